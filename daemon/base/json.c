@@ -1,0 +1,327 @@
+/*
+ * JSON messages over jansson: strict parsing, field tables, small builders.
+ */
+#include "json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "utf8.h"
+#include "xmalloc.h"
+
+static int	json_scan(const char *, size_t, struct fault *);
+static int	field_store(const struct field *, json_t *, void *,
+		    struct fault *);
+
+/*
+ * Look over a line before the parser sees it: depth (jansson's own bound is
+ * far higher and recursive) and NUL, raw or escaped.
+ */
+static int
+json_scan(const char *s, size_t n, struct fault *f)
+{
+	size_t	 i;
+	int	 depth = 0, in_string = 0;
+
+	if (memchr(s, '\0', n) != NULL)
+		return (fault_set(f, "bad_json", NULL, "NUL byte in the line"));
+	for (i = 0; i < n; i++) {
+		if (in_string) {
+			if (s[i] == '\\') {
+				if (n - i > 5 &&
+				    strncmp(s + i + 1, "u0000", 5) == 0)
+					return (fault_set(f, "bad_json", NULL,
+					    "NUL (\\u0000) at byte %zu", i));
+				i++;
+			} else if (s[i] == '"')
+				in_string = 0;
+		} else if (s[i] == '"')
+			in_string = 1;
+		else if (s[i] == '{' || s[i] == '[') {
+			if (++depth > JSON_DEPTH_MAX)
+				return (fault_set(f, "bad_json", NULL,
+				    "nested deeper than %d at byte %zu",
+				    JSON_DEPTH_MAX, i));
+		} else if (s[i] == '}' || s[i] == ']')
+			depth--;
+	}
+	return (0);
+}
+
+/* Parse one line. */
+int
+json_line_parse(const char *line, size_t len, json_t **out, struct fault *f)
+{
+	json_error_t	 err;
+	json_t		*v;
+	size_t		 i;
+	int		 r;
+
+	for (i = 0; i < len && (line[i] == ' ' || line[i] == '\t'); i++)
+		;
+	if (i == len)
+		return (fault_set(f, "bad_json", NULL,
+		    "empty line: expected one JSON object"));
+	if (!utf8_valid(line, len))
+		return (fault_set(f, "bad_json", NULL,
+		    "the line is not valid UTF-8"));
+	if ((r = json_scan(line, len, f)) != 0)
+		return (r);
+	if ((v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err)) == NULL)
+		return (fault_set(f, "bad_json", NULL, "%s at byte %d",
+		    err.text, err.position));
+	if (!json_is_object(v)) {
+		json_decref(v);
+		return (fault_set(f, "bad_json", NULL,
+		    "expected one JSON object"));
+	}
+	*out = v;
+	return (0);
+}
+
+/* Store one value of the right type, or say what is wrong with it. */
+static int
+field_store(const struct field *d, json_t *v, void *out, struct fault *f)
+{
+	static const char *const names[] = {
+		[FIELD_STRING] = "a string", [FIELD_INT] = "an integer",
+		[FIELD_REAL] = "a number", [FIELD_BOOL] = "true or false",
+		[FIELD_OBJECT] = "an object", [FIELD_ARRAY] = "an array",
+		[FIELD_ANY] = "a value",
+	};
+	char	*p = (char *)out + d->offset;
+	int	 ok = 0;
+
+	if (json_is_null(v) && (d->flags & FIELD_NULLABLE))
+		return (0);
+	switch (d->type) {
+	case FIELD_STRING:
+		if (!(ok = json_is_string(v)))
+			break;
+		if (d->max > 0 && (double)json_string_length(v) > d->max)
+			return (fault_set(f, "too_long", d->name,
+			    "%s: %zu bytes, at most %.0f allowed", d->name,
+			    json_string_length(v), d->max));
+		*(const char **)p = json_string_value(v);
+		break;
+	case FIELD_INT:
+	case FIELD_REAL:
+		ok = d->type == FIELD_INT ? json_is_integer(v) :
+		    json_is_number(v);
+		if (!ok)
+			break;
+		/* The negation also catches what compares with nothing. */
+		if (!(json_number_value(v) >= d->min &&
+		    json_number_value(v) <= d->max))
+			return (fault_set(f, "bad_field", d->name,
+			    "%s: %.15g is not between %.15g and %.15g",
+			    d->name, json_number_value(v), d->min, d->max));
+		if (d->type == FIELD_INT)
+			*(int64_t *)p = json_integer_value(v);
+		else
+			*(double *)p = json_number_value(v);
+		break;
+	case FIELD_BOOL:
+		if ((ok = json_is_boolean(v)))
+			*(int *)p = json_is_true(v);
+		break;
+	case FIELD_OBJECT:
+	case FIELD_ARRAY:
+		ok = d->type == FIELD_OBJECT ? json_is_object(v) :
+		    json_is_array(v);
+		if (ok)
+			*(json_t **)p = v;
+		break;
+	case FIELD_ANY:
+		ok = 1;
+		*(json_t **)p = v;
+		break;
+	}
+	if (!ok)
+		return (fault_set(f, "bad_field", d->name, "%s: expected %s",
+		    d->name, names[d->type]));
+	return (0);
+}
+
+/* Read a message's keys by a table. */
+int
+fields_read(json_t *obj, const struct field *table, size_t n, void *out,
+    struct fault *f)
+{
+	const char	*key;
+	json_t		*v;
+	size_t		 i;
+	int		 r;
+
+	json_object_foreach(obj, key, v) {
+		if (strcmp(key, "op") == 0 || strcmp(key, "event") == 0 ||
+		    strcmp(key, "id") == 0)
+			continue;
+		for (i = 0; i < n && strcmp(key, table[i].name) != 0; i++)
+			;
+		if (i == n)
+			return (fault_set(f, "bad_field", key,
+			    "unknown field \"%s\"", key));
+		if ((r = field_store(&table[i], v, out, f)) != 0)
+			return (r);
+	}
+	for (i = 0; i < n; i++) {
+		if ((table[i].flags & FIELD_REQUIRED) == 0)
+			continue;
+		v = json_object_get(obj, table[i].name);
+		if (v == NULL || (json_is_null(v) &&
+		    (table[i].flags & FIELD_NULLABLE)))
+			return (fault_set(f, "bad_field", table[i].name,
+			    "missing field \"%s\"", table[i].name));
+	}
+	return (0);
+}
+
+/* Begin an event. */
+json_t *
+msg_event(const char *name, int64_t id)
+{
+	json_t	*m = json_object();
+
+	msg_set_string(m, "event", name);
+	if (id >= 0)
+		msg_set_int(m, "id", id);
+	return (m);
+}
+
+/* Begin a request. */
+json_t *
+msg_op(const char *name, int64_t id)
+{
+	json_t	*m = json_object();
+
+	msg_set_string(m, "op", name);
+	if (id >= 0)
+		msg_set_int(m, "id", id);
+	return (m);
+}
+
+/* An error event. */
+json_t *
+msg_error(int64_t id, const struct fault *f)
+{
+	json_t	*m = msg_event("error", id);
+
+	msg_set_string(m, "code", f->code);
+	msg_set_string(m, "message", f->message);
+	if (f->field[0] != '\0')
+		msg_set_string(m, "field", f->field);
+	return (m);
+}
+
+/* Set a string, replacing invalid UTF-8. */
+void
+msg_set_text(json_t *msg, const char *key, const char *s, size_t n)
+{
+	json_t		*v;
+	char		*fixed;
+	size_t		 i, k = 0;
+	uint32_t	 cp;
+	int		 len;
+
+	if (s == NULL)
+		return;
+	if ((v = json_stringn(s, n)) != NULL) {
+		msg_set(msg, key, v);
+		return;
+	}
+	fixed = xmalloc(n * 3 + 1);
+	for (i = 0; i < n; ) {
+		if ((len = utf8_decode(s + i, n - i, &cp)) > 0) {
+			memcpy(fixed + k, s + i, (size_t)len);
+			k += (size_t)len;
+			i += (size_t)len;
+			continue;
+		}
+		memcpy(fixed + k, "\xef\xbf\xbd", 3);
+		k += 3;
+		i = len == 0 ? n : i + (size_t)-len;
+	}
+	msg_set(msg, key, json_stringn(fixed, k));
+	free(fixed);
+}
+
+/* Set a NUL-ended string. */
+void
+msg_set_string(json_t *msg, const char *key, const char *s)
+{
+	if (s != NULL)
+		msg_set_text(msg, key, s, strlen(s));
+}
+
+/* Set an integer. */
+void
+msg_set_int(json_t *msg, const char *key, int64_t v)
+{
+	msg_set(msg, key, json_integer(v));
+}
+
+/* Set a number; what JSON can't say (NaN, infinity) becomes null. */
+void
+msg_set_real(json_t *msg, const char *key, double v)
+{
+	msg_set(msg, key, isfinite(v) ? json_real(v) : json_null());
+}
+
+/* Set true or false. */
+void
+msg_set_bool(json_t *msg, const char *key, int v)
+{
+	msg_set(msg, key, json_boolean(v));
+}
+
+/* Set a value and give it away. */
+void
+msg_set(json_t *msg, const char *key, json_t *value)
+{
+	if (value != NULL)
+		json_object_set_new(msg, key, value);
+}
+
+/* Look up a string. */
+const char *
+msg_string(const json_t *obj, const char *key)
+{
+	return (json_string_value(json_object_get(obj, key)));
+}
+
+/* Look up an integer. */
+int64_t
+msg_int(const json_t *obj, const char *key, int64_t dflt)
+{
+	json_t	*v = json_object_get(obj, key);
+
+	return (json_is_integer(v) ? json_integer_value(v) : dflt);
+}
+
+/* Look up a number. */
+double
+msg_real(const json_t *obj, const char *key, double dflt)
+{
+	json_t	*v = json_object_get(obj, key);
+
+	return (json_is_number(v) ? json_number_value(v) : dflt);
+}
+
+/* Print one line. */
+char *
+msg_line(const json_t *msg, size_t *len)
+{
+	char	*s;
+	size_t	 n;
+
+	if ((s = json_dumps(msg, JSON_COMPACT)) == NULL)
+		abort();	/* every string in a message is UTF-8 */
+	n = strlen(s);
+	s = xreallocarray(s, n + 2, 1);
+	s[n++] = '\n';
+	s[n] = '\0';
+	*len = n;
+	return (s);
+}

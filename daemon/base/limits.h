@@ -1,0 +1,21 @@
+/*
+ * Limits that both ends of a channel must agree on.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Longest line between chatd and a helper. A score of a whole context with
+ * all its logits is the longest thing said. */
+#define HELPER_LINE_MAX		(64 * 1024 * 1024)
+
+/* Largest number that survives a trip through any JSON reader: 2^53 - 1. */
+#define JSON_INT_MAX		9007199254740991
+
+/* Conversation text that chatd hands to the engine, at most; the engine then
+ * drops turns that do not fit the context. */
+#define HISTORY_BYTES_MAX	(256 * 1024)
+
+/* The line protocol's version, announced in hello and ready. */
+#define PROTOCOL_VERSION	1
+
+#endif

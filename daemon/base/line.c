@@ -1,0 +1,121 @@
+/*
+ * Framing of newline-ended lines.
+ */
+#include "line.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+#define LINE_START 4096		/* bytes a buffer begins with */
+
+struct linebuf {
+	char	*data;		/* owned */
+	size_t	 size;		/* bytes allocated */
+	size_t	 start;		/* first byte not yet taken */
+	size_t	 end;		/* behind the last byte read */
+	size_t	 scan;		/* no newline before this one */
+	size_t	 max;		/* longest line */
+	int	 skipping;	/* inside a line that was too long */
+};
+
+/* Make a buffer. */
+struct linebuf *
+linebuf_new(size_t max)
+{
+	struct linebuf	*lb;
+
+	lb = xcalloc(1, sizeof *lb);
+	lb->max = max;
+	return (lb);
+}
+
+/* Release a buffer. */
+void
+linebuf_free(struct linebuf *lb)
+{
+	if (lb == NULL)
+		return;
+	free(lb->data);
+	free(lb);
+}
+
+/* Make room to read into. */
+char *
+linebuf_room(struct linebuf *lb, size_t *room)
+{
+	size_t	 cap = lb->max + 2, want;	/* CR and newline */
+
+	if (lb->start == lb->end)
+		lb->start = lb->end = lb->scan = 0;
+	if (lb->start > 0 && lb->end == lb->size) {
+		memmove(lb->data, lb->data + lb->start, lb->end - lb->start);
+		lb->end -= lb->start;
+		lb->scan -= lb->start;
+		lb->start = 0;
+	}
+	if (lb->end == lb->size && lb->size < cap + 1) {
+		want = lb->size == 0 ? LINE_START : lb->size * 2;
+		if (want > cap + 1)
+			want = cap + 1;
+		lb->data = xreallocarray(lb->data, want, 1);
+		lb->size = want;
+	}
+	/* one byte stays free for the NUL behind a line */
+	*room = lb->end < lb->size - 1 ? lb->size - 1 - lb->end : 0;
+	return (lb->data + lb->end);
+}
+
+/* Note n bytes that were read. */
+void
+linebuf_added(struct linebuf *lb, size_t n)
+{
+	lb->end += n;
+}
+
+/* Take the next line. */
+int
+linebuf_next(struct linebuf *lb, char **line, size_t *len)
+{
+	char	*nl;
+	size_t	 n;
+
+again:
+	nl = lb->scan < lb->end ?
+	    memchr(lb->data + lb->scan, '\n', lb->end - lb->scan) : NULL;
+	if (nl == NULL) {
+		lb->scan = lb->end;
+		if (lb->skipping) {
+			lb->start = lb->end = lb->scan = 0;
+			return (LINE_NONE);
+		}
+		if (lb->end - lb->start > lb->max + 1) {
+			lb->skipping = 1;
+			lb->start = lb->end = lb->scan = 0;
+			return (LINE_TOO_LONG);
+		}
+		return (LINE_NONE);
+	}
+	*line = lb->data + lb->start;
+	n = (size_t)(nl - *line);
+	lb->start = lb->scan = (size_t)(nl - lb->data) + 1;
+	if (lb->skipping) {
+		lb->skipping = 0;
+		goto again;
+	}
+	if (n > 0 && (*line)[n - 1] == '\r')
+		n--;
+	if (n > lb->max)
+		return (LINE_TOO_LONG);
+	(*line)[n] = '\0';
+	*len = n;
+	return (LINE_READY);
+}
+
+/* Count the bytes of an unfinished line. */
+size_t
+linebuf_partial(const struct linebuf *lb)
+{
+	return (lb->end - lb->start);
+}

@@ -1,0 +1,24 @@
+/*
+ * Files and folders: making them with the right mode from birth, reading
+ * small ones whole.
+ */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* a/b in a new string (owned by the caller). An absolute b stands alone. */
+char	*path_join(const char *a, const char *b);
+
+/* Make every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
+int	path_mkdirs(const char *path, mode_t mode);
+
+/*
+ * Read a regular file of at most max bytes into *buf (owned, NUL added after
+ * *len bytes). Returns 0, CHAT_ESYSTEM, CHAT_EFORMAT (not a regular file) or
+ * CHAT_ETOOBIG.
+ */
+int	path_read(const char *path, size_t max, char **buf, size_t *len);
+
+#endif

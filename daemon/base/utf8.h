@@ -1,0 +1,31 @@
+/*
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above
+ * U+10FFFF.
+ */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Decode one character of the n bytes at s (n > 0). Returns its length 1..4
+ * and stores it in *cp; 0 where the bytes are a sound but unfinished start;
+ * a negative number -k where the first k bytes can't start or go on any
+ * character (k is the length of the maximal invalid prefix, Unicode 3.9).
+ */
+int	utf8_decode(const char *s, size_t n, uint32_t *cp);
+
+/* Write cp to out (4 bytes of room). Returns the length. */
+int	utf8_encode(uint32_t cp, char *out);
+
+/* Are the n bytes valid UTF-8? NUL counts as valid. */
+int	utf8_valid(const char *s, size_t n);
+
+/*
+ * How many of the n bytes can be shown now: all but an unfinished character
+ * at the end. Invalid bytes inside count as whole.
+ */
+size_t	utf8_whole(const char *s, size_t n);
+
+#endif

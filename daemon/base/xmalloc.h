@@ -1,0 +1,21 @@
+/*
+ * Small allocations that end the process when memory is gone.  Sizes that
+ * come from outside are checked against a named limit before they get here;
+ * large buffers (weights, caches) use malloc or mmap and report CHAT_ENOMEM.
+ */
+#ifndef BASE_XMALLOC_H
+#define BASE_XMALLOC_H
+
+#include <stddef.h>
+
+#define nitems(a) (sizeof (a) / sizeof (a)[0])
+
+void	*xmalloc(size_t size);
+void	*xcalloc(size_t n, size_t size);
+void	*xreallocarray(void *p, size_t n, size_t size);
+char	*xstrdup(const char *s);	/* s may be NULL: returns NULL */
+char	*xstrndup(const char *s, size_t n);
+char	*xasprintf(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+
+#endif
