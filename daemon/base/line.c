@@ -12,7 +12,7 @@
 
 struct linebuf {
 	char	*data;		/* owned */
-	size_t	 size;		/* bytes allocated */
+	size_t	 size;		/* bytes of room, and one more for a NUL */
 	size_t	 start;		/* first byte not yet taken */
 	size_t	 end;		/* behind the last byte read */
 	size_t	 scan;		/* no newline before this one */
@@ -55,15 +55,14 @@ linebuf_room(struct linebuf *lb, size_t *room)
 		lb->scan -= lb->start;
 		lb->start = 0;
 	}
-	if (lb->end == lb->size && lb->size < cap + 1) {
+	if (lb->end == lb->size && lb->size < cap) {
 		want = lb->size == 0 ? LINE_START : lb->size * 2;
-		if (want > cap + 1)
-			want = cap + 1;
-		lb->data = xreallocarray(lb->data, want, 1);
+		if (want > cap)
+			want = cap;
+		lb->data = xreallocarray(lb->data, want + 1, 1);
 		lb->size = want;
 	}
-	/* one byte stays free for the NUL behind a line */
-	*room = lb->end < lb->size - 1 ? lb->size - 1 - lb->end : 0;
+	*room = lb->size - lb->end;
 	return (lb->data + lb->end);
 }
 

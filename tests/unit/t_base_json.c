@@ -1,0 +1,380 @@
+/*
+ * Messages: what is refused with which code, field tables, building.
+ */
+#include "json.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "xmalloc.h"
+
+/* Lines that are refused, and a word of the reason. */
+static const struct {
+	const char	*in;
+	size_t		 n;	/* 0: strlen */
+	const char	*why;
+} bad[] = {
+	{ "", 0, "empty" },
+	{ "  \t", 0, "empty" },
+	{ "x", 0, "at byte" },
+	{ "{", 0, "at byte" },
+	{ "{\"op\":\"say\"", 0, "at byte" },
+	{ "{\"op\":\"say\"} {}", 0, "at byte" },
+	{ "{\"op\":\"say\",}", 0, "at byte" },
+	{ "{'op':1}", 0, "at byte" },
+	{ "{\"a\":01}", 0, "at byte" },
+	{ "{\"a\":NaN}", 0, "at byte" },
+	{ "{\"a\":1e999}", 0, "at byte" },
+	{ "{\"a\":123456789012345678901234567890}", 0, "at byte" },
+	{ "{\"a\":1,\"a\":2}", 0, "duplicate" },
+	{ "{\"a\":{\"b\":1,\"b\":1}}", 0, "duplicate" },
+	{ "[1]", 0, "object" },
+	{ "{\"a\":\"x\0y\"}", 11, "NUL" },
+	{ "{\"a\":1}\0", 8, "NUL" },
+	{ "{\"a\":\"\\u0000\"}", 0, "NUL" },
+	{ "{\"a\\u0000b\":1}", 0, "NUL" },
+	{ "{\"a\":\"\\\\\\u0000\"}", 0, "NUL" },
+	{ "{\"a\":\"\xff\"}", 0, "UTF-8" },
+	{ "{\"a\":\"\xc3\"}", 0, "UTF-8" },
+	{ "{\"a\":\"\xed\xa0\x80\"}", 0, "UTF-8" },
+	{ "{\"a\":\"\xc0\x80\"}", 0, "UTF-8" },
+	{ "{\"a\":\"\\ud800\"}", 0, "at byte" },
+	{ "{\"a\":\"\\udc00x\"}", 0, "at byte" },
+	{ "{\"a\":\"tab\tin it\"}", 0, "at byte" },
+};
+
+/* Every refusal says bad_json and why. */
+static void
+bad_lines_are_refused_with_a_reason(void **state)
+{
+	struct fault	 f;
+	json_t		*v = NULL;
+	size_t		 i, n;
+	int		 r;
+
+	(void)state;
+	for (i = 0; i < nitems(bad); i++) {
+		n = bad[i].n > 0 ? bad[i].n : strlen(bad[i].in);
+		memset(&f, 0, sizeof f);
+		r = json_line_parse(bad[i].in, n, &v, &f);
+		if (r != CHAT_EFORMAT || strcmp(f.code, "bad_json") != 0 ||
+		    strstr(f.message, bad[i].why) == NULL)
+			fail_msg("case %zu \"%s\": %d %s, expected \"%s\"", i,
+			    bad[i].in, r, f.message, bad[i].why);
+		assert_null(v);
+	}
+}
+
+/* Near misses of the rules above are taken. */
+static void
+good_lines_are_taken(void **state)
+{
+	static const char *const good[] = {
+		"{}",
+		" {\"op\" : \"say\" , \"id\" : 1 } ",
+		"{\"a\":\"\\\\u0000\"}",	/* a backslash and u0000 */
+		"{\"a\":\"\\u0001\"}",
+		"{\"a\":\"\\ud83d\\ude00\"}",
+		"{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}",
+		"{\"a\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}",
+		"{\"a\":{\"b\":1},\"b\":1}",
+		"{\"a\":9007199254740991}",
+	};
+	struct fault	 f;
+	json_t		*v;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(good); i++) {
+		assert_int_equal(json_line_parse(good[i], strlen(good[i]), &v,
+		    &f), 0);
+		json_decref(v);
+	}
+}
+
+/* An object that holds n - 1 nested arrays. */
+static char *
+json_nested(int n)
+{
+	char	*s = xmalloc((size_t)n * 2 + 16), *p = s;
+	int	 i;
+
+	p += sprintf(p, "{\"a\":");
+	for (i = 1; i < n; i++)
+		*p++ = '[';
+	for (i = 1; i < n; i++)
+		*p++ = ']';
+	strcpy(p, "}");
+	return (s);
+}
+
+/* The deepest message allowed passes, one level more does not. */
+static void
+depth_is_bounded(void **state)
+{
+	static const int	 depths[] = { JSON_DEPTH_MAX + 1, 1000, 100000 };
+	struct fault		 f;
+	json_t			*v;
+	char			*s;
+	size_t			 i;
+
+	(void)state;
+	s = json_nested(JSON_DEPTH_MAX);
+	assert_int_equal(json_line_parse(s, strlen(s), &v, &f), 0);
+	json_decref(v);
+	free(s);
+	for (i = 0; i < nitems(depths); i++) {
+		s = json_nested(depths[i]);
+		assert_int_equal(json_line_parse(s, strlen(s), &v, &f),
+		    CHAT_EFORMAT);
+		assert_string_equal(f.code, "bad_json");
+		assert_non_null(strstr(f.message, "deep"));
+		free(s);
+	}
+}
+
+struct request {
+	const char	*text;
+	int64_t		 n;
+	double		 x;
+	int		 flag;
+	json_t		*object, *array, *any;
+};
+
+static const struct field fields[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 5,
+	    offsetof(struct request, text) },
+	{ "n", FIELD_INT, 0, -2, JSON_INT_MAX, offsetof(struct request, n) },
+	{ "x", FIELD_REAL, FIELD_NULLABLE, 0, 1.5,
+	    offsetof(struct request, x) },
+	{ "flag", FIELD_BOOL, 0, 0, 0, offsetof(struct request, flag) },
+	{ "object", FIELD_OBJECT, 0, 0, 0, offsetof(struct request, object) },
+	{ "array", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, array) },
+	{ "any", FIELD_ANY, 0, 0, 0, offsetof(struct request, any) },
+};
+
+/* Parse a line and read it by the table above. */
+static int
+request_read(const char *line, struct request *rq, struct fault *f,
+    json_t **msg)
+{
+	memset(f, 0, sizeof *f);
+	*rq = (struct request){ .n = 7, .x = 0.25, .flag = -1 };
+	assert_int_equal(json_line_parse(line, strlen(line), msg, f), 0);
+	return (fields_read(*msg, fields, nitems(fields), rq, f));
+}
+
+/* Every type arrives; what is not given keeps its default. */
+static void
+fields_fill_the_struct(void **state)
+{
+	struct request	 rq;
+	struct fault	 f;
+	json_t		*msg;
+
+	(void)state;
+	assert_int_equal(request_read("{\"op\":\"o\",\"id\":1,\"event\":0,"
+	    "\"text\":\"abcde\",\"n\":-2,\"x\":1,\"flag\":true,"
+	    "\"object\":{},\"array\":[1],\"any\":null}", &rq, &f, &msg), 0);
+	assert_string_equal(rq.text, "abcde");
+	assert_int_equal(rq.n, -2);
+	assert_true(rq.x == 1.0);
+	assert_int_equal(rq.flag, 1);
+	assert_true(json_is_object(rq.object));
+	assert_int_equal(json_array_size(rq.array), 1);
+	assert_true(json_is_null(rq.any));
+	json_decref(msg);
+	assert_int_equal(request_read("{\"text\":\"\",\"x\":null,"
+	    "\"n\":9007199254740991}", &rq, &f, &msg), 0);
+	assert_true(rq.x == 0.25);
+	assert_int_equal(rq.flag, -1);
+	assert_int_equal(rq.n, JSON_INT_MAX);
+	json_decref(msg);
+}
+
+/* What a table refuses, with the code and the field that are sent. */
+static void
+fields_refuse_by_name(void **state)
+{
+	static const struct {
+		const char	*in, *code, *field;
+	} cases[] = {
+		{ "{}", "bad_field", "text" },
+		{ "{\"text\":null}", "bad_field", "text" },
+		{ "{\"text\":1}", "bad_field", "text" },
+		{ "{\"text\":\"abcdef\"}", "too_long", "text" },
+		{ "{\"text\":\"\",\"m\":1}", "bad_field", "m" },
+		{ "{\"text\":\"\",\"n\":-3}", "bad_field", "n" },
+		{ "{\"text\":\"\",\"n\":9007199254740992}", "bad_field", "n" },
+		{ "{\"text\":\"\",\"n\":1.0}", "bad_field", "n" },
+		{ "{\"text\":\"\",\"n\":\"1\"}", "bad_field", "n" },
+		{ "{\"text\":\"\",\"n\":null}", "bad_field", "n" },
+		{ "{\"text\":\"\",\"x\":1.51}", "bad_field", "x" },
+		{ "{\"text\":\"\",\"x\":-0.1}", "bad_field", "x" },
+		{ "{\"text\":\"\",\"flag\":1}", "bad_field", "flag" },
+		{ "{\"text\":\"\",\"object\":[]}", "bad_field", "object" },
+		{ "{\"text\":\"\",\"array\":{}}", "bad_field", "array" },
+	};
+	struct request	 rq;
+	struct fault	 f;
+	json_t		*msg;
+	size_t		 i;
+	int		 r;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		r = request_read(cases[i].in, &rq, &f, &msg);
+		if (r != CHAT_EFORMAT || strcmp(f.code, cases[i].code) != 0 ||
+		    strcmp(f.field, cases[i].field) != 0)
+			fail_msg("%s: %d %s %s: %s", cases[i].in, r, f.code,
+			    f.field, f.message);
+		json_decref(msg);
+	}
+}
+
+/* A key of any length can't run over the fault it is told in. */
+static void
+long_unknown_key_is_told_cut(void **state)
+{
+	struct request	 rq;
+	struct fault	 f;
+	json_t		*msg;
+	char		 line[2048];
+
+	(void)state;
+	snprintf(line, sizeof line, "{\"%01000d\":1}", 0);
+	assert_int_equal(request_read(line, &rq, &f, &msg), CHAT_EFORMAT);
+	assert_true(strlen(f.field) < sizeof f.field);
+	assert_true(strlen(f.message) < sizeof f.message);
+	json_decref(msg);
+}
+
+/* Print a message, compare and free it. */
+static void
+check_line(json_t *msg, const char *expected)
+{
+	char	*s;
+	size_t	 n;
+
+	s = msg_line(msg, &n);
+	assert_string_equal(s, expected);
+	assert_int_equal(n, strlen(expected));
+	free(s);
+	json_decref(msg);
+}
+
+/* Builders and the one line they print. */
+static void
+messages_print_as_one_line(void **state)
+{
+	json_t	*m;
+
+	(void)state;
+	m = msg_event("text", 3);
+	msg_set_string(m, "text", "a\nb\x7f\"\\");
+	msg_set_string(m, "none", NULL);
+	msg_set(m, "none", NULL);
+	msg_set_bool(m, "on", 1);
+	msg_set_int(m, "big", JSON_INT_MAX);
+	check_line(m, "{\"event\":\"text\",\"id\":3,"
+	    "\"text\":\"a\\nb\x7f\\\"\\\\\",\"on\":true,"
+	    "\"big\":9007199254740991}\n");
+	check_line(msg_op("ping", -1), "{\"op\":\"ping\"}\n");
+	m = json_object();
+	msg_set_real(m, "nan", NAN);
+	msg_set_real(m, "inf", INFINITY);
+	check_line(m, "{\"nan\":null,\"inf\":null}\n");
+}
+
+/* Bytes that are no UTF-8 become U+FFFD, one for each broken piece. */
+static void
+broken_text_is_mended(void **state)
+{
+	static const struct {
+		const char	*in, *out;
+	} cases[] = {
+		{ "ok", "ok" },
+		{ "\xff", "\xef\xbf\xbd" },
+		{ "a\x80z", "a\xef\xbf\xbdz" },
+		{ "a\xf0\x9f\x98", "a\xef\xbf\xbd" },
+		{ "\xf0\x9f\x98(", "\xef\xbf\xbd(" },
+		{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xc3\xa9\xc3", "\xc3\xa9\xef\xbf\xbd" },
+	};
+	json_t	*m;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		m = json_object();
+		msg_set_string(m, "t", cases[i].in);
+		assert_string_equal(msg_string(m, "t"), cases[i].out);
+		json_decref(m);
+	}
+}
+
+/* A fault as an error event. */
+static void
+errors_carry_code_message_and_field(void **state)
+{
+	struct fault	 f;
+
+	(void)state;
+	assert_int_equal(fault_set(&f, "bad_field", "text", "why %d", 1),
+	    CHAT_EFORMAT);
+	check_line(msg_error(5, &f), "{\"event\":\"error\",\"id\":5,"
+	    "\"code\":\"bad_field\",\"message\":\"why 1\","
+	    "\"field\":\"text\"}\n");
+	fault_set(&f, "bad_json", NULL, "no");
+	check_line(msg_error(-1, &f), "{\"event\":\"error\","
+	    "\"code\":\"bad_json\",\"message\":\"no\"}\n");
+	assert_int_equal(fault_set(NULL, "bad_json", NULL, "no"),
+	    CHAT_EFORMAT);
+}
+
+/* Lookups fall back on the default for a missing key or another type. */
+static void
+lookups_fall_back(void **state)
+{
+	struct fault	 f;
+	json_t		*m;
+
+	(void)state;
+	assert_int_equal(json_line_parse("{\"s\":\"x\",\"n\":4,\"x\":0.5}",
+	    23, &m, &f), 0);
+	assert_string_equal(msg_string(m, "s"), "x");
+	assert_null(msg_string(m, "n"));
+	assert_null(msg_string(m, "gone"));
+	assert_int_equal(msg_int(m, "n", -1), 4);
+	assert_int_equal(msg_int(m, "x", -1), -1);
+	assert_true(msg_real(m, "n", -1) == 4.0);
+	assert_true(msg_real(m, "x", -1) == 0.5);
+	assert_true(msg_real(m, "s", -1) == -1.0);
+	json_decref(m);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_lines_are_refused_with_a_reason),
+		cmocka_unit_test(good_lines_are_taken),
+		cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(fields_fill_the_struct),
+		cmocka_unit_test(fields_refuse_by_name),
+		cmocka_unit_test(long_unknown_key_is_told_cut),
+		cmocka_unit_test(messages_print_as_one_line),
+		cmocka_unit_test(broken_text_is_mended),
+		cmocka_unit_test(errors_carry_code_message_and_field),
+		cmocka_unit_test(lookups_fall_back),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
