@@ -23,7 +23,7 @@ path_join(const char *a, const char *b)
 	if (b[0] == '/' || a[0] == '\0')
 		return (xstrdup(b));
 	n = strlen(a);
-	while (n > 1 && a[n - 1] == '/')
+	while (n > 0 && a[n - 1] == '/')
 		n--;
 	return (xasprintf("%.*s/%s", (int)n, a, b));
 }

@@ -23,6 +23,10 @@ struct yaml_state {
 };
 
 static int	yaml_event(struct yaml_state *, yaml_event_t *);
+static int	yaml_begin(struct yaml_state *, yaml_event_t *,
+		    struct ynode **);
+static int	yaml_key(struct yaml_state *, struct ynode *, yaml_event_t *,
+		    struct ynode **);
 static int	yaml_node(struct yaml_state *, yaml_event_t *,
 		    struct ynode **);
 static int	yaml_depth(const char *, const char *, size_t,
@@ -92,14 +96,14 @@ yaml_depth(const char *name, const char *s, size_t len, struct fault *f)
 	return (0);
 }
 
-/* Build the node that an event begins. The event is consumed. */
+/* Make the node that an event begins, without what stands inside it, and
+ * refuse what no file may have. The event is consumed. */
 static int
-yaml_node(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
+yaml_begin(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
 {
-	struct ynode	*n, *k = NULL, *v, **tail, *s;
-	yaml_event_t	 next;
+	struct ynode	*n;
 	yaml_char_t	*anchor = NULL, *tag = NULL;
-	int		 r = 0, end;
+	const char	*why = NULL;
 
 	n = xcalloc(1, sizeof *n);
 	n->line = (int)ev->start_mark.line + 1;
@@ -113,7 +117,7 @@ yaml_node(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
 		anchor = ev->data.scalar.anchor;
 		tag = ev->data.scalar.tag;
 		if (strlen(n->text) != ev->data.scalar.length)
-			r = ynode_fault(st->name, n, st->fault, "NUL in text");
+			why = "NUL in text";
 		break;
 	case YAML_SEQUENCE_START_EVENT:
 		n->kind = YNODE_LIST;
@@ -126,51 +130,74 @@ yaml_node(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
 		tag = ev->data.mapping_start.tag;
 		break;
 	default:
-		r = ynode_fault(st->name, n, st->fault,
-		    "aliases (*name) are not allowed");
+		why = "aliases (*name) are not allowed";
 	}
-	if (r == 0 && anchor != NULL)
-		r = ynode_fault(st->name, n, st->fault,
-		    "anchors (&name) are not allowed");
-	if (r == 0 && tag != NULL)
-		r = ynode_fault(st->name, n, st->fault,
-		    "tags (!name) are not allowed");
+	if (anchor != NULL)
+		why = "anchors (&name) are not allowed";
+	else if (tag != NULL)
+		why = "tags (!name) are not allowed";
+	else if (why == NULL && n->kind != YNODE_SCALAR &&
+	    st->depth >= YAML_DEPTH_MAX)
+		why = "nested too deep";
 	yaml_event_delete(ev);
-	if (r == 0 && st->depth >= YAML_DEPTH_MAX)
-		r = ynode_fault(st->name, n, st->fault,
-		    "nested deeper than %d", YAML_DEPTH_MAX);
-	if (r != 0 || n->kind == YNODE_SCALAR)
+	if (why != NULL) {
+		ynode_fault(st->name, n, st->fault, "%s", why);
+		ynode_free(n);
+		return (CHAT_EFORMAT);
+	}
+	*out = n;
+	return (0);
+}
+
+/* Read the key of map whose scalar an event is, and get the event of its
+ * value in its place. */
+static int
+yaml_key(struct yaml_state *st, struct ynode *map, yaml_event_t *ev,
+    struct ynode **out)
+{
+	struct ynode	*k, *same;
+	int		 r;
+
+	if ((r = yaml_begin(st, ev, &k)) != 0)
+		return (r);
+	if (k->kind != YNODE_SCALAR)
+		r = ynode_fault(st->name, k, st->fault,
+		    "a key must be plain text");
+	else if ((same = ynode_get(map, k->text)) != NULL)
+		r = ynode_fault(st->name, k, st->fault, "duplicate key "
+		    "\"%s\", first given at line %d", k->text,
+		    same->key_line);
+	else
+		r = yaml_event(st, ev);
+	if (r != 0)
+		ynode_free(k);
+	else
+		*out = k;
+	return (r);
+}
+
+/* Build the node that an event begins. The event is consumed. */
+static int
+yaml_node(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
+{
+	struct ynode	*n, *k = NULL, *v, **tail;
+	yaml_event_t	 next;
+	int		 r;
+
+	if ((r = yaml_begin(st, ev, &n)) != 0 || n->kind == YNODE_SCALAR)
 		goto out;
 	st->depth++;
-	end = n->kind == YNODE_LIST ? YAML_SEQUENCE_END_EVENT :
-	    YAML_MAPPING_END_EVENT;
 	tail = &n->child;
-	for (;;) {
-		if ((r = yaml_event(st, &next)) != 0)
-			goto out;
-		if ((int)next.type == end) {
+	while ((r = yaml_event(st, &next)) == 0) {
+		if (next.type == YAML_SEQUENCE_END_EVENT ||
+		    next.type == YAML_MAPPING_END_EVENT) {
 			yaml_event_delete(&next);
 			break;
 		}
-		if (n->kind == YNODE_MAP) {
-			if ((r = yaml_node(st, &next, &k)) != 0)
-				goto out;
-			if (k->kind != YNODE_SCALAR) {
-				r = ynode_fault(st->name, k, st->fault,
-				    "a key must be plain text");
-				goto out;
-			}
-			if ((s = ynode_get(n, k->text)) != NULL) {
-				r = ynode_fault(st->name, k, st->fault,
-				    "duplicate key \"%s\", first given at "
-				    "line %d", k->text, s->key_line);
-				goto out;
-			}
-			if ((r = yaml_event(st, &next)) != 0)
-				goto out;
-		}
-		if ((r = yaml_node(st, &next, &v)) != 0)
-			goto out;
+		if ((n->kind == YNODE_MAP &&
+		    (r = yaml_key(st, n, &next, &k)) != 0) ||
+		    (r = yaml_node(st, &next, &v)) != 0)
+			break;
 		if (k != NULL) {
 			v->key = k->text;
 			v->key_line = k->line;
@@ -183,11 +210,11 @@ yaml_node(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
 		tail = &v->next;
 	}
 	st->depth--;
-out:
 	ynode_free(k);
 	if (r != 0)
 		ynode_free(n);
-	else
+out:
+	if (r == 0)
 		*out = n;
 	return (r);
 }
