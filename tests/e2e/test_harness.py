@@ -1,0 +1,93 @@
+"""The test driver counts cases, and takes no silence for success."""
+import os
+import subprocess
+
+import pytest
+
+SRC = os.environ.get("CHATD_SRC", os.getcwd())
+DRIVER = os.path.join(SRC, "build-aux", "run-test")
+
+PROGRAMS = {
+    "passes": ("echo 1..2; echo 'ok 1 - a'; echo 'ok 2 - b'",
+               ["PASS a", "PASS b"], "PASS"),
+    "fails": ("echo 1..2; echo 'ok 1 - a'; echo 'not ok 2 - b'; exit 1",
+              ["PASS a", "FAIL b"], "FAIL"),
+    "skips_one": ("echo 1..2; echo 'ok 1 - a'; echo 'not ok 2 # SKIP b'",
+                  ["PASS a", "SKIP b"], "PASS"),
+    "two_groups": ("echo 1..1; echo 'ok 1 - a'; echo 1..1; echo 'ok 1 - b'",
+                   ["PASS a", "PASS b"], "PASS"),
+    "says_nothing": ("exit 0", ["FAIL t: reported no case (exit status 0)"],
+                     "FAIL"),
+    "crashes_at_once": ("kill -ABRT $$", ["FAIL t: reported no case "
+                                          "(exit status 134)"], "FAIL"),
+    "crashes_midway": ("echo 1..3; echo 'ok 1 - a'; kill -SEGV $$",
+                       ["PASS a", "FAIL a case that never ran",
+                        "FAIL a case that never ran"], "FAIL"),
+    "bad_exit": ("echo 1..1; echo 'ok 1 - a'; exit 3",
+                 ["PASS a", "FAIL t: exit status 3"], "FAIL"),
+    "skips_all": ("echo no such thing here; exit 77",
+                  ["SKIP t: no such thing here"], "SKIP"),
+    "hangs": ("echo 1..1; exec sleep 60",
+              ["FAIL a case that never ran", "FAIL t: no end within 1 s"],
+              "FAIL"),
+}
+
+PYTESTS = {
+    "passes": ("def test_a(): pass\n", ["PASS t.py::test_a"], "PASS"),
+    "fails": ("def test_a(): assert 0\n", ["FAIL t.py::test_a"], "FAIL"),
+    "parameters": ("import pytest\n"
+                   "@pytest.mark.parametrize('x', ['a b', 'PASSED'])\n"
+                   "def test_a(x): assert x == 'a b'\n",
+                   ["PASS t.py::test_a[a b]", "FAIL t.py::test_a[PASSED]"],
+                   "FAIL"),
+    "skips": ("import pytest\ndef test_a(): pytest.skip('no moon')\n",
+              ["SKIP t.py::test_a SKIPPED (no moon)"], "SKIP"),
+    "holds_no_test": ("x = 1\n",
+                      ["FAIL t.py: reported no case (exit status 5)"],
+                      "FAIL"),
+    "can_not_be_read": ("def test_a(:\n",
+                        ["FAIL t.py: reported no case (exit status 2)"],
+                        "FAIL"),
+    "fails_at_the_end": ("import pytest\n@pytest.fixture\ndef f():\n"
+                         "    yield 1\n    assert 0\n"
+                         "def test_a(f): pass\n",
+                         ["PASS t.py::test_a", "FAIL t.py::test_a"],
+                         "FAIL"),
+}
+
+
+def drive(folder, name, **environment):
+    """Run the driver. Returns the cases and the whole test's result."""
+    env = dict(os.environ, TMPDIR=str(folder), **environment)
+    subprocess.run(["sh", DRIVER, "--test-name", name, "--log-file",
+                    "t.log", "--trs-file", "t.trs", "--color-tests", "no",
+                    "--", "./" + name], cwd=folder, env=env, timeout=60,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   check=True)
+    fields = [line[1:].split(": ", 1) for line in
+              (folder / "t.trs").read_text(encoding="utf-8").splitlines()]
+    return ([v for k, v in fields if k == "test-result"],
+            dict(fields)["global-test-result"])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_that(name, tmp_path):
+    script, cases, result = PROGRAMS[name]
+    path = tmp_path / "t"
+    path.write_text("#!/bin/sh\n" + script + "\n", encoding="utf-8")
+    path.chmod(0o755)
+    limit = "1" if name == "hangs" else "30"
+    assert drive(tmp_path, "t", TEST_TIMEOUT=limit) == (cases, result)
+
+
+@pytest.mark.parametrize("name", PYTESTS)
+def test_pytest_file_that(name, tmp_path):
+    text, cases, result = PYTESTS[name]
+    (tmp_path / "t.py").write_text(text, encoding="utf-8")
+    assert drive(tmp_path, "t.py") == (cases, result)
+
+
+def test_missing_pytest_skips(tmp_path):
+    (tmp_path / "t.py").write_text("def test_a(): pass\n", encoding="utf-8")
+    assert drive(tmp_path, "t.py", PYTHON="/nowhere/python3") == (
+        ["SKIP t.py: pytest is missing: install python3-pytest"], "SKIP")

@@ -1,0 +1,82 @@
+"""The systemd units are understood without a word, and stay hardened."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
+UNITS = ("chatd.service", "chatd.socket")
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is missing: install systemd")
+
+
+@pytest.fixture
+def units(tmp_path):
+    """The generated units; programs that are not installed yet stand for
+    by one that is everywhere."""
+    for name in UNITS:
+        with open(os.path.join(BUILD, "etc", name), encoding="utf-8") as f:
+            text = f.read()
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text,
+                      flags=re.M)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def analyze(folder, *arguments):
+    return subprocess.run(["systemd-analyze", *arguments], cwd=folder,
+                          text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=60, check=False)
+
+
+def verify(folder):
+    return analyze(folder, "verify", "--man=no",
+                   *("./" + name for name in UNITS))
+
+
+def test_nothing_is_left_to_substitute(units):
+    for name in UNITS:
+        text = (units / name).read_text(encoding="utf-8")
+        assert not re.search(r"@[a-z]+@", text), name
+
+
+def test_verify_is_silent(units):
+    """verify prints what it dislikes, and exits 0 all the same."""
+    r = verify(units)
+    assert (r.returncode, r.stdout) == (0, "")
+
+
+def test_verify_would_tell_a_typo(units):
+    path = units / "chatd.service"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("LimitCORE=", "LimitKORE="),
+                    encoding="utf-8")
+    assert "LimitKORE" in verify(units).stdout
+
+
+def test_exposure_is_below_one(units):
+    r = analyze(units, "security", "--offline=yes", "--threshold=10",
+                "./chatd.service")
+    assert r.returncode == 0, r.stdout
+
+
+def test_exposure_would_tell_a_lost_line(units):
+    path = units / "chatd.service"
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"^(CapabilityBoundingSet|ProtectSystem|User)=.*\n", "",
+                  text, flags=re.M)
+    path.write_text(text, encoding="utf-8")
+    r = analyze(units, "security", "--offline=yes", "--threshold=10",
+                "./chatd.service")
+    assert r.returncode != 0
+
+
+def test_peers_keep_their_uids(units):
+    """With PrivateUsers= SO_PEERCRED would read as nobody for everyone."""
+    text = (units / "chatd.service").read_text(encoding="utf-8")
+    assert not re.search(r"^PrivateUsers=", text, flags=re.M)
