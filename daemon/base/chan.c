@@ -124,6 +124,13 @@ chan_send(struct chan *ch, json_t *msg)
 
 	s = msg_line(msg, &n);
 	json_decref(msg);
+	chan_send_line(ch, s, n);
+}
+
+/* Queue a line. */
+void
+chan_send_line(struct chan *ch, char *s, size_t n)
+{
 	if (ch->queue_start == ch->queue_end)
 		ch->queue_start = ch->queue_end = 0;
 	if (ch->queue_size - ch->queue_end < n) {

@@ -30,6 +30,9 @@ int		 chan_next(struct chan *ch, json_t **msg, struct fault *f);
 /* Queue a message (taken) and write what can be written without blocking. */
 void		 chan_send(struct chan *ch, json_t *msg);
 
+/* The same for a line made by hand: n bytes that end in a newline (taken). */
+void		 chan_send_line(struct chan *ch, char *line, size_t n);
+
 /* Write what can be written. Returns bytes still queued, or CHAT_ECLOSED /
  * CHAT_ESYSTEM once writing has failed (everything queued is then dropped). */
 long		 chan_flush(struct chan *ch);

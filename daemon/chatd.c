@@ -1,0 +1,754 @@
+/*
+ * chatd: the daemon's start, its helpers, its signals and its end.
+ */
+#include "config.h"
+#include "chatd.h"
+
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define EXIT_USAGE	2
+#define EXIT_CONFIG	78	/* EX_CONFIG: systemd does not restart it */
+#define CHATD_START_MS	60000	/* a store or filter may take to start */
+#define CHATD_ENGINE_START_MS 1800000 /* between two signs of a loading engine */
+#define CHATD_BACKOFF_MS 60000	/* longest wait before a helper's restart */
+#define CHATD_STORE_END_MS 5000	/* for the store's last commit at the end */
+
+/* Signals and timers of the process. */
+struct chatd_events {
+	struct event	*term, *intr, *hup, *chld;	/* owned */
+	struct event	*drain;		/* owned: the time to drain is over */
+	struct event	*last;		/* owned: the store's time is over */
+	struct event	*settle;	/* owned: is everybody done? */
+	struct event	*watchdog;	/* owned, or NULL */
+};
+
+/* Options that stand above the file. */
+struct chatd_options {
+	const char	*file, *socket, *state_dir, *model;
+	int		 test, verbose;
+};
+
+static struct helper_spec	 engine_spec, filter_spec, store_spec;
+static struct chatd_events	 chatd_events;
+
+static void	chatd_check_settled(struct chatd *);
+
+/* Milliseconds of a clock that never jumps. */
+int64_t
+clock_monotonic(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Milliseconds since 1970. */
+int64_t
+clock_wall(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* ---- helpers */
+
+/* The engine's slice of the configuration. */
+static json_t *
+chatd_engine_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1);
+
+	msg_set_string(m, "model", cf->model_path);
+	msg_set_string(m, "precision", cf->precision);
+	msg_set_string(m, "device", cf->device);
+	msg_set_string(m, "isa", cf->isa);
+	msg_set_int(m, "threads", cf->threads);
+	msg_set_int(m, "context", cf->context);
+	msg_set_int(m, "kv_tokens", cf->kv_tokens);
+	msg_set_int(m, "batch_tokens", cf->batch_tokens);
+	return (m);
+}
+
+/* The model is loaded. */
+static void
+chatd_engine_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+	json_t		*model = json_object_get(msg, "model");
+	const char	*old, *new;
+	int		 changed;
+
+	if (!json_is_object(model)) {
+		helper_kill(d->engine, "ready without a model");
+		return;
+	}
+	old = d->model != NULL ? msg_string(d->model, "digest") : NULL;
+	new = msg_string(model, "digest");
+	changed = old != NULL && new != NULL && strcmp(old, new) != 0;
+	json_incref(model);
+	json_decref(d->model);
+	d->model = model;
+	log_info("engine: %s is ready: %s on %s",
+	    msg_string(model, "name") != NULL ? msg_string(model, "name") :
+	    "the model", msg_string(model, "precision") != NULL ?
+	    msg_string(model, "precision") : "?",
+	    msg_string(model, "device") != NULL ?
+	    msg_string(model, "device") : "?");
+	notify_send("STATUS=Serving %s", msg_string(model, "name"));
+	exchange_engine_ready(d, changed);
+}
+
+/* Progress while the model loads. */
+static void
+chatd_engine_event(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	if (strcmp(msg_string(msg, "event"), "progress") != 0)
+		return;
+	json_decref(d->progress);
+	d->progress = json_copy(msg);
+	json_object_del(d->progress, "event");
+	notify_send("STATUS=Loading the model: layer %lld of %lld\n"
+	    "EXTEND_TIMEOUT_USEC=60000000",
+	    (long long)msg_int(msg, "layers", 0),
+	    (long long)msg_int(msg, "layers_total", 0));
+}
+
+/* The engine has died. */
+static void
+chatd_engine_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+
+	json_decref(d->progress);
+	d->progress = NULL;
+	if (d->engine != NULL)
+		notify_send("STATUS=No model: %s", helper_why(d->engine));
+	if (d->engine != NULL && !started)
+		exchange_engine_down(d);
+}
+
+/* The filter's slice of the configuration. */
+static json_t *
+chatd_filter_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1), *list, *o;
+	size_t			 i;
+
+	list = json_array();
+	for (i = 0; i < cf->nfilters; i++) {
+		o = json_object();
+		msg_set_string(o, "name", cf->filters[i].name);
+		msg_set_string(o, "path", cf->filters[i].path);
+		msg_set(o, "options", json_incref(cf->filters[i].options));
+		json_array_append_new(list, o);
+	}
+	msg_set(m, "plugins", list);
+	list = json_array();
+	for (i = 0; i < CATEGORIES; i++)
+		json_array_append_new(list, json_string(category_name((int)i)));
+	msg_set(m, "categories", list);
+	msg_set_bool(m, "sandbox", cf->filter_sandbox);
+	return (m);
+}
+
+/* The first time both store and filter are up, the service is. */
+static void
+chatd_up(struct chatd *d)
+{
+	static int	 told;
+
+	if (told || d->filter == NULL || d->store == NULL ||
+	    helper_state(d->filter) != HELPER_READY ||
+	    helper_state(d->store) != HELPER_READY)
+		return;
+	told = 1;
+	log_info("ready on %s", d->config->socket_path);
+	notify_send("READY=1");
+}
+
+/* The filters are up. */
+static void
+chatd_filter_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	json_decref(d->filters);
+	d->filters = json_incref(json_object_get(msg, "plugins"));
+	chatd_up(d);
+}
+
+/* The store is open. */
+static void
+chatd_store_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	if (msg_int(msg, "interrupted", 0) > 0)
+		log_info("store: %lld exchanges were interrupted by the last "
+		    "end", (long long)msg_int(msg, "interrupted", 0));
+	exchange_store_ready(d);
+	chatd_up(d);
+}
+
+/* The store's slice of the configuration. */
+static json_t *
+chatd_store_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1);
+	char			*path;
+
+	path = path_join(cf->state_dir, "chatd.db");
+	msg_set_string(m, "path", path);
+	free(path);
+	return (m);
+}
+
+/* Filter or store say something on their own: nothing is expected. */
+static void
+chatd_no_event(void *arg, json_t *msg)
+{
+	(void)arg;
+	log_debug("unexpected event %s", msg_string(msg, "event"));
+}
+
+/* A helper that must be there can't be started: neither can we. */
+static void
+chatd_give_up(struct chatd *d, const char *name, const char *why)
+{
+	log_warnx("%s: can't start: %s", name, why);
+	notify_send("STATUS=%s: %s", name, why);
+	d->failed = 1;
+	event_base_loopbreak(d->base);
+}
+
+/* The filter has died. Its first start must succeed: never start open. */
+static void
+chatd_filter_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+
+	if (!started && d->filters == NULL && d->filter != NULL)
+		chatd_give_up(d, "filter", helper_why(d->filter));
+}
+
+/* The store has died, or has ended as it was told to. */
+static void
+chatd_store_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+	static int	 once;
+
+	once |= started;
+	if (d->draining)
+		chatd_check_settled(d);
+	else if (!once && d->store != NULL)
+		chatd_give_up(d, "store", helper_why(d->store));
+}
+
+/* Say how each helper is run. */
+static void
+chatd_specs(struct chatd *d)
+{
+	const struct config	*cf = d->config;
+
+	engine_spec = (struct helper_spec){ .name = "engine",
+	    .program = cf->engine_program,
+	    .timeout_ms = (int)cf->engine_timeout,
+	    .start_ms = CHATD_ENGINE_START_MS,
+	    .backoff_max_ms = CHATD_BACKOFF_MS, .init = chatd_engine_init,
+	    .ready = chatd_engine_ready, .event = chatd_engine_event,
+	    .gone = chatd_engine_gone, .arg = d };
+	filter_spec = (struct helper_spec){ .name = "filter",
+	    .program = cf->filter_program, .timeout_ms = 10000,
+	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .init = chatd_filter_init, .ready = chatd_filter_ready,
+	    .event = chatd_no_event, .gone = chatd_filter_gone, .arg = d };
+	store_spec = (struct helper_spec){ .name = "store",
+	    .program = cf->store_program,
+	    .timeout_ms = (int)cf->store_timeout,
+	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .init = chatd_store_init, .ready = chatd_store_ready,
+	    .event = chatd_no_event, .gone = chatd_store_gone, .arg = d };
+}
+
+/* ---- reload */
+
+/* Do two configurations differ in what only a restart changes? */
+static int
+chatd_needs_restart(const struct config *a, const struct config *b)
+{
+	return (strcmp(a->socket_path, b->socket_path) != 0 ||
+	    strcmp(a->state_dir, b->state_dir) != 0 ||
+	    strcmp(a->model_path, b->model_path) != 0 ||
+	    strcmp(a->precision, b->precision) != 0 ||
+	    strcmp(a->device, b->device) != 0 ||
+	    strcmp(a->isa, b->isa) != 0 || a->threads != b->threads ||
+	    a->context != b->context || a->kv_tokens != b->kv_tokens ||
+	    a->batch_tokens != b->batch_tokens);
+}
+
+/* Options of the command line that reload must not lose. */
+static struct chatd_options	 chatd_opt;
+
+/* Put the command line's options above a configuration. */
+static void
+chatd_override(struct config *cf)
+{
+	const struct { const char *value; char **to; } over[] = {
+		{ chatd_opt.socket, &cf->socket_path },
+		{ chatd_opt.state_dir, &cf->state_dir },
+		{ chatd_opt.model, &cf->model_path },
+	};
+	size_t	 i;
+
+	for (i = 0; i < nitems(over); i++) {
+		if (over[i].value == NULL)
+			continue;
+		free(*over[i].to);
+		*over[i].to = xstrdup(over[i].value);
+	}
+	if (chatd_opt.verbose)
+		cf->log_level = LOG_LEVEL_DEBUG;
+}
+
+/* Read the configuration again. */
+int
+chatd_reload(struct chatd *d, struct fault *f)
+{
+	struct config	*new;
+	int		 r;
+
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)clock_monotonic() * 1000);
+	r = config_load(chatd_opt.file, &new, f);
+	if (r == 0) {
+		chatd_override(new);
+		if ((r = config_check(new, f)) != 0)
+			config_free(new);
+	}
+	notify_send("READY=1");
+	if (r != 0) {
+		log_warnx("reload: %s; the old configuration stays",
+		    f->message);
+		return (r);
+	}
+	if (chatd_needs_restart(d->config, new))
+		log_warnx("reload: socket, state_dir and model change at a "
+		    "restart only");
+	config_free(d->config);
+	d->config = new;
+	log_set_level((enum log_level)new->log_level);
+	chatd_specs(d);
+	/* The filter process reads its rules at its start only. */
+	helper_kill(d->filter, "restarted for the new configuration");
+	log_info("configuration read again");
+	return (0);
+}
+
+/* ---- the end */
+
+/* Is every exchange over? Then the store may finish; then so may we. */
+static void
+chatd_check_settled(struct chatd *d)
+{
+	struct timeval	 tv = { CHATD_STORE_END_MS / 1000, 0 };
+
+	if (!d->draining || !TAILQ_EMPTY(&d->exchanges))
+		return;
+	if (helper_state(d->store) == HELPER_DOWN) {
+		if (client_unwritten(d) == 0)
+			event_base_loopbreak(d->base);
+		return;
+	}
+	if (!event_pending(chatd_events.last, EV_TIMEOUT, NULL)) {
+		event_add(chatd_events.last, &tv);
+		helper_retire(d->store);
+	}
+}
+
+/* Look again whether everybody is done. */
+static void
+chatd_settle(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval	 tv = { 0, 20000 };
+
+	(void)fd;
+	(void)what;
+	chatd_check_settled(arg);
+	event_add(chatd_events.settle, &tv);
+}
+
+/* The time to drain is over. */
+static void
+chatd_drained(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	exchange_cancel_all(arg);
+}
+
+/* The store did not end in time. */
+static void
+chatd_last(evutil_socket_t fd, short what, void *arg)
+{
+	struct chatd	*d = arg;
+
+	(void)fd;
+	(void)what;
+	log_warnx("the store or a client does not end");
+	event_base_loopbreak(d->base);
+}
+
+/* SIGTERM, SIGINT: finish what runs, take nothing new. Twice: at once. */
+static void
+chatd_terminate(evutil_socket_t sig, short what, void *arg)
+{
+	struct chatd	*d = arg;
+	struct timeval	 tv = { d->config->drain_time / 1000,
+	    d->config->drain_time % 1000 * 1000 };
+
+	(void)what;
+	if (d->draining) {
+		log_info("signal %d again: ending at once", (int)sig);
+		exchange_cancel_all(d);
+		return;
+	}
+	log_info("signal %d: finishing what runs", (int)sig);
+	notify_send("STOPPING=1\nSTATUS=Finishing replies");
+	d->draining = 1;
+	listener_free(d->listener);
+	d->listener = NULL;
+	event_add(chatd_events.drain, &tv);
+	chatd_settle(-1, 0, d);
+}
+
+/* ---- signals */
+
+/* SIGHUP: reload. */
+static void
+chatd_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct fault	 f;
+
+	(void)sig;
+	(void)what;
+	chatd_reload(arg, &f);
+}
+
+/* SIGCHLD: a helper has ended. */
+static void
+chatd_child(evutil_socket_t sig, short what, void *arg)
+{
+	struct chatd	*d = arg;
+
+	(void)sig;
+	(void)what;
+	helper_reap(d->engine);
+	helper_reap(d->filter);
+	helper_reap(d->store);
+}
+
+/* Our loop turns: tell systemd. */
+static void
+chatd_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	notify_send("WATCHDOG=1");
+}
+
+/* Set up signals and timers. */
+static void
+chatd_events_init(struct chatd *d, int watchdog_ms)
+{
+	struct chatd_events	*e = &chatd_events;
+	struct timeval		 tv = { watchdog_ms / 1000,
+	    watchdog_ms % 1000 * 1000 };
+
+	e->term = evsignal_new(d->base, SIGTERM, chatd_terminate, d);
+	e->intr = evsignal_new(d->base, SIGINT, chatd_terminate, d);
+	e->hup = evsignal_new(d->base, SIGHUP, chatd_hangup, d);
+	e->chld = evsignal_new(d->base, SIGCHLD, chatd_child, d);
+	event_add(e->term, NULL);
+	event_add(e->intr, NULL);
+	event_add(e->hup, NULL);
+	event_add(e->chld, NULL);
+	e->drain = evtimer_new(d->base, chatd_drained, d);
+	e->last = evtimer_new(d->base, chatd_last, d);
+	e->settle = evtimer_new(d->base, chatd_settle, d);
+	if (watchdog_ms > 0) {
+		e->watchdog = event_new(d->base, -1, EV_PERSIST,
+		    chatd_watchdog, d);
+		event_add(e->watchdog, &tv);
+	}
+}
+
+/* Release signals and timers. */
+static void
+chatd_events_clear(void)
+{
+	struct event	**all[] = { &chatd_events.term, &chatd_events.intr,
+	    &chatd_events.hup, &chatd_events.chld, &chatd_events.drain,
+	    &chatd_events.last, &chatd_events.settle,
+	    &chatd_events.watchdog };
+	size_t		  i;
+
+	for (i = 0; i < nitems(all); i++) {
+		if (*all[i] != NULL)
+			event_free(*all[i]);
+		*all[i] = NULL;
+	}
+}
+
+/* ---- the start */
+
+/* Print the options. */
+static void
+chatd_usage(FILE *out)
+{
+	fputs("usage: chatd [-dtv] [-f FILE] [-m FOLDER] [-S FOLDER] "
+	    "[-s SOCKET]\n\n"
+	    "Keep a chat language model loaded and serve it to local users.\n"
+	    "\n"
+	    "  -d, --foreground         stay in the foreground (it always "
+	    "does) and log\n"
+	    "                           plain lines to standard error\n"
+	    "  -f, --config FILE        configuration (default " CONFDIR
+	    "/chatd.yaml)\n"
+	    "  -m, --model FOLDER       model to load, over model.path\n"
+	    "  -S, --state-dir FOLDER   where the store is, over state_dir\n"
+	    "  -s, --socket SOCKET      where to listen, over socket.path\n"
+	    "  -t, --test               check the configuration and exit\n"
+	    "  -v, --verbose            log everything\n"
+	    "      --help, --version\n\n"
+	    "SIGTERM finishes running replies and exits, SIGHUP reads the "
+	    "configuration\nagain.  See chatd(8) and chatd.yaml(5).\n", out);
+}
+
+/* Read the command line. */
+static void
+chatd_options(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "foreground", no_argument, NULL, 'd' },
+		{ "config", required_argument, NULL, 'f' },
+		{ "model", required_argument, NULL, 'm' },
+		{ "state-dir", required_argument, NULL, 'S' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "test", no_argument, NULL, 't' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int	 c;
+
+	while ((c = getopt_long(argc, argv, "df:m:S:s:tv", longs, NULL)) !=
+	    -1) {
+		switch (c) {
+		case 'd':
+			unsetenv("JOURNAL_STREAM");
+			break;
+		case 'f':
+			chatd_opt.file = optarg;
+			break;
+		case 'm':
+			chatd_opt.model = optarg;
+			break;
+		case 'S':
+			chatd_opt.state_dir = optarg;
+			break;
+		case 's':
+			chatd_opt.socket = optarg;
+			break;
+		case 't':
+			chatd_opt.test = 1;
+			break;
+		case 'v':
+			chatd_opt.verbose = 1;
+			break;
+		case 'h':
+			chatd_usage(stdout);
+			exit(0);
+		case 'V':
+			printf("chatd %s\n", PACKAGE_VERSION);
+			exit(0);
+		default:
+			fputs("chatd --help lists the options\n", stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "chatd: %s: no argument is expected; chatd "
+		    "--help lists the options\n", argv[optind]);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* Load and check the configuration, or exit with EXIT_CONFIG. */
+static struct config *
+chatd_configure(void)
+{
+	struct config	*cf;
+	struct fault	 f;
+
+	if (chatd_opt.file == NULL &&
+	    access(CONFDIR "/chatd.yaml", F_OK) == 0)
+		chatd_opt.file = CONFDIR "/chatd.yaml";
+	if (config_load(chatd_opt.file, &cf, &f) != 0) {
+		fprintf(stderr, "chatd: %s\n", f.message);
+		exit(EXIT_CONFIG);
+	}
+	chatd_override(cf);
+	if (config_check(cf, &f) != 0) {
+		fprintf(stderr, "chatd: %s%s%s\n",
+		    cf->file != NULL ? cf->file : "",
+		    cf->file != NULL ? ": " : "", f.message);
+		exit(EXIT_CONFIG);
+	}
+	if (chatd_opt.test) {
+		printf("%s: the configuration is sound\n",
+		    cf->file != NULL ? cf->file : "defaults");
+		config_free(cf);
+		exit(0);
+	}
+	return (cf);
+}
+
+/* Take the state folder: ours alone, private from birth. Returns the lock. */
+static int
+chatd_lock_state(const struct config *cf)
+{
+	char	*name;
+	int	 fd;
+
+	if (path_mkdirs(cf->state_dir, 0700) != 0)
+		fatal("state_dir: %s", cf->state_dir);
+	name = path_join(cf->state_dir, "chatd.lock");
+	fd = open(name, O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
+	if (fd == -1)
+		fatal("%s", name);
+	if (flock(fd, LOCK_EX|LOCK_NB) == -1)
+		fatalx("state_dir: %s: another chatd works there",
+		    cf->state_dir);
+	free(name);
+	return (fd);
+}
+
+/* As many descriptors as clients may want, if we are let. */
+static void
+chatd_limits(struct config *cf)
+{
+	struct rlimit	 rl;
+	rlim_t		 want = (rlim_t)cf->clients + 64;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	if (rl.rlim_cur < want) {
+		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+	if (rl.rlim_cur < want && rl.rlim_cur > 64) {
+		cf->clients = (int64_t)rl.rlim_cur - 64;
+		log_warnx("limits.clients: lowered to %lld, since only %lld "
+		    "files may be open", (long long)cf->clients,
+		    (long long)rl.rlim_cur);
+	}
+	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
+	setrlimit(RLIMIT_CORE, &rl);
+}
+
+/* A random name for this process's run. */
+static void
+chatd_boot_name(struct chatd *d)
+{
+	unsigned char	 raw[16];
+	size_t		 i;
+
+	if (getrandom(raw, sizeof raw, 0) != sizeof raw)
+		fatal("getrandom");
+	for (i = 0; i < sizeof raw; i++)
+		snprintf(d->boot + 2 * i, 3, "%02x", raw[i]);
+}
+
+/* Start, serve, end. */
+int
+main(int argc, char **argv)
+{
+	struct chatd	 d = { .started = 0 };
+	struct fault	 f;
+	int		 fd, lock, watchdog;
+
+	setlocale(LC_CTYPE, "");
+	chatd_options(argc, argv);
+	log_init("chatd", LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	d.config = chatd_configure();
+	log_set_level((enum log_level)d.config->log_level);
+	if (notify_listen_fd(&fd, &f) != 0)
+		fatalx("%s", f.message);
+	watchdog = notify_watchdog_ms();
+	notify_forget_environment();
+	prctl(PR_SET_DUMPABLE, 0);
+	chatd_limits(d.config);
+	chatd_boot_name(&d);
+	d.started = clock_monotonic();
+	TAILQ_INIT(&d.clients);
+	TAILQ_INIT(&d.exchanges);
+	lock = chatd_lock_state(d.config);
+	if ((d.base = event_base_new()) == NULL)
+		fatalx("no event loop");
+	if (listener_new(&d, fd, &d.listener, &f) != 0)
+		fatalx("%s", f.message);
+	chatd_events_init(&d, watchdog);
+	chatd_specs(&d);
+	log_info("chatd %s starts", PACKAGE_VERSION);
+	d.store = helper_new(d.base, &store_spec);
+	d.filter = helper_new(d.base, &filter_spec);
+	d.engine = helper_new(d.base, &engine_spec);
+	event_base_dispatch(d.base);
+
+	log_info("ends");
+	client_close_all(&d);
+	listener_free(d.listener);
+	helper_free(d.engine);
+	helper_free(d.filter);
+	helper_free(d.store);
+	chatd_events_clear();
+	event_base_free(d.base);
+	json_decref(d.model);
+	json_decref(d.progress);
+	json_decref(d.filters);
+	config_free(d.config);
+	close(lock);
+	return (d.failed);
+}

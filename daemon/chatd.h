@@ -1,0 +1,303 @@
+/*
+ * What the files of chatd share, a section per file. One process, one event
+ * loop, no threads: nothing here needs a lock.
+ */
+#ifndef DAEMON_CHATD_H
+#define DAEMON_CHATD_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdint.h>
+
+#include "conn.h"
+#include "err.h"
+#include "helper.h"
+#include "json.h"
+
+struct chatd;
+struct client;
+struct exchange;
+
+/* ---- category.c: the misuse categories and what is done about them */
+
+#define CATEGORIES 12		/* those of the model card, and other_unsafe */
+
+enum direction { DIRECTION_PROMPT, DIRECTION_REPLY, DIRECTIONS };
+enum action { ACTION_ALLOW, ACTION_FLAG, ACTION_REDACT, ACTION_BLOCK };
+
+/* "prompt" or "reply". */
+const char	*direction_name(enum direction d);
+/* The category's slug, 0 <= i < CATEGORIES. */
+const char	*category_name(int i);
+/* The number of a slug, -1 for another word. */
+int		 category_find(const char *slug);
+/* "allow", "flag", "redact" or "block". */
+const char	*action_name(enum action a);
+
+/* ---- config.c: chatd.yaml, the only reader */
+
+/* From which score on a finding has which effect; above 1: never. */
+struct threshold {
+	double		 flag, redact, block;
+};
+
+struct config_filter {
+	char		*name;		/* owned */
+	char		*path;		/* owned: the plugin */
+	json_t		*options;	/* owned: object of strings */
+};
+
+struct config {
+	char		*file;		/* owned: where it came from, or NULL */
+	/* socket */
+	char		*socket_path;	/* owned */
+	char		*socket_group;	/* owned, or NULL */
+	int64_t		 socket_mode;	/* permission bits */
+	char		*operators;	/* owned: group, or NULL */
+	char		*state_dir;	/* owned */
+	int64_t		 log_level;	/* enum log_level */
+	/* model, as sent to the engine */
+	char		*model_path;	/* owned */
+	char		*precision, *device, *isa;	/* owned */
+	int64_t		 threads, context, kv_tokens, batch_tokens;
+	/* helpers */
+	char		*engine_program, *filter_program, *store_program;
+	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */
+	int64_t		 engine_attempts; /* engine deaths one exchange
+					   * survives */
+	int		 filter_sandbox;
+	int64_t		 filter_hold;	/* bytes of a reply kept back */
+	struct config_filter *filters;	/* owned */
+	size_t		 nfilters;
+	/* policy */
+	struct threshold policy[DIRECTIONS][CATEGORIES];
+	char		*words[CATEGORIES];	/* owned: to a blocked user */
+	/* limits */
+	int64_t		 clients, clients_per_uid;
+	int64_t		 requests, requests_per_uid;
+	int64_t		 line, prompt;		/* bytes */
+	int64_t		 output_high;		/* bytes */
+	int64_t		 line_time, stall_time, drain_time; /* ms */
+	/* defaults of sampling */
+	double		 temperature, top_p, repetition_penalty;
+	int64_t		 top_k, max_tokens;
+	char		*preprompt;	/* owned */
+};
+
+/*
+ * Read a file, or only the defaults where path is NULL. 0 and *out (owned),
+ * or an error with *f filled: "file:line:column: key: why".
+ */
+int	 config_load(const char *path, struct config **out, struct fault *f);
+void	 config_free(struct config *c);
+
+/* Look at the files that a configuration names: programs, plugins, model.
+ * 0, or an error with *f filled, naming key and path. */
+int	 config_check(const struct config *c, struct fault *f);
+
+/* ---- policy.c: from findings to an action */
+
+/* What is to be done about a text. */
+struct judgement {
+	enum action	 action;	/* the strongest of all findings */
+	int		 category;	/* of the strongest; -1 if none */
+	double		 score;
+	json_t		*verdicts;	/* owned: array of findings that reach
+					 * a threshold, each with "direction"
+					 * and "action" */
+};
+
+/*
+ * Judge the "findings" array of a filter's answer (borrowed) about a text of
+ * len bytes. 0 with *j filled (clear it with judgement_clear), or
+ * CHAT_EPROTOCOL where the answer is not sound.
+ */
+int	 policy_judge(const struct config *c, enum direction d,
+	    const json_t *findings, size_t len, struct judgement *j);
+void	 judgement_clear(struct judgement *j);
+
+/* The words for a user whose text was blocked for that category. */
+const char *policy_words(const struct config *c, int category);
+
+/*
+ * Copy text[from..to) with every span that is to be redacted replaced. *to
+ * moves down to the start of a redacted span that reaches over it, so that
+ * the rest is replaced as a whole later. Returns a new string of *n bytes
+ * (owned by the caller).
+ */
+char	*policy_redact(const struct judgement *j, const char *text,
+	    size_t from, size_t *to, size_t *n);
+
+/* ---- notify.c: systemd, by hand */
+
+/* Send a state line such as "READY=1"; nothing where nobody listens. */
+void	 notify_send(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+
+/*
+ * The listening socket systemd passed, or -1 where there is none. The
+ * environment's LISTEN_* are taken out either way. CHAT_EFORMAT (with *f)
+ * where what was passed is not a listening Unix stream socket.
+ */
+int	 notify_listen_fd(int *fd, struct fault *f);
+
+/* Half of WATCHDOG_USEC in milliseconds, 0 where none is set for us. */
+int	 notify_watchdog_ms(void);
+
+/* Remove the variables, so that helpers do not see them. */
+void	 notify_forget_environment(void);
+
+/* ---- listen.c: the listening socket */
+
+struct listener;
+
+/*
+ * Listen as the configuration says, or on fd where that is not -1 (taken).
+ * Every new connection goes to client_accept. 0, or an error with *f filled.
+ */
+int	 listener_new(struct chatd *d, int fd, struct listener **out,
+	    struct fault *f);
+/* Stop listening; removes the socket file if we made it. */
+void	 listener_free(struct listener *l);
+
+/* ---- client.c: connections of clients */
+
+TAILQ_HEAD(clients, client);
+
+/*
+ * A request that is being answered. It belongs to the operation that answers
+ * it, which ends it by request_done or one of its sisters; it outlives its
+ * client.
+ */
+struct request {
+	TAILQ_ENTRY(request)	 entry;
+	struct chatd		*d;		/* borrowed */
+	struct client		*client;	/* borrowed; NULL: it has gone */
+	uid_t			 uid;		/* whose it is */
+	int			 operator;
+	int64_t			 id;		/* the client's */
+	/* Set by operations that run for long; both may be NULL.
+	 * stop: the client asked to cancel, or has gone (client is NULL).
+	 * pressure: its output queue is above (1) or below (0) its marks. */
+	void			(*stop)(struct request *);
+	void			(*pressure)(struct request *, int high);
+	void			*arg;		/* the operation's own */
+};
+
+/* Take a new connection (fd taken). */
+void	 client_accept(struct chatd *d, int fd);
+/* Close all connections (shutdown). */
+void	 client_close_all(struct chatd *d);
+/* Clients connected in all. */
+int	 client_count(const struct chatd *d);
+/* Bytes that wait to be written to clients, in all. */
+size_t	 client_unwritten(const struct chatd *d);
+/* Find one of the client's running requests, NULL if there is none. */
+struct request *client_find(struct client *c, int64_t id);
+/* Is its output queue above the high mark? */
+int	 client_pressed(const struct client *c);
+/* The account's name for a uid in a static buffer; digits if it has none. */
+const char *client_user_name(uid_t uid);
+
+/*
+ * Answer a request. request_send takes msg and adds the id; nothing is sent
+ * where the client has gone. The others end the request and free it; msg of
+ * request_done may be NULL for an empty done.
+ */
+void	 request_send(struct request *r, json_t *msg);
+void	 request_done(struct request *r, json_t *msg);
+void	 request_fail(struct request *r, const char *code, const char *fmt,
+	    ...) __attribute__((format(printf, 3, 4)));
+void	 request_fault(struct request *r, const struct fault *f);
+/* End with an error event made by the caller (taken). */
+void	 request_error(struct request *r, json_t *msg);
+
+/* ---- ops.c: the operations */
+
+/* Carry out one parsed request; r is then the operation's to end. */
+void	 ops_dispatch(struct request *r, json_t *msg);
+
+/* The "model" member of hello and status (a new reference). */
+json_t	*ops_model(const struct chatd *d);
+
+/* ---- relay.c: requests that the store answers */
+
+enum relay_kind { RELAY_PLAIN, RELAY_LIST, RELAY_SHOW };
+
+/* Send msg (taken) to the store; its answer ends r. */
+void	 relay_store(struct request *r, json_t *msg, enum relay_kind kind);
+
+/* ---- exchange.c: say, regenerate and complete, start to end */
+
+TAILQ_HEAD(exchanges, exchange);
+
+enum exchange_kind { EXCHANGE_SAY, EXCHANGE_COMPLETE, EXCHANGE_REGENERATE };
+
+/* What a client asked for; strings borrowed until exchange_new returns. */
+struct exchange_ask {
+	enum exchange_kind	 kind;
+	const char		*text;		/* say, complete */
+	const char		*preprompt;	/* or NULL */
+	int64_t			 conversation;	/* 0: a new one */
+	int64_t			 exchange;	/* regenerate */
+	json_t			*params;	/* taken: checked, with defaults
+						 * and seed */
+};
+
+/* Begin an exchange; it ends r. */
+void	 exchange_new(struct chatd *d, struct request *r,
+	    const struct exchange_ask *ask);
+/* The engine is up (again): send what waits for it. changed: it is not the
+ * model it was, so that a reply half written can't go on. */
+void	 exchange_engine_ready(struct chatd *d, int changed);
+/* The engine failed to start: end what has waited too long. */
+void	 exchange_engine_down(struct chatd *d);
+/* The store is up again: resend what it has not acknowledged. */
+void	 exchange_store_ready(struct chatd *d);
+/* Cancel all of them (shutdown). */
+void	 exchange_cancel_all(struct chatd *d);
+/* Is one running in this conversation? */
+int	 exchange_in(const struct chatd *d, int64_t conversation);
+/* {"running","waiting","total"} for status (a new reference). */
+json_t	*exchange_status(const struct chatd *d);
+
+/* ---- export.c: a read-only process per export */
+
+/* Run an export for request r; it ends r. */
+void	 export_new(struct request *r, const char *format, int all);
+
+/* ---- chatd.c: the process */
+
+struct chatd {
+	struct event_base	*base;		/* owned */
+	struct config		*config;	/* owned */
+	struct helper		*engine, *filter, *store;	/* owned */
+	struct helper		*filter_old;	/* owned: draining, or NULL */
+	struct listener		*listener;	/* owned, NULL once draining */
+	struct clients		 clients;
+	struct exchanges	 exchanges;
+	int64_t			 total;		/* exchanges ever */
+	json_t			*model;		/* owned: the engine's "ready",
+						 * NULL before */
+	json_t			*progress;	/* owned: last "progress" */
+	json_t			*filters;	/* owned: the filter's "ready" */
+	int			 draining;
+	int			 failed;	/* a helper can't be started */
+	int			 store_failing;	/* a finish waits for the store */
+	int64_t			 started;	/* monotonic ms */
+	char			 boot[33];	/* random hex: this process */
+	int64_t			 next_key;	/* counts store keys */
+};
+
+/* Read the configuration again. 0, or an error with *f filled and the old
+ * one kept. */
+int	 chatd_reload(struct chatd *d, struct fault *f);
+
+/* Milliseconds: of a clock that never jumps, and since 1970. */
+int64_t	 clock_monotonic(void);
+int64_t	 clock_wall(void);
+
+#endif

@@ -1,0 +1,505 @@
+/*
+ * Connections of clients: who they are, their lines in, their events out.
+ * What a request means is the matter of ops.c.
+ */
+#include "config.h"
+#include "chatd.h"
+
+#include <sys/socket.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define CLIENT_IN_FLIGHT	256	/* requests open before reading stops */
+#define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
+
+TAILQ_HEAD(requests, request);
+
+struct client {
+	TAILQ_ENTRY(client)	 entry;
+	struct chatd		*d;		/* borrowed */
+	struct conn		*conn;		/* owned */
+	struct requests		 requests;	/* being answered */
+	int			 nrequests;
+	uid_t			 uid;
+	pid_t			 pid;		/* for the log only */
+	int			 operator;
+	int			 half;		/* it sends no more */
+	int			 closing;	/* when its output is written */
+	int			 pressed;
+	int			 paused;
+	struct event		*stall;		/* owned: output stuck */
+	size_t			 stalled_at;	/* queue when last looked */
+};
+
+static void	client_line(void *, char *, size_t);
+static void	client_too_long(void *);
+static int	client_first(void *, const char *, size_t);
+static void	client_eof(void *, int);
+static void	client_failed(void *, const char *);
+static void	client_pressure(void *, int);
+static void	client_drained(void *);
+static void	client_stalled(evutil_socket_t, short, void *);
+static void	client_free(struct client *);
+
+static const struct conn_ops client_conn_ops = {
+	.line = client_line,
+	.too_long = client_too_long,
+	.first = client_first,
+	.eof = client_eof,
+	.failed = client_failed,
+	.pressure = client_pressure,
+	.drained = client_drained,
+};
+
+/* The name of an account. */
+const char *
+client_user_name(uid_t uid)
+{
+	static char	 name[64];
+	struct passwd	*pw;
+
+	if ((pw = getpwuid(uid)) != NULL)
+		snprintf(name, sizeof name, "%s", pw->pw_name);
+	else
+		snprintf(name, sizeof name, "%u", (unsigned)uid);
+	return (name);
+}
+
+/* Is gid among the groups the kernel says the peer has? */
+static int
+client_in_group(int fd, gid_t gid, gid_t primary)
+{
+	gid_t		*gids;
+	socklen_t	 len = CLIENT_GROUPS_MAX * sizeof *gids;
+	size_t		 i;
+	int		 found = gid == primary;
+
+	gids = xmalloc(len);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids, &len) == 0) {
+		for (i = 0; i < len / sizeof *gids; i++)
+			found |= gids[i] == gid;
+	}
+	free(gids);
+	return (found);
+}
+
+/* Operators: root, the daemon's own account, and one group. */
+static int
+client_is_operator(struct chatd *d, int fd, const struct ucred *cr)
+{
+	struct group	*gr;
+	const char	*name = d->config->operators;
+
+	if (cr->uid == 0 || cr->uid == geteuid())
+		return (1);
+	if (name == NULL || name[0] == '\0' || (gr = getgrnam(name)) == NULL)
+		return (0);
+	return (client_in_group(fd, gr->gr_gid, cr->gid));
+}
+
+/* The first event on every connection. */
+static json_t *
+client_hello(struct client *c)
+{
+	const struct config	*cf = c->d->config;
+	json_t			*m, *o;
+
+	m = msg_event("hello", -1);
+	msg_set_int(m, "protocol", PROTOCOL_VERSION);
+	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
+	msg_set(m, "model", ops_model(c->d));
+	o = json_object();
+	msg_set_int(o, "line", cf->line);
+	msg_set_int(o, "depth", JSON_DEPTH_MAX);
+	msg_set_int(o, "requests", cf->requests);
+	msg_set_int(o, "requests_per_uid", cf->requests_per_uid);
+	msg_set_int(o, "prompt", cf->prompt);
+	msg_set(m, "limits", o);
+	o = json_object();
+	msg_set_int(o, "uid", c->uid);
+	msg_set_string(o, "name", client_user_name(c->uid));
+	msg_set_bool(o, "operator", c->operator);
+	msg_set(m, "user", o);
+	return (m);
+}
+
+/* Clients of one uid. */
+static int
+client_count_uid(const struct chatd *d, uid_t uid)
+{
+	const struct client	*c;
+	int			 n = 0;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		n += c->uid == uid;
+	return (n);
+}
+
+/* All clients. */
+int
+client_count(const struct chatd *d)
+{
+	const struct client	*c;
+	int			 n = 0;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		n++;
+	return (n);
+}
+
+/* Output not yet written, of all clients. */
+size_t
+client_unwritten(const struct chatd *d)
+{
+	const struct client	*c;
+	size_t			 n = 0;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		n += conn_queued(c->conn);
+	return (n);
+}
+
+/* Say an error without a request. */
+static void
+client_error(struct client *c, const char *code, const char *message)
+{
+	struct fault	 f;
+
+	fault_set(&f, code, NULL, "%s", message);
+	conn_send(c->conn, msg_error(-1, &f));
+}
+
+/* Close once what is queued has been written. */
+static void
+client_close_soon(struct client *c)
+{
+	c->closing = 1;
+	conn_pause(c->conn);
+}
+
+/* Take a new connection. */
+void
+client_accept(struct chatd *d, int fd)
+{
+	const struct config	*cf = d->config;
+	struct client		*c;
+	struct ucred		 cr;
+	socklen_t		 len = sizeof cr;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cr, &len) == -1) {
+		log_warn("SO_PEERCRED");
+		close(fd);
+		return;
+	}
+	c = xcalloc(1, sizeof *c);
+	c->d = d;
+	c->uid = cr.uid;
+	c->pid = cr.pid;
+	c->operator = client_is_operator(d, fd, &cr);
+	TAILQ_INIT(&c->requests);
+	c->stall = evtimer_new(d->base, client_stalled, c);
+	c->conn = conn_new(d->base, fd, (size_t)cf->line, (int)cf->line_time,
+	    (size_t)cf->output_high, (size_t)cf->output_high / 4,
+	    &client_conn_ops, c);
+	TAILQ_INSERT_TAIL(&d->clients, c, entry);
+	if (client_count(d) > cf->clients ||
+	    client_count_uid(d, c->uid) > cf->clients_per_uid) {
+		client_error(c, "busy", client_count(d) > cf->clients ?
+		    "too many connections in all" :
+		    "too many connections of this user");
+		client_close_soon(c);
+		return;
+	}
+	log_debug("client %d: %s connected%s", (int)c->pid,
+	    client_user_name(c->uid), c->operator ? " (operator)" : "");
+	conn_send(c->conn, client_hello(c));
+}
+
+/* Close a connection; its running requests are told. */
+static void
+client_free(struct client *c)
+{
+	struct request	*r;
+
+	conn_free(c->conn);
+	event_free(c->stall);
+	TAILQ_REMOVE(&c->d->clients, c, entry);
+	while ((r = TAILQ_FIRST(&c->requests)) != NULL) {
+		TAILQ_REMOVE(&c->requests, r, entry);
+		r->client = NULL;
+		if (r->stop != NULL)
+			r->stop(r);
+	}
+	free(c);
+}
+
+/* Close all connections. */
+void
+client_close_all(struct chatd *d)
+{
+	while (!TAILQ_EMPTY(&d->clients))
+		client_free(TAILQ_FIRST(&d->clients));
+}
+
+/* Find a running request. */
+struct request *
+client_find(struct client *c, int64_t id)
+{
+	struct request	*r;
+
+	TAILQ_FOREACH(r, &c->requests, entry) {
+		if (r->id == id)
+			return (r);
+	}
+	return (NULL);
+}
+
+/* Is its output above the high mark? */
+int
+client_pressed(const struct client *c)
+{
+	return (c->pressed);
+}
+
+/* Make the request of a message, or fill the fault that refuses it. */
+static struct request *
+client_request(struct client *c, json_t *msg, struct fault *f)
+{
+	struct request	*r;
+	json_t		*id = json_object_get(msg, "id");
+
+	if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+	    json_integer_value(id) > JSON_INT_MAX) {
+		fault_set(f, "bad_field", "id",
+		    "id: expected an integer from 0 to 2^53-1");
+		return (NULL);
+	}
+	if (client_find(c, json_integer_value(id)) != NULL) {
+		fault_set(f, "bad_field", "id",
+		    "id: request %lld is still running",
+		    (long long)json_integer_value(id));
+		return (NULL);
+	}
+	r = xcalloc(1, sizeof *r);
+	r->d = c->d;
+	r->client = c;
+	r->uid = c->uid;
+	r->operator = c->operator;
+	r->id = json_integer_value(id);
+	TAILQ_INSERT_TAIL(&c->requests, r, entry);
+	if (++c->nrequests >= CLIENT_IN_FLIGHT) {
+		c->paused = 1;
+		conn_pause(c->conn);
+	}
+	return (r);
+}
+
+/* A line from the client. */
+static void
+client_line(void *arg, char *line, size_t len)
+{
+	struct client	*c = arg;
+	struct request	*r;
+	struct fault	 f;
+	json_t		*msg;
+
+	if (c->closing)
+		return;
+	if (json_line_parse(line, len, &msg, &f) != 0) {
+		conn_send(c->conn, msg_error(-1, &f));
+		return;
+	}
+	if ((r = client_request(c, msg, &f)) == NULL)
+		conn_send(c->conn, msg_error(-1, &f));
+	else
+		ops_dispatch(r, msg);
+	json_decref(msg);
+}
+
+/* A line over the limit. */
+static void
+client_too_long(void *arg)
+{
+	struct client	*c = arg;
+	struct fault	 f;
+
+	fault_set(&f, "too_long", NULL, "the line is longer than %lld bytes",
+	    (long long)c->d->config->line);
+	conn_send(c->conn, msg_error(-1, &f));
+}
+
+/* Another protocol altogether is told so and closed. */
+static int
+client_first(void *arg, const char *bytes, size_t n)
+{
+	struct client	*c = arg;
+	size_t		 i;
+	int		 upper;
+
+	for (upper = 0, i = 0; i < n && isupper((unsigned char)bytes[i]); i++)
+		upper++;
+	if (((unsigned char)bytes[0] >= 0x20 || isspace((unsigned char)
+	    bytes[0])) && !(upper >= 3 && i < n && bytes[i] == ' '))
+		return (0);
+	client_error(c, "bad_json", "this socket speaks one JSON object a "
+	    "line, see chatd-protocol(7)");
+	client_close_soon(c);
+	return (-1);
+}
+
+/* The client's input has ended. */
+static void
+client_eof(void *arg, int half)
+{
+	struct client	*c = arg;
+
+	c->half = 1;
+	if (!half)
+		client_free(c);
+	else if (c->nrequests == 0 && conn_queued(c->conn) == 0)
+		client_free(c);
+}
+
+/* Reading or writing failed, or a line took too long. */
+static void
+client_failed(void *arg, const char *why)
+{
+	struct client	*c = arg;
+
+	log_debug("client %d: %s", (int)c->pid, why);
+	client_free(c);
+}
+
+/* The output queue crossed a mark. */
+static void
+client_pressure(void *arg, int high)
+{
+	struct client	*c = arg;
+	struct request	*r;
+	struct timeval	 tv = { c->d->config->stall_time / 1000,
+	    c->d->config->stall_time % 1000 * 1000 };
+
+	c->pressed = high;
+	if (high) {
+		c->stalled_at = conn_queued(c->conn);
+		event_add(c->stall, &tv);
+	} else
+		event_del(c->stall);
+	TAILQ_FOREACH(r, &c->requests, entry) {
+		if (r->pressure != NULL)
+			r->pressure(r, high);
+	}
+}
+
+/* Has the reader taken anything since we last looked? */
+static void
+client_stalled(evutil_socket_t fd, short what, void *arg)
+{
+	struct client	*c = arg;
+	struct timeval	 tv = { c->d->config->stall_time / 1000,
+	    c->d->config->stall_time % 1000 * 1000 };
+
+	(void)fd;
+	(void)what;
+	if (conn_queued(c->conn) < c->stalled_at) {
+		c->stalled_at = conn_queued(c->conn);
+		event_add(c->stall, &tv);
+		return;
+	}
+	log_info("client %d: %s does not read: %zu bytes stuck, closing",
+	    (int)c->pid, client_user_name(c->uid), c->stalled_at);
+	client_free(c);
+}
+
+/* All output has been written. */
+static void
+client_drained(void *arg)
+{
+	struct client	*c = arg;
+
+	if (c->closing || (c->half && c->nrequests == 0))
+		client_free(c);
+}
+
+/* Send an event of a request. */
+void
+request_send(struct request *r, json_t *msg)
+{
+	if (r->client == NULL) {
+		json_decref(msg);
+		return;
+	}
+	msg_set_int(msg, "id", r->id);
+	conn_send(r->client->conn, msg);
+}
+
+/* Take a request off its client and free it. */
+static void
+request_free(struct request *r)
+{
+	struct client	*c = r->client;
+
+	if (c != NULL) {
+		TAILQ_REMOVE(&c->requests, r, entry);
+		c->nrequests--;
+		if (c->paused && c->nrequests < CLIENT_IN_FLIGHT / 2) {
+			c->paused = 0;
+			conn_resume(c->conn);
+		}
+	}
+	free(r);
+}
+
+/* End a request well. */
+void
+request_done(struct request *r, json_t *msg)
+{
+	if (msg == NULL)
+		msg = json_object();
+	msg_set_string(msg, "event", "done");
+	request_send(r, msg);
+	request_free(r);
+}
+
+/* End a request with an error of the caller's making. */
+void
+request_error(struct request *r, json_t *msg)
+{
+	msg_set_string(msg, "event", "error");
+	request_send(r, msg);
+	request_free(r);
+}
+
+/* End a request with a fault. */
+void
+request_fault(struct request *r, const struct fault *f)
+{
+	request_error(r, msg_error(r->id, f));
+}
+
+/* End a request with an error code. */
+void
+request_fail(struct request *r, const char *code, const char *fmt, ...)
+{
+	struct fault	 f;
+	va_list		 ap;
+	char		 text[sizeof f.message];
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	fault_set(&f, code, NULL, "%s", text);
+	request_fault(r, &f);
+}

@@ -1,0 +1,507 @@
+/*
+ * chatd.yaml: every key, its type, range and default.  A tree of tables says
+ * what may stand where; chatd.yaml(5) documents the same keys.
+ */
+#include "chatd.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "path.h"
+#include "xmalloc.h"
+#include "yaml.h"
+
+#define NEVER 2.0	/* a score that no finding reaches */
+
+enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
+	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL };
+
+/* One scalar key: where it stands, and its default as it would be written. */
+struct config_key {
+	const char		*section;	/* "" at the top */
+	const char		*name;
+	enum config_type	 type;
+	double			 min, max;
+	const char		*dflt;		/* NULL: none */
+	size_t			 offset;	/* in struct config */
+};
+
+#define AT(member) offsetof(struct config, member)
+static const struct config_key config_keys[] = {
+	{ "", "state_dir", CONFIG_TEXT, 0, 0, "/var/lib/chatd",
+	    AT(state_dir) },
+	{ "", "operators_group", CONFIG_TEXT, 0, 0, "chat-admin",
+	    AT(operators) },
+	{ "", "log_level", CONFIG_LEVEL, 0, 0, "info", AT(log_level) },
+	{ "socket", "path", CONFIG_TEXT, 0, 0, "/run/chatd/chatd.sock",
+	    AT(socket_path) },
+	{ "socket", "group", CONFIG_TEXT, 0, 0, NULL, AT(socket_group) },
+	{ "socket", "mode", CONFIG_MODE, 0, 0777, "0660", AT(socket_mode) },
+	{ "model", "path", CONFIG_TEXT, 0, 0, MODELDIR, AT(model_path) },
+	{ "model", "precision", CONFIG_TEXT, 0, 0, "bf16", AT(precision) },
+	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
+	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
+	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },
+	{ "model", "context", CONFIG_INT, 0, 1048576, "0", AT(context) },
+	{ "model", "kv_tokens", CONFIG_INT, 0, 1e9, "0", AT(kv_tokens) },
+	{ "model", "batch_tokens", CONFIG_INT, 0, 65536, "0",
+	    AT(batch_tokens) },
+	{ "engine", "program", CONFIG_TEXT, 0, 0,
+	    LIBEXECDIR "/chatd-engine", AT(engine_program) },
+	{ "engine", "timeout", CONFIG_TIME, 100, 3600000, "60s",
+	    AT(engine_timeout) },
+	{ "engine", "attempts", CONFIG_INT, 0, 1000, "3",
+	    AT(engine_attempts) },
+	{ "filter", "program", CONFIG_TEXT, 0, 0,
+	    LIBEXECDIR "/chatd-filter", AT(filter_program) },
+	{ "filter", "timeout", CONFIG_TIME, 10, 600000, "2s",
+	    AT(filter_timeout) },
+	{ "filter", "sandbox", CONFIG_BOOL, 0, 0, "true",
+	    AT(filter_sandbox) },
+	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "64B",
+	    AT(filter_hold) },
+	{ "store", "program", CONFIG_TEXT, 0, 0,
+	    LIBEXECDIR "/chatd-store", AT(store_program) },
+	{ "store", "timeout", CONFIG_TIME, 1000, 3600000, "30s",
+	    AT(store_timeout) },
+	{ "limits", "clients", CONFIG_INT, 1, 1000000, "1000",
+	    AT(clients) },
+	{ "limits", "clients_per_uid", CONFIG_INT, 1, 1000000, "100",
+	    AT(clients_per_uid) },
+	{ "limits", "requests", CONFIG_INT, 1, 10000, "16", AT(requests) },
+	{ "limits", "requests_per_uid", CONFIG_INT, 1, 100000, "32",
+	    AT(requests_per_uid) },
+	{ "limits", "line", CONFIG_SIZE, 1024, 16777216, "1MiB", AT(line) },
+	{ "limits", "prompt", CONFIG_SIZE, 16, 16777216, "256KiB",
+	    AT(prompt) },
+	{ "limits", "output", CONFIG_SIZE, 4096, 1073741824, "256KiB",
+	    AT(output_high) },
+	{ "limits", "line_time", CONFIG_TIME, 100, 3600000, "10s",
+	    AT(line_time) },
+	{ "limits", "stall_time", CONFIG_TIME, 100, 3600000, "30s",
+	    AT(stall_time) },
+	{ "limits", "drain_time", CONFIG_TIME, 0, 3600000, "10s",
+	    AT(drain_time) },
+	{ "defaults", "temperature", CONFIG_REAL, 0, 2, "0.6",
+	    AT(temperature) },
+	{ "defaults", "top_k", CONFIG_INT, 0, 1e9, "40", AT(top_k) },
+	{ "defaults", "top_p", CONFIG_REAL, 0.000001, 1, "1", AT(top_p) },
+	{ "defaults", "repetition_penalty", CONFIG_REAL, 0.01, 10, "1",
+	    AT(repetition_penalty) },
+	{ "defaults", "max_tokens", CONFIG_INT, 1, 1048576, "128",
+	    AT(max_tokens) },
+	{ "defaults", "preprompt", CONFIG_TEXT, 0, 0, "", AT(preprompt) },
+};
+
+/* Sections that hold no scalars of the table above. */
+static int	config_filters(struct config *, const char *,
+		    const struct ynode *, struct fault *);
+static int	config_policy(struct config *, const char *,
+		    const struct ynode *, struct fault *);
+static int	config_words(struct config *, const char *,
+		    const struct ynode *, struct fault *);
+
+static const struct config_section {
+	const char	*name;
+	int		(*read)(struct config *, const char *,
+			    const struct ynode *, struct fault *);
+} config_sections[] = {
+	{ "filters", config_filters },
+	{ "policy", config_policy },
+	{ "messages", config_words },
+	{ "socket", NULL }, { "model", NULL }, { "engine", NULL },
+	{ "filter", NULL }, { "store", NULL }, { "limits", NULL },
+	{ "defaults", NULL },
+};
+
+/* Replace an owned string. */
+static void
+config_text(char **p, const char *text)
+{
+	free(*p);
+	*p = xstrdup(text);
+}
+
+/* Store the scalar n at its place. */
+static int
+config_store(struct config *c, const struct config_key *k, const char *file,
+    const struct ynode *n, struct fault *f)
+{
+	char	*p = (char *)c + k->offset, *end;
+	long	 v;
+
+	if (n->kind != YNODE_SCALAR)
+		return (ynode_fault(file, n, f, "expected one value"));
+	switch (k->type) {
+	case CONFIG_TEXT:
+		config_text((char **)p, n->text);
+		return (0);
+	case CONFIG_INT:
+		return (ynode_int(file, n, (int64_t)k->min, (int64_t)k->max,
+		    (int64_t *)p, f));
+	case CONFIG_REAL:
+		return (ynode_real(file, n, k->min, k->max, (double *)p, f));
+	case CONFIG_BOOL:
+		return (ynode_bool(file, n, (int *)p, f));
+	case CONFIG_SIZE:
+		return (ynode_size(file, n, (int64_t)k->min,
+		    (int64_t)k->max, (int64_t *)p, f));
+	case CONFIG_TIME:
+		return (ynode_time(file, n, (int64_t)k->min,
+		    (int64_t)k->max, (int64_t *)p, f));
+	case CONFIG_MODE:
+		v = strtol(n->text, &end, 8);
+		if (n->text[0] == '\0' || *end != '\0' || v < 0 ||
+		    v > (long)k->max)
+			return (ynode_fault(file, n, f, "expected permission "
+			    "bits in octal such as 0660, found \"%.40s\"",
+			    n->text));
+		*(int64_t *)p = v;
+		return (0);
+	case CONFIG_LEVEL:
+		if ((v = log_level_parse(n->text)) == -1)
+			return (ynode_fault(file, n, f, "expected error, "
+			    "warn, info or debug, found \"%.40s\"", n->text));
+		*(int64_t *)p = v;
+		return (0);
+	}
+	return (0);
+}
+
+/* Read the scalars of one section. */
+static int
+config_scalars(struct config *c, const char *file, const char *section,
+    const struct ynode *map, struct fault *f)
+{
+	const struct ynode	*n;
+	size_t			 i, s;
+	int			 r;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected keys and values"));
+	for (n = map->child; n != NULL; n = n->next) {
+		for (i = 0; i < nitems(config_keys); i++) {
+			if (strcmp(config_keys[i].section, section) == 0 &&
+			    strcmp(config_keys[i].name, n->key) == 0)
+				break;
+		}
+		if (i < nitems(config_keys)) {
+			if ((r = config_store(c, &config_keys[i], file, n,
+			    f)) != 0)
+				return (r);
+			continue;
+		}
+		for (s = 0; s < nitems(config_sections); s++) {
+			if (section[0] == '\0' && strcmp(n->key,
+			    config_sections[s].name) == 0)
+				break;
+		}
+		if (section[0] != '\0' || s == nitems(config_sections))
+			return (fault_set(f, "bad_config", n->key,
+			    "%s:%d:%d: unknown key \"%s\"%s%s", file,
+			    n->key_line, n->key_column, n->key,
+			    section[0] != '\0' ? " in " : "", section));
+		r = config_sections[s].read != NULL ?
+		    config_sections[s].read(c, file, n, f) :
+		    config_scalars(c, file, n->key, n, f);
+		if (r != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* Read the options of one plugin: text, or lists of text joined by ':'. */
+static int
+config_options(struct config_filter *cf, const char *file,
+    const struct ynode *map, struct fault *f)
+{
+	const struct ynode	*n, *v;
+	char			*s, *joined;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected keys and values"));
+	for (n = map->child; n != NULL; n = n->next) {
+		if (n->kind == YNODE_SCALAR) {
+			msg_set_string(cf->options, n->key, n->text);
+			continue;
+		}
+		if (n->kind == YNODE_MAP)
+			return (ynode_fault(file, n, f,
+			    "expected a value or a list of values"));
+		s = xstrdup("");
+		for (v = n->child; v != NULL; v = v->next) {
+			joined = xasprintf("%s%s%s", s,
+			    s[0] != '\0' ? ":" : "",
+			    v->kind == YNODE_SCALAR ? v->text : "");
+			free(s);
+			s = joined;
+		}
+		msg_set_string(cf->options, n->key, s);
+		free(s);
+	}
+	return (0);
+}
+
+/* filters: a list of {name, path, options}. */
+static int
+config_filters(struct config *c, const char *file, const struct ynode *list,
+    struct fault *f)
+{
+	struct config_filter	*cf;
+	const struct ynode	*e, *n;
+	int			 r;
+
+	if (list->kind != YNODE_LIST)
+		return (ynode_fault(file, list, f,
+		    "expected a list of plugins"));
+	for (e = list->child; e != NULL; e = e->next) {
+		if (e->kind != YNODE_MAP)
+			return (ynode_fault(file, e, f,
+			    "expected name, path and options"));
+		c->filters = xreallocarray(c->filters, c->nfilters + 1,
+		    sizeof *c->filters);
+		cf = &c->filters[c->nfilters++];
+		*cf = (struct config_filter){ .options = json_object() };
+		for (n = e->child; n != NULL; n = n->next) {
+			if (strcmp(n->key, "options") == 0) {
+				r = config_options(cf, file, n, f);
+				if (r != 0)
+					return (r);
+			} else if (n->kind == YNODE_SCALAR &&
+			    strcmp(n->key, "name") == 0)
+				config_text(&cf->name, n->text);
+			else if (n->kind == YNODE_SCALAR &&
+			    strcmp(n->key, "path") == 0)
+				config_text(&cf->path, n->text);
+			else
+				return (ynode_fault(file, n, f,
+				    "unknown key in filters"));
+		}
+		if (cf->name == NULL)
+			return (ynode_fault(file, e, f,
+			    "a plugin needs a name"));
+		if (cf->path == NULL)
+			cf->path = xasprintf("%s/%s.so", PLUGINDIR, cf->name);
+	}
+	return (0);
+}
+
+/* flag, redact and block of one category or of "default". */
+static int
+config_threshold(struct threshold *t, const char *file,
+    const struct ynode *map, struct fault *f)
+{
+	const struct ynode	*n;
+	double			*p;
+	int			 r;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f,
+		    "expected flag, redact or block with a score"));
+	*t = (struct threshold){ NEVER, NEVER, NEVER };
+	for (n = map->child; n != NULL; n = n->next) {
+		if (strcmp(n->key, "flag") == 0)
+			p = &t->flag;
+		else if (strcmp(n->key, "redact") == 0)
+			p = &t->redact;
+		else if (strcmp(n->key, "block") == 0)
+			p = &t->block;
+		else
+			return (ynode_fault(file, n, f,
+			    "unknown action: expected flag, redact or block"));
+		if ((r = ynode_real(file, n, 0, 1, p, f)) != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* The thresholds of one direction. */
+static int
+config_direction(struct threshold *t, const char *file, struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n;
+	int			 i, r;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected categories"));
+	if ((n = ynode_get(map, "default")) != NULL) {
+		for (i = 0; i < CATEGORIES; i++) {
+			r = config_threshold(&t[i], file, n, f);
+			if (r != 0)
+				return (r);
+		}
+	}
+	for (n = map->child; n != NULL; n = n->next) {
+		if (strcmp(n->key, "default") == 0)
+			continue;
+		if ((i = category_find(n->key)) == -1)
+			return (ynode_fault(file, n, f, "unknown category"));
+		if ((r = config_threshold(&t[i], file, n, f)) != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* policy: prompt and reply. */
+static int
+config_policy(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	struct ynode	*n;
+	int		 d, r;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected prompt and reply"));
+	for (n = map->child; n != NULL; n = n->next) {
+		for (d = 0; d < DIRECTIONS; d++) {
+			if (strcmp(n->key, direction_name(d)) == 0)
+				break;
+		}
+		if (d == DIRECTIONS)
+			return (ynode_fault(file, n, f,
+			    "unknown direction: expected prompt or reply"));
+		if ((r = config_direction(c->policy[d], file, n, f)) != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* messages: the words for each category, and for all others. */
+static int
+config_words(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n, *dflt;
+	int			 i;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected categories"));
+	dflt = ynode_get((struct ynode *)(uintptr_t)map, "default");
+	for (i = 0; dflt != NULL && i < CATEGORIES; i++)
+		config_text(&c->words[i], dflt->text);
+	for (n = map->child; n != NULL; n = n->next) {
+		if (n->kind != YNODE_SCALAR)
+			return (ynode_fault(file, n, f, "expected words"));
+		if (n == dflt)
+			continue;
+		if ((i = category_find(n->key)) == -1)
+			return (ynode_fault(file, n, f, "unknown category"));
+		config_text(&c->words[i], n->text);
+	}
+	return (0);
+}
+
+/* Fill in every default. */
+static void
+config_defaults(struct config *c)
+{
+	struct ynode	 n = { .kind = YNODE_SCALAR, .line = 1 };
+	struct fault	 f;
+	size_t		 i;
+	int		 d;
+
+	for (i = 0; i < nitems(config_keys); i++) {
+		if (config_keys[i].dflt == NULL)
+			continue;
+		n.text = (char *)(uintptr_t)config_keys[i].dflt;
+		if (config_store(c, &config_keys[i], "default", &n, &f) != 0)
+			fatalx("%s: %s", config_keys[i].name, f.message);
+	}
+	for (i = 0; i < CATEGORIES; i++) {
+		for (d = 0; d < DIRECTIONS; d++)
+			c->policy[d][i] = (struct threshold){ .flag = 0.5,
+			    .redact = NEVER, .block = 0.8 };
+		config_text(&c->words[i], "This was blocked by the rules of "
+		    "this service.");
+	}
+}
+
+/* Read a configuration. */
+int
+config_load(const char *path, struct config **out, struct fault *f)
+{
+	struct config	*c;
+	struct ynode	*root = NULL;
+	int		 r = 0;
+
+	c = xcalloc(1, sizeof *c);
+	c->file = xstrdup(path);
+	config_defaults(c);
+	if (path != NULL && (r = yaml_load(path, &root, f)) == 0)
+		r = config_scalars(c, path, "", root, f);
+	ynode_free(root);
+	if (r == 0 && c->prompt > c->line)
+		r = fault_set(f, "bad_config", "prompt",
+		    "%s: limits.prompt (%lld bytes) is above limits.line "
+		    "(%lld bytes)", path, (long long)c->prompt,
+		    (long long)c->line);
+	if (r != 0)
+		config_free(c);
+	else
+		*out = c;
+	return (r);
+}
+
+/* Release a configuration. */
+void
+config_free(struct config *c)
+{
+	size_t	 i;
+
+	if (c == NULL)
+		return;
+	for (i = 0; i < nitems(config_keys); i++) {
+		if (config_keys[i].type == CONFIG_TEXT)
+			free(*(char **)((char *)c + config_keys[i].offset));
+	}
+	for (i = 0; i < c->nfilters; i++) {
+		free(c->filters[i].name);
+		free(c->filters[i].path);
+		json_decref(c->filters[i].options);
+	}
+	for (i = 0; i < CATEGORIES; i++)
+		free(c->words[i]);
+	free(c->filters);
+	free(c->file);
+	free(c);
+}
+
+/* Is there such a file, with that access? */
+static int
+config_access(const char *key, const char *path, int mode, struct fault *f)
+{
+	if (access(path, mode) == 0)
+		return (0);
+	return (fault_set(f, "bad_config", key, "%s: %s: %s", key, path,
+	    strerror(errno)));
+}
+
+/* Look at the files that a configuration names. */
+int
+config_check(const struct config *c, struct fault *f)
+{
+	char	*path;
+	size_t	 i;
+	int	 r;
+
+	if ((r = config_access("engine.program", c->engine_program, X_OK,
+	    f)) != 0 ||
+	    (r = config_access("filter.program", c->filter_program, X_OK,
+	    f)) != 0 ||
+	    (r = config_access("store.program", c->store_program, X_OK,
+	    f)) != 0 ||
+	    (r = config_access("model.path", c->model_path, R_OK, f)) != 0)
+		return (r);
+	path = path_join(c->model_path, "config.json");
+	r = config_access("model.path", path, R_OK, f);
+	free(path);
+	for (i = 0; r == 0 && i < c->nfilters; i++)
+		r = config_access("filters", c->filters[i].path, R_OK, f);
+	return (r);
+}

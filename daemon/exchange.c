@@ -1,0 +1,891 @@
+/*
+ * One exchange from the first word to the last: begun in the store, screened
+ * by the filters, written by the engine, judged as it grows, committed, and
+ * only then acknowledged.  The order of things is decided here and nowhere
+ * else.  The table of faults in the design says what happens when a helper is
+ * lost on the way; each step below names its row.
+ *
+ *   received -> screening -> queued -> generating -> held -> committing
+ *
+ * Every step is a request to one helper; x->wait names it, so that an exchange
+ * waits for at most one of store and filter at a time, while the engine may
+ * go on writing during a check of what it wrote before.
+ */
+#include "chatd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "limits.h"
+#include "log.h"
+#include "reply.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define EXCHANGE_WAIT_MS	5000	/* for a store or filter to come up */
+#define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
+
+enum exchange_state {
+	EXCHANGE_RECEIVED,	/* waits for the model, then for the store */
+	EXCHANGE_SCREENING,	/* the prompt is with the filter */
+	EXCHANGE_QUEUED,	/* waits for the engine */
+	EXCHANGE_GENERATING,	/* the engine writes */
+	EXCHANGE_HELD,		/* all is written, not all is judged */
+	EXCHANGE_COMMITTING	/* with the store; the outcome is fixed */
+};
+
+struct exchange {
+	TAILQ_ENTRY(exchange)	 entry;
+	struct chatd		*d;		/* borrowed */
+	struct request		*request;	/* borrowed: ended by us */
+	enum exchange_state	 state;
+	enum exchange_kind	 kind;
+	uid_t			 uid;
+	int64_t			 conversation, id, reply_id;
+	char			*text;		/* owned: the prompt */
+	char			*preprompt;	/* owned, or NULL */
+	json_t			*params;	/* owned */
+	json_t			*history;	/* owned: array, or NULL */
+	json_t			*verdicts;	/* owned: of the prompt */
+	char			 key[64];	/* names it to the store */
+	struct reply		 reply;
+	int64_t			 engine_req, filter_req, store_req; /* or 0 */
+	size_t			 checking;	/* bytes with the filter */
+	int			 checking_final;
+	int			 asked;		/* begin has been sent */
+	int			 cancelled;
+	int			 paused;
+	int			 deaths;	/* of the engine, meanwhile */
+	int64_t			 dropped, prompt_tokens;
+	char			 stop[16];	/* why the engine ended */
+	/* the outcome, once it is fixed */
+	const char		*outcome;	/* done, blocked, ... */
+	const char		*code;		/* error code, or NULL */
+	char			*message;	/* owned: with code */
+	struct event		*retry;		/* owned: store again */
+	int			 failing;	/* counted in store_failing */
+	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
+};
+
+static void	exchange_begin(struct exchange *);
+static void	exchange_begun(void *, json_t *);
+static void	exchange_screen(struct exchange *);
+static void	exchange_screened(void *, json_t *);
+static void	exchange_generate(struct exchange *);
+static void	exchange_engine(void *, json_t *);
+static void	exchange_check(struct exchange *);
+static void	exchange_checked(void *, json_t *);
+static void	exchange_release(struct exchange *);
+static void	exchange_commit(struct exchange *);
+static void	exchange_committed(void *, json_t *);
+static void	exchange_retry(evutil_socket_t, short, void *);
+static void	exchange_stop(struct request *);
+static void	exchange_pressure(struct request *, int);
+static void	exchange_free(struct exchange *);
+
+/* Say something about the exchange to its client. */
+static void
+exchange_notice(struct exchange *x, const char *code, const char *message)
+{
+	json_t	*m = msg_event("notice", -1);
+
+	msg_set_string(m, "code", code);
+	msg_set_string(m, "message", message);
+	request_send(x->request, m);
+}
+
+/*
+ * Fix the outcome: nothing more is written or shown. What was begun in the
+ * store is finished there; before that there is nothing to keep.
+ */
+static void
+exchange_end(struct exchange *x, const char *outcome, const char *code,
+    const char *message)
+{
+	json_t	*m;
+
+	if (x->state == EXCHANGE_COMMITTING)
+		return;
+	if (x->engine_req != 0) {
+		helper_forget(x->d->engine, x->engine_req);
+		m = msg_op("cancel", -1);
+		msg_set_int(m, "request", x->engine_req);
+		helper_tell(x->d->engine, m);
+		x->engine_req = 0;
+	}
+	if (x->filter_req != 0) {
+		helper_forget(x->d->filter, x->filter_req);
+		x->filter_req = 0;
+	}
+	x->state = EXCHANGE_COMMITTING;
+	x->outcome = outcome;
+	x->code = code;
+	x->message = xstrdup(message);
+	exchange_commit(x);
+}
+
+/* May this request begin an exchange now? Ends it where not. */
+static int
+exchange_admit(struct chatd *d, struct request *r,
+    const struct exchange_ask *ask)
+{
+	const struct exchange	*x;
+	int			 own = 0, here = 0;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		own += x->uid == r->uid;
+		here += x->request->client == r->client;
+	}
+	if (d->draining)
+		request_fail(r, "shutting_down", "chatd is shutting down");
+	else if (d->store_failing > 0)
+		request_fail(r, "store_unavailable", "the store takes nothing "
+		    "at the moment; earlier replies wait for it");
+	else if (here >= d->config->requests)
+		request_fail(r, "busy", "%d requests run on this connection, "
+		    "the limit is %lld", here,
+		    (long long)d->config->requests);
+	else if (own >= d->config->requests_per_uid)
+		request_fail(r, "busy", "%d requests of this user are "
+		    "running, the limit is %lld", own,
+		    (long long)d->config->requests_per_uid);
+	else if (ask->conversation != 0 && exchange_in(d, ask->conversation))
+		request_fail(r, "busy", "a reply is being written in "
+		    "conversation %lld", (long long)ask->conversation);
+	else if (d->model == NULL && helper_why(d->engine)[0] != '\0')
+		request_fail(r, "engine_unavailable", "no model: %s",
+		    helper_why(d->engine));
+	else
+		return (1);
+	return (0);
+}
+
+/* Begin an exchange. */
+void
+exchange_new(struct chatd *d, struct request *r,
+    const struct exchange_ask *ask)
+{
+	struct exchange	*x;
+
+	if (!exchange_admit(d, r, ask)) {
+		json_decref(ask->params);
+		return;
+	}
+	x = xcalloc(1, sizeof *x);
+	x->d = d;
+	x->request = r;
+	x->kind = ask->kind;
+	x->uid = r->uid;
+	x->conversation = ask->conversation;
+	x->id = ask->exchange;
+	x->text = xstrdup(ask->text);
+	x->preprompt = xstrdup(ask->preprompt);
+	x->params = ask->params;
+	x->verdicts = json_array();
+	x->t_begin = clock_monotonic();
+	reply_init(&x->reply);
+	snprintf(x->key, sizeof x->key, "%s-%lld", d->boot,
+	    (long long)++d->next_key);
+	r->arg = x;
+	r->stop = exchange_stop;
+	r->pressure = exchange_pressure;
+	TAILQ_INSERT_TAIL(&d->exchanges, x, entry);
+	d->total++;
+	if (d->model == NULL)
+		exchange_notice(x, "loading", "the model is still loading");
+	else
+		exchange_begin(x);
+}
+
+/* Release an exchange; its request has ended. */
+static void
+exchange_free(struct exchange *x)
+{
+	TAILQ_REMOVE(&x->d->exchanges, x, entry);
+	if (x->failing)
+		x->d->store_failing--;
+	if (x->retry != NULL)
+		event_free(x->retry);
+	reply_clear(&x->reply);
+	json_decref(x->params);
+	json_decref(x->history);
+	json_decref(x->verdicts);
+	free(x->text);
+	free(x->preprompt);
+	free(x->message);
+	free(x);
+}
+
+/* store.begin: nothing happens that the store does not know of. */
+static void
+exchange_begin(struct exchange *x)
+{
+	static const char *const kinds[] = { "say", "complete",
+	    "regenerate" };
+	static const char *const facts[] = { "path", "name", "digest",
+	    "precision" };
+	json_t	*m = msg_op("begin", -1), *model;
+	size_t	 i;
+
+	x->asked = 1;
+	msg_set_string(m, "key", x->key);
+	msg_set_int(m, "uid", x->uid);
+	msg_set_string(m, "kind", kinds[x->kind]);
+	if (x->kind == EXCHANGE_REGENERATE)
+		msg_set_int(m, "exchange", x->id);
+	else if (x->conversation != 0)
+		msg_set_int(m, "conversation", x->conversation);
+	msg_set_string(m, "prompt", x->text);
+	msg_set_string(m, "preprompt", x->preprompt);
+	msg_set(m, "params", json_incref(x->params));
+	msg_set_int(m, "seed", msg_int(x->params, "seed", 0));
+	model = json_object();
+	for (i = 0; i < nitems(facts); i++)
+		msg_set_string(model, facts[i],
+		    msg_string(x->d->model, facts[i]));
+	msg_set(m, "model", model);
+	msg_set_int(m, "time", clock_wall());
+	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);
+	x->store_req = helper_request(x->d->store, m,
+	    helper_deadline(x->d->store, (int)x->d->config->store_timeout,
+	    EXCHANGE_WAIT_MS), exchange_begun, x);
+}
+
+/* End an exchange that the store does not know: nothing is to be kept. */
+static void
+exchange_refuse(struct exchange *x, const char *code, const char *message)
+{
+	struct request	*r = x->request;
+
+	exchange_free(x);
+	request_fail(r, code, "%s", message);
+}
+
+/* How many others wait for the engine before this one. */
+static int
+exchange_place(const struct exchange *x)
+{
+	const struct exchange	*y;
+	int			 n = 0;
+
+	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
+		if (y == x)
+			break;
+		n += y->state == EXCHANGE_QUEUED;
+	}
+	return (n);
+}
+
+/* The store knows it: tell the client, go on to the filters. */
+static void
+exchange_begun(void *arg, json_t *msg)
+{
+	struct exchange	*x = arg;
+	struct request	*r = x->request;
+	json_t		*m;
+
+	x->store_req = 0;
+	if (msg == NULL) {
+		exchange_refuse(x, "store_unavailable",
+		    "the store did not take the request, try again");
+		return;
+	}
+	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		exchange_free(x);
+		request_error(r, json_copy(msg));
+		return;
+	}
+	x->conversation = msg_int(msg, "conversation", 0);
+	x->id = msg_int(msg, "exchange", 0);
+	x->reply_id = msg_int(msg, "reply", 0);
+	x->history = json_incref(json_object_get(msg, "history"));
+	if (x->kind == EXCHANGE_REGENERATE) {
+		x->text = xstrdup(msg_string(msg, "prompt"));
+		x->preprompt = xstrdup(msg_string(msg, "preprompt"));
+	}
+	if (x->id == 0 || x->reply_id == 0 || x->text == NULL) {
+		helper_kill(x->d->store, "sent an unsound answer to begin");
+		exchange_refuse(x, "store_unavailable",
+		    "the store did not take the request, try again");
+		return;
+	}
+	m = msg_event("accepted", -1);
+	msg_set_int(m, "exchange", x->id);
+	msg_set(m, "conversation", x->conversation != 0 ?
+	    json_integer(x->conversation) : json_null());
+	msg_set_int(m, "reply", x->reply_id);
+	msg_set_int(m, "place", exchange_place(x));
+	request_send(r, m);
+	if (x->cancelled)
+		exchange_end(x, "cancelled", NULL, NULL);
+	else if (x->d->config->nfilters == 0)
+		exchange_generate(x);
+	else
+		exchange_screen(x);
+}
+
+/* Ask the filters about a text. */
+static int64_t
+exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
+    int final, helper_cb *cb)
+{
+	json_t	*m = msg_op("check", -1);
+
+	msg_set_string(m, "direction", direction_name(d));
+	msg_set_string(m, "text", text);
+	if (d == DIRECTION_REPLY)
+		msg_set_string(m, "context", x->text);
+	msg_set_bool(m, "final", final);
+	return (helper_request(x->d->filter, m,
+	    helper_deadline(x->d->filter, (int)x->d->config->filter_timeout,
+	    EXCHANGE_WAIT_MS), cb, x));
+}
+
+/* The prompt goes to the filters. */
+static void
+exchange_screen(struct exchange *x)
+{
+	x->state = EXCHANGE_SCREENING;
+	x->filter_req = exchange_ask_filter(x, DIRECTION_PROMPT, x->text, 1,
+	    exchange_screened);
+}
+
+/* Judge a filter's answer, or end the exchange: no verdict, no text. */
+static int
+exchange_judge(struct exchange *x, enum direction d, json_t *msg,
+    size_t len, struct judgement *j)
+{
+	if (msg == NULL) {
+		exchange_end(x, "failed", "filter_unavailable",
+		    "the filter was lost before its verdict; nothing more is "
+		    "shown of this reply");
+		return (0);
+	}
+	if (strcmp(msg_string(msg, "event"), "done") != 0 ||
+	    policy_judge(x->d->config, d, json_object_get(msg, "findings"),
+	    len, j) != 0) {
+		exchange_end(x, "failed", "filter_unavailable",
+		    "the filter gave no sound verdict");
+		return (0);
+	}
+	return (1);
+}
+
+/* The verdict on the prompt. */
+static void
+exchange_screened(void *arg, json_t *msg)
+{
+	struct exchange		*x = arg;
+	struct judgement	 j;
+	size_t			 len = strlen(x->text), n;
+	char			*text;
+
+	x->filter_req = 0;
+	if (!exchange_judge(x, DIRECTION_PROMPT, msg, len, &j))
+		return;
+	json_array_extend(x->verdicts, j.verdicts);
+	if (j.action == ACTION_BLOCK) {
+		exchange_end(x, "blocked", "blocked",
+		    policy_words(x->d->config, j.category));
+	} else {
+		text = policy_redact(&j, x->text, 0, &len, &n);
+		if (n != strlen(x->text) || memcmp(text, x->text, n) != 0)
+			exchange_notice(x, "redacted", "part of the prompt "
+			    "was taken out before the model sees it");
+		free(x->text);
+		x->text = text;
+		exchange_generate(x);
+	}
+	judgement_clear(&j);
+}
+
+/* One turn of the dialogue, as the engine wants it. */
+static void
+exchange_turn(json_t *messages, const char *role, const char *text)
+{
+	json_t	*m = json_object();
+
+	msg_set_string(m, "role", role);
+	msg_set_string(m, "text", text);
+	json_array_append_new(messages, m);
+}
+
+/*
+ * Ask the engine to write, or to go on behind what it wrote before it died.
+ * Without an engine the exchange stays queued.
+ */
+static void
+exchange_generate(struct exchange *x)
+{
+	json_t	*m, *messages, *h;
+	size_t	 i;
+
+	x->state = EXCHANGE_QUEUED;
+	if (x->cancelled) {
+		exchange_end(x, "cancelled", NULL, NULL);
+		return;
+	}
+	if (helper_state(x->d->engine) != HELPER_READY)
+		return;
+	m = msg_op("generate", -1);
+	if (x->kind == EXCHANGE_COMPLETE || (x->kind == EXCHANGE_REGENERATE &&
+	    x->conversation == 0))
+		msg_set_string(m, "prompt", x->text);
+	else {
+		messages = json_array();
+		json_array_foreach(x->history, i, h) {
+			exchange_turn(messages, "human",
+			    msg_string(h, "prompt"));
+			exchange_turn(messages, "bot",
+			    msg_string(h, "reply"));
+		}
+		exchange_turn(messages, "human", x->text);
+		msg_set(m, "messages", messages);
+		if (x->preprompt != NULL && x->preprompt[0] != '\0')
+			msg_set_string(m, "preprompt", x->preprompt);
+	}
+	msg_set(m, "params", json_incref(x->params));
+	if (json_array_size(x->reply.ids) > 0)
+		msg_set(m, "resume", json_copy(x->reply.ids));
+	x->engine_req = helper_request(x->d->engine, m, 0, exchange_engine,
+	    x);
+	if (x->paused || (x->request->client != NULL &&
+	    client_pressed(x->request->client)))
+		exchange_pressure(x->request, 1);
+}
+
+/* The engine has died under the exchange. */
+static void
+exchange_engine_lost(struct exchange *x)
+{
+	if (++x->deaths > x->d->config->engine_attempts) {
+		exchange_end(x, "failed", "engine_lost",
+		    "the engine died too often under this request");
+		return;
+	}
+	x->state = EXCHANGE_QUEUED;
+	if (x->cancelled)
+		exchange_end(x, "cancelled", NULL, NULL);
+	else
+		exchange_notice(x, "engine_restarted",
+		    "the engine is being restarted; the reply goes on");
+}
+
+/* The engine has begun. */
+static void
+exchange_started(struct exchange *x, json_t *msg)
+{
+	json_t	*m;
+
+	x->state = EXCHANGE_GENERATING;
+	if (x->t_start == 0)
+		x->t_start = clock_monotonic();
+	x->prompt_tokens = msg_int(msg, "prompt_tokens", 0);
+	if (x->dropped != 0 || msg_int(msg, "dropped", 0) <= 0)
+		return;
+	x->dropped = msg_int(msg, "dropped", 0);
+	m = msg_event("notice", -1);
+	msg_set_string(m, "code", "truncated");
+	msg_set_string(m, "message", "the context is full: the oldest turns "
+	    "were left out");
+	msg_set_int(m, "dropped", x->dropped);
+	request_send(x->request, m);
+}
+
+/* The code of an engine's error, in static storage. */
+static const char *
+exchange_engine_code(const json_t *msg)
+{
+	static const char *const codes[] = { "context_full", "bad_field",
+	    "numeric_error", "busy" };
+	const char	*code = msg_string(msg, "code");
+	size_t		 i;
+
+	for (i = 0; code != NULL && i < nitems(codes); i++) {
+		if (strcmp(code, codes[i]) == 0)
+			return (codes[i]);
+	}
+	return ("engine_lost");
+}
+
+/* The engine's events. */
+static void
+exchange_engine(void *arg, json_t *msg)
+{
+	struct exchange	*x = arg;
+	const char	*event, *text, *stop;
+
+	if (msg == NULL) {
+		x->engine_req = 0;
+		exchange_engine_lost(x);
+		return;
+	}
+	event = msg_string(msg, "event");
+	if (strcmp(event, "started") == 0)
+		exchange_started(x, msg);
+	else if (strcmp(event, "text") == 0) {
+		text = msg_string(msg, "text");
+		if (text == NULL || reply_append(&x->reply, text,
+		    strlen(text), json_object_get(msg, "ids")) != 0) {
+			helper_kill(x->d->engine, "sent an unsound text "
+			    "event");
+			return;
+		}
+		if (x->t_first == 0 && text[0] != '\0')
+			x->t_first = clock_monotonic();
+		exchange_check(x);
+	} else if (strcmp(event, "done") == 0) {
+		x->engine_req = 0;
+		stop = msg_string(msg, "stop");
+		snprintf(x->stop, sizeof x->stop, "%s",
+		    stop != NULL ? stop : "end");
+		x->reply.final = 1;
+		x->state = EXCHANGE_HELD;
+		exchange_check(x);
+	} else if (strcmp(event, "error") == 0) {
+		x->engine_req = 0;
+		text = msg_string(msg, "message");
+		exchange_end(x, "failed", exchange_engine_code(msg),
+		    text != NULL ? text : "the engine refused the request");
+	}
+}
+
+/* Have what is new judged, one check at a time. */
+static void
+exchange_check(struct exchange *x)
+{
+	struct judgement	 none = { .category = -1 };
+	struct reply		*p = &x->reply;
+
+	if (x->filter_req != 0)
+		return;
+	if (p->len == p->judged && p->final == p->judged_final)
+		return;
+	if (x->d->config->nfilters == 0 || p->len == 0) {
+		none.verdicts = json_array();
+		reply_judge(p, &none, p->len, p->final);
+		exchange_release(x);
+		return;
+	}
+	if (p->len == p->judged && !p->final)
+		return;
+	x->checking = p->len;
+	x->checking_final = p->final;
+	x->filter_req = exchange_ask_filter(x, DIRECTION_REPLY, p->text,
+	    p->final, exchange_checked);
+}
+
+/* The verdict on the reply so far. */
+static void
+exchange_checked(void *arg, json_t *msg)
+{
+	struct exchange		*x = arg;
+	struct judgement	 j;
+
+	x->filter_req = 0;
+	if (!exchange_judge(x, DIRECTION_REPLY, msg, x->checking, &j))
+		return;
+	if (j.action == ACTION_BLOCK) {
+		json_array_extend(x->verdicts, j.verdicts);
+		exchange_end(x, "blocked", "blocked",
+		    policy_words(x->d->config, j.category));
+		judgement_clear(&j);
+		return;
+	}
+	reply_judge(&x->reply, &j, x->checking, x->checking_final);
+	exchange_release(x);
+}
+
+/* Send what is judged; at the end of the reply, store it. */
+static void
+exchange_release(struct exchange *x)
+{
+	size_t		 hold = (size_t)x->d->config->filter_hold, n;
+	const char	*piece;
+	json_t		*m;
+
+	if (x->d->config->nfilters == 0)
+		hold = 0;
+	if ((piece = reply_release(&x->reply, hold, &n)) != NULL) {
+		m = msg_event("text", -1);
+		msg_set_text(m, "text", piece, n);
+		request_send(x->request, m);
+	}
+	if (x->reply.judged_final) {
+		json_array_extend(x->verdicts, x->reply.judgement.verdicts);
+		exchange_end(x, strcmp(x->stop, "cancelled") == 0 ?
+		    "cancelled" : "done", NULL, NULL);
+	} else
+		exchange_check(x);
+}
+
+/* The verdicts as the store keeps them. */
+static json_t *
+exchange_finish_message(struct exchange *x)
+{
+	int64_t	 now = clock_monotonic();
+	json_t	*m = msg_op("finish", -1);
+	int	 blocked = strcmp(x->outcome, "blocked") == 0;
+
+	msg_set_int(m, "reply", x->reply_id);
+	msg_set_string(m, "state", x->outcome);
+	msg_set_string(m, "stop", x->stop[0] != '\0' ? x->stop :
+	    strcmp(x->outcome, "cancelled") == 0 ? "cancelled" : NULL);
+	/* A blocked reply is kept whole for those who judge the filters;
+	 * any other as its reader saw it. */
+	msg_set_text(m, "text", blocked ? x->reply.text : x->reply.shown,
+	    blocked ? x->reply.len : x->reply.shown_len);
+	msg_set(m, "ids", json_incref(x->reply.ids));
+	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
+	msg_set_int(m, "output_tokens",
+	    (int64_t)json_array_size(x->reply.ids));
+	msg_set_int(m, "dropped", x->dropped);
+	msg_set_int(m, "queued_ms", (x->t_start != 0 ? x->t_start : now) -
+	    x->t_begin);
+	msg_set_int(m, "first_ms", x->t_first != 0 ? x->t_first - x->t_begin :
+	    0);
+	msg_set_int(m, "total_ms", now - x->t_begin);
+	msg_set_string(m, "error", x->code);
+	msg_set_int(m, "time", clock_wall());
+	msg_set(m, "verdicts", json_incref(x->verdicts));
+	return (m);
+}
+
+/* store.finish: until it is acknowledged, the exchange is not over. */
+static void
+exchange_commit(struct exchange *x)
+{
+	struct request	*r = x->request;
+	json_t		*m;
+
+	if (x->reply_id == 0) {		/* cancelled before it began */
+		exchange_free(x);
+		m = msg_event("done", -1);
+		msg_set_string(m, "stop", "cancelled");
+		request_done(r, m);
+		return;
+	}
+	x->store_req = helper_request(x->d->store,
+	    exchange_finish_message(x), helper_deadline(x->d->store,
+	    (int)x->d->config->store_timeout, 0), exchange_committed, x);
+}
+
+/* Try again until the store has it; meanwhile nothing new is taken. */
+static void
+exchange_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	exchange_commit(arg);
+}
+
+/* Wait a little, then try to store it again. */
+static void
+exchange_again(struct exchange *x)
+{
+	struct timeval	 tv = { EXCHANGE_RETRY_MS / 1000,
+	    EXCHANGE_RETRY_MS % 1000 * 1000 };
+
+	if (!x->failing) {
+		x->failing = 1;
+		x->d->store_failing++;
+		log_warnx("exchange %lld: not stored yet, trying on",
+		    (long long)x->id);
+	}
+	if (x->retry == NULL)
+		x->retry = evtimer_new(x->d->base, exchange_retry, x);
+	event_add(x->retry, &tv);
+}
+
+/* The client's last word on the exchange. */
+static json_t *
+exchange_last(struct exchange *x)
+{
+	json_t	*m, *times;
+
+	m = msg_event(x->code != NULL ? "error" : "done", -1);
+	msg_set_string(m, "code", x->code);
+	msg_set_string(m, "message", x->message);
+	msg_set_int(m, "exchange", x->id);
+	msg_set(m, "conversation", x->conversation != 0 ?
+	    json_integer(x->conversation) : json_null());
+	msg_set_int(m, "reply", x->reply_id);
+	msg_set(m, "verdicts", json_incref(x->verdicts));
+	if (x->code != NULL)
+		return (m);
+	msg_set_string(m, "stop", strcmp(x->outcome, "cancelled") == 0 ?
+	    "cancelled" : x->stop);
+	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
+	msg_set_int(m, "output_tokens",
+	    (int64_t)json_array_size(x->reply.ids));
+	msg_set_int(m, "seed", msg_int(x->params, "seed", 0));
+	times = json_object();
+	msg_set_int(times, "queued_ms", x->t_start != 0 ?
+	    x->t_start - x->t_begin : 0);
+	msg_set_int(times, "first_ms", x->t_first != 0 ?
+	    x->t_first - x->t_begin : 0);
+	msg_set_int(times, "total_ms", clock_monotonic() - x->t_begin);
+	msg_set(m, "times", times);
+	return (m);
+}
+
+/* The store has it: acknowledge. */
+static void
+exchange_committed(void *arg, json_t *msg)
+{
+	struct exchange	*x = arg;
+	struct request	*r = x->request;
+	const char	*code;
+	json_t		*m;
+
+	x->store_req = 0;
+	code = msg != NULL ? msg_string(msg, "code") : NULL;
+	if (msg == NULL ||
+	    (code != NULL && strcmp(code, "store_unavailable") == 0)) {
+		exchange_again(x);
+		return;
+	}
+	if (code != NULL)	/* deleted meanwhile, or unsound */
+		log_warnx("exchange %lld: the store refused it: %s",
+		    (long long)x->id, msg_string(msg, "message"));
+	m = exchange_last(x);
+	exchange_free(x);
+	if (strcmp(msg_string(m, "event"), "error") == 0)
+		request_error(r, m);
+	else
+		request_done(r, m);
+}
+
+/* The client asked to cancel, or has gone. */
+static void
+exchange_stop(struct request *r)
+{
+	struct exchange	*x = r->arg;
+	json_t		*m;
+
+	if (x->cancelled || x->state == EXCHANGE_COMMITTING)
+		return;
+	x->cancelled = 1;
+	if (x->engine_req != 0) {
+		/* The engine ends it at its next step and hands out what it
+		 * held back. A paused one would never get there. */
+		m = msg_op("cancel", -1);
+		msg_set_int(m, "request", x->engine_req);
+		helper_tell(x->d->engine, m);
+	} else if (x->state != EXCHANGE_HELD && x->store_req == 0)
+		exchange_end(x, "cancelled", NULL, NULL);
+}
+
+/* The client does not keep up, or does again. */
+static void
+exchange_pressure(struct request *r, int high)
+{
+	struct exchange	*x = r->arg;
+	json_t		*m;
+
+	x->paused = high;
+	if (x->engine_req == 0)
+		return;
+	m = msg_op(high ? "pause" : "continue", -1);
+	msg_set_int(m, "request", x->engine_req);
+	helper_tell(x->d->engine, m);
+}
+
+/* The engine is up: send what waits for it. */
+void
+exchange_engine_ready(struct chatd *d, int changed)
+{
+	struct exchange	*x, *next;
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+			exchange_begin(x);
+		else if (x->state != EXCHANGE_QUEUED || x->engine_req != 0)
+			continue;
+		else if (changed && json_array_size(x->reply.ids) > 0)
+			exchange_end(x, "failed", "engine_lost",
+			    "another model took the engine's place");
+		else
+			exchange_generate(x);
+	}
+}
+
+/* The engine can't start: end what never began; count for what waits. */
+void
+exchange_engine_down(struct chatd *d)
+{
+	struct exchange	*x, *next;
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+			exchange_refuse(x, "engine_unavailable",
+			    helper_why(d->engine));
+		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
+		    ++x->deaths > d->config->engine_attempts)
+			exchange_end(x, "failed", "engine_lost",
+			    "the engine does not come back");
+	}
+}
+
+/* The store is up: send what it has not acknowledged. */
+void
+exchange_store_ready(struct chatd *d)
+{
+	struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->failing && x->store_req == 0) {
+			event_del(x->retry);
+			exchange_commit(x);
+		}
+	}
+}
+
+/* Cancel all of them. */
+void
+exchange_cancel_all(struct chatd *d)
+{
+	struct exchange	*x, *next;
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		exchange_stop(x->request);
+	}
+}
+
+/* Is one running in this conversation? */
+int
+exchange_in(const struct chatd *d, int64_t conversation)
+{
+	const struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->conversation == conversation)
+			return (1);
+	}
+	return (0);
+}
+
+/* How many there are, for status. */
+json_t *
+exchange_status(const struct chatd *d)
+{
+	const struct exchange	*x;
+	json_t			*o = json_object();
+	int			 running = 0, waiting = 0;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->state == EXCHANGE_RECEIVED ||
+		    x->state == EXCHANGE_QUEUED)
+			waiting++;
+		else
+			running++;
+	}
+	msg_set_int(o, "running", running);
+	msg_set_int(o, "waiting", waiting);
+	msg_set_int(o, "total", d->total);
+	return (o);
+}

@@ -1,0 +1,209 @@
+/*
+ * Exports: chatd-store run once more, read-only, in a process of its own,
+ * whose output goes to the client as it comes.  The writer of the store never
+ * waits for an export.
+ */
+#include "chatd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "path.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define EXPORT_PIECE	32768	/* bytes in one text event */
+
+extern char	**environ;
+
+struct export {
+	struct request	*request;	/* borrowed: ended by us */
+	pid_t		 pid;
+	int		 fd;		/* owned: its stdout */
+	struct event	*ev;		/* owned */
+	size_t		 held;		/* bytes of an unfinished character */
+	char		 buf[EXPORT_PIECE];
+};
+
+static void	export_readable(evutil_socket_t, short, void *);
+static void	export_stop(struct request *);
+static void	export_pressure(struct request *, int);
+
+/* Run the program with a pipe as its 1. */
+static pid_t
+export_spawn(const struct config *cf, char *const argv[], int out)
+{
+	posix_spawn_file_actions_t	 fa;
+	posix_spawnattr_t		 at;
+	sigset_t			 set;
+	pid_t				 pid;
+	int				 r;
+
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&fa, out, 1);
+	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+	posix_spawnattr_init(&at);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&at, &set);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&at, &set);
+	posix_spawnattr_setpgroup(&at, 0);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK |
+	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	r = posix_spawn(&pid, cf->store_program, &fa, &at, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&at);
+	errno = r;
+	return (r == 0 ? pid : -1);
+}
+
+/* Start the export of a request. */
+static pid_t
+export_run(struct request *r, const char *format, int all, int out)
+{
+	char	*argv[8], *db, uid[24];
+	pid_t	 pid;
+	int	 n = 0;
+
+	db = path_join(r->d->config->state_dir, "chatd.db");
+	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
+	argv[n++] = r->d->config->store_program;
+	argv[n++] = (char *)(uintptr_t)"--export";
+	argv[n++] = (char *)(uintptr_t)format;
+	argv[n++] = (char *)(uintptr_t)"--db";
+	argv[n++] = db;
+	argv[n++] = (char *)(uintptr_t)(all ? "--all" : "--uid");
+	if (!all)
+		argv[n++] = uid;
+	argv[n] = NULL;
+	pid = export_spawn(r->d->config, argv, out);
+	free(db);
+	return (pid);
+}
+
+/* Run an export. */
+void
+export_new(struct request *r, const char *format, int all)
+{
+	static const char *const formats[] = { "oig", "messages",
+	    "preference", "csv" };
+	struct export	*e;
+	struct fault	 f;
+	size_t		 i;
+	int		 fd[2];
+
+	for (i = 0; i < nitems(formats) && strcmp(format, formats[i]) != 0;
+	    i++)
+		;
+	if (i == nitems(formats)) {
+		fault_set(&f, "bad_field", "format", "format: \"%.40s\" is "
+		    "none of oig, messages, preference, csv", format);
+		request_fault(r, &f);
+		return;
+	}
+	if (pipe2(fd, O_CLOEXEC|O_NONBLOCK) == -1) {
+		request_fail(r, "store_unavailable", "%s", strerror(errno));
+		return;
+	}
+	/* The exporter writes and waits; only our end must not. */
+	fcntl(fd[1], F_SETFL, 0);
+	e = xcalloc(1, sizeof *e);
+	e->request = r;
+	e->fd = fd[0];
+	e->pid = export_run(r, format, all, fd[1]);
+	close(fd[1]);
+	if (e->pid == -1) {
+		request_fail(r, "store_unavailable", "%s: %s",
+		    r->d->config->store_program, strerror(errno));
+		close(e->fd);
+		free(e);
+		return;
+	}
+	r->arg = e;
+	r->stop = export_stop;
+	r->pressure = export_pressure;
+	e->ev = event_new(r->d->base, e->fd, EV_READ|EV_PERSIST,
+	    export_readable, e);
+	event_add(e->ev, NULL);
+}
+
+/* The exporter has closed its output: how did it end? */
+static void
+export_end(struct export *e, int cancelled)
+{
+	struct request	*r = e->request;
+	json_t		*m;
+	int		 status = 0;
+
+	event_free(e->ev);
+	close(e->fd);
+	if (cancelled)
+		kill(e->pid, SIGKILL);
+	while (waitpid(e->pid, &status, 0) == -1 && errno == EINTR)
+		;
+	free(e);
+	r->arg = NULL;
+	if (cancelled) {
+		m = msg_event("done", -1);
+		msg_set_string(m, "stop", "cancelled");
+		request_done(r, m);
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		request_done(r, NULL);
+	else
+		request_fail(r, "store_unavailable",
+		    "the export failed; the service's log says why");
+}
+
+/* Pass on what it has written. */
+static void
+export_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct export	*e = arg;
+	ssize_t		 n;
+	size_t		 whole, have;
+	json_t		*m;
+
+	(void)what;
+	n = read(fd, e->buf + e->held, sizeof e->buf - e->held);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		export_end(e, 0);
+		return;
+	}
+	have = e->held + (size_t)n;
+	whole = utf8_whole(e->buf, have);
+	m = msg_event("text", -1);
+	msg_set_text(m, "text", e->buf, whole);
+	e->held = have - whole;
+	memmove(e->buf, e->buf + whole, e->held);
+	request_send(e->request, m);
+}
+
+/* The client cancelled, or has gone. */
+static void
+export_stop(struct request *r)
+{
+	export_end(r->arg, 1);
+}
+
+/* The client does not keep up: leave the rest in the pipe. */
+static void
+export_pressure(struct request *r, int high)
+{
+	struct export	*e = r->arg;
+
+	if (high)
+		event_del(e->ev);
+	else
+		event_add(e->ev, NULL);
+}

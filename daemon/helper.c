@@ -1,0 +1,592 @@
+/*
+ * Helper processes of chatd.
+ */
+#include "helper.h"
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conn.h"
+#include "json.h"
+#include "limits.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define HELPER_PING_MS		2000	/* between heartbeats */
+#define HELPER_BACKOFF_MS	100	/* second restart; doubles from there */
+#define HELPER_HEALTHY_MS	60000	/* this long up: back-off forgotten */
+
+extern char	**environ;
+
+struct helper_req {
+	TAILQ_ENTRY(helper_req)	 entry;
+	struct helper		*helper;	/* borrowed */
+	int64_t			 id;
+	json_t			*msg;		/* owned: not yet sent, or NULL */
+	helper_cb		*cb;		/* NULL: nobody listens */
+	void			*arg;		/* borrowed */
+	struct event		*deadline;	/* owned, or NULL */
+};
+TAILQ_HEAD(helper_reqs, helper_req);
+
+struct helper {
+	struct event_base		*base;		/* borrowed */
+	const struct helper_spec	*spec;		/* borrowed */
+	enum helper_state		 state;
+	pid_t				 pid;		/* 0: reaped */
+	struct conn			*conn;		/* owned, or NULL */
+	struct helper_reqs		 reqs;		/* owned, oldest first */
+	int64_t				 last_id;
+	struct event			*timer;		/* owned: restart */
+	struct event			*beat;		/* owned: heartbeat */
+	struct event			*silence;	/* owned */
+	int				 backoff_ms;	/* before next start */
+	int				 restarts;
+	int				 retired;
+	int64_t				 ready_at;	/* monotonic ms */
+	char				 why[512];
+};
+
+static void	helper_start(struct helper *);
+static void	helper_lose(struct helper *);
+static void	helper_down(struct helper *, const char *);
+static void	helper_restart(evutil_socket_t, short, void *);
+static void	helper_beat(evutil_socket_t, short, void *);
+static void	helper_silent(evutil_socket_t, short, void *);
+static void	helper_late(evutil_socket_t, short, void *);
+static void	helper_line(void *, char *, size_t);
+static void	helper_too_long(void *);
+static void	helper_eof(void *, int);
+static void	helper_failed(void *, const char *);
+
+static const struct conn_ops helper_conn_ops = {
+	.line = helper_line,
+	.too_long = helper_too_long,
+	.eof = helper_eof,
+	.failed = helper_failed,
+};
+
+/* Milliseconds of a clock that never jumps. */
+static int64_t
+helper_clock(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Arm a timer. */
+static void
+helper_arm(struct event *ev, int ms)
+{
+	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(ev, &tv);
+}
+
+/* Make and start a helper. */
+struct helper *
+helper_new(struct event_base *base, const struct helper_spec *spec)
+{
+	struct helper	*h;
+
+	h = xcalloc(1, sizeof *h);
+	h->base = base;
+	h->spec = spec;
+	TAILQ_INIT(&h->reqs);
+	h->timer = evtimer_new(base, helper_restart, h);
+	h->beat = evtimer_new(base, helper_beat, h);
+	h->silence = evtimer_new(base, helper_silent, h);
+	helper_start(h);
+	return (h);
+}
+
+/* Release one request. */
+static void
+helper_req_free(struct helper_req *req)
+{
+	TAILQ_REMOVE(&req->helper->reqs, req, entry);
+	if (req->deadline != NULL)
+		event_free(req->deadline);
+	json_decref(req->msg);
+	free(req);
+}
+
+/* End a helper. */
+void
+helper_free(struct helper *h)
+{
+	if (h == NULL)
+		return;
+	while (!TAILQ_EMPTY(&h->reqs))
+		helper_req_free(TAILQ_FIRST(&h->reqs));
+	conn_free(h->conn);
+	if (h->pid > 0) {
+		kill(h->pid, SIGKILL);
+		waitpid(h->pid, NULL, 0);
+	}
+	event_free(h->timer);
+	event_free(h->beat);
+	event_free(h->silence);
+	free(h);
+}
+
+/* Run the program with one end of a socket pair as its 0 and 1. */
+static pid_t
+helper_spawn(const char *program, int fd)
+{
+	posix_spawn_file_actions_t	 fa;
+	posix_spawnattr_t		 at;
+	sigset_t			 set;
+	char				*argv[2];
+	pid_t				 pid;
+	int				 r;
+
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, fd, 0);
+	posix_spawn_file_actions_adddup2(&fa, fd, 1);
+	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+	posix_spawnattr_init(&at);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&at, &set);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&at, &set);
+	/* Its own process group: Ctrl-C on chatd's terminal is chatd's. */
+	posix_spawnattr_setpgroup(&at, 0);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK |
+	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	argv[0] = (char *)(uintptr_t)program;
+	argv[1] = NULL;
+	r = posix_spawn(&pid, program, &fa, &at, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	posix_spawnattr_destroy(&at);
+	if (r != 0) {
+		errno = r;
+		return (-1);
+	}
+	return (pid);
+}
+
+/* Start the program and send it its init message. */
+static void
+helper_start(struct helper *h)
+{
+	char	 why[256];
+	int	 fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, fd) == -1) {
+		snprintf(why, sizeof why, "socketpair: %s", strerror(errno));
+		helper_down(h, why);
+		return;
+	}
+	h->pid = helper_spawn(h->spec->program, fd[1]);
+	close(fd[1]);
+	if (h->pid == -1) {
+		snprintf(why, sizeof why, "%s: %s", h->spec->program,
+		    strerror(errno));
+		h->pid = 0;
+		close(fd[0]);
+		helper_down(h, why);
+		return;
+	}
+	log_debug("%s: started, pid %d", h->spec->name, (int)h->pid);
+	h->state = HELPER_STARTING;
+	h->conn = conn_new(h->base, fd[0], HELPER_LINE_MAX, 0, 0, 0,
+	    &helper_conn_ops, h);
+	conn_send(h->conn, h->spec->init(h->spec->arg));
+	helper_arm(h->silence, h->spec->start_ms);
+}
+
+/*
+ * Tell the owner of every request that was sent that it is lost; the others
+ * wait for the next process. Looks for the next one afresh each time, since
+ * an owner may forget or make requests.
+ */
+static void
+helper_lose(struct helper *h)
+{
+	struct helper_req	*req;
+	helper_cb		*cb;
+	void			*arg;
+	int64_t			 last = h->last_id;
+
+	for (;;) {
+		TAILQ_FOREACH(req, &h->reqs, entry) {
+			if (req->msg == NULL && req->id <= last)
+				break;
+		}
+		if (req == NULL)
+			break;
+		cb = req->cb;
+		arg = req->arg;
+		helper_req_free(req);
+		if (cb != NULL)
+			cb(arg, NULL);
+	}
+}
+
+/* The helper is of no more use: tell everybody, plan the next start. */
+static void
+helper_down(struct helper *h, const char *why)
+{
+	int	 started = h->state == HELPER_READY;
+
+	if (h->why != why)
+		snprintf(h->why, sizeof h->why, "%s", why);
+	if (!h->retired)
+		log_warnx("%s: %s", h->spec->name, h->why);
+	if (started &&
+	    helper_clock() - h->ready_at > HELPER_HEALTHY_MS)
+		h->backoff_ms = 0;
+	h->state = HELPER_DOWN;
+	conn_free(h->conn);
+	h->conn = NULL;
+	event_del(h->beat);
+	event_del(h->silence);
+	if (h->pid > 0)
+		kill(h->pid, SIGKILL);
+	if (!h->retired) {
+		helper_arm(h->timer, h->backoff_ms);
+		h->backoff_ms = h->backoff_ms == 0 ? HELPER_BACKOFF_MS :
+		    h->backoff_ms * 2;
+		if (h->backoff_ms > h->spec->backoff_max_ms)
+			h->backoff_ms = h->spec->backoff_max_ms;
+		h->restarts++;
+	}
+	helper_lose(h);
+	h->spec->gone(h->spec->arg, started);
+}
+
+/* Start again; wait while the old process is still there. */
+static void
+helper_restart(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper	*h = arg;
+
+	(void)fd;
+	(void)what;
+	helper_reap(h);
+	if (h->pid > 0)
+		helper_arm(h->timer, 5);
+	else
+		helper_start(h);
+}
+
+/* Send a heartbeat and expect something within the timeout. */
+static void
+helper_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper	*h = arg;
+
+	(void)fd;
+	(void)what;
+	helper_tell(h, msg_op("ping", -1));
+	if (!event_pending(h->silence, EV_TIMEOUT, NULL))
+		helper_arm(h->silence, h->spec->timeout_ms);
+	helper_arm(h->beat, HELPER_PING_MS);
+}
+
+/* Nothing came for too long. */
+static void
+helper_silent(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper	*h = arg;
+	char		 why[128];
+
+	(void)fd;
+	(void)what;
+	snprintf(why, sizeof why, "hung: nothing heard for %d ms%s",
+	    h->state == HELPER_READY ? h->spec->timeout_ms :
+	    h->spec->start_ms,
+	    h->state == HELPER_READY ? "" : " while starting");
+	helper_down(h, why);
+}
+
+/* A request's deadline has passed. */
+static void
+helper_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper_req	*req = arg;
+	struct helper		*h = req->helper;
+	helper_cb		*cb = req->cb;
+	void			*cb_arg = req->arg;
+	int			 sent = req->msg == NULL;
+
+	(void)fd;
+	(void)what;
+	if (sent) {
+		helper_down(h, "hung: a request's deadline passed");
+		return;
+	}
+	helper_req_free(req);
+	if (cb != NULL)
+		cb(cb_arg, NULL);
+}
+
+/* Send a request. */
+int64_t
+helper_request(struct helper *h, json_t *msg, int deadline_ms,
+    helper_cb *cb, void *arg)
+{
+	struct helper_req	*req;
+
+	req = xcalloc(1, sizeof *req);
+	req->helper = h;
+	req->id = ++h->last_id;
+	req->cb = cb;
+	req->arg = arg;
+	msg_set_int(msg, "id", req->id);
+	TAILQ_INSERT_TAIL(&h->reqs, req, entry);
+	if (deadline_ms > 0) {
+		req->deadline = evtimer_new(h->base, helper_late, req);
+		helper_arm(req->deadline, deadline_ms);
+	}
+	if (h->state == HELPER_READY)
+		conn_send(h->conn, msg);
+	else
+		req->msg = msg;
+	return (req->id);
+}
+
+/* A deadline by the helper's state. */
+int
+helper_deadline(const struct helper *h, int ready_ms, int wait_ms)
+{
+	return (h->state == HELPER_READY ? ready_ms : wait_ms);
+}
+
+/* Send something whose answer does not matter. */
+void
+helper_tell(struct helper *h, json_t *msg)
+{
+	if (h->state != HELPER_READY) {
+		json_decref(msg);
+		return;
+	}
+	msg_set_int(msg, "id", ++h->last_id);
+	conn_send(h->conn, msg);
+}
+
+/* Find a request by id. */
+static struct helper_req *
+helper_find(struct helper *h, int64_t id)
+{
+	struct helper_req	*req;
+
+	TAILQ_FOREACH(req, &h->reqs, entry) {
+		if (req->id == id)
+			return (req);
+	}
+	return (NULL);
+}
+
+/* Drop the answers to a request. */
+void
+helper_forget(struct helper *h, int64_t id)
+{
+	struct helper_req	*req;
+
+	if ((req = helper_find(h, id)) == NULL)
+		return;
+	req->cb = NULL;
+	if (req->msg != NULL)
+		helper_req_free(req);
+}
+
+/* Let it finish and exit. */
+void
+helper_retire(struct helper *h)
+{
+	h->retired = 1;
+	event_del(h->timer);
+	event_del(h->beat);
+	if (h->conn != NULL)
+		shutdown(conn_fd(h->conn), SHUT_WR);
+}
+
+/* Kill it. */
+void
+helper_kill(struct helper *h, const char *why)
+{
+	if (h->state != HELPER_DOWN)
+		helper_down(h, why);
+}
+
+/* The helper said ready: send what has waited. */
+static void
+helper_is_ready(struct helper *h, json_t *msg)
+{
+	struct helper_req	*req;
+
+	h->state = HELPER_READY;
+	h->ready_at = helper_clock();
+	h->why[0] = '\0';
+	event_del(h->silence);
+	helper_arm(h->beat, HELPER_PING_MS);
+	h->spec->ready(h->spec->arg, msg);
+	TAILQ_FOREACH(req, &h->reqs, entry) {
+		if (req->msg == NULL)
+			continue;
+		conn_send(h->conn, req->msg);
+		req->msg = NULL;
+	}
+}
+
+/* An event without an id, or while starting. */
+static void
+helper_loose(struct helper *h, const char *event, json_t *msg)
+{
+	const char	*text;
+	char		 why[512];
+
+	if (h->state == HELPER_STARTING && strcmp(event, "ready") == 0)
+		helper_is_ready(h, msg);
+	else if (strcmp(event, "error") == 0) {
+		text = msg_string(msg, "message");
+		snprintf(why, sizeof why, "%s", text != NULL ? text :
+		    "refused without a reason");
+		helper_down(h, why);
+	} else
+		h->spec->event(h->spec->arg, msg);
+}
+
+/* A line from the helper. */
+static void
+helper_line(void *arg, char *line, size_t len)
+{
+	struct helper		*h = arg;
+	struct helper_req	*req;
+	struct fault		 f;
+	json_t			*msg;
+	helper_cb		*cb;
+	void			*cb_arg;
+	const char		*event;
+	char			 why[512];
+	int64_t			 id;
+
+	if (json_line_parse(line, len, &msg, &f) != 0) {
+		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
+		helper_down(h, why);
+		return;
+	}
+	if (h->state == HELPER_STARTING)
+		helper_arm(h->silence, h->spec->start_ms);
+	else
+		event_del(h->silence);
+	event = msg_string(msg, "event");
+	id = msg_int(msg, "id", -1);
+	if (event == NULL)
+		helper_down(h, "sent a line without an event");
+	else if (id < 0)
+		helper_loose(h, event, msg);
+	else if ((req = helper_find(h, id)) != NULL) {
+		cb = req->cb;
+		cb_arg = req->arg;
+		if (strcmp(event, "done") == 0 || strcmp(event, "error") == 0)
+			helper_req_free(req);
+		if (cb != NULL)
+			cb(cb_arg, msg);
+	}
+	json_decref(msg);
+}
+
+/* A line over the limit. */
+static void
+helper_too_long(void *arg)
+{
+	helper_down(arg, "sent a line that is too long");
+}
+
+/* The channel has ended: the process has, or will at once. */
+static void
+helper_eof(void *arg, int half)
+{
+	(void)half;
+	helper_down(arg, "ended");
+}
+
+/* Reading or writing failed. */
+static void
+helper_failed(void *arg, const char *why)
+{
+	helper_down(arg, why);
+}
+
+/* Collect the process if it has ended, and say how. */
+void
+helper_reap(struct helper *h)
+{
+	int	 status;
+
+	if (h == NULL || h->pid <= 0 ||
+	    waitpid(h->pid, &status, WNOHANG) != h->pid)
+		return;
+	if (WIFSIGNALED(status))
+		log_info("%s: pid %d ended by signal %d (%s)", h->spec->name,
+		    (int)h->pid, WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else
+		log_info("%s: pid %d ended with status %d", h->spec->name,
+		    (int)h->pid, WEXITSTATUS(status));
+	h->pid = 0;
+}
+
+/* Down, starting or ready. */
+enum helper_state
+helper_state(const struct helper *h)
+{
+	return (h->state);
+}
+
+/* The same as a word. */
+const char *
+helper_state_name(const struct helper *h)
+{
+	static const char *const names[] = { "down", "starting", "ready" };
+
+	return (names[h->state]);
+}
+
+/* Its process, 0 if none. */
+pid_t
+helper_pid(const struct helper *h)
+{
+	return (h->state == HELPER_DOWN ? 0 : h->pid);
+}
+
+/* How often it was started again. */
+int
+helper_restarts(const struct helper *h)
+{
+	return (h->restarts);
+}
+
+/* Requests that are not answered. */
+int
+helper_pending(const struct helper *h)
+{
+	const struct helper_req	*req;
+	int			 n = 0;
+
+	TAILQ_FOREACH(req, &h->reqs, entry)
+		n++;
+	return (n);
+}
+
+/* Why it is down. */
+const char *
+helper_why(const struct helper *h)
+{
+	return (h->why);
+}

@@ -1,0 +1,86 @@
+/*
+ * A helper process: started, spoken to, watched, started again.  Requests are
+ * matched to answers by id; what a lost helper means to an exchange is
+ * decided in exchange.c.
+ */
+#ifndef DAEMON_HELPER_H
+#define DAEMON_HELPER_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct helper;
+
+enum helper_state { HELPER_DOWN, HELPER_STARTING, HELPER_READY };
+
+/* How a helper is made and who hears of it. All borrowed, and must outlive
+ * the helper. */
+struct helper_spec {
+	const char	*name;		/* "engine" */
+	const char	*program;	/* path of the program */
+	int		 timeout_ms;	/* silence after a ping: killed */
+	int		 start_ms;	/* silence while starting: killed */
+	int		 backoff_max_ms; /* longest wait before a restart */
+	json_t		*(*init)(void *arg);	/* a new init message */
+	void		(*ready)(void *arg, json_t *msg); /* msg borrowed */
+	void		(*event)(void *arg, json_t *msg); /* without id */
+	/* It died; every request that was sent has had its NULL. started is
+	 * 0 where it never became ready. */
+	void		(*gone)(void *arg, int started);
+	void		*arg;
+};
+
+/*
+ * Called for each event of a request, the last one being done or error; msg
+ * is borrowed. NULL: the helper was lost, or the deadline passed before it
+ * was up; nothing follows.
+ */
+typedef void	helper_cb(void *arg, json_t *msg);
+
+/* Make and start a helper. */
+struct helper	*helper_new(struct event_base *base,
+		    const struct helper_spec *spec);
+
+/* End it at once (SIGKILL) and release. Pending requests hear nothing. */
+void		 helper_free(struct helper *h);
+
+/*
+ * Send msg (taken; "op" set, "id" is added here). Before the helper is ready
+ * it is kept and sent then. deadline_ms 0: none; when it passes after sending,
+ * the helper is taken for hung and killed. Returns the request's id.
+ */
+int64_t		 helper_request(struct helper *h, json_t *msg,
+		    int deadline_ms, helper_cb *cb, void *arg);
+
+/* A deadline for helper_request: ready_ms, or wait_ms where the helper is not
+ * up yet and the request would wait for it. */
+int		 helper_deadline(const struct helper *h, int ready_ms,
+		    int wait_ms);
+
+/* Send msg (taken) whose answer does not matter; dropped if not ready. */
+void		 helper_tell(struct helper *h, json_t *msg);
+
+/* The caller goes away: answers to id are dropped from now on. */
+void		 helper_forget(struct helper *h, int64_t id);
+
+/* Close the channel so that the helper finishes and exits by itself; gone()
+ * is called when it has, and it is not started again. */
+void		 helper_retire(struct helper *h);
+
+/* Kill it for a reason that is logged; it is started again. */
+void		 helper_kill(struct helper *h, const char *why);
+
+/* To be called when SIGCHLD came. */
+void		 helper_reap(struct helper *h);
+
+enum helper_state helper_state(const struct helper *h);
+const char	*helper_state_name(const struct helper *h);
+pid_t		 helper_pid(const struct helper *h);	/* 0: none */
+int		 helper_restarts(const struct helper *h);
+int		 helper_pending(const struct helper *h); /* requests open */
+/* Why it last died or refused to start; "" if never. */
+const char	*helper_why(const struct helper *h);
+
+#endif

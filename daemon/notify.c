@@ -1,0 +1,122 @@
+/*
+ * What systemd and a service say to each other: sd_notify(3), socket
+ * activation and the watchdog, without its library.
+ */
+#include "chatd.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define NOTIFY_FD_FIRST 3	/* SD_LISTEN_FDS_START */
+
+static char	notify_socket[108];	/* sockaddr_un.sun_path */
+
+/* Send one state line. */
+void
+notify_send(const char *fmt, ...)
+{
+	struct sockaddr_un	 sa = { .sun_family = AF_UNIX };
+	char			 text[512];
+	socklen_t		 len;
+	va_list			 ap;
+	int			 fd, n;
+
+	if (notify_socket[0] == '\0')
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof text)
+		n = sizeof text - 1;
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0)) == -1)
+		return;
+	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+	    strlen(notify_socket));
+	memcpy(sa.sun_path, notify_socket, strlen(notify_socket));
+	if (sa.sun_path[0] == '@')
+		sa.sun_path[0] = '\0';	/* abstract namespace */
+	if (sendto(fd, text, (size_t)n, MSG_NOSIGNAL|MSG_DONTWAIT,
+	    (struct sockaddr *)&sa, len) == -1)
+		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
+	close(fd);
+}
+
+/* Does NAME hold our own process id? */
+static int
+notify_is_ours(const char *name)
+{
+	const char	*s = getenv(name);
+
+	return (s != NULL && strtol(s, NULL, 10) == (long)getpid());
+}
+
+/* Take the socket that systemd passed. */
+int
+notify_listen_fd(int *fd, struct fault *f)
+{
+	const char	*s = getenv("LISTEN_FDS");
+	int		 n = s != NULL ? atoi(s) : 0;
+	int		 ours = notify_is_ours("LISTEN_PID"), listening, family;
+	socklen_t	 len = sizeof listening;
+
+	*fd = -1;
+	if (!ours || n == 0)
+		return (0);
+	if (n != 1)
+		return (fault_set(f, "bad_config", NULL,
+		    "LISTEN_FDS: %d sockets passed, expected 1", n));
+	listening = 0;
+	if (getsockopt(NOTIFY_FD_FIRST, SOL_SOCKET, SO_ACCEPTCONN,
+	    &listening, &len) == -1 || !listening)
+		return (fault_set(f, "bad_config", NULL, "LISTEN_FDS: "
+		    "descriptor %d is not a listening socket",
+		    NOTIFY_FD_FIRST));
+	len = sizeof family;
+	if (getsockopt(NOTIFY_FD_FIRST, SOL_SOCKET, SO_DOMAIN, &family,
+	    &len) == -1 || family != AF_UNIX)
+		return (fault_set(f, "bad_config", NULL, "LISTEN_FDS: "
+		    "descriptor %d is not a Unix socket", NOTIFY_FD_FIRST));
+	fcntl(NOTIFY_FD_FIRST, F_SETFD, FD_CLOEXEC);
+	*fd = NOTIFY_FD_FIRST;
+	return (0);
+}
+
+/* Half the watchdog's time. */
+int
+notify_watchdog_ms(void)
+{
+	const char	*s = getenv("WATCHDOG_USEC");
+	long long	 us;
+
+	if (s == NULL || (getenv("WATCHDOG_PID") != NULL &&
+	    !notify_is_ours("WATCHDOG_PID")))
+		return (0);
+	us = strtoll(s, NULL, 10);
+	return (us < 2000 || us > 3600000000LL ? 0 : (int)(us / 2000));
+}
+
+/* Keep what we need, remove the rest from the environment. */
+void
+notify_forget_environment(void)
+{
+	static const char *const names[] = { "NOTIFY_SOCKET", "LISTEN_PID",
+	    "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID" };
+	const char	*s = getenv("NOTIFY_SOCKET");
+	size_t		 i;
+
+	if (s != NULL && strlen(s) < sizeof notify_socket)
+		memcpy(notify_socket, s, strlen(s) + 1);
+	for (i = 0; i < sizeof names / sizeof names[0]; i++)
+		unsetenv(names[i]);
+}

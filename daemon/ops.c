@@ -1,0 +1,640 @@
+/*
+ * The operations of the client protocol: one table, one function each.  An
+ * operation checks its fields by a table, then either answers at once, or
+ * asks a helper (relay.c does that for the store), or begins an exchange.
+ */
+#include "config.h"
+#include "chatd.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
+#define OPS_STOPS_MAX	8	/* stop strings */
+#define OPS_STOP_MAX	64	/* bytes of one */
+#define OPS_LIST_MAX	200	/* conversations in one answer */
+
+/* All fields that any operation knows; each uses what its table names. */
+struct ops_args {
+	int64_t		 protocol, conversation, exchange, reply, request;
+	int64_t		 before, limit, thumb;
+	const char	*client, *text, *prompt, *preprompt, *title;
+	const char	*direction, *format, *ideal, *comment;
+	json_t		*params, *reasons;	/* borrowed */
+	int		 all;
+};
+
+struct ops_params {
+	double		 temperature, top_p, repetition_penalty;
+	int64_t		 top_k, max_tokens, seed;
+	json_t		*stop;		/* borrowed, or NULL */
+	int		 ignore_eos;
+};
+
+static void	ops_hello(struct request *, struct ops_args *);
+static void	ops_say(struct request *, struct ops_args *);
+static void	ops_regenerate(struct request *, struct ops_args *);
+static void	ops_complete(struct request *, struct ops_args *);
+static void	ops_cancel(struct request *, struct ops_args *);
+static void	ops_new(struct request *, struct ops_args *);
+static void	ops_list(struct request *, struct ops_args *);
+static void	ops_show(struct request *, struct ops_args *);
+static void	ops_rate(struct request *, struct ops_args *);
+static void	ops_delete(struct request *, struct ops_args *);
+static void	ops_tokenize(struct request *, struct ops_args *);
+static void	ops_moderate(struct request *, struct ops_args *);
+static void	ops_status(struct request *, struct ops_args *);
+static void	ops_export(struct request *, struct ops_args *);
+static void	ops_reload(struct request *, struct ops_args *);
+
+#define A(member)	offsetof(struct ops_args, member)
+#define NUMBER		1, JSON_INT_MAX
+static const struct field ops_hello_fields[] = {
+	{ "protocol", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX,
+	    A(protocol) },
+	{ "client", FIELD_STRING, 0, 0, 256, A(client) },
+};
+static const struct field ops_say_fields[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
+	    A(conversation) },
+	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(preprompt) },
+	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
+};
+static const struct field ops_regenerate_fields[] = {
+	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
+	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
+};
+static const struct field ops_complete_fields[] = {
+	{ "prompt", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(prompt) },
+	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
+};
+static const struct field ops_cancel_fields[] = {
+	{ "request", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX,
+	    A(request) },
+};
+static const struct field ops_new_fields[] = {
+	{ "title", FIELD_STRING, FIELD_NULLABLE, 0, 1000, A(title) },
+};
+static const struct field ops_list_fields[] = {
+	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
+	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+static const struct field ops_conversation_fields[] = {
+	{ "conversation", FIELD_INT, FIELD_REQUIRED, NUMBER,
+	    A(conversation) },
+};
+static const struct field ops_rate_fields[] = {
+	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
+	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
+	{ "thumb", FIELD_INT, FIELD_NULLABLE, -1, 1, A(thumb) },
+	{ "reasons", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(reasons) },
+	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
+	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
+};
+static const struct field ops_tokenize_fields[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+};
+static const struct field ops_moderate_fields[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+	{ "direction", FIELD_STRING, 0, 0, 0, A(direction) },
+	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
+};
+static const struct field ops_export_fields[] = {
+	{ "format", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(format) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+
+#define P(member)	offsetof(struct ops_params, member)
+static const struct field ops_param_fields[] = {
+	{ "temperature", FIELD_REAL, 0, 0, 2, P(temperature) },
+	{ "top_k", FIELD_INT, 0, 0, 1e9, P(top_k) },
+	{ "top_p", FIELD_REAL, 0, 0.000001, 1, P(top_p) },
+	{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
+	    P(repetition_penalty) },
+	{ "max_tokens", FIELD_INT, 0, 1, 1048576, P(max_tokens) },
+	{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX, P(seed) },
+	{ "stop", FIELD_ARRAY, 0, 0, 0, P(stop) },
+	{ "ignore_eos", FIELD_BOOL, 0, 0, 0, P(ignore_eos) },
+};
+
+#define OPS_OPERATOR	0x1	/* operators only */
+
+static const struct op {
+	const char		*name;
+	unsigned		 flags;
+	const struct field	*fields;
+	size_t			 nfields;
+	void			(*run)(struct request *, struct ops_args *);
+} ops_table[] = {
+#define FIELDS(f)	f, nitems(f)
+	{ "hello", 0, FIELDS(ops_hello_fields), ops_hello },
+	{ "say", 0, FIELDS(ops_say_fields), ops_say },
+	{ "regenerate", 0, FIELDS(ops_regenerate_fields), ops_regenerate },
+	{ "complete", 0, FIELDS(ops_complete_fields), ops_complete },
+	{ "cancel", 0, FIELDS(ops_cancel_fields), ops_cancel },
+	{ "new", 0, FIELDS(ops_new_fields), ops_new },
+	{ "list", 0, FIELDS(ops_list_fields), ops_list },
+	{ "show", 0, FIELDS(ops_conversation_fields), ops_show },
+	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
+	{ "delete", 0, FIELDS(ops_conversation_fields), ops_delete },
+	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
+	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
+	{ "status", 0, NULL, 0, ops_status },
+	{ "export", 0, FIELDS(ops_export_fields), ops_export },
+	{ "reload", OPS_OPERATOR, NULL, 0, ops_reload },
+#undef FIELDS
+};
+
+/* Carry out one request. */
+void
+ops_dispatch(struct request *r, json_t *msg)
+{
+	struct ops_args	 args = { .limit = 50 };
+	const struct op	*op;
+	const char	*name = msg_string(msg, "op");
+	struct fault	 f;
+	size_t		 i;
+
+	for (i = 0; name != NULL && i < nitems(ops_table) &&
+	    strcmp(ops_table[i].name, name) != 0; i++)
+		;
+	if (name == NULL || i == nitems(ops_table)) {
+		fault_set(&f, "bad_field", "op", name == NULL ?
+		    "op: missing, expected the name of an operation" :
+		    "op: unknown operation \"%s\"", name);
+		request_fault(r, &f);
+		return;
+	}
+	op = &ops_table[i];
+	if ((op->flags & OPS_OPERATOR) && !r->operator)
+		request_fail(r, "denied", "%s is for operators (root and "
+		    "group %s)", name, r->d->config->operators);
+	else if (fields_read(msg, op->fields, op->nfields, &args, &f) != 0)
+		request_fault(r, &f);
+	else
+		op->run(r, &args);
+}
+
+/* hello: agree on the protocol. */
+static void
+ops_hello(struct request *r, struct ops_args *a)
+{
+	json_t	*m;
+
+	if (a->protocol != PROTOCOL_VERSION) {
+		request_fail(r, "bad_protocol", "protocol %lld is not "
+		    "spoken here, only %d", (long long)a->protocol,
+		    PROTOCOL_VERSION);
+		return;
+	}
+	m = msg_event("done", -1);
+	msg_set_int(m, "protocol", PROTOCOL_VERSION);
+	request_done(r, m);
+}
+
+/* Check an array of stop strings. */
+static int
+ops_stops(const json_t *stop, struct fault *f)
+{
+	const json_t	*v;
+	size_t		 i;
+
+	if (json_array_size(stop) > OPS_STOPS_MAX)
+		return (fault_set(f, "bad_field", "stop",
+		    "stop: %zu strings, at most %d", json_array_size(stop),
+		    OPS_STOPS_MAX));
+	json_array_foreach(stop, i, v) {
+		if (!json_is_string(v) || json_string_length(v) == 0 ||
+		    json_string_length(v) > OPS_STOP_MAX)
+			return (fault_set(f, "bad_field", "stop", "stop: "
+			    "expected strings of 1 to %d bytes",
+			    OPS_STOP_MAX));
+	}
+	return (0);
+}
+
+/* Sampling parameters with the configuration's defaults and a seed. */
+static int
+ops_params(struct request *r, json_t *given, json_t **out, struct fault *f)
+{
+	const struct config	*cf = r->d->config;
+	struct ops_params	 p = { cf->temperature, cf->top_p,
+	    cf->repetition_penalty, cf->top_k, cf->max_tokens, 0, NULL, 0 };
+	uint64_t		 seed;
+	json_t			*m;
+	int			 res;
+
+	getrandom(&seed, sizeof seed, 0);
+	p.seed = (int64_t)(seed & JSON_INT_MAX);
+	if (given != NULL && ((res = fields_read(given, ops_param_fields,
+	    nitems(ops_param_fields), &p, f)) != 0 ||
+	    (res = ops_stops(p.stop, f)) != 0))
+		return (res);
+	m = json_object();
+	msg_set_real(m, "temperature", p.temperature);
+	msg_set_int(m, "top_k", p.top_k);
+	msg_set_real(m, "top_p", p.top_p);
+	msg_set_real(m, "repetition_penalty", p.repetition_penalty);
+	msg_set_int(m, "max_tokens", p.max_tokens);
+	msg_set_int(m, "seed", p.seed);
+	if (p.stop != NULL)
+		msg_set(m, "stop", json_incref(p.stop));
+	if (p.ignore_eos)
+		msg_set_bool(m, "ignore_eos", 1);
+	*out = m;
+	return (0);
+}
+
+/* Check a prompt's length. */
+static int
+ops_prompt(struct request *r, const char *field, const char *text,
+    struct fault *f)
+{
+	size_t	 n = text == NULL ? 0 : strlen(text);
+
+	if (n > (size_t)r->d->config->prompt)
+		return (fault_set(f, "too_long", field,
+		    "%s: %zu bytes, at most %lld are taken", field, n,
+		    (long long)r->d->config->prompt));
+	return (0);
+}
+
+/* Begin an exchange of any kind. */
+static void
+ops_exchange(struct request *r, struct exchange_ask *ask, json_t *params,
+    const char *field)
+{
+	struct fault	 f;
+
+	if (ops_prompt(r, field, ask->text, &f) != 0 ||
+	    ops_prompt(r, "preprompt", ask->preprompt, &f) != 0 ||
+	    ops_params(r, params, &ask->params, &f) != 0)
+		request_fault(r, &f);
+	else if (ask->text != NULL && ask->text[0] == '\0') {
+		fault_set(&f, "bad_field", field, "%s: is empty", field);
+		json_decref(ask->params);
+		request_fault(r, &f);
+	} else
+		exchange_new(r->d, r, ask);
+}
+
+/* say: the next turn of a conversation. */
+static void
+ops_say(struct request *r, struct ops_args *a)
+{
+	struct exchange_ask	 ask = { .kind = EXCHANGE_SAY,
+	    .text = a->text, .conversation = a->conversation,
+	    .preprompt = a->preprompt != NULL ? a->preprompt :
+	    r->d->config->preprompt };
+
+	ops_exchange(r, &ask, a->params, "text");
+}
+
+/* regenerate: another reply to the same prompt. */
+static void
+ops_regenerate(struct request *r, struct ops_args *a)
+{
+	struct exchange_ask	 ask = { .kind = EXCHANGE_REGENERATE,
+	    .exchange = a->exchange };
+
+	ops_exchange(r, &ask, a->params, "exchange");
+}
+
+/* complete: a raw prompt, no conversation. */
+static void
+ops_complete(struct request *r, struct ops_args *a)
+{
+	struct exchange_ask	 ask = { .kind = EXCHANGE_COMPLETE,
+	    .text = a->prompt };
+
+	ops_exchange(r, &ask, a->params, "prompt");
+}
+
+/* cancel: end a running request of this connection. */
+static void
+ops_cancel(struct request *r, struct ops_args *a)
+{
+	struct request	*victim = client_find(r->client, a->request);
+
+	if (victim == NULL || victim == r || victim->stop == NULL) {
+		request_fail(r, "not_found", "no request %lld is running "
+		    "that can be cancelled", (long long)a->request);
+		return;
+	}
+	request_done(r, NULL);
+	victim->stop(victim);
+}
+
+/* new: an empty conversation. */
+static void
+ops_new(struct request *r, struct ops_args *a)
+{
+	json_t	*m = msg_op("new", -1);
+
+	msg_set_int(m, "uid", r->uid);
+	msg_set_string(m, "title", a->title);
+	msg_set_int(m, "time", clock_wall());
+	relay_store(r, m, RELAY_PLAIN);
+}
+
+/* list: the user's conversations, or everybody's. */
+static void
+ops_list(struct request *r, struct ops_args *a)
+{
+	json_t	*m;
+
+	if (a->all && !r->operator) {
+		request_fail(r, "denied", "all: for operators only");
+		return;
+	}
+	m = msg_op("list", -1);
+	msg_set_int(m, "uid", r->uid);
+	if (a->before > 0)
+		msg_set_int(m, "before", a->before);
+	msg_set_int(m, "limit", a->limit);
+	if (a->all)
+		msg_set_bool(m, "admin", 1);
+	relay_store(r, m, RELAY_LIST);
+}
+
+/* show: one conversation, whole. */
+static void
+ops_show(struct request *r, struct ops_args *a)
+{
+	json_t	*m = msg_op("show", -1);
+
+	msg_set_int(m, "uid", r->uid);
+	msg_set_int(m, "conversation", a->conversation);
+	if (r->operator)
+		msg_set_bool(m, "admin", 1);
+	relay_store(r, m, RELAY_SHOW);
+}
+
+/* rate: what a person thinks of a reply. */
+static void
+ops_rate(struct request *r, struct ops_args *a)
+{
+	struct fault	 f;
+	json_t		*m;
+
+	if (ops_prompt(r, "ideal", a->ideal, &f) != 0 ||
+	    ops_prompt(r, "comment", a->comment, &f) != 0) {
+		request_fault(r, &f);
+		return;
+	}
+	m = msg_op("rate", -1);
+	msg_set_int(m, "uid", r->uid);
+	msg_set_int(m, "exchange", a->exchange);
+	if (a->reply > 0)
+		msg_set_int(m, "reply", a->reply);
+	msg_set_int(m, "thumb", a->thumb);
+	msg_set(m, "reasons", a->reasons != NULL ? json_incref(a->reasons) :
+	    json_array());
+	msg_set_string(m, "ideal", a->ideal);
+	msg_set_string(m, "comment", a->comment);
+	msg_set_int(m, "time", clock_wall());
+	relay_store(r, m, RELAY_PLAIN);
+}
+
+/* delete: a conversation, for good. */
+static void
+ops_delete(struct request *r, struct ops_args *a)
+{
+	json_t	*m;
+
+	if (exchange_in(r->d, a->conversation)) {
+		request_fail(r, "busy", "a reply is being written in "
+		    "conversation %lld: cancel it first",
+		    (long long)a->conversation);
+		return;
+	}
+	m = msg_op("delete", -1);
+	msg_set_int(m, "uid", r->uid);
+	msg_set_int(m, "conversation", a->conversation);
+	relay_store(r, m, RELAY_PLAIN);
+}
+
+/* The engine's answer to tokenize. */
+static void
+ops_tokenized(void *arg, json_t *msg)
+{
+	struct request	*r = arg;
+	json_t		*m, *ids;
+
+	if (msg == NULL) {
+		request_fail(r, "engine_unavailable",
+		    "the engine did not answer");
+		return;
+	}
+	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		request_error(r, json_copy(msg));
+		return;
+	}
+	m = msg_event("done", -1);
+	ids = json_object_get(msg, "ids");
+	msg_set_int(m, "count", (int64_t)json_array_size(ids));
+	msg_set(m, "ids", json_incref(ids));
+	request_done(r, m);
+}
+
+/* tokenize: ids of a text. */
+static void
+ops_tokenize(struct request *r, struct ops_args *a)
+{
+	struct fault	 f;
+	json_t		*m;
+
+	if (ops_prompt(r, "text", a->text, &f) != 0) {
+		request_fault(r, &f);
+		return;
+	}
+	m = msg_op("tokenize", -1);
+	msg_set_string(m, "text", a->text);
+	helper_request(r->d->engine, m, helper_state(r->d->engine) ==
+	    HELPER_READY ? 0 : OPS_WAIT_MS, ops_tokenized, r);
+}
+
+/* What a moderate request remembers until the verdict comes. */
+struct ops_moderate {
+	struct request	*request;	/* borrowed */
+	enum direction	 direction;
+	size_t		 len;
+};
+
+/* The strongest finding of each category. */
+static json_t *
+ops_categories(const struct judgement *j)
+{
+	json_t		*o = json_object(), *v, *best;
+	const char	*slug;
+	size_t		 i;
+
+	json_array_foreach(j->verdicts, i, v) {
+		slug = msg_string(v, "category");
+		best = json_object_get(o, slug);
+		if (best == NULL ||
+		    msg_real(best, "score", 0) < msg_real(v, "score", 0))
+			json_object_set_new(o, slug, json_copy(v));
+	}
+	return (o);
+}
+
+/* The filter's answer to moderate. */
+static void
+ops_moderated(void *arg, json_t *msg)
+{
+	struct ops_moderate	*om = arg;
+	struct request		*r = om->request;
+	struct judgement	 j;
+	json_t			*m;
+
+	if (msg == NULL || strcmp(msg_string(msg, "event"), "done") != 0 ||
+	    policy_judge(r->d->config, om->direction,
+	    json_object_get(msg, "findings"), om->len, &j) != 0) {
+		request_fail(r, "filter_unavailable",
+		    "the filter gave no sound verdict");
+		free(om);
+		return;
+	}
+	m = msg_event("done", -1);
+	msg_set_string(m, "action", action_name(j.action));
+	msg_set(m, "categories", ops_categories(&j));
+	if (j.action == ACTION_BLOCK)
+		msg_set_string(m, "message",
+		    policy_words(r->d->config, j.category));
+	judgement_clear(&j);
+	free(om);
+	request_done(r, m);
+}
+
+/* moderate: what the filters and the policy say of a text. */
+static void
+ops_moderate(struct request *r, struct ops_args *a)
+{
+	struct ops_moderate	*om;
+	struct fault		 f;
+	json_t			*m;
+
+	if (a->direction != NULL && strcmp(a->direction, "prompt") != 0 &&
+	    strcmp(a->direction, "reply") != 0) {
+		fault_set(&f, "bad_field", "direction",
+		    "direction: expected prompt or reply");
+		request_fault(r, &f);
+		return;
+	}
+	if (ops_prompt(r, "text", a->text, &f) != 0) {
+		request_fault(r, &f);
+		return;
+	}
+	om = xcalloc(1, sizeof *om);
+	om->request = r;
+	om->direction = a->direction != NULL &&
+	    strcmp(a->direction, "reply") == 0 ? DIRECTION_REPLY :
+	    DIRECTION_PROMPT;
+	om->len = strlen(a->text);
+	m = msg_op("check", -1);
+	msg_set_string(m, "direction", direction_name(om->direction));
+	msg_set_string(m, "text", a->text);
+	msg_set_string(m, "context", a->prompt);
+	msg_set_bool(m, "final", 1);
+	helper_request(r->d->filter, m, helper_deadline(r->d->filter,
+	    (int)r->d->config->filter_timeout, OPS_WAIT_MS), ops_moderated,
+	    om);
+}
+
+/* The model's facts and state. */
+json_t *
+ops_model(const struct chatd *d)
+{
+	json_t	*m;
+
+	m = d->model != NULL ? json_copy(d->model) : json_object();
+	if (d->model == NULL) {
+		msg_set_string(m, "path", d->config->model_path);
+		msg_set_string(m, "precision", d->config->precision);
+	}
+	if (helper_state(d->engine) == HELPER_READY)
+		msg_set_string(m, "state", "ready");
+	else if (helper_state(d->engine) == HELPER_STARTING &&
+	    helper_why(d->engine)[0] == '\0')
+		msg_set_string(m, "state", "loading");
+	else {
+		msg_set_string(m, "state", "down");
+		msg_set_string(m, "why", helper_why(d->engine));
+	}
+	if (helper_state(d->engine) == HELPER_STARTING && d->progress != NULL)
+		json_object_update(m, d->progress);
+	return (m);
+}
+
+/* One helper's line in status. */
+static json_t *
+ops_helper(const struct helper *h)
+{
+	json_t	*o = json_object();
+
+	msg_set_string(o, "state", helper_state_name(h));
+	msg_set_int(o, "pid", helper_pid(h));
+	msg_set_int(o, "restarts", helper_restarts(h));
+	if (helper_why(h)[0] != '\0')
+		msg_set_string(o, "why", helper_why(h));
+	return (o);
+}
+
+/* status: how everything is. */
+static void
+ops_status(struct request *r, struct ops_args *a)
+{
+	struct chatd	*d = r->d;
+	json_t		*m, *o;
+
+	(void)a;
+	m = msg_event("done", -1);
+	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
+	msg_set_int(m, "pid", getpid());
+	msg_set_int(m, "uptime_s", (clock_monotonic() - d->started) / 1000);
+	msg_set_bool(m, "draining", d->draining);
+	msg_set(m, "model", ops_model(d));
+	msg_set_int(m, "clients", client_count(d));
+	msg_set(m, "exchanges", exchange_status(d));
+	o = json_object();
+	msg_set(o, "engine", ops_helper(d->engine));
+	msg_set(o, "filter", ops_helper(d->filter));
+	msg_set(o, "store", ops_helper(d->store));
+	msg_set(m, "helpers", o);
+	if (d->filters != NULL)
+		msg_set(m, "filters", json_incref(d->filters));
+	request_done(r, m);
+}
+
+/* export: feedback and conversations as lines of a file format. */
+static void
+ops_export(struct request *r, struct ops_args *a)
+{
+	if (a->all && !r->operator)
+		request_fail(r, "denied", "all: for operators only");
+	else
+		export_new(r, a->format, a->all);
+}
+
+/* reload: read chatd.yaml again. */
+static void
+ops_reload(struct request *r, struct ops_args *a)
+{
+	struct fault	 f;
+
+	(void)a;
+	if (chatd_reload(r->d, &f) != 0)
+		request_fault(r, &f);
+	else
+		request_done(r, NULL);
+}
