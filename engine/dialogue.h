@@ -1,0 +1,47 @@
+/*
+ * From the turns of a conversation to the ids of a prompt:
+ *   PRE-PROMPT\n<human>: TEXT\n<bot>: TEXT\n<human>: TEXT\n<bot>:
+ * Only this file writes role tags; in pre-prompt and turns they are defused
+ * (roletag.h), so the prompt holds one tag for each turn and no other.
+ */
+#ifndef ENGINE_DIALOGUE_H
+#define ENGINE_DIALOGUE_H
+
+#include <stddef.h>
+
+#include "err.h"
+#include "tokenizer.h"
+#include "vec.h"
+
+struct dialogue_turn {
+	int		 bot;	/* the model's turn, else a person's */
+	const char	*text;	/* borrowed: valid UTF-8 */
+	size_t		 n;	/* bytes */
+};
+
+struct dialogue {
+	const char			*preprompt;	/* borrowed, or NULL */
+	const struct dialogue_turn	*turn;		/* borrowed */
+	size_t				 n;
+};
+
+/*
+ * Append the prompt of d to out. The last turn is a person's (the model then
+ * answers), or the model's (it then goes on with that text). White space at
+ * both ends of a turn is left out, but for the end of a text that the model
+ * goes on with.
+ *
+ * Where the prompt and reserve tokens of reply are over context, the oldest
+ * turns are left out, so that the first one left is a person's; pre-prompt,
+ * the newest person's turn and what follows it always stay. *dropped is the
+ * number of turns left out.
+ *
+ * 0, or CHAT_EFORMAT with *f filled: "context_full" where what must stay
+ * leaves no room for one token, "bad_field" where there is no turn of a
+ * person.
+ */
+int	dialogue_encode(const struct tokenizer *t, const struct dialogue *d,
+	    size_t context, size_t reserve, struct ids *out,
+	    size_t *dropped, struct fault *f);
+
+#endif

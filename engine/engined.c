@@ -1,0 +1,373 @@
+/*
+ * chatd-engine: start-up, loading with progress, and the loop that turns
+ * between messages and steps of the model.  Lines in, lines out, on
+ * descriptors 0 and 1: started by chatd (which sends init first) or by hand
+ * with --model.
+ */
+#include "config.h"
+
+#include "engine.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "limits.h"
+#include "log.h"
+#include "model/model.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define ENGINE_BATCH_TOKENS	256	/* default */
+#define ENGINE_PROGRESS_MS	100	/* between two progress events */
+#define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
+						 * which no step is run */
+
+enum { OPTION_BATCH = 256, OPTION_CONTEXT, OPTION_DEVICE, OPTION_HELP,
+	OPTION_ISA, OPTION_KV, OPTION_MODEL, OPTION_PRECISION, OPTION_THREADS,
+	OPTION_VERSION };
+
+static const struct option engine_longopts[] = {
+	{ "batch-tokens", required_argument, NULL, OPTION_BATCH },
+	{ "context", required_argument, NULL, OPTION_CONTEXT },
+	{ "device", required_argument, NULL, OPTION_DEVICE },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "isa", required_argument, NULL, OPTION_ISA },
+	{ "kv-tokens", required_argument, NULL, OPTION_KV },
+	{ "model", required_argument, NULL, OPTION_MODEL },
+	{ "precision", required_argument, NULL, OPTION_PRECISION },
+	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 }
+};
+
+static const char engine_help[] =
+"usage: chatd-engine --model PATH [options]\n"
+"\n"
+"Serves one GPT-NeoX model: JSON lines with requests on standard input, JSON\n"
+"lines with answers on standard output.  Without --model it waits for an init\n"
+"message, as chatd sends it.\n"
+"\n"
+"  --model PATH          folder with config.json, tokenizer.json and weights\n"
+"  --precision NAME      fp32 or bf16 (default bf16)\n"
+"  --device NAME         cpu or cuda:N (default cpu)\n"
+"  --isa NAME            auto, scalar, avx2 or avx512 (default auto)\n"
+"  --threads N           threads on the CPU (default: one for each core)\n"
+"  --context N           tokens of prompt and reply (default: the model's)\n"
+"  --kv-tokens N         tokens in the cache, of all requests together\n"
+"  --batch-tokens N      tokens in one step (default 256)\n"
+"  --help, --version\n";
+
+/* Say what is wrong with the command line, and end. */
+static void __attribute__((noreturn))
+engine_usage(const char *option, const char *value)
+{
+	if (option != NULL)
+		fprintf(stderr, "chatd-engine: --%s: \"%s\" is not a number "
+		    "in range\n", option, value);
+	fprintf(stderr, "Try 'chatd-engine --help'.\n");
+	exit(2);
+}
+
+/* Read a number between 0 and max. */
+static int64_t
+engine_number(const char *option, const char *s, long max)
+{
+	char	*end;
+	long	 v;
+
+	v = strtol(s, &end, 10);
+	if (end == s || *end != '\0' || v < 0 || v > max)
+		engine_usage(option, s);
+	return (v);
+}
+
+/* Read the command line. */
+static void
+engine_options(int argc, char **argv, struct engine_options *opt)
+{
+	int	 c;
+
+	while ((c = getopt_long(argc, argv, "", engine_longopts, NULL)) != -1) {
+		switch (c) {
+		case OPTION_MODEL:
+			opt->model = optarg;
+			break;
+		case OPTION_PRECISION:
+			opt->precision = optarg;
+			break;
+		case OPTION_DEVICE:
+			opt->device = optarg;
+			break;
+		case OPTION_ISA:
+			opt->isa = optarg;
+			break;
+		case OPTION_THREADS:
+			opt->threads = engine_number("threads", optarg, 4096);
+			break;
+		case OPTION_CONTEXT:
+			opt->context = engine_number("context", optarg,
+			    1 << 20);
+			break;
+		case OPTION_KV:
+			opt->kv_tokens = engine_number("kv-tokens", optarg,
+			    1 << 30);
+			break;
+		case OPTION_BATCH:
+			opt->batch_tokens = engine_number("batch-tokens",
+			    optarg, 1 << 16);
+			break;
+		case OPTION_HELP:
+			fputs(engine_help, stdout);
+			exit(0);
+		case OPTION_VERSION:
+			printf("chatd-engine %s\n", PACKAGE_VERSION);
+			exit(0);
+		default:
+			engine_usage(NULL, NULL);
+		}
+	}
+	if (optind < argc)
+		engine_usage(NULL, NULL);
+}
+
+/* Send a fault. */
+void
+engine_error(struct engine *e, int64_t id, const struct fault *f)
+{
+	chan_send(e->ch, msg_error(id, f));
+}
+
+/* Milliseconds of a clock that never goes back. */
+static int64_t
+engine_now(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Tell how far loading is: first, last, and now and then. */
+static void
+engine_progress(void *arg, int layers, int layers_total, int64_t bytes,
+    int64_t bytes_total)
+{
+	struct engine	*e = arg;
+	int64_t		 now = engine_now();
+	json_t		*m;
+
+	if (e->progress_ms != 0 && bytes < bytes_total &&
+	    now - e->progress_ms < ENGINE_PROGRESS_MS)
+		return;
+	e->progress_ms = now;
+	m = msg_event("progress", -1);
+	msg_set_int(m, "layers", layers);
+	msg_set_int(m, "layers_total", layers_total);
+	msg_set_int(m, "bytes", bytes);
+	msg_set_int(m, "bytes_total", bytes_total);
+	chan_send(e->ch, m);
+}
+
+/* Open the tokenizer and see that it fits the model. */
+static int
+engine_load_tokenizer(struct engine *e, struct fault *f)
+{
+	char	*path;
+	int	 r, vocab = model_config(e->model)->vocab;
+
+	path = path_join(model_path(e->model), "tokenizer.json");
+	r = tokenizer_open(path, &e->tok, f);
+	if (r == 0 && tokenizer_size(e->tok) > vocab)
+		r = fault_set(f, "bad_model", NULL, "%s: ids up to %d, but "
+		    "vocab_size of the model is %d", path,
+		    tokenizer_size(e->tok) - 1, vocab);
+	free(path);
+	return (r);
+}
+
+/* Settle how long prompt and reply may be in all. */
+static int
+engine_set_context(struct engine *e, struct fault *f)
+{
+	int64_t	 kv = (int64_t)e->info.kv_blocks * KV_BLOCK;
+
+	if (e->opt.context > e->info.context)
+		return (fault_set(f, "bad_field", "context", "context: the "
+		    "model was made for %d tokens at most", e->info.context));
+	e->context = e->opt.context > 0 ? (int)e->opt.context :
+	    e->info.context;
+	if (e->context > kv)
+		e->context = (int)kv;
+	if (e->context < 2)
+		return (fault_set(f, "bad_field", "context",
+		    "context: at least 2 tokens are needed"));
+	return (0);
+}
+
+/* Load the model. */
+static int
+engine_load(struct engine *e, struct fault *f)
+{
+	struct backend_options	 opt = {
+		.precision = e->opt.precision,
+		.device = e->opt.device,
+		.isa = e->opt.isa,
+		.threads = (int)e->opt.threads,
+		.kv_tokens = (int)e->opt.kv_tokens,
+		.progress = engine_progress,
+		.progress_arg = e,
+	};
+	int			 r;
+
+	if ((r = model_open(e->opt.model, &e->model, f)) != 0 ||
+	    (r = engine_load_tokenizer(e, f)) != 0 ||
+	    (r = backend_open(e->model, &opt, &e->backend, f)) != 0)
+		return (r);
+	e->backend->ops->info(e->backend, &e->info);
+	if ((r = engine_set_context(e, f)) != 0)
+		return (r);
+	e->sched = scheduler_new(e->backend, e->opt.batch_tokens > 0 ?
+	    (int)e->opt.batch_tokens : ENGINE_BATCH_TOKENS, &events_table, e);
+	return (0);
+}
+
+/* Announce what is loaded. */
+static void
+engine_ready(struct engine *e)
+{
+	json_t	*m = msg_event("ready", -1), *o = json_object();
+
+	msg_set_string(o, "path", model_path(e->model));
+	msg_set_string(o, "name", model_name(e->model));
+	msg_set_string(o, "digest", model_digest(e->model));
+	msg_set_string(o, "precision", e->info.precision);
+	msg_set_string(o, "device", e->info.device);
+	msg_set_string(o, "isa", e->info.isa);
+	msg_set_int(o, "threads", e->info.threads);
+	msg_set_int(o, "context", e->context);
+	msg_set_int(o, "vocab", e->info.vocab);
+	msg_set_int(o, "parameters", e->info.parameters);
+	msg_set_int(o, "layers", e->info.layers);
+	msg_set_int(m, "protocol", PROTOCOL_VERSION);
+	msg_set(m, "model", o);
+	chan_send(e->ch, m);
+}
+
+/* Handle every message that is waiting. Returns 0, or why input is over. */
+static int
+engine_messages(struct engine *e)
+{
+	struct fault	 f;
+	json_t		*msg;
+	int		 r;
+
+	while ((r = chan_next(e->ch, &msg, &f)) != 0) {
+		if (r == CHAT_EFORMAT)
+			engine_error(e, -1, &f);
+		else if (r < 0)
+			return (r);
+		else {
+			ops_message(e, msg);
+			json_decref(msg);
+		}
+	}
+	return (0);
+}
+
+/*
+ * Messages, a step, and again. At the end of input what is at work is still
+ * finished, as long as somebody reads it. Returns the exit status.
+ */
+static int
+engine_loop(struct engine *e)
+{
+	long	 queued;
+	int	 rows = 0, over = 0;
+
+	for (;;) {
+		if (!over && engine_messages(e) != 0)
+			over = 1;
+		if (over)
+			scheduler_cancel_paused(e->sched);
+		if ((queued = chan_flush(e->ch)) < 0)
+			return (0);
+		rows = queued > ENGINE_OUTPUT_HIGH ? 0 :
+		    scheduler_step(e->sched);
+		if (rows < 0) {
+			log_warnx("step: %s", chat_strerror(rows));
+			return (1);
+		}
+		if (rows > 0)
+			continue;
+		if (over && queued <= ENGINE_OUTPUT_HIGH)
+			return (chan_drain(e->ch) == CHAT_ESYSTEM);
+		chan_wait(e->ch, -1);
+	}
+}
+
+/* Wait for the init message. */
+static int
+engine_init(struct engine *e, struct fault *f)
+{
+	int	 r;
+
+	while ((r = chan_next(e->ch, &e->init, f)) == 0)
+		chan_wait(e->ch, -1);
+	if (r == CHAT_ESYSTEM)
+		fault_set(f, "bad_json", NULL, "reading: %s", strerror(errno));
+	if (r < 0)
+		return (r);
+	return (ops_read_init(e->init, &e->opt, f));
+}
+
+/* Release everything. */
+static void
+engine_clear(struct engine *e)
+{
+	scheduler_free(e->sched);
+	if (e->backend != NULL)
+		e->backend->ops->free(e->backend);
+	tokenizer_free(e->tok);
+	model_free(e->model);
+	chan_free(e->ch);
+	json_decref(e->init);
+}
+
+/* Start, load, serve. */
+int
+main(int argc, char **argv)
+{
+	struct engine	 e = { .opt = { .precision = "bf16", .device = "cpu",
+			    .isa = "auto" } };
+	struct fault	 f;
+	int		 r = 0, status = 1;
+
+	log_init("chatd-engine", LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	engine_options(argc, argv, &e.opt);
+	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
+	if (e.opt.model == NULL) {
+		/* chatd ends us by closing the channel. */
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGINT, SIG_IGN);
+		r = engine_init(&e, &f);
+	}
+	if (r == CHAT_ECLOSED)
+		status = 0;
+	else if (r != 0 || (r = engine_load(&e, &f)) != 0) {
+		engine_error(&e, -1, &f);
+		chan_drain(e.ch);
+	} else {
+		engine_ready(&e);
+		status = engine_loop(&e);
+	}
+	engine_clear(&e);
+	return (status);
+}

@@ -1,0 +1,320 @@
+/*
+ * The engine's operations: a table of names, and a function for each.
+ */
+#include "engine.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detok.h"
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+/* The keys of every operation but generate; one uses a few of them. */
+struct ops_keys {
+	const char	*text;		/* borrowed */
+	json_t		*ids;		/* borrowed */
+	const char	*logits;	/* borrowed */
+	int64_t		 request;
+};
+
+struct ops_op {
+	const char		*name;
+	int			(*run)(struct engine *, int64_t, json_t *,
+				    const struct ops_keys *, struct fault *);
+	const struct field	*fields;	/* NULL: the op reads them */
+	size_t			 n;
+};
+
+static const struct field ops_text[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
+	    offsetof(struct ops_keys, text) },
+};
+static const struct field ops_ids[] = {
+	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0,
+	    offsetof(struct ops_keys, ids) },
+};
+static const struct field ops_score_keys[] = {
+	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0,
+	    offsetof(struct ops_keys, ids) },
+	{ "logits", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct ops_keys, logits) },
+};
+static const struct field ops_request[] = {
+	{ "request", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX,
+	    offsetof(struct ops_keys, request) },
+};
+static const struct field ops_init_keys[] = {
+	{ "model", FIELD_STRING, FIELD_REQUIRED, 0, 0,
+	    offsetof(struct engine_options, model) },
+	{ "precision", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct engine_options, precision) },
+	{ "device", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct engine_options, device) },
+	{ "isa", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct engine_options, isa) },
+	{ "threads", FIELD_INT, 0, 0, 4096,
+	    offsetof(struct engine_options, threads) },
+	{ "context", FIELD_INT, 0, 0, 1 << 20,
+	    offsetof(struct engine_options, context) },
+	{ "kv_tokens", FIELD_INT, 0, 0, 1 << 30,
+	    offsetof(struct engine_options, kv_tokens) },
+	{ "batch_tokens", FIELD_INT, 0, 0, 1 << 16,
+	    offsetof(struct engine_options, batch_tokens) },
+};
+
+/* Read an init message. */
+int
+ops_read_init(json_t *msg, struct engine_options *opt, struct fault *f)
+{
+	const char	*op = msg_string(msg, "op");
+
+	if (op == NULL || strcmp(op, "init") != 0)
+		return (fault_set(f, "bad_field", "op",
+		    "op: expected \"init\" first"));
+	return (fields_read(msg, ops_init_keys, nitems(ops_init_keys), opt,
+	    f));
+}
+
+/* Answer with an empty done. */
+static void
+ops_done(struct engine *e, int64_t id)
+{
+	chan_send(e->ch, msg_event("done", id));
+}
+
+/* ping {} */
+static int
+ops_ping(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	(void)msg;
+	(void)k;
+	(void)f;
+	ops_done(e, id);
+	return (0);
+}
+
+/* tokenize {text} */
+static int
+ops_tokenize(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	json_t		*m, *a;
+	size_t		 i;
+
+	(void)msg;
+	(void)f;
+	tokenizer_encode(e->tok, k->text, strlen(k->text), 1, &ids);
+	a = json_array();
+	for (i = 0; i < ids.n; i++)
+		json_array_append_new(a, json_integer(ids.id[i]));
+	m = msg_event("done", id);
+	msg_set(m, "ids", a);
+	chan_send(e->ch, m);
+	ids_clear(&ids);
+	return (0);
+}
+
+/* detokenize {ids} */
+static int
+ops_detokenize(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	struct text	 text = { NULL, 0, 0 };
+	json_t		*m;
+	int		 r;
+
+	(void)msg;
+	r = request_ids(k->ids, "ids", e->info.vocab, 0, ENGINE_IDS_MAX,
+	    &ids, f);
+	if (r == 0) {
+		detok_ids(e->tok, ids.id, ids.n, 0, &text);
+		m = msg_event("done", id);
+		msg_set_text(m, "text", text.n > 0 ? text.s : "", text.n);
+		chan_send(e->ch, m);
+	}
+	ids_clear(&ids);
+	text_clear(&text);
+	return (r);
+}
+
+/* Queue a job (taken). */
+static int
+ops_add(struct engine *e, struct job *job, struct fault *f)
+{
+	if (scheduler_has(e->sched, job->id)) {
+		job_free(job);
+		return (fault_set(f, "bad_field", "id",
+		    "id: a request of that id is at work"));
+	}
+	if (scheduler_add(e->sched, job) != 0)
+		return (fault_set(f, "busy", NULL, "%d requests are waiting "
+		    "already", SCHEDULER_WAITING_MAX));
+	return (0);
+}
+
+/* score {ids, logits} */
+static int
+ops_score(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	static const char *const	 names[] = { "none", "last", "all" };
+	struct ids			 ids = { NULL, 0, 0 };
+	struct job			*job;
+	size_t				 want = SCORE_NONE;
+	int				 r;
+
+	(void)msg;
+	if (k->logits != NULL) {
+		while (want < nitems(names) &&
+		    strcmp(k->logits, names[want]) != 0)
+			want++;
+		if (want == nitems(names))
+			return (fault_set(f, "bad_field", "logits", "logits: "
+			    "expected \"none\", \"last\" or \"all\""));
+	}
+	r = request_ids(k->ids, "ids", e->info.vocab, 1, (size_t)e->context,
+	    &ids, f);
+	if (r == 0 && want == SCORE_ALL && ids.n * (size_t)e->info.vocab >
+	    HELPER_LINE_MAX / SCORE_NUMBER_BYTES)
+		r = fault_set(f, "too_long", "logits", "logits: %zu x %d "
+		    "numbers do not fit a line", ids.n, e->info.vocab);
+	if (r != 0) {
+		ids_clear(&ids);
+		return (r);
+	}
+	job = xcalloc(1, sizeof *job);
+	job->id = id;
+	job->score = score_new(&ids, (enum score_logits)want, e->info.vocab);
+	return (ops_add(e, job, f));
+}
+
+/* generate {messages | prompt | ids, preprompt, params, resume} */
+static int
+ops_generate(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	struct job	*job;
+	int		 r;
+
+	(void)k;
+	if ((r = request_read(e, msg, id, &job, f)) != 0)
+		return (r);
+	return (ops_add(e, job, f));
+}
+
+/* cancel {request} */
+static int
+ops_cancel(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	(void)msg;
+	(void)f;
+	scheduler_cancel(e->sched, k->request);
+	ops_done(e, id);
+	return (0);
+}
+
+/* pause {request} */
+static int
+ops_pause(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	(void)msg;
+	(void)f;
+	scheduler_pause(e->sched, k->request, 1);
+	ops_done(e, id);
+	return (0);
+}
+
+/* continue {request} */
+static int
+ops_continue(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	(void)msg;
+	(void)f;
+	scheduler_pause(e->sched, k->request, 0);
+	ops_done(e, id);
+	return (0);
+}
+
+/* stats {} */
+static int
+ops_stats(struct engine *e, int64_t id, json_t *msg,
+    const struct ops_keys *k, struct fault *f)
+{
+	struct scheduler_stats	 st;
+	json_t			*m = msg_event("done", id);
+
+	(void)msg;
+	(void)k;
+	(void)f;
+	scheduler_stats(e->sched, &st);
+	msg_set_int(m, "running", st.running);
+	msg_set_int(m, "waiting", st.waiting);
+	msg_set_int(m, "kv_blocks", st.kv_blocks);
+	msg_set_int(m, "kv_blocks_free", st.kv_blocks_free);
+	msg_set_int(m, "steps", st.steps);
+	msg_set_int(m, "tokens_prompt", st.tokens_prompt);
+	msg_set_int(m, "tokens_output", st.tokens_output);
+	chan_send(e->ch, m);
+	return (0);
+}
+
+#define OPS_KEYS(a) (a), nitems(a)
+static const struct ops_op ops_table[] = {
+	{ "cancel", ops_cancel, OPS_KEYS(ops_request) },
+	{ "continue", ops_continue, OPS_KEYS(ops_request) },
+	{ "detokenize", ops_detokenize, OPS_KEYS(ops_ids) },
+	{ "generate", ops_generate, NULL, 0 },
+	{ "pause", ops_pause, OPS_KEYS(ops_request) },
+	{ "ping", ops_ping, ops_request, 0 },
+	{ "score", ops_score, OPS_KEYS(ops_score_keys) },
+	{ "stats", ops_stats, ops_request, 0 },
+	{ "tokenize", ops_tokenize, OPS_KEYS(ops_text) },
+};
+
+/* Find an operation and do it. */
+static int
+ops_run(struct engine *e, int64_t id, json_t *msg, struct fault *f)
+{
+	struct ops_keys		 k = { 0 };
+	const char		*name = msg_string(msg, "op");
+	const struct ops_op	*op;
+	size_t			 i;
+	int			 r;
+
+	if (id < 0)
+		return (fault_set(f, "bad_field", "id",
+		    "id: expected an integer between 0 and 2^53 - 1"));
+	for (i = 0; i < nitems(ops_table); i++) {
+		op = &ops_table[i];
+		if (name == NULL || strcmp(op->name, name) != 0)
+			continue;
+		if (op->fields != NULL && (r = fields_read(msg, op->fields,
+		    op->n, &k, f)) != 0)
+			return (r);
+		return (op->run(e, id, msg, &k, f));
+	}
+	return (fault_set(f, "bad_field", "op", "op: %s is not known",
+	    name == NULL ? "none" : name));
+}
+
+/* Do what a message asks. */
+void
+ops_message(struct engine *e, json_t *msg)
+{
+	struct fault	 f;
+	int64_t		 id = msg_int(msg, "id", -1);
+
+	if (id > JSON_INT_MAX)
+		id = -1;
+	if (ops_run(e, id, msg, &f) != 0)
+		engine_error(e, id, &f);
+}

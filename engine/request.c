@@ -1,0 +1,308 @@
+/*
+ * What a generate request asks for: reading and checking its message, and the
+ * prompt that comes of it.
+ */
+#include "engine.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dialogue.h"
+#include "json.h"
+#include "limits.h"
+#include "model/model.h"
+#include "roletag.h"
+#include "xmalloc.h"
+
+#define REQUEST_MAX_TOKENS 128	/* default of max_tokens */
+
+/* The keys of a generate message. */
+struct request {
+	json_t		*messages;	/* borrowed, as all below */
+	const char	*prompt;
+	json_t		*ids;
+	const char	*preprompt;
+	json_t		*params;
+	json_t		*resume;
+};
+
+/* The keys of its params. */
+struct request_params {
+	double		 temperature, top_p, penalty;
+	int64_t		 top_k, seed, max_tokens;
+	json_t		*stop;		/* borrowed */
+	int		 ignore_eos;
+};
+
+static const struct field request_fields[] = {
+	{ "messages", FIELD_ARRAY, 0, 0, 0,
+	    offsetof(struct request, messages) },
+	{ "prompt", FIELD_STRING, 0, 0, ENGINE_TEXT_MAX,
+	    offsetof(struct request, prompt) },
+	{ "ids", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, ids) },
+	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, ENGINE_TEXT_MAX,
+	    offsetof(struct request, preprompt) },
+	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0,
+	    offsetof(struct request, params) },
+	{ "resume", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
+	    offsetof(struct request, resume) },
+};
+
+/* Read params into opt. */
+static int
+request_params(const struct engine *e, json_t *obj,
+    struct request_params *p, struct fault *f)
+{
+	const struct field	 fields[] = {
+		{ "temperature", FIELD_REAL, 0, 0, 2,
+		    offsetof(struct request_params, temperature) },
+		{ "top_k", FIELD_INT, 0, 0, e->info.vocab,
+		    offsetof(struct request_params, top_k) },
+		{ "top_p", FIELD_REAL, 0, 0, 1,
+		    offsetof(struct request_params, top_p) },
+		{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
+		    offsetof(struct request_params, penalty) },
+		{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX,
+		    offsetof(struct request_params, seed) },
+		{ "max_tokens", FIELD_INT, 0, 1, e->context,
+		    offsetof(struct request_params, max_tokens) },
+		{ "stop", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
+		    offsetof(struct request_params, stop) },
+		{ "ignore_eos", FIELD_BOOL, 0, 0, 0,
+		    offsetof(struct request_params, ignore_eos) },
+	};
+
+	*p = (struct request_params){ .temperature = 0.6, .top_p = 1,
+	    .penalty = 1, .top_k = e->info.vocab < 40 ? 0 : 40,
+	    .max_tokens = e->context < REQUEST_MAX_TOKENS ? e->context :
+	    REQUEST_MAX_TOKENS };
+	if (obj == NULL)
+		return (0);
+	return (fields_read(obj, fields, nitems(fields), p, f));
+}
+
+/* Read the stop strings into opt. */
+static int
+request_stops(const json_t *array, struct generation_options *opt,
+    struct fault *f)
+{
+	const char	*s;
+	size_t		 i, n;
+	json_t		*v;
+
+	if (json_array_size(array) > GENERATION_STOPS_MAX)
+		return (fault_set(f, "bad_field", "stop", "stop: at most %d "
+		    "strings", GENERATION_STOPS_MAX));
+	json_array_foreach(array, i, v) {
+		s = json_string_value(v);
+		n = json_string_length(v);
+		if (s == NULL || n < 1 || n > GENERATION_STOP_BYTES)
+			return (fault_set(f, "bad_field", "stop", "stop: "
+			    "expected strings of 1 to %d bytes",
+			    GENERATION_STOP_BYTES));
+		memcpy(opt->stop[opt->stops++], s, n + 1);
+	}
+	return (0);
+}
+
+/* Everything about how to answer. */
+static int
+request_options(const struct engine *e, const struct request *rq,
+    struct generation_options *opt, struct fault *f)
+{
+	struct request_params	 p;
+	int			 r;
+
+	memset(opt, 0, sizeof *opt);
+	if ((r = request_params(e, rq->params, &p, f)) != 0 ||
+	    (r = request_stops(p.stop, opt, f)) != 0)
+		return (r);
+	opt->sampler = (struct sampler_params){ p.temperature, (int)p.top_k,
+	    p.top_p, p.penalty, (uint64_t)p.seed };
+	opt->max_tokens = (int)p.max_tokens;
+	opt->ignore_eos = p.ignore_eos;
+	if (rq->messages != NULL) {
+		strcpy(opt->stop[opt->stops++], ROLETAG_HUMAN);
+		opt->trim = 1;
+	}
+	return (0);
+}
+
+/* Read an array of ids. */
+int
+request_ids(const json_t *array, const char *key, int vocab, size_t min,
+    size_t max, struct ids *out, struct fault *f)
+{
+	json_t		*v;
+	size_t		 i;
+	json_int_t	 id;
+
+	if (json_array_size(array) < min || json_array_size(array) > max)
+		return (fault_set(f, "bad_field", key, "%s: %zu ids, expected "
+		    "%zu to %zu", key, json_array_size(array), min, max));
+	json_array_foreach(array, i, v) {
+		id = json_integer_value(v);
+		if (!json_is_integer(v) || id < 0 || id >= vocab)
+			return (fault_set(f, "bad_field", key, "%s: item %zu "
+			    "is not an id between 0 and %d", key, i,
+			    vocab - 1));
+		ids_add(out, (int32_t)id);
+	}
+	return (0);
+}
+
+/* Read one message of a dialogue. */
+static int
+request_turn(json_t *v, struct dialogue_turn *turn, struct fault *f)
+{
+	struct { const char *role, *text; } m = { NULL, NULL };
+	const struct field	 fields[] = {
+		{ "role", FIELD_STRING, FIELD_REQUIRED, 0, 0, 0 },
+		{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
+		    sizeof m.role },
+	};
+	int			 r;
+
+	if (!json_is_object(v))
+		return (fault_set(f, "bad_field", "messages",
+		    "messages: expected objects"));
+	if ((r = fields_read(v, fields, nitems(fields), &m, f)) != 0)
+		return (r);
+	turn->bot = strcmp(m.role, "bot") == 0;
+	if (!turn->bot && strcmp(m.role, "human") != 0)
+		return (fault_set(f, "bad_field", "role",
+		    "role: expected \"human\" or \"bot\""));
+	turn->text = m.text;
+	turn->n = strlen(m.text);
+	return (0);
+}
+
+/* Tokens kept free for the reply when turns are left out: what was asked
+ * for, but no more than a quarter of the context. */
+static size_t
+request_reserve(const struct engine *e, const struct generation_options *opt)
+{
+	int	 quarter = e->context / 4;
+
+	return ((size_t)(opt->max_tokens < quarter ? opt->max_tokens :
+	    quarter));
+}
+
+/* Build the prompt of a dialogue. */
+static int
+request_dialogue(const struct engine *e, const struct request *rq,
+    struct generation_options *opt, struct ids *out, size_t *dropped,
+    struct fault *f)
+{
+	struct dialogue_turn	*turn;
+	struct dialogue		 d = { .preprompt = rq->preprompt };
+	size_t			 n = json_array_size(rq->messages), i, bytes = 0;
+	int			 r = 0;
+
+	turn = xcalloc(n, sizeof *turn);
+	for (i = 0; i < n; i++) {
+		r = request_turn(json_array_get(rq->messages, i), &turn[i], f);
+		if (r != 0)
+			goto out;
+		bytes += turn[i].n;
+	}
+	if (bytes > ENGINE_TEXT_MAX) {
+		r = fault_set(f, "too_long", "messages", "messages: %zu bytes "
+		    "of text, at most %d allowed", bytes, ENGINE_TEXT_MAX);
+		goto out;
+	}
+	/* A text that the model goes on with keeps its next word's space. */
+	opt->strip = n > 0 && !(turn[n - 1].bot && turn[n - 1].n > 0);
+	d.turn = turn;
+	d.n = n;
+	r = dialogue_encode(e->tok, &d, (size_t)e->context,
+	    request_reserve(e, opt), out, dropped, f);
+out:
+	free(turn);
+	return (r);
+}
+
+/* Make the ids of the prompt, whichever way it was given. */
+static int
+request_prompt(const struct engine *e, const struct request *rq,
+    struct generation_options *opt, struct ids *out, size_t *dropped,
+    struct fault *f)
+{
+	int	 r;
+
+	if ((rq->messages != NULL) + (rq->prompt != NULL) +
+	    (rq->ids != NULL) != 1)
+		return (fault_set(f, "bad_field", "messages",
+		    "expected one of messages, prompt and ids"));
+	if (rq->messages != NULL)
+		return (request_dialogue(e, rq, opt, out, dropped, f));
+	if (rq->preprompt != NULL)
+		return (fault_set(f, "bad_field", "preprompt",
+		    "preprompt: only with messages"));
+	if (rq->prompt != NULL) {
+		tokenizer_encode(e->tok, rq->prompt, strlen(rq->prompt), 0,
+		    out);
+		if (out->n == 0)
+			return (fault_set(f, "bad_field", "prompt",
+			    "prompt: empty"));
+	} else if ((r = request_ids(rq->ids, "ids", e->info.vocab, 1,
+	    ENGINE_IDS_MAX, out, f)) != 0)
+		return (r);
+	if (out->n >= (size_t)e->context)
+		return (fault_set(f, "context_full", NULL, "the prompt has "
+		    "%zu tokens, the context holds %d", out->n, e->context));
+	return (0);
+}
+
+/* Put the reply behind the ids that an earlier run made. */
+static int
+request_resume(const struct engine *e, const struct request *rq,
+    struct generation *g, struct fault *f)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	int		 r;
+
+	if (rq->resume == NULL)
+		return (0);
+	r = request_ids(rq->resume, "resume", e->info.vocab, 0,
+	    ENGINE_IDS_MAX, &ids, f);
+	if (r == 0 && generation_resume(g, ids.id, ids.n,
+	    e->info.vocab) != 0)
+		r = fault_set(f, "bad_field", "resume",
+		    "resume: the reply ends before the last of these ids");
+	ids_clear(&ids);
+	return (r);
+}
+
+/* Read a generate message. */
+int
+request_read(const struct engine *e, json_t *msg, int64_t id,
+    struct job **out, struct fault *f)
+{
+	struct generation_options	 opt;
+	struct request			 rq = { 0 };
+	struct ids			 prompt = { NULL, 0, 0 };
+	struct generation		*g = NULL;
+	size_t				 dropped = 0;
+	int				 r;
+
+	if ((r = fields_read(msg, request_fields, nitems(request_fields), &rq,
+	    f)) != 0 ||
+	    (r = request_options(e, &rq, &opt, f)) != 0 ||
+	    (r = request_prompt(e, &rq, &opt, &prompt, &dropped, f)) != 0)
+		goto out;
+	g = generation_new(e->tok, &opt, &prompt, e->info.vocab,
+	    model_config(e->model)->eos, (size_t)e->context);
+	if ((r = request_resume(e, &rq, g, f)) != 0)
+		goto out;
+	*out = xcalloc(1, sizeof **out);
+	(*out)->id = id;
+	(*out)->gen = g;
+	(*out)->dropped = dropped;
+	g = NULL;
+out:
+	generation_free(g);
+	ids_clear(&prompt);
+	return (r);
+}

@@ -1,0 +1,417 @@
+/*
+ * The scheduler: queues, admission, and what goes into each step.
+ */
+#include "scheduler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvcache.h"
+#include "xmalloc.h"
+
+TAILQ_HEAD(job_list, job);
+
+struct scheduler {
+	struct backend			*backend;	/* borrowed */
+	struct backend_info		 info;
+	const struct scheduler_events	*ev;		/* borrowed */
+	void				*arg;		/* borrowed */
+	struct kvcache			*kv;		/* owned */
+	struct sampler			*sampler;	/* owned */
+	struct job_list			 running;	/* owned jobs */
+	struct job_list			 waiting;	/* owned jobs */
+	int				 nrunning, nwaiting;
+	int				 running_max;
+	struct backend_row		*row;		/* owned: [rows_max] */
+	int				 rows_max;
+	float				*logits;	/* owned: one [V] for
+							 * each job, then for
+							 * score rows */
+	int				 rows;		/* planned so far */
+	int				 logit_rows;
+	int				 score_rows;
+	struct scheduler_stats		 stats;
+};
+
+/* Make a scheduler. Half of a step at least is left for prompts. */
+struct scheduler *
+scheduler_new(struct backend *b, int batch_tokens,
+    const struct scheduler_events *ev, void *arg)
+{
+	struct scheduler	*s;
+
+	s = xcalloc(1, sizeof *s);
+	s->backend = b;
+	b->ops->info(b, &s->info);
+	s->ev = ev;
+	s->arg = arg;
+	s->kv = kvcache_new(s->info.kv_blocks);
+	s->sampler = sampler_new(s->info.vocab);
+	TAILQ_INIT(&s->running);
+	TAILQ_INIT(&s->waiting);
+	s->rows_max = batch_tokens;
+	s->running_max = batch_tokens / 2;
+	if (s->running_max < 1)
+		s->running_max = 1;
+	if (s->running_max > SCHEDULER_RUNNING_MAX)
+		s->running_max = SCHEDULER_RUNNING_MAX;
+	s->row = xcalloc((size_t)s->rows_max, sizeof *s->row);
+	s->logits = xcalloc((size_t)s->info.vocab * sizeof *s->logits,
+	    (size_t)s->running_max + SCHEDULER_SCORE_ROWS);
+	return (s);
+}
+
+/* Release a job. */
+void
+job_free(struct job *job)
+{
+	if (job == NULL)
+		return;
+	generation_free(job->gen);
+	score_free(job->score);
+	free(job->blocks);
+	free(job);
+}
+
+/* Take a job out of its queue, give its blocks back, release it. */
+static void
+scheduler_remove(struct scheduler *s, struct job *job)
+{
+	if (job->running) {
+		TAILQ_REMOVE(&s->running, job, entry);
+		s->nrunning--;
+		kvcache_give(s->kv, job->blocks, job->nblocks);
+	} else {
+		TAILQ_REMOVE(&s->waiting, job, entry);
+		s->nwaiting--;
+	}
+	job_free(job);
+}
+
+/* Release a scheduler and all its jobs. */
+void
+scheduler_free(struct scheduler *s)
+{
+	struct job	*job;
+
+	if (s == NULL)
+		return;
+	while ((job = TAILQ_FIRST(&s->running)) != NULL ||
+	    (job = TAILQ_FIRST(&s->waiting)) != NULL)
+		scheduler_remove(s, job);
+	kvcache_free(s->kv);
+	sampler_free(s->sampler);
+	free(s->row);
+	free(s->logits);
+	free(s);
+}
+
+/* Queue a job. */
+int
+scheduler_add(struct scheduler *s, struct job *job)
+{
+	if (s->nwaiting >= SCHEDULER_WAITING_MAX) {
+		job_free(job);
+		return (CHAT_EBUSY);
+	}
+	TAILQ_INSERT_TAIL(&s->waiting, job, entry);
+	s->nwaiting++;
+	return (0);
+}
+
+/* Find a job. */
+static struct job *
+scheduler_find(const struct scheduler *s, int64_t id)
+{
+	struct job	*job;
+
+	TAILQ_FOREACH(job, &s->running, entry) {
+		if (job->id == id)
+			return (job);
+	}
+	TAILQ_FOREACH(job, &s->waiting, entry) {
+		if (job->id == id)
+			return (job);
+	}
+	return (NULL);
+}
+
+/* Is it there? */
+int
+scheduler_has(const struct scheduler *s, int64_t id)
+{
+	return (scheduler_find(s, id) != NULL);
+}
+
+/* Tell what is new of a reply and, where it is over, that. */
+static void
+scheduler_tell(struct scheduler *s, struct job *job)
+{
+	struct generation_news	 news;
+
+	if (generation_take(job->gen, &news))
+		s->ev->text(s->arg, job, &news);
+	if (job->gen->stop != STOP_NONE) {
+		s->ev->done(s->arg, job);
+		scheduler_remove(s, job);
+	}
+}
+
+/* End a job without a result. */
+static void
+scheduler_fail(struct scheduler *s, struct job *job, const char *code,
+    const char *message)
+{
+	struct fault	 f;
+
+	fault_set(&f, code, NULL, "%s", message);
+	s->ev->failed(s->arg, job, &f);
+	scheduler_remove(s, job);
+}
+
+/* End a job that someone no longer wants. */
+static void
+scheduler_end(struct scheduler *s, struct job *job)
+{
+	if (job->gen == NULL) {
+		scheduler_fail(s, job, "cancelled", "cancelled");
+		return;
+	}
+	generation_cancel(job->gen);
+	scheduler_tell(s, job);
+}
+
+/* Cancel a job. */
+void
+scheduler_cancel(struct scheduler *s, int64_t id)
+{
+	struct job	*job = scheduler_find(s, id);
+
+	if (job != NULL)
+		scheduler_end(s, job);
+}
+
+/* Pause or continue a job. */
+void
+scheduler_pause(struct scheduler *s, int64_t id, int paused)
+{
+	struct job	*job = scheduler_find(s, id);
+
+	if (job != NULL)
+		job->paused = paused;
+}
+
+/* End the paused jobs of one queue. */
+static void
+scheduler_cancel_list(struct scheduler *s, struct job_list *list)
+{
+	struct job	*job, *next;
+
+	for (job = TAILQ_FIRST(list); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
+		if (job->paused)
+			scheduler_end(s, job);
+	}
+}
+
+/* End every paused job. */
+void
+scheduler_cancel_paused(struct scheduler *s)
+{
+	scheduler_cancel_list(s, &s->running);
+	scheduler_cancel_list(s, &s->waiting);
+}
+
+/* The tokens a job has now. */
+static const struct ids *
+scheduler_tokens(const struct job *job)
+{
+	return (job->gen != NULL ? &job->gen->tokens : &job->score->ids);
+}
+
+/* Positions of the cache a job may need. */
+static size_t
+scheduler_positions(const struct job *job)
+{
+	const struct generation	*g = job->gen;
+	size_t			 n;
+
+	if (g == NULL)
+		return (job->score->ids.n);
+	n = g->prompt + (size_t)g->opt.max_tokens;
+	return (n < g->context ? n : g->context);
+}
+
+/* Move one waiting job to the running ones. Returns 0 where it must wait. */
+static int
+scheduler_admit_one(struct scheduler *s, struct job *job)
+{
+	size_t	 n = kvcache_blocks(scheduler_positions(job));
+
+	if (s->nrunning >= s->running_max ||
+	    n > (size_t)kvcache_available(s->kv))
+		return (0);
+	job->blocks = xcalloc(n, sizeof *job->blocks);
+	job->nblocks = n;
+	kvcache_take(s->kv, job->blocks, n);
+	TAILQ_REMOVE(&s->waiting, job, entry);
+	s->nwaiting--;
+	TAILQ_INSERT_TAIL(&s->running, job, entry);
+	s->nrunning++;
+	job->running = 1;
+	if (job->gen != NULL) {
+		s->ev->started(s->arg, job);
+		if (job->gen->stop != STOP_NONE)	/* resumed at its end */
+			scheduler_tell(s, job);
+	}
+	return (1);
+}
+
+/* Admit waiting jobs in order, up to the first that does not fit. */
+static void
+scheduler_admit(struct scheduler *s)
+{
+	struct job	*job, *next;
+
+	for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
+		if (!job->paused && !scheduler_admit_one(s, job))
+			break;
+	}
+}
+
+/* Put the next n tokens of a job into the step. */
+static void
+scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
+{
+	const struct ids	*tokens = scheduler_tokens(job);
+	struct backend_row	*row;
+	size_t			 i, pos;
+	int			 wants;
+
+	job->logits = s->logits + (size_t)s->logit_rows *
+	    (size_t)s->info.vocab;
+	for (i = 0; i < n; i++) {
+		pos = job->fed + i;
+		row = &s->row[s->rows++];
+		*row = (struct backend_row){ .token = tokens->id[pos],
+		    .pos = (int32_t)pos, .blocks = job->blocks };
+		wants = job->gen != NULL ? pos + 1 == tokens->n :
+		    score_wants(job->score, pos);
+		if (wants)
+			row->logits = s->logits + (size_t)s->logit_rows++ *
+			    (size_t)s->info.vocab;
+	}
+	job->rows = n;
+	if (job->score != NULL)
+		s->score_rows += (int)n;
+}
+
+/* Plan the step: replies being made first, then prompts in order. */
+static void
+scheduler_plan(struct scheduler *s)
+{
+	struct job	*job;
+	size_t		 left, room;
+	int		 prompts;
+
+	s->rows = s->logit_rows = s->score_rows = 0;
+	for (prompts = 0; prompts <= 1; prompts++) {
+		TAILQ_FOREACH(job, &s->running, entry) {
+			left = scheduler_tokens(job)->n - job->fed;
+			if (prompts == 0)
+				job->rows = 0;
+			if (job->paused || (job->gen == NULL || left > 1) !=
+			    prompts)
+				continue;
+			room = (size_t)(s->rows_max - s->rows);
+			if (job->score != NULL && room > (size_t)
+			    (SCHEDULER_SCORE_ROWS - s->score_rows))
+				room = (size_t)(SCHEDULER_SCORE_ROWS -
+				    s->score_rows);
+			if (room > 0)
+				scheduler_plan_rows(s, job,
+				    left < room ? left : room);
+		}
+	}
+}
+
+/* Take a score's rows in. */
+static void
+scheduler_collect_score(struct scheduler *s, struct job *job)
+{
+	const float	*logits = job->logits;
+	size_t		 i;
+
+	for (i = job->fed - job->rows; i < job->fed; i++) {
+		if (!score_wants(job->score, i))
+			continue;
+		score_row(job->score, i, logits);
+		logits += s->info.vocab;
+	}
+	if (job->score->bad)
+		scheduler_fail(s, job, "numeric_error",
+		    "the model's output is not a number");
+	else if (job->fed == job->score->ids.n) {
+		s->ev->done(s->arg, job);
+		scheduler_remove(s, job);
+	}
+}
+
+/* Take in what the step gave one job. */
+static void
+scheduler_collect(struct scheduler *s, struct job *job)
+{
+	struct generation	*g = job->gen;
+
+	job->fed += job->rows;
+	if (g == NULL) {
+		s->stats.tokens_prompt += (int64_t)job->rows;
+		scheduler_collect_score(s, job);
+		return;
+	}
+	if (job->fed <= g->prompt)
+		s->stats.tokens_prompt += (int64_t)job->rows;
+	if (job->fed < g->tokens.n)
+		return;
+	if (generation_sample(g, s->sampler, job->logits) != 0) {
+		scheduler_fail(s, job, "numeric_error",
+		    "the model's output is not a number");
+		return;
+	}
+	s->stats.tokens_output++;
+	scheduler_tell(s, job);
+}
+
+/* Run one step. */
+int
+scheduler_step(struct scheduler *s)
+{
+	struct job	*job, *next;
+	int		 r;
+
+	scheduler_admit(s);
+	scheduler_plan(s);
+	if (s->rows == 0)
+		return (0);
+	if ((r = s->backend->ops->step(s->backend, s->row, s->rows)) != 0)
+		return (r);
+	s->stats.steps++;
+	for (job = TAILQ_FIRST(&s->running); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, entry);
+		if (job->rows > 0)
+			scheduler_collect(s, job);
+	}
+	return (s->rows);
+}
+
+/* Report. */
+void
+scheduler_stats(const struct scheduler *s, struct scheduler_stats *out)
+{
+	*out = s->stats;
+	out->running = s->nrunning;
+	out->waiting = s->nwaiting;
+	out->kv_blocks = s->info.kv_blocks;
+	out->kv_blocks_free = kvcache_available(s->kv);
+}
