@@ -1,0 +1,93 @@
+/*
+ * Fuzz target: bytes of a client through framing and JSON.  The first byte
+ * says how the rest is cut; what parses must print as a line that parses to
+ * the same.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "line.h"
+#include "xmalloc.h"
+
+#define LINE_MAX_HERE	1024
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+struct request {
+	const char	*text;
+	int64_t		 n;
+	double		 x;
+	int		 flag;
+	json_t		*list;
+};
+
+static const struct field fields[] = {
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 16,
+	    offsetof(struct request, text) },
+	{ "n", FIELD_INT, FIELD_NULLABLE, -5, 5, offsetof(struct request, n) },
+	{ "x", FIELD_REAL, 0, 0, 1, offsetof(struct request, x) },
+	{ "flag", FIELD_BOOL, 0, 0, 0, offsetof(struct request, flag) },
+	{ "list", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, list) },
+};
+
+/* One line: parse, read by the table, print, parse again. */
+static void
+fuzz_line(const char *line, size_t len)
+{
+	struct request	 rq = { 0 };
+	struct fault	 f;
+	json_t		*msg, *again;
+	char		*s;
+	size_t		 n;
+
+	if (json_line_parse(line, len, &msg, &f) != 0) {
+		json_decref(msg_error(1, &f));
+		return;
+	}
+	if (fields_read(msg, fields, nitems(fields), &rq, &f) == 0 &&
+	    (rq.text == NULL || strlen(rq.text) > 16 || rq.n < -5 ||
+	    rq.n > 5))
+		abort();
+	s = msg_line(msg, &n);
+	if (memchr(s, '\n', n) != s + n - 1 ||
+	    json_line_parse(s, n - 1, &again, &f) != 0 ||
+	    !json_equal(msg, again))
+		abort();
+	free(s);
+	json_decref(msg);
+	json_decref(again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct linebuf	*lb;
+	size_t		 step, room, n, len;
+	char		*p, *line;
+	int		 r;
+
+	if (size == 0)
+		return (0);
+	step = (size_t)data[0] + 1;
+	lb = linebuf_new(LINE_MAX_HERE);
+	for (data++, size--; size > 0; data += n, size -= n) {
+		p = linebuf_room(lb, &room);
+		n = room < step ? room : step;
+		n = n < size ? n : size;
+		if (n == 0)
+			abort();
+		memcpy(p, data, n);
+		linebuf_added(lb, n);
+		while ((r = linebuf_next(lb, &line, &len)) != LINE_NONE) {
+			if (r == LINE_TOO_LONG)
+				continue;
+			if (len > LINE_MAX_HERE || line[len] != '\0')
+				abort();
+			fuzz_line(line, len);
+		}
+	}
+	linebuf_free(lb);
+	return (0);
+}
