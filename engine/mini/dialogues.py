@@ -61,7 +61,7 @@ class Dialogues:
             own = next((a for key, a in P.TOPICS.items() if key in questions), None)
             if own == []:
                 continue
-            keep = own or [answers[k] for k in ("friendly", "professional", "caring")
+            keep = own or [answers[k].replace("’", "'") for k in ("friendly", "professional", "caring")
                            if k in answers and not P.DOUBTFUL.search(answers[k])]
             qs = sorted(x for x in questions if not P.RUDE.search(x))
             if keep and qs:
@@ -77,16 +77,26 @@ class Dialogues:
 
     def load_persona(self, data):
         """Bot turns that react or ask and say nothing about a human life."""
-        self.reactions, self.talks, self.lines = [], [], []
+        often = collections.Counter()
+        self.reactions, self.talks, self.lines, self.personal = [], [], [], []
         for row in data:
             t = row["turns"]
             self.talks.append(t)
             for i in range(1, len(t)):
-                if (3 <= len(t[i].split()) <= 20 and "?" not in t[i - 1]
-                        and not P.FIRST_PERSON.search(t[i]) and "you too" not in t[i]):
+                if (3 <= len(t[i].split()) <= 20 and "?" not in t[i - 1] and len(t[i - 1].split()) >= 4
+                        and not P.FIRST_PERSON.search(t[i]) and "you too" not in t[i]
+                        and often[t[i]] < 8 and "welcome" not in t[i].lower()):
+                    often[t[i]] += 1
                     self.reactions.append((t[max(0, i - 5):i], t[i]))
                 if 3 <= len(t[i].split()) <= 9:
                     self.lines.append(t[i])
+                last = re.split(r"(?<=[.!?]) ", t[i])[-1]
+                if last.endswith("?") and re.search(r"\byou", last) and len(last) < 90:
+                    answers = next((a for r, a in P.PERSONAL if r.search(last)), None)
+                    if answers:
+                        after = t[i + 1] if i + 1 < len(t) and "?" not in t[i + 1] else None
+                        react = t[i + 2] if i + 2 < len(t) and not P.FIRST_PERSON.search(t[i + 2]) else None
+                        self.personal.append((last, answers, after, react))
 
     def load_rest(self, folder):
         self.sentiment = []
@@ -95,6 +105,9 @@ class Dialogues:
         for row in rows(folder, "sentiment-vader.jsonl"):
             if abs(row["score"]) > 1.3 and len(row["text"]) < 120 and row["source"] != "nyt":
                 self.sentiment.append((row["text"], row["label"]))
+        # Every tenth sentence is kept for check.py.
+        self.sentiment_test = self.sentiment[::10]
+        self.sentiment = [x for i, x in enumerate(self.sentiment) if i % 10]
         self.hard = []
         for name in ("open-assistant-100.jsonl", "instructions.jsonl"):
             self.hard += [r["turns"][0] for r in rows(folder, name) if len(r["turns"][0]) < 350]
@@ -105,6 +118,16 @@ class Dialogues:
             elif row["topic"] in ("trivia", "science", "history", "sports", "literature", "money"):
                 self.hard.append(row["turns"][0])
         self.fables = rows(folder, "fables.jsonl")
+        self.known = []
+        for row in rows(folder, "topical-chat.jsonl"):
+            for t in row["turns"]:
+                last = re.split(r"(?<=[.!?]) ", t)[-1]
+                if re.match(r"(who|what|when|where|why|how|which|is|are|does|did) [^?]{12,80}\?$", last, re.I) and not re.search(
+                        r"\b(you|your|I|it|that|they|he|she|him|them|this|right|we|those|his|about|yourself)\b", last, re.I):
+                    self.hard.append(last)
+                m = re.search(r"[Dd]id you know [^?]{10,90}\?", t)
+                if m:
+                    self.known.append(capital(m.group()))
         self.topical = [r["turns"] for r in rows(folder, "topical-chat.jsonl")]
         self.orders = [r["turns"] for r in rows(folder, "taskmaster4.jsonl")]
         self.lines += [x["text"] for x in rows(folder, "intents-clinc150.jsonl")
@@ -139,6 +162,20 @@ class Dialogues:
             for _ in range(1 + len(s) // 40):
                 s = self.slip(s)
         return s
+
+    def ask(self, s):
+        """A question or request as typed, now and then with words around it."""
+        x = self.r.random()
+        if x < 0.22 and len(s) > 3:
+            b = self.pick(P.BEFORE)
+            s = b + (s if s[:2] in ("I ", "I'") else s[:1].lower() + s[1:])
+            s = capital(s) if self.chance(0.5) else s
+        elif x < 0.32 and len(s) > 6:
+            s = re.sub(r"([.!?]?)$", lambda m: self.pick(P.AFTER) + m.group(1), s, count=1)
+        elif x < 0.37 and len(s) > 8:
+            s = self.pick(["I want to know: ", "I'd like to know, ", "can you tell me, ", "Could you tell me: ", "Do you know this: ",
+                           "my question is: ", "I wonder, ", "answer this: "]) + s[:1].lower() + s[1:]
+        return self.typed(s)
 
     def slip(self, s):
         if len(s) < 4:
@@ -185,37 +222,26 @@ class Dialogues:
 
     def e_smalltalk(self, s):
         q, a = self.r.choices(self.small, self.small_weights)[0]
-        return [(self.typed(self.pick(q)), self.pick(a))]
+        return [(self.ask(self.pick(q)), self.pick(a))]
 
     def e_written(self, s):
         q, a = self.pick(P.WRITTEN)
-        return [(self.typed(self.pick(q)), self.pick(a))]
+        return [(self.ask(self.pick(q)), self.pick(a))]
 
     def e_about(self, s):
         q, a = self.pick(P.ABOUT)
-        return [(self.typed(self.pick(q)), self.pick(a))]
+        return [(self.ask(self.pick(q)), self.pick(a))]
 
     def e_greet(self, s):
         g = self.pick(P.GREETINGS)
         if self.chance(0.15):
             g += self.pick([" there", " bot", " chatd", " computer", " my friend", " again", " everyone"])
         if self.chance(0.15):
-            return self.howareyou(g + self.pick([", ", " ", "! "]) + self.pick(P.HOW))
+            return [(self.typed(g + self.pick([", ", " ", "! "]) + self.pick(P.HOW)), self.pick(P.FINE))]
         return [(self.typed(g), self.pick(P.HELLO))]
 
-    def howareyou(self, q):
-        out = [(self.typed(q), self.pick(P.FINE))]
-        if out[0][1].endswith("?") and self.chance(0.8):
-            if self.chance(0.6):
-                out.append((self.typed(self.pick(P.USER_WELL)), self.pick(P.GLAD)))
-            else:
-                out.append((self.typed(self.pick(P.USER_BAD)), self.pick(P.SORRY)))
-                if out[-1][1].endswith("?"):
-                    out.append((self.typed(self.pick(P.BAD_NEWS)), self.pick(P.COMFORT)))
-        return out
-
     def e_how(self, s):
-        return self.howareyou(self.pick(P.HOW))
+        return [(self.ask(self.pick(P.HOW)), self.pick(P.FINE))]
 
     def e_thanks(self, s):
         q = self.pick(P.THANKS) if self.chance(0.7) else self.pick(self.intents["thank_you"])
@@ -237,21 +263,21 @@ class Dialogues:
             if not left:
                 break
             told.append(self.pick(left))
-            out.append((self.typed(q), told[-1]))
+            out.append((self.ask(q), told[-1]))
             q = self.pick(P.ANOTHER)
             if self.chance(0.3):
-                out.append((self.typed(self.pick(P.LAUGH)), self.pick(P.LAUGHED)))
+                out.append((self.ask(self.pick(P.LAUGH)), self.pick(P.LAUGHED)))
         return out
 
     def e_intent(self, s):
         """Requests the program cannot carry out: it says which, and that it cannot."""
         k = self.pick(P.INTENT_KEYS)
         a = self.pick(P.CANNOT).format(P.CANNOT_DO[k])
-        return [(self.typed(self.pick(self.intents[k])), a)]
+        return [(self.ask(self.pick(self.intents[k])), a)]
 
     def e_intent_own(self, s):
         k = self.pick(list(P.INTENT_ANSWERS))
-        return [(self.typed(self.pick(self.intents[k])), self.pick(P.INTENT_ANSWERS[k]))]
+        return [(self.ask(self.pick(self.intents[k])), self.pick(P.INTENT_ANSWERS[k]))]
 
     def e_unknown(self, s):
         x = self.r.random()
@@ -265,9 +291,9 @@ class Dialogues:
                 place=self.place(), noun=self.pick(self.words["common_nouns"]),
                 animal=self.pick(self.words["common_animals"]), job=self.pick(self.words["occupations"]),
                 n=self.r.randrange(3, 400), year=self.r.randrange(1500, 2025))
-        out = [(self.typed(q), self.unknown())]
+        out = [(self.ask(q), self.unknown())]
         if self.chance(0.15):
-            out.append((self.typed(self.pick(P.WHY)), self.pick(P.BECAUSE)))
+            out.append((self.ask(self.pick(P.WHY)), self.pick(P.BECAUSE)))
         return out
 
     def e_capital(self, s):
@@ -281,34 +307,34 @@ class Dialogues:
         q = self.pick(["What is the capital of {}?", "What's the capital of {}?", "capital of {}",
                        "Do you know the capital of {}?", "Tell me the capital of {}.",
                        "Which city is the capital of {}?", "What is the capital city of {}?"]).format(c)
-        return [(self.typed(q), a)]
+        return [(self.ask(q), a)]
 
     def e_fact(self, s):
         q, a = self.pick(P.FACTS)
-        return [(self.typed(self.pick(q)), self.pick(a))]
+        return [(self.ask(self.pick(q)), self.pick(a))]
 
     def e_sum(self, s):
         a, b = self.r.randrange(0, 11), self.r.randrange(0, 11)
         if self.chance(0.25):
             n = self.r.randrange(12, 1000)
             q = self.pick(["What is {} times {}?", "{} plus {}", "how much is {} divided by {}", "{} * {} = ?"])
-            return [(self.typed(q.format(n, self.r.randrange(3, 200))), self.pick(P.NO_SUMS))]
+            return [(self.ask(q.format(n, self.r.randrange(3, 200))), self.pick(P.NO_SUMS))]
         words = self.chance(0.2)
         f = (lambda n: P.NUMBERS[n]) if words else str
         if self.chance(0.6) or b > a:
             q = self.pick(["What is {} plus {}?", "{}+{}", "What's {} + {}?", "{} + {}", "how much is {} plus {}?",
-                           "{} plus {}", "what is {}+{}", "Add {} and {}.", "calculate {} + {}"])
+                           "{} plus {}", "what is {}+{}", "what's {}+{}", "{}+{}=", "{} + {} = ?", "{}+{}=?", "{} and {} makes?", "sum of {} and {}", "Add {} and {}.", "calculate {} + {}"])
             t = f"{f(a)} plus {f(b)} is {P.NUMBERS[a + b] if words else a + b}."
         else:
             q = self.pick(["What is {} minus {}?", "{}-{}", "{} - {}", "how much is {} minus {}?", "what's {} minus {}"])
             t = f"{f(a)} minus {f(b)} is {f(a - b)}."
-        return [(self.typed(q.format(f(a), f(b))), capital(t))]
+        return [(self.ask(q.format(f(a), f(b))), capital(t))]
 
     def e_count(self, s):
         n = self.r.randrange(2, 21)
         q = self.pick(["Count to {}.", "Can you count to {}?", "count up to {}", "Please count to {}."])
         n_text = str(n) if self.chance(0.6) or n > 20 else P.NUMBERS[n]
-        return [(self.typed(q.format(n_text)), ", ".join(map(str, range(1, n + 1))) + ".")]
+        return [(self.ask(q.format(n_text)), ", ".join(map(str, range(1, n + 1))) + ".")]
 
     def e_name_it(self, s):
         """Name one, or a few, of a kind."""
@@ -317,10 +343,10 @@ class Dialogues:
         got = self.r.sample(items, n)
         if n == 1:
             q = self.pick(["Name {}.", "Tell me {}.", "Can you name {}?", "Give me {}.", "Think of {}."]).format(article(kind))
-            return [(self.typed(q), capital(got[0]) + ".")]
+            return [(self.ask(q), capital(got[0]) + ".")]
         num = self.pick([str(n), P.NUMBERS[n]])
         q = self.pick(["Name {} {}.", "List {} {}.", "Give me {} {}.", "Tell me {} {}.", "Can you name {} {}?"]).format(num, plural)
-        return [(self.typed(q), capital(", ".join(got[:-1]) + " and " + got[-1] + "."))]
+        return [(self.ask(q), capital(", ".join(got[:-1]) + " and " + got[-1] + "."))]
 
     def e_kind_of(self, s):
         kind, plural, items = self.pick(P.KINDS)
@@ -331,13 +357,13 @@ class Dialogues:
             q = self.pick(["Is {} {} or {}?", "{}: {} or {}?"]).format(x, article(a), article(b))
         else:
             q = self.pick(["What is {}?", "What kind of thing is {}?"]).format(x)
-        return [(self.typed(q), f"{capital(x)} is {article(kind)}.")]
+        return [(self.ask(q), f"{capital(x)} is {article(kind)}.")]
 
     def e_repeat(self, s):
         q = self.pick(P.REPEAT)
         if "word" in q:
             w = self.word()
-            return [(q.format(w), capital(w) + "." if self.chance(0.0) else w)]
+            return [(q.format(w), w)]
         w = self.pick(self.lines) if self.chance(0.7) else " ".join(self.word() for _ in range(self.r.randrange(2, 6)))
         if self.chance(0.4):
             w = w.lower()
@@ -359,7 +385,17 @@ class Dialogues:
         s[key] = v
         if w:
             s[key + "2"] = w
-        out = [(self.typed_keep(self.pick(said).format(v, w)), self.pick(replies).format(v, w))]
+        said = self.pick(said).format(v, w)
+        more = self.pick(["city", "age", "job", "pet", "colour", "hobby", "friend"])
+        if more not in s and self.chance(0.15):        # two things at once
+            s[more], w2 = self.value(more)
+            if w2:
+                s[more + "2"] = w2
+            second = self.pick(P.TELL[more][0]).format(s[more], w2)
+            joint = self.pick([" and ", ". ", ", "])
+            second = second if joint == ". " or second[:1] == "I" else second[:1].lower() + second[1:]
+            said = said.rstrip(".!") + joint + second
+        out = [(self.typed_keep(said), capital(self.pick(replies).format(v, w)))]
         if key == "name" and self.chance(0.15):
             s[key] = v = self.name()
             out.append((self.pick(["Actually, my name is {}.", "Sorry, I meant {}.", "Please call me {} instead."]).format(v),
@@ -404,13 +440,17 @@ class Dialogues:
             key = self.pick(known) if known and self.chance(0.75) else self.pick(list(P.TELL))
         if key in s:
             v, w = s[key], s.get(key + "2", "")
-            return [(self.typed(self.pick(P.TELL[key][2]).format(v, w)), self.pick(P.TELL[key][3]).format(v, w))]
+            return [(self.ask(self.pick(P.TELL[key][2]).format(v, w)), capital(self.pick(P.TELL[key][3]).format(v, w)))]
         w = self.value(key)[1]
         if not P.TELL[key][4]:
             return self.e_smalltalk(s)
-        return [(self.typed(self.pick(P.TELL[key][2]).format("", w)), self.pick(P.TELL[key][4]).format("", w))]
+        return [(self.ask(self.pick(P.TELL[key][2]).format("", w)), self.pick(P.TELL[key][4]).format("", w))]
 
     def e_recall(self, s):
+        if self.chance(0.08):
+            known = [k for k in P.TELL if k in s and k not in ("secret", "number")][:3]
+            a = " ".join(P.TELL[k][3][0].format(s[k], s.get(k + "2", "")) for k in known)
+            return [(self.ask(self.pick(P.KNOW_ME)), a or self.pick(P.KNOW_NOTHING))]
         return self.recall(s)
 
     def e_react(self, s):
@@ -421,11 +461,67 @@ class Dialogues:
     def e_life(self, s):
         q, a = self.pick(P.LIFE)
         t = {"thing": self.thing(), "name": self.name(), "place": self.place(), "hobby": self.pick(P.HOBBIES)}
-        return [(self.typed_keep(self.pick(q).format(**t)), self.pick(a).format(**t))]
+        return [(self.typed_keep(self.pick(q).format(**t)), capital(self.pick(a).format(**t)))]
+
+    def e_personal(self, s):
+        """A question as to a person, and perhaps what the user says of it himself."""
+        q, answers, after, react = self.pick(self.personal)
+        if q.startswith("So, ") and self.chance(0.5):
+            q = capital(q[4:])
+        out = [(self.ask(q) if self.chance(0.5) else self.typed(q), self.pick(answers))]
+        if after and len(after) < 150 and out[0][1].endswith("?") and self.chance(0.4):
+            ok = react and 3 <= len(react.split()) <= 20
+            out.append((self.typed(after), react if ok else self.pick(["I see. Thanks for telling me!", "That's interesting!"])))
+        return out
+
+    def e_known(self, s):
+        return [(self.typed(self.pick(self.known)), self.pick(P.DID_YOU_KNOW))]
+
+    def e_long(self, s):
+        """A pasted text."""
+        x = self.r.random()
+        text = (self.pick(self.fables)["text"] if x < 0.4 else " ".join(self.pick(self.topical)[2:6]) if x < 0.7 else
+                " ".join(self.pick(self.sentiment)[0] for _ in range(self.r.randrange(4, 9))))
+        text = text[:self.r.randrange(250, 900)].rsplit(" ", 1)[0]
+        return [(self.pick(P.LONG_ASK).format(text), self.pick(P.LONG))]
+
+    def follow(self, s, part):
+        """What the user may say to a question of the bot."""
+        fit = [f for f in P.FOLLOW if f[0].search(part[-1][1])]
+        if not fit:
+            return []
+        _, said, replies = self.pick(fit)
+        q = self.pick(said)
+        if q == "*topic":
+            x = self.pick(P.TALK_TOPICS) if self.chance(0.6) else self.thing()
+            q = self.pick(["{}", "about {}", "let's talk about {}", "I want to talk about {}", "{} please", "Maybe {}."]).format(x)
+        elif q == "*name" or q == "*who":
+            x = self.name() if q == "*name" or self.chance(0.5) else capital(self.thing())
+            if q == "*name":
+                s["name"] = x
+            q = self.pick(["{}", "{}", "I'm {}", "it's {}", "My name is {}."]).format(x) if q == "*name" else x
+        elif q == "*job":
+            s["job"] = x = self.pick(self.words["occupations"])
+            q = self.pick(["I'm a {}", "I work as a {}.", "{}", "I am a {}"]).format(x)
+        elif q == "*place":
+            s["city"] = x = self.place()
+            q = self.pick(["{}", "in {}", "I live in {}.", "I'm from {}"]).format(x)
+        else:
+            return [(self.typed(q), self.pick(replies))]
+        return [(self.typed_keep(q), capital(self.pick(replies).format(x)))]
+
+    def e_poem(self, s):
+        if self.chance(0.5):
+            x = self.thing().lower() if self.chance(0.6) else self.pick(P.TALK_TOPICS)
+            return [(self.typed_keep(self.pick(P.POEM_ASK).format(x)), self.pick(P.POEM).format(x))]
+        x = self.pick(self.words["common_animals"]).lower()
+        x = article(x) if self.chance(0.6) else article(self.pick(self.words["objects"]).lower())
+        return [(self.typed_keep(self.pick(P.STORY_ASK).format(x)),
+                 self.pick(P.STORY).format(x, self.pick("mouse fox bear bird dog cat frog hare".split())))]
 
     def e_tech(self, s):
         q = self.pick(list(self.tech))
-        return [(self.typed(q), self.tech[q][0])]
+        return [(self.ask(q), self.tech[q][0])]
 
     def e_gibberish(self, s):
         q = self.pick(P.ODD) if self.chance(0.4) else "".join(
@@ -486,7 +582,7 @@ class Dialogues:
                        "Please make a table with the columns " + ", ".join(h[0] for h in heads) + ": {}"]).format(self.pick(lines))
         rowf = lambda c: "| " + " | ".join(c) + " |"
         a = "\n".join([rowf([h[0] for h in heads]), rowf(["---"] * len(heads))] + [rowf(b) for b in body])
-        return [(q, "\n" + a if False else a)]
+        return [(q, a)]
 
     # ---- documents --------------------------------------------------------
 
@@ -495,7 +591,8 @@ class Dialogues:
         (3, "e_thanks"), (3, "e_bye"), (4, "e_joke"), (7, "e_intent"), (4, "e_intent_own"),
         (10, "e_unknown"), (2, "e_capital"), (4, "e_fact"), (3, "e_sum"), (1, "e_count"),
         (3, "e_name_it"), (1, "e_kind_of"), (4, "e_repeat"), (1.5, "e_again"), (11, "e_tell"),
-        (9, "e_recall"), (8, "e_react"), (6, "e_life"), (1, "e_tech"), (2, "e_gibberish"),
+        (9, "e_recall"), (8, "e_react"), (6, "e_life"),
+        (8, "e_personal"), (1, "e_known"), (2, "e_poem"), (0.7, "e_long"), (0.6, "e_tech"), (2, "e_gibberish"),
         (1, "e_foreign"), (4, "e_sentiment"), (4, "e_spans"), (2, "e_table"),
     ]
 
@@ -505,12 +602,23 @@ class Dialogues:
         names = [n for _, n in self.EXCHANGES]
         weights = [w for w, _ in self.EXCHANGES]
         first = self.chance(0.35)
+        misses = 0
         while True:
             kind = "e_greet" if first else self.r.choices(names, weights)[0]
             first = False
+            before = {k: list(v) if isinstance(v, list) else v for k, v in s.items()}
             part = getattr(self, kind)(s)
+            for _ in range(3):
+                if part[-1][1].endswith(("?", "Tell me!")) and self.chance(0.5):
+                    part = part + self.follow(s, part)
+                else:
+                    break
             if not fits(s["turns"] + part):
-                return s["turns"]
+                misses += 1
+                if misses > 3:                 # what a missed part told is not in the document
+                    return s["turns"]
+                s = {"turns": s["turns"], **{k: v for k, v in before.items() if k != "turns"}}
+                continue
             s["turns"] += part
             if kind == "e_bye" and self.chance(0.7):
                 return s["turns"]
