@@ -220,8 +220,27 @@ void	 request_error(struct request *r, json_t *msg);
 /* Carry out one parsed request; r is then the operation's to end. */
 void	 ops_dispatch(struct request *r, json_t *msg);
 
-/* The "model" member of hello and status (a new reference). */
-json_t	*ops_model(const struct chatd *d);
+/* ---- params.c: sampling parameters */
+
+/*
+ * Check the parameters given (borrowed, or NULL) and complete them: *out is a
+ * new object with defaults and a seed. 0, or CHAT_EFORMAT with *f filled.
+ */
+int	 params_read(const struct config *cf, json_t *given, json_t **out,
+	    struct fault *f);
+
+/* ---- moderate.c: a verdict without an exchange */
+
+/* Have text judged; prompt is what a reply answers, or NULL. Ends r. */
+void	 moderate_new(struct request *r, enum direction d, const char *text,
+	    const char *prompt);
+
+/* ---- status.c: what chatd says of itself; new references */
+
+/* The "model" member of hello and status. */
+json_t	*status_model(const struct chatd *d);
+/* The answer to status. */
+json_t	*status_message(const struct chatd *d);
 
 /* ---- relay.c: requests that the store answers */
 
@@ -269,13 +288,20 @@ json_t	*exchange_status(const struct chatd *d);
 /* Run an export for request r; it ends r. */
 void	 export_new(struct request *r, const char *format, int all);
 
+/* ---- helpers.c: engine, filter and store */
+
+/* Start all three, or end them at once. */
+void	 helpers_start(struct chatd *d);
+void	 helpers_stop(struct chatd *d);
+/* The configuration has changed: their next start is by the new one. */
+void	 helpers_configure(struct chatd *d);
+
 /* ---- chatd.c: the process */
 
 struct chatd {
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
 	struct helper		*engine, *filter, *store;	/* owned */
-	struct helper		*filter_old;	/* owned: draining, or NULL */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
 	struct exchanges	 exchanges;
@@ -295,6 +321,9 @@ struct chatd {
 /* Read the configuration again. 0, or an error with *f filled and the old
  * one kept. */
 int	 chatd_reload(struct chatd *d, struct fault *f);
+
+/* While draining: end, if every exchange is over and the store has ended. */
+void	 chatd_settled(struct chatd *d);
 
 /* Milliseconds: of a clock that never jumps, and since 1970. */
 int64_t	 clock_monotonic(void);

@@ -119,7 +119,7 @@ client_hello(struct client *c)
 	m = msg_event("hello", -1);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set(m, "model", ops_model(c->d));
+	msg_set(m, "model", status_model(c->d));
 	o = json_object();
 	msg_set_int(o, "line", cf->line);
 	msg_set_int(o, "depth", JSON_DEPTH_MAX);

@@ -11,76 +11,27 @@
  * waits for at most one of store and filter at a time, while the engine may
  * go on writing during a check of what it wrote before.
  */
-#include "chatd.h"
+#include "exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
 #include "log.h"
-#include "reply.h"
-#include "utf8.h"
 #include "xmalloc.h"
 
 #define EXCHANGE_WAIT_MS	5000	/* for a store or filter to come up */
 #define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
 
-enum exchange_state {
-	EXCHANGE_RECEIVED,	/* waits for the model, then for the store */
-	EXCHANGE_SCREENING,	/* the prompt is with the filter */
-	EXCHANGE_QUEUED,	/* waits for the engine */
-	EXCHANGE_GENERATING,	/* the engine writes */
-	EXCHANGE_HELD,		/* all is written, not all is judged */
-	EXCHANGE_COMMITTING	/* with the store; the outcome is fixed */
-};
-
-struct exchange {
-	TAILQ_ENTRY(exchange)	 entry;
-	struct chatd		*d;		/* borrowed */
-	struct request		*request;	/* borrowed: ended by us */
-	enum exchange_state	 state;
-	enum exchange_kind	 kind;
-	uid_t			 uid;
-	int64_t			 conversation, id, reply_id;
-	char			*text;		/* owned: the prompt */
-	char			*preprompt;	/* owned, or NULL */
-	json_t			*params;	/* owned */
-	json_t			*history;	/* owned: array, or NULL */
-	json_t			*verdicts;	/* owned: of the prompt */
-	char			 key[64];	/* names it to the store */
-	struct reply		 reply;
-	int64_t			 engine_req, filter_req, store_req; /* or 0 */
-	size_t			 checking;	/* bytes with the filter */
-	int			 checking_final;
-	int			 asked;		/* begin has been sent */
-	int			 cancelled;
-	int			 paused;
-	int			 deaths;	/* of the engine, meanwhile */
-	int64_t			 dropped, prompt_tokens;
-	char			 stop[16];	/* why the engine ended */
-	/* the outcome, once it is fixed */
-	const char		*outcome;	/* done, blocked, ... */
-	const char		*code;		/* error code, or NULL */
-	char			*message;	/* owned: with code */
-	struct event		*retry;		/* owned: store again */
-	int			 failing;	/* counted in store_failing */
-	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
-};
-
-static void	exchange_begin(struct exchange *);
 static void	exchange_begun(void *, json_t *);
 static void	exchange_screen(struct exchange *);
 static void	exchange_screened(void *, json_t *);
-static void	exchange_generate(struct exchange *);
 static void	exchange_engine(void *, json_t *);
 static void	exchange_check(struct exchange *);
 static void	exchange_checked(void *, json_t *);
 static void	exchange_release(struct exchange *);
-static void	exchange_commit(struct exchange *);
 static void	exchange_committed(void *, json_t *);
 static void	exchange_retry(evutil_socket_t, short, void *);
-static void	exchange_stop(struct request *);
 static void	exchange_pressure(struct request *, int);
 static void	exchange_free(struct exchange *);
 
@@ -88,18 +39,14 @@ static void	exchange_free(struct exchange *);
 static void
 exchange_notice(struct exchange *x, const char *code, const char *message)
 {
-	json_t	*m = msg_event("notice", -1);
-
-	msg_set_string(m, "code", code);
-	msg_set_string(m, "message", message);
-	request_send(x->request, m);
+	request_send(x->request, exchange_msg_notice(code, message, 0));
 }
 
 /*
  * Fix the outcome: nothing more is written or shown. What was begun in the
  * store is finished there; before that there is nothing to keep.
  */
-static void
+void
 exchange_end(struct exchange *x, const char *outcome, const char *code,
     const char *message)
 {
@@ -218,42 +165,17 @@ exchange_free(struct exchange *x)
 }
 
 /* store.begin: nothing happens that the store does not know of. */
-static void
+void
 exchange_begin(struct exchange *x)
 {
-	static const char *const kinds[] = { "say", "complete",
-	    "regenerate" };
-	static const char *const facts[] = { "path", "name", "digest",
-	    "precision" };
-	json_t	*m = msg_op("begin", -1), *model;
-	size_t	 i;
-
 	x->asked = 1;
-	msg_set_string(m, "key", x->key);
-	msg_set_int(m, "uid", x->uid);
-	msg_set_string(m, "kind", kinds[x->kind]);
-	if (x->kind == EXCHANGE_REGENERATE)
-		msg_set_int(m, "exchange", x->id);
-	else if (x->conversation != 0)
-		msg_set_int(m, "conversation", x->conversation);
-	msg_set_string(m, "prompt", x->text);
-	msg_set_string(m, "preprompt", x->preprompt);
-	msg_set(m, "params", json_incref(x->params));
-	msg_set_int(m, "seed", msg_int(x->params, "seed", 0));
-	model = json_object();
-	for (i = 0; i < nitems(facts); i++)
-		msg_set_string(model, facts[i],
-		    msg_string(x->d->model, facts[i]));
-	msg_set(m, "model", model);
-	msg_set_int(m, "time", clock_wall());
-	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);
-	x->store_req = helper_request(x->d->store, m,
+	x->store_req = helper_request(x->d->store, exchange_msg_begin(x),
 	    helper_deadline(x->d->store, (int)x->d->config->store_timeout,
 	    EXCHANGE_WAIT_MS), exchange_begun, x);
 }
 
 /* End an exchange that the store does not know: nothing is to be kept. */
-static void
+void
 exchange_refuse(struct exchange *x, const char *code, const char *message)
 {
 	struct request	*r = x->request;
@@ -283,7 +205,6 @@ exchange_begun(void *arg, json_t *msg)
 {
 	struct exchange	*x = arg;
 	struct request	*r = x->request;
-	json_t		*m;
 
 	x->store_req = 0;
 	if (msg == NULL) {
@@ -310,13 +231,7 @@ exchange_begun(void *arg, json_t *msg)
 		    "the store did not take the request, try again");
 		return;
 	}
-	m = msg_event("accepted", -1);
-	msg_set_int(m, "exchange", x->id);
-	msg_set(m, "conversation", x->conversation != 0 ?
-	    json_integer(x->conversation) : json_null());
-	msg_set_int(m, "reply", x->reply_id);
-	msg_set_int(m, "place", exchange_place(x));
-	request_send(r, m);
+	request_send(r, exchange_msg_accepted(x, exchange_place(x)));
 	if (x->cancelled)
 		exchange_end(x, "cancelled", NULL, NULL);
 	else if (x->d->config->nfilters == 0)
@@ -330,14 +245,8 @@ static int64_t
 exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
     int final, helper_cb *cb)
 {
-	json_t	*m = msg_op("check", -1);
-
-	msg_set_string(m, "direction", direction_name(d));
-	msg_set_string(m, "text", text);
-	if (d == DIRECTION_REPLY)
-		msg_set_string(m, "context", x->text);
-	msg_set_bool(m, "final", final);
-	return (helper_request(x->d->filter, m,
+	return (helper_request(x->d->filter,
+	    exchange_msg_check(x, d, text, final),
 	    helper_deadline(x->d->filter, (int)x->d->config->filter_timeout,
 	    EXCHANGE_WAIT_MS), cb, x));
 }
@@ -400,27 +309,13 @@ exchange_screened(void *arg, json_t *msg)
 	judgement_clear(&j);
 }
 
-/* One turn of the dialogue, as the engine wants it. */
-static void
-exchange_turn(json_t *messages, const char *role, const char *text)
-{
-	json_t	*m = json_object();
-
-	msg_set_string(m, "role", role);
-	msg_set_string(m, "text", text);
-	json_array_append_new(messages, m);
-}
-
 /*
  * Ask the engine to write, or to go on behind what it wrote before it died.
  * Without an engine the exchange stays queued.
  */
-static void
+void
 exchange_generate(struct exchange *x)
 {
-	json_t	*m, *messages, *h;
-	size_t	 i;
-
 	x->state = EXCHANGE_QUEUED;
 	if (x->cancelled) {
 		exchange_end(x, "cancelled", NULL, NULL);
@@ -428,28 +323,8 @@ exchange_generate(struct exchange *x)
 	}
 	if (helper_state(x->d->engine) != HELPER_READY)
 		return;
-	m = msg_op("generate", -1);
-	if (x->kind == EXCHANGE_COMPLETE || (x->kind == EXCHANGE_REGENERATE &&
-	    x->conversation == 0))
-		msg_set_string(m, "prompt", x->text);
-	else {
-		messages = json_array();
-		json_array_foreach(x->history, i, h) {
-			exchange_turn(messages, "human",
-			    msg_string(h, "prompt"));
-			exchange_turn(messages, "bot",
-			    msg_string(h, "reply"));
-		}
-		exchange_turn(messages, "human", x->text);
-		msg_set(m, "messages", messages);
-		if (x->preprompt != NULL && x->preprompt[0] != '\0')
-			msg_set_string(m, "preprompt", x->preprompt);
-	}
-	msg_set(m, "params", json_incref(x->params));
-	if (json_array_size(x->reply.ids) > 0)
-		msg_set(m, "resume", json_copy(x->reply.ids));
-	x->engine_req = helper_request(x->d->engine, m, 0, exchange_engine,
-	    x);
+	x->engine_req = helper_request(x->d->engine,
+	    exchange_msg_generate(x), 0, exchange_engine, x);
 	if (x->paused || (x->request->client != NULL &&
 	    client_pressed(x->request->client)))
 		exchange_pressure(x->request, 1);
@@ -476,8 +351,6 @@ exchange_engine_lost(struct exchange *x)
 static void
 exchange_started(struct exchange *x, json_t *msg)
 {
-	json_t	*m;
-
 	x->state = EXCHANGE_GENERATING;
 	if (x->t_start == 0)
 		x->t_start = clock_monotonic();
@@ -485,12 +358,8 @@ exchange_started(struct exchange *x, json_t *msg)
 	if (x->dropped != 0 || msg_int(msg, "dropped", 0) <= 0)
 		return;
 	x->dropped = msg_int(msg, "dropped", 0);
-	m = msg_event("notice", -1);
-	msg_set_string(m, "code", "truncated");
-	msg_set_string(m, "message", "the context is full: the oldest turns "
-	    "were left out");
-	msg_set_int(m, "dropped", x->dropped);
-	request_send(x->request, m);
+	request_send(x->request, exchange_msg_notice("truncated", "the "
+	    "context is full: the oldest turns were left out", x->dropped));
 }
 
 /* The code of an engine's error, in static storage. */
@@ -620,40 +489,8 @@ exchange_release(struct exchange *x)
 		exchange_check(x);
 }
 
-/* The verdicts as the store keeps them. */
-static json_t *
-exchange_finish_message(struct exchange *x)
-{
-	int64_t	 now = clock_monotonic();
-	json_t	*m = msg_op("finish", -1);
-	int	 blocked = strcmp(x->outcome, "blocked") == 0;
-
-	msg_set_int(m, "reply", x->reply_id);
-	msg_set_string(m, "state", x->outcome);
-	msg_set_string(m, "stop", x->stop[0] != '\0' ? x->stop :
-	    strcmp(x->outcome, "cancelled") == 0 ? "cancelled" : NULL);
-	/* A blocked reply is kept whole for those who judge the filters;
-	 * any other as its reader saw it. */
-	msg_set_text(m, "text", blocked ? x->reply.text : x->reply.shown,
-	    blocked ? x->reply.len : x->reply.shown_len);
-	msg_set(m, "ids", json_incref(x->reply.ids));
-	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
-	msg_set_int(m, "output_tokens",
-	    (int64_t)json_array_size(x->reply.ids));
-	msg_set_int(m, "dropped", x->dropped);
-	msg_set_int(m, "queued_ms", (x->t_start != 0 ? x->t_start : now) -
-	    x->t_begin);
-	msg_set_int(m, "first_ms", x->t_first != 0 ? x->t_first - x->t_begin :
-	    0);
-	msg_set_int(m, "total_ms", now - x->t_begin);
-	msg_set_string(m, "error", x->code);
-	msg_set_int(m, "time", clock_wall());
-	msg_set(m, "verdicts", json_incref(x->verdicts));
-	return (m);
-}
-
 /* store.finish: until it is acknowledged, the exchange is not over. */
-static void
+void
 exchange_commit(struct exchange *x)
 {
 	struct request	*r = x->request;
@@ -667,7 +504,7 @@ exchange_commit(struct exchange *x)
 		return;
 	}
 	x->store_req = helper_request(x->d->store,
-	    exchange_finish_message(x), helper_deadline(x->d->store,
+	    exchange_msg_finish(x), helper_deadline(x->d->store,
 	    (int)x->d->config->store_timeout, 0), exchange_committed, x);
 }
 
@@ -698,38 +535,6 @@ exchange_again(struct exchange *x)
 	event_add(x->retry, &tv);
 }
 
-/* The client's last word on the exchange. */
-static json_t *
-exchange_last(struct exchange *x)
-{
-	json_t	*m, *times;
-
-	m = msg_event(x->code != NULL ? "error" : "done", -1);
-	msg_set_string(m, "code", x->code);
-	msg_set_string(m, "message", x->message);
-	msg_set_int(m, "exchange", x->id);
-	msg_set(m, "conversation", x->conversation != 0 ?
-	    json_integer(x->conversation) : json_null());
-	msg_set_int(m, "reply", x->reply_id);
-	msg_set(m, "verdicts", json_incref(x->verdicts));
-	if (x->code != NULL)
-		return (m);
-	msg_set_string(m, "stop", strcmp(x->outcome, "cancelled") == 0 ?
-	    "cancelled" : x->stop);
-	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
-	msg_set_int(m, "output_tokens",
-	    (int64_t)json_array_size(x->reply.ids));
-	msg_set_int(m, "seed", msg_int(x->params, "seed", 0));
-	times = json_object();
-	msg_set_int(times, "queued_ms", x->t_start != 0 ?
-	    x->t_start - x->t_begin : 0);
-	msg_set_int(times, "first_ms", x->t_first != 0 ?
-	    x->t_first - x->t_begin : 0);
-	msg_set_int(times, "total_ms", clock_monotonic() - x->t_begin);
-	msg_set(m, "times", times);
-	return (m);
-}
-
 /* The store has it: acknowledge. */
 static void
 exchange_committed(void *arg, json_t *msg)
@@ -749,7 +554,7 @@ exchange_committed(void *arg, json_t *msg)
 	if (code != NULL)	/* deleted meanwhile, or unsound */
 		log_warnx("exchange %lld: the store refused it: %s",
 		    (long long)x->id, msg_string(msg, "message"));
-	m = exchange_last(x);
+	m = exchange_msg_last(x);
 	exchange_free(x);
 	if (strcmp(msg_string(m, "event"), "error") == 0)
 		request_error(r, m);
@@ -758,7 +563,7 @@ exchange_committed(void *arg, json_t *msg)
 }
 
 /* The client asked to cancel, or has gone. */
-static void
+void
 exchange_stop(struct request *r)
 {
 	struct exchange	*x = r->arg;
@@ -792,100 +597,3 @@ exchange_pressure(struct request *r, int high)
 	helper_tell(x->d->engine, m);
 }
 
-/* The engine is up: send what waits for it. */
-void
-exchange_engine_ready(struct chatd *d, int changed)
-{
-	struct exchange	*x, *next;
-
-	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
-		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED && !x->asked)
-			exchange_begin(x);
-		else if (x->state != EXCHANGE_QUEUED || x->engine_req != 0)
-			continue;
-		else if (changed && json_array_size(x->reply.ids) > 0)
-			exchange_end(x, "failed", "engine_lost",
-			    "another model took the engine's place");
-		else
-			exchange_generate(x);
-	}
-}
-
-/* The engine can't start: end what never began; count for what waits. */
-void
-exchange_engine_down(struct chatd *d)
-{
-	struct exchange	*x, *next;
-
-	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
-		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED && !x->asked)
-			exchange_refuse(x, "engine_unavailable",
-			    helper_why(d->engine));
-		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
-		    ++x->deaths > d->config->engine_attempts)
-			exchange_end(x, "failed", "engine_lost",
-			    "the engine does not come back");
-	}
-}
-
-/* The store is up: send what it has not acknowledged. */
-void
-exchange_store_ready(struct chatd *d)
-{
-	struct exchange	*x;
-
-	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->failing && x->store_req == 0) {
-			event_del(x->retry);
-			exchange_commit(x);
-		}
-	}
-}
-
-/* Cancel all of them. */
-void
-exchange_cancel_all(struct chatd *d)
-{
-	struct exchange	*x, *next;
-
-	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
-		next = TAILQ_NEXT(x, entry);
-		exchange_stop(x->request);
-	}
-}
-
-/* Is one running in this conversation? */
-int
-exchange_in(const struct chatd *d, int64_t conversation)
-{
-	const struct exchange	*x;
-
-	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->conversation == conversation)
-			return (1);
-	}
-	return (0);
-}
-
-/* How many there are, for status. */
-json_t *
-exchange_status(const struct chatd *d)
-{
-	const struct exchange	*x;
-	json_t			*o = json_object();
-	int			 running = 0, waiting = 0;
-
-	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->state == EXCHANGE_RECEIVED ||
-		    x->state == EXCHANGE_QUEUED)
-			waiting++;
-		else
-			running++;
-	}
-	msg_set_int(o, "running", running);
-	msg_set_int(o, "waiting", waiting);
-	msg_set_int(o, "total", d->total);
-	return (o);
-}

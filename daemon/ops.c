@@ -3,22 +3,16 @@
  * operation checks its fields by a table, then either answers at once, or
  * asks a helper (relay.c does that for the store), or begins an exchange.
  */
-#include "config.h"
 #include "chatd.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "limits.h"
-#include "log.h"
 #include "xmalloc.h"
 
 #define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
-#define OPS_STOPS_MAX	8	/* stop strings */
-#define OPS_STOP_MAX	64	/* bytes of one */
 #define OPS_LIST_MAX	200	/* conversations in one answer */
 
 /* All fields that any operation knows; each uses what its table names. */
@@ -29,13 +23,6 @@ struct ops_args {
 	const char	*direction, *format, *ideal, *comment;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all;
-};
-
-struct ops_params {
-	double		 temperature, top_p, repetition_penalty;
-	int64_t		 top_k, max_tokens, seed;
-	json_t		*stop;		/* borrowed, or NULL */
-	int		 ignore_eos;
 };
 
 static void	ops_hello(struct request *, struct ops_args *);
@@ -113,19 +100,6 @@ static const struct field ops_export_fields[] = {
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 };
 
-#define P(member)	offsetof(struct ops_params, member)
-static const struct field ops_param_fields[] = {
-	{ "temperature", FIELD_REAL, 0, 0, 2, P(temperature) },
-	{ "top_k", FIELD_INT, 0, 0, 1e9, P(top_k) },
-	{ "top_p", FIELD_REAL, 0, 0.000001, 1, P(top_p) },
-	{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
-	    P(repetition_penalty) },
-	{ "max_tokens", FIELD_INT, 0, 1, 1048576, P(max_tokens) },
-	{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX, P(seed) },
-	{ "stop", FIELD_ARRAY, 0, 0, 0, P(stop) },
-	{ "ignore_eos", FIELD_BOOL, 0, 0, 0, P(ignore_eos) },
-};
-
 #define OPS_OPERATOR	0x1	/* operators only */
 
 static const struct op {
@@ -201,59 +175,6 @@ ops_hello(struct request *r, struct ops_args *a)
 	request_done(r, m);
 }
 
-/* Check an array of stop strings. */
-static int
-ops_stops(const json_t *stop, struct fault *f)
-{
-	const json_t	*v;
-	size_t		 i;
-
-	if (json_array_size(stop) > OPS_STOPS_MAX)
-		return (fault_set(f, "bad_field", "stop",
-		    "stop: %zu strings, at most %d", json_array_size(stop),
-		    OPS_STOPS_MAX));
-	json_array_foreach(stop, i, v) {
-		if (!json_is_string(v) || json_string_length(v) == 0 ||
-		    json_string_length(v) > OPS_STOP_MAX)
-			return (fault_set(f, "bad_field", "stop", "stop: "
-			    "expected strings of 1 to %d bytes",
-			    OPS_STOP_MAX));
-	}
-	return (0);
-}
-
-/* Sampling parameters with the configuration's defaults and a seed. */
-static int
-ops_params(struct request *r, json_t *given, json_t **out, struct fault *f)
-{
-	const struct config	*cf = r->d->config;
-	struct ops_params	 p = { cf->temperature, cf->top_p,
-	    cf->repetition_penalty, cf->top_k, cf->max_tokens, 0, NULL, 0 };
-	uint64_t		 seed;
-	json_t			*m;
-	int			 res;
-
-	getrandom(&seed, sizeof seed, 0);
-	p.seed = (int64_t)(seed & JSON_INT_MAX);
-	if (given != NULL && ((res = fields_read(given, ops_param_fields,
-	    nitems(ops_param_fields), &p, f)) != 0 ||
-	    (res = ops_stops(p.stop, f)) != 0))
-		return (res);
-	m = json_object();
-	msg_set_real(m, "temperature", p.temperature);
-	msg_set_int(m, "top_k", p.top_k);
-	msg_set_real(m, "top_p", p.top_p);
-	msg_set_real(m, "repetition_penalty", p.repetition_penalty);
-	msg_set_int(m, "max_tokens", p.max_tokens);
-	msg_set_int(m, "seed", p.seed);
-	if (p.stop != NULL)
-		msg_set(m, "stop", json_incref(p.stop));
-	if (p.ignore_eos)
-		msg_set_bool(m, "ignore_eos", 1);
-	*out = m;
-	return (0);
-}
-
 /* Check a prompt's length. */
 static int
 ops_prompt(struct request *r, const char *field, const char *text,
@@ -277,7 +198,7 @@ ops_exchange(struct request *r, struct exchange_ask *ask, json_t *params,
 
 	if (ops_prompt(r, field, ask->text, &f) != 0 ||
 	    ops_prompt(r, "preprompt", ask->preprompt, &f) != 0 ||
-	    ops_params(r, params, &ask->params, &f) != 0)
+	    params_read(r->d->config, params, &ask->params, &f) != 0)
 		request_fault(r, &f);
 	else if (ask->text != NULL && ask->text[0] == '\0') {
 		fault_set(&f, "bad_field", field, "%s: is empty", field);
@@ -463,66 +384,11 @@ ops_tokenize(struct request *r, struct ops_args *a)
 	    HELPER_READY ? 0 : OPS_WAIT_MS, ops_tokenized, r);
 }
 
-/* What a moderate request remembers until the verdict comes. */
-struct ops_moderate {
-	struct request	*request;	/* borrowed */
-	enum direction	 direction;
-	size_t		 len;
-};
-
-/* The strongest finding of each category. */
-static json_t *
-ops_categories(const struct judgement *j)
-{
-	json_t		*o = json_object(), *v, *best;
-	const char	*slug;
-	size_t		 i;
-
-	json_array_foreach(j->verdicts, i, v) {
-		slug = msg_string(v, "category");
-		best = json_object_get(o, slug);
-		if (best == NULL ||
-		    msg_real(best, "score", 0) < msg_real(v, "score", 0))
-			json_object_set_new(o, slug, json_copy(v));
-	}
-	return (o);
-}
-
-/* The filter's answer to moderate. */
-static void
-ops_moderated(void *arg, json_t *msg)
-{
-	struct ops_moderate	*om = arg;
-	struct request		*r = om->request;
-	struct judgement	 j;
-	json_t			*m;
-
-	if (msg == NULL || strcmp(msg_string(msg, "event"), "done") != 0 ||
-	    policy_judge(r->d->config, om->direction,
-	    json_object_get(msg, "findings"), om->len, &j) != 0) {
-		request_fail(r, "filter_unavailable",
-		    "the filter gave no sound verdict");
-		free(om);
-		return;
-	}
-	m = msg_event("done", -1);
-	msg_set_string(m, "action", action_name(j.action));
-	msg_set(m, "categories", ops_categories(&j));
-	if (j.action == ACTION_BLOCK)
-		msg_set_string(m, "message",
-		    policy_words(r->d->config, j.category));
-	judgement_clear(&j);
-	free(om);
-	request_done(r, m);
-}
-
 /* moderate: what the filters and the policy say of a text. */
 static void
 ops_moderate(struct request *r, struct ops_args *a)
 {
-	struct ops_moderate	*om;
-	struct fault		 f;
-	json_t			*m;
+	struct fault	 f;
 
 	if (a->direction != NULL && strcmp(a->direction, "prompt") != 0 &&
 	    strcmp(a->direction, "reply") != 0) {
@@ -535,85 +401,17 @@ ops_moderate(struct request *r, struct ops_args *a)
 		request_fault(r, &f);
 		return;
 	}
-	om = xcalloc(1, sizeof *om);
-	om->request = r;
-	om->direction = a->direction != NULL &&
-	    strcmp(a->direction, "reply") == 0 ? DIRECTION_REPLY :
-	    DIRECTION_PROMPT;
-	om->len = strlen(a->text);
-	m = msg_op("check", -1);
-	msg_set_string(m, "direction", direction_name(om->direction));
-	msg_set_string(m, "text", a->text);
-	msg_set_string(m, "context", a->prompt);
-	msg_set_bool(m, "final", 1);
-	helper_request(r->d->filter, m, helper_deadline(r->d->filter,
-	    (int)r->d->config->filter_timeout, OPS_WAIT_MS), ops_moderated,
-	    om);
-}
-
-/* The model's facts and state. */
-json_t *
-ops_model(const struct chatd *d)
-{
-	json_t	*m;
-
-	m = d->model != NULL ? json_copy(d->model) : json_object();
-	if (d->model == NULL) {
-		msg_set_string(m, "path", d->config->model_path);
-		msg_set_string(m, "precision", d->config->precision);
-	}
-	if (helper_state(d->engine) == HELPER_READY)
-		msg_set_string(m, "state", "ready");
-	else if (helper_state(d->engine) == HELPER_STARTING &&
-	    helper_why(d->engine)[0] == '\0')
-		msg_set_string(m, "state", "loading");
-	else {
-		msg_set_string(m, "state", "down");
-		msg_set_string(m, "why", helper_why(d->engine));
-	}
-	if (helper_state(d->engine) == HELPER_STARTING && d->progress != NULL)
-		json_object_update(m, d->progress);
-	return (m);
-}
-
-/* One helper's line in status. */
-static json_t *
-ops_helper(const struct helper *h)
-{
-	json_t	*o = json_object();
-
-	msg_set_string(o, "state", helper_state_name(h));
-	msg_set_int(o, "pid", helper_pid(h));
-	msg_set_int(o, "restarts", helper_restarts(h));
-	if (helper_why(h)[0] != '\0')
-		msg_set_string(o, "why", helper_why(h));
-	return (o);
+	moderate_new(r, a->direction != NULL && strcmp(a->direction,
+	    "reply") == 0 ? DIRECTION_REPLY : DIRECTION_PROMPT, a->text,
+	    a->prompt);
 }
 
 /* status: how everything is. */
 static void
 ops_status(struct request *r, struct ops_args *a)
 {
-	struct chatd	*d = r->d;
-	json_t		*m, *o;
-
 	(void)a;
-	m = msg_event("done", -1);
-	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set_int(m, "pid", getpid());
-	msg_set_int(m, "uptime_s", (clock_monotonic() - d->started) / 1000);
-	msg_set_bool(m, "draining", d->draining);
-	msg_set(m, "model", ops_model(d));
-	msg_set_int(m, "clients", client_count(d));
-	msg_set(m, "exchanges", exchange_status(d));
-	o = json_object();
-	msg_set(o, "engine", ops_helper(d->engine));
-	msg_set(o, "filter", ops_helper(d->filter));
-	msg_set(o, "store", ops_helper(d->store));
-	msg_set(m, "helpers", o);
-	if (d->filters != NULL)
-		msg_set(m, "filters", json_incref(d->filters));
-	request_done(r, m);
+	request_done(r, status_message(r->d));
 }
 
 /* export: feedback and conversations as lines of a file format. */

@@ -1,0 +1,265 @@
+/*
+ * chatd's side of its three helpers: what each is told at its start, and what
+ * the daemon does when it is up, speaks on its own, or has gone.  How a
+ * process is run and watched is helper.c's matter.
+ */
+#include "chatd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define CHATD_START_MS	60000	/* a store or filter may take to start */
+#define CHATD_ENGINE_START_MS 1800000 /* between two signs of a loading engine */
+#define CHATD_BACKOFF_MS 60000	/* longest wait before a helper's restart */
+
+static struct helper_spec	 engine_spec, filter_spec, store_spec;
+
+/* The engine's slice of the configuration. */
+static json_t *
+helpers_engine_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1);
+
+	msg_set_string(m, "model", cf->model_path);
+	msg_set_string(m, "precision", cf->precision);
+	msg_set_string(m, "device", cf->device);
+	msg_set_string(m, "isa", cf->isa);
+	msg_set_int(m, "threads", cf->threads);
+	msg_set_int(m, "context", cf->context);
+	msg_set_int(m, "kv_tokens", cf->kv_tokens);
+	msg_set_int(m, "batch_tokens", cf->batch_tokens);
+	return (m);
+}
+
+/* The model is loaded. */
+static void
+helpers_engine_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+	json_t		*model = json_object_get(msg, "model");
+	const char	*old, *new;
+	int		 changed;
+
+	if (!json_is_object(model)) {
+		helper_kill(d->engine, "ready without a model");
+		return;
+	}
+	old = d->model != NULL ? msg_string(d->model, "digest") : NULL;
+	new = msg_string(model, "digest");
+	changed = old != NULL && new != NULL && strcmp(old, new) != 0;
+	json_incref(model);
+	json_decref(d->model);
+	d->model = model;
+	log_info("engine: %s is ready: %s on %s",
+	    msg_string(model, "name") != NULL ? msg_string(model, "name") :
+	    "the model", msg_string(model, "precision") != NULL ?
+	    msg_string(model, "precision") : "?",
+	    msg_string(model, "device") != NULL ?
+	    msg_string(model, "device") : "?");
+	notify_send("STATUS=Serving %s", msg_string(model, "name"));
+	exchange_engine_ready(d, changed);
+}
+
+/* Progress while the model loads. */
+static void
+helpers_engine_event(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	if (strcmp(msg_string(msg, "event"), "progress") != 0)
+		return;
+	json_decref(d->progress);
+	d->progress = json_copy(msg);
+	json_object_del(d->progress, "event");
+	notify_send("STATUS=Loading the model: layer %lld of %lld\n"
+	    "EXTEND_TIMEOUT_USEC=60000000",
+	    (long long)msg_int(msg, "layers", 0),
+	    (long long)msg_int(msg, "layers_total", 0));
+}
+
+/* The engine has died. */
+static void
+helpers_engine_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+
+	json_decref(d->progress);
+	d->progress = NULL;
+	if (d->engine != NULL)
+		notify_send("STATUS=No model: %s", helper_why(d->engine));
+	if (d->engine != NULL && !started)
+		exchange_engine_down(d);
+}
+
+/* The filter's slice of the configuration. */
+static json_t *
+helpers_filter_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1), *list, *o;
+	size_t			 i;
+
+	list = json_array();
+	for (i = 0; i < cf->nfilters; i++) {
+		o = json_object();
+		msg_set_string(o, "name", cf->filters[i].name);
+		msg_set_string(o, "path", cf->filters[i].path);
+		msg_set(o, "options", json_incref(cf->filters[i].options));
+		json_array_append_new(list, o);
+	}
+	msg_set(m, "plugins", list);
+	list = json_array();
+	for (i = 0; i < CATEGORIES; i++)
+		json_array_append_new(list, json_string(category_name((int)i)));
+	msg_set(m, "categories", list);
+	msg_set_bool(m, "sandbox", cf->filter_sandbox);
+	return (m);
+}
+
+/* The first time both store and filter are up, the service is. */
+static void
+helpers_up(struct chatd *d)
+{
+	static int	 told;
+
+	if (told || d->filter == NULL || d->store == NULL ||
+	    helper_state(d->filter) != HELPER_READY ||
+	    helper_state(d->store) != HELPER_READY)
+		return;
+	told = 1;
+	log_info("ready on %s", d->config->socket_path);
+	notify_send("READY=1");
+}
+
+/* The filters are up. */
+static void
+helpers_filter_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	json_decref(d->filters);
+	d->filters = json_incref(json_object_get(msg, "plugins"));
+	helpers_up(d);
+}
+
+/* The store is open. */
+static void
+helpers_store_ready(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	if (msg_int(msg, "interrupted", 0) > 0)
+		log_info("store: %lld exchanges were interrupted by the last "
+		    "end", (long long)msg_int(msg, "interrupted", 0));
+	exchange_store_ready(d);
+	helpers_up(d);
+}
+
+/* The store's slice of the configuration. */
+static json_t *
+helpers_store_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1);
+	char			*path;
+
+	path = path_join(cf->state_dir, "chatd.db");
+	msg_set_string(m, "path", path);
+	free(path);
+	return (m);
+}
+
+/* Filter or store say something on their own: nothing is expected. */
+static void
+helpers_no_event(void *arg, json_t *msg)
+{
+	(void)arg;
+	log_debug("unexpected event %s", msg_string(msg, "event"));
+}
+
+/* A helper that must be there can't be started: neither can we. */
+static void
+helpers_give_up(struct chatd *d, const char *name, const char *why)
+{
+	log_warnx("%s: can't start: %s", name, why);
+	notify_send("STATUS=%s: %s", name, why);
+	d->failed = 1;
+	event_base_loopbreak(d->base);
+}
+
+/* The filter has died. Its first start must succeed: never start open. */
+static void
+helpers_filter_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+
+	if (!started && d->filters == NULL && d->filter != NULL)
+		helpers_give_up(d, "filter", helper_why(d->filter));
+}
+
+/* The store has died, or has ended as it was told to. */
+static void
+helpers_store_gone(void *arg, int started)
+{
+	struct chatd	*d = arg;
+	static int	 once;
+
+	once |= started;
+	if (d->draining)
+		chatd_settled(d);
+	else if (!once && d->store != NULL)
+		helpers_give_up(d, "store", helper_why(d->store));
+}
+
+/* Say how each helper is run. */
+void
+helpers_configure(struct chatd *d)
+{
+	const struct config	*cf = d->config;
+
+	engine_spec = (struct helper_spec){ .name = "engine",
+	    .program = cf->engine_program,
+	    .timeout_ms = (int)cf->engine_timeout,
+	    .start_ms = CHATD_ENGINE_START_MS,
+	    .backoff_max_ms = CHATD_BACKOFF_MS, .init = helpers_engine_init,
+	    .ready = helpers_engine_ready, .event = helpers_engine_event,
+	    .gone = helpers_engine_gone, .arg = d };
+	filter_spec = (struct helper_spec){ .name = "filter",
+	    .program = cf->filter_program, .timeout_ms = 10000,
+	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .init = helpers_filter_init, .ready = helpers_filter_ready,
+	    .event = helpers_no_event, .gone = helpers_filter_gone, .arg = d };
+	store_spec = (struct helper_spec){ .name = "store",
+	    .program = cf->store_program,
+	    .timeout_ms = (int)cf->store_timeout,
+	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .init = helpers_store_init, .ready = helpers_store_ready,
+	    .event = helpers_no_event, .gone = helpers_store_gone, .arg = d };
+}
+
+/* Start all three. */
+void
+helpers_start(struct chatd *d)
+{
+	helpers_configure(d);
+	d->store = helper_new(d->base, &store_spec);
+	d->filter = helper_new(d->base, &filter_spec);
+	d->engine = helper_new(d->base, &engine_spec);
+}
+
+/* End all three, and forget what they said. */
+void
+helpers_stop(struct chatd *d)
+{
+	helper_free(d->engine);
+	helper_free(d->filter);
+	helper_free(d->store);
+	json_decref(d->model);
+	json_decref(d->progress);
+	json_decref(d->filters);
+}

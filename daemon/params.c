@@ -1,0 +1,87 @@
+/*
+ * Sampling parameters of a request: checked by a table, completed with the
+ * configuration's defaults and, where none is given, a seed.
+ */
+#include "chatd.h"
+
+#include <stddef.h>
+#include <sys/random.h>
+
+#include "limits.h"
+#include "xmalloc.h"
+
+#define PARAMS_STOPS_MAX	8	/* stop strings */
+#define PARAMS_STOP_MAX		64	/* bytes of one */
+
+struct params {
+	double		 temperature, top_p, repetition_penalty;
+	int64_t		 top_k, max_tokens, seed;
+	json_t		*stop;		/* borrowed, or NULL */
+	int		 ignore_eos;
+};
+
+#define P(member)	offsetof(struct params, member)
+static const struct field params_fields[] = {
+	{ "temperature", FIELD_REAL, 0, 0, 2, P(temperature) },
+	{ "top_k", FIELD_INT, 0, 0, 1e9, P(top_k) },
+	{ "top_p", FIELD_REAL, 0, 0.000001, 1, P(top_p) },
+	{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
+	    P(repetition_penalty) },
+	{ "max_tokens", FIELD_INT, 0, 1, 1048576, P(max_tokens) },
+	{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX, P(seed) },
+	{ "stop", FIELD_ARRAY, 0, 0, 0, P(stop) },
+	{ "ignore_eos", FIELD_BOOL, 0, 0, 0, P(ignore_eos) },
+};
+
+/* Check an array of stop strings. */
+static int
+params_stops(const json_t *stop, struct fault *f)
+{
+	const json_t	*v;
+	size_t		 i;
+
+	if (json_array_size(stop) > PARAMS_STOPS_MAX)
+		return (fault_set(f, "bad_field", "stop",
+		    "stop: %zu strings, at most %d", json_array_size(stop),
+		    PARAMS_STOPS_MAX));
+	json_array_foreach(stop, i, v) {
+		if (!json_is_string(v) || json_string_length(v) == 0 ||
+		    json_string_length(v) > PARAMS_STOP_MAX)
+			return (fault_set(f, "bad_field", "stop", "stop: "
+			    "expected strings of 1 to %d bytes",
+			    PARAMS_STOP_MAX));
+	}
+	return (0);
+}
+
+/* Sampling parameters with the configuration's defaults and a seed. */
+int
+params_read(const struct config *cf, json_t *given, json_t **out,
+    struct fault *f)
+{
+	struct params		 p = { cf->temperature, cf->top_p,
+	    cf->repetition_penalty, cf->top_k, cf->max_tokens, 0, NULL, 0 };
+	uint64_t		 seed;
+	json_t			*m;
+	int			 res;
+
+	getrandom(&seed, sizeof seed, 0);
+	p.seed = (int64_t)(seed & JSON_INT_MAX);
+	if (given != NULL && ((res = fields_read(given, params_fields,
+	    nitems(params_fields), &p, f)) != 0 ||
+	    (res = params_stops(p.stop, f)) != 0))
+		return (res);
+	m = json_object();
+	msg_set_real(m, "temperature", p.temperature);
+	msg_set_int(m, "top_k", p.top_k);
+	msg_set_real(m, "top_p", p.top_p);
+	msg_set_real(m, "repetition_penalty", p.repetition_penalty);
+	msg_set_int(m, "max_tokens", p.max_tokens);
+	msg_set_int(m, "seed", p.seed);
+	if (p.stop != NULL)
+		msg_set(m, "stop", json_incref(p.stop));
+	if (p.ignore_eos)
+		msg_set_bool(m, "ignore_eos", 1);
+	*out = m;
+	return (0);
+}

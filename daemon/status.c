@@ -1,0 +1,70 @@
+/*
+ * What chatd says of itself: the model in hello, everything in status.
+ */
+#include "config.h"
+#include "chatd.h"
+
+#include <unistd.h>
+
+/* The model's facts and state. */
+json_t *
+status_model(const struct chatd *d)
+{
+	json_t	*m;
+
+	m = d->model != NULL ? json_copy(d->model) : json_object();
+	if (d->model == NULL) {
+		msg_set_string(m, "path", d->config->model_path);
+		msg_set_string(m, "precision", d->config->precision);
+	}
+	if (helper_state(d->engine) == HELPER_READY)
+		msg_set_string(m, "state", "ready");
+	else if (helper_state(d->engine) == HELPER_STARTING &&
+	    helper_why(d->engine)[0] == '\0')
+		msg_set_string(m, "state", "loading");
+	else {
+		msg_set_string(m, "state", "down");
+		msg_set_string(m, "why", helper_why(d->engine));
+	}
+	if (helper_state(d->engine) == HELPER_STARTING && d->progress != NULL)
+		json_object_update(m, d->progress);
+	return (m);
+}
+
+/* One helper's line in status. */
+static json_t *
+status_helper(const struct helper *h)
+{
+	json_t	*o = json_object();
+
+	msg_set_string(o, "state", helper_state_name(h));
+	msg_set_int(o, "pid", helper_pid(h));
+	msg_set_int(o, "restarts", helper_restarts(h));
+	if (helper_why(h)[0] != '\0')
+		msg_set_string(o, "why", helper_why(h));
+	return (o);
+}
+
+/* status: how everything is. */
+json_t *
+status_message(const struct chatd *d)
+{
+	json_t	*m, *o;
+
+	m = msg_event("done", -1);
+	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
+	msg_set_int(m, "pid", getpid());
+	msg_set_int(m, "uptime_s", (clock_monotonic() - d->started) / 1000);
+	msg_set_bool(m, "draining", d->draining);
+	msg_set(m, "model", status_model(d));
+	msg_set_int(m, "clients", client_count(d));
+	msg_set(m, "exchanges", exchange_status(d));
+	o = json_object();
+	msg_set(o, "engine", status_helper(d->engine));
+	msg_set(o, "filter", status_helper(d->filter));
+	msg_set(o, "store", status_helper(d->store));
+	msg_set(m, "helpers", o);
+	if (d->filters != NULL)
+		msg_set(m, "filters", json_incref(d->filters));
+	return (m);
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""An engine without a model: speaks chatd-engine's lines, writes what the
+prompt says.  A token is one character, its id the code point, so that a reply
+that goes on after a restart can be compared with one that was not disturbed.
+
+Commands, at the start of the last human turn (or of a raw prompt):
+
+  #say TEXT        the reply is TEXT
+  #long N          N words "w0 w1 w2 ..."
+  #forever         words without end
+  #wait            nothing, until cancelled
+  #die N           the process dies after N tokens, unless it resumes
+  #die-always N    the same, resumed or not
+  #lie             a line that is no JSON
+  #error CODE      the error event CODE
+  #history         how many turns came before, and their texts
+  anything else    "You said: ..."
+"""
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+TICK = float(os.environ.get("SCRIPTED_TICK", "0.002"))   # seconds a token
+LOAD = float(os.environ.get("SCRIPTED_LOAD", "0"))       # seconds of loading
+
+
+def send(**event):
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def endless():
+    i = 0
+    while True:
+        yield from "w%d " % i
+        i += 1
+
+
+def reply_of(messages, prompt):
+    text = prompt if prompt is not None else messages[-1]["text"]
+    word, _, rest = text.partition(" ")
+    if word == "#say":
+        return rest
+    if word == "#long":
+        return " ".join("w%d" % i for i in range(int(rest)))
+    if word in ("#die", "#die-always"):
+        return " ".join("w%d" % i for i in range(200))
+    if word == "#forever":
+        return endless()
+    if word == "#history":
+        return "%d turns before: %s" % (
+            len(messages) - 1, " | ".join(m["text"] for m in messages[:-1]))
+    return "You said: " + text
+
+
+class Generation:
+    def __init__(self, msg):
+        self.id = msg["id"]
+        self.messages = msg.get("messages")
+        self.prompt = msg.get("prompt")
+        text = self.prompt if self.prompt is not None \
+            else self.messages[-1]["text"]
+        self.command, _, self.rest = text.partition(" ")
+        self.resumed = len(msg.get("resume", []))
+        self.source = iter(reply_of(self.messages, self.prompt))
+        for _ in range(self.resumed):
+            next(self.source)
+        self.ids = list(msg.get("resume", []))
+        self.max = msg["params"]["max_tokens"]
+        self.paused = False
+        self.started = False
+
+    def end(self, stop):
+        send(event="done", id=self.id, ids=self.ids, stop=stop,
+             text="".join(map(chr, self.ids)), prompt_tokens=7,
+             output_tokens=len(self.ids))
+
+    def step(self):
+        """One token; False once it has ended."""
+        if not self.started:
+            self.started = True
+            send(event="started", id=self.id, prompt_tokens=7, dropped=0)
+        if self.command == "#error":
+            send(event="error", id=self.id, code=self.rest,
+                 message="scripted " + self.rest)
+            return False
+        if self.command == "#lie":
+            print("this is no JSON", flush=True)
+            time.sleep(5)
+        if self.paused or self.command == "#wait":
+            return True
+        if self.command == "#die-always" or \
+                (self.command == "#die" and self.resumed == 0):
+            if len(self.ids) - self.resumed >= int(self.rest):
+                os.kill(os.getpid(), signal.SIGKILL)
+        if len(self.ids) >= self.max:
+            self.end("length")
+            return False
+        char = next(self.source, None)
+        if char is None:
+            self.end("stop")
+            return False
+        self.ids.append(ord(char))
+        send(event="text", id=self.id, text=char, ids=[ord(char)])
+        return True
+
+
+def answer(msg, running):
+    op, ident = msg.get("op"), msg.get("id")
+    if op == "generate":
+        running[ident] = Generation(msg)
+        return
+    if op == "cancel" and msg["request"] in running:
+        running.pop(msg["request"]).end("cancelled")
+    elif op in ("pause", "continue") and msg["request"] in running:
+        running[msg["request"]].paused = op == "pause"
+    elif op == "tokenize":
+        send(event="done", id=ident, ids=[ord(c) for c in msg["text"]])
+        return
+    send(event="done", id=ident, running=len(running))
+
+
+def main():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    json.loads(sys.stdin.readline())
+    for i in range(5):
+        send(event="progress", layers=i, layers_total=4, bytes=i * 100,
+             bytes_total=400)
+        time.sleep(LOAD / 5)
+    if os.environ.get("SCRIPTED_REFUSE"):
+        send(event="error", code="bad_model",
+             message="model.safetensors: scripted refusal")
+        sys.exit(1)
+    send(event="ready", protocol=1, model={
+        "path": "/scripted", "name": "scripted", "digest": "sha256:0",
+        "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,
+        "context": 2048, "vocab": 1114112, "parameters": 0, "layers": 4})
+    running, partial = {}, b""
+    while True:
+        if select.select([0], [], [], TICK if running else None)[0]:
+            piece = os.read(0, 65536)
+            if not piece:
+                return
+            *lines, partial = (partial + piece).split(b"\n")
+            for line in lines:
+                answer(json.loads(line), running)
+        for ident in list(running):
+            if ident in running and not running[ident].step():
+                running.pop(ident, None)
+
+
+main()
