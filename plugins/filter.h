@@ -1,0 +1,123 @@
+/*
+ * Shared inside chatd-filter: plugins and how they are loaded, the sandbox,
+ * one check.  chatd-filter.h is what plugins see.
+ */
+#ifndef FILTER_H
+#define FILTER_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chatd-filter.h"
+#include "err.h"
+
+#define FILTER_PLUGINS_MAX	16
+#define FILTER_FINDINGS_MAX	4096		/* for one text, of one plugin */
+#define FILTER_TEXT_MAX		(1024 * 1024)	/* bytes of one text */
+#define FILTER_RULE_MAX		128		/* bytes of a rule's name */
+#define FILTER_RULES_MAX	1000000000	/* told to chatd, at most */
+#define FILTER_OPTIONS_MAX	1024		/* of one plugin */
+
+/* ---- filterd.c: the misuse categories, NULL behind the last */
+extern const char *const filter_categories[];
+
+/* ---- load.c */
+struct plugin {
+	char			 name[64];	/* as configured */
+	char			 path[1024];
+	int			 fd;		/* -1: none. Stays open, since
+						 * dlopen knows it by number */
+	void			*handle;	/* owned: of dlopen */
+	const struct chat_filter *filter;	/* borrowed from handle */
+	void			*state;		/* owned: of filter->open */
+	int			 opened;	/* close is due */
+};
+
+/*
+ * Load the plugin at path (absolute) for the configured name: the file and
+ * its folder must belong to root or the effective user and be writable by
+ * nobody else, path itself must be no symbolic link, and the ABI, size, name
+ * and members must fit. Constructors of the plugin run here. 0 and *out
+ * (owned), or CHAT_ESYSTEM, CHAT_EDENIED, CHAT_EFORMAT or CHAT_EUNSUPPORTED
+ * with *f filled (code bad_plugin).
+ */
+int	 plugin_load(const char *name, const char *path, struct plugin **out,
+	    struct fault *f);
+
+/* Close and unload; NULL does nothing. */
+void	 plugin_free(struct plugin *p);
+
+/* Check a plugin's struct as plugin_load does; path is used in words only. */
+int	 plugin_check(const struct chat_filter *cf, const char *name,
+	    const char *path, struct fault *f);
+
+/* ---- host.c: one plugin and what it calls */
+struct host;
+
+/* What is judged. Strings are borrowed, UTF-8, NUL-terminated. */
+struct check {
+	const char	*direction;	/* "prompt" or "reply" */
+	const char	*text;
+	size_t		 len;
+	const char	*context;	/* of a reply: its prompt, or "" */
+	size_t		 context_len;
+	int		 final;		/* of a reply: it grows no more */
+};
+
+/* A host for plugin (taken) that takes findings of the categories (borrowed
+ * for the host's life; NULL behind the last). */
+struct host	*host_new(struct plugin *plugin,
+		    const char *const *categories);
+void		 host_free(struct host *h);
+
+/* Open the plugin with the members of options (borrowed; NULL: none). 0, or
+ * CHAT_EFORMAT with *f filled. */
+int		 host_open(struct host *h, const json_t *options,
+		    struct fault *f);
+
+/*
+ * Judge one text and append what is found to findings, an array of objects
+ * {plugin, category, score, start, end, rule}. 0; CHAT_EUNSUPPORTED where
+ * the plugin says in order that it has no verdict; CHAT_EPROTOCOL where it
+ * broke the interface's rules and must not be called again. Then *f says
+ * why, and findings may hold some but must not be used.
+ */
+int		 host_check(struct host *h, const struct check *c,
+		    json_t *findings, struct fault *f);
+
+/* {name, version, rules}, a new reference. */
+json_t		*host_describe(const struct host *h);
+const char	*host_name(const struct host *h);
+
+/* ---- sandbox.c */
+struct sandbox;
+
+struct sandbox	*sandbox_new(void);
+void		 sandbox_free(struct sandbox *sb);
+
+/* Before sandbox_enter: leave path (absolute; a file, or a folder with all
+ * below it) readable in the first stage. Paths not there are ignored. */
+void		 sandbox_allow_read(struct sandbox *sb, const char *path);
+
+/*
+ * First stage: limits, no new privileges, Landlock where the kernel has it (a
+ * warning where not), and a list of forbidden system calls. From here on a
+ * forbidden call is told on stderr with the plugin's name and ends the
+ * process. 0 or CHAT_EUNSUPPORTED with *f filled.
+ */
+int		 sandbox_enter(struct sandbox *sb, struct fault *f);
+
+/* Second stage: nothing but memory, the clock and descriptors 0, 1, 2. 0 or
+ * CHAT_EUNSUPPORTED with *f filled. */
+int		 sandbox_tighten(struct fault *f);
+
+/* ---- crash.c */
+/* Name what runs from now on, for the last words of a process that crashes:
+ * both are borrowed until the next call; NULL: nothing of a plugin. */
+void		 crash_mark(const char *plugin, const char *call);
+
+/* Report crashes (SIGSEGV and its like) with those names on stderr. */
+void		 crash_watch(void);
+
+#endif

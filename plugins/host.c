@@ -1,0 +1,290 @@
+/*
+ * The host's side of the plugin interface: options in, findings out, and a
+ * close look at everything a plugin hands over.  What a plugin does to the
+ * process itself is the sandbox's matter.
+ */
+#include "filter.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "log.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+struct host {
+	struct plugin		*plugin;	/* owned */
+	struct chat_filter_host	 host;		/* what the plugin sees */
+	const struct check	*check;		/* borrowed: being judged */
+	json_t			*findings;	/* borrowed: of that check */
+	size_t			 n;		/* findings so far */
+	char			 broken[300];	/* rule it broke, or "" */
+	char			 why[300];	/* what it told by fail, or "" */
+};
+
+static void	host_report(void *, const struct chat_finding *);
+static void	host_log(void *, int32_t, const char *);
+static void	host_fail(void *, const char *);
+
+/* Make a host. */
+struct host *
+host_new(struct plugin *plugin, const char *const *categories)
+{
+	struct host	*h;
+
+	h = xcalloc(1, sizeof *h);
+	h->plugin = plugin;
+	h->host = (struct chat_filter_host){
+		.abi = CHAT_FILTER_ABI, .size = sizeof h->host, .cookie = h,
+		.categories = categories, .report = host_report,
+		.log = host_log, .fail = host_fail,
+	};
+	return (h);
+}
+
+/* Release a host and its plugin. */
+void
+host_free(struct host *h)
+{
+	if (h == NULL)
+		return;
+	plugin_free(h->plugin);
+	free(h);
+}
+
+/* The plugin's configured name. */
+const char *
+host_name(const struct host *h)
+{
+	return (h->plugin->name);
+}
+
+/* Note the first rule of the interface that the plugin broke. */
+static void __attribute__((format(printf, 2, 3)))
+host_broken(struct host *h, const char *fmt, ...)
+{
+	va_list	 ap;
+
+	if (h->broken[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(h->broken, sizeof h->broken, fmt, ap);
+	va_end(ap);
+}
+
+/* The host's own copy of a category's slug, or NULL. */
+static const char *
+host_category(const struct host *h, const char *slug)
+{
+	const char *const	*c;
+
+	for (c = h->host.categories; slug != NULL && *c != NULL; c++) {
+		if (strcmp(*c, slug) == 0)
+			return (*c);
+	}
+	return (NULL);
+}
+
+/* Is byte i the start of a character (or the end)? */
+static int
+host_at_character(const struct check *c, uint64_t i)
+{
+	return (i <= c->len && (c->text[i] & 0xc0) != 0x80);
+}
+
+/* A plugin reports a finding. */
+static void
+host_report(void *cookie, const struct chat_finding *in)
+{
+	struct host	*h = cookie;
+	const char	*category = NULL;
+	json_t		*o;
+
+	if (h->check == NULL)
+		host_broken(h, "a finding outside prompt and text");
+	else if (in == NULL || in->size < sizeof *in)
+		host_broken(h, "a finding of %u bytes, at least %zu expected",
+		    in == NULL ? 0 : (unsigned)in->size, sizeof *in);
+	else if ((category = host_category(h, in->category)) == NULL)
+		host_broken(h, "unknown category \"%.40s\" in a finding",
+		    in->category == NULL ? "(NULL)" : in->category);
+	else if (!(in->score >= 0 && in->score <= 1))
+		host_broken(h, "score %g in a finding, 0 to 1 expected",
+		    in->score);
+	else if (in->start > in->end || !host_at_character(h->check,
+	    in->start) || !host_at_character(h->check, in->end))
+		host_broken(h, "span %llu to %llu in a finding, in a text of "
+		    "%zu bytes", (unsigned long long)in->start,
+		    (unsigned long long)in->end, h->check->len);
+	else if (in->rule == NULL || in->rule[0] == '\0' ||
+	    strnlen(in->rule, FILTER_RULE_MAX + 1) > FILTER_RULE_MAX ||
+	    !utf8_valid(in->rule, strlen(in->rule)))
+		host_broken(h, "a finding without a sound rule name");
+	else if (h->n++ >= FILTER_FINDINGS_MAX)
+		host_broken(h, "more than %d findings for one text",
+		    FILTER_FINDINGS_MAX);
+	if (h->broken[0] != '\0')
+		return;
+	o = json_object();
+	msg_set_string(o, "plugin", h->plugin->name);
+	msg_set_string(o, "category", category);
+	msg_set_real(o, "score", in->score);
+	msg_set_int(o, "start", (int64_t)in->start);
+	msg_set_int(o, "end", (int64_t)in->end);
+	msg_set_string(o, "rule", in->rule);
+	json_array_append_new(h->findings, o);
+}
+
+/* A plugin logs a line. */
+static void
+host_log(void *cookie, int32_t level, const char *line)
+{
+	struct host	*h = cookie;
+
+	if (line == NULL)
+		return;
+	if (level <= CHAT_FILTER_WARN)
+		log_warnx("plugin %s: %.1000s", h->plugin->name, line);
+	else if (level == CHAT_FILTER_INFO)
+		log_info("plugin %s: %.1000s", h->plugin->name, line);
+	else
+		log_debug("plugin %s: %.1000s", h->plugin->name, line);
+}
+
+/* A plugin says why it will return an error. */
+static void
+host_fail(void *cookie, const char *why)
+{
+	struct host	*h = cookie;
+
+	snprintf(h->why, sizeof h->why, "%s", why == NULL ? "" : why);
+}
+
+/* One option's value as text, in a new string; NULL for other kinds. */
+static char *
+host_option_text(const json_t *v)
+{
+	if (json_is_string(v))
+		return (xstrdup(json_string_value(v)));
+	if (json_is_boolean(v))
+		return (xstrdup(json_is_true(v) ? "true" : "false"));
+	if (json_is_integer(v))
+		return (xasprintf("%lld", (long long)json_integer_value(v)));
+	if (json_is_real(v))
+		return (xasprintf("%.17g", json_real_value(v)));
+	return (NULL);
+}
+
+/* Add one option. */
+static int
+host_option_add(struct chat_filter_option *list, size_t *n, const char *key,
+    const json_t *v, struct fault *f)
+{
+	char	*text;
+
+	if (*n >= FILTER_OPTIONS_MAX)
+		return (fault_set(f, "bad_field", "options",
+		    "options: more than %d", FILTER_OPTIONS_MAX));
+	if ((text = host_option_text(v)) == NULL)
+		return (fault_set(f, "bad_field", "options",
+		    "options: %.60s: expected text, a number, true, false, "
+		    "or a list of these", key));
+	list[*n].key = key;
+	list[(*n)++].value = text;
+	return (0);
+}
+
+/* Open the plugin with its options. */
+int
+host_open(struct host *h, const json_t *options, struct fault *f)
+{
+	struct chat_filter_option	*list;
+	const struct chat_filter	*cf = h->plugin->filter;
+	const char			*key;
+	const json_t			*v;
+	size_t				 n = 0, i;
+	int				 r = 0;
+
+	list = xcalloc(FILTER_OPTIONS_MAX, sizeof *list);
+	json_object_foreach((json_t *)(uintptr_t)options, key, v) {
+		if (!json_is_array(v))
+			r = host_option_add(list, &n, key, v, f);
+		for (i = 0; r == 0 && i < json_array_size(v); i++)
+			r = host_option_add(list, &n, key,
+			    json_array_get(v, i), f);
+		if (r != 0)
+			goto out;
+	}
+	crash_mark(h->plugin->name, "open");
+	if (cf->open(&h->host, list, n, &h->plugin->state) != CHAT_FILTER_OK)
+		r = fault_set(f, "bad_config", NULL, "plugin %s: %s",
+		    h->plugin->name, h->why[0] != '\0' ? h->why :
+		    "can't be opened");
+	else
+		h->plugin->opened = 1;
+	if (r == 0 && h->broken[0] != '\0')
+		r = fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
+		    h->plugin->name, h->broken);
+	crash_mark(NULL, NULL);
+out:
+	for (i = 0; i < n; i++)
+		free((char *)(uintptr_t)list[i].value);
+	free(list);
+	return (r);
+}
+
+/* Judge one text. */
+int
+host_check(struct host *h, const struct check *c, json_t *findings,
+    struct fault *f)
+{
+	const struct chat_filter	*cf = h->plugin->filter;
+	int				 prompt, r;
+
+	prompt = strcmp(c->direction, "prompt") == 0;
+	h->check = c;
+	h->findings = findings;
+	h->n = 0;
+	h->why[0] = '\0';
+	crash_mark(h->plugin->name, prompt ? "prompt" : "text");
+	r = prompt ? cf->prompt(h->plugin->state, c->text, c->len) :
+	    cf->text(h->plugin->state, c->context, c->context_len, c->text,
+	    c->len, c->final);
+	crash_mark(NULL, NULL);
+	h->check = NULL;
+	h->findings = NULL;
+	if (h->broken[0] != '\0') {
+		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
+		    h->plugin->name, h->broken);
+		return (CHAT_EPROTOCOL);
+	}
+	if (r == CHAT_FILTER_OK)
+		return (0);
+	fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
+	    h->plugin->name, h->why[0] != '\0' ? h->why : "no verdict");
+	return (CHAT_EUNSUPPORTED);
+}
+
+/* Describe a plugin to chatd. */
+json_t *
+host_describe(const struct host *h)
+{
+	const struct chat_filter	*cf = h->plugin->filter;
+	json_t				*o;
+	uint64_t			 n = 0;
+
+	if (cf->rules != NULL) {
+		crash_mark(h->plugin->name, "rules");
+		n = cf->rules(h->plugin->state);
+		crash_mark(NULL, NULL);
+	}
+	o = json_object();
+	msg_set_string(o, "name", h->plugin->name);
+	msg_set_text(o, "version", cf->version, strnlen(cf->version, 64));
+	msg_set_int(o, "rules", (int64_t)(n < FILTER_RULES_MAX ? n :
+	    FILTER_RULES_MAX));
+	return (o);
+}

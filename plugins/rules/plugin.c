@@ -1,0 +1,151 @@
+/*
+ * The plugin "rules" itself: chatd-filter's interface on one side, rules.h
+ * on the other.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatd-filter.h"
+#include "rules.h"
+#include "xmalloc.h"
+
+struct plugin_state {
+	const struct chat_filter_host	*host;	/* borrowed */
+	struct rules			*rules;	/* owned */
+};
+
+static int32_t	plugin_open(const struct chat_filter_host *,
+		    const struct chat_filter_option *, uint64_t, void **);
+static int32_t	plugin_prompt(void *, const char *, uint64_t);
+static int32_t	plugin_text(void *, const char *, uint64_t, const char *,
+		    uint64_t, int32_t);
+static void	plugin_close(void *);
+static uint64_t	plugin_rules(void *);
+
+struct chat_filter chat_filter = {
+	.abi = CHAT_FILTER_ABI,
+	.size = sizeof(struct chat_filter),
+	.name = "rules",
+	.version = PACKAGE_VERSION,
+	.open = plugin_open,
+	.prompt = plugin_prompt,
+	.text = plugin_text,
+	.close = plugin_close,
+	.rules = plugin_rules,
+};
+
+/* Read the packs of one option: paths between colons. */
+static int
+plugin_packs(struct rules *rs, const char *value, struct fault *f)
+{
+	char	*copy, *s, *save;
+	int	 r = 0;
+
+	copy = xstrdup(value);
+	for (s = strtok_r(copy, ":", &save); r == 0 && s != NULL;
+	    s = strtok_r(NULL, ":", &save))
+		r = rules_load(rs, s, f);
+	free(copy);
+	return (r);
+}
+
+/* Read all packs. */
+static int32_t
+plugin_open(const struct chat_filter_host *host,
+    const struct chat_filter_option *options, uint64_t n, void **state)
+{
+	struct plugin_state	*st;
+	struct fault		 f = { .message = "" };
+	char			 line[80];
+	uint64_t		 i;
+	int			 r = 0;
+
+	st = xcalloc(1, sizeof *st);
+	st->host = host;
+	st->rules = rules_new(host->categories);
+	for (i = 0; r == 0 && i < n; i++) {
+		if (strcmp(options[i].key, "packs") == 0)
+			r = plugin_packs(st->rules, options[i].value, &f);
+		else
+			r = fault_set(&f, "bad_config", options[i].key,
+			    "unknown option \"%.60s\"", options[i].key);
+	}
+	if (r == 0 && st->rules->packs_n == 0)
+		r = fault_set(&f, "bad_config", "packs",
+		    "the option \"packs\" is missing");
+	if (r != 0) {
+		host->fail(host->cookie, f.message);
+		plugin_close(st);
+		return (CHAT_FILTER_ERROR);
+	}
+	snprintf(line, sizeof line, "%zu rules from %zu packs", st->rules->n,
+	    st->rules->packs_n);
+	host->log(host->cookie, CHAT_FILTER_DEBUG, line);
+	*state = st;
+	return (CHAT_FILTER_OK);
+}
+
+/* Hand a match on as a finding. */
+static void
+plugin_found(void *arg, const struct rule *rule, uint64_t start, uint64_t end)
+{
+	struct plugin_state	*st = arg;
+	struct chat_finding	 finding = {
+		.size = sizeof finding, .category = rule->category,
+		.score = rule->score, .start = start, .end = end,
+		.rule = rule->name };
+
+	st->host->report(st->host->cookie, &finding);
+}
+
+/* Judge a text in one direction. */
+static int32_t
+plugin_judge(struct plugin_state *st, unsigned direction, const char *text,
+    uint64_t len)
+{
+	struct fault	 f;
+
+	if (rules_match(st->rules, direction, text, (size_t)len, plugin_found,
+	    st, &f) == 0)
+		return (CHAT_FILTER_OK);
+	st->host->fail(st->host->cookie, f.message);
+	return (CHAT_FILTER_ERROR);
+}
+
+/* Judge a prompt. */
+static int32_t
+plugin_prompt(void *state, const char *text, uint64_t len)
+{
+	return (plugin_judge(state, RULE_PROMPT, text, len));
+}
+
+/* Judge a reply: what it answers is not looked at. */
+static int32_t
+plugin_text(void *state, const char *prompt, uint64_t prompt_len,
+    const char *text, uint64_t len, int32_t final)
+{
+	(void)prompt;
+	(void)prompt_len;
+	(void)final;
+	return (plugin_judge(state, RULE_REPLY, text, len));
+}
+
+/* Release everything. */
+static void
+plugin_close(void *state)
+{
+	struct plugin_state	*st = state;
+
+	rules_free(st->rules);
+	free(st);
+}
+
+/* How many rules there are. */
+static uint64_t
+plugin_rules(void *state)
+{
+	return (((struct plugin_state *)state)->rules->n);
+}

@@ -1,0 +1,112 @@
+/*
+ * The plugin "rules": packs of rules from YAML files, matched with PCRE2.
+ *
+ * A pack is one file:
+ *
+ *	pack: violence			# name: a-z 0-9 - _ . (at most 60)
+ *	version: 1			# any text, for the log
+ *	description: ...		# optional, for people
+ *	rules:
+ *	  - name: build-bomb		# as the pack's name; "pack/name" is
+ *					# what a finding is reported under
+ *	    category: violence		# a slug the host knows
+ *	    score: 0.9			# 0..1
+ *	    direction: prompt		# prompt, reply or both (default)
+ *	    words: [make a bomb, pipe bomb*]
+ *	    unless: 'bath bombs?'
+ *	    note: ...			# optional, for people
+ *
+ * What a rule looks for is one of
+ *	words	 words and phrases (one, or a list), folded as the text is and
+ *		 matched at word boundaries; a space matches any white space;
+ *		 a "*" at the end matches the rest of a word
+ *	pattern	 a PCRE2 pattern (UTF, UCP, caseless), matched against the
+ *		 folded text (fold.h), so write it in folded letters
+ *	all	 a list of 2 to 8 patterns, each of which must match
+ * with these companions
+ *	near	 for "all": how many bytes of folded text may lie between the
+ *		 first pattern's match and the others (1..1000; default 100)
+ *	unless	 a pattern that cancels a match when it matches at most 64
+ *		 bytes before or behind it (or overlaps it)
+ *	raw	 true: match the text as it was written, case and all (for
+ *		 keys and numbers that folding would spoil)
+ *
+ * Bounds: 2000 rules, 500 words a rule, 4096 bytes a pattern; matching stops
+ * with an error (no verdict, the text is held) at PCRE2's match limit.
+ */
+#ifndef RULES_H
+#define RULES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "err.h"
+
+#define RULES_MAX	2000	/* rules in all packs together */
+#define RULES_WORDS	500	/* words of one rule */
+#define RULES_WORD	200	/* bytes of one word or phrase */
+#define RULES_PATTERN	4096	/* bytes of one pattern */
+#define RULES_ALL	8	/* patterns of one "all" */
+#define RULES_NAME	60	/* bytes of a name */
+
+enum { RULE_PROMPT = 0x1, RULE_REPLY = 0x2 };
+
+struct rule {
+	char		*name;		/* owned: "pack/name" */
+	const char	*category;	/* borrowed: the host's */
+	double		 score;
+	unsigned	 directions;	/* RULE_... */
+	int		 raw;
+	pcre2_code	*code[RULES_ALL];	/* owned */
+	size_t		 n;		/* of code */
+	size_t		 near;		/* bytes, for n > 1 */
+	pcre2_code	*unless;	/* owned, or NULL */
+};
+
+struct rules {
+	struct rule	*list;		/* owned */
+	size_t		 n;
+	int		 any_folded;	/* some rule needs the folded text */
+	const char	*const *categories;	/* borrowed, NULL at the end */
+	char		**packs;	/* owned: names of the packs read */
+	size_t		 packs_n;
+	pcre2_compile_context	*compile;	/* owned */
+	pcre2_match_context	*context;	/* owned: the limits */
+	pcre2_match_data	*match;		/* owned: one pair */
+};
+
+/* Empty rules; categories is borrowed. rules_free(NULL) does nothing. */
+struct rules	*rules_new(const char *const *categories);
+void		 rules_free(struct rules *rs);
+
+/* Release what one rule holds, also a half-built one. */
+void		 rule_clear(struct rule *r);
+
+/* ---- pack.c */
+/* Add the packs at path: a file, or the *.yaml of a folder in order of their
+ * names. 0, or an error with the file, line and column in f->message. */
+int	 rules_load(struct rules *rs, const char *path, struct fault *f);
+
+/* Add one pack from memory; name is used in errors. */
+int	 rules_parse(struct rules *rs, const char *name, const char *text,
+	    size_t len, struct fault *f);
+
+/* ---- match.c */
+/*
+ * Run every rule of that direction (RULE_PROMPT or RULE_REPLY) over len bytes
+ * of valid UTF-8 and tell each match. At most RULES_HITS matches of one rule
+ * are told one by one: the last of them then reaches to the end of the text.
+ * 0, or CHAT_ETOOBIG where a rule met a limit (f names it): then there is no
+ * verdict.
+ */
+int	 rules_match(struct rules *rs, unsigned direction, const char *text,
+	    size_t len, void (*found)(void *arg, const struct rule *rule,
+	    uint64_t start, uint64_t end), void *arg, struct fault *f);
+
+#define RULES_HITS	16	/* matches of one rule told apart */
+#define RULES_HITS_ALL	2000	/* of all rules; then one for each rule */
+
+#endif
