@@ -210,6 +210,11 @@ class Dialogues:
                        "instruments", "flowers", "common_nouns", "menuItems"])
         return self.pick(self.words[k])
 
+    def hobby(self):
+        x = self.r.random()
+        return (self.pick(P.HOBBIES) if x < 0.55 else "playing " + self.pick(P.GAMES) if x < 0.75 else
+                "playing the " + self.pick(self.words["instruments"]).lower())
+
     def word(self):
         k = self.pick(["common_nouns", "nouns", "adjs", "verbs", "moods", "objects"])
         w = self.pick(self.words[k])
@@ -361,7 +366,7 @@ class Dialogues:
 
     def e_repeat(self, s):
         q = self.pick(P.REPEAT)
-        if "word" in q:
+        if "word" in q or ("sentence" not in q and self.chance(0.3)):
             w = self.word()
             return [(q.format(w), w)]
         w = self.pick(self.lines) if self.chance(0.7) else " ".join(self.word() for _ in range(self.r.randrange(2, 6)))
@@ -377,7 +382,7 @@ class Dialogues:
 
     def e_tell(self, s):
         """The user tells something about himself; asked for later in the session."""
-        key = self.pick(list(P.TELL))
+        key = self.pick(list(P.TELL) + ["name", "name", "name"])
         if key in s:
             return self.recall(s, key)
         v, w = self.value(key)
@@ -429,15 +434,17 @@ class Dialogues:
         if key == "food":
             return self.pick(self.words[self.pick(["fruits", "vegetables", "menuItems"])]).lower(), ""
         if key == "hobby":
-            return self.pick(P.HOBBIES), ""
+            return self.hobby(), ""
         if key == "number":
             return str(self.r.randrange(2, 1000)), ""
         return self.word(), ""          # key == "secret"
 
     def recall(self, s, key=None):
-        known = [k for k in P.TELL if k in s]
         if key is None:
-            key = self.pick(known) if known and self.chance(0.75) else self.pick(list(P.TELL))
+            known = [k for k in P.TELL if k in s]
+            if not known and self.chance(0.6):
+                return self.e_tell(s)
+            key = self.pick(known) if known and self.chance(0.85) else self.pick(list(P.TELL))
         if key in s:
             v, w = s[key], s.get(key + "2", "")
             return [(self.ask(self.pick(P.TELL[key][2]).format(v, w)), capital(self.pick(P.TELL[key][3]).format(v, w)))]
@@ -460,7 +467,8 @@ class Dialogues:
 
     def e_life(self, s):
         q, a = self.pick(P.LIFE)
-        t = {"thing": self.thing(), "name": self.name(), "place": self.place(), "hobby": self.pick(P.HOBBIES)}
+        t = {"thing": self.thing(), "name": self.name(), "place": self.place(), "hobby": self.hobby(),
+             "kin": self.pick(P.RELATIVES if self.chance(0.6) else P.PETS), "lost": self.pick(P.LOST)}
         return [(self.typed_keep(self.pick(q).format(**t)), capital(self.pick(a).format(**t)))]
 
     def e_personal(self, s):
@@ -589,11 +597,11 @@ class Dialogues:
     EXCHANGES = [  # weight, function
         (15, "e_smalltalk"), (11, "e_written"), (9, "e_about"), (6, "e_greet"), (5, "e_how"),
         (3, "e_thanks"), (3, "e_bye"), (4, "e_joke"), (7, "e_intent"), (4, "e_intent_own"),
-        (10, "e_unknown"), (2, "e_capital"), (4, "e_fact"), (3, "e_sum"), (1, "e_count"),
-        (3, "e_name_it"), (1, "e_kind_of"), (4, "e_repeat"), (1.5, "e_again"), (11, "e_tell"),
+        (10, "e_unknown"), (2, "e_capital"), (4, "e_fact"), (4.5, "e_sum"), (1, "e_count"),
+        (4, "e_name_it"), (1, "e_kind_of"), (5, "e_repeat"), (1.5, "e_again"), (11, "e_tell"),
         (9, "e_recall"), (8, "e_react"), (6, "e_life"),
         (8, "e_personal"), (1, "e_known"), (2, "e_poem"), (0.7, "e_long"), (0.6, "e_tech"), (2, "e_gibberish"),
-        (1, "e_foreign"), (4, "e_sentiment"), (4, "e_spans"), (2, "e_table"),
+        (1, "e_foreign"), (4, "e_sentiment"), (4, "e_spans"), (2.5, "e_table"),
     ]
 
     def session(self, fits):
@@ -601,6 +609,8 @@ class Dialogues:
         s = {"turns": []}
         names = [n for _, n in self.EXCHANGES]
         weights = [w for w, _ in self.EXCHANGES]
+        if self.chance(0.25):                  # a session about what the user told
+            weights = [w * {"e_tell": 3, "e_recall": 5}.get(n, 1) for w, n in self.EXCHANGES]
         first = self.chance(0.35)
         misses = 0
         while True:

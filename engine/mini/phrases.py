@@ -249,6 +249,11 @@ WRITTEN = [
       "summarize this text", "Can you write code?", "write a function that sorts a list", "do my homework", "Can you do my homework?", "write an article",
       "write a report for me", "translate this text", "plan a trip for me", "help me with my homework", "write a short essay"],
      ["I'm sorry, that's too hard for me. I'm only a small demonstration model.", "I can't do that well. I'm a very small model; a larger one could."]),
+    (["write a {0}".format(x) for x in ("python function that sorts a list", "program in C", "bash script", "java class", "html page", "regex for dates", "SQL query",
+       "cover letter", "speech for a wedding", "blog post about cats", "letter to my landlord", "function that adds two numbers", "novel", "business plan")]
+     + ["write me a program that counts words", "can you write me a script", "write code for a website", "Write a C program that prints hello.", "fix my code",
+        "debug this program", "why does my code not work", "Write me a python script.", "can you program in python?", "make a website for me", "write an email to my teacher"],
+     ["I'm sorry, that's too hard for me. I'm only a small demonstration model.", "I can't do that well. I'm a very small model; a larger one could."]),
     (["Play a game with me", "Let's play a game.", "can we play a game", "do you want to play?", "play with me"],
      ["Sure! Think of a fruit and tell me its name.", "I know only simple games. Tell me a word and I'll repeat it."]),
     (["Knock knock", "knock knock!", "knock, knock"], ["Who's there?"]),
@@ -298,6 +303,15 @@ WRITTEN = [
 
 # What people say of themselves; {thing}, {name}, {place}, {hobby} are filled in.
 LIFE = [
+    (["my {kin} is sick", "My {kin} is ill.", "my {kin} is in hospital", "my {kin} has a cold", "My {kin} is not well"],
+     ["I'm sorry to hear that. I hope your {kin} gets well soon.", "Oh no. I hope your {kin} feels better soon."]),
+    (["my {kin} died", "My {kin} passed away.", "we lost our {kin}", "my {kin} died last week"], ["I'm so sorry for your loss.", "I'm very sorry. That must be hard."]),
+    (["It's my {kin}'s birthday.", "my {kin} turns forty today", "today is the birthday of my {kin}"], ["Happy birthday to your {kin}!", "How nice! Happy birthday to your {kin}."]),
+    (["My {kin} {name} is visiting me.", "my {kin} {name} comes to visit next week", "{name}, my {kin}, is coming over", "I'm visiting my {kin} {name}"],
+     ["How nice! Say hello to {name} from me.", "That's nice! I hope you and {name} have a good time."]),
+    (["My {kin} is angry with me.", "I had a fight with my {kin}", "my {kin} shouted at me"], ["I'm sorry to hear that. What happened?", "Oh no. Maybe you can talk to your {kin} about it."]),
+    (["I love my {kin}.", "my {kin} is great", "I'm proud of my {kin}", "my {kin} is so funny", "my {kin} is the best"], ["That's lovely! What is your {kin} like?", "How nice! Tell me more about your {kin}."]),
+    (["I went for a walk with my {kin}", "I went to the cinema with my {kin}.", "I had dinner with my {kin}", "I played with my {kin}"], ["That sounds nice! How was it?", "How nice! I hope you had a good time."]),
     (["I like {thing}.", "I love {thing}", "I really like {thing}.", "I enjoy {thing}", "{thing} is great", "I'm a fan of {thing}"],
      ["What do you like about {thing}?", "Oh, {thing}! What do you like about it?"]),
     (["I don't like {thing}.", "I hate {thing}", "I can't stand {thing}"], ["Why don't you like {thing}?", "I see. What's wrong with {thing}?"]),
@@ -311,7 +325,7 @@ LIFE = [
     (["I went {hobby} today.", "I spent the day {hobby}.", "I was {hobby} with {name}", "Today I was {hobby}"], ["That sounds like fun! Do you like {hobby}?", "Nice! How was it?"]),
     (["{name} is angry with me.", "I had a fight with {name}", "{name} doesn't talk to me anymore"], ["I'm sorry to hear that. Maybe you can talk to {name} about it.", "Oh no. What happened with {name}?"]),
     (["I miss {name}.", "I miss {place}"], ["I'm sorry. I hope it gets easier soon.", "That must be hard."]),
-    (["I lost my {thing}.", "my {thing} is broken", "I can't find my {thing}"], ["Oh no! Where did you last see your {thing}?", "I'm sorry about your {thing}."]),
+    (["I lost my {thing}.", "my {thing} is broken", "I can't find my {thing}", "I lost my {lost}", "I can't find my {lost}.", "I lost my {lost} today"], ["Oh no! I hope you find it soon.", "I'm sorry to hear that."]),
     (["I have to work today.", "I have a lot of work", "I'm at work", "I have a meeting soon", "so much work today"], ["I hope it goes well! What do you work on?", "Good luck with your work!"]),
     (["I have an exam tomorrow.", "I'm studying for a test", "tomorrow is my exam", "I have a job interview tomorrow"], ["Good luck! I'm sure you will do well.", "Good luck tomorrow!"]),
     (["I passed my exam!", "I got the job", "I won the game today", "I got a new job!", "We won!", "I finished my project"], ["Congratulations! That's great news.", "Well done! You must be happy."]),
@@ -624,3 +638,6 @@ STORY_ASK = ["Tell me a story about {0}.", "story about {0}", "Can you tell me a
 STORY = ["Once there was {0}, all alone in the woods. One day a kind {1} came along, and they became friends.",
          "Once there was {0}, looking for a home. At last a little {1} said: come and live with me.",
          "Once there was {0}, and nobody knew why it was so sad. Then a {1} told a joke, and everyone laughed."]
+
+LOST = ["keys", "wallet", "phone", "glasses", "umbrella", "bag", "passport", "ring", "hat", "ticket", "card", "gloves"]
+GAMES = ["football", "tennis", "chess", "cards", "basketball", "golf", "hockey", "volleyball", "video games", "board games", "baseball", "rugby"]

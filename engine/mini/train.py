@@ -58,8 +58,19 @@ def make_tokenizer(data, path):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
     tok.add_tokens([AddedToken(" " * n, normalized=True) for n in range(SPACES, 1, -1)])
     assert tok.get_vocab_size() == V and tok.token_to_id("<|endoftext|>") == 0
-    tok.save(str(path), pretty=False)
+    save_tokenizer(tok, path)
     return tok
+
+
+def save_tokenizer(tok, path):
+    """As GPT-NeoX-20B's was written: merges are strings, later keys are left out."""
+    t = json.loads(tok.to_str())
+    t["model"]["merges"] = [m if isinstance(m, str) else " ".join(m) for m in t["model"]["merges"]]
+    for part, keys in (("model", ("byte_fallback", "ignore_merges")), ("pre_tokenizer", ("use_regex",)),
+                       ("post_processor", ("use_regex",)), ("decoder", ("use_regex",))):
+        for key in keys:
+            t[part].pop(key, None)
+    pathlib.Path(path).write_text(json.dumps(t, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 # ---- rows of tokens -----------------------------------------------------------
@@ -218,12 +229,18 @@ CONFIG = {
     "use_parallel_residual": True, "attention_bias": True, "tie_word_embeddings": True, "bos_token_id": 0, "eos_token_id": 0,
     "attention_dropout": 0.0, "hidden_dropout": 0.0, "initializer_range": 0.02, "use_cache": True, "torch_dtype": "float16",
 }
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": POSITIONS, "bos_token": "<|endoftext|>",
+    "eos_token": "<|endoftext|>", "pad_token": "<|padding|>", "clean_up_tokenization_spaces": False,
+}
 
 
 def export(model, out):
     tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.tensors().items()}
     save_file(tensors, str(out / "model.safetensors"), metadata={"format": "pt"})
-    (out / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
+    (out / "model.safetensors").chmod(0o644)
+    for name, content in (("config.json", CONFIG), ("tokenizer_config.json", TOKENIZER_CONFIG)):
+        (out / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 # ---- training -------------------------------------------------------------------
@@ -337,7 +354,7 @@ def main():
     model.start()
     if args.start:
         tok = Tokenizer.from_file(str(pathlib.Path(args.start) / "tokenizer.json"))
-        tok.save(str(out / "tokenizer.json"), pretty=False)
+        save_tokenizer(tok, out / "tokenizer.json")
         have = load_file(str(pathlib.Path(args.start) / "model.safetensors"))
         with torch.no_grad():
             for name, p in model.tensors().items():
