@@ -90,29 +90,37 @@ policy_words(const struct config *c, int category)
 	return (c->words[category < 0 ? CATEGORIES - 1 : category]);
 }
 
-/* The redacted span that begins first at or after pos, or covers it. */
+/*
+ * The first redacted span that ends behind pos, widened by those it runs into.
+ * Returns 0 where there is none.
+ */
 static int
 policy_span(const struct judgement *j, size_t pos, size_t *start,
     size_t *end)
 {
 	json_t	*v;
 	size_t	 i, s, e;
-	int	 found = 0;
+	int	 found = 0, grown = 1;
 
-	json_array_foreach(j->verdicts, i, v) {
-		if (strcmp(msg_string(v, "action"),
-		    action_name(ACTION_REDACT)) != 0)
-			continue;
-		s = (size_t)msg_int(v, "start", 0);
-		e = (size_t)msg_int(v, "end", 0);
-		if (e <= pos || e == s)
-			continue;
-		if (!found || s < *start) {
-			*start = s;
-			*end = e;
-			found = 1;
-		} else if (s <= *end && e > *end)
-			*end = e;
+	while (grown) {
+		grown = 0;
+		json_array_foreach(j->verdicts, i, v) {
+			s = (size_t)msg_int(v, "start", 0);
+			e = (size_t)msg_int(v, "end", 0);
+			if (strcmp(msg_string(v, "action"),
+			    action_name(ACTION_REDACT)) != 0 || e <= pos ||
+			    e == s)
+				continue;
+			if (!found || e <= *start) {
+				*start = s;
+				*end = e;
+				found = grown = 1;
+			} else if (s <= *end && (s < *start || e > *end)) {
+				*start = s < *start ? s : *start;
+				*end = e > *end ? e : *end;
+				grown = 1;
+			}
+		}
 	}
 	return (found);
 }

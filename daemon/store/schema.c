@@ -1,0 +1,261 @@
+/*
+ * The database's tables and views, and the steps by which an older file
+ * becomes a current one.  PRAGMA user_version holds the version; the comments
+ * in the SQL stay in the file, where ".schema" of the sqlite3 shell shows them.
+ */
+#include "store.h"
+
+#include <stdio.h>
+
+#include "xmalloc.h"
+
+static const char schema_tables[] =
+"CREATE TABLE model (\n"
+"	-- a model that has answered: its files and how it was run\n"
+"	id INTEGER PRIMARY KEY,\n"
+"	path TEXT NOT NULL,\n"
+"	name TEXT NOT NULL,\n"
+"	digest TEXT NOT NULL,		-- sha256:... of its files\n"
+"	precision TEXT NOT NULL,	-- fp32, bf16, int8, ...\n"
+"	UNIQUE (digest, precision, name, path)\n"
+") STRICT;\n"
+
+"CREATE TABLE conversation (\n"
+"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+"	uid INTEGER NOT NULL,		-- its owner\n"
+"	title TEXT NOT NULL,\n"
+"	created INTEGER NOT NULL,	-- ms since 1970 UTC, as all times\n"
+"	updated INTEGER NOT NULL\n"
+") STRICT;\n"
+"CREATE INDEX conversation_uid ON conversation (uid);\n"
+
+"CREATE TABLE exchange (\n"
+"	-- one prompt; its replies are in reply\n"
+"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+"	conversation INTEGER		-- null: a raw prompt, kind complete\n"
+"		REFERENCES conversation ON DELETE CASCADE,\n"
+"	uid INTEGER NOT NULL,		-- who asked: the conversation's owner\n"
+"	kind TEXT NOT NULL CHECK (kind IN ('say', 'complete')),\n"
+"	prompt TEXT NOT NULL,\n"
+"	preprompt TEXT,\n"
+"	created INTEGER NOT NULL,\n"
+"	CHECK ((conversation IS NULL) = (kind = 'complete'))\n"
+") STRICT;\n"
+"CREATE INDEX exchange_conversation ON exchange (conversation);\n"
+
+"CREATE TABLE reply (\n"
+"	-- one attempt at an answer; regenerating adds another, and the one\n"
+"	-- with the highest id is the current one\n"
+"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+"	exchange INTEGER NOT NULL REFERENCES exchange ON DELETE CASCADE,\n"
+"	model INTEGER NOT NULL REFERENCES model,\n"
+"	key TEXT NOT NULL UNIQUE,	-- of the request that began it\n"
+"	state TEXT NOT NULL CHECK (state IN ('running', 'done', 'blocked',\n"
+"		'cancelled', 'failed', 'interrupted')),\n"
+"	stop TEXT,			-- end, stop, length, context, cancelled\n"
+"	error TEXT,			-- code, where it failed\n"
+"	text TEXT NOT NULL DEFAULT '',\n"
+"	ids BLOB NOT NULL DEFAULT x''	-- token ids, uint32 little-endian\n"
+"		CHECK (length(ids) % 4 = 0),\n"
+"	params TEXT NOT NULL CHECK (json_valid(params)),\n"
+"	seed INTEGER NOT NULL,\n"
+"	prompt_tokens INTEGER NOT NULL DEFAULT 0,\n"
+"	output_tokens INTEGER NOT NULL DEFAULT 0,\n"
+"	dropped INTEGER NOT NULL DEFAULT 0,	-- oldest turns left out\n"
+"	queued_ms INTEGER NOT NULL DEFAULT 0,	-- from begin to the model\n"
+"	first_ms INTEGER NOT NULL DEFAULT 0,	-- from begin to first text\n"
+"	total_ms INTEGER NOT NULL DEFAULT 0,\n"
+"	created INTEGER NOT NULL,\n"
+"	finished INTEGER,	-- null: running, or closed after a crash\n"
+"	CHECK (state <> 'running' OR finished IS NULL)\n"
+") STRICT;\n"
+"CREATE INDEX reply_exchange ON reply (exchange);\n"
+"CREATE INDEX reply_model ON reply (model);\n"
+"CREATE INDEX reply_running ON reply (id) WHERE state = 'running';\n"
+
+"CREATE TABLE rating (\n"
+"	-- what a user thinks of a reply. Rating again adds a row that\n"
+"	-- supersedes the one before; the last of the chain counts\n"
+"	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+"	reply INTEGER NOT NULL REFERENCES reply ON DELETE CASCADE,\n"
+"	uid INTEGER NOT NULL,		-- who rated\n"
+"	thumb INTEGER NOT NULL CHECK (thumb IN (-1, 0, 1)),\n"
+"	reasons TEXT NOT NULL		-- JSON array: incorrect, unhelpful,\n"
+"		CHECK (json_valid(reasons)),	-- harmful, wrong_refusal\n"
+"	ideal TEXT,			-- what the reply should have been\n"
+"	comment TEXT,\n"
+"	created INTEGER NOT NULL,\n"
+"	supersedes INTEGER UNIQUE REFERENCES rating ON DELETE CASCADE\n"
+") STRICT;\n"
+"CREATE UNIQUE INDEX rating_first ON rating (reply, uid)\n"
+"	WHERE supersedes IS NULL;\n"
+"CREATE INDEX rating_reply ON rating (reply);\n"
+
+"CREATE TABLE verdict (\n"
+"	-- what a filter found in a prompt or reply, and what was done\n"
+"	id INTEGER PRIMARY KEY,\n"
+"	reply INTEGER NOT NULL REFERENCES reply ON DELETE CASCADE,\n"
+"	direction TEXT NOT NULL CHECK (direction IN ('prompt', 'reply')),\n"
+"	plugin TEXT NOT NULL,\n"
+"	category TEXT NOT NULL,\n"
+"	score REAL NOT NULL CHECK (score BETWEEN 0 AND 1),\n"
+"	start INTEGER NOT NULL,		-- span, bytes of the text judged\n"
+"	\"end\" INTEGER NOT NULL,\n"
+"	rule TEXT NOT NULL,\n"
+"	action TEXT NOT NULL CHECK (action IN\n"
+"		('allow', 'flag', 'redact', 'block'))\n"
+") STRICT;\n"
+"CREATE INDEX verdict_reply ON verdict (reply);\n"
+
+"CREATE VIEW v_exchange AS\n"
+"	-- every exchange with each of its replies, times readable\n"
+"	SELECT e.id AS exchange, e.conversation, c.title, e.uid, e.kind,\n"
+"	datetime(e.created / 1000, 'unixepoch') AS asked, e.prompt,\n"
+"	e.preprompt, r.id AS reply, r.state, r.stop, r.error, r.text,\n"
+"	r.id = (SELECT max(id) FROM reply WHERE exchange = e.id)\n"
+"	AS is_current, m.name AS model, m.precision, r.seed, r.params,\n"
+"	r.prompt_tokens, r.output_tokens, r.dropped, r.queued_ms,\n"
+"	r.first_ms, r.total_ms\n"
+"	FROM exchange e LEFT JOIN conversation c ON c.id = e.conversation\n"
+"	JOIN reply r ON r.exchange = e.id JOIN model m ON m.id = r.model;\n"
+
+"CREATE VIEW v_rating AS\n"
+"	-- ratings that count (the superseded ones are in rating)\n"
+"	SELECT a.id AS rating, a.reply, r.exchange, e.conversation,\n"
+"	a.uid, datetime(a.created / 1000, 'unixepoch') AS rated,\n"
+"	a.thumb, a.reasons, a.ideal, a.comment, e.prompt, r.text,\n"
+"	m.name AS model, m.precision\n"
+"	FROM rating a JOIN reply r ON r.id = a.reply\n"
+"	JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model\n"
+"	WHERE NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id);\n"
+
+"CREATE VIEW v_verdict AS\n"
+"	-- verdicts with the words they are about\n"
+"	SELECT v.id AS verdict, v.reply, r.exchange, e.conversation,\n"
+"	v.direction, v.action, v.category, v.score, v.plugin, v.rule,\n"
+"	CAST(substr(CAST(CASE v.direction WHEN 'prompt' THEN e.prompt\n"
+"	ELSE r.text END AS BLOB), v.start + 1, v.\"end\" - v.start) AS TEXT)\n"
+"	AS span, r.state\n"
+"	FROM verdict v JOIN reply r ON r.id = v.reply\n"
+"	JOIN exchange e ON e.id = r.exchange;\n"
+"PRAGMA application_id = 1667785076;\n";
+
+/* Step i takes a file from version i to version i + 1. */
+static const char *const schema_steps[SCHEMA_VERSION] = {
+	schema_tables,
+};
+
+static int	schema_number(sqlite3 *, const char *, int64_t *);
+static int	schema_refuse(const char *, struct fault *, sqlite3 *);
+static int	schema_sound(sqlite3 *, const char *, struct fault *);
+
+/* The one integer a statement gives. Returns SQLite's code. */
+static int
+schema_number(sqlite3 *db, const char *sql, int64_t *out)
+{
+	sqlite3_stmt	*q = NULL;
+	int		 rc;
+
+	if ((rc = sqlite3_prepare_v2(db, sql, -1, &q, NULL)) == SQLITE_OK &&
+	    (rc = sqlite3_step(q)) == SQLITE_ROW) {
+		*out = sqlite3_column_int64(q, 0);
+		rc = SQLITE_OK;
+	}
+	sqlite3_finalize(q);
+	return (rc);
+}
+
+/* A file that can't be read: is it damaged, or the disk? */
+static int
+schema_refuse(const char *path, struct fault *f, sqlite3 *db)
+{
+	int	rc = sqlite3_errcode(db) & 0xff;
+
+	if (rc != SQLITE_CORRUPT && rc != SQLITE_NOTADB &&
+	    rc != SQLITE_ERROR) {
+		fault_set(f, "store_unavailable", NULL, "%s: %s", path,
+		    sqlite3_errmsg(db));
+		return (CHAT_ESYSTEM);
+	}
+	return (fault_set(f, "store_unavailable", NULL, "%s is damaged (%s); "
+	    "left untouched. To repair: keep a copy of it and its -wal file, "
+	    "then sqlite3 %s .recover | sqlite3 new.db, and put new.db in "
+	    "its place without the old -wal and -shm; or restore a backup",
+	    path, sqlite3_errmsg(db), path));
+}
+
+/* Does SQLite find the file's structure sound? */
+static int
+schema_sound(sqlite3 *db, const char *path, struct fault *f)
+{
+	sqlite3_stmt	*q = NULL;
+	const char	*word;
+	int		 r = 0;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &q, NULL) !=
+	    SQLITE_OK || sqlite3_step(q) != SQLITE_ROW) {
+		r = schema_refuse(path, f, db);
+		goto out;
+	}
+	word = (const char *)sqlite3_column_text(q, 0);
+	if (word == NULL || sqlite3_stricmp(word, "ok") != 0) {
+		r = fault_set(f, "store_unavailable", NULL, "%s is damaged "
+		    "(%.60s); left untouched. To repair: keep a copy of it and "
+		    "its -wal file, then sqlite3 %s .recover | sqlite3 new.db, "
+		    "and put new.db in its place without the old -wal and "
+		    "-shm; or restore a backup", path,
+		    word == NULL ? "no answer" : word, path);
+	}
+out:
+	sqlite3_finalize(q);
+	return (r);
+}
+
+/* Look before touching. */
+int
+schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
+{
+	int64_t	 v, id, tables;
+	int	 r;
+
+	if (schema_number(db, "PRAGMA user_version", &v) != SQLITE_OK ||
+	    schema_number(db, "PRAGMA application_id", &id) != SQLITE_OK ||
+	    schema_number(db, "SELECT count(*) FROM sqlite_schema",
+	    &tables) != SQLITE_OK)
+		return (schema_refuse(path, f, db));
+	if (tables > 0 && id != SCHEMA_ID)
+		return (fault_set(f, "store_unavailable", NULL,
+		    "%s is an SQLite database of another program", path));
+	if (v > SCHEMA_VERSION)
+		return (fault_set(f, "store_unavailable", NULL,
+		    "%s has schema version %lld, this chatd-store knows up "
+		    "to %d: a newer chatd has used it", path, (long long)v,
+		    SCHEMA_VERSION));
+	if ((r = schema_sound(db, path, f)) != 0)
+		return (r);
+	*version = (int)v;
+	return (0);
+}
+
+/* Take every step that is missing. */
+int
+schema_migrate(sqlite3 *db, int version)
+{
+	char	mark[64];
+
+	for (; version < SCHEMA_VERSION; version++) {
+		snprintf(mark, sizeof mark, "PRAGMA user_version = %d; COMMIT",
+		    version + 1);
+		if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
+		    NULL) != SQLITE_OK)
+			return (CHAT_ESYSTEM);
+		if (sqlite3_exec(db, schema_steps[version], NULL, NULL,
+		    NULL) != SQLITE_OK ||
+		    sqlite3_exec(db, mark, NULL, NULL, NULL) != SQLITE_OK) {
+			if (!sqlite3_get_autocommit(db))
+				sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+			return (CHAT_ESYSTEM);
+		}
+	}
+	return (0);
+}

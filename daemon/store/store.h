@@ -1,0 +1,175 @@
+/*
+ * chatd-store: the SQLite file with every exchange, verdict and rating.  One
+ * section per source file.  stored.c (the program) opens a store, hands it
+ * batches of requests and sends the answers; everything else is libstore, so
+ * that tests can call it without a process.
+ */
+#ifndef DAEMON_STORE_H
+#define DAEMON_STORE_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define STORE_STATEMENTS	64	/* prepared statements kept */
+#define STORE_BUSY_MS		5000	/* patience with another writer */
+#define STORE_WAL_CHECKPOINT	1000	/* pages: checkpoint when idle */
+#define STORE_WAL_HIGH		8000	/* pages: checkpoint even under load */
+#define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
+#define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes kept on disk */
+#define STORE_KEY_MAX		128	/* bytes of a begin's key */
+#define STORE_TITLE_CHARS	60	/* of a title made from a prompt */
+
+/* Reasons of a rating: bit i of a mask is store_reasons[i]. */
+#define STORE_REASONS		4
+extern const char *const store_reasons[STORE_REASONS];
+
+struct store_statement {
+	const char	*sql;		/* static text: the cache's key */
+	sqlite3_stmt	*q;		/* owned */
+};
+
+struct store {
+	sqlite3		*db;		/* owned; NULL while it can't be had */
+	char		*path;		/* owned: the database file */
+	char		*lock_path;	/* owned: path + ".lock" */
+	int		 lock;		/* owned descriptor, -1 */
+	int		 rc;		/* SQLite's code of the last failure */
+	char		 why[300];	/* and what it means, one line */
+	int		 failed;	/* reopen before the next use */
+	int		 warned;	/* the log knows that it is failing */
+	int		 wipe;		/* deleted text is still in the WAL */
+	int		 wal_pages;	/* in the WAL after the last commit */
+	int64_t		 page_size;	/* bytes */
+	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
+	int64_t		 interrupted;	/* replies closed by store_open */
+	struct store_statement statements[STORE_STATEMENTS];
+	int		 nstatements;
+};
+
+/* One request in a batch, and its answer. */
+struct store_request {
+	json_t		*msg;		/* borrowed: the request */
+	int		 writes;	/* it may change something */
+	json_t		*items;		/* owned: array of item events, or NULL */
+	json_t		*done;		/* owned: the done event, or NULL */
+	struct fault	 fault;		/* with done NULL: why not */
+};
+
+/* ---- store.c: open, close, keep in shape */
+
+/*
+ * Open the database at path, making it where it is not there; the folder must
+ * be. Takes the lock, checks the file, brings the schema up to date and closes
+ * what a crash left unfinished. 0 and *out (owned by the caller), or an error
+ * with the words for it in *f: CHAT_EDENIED (the folder or file is not safe),
+ * CHAT_EBUSY (another store has it), CHAT_EFORMAT (damaged, foreign or newer;
+ * the file is as it was), CHAT_ESYSTEM.
+ */
+int	 store_open(const char *path, struct store **out, struct fault *f);
+
+/* Write the log back into the database, release lock and memory. */
+void	 store_close(struct store *st);
+
+/* The connection is up, opened anew if the last failure asks for it. 0, or
+ * CHAT_ESYSTEM with st->why filled. */
+int	 store_ready(struct store *st);
+
+/*
+ * Work that can wait: write the log back where it has grown, wipe deleted
+ * text. idle: nothing is waiting to be done. Failure is not fatal, it is
+ * tried again. Returns in how many ms to call again if nothing else happens,
+ * -1: no need to.
+ */
+int	 store_maintain(struct store *st, int idle);
+
+/* Write the whole log back and empty it. 0, or CHAT_ESYSTEM (a reader holds
+ * it, or a disk error). */
+int	 store_checkpoint(struct store *st);
+
+/* Fill f (code store_unavailable, or too_long, bad_field where the request
+ * itself is at fault) from st->rc. Returns CHAT_ESYSTEM or CHAT_EFORMAT. */
+int	 store_fault(struct store *st, struct fault *f);
+
+/* ---- schema.c: the tables, and how older files become this version */
+
+#define SCHEMA_VERSION	1
+#define SCHEMA_ID	0x63686174	/* "chat" in the file's header */
+
+/* Look at the database through db without changing it. 0 and *version (0: an
+ * empty file), CHAT_EFORMAT (damaged, newer or foreign) or CHAT_ESYSTEM, both
+ * with *f filled. path is for the words only. */
+int	 schema_check(sqlite3 *db, const char *path, int *version,
+	    struct fault *f);
+
+/* Bring db from version to SCHEMA_VERSION, each step in a transaction of its
+ * own. 0 or CHAT_ESYSTEM (sqlite3_errmsg says why; the version reached stays). */
+int	 schema_migrate(sqlite3 *db, int version);
+
+/* ---- sql.c: statements without ceremony.  Types of the arguments, one
+ * letter each: i int64_t, r double, s const char * (NULL: null), b const void *
+ * and size_t.  Text and blobs are borrowed until the statement ends.  All
+ * return CHAT_ESYSTEM with st->rc and st->why filled where SQLite fails. */
+
+/* Remember and explain a failure. Returns CHAT_ESYSTEM. */
+int	 sql_failed(struct store *st, int rc);
+
+/* Run a statement to its end. */
+int	 sql_run(struct store *st, const char *sql, const char *types, ...);
+
+/* The one integer that a statement gives: 1 and *out, or 0 (no row, null). */
+int	 sql_int(struct store *st, int64_t *out, const char *sql,
+	    const char *types, ...);
+
+/* Begin a statement (borrowed from the store's cache; sql is static text, in
+ * use once at a time). */
+int	 sql_open(struct store *st, sqlite3_stmt **out, const char *sql,
+	    const char *types, ...);
+
+/* 1: there is a row; 0: no more (and the statement is ended). */
+int	 sql_step(struct store *st, sqlite3_stmt *q);
+void	 sql_end(sqlite3_stmt *q);
+
+/* Columns into messages. A null text or integer sets nothing. */
+void	 sql_text(json_t *msg, const char *key, sqlite3_stmt *q, int col);
+void	 sql_integer(json_t *msg, const char *key, sqlite3_stmt *q, int col);
+/* Text that holds JSON, as that JSON (null where it does not parse). */
+void	 sql_json(json_t *msg, const char *key, sqlite3_stmt *q, int col);
+
+/* Forget all prepared statements. */
+void	 sql_clear(struct store *st);
+
+/* ---- batch.c: many requests, one transaction */
+
+/* Make a request's record from its message (borrowed). */
+void	 batch_init(struct store_request *req, json_t *msg);
+void	 batch_clear(struct store_request *req);
+
+/*
+ * Carry out n requests in one transaction; when this returns, what is answered
+ * done is on disk. A request at fault is undone alone; where the transaction
+ * fails, every request that writes gets store_unavailable.
+ */
+void	 batch_run(struct store *st, struct store_request *reqs, size_t n);
+
+/* ---- store_exchange.c, store_conversation.c, store_rating.c: the operations.
+ * Each reads req->msg, sets req->done (and items); 0, CHAT_EFORMAT with
+ * req->fault filled, or CHAT_ESYSTEM (see sql.c). */
+
+int	 store_begin(struct store *st, struct store_request *req);
+int	 store_finish(struct store *st, struct store_request *req);
+int	 store_new(struct store *st, struct store_request *req);
+int	 store_list(struct store *st, struct store_request *req);
+int	 store_show(struct store *st, struct store_request *req);
+int	 store_delete(struct store *st, struct store_request *req);
+int	 store_stats(struct store *st, struct store_request *req);
+int	 store_rate(struct store *st, struct store_request *req);
+
+/* A title from the start of a text: at most STORE_TITLE_CHARS characters, one
+ * line. Owned by the caller. */
+char	*store_title(const char *text);
+
+#endif
