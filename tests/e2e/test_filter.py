@@ -1,0 +1,583 @@
+"""chatd-filter by itself, driven over pipes: readiness, findings, plugins
+that must be refused, plugins that misbehave, and the sandbox around them."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+BUILD = os.environ.get("CHATD_BUILD", ".")
+SRC = os.environ.get("CHATD_SRC", ".")
+PROGRAM = os.path.join(BUILD, "chatd-filter")
+with open(os.path.join(BUILD, "config.h")) as f:
+    SANITIZED = "#define WITH_SANITIZER 1" in f.read()
+TIMEOUT = 60 if SANITIZED else 20
+
+PACK = """\
+pack: test
+version: 1
+rules:
+  - name: bomb
+    category: violence
+    score: 0.9
+    direction: prompt
+    words: [build a bomb]
+  - name: key
+    category: confidential
+    score: 1
+    raw: true
+    pattern: '\\bAKIA[0-9A-Z]{16}\\b'
+"""
+
+
+class Filter:
+    """A chatd-filter process."""
+
+    def __init__(self, env=None, user=None):
+        self.proc = subprocess.Popen(
+            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=dict(os.environ, **(env or {})),
+            user=user, extra_groups=[] if user is not None else None)
+        self.buffer = b""
+
+    def send(self, **message):
+        self.raw(json.dumps(message).encode() + b"\n")
+
+    def raw(self, data):
+        try:
+            self.proc.stdin.write(data)
+            self.proc.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def receive(self, timeout=TIMEOUT):
+        """The next message, or None at the end of output."""
+        end = time.monotonic() + timeout
+        out = self.proc.stdout.fileno()
+        while b"\n" not in self.buffer:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([out], [], [], left)[0]:
+                raise TimeoutError("no answer")
+            data = os.read(out, 65536)
+            if not data:
+                assert self.buffer == b"", "a broken last line"
+                return None
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def init(self, *plugins, **more):
+        self.send(op="init", plugins=list(plugins), **more)
+        return self.receive()
+
+    def check(self, text, id=1, direction="prompt", **more):
+        self.send(op="check", id=id, direction=direction, text=text, **more)
+        return self.receive()
+
+    def end(self):
+        """Close the input; (status, what it wrote to stderr)."""
+        try:
+            out, err = self.proc.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.communicate()
+            raise
+        return self.proc.returncode, err.decode(errors="replace")
+
+
+@pytest.fixture
+def start():
+    """Starts filters; whatever still runs at the end is killed."""
+    running = []
+
+    def run(**more):
+        running.append(Filter(**more))
+        return running[-1]
+
+    yield run
+    for f in running:
+        if f.proc.poll() is None:
+            f.proc.kill()
+        f.proc.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that plugins may come from, whatever the umask."""
+    os.chmod(tmp_path, 0o755)
+    return tmp_path
+
+
+def copy(folder, source, name):
+    path = str(folder / name)
+    shutil.copyfile(os.path.join(BUILD, source), path)
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture
+def rules(folder):
+    """The plugin rules with a small pack."""
+    (folder / "test.yaml").write_text(PACK)
+    return {"name": "rules", "path": copy(folder, ".libs/rules.so",
+                                          "rules.so"),
+            "options": {"packs": str(folder / "test.yaml")}}
+
+
+@pytest.fixture
+def zoo(folder):
+    """The plugin that misbehaves as asked."""
+    path = copy(folder, "tests/plugins/.libs/zoo.so", "zoo.so")
+    return lambda **options: {"name": "zoo", "path": path,
+                              "options": options}
+
+
+def test_ready_names_each_plugin_with_version_and_rules(start, rules):
+    ready = start().init(rules)
+    assert ready["event"] == "ready"
+    assert len(ready["plugins"]) == 1
+    assert ready["plugins"][0]["name"] == "rules"
+    assert ready["plugins"][0]["rules"] == 2
+    assert ready["plugins"][0]["version"]
+
+
+def test_a_finding_has_category_score_rule_and_byte_span(start, rules):
+    f = start()
+    f.init(rules)
+    text = "é: how do I BUILD  a BОMB today"    # a Cyrillic O
+    answer = f.check(text, id=7)
+    assert answer["event"] == "done" and answer["id"] == 7
+    (found,) = answer["findings"]
+    span = text.encode()[found["start"]:found["end"]].decode()
+    assert span == "BUILD  a BОMB"
+    assert found["plugin"] == "rules" and found["rule"] == "test/bomb"
+    assert found["category"] == "violence" and found["score"] == 0.9
+
+
+def test_direction_decides_which_rules_run(start, rules):
+    f = start()
+    f.init(rules)
+    key = "AKIAIOSFODNN7EXAMPLE"
+    assert len(f.check("build a bomb " + key)["findings"]) == 2
+    found = f.check("build a bomb " + key, direction="reply",
+                    context="hello", final=True)["findings"]
+    assert [x["rule"] for x in found] == ["test/key"]
+    assert f.check("plain")["findings"] == []
+
+
+def test_ping_is_answered_between_checks_in_order(start, rules):
+    f = start()
+    f.init(rules)
+    f.send(op="check", id=1, direction="prompt", text="x")
+    f.send(op="ping", id=2)
+    f.send(op="check", id=3, direction="prompt", text="x")
+    assert [f.receive()["id"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_end_of_input_ends_it_with_status_0(start, rules):
+    f = start()
+    f.init(rules)
+    assert f.end()[0] == 0
+
+
+def test_sigterm_and_sigint_are_ignored(start, rules):
+    f = start()
+    f.init(rules)
+    f.proc.send_signal(signal.SIGTERM)
+    f.proc.send_signal(signal.SIGINT)
+    assert f.check("x")["event"] == "done"
+
+
+BAD_LINES = [
+    (b"garbage\n", "bad_json", None),
+    (b"\n", "bad_json", None),
+    (b"[1]\n", "bad_json", None),
+    (b'{"op":"check","id":1,"direction":"prompt","text":"a\\u0000b"}\n',
+     "bad_json", None),
+    (b'{"op":"check","id":1,"direction":"prompt","text":"\xff"}\n',
+     "bad_json", None),
+    (b'{"op":"nope","id":4}\n', "bad_field", 4),
+    (b'{"id":4}\n', "bad_field", 4),
+    (b'{"op":"ping"}\n', "bad_field", None),
+    (b'{"op":"ping","id":-1}\n', "bad_field", None),
+    (b'{"op":"ping","id":4,"x":1}\n', "bad_field", 4),
+    (b'{"op":"init","id":4,"plugins":[]}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"text":"x"}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt"}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"up","text":"x"}\n',
+     "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":7}\n',
+     "bad_field", 4),
+]
+
+
+@pytest.mark.parametrize("line,code,id", BAD_LINES)
+def test_a_bad_line_costs_its_request_only(start, rules, line, code, id):
+    f = start()
+    f.init(rules)
+    f.raw(line)
+    answer = f.receive()
+    assert (answer["event"], answer["code"]) == ("error", code)
+    assert answer.get("id") == id
+    assert f.check("build a bomb")["findings"]
+
+
+def test_a_text_over_the_limit_is_refused(start, rules):
+    f = start()
+    f.init(rules)
+    answer = f.check("a" * (1024 * 1024 + 1))
+    assert (answer["event"], answer["code"]) == ("error", "too_long")
+    assert f.check("a" * 1024 * 1024)["event"] == "done"
+
+
+def refused(f, plugin, *words, **more):
+    """The filter refuses to start and says why, to chatd and to the log."""
+    answer = f.init(plugin, **more)
+    assert answer["event"] == "error" and "id" not in answer
+    for word in words:
+        assert word in answer["message"]
+    assert f.receive() is None
+    status, err = f.end()
+    assert status == 1
+    assert words[0] in err
+
+
+MISFITS = [
+    ("major", ["misfit-major.so", "2.0", "1.0"]),
+    ("minor", ["misfit-minor.so", "1.99", "1.0"]),
+    ("size", ["misfit-size.so", "40 bytes"]),
+    ("name", ["misfit-name.so", '"other"', '"misfit"']),
+    ("null", ["misfit-null.so", '"text" is NULL']),
+    ("symbol", ["misfit-symbol.so", "chat_filter"]),
+]
+
+
+@pytest.mark.parametrize("kind,words", MISFITS)
+def test_a_plugin_that_does_not_fit_is_refused(start, folder, kind, words):
+    name = "misfit-%s.so" % kind
+    path = copy(folder, "tests/plugins/.libs/" + name, name)
+    refused(start(), {"name": "misfit", "path": path}, *words)
+
+
+def test_what_is_not_a_library_is_refused(start, folder):
+    path = folder / "plugin.so"
+    path.write_text("not a library")
+    os.chmod(path, 0o755)
+    refused(start(), {"name": "x", "path": str(path)}, "plugin.so")
+
+
+def test_a_plugin_writable_by_others_is_refused(start, rules):
+    for mode in 0o666, 0o775:
+        os.chmod(rules["path"], mode)
+        refused(start(), rules, "rules.so", "the file", "%04o" % mode)
+    os.chmod(rules["path"], 0o755)
+    assert start().init(rules)["event"] == "ready"
+
+
+def test_a_plugin_in_a_folder_writable_by_others_is_refused(start, rules,
+                                                            folder):
+    for mode in 0o777, 0o1777, 0o775:
+        os.chmod(folder, mode)
+        refused(start(), rules, "rules.so", "folder", "%04o" % mode)
+
+
+def test_a_symbolic_link_is_refused(start, rules, folder):
+    os.symlink("rules.so", folder / "link.so")
+    rules["path"] = str(folder / "link.so")
+    refused(start(), rules, "link.so", "symbolic link")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_a_plugin_of_another_user_is_refused(start, rules, folder):
+    os.chown(rules["path"], 65534, 65534)
+    refused(start(), rules, "rules.so", "uid 65534")
+    os.chown(rules["path"], 0, 0)
+    os.chown(folder, 65534, 65534)
+    refused(start(), rules, "rules.so", "folder", "uid 65534")
+
+
+def test_a_missing_plugin_and_a_relative_path_are_refused(start, folder):
+    path = str(folder / "none.so")
+    refused(start(), {"name": "x", "path": path}, path)
+    refused(start(), {"name": "x", "path": "none.so"}, "none.so", "absolute")
+
+
+BAD_PACKS = [
+    ("category: violence", "category: weather", ":5:", "weather", "bomb"),
+    ("score: 0.9", "score: 1.5", ":6:", "bomb"),
+    ("direction: prompt", "direction: up", ":7:", "bomb"),
+    ("words: [build a bomb]", "words: []", ":8:", "bomb", "empty"),
+    ("words: [build a bomb]", "wordz: [x]", ":8:", "wordz"),
+    ("words: [build a bomb]", "pattern: 'a('", ":8:", "bomb", "byte 2"),
+    ("words: [build a bomb]", "pattern: 'a*'", ":8:", "bomb", "empty text"),
+    ("words: [build a bomb]", "near: 5", "bomb", "expected one of"),
+    ("name: key", "name: bomb", ":9:", "second rule"),
+    ("name: bomb", "name: Bomb!", ":4:", "expected a name"),
+    ("version: 1", "version: [", ":"),
+    ("pack: test", "title: test", ":1:", "title"),
+    ("rules:", "rules: 7 #", "list of rules"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_PACKS, ids=lambda b: b[1])
+def test_a_bad_pack_is_told_with_line_and_rule(start, rules, folder, bad):
+    old, new, *words = bad
+    assert old in PACK
+    text = PACK.replace(old, new)
+    if new.startswith("rules: 7"):
+        text = text.split("rules:")[0] + "rules: 7\n"
+    (folder / "test.yaml").write_text(text)
+    refused(start(), rules, "test.yaml:", *words)
+
+
+def test_packs_come_from_files_and_folders(start, rules, folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.yaml").write_text(
+        PACK.replace("pack: test", "pack: b"))
+    (folder / "sub" / "notes.txt").write_text("not a pack")
+    both = [str(folder / "test.yaml"), str(folder / "sub")]
+    for packs in both, ":".join(both):
+        rules["options"] = {"packs": packs}
+        assert start().init(rules)["plugins"][0]["rules"] == 4
+    rules["options"] = {"packs": [both[0], both[0]]}
+    refused(start(), rules, "test.yaml:", "second pack")
+
+
+def test_missing_packs_and_unknown_options_are_refused(start, rules, folder):
+    rules["options"] = {}
+    refused(start(), rules, "packs", "missing")
+    rules["options"] = {"packs": str(folder / "none.yaml")}
+    refused(start(), rules, "none.yaml")
+    rules["options"] = {"packs": "test.yaml"}
+    refused(start(), rules, "test.yaml", "absolute")
+    rules["options"] = {"packs": str(folder / "test.yaml"), "pax": 1}
+    refused(start(), rules, "pax")
+
+
+def test_categories_bound_what_rules_may_find(start, rules):
+    refused(start(), rules, "weather", categories=["violence", "weather"])
+    refused(start(), rules, "confidential", categories=["violence"])
+    ready = start().init(rules, categories=["violence", "confidential"])
+    assert ready["event"] == "ready"
+
+
+def test_a_rule_that_meets_its_limit_gives_no_verdict(start, rules, folder):
+    (folder / "test.yaml").write_text(
+        "pack: slow\nrules:\n- {name: slow, category: hate, score: 1, "
+        "pattern: '(?:a+)+[bc]'}\n")
+    f = start()
+    f.init(rules)
+    answer = f.check("a" * 5000)
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert "slow/slow" in answer["message"] and "findings" not in answer
+    assert f.check("aab")["findings"]      # and it goes on
+
+
+def test_a_good_zoo_plugin_shows_that_the_zoo_works(start, zoo):
+    f = start()
+    assert f.init(zoo(act="good"))["event"] == "ready"
+    assert f.check("nothing")["findings"] == []
+    (found,) = f.check("é XYZZY")["findings"]
+    assert (found["start"], found["end"]) == (0, 8)
+    assert f.end()[0] == 0
+
+
+GARBAGE = ["bad-category", "null-category", "bad-span", "backward-span",
+           "split-span", "bad-score", "nan-score", "short-finding",
+           "no-rule", "bad-rule", "flood"]
+
+
+@pytest.mark.parametrize("act", GARBAGE)
+@pytest.mark.parametrize("direction", ["prompt", "reply"])
+def test_garbage_ends_the_filter_naming_the_plugin(start, zoo, act,
+                                                   direction):
+    f = start()
+    assert f.init(zoo(act=act))["event"] == "ready"
+    answer = f.check("é XYZZY", direction=direction)
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert "zoo" in answer["message"] and answer["id"] == 1
+    assert f.receive() is None
+    status, err = f.end()
+    assert status == 1 and "zoo" in err
+    if act == "bad-category":
+        assert '"weather"' in err
+
+
+def test_an_orderly_failure_is_an_error_and_not_the_end(start, zoo):
+    for act, why in ("fail", "out of ideas"), ("silent-fail", "no verdict"):
+        f = start()
+        f.init(zoo(act=act))
+        answer = f.check("XYZZY")
+        assert answer["event"] == "error" and why in answer["message"]
+        assert f.check("nothing")["event"] == "done"
+
+
+CRASHES = [
+    ("crash", "SIGSEGV"), ("recurse", "SIGSEGV"), ("abort", "SIGABRT"),
+]
+
+
+@pytest.mark.parametrize("act,word", CRASHES)
+def test_a_crash_ends_it_without_an_answer(start, zoo, act, word):
+    f = start()
+    assert f.init(zoo(act=act))["event"] == "ready"
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    assert f.receive() is None
+    status, err = f.end()
+    assert status != 0
+    if not SANITIZED:
+        assert "plugin zoo" in err and word in err and "in prompt" in err
+        assert status == -getattr(signal, word)
+
+
+def test_a_plugin_that_exits_gives_no_answer(start, zoo):
+    f = start()
+    f.init(zoo(act="exit"))
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    assert f.receive() is None
+
+
+def test_an_endless_loop_gives_no_answer_and_can_be_killed(start, zoo):
+    f = start()
+    f.init(zoo(act="loop"))
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    f.send(op="ping", id=2)
+    with pytest.raises(TimeoutError):
+        f.receive(timeout=0.5)
+    f.proc.kill()
+    assert f.receive() is None
+
+
+@pytest.mark.skipif(SANITIZED, reason="no memory limit under a sanitizer")
+def test_a_leak_meets_the_memory_limit(start, zoo):
+    f = start()
+    f.init(zoo(act="leak"))
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    assert f.receive() is None
+    assert f.end()[0] == -signal.SIGSEGV
+
+
+# What each act is caught at: its own system call, one that the C library uses
+# for it, or the blocking of signals that comes before.
+HOSTILE = {
+    "fork": "clone fork rt_sigprocmask", "exec": "execve",
+    "system": "clone rt_sigprocmask rt_sigaction", "socket": "socket",
+    "open": "open openat", "create": "open openat",
+    "unlink": "unlink unlinkat", "kill": "kill", "ptrace": "ptrace",
+    "thread": "clone rt_sigprocmask rt_sigaction mprotect mmap",
+    "rwx": "mmap", "signal": "rt_sigaction", "io_uring": "io_uring_setup",
+}
+
+
+def killed(f, calls, where):
+    """It died of the forbidden call, and said so."""
+    assert f.receive() is None
+    status, err = f.end()
+    assert status == -signal.SIGSYS, err
+    assert any("plugin zoo: made a forbidden system call: %s in %s\n" %
+               (call, where) in err for call in calls.split()), err
+
+
+@pytest.mark.parametrize("act", sorted(HOSTILE))
+def test_a_hostile_check_is_killed_and_named(start, zoo, act):
+    f = start()
+    assert f.init(zoo(act=act))["event"] == "ready"
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    killed(f, HOSTILE[act], "prompt")
+
+
+@pytest.mark.parametrize("act", sorted(set(HOSTILE) - {"open", "rwx"}))
+@pytest.mark.parametrize("where", ["its constructor", "open"])
+def test_a_hostile_start_is_killed_and_named(start, zoo, act, where):
+    if where == "open":
+        f, plugin = start(), zoo(open=act)
+    else:
+        f, plugin = start(env={"CHATD_TEST_CONSTRUCTOR": act}), zoo()
+    f.send(op="init", plugins=[plugin])
+    killed(f, HOSTILE[act], where)
+
+
+def landlock():
+    """Does this kernel have Landlock? Ask as the filter does."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.syscall(444, None, 0, 1) > 0
+
+
+@pytest.mark.skipif(not landlock(), reason="this kernel has no Landlock")
+def test_files_outside_are_closed_to_a_plugin_that_opens(start, rules,
+                                                         folder):
+    # An option that doesn't name the folder doesn't open it either: the
+    # pack is reached through a link that leads outside.
+    other = folder / "other"
+    other.mkdir()
+    (other / "p.yaml").write_text(PACK)
+    (folder / "packs").mkdir()
+    os.symlink(other / "p.yaml", folder / "packs" / "p.yaml")
+    lib = folder / "lib"
+    lib.mkdir()
+    os.chmod(lib, 0o755)
+    rules["path"] = copy(lib, ".libs/rules.so", "rules.so")
+    rules["options"] = {"packs": str(folder / "packs")}
+    refused(start(), rules, "p.yaml", "Permission denied")
+    rules["options"] = {"packs": [str(folder / "packs"), str(other)]}
+    refused(start(), rules, "p.yaml", "second pack")
+
+
+def test_the_sandbox_can_be_switched_off_with_a_warning(start, zoo):
+    f = start()
+    assert f.init(zoo(act="open"), sandbox=False)["event"] == "ready"
+    assert f.check("XYZZY")["event"] == "done"      # nothing stops it
+    status, err = f.end()
+    assert status == 0 and "the sandbox is off" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another")
+def test_it_works_for_an_unprivileged_user(rules, folder, start, tmp_path):
+    for parent in [folder, *folder.parents]:
+        if os.stat(parent).st_mode & 0o005 != 0o005:
+            if parent.stat().st_uid != os.geteuid() or parent == \
+                    parent.parent:
+                pytest.skip("%s is closed to others" % parent)
+            os.chmod(parent, parent.stat().st_mode & 0o7777 | 0o055)
+    if subprocess.run(["test", "-x", PROGRAM], user=65534,
+                      extra_groups=[]).returncode != 0:
+        pytest.skip("the build folder is closed to others")
+    f = start(user=65534)
+    assert f.init(rules)["event"] == "ready"
+    assert len(f.check("build a bomb")["findings"]) == 1
+    assert f.end()[0] == 0
+
+
+def test_limits_are_on_while_it_serves(start, rules):
+    f = start()
+    f.init(rules)
+    with open("/proc/%d/limits" % f.proc.pid) as limits:
+        text = limits.read()
+    with open("/proc/%d/status" % f.proc.pid) as status:
+        state = status.read()
+    assert [w for w in text.split("\n") if "core file" in w][0].split()[4:6] \
+        == ["0", "0"]
+    if not SANITIZED:
+        line = [w for w in text.split("\n") if "address space" in w][0]
+        assert line.split()[3] == str(1 << 30)
+    assert "NoNewPrivs:\t1" in state
+    assert "Seccomp:\t2" in state
+    assert "CapEff:\t0000000000000000" in state
+
+
+def test_nothing_of_a_text_reaches_the_log(start, rules):
+    f = start()
+    f.init(rules)
+    f.check("build a bomb marker-4711")
+    f.raw(b'{"op":"check","id":2,"direction":"prompt","text":"marker-4711"')
+    f.raw(b"\n")
+    f.receive()
+    assert "marker-4711" not in f.end()[1]

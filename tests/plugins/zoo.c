@@ -1,0 +1,217 @@
+/*
+ * A filter plugin that misbehaves on demand, for tests: the option "act" (or,
+ * for the constructor, the environment variable CHATD_TEST_CONSTRUCTOR) names
+ * what it does when a text holds the word XYZZY.  Texts without it are judged
+ * as harmless.
+ */
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chatd-filter.h"
+
+static const struct chat_filter_host	*zoo_host;
+static char				 zoo_act[32];
+static volatile int			 zoo_sink;
+static int				*volatile zoo_nowhere;
+static pid_t				 zoo_parent;
+
+/* Use up the stack. The result is used, so that no loop is made of it. */
+static int
+zoo_recurse(volatile char *above)
+{
+	volatile char	 here[4096];
+
+	here[0] = *above;
+	return (zoo_sink == 99 ? 0 : zoo_recurse(here) + here[0]);
+}
+
+/* What a thread does. */
+static void *
+zoo_thread(void *arg)
+{
+	return (arg);
+}
+
+/* Report a finding of "abc"-like text with one thing wrong. */
+static void
+zoo_report(const char *act, uint64_t len)
+{
+	struct chat_finding	 f = { .size = sizeof f, .score = 0.5,
+				    .category = "hate", .end = len,
+				    .rule = "zoo" };
+	int			 i, n = 1;
+
+	if (strcmp(act, "bad-category") == 0)
+		f.category = "weather";
+	else if (strcmp(act, "null-category") == 0)
+		f.category = NULL;
+	else if (strcmp(act, "bad-span") == 0)
+		f.end = len + 1;
+	else if (strcmp(act, "backward-span") == 0)
+		f.start = len + 1;
+	else if (strcmp(act, "split-span") == 0)
+		f.start = 1;		/* tests begin the text with U+00E9 */
+	else if (strcmp(act, "bad-score") == 0)
+		f.score = 1.5;
+	else if (strcmp(act, "nan-score") == 0)
+		f.score = 0.0 / (double)zoo_sink;
+	else if (strcmp(act, "short-finding") == 0)
+		f.size = 8;
+	else if (strcmp(act, "no-rule") == 0)
+		f.rule = "";
+	else if (strcmp(act, "bad-rule") == 0)
+		f.rule = "\xff";
+	else if (strcmp(act, "flood") == 0)
+		n = 5000;
+	for (i = 0; i < n; i++)
+		zoo_host->report(zoo_host->cookie, &f);
+}
+
+/* Acts against the system. */
+static void
+zoo_hostile(const char *act)
+{
+	static char	*const argv[] = { (char *)(uintptr_t)"true", NULL };
+	pthread_t	 t;
+	int		 r = 0;
+
+	if (strcmp(act, "fork") == 0)
+		r = fork();
+	else if (strcmp(act, "exec") == 0)
+		r = execv("/bin/true", argv);
+	else if (strcmp(act, "system") == 0)
+		r = system("true");
+	else if (strcmp(act, "socket") == 0)
+		r = socket(AF_INET, SOCK_STREAM, 0);
+	else if (strcmp(act, "open") == 0)
+		r = open("/etc/passwd", O_RDONLY);
+	else if (strcmp(act, "create") == 0)
+		r = open("/tmp/chatd-zoo", O_WRONLY|O_CREAT, 0600);
+	else if (strcmp(act, "unlink") == 0)
+		r = unlink("/tmp/chatd-zoo");
+	else if (strcmp(act, "kill") == 0)
+		r = kill(zoo_parent, SIGUSR1);
+	else if (strcmp(act, "ptrace") == 0)
+		r = (int)ptrace(PTRACE_ATTACH, zoo_parent, NULL, NULL);
+	else if (strcmp(act, "thread") == 0)
+		r = pthread_create(&t, NULL, zoo_thread, NULL);
+	else if (strcmp(act, "rwx") == 0)
+		r = mmap(NULL, 4096, PROT_READ|PROT_WRITE|PROT_EXEC,
+		    MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+	else if (strcmp(act, "signal") == 0)
+		r = signal(SIGSYS, SIG_IGN) == SIG_ERR;
+	else if (strcmp(act, "io_uring") == 0)
+		r = (int)syscall(425, 1, NULL);
+	zoo_sink = r;
+}
+
+/* Do what was asked for. Returns what prompt or text returns. */
+static int32_t
+zoo_do(const char *act, uint64_t len)
+{
+	char	*p;
+
+	if (strcmp(act, "crash") == 0)
+		*zoo_nowhere = 1;
+	else if (strcmp(act, "recurse") == 0)
+		zoo_sink = zoo_recurse("x");
+	else if (strcmp(act, "abort") == 0)
+		abort();
+	else if (strcmp(act, "exit") == 0)
+		exit(0);
+	else if (strcmp(act, "loop") == 0)
+		while (zoo_sink == 0)
+			;
+	else if (strcmp(act, "leak") == 0)
+		for (;;) {
+			p = malloc(1024 * 1024);
+			memset(p, 1, 1024 * 1024);
+			zoo_sink = p[7];
+		}
+	else if (strcmp(act, "fail") == 0) {
+		zoo_host->fail(zoo_host->cookie, "out of ideas");
+		return (CHAT_FILTER_ERROR);
+	} else if (strcmp(act, "silent-fail") == 0)
+		return (CHAT_FILTER_ERROR);
+	else if (strcmp(act, "good") == 0 || strchr(act, '-') != NULL ||
+	    strcmp(act, "flood") == 0)
+		zoo_report(act, len);
+	else
+		zoo_hostile(act);
+	return (CHAT_FILTER_OK);
+}
+
+/* Runs inside dlopen. */
+static void __attribute__((constructor))
+zoo_constructor(void)
+{
+	const char	*act = getenv("CHATD_TEST_CONSTRUCTOR");
+
+	zoo_parent = getppid();
+	if (act != NULL)
+		zoo_do(act, 0);
+}
+
+/* Take the option. */
+static int32_t
+zoo_open(const struct chat_filter_host *host,
+    const struct chat_filter_option *options, uint64_t n, void **state)
+{
+	uint64_t	 i;
+
+	(void)state;
+	zoo_host = host;
+	for (i = 0; i < n; i++) {
+		if (strcmp(options[i].key, "act") == 0)
+			snprintf(zoo_act, sizeof zoo_act, "%s",
+			    options[i].value);
+		else if (strcmp(options[i].key, "open") == 0)
+			return (zoo_do(options[i].value, 0));
+	}
+	return (CHAT_FILTER_OK);
+}
+
+/* Judge a prompt. */
+static int32_t
+zoo_prompt(void *state, const char *text, uint64_t len)
+{
+	(void)state;
+	if (strstr(text, "XYZZY") == NULL)
+		return (CHAT_FILTER_OK);
+	return (zoo_do(zoo_act, len));
+}
+
+/* Judge a reply. */
+static int32_t
+zoo_text(void *state, const char *prompt, uint64_t prompt_len,
+    const char *text, uint64_t len, int32_t final)
+{
+	(void)prompt;
+	(void)prompt_len;
+	(void)final;
+	return (zoo_prompt(state, text, len));
+}
+
+/* Nothing to release. */
+static void
+zoo_close(void *state)
+{
+	(void)state;
+}
+
+struct chat_filter chat_filter = {
+	.abi = CHAT_FILTER_ABI, .size = sizeof(struct chat_filter),
+	.name = "zoo", .version = "1", .open = zoo_open,
+	.prompt = zoo_prompt, .text = zoo_text, .close = zoo_close,
+};
