@@ -1,0 +1,158 @@
+/*
+ * chatctl ask, and chatctl without a command: the interactive chat on a
+ * terminal, a filter for pipes elsewhere.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+static int	ask_open(struct ctl *);
+static int	ask_text(struct ctl *, int, char **, char **);
+static void	ask_first(void *, const json_t *);
+
+/* chatctl, chatctl chat */
+int
+cmd_chat(struct ctl *ctl, int argc, char **argv)
+{
+	int	 status;
+
+	if (!isatty(STDIN_FILENO) || !term_is(1) || ctl->opt.json)
+		return (cmd_ask(ctl, argc, argv));
+	if ((status = ask_open(ctl)) != CTL_OK)
+		return (status);
+	return (repl_run(ctl));
+}
+
+/* chatctl ask */
+int
+cmd_ask(struct ctl *ctl, int argc, char **argv)
+{
+	struct said	 said = { 0 };
+	char		*text = NULL;
+	int		 status;
+
+	/* Connect first: a file need not be read for a chatd that is down. */
+	if ((status = ask_open(ctl)) != CTL_OK ||
+	    (status = ask_text(ctl, argc, argv, &text)) != CTL_OK)
+		goto out;
+	intr_hold(1);
+	if (ctl->opt.raw)
+		status = say_run(ctl, say_complete(text, ctl->opt.params), 0,
+		    &said);
+	else
+		status = say_run(ctl, say_message(text, ctl->opt.conversation,
+		    ctl->opt.preprompt, ctl->opt.params), 0, &said);
+	intr_hold(0);
+out:
+	said_clear(&said);
+	free(text);
+	return (status);
+}
+
+/* Connect, wait for the model, find the conversation to go on with. */
+static int
+ask_open(struct ctl *ctl)
+{
+	int	 status;
+
+	if (ctl->opt.resume && ctl->opt.conversation != 0) {
+		ctl_error("--continue and --conversation exclude each other");
+		return (CTL_USAGE);
+	}
+	if (ctl->opt.raw && (ctl->opt.resume || ctl->opt.conversation != 0 ||
+	    ctl->opt.preprompt != NULL)) {
+		ctl_error("--raw takes no conversation and no pre-prompt");
+		return (CTL_USAGE);
+	}
+	if (ctl->opt.preprompt != NULL &&
+	    input_check(ctl->opt.preprompt, "--preprompt") != 0)
+		return (CTL_USAGE);
+	if ((status = link_open(ctl)) != CTL_OK ||
+	    (status = link_wait_model(ctl)) != CTL_OK)
+		return (status);
+	if (ctl->opt.resume)
+		return (ask_newest(ctl, &ctl->opt.conversation));
+	return (CTL_OK);
+}
+
+/* The message: arguments, stdin, or both. */
+static int
+ask_text(struct ctl *ctl, int argc, char **argv, char **out)
+{
+	size_t	 max = (size_t)chat_limit(ctl->chat, "prompt",
+		    CTL_PROMPT_MAX);
+	char	*text = NULL, *document = NULL;
+	int	 whole, status;
+
+	whole = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
+	if (whole && isatty(STDIN_FILENO))
+		ctl_note("type the message, then Ctrl-D on a line of its own");
+	if (whole || input_piped()) {
+		status = input_read(STDIN_FILENO, "stdin", max, &document);
+		if (status != CTL_OK)
+			return (status);
+		if (!ctl->opt.raw)
+			input_chomp(document);
+	}
+	if (whole) {
+		text = document;
+	} else {
+		text = input_join(argc, argv);
+		if (document != NULL && *document != '\0') {
+			*out = xasprintf("%s\n\n%s", text, document);
+			free(text);
+			text = *out;
+		}
+		free(document);
+	}
+	status = input_check(text, "the message");
+	if (status == CTL_OK && *text == '\0') {
+		ctl_error("%s: empty; expected a message",
+		    whole ? "stdin" : "the message");
+		status = CTL_USAGE;
+	} else if (status == CTL_OK && strlen(text) > max) {
+		ctl_error("the message: %zu bytes, chatd takes at most %zu",
+		    strlen(text), max);
+		status = CTL_USAGE;
+	}
+	if (status == CTL_OK)
+		*out = text;
+	else
+		free(text);
+	return (status);
+}
+
+/* Note the first conversation of a list. */
+static void
+ask_first(void *arg, const json_t *event)
+{
+	int64_t	*conversation = arg;
+
+	if (*conversation == 0)
+		*conversation = msg_int(json_object_get(event,
+		    "conversation"), "conversation", 0);
+}
+
+/* Find the newest conversation. */
+int
+ask_newest(struct ctl *ctl, int64_t *conversation)
+{
+	json_t	*m, *end;
+	int	 status;
+
+	*conversation = 0;
+	m = msg_op("list", -1);
+	msg_set_int(m, "limit", 1);
+	status = link_call(ctl, m, ask_first, conversation, &end);
+	json_decref(end);
+	if (status == CTL_OK && *conversation == 0) {
+		ctl_error("there is no conversation to go on with");
+		status = CTL_REFUSED;
+	}
+	return (status);
+}

@@ -1,0 +1,321 @@
+/*
+ * chatctl moderate and tokenize: texts in, what chatd makes of them out.
+ * Several requests are under way at once; answers come out in the order of
+ * the texts.
+ */
+#include "chatctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define MODERATE_FLIGHT	8	/* requests under way, at most */
+
+/* Texts under way, a ring in the order of the input. */
+struct moderate {
+	struct ctl	*ctl;		/* borrowed */
+	struct flight {
+		int64_t	 id;		/* 0: never sent, end says why */
+		json_t	*end;		/* owned: NULL while under way */
+	}		 ring[MODERATE_FLIGHT];
+	size_t		 head, n, room;
+	int64_t		 line;		/* of stdin; 0: arguments */
+	int		 blocked;	/* some text was blocked */
+	int		 status;
+};
+
+static int	moderate_text(struct moderate *, const char *);
+static int	moderate_take(struct moderate *, size_t);
+static void	moderate_print(struct moderate *, const json_t *);
+static void	moderate_words(const json_t *);
+static int	moderate_lines(struct moderate *);
+static int	moderate_line(struct moderate *, char *, size_t);
+static void	moderate_bad(struct moderate *, const char *);
+
+/* chatctl moderate */
+int
+cmd_moderate(struct ctl *ctl, int argc, char **argv)
+{
+	struct moderate	 m = { .ctl = ctl };
+	int64_t		 requests;
+	int		 i, status;
+
+	if ((status = link_open(ctl)) != CTL_OK)
+		return (status);
+	if (ctl->opt.prompt != NULL &&
+	    input_check(ctl->opt.prompt, "--prompt") != 0)
+		return (CTL_USAGE);
+	requests = chat_limit(ctl->chat, "requests", MODERATE_FLIGHT);
+	m.room = requests < 2 ? 1 : requests > MODERATE_FLIGHT ?
+	    MODERATE_FLIGHT : (size_t)requests - 1;
+	for (i = 0; i < argc && status == CTL_OK; i++) {
+		if ((status = input_check(argv[i], "a text")) == CTL_OK)
+			status = moderate_text(&m, argv[i]);
+	}
+	if (argc == 0)
+		status = moderate_lines(&m);
+	if (status == CTL_OK || ctl->chat != NULL)
+		i = moderate_take(&m, 0);
+	else
+		i = CTL_OK;
+	while (m.n > 0) {
+		json_decref(m.ring[m.head].end);
+		m.head = (m.head + 1) % MODERATE_FLIGHT;
+		m.n--;
+	}
+	if (status == CTL_OK)
+		status = i;
+	if (status == CTL_OK)
+		status = m.status;
+	return (status == CTL_OK && argc > 0 && m.blocked ? CTL_REFUSED :
+	    status);
+}
+
+/* Send one text. */
+static int
+moderate_text(struct moderate *m, const char *text)
+{
+	struct fault	 f = { 0 };
+	struct flight	*slot;
+	json_t		*msg;
+	int		 status, r;
+
+	if ((status = moderate_take(m, m->room - 1)) != CTL_OK)
+		return (status);
+	msg = msg_op("moderate", -1);
+	msg_set_string(msg, "text", text);
+	msg_set_string(msg, "direction", m->ctl->opt.direction);
+	msg_set_string(msg, "prompt", m->ctl->opt.prompt);
+	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
+	*slot = (struct flight){ 0 };
+	r = chat_send(m->ctl->chat, msg, &slot->id, &f);
+	if (r == CHAT_ETOOBIG) {
+		slot->id = 0;
+		slot->end = msg_error(-1, &f);
+	} else if (r != 0) {
+		ctl_error("%s: connection lost: %s", m->ctl->socket,
+		    f.message);
+		link_close(m->ctl);
+		return (CTL_UNREACHABLE);
+	}
+	m->n++;
+	return (CTL_OK);
+}
+
+/* Print answers until at most so many texts are under way. */
+static int
+moderate_take(struct moderate *m, size_t most)
+{
+	struct fault	 f = { 0 };
+	struct flight	*slot;
+	json_t		*msg;
+	size_t		 i;
+	int		 r;
+
+	for (;;) {
+		while (m->n > 0 && m->ring[m->head].end != NULL) {
+			moderate_print(m, m->ring[m->head].end);
+			json_decref(m->ring[m->head].end);
+			m->ring[m->head].end = NULL;
+			m->head = (m->head + 1) % MODERATE_FLIGHT;
+			m->n--;
+		}
+		if (m->n <= most)
+			return (CTL_OK);
+		if ((r = chat_next(m->ctl->chat, -1, &msg, &f)) == 0)
+			continue;
+		if (r < 0) {
+			ctl_error("%s: connection lost: %s", m->ctl->socket,
+			    f.message);
+			link_close(m->ctl);
+			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
+			    CTL_UNREACHABLE);
+		}
+		for (i = 0; i < m->n; i++) {
+			slot = &m->ring[(m->head + i) % MODERATE_FLIGHT];
+			if (slot->id != 0 && slot->end == NULL &&
+			    slot->id == msg_int(msg, "id", -1))
+				slot->end = json_incref(msg);
+		}
+		json_decref(msg);
+	}
+}
+
+/* Print one answer. */
+static void
+moderate_print(struct moderate *m, const json_t *end)
+{
+	const char	*action = msg_string(end, "action");
+	json_t		*out, *error;
+
+	if (strcmp(msg_string(end, "event"), "error") == 0) {
+		m->status = link_status_of(msg_string(end, "code"));
+		out = json_object();
+		error = json_deep_copy(end);
+		json_object_del(error, "event");
+		json_object_del(error, "id");
+		msg_set(out, "error", error);
+		if (m->ctl->opt.json)
+			out_json(out);
+		else
+			link_tell(end);
+		json_decref(out);
+		return;
+	}
+	if (action != NULL && strcmp(action, "block") == 0)
+		m->blocked = 1;
+	if (m->ctl->opt.json) {
+		out = json_deep_copy(end);
+		json_object_del(out, "event");
+		json_object_del(out, "id");
+		out_json(out);
+		json_decref(out);
+	} else
+		moderate_words(end);
+}
+
+/* Print an answer for a human: the action, then what led to it. */
+static void
+moderate_words(const json_t *end)
+{
+	const char	*slug;
+	json_t		*c;
+	char		*text, *safe;
+
+	safe = render_line(msg_string(end, "action"));
+	fputs(safe, stdout);
+	free(safe);
+	json_object_foreach(json_object_get(end, "categories"), slug, c) {
+		text = xasprintf("%s %.2f (%s %s, bytes %lld to %lld: %s)",
+		    slug, msg_real(c, "score", 0),
+		    msg_string(c, "plugin") == NULL ? "?" :
+		    msg_string(c, "plugin"),
+		    msg_string(c, "rule") == NULL ? "?" :
+		    msg_string(c, "rule"), (long long)msg_int(c, "start", 0),
+		    (long long)msg_int(c, "end", 0),
+		    msg_string(c, "action") == NULL ? "allow" :
+		    msg_string(c, "action"));
+		safe = render_line(text);
+		printf("\t%s", safe);
+		free(safe);
+		free(text);
+	}
+	fputc('\n', stdout);
+	out_flush();
+}
+
+/* Judge each line of stdin. */
+static int
+moderate_lines(struct moderate *m)
+{
+	char	*line = NULL;
+	size_t	 size = 0;
+	ssize_t	 n;
+	int	 status = CTL_OK;
+
+	while (status == CTL_OK && (n = getline(&line, &size, stdin)) != -1) {
+		m->line++;
+		if (n > 0 && line[n - 1] == '\n')
+			line[--n] = '\0';
+		status = moderate_line(m, line, (size_t)n);
+	}
+	if (status == CTL_OK && ferror(stdin)) {
+		ctl_error("stdin: %s", strerror(errno));
+		status = CTL_USAGE;
+	}
+	free(line);
+	return (status);
+}
+
+/* Judge one line, of n bytes. */
+static int
+moderate_line(struct moderate *m, char *line, size_t n)
+{
+	json_error_t	 err;
+	json_t		*v;
+	char		*name;
+	int		 status = CTL_OK;
+
+	name = xasprintf("stdin: line %lld", (long long)m->line);
+	if (memchr(line, '\0', n) != NULL)
+		moderate_bad(m, "a NUL byte in the line");
+	else if (!m->ctl->opt.jsonl) {
+		if (input_check(line, name) != 0)
+			moderate_bad(m, "not UTF-8");
+		else
+			status = moderate_text(m, line);
+	} else {
+		v = json_loadb(line, n, JSON_DECODE_ANY, &err);
+		if (!json_is_string(v)) {
+			ctl_error("%s: expected a JSON string%s%s", name,
+			    v == NULL ? ": " : "", v == NULL ? err.text : "");
+			moderate_bad(m, "expected a JSON string");
+		} else
+			status = moderate_text(m, json_string_value(v));
+		json_decref(v);
+	}
+	free(name);
+	return (status);
+}
+
+/* Put an error in the place of a line that can't be sent. */
+static void
+moderate_bad(struct moderate *m, const char *why)
+{
+	struct fault	 f;
+	struct flight	*slot;
+
+	fault_set(&f, "bad_json", NULL, "line %lld: %s", (long long)m->line,
+	    why);
+	if (moderate_take(m, m->room - 1) != CTL_OK)
+		return;
+	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
+	slot->id = 0;
+	slot->end = msg_error(-1, &f);
+	m->n++;
+}
+
+/* chatctl tokenize */
+int
+cmd_tokenize(struct ctl *ctl, int argc, char **argv)
+{
+	json_t	*m, *end = NULL, *id;
+	char	*text = NULL;
+	size_t	 i, max;
+	int	 status;
+
+	if ((status = link_open(ctl)) != CTL_OK ||
+	    (status = link_wait_model(ctl)) != CTL_OK)
+		return (status);
+	max = (size_t)chat_limit(ctl->chat, "prompt", CTL_PROMPT_MAX);
+	if (argc == 0)
+		status = input_read(STDIN_FILENO, "stdin", max, &text);
+	else {
+		text = input_join(argc, argv);
+		status = input_check(text, "the text");
+	}
+	if (status != CTL_OK)
+		goto out;
+	m = msg_op("tokenize", -1);
+	msg_set_string(m, "text", text);
+	if ((status = link_call(ctl, m, NULL, NULL, &end)) != CTL_OK)
+		goto out;
+	json_object_del(end, "event");
+	json_object_del(end, "id");
+	if (ctl->opt.json)
+		out_json(end);
+	else {
+		json_array_foreach(json_object_get(end, "ids"), i, id)
+			printf("%s%lld", i > 0 ? " " : "",
+			    (long long)json_integer_value(id));
+		fputc('\n', stdout);
+	}
+out:
+	json_decref(end);
+	free(text);
+	return (status);
+}

@@ -1,0 +1,187 @@
+/*
+ * chatctl status and reload.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+static void	status_uptime(int64_t, FILE *);
+static void	status_model(const json_t *, FILE *);
+static void	status_helper(const char *, const json_t *, FILE *);
+static void	status_store(const json_t *, FILE *);
+static char	*status_bytes(int64_t);
+
+/* chatctl status; with --wait, once the model is loaded. */
+int
+cmd_status(struct ctl *ctl, int argc, char **argv)
+{
+	int	 status;
+
+	(void)argc;
+	(void)argv;
+	if ((status = link_open(ctl)) != CTL_OK ||
+	    (ctl->opt.wait > 0 &&
+	    (status = link_wait_model(ctl)) != CTL_OK))
+		return (status);
+	return (status_print(ctl, stdout));
+}
+
+/* Ask, and print the answer. */
+int
+status_print(struct ctl *ctl, FILE *out)
+{
+	json_t	*end, *x, *helpers;
+	char	*server;
+	int	 status;
+
+	status = link_call(ctl, msg_op("status", -1), NULL, NULL, &end);
+	if (status != CTL_OK)
+		return (status);
+	if (ctl->opt.json) {
+		json_object_del(end, "event");
+		json_object_del(end, "id");
+		out_json(end);
+		json_decref(end);
+		return (CTL_OK);
+	}
+	server = render_line(msg_string(end, "server"));
+	fprintf(out, "%s, process %lld, up ", server,
+	    (long long)msg_int(end, "pid", 0));
+	free(server);
+	status_uptime(msg_int(end, "uptime_s", 0), out);
+	status_model(json_object_get(end, "model"), out);
+	x = json_object_get(end, "exchanges");
+	fprintf(out, "exchanges  %lld running, %lld waiting, %lld in all\n",
+	    (long long)msg_int(x, "running", 0),
+	    (long long)msg_int(x, "waiting", 0),
+	    (long long)msg_int(x, "total", 0));
+	fprintf(out, "clients    %lld\n",
+	    (long long)msg_int(end, "clients", 0));
+	helpers = json_object_get(end, "helpers");
+	status_helper("engine", json_object_get(helpers, "engine"), out);
+	status_helper("filter", json_object_get(helpers, "filter"), out);
+	status_helper("store", json_object_get(helpers, "store"), out);
+	status_store(json_object_get(end, "store"), out);
+	json_decref(end);
+	return (CTL_OK);
+}
+
+/* Print a time of running. */
+static void
+status_uptime(int64_t s, FILE *out)
+{
+	if (s >= 86400)
+		fprintf(out, "%lld d ", (long long)(s / 86400));
+	fprintf(out, "%02lld:%02lld:%02lld\n", (long long)(s / 3600 % 24),
+	    (long long)(s / 60 % 60), (long long)(s % 60));
+}
+
+/* Print the model and how far it is loaded. */
+static void
+status_model(const json_t *model, FILE *out)
+{
+	const char	*state = msg_string(model, "state");
+	int64_t		 total = msg_int(model, "layers_total", 0);
+	int64_t		 bytes = msg_int(model, "bytes_total", 0);
+	char		*name, *precision, *safe, *done, *all;
+	int		 ready;
+
+	if (state == NULL)
+		state = "unknown";
+	ready = strcmp(state, "ready") == 0;
+	name = render_line(msg_string(model, "name"));
+	precision = render_line(msg_string(model, "precision"));
+	safe = render_line(state);
+	fprintf(out, "model      %s (%s, context %lld): %s%s%s\n", name,
+	    precision, (long long)msg_int(model, "context", 0),
+	    term_on(1, ready ? ROLE_GOOD : ROLE_BAD), safe, term_off(1));
+	if (!ready && total > 0) {
+		done = status_bytes(msg_int(model, "bytes", 0));
+		all = status_bytes(bytes);
+		fprintf(out, "           %lld of %lld layers, %s of %s\n",
+		    (long long)msg_int(model, "layers", 0), (long long)total,
+		    done, all);
+		free(done);
+		free(all);
+	}
+	free(name);
+	free(precision);
+	free(safe);
+}
+
+/* Bytes for a human, in a new string. */
+static char *
+status_bytes(int64_t n)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	double	 v = (double)n / 1024;
+	size_t	 i = 0;
+
+	if (n < 1024)
+		return (xasprintf("%lld bytes", (long long)n));
+	while (v >= 1024 && i + 1 < nitems(units)) {
+		v /= 1024;
+		i++;
+	}
+	return (xasprintf("%.1f %s", v, units[i]));
+}
+
+/* Print a helper. */
+static void
+status_helper(const char *name, const json_t *helper, FILE *out)
+{
+	const char	*state = msg_string(helper, "state");
+	char		*safe;
+	int64_t		 restarts = msg_int(helper, "restarts", 0);
+
+	if (helper == NULL)
+		return;
+	safe = render_line(state == NULL ? "unknown" : state);
+	fprintf(out, "%-9s  %s", name, safe);
+	if (msg_int(helper, "pid", 0) > 0)
+		fprintf(out, ", process %lld",
+		    (long long)msg_int(helper, "pid", 0));
+	if (restarts > 0)
+		fprintf(out, ", restarted %lld time%s", (long long)restarts,
+		    restarts == 1 ? "" : "s");
+	fputc('\n', out);
+	free(safe);
+}
+
+/* Print what the store holds. */
+static void
+status_store(const json_t *store, FILE *out)
+{
+	char	*bytes;
+
+	if (!json_is_integer(json_object_get(store, "exchanges")))
+		return;
+	bytes = status_bytes(msg_int(store, "bytes", 0));
+	fprintf(out, "stored     %lld conversations, %lld exchanges, %lld "
+	    "ratings, %s\n", (long long)msg_int(store, "conversations", 0),
+	    (long long)msg_int(store, "exchanges", 0),
+	    (long long)msg_int(store, "ratings", 0), bytes);
+	free(bytes);
+}
+
+/* chatctl reload */
+int
+cmd_reload(struct ctl *ctl, int argc, char **argv)
+{
+	json_t	*end;
+	int	 status;
+
+	(void)argc;
+	(void)argv;
+	if ((status = link_open(ctl)) != CTL_OK)
+		return (status);
+	status = link_call(ctl, msg_op("reload", -1), NULL, NULL, &end);
+	if (status == CTL_OK && ctl->opt.json)
+		out_json(end);
+	json_decref(end);
+	return (status);
+}

@@ -1,0 +1,337 @@
+/*
+ * The line editor, over libedit: reading keys beside signals, bracketed
+ * paste, Tab, history.  Knows nothing of chats.
+ */
+#include "repl.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define EDIT_HISTORY	2000		/* entries that can be recalled */
+#define PASTE_ON	"\033[?2004h"
+#define PASTE_OFF	"\033[?2004l"
+#define PASTE_END	"\033[201~"
+
+struct edit {
+	EditLine		*el;		/* owned */
+	History			*hist;		/* owned */
+	struct history_file	*file;		/* owned, may be NULL */
+	struct paste		*paste;		/* owned */
+	const struct edit_help	*help;		/* borrowed: outlives us */
+	const char		*prompt;	/* borrowed, while reading */
+	char			 in[4096];	/* bytes typed, not yet used */
+	size_t			 start, end;
+	enum edit_end		 why;		/* why reading stopped */
+	int			 bracketed;	/* the terminal can do it */
+};
+
+static int	edit_getc(EditLine *, wchar_t *);
+static int	edit_fill(struct edit *);
+static int	edit_signals(struct edit *);
+static char	*edit_prompt(EditLine *);
+static struct edit *edit_of(EditLine *);
+static unsigned char edit_paste(EditLine *, int);
+static unsigned char edit_complete(EditLine *, int);
+static void	edit_list(struct edit *, char **);
+static void	edit_enter(void *, const char *);
+
+/* Make an editor on the terminal of stdin and stdout. */
+struct edit *
+edit_new(const struct edit_help *help, int no_history)
+{
+	struct edit	*e;
+	HistEvent	 ev;
+	const char	*term = getenv("TERM");
+
+	e = xcalloc(1, sizeof *e);
+	e->help = help;
+	e->paste = paste_new();
+	e->bracketed = term != NULL && strcmp(term, "dumb") != 0;
+	if ((e->el = el_init("chatctl", stdin, stdout, stderr)) == NULL ||
+	    (e->hist = history_init()) == NULL) {
+		edit_free(e);
+		return (NULL);
+	}
+	history(e->hist, &ev, H_SETSIZE, EDIT_HISTORY);
+	history(e->hist, &ev, H_SETUNIQUE, 1);
+	el_set(e->el, EL_CLIENTDATA, e);
+	el_set(e->el, EL_HIST, history, e->hist);
+	el_set(e->el, EL_EDITOR, "emacs");
+	el_set(e->el, EL_PROMPT_ESC, edit_prompt, '\1');
+	el_set(e->el, EL_GETCFN, edit_getc);
+	el_set(e->el, EL_ADDFN, "chat-paste", "take pasted text", edit_paste);
+	el_set(e->el, EL_ADDFN, "chat-complete", "complete", edit_complete);
+	el_set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_source(e->el, NULL);
+	el_set(e->el, EL_BIND, "\\e[200~", "chat-paste", NULL);
+	el_set(e->el, EL_BIND, "^I", "chat-complete", NULL);
+	if ((e->file = history_file_open(no_history)) != NULL)
+		history_file_each(e->file, edit_enter, e);
+	return (e);
+}
+
+/* Release an editor. */
+void
+edit_free(struct edit *e)
+{
+	if (e == NULL)
+		return;
+	if (e->el != NULL)
+		el_end(e->el);
+	if (e->hist != NULL)
+		history_end(e->hist);
+	history_file_close(e->file);
+	paste_free(e->paste);
+	free(e);
+}
+
+/* Take an entry of the file. */
+static void
+edit_enter(void *arg, const char *entry)
+{
+	struct edit	*e = arg;
+	HistEvent	 ev;
+
+	history(e->hist, &ev, H_ENTER, entry);
+}
+
+/* Find our state. */
+static struct edit *
+edit_of(EditLine *el)
+{
+	void	*e = NULL;
+
+	el_get(el, EL_CLIENTDATA, &e);
+	return (e);
+}
+
+/* Give libedit the prompt. */
+static char *
+edit_prompt(EditLine *el)
+{
+	return ((char *)(uintptr_t)edit_of(el)->prompt);
+}
+
+/* Read a line. */
+enum edit_end
+edit_line(struct edit *e, const char *prompt, char **line)
+{
+	const char	*s;
+	int		 n = 0;
+
+	*line = NULL;
+	e->prompt = prompt;
+	e->why = EDIT_LINE;
+	fflush(stderr);
+	if (e->bracketed)
+		fputs(PASTE_ON, stdout);
+	s = el_gets(e->el, &n);
+	if (e->bracketed)
+		fputs(PASTE_OFF, stdout);
+	if (e->why != EDIT_LINE || s == NULL || n <= 0) {
+		fputc('\n', stdout);
+		fflush(stdout);
+		return (e->why == EDIT_LINE ? EDIT_EOF : e->why);
+	}
+	fflush(stdout);
+	*line = xstrndup(s, (size_t)n);
+	if (n > 0 && (*line)[n - 1] == '\n')
+		(*line)[n - 1] = '\0';
+	return (EDIT_LINE);
+}
+
+/* Put a line into the history. */
+void
+edit_remember(struct edit *e, const char *line)
+{
+	int	 held;
+
+	edit_enter(e, line);
+	free(paste_expand(e->paste, line, &held));
+	if (e->file != NULL && held == 0 && *line != ' ')
+		history_file_add(e->file, line);
+}
+
+/* Put pasted texts back. */
+char *
+edit_expand(const struct edit *e, const char *line)
+{
+	int	 held;
+
+	return (paste_expand(e->paste, line, &held));
+}
+
+/* Deal with signals that came. -1: stop reading. */
+static int
+edit_signals(struct edit *e)
+{
+	const LineInfo	*li;
+
+	if (intr_ended()) {
+		e->why = EDIT_KILLED;
+		return (-1);
+	}
+	if (intr_take()) {
+		li = el_line(e->el);
+		e->why = li->lastchar > li->buffer ? EDIT_CANCEL : EDIT_BREAK;
+		return (-1);
+	}
+	if (intr_resized())
+		el_resize(e->el);
+	if (intr_resumed()) {
+		el_set(e->el, EL_PREP_TERM, 1);
+		el_set(e->el, EL_REFRESH);
+	}
+	return (0);
+}
+
+/* Get more bytes from the keyboard. 1, 0 at its end, -1: stop reading. */
+static int
+edit_fill(struct edit *e)
+{
+	struct pollfd	 p[2] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = intr_fd(), .events = POLLIN },
+	};
+	ssize_t		 n;
+
+	memmove(e->in, e->in + e->start, e->end - e->start);
+	e->end -= e->start;
+	e->start = 0;
+	for (;;) {
+		if (edit_signals(e) == -1)
+			return (-1);
+		if (poll(p, 2, -1) == -1 && errno != EINTR)
+			return (-1);
+		if (p[0].revents == 0)
+			continue;
+		n = read(STDIN_FILENO, e->in + e->end,
+		    sizeof e->in - e->end);
+		if (n == -1 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return (0);
+		e->end += (size_t)n;
+		return (1);
+	}
+}
+
+/* libedit's character hook: one character, whatever the locale. */
+static int
+edit_getc(EditLine *el, wchar_t *wc)
+{
+	struct edit	*e = edit_of(el);
+	uint32_t	 cp = 0;
+	int		 len, r;
+
+	for (;;) {
+		len = e->end == e->start ? 0 : utf8_decode(e->in + e->start,
+		    e->end - e->start, &cp);
+		if (len != 0)
+			break;
+		if ((r = edit_fill(e)) != 1) {
+			errno = EINTR;
+			return (r);
+		}
+	}
+	e->start += (size_t)(len > 0 ? len : -len);
+	*wc = len > 0 ? (wchar_t)cp : 0xfffd;
+	return (1);
+}
+
+/* Bound to the start of a paste: take all of it. */
+static unsigned char
+edit_paste(EditLine *el, int ch)
+{
+	struct edit	*e = edit_of(el);
+	FILE		*f;
+	char		*text, one[4];
+	size_t		 len, tail = strlen(PASTE_END);
+	wchar_t		 wc;
+	int		 n;
+
+	(void)ch;
+	if ((f = open_memstream(&text, &len)) == NULL)
+		return (CC_ERROR);
+	while (el_wgetc(el, &wc) == 1) {
+		n = utf8_encode((uint32_t)wc, one);
+		fwrite(one, 1, (size_t)n, f);
+		if (wc != L'~')
+			continue;
+		fflush(f);
+		if (len >= tail &&
+		    memcmp(text + len - tail, PASTE_END, tail) == 0)
+			break;
+	}
+	fclose(f);
+	if (len >= tail && memcmp(text + len - tail, PASTE_END, tail) == 0)
+		len -= tail;
+	el_insertstr(el, paste_add(e->paste, text, len));
+	free(text);
+	return (CC_REFRESH);
+}
+
+/* Bound to Tab: complete the word before the cursor, or list what fits. */
+static unsigned char
+edit_complete(EditLine *el, int ch)
+{
+	struct edit	*e = edit_of(el);
+	const LineInfo	*li = el_line(el);
+	unsigned char	 r = CC_REFRESH_BEEP;
+	char		*text, **words, *more;
+	size_t		 i, start, common, typed;
+
+	(void)ch;
+	text = xstrndup(li->buffer, (size_t)(li->cursor - li->buffer));
+	words = e->help->complete(e->help->arg, text, &start);
+	typed = strlen(text) - start;
+	if (words[0] != NULL) {
+		common = strcspn(words[0], "\t");
+		for (i = 1; words[i] != NULL; i++)
+			while (strncmp(words[0], words[i], common) != 0)
+				common--;
+		more = xstrndup(words[0], common);
+		if (common > typed)
+			el_insertstr(el, more + typed);
+		if (words[1] == NULL)
+			el_insertstr(el, " ");
+		if (words[1] == NULL || common > typed)
+			r = CC_REFRESH;
+		else {
+			edit_list(e, words);
+			r = CC_REDISPLAY;
+		}
+		free(more);
+	}
+	for (i = 0; words[i] != NULL; i++)
+		free(words[i]);
+	free(words);
+	free(text);
+	return (r);
+}
+
+/* List words below the line. */
+static void
+edit_list(struct edit *e, char **words)
+{
+	size_t	 i, n;
+	char	*safe;
+
+	(void)e;
+	fputc('\n', stdout);
+	for (i = 0; words[i] != NULL; i++) {
+		n = strcspn(words[i], "\t");
+		safe = render_line(words[i][n] == '\t' ? words[i] + n + 1 :
+		    "");
+		printf("  %-12.*s %s\n", (int)n, words[i], safe);
+		free(safe);
+	}
+	fflush(stdout);
+}

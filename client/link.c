@@ -1,0 +1,361 @@
+/*
+ * The connection of one run: opening it as --wait says, waiting for a model
+ * that loads, carrying one request after another, and turning what goes wrong
+ * into words and an exit status.
+ */
+#include "chatctl.h"
+
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define LINK_CLIENT	"chatctl " PACKAGE_VERSION
+#define LINK_HELLO_MS	10000	/* for connecting and hello, each try */
+#define LINK_RETRY_MS	100	/* between tries to connect */
+#define LINK_POLL_MS	200	/* between looks at a loading model */
+#define LINK_CANCEL_MS	3000	/* for the end of a cancelled reply */
+
+static int64_t	link_now(void);
+static void	link_pause(int);
+static int	link_tell_open(const struct ctl *, int, const struct fault *);
+static const char *link_group(const char *);
+static int	link_next(struct ctl *, int, json_t **);
+static void	link_lost(struct ctl *, int, const struct fault *);
+static void	link_progress(struct ctl *, const json_t *);
+static void	link_progress_end(struct ctl *);
+static int	link_cancel(struct ctl *, int64_t, int64_t *);
+
+/* Milliseconds on a clock that never goes back. */
+static int64_t
+link_now(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Wait a little, less where Ctrl-C comes. */
+static void
+link_pause(int ms)
+{
+	struct pollfd	 p = { .fd = intr_fd(), .events = POLLIN };
+
+	poll(&p, 1, ms);
+}
+
+/* Connect. */
+int
+link_open(struct ctl *ctl)
+{
+	struct fault	 f = { 0 };
+	int64_t		 end = link_now() +
+			    (ctl->opt.wait > 0 ? ctl->opt.wait * 1000 : 0);
+	int		 r;
+
+	for (;;) {
+		r = chat_open(ctl->socket, LINK_CLIENT, LINK_HELLO_MS,
+		    &ctl->chat, &f);
+		if (r == 0 || r == CHAT_EDENIED || r == CHAT_EPROTOCOL ||
+		    link_now() >= end)
+			break;
+		link_pause(LINK_RETRY_MS);
+		if (intr_take())
+			return (CTL_INTERRUPTED);
+	}
+	return (r == 0 ? CTL_OK : link_tell_open(ctl, r, &f));
+}
+
+/* Say why there is no connection. Returns the exit status. */
+static int
+link_tell_open(const struct ctl *ctl, int r, const struct fault *f)
+{
+	const char	*hint = "";
+
+	switch (r) {
+	case CHAT_EDENIED:
+		ctl_error("%s: %s: only members of the group %s may connect "
+		    "(usermod -aG %s USER, then log in again)", ctl->socket,
+		    f->message, link_group(ctl->socket),
+		    link_group(ctl->socket));
+		return (CTL_DENIED);
+	case CHAT_EPROTOCOL:
+		ctl_error("%s: %s", ctl->socket, f->message);
+		return (CTL_PROTOCOL);
+	case CHAT_ENOTFOUND:
+	case CHAT_ECLOSED:
+		hint = " (is chatd running? systemctl status chatd)";
+		break;
+	}
+	ctl_error("%s: %s%s", ctl->socket, f->message, hint);
+	return (CTL_UNREACHABLE);
+}
+
+/* The group that may use the socket, as far as we may see it. */
+static const char *
+link_group(const char *path)
+{
+	struct stat	 st;
+	struct group	*g;
+
+	if (stat(path, &st) == 0 && st.st_gid != 0 &&
+	    (g = getgrgid(st.st_gid)) != NULL)
+		return (g->gr_name);
+	return ("chat");
+}
+
+/* Close the connection. */
+void
+link_close(struct ctl *ctl)
+{
+	chat_close(ctl->chat);
+	ctl->chat = NULL;
+}
+
+/* Wait for the model. */
+int
+link_wait_model(struct ctl *ctl)
+{
+	const json_t	*model;
+	const char	*state;
+	json_t		*end = NULL;
+	int64_t		 start = link_now(), limit;
+	int		 status = CTL_OK;
+
+	model = json_object_get(chat_hello(ctl->chat), "model");
+	for (;;) {
+		state = msg_string(model, "state");
+		if (state == NULL || strcmp(state, "ready") == 0)
+			break;
+		limit = ctl->opt.wait != -1 ? ctl->opt.wait :
+		    strcmp(state, "down") == 0 ? CTL_WAIT_DOWN :
+		    CTL_WAIT_MODEL;
+		if (link_now() - start >= limit * 1000) {
+			link_progress_end(ctl);
+			ctl_error("the model is not ready after %lld s, it is "
+			    "%s (chatctl status tells more, --wait SECONDS "
+			    "waits longer)", (long long)limit, state);
+			status = CTL_UNREACHABLE;
+			break;
+		}
+		json_decref(end);
+		end = NULL;
+		if ((status = link_call(ctl, msg_op("status", -1), NULL, NULL,
+		    &end)) != CTL_OK)
+			break;
+		model = json_object_get(end, "model");
+		link_progress(ctl, model);
+		state = msg_string(model, "state");
+		if (state != NULL && strcmp(state, "ready") != 0)
+			link_pause(LINK_POLL_MS);
+		if (intr_take()) {
+			status = CTL_INTERRUPTED;
+			break;
+		}
+	}
+	link_progress_end(ctl);
+	json_decref(end);
+	return (status);
+}
+
+/* Show how far loading is, over what was shown before. */
+static void
+link_progress(struct ctl *ctl, const json_t *model)
+{
+	int64_t	 layers = msg_int(model, "layers", 0);
+	int64_t	 total = msg_int(model, "layers_total", 0);
+
+	if (!term_is(2) || ctl->opt.quiet)
+		return;
+	if (total > 0)
+		fprintf(stderr, "\rloading model: %lld of %lld layers ",
+		    (long long)layers, (long long)total);
+	else
+		fprintf(stderr, "\rloading model ");
+	ctl->loading = 1;
+}
+
+/* Take the progress line away. */
+static void
+link_progress_end(struct ctl *ctl)
+{
+	if (ctl->loading)
+		fprintf(stderr, "\r%*s\r", 60, "");
+	ctl->loading = 0;
+}
+
+/* The next event, or 0 where Ctrl-C or the end of the wait came first. */
+static int
+link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
+{
+	struct fault	 f = { 0 };
+	struct pollfd	 p[2];
+	int		 r;
+
+	if ((r = chat_next(ctl->chat, 0, msg, &f)) == 0) {
+		p[0] = (struct pollfd){ .fd = chat_fd(ctl->chat),
+		    .events = chat_events(ctl->chat) };
+		p[1] = (struct pollfd){ .fd = intr_fd(), .events = POLLIN };
+		poll(p, 2, timeout_ms);
+		r = chat_next(ctl->chat, 0, msg, &f);
+	}
+	if (r < 0)
+		link_lost(ctl, r, &f);
+	return (r);
+}
+
+/* The connection is gone: say so, and close our end. */
+static void
+link_lost(struct ctl *ctl, int r, const struct fault *f)
+{
+	link_progress_end(ctl);
+	ctl_error("%s: connection lost: %s", ctl->socket,
+	    r == CHAT_EPROTOCOL && f->message[0] == '\0' ?
+	    "not the line protocol" : f->message);
+	link_close(ctl);
+}
+
+/* Ask for the end of request id. Returns 0, or -1: no need to wait for it. */
+static int
+link_cancel(struct ctl *ctl, int64_t id, int64_t *deadline)
+{
+	struct fault	 f;
+	json_t		*m;
+
+	if (*deadline != 0)
+		return (-1);	/* a second Ctrl-C */
+	m = msg_op("cancel", -1);
+	msg_set_int(m, "request", id);
+	if (chat_send(ctl->chat, m, NULL, &f) != 0)
+		return (-1);
+	*deadline = link_now() + LINK_CANCEL_MS;
+	return (0);
+}
+
+/* Send a request and see it through. */
+int
+link_run(struct ctl *ctl, json_t *msg, int cancel,
+    void (*fn)(void *, const json_t *), void *arg, json_t **end)
+{
+	struct fault	 f = { 0 };
+	const char	*event;
+	json_t		*m;
+	int64_t		 id, deadline = 0, left;
+	int		 r;
+
+	*end = NULL;
+	if ((r = chat_send(ctl->chat, msg, &id, &f)) == CHAT_ETOOBIG) {
+		ctl_error("%s", f.message);
+		return (CTL_USAGE);
+	} else if (r != 0) {
+		link_lost(ctl, r, &f);
+		return (CTL_UNREACHABLE);
+	}
+	for (;;) {
+		left = deadline == 0 ? -1 : deadline - link_now();
+		if (deadline != 0 && left <= 0)
+			return (CTL_INTERRUPTED);
+		r = link_next(ctl, (int)left, &m);
+		if (r < 0)
+			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
+			    CTL_UNREACHABLE);
+		if (r == 0) {
+			if (intr_ended())
+				return (CTL_INTERRUPTED);
+			if (intr_take() && (!cancel ||
+			    link_cancel(ctl, id, &deadline) == -1))
+				return (CTL_INTERRUPTED);
+			continue;
+		}
+		event = msg_string(m, "event");
+		if (strcmp(event, "error") == 0 &&
+		    json_object_get(m, "id") == NULL) {
+			*end = m;	/* about the whole connection */
+			return (link_status_of(msg_string(m, "code")));
+		}
+		if (msg_int(m, "id", -1) == id) {
+			if (strcmp(event, "done") == 0) {
+				*end = m;
+				return (CTL_OK);
+			}
+			if (strcmp(event, "error") == 0) {
+				*end = m;
+				return (link_status_of(msg_string(m,
+				    "code")));
+			}
+			if (fn != NULL)
+				fn(arg, m);
+		}
+		json_decref(m);
+	}
+}
+
+/* Send a request and tell what is wrong with it. */
+int
+link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
+    void *arg, json_t **end)
+{
+	int	 status;
+
+	status = link_run(ctl, msg, 0, fn, arg, end);
+	if (status != CTL_OK && *end != NULL) {
+		link_progress_end(ctl);
+		link_tell(*end);
+		json_decref(*end);
+		*end = NULL;
+	}
+	return (status);
+}
+
+/* Tell an error event. */
+int
+link_tell(const json_t *error)
+{
+	const char	*code = msg_string(error, "code");
+	const char	*text = msg_string(error, "message");
+	const char	*field = msg_string(error, "field");
+
+	if (code == NULL)
+		code = "error";
+	if (text == NULL)
+		text = "no reason given";
+	if (field != NULL && strstr(text, field) == NULL)
+		ctl_error("%s: %s: %s", code, field, text);
+	else
+		ctl_error("%s: %s", code, text);
+	return (link_status_of(code));
+}
+
+/* The exit status that stands for an error code. */
+int
+link_status_of(const char *code)
+{
+	static const struct {
+		const char	*code;
+		int		 status;
+	} table[] = {
+		{ "bad_field", CTL_USAGE },
+		{ "bad_protocol", CTL_PROTOCOL },
+		{ "bad_json", CTL_PROTOCOL },
+		{ "denied", CTL_DENIED },
+		{ "engine_unavailable", CTL_UNREACHABLE },
+		{ "shutting_down", CTL_UNREACHABLE },
+	};
+	size_t	 i;
+
+	for (i = 0; code != NULL && i < nitems(table); i++)
+		if (strcmp(table[i].code, code) == 0)
+			return (table[i].status);
+	return (CTL_REFUSED);
+}

@@ -1,0 +1,395 @@
+/*
+ * The command line: one table of options says for each which commands take
+ * it, what it means and where its value goes; reading, checks and --help all
+ * follow the table.
+ */
+#include "chatctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "limits.h"
+#include "xmalloc.h"
+
+enum opt_kind {
+	OPT_FLAG,	/* int: 1 */
+	OPT_TEXT,	/* const char * */
+	OPT_NUMBER,	/* int64_t within min..max */
+	OPT_WORD,	/* const char *, one of words */
+	OPT_PARAM,	/* into options.params, by the option's name */
+	OPT_REASON	/* onto options.reasons, one of words */
+};
+
+#define OPT_CODE	256	/* long option i is told as OPT_CODE + i */
+#define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
+
+static const char *const colors[] = { "auto", "always", "never", NULL };
+static const char *const directions[] = { "prompt", "reply", NULL };
+static const char *const formats[] = { "oig", "messages", "preference", "csv",
+	NULL };
+
+#define AT(member) offsetof(struct options, member)
+static const struct opt {
+	const char		*name;
+	char			 letter;	/* 0: none */
+	enum opt_kind		 kind;
+	unsigned		 commands;	/* CMD_... that take it */
+	size_t			 offset;
+	int64_t			 min, max;
+	const char *const	*words;
+	const char		*arg;		/* its name in help, or NULL */
+	const char		*help;
+} table[] = {
+	{ "continue", 'c', OPT_FLAG, MAKES_TEXT, AT(resume), 0, 0, NULL,
+	    NULL, "go on with your newest conversation" },
+	{ "conversation", 0, OPT_NUMBER, MAKES_TEXT, AT(conversation), 1,
+	    JSON_INT_MAX, NULL, "N", "go on with conversation N" },
+	{ "raw", 0, OPT_FLAG, MAKES_TEXT, AT(raw), 0, 0, NULL,
+	    NULL, "the text is a raw prompt to complete, no dialogue" },
+	{ "preprompt", 0, OPT_TEXT, MAKES_TEXT, AT(preprompt), 0, 0, NULL,
+	    "TEXT", "what the model is told before the dialogue" },
+	{ "temperature", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "X", "0 (always the likeliest token) to 2" },
+	{ "top-k", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "N", "choose among the N likeliest tokens; 0: all" },
+	{ "top-p", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "X", "choose within this share of probability, up to 1" },
+	{ "repetition-penalty", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "X", "above 1 makes repeated tokens less likely" },
+	{ "max-tokens", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "N", "longest reply in tokens" },
+	{ "seed", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "N", "the same seed gives the same reply" },
+	{ "stop", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "TEXT", "end the reply before this text (repeatable)" },
+	{ "ignore-eos", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    NULL, "don't end where the model ends the text" },
+	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
+	    NULL, "neither read nor write the history file" },
+	{ "limit", 'n', OPT_NUMBER, CMD_LIST, AT(limit), 1, 1000000, NULL,
+	    "N", "show at most N conversations (50)" },
+	{ "before", 0, OPT_NUMBER, CMD_LIST, AT(before), 1, JSON_INT_MAX,
+	    NULL, "N", "only conversations older than number N" },
+	{ "all", 0, OPT_FLAG, CMD_LIST | CMD_EXPORT, AT(all), 0, 0, NULL,
+	    NULL, "those of all users (operators only)" },
+	{ "no-pager", 0, OPT_FLAG, CMD_LIST | CMD_SHOW, AT(no_pager), 0, 0,
+	    NULL, NULL, "don't page long output" },
+	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, rate_reasons,
+	    "WORD", "incorrect, unhelpful, harmful or wrong_refusal "
+	    "(repeatable)" },
+	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
+	    "TEXT", "the reply you wanted; - is stdin, @FILE a file" },
+	{ "comment", 0, OPT_TEXT, CMD_RATE, AT(comment), 0, 0, NULL,
+	    "TEXT", "anything else about the reply" },
+	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
+	    "N", "this reply of the exchange, not its newest" },
+	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0, formats,
+	    "NAME", "oig, messages (default), preference or csv" },
+	{ "output", 'o', OPT_TEXT, CMD_EXPORT, AT(output), 0, 0, NULL,
+	    "FILE", "write a new file, mode 0600, instead of stdout" },
+	{ "direction", 'd', OPT_WORD, CMD_MODERATE, AT(direction), 0, 0,
+	    directions, "WORD", "prompt (default) or reply" },
+	{ "prompt", 0, OPT_TEXT, CMD_MODERATE, AT(prompt), 0, 0, NULL,
+	    "TEXT", "the prompt that the replies answer" },
+	{ "jsonl", 0, OPT_FLAG, CMD_MODERATE, AT(jsonl), 0, 0, NULL,
+	    NULL, "each line of input is a JSON string" },
+	{ "json", 'j', OPT_FLAG, CMD_ANY, AT(json), 0, 0, NULL,
+	    NULL, "print JSON, one object a line" },
+	{ "quiet", 'q', OPT_FLAG, CMD_ANY, AT(quiet), 0, 0, NULL,
+	    NULL, "no notices and no progress on stderr" },
+	{ "socket", 's', OPT_TEXT, CMD_ANY, AT(socket), 0, 0, NULL,
+	    "PATH", "chatd's socket" },
+	{ "wait", 'w', OPT_NUMBER, CMD_ANY, AT(wait), 0, 1000000, NULL,
+	    "SECONDS", "wait for chatd and for its model to load" },
+	{ "color", 0, OPT_WORD, CMD_ANY, AT(color), 0, 0, colors,
+	    "WHEN", "auto (default), always or never" },
+	{ "help", 'h', OPT_FLAG, CMD_ANY, AT(help), 0, 0, NULL,
+	    NULL, "print this help" },
+	{ "version", 'V', OPT_FLAG, CMD_ANY, AT(version), 0, 0, NULL,
+	    NULL, "print the version" },
+};
+#undef AT
+
+static int	opts_store(struct options *, const struct opt *, const char *);
+static int	opts_word(const struct opt *, const char *);
+static int	opts_param(struct options *, const struct opt *,
+		    const char *);
+static void	opts_unknown(const struct command *, const char *, int);
+static void	opts_build(const struct command *, struct option *, char *);
+static int	opts_applies(const struct opt *, const struct command *);
+
+/* Options as they are before any is read. */
+void
+opts_init(struct options *o)
+{
+	memset(o, 0, sizeof *o);
+	o->wait = -1;
+	o->color = "auto";
+	o->format = "messages";
+	o->direction = "prompt";
+	o->params = json_object();
+	o->reasons = json_array();
+}
+
+/* Release what options own. */
+void
+opts_clear(struct options *o)
+{
+	json_decref(o->params);
+	json_decref(o->reasons);
+}
+
+/* Does the command take this option? Before its name, any may stand. */
+static int
+opts_applies(const struct opt *p, const struct command *cmd)
+{
+	return (cmd == NULL || (p->commands & cmd->bit) != 0);
+}
+
+/* Fill the two forms that getopt_long wants; 0 ends longs. */
+static void
+opts_build(const struct command *cmd, struct option *longs, char *letters)
+{
+	size_t	 i;
+
+	*letters++ = cmd == NULL ? '+' : ':';
+	if (cmd == NULL)
+		*letters++ = ':';
+	for (i = 0; i < nitems(table); i++) {
+		if (!opts_applies(&table[i], cmd))
+			continue;
+		*longs++ = (struct option){ table[i].name,
+		    table[i].arg == NULL ? no_argument : required_argument,
+		    NULL, OPT_CODE + (int)i };
+		if (table[i].letter == '\0')
+			continue;
+		*letters++ = table[i].letter;
+		if (table[i].arg != NULL)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+	memset(longs, 0, sizeof *longs);
+}
+
+/* Read options. */
+int
+opts_read(struct options *o, const struct command *cmd, int argc, char **argv)
+{
+	struct option	 longs[nitems(table) + 1];
+	char		 letters[2 * nitems(table) + 3];
+	size_t		 i;
+	int		 c;
+
+	opts_build(cmd, longs, letters);
+	optind = 0;		/* glibc: begin anew */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == '?' || c == ':') {
+			opts_unknown(cmd, argv[optind - 1], c);
+			return (-1);
+		}
+		for (i = 0; i < nitems(table); i++)
+			if (c == OPT_CODE + (int)i ||
+			    (c < OPT_CODE && c == table[i].letter))
+				break;
+		if (opts_store(o, &table[i], optarg) == -1)
+			return (-1);
+	}
+	return (optind);
+}
+
+/* Say that an option is not known, or lacks its argument. */
+static void
+opts_unknown(const struct command *cmd, const char *word, int c)
+{
+	const char	*names[nitems(table) + 1], *near;
+	char		*name;
+	size_t		 i, n = 0;
+
+	if (c == ':') {
+		ctl_error("%s: needs an argument; see chatctl --help", word);
+		return;
+	}
+	if (strncmp(word, "--", 2) != 0) {
+		ctl_error("-%c: no such option%s%s; see chatctl%s%s --help",
+		    optopt, cmd == NULL ? "" : " of ",
+		    cmd == NULL ? "" : cmd->name, cmd == NULL ? "" : " ",
+		    cmd == NULL ? "" : cmd->name);
+		return;
+	}
+	for (i = 0; i < nitems(table); i++)
+		if (opts_applies(&table[i], cmd))
+			names[n++] = table[i].name;
+	names[n] = NULL;
+	name = xstrndup(word + 2, strcspn(word + 2, "="));
+	near = suggest_word(name, names);
+	ctl_error("--%s: no such option, or not one alone%s%s; "
+	    "see chatctl%s%s --help", name,
+	    near == NULL ? "" : "; did you mean --", near == NULL ? "" : near,
+	    cmd == NULL ? "" : " ", cmd == NULL ? "" : cmd->name);
+	free(name);
+}
+
+/* Store one option's value. */
+static int
+opts_store(struct options *o, const struct opt *p, const char *value)
+{
+	char	*at = (char *)o + p->offset;
+
+	switch (p->kind) {
+	case OPT_FLAG:
+		*(int *)at = 1;
+		break;
+	case OPT_WORD:
+		if (opts_word(p, value) == -1)
+			return (-1);
+		*(const char **)at = value;
+		break;
+	case OPT_TEXT:
+		*(const char **)at = value;
+		break;
+	case OPT_NUMBER:
+		if (opts_number(value, p->min, p->max, (int64_t *)at) == 0)
+			break;
+		ctl_error("--%s: expected a whole number from %lld to %lld, "
+		    "found \"%s\"", p->name, (long long)p->min,
+		    (long long)p->max, value);
+		return (-1);
+	case OPT_PARAM:
+		return (opts_param(o, p, value));
+	case OPT_REASON:
+		if (opts_word(p, value) == -1)
+			return (-1);
+		json_array_append_new(o->reasons, json_string(value));
+		break;
+	}
+	return (0);
+}
+
+/* Is value one of the option's words? */
+static int
+opts_word(const struct opt *p, const char *value)
+{
+	const char	*near;
+	size_t		 i;
+
+	for (i = 0; p->words[i] != NULL; i++)
+		if (strcmp(p->words[i], value) == 0)
+			return (0);
+	near = suggest_word(value, p->words);
+	ctl_error("--%s: \"%s\" is not one of: %s%s%s%s", p->name, value,
+	    p->help, near == NULL ? "" : "; did you mean ",
+	    near == NULL ? "" : near, near == NULL ? "" : "?");
+	return (-1);
+}
+
+/* Set a sampling parameter: --top-k is top_k. */
+static int
+opts_param(struct options *o, const struct opt *p, const char *value)
+{
+	char	*name, *s, *why;
+
+	name = xstrdup(p->name);
+	for (s = name; *s != '\0'; s++)
+		if (*s == '-')
+			*s = '_';
+	why = params_set(o->params, name, p->arg == NULL ? "true" : value);
+	if (why != NULL)
+		ctl_error("--%s", why);
+	free(name);
+	free(why);
+	return (why == NULL ? 0 : -1);
+}
+
+/* Were options given before the command that it does not take? */
+int
+opts_check(const struct options *o, const struct command *cmd)
+{
+	struct options	 fresh;
+	size_t		 i, size;
+	int		 set;
+
+	opts_init(&fresh);
+	for (i = 0; i < nitems(table); i++) {
+		if (opts_applies(&table[i], cmd))
+			continue;
+		size = table[i].kind == OPT_FLAG ? sizeof(int) :
+		    table[i].kind == OPT_NUMBER ? sizeof(int64_t) :
+		    sizeof(char *);
+		if (table[i].kind == OPT_PARAM)
+			set = json_object_size(o->params) > 0;
+		else if (table[i].kind == OPT_REASON)
+			set = json_array_size(o->reasons) > 0;
+		else
+			set = memcmp((const char *)o + table[i].offset,
+			    (const char *)&fresh + table[i].offset,
+			    size) != 0;
+		if (!set)
+			continue;
+		ctl_error("%s does not take --%s%s; see chatctl %s --help",
+		    cmd->name, table[i].name, table[i].kind == OPT_PARAM ?
+		    " and its like" : "", cmd->name);
+		opts_clear(&fresh);
+		return (-1);
+	}
+	opts_clear(&fresh);
+	return (0);
+}
+
+/* Read a whole number. */
+int
+opts_number(const char *s, int64_t min, int64_t max, int64_t *out)
+{
+	long long	 v;
+	char		*end;
+
+	if (*s < '0' || *s > '9')
+		return (-1);
+	errno = 0;
+	v = strtoll(s, &end, 10);
+	if (errno != 0 || *end != '\0' || v < min || v > max)
+		return (-1);
+	*out = v;
+	return (0);
+}
+
+/* Print help. */
+void
+opts_help(const struct command *cmd, FILE *out)
+{
+	const struct command	*c;
+	char			 left[64];
+	size_t			 i;
+	int			 width;
+
+	if (cmd == NULL) {
+		fprintf(out, "usage: chatctl [OPTION...] [COMMAND [ARG...]]\n"
+		    "Talk to the chat model that chatd serves.\n\nWithout a "
+		    "command: an interactive chat on a terminal; elsewhere "
+		    "all of\nstdin is one message and the reply goes to "
+		    "stdout.\n\nCommands:\n");
+		for (i = 0; (c = command_at(i)) != NULL; i++)
+			fprintf(out, "  %-10s  %s\n", c->name, c->summary);
+		cmd = command_find("chat");
+	} else
+		fprintf(out, "usage: chatctl %s [OPTION...]%s%s\n%s.\n%s%s",
+		    cmd->name, *cmd->args == '\0' ? "" : " ", cmd->args,
+		    cmd->summary, cmd->text == NULL ? "" : "\n",
+		    cmd->text == NULL ? "" : cmd->text);
+	fprintf(out, "\nOptions:\n");
+	for (i = 0; i < nitems(table); i++) {
+		if (!opts_applies(&table[i], cmd))
+			continue;
+		width = snprintf(left, sizeof left, "%c%c%s--%s%s%s",
+		    table[i].letter ? '-' : ' ',
+		    table[i].letter ? table[i].letter : ' ',
+		    table[i].letter ? ", " : "  ", table[i].name,
+		    table[i].arg == NULL ? "" : " ",
+		    table[i].arg == NULL ? "" : table[i].arg);
+		fprintf(out, "  %-27s%s%s\n", left, width > 26 ?
+		    "\n                             " : "", table[i].help);
+	}
+	fprintf(out, "\nchatctl(1) tells the rest.\n");
+}

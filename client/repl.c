@@ -1,0 +1,289 @@
+/*
+ * The interactive chat: reading messages, sending them, keeping the
+ * connection and the conversation over restarts of chatd.
+ */
+#include "repl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define REPL_PROMPT	"> "
+#define REPL_MORE	". "
+#define REPL_QUOTES	"\"\"\""
+#define REPL_BACK_S	30	/* a chatd that went away is waited for */
+
+static int	repl_loop(struct repl *);
+static void	repl_greet(struct repl *);
+static enum edit_end repl_message(struct repl *, char **);
+static enum edit_end repl_block(struct repl *, char **);
+static enum edit_end repl_more(struct repl *, char **);
+static void	repl_append(char **, const char *);
+static void	repl_take(struct repl *, char *);
+static int	repl_alive(struct ctl *);
+static char	*repl_prompt(const char *);
+static void	repl_echo(int);
+
+/* Chat until the user leaves. The connection is open. */
+int
+repl_run(struct ctl *ctl)
+{
+	struct repl	 r = { .ctl = ctl,
+			    .conversation = ctl->opt.conversation };
+	struct edit_help help = { repl_complete, &r };
+	int		 status;
+
+	if ((r.edit = edit_new(&help, ctl->opt.no_history)) == NULL) {
+		ctl_error("no line editing on this terminal (TERM); "
+		    "use chatctl ask");
+		return (CTL_USAGE);
+	}
+	intr_hold(1);
+	repl_greet(&r);
+	status = repl_loop(&r);
+	intr_hold(0);
+	said_clear(&r.last);
+	edit_free(r.edit);
+	return (status);
+}
+
+/* Say whom one talks to. */
+static void
+repl_greet(struct repl *r)
+{
+	const json_t	*model;
+	const char	*name;
+
+	model = json_object_get(chat_hello(r->ctl->chat), "model");
+	name = msg_string(model, "name");
+	if (r->conversation != 0)
+		ctl_note("%s, conversation %lld; /help lists commands, "
+		    "Ctrl-D leaves", name == NULL ? "chatd" : name,
+		    (long long)r->conversation);
+	else
+		ctl_note("%s; /help lists commands, Ctrl-D leaves",
+		    name == NULL ? "chatd" : name);
+}
+
+/* Read and answer. Returns the exit status. */
+static int
+repl_loop(struct repl *r)
+{
+	char	*text;
+
+	while (!r->leave) {
+		switch (repl_message(r, &text)) {
+		case EDIT_LINE:
+			repl_take(r, text);
+			free(text);
+			break;
+		case EDIT_CANCEL:
+			break;
+		case EDIT_BREAK:
+			ctl_note("Ctrl-D or /quit leaves");
+			break;
+		case EDIT_EOF:
+			return (CTL_OK);
+		case EDIT_KILLED:
+			return (128 + intr_ended());
+		}
+		if (intr_ended())
+			return (128 + intr_ended());
+	}
+	return (CTL_OK);
+}
+
+/* A prompt, in bold where there are colours. */
+static char *
+repl_prompt(const char *text)
+{
+	if (*term_on(1, ROLE_BOLD) == '\0')
+		return (xstrdup(text));
+	return (xasprintf("\1%s\1%s\1%s\1", term_on(1, ROLE_BOLD), text,
+	    term_off(1)));
+}
+
+/* Read one message, of one or more lines. */
+static enum edit_end
+repl_message(struct repl *r, char **text)
+{
+	char		*prompt = repl_prompt(REPL_PROMPT);
+	enum edit_end	 end;
+
+	end = edit_line(r->edit, prompt, text);
+	free(prompt);
+	if (end != EDIT_LINE)
+		return (end);
+	if (strncmp(*text, REPL_QUOTES, strlen(REPL_QUOTES)) == 0)
+		end = repl_block(r, text);
+	else
+		end = repl_more(r, text);
+	if (end != EDIT_LINE) {
+		free(*text);
+		/* Ctrl-D and Ctrl-C inside a message drop the message. */
+		if (end != EDIT_KILLED) {
+			ctl_note("[nothing was sent]");
+			end = EDIT_CANCEL;
+		}
+	} else if (**text != '\0')
+		edit_remember(r->edit, *text);
+	return (end);
+}
+
+/* Add a line to a text. */
+static void
+repl_append(char **text, const char *line)
+{
+	char	*joined;
+
+	joined = xasprintf("%s\n%s", *text, line);
+	free(*text);
+	*text = joined;
+}
+
+/* The rest of a message that begins with three quotes. */
+static enum edit_end
+repl_block(struct repl *r, char **text)
+{
+	const size_t	 q = strlen(REPL_QUOTES);
+	char		*line;
+	size_t		 n;
+	enum edit_end	 end;
+
+	memmove(*text, *text + q, strlen(*text + q) + 1);
+	for (;;) {
+		n = strlen(*text);
+		if (n >= q && strcmp(*text + n - q, REPL_QUOTES) == 0)
+			break;
+		if ((end = edit_line(r->edit, REPL_MORE, &line)) != EDIT_LINE)
+			return (end);
+		repl_append(text, line);
+		free(line);
+	}
+	(*text)[n - q] = '\0';
+	input_chomp(*text);
+	n = strspn(*text, "\n");
+	memmove(*text, *text + n, strlen(*text + n) + 1);
+	return (EDIT_LINE);
+}
+
+/* The lines that follow a backslash at the end of one. */
+static enum edit_end
+repl_more(struct repl *r, char **text)
+{
+	char		*line;
+	size_t		 n;
+	enum edit_end	 end;
+
+	while ((n = strlen(*text)) > 0 && (*text)[n - 1] == '\\') {
+		(*text)[n - 1] = '\0';
+		if ((end = edit_line(r->edit, REPL_MORE, &line)) != EDIT_LINE)
+			return (end);
+		repl_append(text, line);
+		free(line);
+	}
+	return (EDIT_LINE);
+}
+
+/* Do what a message says: a command, or something to send. */
+static void
+repl_take(struct repl *r, char *text)
+{
+	char	*whole;
+
+	if (strspn(text, " \t\n") == strlen(text))
+		return;
+	if (text[0] == '/' && text[1] != '/') {
+		repl_command(r, text);
+		return;
+	}
+	whole = edit_expand(r->edit, text + (text[0] == '/'));
+	if (r->ctl->opt.raw)
+		repl_say(r, say_complete(whole, r->ctl->opt.params));
+	else if (repl_connect(r) == 0)
+		repl_say(r, say_message(whole, r->conversation,
+		    r->ctl->opt.preprompt, r->ctl->opt.params));
+	free(whole);
+}
+
+/* Is the connection still there? */
+static int
+repl_alive(struct ctl *ctl)
+{
+	struct fault	 f;
+	json_t		*m;
+	int		 n;
+
+	if (ctl->chat == NULL)
+		return (0);
+	while ((n = chat_next(ctl->chat, 0, &m, &f)) == 1)
+		json_decref(m);		/* nothing is in flight */
+	if (n < 0)
+		link_close(ctl);
+	return (n == 0);
+}
+
+/* Connect again where the connection has gone. */
+int
+repl_connect(struct repl *r)
+{
+	struct ctl	*ctl = r->ctl;
+	int64_t		 wait = ctl->opt.wait;
+	int		 status;
+
+	if (repl_alive(ctl))
+		return (0);
+	ctl_note("[connecting to chatd again]");
+	if (ctl->opt.wait == -1)
+		ctl->opt.wait = REPL_BACK_S;
+	status = link_open(ctl);
+	ctl->opt.wait = wait;
+	if (status == CTL_OK)
+		status = link_wait_model(ctl);
+	return (status == CTL_OK ? 0 : -1);
+}
+
+/* Switch the terminal's echo, so that keys don't mix with a reply. */
+static void
+repl_echo(int on)
+{
+	struct termios	 t;
+
+	if (tcgetattr(STDIN_FILENO, &t) == -1)
+		return;
+	if (on)
+		t.c_lflag |= ECHO;
+	else
+		t.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSANOW, &t);
+}
+
+/* Send a request and show the reply. */
+void
+repl_say(struct repl *r, json_t *msg)
+{
+	struct said	 said = { 0 };
+
+	if (repl_connect(r) == -1) {
+		json_decref(msg);
+		return;
+	}
+	repl_echo(0);
+	say_run(r->ctl, msg, 1, &said);
+	repl_echo(1);
+	if (said.conversation != 0)
+		r->conversation = said.conversation;
+	if (said.exchange != 0) {
+		said_clear(&r->last);
+		r->last = said;
+	} else
+		said_clear(&said);
+	if (r->ctl->chat == NULL && !intr_ended() && repl_connect(r) == 0)
+		ctl_note(r->last.exchange == 0 ?
+		    "[connected again; the message has to be sent again]" :
+		    "[connected again; /again asks for the reply once more]");
+}

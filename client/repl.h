@@ -1,0 +1,99 @@
+/*
+ * The parts of the interactive chat: line editor, pasted texts, history file,
+ * and the commands that begin with a slash.
+ */
+#ifndef CLIENT_REPL_H
+#define CLIENT_REPL_H
+
+#include "chatctl.h"
+
+/* ---- paste.c: pasted documents, shown in the line by a short name */
+struct paste;
+struct paste	*paste_new(void);
+void		 paste_free(struct paste *p);
+
+/*
+ * Keep a pasted text of n bytes. Returns what stands for it in the line
+ * being edited: the text itself where it is short and without a newline, else
+ * "[paste 1: 12 lines]". Borrowed until the next call. CR and CRLF become LF,
+ * NUL is dropped, newlines at the end of a short text too.
+ */
+const char	*paste_add(struct paste *p, const char *text, size_t n);
+
+/* The line with every name replaced by its text, in a new string; *held is
+ * how many were replaced. */
+char		*paste_expand(const struct paste *p, const char *line,
+		    int *held);
+
+/* ---- history.c: lines typed before */
+struct history_file;
+/*
+ * Open the history file of this user, making it (mode 0600) and its folders
+ * (0700). NULL where it is switched off or can't be used, which is told.
+ */
+struct history_file *history_file_open(int off);
+void		 history_file_close(struct history_file *h);
+/* Call fn with each entry, oldest first. */
+void		 history_file_each(struct history_file *h,
+		    void (*fn)(void *arg, const char *entry), void *arg);
+/* Append an entry at once; other sessions may do so as well. */
+void		 history_file_add(struct history_file *h, const char *entry);
+
+/* ---- edit.c: the line editor */
+struct edit;
+
+/* What ended a line. */
+enum edit_end {
+	EDIT_LINE,	/* Enter */
+	EDIT_EOF,	/* Ctrl-D on an empty line, or the terminal is gone */
+	EDIT_CANCEL,	/* Ctrl-C while something stood in the line */
+	EDIT_BREAK,	/* Ctrl-C on an empty line */
+	EDIT_KILLED	/* SIGTERM or SIGHUP */
+};
+
+/*
+ * Words that may follow text, which ends at the cursor: each as "word" or
+ * "word\tdescription", in a new array ended by NULL, all owned by the caller.
+ * *start is where the word that they replace begins.
+ */
+struct edit_help {
+	char	**(*complete)(void *arg, const char *text, size_t *start);
+	void	 *arg;		/* borrowed */
+};
+
+/* NULL where libedit does not start (no such terminal type). */
+struct edit	*edit_new(const struct edit_help *help, int no_history);
+void		 edit_free(struct edit *e);
+
+/*
+ * Read a line behind prompt (borrowed) into *line, a new string without its
+ * newline; NULL where none was entered.
+ */
+enum edit_end	 edit_line(struct edit *e, const char *prompt, char **line);
+
+/* Put a line into the history, and into its file unless it names pasted
+ * text or begins with a space. */
+void		 edit_remember(struct edit *e, const char *line);
+
+/* The line with pasted texts in the place of their names (a new string). */
+char		*edit_expand(const struct edit *e, const char *line);
+
+/* ---- repl.c, repl_cmd.c: the chat itself */
+struct repl {
+	struct ctl	*ctl;		/* borrowed */
+	struct edit	*edit;		/* owned */
+	int64_t		 conversation;	/* 0: the next message begins one */
+	struct said	 last;		/* the newest reply */
+	int		 leave;
+};
+
+/* Run a line that begins with one slash. */
+void	 repl_command(struct repl *r, char *line);
+/* Words to follow text, for struct edit_help; arg is the struct repl. */
+char	**repl_complete(void *arg, const char *text, size_t *start);
+/* Send a request and show its reply, connecting anew where need be. */
+void	 repl_say(struct repl *r, json_t *msg);
+/* Have a connection: 0, or -1 after telling why there is none. */
+int	 repl_connect(struct repl *r);
+
+#endif

@@ -1,0 +1,509 @@
+/*
+ * The commands of the interactive chat, and their completion.
+ */
+#include "repl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define REPL_TAB_MS	1000	/* Tab waits so long for the list */
+#define REPL_TAB_LIST	20	/* conversations offered */
+
+/* Where the words of an argument come from. */
+enum words { WORDS_NONE, WORDS_COMMANDS, WORDS_CONVERSATIONS, WORDS_PARAMS,
+	WORDS_REASONS };
+
+static void	repl_help(struct repl *, char *);
+static void	repl_new(struct repl *, char *);
+static void	repl_list(struct repl *, char *);
+static void	repl_open(struct repl *, char *);
+static void	repl_show(struct repl *, char *);
+static void	repl_good(struct repl *, char *);
+static void	repl_bad(struct repl *, char *);
+static void	repl_ideal(struct repl *, char *);
+static void	repl_again(struct repl *, char *);
+static void	repl_raw(struct repl *, char *);
+static void	repl_params(struct repl *, char *);
+static void	repl_status(struct repl *, char *);
+static void	repl_quit(struct repl *, char *);
+
+static const struct repl_cmd {
+	const char	*name;
+	const char	*args;
+	const char	*help;
+	enum words	 words;
+	void		(*run)(struct repl *r, char *rest);
+} table[] = {
+	{ "/help", "[COMMAND]", "this list", WORDS_COMMANDS, repl_help },
+	{ "/new", "[TITLE]", "begin a new conversation", WORDS_NONE,
+	    repl_new },
+	{ "/list", "[N]", "your conversations, newest first", WORDS_NONE,
+	    repl_list },
+	{ "/open", "N", "go on with conversation N", WORDS_CONVERSATIONS,
+	    repl_open },
+	{ "/show", "[N]", "this conversation, or N", WORDS_CONVERSATIONS,
+	    repl_show },
+	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
+	    repl_good },
+	{ "/bad", "[REASON...] [COMMENT]", "it was bad: incorrect, "
+	    "unhelpful, harmful, wrong_refusal", WORDS_REASONS, repl_bad },
+	{ "/ideal", "[TEXT]", "what it should have been; without TEXT in "
+	    "your editor", WORDS_NONE, repl_ideal },
+	{ "/again", "", "another reply to the last message", WORDS_NONE,
+	    repl_again },
+	{ "/raw", "PROMPT", "complete PROMPT as it stands, outside any "
+	    "conversation", WORDS_NONE, repl_raw },
+	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
+	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_params },
+	{ "/status", "", "what chatd, its model and its helpers are doing",
+	    WORDS_NONE, repl_status },
+	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_quit },
+};
+
+/* Words being gathered for Tab. */
+struct tab {
+	char		**words;	/* owned, ended by NULL */
+	size_t		  n;
+	const char	 *typed;	/* borrowed: what they must begin with */
+};
+
+static const struct repl_cmd *repl_find(const char *, size_t);
+static void	repl_unknown(const char *);
+static int64_t	repl_number(char *, int64_t);
+static void	repl_rate(struct repl *, int, const json_t *, const char *,
+		    const char *);
+static void	repl_param(struct repl *, char *);
+static void	tab_add(struct tab *, const char *, const char *);
+static void	tab_commands(struct tab *, int);
+static void	tab_params(struct tab *);
+static void	tab_conversations(struct repl *, struct tab *);
+
+/* Find a command by the n bytes of its name. */
+static const struct repl_cmd *
+repl_find(const char *name, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(table); i++)
+		if (strlen(table[i].name) == n &&
+		    strncmp(table[i].name, name, n) == 0)
+			return (&table[i]);
+	return (NULL);
+}
+
+/* Run a command line. */
+void
+repl_command(struct repl *r, char *line)
+{
+	const struct repl_cmd	*cmd;
+	size_t			 n = strcspn(line, " \t\n");
+	char			*rest = line + n;
+
+	rest += strspn(rest, " \t\n");
+	if ((cmd = repl_find(line, n)) != NULL) {
+		cmd->run(r, rest);
+		return;
+	}
+	line[n] = '\0';
+	repl_unknown(line);
+}
+
+/* Say that there is no such command. */
+static void
+repl_unknown(const char *name)
+{
+	const char	*names[nitems(table) + 1], *near;
+	size_t		 i;
+
+	for (i = 0; i < nitems(table); i++)
+		names[i] = table[i].name;
+	names[i] = NULL;
+	near = suggest_word(name, names);
+	ctl_error("%s: no such command%s%s; /help lists them, "
+	    "//text sends text that begins with a slash", name,
+	    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near);
+}
+
+/* The number in rest, dflt where it is empty, 0 after telling otherwise. */
+static int64_t
+repl_number(char *rest, int64_t dflt)
+{
+	int64_t	 n;
+
+	input_chomp(rest);
+	rest[strcspn(rest, " \t")] = '\0';
+	if (*rest == '\0' && dflt > 0)
+		return (dflt);
+	if (opts_number(rest, 1, INT64_MAX, &n) == 0)
+		return (n);
+	ctl_error("expected a number, found \"%s\"; /list shows the numbers "
+	    "of conversations", rest);
+	return (0);
+}
+
+/* /help */
+static void
+repl_help(struct repl *r, char *rest)
+{
+	const struct repl_cmd	*only = NULL;
+	char			*left;
+	size_t			 i;
+
+	(void)r;
+	input_chomp(rest);
+	if (*rest != '\0') {
+		left = xasprintf("%s%s", *rest == '/' ? "" : "/", rest);
+		left[strcspn(left, " \t")] = '\0';
+		if ((only = repl_find(left, strlen(left))) == NULL)
+			repl_unknown(left);
+		free(left);
+		if (only == NULL)
+			return;
+	}
+	for (i = 0; i < nitems(table); i++) {
+		if (only != NULL && only != &table[i])
+			continue;
+		printf("  %-8s%-22s %s\n", table[i].name, table[i].args,
+		    table[i].help);
+	}
+	if (only == NULL)
+		printf("\n  A line that ends in \\ goes on in the next one; "
+		    "\"\"\" begins and ends a text\n  of many lines; pasted "
+		    "lines are one message. Ctrl-C stops a reply.\n");
+}
+
+/* /new */
+static void
+repl_new(struct repl *r, char *rest)
+{
+	json_t	*m, *end;
+
+	input_chomp(rest);
+	r->conversation = 0;
+	said_clear(&r->last);
+	if (*rest != '\0' && repl_connect(r) == 0) {
+		m = msg_op("new", -1);
+		msg_set_string(m, "title", rest);
+		if (link_call(r->ctl, m, NULL, NULL, &end) == CTL_OK)
+			r->conversation = msg_int(end, "conversation", 0);
+		json_decref(end);
+	}
+	ctl_note("[a new conversation]");
+}
+
+/* /list */
+static void
+repl_list(struct repl *r, char *rest)
+{
+	int64_t		 n = repl_number(rest, 20);
+	struct pager	 p;
+	json_t		*m;
+	FILE		*out;
+
+	if (n == 0 || repl_connect(r) == -1)
+		return;
+	m = msg_op("list", -1);
+	msg_set_int(m, "limit", n > 200 ? 200 : n);
+	out = pager_open(&p, !r->ctl->opt.no_pager);
+	list_print(r->ctl, m, out);
+	pager_close(&p);
+}
+
+/* /open */
+static void
+repl_open(struct repl *r, char *rest)
+{
+	int64_t	 n = repl_number(rest, 0);
+
+	if (n == 0 || repl_connect(r) == -1)
+		return;
+	if (show_print(r->ctl, n, stdout) != CTL_OK)
+		return;
+	r->conversation = n;
+	said_clear(&r->last);
+	ctl_note("[conversation %lld]", (long long)n);
+}
+
+/* /show */
+static void
+repl_show(struct repl *r, char *rest)
+{
+	struct pager	 p;
+	int64_t		 n;
+
+	if (*rest == '\0' && r->conversation == 0) {
+		ctl_error("nothing has been said yet; /show N shows "
+		    "conversation N");
+		return;
+	}
+	n = repl_number(rest, r->conversation);
+	if (n == 0 || repl_connect(r) == -1)
+		return;
+	show_print(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager));
+	pager_close(&p);
+}
+
+/* Rate the last reply. */
+static void
+repl_rate(struct repl *r, int thumb, const json_t *reasons,
+    const char *ideal, const char *comment)
+{
+	json_t	*end;
+
+	if (r->last.exchange == 0) {
+		ctl_error("there is no reply to rate yet");
+		return;
+	}
+	if (repl_connect(r) == -1)
+		return;
+	if (link_call(r->ctl, rate_message(r->last.exchange, r->last.reply,
+	    thumb, reasons, ideal, comment), NULL, NULL, &end) == CTL_OK)
+		ctl_note("[rated]");
+	json_decref(end);
+}
+
+/* /good */
+static void
+repl_good(struct repl *r, char *rest)
+{
+	input_chomp(rest);
+	repl_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
+}
+
+/* /bad: reasons first, then words of one's own. */
+static void
+repl_bad(struct repl *r, char *rest)
+{
+	json_t	*reasons = json_array();
+	size_t	 i, n;
+
+	input_chomp(rest);
+	while (*rest != '\0') {
+		n = strcspn(rest, " \t\n,");
+		for (i = 0; rate_reasons[i] != NULL; i++)
+			if (strlen(rate_reasons[i]) == n &&
+			    strncmp(rate_reasons[i], rest, n) == 0)
+				break;
+		if (rate_reasons[i] == NULL)
+			break;
+		json_array_append_new(reasons, json_string(rate_reasons[i]));
+		rest += n;
+		rest += strspn(rest, " \t\n,");
+	}
+	repl_rate(r, -1, reasons, NULL, *rest == '\0' ? NULL : rest);
+	json_decref(reasons);
+}
+
+/* /ideal */
+static void
+repl_ideal(struct repl *r, char *rest)
+{
+	char	*text;
+
+	if (r->last.exchange == 0) {
+		ctl_error("there is no reply to improve yet");
+		return;
+	}
+	if (*rest != '\0')
+		text = edit_expand(r->edit, rest);
+	else if ((text = input_edit(r->last.text)) == NULL)
+		return;
+	input_chomp(text);
+	if (*text == '\0' || strcmp(text, r->last.text) == 0)
+		ctl_note("[unchanged: nothing was saved]");
+	else
+		repl_rate(r, 2, NULL, text, NULL);
+	free(text);
+}
+
+/* /again */
+static void
+repl_again(struct repl *r, char *rest)
+{
+	(void)rest;
+	if (r->last.exchange == 0)
+		ctl_error("there is no message to answer again yet");
+	else
+		repl_say(r, say_again(r->last.exchange, r->ctl->opt.params));
+}
+
+/* /raw */
+static void
+repl_raw(struct repl *r, char *rest)
+{
+	char	*text;
+
+	if (*rest == '\0') {
+		ctl_error("/raw PROMPT completes PROMPT; it may have many "
+		    "lines");
+		return;
+	}
+	text = edit_expand(r->edit, rest);
+	repl_say(r, say_complete(text, r->ctl->opt.params));
+	free(text);
+}
+
+/* Set one parameter. */
+static void
+repl_param(struct repl *r, char *word)
+{
+	char	*value = strchr(word, '='), *why;
+
+	if (strcmp(word, "reset") == 0) {
+		json_object_clear(r->ctl->opt.params);
+		return;
+	}
+	if (value == NULL) {
+		ctl_error("expected NAME=VALUE or reset, found \"%s\"", word);
+		return;
+	}
+	*value++ = '\0';
+	if ((why = params_set(r->ctl->opt.params, word, value)) != NULL)
+		ctl_error("%s", why);
+	free(why);
+}
+
+/* /params */
+static void
+repl_params(struct repl *r, char *rest)
+{
+	size_t	 n;
+	char	 end;
+
+	if (*rest == '\0')
+		params_show(r->ctl->opt.params, stdout);
+	while (*rest != '\0') {
+		n = strcspn(rest, " \t\n");
+		end = rest[n];
+		rest[n] = '\0';
+		repl_param(r, rest);
+		rest += n;
+		if (end != '\0')
+			rest++;
+		rest += strspn(rest, " \t\n");
+	}
+}
+
+/* /status */
+static void
+repl_status(struct repl *r, char *rest)
+{
+	(void)rest;
+	if (repl_connect(r) == 0)
+		status_print(r->ctl, stdout);
+}
+
+/* /quit */
+static void
+repl_quit(struct repl *r, char *rest)
+{
+	(void)rest;
+	r->leave = 1;
+}
+
+/* Offer a word where it goes on what was typed. */
+static void
+tab_add(struct tab *t, const char *word, const char *about)
+{
+	if (strncmp(word, t->typed, strlen(t->typed)) != 0)
+		return;
+	t->words = xreallocarray(t->words, t->n + 2, sizeof *t->words);
+	t->words[t->n++] = xasprintf("%s\t%s", word, about);
+	t->words[t->n] = NULL;
+}
+
+/* Offer the commands, from the given byte of their names. */
+static void
+tab_commands(struct tab *t, int skip)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(table); i++)
+		tab_add(t, table[i].name + skip, table[i].help);
+}
+
+/* Offer the parameters. */
+static void
+tab_params(struct tab *t)
+{
+	const char	*name;
+	char		*word;
+	size_t		 i;
+
+	for (i = 0; (name = params_name(i)) != NULL; i++) {
+		word = xasprintf("%s=", name);
+		tab_add(t, word, "");
+		free(word);
+	}
+	tab_add(t, "reset", "");
+}
+
+/* Offer the newest conversations. */
+static void
+tab_conversations(struct repl *r, struct tab *t)
+{
+	struct fault	 f;
+	json_t		*m, *c;
+	int64_t		 id;
+	char		*word;
+
+	if (r->ctl->chat == NULL)
+		return;
+	m = msg_op("list", -1);
+	msg_set_int(m, "limit", REPL_TAB_LIST);
+	if (chat_send(r->ctl->chat, m, &id, &f) != 0)
+		return;
+	while (chat_next(r->ctl->chat, REPL_TAB_MS, &m, &f) == 1) {
+		c = json_object_get(m, "conversation");
+		if (msg_int(m, "id", -1) != id || c == NULL) {
+			json_decref(m);
+			break;
+		}
+		word = xasprintf("%lld",
+		    (long long)msg_int(c, "conversation", 0));
+		tab_add(t, word, msg_string(c, "title") == NULL ? "" :
+		    msg_string(c, "title"));
+		free(word);
+		json_decref(m);
+	}
+}
+
+/* Complete a line. */
+char **
+repl_complete(void *arg, const char *text, size_t *start)
+{
+	const struct repl_cmd	*cmd;
+	struct tab		 t = { xcalloc(1, sizeof(char *)), 0, NULL };
+	size_t			 i;
+
+	*start = strlen(text);
+	while (*start > 0 && text[*start - 1] != ' ')
+		(*start)--;
+	t.typed = text + *start;
+	if (*start == 0 && text[0] == '/')
+		tab_commands(&t, 0);
+	cmd = repl_find(text, strcspn(text, " "));
+	if (*start == 0 || cmd == NULL)
+		return (t.words);
+	switch (cmd->words) {
+	case WORDS_COMMANDS:
+		tab_commands(&t, 1);
+		break;
+	case WORDS_CONVERSATIONS:
+		tab_conversations(arg, &t);
+		break;
+	case WORDS_PARAMS:
+		tab_params(&t);
+		break;
+	case WORDS_REASONS:
+		for (i = 0; rate_reasons[i] != NULL; i++)
+			tab_add(&t, rate_reasons[i], "");
+		break;
+	case WORDS_NONE:
+		break;
+	}
+	return (t.words);
+}

@@ -1,0 +1,223 @@
+/*
+ * One streamed reply: the request, its text on stdout as it comes, and what
+ * else a reader should know (notices, a refusal, an early end) on stderr.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+/* What the events of one request are shown with. */
+struct say {
+	struct ctl	*ctl;		/* borrowed */
+	struct said	*said;		/* borrowed: filled */
+	struct render	 render;
+	FILE		*copy;		/* owned: writes said->text */
+	size_t		 copy_len;
+	int		 chatting;	/* in the interactive chat */
+	int		 shown;		/* some text came */
+};
+
+static void	say_event(void *, const json_t *);
+static void	say_text(struct say *, const char *);
+static void	say_notice(struct say *, const json_t *);
+static void	say_numbers(struct said *, const json_t *);
+static void	say_newline(struct say *);
+static int	say_end(struct say *, int, const json_t *);
+static void	say_stop(struct say *);
+
+/* Ask for a reply in a conversation. */
+json_t *
+say_message(const char *text, int64_t conversation, const char *preprompt,
+    const json_t *params)
+{
+	json_t	*m = msg_op("say", -1);
+
+	msg_set_string(m, "text", text);
+	if (conversation > 0)
+		msg_set_int(m, "conversation", conversation);
+	msg_set_string(m, "preprompt", preprompt);
+	if (json_object_size(params) > 0)
+		msg_set(m, "params", json_deep_copy(params));
+	return (m);
+}
+
+/* Ask for what follows a raw prompt. */
+json_t *
+say_complete(const char *prompt, const json_t *params)
+{
+	json_t	*m = msg_op("complete", -1);
+
+	msg_set_string(m, "prompt", prompt);
+	if (json_object_size(params) > 0)
+		msg_set(m, "params", json_deep_copy(params));
+	return (m);
+}
+
+/* Ask for another reply to the same prompt. */
+json_t *
+say_again(int64_t exchange, const json_t *params)
+{
+	json_t	*m = msg_op("regenerate", -1);
+
+	msg_set_int(m, "exchange", exchange);
+	if (json_object_size(params) > 0)
+		msg_set(m, "params", json_deep_copy(params));
+	return (m);
+}
+
+/* Release what a reply left behind. */
+void
+said_clear(struct said *said)
+{
+	free(said->text);
+	memset(said, 0, sizeof *said);
+}
+
+/* Run one request. */
+int
+say_run(struct ctl *ctl, json_t *msg, int chatting, struct said *said)
+{
+	struct say	 say = { .ctl = ctl, .said = said,
+			    .chatting = chatting };
+	json_t		*end;
+	int		 status;
+
+	said_clear(said);
+	render_init(&say.render, stdout, term_mark(1));
+	if ((say.copy = open_memstream(&said->text, &say.copy_len)) == NULL)
+		abort();
+	status = link_run(ctl, msg, 1, say_event, &say, &end);
+	render_end(&say.render);
+	status = say_end(&say, status, end);
+	json_decref(end);
+	fclose(say.copy);
+	out_flush();
+	return (status);
+}
+
+/* Take one event before the last. */
+static void
+say_event(void *arg, const json_t *event)
+{
+	struct say	*say = arg;
+	const char	*name = msg_string(event, "event");
+
+	if (say->ctl->opt.json)
+		out_json(event);
+	if (strcmp(name, "accepted") == 0)
+		say_numbers(say->said, event);
+	else if (strcmp(name, "text") == 0)
+		say_text(say, msg_string(event, "text"));
+	else if (strcmp(name, "notice") == 0)
+		say_notice(say, event);
+	if (strcmp(name, "accepted") == 0 && say->chatting &&
+	    msg_int(event, "place", 0) > 0)
+		ctl_note("[waiting: %lld before you]",
+		    (long long)msg_int(event, "place", 0));
+}
+
+/* Remember the numbers that chatd gave. */
+static void
+say_numbers(struct said *said, const json_t *event)
+{
+	said->exchange = msg_int(event, "exchange", said->exchange);
+	said->conversation = msg_int(event, "conversation",
+	    said->conversation);
+	said->reply = msg_int(event, "reply", said->reply);
+}
+
+/* Show a piece of the reply: escaped on a terminal, as it is elsewhere. */
+static void
+say_text(struct say *say, const char *text)
+{
+	size_t	 n;
+
+	if (text == NULL || *text == '\0')
+		return;
+	n = strlen(text);
+	fwrite(text, 1, n, say->copy);
+	say->shown = 1;
+	if (say->ctl->opt.json)
+		return;
+	if (term_is(1))
+		render_text(&say->render, text, n);
+	else {
+		fwrite(text, 1, n, stdout);
+		say->render.column = text[n - 1] != '\n';
+	}
+	out_flush();
+}
+
+/* Tell a notice. */
+static void
+say_notice(struct say *say, const json_t *event)
+{
+	const char	*text = msg_string(event, "message");
+
+	if (text == NULL)
+		text = msg_string(event, "code");
+	if (say->chatting || term_is(1))
+		say_newline(say);
+	ctl_note("[%s]", text == NULL ? "notice without a message" : text);
+}
+
+/* End the line that the reply has begun. */
+static void
+say_newline(struct say *say)
+{
+	if (!say->ctl->opt.json && say->render.column != 0)
+		fputc('\n', stdout);
+	say->render.column = 0;
+}
+
+/* The request has ended. Returns the exit status. */
+static int
+say_end(struct say *say, int status, const json_t *end)
+{
+	const char	*stop = msg_string(end, "stop");
+
+	if (end != NULL) {
+		say_numbers(say->said, end);
+		if (say->ctl->opt.json)
+			out_json(end);
+	}
+	/* A filter's user gets a line even where the reply was empty. */
+	if (status == CTL_OK && !say->shown && !say->chatting)
+		say->render.column = 1;
+	say_newline(say);
+	if (status != CTL_OK) {
+		if (end != NULL)
+			link_tell(end);
+		return (status);
+	}
+	if (stop != NULL)
+		snprintf(say->said->stop, sizeof say->said->stop, "%s", stop);
+	say_stop(say);
+	return (strcmp(say->said->stop, "cancelled") == 0 ?
+	    CTL_INTERRUPTED : CTL_OK);
+}
+
+/* Say why a reply ended early, if it did. */
+static void
+say_stop(struct say *say)
+{
+	static const struct {
+		const char	*stop, *told;
+	} table[] = {
+		{ "length", "[cut off at the token limit: max_tokens]" },
+		{ "context", "[cut off: the model's context is full]" },
+		{ "cancelled", "[stopped]" },
+	};
+	size_t	 i;
+
+	for (i = 0; i < nitems(table); i++)
+		if (strcmp(table[i].stop, say->said->stop) == 0 &&
+		    (i > 0 || say->chatting))
+			ctl_note("%s", table[i].told);
+	if (say->chatting && !say->shown && say->said->stop[0] == 'e')
+		ctl_note("[the reply is empty]");
+}

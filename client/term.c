@@ -1,0 +1,164 @@
+/*
+ * What goes to the terminal: colours where they are wanted, messages on
+ * stderr, and stdout's end.
+ */
+#include "chatctl.h"
+
+#include <sys/ioctl.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xmalloc.h"
+
+/* The terminal as it is for the whole run: set once by term_init. */
+static struct {
+	int	 is[3];		/* fd 1 and 2: a terminal */
+	int	 colour[3];
+	int	 quiet;
+} term;
+
+static void	term_message(const char *, enum role, const char *, va_list);
+
+/* Look at stdout and stderr. */
+void
+term_init(const char *color, int quiet)
+{
+	const char	*no = getenv("NO_COLOR"), *type = getenv("TERM");
+	int		 fd, able;
+
+	able = (no == NULL || *no == '\0') &&
+	    type != NULL && strcmp(type, "dumb") != 0;
+	for (fd = 1; fd <= 2; fd++) {
+		term.is[fd] = isatty(fd);
+		if (strcmp(color, "auto") == 0)
+			term.colour[fd] = term.is[fd] && able;
+		else
+			term.colour[fd] = strcmp(color, "always") == 0;
+	}
+	term.quiet = quiet;
+}
+
+/* Is fd a terminal? */
+int
+term_is(int fd)
+{
+	return (term.is[fd]);
+}
+
+/* How escapes are shown on fd. */
+unsigned
+term_mark(int fd)
+{
+	return (term.colour[fd] ? RENDER_MARK : 0);
+}
+
+/* Begin a role. */
+const char *
+term_on(int fd, enum role role)
+{
+	static const char *const on[] = {
+		[ROLE_PLAIN] = "", [ROLE_DIM] = "\033[2m",
+		[ROLE_BOLD] = "\033[1m", [ROLE_BAD] = "\033[31m",
+		[ROLE_GOOD] = "\033[32m",
+	};
+
+	return (term.colour[fd] ? on[role] : "");
+}
+
+/* End a role. */
+const char *
+term_off(int fd)
+{
+	return (term.colour[fd] ? "\033[m" : "");
+}
+
+/* The terminal's size, or 24 by 80. */
+void
+term_size(int *rows, int *columns)
+{
+	struct winsize	 ws;
+
+	*rows = 24;
+	*columns = 80;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == -1)
+		return;
+	if (ws.ws_row > 0)
+		*rows = ws.ws_row;
+	if (ws.ws_col > 0)
+		*columns = ws.ws_col;
+}
+
+/* Print one message on stderr, after what stdout has so far. */
+static void
+term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
+{
+	char	*text, *safe;
+
+	if (vasprintf(&text, fmt, ap) == -1)
+		abort();
+	safe = render_line(text);
+	fflush(stdout);
+	fprintf(stderr, "%s%s%s%s\n", term_on(2, role), prefix, safe,
+	    term_off(2));
+	free(safe);
+	free(text);
+}
+
+/* Tell an error. */
+void
+ctl_error(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	term_message("chatctl: ", ROLE_BAD, fmt, ap);
+	va_end(ap);
+}
+
+/* Tell something else. */
+void
+ctl_note(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	if (term.quiet)
+		return;
+	va_start(ap, fmt);
+	term_message(term.is[2] ? "" : "chatctl: ", ROLE_DIM, fmt, ap);
+	va_end(ap);
+}
+
+/* Write out what stdout holds. */
+void
+out_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	if (errno == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	ctl_error("stdout: %s", strerror(errno));
+	_exit(CTL_REFUSED);
+}
+
+/* Print an object. */
+void
+out_json(const json_t *v)
+{
+	char	*line;
+
+	/* 15 digits print 0.9 as it was written. */
+	line = json_dumps(v, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	if (line == NULL)
+		abort();	/* what was parsed can be printed */
+	render_json(line, strlen(line), stdout);
+	fputc('\n', stdout);
+	free(line);
+	out_flush();
+}
