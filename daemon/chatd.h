@@ -47,7 +47,7 @@ struct threshold {
 struct config_filter {
 	char		*name;		/* owned */
 	char		*path;		/* owned: the plugin */
-	json_t		*options;	/* owned: object of strings */
+	json_t		*options;	/* owned: texts and lists */
 };
 
 struct config {

@@ -215,13 +215,13 @@ config_scalars(struct config *c, const char *file, const char *section,
 	return (0);
 }
 
-/* Read the options of one plugin: text, or lists of text joined by ':'. */
+/* Read the options of one plugin: text, or lists of text. */
 static int
 config_options(struct config_filter *cf, const char *file,
     const struct ynode *map, struct fault *f)
 {
 	const struct ynode	*n, *v;
-	char			*s, *joined;
+	json_t			*list;
 
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f, "expected keys and values"));
@@ -230,19 +230,14 @@ config_options(struct config_filter *cf, const char *file,
 			msg_set_string(cf->options, n->key, n->text);
 			continue;
 		}
-		if (n->kind == YNODE_MAP)
-			return (ynode_fault(file, n, f,
-			    "expected a value or a list of values"));
-		s = xstrdup("");
+		list = json_array();
+		msg_set(cf->options, n->key, list);
 		for (v = n->child; v != NULL; v = v->next) {
-			joined = xasprintf("%s%s%s", s,
-			    s[0] != '\0' ? ":" : "",
-			    v->kind == YNODE_SCALAR ? v->text : "");
-			free(s);
-			s = joined;
+			if (n->kind == YNODE_MAP || v->kind != YNODE_SCALAR)
+				return (ynode_fault(file, n, f,
+				    "expected a value or a list of values"));
+			json_array_append_new(list, json_string(v->text));
 		}
-		msg_set_string(cf->options, n->key, s);
-		free(s);
 	}
 	return (0);
 }

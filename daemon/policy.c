@@ -10,7 +10,7 @@
 
 #include "xmalloc.h"
 
-#define POLICY_FINDINGS_MAX	1000	/* in one answer */
+#define POLICY_FINDINGS_MAX	65536	/* in one answer */
 #define POLICY_REDACTED		"[redacted]"
 
 /* What one score leads to. */

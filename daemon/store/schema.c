@@ -242,20 +242,18 @@ int
 schema_migrate(sqlite3 *db, int version)
 {
 	char	mark[64];
+	int	rc = SQLITE_OK;
 
-	for (; version < SCHEMA_VERSION; version++) {
+	for (; rc == SQLITE_OK && version < SCHEMA_VERSION; version++) {
 		snprintf(mark, sizeof mark, "PRAGMA user_version = %d; COMMIT",
 		    version + 1);
-		if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
-		    NULL) != SQLITE_OK)
-			return (CHAT_ESYSTEM);
-		if (sqlite3_exec(db, schema_steps[version], NULL, NULL,
-		    NULL) != SQLITE_OK ||
-		    sqlite3_exec(db, mark, NULL, NULL, NULL) != SQLITE_OK) {
-			if (!sqlite3_get_autocommit(db))
-				sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-			return (CHAT_ESYSTEM);
-		}
+		if ((rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL,
+		    NULL)) == SQLITE_OK &&
+		    (rc = sqlite3_exec(db, schema_steps[version], NULL, NULL,
+		    NULL)) == SQLITE_OK)
+			rc = sqlite3_exec(db, mark, NULL, NULL, NULL);
+		if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
+			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	}
-	return (0);
+	return (rc);
 }

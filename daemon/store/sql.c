@@ -111,7 +111,7 @@ static int
 sql_vopen(struct store *st, sqlite3_stmt **out, const char *sql,
     const char *types, va_list ap)
 {
-	sqlite3_stmt	*q;
+	sqlite3_stmt	*q = NULL;
 	int		 rc;
 
 	if (sql_prepare(st, sql, &q) != 0)

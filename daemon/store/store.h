@@ -106,7 +106,7 @@ int	 schema_check(sqlite3 *db, const char *path, int *version,
 	    struct fault *f);
 
 /* Bring db from version to SCHEMA_VERSION, each step in a transaction of its
- * own. 0 or CHAT_ESYSTEM (sqlite3_errmsg says why; the version reached stays). */
+ * own. Returns SQLite's code: 0, or why it stopped (the steps taken stay). */
 int	 schema_migrate(sqlite3 *db, int version);
 
 /* ---- sql.c: statements without ceremony.  Types of the arguments, one

@@ -1,0 +1,326 @@
+/*
+ * Opening the database safely, one store at a time, and keeping it in shape:
+ * write-ahead log back into the file while nothing waits, a fresh connection
+ * after a disk error.
+ */
+#include "store.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "xmalloc.h"
+
+#define STORE_RETRY_MS	1000	/* between tries to do what was put off */
+
+static int	store_wal_hook(void *, sqlite3 *, const char *, int);
+static int	store_folder(const char *, struct fault *);
+static int	store_lock(struct store *, struct fault *);
+static int	store_file(const char *, struct fault *);
+static int	store_look(const char *, int *, struct fault *);
+static int	store_connect(struct store *);
+static void	store_disconnect(struct store *);
+static int	store_settle(struct store *);
+
+/* SQLite tells how long the log is after each commit. */
+static int
+store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store	*st = arg;
+
+	(void)db;
+	(void)name;
+	st->wal_pages = pages;
+	return (SQLITE_OK);
+}
+
+/* Only we and root may be able to put files beside the database. */
+static int
+store_folder(const char *path, struct fault *f)
+{
+	const char	*slash = strrchr(path, '/');
+	char		*dir;
+	struct stat	 s;
+	int		 r = 0;
+
+	dir = slash == NULL ? xstrdup(".") : slash == path ? xstrdup("/") :
+	    xstrndup(path, (size_t)(slash - path));
+	if (stat(dir, &s) == -1) {
+		fault_set(f, "store_unavailable", NULL, "folder %s: %s", dir,
+		    strerror(errno));
+		r = CHAT_ESYSTEM;
+	} else if (!S_ISDIR(s.st_mode)) {
+		fault_set(f, "store_unavailable", NULL, "%s is not a folder",
+		    dir);
+		r = CHAT_EDENIED;
+	} else if ((s.st_uid != geteuid() && s.st_uid != 0) ||
+	    (s.st_mode & (S_IWGRP|S_IWOTH)) != 0) {
+		fault_set(f, "store_unavailable", NULL, "folder %s can be "
+		    "written by others (owner uid %u, mode %04o): chown it to "
+		    "uid %u and chmod 0700", dir, (unsigned)s.st_uid,
+		    (unsigned)s.st_mode & 07777, (unsigned)geteuid());
+		r = CHAT_EDENIED;
+	}
+	free(dir);
+	return (r);
+}
+
+/* One store for a database: a lock on a file beside it, so that readers with
+ * SQLite's own locks are not shut out. */
+static int
+store_lock(struct store *st, struct fault *f)
+{
+	st->lock = open(st->lock_path, O_RDWR|O_CREAT|O_NOFOLLOW|O_CLOEXEC,
+	    0600);
+	if (st->lock == -1) {
+		fault_set(f, "store_unavailable", NULL, "%s: %s",
+		    st->lock_path, strerror(errno));
+		return (CHAT_ESYSTEM);
+	}
+	if (flock(st->lock, LOCK_EX|LOCK_NB) == 0)
+		return (0);
+	fault_set(f, "store_unavailable", NULL, errno == EWOULDBLOCK ?
+	    "%s is in use by another chatd-store" : "%s can't be locked",
+	    st->path);
+	return (errno == EWOULDBLOCK ? CHAT_EBUSY : CHAT_ESYSTEM);
+}
+
+/* Make the file, mode 0600, before SQLite does: -wal and -shm get its mode. */
+static int
+store_file(const char *path, struct fault *f)
+{
+	struct stat	 s;
+	int		 fd, r = 0;
+
+	fd = open(path, O_RDWR|O_CREAT|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC, 0600);
+	if (fd == -1) {
+		fault_set(f, "store_unavailable", NULL, "%s: %s", path,
+		    strerror(errno));
+		return (CHAT_ESYSTEM);
+	}
+	if (fstat(fd, &s) == -1 || !S_ISREG(s.st_mode) ||
+	    (s.st_uid != geteuid() && geteuid() != 0)) {
+		fault_set(f, "store_unavailable", NULL, "%s is not a regular "
+		    "file of uid %u", path, (unsigned)geteuid());
+		r = CHAT_EDENIED;
+	} else if ((s.st_mode & 077) != 0 && fchmod(fd, 0600) == -1) {
+		fault_set(f, "store_unavailable", NULL, "%s: mode %04o lets "
+		    "others in: %s", path, (unsigned)s.st_mode & 07777,
+		    strerror(errno));
+		r = CHAT_EDENIED;
+	}
+	close(fd);
+	return (r);
+}
+
+/* Check the file through a connection that can't change it. */
+static int
+store_look(const char *path, int *version, struct fault *f)
+{
+	sqlite3	*db = NULL;
+	int	 r;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) !=
+	    SQLITE_OK) {
+		fault_set(f, "store_unavailable", NULL, "%s: %s", path,
+		    db != NULL ? sqlite3_errmsg(db) : "out of memory");
+		r = CHAT_ESYSTEM;
+	} else {
+		sqlite3_busy_timeout(db, STORE_BUSY_MS);
+		r = schema_check(db, path, version, f);
+	}
+	sqlite3_close(db);
+	return (r);
+}
+
+/* Open the connection that writes. */
+static int
+store_connect(struct store *st)
+{
+	static const char setup[] =
+	    "PRAGMA secure_delete = ON;"
+	    "PRAGMA foreign_keys = ON;"
+	    "PRAGMA temp_store = MEMORY;"
+	    "PRAGMA trusted_schema = OFF;"
+	    "PRAGMA cell_size_check = ON;"
+	    "PRAGMA journal_mode = WAL;"
+	    "PRAGMA synchronous = FULL;";
+	char	limit[64];
+	int	rc;
+
+	rc = sqlite3_open_v2(st->path, &st->db, SQLITE_OPEN_READWRITE, NULL);
+	if (rc != SQLITE_OK)
+		goto fail;
+	sqlite3_extended_result_codes(st->db, 1);
+	sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
+	sqlite3_wal_hook(st->db, store_wal_hook, st);
+	snprintf(limit, sizeof limit, "PRAGMA journal_size_limit = %d",
+	    STORE_WAL_KEEP);
+	if ((rc = sqlite3_exec(st->db, setup, NULL, NULL, NULL)) !=
+	    SQLITE_OK ||
+	    (rc = sqlite3_exec(st->db, limit, NULL, NULL, NULL)) !=
+	    SQLITE_OK ||
+	    sql_int(st, &st->page_size, "PRAGMA page_size", "") != 1)
+		goto fail;
+	return (0);
+fail:
+	if (rc != SQLITE_OK)
+		sql_failed(st, rc);
+	store_disconnect(st);
+	return (CHAT_ESYSTEM);
+}
+
+/* Close the connection; what is prepared goes with it. */
+static void
+store_disconnect(struct store *st)
+{
+	sql_clear(st);
+	sqlite3_close(st->db);
+	st->db = NULL;
+	st->failed = 1;
+}
+
+/* What a crash left running is over. "finished" stays null, so that a chatd
+ * that lived on can still finish it. */
+static int
+store_settle(struct store *st)
+{
+	if (sql_run(st, "UPDATE reply SET state = 'interrupted' "
+	    "WHERE state = 'running'", "") != 0)
+		return (CHAT_ESYSTEM);
+	st->interrupted = sqlite3_changes(st->db);
+	return (0);
+}
+
+/* Open a store. */
+int
+store_open(const char *path, struct store **out, struct fault *f)
+{
+	struct store	*st;
+	int		 r, rc, version;
+
+	st = xcalloc(1, sizeof *st);
+	st->lock = -1;
+	st->path = xstrdup(path);
+	st->lock_path = xasprintf("%s.lock", path);
+	st->wal_limit = STORE_WAL_LIMIT;
+	if ((r = store_folder(path, f)) != 0 ||
+	    (r = store_lock(st, f)) != 0 ||
+	    (r = store_file(path, f)) != 0 ||
+	    (r = store_look(path, &version, f)) != 0)
+		goto out;
+	if ((r = store_connect(st)) != 0) {
+		fault_set(f, "store_unavailable", NULL, "%s", st->why);
+		goto out;
+	}
+	if ((rc = schema_migrate(st->db, version)) != SQLITE_OK)
+		r = sql_failed(st, rc);
+	else if ((r = store_settle(st)) == 0)
+		r = store_checkpoint(st) != 0 && st->failed ? CHAT_ESYSTEM : 0;
+	if (r != 0) {
+		fault_set(f, "store_unavailable", NULL, "%s", st->why);
+		goto out;
+	}
+	st->failed = 0;
+	*out = st;
+	st = NULL;
+out:
+	store_close(st);
+	return (r);
+}
+
+/* Close a store. */
+void
+store_close(struct store *st)
+{
+	if (st == NULL)
+		return;
+	if (st->db != NULL)
+		store_checkpoint(st);
+	store_disconnect(st);
+	if (st->lock != -1)
+		close(st->lock);
+	free(st->lock_path);
+	free(st->path);
+	free(st);
+}
+
+/*
+ * After a disk error nothing that the old connection believes is used again:
+ * a new one reads the log anew and writes it back and empties it, so that no
+ * later commit stands behind a page whose sync has failed.
+ */
+int
+store_ready(struct store *st)
+{
+	if (!st->failed)
+		return (0);
+	store_disconnect(st);
+	if (store_connect(st) != 0 || store_checkpoint(st) != 0)
+		return (CHAT_ESYSTEM);
+	st->failed = 0;
+	return (0);
+}
+
+/* Empty the log. */
+int
+store_checkpoint(struct store *st)
+{
+	int	rc;
+
+	/* Readers are not waited for: whoever asks tries again. */
+	sqlite3_busy_timeout(st->db, 0);
+	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
+	if (rc != SQLITE_OK)
+		return (sql_failed(st, rc));
+	st->wal_pages = 0;
+	st->wipe = 0;
+	return (0);
+}
+
+/* Work that can wait. */
+int
+store_maintain(struct store *st, int idle)
+{
+	int	rc, r = -1;
+
+	if (st->failed)
+		return (-1);
+	if (st->wipe)
+		return (store_checkpoint(st) == 0 ? -1 : STORE_RETRY_MS);
+	if (st->wal_pages < (idle ? STORE_WAL_CHECKPOINT : STORE_WAL_HIGH))
+		return (-1);
+	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
+	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (rc == SQLITE_OK)
+		st->wal_pages = 0;	/* the next commit says how many */
+	else {
+		sql_failed(st, rc);
+		r = STORE_RETRY_MS;
+	}
+	return (r);
+}
+
+/* Tell a requester. */
+int
+store_fault(struct store *st, struct fault *f)
+{
+	int	kind = st->rc & 0xff;
+
+	if (kind == SQLITE_CONSTRAINT || kind == SQLITE_MISMATCH)
+		return (fault_set(f, "bad_field", NULL, "does not fit what is "
+		    "stored: %s", st->why));
+	if (kind == SQLITE_TOOBIG)
+		return (fault_set(f, "too_long", NULL, "%s", st->why));
+	fault_set(f, "store_unavailable", NULL, "%s", st->why);
+	return (CHAT_ESYSTEM);
+}

@@ -1,0 +1,472 @@
+/*
+ * begin and finish: an exchange enters the store before anything is made of
+ * it, and its outcome is written when it is over.  Both can be sent again
+ * after a lost answer and change nothing the second time.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define UID_LARGEST	4294967294.0
+
+struct begin_args {
+	const char	*key, *kind, *prompt, *preprompt;
+	int64_t		 uid, conversation, exchange, seed, time;
+	int64_t		 history_bytes;
+	json_t		*params, *model;
+};
+
+struct begin_model {
+	const char	*path, *name, *digest, *precision;
+};
+
+struct finish_args {
+	const char	*state, *stop, *text, *error;
+	int64_t		 reply, prompt_tokens, output_tokens, dropped;
+	int64_t		 queued_ms, first_ms, total_ms, time;
+	json_t		*ids, *verdicts;
+};
+
+struct finish_verdict {
+	const char	*direction, *plugin, *category, *rule, *action;
+	double		 score;
+	int64_t		 start, end;
+};
+
+static int	begin_check(const struct begin_args *, struct fault *);
+static int	begin_known(struct store *, struct begin_args *, int64_t *,
+		    struct fault *);
+static int	begin_owned(struct store *, struct begin_args *,
+		    struct fault *);
+static int	begin_place(struct store *, struct begin_args *,
+		    struct fault *);
+static int	begin_model(struct store *, json_t *, int64_t *,
+		    struct fault *);
+static int	begin_reply(struct store *, struct begin_args *, int64_t *,
+		    struct fault *);
+static int	begin_history(struct store *, const struct begin_args *,
+		    json_t *);
+static int	begin_answer(struct store *, const struct begin_args *,
+		    int64_t, json_t *);
+static int	finish_ids(json_t *, unsigned char **, size_t *,
+		    struct fault *);
+static int	finish_write(struct store *, const struct finish_args *,
+		    const unsigned char *, size_t);
+static int	finish_verdicts(struct store *, const struct finish_args *,
+		    struct fault *);
+
+#define A(member) offsetof(struct begin_args, member)
+static const struct field begin_fields[] = {
+	{ "key", FIELD_STRING, FIELD_REQUIRED, 0, STORE_KEY_MAX, A(key) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
+	    A(conversation) },
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
+	    A(exchange) },
+	{ "kind", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(kind) },
+	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
+	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(preprompt) },
+	{ "params", FIELD_OBJECT, FIELD_REQUIRED, 0, 0, A(params) },
+	{ "seed", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(seed) },
+	{ "model", FIELD_OBJECT, FIELD_REQUIRED, 0, 0, A(model) },
+	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+	{ "history_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, A(history_bytes) },
+};
+#undef A
+
+#define A(member) offsetof(struct begin_model, member)
+static const struct field model_fields[] = {
+	{ "path", FIELD_STRING, 0, 0, 4096, A(path) },
+	{ "name", FIELD_STRING, 0, 0, 1024, A(name) },
+	{ "digest", FIELD_STRING, 0, 0, 256, A(digest) },
+	{ "precision", FIELD_STRING, 0, 0, 64, A(precision) },
+};
+#undef A
+
+#define A(member) offsetof(struct finish_args, member)
+#define COUNT(name) \
+	{ #name, FIELD_INT, 0, 0, JSON_INT_MAX, A(name) }
+static const struct field finish_fields[] = {
+	{ "reply", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX, A(reply) },
+	{ "state", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(state) },
+	{ "stop", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(stop) },
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0, A(ids) },
+	{ "error", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(error) },
+	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+	{ "verdicts", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(verdicts) },
+	COUNT(prompt_tokens),
+	COUNT(output_tokens),
+	COUNT(dropped),
+	COUNT(queued_ms),
+	COUNT(first_ms),
+	COUNT(total_ms),
+};
+#undef A
+
+#define A(member) offsetof(struct finish_verdict, member)
+static const struct field verdict_fields[] = {
+	{ "direction", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(direction) },
+	{ "plugin", FIELD_STRING, 0, 0, 256, A(plugin) },
+	{ "category", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(category) },
+	{ "score", FIELD_REAL, FIELD_REQUIRED, 0, 1, A(score) },
+	{ "start", FIELD_INT, 0, 0, JSON_INT_MAX, A(start) },
+	{ "end", FIELD_INT, 0, 0, JSON_INT_MAX, A(end) },
+	{ "rule", FIELD_STRING, FIELD_NULLABLE, 0, 1024, A(rule) },
+	{ "action", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(action) },
+};
+#undef A
+
+/* Do the fields fit the kind? */
+static int
+begin_check(const struct begin_args *a, struct fault *f)
+{
+	int	again = strcmp(a->kind, "regenerate") == 0;
+	int	say = strcmp(a->kind, "say") == 0;
+
+	if (a->key[0] == '\0')
+		return (fault_set(f, "bad_field", "key", "key: empty"));
+	if (!again && !say && strcmp(a->kind, "complete") != 0)
+		return (fault_set(f, "bad_field", "kind", "kind: expected "
+		    "say, complete or regenerate"));
+	if (again != (a->exchange != 0))
+		return (fault_set(f, "bad_field", "exchange", "exchange: %s",
+		    again ? "missing" : "only for regenerate"));
+	if (again == (a->prompt != NULL))
+		return (fault_set(f, "bad_field", "prompt", "prompt: %s",
+		    again ? "not for regenerate" : "missing"));
+	if (again && a->preprompt != NULL)
+		return (fault_set(f, "bad_field", "preprompt",
+		    "preprompt: not for regenerate"));
+	if (!say && a->conversation != 0)
+		return (fault_set(f, "bad_field", "conversation",
+		    "conversation: only for say"));
+	return (0);
+}
+
+/* Has a begin with this key been carried out? 1 (exchange and *reply set), 0,
+ * or an error. */
+static int
+begin_known(struct store *st, struct begin_args *a, int64_t *reply,
+    struct fault *f)
+{
+	sqlite3_stmt	*q;
+	int64_t		 uid;
+	int		 r;
+
+	if (sql_open(st, &q, "SELECT r.id, e.id, e.uid FROM reply r "
+	    "JOIN exchange e ON e.id = r.exchange WHERE r.key = ?", "s",
+	    a->key) != 0)
+		return (CHAT_ESYSTEM);
+	if ((r = sql_step(st, q)) != 1)
+		return (r);
+	*reply = sqlite3_column_int64(q, 0);
+	a->exchange = sqlite3_column_int64(q, 1);
+	uid = sqlite3_column_int64(q, 2);
+	sql_end(q);
+	if (uid != a->uid)
+		return (fault_set(f, "bad_field", "key",
+		    "key: used by another user"));
+	/* A store that crashed meanwhile closed it; it still runs. */
+	if (sql_run(st, "UPDATE reply SET state = 'running' "
+	    "WHERE id = ? AND finished IS NULL", "i", *reply) != 0)
+		return (CHAT_ESYSTEM);
+	return (1);
+}
+
+/* Are the conversation or exchange named there, and the asker's? */
+static int
+begin_owned(struct store *st, struct begin_args *a, struct fault *f)
+{
+	int64_t	uid = -1;
+	int	r = 1;
+
+	if (a->conversation != 0)
+		r = sql_int(st, &uid, "SELECT uid FROM conversation "
+		    "WHERE id = ?", "i", a->conversation);
+	else if (a->exchange != 0)
+		r = sql_int(st, &uid, "SELECT uid FROM exchange "
+		    "WHERE id = ?", "i", a->exchange);
+	else
+		return (0);
+	if (r < 0)
+		return (r);
+	if (r == 1 && uid == a->uid)
+		return (0);
+	if (a->conversation != 0)
+		return (fault_set(f, "not_found", "conversation",
+		    "no conversation %lld", (long long)a->conversation));
+	return (fault_set(f, "not_found", "exchange", "no exchange %lld",
+	    (long long)a->exchange));
+}
+
+/* Find or make conversation and exchange. */
+static int
+begin_place(struct store *st, struct begin_args *a, struct fault *f)
+{
+	int64_t	 conversation = a->conversation;
+	char	*title;
+	int	 r;
+
+	if ((r = begin_owned(st, a, f)) != 0 || a->exchange != 0)
+		return (r);
+	if (strcmp(a->kind, "complete") == 0) {
+		r = sql_run(st, "INSERT INTO exchange (uid, kind, prompt, "
+		    "preprompt, created) VALUES (?, 'complete', ?, ?, ?)",
+		    "issi", a->uid, a->prompt, a->preprompt, a->time);
+		a->exchange = sqlite3_last_insert_rowid(st->db);
+		return (r);
+	}
+	title = store_title(a->prompt);
+	if (conversation == 0) {
+		r = sql_run(st, "INSERT INTO conversation (uid, title, "
+		    "created, updated) VALUES (?1, ?2, ?3, ?3)", "isi",
+		    a->uid, title, a->time);
+		conversation = sqlite3_last_insert_rowid(st->db);
+	} else
+		r = sql_run(st, "UPDATE conversation SET updated = "
+		    "max(updated, ?2), title = CASE title WHEN '' THEN ?3 "
+		    "ELSE title END WHERE id = ?1", "iis", conversation,
+		    a->time, title);
+	free(title);
+	if (r != 0 || (r = sql_run(st, "INSERT INTO exchange (conversation, "
+	    "uid, kind, prompt, preprompt, created) VALUES (?, ?, 'say', "
+	    "?, ?, ?)", "iissi", conversation, a->uid, a->prompt,
+	    a->preprompt, a->time)) != 0)
+		return (r);
+	a->exchange = sqlite3_last_insert_rowid(st->db);
+	return (0);
+}
+
+/* Find or make the model's row. */
+static int
+begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
+{
+	struct begin_model	m = { "", "", "", "" };
+	int			r;
+
+	if ((r = fields_read(model, model_fields, nitems(model_fields), &m,
+	    f)) != 0)
+		return (r);
+	r = sql_int(st, id, "SELECT id FROM model WHERE digest = ? AND "
+	    "precision = ? AND name = ? AND path = ?", "ssss", m.digest,
+	    m.precision, m.name, m.path);
+	if (r != 0)
+		return (r == 1 ? 0 : r);
+	if ((r = sql_run(st, "INSERT INTO model (digest, precision, name, "
+	    "path) VALUES (?, ?, ?, ?)", "ssss", m.digest, m.precision,
+	    m.name, m.path)) != 0)
+		return (r);
+	*id = sqlite3_last_insert_rowid(st->db);
+	return (0);
+}
+
+/* Add a reply to the exchange. */
+static int
+begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
+    struct fault *f)
+{
+	int64_t	 model = 0;
+	char	*params;
+	int	 r;
+
+	if ((r = begin_place(st, a, f)) != 0 ||
+	    (r = begin_model(st, a->model, &model, f)) != 0)
+		return (r);
+	params = json_dumps(a->params, JSON_COMPACT);
+	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
+	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
+	    "iissii", a->exchange, model, a->key, params, a->seed, a->time);
+	free(params);
+	*reply = sqlite3_last_insert_rowid(st->db);
+	return (r);
+}
+
+/* What was said before, newest first until the room is used up. */
+static int
+begin_history(struct store *st, const struct begin_args *a, json_t *history)
+{
+	sqlite3_stmt	*q;
+	json_t		*turn;
+	int64_t		 left = a->history_bytes;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT e.prompt, r.text FROM exchange e "
+	    "JOIN reply r ON r.id = (SELECT max(id) FROM reply "
+	    "WHERE exchange = e.id) WHERE e.id < ?1 AND e.conversation = "
+	    "(SELECT conversation FROM exchange WHERE id = ?1) "
+	    "AND r.state IN ('done', 'cancelled', 'interrupted') "
+	    "AND r.text <> '' ORDER BY e.id DESC", "i", a->exchange)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		left -= sqlite3_column_bytes(q, 0) +
+		    sqlite3_column_bytes(q, 1);
+		if (left < 0) {
+			sql_end(q);
+			return (0);
+		}
+		turn = json_object();
+		sql_text(turn, "prompt", q, 0);
+		sql_text(turn, "reply", q, 1);
+		json_array_insert_new(history, 0, turn);
+	}
+	return (r);
+}
+
+/* Say where it is. */
+static int
+begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
+    json_t *done)
+{
+	sqlite3_stmt	*q;
+	json_t		*history;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT conversation, prompt, preprompt "
+	    "FROM exchange WHERE id = ?", "i", a->exchange)) != 0 ||
+	    (r = sql_step(st, q)) != 1)
+		return (r);
+	msg_set(done, "conversation", json_null());
+	sql_integer(done, "conversation", q, 0);
+	msg_set_int(done, "exchange", a->exchange);
+	msg_set_int(done, "reply", reply);
+	sql_text(done, "prompt", q, 1);
+	sql_text(done, "preprompt", q, 2);
+	sql_end(q);
+	history = json_array();
+	msg_set(done, "history", history);
+	return (begin_history(st, a, history));
+}
+
+/* begin: an exchange, or one more reply to one. */
+int
+store_begin(struct store *st, struct store_request *req)
+{
+	struct begin_args	 a = { .history_bytes = HISTORY_BYTES_MAX };
+	struct fault		*f = &req->fault;
+	int64_t			 reply = 0;
+	int			 r;
+
+	if ((r = fields_read(req->msg, begin_fields, nitems(begin_fields), &a,
+	    f)) != 0 || (r = begin_check(&a, f)) != 0)
+		return (r);
+	if ((r = begin_known(st, &a, &reply, f)) == 0)
+		r = begin_reply(st, &a, &reply, f);
+	if (r < 0)
+		return (r);
+	return (begin_answer(st, &a, reply, req->done));
+}
+
+/* Token ids as they are stored: four bytes each, least first. */
+static int
+finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
+{
+	unsigned char	*p;
+	json_t		*v;
+	json_int_t	 id;
+	size_t		 i, n = json_array_size(ids);
+
+	p = xmalloc(n * 4 + 1);
+	json_array_foreach(ids, i, v) {
+		id = json_integer_value(v);
+		if (!json_is_integer(v) || id < 0 || id > UINT32_MAX) {
+			free(p);
+			return (fault_set(f, "bad_field", "ids",
+			    "ids: element %zu is not a token id", i));
+		}
+		p[i * 4] = (unsigned char)id;
+		p[i * 4 + 1] = (unsigned char)(id >> 8);
+		p[i * 4 + 2] = (unsigned char)(id >> 16);
+		p[i * 4 + 3] = (unsigned char)(id >> 24);
+	}
+	*out = p;
+	*len = n * 4;
+	return (0);
+}
+
+/* Write the outcome. */
+static int
+finish_write(struct store *st, const struct finish_args *a,
+    const unsigned char *ids, size_t len)
+{
+	int	r;
+
+	if ((r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
+	    "error = ?4, text = ?5, ids = ?6, prompt_tokens = ?7, "
+	    "output_tokens = ?8, dropped = ?9, queued_ms = ?10, "
+	    "first_ms = ?11, total_ms = ?12, finished = ?13 WHERE id = ?1",
+	    "issssbiiiiiii", a->reply, a->state, a->stop, a->error, a->text,
+	    ids, len, a->prompt_tokens, a->output_tokens, a->dropped,
+	    a->queued_ms, a->first_ms, a->total_ms, a->time)) != 0)
+		return (r);
+	return (sql_run(st, "UPDATE conversation SET updated = max(updated, "
+	    "?2) WHERE id = (SELECT e.conversation FROM exchange e JOIN "
+	    "reply r ON r.exchange = e.id WHERE r.id = ?1)", "ii", a->reply,
+	    a->time));
+}
+
+/* Keep what the filters found. */
+static int
+finish_verdicts(struct store *st, const struct finish_args *a,
+    struct fault *f)
+{
+	struct finish_verdict	 v;
+	json_t			*o;
+	size_t			 i;
+	int			 r;
+
+	json_array_foreach(a->verdicts, i, o) {
+		v = (struct finish_verdict){ .plugin = "", .rule = "" };
+		if (!json_is_object(o))
+			return (fault_set(f, "bad_field", "verdicts",
+			    "verdicts: element %zu is not an object", i));
+		if ((r = fields_read(o, verdict_fields,
+		    nitems(verdict_fields), &v, f)) != 0)
+			return (r);
+		if ((r = sql_run(st, "INSERT INTO verdict (reply, direction, "
+		    "plugin, category, score, start, \"end\", rule, action) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "isssriiss",
+		    a->reply, v.direction, v.plugin, v.category, v.score,
+		    v.start, v.end, v.rule, v.action)) != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* finish: the outcome of a reply; the first one counts. */
+int
+store_finish(struct store *st, struct store_request *req)
+{
+	struct finish_args	 a = { 0 };
+	struct fault		*f = &req->fault;
+	unsigned char		*ids = NULL;
+	size_t			 len = 0;
+	int64_t			 open;
+	int			 r;
+
+	if ((r = fields_read(req->msg, finish_fields, nitems(finish_fields),
+	    &a, f)) != 0)
+		return (r);
+	if (strcmp(a.state, "running") == 0)
+		return (fault_set(f, "bad_field", "state",
+		    "state: running is not an end"));
+	r = sql_int(st, &open, "SELECT finished IS NULL FROM reply "
+	    "WHERE id = ?", "i", a.reply);
+	if (r == 0)
+		return (fault_set(f, "not_found", "reply", "no reply %lld",
+		    (long long)a.reply));
+	if (r < 0 || !open)
+		return (r < 0 ? r : 0);
+	if ((r = finish_ids(a.ids, &ids, &len, f)) != 0)
+		return (r);
+	if ((r = finish_write(st, &a, ids, len)) == 0)
+		r = finish_verdicts(st, &a, f);
+	free(ids);
+	return (r);
+}

@@ -1,0 +1,120 @@
+/*
+ * Ratings: what a user thinks of a reply.  Rating again adds a row that
+ * supersedes the last one, so that nothing said is lost and one row counts.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+#define UID_LARGEST	4294967294.0
+
+const char *const store_reasons[STORE_REASONS] = {
+	"incorrect", "unhelpful", "harmful", "wrong_refusal"
+};
+
+struct rate_args {
+	const char	*ideal, *comment;
+	int64_t		 uid, exchange, reply, thumb, time;
+	json_t		*reasons;
+};
+
+static int	rate_reasons(const json_t *, char **, struct fault *);
+static int	rate_find(struct store *, struct rate_args *, struct fault *);
+
+#define A(member) offsetof(struct rate_args, member)
+static const struct field rate_fields[] = {
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "exchange", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX,
+	    A(exchange) },
+	{ "reply", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(reply) },
+	{ "thumb", FIELD_INT, FIELD_NULLABLE, -1, 1, A(thumb) },
+	{ "reasons", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(reasons) },
+	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
+	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
+	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+};
+#undef A
+
+/* The reasons as they are stored: each once, in the table's order. */
+static int
+rate_reasons(const json_t *reasons, char **out, struct fault *f)
+{
+	json_t		*v, *sorted;
+	const char	*s;
+	size_t		 i, k;
+	unsigned	 mask = 0;
+
+	json_array_foreach(reasons, i, v) {
+		s = json_string_value(v);
+		for (k = 0; k < STORE_REASONS; k++) {
+			if (s != NULL && strcmp(s, store_reasons[k]) == 0)
+				break;
+		}
+		if (k == STORE_REASONS)
+			return (fault_set(f, "bad_field", "reasons",
+			    "reasons: expected incorrect, unhelpful, harmful "
+			    "or wrong_refusal"));
+		mask |= 1u << k;
+	}
+	sorted = json_array();
+	for (k = 0; k < STORE_REASONS; k++) {
+		if (mask & 1u << k)
+			json_array_append_new(sorted,
+			    json_string(store_reasons[k]));
+	}
+	*out = json_dumps(sorted, JSON_COMPACT);
+	json_decref(sorted);
+	return (0);
+}
+
+/* Find the reply that is meant; somebody else's is not there. */
+static int
+rate_find(struct store *st, struct rate_args *a, struct fault *f)
+{
+	int	r;
+
+	if (a->reply == 0)
+		r = sql_int(st, &a->reply, "SELECT max(r.id) FROM reply r "
+		    "JOIN exchange e ON e.id = r.exchange WHERE e.id = ? "
+		    "AND e.uid = ?", "ii", a->exchange, a->uid);
+	else
+		r = sql_int(st, &a->reply, "SELECT r.id FROM reply r "
+		    "JOIN exchange e ON e.id = r.exchange WHERE e.id = ? "
+		    "AND e.uid = ? AND r.id = ?", "iii", a->exchange, a->uid,
+		    a->reply);
+	if (r == 0)
+		return (fault_set(f, "not_found", "exchange",
+		    "no exchange %lld with such a reply",
+		    (long long)a->exchange));
+	return (r == 1 ? 0 : r);
+}
+
+/* rate: what a user thinks of a reply, from now on. */
+int
+store_rate(struct store *st, struct store_request *req)
+{
+	struct rate_args	 a = { 0 };
+	char			*reasons = NULL;
+	int			 r;
+
+	if ((r = fields_read(req->msg, rate_fields, nitems(rate_fields), &a,
+	    &req->fault)) != 0 ||
+	    (r = rate_reasons(a.reasons, &reasons, &req->fault)) != 0 ||
+	    (r = rate_find(st, &a, &req->fault)) != 0)
+		goto out;
+	r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
+	    "ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, ?4, "
+	    "?5, ?6, ?7, (SELECT max(id) FROM rating WHERE reply = ?1 "
+	    "AND uid = ?2))", "iiisssi", a.reply, a.uid, a.thumb, reasons,
+	    a.ideal, a.comment, a.time);
+	msg_set_int(req->done, "rating", sqlite3_last_insert_rowid(st->db));
+	msg_set_int(req->done, "reply", a.reply);
+out:
+	free(reasons);
+	return (r);
+}

@@ -1,0 +1,219 @@
+/*
+ * chatd-store: keeps the database for chatd, which talks to it over
+ * descriptors 0 and 1.  It takes all requests that are waiting, commits them
+ * together, and only then answers.  With --export it is another program: a
+ * reader that writes one export to its output (export.c).
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "chan.h"
+#include "json.h"
+#include "limits.h"
+#include "log.h"
+#include "store.h"
+#include "xmalloc.h"
+
+#define STORED_BATCH		256		/* requests in a transaction */
+#define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes not yet taken */
+
+struct stored {
+	struct chan		*ch;		/* owned */
+	struct store		*store;		/* owned */
+	struct store_request	 reqs[STORED_BATCH];
+	size_t			 n;		/* requests waiting */
+};
+
+static void	stored_usage(FILE *);
+static int	stored_init(struct stored *);
+static int	stored_collect(struct stored *);
+static void	stored_answer(struct stored *, struct store_request *);
+static void	stored_commit(struct stored *);
+static int	stored_serve(void);
+
+/* Say how it is called. */
+static void
+stored_usage(FILE *to)
+{
+	fputs("usage: chatd-store\n"
+	    "       chatd-store --help | --version\n\n"
+	    "Keeps chatd's database: JSON lines on standard input and output, "
+	    "see\nchatd(8).\n", to);
+}
+
+/* Wait for init and open the database. 0, or 1: say no more, exit 1. */
+static int
+stored_init(struct stored *d)
+{
+	struct fault	 f = { 0 };
+	const char	*path = NULL;
+	struct field	 fields[] = { { "path", FIELD_STRING, FIELD_REQUIRED,
+	    1, 4096, 0 } };
+	json_t		*msg = NULL, *m;
+	int		 r;
+
+	while ((r = chan_next(d->ch, &msg, &f)) == 0)
+		chan_wait(d->ch, -1);
+	if (r == CHAT_ECLOSED)
+		return (1);
+	if (r == 1) {
+		if (msg_string(msg, "op") == NULL ||
+		    strcmp(msg_string(msg, "op"), "init") != 0)
+			r = fault_set(&f, "bad_field", "op", "expected init");
+		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0)
+			r = store_open(path, &d->store, &f);
+	}
+	json_decref(msg);
+	if (r != 0) {
+		log_warnx("%s", f.message);
+		chan_send(d->ch, msg_error(-1, &f));
+		chan_drain(d->ch);
+		return (1);
+	}
+	m = msg_event("ready", -1);
+	msg_set_int(m, "schema", SCHEMA_VERSION);
+	msg_set_int(m, "interrupted", d->store->interrupted);
+	chan_send(d->ch, m);
+	return (0);
+}
+
+/* Take what is waiting. CHAT_ECLOSED once there will be no more. */
+static int
+stored_collect(struct stored *d)
+{
+	struct fault	 f;
+	json_t		*msg, *id;
+	int		 r = 0;
+
+	while (d->n < STORED_BATCH &&
+	    (r = chan_next(d->ch, &msg, &f)) != 0) {
+		if (r == CHAT_ECLOSED || r == CHAT_ESYSTEM)
+			return (CHAT_ECLOSED);
+		if (r == CHAT_EFORMAT) {
+			chan_send(d->ch, msg_error(-1, &f));
+			continue;
+		}
+		id = json_object_get(msg, "id");
+		if (json_is_integer(id) && json_integer_value(id) >= 0) {
+			batch_init(&d->reqs[d->n++], msg);
+			continue;
+		}
+		fault_set(&f, "bad_field", "id", "id: missing or not a number "
+		    "from 0");
+		chan_send(d->ch, msg_error(-1, &f));
+		json_decref(msg);
+	}
+	return (0);
+}
+
+/* Send the events of one request. */
+static void
+stored_answer(struct stored *d, struct store_request *req)
+{
+	int64_t	 id = msg_int(req->msg, "id", -1);
+	json_t	*m, *item;
+	size_t	 i;
+
+	if (req->done == NULL) {
+		chan_send(d->ch, msg_error(id, &req->fault));
+		return;
+	}
+	json_array_foreach(req->items, i, item) {
+		m = msg_event("item", id);
+		json_object_update(m, item);
+		chan_send(d->ch, m);
+	}
+	m = msg_event("done", id);
+	json_object_update(m, req->done);
+	chan_send(d->ch, m);
+}
+
+/* Carry out what is waiting, then answer. */
+static void
+stored_commit(struct stored *d)
+{
+	json_t	*msg;
+	size_t	 i;
+
+	batch_run(d->store, d->reqs, d->n);
+	for (i = 0; i < d->n; i++) {
+		stored_answer(d, &d->reqs[i]);
+		msg = d->reqs[i].msg;
+		batch_clear(&d->reqs[i]);
+		json_decref(msg);
+	}
+	d->n = 0;
+	if (chan_flush(d->ch) > STORED_QUEUE_HIGH)
+		chan_drain(d->ch);
+}
+
+/* Serve until the input ends. */
+static int
+stored_serve(void)
+{
+	struct stored	*d;
+	int		 r = 0, status, wait;
+
+	d = xcalloc(1, sizeof *d);
+	d->ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
+	if ((status = stored_init(d)) != 0)
+		goto out;
+	while (r == 0) {
+		r = stored_collect(d);
+		if (d->n > 0) {
+			stored_commit(d);
+			store_maintain(d->store, 0);
+		} else if (r == 0) {
+			wait = store_maintain(d->store, 1);
+			chan_wait(d->ch, wait);
+		}
+	}
+	chan_drain(d->ch);
+out:
+	store_close(d->store);
+	chan_free(d->ch);
+	free(d);
+	return (status);
+}
+
+/* Read the options. */
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int	c;
+
+	log_init("chatd-store", LOG_LEVEL_INFO);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'h':
+			stored_usage(stdout);
+			return (0);
+		case 'V':
+			puts("chatd-store " PACKAGE_VERSION);
+			return (0);
+		default:
+			stored_usage(stderr);
+			return (2);
+		}
+	}
+	if (optind != argc) {
+		stored_usage(stderr);
+		return (2);
+	}
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a full quota is an error like any */
+	return (stored_serve());
+}

@@ -1,0 +1,199 @@
+"""Filters and policy through chatd: what is blocked, redacted, held back, and
+what happens when the filter process does not live up to it."""
+import json
+import os
+import signal
+
+import pytest
+
+from service import BUILD, Service, text_of
+
+PACK = """
+pack: test
+version: 1
+rules:
+  - {name: bomb, category: violence, score: 0.9, words: [make a bomb]}
+  - {name: rude, category: harassment, score: 0.6, words: [silly goose]}
+  - {name: launch, category: illegal, score: 1.0, direction: reply,
+     words: [secret launch codes]}
+  - {name: card, category: confidential, score: 0.9, pattern: '4111[0-9]{4}'}
+"""
+POLICY = {
+    "prompt": {"default": {"flag": 0.5, "block": 0.8},
+               "confidential": {"redact": 0.8}},
+    "reply": {"default": {"flag": 0.5, "block": 0.8},
+              "confidential": {"redact": 0.8}},
+}
+MESSAGES = {"default": "Not here.", "violence": "No violence here."}
+
+
+class Filtered(Service):
+    def __init__(self, plugins=("rules",), **kw):
+        super().__init__(start=False, **kw)
+        packs = self.dir / "packs"
+        packs.mkdir()
+        (packs / "test.yaml").write_text(PACK)
+        self.config["policy"] = POLICY
+        self.config["messages"] = MESSAGES
+        self.config["filters"] = [
+            {"name": "rules", "path": str(BUILD / ".libs/rules.so"),
+             "options": {"packs": str(packs)}} if p == "rules" else
+            {"name": p, "path": str(BUILD / "tests/plugins/.libs" / p)
+             + ".so"} for p in plugins]
+        self.write_config()
+        self.start()
+        self.wait_model()
+
+
+@pytest.fixture(scope="module")
+def filtered():
+    with Filtered() as s:
+        yield s
+
+
+@pytest.fixture
+def client(filtered):
+    with filtered.client() as c:
+        yield c
+
+
+def test_a_blocked_prompt_never_reaches_the_engine(filtered, client):
+    e = client.call("say", text="how do I make a BOMB")
+    assert (e["code"], e["message"]) == ("blocked", "No violence here.")
+    assert e["verdicts"][0]["category"] == "violence"
+    state, text, ids = filtered.rows(
+        "select state, text, prompt_tokens from reply where id = ?",
+        e["reply"])[0]
+    assert state == "blocked" and not text and not ids
+
+
+def test_a_flagged_prompt_is_answered_and_the_verdict_told(client):
+    text, done = client.say("you silly goose")
+    assert text.startswith("You said")
+    assert {(v["category"], v["action"], v["direction"])
+            for v in done["verdicts"]} == \
+        {("harassment", "flag", "prompt"), ("harassment", "flag", "reply")}
+
+
+def test_a_redacted_prompt_is_taken_out_before_the_model_sees_it(client):
+    seen = client.events(client.send("say", text="card 41111234 please"))
+    assert text_of(seen) == "You said: card [redacted] please"
+    assert [e["code"] for e in seen if e["event"] == "notice"] == \
+        ["redacted"]
+    # ... also when the turn comes back as history
+    text, _ = client.say("#history",
+                         conversation=seen[-1]["conversation"])
+    assert "41111234" not in text
+
+
+@pytest.mark.parametrize("words", [
+    "the secret launch codes are 000",
+    "secret launch codes",
+    "x" * 200 + " and then the secret launch codes",
+])
+def test_a_blocked_reply_never_shows_what_was_blocked(filtered, client,
+                                                      words):
+    seen = client.events(client.send("say", text="#say " + words))
+    assert seen[-1]["code"] == "blocked"
+    assert "secret" not in text_of(seen)
+    # its owner does not find it in the history either
+    rows = filtered.rows("select state, text from reply where id = ?",
+                         seen[-1]["reply"])
+    assert rows[0][0] == "blocked" and "secret launch codes" in rows[0][1]
+    text, _ = client.say("#history", conversation=seen[-1]["conversation"])
+    assert "launch" not in text.replace("#say " + words, "")
+
+
+def test_a_redacted_reply_is_shown_with_a_mark(filtered, client):
+    text, done = client.say("#say it is 41119876, " + "y " * 60)
+    assert text.startswith("it is [redacted], y y")
+    assert filtered.rows("select text from reply where id = ?",
+                         done["reply"])[0][0] == text
+
+
+def test_text_held_back_is_never_lost(client):
+    for n in (1, 30, 63, 64, 65, 200):
+        text, _ = client.say("#say " + "z" * n)
+        assert text == "z" * n
+
+
+def test_moderate_names_action_category_rule_and_span(client):
+    e = client.call("moderate", text="Please make a bomb", direction="prompt")
+    assert e["action"] == "block" and e["message"] == "No violence here."
+    v = e["categories"]["violence"]
+    assert (v["score"], v["rule"], v["start"], v["end"]) == \
+        (0.9, "test/bomb", 7, 18)
+    e = client.call("moderate", text="secret launch codes",
+                    direction="prompt")
+    assert (e["action"], e["categories"]) == ("allow", {})
+    e = client.call("moderate", text="secret launch codes",
+                    direction="reply")
+    assert e["action"] == "block"
+
+
+def test_a_filter_killed_under_a_reply_closes_it_and_the_next_is_served():
+    with Filtered() as s, s.client() as c:
+        ident = c.send("say", text="#forever",
+                       params={"max_tokens": 100000})
+        c.until("text")
+        os.kill(s.helper_pid("filter"), signal.SIGKILL)
+        e = c.events(ident)[-1]
+        assert e["code"] == "filter_unavailable"
+        assert s.rows("select state from reply where id = ?",
+                      e["reply"]) == [("failed",)]
+        assert c.say("#say again")[0] == "again"
+
+
+def test_a_filter_that_is_late_closes_the_reply():
+    with Filtered(config={"filter": {"timeout": "300ms"}}) as s, \
+            s.client() as c:
+        ident = c.send("say", text="#forever",
+                       params={"max_tokens": 100000})
+        c.until("text")
+        os.kill(s.helper_pid("filter"), signal.SIGSTOP)
+        shown = c.events(ident)
+        assert shown[-1]["code"] == "filter_unavailable"
+        assert s.wait(lambda: s.status()["helpers"]["filter"]["state"]
+                      == "ready")
+        assert c.say("#say again")[0] == "again"
+
+
+def test_chatd_does_not_start_without_its_filter():
+    with Service(start=False) as s:
+        bad = s.dir / "bad.yaml"
+        bad.write_text("pack: x\nrules:\n  - {name: y}\n")
+        s.config["filters"] = [
+            {"name": "rules", "path": str(BUILD / ".libs/rules.so"),
+             "options": {"packs": str(bad)}}]
+        s.write_config()
+        with pytest.raises(AssertionError, match="bad.yaml:3:"):
+            s.start()
+        assert s.process.wait(30) == 1
+
+
+def test_reload_brings_new_rules(filtered):
+    with Filtered() as s, s.client() as c:
+        assert c.say("#say tea")[0] == "tea"
+        pack = s.dir / "packs/test.yaml"
+        pack.write_text(pack.read_text() + "  - {name: tea, category: "
+                        "illegal, score: 1, words: [tea]}\n")
+        assert c.call("reload")["event"] == "done"
+        assert c.call("say", text="some tea")["code"] == "blocked"
+
+
+def test_an_owner_who_is_no_operator_is_not_shown_blocked_text(filtered):
+    # The tests run as an operator (the daemon's own account); the rule for
+    # others is applied where the answer passes, to every reply "blocked".
+    if os.getuid() != 0:
+        pytest.skip("needs root to be two users")
+    from test_chatd import as_nobody
+    with Filtered(config={"socket": {"mode": "0666"}}) as s:
+        s.dir.chmod(0o755)
+        as_nobody(s.socket,
+                  '{"op":"say","id":1,"text":"#say secret launch codes"}')
+        s.wait(lambda: s.rows("select state from reply")
+               == [("cancelled",)] or s.rows("select state from reply")
+               == [("blocked",)])
+        got = as_nobody(s.socket, '{"op":"show","id":2,"conversation":1}')
+        assert "launch" not in json.dumps(
+            [r["text"] for r in got[0]["exchange"]["replies"]])
