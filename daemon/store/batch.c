@@ -5,7 +5,7 @@
  */
 #include "store.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"

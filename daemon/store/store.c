@@ -148,7 +148,6 @@ store_connect(struct store *st)
 	    "PRAGMA secure_delete = ON;"
 	    "PRAGMA foreign_keys = ON;"
 	    "PRAGMA temp_store = MEMORY;"
-	    "PRAGMA trusted_schema = OFF;"
 	    "PRAGMA cell_size_check = ON;"
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;";

@@ -48,6 +48,7 @@ static int	begin_place(struct store *, struct begin_args *,
 		    struct fault *);
 static int	begin_model(struct store *, json_t *, int64_t *,
 		    struct fault *);
+static char	*begin_params(const json_t *);
 static int	begin_reply(struct store *, struct begin_args *, int64_t *,
 		    struct fault *);
 static int	begin_history(struct store *, const struct begin_args *,
@@ -267,6 +268,22 @@ begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
 	return (0);
 }
 
+/* Parameters as they are stored: 0.6 as 0.6, not as 0.59999999999999998,
+ * unless only 17 digits give the same number back. Owned by the caller. */
+static char *
+begin_params(const json_t *params)
+{
+	char	*s = json_dumps(params, JSON_COMPACT|JSON_REAL_PRECISION(15));
+	json_t	*again = json_loads(s, 0, NULL);
+
+	if (!json_equal(again, params)) {
+		free(s);
+		s = json_dumps(params, JSON_COMPACT);
+	}
+	json_decref(again);
+	return (s);
+}
+
 /* Add a reply to the exchange. */
 static int
 begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
@@ -279,7 +296,7 @@ begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	if ((r = begin_place(st, a, f)) != 0 ||
 	    (r = begin_model(st, a->model, &model, f)) != 0)
 		return (r);
-	params = json_dumps(a->params, JSON_COMPACT);
+	params = begin_params(a->params);
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
 	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
 	    "iissii", a->exchange, model, a->key, params, a->seed, a->time);
