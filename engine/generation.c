@@ -170,20 +170,36 @@ generation_review(struct generation *g)
 	generation_release(g, g->held.n);
 }
 
+/* Decode a token behind the held text. The line protocol has no NUL. */
+static void
+generation_decode(struct generation *g, int32_t id)
+{
+	struct text	 new = { NULL, 0, 0 };
+	const char	*s, *nul;
+	size_t		 n, i = 0;
+
+	s = tokenizer_bytes(g->tok, id, &n);
+	detok_add(&g->detok, s, n, &new);
+	while (i < new.n && (nul = memchr(new.s + i, 0, new.n - i)) != NULL) {
+		text_add(&g->held, new.s + i, (size_t)(nul - new.s) - i);
+		text_puts(&g->held, "\xef\xbf\xbd");
+		i = (size_t)(nul - new.s) + 1;
+	}
+	if (i < new.n)
+		text_add(&g->held, new.s + i, new.n - i);
+	text_clear(&new);
+}
+
 /* Add a token. */
 void
 generation_add(struct generation *g, int32_t id)
 {
-	const char	*s;
-	size_t		 n;
-
 	ids_add(&g->tokens, id);
 	generation_see(g, id);
 	if (id == g->eos && !g->opt.ignore_eos)
 		g->stop = STOP_END;
 	else if (!tokenizer_special(g->tok, id)) {
-		s = tokenizer_bytes(g->tok, id, &n);
-		detok_add(&g->detok, s, n, &g->held);
+		generation_decode(g, id);
 		generation_review(g);
 	}
 	if (g->stop == STOP_NONE) {

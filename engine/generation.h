@@ -1,7 +1,8 @@
 /*
  * One reply in the making: its tokens, and its text as far as it may be
  * shown.  Text that could still turn out to be part of a stop string is held
- * back; it is released as soon as it can't be, or at the end.
+ * back; it is released as soon as it can't be, or at the end.  A NUL shows as
+ * U+FFFD.
  *
  * Everything here follows from the ids alone, so a reply that is cut off can
  * be set up again from its ids and goes on as if nothing had happened.

@@ -1,0 +1,686 @@
+"""chatd-engine over its pipes, with a small model of random weights."""
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+
+BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
+SRC = pathlib.Path(os.environ.get(
+    "CHATD_SRC", pathlib.Path(__file__).resolve().parents[2]))
+ENGINE = BUILD / "chatd-engine"
+TINY = SRC / "tests/data/neox-tiny"
+MINI = SRC / "engine/mini"
+MINI_EXPECTED = SRC / "tests/data/mini-expected.json"
+EXPECTED = json.loads((TINY / "expected.json").read_text())
+WAIT = 120          # seconds: a hang, not a slow machine
+LOGIT_LIMIT = 1e-4  # fp32, as tests/data/neox-tiny/README.md suggests
+CONTEXT = 96        # of neox-tiny
+VOCAB = 320
+
+
+class Engine:
+    """One engine; events in the order they came."""
+
+    def __init__(self, *args, init=None):
+        self.process = subprocess.Popen(
+            [ENGINE, *map(str, args)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        self.buffer = b""
+        self.next_id = 1
+        self.progress = []
+        if init is not None:
+            self.raw(json.dumps({"op": "init", **init}).encode() + b"\n")
+        self.first = self.event()
+        while self.first["event"] == "progress":
+            self.progress.append(self.first)
+            self.first = self.event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def raw(self, data):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def send(self, op, **fields):
+        ident = self.next_id
+        self.next_id += 1
+        self.raw(json.dumps({"op": op, "id": ident, **fields}).encode()
+                 + b"\n")
+        return ident
+
+    def event(self):
+        """The next event; None at the end of output."""
+        while b"\n" not in self.buffer:
+            ready, _, _ = select.select([self.process.stdout], [], [], WAIT)
+            assert ready, "no event in %d s" % WAIT
+            piece = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not piece:
+                return None
+            self.buffer += piece
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return json.loads(line)
+
+    def until_done(self, *idents):
+        """Events of these requests, by id, until each is over."""
+        got = {i: [] for i in idents}
+        left = set(idents)
+        while left:
+            event = self.event()
+            assert event is not None, "the engine has ended"
+            if event.get("id") in got:
+                got[event["id"]].append(event)
+                if event["event"] in ("done", "error"):
+                    left.discard(event["id"])
+        return got
+
+    def ask(self, op, **fields):
+        """Send, and return the last event of the answer."""
+        ident = self.send(op, **fields)
+        return self.until_done(ident)[ident][-1]
+
+    def generate(self, **fields):
+        """All events of a generate."""
+        ident = self.send("generate", **fields)
+        return self.until_done(ident)[ident]
+
+    def finish(self):
+        """Close the input; the exit status, and what was still said."""
+        self.process.stdin.close()
+        rest = []
+        while (event := self.event()) is not None:
+            rest.append(event)
+        return self.process.wait(WAIT), rest
+
+
+def start(model=TINY, *args):
+    return Engine("--model", model, "--precision", "fp32", "--threads", "1",
+                  *args)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with start() as e:
+        assert e.first["event"] == "ready", e.first
+        yield e
+
+
+def read_npy(path):
+    """Rows of a two-dimensional float32 array."""
+    data = path.read_bytes()
+    start_of_data = 10 + struct.unpack("<H", data[8:10])[0]
+    head = data[10:start_of_data].decode()
+    assert "'<f4'" in head and "False" in head
+    flat = struct.unpack("<%df" % ((len(data) - start_of_data) // 4),
+                         data[start_of_data:])
+    return [flat[i:i + VOCAB] for i in range(0, len(flat), VOCAB)]
+
+
+def pieces(events):
+    """What text events said: the text, and the ids."""
+    text = "".join(e["text"] for e in events if e["event"] == "text")
+    ids = [i for e in events if e["event"] == "text" for i in e["ids"]]
+    return text, ids
+
+
+def check_whole(events):
+    """The order of events, and that done repeats what they said."""
+    names = [e["event"] for e in events]
+    assert names[0] == "started" and names[-1] == "done"
+    assert set(names[1:-1]) <= {"text"}
+    text, ids = pieces(events)
+    done = events[-1]
+    assert done["text"] == text
+    assert done["ids"] == ids
+    assert done["output_tokens"] == len(ids)
+    assert done["prompt_tokens"] == events[0]["prompt_tokens"]
+    return done
+
+
+# -- start
+
+def test_ready_comes_first_and_says_what_is_loaded(engine):
+    model = engine.first["model"]
+    assert engine.first["protocol"] == 1
+    assert model["path"] == str(TINY)
+    assert model["name"] == "neox-tiny"
+    assert model["digest"].startswith("sha256:")
+    assert len(model["digest"]) == 7 + 64
+    assert (model["precision"], model["device"]) == ("fp32", "cpu")
+    assert (model["context"], model["vocab"], model["layers"]) == (96, 320, 2)
+    assert model["parameters"] == 117312
+    assert model["threads"] == 1
+
+
+def test_loading_shows_progress(engine):
+    first, last = engine.progress[0], engine.progress[-1]
+    assert last["layers"] == last["layers_total"] == 2
+    assert last["bytes"] == last["bytes_total"] > 0
+    assert first["bytes"] <= last["bytes"]
+
+
+def test_init_starts_it_too():
+    init = {"model": str(TINY), "precision": "fp32", "device": "cpu",
+            "isa": "auto", "threads": 1, "context": 64, "kv_tokens": 0,
+            "batch_tokens": 8}
+    with Engine(init=init) as e:
+        assert e.first["event"] == "ready"
+        assert e.first["model"]["context"] == 64
+        assert e.ask("ping") == {"event": "done", "id": 1}
+        assert e.finish() == (0, [])
+
+
+@pytest.mark.parametrize("init, code", [
+    ({"model": "/nonexistent"}, "bad_model"),
+    ({"model": str(TINY), "precision": "int3"}, None),
+    ({"model": str(TINY), "device": "abacus"}, None),
+    ({"model": str(TINY), "context": 97}, "bad_field"),
+    ({"model": str(TINY), "context": -1}, "bad_field"),
+    ({"model": str(TINY), "colour": 1}, "bad_field"),
+    ({"op": "ping", "model": str(TINY)}, "bad_field"),
+    ({}, "bad_field"),
+])
+def test_what_can_not_start_says_why_and_exits(init, code):
+    with Engine(init=init) as e:
+        assert e.first["event"] == "error"
+        assert "id" not in e.first
+        assert e.first["message"]
+        if code is not None:
+            assert e.first["code"] == code
+        assert e.finish() == (1, [])
+
+
+def test_a_broken_tokenizer_is_named(tmp_path):
+    model = tmp_path / "m"
+    shutil.copytree(TINY, model)
+    (model / "tokenizer.json").write_text("{}")
+    with start(model) as e:
+        assert e.first["code"] == "bad_model"
+        assert "tokenizer.json" in e.first["message"]
+
+
+def test_options_help_and_version():
+    def run(*args):
+        return subprocess.run([ENGINE, *args], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, check=False)
+    assert run("--help").returncode == 0
+    assert "--model PATH" in run("--help").stdout
+    assert run("--version").stdout.startswith("chatd-engine ")
+    for bad in (["--nonsense"], ["--threads", "x"], ["--context", "-1"],
+                ["stray"]):
+        r = run(*bad)
+        assert r.returncode == 2
+        assert r.stdout == "" and "--help" in r.stderr
+
+
+def test_no_input_and_no_model_is_a_quiet_end():
+    r = subprocess.run([ENGINE], stdin=subprocess.DEVNULL, check=False,
+                       capture_output=True)
+    assert (r.returncode, r.stdout) == (0, b"")
+
+
+def test_the_end_of_input_finishes_what_is_at_work():
+    with start() as e:
+        e.send("generate", ids=[66], params={"max_tokens": 20})
+        e.send("score", ids=[66, 67])
+        paused = e.send("generate", ids=[67], params={"max_tokens": 20})
+        e.send("pause", request=paused)
+        status, rest = e.finish()
+        done = {r["id"]: r for r in rest if r["event"] == "done"}
+        assert status == 0
+        assert done[1]["output_tokens"] > 0
+        assert len(done[2]["logprobs"]) == 2
+        assert done[paused]["stop"] == "cancelled"
+
+
+def test_signals_end_it_by_hand_but_not_under_chatd():
+    with start() as e:
+        e.process.send_signal(signal.SIGTERM)
+        assert e.process.wait(WAIT) == -signal.SIGTERM
+    with Engine(init={"model": str(TINY), "precision": "fp32"}) as e:
+        e.process.send_signal(signal.SIGTERM)
+        e.process.send_signal(signal.SIGINT)
+        assert e.ask("ping")["event"] == "done"
+        assert e.finish() == (0, [])
+
+
+def test_a_reader_that_goes_away_ends_it():
+    with start() as e:
+        e.send("generate", ids=[66], params={"max_tokens": 90})
+        e.process.stdout.close()
+        for _ in range(100):
+            try:
+                e.send("ping")
+            except BrokenPipeError:
+                break
+            time.sleep(0.05)
+        assert e.process.wait(WAIT) == 0
+        e.process.stdout = open(os.devnull, "rb")
+        e.process.stdin = open(os.devnull, "wb")
+
+
+# -- text and ids
+
+@pytest.mark.parametrize("seq", [
+    s for s in EXPECTED["sequences"] if s["text"] is not None],
+    ids=lambda s: repr(s["text"][:12]))
+def test_tokenize_and_back(engine, seq):
+    assert engine.ask("tokenize", text=seq["text"])["ids"] == seq["ids"]
+    assert engine.ask("detokenize", ids=seq["ids"])["text"] == seq["text"]
+
+
+def test_user_text_holds_no_special_tokens(engine):
+    assert engine.ask("tokenize", text="<|endoftext|>")["ids"] == [0]
+    done = engine.ask("generate", prompt="<|endoftext|>",
+                      params={"max_tokens": 1})
+    assert done["prompt_tokens"] > 5
+
+
+# -- scores
+
+@pytest.mark.parametrize("number", range(len(EXPECTED["sequences"])))
+def test_scores_equal_the_reference(engine, number):
+    seq = EXPECTED["sequences"][number]
+    rows = read_npy(TINY / EXPECTED["logits"])
+    rows = rows[seq["first_row"]:seq["first_row"] + seq["rows"]]
+    every = engine.ask("score", ids=seq["ids"], logits="all")
+    assert len(every["logits"]) == len(rows)
+    worst = max(abs(a - b) for got, want in zip(every["logits"], rows)
+                for a, b in zip(got, want, strict=True))
+    assert worst <= LOGIT_LIMIT
+    assert every["logprobs"][0] is None
+    for got, want in zip(every["logprobs"][1:], seq["logprob_of_next"],
+                         strict=True):
+        assert abs(got - want) <= LOGIT_LIMIT
+    last = engine.ask("score", ids=seq["ids"], logits="last")
+    assert last["logits"] == every["logits"][-1]
+    assert last["logprobs"] == every["logprobs"]
+    none = engine.ask("score", ids=seq["ids"])
+    assert none["logprobs"] == every["logprobs"] and "logits" not in none
+
+
+def test_logits_are_floats_that_come_back_exactly(engine):
+    for v in engine.ask("score", ids=[66], logits="last")["logits"]:
+        single = struct.unpack("<f", struct.pack("<f", v))[0]
+        assert float("%.9g" % single) == v
+
+
+def test_exact_gelu_is_another_function(tmp_path):
+    model = tmp_path / "gelu"
+    shutil.copytree(TINY, model)
+    shutil.copy(TINY / "config.gelu.json", model / "config.json")
+    expected = json.loads((TINY / "expected-gelu.json").read_text())
+    rows = read_npy(TINY / expected["logits"])
+    with start(model) as e:
+        for seq in expected["sequences"]:
+            got = e.ask("score", ids=seq["ids"], logits="all")["logits"]
+            want = rows[seq["first_row"]:seq["first_row"] + seq["rows"]]
+            worst = max(abs(a - b) for g, w in zip(got, want, strict=True)
+                        for a, b in zip(g, w, strict=True))
+            assert worst <= LOGIT_LIMIT
+
+
+# -- generation
+
+def greedy(n, **more):
+    return {"temperature": 0, "max_tokens": n, "ignore_eos": True, **more}
+
+
+SAMPLED = {"temperature": 0.9, "top_k": 50, "top_p": 0.95, "seed": 11,
+           "repetition_penalty": 1.1, "max_tokens": 30, "ignore_eos": True}
+
+
+@pytest.mark.parametrize("number", range(len(EXPECTED["sequences"])))
+def test_greedy_continuations_equal_the_reference(engine, number):
+    seq = EXPECTED["sequences"][number]
+    done = check_whole(engine.generate(
+        ids=seq["ids"], params=greedy(len(seq["greedy"]))))
+    assert done["ids"] == seq["greedy"]
+    assert done["stop"] == "length"
+
+
+@pytest.mark.skipif(not MINI_EXPECTED.exists(),
+                    reason="no tests/data/mini-expected.json")
+@pytest.mark.skipif(not (MINI / "model.safetensors").exists(),
+                    reason="no engine/mini/model.safetensors")
+def test_the_demonstration_model_continues_as_expected():
+    with start(MINI) as e:
+        for case in json.loads(MINI_EXPECTED.read_text()):
+            ids = e.ask("tokenize", text=case["prompt"])["ids"]
+            assert ids == case["ids"]
+            done = e.ask("generate", prompt=case["prompt"],
+                         params=greedy(len(case["greedy"])))
+            assert done["ids"] == case["greedy"]
+            assert done["text"] == case["text"]
+
+
+def test_two_at_once_give_what_each_gives_alone(engine):
+    requests = [{"ids": s["ids"], "params": {**SAMPLED, "seed": i}}
+                for i, s in enumerate(EXPECTED["sequences"])]
+    alone = [check_whole(engine.generate(**r)) for r in requests]
+    idents = [engine.send("generate", **r) for r in requests]
+    order = []
+    got = {i: [] for i in idents}
+    while any(not e or e[-1]["event"] != "done" for e in got.values()):
+        event = engine.event()
+        got[event["id"]].append(event)
+        if event["event"] == "text":
+            order.append(event["id"])
+    for ident, want in zip(idents, alone):
+        done = check_whole(got[ident])
+        assert {**done, "id": 0} == {**want, "id": 0}
+    switches = sum(a != b for a, b in zip(order, order[1:]))
+    assert switches > 2 * len(idents)       # they did run side by side
+
+
+def test_seeds_decide_and_repeat(engine):
+    def ids(seed):
+        return engine.ask("generate", ids=[66], params={
+            **SAMPLED, "seed": seed})["ids"]
+    assert ids(1) == ids(1)
+    assert ids(1) != ids(2)
+
+
+def test_small_steps_change_nothing(engine):
+    request = {"ids": EXPECTED["sequences"][8]["ids"], "params": SAMPLED}
+    want = engine.generate(**request)[-1]["ids"]
+    with start(TINY, "--batch-tokens", "3", "--kv-tokens", "96") as e:
+        assert e.generate(**request)[-1]["ids"] == want
+
+
+def test_a_reply_goes_on_behind_any_token(engine):
+    request = {"messages": [{"role": "human", "text": "Hello!"}],
+               "params": SAMPLED}
+    whole = engine.generate(**request)
+    want = check_whole(whole)
+    texts = [e for e in whole if e["event"] == "text"]
+    head_text, head_ids = "", []
+    for cut in range(len(texts) + 1):
+        events = engine.generate(**request, resume=head_ids)
+        text, ids = pieces(events)
+        assert head_ids + ids == want["ids"]
+        assert head_text + text == want["text"]
+        assert {**events[-1], "id": 0} == {**want, "id": 0}
+        if cut < len(texts):
+            head_text += texts[cut]["text"]
+            head_ids = head_ids + texts[cut]["ids"]
+
+
+def test_stop_strings_may_lie_across_tokens(engine):
+    ids = EXPECTED["sequences"][7]["ids"]
+    whole = engine.ask("generate", ids=ids, params=greedy(30))
+    text, tried = whole["text"], 0
+    for start_of_stop in range(len(text) - 3):
+        stop = text[start_of_stop:start_of_stop + 3]
+        if "\ufffd" in stop:
+            continue
+        tried += 1
+        done = check_whole(engine.generate(
+            ids=ids, params=greedy(30, stop=["never here", stop])))
+        assert done["stop"] == "stop"
+        assert done["text"] == text[:text.index(stop)]
+        assert done["ids"] == whole["ids"][:len(done["ids"])]
+    assert tried >= 5
+
+
+def test_text_of_ids_is_their_detokenization(engine):
+    for seq in EXPECTED["sequences"]:
+        done = engine.ask("generate", ids=seq["ids"], params=greedy(25))
+        ids = [i for i in done["ids"] if i > 1]
+        assert done["text"] == engine.ask("detokenize", ids=ids)["text"]
+
+
+def test_end_of_text_ends_and_is_not_shown(engine):
+    seq = EXPECTED["sequences"][2]
+    at = seq["greedy"].index(0)
+    done = check_whole(engine.generate(ids=seq["ids"], params={
+        "temperature": 0, "max_tokens": 30}))
+    assert done["stop"] == "end"
+    assert done["ids"] == seq["greedy"][:at + 1]
+    assert "endoftext" not in done["text"]
+
+
+def test_lengths(engine):
+    for n in (1, 2, 17):
+        done = engine.ask("generate", ids=[66], params=greedy(n))
+        assert (done["stop"], done["output_tokens"]) == ("length", n)
+    done = engine.ask("generate", ids=[66] * 90, params=greedy(96))
+    assert (done["stop"], done["output_tokens"]) == ("context", CONTEXT - 90)
+    done = engine.ask("generate", ids=[66] * 95, params=greedy(96))
+    assert (done["stop"], done["output_tokens"]) == ("context", 1)
+    for n in (96, 97, 500):
+        error = engine.ask("generate", ids=[66] * n, params=greedy(1))
+        assert error["code"] == "context_full"
+
+
+def test_a_dialogue_is_one_prompt(engine):
+    turns = [("human", "one"), ("bot", "two"), ("human", "three")]
+    messages = [{"role": r, "text": t} for r, t in turns]
+    events = engine.generate(messages=messages, params=greedy(8))
+    want = EXPECTED["sequences"][4]
+    assert want["text"] == \
+        "<human>: one\n<bot>: two\n<human>: three\n<bot>:"
+    assert events[0]["prompt_tokens"] == len(want["ids"])
+    assert events[0]["dropped"] == 0
+    assert events[-1]["ids"] == want["greedy"][:8]
+
+
+def test_old_turns_are_left_out_of_a_full_context(engine):
+    messages = []
+    for i in range(8):
+        messages += [{"role": "human", "text": "Question %d" % i},
+                     {"role": "bot", "text": "Answer %d" % i}]
+    messages.append({"role": "human", "text": "Last"})
+    events = engine.generate(messages=messages, params=greedy(10))
+    done = check_whole(events)
+    assert events[0]["dropped"] % 2 == 0 and events[0]["dropped"] > 0
+    rest = messages[events[0]["dropped"]:]
+    again = engine.generate(messages=rest, params=greedy(10))
+    assert again[0]["dropped"] == 0
+    assert again[-1]["ids"] == done["ids"]
+    error = engine.ask("generate", messages=[
+        {"role": "human", "text": "x" * 200}], params=greedy(10))
+    assert error["code"] == "context_full"
+
+
+# -- while it runs
+
+def test_cancel_ends_with_what_there_is(engine):
+    want = engine.ask("generate", ids=[66], params=greedy(95))["ids"]
+    ident = engine.send("generate", ids=[66], params=greedy(95))
+    event = engine.event()
+    while event["event"] != "text":
+        event = engine.event()
+    cancel = engine.send("cancel", request=ident)
+    got = engine.until_done(ident, cancel)
+    done = got[ident][-1]
+    assert got[cancel] == [{"event": "done", "id": cancel}]
+    # It may have been over by the time the line was read.
+    assert done["stop"] in ("cancelled", "length")
+    assert done["ids"] == want[:len(done["ids"])]
+    assert engine.ask("cancel", request=ident)["event"] == "done"
+    assert engine.ask("cancel", request=1 << 50)["event"] == "done"
+
+
+def test_cancel_before_the_first_step(engine):
+    ident, cancel = engine.next_id, engine.next_id + 1
+    engine.next_id += 2
+    engine.raw(b'{"op":"generate","id":%d,"ids":[66]}\n'
+               b'{"op":"cancel","id":%d,"request":%d}\n'
+               % (ident, cancel, ident))
+    got = engine.until_done(ident, cancel)
+    assert got[ident][-1]["stop"] == "cancelled"
+
+
+def test_pause_holds_and_continue_goes_on(engine):
+    want = engine.ask("generate", ids=[67], params=greedy(95))["ids"]
+    ident = engine.send("generate", ids=[67], params=greedy(95))
+    engine.send("pause", request=ident)
+    other = engine.send("generate", ids=[68], params=greedy(20))
+    seen = []
+    while True:
+        event = engine.event()
+        seen.append(event)
+        if event["id"] == other and event["event"] == "done":
+            break
+    made = sum(len(e["ids"]) for e in seen
+               if e["id"] == ident and e["event"] == "text")
+    engine.send("continue", request=ident)
+    rest = engine.until_done(ident)[ident]
+    assert rest[-1]["ids"] == want
+    if not any(e["id"] == ident and e["event"] == "done" for e in seen):
+        assert made < 95
+
+
+def test_stats_come_back_to_rest(engine):
+    before = engine.ask("stats")
+    engine.ask("generate", ids=[66, 67, 68], params=greedy(10))
+    after = engine.ask("stats")
+    assert after["running"] == after["waiting"] == 0
+    assert after["kv_blocks_free"] == after["kv_blocks"] > 0
+    assert after["tokens_prompt"] == before["tokens_prompt"] + 3
+    assert after["tokens_output"] == before["tokens_output"] + 10
+    assert after["steps"] > before["steps"]
+
+
+# -- what is wrong
+
+@pytest.mark.parametrize("op, fields, field", [
+    ("nonsense", {}, "op"),
+    ("init", {"model": "x"}, "op"),
+    ("ping", {"extra": 1}, "extra"),
+    ("tokenize", {}, "text"),
+    ("tokenize", {"text": 5}, "text"),
+    ("tokenize", {"text": "a", "more": 1}, "more"),
+    ("detokenize", {"ids": "a"}, "ids"),
+    ("detokenize", {"ids": [320]}, "ids"),
+    ("detokenize", {"ids": [-1]}, "ids"),
+    ("detokenize", {"ids": [1.5]}, "ids"),
+    ("score", {"ids": []}, "ids"),
+    ("score", {"ids": [66] * 97}, "ids"),
+    ("score", {"ids": [66], "logits": "some"}, "logits"),
+    ("generate", {}, "messages"),
+    ("generate", {"prompt": "a", "ids": [1]}, "messages"),
+    ("generate", {"prompt": ""}, "prompt"),
+    ("generate", {"prompt": "a", "preprompt": "b"}, "preprompt"),
+    ("generate", {"ids": [320]}, "ids"),
+    ("generate", {"messages": []}, "messages"),
+    ("generate", {"messages": ["a"]}, "messages"),
+    ("generate", {"messages": [{"role": "bot", "text": "a"}]}, "messages"),
+    ("generate", {"messages": [{"role": "cat", "text": "a"}]}, "role"),
+    ("generate", {"messages": [{"role": "human"}]}, "text"),
+    ("generate", {"messages": [{"role": "human", "text": "a", "x": 1}]},
+     "x"),
+    ("generate", {"ids": [66], "resume": [320]}, "resume"),
+    ("generate", {"ids": [66], "resume": [0, 66]}, "resume"),
+    ("generate", {"ids": [66], "resume": "a"}, "resume"),
+    ("cancel", {}, "request"),
+    ("pause", {"request": "a"}, "request"),
+])
+def test_bad_requests_name_the_field(engine, op, fields, field):
+    error = engine.ask(op, **fields)
+    assert error["event"] == "error"
+    assert (error["code"], error["field"]) == ("bad_field", field)
+    assert error["message"]
+
+
+@pytest.mark.parametrize("params, field", [
+    ({"temperature": -0.1}, "temperature"), ({"temperature": 2.1},
+                                             "temperature"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"top_k": -1}, "top_k"), ({"top_k": 321}, "top_k"),
+    ({"top_k": 1.5}, "top_k"),
+    ({"top_p": -0.1}, "top_p"), ({"top_p": 1.1}, "top_p"),
+    ({"repetition_penalty": 0}, "repetition_penalty"),
+    ({"repetition_penalty": 11}, "repetition_penalty"),
+    ({"seed": -1}, "seed"), ({"seed": 1 << 53}, "seed"),
+    ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 97}, "max_tokens"),
+    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 1 << 31}, "max_tokens"),
+    ({"stop": "a"}, "stop"), ({"stop": [""]}, "stop"),
+    ({"stop": ["a" * 65]}, "stop"), ({"stop": ["a"] * 9}, "stop"),
+    ({"stop": [1]}, "stop"),
+    ({"ignore_eos": 1}, "ignore_eos"), ({"best_of": 2}, "best_of"),
+])
+def test_bad_parameters_name_the_field(engine, params, field):
+    error = engine.ask("generate", ids=[66], params=params)
+    assert (error["code"], error["field"]) == ("bad_field", field)
+
+
+@pytest.mark.parametrize("line, code", [
+    (b"garbage", "bad_json"), (b"", "bad_json"), (b"[]", "bad_json"),
+    (b"{", "bad_json"), (b'{"op":"ping","op":"ping","id":1}', "bad_json"),
+    (b'{"op":"tokenize","id":1,"text":"\\u0000"}', "bad_json"),
+    (b'{"op":"tokenize","id":1,"text":"\xff"}', "bad_json"),
+    (b'{"op":"ping","id":1,"x":NaN}', "bad_json"),
+    (b'{"a":' * 40 + b"1" + b"}" * 40, "bad_json"),
+    (b'{"op":"ping"}', "bad_field"),
+    (b'{"op":"ping","id":-1}', "bad_field"),
+    (b'{"op":"ping","id":9007199254740992}', "bad_field"),
+    (b'{"op":"ping","id":"1"}', "bad_field"),
+    (b'{"id":1}', "bad_field"),
+])
+def test_garbage_costs_its_line_only(engine, line, code):
+    engine.raw(line + b"\n")
+    error = engine.event()
+    assert (error["event"], error["code"]) == ("error", code)
+    assert engine.ask("ping")["event"] == "done"
+
+
+def test_lines_may_come_in_pieces(engine):
+    ident = engine.next_id
+    engine.next_id += 1
+    line = b'{"op":"tokenize","id":%d,"text":"caf\xc3\xa9"}\n' % ident
+    for i in range(len(line)):
+        engine.raw(line[i:i + 1])
+    assert engine.event()["id"] == ident
+
+
+def test_an_id_at_work_is_not_taken_twice(engine):
+    ident = engine.next_id
+    engine.next_id += 1
+    line = b'{"op":"generate","id":%d,"ids":[66]}\n' % ident
+    engine.raw(line * 2)
+    first = engine.until_done(ident)[ident]
+    second = engine.until_done(ident)[ident]
+    ends = [first[-1], second[-1]]
+    assert sorted(e["event"] for e in ends) == ["done", "error"]
+    error = next(e for e in ends if e["event"] == "error")
+    assert (error["code"], error["field"]) == ("bad_field", "id")
+
+
+def test_a_full_queue_is_busy(engine):
+    count = 400
+    first = engine.next_id
+    engine.next_id += count
+    engine.raw(b"".join(
+        b'{"op":"generate","id":%d,"ids":[66],"params":{"max_tokens":1}}\n'
+        % i for i in range(first, first + count)))
+    got = engine.until_done(*range(first, first + count))
+    ends = [e[-1] for e in got.values()]
+    busy = [e for e in ends if e["event"] == "error"]
+    assert all(e["code"] == "busy" for e in busy)
+    assert len(busy) < count - 200
+    assert engine.ask("stats")["running"] == 0
+
+
+def test_very_long_text_is_refused_or_read(engine):
+    ids = engine.ask("tokenize", text="a" * (1 << 20))["ids"]
+    assert len(ids) >= 1
+    error = engine.ask("tokenize", text="a" * ((1 << 20) + 1))
+    assert error["code"] == "too_long"
+    error = engine.ask("generate", prompt="a" * (1 << 20))
+    assert error["code"] == "context_full"

@@ -1,0 +1,364 @@
+/*
+ * The tokenizer against the reference vectors, and what the vectors leave
+ * open: special tokens in users' text, long words, broken files.
+ */
+#include "tokenizer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine_data.h"
+#include "pretoken.h"
+#include "xmalloc.h"
+
+static struct tokenizer	*big, *tiny;
+
+/* Encode one vector and compare; 1 where they differ. */
+static int
+check_vector(const struct tokenizer *t, const json_t *v)
+{
+	const json_t	*text = json_object_get(v, "text");
+	struct ids	 want = data_ids(json_object_get(v, "ids"));
+	struct ids	 got = { NULL, 0, 0 };
+	int		 bad;
+
+	tokenizer_encode(t, json_string_value(text), json_string_length(text),
+	    1, &got);
+	bad = data_ids_differ(json_string_value(text), &got, &want);
+	ids_clear(&got);
+	ids_clear(&want);
+	return (bad);
+}
+
+/* Every vector of the 20B tokenizer. */
+static void
+ids_equal_the_reference_of_20b(void **state)
+{
+	json_t	*list = data_lines("gpt-neox-20b/tokenizer-vectors.jsonl");
+	json_t	*v;
+	size_t	 i;
+	int	 bad = 0;
+
+	(void)state;
+	assert_int_equal(json_array_size(list), 3905);
+	json_array_foreach(list, i, v)
+		bad += check_vector(big, v);
+	json_decref(list);
+	assert_int_equal(bad, 0);
+}
+
+/* Every sequence of neox-tiny that has a text. */
+static void
+ids_equal_the_reference_of_tiny(void **state)
+{
+	json_t	*root = data_json("neox-tiny/expected.json"), *v;
+	size_t	 i;
+	int	 bad = 0, n = 0;
+
+	(void)state;
+	json_array_foreach(json_object_get(root, "sequences"), i, v) {
+		if (!json_is_string(json_object_get(v, "text")))
+			continue;
+		bad += check_vector(tiny, v);
+		n++;
+	}
+	json_decref(root);
+	assert_int_equal(n, 5);
+	assert_int_equal(bad, 0);
+}
+
+/* What a user types is never a special token. */
+static void
+user_text_gives_no_special_ids(void **state)
+{
+	static const char *const texts[] = { "<|endoftext|>", "<|padding|>",
+	    "a<|endoftext|>b", " <|endoftext|>", "<|endoftext|><|padding|>" };
+	struct ids	 ids, special;
+	size_t		 i, k;
+
+	(void)state;
+	for (i = 0; i < nitems(texts); i++) {
+		ids = data_encode(big, texts[i], 0);
+		special = data_encode(big, texts[i], 1);
+		assert_true(special.n < ids.n);
+		for (k = 0; k < ids.n; k++)
+			assert_false(tokenizer_special(big, ids.id[k]));
+		ids_clear(&ids);
+		ids_clear(&special);
+	}
+}
+
+/* Bytes of tokens, and of ids that have none. */
+static void
+bytes_of_a_token_are_its_text(void **state)
+{
+	static const struct { int32_t id; const char *bytes; } cases[] = {
+		{ 0, "<|endoftext|>" }, { 13961, "human" }, { 32056, ">:" },
+		{ 187, "\n" }, { 50276, "  " }, { 50277, "" }, { 50431, "" },
+		{ -1, "" }, { 1 << 30, "" },
+	};
+	const char	*s;
+	size_t		 i, n;
+
+	(void)state;
+	assert_int_equal(tokenizer_size(big), 50277);
+	for (i = 0; i < nitems(cases); i++) {
+		s = tokenizer_bytes(big, cases[i].id, &n);
+		assert_int_equal(n, strlen(cases[i].bytes));
+		assert_memory_equal(s, cases[i].bytes, n);
+	}
+	assert_true(tokenizer_special(big, 0));
+	assert_true(tokenizer_special(big, 1));
+	assert_false(tokenizer_special(big, 50276));
+}
+
+/* Seconds of processor time that encoding n bytes takes. */
+static double
+encode_time(const char *s, size_t n)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	clock_t		 start = clock();
+
+	tokenizer_encode(big, s, n, 0, &ids);
+	ids_clear(&ids);
+	return ((double)(clock() - start) / CLOCKS_PER_SEC);
+}
+
+/* One word of 60,000 and more letters: time must not grow as the square.
+ * Quadratic merging would need minutes for the longer one. */
+static void
+long_words_merge_in_n_log_n(void **state)
+{
+	enum { LONG = 1000000 };
+	char	*s = xmalloc(LONG);
+	size_t	 i;
+	double	 a, b;
+
+	(void)state;
+	for (i = 0; i < LONG; i++)
+		s[i] = "abcdefghijklmnopqrstuvwxyz"[(i * i + i / 7) % 26];
+	a = encode_time(s, 60000);
+	b = encode_time(s, LONG);
+	print_message("60,000 letters %.3f s, %d letters %.3f s\n", a, LONG,
+	    b);
+	assert_true(b < 20);
+	free(s);
+}
+
+/* A run of combining marks in the worst order costs no square either. */
+static void
+combining_marks_sort_in_n_log_n(void **state)
+{
+	enum { MARKS = 200000 };
+	char	*s = xmalloc(MARKS * 2 + 1);
+	size_t	 i;
+	double	 t;
+
+	(void)state;
+	s[0] = 'a';
+	for (i = 0; i < MARKS; i++)
+		memcpy(s + 1 + i * 2, i % 2 ? "\xcc\x96" : "\xcc\x81", 2);
+	t = encode_time(s, MARKS * 2 + 1);
+	print_message("%d marks %.3f s\n", MARKS, t);
+	assert_true(t < 20);
+	free(s);
+}
+
+/* NFC, as Unicode defines it. */
+static void
+nfc_composes_and_orders(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ "", "" }, { "plain", "plain" },
+		{ "e\xcc\x81", "\xc3\xa9" },			/* e + acute */
+		{ "\xe2\x84\xab", "\xc3\x85" },			/* Angstrom */
+		{ "a\xcc\x81\xcc\x96", "\xc3\xa1\xcc\x96" },	/* ordered */
+		{ "a\xcc\x96\xcc\x81", "\xc3\xa1\xcc\x96" },
+		{ "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
+		    "\xed\x95\x9c" },				/* Hangul */
+		{ "\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc" },	/* excluded */
+	};
+	struct text	 out = { NULL, 0, 0 };
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		out.n = 0;
+		pretoken_nfc(cases[i].in, strlen(cases[i].in), &out);
+		text_add(&out, "", 1);
+		assert_string_equal(out.s, cases[i].out);
+	}
+	text_clear(&out);
+}
+
+/* Write a file for tokenizer_open and return what it says. */
+static int
+open_text(const char *text, struct fault *f)
+{
+	struct tokenizer	*t = NULL;
+	char			 path[] = "/tmp/chatd-tokenizer.XXXXXX";
+	int			 fd, r;
+
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	r = tokenizer_open(path, &t, f);
+	unlink(path);
+	tokenizer_free(t);
+	return (r);
+}
+
+#define PARTS "\"normalizer\":{\"type\":\"NFC\"},\"decoder\":{\"type\":" \
+	"\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"," \
+	"\"add_prefix_space\":false}"
+
+/* Each broken file is refused with words that name what is wrong. */
+static void
+broken_files_are_refused(void **state)
+{
+	static const struct { const char *text, *says; } cases[] = {
+		{ "", "line" },
+		{ "{", "line" },
+		{ "[]", "pre_tokenizer" },
+		{ "{}", "pre_tokenizer" },
+		{ "{\"model\":{\"type\":\"Unigram\"}}", "model.type" },
+		{ "{\"model\":{\"ignore_merges\":true}}", "ignore_merges" },
+		{ "{\"model\":{\"dropout\":0.1}}", "dropout" },
+		{ "{\"normalizer\":{\"type\":\"NFKC\"},\"decoder\":{\"type\":"
+		    "\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+		    "\"add_prefix_space\":false}}", "normalizer" },
+		{ "{" PARTS "}", "model.vocab" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":-1}}}", "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":2000000}}}",
+		    "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":1.5}}}", "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3,\"b\":3}}}",
+		    "two tokens" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3}}}",
+		    "model.merges" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3},\"merges\":[]}}",
+		    "for byte" },
+		{ "{" PARTS ",\"added_tokens\":[{\"id\":1,\"content\":\"\"}],"
+		    "\"model\":{\"vocab\":{\"a\":3},\"merges\":[]}}",
+		    "added token" },
+		{ "{" PARTS ",\"added_tokens\":[{\"id\":1,\"content\":\"x\","
+		    "\"lstrip\":true}],\"model\":{\"vocab\":{\"a\":3},"
+		    "\"merges\":[]}}", "lstrip" },
+	};
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		f.message[0] = '\0';
+		assert_true(open_text(cases[i].text, &f) < 0);
+		assert_string_equal(f.code, "bad_model");
+		if (strstr(f.message, cases[i].says) == NULL)
+			fail_msg("%s: %s does not say %s", cases[i].text,
+			    f.message, cases[i].says);
+	}
+}
+
+/* A merge that is not a pair, or of unknown tokens, is named. */
+static void
+bad_merges_are_refused(void **state)
+{
+	static const struct { const char *merge, *says; } cases[] = {
+		{ "\"ab\"", "merges[0] is not a pair" },
+		{ "7", "merges[0] is not a pair" },
+		{ "[\"a\"]", "merges[0] is not a pair" },
+		{ "\"a zz\"", "\"zz\" is not in" },
+		{ "[\"z\",\"q\"]", "\"zq\" is not in" },
+	};
+	json_t		*root = data_json("neox-tiny/tokenizer.json"), *list;
+	struct fault	 f;
+	char		*text;
+	size_t		 i;
+
+	(void)state;
+	list = json_object_get(json_object_get(root, "model"), "merges");
+	for (i = 0; i < nitems(cases); i++) {
+		json_array_set_new(list, 0, json_loads(cases[i].merge,
+		    JSON_DECODE_ANY, NULL));
+		text = json_dumps(root, 0);
+		assert_true(open_text(text, &f) < 0);
+		if (strstr(f.message, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].merge, f.message);
+		free(text);
+	}
+	json_decref(root);
+}
+
+/* Merges may be written as pairs, as newer files have them. */
+static void
+merges_may_be_pairs(void **state)
+{
+	json_t		*root = data_json("neox-tiny/tokenizer.json"), *list, *v;
+	struct fault	 f = { .message = "" };
+	char		*text, *space;
+	size_t		 i;
+
+	(void)state;
+	list = json_object_get(json_object_get(root, "model"), "merges");
+	json_array_foreach(list, i, v) {
+		text = xstrdup(json_string_value(v));
+		space = strchr(text, ' ');
+		*space = '\0';
+		json_array_set_new(list, i, json_pack("[ss]", text,
+		    space + 1));
+		free(text);
+	}
+	text = json_dumps(root, 0);
+	if (open_text(text, &f) != 0)
+		fail_msg("%s", f.message);
+	free(text);
+	json_decref(root);
+}
+
+/* Open both tokenizers once. */
+static int
+setup(void **state)
+{
+	(void)state;
+	big = data_tokenizer("gpt-neox-20b");
+	tiny = data_tokenizer("neox-tiny");
+	return (0);
+}
+
+/* And release them. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	tokenizer_free(big);
+	tokenizer_free(tiny);
+	return (0);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(ids_equal_the_reference_of_20b),
+		cmocka_unit_test(ids_equal_the_reference_of_tiny),
+		cmocka_unit_test(user_text_gives_no_special_ids),
+		cmocka_unit_test(bytes_of_a_token_are_its_text),
+		cmocka_unit_test(long_words_merge_in_n_log_n),
+		cmocka_unit_test(combining_marks_sort_in_n_log_n),
+		cmocka_unit_test(nfc_composes_and_orders),
+		cmocka_unit_test(broken_files_are_refused),
+		cmocka_unit_test(bad_merges_are_refused),
+		cmocka_unit_test(merges_may_be_pairs),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
