@@ -12,9 +12,10 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define CHATD_START_MS	60000	/* a store or filter may take to start */
-#define CHATD_ENGINE_START_MS 1800000 /* between two signs of a loading engine */
-#define CHATD_BACKOFF_MS 60000	/* longest wait before a helper's restart */
+#define HELPERS_START_MS	60000	/* silence of one that starts */
+#define HELPERS_ENGINE_MS	1800000	/* the same while a model loads */
+#define HELPERS_BACKOFF_MS	60000	/* longest wait before a restart */
+#define HELPERS_STORE_TRIES	3	/* a killed chatd's may still close */
 
 static struct helper_spec	 engine_spec, filter_spec, store_spec;
 
@@ -212,7 +213,8 @@ helpers_store_gone(void *arg, int started)
 	once |= started;
 	if (d->draining)
 		chatd_settled(d);
-	else if (!once && d->store != NULL)
+	else if (!once && d->store != NULL &&
+	    helper_restarts(d->store) > HELPERS_STORE_TRIES)
 		helpers_give_up(d, "store", helper_why(d->store));
 }
 
@@ -225,19 +227,19 @@ helpers_configure(struct chatd *d)
 	engine_spec = (struct helper_spec){ .name = "engine",
 	    .program = cf->engine_program,
 	    .timeout_ms = (int)cf->engine_timeout,
-	    .start_ms = CHATD_ENGINE_START_MS,
-	    .backoff_max_ms = CHATD_BACKOFF_MS, .init = helpers_engine_init,
+	    .start_ms = HELPERS_ENGINE_MS,
+	    .backoff_max_ms = HELPERS_BACKOFF_MS, .init = helpers_engine_init,
 	    .ready = helpers_engine_ready, .event = helpers_engine_event,
 	    .gone = helpers_engine_gone, .arg = d };
 	filter_spec = (struct helper_spec){ .name = "filter",
 	    .program = cf->filter_program, .timeout_ms = 10000,
-	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
 	    .init = helpers_filter_init, .ready = helpers_filter_ready,
 	    .event = helpers_no_event, .gone = helpers_filter_gone, .arg = d };
 	store_spec = (struct helper_spec){ .name = "store",
 	    .program = cf->store_program,
 	    .timeout_ms = (int)cf->store_timeout,
-	    .start_ms = CHATD_START_MS, .backoff_max_ms = CHATD_BACKOFF_MS,
+	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
 	    .init = helpers_store_init, .ready = helpers_store_ready,
 	    .event = helpers_no_event, .gone = helpers_store_gone, .arg = d };
 }
