@@ -27,6 +27,7 @@ struct model_config {
 	enum gelu	 gelu;
 	int		 parallel;	/* use_parallel_residual */
 	int		 tied;		/* tie_word_embeddings */
+	int		 attn_bias;	/* attention_bias: 0 for none there */
 	int		 eos;		/* eos_token_id */
 };
 
@@ -45,12 +46,17 @@ const struct model_config *model_config(const struct model *m);
 const char *model_path(const struct model *m);		/* as given */
 const char *model_name(const struct model *m);		/* last folder name */
 
-/* "sha256:" and 64 hex digits over config.json, tokenizer.json and the weight
- * files in name order. Computed on first use: reads every file once. */
+/* "sha256:" and 64 hex digits over config.json, tokenizer.json (where there is
+ * one) and the weight files in name order: what sha256sum over them, piped
+ * into sha256sum, prints. Computed on first use: reads every file once.
+ * Borrowed from m; NULL where a file can't be read. */
 const char *model_digest(struct model *m);
 
 /* Bytes of all tensors the model needs. */
 int64_t	 model_bytes(const struct model *m);
+
+/* Bytes of tensors read so far. */
+int64_t	 model_bytes_read(const struct model *m);
 
 /*
  * Read a whole tensor as fp32 into out, n elements, whatever its dtype.

@@ -1,0 +1,51 @@
+/*
+ * The CPU backend: weights, cache, threads and the step.
+ */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include "kernels.h"
+#include "model.h"
+#include "threads.h"
+#include "weights.h"
+
+/* A backend on the CPU; the arguments of backend_open. */
+int	 cpu_open(struct model *m, const struct backend_options *opt,
+	    struct backend **out, struct fault *f);
+
+/* Arrays for T rows, grown when a step has more. C', F', Q are C, F and 3C
+ * filled up to 16. */
+struct cpu_rows {
+	int	 size;			/* rows there is room for */
+	float	*x;			/* [T][C'] the residual stream */
+	float	*a, *b;			/* [T][C'] after the norms */
+	float	*qkv;			/* [T][Q] */
+	float	*mix;			/* [T][C'] what attention gives */
+	float	*sum;			/* [T][C'] its output matrix's part */
+	float	*up;			/* [T][F'] inside the MLP */
+	float	**logits;		/* [T] rows that are asked for */
+	int	*run;			/* [T + 1] see forward.c */
+};
+
+struct cpu {
+	struct backend		 backend;	/* first: what callers hold */
+	struct model_config	 config;
+	const struct kernels	*kernels;
+	struct weights		*weights;	/* owned */
+	struct pool		*pool;		/* owned */
+	float			*rotary;	/* owned: rotary.h */
+	struct kv_shape		 kv;
+	uint8_t			*cache;		/* owned: [L][blocks] */
+	size_t			 cache_size;
+	float			**scratch;	/* owned: one per thread */
+	struct cpu_rows		 rows;
+};
+
+/* One step; see backend.h. */
+int	 forward_step(struct backend *b, const struct backend_row *rows,
+	    int T);
+
+/* Release what forward_step has grown. */
+void	 forward_clear(struct cpu_rows *r);
+
+#endif

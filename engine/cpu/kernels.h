@@ -1,0 +1,123 @@
+/*
+ * The numeric inner loops of the CPU backend.  They are written once, in
+ * kernels_body.h, over a vector of 16 floats (vec_*.h), and compiled once
+ * for each instruction set; every variant gives the same bits.
+ *
+ * Matrices of weights are stored as panels of 16 output columns, k in pairs:
+ *   bf16  [N/16][K/2][16][2]	(what an AMX tile of B holds)
+ *   fp32  [N/16][K/2][2][16]
+ * N is filled up to 16 with zeros; K is even.  A dot product is summed in
+ * blocks of 32 k: e and o start at zero, e += a[2i] * b[2i] and
+ * o += a[2i + 1] * b[2i + 1] by fused multiply-add, then sum += e + o.
+ *
+ * All of it runs with denormals taken as zero (fpmode.h).
+ */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend.h"
+
+/* Elements of weights and of the KV cache. */
+enum elem { ELEM_F32, ELEM_BF16 };
+
+#define ELEM_SIZE(e)	((e) == ELEM_BF16 ? sizeof(uint16_t) : sizeof(float))
+
+#define PANEL		16	/* output columns of one panel */
+#define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
+
+/* What happens to a finished sum + bias. */
+enum mm_end {
+	MM_STORE,	/* out = it */
+	MM_GELU_ERF,	/* out = x/2 * (1 + erf(x / sqrt 2)) of it */
+	MM_GELU_TANH,	/* out = the tanh form of it */
+	MM_ADD,		/* out = out + it */
+	MM_ADD2,	/* out = out + (also + it) */
+	MM_ROWS		/* outs[row] = it, no column behind N touched */
+};
+
+/* out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says. */
+struct matmul {
+	const float	*a;		/* bf16 weights: rounded to bf16 */
+	size_t		 lda;		/* floats from row to row */
+	int		 rows, K, N;
+	enum elem	 elem;
+	const void	*w;		/* panels */
+	const float	*bias;		/* [N up to 16], or NULL */
+	enum mm_end	 end;
+	int		 round;		/* round the result to bf16 */
+	float		*out;		/* [rows][ldo], ldo >= N up to 16 */
+	size_t		 ldo;
+	const float	*also;		/* MM_ADD2: [rows][ldo] */
+	float *const	*outs;		/* MM_ROWS */
+};
+
+/*
+ * One head's part of a block of the KV cache, D lanes:
+ *   K  two panels of 16 positions, k over lanes: [2][D/2][16][2] (or [2][16])
+ *   V  panels of 16 lanes, k over positions:	  [D/16 up][16][16][2]
+ */
+struct kv_shape {
+	enum elem	 elem;
+	int		 H, D;
+	size_t		 head;		/* bytes of one head's part */
+	size_t		 values;	/* where V starts in it, in bytes */
+	size_t		 block;		/* bytes of one block: H heads */
+	int		 blocks;
+};
+
+struct attend {
+	const struct backend_row *rows;
+	struct kv_shape	 kv;
+	uint8_t		*cache;		/* this layer's blocks */
+	const float	*qkv;		/* [T][H][q k v][D], q turned */
+	size_t		 ldqkv;
+	float		*out;		/* [T][H][D] */
+	size_t		 ldo;
+	float		 scale;		/* of the scores: 1 / sqrt(D) */
+};
+
+/* One variant. */
+struct kernels {
+	const char	*name;
+
+	/* Panels from first up to, not including, last. */
+	void	(*matmul)(const struct matmul *m, int first, int last);
+
+	/* Mean of x[n] and 1 / sqrt(variance + eps). */
+	void	(*moments)(const float *x, int n, float eps, float *mean,
+		    float *rstd);
+
+	/* out = (x - mean) * rstd * gain + bias, padded to 16 with what the
+	 * padding of x, gain and bias gives. */
+	void	(*normalize)(const float *x, int n, float mean, float rstd,
+		    const float *gain, const float *bias, int round,
+		    float *out);
+
+	/* Attention of head h for rows first .. last - 1, which are one
+	 * sequence's rows at consecutive positions, at most ATTEND_ROWS.
+	 * scratch: ATTEND_ROWS times ROUND_UP(last pos + 1, KV_BLOCK). */
+	void	(*attend)(const struct attend *a, int h, int first, int last,
+		    float *scratch);
+
+	/* out = f(in), element by element, n a multiple of 16: for tests. */
+	void	(*exp)(const float *in, float *out, int n);
+	void	(*gelu_erf)(const float *in, float *out, int n);
+	void	(*gelu_tanh)(const float *in, float *out, int n);
+	void	(*round_bf16)(const float *in, float *out, int n);
+};
+
+#define ATTEND_ROWS	8
+
+extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+
+/*
+ * The variant of that name, or the best one for "auto". NULL where this CPU
+ * or this build lacks it. kernels_list writes the names there are.
+ */
+const struct kernels *kernels_find(const char *isa);
+void	kernels_list(char *buf, size_t size);
+
+#endif

@@ -1,0 +1,431 @@
+/*
+ * The inner loops, over whichever vec_*.h was included before.  Each
+ * kernels_*.c includes this once and so makes one struct kernels; KERNELS is
+ * its variable and KERNELS_NAME its name.  Register tiles differ in size
+ * between the variants, the order of every sum does not.
+ */
+#include <string.h>
+
+#include "kernels.h"
+#include "math.h"
+
+#define BLOCK_PAIRS	16	/* a block of 32 k, in pairs */
+#define MM_BLOCK	64	/* rows that share a pass over a panel */
+#define MM_PAIRS	256	/* pairs of k in a pass: 16 KiB of bf16 */
+
+/* One pair of k of a panel. */
+VEC_INLINE void
+kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
+    struct v16 *second)
+{
+	if (elem == ELEM_BF16)
+		v16_load_bf16((const uint16_t *)(const void *)w + pair * 32,
+		    first, second);
+	else {
+		*first = v16_load((const float *)(const void *)w + pair * 32);
+		*second = v16_load((const float *)(const void *)w +
+		    pair * 32 + 16);
+	}
+}
+
+/* One block of up to 32 k for R rows and P panels; w steps by wp bytes from
+ * panel to panel. sum += e + o. */
+VEC_INLINE void
+kern_block(const int R, const int P, enum elem elem, const float *a,
+    size_t lda, const uint8_t *w, size_t wp, int pairs, struct v16 *sum)
+{
+	struct v16	 e[8], o[8], first, second;
+	int		 i, p, r;
+
+#pragma GCC unroll 8
+	for (r = 0; r < R * P; r++)
+		e[r] = o[r] = v16_set1(0.0f);
+	for (i = 0; i < pairs; i++) {
+#pragma GCC unroll 8
+		for (p = 0; p < P; p++) {
+			kern_load(elem, w + (size_t)p * wp, i, &first,
+			    &second);
+#pragma GCC unroll 8
+			for (r = 0; r < R; r++) {
+				e[r * P + p] = v16_fma(first,
+				    v16_set1(a[(size_t)r * lda + 2 * i]),
+				    e[r * P + p]);
+				o[r * P + p] = v16_fma(second,
+				    v16_set1(a[(size_t)r * lda + 2 * i + 1]),
+				    o[r * P + p]);
+			}
+		}
+	}
+#pragma GCC unroll 8
+	for (r = 0; r < R * P; r++)
+		sum[r] = v16_add(sum[r], v16_add(e[r], o[r]));
+}
+
+/*
+ * acc[R][P][16] += a[R][2 * pairs] * panels', block by block; rows of acc
+ * are ldacc floats apart. R, P and elem are constants where this is called.
+ */
+VEC_INLINE void
+kern_tile(const int R, const int P, enum elem elem, const float *a,
+    size_t lda, const uint8_t *w, size_t wp, int pairs, float *acc,
+    size_t ldacc)
+{
+	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
+	struct v16	 sum[8];
+	int		 r, p;
+
+#pragma GCC unroll 8
+	for (r = 0; r < R; r++)
+		for (p = 0; p < P; p++)
+			sum[r * P + p] = v16_load(acc + (size_t)r * ldacc +
+			    p * PANEL);
+	for (; pairs >= BLOCK_PAIRS; pairs -= BLOCK_PAIRS) {
+		kern_block(R, P, elem, a, lda, w, wp, BLOCK_PAIRS, sum);
+		a += 2 * BLOCK_PAIRS;
+		w += step;
+	}
+	if (pairs > 0)
+		kern_block(R, P, elem, a, lda, w, wp, pairs, sum);
+#pragma GCC unroll 8
+	for (r = 0; r < R; r++)
+		for (p = 0; p < P; p++)
+			v16_store(acc + (size_t)r * ldacc + p * PANEL,
+			    sum[r * P + p]);
+}
+
+/* Any number of rows against one panel, in register tiles. */
+VEC_INLINE void
+kern_rows(enum elem elem, const float *a, size_t lda, int rows,
+    const uint8_t *w, int pairs, float *acc, size_t ldacc)
+{
+	int	 r = 0;
+
+	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
+		kern_tile(VEC_ROWS, 1, elem, a + (size_t)r * lda, lda, w, 0,
+		    pairs, acc + (size_t)r * ldacc, ldacc);
+#if VEC_ROWS > 4
+	for (; r + 4 <= rows; r += 4)
+		kern_tile(4, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		    acc + (size_t)r * ldacc, ldacc);
+#endif
+#if VEC_ROWS > 2
+	for (; r + 2 <= rows; r += 2)
+		kern_tile(2, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		    acc + (size_t)r * ldacc, ldacc);
+#endif
+	for (; r < rows; r++)
+		kern_tile(1, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		    acc + (size_t)r * ldacc, ldacc);
+}
+
+/* What happens to one row's 16 finished sums of panel p. */
+VEC_INLINE void
+kern_end(const struct matmul *m, int row, int p, const float *acc)
+{
+	const size_t	 at = (size_t)row * m->ldo + (size_t)p * PANEL;
+	struct v16	 v = v16_load(acc);
+	float		 part[PANEL];
+	int		 n = m->N - p * PANEL;
+
+	if (m->bias != NULL)
+		v = v16_add(v, v16_load(m->bias + p * PANEL));
+	switch (m->end) {
+	case MM_GELU_ERF:
+		v = v16_gelu_erf(v);
+		break;
+	case MM_GELU_TANH:
+		v = v16_gelu_tanh(v);
+		break;
+	case MM_ADD2:
+		v = v16_add(v16_load(m->also + at), v);
+		/* FALLTHROUGH */
+	case MM_ADD:
+		v = v16_add(v16_load(m->out + at), v);
+		break;
+	case MM_ROWS:
+		v16_store(part, v);
+		memcpy(m->outs[row] + p * PANEL, part,
+		    sizeof part[0] * (size_t)(n < PANEL ? n : PANEL));
+		return;
+	case MM_STORE:
+		break;
+	}
+	if (m->round)
+		v = v16_round_bf16(v);
+	v16_store(m->out + at, v);
+}
+
+/* One panel for up to MM_BLOCK rows, k cut so that a piece of the panel
+ * stays in the first-level cache while all rows pass over it. */
+VEC_INLINE void
+kern_panel(const struct matmul *m, enum elem elem, const uint8_t *w, int p,
+    int row, int rows)
+{
+	const float	*a = m->a + (size_t)row * m->lda;
+	const size_t	 pair = 32 * ELEM_SIZE(elem);
+	float		 acc[MM_BLOCK][PANEL];
+	int		 k, n, pairs = m->K / 2, r;
+
+	memset(acc, 0, sizeof acc[0] * (size_t)rows);
+	for (k = 0; k < pairs; k += MM_PAIRS) {
+		n = pairs - k < MM_PAIRS ? pairs - k : MM_PAIRS;
+		kern_rows(elem, a + 2 * k, m->lda, rows,
+		    w + (size_t)k * pair, n, acc[0], PANEL);
+	}
+	for (r = 0; r < rows; r++)
+		kern_end(m, row + r, p, acc[r]);
+}
+
+/* Panels first to last of a product, elem a constant. */
+VEC_INLINE void
+kern_matmul(const struct matmul *m, enum elem elem, int first, int last)
+{
+	const size_t	 panel = (size_t)m->K * PANEL * ELEM_SIZE(elem);
+	const uint8_t	*w = (const uint8_t *)m->w + (size_t)first * panel;
+	float		 acc[VEC_PANELS * PANEL];
+	int		 p = first, i, row, rows;
+
+	for (; m->rows == 1 && p + VEC_PANELS <= last; p += VEC_PANELS) {
+		memset(acc, 0, sizeof acc);
+		kern_tile(1, VEC_PANELS, elem, m->a, 0, w, panel, m->K / 2,
+		    acc, 0);
+		for (i = 0; i < VEC_PANELS; i++)
+			kern_end(m, 0, p + i, acc + i * PANEL);
+		w += VEC_PANELS * panel;
+	}
+	for (; p < last; p++, w += panel)
+		for (row = 0; row < m->rows; row += MM_BLOCK) {
+			rows = m->rows - row < MM_BLOCK ? m->rows - row :
+			    MM_BLOCK;
+			kern_panel(m, elem, w, p, row, rows);
+		}
+}
+
+/* Panels first to last of a product. */
+static void
+kern_matmul_any(const struct matmul *m, int first, int last)
+{
+	if (m->elem == ELEM_BF16)
+		kern_matmul(m, ELEM_BF16, first, last);
+	else
+		kern_matmul(m, ELEM_F32, first, last);
+}
+
+/* The sum of 16 lanes, as one fixed tree. */
+static float
+kern_sum(struct v16 v)
+{
+	float	 f[16];
+	int	 n, i;
+
+	v16_store(f, v);
+	for (n = 8; n > 0; n /= 2)
+		for (i = 0; i < n; i++)
+			f[i] += f[i + n];
+	return (f[0]);
+}
+
+/* Up to 16 floats; where there are fewer, fill takes their place. */
+static struct v16
+kern_load_part(const float *x, int n, float fill)
+{
+	float	 f[16];
+	int	 i;
+
+	if (n >= 16)
+		return (v16_load(x));
+	for (i = 0; i < 16; i++)
+		f[i] = i < n ? x[i] : fill;
+	return (v16_load(f));
+}
+
+/* Mean and 1 / standard deviation, in two passes. */
+static void
+kern_moments(const float *x, int n, float eps, float *mean, float *rstd)
+{
+	struct v16	 sum = v16_set1(0.0f), m, d;
+	int		 i;
+
+	for (i = 0; i < n; i += 16)
+		sum = v16_add(sum, kern_load_part(x + i, n - i, 0.0f));
+	*mean = kern_sum(sum) / (float)n;
+	m = v16_set1(*mean);
+	sum = v16_set1(0.0f);
+	for (i = 0; i < n; i += 16) {
+		d = v16_sub(kern_load_part(x + i, n - i, *mean), m);
+		sum = v16_fma(d, d, sum);
+	}
+	*rstd = 1.0f / __builtin_sqrtf(kern_sum(sum) / (float)n + eps);
+}
+
+/* Layer norm's second half. */
+static void
+kern_normalize(const float *x, int n, float mean, float rstd,
+    const float *gain, const float *bias, int round, float *out)
+{
+	const struct v16 m = v16_set1(mean), s = v16_set1(rstd);
+	struct v16	 v;
+	int		 i;
+
+	for (i = 0; i < n; i += 16) {
+		v = v16_mul(v16_sub(v16_load(x + i), m), s);
+		v = v16_fma(v, v16_load(gain + i), v16_load(bias + i));
+		if (round)
+			v = v16_round_bf16(v);
+		v16_store(out + i, v);
+	}
+}
+
+/* Scale n scores, turn them into unnormalised weights in place (rounded
+ * where the cache is bf16), zeros up to the block's end; their sum. */
+static float
+kern_softmax(float *s, int n, int padded, float scale, int round)
+{
+	struct v16	 max, sum = v16_set1(0.0f), v;
+	float		 f[16], m;
+	int		 i;
+
+	for (i = n; i < padded; i++)
+		s[i] = -__builtin_inff();
+	max = v16_set1(-__builtin_inff());
+	for (i = 0; i < padded; i += 16) {
+		v = v16_mul(v16_load(s + i), v16_set1(scale));
+		v16_store(s + i, v);
+		max = v16_max(v, max);
+	}
+	v16_store(f, max);
+	for (m = f[0], i = 1; i < 16; i++)
+		m = f[i] > m ? f[i] : m;
+	max = v16_set1(m);
+	for (i = 0; i < padded; i += 16) {
+		v = v16_exp(v16_sub(v16_load(s + i), max));
+		sum = v16_add(sum, v);
+		v16_store(s + i, round ? v16_round_bf16(v) : v);
+	}
+	return (kern_sum(sum));
+}
+
+/* One head's part of the block that holds positions from 32 * j on. */
+VEC_INLINE const uint8_t *
+kern_kv(const struct attend *a, const int32_t *blocks, int j, int h)
+{
+	return (a->cache + (size_t)blocks[j] * a->kv.block +
+	    (size_t)h * a->kv.head);
+}
+
+/* Scores of rows against block j. */
+VEC_INLINE void
+kern_scores(const struct attend *a, enum elem elem, const float *q, int rows,
+    const uint8_t *kv, float *s, size_t lds)
+{
+	const size_t	 panel = (size_t)a->kv.D * PANEL * ELEM_SIZE(elem);
+	int		 p, r;
+
+	for (p = 0; p < KV_BLOCK / PANEL; p++, kv += panel, s += PANEL) {
+		for (r = 0; r < rows; r++)
+			memset(s + (size_t)r * lds, 0, PANEL * sizeof *s);
+		kern_rows(elem, q, a->ldqkv, rows, kv, a->kv.D / 2, s, lds);
+	}
+}
+
+/*
+ * Attention of consecutive rows of one sequence. Blocks that every row sees
+ * whole are passed over once for all rows; what the diagonal cuts, row by
+ * row, so that no row meets a position behind its own.
+ */
+VEC_INLINE void
+kern_attend(const struct attend *a, enum elem elem, int h, int first,
+    int last, float *scratch)
+{
+	const struct backend_row *row = &a->rows[first];
+	const int	 D = a->kv.D, rows = last - first;
+	const int	 whole = (row->pos + 1) / KV_BLOCK;
+	const size_t	 lds = ROUND_UP((size_t)row->pos + (size_t)rows,
+			    KV_BLOCK);
+	const size_t	 panel = KV_BLOCK * PANEL * ELEM_SIZE(elem);
+	const float	*q = a->qkv + (size_t)first * a->ldqkv +
+			    (size_t)h * 3 * (size_t)D;
+	float		 acc[ATTEND_ROWS][PANEL], sum[ATTEND_ROWS];
+	const uint8_t	*kv;
+	struct v16	 v;
+	int		 j, n, d, r, left;
+
+	for (j = 0; j < whole; j++)
+		kern_scores(a, elem, q, rows, kern_kv(a, row->blocks, j, h),
+		    scratch + j * KV_BLOCK, lds);
+	for (r = 0; r < rows; r++) {
+		n = row[r].pos + 1;
+		for (j = whole; j * KV_BLOCK < n; j++)
+			kern_scores(a, elem, q + (size_t)r * a->ldqkv, 1,
+			    kern_kv(a, row[r].blocks, j, h),
+			    scratch + (size_t)r * lds + j * KV_BLOCK, lds);
+		sum[r] = kern_softmax(scratch + (size_t)r * lds, n,
+		    ROUND_UP(n, PANEL), a->scale, elem == ELEM_BF16);
+	}
+	for (d = 0; d < D; d += PANEL) {
+		memset(acc, 0, sizeof acc);
+		for (j = 0; j < whole; j++) {
+			kv = kern_kv(a, row->blocks, j, h) + a->kv.values +
+			    (size_t)(d / PANEL) * panel;
+			kern_rows(elem, scratch + j * KV_BLOCK, lds, rows, kv,
+			    KV_BLOCK / 2, acc[0], PANEL);
+		}
+		for (r = 0; r < rows; r++) {
+			n = row[r].pos + 1;
+			for (j = whole; (left = n - j * KV_BLOCK) > 0; j++) {
+				kv = kern_kv(a, row[r].blocks, j, h) +
+				    a->kv.values + (size_t)(d / PANEL) * panel;
+				left = left < KV_BLOCK ? left : KV_BLOCK;
+				kern_rows(elem, scratch + (size_t)r * lds +
+				    j * KV_BLOCK, lds, 1, kv, (left + 1) / 2,
+				    acc[r], PANEL);
+			}
+			v = v16_div(v16_load(acc[r]), v16_set1(sum[r]));
+			if (elem == ELEM_BF16)
+				v = v16_round_bf16(v);
+			v16_store(acc[r], v);
+			memcpy(a->out + (size_t)(first + r) * a->ldo +
+			    (size_t)h * (size_t)D + d, acc[r], sizeof(float) *
+			    (size_t)(D - d < PANEL ? D - d : PANEL));
+		}
+	}
+}
+
+/* Attention of consecutive rows of one sequence. */
+static void
+kern_attend_any(const struct attend *a, int h, int first, int last,
+    float *scratch)
+{
+	if (a->kv.elem == ELEM_BF16)
+		kern_attend(a, ELEM_BF16, h, first, last, scratch);
+	else
+		kern_attend(a, ELEM_F32, h, first, last, scratch);
+}
+
+#define KERN_MAP(name, fn)						\
+static void								\
+name(const float *in, float *out, int n)				\
+{									\
+	int	 i;							\
+									\
+	for (i = 0; i < n; i += 16)					\
+		v16_store(out + i, fn(v16_load(in + i)));		\
+}
+
+/* Elementwise functions, for tests. */
+KERN_MAP(kern_exp, v16_exp)
+KERN_MAP(kern_gelu_erf, v16_gelu_erf)
+KERN_MAP(kern_gelu_tanh, v16_gelu_tanh)
+KERN_MAP(kern_round_bf16, v16_round_bf16)
+
+const struct kernels KERNELS = {
+	.name = KERNELS_NAME,
+	.matmul = kern_matmul_any,
+	.moments = kern_moments,
+	.normalize = kern_normalize,
+	.attend = kern_attend_any,
+	.exp = kern_exp,
+	.gelu_erf = kern_gelu_erf,
+	.gelu_tanh = kern_gelu_tanh,
+	.round_bf16 = kern_round_bf16
+};

@@ -1,0 +1,121 @@
+/*
+ * Rotary positions and cache writes: little work, so plain C, compiled once
+ * for all variants.
+ */
+#include "rotary.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "dtype.h"
+
+/* Make the table. */
+float *
+rotary_table(int context, int rot, double base)
+{
+	const int	 half = rot / 2;
+	float		*table, *p;
+	double		 angle;
+	int		 pos, i;
+
+	table = malloc((size_t)context * (size_t)rot * sizeof *table);
+	if (table == NULL)
+		return (NULL);
+	for (p = table, pos = 0; pos < context; pos++)
+		for (i = 0; i < half; i++) {
+			angle = pos * pow(base, -2.0 * i / rot);
+			*p++ = (float)cos(angle);
+			*p++ = (float)sin(angle);
+		}
+	return (table);
+}
+
+/* Turn the first rot lanes of x. */
+static void
+rotary_turn(float *x, const float *cs, int rot)
+{
+	const int	 half = rot / 2;
+	float		 a, b;
+	int		 i;
+
+	for (i = 0; i < half; i++, cs += 2) {
+		a = x[i];
+		b = x[i + half];
+		x[i] = a * cs[0] - b * cs[1];
+		x[i + half] = b * cs[0] + a * cs[1];
+	}
+}
+
+/* Element i of an array of the cache. */
+static void
+rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
+{
+	if (elem == ELEM_BF16)
+		((uint16_t *)(void *)at)[i] = dtype_bf16(x);
+	else
+		((float *)(void *)at)[i] = x;
+}
+
+/* Index of (k, column) in a panel: see kernels.h. */
+static size_t
+rotary_index(enum elem elem, int k, int col)
+{
+	if (elem == ELEM_BF16)
+		return ((size_t)(k / 2 * 32 + col * 2 + k % 2));
+	return ((size_t)(k / 2 * 32 + k % 2 * 16 + col));
+}
+
+/*
+ * One key and value into a head's part of a block, at position at in it. The
+ * values' other half of a pair is cleared ahead: it is multiplied by a weight
+ * of zero before its own position is written.
+ */
+static void
+rotary_store(const struct kv_shape *kv, uint8_t *part, int at,
+    const float *key, const float *value)
+{
+	uint8_t	*v = part + kv->values, *k;
+	int	 i;
+
+	k = part + (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
+	    ELEM_SIZE(kv->elem);
+	for (i = 0; i < kv->D; i++) {
+		rotary_put(kv->elem, k, rotary_index(kv->elem, i, at % PANEL),
+		    key[i]);
+		rotary_put(kv->elem, v, (size_t)(i / PANEL) * KV_BLOCK * PANEL +
+		    rotary_index(kv->elem, at, i % PANEL), value[i]);
+		if (at % 2 == 0)
+			rotary_put(kv->elem, v,
+			    (size_t)(i / PANEL) * KV_BLOCK * PANEL +
+			    rotary_index(kv->elem, at + 1, i % PANEL), 0);
+	}
+}
+
+/* One head of all rows. */
+void
+rotary_head(const struct attend *a, float *qkv, int h, int T,
+    const float *table, int rot)
+{
+	const int	 D = a->kv.D;
+	const float	*cs;
+	uint8_t		*part;
+	float		*q;
+	uint32_t	 bits;
+	int		 t, i, pos;
+
+	for (t = 0; t < T; t++) {
+		pos = a->rows[t].pos;
+		cs = table + (size_t)pos * (size_t)rot;
+		q = qkv + (size_t)t * a->ldqkv + (size_t)h * 3 * (size_t)D;
+		rotary_turn(q, cs, rot);
+		rotary_turn(q + D, cs, rot);
+		part = a->cache +
+		    (size_t)a->rows[t].blocks[pos / KV_BLOCK] * a->kv.block +
+		    (size_t)h * a->kv.head;
+		rotary_store(&a->kv, part, pos % KV_BLOCK, q + D, q + 2 * D);
+		for (i = 0; i < D && a->kv.elem == ELEM_BF16; i++) {
+			bits = (uint32_t)dtype_bf16(q[i]) << 16;
+			__builtin_memcpy(&q[i], &bits, sizeof bits);
+		}
+	}
+}

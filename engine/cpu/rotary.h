@@ -1,0 +1,25 @@
+/*
+ * Rotary positions, and the way of keys and values into the cache.
+ */
+#ifndef CPU_ROTARY_H
+#define CPU_ROTARY_H
+
+#include "kernels.h"
+
+/*
+ * cos and sin of pos * base^(-2i / rot) for i below rot / 2, made in double.
+ * [context][rot / 2][cos, sin] floats, owned by the caller; NULL where there
+ * is no memory.
+ * Source: Su et al. 2021, "RoFormer", 3.4.2.
+ */
+float	*rotary_table(int context, int rot, double base);
+
+/*
+ * Turn query and key of head h for T rows in qkv, lane i with lane
+ * i + rot / 2; round the query where the cache is bf16; put key and value
+ * into the cache blocks of their rows. Rows of one sequence in order of pos.
+ */
+void	rotary_head(const struct attend *a, float *qkv, int h, int T,
+	    const float *table, int rot);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * struct v16 as one AVX-512 register.  The same operations as vec_scalar.h,
+ * whose comments hold here.
+ */
+#ifndef CPU_VEC_H
+#define CPU_VEC_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define VEC_INLINE static inline __attribute__((always_inline))
+#define VEC_ROWS	8
+#define VEC_PANELS	4
+
+struct v16 {
+	__m512	 v;
+};
+
+#define VEC(expr) ((struct v16){ (expr) })
+
+VEC_INLINE struct v16
+v16_set1(float x)
+{
+	return (VEC(_mm512_set1_ps(x)));
+}
+
+VEC_INLINE struct v16
+v16_load(const float *p)
+{
+	return (VEC(_mm512_loadu_ps(p)));
+}
+
+VEC_INLINE void
+v16_store(float *p, struct v16 a)
+{
+	_mm512_storeu_ps(p, a.v);
+}
+
+VEC_INLINE struct v16
+v16_add(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_add_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_sub(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_sub_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_mul(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_mul_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_div(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_div_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_fma(struct v16 a, struct v16 b, struct v16 c)
+{
+	return (VEC(_mm512_fmadd_ps(a.v, b.v, c.v)));
+}
+
+VEC_INLINE struct v16
+v16_max(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_max_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_min(struct v16 a, struct v16 b)
+{
+	return (VEC(_mm512_min_ps(a.v, b.v)));
+}
+
+VEC_INLINE struct v16
+v16_where_lt(struct v16 a, struct v16 b, struct v16 x, struct v16 y)
+{
+	__mmask16 m = _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ);
+
+	return (VEC(_mm512_mask_blend_ps(m, y.v, x.v)));
+}
+
+VEC_INLINE struct v16
+v16_scale(struct v16 p, struct v16 t)
+{
+	__m512i n = _mm512_slli_epi32(_mm512_castps_si512(t.v), 23);
+
+	return (VEC(_mm512_castsi512_ps(
+	    _mm512_add_epi32(_mm512_castps_si512(p.v), n))));
+}
+
+VEC_INLINE struct v16
+v16_round_bf16(struct v16 x)
+{
+	__m512i		 a = _mm512_castps_si512(x.v), r;
+	__mmask16	 nan = _mm512_cmp_epi32_mask(
+			    _mm512_and_si512(a, _mm512_set1_epi32(0x7fffffff)),
+			    _mm512_set1_epi32(0x7f800000), _MM_CMPINT_NLE);
+
+	r = _mm512_and_si512(_mm512_srli_epi32(a, 16), _mm512_set1_epi32(1));
+	r = _mm512_add_epi32(r, _mm512_set1_epi32(0x7fff));
+	r = _mm512_add_epi32(a, r);
+	r = _mm512_mask_or_epi32(r, nan, a, _mm512_set1_epi32(0x400000));
+	return (VEC(_mm512_castsi512_ps(
+	    _mm512_and_si512(r, _mm512_set1_epi32((int)0xffff0000)))));
+}
+
+VEC_INLINE void
+v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
+{
+	__m512i	 a = _mm512_loadu_si512(p);
+
+	first->v = _mm512_castsi512_ps(_mm512_slli_epi32(a, 16));
+	second->v = _mm512_castsi512_ps(
+	    _mm512_and_si512(a, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+#endif

@@ -1,0 +1,266 @@
+/*
+ * config.json: keys to numbers by a table, then what must hold between them.
+ * Unknown keys are left alone, since the file is full of training settings;
+ * keys that would change the computation in a way not known here are refused.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+enum config_type { CONFIG_INT, CONFIG_REAL, CONFIG_BOOL };
+
+/* What the file says, before the parts are put together. */
+struct config_raw {
+	int	 vocab, channels, layers, heads, inner, context, eos;
+	int	 tied, parallel, attn_bias;
+	double	 norm_eps;
+	double	 pct[2], base[2];	/* older and newer spelling */
+};
+
+struct config_key {
+	const char		*name;
+	enum config_type	 type;
+	double			 min, max;	/* inclusive */
+	size_t			 offset;	/* in struct config_raw */
+};
+
+#define RAW(member) offsetof(struct config_raw, member)
+
+static const struct config_key config_keys[] = {
+	{ "vocab_size", CONFIG_INT, 1, CONFIG_VOCAB_MAX, RAW(vocab) },
+	{ "hidden_size", CONFIG_INT, 2, CONFIG_CHANNELS_MAX, RAW(channels) },
+	{ "num_hidden_layers", CONFIG_INT, 1, CONFIG_LAYERS_MAX, RAW(layers) },
+	{ "num_attention_heads", CONFIG_INT, 1, CONFIG_HEADS_MAX, RAW(heads) },
+	{ "intermediate_size", CONFIG_INT, 2, CONFIG_INNER_MAX, RAW(inner) },
+	{ "max_position_embeddings", CONFIG_INT, 1, CONFIG_CONTEXT_MAX,
+	    RAW(context) },
+	{ "eos_token_id", CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) },
+	{ "layer_norm_eps", CONFIG_REAL, 1e-12, 1, RAW(norm_eps) },
+	{ "rotary_pct", CONFIG_REAL, 1e-6, 1, RAW(pct[0]) },
+	{ "rotary_emb_base", CONFIG_REAL, 1, 1e12, RAW(base[0]) },
+	{ "tie_word_embeddings", CONFIG_BOOL, 0, 1, RAW(tied) },
+	{ "use_parallel_residual", CONFIG_BOOL, 0, 1, RAW(parallel) },
+	{ "attention_bias", CONFIG_BOOL, 0, 1, RAW(attn_bias) }
+};
+
+/* The newer spelling, inside "rope_parameters". */
+static const struct config_key config_rope_keys[] = {
+	{ "partial_rotary_factor", CONFIG_REAL, 1e-6, 1, RAW(pct[1]) },
+	{ "rope_theta", CONFIG_REAL, 1, 1e12, RAW(base[1]) }
+};
+
+static const struct {
+	const char	*name;
+	enum gelu	 gelu;
+} config_acts[] = {
+	{ "gelu", GELU_ERF },
+	{ "gelu_fast", GELU_TANH },
+	{ "gelu_new", GELU_TANH },
+	{ "gelu_pytorch_tanh", GELU_TANH }
+};
+
+static int	config_key(const char *, const char *, json_t *,
+		    const struct config_key *, struct config_raw *,
+		    struct fault *);
+static int	config_words(const char *, json_t *, struct model_config *,
+		    struct fault *);
+static int	config_rope(const char *, json_t *, struct config_raw *,
+		    struct fault *);
+static int	config_finish(const char *, const struct config_raw *,
+		    struct model_config *, struct fault *);
+
+/* Read a config.json. */
+int
+config_parse(const char *path, const char *text, size_t n,
+    struct model_config *out, struct fault *f)
+{
+	/* Defaults of GPTNeoXConfig; 0 marks a rotary value not given. */
+	struct config_raw	 raw = { .vocab = 50432, .channels = 6144,
+		.layers = 44, .heads = 64, .inner = 24576, .context = 2048,
+		.eos = 2, .parallel = 1, .attn_bias = 1, .norm_eps = 1e-5 };
+	struct model_config	 c = { 0 };
+	struct fault		 why;
+	json_t			*obj;
+	size_t			 i;
+	int			 r;
+
+	if (json_line_parse(text, n, &obj, &why) != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
+		    why.message));
+	for (i = 0, r = 0; i < nitems(config_keys) && r == 0; i++)
+		r = config_key(path, "", obj, &config_keys[i], &raw, f);
+	if (r != 0 ||
+	    (r = config_words(path, obj, &c, f)) != 0 ||
+	    (r = config_rope(path, obj, &raw, f)) != 0 ||
+	    (r = config_finish(path, &raw, &c, f)) != 0)
+		goto out;
+	*out = c;
+out:
+	json_decref(obj);
+	return (r);
+}
+
+/* Fetch one key into raw, if it is there and not null. */
+static int
+config_key(const char *path, const char *prefix, json_t *obj,
+    const struct config_key *k, struct config_raw *raw, struct fault *f)
+{
+	json_t	*v = json_object_get(obj, k->name);
+	char	*at = (char *)raw + k->offset;
+	double	 x;
+
+	if (v == NULL || json_is_null(v))
+		return (0);
+	if (k->type == CONFIG_BOOL) {
+		if (!json_is_boolean(v))
+			return (fault_set(f, "bad_model", k->name,
+			    "%s: %s%s: expected true or false", path, prefix,
+			    k->name));
+		*(int *)at = json_is_true(v);
+		return (0);
+	}
+	if (k->type == CONFIG_INT ? !json_is_integer(v) : !json_is_number(v))
+		return (fault_set(f, "bad_model", k->name,
+		    "%s: %s%s: expected %s", path, prefix, k->name,
+		    k->type == CONFIG_INT ? "an integer" : "a number"));
+	x = json_number_value(v);
+	if (!(x >= k->min && x <= k->max))
+		return (fault_set(f, "bad_model", k->name,
+		    "%s: %s%s: expected %.10g to %.10g, found %.10g", path,
+		    prefix, k->name, k->min, k->max, x));
+	if (k->type == CONFIG_INT)
+		*(int *)at = (int)x;
+	else
+		*(double *)at = x;
+	return (0);
+}
+
+/* The keys whose values are words. */
+static int
+config_words(const char *path, json_t *obj, struct model_config *c,
+    struct fault *f)
+{
+	json_t		*v = json_object_get(obj, "model_type");
+	const char	*word = json_string_value(v);
+	size_t		 i;
+
+	if (word == NULL || strcmp(word, "gpt_neox") != 0)
+		return (fault_set(f, "bad_model", "model_type",
+		    "%s: model_type: expected \"gpt_neox\", found %s%.40s%s",
+		    path, word != NULL ? "\"" : "",
+		    word != NULL ? word : v == NULL ? "nothing" :
+		    "no string", word != NULL ? "\"" : ""));
+	c->gelu = GELU_ERF;
+	v = json_object_get(obj, "hidden_act");
+	if (v == NULL)
+		return (0);
+	word = json_string_value(v);
+	for (i = 0; i < nitems(config_acts) && word != NULL; i++)
+		if (strcmp(word, config_acts[i].name) == 0) {
+			c->gelu = config_acts[i].gelu;
+			return (0);
+		}
+	return (fault_set(f, "bad_model", "hidden_act",
+	    "%s: hidden_act: expected gelu, gelu_fast, gelu_new or "
+	    "gelu_pytorch_tanh, found %.40s", path,
+	    word != NULL ? word : "no string"));
+}
+
+/* Only plain rotation is known: a scaled one is named "rope_scaling" in
+ * older files and has a "rope_type" in newer ones. */
+static int
+config_rope(const char *path, json_t *obj, struct config_raw *raw,
+    struct fault *f)
+{
+	json_t		*rope = json_object_get(obj, "rope_parameters"), *v;
+	const char	*type;
+	size_t		 i;
+	int		 r;
+
+	v = json_object_get(obj, "rope_scaling");
+	if (v != NULL && !json_is_null(v))
+		return (fault_set(f, "bad_model", "rope_scaling",
+		    "%s: rope_scaling: expected null, since only plain "
+		    "rotary positions are known", path));
+	if (rope == NULL || json_is_null(rope))
+		return (0);
+	if (!json_is_object(rope))
+		return (fault_set(f, "bad_model", "rope_parameters",
+		    "%s: rope_parameters: expected an object", path));
+	type = json_string_value(v = json_object_get(rope, "rope_type"));
+	if (v != NULL && (type == NULL || strcmp(type, "default") != 0))
+		return (fault_set(f, "bad_model", "rope_type",
+		    "%s: rope_parameters.rope_type: expected \"default\", "
+		    "found %.40s", path, type != NULL ? type : "no string"));
+	for (i = 0; i < nitems(config_rope_keys); i++)
+		if ((r = config_key(path, "rope_parameters.", rope,
+		    &config_rope_keys[i], raw, f)) != 0)
+			return (r);
+	return (0);
+}
+
+/* One of two spellings, or the default; both given must agree. */
+static int
+config_pick(const char *path, const char *key, const double given[2],
+    double dflt, double *out, struct fault *f)
+{
+	if (given[0] != 0 && given[1] != 0 && given[0] != given[1])
+		return (fault_set(f, "bad_model", key,
+		    "%s: %s: %.10g here, but %.10g in rope_parameters", path,
+		    key, given[0], given[1]));
+	*out = given[1] != 0 ? given[1] : given[0] != 0 ? given[0] : dflt;
+	return (0);
+}
+
+/* Check what must hold between the values and fill c. */
+static int
+config_finish(const char *path, const struct config_raw *raw,
+    struct model_config *c, struct fault *f)
+{
+	double	 pct = 0, base = 0;
+	int	 r;
+
+	if ((r = config_pick(path, "rotary_pct", raw->pct, 0.25, &pct,
+	    f)) != 0 ||
+	    (r = config_pick(path, "rotary_emb_base", raw->base, 10000,
+	    &base, f)) != 0)
+		return (r);
+	if (raw->channels % raw->heads != 0 ||
+	    raw->channels / raw->heads % 2 != 0)
+		return (fault_set(f, "bad_model", "num_attention_heads",
+		    "%s: num_attention_heads: expected heads of an even size, "
+		    "found hidden_size %d over %d heads", path, raw->channels,
+		    raw->heads));
+	if (raw->inner % 2 != 0)
+		return (fault_set(f, "bad_model", "intermediate_size",
+		    "%s: intermediate_size: expected an even number, found %d",
+		    path, raw->inner));
+	if (raw->eos >= raw->vocab)
+		return (fault_set(f, "bad_model", "eos_token_id",
+		    "%s: eos_token_id: expected below vocab_size %d, found %d",
+		    path, raw->vocab, raw->eos));
+	c->lanes = raw->channels / raw->heads;
+	c->rotary = (int)(c->lanes * pct);
+	if (c->rotary < 2 || c->rotary % 2 != 0)
+		return (fault_set(f, "bad_model", "rotary_pct",
+		    "%s: rotary_pct: expected an even number of rotary lanes, "
+		    "found %d of %d", path, c->rotary, c->lanes));
+	c->layers = raw->layers;
+	c->channels = raw->channels;
+	c->heads = raw->heads;
+	c->inner = raw->inner;
+	c->vocab = raw->vocab;
+	c->context = raw->context;
+	c->rotary_base = (float)base;
+	c->norm_eps = (float)raw->norm_eps;
+	c->parallel = raw->parallel;
+	c->tied = raw->tied;
+	c->attn_bias = raw->attn_bias;
+	c->eos = raw->eos;
+	return (0);
+}

@@ -1,0 +1,93 @@
+/*
+ * Number formats of weights in files, widened element by element.
+ */
+#include "dtype.h"
+
+#include <string.h>
+
+/* Bytes of one element. */
+size_t
+dtype_size(enum dtype t)
+{
+	return (t == DTYPE_F64 ? 8 : t == DTYPE_F32 ? 4 : 2);
+}
+
+/* The float with these bits. */
+static float
+dtype_float(uint32_t bits)
+{
+	float	 x;
+
+	memcpy(&x, &bits, sizeof x);
+	return (x);
+}
+
+/* IEEE half to single. A half's denormals are normal singles. */
+static float
+dtype_half(uint32_t h)
+{
+	uint32_t	 sign = (h & 0x8000) << 16, exp = h >> 10 & 31;
+	uint32_t	 mant = h & 0x3ff;
+
+	if (exp == 31)
+		return (dtype_float(sign | 0x7f800000 | mant << 13));
+	if (exp == 0)		/* mant * 2^-24: exact */
+		return (dtype_float(sign | 0x3f800000) *
+		    ((float)mant * 0x1p-24f));
+	return (dtype_float(sign | (exp + 112) << 23 | mant << 13));
+}
+
+/* A little-endian number of n bytes. */
+static uint64_t
+dtype_le(const uint8_t *p, size_t n)
+{
+	uint64_t	 v = 0;
+
+	while (n-- > 0)
+		v = v << 8 | p[n];
+	return (v);
+}
+
+/* Convert to fp32. */
+void
+dtype_to_f32(enum dtype t, const void *in, float *out, size_t n)
+{
+	const uint8_t	*p = in;
+	uint64_t	 bits;
+	double		 d;
+	size_t		 i;
+
+	switch (t) {
+	case DTYPE_F16:
+		for (i = 0; i < n; i++, p += 2)
+			out[i] = dtype_half((uint32_t)dtype_le(p, 2));
+		break;
+	case DTYPE_BF16:
+		for (i = 0; i < n; i++, p += 2)
+			out[i] = dtype_float((uint32_t)dtype_le(p, 2) << 16);
+		break;
+	case DTYPE_F32:
+		for (i = 0; i < n; i++, p += 4)
+			out[i] = dtype_float((uint32_t)dtype_le(p, 4));
+		break;
+	case DTYPE_F64:
+		for (i = 0; i < n; i++, p += 8) {
+			bits = dtype_le(p, 8);
+			memcpy(&d, &bits, sizeof d);
+			out[i] = (float)d;
+		}
+		break;
+	}
+}
+
+/* Round to bf16. */
+uint16_t
+dtype_bf16(float x)
+{
+	uint32_t	 bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return ((uint16_t)(bits >> 16 | 0x40));
+	return ((uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+}

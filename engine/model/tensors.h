@@ -1,0 +1,45 @@
+/*
+ * The tensors of a GPT-NeoX model by part: names, and shapes that follow
+ * from the configuration.
+ */
+#ifndef MODEL_TENSORS_H
+#define MODEL_TENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+
+#define TENSOR_NAME_MAX	128
+
+enum tensor {
+	/* once in each layer */
+	TENSOR_NORM1, TENSOR_NORM1_BIAS,	/* before attention: [C] */
+	TENSOR_NORM2, TENSOR_NORM2_BIAS,	/* before the MLP: [C] */
+	TENSOR_QKV, TENSOR_QKV_BIAS,		/* [H][q k v][D], C: rows 3C */
+	TENSOR_ATTN, TENSOR_ATTN_BIAS,		/* [C][C] */
+	TENSOR_UP, TENSOR_UP_BIAS,		/* [F][C] */
+	TENSOR_DOWN, TENSOR_DOWN_BIAS,		/* [C][F] */
+	/* once in the model */
+	TENSOR_EMBED,				/* [V][C] */
+	TENSOR_NORM, TENSOR_NORM_BIAS,		/* at the end: [C] */
+	TENSOR_HEAD,				/* [V][C], unless tied */
+	TENSOR_COUNT
+};
+
+#define TENSOR_LAYER_COUNT	TENSOR_EMBED
+
+/* Name of a part into buf; layer is ignored for parts behind the layers. */
+void	tensor_name(enum tensor t, int layer, char buf[TENSOR_NAME_MAX]);
+
+/* Rows and columns (0: one dimension) under configuration c. */
+void	tensor_shape(enum tensor t, const struct model_config *c,
+	    int64_t *rows, int64_t *cols);
+
+/* Does a model of configuration c have this part? */
+int	tensor_wanted(enum tensor t, const struct model_config *c);
+
+/* Is this a buffer that older files carry and nobody needs? */
+int	tensor_is_buffer(const char *name);
+
+#endif

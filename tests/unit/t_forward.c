@@ -1,0 +1,586 @@
+/*
+ * The CPU backend: right by two oracles (published logits of a small model,
+ * and a plain double-precision pass over random ones), and the same bits
+ * whatever the instruction set, the threads, the chunks and the company.
+ */
+#include "backend.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "neox.h"
+#include "xmalloc.h"
+
+#define TOKENS	71	/* three cache blocks, the last one partly used */
+
+/* Shapes that differ where it matters: residual, rotary lanes, head sizes
+ * that are no multiple of 16 or 32, activation, tied head, biases. */
+static const struct neox_spec specs[] = {
+	{ "parallel", 2, 64, 4, 96, 50, 96, 0.25, "gelu_fast", 1, 0, 1, 0.1 },
+	{ "sequential", 2, 48, 2, 80, 33, 96, 0.25, "gelu", 0, 0, 1, 0.1 },
+	{ "all-rotary", 1, 64, 2, 64, 17, 80, 1.0, "gelu_new", 1, 0, 1, 0.1 },
+	{ "head-96", 2, 192, 2, 160, 40, 100, 0.25, "gelu", 1, 0, 1, 0.07 },
+	{ "tied", 2, 64, 1, 128, 100, 96, 0.5, "gelu", 1, 1, 1, 0.1 },
+	{ "no-bias", 1, 40, 4, 36, 20, 72, 0.4, "gelu", 0, 1, 0, 0.1 },
+	{ "large-k", 1, 64, 2, 1090, 16, 72, 0.25, "gelu_fast", 1, 0, 1, 0.1 }
+};
+
+static char	*folders[nitems(specs)];
+static int32_t	 ids[TOKENS];
+
+/* Where the test data is. */
+static char *
+data_path(const char *name)
+{
+	const char	*src = getenv("srcdir");
+
+	return (xasprintf("%s/tests/data/neox-tiny/%s",
+	    src != NULL ? src : ".", name));
+}
+
+/* Write every model once. */
+static int
+setup(void **state)
+{
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(specs); i++) {
+		folders[i] = neox_folder();
+		neox_write(folders[i], &specs[i], 1234 + i);
+	}
+	return (0);
+}
+
+/* Take them away. */
+static int
+teardown(void **state)
+{
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(specs); i++)
+		neox_remove(folders[i]);
+	return (0);
+}
+
+/* Random ids below V. */
+static void
+draw_ids(int V, uint64_t seed)
+{
+	int	 i;
+
+	for (i = 0; i < TOKENS; i++)
+		ids[i] = (int32_t)neox_random(&seed, (uint32_t)V);
+}
+
+/* The numbers of a float32 .npy file in C order; *n is how many. */
+static float *
+read_npy(const char *name, size_t *n)
+{
+	char		*path = data_path(name);
+	FILE		*fp = fopen(path, "r");
+	uint8_t		 head[10];
+	float		*x;
+	long		 end;
+
+	if (fp == NULL)
+		fail_msg("%s: not there", path);
+	assert_int_equal(fread(head, sizeof head, 1, fp), 1);
+	assert_int_equal(fseek(fp, 0, SEEK_END), 0);
+	end = ftell(fp);
+	assert_int_equal(fseek(fp, 10 + head[8] + head[9] * 256, SEEK_SET),
+	    0);
+	*n = (size_t)(end - ftell(fp)) / sizeof *x;
+	x = xcalloc(*n, sizeof *x);
+	assert_int_equal(fread(x, sizeof *x, *n, fp), *n);
+	fclose(fp);
+	free(path);
+	return (x);
+}
+
+/* Largest difference of the backend from the published logits. */
+static double
+tiny_error(struct backend *b, const char *list, const char *npy, int chunk)
+{
+	char		*path = data_path(list);
+	json_t		*all = json_load_file(path, 0, NULL), *seq, *v;
+	struct backend_info info;
+	double		 worst = 0, d;
+	size_t		 i, j, n, total, rows, first, k;
+	float		*want = read_npy(npy, &total), *got;
+	int32_t		 id[128];
+
+	assert_non_null(all);
+	b->ops->info(b, &info);
+	json_array_foreach(json_object_get(all, "sequences"), i, seq) {
+		json_array_foreach(json_object_get(seq, "ids"), j, v)
+			id[j] = (int32_t)json_integer_value(v);
+		n = j;
+		assert_true(n > 0 && n <= nitems(id));
+		rows = (size_t)json_integer_value(
+		    json_object_get(seq, "rows"));
+		first = (size_t)json_integer_value(
+		    json_object_get(seq, "first_row")) * (size_t)info.vocab;
+		assert_true(rows <= n);
+		got = neox_run(b, id, (int)n, chunk, 0);
+		for (k = 0; k < rows * (size_t)info.vocab; k++) {
+			assert_true(first + k < total);
+			d = fabs((double)got[k] - (double)want[first + k]);
+			worst = d > worst || isnan(d) ? d : worst;
+		}
+		free(got);
+	}
+	assert_true(i > 0);
+	json_decref(all);
+	free(want);
+	free(path);
+	return (worst);
+}
+
+/* fp32 is far inside what the smallest mistake costs. */
+static void
+tiny_model_in_fp32_gives_the_published_logits(void **state)
+{
+	char		*folder = data_path(".");
+	struct backend	*b;
+	const char	*isa;
+	double		 e;
+	int		 i = 0;
+
+	(void)state;
+	while ((isa = neox_isa(&i)) != NULL) {
+		b = neox_open(folder, "fp32", isa, 1);
+		e = tiny_error(b, "expected.json", "expected-logits.npy", 0);
+		print_message("    %s: largest error %.3g\n", isa, e);
+		assert_true(e < 2e-5);
+		b->ops->free(b);
+	}
+	free(folder);
+}
+
+/* The exact GELU is another function, by 1.5e-3 here. */
+static void
+tiny_model_with_the_exact_gelu(void **state)
+{
+	char		*folder = neox_folder();
+	char		*config = data_path("config.gelu.json");
+	char		*weights = data_path("model.safetensors");
+	char		*cmd = xasprintf("cp '%s' '%s/config.json' && "
+			    "cp '%s' '%s'", config, folder, weights, folder);
+	struct backend	*b;
+
+	(void)state;
+	assert_int_equal(system(cmd), 0);
+	b = neox_open(folder, "fp32", "auto", 1);
+	assert_true(tiny_error(b, "expected-gelu.json",
+	    "expected-gelu-logits.npy", 0) < 2e-5);
+	assert_true(tiny_error(b, "expected.json", "expected-logits.npy", 0) >
+	    1e-3);
+	b->ops->free(b);
+	neox_remove(folder);
+	free(config);
+	free(weights);
+	free(cmd);
+}
+
+/* bf16 within the limit that goes with the reference. */
+static void
+tiny_model_in_bf16_is_near_the_published_logits(void **state)
+{
+	char		*folder = data_path(".");
+	struct backend	*b = neox_open(folder, "bf16", "auto", 2);
+	double		 e;
+
+	(void)state;
+	e = tiny_error(b, "expected.json", "expected-logits.npy", 5);
+	print_message("    largest error %.3g\n", e);
+	assert_true(e < 0.5);
+	assert_true(e > 1e-3);	/* it is bf16 */
+	b->ops->free(b);
+	free(folder);
+}
+
+/* Each shape against double precision. */
+static void
+every_shape_agrees_with_double_precision(void **state)
+{
+	static const struct {
+		const char	*precision;
+		double		 limit;		/* of the logits' deviation */
+	} kinds[] = { { "fp32", 1e-5 }, { "bf16", 0.08 } };
+	struct backend	*b;
+	double		*want, sq, d, e;
+	float		*got;
+	size_t		 i, k, j, n;
+
+	(void)state;
+	for (i = 0; i < nitems(specs); i++) {
+		draw_ids(specs[i].V, i + 1);
+		n = (size_t)TOKENS * (size_t)specs[i].V;
+		want = neox_oracle(folders[i], ids, TOKENS);
+		for (sq = 0, j = 0; j < n; j++)
+			sq += want[j] * want[j] / (double)n;
+		for (k = 0; k < nitems(kinds); k++) {
+			b = neox_open(folders[i], kinds[k].precision, "auto",
+			    1);
+			got = neox_run(b, ids, TOKENS, 0, 0);
+			for (e = 0, j = 0; j < n; j++) {
+				d = fabs((double)got[j] - want[j]) / sqrt(sq);
+				e = d > e || isnan(d) ? d : e;
+			}
+			if (!(e < kinds[k].limit))
+				fail_msg("%s %s: error %g, limit %g",
+				    specs[i].name, kinds[k].precision, e,
+				    kinds[k].limit);
+			free(got);
+			b->ops->free(b);
+		}
+		free(want);
+	}
+}
+
+static const char *const precisions[] = { "fp32", "bf16" };
+
+/* Compare two runs bit for bit. */
+static void
+same_bits(const char *spec, const char *precision, const char *what,
+    const float *a, const float *b, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		if (memcmp(&a[i], &b[i], sizeof *a) != 0)
+			fail_msg("%s %s %s: logit %zu: %.9g and %.9g", spec,
+			    precision, what, i, (double)a[i], (double)b[i]);
+}
+
+/* What every variation below is compared with: one thread, the first
+ * instruction set, one token at a time. */
+static float *
+plain_run(size_t spec, const char *precision)
+{
+	struct backend	*b = neox_open(folders[spec], precision, "scalar", 1);
+	float		*out;
+
+	draw_ids(specs[spec].V, spec + 7);
+	out = neox_run(b, ids, TOKENS, 1, 0);
+	b->ops->free(b);
+	return (out);
+}
+
+/* scalar, avx2, avx512, with 1, 2 and 3 threads, and several cuts. */
+static void
+bits_do_not_depend_on_isa_threads_or_chunks(void **state)
+{
+	static const int chunks[] = { 0, 1, -1, 33, 7 };
+	struct backend	*b;
+	const char	*isa;
+	char		 what[64];
+	float		*want, *got;
+	size_t		 i, p, k;
+	int		 at, threads;
+
+	(void)state;
+	for (i = 0; i < nitems(specs); i++)
+		for (p = 0; p < nitems(precisions); p++) {
+			want = plain_run(i, precisions[p]);
+			for (at = 0; (isa = neox_isa(&at)) != NULL; )
+				for (threads = 1; threads <= 3; threads++) {
+					b = neox_open(folders[i],
+					    precisions[p], isa, threads);
+					k = (size_t)(at + threads) %
+					    nitems(chunks);
+					snprintf(what, sizeof what,
+					    "%s, %d threads, cut %d", isa,
+					    threads, chunks[k]);
+					got = neox_run(b, ids, TOKENS,
+					    chunks[k], 0);
+					same_bits(specs[i].name, precisions[p],
+					    what, want, got, (size_t)TOKENS *
+					    (size_t)specs[i].V);
+					free(got);
+					b->ops->free(b);
+				}
+			free(want);
+		}
+}
+
+/* Every cut of the prompt on one backend, in a cache that other sequences
+ * have used before. */
+static void
+bits_do_not_depend_on_the_cut_of_a_prompt(void **state)
+{
+	struct backend	*b;
+	char		 what[32];
+	float		*want, *got;
+	size_t		 p;
+	int		 chunk;
+
+	(void)state;
+	for (p = 0; p < nitems(precisions); p++) {
+		want = plain_run(0, precisions[p]);
+		b = neox_open(folders[0], precisions[p], "auto", 2);
+		for (chunk = -1; chunk < TOKENS; chunk++) {
+			snprintf(what, sizeof what, "cut %d", chunk);
+			got = neox_run(b, ids, TOKENS, chunk, chunk & 3);
+			same_bits(specs[0].name, precisions[p], what, want,
+			    got, (size_t)TOKENS * (size_t)specs[0].V);
+			free(got);
+		}
+		b->ops->free(b);
+	}
+}
+
+/*
+ * Three sequences of the same tokens advance by different amounts in shared
+ * steps, with rows of a fourth, different one between them; only some rows
+ * ask for logits.
+ */
+static void
+bits_do_not_depend_on_company(void **state)
+{
+	static const int start[3] = { 0, 5, 40 };
+	int32_t			 blocks[4][3];
+	struct backend_row	 rows[4 * 8];
+	struct backend		*b;
+	float			*want, *out;
+	size_t			 p, V = (size_t)specs[0].V;
+	int			 s, i, step, n, pos[4];
+
+	(void)state;
+	for (s = 0; s < 4; s++)
+		for (i = 0; i < 3; i++)
+			blocks[s][i] = 11 - 4 * i - s;
+	for (p = 0; p < nitems(precisions); p++) {
+		want = plain_run(0, precisions[p]);
+		b = neox_open(folders[0], precisions[p], "auto", 3);
+		out = xcalloc(3 * TOKENS * V, sizeof *out);
+		memset(pos, 0, sizeof pos);
+		for (step = 0; pos[2] < TOKENS; step++) {
+			for (n = 0, s = 0; s < 4; s++)
+				for (i = 0; i <= (step + s) % 8 &&
+				    pos[s] < TOKENS &&
+				    (s == 3 || step >= start[s]); i++) {
+					rows[n].token = s == 3 ?
+					    ids[TOKENS - 1 - pos[s]] :
+					    ids[pos[s]];
+					rows[n].pos = pos[s];
+					rows[n].blocks = blocks[s];
+					rows[n++].logits = s == 3 ? NULL :
+					    out + (size_t)(s * TOKENS +
+					    pos[s]) * V;
+					pos[s]++;
+				}
+			assert_int_equal(b->ops->step(b, rows, n), 0);
+		}
+		for (s = 0; s < 3; s++)
+			same_bits(specs[0].name, precisions[p], "in company",
+			    want, out + (size_t)s * TOKENS * V, TOKENS * V);
+		free(out);
+		free(want);
+		b->ops->free(b);
+	}
+}
+
+/* Nothing out of range gets as far as memory. */
+static void
+rows_out_of_range_are_refused(void **state)
+{
+	struct backend	*b = neox_open(folders[0], "fp32", "auto", 1);
+	struct backend_info info;
+	int32_t		 good[3] = { 0, 1, 2 }, low[1] = { -1 }, high[1];
+	float		 out[64];
+	struct backend_row cases[] = {
+		{ .token = -1, .blocks = good, .logits = out },
+		{ .token = specs[0].V, .blocks = good, .logits = out },
+		{ .pos = -1, .blocks = good, .logits = out },
+		{ .pos = specs[0].context, .blocks = good, .logits = out },
+		{ .blocks = low, .logits = out },
+		{ .blocks = high, .logits = out }
+	};
+	struct backend_row fine = { .blocks = good, .logits = out };
+	size_t		 i;
+
+	(void)state;
+	b->ops->info(b, &info);
+	high[0] = info.kv_blocks;
+	for (i = 0; i < nitems(cases); i++)
+		assert_int_equal(b->ops->step(b, &cases[i], 1), CHAT_ESHAPE);
+	assert_int_equal(b->ops->step(b, &fine, 1), 0);
+	assert_int_equal(b->ops->step(b, &fine, 0), 0);
+	b->ops->free(b);
+}
+
+/* Put a number into tensor `name` of a copy of model 0, and open it. */
+static void
+expect_refusal(const char *name, float x, const char *precision,
+    const char *words)
+{
+	struct backend_options	 opt = { .precision = precision,
+		.device = "cpu", .isa = "auto", .threads = 1 };
+	char		*folder = neox_folder(), *path, *at, buf[16384];
+	struct backend	*b;
+	struct model	*m;
+	struct fault	 f;
+	uint64_t	 header;
+	FILE		*fp;
+	long		 begin;
+
+	neox_write(folder, &specs[0], 5);
+	path = xasprintf("%s/model.safetensors", folder);
+	fp = fopen(path, "r+");
+	assert_non_null(fp);
+	assert_int_equal(fread(&header, 8, 1, fp), 1);
+	assert_true(header < sizeof buf);
+	assert_int_equal(fread(buf, header, 1, fp), 1);
+	buf[header] = '\0';
+	at = strstr(buf, name);
+	assert_non_null(at);
+	begin = strtol(strstr(at, "data_offsets") + 15, NULL, 10);
+	assert_int_equal(fseek(fp, (long)header + 8 + begin + 4, SEEK_SET),
+	    0);
+	assert_int_equal(fwrite(&x, 4, 1, fp), 1);
+	assert_int_equal(fclose(fp), 0);
+	assert_int_equal(model_open(folder, &m, &f), 0);
+	assert_int_equal(backend_open(m, &opt, &b, &f), CHAT_EFORMAT);
+	assert_string_equal(f.code, "bad_model");
+	if (strstr(f.message, name) == NULL ||
+	    strstr(f.message, words) == NULL)
+		fail_msg("expected %s and \"%s\" in: %s", name, words,
+		    f.message);
+	model_free(m);
+	neox_remove(folder);
+	free(path);
+}
+
+/* A file with NaN or infinity in it is broken, and says where. */
+static void
+weights_that_are_not_finite_are_refused(void **state)
+{
+	(void)state;
+	expect_refusal("gpt_neox.layers.1.mlp.dense_h_to_4h.weight", NAN,
+	    "fp32", "found nan in row 0, column 1");
+	expect_refusal("gpt_neox.layers.0.input_layernorm.bias", INFINITY,
+	    "bf16", "found inf");
+	expect_refusal("gpt_neox.embed_in.weight", -INFINITY, "bf16",
+	    "found -inf");
+	expect_refusal("embed_out.weight", 3.4e38f, "bf16",
+	    "too large for bf16");
+}
+
+/* Options that can't be met name what there is. */
+static void
+options_that_can_not_be_met_are_refused(void **state)
+{
+	static const struct {
+		struct backend_options	 opt;
+		const char		*code, *field, *words;
+	} cases[] = {
+		{ { .precision = "int3", .device = "cpu", .isa = "auto" },
+		    "bad_model", "precision", "fp32 or bf16" },
+		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
+		    "no_device", "isa", "scalar, found mmx" },
+		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
+		    "no_device", "device", "cpu or cuda:N, found tpu" }
+	};
+	struct backend	*b;
+	struct model	*m;
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	assert_int_equal(model_open(folders[0], &m, &f), 0);
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_not_equal(backend_open(m, &cases[i].opt, &b, &f),
+		    0);
+		assert_string_equal(f.code, cases[i].code);
+		assert_string_equal(f.field, cases[i].field);
+		if (strstr(f.message, cases[i].words) == NULL)
+			fail_msg("expected \"%s\" in: %s", cases[i].words,
+			    f.message);
+	}
+	model_free(m);
+}
+
+/* Calls of progress, in order. */
+struct calls {
+	int	 n, last, total;
+	int64_t	 bytes, bytes_total;
+};
+
+/* Note a call. */
+static void
+note_progress(void *arg, int layers, int total, int64_t bytes,
+    int64_t bytes_total)
+{
+	struct calls	*c = arg;
+
+	assert_int_equal(layers, c->n++);
+	assert_true(bytes >= c->bytes);
+	c->last = layers;
+	c->total = total;
+	c->bytes = bytes;
+	c->bytes_total = bytes_total;
+}
+
+/* From 0 to all layers, and to the last byte. */
+static void
+loading_tells_each_layer(void **state)
+{
+	struct calls	 c = { 0 };
+	struct backend_options opt = { .precision = "bf16", .device = "cpu",
+		.isa = "auto", .threads = 1, .kv_tokens = 100,
+		.progress = note_progress, .progress_arg = &c };
+	struct backend_info info;
+	struct backend	*b;
+	struct model	*m;
+	struct fault	 f;
+
+	(void)state;
+	assert_int_equal(model_open(folders[0], &m, &f), 0);
+	assert_int_equal(backend_open(m, &opt, &b, &f), 0);
+	model_free(m);
+	assert_int_equal(c.n, specs[0].L + 1);
+	assert_int_equal(c.last, specs[0].L);
+	assert_int_equal(c.total, specs[0].L);
+	assert_true(c.bytes > 0 && c.bytes == c.bytes_total);
+	b->ops->info(b, &info);
+	assert_int_equal(info.kv_blocks, 4);
+	assert_int_equal(info.context, specs[0].context);
+	assert_int_equal(info.layers, specs[0].L);
+	assert_true(info.parameters * 4 == c.bytes_total);
+	assert_string_equal(info.precision, "bf16");
+	assert_string_equal(info.device, "cpu");
+	b->ops->free(b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tiny_model_in_fp32_gives_the_published_logits),
+		cmocka_unit_test(tiny_model_with_the_exact_gelu),
+		cmocka_unit_test(
+		    tiny_model_in_bf16_is_near_the_published_logits),
+		cmocka_unit_test(every_shape_agrees_with_double_precision),
+		cmocka_unit_test(bits_do_not_depend_on_isa_threads_or_chunks),
+		cmocka_unit_test(bits_do_not_depend_on_the_cut_of_a_prompt),
+		cmocka_unit_test(bits_do_not_depend_on_company),
+		cmocka_unit_test(rows_out_of_range_are_refused),
+		cmocka_unit_test(weights_that_are_not_finite_are_refused),
+		cmocka_unit_test(options_that_can_not_be_met_are_refused),
+		cmocka_unit_test(loading_tells_each_layer)
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
