@@ -33,19 +33,24 @@ sampler_free(struct sampler *s)
 }
 
 /* e^x = 2^k * e^r with |r| <= ln 2 / 2, e^r by its Taylor series, whose
- * fifteenth power is below half a unit in the last place. */
+ * fourteenth power is below half a unit in the last place. */
 double
 sampler_exp(double x)
 {
-	double	 k, r, sum = 1;
-	int	 i;
+	static const double	 c[] = { 1, 1, 1. / 2, 1. / 6, 1. / 24,
+				    1. / 120, 1. / 720, 1. / 5040,
+				    1. / 40320, 1. / 362880, 1. / 3628800,
+				    1. / 39916800, 1. / 479001600,
+				    1. / 6227020800 };
+	double			 k, r, sum = c[13];
+	int			 i;
 
 	if (x < -745)
 		return (0);
 	k = floor(x * 1.4426950408889634 + 0.5);
 	r = x - k * 0x1.62e42fee00000p-1 - k * 0x1.a39ef35793c76p-33;
-	for (i = 14; i > 0; i--)
-		sum = 1 + sum * r / i;
+	for (i = 12; i >= 0; i--)
+		sum = sum * r + c[i];
 	return (ldexp(sum, (int)k));
 }
 
@@ -90,6 +95,7 @@ sampler_fill(struct sampler *s, const struct sampler_params *p,
 	for (i = 0; i < s->vocab; i++) {
 		x = &s->item[i];
 		x->id = i;
+		x->weight = 0;
 		x->logit = (double)logits[i];
 		if (isnan(x->logit))
 			return (CHAT_EFORMAT);
@@ -150,6 +156,17 @@ sampler_select(struct sampler *s, int k, double want)
 	return (i);
 }
 
+/* Weigh the first n items: 1 for the largest of all. */
+static void
+sampler_weigh(struct sampler *s, int n, double max, double temperature)
+{
+	int	 i;
+
+	for (i = 0; i < n; i++)
+		s->item[i].weight = sampler_exp((s->item[i].logit - max) /
+		    temperature);
+}
+
 /* Sum the weights of the first n items. */
 static double
 sampler_sum(const struct sampler *s, int n)
@@ -180,7 +197,7 @@ sampler_prepare(struct sampler *s, const struct sampler_params *p,
     const float *logits, const uint8_t *seen)
 {
 	struct sampler_item	 max = { 0 };
-	int			 i, r;
+	int			 r;
 
 	if ((r = sampler_fill(s, p, logits, seen, &max)) != 0)
 		return (r);
@@ -192,14 +209,12 @@ sampler_prepare(struct sampler *s, const struct sampler_params *p,
 		s->total = 1;
 		return (0);
 	}
-	for (i = 0; i < s->vocab; i++)
-		s->item[i].weight = sampler_exp((s->item[i].logit -
-		    max.logit) / p->temperature);
-	if (p->top_k > 0 && p->top_k < s->vocab) {
+	if (p->top_k > 0 && p->top_k < s->vocab)
 		s->kept = sampler_select(s, p->top_k, INFINITY);
-		if (p->top_p < 1)
-			s->kept = sampler_nucleus(s, s->kept, p->top_p);
-	} else if (p->top_p < 1)
+	sampler_weigh(s, s->kept, max.logit, p->temperature);
+	if (p->top_p < 1 && s->kept < s->vocab)
+		s->kept = sampler_nucleus(s, s->kept, p->top_p);
+	else if (p->top_p < 1)
 		s->kept = sampler_select(s, s->vocab,
 		    fmax(p->top_p, 0x1p-60) * sampler_sum(s, s->vocab));
 	s->total = sampler_sum(s, s->kept);

@@ -3,11 +3,9 @@ import json
 import os
 import pathlib
 import select
-import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import pytest
 
@@ -106,6 +104,14 @@ class Engine:
         return self.process.wait(WAIT), rest
 
 
+def copy_model(folder):
+    """A copy of neox-tiny that may be changed, also where tests/ may not."""
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).write_bytes((TINY / name).read_bytes())
+    return folder
+
+
 def start(model=TINY, *args):
     return Engine("--model", model, "--precision", "fp32", "--threads", "1",
                   *args)
@@ -161,7 +167,7 @@ def test_ready_comes_first_and_says_what_is_loaded(engine):
     assert len(model["digest"]) == 7 + 64
     assert (model["precision"], model["device"]) == ("fp32", "cpu")
     assert (model["context"], model["vocab"], model["layers"]) == (96, 320, 2)
-    assert model["parameters"] == 117312
+    assert model["parameters"] == 116288
     assert model["threads"] == 1
 
 
@@ -204,8 +210,7 @@ def test_what_can_not_start_says_why_and_exits(init, code):
 
 
 def test_a_broken_tokenizer_is_named(tmp_path):
-    model = tmp_path / "m"
-    shutil.copytree(TINY, model)
+    model = copy_model(tmp_path / "m")
     (model / "tokenizer.json").write_text("{}")
     with start(model) as e:
         assert e.first["code"] == "bad_model"
@@ -261,12 +266,10 @@ def test_a_reader_that_goes_away_ends_it():
     with start() as e:
         e.send("generate", ids=[66], params={"max_tokens": 90})
         e.process.stdout.close()
-        for _ in range(100):
-            try:
-                e.send("ping")
-            except BrokenPipeError:
-                break
-            time.sleep(0.05)
+        try:
+            e.send("ping")
+        except BrokenPipeError:
+            pass        # it has noticed already
         assert e.process.wait(WAIT) == 0
         e.process.stdout = open(os.devnull, "rb")
         e.process.stdin = open(os.devnull, "wb")
@@ -319,9 +322,9 @@ def test_logits_are_floats_that_come_back_exactly(engine):
 
 
 def test_exact_gelu_is_another_function(tmp_path):
-    model = tmp_path / "gelu"
-    shutil.copytree(TINY, model)
-    shutil.copy(TINY / "config.gelu.json", model / "config.json")
+    model = copy_model(tmp_path / "gelu")
+    (model / "config.json").write_bytes(
+        (TINY / "config.gelu.json").read_bytes())
     expected = json.loads((TINY / "expected-gelu.json").read_text())
     rows = read_npy(TINY / expected["logits"])
     with start(model) as e:
@@ -675,6 +678,24 @@ def test_a_full_queue_is_busy(engine):
     assert all(e["code"] == "busy" for e in busy)
     assert len(busy) < count - 200
     assert engine.ask("stats")["running"] == 0
+
+
+def test_weights_that_are_no_numbers_end_a_request_or_the_start(tmp_path):
+    model = copy_model(tmp_path / "nan")
+    data = bytearray((model / "model.safetensors").read_bytes())
+    size = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8:8 + size])
+    at = 8 + size + head["gpt_neox.final_layer_norm.weight"][
+        "data_offsets"][0]
+    data[at:at + 2] = b"\x00\x7e"       # NaN in float16
+    (model / "model.safetensors").write_bytes(data)
+    with start(model) as e:
+        if e.first["event"] == "error":
+            assert e.first["code"] == "bad_model"
+            return
+        for op in ("generate", "score"):
+            assert e.ask(op, ids=[66, 67])["code"] == "numeric_error"
+        assert e.ask("stats")["running"] == 0
 
 
 def test_very_long_text_is_refused_or_read(engine):
