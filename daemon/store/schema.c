@@ -6,8 +6,7 @@
 #include "store.h"
 
 #include <stdio.h>
-
-#include "xmalloc.h"
+#include <string.h>
 
 static const char schema_tables[] =
 "CREATE TABLE model (\n"
@@ -146,6 +145,7 @@ static const char *const schema_steps[SCHEMA_VERSION] = {
 };
 
 static int	schema_number(sqlite3 *, const char *, int64_t *);
+static int	schema_damaged(const char *, const char *, struct fault *);
 static int	schema_refuse(const char *, struct fault *, sqlite3 *);
 static int	schema_sound(sqlite3 *, const char *, struct fault *);
 
@@ -165,23 +165,28 @@ schema_number(sqlite3 *db, const char *sql, int64_t *out)
 	return (rc);
 }
 
-/* A file that can't be read: is it damaged, or the disk? */
+/* A damaged file: say what can be done about it. */
+static int
+schema_damaged(const char *path, const char *how, struct fault *f)
+{
+	return (fault_set(f, "store_unavailable", NULL, "%s is damaged "
+	    "(%.60s) and was left untouched. To repair it, copy it and its "
+	    "-wal, run: sqlite3 THE-COPY .recover | sqlite3 NEW, and put NEW "
+	    "in its place without the old -wal and -shm; or restore a backup",
+	    path, how));
+}
+
+/* A file that can't be read: is it damaged, or is it the disk? */
 static int
 schema_refuse(const char *path, struct fault *f, sqlite3 *db)
 {
 	int	rc = sqlite3_errcode(db) & 0xff;
 
-	if (rc != SQLITE_CORRUPT && rc != SQLITE_NOTADB &&
-	    rc != SQLITE_ERROR) {
-		fault_set(f, "store_unavailable", NULL, "%s: %s", path,
-		    sqlite3_errmsg(db));
-		return (CHAT_ESYSTEM);
-	}
-	return (fault_set(f, "store_unavailable", NULL, "%s is damaged (%s); "
-	    "left untouched. To repair: keep a copy of it and its -wal file, "
-	    "then sqlite3 %s .recover | sqlite3 new.db, and put new.db in "
-	    "its place without the old -wal and -shm; or restore a backup",
-	    path, sqlite3_errmsg(db), path));
+	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_ERROR)
+		return (schema_damaged(path, sqlite3_errmsg(db), f));
+	fault_set(f, "store_unavailable", NULL, "%s: %s", path,
+	    sqlite3_errmsg(db));
+	return (CHAT_ESYSTEM);
 }
 
 /* Does SQLite find the file's structure sound? */
@@ -198,25 +203,18 @@ schema_sound(sqlite3 *db, const char *path, struct fault *f)
 		goto out;
 	}
 	word = (const char *)sqlite3_column_text(q, 0);
-	if (word == NULL || sqlite3_stricmp(word, "ok") != 0) {
-		r = fault_set(f, "store_unavailable", NULL, "%s is damaged "
-		    "(%.60s); left untouched. To repair: keep a copy of it and "
-		    "its -wal file, then sqlite3 %s .recover | sqlite3 new.db, "
-		    "and put new.db in its place without the old -wal and "
-		    "-shm; or restore a backup", path,
-		    word == NULL ? "no answer" : word, path);
-	}
+	if (word == NULL || strcmp(word, "ok") != 0)
+		r = schema_damaged(path, word == NULL ? "no answer" : word, f);
 out:
 	sqlite3_finalize(q);
 	return (r);
 }
 
-/* Look before touching. */
+/* Whose file is it? */
 int
-schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
+schema_identify(sqlite3 *db, const char *path, int *version, struct fault *f)
 {
 	int64_t	 v, id, tables;
-	int	 r;
 
 	if (schema_number(db, "PRAGMA user_version", &v) != SQLITE_OK ||
 	    schema_number(db, "PRAGMA application_id", &id) != SQLITE_OK ||
@@ -231,10 +229,19 @@ schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
 		    "%s has schema version %lld, this chatd-store knows up "
 		    "to %d: a newer chatd has used it", path, (long long)v,
 		    SCHEMA_VERSION));
-	if ((r = schema_sound(db, path, f)) != 0)
-		return (r);
 	*version = (int)v;
 	return (0);
+}
+
+/* Look before touching. */
+int
+schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
+{
+	int	r;
+
+	if ((r = schema_identify(db, path, version, f)) != 0)
+		return (r);
+	return (schema_sound(db, path, f));
 }
 
 /* Take every step that is missing. */

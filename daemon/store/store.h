@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "err.h"
 
@@ -99,6 +100,11 @@ int	 store_fault(struct store *st, struct fault *f);
 #define SCHEMA_VERSION	1
 #define SCHEMA_ID	0x63686174	/* "chat" in the file's header */
 
+/* Is this a database of ours, in a version we know? 0 and *version (0: an
+ * empty file), or an error as schema_check. */
+int	 schema_identify(sqlite3 *db, const char *path, int *version,
+	    struct fault *f);
+
 /* Look at the database through db without changing it. 0 and *version (0: an
  * empty file), CHAT_EFORMAT (damaged, newer or foreign) or CHAT_ESYSTEM, both
  * with *f filled. path is for the words only. */
@@ -171,5 +177,37 @@ int	 store_rate(struct store *st, struct store_request *req);
 /* A title from the start of a text: at most STORE_TITLE_CHARS characters, one
  * line. Owned by the caller. */
 char	*store_title(const char *text);
+
+/* ---- export.c: one export, in a process that only reads */
+
+struct export {
+	struct store	 st;		/* only db, path and statements */
+	FILE		*out;		/* borrowed */
+	int64_t		 uid;		/* whose data; -1: everybody's */
+};
+
+/*
+ * Write an export of the database at path to out: what belongs to uid, or all
+ * of it (-1), as one read transaction sees it. format is a name that
+ * export_known knows. 0, CHAT_ECLOSED (nobody reads out any more), or another
+ * error with *f filled.
+ */
+int	 export_run(const char *format, const char *path, int64_t uid,
+	    FILE *out, struct fault *f);
+int	 export_known(const char *format);
+
+/* Write msg (taken) as a line. */
+void	 export_line(struct export *ex, json_t *msg);
+
+/* ---- export_dialogue.c, export_preference.c, export_csv.c: the formats.
+ * Each writes everything of its kind; 0 or CHAT_ESYSTEM (ex->st.why). */
+
+int	 export_oig(struct export *ex);
+int	 export_messages(struct export *ex);
+int	 export_preference(struct export *ex);
+int	 export_csv(struct export *ex);
+
+/* A message of a conversation: {"role": role, "content": text}. */
+json_t	*export_message(const char *role, const char *text);
 
 #endif

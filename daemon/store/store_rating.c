@@ -12,6 +12,7 @@
 #include "xmalloc.h"
 
 #define UID_LARGEST	4294967294.0
+#define RATE_NO_THUMB	2	/* none given */
 
 const char *const store_reasons[STORE_REASONS] = {
 	"incorrect", "unhelpful", "harmful", "wrong_refusal"
@@ -94,24 +95,34 @@ rate_find(struct store *st, struct rate_args *a, struct fault *f)
 	return (r == 1 ? 0 : r);
 }
 
-/* rate: what a user thinks of a reply, from now on. */
+/*
+ * rate: what a user thinks of a reply, from now on. With a thumb it is a new
+ * opinion and takes the place of the last one whole; without, it adds to that
+ * one, and what is not given stays.
+ */
 int
 store_rate(struct store *st, struct store_request *req)
 {
-	struct rate_args	 a = { 0 };
+	struct rate_args	 a = { .thumb = RATE_NO_THUMB };
 	char			*reasons = NULL;
 	int			 r;
 
 	if ((r = fields_read(req->msg, rate_fields, nitems(rate_fields), &a,
 	    &req->fault)) != 0 ||
-	    (r = rate_reasons(a.reasons, &reasons, &req->fault)) != 0 ||
+	    (a.reasons != NULL && (r = rate_reasons(a.reasons, &reasons,
+	    &req->fault)) != 0) ||
 	    (r = rate_find(st, &a, &req->fault)) != 0)
 		goto out;
 	r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
-	    "ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, ?4, "
-	    "?5, ?6, ?7, (SELECT max(id) FROM rating WHERE reply = ?1 "
-	    "AND uid = ?2))", "iiisssi", a.reply, a.uid, a.thumb, reasons,
-	    a.ideal, a.comment, a.time);
+	    "ideal, comment, created, supersedes) SELECT ?1, ?2, "
+	    "CASE WHEN ?8 THEN coalesce(o.thumb, 0) ELSE ?3 END, "
+	    "coalesce(?4, CASE WHEN ?8 THEN o.reasons END, '[]'), "
+	    "coalesce(?5, CASE WHEN ?8 THEN o.ideal END), "
+	    "coalesce(?6, CASE WHEN ?8 THEN o.comment END), ?7, o.id "
+	    "FROM (SELECT 1) LEFT JOIN rating o ON o.id = (SELECT max(id) "
+	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssii",
+	    a.reply, a.uid, a.thumb, reasons, a.ideal, a.comment, a.time,
+	    (int64_t)(a.thumb == RATE_NO_THUMB));
 	msg_set_int(req->done, "rating", sqlite3_last_insert_rowid(st->db));
 	msg_set_int(req->done, "reply", a.reply);
 out:

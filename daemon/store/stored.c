@@ -31,20 +31,38 @@ struct stored {
 };
 
 static void	stored_usage(FILE *);
+static int	stored_misuse(const char *);
 static int	stored_init(struct stored *);
 static int	stored_collect(struct stored *);
 static void	stored_answer(struct stored *, struct store_request *);
 static void	stored_commit(struct stored *);
 static int	stored_serve(void);
+static int64_t	stored_uid(const char *);
+static int	stored_export(const char *, const char *, int64_t);
 
 /* Say how it is called. */
 static void
 stored_usage(FILE *to)
 {
 	fputs("usage: chatd-store\n"
+	    "       chatd-store --export FORMAT --db PATH --uid N | --all\n"
 	    "       chatd-store --help | --version\n\n"
-	    "Keeps chatd's database: JSON lines on standard input and output, "
-	    "see\nchatd(8).\n", to);
+	    "Keeps chatd's database, talking JSON lines on standard input and "
+	    "output; or\nwrites an export of it to standard output.\n\n"
+	    "  --export FORMAT  oig, messages, preference or csv\n"
+	    "  --db PATH        the database\n"
+	    "  --uid N          what belongs to this user\n"
+	    "  --all            what belongs to everybody\n", to);
+}
+
+/* Say what is wrong with the call. Returns the exit status. */
+static int
+stored_misuse(const char *why)
+{
+	if (why != NULL)
+		fprintf(stderr, "chatd-store: %s\n", why);
+	fputs("Try 'chatd-store --help'.\n", stderr);
+	return (2);
 }
 
 /* Wait for init and open the database. 0, or 1: say no more, exit 1. */
@@ -182,20 +200,65 @@ out:
 	return (status);
 }
 
-/* Read the options. */
+/* Read a uid. -1 where it is none. */
+static int64_t
+stored_uid(const char *s)
+{
+	char		*end;
+	long long	 v;
+
+	v = strtoll(s, &end, 10);
+	return (*s < '0' || *s > '9' || *end != '\0' || v > 4294967294LL ?
+	    -1 : v);
+}
+
+/* Write an export. Returns the exit status. */
+static int
+stored_export(const char *format, const char *path, int64_t uid)
+{
+	struct fault	 f = { 0 };
+	int		 r;
+
+	if ((r = export_run(format, path, uid, stdout, &f)) != 0 &&
+	    r != CHAT_ECLOSED)
+		log_warnx("%s", f.message);
+	return (r != 0);
+}
+
+/* Find out what to do, and do it. */
 int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "export", required_argument, NULL, 'e' },
+		{ "db", required_argument, NULL, 'd' },
+		{ "uid", required_argument, NULL, 'u' },
+		{ "all", no_argument, NULL, 'a' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int	c;
+	const char	*format = NULL, *path = NULL;
+	int64_t		 uid = -1;
+	int		 c, all = 0, whose = 0;
 
 	log_init("chatd-store", LOG_LEVEL_INFO);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
+		case 'e':
+			format = optarg;
+			break;
+		case 'd':
+			path = optarg;
+			break;
+		case 'u':
+			whose = 1;
+			if ((uid = stored_uid(optarg)) == -1)
+				return (stored_misuse("--uid: not a uid"));
+			break;
+		case 'a':
+			all = 1;
+			break;
 		case 'h':
 			stored_usage(stdout);
 			return (0);
@@ -203,17 +266,24 @@ main(int argc, char **argv)
 			puts("chatd-store " PACKAGE_VERSION);
 			return (0);
 		default:
-			stored_usage(stderr);
-			return (2);
+			return (stored_misuse(NULL));
 		}
 	}
-	if (optind != argc) {
-		stored_usage(stderr);
-		return (2);
-	}
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
+	if (optind != argc)
+		return (stored_misuse("no arguments are taken"));
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a full quota is an error like any */
+	if (format != NULL) {
+		if (!export_known(format))
+			return (stored_misuse("--export: unknown format"));
+		if (path == NULL || whose + all != 1)
+			return (stored_misuse("--export needs --db, and "
+			    "either --uid or --all"));
+		return (stored_export(format, path, uid));
+	}
+	if (path != NULL || whose || all)
+		return (stored_misuse("only with --export"));
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	return (stored_serve());
 }

@@ -1,0 +1,89 @@
+/*
+ * Ratings as a table: "csv", RFC 4180 with a header line.  Fields hold what
+ * was stored and nothing is put before a leading "=": whoever opens the file
+ * in a spreadsheet imports its columns as text.
+ */
+#include "store.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+static void	csv_field(FILE *, const char *, size_t);
+static void	csv_row(struct export *, sqlite3_stmt *);
+
+/* The text of a blocked reply is in an export of everything only: its asker
+ * has not seen it. */
+static const char csv_query[] =
+"SELECT a.id AS rating, a.reply, r.exchange, e.conversation, a.uid, "
+"strftime('%Y-%m-%dT%H:%M:%S', a.created / 1000, 'unixepoch') || "
+"printf('.%03dZ', a.created % 1000) AS rated, a.thumb, "
+"(SELECT group_concat(value, ' ') FROM json_each(a.reasons)) AS reasons, "
+"m.name AS model, m.precision, m.digest, r.seed, r.params, r.state, e.kind, "
+"e.preprompt, e.prompt, CASE WHEN r.state = 'blocked' AND ?1 <> -1 THEN '' "
+"ELSE r.text END AS reply_text, a.ideal, a.comment "
+"FROM rating a JOIN reply r ON r.id = a.reply "
+"JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
+"WHERE (e.uid = ?1 OR ?1 = -1) AND NOT EXISTS "
+"(SELECT 1 FROM rating WHERE supersedes = a.id) ORDER BY a.id";
+
+/* Write a field, in quotes where it needs them. */
+static void
+csv_field(FILE *out, const char *s, size_t n)
+{
+	size_t	 i;
+
+	if (strcspn(s, ",\"\r\n") == n && (n == 0 ||
+	    (s[0] != ' ' && s[n - 1] != ' '))) {
+		fwrite(s, 1, n, out);
+		return;
+	}
+	putc('"', out);
+	for (i = 0; i < n; i++) {
+		if (s[i] == '"')
+			putc('"', out);
+		putc(s[i], out);
+	}
+	putc('"', out);
+}
+
+/* Write a row. */
+static void
+csv_row(struct export *ex, sqlite3_stmt *q)
+{
+	const char	*s;
+	int		 i;
+
+	for (i = 0; i < sqlite3_column_count(q); i++) {
+		if (i > 0)
+			putc(',', ex->out);
+		if ((s = (const char *)sqlite3_column_text(q, i)) != NULL)
+			csv_field(ex->out, s,
+			    (size_t)sqlite3_column_bytes(q, i));
+	}
+	fputs("\r\n", ex->out);
+}
+
+/* One rating a row. */
+int
+export_csv(struct export *ex)
+{
+	sqlite3_stmt	*q;
+	int		 i, r;
+
+	if ((r = sql_open(&ex->st, &q, csv_query, "i", ex->uid)) != 0)
+		return (r);
+	for (i = 0; i < sqlite3_column_count(q); i++)
+		fprintf(ex->out, "%s%s", i > 0 ? "," : "",
+		    sqlite3_column_name(q, i));
+	fputs("\r\n", ex->out);
+	while ((r = sql_step(&ex->st, q)) == 1) {
+		csv_row(ex, q);
+		if (ferror(ex->out)) {
+			sql_end(q);
+			return (0);
+		}
+	}
+	return (r);
+}

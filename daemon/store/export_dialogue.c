@@ -1,0 +1,209 @@
+/*
+ * Conversations as text to learn from: "oig" and "messages", a line each.
+ *
+ * Of each exchange the best reply stands: one with an ideal text (which then
+ * takes its place), else one rated +1, else one not rated; the newest of
+ * those.  It must have come to its own end and not have been blocked.  An
+ * exchange whose replies are all rated -1, or whose reply was cut short, ends
+ * its conversation there, for what follows was said in view of it.  One with
+ * no reply that anybody saw (blocked, failed) is left out alone.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+enum turn_rank { TURN_NONE, TURN_CUT, TURN_BAD, TURN_UNRATED, TURN_GOOD,
+	TURN_IDEAL };
+
+static enum turn_rank dialogue_rank(sqlite3_stmt *);
+static int	dialogue_reply(struct export *, int64_t, char **);
+static int	dialogue_turns(struct export *, int64_t, json_t *);
+static int	dialogue_all(struct export *,
+		    void (*)(struct export *, json_t *));
+static void	dialogue_defuse(char *);
+static void	dialogue_messages(struct export *, json_t *);
+static void	dialogue_oig(struct export *, json_t *);
+
+/* How good is the reply in row q? */
+static enum turn_rank
+dialogue_rank(sqlite3_stmt *q)
+{
+	const char	*state = (const char *)sqlite3_column_text(q, 0);
+	const char	*ideal = (const char *)sqlite3_column_text(q, 3);
+	int		 thumb = sqlite3_column_int(q, 2);
+
+	if (ideal != NULL && *ideal != '\0')
+		return (TURN_IDEAL);
+	if (sqlite3_column_bytes(q, 1) == 0)
+		return (TURN_NONE);
+	if (strcmp(state, "cancelled") == 0 ||
+	    strcmp(state, "interrupted") == 0)
+		return (TURN_CUT);
+	if (strcmp(state, "done") != 0)
+		return (TURN_NONE);
+	return (thumb < 0 ? TURN_BAD : thumb > 0 ? TURN_GOOD : TURN_UNRATED);
+}
+
+/*
+ * The reply to learn from. 1 and *text (owned by the caller); 1 and NULL: leave
+ * the exchange out; 0: the conversation ends before it.
+ */
+static int
+dialogue_reply(struct export *ex, int64_t exchange, char **text)
+{
+	sqlite3_stmt	*q;
+	enum turn_rank	 rank, best = TURN_NONE;
+	int		 r;
+
+	*text = NULL;
+	if ((r = sql_open(&ex->st, &q, "SELECT r.state, r.text, a.thumb, "
+	    "a.ideal FROM reply r LEFT JOIN rating a ON a.reply = r.id "
+	    "AND NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id) "
+	    "WHERE r.exchange = ? ORDER BY r.id", "i", exchange)) != 0)
+		return (r);
+	while ((r = sql_step(&ex->st, q)) == 1) {
+		if ((rank = dialogue_rank(q)) < best)
+			continue;
+		best = rank;
+		free(*text);
+		*text = rank < TURN_UNRATED ? NULL : xstrdup((const char *)
+		    sqlite3_column_text(q, rank == TURN_IDEAL ? 3 : 1));
+	}
+	if (r < 0) {
+		free(*text);
+		*text = NULL;
+		return (r);
+	}
+	return (best != TURN_BAD && best != TURN_CUT);
+}
+
+/* The messages of a conversation, in order. */
+static int
+dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
+{
+	sqlite3_stmt	*q;
+	char		*text;
+	int		 r;
+
+	if ((r = sql_open(&ex->st, &q, "SELECT id, prompt FROM exchange "
+	    "WHERE conversation = ? ORDER BY id", "i", conversation)) != 0)
+		return (r);
+	while ((r = sql_step(&ex->st, q)) == 1) {
+		if ((r = dialogue_reply(ex, sqlite3_column_int64(q, 0),
+		    &text)) != 1) {
+			sql_end(q);
+			return (r);
+		}
+		if (text == NULL)
+			continue;
+		json_array_append_new(messages, export_message("user",
+		    (const char *)sqlite3_column_text(q, 1)));
+		json_array_append_new(messages, export_message("assistant",
+		    text));
+		free(text);
+	}
+	return (r);
+}
+
+/* Hand each conversation that has something to write. */
+static int
+dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
+{
+	sqlite3_stmt	*q;
+	json_t		*messages;
+	int		 r;
+
+	if ((r = sql_open(&ex->st, &q, "SELECT id FROM conversation "
+	    "WHERE uid = ?1 OR ?1 = -1 ORDER BY id", "i", ex->uid)) != 0)
+		return (r);
+	while ((r = sql_step(&ex->st, q)) == 1) {
+		messages = json_array();
+		r = dialogue_turns(ex, sqlite3_column_int64(q, 0), messages);
+		if (r == 0 && json_array_size(messages) > 0)
+			write(ex, messages);
+		json_decref(messages);
+		if (r != 0 || ferror(ex->out)) {
+			sql_end(q);
+			return (r);
+		}
+	}
+	return (r);
+}
+
+/* Role tags in what people and models wrote become "(human)", "(bot)", as
+ * in the prompts that the model was given. */
+static void
+dialogue_defuse(char *s)
+{
+	static const char *const tags[] = { "<human>", "<bot>" };
+	size_t	 i, n;
+
+	for (; (s = strchr(s, '<')) != NULL; s++) {
+		for (i = 0; i < nitems(tags); i++) {
+			n = strlen(tags[i]);
+			if (strncasecmp(s, tags[i], n) == 0) {
+				s[0] = '(';
+				s[n - 1] = ')';
+			}
+		}
+	}
+}
+
+/* {"messages": [...]}. */
+static void
+dialogue_messages(struct export *ex, json_t *messages)
+{
+	json_t	*o = json_object();
+
+	msg_set(o, "messages", json_incref(messages));
+	export_line(ex, o);
+}
+
+/* {"text": "<human>: ...\n<bot>: ..."}. */
+static void
+dialogue_oig(struct export *ex, json_t *messages)
+{
+	json_t	*o, *m;
+	char	*text, *from, *p;
+	size_t	 i, n, size = 1;
+
+	json_array_foreach(messages, i, m)
+		size += strlen(msg_string(m, "content")) + 16;
+	p = text = xmalloc(size);
+	json_array_foreach(messages, i, m) {
+		p = stpcpy(p, i == 0 ? "" : "\n");
+		p = stpcpy(p, i % 2 == 0 ? "<human>:" : "<bot>:");
+		from = xstrdup(msg_string(m, "content"));
+		dialogue_defuse(from);
+		n = strlen(from);
+		while (n > 0 && strchr(" \t\r\n", from[n - 1]) != NULL)
+			from[--n] = '\0';
+		n = strspn(from, " \t\r\n");
+		p = stpcpy(p, from[n] == '\0' ? "" : " ");
+		p = stpcpy(p, from + n);
+		free(from);
+	}
+	o = json_object();
+	msg_set_string(o, "text", text);
+	free(text);
+	export_line(ex, o);
+}
+
+/* One dialogue a line, as messages. */
+int
+export_messages(struct export *ex)
+{
+	return (dialogue_all(ex, dialogue_messages));
+}
+
+/* One dialogue a line, as OpenChatKit's training data. */
+int
+export_oig(struct export *ex)
+{
+	return (dialogue_all(ex, dialogue_oig));
+}
