@@ -199,5 +199,5 @@ main(int argc, char **argv)
 	out_flush();
 	link_close(&ctl);
 	opts_clear(&ctl.opt);
-	return (status);
+	return (intr_ended() ? 128 + intr_ended() : status);
 }

@@ -57,6 +57,7 @@ struct ctl {
 	struct options	 opt;
 	const char	*socket;	/* borrowed: the path in use */
 	struct chat	*chat;		/* owned: NULL before link_open */
+	char		 lost[512];	/* why link_run has no last event */
 	int		 loading;	/* a progress line stands on stderr */
 };
 
@@ -193,17 +194,17 @@ int	 link_wait_model(struct ctl *ctl);
  * Returns CTL_OK with *end the done event; the status of its code with *end
  * the error event; or with *end NULL CTL_UNREACHABLE (connection lost, now
  * closed), CTL_PROTOCOL, CTL_USAGE (too long to be sent) and CTL_INTERRUPTED.
- * Says nothing, but why *end is NULL. *end is a new reference.
+ * Says nothing: link_tell does. *end is a new reference.
  */
 int	 link_run(struct ctl *ctl, json_t *msg, int cancel,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
-/* The same without cancel, telling an error event as well. */
+/* The same without cancel, telling what went wrong. */
 int	 link_call(struct ctl *ctl, json_t *msg,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
-/* Tell an error event; returns its exit status. */
-int	 link_tell(const json_t *error);
+/* Tell an error event; NULL: why there was none (nothing after Ctrl-C). */
+void	 link_tell(struct ctl *ctl, const json_t *error);
 int	 link_status_of(const char *code);
 
 /* ---- input.c: texts from stdin, files and arguments */

@@ -162,7 +162,7 @@ moderate_print(struct moderate *m, const json_t *end)
 		if (m->ctl->opt.json)
 			out_json(out);
 		else
-			link_tell(end);
+			link_tell(m->ctl, end);
 		json_decref(out);
 		return;
 	}

@@ -31,7 +31,7 @@ static void	link_pause(int);
 static int	link_tell_open(const struct ctl *, int, const struct fault *);
 static const char *link_group(const char *);
 static int	link_next(struct ctl *, int, json_t **);
-static void	link_lost(struct ctl *, int, const struct fault *);
+static int	link_lost(struct ctl *, int, const struct fault *);
 static void	link_progress(struct ctl *, const json_t *);
 static void	link_progress_end(struct ctl *);
 static int	link_cancel(struct ctl *, int64_t, int64_t *);
@@ -195,7 +195,8 @@ link_progress_end(struct ctl *ctl)
 	ctl->loading = 0;
 }
 
-/* The next event, or 0 where Ctrl-C or the end of the wait came first. */
+/* The next event: 1; 0 where Ctrl-C or the end of the wait came first; a
+ * negative exit status where the connection is gone. */
 static int
 link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
 {
@@ -211,19 +212,18 @@ link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
 		r = chat_next(ctl->chat, 0, msg, &f);
 	}
 	if (r < 0)
-		link_lost(ctl, r, &f);
+		return (-link_lost(ctl, r, &f));
 	return (r);
 }
 
-/* The connection is gone: say so, and close our end. */
-static void
+/* The connection is gone: note why, and close our end. Returns the status. */
+static int
 link_lost(struct ctl *ctl, int r, const struct fault *f)
 {
-	link_progress_end(ctl);
-	ctl_error("%s: connection lost: %s", ctl->socket,
-	    r == CHAT_EPROTOCOL && f->message[0] == '\0' ?
-	    "not the line protocol" : f->message);
+	snprintf(ctl->lost, sizeof ctl->lost, "%s: connection lost: %.400s",
+	    ctl->socket, f->message);
 	link_close(ctl);
+	return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL : CTL_UNREACHABLE);
 }
 
 /* Ask for the end of request id. Returns 0, or -1: no need to wait for it. */
@@ -256,20 +256,17 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 
 	*end = NULL;
 	if ((r = chat_send(ctl->chat, msg, &id, &f)) == CHAT_ETOOBIG) {
-		ctl_error("%s", f.message);
+		snprintf(ctl->lost, sizeof ctl->lost, "%s", f.message);
 		return (CTL_USAGE);
-	} else if (r != 0) {
-		link_lost(ctl, r, &f);
-		return (CTL_UNREACHABLE);
-	}
+	} else if (r != 0)
+		return (link_lost(ctl, r, &f));
 	for (;;) {
 		left = deadline == 0 ? -1 : deadline - link_now();
 		if (deadline != 0 && left <= 0)
 			return (CTL_INTERRUPTED);
 		r = link_next(ctl, (int)left, &m);
 		if (r < 0)
-			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
-			    CTL_UNREACHABLE);
+			return (-r);
 		if (r == 0) {
 			if (intr_ended())
 				return (CTL_INTERRUPTED);
@@ -309,23 +306,29 @@ link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
 	int	 status;
 
 	status = link_run(ctl, msg, 0, fn, arg, end);
-	if (status != CTL_OK && *end != NULL) {
+	if (status != CTL_OK) {
 		link_progress_end(ctl);
-		link_tell(*end);
+		link_tell(ctl, *end);
 		json_decref(*end);
 		*end = NULL;
 	}
 	return (status);
 }
 
-/* Tell an error event. */
-int
-link_tell(const json_t *error)
+/* Tell an error event, or what link_run left instead of one. */
+void
+link_tell(struct ctl *ctl, const json_t *error)
 {
 	const char	*code = msg_string(error, "code");
 	const char	*text = msg_string(error, "message");
 	const char	*field = msg_string(error, "field");
 
+	if (error == NULL) {
+		if (ctl->lost[0] != '\0')
+			ctl_error("%s", ctl->lost);
+		ctl->lost[0] = '\0';
+		return;
+	}
 	if (code == NULL)
 		code = "error";
 	if (text == NULL)
@@ -334,7 +337,6 @@ link_tell(const json_t *error)
 		ctl_error("%s: %s: %s", code, field, text);
 	else
 		ctl_error("%s: %s", code, text);
-	return (link_status_of(code));
 }
 
 /* The exit status that stands for an error code. */

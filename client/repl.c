@@ -103,8 +103,9 @@ repl_prompt(const char *text)
 {
 	if (*term_on(1, ROLE_BOLD) == '\0')
 		return (xstrdup(text));
-	return (xasprintf("\1%s\1%s\1%s\1", term_on(1, ROLE_BOLD), text,
-	    term_off(1)));
+	/* libedit hangs what is between \1 on the character that follows. */
+	return (xasprintf("\1%s\1%c\1%s\1%s", term_on(1, ROLE_BOLD),
+	    text[0], term_off(1), text + 1));
 }
 
 /* Read one message, of one or more lines. */
@@ -113,6 +114,7 @@ repl_message(struct repl *r, char **text)
 {
 	char		*prompt = repl_prompt(REPL_PROMPT);
 	enum edit_end	 end;
+	size_t		 n;
 
 	end = edit_line(r->edit, prompt, text);
 	free(prompt);
@@ -129,7 +131,11 @@ repl_message(struct repl *r, char **text)
 			ctl_note("[nothing was sent]");
 			end = EDIT_CANCEL;
 		}
-	} else if (**text != '\0')
+		return (end);
+	}
+	for (n = strlen(*text); n > 0 && (*text)[n - 1] == ' '; n--)
+		(*text)[n - 1] = '\0';
+	if (n > 0)
 		edit_remember(r->edit, *text);
 	return (end);
 }
@@ -275,6 +281,7 @@ repl_say(struct repl *r, json_t *msg)
 	repl_echo(0);
 	say_run(r->ctl, msg, 1, &said);
 	repl_echo(1);
+	putchar('\n');
 	if (said.conversation != 0)
 		r->conversation = said.conversation;
 	if (said.exchange != 0) {

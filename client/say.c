@@ -190,8 +190,7 @@ say_end(struct say *say, int status, const json_t *end)
 		say->render.column = 1;
 	say_newline(say);
 	if (status != CTL_OK) {
-		if (end != NULL)
-			link_tell(end);
+		link_tell(say->ctl, end);
 		return (status);
 	}
 	if (stop != NULL)

@@ -4,6 +4,7 @@ It speaks the client side of the line protocol on a socket of its own and
 answers by the first word of a message:
 
     slow        a piece every 20 ms until it is cancelled
+    brief       thirty such pieces
     drop        one piece, then the connection is closed
     block       refused by policy; "halfblock": after a piece of text
     hostile     HOSTILE, cut into one byte of JSON text per event
@@ -213,7 +214,7 @@ class Client:
         word = text.split()[0] if text.split() else ""
         whole = {"hostile": HOSTILE, "empty": ""}.get(
             word, "You said: " + text)
-        if word == "slow":
+        if word in ("slow", "brief"):
             whole = ""
         if stored:
             conversation, exchange, reply = self.server.add(
@@ -230,8 +231,8 @@ class Client:
         self.send({"event": "accepted", "id": r["id"],
                    "place": 3 if word == "wait" else 0, **ids})
         stop = "length" if word == "length" else "end"
-        if word == "slow":
-            for i in range(1000):
+        if word in ("slow", "brief"):
+            for i in range(1000 if word == "slow" else 30):
                 if r["id"] in self.cancelled:
                     stop = "cancelled"
                     break

@@ -1,0 +1,943 @@
+"""chatctl against a scripted chatd: pipes, exit statuses, JSON, moderation,
+and whole sessions on a pseudo-terminal."""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from fake_chatd import HOSTILE, FakeChatd  # noqa: E402
+
+BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
+CHATCTL = os.path.join(BUILD, "chatctl")
+WAIT = 20       # seconds until something that should come is missing
+
+# What a terminal may get of HOSTILE: every control visible.
+SHOWN = ("red\\x1b[31m bell\\x07 back\\x08\\x08\\x08 cr\\x0dxx "
+         "csi\\u009b31m osc\\x1b]52;c;aGk=\\x07 bidi\\u202egnp\\u202c "
+         "del\\x7f zero\\u200bwidth tag\\U000e0041 ok\u00e9\U0001f600"
+         "\ttab\r\nend")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "s")
+
+
+@pytest.fixture
+def chatd(path):
+    with FakeChatd(path) as server:
+        yield server
+
+
+@pytest.fixture
+def env(tmp_path, path):
+    """An environment of nobody in particular."""
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path / "state"), "TERM": "xterm",
+            "TMPDIR": str(tmp_path), "CHATD_SOCKET": path,
+            "LC_ALL": "C", "NO_COLOR": "1"}
+
+
+def run(env, *args, text=b"", **more):
+    """Run chatctl on a pipe; returns its status, stdout and stderr."""
+    if isinstance(text, str):
+        text = text.encode()
+    p = subprocess.run([CHATCTL, *args], input=text, env=env,
+                       capture_output=True, timeout=WAIT, **more)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+class Terminal:
+    """chatctl on a pseudo-terminal."""
+
+    def __init__(self, env, *args):
+        self.out = b""
+        self.seen = 0
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.execve(CHATCTL, [CHATCTL, *args], env)
+        self.status = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+    def fill(self, seconds):
+        """Read once; False where nothing came, or nothing more will."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return False
+        try:
+            piece = os.read(self.fd, 65536)
+        except OSError:
+            return False
+        self.out += piece
+        return piece != b""
+
+    def expect(self, pattern):
+        """Wait for a pattern behind what was expected before."""
+        if isinstance(pattern, str):
+            pattern = re.escape(pattern).encode()
+        end = time.monotonic() + WAIT
+        while True:
+            m = re.compile(pattern).search(self.out, self.seen)
+            if m:
+                text = self.out[self.seen:m.end()]
+                self.seen = m.end()
+                return text.decode(errors="backslashreplace")
+            assert self.fill(max(0, end - time.monotonic())), \
+                "%r did not come; there is %r" % (pattern,
+                                                  self.out[self.seen:])
+
+    def prompt(self):
+        return self.expect(b"\\x1b\\[\\?2004h\\r?(\\x1b\\[m)?> ")
+
+    def send(self, keys):
+        os.write(self.fd, keys.encode() if isinstance(keys, str) else keys)
+
+    def say(self, text):
+        """Type a line at the prompt."""
+        self.prompt()
+        self.send(text + "\r")
+
+    def end(self):
+        """Wait until chatctl ends; returns its exit status."""
+        while self.fill(WAIT):
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        self.status = os.waitstatus_to_exitcode(status)
+        return self.status
+
+    def leave(self):
+        self.prompt()
+        self.send("\x04")
+        return self.end()
+
+
+# ---- pipes
+
+def test_stdin_is_one_message_and_the_reply_goes_to_stdout(chatd, env):
+    assert run(env, text="two\nlines\n\n") == (0, "You said: two\nlines\n",
+                                               "")
+    (say,) = chatd.wait_for("say")
+    assert say["text"] == "two\nlines"
+    assert "conversation" not in say and "params" not in say
+
+
+def test_arguments_are_joined(chatd, env):
+    assert run(env, "ask", "how", "are you?", stdin=None)[1] == \
+        "You said: how are you?\n"
+
+
+def test_a_piped_document_follows_the_text(chatd, env):
+    status, _, _ = run(env, "ask", "Sum up:", text="a\nb\n")
+    assert status == 0
+    assert chatd.wait_for("say")[0]["text"] == "Sum up:\n\na\nb"
+
+
+def test_dash_takes_stdin_as_the_whole_message(chatd, env):
+    run(env, "ask", "-", text="doc")
+    assert chatd.wait_for("say")[0]["text"] == "doc"
+
+
+def test_raw_prompt_goes_as_it_is(chatd, env):
+    status, out, _ = run(env, "--raw", text="Q: 1\nA:\n")
+    assert status == 0 and out == "You said: Q: 1\nA:\n"
+    assert chatd.wait_for("complete")[0]["prompt"] == "Q: 1\nA:\n"
+
+
+def test_parameters_are_sent(chatd, env):
+    run(env, "ask", "--temperature", "0.2", "--top-k=3", "--top-p", "0.9",
+        "--max-tokens", "7", "--seed", "5", "--stop", "a", "--stop", "b",
+        "--repetition-penalty", "1.1", "--preprompt", "Be kind.", "x")
+    (say,) = chatd.wait_for("say")
+    assert say["params"] == {"temperature": 0.2, "top_k": 3, "top_p": 0.9,
+                             "max_tokens": 7, "seed": 5, "stop": ["a", "b"],
+                             "repetition_penalty": 1.1}
+    assert say["preprompt"] == "Be kind."
+
+
+def test_continue_takes_the_newest_conversation(chatd, env):
+    chatd.add(None, "old", "x")
+    n, _, _ = chatd.add(None, "new", "x")
+    assert run(env, "ask", "-c", "more")[0] == 0
+    assert chatd.wait_for("say")[0]["conversation"] == n
+
+
+def test_continue_without_a_conversation_is_told(chatd, env):
+    status, out, err = run(env, "ask", "-c", "more")
+    assert (status, out) == (1, "")
+    assert "no conversation" in err
+
+
+def test_reply_off_a_terminal_is_data(chatd, env):
+    assert run(env, text="hostile")[1] == HOSTILE + "\n"
+
+
+def test_an_empty_reply_is_an_empty_line(chatd, env):
+    assert run(env, text="empty") == (0, "\n", "")
+
+
+def test_notices_go_to_stderr_and_quiet_hides_them(chatd, env):
+    assert run(env, text="notice me") == (
+        0, "You said: notice me\n", "chatctl: [2 oldest turns left out]\n")
+    assert run(env, "-q", text="notice me")[2] == ""
+
+
+def test_json_prints_events_as_they_came(chatd, env):
+    status, out, _ = run(env, "--json", text="hi")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [e["event"] for e in events] == ["accepted", "text", "done"]
+    assert events[1]["text"] == "You said: hi"
+    assert events[2]["conversation"] == 1
+
+
+def test_json_keeps_hostile_text_inert(chatd, env):
+    status, out, _ = run(env, "--json", text="hostile")
+    assert status == 0
+    events = [json.loads(line) for line in out.splitlines()]
+    assert "".join(e.get("text", "") for e in events) == HOSTILE
+    for c in "\x1b\x07\x08\x0d\x7f\u009b\u202e\u200b\U000e0041":
+        assert c not in out
+
+
+def test_a_reader_that_goes_away_ends_chatctl_quietly(chatd, env):
+    p = subprocess.Popen([CHATCTL, "ask", "slow"], env=env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    assert p.stdout.read(6) == b"piece0"
+    p.stdout.close()
+    assert p.stderr.read() == b""
+    assert p.wait(WAIT) in (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+    p.stderr.close()
+
+
+@pytest.mark.parametrize("text, told", [
+    (b"\xff\xfe", "not UTF-8 at byte 0"), (b"a\0b", "NUL byte at byte 1"),
+    (b"", "empty"), (b"\n", "empty"), (b"x" * 101, "longer than 100"),
+])
+def test_what_no_message_can_hold_is_told_before_it_is_sent(
+        path, env, text, told):
+    with FakeChatd(path, prompt_max=100) as chatd:
+        status, out, err = run(env, text=text)
+        assert (status, out) == (2, "")
+        assert told in err and err.startswith("chatctl: ")
+        assert [r["op"] for r in chatd.requests if r["op"] == "say"] == []
+
+
+# ---- exit statuses
+
+def test_status_1_blocked(chatd, env):
+    assert run(env, text="block") == (
+        1, "", "chatctl: blocked: This was blocked by policy.\n")
+
+
+def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
+    status, out, err = run(env, text="halfblock")
+    assert (status, out) == (1, "half a re\n")
+    assert "The reply was blocked." in err
+
+
+@pytest.mark.parametrize("args, told", [
+    (["--frobnicate"], "no such option"),
+    (["ask", "--temprature", "1", "x"], "did you mean --temperature"),
+    (["shwo", "1"], "did you mean show"),
+    (["show"], "something is missing"),
+    (["show", "x"], "expected a conversation's number"),
+    (["list", "1"], "too many arguments"),
+    (["list", "--raw"], "no such option"),
+    (["--raw", "list"], "list does not take --raw"),
+    (["ask", "--top-k"], "needs an argument"),
+    (["ask", "--top-k", "x", "hi"], "expected a whole number"),
+    (["ask", "--top-p", "0", "hi"], "above 0"),
+    (["ask", "-Z"], "-Z: no such option"),
+    (["ask", "-c", "--conversation", "2", "x"], "exclude each other"),
+    (["--color", "alwas", "list"], "did you mean always"),
+    (["rate", "1", "god"], "did you mean good"),
+    (["rate", "1"], "expected good, bad or neutral"),
+    (["rate", "1", "bad", "--reason", "harmfull"], "did you mean harmful"),
+    (["export", "--format", "xml"], "--format"),
+    (["--wait", "-1", "list"], "--wait"),
+])
+def test_status_2_usage(chatd, env, args, told):
+    status, out, err = run(env, *args)
+    assert (status, out) == (2, "")
+    assert told in err and err.startswith("chatctl: ")
+
+
+def test_status_3_no_socket(env, path):
+    status, out, err = run(env, text="hi")
+    assert (status, out) == (3, "")
+    assert err == ("chatctl: %s: no such socket (is chatd running? "
+                   "systemctl status chatd)\n" % path)
+
+
+def test_status_3_nobody_listens(env, path):
+    import socket
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.close()
+    status, _, err = run(env, "status")
+    assert status == 3
+    assert err == ("chatctl: %s: nobody listens there (is chatd running? "
+                   "systemctl status chatd)\n" % path)
+
+
+def test_status_3_not_a_socket(env, path):
+    open(path, "w").close()
+    status, _, err = run(env, "status")
+    assert status == 3 and "not a socket" in err
+
+
+def test_status_3_connection_lost(chatd, env):
+    status, out, err = run(env, text="drop")
+    assert (status, out) == (3, "half a re\n")
+    assert "connection lost" in err
+
+
+def test_status_3_the_model_does_not_load_in_time(path, env):
+    with FakeChatd(path, state="loading", ticks=1 << 30):
+        status, _, err = run(env, "--wait", "0", text="hi")
+    assert status == 3 and "loading" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+def test_status_4_not_permitted_names_the_group(chatd, env, path, tmp_path):
+    os.chmod(path, 0o660)
+    folder = tmp_path
+    while folder != folder.parent:      # nobody must get as far as the socket
+        os.chmod(folder, folder.stat().st_mode | 0o011)
+        folder = folder.parent
+
+    def nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    status, _, err = run(env, "list", preexec_fn=nobody)
+    assert status == 4 and "members of the group chat" in err
+
+
+def test_status_4_operators_only(path, env):
+    with FakeChatd(path, operator=False):
+        assert run(env, "reload")[0] == 4
+        assert run(env, "list", "--all")[0] == 4
+        assert run(env, "export", "--all")[0] == 4
+
+
+def test_status_5_another_protocol(path, env):
+    with FakeChatd(path, protocol=2):
+        status, _, err = run(env, "list")
+    assert status == 5
+    assert "speaks protocol 2, this client speaks 1" in err
+
+
+@pytest.mark.parametrize("hello", [
+    b"HTTP/1.1 400 Bad Request\r\n\r\n", b"{}\n", b'{"event":"x"}\n',
+    b"\x16\x03\x01\x00\n"])
+def test_status_5_not_chatd(path, env, hello):
+    with FakeChatd(path, hello=hello):
+        assert run(env, "list")[0] == 5
+
+
+def test_status_130_ctrl_c_cancels(chatd, env):
+    p = subprocess.Popen(
+        [CHATCTL, "ask", "slow"], env=env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert p.stdout.read(6) == b"piece0"
+    p.send_signal(signal.SIGINT)
+    out, _ = p.communicate(timeout=WAIT)
+    assert p.returncode == 130
+    assert out.endswith(b"\n")
+    (say,) = chatd.wait_for("say")
+    assert chatd.wait_for("cancel")[0]["request"] == say["id"]
+
+
+# ---- waiting
+
+def test_wait_until_somebody_listens(path, env):
+    p = subprocess.Popen([CHATCTL, "--wait", "30", "ask", "hi"], env=env,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    assert p.poll() is None
+    with FakeChatd(path):
+        out, err = p.communicate(timeout=WAIT)
+    assert (p.returncode, out, err) == (0, b"You said: hi\n", b"")
+
+
+def test_a_loading_model_is_waited_for_without_a_word_off_a_terminal(
+        path, env):
+    with FakeChatd(path, state="loading", ticks=2) as chatd:
+        assert run(env, text="hi") == (0, "You said: hi\n", "")
+        ops = [r["op"] for r in chatd.requests]
+    assert ops == ["hello", "status", "status", "say"]
+
+
+def test_loading_progress_is_shown_on_a_terminal(path, env):
+    with FakeChatd(path, state="loading", ticks=3), \
+            Terminal(env, "ask", "hi") as t:
+        t.expect("loading model: 12 of 44 layers")
+        t.expect("You said: hi\r\n")
+        assert t.end() == 0
+
+
+# ---- commands
+
+def test_help_goes_to_stdout(env):
+    for args in ["--help"], ["help"], ["-h"]:
+        status, out, err = run(env, *args)
+        assert (status, err) == (0, "")
+        assert out.startswith("usage: chatctl ")
+        for command in ("ask", "list", "show", "rate", "export", "status",
+                        "moderate", "tokenize", "delete"):
+            assert "\n  %s " % command in out
+    for args in ["rate", "--help"], ["help", "rate"]:
+        out = run(env, *args)[1]
+        assert "--reason" in out and "--temperature" not in out
+
+
+def test_version(env):
+    status, out, _ = run(env, "--version")
+    assert status == 0 and out.startswith("chatctl ")
+
+
+def test_socket_option_beats_the_environment(chatd, env, path):
+    env["CHATD_SOCKET"] = "/nonexistent"
+    assert run(env, "--socket", path, "list")[0] == 0
+    assert run(env, "list", "-s", path)[0] == 0
+
+
+def test_list_pages_and_escapes_titles(chatd, env):
+    for i in range(450):
+        chatd.add(None, "title %d\x1b[31m\n" % i, "x")
+    status, out, err = run(env, "list", "-n", "430")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) == 430
+    assert lines[0].split()[0] == "450" and lines[429].split()[0] == "21"
+    assert lines[0].endswith("title 449\\x1b[31m\\x0a")
+    assert "--before 21" in err
+    assert len(chatd.wait_for("list", 3)) == 3
+    assert len(run(env, "list", "--before", "3")[1].splitlines()) == 2
+
+
+def test_list_json(chatd, env):
+    chatd.add(None, "a", "x")
+    out = run(env, "list", "--json")[1]
+    assert json.loads(out)["conversation"] == 1
+
+
+def test_show_prints_a_conversation(chatd, env):
+    n, x, _ = chatd.add(None, "one\ntwo", "re\x1bply")
+    chatd.conversations[n]["exchanges"][0]["replies"][0]["rating"] = {
+        "thumb": -1, "reasons": ["harmful"], "ideal": "id\neal",
+        "comment": "c"}
+    status, out, _ = run(env, "show", str(n))
+    assert status == 0
+    assert "> one\n> two\nre\\x1bply\n" in out
+    assert "[exchange %d, " % x in out
+    assert "[rated bad: harmful; c]\n= id\n= eal\n" in out
+
+
+def test_show_of_nothing(chatd, env):
+    status, out, err = run(env, "show", "99")
+    assert (status, out) == (1, "")
+    assert "not_found: no conversation 99" in err
+
+
+def test_rate_sends_everything(chatd, env, tmp_path):
+    _, x, _ = chatd.add(None, "p", "r")
+    ideal = tmp_path / "ideal"
+    ideal.write_text("better\n")
+    assert run(env, "rate", str(x), "bad", "--reason", "incorrect",
+               "--reason", "wrong_refusal", "--ideal", "@%s" % ideal,
+               "--comment", "no")[0] == 0
+    (rate,) = chatd.wait_for("rate")
+    del rate["id"]
+    assert rate == {"op": "rate", "exchange": x, "thumb": -1,
+                    "reasons": ["incorrect", "wrong_refusal"],
+                    "ideal": "better", "comment": "no"}
+    assert run(env, "rate", str(x), "--ideal", "-", text="in\n")[0] == 0
+    assert chatd.wait_for("rate", 2)[1]["ideal"] == "in"
+    assert "thumb" not in chatd.wait_for("rate", 2)[1]
+    assert run(env, "rate", "77", "good")[0] == 1
+
+
+def test_delete_checks_all_numbers_first(chatd, env):
+    chatd.add(None, "a", "x")
+    assert run(env, "delete", "1", "x")[0] == 2
+    assert 1 in chatd.conversations
+    assert run(env, "delete", "1")[0] == 0
+    assert chatd.conversations == {}
+    assert run(env, "delete", "1")[0] == 1
+
+
+def test_status_is_readable_and_json(chatd, env):
+    status, out, _ = run(env, "status")
+    assert status == 0
+    assert "model      fake (fp32, context 2048): ready" in out
+    assert "engine     ready, process 11, restarted 2 times" in out
+    assert json.loads(run(env, "status", "--json")[1])["uptime_s"] == 93784
+
+
+def test_status_while_loading(path, env):
+    with FakeChatd(path, state="loading", ticks=1 << 30):
+        out = run(env, "status")[1]
+    assert "12 of 44 layers, 1.0 GiB of 40.0 GiB" in out
+
+
+def test_reload_tells_where_the_configuration_is_wrong(chatd, env):
+    status, _, err = run(env, "reload")
+    assert status == 1
+    assert "chatd.yaml:3:7: model: expected a path" in err
+
+
+def test_tokenize(chatd, env):
+    assert run(env, "tokenize", "ab", "c")[1] == "97 98 32 99\n"
+    assert json.loads(run(env, "tokenize", "--json", text="a\n")[1]) == {
+        "ids": [97, 10], "count": 2}
+
+
+# ---- moderate
+
+def test_moderate_prints_one_object_a_line_in_order(chatd, env):
+    texts = ["text %d%s" % (i, " attack" if i % 3 == 0 else "")
+             for i in range(40)]
+    status, out, err = run(env, "moderate", "--json", "--direction",
+                           "reply", text="\n".join(texts))
+    verdicts = [json.loads(line) for line in out.splitlines()]
+    assert (status, err) == (0, "")
+    assert [v["action"] for v in verdicts] == [
+        "block" if i % 3 == 0 else "allow" for i in range(40)]
+    assert verdicts[0]["categories"]["violence"] == {
+        "score": 0.9, "rule": "threat/attack", "plugin": "rules",
+        "start": 7, "end": 13, "action": "block"}
+    assert {r["direction"] for r in chatd.wait_for("moderate", 40)} == \
+        {"reply"}
+
+
+def test_moderate_jsonl_takes_json_strings(chatd, env):
+    lines = ['"two\\nlines"', '"\\u00e9 attack"', '""']
+    status, out, _ = run(env, "moderate", "--json", "--jsonl", "-d",
+                         "prompt", text="\n".join(lines) + "\n")
+    assert status == 0
+    assert [json.loads(v)["action"] for v in out.splitlines()] == [
+        "allow", "block", "allow"]
+    assert [r["text"] for r in chatd.wait_for("moderate", 3)] == [
+        "two\nlines", "\u00e9 attack", ""]
+
+
+def test_moderate_puts_an_error_in_the_place_of_a_bad_line(chatd, env):
+    status, out, err = run(env, "moderate", "--json", "--jsonl",
+                           text='"a"\n{}\n"b"\n')
+    objects = [json.loads(line) for line in out.splitlines()]
+    assert [sorted(o)[0] for o in objects] == ["action", "error", "action"]
+    assert objects[1]["error"]["code"] == "bad_json"
+    assert status != 0 and "line 2" in err
+
+
+def test_moderate_without_json_is_readable(chatd, env):
+    status, out, _ = run(env, "moderate", text="fine\nan attack\n")
+    assert status == 0
+    assert out == ("allow\nblock\tviolence 0.90 (rules threat/attack, bytes "
+                   "3 to 9: block)\n")
+
+
+def test_moderate_of_an_argument_says_no_by_its_status(chatd, env):
+    assert run(env, "moderate", "fine")[0] == 0
+    assert run(env, "moderate", "attack")[0] == 1
+
+
+# ---- export
+
+def test_export_to_stdout(chatd, env):
+    out = run(env, "export", "--format", "oig")[1]
+    assert [json.loads(line)["n"] for line in out.splitlines()] == [0, 1]
+    assert chatd.wait_for("export")[0]["format"] == "oig"
+
+
+def test_export_to_a_new_private_file(chatd, env, tmp_path):
+    f = tmp_path / "out"
+    old = os.umask(0)
+    try:
+        assert run(env, "export", "-o", str(f)) == (0, "", "")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(f.stat().st_mode) == 0o600
+    assert len(f.read_text().splitlines()) == 2
+
+
+def test_export_never_overwrites_nor_follows_a_link(chatd, env, tmp_path):
+    f, link, aim = tmp_path / "out", tmp_path / "link", tmp_path / "aim"
+    f.write_text("mine")
+    link.symlink_to(aim)
+    for path in f, link:
+        status, _, err = run(env, "export", "-o", str(path))
+        assert status == 1 and "is there already" in err
+    assert f.read_text() == "mine" and not aim.exists()
+
+
+def test_a_failed_export_leaves_no_file(path, env, tmp_path):
+    with FakeChatd(path, operator=False):
+        f = tmp_path / "out"
+        assert run(env, "export", "--all", "-o", str(f))[0] == 4
+        assert not f.exists()
+
+
+# ---- the interactive chat
+
+def test_a_session_from_hello_to_ctrl_d(chatd, env):
+    with Terminal(env) as t:
+        t.expect("/help lists commands, Ctrl-D leaves")
+        t.say("hello")
+        t.expect("You said: hello\r\n")
+        t.say("more")
+        t.expect("You said: more\r\n")
+        assert t.leave() == 0
+    first, second = chatd.wait_for("say", 2)
+    assert "conversation" not in first and second["conversation"] == 1
+
+
+def test_ctrl_c_stops_the_reply_and_not_the_program(chatd, env):
+    with Terminal(env) as t:
+        t.say("slow one")
+        t.expect("piece3")
+        t.send("\x03")
+        t.expect("[stopped]")
+        t.say("next")
+        t.expect("You said: next")
+        assert t.leave() == 0
+    assert chatd.wait_for("cancel")
+
+
+def test_ctrl_c_at_the_prompt(chatd, env):
+    with Terminal(env) as t:
+        t.prompt()
+        t.send("\x03")
+        t.expect("Ctrl-D or /quit leaves")
+        t.prompt()
+        t.send("half a thought")
+        t.expect("half a thought")
+        t.send("\x03")
+        t.say("whole")
+        t.expect("You said: whole\r\n")
+        assert t.leave() == 0
+    assert [r["text"] for r in chatd.wait_for("say")] == ["whole"]
+
+
+def test_a_pasted_document_is_one_message(chatd, env):
+    lines = ["line %d" % i for i in range(300)]
+    with Terminal(env) as t:
+        t.prompt()
+        t.send("Sum up: \x1b[200~" + "\r".join(lines) + "\r\x1b[201~")
+        t.expect("[paste 1: 300 lines]")
+        t.send(" please\r")
+        t.expect("line 299 please")
+        t.prompt()
+        t.send("\x1b[200~/short\x1b[201~")
+        t.expect("/short")
+        t.send("\x15ok\r")
+        t.expect("You said: ok")
+        assert t.leave() == 0
+    says = [r["text"] for r in chatd.wait_for("say", 2)]
+    assert says == ["Sum up: " + "\n".join(lines) + " please", "ok"]
+
+
+def test_blocks_and_continued_lines(chatd, env):
+    with Terminal(env) as t:
+        t.say("one \\")
+        t.expect(". ")
+        t.send("two\r")
+        t.expect("You said: one \r\ntwo\r\n")
+        t.say('"""')
+        for line in "a", "", " b", '"""':
+            t.expect("\x1b[?2004h")
+            t.send(line + "\r")
+        t.expect("You said: a\r\n\r\n b\r\n")
+        t.say('"""dropped')
+        t.expect("\x1b[?2004h")
+        t.send("\x04")
+        t.expect("[nothing was sent]")
+        t.say("//etc is a folder")
+        t.expect("You said: /etc is a folder")
+        assert t.leave() == 0
+    assert [r["text"] for r in chatd.wait_for("say", 3)] == [
+        "one \ntwo", "a\n\n b", "/etc is a folder"]
+
+
+def test_hostile_text_does_not_drive_the_terminal(chatd, env):
+    with Terminal(env) as t:
+        t.say("hostile")
+        t.expect("\x1b[?2004l")
+        shown = t.expect(b"end\r\n")
+        assert shown.lstrip("\r\n") == SHOWN + "\r\n"
+        assert t.leave() == 0
+
+
+def test_hostile_text_on_a_terminal_without_the_chat(chatd, env):
+    for args in ["ask", "hostile"], ["show", "1"]:
+        with Terminal(env, *args) as t:
+            assert t.end() == 0
+            for c in b"\x1b\x07\x08\x7f":
+                assert bytes([c]) not in t.out
+            assert b"\r" not in t.out.replace(b"\r\n", b"")
+            assert SHOWN.encode() in t.out
+
+
+def test_colours_mark_escapes_and_no_color_wins(chatd, env):
+    del env["NO_COLOR"]
+    with Terminal(env, "ask", "hostile") as t:
+        assert t.end() == 0
+        assert b"red\x1b[7m\\x1b\x1b[27m[31m" in t.out
+    for args, extra in ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"}), \
+            (["--color=never"], {}):
+        with Terminal({**env, **extra}, *args, "ask", "hostile") as t:
+            assert t.end() == 0
+            assert b"\x1b" not in t.out
+    env["NO_COLOR"] = "1"
+    err = run(env, "--color=always", "show", "99")[2]
+    assert err.startswith("\x1b[31mchatctl:")
+
+
+def test_commands_of_the_chat(chatd, env):
+    with Terminal(env) as t:
+        t.say("/good")
+        t.expect("no reply to rate yet")
+        t.say("first")
+        t.expect("You said: first")
+        t.say("/bad incorrect harmful not so")
+        t.expect("[rated]")
+        t.say("/ideal This one.")
+        t.expect("[rated]")
+        t.say("/again")
+        t.expect("You said: again first")
+        t.say("/params temperature=0 top_k=nine")
+        t.expect("top_k: expected a whole number")
+        t.say("/params")
+        t.expect("temperature         0.0\r\n")
+        t.say("/raw Q:")
+        t.expect("You said: Q:")
+        t.say("/show")
+        t.expect("> first")
+        t.say("/list")
+        t.expect("first")
+        t.say("/new A title")
+        t.expect("[a new conversation]")
+        t.say("in it")
+        t.expect("You said: in it")
+        t.say("/open 1")
+        t.expect("[conversation 1]")
+        t.say("/status")
+        t.expect("model      fake")
+        t.say("/shwo")
+        t.expect("did you mean /show")
+        t.say("/open one")
+        t.expect("expected a number")
+        t.say("/help")
+        for name in ("help", "new", "list", "open", "show", "good", "bad",
+                     "ideal", "again", "raw", "params", "status", "quit"):
+            t.expect("/" + name)
+        t.say("/quit")
+        assert t.end() == 0
+    bad, ideal = chatd.wait_for("rate", 2)
+    assert (bad["thumb"], bad["reasons"], bad["comment"]) == (
+        -1, ["incorrect", "harmful"], "not so")
+    assert ideal["ideal"] == "This one." and "thumb" not in ideal
+    assert chatd.wait_for("complete")[0]["params"] == {"temperature": 0.0}
+    assert chatd.wait_for("say", 2)[1]["conversation"] == \
+        [n for n, c in chatd.conversations.items()
+         if c["title"] == "A title"][0]
+
+
+def test_ideal_opens_the_editor(chatd, env, tmp_path):
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\ncat "$2" >%s/was\n'
+                      'echo better >"$2"\n' % tmp_path)
+    editor.chmod(0o755)
+    env["VISUAL"] = "%s -x" % editor
+    with Terminal(env) as t:
+        t.say("hi")
+        t.expect("You said: hi")
+        t.say("/ideal")
+        t.expect("[rated]")
+        assert t.leave() == 0
+    assert chatd.wait_for("rate")[0]["ideal"] == "better"
+    assert (tmp_path / "was").read_text() == "You said: hi"
+    assert not [f for f in os.listdir(tmp_path) if f.startswith("chatctl-")]
+
+
+def test_tab_completes_commands_and_conversations(chatd, env):
+    chatd.add(None, "a \x1b[31mtitle", "x")
+    chatd.add(None, "another", "x")
+    with Terminal(env) as t:
+        t.prompt()
+        t.send("/par\tx=1\r")
+        t.expect("x: no such parameter")
+        t.prompt()
+        t.send("/params top_\t")
+        t.expect("top_k=")
+        t.expect("top_p=")
+        t.send("\x15/open \t")
+        t.expect("another")
+        t.expect("a \\x1b[31mtitle")
+        t.send("\x15/sh\t\r")
+        t.expect("nothing has been said yet")
+        t.prompt()
+        t.send("/help ide\t\r")
+        t.expect("in your editor")
+        assert t.leave() == 0
+
+
+def test_a_lost_connection_is_told_and_made_again(chatd, env):
+    with Terminal(env) as t:
+        t.say("remember me")
+        t.expect("You said: remember me")
+        t.say("drop")
+        t.expect("half a re\r\n")
+        t.expect("connection lost")
+        t.expect("connected again")
+        t.say("still there?")
+        t.expect("You said: still there?")
+        assert t.leave() == 0
+    assert [r.get("conversation") for r in chatd.wait_for("say", 3)] == [
+        None, 1, 1]
+    assert chatd.connections == 2
+
+
+def test_a_restart_of_chatd_between_messages_goes_unnoticed(chatd, env):
+    with Terminal(env) as t:
+        t.say("one")
+        t.expect("You said: one")
+        t.prompt()
+        chatd.stop()
+        chatd.start()
+        t.send("two\r")
+        t.expect("[connecting to chatd again]")
+        t.expect("You said: two")
+        assert t.leave() == 0
+    assert chatd.wait_for("say", 2)[1]["conversation"] == 1
+
+
+def test_keys_typed_during_a_reply_are_not_lost(chatd, env):
+    with Terminal(env) as t:
+        t.say("brief")
+        t.expect("piece2")
+        t.send("typed ahead")
+        t.expect("piece29")
+        assert b"typed" not in t.out
+        t.prompt()
+        t.expect("typed ahead")
+
+
+def history(tmp_path):
+    return tmp_path / "state" / "chatd" / "history"
+
+
+def test_history_is_private_and_comes_back(chatd, env, tmp_path):
+    old = os.umask(0)
+    try:
+        with Terminal(env) as t:
+            t.say("first \\ line")
+            t.expect("You said:")
+            t.say(" secret")
+            t.expect("You said:")
+            t.say('"""a')
+            t.expect("\x1b[?2004h")
+            t.send('b"""\r')
+            t.expect("You said: a\r\nb")
+            assert t.leave() == 0
+    finally:
+        os.umask(old)
+    f = history(tmp_path)
+    assert f.read_text() == "first \\\\ line\na\\nb\n"
+    assert stat.S_IMODE(f.stat().st_mode) == 0o600
+    assert stat.S_IMODE(f.parent.stat().st_mode) == 0o700
+    with Terminal(env) as t:
+        t.prompt()
+        t.send("\x1b[A\x1b[A")
+        t.expect("first")
+        t.send("\r")
+        t.expect("You said: first \\ line")
+        assert t.leave() == 0
+    assert chatd.wait_for("say", 4)[3]["text"] == "first \\ line"
+
+
+def test_history_can_be_switched_off(chatd, env, tmp_path):
+    for args, extra in (["--no-history"], {}), \
+            ([], {"CHATCTL_HISTORY": "off"}):
+        with Terminal({**env, **extra}, *args) as t:
+            t.say("hi")
+            t.expect("You said: hi")
+            assert t.leave() == 0
+    assert not history(tmp_path).exists()
+
+
+def test_history_is_not_kept_through_a_link(chatd, env, tmp_path):
+    f = history(tmp_path)
+    f.parent.mkdir(parents=True)
+    aim = tmp_path / "aim"
+    aim.write_text("old\n")
+    f.symlink_to(aim)
+    with Terminal(env) as t:
+        t.expect("no history is kept")
+        t.say("hi")
+        t.expect("You said: hi")
+        assert t.leave() == 0
+    assert aim.read_text() == "old\n"
+
+
+def test_a_history_others_could_read_is_made_private(chatd, env, tmp_path):
+    f = history(tmp_path)
+    f.parent.mkdir(parents=True)
+    f.write_text("old\n")
+    f.chmod(0o644)
+    with Terminal(env) as t:
+        assert t.leave() == 0
+    assert stat.S_IMODE(f.stat().st_mode) == 0o600
+
+
+def test_sigterm_leaves_the_terminal_as_it_was(chatd, env):
+    with Terminal(env) as t:
+        before = termios.tcgetattr(t.fd)
+        t.prompt()
+        t.send("x")
+        t.expect("x")
+        os.kill(t.pid, signal.SIGTERM)
+        while t.fill(WAIT):
+            pass
+        _, status = os.waitpid(t.pid, 0)
+        t.status = os.waitstatus_to_exitcode(status)
+        assert t.status == 128 + signal.SIGTERM
+        assert t.out.count(b"\x1b[?2004h") == t.out.count(b"\x1b[?2004l")
+        assert termios.tcgetattr(t.fd)[3] == before[3]
+
+
+def test_long_lists_go_through_the_pager(chatd, env):
+    for i in range(60):
+        chatd.add(None, "t%d" % i, "x")
+    env["CHATCTL_PAGER"] = "sed 's/^/PAGED /'"
+    with Terminal(env, "list", "-n", "60") as t:
+        assert t.end() == 0
+        assert t.out.count(b"PAGED ") == 60
+    with Terminal(env, "list", "-n", "3") as t:
+        assert t.end() == 0
+        assert b"PAGED" not in t.out
+    env["CHATCTL_PAGER"] = "no-such-pager 2>/dev/null"
+    with Terminal(env, "list", "-n", "60") as t:
+        assert t.end() == 0
+        assert t.out.count(b"\n") >= 60
