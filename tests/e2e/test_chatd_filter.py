@@ -3,6 +3,7 @@ what happens when the filter process does not live up to it."""
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -93,7 +94,8 @@ def test_a_redacted_prompt_is_taken_out_before_the_model_sees_it(client):
 ])
 def test_a_blocked_reply_never_shows_what_was_blocked(filtered, client,
                                                       words):
-    seen = client.events(client.send("say", text="#say " + words))
+    seen = client.events(client.send("say", text="#say " + words,
+                                     params={"max_tokens": 500}))
     assert seen[-1]["code"] == "blocked"
     assert "secret" not in text_of(seen)
     # its owner does not find it in the history either
@@ -113,7 +115,7 @@ def test_a_redacted_reply_is_shown_with_a_mark(filtered, client):
 
 def test_text_held_back_is_never_lost(client):
     for n in (1, 30, 63, 64, 65, 200):
-        text, _ = client.say("#say " + "z" * n)
+        text, _ = client.say("#say " + "z" * n, params={"max_tokens": 500})
         assert text == "z" * n
 
 
@@ -132,11 +134,16 @@ def test_moderate_names_action_category_rule_and_span(client):
 
 
 def test_a_filter_killed_under_a_reply_closes_it_and_the_next_is_served():
-    with Filtered() as s, s.client() as c:
+    with Filtered(config={"filter": {"timeout": "30s"}}) as s, \
+            s.client() as c:
         ident = c.send("say", text="#forever",
                        params={"max_tokens": 100000})
         c.until("text")
-        os.kill(s.helper_pid("filter"), signal.SIGKILL)
+        # Stopped first, so that it dies with a check before it.
+        pid = s.helper_pid("filter")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(pid, signal.SIGKILL)
         e = c.events(ident)[-1]
         assert e["code"] == "filter_unavailable"
         assert s.rows("select state from reply where id = ?",
