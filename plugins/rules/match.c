@@ -198,9 +198,11 @@ match_rule(struct rules *rs, const struct rule *rule,
 			if (at.end == s->len)
 				return (0);
 		}
-		/* A match of nothing moves one character on. */
-		from = next.end > from ? next.end :
-		    match_character(s, from + 1, 1) + (from == s->len);
+		/* Behind it, or one character on from a match of nothing. */
+		from = next.end;
+		if (next.end == next.start)
+			from = next.end == s->len ? s->len + 1 :
+			    match_character(s, next.end + 1, 1);
 	}
 	return (0);
 }
