@@ -11,6 +11,8 @@ import pytest
 from service import BUILD, SRC, Service, text_of
 
 MINI = SRC / "engine/mini"
+# A raw prompt has no stop string, so that a reply is as long as we want it.
+STORY = "<human>: Tell me a story\n<bot>:"
 LONG = {"temperature": 1.0, "max_tokens": 300, "ignore_eos": True,
         "top_k": 200}
 
@@ -51,7 +53,7 @@ def test_a_harmful_request_is_blocked_before_the_model(whole):
 
 def test_a_logged_reply_replays_token_for_token(whole):
     with whole.client() as c:
-        _, first = c.say("Tell me about tea", params=dict(LONG))
+        first = c.events(c.send("complete", prompt=STORY, params=LONG))[-1]
         seed = first["seed"]
         again = c.events(c.send("regenerate", exchange=first["exchange"],
                                 params=dict(LONG, seed=seed)))[-1]
@@ -68,7 +70,8 @@ def test_a_reply_is_the_same_whatever_else_is_running(whole):
     params = [dict(LONG, seed=100 + i) for i in range(len(questions))]
 
     def ask(c, i):
-        return c.send("say", text=questions[i], params=params[i])
+        return c.send("complete", params=params[i],
+                      prompt="<human>: %s\n<bot>:" % questions[i])
 
     with whole.client() as c:
         alone = [ids_of(whole, c.events(ask(c, i))[-1]["reply"])
@@ -86,16 +89,18 @@ def test_a_reply_is_the_same_whatever_else_is_running(whole):
 def test_an_engine_killed_in_the_middle_changes_no_token(whole):
     params = dict(LONG, seed=7, max_tokens=900)
     with whole.client() as c:
-        plain, done = c.say("Tell me a story", params=params)
+        first = c.events(c.send("complete", prompt=STORY, params=params))
         pid = whole.helper_pid("engine")
-        ident = c.send("say", text="Tell me a story", params=params)
+        ident = c.send("complete", prompt=STORY, params=params)
         shown = c.until("text")["text"]
         os.kill(pid, signal.SIGKILL)
         seen = c.events(ident)
     assert [e["code"] for e in seen if e["event"] == "notice"] == \
         ["engine_restarted"]
-    assert shown + text_of(seen) == plain
-    assert ids_of(whole, seen[-1]["reply"]) == ids_of(whole, done["reply"])
+    assert shown + text_of(seen) == text_of(first)
+    assert first[-1]["output_tokens"] == 900
+    assert ids_of(whole, seen[-1]["reply"]) == \
+        ids_of(whole, first[-1]["reply"])
 
 
 def test_a_turn_of_the_past_is_understood_after_a_restart():
