@@ -299,7 +299,8 @@ exchange_screened(void *arg, json_t *msg)
 		    policy_words(x->d->config, j.category));
 	} else {
 		text = policy_redact(&j, x->text, 0, &len, &n);
-		if (n != strlen(x->text) || memcmp(text, x->text, n) != 0)
+		x->redacted = strcmp(text, x->text) != 0;
+		if (x->redacted)
 			exchange_notice(x, "redacted", "part of the prompt "
 			    "was taken out before the model sees it");
 		free(x->text);

@@ -37,6 +37,7 @@ struct exchange {
 	int			 checking_final;
 	int			 asked;		/* begin has been sent */
 	int			 cancelled;
+	int			 redacted;	/* the prompt was changed */
 	int			 paused;
 	int			 deaths;	/* of the engine, meanwhile */
 	int64_t			 dropped, prompt_tokens;

@@ -139,6 +139,8 @@ exchange_msg_finish(const struct exchange *x)
 	 * any other as its reader saw it. */
 	msg_set_text(m, "text", blocked ? x->reply.text : x->reply.shown,
 	    blocked ? x->reply.len : x->reply.shown_len);
+	if (x->redacted)
+		msg_set_string(m, "prompt", x->text);
 	msg_set(m, "ids", json_incref(x->reply.ids));
 	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
 	msg_set_int(m, "output_tokens",

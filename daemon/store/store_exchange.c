@@ -27,7 +27,7 @@ struct begin_model {
 };
 
 struct finish_args {
-	const char	*state, *stop, *text, *error;
+	const char	*state, *stop, *text, *error, *prompt;
 	int64_t		 reply, prompt_tokens, output_tokens, dropped;
 	int64_t		 queued_ms, first_ms, total_ms, time;
 	json_t		*ids, *verdicts;
@@ -98,6 +98,7 @@ static const struct field finish_fields[] = {
 	{ "state", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(state) },
 	{ "stop", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(stop) },
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
 	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0, A(ids) },
 	{ "error", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(error) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
@@ -428,6 +429,39 @@ finish_write(struct store *st, const struct finish_args *a,
 	    a->time));
 }
 
+/* Put a redacted prompt in the place of the one that was given, also where
+ * the conversation is named after it. */
+static int
+finish_prompt(struct store *st, const struct finish_args *a)
+{
+	sqlite3_stmt	*q;
+	char		*old = NULL, *new;
+	int64_t		 exchange = 0;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT e.id, e.prompt FROM exchange e "
+	    "JOIN reply r ON r.exchange = e.id WHERE r.id = ?", "i",
+	    a->reply)) != 0)
+		return (r);
+	if ((r = sql_step(st, q)) == 1) {
+		exchange = sqlite3_column_int64(q, 0);
+		old = store_title((const char *)sqlite3_column_text(q, 1));
+		sql_end(q);
+	}
+	if (r != 1)
+		return (r);
+	new = store_title(a->prompt);
+	r = sql_run(st, "UPDATE conversation SET title = ?3 WHERE title = ?2 "
+	    "AND id = (SELECT conversation FROM exchange WHERE id = ?1)",
+	    "iss", exchange, old, new);
+	if (r == 0)
+		r = sql_run(st, "UPDATE exchange SET prompt = ?2 WHERE "
+		    "id = ?1", "is", exchange, a->prompt);
+	free(old);
+	free(new);
+	return (r);
+}
+
 /* Keep what the filters found. */
 static int
 finish_verdicts(struct store *st, const struct finish_args *a,
@@ -484,6 +518,8 @@ store_finish(struct store *st, struct store_request *req)
 		return (r);
 	if ((r = finish_write(st, &a, ids, len)) == 0)
 		r = finish_verdicts(st, &a, f);
+	if (r == 0 && a.prompt != NULL)
+		r = finish_prompt(st, &a);
 	free(ids);
 	return (r);
 }

@@ -76,15 +76,19 @@ def test_a_flagged_prompt_is_answered_and_the_verdict_told(client):
         {("harassment", "flag", "prompt"), ("harassment", "flag", "reply")}
 
 
-def test_a_redacted_prompt_is_taken_out_before_the_model_sees_it(client):
+def test_a_redacted_prompt_is_taken_out_before_the_model_sees_it(
+        filtered, client):
     seen = client.events(client.send("say", text="card 41111234 please"))
     assert text_of(seen) == "You said: card [redacted] please"
     assert [e["code"] for e in seen if e["event"] == "notice"] == \
         ["redacted"]
-    # ... also when the turn comes back as history
-    text, _ = client.say("#history",
-                         conversation=seen[-1]["conversation"])
-    assert "41111234" not in text
+    # ... and before anybody reads it later, as history or in the store
+    assert filtered.rows("select prompt from exchange where id = ?",
+                         seen[-1]["exchange"]) == \
+        [("card [redacted] please",)]
+    assert filtered.rows("select title from conversation where id = ?",
+                         seen[-1]["conversation"]) == \
+        [("card [redacted] please",)]
 
 
 @pytest.mark.parametrize("words", [
