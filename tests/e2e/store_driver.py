@@ -1,0 +1,120 @@
+"""Drives chatd-store over pipes, as chatd does over a socket."""
+import json
+import os
+import queue
+import subprocess
+import threading
+
+BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
+PROGRAM = os.path.join(BUILD, "chatd-store")
+MODEL = {"path": "/m", "name": "mini", "digest": "sha256:ab",
+         "precision": "bf16"}
+
+
+class Store:
+    """A running chatd-store. `ready` is its first event (or None)."""
+
+    def __init__(self, path, init=True, **popen):
+        self.process = subprocess.Popen(
+            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, **popen)
+        self.events = queue.Queue()
+        self.errors = []
+        self.readers = [threading.Thread(target=t, daemon=True)
+                        for t in (self._read, self._read_errors)]
+        for t in self.readers:
+            t.start()
+        self.next_id = 0
+        self.ready = None
+        if init:
+            self.send({"op": "init", "path": str(path)})
+            self.ready = self.event()
+
+    def _read(self):
+        for line in self.process.stdout:
+            if line.endswith(b"\n"):
+                self.events.put(json.loads(line))
+        self.events.put(None)
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line.decode())
+
+    def send(self, *messages):
+        """Send messages (dicts, or bytes as they are) in one write."""
+        data = b"".join(m if isinstance(m, bytes) else
+                        json.dumps(m).encode() + b"\n" for m in messages)
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def event(self, timeout=20):
+        """The next event; None at the end of output."""
+        return self.events.get(timeout=timeout)
+
+    def number(self, message):
+        self.next_id += 1
+        return dict(message, id=self.next_id)
+
+    def ask(self, **message):
+        """Carry out one request: (items, last event)."""
+        message = self.number(message)
+        self.send(message)
+        items = []
+        while True:
+            event = self.event()
+            assert event is not None, "".join(self.errors)
+            assert event.get("id") == message["id"], event
+            if event["event"] != "item":
+                return items, event
+            items.append(event["exchange"])
+
+    def do(self, **message):
+        """Carry out a request that must succeed."""
+        event = self.ask(**message)[1]
+        assert event["event"] == "done", event
+        return event
+
+    def refused(self, **message):
+        """Carry out a request that must fail: its error event."""
+        event = self.ask(**message)[1]
+        assert event["event"] == "error", event
+        return event
+
+    def kill(self):
+        self.process.kill()
+        return self.wait()
+
+    def wait(self):
+        """The exit status, once the output has been read to its end."""
+        status = self.process.wait(20)
+        for t in self.readers:
+            t.join(20)
+        self.process.stdin.close()
+        return status
+
+    def close(self):
+        """End its input. Returns the exit status."""
+        self.process.stdin.close()
+        return self.wait()
+
+
+def begin(key, **more):
+    message = {"op": "begin", "key": key, "uid": 1000, "kind": "say",
+               "prompt": "prompt of " + key, "params": {"top_k": 40},
+               "seed": 7, "model": MODEL, "time": 1700000000000,
+               "history_bytes": 1000}
+    message.update(more)
+    return message
+
+
+def finish(reply, text, **more):
+    verdict = {"direction": "reply", "plugin": "rules", "category": "x",
+               "score": 0.5, "start": 0, "end": 1, "rule": "r",
+               "action": "flag"}
+    message = {"op": "finish", "reply": reply, "state": "done",
+               "stop": "stop", "text": text, "ids": [1, 2, 3],
+               "prompt_tokens": 5, "output_tokens": 3, "dropped": 0,
+               "queued_ms": 1, "first_ms": 2, "total_ms": 3,
+               "time": 1700000001000, "verdicts": [verdict, verdict]}
+    message.update(more)
+    return message

@@ -1,0 +1,409 @@
+"""chatd-store driven over pipes: what it answers is on disk, whatever happens
+to it afterwards."""
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from store_driver import PROGRAM, Store, begin, finish
+
+
+@pytest.fixture
+def folder(tmp_path):
+    os.chmod(tmp_path, 0o700)
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder):
+    s = Store(folder / "chatd.db")
+    yield s
+    if s.process.poll() is None:
+        s.kill()
+
+
+def read(folder, sql, *args):
+    db = sqlite3.connect("file:%s?mode=ro" % (folder / "chatd.db"), uri=True)
+    try:
+        return db.execute(sql, args).fetchall()
+    finally:
+        db.close()
+
+
+def found(folder, text):
+    return [f.name for f in folder.iterdir() if text in f.read_bytes()]
+
+
+def test_a_conversation_goes_in_and_comes_out(store, folder):
+    assert store.ready == {"event": "ready", "schema": 1, "interrupted": 0}
+    first = store.do(**begin("a"))
+    assert first["history"] == []
+    store.do(**finish(first["reply"], "Hi!"))
+    second = store.do(**begin("b", conversation=first["conversation"]))
+    assert second["history"] == [{"prompt": "prompt of a", "reply": "Hi!"}]
+    store.do(op="rate", uid=1000, exchange=first["exchange"], thumb=1,
+             reasons=[], time=5)
+    items, end = store.ask(op="show", uid=1000, conversation=1)
+    assert [x["prompt"] for x in items] == ["prompt of a", "prompt of b"]
+    assert items[0]["replies"][0]["rating"]["thumb"] == 1
+    assert len(items[0]["replies"][0]["verdicts"]) == 2
+    assert items[1]["replies"][0]["state"] == "running"
+    assert end["title"] == "prompt of a"
+    assert store.close() == 0
+    assert not (folder / "chatd.db-wal").exists()
+
+
+BAD = {
+    "no JSON": (b"{bad\n", "bad_json", None),
+    "no object": (b"[1]\n", "bad_json", None),
+    "empty": (b"\n", "bad_json", None),
+    "NUL": (b'{"op":"ping\\u0000","id":1}\n', "bad_json", None),
+    "bad UTF-8": (b'{"op":"\xff","id":1}\n', "bad_json", None),
+    "key twice": (b'{"op":"ping","id":1,"id":2}\n', "bad_json", None),
+    "too deep": (b'{"a":' * 40 + b"1" + b"}" * 40 + b"\n", "bad_json", None),
+    "no id": (b'{"op":"ping"}\n', "bad_field", "id"),
+    "no op": (b'{"id":1}\n', "bad_field", "op"),
+    "unknown op": (b'{"op":"fly","id":1}\n', "bad_field", "op"),
+    "unknown field": (b'{"op":"ping","id":1,"x":1}\n', "bad_field", "x"),
+    "wrong type": (b'{"op":"list","id":1,"uid":"me"}\n', "bad_field", "uid"),
+    "second init": (b'{"op":"init","id":1}\n', "bad_field", "op"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_line_costs_itself_alone(store, name):
+    line, code, field = BAD[name]
+    store.send(line, {"op": "ping", "id": 77})
+    error = store.event()
+    assert (error["event"], error["code"]) == ("error", code)
+    assert error.get("field") == field
+    assert store.event() == {"event": "done", "id": 77}
+
+
+@pytest.mark.parametrize("line, word", [
+    ({"op": "ping", "id": 1}, "init"), ({"op": "init"}, "path"),
+    ({"op": "init", "path": "/nowhere/at/all.db"}, "/nowhere/at"), (b"x\n", "")])
+def test_without_a_sound_init_it_says_why_and_exits(line, word):
+    s = Store(None, init=False)
+    s.send(line)
+    event = s.event()
+    assert event["event"] == "error" and word in event["message"]
+    assert s.wait() == 1
+
+
+def test_a_folder_open_to_others_is_named(folder):
+    os.chmod(folder, 0o777)
+    s = Store(folder / "chatd.db")
+    assert s.ready["event"] == "error" and str(folder) in s.ready["message"]
+    assert s.wait() == 1
+    os.chmod(folder, 0o700)
+
+
+def test_a_second_store_exits_within_a_second(store, folder):
+    start = time.monotonic()
+    second = Store(folder / "chatd.db")
+    assert "in use by another" in second.ready["message"]
+    assert second.wait() == 1
+    assert time.monotonic() - start < 1
+    store.do(**begin("a"))
+
+
+def test_a_damaged_database_is_told_with_repair_steps(store, folder):
+    store.do(**begin("a"))
+    store.close()
+    path = folder / "chatd.db"
+    data = bytearray(path.read_bytes())
+    data[4096] = 0x55
+    path.write_bytes(data)
+    s = Store(path)
+    assert str(path) in s.ready["message"] and ".recover" in s.ready["message"]
+    assert s.wait() == 1
+    assert path.read_bytes() == data
+
+
+def test_it_stays_until_its_input_ends(store):
+    store.do(op="ping")
+    store.process.send_signal(signal.SIGTERM)
+    store.process.send_signal(signal.SIGINT)
+    store.do(op="ping")
+    store.send(store.number(begin("last")))
+    assert store.close() == 0
+    assert store.event()["exchange"] == 1
+
+
+def test_answers_keep_the_order_of_requests(store):
+    requests = [store.number(begin("k%d" % i) if i % 3 else {"op": "stats"})
+                for i in range(300)]
+    store.send(*requests)
+    got = [store.event() for _ in requests]
+    assert [e["id"] for e in got] == [r["id"] for r in requests]
+    # Each sees what went before it, committed or not.
+    assert got[299 // 3 * 3]["exchanges"] == 299 // 3 * 2
+
+
+def test_deleted_text_is_gone_from_all_files(store, folder):
+    mark = b"a-mark-like-no-other"
+    a = store.do(**begin("a", prompt=mark.decode()))
+    store.do(**finish(a["reply"], mark.decode()))
+    assert found(folder, mark)
+    store.do(op="delete", uid=1000, conversation=a["conversation"])
+    store.do(op="ping")
+    deadline = time.monotonic() + 5
+    while found(folder, mark) and time.monotonic() < deadline:
+        store.do(op="ping")
+    assert found(folder, mark) == []
+
+
+def test_the_log_never_holds_text(store, folder):
+    store.do(**begin("a", prompt="a-secret"))
+    store.refused(**begin("b", prompt="a-secret", seed="a-secret"))
+    store.refused(**finish(1, "a-secret", state="a-secret"))
+    store.close()
+    assert "secret" not in "".join(store.errors)
+
+
+# ---- kill -9
+
+WINDOW = 16     # requests in flight while it is killed
+
+
+def reply_of(key):
+    return "reply to " + key * 20
+
+
+def stream(store, prefix, end, rng, sent, acked):
+    """begin and finish, WINDOW at a time, until the time is up; then kill,
+    and take in what had been answered."""
+    flying, n = {}, 0
+    killed = False
+    while True:
+        while not killed and len(flying) < WINDOW:
+            n += 1
+            key = "%s-%d" % (prefix, n)
+            flying[n] = ("begin", key)
+            sent.add(("begin", key))
+            store.send(dict(begin(key, conversation=rng.choice(
+                [None, 1])), id=n))
+        if not killed and time.monotonic() >= end:
+            killed = True
+            store.process.kill()
+        event = store.event()
+        if event is None:
+            break
+        assert event["event"] == "done", event
+        what, key = flying.pop(event["id"])
+        acked.add((what, key))
+        if what == "begin" and not killed:
+            n += 1
+            flying[n] = ("finish", key)
+            sent.add(("finish", key))
+            store.send(dict(finish(event["reply"], reply_of(key)), id=n))
+    store.wait()
+
+
+def audit(folder, claimed):
+    """What is lost or torn in the database, given what was promised."""
+    faults = [r[0] for r in read(folder, "PRAGMA integrity_check")
+              if r[0] != "ok"]
+    faults += read(folder, "PRAGMA foreign_key_check")
+    rows = {}
+    for row in read(folder, "SELECT r.key, e.prompt, r.state, r.text, "
+                    "length(r.ids), (SELECT count(*) FROM verdict "
+                    "WHERE reply = r.id), e.conversation, c.id "
+                    "FROM exchange e LEFT JOIN reply r ON r.exchange = e.id "
+                    "LEFT JOIN conversation c ON c.id = e.conversation"):
+        rows[row[0]] = row[1:]
+    for key, (prompt, state, text, ids, verdicts, conversation, there) in \
+            rows.items():
+        want = (reply_of(str(key)), 12, 2) if state == "done" else ("", 0, 0)
+        if (key is None or prompt != "prompt of " + key or there is None or
+                (text, ids, verdicts) != want):
+            faults.append("half of %s" % key)
+    for what, key in claimed:
+        if key not in rows:
+            faults.append("lost the begin of %s" % key)
+        elif what == "finish" and rows[key][1] != "done":
+            faults.append("lost the finish of %s" % key)
+    return faults
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A database whose store was killed 50 times: folder, sent, acked."""
+    folder = tmp_path_factory.mktemp("killed")
+    os.chmod(folder, 0o700)
+    rng = random.Random(20)
+    sent, acked, slowest = set(), set(), 0
+    first = Store(folder / "chatd.db")
+    first.do(op="new", uid=1000, time=1)
+    first.close()
+    for i in range(50):
+        start = time.monotonic()
+        s = Store(folder / "chatd.db")
+        assert s.ready["event"] == "ready", s.ready
+        slowest = max(slowest, time.monotonic() - start)
+        try:
+            stream(s, str(i), time.monotonic() + rng.uniform(0, 0.12), rng,
+                   sent, acked)
+        except BrokenPipeError:
+            s.wait()
+    Store(folder / "chatd.db").close()
+    return folder, sent, acked, slowest
+
+
+def test_fifty_kills_lose_nothing_acknowledged(killed):
+    folder, _, acked, slowest = killed
+    assert len(acked) > 500
+    assert {what for what, _ in acked} == {"begin", "finish"}
+    assert audit(folder, acked) == []
+    assert slowest < 1, "not ready within a second of a kill"
+    assert read(folder, "SELECT count(*) FROM reply "
+                "WHERE state = 'running'") == [(0,)]
+
+
+def test_the_audit_finds_what_was_sent_but_never_acknowledged(killed):
+    folder, sent, acked, _ = killed
+    assert sent > acked
+    assert any("lost" in f for f in audit(folder, sent))
+
+
+@pytest.mark.parametrize("sql, word", [
+    ("DELETE FROM reply WHERE id = 40", "lost"),
+    ("UPDATE reply SET text = 'x' WHERE state = 'done' AND id > 40", "half"),
+    ("DELETE FROM verdict WHERE reply > 40", "half"),
+    ("UPDATE reply SET state = 'interrupted', text = '', ids = x'' "
+     "WHERE state = 'done' AND id > 40; DELETE FROM verdict", "lost"),
+    ("PRAGMA foreign_keys = OFF; DELETE FROM conversation", "half")])
+def test_the_audit_finds_damage(killed, tmp_path, sql, word):
+    folder, _, acked, _ = killed
+    shutil.copy(folder / "chatd.db", tmp_path / "chatd.db")
+    db = sqlite3.connect(tmp_path / "chatd.db")
+    db.executescript(sql)
+    db.close()
+    assert any(word in str(f) for f in audit(tmp_path, acked))
+
+
+# ---- a disk without room
+
+def fill(store, text):
+    """Send exchanges until one is refused. Returns how many were taken."""
+    for n in range(2000):
+        event = store.ask(**begin("fill-%d-%d" % (store.next_id, n),
+                                  prompt=text))[1]
+        if event["event"] == "error":
+            assert event["code"] == "store_unavailable", event
+            return n
+    raise AssertionError("it never got full")
+
+
+def test_a_file_that_may_not_grow_is_no_end(store, folder):
+    a = store.do(**begin("a"))
+    _, hard = resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE,
+                     (400 * 1024, hard))
+    taken = fill(store, "x" * 5000)
+    assert taken > 5
+    big = finish(a["reply"], "y" * 500 * 1024)
+    assert store.refused(**big)["code"] == "store_unavailable"
+    resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    store.do(**big)
+    assert store.do(op="stats")["exchanges"] == taken + 1
+    assert store.close() == 0
+    assert read(folder, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.fixture
+def small_disk(folder):
+    disk = folder / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700",
+                       "chatd-test", str(disk)], stderr=subprocess.DEVNULL
+                      ).returncode != 0:
+        pytest.skip("a small tmpfs can't be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_and_recovers_by_itself(small_disk):
+    store = Store(small_disk / "chatd.db")
+    a = store.do(**begin("a"))
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 300 * 1024)
+    taken = fill(store, "x" * 5000)
+    error = store.refused(**finish(a["reply"], "y" * 9000))
+    assert error["code"] == "store_unavailable"
+    assert "full" in error["message"]
+    store.do(op="show", uid=1000, conversation=1)    # reading goes on
+    ballast.unlink()
+    store.do(**finish(a["reply"], "y" * 9000))
+    store.do(**begin("again"))
+    assert store.do(op="stats")["exchanges"] == taken + 2
+    assert store.close() == 0
+    assert read(small_disk, "PRAGMA integrity_check") == [("ok",)]
+
+
+# ---- exports
+
+def export(*args, **run):
+    return subprocess.run([PROGRAM, *map(str, args)], capture_output=True,
+                          timeout=20, **run)
+
+
+def test_exports_are_written_beside_a_running_store(store, folder):
+    a = store.do(**begin("a"))
+    store.do(**finish(a["reply"], "Hi!"))
+    store.do(op="rate", uid=1000, exchange=1, thumb=-1, ideal="Hello!",
+             time=5)
+    db = folder / "chatd.db"
+    done = export("--export", "oig", "--db", db, "--uid", 1000)
+    assert done.returncode == 0 and done.stderr == b""
+    assert json.loads(done.stdout) == {
+        "text": "<human>: prompt of a\n<bot>: Hello!"}
+    done = export("--export", "preference", "--db", db, "--all")
+    assert json.loads(done.stdout)["rejected"][0]["content"] == "Hi!"
+    done = export("--export", "messages", "--db", db, "--uid", 1001)
+    assert (done.returncode, done.stdout) == (0, b"")
+    done = export("--export", "csv", "--db", db, "--all")
+    assert done.stdout.count(b"\r\n") == 2
+    store.do(op="ping")
+
+
+@pytest.mark.parametrize("args, status, word", [
+    (["--export", "xml", "--db", "x", "--all"], 2, "format"),
+    (["--export", "oig", "--all"], 2, "--db"),
+    (["--export", "oig", "--db", "x"], 2, "--uid"),
+    (["--export", "oig", "--db", "x", "--all", "--uid", "1"], 2, "--uid"),
+    (["--export", "oig", "--db", "x", "--uid", "me"], 2, "--uid"),
+    (["--export", "oig", "--db", "x", "--uid", "-1"], 2, "--uid"),
+    (["--db", "x"], 2, "--export"), (["x"], 2, "arguments"),
+    (["--fly"], 2, "--help"),
+    (["--export", "oig", "--db", "/nowhere/x.db", "--all"], 1, "/nowhere")])
+def test_a_wrong_call_is_told(args, status, word):
+    done = export(*args)
+    assert done.returncode == status and done.stdout == b""
+    assert word in done.stderr.decode()
+
+
+def test_help_and_version_go_to_stdout():
+    assert export("--help").stdout.startswith(b"usage: chatd-store")
+    assert export("--version").stdout.startswith(b"chatd-store ")
+
+
+def test_a_reader_that_leaves_ends_an_export_quietly(store, folder):
+    a = store.do(**begin("a"))
+    store.do(**finish(a["reply"], "y" * 1000000))
+    exporter = subprocess.Popen(
+        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert exporter.stdout.read(10) == b'{"text":"<'
+    exporter.stdout.close()
+    assert exporter.wait(20) == 1
+    assert exporter.stderr.read() == b""
+    exporter.stderr.close()
