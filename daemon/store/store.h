@@ -22,6 +22,7 @@
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
 #define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes kept on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
+#define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
 #define STORE_TITLE_CHARS	60	/* of a title made from a prompt */
 
 /* Reasons of a rating: bit i of a mask is store_reasons[i]. */
@@ -42,7 +43,7 @@ struct store {
 	char		 why[300];	/* and what it means, one line */
 	int		 failed;	/* reopen before the next use */
 	int		 warned;	/* the log knows that it is failing */
-	int		 wipe;		/* deleted text is still in the WAL */
+	int		 wipe;		/* text to be gone is still in the WAL */
 	int		 wal_pages;	/* in the WAL after the last commit */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
@@ -161,9 +162,9 @@ void	 batch_clear(struct store_request *req);
  */
 void	 batch_run(struct store *st, struct store_request *reqs, size_t n);
 
-/* ---- store_exchange.c, store_conversation.c, store_rating.c: the operations.
- * Each reads req->msg, sets req->done (and items); 0, CHAT_EFORMAT with
- * req->fault filled, or CHAT_ESYSTEM (see sql.c). */
+/* ---- store_begin.c, store_finish.c, store_conversation.c, store_rating.c: the
+ * operations. Each reads req->msg and fills req->done (and items). Returns 0,
+ * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM (see sql.c). */
 
 int	 store_begin(struct store *st, struct store_request *req);
 int	 store_finish(struct store *st, struct store_request *req);

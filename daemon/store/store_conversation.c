@@ -11,7 +11,6 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define UID_LARGEST	4294967294.0
 #define LIST_LIMIT	50	/* conversations, where no limit is given */
 
 /* Fields of all operations here; each has a table of those it knows. */
@@ -33,24 +32,24 @@ static int	stats_count(struct store *, json_t *, const char *,
 #define A(member) offsetof(struct conversation_args, member)
 #define NUMBER 1, JSON_INT_MAX
 static const struct field new_fields[] = {
-	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "title", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(title) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 };
 static const struct field list_fields[] = {
-	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
 	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 };
 static const struct field show_fields[] = {
-	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "conversation", FIELD_INT, FIELD_REQUIRED, NUMBER,
 	    A(conversation) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 };
 static const struct field delete_fields[] = {
-	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "conversation", FIELD_INT, FIELD_REQUIRED, NUMBER,
 	    A(conversation) },
 };

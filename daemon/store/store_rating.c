@@ -11,7 +11,6 @@
 #include "limits.h"
 #include "xmalloc.h"
 
-#define UID_LARGEST	4294967294.0
 #define RATE_NO_THUMB	2	/* none given */
 
 const char *const store_reasons[STORE_REASONS] = {
@@ -29,7 +28,7 @@ static int	rate_find(struct store *, struct rate_args *, struct fault *);
 
 #define A(member) offsetof(struct rate_args, member)
 static const struct field rate_fields[] = {
-	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, UID_LARGEST, A(uid) },
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX,
 	    A(exchange) },
 	{ "reply", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(reply) },

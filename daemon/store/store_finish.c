@@ -1,0 +1,211 @@
+/*
+ * finish: the outcome of a reply, with what the filters said.  It can be sent
+ * again after a lost answer and changes nothing the second time.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+struct finish_args {
+	const char	*state, *stop, *text, *error, *prompt;
+	int64_t		 reply, prompt_tokens, output_tokens, dropped;
+	int64_t		 queued_ms, first_ms, total_ms, time;
+	json_t		*ids, *verdicts;
+};
+
+struct finish_verdict {
+	const char	*direction, *plugin, *category, *rule, *action;
+	double		 score;
+	int64_t		 start, end;
+};
+
+static int	finish_ids(json_t *, unsigned char **, size_t *,
+		    struct fault *);
+static int	finish_write(struct store *, const struct finish_args *,
+		    const unsigned char *, size_t);
+static int	finish_verdicts(struct store *, const struct finish_args *,
+		    struct fault *);
+
+#define A(member) offsetof(struct finish_args, member)
+#define COUNT(name) \
+	{ #name, FIELD_INT, 0, 0, JSON_INT_MAX, A(name) }
+static const struct field finish_fields[] = {
+	{ "reply", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX, A(reply) },
+	{ "state", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(state) },
+	{ "stop", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(stop) },
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
+	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
+	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0, A(ids) },
+	{ "error", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(error) },
+	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+	{ "verdicts", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(verdicts) },
+	COUNT(prompt_tokens),
+	COUNT(output_tokens),
+	COUNT(dropped),
+	COUNT(queued_ms),
+	COUNT(first_ms),
+	COUNT(total_ms),
+};
+#undef A
+
+#define A(member) offsetof(struct finish_verdict, member)
+static const struct field verdict_fields[] = {
+	{ "direction", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(direction) },
+	{ "plugin", FIELD_STRING, 0, 0, 256, A(plugin) },
+	{ "category", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(category) },
+	{ "score", FIELD_REAL, FIELD_REQUIRED, 0, 1, A(score) },
+	{ "start", FIELD_INT, 0, 0, JSON_INT_MAX, A(start) },
+	{ "end", FIELD_INT, 0, 0, JSON_INT_MAX, A(end) },
+	{ "rule", FIELD_STRING, FIELD_NULLABLE, 0, 1024, A(rule) },
+	{ "action", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(action) },
+};
+#undef A
+
+/* Token ids as they are stored: four bytes each, least first. */
+static int
+finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
+{
+	unsigned char	*p;
+	json_t		*v;
+	json_int_t	 id;
+	size_t		 i, n = json_array_size(ids);
+
+	p = xmalloc(n * 4 + 1);
+	json_array_foreach(ids, i, v) {
+		id = json_integer_value(v);
+		if (!json_is_integer(v) || id < 0 || id > UINT32_MAX) {
+			free(p);
+			return (fault_set(f, "bad_field", "ids",
+			    "ids: element %zu is not a token id", i));
+		}
+		p[i * 4] = (unsigned char)id;
+		p[i * 4 + 1] = (unsigned char)(id >> 8);
+		p[i * 4 + 2] = (unsigned char)(id >> 16);
+		p[i * 4 + 3] = (unsigned char)(id >> 24);
+	}
+	*out = p;
+	*len = n * 4;
+	return (0);
+}
+
+/* Write the outcome. */
+static int
+finish_write(struct store *st, const struct finish_args *a,
+    const unsigned char *ids, size_t len)
+{
+	int	r;
+
+	if ((r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
+	    "error = ?4, text = ?5, ids = ?6, prompt_tokens = ?7, "
+	    "output_tokens = ?8, dropped = ?9, queued_ms = ?10, "
+	    "first_ms = ?11, total_ms = ?12, finished = ?13 WHERE id = ?1",
+	    "issssbiiiiiii", a->reply, a->state, a->stop, a->error, a->text,
+	    ids, len, a->prompt_tokens, a->output_tokens, a->dropped,
+	    a->queued_ms, a->first_ms, a->total_ms, a->time)) != 0)
+		return (r);
+	return (sql_run(st, "UPDATE conversation SET updated = max(updated, "
+	    "?2) WHERE id = (SELECT e.conversation FROM exchange e JOIN "
+	    "reply r ON r.exchange = e.id WHERE r.id = ?1)", "ii", a->reply,
+	    a->time));
+}
+
+/* Put a redacted prompt in the place of the one that was given, for good, also
+ * where the conversation is named after it. */
+static int
+finish_prompt(struct store *st, const struct finish_args *a)
+{
+	sqlite3_stmt	*q;
+	char		*old = NULL, *new;
+	int64_t		 exchange = 0;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT e.id, e.prompt FROM exchange e "
+	    "JOIN reply r ON r.exchange = e.id WHERE r.id = ?", "i",
+	    a->reply)) != 0)
+		return (r);
+	if ((r = sql_step(st, q)) == 1) {
+		exchange = sqlite3_column_int64(q, 0);
+		old = store_title((const char *)sqlite3_column_text(q, 1));
+		sql_end(q);
+	}
+	if (r != 1)
+		return (r);
+	new = store_title(a->prompt);
+	r = sql_run(st, "UPDATE conversation SET title = ?3 WHERE title = ?2 "
+	    "AND id = (SELECT conversation FROM exchange WHERE id = ?1)",
+	    "iss", exchange, old, new);
+	if (r == 0)
+		r = sql_run(st, "UPDATE exchange SET prompt = ?2 WHERE "
+		    "id = ?1", "is", exchange, a->prompt);
+	st->wipe = 1;		/* the log still has what was taken out */
+	free(old);
+	free(new);
+	return (r);
+}
+
+/* Keep what the filters found. */
+static int
+finish_verdicts(struct store *st, const struct finish_args *a,
+    struct fault *f)
+{
+	struct finish_verdict	 v;
+	json_t			*o;
+	size_t			 i;
+	int			 r;
+
+	json_array_foreach(a->verdicts, i, o) {
+		v = (struct finish_verdict){ .plugin = "", .rule = "" };
+		if (!json_is_object(o))
+			return (fault_set(f, "bad_field", "verdicts",
+			    "verdicts: element %zu is not an object", i));
+		if ((r = fields_read(o, verdict_fields,
+		    nitems(verdict_fields), &v, f)) != 0)
+			return (r);
+		if ((r = sql_run(st, "INSERT INTO verdict (reply, direction, "
+		    "plugin, category, score, start, \"end\", rule, action) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "isssriiss",
+		    a->reply, v.direction, v.plugin, v.category, v.score,
+		    v.start, v.end, v.rule, v.action)) != 0)
+			return (r);
+	}
+	return (0);
+}
+
+/* finish: the outcome of a reply; the first one counts. */
+int
+store_finish(struct store *st, struct store_request *req)
+{
+	struct finish_args	 a = { 0 };
+	struct fault		*f = &req->fault;
+	unsigned char		*ids = NULL;
+	size_t			 len = 0;
+	int64_t			 open;
+	int			 r;
+
+	if ((r = fields_read(req->msg, finish_fields, nitems(finish_fields),
+	    &a, f)) != 0)
+		return (r);
+	if (strcmp(a.state, "running") == 0)
+		return (fault_set(f, "bad_field", "state",
+		    "state: running is not an end"));
+	r = sql_int(st, &open, "SELECT finished IS NULL FROM reply "
+	    "WHERE id = ?", "i", a.reply);
+	if (r == 0)
+		return (fault_set(f, "not_found", "reply", "no reply %lld",
+		    (long long)a.reply));
+	if (r < 0 || !open)
+		return (r < 0 ? r : 0);
+	if ((r = finish_ids(a.ids, &ids, &len, f)) != 0)
+		return (r);
+	if ((r = finish_write(st, &a, ids, len)) == 0)
+		r = finish_verdicts(st, &a, f);
+	if (r == 0 && a.prompt != NULL)
+		r = finish_prompt(st, &a);
+	free(ids);
+	return (r);
+}
