@@ -184,6 +184,28 @@ extremes_keep_something(void **state)
 	sampler_free(s);
 }
 
+/* top_p keeps what reaches it and not one more. */
+static void
+top_p_keeps_the_smallest_set(void **state)
+{
+	static const float	 logits[4] = { 0, 0, 0, 0 };
+	static const struct { struct sampler_params p; int kept; } cases[] = {
+		{ { 1, 2, 0.5, 1, 0 }, 1 }, { { 1, 2, 0.501, 1, 0 }, 2 },
+		{ { 1, 0, 0.5, 1, 0 }, 2 }, { { 1, 0, 0.501, 1, 0 }, 3 },
+		{ { 1, 4, 0.75, 1, 0 }, 3 }, { { 1, 3, 0.999, 1, 0 }, 3 },
+	};
+	struct sampler		*s = sampler_new(4);
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_equal(sampler_prepare(s, &cases[i].p, logits,
+		    NULL), 0);
+		assert_int_equal(s->kept, cases[i].kept);
+	}
+	sampler_free(s);
+}
+
 /* What is not a number is an error, not a token. */
 static void
 logits_that_are_no_numbers_are_errors(void **state)
@@ -263,6 +285,7 @@ main(void)
 		cmocka_unit_test(greedy_takes_the_largest),
 		cmocka_unit_test(ties_go_to_the_lower_id),
 		cmocka_unit_test(extremes_keep_something),
+		cmocka_unit_test(top_p_keeps_the_smallest_set),
 		cmocka_unit_test(logits_that_are_no_numbers_are_errors),
 		cmocka_unit_test(random_numbers_are_philox),
 		cmocka_unit_test(draws_follow_the_weights),
