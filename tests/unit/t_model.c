@@ -1,0 +1,559 @@
+/*
+ * Model folders: one file or shards, and what is said where one of them is
+ * not what config.json or the index promises.
+ */
+#include "model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "json.h"
+#include "log.h"
+#include "neox.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define NAME	"gpt_neox.layers.1.attention.dense.weight"
+#define FILE_MAX (1024 * 1024)
+
+static const struct neox_spec spec = { "model", 2, 32, 2, 48, 20, 64, 0.5,
+	"gelu", 1, 0, 1, 0.1 };
+
+static char	*whole;		/* a sound folder that nobody changes */
+
+/* Write the sound folder. */
+static int
+setup(void **state)
+{
+	(void)state;
+	log_init("t_model", LOG_LEVEL_WARN);
+	whole = neox_folder();
+	neox_write(whole, &spec, 77);
+	return (0);
+}
+
+/* Take it away. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	neox_remove(whole);
+	return (0);
+}
+
+/* Write bytes to folder/name. */
+static void
+put(const char *folder, const char *name, const void *bytes, size_t n)
+{
+	char	*path = path_join(folder, name);
+	FILE	*fp = fopen(path, "w");
+
+	assert_non_null(fp);
+	assert_int_equal(fwrite(bytes, 1, n, fp), n);
+	assert_int_equal(fclose(fp), 0);
+	free(path);
+}
+
+/* Write an object to folder/name. */
+static void
+put_json(const char *folder, const char *name, json_t *obj)
+{
+	char	*text = json_dumps(obj, 0);
+
+	put(folder, name, text, strlen(text));
+	free(text);
+	json_decref(obj);
+}
+
+/* A new folder with the sound one's config.json. */
+static char *
+folder_with_config(void)
+{
+	char	*folder = neox_folder(), *path, *text;
+	size_t	 n;
+
+	path = path_join(whole, "config.json");
+	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
+	put(folder, "config.json", text, n);
+	free(text);
+	free(path);
+	return (folder);
+}
+
+/* How a copy of the weights differs. */
+struct change {
+	int		 keep;		/* tensors: 0 all, 1 even, 2 odd */
+	const char	*drop;		/* leave this one out */
+	const char	*also;		/* and keep this one, even so */
+	const char	*extra;		/* add 32 zero bytes of this name... */
+	const char	*extra_dtype;	/* ...and type... */
+	int		 extra_shape;	/* ...and so many elements */
+};
+
+/* Does the copy have tensor number i? */
+static int
+kept(const struct change *c, const char *name, int i)
+{
+	if (c->also != NULL && strcmp(name, c->also) == 0)
+		return (1);
+	if (c->drop != NULL && strcmp(name, c->drop) == 0)
+		return (0);
+	return (c->keep == 0 || i % 2 == c->keep - 1);
+}
+
+/* Copy the sound weights to folder/name with changes. Tensors that it has
+ * are added to map, if there is one. */
+static void
+put_weights(const char *folder, const char *name, const struct change *c,
+    json_t *map)
+{
+	char		*path = path_join(whole, "model.safetensors"), *all;
+	json_t		*from, *to = json_object(), *v, *o;
+	const char	*key;
+	char		*out, *text;
+	size_t		 n, nout;
+	uint64_t	 header;
+	int64_t		 begin, end, at = 0;
+	int		 i = 0;
+	FILE		*fp = open_memstream(&out, &nout);
+
+	assert_int_equal(path_read(path, FILE_MAX, &all, &n), 0);
+	memcpy(&header, all, 8);
+	from = json_loadb(all + 8, header, 0, NULL);
+	assert_non_null(from);
+	json_object_foreach(from, key, v) {
+		if (!kept(c, key, i++))
+			continue;
+		o = json_object_get(v, "data_offsets");
+		begin = json_integer_value(json_array_get(o, 0));
+		end = json_integer_value(json_array_get(o, 1));
+		fwrite(all + 8 + header + begin, 1, (size_t)(end - begin),
+		    fp);
+		v = json_deep_copy(v);
+		json_object_set_new(v, "data_offsets", json_pack("[II]", at,
+		    at + end - begin));
+		json_object_set_new(to, key, v);
+		at += end - begin;
+		if (map != NULL)
+			json_object_set_new(map, key, json_string(name));
+	}
+	if (c->extra != NULL) {
+		fwrite("0123456789abcdef0123456789abcdef", 1, 32, fp);
+		json_object_set_new(to, c->extra, json_pack("{s:s,s:[i],"
+		    "s:[II]}", "dtype", c->extra_dtype, "shape",
+		    c->extra_shape, "data_offsets", at, at + 32));
+	}
+	assert_int_equal(fclose(fp), 0);
+	text = json_dumps(to, 0);
+	header = strlen(text);
+	free(path);
+	path = path_join(folder, name);
+	fp = fopen(path, "w");
+	assert_non_null(fp);
+	fwrite(&header, 8, 1, fp);
+	fwrite(text, header, 1, fp);
+	fwrite(out, nout, 1, fp);
+	assert_int_equal(fclose(fp), 0);
+	json_decref(from);
+	json_decref(to);
+	free(text);
+	free(out);
+	free(all);
+	free(path);
+}
+
+/* Opening must fail with words in the message. */
+static void
+expect_refusal(const char *folder, const char *words)
+{
+	struct model	*m;
+	struct fault	 f;
+
+	if (model_open(folder, &m, &f) == 0)
+		fail_msg("opened; expected \"%s\"", words);
+	assert_string_equal(f.code, "bad_model");
+	if (strstr(f.message, words) == NULL)
+		fail_msg("expected \"%s\" in: %s", words, f.message);
+}
+
+/* Two shards and their index; weight_map returned, borrowed from *index. */
+static json_t *
+put_shards(const char *folder, json_t **index)
+{
+	static const struct change even = { .keep = 1 }, odd = { .keep = 2 };
+	json_t	*map = json_object();
+
+	put_weights(folder, "model-00001-of-00002.safetensors", &even, map);
+	put_weights(folder, "model-00002-of-00002.safetensors", &odd, map);
+	*index = json_pack("{s:{s:i},s:o}", "metadata", "total_size", 1,
+	    "weight_map", map);
+	return (map);
+}
+
+#define SHARD1	"model-00001-of-00002.safetensors"
+#define INDEX	"model.safetensors.index.json"
+
+/* The same numbers from shards as from one file. */
+static void
+shards_read_like_one_file(void **state)
+{
+	char		*folder = folder_with_config();
+	struct model	*a, *b;
+	struct fault	 f;
+	json_t		*index;
+	float		 x[32 * 32], y[32 * 32];
+
+	(void)state;
+	(void)put_shards(folder, &index);
+	put_json(folder, INDEX, index);
+	assert_int_equal(model_open(whole, &a, &f), 0);
+	if (model_open(folder, &b, &f) != 0)
+		fail_msg("%s", f.message);
+	assert_int_equal(model_bytes(a), model_bytes(b));
+	assert_int_equal(model_read(a, NAME, 32, 32, x, &f), 0);
+	assert_int_equal(model_read(b, NAME, 32, 32, y, &f), 0);
+	assert_memory_equal(x, y, sizeof x);
+	assert_int_equal(model_read_rows(b, NAME, 32, 32, 30, 2, y, &f), 0);
+	assert_memory_equal(x + 30 * 32, y, 2 * 32 * sizeof *x);
+	model_free(a);
+	model_free(b);
+	neox_remove(folder);
+}
+
+/* One entry of the index put differently. */
+static void
+a_wrong_index_is_refused(void **state)
+{
+	static const struct {
+		const char	*name, *file, *words;
+	} cases[] = {
+		{ NAME, "model-00003-of-00003.safetensors",
+		    "model-00003-of-00003.safetensors: No such file" },
+		{ NAME, "../" SHARD1, "expected a file of this folder" },
+		{ NAME, "/etc/passwd", "expected a file of this folder" },
+		{ NAME, "sub/" SHARD1, "expected a file of this folder" },
+		{ NAME, "", "expected a file of this folder" },
+		{ NAME, "..", "expected a file of this folder" },
+		{ NAME, NULL, "no string" },
+		{ "no.such.tensor", SHARD1, "no.such.tensor: not in" }
+	};
+	char	*folder = folder_with_config();
+	json_t	*index, *map;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		map = put_shards(folder, &index);
+		json_object_set_new(map, cases[i].name,
+		    cases[i].file != NULL ? json_string(cases[i].file) :
+		    json_integer(1));
+		put_json(folder, INDEX, index);
+		expect_refusal(folder, cases[i].words);
+	}
+	map = put_shards(folder, &index);
+	json_object_del(map, NAME);
+	put_json(folder, INDEX, index);
+	expect_refusal(folder, NAME ": is in");
+	put(folder, INDEX, "{}", 2);
+	expect_refusal(folder, "weight_map: expected an object");
+	put(folder, INDEX, "{\"weight_map\":[]}", 17);
+	expect_refusal(folder, "weight_map: expected an object");
+	put(folder, INDEX, "x", 1);
+	expect_refusal(folder, INDEX);
+	neox_remove(folder);
+}
+
+/* A tensor that sits in two shards. */
+static void
+a_tensor_in_two_shards_is_refused(void **state)
+{
+	static const struct change even = { .keep = 1, .also = NAME };
+	static const struct change odd = { .keep = 2, .also = NAME };
+	char	*folder = folder_with_config();
+	json_t	*map = json_object();
+
+	(void)state;
+	put_weights(folder, "a.safetensors", &even, map);
+	put_weights(folder, "b.safetensors", &odd, map);
+	put_json(folder, INDEX, json_pack("{s:o}", "weight_map", map));
+	expect_refusal(folder, NAME ": is in");
+	neox_remove(folder);
+}
+
+/* Missing, of another shape, of a type that weights can't have. */
+static void
+tensors_that_do_not_fit_the_config_are_named(void **state)
+{
+	static const struct {
+		struct change	 change;
+		const char	*words;
+	} cases[] = {
+		{ { .drop = NAME },
+		    NAME ": expected a tensor of that name" },
+		{ { .drop = "embed_out.weight" }, "embed_out.weight: expected "
+		    "a tensor of that name" },
+		{ { .drop = "gpt_neox.final_layer_norm.bias",
+		    .extra = "gpt_neox.final_layer_norm.bias",
+		    .extra_dtype = "F32", .extra_shape = 8 },
+		    "gpt_neox.final_layer_norm.bias: expected shape [32] from "
+		    "config.json, found [8]" },
+		{ { .drop = "gpt_neox.final_layer_norm.bias",
+		    .extra = "gpt_neox.final_layer_norm.bias",
+		    .extra_dtype = "U8", .extra_shape = 32 },
+		    "expected F16, BF16, F32 or F64, found U8" }
+	};
+	char	*folder = folder_with_config();
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		put_weights(folder, "model.safetensors", &cases[i].change,
+		    NULL);
+		expect_refusal(folder, cases[i].words);
+	}
+	neox_remove(folder);
+}
+
+/* What is written to stderr while a folder is opened. */
+static char *
+opening_says(const char *folder)
+{
+	char		*path = path_join(folder, "stderr"), *text;
+	FILE		*fp = fopen(path, "w+");
+	struct model	*m;
+	struct fault	 f;
+	size_t		 n;
+	int		 keep = dup(2), r;
+
+	assert_non_null(fp);
+	dup2(fileno(fp), 2);
+	r = model_open(folder, &m, &f);
+	fflush(stderr);
+	dup2(keep, 2);
+	close(keep);
+	if (r != 0)
+		fail_msg("%s", f.message);
+	model_free(m);
+	fclose(fp);
+	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
+	free(path);
+	return (text);
+}
+
+/* Buffers of older files pass in silence, other tensors with a warning. */
+static void
+unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
+{
+	static const struct {
+		const char	*name, *dtype;
+		int		 elems, warned;
+	} cases[] = {
+		{ "gpt_neox.layers.0.attention.bias", "U8", 32, 0 },
+		{ "gpt_neox.layers.1.attention.masked_bias", "F32", 8, 0 },
+		{ "gpt_neox.layers.0.attention.rotary_emb.inv_freq", "F16",
+		    16, 0 },
+		{ "gpt_neox.layers.0.attention.extra", "F16", 16, 1 },
+		{ "gpt_neox.layers.7.attention.bias", "U8", 32, 1 },
+		{ "lm_head.weight", "I64", 4, 1 }
+	};
+	struct change	 c = { 0 };
+	char		*folder = folder_with_config(), *said;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		c.extra = cases[i].name;
+		c.extra_dtype = cases[i].dtype;
+		c.extra_shape = cases[i].elems;
+		put_weights(folder, "model.safetensors", &c, NULL);
+		said = opening_says(folder);
+		if ((strstr(said, cases[i].name) != NULL) != cases[i].warned ||
+		    (said[0] != '\0') != cases[i].warned)
+			fail_msg("%s: said: %s", cases[i].name, said);
+		free(said);
+	}
+	neox_remove(folder);
+}
+
+/* Folders that are none, or hold something else. */
+static void
+folders_without_a_model_are_refused(void **state)
+{
+	char	*folder = neox_folder(), *file;
+
+	(void)state;
+	expect_refusal("/nowhere/at/all", "No such file or directory");
+	expect_refusal(folder, "config.json: No such file or directory");
+	put(folder, "config.json", "{}", 2);
+	expect_refusal(folder, "model_type");
+	file = path_join(folder, "config.json");
+	expect_refusal(file, "expected a folder");
+	free(file);
+	neox_remove(folder);
+	folder = folder_with_config();
+	expect_refusal(folder, "found neither");
+	put(folder, "pytorch_model.bin", "PK", 2);
+	expect_refusal(folder, "found pytorch_model.bin, which is not read");
+	put(folder, "model.safetensors", "1234567", 7);
+	expect_refusal(folder, "expected at least 8 bytes, found 7");
+	put(folder, "model.safetensors", "\377\377\377\377\377\377\377\377",
+	    8);
+	expect_refusal(folder, "expected a header of at most");
+	put(folder, "model.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
+	expect_refusal(folder, "expected a tensor of that name");
+	neox_remove(folder);
+}
+
+/* Cut at every step of 64 bytes: an error, nothing else. */
+static void
+a_cut_file_is_refused(void **state)
+{
+	char	*folder = folder_with_config(), *path, *all;
+	size_t	 n, cut;
+
+	(void)state;
+	path = path_join(whole, "model.safetensors");
+	assert_int_equal(path_read(path, FILE_MAX, &all, &n), 0);
+	for (cut = 0; cut < n; cut += cut < 5000 ? 64 : 4096) {
+		put(folder, "model.safetensors", all, cut);
+		expect_refusal(folder, "model.safetensors");
+	}
+	free(all);
+	free(path);
+	neox_remove(folder);
+}
+
+/* A file that shrinks after it was opened is an error, not a signal. */
+static void
+a_file_that_shrinks_is_told(void **state)
+{
+	static const struct change same = { 0 };
+	char		*folder = folder_with_config(), *path;
+	struct model	*m;
+	struct fault	 f;
+	float		 x[32 * 32];
+
+	(void)state;
+	put_weights(folder, "model.safetensors", &same, NULL);
+	assert_int_equal(model_open(folder, &m, &f), 0);
+	path = path_join(folder, "model.safetensors");
+	assert_int_equal(truncate(path, 4096), 0);
+	assert_int_equal(model_read(m, NAME, 32, 32, x, &f), CHAT_EFORMAT);
+	assert_non_null(strstr(f.message, NAME));
+	assert_non_null(strstr(f.message, "has become shorter"));
+	model_free(m);
+	free(path);
+	neox_remove(folder);
+}
+
+/* Wrong questions. */
+static void
+reading_checks_name_shape_and_rows(void **state)
+{
+	static const struct {
+		const char	*name;
+		int64_t		 rows, cols, first, count;
+		int		 result;
+	} cases[] = {
+		{ NAME, 32, 32, 0, 32, 0 },
+		{ NAME, 32, 32, 32, 0, 0 },
+		{ "nothing", 32, 32, 0, 32, CHAT_ENOTFOUND },
+		{ NAME, 32, 0, 0, 32, CHAT_ESHAPE },
+		{ NAME, 64, 16, 0, 32, CHAT_ESHAPE },
+		{ NAME, 32, 32, 1, 32, CHAT_ESHAPE },
+		{ NAME, 32, 32, -1, 1, CHAT_ESHAPE },
+		{ NAME, 32, 32, 0, -1, CHAT_ESHAPE },
+		{ NAME, 32, 32, INT64_MAX, 1, CHAT_ESHAPE }
+	};
+	struct model	*m;
+	struct fault	 f;
+	float		 x[32 * 32];
+	size_t		 i;
+
+	(void)state;
+	assert_int_equal(model_open(whole, &m, &f), 0);
+	for (i = 0; i < nitems(cases); i++)
+		assert_int_equal(model_read_rows(m, cases[i].name,
+		    cases[i].rows, cases[i].cols, cases[i].first,
+		    cases[i].count, x, &f), cases[i].result);
+	assert_true(model_has(m, NAME));
+	assert_false(model_has(m, "nothing"));
+	model_free(m);
+}
+
+/* The name is the last folder's, the path as given. */
+static void
+names_are_of_the_last_folder(void **state)
+{
+	char		*slash = xasprintf("%s//", whole);
+	struct model	*m;
+	struct fault	 f;
+
+	(void)state;
+	assert_int_equal(model_open(slash, &m, &f), 0);
+	assert_string_equal(model_path(m), slash);
+	assert_string_equal(model_name(m), strrchr(whole, '/') + 1);
+	model_free(m);
+	free(slash);
+}
+
+/* The digest is what the shell gives, and changes with every file. */
+static void
+the_digest_is_what_sha256sum_gives(void **state)
+{
+	char		*folder = folder_with_config(), *cmd, line[65];
+	struct model	*m;
+	struct fault	 f;
+	json_t		*index;
+	FILE		*fp;
+
+	(void)state;
+	(void)put_shards(folder, &index);
+	put_json(folder, INDEX, index);
+	put(folder, "tokenizer.json", "{}", 2);
+	cmd = xasprintf("cd '%s' && sha256sum config.json tokenizer.json "
+	    "model-*.safetensors | sha256sum", folder);
+	fp = popen(cmd, "r");
+	assert_non_null(fp);
+	assert_non_null(fgets(line, sizeof line, fp));
+	pclose(fp);
+	assert_int_equal(model_open(folder, &m, &f), 0);
+	assert_memory_equal(model_digest(m), "sha256:", 7);
+	assert_string_equal(model_digest(m) + 7, line);
+	assert_ptr_equal(model_digest(m), model_digest(m));
+	model_free(m);
+	put(folder, "tokenizer.json", "{ }", 3);
+	assert_int_equal(model_open(folder, &m, &f), 0);
+	assert_string_not_equal(model_digest(m) + 7, line);
+	model_free(m);
+	neox_remove(folder);
+	free(cmd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(shards_read_like_one_file),
+		cmocka_unit_test(a_wrong_index_is_refused),
+		cmocka_unit_test(a_tensor_in_two_shards_is_refused),
+		cmocka_unit_test(tensors_that_do_not_fit_the_config_are_named),
+		cmocka_unit_test(
+		    unknown_tensors_are_warned_of_and_known_buffers_not),
+		cmocka_unit_test(folders_without_a_model_are_refused),
+		cmocka_unit_test(a_cut_file_is_refused),
+		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(reading_checks_name_shape_and_rows),
+		cmocka_unit_test(names_are_of_the_last_folder),
+		cmocka_unit_test(the_digest_is_what_sha256sum_gives)
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
