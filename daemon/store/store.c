@@ -296,8 +296,10 @@ store_maintain(struct store *st, int idle)
 		return (-1);
 	if (st->wipe)
 		return (store_checkpoint(st) == 0 ? -1 : STORE_RETRY_MS);
-	if (st->wal_pages < (idle ? STORE_WAL_CHECKPOINT : STORE_WAL_HIGH))
+	if (st->wal_pages < STORE_WAL_CHECKPOINT)
 		return (-1);
+	if (!idle && st->wal_pages < STORE_WAL_HIGH)
+		return (STORE_IDLE_MS);
 	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
 	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (rc == SQLITE_OK)

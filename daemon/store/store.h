@@ -17,6 +17,7 @@
 
 #define STORE_STATEMENTS	64	/* prepared statements kept */
 #define STORE_BUSY_MS		5000	/* patience with another writer */
+#define STORE_IDLE_MS		20	/* without a request: idle */
 #define STORE_WAL_CHECKPOINT	1000	/* pages: checkpoint when idle */
 #define STORE_WAL_HIGH		8000	/* pages: checkpoint even under load */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
@@ -81,10 +82,10 @@ void	 store_close(struct store *st);
 int	 store_ready(struct store *st);
 
 /*
- * Work that can wait: write the log back where it has grown, wipe deleted
- * text. idle: nothing is waiting to be done. Failure is not fatal, it is
- * tried again. Returns in how many ms to call again if nothing else happens,
- * -1: no need to.
+ * Work that can wait: write the log back where it has grown, wipe text that is
+ * to be gone. idle: nothing has been asked for a while. Failure is not fatal,
+ * it is tried again. Returns after how many ms without a request to call with
+ * idle set, -1: no need to.
  */
 int	 store_maintain(struct store *st, int idle);
 

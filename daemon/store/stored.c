@@ -176,7 +176,7 @@ static int
 stored_serve(void)
 {
 	struct stored	*d;
-	int		 r = 0, status, wait;
+	int		 r = 0, status, wait = -1;
 
 	d = xcalloc(1, sizeof *d);
 	d->ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
@@ -186,11 +186,9 @@ stored_serve(void)
 		r = stored_collect(d);
 		if (d->n > 0) {
 			stored_commit(d);
-			store_maintain(d->store, 0);
-		} else if (r == 0) {
+			wait = store_maintain(d->store, 0);
+		} else if (r == 0 && !chan_wait(d->ch, wait))
 			wait = store_maintain(d->store, 1);
-			chan_wait(d->ch, wait);
-		}
 	}
 	chan_drain(d->ch);
 out:

@@ -325,7 +325,7 @@ test_the_log_is_written_back_when_idle(void **state)
 	for (i = 0; i < 500; i++)
 		fixture_do(fx, NULL, NEW);
 	assert_true(fx->st->wal_pages > STORE_WAL_CHECKPOINT);
-	assert_int_equal(store_maintain(fx->st, 0), -1);
+	assert_int_equal(store_maintain(fx->st, 0), STORE_IDLE_MS);
 	assert_true(fx->st->wal_pages > STORE_WAL_CHECKPOINT);
 	assert_int_equal(store_maintain(fx->st, 1), -1);
 	fixture_do(fx, NULL, NEW);
