@@ -55,6 +55,7 @@ struct rule {
 
 static void	sandbox_limit(int, rlim_t);
 static void	sandbox_drop_capabilities(void);
+static int	sandbox_signals(scmp_filter_ctx, uint32_t);
 static int	sandbox_load(uint32_t, const struct rule *, size_t,
 		    struct fault *);
 
@@ -285,6 +286,23 @@ sandbox_drop_capabilities(void)
 		log_warn("sandbox: dropping capabilities");
 }
 
+/* Signals go to ourselves only: abort and the crash report need them. */
+static int
+sandbox_signals(scmp_filter_ctx ctx, uint32_t otherwise)
+{
+	struct scmp_arg_cmp	 who = { 0, SCMP_CMP_EQ,
+				    (scmp_datum_t)getpid(), 0 };
+	int			 r;
+
+	if (otherwise != SCMP_ACT_ALLOW)
+		return (seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+		    SCMP_SYS(tgkill), 1, &who));
+	who.op = SCMP_CMP_NE;
+	r = seccomp_rule_add_array(ctx, TRAP, SCMP_SYS(tgkill), 1, &who);
+	return (r != 0 ? r : seccomp_rule_add_array(ctx, TRAP,
+	    SCMP_SYS(kill), 1, &who));
+}
+
 /* Load one list. */
 static int
 sandbox_load(uint32_t otherwise, const struct rule *list, size_t n,
@@ -308,18 +326,7 @@ sandbox_load(uint32_t otherwise, const struct rule *list, size_t n,
 		if (r != 0)
 			goto out;
 	}
-	/* Signals to ourselves only: abort and the crash report need them. */
-	nr = SCMP_SYS(tgkill);
-	if (otherwise == SCMP_ACT_ALLOW) {
-		r = seccomp_rule_add(ctx, TRAP, nr, 1,
-		    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
-		if (r == 0)
-			r = seccomp_rule_add(ctx, TRAP, SCMP_SYS(kill), 1,
-			    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
-	} else
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
-		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	if (r == 0)
+	if ((r = sandbox_signals(ctx, otherwise)) == 0)
 		r = seccomp_load(ctx);
 out:
 	seccomp_release(ctx);

@@ -1,20 +1,15 @@
 /*
- * Reading rule packs: every mistake is told with file, line, column and the
- * rule's name, and nothing is guessed.
+ * From a pack's YAML tree to rules: every mistake is told with file, line,
+ * column and the rule's name, and nothing is guessed.  packs.c brings files.
  */
 #include "rules.h"
 
-#include <sys/stat.h>
-
-#include <dirent.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fold.h"
-#include "path.h"
 #include "utf8.h"
 #include "xmalloc.h"
 #include "yaml.h"
@@ -36,7 +31,6 @@ struct text {
 	size_t	 n, size;
 };
 
-static int	pack_read(struct pack *, struct ynode *);
 static int	pack_rule(struct pack *, const char *, struct rule *);
 static int	pack_what(struct pack *, struct rule *);
 
@@ -384,10 +378,12 @@ pack_rule(struct pack *p, const char *pack, struct rule *rule)
 }
 
 /* Read a whole pack. */
-static int
-pack_read(struct pack *p, struct ynode *root)
+int
+rules_read(struct rules *rs, const char *file, struct ynode *root,
+    struct fault *f)
 {
-	struct rules	*rs = p->rules;
+	struct pack	 pack_state = { .rules = rs, .file = file, .fault = f };
+	struct pack	*p = &pack_state;
 	struct ynode	*list;
 	const char	*pack;
 	size_t		 i;
@@ -422,83 +418,4 @@ pack_read(struct pack *p, struct ynode *root)
 		rs->n++;
 	}
 	return (0);
-}
-
-/* Add a pack from memory. */
-int
-rules_parse(struct rules *rs, const char *name, const char *text, size_t len,
-    struct fault *f)
-{
-	struct pack	 p = { .rules = rs, .file = name, .fault = f };
-	struct ynode	*root;
-	int		 r;
-
-	if ((r = yaml_parse(name, text, len, &root, f)) != 0)
-		return (r);
-	r = pack_read(&p, root);
-	ynode_free(root);
-	return (r);
-}
-
-/* Add one file. */
-static int
-rules_load_file(struct rules *rs, const char *path, struct fault *f)
-{
-	struct pack	 p = { .rules = rs, .file = path, .fault = f };
-	struct ynode	*root;
-	int		 r;
-
-	if ((r = yaml_load(path, &root, f)) != 0)
-		return (r);
-	r = pack_read(&p, root);
-	ynode_free(root);
-	return (r);
-}
-
-/* Is this a pack's file name? */
-static int
-rules_is_pack(const struct dirent *d)
-{
-	size_t	 n = strlen(d->d_name);
-
-	return (d->d_name[0] != '.' && n > 5 &&
-	    strcmp(d->d_name + n - 5, ".yaml") == 0);
-}
-
-/* Add a file or a folder. */
-int
-rules_load(struct rules *rs, const char *path, struct fault *f)
-{
-	struct dirent	**names;
-	struct stat	  st;
-	char		 *file;
-	int		  n, i, r = 0;
-
-	if (path[0] != '/')
-		return (fault_set(f, "bad_config", "packs",
-		    "packs: \"%.100s\" is not an absolute path", path));
-	if (stat(path, &st) == -1) {
-		fault_set(f, "bad_config", "packs", "%s: %s", path,
-		    strerror(errno));
-		return (CHAT_ESYSTEM);
-	}
-	if (!S_ISDIR(st.st_mode))
-		return (rules_load_file(rs, path, f));
-	if ((n = scandir(path, &names, rules_is_pack, alphasort)) == -1) {
-		fault_set(f, "bad_config", "packs", "%s: %s", path,
-		    strerror(errno));
-		return (CHAT_ESYSTEM);
-	}
-	if (n == 0)
-		r = fault_set(f, "bad_config", "packs", "%s: no *.yaml in it",
-		    path);
-	for (i = 0; i < n; i++) {
-		file = path_join(path, names[i]->d_name);
-		if (r == 0)
-			r = rules_load_file(rs, file, f);
-		free(file);
-		free(names[i]);
-	}
-	free(names);
-	return (r);
 }

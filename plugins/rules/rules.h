@@ -86,6 +86,13 @@ void		 rules_free(struct rules *rs);
 void		 rule_clear(struct rule *r);
 
 /* ---- pack.c */
+struct ynode;
+
+/* Add the pack in a YAML tree (borrowed); file is used in errors. */
+int	 rules_read(struct rules *rs, const char *file, struct ynode *root,
+	    struct fault *f);
+
+/* ---- packs.c */
 /* Add the packs at path: a file, or the *.yaml of a folder in order of their
  * names. 0, or an error with the file, line and column in f->message. */
 int	 rules_load(struct rules *rs, const char *path, struct fault *f);
