@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kvcache.h"
 #include "xmalloc.h"
@@ -24,6 +25,8 @@ struct scheduler {
 	int				 running_max;
 	struct backend_row		*row;		/* owned: [rows_max] */
 	int				 rows_max;
+	int				 budget;	/* rows wanted in a
+							 * step */
 	float				*logits;	/* owned: one [V] for
 							 * each job, then for
 							 * score rows */
@@ -50,6 +53,8 @@ scheduler_new(struct backend *b, int batch_tokens,
 	TAILQ_INIT(&s->running);
 	TAILQ_INIT(&s->waiting);
 	s->rows_max = batch_tokens;
+	s->budget = batch_tokens < SCHEDULER_FIRST_ROWS ? batch_tokens :
+	    SCHEDULER_FIRST_ROWS;
 	s->running_max = batch_tokens / 2;
 	if (s->running_max < 1)
 		s->running_max = 1;
@@ -307,32 +312,48 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 		s->score_rows += (int)n;
 }
 
+/* Put what fits of a job into the step, which may have max rows in all. */
+static void
+scheduler_plan_job(struct scheduler *s, struct job *job, int max)
+{
+	size_t	 left = scheduler_tokens(job)->n - job->fed;
+	int	 room = max - s->rows;
+
+	if (job->score != NULL && room > SCHEDULER_SCORE_ROWS - s->score_rows)
+		room = SCHEDULER_SCORE_ROWS - s->score_rows;
+	if (room > 0)
+		scheduler_plan_rows(s, job, left < (size_t)room ? left :
+		    (size_t)room);
+}
+
+/* Is this a reply that needs one row to make its next token? */
+static int
+scheduler_making(const struct job *job)
+{
+	return (job->gen != NULL && job->fed + 1 == job->gen->tokens.n);
+}
+
 /* Plan the step: replies being made first, then prompts in order. */
 static void
 scheduler_plan(struct scheduler *s)
 {
 	struct job	*job;
-	size_t		 left, room;
-	int		 prompts;
+	int		 max;
 
 	s->rows = s->logit_rows = s->score_rows = 0;
-	for (prompts = 0; prompts <= 1; prompts++) {
-		TAILQ_FOREACH(job, &s->running, entry) {
-			left = scheduler_tokens(job)->n - job->fed;
-			if (prompts == 0)
-				job->rows = 0;
-			if (job->paused || (job->gen == NULL || left > 1) !=
-			    prompts)
-				continue;
-			room = (size_t)(s->rows_max - s->rows);
-			if (job->score != NULL && room > (size_t)
-			    (SCHEDULER_SCORE_ROWS - s->score_rows))
-				room = (size_t)(SCHEDULER_SCORE_ROWS -
-				    s->score_rows);
-			if (room > 0)
-				scheduler_plan_rows(s, job,
-				    left < room ? left : room);
-		}
+	TAILQ_FOREACH(job, &s->running, entry) {
+		job->rows = 0;
+		if (!job->paused && scheduler_making(job))
+			scheduler_plan_job(s, job, s->rows_max);
+	}
+	max = s->rows + SCHEDULER_PROMPT_ROWS;
+	if (max < s->budget)
+		max = s->budget;
+	if (max > s->rows_max)
+		max = s->rows_max;
+	TAILQ_FOREACH(job, &s->running, entry) {
+		if (!job->paused && job->rows == 0 && !scheduler_making(job))
+			scheduler_plan_job(s, job, max);
 	}
 }
 
@@ -383,19 +404,46 @@ scheduler_collect(struct scheduler *s, struct job *job)
 	scheduler_tell(s, job);
 }
 
+/* Milliseconds of a clock that never goes back. */
+static int64_t
+scheduler_now(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Settle the next budget. */
+int
+scheduler_budget(int budget, int rows, int64_t ms, int max)
+{
+	if (ms > SCHEDULER_STEP_MS && rows >= budget)
+		budget /= 2;
+	else if (ms < SCHEDULER_STEP_MS / 4 && rows >= budget)
+		budget *= 2;
+	if (budget < SCHEDULER_PROMPT_ROWS)
+		budget = SCHEDULER_PROMPT_ROWS;
+	return (budget < max ? budget : max);
+}
+
 /* Run one step. */
 int
 scheduler_step(struct scheduler *s)
 {
 	struct job	*job, *next;
+	int64_t		 start;
 	int		 r;
 
 	scheduler_admit(s);
 	scheduler_plan(s);
 	if (s->rows == 0)
 		return (0);
+	start = scheduler_now();
 	if ((r = s->backend->ops->step(s->backend, s->row, s->rows)) != 0)
 		return (r);
+	s->budget = scheduler_budget(s->budget, s->rows,
+	    scheduler_now() - start, s->rows_max);
 	s->stats.steps++;
 	for (job = TAILQ_FIRST(&s->running); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);

@@ -422,6 +422,42 @@ def test_a_reply_goes_on_behind_any_token(engine):
             head_ids = head_ids + texts[cut]["ids"]
 
 
+def test_a_killed_engine_s_reply_goes_on_in_another():
+    request = {"messages": [{"role": "human", "text": "Hi"}],
+               "params": {**SAMPLED, "max_tokens": 60}}
+    with start() as e:
+        want = check_whole(e.generate(**request))
+    for cut in (1, 7, 40):
+        text, ids = "", []
+        with start() as e:
+            e.send("generate", **request)
+            while len(ids) < cut:
+                event = e.event()
+                text += event.get("text", "")
+                ids += event.get("ids", [])
+            e.process.kill()
+        with start(TINY, "--threads", "2", "--batch-tokens", "5") as e:
+            events = e.generate(**request, resume=ids)
+        more, rest = pieces(events)
+        assert ids + rest == want["ids"]
+        assert text + more == want["text"] == events[-1]["text"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_replies_do_not_depend_on_threads_or_steps(precision):
+    requests = [{"ids": s["ids"], "params": {**SAMPLED, "seed": i}}
+                for i, s in enumerate(EXPECTED["sequences"])]
+    seen = set()
+    for args in (["--threads", "1"], ["--threads", "3"],
+                 ["--threads", "1", "--isa", "scalar"],
+                 ["--threads", "2", "--batch-tokens", "7"]):
+        with Engine("--model", TINY, "--precision", precision, *args) as e:
+            idents = [e.send("generate", **r) for r in requests]
+            got = e.until_done(*idents)
+            seen.add(json.dumps([got[i][-1]["ids"] for i in idents]))
+    assert len(seen) == 1
+
+
 def test_stop_strings_may_lie_across_tokens(engine):
     ids = EXPECTED["sequences"][7]["ids"]
     whole = engine.ask("generate", ids=ids, params=greedy(30))
