@@ -9,6 +9,7 @@
  *
  * A plugin that finds one word:
  *
+ *	#define _GNU_SOURCE			// for memmem
  *	#include <chatd-filter.h>
  *	#include <string.h>
  *
@@ -67,7 +68,8 @@
  *    and chatd then releases no text (it fails closed).
  * So read and compile everything in open, and touch only memory afterwards.
  * All calls come from one thread, one at a time.  A verdict is due within a
- * deadline (filter.timeout, 2 s unless configured), and address space is limited (1 GiB).
+ * deadline (filter.timeout in chatd.yaml, 2 s unless configured), and address
+ * space is limited (1 GiB).
  *
  * The file must belong to root or to the user of chatd, and neither it nor
  * its folder may be writable by anyone else.  It must not be a symbolic link.

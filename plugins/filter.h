@@ -13,7 +13,7 @@
 #include "err.h"
 
 #define FILTER_PLUGINS_MAX	16
-#define FILTER_FINDINGS_MAX	4096		/* for one text, of one plugin */
+#define FILTER_FINDINGS_MAX	4096		/* of a plugin, for one text */
 #define FILTER_TEXT_MAX		(1024 * 1024)	/* bytes of one text */
 #define FILTER_RULE_MAX		128		/* bytes of a rule's name */
 #define FILTER_RULES_MAX	1000000000	/* told to chatd, at most */

@@ -22,7 +22,7 @@ struct host {
 	json_t			*findings;	/* borrowed: of that check */
 	size_t			 n;		/* findings so far */
 	char			 broken[300];	/* rule it broke, or "" */
-	char			 why[300];	/* what it told by fail, or "" */
+	char			 why[300];	/* told by fail, or "" */
 };
 
 static void	host_report(void *, const struct chat_finding *);

@@ -29,7 +29,7 @@ struct fold_work {
 	utf8proc_int32_t	 cluster[FOLD_CLUSTER];
 	size_t			 k;		/* characters in cluster */
 	uint32_t		 from, to;	/* bytes of the cluster */
-	size_t			 latin, other;	/* letters, to tell the script */
+	size_t			 latin, other;	/* letters, by script */
 };
 
 static void	fold_cluster(struct fold_work *);

@@ -573,6 +573,25 @@ def test_limits_are_on_while_it_serves(start, rules):
     assert "CapEff:\t0000000000000000" in state
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_example_in_the_header_is_a_plugin(start, folder):
+    with open(os.path.join(SRC, "plugins", "chatd-filter.h")) as header:
+        text = header.read()
+    lines = text.split("finds one word:")[1].split("Build it with")[0]
+    source = folder / "word.c"
+    source.write_text("\n".join(
+        x[3:] if x.startswith(" *\t") else "" for x in lines.split("\n")))
+    path = str(folder / "word.so")
+    subprocess.run(["cc", "-I", os.path.join(SRC, "plugins"), "-shared",
+                    "-fPIC", "-Wall", "-Werror", "-o", path, str(source)],
+                   check=True)
+    os.chmod(path, 0o755)
+    f = start()
+    assert f.init({"name": "word", "path": path})["event"] == "ready"
+    (found,) = f.check("say xyzzy", direction="reply")["findings"]
+    assert (found["start"], found["end"]) == (4, 9)
+
+
 def test_nothing_of_a_text_reaches_the_log(start, rules):
     f = start()
     f.init(rules)
