@@ -486,7 +486,9 @@ main(int argc, char **argv)
 		fatalx("%s", f.message);
 	watchdog = notify_watchdog_ms();
 	notify_forget_environment();
+#ifndef WITH_SANITIZER			/* the leak checker must look in */
 	prctl(PR_SET_DUMPABLE, 0);
+#endif
 	chatd_limits(d.config);
 	chatd_boot_name(&d);
 	d.started = clock_monotonic();
