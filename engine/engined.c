@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,22 +30,37 @@
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
 						 * which no step is run */
 
-enum { OPTION_BATCH = 256, OPTION_CONTEXT, OPTION_DEVICE, OPTION_HELP,
-	OPTION_ISA, OPTION_KV, OPTION_MODEL, OPTION_PRECISION, OPTION_THREADS,
-	OPTION_VERSION };
+/* Where an option's value goes in struct engine_options; help and version
+ * have no place there. */
+struct engine_option {
+	size_t	 offset;
+	long	 max;		/* of a number; 0: the value is a string */
+};
 
 static const struct option engine_longopts[] = {
-	{ "batch-tokens", required_argument, NULL, OPTION_BATCH },
-	{ "context", required_argument, NULL, OPTION_CONTEXT },
-	{ "device", required_argument, NULL, OPTION_DEVICE },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "isa", required_argument, NULL, OPTION_ISA },
-	{ "kv-tokens", required_argument, NULL, OPTION_KV },
-	{ "model", required_argument, NULL, OPTION_MODEL },
-	{ "precision", required_argument, NULL, OPTION_PRECISION },
-	{ "threads", required_argument, NULL, OPTION_THREADS },
-	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "batch-tokens", required_argument, NULL, 0 },
+	{ "context", required_argument, NULL, 0 },
+	{ "device", required_argument, NULL, 0 },
+	{ "isa", required_argument, NULL, 0 },
+	{ "kv-tokens", required_argument, NULL, 0 },
+	{ "model", required_argument, NULL, 0 },
+	{ "precision", required_argument, NULL, 0 },
+	{ "threads", required_argument, NULL, 0 },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
+};
+
+/* In the order of engine_longopts. */
+static const struct engine_option engine_places[] = {
+	{ offsetof(struct engine_options, batch_tokens), 1 << 16 },
+	{ offsetof(struct engine_options, context), 1 << 20 },
+	{ offsetof(struct engine_options, device), 0 },
+	{ offsetof(struct engine_options, isa), 0 },
+	{ offsetof(struct engine_options, kv_tokens), 1 << 30 },
+	{ offsetof(struct engine_options, model), 0 },
+	{ offsetof(struct engine_options, precision), 0 },
+	{ offsetof(struct engine_options, threads), 4096 },
 };
 
 static const char engine_help[] =
@@ -62,7 +78,8 @@ static const char engine_help[] =
 "  --context N           tokens of prompt and reply (default: the model's)\n"
 "  --kv-tokens N         tokens in the cache, of all requests together\n"
 "  --batch-tokens N      tokens in one step (default 256)\n"
-"  --help, --version\n";
+"  -h, --help            this text\n"
+"  -V, --version         the version\n";
 
 /* Say what is wrong with the command line, and end. */
 static void __attribute__((noreturn))
@@ -70,68 +87,47 @@ engine_usage(const char *option, const char *value)
 {
 	if (option != NULL)
 		fprintf(stderr, "chatd-engine: --%s: \"%s\" is not a number "
-		    "in range\n", option, value);
+		    "in its range\n", option, value);
 	fprintf(stderr, "Try 'chatd-engine --help'.\n");
 	exit(2);
 }
 
-/* Read a number between 0 and max. */
-static int64_t
-engine_number(const char *option, const char *s, long max)
+/* Store the value of option number i. */
+static void
+engine_option_set(struct engine_options *opt, int i, const char *s)
 {
-	char	*end;
-	long	 v;
+	const struct engine_option	*o = &engine_places[i];
+	char				*place = (char *)opt + o->offset, *end;
+	long				 v;
 
+	if (o->max == 0) {
+		*(const char **)place = s;
+		return;
+	}
 	v = strtol(s, &end, 10);
-	if (end == s || *end != '\0' || v < 0 || v > max)
-		engine_usage(option, s);
-	return (v);
+	if (end == s || *end != '\0' || v < 0 || v > o->max)
+		engine_usage(engine_longopts[i].name, s);
+	*(int64_t *)place = v;
 }
 
 /* Read the command line. */
 static void
 engine_options(int argc, char **argv, struct engine_options *opt)
 {
-	int	 c;
+	int	 c, i = 0;
 
-	while ((c = getopt_long(argc, argv, "", engine_longopts, NULL)) != -1) {
-		switch (c) {
-		case OPTION_MODEL:
-			opt->model = optarg;
-			break;
-		case OPTION_PRECISION:
-			opt->precision = optarg;
-			break;
-		case OPTION_DEVICE:
-			opt->device = optarg;
-			break;
-		case OPTION_ISA:
-			opt->isa = optarg;
-			break;
-		case OPTION_THREADS:
-			opt->threads = engine_number("threads", optarg, 4096);
-			break;
-		case OPTION_CONTEXT:
-			opt->context = engine_number("context", optarg,
-			    1 << 20);
-			break;
-		case OPTION_KV:
-			opt->kv_tokens = engine_number("kv-tokens", optarg,
-			    1 << 30);
-			break;
-		case OPTION_BATCH:
-			opt->batch_tokens = engine_number("batch-tokens",
-			    optarg, 1 << 16);
-			break;
-		case OPTION_HELP:
+	while ((c = getopt_long(argc, argv, "hV", engine_longopts,
+	    &i)) != -1) {
+		if (c == 0)
+			engine_option_set(opt, i, optarg);
+		else if (c == 'h') {
 			fputs(engine_help, stdout);
 			exit(0);
-		case OPTION_VERSION:
+		} else if (c == 'V') {
 			printf("chatd-engine %s\n", PACKAGE_VERSION);
 			exit(0);
-		default:
+		} else
 			engine_usage(NULL, NULL);
-		}
 	}
 	if (optind < argc)
 		engine_usage(NULL, NULL);

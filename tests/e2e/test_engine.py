@@ -1,120 +1,19 @@
-"""chatd-engine over its pipes, with a small model of random weights."""
+"""chatd-engine: start, tokens, scores and replies."""
 import json
 import os
-import pathlib
-import select
 import signal
 import struct
 import subprocess
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
-SRC = pathlib.Path(os.environ.get(
-    "CHATD_SRC", pathlib.Path(__file__).resolve().parents[2]))
-ENGINE = BUILD / "chatd-engine"
-TINY = SRC / "tests/data/neox-tiny"
+from engine_client import (
+    CONTEXT, ENGINE, EXPECTED, Engine, SAMPLED, SRC, TINY, VOCAB, WAIT,
+    check_whole, copy_model, greedy, pieces, start)
+
 MINI = SRC / "engine/mini"
 MINI_EXPECTED = SRC / "tests/data/mini-expected.json"
-EXPECTED = json.loads((TINY / "expected.json").read_text())
-WAIT = 120          # seconds: a hang, not a slow machine
 LOGIT_LIMIT = 1e-4  # fp32, as tests/data/neox-tiny/README.md suggests
-CONTEXT = 96        # of neox-tiny
-VOCAB = 320
-
-
-class Engine:
-    """One engine; events in the order they came."""
-
-    def __init__(self, *args, init=None):
-        self.process = subprocess.Popen(
-            [ENGINE, *map(str, args)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE)
-        self.buffer = b""
-        self.next_id = 1
-        self.progress = []
-        if init is not None:
-            self.raw(json.dumps({"op": "init", **init}).encode() + b"\n")
-        self.first = self.event()
-        while self.first["event"] == "progress":
-            self.progress.append(self.first)
-            self.first = self.event()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def raw(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def send(self, op, **fields):
-        ident = self.next_id
-        self.next_id += 1
-        self.raw(json.dumps({"op": op, "id": ident, **fields}).encode()
-                 + b"\n")
-        return ident
-
-    def event(self):
-        """The next event; None at the end of output."""
-        while b"\n" not in self.buffer:
-            ready, _, _ = select.select([self.process.stdout], [], [], WAIT)
-            assert ready, "no event in %d s" % WAIT
-            piece = os.read(self.process.stdout.fileno(), 1 << 16)
-            if not piece:
-                return None
-            self.buffer += piece
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return json.loads(line)
-
-    def until_done(self, *idents):
-        """Events of these requests, by id, until each is over."""
-        got = {i: [] for i in idents}
-        left = set(idents)
-        while left:
-            event = self.event()
-            assert event is not None, "the engine has ended"
-            if event.get("id") in got:
-                got[event["id"]].append(event)
-                if event["event"] in ("done", "error"):
-                    left.discard(event["id"])
-        return got
-
-    def ask(self, op, **fields):
-        """Send, and return the last event of the answer."""
-        ident = self.send(op, **fields)
-        return self.until_done(ident)[ident][-1]
-
-    def generate(self, **fields):
-        """All events of a generate."""
-        ident = self.send("generate", **fields)
-        return self.until_done(ident)[ident]
-
-    def finish(self):
-        """Close the input; the exit status, and what was still said."""
-        self.process.stdin.close()
-        rest = []
-        while (event := self.event()) is not None:
-            rest.append(event)
-        return self.process.wait(WAIT), rest
-
-
-def copy_model(folder):
-    """A copy of neox-tiny that may be changed, also where tests/ may not."""
-    folder.mkdir()
-    for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (folder / name).write_bytes((TINY / name).read_bytes())
-    return folder
-
-
-def start(model=TINY, *args):
-    return Engine("--model", model, "--precision", "fp32", "--threads", "1",
-                  *args)
 
 
 @pytest.fixture(scope="module")
@@ -133,27 +32,6 @@ def read_npy(path):
     flat = struct.unpack("<%df" % ((len(data) - start_of_data) // 4),
                          data[start_of_data:])
     return [flat[i:i + VOCAB] for i in range(0, len(flat), VOCAB)]
-
-
-def pieces(events):
-    """What text events said: the text, and the ids."""
-    text = "".join(e["text"] for e in events if e["event"] == "text")
-    ids = [i for e in events if e["event"] == "text" for i in e["ids"]]
-    return text, ids
-
-
-def check_whole(events):
-    """The order of events, and that done repeats what they said."""
-    names = [e["event"] for e in events]
-    assert names[0] == "started" and names[-1] == "done"
-    assert set(names[1:-1]) <= {"text"}
-    text, ids = pieces(events)
-    done = events[-1]
-    assert done["text"] == text
-    assert done["ids"] == ids
-    assert done["output_tokens"] == len(ids)
-    assert done["prompt_tokens"] == events[0]["prompt_tokens"]
-    return done
 
 
 # -- start
@@ -337,14 +215,6 @@ def test_exact_gelu_is_another_function(tmp_path):
 
 
 # -- generation
-
-def greedy(n, **more):
-    return {"temperature": 0, "max_tokens": n, "ignore_eos": True, **more}
-
-
-SAMPLED = {"temperature": 0.9, "top_k": 50, "top_p": 0.95, "seed": 11,
-           "repetition_penalty": 1.1, "max_tokens": 30, "ignore_eos": True}
-
 
 @pytest.mark.parametrize("number", range(len(EXPECTED["sequences"])))
 def test_greedy_continuations_equal_the_reference(engine, number):
@@ -532,212 +402,4 @@ def test_old_turns_are_left_out_of_a_full_context(engine):
     assert again[-1]["ids"] == done["ids"]
     error = engine.ask("generate", messages=[
         {"role": "human", "text": "x" * 200}], params=greedy(10))
-    assert error["code"] == "context_full"
-
-
-# -- while it runs
-
-def test_cancel_ends_with_what_there_is(engine):
-    want = engine.ask("generate", ids=[66], params=greedy(95))["ids"]
-    ident = engine.send("generate", ids=[66], params=greedy(95))
-    event = engine.event()
-    while event["event"] != "text":
-        event = engine.event()
-    cancel = engine.send("cancel", request=ident)
-    got = engine.until_done(ident, cancel)
-    done = got[ident][-1]
-    assert got[cancel] == [{"event": "done", "id": cancel}]
-    # It may have been over by the time the line was read.
-    assert done["stop"] in ("cancelled", "length")
-    assert done["ids"] == want[:len(done["ids"])]
-    assert engine.ask("cancel", request=ident)["event"] == "done"
-    assert engine.ask("cancel", request=1 << 50)["event"] == "done"
-
-
-def test_cancel_before_the_first_step(engine):
-    ident, cancel = engine.next_id, engine.next_id + 1
-    engine.next_id += 2
-    engine.raw(b'{"op":"generate","id":%d,"ids":[66]}\n'
-               b'{"op":"cancel","id":%d,"request":%d}\n'
-               % (ident, cancel, ident))
-    got = engine.until_done(ident, cancel)
-    assert got[ident][-1]["stop"] == "cancelled"
-
-
-def test_pause_holds_and_continue_goes_on(engine):
-    want = engine.ask("generate", ids=[67], params=greedy(95))["ids"]
-    ident = engine.send("generate", ids=[67], params=greedy(95))
-    engine.send("pause", request=ident)
-    other = engine.send("generate", ids=[68], params=greedy(20))
-    seen = []
-    while True:
-        event = engine.event()
-        seen.append(event)
-        if event["id"] == other and event["event"] == "done":
-            break
-    made = sum(len(e["ids"]) for e in seen
-               if e["id"] == ident and e["event"] == "text")
-    engine.send("continue", request=ident)
-    rest = engine.until_done(ident)[ident]
-    assert rest[-1]["ids"] == want
-    if not any(e["id"] == ident and e["event"] == "done" for e in seen):
-        assert made < 95
-
-
-def test_stats_come_back_to_rest(engine):
-    before = engine.ask("stats")
-    engine.ask("generate", ids=[66, 67, 68], params=greedy(10))
-    after = engine.ask("stats")
-    assert after["running"] == after["waiting"] == 0
-    assert after["kv_blocks_free"] == after["kv_blocks"] > 0
-    assert after["tokens_prompt"] == before["tokens_prompt"] + 3
-    assert after["tokens_output"] == before["tokens_output"] + 10
-    assert after["steps"] > before["steps"]
-
-
-# -- what is wrong
-
-@pytest.mark.parametrize("op, fields, field", [
-    ("nonsense", {}, "op"),
-    ("init", {"model": "x"}, "op"),
-    ("ping", {"extra": 1}, "extra"),
-    ("tokenize", {}, "text"),
-    ("tokenize", {"text": 5}, "text"),
-    ("tokenize", {"text": "a", "more": 1}, "more"),
-    ("detokenize", {"ids": "a"}, "ids"),
-    ("detokenize", {"ids": [320]}, "ids"),
-    ("detokenize", {"ids": [-1]}, "ids"),
-    ("detokenize", {"ids": [1.5]}, "ids"),
-    ("score", {"ids": []}, "ids"),
-    ("score", {"ids": [66] * 97}, "ids"),
-    ("score", {"ids": [66], "logits": "some"}, "logits"),
-    ("generate", {}, "messages"),
-    ("generate", {"prompt": "a", "ids": [1]}, "messages"),
-    ("generate", {"prompt": ""}, "prompt"),
-    ("generate", {"prompt": "a", "preprompt": "b"}, "preprompt"),
-    ("generate", {"ids": [320]}, "ids"),
-    ("generate", {"messages": []}, "messages"),
-    ("generate", {"messages": ["a"]}, "messages"),
-    ("generate", {"messages": [{"role": "bot", "text": "a"}]}, "messages"),
-    ("generate", {"messages": [{"role": "cat", "text": "a"}]}, "role"),
-    ("generate", {"messages": [{"role": "human"}]}, "text"),
-    ("generate", {"messages": [{"role": "human", "text": "a", "x": 1}]},
-     "x"),
-    ("generate", {"ids": [66], "resume": [320]}, "resume"),
-    ("generate", {"ids": [66], "resume": [0, 66]}, "resume"),
-    ("generate", {"ids": [66], "resume": "a"}, "resume"),
-    ("cancel", {}, "request"),
-    ("pause", {"request": "a"}, "request"),
-])
-def test_bad_requests_name_the_field(engine, op, fields, field):
-    error = engine.ask(op, **fields)
-    assert error["event"] == "error"
-    assert (error["code"], error["field"]) == ("bad_field", field)
-    assert error["message"]
-
-
-@pytest.mark.parametrize("params, field", [
-    ({"temperature": -0.1}, "temperature"), ({"temperature": 2.1},
-                                             "temperature"),
-    ({"temperature": "hot"}, "temperature"),
-    ({"top_k": -1}, "top_k"), ({"top_k": 321}, "top_k"),
-    ({"top_k": 1.5}, "top_k"),
-    ({"top_p": -0.1}, "top_p"), ({"top_p": 1.1}, "top_p"),
-    ({"repetition_penalty": 0}, "repetition_penalty"),
-    ({"repetition_penalty": 11}, "repetition_penalty"),
-    ({"seed": -1}, "seed"), ({"seed": 1 << 53}, "seed"),
-    ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 97}, "max_tokens"),
-    ({"max_tokens": -1}, "max_tokens"),
-    ({"max_tokens": 1 << 31}, "max_tokens"),
-    ({"stop": "a"}, "stop"), ({"stop": [""]}, "stop"),
-    ({"stop": ["a" * 65]}, "stop"), ({"stop": ["a"] * 9}, "stop"),
-    ({"stop": [1]}, "stop"),
-    ({"ignore_eos": 1}, "ignore_eos"), ({"best_of": 2}, "best_of"),
-])
-def test_bad_parameters_name_the_field(engine, params, field):
-    error = engine.ask("generate", ids=[66], params=params)
-    assert (error["code"], error["field"]) == ("bad_field", field)
-
-
-@pytest.mark.parametrize("line, code", [
-    (b"garbage", "bad_json"), (b"", "bad_json"), (b"[]", "bad_json"),
-    (b"{", "bad_json"), (b'{"op":"ping","op":"ping","id":1}', "bad_json"),
-    (b'{"op":"tokenize","id":1,"text":"\\u0000"}', "bad_json"),
-    (b'{"op":"tokenize","id":1,"text":"\xff"}', "bad_json"),
-    (b'{"op":"ping","id":1,"x":NaN}', "bad_json"),
-    (b'{"a":' * 40 + b"1" + b"}" * 40, "bad_json"),
-    (b'{"op":"ping"}', "bad_field"),
-    (b'{"op":"ping","id":-1}', "bad_field"),
-    (b'{"op":"ping","id":9007199254740992}', "bad_field"),
-    (b'{"op":"ping","id":"1"}', "bad_field"),
-    (b'{"id":1}', "bad_field"),
-])
-def test_garbage_costs_its_line_only(engine, line, code):
-    engine.raw(line + b"\n")
-    error = engine.event()
-    assert (error["event"], error["code"]) == ("error", code)
-    assert engine.ask("ping")["event"] == "done"
-
-
-def test_lines_may_come_in_pieces(engine):
-    ident = engine.next_id
-    engine.next_id += 1
-    line = b'{"op":"tokenize","id":%d,"text":"caf\xc3\xa9"}\n' % ident
-    for i in range(len(line)):
-        engine.raw(line[i:i + 1])
-    assert engine.event()["id"] == ident
-
-
-def test_an_id_at_work_is_not_taken_twice(engine):
-    ident = engine.next_id
-    engine.next_id += 1
-    line = b'{"op":"generate","id":%d,"ids":[66]}\n' % ident
-    engine.raw(line * 2)
-    first = engine.until_done(ident)[ident]
-    second = engine.until_done(ident)[ident]
-    ends = [first[-1], second[-1]]
-    assert sorted(e["event"] for e in ends) == ["done", "error"]
-    error = next(e for e in ends if e["event"] == "error")
-    assert (error["code"], error["field"]) == ("bad_field", "id")
-
-
-def test_a_full_queue_is_busy(engine):
-    count = 400
-    first = engine.next_id
-    engine.next_id += count
-    engine.raw(b"".join(
-        b'{"op":"generate","id":%d,"ids":[66],"params":{"max_tokens":1}}\n'
-        % i for i in range(first, first + count)))
-    got = engine.until_done(*range(first, first + count))
-    ends = [e[-1] for e in got.values()]
-    busy = [e for e in ends if e["event"] == "error"]
-    assert all(e["code"] == "busy" for e in busy)
-    assert len(busy) < count - 200
-    assert engine.ask("stats")["running"] == 0
-
-
-def test_weights_that_are_no_numbers_end_a_request_or_the_start(tmp_path):
-    model = copy_model(tmp_path / "nan")
-    data = bytearray((model / "model.safetensors").read_bytes())
-    size = struct.unpack("<Q", data[:8])[0]
-    head = json.loads(data[8:8 + size])
-    at = 8 + size + head["gpt_neox.final_layer_norm.weight"][
-        "data_offsets"][0]
-    data[at:at + 2] = b"\x00\x7e"       # NaN in float16
-    (model / "model.safetensors").write_bytes(data)
-    with start(model) as e:
-        if e.first["event"] == "error":
-            assert e.first["code"] == "bad_model"
-            return
-        for op in ("generate", "score"):
-            assert e.ask(op, ids=[66, 67])["code"] == "numeric_error"
-        assert e.ask("stats")["running"] == 0
-
-
-def test_very_long_text_is_refused_or_read(engine):
-    ids = engine.ask("tokenize", text="a" * (1 << 20))["ids"]
-    assert len(ids) >= 1
-    error = engine.ask("tokenize", text="a" * ((1 << 20) + 1))
-    assert error["code"] == "too_long"
-    error = engine.ask("generate", prompt="a" * (1 << 20))
     assert error["code"] == "context_full"

@@ -4,6 +4,8 @@
  */
 #include "tokenizer.h"
 
+#include <sys/mman.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,15 +205,15 @@ static int
 open_text(const char *text, struct fault *f)
 {
 	struct tokenizer	*t = NULL;
-	char			 path[] = "/tmp/chatd-tokenizer.XXXXXX";
+	char			 path[64];
 	int			 fd, r;
 
-	fd = mkstemp(path);
+	fd = memfd_create("tokenizer.json", MFD_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	r = tokenizer_open(path, &t, f);
-	unlink(path);
+	close(fd);
 	tokenizer_free(t);
 	return (r);
 }
