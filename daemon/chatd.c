@@ -18,9 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -45,26 +45,6 @@ struct chatd_options {
 };
 
 static struct chatd_events	 chatd_events;
-
-/* Milliseconds of a clock that never jumps. */
-int64_t
-clock_monotonic(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
-
-/* Milliseconds since 1970. */
-int64_t
-clock_wall(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
 
 /* ---- reload */
 

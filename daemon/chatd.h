@@ -325,8 +325,4 @@ int	 chatd_reload(struct chatd *d, struct fault *f);
 /* While draining: end, if every exchange is over and the store has ended. */
 void	 chatd_settled(struct chatd *d);
 
-/* Milliseconds: of a clock that never jumps, and since 1970. */
-int64_t	 clock_monotonic(void);
-int64_t	 clock_wall(void);
-
 #endif

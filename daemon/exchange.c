@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -70,6 +71,19 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	x->code = code;
 	x->message = xstrdup(message);
 	exchange_commit(x);
+}
+
+/* Is one running in this conversation? */
+int
+exchange_in(const struct chatd *d, int64_t conversation)
+{
+	const struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->conversation == conversation)
+			return (1);
+	}
+	return (0);
 }
 
 /* May this request begin an exchange now? Ends it where not. */

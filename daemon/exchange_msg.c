@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "limits.h"
 #include "xmalloc.h"
 

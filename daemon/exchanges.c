@@ -68,19 +68,6 @@ exchange_cancel_all(struct chatd *d)
 	}
 }
 
-/* Is one running in this conversation? */
-int
-exchange_in(const struct chatd *d, int64_t conversation)
-{
-	const struct exchange	*x;
-
-	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->conversation == conversation)
-			return (1);
-	}
-	return (0);
-}
-
 /* How many there are, for status. */
 json_t *
 exchange_status(const struct chatd *d)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,11 @@
 
 #include "log.h"
 #include "path.h"
+#include "spawn.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
 #define EXPORT_PIECE	32768	/* bytes in one text event */
-
-extern char	**environ;
 
 struct export {
 	struct request	*request;	/* borrowed: ended by us */
@@ -36,35 +34,6 @@ struct export {
 static void	export_readable(evutil_socket_t, short, void *);
 static void	export_stop(struct request *);
 static void	export_pressure(struct request *, int);
-
-/* Run the program with a pipe as its 1. */
-static pid_t
-export_spawn(const struct config *cf, char *const argv[], int out)
-{
-	posix_spawn_file_actions_t	 fa;
-	posix_spawnattr_t		 at;
-	sigset_t			 set;
-	pid_t				 pid;
-	int				 r;
-
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_init(&at);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&at, &set);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&at, &set);
-	posix_spawnattr_setpgroup(&at, 0);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	r = posix_spawn(&pid, cf->store_program, &fa, &at, argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
-	posix_spawnattr_destroy(&at);
-	errno = r;
-	return (r == 0 ? pid : -1);
-}
 
 /* Start the export of a request. */
 static pid_t
@@ -85,7 +54,7 @@ export_run(struct request *r, const char *format, int all, int out)
 	if (!all)
 		argv[n++] = uid;
 	argv[n] = NULL;
-	pid = export_spawn(r->d->config, argv, out);
+	pid = spawn_program(argv, -1, out);
 	free(db);
 	return (pid);
 }

@@ -9,24 +9,22 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conn.h"
 #include "json.h"
 #include "limits.h"
 #include "log.h"
+#include "spawn.h"
 #include "xmalloc.h"
 
 #define HELPER_PING_MS		2000	/* between heartbeats */
 #define HELPER_BACKOFF_MS	100	/* second restart; doubles from there */
 #define HELPER_HEALTHY_MS	60000	/* this long up: back-off forgotten */
-
-extern char	**environ;
 
 struct helper_req {
 	TAILQ_ENTRY(helper_req)	 entry;
@@ -75,16 +73,6 @@ static const struct conn_ops helper_conn_ops = {
 	.eof = helper_eof,
 	.failed = helper_failed,
 };
-
-/* Milliseconds of a clock that never jumps. */
-static int64_t
-helper_clock(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
 
 /* Arm a timer. */
 static void
@@ -142,46 +130,11 @@ helper_free(struct helper *h)
 	free(h);
 }
 
-/* Run the program with one end of a socket pair as its 0 and 1. */
-static pid_t
-helper_spawn(const char *program, int fd)
-{
-	posix_spawn_file_actions_t	 fa;
-	posix_spawnattr_t		 at;
-	sigset_t			 set;
-	char				*argv[2];
-	pid_t				 pid;
-	int				 r;
-
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, fd, 0);
-	posix_spawn_file_actions_adddup2(&fa, fd, 1);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_init(&at);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&at, &set);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&at, &set);
-	/* Its own process group: Ctrl-C on chatd's terminal is chatd's. */
-	posix_spawnattr_setpgroup(&at, 0);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	argv[0] = (char *)(uintptr_t)program;
-	argv[1] = NULL;
-	r = posix_spawn(&pid, program, &fa, &at, argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
-	posix_spawnattr_destroy(&at);
-	if (r != 0) {
-		errno = r;
-		return (-1);
-	}
-	return (pid);
-}
-
 /* Start the program and send it its init message. */
 static void
 helper_start(struct helper *h)
 {
+	char	*argv[] = { (char *)(uintptr_t)h->spec->program, NULL };
 	char	 why[256];
 	int	 fd[2];
 
@@ -190,7 +143,7 @@ helper_start(struct helper *h)
 		helper_down(h, why);
 		return;
 	}
-	h->pid = helper_spawn(h->spec->program, fd[1]);
+	h->pid = spawn_program(argv, fd[1], fd[1]);
 	close(fd[1]);
 	if (h->pid == -1) {
 		snprintf(why, sizeof why, "%s: %s", h->spec->program,
@@ -247,7 +200,7 @@ helper_down(struct helper *h, const char *why)
 	if (!h->retired)
 		log_warnx("%s: %s", h->spec->name, h->why);
 	if (started &&
-	    helper_clock() - h->ready_at > HELPER_HEALTHY_MS)
+	    clock_monotonic() - h->ready_at > HELPER_HEALTHY_MS)
 		h->backoff_ms = 0;
 	h->state = HELPER_DOWN;
 	conn_free(h->conn);
@@ -430,7 +383,7 @@ helper_is_ready(struct helper *h, json_t *msg)
 	struct helper_req	*req;
 
 	h->state = HELPER_READY;
-	h->ready_at = helper_clock();
+	h->ready_at = clock_monotonic();
 	h->why[0] = '\0';
 	event_del(h->silence);
 	helper_arm(h->beat, HELPER_PING_MS);

@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include "clock.h"
+
 /* The model's facts and state. */
 json_t *
 status_model(const struct chatd *d)

@@ -446,8 +446,8 @@ def test_who_asks_while_the_model_loads_waits_for_it():
     with Service(env={"SCRIPTED_LOAD": "1"}) as s:
         with s.client() as c:
             assert c.hello["model"]["state"] == "loading"
-            status = c.call("status")
-            assert status["model"]["layers_total"] == 4
+            s.wait(lambda: c.call("status")["model"].get("layers_total")
+                   == 4)
             seen = c.events(c.send("say", text="#say late"))
             assert seen[0]["code"] == "loading"
             assert text_of(seen) == "late"

@@ -1,0 +1,30 @@
+/*
+ * Clocks.
+ */
+#include "clock.h"
+
+#include <time.h>
+
+/* Read a clock. */
+static int64_t
+clock_read(clockid_t which)
+{
+	struct timespec	 ts;
+
+	clock_gettime(which, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Milliseconds of a clock that never jumps. */
+int64_t
+clock_monotonic(void)
+{
+	return (clock_read(CLOCK_MONOTONIC));
+}
+
+/* Milliseconds since 1970. */
+int64_t
+clock_wall(void)
+{
+	return (clock_read(CLOCK_REALTIME));
+}
