@@ -2,6 +2,7 @@
 import json
 import os
 import queue
+import sqlite3
 import subprocess
 import threading
 
@@ -118,3 +119,41 @@ def finish(reply, text, **more):
                "time": 1700000001000, "verdicts": [verdict, verdict]}
     message.update(more)
     return message
+
+
+def read(folder, sql, *args):
+    db = sqlite3.connect("file:%s?mode=ro" % (folder / "chatd.db"), uri=True)
+    try:
+        return db.execute(sql, args).fetchall()
+    finally:
+        db.close()
+
+
+def reply_of(key):
+    return "reply to " + key * 20
+
+
+def audit(folder, claimed):
+    """What is lost or torn in the database, given what was promised."""
+    faults = [r[0] for r in read(folder, "PRAGMA integrity_check")
+              if r[0] != "ok"]
+    faults += read(folder, "PRAGMA foreign_key_check")
+    rows = {}
+    for row in read(folder, "SELECT r.key, e.prompt, r.state, r.text, "
+                    "length(r.ids), (SELECT count(*) FROM verdict "
+                    "WHERE reply = r.id), e.conversation, c.id "
+                    "FROM exchange e LEFT JOIN reply r ON r.exchange = e.id "
+                    "LEFT JOIN conversation c ON c.id = e.conversation"):
+        rows[row[0]] = row[1:]
+    for key, (prompt, state, text, ids, verdicts, conversation, there) in \
+            rows.items():
+        want = (reply_of(str(key)), 12, 2) if state == "done" else ("", 0, 0)
+        if (key is None or prompt != "prompt of " + key or there is None or
+                (text, ids, verdicts) != want):
+            faults.append("half of %s" % key)
+    for what, key in claimed:
+        if key not in rows:
+            faults.append("lost the begin of %s" % key)
+        elif what == "finish" and rows[key][1] != "done":
+            faults.append("lost the finish of %s" % key)
+    return faults

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from store_driver import PROGRAM, Store, begin, finish
+from store_driver import (PROGRAM, Store, audit, begin, finish, read,
+                          reply_of)
 
 
 @pytest.fixture
@@ -27,14 +28,6 @@ def store(folder):
     yield s
     if s.process.poll() is None:
         s.kill()
-
-
-def read(folder, sql, *args):
-    db = sqlite3.connect("file:%s?mode=ro" % (folder / "chatd.db"), uri=True)
-    try:
-        return db.execute(sql, args).fetchall()
-    finally:
-        db.close()
 
 
 def found(folder, text):
@@ -174,10 +167,6 @@ def test_the_log_never_holds_text(store, folder):
 WINDOW = 16     # requests in flight while it is killed
 
 
-def reply_of(key):
-    return "reply to " + key * 20
-
-
 def stream(store, prefix, end, rng, sent, acked):
     """begin and finish, WINDOW at a time, until the time is up; then kill,
     and take in what had been answered."""
@@ -206,32 +195,6 @@ def stream(store, prefix, end, rng, sent, acked):
             sent.add(("finish", key))
             store.send(dict(finish(event["reply"], reply_of(key)), id=n))
     store.wait()
-
-
-def audit(folder, claimed):
-    """What is lost or torn in the database, given what was promised."""
-    faults = [r[0] for r in read(folder, "PRAGMA integrity_check")
-              if r[0] != "ok"]
-    faults += read(folder, "PRAGMA foreign_key_check")
-    rows = {}
-    for row in read(folder, "SELECT r.key, e.prompt, r.state, r.text, "
-                    "length(r.ids), (SELECT count(*) FROM verdict "
-                    "WHERE reply = r.id), e.conversation, c.id "
-                    "FROM exchange e LEFT JOIN reply r ON r.exchange = e.id "
-                    "LEFT JOIN conversation c ON c.id = e.conversation"):
-        rows[row[0]] = row[1:]
-    for key, (prompt, state, text, ids, verdicts, conversation, there) in \
-            rows.items():
-        want = (reply_of(str(key)), 12, 2) if state == "done" else ("", 0, 0)
-        if (key is None or prompt != "prompt of " + key or there is None or
-                (text, ids, verdicts) != want):
-            faults.append("half of %s" % key)
-    for what, key in claimed:
-        if key not in rows:
-            faults.append("lost the begin of %s" % key)
-        elif what == "finish" and rows[key][1] != "done":
-            faults.append("lost the finish of %s" % key)
-    return faults
 
 
 @pytest.fixture(scope="module")
