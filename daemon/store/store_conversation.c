@@ -13,6 +13,12 @@
 
 #define LIST_LIMIT	50	/* conversations, where no limit is given */
 
+/* Two statements rather than one with OR, for which there is no index. */
+#define LIST_QUERY(whose) \
+	"SELECT id, title, created, updated, (SELECT count(*) FROM exchange " \
+	"WHERE conversation = c.id), uid FROM conversation c " \
+	"WHERE " whose " AND id < ?2 ORDER BY id DESC LIMIT ?3"
+
 /* Fields of all operations here; each has a table of those it knows. */
 struct conversation_args {
 	const char	*title;
@@ -116,11 +122,9 @@ store_list(struct store *st, struct store_request *req)
 	msg_set(req->done, "conversations", list);
 	if ((r = fields_read(req->msg, list_fields, nitems(list_fields), &a,
 	    &req->fault)) != 0 ||
-	    (r = sql_open(st, &q, "SELECT id, title, created, updated, "
-	    "(SELECT count(*) FROM exchange WHERE conversation = c.id), uid "
-	    "FROM conversation c WHERE (uid = ?1 OR ?2) AND id < ?3 "
-	    "ORDER BY id DESC LIMIT ?4", "iiii", a.uid, (int64_t)a.admin,
-	    a.before, a.limit + 1)) != 0)
+	    (r = sql_open(st, &q, a.admin ? LIST_QUERY("?1 = ?1") :
+	    LIST_QUERY("uid = ?1"), "iii", a.uid, a.before,
+	    a.limit + 1)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		if ((int64_t)json_array_size(list) == a.limit) {
