@@ -84,7 +84,7 @@ dialogue_first(const struct dialogue *d, const size_t *end, size_t room)
 	size_t	 i, newest = dialogue_newest(d), total = end[d->n - 1];
 
 	for (i = 0; i < newest; i++) {
-		if (!d->turn[i].bot &&
+		if ((i == 0 || !d->turn[i].bot) &&
 		    total - (i == 0 ? 0 : end[i - 1]) <= room)
 			break;
 	}

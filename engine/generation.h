@@ -33,8 +33,9 @@ struct generation_options {
 				    [GENERATION_STOP_BYTES + 1];
 	int			 stops;		/* used: each ends in NUL */
 	/* For replies in a dialogue: */
-	int			 strip;		/* no white space at the start */
-	int			 trim;		/* none before a stop string */
+	int			 strip;		/* white space at the start */
+	int			 trim;		/* and before a stop string
+						 * is not shown */
 };
 
 struct generation {

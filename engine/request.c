@@ -197,7 +197,8 @@ request_dialogue(const struct engine *e, const struct request *rq,
 {
 	struct dialogue_turn	*turn;
 	struct dialogue		 d = { .preprompt = rq->preprompt };
-	size_t			 n = json_array_size(rq->messages), i, bytes = 0;
+	size_t			 n = json_array_size(rq->messages);
+	size_t			 i, bytes = 0;
 	int			 r = 0;
 
 	turn = xcalloc(n, sizeof *turn);

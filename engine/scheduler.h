@@ -1,8 +1,9 @@
 /*
  * Continuous batching: every step runs one row for each reply that is being
  * made and, within the step's budget, pieces of prompts that are still being
- * read.  The budget follows the time that steps take, so that a large model on
- * a slow machine still answers between them.  New, cancelled, paused and continued jobs take effect between steps.
+ * read.  The budget follows the time that steps take, so that a large model
+ * on a slow machine still answers between them.  New, cancelled, paused and
+ * continued jobs take effect between steps.
  *
  *   scheduler_add -> waiting (first come, first served) -> running -> gone
  *
@@ -98,8 +99,8 @@ int		 scheduler_step(struct scheduler *s);
 /*
  * The budget of rows behind a step of rows rows that had this budget and took
  * ms milliseconds: half where a full step took longer than SCHEDULER_STEP_MS,
- * twice where it took less than a quarter of that; SCHEDULER_PROMPT_ROWS at least and max
- * at most (max where that is less).
+ * twice where it took less than a quarter of that; SCHEDULER_PROMPT_ROWS at
+ * least, max at most (max where that is less).
  */
 int		 scheduler_budget(int budget, int rows, int64_t ms, int max);
 

@@ -54,6 +54,8 @@ static const struct {
 	{ NULL, { "Hi", "*" }, "<human>: Hi\n<bot>:" },
 	{ NULL, { "  Hi \n\n", "* Yes\n", "a  b\n c" },
 	    "<human>: Hi\n<bot>: Yes\n<human>: a  b\n c\n<bot>:" },
+	{ NULL, { "*Welcome", "Hi" },
+	    "<bot>: Welcome\n<human>: Hi\n<bot>:" },
 	{ NULL, { "" }, "<human>:\n<bot>:" },
 	{ NULL, { "\xe3\x80\x80 " }, "<human>:\n<bot>:" },
 	{ "x  ", { "e\xcc\x81" }, "x  \n<human>: e\xcc\x81\n<bot>:" },

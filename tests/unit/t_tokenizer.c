@@ -303,7 +303,8 @@ bad_merges_are_refused(void **state)
 static void
 merges_may_be_pairs(void **state)
 {
-	json_t		*root = data_json("neox-tiny/tokenizer.json"), *list, *v;
+	json_t		*root = data_json("neox-tiny/tokenizer.json");
+	json_t		*list, *v;
 	struct fault	 f = { .message = "" };
 	char		*text, *space;
 	size_t		 i;
