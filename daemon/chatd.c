@@ -46,22 +46,6 @@ struct chatd_options {
 
 static struct chatd_events	 chatd_events;
 
-/* ---- reload */
-
-/* Do two configurations differ in what only a restart changes? */
-static int
-chatd_needs_restart(const struct config *a, const struct config *b)
-{
-	return (strcmp(a->socket_path, b->socket_path) != 0 ||
-	    strcmp(a->state_dir, b->state_dir) != 0 ||
-	    strcmp(a->model_path, b->model_path) != 0 ||
-	    strcmp(a->precision, b->precision) != 0 ||
-	    strcmp(a->device, b->device) != 0 ||
-	    strcmp(a->isa, b->isa) != 0 || a->threads != b->threads ||
-	    a->context != b->context || a->kv_tokens != b->kv_tokens ||
-	    a->batch_tokens != b->batch_tokens);
-}
-
 /* Options of the command line that reload must not lose. */
 static struct chatd_options	 chatd_opt;
 
@@ -86,38 +70,23 @@ chatd_override(struct config *cf)
 		cf->log_level = LOG_LEVEL_DEBUG;
 }
 
-/* Read the configuration again. */
+/* Read and check the configuration, options above it. */
 int
-chatd_reload(struct chatd *d, struct fault *f)
+chatd_configure(struct config **out, struct fault *f)
 {
-	struct config	*new;
+	struct fault	 why;
 	int		 r;
 
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)clock_monotonic() * 1000);
-	r = config_load(chatd_opt.file, &new, f);
-	if (r == 0) {
-		chatd_override(new);
-		if ((r = config_check(new, f)) != 0)
-			config_free(new);
-	}
-	notify_send("READY=1");
-	if (r != 0) {
-		log_warnx("reload: %s; the old configuration stays",
-		    f->message);
+	if ((r = config_load(chatd_opt.file, out, f)) != 0)
 		return (r);
+	chatd_override(*out);
+	if ((r = config_check(*out, &why)) != 0) {
+		fault_set(f, why.code, why.field, "%s%s%s",
+		    chatd_opt.file != NULL ? chatd_opt.file : "",
+		    chatd_opt.file != NULL ? ": " : "", why.message);
+		config_free(*out);
 	}
-	if (chatd_needs_restart(d->config, new))
-		log_warnx("reload: socket, state_dir and model change at a "
-		    "restart only");
-	config_free(d->config);
-	d->config = new;
-	log_set_level((enum log_level)new->log_level);
-	helpers_configure(d);
-	/* The filter process reads its rules at its start only. */
-	helper_kill(d->filter, "restarted for the new configuration");
-	log_info("configuration read again");
-	return (0);
+	return (r);
 }
 
 /* ---- the end */
@@ -203,11 +172,9 @@ chatd_terminate(evutil_socket_t sig, short what, void *arg)
 static void
 chatd_hangup(evutil_socket_t sig, short what, void *arg)
 {
-	struct fault	 f;
-
 	(void)sig;
 	(void)what;
-	chatd_reload(arg, &f);
+	reload_new(arg, NULL);
 }
 
 /* SIGCHLD: a helper has ended. */
@@ -221,6 +188,7 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 	helper_reap(d->engine);
 	helper_reap(d->filter);
 	helper_reap(d->store);
+	reload_reap(d);
 }
 
 /* Our loop turns: tell systemd. */
@@ -361,9 +329,9 @@ chatd_options(int argc, char **argv)
 	}
 }
 
-/* Load and check the configuration, or exit with EXIT_CONFIG. */
+/* The configuration to start with, or exit with EXIT_CONFIG. */
 static struct config *
-chatd_configure(void)
+chatd_first_config(void)
 {
 	struct config	*cf;
 	struct fault	 f;
@@ -371,15 +339,8 @@ chatd_configure(void)
 	if (chatd_opt.file == NULL &&
 	    access(CONFDIR "/chatd.yaml", F_OK) == 0)
 		chatd_opt.file = CONFDIR "/chatd.yaml";
-	if (config_load(chatd_opt.file, &cf, &f) != 0) {
+	if (chatd_configure(&cf, &f) != 0) {
 		fprintf(stderr, "chatd: %s\n", f.message);
-		exit(EXIT_CONFIG);
-	}
-	chatd_override(cf);
-	if (config_check(cf, &f) != 0) {
-		fprintf(stderr, "chatd: %s%s%s\n",
-		    cf->file != NULL ? cf->file : "",
-		    cf->file != NULL ? ": " : "", f.message);
 		exit(EXIT_CONFIG);
 	}
 	if (chatd_opt.test) {
@@ -460,7 +421,7 @@ main(int argc, char **argv)
 	log_init("chatd", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
-	d.config = chatd_configure();
+	d.config = chatd_first_config();
 	log_set_level((enum log_level)d.config->log_level);
 	if (notify_listen_fd(&fd, &f) != 0)
 		fatalx("%s", f.message);
@@ -487,6 +448,7 @@ main(int argc, char **argv)
 	log_info("ends");
 	client_close_all(&d);
 	listener_free(d.listener);
+	reload_stop(&d);
 	helpers_stop(&d);
 	chatd_events_clear();
 	event_base_free(d.base);

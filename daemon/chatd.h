@@ -20,6 +20,8 @@
 struct chatd;
 struct client;
 struct exchange;
+struct reload;
+struct reload_old;
 
 /* ---- category.c: the misuse categories and what is done about them */
 
@@ -296,12 +298,28 @@ void	 helpers_stop(struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
 void	 helpers_configure(struct chatd *d);
 
+/* The filter's helper, and its init message for a configuration. */
+const struct helper_spec *helpers_filter_spec(void);
+json_t	*helpers_filter_message(const struct config *cf);
+
+/* ---- reload.c: a new configuration, whole or not at all */
+
+/* Read it again; r (or NULL, where a signal asked) is ended when the new one
+ * counts, or the old one stays. */
+void	 reload_new(struct chatd *d, struct request *r);
+/* Drop a reload that is on its way. */
+void	 reload_stop(struct chatd *d);
+/* SIGCHLD came. */
+void	 reload_reap(struct chatd *d);
+
 /* ---- chatd.c: the process */
 
 struct chatd {
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
 	struct helper		*engine, *filter, *store;	/* owned */
+	struct reload		*reload;	/* owned: on its way, or NULL */
+	struct reload_old	*reload_old;	/* owned: draining, or NULL */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
 	struct exchanges	 exchanges;
@@ -318,9 +336,9 @@ struct chatd {
 	int64_t			 next_key;	/* counts store keys */
 };
 
-/* Read the configuration again. 0, or an error with *f filled and the old
- * one kept. */
-int	 chatd_reload(struct chatd *d, struct fault *f);
+/* Read and check the configuration, with the command line's options above
+ * it. 0 and *out (owned), or an error with *f filled. */
+int	 chatd_configure(struct config **out, struct fault *f);
 
 /* While draining: end, if every exchange is over and the store has ended. */
 void	 chatd_settled(struct chatd *d);

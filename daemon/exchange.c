@@ -63,7 +63,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 		x->engine_req = 0;
 	}
 	if (x->filter_req != 0) {
-		helper_forget(x->d->filter, x->filter_req);
+		helper_forget(x->filter, x->filter_req);
 		x->filter_req = 0;
 	}
 	x->state = EXCHANGE_COMMITTING;
@@ -259,9 +259,10 @@ static int64_t
 exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
     int final, helper_cb *cb)
 {
-	return (helper_request(x->d->filter,
+	x->filter = x->d->filter;	/* a reload may replace it */
+	return (helper_request(x->filter,
 	    exchange_msg_check(x, d, text, final),
-	    helper_deadline(x->d->filter, (int)x->d->config->filter_timeout,
+	    helper_deadline(x->filter, (int)x->d->config->filter_timeout,
 	    EXCHANGE_WAIT_MS), cb, x));
 }
 

@@ -33,6 +33,7 @@ struct exchange {
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
 	int64_t			 engine_req, filter_req, store_req; /* or 0 */
+	struct helper		*filter;	/* borrowed: has filter_req */
 	size_t			 checking;	/* bytes with the filter */
 	int			 checking_final;
 	int			 asked;		/* begin has been sent */

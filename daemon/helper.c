@@ -357,6 +357,13 @@ helper_forget(struct helper *h, int64_t id)
 		helper_req_free(req);
 }
 
+/* Go on by another spec. */
+void
+helper_adopt(struct helper *h, const struct helper_spec *spec)
+{
+	h->spec = spec;
+}
+
 /* Let it finish and exit. */
 void
 helper_retire(struct helper *h)

@@ -65,6 +65,10 @@ void		 helper_tell(struct helper *h, json_t *msg);
 /* The caller goes away: answers to id are dropped from now on. */
 void		 helper_forget(struct helper *h, int64_t id);
 
+/* Go on by another spec (borrowed from now on). */
+void		 helper_adopt(struct helper *h,
+		    const struct helper_spec *spec);
+
 /* Close the channel so that the helper finishes and exits by itself; gone()
  * is called when it has, and it is not started again. */
 void		 helper_retire(struct helper *h);

@@ -98,10 +98,9 @@ helpers_engine_gone(void *arg, int started)
 }
 
 /* The filter's slice of the configuration. */
-static json_t *
-helpers_filter_init(void *arg)
+json_t *
+helpers_filter_message(const struct config *cf)
 {
-	const struct config	*cf = ((struct chatd *)arg)->config;
 	json_t			*m = msg_op("init", -1), *list, *o;
 	size_t			 i;
 
@@ -120,6 +119,20 @@ helpers_filter_init(void *arg)
 	msg_set(m, "categories", list);
 	msg_set_bool(m, "sandbox", cf->filter_sandbox);
 	return (m);
+}
+
+/* The same for the configuration that counts. */
+static json_t *
+helpers_filter_init(void *arg)
+{
+	return (helpers_filter_message(((struct chatd *)arg)->config));
+}
+
+/* How the filter is run. */
+const struct helper_spec *
+helpers_filter_spec(void)
+{
+	return (&filter_spec);
 }
 
 /* The first time both store and filter are up, the service is. */

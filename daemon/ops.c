@@ -429,11 +429,6 @@ ops_export(struct request *r, struct ops_args *a)
 static void
 ops_reload(struct request *r, struct ops_args *a)
 {
-	struct fault	 f;
-
 	(void)a;
-	if (chatd_reload(r->d, &f) != 0)
-		request_fault(r, &f);
-	else
-		request_done(r, NULL);
+	reload_new(r->d, r);
 }

@@ -84,6 +84,7 @@ class Client:
             e = self.event()
             if e["event"] == name:
                 return e
+            assert e["event"] != "error", e
 
 
 def text_of(events):

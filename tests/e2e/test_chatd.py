@@ -666,6 +666,31 @@ def test_sigterm_twice_ends_at_once():
         assert s.rows("select state from reply") == [("cancelled",)]
 
 
+def test_systemd_is_told_of_every_step():
+    with Service(start=False, env={"SCRIPTED_LOAD": "0.3"}) as s:
+        heard = []
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+            n.bind(str(s.dir / "n"))
+            n.settimeout(60)
+            s.process = subprocess.Popen(
+                s.command(), stderr=open(s.log, "ab"),
+                env=dict(s.env, NOTIFY_SOCKET=str(s.dir / "n"),
+                         WATCHDOG_USEC="200000"))
+            wanted = ["READY=1", "STATUS=Loading the model: layer 4 of 4",
+                      "STATUS=Serving scripted", "WATCHDOG=1",
+                      "RELOADING=1", "STOPPING=1"]
+            while not set(wanted) <= set(heard):
+                heard += n.recv(4096).decode().split("\n")
+                if "STATUS=Serving scripted" in heard and \
+                        "RELOADING=1" not in heard:
+                    s.process.send_signal(signal.SIGHUP)
+                elif "RELOADING=1" in heard and "STOPPING=1" not in heard:
+                    s.process.send_signal(signal.SIGTERM)
+        assert s.process.wait(30) == 0
+        # helpers are not to speak to systemd in our place
+        assert "NOTIFY_SOCKET" not in s.log.read_text()
+
+
 def as_nobody(path, *lines):
     """Speak as another user; the events received."""
     code = ("import socket,sys,os\n"
@@ -721,6 +746,8 @@ def test_no_descriptor_or_exchange_is_left_behind(shared):
         c.say("#say warm")
     before = open_files()
     for _ in range(30):
+        shared.wait(lambda: shared.status()["exchanges"]["running"] +
+                    shared.status()["exchanges"]["waiting"] < 3)
         with shared.client() as c:
             c.send("say", text="#forever")
             c.until("accepted")

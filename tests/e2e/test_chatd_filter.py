@@ -182,14 +182,44 @@ def test_chatd_does_not_start_without_its_filter():
         assert s.process.wait(30) == 1
 
 
-def test_reload_brings_new_rules(filtered):
+def add_rule(service, rule):
+    pack = service.dir / "packs/test.yaml"
+    pack.write_text(pack.read_text() + "  - " + rule + "\n")
+
+
+TEA = "{name: tea, category: illegal, score: 1, words: [tea]}"
+
+
+def test_reload_brings_new_rules():
     with Filtered() as s, s.client() as c:
         assert c.say("#say tea")[0] == "tea"
-        pack = s.dir / "packs/test.yaml"
-        pack.write_text(pack.read_text() + "  - {name: tea, category: "
-                        "illegal, score: 1, words: [tea]}\n")
+        add_rule(s, TEA)
         assert c.call("reload")["event"] == "done"
         assert c.call("say", text="some tea")["code"] == "blocked"
+        assert s.status()["helpers"]["filter"]["restarts"] == 0
+
+
+def test_a_bad_pack_at_reload_is_told_and_the_old_rules_stay():
+    with Filtered() as s, s.client() as c:
+        pid = s.helper_pid("filter")
+        add_rule(s, "{name: tea, category: weather, score: 1, words: [a]}")
+        e = c.call("reload")
+        assert e["code"] == "bad_config" and "test.yaml:" in e["message"]
+        assert s.helper_pid("filter") == pid
+        assert c.call("say", text="make a bomb")["code"] == "blocked"
+        assert c.say("#say fine")[0] == "fine"
+
+
+def test_a_reload_disturbs_no_reply():
+    with Filtered() as s, s.client() as c, s.client() as other:
+        ident = c.send("say", text="#long 200", params={"max_tokens": 2000})
+        c.until("text")
+        for _ in range(3):
+            s.wait(lambda: other.call("reload")["event"] == "done")
+        seen = c.events(ident)
+        assert seen[-1]["event"] == "done"
+        assert s.rows("select text from reply") == \
+            [(" ".join("w%d" % i for i in range(200)),)]
 
 
 def test_an_owner_who_is_no_operator_is_not_shown_blocked_text(filtered):

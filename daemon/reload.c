@@ -1,0 +1,225 @@
+/*
+ * Reading the configuration again, all of it or nothing: the new one counts
+ * only when a filter process has started with it.  The old filter then ends
+ * the verdicts it owes and goes; a new one that can't start goes instead.
+ */
+#include "chatd.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "xmalloc.h"
+
+/* A reload on its way. */
+struct reload {
+	struct chatd		*d;		/* borrowed */
+	struct config		*config;	/* owned: the new one */
+	struct helper_spec	 spec;		/* of the new filter */
+	struct helper		*filter;	/* owned: the new one */
+	struct request		*request;	/* borrowed, or NULL: a signal */
+};
+
+/* A filter that was replaced and still owes verdicts. */
+struct reload_old {
+	struct chatd		*d;		/* borrowed */
+	struct helper_spec	 spec;
+	struct helper		*filter;	/* owned */
+};
+
+static json_t	*reload_init(void *);
+static void	 reload_ready(void *, json_t *);
+static void	 reload_event(void *, json_t *);
+static void	 reload_gone(void *, int);
+static void	 reload_old_gone(void *, int);
+
+/* Do two configurations differ in what only a restart changes? */
+static int
+reload_needs_restart(const struct config *a, const struct config *b)
+{
+	return (strcmp(a->socket_path, b->socket_path) != 0 ||
+	    strcmp(a->state_dir, b->state_dir) != 0 ||
+	    strcmp(a->model_path, b->model_path) != 0 ||
+	    strcmp(a->precision, b->precision) != 0 ||
+	    strcmp(a->device, b->device) != 0 ||
+	    strcmp(a->isa, b->isa) != 0 || a->threads != b->threads ||
+	    a->context != b->context || a->kv_tokens != b->kv_tokens ||
+	    a->batch_tokens != b->batch_tokens);
+}
+
+/* Say that it is over, to systemd and to who asked. */
+static void
+reload_answer(struct request *r, const struct fault *f)
+{
+	notify_send("READY=1");
+	if (f != NULL)
+		log_warnx("reload: %s; the old configuration stays",
+		    f->message);
+	else
+		log_info("configuration read again");
+	if (r != NULL && f != NULL)
+		request_fault(r, f);
+	else if (r != NULL)
+		request_done(r, NULL);
+}
+
+/* Begin a reload. */
+void
+reload_new(struct chatd *d, struct request *r)
+{
+	struct reload	*rl;
+	struct config	*new;
+	struct fault	 f;
+
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)clock_monotonic() * 1000);
+	if (d->reload != NULL || d->reload_old != NULL) {
+		fault_set(&f, "busy", NULL, "another reload is on its way");
+		reload_answer(r, &f);
+		return;
+	}
+	if (chatd_configure(&new, &f) != 0) {
+		reload_answer(r, &f);
+		return;
+	}
+	rl = xcalloc(1, sizeof *rl);
+	rl->d = d;
+	rl->config = new;
+	rl->request = r;
+	rl->spec = *helpers_filter_spec();
+	rl->spec.program = new->filter_program;
+	rl->spec.init = reload_init;
+	rl->spec.ready = reload_ready;
+	rl->spec.event = reload_event;
+	rl->spec.gone = reload_gone;
+	rl->spec.arg = rl;
+	d->reload = rl;
+	rl->filter = helper_new(d->base, &rl->spec);
+}
+
+/* The new filter's slice of the new configuration. */
+static json_t *
+reload_init(void *arg)
+{
+	return (helpers_filter_message(((struct reload *)arg)->config));
+}
+
+/* Nothing is expected from it. */
+static void
+reload_event(void *arg, json_t *msg)
+{
+	(void)arg;
+	(void)msg;
+}
+
+/* Let the old filter end what it owes. */
+static void
+reload_retire(struct chatd *d, struct helper *filter)
+{
+	struct reload_old	*old;
+
+	old = xcalloc(1, sizeof *old);
+	old->d = d;
+	old->filter = filter;
+	old->spec = *helpers_filter_spec();
+	old->spec.gone = reload_old_gone;
+	old->spec.arg = old;
+	d->reload_old = old;
+	helper_adopt(filter, &old->spec);
+	helper_retire(filter);
+}
+
+/* The new filter is up: everything changes at once. */
+static void
+reload_ready(void *arg, json_t *msg)
+{
+	struct reload	*rl = arg;
+	struct chatd	*d = rl->d;
+	struct helper	*old = d->filter;
+	struct request	*r = rl->request;
+
+	if (reload_needs_restart(d->config, rl->config))
+		log_warnx("reload: socket, state_dir and model change at a "
+		    "restart only");
+	config_free(d->config);
+	d->config = rl->config;
+	d->filter = rl->filter;
+	d->reload = NULL;
+	helpers_configure(d);
+	helper_adopt(d->filter, helpers_filter_spec());
+	json_decref(d->filters);
+	d->filters = json_incref(json_object_get(msg, "plugins"));
+	log_set_level((enum log_level)d->config->log_level);
+	reload_retire(d, old);
+	free(rl);
+	reload_answer(r, NULL);
+}
+
+/* Release a helper outside of its own callbacks. */
+static void
+reload_free_helper(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	helper_free(arg);
+}
+
+/* The new filter can't start: it was never there. */
+static void
+reload_gone(void *arg, int started)
+{
+	struct reload	*rl = arg;
+	struct fault	 f;
+
+	(void)started;
+	if (rl->filter == NULL)		/* not even spawned: tried again */
+		return;
+	fault_set(&f, "bad_config", "filters", "filter: %s",
+	    helper_why(rl->filter));
+	rl->d->reload = NULL;
+	helper_retire(rl->filter);
+	event_base_once(rl->d->base, -1, EV_TIMEOUT, reload_free_helper,
+	    rl->filter, NULL);
+	config_free(rl->config);
+	reload_answer(rl->request, &f);
+	free(rl);
+}
+
+/* The old filter has ended. */
+static void
+reload_old_gone(void *arg, int started)
+{
+	struct reload_old	*old = arg;
+
+	(void)started;
+	old->d->reload_old = NULL;
+	event_base_once(old->d->base, -1, EV_TIMEOUT, reload_free_helper,
+	    old->filter, NULL);
+	free(old);
+}
+
+/* Drop what is on its way (the process ends). */
+void
+reload_stop(struct chatd *d)
+{
+	if (d->reload != NULL) {
+		helper_free(d->reload->filter);
+		config_free(d->reload->config);
+		free(d->reload);
+	}
+	if (d->reload_old != NULL) {
+		helper_free(d->reload_old->filter);
+		free(d->reload_old);
+	}
+}
+
+/* A child has ended: perhaps one of ours. */
+void
+reload_reap(struct chatd *d)
+{
+	if (d->reload != NULL)
+		helper_reap(d->reload->filter);
+	if (d->reload_old != NULL)
+		helper_reap(d->reload_old->filter);
+}
