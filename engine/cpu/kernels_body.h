@@ -9,12 +9,16 @@
 #include "kernels.h"
 #include "math.h"
 
+/* Sizes of tiles and kinds of elements are constants where these are used. */
+#define KERN_INLINE static inline __attribute__((always_inline))
+#define KERN_ONCE static __attribute__((noinline))
+
 #define BLOCK_PAIRS	16	/* a block of 32 k, in pairs */
 #define MM_BLOCK	64	/* rows that share a pass over a panel */
 #define MM_PAIRS	256	/* pairs of k in a pass: 16 KiB of bf16 */
 
 /* One pair of k of a panel. */
-VEC_INLINE void
+KERN_INLINE void
 kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
     struct v16 *second)
 {
@@ -30,7 +34,7 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 
 /* One block of up to 32 k for R rows and P panels; w steps by wp bytes from
  * panel to panel. sum += e + o. */
-VEC_INLINE void
+KERN_INLINE void
 kern_block(const int R, const int P, enum elem elem, const float *a,
     size_t lda, const uint8_t *w, size_t wp, int pairs, struct v16 *sum)
 {
@@ -65,7 +69,7 @@ kern_block(const int R, const int P, enum elem elem, const float *a,
  * acc[R][P][16] += a[R][2 * pairs] * panels', block by block; rows of acc
  * are ldacc floats apart. R, P and elem are constants where this is called.
  */
-VEC_INLINE void
+KERN_INLINE void
 kern_tile(const int R, const int P, enum elem elem, const float *a,
     size_t lda, const uint8_t *w, size_t wp, int pairs, float *acc,
     size_t ldacc)
@@ -94,8 +98,8 @@ kern_tile(const int R, const int P, enum elem elem, const float *a,
 }
 
 /* Any number of rows against one panel, in register tiles. */
-VEC_INLINE void
-kern_rows(enum elem elem, const float *a, size_t lda, int rows,
+KERN_INLINE void
+kern_rows_of(enum elem elem, const float *a, size_t lda, int rows,
     const uint8_t *w, int pairs, float *acc, size_t ldacc)
 {
 	int	 r = 0;
@@ -113,13 +117,39 @@ kern_rows(enum elem elem, const float *a, size_t lda, int rows,
 		kern_tile(2, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
 		    acc + (size_t)r * ldacc, ldacc);
 #endif
+#if VEC_ROWS > 1
 	for (; r < rows; r++)
 		kern_tile(1, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
 		    acc + (size_t)r * ldacc, ldacc);
+#endif
+}
+
+/* acc[rows][16] += a[rows][2 * pairs] * one panel'. */
+KERN_ONCE void
+kern_rows(enum elem elem, const float *a, size_t lda, int rows,
+    const uint8_t *w, int pairs, float *acc, size_t ldacc)
+{
+	if (elem == ELEM_BF16)
+		kern_rows_of(ELEM_BF16, a, lda, rows, w, pairs, acc, ldacc);
+	else
+		kern_rows_of(ELEM_F32, a, lda, rows, w, pairs, acc, ldacc);
+}
+
+/* acc[VEC_PANELS][16] += a[2 * pairs] * VEC_PANELS panels' of wp bytes. */
+KERN_ONCE void
+kern_panels(enum elem elem, const float *a, const uint8_t *w, size_t wp,
+    int pairs, float *acc)
+{
+	if (elem == ELEM_BF16)
+		kern_tile(1, VEC_PANELS, ELEM_BF16, a, 0, w, wp, pairs, acc,
+		    0);
+	else
+		kern_tile(1, VEC_PANELS, ELEM_F32, a, 0, w, wp, pairs, acc,
+		    0);
 }
 
 /* What happens to one row's 16 finished sums of panel p. */
-VEC_INLINE void
+KERN_INLINE void
 kern_end(const struct matmul *m, int row, int p, const float *acc)
 {
 	const size_t	 at = (size_t)row * m->ldo + (size_t)p * PANEL;
@@ -157,38 +187,36 @@ kern_end(const struct matmul *m, int row, int p, const float *acc)
 
 /* One panel for up to MM_BLOCK rows, k cut so that a piece of the panel
  * stays in the first-level cache while all rows pass over it. */
-VEC_INLINE void
-kern_panel(const struct matmul *m, enum elem elem, const uint8_t *w, int p,
-    int row, int rows)
+static void
+kern_panel(const struct matmul *m, const uint8_t *w, int p, int row, int rows)
 {
 	const float	*a = m->a + (size_t)row * m->lda;
-	const size_t	 pair = 32 * ELEM_SIZE(elem);
-	float		 acc[MM_BLOCK][PANEL];
+	const size_t	 pair = 32 * ELEM_SIZE(m->elem);
+	float		 acc[MM_BLOCK * PANEL];
 	int		 k, n, pairs = m->K / 2, r;
 
-	memset(acc, 0, sizeof acc[0] * (size_t)rows);
+	memset(acc, 0, sizeof acc[0] * PANEL * (size_t)rows);
 	for (k = 0; k < pairs; k += MM_PAIRS) {
 		n = pairs - k < MM_PAIRS ? pairs - k : MM_PAIRS;
-		kern_rows(elem, a + 2 * k, m->lda, rows,
-		    w + (size_t)k * pair, n, acc[0], PANEL);
+		kern_rows(m->elem, a + 2 * k, m->lda, rows,
+		    w + (size_t)k * pair, n, acc, PANEL);
 	}
 	for (r = 0; r < rows; r++)
-		kern_end(m, row + r, p, acc[r]);
+		kern_end(m, row + r, p, acc + r * PANEL);
 }
 
-/* Panels first to last of a product, elem a constant. */
-VEC_INLINE void
-kern_matmul(const struct matmul *m, enum elem elem, int first, int last)
+/* Panels first to last of a product. */
+static void
+kern_matmul(const struct matmul *m, int first, int last)
 {
-	const size_t	 panel = (size_t)m->K * PANEL * ELEM_SIZE(elem);
+	const size_t	 panel = (size_t)m->K * PANEL * ELEM_SIZE(m->elem);
 	const uint8_t	*w = (const uint8_t *)m->w + (size_t)first * panel;
 	float		 acc[VEC_PANELS * PANEL];
 	int		 p = first, i, row, rows;
 
 	for (; m->rows == 1 && p + VEC_PANELS <= last; p += VEC_PANELS) {
 		memset(acc, 0, sizeof acc);
-		kern_tile(1, VEC_PANELS, elem, m->a, 0, w, panel, m->K / 2,
-		    acc, 0);
+		kern_panels(m->elem, m->a, w, panel, m->K / 2, acc);
 		for (i = 0; i < VEC_PANELS; i++)
 			kern_end(m, 0, p + i, acc + i * PANEL);
 		w += VEC_PANELS * panel;
@@ -197,18 +225,8 @@ kern_matmul(const struct matmul *m, enum elem elem, int first, int last)
 		for (row = 0; row < m->rows; row += MM_BLOCK) {
 			rows = m->rows - row < MM_BLOCK ? m->rows - row :
 			    MM_BLOCK;
-			kern_panel(m, elem, w, p, row, rows);
+			kern_panel(m, w, p, row, rows);
 		}
-}
-
-/* Panels first to last of a product. */
-static void
-kern_matmul_any(const struct matmul *m, int first, int last)
-{
-	if (m->elem == ELEM_BF16)
-		kern_matmul(m, ELEM_BF16, first, last);
-	else
-		kern_matmul(m, ELEM_F32, first, last);
 }
 
 /* The sum of 16 lanes, as one fixed tree. */
@@ -306,26 +324,54 @@ kern_softmax(float *s, int n, int padded, float scale, int round)
 }
 
 /* One head's part of the block that holds positions from 32 * j on. */
-VEC_INLINE const uint8_t *
+KERN_INLINE const uint8_t *
 kern_kv(const struct attend *a, const int32_t *blocks, int j, int h)
 {
 	return (a->cache + (size_t)blocks[j] * a->kv.block +
 	    (size_t)h * a->kv.head);
 }
 
-/* Scores of rows against block j. */
-VEC_INLINE void
-kern_scores(const struct attend *a, enum elem elem, const float *q, int rows,
+/* Scores of rows against one block's keys. */
+static void
+kern_scores(const struct attend *a, const float *q, int rows,
     const uint8_t *kv, float *s, size_t lds)
 {
-	const size_t	 panel = (size_t)a->kv.D * PANEL * ELEM_SIZE(elem);
+	const size_t	 panel = (size_t)a->kv.D * PANEL *
+			    ELEM_SIZE(a->kv.elem);
 	int		 p, r;
 
 	for (p = 0; p < KV_BLOCK / PANEL; p++, kv += panel, s += PANEL) {
 		for (r = 0; r < rows; r++)
 			memset(s + (size_t)r * lds, 0, PANEL * sizeof *s);
-		kern_rows(elem, q, a->ldqkv, rows, kv, a->kv.D / 2, s, lds);
+		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv, a->kv.D / 2, s,
+		    lds);
 	}
+}
+
+/* Lanes d to d + 15 of what rows gather from the values, unnormalised, into
+ * acc[rows][16]; s are their weights. */
+static void
+kern_values(const struct attend *a, int h, int first, int rows, int whole,
+    const float *s, size_t lds, int d, float *acc)
+{
+	const struct backend_row *row = &a->rows[first];
+	const size_t	 lane = a->kv.values + (size_t)d * KV_BLOCK *
+			    ELEM_SIZE(a->kv.elem);
+	int		 j, r, left;
+
+	memset(acc, 0, (size_t)rows * PANEL * sizeof *acc);
+	for (j = 0; j < whole; j++)
+		kern_rows(a->kv.elem, s + j * KV_BLOCK, lds, rows,
+		    kern_kv(a, row->blocks, j, h) + lane, KV_BLOCK / 2, acc,
+		    PANEL);
+	for (r = 0; r < rows; r++)
+		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;
+		    j++) {
+			left = left < KV_BLOCK ? left : KV_BLOCK;
+			kern_rows(a->kv.elem, s + (size_t)r * lds +
+			    j * KV_BLOCK, lds, 1, kern_kv(a, row[r].blocks, j,
+			    h) + lane, (left + 1) / 2, acc + r * PANEL, PANEL);
+		}
 }
 
 /*
@@ -333,73 +379,46 @@ kern_scores(const struct attend *a, enum elem elem, const float *q, int rows,
  * whole are passed over once for all rows; what the diagonal cuts, row by
  * row, so that no row meets a position behind its own.
  */
-VEC_INLINE void
-kern_attend(const struct attend *a, enum elem elem, int h, int first,
-    int last, float *scratch)
+static void
+kern_attend(const struct attend *a, int h, int first, int last,
+    float *scratch)
 {
 	const struct backend_row *row = &a->rows[first];
 	const int	 D = a->kv.D, rows = last - first;
 	const int	 whole = (row->pos + 1) / KV_BLOCK;
+	const int	 round = a->kv.elem == ELEM_BF16;
 	const size_t	 lds = ROUND_UP((size_t)row->pos + (size_t)rows,
 			    KV_BLOCK);
-	const size_t	 panel = KV_BLOCK * PANEL * ELEM_SIZE(elem);
 	const float	*q = a->qkv + (size_t)first * a->ldqkv +
 			    (size_t)h * 3 * (size_t)D;
-	float		 acc[ATTEND_ROWS][PANEL], sum[ATTEND_ROWS];
-	const uint8_t	*kv;
+	float		 acc[ATTEND_ROWS * PANEL], sum[ATTEND_ROWS], *s;
 	struct v16	 v;
-	int		 j, n, d, r, left;
+	int		 j, d, r;
 
 	for (j = 0; j < whole; j++)
-		kern_scores(a, elem, q, rows, kern_kv(a, row->blocks, j, h),
+		kern_scores(a, q, rows, kern_kv(a, row->blocks, j, h),
 		    scratch + j * KV_BLOCK, lds);
-	for (r = 0; r < rows; r++) {
-		n = row[r].pos + 1;
-		for (j = whole; j * KV_BLOCK < n; j++)
-			kern_scores(a, elem, q + (size_t)r * a->ldqkv, 1,
-			    kern_kv(a, row[r].blocks, j, h),
-			    scratch + (size_t)r * lds + j * KV_BLOCK, lds);
-		sum[r] = kern_softmax(scratch + (size_t)r * lds, n,
-		    ROUND_UP(n, PANEL), a->scale, elem == ELEM_BF16);
+	for (r = 0, s = scratch; r < rows; r++, s += lds) {
+		for (j = whole; j * KV_BLOCK <= row[r].pos; j++)
+			kern_scores(a, q + (size_t)r * a->ldqkv, 1,
+			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK,
+			    lds);
+		sum[r] = kern_softmax(s, row[r].pos + 1,
+		    ROUND_UP(row[r].pos + 1, PANEL), a->scale, round);
 	}
 	for (d = 0; d < D; d += PANEL) {
-		memset(acc, 0, sizeof acc);
-		for (j = 0; j < whole; j++) {
-			kv = kern_kv(a, row->blocks, j, h) + a->kv.values +
-			    (size_t)(d / PANEL) * panel;
-			kern_rows(elem, scratch + j * KV_BLOCK, lds, rows, kv,
-			    KV_BLOCK / 2, acc[0], PANEL);
-		}
+		kern_values(a, h, first, rows, whole, scratch, lds, d, acc);
 		for (r = 0; r < rows; r++) {
-			n = row[r].pos + 1;
-			for (j = whole; (left = n - j * KV_BLOCK) > 0; j++) {
-				kv = kern_kv(a, row[r].blocks, j, h) +
-				    a->kv.values + (size_t)(d / PANEL) * panel;
-				left = left < KV_BLOCK ? left : KV_BLOCK;
-				kern_rows(elem, scratch + (size_t)r * lds +
-				    j * KV_BLOCK, lds, 1, kv, (left + 1) / 2,
-				    acc[r], PANEL);
-			}
-			v = v16_div(v16_load(acc[r]), v16_set1(sum[r]));
-			if (elem == ELEM_BF16)
-				v = v16_round_bf16(v);
-			v16_store(acc[r], v);
+			v = v16_div(v16_load(acc + r * PANEL),
+			    v16_set1(sum[r]));
+			v16_store(acc + r * PANEL,
+			    round ? v16_round_bf16(v) : v);
 			memcpy(a->out + (size_t)(first + r) * a->ldo +
-			    (size_t)h * (size_t)D + d, acc[r], sizeof(float) *
-			    (size_t)(D - d < PANEL ? D - d : PANEL));
+			    (size_t)h * (size_t)D + d, acc + r * PANEL,
+			    sizeof *acc * (size_t)(D - d < PANEL ? D - d :
+			    PANEL));
 		}
 	}
-}
-
-/* Attention of consecutive rows of one sequence. */
-static void
-kern_attend_any(const struct attend *a, int h, int first, int last,
-    float *scratch)
-{
-	if (a->kv.elem == ELEM_BF16)
-		kern_attend(a, ELEM_BF16, h, first, last, scratch);
-	else
-		kern_attend(a, ELEM_F32, h, first, last, scratch);
 }
 
 #define KERN_MAP(name, fn)						\
@@ -420,10 +439,10 @@ KERN_MAP(kern_round_bf16, v16_round_bf16)
 
 const struct kernels KERNELS = {
 	.name = KERNELS_NAME,
-	.matmul = kern_matmul_any,
+	.matmul = kern_matmul,
 	.moments = kern_moments,
 	.normalize = kern_normalize,
-	.attend = kern_attend_any,
+	.attend = kern_attend,
 	.exp = kern_exp,
 	.gelu_erf = kern_gelu_erf,
 	.gelu_tanh = kern_gelu_tanh,

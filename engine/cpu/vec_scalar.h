@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VEC_INLINE static inline __attribute__((always_inline))
-#define VEC_ROWS	2	/* rows of a register tile */
+#define VEC_INLINE static inline	/* inlining all of it gains nothing */
+#define VEC_ROWS	1	/* rows of a register tile */
 #define VEC_PANELS	1	/* panels at once where there is one row */
 
 struct v16 {
