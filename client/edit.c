@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "utf8.h"
 #include "xmalloc.h"
@@ -37,8 +38,8 @@ static int	edit_fill(struct edit *);
 static int	edit_signals(struct edit *);
 static char	*edit_prompt(EditLine *);
 static struct edit *edit_of(EditLine *);
-static unsigned char edit_paste(EditLine *, int);
-static unsigned char edit_complete(EditLine *, int);
+static unsigned char edit_paste(EditLine *, wint_t);
+static unsigned char edit_complete(EditLine *, wint_t);
 static void	edit_list(struct edit *, char **);
 static void	edit_enter(void *, const char *);
 
@@ -66,8 +67,11 @@ edit_new(const struct edit_help *help, int no_history)
 	el_set(e->el, EL_EDITOR, "emacs");
 	el_set(e->el, EL_PROMPT_ESC, edit_prompt, '\1');
 	el_set(e->el, EL_GETCFN, edit_getc);
-	el_set(e->el, EL_ADDFN, "chat-paste", "take pasted text", edit_paste);
-	el_set(e->el, EL_ADDFN, "chat-complete", "complete", edit_complete);
+	/* The wide form keeps these names; the other would leak copies. */
+	el_wset(e->el, EL_ADDFN, L"chat-paste", L"take pasted text",
+	    edit_paste);
+	el_wset(e->el, EL_ADDFN, L"chat-complete", L"complete",
+	    edit_complete);
 	el_set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	el_source(e->el, NULL);
 	el_set(e->el, EL_BIND, "\\e[200~", "chat-paste", NULL);
@@ -130,6 +134,9 @@ edit_line(struct edit *e, const char *prompt, char **line)
 	e->prompt = prompt;
 	e->why = EDIT_LINE;
 	fflush(stderr);
+	/* libedit would do so only after it has shown the prompt; a Ctrl-D
+	 * that comes in between would be lost. */
+	el_set(e->el, EL_PREP_TERM, 1);
 	if (e->bracketed)
 		fputs(PASTE_ON, stdout);
 	s = el_gets(e->el, &n);
@@ -248,7 +255,7 @@ edit_getc(EditLine *el, wchar_t *wc)
 
 /* Bound to the start of a paste: take all of it. */
 static unsigned char
-edit_paste(EditLine *el, int ch)
+edit_paste(EditLine *el, wint_t ch)
 {
 	struct edit	*e = edit_of(el);
 	FILE		*f;
@@ -280,7 +287,7 @@ edit_paste(EditLine *el, int ch)
 
 /* Bound to Tab: complete the word before the cursor, or list what fits. */
 static unsigned char
-edit_complete(EditLine *el, int ch)
+edit_complete(EditLine *el, wint_t ch)
 {
 	struct edit	*e = edit_of(el);
 	const LineInfo	*li = el_line(el);

@@ -253,7 +253,8 @@ repl_connect(struct repl *r)
 	return (status == CTL_OK ? 0 : -1);
 }
 
-/* Switch the terminal's echo, so that keys don't mix with a reply. */
+/* Switch the terminal's echo, so that keys don't mix with a reply but wait
+ * for the next prompt. */
 static void
 repl_echo(int on)
 {
@@ -262,9 +263,9 @@ repl_echo(int on)
 	if (tcgetattr(STDIN_FILENO, &t) == -1)
 		return;
 	if (on)
-		t.c_lflag |= ECHO;
+		t.c_lflag |= ECHO | ICANON;
 	else
-		t.c_lflag &= ~(tcflag_t)ECHO;
+		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
 	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
