@@ -1,0 +1,69 @@
+# bash completion of chatctl(1).
+
+_chatctl_command()
+{
+	local i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s|--socket|-w|--wait|--color|--conversation|--preprompt|\
+		--temperature|--top-k|--top-p|--repetition-penalty|\
+		--max-tokens|--seed|--stop)
+			((i++)) ;;
+		-*)	;;
+		*)	echo "${COMP_WORDS[i]}"; return ;;
+		esac
+	done
+}
+
+_chatctl_options()
+{
+	local any="--json --quiet --socket --wait --color --help --version"
+	local text="--continue --conversation --raw --preprompt --temperature
+		--top-k --top-p --repetition-penalty --max-tokens --seed
+		--stop --ignore-eos"
+	case $1 in
+	''|chat)	echo "$text --no-history $any" ;;
+	ask)		echo "$text $any" ;;
+	list)		echo "--limit --before --all --no-pager $any" ;;
+	show)		echo "--no-pager $any" ;;
+	rate)		echo "--reason --ideal --comment --reply $any" ;;
+	export)		echo "--format --output --all $any" ;;
+	moderate)	echo "--direction --prompt --jsonl $any" ;;
+	*)		echo "$any" ;;
+	esac
+}
+
+_chatctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	local command words= commands
+	commands="chat ask list show rate delete export status reload moderate
+		tokenize help"
+	command=$(_chatctl_command)
+	COMPREPLY=()
+	case $prev in
+	--color)	words="auto always never" ;;
+	--format|-f)	words="oig messages preference csv" ;;
+	--direction|-d)	words="prompt reply" ;;
+	--reason)	words="incorrect unhelpful harmful wrong_refusal" ;;
+	--socket|-s|--output|-o)
+		compopt -o filenames 2>/dev/null
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return ;;
+	esac
+	if [[ -z $words ]]; then
+		case $cur,$command in
+		-*,*)	words=$(_chatctl_options "$command") ;;
+		*,'')	words=$commands ;;
+		*,rate)	words="good bad neutral" ;;
+		*,help)	words=$commands ;;
+		*,show|*,delete)
+			# Numbers of conversations, where chatd answers at once.
+			words=$(chatctl list --wait 0 --quiet 2>/dev/null |
+			    while read -r n _; do echo "$n"; done) ;;
+		esac
+	fi
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+complete -F _chatctl chatctl

@@ -1,0 +1,63 @@
+# fish completion of chatctl(1).
+
+function __chatctl_conversations
+    chatctl list --wait 0 --quiet 2>/dev/null |
+        string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
+end
+
+set -l commands chat ask list show rate delete export status reload moderate tokenize help
+set -l none "not __fish_seen_subcommand_from $commands"
+set -l text "not __fish_seen_subcommand_from list show rate delete export status reload moderate tokenize help"
+
+complete -c chatctl -f
+complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
+complete -c chatctl -n $none -a ask -d 'Ask one thing and print the reply'
+complete -c chatctl -n $none -a list -d 'List conversations'
+complete -c chatctl -n $none -a show -d 'Show a conversation'
+complete -c chatctl -n $none -a rate -d 'Rate a reply'
+complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
+complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
+complete -c chatctl -n $none -a status -d 'What chatd is doing'
+complete -c chatctl -n $none -a reload -d 'Read the configuration again'
+complete -c chatctl -n $none -a moderate -d 'What the filters make of texts'
+complete -c chatctl -n $none -a tokenize -d 'Print token ids'
+complete -c chatctl -n $none -a help -d 'Print help'
+complete -c chatctl -n '__fish_seen_subcommand_from help' -a "$commands"
+
+complete -c chatctl -s j -l json -d 'Print JSON, one object a line'
+complete -c chatctl -s q -l quiet -d 'No notices and no progress'
+complete -c chatctl -s s -l socket -r -F -d 'Socket of chatd'
+complete -c chatctl -s w -l wait -x -d 'Wait for chatd and its model'
+complete -c chatctl -l color -x -a 'auto always never' -d 'When to use colours'
+complete -c chatctl -s h -l help -d 'Print help'
+complete -c chatctl -s V -l version -d 'Print the version'
+
+complete -c chatctl -n $text -s c -l continue -d 'Go on with the newest conversation'
+complete -c chatctl -n $text -l conversation -x -a '(__chatctl_conversations)' -d 'Go on with a conversation'
+complete -c chatctl -n $text -l raw -d 'The text is a raw prompt'
+complete -c chatctl -n $text -l preprompt -x -d 'What the model is told before'
+complete -c chatctl -n $text -l temperature -x -d '0 to 2'
+complete -c chatctl -n $text -l top-k -x -d 'Choose among the likeliest tokens'
+complete -c chatctl -n $text -l top-p -x -d 'Choose within a share of probability'
+complete -c chatctl -n $text -l repetition-penalty -x -d 'Above 1: repeat less'
+complete -c chatctl -n $text -l max-tokens -x -d 'Longest reply'
+complete -c chatctl -n $text -l seed -x -d 'The same seed gives the same reply'
+complete -c chatctl -n $text -l stop -x -d 'End the reply before this text'
+complete -c chatctl -n $text -l ignore-eos -d 'Go on behind the end of the text'
+complete -c chatctl -n $none -l no-history -d 'Keep no history file'
+
+complete -c chatctl -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'Show at most'
+complete -c chatctl -n '__fish_seen_subcommand_from list' -l before -x -d 'Only older ones'
+complete -c chatctl -n '__fish_seen_subcommand_from list export' -l all -d 'Those of all users'
+complete -c chatctl -n '__fish_seen_subcommand_from list show' -l no-pager -d 'Do not page'
+complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -a 'good bad neutral'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Why'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -l ideal -x -d 'The reply you wanted'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -l comment -x -d 'Anything else'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reply -x -d 'Not the newest reply'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig messages preference csv' -d 'Format'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F -d 'A new file'
+complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Of the text'
+complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'What the replies answer'
+complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l jsonl -d 'Each line is a JSON string'
