@@ -86,7 +86,7 @@ ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 {
 	size_t	 max = (size_t)chat_limit(ctl->chat, "prompt",
 		    CTL_PROMPT_MAX);
-	char	*text = NULL, *document = NULL;
+	char	*text = NULL, *document = NULL, *both;
 	int	 whole, status;
 
 	whole = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
@@ -104,9 +104,9 @@ ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 	} else {
 		text = input_join(argc, argv);
 		if (document != NULL && *document != '\0') {
-			*out = xasprintf("%s\n\n%s", text, document);
+			both = xasprintf("%s\n\n%s", text, document);
 			free(text);
-			text = *out;
+			text = both;
 		}
 		free(document);
 	}

@@ -128,7 +128,7 @@ int
 link_wait_model(struct ctl *ctl)
 {
 	const json_t	*model;
-	const char	*state;
+	const char	*state, *why;
 	json_t		*end = NULL;
 	int64_t		 start = link_now(), limit;
 	int		 status = CTL_OK;
@@ -143,9 +143,11 @@ link_wait_model(struct ctl *ctl)
 		    CTL_WAIT_MODEL;
 		if (link_now() - start >= limit * 1000) {
 			link_progress_end(ctl);
+			why = msg_string(model, "why");
 			ctl_error("the model is not ready after %lld s, it is "
-			    "%s (chatctl status tells more, --wait SECONDS "
-			    "waits longer)", (long long)limit, state);
+			    "%s%s%s (--wait SECONDS waits longer)",
+			    (long long)limit, state, why == NULL ? "" : ": ",
+			    why == NULL ? "" : why);
 			status = CTL_UNREACHABLE;
 			break;
 		}

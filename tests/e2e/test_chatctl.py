@@ -241,6 +241,12 @@ def test_what_no_message_can_hold_is_told_before_it_is_sent(
         assert [r["op"] for r in chatd.requests if r["op"] == "say"] == []
 
 
+def test_text_and_document_together_must_fit(path, env):
+    with FakeChatd(path, prompt_max=100):
+        status, _, err = run(env, "ask", "x" * 60, text="y" * 60)
+    assert status == 2 and "122 bytes, chatd takes at most 100" in err
+
+
 # ---- exit statuses
 
 def test_status_1_blocked(chatd, env):
