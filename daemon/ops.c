@@ -14,6 +14,7 @@
 #include "xmalloc.h"
 
 #define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
+#define OPS_NO_THUMB	2	/* rate: none was given */
 #define OPS_LIST_MAX	200	/* conversations in one answer */
 
 /* All fields that any operation knows; each uses what its table names. */
@@ -133,7 +134,7 @@ static const struct op {
 void
 ops_dispatch(struct request *r, json_t *msg)
 {
-	struct ops_args	 args = { .limit = 50 };
+	struct ops_args	 args = { .limit = 50, .thumb = OPS_NO_THUMB };
 	const struct op	*op;
 	const char	*name = msg_string(msg, "op");
 	struct fault	 f;
@@ -318,9 +319,10 @@ ops_rate(struct request *r, struct ops_args *a)
 	msg_set_int(m, "exchange", a->exchange);
 	if (a->reply > 0)
 		msg_set_int(m, "reply", a->reply);
-	msg_set_int(m, "thumb", a->thumb);
-	msg_set(m, "reasons", a->reasons != NULL ? json_incref(a->reasons) :
-	    json_array());
+	/* What is not given stays as it was in the user's last rating. */
+	if (a->thumb != OPS_NO_THUMB)
+		msg_set_int(m, "thumb", a->thumb);
+	msg_set(m, "reasons", json_incref(a->reasons));
 	msg_set_string(m, "ideal", a->ideal);
 	msg_set_string(m, "comment", a->comment);
 	msg_set_int(m, "time", clock_wall());

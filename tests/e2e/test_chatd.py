@@ -274,6 +274,23 @@ def test_a_rating_with_reason_and_ideal_is_stored(shared, client, reason):
         (-1, [reason], "right")
 
 
+def test_a_rating_is_added_to_and_replaced(client):
+    _, done = client.say("#say wrong")
+
+    def rating():
+        seen = client.events(client.send(
+            "show", conversation=done["conversation"]))
+        r = seen[0]["exchange"]["replies"][0]["rating"]
+        return r["thumb"], r["reasons"], r.get("ideal")
+
+    client.call("rate", exchange=done["exchange"], thumb=-1,
+                reasons=["unhelpful"])
+    client.call("rate", exchange=done["exchange"], ideal="better")
+    assert rating() == (-1, ["unhelpful"], "better")
+    client.call("rate", exchange=done["exchange"], thumb=1)
+    assert rating() == (1, [], None)
+
+
 def test_a_rating_with_an_unknown_reason_is_refused(client):
     _, done = client.say("#say x")
     e = client.call("rate", exchange=done["exchange"], thumb=-1,
