@@ -338,6 +338,7 @@ bits_do_not_depend_on_the_cut_of_a_prompt(void **state)
 			free(got);
 		}
 		b->ops->free(b);
+		free(want);
 	}
 }
 
