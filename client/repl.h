@@ -78,7 +78,7 @@ void		 edit_remember(struct edit *e, const char *line);
 /* The line with pasted texts in the place of their names (a new string). */
 char		*edit_expand(const struct edit *e, const char *line);
 
-/* ---- repl.c, repl_cmd.c: the chat itself */
+/* ---- repl.c, repl_cmd.c, repl_tab.c: the chat itself */
 struct repl {
 	struct ctl	*ctl;		/* borrowed */
 	struct edit	*edit;		/* owned */
@@ -86,6 +86,21 @@ struct repl {
 	struct said	 last;		/* the newest reply */
 	int		 leave;
 };
+
+/* Where the words of a command's argument come from. */
+enum words { WORDS_NONE, WORDS_COMMANDS, WORDS_CONVERSATIONS, WORDS_PARAMS,
+	WORDS_REASONS };
+
+struct repl_cmd {
+	const char	*name;		/* "/help" */
+	const char	*args;		/* for /help */
+	const char	*help;		/* one line */
+	enum words	 words;		/* for Tab */
+	void		(*run)(struct repl *r, char *rest);
+};
+const struct repl_cmd *repl_cmd_at(size_t i);	/* NULL behind the last */
+/* The command whose name is the n bytes at name, or NULL. */
+const struct repl_cmd *repl_find(const char *name, size_t n);
 
 /* Run a line that begins with one slash. */
 void	 repl_command(struct repl *r, char *line);

@@ -1,5 +1,5 @@
 /*
- * The commands of the interactive chat, and their completion.
+ * The commands of the interactive chat.
  */
 #include "repl.h"
 
@@ -8,13 +8,6 @@
 
 #include "json.h"
 #include "xmalloc.h"
-
-#define REPL_TAB_MS	1000	/* Tab waits so long for the list */
-#define REPL_TAB_LIST	20	/* conversations offered */
-
-/* Where the words of an argument come from. */
-enum words { WORDS_NONE, WORDS_COMMANDS, WORDS_CONVERSATIONS, WORDS_PARAMS,
-	WORDS_REASONS };
 
 static void	repl_help(struct repl *, char *);
 static void	repl_new(struct repl *, char *);
@@ -30,13 +23,7 @@ static void	repl_params(struct repl *, char *);
 static void	repl_status(struct repl *, char *);
 static void	repl_quit(struct repl *, char *);
 
-static const struct repl_cmd {
-	const char	*name;
-	const char	*args;
-	const char	*help;
-	enum words	 words;
-	void		(*run)(struct repl *r, char *rest);
-} table[] = {
+static const struct repl_cmd table[] = {
 	{ "/help", "[COMMAND]", "this list", WORDS_COMMANDS, repl_help },
 	{ "/new", "[TITLE]", "begin a new conversation", WORDS_NONE,
 	    repl_new },
@@ -63,26 +50,21 @@ static const struct repl_cmd {
 	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_quit },
 };
 
-/* Words being gathered for Tab. */
-struct tab {
-	char		**words;	/* owned, ended by NULL */
-	size_t		  n;
-	const char	 *typed;	/* borrowed: what they must begin with */
-};
-
-static const struct repl_cmd *repl_find(const char *, size_t);
 static void	repl_unknown(const char *);
 static int64_t	repl_number(char *, int64_t);
 static void	repl_rate(struct repl *, int, const json_t *, const char *,
 		    const char *);
 static void	repl_param(struct repl *, char *);
-static void	tab_add(struct tab *, const char *, const char *);
-static void	tab_commands(struct tab *, int);
-static void	tab_params(struct tab *);
-static void	tab_conversations(struct repl *, struct tab *);
+
+/* Return the i-th command. */
+const struct repl_cmd *
+repl_cmd_at(size_t i)
+{
+	return (i < nitems(table) ? &table[i] : NULL);
+}
 
 /* Find a command by the n bytes of its name. */
-static const struct repl_cmd *
+const struct repl_cmd *
 repl_find(const char *name, size_t n)
 {
 	size_t	 i;
@@ -402,108 +384,4 @@ repl_quit(struct repl *r, char *rest)
 {
 	(void)rest;
 	r->leave = 1;
-}
-
-/* Offer a word where it goes on what was typed. */
-static void
-tab_add(struct tab *t, const char *word, const char *about)
-{
-	if (strncmp(word, t->typed, strlen(t->typed)) != 0)
-		return;
-	t->words = xreallocarray(t->words, t->n + 2, sizeof *t->words);
-	t->words[t->n++] = xasprintf("%s\t%s", word, about);
-	t->words[t->n] = NULL;
-}
-
-/* Offer the commands, from the given byte of their names. */
-static void
-tab_commands(struct tab *t, int skip)
-{
-	size_t	 i;
-
-	for (i = 0; i < nitems(table); i++)
-		tab_add(t, table[i].name + skip, table[i].help);
-}
-
-/* Offer the parameters. */
-static void
-tab_params(struct tab *t)
-{
-	const char	*name;
-	char		*word;
-	size_t		 i;
-
-	for (i = 0; (name = params_name(i)) != NULL; i++) {
-		word = xasprintf("%s=", name);
-		tab_add(t, word, "");
-		free(word);
-	}
-	tab_add(t, "reset", "");
-}
-
-/* Offer the newest conversations. */
-static void
-tab_conversations(struct repl *r, struct tab *t)
-{
-	struct fault	 f;
-	json_t		*m, *c;
-	int64_t		 id;
-	char		*word;
-
-	if (r->ctl->chat == NULL)
-		return;
-	m = msg_op("list", -1);
-	msg_set_int(m, "limit", REPL_TAB_LIST);
-	if (chat_send(r->ctl->chat, m, &id, &f) != 0)
-		return;
-	while (chat_next(r->ctl->chat, REPL_TAB_MS, &m, &f) == 1) {
-		c = json_object_get(m, "conversation");
-		if (msg_int(m, "id", -1) != id || c == NULL) {
-			json_decref(m);
-			break;
-		}
-		word = xasprintf("%lld",
-		    (long long)msg_int(c, "conversation", 0));
-		tab_add(t, word, msg_string(c, "title") == NULL ? "" :
-		    msg_string(c, "title"));
-		free(word);
-		json_decref(m);
-	}
-}
-
-/* Complete a line. */
-char **
-repl_complete(void *arg, const char *text, size_t *start)
-{
-	const struct repl_cmd	*cmd;
-	struct tab		 t = { xcalloc(1, sizeof(char *)), 0, NULL };
-	size_t			 i;
-
-	*start = strlen(text);
-	while (*start > 0 && text[*start - 1] != ' ')
-		(*start)--;
-	t.typed = text + *start;
-	if (*start == 0 && text[0] == '/')
-		tab_commands(&t, 0);
-	cmd = repl_find(text, strcspn(text, " "));
-	if (*start == 0 || cmd == NULL)
-		return (t.words);
-	switch (cmd->words) {
-	case WORDS_COMMANDS:
-		tab_commands(&t, 1);
-		break;
-	case WORDS_CONVERSATIONS:
-		tab_conversations(arg, &t);
-		break;
-	case WORDS_PARAMS:
-		tab_params(&t);
-		break;
-	case WORDS_REASONS:
-		for (i = 0; rate_reasons[i] != NULL; i++)
-			tab_add(&t, rate_reasons[i], "");
-		break;
-	case WORDS_NONE:
-		break;
-	}
-	return (t.words);
 }
