@@ -187,7 +187,7 @@ neox_open(const char *folder, const char *precision, const char *isa,
 {
 	struct backend_options	 opt = { .precision = precision,
 		.device = "cpu", .isa = isa, .threads = threads };
-	struct backend		*b;
+	struct backend		*b = NULL;
 	struct model		*m;
 	struct fault		 f;
 
