@@ -69,7 +69,7 @@ relay_list(void *arg, json_t *msg)
 		request_send(r, m);
 	}
 	m = msg_event("done", -1);
-	msg_set_int(m, "count", (int64_t)json_array_size(list));
+	msg_set(m, "more", json_incref(json_object_get(msg, "more")));
 	request_done(r, m);
 }
 

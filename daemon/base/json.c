@@ -316,7 +316,7 @@ msg_line(const json_t *msg, size_t *len)
 	char	*s;
 	size_t	 n;
 
-	if ((s = json_dumps(msg, JSON_COMPACT)) == NULL)
+	if ((s = json_dumps(msg, JSON_COMPACT | JSON_REAL_PRECISION(15))) == NULL)
 		abort();	/* every string in a message is UTF-8 */
 	n = strlen(s);
 	s = xreallocarray(s, n + 2, 1);

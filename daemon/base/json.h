@@ -79,7 +79,8 @@ const char *msg_string(const json_t *obj, const char *key);	/* or NULL */
 int64_t	 msg_int(const json_t *obj, const char *key, int64_t dflt);
 double	 msg_real(const json_t *obj, const char *key, double dflt);
 
-/* One line, newline included, in a new string of *len bytes (free it). */
+/* One line, newline included, in a new string of *len bytes (free it). Reals
+ * have 15 digits, so that 0.9 is written as 0.9. */
 char	*msg_line(const json_t *msg, size_t *len);
 
 #endif
