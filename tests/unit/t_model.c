@@ -16,6 +16,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "model_files.h"
 #include "neox.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -48,127 +49,6 @@ teardown(void **state)
 	return (0);
 }
 
-/* Write bytes to folder/name. */
-static void
-put(const char *folder, const char *name, const void *bytes, size_t n)
-{
-	char	*path = path_join(folder, name);
-	FILE	*fp = fopen(path, "w");
-
-	assert_non_null(fp);
-	assert_int_equal(fwrite(bytes, 1, n, fp), n);
-	assert_int_equal(fclose(fp), 0);
-	free(path);
-}
-
-/* Write an object to folder/name. */
-static void
-put_json(const char *folder, const char *name, json_t *obj)
-{
-	char	*text = json_dumps(obj, 0);
-
-	put(folder, name, text, strlen(text));
-	free(text);
-	json_decref(obj);
-}
-
-/* A new folder with the sound one's config.json. */
-static char *
-folder_with_config(void)
-{
-	char	*folder = neox_folder(), *path, *text;
-	size_t	 n;
-
-	path = path_join(whole, "config.json");
-	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
-	put(folder, "config.json", text, n);
-	free(text);
-	free(path);
-	return (folder);
-}
-
-/* How a copy of the weights differs. */
-struct change {
-	int		 keep;		/* tensors: 0 all, 1 even, 2 odd */
-	const char	*drop;		/* leave this one out */
-	const char	*also;		/* and keep this one, even so */
-	const char	*extra;		/* add 32 zero bytes of this name... */
-	const char	*extra_dtype;	/* ...and type... */
-	int		 extra_shape;	/* ...and so many elements */
-};
-
-/* Does the copy have tensor number i? */
-static int
-kept(const struct change *c, const char *name, int i)
-{
-	if (c->also != NULL && strcmp(name, c->also) == 0)
-		return (1);
-	if (c->drop != NULL && strcmp(name, c->drop) == 0)
-		return (0);
-	return (c->keep == 0 || i % 2 == c->keep - 1);
-}
-
-/* Copy the sound weights to folder/name with changes. Tensors that it has
- * are added to map, if there is one. */
-static void
-put_weights(const char *folder, const char *name, const struct change *c,
-    json_t *map)
-{
-	char		*path = path_join(whole, "model.safetensors"), *all;
-	json_t		*from, *to = json_object(), *v, *o;
-	const char	*key;
-	char		*out, *text;
-	size_t		 n, nout;
-	uint64_t	 header;
-	int64_t		 begin, end, at = 0;
-	int		 i = 0;
-	FILE		*fp = open_memstream(&out, &nout);
-
-	assert_int_equal(path_read(path, FILE_MAX, &all, &n), 0);
-	memcpy(&header, all, 8);
-	from = json_loadb(all + 8, header, 0, NULL);
-	assert_non_null(from);
-	json_object_foreach(from, key, v) {
-		if (!kept(c, key, i++))
-			continue;
-		o = json_object_get(v, "data_offsets");
-		begin = json_integer_value(json_array_get(o, 0));
-		end = json_integer_value(json_array_get(o, 1));
-		fwrite(all + 8 + header + begin, 1, (size_t)(end - begin),
-		    fp);
-		v = json_deep_copy(v);
-		json_object_set_new(v, "data_offsets", json_pack("[II]", at,
-		    at + end - begin));
-		json_object_set_new(to, key, v);
-		at += end - begin;
-		if (map != NULL)
-			json_object_set_new(map, key, json_string(name));
-	}
-	if (c->extra != NULL) {
-		fwrite("0123456789abcdef0123456789abcdef", 1, 32, fp);
-		json_object_set_new(to, c->extra, json_pack("{s:s,s:[i],"
-		    "s:[II]}", "dtype", c->extra_dtype, "shape",
-		    c->extra_shape, "data_offsets", at, at + 32));
-	}
-	assert_int_equal(fclose(fp), 0);
-	text = json_dumps(to, 0);
-	header = strlen(text);
-	free(path);
-	path = path_join(folder, name);
-	fp = fopen(path, "w");
-	assert_non_null(fp);
-	fwrite(&header, 8, 1, fp);
-	fwrite(text, header, 1, fp);
-	fwrite(out, nout, 1, fp);
-	assert_int_equal(fclose(fp), 0);
-	json_decref(from);
-	json_decref(to);
-	free(text);
-	free(out);
-	free(all);
-	free(path);
-}
-
 /* Opening must fail with words in the message. */
 static void
 expect_refusal(const char *folder, const char *words)
@@ -190,8 +70,8 @@ put_shards(const char *folder, json_t **index)
 	static const struct change even = { .keep = 1 }, odd = { .keep = 2 };
 	json_t	*map = json_object();
 
-	put_weights(folder, "model-00001-of-00002.safetensors", &even, map);
-	put_weights(folder, "model-00002-of-00002.safetensors", &odd, map);
+	model_files_put_weights(whole, folder, "model-00001-of-00002.safetensors", &even, map);
+	model_files_put_weights(whole, folder, "model-00002-of-00002.safetensors", &odd, map);
 	*index = json_pack("{s:{s:i},s:o}", "metadata", "total_size", 1,
 	    "weight_map", map);
 	return (map);
@@ -204,7 +84,7 @@ put_shards(const char *folder, json_t **index)
 static void
 shards_read_like_one_file(void **state)
 {
-	char		*folder = folder_with_config();
+	char		*folder = model_files_folder(whole);
 	struct model	*a, *b;
 	struct fault	 f;
 	json_t		*index;
@@ -212,7 +92,7 @@ shards_read_like_one_file(void **state)
 
 	(void)state;
 	(void)put_shards(folder, &index);
-	put_json(folder, INDEX, index);
+	model_files_put_json(folder, INDEX, index);
 	assert_int_equal(model_open(whole, &a, &f), 0);
 	if (model_open(folder, &b, &f) != 0)
 		fail_msg("%s", f.message);
@@ -244,7 +124,7 @@ a_wrong_index_is_refused(void **state)
 		{ NAME, NULL, "no string" },
 		{ "no.such.tensor", SHARD1, "no.such.tensor: not in" }
 	};
-	char	*folder = folder_with_config();
+	char	*folder = model_files_folder(whole);
 	json_t	*index, *map;
 	size_t	 i;
 
@@ -254,18 +134,18 @@ a_wrong_index_is_refused(void **state)
 		json_object_set_new(map, cases[i].name,
 		    cases[i].file != NULL ? json_string(cases[i].file) :
 		    json_integer(1));
-		put_json(folder, INDEX, index);
+		model_files_put_json(folder, INDEX, index);
 		expect_refusal(folder, cases[i].words);
 	}
 	map = put_shards(folder, &index);
 	json_object_del(map, NAME);
-	put_json(folder, INDEX, index);
+	model_files_put_json(folder, INDEX, index);
 	expect_refusal(folder, NAME ": is in");
-	put(folder, INDEX, "{}", 2);
+	model_files_put(folder, INDEX, "{}", 2);
 	expect_refusal(folder, "weight_map: expected an object");
-	put(folder, INDEX, "{\"weight_map\":[]}", 17);
+	model_files_put(folder, INDEX, "{\"weight_map\":[]}", 17);
 	expect_refusal(folder, "weight_map: expected an object");
-	put(folder, INDEX, "x", 1);
+	model_files_put(folder, INDEX, "x", 1);
 	expect_refusal(folder, INDEX);
 	neox_remove(folder);
 }
@@ -276,13 +156,13 @@ a_tensor_in_two_shards_is_refused(void **state)
 {
 	static const struct change even = { .keep = 1, .also = NAME };
 	static const struct change odd = { .keep = 2, .also = NAME };
-	char	*folder = folder_with_config();
+	char	*folder = model_files_folder(whole);
 	json_t	*map = json_object();
 
 	(void)state;
-	put_weights(folder, "a.safetensors", &even, map);
-	put_weights(folder, "b.safetensors", &odd, map);
-	put_json(folder, INDEX, json_pack("{s:o}", "weight_map", map));
+	model_files_put_weights(whole, folder, "a.safetensors", &even, map);
+	model_files_put_weights(whole, folder, "b.safetensors", &odd, map);
+	model_files_put_json(folder, INDEX, json_pack("{s:o}", "weight_map", map));
 	expect_refusal(folder, NAME ": is in");
 	neox_remove(folder);
 }
@@ -309,12 +189,12 @@ tensors_that_do_not_fit_the_config_are_named(void **state)
 		    .extra_dtype = "U8", .extra_shape = 32 },
 		    "expected F16, BF16, F32 or F64, found U8" }
 	};
-	char	*folder = folder_with_config();
+	char	*folder = model_files_folder(whole);
 	size_t	 i;
 
 	(void)state;
 	for (i = 0; i < nitems(cases); i++) {
-		put_weights(folder, "model.safetensors", &cases[i].change,
+		model_files_put_weights(whole, folder, "model.safetensors", &cases[i].change,
 		    NULL);
 		expect_refusal(folder, cases[i].words);
 	}
@@ -364,7 +244,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		{ "lm_head.weight", "I64", 4, 1 }
 	};
 	struct change	 c = { 0 };
-	char		*folder = folder_with_config(), *said;
+	char		*folder = model_files_folder(whole), *said;
 	size_t		 i;
 
 	(void)state;
@@ -372,7 +252,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		c.extra = cases[i].name;
 		c.extra_dtype = cases[i].dtype;
 		c.extra_shape = cases[i].elems;
-		put_weights(folder, "model.safetensors", &c, NULL);
+		model_files_put_weights(whole, folder, "model.safetensors", &c, NULL);
 		said = opening_says(folder);
 		if ((strstr(said, cases[i].name) != NULL) != cases[i].warned ||
 		    (said[0] != '\0') != cases[i].warned)
@@ -391,22 +271,22 @@ folders_without_a_model_are_refused(void **state)
 	(void)state;
 	expect_refusal("/nowhere/at/all", "No such file or directory");
 	expect_refusal(folder, "config.json: No such file or directory");
-	put(folder, "config.json", "{}", 2);
+	model_files_put(folder, "config.json", "{}", 2);
 	expect_refusal(folder, "model_type");
 	file = path_join(folder, "config.json");
 	expect_refusal(file, "expected a folder");
 	free(file);
 	neox_remove(folder);
-	folder = folder_with_config();
+	folder = model_files_folder(whole);
 	expect_refusal(folder, "found neither");
-	put(folder, "pytorch_model.bin", "PK", 2);
+	model_files_put(folder, "pytorch_model.bin", "PK", 2);
 	expect_refusal(folder, "found pytorch_model.bin, which is not read");
-	put(folder, "model.safetensors", "1234567", 7);
+	model_files_put(folder, "model.safetensors", "1234567", 7);
 	expect_refusal(folder, "expected at least 8 bytes, found 7");
-	put(folder, "model.safetensors", "\377\377\377\377\377\377\377\377",
+	model_files_put(folder, "model.safetensors", "\377\377\377\377\377\377\377\377",
 	    8);
 	expect_refusal(folder, "expected a header of at most");
-	put(folder, "model.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
+	model_files_put(folder, "model.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
 	expect_refusal(folder, "expected a tensor of that name");
 	neox_remove(folder);
 }
@@ -415,14 +295,14 @@ folders_without_a_model_are_refused(void **state)
 static void
 a_cut_file_is_refused(void **state)
 {
-	char	*folder = folder_with_config(), *path, *all;
+	char	*folder = model_files_folder(whole), *path, *all;
 	size_t	 n, cut;
 
 	(void)state;
 	path = path_join(whole, "model.safetensors");
 	assert_int_equal(path_read(path, FILE_MAX, &all, &n), 0);
 	for (cut = 0; cut < n; cut += cut < 5000 ? 64 : 4096) {
-		put(folder, "model.safetensors", all, cut);
+		model_files_put(folder, "model.safetensors", all, cut);
 		expect_refusal(folder, "model.safetensors");
 	}
 	free(all);
@@ -435,13 +315,13 @@ static void
 a_file_that_shrinks_is_told(void **state)
 {
 	static const struct change same = { 0 };
-	char		*folder = folder_with_config(), *path;
+	char		*folder = model_files_folder(whole), *path;
 	struct model	*m;
 	struct fault	 f;
 	float		 x[32 * 32];
 
 	(void)state;
-	put_weights(folder, "model.safetensors", &same, NULL);
+	model_files_put_weights(whole, folder, "model.safetensors", &same, NULL);
 	assert_int_equal(model_open(folder, &m, &f), 0);
 	path = path_join(folder, "model.safetensors");
 	assert_int_equal(truncate(path, 4096), 0);
@@ -508,7 +388,7 @@ names_are_of_the_last_folder(void **state)
 static void
 the_digest_is_what_sha256sum_gives(void **state)
 {
-	char		*folder = folder_with_config(), *cmd, line[65];
+	char		*folder = model_files_folder(whole), *cmd, line[65];
 	struct model	*m;
 	struct fault	 f;
 	json_t		*index;
@@ -516,8 +396,8 @@ the_digest_is_what_sha256sum_gives(void **state)
 
 	(void)state;
 	(void)put_shards(folder, &index);
-	put_json(folder, INDEX, index);
-	put(folder, "tokenizer.json", "{}", 2);
+	model_files_put_json(folder, INDEX, index);
+	model_files_put(folder, "tokenizer.json", "{}", 2);
 	cmd = xasprintf("cd '%s' && sha256sum config.json tokenizer.json "
 	    "model-*.safetensors | sha256sum", folder);
 	fp = popen(cmd, "r");
@@ -529,7 +409,7 @@ the_digest_is_what_sha256sum_gives(void **state)
 	assert_string_equal(model_digest(m) + 7, line);
 	assert_ptr_equal(model_digest(m), model_digest(m));
 	model_free(m);
-	put(folder, "tokenizer.json", "{ }", 3);
+	model_files_put(folder, "tokenizer.json", "{ }", 3);
 	assert_int_equal(model_open(folder, &m, &f), 0);
 	assert_string_not_equal(model_digest(m) + 7, line);
 	model_free(m);
