@@ -49,7 +49,18 @@ struct rule {
 	struct scmp_arg_cmp	 arg[2];
 };
 
+#ifdef __has_feature
+#define CLANG_TSAN	__has_feature(thread_sanitizer)
+#else
+#define CLANG_TSAN	0
+#endif
+/* Forbidden: told by crash.c and fatal. The thread sanitizer holds signals
+ * back, so there the kernel ends the process at once. */
+#if defined(__SANITIZE_THREAD__) || CLANG_TSAN
+#define TRAP		SCMP_ACT_KILL_PROCESS
+#else
 #define TRAP		SCMP_ACT_TRAP
+#endif
 #define ERR(e)		SCMP_ACT_ERRNO(e)
 #define BITS(i, mask, value) { i, SCMP_CMP_MASKED_EQ, mask, value }
 

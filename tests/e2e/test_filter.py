@@ -16,6 +16,8 @@ SRC = os.environ.get("CHATD_SRC", ".")
 PROGRAM = os.path.join(BUILD, "chatd-filter")
 with open(os.path.join(BUILD, "config.h")) as f:
     SANITIZED = "#define WITH_SANITIZER 1" in f.read()
+with open(os.path.join(BUILD, "Makefile")) as f:
+    TSAN = "-fsanitize=thread" in f.read()
 TIMEOUT = 60 if SANITIZED else 20
 
 PACK = """\
@@ -481,6 +483,8 @@ def killed(f, calls, where):
     assert f.receive() is None
     status, err = f.end()
     assert status == -signal.SIGSYS, err
+    if TSAN:        # that run-time holds signals back: nobody is left to say
+        return
     assert any("plugin zoo: made a forbidden system call: %s in %s\n" %
                (call, where) in err for call in calls.split()), err
 
