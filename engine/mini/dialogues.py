@@ -18,8 +18,9 @@ import phrases as P
 
 
 def rows(folder, name):
+    """The rows of a corpus file, without the rude ones (chitchat is filtered by question)."""
     with open(pathlib.Path(folder) / name, encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+        return [json.loads(line) for line in f if name == "chitchat.jsonl" or not P.RUDE.search(line)]
 
 
 def capital(s):
@@ -648,9 +649,9 @@ class Dialogues:
                 out.append(("plain", d))
                 day = re.search(r"\d{4}-\d\d-\d\d", d).group()
                 q = self.pick(["What is the date today?", "What day is it?", "date?", "What's today's date?"])
-                turns = [(self.typed(q), f"Today is {day}.")] + self.session(fits)
-                self.r.shuffle(turns)
-                turns = turns if fits(turns) else turns[:1]
+                today = (self.typed(q), f"Today is {day}.")
+                turns = self.session(lambda t: fits([today] + t))
+                turns.insert(0 if self.chance(0.6) else len(turns), today)
             else:
                 turns = self.session(fits)
             for q, a in turns:

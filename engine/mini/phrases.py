@@ -125,7 +125,7 @@ TOPICS = {
 DOUBTFUL = re.compile(r"team of people|created by|Ouija|Suicide|\.\.\.|BFF|boom|okie|Swing and|all business|aim to serve|food for thought|Pretty much this|Cattywampus|by accident|heart you", re.I)
 RUDE = re.compile(r"fuck|shit|bitch|dick|cock|pussy|whore|slut|tits|\bass\b|asshole|bastard|sex|porn|naked|nude|horny|queer"
                   r"|tranny|retard|editorial|cunt|\bfag|rape|boob|blow ?job|penis|vagina|hooker|screw you|Nazi|jew", re.I)
-FIRST_PERSON = re.compile(r"\b(I|I'm|I've|I'd|I'll|my|me|mine|we|we're|our|us|too|same|both|we'll|let's)\b", re.I)
+FIRST_PERSON = re.compile(r"\b(I|I'm|I've|I'd|I'll|my|me|mine|we|we're|our|us|too|same|both|we'll|let's|here)\b", re.I)
 
 # ---- small talk -----------------------------------------------------------
 
@@ -553,13 +553,13 @@ PERSONAL = [(re.compile(r, re.I), a) for r, a in [      # the first that fits; [
     (r"how are you|are you (doing|feeling)|it going|have you been\?", FINE),
     (r"do you know|can you (tell|help|teach|give)|could you|can I|tell me|help you|do you mean|do you think", []),
     (r"^(what|how) about you|^and you|^you\?$", ["I'm only a computer program, but I like to hear about it.", "I'm a program, so I just listen and chat."]),
+    (r"\bfor fun|free time|hobb|weekend|today\?|tonight", ["I'm a program, so I just chat. What do you like to do?", "I only chat, I'm a computer program. What about you?"]),
     (r"what .*(do|would) you (like|enjoy|love)|kind of .* like", ["I'm a program, I just like to chat. What about you?", "I only like to chat. What do you like?"]),
     (r"favou?rite", ["I'm a program, so I have no favorites. What is yours?", "I have no favorites, I'm only a program. What about you?"]),
     (r"^have you|have you ever", ["No, I'm a computer program, so I never have. Have you?", "I'm only a program, so no. Have you?"]),
     (r"do you (like|enjoy|love)|would you like", ["I'm only a program, so I can't say. Do you?", "I'm a computer program, so I can't tell. What about you?"]),
     (r"do you have|do you own|did you have", ["No, I'm a computer program. Do you?", "I'm only a program, so no. How about you?"]),
     (r"for (a living|work)|your job|do you work|do you study|what do you do", ["I'm a computer program. I chat, and that's all I do. What do you do?"]),
-    (r"\bfor fun|free time|hobb|weekend|today\?|tonight", ["I'm a program, so I just chat. What do you like to do?", "I only chat, I'm a computer program. What about you?"]),
     (r"^(so, )?where", ["I'm a program that runs on this computer. Where are you from?", "I'm only a program on this computer. And you?"]),
     (r"how old|what year|your age", ["I'm a program, so I have no age. How old are you?"]),
     (r"how (long|often|many|much|did|do|was|is)", ["I'm a computer program, so I can't say. How about you?"]),

@@ -343,6 +343,7 @@ def main():
     ap.add_argument("--batch", type=int, default=8192, help="tokens in a step")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     ap.add_argument("--start", help="a folder to go on from: its tokenizer and weights")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
@@ -374,7 +375,7 @@ def main():
         part = max(seen / args.tokens, (time.time() - begin) / 60 / args.minutes)
         if part >= 1:
             break
-        scale = min(1.0, (step + 1) / 30, (1 - part) / 0.4)
+        scale = args.rate * min(1.0, (step + 1) / 30, (1 - part) / 0.4)
         x, w = rows.batch(args.batch)
         loss, reply_loss = loss_of(model, x, w)
         loss.backward()
