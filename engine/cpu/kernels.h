@@ -26,6 +26,7 @@ enum elem { ELEM_F32, ELEM_BF16 };
 #define ELEM_SIZE(e)	((e) == ELEM_BF16 ? sizeof(uint16_t) : sizeof(float))
 
 #define PANEL		16	/* output columns of one panel */
+#define ATTEND_ROWS	8	/* rows that share a pass over the cache */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
 /* What happens to a finished sum + bias. */
@@ -108,8 +109,6 @@ struct kernels {
 	void	(*gelu_tanh)(const float *in, float *out, int n);
 	void	(*round_bf16)(const float *in, float *out, int n);
 };
-
-#define ATTEND_ROWS	8
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
 

@@ -21,7 +21,7 @@ struct loader {
 	struct model			*model;
 	const struct backend_options	*opt;
 	struct weights			*w;
-	float				*slice;	/* owned: SLICE_FLOATS or more */
+	float				*slice;	/* owned */
 	struct fault			*f;
 };
 

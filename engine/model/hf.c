@@ -39,8 +39,8 @@ static int	hf_open_file(struct hf *, const char *, const char *,
 		    struct fault *);
 static int	hf_open_index(struct hf *, const char *, const char *,
 		    struct fault *);
-static int	hf_open_shards(struct hf *, const char *, const char *, json_t *,
-		    struct fault *);
+static int	hf_open_shards(struct hf *, const char *, const char *,
+		    json_t *, struct fault *);
 static int	hf_check_index(struct hf *, const char *, json_t *,
 		    struct fault *);
 static int	hf_no_weights(const char *, struct fault *);

@@ -21,7 +21,8 @@
 
 /* Write bytes to folder/name. */
 void
-model_files_put(const char *folder, const char *name, const void *bytes, size_t n)
+model_files_put(const char *folder, const char *name, const void *bytes,
+    size_t n)
 {
 	char	*path = path_join(folder, name);
 	FILE	*fp = fopen(path, "w");

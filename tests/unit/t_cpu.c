@@ -70,22 +70,15 @@ rows_out_of_range_are_refused(void **state)
 	b->ops->free(b);
 }
 
-/* Put a number into tensor `name` of a copy of the model, and open it. */
+/* Write x over n numbers of a tensor in copy's weights, from first on. */
 static void
-expect_refusal(const char *name, float x, const char *precision,
-    const char *words)
+poke(const char *copy, const char *name, long first, int n, float x)
 {
-	struct backend_options	 opt = { .precision = precision,
-		.device = "cpu", .isa = "auto", .threads = 1 };
-	char		*copy = neox_folder(), *path, *at, buf[16384];
-	struct backend	*b;
-	struct model	*m;
-	struct fault	 f;
+	char		*path, *at, buf[16384];
 	uint64_t	 header;
 	FILE		*fp;
 	long		 begin;
 
-	neox_write(copy, &spec, 5);
 	path = xasprintf("%s/model.safetensors", copy);
 	fp = fopen(path, "r+");
 	assert_non_null(fp);
@@ -96,10 +89,28 @@ expect_refusal(const char *name, float x, const char *precision,
 	at = strstr(buf, name);
 	assert_non_null(at);
 	begin = strtol(strstr(at, "data_offsets") + 15, NULL, 10);
-	assert_int_equal(fseek(fp, (long)header + 8 + begin + 4, SEEK_SET),
-	    0);
-	assert_int_equal(fwrite(&x, 4, 1, fp), 1);
+	assert_int_equal(fseek(fp, (long)header + 8 + begin + 4 * first,
+	    SEEK_SET), 0);
+	while (n-- > 0)
+		assert_int_equal(fwrite(&x, 4, 1, fp), 1);
 	assert_int_equal(fclose(fp), 0);
+	free(path);
+}
+
+/* A model with x in tensor `name` must be refused, with words. */
+static void
+expect_refusal(const char *name, float x, const char *precision,
+    const char *words)
+{
+	struct backend_options	 opt = { .precision = precision,
+		.device = "cpu", .isa = "auto", .threads = 1 };
+	char		*copy = neox_folder();
+	struct backend	*b;
+	struct model	*m;
+	struct fault	 f;
+
+	neox_write(copy, &spec, 5);
+	poke(copy, name, 1, 1, x);
 	assert_int_equal(model_open(copy, &m, &f), 0);
 	assert_int_equal(backend_open(m, &opt, &b, &f), CHAT_EFORMAT);
 	assert_string_equal(f.code, "bad_model");
@@ -109,7 +120,47 @@ expect_refusal(const char *name, float x, const char *precision,
 		    f.message);
 	model_free(m);
 	neox_remove(copy);
-	free(path);
+}
+
+/*
+ * A sequence that overflowed leaves NaN behind in its cache blocks; the next
+ * one in the same blocks must not meet them.
+ */
+static void
+what_is_left_in_the_cache_is_never_read(void **state)
+{
+	static const char *const precisions[] = { "fp32", "bf16" };
+	const size_t	 bytes = 41 * sizeof(float) * (size_t)spec.V;
+	int32_t		 bad[64], ids[41];
+	char		*copy = neox_folder();
+	struct backend	*b;
+	float		*clean, *dirty, *again;
+	size_t		 p, i;
+	int		 chunk;
+
+	(void)state;
+	neox_write(copy, &spec, 5);
+	/* the sum of so large an embedding overflows in the first norm */
+	poke(copy, "gpt_neox.embed_in.weight", 7L * spec.C, spec.C, 3e38f);
+	for (i = 0; i < nitems(bad); i++)
+		bad[i] = 7;
+	for (i = 0; i < nitems(ids); i++)
+		ids[i] = (int32_t)(i % 7);
+	for (p = 0; p < nitems(precisions); p++)
+		for (chunk = 0; chunk < 4; chunk++) {
+			b = neox_open(copy, precisions[p], "auto", 1);
+			clean = neox_run(b, ids, nitems(ids), chunk, 0);
+			assert_true(isfinite(clean[0]));
+			dirty = neox_run(b, bad, nitems(bad), 0, 0);
+			assert_true(isnan(dirty[0]));
+			again = neox_run(b, ids, nitems(ids), chunk, 0);
+			assert_memory_equal(clean, again, bytes);
+			free(clean);
+			free(dirty);
+			free(again);
+			b->ops->free(b);
+		}
+	neox_remove(copy);
 }
 
 /* A file with NaN or infinity in it is broken, and says where. */
@@ -218,6 +269,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_out_of_range_are_refused),
+		cmocka_unit_test(what_is_left_in_the_cache_is_never_read),
 		cmocka_unit_test(weights_that_are_not_finite_are_refused),
 		cmocka_unit_test(options_that_can_not_be_met_are_refused),
 		cmocka_unit_test(loading_tells_each_layer)

@@ -129,7 +129,8 @@ static void
 ends_are_exact(void **state)
 {
 	const struct kernels *k = kernels_find("auto");
-	float	 x[16] = { -86.6f, -INFINITY, 88.6f, INFINITY, 0, -20, 20, NAN };
+	float	 x[16] = { -86.6f, -INFINITY, 88.6f, INFINITY, 0, -20, 20,
+		    NAN };
 	float	 y[16];
 
 	(void)state;

@@ -22,6 +22,10 @@
 #include "xmalloc.h"
 
 #define NAME	"gpt_neox.layers.1.attention.dense.weight"
+#define SHARD1	"model-00001-of-00002.safetensors"
+#define SHARD2	"model-00002-of-00002.safetensors"
+#define INDEX	"model.safetensors.index.json"
+#define ONE	"model.safetensors"
 #define FILE_MAX (1024 * 1024)
 
 static const struct neox_spec spec = { "model", 2, 32, 2, 48, 20, 64, 0.5,
@@ -70,15 +74,12 @@ put_shards(const char *folder, json_t **index)
 	static const struct change even = { .keep = 1 }, odd = { .keep = 2 };
 	json_t	*map = json_object();
 
-	model_files_put_weights(whole, folder, "model-00001-of-00002.safetensors", &even, map);
-	model_files_put_weights(whole, folder, "model-00002-of-00002.safetensors", &odd, map);
+	model_files_put_weights(whole, folder, SHARD1, &even, map);
+	model_files_put_weights(whole, folder, SHARD2, &odd, map);
 	*index = json_pack("{s:{s:i},s:o}", "metadata", "total_size", 1,
 	    "weight_map", map);
 	return (map);
 }
-
-#define SHARD1	"model-00001-of-00002.safetensors"
-#define INDEX	"model.safetensors.index.json"
 
 /* The same numbers from shards as from one file. */
 static void
@@ -162,7 +163,8 @@ a_tensor_in_two_shards_is_refused(void **state)
 	(void)state;
 	model_files_put_weights(whole, folder, "a.safetensors", &even, map);
 	model_files_put_weights(whole, folder, "b.safetensors", &odd, map);
-	model_files_put_json(folder, INDEX, json_pack("{s:o}", "weight_map", map));
+	model_files_put_json(folder, INDEX,
+	    json_pack("{s:o}", "weight_map", map));
 	expect_refusal(folder, NAME ": is in");
 	neox_remove(folder);
 }
@@ -194,7 +196,7 @@ tensors_that_do_not_fit_the_config_are_named(void **state)
 
 	(void)state;
 	for (i = 0; i < nitems(cases); i++) {
-		model_files_put_weights(whole, folder, "model.safetensors", &cases[i].change,
+		model_files_put_weights(whole, folder, ONE, &cases[i].change,
 		    NULL);
 		expect_refusal(folder, cases[i].words);
 	}
@@ -252,7 +254,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		c.extra = cases[i].name;
 		c.extra_dtype = cases[i].dtype;
 		c.extra_shape = cases[i].elems;
-		model_files_put_weights(whole, folder, "model.safetensors", &c, NULL);
+		model_files_put_weights(whole, folder, ONE, &c, NULL);
 		said = opening_says(folder);
 		if ((strstr(said, cases[i].name) != NULL) != cases[i].warned ||
 		    (said[0] != '\0') != cases[i].warned)
@@ -283,8 +285,7 @@ folders_without_a_model_are_refused(void **state)
 	expect_refusal(folder, "found pytorch_model.bin, which is not read");
 	model_files_put(folder, "model.safetensors", "1234567", 7);
 	expect_refusal(folder, "expected at least 8 bytes, found 7");
-	model_files_put(folder, "model.safetensors", "\377\377\377\377\377\377\377\377",
-	    8);
+	model_files_put(folder, ONE, "\377\377\377\377\377\377\377\377", 8);
 	expect_refusal(folder, "expected a header of at most");
 	model_files_put(folder, "model.safetensors", "\2\0\0\0\0\0\0\0{}", 10);
 	expect_refusal(folder, "expected a tensor of that name");
@@ -321,7 +322,7 @@ a_file_that_shrinks_is_told(void **state)
 	float		 x[32 * 32];
 
 	(void)state;
-	model_files_put_weights(whole, folder, "model.safetensors", &same, NULL);
+	model_files_put_weights(whole, folder, ONE, &same, NULL);
 	assert_int_equal(model_open(folder, &m, &f), 0);
 	path = path_join(folder, "model.safetensors");
 	assert_int_equal(truncate(path, 4096), 0);
