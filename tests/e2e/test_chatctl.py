@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -335,7 +336,9 @@ def test_status_4_not_permitted_names_the_group(chatd, env, path, tmp_path):
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
-    status, _, err = run(env, "list", preexec_fn=nobody)
+    # The build folder may be closed to nobody.
+    copy = shutil.copy(CHATCTL, tmp_path / "chatctl")
+    status, _, err = run(env, "list", preexec_fn=nobody, executable=copy)
     assert status == 4 and "members of the group chat" in err
 
 
