@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "limits.h"
+#include "log.h"
 #include "xmalloc.h"
 
 #define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
@@ -166,6 +167,9 @@ ops_hello(struct request *r, struct ops_args *a)
 {
 	json_t	*m;
 
+	if (a->client != NULL)
+		log_debug("client: %s speaks through %s",
+		    client_user_name(r->uid), a->client);
 	if (a->protocol != PROTOCOL_VERSION) {
 		request_fail(r, "bad_protocol", "protocol %lld is not "
 		    "spoken here, only %d", (long long)a->protocol,
