@@ -146,6 +146,8 @@ helpers_up(struct chatd *d)
 	    helper_state(d->store) != HELPER_READY)
 		return;
 	told = 1;
+	if (d->config->nfilters == 0)
+		log_warnx("filters: none is configured, nothing is screened");
 	log_info("ready on %s", d->config->socket_path);
 	notify_send("READY=1");
 }
