@@ -706,6 +706,8 @@ def test_systemd_is_told_of_every_step():
         assert s.process.wait(30) == 0
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to look into a "
+                    "process that can't be dumped")
 def test_helpers_do_not_speak_to_systemd_in_our_place(shared):
     for name in ("engine", "filter", "store"):
         with open("/proc/%d/environ" % shared.helper_pid(name)) as f:
@@ -759,6 +761,8 @@ def test_the_socket_is_closed_to_others_by_its_mode():
             as_nobody(s.socket, '{"op":"status","id":1}')
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to look into a "
+                    "process that can't be dumped")
 def test_no_descriptor_or_exchange_is_left_behind(shared):
     def open_files():
         return len(os.listdir("/proc/%d/fd" % shared.process.pid))
