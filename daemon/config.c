@@ -182,6 +182,8 @@ config_scalars(struct config *c, const char *file, const char *section,
 	size_t			 i, s;
 	int			 r;
 
+	if (map->kind == YNODE_SCALAR && map->text[0] == '\0' && !map->quoted)
+		return (0);	/* all of its keys are commented out */
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f, "expected keys and values"));
 	for (n = map->child; n != NULL; n = n->next) {

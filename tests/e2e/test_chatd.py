@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from service import BUILD, Client, Lost, Service, text_of
+from service import BUILD, SRC, Lost, Service, text_of
 
 
 @pytest.fixture(scope="module")
@@ -638,6 +638,21 @@ def test_the_configuration_is_checked_without_starting(shared):
     r = subprocess.run(shared.command("-t"), capture_output=True, text=True,
                        timeout=30)
     assert r.returncode == 0 and "sound" in r.stdout
+
+
+def test_the_configuration_that_is_installed_is_sound(tmp_path):
+    text = (BUILD / "etc/chatd.yaml").read_text()
+    plugin = "    # path: /usr/lib/chatd/filters/rules.so"
+    assert plugin in text
+    text = text.replace(plugin, "    path: %s" % (BUILD / ".libs/rules.so"))
+    for name in ("engine", "filter", "store"):
+        text += "%s: {program: %s}\n" % (name, BUILD / ("chatd-" + name))
+    f = tmp_path / "chatd.yaml"
+    f.write_text(text)
+    r = subprocess.run([BUILD / "chatd", "-t", "-f", f, "-m",
+                        SRC / "engine/mini"], capture_output=True,
+                       text=True, timeout=30)
+    assert r.returncode == 0, r.stderr
 
 
 def test_reload_takes_the_good_and_keeps_the_old_from_the_bad():
