@@ -291,8 +291,12 @@ sandbox_drop_capabilities(void)
 {
 	struct __user_cap_header_struct	 head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct	 none[2] = {};
+	struct __user_cap_data_struct	 none[2] = {}, have[2] = {};
 
+	/* A service manager may have taken them, and the call, before us. */
+	if (syscall(SYS_capget, &head, have) == 0 &&
+	    (have[0].permitted | have[1].permitted) == 0)
+		return;
 	if (syscall(SYS_capset, &head, none) == -1)
 		log_warn("sandbox: dropping capabilities");
 }

@@ -83,8 +83,10 @@ log_line(enum log_level level, const char *fmt, va_list ap, int err)
 	if (err != 0 && i < sizeof text)
 		snprintf(text + i, sizeof text - i, ": %s", strerror(err));
 	if (log_journal) {
-		n = (size_t)snprintf(line, sizeof line, "<%d>",
-		    priorities[level]);
+		/* The journal names the service: only helpers add theirs. */
+		n = (size_t)snprintf(line, sizeof line, "<%d>%s%s",
+		    priorities[level], strcmp(log_name, "chatd") == 0 ? "" :
+		    log_name, strcmp(log_name, "chatd") == 0 ? "" : ": ");
 	} else {
 		now = time(NULL);
 		localtime_r(&now, &tm);

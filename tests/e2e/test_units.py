@@ -21,7 +21,7 @@ def units(tmp_path):
     for name in UNITS:
         with open(os.path.join(BUILD, "etc", name), encoding="utf-8") as f:
             text = f.read()
-        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text,
+        text = re.sub(r"^(ExecStart|ExecReload)=\S+", r"\1=/bin/true", text,
                       flags=re.M)
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
