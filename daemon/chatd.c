@@ -28,6 +28,7 @@
 #define EXIT_USAGE	2
 #define EXIT_CONFIG	78	/* EX_CONFIG: systemd does not restart it */
 #define CHATD_STORE_END_MS 5000	/* for the store's last commit at the end */
+#define CHATD_FILES	64	/* descriptors that are not clients */
 
 /* Signals and timers of the process. */
 struct chatd_events {
@@ -36,6 +37,7 @@ struct chatd_events {
 	struct event	*last;		/* owned: the store's time is over */
 	struct event	*settle;	/* owned: is everybody done? */
 	struct event	*watchdog;	/* owned, or NULL */
+	int		 ending;	/* the store has been told to end */
 };
 
 /* Options that stand above the file. */
@@ -70,6 +72,31 @@ chatd_override(struct config *cf)
 		cf->log_level = LOG_LEVEL_DEBUG;
 }
 
+/* As many descriptors as clients may want, if we are let. */
+static void
+chatd_limits(struct config *cf)
+{
+	struct rlimit	 rl;
+	rlim_t		 want = (rlim_t)cf->clients + CHATD_FILES, own;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	if (rl.rlim_cur < want) {
+		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+	if (rl.rlim_cur < want) {
+		own = rl.rlim_cur > 2 * CHATD_FILES ? CHATD_FILES :
+		    rl.rlim_cur / 2;
+		cf->clients = (int64_t)(rl.rlim_cur - own);
+		log_warnx("limits.clients: lowered to %lld, since only %lld "
+		    "files may be open", (long long)cf->clients,
+		    (long long)rl.rlim_cur);
+	}
+	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
+	setrlimit(RLIMIT_CORE, &rl);
+}
+
 /* Read and check the configuration, options above it. */
 int
 chatd_configure(struct config **out, struct fault *f)
@@ -85,7 +112,8 @@ chatd_configure(struct config **out, struct fault *f)
 		    chatd_opt.file != NULL ? chatd_opt.file : "",
 		    chatd_opt.file != NULL ? ": " : "", why.message);
 		config_free(*out);
-	}
+	} else
+		chatd_limits(*out);
 	return (r);
 }
 
@@ -99,15 +127,13 @@ chatd_settled(struct chatd *d)
 
 	if (!d->draining || !TAILQ_EMPTY(&d->exchanges))
 		return;
-	if (helper_state(d->store) == HELPER_DOWN) {
-		if (client_unwritten(d) == 0)
-			event_base_loopbreak(d->base);
-		return;
-	}
-	if (!event_pending(chatd_events.last, EV_TIMEOUT, NULL)) {
+	if (!chatd_events.ending) {
+		chatd_events.ending = 1;
 		event_add(chatd_events.last, &tv);
 		helper_retire(d->store);
-	}
+	} else if (helper_state(d->store) == HELPER_DOWN &&
+	    client_unwritten(d) == 0)
+		event_base_loopbreak(d->base);
 }
 
 /* Look again whether everybody is done. */
@@ -122,16 +148,19 @@ chatd_settle(evutil_socket_t fd, short what, void *arg)
 	event_add(chatd_events.settle, &tv);
 }
 
-/* The time to drain is over. */
+/* The time to drain is over: what still runs has a last moment to be stored. */
 static void
 chatd_drained(evutil_socket_t fd, short what, void *arg)
 {
+	struct timeval	 tv = { CHATD_STORE_END_MS / 1000, 0 };
+
 	(void)fd;
 	(void)what;
 	exchange_cancel_all(arg);
+	event_add(chatd_events.last, &tv);
 }
 
-/* The store did not end in time. */
+/* The store, or who waits for it, did not end in time. */
 static void
 chatd_last(evutil_socket_t fd, short what, void *arg)
 {
@@ -139,7 +168,7 @@ chatd_last(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	log_warnx("the store or a client does not end");
+	log_warnx("the store, an exchange or a client does not end");
 	event_base_loopbreak(d->base);
 }
 
@@ -154,7 +183,7 @@ chatd_terminate(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	if (d->draining) {
 		log_info("signal %d again: ending at once", (int)sig);
-		exchange_cancel_all(d);
+		chatd_drained(-1, 0, d);
 		return;
 	}
 	log_info("signal %d: finishing what runs", (int)sig);
@@ -372,29 +401,6 @@ chatd_lock_state(const struct config *cf)
 	return (fd);
 }
 
-/* As many descriptors as clients may want, if we are let. */
-static void
-chatd_limits(struct config *cf)
-{
-	struct rlimit	 rl;
-	rlim_t		 want = (rlim_t)cf->clients + 64;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
-		return;
-	if (rl.rlim_cur < want) {
-		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
-	if (rl.rlim_cur < want && rl.rlim_cur > 64) {
-		cf->clients = (int64_t)rl.rlim_cur - 64;
-		log_warnx("limits.clients: lowered to %lld, since only %lld "
-		    "files may be open", (long long)cf->clients,
-		    (long long)rl.rlim_cur);
-	}
-	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
-	setrlimit(RLIMIT_CORE, &rl);
-}
-
 /* A random name for this process's run. */
 static void
 chatd_boot_name(struct chatd *d)
@@ -420,6 +426,7 @@ main(int argc, char **argv)
 	chatd_options(argc, argv);
 	log_init("chatd", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);	/* nothing to reload yet */
 	umask(077);
 	d.config = chatd_first_config();
 	log_set_level((enum log_level)d.config->log_level);
@@ -430,7 +437,6 @@ main(int argc, char **argv)
 #ifndef WITH_SANITIZER			/* the leak checker must look in */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
-	chatd_limits(d.config);
 	chatd_boot_name(&d);
 	d.started = clock_monotonic();
 	TAILQ_INIT(&d.clients);
@@ -446,6 +452,7 @@ main(int argc, char **argv)
 	event_base_dispatch(d.base);
 
 	log_info("ends");
+	exchange_drop_all(&d);
 	client_close_all(&d);
 	listener_free(d.listener);
 	reload_stop(&d);

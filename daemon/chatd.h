@@ -181,6 +181,9 @@ struct request {
 	uid_t			 uid;		/* whose it is */
 	int			 operator;
 	int64_t			 id;		/* the client's */
+	size_t			 size;		/* bytes of its line, while it
+						 * counts among those that stop
+						 * the reading */
 	/* Set by operations that run for long; both may be NULL.
 	 * stop: the client asked to cancel, or has gone (client is NULL).
 	 * pressure: its output queue is above (1) or below (0) its marks. */
@@ -210,6 +213,8 @@ const char *client_user_name(uid_t uid);
  * request_done may be NULL for an empty done.
  */
 void	 request_send(struct request *r, json_t *msg);
+/* It runs for long, under a limit of its own: others are read meanwhile. */
+void	 request_lasts(struct request *r);
 void	 request_done(struct request *r, json_t *msg);
 void	 request_fail(struct request *r, const char *code, const char *fmt,
 	    ...) __attribute__((format(printf, 3, 4)));
@@ -280,8 +285,10 @@ void	 exchange_engine_down(struct chatd *d);
 void	 exchange_store_ready(struct chatd *d);
 /* Cancel all of them (shutdown). */
 void	 exchange_cancel_all(struct chatd *d);
-/* Is one running in this conversation? */
-int	 exchange_in(const struct chatd *d, int64_t conversation);
+/* Forget all of them: the process ends, and the store took them not. */
+void	 exchange_drop_all(struct chatd *d);
+/* Is one of that user running in this conversation? */
+int	 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

@@ -21,7 +21,9 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define CLIENT_IN_FLIGHT	256	/* requests open before reading stops */
+#define CLIENT_IN_FLIGHT	256	/* brief requests open before reading
+					 * stops; so does a line's worth of
+					 * their bytes */
 #define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
 
 TAILQ_HEAD(requests, request);
@@ -32,6 +34,8 @@ struct client {
 	struct conn		*conn;		/* owned */
 	struct requests		 requests;	/* being answered */
 	int			 nrequests;
+	int			 nbrief;	/* of them, those that count */
+	size_t			 brief_bytes;	/* of their lines */
 	uid_t			 uid;
 	pid_t			 pid;		/* for the log only */
 	int			 operator;
@@ -273,9 +277,27 @@ client_pressed(const struct client *c)
 	return (c->pressed);
 }
 
-/* Make the request of a message, or fill the fault that refuses it. */
+/* Read on, or not: what waits for an answer takes memory. */
+static void
+client_flow(struct client *c)
+{
+	size_t	 most = (size_t)c->d->config->line;
+
+	if (!c->paused && (c->nbrief >= CLIENT_IN_FLIGHT ||
+	    c->brief_bytes > most)) {
+		c->paused = 1;
+		conn_pause(c->conn);
+	} else if (c->paused && c->nbrief < CLIENT_IN_FLIGHT / 2 &&
+	    c->brief_bytes <= most) {
+		c->paused = 0;
+		conn_resume(c->conn);
+	}
+}
+
+/* Make the request of a message of len bytes, or fill the fault that refuses
+ * it. */
 static struct request *
-client_request(struct client *c, json_t *msg, struct fault *f)
+client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 {
 	struct request	*r;
 	json_t		*id = json_object_get(msg, "id");
@@ -298,11 +320,11 @@ client_request(struct client *c, json_t *msg, struct fault *f)
 	r->uid = c->uid;
 	r->operator = c->operator;
 	r->id = json_integer_value(id);
+	r->size = len;
 	TAILQ_INSERT_TAIL(&c->requests, r, entry);
-	if (++c->nrequests >= CLIENT_IN_FLIGHT) {
-		c->paused = 1;
-		conn_pause(c->conn);
-	}
+	c->nrequests++;
+	c->nbrief++;
+	c->brief_bytes += len;
 	return (r);
 }
 
@@ -321,10 +343,11 @@ client_line(void *arg, char *line, size_t len)
 		conn_send(c->conn, msg_error(-1, &f));
 		return;
 	}
-	if ((r = client_request(c, msg, &f)) == NULL)
+	if ((r = client_request(c, msg, len, &f)) == NULL)
 		conn_send(c->conn, msg_error(-1, &f));
 	else
 		ops_dispatch(r, msg);
+	client_flow(c);
 	json_decref(msg);
 }
 
@@ -445,6 +468,20 @@ request_send(struct request *r, json_t *msg)
 	conn_send(r->client->conn, msg);
 }
 
+/* Do not count it any more among those that stop the reading. */
+void
+request_lasts(struct request *r)
+{
+	struct client	*c = r->client;
+
+	if (c == NULL || r->size == 0)
+		return;
+	c->nbrief--;
+	c->brief_bytes -= r->size;
+	r->size = 0;
+	client_flow(c);
+}
+
 /* Take a request off its client and free it. */
 static void
 request_free(struct request *r)
@@ -454,10 +491,7 @@ request_free(struct request *r)
 	if (c != NULL) {
 		TAILQ_REMOVE(&c->requests, r, entry);
 		c->nrequests--;
-		if (c->paused && c->nrequests < CLIENT_IN_FLIGHT / 2) {
-			c->paused = 0;
-			conn_resume(c->conn);
-		}
+		request_lasts(r);
 	}
 	free(r);
 }

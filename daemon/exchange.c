@@ -73,14 +73,14 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	exchange_commit(x);
 }
 
-/* Is one running in this conversation? */
+/* Is one of that user running in this conversation? */
 int
-exchange_in(const struct chatd *d, int64_t conversation)
+exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
 {
 	const struct exchange	*x;
 
 	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->conversation == conversation)
+		if (x->uid == uid && x->conversation == conversation)
 			return (1);
 	}
 	return (0);
@@ -111,7 +111,8 @@ exchange_admit(struct chatd *d, struct request *r,
 		request_fail(r, "busy", "%d requests of this user are "
 		    "running, the limit is %lld", own,
 		    (long long)d->config->requests_per_uid);
-	else if (ask->conversation != 0 && exchange_in(d, ask->conversation))
+	else if (ask->conversation != 0 &&
+	    exchange_in(d, r->uid, ask->conversation))
 		request_fail(r, "busy", "a reply is being written in "
 		    "conversation %lld", (long long)ask->conversation);
 	else if (d->model == NULL && helper_why(d->engine)[0] != '\0')
@@ -148,6 +149,7 @@ exchange_new(struct chatd *d, struct request *r,
 	reply_init(&x->reply);
 	snprintf(x->key, sizeof x->key, "%s-%lld", d->boot,
 	    (long long)++d->next_key);
+	request_lasts(r);
 	r->arg = x;
 	r->stop = exchange_stop;
 	r->pressure = exchange_pressure;
@@ -184,8 +186,8 @@ exchange_begin(struct exchange *x)
 {
 	x->asked = 1;
 	x->store_req = helper_request(x->d->store, exchange_msg_begin(x),
-	    helper_deadline(x->d->store, (int)x->d->config->store_timeout,
-	    EXCHANGE_WAIT_MS), exchange_begun, x);
+	    EXCHANGE_WAIT_MS, (int)x->d->config->store_timeout,
+	    exchange_begun, x);
 }
 
 /* End an exchange that the store does not know: nothing is to be kept. */
@@ -211,6 +213,16 @@ exchange_place(const struct exchange *x)
 		n += y->state == EXCHANGE_QUEUED;
 	}
 	return (n);
+}
+
+/* Does it begin with words of the user's, not the administrator's? */
+static int
+exchange_own_preprompt(const struct exchange *x)
+{
+	const char	*ours = x->d->config->preprompt;
+
+	return (x->preprompt != NULL && x->preprompt[0] != '\0' &&
+	    (ours == NULL || strcmp(x->preprompt, ours) != 0));
 }
 
 /* The store knows it: tell the client, go on to the filters. */
@@ -250,8 +262,11 @@ exchange_begun(void *arg, json_t *msg)
 		exchange_end(x, "cancelled", NULL, NULL);
 	else if (x->d->config->nfilters == 0)
 		exchange_generate(x);
-	else
+	else {
+		x->screening = exchange_own_preprompt(x) ? &x->preprompt :
+		    &x->text;
 		exchange_screen(x);
+	}
 }
 
 /* Ask the filters about a text. */
@@ -261,18 +276,17 @@ exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
 {
 	x->filter = x->d->filter;	/* a reload may replace it */
 	return (helper_request(x->filter,
-	    exchange_msg_check(x, d, text, final),
-	    helper_deadline(x->filter, (int)x->d->config->filter_timeout,
-	    EXCHANGE_WAIT_MS), cb, x));
+	    exchange_msg_check(x, d, text, final), EXCHANGE_WAIT_MS,
+	    (int)x->d->config->filter_timeout, cb, x));
 }
 
-/* The prompt goes to the filters. */
+/* The pre-prompt or the prompt goes to the filters. */
 static void
 exchange_screen(struct exchange *x)
 {
 	x->state = EXCHANGE_SCREENING;
-	x->filter_req = exchange_ask_filter(x, DIRECTION_PROMPT, x->text, 1,
-	    exchange_screened);
+	x->filter_req = exchange_ask_filter(x, DIRECTION_PROMPT,
+	    *x->screening, 1, exchange_screened);
 }
 
 /* Judge a filter's answer, or end the exchange: no verdict, no text. */
@@ -296,31 +310,50 @@ exchange_judge(struct exchange *x, enum direction d, json_t *msg,
 	return (1);
 }
 
-/* The verdict on the prompt. */
+/* Take out of what is screened what a verdict wants out. */
+static void
+exchange_redact(struct exchange *x, const struct judgement *j)
+{
+	size_t	 len = strlen(*x->screening), n;
+	char	*text;
+
+	if (j->action != ACTION_REDACT)
+		return;
+	text = policy_redact(j, *x->screening, 0, &len, &n);
+	free(*x->screening);
+	*x->screening = text;
+	if (!x->redacted && !x->preprompt_redacted)
+		exchange_notice(x, "redacted", "part of the prompt was taken "
+		    "out before the model sees it");
+	if (x->screening == &x->text)
+		x->redacted = 1;
+	else
+		x->preprompt_redacted = 1;
+}
+
+/* The verdict on the pre-prompt or the prompt. */
 static void
 exchange_screened(void *arg, json_t *msg)
 {
 	struct exchange		*x = arg;
 	struct judgement	 j;
-	size_t			 len = strlen(x->text), n;
-	char			*text;
 
 	x->filter_req = 0;
-	if (!exchange_judge(x, DIRECTION_PROMPT, msg, len, &j))
+	if (!exchange_judge(x, DIRECTION_PROMPT, msg, strlen(*x->screening),
+	    &j))
 		return;
 	json_array_extend(x->verdicts, j.verdicts);
-	if (j.action == ACTION_BLOCK) {
+	if (j.action == ACTION_BLOCK)
 		exchange_end(x, "blocked", "blocked",
 		    policy_words(x->d->config, j.category));
-	} else {
-		text = policy_redact(&j, x->text, 0, &len, &n);
-		x->redacted = strcmp(text, x->text) != 0;
-		if (x->redacted)
-			exchange_notice(x, "redacted", "part of the prompt "
-			    "was taken out before the model sees it");
-		free(x->text);
-		x->text = text;
-		exchange_generate(x);
+	else {
+		exchange_redact(x, &j);
+		if (x->screening == &x->text)
+			exchange_generate(x);
+		else {
+			x->screening = &x->text;
+			exchange_screen(x);
+		}
 	}
 	judgement_clear(&j);
 }
@@ -340,7 +373,7 @@ exchange_generate(struct exchange *x)
 	if (helper_state(x->d->engine) != HELPER_READY)
 		return;
 	x->engine_req = helper_request(x->d->engine,
-	    exchange_msg_generate(x), 0, exchange_engine, x);
+	    exchange_msg_generate(x), 0, 0, exchange_engine, x);
 	if (x->paused || (x->request->client != NULL &&
 	    client_pressed(x->request->client)))
 		exchange_pressure(x->request, 1);
@@ -519,9 +552,8 @@ exchange_commit(struct exchange *x)
 		request_done(r, m);
 		return;
 	}
-	x->store_req = helper_request(x->d->store,
-	    exchange_msg_finish(x), helper_deadline(x->d->store,
-	    (int)x->d->config->store_timeout, 0), exchange_committed, x);
+	x->store_req = helper_request(x->d->store, exchange_msg_finish(x), 0,
+	    (int)x->d->config->store_timeout, exchange_committed, x);
 }
 
 /* Try again until the store has it; meanwhile nothing new is taken. */
@@ -567,9 +599,15 @@ exchange_committed(void *arg, json_t *msg)
 		exchange_again(x);
 		return;
 	}
-	if (code != NULL)	/* deleted meanwhile, or unsound */
+	if (code != NULL)
 		log_warnx("exchange %lld: the store refused it: %s",
 		    (long long)x->id, msg_string(msg, "message"));
+	if (code != NULL && x->code == NULL &&
+	    strcmp(code, "not_found") != 0) {	/* not deleted meanwhile */
+		x->code = "store_unavailable";
+		x->message = xstrdup("the reply was not stored; the "
+		    "service's log says why");
+	}
 	m = exchange_msg_last(x);
 	exchange_free(x);
 	if (strcmp(msg_string(m, "event"), "error") == 0)

@@ -38,7 +38,10 @@ struct exchange {
 	int			 checking_final;
 	int			 asked;		/* begin has been sent */
 	int			 cancelled;
+	char			**screening;	/* text or preprompt: which is
+						 * with the filter */
 	int			 redacted;	/* the prompt was changed */
+	int			 preprompt_redacted;
 	int			 paused;
 	int			 deaths;	/* of the engine, meanwhile */
 	int64_t			 dropped, prompt_tokens;

@@ -142,6 +142,8 @@ exchange_msg_finish(const struct exchange *x)
 	    blocked ? x->reply.len : x->reply.shown_len);
 	if (x->redacted)
 		msg_set_string(m, "prompt", x->text);
+	if (x->preprompt_redacted)
+		msg_set_string(m, "preprompt", x->preprompt);
 	msg_set(m, "ids", json_incref(x->reply.ids));
 	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
 	msg_set_int(m, "output_tokens",

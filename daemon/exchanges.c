@@ -68,6 +68,21 @@ exchange_cancel_all(struct chatd *d)
 	}
 }
 
+/* Forget all of them. */
+void
+exchange_drop_all(struct chatd *d)
+{
+	struct exchange	*x;
+
+	while ((x = TAILQ_FIRST(&d->exchanges)) != NULL) {
+		helper_forget(d->engine, x->engine_req);
+		helper_forget(d->store, x->store_req);
+		if (x->filter_req != 0)
+			helper_forget(x->filter, x->filter_req);
+		exchange_refuse(x, "shutting_down", "chatd is shutting down");
+	}
+}
+
 /* How many there are, for status. */
 json_t *
 exchange_status(const struct chatd *d)

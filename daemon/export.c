@@ -21,8 +21,12 @@
 #include "xmalloc.h"
 
 #define EXPORT_PIECE	32768	/* bytes in one text event */
+#define EXPORT_UID_MAX	2	/* exports of one user at once */
+
+TAILQ_HEAD(exports, export);
 
 struct export {
+	TAILQ_ENTRY(export) entry;
 	struct request	*request;	/* borrowed: ended by us */
 	pid_t		 pid;
 	int		 fd;		/* owned: its stdout */
@@ -30,6 +34,8 @@ struct export {
 	size_t		 held;		/* bytes of an unfinished character */
 	char		 buf[EXPORT_PIECE];
 };
+
+static struct exports	 export_all = TAILQ_HEAD_INITIALIZER(export_all);
 
 static void	export_readable(evutil_socket_t, short, void *);
 static void	export_stop(struct request *);
@@ -59,6 +65,18 @@ export_run(struct request *r, const char *format, int all, int out)
 	return (pid);
 }
 
+/* How many exports a user runs. */
+static int
+export_count(uid_t uid)
+{
+	const struct export	*e;
+	int			 n = 0;
+
+	TAILQ_FOREACH(e, &export_all, entry)
+		n += e->request->uid == uid;
+	return (n);
+}
+
 /* Run an export. */
 void
 export_new(struct request *r, const char *format, int all)
@@ -79,6 +97,11 @@ export_new(struct request *r, const char *format, int all)
 		request_fault(r, &f);
 		return;
 	}
+	if (export_count(r->uid) >= EXPORT_UID_MAX) {
+		request_fail(r, "busy", "%d exports of this user are running",
+		    EXPORT_UID_MAX);
+		return;
+	}
 	if (pipe2(fd, O_CLOEXEC|O_NONBLOCK) == -1) {
 		request_fail(r, "store_unavailable", "%s", strerror(errno));
 		return;
@@ -97,12 +120,14 @@ export_new(struct request *r, const char *format, int all)
 		free(e);
 		return;
 	}
+	TAILQ_INSERT_TAIL(&export_all, e, entry);
+	request_lasts(r);
 	r->arg = e;
 	r->stop = export_stop;
 	r->pressure = export_pressure;
 	e->ev = event_new(r->d->base, e->fd, EV_READ|EV_PERSIST,
 	    export_readable, e);
-	event_add(e->ev, NULL);
+	export_pressure(r, client_pressed(r->client));
 }
 
 /* The exporter has closed its output: how did it end? */
@@ -113,6 +138,7 @@ export_end(struct export *e, int cancelled)
 	json_t		*m;
 	int		 status = 0;
 
+	TAILQ_REMOVE(&export_all, e, entry);
 	event_free(e->ev);
 	close(e->fd);
 	if (cancelled)

@@ -31,9 +31,11 @@ struct helper_req {
 	struct helper		*helper;	/* borrowed */
 	int64_t			 id;
 	json_t			*msg;		/* owned: not yet sent, or NULL */
+	int			 answer_ms;	/* once sent */
 	helper_cb		*cb;		/* NULL: nobody listens */
 	void			*arg;		/* borrowed */
-	struct event		*deadline;	/* owned, or NULL */
+	struct event		*deadline;	/* owned: of the wait, then of
+						 * the answer */
 };
 TAILQ_HEAD(helper_reqs, helper_req);
 
@@ -56,7 +58,6 @@ struct helper {
 };
 
 static void	helper_start(struct helper *);
-static void	helper_lose(struct helper *);
 static void	helper_down(struct helper *, const char *);
 static void	helper_restart(evutil_socket_t, short, void *);
 static void	helper_beat(evutil_socket_t, short, void *);
@@ -66,12 +67,14 @@ static void	helper_line(void *, char *, size_t);
 static void	helper_too_long(void *);
 static void	helper_eof(void *, int);
 static void	helper_failed(void *, const char *);
+static void	helper_drained(void *);
 
 static const struct conn_ops helper_conn_ops = {
 	.line = helper_line,
 	.too_long = helper_too_long,
 	.eof = helper_eof,
 	.failed = helper_failed,
+	.drained = helper_drained,
 };
 
 /* Arm a timer. */
@@ -105,10 +108,38 @@ static void
 helper_req_free(struct helper_req *req)
 {
 	TAILQ_REMOVE(&req->helper->reqs, req, entry);
-	if (req->deadline != NULL)
-		event_free(req->deadline);
+	event_free(req->deadline);
 	json_decref(req->msg);
 	free(req);
+}
+
+/*
+ * Tell the owner of every request that was sent that it is lost; the others
+ * wait for the next process, if there will be one. Looks for the next one
+ * afresh each time, since an owner may forget or make requests.
+ */
+static void
+helper_lose(struct helper *h)
+{
+	struct helper_req	*req;
+	helper_cb		*cb;
+	void			*arg;
+	int64_t			 last = h->last_id;
+
+	for (;;) {
+		TAILQ_FOREACH(req, &h->reqs, entry) {
+			if ((req->msg == NULL || h->retired) &&
+			    req->id <= last)
+				break;
+		}
+		if (req == NULL)
+			break;
+		cb = req->cb;
+		arg = req->arg;
+		helper_req_free(req);
+		if (cb != NULL)
+			cb(arg, NULL);
+	}
 }
 
 /* End a helper. */
@@ -117,8 +148,8 @@ helper_free(struct helper *h)
 {
 	if (h == NULL)
 		return;
-	while (!TAILQ_EMPTY(&h->reqs))
-		helper_req_free(TAILQ_FIRST(&h->reqs));
+	h->retired = 1;
+	helper_lose(h);
 	conn_free(h->conn);
 	if (h->pid > 0) {
 		kill(h->pid, SIGKILL);
@@ -159,34 +190,6 @@ helper_start(struct helper *h)
 	    &helper_conn_ops, h);
 	conn_send(h->conn, h->spec->init(h->spec->arg));
 	helper_arm(h->silence, h->spec->start_ms);
-}
-
-/*
- * Tell the owner of every request that was sent that it is lost; the others
- * wait for the next process. Looks for the next one afresh each time, since
- * an owner may forget or make requests.
- */
-static void
-helper_lose(struct helper *h)
-{
-	struct helper_req	*req;
-	helper_cb		*cb;
-	void			*arg;
-	int64_t			 last = h->last_id;
-
-	for (;;) {
-		TAILQ_FOREACH(req, &h->reqs, entry) {
-			if (req->msg == NULL && req->id <= last)
-				break;
-		}
-		if (req == NULL)
-			break;
-		cb = req->cb;
-		arg = req->arg;
-		helper_req_free(req);
-		if (cb != NULL)
-			cb(arg, NULL);
-	}
 }
 
 /* The helper is of no more use: tell everybody, plan the next start. */
@@ -287,9 +290,27 @@ helper_late(evutil_socket_t fd, short what, void *arg)
 		cb(cb_arg, NULL);
 }
 
+/* Send a request whose turn has come; its time to be answered begins. */
+static void
+helper_send(struct helper *h, struct helper_req *req, json_t *msg)
+{
+	req->msg = NULL;
+	event_del(req->deadline);
+	if (req->answer_ms > 0)
+		helper_arm(req->deadline, req->answer_ms);
+	conn_send(h->conn, msg);
+}
+
+/* Is it up, to be spoken to? */
+static int
+helper_hears(const struct helper *h)
+{
+	return (h->state == HELPER_READY && !h->retired);
+}
+
 /* Send a request. */
 int64_t
-helper_request(struct helper *h, json_t *msg, int deadline_ms,
+helper_request(struct helper *h, json_t *msg, int wait_ms, int answer_ms,
     helper_cb *cb, void *arg)
 {
 	struct helper_req	*req;
@@ -299,31 +320,25 @@ helper_request(struct helper *h, json_t *msg, int deadline_ms,
 	req->id = ++h->last_id;
 	req->cb = cb;
 	req->arg = arg;
+	req->answer_ms = answer_ms;
+	req->deadline = evtimer_new(h->base, helper_late, req);
 	msg_set_int(msg, "id", req->id);
 	TAILQ_INSERT_TAIL(&h->reqs, req, entry);
-	if (deadline_ms > 0) {
-		req->deadline = evtimer_new(h->base, helper_late, req);
-		helper_arm(req->deadline, deadline_ms);
+	if (helper_hears(h)) {
+		helper_send(h, req, msg);
+		return (req->id);
 	}
-	if (h->state == HELPER_READY)
-		conn_send(h->conn, msg);
-	else
-		req->msg = msg;
+	req->msg = msg;
+	if (wait_ms > 0)
+		helper_arm(req->deadline, wait_ms);
 	return (req->id);
-}
-
-/* A deadline by the helper's state. */
-int
-helper_deadline(const struct helper *h, int ready_ms, int wait_ms)
-{
-	return (h->state == HELPER_READY ? ready_ms : wait_ms);
 }
 
 /* Send something whose answer does not matter. */
 void
 helper_tell(struct helper *h, json_t *msg)
 {
-	if (h->state != HELPER_READY) {
+	if (!helper_hears(h)) {
 		json_decref(msg);
 		return;
 	}
@@ -364,15 +379,20 @@ helper_adopt(struct helper *h, const struct helper_spec *spec)
 	h->spec = spec;
 }
 
-/* Let it finish and exit. */
+/* Let it finish and exit; one that is not up has nothing to finish. */
 void
 helper_retire(struct helper *h)
 {
 	h->retired = 1;
 	event_del(h->timer);
 	event_del(h->beat);
-	if (h->conn != NULL)
-		shutdown(conn_fd(h->conn), SHUT_WR);
+	if (h->state != HELPER_READY) {
+		helper_down(h, "not needed any more");
+		return;
+	}
+	helper_arm(h->silence, h->spec->timeout_ms);
+	if (conn_queued(h->conn) == 0)
+		helper_drained(h);
 }
 
 /* Kill it. */
@@ -396,10 +416,8 @@ helper_is_ready(struct helper *h, json_t *msg)
 	helper_arm(h->beat, HELPER_PING_MS);
 	h->spec->ready(h->spec->arg, msg);
 	TAILQ_FOREACH(req, &h->reqs, entry) {
-		if (req->msg == NULL)
-			continue;
-		conn_send(h->conn, req->msg);
-		req->msg = NULL;
+		if (req->msg != NULL && helper_hears(h))
+			helper_send(h, req, req->msg);
 	}
 }
 
@@ -442,6 +460,8 @@ helper_line(void *arg, char *line, size_t len)
 	}
 	if (h->state == HELPER_STARTING)
 		helper_arm(h->silence, h->spec->start_ms);
+	else if (h->retired)
+		helper_arm(h->silence, h->spec->timeout_ms);
 	else
 		event_del(h->silence);
 	event = msg_string(msg, "event");
@@ -481,6 +501,16 @@ static void
 helper_failed(void *arg, const char *why)
 {
 	helper_down(arg, why);
+}
+
+/* All is sent: nothing more will be said to one that is to end. */
+static void
+helper_drained(void *arg)
+{
+	struct helper	*h = arg;
+
+	if (h->retired)
+		shutdown(conn_fd(h->conn), SHUT_WR);
 }
 
 /* Collect the process if it has ended, and say how. */

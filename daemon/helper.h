@@ -34,8 +34,8 @@ struct helper_spec {
 
 /*
  * Called for each event of a request, the last one being done or error; msg
- * is borrowed. NULL: the helper was lost, or the deadline passed before it
- * was up; nothing follows.
+ * is borrowed. NULL: the helper was lost, or the time to wait for it passed
+ * before it was up; nothing follows.
  */
 typedef void	helper_cb(void *arg, json_t *msg);
 
@@ -43,21 +43,17 @@ typedef void	helper_cb(void *arg, json_t *msg);
 struct helper	*helper_new(struct event_base *base,
 		    const struct helper_spec *spec);
 
-/* End it at once (SIGKILL) and release. Pending requests hear nothing. */
+/* End it at once (SIGKILL) and release. Every request gets its NULL. */
 void		 helper_free(struct helper *h);
 
 /*
  * Send msg (taken; "op" set, "id" is added here). Before the helper is ready
- * it is kept and sent then. deadline_ms 0: none; when it passes after sending,
- * the helper is taken for hung and killed. Returns the request's id.
+ * it is kept, for wait_ms at most, and sent then. Once sent it is to be
+ * answered within answer_ms, or the helper is taken for hung and killed. 0:
+ * for ever, both. Returns the request's id.
  */
-int64_t		 helper_request(struct helper *h, json_t *msg,
-		    int deadline_ms, helper_cb *cb, void *arg);
-
-/* A deadline for helper_request: ready_ms, or wait_ms where the helper is not
- * up yet and the request would wait for it. */
-int		 helper_deadline(const struct helper *h, int ready_ms,
-		    int wait_ms);
+int64_t		 helper_request(struct helper *h, json_t *msg, int wait_ms,
+		    int answer_ms, helper_cb *cb, void *arg);
 
 /* Send msg (taken) whose answer does not matter; dropped if not ready. */
 void		 helper_tell(struct helper *h, json_t *msg);
@@ -69,8 +65,9 @@ void		 helper_forget(struct helper *h, int64_t id);
 void		 helper_adopt(struct helper *h,
 		    const struct helper_spec *spec);
 
-/* Close the channel so that the helper finishes and exits by itself; gone()
- * is called when it has, and it is not started again. */
+/* Close the channel, once all is sent, so that the helper finishes and exits
+ * by itself. gone() is called when it has, which may be now, and it is not
+ * started again; what was not sent gets its NULL. */
 void		 helper_retire(struct helper *h);
 
 /* Kill it for a reason that is logged; it is started again. */

@@ -81,7 +81,6 @@ moderate_new(struct request *r, enum direction d, const char *text,
 	msg_set_string(m, "text", text);
 	msg_set_string(m, "context", prompt);
 	msg_set_bool(m, "final", 1);
-	helper_request(r->d->filter, m, helper_deadline(r->d->filter,
-	    (int)r->d->config->filter_timeout, MODERATE_WAIT_MS), moderate_judged,
-	    om);
+	helper_request(r->d->filter, m, MODERATE_WAIT_MS,
+	    (int)r->d->config->filter_timeout, moderate_judged, om);
 }

@@ -339,7 +339,7 @@ ops_delete(struct request *r, struct ops_args *a)
 {
 	json_t	*m;
 
-	if (exchange_in(r->d, a->conversation)) {
+	if (exchange_in(r->d, r->uid, a->conversation)) {
 		request_fail(r, "busy", "a reply is being written in "
 		    "conversation %lld: cancel it first",
 		    (long long)a->conversation);
@@ -387,8 +387,7 @@ ops_tokenize(struct request *r, struct ops_args *a)
 	}
 	m = msg_op("tokenize", -1);
 	msg_set_string(m, "text", a->text);
-	helper_request(r->d->engine, m, helper_state(r->d->engine) ==
-	    HELPER_READY ? 0 : OPS_WAIT_MS, ops_tokenized, r);
+	helper_request(r->d->engine, m, OPS_WAIT_MS, 0, ops_tokenized, r);
 }
 
 /* moderate: what the filters and the policy say of a text. */
@@ -404,7 +403,8 @@ ops_moderate(struct request *r, struct ops_args *a)
 		request_fault(r, &f);
 		return;
 	}
-	if (ops_prompt(r, "text", a->text, &f) != 0) {
+	if (ops_prompt(r, "text", a->text, &f) != 0 ||
+	    ops_prompt(r, "prompt", a->prompt, &f) != 0) {
 		request_fault(r, &f);
 		return;
 	}

@@ -90,39 +90,49 @@ policy_words(const struct config *c, int category)
 	return (c->words[category < 0 ? CATEGORIES - 1 : category]);
 }
 
-/*
- * The first redacted span that ends behind pos, widened by those it runs into.
- * Returns 0 where there is none.
- */
-static int
-policy_span(const struct judgement *j, size_t pos, size_t *start,
-    size_t *end)
-{
-	json_t	*v;
-	size_t	 i, s, e;
-	int	 found = 0, grown = 1;
+/* A piece of text, [start..end). */
+struct span {
+	size_t	 start, end;
+};
 
-	while (grown) {
-		grown = 0;
-		json_array_foreach(j->verdicts, i, v) {
-			s = (size_t)msg_int(v, "start", 0);
-			e = (size_t)msg_int(v, "end", 0);
-			if (strcmp(msg_string(v, "action"),
-			    action_name(ACTION_REDACT)) != 0 || e <= pos ||
-			    e == s)
-				continue;
-			if (!found || e <= *start) {
-				*start = s;
-				*end = e;
-				found = grown = 1;
-			} else if (s <= *end && (s < *start || e > *end)) {
-				*start = s < *start ? s : *start;
-				*end = e > *end ? e : *end;
-				grown = 1;
-			}
-		}
+/* Which of two spans comes first. */
+static int
+policy_span_order(const void *a, const void *b)
+{
+	const struct span	*x = a, *y = b;
+
+	return ((x->start > y->start) - (x->start < y->start));
+}
+
+/*
+ * The spans that are to be redacted, in order, those that touch made one. *out
+ * is a new array (owned by the caller); returns how many.
+ */
+static size_t
+policy_spans(const struct judgement *j, struct span **out)
+{
+	const char	*redact = action_name(ACTION_REDACT);
+	struct span	*sp;
+	json_t		*v;
+	size_t		 i, k, n = 0;
+
+	sp = xcalloc(json_array_size(j->verdicts) + 1, sizeof *sp);
+	json_array_foreach(j->verdicts, i, v) {
+		if (strcmp(msg_string(v, "action"), redact) != 0)
+			continue;
+		sp[n].start = (size_t)msg_int(v, "start", 0);
+		sp[n].end = (size_t)msg_int(v, "end", 0);
+		n += sp[n].end > sp[n].start;
 	}
-	return (found);
+	qsort(sp, n, sizeof *sp, policy_span_order);
+	for (i = k = 0; i < n; i++) {
+		if (k == 0 || sp[i].start > sp[k - 1].end)
+			sp[k++] = sp[i];
+		else if (sp[i].end > sp[k - 1].end)
+			sp[k - 1].end = sp[i].end;
+	}
+	*out = sp;
+	return (k);
 }
 
 /* Copy a piece of text without what is to be redacted. */
@@ -130,32 +140,33 @@ char *
 policy_redact(const struct judgement *j, const char *text, size_t from,
     size_t *to, size_t *n)
 {
-	char	*out;
-	size_t	 start = 0, end = 0, room, k = 0;
-	size_t	 mark = strlen(POLICY_REDACTED);
+	const size_t	 mark = strlen(POLICY_REDACTED);
+	struct span	*sp;
+	char		*out;
+	size_t		 nspans, i, k = 0;
 
-	room = *to - from + mark * (json_array_size(j->verdicts) + 1);
-	out = xmalloc(room + 1);
-	while (from < *to) {
-		if (!policy_span(j, from, &start, &end) || start >= *to) {
-			memcpy(out + k, text + from, *to - from);
-			k += *to - from;
-			break;
+	nspans = policy_spans(j, &sp);
+	out = xmalloc(*to - from + mark * nspans + 1);
+	for (i = 0; i < nspans && sp[i].start < *to; i++) {
+		if (sp[i].end <= from)
+			continue;
+		if (sp[i].start > from) {
+			memcpy(out + k, text + from, sp[i].start - from);
+			k += sp[i].start - from;
+			from = sp[i].start;
 		}
-		if (start > from) {
-			memcpy(out + k, text + from, start - from);
-			k += start - from;
-			from = start;
-		}
-		if (end > *to) {	/* its end is not to be shown yet */
+		if (sp[i].end > *to) {	/* its end is not to be shown yet */
 			*to = from;
 			break;
 		}
 		memcpy(out + k, POLICY_REDACTED, mark);
 		k += mark;
-		from = end;
+		from = sp[i].end;
 	}
+	memcpy(out + k, text + from, *to - from);
+	k += *to - from;
 	out[k] = '\0';
+	free(sp);
 	*n = k;
 	return (out);
 }

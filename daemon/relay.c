@@ -23,9 +23,8 @@ relay_store(struct request *r, json_t *msg, enum relay_kind kind)
 		[RELAY_SHOW] = relay_show,
 	};
 
-	helper_request(r->d->store, msg, helper_deadline(r->d->store,
-	    (int)r->d->config->store_timeout, RELAY_WAIT_MS), answers[kind],
-	    r);
+	helper_request(r->d->store, msg, RELAY_WAIT_MS,
+	    (int)r->d->config->store_timeout, answers[kind], r);
 }
 
 /* Deal with what ends every request the same way. Returns 1 if it did. */

@@ -34,18 +34,43 @@ static void	 reload_event(void *, json_t *);
 static void	 reload_gone(void *, int);
 static void	 reload_old_gone(void *, int);
 
-/* Do two configurations differ in what only a restart changes? */
+/*
+ * Keep what only a restart changes, so that a helper that is started again, or
+ * an export, finds what the others have. Returns how many values would have
+ * changed.
+ */
 static int
-reload_needs_restart(const struct config *a, const struct config *b)
+reload_keep(struct config *old, struct config *new)
 {
-	return (strcmp(a->socket_path, b->socket_path) != 0 ||
-	    strcmp(a->state_dir, b->state_dir) != 0 ||
-	    strcmp(a->model_path, b->model_path) != 0 ||
-	    strcmp(a->precision, b->precision) != 0 ||
-	    strcmp(a->device, b->device) != 0 ||
-	    strcmp(a->isa, b->isa) != 0 || a->threads != b->threads ||
-	    a->context != b->context || a->kv_tokens != b->kv_tokens ||
-	    a->batch_tokens != b->batch_tokens);
+	const struct { char **old, **new; } texts[] = {
+		{ &old->socket_path, &new->socket_path },
+		{ &old->state_dir, &new->state_dir },
+		{ &old->model_path, &new->model_path },
+		{ &old->precision, &new->precision },
+		{ &old->device, &new->device },
+		{ &old->isa, &new->isa },
+	};
+	const struct { int64_t old, *new; } numbers[] = {
+		{ old->threads, &new->threads },
+		{ old->context, &new->context },
+		{ old->kv_tokens, &new->kv_tokens },
+		{ old->batch_tokens, &new->batch_tokens },
+	};
+	size_t	 i;
+	int	 n = 0;
+
+	for (i = 0; i < nitems(texts); i++) {
+		if (strcmp(*texts[i].old, *texts[i].new) == 0)
+			continue;
+		free(*texts[i].new);
+		*texts[i].new = xstrdup(*texts[i].old);
+		n++;
+	}
+	for (i = 0; i < nitems(numbers); i++) {
+		n += numbers[i].old != *numbers[i].new;
+		*numbers[i].new = numbers[i].old;
+	}
+	return (n);
 }
 
 /* Say that it is over, to systemd and to who asked. */
@@ -72,6 +97,12 @@ reload_new(struct chatd *d, struct request *r)
 	struct config	*new;
 	struct fault	 f;
 
+	if (d->draining) {
+		if (r != NULL)
+			request_fail(r, "shutting_down",
+			    "chatd is shutting down");
+		return;
+	}
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_monotonic() * 1000);
 	if (d->reload != NULL || d->reload_old != NULL) {
@@ -139,7 +170,7 @@ reload_ready(void *arg, json_t *msg)
 	struct helper	*old = d->filter;
 	struct request	*r = rl->request;
 
-	if (reload_needs_restart(d->config, rl->config))
+	if (reload_keep(d->config, rl->config) != 0)
 		log_warnx("reload: socket, state_dir and model change at a "
 		    "restart only");
 	config_free(d->config);
@@ -173,7 +204,8 @@ reload_gone(void *arg, int started)
 	struct fault	 f;
 
 	(void)started;
-	if (rl->filter == NULL)		/* not even spawned: tried again */
+	if (rl->filter == NULL ||	/* not even spawned: tried again */
+	    rl->d->reload != rl)	/* has gone, and is being retired */
 		return;
 	fault_set(&f, "bad_config", "filters", "filter: %s",
 	    helper_why(rl->filter));
@@ -205,6 +237,9 @@ reload_stop(struct chatd *d)
 {
 	if (d->reload != NULL) {
 		helper_free(d->reload->filter);
+		if (d->reload->request != NULL)
+			request_fail(d->reload->request, "shutting_down",
+			    "chatd is shutting down");
 		config_free(d->reload->config);
 		free(d->reload);
 	}

@@ -54,7 +54,8 @@ reply_append(struct reply *p, const char *text, size_t n, const json_t *ids)
 	if (!json_is_array(ids))
 		return (CHAT_EPROTOCOL);
 	json_array_foreach(ids, i, v) {
-		if (!json_is_integer(v))
+		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+		    json_integer_value(v) > UINT32_MAX)
 			return (CHAT_EPROTOCOL);
 	}
 	json_array_extend(p->ids, (json_t *)(uintptr_t)ids);

@@ -227,13 +227,13 @@ msg_set_text(json_t *msg, const char *key, const char *s, size_t n)
 
 	if (s == NULL)
 		return;
-	if ((v = json_stringn(s, n)) != NULL) {
+	if (memchr(s, '\0', n) == NULL && (v = json_stringn(s, n)) != NULL) {
 		msg_set(msg, key, v);
 		return;
 	}
 	fixed = xmalloc(n * 3 + 1);
 	for (i = 0; i < n; ) {
-		if ((len = utf8_decode(s + i, n - i, &cp)) > 0) {
+		if ((len = utf8_decode(s + i, n - i, &cp)) > 0 && cp != 0) {
 			memcpy(fixed + k, s + i, (size_t)len);
 			k += (size_t)len;
 			i += (size_t)len;
@@ -241,7 +241,7 @@ msg_set_text(json_t *msg, const char *key, const char *s, size_t n)
 		}
 		memcpy(fixed + k, "\xef\xbf\xbd", 3);
 		k += 3;
-		i = len == 0 ? n : i + (size_t)-len;
+		i = len == 0 ? n : i + (size_t)abs(len);
 	}
 	msg_set(msg, key, json_stringn(fixed, k));
 	free(fixed);

@@ -63,8 +63,8 @@ json_t	*msg_op(const char *name, int64_t id);
 /* An error event from a fault. */
 json_t	*msg_error(int64_t id, const struct fault *f);
 
-/* Set key to a string that need not be valid UTF-8: bad bytes turn into
- * U+FFFD. A NULL string sets nothing. */
+/* Set key to a string that need not be valid UTF-8: bad bytes, and NUL that
+ * no line may hold, turn into U+FFFD. A NULL string sets nothing. */
 void	 msg_set_text(json_t *msg, const char *key, const char *s, size_t n);
 void	 msg_set_string(json_t *msg, const char *key, const char *s);
 void	 msg_set_int(json_t *msg, const char *key, int64_t v);

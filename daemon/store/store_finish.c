@@ -12,7 +12,7 @@
 #include "xmalloc.h"
 
 struct finish_args {
-	const char	*state, *stop, *text, *error, *prompt;
+	const char	*state, *stop, *text, *error, *prompt, *preprompt;
 	int64_t		 reply, prompt_tokens, output_tokens, dropped;
 	int64_t		 queued_ms, first_ms, total_ms, time;
 	json_t		*ids, *verdicts;
@@ -40,6 +40,7 @@ static const struct field finish_fields[] = {
 	{ "stop", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(stop) },
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
 	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
+	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(preprompt) },
 	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0, A(ids) },
 	{ "error", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(error) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
@@ -148,6 +149,16 @@ finish_prompt(struct store *st, const struct finish_args *a)
 	return (r);
 }
 
+/* The same for the words before it. */
+static int
+finish_preprompt(struct store *st, const struct finish_args *a)
+{
+	st->wipe = 1;
+	return (sql_run(st, "UPDATE exchange SET preprompt = ?2 WHERE id = "
+	    "(SELECT exchange FROM reply WHERE id = ?1)", "is", a->reply,
+	    a->preprompt));
+}
+
 /* Keep what the filters found. */
 static int
 finish_verdicts(struct store *st, const struct finish_args *a,
@@ -206,6 +217,8 @@ store_finish(struct store *st, struct store_request *req)
 		r = finish_verdicts(st, &a, f);
 	if (r == 0 && a.prompt != NULL)
 		r = finish_prompt(st, &a);
+	if (r == 0 && a.preprompt != NULL)
+		r = finish_preprompt(st, &a);
 	free(ids);
 	return (r);
 }

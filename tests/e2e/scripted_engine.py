@@ -15,6 +15,8 @@ Commands, at the start of the last human turn (or of a raw prompt):
   #error CODE      the error event CODE
   #history         how many turns came before, and their texts
   anything else    "You said: ..."
+
+A text to be tokenized that begins with "#slow N" takes N seconds.
 """
 import json
 import os
@@ -118,6 +120,8 @@ def answer(msg, running):
     elif op in ("pause", "continue") and msg["request"] in running:
         running[msg["request"]].paused = op == "pause"
     elif op == "tokenize":
+        if msg["text"].startswith("#slow "):
+            time.sleep(float(msg["text"][6:]))
         send(event="done", id=ident, ids=[ord(c) for c in msg["text"]])
         return
     send(event="done", id=ident, running=len(running))
@@ -134,6 +138,8 @@ def main():
         send(event="error", code="bad_model",
              message="model.safetensors: scripted refusal")
         sys.exit(1)
+    if os.environ.get("SCRIPTED_NO_MODEL"):
+        send(event="ready", protocol=1)
     send(event="ready", protocol=1, model={
         "path": "/scripted", "name": "scripted", "digest": "sha256:0",
         "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,

@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""How much chatd itself costs: many streams at once, many idle connections,
+many readers that do not read.
+
+    CHATD_BUILD=build /usr/bin/python3 tests/bench/streams.py [WHAT...]
+
+WHAT is streams (1,000 replies of 30 tokens a second, from an engine that only
+writes), idle (10,000 connections) or stalled (1,000 readers that never read
+beside 100 that do); all of them by default.  Prints chatd's share of a core,
+its growth, and the delay it adds to a token.  For a quiet machine; not part
+of the tests.
+"""
+import argparse
+import os
+import pathlib
+import resource
+import select
+import socket
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve()
+sys.path.insert(0, str(HERE.parents[1] / "e2e"))
+
+RATE = 30           # tokens a second and stream
+PARTS = 10          # streams of a tick are spread over so many moments
+FILES = 20000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+# ---- the engine: run by chatd as its engine program
+
+
+def engine():
+    import json
+    running, paused, partial = [], set(), b""
+
+    def emit(*lines):
+        data = memoryview(b"".join(lines))
+        while data:
+            data = data[os.write(1, data):]
+
+    os.set_blocking(0, True)
+    os.read(0, 65536)
+    emit(b'{"event":"ready","protocol":1,"model":{"name":"bench",'
+         b'"digest":"sha256:0","precision":"none","device":"none"}}\n')
+    due, part = time.monotonic(), 0
+    while True:
+        wait = max(0, due - time.monotonic()) if running else None
+        if select.select([0], [], [], wait)[0]:
+            piece = os.read(0, 1 << 20)
+            if not piece:
+                return
+            *lines, partial = (partial + piece).split(b"\n")
+            for line in lines:
+                m = json.loads(line)
+                if m["op"] == "generate":
+                    running.append(m["id"])
+                    emit(b'{"event":"started","id":%d,"prompt_tokens":1}\n'
+                         % m["id"])
+                    continue
+                if m["op"] == "cancel" and m["request"] in running:
+                    running.remove(m["request"])
+                    emit(b'{"event":"done","id":%d,"stop":"cancelled"}\n'
+                         % m["request"])
+                elif m["op"] == "pause":
+                    paused.add(m["request"])
+                elif m["op"] == "continue":
+                    paused.discard(m["request"])
+                emit(b'{"event":"done","id":%d}\n' % m["id"])
+        if not running or time.monotonic() < due:
+            continue
+        due += 1 / RATE / PARTS
+        now = time.monotonic_ns() // 1000
+        emit(*[b'{"event":"text","id":%d,"text":"@%d ","ids":[11]}\n'
+               % (i, now) for i in running[part::PARTS] if i not in paused])
+        part = (part + 1) % PARTS
+
+
+# ---- what is measured
+
+
+def usage(pid):
+    """CPU seconds and resident bytes of a process."""
+    with open("/proc/%d/stat" % pid) as f:
+        v = f.read().rpartition(")")[2].split()
+    return ((int(v[11]) + int(v[12])) / TICKS,
+            int(v[21]) * resource.getpagesize())
+
+
+def slab():
+    """Bytes the kernel holds in its own structures, and socket buffers."""
+    with open("/proc/meminfo") as f:
+        return sum(int(x.split()[1]) * 1024 for x in f
+                   if x.startswith("Slab:"))
+
+
+def connect(path, n):
+    """n connections in a child, so that each side has its own descriptors;
+    returns the child and a pipe on which it says when all are there."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        socks = []
+        for _ in range(n):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(str(path))
+            socks.append(s)
+        for s in socks:         # each has its hello
+            s.recv(4096)
+        os.write(w, b"x")
+        time.sleep(1000)
+    return pid, r
+
+
+def end(pid):
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+
+
+def service(**limits):
+    from service import Service
+    limits = dict({"clients": FILES, "clients_per_uid": FILES,
+                   "requests_per_uid": FILES}, **limits)
+    s = Service(engine=HERE, env={"BENCH_ENGINE": "1"},
+                config={"limits": limits,
+                        "defaults": {"max_tokens": 1000000}})
+    return s.wait_model()
+
+
+def streams(n, seconds, stalled=0):
+    """n streams that are read, beside others that are not."""
+    with service(stall_time="1h") as s:
+        pid = s.process.pid
+        _, rss = usage(pid)
+        kernel = slab()
+        socks = []
+        for i in range(n + stalled):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(s.socket))
+            sock.sendall(b'{"op":"say","id":1,"text":"x"}\n')
+            socks.append(sock)
+        for sock in socks[:n]:
+            sock.setblocking(False)
+        end_at, cpu, began, delays, tokens = None, 0, 0, [], 0
+        # Some are watched closely for the delay, the rest only drained.
+        close = select.epoll()
+        for sock in socks[:50]:
+            close.register(sock, select.EPOLLIN)
+        by_fd = {x.fileno(): x for x in socks[:50]}
+        warm = time.monotonic() + (3 if stalled == 0 else seconds)
+        drain = 0
+        while end_at is None or time.monotonic() < end_at:
+            if end_at is None and time.monotonic() > warm:
+                cpu, _ = usage(pid)
+                began = time.monotonic()
+                end_at = began + seconds
+                delays, tokens = [], 0
+            for fd, _ in close.poll(0.05):
+                data = by_fd[fd].recv(1 << 20)
+                now = time.monotonic_ns() // 1000
+                for at in data.split(b"@")[1:]:
+                    delays.append(now - int(at[:at.index(b" ")]))
+                tokens += data.count(b"\n")
+            if time.monotonic() > drain:
+                drain = time.monotonic() + 0.2
+                for sock in socks[50:n]:
+                    try:
+                        tokens += sock.recv(1 << 20).count(b"\n")
+                    except BlockingIOError:
+                        pass
+        took = time.monotonic() - began
+        cpu2, rss2 = usage(pid)
+        delays.sort()
+        print("streams: %d read, %d stalled: %.0f events/s, chatd %.0f %% "
+              "of a core, grew %.1f MiB (kernel %.1f MiB), delay p50 %.1f "
+              "ms, p99 %.1f ms" % (
+                  n, stalled, tokens / took, 100 * (cpu2 - cpu) / took,
+                  (rss2 - rss) / 2**20, (slab() - kernel) / 2**20,
+                  delays[len(delays) // 2] / 1000,
+                  delays[len(delays) * 99 // 100] / 1000), flush=True)
+
+
+def idle(n):
+    with service() as s:
+        pid = s.process.pid
+        _, rss = usage(pid)
+        began = time.monotonic()
+        child, ready = connect(s.socket, n)
+        os.read(ready, 1)
+        took = time.monotonic() - began
+        time.sleep(1)
+        cpu, rss2 = usage(pid)
+        time.sleep(3)
+        cpu2, _ = usage(pid)
+        print("idle: %d connections in %.2f s, %.0f bytes each, %.0f ticks "
+              "in 3 s" % (n, took, (rss2 - rss) / n, (cpu2 - cpu) * TICKS),
+              flush=True)
+        end(child)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("what", nargs="*", default=["streams", "idle", "stalled"])
+    p.add_argument("-n", type=int, help="streams or connections")
+    p.add_argument("-s", type=float, default=10, help="seconds")
+    a = p.parse_args()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    for what in a.what:
+        if what == "streams":
+            streams(a.n or 1000, a.s)
+        elif what == "idle":
+            idle(a.n or 10000)
+        else:
+            streams(100, a.s, a.n or 1000)
+
+
+if os.environ.get("BENCH_ENGINE"):
+    engine()
+else:
+    main()

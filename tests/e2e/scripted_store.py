@@ -1,0 +1,42 @@
+#!/usr/bin/python3
+"""The real chatd-store behind a door: while the file STORE_FULL names is
+there, nothing new gets through and is answered as from a full disk; while the
+one STORE_GONE names is there, the store does not even start."""
+import json
+import os
+import subprocess
+import sys
+import threading
+
+FULL = os.environ.get("STORE_FULL", "/nonexistent")
+GONE = os.environ.get("STORE_GONE", "/nonexistent")
+
+
+def forward(store):
+    for line in store.stdout:
+        os.write(1, line)
+
+
+def main():
+    if os.path.exists(GONE):
+        sys.exit(1)
+    store = subprocess.Popen([os.environ["CHATD_STORE"], *sys.argv[1:]],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out = threading.Thread(target=forward, args=(store,))
+    out.start()
+    for line in sys.stdin.buffer:
+        m = json.loads(line)
+        if m["op"] in ("begin", "finish") and os.path.exists(FULL):
+            os.write(1, json.dumps(
+                {"event": "error", "id": m["id"],
+                 "code": "store_unavailable", "message": "scripted: full"}
+            ).encode() + b"\n")
+            continue
+        store.stdin.write(line)
+        store.stdin.flush()
+    store.stdin.close()
+    out.join()
+    sys.exit(store.wait())
+
+
+main()
