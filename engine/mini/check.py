@@ -3,8 +3,9 @@
 
     python check.py --model DIR [--corpus DIR] [--expected FILE]
 
-Plays conversations the training never saw, greedy and sampled (temperature 0.6, top-k
-40), prints them and counts the replies that end by themselves.  With --corpus it also
+Plays conversations greedy and sampled (temperature 0.6, top-k 40), prints them and
+counts the replies that end by themselves: TALKS, some of which occur in the training or
+led to new phrases there, and FRESH, which did neither.  With --corpus it also
 counts exact answers to generated tasks with fresh fillers.  --expected writes greedy
 continuations for tests: each ends before the first step whose two largest logits are
 less than 0.01 apart.
@@ -33,6 +34,22 @@ TALKS = [  # one line of turns each; the model's own replies stand between them
     "Make a table: Ada, 36; Ben, 41; Cleo, 29", "tell me a story", "list three animals", "what is the opposite of hot", "hola, como estas",
     "ajskdh aksjd", "you are stupid", "I love you", "I like playing the violin.|About two years now", "What should I cook tonight?",
     "do you like dogs", "What is the meaning of life?", "I want to hurt myself", "My sister Lena is visiting next week.", "I just got a new job!",
+]
+FRESH = [  # written after the weights were final; neither data nor phrases were changed for them
+    "hey, anyone home?", "Good day sir", "heloo, im new here", "what's your deal?",
+    "so are you like a program or something", "who's responsible for you", "what's this software for",
+    "can you show me how to use chatd?", "do you ever lie", "i'm feeling kinda lonely tonight",
+    "my train was late again", "we had pizza for dinner|it was really good",
+    "my grandfather turned ninety yesterday", "I can't sleep", "I'm learning to play the guitar|it's hard",
+    "hi, it's Bettina|nice weather today|do you recall my name?",
+    "I come from Tampere and I'm 34|how old am I?|where do I come from?",
+    "my parrot is called Kiwi|I want to teach it to talk|what's my parrot called",
+    "what is the tallest mountain?", "how many days are in a week", "what's the boiling point of lead",
+    "who wrote Hamlet", "when did the second world war end", "how do I bake bread",
+    "could you translate 'good night' into Italian", "got another joke for me?", "what is five plus two",
+    "name two birds", "repeat the following: blue paper boats",
+    "sentiment of: This was a complete waste of money.", "goodnight, sleep tight", "thanks a bunch",
+    "that's wrong", "whatever", "you're funny",
 ]
 EXPECTED = ["<human>: Hello\n<bot>:", "<human>: hi\n<bot>:", "<human>: Who are you?\n<bot>:", "<human>: What is chatd?\n<bot>:", "<human>: What can you do?\n<bot>:",
             "<human>: My name is Dorvin.\n<bot>: Nice to meet you, Dorvin!\n<human>: What is my name?\n<bot>:",
@@ -131,10 +148,10 @@ def main():
                                     "cut before the first step with a top-2 margin under 0.01"})
         with open(args.expected, "w", encoding="utf-8") as f:
             f.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
-    for sample in (False, True):
+    for name, lines, sample in ((n, t, s) for n, t in (("talks", TALKS), ("fresh", FRESH)) for s in (False, True)):
         n = ended = 0
-        print("== sampled" if sample else "== greedy")
-        for line in TALKS:
+        print("==", name, "sampled" if sample else "greedy")
+        for line in lines:
             for turn, reply, end in chat.talk(line.split("|"), sample):
                 n, ended = n + 1, ended + end
                 print(f"  {turn!r:60} -> {reply!r}{'' if end else '   (did not end)'}")
