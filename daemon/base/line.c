@@ -116,5 +116,5 @@ again:
 size_t
 linebuf_partial(const struct linebuf *lb)
 {
-	return (lb->end - lb->start);
+	return (lb->end - lb->start + (size_t)lb->skipping);
 }

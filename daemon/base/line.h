@@ -32,7 +32,8 @@ void		 linebuf_added(struct linebuf *lb, size_t n);
  */
 int		 linebuf_next(struct linebuf *lb, char **line, size_t *len);
 
-/* Bytes held that are not yet a whole line. */
+/* Bytes held that are not yet a whole line; not 0 inside a line whose bytes
+ * are dropped. */
 size_t		 linebuf_partial(const struct linebuf *lb);
 
 #endif

@@ -320,6 +320,26 @@ broken_text_is_mended(void **state)
 	}
 }
 
+/* A NUL, which no line may hold, is mended too: a line we make is one that
+ * the other side takes. */
+static void
+nul_is_mended(void **state)
+{
+	struct fault	 f;
+	json_t		*m = json_object(), *back;
+	char		*line;
+	size_t		 n;
+
+	(void)state;
+	msg_set_text(m, "t", "a\0b", 3);
+	assert_string_equal(msg_string(m, "t"), "a\xef\xbf\xbd" "b");
+	line = msg_line(m, &n);
+	assert_int_equal(json_line_parse(line, n - 1, &back, &f), 0);
+	json_decref(back);
+	json_decref(m);
+	free(line);
+}
+
 /* A fault as an error event. */
 static void
 errors_carry_code_message_and_field(void **state)
@@ -372,6 +392,7 @@ main(void)
 		cmocka_unit_test(long_unknown_key_is_told_cut),
 		cmocka_unit_test(messages_print_as_one_line),
 		cmocka_unit_test(broken_text_is_mended),
+		cmocka_unit_test(nul_is_mended),
 		cmocka_unit_test(errors_carry_code_message_and_field),
 		cmocka_unit_test(lookups_fall_back),
 	};

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -212,6 +213,79 @@ test_overlapping_spans_give_one_mark(void **state)
 	}
 }
 
+/* As many findings as an answer may hold are dealt with while others wait. */
+static void
+test_many_spans_take_no_time(void **state)
+{
+	const size_t		 n = 65536;
+	struct judgement	 j;
+	struct config		*c;
+	struct fault		 f;
+	json_t			*all = json_array();
+	char			*text = xmalloc(2 * n + 1), *s;
+	size_t			 i, to = 2 * n, k;
+
+	(void)state;
+	memset(text, 'x', 2 * n);
+	text[2 * n] = '\0';
+	for (i = n; i-- > 0; )
+		json_array_append_new(all, json_pack("{ss ss sf si si}",
+		    "plugin", "p", "category", "confidential", "score", 1.0,
+		    "start", (int)(2 * i), "end", (int)(2 * i + 1)));
+	assert_int_equal(config_load(NULL, &c, &f), 0);
+	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
+	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
+	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);
+	alarm(60);	/* spans against spans would take hours */
+	s = policy_redact(&j, text, 0, &to, &k);
+	alarm(0);
+	assert_int_equal(k, n * (strlen("[redacted]") + 1));
+	free(s);
+	free(text);
+	judgement_clear(&j);
+	json_decref(all);
+	config_free(c);
+}
+
+/* What begins before a span grew is shown; the span's rest never is. */
+static void
+test_a_span_that_grows_backwards_hides_its_rest(void **state)
+{
+	struct reply	 p;
+	size_t		 n;
+
+	(void)state;
+	reply_init(&p);
+	fill(&p, "my key is 12345 ok", 8, 0, "[]");
+	reply_release(&p, 0, &n);
+	fill(&p, "", 18, 1, "[" FINDING("confidential", "1", "3", "15") "]");
+	reply_release(&p, 0, &n);
+	assert_string_equal(p.shown, "my key i[redacted] ok");
+	reply_clear(&p);
+}
+
+/* Only token ids that the store can keep are taken. */
+static void
+test_ids_out_of_range_are_refused(void **state)
+{
+	static const char *const cases[] = { "[-1]", "[4294967296]", "[1.5]",
+	    "[\"1\"]", "{}" };
+	struct reply	 p;
+	json_t		*ids;
+	size_t		 i;
+
+	(void)state;
+	reply_init(&p);
+	for (i = 0; i < nitems(cases); i++) {
+		ids = findings(cases[i]);
+		assert_int_equal(reply_append(&p, "x", 1, ids),
+		    CHAT_EPROTOCOL);
+		json_decref(ids);
+	}
+	assert_int_equal(p.len, 0);
+	reply_clear(&p);
+}
+
 int
 main(void)
 {
@@ -222,6 +296,10 @@ main(void)
 		cmocka_unit_test(test_a_character_is_never_cut),
 		cmocka_unit_test(test_a_redacted_span_is_never_shown),
 		cmocka_unit_test(test_overlapping_spans_give_one_mark),
+		cmocka_unit_test(test_many_spans_take_no_time),
+		cmocka_unit_test(
+		    test_a_span_that_grows_backwards_hides_its_rest),
+		cmocka_unit_test(test_ids_out_of_range_are_refused),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
