@@ -24,6 +24,8 @@
 #define CLIENT_IN_FLIGHT	256	/* brief requests open before reading
 					 * stops; so does a line's worth of
 					 * their bytes */
+#define CLIENT_SOCKET_OUT	16384	/* bytes the kernel keeps for it: many
+					 * readers may be stuck */
 #define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
 
 TAILQ_HEAD(requests, request);
@@ -201,12 +203,14 @@ client_accept(struct chatd *d, int fd)
 	struct client		*c;
 	struct ucred		 cr;
 	socklen_t		 len = sizeof cr;
+	int			 room = CLIENT_SOCKET_OUT;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cr, &len) == -1) {
 		log_warn("SO_PEERCRED");
 		close(fd);
 		return;
 	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	c = xcalloc(1, sizeof *c);
 	c->d = d;
 	c->uid = cr.uid;

@@ -13,6 +13,7 @@ of the tests.
 import argparse
 import os
 import pathlib
+import re
 import resource
 import select
 import socket
@@ -118,19 +119,21 @@ def end(pid):
     os.waitpid(pid, 0)
 
 
-def service(**limits):
-    from service import Service
+def service(filtered=False, **limits):
+    from service import BUILD, SRC, Service
     limits = dict({"clients": FILES, "clients_per_uid": FILES,
                    "requests_per_uid": FILES}, **limits)
+    rules = {"name": "rules", "path": str(BUILD / ".libs/rules.so"),
+             "options": {"packs": str(SRC / "etc/rules")}}
     s = Service(engine=HERE, env={"BENCH_ENGINE": "1"},
-                config={"limits": limits,
+                filters=[rules] if filtered else [], config={"limits": limits,
                         "defaults": {"max_tokens": 1000000}})
     return s.wait_model()
 
 
-def streams(n, seconds, stalled=0):
+def streams(n, seconds, stalled=0, filtered=False):
     """n streams that are read, beside others that are not."""
-    with service(stall_time="1h") as s:
+    with service(filtered, stall_time="1h") as s:
         pid = s.process.pid
         _, rss = usage(pid)
         kernel = slab()
@@ -159,8 +162,8 @@ def streams(n, seconds, stalled=0):
             for fd, _ in close.poll(0.05):
                 data = by_fd[fd].recv(1 << 20)
                 now = time.monotonic_ns() // 1000
-                for at in data.split(b"@")[1:]:
-                    delays.append(now - int(at[:at.index(b" ")]))
+                for at in re.findall(b"@([0-9]+) ", data):
+                    delays.append(now - int(at))
                 tokens += data.count(b"\n")
             if time.monotonic() > drain:
                 drain = time.monotonic() + 0.2
@@ -203,12 +206,13 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("what", nargs="*", default=["streams", "idle", "stalled"])
     p.add_argument("-n", type=int, help="streams or connections")
+    p.add_argument("-f", action="store_true", help="with the rules filter")
     p.add_argument("-s", type=float, default=10, help="seconds")
     a = p.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     for what in a.what:
         if what == "streams":
-            streams(a.n or 1000, a.s)
+            streams(a.n or 1000, a.s, 0, a.f)
         elif what == "idle":
             idle(a.n or 10000)
         else:

@@ -303,7 +303,7 @@ def test_the_end_comes_although_a_client_does_not_read():
     with scripted_store() as s, s.client() as stuck:
         # More than the kernel holds, less than the mark of a stuck reader.
         size = len(json.dumps(stuck.call("status")))
-        for _ in range(300000 // size):
+        for _ in range(200000 // size):
             stuck.send("status")
         s.gone.write_text("")
         os.kill(s.helper_pid("store"), signal.SIGKILL)
