@@ -1,7 +1,8 @@
 /*
- * The weight files of a Hugging Face folder.  They are read with pread, not
- * mapped: a file that shrinks or sits on a failing disk is an error message,
- * not a signal, and a slice at a time bounds the memory used.
+ * The weight files of a Hugging Face folder, safetensors or PyTorch's.  They
+ * are read with pread, not mapped: a file that shrinks or sits on a failing
+ * disk is an error message, not a signal, and a slice at a time bounds the
+ * memory used.
  */
 #include "hf.h"
 
@@ -13,8 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fileio.h"
 #include "json.h"
 #include "path.h"
+#include "torchbin.h"
 #include "xmalloc.h"
 
 #define HF_INDEX_MAX	(32 * 1024 * 1024)	/* bytes of an index file */
@@ -24,8 +27,14 @@ struct hf_file {
 	char		*name;		/* owned: inside the folder */
 	char		*path;		/* owned */
 	int		 fd;
-	uint64_t	 data;		/* first byte behind the header */
+	uint64_t	 data;		/* byte to which offsets are relative */
 	struct st_table	 table;
+};
+
+/* A container: how its files are called and how a table is read. */
+struct hf_format {
+	const char	*one, *index;
+	int		 (*read)(struct hf_file *, uint64_t, struct fault *);
 };
 
 struct hf {
@@ -33,6 +42,7 @@ struct hf {
 	size_t			 nfiles;
 	struct hf_tensor	*tensors;	/* owned; in order of names */
 	size_t			 ntensors;
+	const struct hf_format	*format;
 };
 
 static int	hf_open_file(struct hf *, const char *, const char *,
@@ -43,58 +53,60 @@ static int	hf_open_shards(struct hf *, const char *, const char *,
 		    json_t *, struct fault *);
 static int	hf_check_index(struct hf *, const char *, json_t *,
 		    struct fault *);
-static int	hf_no_weights(const char *, struct fault *);
-static int	hf_read_header(struct hf_file *, struct fault *);
-static int	hf_pread(int, void *, size_t, uint64_t);
+static int	hf_read_safetensors(struct hf_file *, uint64_t,
+		    struct fault *);
+static int	hf_read_torchbin(struct hf_file *, uint64_t, struct fault *);
 static int	hf_collect(struct hf *, struct fault *);
+
+/* In order of preference. */
+static const struct hf_format hf_formats[] = {
+	{ "model.safetensors", "model.safetensors.index.json",
+	    hf_read_safetensors },
+	{ "pytorch_model.bin", "pytorch_model.bin.index.json",
+	    hf_read_torchbin }
+};
+
+/* Is there a file of that name in the folder? */
+static int
+hf_there(const char *folder, const char *name)
+{
+	char	*path = path_join(folder, name);
+	int	 there = access(path, F_OK) == 0;
+
+	free(path);
+	return (there);
+}
 
 /* Open the folder's weights. */
 int
 hf_open(const char *path, struct hf **out, struct fault *f)
 {
-	struct hf	*h = xcalloc(1, sizeof *h);
-	char		*one = path_join(path, "model.safetensors");
-	char		*index = path_join(path,
-			    "model.safetensors.index.json");
-	int		 r;
+	const struct hf_format	*w;
+	struct hf		*h = xcalloc(1, sizeof *h);
+	size_t			 i;
+	int			 r;
 
-	if (access(one, F_OK) == 0)
-		r = hf_open_file(h, path, "model.safetensors", f);
-	else if (access(index, F_OK) == 0)
-		r = hf_open_index(h, path, index, f);
+	for (i = 0; i < nitems(hf_formats) && h->format == NULL; i++) {
+		w = &hf_formats[i];
+		if (hf_there(path, w->one) || hf_there(path, w->index))
+			h->format = w;
+	}
+	if (h->format == NULL)
+		r = fault_set(f, "bad_model", NULL, "%s: expected "
+		    "model.safetensors or pytorch_model.bin, or an index of "
+		    "one of them, found none", path);
+	else if (hf_there(path, h->format->one))
+		r = hf_open_file(h, path, h->format->one, f);
 	else
-		r = hf_no_weights(path, f);
-	if (r == 0 && h->ntensors == 0)
+		r = hf_open_index(h, path, h->format->index, f);
+	if (r == 0 && h->tensors == NULL)
 		r = hf_collect(h, f);
 	if (r == 0) {
 		*out = h;
 		h = NULL;
 	}
 	hf_free(h);
-	free(one);
-	free(index);
 	return (r);
-}
-
-/* Say what is missing, and what is there instead. */
-static int
-hf_no_weights(const char *path, struct fault *f)
-{
-	static const char *const others[] = { "pytorch_model.bin",
-		"pytorch_model.bin.index.json" };
-	char	*p;
-	size_t	 i;
-	int	 there = 0;
-
-	for (i = 0; i < nitems(others); i++) {
-		p = path_join(path, others[i]);
-		there |= access(p, F_OK) == 0;
-		free(p);
-	}
-	return (fault_set(f, "bad_model", NULL,
-	    "%s: expected model.safetensors or model.safetensors.index.json, "
-	    "found %s", path, there ? "pytorch_model.bin, which is not read: "
-	    "convert it to safetensors" : "neither"));
 }
 
 /* Release all files. */
@@ -123,6 +135,7 @@ hf_open_file(struct hf *h, const char *folder, const char *name,
     struct fault *f)
 {
 	struct hf_file	*file;
+	struct stat	 st;
 
 	h->files = xreallocarray(h->files, h->nfiles + 1, sizeof *h->files);
 	file = &h->files[h->nfiles++];
@@ -133,77 +146,60 @@ hf_open_file(struct hf *h, const char *folder, const char *name,
 	if (file->fd == -1)
 		return (fault_set(f, "bad_model", NULL, "%s: %s", file->path,
 		    strerror(errno)));
-	return (hf_read_header(file, f));
+	if (fstat(file->fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return (fault_set(f, "bad_model", NULL,
+		    "%s: not a regular file", file->path));
+	return (h->format->read(file, (uint64_t)st.st_size, f));
 }
 
-/* Read and check the header of an open file. */
+/* Read and check the table of an open safetensors file of size bytes. */
 static int
-hf_read_header(struct hf_file *file, struct fault *f)
+hf_read_safetensors(struct hf_file *file, uint64_t size, struct fault *f)
 {
-	struct stat	 st;
 	uint8_t		 start[8] = { 0 };
 	uint64_t	 n;
 	char		*buf;
 	int		 r = 0;
 
-	if (fstat(file->fd, &st) == -1 || !S_ISREG(st.st_mode))
-		return (fault_set(f, "bad_model", NULL,
-		    "%s: not a regular file", file->path));
-	if (st.st_size >= 8 && (r = hf_pread(file->fd, start, 8, 0)) != 0)
+	if (size >= 8 && (r = fileio_read(file->fd, start, 8, 0)) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: reading: %s",
 		    file->path, chat_strerror(r)));
-	if (safetensors_length(file->path, start, (uint64_t)st.st_size, &n,
-	    f) != ST_OK)
+	if (safetensors_length(file->path, start, size, &n, f) != ST_OK)
 		return (CHAT_EFORMAT);
 	file->data = 8 + n;
 	buf = xmalloc(n + 1);
-	if ((r = hf_pread(file->fd, buf, n, 8)) != 0)
+	if ((r = fileio_read(file->fd, buf, n, 8)) != 0)
 		fault_set(f, "bad_model", NULL, "%s: reading: %s",
 		    file->path, chat_strerror(r));
-	else if (safetensors_parse(file->path, buf, n,
-	    (uint64_t)st.st_size - file->data, &file->table, f) != ST_OK)
+	else if (safetensors_parse(file->path, buf, n, size - file->data,
+	    &file->table, f) != ST_OK)
 		r = CHAT_EFORMAT;
 	free(buf);
 	return (r);
 }
 
-/* All of n bytes at off, or an error: the end of the file is one. */
+/* Read and check the table of an open file of PyTorch of size bytes. */
 static int
-hf_pread(int fd, void *out, size_t n, uint64_t off)
+hf_read_torchbin(struct hf_file *file, uint64_t size, struct fault *f)
 {
-	uint8_t	*p = out;
-	ssize_t	 got;
-
-	while (n > 0) {
-		got = pread(fd, p, n, (off_t)off);
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got == -1)
-			return (CHAT_ESYSTEM);
-		if (got == 0)
-			return (CHAT_EFORMAT);
-		p += got;
-		n -= (size_t)got;
-		off += (uint64_t)got;
-	}
-	return (0);
+	return (torchbin_read(file->path, file->fd, size, &file->table, f));
 }
 
 /* Open every shard that an index names. */
 static int
-hf_open_index(struct hf *h, const char *folder, const char *index,
+hf_open_index(struct hf *h, const char *folder, const char *name,
     struct fault *f)
 {
 	struct fault	 why;
 	json_t		*obj = NULL, *map;
-	char		*text = NULL;
+	char		*index = path_join(folder, name), *text = NULL;
 	size_t		 n;
 	int		 r;
 
 	if ((r = path_read(index, HF_INDEX_MAX, &text, &n)) != 0) {
 		fault_set(f, "bad_model", NULL, "%s: %s", index,
 		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
-		return (r);
+		goto out;
 	}
 	if (json_line_parse(text, n, &obj, &why) != 0) {
 		r = fault_set(f, "bad_model", NULL, "%s: %s", index,
@@ -222,6 +218,7 @@ hf_open_index(struct hf *h, const char *folder, const char *index,
 	r = hf_check_index(h, index, map, f);
 out:
 	json_decref(obj);
+	free(index);
 	free(text);
 	return (r);
 }
@@ -371,7 +368,7 @@ hf_read(const struct hf *h, const struct hf_tensor *t, uint64_t off,
 {
 	int	 r;
 
-	if ((r = hf_pread(h->files[t->file].fd, out, n, t->at + off)) == 0)
+	if ((r = fileio_read(h->files[t->file].fd, out, n, t->at + off)) == 0)
 		return (0);
 	fault_set(f, "bad_model", NULL, "%s: %.100s: reading: %s",
 	    h->files[t->file].path, t->st->name, r == CHAT_ESYSTEM ?

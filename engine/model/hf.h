@@ -21,8 +21,9 @@ struct hf_tensor {
 
 /*
  * Open the weight files of the folder at path: model.safetensors, or the
- * shards named by model.safetensors.index.json. 0 and *out (owned), or an
- * error with *f filled.
+ * shards named by model.safetensors.index.json; where neither is there,
+ * pytorch_model.bin or the shards of pytorch_model.bin.index.json. 0 and *out
+ * (owned), or an error with *f filled.
  */
 int	 hf_open(const char *path, struct hf **out, struct fault *f);
 void	 hf_free(struct hf *h);

@@ -73,7 +73,7 @@ model_open(const char *path, struct model **out, struct fault *f)
 	if (!S_ISDIR(st.st_mode)) {
 		r = fault_set(f, "bad_model", NULL,
 		    "%s: expected a folder with config.json and "
-		    "model.safetensors, found a file", path);
+		    "weights, found a file", path);
 		goto out;
 	}
 	if ((r = model_read_config(m, f)) != 0 ||
@@ -317,7 +317,8 @@ model_read_rows(struct model *m, const char *tensor, int64_t rows,
 
 /*
  * What `sha256sum config.json tokenizer.json model*.safetensors | sha256sum`
- * prints in the folder: a line "hex  name" for each file, hashed again.
+ * prints in the folder (pytorch_model*.bin where that is read): a line "hex
+ * name" for each file, hashed again.
  */
 const char *
 model_digest(struct model *m)

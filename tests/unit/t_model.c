@@ -280,9 +280,9 @@ folders_without_a_model_are_refused(void **state)
 	free(file);
 	neox_remove(folder);
 	folder = model_files_folder(whole);
-	expect_refusal(folder, "found neither");
+	expect_refusal(folder, "found none");
 	model_files_put(folder, "pytorch_model.bin", "PK", 2);
-	expect_refusal(folder, "found pytorch_model.bin, which is not read");
+	expect_refusal(folder, "expected a zip file of PyTorch");
 	model_files_put(folder, "model.safetensors", "1234567", 7);
 	expect_refusal(folder, "expected at least 8 bytes, found 7");
 	model_files_put(folder, ONE, "\377\377\377\377\377\377\377\377", 8);

@@ -1,0 +1,55 @@
+/*
+ * Bytes of weight files: pread, not mmap, so that a file which shrinks or
+ * sits on a failing disk is an error message and not a signal.
+ */
+#include "fileio.h"
+
+#include <sys/types.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "err.h"
+
+/* All of n bytes at off, or an error: the end of the file is one. */
+int
+fileio_read(int fd, void *out, size_t n, uint64_t off)
+{
+	uint8_t	*p = out;
+	ssize_t	 got;
+
+	while (n > 0) {
+		got = pread(fd, p, n, (off_t)off);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return (CHAT_ESYSTEM);
+		if (got == 0)
+			return (CHAT_EFORMAT);
+		p += got;
+		n -= (size_t)got;
+		off += (uint64_t)got;
+	}
+	return (0);
+}
+
+/* Two bytes. */
+uint16_t
+fileio_le16(const uint8_t *p)
+{
+	return ((uint16_t)(p[0] | p[1] << 8));
+}
+
+/* Four bytes. */
+uint32_t
+fileio_le32(const uint8_t *p)
+{
+	return (fileio_le16(p) | (uint32_t)fileio_le16(p + 2) << 16);
+}
+
+/* Eight bytes. */
+uint64_t
+fileio_le64(const uint8_t *p)
+{
+	return (fileio_le32(p) | (uint64_t)fileio_le32(p + 4) << 32);
+}

@@ -1,0 +1,477 @@
+/*
+ * The zip files of torch.save.  They come from outside: no number in them is
+ * used before it was checked against the file's real size, and nothing is
+ * searched for: a record is where the one before it says, or is refused.
+ */
+#include "torchzip.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fileio.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define TZ_END_SIZE		22
+#define TZ_END64_SIZE		56
+#define TZ_LOCATOR_SIZE		20
+#define TZ_CENTRAL_SIZE		46
+#define TZ_LOCAL_SIZE		30
+
+#define TZ_CENTRAL_SIG		0x02014b50
+#define TZ_LOCAL_SIG		0x04034b50
+#define TZ_END_SIG		0x06054b50
+#define TZ_END64_SIG		0x06064b50
+#define TZ_LOCATOR_SIG		0x07064b50
+
+#define TZ_FLAG_ENCRYPTED	0x0001
+#define TZ_FLAG_DESCRIPTOR	0x0008
+#define TZ_FLAG_UTF8		0x0800
+#define TZ_EXTRA_ZIP64		0x0001
+#define TZ_DESCRIPTOR_MAX	24	/* signature, CRC, two sizes of 8 */
+#define TZ_NONE			0xffffffff	/* see the ZIP64 field */
+
+/* A file while it is read. */
+struct tz_reader {
+	const char	*path;
+	int		 fd;
+	uint64_t	 size;		/* of the file */
+	uint64_t	 dir, dir_size;	/* the central directory */
+	uint64_t	 count;		/* its entries */
+	uint64_t	 at;		/* end of the member before this one */
+	int		 gap;		/* a descriptor may stand there */
+	struct fault	*f;
+};
+
+/* One entry of the directory. */
+struct tz_entry {
+	const char	*name;		/* borrowed; not ended by NUL */
+	size_t		 name_len;
+	uint16_t	 flags;
+	uint32_t	 crc;
+	uint64_t	 size, packed, local;
+};
+
+static enum tz_error	tz_fail(const struct tz_reader *, enum tz_error,
+			    const char *, ...)
+			    __attribute__((format(printf, 3, 4)));
+static enum tz_error	tz_bytes(const struct tz_reader *, void *, size_t,
+			    uint64_t);
+static enum tz_error	tz_start(const struct tz_reader *);
+static enum tz_error	tz_end(struct tz_reader *);
+static enum tz_error	tz_end64(struct tz_reader *, const uint8_t *,
+			    uint64_t *);
+static enum tz_error	tz_directory(struct tz_reader *, struct torchzip *);
+static enum tz_error	tz_entry(const struct tz_reader *, const uint8_t *,
+			    size_t, struct tz_entry *, size_t *);
+static enum tz_error	tz_zip64(const struct tz_reader *, const uint8_t *,
+			    size_t, struct tz_entry *);
+static enum tz_error	tz_name(const struct tz_reader *,
+			    const struct tz_entry *);
+static enum tz_error	tz_local(struct tz_reader *, const struct tz_entry *,
+			    uint64_t *);
+static enum tz_error	tz_sort(const struct tz_reader *, struct torchzip *);
+
+/* Read a file's directory. */
+enum tz_error
+torchzip_read(const char *path, int fd, uint64_t size, struct torchzip *out,
+    struct fault *f)
+{
+	struct tz_reader	 r = { .path = path, .fd = fd, .size = size,
+				    .f = f };
+	struct torchzip		 z = { 0 };
+	enum tz_error		 e;
+
+	if ((e = tz_start(&r)) != TZ_OK || (e = tz_end(&r)) != TZ_OK ||
+	    (e = tz_directory(&r, &z)) != TZ_OK ||
+	    (e = tz_sort(&r, &z)) != TZ_OK)
+		goto out;
+	*out = z;
+	memset(&z, 0, sizeof z);
+out:
+	torchzip_clear(&z);
+	return (e);
+}
+
+/* Release what a directory holds. */
+void
+torchzip_clear(struct torchzip *z)
+{
+	size_t	 i;
+
+	for (i = 0; i < z->n; i++)
+		free(z->members[i].name);
+	free(z->members);
+	memset(z, 0, sizeof *z);
+}
+
+/* One line: file and what is wrong. */
+static enum tz_error
+tz_fail(const struct tz_reader *r, enum tz_error why, const char *fmt, ...)
+{
+	char	 text[300];
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	fault_set(r->f, "bad_model", NULL, "%s: %s", r->path, text);
+	return (why);
+}
+
+/* Read n bytes that the file's size promises. */
+static enum tz_error
+tz_bytes(const struct tz_reader *r, void *out, size_t n, uint64_t off)
+{
+	int	 e = fileio_read(r->fd, out, n, off);
+
+	if (e == 0)
+		return (TZ_OK);
+	return (tz_fail(r, TZ_READ, "reading: %s", e == CHAT_EFORMAT ?
+	    "the file has become shorter" : chat_strerror(e)));
+}
+
+/* The first bytes: a local header, or something that has a name. */
+static enum tz_error
+tz_start(const struct tz_reader *r)
+{
+	/* The forms before 1.6: the pickled magic number, and tar's word in
+	 * its first header. */
+	static const uint8_t	 magic[] = { 0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc,
+				    0x9c, 0x46, 0xf9 };
+	static const char	 pointer[] = "version https://git-lfs";
+	uint8_t			 b[512] = { 0 };
+	enum tz_error		 e;
+
+	if ((e = tz_bytes(r, b, r->size < sizeof b ? (size_t)r->size :
+	    sizeof b, 0)) != TZ_OK)
+		return (e);
+	if (memcmp(b, magic, sizeof magic) == 0 ||
+	    memcmp(b + 257, "ustar", 5) == 0)
+		return (tz_fail(r, TZ_LEGACY, "written by PyTorch before 1.6, "
+		    "which is not read: save it again with a newer one"));
+	if (memcmp(b, pointer, sizeof pointer - 1) == 0)
+		return (tz_fail(r, TZ_POINTER, "a Git LFS pointer, not the "
+		    "weights: fetch them with git lfs pull"));
+	if (r->size < 4 || fileio_le32(b) != TZ_LOCAL_SIG)
+		return (tz_fail(r, TZ_NOT_ZIP,
+		    "expected a zip file of PyTorch, found other bytes"));
+	return (TZ_OK);
+}
+
+/* The end record, and the one of ZIP64 where there is one. */
+static enum tz_error
+tz_end(struct tz_reader *r)
+{
+	uint8_t		 b[TZ_LOCATOR_SIZE + TZ_END_SIZE] = { 0 };
+	const uint8_t	*end = b + TZ_LOCATOR_SIZE;
+	uint64_t	 limit;		/* where the directory must end */
+	enum tz_error	 e;
+
+	if (r->size < sizeof b)
+		return (tz_fail(r, TZ_END, "no end record: the file is cut"));
+	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
+		return (e);
+	if (fileio_le32(end) != TZ_END_SIG)
+		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
+		    "record: the file is cut, or something follows it",
+		    TZ_END_SIZE));
+	if (fileio_le16(end + 20) != 0)
+		return (tz_fail(r, TZ_COMMENT,
+		    "a comment behind the end record"));
+	if (fileio_le16(end + 4) != 0 || fileio_le16(end + 6) != 0 ||
+	    fileio_le16(end + 8) != fileio_le16(end + 10))
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	r->count = fileio_le16(end + 10);
+	r->dir_size = fileio_le32(end + 12);
+	r->dir = fileio_le32(end + 16);
+	limit = r->size - TZ_END_SIZE;
+	if (fileio_le32(b) == TZ_LOCATOR_SIG) {
+		if ((e = tz_end64(r, b, &limit)) != TZ_OK)
+			return (e);
+	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
+	    r->dir == TZ_NONE)
+		return (tz_fail(r, TZ_LOCATOR, "the end record points to one "
+		    "of ZIP64, and there is none"));
+	if (r->dir > limit || r->dir_size != limit - r->dir)
+		return (tz_fail(r, TZ_DIRECTORY, "a directory of %llu bytes "
+		    "at %llu does not end at %llu",
+		    (unsigned long long)r->dir_size,
+		    (unsigned long long)r->dir, (unsigned long long)limit));
+	return (TZ_OK);
+}
+
+/* The ZIP64 end record that the locator at b points to. It starts at *limit
+ * on return. */
+static enum tz_error
+tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
+{
+	uint8_t		 end[TZ_END64_SIZE];
+	uint64_t	 at = fileio_le64(b + 8), count, size, dir;
+	enum tz_error	 e;
+
+	if (fileio_le32(b + 4) != 0 || fileio_le32(b + 16) != 1)
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	if (r->size < TZ_END64_SIZE + TZ_LOCATOR_SIZE + TZ_END_SIZE ||
+	    at != r->size - TZ_END64_SIZE - TZ_LOCATOR_SIZE - TZ_END_SIZE)
+		return (tz_fail(r, TZ_END64, "the ZIP64 end record is not "
+		    "right before its locator"));
+	if ((e = tz_bytes(r, end, sizeof end, at)) != TZ_OK)
+		return (e);
+	if (fileio_le32(end) != TZ_END64_SIG ||
+	    fileio_le64(end + 4) != TZ_END64_SIZE - 12)
+		return (tz_fail(r, TZ_END64, "no ZIP64 end record at %llu",
+		    (unsigned long long)at));
+	count = fileio_le64(end + 32);
+	size = fileio_le64(end + 40);
+	dir = fileio_le64(end + 48);
+	if (fileio_le32(end + 16) != 0 || fileio_le32(end + 20) != 0 ||
+	    fileio_le64(end + 24) != count)
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	if ((r->count != 0xffff && r->count != count) ||
+	    (r->dir_size != TZ_NONE && r->dir_size != size) ||
+	    (r->dir != TZ_NONE && r->dir != dir))
+		return (tz_fail(r, TZ_DISAGREE,
+		    "the two end records say different things"));
+	r->count = count;
+	r->dir_size = size;
+	r->dir = dir;
+	*limit = at;
+	return (TZ_OK);
+}
+
+/* Every entry of the directory, and the local header it points to. */
+static enum tz_error
+tz_directory(struct tz_reader *r, struct torchzip *z)
+{
+	struct tz_entry		 t;
+	struct tz_member	*m;
+	uint8_t			*b;
+	uint64_t		 data;
+	size_t			 at = 0, used;
+	enum tz_error		 e;
+
+	if (r->dir_size > TORCHZIP_DIRECTORY_MAX ||
+	    r->count > TORCHZIP_MEMBERS_MAX)
+		return (tz_fail(r, TZ_TOO_BIG, "a directory of %llu members, "
+		    "%llu bytes: expected at most %d, %d",
+		    (unsigned long long)r->count,
+		    (unsigned long long)r->dir_size, TORCHZIP_MEMBERS_MAX,
+		    TORCHZIP_DIRECTORY_MAX));
+	if (r->count > r->dir_size / TZ_CENTRAL_SIZE)
+		return (tz_fail(r, TZ_ENTRY, "%llu members in a directory of "
+		    "%llu bytes", (unsigned long long)r->count,
+		    (unsigned long long)r->dir_size));
+	b = xmalloc((size_t)r->dir_size + 1);
+	z->members = xcalloc((size_t)r->count + 1, sizeof *z->members);
+	if ((e = tz_bytes(r, b, (size_t)r->dir_size, r->dir)) != TZ_OK)
+		goto out;
+	for (; z->n < r->count; at += used) {
+		if ((e = tz_entry(r, b + at, (size_t)r->dir_size - at, &t,
+		    &used)) != TZ_OK || (e = tz_name(r, &t)) != TZ_OK ||
+		    (e = tz_local(r, &t, &data)) != TZ_OK)
+			goto out;
+		m = &z->members[z->n++];
+		m->name = xstrndup(t.name, t.name_len);
+		m->at = data;
+		m->size = t.size;
+		m->crc = t.crc;
+	}
+	if (at != r->dir_size)
+		e = tz_fail(r, TZ_ENTRY,
+		    "bytes behind the last entry of the directory");
+	else if (r->dir - r->at > (r->gap ? TZ_DESCRIPTOR_MAX : 0))
+		e = tz_fail(r, TZ_HOLE, "bytes before the directory that "
+		    "belong to no member");
+out:
+	free(b);
+	return (e);
+}
+
+/* One entry of n bytes left at b; *used: how long it is. */
+static enum tz_error
+tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
+    struct tz_entry *t, size_t *used)
+{
+	size_t		 extra, comment;
+	enum tz_error	 e;
+
+	if (n < TZ_CENTRAL_SIZE || fileio_le32(b) != TZ_CENTRAL_SIG)
+		return (tz_fail(r, TZ_ENTRY,
+		    "the directory ends before its last member"));
+	t->flags = fileio_le16(b + 8);
+	t->crc = fileio_le32(b + 16);
+	t->packed = fileio_le32(b + 20);
+	t->size = fileio_le32(b + 24);
+	t->name_len = fileio_le16(b + 28);
+	extra = fileio_le16(b + 30);
+	comment = fileio_le16(b + 32);
+	t->local = fileio_le32(b + 42);
+	t->name = (const char *)b + TZ_CENTRAL_SIZE;
+	*used = TZ_CENTRAL_SIZE + t->name_len + extra + comment;
+	if (*used > n)
+		return (tz_fail(r, TZ_ENTRY,
+		    "an entry reaches past the directory"));
+	if (t->flags & TZ_FLAG_ENCRYPTED)
+		return (tz_fail(r, TZ_ENCRYPTED, "an encrypted member"));
+	if (t->flags & ~(TZ_FLAG_DESCRIPTOR | TZ_FLAG_UTF8))
+		return (tz_fail(r, TZ_FLAGS, "a member with flags 0x%x",
+		    t->flags));
+	if (fileio_le16(b + 10) != 0)
+		return (tz_fail(r, TZ_COMPRESSED, "a compressed member "
+		    "(method %u): PyTorch stores them as they are",
+		    fileio_le16(b + 10)));
+	if (fileio_le16(b + 34) != 0)
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra,
+	    t)) != TZ_OK)
+		return (e);
+	if (t->packed != t->size)
+		return (tz_fail(r, TZ_SIZES, "a stored member with two sizes, "
+		    "%llu and %llu", (unsigned long long)t->packed,
+		    (unsigned long long)t->size));
+	return (TZ_OK);
+}
+
+/* The numbers of an entry that did not fit 32 bits. */
+static enum tz_error
+tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t n,
+    struct tz_entry *t)
+{
+	uint64_t	*const want[] = { &t->size, &t->packed, &t->local };
+	const uint8_t	*field = NULL;
+	size_t		 left = 0, len, i;
+
+	for (; n > 0; b += 4 + len, n -= 4 + len) {
+		if (n < 4 || (len = fileio_le16(b + 2)) > n - 4)
+			return (tz_fail(r, TZ_EXTRA, "broken extra fields"));
+		if (fileio_le16(b) != TZ_EXTRA_ZIP64)
+			continue;
+		if (field != NULL)
+			return (tz_fail(r, TZ_EXTRA, "two ZIP64 fields"));
+		field = b + 4;
+		left = len;
+	}
+	for (i = 0; i < nitems(want); i++) {
+		if (*want[i] != TZ_NONE)
+			continue;
+		if (left < 8)
+			return (tz_fail(r, TZ_EXTRA,
+			    "a member without its ZIP64 field"));
+		*want[i] = fileio_le64(field);
+		field += 8;
+		left -= 8;
+	}
+	return (TZ_OK);
+}
+
+/* A name is a plain path inside the archive. */
+static enum tz_error
+tz_name(const struct tz_reader *r, const struct tz_entry *t)
+{
+	const char	*s = t->name;
+	size_t		 i, part = 0;
+	int		 bad;
+
+	if (t->name_len > TORCHZIP_NAME_MAX)
+		return (tz_fail(r, TZ_TOO_BIG, "a name of %zu bytes: expected "
+		    "at most %d", t->name_len, TORCHZIP_NAME_MAX));
+	bad = t->name_len == 0 || !utf8_valid(s, t->name_len);
+	for (i = 0; i < t->name_len && !bad; i++)
+		bad = (uint8_t)s[i] < ' ' || s[i] == 127 || s[i] == '\\' ||
+		    s[i] == ':';
+	for (i = 0; i <= t->name_len && !bad; i++) {
+		if (i < t->name_len && s[i] != '/')
+			continue;
+		bad = i == part || (i - part == 1 && s[part] == '.') ||
+		    (i - part == 2 && memcmp(s + part, "..", 2) == 0);
+		part = i + 1;
+	}
+	if (bad)
+		return (tz_fail(r, TZ_NAME,
+		    "a member whose name is no plain path"));
+	return (TZ_OK);
+}
+
+/* The local header of an entry; *data: the first byte behind it. */
+static enum tz_error
+tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
+{
+	uint8_t		 b[TZ_LOCAL_SIZE + TORCHZIP_NAME_MAX];
+	size_t		 n = TZ_LOCAL_SIZE + t->name_len;
+	uint32_t	 packed, size;
+	int		 later;
+	enum tz_error	 e;
+
+	if (t->local < r->at)
+		return (tz_fail(r, TZ_OVERLAP, "%.*s: starts at %llu, inside "
+		    "the member before it", (int)t->name_len, t->name,
+		    (unsigned long long)t->local));
+	if (t->local > r->dir || n > r->dir - t->local)
+		return (tz_fail(r, TZ_PAST_END, "%.*s: starts at %llu, past "
+		    "the members", (int)t->name_len, t->name,
+		    (unsigned long long)t->local));
+	if (t->local - r->at > (r->gap ? TZ_DESCRIPTOR_MAX : 0))
+		return (tz_fail(r, TZ_HOLE, "%.*s: bytes before it that "
+		    "belong to no member", (int)t->name_len, t->name));
+	if ((e = tz_bytes(r, b, n, t->local)) != TZ_OK)
+		return (e);
+	if (fileio_le32(b) != TZ_LOCAL_SIG)
+		return (tz_fail(r, TZ_LOCAL, "%.*s: no header at %llu",
+		    (int)t->name_len, t->name, (unsigned long long)t->local));
+	if (fileio_le16(b + 26) != t->name_len ||
+	    memcmp(b + TZ_LOCAL_SIZE, t->name, t->name_len) != 0)
+		return (tz_fail(r, TZ_NAMES, "%.*s: has another name in its "
+		    "own header", (int)t->name_len, t->name));
+	packed = fileio_le32(b + 18);
+	size = fileio_le32(b + 22);
+	later = (t->flags & TZ_FLAG_DESCRIPTOR) != 0;
+	if (fileio_le16(b + 6) != t->flags || fileio_le16(b + 8) != 0 ||
+	    packed != size || (size != TZ_NONE && size != t->size &&
+	    !(later && size == 0)))
+		return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header says "
+		    "other flags, method or size", (int)t->name_len, t->name));
+	*data = t->local + n + fileio_le16(b + 28);
+	if (*data > r->dir || t->size > r->dir - *data)
+		return (tz_fail(r, TZ_PAST_END, "%.*s: %llu bytes at %llu "
+		    "reach past the members", (int)t->name_len, t->name,
+		    (unsigned long long)t->size, (unsigned long long)*data));
+	r->at = *data + t->size;
+	r->gap = later;
+	return (TZ_OK);
+}
+
+/* Order of names. */
+static int
+tz_compare(const void *a, const void *b)
+{
+	const struct tz_member	*x = a, *y = b;
+
+	return (strcmp(x->name, y->name));
+}
+
+/* Put members in order of names; no two may have the same. */
+static enum tz_error
+tz_sort(const struct tz_reader *r, struct torchzip *z)
+{
+	size_t	 i;
+
+	qsort(z->members, z->n, sizeof *z->members, tz_compare);
+	for (i = 1; i < z->n; i++)
+		if (tz_compare(&z->members[i - 1], &z->members[i]) == 0)
+			return (tz_fail(r, TZ_DUPLICATE,
+			    "%.200s: is in the file twice",
+			    z->members[i].name));
+	return (TZ_OK);
+}
+
+/* Look a member up by name. */
+const struct tz_member *
+torchzip_find(const struct torchzip *z, const char *name)
+{
+	struct tz_member	 key = { .name = (char *)(uintptr_t)name };
+
+	return (bsearch(&key, z->members, z->n, sizeof key, tz_compare));
+}
