@@ -20,6 +20,9 @@
 #define CONN_LINES	32	/* lines taken before others get their turn */
 #define CONN_WRITE	65536	/* bytes offered to one write */
 
+/* How the peer's output ended, and whether the owner has heard of it. */
+enum conn_eof { CONN_OPEN, CONN_HALF, CONN_GONE, CONN_TOLD };
+
 struct conn {
 	int			 fd;		/* owned */
 	struct event		*read_ev;	/* owned */
@@ -34,7 +37,7 @@ struct conn {
 	int			 line_ms;
 	int			 seen;		/* some byte has been read */
 	int			 paused;
-	int			 eof;
+	enum conn_eof		 eof;
 	int			 pressed;	/* above high, not yet low */
 	int			 busy;		/* callbacks on the stack */
 	int			 dead;		/* freed while busy */
@@ -133,7 +136,7 @@ conn_lines(struct conn *c)
 {
 	char	*line;
 	size_t	 len;
-	int	 i, r;
+	int	 i, r, half;
 
 	for (i = 0; !c->dead && !c->paused; i++) {
 		if (i == CONN_LINES) {
@@ -148,9 +151,11 @@ conn_lines(struct conn *c)
 		else
 			c->ops->too_long(c->arg);
 	}
-	if (!c->dead && !c->paused && c->eof == 1) {
-		c->eof = 2;
-		c->ops->eof(c->arg, 1);
+	if (!c->dead && !c->paused && (c->eof == CONN_HALF ||
+	    c->eof == CONN_GONE)) {
+		half = c->eof == CONN_HALF;
+		c->eof = CONN_TOLD;
+		c->ops->eof(c->arg, half);
 	}
 	conn_clock(c);
 }
@@ -190,16 +195,12 @@ conn_hung_up(int fd)
 	return (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP|POLLERR)) != 0);
 }
 
-/* The peer's last byte has been read. */
+/* The peer's last byte has been read; its last lines may still be here. */
 static void
 conn_end(struct conn *c)
 {
 	event_del(c->read_ev);
-	if (conn_hung_up(c->fd)) {
-		c->ops->eof(c->arg, 0);
-		return;
-	}
-	c->eof = 1;
+	c->eof = conn_hung_up(c->fd) ? CONN_GONE : CONN_HALF;
 	conn_lines(c);
 }
 
@@ -326,7 +327,7 @@ conn_resume(struct conn *c)
 	if (c->dead || !c->paused)
 		return;
 	c->paused = 0;
-	if (c->eof == 0)
+	if (c->eof == CONN_OPEN)
 		event_add(c->read_ev, NULL);
 	event_active(c->again_ev, EV_TIMEOUT, 0);
 }

@@ -25,9 +25,12 @@
 #define HELPER_PING_MS		2000	/* between heartbeats */
 #define HELPER_BACKOFF_MS	100	/* second restart; doubles from there */
 #define HELPER_HEALTHY_MS	60000	/* this long up: back-off forgotten */
+#define HELPER_BUCKETS		1024	/* requests are found by id: a power
+					 * of two, for as many at once */
 
 struct helper_req {
 	TAILQ_ENTRY(helper_req)	 entry;
+	LIST_ENTRY(helper_req)	 same;		/* of its bucket */
 	struct helper		*helper;	/* borrowed */
 	int64_t			 id;
 	json_t			*msg;		/* owned: not yet sent, or NULL */
@@ -38,6 +41,7 @@ struct helper_req {
 						 * the answer */
 };
 TAILQ_HEAD(helper_reqs, helper_req);
+LIST_HEAD(helper_bucket, helper_req);
 
 struct helper {
 	struct event_base		*base;		/* borrowed */
@@ -46,6 +50,7 @@ struct helper {
 	pid_t				 pid;		/* 0: reaped */
 	struct conn			*conn;		/* owned, or NULL */
 	struct helper_reqs		 reqs;		/* owned, oldest first */
+	struct helper_bucket		 by_id[HELPER_BUCKETS];
 	int64_t				 last_id;
 	struct event			*timer;		/* owned: restart */
 	struct event			*beat;		/* owned: heartbeat */
@@ -108,6 +113,7 @@ static void
 helper_req_free(struct helper_req *req)
 {
 	TAILQ_REMOVE(&req->helper->reqs, req, entry);
+	LIST_REMOVE(req, same);
 	event_free(req->deadline);
 	json_decref(req->msg);
 	free(req);
@@ -324,6 +330,7 @@ helper_request(struct helper *h, json_t *msg, int wait_ms, int answer_ms,
 	req->deadline = evtimer_new(h->base, helper_late, req);
 	msg_set_int(msg, "id", req->id);
 	TAILQ_INSERT_TAIL(&h->reqs, req, entry);
+	LIST_INSERT_HEAD(&h->by_id[req->id % HELPER_BUCKETS], req, same);
 	if (helper_hears(h)) {
 		helper_send(h, req, msg);
 		return (req->id);
@@ -352,7 +359,9 @@ helper_find(struct helper *h, int64_t id)
 {
 	struct helper_req	*req;
 
-	TAILQ_FOREACH(req, &h->reqs, entry) {
+	if (id < 0)
+		return (NULL);
+	LIST_FOREACH(req, &h->by_id[id % HELPER_BUCKETS], same) {
 		if (req->id == id)
 			return (req);
 	}

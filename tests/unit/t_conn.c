@@ -235,6 +235,28 @@ test_close(void **state)
 	assert_string_equal(f->log, "a EOF ");
 }
 
+/* ... and its last lines count, however many they are. */
+static void
+test_close_behind_a_burst(void **state)
+{
+	struct fixture	*f = *state;
+	char		 text[1024] = "", want[1024] = "", word[8];
+	int		 i;
+
+	for (i = 0; i < 100; i++) {
+		snprintf(word, sizeof word, "%d\n", i);
+		strcat(text, word);
+		snprintf(word, sizeof word, "%d ", i);
+		strcat(want, word);
+	}
+	assert_int_equal(write(f->peer, text, strlen(text)), strlen(text));
+	close(f->peer);
+	f->peer = -1;
+	turn(f);
+	strcat(want, "EOF ");
+	assert_string_equal(f->log, want);
+}
+
 /* A stream may be released from inside its own callback. */
 static void
 test_free_in_callback(void **state)
@@ -309,6 +331,7 @@ main(void)
 		TEST(test_pause_and_resume),
 		TEST(test_half_close),
 		TEST(test_close),
+		TEST(test_close_behind_a_burst),
 		TEST(test_free_in_callback),
 		TEST(test_marks),
 		TEST(test_an_unfinished_line),
