@@ -213,6 +213,8 @@ const char *client_user_name(uid_t uid);
  * request_done may be NULL for an empty done.
  */
 void	 request_send(struct request *r, json_t *msg);
+/* Its answer may be large: no other is read before it has ended. */
+void	 request_weighs(struct request *r);
 /* It runs for long, under a limit of its own: others are read meanwhile. */
 void	 request_lasts(struct request *r);
 void	 request_done(struct request *r, json_t *msg);

@@ -281,18 +281,19 @@ client_pressed(const struct client *c)
 	return (c->pressed);
 }
 
-/* Read on, or not: what waits for an answer takes memory. */
+/* Read on, or not: what waits for an answer, or answers that wait for their
+ * reader, take memory. */
 static void
 client_flow(struct client *c)
 {
 	size_t	 most = (size_t)c->d->config->line;
 
 	if (!c->paused && (c->nbrief >= CLIENT_IN_FLIGHT ||
-	    c->brief_bytes > most)) {
+	    c->brief_bytes > most || c->pressed)) {
 		c->paused = 1;
 		conn_pause(c->conn);
 	} else if (c->paused && c->nbrief < CLIENT_IN_FLIGHT / 2 &&
-	    c->brief_bytes <= most) {
+	    c->brief_bytes <= most && !c->pressed) {
 		c->paused = 0;
 		conn_resume(c->conn);
 	}
@@ -428,6 +429,7 @@ client_pressure(void *arg, int high)
 		if (r->pressure != NULL)
 			r->pressure(r, high);
 	}
+	client_flow(c);
 }
 
 /* Has the reader taken anything since we last looked? */
@@ -470,6 +472,18 @@ request_send(struct request *r, json_t *msg)
 	}
 	msg_set_int(msg, "id", r->id);
 	conn_send(r->client->conn, msg);
+}
+
+/* Count it for as much as a line may be, and more than one is too many. */
+void
+request_weighs(struct request *r)
+{
+	size_t	 most = (size_t)r->d->config->line + 1;
+
+	if (r->client == NULL || r->size == 0)
+		return;
+	r->client->brief_bytes += most - r->size;
+	r->size = most;
 }
 
 /* Do not count it any more among those that stop the reading. */

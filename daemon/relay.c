@@ -23,6 +23,8 @@ relay_store(struct request *r, json_t *msg, enum relay_kind kind)
 		[RELAY_SHOW] = relay_show,
 	};
 
+	if (kind != RELAY_PLAIN)
+		request_weighs(r);
 	helper_request(r->d->store, msg, RELAY_WAIT_MS,
 	    (int)r->d->config->store_timeout, answers[kind], r);
 }
