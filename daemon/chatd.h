@@ -329,6 +329,7 @@ struct chatd {
 	struct helper		*engine, *filter, *store;	/* owned */
 	struct reload		*reload;	/* owned: on its way, or NULL */
 	struct reload_old	*reload_old;	/* owned: draining, or NULL */
+	int			 reload_again;	/* a signal came meanwhile */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
 	struct exchanges	 exchanges;

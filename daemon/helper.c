@@ -33,7 +33,7 @@ struct helper_req {
 	LIST_ENTRY(helper_req)	 same;		/* of its bucket */
 	struct helper		*helper;	/* borrowed */
 	int64_t			 id;
-	json_t			*msg;		/* owned: not yet sent, or NULL */
+	json_t			*msg;		/* owned: unsent, or NULL */
 	int			 answer_ms;	/* once sent */
 	helper_cb		*cb;		/* NULL: nobody listens */
 	void			*arg;		/* borrowed */
@@ -49,7 +49,7 @@ struct helper {
 	enum helper_state		 state;
 	pid_t				 pid;		/* 0: reaped */
 	struct conn			*conn;		/* owned, or NULL */
-	struct helper_reqs		 reqs;		/* owned, oldest first */
+	struct helper_reqs		 reqs;		/* owned, by age */
 	struct helper_bucket		 by_id[HELPER_BUCKETS];
 	int64_t				 last_id;
 	struct event			*timer;		/* owned: restart */

@@ -103,6 +103,10 @@ reload_new(struct chatd *d, struct request *r)
 			    "chatd is shutting down");
 		return;
 	}
+	if (r == NULL && (d->reload != NULL || d->reload_old != NULL)) {
+		d->reload_again = 1;	/* when that one is over */
+		return;
+	}
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_monotonic() * 1000);
 	if (d->reload != NULL || d->reload_old != NULL) {
@@ -142,6 +146,16 @@ reload_event(void *arg, json_t *msg)
 {
 	(void)arg;
 	(void)msg;
+}
+
+/* A reload is over: is another one due? */
+static void
+reload_over(struct chatd *d)
+{
+	if (!d->reload_again)
+		return;
+	d->reload_again = 0;
+	reload_new(d, NULL);
 }
 
 /* Let the old filter end what it owes. */
@@ -201,21 +215,23 @@ static void
 reload_gone(void *arg, int started)
 {
 	struct reload	*rl = arg;
+	struct chatd	*d = rl->d;
 	struct fault	 f;
 
 	(void)started;
 	if (rl->filter == NULL ||	/* not even spawned: tried again */
-	    rl->d->reload != rl)	/* has gone, and is being retired */
+	    d->reload != rl)		/* has gone, and is being retired */
 		return;
 	fault_set(&f, "bad_config", "filters", "filter: %s",
 	    helper_why(rl->filter));
-	rl->d->reload = NULL;
+	d->reload = NULL;
 	helper_retire(rl->filter);
-	event_base_once(rl->d->base, -1, EV_TIMEOUT, reload_free_helper,
+	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_helper,
 	    rl->filter, NULL);
 	config_free(rl->config);
 	reload_answer(rl->request, &f);
 	free(rl);
+	reload_over(d);
 }
 
 /* The old filter has ended. */
@@ -223,12 +239,14 @@ static void
 reload_old_gone(void *arg, int started)
 {
 	struct reload_old	*old = arg;
+	struct chatd		*d = old->d;
 
 	(void)started;
-	old->d->reload_old = NULL;
-	event_base_once(old->d->base, -1, EV_TIMEOUT, reload_free_helper,
+	d->reload_old = NULL;
+	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_helper,
 	    old->filter, NULL);
 	free(old);
+	reload_over(d);
 }
 
 /* Drop what is on its way (the process ends). */

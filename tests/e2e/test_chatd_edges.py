@@ -121,6 +121,19 @@ def test_an_old_filter_that_does_not_end_is_killed():
         s.wait(lambda: c.call("reload").get("code") != "busy")
 
 
+def test_a_signal_to_reload_is_not_lost_while_another_is_on_its_way():
+    with scripted_filter() as s, s.client() as c:
+        (s.flags / "load").write_text("1")
+        for n in (3, 5):
+            s.config["defaults"] = {"max_tokens": n}
+            s.write_config()
+            for _ in range(100):
+                s.process.send_signal(signal.SIGHUP)
+            s.wait((s.flags / "loading").exists)
+        s.wait(lambda: c.say("#long 9")[1]["output_tokens"] == 5)
+        assert s.log.read_text().count("configuration read again") <= 3
+
+
 def test_reload_keeps_what_only_a_restart_changes():
     with Service() as s, s.client() as c:
         s.wait_model()
