@@ -514,24 +514,30 @@ request_free(struct request *r)
 	free(r);
 }
 
+/* Send a request's last event. Its operation has done with it, and is not to
+ * hear that just this event made the output too much. */
+static void
+request_end(struct request *r, const char *event, json_t *msg)
+{
+	r->stop = NULL;
+	r->pressure = NULL;
+	msg_set_string(msg, "event", event);
+	request_send(r, msg);
+	request_free(r);
+}
+
 /* End a request well. */
 void
 request_done(struct request *r, json_t *msg)
 {
-	if (msg == NULL)
-		msg = json_object();
-	msg_set_string(msg, "event", "done");
-	request_send(r, msg);
-	request_free(r);
+	request_end(r, "done", msg != NULL ? msg : json_object());
 }
 
 /* End a request with an error of the caller's making. */
 void
 request_error(struct request *r, json_t *msg)
 {
-	msg_set_string(msg, "event", "error");
-	request_send(r, msg);
-	request_free(r);
+	request_end(r, "error", msg);
 }
 
 /* End a request with a fault. */

@@ -192,6 +192,26 @@ def test_an_engine_that_is_ready_without_a_model_is_replaced():
         assert s.status()["helpers"]["engine"]["restarts"] > 0
 
 
+def test_a_last_event_may_be_the_one_too_many_for_a_stuck_reader():
+    # Found by the address sanitizer: what had ended was told to pause.
+    with Service(config={"limits": {"output": "4KiB", "stall_time": "1h",
+                                    "requests": 200,
+                                    "requests_per_uid": 2000}}) as s:
+        s.wait_model()
+        clients = [s.client() for _ in range(8)]
+        for n, c in enumerate(clients):
+            for _ in range(n):
+                c.send("tokenize", text="x")
+            for _ in range(100):
+                c.send("say", text="#error context_full")
+        s.wait(lambda: s.status()["exchanges"]["running"] == 0)
+        for n, c in enumerate(clients):
+            for _ in range(n + 100):
+                while c.event()["event"] not in ("done", "error"):
+                    pass
+            c.sock.close()
+
+
 @pytest.mark.parametrize("how", ["cancel", "leave"])
 def test_a_paused_reply_can_be_cancelled(how):
     with Service(config={"limits": {"output": "4KiB", "stall_time": "1h"},
