@@ -10,7 +10,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-#define REPL_TAB_MS	1000	/* Tab waits so long for the list */
+#define REPL_TAB_MS	3000	/* Tab waits so long for the list */
 #define REPL_TAB_LIST	20	/* conversations offered */
 
 /* Words being gathered for Tab. */

@@ -120,7 +120,12 @@ class Terminal:
         """Wait until chatctl ends; returns its exit status."""
         while self.fill(WAIT):
             pass
-        _, status = os.waitpid(self.pid, 0)
+        limit = time.monotonic() + WAIT
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        while pid == 0:
+            assert time.monotonic() < limit, "chatctl does not end"
+            time.sleep(0.01)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
         self.status = os.waitstatus_to_exitcode(status)
         return self.status
 
