@@ -30,7 +30,9 @@
 #define TZ_FLAG_DESCRIPTOR	0x0008
 #define TZ_FLAG_UTF8		0x0800
 #define TZ_EXTRA_ZIP64		0x0001
-#define TZ_DESCRIPTOR_MAX	24	/* signature, CRC, two sizes of 8 */
+#define TZ_DESCRIPTOR_SIG	0x08074b50
+#define TZ_DESCRIPTOR_SIZE	16	/* signature, CRC, two sizes of 4 */
+#define TZ_DESCRIPTOR64_SIZE	24	/* ... of 8 */
 #define TZ_NONE			0xffffffff	/* see the ZIP64 field */
 
 /* A file while it is read. */
@@ -41,7 +43,9 @@ struct tz_reader {
 	uint64_t	 dir, dir_size;	/* the central directory */
 	uint64_t	 count;		/* its entries */
 	uint64_t	 at;		/* end of the member before this one */
-	int		 gap;		/* a descriptor may stand there */
+	uint64_t	 last_size;	/* of that member */
+	uint32_t	 last_crc;
+	int		 later;		/* a descriptor may stand there */
 	struct fault	*f;
 };
 
@@ -57,19 +61,14 @@ struct tz_entry {
 static enum tz_error	tz_fail(const struct tz_reader *, enum tz_error,
 			    const char *, ...)
 			    __attribute__((format(printf, 3, 4)));
-static enum tz_error	tz_bytes(const struct tz_reader *, void *, size_t,
-			    uint64_t);
 static enum tz_error	tz_start(const struct tz_reader *);
 static enum tz_error	tz_end(struct tz_reader *);
-static enum tz_error	tz_end64(struct tz_reader *, const uint8_t *,
-			    uint64_t *);
 static enum tz_error	tz_directory(struct tz_reader *, struct torchzip *);
 static enum tz_error	tz_entry(const struct tz_reader *, const uint8_t *,
 			    size_t, struct tz_entry *, size_t *);
-static enum tz_error	tz_zip64(const struct tz_reader *, const uint8_t *,
-			    size_t, struct tz_entry *);
 static enum tz_error	tz_name(const struct tz_reader *,
 			    const struct tz_entry *);
+static enum tz_error	tz_gap(const struct tz_reader *, uint64_t);
 static enum tz_error	tz_local(struct tz_reader *, const struct tz_entry *,
 			    uint64_t *);
 static enum tz_error	tz_sort(const struct tz_reader *, struct torchzip *);
@@ -161,48 +160,6 @@ tz_start(const struct tz_reader *r)
 	return (TZ_OK);
 }
 
-/* The end record, and the one of ZIP64 where there is one. */
-static enum tz_error
-tz_end(struct tz_reader *r)
-{
-	uint8_t		 b[TZ_LOCATOR_SIZE + TZ_END_SIZE] = { 0 };
-	const uint8_t	*end = b + TZ_LOCATOR_SIZE;
-	uint64_t	 limit;		/* where the directory must end */
-	enum tz_error	 e;
-
-	if (r->size < sizeof b)
-		return (tz_fail(r, TZ_END, "no end record: the file is cut"));
-	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
-		return (e);
-	if (fileio_le32(end) != TZ_END_SIG)
-		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
-		    "record: the file is cut, or something follows it",
-		    TZ_END_SIZE));
-	if (fileio_le16(end + 20) != 0)
-		return (tz_fail(r, TZ_COMMENT,
-		    "a comment behind the end record"));
-	if (fileio_le16(end + 4) != 0 || fileio_le16(end + 6) != 0 ||
-	    fileio_le16(end + 8) != fileio_le16(end + 10))
-		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
-	r->count = fileio_le16(end + 10);
-	r->dir_size = fileio_le32(end + 12);
-	r->dir = fileio_le32(end + 16);
-	limit = r->size - TZ_END_SIZE;
-	if (fileio_le32(b) == TZ_LOCATOR_SIG) {
-		if ((e = tz_end64(r, b, &limit)) != TZ_OK)
-			return (e);
-	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
-	    r->dir == TZ_NONE)
-		return (tz_fail(r, TZ_LOCATOR, "the end record points to one "
-		    "of ZIP64, and there is none"));
-	if (r->dir > limit || r->dir_size != limit - r->dir)
-		return (tz_fail(r, TZ_DIRECTORY, "a directory of %llu bytes "
-		    "at %llu does not end at %llu",
-		    (unsigned long long)r->dir_size,
-		    (unsigned long long)r->dir, (unsigned long long)limit));
-	return (TZ_OK);
-}
-
 /* The ZIP64 end record that the locator at b points to. It starts at *limit
  * on return. */
 static enum tz_error
@@ -239,6 +196,47 @@ tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 	r->dir_size = size;
 	r->dir = dir;
 	*limit = at;
+	return (TZ_OK);
+}
+
+/* The end record, and the one of ZIP64 where there is one. */
+static enum tz_error
+tz_end(struct tz_reader *r)
+{
+	uint8_t		 b[TZ_LOCATOR_SIZE + TZ_END_SIZE] = { 0 };
+	const uint8_t	*end = b + TZ_LOCATOR_SIZE;
+	uint64_t	 limit;		/* where the directory must end */
+	enum tz_error	 e;
+
+	if (r->size < sizeof b)
+		return (tz_fail(r, TZ_END, "no end record: the file is cut"));
+	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
+		return (e);
+	if (fileio_le32(end) != TZ_END_SIG)
+		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
+		    "record: the file is cut, or something follows it",
+		    TZ_END_SIZE));
+	if (fileio_le16(end + 20) != 0)
+		return (tz_fail(r, TZ_COMMENT, "a comment behind its end"));
+	if (fileio_le16(end + 4) != 0 || fileio_le16(end + 6) != 0 ||
+	    fileio_le16(end + 8) != fileio_le16(end + 10))
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	r->count = fileio_le16(end + 10);
+	r->dir_size = fileio_le32(end + 12);
+	r->dir = fileio_le32(end + 16);
+	limit = r->size - TZ_END_SIZE;
+	if (fileio_le32(b) == TZ_LOCATOR_SIG) {
+		if ((e = tz_end64(r, b, &limit)) != TZ_OK)
+			return (e);
+	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
+	    r->dir == TZ_NONE)
+		return (tz_fail(r, TZ_LOCATOR, "the end record points to one "
+		    "of ZIP64, and there is none"));
+	if (r->dir > limit || r->dir_size != limit - r->dir)
+		return (tz_fail(r, TZ_DIRECTORY, "a directory of %llu bytes "
+		    "at %llu does not end at %llu",
+		    (unsigned long long)r->dir_size,
+		    (unsigned long long)r->dir, (unsigned long long)limit));
 	return (TZ_OK);
 }
 
@@ -282,57 +280,11 @@ tz_directory(struct tz_reader *r, struct torchzip *z)
 	if (at != r->dir_size)
 		e = tz_fail(r, TZ_ENTRY,
 		    "bytes behind the last entry of the directory");
-	else if (r->dir - r->at > (r->gap ? TZ_DESCRIPTOR_MAX : 0))
-		e = tz_fail(r, TZ_HOLE, "bytes before the directory that "
-		    "belong to no member");
+	else
+		e = tz_gap(r, r->dir);
 out:
 	free(b);
 	return (e);
-}
-
-/* One entry of n bytes left at b; *used: how long it is. */
-static enum tz_error
-tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
-    struct tz_entry *t, size_t *used)
-{
-	size_t		 extra, comment;
-	enum tz_error	 e;
-
-	if (n < TZ_CENTRAL_SIZE || fileio_le32(b) != TZ_CENTRAL_SIG)
-		return (tz_fail(r, TZ_ENTRY,
-		    "the directory ends before its last member"));
-	t->flags = fileio_le16(b + 8);
-	t->crc = fileio_le32(b + 16);
-	t->packed = fileio_le32(b + 20);
-	t->size = fileio_le32(b + 24);
-	t->name_len = fileio_le16(b + 28);
-	extra = fileio_le16(b + 30);
-	comment = fileio_le16(b + 32);
-	t->local = fileio_le32(b + 42);
-	t->name = (const char *)b + TZ_CENTRAL_SIZE;
-	*used = TZ_CENTRAL_SIZE + t->name_len + extra + comment;
-	if (*used > n)
-		return (tz_fail(r, TZ_ENTRY,
-		    "an entry reaches past the directory"));
-	if (t->flags & TZ_FLAG_ENCRYPTED)
-		return (tz_fail(r, TZ_ENCRYPTED, "an encrypted member"));
-	if (t->flags & ~(TZ_FLAG_DESCRIPTOR | TZ_FLAG_UTF8))
-		return (tz_fail(r, TZ_FLAGS, "a member with flags 0x%x",
-		    t->flags));
-	if (fileio_le16(b + 10) != 0)
-		return (tz_fail(r, TZ_COMPRESSED, "a compressed member "
-		    "(method %u): PyTorch stores them as they are",
-		    fileio_le16(b + 10)));
-	if (fileio_le16(b + 34) != 0)
-		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
-	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra,
-	    t)) != TZ_OK)
-		return (e);
-	if (t->packed != t->size)
-		return (tz_fail(r, TZ_SIZES, "a stored member with two sizes, "
-		    "%llu and %llu", (unsigned long long)t->packed,
-		    (unsigned long long)t->size));
-	return (TZ_OK);
 }
 
 /* The numbers of an entry that did not fit 32 bits. */
@@ -358,12 +310,55 @@ tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t n,
 		if (*want[i] != TZ_NONE)
 			continue;
 		if (left < 8)
-			return (tz_fail(r, TZ_EXTRA,
-			    "a member without its ZIP64 field"));
+			return (tz_fail(r, TZ_EXTRA, "no ZIP64 field"));
 		*want[i] = fileio_le64(field);
 		field += 8;
 		left -= 8;
 	}
+	return (TZ_OK);
+}
+
+/* One entry of n bytes left at b; *used: how long it is. */
+static enum tz_error
+tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
+    struct tz_entry *t, size_t *used)
+{
+	size_t		 extra, comment;
+	enum tz_error	 e;
+
+	if (n < TZ_CENTRAL_SIZE || fileio_le32(b) != TZ_CENTRAL_SIG)
+		return (tz_fail(r, TZ_ENTRY,
+		    "the directory ends before its last member"));
+	t->flags = fileio_le16(b + 8);
+	t->crc = fileio_le32(b + 16);
+	t->packed = fileio_le32(b + 20);
+	t->size = fileio_le32(b + 24);
+	t->name_len = fileio_le16(b + 28);
+	extra = fileio_le16(b + 30);
+	comment = fileio_le16(b + 32);
+	t->local = fileio_le32(b + 42);
+	t->name = (const char *)b + TZ_CENTRAL_SIZE;
+	*used = TZ_CENTRAL_SIZE + t->name_len + extra + comment;
+	if (*used > n)
+		return (tz_fail(r, TZ_ENTRY, "an entry past the directory"));
+	if (t->flags & TZ_FLAG_ENCRYPTED)
+		return (tz_fail(r, TZ_ENCRYPTED, "an encrypted member"));
+	if (t->flags & ~(TZ_FLAG_DESCRIPTOR | TZ_FLAG_UTF8))
+		return (tz_fail(r, TZ_FLAGS, "a member with flags 0x%x",
+		    t->flags));
+	if (fileio_le16(b + 10) != 0)
+		return (tz_fail(r, TZ_COMPRESSED, "a compressed member "
+		    "(method %u): PyTorch stores them as they are",
+		    fileio_le16(b + 10)));
+	if (fileio_le16(b + 34) != 0)
+		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
+	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra,
+	    t)) != TZ_OK)
+		return (e);
+	if (t->packed != t->size)
+		return (tz_fail(r, TZ_SIZES, "a stored member with two sizes, "
+		    "%llu and %llu", (unsigned long long)t->packed,
+		    (unsigned long long)t->size));
 	return (TZ_OK);
 }
 
@@ -390,8 +385,37 @@ tz_name(const struct tz_reader *r, const struct tz_entry *t)
 		part = i + 1;
 	}
 	if (bad)
-		return (tz_fail(r, TZ_NAME,
-		    "a member whose name is no plain path"));
+		return (tz_fail(r, TZ_NAME, "a name that is no plain path"));
+	return (TZ_OK);
+}
+
+/* Between a member and what follows it at next there is nothing, or a data
+ * descriptor that says what the directory says. This also holds the length of
+ * the local header, which stands there only, against the rest. */
+static enum tz_error
+tz_gap(const struct tz_reader *r, uint64_t next)
+{
+	uint8_t		 b[TZ_DESCRIPTOR64_SIZE];
+	uint64_t	 n = next - r->at, packed, size;
+	enum tz_error	 e;
+
+	if (n == 0)
+		return (TZ_OK);
+	if (!r->later || (n != TZ_DESCRIPTOR_SIZE &&
+	    n != TZ_DESCRIPTOR64_SIZE))
+		return (tz_fail(r, TZ_HOLE, "%llu bytes at %llu belong to no "
+		    "member", (unsigned long long)n,
+		    (unsigned long long)r->at));
+	if ((e = tz_bytes(r, b, (size_t)n, r->at)) != TZ_OK)
+		return (e);
+	packed = n == sizeof b ? fileio_le64(b + 8) : fileio_le32(b + 8);
+	size = n == sizeof b ? fileio_le64(b + 16) : fileio_le32(b + 12);
+	if (fileio_le32(b) != TZ_DESCRIPTOR_SIG ||
+	    fileio_le32(b + 4) != r->last_crc || packed != r->last_size ||
+	    size != r->last_size)
+		return (tz_fail(r, TZ_DESCRIPTOR, "the descriptor at %llu "
+		    "says other things than the directory",
+		    (unsigned long long)r->at));
 	return (TZ_OK);
 }
 
@@ -413,10 +437,8 @@ tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
 		return (tz_fail(r, TZ_PAST_END, "%.*s: starts at %llu, past "
 		    "the members", (int)t->name_len, t->name,
 		    (unsigned long long)t->local));
-	if (t->local - r->at > (r->gap ? TZ_DESCRIPTOR_MAX : 0))
-		return (tz_fail(r, TZ_HOLE, "%.*s: bytes before it that "
-		    "belong to no member", (int)t->name_len, t->name));
-	if ((e = tz_bytes(r, b, n, t->local)) != TZ_OK)
+	if ((e = tz_gap(r, t->local)) != TZ_OK ||
+	    (e = tz_bytes(r, b, n, t->local)) != TZ_OK)
 		return (e);
 	if (fileio_le32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_LOCAL, "%.*s: no header at %llu",
@@ -439,7 +461,9 @@ tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
 		    "reach past the members", (int)t->name_len, t->name,
 		    (unsigned long long)t->size, (unsigned long long)*data));
 	r->at = *data + t->size;
-	r->gap = later;
+	r->last_size = t->size;
+	r->last_crc = t->crc;
+	r->later = later;
 	return (TZ_OK);
 }
 

@@ -48,7 +48,8 @@ enum tz_error {
 	TZ_LOCAL_LIES,		/* local method, flags or sizes differ */
 	TZ_OVERLAP,		/* members share bytes, or out of order */
 	TZ_PAST_END,		/* a member reaches into the directory */
-	TZ_HOLE			/* bytes that belong to no member */
+	TZ_HOLE,		/* bytes that belong to no member */
+	TZ_DESCRIPTOR		/* other than the directory */
 };
 
 struct tz_member {

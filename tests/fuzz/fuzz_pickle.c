@@ -1,0 +1,50 @@
+/*
+ * Fuzz target: the pickle of a checkpoint. What is taken keeps its promises.
+ * Dictionary: tests/fuzz/pickle.dict; seeds: tests/fuzz/seeds/pickle.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pickle.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* A view lies inside its storage. */
+static void
+fuzz_tensor(const struct pickle_tensor *t)
+{
+	int64_t	 count = 1;
+	int	 i;
+
+	if (t->name == NULL || t->name[0] == '\0' || t->offset < 0 ||
+	    t->extent < 0 || t->extent > t->elems ||
+	    t->offset > t->elems - t->extent || t->dims < 0 ||
+	    t->dims > PICKLE_DIMS_MAX || pickle_type_size(t->type) == 0 ||
+	    t->key[0] == '\0' || memchr(t->key, '\0', sizeof t->key) == NULL)
+		abort();
+	for (i = 0; i < t->dims; i++)
+		if (t->shape[i] < 0 || __builtin_mul_overflow(count,
+		    t->shape[i], &count))
+			abort();
+	if (t->contiguous && count != t->extent)
+		abort();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct pickle_table	 t;
+	struct fault		 f = { 0 };
+	size_t			 i;
+
+	if (pickle_read("file", data, size, &t, &f) != PICKLE_OK) {
+		if (f.code == NULL || f.message[0] == '\0')
+			abort();
+		return (0);
+	}
+	for (i = 0; i < t.n; i++)
+		fuzz_tensor(&t.tensors[i]);
+	pickle_clear(&t);
+	return (0);
+}

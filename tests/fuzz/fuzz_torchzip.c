@@ -1,0 +1,65 @@
+/*
+ * Fuzz target: a whole pytorch_model.bin, its zip records and, where those
+ * hold, the pickle inside. What is taken lies inside the file.
+ * Dictionary: tests/fuzz/torchzip.dict; seeds: tests/fuzz/seeds/torchzip.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "torchbin.h"
+#include "torchzip.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* No member reaches out of the file or into another. */
+static void
+fuzz_zip(const struct torchzip *z, size_t size)
+{
+	const struct tz_member	*a, *b;
+	size_t			 i, k;
+
+	for (i = 0; i < z->n; i++) {
+		a = &z->members[i];
+		if (a->at > size || a->size > size - a->at ||
+		    torchzip_find(z, a->name) != a)
+			abort();
+		for (k = 0; k < i && k < 64; k++) {
+			b = &z->members[k];
+			if (a->at < b->at + b->size && b->at < a->at +
+			    a->size)
+				abort();
+		}
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct torchzip	 z;
+	struct st_table	 t;
+	struct fault	 f = { 0 };
+	size_t		 i;
+	int		 fd = memfd_create("fuzz", 0);
+
+	if (fd == -1 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	if (torchzip_read("file", fd, size, &z, &f) == TZ_OK) {
+		fuzz_zip(&z, size);
+		torchzip_clear(&z);
+	} else if (f.code == NULL || f.message[0] == '\0')
+		abort();
+	f.code = NULL;
+	if (torchbin_read("file", fd, size, &t, &f) == 0) {
+		for (i = 0; i < t.n; i++)
+			if (t.tensors[i].end < t.tensors[i].begin ||
+			    t.tensors[i].end > size)
+				abort();
+		safetensors_clear(&t);
+	} else if (f.code == NULL)
+		abort();
+	close(fd);
+	return (0);
+}

@@ -1,0 +1,544 @@
+/*
+ * pytorch_model.bin: the tensors of neox-tiny are those of its safetensors
+ * file, bit for bit; what a file claims is held against what it has; damaged
+ * files are refused or harmless.
+ */
+#include "torchbin.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hf.h"
+#include "json.h"
+#include "log.h"
+#include "model_files.h"
+#include "neox.h"
+#include "path.h"
+#include "torch_files.h"
+#include "torchzip.h"
+#include "xmalloc.h"
+
+#define FILE_MAX	(1024 * 1024)
+#define BIN		"pytorch_model.bin"
+#define INDEX		"pytorch_model.bin.index.json"
+#define SHARD1		"pytorch_model-00001-of-00002.bin"
+#define SHARD2		"pytorch_model-00002-of-00002.bin"
+#define NAME		"gpt_neox.layers.1.attention.dense.weight"
+#define FLIPS		2000
+
+static char	*tiny;		/* tests/data/neox-tiny */
+static struct hf *reference;	/* its safetensors file */
+
+/* Open the reference. */
+static int
+setup(void **state)
+{
+	const char	*src = getenv("srcdir");
+	struct fault	 f;
+
+	(void)state;
+	log_init("t_bin", LOG_LEVEL_WARN);
+	tiny = xasprintf("%s/tests/data/neox-tiny", src == NULL ? "." : src);
+	if (hf_open(tiny, &reference, &f) != 0)
+		fail_msg("%s", f.message);
+	return (0);
+}
+
+/* Close it. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	hf_free(reference);
+	free(tiny);
+	return (0);
+}
+
+/* Copy tiny/from to folder/to. */
+static void
+copy(const char *from, const char *folder, const char *to)
+{
+	char	*path = path_join(tiny, from), *text;
+	size_t	 n;
+
+	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
+	model_files_put(folder, to, text, n);
+	free(text);
+	free(path);
+}
+
+/* A folder with the whole .bin, or the shards. */
+static char *
+bin_folder(int sharded)
+{
+	char	*folder = neox_folder();
+
+	copy("config.json", folder, "config.json");
+	if (!sharded)
+		copy(BIN, folder, BIN);
+	else {
+		copy("sharded/" INDEX, folder, INDEX);
+		copy("sharded/" SHARD1, folder, SHARD1);
+		copy("sharded/" SHARD2, folder, SHARD2);
+	}
+	return (folder);
+}
+
+/* The name of a tensor that differs from the reference, or NULL. */
+static const char *
+differs(const struct hf *h)
+{
+	struct hf_tensor	 a, b;
+	uint8_t			*x, *y;
+	size_t			 i, n;
+	int			 same = 1;
+
+	for (i = 0; same && hf_at(reference, i, &a) == 0; i++) {
+		n = (size_t)(a.st->end - a.st->begin);
+		if (hf_find(h, a.st->name, &b) != 0 || a.st->dtype !=
+		    b.st->dtype || !b.st->readable || a.st->dims !=
+		    b.st->dims || memcmp(a.st->shape, b.st->shape,
+		    (size_t)a.st->dims * sizeof *a.st->shape) != 0 ||
+		    b.st->end - b.st->begin != n)
+			return (a.st->name);
+		x = xmalloc(n + 1);
+		y = xmalloc(n + 1);
+		same = hf_read(reference, &a, 0, x, n, NULL) == 0 &&
+		    hf_read(h, &b, 0, y, n, NULL) == 0 &&
+		    memcmp(x, y, n) == 0;
+		free(x);
+		free(y);
+	}
+	return (same ? NULL : a.st->name);
+}
+
+/* One file and shards hold what the safetensors file holds. */
+static void
+tensors_are_those_of_the_safetensors_file(void **state)
+{
+	struct hf	*h;
+	struct model	*m;
+	struct fault	 f;
+	char		*folder;
+	int		 sharded;
+
+	(void)state;
+	for (sharded = 0; sharded < 2; sharded++) {
+		folder = bin_folder(sharded);
+		if (hf_open(folder, &h, &f) != 0)
+			fail_msg("%s", f.message);
+		if (differs(h) != NULL)
+			fail_msg("%s differs", differs(h));
+		hf_free(h);
+		if (model_open(folder, &m, &f) != 0)
+			fail_msg("%s", f.message);
+		assert_int_equal(model_bytes(m), 232576);
+		model_free(m);
+		neox_remove(folder);
+	}
+}
+
+/* Where both are there, the .bin is not even opened. */
+static void
+safetensors_are_preferred(void **state)
+{
+	char		*folder = neox_folder();
+	struct hf	*h;
+	struct fault	 f;
+
+	(void)state;
+	copy("model.safetensors", folder, "model.safetensors");
+	model_files_put(folder, BIN, "broken", 6);
+	assert_int_equal(hf_open(folder, &h, &f), 0);
+	assert_non_null(strstr(hf_file(h, 0), "model.safetensors"));
+	assert_null(hf_file(h, 1));
+	hf_free(h);
+	neox_remove(folder);
+}
+
+/* The digest is over the .bin files. */
+static void
+the_digest_is_what_sha256sum_gives(void **state)
+{
+	char		*folder, *cmd, line[65];
+	struct model	*m;
+	struct fault	 f;
+	FILE		*fp;
+	int		 sharded;
+
+	(void)state;
+	for (sharded = 0; sharded < 2; sharded++) {
+		folder = bin_folder(sharded);
+		cmd = xasprintf("cd '%s' && sha256sum config.json "
+		    "pytorch_model*.bin | sha256sum", folder);
+		fp = popen(cmd, "r");
+		assert_non_null(fp);
+		assert_non_null(fgets(line, sizeof line, fp));
+		pclose(fp);
+		assert_int_equal(model_open(folder, &m, &f), 0);
+		assert_string_equal(model_digest(m) + 7, line);
+		model_free(m);
+		free(cmd);
+		neox_remove(folder);
+	}
+}
+
+/* Opening must fail with words in the message. */
+static void
+expect_refusal(const char *folder, const char *words)
+{
+	struct model	*m;
+	struct fault	 f;
+
+	if (model_open(folder, &m, &f) == 0)
+		fail_msg("opened; expected \"%s\"", words);
+	if (strstr(f.message, words) == NULL)
+		fail_msg("expected \"%s\" in: %s", words, f.message);
+}
+
+/* One entry of the index put differently. */
+static void
+a_wrong_index_is_refused(void **state)
+{
+	static const struct {
+		const char	*name, *file, *words;
+	} cases[] = {
+		{ NAME, "pytorch_model-00003-of-00003.bin",
+		    "pytorch_model-00003-of-00003.bin: No such file" },
+		{ NAME, "../" SHARD2, "expected a file of this folder" },
+		{ NAME, "/etc/passwd", "expected a file of this folder" },
+		{ NAME, SHARD1, NAME ": not in " SHARD1 },
+		{ "no.such.tensor", SHARD1, "no.such.tensor: not in" },
+		{ NAME, NULL, NAME ": is in " SHARD2 " but not in the index" }
+	};
+	char	*folder = bin_folder(1), *path = path_join(folder, INDEX);
+	json_t	*index, *map;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		copy("sharded/" INDEX, folder, INDEX);
+		index = json_load_file(path, 0, NULL);
+		map = json_object_get(index, "weight_map");
+		if (cases[i].file == NULL)
+			json_object_del(map, cases[i].name);
+		else
+			json_object_set_new(map, cases[i].name,
+			    json_string(cases[i].file));
+		model_files_put_json(folder, INDEX, index);
+		expect_refusal(folder, cases[i].words);
+	}
+	copy("sharded/" INDEX, folder, INDEX);
+	copy("sharded/" SHARD1, folder, SHARD2);
+	expect_refusal(folder, "is in " SHARD1 " too");
+	free(path);
+	neox_remove(folder);
+}
+
+#define NUMBERS		"0123456789abcdef"	/* a storage of 16 bytes */
+#define KEY		PK_STRING("\x01", "a")
+#define ENTRY(type, elems, offset, size, stride) KEY \
+	PK_TENSOR(PK_STORAGE(type, "0", elems), offset, size, stride)
+#define ONE(type, elems, offset, size, stride) PK_START "}" \
+	ENTRY(type, elems, offset, size, stride) "s."
+#define P(s)		s, sizeof s - 1
+
+/* Read a file with that pickle and those further members. */
+static int
+read_file(const char *pickle, size_t n, const struct torch_member *more,
+    size_t nmore, struct torch_file *file, struct st_table *t,
+    struct fault *f)
+{
+	struct torch_member	 m[TORCH_MEMBERS_MAX] = {
+					{ "x/data.pkl", pickle, n } };
+	int			 fd, r;
+
+	memcpy(m + 1, more, nmore * sizeof *more);
+	torch_zip(m, 1 + nmore, TORCH_AS_TORCH, file);
+	fd = torch_open(file->bytes, file->n);
+	r = torchbin_read("some.bin", fd, file->n, t, f);
+	close(fd);
+	free(file->bytes);
+	return (r);
+}
+
+/* Views of a storage of 16 bytes lie where they should. */
+static void
+views_are_placed_in_the_file(void **state)
+{
+	static const struct torch_member storage = { "x/data/0", NUMBERS, 16 };
+	static const struct {
+		const char	*pickle;
+		size_t		 n;
+		const char	*dtype;
+		int		 readable;
+		size_t		 at, bytes;
+	} cases[] = {
+		{ P(ONE("HalfStorage", "K\x08", "K\0", "K\x08\x85",
+		    "K\x01\x85")), "F16", 1, 0, 16 },
+		{ P(ONE("BFloat16Storage", "K\x08", "K\x02", "K\x03\x85",
+		    "K\x01\x85")), "BF16", 1, 4, 6 },
+		{ P(ONE("FloatStorage", "K\x04", "K\x03", "K\x01\x85",
+		    "K\x01\x85")), "F32", 1, 12, 4 },
+		{ P(ONE("DoubleStorage", "K\x02", "K\x01", ")", ")")), "F64",
+		    1, 8, 8 },
+		{ P(ONE("LongStorage", "K\x02", "K\0", "K\x02\x85",
+		    "K\x01\x85")), "I64", 0, 0, 16 },
+		{ P(ONE("ByteStorage", "K\x10", "K\0", "K\x10\x85",
+		    "K\x01\x85")), "U8", 0, 0, 16 },
+		{ P(ONE("BoolStorage", "K\x10", "K\x0f", "K\x01\x85",
+		    "K\x01\x85")), "BOOL", 0, 15, 1 },
+		{ P(ONE("FloatStorage", "K\x04", "K\0", "K\x02K\x02\x86",
+		    "K\x01K\x02\x86")), "F32 with strides", 0, 0, 16 },
+		{ P(ONE("FloatStorage", "K\x04", "K\x04", "K\0\x85",
+		    "K\x01\x85")), "F32", 1, 16, 0 }
+	};
+	struct torch_file	 file;
+	struct st_table		 t;
+	struct fault		 f;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		if (read_file(cases[i].pickle, cases[i].n, &storage, 1, &file,
+		    &t, &f) != 0)
+			fail_msg("case %zu: %s", i, f.message);
+		assert_int_equal(t.n, 1);
+		assert_string_equal(t.tensors[0].dtype_name, cases[i].dtype);
+		assert_int_equal(t.tensors[0].readable, cases[i].readable);
+		assert_int_equal(t.tensors[0].begin, file.data[1] +
+		    cases[i].at);
+		assert_int_equal(t.tensors[0].end - t.tensors[0].begin,
+		    cases[i].bytes);
+		safetensors_clear(&t);
+	}
+}
+
+/* Two tensors of one storage. */
+static void
+storages_are_shared(void **state)
+{
+	static const struct torch_member storage = { "x/data/0", NUMBERS, 16 };
+	static const char	 pickle[] = PK_START "}(" KEY
+	    PK_TENSOR(PK_STORAGE("HalfStorage", "0", "K\x08"), "K\0",
+	    "K\x04\x85", "K\x01\x85") PK_STRING("\x01", "b")
+	    PK_TENSOR(PK_STORAGE("HalfStorage", "0", "K\x08"), "K\x02",
+	    "K\x06\x85", "K\x01\x85") "u.";
+	struct torch_file	 file;
+	struct st_table		 t;
+	struct fault		 f;
+
+	(void)state;
+	assert_int_equal(read_file(P(pickle), &storage, 1, &file, &t, &f), 0);
+	assert_int_equal(t.n, 2);
+	assert_int_equal(t.tensors[0].end, file.data[1] + 8);
+	assert_int_equal(t.tensors[1].begin, file.data[1] + 4);
+	assert_int_equal(t.tensors[1].end, file.data[1] + 16);
+	safetensors_clear(&t);
+}
+
+/* Zip and pickle are sound, but do not go together. */
+static void
+claims_are_held_against_the_file(void **state)
+{
+	static const char	 pickle[] = ONE("HalfStorage", "K\x08", "K\0",
+				    "K\x08\x85", "K\x01\x85");
+	static const char	 twice[] = PK_START "}("
+	    ENTRY("HalfStorage", "K\x08", "K\0", ")", ")")
+	    ENTRY("HalfStorage", "K\x08", "K\0", ")", ")") "u.";
+	static const struct {
+		const char		*pickle;
+		size_t			 n;
+		struct torch_member	 more[2];
+		size_t			 nmore;
+		const char		*words;
+	} cases[] = {
+		{ P(pickle), { { 0 } }, 0, "its storage 0 is not in" },
+		{ P(pickle), { { "x/data/1", NUMBERS, 16 } }, 1,
+		    "a: its storage 0 is not in" },
+		{ P(pickle), { { "x/data/0", NUMBERS, 15 } }, 1,
+		    "a: expected a storage of 8 elements of 2 bytes, found "
+		    "15 bytes" },
+		{ P(pickle), { { "x/data/0", NUMBERS, 14 } }, 1,
+		    "found 14 bytes" },
+		{ P(pickle), { { "x/data/0", NUMBERS, 0 } }, 1,
+		    "found 0 bytes" },
+		{ P(twice), { { "x/data/0", NUMBERS, 16 } }, 1,
+		    "a: is in the file twice" },
+		{ P(pickle), { { "x/data/0", NUMBERS, 16 },
+		    { "x/byteorder", "big", 3 } }, 2, "expected little" },
+		{ P(pickle), { { "x/data/0", NUMBERS, 16 },
+		    { "y/data.pkl", "", 0 } }, 2, "two members data.pkl" },
+		{ P("cos\nsystem\n"), { { "x/data/0", NUMBERS, 16 } }, 1,
+		    "expected a pickle" }
+	};
+	struct torch_file	 file;
+	struct st_table		 t;
+	struct fault		 f;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		if (read_file(cases[i].pickle, cases[i].n, cases[i].more,
+		    cases[i].nmore, &file, &t, &f) == 0)
+			fail_msg("taken; expected \"%s\"", cases[i].words);
+		if (strstr(f.message, cases[i].words) == NULL)
+			fail_msg("expected \"%s\" in: %s", cases[i].words,
+			    f.message);
+	}
+}
+
+/* A zip file of something else, and a pickle that was changed. */
+static void
+other_zip_files_and_changed_pickles_are_refused(void **state)
+{
+	static const struct torch_member other = { "x/y/data.pkl", "1", 1 };
+	static const struct torch_member sound = { "x/data.pkl",
+		P(PK_START "}.") };
+	struct torch_file	 file;
+	struct st_table		 t;
+	struct fault		 f;
+	int			 fd;
+
+	(void)state;
+	torch_zip(&other, 1, TORCH_AS_TORCH, &file);
+	fd = torch_open(file.bytes, file.n);
+	assert_int_not_equal(torchbin_read("x", fd, file.n, &t, &f), 0);
+	assert_non_null(strstr(f.message, "no member data.pkl"));
+	close(fd);
+	free(file.bytes);
+	torch_zip(&sound, 1, TORCH_AS_TORCH, &file);
+	file.bytes[file.data[0] + 2] = ']';
+	fd = torch_open(file.bytes, file.n);
+	assert_int_not_equal(torchbin_read("x", fd, file.n, &t, &f), 0);
+	assert_non_null(strstr(f.message, "its checksum does not fit"));
+	close(fd);
+	torch_poke(file.bytes + file.central[0] + 16, 4, 0);	/* none */
+	torch_poke(file.bytes + file.data[0] + sound.n + 4, 4, 0);
+	fd = torch_open(file.bytes, file.n);
+	assert_int_not_equal(torchbin_read("x", fd, file.n, &t, &f), 0);
+	assert_non_null(strstr(f.message, "unknown opcode"));
+	close(fd);
+	free(file.bytes);
+}
+
+/* Cut every 512 bytes: an error, nothing else. */
+static void
+a_cut_file_is_refused(void **state)
+{
+	char		*folder = bin_folder(0), *path;
+	struct fault	 f;
+	struct hf	*h;
+	off_t		 cut;
+
+	(void)state;
+	path = path_join(folder, BIN);
+	for (cut = 261783 / 512 * 512; cut >= 0; cut -= 512) {
+		assert_int_equal(truncate(path, cut), 0);
+		if (hf_open(folder, &h, &f) == 0)
+			fail_msg("cut at %lld: taken", (long long)cut);
+		assert_non_null(strstr(f.message, BIN));
+	}
+	free(path);
+	neox_remove(folder);
+}
+
+/* Mark every byte of a file that is in no storage. */
+static uint8_t *
+headers(const char *path, size_t *n)
+{
+	const struct tz_member	*m;
+	struct torchzip		 z;
+	struct fault		 f;
+	uint8_t			*is;
+	char			*text;
+	size_t			 i;
+	int			 fd;
+
+	assert_int_equal(path_read(path, FILE_MAX, &text, n), 0);
+	fd = torch_open(text, *n);
+	assert_int_equal(torchzip_read(path, fd, *n, &z, &f), TZ_OK);
+	close(fd);
+	free(text);
+	is = xmalloc(*n);
+	memset(is, 1, *n);
+	for (i = 0; i < z.n; i++) {
+		m = &z.members[i];
+		if (strstr(m->name, "/data/") != NULL)
+			memset(is + m->at, 0, (size_t)m->size);
+	}
+	torchzip_clear(&z);
+	return (is);
+}
+
+/* Bits turned in headers and the pickle: an error, or the same numbers. */
+static void
+a_turned_bit_is_refused_or_harmless(void **state)
+{
+	char		*folder = bin_folder(0), *path;
+	uint64_t	 seed = 20;
+	struct fault	 f;
+	struct hf	*h;
+	uint8_t		*is, b;
+	uint32_t	 at, bit;
+	size_t		 n;
+	FILE		*fp;
+	int		 i, refused = 0;
+
+	(void)state;
+	path = path_join(folder, BIN);
+	is = headers(path, &n);
+	fp = fopen(path, "r+");
+	assert_non_null(fp);
+	for (i = 0; i < FLIPS; i++) {
+		do
+			at = neox_random(&seed, (uint32_t)n);
+		while (!is[at]);
+		bit = neox_random(&seed, 8);
+		assert_int_equal(pread(fileno(fp), &b, 1, at), 1);
+		b ^= (uint8_t)(1 << bit);
+		assert_int_equal(pwrite(fileno(fp), &b, 1, at), 1);
+		if (hf_open(folder, &h, &f) != 0)
+			refused++;
+		else {
+			if (differs(h) != NULL)
+				fail_msg("byte %u, bit %u: %s differs", at,
+				    bit, differs(h));
+			hf_free(h);
+		}
+		b ^= (uint8_t)(1 << bit);
+		assert_int_equal(pwrite(fileno(fp), &b, 1, at), 1);
+	}
+	assert_in_range(refused, FLIPS / 4, FLIPS);
+	fclose(fp);
+	free(is);
+	free(path);
+	neox_remove(folder);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tensors_are_those_of_the_safetensors_file),
+		cmocka_unit_test(safetensors_are_preferred),
+		cmocka_unit_test(the_digest_is_what_sha256sum_gives),
+		cmocka_unit_test(a_wrong_index_is_refused),
+		cmocka_unit_test(views_are_placed_in_the_file),
+		cmocka_unit_test(storages_are_shared),
+		cmocka_unit_test(claims_are_held_against_the_file),
+		cmocka_unit_test(
+		    other_zip_files_and_changed_pickles_are_refused),
+		cmocka_unit_test(a_cut_file_is_refused),
+		cmocka_unit_test(a_turned_bit_is_refused_or_harmless)
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
