@@ -363,8 +363,8 @@ pickle_op_reduce(struct pickle *p, int arg)
 	    args->kind != PICKLE_K_TUPLE)
 		return (pickle_fail(p, PICKLE_CALL,
 		    "a call of something that is no function"));
-	if ((e = callee->global->call(p, p->members + args->first, args->n,
-	    &o)) != PICKLE_OK)
+	if ((e = callee->global->call(p, args->n == 0 ? NULL : p->members +
+	    args->first, args->n, &o)) != PICKLE_OK)
 		return (e);
 	p->stack[--p->depth - 1] = o;
 	return (PICKLE_OK);
