@@ -121,3 +121,21 @@ def test_a_member_outside_is_refused(tmp_path):
         z.writestr("archive/data.pkl", b"\x80\x02}.")
         z.writestr("../../etc/passwd", b"x")
     assert "a name that is no plain path" in refusal(folder)
+
+
+def test_a_weight_with_strides_is_named(tmp_path):
+    """The embedding turned around in its storage, all else as it was."""
+    folder = bin_folder(tmp_path / "m", [])
+    old, new = b"K@K\x01\x86q\n", b"K\x01M@\x01\x86q\n"
+    with zipfile.ZipFile(TINY / "pytorch_model.bin") as a, \
+            zipfile.ZipFile(folder / "pytorch_model.bin", "w") as b:
+        for name in a.namelist():
+            data = a.read(name)
+            if name.endswith("/data.pkl"):
+                at = data.index(b"gpt_neox.embed_in.weight")
+                assert old in data[at:]
+                data = data[:at] + data[at:].replace(old, new, 1)
+            b.writestr(name, data)
+    said = refusal(folder)
+    assert "gpt_neox.embed_in.weight" in said
+    assert "found F16 with strides" in said
