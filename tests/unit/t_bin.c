@@ -218,6 +218,8 @@ a_wrong_index_is_refused(void **state)
 		{ "no.such.tensor", SHARD1, "no.such.tensor: not in" },
 		{ NAME, NULL, NAME ": is in " SHARD2 " but not in the index" }
 	};
+	static const char twice[] = "{\"weight_map\":{\"a\":\"" SHARD1 "\","
+	    "\"a\":\"" SHARD2 "\"}}";
 	char	*folder = bin_folder(1), *path = path_join(folder, INDEX);
 	json_t	*index, *map;
 	size_t	 i;
@@ -235,6 +237,8 @@ a_wrong_index_is_refused(void **state)
 		model_files_put_json(folder, INDEX, index);
 		expect_refusal(folder, cases[i].words);
 	}
+	model_files_put(folder, INDEX, twice, sizeof twice - 1);
+	expect_refusal(folder, INDEX ": ");
 	copy("sharded/" INDEX, folder, INDEX);
 	copy("sharded/" SHARD1, folder, SHARD2);
 	expect_refusal(folder, "is in " SHARD1 " too");
