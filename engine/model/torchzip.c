@@ -278,8 +278,7 @@ tz_directory(struct tz_reader *r, struct torchzip *z)
 		m->crc = t.crc;
 	}
 	if (at != r->dir_size)
-		e = tz_fail(r, TZ_ENTRY,
-		    "bytes behind the last entry of the directory");
+		e = tz_fail(r, TZ_ENTRY, "bytes behind the last entry");
 	else
 		e = tz_gap(r, r->dir);
 out:
@@ -327,8 +326,7 @@ tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
 	enum tz_error	 e;
 
 	if (n < TZ_CENTRAL_SIZE || fileio_le32(b) != TZ_CENTRAL_SIG)
-		return (tz_fail(r, TZ_ENTRY,
-		    "the directory ends before its last member"));
+		return (tz_fail(r, TZ_ENTRY, "ends before its last entry"));
 	t->flags = fileio_le16(b + 8);
 	t->crc = fileio_le32(b + 16);
 	t->packed = fileio_le32(b + 20);
