@@ -353,6 +353,8 @@ cmd_delete(struct ctl *ctl, int argc, char **argv)
 			if (end != NULL)
 				ctl_error("conversation %lld: %s",
 				    (long long)n, msg_string(end, "message"));
+			else
+				link_tell(ctl, NULL);
 		} else if (ctl->opt.json)
 			out_json(end);
 		json_decref(end);

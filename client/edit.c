@@ -133,6 +133,7 @@ edit_line(struct edit *e, const char *prompt, char **line)
 	*line = NULL;
 	e->prompt = prompt;
 	e->why = EDIT_LINE;
+	(void)intr_resumed();	/* no line stood there to draw again */
 	fflush(stderr);
 	/* libedit would do so only after it has shown the prompt; a Ctrl-D
 	 * that comes in between would be lost. */

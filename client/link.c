@@ -131,7 +131,7 @@ link_wait_model(struct ctl *ctl)
 	const char	*state, *why;
 	json_t		*end = NULL;
 	int64_t		 start = link_now(), limit;
-	int		 status = CTL_OK;
+	int		 status = CTL_OK, told = 0;
 
 	model = json_object_get(chat_hello(ctl->chat), "model");
 	for (;;) {
@@ -157,8 +157,15 @@ link_wait_model(struct ctl *ctl)
 		    &end)) != CTL_OK)
 			break;
 		model = json_object_get(end, "model");
-		link_progress(ctl, model);
 		state = msg_string(model, "state");
+		why = msg_string(model, "why");
+		if (!told && why != NULL && *why != '\0') {
+			link_progress_end(ctl);
+			ctl_note("[the model is %s: %s; it is waited for]",
+			    state == NULL ? "?" : state, why);
+			told = 1;
+		}
+		link_progress(ctl, model);
 		if (state != NULL && strcmp(state, "ready") != 0)
 			link_pause(LINK_POLL_MS);
 		if (intr_take()) {

@@ -274,6 +274,7 @@ void
 repl_say(struct repl *r, json_t *msg)
 {
 	struct said	 said = { 0 };
+	int		 taken;
 
 	if (repl_connect(r) == -1) {
 		json_decref(msg);
@@ -285,13 +286,13 @@ repl_say(struct repl *r, json_t *msg)
 	putchar('\n');
 	if (said.conversation != 0)
 		r->conversation = said.conversation;
-	if (said.exchange != 0) {
+	if ((taken = said.exchange != 0)) {
 		said_clear(&r->last);
 		r->last = said;
 	} else
 		said_clear(&said);
 	if (r->ctl->chat == NULL && !intr_ended() && repl_connect(r) == 0)
-		ctl_note(r->last.exchange == 0 ?
-		    "[connected again; the message has to be sent again]" :
-		    "[connected again; /again asks for the reply once more]");
+		ctl_note(taken ?
+		    "[connected again; /again asks for the reply once more]" :
+		    "[connected again; the message has to be sent again]");
 }

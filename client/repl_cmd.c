@@ -50,8 +50,12 @@ static const struct repl_cmd table[] = {
 	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_quit },
 };
 
+/* What a number stands for. */
+#define REPL_COUNT	"how many conversations to list, 1 or more"
+#define REPL_WHICH	"the number of a conversation, as /list shows it"
+
 static void	repl_unknown(const char *);
-static int64_t	repl_number(char *, int64_t);
+static int64_t	repl_number(const char *, const char *, char *, int64_t);
 static void	repl_rate(struct repl *, int, const json_t *, const char *,
 		    const char *);
 static void	repl_param(struct repl *, char *);
@@ -85,12 +89,15 @@ repl_command(struct repl *r, char *line)
 	char			*rest = line + n;
 
 	rest += strspn(rest, " \t\n");
-	if ((cmd = repl_find(line, n)) != NULL) {
-		cmd->run(r, rest);
-		return;
-	}
+	cmd = repl_find(line, n);
 	line[n] = '\0';
-	repl_unknown(line);
+	if (cmd == NULL)
+		repl_unknown(line);
+	else if (*cmd->args == '\0' && *rest != '\0')
+		ctl_error("%s: expected nothing behind it, found \"%s\"",
+		    line, rest);
+	else
+		cmd->run(r, rest);
 }
 
 /* Say that there is no such command. */
@@ -109,9 +116,10 @@ repl_unknown(const char *name)
 	    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near);
 }
 
-/* The number in rest, dflt where it is empty, 0 after telling otherwise. */
+/* The number in rest, dflt where it is empty, 0 after telling that name
+ * wants another one. */
 static int64_t
-repl_number(char *rest, int64_t dflt)
+repl_number(const char *name, const char *what, char *rest, int64_t dflt)
 {
 	int64_t	 n;
 
@@ -121,8 +129,9 @@ repl_number(char *rest, int64_t dflt)
 		return (dflt);
 	if (opts_number(rest, 1, INT64_MAX, &n) == 0)
 		return (n);
-	ctl_error("expected a number, found \"%s\"; /list shows the numbers "
-	    "of conversations", rest);
+	ctl_error("%s: expected %s, found %s%s%s", name, what,
+	    *rest == '\0' ? "" : "\"", *rest == '\0' ? "nothing" : rest,
+	    *rest == '\0' ? "" : "\"");
 	return (0);
 }
 
@@ -180,7 +189,7 @@ repl_new(struct repl *r, char *rest)
 static void
 repl_list(struct repl *r, char *rest)
 {
-	int64_t		 n = repl_number(rest, 20);
+	int64_t		 n = repl_number("/list", REPL_COUNT, rest, 20);
 	struct pager	 p;
 	json_t		*m;
 	FILE		*out;
@@ -198,7 +207,7 @@ repl_list(struct repl *r, char *rest)
 static void
 repl_open(struct repl *r, char *rest)
 {
-	int64_t	 n = repl_number(rest, 0);
+	int64_t	 n = repl_number("/open", REPL_WHICH, rest, 0);
 
 	if (n == 0 || repl_connect(r) == -1)
 		return;
@@ -221,7 +230,7 @@ repl_show(struct repl *r, char *rest)
 		    "conversation N");
 		return;
 	}
-	n = repl_number(rest, r->conversation);
+	n = repl_number("/show", REPL_WHICH, rest, r->conversation);
 	if (n == 0 || repl_connect(r) == -1)
 		return;
 	show_print(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager));

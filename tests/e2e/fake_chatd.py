@@ -6,6 +6,7 @@ answers by the first word of a message:
     slow        a piece every 20 ms until it is cancelled
     brief       thirty such pieces
     drop        one piece, then the connection is closed
+    vanish      the connection is closed before anything is accepted
     block       refused by policy; "halfblock": after a piece of text
     hostile     HOSTILE, cut into one byte of JSON text per event
     notice      with a notice before the text
@@ -105,6 +106,8 @@ class FakeChatd:
     def model(self):
         m = {"name": "fake", "precision": "fp32", "context": 2048,
              "state": self.state, "digest": "sha256:00"}
+        if self.state == "down":
+            m.update(why="config.json: bad")
         if self.state == "loading":
             m.update(layers=12, layers_total=44, bytes=1 << 30,
                      bytes_total=40 << 30)
@@ -212,6 +215,9 @@ class Client:
 
     def reply(self, r, text, conversation, stored=True):
         word = text.split()[0] if text.split() else ""
+        if word == "vanish":
+            self.s.shutdown(socket.SHUT_RDWR)
+            return
         whole = {"hostile": HOSTILE, "empty": ""}.get(
             word, "You said: " + text)
         if word in ("slow", "brief"):

@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from fake_chatd import HOSTILE, FakeChatd  # noqa: E402
+from fake_chatd import HOSTILE, Client, FakeChatd  # noqa: E402
 
 BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
 CHATCTL = os.path.join(BUILD, "chatctl")
@@ -403,6 +404,15 @@ def test_a_loading_model_is_waited_for_without_a_word_off_a_terminal(
     assert ops == ["hello", "status", "status", "say"]
 
 
+def test_a_model_that_is_down_is_waited_for_with_its_reason(path, env):
+    with FakeChatd(path, state="down"):
+        status, _, err = run(env, "--wait", "1", text="hi")
+    assert status == 3
+    assert err.splitlines()[0] == ("chatctl: [the model is down: "
+                                   "config.json: bad; it is waited for]")
+    assert "is not ready after 1 s, it is down: config.json: bad" in err
+
+
 def test_loading_progress_is_shown_on_a_terminal(path, env):
     with FakeChatd(path, state="loading", ticks=3), \
             Terminal(env, "ask", "hi") as t:
@@ -499,6 +509,13 @@ def test_delete_checks_all_numbers_first(chatd, env):
     assert run(env, "delete", "1")[0] == 0
     assert chatd.conversations == {}
     assert run(env, "delete", "1")[0] == 1
+
+
+def test_delete_tells_a_lost_connection(chatd, env, monkeypatch):
+    monkeypatch.setattr(Client, "op_delete",
+                        lambda self, r: self.s.shutdown(socket.SHUT_RDWR))
+    status, _, err = run(env, "delete", "1", "2")
+    assert status == 3 and "connection lost" in err
 
 
 def test_status_is_readable_and_json(chatd, env):
@@ -760,8 +777,15 @@ def test_commands_of_the_chat(chatd, env):
         t.expect("model      fake")
         t.say("/shwo")
         t.expect("did you mean /show")
-        t.say("/open one")
-        t.expect("expected a number")
+        for line, found in (
+                ("/open one", '/open: expected the number of a conversation, '
+                 'as /list shows it, found "one"'),
+                ("/open", "as /list shows it, found nothing"),
+                ("/list x", "/list: expected how many conversations"),
+                ("/again 3", '/again: expected nothing behind it, found "3"'),
+                ("/quit now", '/quit: expected nothing behind it')):
+            t.say(line)
+            t.expect(found)
         t.say("/help")
         for name in ("help", "new", "list", "open", "show", "good", "bad",
                      "ideal", "again", "raw", "params", "status", "quit"):
@@ -831,6 +855,16 @@ def test_a_lost_connection_is_told_and_made_again(chatd, env):
     assert [r.get("conversation") for r in chatd.wait_for("say", 3)] == [
         None, 1, 1]
     assert chatd.connections == 2
+
+
+def test_a_message_that_was_never_taken_is_not_offered_to_again(chatd, env):
+    with Terminal(env) as t:
+        t.say("one")
+        t.expect("You said: one")
+        t.say("vanish")
+        t.expect("connection lost")
+        t.expect("[connected again; the message has to be sent again]")
+        assert t.leave() == 0
 
 
 def test_a_restart_of_chatd_between_messages_goes_unnoticed(chatd, env):
@@ -939,6 +973,18 @@ def test_sigterm_leaves_the_terminal_as_it_was(chatd, env):
         assert t.status == 128 + signal.SIGTERM
         assert t.out.count(b"\x1b[?2004h") == t.out.count(b"\x1b[?2004l")
         assert termios.tcgetattr(t.fd)[3] == before[3]
+
+
+def test_a_stop_in_a_reply_leaves_one_prompt(chatd, env):
+    with Terminal(env) as t:
+        t.say("brief")
+        t.expect("piece1")
+        os.kill(t.pid, signal.SIGCONT)
+        t.expect("piece29")
+        t.prompt()
+        t.send("/quit\r")
+        assert b"> " not in t.expect("/quit").encode()
+        assert t.end() == 0
 
 
 def test_long_lists_go_through_the_pager(chatd, env):
