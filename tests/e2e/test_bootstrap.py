@@ -263,6 +263,20 @@ def test_the_private_configuration(tree):
     assert "\npolicy:\n" in conf
 
 
+def test_a_wrong_word_of_chat_is_named(tree):
+    for words, told in ((["--modle", "x"], "unknown: --modle"),
+                        (["--model"], "--model wants a path")):
+        r = tree.run("chat", *words)
+        assert r.returncode == 2 and told in r.stderr, r.stderr
+    assert tree.calls() == []
+
+
+def test_a_model_that_never_loads_is_not_waited_for_long(tree):
+    """How long chatctl waits by itself knows loading from down."""
+    assert tree.run("chat").returncode == 0
+    assert "--wait" not in "".join(tree.calls())
+
+
 def test_the_model_may_come_from_the_environment(tree):
     (tree.top / "big").mkdir()
     assert tree.run("chat", CHATD_MODEL=str(tree.top / "big")).returncode == 0
