@@ -52,7 +52,7 @@ pickle_take(struct pickle *p, size_t n, const uint8_t **out)
 static enum pickle_error
 pickle_number(struct pickle *p, int n, uint64_t *out)
 {
-	const uint8_t		*b;
+	const uint8_t		*b = NULL;
 	enum pickle_error	 e;
 
 	if ((e = pickle_take(p, (size_t)n, &b)) != PICKLE_OK)
@@ -134,7 +134,7 @@ pickle_op_long(struct pickle *p, int arg)
 static enum pickle_error
 pickle_op_string(struct pickle *p, int arg)
 {
-	const uint8_t		*b;
+	const uint8_t		*b = NULL;
 	struct pickle_object	*o;
 	uint64_t		 n;
 	size_t			 i;
@@ -190,7 +190,7 @@ pickle_unmark(struct pickle *p, size_t *first)
 static enum pickle_error
 pickle_op_tuple(struct pickle *p, int n)
 {
-	size_t			 first, i;
+	size_t			 first = 0, i;
 	uint32_t		 o;
 	enum pickle_error	 e;
 
@@ -375,7 +375,7 @@ pickle_op_reduce(struct pickle *p, int arg)
 static enum pickle_error
 pickle_op_items(struct pickle *p, int n)
 {
-	size_t			 first, i;
+	size_t			 first = 0, i;
 	enum pickle_error	 e;
 
 	if (n < 0)

@@ -247,8 +247,8 @@ tz_directory(struct tz_reader *r, struct torchzip *z)
 	struct tz_entry		 t;
 	struct tz_member	*m;
 	uint8_t			*b;
-	uint64_t		 data;
-	size_t			 at = 0, used;
+	uint64_t		 data = 0;
+	size_t			 at = 0, used = 0;
 	enum tz_error		 e;
 
 	if (r->dir_size > TORCHZIP_DIRECTORY_MAX ||
