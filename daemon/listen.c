@@ -101,7 +101,8 @@ listener_group(struct listener *l, struct fault *f)
 		return (0);
 	if ((gr = getgrnam(name)) == NULL)
 		return (fault_set(f, "bad_config", "socket.group",
-		    "socket.group: there is no group \"%s\"", name));
+		    "socket.group: there is no group \"%s\"; make it, as "
+		    "systemd-sysusers does, or name another", name));
 	if (chown(l->path, (uid_t)-1, gr->gr_gid) == -1)
 		return (fault_set(f, "bad_config", "socket.group",
 		    "%s: group %s: %s", l->path, name, strerror(errno)));

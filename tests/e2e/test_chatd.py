@@ -573,6 +573,15 @@ def test_what_is_no_socket_is_left_alone(kind):
         assert s.socket.is_symlink() or s.socket.exists()
 
 
+def test_a_group_that_is_missing_is_told_with_a_way_out():
+    with Service(start=False, config={"socket": {"group": "nobody-here"}}) \
+            as s:
+        r = subprocess.run(s.command(), capture_output=True, text=True,
+                           timeout=30)
+        assert r.returncode == 1
+        assert 'no group "nobody-here"; make it' in r.stderr
+
+
 def test_socket_and_state_have_their_modes_from_birth():
     old = os.umask(0)
     try:
