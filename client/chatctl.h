@@ -264,7 +264,9 @@ int	 cmd_tokenize(struct ctl *, int, char **);
 int	 ask_newest(struct ctl *ctl, int64_t *conversation);
 /* cmd_list.c: as list and show print them. */
 int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
-int	 show_print(struct ctl *ctl, int64_t conversation, FILE *out);
+/* said (or NULL) is filled with the newest reply shown. */
+int	 show_print(struct ctl *ctl, int64_t conversation, FILE *out,
+	    struct said *said);
 /* cmd_status.c */
 int	 status_print(struct ctl *ctl, FILE *out);
 /* cmd_rate.c: words a reply can be called bad for, NULL behind the last. */

@@ -20,6 +20,7 @@
 struct list {
 	struct ctl	*ctl;		/* borrowed */
 	FILE		*out;		/* borrowed */
+	struct said	*said;		/* borrowed, or NULL */
 	int64_t		 last;		/* number of the last one shown */
 	int64_t		 shown;
 };
@@ -175,16 +176,17 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 	if ((status = link_open(ctl)) != CTL_OK)
 		return (status);
 	status = show_print(ctl, n, pager_open(&p, !ctl->opt.no_pager &&
-	    !ctl->opt.json));
+	    !ctl->opt.json), NULL);
 	pager_close(&p);
 	return (status);
 }
 
 /* Print a conversation. */
 int
-show_print(struct ctl *ctl, int64_t conversation, FILE *out)
+show_print(struct ctl *ctl, int64_t conversation, FILE *out,
+    struct said *said)
 {
-	struct list	 l = { .ctl = ctl, .out = out };
+	struct list	 l = { .ctl = ctl, .out = out, .said = said };
 	json_t		*m, *end;
 	char		*title;
 	int		 status;
@@ -201,6 +203,20 @@ show_print(struct ctl *ctl, int64_t conversation, FILE *out)
 	}
 	json_decref(end);
 	return (status);
+}
+
+/* Keep an exchange's newest reply, for commands about "the last reply". */
+static void
+show_keep(struct said *said, const json_t *x, const json_t *replies)
+{
+	const json_t	*reply = json_array_get(replies,
+	    json_array_size(replies) - 1);
+	const char	*text = msg_string(reply, "text");
+
+	said_clear(said);
+	said->exchange = msg_int(x, "exchange", 0);
+	said->reply = msg_int(reply, "reply", 0);
+	said->text = xstrdup(text != NULL ? text : "");
 }
 
 /* Print one exchange. */
@@ -224,6 +240,8 @@ show_item(void *arg, const json_t *event)
 	json_array_foreach(replies, i, reply)
 		show_reply(l, reply, json_array_size(replies) > 1);
 	fputc('\n', l->out);
+	if (l->said != NULL)
+		show_keep(l->said, x, replies);
 }
 
 /* Print a text, each line behind mark. */

@@ -207,14 +207,18 @@ repl_list(struct repl *r, char *rest)
 static void
 repl_open(struct repl *r, char *rest)
 {
-	int64_t	 n = repl_number("/open", REPL_WHICH, rest, 0);
+	struct said	 last = { 0 };
+	int64_t		 n = repl_number("/open", REPL_WHICH, rest, 0);
 
 	if (n == 0 || repl_connect(r) == -1)
 		return;
-	if (show_print(r->ctl, n, stdout) != CTL_OK)
+	if (show_print(r->ctl, n, stdout, &last) != CTL_OK) {
+		said_clear(&last);
 		return;
-	r->conversation = n;
+	}
+	r->conversation = last.conversation = n;
 	said_clear(&r->last);
+	r->last = last;
 	ctl_note("[conversation %lld]", (long long)n);
 }
 
@@ -233,7 +237,7 @@ repl_show(struct repl *r, char *rest)
 	n = repl_number("/show", REPL_WHICH, rest, r->conversation);
 	if (n == 0 || repl_connect(r) == -1)
 		return;
-	show_print(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager));
+	show_print(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager), NULL);
 	pager_close(&p);
 }
 

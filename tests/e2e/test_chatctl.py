@@ -841,6 +841,22 @@ def test_tab_completes_commands_and_conversations(chatd, env):
         assert t.leave() == 0
 
 
+def test_an_opened_conversation_can_be_rated_and_answered_again(chatd, env):
+    conversation, exchange, _ = chatd.add(None, "a question", "an answer")
+    with Terminal(env) as t:
+        t.prompt()
+        t.send("/open %d\r" % conversation)
+        t.expect("an answer")
+        t.prompt()
+        t.send("/good\r")
+        t.expect("[rated]")
+        t.prompt()
+        t.send("/again\r")
+        (again,) = chatd.wait_for("regenerate")
+        assert again["exchange"] == exchange
+        assert t.leave() == 0
+
+
 def test_a_lost_connection_is_told_and_made_again(chatd, env):
     with Terminal(env) as t:
         t.say("remember me")
