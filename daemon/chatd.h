@@ -121,6 +121,10 @@ int	 policy_judge(const struct config *c, enum direction d,
 	    const json_t *findings, size_t len, struct judgement *j);
 void	 judgement_clear(struct judgement *j);
 
+/* What a finding of that category and score leads to. */
+enum action policy_action(const struct config *c, enum direction d,
+	    int category, double score);
+
 /* The words for a user whose text was blocked for that category. */
 const char *policy_words(const struct config *c, int category);
 

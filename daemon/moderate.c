@@ -18,20 +18,29 @@ struct moderate {
 	size_t		 len;
 };
 
-/* The strongest finding of each category. */
+/*
+ * The strongest of the findings (which are sound) in each category, with what
+ * it leads to: also of those that lead to nothing.
+ */
 static json_t *
-moderate_categories(const struct judgement *j)
+moderate_categories(const struct config *c, enum direction d,
+    const json_t *findings)
 {
 	json_t		*o = json_object(), *v, *best;
 	const char	*slug;
+	double		 score;
 	size_t		 i;
 
-	json_array_foreach(j->verdicts, i, v) {
+	json_array_foreach(findings, i, v) {
 		slug = msg_string(v, "category");
+		score = msg_real(v, "score", 0);
 		best = json_object_get(o, slug);
-		if (best == NULL ||
-		    msg_real(best, "score", 0) < msg_real(v, "score", 0))
-			json_object_set_new(o, slug, json_copy(v));
+		if (best != NULL && msg_real(best, "score", 0) >= score)
+			continue;
+		best = json_copy(v);
+		msg_set_string(best, "action", action_name(policy_action(c, d,
+		    category_find(slug), score)));
+		msg_set(o, slug, best);
 	}
 	return (o);
 }
@@ -55,7 +64,8 @@ moderate_judged(void *arg, json_t *msg)
 	}
 	m = msg_event("done", -1);
 	msg_set_string(m, "action", action_name(j.action));
-	msg_set(m, "categories", moderate_categories(&j));
+	msg_set(m, "categories", moderate_categories(r->d->config,
+	    om->direction, json_object_get(msg, "findings")));
 	if (j.action == ACTION_BLOCK)
 		msg_set_string(m, "message",
 		    policy_words(r->d->config, j.category));

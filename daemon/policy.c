@@ -14,9 +14,12 @@
 #define POLICY_REDACTED		"[redacted]"
 
 /* What one score leads to. */
-static enum action
-policy_action(const struct threshold *t, double score)
+enum action
+policy_action(const struct config *c, enum direction d, int category,
+    double score)
 {
+	const struct threshold	*t = &c->policy[d][category];
+
 	if (score >= t->block)
 		return (ACTION_BLOCK);
 	if (score >= t->redact)
@@ -54,7 +57,7 @@ policy_judge(const struct config *c, enum direction d,
 		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
 		    (uint64_t)end > len)
 			goto bad;
-		act = policy_action(&c->policy[d][cat], score);
+		act = policy_action(c, d, cat, score);
 		if (act == ACTION_ALLOW)
 			continue;
 		v = json_copy(fd);

@@ -137,6 +137,18 @@ def test_moderate_names_action_category_rule_and_span(client):
     assert e["action"] == "block"
 
 
+def test_moderate_tells_of_what_is_too_weak_to_matter():
+    with Filtered() as s, s.client() as c:
+        add_rule(s, "{name: hint, category: hate, score: 0.2, words: "
+                 "[those people]}")
+        assert c.call("reload")["event"] == "done"
+        e = c.call("moderate", text="those people")
+        assert e["action"] == "allow"
+        v = e["categories"]["hate"]
+        assert (v["score"], v["action"], v["rule"]) == \
+            (0.2, "allow", "test/hint")
+
+
 def test_a_filter_killed_under_a_reply_closes_it_and_the_next_is_served():
     with Filtered(config={"filter": {"timeout": "30s"}}) as s, \
             s.client() as c:
