@@ -13,10 +13,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chan.h"
+#include "clock.h"
 #include "json.h"
 #include "limits.h"
 #include "xmalloc.h"
@@ -37,7 +37,6 @@ static int	chat_connect_fault(const char *, struct fault *);
 static int	chat_greet(struct chat *, const char *, int, struct fault *);
 static int	chat_check_hello(struct chat *, struct fault *);
 static int	chat_fault(int, struct fault *);
-static int64_t	chat_now_ms(void);
 static int	chat_left(int64_t);
 static int64_t	chat_deadline(int);
 
@@ -346,21 +345,11 @@ chat_fault(int r, struct fault *f)
 	return (r);
 }
 
-/* Milliseconds on a clock that never goes back. */
-static int64_t
-chat_now_ms(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
-
 /* When a wait that begins now ends; -1: never. */
 static int64_t
 chat_deadline(int timeout_ms)
 {
-	return (timeout_ms < 0 ? -1 : chat_now_ms() + timeout_ms);
+	return (timeout_ms < 0 ? -1 : clock_monotonic() + timeout_ms);
 }
 
 /* Milliseconds left until a deadline; -1: no end. */
@@ -371,6 +360,6 @@ chat_left(int64_t deadline)
 
 	if (deadline == -1)
 		return (-1);
-	left = deadline - chat_now_ms();
+	left = deadline - clock_monotonic();
 	return (left > 0 ? (int)left : 0);
 }

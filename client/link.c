@@ -14,9 +14,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -26,7 +26,6 @@
 #define LINK_POLL_MS	200	/* between looks at a loading model */
 #define LINK_CANCEL_MS	3000	/* for the end of a cancelled reply */
 
-static int64_t	link_now(void);
 static void	link_pause(int);
 static int	link_tell_open(const struct ctl *, int, const struct fault *);
 static const char *link_group(const char *);
@@ -35,16 +34,6 @@ static int	link_lost(struct ctl *, int, const struct fault *);
 static void	link_progress(struct ctl *, const json_t *);
 static void	link_progress_end(struct ctl *);
 static int	link_cancel(struct ctl *, int64_t, int64_t *);
-
-/* Milliseconds on a clock that never goes back. */
-static int64_t
-link_now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
 
 /* Wait a little, less where Ctrl-C comes. */
 static void
@@ -60,7 +49,7 @@ int
 link_open(struct ctl *ctl)
 {
 	struct fault	 f = { 0 };
-	int64_t		 end = link_now() +
+	int64_t		 end = clock_monotonic() +
 			    (ctl->opt.wait > 0 ? ctl->opt.wait * 1000 : 0);
 	int		 r;
 
@@ -68,7 +57,7 @@ link_open(struct ctl *ctl)
 		r = chat_open(ctl->socket, LINK_CLIENT, LINK_HELLO_MS,
 		    &ctl->chat, &f);
 		if (r == 0 || r == CHAT_EDENIED || r == CHAT_EPROTOCOL ||
-		    link_now() >= end)
+		    clock_monotonic() >= end)
 			break;
 		link_pause(LINK_RETRY_MS);
 		if (intr_take())
@@ -130,7 +119,7 @@ link_wait_model(struct ctl *ctl)
 	const json_t	*model;
 	const char	*state, *why;
 	json_t		*end = NULL;
-	int64_t		 start = link_now(), limit;
+	int64_t		 start = clock_monotonic(), limit;
 	int		 status = CTL_OK, told = 0;
 
 	model = json_object_get(chat_hello(ctl->chat), "model");
@@ -141,7 +130,7 @@ link_wait_model(struct ctl *ctl)
 		limit = ctl->opt.wait != -1 ? ctl->opt.wait :
 		    strcmp(state, "down") == 0 ? CTL_WAIT_DOWN :
 		    CTL_WAIT_MODEL;
-		if (link_now() - start >= limit * 1000) {
+		if (clock_monotonic() - start >= limit * 1000) {
 			link_progress_end(ctl);
 			why = msg_string(model, "why");
 			ctl_error("the model is not ready after %lld s, it is "
@@ -248,7 +237,7 @@ link_cancel(struct ctl *ctl, int64_t id, int64_t *deadline)
 	msg_set_int(m, "request", id);
 	if (chat_send(ctl->chat, m, NULL, &f) != 0)
 		return (-1);
-	*deadline = link_now() + LINK_CANCEL_MS;
+	*deadline = clock_monotonic() + LINK_CANCEL_MS;
 	return (0);
 }
 
@@ -270,7 +259,7 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 	} else if (r != 0)
 		return (link_lost(ctl, r, &f));
 	for (;;) {
-		left = deadline == 0 ? -1 : deadline - link_now();
+		left = deadline == 0 ? -1 : deadline - clock_monotonic();
 		if (deadline != 0 && left <= 0)
 			return (CTL_INTERRUPTED);
 		r = link_next(ctl, (int)left, &m);

@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "limits.h"
 #include "log.h"
@@ -140,23 +140,13 @@ engine_error(struct engine *e, int64_t id, const struct fault *f)
 	chan_send(e->ch, msg_error(id, f));
 }
 
-/* Milliseconds of a clock that never goes back. */
-static int64_t
-engine_now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
-
 /* Tell how far loading is: first, last, and now and then. */
 static void
 engine_progress(void *arg, int layers, int layers_total, int64_t bytes,
     int64_t bytes_total)
 {
 	struct engine	*e = arg;
-	int64_t		 now = engine_now();
+	int64_t		 now = clock_monotonic();
 	json_t		*m;
 
 	if (e->progress_ms != 0 && bytes < bytes_total &&

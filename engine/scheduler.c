@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "kvcache.h"
 #include "xmalloc.h"
 
@@ -404,16 +404,6 @@ scheduler_collect(struct scheduler *s, struct job *job)
 	scheduler_tell(s, job);
 }
 
-/* Milliseconds of a clock that never goes back. */
-static int64_t
-scheduler_now(void)
-{
-	struct timespec	 ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
-}
-
 /* Settle the next budget. */
 int
 scheduler_budget(int budget, int rows, int64_t ms, int max)
@@ -439,11 +429,11 @@ scheduler_step(struct scheduler *s)
 	scheduler_plan(s);
 	if (s->rows == 0)
 		return (0);
-	start = scheduler_now();
+	start = clock_monotonic();
 	if ((r = s->backend->ops->step(s->backend, s->row, s->rows)) != 0)
 		return (r);
 	s->budget = scheduler_budget(s->budget, s->rows,
-	    scheduler_now() - start, s->rows_max);
+	    clock_monotonic() - start, s->rows_max);
 	s->stats.steps++;
 	for (job = TAILQ_FIRST(&s->running); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);
