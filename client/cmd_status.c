@@ -85,9 +85,8 @@ static void
 status_model(const json_t *model, FILE *out)
 {
 	const char	*state = msg_string(model, "state");
-	int64_t		 total = msg_int(model, "layers_total", 0);
-	int64_t		 bytes = msg_int(model, "bytes_total", 0);
-	char		*name, *precision, *safe, *done, *all;
+	int64_t		 total = msg_int(model, "bytes_total", 0);
+	char		*name, *precision, *safe, *digest, *done, *all;
 	int		 ready;
 
 	if (state == NULL)
@@ -101,12 +100,15 @@ status_model(const json_t *model, FILE *out)
 	    term_on(1, ready ? ROLE_GOOD : ROLE_BAD), safe, term_off(1));
 	if (!ready && total > 0) {
 		done = status_bytes(msg_int(model, "bytes", 0));
-		all = status_bytes(bytes);
-		fprintf(out, "           %lld of %lld layers, %s of %s\n",
-		    (long long)msg_int(model, "layers", 0), (long long)total,
-		    done, all);
+		all = status_bytes(total);
+		fprintf(out, "           %s of %s read\n", done, all);
 		free(done);
 		free(all);
+	}
+	if (msg_string(model, "digest") != NULL) {
+		digest = render_line(msg_string(model, "digest"));
+		fprintf(out, "           %s\n", digest);
+		free(digest);
 	}
 	free(name);
 	free(precision);

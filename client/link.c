@@ -171,14 +171,15 @@ link_wait_model(struct ctl *ctl)
 static void
 link_progress(struct ctl *ctl, const json_t *model)
 {
-	int64_t	 layers = msg_int(model, "layers", 0);
-	int64_t	 total = msg_int(model, "layers_total", 0);
+	const double	 gib = 1 << 30;
+	int64_t		 bytes = msg_int(model, "bytes", 0);
+	int64_t		 total = msg_int(model, "bytes_total", 0);
 
 	if (!term_is(2) || ctl->opt.quiet)
 		return;
 	if (total > 0)
-		fprintf(stderr, "\rloading model: %lld of %lld layers ",
-		    (long long)layers, (long long)total);
+		fprintf(stderr, "\rloading model: %.1f of %.1f GiB ",
+		    (double)bytes / gib, (double)total / gib);
 	else
 		fprintf(stderr, "\rloading model ");
 	ctl->loading = 1;

@@ -71,16 +71,17 @@ static void
 helpers_engine_event(void *arg, json_t *msg)
 {
 	struct chatd	*d = arg;
+	const double	 gib = 1 << 30;
 
 	if (strcmp(msg_string(msg, "event"), "progress") != 0)
 		return;
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
-	notify_send("STATUS=Loading the model: layer %lld of %lld\n"
+	notify_send("STATUS=Loading the model: %.1f of %.1f GiB\n"
 	    "EXTEND_TIMEOUT_USEC=60000000",
-	    (long long)msg_int(msg, "layers", 0),
-	    (long long)msg_int(msg, "layers_total", 0));
+	    (double)msg_int(msg, "bytes", 0) / gib,
+	    (double)msg_int(msg, "bytes_total", 0) / gib);
 }
 
 /* The engine has died. */

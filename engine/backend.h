@@ -65,22 +65,23 @@ struct backend {
 struct model;		/* model/model.h: configuration and weight source */
 
 struct backend_options {
-	const char	*precision;	/* "fp32" or "bf16" */
+	const char	*precision;	/* "auto", "fp32", "bf16", "int8" or
+					 * "int4" */
 	const char	*device;	/* "cpu" or "cuda:N" */
 	const char	*isa;		/* "auto", "scalar", "avx2", "avx512" */
 	int		 threads;	/* 0: one per core we may use */
 	int		 kv_tokens;	/* cache size in positions; 0: default */
-	/* Called while weights load; may be NULL. */
-	void		(*progress)(void *arg, int layers, int layers_total,
-			    int64_t bytes, int64_t bytes_total);
+	int		 rows;		/* in one step, at most: for the plan */
+	/* Called while weights load, with bytes read; may be NULL. */
+	void		(*progress)(void *arg, int64_t bytes, int64_t total);
 	void		*progress_arg;
 };
 
 /*
  * Load the model's weights into a new backend (owned by the caller, ended by
  * ops->free). The model must live until this returns. 0, or an error with *f
- * filled (code "bad_model" or "no_device"): one line that names file, tensor,
- * expected and found.
+ * filled (code "bad_model", "no_memory" or "no_device"): one line that names
+ * file, tensor, expected and found.
  */
 int	backend_open(struct model *m, const struct backend_options *opt,
 	    struct backend **out, struct fault *f);

@@ -1,7 +1,7 @@
 /*
  * What the files of chatd-engine share: engined.c (start-up and loop),
  * ops.c (requests), request.c (what a generate asks for), events.c (what the
- * scheduler tells).
+ * scheduler tells), offline.c (what is done without serving).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -20,7 +20,7 @@
 
 /* What to load and how; from the command line or the init message. */
 struct engine_options {
-	const char	*model;		/* path of the folder; borrowed */
+	const char	*model;		/* path: see model_open; borrowed */
 	const char	*precision;	/* borrowed, as the next two */
 	const char	*device;
 	const char	*isa;
@@ -28,6 +28,8 @@ struct engine_options {
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */
+	const char	*pack;		/* file to write instead of serving */
+	int		 check;		/* say what the model is instead */
 };
 
 struct engine {
@@ -44,6 +46,12 @@ struct engine {
 };
 
 /* engined.c */
+
+/* Open the model and its tokenizer. 0, or an error with *f filled. */
+int	engine_open(struct engine *e, struct fault *f);
+
+/* What the options say to a backend; progress goes to e->ch. */
+struct backend_options engine_backend_options(struct engine *e);
 
 /* Send a fault as the answer to request id. */
 void	engine_error(struct engine *e, int64_t id, const struct fault *f);
@@ -72,6 +80,13 @@ int	request_read(const struct engine *e, json_t *msg, int64_t id,
  */
 int	request_ids(const json_t *array, const char *key, int vocab, size_t min,
 	    size_t max, struct ids *out, struct fault *f);
+
+/* offline.c */
+
+/* Print what the model is and needs, and whether it is sound; or write a
+ * packed file. The exit status. */
+int	offline_check(struct engine *e);
+int	offline_pack(struct engine *e);
 
 /* events.c */
 

@@ -4,7 +4,7 @@
  * descriptors 0 and 1: started by chatd (which sends init first) or by hand
  * with --model.
  */
-#include "config.h"
+#include <config.h>
 
 #include "engine.h"
 
@@ -21,7 +21,7 @@
 #include "json.h"
 #include "limits.h"
 #include "log.h"
-#include "model/model.h"
+#include "model.h"
 #include "path.h"
 #include "xmalloc.h"
 
@@ -44,8 +44,10 @@ static const struct option engine_longopts[] = {
 	{ "isa", required_argument, NULL, 0 },
 	{ "kv-tokens", required_argument, NULL, 0 },
 	{ "model", required_argument, NULL, 0 },
+	{ "pack", required_argument, NULL, 0 },
 	{ "precision", required_argument, NULL, 0 },
 	{ "threads", required_argument, NULL, 0 },
+	{ "check", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
@@ -59,19 +61,28 @@ static const struct engine_option engine_places[] = {
 	{ offsetof(struct engine_options, isa), 0 },
 	{ offsetof(struct engine_options, kv_tokens), 1 << 30 },
 	{ offsetof(struct engine_options, model), 0 },
+	{ offsetof(struct engine_options, pack), 0 },
 	{ offsetof(struct engine_options, precision), 0 },
 	{ offsetof(struct engine_options, threads), 4096 },
 };
 
 static const char engine_help[] =
 "usage: chatd-engine --model PATH [options]\n"
+"       chatd-engine --model PATH --check\n"
+"       chatd-engine --model PATH --pack FILE [--precision NAME]\n"
 "\n"
 "Serves one GPT-NeoX model: JSON lines with requests on standard input, JSON\n"
 "lines with answers on standard output.  Without --model it waits for an init\n"
 "message, as chatd sends it.\n"
 "\n"
-"  --model PATH          folder with config.json, tokenizer.json and weights\n"
-"  --precision NAME      fp32 or bf16 (default bf16)\n"
+"  --model PATH          folder with config.json, tokenizer.json and weights,\n"
+"                        or a GGUF file, or a packed file\n"
+"  --precision NAME      fp32, bf16, int8 or int4 (default: what a packed file\n"
+"                        is packed in, else bf16)\n"
+"  --check               say what the model is, what it needs, and whether it\n"
+"                        is sound, and end\n"
+"  --pack FILE           write the model in that precision to a packed file,\n"
+"                        which starts without conversion, and end\n"
 "  --device NAME         cpu or cuda:N (default cpu)\n"
 "  --isa NAME            auto, scalar, avx2 or avx512 (default auto)\n"
 "  --threads N           threads on the CPU (default: one for each core)\n"
@@ -120,6 +131,8 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 	    &i)) != -1) {
 		if (c == 0)
 			engine_option_set(opt, i, optarg);
+		else if (c == 'c')
+			opt->check = 1;
 		else if (c == 'h') {
 			fputs(engine_help, stdout);
 			exit(0);
@@ -131,6 +144,11 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 	}
 	if (optind < argc)
 		engine_usage(NULL, NULL);
+	if ((opt->check || opt->pack != NULL) && opt->model == NULL) {
+		fprintf(stderr, "chatd-engine: --check and --pack need "
+		    "--model\n");
+		engine_usage(NULL, NULL);
+	}
 }
 
 /* Send a fault. */
@@ -142,8 +160,7 @@ engine_error(struct engine *e, int64_t id, const struct fault *f)
 
 /* Tell how far loading is: first, last, and now and then. */
 static void
-engine_progress(void *arg, int layers, int layers_total, int64_t bytes,
-    int64_t bytes_total)
+engine_progress(void *arg, int64_t bytes, int64_t bytes_total)
 {
 	struct engine	*e = arg;
 	int64_t		 now = clock_monotonic();
@@ -154,27 +171,27 @@ engine_progress(void *arg, int layers, int layers_total, int64_t bytes,
 		return;
 	e->progress_ms = now;
 	m = msg_event("progress", -1);
-	msg_set_int(m, "layers", layers);
-	msg_set_int(m, "layers_total", layers_total);
 	msg_set_int(m, "bytes", bytes);
 	msg_set_int(m, "bytes_total", bytes_total);
 	chan_send(e->ch, m);
 }
 
-/* Open the tokenizer and see that it fits the model. */
+/* Read the tokenizer and see that it fits the model. */
 static int
 engine_load_tokenizer(struct engine *e, struct fault *f)
 {
-	char	*path;
-	int	 r, vocab = model_config(e->model)->vocab;
+	const char	*path, *text;
+	size_t		 n;
+	int		 r, vocab = model_config(e->model)->vocab;
 
-	path = path_join(model_path(e->model), "tokenizer.json");
-	r = tokenizer_open(path, &e->tok, f);
+	if ((text = model_tokenizer(e->model, &n, &path)) == NULL)
+		return (fault_set(f, "bad_model", NULL, "%s: expected a "
+		    "tokenizer, found no such file", path));
+	r = tokenizer_parse(path, text, n, &e->tok, f);
 	if (r == 0 && tokenizer_size(e->tok) > vocab)
 		r = fault_set(f, "bad_model", NULL, "%s: ids up to %d, but "
 		    "vocab_size of the model is %d", path,
 		    tokenizer_size(e->tok) - 1, vocab);
-	free(path);
 	return (r);
 }
 
@@ -197,30 +214,48 @@ engine_set_context(struct engine *e, struct fault *f)
 	return (0);
 }
 
-/* Load the model. */
-static int
-engine_load(struct engine *e, struct fault *f)
+/* What the options mean to a backend. */
+struct backend_options
+engine_backend_options(struct engine *e)
 {
-	struct backend_options	 opt = {
+	return ((struct backend_options){
 		.precision = e->opt.precision,
 		.device = e->opt.device,
 		.isa = e->opt.isa,
 		.threads = (int)e->opt.threads,
 		.kv_tokens = (int)e->opt.kv_tokens,
+		.rows = e->opt.batch_tokens > 0 ? (int)e->opt.batch_tokens :
+		    ENGINE_BATCH_TOKENS,
 		.progress = engine_progress,
 		.progress_arg = e,
-	};
+	});
+}
+
+/* Open what is on the disk. */
+int
+engine_open(struct engine *e, struct fault *f)
+{
+	int	 r;
+
+	if ((r = model_open(e->opt.model, &e->model, f)) != 0)
+		return (r);
+	return (engine_load_tokenizer(e, f));
+}
+
+/* Load the model. */
+static int
+engine_load(struct engine *e, struct fault *f)
+{
+	struct backend_options	 opt = engine_backend_options(e);
 	int			 r;
 
-	if ((r = model_open(e->opt.model, &e->model, f)) != 0 ||
-	    (r = engine_load_tokenizer(e, f)) != 0 ||
+	if ((r = engine_open(e, f)) != 0 ||
 	    (r = backend_open(e->model, &opt, &e->backend, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
 	if ((r = engine_set_context(e, f)) != 0)
 		return (r);
-	e->sched = scheduler_new(e->backend, e->opt.batch_tokens > 0 ?
-	    (int)e->opt.batch_tokens : ENGINE_BATCH_TOKENS, &events_table, e);
+	e->sched = scheduler_new(e->backend, opt.rows, &events_table, e);
 	return (0);
 }
 
@@ -326,11 +361,27 @@ engine_clear(struct engine *e)
 	json_decref(e->init);
 }
 
+/* A page of the model that was mapped is not in its file any more, or can't
+ * be read: say so, and end as the signal does. */
+static void
+engine_bus(int sig)
+{
+	static const char	 words[] = "chatd-engine: the model's file was "
+				    "cut, or its disk failed, while it was in "
+				    "use\n";
+	ssize_t			 n;
+
+	n = write(STDERR_FILENO, words, sizeof words - 1);
+	(void)n;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
 /* Start, load, serve. */
 int
 main(int argc, char **argv)
 {
-	struct engine	 e = { .opt = { .precision = "bf16", .device = "cpu",
+	struct engine	 e = { .opt = { .precision = "auto", .device = "cpu",
 			    .isa = "auto" } };
 	struct fault	 f;
 	int		 r = 0, status = 1;
@@ -338,6 +389,12 @@ main(int argc, char **argv)
 	log_init("chatd-engine", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	engine_options(argc, argv, &e.opt);
+	signal(SIGBUS, engine_bus);
+	if (e.opt.check || e.opt.pack != NULL) {
+		status = e.opt.check ? offline_check(&e) : offline_pack(&e);
+		engine_clear(&e);
+		return (status);
+	}
 	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if (e.opt.model == NULL) {
 		/* chatd ends us by closing the channel. */

@@ -11,7 +11,7 @@
 #include "dialogue.h"
 #include "json.h"
 #include "limits.h"
-#include "model/model.h"
+#include "model.h"
 #include "roletag.h"
 #include "xmalloc.h"
 

@@ -25,6 +25,8 @@ struct tokenizer;
  */
 int		 tokenizer_open(const char *path, struct tokenizer **out,
 		    struct fault *f);
+int		 tokenizer_parse(const char *path, const char *text, size_t n,
+		    struct tokenizer **out, struct fault *f);
 void		 tokenizer_free(struct tokenizer *t);
 
 /* One more than the highest id that has a text. */

@@ -349,36 +349,24 @@ tokenizer_read_merges(struct tokenizer_load *l, json_t *vocab)
 	return (0);
 }
 
-/* Read the file's JSON. */
-static int
-tokenizer_read(struct tokenizer_load *l)
-{
-	json_error_t	 err;
-	char		*buf;
-	size_t		 len;
-	int		 r;
-
-	if ((r = path_read(l->path, TOKENIZER_FILE_MAX, &buf, &len)) != 0)
-		return (tokenizer_fault(l, r, "%s", r == CHAT_ESYSTEM ?
-		    strerror(errno) : chat_strerror(r)));
-	l->root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &err);
-	free(buf);
-	if (l->root == NULL)
-		return (tokenizer_bad(l, "line %d: %s", err.line, err.text));
-	return (0);
-}
-
-/* Open a tokenizer. */
+/* Parse the text of a tokenizer.json. */
 int
-tokenizer_open(const char *path, struct tokenizer **out, struct fault *f)
+tokenizer_parse(const char *path, const char *text, size_t n,
+    struct tokenizer **out, struct fault *f)
 {
 	struct tokenizer_load	 l = { .path = path, .f = f };
+	json_error_t		 err;
 	json_t			*vocab;
 	int			 r;
 
 	l.t = xcalloc(1, sizeof *l.t);
 	tokenizer_bytes_init(&l);
-	if ((r = tokenizer_read(&l)) != 0 || (r = tokenizer_check(&l)) != 0)
+	l.root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &err);
+	if (l.root == NULL) {
+		r = tokenizer_bad(&l, "line %d: %s", err.line, err.text);
+		goto out;
+	}
+	if ((r = tokenizer_check(&l)) != 0)
 		goto out;
 	vocab = json_object_get(json_object_get(l.root, "model"), "vocab");
 	if ((r = tokenizer_read_vocab(&l, vocab)) != 0 ||
@@ -390,5 +378,22 @@ tokenizer_open(const char *path, struct tokenizer **out, struct fault *f)
 out:
 	json_decref(l.root);
 	tokenizer_free(l.t);
+	return (r);
+}
+
+/* Open a tokenizer. */
+int
+tokenizer_open(const char *path, struct tokenizer **out, struct fault *f)
+{
+	struct tokenizer_load	 l = { .path = path, .f = f };
+	char			*buf;
+	size_t			 len;
+	int			 r;
+
+	if ((r = path_read(path, TOKENIZER_FILE_MAX, &buf, &len)) != 0)
+		return (tokenizer_fault(&l, r, "%s", r == CHAT_ESYSTEM ?
+		    strerror(errno) : chat_strerror(r)));
+	r = tokenizer_parse(path, buf, len, out, f);
+	free(buf);
 	return (r);
 }

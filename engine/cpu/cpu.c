@@ -9,19 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meminfo.h"
+#include "packed.h"
+#include "plan.h"
 #include "rotary.h"
 #include "xmalloc.h"
 
-/* The cache by default: room for four whole contexts, but no more than this
- * in bytes unless one context needs it. */
-#define CPU_KV_CONTEXTS	4
-#define CPU_KV_BYTES	((size_t)1 << 30)
-#define CPU_KV_MAX	(1 << 26)	/* positions, at most */
-
 static void	cpu_free(struct backend *);
 static void	cpu_info(const struct backend *, struct backend_info *);
-static int	cpu_choose(struct cpu *, const struct backend_options *,
-		    struct fault *);
+static int	cpu_choose(struct cpu *, const struct model *,
+		    const struct backend_options *, struct fault *);
 static int	cpu_cache(struct cpu *, const struct backend_options *,
 		    struct fault *);
 static int	cpu_scratch(struct cpu *, struct fault *);
@@ -42,12 +39,15 @@ cpu_open(struct model *m, const struct backend_options *opt,
 
 	c->backend.ops = &cpu_ops;
 	c->config = *model_config(m);
-	if ((r = cpu_choose(c, opt, f)) != 0 ||
-	    (r = cpu_cache(c, opt, f)) != 0 ||
-	    (r = weights_load(m, c->kv.elem, opt, &c->weights, f)) != 0)
+	if ((r = cpu_choose(c, m, opt, f)) != 0 ||
+	    (r = plan_check(model_path(m), &c->config, c->layout.precision,
+	    opt, meminfo_free(), f)) != 0 ||
+	    (r = cpu_cache(c, opt, f)) != 0)
 		goto out;
 	c->pool = pool_new(opt->threads);
-	if ((r = cpu_scratch(c, f)) != 0)
+	if ((r = weights_load(m, &c->layout, c->pool, opt, &c->weights,
+	    f)) != 0 ||
+	    (r = cpu_scratch(c, f)) != 0)
 		goto out;
 	*out = &c->backend;
 	c = NULL;
@@ -57,20 +57,40 @@ out:
 	return (r);
 }
 
+/* The precision: as asked for, a packed file's own, or bf16. */
+int
+cpu_precision(const struct model *m, const char *asked,
+    enum precision *out, struct fault *f)
+{
+	const struct packed	*packed = model_packed(m);
+
+	if (strcmp(asked, "auto") == 0)
+		asked = packed != NULL ? packed->precision : "bf16";
+	if ((*out = precision_find(asked)) == PREC_COUNT)
+		return (fault_set(f, "bad_model", "precision", "precision: "
+		    "expected auto, fp32, bf16, int8 or int4, found %.40s",
+		    asked));
+	if (packed != NULL && strcmp(asked, packed->precision) != 0)
+		return (fault_set(f, "bad_model", "precision", "%s: is packed "
+		    "in %s, and %s is asked for: give auto, or the model it "
+		    "was packed from", packed->path, packed->precision,
+		    asked));
+	return (0);
+}
+
 /* Precision and instruction set. */
 static int
-cpu_choose(struct cpu *c, const struct backend_options *opt, struct fault *f)
+cpu_choose(struct cpu *c, const struct model *m,
+    const struct backend_options *opt, struct fault *f)
 {
-	char	 there[64];
+	enum precision	 p;
+	char		 there[64];
+	int		 r;
 
-	if (strcmp(opt->precision, "bf16") == 0)
-		c->kv.elem = ELEM_BF16;
-	else if (strcmp(opt->precision, "fp32") == 0)
-		c->kv.elem = ELEM_F32;
-	else
-		return (fault_set(f, "bad_model", "precision",
-		    "precision: expected fp32 or bf16 on the CPU, found %.40s",
-		    opt->precision));
+	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0)
+		return (r);
+	layout_init(&c->layout, &c->config, p);
+	c->small = p == PREC_INT8 || p == PREC_INT4;
 	if ((c->kernels = kernels_find(opt->isa)) != NULL)
 		return (0);
 	kernels_list(there, sizeof there);
@@ -79,41 +99,22 @@ cpu_choose(struct cpu *c, const struct backend_options *opt, struct fault *f)
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* Lay out and reserve the KV cache: pages come when they are written. */
+/* Reserve the KV cache: pages come when they are written. */
 static int
 cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 {
-	struct kv_shape	*kv = &c->kv;
-	const size_t	 context = (size_t)c->config.context;
-	size_t		 tokens, token;
+	size_t	 positions;
 
-	kv->H = c->config.heads;
-	kv->D = c->config.lanes;
-	kv->values = (size_t)KV_BLOCK * (size_t)kv->D * ELEM_SIZE(kv->elem);
-	kv->head = kv->values + (size_t)KV_BLOCK *
-	    ROUND_UP((size_t)kv->D, PANEL) * ELEM_SIZE(kv->elem);
-	kv->block = kv->head * (size_t)kv->H;
-	token = kv->block / KV_BLOCK * (size_t)c->config.layers;
-	tokens = (size_t)opt->kv_tokens;
-	if (opt->kv_tokens <= 0) {
-		tokens = CPU_KV_CONTEXTS * context;
-		if (tokens > CPU_KV_BYTES / token)
-			tokens = CPU_KV_BYTES / token;
-		if (tokens < context)
-			tokens = context;
-	}
-	if (tokens > CPU_KV_MAX)
-		tokens = CPU_KV_MAX;
-	kv->blocks = (int)(ROUND_UP(tokens, KV_BLOCK) / KV_BLOCK);
-	c->cache_size = kv->block * (size_t)kv->blocks *
+	plan_cache(&c->config, c->layout.precision, opt, &c->kv, &positions);
+	c->cache_size = c->kv.block * (size_t)c->kv.blocks *
 	    (size_t)c->config.layers;
 	c->cache = mmap(NULL, c->cache_size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (c->cache == MAP_FAILED) {
 		c->cache = NULL;
-		fault_set(f, "no_device", "kv_tokens",
+		fault_set(f, "no_memory", "kv_tokens",
 		    "no memory for a KV cache of %zu positions, %zu MiB",
-		    tokens, c->cache_size >> 20);
+		    positions, c->cache_size >> 20);
 		return (CHAT_ENOMEM);
 	}
 	return (0);
@@ -139,7 +140,7 @@ cpu_scratch(struct cpu *c, struct fault *f)
 	}
 	if (there)
 		return (0);
-	fault_set(f, "no_device", NULL, "no memory for a context of %d "
+	fault_set(f, "no_memory", NULL, "no memory for a context of %d "
 	    "positions", c->config.context);
 	return (CHAT_ENOMEM);
 }
@@ -159,6 +160,7 @@ cpu_free(struct backend *b)
 	free(c->rotary);
 	pool_free(c->pool);
 	weights_free(c->weights);
+	layout_clear(&c->layout);
 	forward_clear(&c->rows);
 	if (c->cache != NULL)
 		munmap(c->cache, c->cache_size);
@@ -179,5 +181,5 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->threads = pool_size(c->pool);
 	out->device = "cpu";
 	out->isa = c->kernels->name;
-	out->precision = c->kv.elem == ELEM_BF16 ? "bf16" : "fp32";
+	out->precision = precision_name(c->layout.precision);
 }

@@ -5,6 +5,7 @@
 #define CPU_CPU_H
 
 #include "kernels.h"
+#include "layout.h"
 #include "model.h"
 #include "threads.h"
 #include "weights.h"
@@ -12,6 +13,14 @@
 /* A backend on the CPU; the arguments of backend_open. */
 int	 cpu_open(struct model *m, const struct backend_options *opt,
 	    struct backend **out, struct fault *f);
+
+/*
+ * Which precision a model is computed in where asked is "auto" or a name. 0
+ * and *out, or an error with *f filled: no such name, or a packed file of
+ * another one.
+ */
+int	 cpu_precision(const struct model *m, const char *asked,
+	    enum precision *out, struct fault *f);
 
 /* Arrays for T rows, grown when a step has more. C', F', Q are C, F and 3C
  * filled up to 16. */
@@ -25,13 +34,17 @@ struct cpu_rows {
 	float	*up;			/* [T][F'] inside the MLP */
 	float	**logits;		/* [T] rows that are asked for */
 	int	*run;			/* [T + 1] see forward.c */
+	/* int8 and int4: a or mix, and b or up, in int8 */
+	struct qrows qa, qb;
 };
 
 struct cpu {
 	struct backend		 backend;	/* first: what callers hold */
 	struct model_config	 config;
 	const struct kernels	*kernels;
+	struct layout		 layout;
 	struct weights		*weights;	/* owned */
+	int			 small;		/* int8 or int4 */
 	struct pool		*pool;		/* owned */
 	float			*rotary;	/* owned: rotary.h */
 	struct kv_shape		 kv;

@@ -12,7 +12,8 @@
  *			x = x + (mix Wattn + up Wdown)		by panels
  *	logits = norm(x) Whead					by panels
  *
- * Without the parallel residual, x = x + mix Wattn comes before norm2.
+ * Without the parallel residual, x = x + mix Wattn comes before norm2.  In
+ * int8 and int4 the input of every product is rounded to int8 first, by rows.
  */
 #include "cpu.h"
 
@@ -33,6 +34,10 @@ struct forward {
 	/* norms: where from, which and where to */
 	const struct norm		*norm[2];
 	float				*normed[2];
+	/* rows to be rounded to int8 in one phase, up to two arrays */
+	const float			*full[2];
+	int				 full_K[2];
+	const struct qrows		*small[2];
 	/* up to two products in one phase, all pieces of the first before
 	 * the second's; with chain set, each piece does both, in order */
 	struct matmul			 mm[2];
@@ -51,6 +56,7 @@ static void	forward_logits(struct forward *);
 static void	forward_norms(struct forward *, const struct norm *, float *,
 		    const struct norm *, float *);
 static void	forward_attention(struct forward *);
+static void	forward_small(struct forward *, int, int);
 static void	forward_products(struct forward *);
 static void	forward_runs(struct forward *);
 
@@ -74,7 +80,7 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 	    (r = forward_grow(c, T)) != 0)
 		return (r);
 	for (t = 0; t < T; t++)
-		weights_embed(c->weights, rows[t].token, c->config.channels,
+		weights_embed(c->weights, rows[t].token,
 		    c->rows.x + (size_t)t * ld);
 	fw.run = c->rows.run;
 	forward_runs(&fw);
@@ -106,6 +112,18 @@ forward_check(const struct cpu *c, const struct backend_row *rows, int T)
 	return (0);
 }
 
+/* Release rows of int8. */
+static void
+forward_clear_small(struct qrows *q)
+{
+	free(q->q);
+	free(q->sums);
+	free(q->total);
+	free(q->scale);
+	free(q->apart);
+	free(q->napart);
+}
+
 /* Release the arrays. */
 void
 forward_clear(struct cpu_rows *r)
@@ -119,6 +137,8 @@ forward_clear(struct cpu_rows *r)
 	free(r->up);
 	free(r->logits);
 	free(r->run);
+	forward_clear_small(&r->qa);
+	forward_clear_small(&r->qb);
 	memset(r, 0, sizeof *r);
 }
 
@@ -134,12 +154,30 @@ forward_alloc(int T, int n)
 	return (memset(p, 0, size));
 }
 
+/* Room for T rows of K in int8. 0 where there is none. */
+static int
+forward_grow_small(struct qrows *q, int T, int K)
+{
+	const size_t	 n = (size_t)T;
+
+	q->ld = ROUND_UP((size_t)K, 64);
+	q->q = malloc(n * q->ld);
+	q->sums = calloc(n * (q->ld / GROUP), sizeof *q->sums);
+	q->total = calloc(n, sizeof *q->total);
+	q->scale = calloc(n, sizeof *q->scale);
+	q->apart = calloc(n * q->ld, sizeof *q->apart);
+	q->napart = calloc(n, sizeof *q->napart);
+	return (q->q != NULL && q->sums != NULL && q->total != NULL &&
+	    q->scale != NULL && q->apart != NULL && q->napart != NULL);
+}
+
 /* Room for T rows; what was there is of no more use. */
 static int
 forward_grow(struct cpu *c, int T)
 {
-	const int	 C = c->config.channels;
+	const int	 C = c->config.channels, F = c->config.inner;
 	struct cpu_rows	*r = &c->rows;
+	int		 there;
 
 	if (T <= r->size)
 		return (0);
@@ -150,12 +188,16 @@ forward_grow(struct cpu *c, int T)
 	r->qkv = forward_alloc(T, 3 * C);
 	r->mix = forward_alloc(T, C);
 	r->sum = forward_alloc(T, C);
-	r->up = forward_alloc(T, c->config.inner);
+	r->up = forward_alloc(T, F);
 	r->logits = calloc((size_t)T, sizeof *r->logits);
 	r->run = calloc((size_t)T + 1, sizeof *r->run);
-	if (r->x == NULL || r->a == NULL || r->b == NULL || r->qkv == NULL ||
-	    r->mix == NULL || r->sum == NULL || r->up == NULL ||
-	    r->logits == NULL || r->run == NULL) {
+	there = r->x != NULL && r->a != NULL && r->b != NULL &&
+	    r->qkv != NULL && r->mix != NULL && r->sum != NULL &&
+	    r->up != NULL && r->logits != NULL && r->run != NULL;
+	if (c->small)
+		there = there && forward_grow_small(&r->qa, T, C) &&
+		    forward_grow_small(&r->qb, T, C > F ? C : F);
+	if (!there) {
 		forward_clear(r);
 		return (CHAT_ENOMEM);
 	}
@@ -192,8 +234,11 @@ forward_product(struct forward *fw, const float *in, const struct matrix *m,
 	mm->rows = fw->T;
 	mm->K = m->K;
 	mm->N = m->N;
-	mm->elem = fw->cpu->weights->elem;
+	mm->elem = m->elem;
 	mm->w = m->panels;
+	mm->scales = m->scales;
+	mm->q = in == fw->cpu->rows.a || in == fw->cpu->rows.mix ?
+	    &fw->cpu->rows.qa : &fw->cpu->rows.qb;
 	mm->bias = m->bias;
 	mm->end = end;
 	mm->out = out;
@@ -210,7 +255,7 @@ forward_up(struct forward *fw)
 	    c->config.gelu == GELU_ERF ? MM_GELU_ERF : MM_GELU_TANH,
 	    c->rows.up);
 
-	mm->round = c->weights->elem == ELEM_BF16;
+	mm->round = c->weights->precision == PREC_BF16;
 }
 
 /* One layer. */
@@ -227,6 +272,7 @@ forward_layer(struct forward *fw)
 		forward_up(fw);
 	forward_products(fw);
 	forward_attention(fw);
+	forward_small(fw, 1, parallel);
 	if (parallel) {
 		forward_product(fw, r->mix, &y->attn, MM_STORE, r->sum);
 		forward_product(fw, r->up, &y->down, MM_ADD2, r->x)->also =
@@ -240,6 +286,7 @@ forward_layer(struct forward *fw)
 	forward_norms(fw, &y->norm2, r->b, NULL, NULL);
 	forward_up(fw);
 	forward_products(fw);
+	forward_small(fw, 0, 1);
 	forward_product(fw, r->up, &y->down, MM_ADD, r->x);
 	forward_products(fw);
 }
@@ -286,7 +333,10 @@ forward_norm_piece(void *arg, int t, int thread)
 	for (i = 0; i < 2 && fw->norm[i] != NULL; i++)
 		c->kernels->normalize(c->rows.x + at, C, mean, rstd,
 		    fw->norm[i]->gain, fw->norm[i]->bias,
-		    c->weights->elem == ELEM_BF16, fw->normed[i] + at);
+		    c->weights->precision == PREC_BF16, fw->normed[i] + at);
+	for (i = 0; i < 2 && c->small && fw->norm[i] != NULL; i++)
+		c->kernels->quantize(fw->normed[i] + at, C, fw->normed[i] ==
+		    c->rows.a ? &c->rows.qa : &c->rows.qb, t);
 }
 
 /* Norm all rows of x into one or two places. */
@@ -299,6 +349,42 @@ forward_norms(struct forward *fw, const struct norm *n0, float *out0,
 	fw->normed[0] = out0;
 	fw->normed[1] = out1;
 	pool_run(fw->cpu->pool, fw->T, forward_norm_piece, fw);
+}
+
+/* Round one row of one array to int8. */
+static void
+forward_small_piece(void *arg, int item, int thread)
+{
+	struct forward	*fw = arg;
+	const int	 i = item / fw->T, t = item % fw->T;
+	const int	 K = fw->full_K[i];
+
+	(void)thread;
+	fw->cpu->kernels->quantize(fw->full[i] + (size_t)t *
+	    forward_stride(K), K, fw->small[i], t);
+}
+
+/* Round what attention gives, or the inside of the MLP, or both, to int8,
+ * where the weights are of that kind. */
+static void
+forward_small(struct forward *fw, int mix, int up)
+{
+	const struct cpu	*c = fw->cpu;
+	int			 n = 0;
+
+	if (!c->small)
+		return;
+	if (mix) {
+		fw->full[n] = c->rows.mix;
+		fw->full_K[n] = c->config.channels;
+		fw->small[n++] = &c->rows.qa;
+	}
+	if (up) {
+		fw->full[n] = c->rows.up;
+		fw->full_K[n] = c->config.inner;
+		fw->small[n++] = &c->rows.qb;
+	}
+	pool_run(c->pool, n * fw->T, forward_small_piece, fw);
 }
 
 /* Some panels of a product, or of two. */

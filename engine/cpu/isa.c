@@ -25,11 +25,12 @@ isa_has_avx2(void)
 	    __builtin_cpu_supports("fma"));
 }
 
-/* The foundation of AVX-512. */
+/* AVX-512 with the products of int8. */
 static int
 isa_has_avx512(void)
 {
-	return (isa_has_avx2() && __builtin_cpu_supports("avx512f"));
+	return (isa_has_avx2() && __builtin_cpu_supports("avx512f") &&
+	    __builtin_cpu_supports("avx512vnni"));
 }
 #endif
 

@@ -3,12 +3,19 @@
  * kernels_body.h, over a vector of 16 floats (vec_*.h), and compiled once
  * for each instruction set; every variant gives the same bits.
  *
- * Matrices of weights are stored as panels of 16 output columns, k in pairs:
- *   bf16  [N/16][K/2][16][2]	(what an AMX tile of B holds)
- *   fp32  [N/16][K/2][2][16]
- * N is filled up to 16 with zeros; K is even.  A dot product is summed in
- * blocks of 32 k: e and o start at zero, e += a[2i] * b[2i] and
- * o += a[2i + 1] * b[2i + 1] by fused multiply-add, then sum += e + o.
+ * Matrices of weights are stored as panels of 16 output columns (layout.h).
+ * In fp32 and bf16 a dot product is summed in blocks of 32 k: e and o start
+ * at zero, e += a[2i] * b[2i] and o += a[2i + 1] * b[2i + 1] by fused
+ * multiply-add, then sum += e + o.
+ *
+ * In int8 and int4 the input is rounded to int8, row by row (struct qrows),
+ * and a dot product of it is
+ *   int8  fma(S, scale of the row, A) * scale of the column, with S the sum
+ *	   of q[k] * (u[k] - 128), exact, and A that of the lanes kept apart:
+ *	   from 0, A = fma(x[k], u[k] - 128, A) for k ascending
+ *   int4  fma(S, scale of the row, A): from 0, S = fma(s, scale, S) for the
+ *	   groups of 32 k ascending, s the exact sum of q[k] * (u[k] - 8) in
+ *	   the group; A = fma(x[k], (u[k] - 8) * scale, A) for k ascending
  *
  * All of it runs with denormals taken as zero (fpmode.h).
  */
@@ -20,12 +27,17 @@
 
 #include "backend.h"
 
-/* Elements of weights and of the KV cache. */
-enum elem { ELEM_F32, ELEM_BF16 };
+/* Elements of weights; the first two also of the KV cache. */
+enum elem { ELEM_F32, ELEM_BF16, ELEM_I8, ELEM_I4 };
 
+/* Bytes of one of the first two. */
 #define ELEM_SIZE(e)	((e) == ELEM_BF16 ? sizeof(uint16_t) : sizeof(float))
+/* Is it one of the other two? */
+#define ELEM_SMALL(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
 
 #define PANEL		16	/* output columns of one panel */
+#define GROUP		32	/* k that share a scale in int4 */
+#define APART		6.0f	/* lanes larger than this are kept apart */
 #define ATTEND_ROWS	8	/* rows that share a pass over the cache */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
@@ -39,13 +51,30 @@ enum mm_end {
 	MM_ROWS		/* outs[row] = it, no column behind N touched */
 };
 
+/*
+ * Rows of activations in int8: x[k] = q[k] * scale, but for the lanes with
+ * |x[k]| > APART (or not a number), where q is 0. K is filled up to 64 with
+ * zeros.
+ */
+struct qrows {
+	size_t		 ld;		/* numbers from row to row */
+	int8_t		*q;		/* [T][ld] */
+	int32_t		*sums;		/* [T][ld / GROUP] of each group's q */
+	int32_t		*total;		/* [T] of all q */
+	float		*scale;		/* [T] largest |x| of the others / 127 */
+	int32_t		*apart;		/* [T][ld] lanes apart, ascending */
+	int		*napart;	/* [T] how many */
+};
+
 /* out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says. */
 struct matmul {
 	const float	*a;		/* bf16 weights: rounded to bf16 */
+	const struct qrows *q;		/* a again, for int8 and int4 */
 	size_t		 lda;		/* floats from row to row */
 	int		 rows, K, N;
 	enum elem	 elem;
 	const void	*w;		/* panels */
+	const void	*scales;	/* int8: [N] floats; int4: fp16 */
 	const float	*bias;		/* [N up to 16], or NULL */
 	enum mm_end	 end;
 	int		 round;		/* round the result to bf16 */
@@ -96,6 +125,10 @@ struct kernels {
 	void	(*normalize)(const float *x, int n, float mean, float rstd,
 		    const float *gain, const float *bias, int round,
 		    float *out);
+
+	/* Round row number row, x[K], to int8. */
+	void	(*quantize)(const float *x, int K, const struct qrows *q,
+		    int row);
 
 	/* Attention of head h for rows first .. last - 1, which are one
 	 * sequence's rows at consecutive positions, at most ATTEND_ROWS.

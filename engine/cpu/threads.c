@@ -65,7 +65,7 @@ pool_pause(void)
 }
 
 /* Cores this process may use. */
-static int
+int
 pool_cores(void)
 {
 	cpu_set_t	 set;

@@ -19,6 +19,9 @@ struct pool	*pool_new(int n);
 /* End the threads. NULL is fine. */
 void		 pool_free(struct pool *p);
 
+/* Cores that this process may use. */
+int		 pool_cores(void);
+
 /* Threads, the caller's included. */
 int		 pool_size(const struct pool *p);
 

@@ -151,4 +151,148 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	second->hi = _mm256_castsi256_ps(_mm256_and_si256(b, mask));
 }
 
+/* Every CPU with AVX2 and FMA has F16C. */
+VEC_INLINE struct v16
+v16_load_f16(const uint16_t *p)
+{
+	const __m128i	*h = (const __m128i *)(const void *)p;
+
+	return ((struct v16){ _mm256_cvtph_ps(_mm_loadu_si128(h)),
+	    _mm256_cvtph_ps(_mm_loadu_si128(h + 1)) });
+}
+
+VEC_INLINE uint32_t
+v16_mask_lt(struct v16 a, struct v16 b)
+{
+	return ((uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo,
+	    _CMP_LT_OQ)) | (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a.hi,
+	    b.hi, _CMP_LT_OQ)) << 8);
+}
+
+VEC_INLINE void
+v16_store_low8(int8_t *p, struct v16 a)
+{
+	const __m256i	 low = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1,
+			    -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+			    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+	__m256i		 x = _mm256_shuffle_epi8(_mm256_castps_si256(a.lo),
+			    low);
+	__m256i		 y = _mm256_shuffle_epi8(_mm256_castps_si256(a.hi),
+			    low);
+
+	_mm_storeu_si128((__m128i *)(void *)p, _mm_unpacklo_epi64(
+	    _mm_unpacklo_epi32(_mm256_castsi256_si128(x),
+	    _mm256_extracti128_si256(x, 1)),
+	    _mm_unpacklo_epi32(_mm256_castsi256_si128(y),
+	    _mm256_extracti128_si256(y, 1))));
+}
+
+struct i16 {
+	__m256i	 lo, hi;
+};
+
+struct b64 {
+	__m256i	 lo, hi;
+};
+
+VEC_INLINE struct i16
+i16_set1(int32_t x)
+{
+	__m256i	 v = _mm256_set1_epi32(x);
+
+	return ((struct i16){ v, v });
+}
+
+VEC_INLINE struct i16
+i16_load(const int32_t *p)
+{
+	const __m256i	*v = (const __m256i *)(const void *)p;
+
+	return ((struct i16){ _mm256_loadu_si256(v),
+	    _mm256_loadu_si256(v + 1) });
+}
+
+VEC_INLINE void
+i16_store(int32_t *p, struct i16 a)
+{
+	__m256i	*v = (__m256i *)(void *)p;
+
+	_mm256_storeu_si256(v, a.lo);
+	_mm256_storeu_si256(v + 1, a.hi);
+}
+
+VEC_INLINE struct i16
+i16_sub(struct i16 a, struct i16 b)
+{
+	return ((struct i16){ _mm256_sub_epi32(a.lo, b.lo),
+	    _mm256_sub_epi32(a.hi, b.hi) });
+}
+
+VEC_INLINE struct v16
+i16_float(struct i16 a)
+{
+	return ((struct v16){ _mm256_cvtepi32_ps(a.lo),
+	    _mm256_cvtepi32_ps(a.hi) });
+}
+
+VEC_INLINE struct b64
+b64_load(const uint8_t *p)
+{
+	const __m256i	*v = (const __m256i *)(const void *)p;
+
+	return ((struct b64){ _mm256_loadu_si256(v),
+	    _mm256_loadu_si256(v + 1) });
+}
+
+VEC_INLINE struct b64
+b64_low(struct b64 a)
+{
+	__m256i	 mask = _mm256_set1_epi8(15);
+
+	return ((struct b64){ _mm256_and_si256(a.lo, mask),
+	    _mm256_and_si256(a.hi, mask) });
+}
+
+VEC_INLINE struct b64
+b64_high(struct b64 a)
+{
+	return (b64_low((struct b64){ _mm256_srli_epi32(a.lo, 4),
+	    _mm256_srli_epi32(a.hi, 4) }));
+}
+
+/* Products of unsigned w and signed q, four to a sum; two products must fit
+ * 16 bits. */
+VEC_INLINE __m256i
+i16_half_dot(__m256i sum, __m256i w, __m256i q)
+{
+	return (_mm256_add_epi32(sum, _mm256_madd_epi16(
+	    _mm256_maddubs_epi16(w, q), _mm256_set1_epi16(1))));
+}
+
+/* The bytes of w count as meant: |w| goes in front, its sign to q. */
+#define I16_BIAS8 0
+
+VEC_INLINE struct i16
+i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+{
+	__m256i	 bias = _mm256_set1_epi8(-128), v = _mm256_set1_epi32(q);
+	__m256i	 lo = _mm256_xor_si256(w.lo, bias);
+	__m256i	 hi = _mm256_xor_si256(w.hi, bias);
+
+	return ((struct i16){
+	    i16_half_dot(sum.lo, _mm256_abs_epi8(lo),
+	    _mm256_sign_epi8(v, lo)),
+	    i16_half_dot(sum.hi, _mm256_abs_epi8(hi),
+	    _mm256_sign_epi8(v, hi)) });
+}
+
+VEC_INLINE struct i16
+i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+{
+	__m256i	 v = _mm256_set1_epi32(q);
+
+	return ((struct i16){ i16_half_dot(sum.lo, w.lo, v),
+	    i16_half_dot(sum.hi, w.hi, v) });
+}
+
 #endif

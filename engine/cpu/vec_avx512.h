@@ -121,4 +121,98 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	    _mm512_and_si512(a, _mm512_set1_epi32((int)0xffff0000)));
 }
 
+/* 16 halves, widened. */
+VEC_INLINE struct v16
+v16_load_f16(const uint16_t *p)
+{
+	return (VEC(_mm512_cvtph_ps(_mm256_loadu_si256(
+	    (const __m256i *)(const void *)p))));
+}
+
+VEC_INLINE uint32_t
+v16_mask_lt(struct v16 a, struct v16 b)
+{
+	return (_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ));
+}
+
+VEC_INLINE void
+v16_store_low8(int8_t *p, struct v16 a)
+{
+	_mm_storeu_si128((__m128i *)(void *)p,
+	    _mm512_cvtepi32_epi8(_mm512_castps_si512(a.v)));
+}
+
+struct i16 {
+	__m512i	 v;
+};
+
+struct b64 {
+	__m512i	 v;
+};
+
+VEC_INLINE struct i16
+i16_set1(int32_t x)
+{
+	return ((struct i16){ _mm512_set1_epi32(x) });
+}
+
+VEC_INLINE struct i16
+i16_load(const int32_t *p)
+{
+	return ((struct i16){ _mm512_loadu_si512(p) });
+}
+
+VEC_INLINE void
+i16_store(int32_t *p, struct i16 a)
+{
+	_mm512_storeu_si512(p, a.v);
+}
+
+VEC_INLINE struct i16
+i16_sub(struct i16 a, struct i16 b)
+{
+	return ((struct i16){ _mm512_sub_epi32(a.v, b.v) });
+}
+
+VEC_INLINE struct v16
+i16_float(struct i16 a)
+{
+	return (VEC(_mm512_cvtepi32_ps(a.v)));
+}
+
+VEC_INLINE struct b64
+b64_load(const uint8_t *p)
+{
+	return ((struct b64){ _mm512_loadu_si512(p) });
+}
+
+VEC_INLINE struct b64
+b64_low(struct b64 a)
+{
+	return ((struct b64){ _mm512_and_si512(a.v,
+	    _mm512_set1_epi8(15)) });
+}
+
+VEC_INLINE struct b64
+b64_high(struct b64 a)
+{
+	return (b64_low((struct b64){ _mm512_srli_epi32(a.v, 4) }));
+}
+
+/* The bytes of w count as they are, 128 more than meant. */
+#define I16_BIAS8 128
+
+VEC_INLINE struct i16
+i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+{
+	return ((struct i16){ _mm512_dpbusd_epi32(sum.v, w.v,
+	    _mm512_set1_epi32(q)) });
+}
+
+VEC_INLINE struct i16
+i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+{
+	return (i16_dot8(sum, w, q));
+}
+
 #endif

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dtype.h"
+
 #define VEC_INLINE static inline	/* inlining all of it gains nothing */
 #define VEC_ROWS	1	/* rows of a register tile */
 #define VEC_PANELS	1	/* panels at once where there is one row */
@@ -167,6 +169,142 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 		a = (uint32_t)p[2 * l + 1] << 16;
 		memcpy(&second->f[l], &a, 4);
 	}
+}
+
+/* 16 halves, widened. */
+VEC_INLINE struct v16
+v16_load_f16(const uint16_t *p)
+{
+	struct v16	 z;
+
+	dtype_to_f32(DTYPE_F16, p, z.f, 16);
+	return (z);
+}
+
+/* Bit l: is a < b in lane l? */
+VEC_INLINE uint32_t
+v16_mask_lt(struct v16 a, struct v16 b)
+{
+	uint32_t	 mask = 0;
+
+	for (int l = 0; l < 16; l++)
+		mask |= (uint32_t)(a.f[l] < b.f[l]) << l;
+	return (mask);
+}
+
+/* The lowest byte of each lane. */
+VEC_INLINE void
+v16_store_low8(int8_t *p, struct v16 a)
+{
+	uint32_t	 x;
+
+	for (int l = 0; l < 16; l++) {
+		memcpy(&x, &a.f[l], 4);
+		p[l] = (int8_t)(uint8_t)x;
+	}
+}
+
+/* 16 integers. */
+struct i16 {
+	int32_t	 i[16];
+};
+
+/* 64 bytes of weights: four k for each of 16 columns. */
+struct b64 {
+	uint8_t	 b[64];
+};
+
+VEC_INLINE struct i16
+i16_set1(int32_t x)
+{
+	struct i16 z;
+
+	for (int l = 0; l < 16; l++)
+		z.i[l] = x;
+	return (z);
+}
+
+VEC_INLINE struct i16
+i16_load(const int32_t *p)
+{
+	struct i16 z;
+
+	memcpy(z.i, p, sizeof z.i);
+	return (z);
+}
+
+VEC_INLINE void
+i16_store(int32_t *p, struct i16 a)
+{
+	memcpy(p, a.i, sizeof a.i);
+}
+
+VEC_INLINE struct i16
+i16_sub(struct i16 a, struct i16 b)
+{
+	for (int l = 0; l < 16; l++)
+		a.i[l] -= b.i[l];
+	return (a);
+}
+
+/* To floats, rounded to nearest even. */
+VEC_INLINE struct v16
+i16_float(struct i16 a)
+{
+	struct v16 z;
+
+	VEC_EACH((float)a.i[l]);
+	return (z);
+}
+
+VEC_INLINE struct b64
+b64_load(const uint8_t *p)
+{
+	struct b64 z;
+
+	memcpy(z.b, p, sizeof z.b);
+	return (z);
+}
+
+/* The lower, and the upper, half of each byte. */
+VEC_INLINE struct b64
+b64_low(struct b64 a)
+{
+	for (int l = 0; l < 64; l++)
+		a.b[l] &= 15;
+	return (a);
+}
+
+VEC_INLINE struct b64
+b64_high(struct b64 a)
+{
+	for (int l = 0; l < 64; l++)
+		a.b[l] >>= 4;
+	return (a);
+}
+
+/* q holds four numbers, the first in its lowest byte. */
+VEC_INLINE struct i16
+i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+{
+	for (int l = 0; l < 64; l++)
+		sum.i[l / 4] += w.b[l] *
+		    (int8_t)(uint8_t)((uint32_t)q >> l % 4 * 8);
+	return (sum);
+}
+
+/* The same for bytes that stand for 128 less: I16_BIAS8 is what they still
+ * count too much, so that I16_BIAS8 times the sum of all q must be taken
+ * off. */
+#define I16_BIAS8 0
+
+VEC_INLINE struct i16
+i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+{
+	for (int l = 0; l < 64; l++)
+		sum.i[l / 4] += (w.b[l] - 128) *
+		    (int8_t)(uint8_t)((uint32_t)q >> l % 4 * 8);
+	return (sum);
 }
 
 #endif

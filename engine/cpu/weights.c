@@ -1,96 +1,50 @@
 /*
- * Weights from a model's files into panels, a slice of rows at a time.
+ * Memory for weights, and what is where in it.
  */
 #include "weights.h"
 
 #include <sys/mman.h>
 
-#include <math.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "convert.h"
 #include "dtype.h"
-#include "tensors.h"
+#include "packed.h"
 #include "xmalloc.h"
 
-#define SLICE_FLOATS	(1024 * 1024)	/* of a matrix read at a time */
 #define HUGE_PAGE	(2 * 1024 * 1024)
+#define WEIGHTS_STEP	((size_t)64 * 1024 * 1024)	/* mapped at a time */
 
-/* What loading needs at every turn. */
-struct loader {
-	struct model			*model;
-	const struct backend_options	*opt;
-	struct weights			*w;
-	float				*slice;	/* owned */
-	struct fault			*f;
-};
-
-static int	weights_layer(struct loader *, int);
-static int	weights_matrix(struct loader *, enum tensor, enum tensor, int,
-		    struct matrix *);
-static int	weights_panels(struct loader *, const char *, int64_t, int64_t,
-		    struct matrix *);
-static int	weights_vector(struct loader *, enum tensor, int, float **);
-static int	weights_norm(struct loader *, enum tensor, enum tensor, int,
-		    struct norm *);
-static int	weights_rows(struct loader *, const char *);
-static int	weights_check(struct loader *, const char *, const float *,
-		    size_t, int64_t, int64_t);
-
-/* Memory for weights; large pieces start at a huge page. NULL: none left. */
-static void *
-weights_alloc(size_t size)
-{
-	size_t	 align = size >= HUGE_PAGE ? HUGE_PAGE : 64;
-	void	*p;
-
-	if (posix_memalign(&p, align, ROUND_UP(size, align)) != 0)
-		return (NULL);
-	if (align == HUGE_PAGE)
-		(void)madvise(p, ROUND_UP(size, align), MADV_HUGEPAGE);
-	return (p);
-}
-
-/* Tell how far we are. */
-static void
-weights_progress(struct loader *ld, int layers)
-{
-	if (ld->opt->progress != NULL)
-		ld->opt->progress(ld->opt->progress_arg, layers, ld->w->L,
-		    model_bytes_read(ld->model), model_bytes(ld->model));
-}
+static int	weights_fill(struct weights *, struct model *,
+		    const struct layout *, struct pool *,
+		    const struct backend_options *, struct fault *);
+static int	weights_map(struct weights *, const struct packed *,
+		    const struct backend_options *, struct fault *);
+static int	weights_check(const struct layout *, const struct packed *,
+		    struct fault *);
+static void	weights_bind(struct weights *, const struct layout *,
+		    const struct packed *);
 
 /* Load everything. */
 int
-weights_load(struct model *m, enum elem elem,
+weights_load(struct model *m, const struct layout *l, struct pool *pool,
     const struct backend_options *opt, struct weights **out, struct fault *f)
 {
-	const struct model_config *c = model_config(m);
-	struct loader	 ld = { .model = m, .opt = opt, .f = f };
-	struct weights	*w = ld.w = xcalloc(1, sizeof *w);
-	int		 l, r;
+	const struct packed	*p = model_packed(m);
+	struct weights		*w = xcalloc(1, sizeof *w);
+	int			 r;
 
-	w->elem = elem;
-	w->L = c->layers;
-	w->layers = xcalloc((size_t)w->L, sizeof *w->layers);
-	ld.slice = xcalloc((size_t)SLICE_FLOATS +
-	    PANEL * (size_t)(c->inner > c->channels ? c->inner : c->channels),
-	    sizeof(float));
-	weights_progress(&ld, 0);
-	if (c->tied)
-		r = weights_matrix(&ld, TENSOR_EMBED, TENSOR_COUNT, 0,
-		    &w->head);
-	else if ((r = weights_rows(&ld, "gpt_neox.embed_in.weight")) == 0)
-		r = weights_matrix(&ld, TENSOR_HEAD, TENSOR_COUNT, 0,
-		    &w->head);
-	if (r == 0)
-		r = weights_norm(&ld, TENSOR_NORM, TENSOR_NORM_BIAS, 0,
-		    &w->norm);
-	for (l = 0; l < w->L && r == 0; l++)
-		if ((r = weights_layer(&ld, l)) == 0)
-			weights_progress(&ld, l + 1);
-	free(ld.slice);
+	w->precision = l->precision;
+	w->parameters = model_parameters(m);
+	if (p == NULL)
+		r = weights_fill(w, m, l, pool, opt, f);
+	else if ((r = weights_check(l, p, f)) == 0)
+		r = weights_map(w, p, opt, f);
 	if (r == 0) {
+		weights_bind(w, l, p);
 		*out = w;
 		w = NULL;
 	}
@@ -98,263 +52,220 @@ weights_load(struct model *m, enum elem elem,
 	return (r);
 }
 
-/* One layer. */
+/* Memory of our own, out of the model's files. */
 static int
-weights_layer(struct loader *ld, int l)
+weights_fill(struct weights *w, struct model *m, const struct layout *l,
+    struct pool *pool, const struct backend_options *opt, struct fault *f)
 {
-	struct layer	*y = &ld->w->layers[l];
-	int		 r;
-
-	if ((r = weights_norm(ld, TENSOR_NORM1, TENSOR_NORM1_BIAS, l,
-	    &y->norm1)) != 0 ||
-	    (r = weights_norm(ld, TENSOR_NORM2, TENSOR_NORM2_BIAS, l,
-	    &y->norm2)) != 0 ||
-	    (r = weights_matrix(ld, TENSOR_QKV, TENSOR_QKV_BIAS, l,
-	    &y->qkv)) != 0 ||
-	    (r = weights_matrix(ld, TENSOR_ATTN, TENSOR_ATTN_BIAS, l,
-	    &y->attn)) != 0 ||
-	    (r = weights_matrix(ld, TENSOR_UP, TENSOR_UP_BIAS, l,
-	    &y->up)) != 0 ||
-	    (r = weights_matrix(ld, TENSOR_DOWN, TENSOR_DOWN_BIAS, l,
-	    &y->down)) != 0)
-		return (r);
-	return (0);
-}
-
-/* A matrix, and its bias if the model has one (TENSOR_COUNT: never). */
-static int
-weights_matrix(struct loader *ld, enum tensor weight, enum tensor bias,
-    int l, struct matrix *m)
-{
-	const struct model_config *c = model_config(ld->model);
-	char	 name[TENSOR_NAME_MAX];
-	int64_t	 rows, cols;
-	int	 r;
-
-	tensor_name(weight, l, name);
-	tensor_shape(weight, c, &rows, &cols);
-	if ((r = weights_panels(ld, name, rows, cols, m)) != 0)
-		return (r);
-	if (bias == TENSOR_COUNT || !tensor_wanted(bias, c))
-		return (0);
-	return (weights_vector(ld, bias, l, &m->bias));
-}
-
-/* Put one row of weights into its column of a panel. */
-static void
-weights_put_row(enum elem elem, void *panel, int col, const float *row,
-    int64_t K)
-{
-	uint16_t	*h = panel;
-	float		*s = panel;
-	int64_t		 k;
-
-	if (elem == ELEM_BF16)
-		for (k = 0; k < K; k++)
-			h[k / 2 * 32 + col * 2 + k % 2] = dtype_bf16(row[k]);
-	else
-		for (k = 0; k < K; k++)
-			s[k / 2 * 32 + k % 2 * 16 + col] = row[k];
-}
-
-/* A matrix of N rows and K columns as panels. */
-static int
-weights_panels(struct loader *ld, const char *name, int64_t N, int64_t K,
-    struct matrix *m)
-{
-	const enum elem	 elem = ld->w->elem;
-	const size_t	 panel = (size_t)K * PANEL * ELEM_SIZE(elem);
-	int64_t		 step = SLICE_FLOATS / K / PANEL * PANEL, n, count, i;
-	uint8_t		*at;
-	int		 r;
-
-	m->N = (int)N;
-	m->K = (int)K;
-	m->panels = weights_alloc(ROUND_UP((size_t)N, PANEL) / PANEL * panel);
-	if (m->panels == NULL) {
-		fault_set(ld->f, "bad_model", NULL,
-		    "%s: no memory for %lld x %lld weights", name,
-		    (long long)N, (long long)K);
+	w->size = ROUND_UP(l->size, HUGE_PAGE);
+	w->memory = mmap(NULL, w->size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w->memory == MAP_FAILED) {
+		w->memory = NULL;
+		fault_set(f, "no_memory", NULL, "%s: no memory for %zu MiB "
+		    "of weights in %s", model_path(m), l->size >> 20,
+		    precision_name(l->precision));
 		return (CHAT_ENOMEM);
 	}
-	if (step < PANEL)
-		step = PANEL;
-	for (n = 0; n < N; n += count) {
-		count = N - n < step ? N - n : step;
-		if ((r = model_read_rows(ld->model, name, N, K, n, count,
-		    ld->slice, ld->f)) != 0 ||
-		    (r = weights_check(ld, name, ld->slice, (size_t)count *
-		    (size_t)K, n, K)) != 0)
-			return (r);
-		for (i = 0; i < count; i++) {
-			at = (uint8_t *)m->panels +
-			    (size_t)((n + i) / PANEL) * panel;
-			if ((n + i) % PANEL == 0)
-				memset(at, 0, panel);
-			weights_put_row(elem, at, (int)((n + i) % PANEL),
-			    ld->slice + i * K, K);
-		}
+	(void)madvise(w->memory, w->size, MADV_HUGEPAGE);
+	return (convert_model(m, l, w->memory, pool, opt, f));
+}
+
+/* Every piece of the layout is in the file, in its type and shape. */
+static int
+weights_check(const struct layout *l, const struct packed *p,
+    struct fault *f)
+{
+	const struct st_tensor	*t;
+	const struct piece	*q;
+	char			 name[TENSOR_NAME_MAX];
+	size_t			 i;
+
+	for (i = 0; i < l->n; i++) {
+		q = &l->pieces[i];
+		layout_name(q, name);
+		if ((t = packed_find(p, name)) == NULL)
+			return (fault_set(f, "bad_model", NULL, "%s: %s: "
+			    "expected a tensor of that name, found none",
+			    p->path, name));
+		if (strcmp(t->dtype_name, q->dtype) != 0 ||
+		    t->dims != q->dims || memcmp(t->shape, q->shape,
+		    (size_t)q->dims * sizeof *q->shape) != 0)
+			return (fault_set(f, "bad_model", NULL, "%s: %s: "
+			    "type or shape is not that of %s in %s", p->path,
+			    name, p->name, p->precision));
 	}
 	return (0);
 }
 
-/* The embedding, row by row as in the file. */
+/* Map a packed file and bring it into memory. */
 static int
-weights_rows(struct loader *ld, const char *name)
+weights_map(struct weights *w, const struct packed *p,
+    const struct backend_options *opt, struct fault *f)
 {
-	const struct model_config *c = model_config(ld->model);
-	const int64_t	 V = c->vocab, C = c->channels;
-	const enum elem	 elem = ld->w->elem;
-	int64_t		 step = SLICE_FLOATS / C, n, count, i;
-	int		 r;
+	size_t	 at, n;
 
-	ld->w->embed = weights_alloc((size_t)(V * C) * ELEM_SIZE(elem));
-	if (ld->w->embed == NULL) {
-		fault_set(ld->f, "bad_model", NULL,
-		    "%s: no memory for %lld x %lld weights", name,
-		    (long long)V, (long long)C);
-		return (CHAT_ENOMEM);
+	w->size = (size_t)(p->size - p->data);
+	w->memory = mmap(NULL, w->size, PROT_READ, MAP_SHARED, p->fd,
+	    (off_t)p->data);
+	if (w->memory == MAP_FAILED) {
+		w->memory = NULL;
+		return (fault_set(f, "bad_model", NULL, "%s: mapping: %s",
+		    p->path, strerror(errno)));
 	}
-	for (n = 0; n < V; n += count) {
-		count = V - n < step ? V - n : step;
-		if ((r = model_read_rows(ld->model, name, V, C, n, count,
-		    ld->slice, ld->f)) != 0 ||
-		    (r = weights_check(ld, name, ld->slice, (size_t)(count *
-		    C), n, C)) != 0)
-			return (r);
-		for (i = 0; i < count * C; i++)
-			if (elem == ELEM_BF16)
-				((uint16_t *)ld->w->embed)[n * C + i] =
-				    dtype_bf16(ld->slice[i]);
-			else
-				((float *)ld->w->embed)[n * C + i] =
-				    ld->slice[i];
+	for (at = 0; at < w->size; at += n) {
+		n = w->size - at < WEIGHTS_STEP ? w->size - at : WEIGHTS_STEP;
+		if (opt->progress != NULL)
+			opt->progress(opt->progress_arg, (int64_t)at,
+			    (int64_t)w->size);
+		/* Where the kernel is too old for it, pages come one by one
+		 * when they are needed. */
+		(void)madvise((uint8_t *)w->memory + at, n,
+		    MADV_POPULATE_READ);
 	}
+	if (opt->progress != NULL)
+		opt->progress(opt->progress_arg, (int64_t)at,
+		    (int64_t)w->size);
 	return (0);
 }
 
-/* Gain and bias of a layer norm. */
-static int
-weights_norm(struct loader *ld, enum tensor gain, enum tensor bias, int l,
-    struct norm *out)
+/* What binding needs at every turn. */
+struct binder {
+	const struct weights	*w;
+	const struct layout	*l;
+	const struct packed	*packed;	/* NULL: our own memory */
+};
+
+/* Where a piece is; NULL where the model has none. */
+static const void *
+weights_at(const struct binder *b, enum tensor part, int layer, int scales)
 {
-	int	 r;
+	const struct piece	*q = layout_find(b->l, part, layer, scales);
+	char			 name[TENSOR_NAME_MAX];
+	size_t			 at;
 
-	if ((r = weights_vector(ld, gain, l, &out->gain)) != 0)
-		return (r);
-	return (weights_vector(ld, bias, l, &out->bias));
-}
-
-/* A vector in fp32, filled up with zeros. */
-static int
-weights_vector(struct loader *ld, enum tensor t, int l, float **out)
-{
-	char	 name[TENSOR_NAME_MAX];
-	int64_t	 rows, cols;
-	int	 r;
-
-	tensor_name(t, l, name);
-	tensor_shape(t, model_config(ld->model), &rows, &cols);
-	*out = xcalloc(ROUND_UP((size_t)rows, PANEL), sizeof **out);
-	if ((r = model_read(ld->model, name, rows, 0, *out, ld->f)) != 0)
-		return (r);
-	return (weights_check(ld, name, *out, (size_t)rows, 0, 1));
-}
-
-/* Refuse what is not finite, and count what was read. first is the row of
- * x[0], cols the length of a row. */
-static int
-weights_check(struct loader *ld, const char *name, const float *x, size_t n,
-    int64_t first, int64_t cols)
-{
-	const int	 bf16 = ld->w->elem == ELEM_BF16;
-	size_t		 i;
-
-	for (i = 0; i < n; i++) {
-		if (isfinite(x[i]) && (!bf16 ||
-		    (dtype_bf16(x[i]) & 0x7f80) != 0x7f80))
-			continue;
-		return (fault_set(ld->f, "bad_model", NULL,
-		    "%s: %s: expected finite numbers, found %g in row %lld, "
-		    "column %lld%s", model_path(ld->model), name,
-		    (double)x[i], (long long)(first + (int64_t)i / cols),
-		    (long long)((int64_t)i % cols),
-		    isfinite(x[i]) ? ", too large for bf16" : ""));
+	if (q == NULL)
+		return (NULL);
+	at = q->at;
+	if (b->packed != NULL) {
+		layout_name(q, name);
+		at = (size_t)packed_find(b->packed, name)->begin;
 	}
-	ld->w->parameters += (int64_t)n;
-	return (0);
+	return ((const uint8_t *)b->w->memory + at);
 }
 
-/* Release a matrix. */
+/* A matrix, with a bias (TENSOR_COUNT: without). */
+static struct matrix
+weights_matrix(const struct binder *b, enum tensor part, enum tensor bias,
+    int layer)
+{
+	struct matrix	 m = { 0 };
+	int64_t		 rows, cols;
+
+	tensor_shape(part, &b->l->config, &rows, &cols);
+	m.elem = layout_find(b->l, part, layer, 0)->elem;
+	m.N = (int)rows;
+	m.K = (int)cols;
+	m.panels = weights_at(b, part, layer, 0);
+	m.scales = weights_at(b, part, layer, 1);
+	if (bias != TENSOR_COUNT)
+		m.bias = weights_at(b, bias, layer, 0);
+	return (m);
+}
+
+/* A norm. */
+static struct norm
+weights_norm(const struct binder *b, enum tensor gain, enum tensor bias,
+    int layer)
+{
+	return ((struct norm){ weights_at(b, gain, layer, 0),
+	    weights_at(b, bias, layer, 0) });
+}
+
+/* Point to everything. */
 static void
-weights_matrix_clear(struct matrix *m)
+weights_bind(struct weights *w, const struct layout *l,
+    const struct packed *p)
 {
-	free(m->panels);
-	free(m->bias);
-}
+	struct binder	 b = { w, l, p };
+	struct layer	*y;
+	int		 i;
 
-/* Release a norm. */
-static void
-weights_norm_clear(struct norm *n)
-{
-	free(n->gain);
-	free(n->bias);
+	w->layers = xcalloc((size_t)l->config.layers, sizeof *w->layers);
+	for (i = 0; i < l->config.layers; i++) {
+		y = &w->layers[i];
+		y->norm1 = weights_norm(&b, TENSOR_NORM1, TENSOR_NORM1_BIAS,
+		    i);
+		y->norm2 = weights_norm(&b, TENSOR_NORM2, TENSOR_NORM2_BIAS,
+		    i);
+		y->qkv = weights_matrix(&b, TENSOR_QKV, TENSOR_QKV_BIAS, i);
+		y->attn = weights_matrix(&b, TENSOR_ATTN, TENSOR_ATTN_BIAS,
+		    i);
+		y->up = weights_matrix(&b, TENSOR_UP, TENSOR_UP_BIAS, i);
+		y->down = weights_matrix(&b, TENSOR_DOWN, TENSOR_DOWN_BIAS,
+		    i);
+	}
+	w->norm = weights_norm(&b, TENSOR_NORM, TENSOR_NORM_BIAS, 0);
+	w->embed = weights_matrix(&b, TENSOR_EMBED, TENSOR_COUNT, 0);
+	w->head = l->config.tied ? w->embed :
+	    weights_matrix(&b, TENSOR_HEAD, TENSOR_COUNT, 0);
 }
 
 /* Release everything. */
 void
 weights_free(struct weights *w)
 {
-	int	 l;
-
 	if (w == NULL)
 		return;
-	for (l = 0; l < w->L; l++) {
-		weights_norm_clear(&w->layers[l].norm1);
-		weights_norm_clear(&w->layers[l].norm2);
-		weights_matrix_clear(&w->layers[l].qkv);
-		weights_matrix_clear(&w->layers[l].attn);
-		weights_matrix_clear(&w->layers[l].up);
-		weights_matrix_clear(&w->layers[l].down);
-	}
+	if (w->memory != NULL)
+		munmap(w->memory, w->size);
 	free(w->layers);
-	weights_matrix_clear(&w->head);
-	weights_norm_clear(&w->norm);
-	free(w->embed);
 	free(w);
 }
 
-/* A bf16 as a float. */
+/* A bf16, or the bits of an fp16, as a float. */
 static float
-weights_widen(uint16_t h)
+weights_widen(enum dtype t, uint16_t h)
 {
-	uint32_t	 bits = (uint32_t)h << 16;
-	float		 x;
+	float	 x;
 
-	memcpy(&x, &bits, sizeof x);
+	dtype_to_f32(t, &h, &x, 1);
 	return (x);
 }
 
-/* One token's embedding, out of rows or out of the head's panels. */
+/* One token's embedding: a column of a panel. */
 void
-weights_embed(const struct weights *w, int32_t token, int C, float *out)
+weights_embed(const struct weights *w, int32_t token, float *out)
 {
-	const size_t	 row = (size_t)token * (size_t)C;
-	const size_t	 panel = (size_t)(token / PANEL) * PANEL * (size_t)C;
+	const struct matrix *m = &w->embed;
+	const size_t	 K = (size_t)layout_columns(m->elem, m->K);
+	const size_t	 panel = (size_t)(token / PANEL), at = panel * PANEL * K;
 	const size_t	 col = (size_t)token % PANEL;
-	const float	*s = w->embed;
-	const uint16_t	*h = w->embed;
-	size_t		 k;
+	const float	*s = m->panels, *scale = m->scales;
+	const uint16_t	*h = m->panels, *half = m->scales;
+	const uint8_t	*u = m->panels;
+	size_t		 k, i;
 
-	if (w->embed == NULL) {
-		s = (const float *)w->head.panels + panel;
-		h = (const uint16_t *)w->head.panels + panel;
-	}
-	for (k = 0; k < (size_t)C; k++)
-		if (w->elem == ELEM_BF16)
-			out[k] = weights_widen(w->embed != NULL ? h[row + k] :
-			    h[k / 2 * 32 + col * 2 + k % 2]);
-		else
-			out[k] = w->embed != NULL ? s[row + k] :
-			    s[k / 2 * 32 + k % 2 * 16 + col];
+	for (k = 0; k < (size_t)m->K; k++)
+		switch (m->elem) {
+		case ELEM_F32:
+			out[k] = s[at + k / 2 * 32 + k % 2 * 16 + col];
+			break;
+		case ELEM_BF16:
+			out[k] = weights_widen(DTYPE_BF16,
+			    h[at + k / 2 * 32 + col * 2 + k % 2]);
+			break;
+		case ELEM_I8:
+			out[k] = (float)(u[at + k / 4 * 64 + col * 4 +
+			    k % 4] - 128) * scale[token];
+			break;
+		case ELEM_I4:
+			i = at / 2 + k / GROUP * GROUP / 2 * PANEL +
+			    k % (GROUP / 2) / 4 * 64 + col * 4 + k % 4;
+			out[k] = (float)((u[i] >> (k % GROUP / (GROUP / 2) *
+			    4) & 15) - 8) * weights_widen(DTYPE_F16,
+			    half[(panel * K / GROUP + k / GROUP) * PANEL +
+			    col]);
+			break;
+		}
 }

@@ -1,21 +1,27 @@
 /*
- * The weights of a model in the form the CPU kernels read: matrices as
- * panels (kernels.h), vectors as fp32 filled up to 16 with zeros.
+ * The weights of a model in the form the CPU kernels read (layout.h), in one
+ * piece of memory: our own, filled from the model's files, or a packed file,
+ * mapped.
  */
 #ifndef CPU_WEIGHTS_H
 #define CPU_WEIGHTS_H
 
 #include "kernels.h"
+#include "layout.h"
 #include "model.h"
+#include "threads.h"
 
+/* All pointers go into the one piece of memory. */
 struct matrix {
-	void	*panels;	/* owned */
-	float	*bias;		/* owned; NULL: none */
-	int	 N, K;
+	enum elem	 elem;
+	const void	*panels;
+	const void	*scales;	/* NULL: elem has none */
+	const float	*bias;		/* NULL: none */
+	int		 N, K;
 };
 
 struct norm {
-	float	*gain, *bias;	/* owned */
+	const float	*gain, *bias;
 };
 
 struct layer {
@@ -24,27 +30,27 @@ struct layer {
 };
 
 struct weights {
-	enum elem	 elem;
+	enum precision	 precision;
 	struct layer	*layers;	/* owned: L of them */
-	int		 L;
 	struct matrix	 head;		/* N = V */
-	void		*embed;		/* owned: [V][C]; NULL: tied to head */
+	struct matrix	 embed;		/* N = V; tied: the same as head */
 	struct norm	 norm;		/* at the end */
 	int64_t		 parameters;
+	void		*memory;	/* owned: mapped */
+	size_t		 size;
 };
 
 /*
- * Read all weights of m, telling opt->progress after each layer. 0 and *out
- * (owned), or an error with *f filled: a number that is not finite, in the
- * file or as bf16, is one.
+ * Load all weights of m, telling opt->progress on the way: l->size bytes of
+ * memory of our own, or the packed file, which must be of that layout. 0 and
+ * *out (owned), or an error with *f filled.
  */
-int	 weights_load(struct model *m, enum elem elem,
-	    const struct backend_options *opt, struct weights **out,
-	    struct fault *f);
+int	 weights_load(struct model *m, const struct layout *l,
+	    struct pool *pool, const struct backend_options *opt,
+	    struct weights **out, struct fault *f);
 void	 weights_free(struct weights *w);
 
-/* The C floats of token's embedding. */
-void	 weights_embed(const struct weights *w, int32_t token, int C,
-	    float *out);
+/* The K floats of token's embedding. */
+void	 weights_embed(const struct weights *w, int32_t token, float *out);
 
 #endif

@@ -264,3 +264,41 @@ config_finish(const char *path, const struct config_raw *raw,
 	c->eos = raw->eos;
 	return (0);
 }
+
+/* The share of turned lanes, so that it is read as so many. */
+static double
+config_pct(const struct model_config *c)
+{
+	double	 pct = (double)c->rotary / c->lanes;
+
+	return ((int)(c->lanes * pct) == c->rotary ? pct :
+	    (c->rotary + 0.5) / c->lanes);
+}
+
+/* Write a config.json. */
+char *
+config_write(const struct model_config *c)
+{
+	return (xasprintf("{\n"
+	    "  \"model_type\": \"gpt_neox\",\n"
+	    "  \"vocab_size\": %d,\n"
+	    "  \"hidden_size\": %d,\n"
+	    "  \"num_hidden_layers\": %d,\n"
+	    "  \"num_attention_heads\": %d,\n"
+	    "  \"intermediate_size\": %d,\n"
+	    "  \"hidden_act\": \"%s\",\n"
+	    "  \"max_position_embeddings\": %d,\n"
+	    "  \"rotary_pct\": %.17g,\n"
+	    "  \"rotary_emb_base\": %.17g,\n"
+	    "  \"layer_norm_eps\": %.17g,\n"
+	    "  \"use_parallel_residual\": %s,\n"
+	    "  \"attention_bias\": %s,\n"
+	    "  \"tie_word_embeddings\": %s,\n"
+	    "  \"eos_token_id\": %d\n"
+	    "}\n",
+	    c->vocab, c->channels, c->layers, c->heads, c->inner,
+	    c->gelu == GELU_ERF ? "gelu" : "gelu_fast", c->context,
+	    config_pct(c), (double)c->rotary_base, (double)c->norm_eps,
+	    c->parallel ? "true" : "false", c->attn_bias ? "true" : "false",
+	    c->tied ? "true" : "false", c->eos));
+}

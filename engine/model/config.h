@@ -28,4 +28,8 @@
 int	config_parse(const char *path, const char *text, size_t n,
 	    struct model_config *out, struct fault *f);
 
+/* The text of a config.json that config_parse reads as c: owned, ends in
+ * NUL. */
+char	*config_write(const struct model_config *c);
+
 #endif

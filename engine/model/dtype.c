@@ -5,9 +5,18 @@
 
 #include <string.h>
 
+void	dtype_q4_0(const void *in, int8_t *q, uint16_t *d, size_t n)
+{ (void)in;(void)q;(void)d;(void)n;}
+size_t
+dtype_block(enum dtype t)
+{
+	(void)t;
+	return (1);
+}
+
 /* Bytes of one element. */
 size_t
-dtype_size(enum dtype t)
+dtype_block_size(enum dtype t)
 {
 	return (t == DTYPE_F64 ? 8 : t == DTYPE_F32 ? 4 : 2);
 }
@@ -77,7 +86,33 @@ dtype_to_f32(enum dtype t, const void *in, float *out, size_t n)
 			out[i] = (float)d;
 		}
 		break;
+	default: break;
 	}
+}
+
+/* Round to fp16. */
+uint16_t
+dtype_f16(float x)
+{
+	uint32_t	 bits, sign, mant;
+	int		 exp, drop;
+
+	memcpy(&bits, &x, sizeof bits);
+	sign = bits >> 16 & 0x8000;
+	bits &= 0x7fffffff;
+	if (bits > 0x7f800000)
+		return ((uint16_t)(sign | 0x7e00));
+	exp = (int)(bits >> 23) - 112;		/* biased as a half's is */
+	mant = (bits & 0x7fffff) | 0x800000;
+	drop = exp < 1 ? 14 - exp : 13;		/* bits that don't fit */
+	if (drop > 24)
+		return ((uint16_t)sign);
+	mant += (1U << (drop - 1)) - 1 + (mant >> drop & 1);
+	mant >>= drop;
+	if (exp > 1)		/* the leading 1 adds one to the exponent */
+		mant += (uint32_t)(exp - 1) << 10;
+	return ((uint16_t)(sign | (exp > 30 || mant > 0x7c00 ? 0x7c00 :
+	    mant)));
 }
 
 /* Round to bf16. */

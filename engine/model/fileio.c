@@ -53,3 +53,5 @@ fileio_le64(const uint8_t *p)
 {
 	return (fileio_le32(p) | (uint64_t)fileio_le32(p + 4) << 32);
 }
+int	 fileio_trusted(int fd, const char *path, struct fault *f)
+{ (void)fd; (void)path; (void)f; return 0; }

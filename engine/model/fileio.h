@@ -11,6 +11,9 @@
  * where the file ends before. */
 int	 fileio_read(int fd, void *out, size_t n, uint64_t off);
 
+struct fault;
+int	 fileio_trusted(int fd, const char *path, struct fault *f);
+
 /* Little-endian numbers at p. */
 uint16_t fileio_le16(const uint8_t *p);
 uint32_t fileio_le32(const uint8_t *p);

@@ -1,8 +1,9 @@
 /*
- * A model on disk: config.json and the weight files together, every tensor
- * the configuration asks for checked before any weight is read.
+ * A model on disk: its configuration and its weight files together, every
+ * tensor that the configuration asks for found and checked before any weight
+ * is read.
  */
-#include "model.h"
+#include "model_impl.h"
 
 #include <sys/stat.h>
 
@@ -16,46 +17,38 @@
 
 #include "config.h"
 #include "dtype.h"
-#include "hf.h"
+#include "fileio.h"
 #include "log.h"
 #include "path.h"
-#include "sha256.h"
-#include "tensors.h"
 #include "xmalloc.h"
 
-#define MODEL_SLICE	(256 * 1024)	/* bytes read at a time */
+#define MODEL_TOKENIZER_MAX	(16 * 1024 * 1024)	/* bytes of its text */
 
-struct model {
-	char			*path;		/* owned */
-	char			*name;		/* owned */
-	char			*digest;	/* owned; NULL: not yet asked */
-	struct model_config	 config;
-	struct hf		*hf;		/* owned */
-	int64_t			 bytes, bytes_read;
-	uint8_t			 slice[MODEL_SLICE];
-};
-
-static int	model_read_config(struct model *, struct fault *);
+static int	model_open_folder(struct model *, struct fault *);
+static int	model_open_file(struct model *, struct fault *);
+static int	model_open_packed(struct model *, int, uint64_t, uint64_t,
+		    struct st_table *, struct fault *);
 static int	model_check(struct model *, struct fault *);
-static int	model_find(const struct model *, const char *, int64_t,
-		    int64_t, struct hf_tensor *, struct fault *);
+static int	model_find(struct model *, struct model_part *,
+		    struct fault *);
 static void	model_warn_unknown(const struct model *);
-static int	model_digest_file(struct sha256 *, const char *);
 
-/* The last folder of a path, slashes at its end left out. */
+/* The last part of a path, slashes at its end left out, and without suffix. */
 static char *
-model_last_name(const char *path)
+model_last_name(const char *path, const char *suffix)
 {
-	size_t	 n = strlen(path), i;
+	size_t	 n = strlen(path), k = strlen(suffix), i;
 
 	while (n > 1 && path[n - 1] == '/')
 		n--;
 	for (i = n; i > 0 && path[i - 1] != '/'; i--)
 		;
+	if (n - i > k && memcmp(path + n - k, suffix, k) == 0)
+		n -= k;
 	return (xstrndup(path + i, n - i));
 }
 
-/* Open a folder. */
+/* Open a model in any form. */
 int
 model_open(const char *path, struct model **out, struct fault *f)
 {
@@ -64,26 +57,19 @@ model_open(const char *path, struct model **out, struct fault *f)
 	int		 r;
 
 	m->path = xstrdup(path);
-	m->name = model_last_name(path);
-	if (stat(path, &st) == -1) {
+	if (stat(path, &st) == -1)
 		r = fault_set(f, "bad_model", NULL, "%s: %s", path,
 		    strerror(errno));
-		goto out;
+	else if (S_ISDIR(st.st_mode))
+		r = model_open_folder(m, f);
+	else
+		r = model_open_file(m, f);
+	if (r == 0 && m->packed == NULL && (r = model_check(m, f)) == 0)
+		model_warn_unknown(m);
+	if (r == 0) {
+		*out = m;
+		m = NULL;
 	}
-	if (!S_ISDIR(st.st_mode)) {
-		r = fault_set(f, "bad_model", NULL,
-		    "%s: expected a folder with config.json and "
-		    "weights, found a file", path);
-		goto out;
-	}
-	if ((r = model_read_config(m, f)) != 0 ||
-	    (r = hf_open(path, &m->hf, f)) != 0 ||
-	    (r = model_check(m, f)) != 0)
-		goto out;
-	model_warn_unknown(m);
-	*out = m;
-	m = NULL;
-out:
 	model_free(m);
 	return (r);
 }
@@ -94,53 +80,178 @@ model_free(struct model *m)
 {
 	if (m == NULL)
 		return;
-	hf_free(m->hf);
+	shards_free(m->shards);
+	packed_free(m->packed);
+	free(m->parts);
 	free(m->path);
 	free(m->name);
 	free(m->digest);
+	free(m->config_text);
+	free(m->tokenizer);
+	free(m->tokenizer_path);
 	free(m);
 }
 
-/* Read config.json. */
+/* Read a text of a folder whole. */
 static int
-model_read_config(struct model *m, struct fault *f)
+model_read_text(const char *path, size_t max, char **text, size_t *n,
+    struct fault *f)
 {
-	char	*path = path_join(m->path, "config.json"), *text = NULL;
+	int	 r = path_read(path, max, text, n);
+
+	if (r != 0)
+		fault_set(f, "bad_model", NULL, "%s: %s", path,
+		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
+	return (r);
+}
+
+/* A Hugging Face folder. */
+static int
+model_open_folder(struct model *m, struct fault *f)
+{
+	char	*path = path_join(m->path, "config.json");
+	int	 r;
+
+	m->name = model_last_name(m->path, "");
+	m->tokenizer_path = path_join(m->path, "tokenizer.json");
+	if ((r = model_read_text(path, CONFIG_BYTES_MAX, &m->config_text,
+	    &m->config_len, f)) != 0 ||
+	    (r = config_parse(path, m->config_text, m->config_len,
+	    &m->config, f)) != 0)
+		goto out;
+	if (access(m->tokenizer_path, F_OK) == 0 &&
+	    (r = model_read_text(m->tokenizer_path, MODEL_TOKENIZER_MAX,
+	    &m->tokenizer, &m->tokenizer_len, f)) != 0)
+		goto out;
+	r = shards_open(m->path, &m->shards, f);
+out:
+	free(path);
+	return (r);
+}
+
+/* One file that is neither packed nor GGUF. */
+static int
+model_other_file(const struct model *m, const char *found, struct fault *f)
+{
+	return (fault_set(f, "bad_model", NULL, "%s: expected a folder with "
+	    "config.json, a GGUF file or a packed file, found %s", m->path,
+	    found));
+}
+
+/* One open file (fd is taken) of size bytes: what it is, its first bytes
+ * say. */
+static int
+model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
+{
+	struct st_table	 table = { 0 };
+	uint8_t		 start[9] = { 0 };
+	uint64_t	 data = 0;
+	int		 r;
+
+	if (size >= sizeof start)
+		(void)fileio_read(fd, start, sizeof start, 0);
+	if (memcmp(start, "PK", 2) == 0)
+		r = model_other_file(m, "one of PyTorch: give its folder", f);
+	else if (start[8] != '{')
+		r = model_other_file(m, "something else", f);
+	else if ((r = safetensors_read(m->path, fd, size, &data, &table,
+	    f)) == 0) {
+		if (packed_is(&table))
+			return (model_open_packed(m, fd, size, data, &table,
+			    f));
+		r = model_other_file(m, "a safetensors file: give its folder",
+		    f);
+	}
+	safetensors_clear(&table);
+	close(fd);
+	return (r);
+}
+
+/* A model in one file. */
+static int
+model_open_file(struct model *m, struct fault *f)
+{
+	struct stat	 st;
+	int		 fd, r;
+
+	fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", m->path,
+		    strerror(errno)));
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		r = fault_set(f, "bad_model", NULL,
+		    "%s: not a regular file", m->path);
+	else if ((r = fileio_trusted(fd, m->path, f)) == 0)
+		return (model_open_kind(m, fd, (uint64_t)st.st_size, f));
+	close(fd);
+	return (r);
+}
+
+/* A packed file; fd and table are taken. */
+static int
+model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
+    struct st_table *table, struct fault *f)
+{
+	char	*config = NULL;
 	size_t	 n;
 	int	 r;
 
-	if ((r = path_read(path, CONFIG_BYTES_MAX, &text, &n)) != 0)
-		fault_set(f, "bad_model", NULL, "%s: %s", path,
-		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
-	else
-		r = config_parse(path, text, n, &m->config, f);
-	free(text);
-	free(path);
+	if ((r = packed_open(m->path, fd, size, data, table, &m->packed,
+	    f)) != 0)
+		return (r);
+	m->name = xstrdup(m->packed->name);
+	m->digest = xstrdup(m->packed->source);
+	m->tokenizer_path = xasprintf("%s: tokenizer.json", m->path);
+	m->bytes = (int64_t)(size - data);
+	if ((r = packed_text(m->packed, "config.json", CONFIG_BYTES_MAX,
+	    &config, &n, f)) == 0 &&
+	    (r = config_parse(m->path, config, n, &m->config, f)) == 0)
+		r = packed_text(m->packed, "tokenizer.json",
+		    MODEL_TOKENIZER_MAX, &m->tokenizer, &m->tokenizer_len, f);
+	free(config);
 	return (r);
+}
+
+/* Order of places in the files. */
+static int
+model_compare(const void *a, const void *b)
+{
+	const struct shard_tensor *x = &((const struct model_part *)a)->where;
+	const struct shard_tensor *y = &((const struct model_part *)b)->where;
+
+	if (x->file != y->file)
+		return (x->file < y->file ? -1 : 1);
+	return (x->at < y->at ? -1 : x->at > y->at);
 }
 
 /* Every part that the configuration asks for is there, in its shape. */
 static int
 model_check(struct model *m, struct fault *f)
 {
-	struct hf_tensor	 t;
-	char			 name[TENSOR_NAME_MAX];
-	int64_t			 rows, cols;
+	struct model_part	*p;
+	const char		*path;
+	uint64_t		 size;
+	size_t			 i;
 	int			 part, l, r;
 
+	m->parts = xcalloc(TENSOR_COUNT * (size_t)m->config.layers,
+	    sizeof *m->parts);
 	for (part = 0; part < TENSOR_COUNT; part++) {
 		if (!tensor_wanted((enum tensor)part, &m->config))
 			continue;
-		tensor_shape((enum tensor)part, &m->config, &rows, &cols);
 		for (l = 0; l < m->config.layers; l++) {
-			tensor_name((enum tensor)part, l, name);
-			if ((r = model_find(m, name, rows, cols, &t, f)) != 0)
+			p = &m->parts[m->nparts++];
+			p->part = (enum tensor)part;
+			p->layer = l;
+			if ((r = model_find(m, p, f)) != 0)
 				return (r);
-			m->bytes += (int64_t)(t.st->end - t.st->begin);
 			if (part >= TENSOR_LAYER_COUNT)
 				break;
 		}
 	}
+	qsort(m->parts, m->nparts, sizeof *m->parts, model_compare);
+	for (i = 0; (path = shards_file(m->shards, i, &size)) != NULL; i++)
+		m->bytes += (int64_t)size;
 	return (0);
 }
 
@@ -157,34 +268,43 @@ model_shape_text(int dims, const int64_t *shape, char *buf, size_t size)
 		    i == 0 ? "" : ", ", shape[i]);
 }
 
-/* Find a tensor and check type and shape. */
+/* Find a part and check its shape and type. */
 static int
-model_find(const struct model *m, const char *name, int64_t rows,
-    int64_t cols, struct hf_tensor *t, struct fault *f)
+model_find(struct model *m, struct model_part *p, struct fault *f)
 {
-	int64_t	 want[2] = { rows, cols };
-	int	 dims = cols == 0 ? 1 : 2;
-	char	 expected[64], found[160];
+	struct shard_tensor	*t = &p->where;
+	char			 name[TENSOR_NAME_MAX];
+	char			 expected[64], found[160];
+	const char		*path;
+	uint64_t		 size;
+	int64_t			 want[2];
+	int			 dims;
 
-	if (hf_find(m->hf, name, t) != 0) {
-		fault_set(f, "bad_model", NULL, "%s: %s: expected a tensor of "
-		    "that name, found none", m->path, name);
-		return (CHAT_ENOTFOUND);
-	}
-	if (t->st->dims != dims || t->st->shape[0] != rows ||
-	    (dims == 2 && t->st->shape[1] != cols)) {
+	tensor_name(p->part, p->layer, name);
+	tensor_shape(p->part, &m->config, &want[0], &want[1]);
+	dims = want[1] == 0 ? 1 : 2;
+	p->rows = want[0];
+	p->cols = dims == 1 ? 1 : want[1];
+	if (shards_find(m->shards, name, t) != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: %s: expected a "
+		    "tensor of that name, found none", m->path, name));
+	path = shards_file(m->shards, t->file, &size);
+	if (t->st->dims != dims || t->st->shape[0] != want[0] ||
+	    (dims == 2 && t->st->shape[1] != want[1])) {
 		model_shape_text(dims, want, expected, sizeof expected);
 		model_shape_text(t->st->dims, t->st->shape, found,
 		    sizeof found);
-		fault_set(f, "bad_model", NULL,
-		    "%s: %s: expected shape [%s] from config.json, found [%s]",
-		    hf_file(m->hf, t->file), name, expected, found);
-		return (CHAT_ESHAPE);
+		return (fault_set(f, "bad_model", NULL, "%s: %s: expected "
+		    "shape [%s] from %s, found [%s]", path, name, expected,
+		    m->config_text != NULL ? "config.json" : "the metadata",
+		    found));
 	}
-	if (!t->st->readable)
-		return (fault_set(f, "bad_model", NULL,
-		    "%s: %s: expected F16, BF16, F32 or F64, found %s",
-		    hf_file(m->hf, t->file), name, t->st->dtype_name));
+	if (!t->st->readable || p->cols % (int64_t)dtype_block(t->st->dtype) !=
+	    0)
+		return (fault_set(f, "bad_model", NULL, "%s: %s: expected %s, "
+		    "found %s", path, name, dims == 1 ? "F16, BF16, F32 or "
+		    "F64" : "F16, BF16, F32, F64, or in GGUF Q8_0, Q4_0, "
+		    "Q4_K or Q6_K", t->st->dtype_name));
 	return (0);
 }
 
@@ -214,11 +334,11 @@ model_knows(const struct model *m, const char *name)
 static void
 model_warn_unknown(const struct model *m)
 {
-	struct hf_tensor	 t;
+	struct shard_tensor	 t;
 	char			*first = NULL;
 	size_t			 i, n = 0;
 
-	for (i = 0; hf_at(m->hf, i, &t) == 0; i++) {
+	for (i = 0; shards_at(m->shards, i, &t) == 0; i++) {
 		if (model_knows(m, t.st->name))
 			continue;
 		if (n++ == 0)
@@ -250,7 +370,37 @@ model_name(const struct model *m)
 	return (m->name);
 }
 
-/* Bytes of the tensors that are needed. */
+/* The container. */
+const char *
+model_format(const struct model *m)
+{
+	return (m->packed != NULL ? "packed" : shards_format(m->shards));
+}
+
+/* The tokenizer's text. */
+const char *
+model_tokenizer(const struct model *m, size_t *n, const char **path)
+{
+	*n = m->tokenizer_len;
+	*path = m->tokenizer_path;
+	return (m->tokenizer);
+}
+
+/* What is packed. */
+const struct packed *
+model_packed(const struct model *m)
+{
+	return (m->packed);
+}
+
+/* The digest, once it is known. */
+const char *
+model_digest(const struct model *m)
+{
+	return (m->digest);
+}
+
+/* Bytes of the weight files. */
 int64_t
 model_bytes(const struct model *m)
 {
@@ -264,113 +414,19 @@ model_bytes_read(const struct model *m)
 	return (m->bytes_read);
 }
 
-/* Is there a tensor of that name? */
-int
-model_has(const struct model *m, const char *tensor)
+/* Count numbers. */
+int64_t
+model_parameters(const struct model *m)
 {
-	struct hf_tensor	 t;
+	int64_t	 sum = 0, rows, cols;
+	int	 part;
 
-	return (hf_find(m->hf, tensor, &t) == 0);
-}
-
-/* Read a whole tensor. */
-int
-model_read(struct model *m, const char *tensor, int64_t rows, int64_t cols,
-    float *out, struct fault *f)
-{
-	return (model_read_rows(m, tensor, rows, cols, 0, rows, out, f));
-}
-
-/* Read some rows, a slice of bytes at a time. */
-int
-model_read_rows(struct model *m, const char *tensor, int64_t rows,
-    int64_t cols, int64_t first, int64_t count, float *out, struct fault *f)
-{
-	struct hf_tensor	 t;
-	uint64_t		 at, left;
-	size_t			 size, take;
-	int			 r;
-
-	if ((r = model_find(m, tensor, rows, cols, &t, f)) != 0)
-		return (r);
-	if (first < 0 || count < 0 || first > rows - count) {
-		fault_set(f, "bad_model", NULL, "%s: expected rows up to %"
-		    PRId64 ", asked for %" PRId64 " from %" PRId64, tensor,
-		    rows, count, first);
-		return (CHAT_ESHAPE);
+	for (part = 0; part < TENSOR_COUNT; part++) {
+		if (!tensor_wanted((enum tensor)part, &m->config))
+			continue;
+		tensor_shape((enum tensor)part, &m->config, &rows, &cols);
+		sum += rows * (cols == 0 ? 1 : cols) *
+		    (part < TENSOR_LAYER_COUNT ? m->config.layers : 1);
 	}
-	size = dtype_size(t.st->dtype);
-	at = (uint64_t)first * (uint64_t)(cols == 0 ? 1 : cols) * size;
-	left = (uint64_t)count * (uint64_t)(cols == 0 ? 1 : cols) * size;
-	while (left > 0) {
-		take = left < MODEL_SLICE ? (size_t)left : MODEL_SLICE;
-		if ((r = hf_read(m->hf, &t, at, m->slice, take, f)) != 0)
-			return (r);
-		dtype_to_f32(t.st->dtype, m->slice, out, take / size);
-		out += take / size;
-		m->bytes_read += (int64_t)take;
-		at += take;
-		left -= take;
-	}
-	return (0);
-}
-
-/*
- * What `sha256sum config.json tokenizer.json model*.safetensors | sha256sum`
- * prints in the folder (pytorch_model*.bin where that is read): a line "hex
- * name" for each file, hashed again.
- */
-const char *
-model_digest(struct model *m)
-{
-	static const char *const small[] = { "config.json", "tokenizer.json" };
-	struct sha256	 sum;
-	char		 hex[SHA256_HEX], *path;
-	size_t		 i;
-	int		 r = 0;
-
-	if (m->digest != NULL)
-		return (m->digest);
-	sha256_init(&sum);
-	for (i = 0; i < nitems(small) && r == 0; i++) {
-		path = path_join(m->path, small[i]);
-		if (access(path, F_OK) == 0)
-			r = model_digest_file(&sum, path);
-		free(path);
-	}
-	for (i = 0; hf_file(m->hf, i) != NULL && r == 0; i++)
-		r = model_digest_file(&sum, hf_file(m->hf, i));
-	if (r != 0)
-		return (NULL);
-	sha256_end(&sum, hex);
-	m->digest = xasprintf("sha256:%s", hex);
-	return (m->digest);
-}
-
-/* Add one file's line to a digest. 0 or CHAT_ESYSTEM. */
-static int
-model_digest_file(struct sha256 *sum, const char *path)
-{
-	struct sha256	 file;
-	uint8_t		*buf;
-	char		 hex[SHA256_HEX], *line;
-	ssize_t		 n;
-	int		 fd;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return (CHAT_ESYSTEM);
-	buf = xmalloc(MODEL_SLICE);
-	sha256_init(&file);
-	while ((n = read(fd, buf, MODEL_SLICE)) > 0 ||
-	    (n == -1 && errno == EINTR))
-		if (n > 0)
-			sha256_add(&file, buf, (size_t)n);
-	sha256_end(&file, hex);
-	line = xasprintf("%s  %s\n", hex, strrchr(path, '/') + 1);
-	if (n == 0)
-		sha256_add(sum, line, strlen(line));
-	free(line);
-	free(buf);
-	close(fd);
-	return (n == 0 ? 0 : CHAT_ESYSTEM);
+	return (sum);
 }

@@ -1,6 +1,8 @@
 /*
- * A model on disk: its configuration and where each tensor's bytes are.
- * Opening reads headers only; a backend then takes tensor by tensor.
+ * A model on disk: its configuration, its tokenizer and its tensors, in any
+ * form in which a GPT-NeoX model is published, or packed (packed.h).
+ * Opening reads headers only; model_stream then hands out every tensor once,
+ * in the order of the files.
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -31,47 +33,114 @@ struct model_config {
 	int		 eos;		/* eos_token_id */
 };
 
-enum dtype { DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64 };
+/* How the elements of a tensor in a file are written; the second row comes
+ * in blocks (dtype.h). */
+enum dtype {
+	DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64,
+	DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K
+};
+
+/* The tensors of a model by part; names and shapes are tensors.h's. */
+enum tensor {
+	/* once in each layer */
+	TENSOR_NORM1, TENSOR_NORM1_BIAS,	/* before attention: [C] */
+	TENSOR_NORM2, TENSOR_NORM2_BIAS,	/* before the MLP: [C] */
+	TENSOR_QKV, TENSOR_QKV_BIAS,		/* [H][q k v][D], C: rows 3C */
+	TENSOR_ATTN, TENSOR_ATTN_BIAS,		/* [C][C] */
+	TENSOR_UP, TENSOR_UP_BIAS,		/* [F][C] */
+	TENSOR_DOWN, TENSOR_DOWN_BIAS,		/* [C][F] */
+	/* once in the model */
+	TENSOR_EMBED,				/* [V][C] */
+	TENSOR_NORM, TENSOR_NORM_BIAS,		/* at the end: [C] */
+	TENSOR_HEAD,				/* [V][C], unless tied */
+	TENSOR_COUNT
+};
+
+#define TENSOR_LAYER_COUNT	TENSOR_EMBED
 
 struct model;
+struct packed;
 
 /*
- * Open a Hugging Face folder. 0 and *out (owned), or an error with *f filled
- * (code "bad_model").
+ * Some rows of a tensor, as they lie in a file. A vector is one row. Where
+ * the file keeps the rows of query, key and value in another order than ours,
+ * model_row says where row first + i belongs.
+ */
+struct model_slice {
+	enum tensor	 part;
+	int		 layer;
+	const char	*name;		/* borrowed: the tensor's, for errors */
+	const char	*path;		/* borrowed: the file's, for errors */
+	int64_t		 rows, cols;	/* of the whole tensor */
+	int64_t		 first, count;	/* rows in this slice */
+	enum dtype	 dtype;
+	size_t		 row_bytes;
+	const uint8_t	*bytes;		/* borrowed for the call: count rows */
+	int		 split_qkv;	/* see model_row and model_col */
+};
+
+/*
+ * Open a model: a Hugging Face folder (config.json, tokenizer.json and
+ * weights), a GGUF file, or a packed file. 0 and *out (owned), or an error
+ * with *f filled (code "bad_model").
  */
 int	 model_open(const char *path, struct model **out, struct fault *f);
 void	 model_free(struct model *m);
 
 const struct model_config *model_config(const struct model *m);
 const char *model_path(const struct model *m);		/* as given */
-const char *model_name(const struct model *m);		/* last folder name */
+const char *model_name(const struct model *m);		/* short: no folders */
 
-/* "sha256:" and 64 hex digits over config.json, tokenizer.json (where there is
- * one) and the weight files in name order: what sha256sum over them, piped
- * into sha256sum, prints. Computed on first use: reads every file once.
- * Borrowed from m; NULL where a file can't be read. */
-const char *model_digest(struct model *m);
+/* "safetensors", "PyTorch", "GGUF" or "packed". */
+const char *model_format(const struct model *m);
 
-/* Bytes of all tensors the model needs. */
-int64_t	 model_bytes(const struct model *m);
+/* The text of its tokenizer.json (borrowed, *n bytes) and the file it comes
+ * from (borrowed, for errors). NULL where a folder has none. */
+const char *model_tokenizer(const struct model *m, size_t *n,
+	    const char **path);
 
-/* Bytes of tensors read so far. */
-int64_t	 model_bytes_read(const struct model *m);
+/* Where it is a packed file, what is in it (borrowed); else NULL. */
+const struct packed *model_packed(const struct model *m);
 
 /*
- * Read a whole tensor as fp32 into out, n elements, whatever its dtype.
- * 0, CHAT_ENOTFOUND (*f says which), or CHAT_ESHAPE where the tensor has not
- * exactly rows x cols elements in that shape (cols 0: one dimension).
+ * "sha256:" and 64 hex digits: what sha256sum prints for config.json,
+ * tokenizer.json (where there is one) and the weight files in order of their
+ * names, or for the one GGUF file, piped into sha256sum. A packed file has
+ * the digest of what it was packed from. Borrowed from m; NULL until
+ * model_stream has read everything.
  */
-int	 model_read(struct model *m, const char *tensor, int64_t rows,
-	    int64_t cols, float *out, struct fault *f);
+const char *model_digest(const struct model *m);
 
-/* The same for count rows from first on: out holds count * cols floats. */
-int	 model_read_rows(struct model *m, const char *tensor, int64_t rows,
-	    int64_t cols, int64_t first, int64_t count, float *out,
+/* Bytes of the weight files, and how many of them model_stream has read. */
+int64_t	 model_bytes(const struct model *m);
+int64_t	 model_bytes_read(const struct model *m);
+
+/* Numbers in the tensors that a model of its configuration has. */
+int64_t	 model_parameters(const struct model *m);
+
+/*
+ * Read every byte of the weight files once, in order, and call take for the
+ * slices of every tensor that the model needs, as they come: rows of one
+ * tensor in order, in pieces of a multiple of 16 rows but the last. What two
+ * tensors share is read again for the second. take returns 0, or an error
+ * with *f filled, which ends the reading and is returned.
+ * 0, or an error with *f filled. Not for packed files.
+ */
+int	 model_stream(struct model *m, int (*take)(void *arg,
+	    const struct model_slice *s, struct fault *f), void *arg,
 	    struct fault *f);
 
-/* Is there a tensor of that name? */
-int	 model_has(const struct model *m, const char *tensor);
+/* Say that number x at column k of row i of the slice is not what it must be;
+ * why may add to it. Returns CHAT_EFORMAT. */
+int	 model_not_finite(const struct model_slice *s, int64_t i, int64_t k,
+	    float x, const char *why, struct fault *f);
+
+/*
+ * Row i of a slice's tensor in our order, [H][q k v][D]: i itself, but where
+ * the file has the rows of query, key and value as [q k v][H][D]. The same
+ * for element i of a vector.
+ */
+int64_t	 model_row(const struct model *m, const struct model_slice *s,
+	    int64_t i);
 
 #endif

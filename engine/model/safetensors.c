@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fileio.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -102,9 +103,10 @@ safetensors_parse(const char *path, const char *header, size_t n,
 		    why.message));
 	t.tensors = xcalloc(json_object_size(obj) + 1, sizeof *t.tensors);
 	json_object_foreach(obj, key, v) {
-		if (strcmp(key, "__metadata__") == 0)
+		if (strcmp(key, "__metadata__") == 0) {
 			r = st_metadata(path, v, f);
-		else {
+			t.metadata = json_incref(v);
+		} else {
 			r = st_entry(path, key, v, data,
 			    &t.tensors[t.n], f);
 			if (r == ST_OK)
@@ -124,6 +126,33 @@ out:
 	return (r);
 }
 
+/* Read the header of a file. */
+int
+safetensors_read(const char *path, int fd, uint64_t size, uint64_t *data,
+    struct st_table *out, struct fault *f)
+{
+	uint8_t		 start[8] = { 0 };
+	uint64_t	 n;
+	char		*buf;
+	int		 r = 0;
+
+	if (size >= 8 && (r = fileio_read(fd, start, 8, 0)) != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: reading: %s",
+		    path, chat_strerror(r)));
+	if (safetensors_length(path, start, size, &n, f) != ST_OK)
+		return (CHAT_EFORMAT);
+	*data = 8 + n;
+	buf = xmalloc(n + 1);
+	if ((r = fileio_read(fd, buf, n, 8)) != 0)
+		fault_set(f, "bad_model", NULL, "%s: reading: %s", path,
+		    chat_strerror(r));
+	else if (safetensors_parse(path, buf, n, size - *data, out, f) !=
+	    ST_OK)
+		r = CHAT_EFORMAT;
+	free(buf);
+	return (r);
+}
+
 /* Release what a table holds. */
 void
 safetensors_clear(struct st_table *t)
@@ -133,6 +162,7 @@ safetensors_clear(struct st_table *t)
 	for (i = 0; i < t->n; i++)
 		free(t->tensors[i].name);
 	free(t->tensors);
+	json_decref(t->metadata);
 	memset(t, 0, sizeof *t);
 }
 
@@ -155,7 +185,7 @@ st_fail(struct fault *f, enum st_error why, const char *path,
 	return (why);
 }
 
-/* Only strings may be in the metadata; nothing here uses them. */
+/* Only strings may be in the metadata. */
 static enum st_error
 st_metadata(const char *path, json_t *v, struct fault *f)
 {

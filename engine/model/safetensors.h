@@ -1,6 +1,6 @@
 /*
  * The header of a safetensors file: which tensors are inside, of which type
- * and shape, and where their bytes are.  Reading those bytes is hf.c's.
+ * and shape, and where their bytes are.  Reading those bytes is shards.c's.
  *
  * A file is: 8 bytes, the length N of the header, little-endian; N bytes of
  * JSON, {"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...}; the
@@ -10,6 +10,7 @@
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,7 @@ struct st_tensor {
 struct st_table {
 	struct st_tensor *tensors;	/* owned; in order of begin */
 	size_t		  n;
+	json_t		 *metadata;	/* owned: strings; NULL: none */
 };
 
 /*
@@ -72,6 +74,13 @@ enum st_error	safetensors_length(const char *path, const uint8_t start[8],
 enum st_error	safetensors_parse(const char *path, const char *header,
 		    size_t n, uint64_t data, struct st_table *out,
 		    struct fault *f);
+
+/*
+ * The same for a whole file, open at fd and size bytes long: 0, *data (the
+ * byte where its data begins) and *out, or an error with *f filled.
+ */
+int		safetensors_read(const char *path, int fd, uint64_t size,
+		    uint64_t *data, struct st_table *out, struct fault *f);
 
 void		safetensors_clear(struct st_table *t);
 

@@ -12,23 +12,6 @@
 
 #define TENSOR_NAME_MAX	128
 
-enum tensor {
-	/* once in each layer */
-	TENSOR_NORM1, TENSOR_NORM1_BIAS,	/* before attention: [C] */
-	TENSOR_NORM2, TENSOR_NORM2_BIAS,	/* before the MLP: [C] */
-	TENSOR_QKV, TENSOR_QKV_BIAS,		/* [H][q k v][D], C: rows 3C */
-	TENSOR_ATTN, TENSOR_ATTN_BIAS,		/* [C][C] */
-	TENSOR_UP, TENSOR_UP_BIAS,		/* [F][C] */
-	TENSOR_DOWN, TENSOR_DOWN_BIAS,		/* [C][F] */
-	/* once in the model */
-	TENSOR_EMBED,				/* [V][C] */
-	TENSOR_NORM, TENSOR_NORM_BIAS,		/* at the end: [C] */
-	TENSOR_HEAD,				/* [V][C], unless tied */
-	TENSOR_COUNT
-};
-
-#define TENSOR_LAYER_COUNT	TENSOR_EMBED
-
 /* Name of a part into buf; layer is ignored for parts behind the layers. */
 void	tensor_name(enum tensor t, int layer, char buf[TENSOR_NAME_MAX]);
 

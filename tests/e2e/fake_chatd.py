@@ -109,7 +109,7 @@ class FakeChatd:
         if self.state == "down":
             m.update(why="config.json: bad")
         if self.state == "loading":
-            m.update(layers=12, layers_total=44, bytes=1 << 30,
+            m.update(bytes=1 << 30,
                      bytes_total=40 << 30)
         return m
 

@@ -131,8 +131,7 @@ def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     json.loads(sys.stdin.readline())
     for i in range(5):
-        send(event="progress", layers=i, layers_total=4, bytes=i * 100,
-             bytes_total=400)
+        send(event="progress", bytes=i << 30, bytes_total=4 << 30)
         time.sleep(LOAD / 5)
     if os.environ.get("SCRIPTED_REFUSE"):
         send(event="error", code="bad_model",

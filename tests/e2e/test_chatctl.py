@@ -416,7 +416,7 @@ def test_a_model_that_is_down_is_waited_for_with_its_reason(path, env):
 def test_loading_progress_is_shown_on_a_terminal(path, env):
     with FakeChatd(path, state="loading", ticks=3), \
             Terminal(env, "ask", "hi") as t:
-        t.expect("loading model: 12 of 44 layers")
+        t.expect("loading model: 1.0 of 40.0 GiB")
         t.expect("You said: hi\r\n")
         assert t.end() == 0
 
@@ -529,7 +529,7 @@ def test_status_is_readable_and_json(chatd, env):
 def test_status_while_loading(path, env):
     with FakeChatd(path, state="loading", ticks=1 << 30):
         out = run(env, "status")[1]
-    assert "12 of 44 layers, 1.0 GiB of 40.0 GiB" in out
+    assert "1.0 GiB of 40.0 GiB read" in out
 
 
 def test_reload_tells_where_the_configuration_is_wrong(chatd, env):

@@ -463,8 +463,8 @@ def test_who_asks_while_the_model_loads_waits_for_it():
     with Service(env={"SCRIPTED_LOAD": "1"}) as s:
         with s.client() as c:
             assert c.hello["model"]["state"] == "loading"
-            s.wait(lambda: c.call("status")["model"].get("layers_total")
-                   == 4)
+            s.wait(lambda: c.call("status")["model"].get("bytes_total")
+                   == 4 << 30)
             seen = c.events(c.send("say", text="#say late"))
             assert seen[0]["code"] == "loading"
             assert text_of(seen) == "late"
@@ -717,7 +717,7 @@ def test_systemd_is_told_of_every_step():
                 s.command(), stderr=open(s.log, "ab"),
                 env=dict(s.env, NOTIFY_SOCKET=str(s.dir / "n"),
                          WATCHDOG_USEC="200000"))
-            wanted = ["READY=1", "STATUS=Loading the model: layer 4 of 4",
+            wanted = ["READY=1", "STATUS=Loading the model: 4.0 of 4.0 GiB",
                       "STATUS=Serving scripted", "WATCHDOG=1",
                       "RELOADING=1", "STOPPING=1"]
             while not set(wanted) <= set(heard):

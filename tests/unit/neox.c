@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 
+#include "dtype.h"
 #include "kernels.h"
+#include "tensors.h"
 #include "xmalloc.h"
 
 /* xorshift64*: the upper bits are good enough for weights. */
@@ -198,24 +200,49 @@ neox_open(const char *folder, const char *precision, const char *isa,
 	return (b);
 }
 
-/* A tensor in double, of a layer or (l below 0) of the model. Zeros where it
- * is not there. */
-static double *
-neox_read(struct model *m, int l, const char *part, int rows, int cols)
-{
-	size_t		 n = (size_t)rows * (size_t)(cols == 0 ? 1 : cols), i;
-	float		*x = xcalloc(n, sizeof *x);
-	double		*out = xcalloc(n, sizeof *out);
-	struct fault	 f;
-	char		 name[128];
+/* A tensor that is looked for in a stream. */
+struct neox_wanted {
+	struct model	*m;
+	enum tensor	 part;
+	int		 layer;
+	float		*out;		/* owned by neox_read */
+};
 
-	snprintf(name, sizeof name, l < 0 ? "%.0d%s" :
-	    "gpt_neox.layers.%d.%s", l < 0 ? 0 : l, part);
-	if (model_has(m, name) && model_read(m, name, rows, cols, x, &f) != 0)
+/* Keep the rows of the wanted tensor, in our order. */
+static int
+neox_take(void *arg, const struct model_slice *s, struct fault *f)
+{
+	struct neox_wanted	*w = arg;
+	int64_t			 i;
+
+	(void)f;
+	if (s->part != w->part || s->layer != w->layer)
+		return (0);
+	for (i = 0; i < s->count; i++)
+		dtype_to_f32(s->dtype, s->bytes + (size_t)i * s->row_bytes,
+		    w->out + model_row(w->m, s, s->first + i) * s->cols,
+		    (size_t)s->cols);
+	return (0);
+}
+
+/* One tensor. */
+double *
+neox_read(struct model *m, enum tensor part, int layer)
+{
+	struct neox_wanted	 w = { m, part, layer, NULL };
+	struct fault		 f;
+	int64_t			 rows, cols, i, n;
+	double			*out;
+
+	tensor_shape(part, model_config(m), &rows, &cols);
+	n = rows * (cols == 0 ? 1 : cols);
+	w.out = xcalloc((size_t)n, sizeof *w.out);
+	out = xcalloc((size_t)n, sizeof *out);
+	if (model_stream(m, neox_take, &w, &f) != 0)
 		fail_msg("%s", f.message);
 	for (i = 0; i < n; i++)
-		out[i] = x[i];
-	free(x);
+		out[i] = (double)w.out[i];
+	free(w.out);
 	return (out);
 }
 
@@ -313,12 +340,10 @@ neox_layer(struct model *m, int l, double *x, int n)
 	double		*w[nitems(neox_parts)], *qkv, *a, *mix, *up;
 	size_t		 i;
 	int		 t, h, k;
-	struct neox_spec s = { .C = C, .F = F };
 
+	/* the parts of a layer are in the order of enum tensor */
 	for (i = 0; i < nitems(neox_parts); i++)
-		w[i] = neox_read(m, l, neox_parts[i].name,
-		    neox_size(&s, neox_parts[i].rows), neox_parts[i].cols ==
-		    0 ? 0 : neox_size(&s, neox_parts[i].cols));
+		w[i] = neox_read(m, (enum tensor)i, l);
 	qkv = xcalloc((size_t)n * 3 * C, sizeof *qkv);
 	a = xcalloc((size_t)C, sizeof *a);
 	for (t = 0; t < n; t++) {
@@ -367,11 +392,10 @@ neox_oracle(const char *folder, const int32_t *ids, int n)
 		fail_msg("%s: %s", folder, f.message);
 	c = model_config(m);
 	C = c->channels;
-	embed = neox_read(m, -1, "gpt_neox.embed_in.weight", c->vocab, C);
-	head = neox_read(m, -1, c->tied ? "gpt_neox.embed_in.weight" :
-	    "embed_out.weight", c->vocab, C);
-	gain = neox_read(m, -1, "gpt_neox.final_layer_norm.weight", C, 0);
-	bias = neox_read(m, -1, "gpt_neox.final_layer_norm.bias", C, 0);
+	embed = neox_read(m, TENSOR_EMBED, 0);
+	head = neox_read(m, c->tied ? TENSOR_EMBED : TENSOR_HEAD, 0);
+	gain = neox_read(m, TENSOR_NORM, 0);
+	bias = neox_read(m, TENSOR_NORM_BIAS, 0);
 	x = xcalloc((size_t)n * C, sizeof *x);
 	a = xcalloc((size_t)C, sizeof *a);
 	out = xcalloc((size_t)n * c->vocab, sizeof *out);

@@ -36,6 +36,10 @@ void		 neox_remove(char *folder);
 struct backend	*neox_open(const char *folder, const char *precision,
 		    const char *isa, int threads);
 
+/* A tensor of the model, row by row in our order (zeros where it has none):
+ * owned by the caller. */
+double		*neox_read(struct model *m, enum tensor part, int layer);
+
 /* Logits [n][V] after each id, in double precision. */
 double		*neox_oracle(const char *folder, const int32_t *ids, int n);
 

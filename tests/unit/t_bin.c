@@ -2,7 +2,7 @@
  * Folders with pytorch_model.bin: the tensors of neox-tiny are those of its
  * safetensors file, bit for bit; damaged files are refused or harmless.
  */
-#include "hf.h"
+#include "shards.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +32,7 @@
 #define FLIPS		2000
 
 static char	*tiny;		/* tests/data/neox-tiny */
-static struct hf *reference;	/* its safetensors file */
+static struct shards *reference;	/* its safetensors file */
 
 /* Open the reference. */
 static int
@@ -44,7 +44,7 @@ setup(void **state)
 	(void)state;
 	log_init("t_bin", LOG_LEVEL_WARN);
 	tiny = xasprintf("%s/tests/data/neox-tiny", src == NULL ? "." : src);
-	if (hf_open(tiny, &reference, &f) != 0)
+	if (shards_open(tiny, &reference, &f) != 0)
 		fail_msg("%s", f.message);
 	return (0);
 }
@@ -54,7 +54,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	hf_free(reference);
+	shards_free(reference);
 	free(tiny);
 	return (0);
 }
@@ -91,16 +91,16 @@ bin_folder(int sharded)
 
 /* The name of a tensor that differs from the reference, or NULL. */
 static const char *
-differs(const struct hf *h)
+differs(const struct shards *h)
 {
-	struct hf_tensor	 a, b;
+	struct shard_tensor	 a, b;
 	uint8_t			*x, *y;
 	size_t			 i, n;
 	int			 same = 1;
 
-	for (i = 0; same && hf_at(reference, i, &a) == 0; i++) {
+	for (i = 0; same && shards_at(reference, i, &a) == 0; i++) {
 		n = (size_t)(a.st->end - a.st->begin);
-		if (hf_find(h, a.st->name, &b) != 0 || a.st->dtype !=
+		if (shards_find(h, a.st->name, &b) != 0 || a.st->dtype !=
 		    b.st->dtype || !b.st->readable || a.st->dims !=
 		    b.st->dims || memcmp(a.st->shape, b.st->shape,
 		    (size_t)a.st->dims * sizeof *a.st->shape) != 0 ||
@@ -108,8 +108,8 @@ differs(const struct hf *h)
 			return (a.st->name);
 		x = xmalloc(n + 1);
 		y = xmalloc(n + 1);
-		same = hf_read(reference, &a, 0, x, n, NULL) == 0 &&
-		    hf_read(h, &b, 0, y, n, NULL) == 0 &&
+		same = shards_read(reference, a.file, a.at, x, n, NULL) == 0 &&
+		    shards_read(h, b.file, b.at, y, n, NULL) == 0 &&
 		    memcmp(x, y, n) == 0;
 		free(x);
 		free(y);
@@ -121,7 +121,7 @@ differs(const struct hf *h)
 static void
 tensors_are_those_of_the_safetensors_file(void **state)
 {
-	struct hf	*h;
+	struct shards	*h;
 	struct model	*m;
 	struct fault	 f;
 	char		*folder;
@@ -130,14 +130,14 @@ tensors_are_those_of_the_safetensors_file(void **state)
 	(void)state;
 	for (sharded = 0; sharded < 2; sharded++) {
 		folder = bin_folder(sharded);
-		if (hf_open(folder, &h, &f) != 0)
+		if (shards_open(folder, &h, &f) != 0)
 			fail_msg("%s", f.message);
 		if (differs(h) != NULL)
 			fail_msg("%s differs", differs(h));
-		hf_free(h);
+		shards_free(h);
 		if (model_open(folder, &m, &f) != 0)
 			fail_msg("%s", f.message);
-		assert_int_equal(model_bytes(m), 232576);
+		assert_int_equal(model_parameters(m), 116288);
 		model_free(m);
 		neox_remove(folder);
 	}
@@ -148,16 +148,19 @@ static void
 safetensors_are_preferred(void **state)
 {
 	char		*folder = neox_folder();
-	struct hf	*h;
+	struct shards	*h;
 	struct fault	 f;
+	uint64_t	 size;
 
 	(void)state;
 	copy("model.safetensors", folder, "model.safetensors");
 	model_files_put(folder, BIN, "broken", 6);
-	assert_int_equal(hf_open(folder, &h, &f), 0);
-	assert_non_null(strstr(hf_file(h, 0), "model.safetensors"));
-	assert_null(hf_file(h, 1));
-	hf_free(h);
+	assert_int_equal(shards_open(folder, &h, &f), 0);
+	assert_non_null(strstr(shards_file(h, 0, &size),
+	    "model.safetensors"));
+	assert_string_equal(shards_format(h), "safetensors");
+	assert_null(shards_file(h, 1, &size));
+	shards_free(h);
 	neox_remove(folder);
 }
 
@@ -181,6 +184,7 @@ the_digest_is_what_sha256sum_gives(void **state)
 		assert_non_null(fgets(line, sizeof line, fp));
 		pclose(fp);
 		assert_int_equal(model_open(folder, &m, &f), 0);
+		free(neox_read(m, TENSOR_NORM, 0));
 		assert_string_equal(model_digest(m) + 7, line);
 		model_free(m);
 		free(cmd);
@@ -250,14 +254,14 @@ a_cut_file_is_refused(void **state)
 {
 	char		*folder = bin_folder(0), *path;
 	struct fault	 f;
-	struct hf	*h;
+	struct shards	*h;
 	off_t		 cut;
 
 	(void)state;
 	path = path_join(folder, BIN);
 	for (cut = 261783 / 512 * 512; cut >= 0; cut -= 512) {
 		assert_int_equal(truncate(path, cut), 0);
-		if (hf_open(folder, &h, &f) == 0)
+		if (shards_open(folder, &h, &f) == 0)
 			fail_msg("cut at %lld: taken", (long long)cut);
 		assert_non_null(strstr(f.message, BIN));
 	}
@@ -300,7 +304,7 @@ a_turned_bit_is_refused_or_harmless(void **state)
 	char		*folder = bin_folder(0), *path;
 	uint64_t	 seed = 20;
 	struct fault	 f;
-	struct hf	*h;
+	struct shards	*h;
 	uint8_t		*is, b;
 	uint32_t	 at, bit;
 	size_t		 n;
@@ -320,13 +324,13 @@ a_turned_bit_is_refused_or_harmless(void **state)
 		assert_int_equal(pread(fileno(fp), &b, 1, at), 1);
 		b ^= (uint8_t)(1 << bit);
 		assert_int_equal(pwrite(fileno(fp), &b, 1, at), 1);
-		if (hf_open(folder, &h, &f) != 0)
+		if (shards_open(folder, &h, &f) != 0)
 			refused++;
 		else {
 			if (differs(h) != NULL)
 				fail_msg("byte %u, bit %u: %s differs", at,
 				    bit, differs(h));
-			hf_free(h);
+			shards_free(h);
 		}
 		b ^= (uint8_t)(1 << bit);
 		assert_int_equal(pwrite(fileno(fp), &b, 1, at), 1);

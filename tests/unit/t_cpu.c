@@ -187,7 +187,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		const char		*code, *field, *words;
 	} cases[] = {
 		{ { .precision = "int3", .device = "cpu", .isa = "auto" },
-		    "bad_model", "precision", "fp32 or bf16" },
+		    "bad_model", "precision", "int8 or int4" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
@@ -212,30 +212,27 @@ options_that_can_not_be_met_are_refused(void **state)
 	model_free(m);
 }
 
-/* Calls of progress, in order. */
+/* Calls of progress. */
 struct calls {
-	int	 n, last, total;
-	int64_t	 bytes, bytes_total;
+	int	 n;
+	int64_t	 bytes, total;
 };
 
 /* Note a call. */
 static void
-note_progress(void *arg, int layers, int total, int64_t bytes,
-    int64_t bytes_total)
+note_progress(void *arg, int64_t bytes, int64_t total)
 {
 	struct calls	*c = arg;
 
-	assert_int_equal(layers, c->n++);
-	assert_true(bytes >= c->bytes);
-	c->last = layers;
-	c->total = total;
+	assert_true(bytes >= c->bytes && bytes <= total);
+	c->n++;
 	c->bytes = bytes;
-	c->bytes_total = bytes_total;
+	c->total = total;
 }
 
-/* From 0 to all layers, and to the last byte. */
+/* From 0 to the last byte. */
 static void
-loading_tells_each_layer(void **state)
+loading_tells_how_far_it_is(void **state)
 {
 	struct calls	 c = { 0 };
 	struct backend_options opt = { .precision = "bf16", .device = "cpu",
@@ -250,15 +247,13 @@ loading_tells_each_layer(void **state)
 	assert_int_equal(model_open(folder, &m, &f), 0);
 	assert_int_equal(backend_open(m, &opt, &b, &f), 0);
 	model_free(m);
-	assert_int_equal(c.n, spec.L + 1);
-	assert_int_equal(c.last, spec.L);
-	assert_int_equal(c.total, spec.L);
-	assert_true(c.bytes > 0 && c.bytes == c.bytes_total);
+	assert_true(c.n > spec.L);
+	assert_true(c.bytes > 0 && c.bytes == c.total);
 	b->ops->info(b, &info);
 	assert_int_equal(info.kv_blocks, 4);
 	assert_int_equal(info.context, spec.context);
 	assert_int_equal(info.layers, spec.L);
-	assert_true(info.parameters * 4 == c.bytes_total);
+	assert_true(info.parameters * 4 < c.total);
 	assert_string_equal(info.precision, "bf16");
 	assert_string_equal(info.device, "cpu");
 	b->ops->free(b);
@@ -272,7 +267,7 @@ main(void)
 		cmocka_unit_test(what_is_left_in_the_cache_is_never_read),
 		cmocka_unit_test(weights_that_are_not_finite_are_refused),
 		cmocka_unit_test(options_that_can_not_be_met_are_refused),
-		cmocka_unit_test(loading_tells_each_layer)
+		cmocka_unit_test(loading_tells_how_far_it_is)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "model_files.h"
 #include "neox.h"
+#include "tensors.h"
 #include "path.h"
 #include "xmalloc.h"
 
@@ -89,7 +90,7 @@ shards_read_like_one_file(void **state)
 	struct model	*a, *b;
 	struct fault	 f;
 	json_t		*index;
-	float		 x[32 * 32], y[32 * 32];
+	double		*x, *y;
 
 	(void)state;
 	(void)put_shards(folder, &index);
@@ -97,12 +98,13 @@ shards_read_like_one_file(void **state)
 	assert_int_equal(model_open(whole, &a, &f), 0);
 	if (model_open(folder, &b, &f) != 0)
 		fail_msg("%s", f.message);
-	assert_int_equal(model_bytes(a), model_bytes(b));
-	assert_int_equal(model_read(a, NAME, 32, 32, x, &f), 0);
-	assert_int_equal(model_read(b, NAME, 32, 32, y, &f), 0);
-	assert_memory_equal(x, y, sizeof x);
-	assert_int_equal(model_read_rows(b, NAME, 32, 32, 30, 2, y, &f), 0);
-	assert_memory_equal(x + 30 * 32, y, 2 * 32 * sizeof *x);
+	assert_int_equal(model_parameters(a), model_parameters(b));
+	x = neox_read(a, TENSOR_ATTN, 1);
+	y = neox_read(b, TENSOR_ATTN, 1);
+	assert_memory_equal(x, y, 32 * 32 * sizeof *x);
+	assert_true(x[0] != 0);
+	free(x);
+	free(y);
 	model_free(a);
 	model_free(b);
 	neox_remove(folder);
@@ -311,6 +313,16 @@ a_cut_file_is_refused(void **state)
 	neox_remove(folder);
 }
 
+/* Take a slice and do nothing. */
+static int
+take_nothing(void *arg, const struct model_slice *s, struct fault *f)
+{
+	(void)arg;
+	(void)s;
+	(void)f;
+	return (0);
+}
+
 /* A file that shrinks after it was opened is an error, not a signal. */
 static void
 a_file_that_shrinks_is_told(void **state)
@@ -319,53 +331,85 @@ a_file_that_shrinks_is_told(void **state)
 	char		*folder = model_files_folder(whole), *path;
 	struct model	*m;
 	struct fault	 f;
-	float		 x[32 * 32];
 
 	(void)state;
 	model_files_put_weights(whole, folder, ONE, &same, NULL);
 	assert_int_equal(model_open(folder, &m, &f), 0);
 	path = path_join(folder, "model.safetensors");
 	assert_int_equal(truncate(path, 4096), 0);
-	assert_int_equal(model_read(m, NAME, 32, 32, x, &f), CHAT_EFORMAT);
-	assert_non_null(strstr(f.message, NAME));
+	assert_int_equal(model_stream(m, take_nothing, NULL, &f),
+	    CHAT_EFORMAT);
+	assert_null(model_digest(m));
+	assert_non_null(strstr(f.message, path));
 	assert_non_null(strstr(f.message, "has become shorter"));
 	model_free(m);
 	free(path);
 	neox_remove(folder);
 }
 
-/* Wrong questions. */
-static void
-reading_checks_name_shape_and_rows(void **state)
+/* What a stream has handed out. */
+struct seen {
+	const struct model *m;
+	enum tensor	 part;
+	int		 layer;
+	int64_t		 next;		/* row expected next */
+	int		 parts;
+};
+
+/* Rows come in order, in multiples of 16 but for the last, and whole. */
+static int
+take_in_order(void *arg, const struct model_slice *s, struct fault *f)
 {
-	static const struct {
-		const char	*name;
-		int64_t		 rows, cols, first, count;
-		int		 result;
-	} cases[] = {
-		{ NAME, 32, 32, 0, 32, 0 },
-		{ NAME, 32, 32, 32, 0, 0 },
-		{ "nothing", 32, 32, 0, 32, CHAT_ENOTFOUND },
-		{ NAME, 32, 0, 0, 32, CHAT_ESHAPE },
-		{ NAME, 64, 16, 0, 32, CHAT_ESHAPE },
-		{ NAME, 32, 32, 1, 32, CHAT_ESHAPE },
-		{ NAME, 32, 32, -1, 1, CHAT_ESHAPE },
-		{ NAME, 32, 32, 0, -1, CHAT_ESHAPE },
-		{ NAME, 32, 32, INT64_MAX, 1, CHAT_ESHAPE }
-	};
+	struct seen	*seen = arg;
+	int64_t		 rows, cols;
+
+	(void)f;
+	if (s->first == 0) {
+		assert_int_equal(seen->next, 0);
+		seen->part = s->part;
+		seen->layer = s->layer;
+		seen->parts++;
+	}
+	assert_int_equal(s->part, seen->part);
+	assert_int_equal(s->layer, seen->layer);
+	assert_int_equal(s->first, seen->next);
+	tensor_shape(s->part, model_config(seen->m), &rows, &cols);
+	assert_int_equal(s->rows, rows);
+	assert_int_equal(s->cols, cols == 0 ? 1 : cols);
+	assert_int_equal(s->row_bytes, s->cols * 4);
+	seen->next = s->first + s->count;
+	if (seen->next == s->rows)
+		seen->next = 0;
+	else
+		assert_int_equal(s->count % 16, 0);
+	return (0);
+}
+
+/* An error ends the reading. */
+static int
+take_never(void *arg, const struct model_slice *s, struct fault *f)
+{
+	(void)arg;
+	(void)s;
+	return (fault_set(f, "bad_model", NULL, "never"));
+}
+
+/* Each tensor comes once. */
+static void
+slices_are_rows_in_order(void **state)
+{
+	struct seen	 seen = { 0 };
 	struct model	*m;
 	struct fault	 f;
-	float		 x[32 * 32];
-	size_t		 i;
 
 	(void)state;
 	assert_int_equal(model_open(whole, &m, &f), 0);
-	for (i = 0; i < nitems(cases); i++)
-		assert_int_equal(model_read_rows(m, cases[i].name,
-		    cases[i].rows, cases[i].cols, cases[i].first,
-		    cases[i].count, x, &f), cases[i].result);
-	assert_true(model_has(m, NAME));
-	assert_false(model_has(m, "nothing"));
+	seen.m = m;
+	assert_int_equal(model_stream(m, take_in_order, &seen, &f), 0);
+	assert_int_equal(seen.parts, 12 * model_config(m)->layers + 4);
+	assert_int_equal(model_stream(m, take_never, NULL, &f),
+	    CHAT_EFORMAT);
+	assert_string_equal(f.message, "never");
 	model_free(m);
 }
 
@@ -406,12 +450,15 @@ the_digest_is_what_sha256sum_gives(void **state)
 	assert_non_null(fgets(line, sizeof line, fp));
 	pclose(fp);
 	assert_int_equal(model_open(folder, &m, &f), 0);
+	assert_null(model_digest(m));
+	assert_int_equal(model_stream(m, take_nothing, NULL, &f), 0);
 	assert_memory_equal(model_digest(m), "sha256:", 7);
 	assert_string_equal(model_digest(m) + 7, line);
-	assert_ptr_equal(model_digest(m), model_digest(m));
+	assert_int_equal(model_bytes_read(m), model_bytes(m));
 	model_free(m);
 	model_files_put(folder, "tokenizer.json", "{ }", 3);
 	assert_int_equal(model_open(folder, &m, &f), 0);
+	assert_int_equal(model_stream(m, take_nothing, NULL, &f), 0);
 	assert_string_not_equal(model_digest(m) + 7, line);
 	model_free(m);
 	neox_remove(folder);
@@ -431,7 +478,7 @@ main(void)
 		cmocka_unit_test(folders_without_a_model_are_refused),
 		cmocka_unit_test(a_cut_file_is_refused),
 		cmocka_unit_test(a_file_that_shrinks_is_told),
-		cmocka_unit_test(reading_checks_name_shape_and_rows),
+		cmocka_unit_test(slices_are_rows_in_order),
 		cmocka_unit_test(names_are_of_the_last_folder),
 		cmocka_unit_test(the_digest_is_what_sha256sum_gives)
 	};

@@ -1,0 +1,279 @@
+/*
+ * A packed file is made in place: its space is reserved, it is mapped, and
+ * the tensors are converted into it.  Until it is whole it has no name.
+ */
+#include "pack.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "convert.h"
+#include "cpu.h"
+#include "layout.h"
+#include "packed.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define PACK_TEXTS	2	/* config.json and tokenizer.json go first */
+
+struct pack {
+	struct model		*model;
+	const char		*out;
+	char			*folder;	/* owned: where out is */
+	char			*temp;		/* owned: NULL: without name */
+	struct layout		 layout;
+	char			*config;	/* owned */
+	struct packed_tensor	*tensors;	/* owned */
+	char			(*names)[TENSOR_NAME_MAX];	/* owned */
+	size_t			 ntensors;
+	size_t			 header;	/* bytes */
+	size_t			 size;		/* of the file */
+	int			 fd;
+	uint8_t			*map;
+	struct fault		*f;
+};
+
+static void	pack_plan(struct pack *);
+static int	pack_create(struct pack *);
+static int	pack_map(struct pack *);
+static int	pack_fill(struct pack *, const struct backend_options *);
+static int	pack_finish(struct pack *);
+
+/* Say what a system call did to the file. */
+static int
+pack_fail(const struct pack *p, const char *what)
+{
+	fault_set(p->f, "bad_file", NULL, "%s: %s: %s", p->out, what,
+	    strerror(errno));
+	return (CHAT_ESYSTEM);
+}
+
+/* Release everything; a file that has still no name vanishes. */
+static void
+pack_clear(struct pack *p)
+{
+	if (p->map != NULL)
+		munmap(p->map, p->size);
+	if (p->temp != NULL)
+		unlink(p->temp);
+	if (p->fd != -1)
+		close(p->fd);
+	layout_clear(&p->layout);
+	free(p->config);
+	free(p->tensors);
+	free(p->names);
+	free(p->folder);
+	free(p->temp);
+}
+
+/* Write a packed file. */
+int
+pack_write(struct model *m, const char *out,
+    const struct backend_options *opt, struct fault *f)
+{
+	struct pack	 p = { .model = m, .out = out, .fd = -1, .f = f };
+	enum precision	 precision;
+	const char	*path;
+	size_t		 n;
+	int		 r;
+
+	if (model_packed(m) != NULL)
+		return (fault_set(f, "bad_model", NULL, "%s: is packed "
+		    "already, in %s", model_path(m),
+		    model_packed(m)->precision));
+	if (model_tokenizer(m, &n, &path) == NULL)
+		return (fault_set(f, "bad_model", NULL, "%s: expected a "
+		    "tokenizer, found no such file", path));
+	if ((r = cpu_precision(m, opt->precision, &precision, f)) != 0)
+		return (r);
+	layout_init(&p.layout, model_config(m), precision);
+	pack_plan(&p);
+	if ((r = pack_create(&p)) == 0 && (r = pack_map(&p)) == 0 &&
+	    (r = pack_fill(&p, opt)) == 0)
+		r = pack_finish(&p);
+	pack_clear(&p);
+	return (r);
+}
+
+/* Append a tensor of size bytes. */
+static struct packed_tensor *
+pack_tensor(struct pack *p, const char *name, const char *dtype, size_t size)
+{
+	struct packed_tensor	*t = &p->tensors[p->ntensors];
+
+	t->name = name;
+	t->dtype = dtype;
+	t->begin = p->ntensors == 0 ? 0 : t[-1].end;
+	t->end = t->begin + size;
+	p->ntensors++;
+	return (t);
+}
+
+/* Settle what is where. */
+static void
+pack_plan(struct pack *p)
+{
+	struct packed_tensor	*t;
+	const struct piece	*q;
+	const char		*path;
+	char			*head;
+	size_t			 i, n;
+
+	p->config = config_write(model_config(p->model));
+	p->tensors = xcalloc(p->layout.n + PACK_TEXTS, sizeof *p->tensors);
+	p->names = xcalloc(p->layout.n, sizeof *p->names);
+	t = pack_tensor(p, "config.json", "U8",
+	    ROUND_UP(strlen(p->config), 64));
+	t->dims = 1;
+	t->shape[0] = (int64_t)(t->end - t->begin);
+	(void)model_tokenizer(p->model, &n, &path);
+	t = pack_tensor(p, "tokenizer.json", "U8", ROUND_UP(n, 64));
+	t->dims = 1;
+	t->shape[0] = (int64_t)(t->end - t->begin);
+	for (i = 0; i < p->layout.n; i++) {
+		q = &p->layout.pieces[i];
+		layout_name(q, p->names[i]);
+		t = pack_tensor(p, p->names[i], q->dtype, q->size);
+		t->dims = q->dims;
+		memcpy(t->shape, q->shape, sizeof q->shape);
+	}
+	head = packed_header(precision_name(p->layout.precision),
+	    model_name(p->model), NULL, NULL, p->tensors, p->ntensors,
+	    &p->header);
+	free(head);
+	p->size = p->header + (size_t)p->tensors[p->ntensors - 1].end;
+}
+
+/* Make a file without a name; where that can't be, one with a name of its
+ * own. */
+static int
+pack_create(struct pack *p)
+{
+	const char	*slash = strrchr(p->out, '/');
+	struct stat	 st;
+
+	if (stat(p->out, &st) == 0 && !S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+		return (pack_fail(p, "expected a file to write"));
+	}
+	p->folder = slash == NULL ? xstrdup(".") : slash == p->out ?
+	    xstrdup("/") : xstrndup(p->out, (size_t)(slash - p->out));
+	p->fd = open(p->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+	if (p->fd != -1)
+		return (0);
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return (pack_fail(p, "creating"));
+	p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
+	p->fd = open(p->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+	if (p->fd != -1)
+		return (0);
+	free(p->temp);
+	p->temp = NULL;
+	return (pack_fail(p, "creating"));
+}
+
+/* Reserve its space, so that no write can fail for want of it, and map. */
+static int
+pack_map(struct pack *p)
+{
+	struct statvfs	 fs;
+	const double	 gib = 1 << 30;
+	int		 e;
+
+	if ((e = posix_fallocate(p->fd, 0, (off_t)p->size)) != 0) {
+		errno = e;
+		if (e != ENOSPC || fstatvfs(p->fd, &fs) == -1)
+			return (pack_fail(p, "reserving space"));
+		return (fault_set(p->f, "bad_file", NULL, "%s: needs %.1f GiB "
+		    "of disk, %.1f GiB are free", p->out,
+		    (double)p->size / gib,
+		    (double)fs.f_bavail * (double)fs.f_frsize / gib));
+	}
+	p->map = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    p->fd, 0);
+	if (p->map == MAP_FAILED) {
+		p->map = NULL;
+		return (pack_fail(p, "mapping"));
+	}
+	return (0);
+}
+
+/* Put everything behind the header. */
+static int
+pack_fill(struct pack *p, const struct backend_options *opt)
+{
+	const struct packed_tensor *t = p->tensors;
+	uint8_t		*data = p->map + p->header;
+	struct pool	*pool;
+	const char	*path, *text;
+	size_t		 n;
+	int		 r;
+
+	memset(data, ' ', (size_t)t[PACK_TEXTS - 1].end);
+	memcpy(data, p->config, strlen(p->config));
+	text = model_tokenizer(p->model, &n, &path);
+	memcpy(data + t[1].begin, text, n);
+	pool = pool_new(opt->threads);
+	r = convert_model(p->model, &p->layout,
+	    data + t[PACK_TEXTS - 1].end, pool, opt, p->f);
+	pool_free(pool);
+	return (r);
+}
+
+/* Give the file its name, in the place of another. */
+static int
+pack_link(struct pack *p)
+{
+	char	*proc = xasprintf("/proc/self/fd/%d", p->fd);
+	int	 r = 0;
+
+	if (p->temp == NULL) {
+		p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
+		r = linkat(AT_FDCWD, proc, AT_FDCWD, p->temp,
+		    AT_SYMLINK_FOLLOW);
+	}
+	free(proc);
+	if (r == -1 || rename(p->temp, p->out) == -1)
+		return (pack_fail(p, "naming"));
+	free(p->temp);
+	p->temp = NULL;
+	return (0);
+}
+
+/* The header, the disk, the name. */
+static int
+pack_finish(struct pack *p)
+{
+	struct sha256	 sum;
+	char		 hex[SHA256_HEX], *head;
+	size_t		 n;
+	int		 r, fd;
+
+	sha256_init(&sum);
+	sha256_add(&sum, p->map + p->header, p->size - p->header);
+	sha256_end(&sum, hex);
+	head = packed_header(precision_name(p->layout.precision),
+	    model_name(p->model), model_digest(p->model), hex, p->tensors,
+	    p->ntensors, &n);
+	memcpy(p->map, head, n);
+	free(head);
+	if (msync(p->map, p->size, MS_SYNC) == -1 || fsync(p->fd) == -1)
+		return (pack_fail(p, "writing"));
+	if ((r = pack_link(p)) != 0)
+		return (r);
+	if ((fd = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (pack_fail(p, "opening its folder"));
+	if (fsync(fd) == -1)
+		r = pack_fail(p, "writing its folder");
+	close(fd);
+	return (r);
+}

@@ -1,0 +1,21 @@
+/*
+ * Writing a packed file (packed.h) with weights laid out for the CPU.
+ */
+#ifndef CPU_PACK_H
+#define CPU_PACK_H
+
+#include "err.h"
+#include "model.h"
+
+struct backend_options;
+
+/*
+ * Write m in opt->precision to the file out. It appears under its name only
+ * when all of it is on the disk, in the place of what was there before; a
+ * process that is killed leaves nothing. opt->threads convert, opt->progress
+ * is told. 0, or an error with *f filled.
+ */
+int	 pack_write(struct model *m, const char *out,
+	    const struct backend_options *opt, struct fault *f);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * Sums of sizes.
+ */
+#include "plan.h"
+
+#include <stdio.h>
+
+#include "threads.h"
+
+/* The cache by default: room for four whole contexts, but no more than this
+ * in bytes unless one context needs it. */
+#define PLAN_CONTEXTS	4
+#define PLAN_CACHE	((size_t)1 << 30)
+#define PLAN_POSITIONS	(1 << 26)	/* at most */
+#define PLAN_PROGRAM	((int64_t)48 << 20)	/* tokenizer, buffers, code */
+
+/* Shape and size of the cache. */
+void
+plan_cache(const struct model_config *c, enum precision p,
+    const struct backend_options *opt, struct kv_shape *kv,
+    size_t *positions)
+{
+	const size_t	 context = (size_t)c->context;
+	size_t		 n = (size_t)opt->kv_tokens, bytes;
+
+	kv->elem = p == PREC_FP32 ? ELEM_F32 : ELEM_BF16;
+	kv->H = c->heads;
+	kv->D = c->lanes;
+	kv->values = (size_t)KV_BLOCK * (size_t)kv->D * ELEM_SIZE(kv->elem);
+	kv->head = kv->values + (size_t)KV_BLOCK *
+	    ROUND_UP((size_t)kv->D, PANEL) * ELEM_SIZE(kv->elem);
+	kv->block = kv->head * (size_t)kv->H;
+	bytes = kv->block / KV_BLOCK * (size_t)c->layers;
+	if (opt->kv_tokens <= 0) {
+		n = PLAN_CONTEXTS * context;
+		if (n > PLAN_CACHE / bytes)
+			n = PLAN_CACHE / bytes;
+		if (n < context)
+			n = context;
+	}
+	if (n > PLAN_POSITIONS)
+		n = PLAN_POSITIONS;
+	kv->blocks = (int)(ROUND_UP(n, KV_BLOCK) / KV_BLOCK);
+	*positions = n;
+}
+
+/* Add it all up. */
+void
+plan_make(const struct model_config *c, enum precision p,
+    const struct backend_options *opt, struct plan *out)
+{
+	struct layout	 l;
+	struct kv_shape	 kv;
+	const int64_t	 C = c->channels, F = c->inner;
+	int64_t		 row, rows = opt->rows > 0 ? opt->rows : 1, threads;
+	size_t		 positions;
+
+	threads = opt->threads > 0 ? opt->threads : pool_cores();
+	layout_init(&l, c, p);
+	plan_cache(c, p, opt, &kv, &positions);
+	out->weights = (int64_t)l.size;
+	out->cache = (int64_t)(kv.block * (size_t)kv.blocks) * c->layers;
+	row = (8 * C + F) * (int64_t)sizeof(float);
+	if (p == PREC_INT8 || p == PREC_INT4)
+		row += (C + (C > F ? C : F)) * 6;
+	out->work = PLAN_PROGRAM + rows * row + threads * (ATTEND_ROWS *
+	    (int64_t)sizeof(float) * c->context + (C > F ? C : F) * 8) +
+	    (int64_t)sizeof(float) * c->context * c->rotary;
+	out->total = out->weights + out->cache + out->work;
+	layout_clear(&l);
+}
+
+/* The largest precision below p that fits, or PREC_COUNT. */
+static enum precision
+plan_smaller(const struct model_config *c, enum precision p,
+    const struct backend_options *opt, int64_t free_bytes, struct plan *out)
+{
+	int	 i;
+
+	for (i = p + 1; i < PREC_COUNT; i++) {
+		plan_make(c, (enum precision)i, opt, out);
+		if (out->total <= free_bytes)
+			break;
+	}
+	return ((enum precision)i);
+}
+
+/* Does it fit? */
+int
+plan_check(const char *name, const struct model_config *c, enum precision p,
+    const struct backend_options *opt, int64_t free_bytes, struct fault *f)
+{
+	const double	 gib = 1 << 30;
+	struct plan	 need, less;
+	enum precision	 small;
+	char		 advice[128];
+
+	plan_make(c, p, opt, &need);
+	if (need.total <= free_bytes)
+		return (0);
+	small = plan_smaller(c, p, opt, free_bytes, &less);
+	if (small < PREC_COUNT)
+		snprintf(advice, sizeof advice, "try %s (%.1f GiB)",
+		    precision_name(small), (double)less.total / gib);
+	else
+		snprintf(advice, sizeof advice, "%.1f GiB of it are for the "
+		    "cache, see kv_tokens", (double)need.cache / gib);
+	fault_set(f, "no_memory", "precision", "%s: needs %.1f GiB in %s, "
+	    "%.1f GiB are free: %s", name, (double)need.total / gib,
+	    precision_name(p), (double)free_bytes / gib, advice);
+	return (CHAT_ENOMEM);
+}

@@ -1,0 +1,41 @@
+/*
+ * What a model will need on the CPU, known from its configuration alone, and
+ * whether that is free.
+ */
+#ifndef CPU_PLAN_H
+#define CPU_PLAN_H
+
+#include <stdint.h>
+
+#include "kernels.h"
+#include "layout.h"
+
+struct backend_options;
+
+/* Bytes. */
+struct plan {
+	int64_t	 weights;	/* also the size of a packed file, about */
+	int64_t	 cache;		/* of keys and values */
+	int64_t	 work;		/* arrays of a step, buffers, the program */
+	int64_t	 total;
+};
+
+void	 plan_make(const struct model_config *c, enum precision p,
+	    const struct backend_options *opt, struct plan *out);
+
+/* The KV cache for a precision: opt->kv_tokens positions, or the default;
+ * *positions is how many. */
+void	 plan_cache(const struct model_config *c, enum precision p,
+	    const struct backend_options *opt, struct kv_shape *kv,
+	    size_t *positions);
+
+/*
+ * 0 where p fits into so many free bytes; else CHAT_ENOMEM and *f filled
+ * (code "no_memory"): what is needed, what is free, and which precision
+ * would fit. name is the model's.
+ */
+int	 plan_check(const char *name, const struct model_config *c,
+	    enum precision p, const struct backend_options *opt,
+	    int64_t free_bytes, struct fault *f);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * Weights to small integers, a row of a matrix at a time.  The same result
+ * everywhere: plain C, no contraction.
+ */
+#ifndef CPU_QUANT_H
+#define CPU_QUANT_H
+
+#include <stdint.h>
+
+#include "kernels.h"
+
+/*
+ * int8: u[k] = 128 + round(w[k] / scale), with scale = max|w| / 127. A row
+ * of zeros has scale 0.
+ */
+void	quant_int8(const float *w, int K, uint8_t *u, float *scale);
+
+/*
+ * int4: for each group of 32 k, u[k] = 8 + q, q from -8 to 7, and scale[g]
+ * the bits of an fp16, so that sum (w - q * scale)^2 is the least among a few
+ * scales around max|w| / 8. K is a multiple of 2; the last group may be
+ * short, u is filled up to 32 with 8.
+ */
+void	quant_int4(const float *w, int K, uint8_t *u, uint16_t *scale);
+
+#endif

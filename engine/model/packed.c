@@ -1,0 +1,245 @@
+/*
+ * Packed files: the metadata that makes a safetensors file one, read and
+ * written.
+ */
+#include "packed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fileio.h"
+#include "json.h"
+#include "xmalloc.h"
+
+#define PACKED_DIGEST	"sha256:"
+#define PACKED_HEX	(SHA256_HEX - 1)
+#define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
+
+/* The metadata, and how long a value must be (0: any length but none). */
+static const struct {
+	const char	*key;
+	size_t		 length;
+} packed_keys[] = {
+	{ "precision", 0 },
+	{ "name", 0 },
+	{ "source", sizeof PACKED_DIGEST - 1 + PACKED_HEX },
+	{ "sha256", PACKED_HEX }
+};
+
+/* Does it say that it is one? */
+int
+packed_is(const struct st_table *t)
+{
+	return (json_object_get(t->metadata, "chatd_packed") != NULL);
+}
+
+/* Version and metadata are as they must be. */
+static int
+packed_check(const struct packed *p, struct fault *f)
+{
+	const json_t	*meta = p->table.metadata;
+	const char	*s = msg_string(meta, "chatd_packed");
+	size_t		 i, n;
+
+	if (strcmp(s, PACKED_VERSION) != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: expected a "
+		    "packed file of version " PACKED_VERSION ", found %.20s: "
+		    "pack the model again", p->path, s));
+	for (i = 0; i < nitems(packed_keys); i++) {
+		s = msg_string(meta, packed_keys[i].key);
+		n = s != NULL ? strlen(s) : 0;
+		if (n == 0 || (packed_keys[i].length != 0 &&
+		    n != packed_keys[i].length))
+			return (fault_set(f, "bad_model", NULL, "%s: "
+			    "__metadata__: %s is missing or malformed",
+			    p->path, packed_keys[i].key));
+	}
+	if (p->data % PACKED_ALIGN != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: expected the "
+		    "data at a multiple of %d, found it at %llu", p->path,
+		    PACKED_ALIGN, (unsigned long long)p->data));
+	for (i = 0; i < p->table.n; i++)
+		if (p->table.tensors[i].begin % 64 != 0)
+			return (fault_set(f, "bad_model", NULL, "%s: %.100s: "
+			    "expected to start at a multiple of 64, found "
+			    "%llu", p->path, p->table.tensors[i].name,
+			    (unsigned long long)p->table.tensors[i].begin));
+	return (0);
+}
+
+/* Take a file over. */
+int
+packed_open(const char *path, int fd, uint64_t size, uint64_t data,
+    struct st_table *table, struct packed **out, struct fault *f)
+{
+	struct packed	*p = xcalloc(1, sizeof *p);
+	int		 r;
+
+	p->path = xstrdup(path);
+	p->fd = fd;
+	p->size = size;
+	p->data = data;
+	p->table = *table;
+	memset(table, 0, sizeof *table);
+	if ((r = packed_check(p, f)) != 0) {
+		packed_free(p);
+		return (r);
+	}
+	p->precision = msg_string(p->table.metadata, "precision");
+	p->name = msg_string(p->table.metadata, "name");
+	p->source = msg_string(p->table.metadata, "source");
+	p->sha256 = msg_string(p->table.metadata, "sha256");
+	*out = p;
+	return (0);
+}
+
+/* Release it. */
+void
+packed_free(struct packed *p)
+{
+	if (p == NULL)
+		return;
+	safetensors_clear(&p->table);
+	close(p->fd);
+	free(p->path);
+	free(p);
+}
+
+/* Look a tensor up. */
+const struct st_tensor *
+packed_find(const struct packed *p, const char *name)
+{
+	size_t	 i;
+
+	for (i = 0; i < p->table.n; i++)
+		if (strcmp(p->table.tensors[i].name, name) == 0)
+			return (&p->table.tensors[i]);
+	return (NULL);
+}
+
+/* Read n bytes at byte off. */
+static int
+packed_read(const struct packed *p, void *out, size_t n, uint64_t off,
+    struct fault *f)
+{
+	int	 r = fileio_read(p->fd, out, n, off);
+
+	if (r != 0)
+		fault_set(f, "bad_model", NULL, "%s: reading: %s", p->path,
+		    r == CHAT_ESYSTEM ? strerror(errno) :
+		    "the file has become shorter");
+	return (r);
+}
+
+/* A text kept as a tensor. */
+int
+packed_text(const struct packed *p, const char *name, size_t max,
+    char **text, size_t *n, struct fault *f)
+{
+	const struct st_tensor	*t = packed_find(p, name);
+	char			*buf;
+	int			 r;
+
+	if (t == NULL || strcmp(t->dtype_name, "U8") != 0)
+		return (fault_set(f, "bad_model", NULL, "%s: expected a "
+		    "tensor %s of type U8, found none", p->path, name));
+	if (t->end - t->begin > max)
+		return (fault_set(f, "bad_model", NULL, "%s: %s: expected at "
+		    "most %zu bytes, found %llu", p->path, name, max,
+		    (unsigned long long)(t->end - t->begin)));
+	buf = xmalloc((size_t)(t->end - t->begin) + 1);
+	if ((r = packed_read(p, buf, (size_t)(t->end - t->begin),
+	    p->data + t->begin, f)) != 0) {
+		free(buf);
+		return (r);
+	}
+	*n = (size_t)(t->end - t->begin);
+	while (*n > 0 && buf[*n - 1] == ' ')
+		(*n)--;
+	buf[*n] = '\0';
+	*text = buf;
+	return (0);
+}
+
+/* Hold the data against its checksum. */
+int
+packed_verify(const struct packed *p, void (*progress)(void *arg,
+    int64_t bytes, int64_t total), void *arg, struct fault *f)
+{
+	struct sha256	 sum;
+	char		 hex[SHA256_HEX];
+	uint8_t		*buf = xmalloc(PACKED_SLICE);
+	uint64_t	 at, n;
+	int		 r = 0;
+
+	sha256_init(&sum);
+	for (at = p->data; at < p->size && r == 0; at += n) {
+		n = p->size - at < PACKED_SLICE ? p->size - at : PACKED_SLICE;
+		if ((r = packed_read(p, buf, (size_t)n, at, f)) != 0)
+			break;
+		sha256_add(&sum, buf, (size_t)n);
+		if (progress != NULL)
+			progress(arg, (int64_t)(at + n - p->data),
+			    (int64_t)(p->size - p->data));
+	}
+	free(buf);
+	sha256_end(&sum, hex);
+	if (r == 0 && strcmp(hex, p->sha256) != 0)
+		r = fault_set(f, "bad_model", NULL, "%s: expected data with "
+		    "the SHA-256 %s, found %s: the file is damaged", p->path,
+		    p->sha256, hex);
+	return (r);
+}
+
+/* One tensor's entry. */
+static json_t *
+packed_entry(const struct packed_tensor *t)
+{
+	json_t	*o = json_object(), *a = json_array();
+	int	 i;
+
+	for (i = 0; i < t->dims; i++)
+		json_array_append_new(a, json_integer(t->shape[i]));
+	msg_set_string(o, "dtype", t->dtype);
+	msg_set(o, "shape", a);
+	a = json_array();
+	json_array_append_new(a, json_integer((json_int_t)t->begin));
+	json_array_append_new(a, json_integer((json_int_t)t->end));
+	msg_set(o, "data_offsets", a);
+	return (o);
+}
+
+/* Write a header. */
+char *
+packed_header(const char *precision, const char *name, const char *source,
+    const char *sha256, const struct packed_tensor *t, size_t nt, size_t *n)
+{
+	static const char zeros[PACKED_HEX + 1] = "0000000000000000"
+	    "000000000000000000000000000000000000000000000000";
+	json_t	*root = json_object(), *meta = json_object();
+	char	*line, *out, *none = xasprintf(PACKED_DIGEST "%s", zeros);
+	size_t	 len, i;
+
+	msg_set_string(meta, "chatd_packed", PACKED_VERSION);
+	msg_set_string(meta, "precision", precision);
+	msg_set_string(meta, "name", name);
+	msg_set_string(meta, "source", source != NULL ? source : none);
+	msg_set_string(meta, "sha256", sha256 != NULL ? sha256 : zeros);
+	msg_set(root, "__metadata__", meta);
+	for (i = 0; i < nt; i++)
+		msg_set(root, t[i].name, packed_entry(&t[i]));
+	line = msg_line(root, &len);
+	len--;				/* the newline */
+	*n = (8 + len + PACKED_ALIGN - 1) / PACKED_ALIGN * PACKED_ALIGN;
+	out = xmalloc(*n);
+	for (i = 0; i < 8; i++)
+		out[i] = (char)((*n - 8) >> 8 * i & 0xff);
+	memcpy(out + 8, line, len);
+	memset(out + 8 + len, ' ', *n - 8 - len);
+	free(line);
+	free(none);
+	json_decref(root);
+	return (out);
+}

@@ -1,0 +1,199 @@
+/*
+ * What chatd-engine does without serving: --check says what a model is, what
+ * it needs and whether it is sound; --pack writes a packed file of it.
+ */
+#include "engine.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "dtype.h"
+#include "meminfo.h"
+#include "pack.h"
+#include "packed.h"
+#include "plan.h"
+#include "xmalloc.h"
+
+#define OFFLINE_MS	200	/* between two lines of progress */
+
+/* What is told on a terminal while something is read. */
+struct offline_progress {
+	const char	*verb;
+	int64_t		 last_ms;
+	int		 shown;
+};
+
+/* Show how far reading is; at the end, take it away. */
+static void
+offline_progress(void *arg, int64_t bytes, int64_t total)
+{
+	struct offline_progress	*p = arg;
+	const double		 gib = 1 << 30;
+	int64_t			 now = clock_monotonic();
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (bytes >= total) {
+		if (p->shown)
+			fprintf(stderr, "\r\033[K");
+		p->shown = 0;
+	} else if (now - p->last_ms >= OFFLINE_MS) {
+		fprintf(stderr, "\r%s: %.1f of %.1f GiB\033[K", p->verb,
+		    (double)bytes / gib, (double)total / gib);
+		p->last_ms = now;
+		p->shown = 1;
+	}
+}
+
+/* Say what is wrong; the exit status. */
+static int
+offline_failed(struct offline_progress *p, const struct fault *f)
+{
+	offline_progress(p, 0, 0);
+	fprintf(stderr, "chatd-engine: %s\n", f->message);
+	return (1);
+}
+
+/* A number of bytes for people. */
+static const char *
+offline_bytes(int64_t n, char buf[16])
+{
+	if (n < 1 << 20)
+		snprintf(buf, 16, "%.1f KiB", (double)n / 1024);
+	else if (n < 1 << 30)
+		snprintf(buf, 16, "%.1f MiB", (double)n / (1 << 20));
+	else
+		snprintf(buf, 16, "%.1f GiB", (double)n / (1 << 30));
+	return (buf);
+}
+
+/* What the model is. */
+static void
+offline_facts(const struct engine *e)
+{
+	const struct model_config *c = model_config(e->model);
+	const struct packed	*p = model_packed(e->model);
+	char			 buf[16];
+
+	printf("%s: %s, %s\n", model_path(e->model), model_format(e->model),
+	    offline_bytes(model_bytes(e->model), buf));
+	printf("  name        %s\n", model_name(e->model));
+	printf("  shape       %d layers of %d channels, %d heads of %d, "
+	    "MLP of %d\n", c->layers, c->channels, c->heads, c->lanes,
+	    c->inner);
+	printf("  kind        %s residual, %s, %d rotary lanes, %s%s\n",
+	    c->parallel ? "parallel" : "sequential",
+	    c->gelu == GELU_ERF ? "gelu" : "gelu_fast", c->rotary,
+	    c->tied ? "tied embeddings" : "separate embeddings",
+	    c->attn_bias ? "" : ", no biases in attention");
+	printf("  vocabulary  %d, the tokenizer has %d\n", c->vocab,
+	    tokenizer_size(e->tok));
+	printf("  context     %d tokens\n", c->context);
+	printf("  parameters  %lld\n", (long long)model_parameters(e->model));
+	if (p != NULL)
+		printf("  packed in   %s\n", p->precision);
+}
+
+/* What it needs, in each precision or in the one it is packed in. */
+static void
+offline_needs(const struct engine *e, const struct backend_options *opt)
+{
+	const struct packed	*packed = model_packed(e->model);
+	int64_t			 left = meminfo_free();
+	struct plan		 plan;
+	char			 w[16], c[16], t[16];
+	int			 p;
+
+	printf("  memory      %s are free\n", offline_bytes(left, w));
+	for (p = 0; p < PREC_COUNT; p++) {
+		if (packed != NULL && strcmp(packed->precision,
+		    precision_name((enum precision)p)) != 0)
+			continue;
+		plan_make(model_config(e->model), (enum precision)p, opt,
+		    &plan);
+		printf("    %s      %s of weights, %s of cache: %s, %s\n",
+		    precision_name((enum precision)p),
+		    offline_bytes(plan.weights, w),
+		    offline_bytes(plan.cache, c),
+		    offline_bytes(plan.total, t),
+		    plan.total <= left ? "fits" : "does not fit");
+	}
+}
+
+/* What reading all of a model needs. */
+struct offline_check {
+	const struct engine	*e;
+	struct offline_progress	 progress;
+};
+
+/* Refuse what is not finite. */
+static int
+offline_slice(void *arg, const struct model_slice *s, struct fault *f)
+{
+	struct offline_check	*c = arg;
+	float			*row;
+	int64_t			 i, k;
+	int			 r = 0;
+
+	row = xcalloc((size_t)s->cols, sizeof *row);
+	for (i = 0; i < s->count && r == 0; i++) {
+		dtype_to_f32(s->dtype, s->bytes + (size_t)i * s->row_bytes,
+		    row, (size_t)s->cols);
+		for (k = 0; k < s->cols && isfinite(row[k]); k++)
+			;
+		if (k < s->cols)
+			r = model_not_finite(s, i, k, row[k], "", f);
+	}
+	free(row);
+	offline_progress(&c->progress, model_bytes_read(c->e->model),
+	    model_bytes(c->e->model));
+	return (r);
+}
+
+/* Say what a model is, then read all of it. */
+int
+offline_check(struct engine *e)
+{
+	struct backend_options	 opt = engine_backend_options(e);
+	struct offline_check	 c = { .e = e, .progress = { .verb =
+				    "reading" } };
+	const struct packed	*packed;
+	struct fault		 f;
+	int			 r;
+
+	if ((r = engine_open(e, &f)) != 0)
+		return (offline_failed(&c.progress, &f));
+	offline_facts(e);
+	offline_needs(e, &opt);
+	fflush(stdout);
+	packed = model_packed(e->model);
+	if (packed != NULL)
+		r = packed_verify(packed, offline_progress, &c.progress, &f);
+	else
+		r = model_stream(e->model, offline_slice, &c, &f);
+	if (r != 0)
+		return (offline_failed(&c.progress, &f));
+	printf("  digest      %s\n", model_digest(e->model));
+	printf("  sound\n");
+	return (0);
+}
+
+/* Write a packed file. */
+int
+offline_pack(struct engine *e)
+{
+	struct backend_options	 opt = engine_backend_options(e);
+	struct offline_progress	 p = { .verb = "packing" };
+	struct fault		 f;
+
+	opt.progress = offline_progress;
+	opt.progress_arg = &p;
+	if (engine_open(e, &f) != 0 ||
+	    pack_write(e->model, e->opt.pack, &opt, &f) != 0)
+		return (offline_failed(&p, &f));
+	return (0);
+}
