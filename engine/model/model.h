@@ -28,7 +28,7 @@ struct model_config {
 	int		 parallel;	/* use_parallel_residual */
 	int		 tied;		/* tie_word_embeddings */
 	int		 attn_bias;	/* attention_bias: 0 for none there */
-	int		 eos;		/* eos_token_id */
+	int		 eos;		/* eos_token_id; -1 for none */
 };
 
 enum dtype { DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64 };
