@@ -4,14 +4,18 @@ The models are made by neox_random.py; what they must compute lies in
 tests/data/fidelity, whose README.md says where the limits come from."""
 import functools
 import hashlib
+import importlib.machinery
+import importlib.util
 import json
 import shutil
 import struct
+import subprocess
+import sys
 
 import pytest
 
 import neox_random
-from engine_client import Engine, SRC, greedy
+from engine_client import ENGINE, Engine, SRC, TINY, greedy
 
 DATA = SRC / "tests/data/fidelity"
 NAMES = list(neox_random.SHAPES)
@@ -149,3 +153,58 @@ def test_a_wrong_configuration_breaks_the_limit(name, tmp_path, key):
     wrong = WRONG[key](neox_random.config(name))
     other = neox_random.write(tmp_path / name, name, **{key: wrong})
     assert max(differences(name, score_all(other))) > 2 * FP32_LIMIT
+
+
+# -- the bench
+
+BENCH = SRC / "tests/bench/fidelity"
+
+
+@functools.lru_cache(maxsize=None)
+def bench():
+    loader = importlib.machinery.SourceFileLoader("fidelity", str(BENCH))
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("fidelity", loader))
+    loader.exec_module(module)
+    return module
+
+
+def run_bench(*args):
+    run = subprocess.run(
+        [sys.executable, BENCH, "--engine", ENGINE, "--json", "--threads",
+         "1", *map(str, args)], stdout=subprocess.PIPE, check=True)
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, 64, 96])
+@pytest.mark.parametrize("n", [2, 3, 63, 64, 65, 200])
+def test_the_bench_counts_each_token_once(n, size):
+    counted = []
+    for begin, end, first in bench().windows(n, size):
+        assert 0 <= begin < first < end <= n and end - begin <= size
+        assert begin == 0 or first - begin >= size // 2
+        counted += range(first, end)
+    assert counted == list(range(1, n))
+
+
+def test_the_bench_measures_what_is_stored():
+    exact, rounded, refused = run_bench(
+        "--model", TINY, "--precision", "fp32,bf16,int3", "--tokens", 150)
+    assert 0 < exact["logit_mean"] < exact["logit_max"] <= FP32_LIMIT
+    assert exact["logprob_max"] <= FP32_LIMIT
+    assert exact["best"][0] == exact["best"][1] > 300
+    assert exact["runs"] == [9, 9]
+    assert FP32_LIMIT < rounded["logit_max"] < 0.5
+    assert rounded["ratio"] == rounded["ppl"] / exact["ppl"] != 1
+    assert (exact["ppl_tokens"], exact["ppl_window"]) == (149, 96)
+    assert "precision" in refused["refused"] and "ppl" not in refused
+
+
+def test_the_bench_shows_what_a_wrong_model_costs(tmp_path):
+    wrong = neox_random.write(tmp_path / "erf64", "erf64",
+                              hidden_act="gelu_fast")
+    row, = run_bench("--model", wrong, "--reference", DATA, "--precision",
+                     "fp32", "--tokens", 40)
+    assert 2 * FP32_LIMIT < row["logit_max"] < 0.01
+    row, = run_bench("--model", wrong, "--precision", "fp32", "--tokens", 40)
+    assert "logit_max" not in row       # nothing is stored beside the model
