@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
@@ -39,7 +40,6 @@ static const struct config_key config_keys[] = {
 	{ "intermediate_size", CONFIG_INT, 2, CONFIG_INNER_MAX, RAW(inner) },
 	{ "max_position_embeddings", CONFIG_INT, 1, CONFIG_CONTEXT_MAX,
 	    RAW(context) },
-	{ "eos_token_id", CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) },
 	{ "layer_norm_eps", CONFIG_REAL, 1e-12, 1, RAW(norm_eps) },
 	{ "rotary_pct", CONFIG_REAL, 1e-6, 1, RAW(pct[0]) },
 	{ "rotary_emb_base", CONFIG_REAL, 1, 1e12, RAW(base[0]) },
@@ -47,6 +47,9 @@ static const struct config_key config_keys[] = {
 	{ "use_parallel_residual", CONFIG_BOOL, 0, 1, RAW(parallel) },
 	{ "attention_bias", CONFIG_BOOL, 0, 1, RAW(attn_bias) }
 };
+
+static const struct config_key config_eos_key =
+	{ "eos_token_id", CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) };
 
 /* The newer spelling, inside "rope_parameters". */
 static const struct config_key config_rope_keys[] = {
@@ -61,11 +64,20 @@ static const struct {
 	{ "gelu", GELU_ERF },
 	{ "gelu_fast", GELU_TANH },
 	{ "gelu_new", GELU_TANH },
-	{ "gelu_pytorch_tanh", GELU_TANH }
+	{ "gelu_pytorch_tanh", GELU_TANH },
+	/* other names of the library for the same functions */
+	{ "gelu_python", GELU_ERF },
+	{ "gelu_accurate", GELU_TANH },
+	{ "gelu_python_tanh", GELU_TANH }
 };
 
 static int	config_key(const char *, const char *, json_t *,
 		    const struct config_key *, struct config_raw *,
+		    struct fault *);
+static int	config_value(const char *, const char *, json_t *,
+		    const struct config_key *, struct config_raw *,
+		    struct fault *);
+static int	config_eos(const char *, json_t *, struct config_raw *,
 		    struct fault *);
 static int	config_words(const char *, json_t *, struct model_config *,
 		    struct fault *);
@@ -95,6 +107,7 @@ config_parse(const char *path, const char *text, size_t n,
 	for (i = 0, r = 0; i < nitems(config_keys) && r == 0; i++)
 		r = config_key(path, "", obj, &config_keys[i], &raw, f);
 	if (r != 0 ||
+	    (r = config_eos(path, obj, &raw, f)) != 0 ||
 	    (r = config_words(path, obj, &c, f)) != 0 ||
 	    (r = config_rope(path, obj, &raw, f)) != 0 ||
 	    (r = config_finish(path, &raw, &c, f)) != 0)
@@ -105,17 +118,27 @@ out:
 	return (r);
 }
 
-/* Fetch one key into raw, if it is there and not null. */
+/* Fetch one key into raw, if it is there. A null is refused like any other
+ * wrong type: versions of the library differ in what they make of it. */
 static int
 config_key(const char *path, const char *prefix, json_t *obj,
     const struct config_key *k, struct config_raw *raw, struct fault *f)
 {
 	json_t	*v = json_object_get(obj, k->name);
+
+	if (v == NULL)
+		return (0);
+	return (config_value(path, prefix, v, k, raw, f));
+}
+
+/* Put one value into raw. */
+static int
+config_value(const char *path, const char *prefix, json_t *v,
+    const struct config_key *k, struct config_raw *raw, struct fault *f)
+{
 	char	*at = (char *)raw + k->offset;
 	double	 x;
 
-	if (v == NULL || json_is_null(v))
-		return (0);
 	if (k->type == CONFIG_BOOL) {
 		if (!json_is_boolean(v))
 			return (fault_set(f, "bad_model", k->name,
@@ -138,6 +161,29 @@ config_key(const char *path, const char *prefix, json_t *obj,
 	else
 		*(double *)at = x;
 	return (0);
+}
+
+/* The id that ends a text: null for none, or in a list of one. */
+static int
+config_eos(const char *path, json_t *obj, struct config_raw *raw,
+    struct fault *f)
+{
+	json_t	*v = json_object_get(obj, config_eos_key.name);
+
+	if (v == NULL)
+		return (0);
+	if (json_is_null(v)) {
+		raw->eos = -1;
+		return (0);
+	}
+	if (json_is_array(v)) {
+		if (json_array_size(v) != 1)
+			return (fault_set(f, "bad_model", config_eos_key.name,
+			    "%s: %s: expected one id, found a list of %zu",
+			    path, config_eos_key.name, json_array_size(v)));
+		v = json_array_get(v, 0);
+	}
+	return (config_value(path, "", v, &config_eos_key, raw, f));
 }
 
 /* The keys whose values are words. */
@@ -171,36 +217,64 @@ config_words(const char *path, json_t *obj, struct model_config *c,
 	    word != NULL ? word : "no string"));
 }
 
-/* Only plain rotation is known: a scaled one is named "rope_scaling" in
- * older files and has a "rope_type" in newer ones. */
+/* An object that describes the rotation: only the plain one is known. */
+static int
+config_rotation(const char *path, const char *key, json_t *rope,
+    struct config_raw *raw, struct fault *f)
+{
+	static const char *const names[] = { "rope_type", "type" };
+	char		 prefix[32];
+	const char	*type;
+	json_t		*v;
+	size_t		 i;
+	int		 r;
+
+	if (!json_is_object(rope))
+		return (fault_set(f, "bad_model", key,
+		    "%s: %s: expected an object", path, key));
+	for (i = 0; i < nitems(names); i++) {
+		if ((v = json_object_get(rope, names[i])) == NULL)
+			continue;
+		type = json_string_value(v);
+		if (type == NULL || strcmp(type, "default") != 0)
+			return (fault_set(f, "bad_model", names[i],
+			    "%s: %s.%s: expected \"default\", since only "
+			    "plain rotary positions are known, found %.40s",
+			    path, key, names[i],
+			    type != NULL ? type : "no string"));
+	}
+	snprintf(prefix, sizeof prefix, "%s.", key);
+	for (i = 0; i < nitems(config_rope_keys); i++)
+		if ((r = config_key(path, prefix, rope, &config_rope_keys[i],
+		    raw, f)) != 0)
+			return (r);
+	return (0);
+}
+
+/* "rope_parameters" of newer files, or "rope_scaling", which older ones have
+ * where the rotation is scaled, and some where it is not. */
 static int
 config_rope(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
 {
-	json_t		*rope = json_object_get(obj, "rope_parameters"), *v;
-	const char	*type;
-	size_t		 i;
-	int		 r;
+	static const char *const names[] = { "rope_parameters",
+	    "rope_scaling" };
+	json_t	*rope;
+	size_t	 i;
+	int	 r, given = 0;
 
-	v = json_object_get(obj, "rope_scaling");
-	if (v != NULL && !json_is_null(v))
-		return (fault_set(f, "bad_model", "rope_scaling",
-		    "%s: rope_scaling: expected null, since only plain "
-		    "rotary positions are known", path));
-	if (rope == NULL || json_is_null(rope))
-		return (0);
-	if (!json_is_object(rope))
-		return (fault_set(f, "bad_model", "rope_parameters",
-		    "%s: rope_parameters: expected an object", path));
-	type = json_string_value(v = json_object_get(rope, "rope_type"));
-	if (v != NULL && (type == NULL || strcmp(type, "default") != 0))
-		return (fault_set(f, "bad_model", "rope_type",
-		    "%s: rope_parameters.rope_type: expected \"default\", "
-		    "found %.40s", path, type != NULL ? type : "no string"));
-	for (i = 0; i < nitems(config_rope_keys); i++)
-		if ((r = config_key(path, "rope_parameters.", rope,
-		    &config_rope_keys[i], raw, f)) != 0)
+	for (i = 0; i < nitems(names); i++) {
+		rope = json_object_get(obj, names[i]);
+		if (rope == NULL || json_is_null(rope) ||
+		    (json_is_object(rope) && json_object_size(rope) == 0))
+			continue;
+		if (given++)
+			return (fault_set(f, "bad_model", names[i],
+			    "%s: %s: expected null beside rope_parameters",
+			    path, names[i]));
+		if ((r = config_rotation(path, names[i], rope, raw, f)) != 0)
 			return (r);
+	}
 	return (0);
 }
 

@@ -30,7 +30,7 @@ struct model_config {
 	int		 parallel;	/* use_parallel_residual */
 	int		 tied;		/* tie_word_embeddings */
 	int		 attn_bias;	/* attention_bias: 0 for none there */
-	int		 eos;		/* eos_token_id */
+	int		 eos;		/* eos_token_id; -1 for none */
 };
 
 /* How the elements of a tensor in a file are written; the second row comes

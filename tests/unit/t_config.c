@@ -113,6 +113,7 @@ static const struct {
 	{ "vocab_size", "1000000000" },
 	{ "vocab_size", "1e3" },
 	{ "vocab_size", "\"320\"" },
+	{ "vocab_size", "null" },
 	{ "hidden_size", "0" },
 	{ "hidden_size", "-64" },
 	{ "hidden_size", "9223372036854775807" },
@@ -136,27 +137,40 @@ static const struct {
 	{ "eos_token_id", "320" },
 	{ "eos_token_id", "-1" },
 	{ "eos_token_id", "\"</s>\"" },
+	{ "eos_token_id", "[]" },
+	{ "eos_token_id", "[0, 2]" },
+	{ "eos_token_id", "[320]" },
+	{ "eos_token_id", "[null]" },
 	{ "hidden_act", "\"relu\"" },
+	{ "hidden_act", "\"gelu_10\"" },
+	{ "hidden_act", "\"quick_gelu\"" },
 	{ "hidden_act", "null" },
 	{ "hidden_act", "1" },
 	{ "layer_norm_eps", "0" },
 	{ "layer_norm_eps", "-1e-5" },
 	{ "layer_norm_eps", "2" },
 	{ "layer_norm_eps", "\"1e-5\"" },
+	{ "layer_norm_eps", "null" },
 	{ "rotary_pct", "-0.5" },
 	{ "rotary_pct", "1.01" },
 	{ "rotary_pct", "0.05" },
 	{ "rotary_pct", "0.2" },
 	{ "rotary_pct", "\"0.5\"" },
+	{ "rotary_pct", "null" },
 	{ "rotary_emb_base", "0" },
 	{ "rotary_emb_base", "-10000" },
 	{ "rotary_emb_base", "{}" },
 	{ "tie_word_embeddings", "1" },
+	{ "tie_word_embeddings", "null" },
 	{ "use_parallel_residual", "\"true\"" },
+	{ "use_parallel_residual", "null" },
 	{ "attention_bias", "0" },
-	{ "rope_scaling", "{\"type\":\"linear\",\"factor\":2.0}" },
+	{ "attention_bias", "null" },
+	{ "rope_scaling", "2.0" },
+	{ "rope_scaling", "\"default\"" },
 	{ "rope_parameters", "[]" },
 	{ "rope_type", "\"yarn\"" },
+	{ "rope_type", "null" },
 	{ "partial_rotary_factor", "1.5" },
 	{ "partial_rotary_factor", "true" },
 	{ "rope_theta", "0" },
@@ -230,6 +244,150 @@ spellings_that_disagree_are_refused(void **state)
 	free(text);
 }
 
+/* Objects that may stand for the rotation; which key is at fault, if any. */
+static const struct {
+	const char	*key, *value, *fault;
+} rotations[] = {
+	{ "rope_scaling", "null", NULL },
+	{ "rope_scaling", "{}", NULL },
+	{ "rope_scaling", "{\"rope_type\":\"default\"}", NULL },
+	{ "rope_scaling", "{\"type\":\"default\",\"rope_theta\":5000}", NULL },
+	{ "rope_scaling", "{\"type\":\"linear\",\"factor\":2.0}", "type" },
+	{ "rope_scaling", "{\"rope_type\":\"dynamic\",\"factor\":2.0}",
+	    "rope_type" },
+	{ "rope_scaling", "{\"rope_theta\":7}", "rotary_emb_base" },
+	{ "rope_parameters", "null", NULL },
+	{ "rope_parameters", "{}", NULL },
+	{ "rope_parameters", "{\"rope_theta\":5000}", NULL },
+	{ "rope_parameters", "{\"type\":\"default\"}", NULL },
+	{ "rope_parameters", "{\"type\":\"linear\",\"factor\":2.0}", "type" },
+	{ "rope_parameters", "{\"type\":\"yarn\",\"rope_type\":\"default\"}",
+	    "type" }
+};
+
+/* A scaled rotation is refused under every name that the library reads; a
+ * plain one is taken in each. */
+static void
+only_plain_rotation_is_taken(void **state)
+{
+	struct model_config	 c;
+	struct fault		 f;
+	char			*text;
+	size_t			 i;
+	int			 r;
+
+	(void)state;
+	for (i = 0; i < nitems(rotations); i++) {
+		text = mutate(rotations[i].key, rotations[i].value);
+		r = config_parse("c", text, strlen(text), &c, &f);
+		free(text);
+		if ((r == 0) != (rotations[i].fault == NULL))
+			fail_msg("%s: %s: %s", rotations[i].key,
+			    rotations[i].value, r == 0 ? "taken" : f.message);
+		if (r != 0)
+			assert_string_equal(f.field, rotations[i].fault);
+		else
+			assert_true(c.rotary == 8 && c.rotary_base == 5000.0f);
+	}
+}
+
+/* Which of two objects would count depends on the library's version. */
+static void
+two_rotations_are_refused(void **state)
+{
+	static const char text[] = "{" TYPE ",\"rope_parameters\":"
+	    "{\"rope_theta\":500},\"rope_scaling\":{\"type\":\"default\"}}";
+	struct model_config	 c;
+	struct fault		 f;
+
+	(void)state;
+	assert_int_equal(config_parse("c", text, strlen(text), &c, &f),
+	    CHAT_EFORMAT);
+	assert_string_equal(f.field, "rope_scaling");
+}
+
+/* The library has many names for two functions. */
+static void
+every_name_of_a_gelu_is_known(void **state)
+{
+	static const struct {
+		const char	*name;
+		enum gelu	 gelu;
+	} acts[] = {
+		{ "\"gelu\"", GELU_ERF }, { "\"gelu_python\"", GELU_ERF },
+		{ "\"gelu_fast\"", GELU_TANH }, { "\"gelu_new\"", GELU_TANH },
+		{ "\"gelu_pytorch_tanh\"", GELU_TANH },
+		{ "\"gelu_python_tanh\"", GELU_TANH },
+		{ "\"gelu_accurate\"", GELU_TANH }
+	};
+	struct model_config	 c;
+	struct fault		 f;
+	char			*text;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(acts); i++) {
+		text = mutate("hidden_act", acts[i].name);
+		if (config_parse("c", text, strlen(text), &c, &f) != 0)
+			fail_msg("%s", f.message);
+		assert_int_equal(c.gelu, acts[i].gelu);
+		free(text);
+	}
+}
+
+/* None, and a list of one, are forms of eos_token_id too. */
+static void
+the_end_may_be_null_or_in_a_list(void **state)
+{
+	static const struct {
+		const char	*value;
+		int		 eos;
+	} ends[] = { { "null", -1 }, { "[9]", 9 }, { "0", 0 } };
+	struct model_config	 c;
+	struct fault		 f;
+	char			*text;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(ends); i++) {
+		text = mutate("eos_token_id", ends[i].value);
+		if (config_parse("c", text, strlen(text), &c, &f) != 0)
+			fail_msg("%s", f.message);
+		assert_int_equal(c.eos, ends[i].eos);
+		free(text);
+	}
+}
+
+/* The lanes turned are what Python's int(size * pct) gives, also where the
+ * product is not exact. */
+static void
+rotary_lanes_are_rounded_down(void **state)
+{
+	static const struct {
+		const char	*heads, *pct;
+		int		 rotary;
+	} sizes[] = {		/* of 64 channels */
+		{ "4", "0.3", 4 }, { "2", "0.33", 10 }, { "1", "0.99", -1 },
+		{ "1", "0.1", 6 }, { "1", "0.7", 44 }, { "4", "1", 16 }
+	};
+	struct model_config	 c;
+	struct fault		 f;
+	char			 text[256];
+	size_t			 i;
+	int			 r;
+
+	(void)state;
+	for (i = 0; i < nitems(sizes); i++) {
+		snprintf(text, sizeof text, "{" TYPE ",\"hidden_size\":64,"
+		    "\"num_attention_heads\":%s,\"rotary_pct\":%s}",
+		    sizes[i].heads, sizes[i].pct);
+		r = config_parse("c", text, strlen(text), &c, &f);
+		if ((r == 0 ? c.rotary : -1) != sizes[i].rotary)
+			fail_msg("64 / %s * %s: %d", sizes[i].heads,
+			    sizes[i].pct, r == 0 ? c.rotary : -1);
+	}
+}
+
 /* Not JSON, or not one object. */
 static void
 broken_json_is_refused(void **state)
@@ -258,6 +416,11 @@ main(void)
 		cmocka_unit_test(missing_keys_take_the_documented_defaults),
 		cmocka_unit_test(every_wrong_value_is_refused_by_name),
 		cmocka_unit_test(spellings_that_disagree_are_refused),
+		cmocka_unit_test(only_plain_rotation_is_taken),
+		cmocka_unit_test(two_rotations_are_refused),
+		cmocka_unit_test(every_name_of_a_gelu_is_known),
+		cmocka_unit_test(the_end_may_be_null_or_in_a_list),
+		cmocka_unit_test(rotary_lanes_are_rounded_down),
 		cmocka_unit_test(broken_json_is_refused)
 	};
 
