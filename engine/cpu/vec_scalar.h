@@ -283,14 +283,28 @@ b64_high(struct b64 a)
 	return (a);
 }
 
-/* q holds four numbers, the first in its lowest byte. */
+/* sum + the products of four numbers each, the bytes of w less bias; q holds
+ * four numbers, the first in its lowest byte. */
+VEC_INLINE struct i16
+i16_dot(struct i16 sum, const struct b64 *w, int32_t q, int bias)
+{
+	int8_t	 n[4];
+
+	for (int j = 0; j < 4; j++)
+		n[j] = (int8_t)(uint8_t)((uint32_t)q >> 8 * j);
+	for (int l = 0; l < 16; l++)
+		sum.i[l] += (w->b[4 * l] - bias) * n[0] +
+		    (w->b[4 * l + 1] - bias) * n[1] +
+		    (w->b[4 * l + 2] - bias) * n[2] +
+		    (w->b[4 * l + 3] - bias) * n[3];
+	return (sum);
+}
+
+/* The bytes of w as they are. */
 VEC_INLINE struct i16
 i16_dot4(struct i16 sum, struct b64 w, int32_t q)
 {
-	for (int l = 0; l < 64; l++)
-		sum.i[l / 4] += w.b[l] *
-		    (int8_t)(uint8_t)((uint32_t)q >> l % 4 * 8);
-	return (sum);
+	return (i16_dot(sum, &w, q, 0));
 }
 
 /* The same for bytes that stand for 128 less: I16_BIAS8 is what they still
@@ -301,10 +315,7 @@ i16_dot4(struct i16 sum, struct b64 w, int32_t q)
 VEC_INLINE struct i16
 i16_dot8(struct i16 sum, struct b64 w, int32_t q)
 {
-	for (int l = 0; l < 64; l++)
-		sum.i[l / 4] += (w.b[l] - 128) *
-		    (int8_t)(uint8_t)((uint32_t)q >> l % 4 * 8);
-	return (sum);
+	return (i16_dot(sum, &w, q, 128));
 }
 
 #endif

@@ -353,6 +353,10 @@ config_pct(const struct model_config *c)
 char *
 config_write(const struct model_config *c)
 {
+	char	 eos[16] = "null";
+
+	if (c->eos >= 0)
+		snprintf(eos, sizeof eos, "%d", c->eos);
 	return (xasprintf("{\n"
 	    "  \"model_type\": \"gpt_neox\",\n"
 	    "  \"vocab_size\": %d,\n"
@@ -368,11 +372,11 @@ config_write(const struct model_config *c)
 	    "  \"use_parallel_residual\": %s,\n"
 	    "  \"attention_bias\": %s,\n"
 	    "  \"tie_word_embeddings\": %s,\n"
-	    "  \"eos_token_id\": %d\n"
+	    "  \"eos_token_id\": %s\n"
 	    "}\n",
 	    c->vocab, c->channels, c->layers, c->heads, c->inner,
 	    c->gelu == GELU_ERF ? "gelu" : "gelu_fast", c->context,
 	    config_pct(c), (double)c->rotary_base, (double)c->norm_eps,
 	    c->parallel ? "true" : "false", c->attn_bias ? "true" : "false",
-	    c->tied ? "true" : "false", c->eos));
+	    c->tied ? "true" : "false", eos));
 }

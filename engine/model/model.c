@@ -192,7 +192,7 @@ static int
 model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
     struct st_table *table, struct fault *f)
 {
-	char	*config = NULL;
+	char	*config = NULL, *where;
 	size_t	 n;
 	int	 r;
 
@@ -203,11 +203,13 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	m->digest = xstrdup(m->packed->source);
 	m->tokenizer_path = xasprintf("%s: tokenizer.json", m->path);
 	m->bytes = (int64_t)(size - data);
+	where = xasprintf("%s: config.json", m->path);
 	if ((r = packed_text(m->packed, "config.json", CONFIG_BYTES_MAX,
 	    &config, &n, f)) == 0 &&
-	    (r = config_parse(m->path, config, n, &m->config, f)) == 0)
+	    (r = config_parse(where, config, n, &m->config, f)) == 0)
 		r = packed_text(m->packed, "tokenizer.json",
 		    MODEL_TOKENIZER_MAX, &m->tokenizer, &m->tokenizer_len, f);
+	free(where);
 	free(config);
 	return (r);
 }

@@ -217,7 +217,8 @@ every_shape_agrees_with_double_precision(void **state)
 	static const struct {
 		const char	*precision;
 		double		 limit;		/* of the logits' deviation */
-	} kinds[] = { { "fp32", 1e-5 }, { "bf16", 0.08 } };
+	} kinds[] = { { "fp32", 1e-5 }, { "bf16", 0.08 },
+		{ "int8", 0.15 }, { "int4", 1.2 } };
 	struct backend	*b;
 	double		*want, sq, d, e;
 	float		*got;
@@ -249,7 +250,8 @@ every_shape_agrees_with_double_precision(void **state)
 	}
 }
 
-static const char *const precisions[] = { "fp32", "bf16" };
+static const char *const precisions[] = { "fp32", "bf16", "int8",
+	"int4" };
 
 /* Compare two runs bit for bit. */
 static void
