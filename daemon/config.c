@@ -43,7 +43,7 @@ static const struct config_key config_keys[] = {
 	{ "socket", "group", CONFIG_TEXT, 0, 0, NULL, AT(socket_group) },
 	{ "socket", "mode", CONFIG_MODE, 0, 0777, "0660", AT(socket_mode) },
 	{ "model", "path", CONFIG_TEXT, 0, 0, MODELDIR, AT(model_path) },
-	{ "model", "precision", CONFIG_TEXT, 0, 0, "bf16", AT(precision) },
+	{ "model", "precision", CONFIG_TEXT, 0, 0, "auto", AT(precision) },
 	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
 	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
 	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },

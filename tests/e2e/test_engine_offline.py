@@ -1,0 +1,261 @@
+"""chatd-engine --check and --pack, packed files, and what loading takes."""
+import json
+import os
+import random
+import resource
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+
+from engine_client import (BUILD, ENGINE, TINY, WAIT, Engine, copy_model,
+                           greedy, start)
+
+SANITIZED = "#define WITH_SANITIZER 1" in (BUILD / "config.h").read_text()
+PRECISIONS = ["fp32", "bf16", "int8", "int4"]
+MIB = 1 << 20
+
+
+def run(*args):
+    return subprocess.run([ENGINE, *map(str, args)], capture_output=True,
+                          text=True, timeout=WAIT)
+
+
+def pack(model, out, precision):
+    done = run("--model", model, "--pack", out, "--precision", precision)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return out
+
+
+def write_large(folder, dtype="F16"):
+    """A model of 67 million zeros in a sparse file: 128 MiB in F16."""
+    layers, c, f, v = 4, 1024, 4096, 8192
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({
+        "model_type": "gpt_neox", "hidden_size": c, "intermediate_size": f,
+        "num_hidden_layers": layers, "num_attention_heads": 16,
+        "vocab_size": v, "max_position_embeddings": 128,
+        "eos_token_id": 0}))
+    (folder / "tokenizer.json").write_bytes(
+        (TINY / "tokenizer.json").read_bytes())
+    shapes = {"gpt_neox.embed_in.weight": [v, c],
+              "embed_out.weight": [v, c],
+              "gpt_neox.final_layer_norm.weight": [c],
+              "gpt_neox.final_layer_norm.bias": [c]}
+    for i in range(layers):
+        for name, shape in {
+                "input_layernorm.weight": [c], "input_layernorm.bias": [c],
+                "post_attention_layernorm.weight": [c],
+                "post_attention_layernorm.bias": [c],
+                "attention.query_key_value.weight": [3 * c, c],
+                "attention.query_key_value.bias": [3 * c],
+                "attention.dense.weight": [c, c],
+                "attention.dense.bias": [c],
+                "mlp.dense_h_to_4h.weight": [f, c],
+                "mlp.dense_h_to_4h.bias": [f],
+                "mlp.dense_4h_to_h.weight": [c, f],
+                "mlp.dense_4h_to_h.bias": [c]}.items():
+            shapes["gpt_neox.layers.%d.%s" % (i, name)] = shape
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = {"F16": 2, "F32": 4}[dtype]
+        for n in shape:
+            size *= n
+        header[name] = {"dtype": dtype, "shape": shape,
+                        "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    with open(folder / "model.safetensors", "wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        out.truncate(8 + len(text) + at)
+    return folder
+
+
+# -- --check
+
+def test_check_says_what_a_model_is_and_that_it_is_sound():
+    done = run("--model", TINY, "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (": safetensors, 230.0 KiB", "2 layers of 64 channels",
+                  "4 heads of 16", "gelu_fast", "320, the tokenizer has 301",
+                  "parameters  116288", "int4 ", "fits", "  sound\n"):
+        assert words in done.stdout
+    with start() as e:
+        assert e.first["model"]["digest"] in done.stdout
+
+
+def test_check_of_a_packed_file_names_its_precision(tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    done = run("--model", out, "--check")
+    assert done.returncode == 0
+    assert "packed in   int8" in done.stdout and "sound" in done.stdout
+    assert "bf16" not in done.stdout
+    data = bytearray(out.read_bytes())
+    data[-100] ^= 1
+    out.write_bytes(data)
+    done = run("--model", out, "--check")
+    assert done.returncode == 1 and "sound" not in done.stdout
+    assert "the file is damaged" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_finds_a_number_that_is_none(tmp_path):
+    model = copy_model(tmp_path / "m")
+    data = bytearray((model / "model.safetensors").read_bytes())
+    header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+    name = "gpt_neox.layers.1.mlp.dense_h_to_4h.weight"
+    at = 8 + struct.unpack("<Q", data[:8])[0] + \
+        header[name]["data_offsets"][0] + 2 * (3 * 64 + 5)
+    data[at:at + 2] = struct.pack("<e", float("inf"))
+    (model / "model.safetensors").write_bytes(data)
+    done = run("--model", model, "--check")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "chatd-engine: %s/model.safetensors: %s: expected finite numbers, "
+        "found inf in row 3, column 5\n" % (model, name))
+
+
+@pytest.mark.parametrize("args, words", [
+    (["--check"], "need --model"),
+    (["--pack", "x"], "need --model"),
+    (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
+    (["--model", "/dev/null", "--check"], "not a regular file"),
+    (["--model", str(ENGINE), "--check"], "expected a folder with "
+     "config.json, a GGUF file or a packed file, found something else"),
+    (["--model", str(TINY / "model.safetensors"), "--check"],
+     "a safetensors file: give its folder"),
+    (["--model", str(TINY / "pytorch_model.bin"), "--check"],
+     "one of PyTorch: give its folder"),
+    (["--model", str(TINY), "--pack", "/nowhere/x"], "/nowhere/x"),
+    (["--model", str(TINY), "--pack", "/dev/null"], "/dev/null"),
+    (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
+     "found int3"),
+])
+def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
+    done = subprocess.run([ENGINE, *args], capture_output=True, text=True,
+                          cwd=tmp_path, timeout=WAIT)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- --pack
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_packed_model_replies_as_the_folder_does(precision, tmp_path):
+    out = pack(TINY, tmp_path / "p", precision)
+    prompt = {"prompt": "the quick brown fox", "params": greedy(40)}
+    with Engine("--model", TINY, "--precision", precision) as e:
+        digest = e.first["model"]["digest"]
+        want = e.generate(**prompt)[-1]
+    with Engine("--model", out) as e:
+        model = e.first["model"]
+        assert (model["precision"], model["digest"]) == (precision, digest)
+        assert (model["name"], model["path"]) == ("neox-tiny", str(out))
+        assert e.progress[-1]["bytes"] == e.progress[-1]["bytes_total"] > 0
+        assert e.generate(**prompt)[-1] == want
+    assert os.stat(out).st_mode & 0o777 == 0o644
+
+
+def test_packing_again_replaces_the_file(tmp_path):
+    out = pack(TINY, tmp_path / "p", "fp32")
+    with Engine("--model", out) as e:
+        pack(TINY, out, "int4")         # the old one is still mapped
+        before = e.generate(prompt="a", params=greedy(8))[-1]
+        assert before["event"] == "done"
+    with Engine("--model", out) as e:
+        assert e.first["model"]["precision"] == "int4"
+    assert [p.name for p in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_kill_leaves_no_half_file(tmp_path):
+    model = write_large(tmp_path / "m")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    out = folder / "p"
+    begin = time.monotonic()
+    pack(model, out, "bf16")
+    took = time.monotonic() - begin
+    whole = out.stat().st_size
+    out.unlink()
+    rng = random.Random(4)
+    killed = 0
+    for _ in range(6):
+        p = subprocess.Popen([ENGINE, "--model", model, "--pack", out,
+                              "--precision", "bf16"])
+        time.sleep(rng.random() * took * 0.8)
+        p.kill()
+        killed += p.wait() == -signal.SIGKILL
+        for path in folder.iterdir():   # made after all, just before
+            assert path.stat().st_size == whole
+            assert run("--model", path, "--check").returncode == 0
+            path.unlink()
+    assert killed > 0
+
+
+def test_a_file_cut_while_it_is_mapped_ends_the_engine_in_words(tmp_path):
+    out = pack(write_large(tmp_path / "m"), tmp_path / "p", "int8")
+    p = subprocess.Popen([ENGINE, "--model", out], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while b'"ready"' not in p.stdout.readline():
+        pass
+    os.truncate(out, MIB)
+    request = {"op": "generate", "id": 1, "prompt": "a",
+               "params": greedy(3)}
+    _, err = p.communicate(json.dumps(request).encode() + b"\n", WAIT)
+    assert p.returncode == -signal.SIGBUS
+    assert b"the model's file was cut" in err
+    done = run("--model", out, "--check")
+    assert done.returncode == 1 and str(out) in done.stderr
+
+
+# -- what loading takes
+
+def status_of(pid, key):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    raise KeyError(key)
+
+
+@pytest.mark.skipif(SANITIZED, reason="its shadow memory counts")
+@pytest.mark.parametrize("precision, weights", [
+    ("int8", 65), ("bf16", 128)])
+def test_loading_needs_little_more_than_the_weights(precision, weights,
+                                                    tmp_path):
+    model = write_large(tmp_path / "m", "F32")      # 256 MiB
+    with Engine("--model", model, "--precision", precision,
+                "--threads", "2") as e:
+        assert e.first["event"] == "ready"
+        peak = status_of(e.process.pid, "VmHWM")
+    assert weights * MIB < peak < (weights + 64) * MIB
+
+
+def test_every_byte_is_read_once(tmp_path):
+    model = write_large(tmp_path / "m")
+    size = (model / "model.safetensors").stat().st_size
+    with Engine("--model", model, "--precision", "int4") as e:
+        assert e.first["event"] == "ready"
+        with open("/proc/%d/io" % e.process.pid) as f:
+            read = int(f.readline().split()[1])
+    assert size <= read < size + 4 * MIB
+
+
+@pytest.mark.skipif(SANITIZED, reason="it needs its address space")
+def test_memory_is_planned_before_anything_is_read(tmp_path):
+    model = write_large(tmp_path / "m", "F32")
+    limit = 240 * MIB
+    p = subprocess.run(
+        [ENGINE, "--model", model, "--precision", "fp32"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS,
+                                              (limit, limit)))
+    error = json.loads(p.stdout.splitlines()[-1])
+    assert p.returncode == 1
+    assert error["code"] == "no_memory"
+    assert "GiB in fp32, 0.2 GiB are free: try bf16 (0.2 GiB)" in \
+        error["message"]
+    assert '"progress"' not in p.stdout
