@@ -21,6 +21,7 @@
 /* What to load and how; from the command line or the init message. */
 struct engine_options {
 	const char	*model;		/* path: see model_open; borrowed */
+	const char	*synth;		/* shape of a random one instead */
 	const char	*precision;	/* borrowed, as the next two */
 	const char	*device;
 	const char	*isa;
@@ -30,6 +31,7 @@ struct engine_options {
 	int64_t		 batch_tokens;	/* rows in one step */
 	const char	*pack;		/* file to write instead of serving */
 	int		 check;		/* say what the model is instead */
+	int		 bench;		/* measure it instead */
 };
 
 struct engine {
@@ -87,6 +89,11 @@ int	request_ids(const json_t *array, const char *key, int vocab, size_t min,
  * packed file. The exit status. */
 int	offline_check(struct engine *e);
 int	offline_pack(struct engine *e);
+
+/* bench.c */
+
+/* Measure a loaded model; the exit status. */
+int	bench_run(struct engine *e);
 
 /* events.c */
 

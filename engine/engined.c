@@ -26,6 +26,7 @@
 #include "xmalloc.h"
 
 #define ENGINE_BATCH_TOKENS	256	/* default */
+#define ENGINE_SYNTH_SEED	1
 #define ENGINE_PROGRESS_MS	100	/* between two progress events */
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
 						 * which no step is run */
@@ -46,7 +47,9 @@ static const struct option engine_longopts[] = {
 	{ "model", required_argument, NULL, 0 },
 	{ "pack", required_argument, NULL, 0 },
 	{ "precision", required_argument, NULL, 0 },
+	{ "synth", required_argument, NULL, 0 },
 	{ "threads", required_argument, NULL, 0 },
+	{ "bench", no_argument, NULL, 'b' },
 	{ "check", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -63,6 +66,7 @@ static const struct engine_option engine_places[] = {
 	{ offsetof(struct engine_options, model), 0 },
 	{ offsetof(struct engine_options, pack), 0 },
 	{ offsetof(struct engine_options, precision), 0 },
+	{ offsetof(struct engine_options, synth), 0 },
 	{ offsetof(struct engine_options, threads), 4096 },
 };
 
@@ -131,6 +135,8 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 	    &i)) != -1) {
 		if (c == 0)
 			engine_option_set(opt, i, optarg);
+		else if (c == 'b')
+			opt->bench = 1;
 		else if (c == 'c')
 			opt->check = 1;
 		else if (c == 'h') {
@@ -237,7 +243,11 @@ engine_open(struct engine *e, struct fault *f)
 {
 	int	 r;
 
-	if ((r = model_open(e->opt.model, &e->model, f)) != 0)
+	if (e->opt.synth != NULL)
+		r = model_synth(e->opt.synth, ENGINE_SYNTH_SEED, &e->model, f);
+	else
+		r = model_open(e->opt.model, &e->model, f);
+	if (r != 0)
 		return (r);
 	return (engine_load_tokenizer(e, f));
 }
@@ -396,7 +406,7 @@ main(int argc, char **argv)
 		return (status);
 	}
 	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
-	if (e.opt.model == NULL) {
+	if (e.opt.model == NULL && e.opt.synth == NULL) {
 		/* chatd ends us by closing the channel. */
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
@@ -407,7 +417,9 @@ main(int argc, char **argv)
 	else if (r != 0 || (r = engine_load(&e, &f)) != 0) {
 		engine_error(&e, -1, &f);
 		chan_drain(e.ch);
-	} else {
+	} else if (e.opt.bench)
+		status = bench_run(&e);
+	else {
 		engine_ready(&e);
 		status = engine_loop(&e);
 	}

@@ -22,6 +22,16 @@ clock_monotonic(void)
 	return (clock_read(CLOCK_MONOTONIC));
 }
 
+/* Seconds of a clock that never jumps. */
+double
+clock_seconds(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((double)ts.tv_sec + (double)ts.tv_nsec * 1e-9);
+}
+
 /* Milliseconds since 1970. */
 int64_t
 clock_wall(void)

@@ -9,6 +9,9 @@
 /* Never jumps; counts from some moment of this boot. */
 int64_t	clock_monotonic(void);
 
+/* The same in seconds, to the nanosecond: for measuring. */
+double	clock_seconds(void);
+
 /* Since 1970 UTC; may be set back or forward by people. */
 int64_t	clock_wall(void);
 

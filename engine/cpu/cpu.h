@@ -54,6 +54,18 @@ struct cpu {
 	struct cpu_rows		 rows;
 };
 
+/* What the machine allows, all threads together. */
+struct cpu_limits {
+	double	 read;		/* bytes a second from memory */
+	double	 fma;		/* fp32 operations a second, in registers */
+	double	 dot8;		/* the same of 8-bit products */
+};
+
+/* limits.c: measure them, with the kernels and the threads of c; about two
+ * seconds. And the bytes of weights that one token needs. */
+void	 cpu_limits(const struct cpu *c, struct cpu_limits *out);
+int64_t	 cpu_touched(const struct cpu *c);
+
 /* One step; see backend.h. */
 int	 forward_step(struct backend *b, const struct backend_row *rows,
 	    int T);

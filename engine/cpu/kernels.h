@@ -136,6 +136,13 @@ struct kernels {
 	void	(*attend)(const struct attend *a, int h, int first, int last,
 		    float *scratch);
 
+	/* Loops for limits.c: read n bytes, a multiple of 4096, as four
+	 * streams; 8 chains of multiply-add, or of dot products of 8 bits,
+	 * rounds times. What they return means nothing. */
+	float	(*read)(const uint8_t *p, size_t n);
+	float	(*spin_fma)(int rounds);
+	float	(*spin_dot8)(int rounds);
+
 	/* out = f(in), element by element, n a multiple of 16: for tests. */
 	void	(*exp)(const float *in, float *out, int n);
 	void	(*gelu_erf)(const float *in, float *out, int n);

@@ -735,6 +735,61 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	}
 }
 
+/* Read memory. */
+static float
+kern_read(const uint8_t *p, size_t n)
+{
+	struct v16	 sum[4] = { v16_set1(0), v16_set1(0), v16_set1(0),
+			    v16_set1(0) };
+	const size_t	 quarter = n / 4;
+	size_t		 i, j;
+
+	for (i = 0; i < quarter; i += 64)
+		for (j = 0; j < 4; j++)
+			sum[j] = v16_max(sum[j], v16_load((const float *)
+			    (const void *)(p + j * quarter + i)));
+	return (kern_sum(v16_add(v16_add(sum[0], sum[1]), v16_add(sum[2],
+	    sum[3]))));
+}
+
+/* Multiply and add. */
+static float
+kern_spin_fma(int rounds)
+{
+	struct v16	 c[8], a = v16_set1(0.999f), b = v16_set1(1e-3f);
+	int		 i, j;
+
+	for (j = 0; j < 8; j++)
+		c[j] = v16_set1((float)j);
+	for (i = 0; i < rounds; i++)
+#pragma GCC unroll 8
+		for (j = 0; j < 8; j++)
+			c[j] = v16_fma(c[j], a, b);
+	for (j = 1; j < 8; j++)
+		c[0] = v16_add(c[0], c[j]);
+	return (kern_sum(c[0]));
+}
+
+/* Products of 8 bits. */
+static float
+kern_spin_dot8(int rounds)
+{
+	uint8_t		 bytes[64] = { 1, 2, 3 };
+	struct b64	 w = b64_load(bytes);
+	struct i16	 c[8];
+	int		 i, j;
+
+	for (j = 0; j < 8; j++)
+		c[j] = i16_set1(j);
+	for (i = 0; i < rounds; i++)
+#pragma GCC unroll 8
+		for (j = 0; j < 8; j++)
+			c[j] = i16_dot8(c[j], w, i);
+	for (j = 1; j < 8; j++)
+		c[0] = i16_sub(c[0], c[j]);
+	return (kern_sum(i16_float(c[0])));
+}
+
 #define KERN_MAP(name, fn)						\
 static void								\
 name(const float *in, float *out, int n)				\
@@ -758,6 +813,9 @@ const struct kernels KERNELS = {
 	.normalize = kern_normalize,
 	.quantize = kern_quantize,
 	.attend = kern_attend,
+	.read = kern_read,
+	.spin_fma = kern_spin_fma,
+	.spin_dot8 = kern_spin_dot8,
 	.exp = kern_exp,
 	.gelu_erf = kern_gelu_erf,
 	.gelu_tanh = kern_gelu_tanh,

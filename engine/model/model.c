@@ -376,6 +376,8 @@ model_name(const struct model *m)
 const char *
 model_format(const struct model *m)
 {
+	if (m->synth)
+		return ("random");
 	return (m->packed != NULL ? "packed" : shards_format(m->shards));
 }
 

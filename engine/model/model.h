@@ -87,11 +87,22 @@ struct model_slice {
 int	 model_open(const char *path, struct model **out, struct fault *f);
 void	 model_free(struct model *m);
 
+/*
+ * A model on no disk, of the shape "pythia-160m", "pythia-410m",
+ * "pythia-1.4b", "pythia-6.9b" or "20b", whose weights a backend draws from
+ * seed. 0 and *out (owned), or CHAT_EFORMAT with *f filled.
+ */
+int	 model_synth(const char *shape, uint64_t seed, struct model **out,
+	    struct fault *f);
+
+/* Is m one of these? *seed is its seed. */
+int	 model_is_synth(const struct model *m, uint64_t *seed);
+
 const struct model_config *model_config(const struct model *m);
 const char *model_path(const struct model *m);		/* as given */
 const char *model_name(const struct model *m);		/* short: no folders */
 
-/* "safetensors", "PyTorch", "GGUF" or "packed". */
+/* "safetensors", "PyTorch", "GGUF", "packed" or "random". */
 const char *model_format(const struct model *m);
 
 /* The text of its tokenizer.json (borrowed, *n bytes) and the file it comes

@@ -29,7 +29,9 @@ struct model {
 	size_t			 tokenizer_len;
 	char			*tokenizer_path; /* owned */
 	int			 split_qkv;	/* GGUF: see model_row */
-	/* one of: */
+	int			 synth;		/* random numbers, and their */
+	uint64_t		 seed;
+	/* one of, else: */
 	struct shards		*shards;	/* owned */
 	struct packed		*packed;	/* owned */
 	struct model_part	*parts;		/* owned: by file and byte */

@@ -1,0 +1,240 @@
+/*
+ * chatd-engine --bench: how fast a model runs, against what the machine
+ * allows, measured in the same run.  A table goes to standard error, the same
+ * as JSON to standard output.
+ */
+#include "engine.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cpu.h"
+#include "json.h"
+#include "xmalloc.h"
+
+#define BENCH_RUNS	5	/* of each, the median counts */
+#define BENCH_BATCH	32	/* sequences at once, at most */
+#define BENCH_STEPS	16	/* decoded tokens in one run */
+#define BENCH_PROMPT	512	/* the shorter prompt */
+
+/* One sequence: its cache blocks, and how far it is. */
+struct bench_seq {
+	int32_t	*blocks;	/* owned */
+	int	 pos;
+};
+
+struct bench {
+	struct engine		*e;
+	struct backend_row	*rows;		/* owned */
+	float			*logits;	/* owned: [BENCH_BATCH][V] */
+	struct bench_seq	 seq[BENCH_BATCH];
+	json_t			*out;		/* owned */
+};
+
+/* Order of doubles. */
+static int
+bench_compare(const void *a, const void *b)
+{
+	const double	*x = a, *y = b;
+
+	return (*x < *y ? -1 : *x > *y);
+}
+
+/* The middle one of BENCH_RUNS numbers. */
+static double
+bench_median(double *x)
+{
+	qsort(x, BENCH_RUNS, sizeof *x, bench_compare);
+	return (x[BENCH_RUNS / 2]);
+}
+
+/* Tell a figure, once for people and once for programs. */
+static void
+bench_tell(struct bench *b, const char *key, double value, const char *unit,
+    const char *note)
+{
+	fprintf(stderr, "  %-22s %10.4g %-9s %s\n", key, value, unit, note);
+	msg_set_real(b->out, key, value);
+}
+
+/* Run T rows of sequence s (or one row of each of n sequences, T 0); the
+ * seconds it took. */
+static double
+bench_step(struct bench *b, int T, int n)
+{
+	struct backend	*be = b->e->backend;
+	struct bench_seq *s;
+	double		 start;
+	int		 i, rows = T > 0 ? T : n, r;
+
+	for (i = 0; i < rows; i++) {
+		s = &b->seq[T > 0 ? 0 : i];
+		b->rows[i] = (struct backend_row){ .token = (i * 7919 +
+		    s->pos * 104729) % b->e->info.vocab, .pos = s->pos++,
+		    .blocks = s->blocks };
+		if (T == 0 || i == rows - 1)
+			b->rows[i].logits = b->logits + (size_t)(T > 0 ? 0 :
+			    i) * (size_t)b->e->info.vocab;
+	}
+	start = clock_seconds();
+	if ((r = be->ops->step(be, b->rows, rows)) != 0) {
+		fprintf(stderr, "chatd-engine: step: %s\n", chat_strerror(r));
+		exit(1);
+	}
+	return (clock_seconds() - start);
+}
+
+/* Each run starts from empty sequences. */
+static void
+bench_rewind(struct bench *b, int pos)
+{
+	int	 i;
+
+	for (i = 0; i < BENCH_BATCH; i++)
+		b->seq[i].pos = pos;
+}
+
+/* A prompt of n tokens in steps of at most so many rows: seconds. */
+static double
+bench_prompt_once(struct bench *b, int n, int rows)
+{
+	double	 sum = 0;
+	int	 left;
+
+	bench_rewind(b, 0);
+	for (left = n; left > 0; left -= rows)
+		sum += bench_step(b, left < rows ? left : rows, 1);
+	return (sum);
+}
+
+/* Tokens a second of a prompt of n. */
+static void
+bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
+{
+	const struct model_config *c = model_config(b->e->model);
+	const double	 C = c->channels, F = c->inner;
+	double		 x[BENCH_RUNS], rate, work, peak;
+	char		 key[32], note[64];
+	int		 i, small = precision_find(b->e->info.precision) >=
+			    PREC_INT8;
+
+	for (i = 0; i < BENCH_RUNS; i++)
+		x[i] = n / bench_prompt_once(b, n,
+		    (int)b->e->opt.batch_tokens);
+	rate = bench_median(x);
+	/* two operations for each weight of the layers, and for each lane of
+	 * scores and values; on average half of the positions are seen */
+	work = 2.0 * c->layers * (4 * C * C + 2 * C * F + C * (n + 1));
+	peak = small ? lim->dot8 : lim->fma;
+	snprintf(note, sizeof note, "%.0f %% of the %s peak",
+	    100 * rate * work / peak, small ? "int8" : "fp32");
+	snprintf(key, sizeof key, "prefill_%d", n);
+	bench_tell(b, key, rate, "tokens/s", note);
+	snprintf(key, sizeof key, "prefill_%d_peak", n);
+	msg_set_real(b->out, key, rate * work / peak);
+}
+
+/* Tokens a second of n sequences, all together, behind pos positions. */
+static void
+bench_decode(struct bench *b, int n, int pos, const struct cpu_limits *lim)
+{
+	const struct cpu *cpu = (const struct cpu *)b->e->backend;
+	double		 x[BENCH_RUNS], rate, sum;
+	char		 key[32], note[64];
+	int		 i, s;
+
+	for (i = 0; i < BENCH_RUNS; i++) {
+		bench_rewind(b, pos);
+		for (sum = 0, s = 0; s < BENCH_STEPS; s++)
+			sum += bench_step(b, 0, n);
+		x[i] = n * BENCH_STEPS / sum;
+	}
+	rate = bench_median(x);
+	snprintf(note, sizeof note, "%.0f %% of the read bandwidth",
+	    100 * rate / n * (double)cpu_touched(cpu) / lim->read);
+	snprintf(key, sizeof key, "decode_%d", n);
+	if (pos > BENCH_PROMPT)
+		snprintf(key, sizeof key, "decode_%d_at_%d", n, pos);
+	bench_tell(b, key, rate, "tokens/s", note);
+}
+
+/* What the machine can do. */
+static void
+bench_limits(struct bench *b, struct cpu_limits *lim)
+{
+	cpu_limits((struct cpu *)b->e->backend, lim);
+	bench_tell(b, "read_bandwidth", lim->read / 1e9, "GB/s",
+	    "all threads, larger than the caches");
+	bench_tell(b, "fp32_peak", lim->fma / 1e9, "GFLOP/s",
+	    "multiply-add in registers");
+	bench_tell(b, "int8_peak", lim->dot8 / 1e9, "GOP/s",
+	    "products of 8 bits in registers");
+}
+
+/* Rows, logits and blocks for everything below. */
+static void
+bench_room(struct bench *b)
+{
+	const struct backend_info *info = &b->e->info;
+	int	 blocks = info->kv_blocks / BENCH_BATCH, s, i;
+	int	 whole = info->context / KV_BLOCK;
+
+	b->rows = xcalloc((size_t)b->e->opt.batch_tokens + BENCH_BATCH,
+	    sizeof *b->rows);
+	b->logits = xcalloc((size_t)info->vocab * BENCH_BATCH,
+	    sizeof *b->logits);
+	/* The first sequence may grow to the whole context: its later blocks
+	 * are those of others, which are not at work then. */
+	for (s = 0; s < BENCH_BATCH; s++) {
+		b->seq[s].blocks = xcalloc((size_t)whole + 1,
+		    sizeof(int32_t));
+		for (i = 0; i < whole; i++)
+			b->seq[s].blocks[i] = (s * blocks + i) %
+			    info->kv_blocks;
+	}
+}
+
+/* Measure everything. */
+int
+bench_run(struct engine *e)
+{
+	struct bench		 b = { .e = e, .out = json_object() };
+	struct cpu_limits	 lim;
+	struct rusage		 ru;
+	char			*line;
+	size_t			 n;
+	int			 s;
+
+	bench_room(&b);
+	fprintf(stderr, "%s in %s, %s, %d threads\n", model_name(e->model),
+	    e->info.precision, e->info.isa, e->info.threads);
+	msg_set_string(b.out, "model", model_name(e->model));
+	msg_set_string(b.out, "precision", e->info.precision);
+	msg_set_string(b.out, "isa", e->info.isa);
+	msg_set_int(b.out, "threads", e->info.threads);
+	bench_limits(&b, &lim);
+	bench_prompt(&b, BENCH_PROMPT, &lim);
+	if (e->info.context >= 2048)
+		bench_prompt(&b, 2048, &lim);
+	bench_decode(&b, 1, 64, &lim);
+	bench_decode(&b, 8, 64, &lim);
+	bench_decode(&b, BENCH_BATCH, 64, &lim);
+	if (e->info.context >= 2048)
+		bench_decode(&b, 1, 2048 - BENCH_STEPS, &lim);
+	getrusage(RUSAGE_SELF, &ru);
+	bench_tell(&b, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB", "");
+	line = msg_line(b.out, &n);
+	fputs(line, stdout);
+	free(line);
+	for (s = 0; s < BENCH_BATCH; s++)
+		free(b.seq[s].blocks);
+	free(b.rows);
+	free(b.logits);
+	json_decref(b.out);
+	return (0);
+}

@@ -1,0 +1,115 @@
+/*
+ * What this machine allows: bytes read and operations done in a second, by
+ * loops that do nothing else.  For the bench.
+ */
+#include "cpu.h"
+
+#include <sys/mman.h>
+
+#include <stdlib.h>
+
+#include "clock.h"
+
+#define LIMITS_RUNS	7		/* the best counts: limits are not noise */
+#define LIMITS_BYTES	((size_t)1 << 30)
+#define LIMITS_PIECE	((size_t)4 << 20)
+#define LIMITS_ROUNDS	20000000	/* of eight operations */
+
+struct limits {
+	const struct cpu	*cpu;
+	const uint8_t		*at;
+	_Atomic float		 sink;
+};
+
+/* Read one piece. */
+static void
+limits_read(void *arg, int item, int thread)
+{
+	struct limits	*l = arg;
+
+	(void)thread;
+	l->sink = l->cpu->kernels->read(l->at + (size_t)item * LIMITS_PIECE,
+	    LIMITS_PIECE);
+}
+
+/* Multiply and add. */
+static void
+limits_fma(void *arg, int item, int thread)
+{
+	struct limits	*l = arg;
+
+	(void)item;
+	(void)thread;
+	l->sink = l->cpu->kernels->spin_fma(LIMITS_ROUNDS);
+}
+
+/* The same for products of 8 bits. */
+static void
+limits_dot8(void *arg, int item, int thread)
+{
+	struct limits	*l = arg;
+
+	(void)item;
+	(void)thread;
+	l->sink = l->cpu->kernels->spin_dot8(LIMITS_ROUNDS);
+}
+
+/* How often n items can be done in a second, at best. */
+static double
+limits_rate(struct limits *l, int n, void (*fn)(void *, int, int))
+{
+	double	 best = 0, start, rate;
+	int	 i;
+
+	for (i = 0; i < LIMITS_RUNS; i++) {
+		start = clock_seconds();
+		pool_run(l->cpu->pool, n, fn, l);
+		rate = n / (clock_seconds() - start);
+		best = rate > best ? rate : best;
+	}
+	return (best);
+}
+
+/* Measure. */
+void
+cpu_limits(const struct cpu *c, struct cpu_limits *out)
+{
+	struct limits	 l = { .cpu = c, .at = c->weights->memory };
+	size_t		 n = c->weights->size;
+	void		*own = NULL;
+	const int	 threads = pool_size(c->pool);
+
+	if (n < LIMITS_BYTES) {
+		n = LIMITS_BYTES;
+		if (posix_memalign(&own, 1 << 21, n) != 0)
+			abort();
+		(void)madvise(own, n, MADV_HUGEPAGE);
+		for (size_t i = 0; i < n; i += 4096)
+			((uint8_t *)own)[i] = 1;
+		l.at = own;
+	}
+	n = n < LIMITS_BYTES ? n : LIMITS_BYTES;
+	out->read = limits_rate(&l, (int)(n / LIMITS_PIECE), limits_read) *
+	    (double)LIMITS_PIECE;
+	/* 8 chains of 16 lanes, of one or of four products, two operations
+	 * each */
+	out->fma = limits_rate(&l, threads, limits_fma) * 256.0 *
+	    LIMITS_ROUNDS;
+	out->dot8 = limits_rate(&l, threads, limits_dot8) * 1024.0 *
+	    LIMITS_ROUNDS;
+	free(own);
+}
+
+/* Bytes of weights for one token: all but the embedding's other rows. */
+int64_t
+cpu_touched(const struct cpu *c)
+{
+	int64_t	 sum = 0;
+	size_t	 i;
+
+	for (i = 0; i < c->layout.n; i++)
+		if (c->config.tied ||
+		    c->layout.pieces[i].part != TENSOR_EMBED)
+			sum += (int64_t)c->layout.pieces[i].size;
+	return (sum);
+}
