@@ -19,7 +19,7 @@
 
 /* Records of a file, to count from. */
 enum where { START, LOCAL0, LOCAL1, CENTRAL0, CENTRAL1, EXTRA1, END64,
-	LOCATOR, END, BEHIND0 };
+	LOCATOR, END, BEHIND0, LOCAL1_EXTRA };
 
 static const struct torch_member members[] = {
 	{ "m/data.pkl", "first", 5 },
@@ -44,7 +44,8 @@ sound_files_are_read(void **state)
 {
 	static const int options[] = { 0, TORCH_LATER, TORCH_END64,
 		TORCH_AS_TORCH, TORCH_END64 | TORCH_EXTRA64,
-		TORCH_AS_TORCH | TORCH_EXTRA64 };
+		TORCH_AS_TORCH | TORCH_EXTRA64, TORCH_LOCAL64,
+		TORCH_AS_TORCH | TORCH_LOCAL64 | TORCH_EXTRA64 };
 	const struct tz_member	*m;
 	struct torch_file	 file;
 	struct torchzip		 z;
@@ -136,6 +137,17 @@ static const struct {
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 6, 2, 8, "m/data/0: its own header" },
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 18, 4, 9, "m/data/0: its own header" },
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 18, 8, 0, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, 0, LOCAL1, 14, 4, 5, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, 0, LOCAL1, 14, 4, 0, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, TORCH_AS_TORCH, LOCAL1, 14, 4, 5, "its own header" },
+	{ TZ_LOCAL_LIES, TORCH_AS_TORCH, LOCAL1, 18, 8, 0x900000009,
+	    "its own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1_EXTRA, 4, 8, 9, "own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1_EXTRA, 12, 8, 9, "own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1, 18, 4, 9, "own header" },
+	{ TZ_EXTRA, TORCH_LOCAL64, LOCAL1_EXTRA, 0, 2, 2, "no ZIP64 field" },
+	{ TZ_EXTRA, TORCH_LOCAL64, LOCAL1_EXTRA, 2, 2, 999, "broken extra" },
+	{ TZ_EXTRA, 0, LOCAL1, 18, 8, UINT64_MAX, "no ZIP64 field" },
 	{ TZ_OVERLAP, 0, CENTRAL1, 42, 4, 0, "m/data/0: starts at 0" },
 	{ TZ_OVERLAP, TORCH_AS_TORCH, CENTRAL1, 42, 4, 1, "inside" },
 	{ TZ_PAST_END, 0, CENTRAL1, 42, 4, 0x7fffffff, "past the members" },
@@ -162,7 +174,8 @@ place(const struct torch_file *file, enum where w)
 			    file->central[0], file->central[1],
 			    file->central[1] + 46 + 8, file->end64,
 			    file->locator, file->end,
-			    file->data[0] + members[0].n };
+			    file->data[0] + members[0].n,
+			    file->local[1] + 30 + 8 };
 
 	return (at[w]);
 }
