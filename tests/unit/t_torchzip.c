@@ -27,6 +27,8 @@ static const struct torch_member members[] = {
 	{ "m/version", "3\n", 2 }
 };
 
+static int	seen[TZ_DESCRIPTOR + 1];	/* errors met */
+
 /* Read bytes as a file. */
 static enum tz_error
 read_bytes(const void *bytes, size_t n, struct torchzip *z, struct fault *f)
@@ -35,6 +37,7 @@ read_bytes(const void *bytes, size_t n, struct torchzip *z, struct fault *f)
 	enum tz_error	 e = torchzip_read("some.bin", fd, n, z, f);
 
 	close(fd);
+	seen[e] = 1;
 	return (e);
 }
 
@@ -278,6 +281,33 @@ long_names_are_refused(void **state)
 	free(file.bytes);
 }
 
+/* A directory larger than the limit is not read: the file is mostly a hole. */
+static void
+long_directories_are_refused(void **state)
+{
+	const uint64_t		 big = TORCHZIP_DIRECTORY_MAX + 1;
+	struct torch_file	 file;
+	struct torchzip		 z;
+	struct fault		 f;
+	size_t			 dir;
+	int			 fd;
+
+	(void)state;
+	torch_zip(members, nitems(members), TORCH_AS_TORCH, &file);
+	dir = file.central[0];
+	torch_poke(file.bytes + file.end64 + 40, 8, big);
+	torch_poke(file.bytes + file.locator + 8, 8, dir + big);
+	torch_poke(file.bytes + file.end + 12, 4, big);
+	fd = torch_open(file.bytes, dir);
+	assert_int_equal(pwrite(fd, file.bytes + file.end64, file.n -
+	    file.end64, (off_t)(dir + big)), file.n - file.end64);
+	assert_int_equal(torchzip_read("some.bin", fd, dir + big + file.n -
+	    file.end64, &z, &f), TZ_TOO_BIG);
+	assert_non_null(strstr(f.message, "a directory of 3 members"));
+	close(fd);
+	free(file.bytes);
+}
+
 /* Two of one name. */
 static void
 duplicate_names_are_refused(void **state)
@@ -415,9 +445,22 @@ a_file_that_shrinks_is_told(void **state)
 	fd = torch_open(file.bytes, file.n - 30);
 	assert_int_equal(torchzip_read("some.bin", fd, file.n, &z, &f),
 	    TZ_READ);
+	seen[TZ_READ] = 1;
 	assert_non_null(strstr(f.message, "has become shorter"));
 	close(fd);
 	free(file.bytes);
+}
+
+/* The tests above have met each error: so this is the last one. */
+static void
+no_error_is_left_untried(void **state)
+{
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(seen); i++)
+		if (!seen[i])
+			fail_msg("error %zu was not met", i);
 }
 
 int
@@ -428,13 +471,15 @@ main(void)
 		cmocka_unit_test(every_lie_has_its_answer),
 		cmocka_unit_test(names_are_plain_paths),
 		cmocka_unit_test(long_names_are_refused),
+		cmocka_unit_test(long_directories_are_refused),
 		cmocka_unit_test(duplicate_names_are_refused),
 		cmocka_unit_test(shared_bytes_are_refused),
 		cmocka_unit_test(holes_are_refused),
 		cmocka_unit_test(an_end_record_in_a_comment_is_not_found),
 		cmocka_unit_test(other_forms_are_named),
 		cmocka_unit_test(a_cut_file_is_refused),
-		cmocka_unit_test(a_file_that_shrinks_is_told)
+		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(no_error_is_left_untried)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
