@@ -1,8 +1,9 @@
 /*
  * Runs a fuzz target where there is no libFuzzer, for "make check": every
- * seed, every seed cut short, and mutations that are the same each time.  The target runs in a child, so that a crash, a leak, a hang or
- * too much memory costs only the rest of its phase; the input is then in the
- * build folder.  With files as arguments it runs those instead.
+ * seed, every seed cut short, and mutations that are the same each time.  The
+ * target runs in a child, so that a crash, a leak, a hang or too much memory
+ * costs only the rest of its phase; the input is then in the build folder.
+ * With files as arguments it runs those instead.
  */
 #include <config.h>
 
