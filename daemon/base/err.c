@@ -30,6 +30,15 @@ chat_strerror(int r)
 	return (names[-r]);
 }
 
+/* Words from outside must not break the line. */
+static void
+fault_plain(char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 127)
+			*s = '?';
+}
+
 /* Fill a fault record. */
 int
 fault_set(struct fault *f, const char *code, const char *field,
@@ -44,5 +53,7 @@ fault_set(struct fault *f, const char *code, const char *field,
 	va_start(ap, fmt);
 	vsnprintf(f->message, sizeof f->message, fmt, ap);
 	va_end(ap);
+	fault_plain(f->field);
+	fault_plain(f->message);
 	return (CHAT_EFORMAT);
 }

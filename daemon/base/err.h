@@ -33,8 +33,9 @@ struct fault {
 	char		 field[64];	/* the key at fault, or "" */
 };
 
-/* Fill f; field may be NULL. Returns CHAT_EFORMAT, so that callers can
- * write "return (fault_set(...))". f may be NULL. */
+/* Fill f; field may be NULL. Control characters turn into "?". Returns
+ * CHAT_EFORMAT, so that callers can write "return (fault_set(...))". f may be
+ * NULL. */
 int	fault_set(struct fault *f, const char *code, const char *field,
 	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

@@ -21,6 +21,15 @@
 int	 json_line_parse(const char *line, size_t len, json_t **out,
 	    struct fault *f);
 
+/*
+ * The same for a file of which nobody knows what is in it: one of more than
+ * max values is refused before memory is taken for them, up to 170 bytes for
+ * each and the strings. Commas and opening brackets are counted: about one for
+ * each value, two for an array or object.
+ */
+int	 json_line_parse_max(const char *line, size_t len, size_t max,
+	    json_t **out, struct fault *f);
+
 enum field_type {
 	FIELD_STRING,	/* const char *, borrowed from the message */
 	FIELD_INT,	/* int64_t, between min and max */

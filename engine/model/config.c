@@ -101,7 +101,7 @@ config_parse(const char *path, const char *text, size_t n,
 	size_t			 i;
 	int			 r;
 
-	if (json_line_parse(text, n, &obj, &why) != 0)
+	if (json_line_parse_max(text, n, CONFIG_VALUES_MAX, &obj, &why) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
 		    why.message));
 	for (i = 0, r = 0; i < nitems(config_keys) && r == 0; i++)

@@ -10,6 +10,7 @@
 #include "model.h"
 
 #define CONFIG_BYTES_MAX	(1024 * 1024)	/* a config.json, at most */
+#define CONFIG_VALUES_MAX	65536		/* in it */
 
 /* Bounds that keep every later product of sizes far inside 63 bits. */
 #define CONFIG_LAYERS_MAX	1024

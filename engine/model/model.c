@@ -105,6 +105,20 @@ model_read_text(const char *path, size_t max, char **text, size_t *n,
 	return (r);
 }
 
+/* May only its owners change what is in the folder? */
+static int
+model_trust_folder(const struct model *m, struct fault *f)
+{
+	int	 fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd == -1)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", m->path,
+		    strerror(errno)));
+	r = fileio_trusted(fd, m->path, f);
+	close(fd);
+	return (r);
+}
+
 /* A Hugging Face folder. */
 static int
 model_open_folder(struct model *m, struct fault *f)
@@ -114,7 +128,8 @@ model_open_folder(struct model *m, struct fault *f)
 
 	m->name = model_last_name(m->path, "");
 	m->tokenizer_path = path_join(m->path, "tokenizer.json");
-	if ((r = model_read_text(path, CONFIG_BYTES_MAX, &m->config_text,
+	if ((r = model_trust_folder(m, f)) != 0 ||
+	    (r = model_read_text(path, CONFIG_BYTES_MAX, &m->config_text,
 	    &m->config_len, f)) != 0 ||
 	    (r = config_parse(path, m->config_text, m->config_len,
 	    &m->config, f)) != 0)

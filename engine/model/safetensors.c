@@ -98,7 +98,8 @@ safetensors_parse(const char *path, const char *header, size_t n,
 	json_t		*obj, *v;
 	const char	*key;
 
-	if (json_line_parse(header, n, &obj, &why) != 0)
+	if (json_line_parse_max(header, n, SAFETENSORS_VALUES_MAX, &obj,
+	    &why) != 0)
 		return (st_fail(f, ST_JSON, path, NULL, "header: %s",
 		    why.message));
 	t.tensors = xcalloc(json_object_size(obj) + 1, sizeof *t.tensors);

@@ -19,6 +19,8 @@
 
 #define SAFETENSORS_HEADER_MAX	(16 * 1024 * 1024)	/* bytes of JSON */
 #define SAFETENSORS_DIMS_MAX	8			/* of one tensor */
+/* Values in the JSON: a matrix has eight, so this is 32,768 matrices. */
+#define SAFETENSORS_VALUES_MAX	(256 * 1024)
 
 /* Each way a header can be wrong. */
 enum st_error {
@@ -26,7 +28,8 @@ enum st_error {
 	ST_NO_LENGTH,		/* not even the 8 bytes are there */
 	ST_HEADER_TOO_BIG,	/* over SAFETENSORS_HEADER_MAX */
 	ST_HEADER_PAST_END,	/* header longer than the file */
-	ST_JSON,		/* not one strict JSON object */
+	ST_JSON,		/* not one strict JSON object of not too
+				 * many values */
 	ST_METADATA,		/* __metadata__ not an object of strings */
 	ST_ENTRY,		/* not exactly dtype, shape, data_offsets */
 	ST_DTYPE,		/* no type of this format */

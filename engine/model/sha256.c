@@ -1,14 +1,24 @@
 /*
  * SHA-256 as in FIPS 180-4, section 6.2: names a model by what its files
- * hold.  Plain C; tests/unit/t_sha256.c holds the published examples.
+ * hold.  Plain C, and the choice of the instructions for it where the
+ * processor has them (sha256_x86.c); tests/unit/t_sha256.c holds the
+ * published examples.
  */
+#include <config.h>
+
 #include "sha256.h"
 
 #include <string.h>
 
+#ifdef CPU_X86
+#include <cpuid.h>
+#endif
+
+#include "sha256_impl.h"
+
 #define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
 
-static const uint32_t sha256_k[64] = {
+const uint32_t sha256_k[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
 	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
 	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
@@ -22,12 +32,29 @@ static const uint32_t sha256_k[64] = {
 	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
 };
 
+/* Round r of eight: the names a to h move down one place in each, so that no
+ * value has to. kw: constant and word of the round. */
+static inline void __attribute__((always_inline))
+sha256_round(uint32_t v[8], unsigned r, uint32_t kw)
+{
+	const uint32_t	 a = v[-r & 7], b = v[(1 - r) & 7], c = v[(2 - r) & 7];
+	const uint32_t	 e = v[(4 - r) & 7], f = v[(5 - r) & 7];
+	const uint32_t	 g = v[(6 - r) & 7];
+	uint32_t	*d = &v[(3 - r) & 7], *h = &v[(7 - r) & 7];
+
+	*h += (ROTR(e, 6) ^ ROTR(e, 11) ^ ROTR(e, 25)) +
+	    ((e & f) ^ (~e & g)) + kw;
+	*d += *h;
+	*h += (ROTR(a, 2) ^ ROTR(a, 13) ^ ROTR(a, 22)) +
+	    ((a & b) ^ (a & c) ^ (b & c));
+}
+
 /* Mix one block of 64 bytes into the state. */
 static void
 sha256_block(uint32_t *state, const uint8_t *p)
 {
 	uint32_t	 w[64], v[8], t1, t2;
-	int		 i;
+	unsigned	 i;
 
 	for (i = 0; i < 16; i++, p += 4)
 		w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
@@ -39,17 +66,43 @@ sha256_block(uint32_t *state, const uint8_t *p)
 		w[i] = t1 + w[i - 7] + t2 + w[i - 16];
 	}
 	memcpy(v, state, sizeof v);
-	for (i = 0; i < 64; i++) {
-		t1 = v[7] + (ROTR(v[4], 6) ^ ROTR(v[4], 11) ^ ROTR(v[4], 25)) +
-		    ((v[4] & v[5]) ^ (~v[4] & v[6])) + sha256_k[i] + w[i];
-		t2 = (ROTR(v[0], 2) ^ ROTR(v[0], 13) ^ ROTR(v[0], 22)) +
-		    ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof v[0]);
-		v[4] += t1;
-		v[0] = t1 + t2;
+	for (i = 0; i < 64; i += 8) {
+		sha256_round(v, 0, sha256_k[i] + w[i]);
+		sha256_round(v, 1, sha256_k[i + 1] + w[i + 1]);
+		sha256_round(v, 2, sha256_k[i + 2] + w[i + 2]);
+		sha256_round(v, 3, sha256_k[i + 3] + w[i + 3]);
+		sha256_round(v, 4, sha256_k[i + 4] + w[i + 4]);
+		sha256_round(v, 5, sha256_k[i + 5] + w[i + 5]);
+		sha256_round(v, 6, sha256_k[i + 6] + w[i + 6]);
+		sha256_round(v, 7, sha256_k[i + 7] + w[i + 7]);
 	}
 	for (i = 0; i < 8; i++)
 		state[i] += v[i];
+}
+
+/* Mix blocks into the state, in plain C. */
+void
+sha256_blocks_c(uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+	for (; blocks > 0; blocks--, p += 64)
+		sha256_block(state, p);
+}
+
+/* The fastest way there is here. */
+sha256_blocks *
+sha256_choose(void)
+{
+#ifdef CPU_X86
+	unsigned	 a, b, c, d;
+
+	/* SSSE3 and SSE4.1, which the SHA code needs too, then SHA itself:
+	 * gcc 12 has no word for it in __builtin_cpu_supports. */
+	if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) != 0 &&
+	    (c & bit_SSE4_1) != 0 && __get_cpuid_count(7, 0, &a, &b, &c,
+	    &d) && (b & bit_SHA) != 0)
+		return (sha256_blocks_x86);
+#endif
+	return (sha256_blocks_c);
 }
 
 /* Start a new digest. */
@@ -63,6 +116,7 @@ sha256_init(struct sha256 *s)
 
 	memcpy(s->state, start, sizeof start);
 	s->bytes = 0;
+	s->blocks = sha256_choose();
 }
 
 /* Take in n more bytes. */
@@ -72,21 +126,21 @@ sha256_add(struct sha256 *s, const void *p, size_t n)
 	const uint8_t	*b = p;
 	size_t		 have = s->bytes % 64, take;
 
+	if (n == 0)
+		return;
 	s->bytes += n;
 	if (have > 0) {
 		take = n < 64 - have ? n : 64 - have;
-		if (take > 0)
-			memcpy(s->block + have, b, take);
+		memcpy(s->block + have, b, take);
 		b += take;
 		n -= take;
 		if (have + take < 64)
 			return;
-		sha256_block(s->state, s->block);
+		s->blocks(s->state, s->block, 1);
 	}
-	for (; n >= 64; b += 64, n -= 64)
-		sha256_block(s->state, b);
-	if (n > 0)
-		memcpy(s->block, b, n);
+	s->blocks(s->state, b, n / 64);
+	if (n % 64 > 0)
+		memcpy(s->block, b + n / 64 * 64, n % 64);
 }
 
 /* End it: padding, length in bits, and the state as hex. */

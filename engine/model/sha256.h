@@ -9,10 +9,15 @@
 
 #define SHA256_HEX 65	/* 64 digits and NUL */
 
+/* Mix blocks of 64 bytes at p into a state. */
+typedef void sha256_blocks(uint32_t state[8], const uint8_t *p,
+	    size_t blocks);
+
 struct sha256 {
 	uint32_t	 state[8];
 	uint64_t	 bytes;		/* taken in so far */
 	uint8_t		 block[64];	/* the last bytes % 64 of them */
+	sha256_blocks	*blocks;	/* how, on this machine */
 };
 
 /* Start a new digest. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fileio.h"
+#include "torchzip_impl.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
@@ -18,49 +19,15 @@
 #define TZ_END64_SIZE		56
 #define TZ_LOCATOR_SIZE		20
 #define TZ_CENTRAL_SIZE		46
-#define TZ_LOCAL_SIZE		30
 
 #define TZ_CENTRAL_SIG		0x02014b50
-#define TZ_LOCAL_SIG		0x04034b50
 #define TZ_END_SIG		0x06054b50
 #define TZ_END64_SIG		0x06064b50
 #define TZ_LOCATOR_SIG		0x07064b50
 
 #define TZ_FLAG_ENCRYPTED	0x0001
-#define TZ_FLAG_DESCRIPTOR	0x0008
 #define TZ_FLAG_UTF8		0x0800
-#define TZ_EXTRA_ZIP64		0x0001
-#define TZ_DESCRIPTOR_SIG	0x08074b50
-#define TZ_DESCRIPTOR_SIZE	16	/* signature, CRC, two sizes of 4 */
-#define TZ_DESCRIPTOR64_SIZE	24	/* ... of 8 */
-#define TZ_NONE			0xffffffff	/* see the ZIP64 field */
 
-/* A file while it is read. */
-struct tz_reader {
-	const char	*path;
-	int		 fd;
-	uint64_t	 size;		/* of the file */
-	uint64_t	 dir, dir_size;	/* the central directory */
-	uint64_t	 count;		/* its entries */
-	uint64_t	 at;		/* end of the member before this one */
-	uint64_t	 last_size;	/* of that member */
-	uint32_t	 last_crc;
-	int		 later;		/* a descriptor may stand there */
-	struct fault	*f;
-};
-
-/* One entry of the directory. */
-struct tz_entry {
-	const char	*name;		/* borrowed; not ended by NUL */
-	size_t		 name_len;
-	uint16_t	 flags;
-	uint32_t	 crc;
-	uint64_t	 size, packed, local;
-};
-
-static enum tz_error	tz_fail(const struct tz_reader *, enum tz_error,
-			    const char *, ...)
-			    __attribute__((format(printf, 3, 4)));
 static enum tz_error	tz_start(const struct tz_reader *);
 static enum tz_error	tz_end(struct tz_reader *);
 static enum tz_error	tz_directory(struct tz_reader *, struct torchzip *);
@@ -68,9 +35,6 @@ static enum tz_error	tz_entry(const struct tz_reader *, const uint8_t *,
 			    size_t, struct tz_entry *, size_t *);
 static enum tz_error	tz_name(const struct tz_reader *,
 			    const struct tz_entry *);
-static enum tz_error	tz_gap(const struct tz_reader *, uint64_t);
-static enum tz_error	tz_local(struct tz_reader *, const struct tz_entry *,
-			    uint64_t *);
 static enum tz_error	tz_sort(const struct tz_reader *, struct torchzip *);
 
 /* Read a file's directory. */
@@ -107,7 +71,7 @@ torchzip_clear(struct torchzip *z)
 }
 
 /* One line: file and what is wrong. */
-static enum tz_error
+enum tz_error
 tz_fail(const struct tz_reader *r, enum tz_error why, const char *fmt, ...)
 {
 	char	 text[300];
@@ -121,7 +85,7 @@ tz_fail(const struct tz_reader *r, enum tz_error why, const char *fmt, ...)
 }
 
 /* Read n bytes that the file's size promises. */
-static enum tz_error
+enum tz_error
 tz_bytes(const struct tz_reader *r, void *out, size_t n, uint64_t off)
 {
 	int	 e = fileio_read(r->fd, out, n, off);
@@ -286,42 +250,12 @@ out:
 	return (e);
 }
 
-/* The numbers of an entry that did not fit 32 bits. */
-static enum tz_error
-tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t n,
-    struct tz_entry *t)
-{
-	uint64_t	*const want[] = { &t->size, &t->packed, &t->local };
-	const uint8_t	*field = NULL;
-	size_t		 left = 0, len, i;
-
-	for (; n > 0; b += 4 + len, n -= 4 + len) {
-		if (n < 4 || (len = fileio_le16(b + 2)) > n - 4)
-			return (tz_fail(r, TZ_EXTRA, "broken extra fields"));
-		if (fileio_le16(b) != TZ_EXTRA_ZIP64)
-			continue;
-		if (field != NULL)
-			return (tz_fail(r, TZ_EXTRA, "two ZIP64 fields"));
-		field = b + 4;
-		left = len;
-	}
-	for (i = 0; i < nitems(want); i++) {
-		if (*want[i] != TZ_NONE)
-			continue;
-		if (left < 8)
-			return (tz_fail(r, TZ_EXTRA, "no ZIP64 field"));
-		*want[i] = fileio_le64(field);
-		field += 8;
-		left -= 8;
-	}
-	return (TZ_OK);
-}
-
 /* One entry of n bytes left at b; *used: how long it is. */
 static enum tz_error
 tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
     struct tz_entry *t, size_t *used)
 {
+	uint64_t	*const wide[] = { &t->size, &t->packed, &t->local };
 	size_t		 extra, comment;
 	enum tz_error	 e;
 
@@ -350,8 +284,8 @@ tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
 		    fileio_le16(b + 10)));
 	if (fileio_le16(b + 34) != 0)
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
-	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra,
-	    t)) != TZ_OK)
+	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra, wide,
+	    nitems(wide))) != TZ_OK)
 		return (e);
 	if (t->packed != t->size)
 		return (tz_fail(r, TZ_SIZES, "a stored member with two sizes, "
@@ -384,84 +318,6 @@ tz_name(const struct tz_reader *r, const struct tz_entry *t)
 	}
 	if (bad)
 		return (tz_fail(r, TZ_NAME, "a name that is no plain path"));
-	return (TZ_OK);
-}
-
-/* Between a member and what follows it at next there is nothing, or a data
- * descriptor that says what the directory says. This also holds the length of
- * the local header, which stands there only, against the rest. */
-static enum tz_error
-tz_gap(const struct tz_reader *r, uint64_t next)
-{
-	uint8_t		 b[TZ_DESCRIPTOR64_SIZE];
-	uint64_t	 n = next - r->at, packed, size;
-	enum tz_error	 e;
-
-	if (n == 0)
-		return (TZ_OK);
-	if (!r->later || (n != TZ_DESCRIPTOR_SIZE &&
-	    n != TZ_DESCRIPTOR64_SIZE))
-		return (tz_fail(r, TZ_HOLE, "%llu bytes at %llu belong to no "
-		    "member", (unsigned long long)n,
-		    (unsigned long long)r->at));
-	if ((e = tz_bytes(r, b, (size_t)n, r->at)) != TZ_OK)
-		return (e);
-	packed = n == sizeof b ? fileio_le64(b + 8) : fileio_le32(b + 8);
-	size = n == sizeof b ? fileio_le64(b + 16) : fileio_le32(b + 12);
-	if (fileio_le32(b) != TZ_DESCRIPTOR_SIG ||
-	    fileio_le32(b + 4) != r->last_crc || packed != r->last_size ||
-	    size != r->last_size)
-		return (tz_fail(r, TZ_DESCRIPTOR, "the descriptor at %llu "
-		    "says other things than the directory",
-		    (unsigned long long)r->at));
-	return (TZ_OK);
-}
-
-/* The local header of an entry; *data: the first byte behind it. */
-static enum tz_error
-tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
-{
-	uint8_t		 b[TZ_LOCAL_SIZE + TORCHZIP_NAME_MAX];
-	size_t		 n = TZ_LOCAL_SIZE + t->name_len;
-	uint32_t	 packed, size;
-	int		 later;
-	enum tz_error	 e;
-
-	if (t->local < r->at)
-		return (tz_fail(r, TZ_OVERLAP, "%.*s: starts at %llu, inside "
-		    "the member before it", (int)t->name_len, t->name,
-		    (unsigned long long)t->local));
-	if (t->local > r->dir || n > r->dir - t->local)
-		return (tz_fail(r, TZ_PAST_END, "%.*s: starts at %llu, past "
-		    "the members", (int)t->name_len, t->name,
-		    (unsigned long long)t->local));
-	if ((e = tz_gap(r, t->local)) != TZ_OK ||
-	    (e = tz_bytes(r, b, n, t->local)) != TZ_OK)
-		return (e);
-	if (fileio_le32(b) != TZ_LOCAL_SIG)
-		return (tz_fail(r, TZ_LOCAL, "%.*s: no header at %llu",
-		    (int)t->name_len, t->name, (unsigned long long)t->local));
-	if (fileio_le16(b + 26) != t->name_len ||
-	    memcmp(b + TZ_LOCAL_SIZE, t->name, t->name_len) != 0)
-		return (tz_fail(r, TZ_NAMES, "%.*s: has another name in its "
-		    "own header", (int)t->name_len, t->name));
-	packed = fileio_le32(b + 18);
-	size = fileio_le32(b + 22);
-	later = (t->flags & TZ_FLAG_DESCRIPTOR) != 0;
-	if (fileio_le16(b + 6) != t->flags || fileio_le16(b + 8) != 0 ||
-	    packed != size || (size != TZ_NONE && size != t->size &&
-	    !(later && size == 0)))
-		return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header says "
-		    "other flags, method or size", (int)t->name_len, t->name));
-	*data = t->local + n + fileio_le16(b + 28);
-	if (*data > r->dir || t->size > r->dir - *data)
-		return (tz_fail(r, TZ_PAST_END, "%.*s: %llu bytes at %llu "
-		    "reach past the members", (int)t->name_len, t->name,
-		    (unsigned long long)t->size, (unsigned long long)*data));
-	r->at = *data + t->size;
-	r->last_size = t->size;
-	r->last_crc = t->crc;
-	r->later = later;
 	return (TZ_OK);
 }
 

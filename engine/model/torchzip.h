@@ -45,7 +45,7 @@ enum tz_error {
 	TZ_DUPLICATE,		/* two members of one name */
 	TZ_LOCAL,		/* no local header there */
 	TZ_NAMES,		/* local and central name differ */
-	TZ_LOCAL_LIES,		/* local method, flags or sizes differ */
+	TZ_LOCAL_LIES,		/* local method, flags, sizes, CRC differ */
 	TZ_OVERLAP,		/* members share bytes, or out of order */
 	TZ_PAST_END,		/* a member reaches into the directory */
 	TZ_HOLE,		/* bytes that belong to no member */

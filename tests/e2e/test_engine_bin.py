@@ -1,4 +1,6 @@
 """chatd-engine on PyTorch's own files: replies, and pickles that attack."""
+import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -99,6 +101,40 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
         called = ".".join(name.split("-")[:2])
         assert 'forbidden global \\"%s\\"' % called in said, name
         assert not canary.exists(), name
+
+
+def traced(trace, command, stdin=b""):
+    """The programs that a command and its children start, in order."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    # The leak checker can't run below strace.
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+    run = subprocess.run(
+        ["strace", "-f", "-qq", "-e", "trace=execve,execveat", "-o", trace,
+         "--", *command], input=stdin, env=env, capture_output=True,
+        timeout=WAIT, check=False)
+    found = re.findall(r'execve(?:at)?\((?:\w+, )?"([^"]*)"',
+                       trace.read_text() if trace.exists() else "")
+    if not found:
+        pytest.skip("strace can't trace here: " + run.stderr.decode())
+    return found
+
+
+def test_strace_sees_what_a_pickle_starts(tmp_path):
+    name, pickle = next(attacks(tmp_path / "canary"))
+    started = traced(tmp_path / "trace", [
+        "/usr/bin/python3", "-c", "import pickle, sys\n"
+        "pickle.loads(sys.stdin.buffer.read())"], b"\x80\x02" + pickle)
+    assert name == "os-system-reduce"
+    assert started[0] == "/usr/bin/python3" and len(started) > 1
+
+
+def test_no_pickle_starts_a_program(tmp_path):
+    folder = bin_folder(tmp_path / "m", [])
+    for name, pickle in attacks(tmp_path / "canary"):
+        write_bin(folder, b"\x80\x02" + pickle)
+        assert traced(tmp_path / "trace", [
+            ENGINE, "--model", folder]) == [str(ENGINE)], name
 
 
 def test_extensions_are_refused(tmp_path):

@@ -1,10 +1,12 @@
 """The test driver counts cases, and takes no silence for success."""
 import os
+import pathlib
 import subprocess
 
 import pytest
 
 SRC = os.environ.get("CHATD_SRC", os.getcwd())
+BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", os.getcwd()))
 DRIVER = os.path.join(SRC, "build-aux", "run-test")
 
 PROGRAMS = {
@@ -91,3 +93,49 @@ def test_missing_pytest_skips(tmp_path):
     (tmp_path / "t.py").write_text("def test_a(): pass\n", encoding="utf-8")
     assert drive(tmp_path, "t.py", PYTHON="/nowhere/python3") == (
         ["SKIP t.py: pytest is missing: install python3-pytest"], "SKIP")
+
+
+def fuzz(folder, *files, src=SRC):
+    """Run the fuzz target that has faults, found inputs into folder."""
+    if not (BUILD / "libfuzzdriver.la").exists():
+        pytest.skip("built with --enable-fuzzers")
+    (folder / "tests/fuzz").mkdir(parents=True, exist_ok=True)
+    return subprocess.run(
+        [BUILD / "tests/fuzz/fuzz_broken", *files],
+        env=dict(os.environ, CHATD_BUILD=str(folder), CHATD_SRC=str(src)),
+        capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_fuzz_driver_keeps_an_input_that_crashes(tmp_path):
+    run = fuzz(tmp_path)
+    assert run.returncode == 1
+    assert "not ok 3 - broken: mutations" in run.stdout
+    assert "ok 1 - broken: seeds" in run.stdout
+    found, = (tmp_path / "tests/fuzz").iterdir()
+    assert str(found) in run.stdout
+    assert b"boom" in found.read_bytes()
+    assert fuzz(tmp_path, found).returncode == -6
+
+
+def test_the_fuzz_driver_makes_the_same_inputs_each_time(tmp_path):
+    found = []
+    for name in ("a", "b"):
+        fuzz(tmp_path / name)
+        path, = (tmp_path / name / "tests/fuzz").iterdir()
+        found.append((path.name, path.read_bytes()))
+    assert found[0] == found[1]
+
+
+def test_the_fuzz_driver_takes_seeds_and_bounds_memory(tmp_path):
+    config = (BUILD / "config.h").read_text(encoding="utf-8")
+    sanitizer = "#define WITH_SANITIZER 1" in config
+    for word, bad in (("boom", True), ("huge", not sanitizer),
+                      ("none", False)):
+        folder = tmp_path / word / "tests/fuzz"
+        seeds = folder / "seeds/broken"
+        seeds.mkdir(parents=True)
+        (seeds / "one").write_text(word, encoding="utf-8")
+        run = fuzz(tmp_path / word, src=tmp_path / word)
+        assert ("not ok 1 - broken: seeds" in run.stdout) == bad, word
+        found = sorted(p.name for p in folder.glob("found-*"))
+        assert ("found-broken-1-0" in found) == bad

@@ -1,14 +1,9 @@
 /*
  * Fuzz target: the pickle of a checkpoint. What is taken keeps its promises.
- * Dictionary: tests/fuzz/pickle.dict; seeds: tests/fuzz/seeds/pickle.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "pickle.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 /* A view lies inside its storage. */
 static void
@@ -39,8 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t			 i;
 
 	if (pickle_read("file", data, size, &t, &f) != PICKLE_OK) {
-		if (f.code == NULL || f.message[0] == '\0')
-			abort();
+		fuzz_fault(&f);
 		return (0);
 	}
 	for (i = 0; i < t.n; i++)

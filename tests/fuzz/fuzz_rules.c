@@ -1,15 +1,10 @@
 /*
  * libFuzzer target: a rule pack, a NUL, and a text that it is matched with.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "rules.h"
 #include "utf8.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 /* Findings must lie inside the text, at whole characters. */
 static void

@@ -1,18 +1,15 @@
 /*
  * Fuzz target: a whole pytorch_model.bin, its zip records and, where those
  * hold, the pickle inside. What is taken lies inside the file.
- * Dictionary: tests/fuzz/torchzip.dict; seeds: tests/fuzz/seeds/torchzip.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
+
 #include <sys/mman.h>
+
 #include <unistd.h>
 
 #include "torchbin.h"
 #include "torchzip.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 /* No member reaches out of the file or into another. */
 static void
@@ -49,8 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (torchzip_read("file", fd, size, &z, &f) == TZ_OK) {
 		fuzz_zip(&z, size);
 		torchzip_clear(&z);
-	} else if (f.code == NULL || f.message[0] == '\0')
-		abort();
+	} else
+		fuzz_fault(&f);
 	f.code = NULL;
 	if (torchbin_read("file", fd, size, &t, &f) == 0) {
 		for (i = 0; i < t.n; i++)
@@ -58,8 +55,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    t.tensors[i].end > size)
 				abort();
 		safetensors_clear(&t);
-	} else if (f.code == NULL)
-		abort();
+	} else
+		fuzz_fault(&f);
 	close(fd);
 	return (0);
 }

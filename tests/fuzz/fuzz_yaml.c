@@ -2,14 +2,10 @@
  * Fuzz target: a configuration file.  Whatever it holds ends in a tree whose
  * every scalar any reader can be tried on, or in a fault with a message.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "xmalloc.h"
 #include "yaml.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 /* Look at a node, its siblings and what is below them. */
 static void

@@ -99,6 +99,50 @@ good_lines_are_taken(void **state)
 	}
 }
 
+/* Values are counted before they are parsed, outside strings only. */
+static void
+values_are_bounded_where_asked(void **state)
+{
+	static const struct {
+		const char	*in;
+		size_t		 values;
+	} cases[] = {
+		{ "{}", 1 },
+		{ "{\"a\":1}", 1 },
+		{ "{\"a\":1,\"b\":2}", 2 },
+		{ "{\"a\":[1,2,3],\"b\":{}}", 6 },
+		{ "{\"a\":\"[[,{\\\",\",\"b\":\",\"}", 2 }
+	};
+	struct fault	 f;
+	json_t		*v;
+	size_t		 i, n;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		n = strlen(cases[i].in);
+		if (json_line_parse_max(cases[i].in, n, cases[i].values, &v,
+		    &f) != 0)
+			fail_msg("%s: %s", cases[i].in, f.message);
+		json_decref(v);
+		assert_int_equal(json_line_parse_max(cases[i].in, n,
+		    cases[i].values - 1, &v, &f), CHAT_EFORMAT);
+		assert_non_null(strstr(f.message, "values at byte"));
+	}
+}
+
+/* A message is one line, whatever words from outside are in it. */
+static void
+a_fault_is_one_line(void **state)
+{
+	struct fault	 f;
+
+	(void)state;
+	assert_int_equal(fault_set(&f, "bad_json", "a\nb", "x\n\033[2J\177y\xc3"
+	    "\xa4"), CHAT_EFORMAT);
+	assert_string_equal(f.message, "x??[2J?y\xc3\xa4");
+	assert_string_equal(f.field, "a?b");
+}
+
 /* An object that holds n - 1 nested arrays. */
 static char *
 json_nested(int n)
@@ -386,6 +430,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_lines_are_refused_with_a_reason),
 		cmocka_unit_test(good_lines_are_taken),
+		cmocka_unit_test(values_are_bounded_where_asked),
+		cmocka_unit_test(a_fault_is_one_line),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(fields_fill_the_struct),
 		cmocka_unit_test(fields_refuse_by_name),

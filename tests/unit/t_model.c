@@ -153,6 +153,42 @@ a_wrong_index_is_refused(void **state)
 	neox_remove(folder);
 }
 
+/* A shard may be a link to a file elsewhere: whoever made the folder chose it;
+ * but a name may not be in the index twice. */
+static void
+a_shard_may_be_a_link(void **state)
+{
+	char		*folder = model_files_folder(whole), *text;
+	char		*other = neox_folder(), *from, *to;
+	struct model	*m;
+	struct fault	 f;
+	json_t		*index;
+
+	(void)state;
+	(void)put_shards(folder, &index);
+	model_files_put_json(folder, INDEX, index);
+	from = path_join(folder, SHARD2);
+	to = path_join(other, "blob");
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(symlink(to, from), 0);
+	if (model_open(folder, &m, &f) != 0)
+		fail_msg("%s", f.message);
+	model_free(m);
+	text = xasprintf("{\"weight_map\":{\"%s\":\"%s\",\"%s\":\"%s\"}}",
+	    NAME, SHARD1, NAME, SHARD2);
+	model_files_put(folder, INDEX, text, strlen(text));
+	expect_refusal(folder, INDEX ": duplicate object key");
+	assert_int_equal(unlink(to), 0);
+	(void)put_shards(other, &index);
+	model_files_put_json(folder, INDEX, index);
+	expect_refusal(folder, SHARD2 ": No such file or directory");
+	free(text);
+	free(from);
+	free(to);
+	neox_remove(other);
+	neox_remove(folder);
+}
+
 /* A tensor that sits in two shards. */
 static void
 a_tensor_in_two_shards_is_refused(void **state)
@@ -471,6 +507,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shards_read_like_one_file),
 		cmocka_unit_test(a_wrong_index_is_refused),
+		cmocka_unit_test(a_shard_may_be_a_link),
 		cmocka_unit_test(a_tensor_in_two_shards_is_refused),
 		cmocka_unit_test(tensors_that_do_not_fit_the_config_are_named),
 		cmocka_unit_test(

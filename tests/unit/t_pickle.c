@@ -323,54 +323,6 @@ everything_else_is_refused_by_name(void **state)
 	}
 }
 
-/* A beginning, pieces again and again, and an end. */
-static void
-a_bomb_is_bounded(void **state)
-{
-	static const struct {
-		const char		*start;
-		size_t			 nstart;
-		const char		*piece;
-		size_t			 npiece, times;
-		enum pickle_error	 error;
-	} cases[] = {
-		{ P(PK_START), P("("), PICKLE_MARKS_MAX + 1, PICKLE_MARK },
-		{ P(PK_START), P("N"), PICKLE_STACK_MAX + 1, PICKLE_STACK },
-		{ P(PK_START ")q\0"), P("h\0h\0\x86q\0"), 20000,
-		    PICKLE_STACK },
-		{ P(PK_START ")q\0"), P("\x85q\0"), 2000000,
-		    PICKLE_OBJECTS },
-		{ P(PK_START "}"), P("NNs"), 2000000, PICKLE_OBJECTS },
-		{ P(PK_START "}Nq\0Ns"), P("h\0h\0s"), 3400000, PICKLE_TOO_BIG },
-		{ P(PK_START "}Nq\0Ns"), P("h\0h\0s"), 2000000,
-		    PICKLE_OBJECTS },
-		/* a tensor again and again */
-		{ P(PK_START "}(" HALF "K\0))NNtq\0" TENSOR("q\x01") "s"),
-		    P("Nh\x01h\0Rs"), PICKLE_TENSORS_MAX + 1,
-		    PICKLE_OBJECTS }
-	};
-	struct pickle_table	 t;
-	struct fault		 f;
-	enum pickle_error	 e;
-	uint8_t			*b, *at;
-	size_t			 i, k, n;
-
-	(void)state;
-	for (i = 0; i < nitems(cases); i++) {
-		n = cases[i].nstart + cases[i].npiece * cases[i].times;
-		at = b = xmalloc(n);
-		memcpy(at, cases[i].start, cases[i].nstart);
-		at += cases[i].nstart;
-		for (k = 0; k < cases[i].times; k++, at += cases[i].npiece)
-			memcpy(at, cases[i].piece, cases[i].npiece);
-		e = pickle_read("some.bin", b, n, &t, &f);
-		if (e != cases[i].error)
-			fail_msg("case %zu: expected %d, found %d", i,
-			    cases[i].error, e);
-		free(b);
-	}
-}
-
 /* Every beginning of a sound pickle. */
 static void
 a_cut_pickle_is_refused(void **state)
@@ -399,7 +351,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_of_tensors_are_read),
 		cmocka_unit_test(everything_else_is_refused_by_name),
-		cmocka_unit_test(a_bomb_is_bounded),
 		cmocka_unit_test(a_cut_pickle_is_refused)
 	};
 

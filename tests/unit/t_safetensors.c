@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "memory.h"
 #include "xmalloc.h"
 
 #define A(dtype, shape, offsets) "\"a\":{\"dtype\":\"" dtype \
@@ -213,13 +214,84 @@ a_cut_header_is_refused(void **state)
 	}
 }
 
+/* So many values that are nothing: refused before they cost. */
+static int
+flood(void *arg)
+{
+	const char	*form = arg;
+	struct st_table	 t;
+	struct fault	 f;
+	size_t		 n = 0, i;
+	char		*s = xmalloc(SAFETENSORS_HEADER_MAX + 64);
+
+	s[n++] = '{';
+	for (i = 0; n < SAFETENSORS_HEADER_MAX - 64; i++)
+		n += (size_t)sprintf(s + n, form, i == 0 ? "" : ",", i);
+	s[n++] = '}';
+	i = safetensors_parse("file", s, n, 0, &t, &f) == ST_JSON &&
+	    strstr(f.message, "over 262144 values") != NULL;
+	free(s);
+	return ((int)i);
+}
+
+/* Objects, arrays, numbers and strings, in 16 MiB. */
+static void
+a_header_full_of_nothing_is_refused(void **state)
+{
+	static char	 forms[][64] = { "%s\"%zx\":{}", "%s\"%zx\":[]",
+			    "%s\"%zx\":[[],[],[],[],[],[],[],[]]",
+			    "%s\"%zx\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+			    "%s\"%zx\":\"\"" };
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(forms); i++)
+		memory_run(flood, forms[i], 32);
+}
+
+/* As many tensors as there may be. */
+static int
+crowd(void *arg)
+{
+	struct st_table	 t;
+	struct fault	 f;
+	size_t		 n = 1, i;
+	char		*s = xmalloc(SAFETENSORS_HEADER_MAX);
+
+	(void)arg;
+	s[0] = '{';
+	for (i = 0; i < SAFETENSORS_VALUES_MAX / 8; i++)
+		n += (size_t)sprintf(s + n, "%s\"gpt_neox.layers.%zu\":"
+		    "{\"dtype\":\"F16\",\"shape\":[1,1],\"data_offsets\":"
+		    "[%zu,%zu]}", i == 0 ? "" : ",", i, 2 * i, 2 * i + 2);
+	s[n++] = '}';
+	if (safetensors_parse("file", s, n, 2 * i, &t, &f) != ST_OK) {
+		fprintf(stderr, "%s\n", f.message);
+		return (0);
+	}
+	i = t.n;
+	safetensors_clear(&t);
+	free(s);
+	return (i == SAFETENSORS_VALUES_MAX / 8);
+}
+
+/* 32,768 matrices are read. */
+static void
+a_header_of_many_tensors_is_read(void **state)
+{
+	(void)state;
+	memory_run(crowd, NULL, 64);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sound_headers_are_read),
 		cmocka_unit_test(every_error_has_its_answer),
-		cmocka_unit_test(a_cut_header_is_refused)
+		cmocka_unit_test(a_cut_header_is_refused),
+		cmocka_unit_test(a_header_full_of_nothing_is_refused),
+		cmocka_unit_test(a_header_of_many_tensors_is_read)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,16 +1,22 @@
 /*
- * SHA-256: the published examples, and pieces of every size.
+ * SHA-256: the published examples, pieces of every size, and the processor's
+ * own instructions against plain C.
  */
 #include "sha256.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "neox.h"
+#include "sha256_impl.h"
 #include "xmalloc.h"
+
+#define RANDOM_MAX	5000	/* bytes of a random message */
 
 /* Examples of FIPS 180-4 (abc and the two longer texts, the million times
  * a) and the empty message. */
@@ -44,12 +50,15 @@ published_examples_come_out(void **state)
 	int		 n;
 
 	(void)state;
-	for (i = 0; i < nitems(cases); i++) {
+	for (i = 0; i < 2 * nitems(cases); i++) {
 		sha256_init(&s);
-		for (n = 0; n < cases[i].times; n++)
-			sha256_add(&s, cases[i].text, strlen(cases[i].text));
+		if (i % 2 == 1)
+			s.blocks = sha256_blocks_c;
+		for (n = 0; n < cases[i / 2].times; n++)
+			sha256_add(&s, cases[i / 2].text,
+			    strlen(cases[i / 2].text));
 		sha256_end(&s, hex);
-		assert_string_equal(hex, cases[i].hex);
+		assert_string_equal(hex, cases[i / 2].hex);
 	}
 }
 
@@ -79,12 +88,48 @@ pieces_give_the_same_as_the_whole(void **state)
 	}
 }
 
+/* Random messages of random lengths, at any alignment. */
+static void
+both_ways_give_the_same(void **state)
+{
+	struct sha256	 s;
+	uint8_t		*text;
+	char		 fast[SHA256_HEX], plain[SHA256_HEX];
+	uint64_t	 seed = 256;
+	size_t		 n, at, i;
+	int		 k;
+
+	(void)state;
+	sha256_init(&s);
+	if (s.blocks == sha256_blocks_c)
+		skip();
+	text = xmalloc(RANDOM_MAX + 64);
+	for (k = 0; k < 500; k++) {
+		n = neox_random(&seed, RANDOM_MAX + 1);
+		at = neox_random(&seed, 64);
+		for (i = 0; i < n; i++)
+			text[at + i] = (uint8_t)neox_random(&seed, 256);
+		sha256_init(&s);
+		sha256_add(&s, text + at, n);
+		sha256_end(&s, fast);
+		sha256_init(&s);
+		s.blocks = sha256_blocks_c;
+		sha256_add(&s, text + at, n);
+		sha256_end(&s, plain);
+		if (strcmp(fast, plain) != 0)
+			fail_msg("%zu bytes: %s, in plain C %s", n, fast,
+			    plain);
+	}
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(published_examples_come_out),
-		cmocka_unit_test(pieces_give_the_same_as_the_whole)
+		cmocka_unit_test(pieces_give_the_same_as_the_whole),
+		cmocka_unit_test(both_ways_give_the_same)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

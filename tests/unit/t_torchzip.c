@@ -19,13 +19,15 @@
 
 /* Records of a file, to count from. */
 enum where { START, LOCAL0, LOCAL1, CENTRAL0, CENTRAL1, EXTRA1, END64,
-	LOCATOR, END, BEHIND0 };
+	LOCATOR, END, BEHIND0, LOCAL1_EXTRA };
 
 static const struct torch_member members[] = {
 	{ "m/data.pkl", "first", 5 },
 	{ "m/data/0", "0123456789", 10 },
 	{ "m/version", "3\n", 2 }
 };
+
+static int	seen[TZ_DESCRIPTOR + 1];	/* errors met */
 
 /* Read bytes as a file. */
 static enum tz_error
@@ -35,6 +37,7 @@ read_bytes(const void *bytes, size_t n, struct torchzip *z, struct fault *f)
 	enum tz_error	 e = torchzip_read("some.bin", fd, n, z, f);
 
 	close(fd);
+	seen[e] = 1;
 	return (e);
 }
 
@@ -44,7 +47,8 @@ sound_files_are_read(void **state)
 {
 	static const int options[] = { 0, TORCH_LATER, TORCH_END64,
 		TORCH_AS_TORCH, TORCH_END64 | TORCH_EXTRA64,
-		TORCH_AS_TORCH | TORCH_EXTRA64 };
+		TORCH_AS_TORCH | TORCH_EXTRA64, TORCH_LOCAL64,
+		TORCH_AS_TORCH | TORCH_LOCAL64 | TORCH_EXTRA64 };
 	const struct tz_member	*m;
 	struct torch_file	 file;
 	struct torchzip		 z;
@@ -136,6 +140,17 @@ static const struct {
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 6, 2, 8, "m/data/0: its own header" },
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 18, 4, 9, "m/data/0: its own header" },
 	{ TZ_LOCAL_LIES, 0, LOCAL1, 18, 8, 0, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, 0, LOCAL1, 14, 4, 5, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, 0, LOCAL1, 14, 4, 0, "m/data/0: its own header" },
+	{ TZ_LOCAL_LIES, TORCH_AS_TORCH, LOCAL1, 14, 4, 5, "its own header" },
+	{ TZ_LOCAL_LIES, TORCH_AS_TORCH, LOCAL1, 18, 8, 0x900000009,
+	    "its own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1_EXTRA, 4, 8, 9, "own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1_EXTRA, 12, 8, 9, "own header" },
+	{ TZ_LOCAL_LIES, TORCH_LOCAL64, LOCAL1, 18, 4, 9, "own header" },
+	{ TZ_EXTRA, TORCH_LOCAL64, LOCAL1_EXTRA, 0, 2, 2, "no ZIP64 field" },
+	{ TZ_EXTRA, TORCH_LOCAL64, LOCAL1_EXTRA, 2, 2, 999, "broken extra" },
+	{ TZ_EXTRA, 0, LOCAL1, 18, 8, UINT64_MAX, "no ZIP64 field" },
 	{ TZ_OVERLAP, 0, CENTRAL1, 42, 4, 0, "m/data/0: starts at 0" },
 	{ TZ_OVERLAP, TORCH_AS_TORCH, CENTRAL1, 42, 4, 1, "inside" },
 	{ TZ_PAST_END, 0, CENTRAL1, 42, 4, 0x7fffffff, "past the members" },
@@ -162,7 +177,8 @@ place(const struct torch_file *file, enum where w)
 			    file->central[0], file->central[1],
 			    file->central[1] + 46 + 8, file->end64,
 			    file->locator, file->end,
-			    file->data[0] + members[0].n };
+			    file->data[0] + members[0].n,
+			    file->local[1] + 30 + 8 };
 
 	return (at[w]);
 }
@@ -262,6 +278,33 @@ long_names_are_refused(void **state)
 	name[TORCHZIP_NAME_MAX + 1] = '\0';
 	torch_zip(&m, 1, TORCH_AS_TORCH, &file);
 	assert_int_equal(read_bytes(file.bytes, file.n, &z, &f), TZ_TOO_BIG);
+	free(file.bytes);
+}
+
+/* A directory larger than the limit is not read: the file is mostly a hole. */
+static void
+long_directories_are_refused(void **state)
+{
+	const uint64_t		 big = TORCHZIP_DIRECTORY_MAX + 1;
+	struct torch_file	 file;
+	struct torchzip		 z;
+	struct fault		 f;
+	size_t			 dir;
+	int			 fd;
+
+	(void)state;
+	torch_zip(members, nitems(members), TORCH_AS_TORCH, &file);
+	dir = file.central[0];
+	torch_poke(file.bytes + file.end64 + 40, 8, big);
+	torch_poke(file.bytes + file.locator + 8, 8, dir + big);
+	torch_poke(file.bytes + file.end + 12, 4, big);
+	fd = torch_open(file.bytes, dir);
+	assert_int_equal(pwrite(fd, file.bytes + file.end64, file.n -
+	    file.end64, (off_t)(dir + big)), file.n - file.end64);
+	assert_int_equal(torchzip_read("some.bin", fd, dir + big + file.n -
+	    file.end64, &z, &f), TZ_TOO_BIG);
+	assert_non_null(strstr(f.message, "a directory of 3 members"));
+	close(fd);
 	free(file.bytes);
 }
 
@@ -402,9 +445,22 @@ a_file_that_shrinks_is_told(void **state)
 	fd = torch_open(file.bytes, file.n - 30);
 	assert_int_equal(torchzip_read("some.bin", fd, file.n, &z, &f),
 	    TZ_READ);
+	seen[TZ_READ] = 1;
 	assert_non_null(strstr(f.message, "has become shorter"));
 	close(fd);
 	free(file.bytes);
+}
+
+/* The tests above have met each error: so this is the last one. */
+static void
+no_error_is_left_untried(void **state)
+{
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(seen); i++)
+		if (!seen[i])
+			fail_msg("error %zu was not met", i);
 }
 
 int
@@ -415,13 +471,15 @@ main(void)
 		cmocka_unit_test(every_lie_has_its_answer),
 		cmocka_unit_test(names_are_plain_paths),
 		cmocka_unit_test(long_names_are_refused),
+		cmocka_unit_test(long_directories_are_refused),
 		cmocka_unit_test(duplicate_names_are_refused),
 		cmocka_unit_test(shared_bytes_are_refused),
 		cmocka_unit_test(holes_are_refused),
 		cmocka_unit_test(an_end_record_in_a_comment_is_not_found),
 		cmocka_unit_test(other_forms_are_named),
 		cmocka_unit_test(a_cut_file_is_refused),
-		cmocka_unit_test(a_file_that_shrinks_is_told)
+		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(no_error_is_left_untried)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

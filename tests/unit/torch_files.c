@@ -67,17 +67,24 @@ static void
 torch_put_member(FILE *fp, const struct torch_member *m, int options,
     size_t *data)
 {
-	size_t	 at = (size_t)ftell(fp) + 30 + strlen(m->name) + 4, pad;
+	int	 big = options & TORCH_LOCAL64;
+	size_t	 extra = big ? 24 : 4, pad;
+	size_t	 at = (size_t)ftell(fp) + 30 + strlen(m->name) + extra;
 	size_t	 size = options & TORCH_LATER ? 0 : m->n;
 
 	pad = (ALIGN - at % ALIGN) % ALIGN;
 	torch_put(fp, 4, 0x04034b50);
 	torch_put_common(fp, m, options, 1);
-	torch_put(fp, 4, size);
-	torch_put(fp, 4, size);
+	torch_put(fp, 4, big ? 0xffffffff : size);
+	torch_put(fp, 4, big ? 0xffffffff : size);
 	torch_put(fp, 2, strlen(m->name));
-	torch_put(fp, 2, 4 + pad);
+	torch_put(fp, 2, extra + pad);
 	fputs(m->name, fp);
+	if (big) {
+		torch_put(fp, 4, 1 | 16 << 16);
+		torch_put(fp, 8, size);
+		torch_put(fp, 8, size);
+	}
 	fputs("FB", fp);
 	torch_put(fp, 2, pad);
 	fprintf(fp, "%.*s", (int)pad, "ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ"

@@ -25,6 +25,7 @@
 #define TORCH_END64	1	/* a ZIP64 end record and its locator */
 #define TORCH_EXTRA64	2	/* sizes and offsets in ZIP64 fields */
 #define TORCH_LATER	4	/* sizes behind the data, as torch does */
+#define TORCH_LOCAL64	8	/* sizes of local headers in ZIP64 fields */
 #define TORCH_AS_TORCH	(TORCH_END64 | TORCH_LATER)
 
 struct torch_member {

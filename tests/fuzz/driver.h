@@ -1,0 +1,45 @@
+/*
+ * Inside the driver of fuzz targets: what corpus.c reads and mutate.c makes
+ * of it.
+ */
+#ifndef TEST_FUZZ_DRIVER_H
+#define TEST_FUZZ_DRIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INPUT_MAX	65536	/* bytes of a seed or an input */
+
+struct input {
+	size_t	 n;
+	uint8_t	 b[INPUT_MAX];
+};
+
+struct blob {
+	uint8_t	*b;		/* owned */
+	size_t	 n;
+};
+
+/* What is known of a target's inputs. */
+struct corpus {
+	const char	*name;		/* "json" of fuzz_json; borrowed */
+	struct blob	*seeds;		/* owned; at least one, perhaps empty;
+					 * in order of their names */
+	size_t		 nseeds;
+	struct blob	*words;		/* owned; of the dictionary */
+	size_t		 nwords;
+};
+
+/*
+ * Read what belongs to the target that runs as program: the files in
+ * tests/fuzz/seeds/NAME and the words in tests/fuzz/NAME.dict. Either may be
+ * missing. A file that can't be used ends the process.
+ */
+void	corpus_load(struct corpus *c, const char *program);
+void	corpus_clear(struct corpus *c);
+
+/* Input number round: a seed, changed at some places. The same number gives
+ * the same input. */
+void	mutate(const struct corpus *c, size_t round, struct input *out);
+
+#endif

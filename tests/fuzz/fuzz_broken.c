@@ -1,0 +1,21 @@
+/*
+ * A target with faults, to see that the driver finds them: not a test itself.
+ */
+#include "fuzz.h"
+
+#include <stdio.h>
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char	*volatile kept;
+
+	if (memmem(data, size, "boom", 4) != NULL)
+		abort();
+	if (memmem(data, size, "huge", 4) != NULL) {
+		if ((kept = malloc((size_t)1 << 30)) == NULL)
+			exit(3);
+		free(kept);
+	}
+	return (0);
+}
