@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "detok.h"
+#include "nfc.h"
 #include "pretoken.h"
 #include "roletag.h"
 #include "tokenizer.h"
@@ -93,7 +94,7 @@ fuzz_text(const struct tokenizer *t, const char *s, size_t n)
 			abort();
 	}
 	detok_ids(t, ids.id, ids.n, 0, &got);
-	pretoken_nfc(s, n, &want);
+	nfc_add(s, n, &want);
 	if (got.n != want.n ||
 	    (got.n > 0 && memcmp(got.s, want.s, got.n) != 0))
 		abort();
