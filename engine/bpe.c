@@ -304,8 +304,9 @@ bpe_encode(const struct bpe *b, struct bpe_work *w, const char *word,
 
 	if (n <= BPE_SHORT / 2) {	/* a byte has two symbols at most */
 		bpe_symbols(b, word, n, out);
-		out->n = start + bpe_short(b, out->id + start,
-		    out->n - start);
+		if (out->n > start)
+			out->n = start + bpe_short(b, out->id + start,
+			    out->n - start);
 		return;
 	}
 	w->id.n = 0;

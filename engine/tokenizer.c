@@ -94,7 +94,9 @@ tokenizer_word(const struct tokenizer *t, struct tokenizer_work *w,
 		return;
 	if (!t->whole || !tokenizer_whole(t, s, n, out))
 		bpe_encode(t->bpe, w->bpe, s, n, out);
-	wordcache_put(w->cache, s, n, out->id + start, out->n - start);
+	if (out->n > start)
+		wordcache_put(w->cache, s, n, out->id + start,
+		    out->n - start);
 }
 
 /* Spell the special tokens behind out->id[start] in the tokens of their
@@ -107,6 +109,8 @@ tokenizer_spell(const struct tokenizer *t, size_t start, struct ids *out)
 	struct ids		 ids = { NULL, 0, 0 };
 	size_t			 i, j;
 
+	if (out->n == start)
+		return;
 	ids_append(&ids, out->id + start, out->n - start);
 	out->n = start;
 	for (i = 0; i < ids.n; i++) {

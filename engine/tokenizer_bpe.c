@@ -99,14 +99,15 @@ tokenizer_read_unknown(struct tokenizer_load *l, int lack)
 	if (v == NULL || json_is_null(v))
 		return (0);
 	if (!json_is_string(v))
-		return (tokenizer_fault(l, CHAT_EFORMAT, "model.unk_token: expected a string "
-		    "or null"));
+		return (tokenizer_fault(l, CHAT_EFORMAT, "model.unk_token: "
+		    "expected a string or null"));
 	l->t->alphabet.unknown = tokenizer_id(l, json_string_value(v));
 	if (l->t->alphabet.unknown >= 0)
 		tokenizer_stand_in(l, l->t->alphabet.unknown);
 	else if (lack)
-		return (tokenizer_fault(l, CHAT_EFORMAT, "model.unk_token \"%.40s\" is not in "
-		    "model.vocab", json_string_value(v)));
+		return (tokenizer_fault(l, CHAT_EFORMAT, "model.unk_token "
+		    "\"%.40s\" is not in model.vocab",
+		    json_string_value(v)));
 	return (0);
 }
 

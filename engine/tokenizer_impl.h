@@ -14,13 +14,14 @@
 #include "wordcache.h"
 
 struct token {
-	size_t	 start, len;	/* its bytes in the pool */
-	int	 known;
-	int	 special;
-	int	 added;		/* in added_tokens */
-	int	 mapped;	/* of the vocabulary, and all of its characters
-				 * stand for bytes: a word can be it */
-	int	 stand_in;	/* it stands for what has no token */
+	uint32_t	 start, len;	/* its bytes in the pool */
+	uint8_t		 known;
+	uint8_t		 special;
+	uint8_t		 added;		/* in added_tokens */
+	uint8_t		 mapped;	/* of the vocabulary, and all of its
+					 * characters stand for bytes, so that
+					 * a word can be it */
+	uint8_t		 stand_in;	/* it stands for what has no token */
 };
 
 /* What changes while encoding. */
@@ -50,7 +51,7 @@ struct tokenizer {
 	int			 split;		/* pieces into words */
 	int			 fallback;	/* byte_fallback */
 	int			 whole;		/* ignore_merges */
-	int			 leak;		/* words can be special tokens */
+	int			 leak;		/* words can be special */
 	struct tokenizer_work	*work;	/* owned */
 };
 

@@ -97,7 +97,7 @@ tokenizer_add(struct tokenizer_load *l, const char *s, size_t n,
 		    "between 0 and %d", s, TOKENIZER_VOCAB_MAX - 1));
 	i = (size_t)json_integer_value(id);
 	if (i >= t->size) {
-		t->size = i + i / 2 + 1024;
+		t->size = i + i / 2 + 1024;	/* 24 MiB at most */
 		t->token = xreallocarray(t->token, t->size, sizeof *t->token);
 	}
 	if (i >= t->n) {
@@ -108,8 +108,8 @@ tokenizer_add(struct tokenizer_load *l, const char *s, size_t n,
 		return (tokenizer_bad(l, "id %zu stands for two tokens, one "
 		    "is \"%.40s\"", i, s));
 	mapped = tokenizer_unmap(l, s, n);
-	t->token[i] = (struct token){ .start = start,
-	    .len = t->pool.n - start, .known = 1,
+	t->token[i] = (struct token){ .start = (uint32_t)start,
+	    .len = (uint32_t)(t->pool.n - start), .known = 1,
 	    .mapped = mapped && !added };
 	return (0);
 }

@@ -108,6 +108,5 @@ wordcache_put(struct wordcache *c, const char *s, size_t n, const int32_t *id,
 	e = &c->entry[wordcache_place(&k)];
 	e->key = k;
 	e->n = (uint32_t)ids;
-	if (ids > 0)
-		memcpy(e->id, id, ids * sizeof *id);
+	memcpy(e->id, id, ids * sizeof *id);
 }
