@@ -36,7 +36,9 @@ struct tokenizer;
  * tokenizer of another kind; CHAT_ETOOBIG: over a limit above; CHAT_EFORMAT:
  * broken, or it contradicts itself (two tokens of one id, an added token
  * whose id is not the one that the reference tokenizer gives it, two added
- * tokens of one string). Takes 5 s and 512 MiB at most, whatever the text.
+ * tokens of one string). A special token that is the token of a byte is not
+ * supported: nobody could write that byte. Takes 5 s and 512 MiB at most,
+ * whatever the text.
  */
 int		 tokenizer_parse(const char *path, const char *text, size_t n,
 		    struct tokenizer **out, struct fault *f);

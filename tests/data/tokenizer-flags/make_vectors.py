@@ -184,6 +184,9 @@ def variants():
         yield "ignore_merges", {"model": {"ignore_merges": on,
                                           "vocab": whole}}, [], \
             ["zzz", " zzz", "zzzz", "xy \u00e9", " "]
+        yield "ignore_merges, added word", dict(
+            tokens(("qq", "single_word")), model={"ignore_merges": on}), [], \
+            ["qq", "_", " "]
         yield "ignore_merges, no split", {
             "model": {"ignore_merges": on, "vocab": whole},
             "pre_tokenizer": {"use_regex": False}}, [], \
