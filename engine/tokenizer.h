@@ -59,7 +59,8 @@ int		 tokenizer_size(const struct tokenizer *t);
  * where merges lead to one (its bytes stand in its place) or where one is
  * the token for what the vocabulary lacks (it is left out).
  *
- * Time grows as n log n, memory as 40 n at worst, for one word of n bytes.
+ * Time grows as n log n; one word of n bytes takes some 25 n bytes of memory
+ * (50 n with byte_fallback) until it is done.
  * t remembers the words it has seen, so that only one thread at a time may
  * encode with it; the ids do not depend on what was encoded before.
  */
