@@ -1,6 +1,6 @@
 /*
  * Byte-pair merging: the bytes of one word in, token ids out.  Which words
- * there are is pretoken.h's matter, which bytes and merges tokenizer.c's.
+ * there are is pretoken.h's matter, which bytes and merges tokenizer_bpe.c's.
  */
 #ifndef ENGINE_BPE_H
 #define ENGINE_BPE_H
@@ -13,26 +13,48 @@
 struct bpe;
 struct bpe_work;
 
-/* A table of room for merges entries; byte_id[b] is the token of byte b, -1
- * for a byte that has none (it vanishes from a word). */
-struct bpe	*bpe_new(const int32_t byte_id[256], size_t merges);
+/* What becomes of a byte. */
+enum bpe_how {
+	BPE_UNKNOWN,	/* the unknown token, or nothing where there is none */
+	BPE_TOKEN,	/* id[0] */
+	BPE_FALLBACK	/* the n tokens of id */
+};
+
+struct bpe_byte {
+	enum bpe_how	 how;
+	int		 n;
+	int32_t		 id[2];
+};
+
+struct bpe_alphabet {
+	struct bpe_byte	 byte[256];
+	int32_t		 unknown;	/* the unknown token, or -1 */
+	int		 fuse;		/* one for a run of unknown bytes */
+};
+
+/* A table of room for merges entries; the alphabet is copied. */
+struct bpe	*bpe_new(const struct bpe_alphabet *alphabet, size_t merges);
 void		 bpe_free(struct bpe *b);
 
 /*
  * The pair of tokens left, right merges into id; of two pairs the one of
  * lower rank merges first. A pair given twice keeps the later entry. At most
- * as many pairs as bpe_new made room for.
+ * as many pairs as bpe_new made room for. 0, or CHAT_EFORMAT where far too
+ * many pairs fall on one place of the table, as only made-up ones do.
  */
-void		 bpe_add(struct bpe *b, int32_t left, int32_t right,
+int		 bpe_add(struct bpe *b, int32_t left, int32_t right,
 		    uint32_t rank, int32_t id);
 
-/* Memory reused from word to word. */
+/* Memory reused from word to word; little of it is kept after a long one. */
 struct bpe_work	*bpe_work_new(void);
 void		 bpe_work_free(struct bpe_work *w);
 
 /*
- * Append the tokens of one word of n bytes to out. Of equal ranks the
- * leftmost pair merges first. Time grows as n log n.
+ * Append the tokens of one word of n bytes (below 2^31) to out. Of equal
+ * ranks the leftmost pair merges first. As in the reference tokenizer, an
+ * unknown byte's token goes behind the fallback tokens that follow it, and
+ * where there is no unknown token its neighbours become neighbours. Time
+ * grows as n log n.
  */
 void		 bpe_encode(const struct bpe *b, struct bpe_work *w,
 		    const char *word, size_t n, struct ids *out);

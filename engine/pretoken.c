@@ -1,18 +1,22 @@
 /*
- * Unicode NFC and the GPT-2 word split, by hand over utf8proc's tables.
+ * The GPT-2 word split, by hand over utf8proc's tables.
  */
 #include "pretoken.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define NFC_EXPAND	4	/* code points in the longest decomposition */
+enum pretoken_class { CLASS_OTHER, CLASS_LETTER, CLASS_NUMBER, CLASS_SPACE };
 
-enum pretoken_class { CLASS_LETTER, CLASS_NUMBER, CLASS_SPACE, CLASS_OTHER };
+/* Classes of ASCII. */
+static const uint8_t pretoken_ascii[128] = {
+	['\t' ... '\r'] = CLASS_SPACE, [' '] = CLASS_SPACE,
+	['0' ... '9'] = CLASS_NUMBER,
+	['A' ... 'Z'] = CLASS_LETTER, ['a' ... 'z'] = CLASS_LETTER,
+};
 
 /* Tell white space. */
 int
@@ -24,6 +28,34 @@ pretoken_space(uint32_t cp)
 	    cp == 0x3000);
 }
 
+/* Tell word characters. Of what is Alphabetic without being a letter, mark
+ * or letter-like number, there are only the enclosed Latin letters. */
+int
+pretoken_wordchar(uint32_t cp)
+{
+	switch (utf8proc_category((utf8proc_int32_t)cp)) {
+	case UTF8PROC_CATEGORY_LU:
+	case UTF8PROC_CATEGORY_LL:
+	case UTF8PROC_CATEGORY_LT:
+	case UTF8PROC_CATEGORY_LM:
+	case UTF8PROC_CATEGORY_LO:
+	case UTF8PROC_CATEGORY_MN:
+	case UTF8PROC_CATEGORY_MC:
+	case UTF8PROC_CATEGORY_ME:
+	case UTF8PROC_CATEGORY_ND:
+	case UTF8PROC_CATEGORY_NL:
+	case UTF8PROC_CATEGORY_PC:
+		return (1);
+	case UTF8PROC_CATEGORY_SO:
+		return ((cp >= 0x24b6 && cp <= 0x24e9) ||
+		    (cp >= 0x1f130 && cp <= 0x1f149) ||
+		    (cp >= 0x1f150 && cp <= 0x1f169) ||
+		    (cp >= 0x1f170 && cp <= 0x1f189));
+	default:
+		return (cp == 0x200c || cp == 0x200d);
+	}
+}
+
 /* The class of the character at s, and its length in bytes. */
 static enum pretoken_class
 pretoken_class(const char *s, size_t n, size_t *len)
@@ -31,10 +63,11 @@ pretoken_class(const char *s, size_t n, size_t *len)
 	uint32_t	 cp;
 	int		 k;
 
-	if ((k = utf8_decode(s, n, &cp)) <= 0) {
-		*len = 1;
+	*len = 1;
+	if ((unsigned char)s[0] < 0x80)
+		return (pretoken_ascii[(unsigned char)s[0]]);
+	if ((k = utf8_decode(s, n, &cp)) <= 0)
 		return (CLASS_OTHER);
-	}
 	*len = (size_t)k;
 	if (pretoken_space(cp))
 		return (CLASS_SPACE);
@@ -78,7 +111,15 @@ pretoken_run(const char *s, size_t n, size_t i, enum pretoken_class class,
 {
 	size_t	 len;
 
-	while (i < n && pretoken_class(s + i, n - i, &len) == class) {
+	while (i < n) {
+		if ((unsigned char)s[i] < 0x80) {
+			if (pretoken_ascii[(unsigned char)s[i]] != class)
+				break;
+			*last = i++;
+			continue;
+		}
+		if (pretoken_class(s + i, n - i, &len) != class)
+			break;
 		*last = i;
 		i += len;
 	}
@@ -92,7 +133,7 @@ pretoken_word(const char *s, size_t n)
 	enum pretoken_class	 class;
 	size_t			 len, end, last = 0;
 
-	if ((len = pretoken_contraction(s, n)) > 0)
+	if (s[0] == '\'' && (len = pretoken_contraction(s, n)) > 0)
 		return (len);
 	class = pretoken_class(s, n, &len);
 	if (s[0] == ' ' && n > 1) {
@@ -105,91 +146,6 @@ pretoken_word(const char *s, size_t n)
 	if (class == CLASS_SPACE && end < n && last > 0)
 		return (last);
 	return (end);
-}
-
-/* Order two combining marks: by class, then as they stood. A mark is kept
- * as class << 32 | place. */
-static int
-pretoken_mark_cmp(const void *a, const void *b)
-{
-	uint64_t	 x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x < y ? -1 : x > y);
-}
-
-/* Bring each run of combining marks into canonical order. */
-static void
-pretoken_order(utf8proc_int32_t *cp, size_t n)
-{
-	utf8proc_int32_t	*copy = xcalloc(n, sizeof *copy);
-	uint64_t		*key = xcalloc(n, sizeof *key);
-	size_t			 i, j, k, class;
-
-	for (i = 0; i < n; i += k + 1) {
-		for (k = 0; i + k < n; k++) {
-			class = (size_t)utf8proc_get_property(
-			    cp[i + k])->combining_class;
-			if (class == 0)
-				break;
-			key[k] = (uint64_t)class << 32 | k;
-		}
-		if (k < 2)
-			continue;
-		qsort(key, k, sizeof *key, pretoken_mark_cmp);
-		memcpy(copy, cp + i, k * sizeof *cp);
-		for (j = 0; j < k; j++)
-			cp[i + j] = copy[(uint32_t)key[j]];
-	}
-	free(key);
-	free(copy);
-}
-
-/* Is every character below U+0300, and so the text its own NFC? */
-static int
-pretoken_plain(const char *s, size_t n)
-{
-	size_t	 i;
-
-	for (i = 0; i < n; i++) {
-		if ((unsigned char)s[i] >= 0xcc)	/* U+0300 is cc 80 */
-			return (0);
-	}
-	return (1);
-}
-
-/* Normalise. utf8proc_map would do, but for its quadratic ordering. */
-void
-pretoken_nfc(const char *s, size_t n, struct text *out)
-{
-	utf8proc_int32_t	*cp;
-	utf8proc_ssize_t	 k;
-	uint32_t		 c;
-	size_t			 i, m = 0;
-	char			 buf[4];
-	int			 len, last = 0;
-
-	if (pretoken_plain(s, n)) {
-		text_add(out, s, n);
-		return;
-	}
-	cp = xcalloc(n * NFC_EXPAND, sizeof *cp);
-	for (i = 0; i < n; i += (size_t)len) {
-		if ((len = utf8_decode(s + i, n - i, &c)) <= 0) {
-			c = 0xfffd;
-			len = 1;
-		}
-		k = utf8proc_decompose_char((utf8proc_int32_t)c, cp + m,
-		    NFC_EXPAND, UTF8PROC_DECOMPOSE, &last);
-		m += k > 0 && k <= NFC_EXPAND ? (size_t)k : 0;
-	}
-	pretoken_order(cp, m);
-	k = utf8proc_normalize_utf32(cp, (utf8proc_ssize_t)m,
-	    UTF8PROC_STABLE|UTF8PROC_COMPOSE);
-	for (i = 0; (utf8proc_ssize_t)i < k; i++) {
-		len = utf8_encode((uint32_t)cp[i], buf);
-		text_add(out, buf, (size_t)len);
-	}
-	free(cp);
 }
 
 /* Measure white space at the start. */

@@ -1,6 +1,15 @@
 /*
  * The tokenizer of a model: tokenizer.json with byte-level BPE, as the
- * GPT-NeoX models have it.  Ids are equal to the reference tokenizer's.
+ * GPT-NeoX models have it.  Ids are equal to the reference tokenizer's (the
+ * "tokenizers" library), but for characters newer than the Unicode data of
+ * either side.
+ *
+ * What a file may say: no normalizer or NFC; the ByteLevel pre-tokenizer with
+ * its options; added tokens with all their flags; BPE with merges as strings
+ * or pairs, unk_token, fuse_unk, byte_fallback and ignore_merges; the
+ * ByteLevel decoder; a post-processor that adds no token. Any of them may
+ * stand in a Sequence that means no more. "truncation" and "padding" are a
+ * caller's business and left alone. All else is refused by name.
  */
 #ifndef ENGINE_TOKENIZER_H
 #define ENGINE_TOKENIZER_H
@@ -15,14 +24,26 @@
 #define TOKENIZER_VOCAB_MAX	(1 << 20)		/* ids */
 #define TOKENIZER_MERGES_MAX	(1 << 20)
 #define TOKENIZER_ADDED_MAX	4096
+/* JSON values and keys; each takes some 100 bytes while they are read. */
+#define TOKENIZER_VALUES_MAX	(3 << 20)
 
 struct tokenizer;
 
 /*
- * Read a tokenizer.json. 0 and *out (owned), or an error with *f filled (code
- * "bad_model"): one line that names the file and what is wrong with it. A
- * tokenizer of another kind is CHAT_EUNSUPPORTED.
+ * Read the n bytes of a tokenizer.json at text. 0 and *out (owned), or an
+ * error with *f filled (code "bad_model"): one line that begins with path,
+ * used for nothing else, and says what is wrong. CHAT_EUNSUPPORTED: a
+ * tokenizer of another kind; CHAT_ETOOBIG: over a limit above; CHAT_EFORMAT:
+ * broken, or it contradicts itself (two tokens of one id, an added token
+ * whose id is not the one that the reference tokenizer gives it, two added
+ * tokens of one string). A special token that is the token of a byte is not
+ * supported: nobody could write that byte. Takes 5 s and 512 MiB at most,
+ * whatever the text.
  */
+int		 tokenizer_parse(const char *path, const char *text, size_t n,
+		    struct tokenizer **out, struct fault *f);
+
+/* The same for a regular file; besides, CHAT_ESYSTEM. */
 int		 tokenizer_open(const char *path, struct tokenizer **out,
 		    struct fault *f);
 int		 tokenizer_parse(const char *path, const char *text, size_t n,
@@ -36,7 +57,14 @@ int		 tokenizer_size(const struct tokenizer *t);
  * Append the ids of n bytes of valid UTF-8 to out. With special true, the
  * names of special tokens (such as <|endoftext|>) become those tokens, as in
  * the reference tokenizer; with special false they are text like any other,
- * which is what a user's text must be. Time grows as n log n.
+ * which is what a user's text must be: no special token comes out, even
+ * where merges lead to one (its bytes stand in its place) or where one is
+ * the token for what the vocabulary lacks (it is left out).
+ *
+ * Time grows as n log n; one word of n bytes takes some 25 n bytes of memory
+ * (50 n with byte_fallback) until it is done.
+ * t remembers the words it has seen, so that only one thread at a time may
+ * encode with it; the ids do not depend on what was encoded before.
  */
 void		 tokenizer_encode(const struct tokenizer *t, const char *s,
 		    size_t n, int special, struct ids *out);

@@ -54,6 +54,40 @@ json_scan(const char *s, size_t n, size_t max, struct fault *f)
 	return (0);
 }
 
+/* Count values; each but the first stands behind one of ,:[{. */
+void
+json_measure(const char *s, size_t n, struct json_size *out)
+{
+	struct json_size	 m = { 1, 0, 0, 0 };
+	size_t			 i, depth = 0;
+
+	for (i = 0; i < n; i++) {
+		switch (s[i]) {
+		case '"':
+			while (++i < n && s[i] != '"')
+				i += s[i] == '\\';
+			break;
+		case '[':
+		case '{':
+			m.arrays += s[i] == '[';
+			m.objects += s[i] == '{';
+			if (++depth > m.depth)
+				m.depth = depth;
+			m.values++;
+			break;
+		case ']':
+		case '}':
+			depth -= depth > 0;
+			break;
+		case ',':
+		case ':':
+			m.values++;
+			break;
+		}
+	}
+	*out = m;
+}
+
 /* Parse one line. */
 int
 json_line_parse(const char *line, size_t len, json_t **out, struct fault *f)

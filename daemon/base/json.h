@@ -30,6 +30,17 @@ int	 json_line_parse(const char *line, size_t len, json_t **out,
 int	 json_line_parse_max(const char *line, size_t len, size_t max,
 	    json_t **out, struct fault *f);
 
+/* How much there is in a JSON text. */
+struct json_size {
+	size_t	 values;	/* at least as many values and keys as it has */
+	size_t	 arrays, objects;
+	size_t	 depth;		/* of nested arrays and objects */
+};
+
+/* Count what n bytes of a JSON text from outside hold, before a parser makes
+ * something of each. Text that is not JSON gives numbers as good as any. */
+void	 json_measure(const char *s, size_t n, struct json_size *out);
+
 enum field_type {
 	FIELD_STRING,	/* const char *, borrowed from the message */
 	FIELD_INT,	/* int64_t, between min and max */

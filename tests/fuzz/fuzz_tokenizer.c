@@ -1,18 +1,16 @@
 /*
  * Fuzz target: the tokenizer and the prompt builder.  The first byte chooses:
- * a tokenizer.json, or a text that must survive encoding and decoding, and
+ * odd, a tokenizer.json follows; even, a text for a tokenizer with the
+ * options in the other bits, which must survive encoding and decoding, and
  * from which no role tag may come.
  */
-#include <sys/mman.h>
-
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "detok.h"
-#include "pretoken.h"
+#include "nfc.h"
 #include "roletag.h"
 #include "tokenizer.h"
 #include "utf8.h"
@@ -20,85 +18,183 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static const char parts[] = "\"normalizer\":{\"type\":\"NFC\"},\"decoder\":"
-    "{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\","
-    "\"add_prefix_space\":false},\"added_tokens\":[{\"id\":0,\"content\":"
-    "\"<|endoftext|>\",\"special\":true,\"normalized\":false},{\"id\":300,"
-    "\"content\":\"  \",\"special\":false,\"normalized\":true}]";
-static const char pairs[] = "\"a a\",\"aa aa\",\"a b\",\"b a\",\"ab ab\"";
+/* Options of a tokenizer, as bits. */
+#define FUZZ_PREFIX	0x01	/* add_prefix_space */
+#define FUZZ_UNSPLIT	0x02	/* use_regex false */
+#define FUZZ_RAW	0x04	/* no normalizer */
+#define FUZZ_WHOLE	0x08	/* ignore_merges */
+#define FUZZ_LACK	0x10	/* bytes without a token, unk, byte_fallback */
+#define FUZZ_FLAGS	0x20	/* flags on added tokens */
+#define FUZZ_OPTIONS	0x40
 
-/* Open a tokenizer whose file holds these bytes; NULL where refused. */
-static struct tokenizer *
-fuzz_open(const char *data, size_t size)
+/* Encode a text both ways: ids are tokens, a user's are not special, and a
+ * second time gives the same. */
+static void
+fuzz_encode(const struct tokenizer *t, const char *s, size_t n,
+    struct ids *user)
 {
-	struct tokenizer	*t = NULL;
-	struct fault		 f = { .code = NULL };
-	char			 path[64];
-	int			 fd, r;
+	struct ids	 again = { NULL, 0, 0 };
+	size_t		 i;
 
-	if ((fd = memfd_create("tokenizer", MFD_CLOEXEC)) == -1 ||
-	    write(fd, data, size) != (ssize_t)size)
+	tokenizer_encode(t, s, n, 1, &again);
+	for (i = 0; i < again.n; i++) {
+		if (again.id[i] < 0 || again.id[i] >= tokenizer_size(t))
+			abort();
+	}
+	tokenizer_encode(t, s, n, 0, user);
+	for (i = 0; i < user->n; i++) {
+		if (user->id[i] < 0 || user->id[i] >= tokenizer_size(t) ||
+		    tokenizer_special(t, user->id[i]))
+			abort();
+	}
+	again.n = 0;
+	tokenizer_encode(t, s, n, 0, &again);
+	if (again.n != user->n || (again.n > 0 && memcmp(again.id, user->id,
+	    again.n * sizeof *again.id) != 0))
 		abort();
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	r = tokenizer_open(path, &t, &f);
-	close(fd);
-	if ((r == 0) != (t != NULL) || (r != 0 && f.code == NULL))
-		abort();
-	return (t);
+	ids_clear(&again);
 }
 
-/* A tokenizer of single bytes and a few merges of a and b. */
-static struct tokenizer *
-fuzz_tokenizer(void)
+/* Parse a file; where it is taken, encode and decode something. */
+static void
+fuzz_file(const char *s, size_t n)
 {
-	struct tokenizer	*t;
-	struct text		 s = { NULL, 0, 0 };
-	char			 item[64], name[5];
-	uint32_t		 c;
-	int			 id = 1;
+	static const char	 sample[] = "Hello <|endoftext|>  it's "
+				    "<x> aab e\xcc\x81\t\xe2\x80\x83 <unk>\n";
+	struct tokenizer	*t = NULL;
+	struct fault		 f = { .code = NULL };
+	struct ids		 ids = { NULL, 0, 0 };
+	struct text		 out = { NULL, 0, 0 };
+	int			 r;
 
-	text_puts(&s, "{");
-	text_puts(&s, parts);
-	text_puts(&s, ",\"model\":{\"vocab\":{\"aa\":290,\"aaaa\":291,"
-	    "\"ab\":292,\"ba\":293,\"abab\":294");
+	r = tokenizer_parse("file", s, n, &t, &f);
+	if ((r == 0) != (t != NULL) || (r != 0 && (f.code == NULL ||
+	    strchr(f.message, '\n') != NULL)))
+		abort();
+	if (t == NULL)
+		return;
+	fuzz_encode(t, sample, sizeof sample - 1, &ids);
+	detok_ids(t, ids.id, ids.n, 0, &out);
+	ids_clear(&ids);
+	text_clear(&out);
+	tokenizer_free(t);
+}
+
+/* Append the vocabulary: single bytes, some pairs, what bytes fall back to. */
+static void
+fuzz_vocab(unsigned options, struct text *s)
+{
+	char	 item[64], name[5];
+	uint32_t c;
+	int	 id = 14;
+
+	text_puts(s, "\"vocab\":{\"<|endoftext|>\":0,\"aa\":1,\"aaaa\":2,"
+	    "\"ab\":3,\"ba\":4,\"abab\":5,\"<unk>\":6,\"<0x78>\":7,"
+	    "\"<0xC4>\":8,\"<0x80>\":9,\"a<0x78>\":10,\"<|\":11,"
+	    "\"hello\":12,\"\xc4\xa0hello\":13");
 	for (c = 33; c < 324; c++) {
-		if ((c > 126 && c < 161) || c == 173)
+		if ((c > 126 && c < 161) || c == 173 ||
+		    ((options & FUZZ_LACK) && (c == 'x' || c == 'y' ||
+		    c == 0x100 || c == 0x101)))
 			continue;
 		name[utf8_encode(c, name)] = '\0';
 		snprintf(item, sizeof item, ",\"%s%s\":%d", c == '"' ||
 		    c == '\\' ? "\\" : "", name, id++);
-		text_puts(&s, item);
+		text_puts(s, item);
 	}
-	text_puts(&s, "},\"merges\":[");
-	text_puts(&s, pairs);
-	text_puts(&s, "]}}");
-	t = fuzz_open(s.s, s.n);
-	text_clear(&s);
-	if (t == NULL)
+	text_puts(s, "},\"merges\":[\"a a\",\"aa aa\",\"a b\",\"b a\","
+	    "\"ab ab\",\"a <0x78>\",\"< |\"]");
+}
+
+/* Append the added tokens; the vocabulary has n entries. */
+static void
+fuzz_added(unsigned options, int n, struct text *s)
+{
+	static const struct {
+		const char	*content, *flags;
+	} added[] = {
+		{ "  ", "\"normalized\":true,\"lstrip\":true" },
+		{ "   ", "\"rstrip\":true" },
+		{ "<x>", "\"rstrip\":true,\"lstrip\":true" },
+		{ "<|pad|>", "\"special\":true,\"normalized\":true" },
+		{ "aba", "\"single_word\":true" },
+		{ "\xe6\x97\xa5!", "\"normalized\":true,\"rstrip\":true" },
+	};
+	char	 item[160];
+	size_t	 i;
+
+	text_puts(s, "\"added_tokens\":[{\"id\":0,\"content\":"
+	    "\"<|endoftext|>\",\"special\":true},{\"id\":3,\"content\":"
+	    "\"ab\",\"special\":true,\"single_word\":true}");
+	for (i = 0; i < nitems(added); i++) {
+		/* One cut out of the raw text parts what NFC would join. */
+		snprintf(item, sizeof item, ",{\"id\":%d,\"content\":\"%s\","
+		    "%s}", n + (int)i, added[i].content,
+		    options & FUZZ_FLAGS ? added[i].flags :
+		    "\"normalized\":true");
+		text_puts(s, item);
+	}
+	if (options & FUZZ_LACK)
+		text_puts(s, ",{\"id\":6,\"content\":\"<unk>\","
+		    "\"special\":true}");
+	text_puts(s, "]");
+}
+
+/* Make a tokenizer with these options. */
+static struct tokenizer *
+fuzz_tokenizer(unsigned options)
+{
+	struct tokenizer	*t = NULL;
+	struct text		 s = { NULL, 0, 0 };
+	struct fault		 f;
+
+	text_puts(&s, "{\"decoder\":{\"type\":\"ByteLevel\"},\"normalizer\":");
+	text_puts(&s, options & FUZZ_RAW ? "null" : "{\"type\":\"NFC\"}");
+	text_puts(&s, ",\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+	    "\"use_regex\":");
+	text_puts(&s, options & FUZZ_UNSPLIT ? "false" : "true");
+	text_puts(&s, ",\"add_prefix_space\":");
+	text_puts(&s, options & FUZZ_PREFIX ? "true" : "false");
+	text_puts(&s, "},");
+	fuzz_added(options, options & FUZZ_LACK ? 266 : 270, &s);
+	text_puts(&s, ",\"model\":{\"ignore_merges\":");
+	text_puts(&s, options & FUZZ_WHOLE ? "true," : "false,");
+	if (options & FUZZ_LACK)
+		text_puts(&s, "\"unk_token\":\"<unk>\",\"fuse_unk\":true,"
+		    "\"byte_fallback\":true,");
+	fuzz_vocab(options, &s);
+	text_puts(&s, "}}");
+	if (tokenizer_parse("fuzz", s.s, s.n, &t, &f) != 0) {
+		fprintf(stderr, "%s\n", f.message);
 		abort();
+	}
+	text_clear(&s);
 	return (t);
 }
 
-/* Encode and decode: what comes back is the NFC of what went in. */
+/* Encode and decode: where no option adds or takes something, what comes back
+ * is the NFC of what went in. */
 static void
-fuzz_text(const struct tokenizer *t, const char *s, size_t n)
+fuzz_text(unsigned options, const char *s, size_t n)
 {
-	struct ids	 ids = { NULL, 0, 0 };
-	struct text	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
-	size_t		 i;
+	static struct tokenizer	*made[FUZZ_OPTIONS];
+	struct tokenizer	*t;
+	struct ids		 ids = { NULL, 0, 0 };
+	struct text		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
 
-	tokenizer_encode(t, s, n, 0, &ids);
-	for (i = 0; i < ids.n; i++) {
-		if (tokenizer_special(t, ids.id[i]))
-			abort();
-	}
+	if (made[options] == NULL)
+		made[options] = fuzz_tokenizer(options);
+	t = made[options];
+	fuzz_encode(t, s, n, &ids);
 	detok_ids(t, ids.id, ids.n, 0, &got);
-	pretoken_nfc(s, n, &want);
-	if (got.n != want.n ||
-	    (got.n > 0 && memcmp(got.s, want.s, got.n) != 0))
+	if (options & FUZZ_RAW)
+		text_add(&want, s, n);
+	else
+		nfc_add(s, n, &want);
+	if ((options & (FUZZ_PREFIX|FUZZ_LACK|FUZZ_FLAGS)) == 0 &&
+	    (got.n != want.n ||
+	    (got.n > 0 && memcmp(got.s, want.s, got.n) != 0)))
 		abort();
-	ids.n = 0;
-	tokenizer_encode(t, s, n, 1, &ids);
 	ids_clear(&ids);
 	text_clear(&want);
 	text_clear(&got);
@@ -126,20 +222,17 @@ fuzz_roles(const char *s, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct tokenizer	*t;
-	const char		*s = (const char *)data + 1;
+	const char	*s = (const char *)data + 1;
 
-	if (t == NULL)
-		t = fuzz_tokenizer();
 	if (size < 1)
 		return (0);
 	if (data[0] & 1) {
-		tokenizer_free(fuzz_open(s, size - 1));
+		fuzz_file(s, size - 1);
 		return (0);
 	}
 	if (memchr(s, 0, size - 1) != NULL || !utf8_valid(s, size - 1))
 		return (0);
-	fuzz_text(t, s, size - 1);
+	fuzz_text(data[0] >> 1 & (FUZZ_OPTIONS - 1), s, size - 1);
 	fuzz_roles(s, size - 1);
 	return (0);
 }

@@ -424,6 +424,38 @@ lookups_fall_back(void **state)
 	json_decref(m);
 }
 
+/* A text's values, lists, objects and depth are counted before parsing. */
+static void
+sizes_are_measured_outside_of_strings(void **state)
+{
+	static const struct {
+		const char	*text;
+		struct json_size size;
+	} cases[] = {
+		{ "", { 1, 0, 0, 0 } },
+		{ "7", { 1, 0, 0, 0 } },
+		{ "[]", { 2, 1, 0, 1 } },
+		{ "[1,2,3]", { 4, 1, 0, 1 } },
+		{ "{\"a\":[{},{}]}", { 7, 1, 3, 3 } },
+		{ "\"[[{{,,::\"", { 1, 0, 0, 0 } },
+		{ "[\"\\\"[\",\"\\\\\",[]]", { 5, 2, 0, 2 } },
+		{ "[\"open, [", { 2, 1, 0, 1 } },
+		{ "[\"open\\", { 2, 1, 0, 1 } },
+		{ "]]}[", { 2, 1, 0, 1 } },
+	};
+	struct json_size	 got;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		json_measure(cases[i].text, strlen(cases[i].text), &got);
+		if (memcmp(&got, &cases[i].size, sizeof got) != 0)
+			fail_msg("%s: %zu values, %zu lists, %zu objects, "
+			    "depth %zu", cases[i].text, got.values, got.arrays,
+			    got.objects, got.depth);
+	}
+}
+
 int
 main(void)
 {
@@ -441,6 +473,7 @@ main(void)
 		cmocka_unit_test(nul_is_mended),
 		cmocka_unit_test(errors_carry_code_message_and_field),
 		cmocka_unit_test(lookups_fall_back),
+		cmocka_unit_test(sizes_are_measured_outside_of_strings),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <utf8proc.h>
 
 #include "engine_data.h"
-#include "pretoken.h"
+#include "nfc.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 static struct tokenizer	*big, *tiny;
@@ -193,11 +195,77 @@ nfc_composes_and_orders(void **state)
 	(void)state;
 	for (i = 0; i < nitems(cases); i++) {
 		out.n = 0;
-		pretoken_nfc(cases[i].in, strlen(cases[i].in), &out);
+		nfc_add(cases[i].in, strlen(cases[i].in), &out);
 		text_add(&out, "", 1);
 		assert_string_equal(out.s, cases[i].out);
 	}
 	text_clear(&out);
+}
+
+/* NFC of n code points by utf8proc, as UTF-8. */
+static void
+nfc_reference(const utf8proc_int32_t *cp, utf8proc_ssize_t n,
+    struct text *out)
+{
+	utf8proc_int32_t	 buf[16];
+	char			 u[4];
+	utf8proc_ssize_t	 i;
+
+	memcpy(buf, cp, (size_t)n * sizeof *cp);
+	n = utf8proc_normalize_utf32(buf, n, UTF8PROC_STABLE|UTF8PROC_COMPOSE);
+	for (i = 0; i < n; i++)
+		text_add(out, u, (size_t)utf8_encode((uint32_t)buf[i], u));
+}
+
+/* Does nfc_add make something else of a text than utf8proc does of its n
+ * decomposed code points? */
+static int
+nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
+    size_t len)
+{
+	struct text	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	int		 bad;
+
+	nfc_reference(cp, n, &want);
+	nfc_add(s, len, &got);
+	bad = got.n != want.n || memcmp(got.s, want.s, got.n) != 0;
+	if (nfc_plain(s, len) == len && (want.n != len ||
+	    memcmp(s, want.s, len) != 0))
+		bad = 1;
+	text_clear(&want);
+	text_clear(&got);
+	return (bad);
+}
+
+/* Every character, alone and decomposed, between two others: what is passed
+ * over as plain is its own NFC, and nothing composes with it from behind. */
+static void
+nfc_of_every_character_is_right(void **state)
+{
+	utf8proc_int32_t	 cp[8], c;
+	utf8proc_ssize_t	 n, i;
+	char			 s[32];
+	size_t			 len;
+	int			 bad = 0, last = 0;
+
+	(void)state;
+	for (c = 1; c < 0x110000; c++) {
+		if (!utf8proc_codepoint_valid(c))
+			continue;
+		cp[0] = 'e';
+		n = 1 + utf8proc_decompose_char(c, cp + 1, 4,
+		    UTF8PROC_DECOMPOSE, &last);
+		cp[n++] = 'z';
+		len = 1;
+		s[0] = 'e';
+		len += (size_t)utf8_encode((uint32_t)c, s + len);
+		s[len++] = 'z';
+		bad += nfc_differs(cp, n, s, len);
+		for (len = 0, i = 0; i < n; i++)
+			len += (size_t)utf8_encode((uint32_t)cp[i], s + len);
+		bad += nfc_differs(cp, n, s, len);
+	}
+	assert_int_equal(bad, 0);
 }
 
 /* Write a file for tokenizer_open and return what it says. */
@@ -229,15 +297,10 @@ broken_files_are_refused(void **state)
 	static const struct { const char *text, *says; } cases[] = {
 		{ "", "line" },
 		{ "{", "line" },
-		{ "[]", "pre_tokenizer" },
-		{ "{}", "pre_tokenizer" },
-		{ "{\"model\":{\"type\":\"Unigram\"}}", "model.type" },
-		{ "{\"model\":{\"ignore_merges\":true}}", "ignore_merges" },
-		{ "{\"model\":{\"dropout\":0.1}}", "dropout" },
-		{ "{\"normalizer\":{\"type\":\"NFKC\"},\"decoder\":{\"type\":"
-		    "\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\","
-		    "\"add_prefix_space\":false}}", "normalizer" },
-		{ "{" PARTS "}", "model.vocab" },
+		{ "[]", "a JSON object" },
+		{ "{}", "model" },
+		{ "{\"model\":{}}", "pre_tokenizer" },
+		{ "{" PARTS ",\"model\":{}}", "model.vocab" },
 		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":-1}}}", "its id" },
 		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":2000000}}}",
 		    "its id" },
@@ -246,14 +309,13 @@ broken_files_are_refused(void **state)
 		    "two tokens" },
 		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3}}}",
 		    "model.merges" },
-		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3},\"merges\":[]}}",
-		    "for byte" },
 		{ "{" PARTS ",\"added_tokens\":[{\"id\":1,\"content\":\"\"}],"
 		    "\"model\":{\"vocab\":{\"a\":3},\"merges\":[]}}",
 		    "added token" },
-		{ "{" PARTS ",\"added_tokens\":[{\"id\":1,\"content\":\"x\","
-		    "\"lstrip\":true}],\"model\":{\"vocab\":{\"a\":3},"
-		    "\"merges\":[]}}", "lstrip" },
+		{ "{" PARTS ",\"added_tokens\":{},\"model\":{\"vocab\":"
+		    "{\"a\":3},\"merges\":[]}}", "added_tokens" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3},\"merges\":[],"
+		    "\"unk_token\":\"u\"}}", "unk_token" },
 	};
 	struct fault	 f;
 	size_t		 i;
@@ -277,8 +339,11 @@ bad_merges_are_refused(void **state)
 		{ "\"ab\"", "merges[0] is not a pair" },
 		{ "7", "merges[0] is not a pair" },
 		{ "[\"a\"]", "merges[0] is not a pair" },
+		{ "\"a b c\"", "merges[0] is not a pair" },
+		{ "\"a \"", "merges[0] is not a pair" },
 		{ "\"a zz\"", "\"zz\" is not in" },
 		{ "[\"z\",\"q\"]", "\"zq\" is not in" },
+		{ "[\"a\",\"n\"]", "merges[1] is not a pair" },
 	};
 	json_t		*root = data_json("neox-tiny/tokenizer.json"), *list;
 	struct fault	 f;
@@ -358,6 +423,7 @@ main(void)
 		cmocka_unit_test(long_words_merge_in_n_log_n),
 		cmocka_unit_test(combining_marks_sort_in_n_log_n),
 		cmocka_unit_test(nfc_composes_and_orders),
+		cmocka_unit_test(nfc_of_every_character_is_right),
 		cmocka_unit_test(broken_files_are_refused),
 		cmocka_unit_test(bad_merges_are_refused),
 		cmocka_unit_test(merges_may_be_pairs),

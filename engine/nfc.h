@@ -1,0 +1,23 @@
+/*
+ * Unicode NFC, piece by piece: characters that stay as they are whatever
+ * stands beside them are passed over, the rest is normalised from such a
+ * character to the next.  The data is utf8proc's.
+ */
+#ifndef ENGINE_NFC_H
+#define ENGINE_NFC_H
+
+#include <stddef.h>
+
+#include "vec.h"
+
+/* Bytes at the start of n bytes of valid UTF-8 that NFC surely leaves alone;
+ * n where all of it is its own NFC for certain. Looks at each byte once. */
+size_t	nfc_plain(const char *s, size_t n);
+
+/*
+ * The NFC form of n bytes of valid UTF-8, appended to out. Time grows as
+ * n log n, whatever the order of combining marks.
+ */
+void	nfc_add(const char *s, size_t n, struct text *out);
+
+#endif
