@@ -31,7 +31,12 @@ struct model_config {
 	int		 eos;		/* eos_token_id */
 };
 
-enum dtype { DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64 };
+/* Number formats of weights in files: plain ones, and GGUF's blocks of quants
+ * with shared scales. */
+enum dtype {
+	DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64,
+	DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K
+};
 
 struct model;
 
