@@ -15,14 +15,6 @@
 
 enum config_type { CONFIG_INT, CONFIG_REAL, CONFIG_BOOL };
 
-/* What the file says, before the parts are put together. */
-struct config_raw {
-	int	 vocab, channels, layers, heads, inner, context, eos;
-	int	 tied, parallel, attn_bias;
-	double	 norm_eps;
-	double	 pct[2], base[2];	/* older and newer spelling */
-};
-
 struct config_key {
 	const char		*name;
 	enum config_type	 type;
@@ -32,7 +24,11 @@ struct config_key {
 
 #define RAW(member) offsetof(struct config_raw, member)
 
+#define EOS	"eos_token_id"
+
+/* The first may be null or a list in config.json: config_eos. */
 static const struct config_key config_keys[] = {
+	{ EOS, CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) },
 	{ "vocab_size", CONFIG_INT, 1, CONFIG_VOCAB_MAX, RAW(vocab) },
 	{ "hidden_size", CONFIG_INT, 2, CONFIG_CHANNELS_MAX, RAW(channels) },
 	{ "num_hidden_layers", CONFIG_INT, 1, CONFIG_LAYERS_MAX, RAW(layers) },
@@ -47,9 +43,6 @@ static const struct config_key config_keys[] = {
 	{ "use_parallel_residual", CONFIG_BOOL, 0, 1, RAW(parallel) },
 	{ "attention_bias", CONFIG_BOOL, 0, 1, RAW(attn_bias) }
 };
-
-static const struct config_key config_eos_key =
-	{ "eos_token_id", CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) };
 
 /* The newer spelling, inside "rope_parameters". */
 static const struct config_key config_rope_keys[] = {
@@ -71,6 +64,9 @@ static const struct {
 	{ "gelu_python_tanh", GELU_TANH }
 };
 
+static const struct config_names config_json_names = { "hidden_size",
+	"num_attention_heads", "intermediate_size", EOS, "rotary_pct" };
+
 static int	config_key(const char *, const char *, json_t *,
 		    const struct config_key *, struct config_raw *,
 		    struct fault *);
@@ -79,23 +75,30 @@ static int	config_value(const char *, const char *, json_t *,
 		    struct fault *);
 static int	config_eos(const char *, json_t *, struct config_raw *,
 		    struct fault *);
-static int	config_words(const char *, json_t *, struct model_config *,
+static int	config_store(struct config_raw *, const struct config_key *,
+		    double, const char *, const char *, const char *,
+		    struct fault *);
+static int	config_words(const char *, json_t *, struct config_raw *,
 		    struct fault *);
 static int	config_rope(const char *, json_t *, struct config_raw *,
 		    struct fault *);
-static int	config_finish(const char *, const struct config_raw *,
-		    struct model_config *, struct fault *);
+
+/* Defaults of GPTNeoXConfig. */
+void
+config_defaults(struct config_raw *out)
+{
+	*out = (struct config_raw){ .vocab = 50432, .channels = 6144,
+		.layers = 44, .heads = 64, .inner = 24576, .context = 2048,
+		.eos = 2, .rotary = -1, .parallel = 1, .attn_bias = 1,
+		.gelu = GELU_ERF, .norm_eps = 1e-5 };
+}
 
 /* Read a config.json. */
 int
 config_parse(const char *path, const char *text, size_t n,
     struct model_config *out, struct fault *f)
 {
-	/* Defaults of GPTNeoXConfig; 0 marks a rotary value not given. */
-	struct config_raw	 raw = { .vocab = 50432, .channels = 6144,
-		.layers = 44, .heads = 64, .inner = 24576, .context = 2048,
-		.eos = 2, .parallel = 1, .attn_bias = 1, .norm_eps = 1e-5 };
-	struct model_config	 c = { 0 };
+	struct config_raw	 raw;
 	struct fault		 why;
 	json_t			*obj;
 	size_t			 i;
@@ -104,16 +107,13 @@ config_parse(const char *path, const char *text, size_t n,
 	if (json_line_parse_max(text, n, CONFIG_VALUES_MAX, &obj, &why) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
 		    why.message));
-	for (i = 0, r = 0; i < nitems(config_keys) && r == 0; i++)
+	config_defaults(&raw);
+	for (i = 1, r = 0; i < nitems(config_keys) && r == 0; i++)
 		r = config_key(path, "", obj, &config_keys[i], &raw, f);
-	if (r != 0 ||
-	    (r = config_eos(path, obj, &raw, f)) != 0 ||
-	    (r = config_words(path, obj, &c, f)) != 0 ||
-	    (r = config_rope(path, obj, &raw, f)) != 0 ||
-	    (r = config_finish(path, &raw, &c, f)) != 0)
-		goto out;
-	*out = c;
-out:
+	if (r == 0 && (r = config_eos(path, obj, &raw, f)) == 0 &&
+	    (r = config_words(path, obj, &raw, f)) == 0 &&
+	    (r = config_rope(path, obj, &raw, f)) == 0)
+		r = config_finish(&raw, path, &config_json_names, out, f);
 	json_decref(obj);
 	return (r);
 }
@@ -136,30 +136,38 @@ static int
 config_value(const char *path, const char *prefix, json_t *v,
     const struct config_key *k, struct config_raw *raw, struct fault *f)
 {
-	char	*at = (char *)raw + k->offset;
-	double	 x;
 
 	if (k->type == CONFIG_BOOL) {
 		if (!json_is_boolean(v))
 			return (fault_set(f, "bad_model", k->name,
 			    "%s: %s%s: expected true or false", path, prefix,
 			    k->name));
-		*(int *)at = json_is_true(v);
-		return (0);
+		return (config_store(raw, k, json_is_true(v), path, prefix,
+		    k->name, f));
 	}
 	if (k->type == CONFIG_INT ? !json_is_integer(v) : !json_is_number(v))
 		return (fault_set(f, "bad_model", k->name,
 		    "%s: %s%s: expected %s", path, prefix, k->name,
 		    k->type == CONFIG_INT ? "an integer" : "a number"));
-	x = json_number_value(v);
+	return (config_store(raw, k, json_number_value(v), path, prefix,
+	    k->name, f));
+}
+
+/* Check a value against its bounds and store it. */
+static int
+config_store(struct config_raw *raw, const struct config_key *k, double x,
+    const char *path, const char *prefix, const char *name, struct fault *f)
+{
+	char	*at = (char *)raw + k->offset;
+
 	if (!(x >= k->min && x <= k->max))
-		return (fault_set(f, "bad_model", k->name,
+		return (fault_set(f, "bad_model", name,
 		    "%s: %s%s: expected %.10g to %.10g, found %.10g", path,
-		    prefix, k->name, k->min, k->max, x));
-	if (k->type == CONFIG_INT)
-		*(int *)at = (int)x;
-	else
+		    prefix, name, k->min, k->max, x));
+	if (k->type == CONFIG_REAL)
 		*(double *)at = x;
+	else
+		*(int *)at = (int)x;
 	return (0);
 }
 
@@ -168,7 +176,7 @@ static int
 config_eos(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
 {
-	json_t	*v = json_object_get(obj, config_eos_key.name);
+	json_t	*v = json_object_get(obj, EOS);
 
 	if (v == NULL)
 		return (0);
@@ -178,22 +186,51 @@ config_eos(const char *path, json_t *obj, struct config_raw *raw,
 	}
 	if (json_is_array(v)) {
 		if (json_array_size(v) != 1)
-			return (fault_set(f, "bad_model", config_eos_key.name,
+			return (fault_set(f, "bad_model", EOS,
 			    "%s: %s: expected one id, found a list of %zu",
-			    path, config_eos_key.name, json_array_size(v)));
+			    path, EOS, json_array_size(v)));
 		v = json_array_get(v, 0);
 	}
-	return (config_value(path, "", v, &config_eos_key, raw, f));
+	return (config_value(path, "", v, &config_keys[0], raw, f));
+}
+
+/* Set one key of a file that is not config.json. */
+int
+config_put(struct config_raw *raw, const char *key, double x,
+    const char *path, const char *name, struct fault *f)
+{
+	const struct config_key	*k;
+
+	for (k = config_keys; strcmp(k->name, key) != 0; k++)
+		;
+	return (config_store(raw, k, x, path, "", name, f));
+}
+
+/* Set the activation. */
+int
+config_put_act(struct config_raw *raw, const char *word, const char *path,
+    const char *name, struct fault *f)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(config_acts) && word != NULL; i++)
+		if (strcmp(word, config_acts[i].name) == 0) {
+			raw->gelu = config_acts[i].gelu;
+			return (0);
+		}
+	return (fault_set(f, "bad_model", name,
+	    "%s: %s: expected gelu, gelu_fast, gelu_new or "
+	    "gelu_pytorch_tanh, found %.40s", path, name,
+	    word != NULL ? word : "no string"));
 }
 
 /* The keys whose values are words. */
 static int
-config_words(const char *path, json_t *obj, struct model_config *c,
+config_words(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
 {
 	json_t		*v = json_object_get(obj, "model_type");
 	const char	*word = json_string_value(v);
-	size_t		 i;
 
 	if (word == NULL || strcmp(word, "gpt_neox") != 0)
 		return (fault_set(f, "bad_model", "model_type",
@@ -201,20 +238,11 @@ config_words(const char *path, json_t *obj, struct model_config *c,
 		    path, word != NULL ? "\"" : "",
 		    word != NULL ? word : v == NULL ? "nothing" :
 		    "no string", word != NULL ? "\"" : ""));
-	c->gelu = GELU_ERF;
 	v = json_object_get(obj, "hidden_act");
 	if (v == NULL)
 		return (0);
-	word = json_string_value(v);
-	for (i = 0; i < nitems(config_acts) && word != NULL; i++)
-		if (strcmp(word, config_acts[i].name) == 0) {
-			c->gelu = config_acts[i].gelu;
-			return (0);
-		}
-	return (fault_set(f, "bad_model", "hidden_act",
-	    "%s: hidden_act: expected gelu, gelu_fast, gelu_new or "
-	    "gelu_pytorch_tanh, found %.40s", path,
-	    word != NULL ? word : "no string"));
+	return (config_put_act(raw, json_string_value(v), path, "hidden_act",
+	    f));
 }
 
 /* An object that describes the rotation: only the plain one is known. */
@@ -291,51 +319,62 @@ config_pick(const char *path, const char *key, const double given[2],
 	return (0);
 }
 
-/* Check what must hold between the values and fill c. */
+/* How many lanes of a head turn, in *out. */
 static int
-config_finish(const char *path, const struct config_raw *raw,
-    struct model_config *c, struct fault *f)
+config_rotary(const struct config_raw *raw, const char *path,
+    const char *name, int lanes, int *out, struct fault *f)
 {
-	double	 pct = 0, base = 0;
+	double	 pct = 0;
 	int	 r;
 
 	if ((r = config_pick(path, "rotary_pct", raw->pct, 0.25, &pct,
-	    f)) != 0 ||
-	    (r = config_pick(path, "rotary_emb_base", raw->base, 10000,
+	    f)) != 0)
+		return (r);
+	*out = raw->rotary >= 0 ? raw->rotary : (int)(lanes * pct);
+	if (*out < 2 || *out > lanes || *out % 2 != 0)
+		return (fault_set(f, "bad_model", name,
+		    "%s: %s: expected an even number of rotary lanes, "
+		    "found %d of %d", path, name, *out, lanes));
+	return (0);
+}
+
+/* Check what must hold between the values and fill out. */
+int
+config_finish(const struct config_raw *raw, const char *path,
+    const struct config_names *names, struct model_config *out,
+    struct fault *f)
+{
+	double	 base = 0;
+	int	 rotary = 0, r;
+
+	if ((r = config_pick(path, "rotary_emb_base", raw->base, 10000,
 	    &base, f)) != 0)
 		return (r);
 	if (raw->channels % raw->heads != 0 ||
 	    raw->channels / raw->heads % 2 != 0)
-		return (fault_set(f, "bad_model", "num_attention_heads",
-		    "%s: num_attention_heads: expected heads of an even size, "
-		    "found hidden_size %d over %d heads", path, raw->channels,
-		    raw->heads));
+		return (fault_set(f, "bad_model", names->heads,
+		    "%s: %s: expected heads of an even size, found %s %d over "
+		    "%d heads", path, names->heads, names->channels,
+		    raw->channels, raw->heads));
 	if (raw->inner % 2 != 0)
-		return (fault_set(f, "bad_model", "intermediate_size",
-		    "%s: intermediate_size: expected an even number, found %d",
-		    path, raw->inner));
+		return (fault_set(f, "bad_model", names->inner,
+		    "%s: %s: expected an even number, found %d", path,
+		    names->inner, raw->inner));
 	if (raw->eos >= raw->vocab)
-		return (fault_set(f, "bad_model", "eos_token_id",
-		    "%s: eos_token_id: expected below vocab_size %d, found %d",
-		    path, raw->vocab, raw->eos));
-	c->lanes = raw->channels / raw->heads;
-	c->rotary = (int)(c->lanes * pct);
-	if (c->rotary < 2 || c->rotary % 2 != 0)
-		return (fault_set(f, "bad_model", "rotary_pct",
-		    "%s: rotary_pct: expected an even number of rotary lanes, "
-		    "found %d of %d", path, c->rotary, c->lanes));
-	c->layers = raw->layers;
-	c->channels = raw->channels;
-	c->heads = raw->heads;
-	c->inner = raw->inner;
-	c->vocab = raw->vocab;
-	c->context = raw->context;
-	c->rotary_base = (float)base;
-	c->norm_eps = (float)raw->norm_eps;
-	c->parallel = raw->parallel;
-	c->tied = raw->tied;
-	c->attn_bias = raw->attn_bias;
-	c->eos = raw->eos;
+		return (fault_set(f, "bad_model", names->eos,
+		    "%s: %s: expected below the vocabulary's size %d, found "
+		    "%d", path, names->eos, raw->vocab, raw->eos));
+	if ((r = config_rotary(raw, path, names->rotary, raw->channels /
+	    raw->heads, &rotary, f)) != 0)
+		return (r);
+	*out = (struct model_config){ .layers = raw->layers,
+		.channels = raw->channels, .heads = raw->heads,
+		.lanes = raw->channels / raw->heads, .inner = raw->inner,
+		.vocab = raw->vocab, .context = raw->context,
+		.rotary = rotary, .rotary_base = (float)base,
+		.norm_eps = (float)raw->norm_eps, .gelu = raw->gelu,
+		.parallel = raw->parallel, .tied = raw->tied,
+		.attn_bias = raw->attn_bias, .eos = raw->eos };
 	return (0);
 }
 

@@ -1,6 +1,7 @@
 /*
  * config.json of a GPT-NeoX model: read, defaults filled in, every value
- * checked.  Both spellings of the library that writes it are known.
+ * checked.  Both spellings of the library that writes it are known.  Files
+ * that say the same under other names share the checks.
  */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
@@ -32,5 +33,42 @@ int	config_parse(const char *path, const char *text, size_t n,
 /* The text of a config.json that config_parse reads as c: owned, ends in
  * NUL. */
 char	*config_write(const struct model_config *c);
+
+/* What a file says, before the parts are put together. */
+struct config_raw {
+	int		 vocab, channels, layers, heads, inner, context, eos;
+	int		 tied, parallel, attn_bias;
+	int		 rotary;	/* lanes turned; -1: pct says */
+	enum gelu	 gelu;
+	double		 norm_eps;
+	double		 pct[2], base[2]; /* older and newer spelling, 0: not
+					   * given */
+};
+
+/* What a file calls the keys that must fit to others: for messages. */
+struct config_names {
+	const char	*channels, *heads, *inner, *eos, *rotary;
+};
+
+/* A config_raw of the documented defaults. */
+void	config_defaults(struct config_raw *out);
+
+/*
+ * Set key, one of config.json's, to x, which the file at path calls name. x is
+ * an integer if the key is one. 0, or CHAT_EFORMAT where it is not within the
+ * key's bounds, with *f filled as by config_parse, field name.
+ */
+int	config_put(struct config_raw *raw, const char *key, double x,
+	    const char *path, const char *name, struct fault *f);
+
+/* The same for the activation, a word as in hidden_act; NULL: no string. */
+int	config_put_act(struct config_raw *raw, const char *word,
+	    const char *path, const char *name, struct fault *f);
+
+/* Check what must hold between the values. 0 and *out, or CHAT_EFORMAT with
+ * *f filled. */
+int	config_finish(const struct config_raw *raw, const char *path,
+	    const struct config_names *names, struct model_config *out,
+	    struct fault *f);
 
 #endif

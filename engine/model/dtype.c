@@ -1,28 +1,63 @@
 /*
- * Number formats of weights in files, widened element by element.
+ * Number formats of weights in files, widened to fp32.  The loops are plain:
+ * inner ones have a fixed length and no branches, so that compilers make
+ * vector code of them.
  */
 #include "dtype.h"
 
 #include <string.h>
 
-void	dtype_q4_0(const void *in, int8_t *q, uint16_t *d, size_t n)
-{ (void)in;(void)q;(void)d;(void)n;}
+#define Q_BLOCK		32	/* elements of Q8_0's and Q4_0's blocks */
+#define K_BLOCK		256	/* elements of Q4_K's and Q6_K's blocks */
+#define PLAIN_CHUNK	16	/* plain elements converted at a time */
+
+/* How many bytes the parts of a block have, in their order. */
+enum {
+	Q8_0_D = 2, Q8_0_Q = 32, Q8_0_SIZE = Q8_0_D + Q8_0_Q,
+	Q4_0_D = 2, Q4_0_Q = 16, Q4_0_SIZE = Q4_0_D + Q4_0_Q,
+	Q4_K_D = 2, Q4_K_DMIN = 2, Q4_K_SCALES = 12, Q4_K_Q = 128,
+	Q4_K_SIZE = Q4_K_D + Q4_K_DMIN + Q4_K_SCALES + Q4_K_Q,
+	Q6_K_LOW = 128, Q6_K_HIGH = 64, Q6_K_SCALES = 16, Q6_K_D = 2,
+	Q6_K_SIZE = Q6_K_LOW + Q6_K_HIGH + Q6_K_SCALES + Q6_K_D
+};
+
+static const struct {
+	const char	*name;
+	size_t		 block, size;
+} dtypes[] = {
+	[DTYPE_F16] = { "F16", 1, 2 },
+	[DTYPE_BF16] = { "BF16", 1, 2 },
+	[DTYPE_F32] = { "F32", 1, 4 },
+	[DTYPE_F64] = { "F64", 1, 8 },
+	[DTYPE_Q8_0] = { "Q8_0", Q_BLOCK, Q8_0_SIZE },
+	[DTYPE_Q4_0] = { "Q4_0", Q_BLOCK, Q4_0_SIZE },
+	[DTYPE_Q4_K] = { "Q4_K", K_BLOCK, Q4_K_SIZE },
+	[DTYPE_Q6_K] = { "Q6_K", K_BLOCK, Q6_K_SIZE }
+};
+
+/* Elements of one block. */
 size_t
 dtype_block(enum dtype t)
 {
-	(void)t;
-	return (1);
+	return (dtypes[t].block);
 }
 
-/* Bytes of one element. */
+/* Bytes of one block. */
 size_t
 dtype_block_size(enum dtype t)
 {
-	return (t == DTYPE_F64 ? 8 : t == DTYPE_F32 ? 4 : 2);
+	return (dtypes[t].size);
+}
+
+/* Its name. */
+const char *
+dtype_name(enum dtype t)
+{
+	return (dtypes[t].name);
 }
 
 /* The float with these bits. */
-static float
+static inline float
 dtype_float(uint32_t bits)
 {
 	float	 x;
@@ -31,62 +66,232 @@ dtype_float(uint32_t bits)
 	return (x);
 }
 
-/* IEEE half to single. A half's denormals are normal singles. */
-static float
-dtype_half(uint32_t h)
+/* And back. */
+static inline uint32_t
+dtype_bits(float x)
 {
-	uint32_t	 sign = (h & 0x8000) << 16, exp = h >> 10 & 31;
-	uint32_t	 mant = h & 0x3ff;
+	uint32_t	 bits;
 
-	if (exp == 31)
-		return (dtype_float(sign | 0x7f800000 | mant << 13));
-	if (exp == 0)		/* mant * 2^-24: exact */
-		return (dtype_float(sign | 0x3f800000) *
-		    ((float)mant * 0x1p-24f));
-	return (dtype_float(sign | (exp + 112) << 23 | mant << 13));
+	memcpy(&bits, &x, sizeof bits);
+	return (bits);
 }
 
-/* A little-endian number of n bytes. */
-static uint64_t
-dtype_le(const uint8_t *p, size_t n)
+/*
+ * IEEE half to single: all cases are computed and masks choose, since a branch
+ * would keep compilers from vectors. The small ones, m * 2^-24, are the
+ * difference of two normal numbers: a half's denormals are normal singles.
+ */
+static inline float
+dtype_half(uint32_t h)
 {
-	uint64_t	 v = 0;
+	uint32_t	 rest = (h & 0x7fff) << 13, exp = rest >> 23;
+	uint32_t	 small = dtype_bits(dtype_float(rest + (113u << 23)) -
+			    0x1p-14f);
+	uint32_t	 is_small = -(uint32_t)(exp == 0);
+	uint32_t	 is_inf = -(uint32_t)(exp == 31);
 
-	while (n-- > 0)
-		v = v << 8 | p[n];
-	return (v);
+	rest += (112u << 23) + (is_inf & 112u << 23);
+	return (dtype_float((h & 0x8000) << 16 | (small & is_small) |
+	    (rest & ~is_small)));
+}
+
+/* A little-endian number of two bytes, of four, of eight. */
+static inline uint32_t
+dtype_le16(const uint8_t *p)
+{
+	return (p[0] | (uint32_t)p[1] << 8);
+}
+
+static inline uint32_t
+dtype_le32(const uint8_t *p)
+{
+	return (p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+	    (uint32_t)p[3] << 24);
+}
+
+static inline uint64_t
+dtype_le64(const uint8_t *p)
+{
+	return (dtype_le32(p) | (uint64_t)dtype_le32(p + 4) << 32);
+}
+
+/* One element of each plain type. */
+static inline float
+dtype_get_f16(const uint8_t *p)
+{
+	return (dtype_half(dtype_le16(p)));
+}
+
+static inline float
+dtype_get_bf16(const uint8_t *p)
+{
+	return (dtype_float(dtype_le16(p) << 16));
+}
+
+static inline float
+dtype_get_f32(const uint8_t *p)
+{
+	return (dtype_float(dtype_le32(p)));
+}
+
+static inline float
+dtype_get_f64(const uint8_t *p)
+{
+	uint64_t	 bits = dtype_le64(p);
+	double		 d;
+
+	memcpy(&d, &bits, sizeof d);
+	return ((float)d);
+}
+
+/* A loop over n elements of size bytes with get, most of it in chunks of a
+ * fixed length. */
+#define DTYPE_PLAIN(name, get, size)					\
+static void								\
+name(const uint8_t *restrict in, float *restrict out, size_t n)		\
+{									\
+	size_t	 i, k;							\
+									\
+	for (i = 0; n - i >= PLAIN_CHUNK; i += PLAIN_CHUNK)		\
+		for (k = 0; k < PLAIN_CHUNK; k++)			\
+			out[i + k] = get(in + (i + k) * (size));	\
+	for (; i < n; i++)						\
+		out[i] = get(in + i * (size));				\
+}
+
+DTYPE_PLAIN(dtype_from_f16, dtype_get_f16, 2)
+DTYPE_PLAIN(dtype_from_bf16, dtype_get_bf16, 2)
+DTYPE_PLAIN(dtype_from_f32, dtype_get_f32, 4)
+DTYPE_PLAIN(dtype_from_f64, dtype_get_f64, 8)
+
+/* Q8_0: d, then 32 signed quants. */
+static void
+dtype_from_q8_0(const uint8_t *restrict in, float *restrict out, size_t n)
+{
+	size_t	 i, k;
+	float	 d;
+
+	for (i = 0; i < n; i += Q_BLOCK, in += Q8_0_SIZE) {
+		d = dtype_half(dtype_le16(in));
+		for (k = 0; k < Q_BLOCK; k++)
+			out[i + k] = d * (float)(int8_t)in[Q8_0_D + k];
+	}
+}
+
+/* Q4_0: d, then 16 bytes: byte k has quants k and k + 16, biased by 8. */
+static void
+dtype_from_q4_0(const uint8_t *restrict in, float *restrict out, size_t n)
+{
+	const uint8_t	*q;
+	size_t		 i, k;
+	float		 d;
+
+	for (i = 0; i < n; i += Q_BLOCK, in += Q4_0_SIZE) {
+		d = dtype_half(dtype_le16(in));
+		q = in + Q4_0_D;
+		for (k = 0; k < Q4_0_Q; k++)
+			out[i + k] = d * (float)((q[k] & 15) - 8);
+		for (k = 0; k < Q4_0_Q; k++)
+			out[i + Q4_0_Q + k] = d * (float)((q[k] >> 4) - 8);
+	}
+}
+
+/*
+ * Q4_K: d, dmin, 8 scales and 8 minimums of 6 bits, 128 bytes of quants. Of
+ * the 12 bytes s with scales, the low 6 bits of s[0..3] are scales 0 to 3 and
+ * those of s[4..7] minimums 0 to 3; s[8..11] have the low 4 bits of scales (in
+ * their low halves) and minimums 4 to 7, whose high 2 bits are on top of
+ * s[0..3] and s[4..7]. Quants: each 32 bytes have 64 elements, first those of
+ * the low halves, then those of the high ones.
+ */
+static void
+dtype_from_q4_k(const uint8_t *restrict in, float *restrict out, size_t n)
+{
+	const uint8_t	*s, *q;
+	size_t		 i, j, k;
+	float		 d, dmin, scale, min;
+
+	for (i = 0; i < n; i += K_BLOCK, in += Q4_K_SIZE) {
+		d = dtype_half(dtype_le16(in));
+		dmin = dtype_half(dtype_le16(in + Q4_K_D));
+		s = in + Q4_K_D + Q4_K_DMIN;
+		for (j = 0; j < 8; j++) {
+			scale = d * (float)(j < 4 ? s[j] & 63 :
+			    (s[j + 4] & 15) | s[j - 4] >> 6 << 4);
+			min = dmin * (float)(j < 4 ? s[j + 4] & 63 :
+			    s[j + 4] >> 4 | s[j] >> 6 << 4);
+			q = s + Q4_K_SCALES + j / 2 * 32;
+			for (k = 0; k < 32; k++)
+				out[i + j * 32 + k] = scale * (float)(q[k] >>
+				    (j % 2 * 4) & 15) - min;
+		}
+	}
+}
+
+/*
+ * Q6_K: the low 4 bits of the quants, their high 2 bits, 16 signed scales, d.
+ * Each half of the block has 128 elements in four groups of 32: bytes 0 to 31
+ * and 32 to 63 of low have groups 0 and 1 in their low halves, groups 2 and 3
+ * in their high ones; byte k of high has two bits of element k of each group,
+ * those of group 0 lowest. Quants are biased by 32; a scale is for 16.
+ */
+static void
+dtype_from_q6_k(const uint8_t *restrict in, float *restrict out, size_t n)
+{
+	const uint8_t	*low, *high, *scales;
+	size_t		 i, j, k, g;
+	float		 d, scale;
+
+	for (i = 0; i < n; i += K_BLOCK, in += Q6_K_SIZE) {
+		scales = in + Q6_K_LOW + Q6_K_HIGH;
+		d = dtype_half(dtype_le16(scales + Q6_K_SCALES));
+		for (j = 0; j < 16; j++) {
+			g = j / 2 % 4;		/* group within its half */
+			low = in + j / 8 * 64 + g % 2 * 32 + j % 2 * 16;
+			high = in + Q6_K_LOW + j / 8 * 32 + j % 2 * 16;
+			scale = d * (float)(int8_t)scales[j];
+			for (k = 0; k < 16; k++)
+				out[i + j * 16 + k] = scale *
+				    (float)(((low[k] >> g / 2 * 4 & 15) |
+				    (high[k] >> 2 * g & 3) << 4) - 32);
+		}
+	}
 }
 
 /* Convert to fp32. */
 void
 dtype_to_f32(enum dtype t, const void *in, float *out, size_t n)
 {
-	const uint8_t	*p = in;
-	uint64_t	 bits;
-	double		 d;
-	size_t		 i;
+	static void (*const convert[])(const uint8_t *restrict,
+	    float *restrict, size_t) = {
+		[DTYPE_F16] = dtype_from_f16,
+		[DTYPE_BF16] = dtype_from_bf16,
+		[DTYPE_F32] = dtype_from_f32,
+		[DTYPE_F64] = dtype_from_f64,
+		[DTYPE_Q8_0] = dtype_from_q8_0,
+		[DTYPE_Q4_0] = dtype_from_q4_0,
+		[DTYPE_Q4_K] = dtype_from_q4_k,
+		[DTYPE_Q6_K] = dtype_from_q6_k
+	};
 
-	switch (t) {
-	case DTYPE_F16:
-		for (i = 0; i < n; i++, p += 2)
-			out[i] = dtype_half((uint32_t)dtype_le(p, 2));
-		break;
-	case DTYPE_BF16:
-		for (i = 0; i < n; i++, p += 2)
-			out[i] = dtype_float((uint32_t)dtype_le(p, 2) << 16);
-		break;
-	case DTYPE_F32:
-		for (i = 0; i < n; i++, p += 4)
-			out[i] = dtype_float((uint32_t)dtype_le(p, 4));
-		break;
-	case DTYPE_F64:
-		for (i = 0; i < n; i++, p += 8) {
-			bits = dtype_le(p, 8);
-			memcpy(&d, &bits, sizeof d);
-			out[i] = (float)d;
-		}
-		break;
-	default: break;
+	convert[t](in, out, n);
+}
+
+/* Take Q4_0 apart. */
+void
+dtype_q4_0(const void *in, int8_t *restrict q, uint16_t *restrict d,
+    size_t n)
+{
+	const uint8_t	*p = in;
+	size_t		 i, k;
+
+	for (i = 0; i < n; i += Q_BLOCK, p += Q4_0_SIZE) {
+		d[i / Q_BLOCK] = (uint16_t)dtype_le16(p);
+		for (k = 0; k < Q4_0_Q; k++)
+			q[i + k] = (int8_t)((p[Q4_0_D + k] & 15) - 8);
+		for (k = 0; k < Q4_0_Q; k++)
+			q[i + Q4_0_Q + k] = (int8_t)((p[Q4_0_D + k] >> 4) -
+			    8);
 	}
 }
 
@@ -119,9 +324,8 @@ dtype_f16(float x)
 uint16_t
 dtype_bf16(float x)
 {
-	uint32_t	 bits;
+	uint32_t	 bits = dtype_bits(x);
 
-	memcpy(&bits, &x, sizeof bits);
 	if ((bits & 0x7fffffff) > 0x7f800000)
 		return ((uint16_t)(bits >> 16 | 0x40));
 	return ((uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16));

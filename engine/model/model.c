@@ -18,6 +18,7 @@
 #include "config.h"
 #include "dtype.h"
 #include "fileio.h"
+#include "gguf.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -144,6 +145,27 @@ out:
 	return (r);
 }
 
+/* A GGUF file of size bytes; fd is taken. */
+static int
+model_open_gguf(struct model *m, int fd, uint64_t size, struct fault *f)
+{
+	struct gguf	 g;
+
+	if (gguf_read(m->path, fd, size, &g, f) != GGUF_OK) {
+		close(fd);
+		return (CHAT_EFORMAT);
+	}
+	m->name = model_last_name(m->path, ".gguf");
+	m->config = g.config;
+	m->split_qkv = g.split_qkv;
+	m->tokenizer = g.tokenizer;
+	m->tokenizer_len = g.tokenizer_len;
+	m->tokenizer_path = xasprintf("%s: tokenizer", m->path);
+	g.tokenizer = NULL;
+	return (shards_wrap(m->path, fd, size, &g.table, "GGUF", &m->shards,
+	    f));
+}
+
 /* One file that is neither packed nor GGUF. */
 static int
 model_other_file(const struct model *m, const char *found, struct fault *f)
@@ -165,6 +187,8 @@ model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 
 	if (size >= sizeof start)
 		(void)fileio_read(fd, start, sizeof start, 0);
+	if (memcmp(start, "GGUF", 4) == 0)
+		return (model_open_gguf(m, fd, size, f));
 	if (memcmp(start, "PK", 2) == 0)
 		r = model_other_file(m, "one of PyTorch: give its folder", f);
 	else if (start[8] != '{')

@@ -1,0 +1,92 @@
+/*
+ * Fuzz target: a whole GGUF file. What is taken lies inside the file, no byte
+ * in two tensors; the configuration keeps its promises; the tokenizer's text
+ * is JSON.
+ * Dictionary: tests/fuzz/gguf.dict; seeds: tests/fuzz/seeds/gguf.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "dtype.h"
+#include "gguf.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* In order, apart, inside, of the size that type and shape make. */
+static void
+fuzz_table(const struct st_table *t, size_t size)
+{
+	const struct st_tensor	*x;
+	uint64_t		 at = 0, elems;
+	size_t			 i;
+	int			 d;
+
+	for (i = 0; i < t->n; i++) {
+		x = &t->tensors[i];
+		if (x->begin < at || x->end <= x->begin || x->end > size ||
+		    x->dims < 1 || x->dims > GGUF_DIMS_MAX ||
+		    x->name[0] == '\0' || x->dtype_name == NULL)
+			abort();
+		for (elems = 1, d = 0; d < x->dims; d++) {
+			if (x->shape[d] < 1)
+				abort();
+			elems *= (uint64_t)x->shape[d];
+		}
+		if (x->readable && (x->end - x->begin != elems /
+		    dtype_block(x->dtype) * dtype_block_size(x->dtype) ||
+		    (uint64_t)x->shape[x->dims - 1] % dtype_block(x->dtype) !=
+		    0 || strcmp(dtype_name(x->dtype), x->dtype_name) != 0))
+			abort();
+		at = x->end;
+	}
+}
+
+/* A configuration that is taken keeps its promises. */
+static void
+fuzz_config(const struct model_config *c)
+{
+	if (c->layers < 1 || c->heads < 1 || c->lanes < 2 ||
+	    c->heads * c->lanes != c->channels || c->rotary < 2 ||
+	    c->rotary > c->lanes || c->rotary % 2 != 0 || c->inner < 2 ||
+	    c->vocab < 1 || c->eos < 0 || c->eos >= c->vocab ||
+	    c->context < 1 || !(c->norm_eps > 0) || !(c->rotary_base >= 1))
+		abort();
+}
+
+/* The text is one JSON object and a NUL. */
+static void
+fuzz_tokenizer(const char *text, size_t n)
+{
+	json_t	*root = json_loadb(text, n, 0, NULL);
+
+	if (strlen(text) != n || !json_is_object(root) ||
+	    !json_is_object(json_object_get(root, "model")))
+		abort();
+	json_decref(root);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct gguf	 g;
+	struct fault	 f = { 0 };
+	int		 fd = memfd_create("fuzz", 0);
+
+	if (fd == -1 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	if (gguf_read("file", fd, size, &g, &f) == GGUF_OK) {
+		fuzz_table(&g.table, size);
+		fuzz_config(&g.config);
+		if (g.tokenizer != NULL)
+			fuzz_tokenizer(g.tokenizer, g.tokenizer_len);
+		gguf_clear(&g);
+	} else if (f.code == NULL || f.message[0] == '\0')
+		abort();
+	close(fd);
+	return (0);
+}
