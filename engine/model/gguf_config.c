@@ -4,6 +4,7 @@
  */
 #include "gguf_impl.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "config.h"
@@ -108,7 +109,7 @@ gguf_config_rest(struct gguf_load *l, struct config_raw *raw)
 	else if ((e = gguf_number(l, k, GGUF_INTEGER, &x)) != GGUF_OK)
 		return (e);
 	else
-		raw->rotary = x >= 0 && x <= CONFIG_CHANNELS_MAX ? (int)x : 0;
+		raw->rotary = x < 0 ? 0 : x > INT_MAX ? INT_MAX : (int)x;
 	raw->gelu = GELU_TANH;
 	if ((k = gguf_find(l, ACT)) == NULL)
 		return (GGUF_OK);

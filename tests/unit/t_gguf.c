@@ -82,7 +82,6 @@ static const struct {
 	{ GGUF_OK, 4, 4, 2, "" },
 	{ GGUF_OK, 4, 4, 3, "" },
 	{ GGUF_MAGIC, 0, 4, 0x46554746, "expected a GGUF file" },
-	{ GGUF_MAGIC, 0, 4, 0x47475546, "expected a GGUF file" },
 	{ GGUF_VERSION, 4, 4, 0, "found 0" },
 	{ GGUF_VERSION, 4, 4, 1, "expected version 2 or 3, found 1" },
 	{ GGUF_VERSION, 4, 4, 4, "found 4" },
@@ -179,6 +178,7 @@ static const struct {
 	{ GGUF_ALIGNMENT, ALIGN, PUT_U32, 4, "\0\0\0\0", "from 8 to" },
 	{ GGUF_ALIGNMENT, ALIGN, PUT_U32, 4, "\3\0\0\0", "found 3" },
 	{ GGUF_ALIGNMENT, ALIGN, PUT_U32, 4, "\4\0\0\0", "found 4" },
+	{ GGUF_ALIGNMENT, ALIGN, PUT_U32, 4, "\60\0\0\0", "found 48" },
 	{ GGUF_ALIGNMENT, ALIGN, PUT_I32, 4, "\340\377\377\377",
 	    "found -32" },
 	{ GGUF_ALIGNMENT, ALIGN, PUT_U64, 8, "\0\0\0\0\0\1\0\0",
@@ -317,6 +317,7 @@ static const struct {
 	{ GGUF_PAST_END, "any", 0, 1, { 9 }, 9600, "any: its 36 bytes" },
 	{ GGUF_PAST_END, "any", 0, 1, { 8 }, 9632, "reach past the end" },
 	{ GGUF_PAST_END, "any", 0, 1, { 8 }, UINT64_MAX - 31, "past" },
+	{ GGUF_PAST_END, "any", 0, 1, { 2048 }, UINT64_MAX - 4095, "past" },
 	{ GGUF_PAST_END, "any", 0, 1, { 1ull << 60 }, 9600, "past" },
 	{ GGUF_OVERLAP, "any", 0, 1, { 8 }, 9568, "any: starts at" },
 	{ GGUF_OVERLAP, "any", 0, 1, { 8 }, 0, "inside" }

@@ -323,7 +323,7 @@ tokens_come_out_as_they_are(void **state)
 	struct gguf_file pieces;
 	struct gguf	 g;
 	struct fault	 f;
-	json_t		*root, *list, *vocab;
+	json_t		*root, *added, *vocab;
 
 	(void)state;
 	put_sound(&pieces, TOKENS);
@@ -342,10 +342,13 @@ tokens_come_out_as_they_are(void **state)
 	assert_int_equal(json_integer_value(json_object_get(vocab,
 	    "\360\237\246\231")), 1);
 	assert_non_null(json_object_get(vocab, "\177"));
-	list = json_object_get(root, "added_tokens");
-	assert_int_equal(json_array_size(list), 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(
-	    list, 0), "content")), "\n\t");
+	added = json_object_get(root, "added_tokens");
+	assert_int_equal(json_array_size(added), 1);
+	added = json_array_get(added, 0);
+	assert_string_equal(json_string_value(json_object_get(added,
+	    "content")), "\n\t");
+	assert_true(json_is_true(json_object_get(added, "normalized")));
+	assert_true(json_is_false(json_object_get(added, "special")));
 	json_decref(root);
 	gguf_clear(&g);
 }
