@@ -336,7 +336,7 @@ tokens_come_out_as_they_are(void **state)
 	    NULL);
 	assert_non_null(root);
 	vocab = json_object_get(json_object_get(root, "model"), "vocab");
-	assert_int_equal(json_object_size(vocab), 3);
+	assert_int_equal(json_object_size(vocab), 4);
 	assert_int_equal(json_integer_value(json_object_get(vocab,
 	    "\"\\\1")), 0);
 	assert_int_equal(json_integer_value(json_object_get(vocab,
