@@ -32,7 +32,7 @@ static int	model_open_packed(struct model *, int, uint64_t, uint64_t,
 static int	model_check(struct model *, struct fault *);
 static int	model_find(struct model *, struct model_part *,
 		    struct fault *);
-static void	model_warn_unknown(const struct model *);
+static int	model_check_rest(const struct model *, struct fault *);
 
 /* The last part of a path, slashes at its end left out, and without suffix. */
 static char *
@@ -66,7 +66,7 @@ model_open(const char *path, struct model **out, struct fault *f)
 	else
 		r = model_open_file(m, f);
 	if (r == 0 && m->packed == NULL && (r = model_check(m, f)) == 0)
-		model_warn_unknown(m);
+		r = model_check_rest(m, f);
 	if (r == 0) {
 		*out = m;
 		m = NULL;
@@ -349,45 +349,97 @@ model_find(struct model *m, struct model_part *p, struct fault *f)
 	return (0);
 }
 
-/* Is this name a part of a model of this configuration? */
-static int
-model_knows(const struct model *m, const char *name)
+/* What a tensor of a file is to the model. */
+enum model_use {
+	USE_PART,		/* needed */
+	USE_NONE,		/* known, and not needed */
+	USE_TOO_MANY,		/* of a layer that the model does not have */
+	USE_DENIED,		/* of a part that the model does not have */
+	USE_UNKNOWN
+};
+
+/* What is a tensor of this name? */
+static enum model_use
+model_use(const struct model *m, const char *name)
 {
 	char	 known[TENSOR_NAME_MAX], *end;
 	long	 l = 0;
 	int	 part;
 
+	if (tensor_is_buffer(name))
+		return (USE_NONE);
 	if (strncmp(name, "gpt_neox.layers.", 16) == 0) {
 		l = strtol(name + 16, &end, 10);
-		if (*end != '.' || l < 0 || l >= m->config.layers)
-			return (0);
+		if (*end != '.' || l < 0 || l > CONFIG_LAYERS_MAX)
+			return (USE_UNKNOWN);
 	}
 	for (part = 0; part < TENSOR_COUNT; part++) {
 		tensor_name((enum tensor)part, (int)l, known);
-		if (strcmp(name, known) == 0)
-			return (part == TENSOR_HEAD ||
-			    tensor_wanted((enum tensor)part, &m->config));
+		if (strcmp(name, known) != 0)
+			continue;
+		if (l >= m->config.layers)
+			return (USE_TOO_MANY);
+		if (tensor_wanted((enum tensor)part, &m->config))
+			return (USE_PART);
+		return (part == TENSOR_HEAD ? USE_NONE : USE_DENIED);
 	}
-	return (tensor_is_buffer(name));
+	return (USE_UNKNOWN);
 }
 
-/* One warning for all the tensors that nothing uses. */
+/* A head of its own in a model that says it has none. */
 static void
-model_warn_unknown(const struct model *m)
+model_warn_head(const struct model *m)
+{
+	struct shard_tensor	 head, embed;
+	char			 name[TENSOR_NAME_MAX];
+
+	if (!m->config.tied)
+		return;
+	tensor_name(TENSOR_HEAD, 0, name);
+	if (shards_find(m->shards, name, &head) != 0)
+		return;
+	tensor_name(TENSOR_EMBED, 0, name);
+	if (shards_find(m->shards, name, &embed) == 0 &&
+	    (head.file != embed.file || head.at != embed.at))
+		log_warnx("model %s: embed_out.weight left out, since "
+		    "tie_word_embeddings is true", m->path);
+}
+
+/* A tensor of a part that the configuration denies is an error: the model
+ * would not be the one that was trained. One warning for all that are
+ * unknown. */
+static int
+model_check_rest(const struct model *m, struct fault *f)
 {
 	struct shard_tensor	 t;
-	char			*first = NULL;
+	const char		*first = NULL;
+	uint64_t		 size;
 	size_t			 i, n = 0;
 
-	for (i = 0; shards_at(m->shards, i, &t) == 0; i++) {
-		if (model_knows(m, t.st->name))
-			continue;
-		if (n++ == 0)
-			first = t.st->name;
-	}
+	for (i = 0; shards_at(m->shards, i, &t) == 0; i++)
+		switch (model_use(m, t.st->name)) {
+		case USE_PART:
+		case USE_NONE:
+			break;
+		case USE_TOO_MANY:
+			return (fault_set(f, "bad_model", NULL, "%s: %s: "
+			    "expected a tensor of %d layers",
+			    shards_file(m->shards, t.file, &size),
+			    t.st->name, m->config.layers));
+		case USE_DENIED:
+			return (fault_set(f, "bad_model", NULL, "%s: %s: "
+			    "expected none, since attention_bias is false",
+			    shards_file(m->shards, t.file, &size),
+			    t.st->name));
+		case USE_UNKNOWN:
+			if (n++ == 0)
+				first = t.st->name;
+		}
 	if (n > 0)
 		log_warnx("model %s: %zu unknown tensor%s left out, the "
 		    "first is %s", m->path, n, n == 1 ? "" : "s", first);
+	model_warn_head(m);
+	return (0);
 }
 
 /* Configuration, path, name. */

@@ -21,6 +21,7 @@
 #include "xmalloc.h"
 
 #define SHARDS_INDEX_MAX (32 * 1024 * 1024)	/* bytes of an index file */
+#define SHARDS_INDEX_VALUES (512 * 1024)	/* in it */
 #define SHARDS_FILES_MAX 4096			/* shards */
 
 struct shard {
@@ -217,7 +218,8 @@ shards_open_index(struct shards *s, const char *folder, const char *name,
 		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
 		goto out;
 	}
-	if (json_line_parse(text, n, &obj, &why) != 0) {
+	if (json_line_parse_max(text, n, SHARDS_INDEX_VALUES, &obj,
+	    &why) != 0) {
 		r = fault_set(f, "bad_model", NULL, "%s: %s", index,
 		    why.message);
 		goto out;

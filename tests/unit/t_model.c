@@ -280,7 +280,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		{ "gpt_neox.layers.0.attention.rotary_emb.inv_freq", "F16",
 		    16, 0 },
 		{ "gpt_neox.layers.0.attention.extra", "F16", 16, 1 },
-		{ "gpt_neox.layers.7.attention.bias", "U8", 32, 1 },
+		{ "gpt_neox.layers.7.attention.bias", "U8", 32, 0 },
 		{ "lm_head.weight", "I64", 4, 1 }
 	};
 	struct change	 c = { 0 };

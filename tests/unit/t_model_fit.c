@@ -65,6 +65,10 @@ static const struct {
 	{ &spec, "num_hidden_layers", "3", "gpt_neox.layers.2.input_layernorm"
 	    ".weight: expected a tensor of that name" },
 	{ &spec, "num_hidden_layers", "1024", "gpt_neox.layers.2." },
+	{ &spec, "num_hidden_layers", "1", "gpt_neox.layers.1.attention.dense"
+	    ".bias: expected a tensor of 1 layers" },
+	{ &spec, "attention_bias", "false", "gpt_neox.layers.0.attention."
+	    "dense.bias: expected none, since attention_bias is false" },
 	{ &spec, "hidden_size", "8", "gpt_neox.layers.0.input_layernorm"
 	    ".weight: expected shape [8] from config.json, found [16]" },
 	{ &spec, "hidden_size", "32", "expected shape [32] from config.json, "
