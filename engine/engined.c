@@ -150,9 +150,10 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 	}
 	if (optind < argc)
 		engine_usage(NULL, NULL);
-	if ((opt->check || opt->pack != NULL) && opt->model == NULL) {
-		fprintf(stderr, "chatd-engine: --check and --pack need "
-		    "--model\n");
+	if ((opt->check || opt->bench || opt->pack != NULL) &&
+	    opt->model == NULL && opt->synth == NULL) {
+		fprintf(stderr, "chatd-engine: --check, --pack and --bench "
+		    "need --model\n");
 		engine_usage(NULL, NULL);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "dtype.h"
 #include "quant.h"
+#include "random.h"
 #include "xmalloc.h"
 
 #define CONVERT_ROWS	16	/* rows in one piece of work */
@@ -78,7 +79,12 @@ convert_model(struct model *m, const struct layout *l, void *base,
 	struct convert	 c = { .model = m, .l = l, .base = base, .pool = pool,
 		.opt = opt };
 	int		 threads = pool_size(pool), i, r;
+	uint64_t	 seed;
 
+	if (model_is_synth(m, &seed)) {
+		random_fill(l, base, seed, pool);
+		return (0);
+	}
 	convert_rooms(&c, threads);
 	convert_progress(&c);
 	if ((r = model_stream(m, convert_slice, &c, f)) == 0)

@@ -13,7 +13,6 @@
 #include "convert.h"
 #include "dtype.h"
 #include "packed.h"
-#include "random.h"
 #include "xmalloc.h"
 
 #define HUGE_PAGE	(2 * 1024 * 1024)
@@ -58,8 +57,6 @@ static int
 weights_fill(struct weights *w, struct model *m, const struct layout *l,
     struct pool *pool, const struct backend_options *opt, struct fault *f)
 {
-	uint64_t	 seed;
-
 	w->size = ROUND_UP(l->size, HUGE_PAGE);
 	w->memory = mmap(NULL, w->size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -71,10 +68,6 @@ weights_fill(struct weights *w, struct model *m, const struct layout *l,
 		return (CHAT_ENOMEM);
 	}
 	(void)madvise(w->memory, w->size, MADV_HUGEPAGE);
-	if (model_is_synth(m, &seed)) {
-		random_fill(l, w->memory, seed, pool);
-		return (0);
-	}
 	return (convert_model(m, l, w->memory, pool, opt, f));
 }
 

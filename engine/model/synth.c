@@ -65,6 +65,8 @@ model_synth(const char *name, uint64_t seed, struct model **out,
 	const struct synth_shape *end = s + nitems(synth_shapes);
 	struct model		*m;
 	struct model_config	*c;
+	struct sha256		 sum;
+	char			 hex[SHA256_HEX];
 
 	while (s < end && strcmp(s->name, name) != 0)
 		s++;
@@ -75,7 +77,11 @@ model_synth(const char *name, uint64_t seed, struct model **out,
 	m = xcalloc(1, sizeof *m);
 	m->name = xasprintf("%s, random", s->name);
 	m->path = xstrdup(m->name);
-	m->digest = xasprintf("seed:%llu", (unsigned long long)seed);
+	sha256_init(&sum);
+	sha256_add(&sum, m->name, strlen(m->name));
+	sha256_add(&sum, &seed, sizeof seed);
+	sha256_end(&sum, hex);
+	m->digest = xasprintf("sha256:%s", hex);
 	m->synth = 1;
 	m->seed = seed;
 	c = &m->config;

@@ -119,6 +119,7 @@ def test_check_finds_a_number_that_is_none(tmp_path):
 
 @pytest.mark.parametrize("args, words", [
     (["--check"], "need --model"),
+    (["--bench"], "need --model"),
     (["--pack", "x"], "need --model"),
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
     (["--model", "/dev/null", "--check"], "not a regular file"),
