@@ -125,7 +125,7 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 
 	for (i = 0; i < BENCH_RUNS; i++)
 		x[i] = n / bench_prompt_once(b, n,
-		    (int)b->e->opt.batch_tokens);
+		    b->e->opt.batch_tokens > 0 ? (int)b->e->opt.batch_tokens : 256);
 	rate = bench_median(x);
 	/* two operations for each weight of the layers, and for each lane of
 	 * scores and values; on average half of the positions are seen */

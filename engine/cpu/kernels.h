@@ -137,7 +137,7 @@ struct kernels {
 		    float *scratch);
 
 	/* Loops for limits.c: read n bytes, a multiple of 4096, as four
-	 * streams; 8 chains of multiply-add, or of dot products of 8 bits,
+	 * streams; 6 chains of multiply-add, or of dot products of 8 bits,
 	 * rounds times. What they return means nothing. */
 	float	(*read)(const uint8_t *p, size_t n);
 	float	(*spin_fma)(int rounds);

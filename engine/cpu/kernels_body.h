@@ -13,10 +13,11 @@
 #define KERN_INLINE static inline __attribute__((always_inline))
 #define KERN_ONCE static __attribute__((noinline))
 
+#define KERN_AHEAD	8192	/* bytes of weights fetched ahead */
 #define BLOCK_PAIRS	16	/* a block of 32 k, in pairs */
 #define MM_BLOCK	64	/* rows that share a pass over a panel */
-#define MM_PAIRS	256	/* pairs of k in a pass: 16 KiB of bf16; for
-				 * int8 quads, as much */
+#define MM_PAIRS	256	/* pairs of k in a pass: 16 KiB of bf16 */
+#define MM_QUADS	128	/* quads: 16 KiB of two panels of int8 */
 #define MM_GROUPS	64	/* groups of int4 in a pass: 16 KiB */
 
 /* One pair of k of a panel. */
@@ -51,6 +52,8 @@ kern_block(const int R, const int P, enum elem elem, const float *a,
 		for (p = 0; p < P; p++) {
 			kern_load(elem, w + (size_t)p * wp, i, &first,
 			    &second);
+			__builtin_prefetch(w + (size_t)p * wp +
+			    (size_t)i * 32 * ELEM_SIZE(elem) + KERN_AHEAD);
 #pragma GCC unroll 8
 			for (r = 0; r < R; r++) {
 				e[r * P + p] = v16_fma(first,
@@ -82,6 +85,7 @@ kern_tile(const int R, const int P, enum elem elem, const float *a,
 
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
+#pragma GCC unroll 8
 		for (p = 0; p < P; p++)
 			sum[r * P + p] = v16_load(acc + (size_t)r * ldacc +
 			    p * PANEL);
@@ -94,6 +98,7 @@ kern_tile(const int R, const int P, enum elem elem, const float *a,
 		kern_block(R, P, elem, a, lda, w, wp, pairs, sum);
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
+#pragma GCC unroll 8
 		for (p = 0; p < P; p++)
 			v16_store(acc + (size_t)r * ldacc + p * PANEL,
 			    sum[r * P + p]);
@@ -235,28 +240,19 @@ kern_load_part(const float *x, int n, float fill)
 	return (v16_load(f));
 }
 
-/* Four numbers of a row as one. */
-KERN_INLINE int32_t
-kern_quad(const int8_t *q)
-{
-	int32_t	 x;
-
-	memcpy(&x, q, sizeof x);
-	return (x);
-}
-
 /* acc[R][P][16] += q[R][4 * quads] * int8 panels' of wp bytes; rows of acc
  * are ldacc apart. */
 KERN_INLINE void
 kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
     const uint8_t *w, size_t wp, int quads, int32_t *acc, size_t ldacc)
 {
-	struct i16	 sum[8];
+	struct i16	 sum[16];
 	struct b64	 b;
 	int		 i, p, r;
 
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
+#pragma GCC unroll 8
 		for (p = 0; p < P; p++)
 			sum[r * P + p] = i16_load(acc + (size_t)r * ldacc +
 			    p * PANEL);
@@ -264,14 +260,17 @@ kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
 #pragma GCC unroll 8
 		for (p = 0; p < P; p++) {
 			b = b64_load(w + (size_t)p * wp + i * 64);
+			__builtin_prefetch(w + (size_t)p * wp + i * 64 +
+			    KERN_AHEAD);
 #pragma GCC unroll 8
 			for (r = 0; r < R; r++)
-				sum[r * P + p] = i16_dot8(sum[r * P + p], b,
-				    kern_quad(q + (size_t)r * ldq + 4 * i));
+				i16_dot8(&sum[r * P + p], b,
+				    q + (size_t)r * ldq + 4 * i);
 		}
 	}
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
+#pragma GCC unroll 8
 		for (p = 0; p < P; p++)
 			i16_store(acc + (size_t)r * ldacc + p * PANEL,
 			    sum[r * P + p]);
@@ -288,6 +287,7 @@ kern_group4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 
 #pragma GCC unroll 8
 	for (i = 0; i < 4; i++) {
+		__builtin_prefetch(w + i * 64 + KERN_AHEAD);
 		b[i] = b64_load(w + i * 64);
 		b[i + 4] = b64_high(b[i]);
 		b[i] = b64_low(b[i]);
@@ -297,8 +297,7 @@ kern_group4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 		sum = i16_set1(-8 * sums[(size_t)r * ldsums]);
 #pragma GCC unroll 8
 		for (i = 0; i < 8; i++)
-			sum = i16_dot4(sum, b[i], kern_quad(q +
-			    (size_t)r * ldq + 4 * i));
+			i16_dot4(&sum, b[i], q + (size_t)r * ldq + 4 * i);
 		acc[r] = v16_fma(i16_float(sum), scale, acc[r]);
 	}
 }
@@ -323,21 +322,38 @@ kern_tile4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 		v16_store(acc + r * PANEL, sum[r]);
 }
 
-/* acc[rows][16] += rows' quads * one int8 panel'. */
-KERN_ONCE void
-kern_rows8(const int8_t *q, size_t ldq, int rows, const uint8_t *w,
-    int quads, int32_t *acc)
+/* acc[rows][P][16] += rows' quads * P int8 panels' of wp bytes. */
+KERN_INLINE void
+kern_rows8_of(const int P, const int8_t *q, size_t ldq, int rows,
+    const uint8_t *w, size_t wp, int quads, int32_t *acc)
 {
-	int	 r = 0;
+	const size_t	 ld = (size_t)P * PANEL;
+	int		 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
-		kern_tile8(VEC_ROWS, 1, q + (size_t)r * ldq, ldq, w, 0,
-		    quads, acc + r * PANEL, PANEL);
+		kern_tile8(VEC_ROWS, P, q + (size_t)r * ldq, ldq, w, wp,
+		    quads, acc + (size_t)r * ld, ld);
+#if VEC_ROWS > 2
+	for (; r + 2 <= rows; r += 2)
+		kern_tile8(2, P, q + (size_t)r * ldq, ldq, w, wp, quads,
+		    acc + (size_t)r * ld, ld);
+#endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
-		kern_tile8(1, 1, q + (size_t)r * ldq, ldq, w, 0, quads,
-		    acc + r * PANEL, PANEL);
+		kern_tile8(1, P, q + (size_t)r * ldq, ldq, w, wp, quads,
+		    acc + (size_t)r * ld, ld);
 #endif
+}
+
+/* The same for one panel or for two. */
+KERN_ONCE void
+kern_rows8(int panels, const int8_t *q, size_t ldq, int rows,
+    const uint8_t *w, size_t wp, int quads, int32_t *acc)
+{
+	if (panels == 2)
+		kern_rows8_of(2, q, ldq, rows, w, wp, quads, acc);
+	else
+		kern_rows8_of(1, q, ldq, rows, w, wp, quads, acc);
 }
 
 /* The same for groups of int4. */
@@ -405,28 +421,31 @@ kern_small_end(const struct matmul *m, const uint8_t *w,
 	kern_end(m, row, p, out);
 }
 
-/* One int8 panel for up to MM_BLOCK rows, k cut as in kern_panel. */
+/* One or two int8 panels for up to MM_BLOCK rows, k cut as in kern_panel. */
 static void
-kern_panel8(const struct matmul *m, const uint8_t *w, int p, int row,
-    int rows)
+kern_panel8(const struct matmul *m, const uint8_t *w, size_t panel,
+    int panels, int p, int row, int rows)
 {
 	const int	 quads = ROUND_UP(m->K, 64) / 4;
 	const int8_t	*q = m->q->q + (size_t)row * m->q->ld;
-	int32_t		 acc[MM_BLOCK * PANEL];
+	int32_t		 acc[2 * MM_BLOCK * PANEL];
 	struct i16	 sum;
-	int		 k, n, r;
+	int		 k, n, r, i;
 
-	memset(acc, 0, sizeof acc[0] * PANEL * (size_t)rows);
-	for (k = 0; k < quads; k += MM_PAIRS) {
-		n = quads - k < MM_PAIRS ? quads - k : MM_PAIRS;
-		kern_rows8(q + 4 * k, m->q->ld, rows, w + (size_t)k * 64, n,
-		    acc);
+	memset(acc, 0, sizeof acc[0] * PANEL * (size_t)(rows * panels));
+	for (k = 0; k < quads; k += MM_QUADS) {
+		n = quads - k < MM_QUADS ? quads - k : MM_QUADS;
+		kern_rows8(panels, q + 4 * k, m->q->ld, rows,
+		    w + (size_t)k * 64, panel, n, acc);
 	}
-	for (r = 0; r < rows; r++) {
-		sum = i16_sub(i16_load(acc + r * PANEL),
-		    i16_set1(I16_BIAS8 * m->q->total[row + r]));
-		kern_small_end(m, w, NULL, row + r, p, i16_float(sum));
-	}
+	for (r = 0; r < rows; r++)
+		for (i = 0; i < panels; i++) {
+			sum = i16_sub(i16_load(acc + (r * panels + i) *
+			    PANEL), i16_set1(I16_BIAS8 * m->q->total[row +
+			    r]));
+			kern_small_end(m, w + (size_t)i * panel, NULL, row + r,
+			    p + i, i16_float(sum));
+		}
 }
 
 /* The same for int4. */
@@ -480,22 +499,24 @@ kern_matmul_small(const struct matmul *m, int first, int last)
 	const size_t	 scales = K / GROUP * PANEL;
 	const uint8_t	*w = m->w;
 	const uint16_t	*s = m->scales;
-	int		 p = first, row, rows;
+	int		 p = first, row, rows, n;
 
 	for (; m->rows == 1 && m->elem == ELEM_I8 && p + VEC_PANELS <= last;
 	    p += VEC_PANELS)
 		kern_panels8(m, w + (size_t)p * panel, panel, p);
-	for (; p < last; p++)
+	for (; p < last; p += n) {
+		n = m->elem == ELEM_I8 && p + 1 < last ? 2 : 1;
 		for (row = 0; row < m->rows; row += MM_BLOCK) {
 			rows = m->rows - row < MM_BLOCK ? m->rows - row :
 			    MM_BLOCK;
 			if (m->elem == ELEM_I8)
-				kern_panel8(m, w + (size_t)p * panel, p, row,
-				    rows);
+				kern_panel8(m, w + (size_t)p * panel, panel,
+				    n, p, row, rows);
 			else
 				kern_panel4(m, w + (size_t)p * panel,
 				    s + (size_t)p * scales, p, row, rows);
 		}
+	}
 }
 
 /* Round a row to int8; the lanes apart are those whose size is not at most
@@ -756,16 +777,20 @@ kern_read(const uint8_t *p, size_t n)
 static float
 kern_spin_fma(int rounds)
 {
-	struct v16	 c[8], a = v16_set1(0.999f), b = v16_set1(1e-3f);
+	static const float lanes[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+				    13, 14, 15, 16 };
+	struct v16	 c[6], a = v16_set1(0.999f), b = v16_load(lanes);
 	int		 i, j;
 
-	for (j = 0; j < 8; j++)
+#pragma GCC unroll 8
+	for (j = 0; j < 6; j++)
 		c[j] = v16_set1((float)j);
 	for (i = 0; i < rounds; i++)
 #pragma GCC unroll 8
-		for (j = 0; j < 8; j++)
+		for (j = 0; j < 6; j++)
 			c[j] = v16_fma(c[j], a, b);
-	for (j = 1; j < 8; j++)
+#pragma GCC unroll 8
+	for (j = 1; j < 6; j++)
 		c[0] = v16_add(c[0], c[j]);
 	return (kern_sum(c[0]));
 }
@@ -774,18 +799,25 @@ kern_spin_fma(int rounds)
 static float
 kern_spin_dot8(int rounds)
 {
-	uint8_t		 bytes[64] = { 1, 2, 3 };
-	struct b64	 w = b64_load(bytes);
-	struct i16	 c[8];
+	uint8_t		 bytes[64];
+	struct i16	 c[6];
+	struct b64	 w;
+	int8_t		 q[4] = { 1, 2, 3, 4 };
 	int		 i, j;
 
-	for (j = 0; j < 8; j++)
-		c[j] = i16_set1(j);
+	for (i = 0; i < 64; i++)
+		bytes[i] = (uint8_t)i;
+	w = b64_load(bytes);
+
+#pragma GCC unroll 8
+	for (j = 0; j < 6; j++)
+		c[j] = i16_set1(j * rounds);
 	for (i = 0; i < rounds; i++)
 #pragma GCC unroll 8
-		for (j = 0; j < 8; j++)
-			c[j] = i16_dot8(c[j], w, i);
-	for (j = 1; j < 8; j++)
+		for (j = 0; j < 6; j++)
+			i16_dot8(&c[j], w, q);
+#pragma GCC unroll 8
+	for (j = 1; j < 6; j++)
 		c[0] = i16_sub(c[0], c[j]);
 	return (kern_sum(i16_float(c[0])));
 }

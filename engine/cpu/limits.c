@@ -13,7 +13,7 @@
 #define LIMITS_RUNS	7		/* the best counts: limits are not noise */
 #define LIMITS_BYTES	((size_t)1 << 30)
 #define LIMITS_PIECE	((size_t)4 << 20)
-#define LIMITS_ROUNDS	20000000	/* of eight operations */
+#define LIMITS_ROUNDS	20000000	/* of six operations */
 
 struct limits {
 	const struct cpu	*cpu;
@@ -91,11 +91,11 @@ cpu_limits(const struct cpu *c, struct cpu_limits *out)
 	n = n < LIMITS_BYTES ? n : LIMITS_BYTES;
 	out->read = limits_rate(&l, (int)(n / LIMITS_PIECE), limits_read) *
 	    (double)LIMITS_PIECE;
-	/* 8 chains of 16 lanes, of one or of four products, two operations
+	/* 6 chains of 16 lanes, of one or of four products, two operations
 	 * each */
-	out->fma = limits_rate(&l, threads, limits_fma) * 256.0 *
+	out->fma = limits_rate(&l, threads, limits_fma) * 192.0 *
 	    LIMITS_ROUNDS;
-	out->dot8 = limits_rate(&l, threads, limits_dot8) * 1024.0 *
+	out->dot8 = limits_rate(&l, threads, limits_dot8) * 768.0 *
 	    LIMITS_ROUNDS;
 	free(own);
 }

@@ -269,30 +269,39 @@ i16_half_dot(__m256i sum, __m256i w, __m256i q)
 	    _mm256_maddubs_epi16(w, q), _mm256_set1_epi16(1))));
 }
 
+/* Four bytes, repeated. */
+VEC_INLINE __m256i
+i16_quad(const int8_t *q)
+{
+	int32_t	 x;
+
+	__builtin_memcpy(&x, q, sizeof x);
+	return (_mm256_set1_epi32(x));
+}
+
 /* The bytes of w count as meant: |w| goes in front, its sign to q. */
 #define I16_BIAS8 0
 
-VEC_INLINE struct i16
-i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+VEC_INLINE void
+i16_dot8(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	__m256i	 bias = _mm256_set1_epi8(-128), v = _mm256_set1_epi32(q);
+	__m256i	 bias = _mm256_set1_epi8(-128), v = i16_quad(q);
 	__m256i	 lo = _mm256_xor_si256(w.lo, bias);
 	__m256i	 hi = _mm256_xor_si256(w.hi, bias);
 
-	return ((struct i16){
-	    i16_half_dot(sum.lo, _mm256_abs_epi8(lo),
-	    _mm256_sign_epi8(v, lo)),
-	    i16_half_dot(sum.hi, _mm256_abs_epi8(hi),
-	    _mm256_sign_epi8(v, hi)) });
+	sum->lo = i16_half_dot(sum->lo, _mm256_abs_epi8(lo),
+	    _mm256_sign_epi8(v, lo));
+	sum->hi = i16_half_dot(sum->hi, _mm256_abs_epi8(hi),
+	    _mm256_sign_epi8(v, hi));
 }
 
-VEC_INLINE struct i16
-i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+VEC_INLINE void
+i16_dot4(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	__m256i	 v = _mm256_set1_epi32(q);
+	__m256i	 v = i16_quad(q);
 
-	return ((struct i16){ i16_half_dot(sum.lo, w.lo, v),
-	    i16_half_dot(sum.hi, w.hi, v) });
+	sum->lo = i16_half_dot(sum->lo, w.lo, v);
+	sum->hi = i16_half_dot(sum->hi, w.hi, v);
 }
 
 #endif

@@ -199,20 +199,27 @@ b64_high(struct b64 a)
 	return (b64_low((struct b64){ _mm512_srli_epi32(a.v, 4) }));
 }
 
+/* Four bytes, anywhere. */
+struct quad {
+	int8_t	 q[4];
+};
+
 /* The bytes of w count as they are, 128 more than meant. */
 #define I16_BIAS8 128
 
-VEC_INLINE struct i16
-i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+/* Written out, since compilers copy the sum around the intrinsic and load q
+ * apart. */
+VEC_INLINE void
+i16_dot8(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	return ((struct i16){ _mm512_dpbusd_epi32(sum.v, w.v,
-	    _mm512_set1_epi32(q)) });
+	__asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum->v) : "v"(w.v),
+	    "m"(*(const struct quad *)(const void *)q));
 }
 
-VEC_INLINE struct i16
-i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+VEC_INLINE void
+i16_dot4(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	return (i16_dot8(sum, w, q));
+	i16_dot8(sum, w, q);
 }
 
 #endif

@@ -283,28 +283,23 @@ b64_high(struct b64 a)
 	return (a);
 }
 
-/* sum + the products of four numbers each, the bytes of w less bias; q holds
- * four numbers, the first in its lowest byte. */
-VEC_INLINE struct i16
-i16_dot(struct i16 sum, const struct b64 *w, int32_t q, int bias)
+/* Add products of four numbers each to sum: the bytes of w less bias, and the
+ * four at q. */
+VEC_INLINE void
+i16_dot(struct i16 *sum, const struct b64 *w, const int8_t *q, int bias)
 {
-	int8_t	 n[4];
-
-	for (int j = 0; j < 4; j++)
-		n[j] = (int8_t)(uint8_t)((uint32_t)q >> 8 * j);
 	for (int l = 0; l < 16; l++)
-		sum.i[l] += (w->b[4 * l] - bias) * n[0] +
-		    (w->b[4 * l + 1] - bias) * n[1] +
-		    (w->b[4 * l + 2] - bias) * n[2] +
-		    (w->b[4 * l + 3] - bias) * n[3];
-	return (sum);
+		sum->i[l] += (w->b[4 * l] - bias) * q[0] +
+		    (w->b[4 * l + 1] - bias) * q[1] +
+		    (w->b[4 * l + 2] - bias) * q[2] +
+		    (w->b[4 * l + 3] - bias) * q[3];
 }
 
-/* The bytes of w as they are. */
-VEC_INLINE struct i16
-i16_dot4(struct i16 sum, struct b64 w, int32_t q)
+/* The bytes of w as they are, at most 15. */
+VEC_INLINE void
+i16_dot4(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	return (i16_dot(sum, &w, q, 0));
+	i16_dot(sum, &w, q, 0);
 }
 
 /* The same for bytes that stand for 128 less: I16_BIAS8 is what they still
@@ -312,10 +307,10 @@ i16_dot4(struct i16 sum, struct b64 w, int32_t q)
  * off. */
 #define I16_BIAS8 0
 
-VEC_INLINE struct i16
-i16_dot8(struct i16 sum, struct b64 w, int32_t q)
+VEC_INLINE void
+i16_dot8(struct i16 *sum, struct b64 w, const int8_t *q)
 {
-	return (i16_dot(sum, &w, q, 128));
+	i16_dot(sum, &w, q, 128);
 }
 
 #endif
