@@ -117,6 +117,7 @@ cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 		    positions, c->cache_size >> 20);
 		return (CHAT_ENOMEM);
 	}
+	(void)madvise(c->cache, c->cache_size, MADV_HUGEPAGE);
 	return (0);
 }
 
@@ -126,7 +127,8 @@ cpu_scratch(struct cpu *c, struct fault *f)
 {
 	const size_t	 n = (size_t)pool_size(c->pool);
 	const size_t	 size = ATTEND_ROWS * sizeof(float) *
-			    ROUND_UP((size_t)c->config.context, KV_BLOCK);
+			    (ROUND_UP((size_t)c->config.context, KV_BLOCK) +
+			    ROUND_UP((size_t)c->config.lanes, PANEL));
 	size_t		 i;
 	int		 there;
 

@@ -132,7 +132,8 @@ struct kernels {
 
 	/* Attention of head h for rows first .. last - 1, which are one
 	 * sequence's rows at consecutive positions, at most ATTEND_ROWS.
-	 * scratch: ATTEND_ROWS times ROUND_UP(last pos + 1, KV_BLOCK). */
+	 * scratch: ATTEND_ROWS times ROUND_UP(last pos + 1, KV_BLOCK) + D
+	 * filled up to 16. */
 	void	(*attend)(const struct attend *a, int h, int first, int last,
 		    float *scratch);
 

@@ -36,10 +36,11 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 }
 
 /* One block of up to 32 k for R rows and P panels; w steps by wp bytes from
- * panel to panel. sum += e + o. */
+ * panel to panel, and what is ahead bytes on is fetched. sum += e + o. */
 KERN_INLINE void
 kern_block(const int R, const int P, enum elem elem, const float *a,
-    size_t lda, const uint8_t *w, size_t wp, int pairs, struct v16 *sum)
+    size_t lda, const uint8_t *w, size_t wp, size_t ahead, int pairs,
+    struct v16 *sum)
 {
 	struct v16	 e[8], o[8], first, second;
 	int		 i, p, r;
@@ -53,7 +54,7 @@ kern_block(const int R, const int P, enum elem elem, const float *a,
 			kern_load(elem, w + (size_t)p * wp, i, &first,
 			    &second);
 			__builtin_prefetch(w + (size_t)p * wp +
-			    (size_t)i * 32 * ELEM_SIZE(elem) + KERN_AHEAD);
+			    (size_t)i * 32 * ELEM_SIZE(elem) + ahead);
 #pragma GCC unroll 8
 			for (r = 0; r < R; r++) {
 				e[r * P + p] = v16_fma(first,
@@ -76,8 +77,8 @@ kern_block(const int R, const int P, enum elem elem, const float *a,
  */
 KERN_INLINE void
 kern_tile(const int R, const int P, enum elem elem, const float *a,
-    size_t lda, const uint8_t *w, size_t wp, int pairs, float *acc,
-    size_t ldacc)
+    size_t lda, const uint8_t *w, size_t wp, size_t ahead, int pairs,
+    float *acc, size_t ldacc)
 {
 	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
 	struct v16	 sum[8];
@@ -90,12 +91,13 @@ kern_tile(const int R, const int P, enum elem elem, const float *a,
 			sum[r * P + p] = v16_load(acc + (size_t)r * ldacc +
 			    p * PANEL);
 	for (; pairs >= BLOCK_PAIRS; pairs -= BLOCK_PAIRS) {
-		kern_block(R, P, elem, a, lda, w, wp, BLOCK_PAIRS, sum);
+		kern_block(R, P, elem, a, lda, w, wp, ahead, BLOCK_PAIRS,
+		    sum);
 		a += 2 * BLOCK_PAIRS;
 		w += step;
 	}
 	if (pairs > 0)
-		kern_block(R, P, elem, a, lda, w, wp, pairs, sum);
+		kern_block(R, P, elem, a, lda, w, wp, ahead, pairs, sum);
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
 #pragma GCC unroll 8
@@ -107,26 +109,29 @@ kern_tile(const int R, const int P, enum elem elem, const float *a,
 /* Any number of rows against one panel, in register tiles. */
 KERN_INLINE void
 kern_rows_of(enum elem elem, const float *a, size_t lda, int rows,
-    const uint8_t *w, int pairs, float *acc, size_t ldacc)
+    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	int	 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
 		kern_tile(VEC_ROWS, 1, elem, a + (size_t)r * lda, lda, w, 0,
-		    pairs, acc + (size_t)r * ldacc, ldacc);
+		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #if VEC_ROWS > 4
 	for (; r + 4 <= rows; r += 4)
-		kern_tile(4, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		kern_tile(4, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
+		    pairs,
 		    acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 2
 	for (; r + 2 <= rows; r += 2)
-		kern_tile(2, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		kern_tile(2, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
+		    pairs,
 		    acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
-		kern_tile(1, 1, elem, a + (size_t)r * lda, lda, w, 0, pairs,
+		kern_tile(1, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
+		    pairs,
 		    acc + (size_t)r * ldacc, ldacc);
 #endif
 }
@@ -134,25 +139,27 @@ kern_rows_of(enum elem elem, const float *a, size_t lda, int rows,
 /* acc[rows][16] += a[rows][2 * pairs] * one panel'. */
 KERN_ONCE void
 kern_rows(enum elem elem, const float *a, size_t lda, int rows,
-    const uint8_t *w, int pairs, float *acc, size_t ldacc)
+    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	if (elem == ELEM_BF16)
-		kern_rows_of(ELEM_BF16, a, lda, rows, w, pairs, acc, ldacc);
+		kern_rows_of(ELEM_BF16, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
 	else
-		kern_rows_of(ELEM_F32, a, lda, rows, w, pairs, acc, ldacc);
+		kern_rows_of(ELEM_F32, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
 }
 
 /* acc[VEC_PANELS][16] += a[2 * pairs] * VEC_PANELS panels' of wp bytes. */
 KERN_ONCE void
 kern_panels(enum elem elem, const float *a, const uint8_t *w, size_t wp,
-    int pairs, float *acc)
+    size_t ahead, int pairs, float *acc)
 {
 	if (elem == ELEM_BF16)
-		kern_tile(1, VEC_PANELS, ELEM_BF16, a, 0, w, wp, pairs, acc,
-		    0);
+		kern_tile(1, VEC_PANELS, ELEM_BF16, a, 0, w, wp, ahead,
+		    pairs, acc, 0);
 	else
-		kern_tile(1, VEC_PANELS, ELEM_F32, a, 0, w, wp, pairs, acc,
-		    0);
+		kern_tile(1, VEC_PANELS, ELEM_F32, a, 0, w, wp, ahead,
+		    pairs, acc, 0);
 }
 
 /* What happens to one row's 16 finished sums of panel p. */
@@ -206,7 +213,7 @@ kern_panel(const struct matmul *m, const uint8_t *w, int p, int row, int rows)
 	for (k = 0; k < pairs; k += MM_PAIRS) {
 		n = pairs - k < MM_PAIRS ? pairs - k : MM_PAIRS;
 		kern_rows(m->elem, a + 2 * k, m->lda, rows,
-		    w + (size_t)k * pair, n, acc, PANEL);
+		    w + (size_t)k * pair, KERN_AHEAD, n, acc, PANEL);
 	}
 	for (r = 0; r < rows; r++)
 		kern_end(m, row + r, p, acc + r * PANEL);
@@ -579,7 +586,8 @@ kern_matmul(const struct matmul *m, int first, int last)
 	}
 	for (; m->rows == 1 && p + VEC_PANELS <= last; p += VEC_PANELS) {
 		memset(acc, 0, sizeof acc);
-		kern_panels(m->elem, m->a, w, panel, m->K / 2, acc);
+		kern_panels(m->elem, m->a, w, panel, KERN_AHEAD, m->K / 2,
+		    acc);
 		for (i = 0; i < VEC_PANELS; i++)
 			kern_end(m, 0, p + i, acc + i * PANEL);
 		w += VEC_PANELS * panel;
@@ -666,7 +674,17 @@ kern_kv(const struct attend *a, const int32_t *blocks, int j, int h)
 	    (size_t)h * a->kv.head);
 }
 
-/* Scores of rows against one block's keys. */
+/* Bring the keys, or the values, of a block near. */
+KERN_INLINE void
+kern_fetch(const uint8_t *p, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i += 64)
+		__builtin_prefetch(p + i);
+}
+
+/* Scores of rows against one block's keys: s[rows][32]. */
 static void
 kern_scores(const struct attend *a, const float *q, int rows,
     const uint8_t *kv, float *s, size_t lds)
@@ -678,35 +696,45 @@ kern_scores(const struct attend *a, const float *q, int rows,
 	for (p = 0; p < KV_BLOCK / PANEL; p++, kv += panel, s += PANEL) {
 		for (r = 0; r < rows; r++)
 			memset(s + (size_t)r * lds, 0, PANEL * sizeof *s);
-		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv, a->kv.D / 2, s,
-		    lds);
+		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv, 0, a->kv.D / 2,
+		    s, lds);
 	}
 }
 
-/* Lanes d to d + 15 of what rows gather from the values, unnormalised, into
- * acc[rows][16]; s are their weights. */
+/* The same for one row and both panels at once. */
 static void
-kern_values(const struct attend *a, int h, int first, int rows, int whole,
-    const float *s, size_t lds, int d, float *acc)
+kern_scores_one(const struct attend *a, const float *q, const uint8_t *kv,
+    float *s)
 {
-	const struct backend_row *row = &a->rows[first];
-	const size_t	 lane = a->kv.values + (size_t)d * KV_BLOCK *
+	const size_t	 panel = (size_t)a->kv.D * PANEL *
 			    ELEM_SIZE(a->kv.elem);
-	int		 j, r, left;
 
-	memset(acc, 0, (size_t)rows * PANEL * sizeof *acc);
-	for (j = 0; j < whole; j++)
-		kern_rows(a->kv.elem, s + j * KV_BLOCK, lds, rows,
-		    kern_kv(a, row->blocks, j, h) + lane, KV_BLOCK / 2, acc,
-		    PANEL);
-	for (r = 0; r < rows; r++)
-		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;
-		    j++) {
-			left = left < KV_BLOCK ? left : KV_BLOCK;
-			kern_rows(a->kv.elem, s + (size_t)r * lds +
-			    j * KV_BLOCK, lds, 1, kern_kv(a, row[r].blocks, j,
-			    h) + lane, (left + 1) / 2, acc + r * PANEL, PANEL);
-		}
+	memset(s, 0, KV_BLOCK * sizeof *s);
+	if (a->kv.elem == ELEM_BF16)
+		kern_tile(1, KV_BLOCK / PANEL, ELEM_BF16, q, 0, kv, panel, 0,
+		    a->kv.D / 2, s, 0);
+	else
+		kern_tile(1, KV_BLOCK / PANEL, ELEM_F32, q, 0, kv, panel, 0,
+		    a->kv.D / 2, s, 0);
+}
+
+/* acc[rows][n][16] += weights s of rows, pairs of positions, times n panels of
+ * lanes at v. */
+static void
+kern_gather(const struct attend *a, const float *s, size_t lds, int rows,
+    const uint8_t *v, int n, int pairs, float *acc)
+{
+	const size_t	 panel = (size_t)KV_BLOCK * PANEL *
+			    ELEM_SIZE(a->kv.elem);
+	const size_t	 ld = (size_t)n * PANEL;
+	int		 i = 0;
+
+	for (; rows == 1 && i + VEC_PANELS <= n; i += VEC_PANELS)
+		kern_panels(a->kv.elem, s, v + (size_t)i * panel, panel, 0,
+		    pairs, acc + i * PANEL);
+	for (; i < n; i++)
+		kern_rows(a->kv.elem, s, lds, rows, v + (size_t)i * panel, 0,
+		    pairs, acc + i * PANEL, ld);
 }
 
 /*
@@ -720,38 +748,59 @@ kern_attend(const struct attend *a, int h, int first, int last,
 {
 	const struct backend_row *row = &a->rows[first];
 	const int	 D = a->kv.D, rows = last - first;
+	const int	 lanes = ROUND_UP(D, PANEL), n = lanes / PANEL;
 	const int	 whole = (row->pos + 1) / KV_BLOCK;
 	const int	 round = a->kv.elem == ELEM_BF16;
 	const size_t	 lds = ROUND_UP((size_t)row->pos + (size_t)rows,
 			    KV_BLOCK);
+	const size_t	 half = a->kv.values;
 	const float	*q = a->qkv + (size_t)first * a->ldqkv +
 			    (size_t)h * 3 * (size_t)D;
-	float		 acc[ATTEND_ROWS * PANEL], sum[ATTEND_ROWS], *s;
+	float		 sum[ATTEND_ROWS], *s, *acc, out[PANEL];
+	const uint8_t	*kv;
 	struct v16	 v;
-	int		 j, d, r;
+	int		 j, d, r, left;
 
-	for (j = 0; j < whole; j++)
-		kern_scores(a, q, rows, kern_kv(a, row->blocks, j, h),
-		    scratch + j * KV_BLOCK, lds);
+	for (j = 0; j < whole; j++) {
+		if (j + 1 < whole)
+			kern_fetch(kern_kv(a, row->blocks, j + 1, h), half);
+		kv = kern_kv(a, row->blocks, j, h);
+		if (rows == 1)
+			kern_scores_one(a, q, kv, scratch + j * KV_BLOCK);
+		else
+			kern_scores(a, q, rows, kv, scratch + j * KV_BLOCK,
+			    lds);
+	}
 	for (r = 0, s = scratch; r < rows; r++, s += lds) {
 		for (j = whole; j * KV_BLOCK <= row[r].pos; j++)
-			kern_scores(a, q + (size_t)r * a->ldqkv, 1,
-			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK,
-			    lds);
+			kern_scores_one(a, q + (size_t)r * a->ldqkv,
+			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK);
 		sum[r] = kern_softmax(s, row[r].pos + 1,
 		    ROUND_UP(row[r].pos + 1, PANEL), a->scale, round);
 	}
-	for (d = 0; d < D; d += PANEL) {
-		kern_values(a, h, first, rows, whole, scratch, lds, d, acc);
-		for (r = 0; r < rows; r++) {
-			v = v16_div(v16_load(acc + r * PANEL),
-			    v16_set1(sum[r]));
-			v16_store(acc + r * PANEL,
-			    round ? v16_round_bf16(v) : v);
+	acc = s;			/* behind the scores */
+	memset(acc, 0, (size_t)(rows * lanes) * sizeof *acc);
+	for (j = 0; j < whole; j++) {
+		if (j + 1 < whole)
+			kern_fetch(kern_kv(a, row->blocks, j + 1, h) + half,
+			    a->kv.head - half);
+		kern_gather(a, scratch + j * KV_BLOCK, lds, rows,
+		    kern_kv(a, row->blocks, j, h) + half, n, KV_BLOCK / 2,
+		    acc);
+	}
+	for (r = 0, s = scratch; r < rows; r++, s += lds, acc += lanes) {
+		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;
+		    j++)
+			kern_gather(a, s + j * KV_BLOCK, lds, 1,
+			    kern_kv(a, row[r].blocks, j, h) + half, n,
+			    ((left < KV_BLOCK ? left : KV_BLOCK) + 1) / 2,
+			    acc);
+		for (d = 0; d < D; d += PANEL) {
+			v = v16_div(v16_load(acc + d), v16_set1(sum[r]));
+			v16_store(out, round ? v16_round_bf16(v) : v);
 			memcpy(a->out + (size_t)(first + r) * a->ldo +
-			    (size_t)h * (size_t)D + d, acc + r * PANEL,
-			    sizeof *acc * (size_t)(D - d < PANEL ? D - d :
-			    PANEL));
+			    (size_t)h * (size_t)D + d, out, sizeof *out *
+			    (size_t)(D - d < PANEL ? D - d : PANEL));
 		}
 	}
 }
