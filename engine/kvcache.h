@@ -1,6 +1,12 @@
 /*
- * Who holds which block of the KV cache.  The cache itself is the backend's;
- * a block is KV_BLOCK positions of one sequence.
+ * Who holds which block of the KV cache, and what is in it.  The cache itself
+ * is the backend's; a block is KV_BLOCK positions of one sequence.
+ *
+ * A block that is full is known by its tokens and by the block before it, so
+ * that a sequence which begins as another did takes its blocks over and
+ * computes only what is new.  Blocks that nobody holds stay as they are until
+ * their room is needed, the one used longest ago first; of one sequence the
+ * last.  Nobody writes into a full block, so sharing needs no copies.
  */
 #ifndef ENGINE_KVCACHE_H
 #define ENGINE_KVCACHE_H
@@ -12,18 +18,38 @@
 
 struct kvcache;
 
+/* The name of all the tokens up to the end of a full block. */
+typedef int64_t kvcache_chain;
+#define KVCACHE_START	((kvcache_chain)0)	/* no tokens */
+
 struct kvcache	*kvcache_new(int blocks);
 void		 kvcache_free(struct kvcache *kv);
 
-/* Take n blocks at once, numbers to out[n]. 0, or CHAT_ENOMEM where fewer
- * are free (nothing is taken then). */
+/* Take n blocks at once to write into, numbers to out[n]. 0, or CHAT_ENOMEM
+ * where fewer are available (nothing is taken then). */
 int		 kvcache_take(struct kvcache *kv, int32_t *out, size_t n);
 
-/* Give n blocks back that were taken. */
+/*
+ * Take the full block that holds these KV_BLOCK tokens behind chain, if there
+ * is one: its number, and *chain moves past it; -1 where there is none.
+ */
+int32_t		 kvcache_find(struct kvcache *kv, kvcache_chain *chain,
+		    const int32_t *tokens);
+
+/*
+ * Say that a block, taken by the caller, has become full with these KV_BLOCK
+ * tokens behind chain; *chain moves past it. Where another block has the same
+ * already, that one goes on being found.
+ */
+void		 kvcache_fill(struct kvcache *kv, int32_t block,
+		    kvcache_chain *chain, const int32_t *tokens);
+
+/* Give n blocks back that were taken or found, in the order of their
+ * sequence. */
 void		 kvcache_give(struct kvcache *kv, const int32_t *blocks,
 		    size_t n);
 
-/* Blocks that are free. */
+/* Blocks that nobody holds, full ones included. */
 int		 kvcache_available(const struct kvcache *kv);
 
 /* Blocks that this many positions need. */

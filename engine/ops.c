@@ -263,6 +263,7 @@ ops_stats(struct engine *e, int64_t id, json_t *msg,
 	msg_set_int(m, "steps", st.steps);
 	msg_set_int(m, "tokens_prompt", st.tokens_prompt);
 	msg_set_int(m, "tokens_output", st.tokens_output);
+	msg_set_int(m, "tokens_reused", st.tokens_reused);
 	chan_send(e->ch, m);
 	return (0);
 }

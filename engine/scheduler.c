@@ -247,18 +247,44 @@ scheduler_positions(const struct job *job)
 	return (n < g->context ? n : g->context);
 }
 
+/* Take over the full blocks that the cache has of a reply's beginning; its
+ * last token is computed in any case, for what follows it. */
+static void
+scheduler_reuse(struct scheduler *s, struct job *job)
+{
+	const struct ids	*tokens = scheduler_tokens(job);
+	int32_t			 block;
+
+	job->full = 0;
+	job->chain = KVCACHE_START;
+	while (job->gen != NULL && (job->full + 1) * KV_BLOCK < tokens->n) {
+		block = kvcache_find(s->kv, &job->chain, tokens->id +
+		    job->full * KV_BLOCK);
+		if (block == -1)
+			break;
+		job->blocks[job->full++] = block;
+	}
+}
+
 /* Move one waiting job to the running ones. Returns 0 where it must wait. */
 static int
 scheduler_admit_one(struct scheduler *s, struct job *job)
 {
 	size_t	 n = kvcache_blocks(scheduler_positions(job));
 
-	if (s->nrunning >= s->running_max ||
-	    n > (size_t)kvcache_available(s->kv))
+	if (s->nrunning >= s->running_max)
 		return (0);
 	job->blocks = xcalloc(n, sizeof *job->blocks);
+	scheduler_reuse(s, job);
+	if (kvcache_take(s->kv, job->blocks + job->full, n - job->full) != 0) {
+		kvcache_give(s->kv, job->blocks, job->full);
+		free(job->blocks);
+		job->blocks = NULL;
+		return (0);
+	}
 	job->nblocks = n;
-	kvcache_take(s->kv, job->blocks, n);
+	job->fed = job->full * KV_BLOCK;
+	s->stats.tokens_reused += (int64_t)job->fed;
 	TAILQ_REMOVE(&s->waiting, job, entry);
 	s->nwaiting--;
 	TAILQ_INSERT_TAIL(&s->running, job, entry);
@@ -386,6 +412,9 @@ scheduler_collect(struct scheduler *s, struct job *job)
 	struct generation	*g = job->gen;
 
 	job->fed += job->rows;
+	for (; (job->full + 1) * KV_BLOCK <= job->fed; job->full++)
+		kvcache_fill(s->kv, job->blocks[job->full], &job->chain,
+		    scheduler_tokens(job)->id + job->full * KV_BLOCK);
 	if (g == NULL) {
 		s->stats.tokens_prompt += (int64_t)job->rows;
 		scheduler_collect_score(s, job);

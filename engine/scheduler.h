@@ -8,7 +8,9 @@
  *   scheduler_add -> waiting (first come, first served) -> running -> gone
  *
  * A job is admitted when the cache has room for its prompt and all the tokens
- * it may make, so nothing runs out on the way.
+ * it may make, so nothing runs out on the way.  Blocks that the cache has from
+ * another sequence with the same beginning are taken over (kvcache.h), which
+ * changes no result, since none depends on how a prompt was cut into steps.
  */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
@@ -21,6 +23,7 @@
 #include "backend.h"
 #include "err.h"
 #include "generation.h"
+#include "kvcache.h"
 #include "score.h"
 
 #define SCHEDULER_RUNNING_MAX	64	/* jobs in one step */
@@ -43,6 +46,8 @@ struct job {
 	int32_t			*blocks; /* owned: of the cache, in order */
 	size_t			 nblocks;
 	size_t			 fed;	/* tokens in the cache */
+	size_t			 full;	/* blocks known to the cache as full */
+	kvcache_chain		 chain;	/* what is in them */
 	size_t			 rows;	/* of the step being run */
 	float			*logits; /* borrowed: of those of its rows
 					  * that want them, in order */
@@ -65,7 +70,9 @@ struct scheduler_events {
 
 struct scheduler_stats {
 	int	 running, waiting, kv_blocks, kv_blocks_free;
-	int64_t	 steps, tokens_prompt, tokens_output;
+	int64_t	 steps;
+	int64_t	 tokens_prompt, tokens_output;	/* computed */
+	int64_t	 tokens_reused;	/* of prompts: found in the cache */
 };
 
 struct scheduler;

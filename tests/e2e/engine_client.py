@@ -10,6 +10,7 @@ SRC = pathlib.Path(os.environ.get(
     "CHATD_SRC", pathlib.Path(__file__).resolve().parents[2]))
 ENGINE = BUILD / "chatd-engine"
 TINY = SRC / "tests/data/neox-tiny"
+MINI = SRC / "engine/mini"
 EXPECTED = json.loads((TINY / "expected.json").read_text())
 WAIT = 120          # seconds: a hang, not a slow machine
 CONTEXT = 96        # of neox-tiny
@@ -46,11 +47,16 @@ class Engine:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
-    def send(self, op, **fields):
+    def line(self, op, **fields):
+        """A request's line, and its id."""
         ident = self.next_id
         self.next_id += 1
-        self.raw(json.dumps({"op": op, "id": ident, **fields}).encode()
-                 + b"\n")
+        return json.dumps({"op": op, "id": ident, **fields}).encode() \
+            + b"\n", ident
+
+    def send(self, op, **fields):
+        line, ident = self.line(op, **fields)
+        self.raw(line)
         return ident
 
     def event(self):

@@ -95,24 +95,35 @@ fixture_token(int id, int i)
 	return ((id * 131 + i * 17 + i * i * id) % (FIXTURE_VOCAB - 2) + 2);
 }
 
-/* A reply job: prompt of len tokens, and what an earlier run made. */
+/* A reply job of any prompt. */
 struct job *
-fixture_job(const struct tokenizer *tok, int id, int len, int max,
-    double temperature, const struct ids *resume)
+fixture_reply(const struct tokenizer *tok, int id, struct ids *prompt,
+    int max, double temperature)
 {
 	struct generation_options	 opt = { .max_tokens = max,
 					    .ignore_eos = 1, .sampler = {
 					    temperature, 40, 0.95, 1.1,
 					    (uint64_t)id } };
-	struct ids			 prompt = { NULL, 0, 0 };
 	struct job			*job = xcalloc(1, sizeof *job);
-	int				 i;
+
+	job->id = id;
+	job->gen = generation_new(tok, &opt, prompt, FIXTURE_VOCAB, 0,
+	    FIXTURE_CONTEXT);
+	return (job);
+}
+
+/* A reply job: prompt of len tokens, and what an earlier run made. */
+struct job *
+fixture_job(const struct tokenizer *tok, int id, int len, int max,
+    double temperature, const struct ids *resume)
+{
+	struct ids	 prompt = { NULL, 0, 0 };
+	struct job	*job;
+	int		 i;
 
 	for (i = 0; i < len; i++)
 		ids_add(&prompt, fixture_token(id, i));
-	job->id = id;
-	job->gen = generation_new(tok, &opt, &prompt, FIXTURE_VOCAB, 0,
-	    FIXTURE_CONTEXT);
+	job = fixture_reply(tok, id, &prompt, max, temperature);
 	if (resume != NULL)
 		assert_int_equal(generation_resume(job->gen, resume->id,
 		    resume->n, FIXTURE_VOCAB), 0);

@@ -44,6 +44,10 @@ int32_t		 fixture_token(int id, int i);
 struct job	*fixture_job(const struct tokenizer *tok, int id, int len,
 		    int max, double temperature, const struct ids *resume);
 
+/* A reply job of any prompt (its ids are taken). */
+struct job	*fixture_reply(const struct tokenizer *tok, int id,
+		    struct ids *prompt, int max, double temperature);
+
 /* A score job. */
 struct job	*fixture_score(int id, int len);
 

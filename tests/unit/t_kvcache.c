@@ -1,17 +1,30 @@
 /*
- * The list of free cache blocks.
+ * Blocks of the KV cache: each is somebody's, or nobody's, and a full one is
+ * found by what is in it.
  */
 #include "kvcache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "backend.h"
 
-/* The block list: all different, none lost, none invented. */
+/* A block's tokens, told by a number. */
+static const int32_t *
+tokens(int32_t n)
+{
+	static int32_t	 t[KV_BLOCK];
+	int		 i;
+
+	for (i = 0; i < KV_BLOCK; i++)
+		t[i] = n * 100 + i;
+	return (t);
+}
+
 static void
 cache_blocks_are_taken_once(void **state)
 {
@@ -37,12 +50,102 @@ cache_blocks_are_taken_once(void **state)
 	kvcache_free(kv);
 }
 
+/* Only behind the same beginning is a block the same. */
+static void
+full_blocks_are_found_by_all_that_is_before_them(void **state)
+{
+	struct kvcache	*kv = kvcache_new(8);
+	int32_t		 a[3];
+	kvcache_chain	 chain = KVCACHE_START, other;
+
+	(void)state;
+	assert_int_equal(kvcache_take(kv, a, 3), 0);
+	kvcache_fill(kv, a[0], &chain, tokens(1));
+	kvcache_fill(kv, a[1], &chain, tokens(2));
+	other = KVCACHE_START;
+	assert_int_equal(kvcache_find(kv, &other, tokens(2)), -1);
+	assert_int_equal(other, KVCACHE_START);
+	assert_int_equal(kvcache_find(kv, &other, tokens(1)), a[0]);
+	assert_int_equal(kvcache_find(kv, &other, tokens(1)), -1);
+	assert_int_equal(kvcache_find(kv, &other, tokens(2)), a[1]);
+	assert_int_equal(other, chain);
+	/* held twice: given back once, they are still held */
+	kvcache_give(kv, a, 3);
+	assert_int_equal(kvcache_available(kv), 6);
+	kvcache_give(kv, a, 2);
+	assert_int_equal(kvcache_available(kv), 8);
+	kvcache_free(kv);
+}
+
+/* Two that compute the same at once keep their blocks; one is found, and what
+ * follows either follows both. */
+static void
+the_same_block_twice_is_one_chain(void **state)
+{
+	struct kvcache	*kv = kvcache_new(4);
+	int32_t		 a[2], b[2];
+	kvcache_chain	 x = KVCACHE_START, y = KVCACHE_START;
+
+	(void)state;
+	assert_int_equal(kvcache_take(kv, a, 2), 0);
+	assert_int_equal(kvcache_take(kv, b, 2), 0);
+	kvcache_fill(kv, a[0], &x, tokens(1));
+	kvcache_fill(kv, b[0], &y, tokens(1));
+	assert_int_equal(x, y);
+	kvcache_fill(kv, b[1], &y, tokens(2));
+	kvcache_give(kv, b, 2);
+	x = KVCACHE_START;
+	assert_int_equal(kvcache_find(kv, &x, tokens(1)), a[0]);
+	assert_int_equal(kvcache_find(kv, &x, tokens(2)), b[1]);
+	kvcache_give(kv, a, 2);
+	kvcache_give(kv, (int32_t[]){ a[0], b[1] }, 2);
+	assert_int_equal(kvcache_available(kv), 4);
+	kvcache_free(kv);
+}
+
+/* Empty blocks go first, then the sequence used longest ago, from its end. */
+static void
+the_oldest_goes_first(void **state)
+{
+	struct kvcache	*kv = kvcache_new(5);
+	int32_t		 a[2], b[2], c[4];
+	kvcache_chain	 x = KVCACHE_START, y = KVCACHE_START;
+
+	(void)state;
+	assert_int_equal(kvcache_take(kv, a, 2), 0);
+	kvcache_fill(kv, a[0], &x, tokens(1));
+	kvcache_fill(kv, a[1], &x, tokens(2));
+	assert_int_equal(kvcache_take(kv, b, 2), 0);
+	kvcache_fill(kv, b[0], &y, tokens(3));
+	kvcache_fill(kv, b[1], &y, tokens(4));
+	kvcache_give(kv, a, 2);
+	kvcache_give(kv, b, 2);
+	assert_int_equal(kvcache_take(kv, c, 2), 0);	/* empty, a[1] */
+	assert_int_equal(c[1], a[1]);
+	x = KVCACHE_START;
+	assert_int_equal(kvcache_find(kv, &x, tokens(1)), a[0]);
+	assert_int_equal(kvcache_find(kv, &x, tokens(2)), -1);
+	kvcache_give(kv, a, 1);		/* used again: b is older now */
+	assert_int_equal(kvcache_take(kv, c + 2, 1), 0);
+	assert_int_equal(c[2], b[1]);
+	y = KVCACHE_START;
+	assert_int_equal(kvcache_find(kv, &y, tokens(3)), b[0]);
+	kvcache_give(kv, b, 1);
+	kvcache_give(kv, c, 3);
+	assert_int_equal(kvcache_available(kv), 5);
+	kvcache_free(kv);
+}
+
 /* Run all. */
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(cache_blocks_are_taken_once),
+		cmocka_unit_test(
+		    full_blocks_are_found_by_all_that_is_before_them),
+		cmocka_unit_test(the_same_block_twice_is_one_chain),
+		cmocka_unit_test(the_oldest_goes_first),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

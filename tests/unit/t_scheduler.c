@@ -104,6 +104,104 @@ replies_do_not_depend_on_who_shares_the_steps(void **state)
 		ids_clear(&want[i]);
 }
 
+/* A turn that goes on where another ended finds its blocks in the cache. */
+static void
+a_second_turn_computes_only_what_is_new(void **state)
+{
+	struct fixture		*x = fixture_new(16, 64), *y;
+	struct scheduler_stats	 before, st;
+	struct ids		 prompt = { NULL, 0, 0 };
+	struct ids		 again = { NULL, 0, 0 };
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		ids_add(&prompt, fixture_token(1, i));
+	scheduler_add(x->sched, fixture_job(tok, 1, 100, 20, 0, NULL));
+	fixture_finish(x);
+	scheduler_stats(x->sched, &before);
+	assert_int_equal(before.tokens_reused, 0);
+	assert_int_equal(before.tokens_prompt, 100);
+	ids_append(&prompt, x->rec[1].ids.id, x->rec[1].ids.n);
+	for (i = 0; i < 10; i++)
+		ids_add(&prompt, fixture_token(2, i));
+	ids_append(&again, prompt.id, prompt.n);
+	scheduler_add(x->sched, fixture_reply(tok, 2, &prompt, 20, 0.8));
+	fixture_finish(x);
+	scheduler_stats(x->sched, &st);
+	/* 119 tokens of 120 were in the cache, in 3 full blocks */
+	assert_int_equal(st.tokens_reused, 96);
+	assert_int_equal(st.tokens_prompt - before.tokens_prompt, 130 - 96);
+	y = fixture_new(16, 64);
+	scheduler_add(y->sched, fixture_reply(tok, 2, &again, 20, 0.8));
+	fixture_finish(y);
+	assert_int_equal(data_ids_differ("second turn", &x->rec[2].ids,
+	    &y->rec[2].ids), 0);
+	fixture_free(x);
+	fixture_free(y);
+}
+
+/* The prompt of job id: one of three beginnings, cut somewhere, and an end of
+ * its own. */
+static struct ids
+shared_prompt(int id, int cut)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	int		 i;
+
+	for (i = 0; i < cut; i++)
+		ids_add(&ids, fixture_token(id % 3, i));
+	for (i = 0; i <= id % 5; i++)
+		ids_add(&ids, fixture_token(id, i));
+	return (ids);
+}
+
+/* Whatever blocks are shared, lost and computed again, in whatever order:
+ * each reply is the one it is alone. */
+static void
+shared_beginnings_change_no_reply(void **state)
+{
+	struct fixture		*x;
+	struct scheduler_stats	 st;
+	struct ids		 prompt, want[FIXTURE_JOBS];
+	uint64_t		 reused = 0;
+	int			 round, i, cut[FIXTURE_JOBS];
+
+	(void)state;
+	for (i = 0; i < FIXTURE_JOBS; i++) {
+		cut[i] = 1 + i * 37 % 190;
+		x = fixture_new(16, 64);
+		prompt = shared_prompt(i, cut[i]);
+		scheduler_add(x->sched, fixture_reply(tok, i, &prompt, 10 +
+		    i, 0.8));
+		fixture_finish(x);
+		want[i] = x->rec[i].ids;
+		memset(&x->rec[i].ids, 0, sizeof want[i]);
+		fixture_free(x);
+	}
+	for (round = 0; round < 6; round++) {
+		x = fixture_new(9 + round * 8, 5 + round * 11);
+		for (i = 0; i < FIXTURE_JOBS; i++) {
+			prompt = shared_prompt(i, cut[i]);
+			scheduler_add(x->sched, fixture_reply(tok, i, &prompt,
+			    10 + i, 0.8));
+			while (i % (round + 2) == 0 &&
+			    scheduler_step(x->sched) > 0 && i % 3 == 0)
+				;
+		}
+		fixture_finish(x);
+		for (i = 0; i < FIXTURE_JOBS; i++)
+			assert_int_equal(data_ids_differ("shared",
+			    &x->rec[i].ids, &want[i]), 0);
+		scheduler_stats(x->sched, &st);
+		reused += (uint64_t)st.tokens_reused;
+		fixture_free(x);
+	}
+	assert_true(reused > 3000);
+	for (i = 0; i < FIXTURE_JOBS; i++)
+		ids_clear(&want[i]);
+}
+
 /* A long prompt does not stop replies that are being made. */
 static void
 prompts_do_not_hold_replies_up(void **state)
@@ -414,6 +512,8 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(greedy_follows_the_backend),
+		cmocka_unit_test(a_second_turn_computes_only_what_is_new),
+		cmocka_unit_test(shared_beginnings_change_no_reply),
 		cmocka_unit_test(replies_do_not_depend_on_who_shares_the_steps),
 		cmocka_unit_test(prompts_do_not_hold_replies_up),
 		cmocka_unit_test(the_budget_follows_the_time),
