@@ -235,6 +235,8 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	size_t	 n;
 	int	 r;
 
+	/* Let the disk begin while the tokenizer is read. */
+	(void)posix_fadvise(fd, (off_t)data, 0, POSIX_FADV_WILLNEED);
 	if ((r = packed_open(m->path, fd, size, data, table, &m->packed,
 	    f)) != 0)
 		return (r);
