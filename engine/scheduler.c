@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "kvcache.h"
+#include "pace.h"
 #include "xmalloc.h"
 
 TAILQ_HEAD(job_list, job);
@@ -25,12 +26,12 @@ struct scheduler {
 	int				 running_max;
 	struct backend_row		*row;		/* owned: [rows_max] */
 	int				 rows_max;
-	int				 budget;	/* rows wanted in a
-							 * step */
+	struct pace			 pace;
 	float				*logits;	/* owned: one [V] for
 							 * each job, then for
 							 * score rows */
 	int				 rows;		/* planned so far */
+	int				 replies;	/* of them for replies */
 	int				 logit_rows;
 	int				 score_rows;
 	struct scheduler_stats		 stats;
@@ -53,8 +54,7 @@ scheduler_new(struct backend *b, int batch_tokens,
 	TAILQ_INIT(&s->running);
 	TAILQ_INIT(&s->waiting);
 	s->rows_max = batch_tokens;
-	s->budget = batch_tokens < SCHEDULER_FIRST_ROWS ? batch_tokens :
-	    SCHEDULER_FIRST_ROWS;
+	pace_init(&s->pace, batch_tokens);
 	s->running_max = batch_tokens / 2;
 	if (s->running_max < 1)
 		s->running_max = 1;
@@ -372,11 +372,8 @@ scheduler_plan(struct scheduler *s)
 		if (!job->paused && scheduler_making(job))
 			scheduler_plan_job(s, job, s->rows_max);
 	}
-	max = s->rows + SCHEDULER_PROMPT_ROWS;
-	if (max < s->budget)
-		max = s->budget;
-	if (max > s->rows_max)
-		max = s->rows_max;
+	s->replies = s->rows;
+	max = s->rows + pace_rows(&s->pace, s->replies);
 	TAILQ_FOREACH(job, &s->running, entry) {
 		if (!job->paused && job->rows == 0 && !scheduler_making(job))
 			scheduler_plan_job(s, job, max);
@@ -433,36 +430,23 @@ scheduler_collect(struct scheduler *s, struct job *job)
 	scheduler_tell(s, job);
 }
 
-/* Settle the next budget. */
-int
-scheduler_budget(int budget, int rows, int64_t ms, int max)
-{
-	if (ms > SCHEDULER_STEP_MS && rows >= budget)
-		budget /= 2;
-	else if (ms < SCHEDULER_STEP_MS / 4 && rows >= budget)
-		budget *= 2;
-	if (budget < SCHEDULER_PROMPT_ROWS)
-		budget = SCHEDULER_PROMPT_ROWS;
-	return (budget < max ? budget : max);
-}
-
 /* Run one step. */
 int
 scheduler_step(struct scheduler *s)
 {
 	struct job	*job, *next;
-	int64_t		 start;
+	double		 start;
 	int		 r;
 
 	scheduler_admit(s);
 	scheduler_plan(s);
 	if (s->rows == 0)
 		return (0);
-	start = clock_monotonic();
+	start = clock_seconds();
 	if ((r = s->backend->ops->step(s->backend, s->row, s->rows)) != 0)
 		return (r);
-	s->budget = scheduler_budget(s->budget, s->rows,
-	    clock_monotonic() - start, s->rows_max);
+	pace_note(&s->pace, s->replies, s->rows - s->replies,
+	    clock_seconds() - start);
 	s->stats.steps++;
 	for (job = TAILQ_FIRST(&s->running); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);

@@ -1,8 +1,7 @@
 /*
  * Continuous batching: every step runs one row for each reply that is being
- * made and, within the step's budget, pieces of prompts that are still being
- * read.  The budget follows the time that steps take, so that a large model
- * on a slow machine still answers between them.  New, cancelled, paused and
+ * made and pieces of prompts that are still being read, as much of them as
+ * does not hold the replies up (pace.h).  New, cancelled, paused and
  * continued jobs take effect between steps.
  *
  *   scheduler_add -> waiting (first come, first served) -> running -> gone
@@ -29,10 +28,6 @@
 #define SCHEDULER_RUNNING_MAX	64	/* jobs in one step */
 #define SCHEDULER_WAITING_MAX	256	/* jobs behind them */
 #define SCHEDULER_SCORE_ROWS	32	/* rows of scores in one step */
-#define SCHEDULER_FIRST_ROWS	16	/* rows of the first step, at most */
-#define SCHEDULER_PROMPT_ROWS	8	/* left for prompts in any step */
-#define SCHEDULER_STEP_MS	1000	/* a step longer than this is too long
-					 * for whoever waits for an answer */
 
 /* A request at work; the caller fills the first part, the rest is zero. */
 struct job {
@@ -102,14 +97,6 @@ void		 scheduler_cancel_paused(struct scheduler *s);
 /* Admit what fits and run one step. Returns the rows run (0: nothing to
  * do), or the backend's error, after which the scheduler is of no use. */
 int		 scheduler_step(struct scheduler *s);
-
-/*
- * The budget of rows behind a step of rows rows that had this budget and took
- * ms milliseconds: half where a full step took longer than SCHEDULER_STEP_MS,
- * twice where it took less than a quarter of that; SCHEDULER_PROMPT_ROWS at
- * least, max at most (max where that is less).
- */
-int		 scheduler_budget(int budget, int rows, int64_t ms, int max);
 
 void		 scheduler_stats(const struct scheduler *s,
 		    struct scheduler_stats *out);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "engine_data.h"
+#include "pace.h"
 #include "sched_fixture.h"
 #include "xmalloc.h"
 
@@ -226,34 +227,12 @@ prompts_do_not_hold_replies_up(void **state)
 	fixture_free(x);
 }
 
-/* Steps grow while they are fast and shrink when they are slow. */
-static void
-the_budget_follows_the_time(void **state)
-{
-	static const struct { int budget, rows; int64_t ms; int max, next; }
-	cases[] = {
-		{ 16, 16, 1, 256, 32 }, { 128, 130, 249, 256, 256 },
-		{ 256, 256, 1, 256, 256 }, { 200, 200, 1, 256, 256 },
-		{ 64, 63, 1, 256, 64 },		/* was not full: says little */
-		{ 64, 64, 250, 256, 64 }, { 64, 64, 1000, 256, 64 },
-		{ 64, 64, 1001, 256, 32 }, { 64, 3, 5000, 256, 64 },
-		{ 8, 8, 99999, 256, 8 }, { 9, 9, 99999, 256, 8 },
-		{ 3, 3, 1, 3, 3 }, { 1, 1, 9999, 1, 1 },
-	};
-	size_t	 i;
-
-	(void)state;
-	for (i = 0; i < nitems(cases); i++)
-		assert_int_equal(scheduler_budget(cases[i].budget,
-		    cases[i].rows, cases[i].ms, cases[i].max), cases[i].next);
-}
-
 /* The first step is short, and none is more than twice the one before. */
 static void
 steps_grow_by_and_by(void **state)
 {
 	struct fixture	*x = fixture_new(64, 256);
-	int		 r, last = SCHEDULER_FIRST_ROWS;
+	int		 r, last = PACE_FIRST_ROWS;
 
 	(void)state;
 	scheduler_add(x->sched, fixture_job(tok, 1, 200, 1, 0, NULL));
@@ -516,7 +495,6 @@ main(void)
 		cmocka_unit_test(shared_beginnings_change_no_reply),
 		cmocka_unit_test(replies_do_not_depend_on_who_shares_the_steps),
 		cmocka_unit_test(prompts_do_not_hold_replies_up),
-		cmocka_unit_test(the_budget_follows_the_time),
 		cmocka_unit_test(steps_grow_by_and_by),
 		cmocka_unit_test(cancel_ends_one_reply_only),
 		cmocka_unit_test(pause_and_continue_change_nothing),

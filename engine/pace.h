@@ -1,0 +1,34 @@
+/*
+ * How many rows of prompts a step takes, from how long steps took before: so
+ * that what arrives, is cancelled or is being written need not wait long,
+ * however slow the machine and large the model.
+ */
+#ifndef ENGINE_PACE_H
+#define ENGINE_PACE_H
+
+#define PACE_FIRST_ROWS	16	/* of the first step, at most */
+#define PACE_LEAST_ROWS	2	/* of prompts beside replies */
+#define PACE_STEP_S	1.0	/* longest step without replies, about */
+#define PACE_BESIDE	2.0	/* longest step with replies and prompts, in
+				 * steps of these replies alone */
+#define PACE_REFRESH	64	/* steps until that is measured again */
+
+struct pace {
+	int	 max;		/* rows of any step */
+	int	 alone;		/* rows of prompts where no reply is made */
+	int	 beside;	/* rows of prompts beside replies */
+	double	 base;		/* seconds of a step of replies; 0: unknown */
+	int	 since;		/* steps since base was measured */
+};
+
+/* Begin, for steps of at most max rows. */
+void	 pace_init(struct pace *p, int max);
+
+/* Rows of prompts for a step that makes so many rows of replies: 0 where it
+ * is to measure what they take alone. */
+int	 pace_rows(const struct pace *p, int replies);
+
+/* A step of so many rows of replies and of prompts has taken so long. */
+void	 pace_note(struct pace *p, int replies, int prompts, double seconds);
+
+#endif
