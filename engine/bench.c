@@ -21,6 +21,7 @@
 #define BENCH_BATCH	32	/* sequences at once, at most */
 #define BENCH_STEPS	16	/* decoded tokens in one run */
 #define BENCH_PROMPT	512	/* the shorter prompt */
+#define BENCH_ROWS	256	/* in one step, without --batch-tokens */
 
 /* One sequence: its cache blocks, and how far it is. */
 struct bench_seq {
@@ -89,6 +90,14 @@ bench_step(struct bench *b, int T, int n)
 	return (clock_seconds() - start);
 }
 
+/* Rows of a prompt in one step. */
+static int
+bench_rows(const struct bench *b)
+{
+	return (b->e->opt.batch_tokens > 0 ? (int)b->e->opt.batch_tokens :
+	    BENCH_ROWS);
+}
+
 /* Each run starts from empty sequences. */
 static void
 bench_rewind(struct bench *b, int pos)
@@ -124,8 +133,7 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 			    PREC_INT8;
 
 	for (i = 0; i < BENCH_RUNS; i++)
-		x[i] = n / bench_prompt_once(b, n,
-		    b->e->opt.batch_tokens > 0 ? (int)b->e->opt.batch_tokens : 256);
+		x[i] = n / bench_prompt_once(b, n, bench_rows(b));
 	rate = bench_median(x);
 	/* two operations for each weight of the layers, and for each lane of
 	 * scores and values; on average half of the positions are seen */
@@ -135,7 +143,7 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	    100 * rate * work / peak, small ? "int8" : "fp32");
 	snprintf(key, sizeof key, "prefill_%d", n);
 	bench_tell(b, key, rate, "tokens/s", note);
-	snprintf(key, sizeof key, "prefill_%d_peak", n);
+	snprintf(key, sizeof key, "prefill_%d_share", n);
 	msg_set_real(b->out, key, rate * work / peak);
 }
 
@@ -161,6 +169,9 @@ bench_decode(struct bench *b, int n, int pos, const struct cpu_limits *lim)
 	if (pos > BENCH_PROMPT)
 		snprintf(key, sizeof key, "decode_%d_at_%d", n, pos);
 	bench_tell(b, key, rate, "tokens/s", note);
+	snprintf(key + strlen(key), sizeof key - strlen(key), "_share");
+	msg_set_real(b->out, key, rate / n * (double)cpu_touched(cpu) /
+	    lim->read);
 }
 
 /* What the machine can do. */
@@ -184,7 +195,7 @@ bench_room(struct bench *b)
 	int	 blocks = info->kv_blocks / BENCH_BATCH, s, i;
 	int	 whole = info->context / KV_BLOCK;
 
-	b->rows = xcalloc((size_t)b->e->opt.batch_tokens + BENCH_BATCH,
+	b->rows = xcalloc((size_t)bench_rows(b) + BENCH_BATCH,
 	    sizeof *b->rows);
 	b->logits = xcalloc((size_t)info->vocab * BENCH_BATCH,
 	    sizeof *b->logits);
