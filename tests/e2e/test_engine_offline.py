@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import neox_random
 from engine_client import (BUILD, ENGINE, TINY, WAIT, Engine, copy_model,
                            greedy, start)
 
@@ -157,6 +158,19 @@ def test_a_packed_model_replies_as_the_folder_does(precision, tmp_path):
         assert e.progress[-1]["bytes"] == e.progress[-1]["bytes_total"] > 0
         assert e.generate(**prompt)[-1] == want
     assert os.stat(out).st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["odd48", "sequential80"])
+def test_packing_gives_the_same_bytes_with_any_threads(name, precision,
+                                                       tmp_path):
+    model = neox_random.write(tmp_path / "m", name)
+    seen = set()
+    for threads in 1, 2, 7:
+        assert run("--model", model, "--pack", tmp_path / "p", "--precision",
+                   precision, "--threads", threads).returncode == 0
+        seen.add((tmp_path / "p").read_bytes())
+    assert len(seen) == 1
 
 
 def test_packing_again_replaces_the_file(tmp_path):
