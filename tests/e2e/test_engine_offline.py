@@ -130,7 +130,12 @@ def test_check_finds_a_number_that_is_none(tmp_path):
     (["--model", str(TINY / "pytorch_model.bin"), "--check"],
      "one of PyTorch: give its folder"),
     (["--model", str(TINY), "--pack", "/nowhere/x"], "/nowhere/x"),
-    (["--model", str(TINY), "--pack", "/dev/null"], "/dev/null"),
+    (["--model", str(TINY), "--pack", "/dev/null"],
+     "/dev/null: expected the name of a file to write, found a device"),
+    (["--model", str(TINY), "--pack", "."],
+     ".: expected the name of a file to write, found a folder"),
+    (["--model", str(TINY), "--pack", ""],
+     "expected the name of a file to write, found none"),
     (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
      "found int3"),
 ])
@@ -171,6 +176,32 @@ def test_packing_gives_the_same_bytes_with_any_threads(name, precision,
                    precision, "--threads", threads).returncode == 0
         seen.add((tmp_path / "p").read_bytes())
     assert len(seen) == 1
+
+
+def test_packing_replaces_no_file_but_a_packed_one(tmp_path):
+    model = copy_model(tmp_path / "m")
+    before = {p.name: p.read_bytes() for p in model.iterdir()}
+    for name in before:
+        done = run("--model", model, "--pack", model / name)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "chatd-engine: %s: expected a new name or a packed file to "
+            "replace, found another file\n" % (model / name))
+    assert {p.name: p.read_bytes() for p in model.iterdir()} == before
+
+
+def test_a_full_disk_is_told_before_it_is_filled(tmp_path):
+    alone = ["unshare", "-rm", "sh", "-c"]
+    mount = 'mount -t tmpfs -o size=64k none "$1" && '
+    words = [tmp_path, ENGINE, TINY]
+    if subprocess.run([*alone, mount + "true", "sh", *words]).returncode != 0:
+        pytest.skip("no mount in a name space of our own")
+    done = subprocess.run(
+        [*alone, mount + '"$2" --model "$3" --pack "$1/p"; ls "$1"', "sh",
+         *words], capture_output=True, text=True, timeout=WAIT)
+    assert done.stderr == "chatd-engine: %s/p: needs 0.0 GiB of disk, 0.0 " \
+        "GiB are free\n" % tmp_path
+    assert done.stdout == ""
 
 
 def test_packing_again_replaces_the_file(tmp_path):
