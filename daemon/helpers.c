@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -85,17 +86,17 @@ static void
 helpers_engine_event(void *arg, json_t *msg)
 {
 	struct chatd	*d = arg;
-	const double	 gib = 1 << 30;
+	char		 done[BYTES_TEXT], all[BYTES_TEXT];
 
 	if (strcmp(msg_string(msg, "event"), "progress") != 0)
 		return;
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
-	notify_send("STATUS=Loading the model: %.1f of %.1f GiB\n"
+	notify_send("STATUS=Loading the model: %s of %s\n"
 	    "EXTEND_TIMEOUT_USEC=60000000",
-	    (double)msg_int(msg, "bytes", 0) / gib,
-	    (double)msg_int(msg, "bytes_total", 0) / gib);
+	    bytes_text(msg_int(msg, "bytes", 0), done),
+	    bytes_text(msg_int(msg, "bytes_total", 0), all));
 }
 
 /* The engine has died. */

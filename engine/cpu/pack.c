@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "config.h"
 #include "convert.h"
 #include "cpu.h"
@@ -210,16 +211,17 @@ static int
 pack_check_room(struct pack *p)
 {
 	struct statvfs	 fs;
-	const double	 gib = 1 << 30;
-	double		 left;
+	char		 need[BYTES_TEXT], left[BYTES_TEXT];
+	uint64_t	 room;
 
 	if (fstatvfs(p->fd, &fs) == -1 || fs.f_blocks == 0)
 		return (0);
-	left = (double)fs.f_bavail * (double)fs.f_frsize;
-	if ((double)p->size <= left)
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (p->size <= room)
 		return (0);
-	fault_set(p->f, "bad_file", NULL, "%s: needs %.1f GiB of disk, %.1f "
-	    "GiB are free", p->out, (double)p->size / gib, left / gib);
+	fault_set(p->f, "bad_file", NULL, "%s: needs %s of disk, %s are free",
+	    p->out, bytes_text((int64_t)p->size, need),
+	    bytes_text((int64_t)room, left));
 	return (CHAT_ESYSTEM);
 }
 

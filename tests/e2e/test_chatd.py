@@ -719,7 +719,7 @@ def test_systemd_is_told_of_every_step():
                 s.command(), stderr=open(s.log, "ab"),
                 env=dict(s.env, NOTIFY_SOCKET=str(s.dir / "n"),
                          WATCHDOG_USEC="200000"))
-            wanted = ["READY=1", "STATUS=Loading the model: 4.0 of 4.0 GiB",
+            wanted = ["READY=1", "STATUS=Loading the model: 4.0 GiB of 4.0 GiB",
                       "STATUS=Serving scripted", "WATCHDOG=1",
                       "RELOADING=1", "STOPPING=1"]
             while not set(wanted) <= set(heard):

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import resource
 import signal
 import struct
@@ -199,8 +200,8 @@ def test_a_full_disk_is_told_before_it_is_filled(tmp_path):
     done = subprocess.run(
         [*alone, mount + '"$2" --model "$3" --pack "$1/p"; ls "$1"', "sh",
          *words], capture_output=True, text=True, timeout=WAIT)
-    assert done.stderr == "chatd-engine: %s/p: needs 0.0 GiB of disk, 0.0 " \
-        "GiB are free\n" % tmp_path
+    assert done.stderr == "chatd-engine: %s/p: needs 240.4 KiB of disk, 64.0 " \
+        "KiB are free\n" % tmp_path
     assert done.stdout == ""
 
 
@@ -301,6 +302,7 @@ def test_memory_is_planned_before_anything_is_read(tmp_path):
     error = json.loads(p.stdout.splitlines()[-1])
     assert p.returncode == 1
     assert error["code"] == "no_memory"
-    assert "GiB in fp32, 0.2 GiB are free: try bf16 (0.2 GiB)" in \
-        error["message"]
+    assert re.search(r"needs 3\d\d\.\d MiB in fp32, 2\d\d\.\d MiB are "
+                     r"free: try bf16 \(1\d\d\.\d MiB\)",
+                     error["message"])
     assert '"progress"' not in p.stdout
