@@ -188,10 +188,7 @@ pack_check_out(struct pack *p)
 static int
 pack_create(struct pack *p)
 {
-	const char	*slash = strrchr(p->out, '/');
-
-	p->folder = slash == NULL ? xstrdup(".") : slash == p->out ?
-	    xstrdup("/") : xstrndup(p->out, (size_t)(slash - p->out));
+	p->folder = path_folder(p->out);
 	p->fd = open(p->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	if (p->fd != -1)
 		return (0);

@@ -4,7 +4,6 @@
  */
 #include "packed.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -151,8 +150,7 @@ packed_read(const struct packed *p, void *out, size_t n, uint64_t off,
 
 	if (r != 0)
 		fault_set(f, "bad_model", NULL, "%s: reading: %s", p->path,
-		    r == CHAT_ESYSTEM ? strerror(errno) :
-		    "the file has become shorter");
+		    fileio_why(r));
 	return (r);
 }
 
