@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -13,7 +14,6 @@ static void	status_uptime(int64_t, FILE *);
 static void	status_model(const json_t *, FILE *);
 static void	status_helper(const char *, const json_t *, FILE *);
 static void	status_store(const json_t *, FILE *);
-static char	*status_bytes(int64_t);
 
 /* chatctl status; with --wait, once the model is loaded. */
 int
@@ -86,25 +86,28 @@ status_model(const json_t *model, FILE *out)
 {
 	const char	*state = msg_string(model, "state");
 	int64_t		 total = msg_int(model, "bytes_total", 0);
-	char		*name, *precision, *safe, *digest, *done, *all;
+	int64_t		 context = msg_int(model, "context", 0);
+	char		 done[BYTES_TEXT], all[BYTES_TEXT];
+	char		*name, *precision, *safe, *digest;
 	int		 ready;
 
 	if (state == NULL)
 		state = "unknown";
 	ready = strcmp(state, "ready") == 0;
-	name = render_line(msg_string(model, "name"));
+	/* Before it is loaded there is only what was asked for. */
+	name = render_line(msg_string(model, msg_string(model, "name") !=
+	    NULL ? "name" : "path"));
 	precision = render_line(msg_string(model, "precision"));
 	safe = render_line(state);
-	fprintf(out, "model      %s (%s, context %lld): %s%s%s\n", name,
-	    precision, (long long)msg_int(model, "context", 0),
-	    term_on(1, ready ? ROLE_GOOD : ROLE_BAD), safe, term_off(1));
-	if (!ready && total > 0) {
-		done = status_bytes(msg_int(model, "bytes", 0));
-		all = status_bytes(total);
-		fprintf(out, "           %s of %s read\n", done, all);
-		free(done);
-		free(all);
-	}
+	fprintf(out, "model      %s (%s", name, precision);
+	if (context > 0)
+		fprintf(out, ", context %lld", (long long)context);
+	fprintf(out, "): %s%s%s\n", term_on(1, ready ? ROLE_GOOD : ROLE_BAD),
+	    safe, term_off(1));
+	if (!ready && total > 0)
+		fprintf(out, "           %s of %s read\n",
+		    bytes_text(msg_int(model, "bytes", 0), done),
+		    bytes_text(total, all));
 	if (msg_string(model, "digest") != NULL) {
 		digest = render_line(msg_string(model, "digest"));
 		fprintf(out, "           %s\n", digest);
@@ -113,23 +116,6 @@ status_model(const json_t *model, FILE *out)
 	free(name);
 	free(precision);
 	free(safe);
-}
-
-/* Bytes for a human, in a new string. */
-static char *
-status_bytes(int64_t n)
-{
-	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
-	double	 v = (double)n / 1024;
-	size_t	 i = 0;
-
-	if (n < 1024)
-		return (xasprintf("%lld bytes", (long long)n));
-	while (v >= 1024 && i + 1 < nitems(units)) {
-		v /= 1024;
-		i++;
-	}
-	return (xasprintf("%.1f %s", v, units[i]));
 }
 
 /* Print a helper. */
@@ -158,16 +144,15 @@ status_helper(const char *name, const json_t *helper, FILE *out)
 static void
 status_store(const json_t *store, FILE *out)
 {
-	char	*bytes;
+	char	 bytes[BYTES_TEXT];
 
 	if (!json_is_integer(json_object_get(store, "exchanges")))
 		return;
-	bytes = status_bytes(msg_int(store, "bytes", 0));
 	fprintf(out, "stored     %lld conversations, %lld exchanges, %lld "
 	    "ratings, %s\n", (long long)msg_int(store, "conversations", 0),
 	    (long long)msg_int(store, "exchanges", 0),
-	    (long long)msg_int(store, "ratings", 0), bytes);
-	free(bytes);
+	    (long long)msg_int(store, "ratings", 0),
+	    bytes_text(msg_int(store, "bytes", 0), bytes));
 }
 
 /* chatctl reload */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "clock.h"
 #include "json.h"
 #include "xmalloc.h"
@@ -171,15 +172,15 @@ link_wait_model(struct ctl *ctl)
 static void
 link_progress(struct ctl *ctl, const json_t *model)
 {
-	const double	 gib = 1 << 30;
-	int64_t		 bytes = msg_int(model, "bytes", 0);
 	int64_t		 total = msg_int(model, "bytes_total", 0);
+	char		 done[BYTES_TEXT], all[BYTES_TEXT];
 
 	if (!term_is(2) || ctl->opt.quiet)
 		return;
 	if (total > 0)
-		fprintf(stderr, "\rloading model: %.1f of %.1f GiB ",
-		    (double)bytes / gib, (double)total / gib);
+		fprintf(stderr, "\rloading model: %s of %s   ",
+		    bytes_text(msg_int(model, "bytes", 0), done),
+		    bytes_text(total, all));
 	else
 		fprintf(stderr, "\rloading model ");
 	ctl->loading = 1;

@@ -4,22 +4,20 @@
  */
 #include "chatd.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
-#include "path.h"
 #include "xmalloc.h"
 #include "yaml.h"
 
 #define NEVER 2.0	/* a score that no finding reaches */
 
 enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
-	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL };
+	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
+	CONFIG_PRECISION };
 
 /* One scalar key: where it stands, and its default as it would be written. */
 struct config_key {
@@ -43,7 +41,8 @@ static const struct config_key config_keys[] = {
 	{ "socket", "group", CONFIG_TEXT, 0, 0, NULL, AT(socket_group) },
 	{ "socket", "mode", CONFIG_MODE, 0, 0777, "0660", AT(socket_mode) },
 	{ "model", "path", CONFIG_TEXT, 0, 0, MODELDIR, AT(model_path) },
-	{ "model", "precision", CONFIG_TEXT, 0, 0, "auto", AT(precision) },
+	{ "model", "precision", CONFIG_PRECISION, 0, 0, "auto",
+	    AT(precision) },
 	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
 	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
 	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },
@@ -127,6 +126,15 @@ config_text(char **p, const char *text)
 	*p = xstrdup(text);
 }
 
+/* Is it a word for a precision, as chatd-engine knows them? */
+static int
+config_is_precision(const char *s)
+{
+	return (strcmp(s, "auto") == 0 || strcmp(s, "fp32") == 0 ||
+	    strcmp(s, "bf16") == 0 || strcmp(s, "int8") == 0 ||
+	    strcmp(s, "int4") == 0);
+}
+
 /* Store the scalar n at its place. */
 static int
 config_store(struct config *c, const struct config_key *k, const char *file,
@@ -168,6 +176,12 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 			return (ynode_fault(file, n, f, "expected error, "
 			    "warn, info or debug, found \"%.40s\"", n->text));
 		*(int64_t *)p = v;
+		return (0);
+	case CONFIG_PRECISION:
+		if (!config_is_precision(n->text))
+			return (ynode_fault(file, n, f, "expected auto, fp32, "
+			    "bf16, int8 or int4, found \"%.40s\"", n->text));
+		config_text((char **)p, n->text);
 		return (0);
 	}
 	return (0);
@@ -454,7 +468,8 @@ config_free(struct config *c)
 	if (c == NULL)
 		return;
 	for (i = 0; i < nitems(config_keys); i++) {
-		if (config_keys[i].type == CONFIG_TEXT)
+		if (config_keys[i].type == CONFIG_TEXT ||
+		    config_keys[i].type == CONFIG_PRECISION)
 			free(*(char **)((char *)c + config_keys[i].offset));
 	}
 	for (i = 0; i < c->nfilters; i++) {
@@ -467,38 +482,4 @@ config_free(struct config *c)
 	free(c->filters);
 	free(c->file);
 	free(c);
-}
-
-/* Is there such a file, with that access? */
-static int
-config_access(const char *key, const char *path, int mode, struct fault *f)
-{
-	if (access(path, mode) == 0)
-		return (0);
-	return (fault_set(f, "bad_config", key, "%s: %s: %s", key, path,
-	    strerror(errno)));
-}
-
-/* Look at the files that a configuration names. */
-int
-config_check(const struct config *c, struct fault *f)
-{
-	char	*path;
-	size_t	 i;
-	int	 r;
-
-	if ((r = config_access("engine.program", c->engine_program, X_OK,
-	    f)) != 0 ||
-	    (r = config_access("filter.program", c->filter_program, X_OK,
-	    f)) != 0 ||
-	    (r = config_access("store.program", c->store_program, X_OK,
-	    f)) != 0 ||
-	    (r = config_access("model.path", c->model_path, R_OK, f)) != 0)
-		return (r);
-	path = path_join(c->model_path, "config.json");
-	r = config_access("model.path", path, R_OK, f);
-	free(path);
-	for (i = 0; r == 0 && i < c->nfilters; i++)
-		r = config_access("filters", c->filters[i].path, R_OK, f);
-	return (r);
 }

@@ -4,6 +4,10 @@
  */
 #include "exchange.h"
 
+#include <stdlib.h>
+
+#include "xmalloc.h"
+
 /* The engine is up: send what waits for it. */
 void
 exchange_engine_ready(struct chatd *d, int changed)
@@ -29,6 +33,8 @@ void
 exchange_engine_down(struct chatd *d)
 {
 	struct exchange	*x, *next;
+	char		*lost = xasprintf("the engine does not come back: %s",
+			    helper_why(d->engine));
 
 	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
 		next = TAILQ_NEXT(x, entry);
@@ -37,9 +43,9 @@ exchange_engine_down(struct chatd *d)
 			    helper_why(d->engine));
 		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
 		    ++x->deaths > d->config->engine_attempts)
-			exchange_end(x, "failed", "engine_lost",
-			    "the engine does not come back");
+			exchange_end(x, "failed", "engine_lost", lost);
 	}
+	free(lost);
 }
 
 /* The store is up: send what it has not acknowledged. */

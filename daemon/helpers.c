@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -37,22 +38,36 @@ helpers_engine_init(void *arg)
 	return (m);
 }
 
+/* Would a reply that the old model began go on differently in the new one? */
+static int
+helpers_model_differs(const json_t *old, const json_t *new)
+{
+	static const char *const keys[] = { "digest", "precision" };
+	const char	*a, *b;
+	size_t		 i;
+
+	for (i = 0; i < nitems(keys); i++) {
+		a = msg_string(old, keys[i]);
+		b = msg_string(new, keys[i]);
+		if (a != NULL && b != NULL && strcmp(a, b) != 0)
+			return (1);
+	}
+	return (0);
+}
+
 /* The model is loaded. */
 static void
 helpers_engine_ready(void *arg, json_t *msg)
 {
 	struct chatd	*d = arg;
 	json_t		*model = json_object_get(msg, "model");
-	const char	*old, *new;
 	int		 changed;
 
 	if (!json_is_object(model)) {
 		helper_kill(d->engine, "ready without a model");
 		return;
 	}
-	old = d->model != NULL ? msg_string(d->model, "digest") : NULL;
-	new = msg_string(model, "digest");
-	changed = old != NULL && new != NULL && strcmp(old, new) != 0;
+	changed = d->model != NULL && helpers_model_differs(d->model, model);
 	json_incref(model);
 	json_decref(d->model);
 	d->model = model;
@@ -71,17 +86,17 @@ static void
 helpers_engine_event(void *arg, json_t *msg)
 {
 	struct chatd	*d = arg;
-	const double	 gib = 1 << 30;
+	char		 done[BYTES_TEXT], all[BYTES_TEXT];
 
 	if (strcmp(msg_string(msg, "event"), "progress") != 0)
 		return;
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
-	notify_send("STATUS=Loading the model: %.1f of %.1f GiB\n"
+	notify_send("STATUS=Loading the model: %s of %s\n"
 	    "EXTEND_TIMEOUT_USEC=60000000",
-	    (double)msg_int(msg, "bytes", 0) / gib,
-	    (double)msg_int(msg, "bytes_total", 0) / gib);
+	    bytes_text(msg_int(msg, "bytes", 0), done),
+	    bytes_text(msg_int(msg, "bytes_total", 0), all));
 }
 
 /* The engine has died. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "clock.h"
 #include "dtype.h"
 #include "meminfo.h"
@@ -32,8 +33,8 @@ static void
 offline_progress(void *arg, int64_t bytes, int64_t total)
 {
 	struct offline_progress	*p = arg;
-	const double		 gib = 1 << 30;
 	int64_t			 now = clock_monotonic();
+	char			 done[BYTES_TEXT], all[BYTES_TEXT];
 
 	if (!isatty(STDERR_FILENO))
 		return;
@@ -42,8 +43,8 @@ offline_progress(void *arg, int64_t bytes, int64_t total)
 			fprintf(stderr, "\r\033[K");
 		p->shown = 0;
 	} else if (now - p->last_ms >= OFFLINE_MS) {
-		fprintf(stderr, "\r%s: %.1f of %.1f GiB\033[K", p->verb,
-		    (double)bytes / gib, (double)total / gib);
+		fprintf(stderr, "\r%s: %s of %s\033[K", p->verb,
+		    bytes_text(bytes, done), bytes_text(total, all));
 		p->last_ms = now;
 		p->shown = 1;
 	}
@@ -58,29 +59,16 @@ offline_failed(struct offline_progress *p, const struct fault *f)
 	return (1);
 }
 
-/* A number of bytes for people. */
-static const char *
-offline_bytes(int64_t n, char buf[16])
-{
-	if (n < 1 << 20)
-		snprintf(buf, 16, "%.1f KiB", (double)n / 1024);
-	else if (n < 1 << 30)
-		snprintf(buf, 16, "%.1f MiB", (double)n / (1 << 20));
-	else
-		snprintf(buf, 16, "%.1f GiB", (double)n / (1 << 30));
-	return (buf);
-}
-
 /* What the model is. */
 static void
 offline_facts(const struct engine *e)
 {
 	const struct model_config *c = model_config(e->model);
 	const struct packed	*p = model_packed(e->model);
-	char			 buf[16];
+	char			 buf[BYTES_TEXT];
 
 	printf("%s: %s, %s\n", model_path(e->model), model_format(e->model),
-	    offline_bytes(model_bytes(e->model), buf));
+	    bytes_text(model_bytes(e->model), buf));
 	printf("  name        %s\n", model_name(e->model));
 	printf("  shape       %d layers of %d channels, %d heads of %d, "
 	    "MLP of %d\n", c->layers, c->channels, c->heads, c->lanes,
@@ -105,10 +93,10 @@ offline_needs(const struct engine *e, const struct backend_options *opt)
 	const struct packed	*packed = model_packed(e->model);
 	int64_t			 left = meminfo_free();
 	struct plan		 plan;
-	char			 w[16], c[16], t[16];
+	char			 w[BYTES_TEXT], c[BYTES_TEXT], t[BYTES_TEXT];
 	int			 p;
 
-	printf("  memory      %s are free\n", offline_bytes(left, w));
+	printf("  memory      %s are free\n", bytes_text(left, w));
 	for (p = 0; p < PREC_COUNT; p++) {
 		if (packed != NULL && strcmp(packed->precision,
 		    precision_name((enum precision)p)) != 0)
@@ -117,9 +105,9 @@ offline_needs(const struct engine *e, const struct backend_options *opt)
 		    &plan);
 		printf("    %s      %s of weights, %s of cache: %s, %s\n",
 		    precision_name((enum precision)p),
-		    offline_bytes(plan.weights, w),
-		    offline_bytes(plan.cache, c),
-		    offline_bytes(plan.total, t),
+		    bytes_text(plan.weights, w),
+		    bytes_text(plan.cache, c),
+		    bytes_text(plan.total, t),
 		    plan.total <= left ? "fits" : "does not fit");
 	}
 }

@@ -43,11 +43,6 @@ struct tokenizer;
 int		 tokenizer_parse(const char *path, const char *text, size_t n,
 		    struct tokenizer **out, struct fault *f);
 
-/* The same for a regular file; besides, CHAT_ESYSTEM. */
-int		 tokenizer_open(const char *path, struct tokenizer **out,
-		    struct fault *f);
-int		 tokenizer_parse(const char *path, const char *text, size_t n,
-		    struct tokenizer **out, struct fault *f);
 void		 tokenizer_free(struct tokenizer *t);
 
 /* One more than the highest id that has a text. */

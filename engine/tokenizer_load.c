@@ -5,7 +5,6 @@
  */
 #include "tokenizer_impl.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 
 #include "json.h"
 #include "nfc.h"
-#include "path.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
@@ -29,15 +27,10 @@ tokenizer_fault(struct tokenizer_load *l, int r, const char *fmt, ...)
 {
 	char	 what[256];
 	va_list	 ap;
-	size_t	 i;
 
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof what, fmt, ap);
 	va_end(ap);
-	for (i = 0; what[i] != '\0'; i++) {
-		if ((unsigned char)what[i] < 0x20 || what[i] == 0x7f)
-			what[i] = '?';	/* names from the file: one line */
-	}
 	fault_set(l->f, "bad_model", NULL, "%s: %s", l->path, what);
 	return (r);
 }
@@ -297,23 +290,5 @@ tokenizer_parse(const char *path, const char *text, size_t n,
 out:
 	json_decref(l.root);
 	tokenizer_free(l.t);
-	return (r);
-}
-
-/* Open a tokenizer. */
-int
-tokenizer_open(const char *path, struct tokenizer **out, struct fault *f)
-{
-	char	*buf;
-	size_t	 len;
-	int	 r;
-
-	if ((r = path_read(path, TOKENIZER_FILE_MAX, &buf, &len)) != 0) {
-		fault_set(f, "bad_model", NULL, "%s: %s", path,
-		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
-		return (r);
-	}
-	r = tokenizer_parse(path, buf, len, out, f);
-	free(buf);
 	return (r);
 }

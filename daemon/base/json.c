@@ -10,62 +10,27 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-static int	json_scan(const char *, size_t, size_t, struct fault *);
 static int	field_store(const struct field *, json_t *, void *,
 		    struct fault *);
 
-/*
- * Look over a line before the parser sees it: depth (jansson's own bound is
- * far higher and recursive), values (jansson takes 138 bytes for one that has
- * three in the line, "[],") and NUL, raw or escaped.
- */
-static int
-json_scan(const char *s, size_t n, size_t max, struct fault *f)
-{
-	size_t	 i, values = 0;
-	int	 depth = 0, in_string = 0;
-
-	if (memchr(s, '\0', n) != NULL)
-		return (fault_set(f, "bad_json", NULL, "NUL byte in the line"));
-	for (i = 0; i < n; i++) {
-		if (in_string) {
-			if (s[i] == '\\') {
-				if (n - i > 5 &&
-				    strncmp(s + i + 1, "u0000", 5) == 0)
-					return (fault_set(f, "bad_json", NULL,
-					    "NUL (\\u0000) at byte %zu", i));
-				i++;
-			} else if (s[i] == '"')
-				in_string = 0;
-			continue;
-		}
-		in_string = s[i] == '"';
-		if (s[i] == '}' || s[i] == ']')
-			depth--;
-		values += s[i] == ',' || s[i] == '{' || s[i] == '[';
-		if ((s[i] == '{' || s[i] == '[') && ++depth > JSON_DEPTH_MAX)
-			return (fault_set(f, "bad_json", NULL,
-			    "nested deeper than %d at byte %zu",
-			    JSON_DEPTH_MAX, i));
-		if (values > max)
-			return (fault_set(f, "bad_json", NULL,
-			    "over %zu values at byte %zu", max, i));
-	}
-	return (0);
-}
-
-/* Count values; each but the first stands behind one of ,:[{. */
+/* Measure a text; each value but the first stands behind one of ,:[{. */
 void
 json_measure(const char *s, size_t n, struct json_size *out)
 {
-	struct json_size	 m = { 1, 0, 0, 0 };
+	struct json_size	 m = { 1, 0, 0, 0, SIZE_MAX };
 	size_t			 i, depth = 0;
 
 	for (i = 0; i < n; i++) {
 		switch (s[i]) {
 		case '"':
-			while (++i < n && s[i] != '"')
-				i += s[i] == '\\';
+			while (++i < n && s[i] != '"') {
+				if (s[i] != '\\')
+					continue;
+				if (m.nul == SIZE_MAX && n - i > 5 &&
+				    memcmp(s + i + 1, "u0000", 5) == 0)
+					m.nul = i;
+				i++;
+			}
 			break;
 		case '[':
 		case '{':
@@ -86,6 +51,29 @@ json_measure(const char *s, size_t n, struct json_size *out)
 		}
 	}
 	*out = m;
+}
+
+/* Look over a line before the parser sees it: depth (jansson's own bound is
+ * far higher and recursive), values (jansson takes 138 bytes for one that has
+ * three in the line, "[],") and NUL, raw or escaped. */
+static int
+json_check(const char *s, size_t n, size_t max, struct fault *f)
+{
+	struct json_size	 m;
+
+	if (memchr(s, '\0', n) != NULL)
+		return (fault_set(f, "bad_json", NULL, "NUL byte in the line"));
+	json_measure(s, n, &m);
+	if (m.nul != SIZE_MAX)
+		return (fault_set(f, "bad_json", NULL,
+		    "NUL (\\u0000) at byte %zu", m.nul));
+	if (m.depth > JSON_DEPTH_MAX)
+		return (fault_set(f, "bad_json", NULL, "nested %zu deep, at "
+		    "most %d are allowed", m.depth, JSON_DEPTH_MAX));
+	if (m.values > max)
+		return (fault_set(f, "bad_json", NULL, "%zu values and keys, "
+		    "at most %zu are allowed", m.values, max));
+	return (0);
 }
 
 /* Parse one line. */
@@ -113,7 +101,7 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 	if (!utf8_valid(line, len))
 		return (fault_set(f, "bad_json", NULL,
 		    "the line is not valid UTF-8"));
-	if ((r = json_scan(line, len, max, f)) != 0)
+	if ((r = json_check(line, len, max, f)) != 0)
 		return (r);
 	if ((v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err)) == NULL)
 		return (fault_set(f, "bad_json", NULL, "%s at byte %d",

@@ -21,25 +21,27 @@
 int	 json_line_parse(const char *line, size_t len, json_t **out,
 	    struct fault *f);
 
-/*
- * The same for a file of which nobody knows what is in it: one of more than
- * max values is refused before memory is taken for them, up to 170 bytes for
- * each and the strings. Commas and opening brackets are counted: about one for
- * each value, two for an array or object.
- */
-int	 json_line_parse_max(const char *line, size_t len, size_t max,
-	    json_t **out, struct fault *f);
-
 /* How much there is in a JSON text. */
 struct json_size {
-	size_t	 values;	/* at least as many values and keys as it has */
+	size_t	 values;	/* at least as many values and keys as it has:
+				 * one more for each array and object */
 	size_t	 arrays, objects;
 	size_t	 depth;		/* of nested arrays and objects */
+	size_t	 nul;		/* byte of the first \u0000 in a string;
+				 * SIZE_MAX: there is none */
 };
 
 /* Count what n bytes of a JSON text from outside hold, before a parser makes
  * something of each. Text that is not JSON gives numbers as good as any. */
 void	 json_measure(const char *s, size_t n, struct json_size *out);
+
+/*
+ * json_line_parse for a file of which nobody knows what is in it: one of more
+ * than max values, as json_measure counts them, is refused before memory is
+ * taken for them, up to 170 bytes for each and the strings.
+ */
+int	 json_line_parse_max(const char *line, size_t len, size_t max,
+	    json_t **out, struct fault *f);
 
 enum field_type {
 	FIELD_STRING,	/* const char *, borrowed from the message */

@@ -28,6 +28,18 @@ path_join(const char *a, const char *b)
 	return (xasprintf("%.*s/%s", (int)n, a, b));
 }
 
+/* All before the last slash. */
+char *
+path_folder(const char *path)
+{
+	const char	*slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return (xstrdup("."));
+	return (slash == path ? xstrdup("/") : xstrndup(path,
+	    (size_t)(slash - path)));
+}
+
 /* mkdir -p. */
 int
 path_mkdirs(const char *path, mode_t mode)

@@ -11,6 +11,9 @@
 /* a/b in a new string (owned by the caller). An absolute b stands alone. */
 char	*path_join(const char *a, const char *b);
 
+/* The folder that path is in, in a new string: "." where it names none. */
+char	*path_folder(const char *path);
+
 /* Make every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
 int	path_mkdirs(const char *path, mode_t mode);
 

@@ -139,8 +139,11 @@ convert_piece(void *arg, int item, int thread)
 static int
 convert_fits(const struct convert *c, float x)
 {
-	return (isfinite(x) && (c->piece->elem != ELEM_BF16 ||
-	    (dtype_bf16(x) & 0x7f80) != 0x7f80));
+	if (c->piece->elem == ELEM_BF16)
+		return ((dtype_bf16(x) & 0x7f80) != 0x7f80);
+	if (c->piece->elem == ELEM_I4)
+		return (fabsf(x) <= QUANT_INT4_MAX);
+	return (isfinite(x));
 }
 
 /* Row i of the slice in fp32. */
@@ -162,8 +165,21 @@ convert_bad(struct convert *c, int64_t i, struct fault *f)
 	convert_widen(s, i, c->room[0].row);
 	while (k + 1 < s->cols && convert_fits(c, row[k]))
 		k++;
-	return (model_not_finite(s, i, k, row[k],
-	    isfinite(row[k]) ? ", too large for bf16" : "", f));
+	return (model_not_finite(s, i, k, row[k], !isfinite(row[k]) ? "" :
+	    c->piece->elem == ELEM_BF16 ? ", too large for bf16" :
+	    ", too large for int4", f));
+}
+
+/* What stands behind column K is zero, whatever longer row was there. */
+static void
+convert_fill(enum elem elem, struct convert_room *room, int64_t K)
+{
+	const int64_t	 Kp = layout_columns(elem, (int)K);
+	int64_t		 g;
+
+	memset(room->u + K, elem == ELEM_I8 ? 128 : 8, (size_t)(Kp - K));
+	for (g = (K + GROUP - 1) / GROUP; g < Kp / GROUP; g++)
+		room->scale[g] = 0;
 }
 
 /* Put a row of int8 or int4 with its scales into its column. */
@@ -179,8 +195,7 @@ convert_put_small(const struct convert *c, int64_t n, int64_t K,
 	if (c->piece->elem == ELEM_I8) {
 		u += panel * PANEL * Kp;
 		for (k = 0; k < Kp; k++)
-			u[k / 4 * 64 + col * 4 + k % 4] = k < K ?
-			    room->u[k] : 128;
+			u[k / 4 * 64 + col * 4 + k % 4] = room->u[k];
 		memcpy(s + (size_t)n * sizeof scale, &scale, sizeof scale);
 		return;
 	}
@@ -243,6 +258,7 @@ convert_row(struct convert *c, int64_t i, struct convert_room *room)
 			room->u[k] = (uint8_t)(room->q[k] + 8);
 	} else
 		quant_int4(room->row, (int)K, room->u, room->scale);
+	convert_fill(c->piece->elem, room, K);
 	convert_put_small(c, n, K, room, scale);
 	return (1);
 }

@@ -64,6 +64,10 @@ cpu_precision(const struct model *m, const char *asked,
 {
 	const struct packed	*packed = model_packed(m);
 
+	if (packed != NULL && precision_find(packed->precision) == PREC_COUNT)
+		return (fault_set(f, "bad_model", NULL, "%s: __metadata__: "
+		    "precision: expected fp32, bf16, int8 or int4, found "
+		    "%.40s", packed->path, packed->precision));
 	if (strcmp(asked, "auto") == 0)
 		asked = packed != NULL ? packed->precision : "bf16";
 	if ((*out = precision_find(asked)) == PREC_COUNT)

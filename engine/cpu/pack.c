@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "config.h"
 #include "convert.h"
 #include "cpu.h"
@@ -43,6 +44,7 @@ struct pack {
 };
 
 static void	pack_plan(struct pack *);
+static int	pack_check_out(struct pack *);
 static int	pack_create(struct pack *);
 static int	pack_map(struct pack *);
 static int	pack_fill(struct pack *, const struct backend_options *);
@@ -97,7 +99,8 @@ pack_write(struct model *m, const char *out,
 		return (r);
 	layout_init(&p.layout, model_config(m), precision);
 	pack_plan(&p);
-	if ((r = pack_create(&p)) == 0 && (r = pack_map(&p)) == 0 &&
+	if ((r = pack_check_out(&p)) == 0 && (r = pack_create(&p)) == 0 &&
+	    (r = pack_map(&p)) == 0 &&
 	    (r = pack_fill(&p, opt)) == 0)
 		r = pack_finish(&p);
 	pack_clear(&p);
@@ -153,20 +156,39 @@ pack_plan(struct pack *p)
 	p->size = p->header + (size_t)p->tensors[p->ntensors - 1].end;
 }
 
+/* What is there under the file's name is replaced only if it was made here:
+ * a slip must not cost a model's own files. */
+static int
+pack_check_out(struct pack *p)
+{
+	struct stat	 st;
+	int		 fd, packed;
+
+	if (p->out[0] == '\0')
+		return (fault_set(p->f, "bad_file", NULL,
+		    "expected the name of a file to write, found none"));
+	if (stat(p->out, &st) == -1)
+		return (0);
+	if (!S_ISREG(st.st_mode))
+		return (fault_set(p->f, "bad_file", NULL, "%s: expected the "
+		    "name of a file to write, found a %s", p->out,
+		    S_ISDIR(st.st_mode) ? "folder" : "device or pipe"));
+	if ((fd = open(p->out, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
+		return (pack_fail(p, "opening what is there"));
+	packed = packed_begins(fd);
+	close(fd);
+	if (packed)
+		return (0);
+	return (fault_set(p->f, "bad_file", NULL, "%s: expected a new name "
+	    "or a packed file to replace, found another file", p->out));
+}
+
 /* Make a file without a name; where that can't be, one with a name of its
  * own. */
 static int
 pack_create(struct pack *p)
 {
-	const char	*slash = strrchr(p->out, '/');
-	struct stat	 st;
-
-	if (stat(p->out, &st) == 0 && !S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
-		return (pack_fail(p, "expected a file to write"));
-	}
-	p->folder = slash == NULL ? xstrdup(".") : slash == p->out ?
-	    xstrdup("/") : xstrndup(p->out, (size_t)(slash - p->out));
+	p->folder = path_folder(p->out);
 	p->fd = open(p->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	if (p->fd != -1)
 		return (0);
@@ -181,23 +203,35 @@ pack_create(struct pack *p)
 	return (pack_fail(p, "creating"));
 }
 
+/* Is there so much room on the disk? Asked before any of it is taken. */
+static int
+pack_check_room(struct pack *p)
+{
+	struct statvfs	 fs;
+	char		 need[BYTES_TEXT], left[BYTES_TEXT];
+	uint64_t	 room;
+
+	if (fstatvfs(p->fd, &fs) == -1 || fs.f_blocks == 0)
+		return (0);
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (p->size <= room)
+		return (0);
+	fault_set(p->f, "bad_file", NULL, "%s: needs %s of disk, %s are free",
+	    p->out, bytes_text((int64_t)p->size, need),
+	    bytes_text((int64_t)room, left));
+	return (CHAT_ESYSTEM);
+}
+
 /* Reserve its space, so that no write can fail for want of it, and map. */
 static int
 pack_map(struct pack *p)
 {
-	struct statvfs	 fs;
-	const double	 gib = 1 << 30;
-	int		 e;
+	int	 r;
 
-	if ((e = posix_fallocate(p->fd, 0, (off_t)p->size)) != 0) {
-		errno = e;
-		if (e != ENOSPC || fstatvfs(p->fd, &fs) == -1)
-			return (pack_fail(p, "reserving space"));
-		return (fault_set(p->f, "bad_file", NULL, "%s: needs %.1f GiB "
-		    "of disk, %.1f GiB are free", p->out,
-		    (double)p->size / gib,
-		    (double)fs.f_bavail * (double)fs.f_frsize / gib));
-	}
+	if ((r = pack_check_room(p)) != 0)
+		return (r);
+	if ((errno = posix_fallocate(p->fd, 0, (off_t)p->size)) != 0)
+		return (pack_fail(p, "reserving space"));
 	p->map = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED,
 	    p->fd, 0);
 	if (p->map == MAP_FAILED) {
@@ -233,16 +267,21 @@ pack_fill(struct pack *p, const struct backend_options *opt)
 static int
 pack_link(struct pack *p)
 {
-	char	*proc = xasprintf("/proc/self/fd/%d", p->fd);
-	int	 r = 0;
+	char	*proc, *temp;
+	int	 r;
 
 	if (p->temp == NULL) {
-		p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
-		r = linkat(AT_FDCWD, proc, AT_FDCWD, p->temp,
-		    AT_SYMLINK_FOLLOW);
+		proc = xasprintf("/proc/self/fd/%d", p->fd);
+		temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
+		r = linkat(AT_FDCWD, proc, AT_FDCWD, temp, AT_SYMLINK_FOLLOW);
+		free(proc);
+		if (r == -1) {
+			free(temp);
+			return (pack_fail(p, "naming"));
+		}
+		p->temp = temp;
 	}
-	free(proc);
-	if (r == -1 || rename(p->temp, p->out) == -1)
+	if (rename(p->temp, p->out) == -1)
 		return (pack_fail(p, "naming"));
 	free(p->temp);
 	p->temp = NULL;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "bytes.h"
 #include "threads.h"
 
 /* The cache by default: room for four whole contexts, but no more than this
@@ -90,9 +91,9 @@ int
 plan_check(const char *name, const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes, struct fault *f)
 {
-	const double	 gib = 1 << 30;
 	struct plan	 need, less;
 	enum precision	 small;
+	char		 all[BYTES_TEXT], left[BYTES_TEXT], some[BYTES_TEXT];
 	char		 advice[128];
 
 	plan_make(c, p, opt, &need);
@@ -100,13 +101,19 @@ plan_check(const char *name, const struct model_config *c, enum precision p,
 		return (0);
 	small = plan_smaller(c, p, opt, free_bytes, &less);
 	if (small < PREC_COUNT)
-		snprintf(advice, sizeof advice, "try %s (%.1f GiB)",
-		    precision_name(small), (double)less.total / gib);
-	else
-		snprintf(advice, sizeof advice, "%.1f GiB of it are for the "
-		    "cache, see kv_tokens", (double)need.cache / gib);
-	fault_set(f, "no_memory", "precision", "%s: needs %.1f GiB in %s, "
-	    "%.1f GiB are free: %s", name, (double)need.total / gib,
-	    precision_name(p), (double)free_bytes / gib, advice);
+		snprintf(advice, sizeof advice, "try %s (%s)",
+		    precision_name(small), bytes_text(less.total, some));
+	else if (need.total - need.cache < free_bytes)
+		snprintf(advice, sizeof advice, "%s of it are for the cache, "
+		    "see kv_tokens", bytes_text(need.cache, some));
+	else {
+		plan_make(c, PREC_COUNT - 1, opt, &less);
+		snprintf(advice, sizeof advice, "the least is %s in %s",
+		    bytes_text(less.total, some),
+		    precision_name(PREC_COUNT - 1));
+	}
+	fault_set(f, "no_memory", "precision", "%s: needs %s in %s, %s are "
+	    "free: %s", name, bytes_text(need.total, all), precision_name(p),
+	    bytes_text(free_bytes, left), advice);
 	return (CHAT_ENOMEM);
 }

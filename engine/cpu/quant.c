@@ -3,6 +3,7 @@
  */
 #include "quant.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "dtype.h"
@@ -30,7 +31,7 @@ quant_int8(const float *w, int K, uint8_t *u, float *scale)
 		max = a > max ? a : max;
 	}
 	*scale = max / 127;
-	inv = *scale > 0 ? 1 / *scale : 0;
+	inv = *scale >= FLT_MIN ? 1 / *scale : 0;	/* or it overflows */
 	for (k = 0; k < K; k++) {
 		float	 q = quant_round(w[k] * inv);
 
@@ -79,7 +80,8 @@ quant_group(const float *w, uint8_t *u)
 		half = dtype_f16(max / steps[i]);
 		dtype_to_f32(DTYPE_F16, &half, &d, 1);
 		err = quant_try(w, d, q[1]);
-		if (i > 0 && err >= best)
+		/* No number where d is infinite. */
+		if (i > 0 && !(err < best))
 			continue;
 		best = err;
 		out = half;

@@ -1,6 +1,6 @@
 /*
- * Bytes of weight files: pread, not mmap, so that a file which shrinks or
- * sits on a failing disk is an error message and not a signal.
+ * The files of a model.  Bytes are read by pread, not mapped: a file that
+ * shrinks or sits on a failing disk is an error message and not a signal.
  */
 #include "fileio.h"
 
@@ -8,8 +8,110 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "xmalloc.h"
+
+/* Does the file begin as what Git LFS puts in the place of others? */
+static int
+fileio_is_pointer(int fd, uint64_t size)
+{
+	static const char	 words[] = "version https://git-lfs";
+	char			 start[sizeof words - 1];
+
+	return (size >= sizeof start &&
+	    fileio_read(fd, start, sizeof start, 0) == 0 &&
+	    memcmp(start, words, sizeof start) == 0);
+}
+
+/* Open a file. */
+int
+fileio_open(const char *path, int *fd, uint64_t *size, struct fault *f)
+{
+	struct stat	 st;
+	int		 r;
+
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (*fd == -1)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
+		    strerror(errno)));
+	if (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode))
+		r = fault_set(f, "bad_model", NULL, "%s: not a regular file",
+		    path);
+	else if ((r = fileio_trusted(*fd, path, f)) == 0) {
+		*size = (uint64_t)st.st_size;
+		if (!fileio_is_pointer(*fd, *size))
+			return (0);
+		r = fault_set(f, "bad_model", NULL, "%s: a Git LFS pointer, "
+		    "not the file itself: fetch it with git lfs pull", path);
+	}
+	close(*fd);
+	*fd = -1;
+	return (r);
+}
+
+/* Read a file whole. */
+int
+fileio_text(const char *path, size_t max, char **text, size_t *n,
+    struct fault *f)
+{
+	uint64_t	 size;
+	char		*buf;
+	int		 fd, r;
+
+	if ((r = fileio_open(path, &fd, &size, f)) != 0)
+		return (r);
+	if (size > max) {
+		close(fd);
+		return (fault_set(f, "bad_model", NULL, "%s: expected at most "
+		    "%zu bytes, found %llu", path, max,
+		    (unsigned long long)size));
+	}
+	buf = xcalloc(1, (size_t)size + 1);
+	if ((r = fileio_read(fd, buf, (size_t)size, 0)) == 0) {
+		*text = buf;
+		*n = (size_t)size;
+	} else {
+		fault_set(f, "bad_model", NULL, "%s: reading: %s", path,
+		    fileio_why(r));
+		free(buf);
+	}
+	close(fd);
+	return (r);
+}
+
+/* Look at a folder. */
+int
+fileio_folder(const char *path, struct fault *f)
+{
+	int	 fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd == -1)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
+		    strerror(errno)));
+	r = fileio_trusted(fd, path, f);
+	close(fd);
+	return (r);
+}
+
+/* Is nobody but owner and group able to change what is open there? */
+int
+fileio_trusted(int fd, const char *path, struct fault *f)
+{
+	struct stat	 st;
+
+	if (fstat(fd, &st) == -1)
+		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
+		    strerror(errno)));
+	if ((st.st_mode & S_IWOTH) == 0 ||
+	    (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0))
+		return (0);
+	return (fault_set(f, "bad_model", NULL, "%s: may be written by "
+	    "anybody (mode %04o): chmod o-w it", path, st.st_mode & 07777));
+}
 
 /* All of n bytes at off, or an error: the end of the file is one. */
 int
@@ -33,20 +135,12 @@ fileio_read(int fd, void *out, size_t n, uint64_t off)
 	return (0);
 }
 
-/* Is nobody but owner and group able to change what is open there? */
-int
-fileio_trusted(int fd, const char *path, struct fault *f)
+/* Why it was not all. */
+const char *
+fileio_why(int r)
 {
-	struct stat	 st;
-
-	if (fstat(fd, &st) == -1)
-		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
-		    strerror(errno)));
-	if ((st.st_mode & S_IWOTH) == 0 ||
-	    (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0))
-		return (0);
-	return (fault_set(f, "bad_model", NULL, "%s: may be written by "
-	    "anybody (mode %04o): chmod o-w it", path, st.st_mode & 07777));
+	return (r == CHAT_ESYSTEM ? strerror(errno) :
+	    "the file has become shorter");
 }
 
 /* Two bytes. */

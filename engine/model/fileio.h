@@ -1,5 +1,5 @@
 /*
- * Bytes of weight files.
+ * The files of a model: opening what may be trusted, and reading bytes of it.
  */
 #ifndef MODEL_FILEIO_H
 #define MODEL_FILEIO_H
@@ -9,18 +9,38 @@
 
 #include "err.h"
 
-/* Read all of n bytes at byte off of fd. 0, CHAT_ESYSTEM, or CHAT_EFORMAT
- * where the file ends before. */
-int	 fileio_read(int fd, void *out, size_t n, uint64_t off);
+/*
+ * Open a file for reading: a regular one that only owner and group may write,
+ * and not the text that Git LFS leaves in the place of a file it has not
+ * fetched. 0, *fd (to be closed by the caller) and *size in bytes; or an error
+ * with *f filled (code "bad_model").
+ */
+int	 fileio_open(const char *path, int *fd, uint64_t *size,
+	    struct fault *f);
+
+/* The same for a file of at most max bytes, read whole into *text (owned, NUL
+ * behind its *n bytes). */
+int	 fileio_text(const char *path, size_t max, char **text, size_t *n,
+	    struct fault *f);
+
+/* May only owner and group write to a folder, or is it sticky? 0, or an error
+ * with *f filled. */
+int	 fileio_folder(const char *path, struct fault *f);
 
 /*
  * May only owner and group write what is open at fd? Asked of the open file,
  * so that nothing can be put in its place afterwards. A folder that anybody
  * may write to passes where it is sticky, since there only the owner of a file
- * can replace it. 0, or CHAT_EFORMAT with *f filled (code "bad_model"); path
- * is only named there.
+ * can replace it. 0, or CHAT_EFORMAT with *f filled; path is only named there.
  */
 int	 fileio_trusted(int fd, const char *path, struct fault *f);
+
+/* Read all of n bytes at byte off of fd. 0, CHAT_ESYSTEM, or CHAT_EFORMAT
+ * where the file ends before. */
+int	 fileio_read(int fd, void *out, size_t n, uint64_t off);
+
+/* Words for what fileio_read has just returned, if not 0. */
+const char *fileio_why(int r);
 
 /* Little-endian numbers at p. */
 uint16_t fileio_le16(const uint8_t *p);

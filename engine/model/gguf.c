@@ -5,7 +5,6 @@
  */
 #include "gguf_impl.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +109,7 @@ gguf_fill(struct gguf_load *l)
 	l->buf_n = 0;
 	if ((r = fileio_read(l->fd, l->buf, n, l->at)) != 0)
 		return (gguf_fail(l, GGUF_READ, NULL, "reading: %s",
-		    r == CHAT_ESYSTEM ? strerror(errno) :
-		    "the file has become shorter"));
+		    fileio_why(r)));
 	l->buf_at = l->at;
 	l->buf_n = n;
 	return (GGUF_OK);
@@ -192,7 +190,6 @@ gguf_is_text(const char *s, size_t n)
 static enum gguf_error
 gguf_header(struct gguf_load *l, uint64_t *nkeys)
 {
-	static const char	 pointer[] = "version https://git-lfs";
 	uint8_t			 b[GGUF_HEADER] = { 0 };
 	enum gguf_error		 e;
 	uint32_t		 version;
@@ -200,9 +197,6 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 	if ((e = gguf_take(l, b, l->size < sizeof b ? l->size :
 	    sizeof b)) != GGUF_OK)
 		return (e);
-	if (memcmp(b, pointer, sizeof pointer - 1) == 0)
-		return (gguf_fail(l, GGUF_POINTER, NULL, "a Git LFS pointer, "
-		    "not the model: fetch it with git lfs pull"));
 	if (memcmp(b, "GGUF", 4) != 0)
 		return (gguf_fail(l, GGUF_MAGIC, NULL,
 		    "expected a GGUF file, found other bytes"));

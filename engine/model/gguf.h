@@ -32,7 +32,6 @@ enum gguf_error {
 	GGUF_OK,
 	GGUF_READ,		/* the file can't be read, or has shrunk */
 	GGUF_MAGIC,		/* no GGUF file */
-	GGUF_POINTER,		/* the text that Git LFS puts in its place */
 	GGUF_BIG_ENDIAN,	/* numbers have their high byte first */
 	GGUF_VERSION,		/* version not 2 or 3 */
 	GGUF_COUNT,		/* more keys or tensors than there can be */

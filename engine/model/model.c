@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,33 +92,6 @@ model_free(struct model *m)
 	free(m);
 }
 
-/* Read a text of a folder whole. */
-static int
-model_read_text(const char *path, size_t max, char **text, size_t *n,
-    struct fault *f)
-{
-	int	 r = path_read(path, max, text, n);
-
-	if (r != 0)
-		fault_set(f, "bad_model", NULL, "%s: %s", path,
-		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
-	return (r);
-}
-
-/* May only its owners change what is in the folder? */
-static int
-model_trust_folder(const struct model *m, struct fault *f)
-{
-	int	 fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd == -1)
-		return (fault_set(f, "bad_model", NULL, "%s: %s", m->path,
-		    strerror(errno)));
-	r = fileio_trusted(fd, m->path, f);
-	close(fd);
-	return (r);
-}
-
 /* A Hugging Face folder. */
 static int
 model_open_folder(struct model *m, struct fault *f)
@@ -129,14 +101,14 @@ model_open_folder(struct model *m, struct fault *f)
 
 	m->name = model_last_name(m->path, "");
 	m->tokenizer_path = path_join(m->path, "tokenizer.json");
-	if ((r = model_trust_folder(m, f)) != 0 ||
-	    (r = model_read_text(path, CONFIG_BYTES_MAX, &m->config_text,
+	if ((r = fileio_folder(m->path, f)) != 0 ||
+	    (r = fileio_text(path, CONFIG_BYTES_MAX, &m->config_text,
 	    &m->config_len, f)) != 0 ||
 	    (r = config_parse(path, m->config_text, m->config_len,
 	    &m->config, f)) != 0)
 		goto out;
 	if (access(m->tokenizer_path, F_OK) == 0 &&
-	    (r = model_read_text(m->tokenizer_path, MODEL_TOKENIZER_MAX,
+	    (r = fileio_text(m->tokenizer_path, MODEL_TOKENIZER_MAX,
 	    &m->tokenizer, &m->tokenizer_len, f)) != 0)
 		goto out;
 	r = shards_open(m->path, &m->shards, f);
@@ -192,7 +164,8 @@ model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 	if (memcmp(start, "PK", 2) == 0)
 		r = model_other_file(m, "one of PyTorch: give its folder", f);
 	else if (start[8] != '{')
-		r = model_other_file(m, "something else", f);
+		r = model_other_file(m, size == 0 ? "an empty file" :
+		    "another kind of file", f);
 	else if ((r = safetensors_read(m->path, fd, size, &data, &table,
 	    f)) == 0) {
 		if (packed_is(&table))
@@ -210,19 +183,14 @@ model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 static int
 model_open_file(struct model *m, struct fault *f)
 {
-	struct stat	 st;
+	char		*folder = path_folder(m->path);
+	uint64_t	 size;
 	int		 fd, r;
 
-	fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1)
-		return (fault_set(f, "bad_model", NULL, "%s: %s", m->path,
-		    strerror(errno)));
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
-		r = fault_set(f, "bad_model", NULL,
-		    "%s: not a regular file", m->path);
-	else if ((r = fileio_trusted(fd, m->path, f)) == 0)
-		return (model_open_kind(m, fd, (uint64_t)st.st_size, f));
-	close(fd);
+	if ((r = fileio_folder(folder, f)) == 0 &&
+	    (r = fileio_open(m->path, &fd, &size, f)) == 0)
+		r = model_open_kind(m, fd, size, f);
+	free(folder);
 	return (r);
 }
 

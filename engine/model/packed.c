@@ -4,7 +4,6 @@
  */
 #include "packed.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,15 +16,15 @@
 #define PACKED_HEX	(SHA256_HEX - 1)
 #define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
 
-/* The metadata, and how long a value must be (0: any length but none). */
+/* The metadata, and what is in front of a value's 64 hex digits (NULL: it is
+ * any text but none). */
 static const struct {
-	const char	*key;
-	size_t		 length;
+	const char	*key, *digits_behind;
 } packed_keys[] = {
-	{ "precision", 0 },
-	{ "name", 0 },
-	{ "source", sizeof PACKED_DIGEST - 1 + PACKED_HEX },
-	{ "sha256", PACKED_HEX }
+	{ "precision", NULL },
+	{ "name", NULL },
+	{ "source", PACKED_DIGEST },
+	{ "sha256", "" }
 };
 
 /* Does it say that it is one? */
@@ -35,23 +34,46 @@ packed_is(const struct st_table *t)
 	return (json_object_get(t->metadata, "chatd_packed") != NULL);
 }
 
+/* Does a file begin as one? */
+int
+packed_begins(int fd)
+{
+	static const char	 words[] = "{\"__metadata__\":{\"chatd_packed\"";
+	char			 start[sizeof words - 1];
+
+	return (fileio_read(fd, start, sizeof start, 8) == 0 &&
+	    memcmp(start, words, sizeof start) == 0);
+}
+
+/* Is s what a key may say? */
+static int
+packed_value(const char *s, const char *digits_behind)
+{
+	size_t	 n;
+
+	if (s == NULL || s[0] == '\0' || digits_behind == NULL)
+		return (s != NULL && s[0] != '\0');
+	n = strlen(digits_behind);
+	return (strncmp(s, digits_behind, n) == 0 &&
+	    strlen(s + n) == PACKED_HEX &&
+	    strspn(s + n, "0123456789abcdef") == PACKED_HEX);
+}
+
 /* Version and metadata are as they must be. */
 static int
 packed_check(const struct packed *p, struct fault *f)
 {
 	const json_t	*meta = p->table.metadata;
 	const char	*s = msg_string(meta, "chatd_packed");
-	size_t		 i, n;
+	size_t		 i;
 
 	if (strcmp(s, PACKED_VERSION) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
 		    "packed file of version " PACKED_VERSION ", found %.20s: "
 		    "pack the model again", p->path, s));
 	for (i = 0; i < nitems(packed_keys); i++) {
-		s = msg_string(meta, packed_keys[i].key);
-		n = s != NULL ? strlen(s) : 0;
-		if (n == 0 || (packed_keys[i].length != 0 &&
-		    n != packed_keys[i].length))
+		if (!packed_value(msg_string(meta, packed_keys[i].key),
+		    packed_keys[i].digits_behind))
 			return (fault_set(f, "bad_model", NULL, "%s: "
 			    "__metadata__: %s is missing or malformed",
 			    p->path, packed_keys[i].key));
@@ -128,8 +150,7 @@ packed_read(const struct packed *p, void *out, size_t n, uint64_t off,
 
 	if (r != 0)
 		fault_set(f, "bad_model", NULL, "%s: reading: %s", p->path,
-		    r == CHAT_ESYSTEM ? strerror(errno) :
-		    "the file has become shorter");
+		    fileio_why(r));
 	return (r);
 }
 

@@ -39,6 +39,9 @@ struct packed {
 /* Is this safetensors table one of a packed file? */
 int	 packed_is(const struct st_table *t);
 
+/* Does the file open at fd begin as those that packed_header has made? */
+int	 packed_begins(int fd);
+
 /*
  * Take a file over: fd and table are taken, data is where its data begins. 0
  * and *out (owned), or an error with *f filled, fd closed.

@@ -55,15 +55,13 @@ enum st_error
 safetensors_length(const char *path, const uint8_t start[8], uint64_t size,
     uint64_t *header, struct fault *f)
 {
-	uint64_t	 n = 0;
-	int		 i;
+	uint64_t	 n;
 
 	if (size < 8)
 		return (st_fail(f, ST_NO_LENGTH, path, NULL,
 		    "expected at least 8 bytes, found %llu",
 		    (unsigned long long)size));
-	for (i = 7; i >= 0; i--)
-		n = n << 8 | start[i];
+	n = fileio_le64(start);
 	if (n > SAFETENSORS_HEADER_MAX)
 		return (st_fail(f, ST_HEADER_TOO_BIG, path, NULL,
 		    "expected a header of at most %d bytes, found %llu",
@@ -139,14 +137,14 @@ safetensors_read(const char *path, int fd, uint64_t size, uint64_t *data,
 
 	if (size >= 8 && (r = fileio_read(fd, start, 8, 0)) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: reading: %s",
-		    path, chat_strerror(r)));
+		    path, fileio_why(r)));
 	if (safetensors_length(path, start, size, &n, f) != ST_OK)
 		return (CHAT_EFORMAT);
 	*data = 8 + n;
 	buf = xmalloc(n + 1);
 	if ((r = fileio_read(fd, buf, n, 8)) != 0)
 		fault_set(f, "bad_model", NULL, "%s: reading: %s", path,
-		    chat_strerror(r));
+		    fileio_why(r));
 	else if (safetensors_parse(path, buf, n, size - *data, out, f) !=
 	    ST_OK)
 		r = CHAT_EFORMAT;

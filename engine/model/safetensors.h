@@ -19,8 +19,9 @@
 
 #define SAFETENSORS_HEADER_MAX	(16 * 1024 * 1024)	/* bytes of JSON */
 #define SAFETENSORS_DIMS_MAX	8			/* of one tensor */
-/* Values in the JSON: a matrix has eight, so this is 32,768 matrices. */
-#define SAFETENSORS_VALUES_MAX	(256 * 1024)
+/* Values and keys in the JSON: a matrix has twelve, as json_measure counts, so
+ * this is more than 32,768 matrices. */
+#define SAFETENSORS_VALUES_MAX	(400 * 1024)
 
 /* Each way a header can be wrong. */
 enum st_error {

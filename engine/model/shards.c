@@ -1,15 +1,9 @@
 /*
- * The weight files of a model, safetensors, PyTorch's or one GGUF file.  They
- * are read with pread, not mapped: a file that shrinks or sits on a failing
- * disk is an error message, not a signal, and a slice at a time bounds the
- * memory used.
+ * The weight files of a model, safetensors, PyTorch's or one GGUF file: which
+ * there are, and which tensor is in which.
  */
 #include "shards.h"
 
-#include <sys/stat.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,7 +160,6 @@ shards_open_file(struct shards *s, const char *folder, const char *name,
     struct fault *f)
 {
 	struct shard	*file;
-	struct stat	 st;
 	int		 r;
 
 	s->files = xreallocarray(s->files, s->nfiles + 1, sizeof *s->files);
@@ -174,16 +167,8 @@ shards_open_file(struct shards *s, const char *folder, const char *name,
 	memset(file, 0, sizeof *file);
 	file->name = xstrdup(name);
 	file->path = path_join(folder, name);
-	file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (file->fd == -1)
-		return (fault_set(f, "bad_model", NULL, "%s: %s", file->path,
-		    strerror(errno)));
-	if (fstat(file->fd, &st) == -1 || !S_ISREG(st.st_mode))
-		return (fault_set(f, "bad_model", NULL,
-		    "%s: not a regular file", file->path));
-	if ((r = fileio_trusted(file->fd, file->path, f)) != 0)
+	if ((r = fileio_open(file->path, &file->fd, &file->size, f)) != 0)
 		return (r);
-	file->size = (uint64_t)st.st_size;
 	return (s->format->read(file, file->size, f));
 }
 
@@ -213,11 +198,8 @@ shards_open_index(struct shards *s, const char *folder, const char *name,
 	size_t		 n;
 	int		 r;
 
-	if ((r = path_read(index, SHARDS_INDEX_MAX, &text, &n)) != 0) {
-		fault_set(f, "bad_model", NULL, "%s: %s", index,
-		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
+	if ((r = fileio_text(index, SHARDS_INDEX_MAX, &text, &n, f)) != 0)
 		goto out;
-	}
 	if (json_line_parse_max(text, n, SHARDS_INDEX_VALUES, &obj,
 	    &why) != 0) {
 		r = fault_set(f, "bad_model", NULL, "%s: %s", index,
@@ -390,8 +372,7 @@ shards_read(const struct shards *s, size_t i, uint64_t off, void *out,
 	if ((r = fileio_read(s->files[i].fd, out, n, off)) == 0)
 		return (0);
 	fault_set(f, "bad_model", NULL, "%s: reading: %s", s->files[i].path,
-	    r == CHAT_ESYSTEM ? strerror(errno) :
-	    "the file has become shorter");
+	    fileio_why(r));
 	return (r);
 }
 

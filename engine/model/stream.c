@@ -1,9 +1,7 @@
 /*
  * One pass over a model's weight files: every byte is read once, in order,
- * hashed, and the rows of the tensors that are needed handed out on the way.
- * They are read with pread, not mapped: a file that shrinks or sits on a
- * failing disk is an error message, not a signal, and a slice at a time
- * bounds the memory used.
+ * hashed, and the rows of the tensors that are needed handed out on the way,
+ * a slice at a time, which bounds the memory used.
  */
 #include "model_impl.h"
 

@@ -152,7 +152,7 @@ torchbin_load(struct torchbin *b, const struct tz_member *m, uint8_t **out)
 	*out = xmalloc((size_t)m->size + 1);
 	if ((r = fileio_read(b->fd, *out, (size_t)m->size, m->at)) != 0)
 		return (fault_set(b->f, "bad_model", NULL, "%s: reading: %s",
-		    b->path, chat_strerror(r)));
+		    b->path, fileio_why(r)));
 	/* 0: torch was told to compute none. */
 	if (m->crc != 0 && torchbin_crc(*out, (size_t)m->size) !=
 	    m->crc)

@@ -92,8 +92,7 @@ tz_bytes(const struct tz_reader *r, void *out, size_t n, uint64_t off)
 
 	if (e == 0)
 		return (TZ_OK);
-	return (tz_fail(r, TZ_READ, "reading: %s", e == CHAT_EFORMAT ?
-	    "the file has become shorter" : chat_strerror(e)));
+	return (tz_fail(r, TZ_READ, "reading: %s", fileio_why(e)));
 }
 
 /* The first bytes: a local header, or something that has a name. */
@@ -104,7 +103,6 @@ tz_start(const struct tz_reader *r)
 	 * its first header. */
 	static const uint8_t	 magic[] = { 0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc,
 				    0x9c, 0x46, 0xf9 };
-	static const char	 pointer[] = "version https://git-lfs";
 	uint8_t			 b[512] = { 0 };
 	enum tz_error		 e;
 
@@ -115,9 +113,6 @@ tz_start(const struct tz_reader *r)
 	    memcmp(b + 257, "ustar", 5) == 0)
 		return (tz_fail(r, TZ_LEGACY, "written by PyTorch before 1.6, "
 		    "which is not read: save it again with a newer one"));
-	if (memcmp(b, pointer, sizeof pointer - 1) == 0)
-		return (tz_fail(r, TZ_POINTER, "a Git LFS pointer, not the "
-		    "weights: fetch them with git lfs pull"));
 	if (r->size < 4 || fileio_le32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_NOT_ZIP,
 		    "expected a zip file of PyTorch, found other bytes"));

@@ -25,7 +25,6 @@ enum tz_error {
 	TZ_OK,
 	TZ_READ,		/* a read failed, or the file has shrunk */
 	TZ_LEGACY,		/* written by torch before 1.6 */
-	TZ_POINTER,		/* a Git LFS pointer, not the file */
 	TZ_NOT_ZIP,		/* does not begin with a local header */
 	TZ_END,			/* the last 22 bytes are no end record */
 	TZ_COMMENT,		/* an end record with a comment */

@@ -416,7 +416,7 @@ def test_a_model_that_is_down_is_waited_for_with_its_reason(path, env):
 def test_loading_progress_is_shown_on_a_terminal(path, env):
     with FakeChatd(path, state="loading", ticks=3), \
             Terminal(env, "ask", "hi") as t:
-        t.expect("loading model: 1.0 of 40.0 GiB")
+        t.expect("loading model: 1.0 GiB of 40.0 GiB")
         t.expect("You said: hi\r\n")
         assert t.end() == 0
 

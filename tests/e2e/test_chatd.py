@@ -623,6 +623,8 @@ BAD_CONFIGS = [
     ("model: [1\n", "did not find expected"),
     ("a: &x 1\n", "anchors"),
     ("log_level: loud\n", "expected error, warn, info or debug"),
+    ("model: {precision: fp16}\n",
+     'expected auto, fp32, bf16, int8 or int4, found "fp16"'),
     ("policy: {prompt: {rude: {block: 1}}}\n", "unknown category"),
     ("policy: {prompt: {hate: {block: 2}}}\n", "2 is not between 0 and 1"),
     ("filter: {timeout: soon}\n", "a time such as"),
@@ -717,7 +719,7 @@ def test_systemd_is_told_of_every_step():
                 s.command(), stderr=open(s.log, "ab"),
                 env=dict(s.env, NOTIFY_SOCKET=str(s.dir / "n"),
                          WATCHDOG_USEC="200000"))
-            wanted = ["READY=1", "STATUS=Loading the model: 4.0 of 4.0 GiB",
+            wanted = ["READY=1", "STATUS=Loading the model: 4.0 GiB of 4.0 GiB",
                       "STATUS=Serving scripted", "WATCHDOG=1",
                       "RELOADING=1", "STOPPING=1"]
             while not set(wanted) <= set(heard):

@@ -1,8 +1,11 @@
 """chatd-engine --check and --pack, packed files, and what loading takes."""
 import json
 import os
+import pathlib
 import random
+import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -10,6 +13,8 @@ import time
 
 import pytest
 
+import gguf_files
+import neox_random
 from engine_client import (BUILD, ENGINE, TINY, WAIT, Engine, copy_model,
                            greedy, start)
 
@@ -124,22 +129,87 @@ def test_check_finds_a_number_that_is_none(tmp_path):
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
     (["--model", "/dev/null", "--check"], "not a regular file"),
     (["--model", str(ENGINE), "--check"], "expected a folder with "
-     "config.json, a GGUF file or a packed file, found something else"),
+     "config.json, a GGUF file or a packed file, found another kind of file"),
+    (["--model", "empty", "--check"], "found an empty file"),
     (["--model", str(TINY / "model.safetensors"), "--check"],
      "a safetensors file: give its folder"),
     (["--model", str(TINY / "pytorch_model.bin"), "--check"],
      "one of PyTorch: give its folder"),
     (["--model", str(TINY), "--pack", "/nowhere/x"], "/nowhere/x"),
-    (["--model", str(TINY), "--pack", "/dev/null"], "/dev/null"),
+    (["--model", str(TINY), "--pack", "/dev/null"],
+     "/dev/null: expected the name of a file to write, found a device"),
+    (["--model", str(TINY), "--pack", "."],
+     ".: expected the name of a file to write, found a folder"),
+    (["--model", str(TINY), "--pack", ""],
+     "expected the name of a file to write, found none"),
     (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
      "found int3"),
 ])
 def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
+    (tmp_path / "empty").touch()
     done = subprocess.run([ENGINE, *args], capture_output=True, text=True,
                           cwd=tmp_path, timeout=WAIT)
     assert done.returncode in (1, 2)
     assert words in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+# Files of models whose parts are all there, by what is beside them.
+FILES = {"m": ["config.json", "tokenizer.json", "model.safetensors", "."],
+         "shards": ["model.safetensors.index.json",
+                    "model-00002-of-00003.safetensors"],
+         "bin": ["pytorch_model.bin"],
+         "file.gguf": ["", ".."], "packed": ["", ".."]}
+
+
+@pytest.fixture(scope="module")
+def every_form(tmp_path_factory):
+    top = tmp_path_factory.mktemp("forms")
+    copy_model(top / "m")
+    neox_random.write(top / "shards", "erf64", shards=3)
+    (top / "bin").mkdir()
+    for name in "config.json", "tokenizer.json", "pytorch_model.bin":
+        shutil.copyfile(TINY / name, top / "bin" / name)
+    gguf_files.convert(TINY, top / "file.gguf")
+    pack(TINY, top / "packed", "int8")
+    return top
+
+
+@pytest.mark.parametrize("model, name", [
+    (m, f) for m, names in FILES.items() for f in names])
+def test_what_anybody_may_write_is_refused(every_form, model, name):
+    model = every_form / model
+    file = pathlib.Path(os.path.normpath(model / name))
+    was = file.stat().st_mode & 0o7777
+    file.chmod(was | 0o002)
+    try:
+        done = run("--model", model, "--check")
+    finally:
+        file.chmod(was)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "chatd-engine: %s: may be written by anybody (mode %04o): chmod o-w "
+        "it\n" % (file, was | 0o002))
+    assert run("--model", model, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("model, name", [
+    (m, f) for m, names in FILES.items() for f in names
+    if f not in (".", "..")])
+def test_git_lfs_is_named_where_it_left_a_pointer(every_form, tmp_path, model,
+                                                  name):
+    if name == "":
+        shutil.copyfile(every_form / model, tmp_path / model)
+    else:
+        shutil.copytree(every_form / model, tmp_path / model)
+    file = tmp_path / model / name
+    file.write_text("version https://git-lfs.github.com/spec/v1\n"
+                    "oid sha256:%064d\nsize 5\n" % 0)
+    done = run("--model", tmp_path / model, "--check")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "chatd-engine: %s: a Git LFS pointer, not the file itself: fetch it "
+        "with git lfs pull\n" % file)
 
 
 # -- --pack
@@ -158,6 +228,45 @@ def test_a_packed_model_replies_as_the_folder_does(precision, tmp_path):
         assert e.progress[-1]["bytes"] == e.progress[-1]["bytes_total"] > 0
         assert e.generate(**prompt)[-1] == want
     assert os.stat(out).st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["odd48", "sequential80"])
+def test_packing_gives_the_same_bytes_with_any_threads(name, precision,
+                                                       tmp_path):
+    model = neox_random.write(tmp_path / "m", name)
+    seen = set()
+    for threads in 1, 2, 7:
+        assert run("--model", model, "--pack", tmp_path / "p", "--precision",
+                   precision, "--threads", threads).returncode == 0
+        seen.add((tmp_path / "p").read_bytes())
+    assert len(seen) == 1
+
+
+def test_packing_replaces_no_file_but_a_packed_one(tmp_path):
+    model = copy_model(tmp_path / "m")
+    before = {p.name: p.read_bytes() for p in model.iterdir()}
+    for name in before:
+        done = run("--model", model, "--pack", model / name)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "chatd-engine: %s: expected a new name or a packed file to "
+            "replace, found another file\n" % (model / name))
+    assert {p.name: p.read_bytes() for p in model.iterdir()} == before
+
+
+def test_a_full_disk_is_told_before_it_is_filled(tmp_path):
+    alone = ["unshare", "-rm", "sh", "-c"]
+    mount = 'mount -t tmpfs -o size=64k none "$1" && '
+    words = [tmp_path, ENGINE, TINY]
+    if subprocess.run([*alone, mount + "true", "sh", *words]).returncode != 0:
+        pytest.skip("no mount in a name space of our own")
+    done = subprocess.run(
+        [*alone, mount + '"$2" --model "$3" --pack "$1/p"; ls "$1"', "sh",
+         *words], capture_output=True, text=True, timeout=WAIT)
+    assert re.fullmatch(r"chatd-engine: %s/p: needs \d+\.\d KiB of disk, "
+                        r"64\.0 KiB are free\n" % tmp_path, done.stderr)
+    assert done.stdout == ""
 
 
 def test_packing_again_replaces_the_file(tmp_path):
@@ -257,6 +366,7 @@ def test_memory_is_planned_before_anything_is_read(tmp_path):
     error = json.loads(p.stdout.splitlines()[-1])
     assert p.returncode == 1
     assert error["code"] == "no_memory"
-    assert "GiB in fp32, 0.2 GiB are free: try bf16 (0.2 GiB)" in \
-        error["message"]
+    assert re.search(r"needs 3\d\d\.\d MiB in fp32, 2\d\d\.\d MiB are "
+                     r"free: try bf16 \(1\d\d\.\d MiB\)",
+                     error["message"])
     assert '"progress"' not in p.stdout

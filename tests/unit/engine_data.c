@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "path.h"
 #include "xmalloc.h"
 
 /* Find a file. */
@@ -19,18 +20,22 @@ data_path(const char *name)
 	return (xasprintf("%s/tests/data/%s", src == NULL ? "." : src, name));
 }
 
-/* Open a tokenizer. */
+/* Read a tokenizer. */
 struct tokenizer *
 data_tokenizer(const char *folder)
 {
 	struct tokenizer	*t;
 	struct fault		 f;
-	char			*name, *path;
+	char			*name, *path, *text;
+	size_t			 n;
 
 	name = xasprintf("%s/tokenizer.json", folder);
 	path = data_path(name);
-	if (tokenizer_open(path, &t, &f) != 0)
+	if (path_read(path, TOKENIZER_FILE_MAX, &text, &n) != 0)
+		fatalx("%s can't be read", path);
+	if (tokenizer_parse(path, text, n, &t, &f) != 0)
 		fatalx("%s", f.message);
+	free(text);
 	free(name);
 	free(path);
 	return (t);

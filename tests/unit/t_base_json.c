@@ -107,11 +107,11 @@ values_are_bounded_where_asked(void **state)
 		const char	*in;
 		size_t		 values;
 	} cases[] = {
-		{ "{}", 1 },
-		{ "{\"a\":1}", 1 },
-		{ "{\"a\":1,\"b\":2}", 2 },
-		{ "{\"a\":[1,2,3],\"b\":{}}", 6 },
-		{ "{\"a\":\"[[,{\\\",\",\"b\":\",\"}", 2 }
+		{ "{}", 2 },
+		{ "{\"a\":1}", 3 },
+		{ "{\"a\":1,\"b\":2}", 5 },
+		{ "{\"a\":[1,2,3],\"b\":{}}", 9 },
+		{ "{\"a\":\"[[,{\\\",\",\"b\":\",\"}", 5 }
 	};
 	struct fault	 f;
 	json_t		*v;
@@ -126,7 +126,7 @@ values_are_bounded_where_asked(void **state)
 		json_decref(v);
 		assert_int_equal(json_line_parse_max(cases[i].in, n,
 		    cases[i].values - 1, &v, &f), CHAT_EFORMAT);
-		assert_non_null(strstr(f.message, "values at byte"));
+		assert_non_null(strstr(f.message, "values and keys, at most"));
 	}
 }
 
@@ -432,16 +432,18 @@ sizes_are_measured_outside_of_strings(void **state)
 		const char	*text;
 		struct json_size size;
 	} cases[] = {
-		{ "", { 1, 0, 0, 0 } },
-		{ "7", { 1, 0, 0, 0 } },
-		{ "[]", { 2, 1, 0, 1 } },
-		{ "[1,2,3]", { 4, 1, 0, 1 } },
-		{ "{\"a\":[{},{}]}", { 7, 1, 3, 3 } },
-		{ "\"[[{{,,::\"", { 1, 0, 0, 0 } },
-		{ "[\"\\\"[\",\"\\\\\",[]]", { 5, 2, 0, 2 } },
-		{ "[\"open, [", { 2, 1, 0, 1 } },
-		{ "[\"open\\", { 2, 1, 0, 1 } },
-		{ "]]}[", { 2, 1, 0, 1 } },
+		{ "", { 1, 0, 0, 0, SIZE_MAX } },
+		{ "7", { 1, 0, 0, 0, SIZE_MAX } },
+		{ "[]", { 2, 1, 0, 1, SIZE_MAX } },
+		{ "[1,2,3]", { 4, 1, 0, 1, SIZE_MAX } },
+		{ "{\"a\":[{},{}]}", { 7, 1, 3, 3, SIZE_MAX } },
+		{ "\"[[{{,,::\"", { 1, 0, 0, 0, SIZE_MAX } },
+		{ "[\"\\\"[\",\"\\\\\",[]]", { 5, 2, 0, 2, SIZE_MAX } },
+		{ "[\"open, [", { 2, 1, 0, 1, SIZE_MAX } },
+		{ "[\"open\\", { 2, 1, 0, 1, SIZE_MAX } },
+		{ "]]}[", { 2, 1, 0, 1, SIZE_MAX } },
+		{ "[\"\\u0001\\\\u0000\"]", { 2, 1, 0, 1, SIZE_MAX } },
+		{ "[\"a\\u0000\\u0000\"]", { 2, 1, 0, 1, 3 } },
 	};
 	struct json_size	 got;
 	size_t			 i;
@@ -451,8 +453,8 @@ sizes_are_measured_outside_of_strings(void **state)
 		json_measure(cases[i].text, strlen(cases[i].text), &got);
 		if (memcmp(&got, &cases[i].size, sizeof got) != 0)
 			fail_msg("%s: %zu values, %zu lists, %zu objects, "
-			    "depth %zu", cases[i].text, got.values, got.arrays,
-			    got.objects, got.depth);
+			    "depth %zu, NUL at %zu", cases[i].text, got.values,
+			    got.arrays, got.objects, got.depth, got.nul);
 	}
 }
 

@@ -67,6 +67,24 @@ join_puts_one_slash(void **state)
 	}
 }
 
+/* The folder of a path, one that can be opened. */
+static void
+a_path_has_a_folder(void **state)
+{
+	static const char *const paths[][2] = { { "a", "." }, { "", "." },
+		{ "/a", "/" }, { "/", "/" }, { "a/b", "a" },
+		{ "/a/b/c", "/a/b" }, { "../a", ".." } };
+	char	*s;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(paths); i++) {
+		s = path_folder(paths[i][0]);
+		assert_string_equal(s, paths[i][1]);
+		free(s);
+	}
+}
+
 /* Every missing folder is made, with the mode asked for. */
 static void
 mkdirs_makes_every_missing_folder(void **state)
@@ -153,6 +171,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(join_puts_one_slash),
+		cmocka_unit_test(a_path_has_a_folder),
 		cmocka_unit_test(mkdirs_makes_every_missing_folder),
 		cmocka_unit_test(mkdirs_refuses_a_file_in_the_way),
 		cmocka_unit_test(read_takes_a_file_up_to_its_limit),

@@ -97,6 +97,56 @@ a_file_put_in_its_place_changes_nothing(void **state)
 	neox_remove(folder);
 }
 
+/* What is there under a name, and what is said of it. */
+static const struct {
+	const char	*name, *text;		/* NULL: nothing is made */
+	const char	*words;			/* behind the path; NULL: fine */
+} files[] = {
+	{ "fine", "{\"a\": 1}", NULL },
+	{ "empty", "", NULL },
+	{ "none", NULL, ": No such file or directory" },
+	{ ".", NULL, ": not a regular file" },
+	{ "pointer", "version https://git-lfs.github.com/spec/v1\n", ": a Git "
+	    "LFS pointer, not the file itself: fetch it with git lfs pull" },
+	{ "nearly", "version https://git-lf", NULL },
+	{ "long", "0123456789012345678901234567890123456789", ": expected at "
+	    "most 30 bytes, found 40" }
+};
+
+/* Each, read whole. */
+static void
+a_text_is_there_or_its_fault_is_named(void **state)
+{
+	char		*folder = neox_folder(), *path, *text, *words;
+	struct fault	 f;
+	size_t		 i, n;
+	int		 r;
+
+	(void)state;
+	for (i = 0; i < nitems(files); i++) {
+		if (files[i].text != NULL)
+			model_files_put(folder, files[i].name, files[i].text,
+			    strlen(files[i].text));
+		path = path_join(folder, files[i].name);
+		text = NULL;
+		r = fileio_text(path, 30, &text, &n, &f);
+		if (files[i].words == NULL) {
+			assert_int_equal(r, 0);
+			assert_int_equal(n, strlen(files[i].text));
+			assert_string_equal(text, files[i].text);
+		} else {
+			words = xasprintf("%s%s", path, files[i].words);
+			assert_int_equal(r, CHAT_EFORMAT);
+			assert_string_equal(f.message, words);
+			assert_null(text);
+			free(words);
+		}
+		free(text);
+		free(path);
+	}
+	neox_remove(folder);
+}
+
 /* All of it, or an error. */
 static void
 reading_is_all_or_nothing(void **state)
@@ -123,6 +173,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_anybody_may_write_is_refused),
 		cmocka_unit_test(a_file_put_in_its_place_changes_nothing),
+		cmocka_unit_test(a_text_is_there_or_its_fault_is_named),
 		cmocka_unit_test(reading_is_all_or_nothing)
 	};
 

@@ -115,8 +115,6 @@ headers_are_checked(void **state)
 	}
 	expect("empty", torch_open("", 0), 0, GGUF_MAGIC, "expected a GGUF");
 	expect("cut", torch_open("GGUF\3", 5), 5, GGUF_SHORT, "at least 24");
-	expect("pointer", torch_open("version https://git-lfs.github.com", 34),
-	    34, GGUF_POINTER, "git lfs pull");
 }
 
 /* A key added to a sound file, or put in the place of one. */

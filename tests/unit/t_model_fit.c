@@ -201,6 +201,10 @@ static const struct {
 	    "found nan in row 19, column 1" },
 	{ "gpt_neox.embed_in.weight", 2, -3.4e38f, "bf16",
 	    "in row 0, column 2, too large for bf16" },
+	{ LAYER("mlp.dense_4h_to_h.weight"), 24 * 3 + 5, -524033, "int4",
+	    "in row 3, column 5, too large for int4" },
+	{ LAYER("mlp.dense_4h_to_h.weight"), 0, NAN, "int4",
+	    "found nan in row 0, column 0" },
 	{ "embed_out.weight", 7 * 16 + 7, NAN, "bf16",
 	    "found nan in row 7, column 7" },
 	{ NORM, 1, NAN, "fp32", "found nan in row 1, column 0" }

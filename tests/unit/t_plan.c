@@ -72,9 +72,12 @@ what_does_not_fit_is_told_with_a_way_out(void **state)
 		    "(1" },
 		{ PREC_BF16, 22, "GiB in bf16, 22.0 GiB are free: try int8 "
 		    "(2" },
-		{ PREC_INT4, 3, "GiB in int4, 3.0 GiB are free: 2.1 GiB of it "
-		    "are for the cache, see kv_tokens" },
-		{ PREC_FP32, 0, "0.0 GiB are free" }
+		{ PREC_INT4, 12, "GiB in int4, 12.0 GiB are free: 2.1 GiB of "
+		    "it are for the cache, see kv_tokens" },
+		{ PREC_INT4, 3, "GiB in int4, 3.0 GiB are free: the least is "
+		    "13.0 GiB in int4" },
+		{ PREC_FP32, 0.5, "512.0 MiB are free: the least is 13.0 GiB "
+		    "in int4" }
 	};
 	struct fault	 f;
 	size_t		 i;

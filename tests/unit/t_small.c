@@ -53,6 +53,9 @@ int8_weights_are_within_half_a_step(void **state)
 	memset(w, 0, sizeof w);
 	quant_int8(w, 77, u, &scale);
 	assert_true(scale == 0 && u[0] == 128 && u[76] == 128);
+	w[3] = 1e-37f;		/* 1 / scale would overflow */
+	quant_int8(w, 77, u, &scale);
+	assert_true(u[0] == 128 && u[3] == 128);
 }
 
 /* The half that these bits are. */
@@ -104,6 +107,10 @@ int4_weights_are_as_near_as_the_plain_scale(void **state)
 	memset(w, 0, sizeof w);
 	quant_int4(w, 64, u, scale);
 	assert_true(half(scale[1]) == 0 && u[40] == 8);
+	w[40] = QUANT_INT4_MAX;		/* some scales tried are infinite */
+	quant_int4(w, 64, u, scale);
+	assert_true((float)(u[40] - 8) * half(scale[1]) == QUANT_INT4_MAX);
+	assert_true(u[41] == 8);
 }
 
 #define ROWS	9
