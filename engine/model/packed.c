@@ -15,17 +15,19 @@
 
 #define PACKED_DIGEST	"sha256:"
 #define PACKED_HEX	(SHA256_HEX - 1)
+#define PACKED_NAME_MAX	255	/* bytes of a model's name */
 #define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
 
-/* The metadata, and how long a value must be (0: any length but none). */
+/* The metadata: words of some length, or a prefix and the digits of a
+ * checksum. */
 static const struct {
 	const char	*key;
-	size_t		 length;
+	const char	*prefix;	/* NULL: a word */
 } packed_keys[] = {
-	{ "precision", 0 },
-	{ "name", 0 },
-	{ "source", sizeof PACKED_DIGEST - 1 + PACKED_HEX },
-	{ "sha256", PACKED_HEX }
+	{ "precision", NULL },
+	{ "name", NULL },
+	{ "source", PACKED_DIGEST },
+	{ "sha256", "" }
 };
 
 /* Does it say that it is one? */
@@ -35,27 +37,39 @@ packed_is(const struct st_table *t)
 	return (json_object_get(t->metadata, "chatd_packed") != NULL);
 }
 
+/* May metadata number i be s (NULL: there is none)? */
+static int
+packed_fits(size_t i, const char *s)
+{
+	const char	*prefix = packed_keys[i].prefix;
+	size_t		 n = prefix != NULL ? strlen(prefix) : 0;
+
+	if (s == NULL)
+		return (0);
+	if (prefix == NULL)
+		return (s[0] != '\0' && strlen(s) <= PACKED_NAME_MAX);
+	return (strncmp(s, prefix, n) == 0 &&
+	    strlen(s + n) == PACKED_HEX &&
+	    strspn(s + n, "0123456789abcdef") == PACKED_HEX);
+}
+
 /* Version and metadata are as they must be. */
 static int
 packed_check(const struct packed *p, struct fault *f)
 {
 	const json_t	*meta = p->table.metadata;
 	const char	*s = msg_string(meta, "chatd_packed");
-	size_t		 i, n;
+	size_t		 i;
 
 	if (strcmp(s, PACKED_VERSION) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
 		    "packed file of version " PACKED_VERSION ", found %.20s: "
 		    "pack the model again", p->path, s));
-	for (i = 0; i < nitems(packed_keys); i++) {
-		s = msg_string(meta, packed_keys[i].key);
-		n = s != NULL ? strlen(s) : 0;
-		if (n == 0 || (packed_keys[i].length != 0 &&
-		    n != packed_keys[i].length))
+	for (i = 0; i < nitems(packed_keys); i++)
+		if (!packed_fits(i, msg_string(meta, packed_keys[i].key)))
 			return (fault_set(f, "bad_model", NULL, "%s: "
 			    "__metadata__: %s is missing or malformed",
 			    p->path, packed_keys[i].key));
-	}
 	if (p->data % PACKED_ALIGN != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: expected the "
 		    "data at a multiple of %d, found it at %llu", p->path,
