@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,8 +134,16 @@ convert_piece(void *arg, int item, int thread)
 static int
 convert_fits(const struct convert *c, float x)
 {
-	return (isfinite(x) && (c->piece->elem != ELEM_BF16 ||
-	    (dtype_bf16(x) & 0x7f80) != 0x7f80));
+	switch (c->piece->elem) {
+	case ELEM_BF16:
+		return (isfinite(x) && (dtype_bf16(x) & 0x7f80) != 0x7f80);
+	case ELEM_I4:
+		return (fabsf(x) <= QUANT_INT4_MAX);
+	case ELEM_F32:
+	case ELEM_I8:
+		break;
+	}
+	return (isfinite(x));
 }
 
 /* Row i of the slice in fp32. */
@@ -151,13 +160,16 @@ convert_bad(struct convert *c, int64_t i, struct fault *f)
 {
 	const struct model_slice *s = c->slice;
 	const float		*row = c->room[0].row;
+	char			 why[32] = "";
 	int64_t			 k = 0;
 
 	convert_widen(s, i, c->room[0].row);
 	while (k + 1 < s->cols && convert_fits(c, row[k]))
 		k++;
-	return (model_not_finite(s, i, k, row[k],
-	    isfinite(row[k]) ? ", too large for bf16" : "", f));
+	if (isfinite(row[k]))
+		snprintf(why, sizeof why, ", too large for %s",
+		    precision_name(c->l->precision));
+	return (model_not_finite(s, i, k, row[k], why, f));
 }
 
 /* Put a row of int8 or int4 with its scales into its column. */
@@ -217,6 +229,7 @@ convert_row(struct convert *c, int64_t i, struct convert_room *room)
 {
 	const struct model_slice *s = c->slice;
 	const int64_t	 K = s->cols, n = model_row(c->model, s, s->first + i);
+	const int64_t	 Kp = layout_columns(c->piece->elem, (int)K);
 	float		 scale = 0;
 	int64_t		 k;
 
@@ -237,6 +250,10 @@ convert_row(struct convert *c, int64_t i, struct convert_room *room)
 			room->u[k] = (uint8_t)(room->q[k] + 8);
 	} else
 		quant_int4(room->row, (int)K, room->u, room->scale);
+	if (c->piece->elem == ELEM_I4 && Kp - K >= GROUP) {
+		memset(room->u + Kp - GROUP, 8, GROUP);
+		room->scale[Kp / GROUP - 1] = 0;
+	}
 	convert_put_small(c, n, K, room, scale);
 	return (1);
 }

@@ -11,7 +11,8 @@
  *   int8  U8   [N/16][K/4][16][4]	w = (u - 128) * scale[n]; K filled up
  *	   F32  [N]			to 64 with 128
  *   int4  U8   [N/16][K/32][4][16][4]	w = (u - 8) * scale[n][k/32]; K filled
- *	   F16  [N/16][K/32][16]	up to 64
+ *	   F16  [N/16][K/32][16]	up to 64 with 8; a group that no k
+ *					is in has scale 0
  *
  * A byte of int4 holds two numbers: of a group of 32 k, byte [i][n][j] has
  * k = 4 i + j in its lower half and k = 4 (i + 4) + j in its upper.
