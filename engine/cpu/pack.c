@@ -57,6 +57,30 @@ pack_fail(const struct pack *p, const char *what)
 	return (CHAT_ESYSTEM);
 }
 
+/* A name of our own, for as long as the file is not whole. */
+static char *
+pack_temp(const struct pack *p)
+{
+	return (xasprintf("%s.part-%ld", p->out, (long)getpid()));
+}
+
+/* Say why that name can't be had; temp is taken. */
+static int
+pack_temp_fail(const struct pack *p, char *temp, const char *what)
+{
+	int	 r;
+
+	if (errno != EEXIST)
+		r = pack_fail(p, what);
+	else {
+		fault_set(p->f, "bad_file", NULL, "%s: is there already: "
+		    "remove it, unless another chatd-engine writes it", temp);
+		r = CHAT_ESYSTEM;
+	}
+	free(temp);
+	return (r);
+}
+
 /* Release everything; a file that has still no name vanishes. */
 static void
 pack_clear(struct pack *p)
@@ -159,6 +183,7 @@ static int
 pack_create(struct pack *p)
 {
 	const char	*slash = strrchr(p->out, '/');
+	char		*temp;
 	struct stat	 st;
 
 	if (stat(p->out, &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -172,13 +197,12 @@ pack_create(struct pack *p)
 		return (0);
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return (pack_fail(p, "creating"));
-	p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
-	p->fd = open(p->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
-	if (p->fd != -1)
-		return (0);
-	free(p->temp);
-	p->temp = NULL;
-	return (pack_fail(p, "creating"));
+	temp = pack_temp(p);
+	p->fd = open(temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+	if (p->fd == -1)
+		return (pack_temp_fail(p, temp, "creating"));
+	p->temp = temp;
+	return (0);
 }
 
 /* Reserve its space, so that no write can fail for want of it, and map. */
@@ -233,16 +257,17 @@ pack_fill(struct pack *p, const struct backend_options *opt)
 static int
 pack_link(struct pack *p)
 {
-	char	*proc = xasprintf("/proc/self/fd/%d", p->fd);
-	int	 r = 0;
+	char	*temp, proc[32];
 
 	if (p->temp == NULL) {
-		p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
-		r = linkat(AT_FDCWD, proc, AT_FDCWD, p->temp,
-		    AT_SYMLINK_FOLLOW);
+		temp = pack_temp(p);
+		snprintf(proc, sizeof proc, "/proc/self/fd/%d", p->fd);
+		if (linkat(AT_FDCWD, proc, AT_FDCWD, temp,
+		    AT_SYMLINK_FOLLOW) == -1)
+			return (pack_temp_fail(p, temp, "naming"));
+		p->temp = temp;
 	}
-	free(proc);
-	if (r == -1 || rename(p->temp, p->out) == -1)
+	if (rename(p->temp, p->out) == -1)
 		return (pack_fail(p, "naming"));
 	free(p->temp);
 	p->temp = NULL;

@@ -15,7 +15,8 @@
 
 #define PACKED_DIGEST	"sha256:"
 #define PACKED_HEX	(SHA256_HEX - 1)
-#define PACKED_NAME_MAX	255	/* bytes of a model's name */
+#define PACKED_NAME_MAX	1024	/* bytes of a name: of a folder's, with U+FFFD
+				 * for bytes that are no UTF-8 */
 #define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
 
 /* The metadata: words of some length, or a prefix and the digits of a

@@ -96,7 +96,7 @@ fuzz_packed(const struct model *m, const struct packed *p, size_t size)
 	fuzz_digits(p->source + 7);
 	fuzz_digits(p->sha256);
 	n = strlen(model_name(m));
-	if (n < 1 || n > 255)
+	if (n < 1 || n > 1024)
 		abort();
 	if (model_tokenizer(m, &n, &path) == NULL ||
 	    (size_t)model_bytes(m) != size - p->data)
