@@ -402,6 +402,7 @@ main(int argc, char **argv)
 
 	log_init("chatd-engine", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* an error of the write instead */
 	engine_options(argc, argv, &e.opt);
 	signal(SIGBUS, engine_bus);
 	if (e.opt.check || e.opt.pack != NULL) {

@@ -214,7 +214,7 @@ out:
 int
 schema_identify(sqlite3 *db, const char *path, int *version, struct fault *f)
 {
-	int64_t	 v, id, tables;
+	int64_t	 v = 0, id = 0, tables = 0;
 
 	if (schema_number(db, "PRAGMA user_version", &v) != SQLITE_OK ||
 	    schema_number(db, "PRAGMA application_id", &id) != SQLITE_OK ||

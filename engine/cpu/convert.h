@@ -13,9 +13,8 @@ struct backend_options;
 /*
  * Read m (not a packed one) once and put every tensor into its place at base,
  * l->size bytes of zeros, telling opt->progress on the way; a random model is
- * drawn instead. 0, or an error
- * with *f filled: a number that is not finite, in the file or as bf16, is
- * one.
+ * drawn instead. 0, or an error with *f filled: a number that is not finite,
+ * in the file or as bf16, or is too large for int4, is one.
  */
 int	 convert_model(struct model *m, const struct layout *l, void *base,
 	    struct pool *pool, const struct backend_options *opt,

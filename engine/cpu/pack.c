@@ -59,6 +59,30 @@ pack_fail(const struct pack *p, const char *what)
 	return (CHAT_ESYSTEM);
 }
 
+/* A name of our own, for as long as the file is not whole. */
+static char *
+pack_temp(const struct pack *p)
+{
+	return (xasprintf("%s.part-%ld", p->out, (long)getpid()));
+}
+
+/* Say why that name can't be had; temp is taken. */
+static int
+pack_temp_fail(const struct pack *p, char *temp, const char *what)
+{
+	int	 r;
+
+	if (errno != EEXIST)
+		r = pack_fail(p, what);
+	else {
+		fault_set(p->f, "bad_file", NULL, "%s: is there already: "
+		    "remove it, unless another chatd-engine writes it", temp);
+		r = CHAT_ESYSTEM;
+	}
+	free(temp);
+	return (r);
+}
+
 /* Release everything; a file that has still no name vanishes. */
 static void
 pack_clear(struct pack *p)
@@ -188,19 +212,20 @@ pack_check_out(struct pack *p)
 static int
 pack_create(struct pack *p)
 {
+	char	*temp;
+
 	p->folder = path_folder(p->out);
 	p->fd = open(p->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
 	if (p->fd != -1)
 		return (0);
 	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return (pack_fail(p, "creating"));
-	p->temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
-	p->fd = open(p->temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
-	if (p->fd != -1)
-		return (0);
-	free(p->temp);
-	p->temp = NULL;
-	return (pack_fail(p, "creating"));
+	temp = pack_temp(p);
+	p->fd = open(temp, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+	if (p->fd == -1)
+		return (pack_temp_fail(p, temp, "creating"));
+	p->temp = temp;
+	return (0);
 }
 
 /* Is there so much room on the disk? Asked before any of it is taken. */
@@ -267,18 +292,14 @@ pack_fill(struct pack *p, const struct backend_options *opt)
 static int
 pack_link(struct pack *p)
 {
-	char	*proc, *temp;
-	int	 r;
+	char	*temp, proc[32];
 
 	if (p->temp == NULL) {
-		proc = xasprintf("/proc/self/fd/%d", p->fd);
-		temp = xasprintf("%s.part-%ld", p->out, (long)getpid());
-		r = linkat(AT_FDCWD, proc, AT_FDCWD, temp, AT_SYMLINK_FOLLOW);
-		free(proc);
-		if (r == -1) {
-			free(temp);
-			return (pack_fail(p, "naming"));
-		}
+		temp = pack_temp(p);
+		snprintf(proc, sizeof proc, "/proc/self/fd/%d", p->fd);
+		if (linkat(AT_FDCWD, proc, AT_FDCWD, temp,
+		    AT_SYMLINK_FOLLOW) == -1)
+			return (pack_temp_fail(p, temp, "naming"));
 		p->temp = temp;
 	}
 	if (rename(p->temp, p->out) == -1)

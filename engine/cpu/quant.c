@@ -8,6 +8,8 @@
 
 #include "dtype.h"
 
+#define QUANT_HALF_MAX	65504.0f	/* of finite fp16 */
+
 /* Adding it leaves the nearest integer in the low bits of a float. */
 #define QUANT_MAGIC	12582912.0f
 
@@ -31,7 +33,9 @@ quant_int8(const float *w, int K, uint8_t *u, float *scale)
 		max = a > max ? a : max;
 	}
 	*scale = max / 127;
-	inv = *scale >= FLT_MIN ? 1 / *scale : 0;	/* or it overflows */
+	if (*scale < FLT_MIN)
+		*scale = 0;	/* 1 / scale must be a number */
+	inv = *scale > 0 ? 1 / *scale : 0;
 	for (k = 0; k < K; k++) {
 		float	 q = quant_round(w[k] * inv);
 
@@ -67,8 +71,8 @@ quant_group(const float *w, uint8_t *u)
 	/* The largest number in size becomes -8, or a little more or less. */
 	static const float	 steps[] = { -8, -8.6f, -8.3f, -7.7f, -7.4f,
 				    -7, 7.4f, 7 };
-	float			 max = 0, best = 0, err, d, q[2][GROUP] =
-				    { { 0 } };
+	float			 max = 0, best = FLT_MAX, err, d;
+	float			 q[2][GROUP] = { { 0 } };
 	uint16_t		 half, out = 0;
 	size_t			 i;
 	int			 k;
@@ -79,9 +83,8 @@ quant_group(const float *w, uint8_t *u)
 	for (i = 0; i < sizeof steps / sizeof steps[0] && max != 0; i++) {
 		half = dtype_f16(max / steps[i]);
 		dtype_to_f32(DTYPE_F16, &half, &d, 1);
-		err = quant_try(w, d, q[1]);
-		/* No number where d is infinite. */
-		if (i > 0 && !(err < best))
+		if ((d < 0 ? -d : d) > QUANT_HALF_MAX ||
+		    (err = quant_try(w, d, q[1])) >= best)
 			continue;
 		best = err;
 		out = half;

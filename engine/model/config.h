@@ -13,11 +13,12 @@
 #define CONFIG_BYTES_MAX	(1024 * 1024)	/* a config.json, at most */
 #define CONFIG_VALUES_MAX	65536		/* in it */
 
-/* Bounds that keep every later product of sizes far inside 63 bits. */
+/* Bounds that keep every later product of sizes far inside 63 bits, and a sum
+ * of so many products of 8 bits (INNER_MAX * 127 * 128) inside 31. */
 #define CONFIG_LAYERS_MAX	1024
 #define CONFIG_CHANNELS_MAX	65536
 #define CONFIG_HEADS_MAX	4096
-#define CONFIG_INNER_MAX	524288
+#define CONFIG_INNER_MAX	131072
 #define CONFIG_VOCAB_MAX	4194304
 #define CONFIG_CONTEXT_MAX	1048576
 

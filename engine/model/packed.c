@@ -14,12 +14,15 @@
 
 #define PACKED_DIGEST	"sha256:"
 #define PACKED_HEX	(SHA256_HEX - 1)
+#define PACKED_NAME_MAX	1024	/* bytes of a name: of a folder's, with U+FFFD
+				 * for bytes that are no UTF-8 */
 #define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
 
-/* The metadata, and what is in front of a value's 64 hex digits (NULL: it is
- * any text but none). */
+/* The metadata: words of some length, or a prefix and the digits of a
+ * checksum. */
 static const struct {
-	const char	*key, *digits_behind;
+	const char	*key;
+	const char	*prefix;	/* NULL: a word */
 } packed_keys[] = {
 	{ "precision", NULL },
 	{ "name", NULL },
@@ -45,16 +48,18 @@ packed_begins(int fd)
 	    memcmp(start, words, sizeof start) == 0);
 }
 
-/* Is s what a key may say? */
+/* May metadata number i be s (NULL: there is none)? */
 static int
-packed_value(const char *s, const char *digits_behind)
+packed_fits(size_t i, const char *s)
 {
-	size_t	 n;
+	const char	*prefix = packed_keys[i].prefix;
+	size_t		 n = prefix != NULL ? strlen(prefix) : 0;
 
-	if (s == NULL || s[0] == '\0' || digits_behind == NULL)
-		return (s != NULL && s[0] != '\0');
-	n = strlen(digits_behind);
-	return (strncmp(s, digits_behind, n) == 0 &&
+	if (s == NULL)
+		return (0);
+	if (prefix == NULL)
+		return (s[0] != '\0' && strlen(s) <= PACKED_NAME_MAX);
+	return (strncmp(s, prefix, n) == 0 &&
 	    strlen(s + n) == PACKED_HEX &&
 	    strspn(s + n, "0123456789abcdef") == PACKED_HEX);
 }
@@ -71,13 +76,11 @@ packed_check(const struct packed *p, struct fault *f)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
 		    "packed file of version " PACKED_VERSION ", found %.20s: "
 		    "pack the model again", p->path, s));
-	for (i = 0; i < nitems(packed_keys); i++) {
-		if (!packed_value(msg_string(meta, packed_keys[i].key),
-		    packed_keys[i].digits_behind))
+	for (i = 0; i < nitems(packed_keys); i++)
+		if (!packed_fits(i, msg_string(meta, packed_keys[i].key)))
 			return (fault_set(f, "bad_model", NULL, "%s: "
 			    "__metadata__: %s is missing or malformed",
 			    p->path, packed_keys[i].key));
-	}
 	if (p->data % PACKED_ALIGN != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: expected the "
 		    "data at a multiple of %d, found it at %llu", p->path,

@@ -120,7 +120,8 @@ zoo_hostile(const char *act)
 static int32_t
 zoo_do(const char *act, uint64_t len)
 {
-	char	*p;
+	volatile char	*p;	/* or clang sees that the memory is no use */
+	size_t		 i;
 
 	if (strcmp(act, "crash") == 0)
 		*zoo_nowhere = 1;
@@ -136,8 +137,8 @@ zoo_do(const char *act, uint64_t len)
 	else if (strcmp(act, "leak") == 0)
 		for (;;) {
 			p = malloc(1024 * 1024);
-			memset(p, 1, 1024 * 1024);
-			zoo_sink = p[7];
+			for (i = 0; i < 1024 * 1024; i += 1024)
+				p[i] = 1;
 		}
 	else if (strcmp(act, "fail") == 0) {
 		zoo_host->fail(zoo_host->cookie, "out of ideas");

@@ -85,16 +85,25 @@ every_type_gives_the_bits_of_the_folder(void **state)
 		}
 }
 
+/* The element that k and n of a panel's piece of Kp have, as layout.h says. */
+static int
+small_at(const uint8_t *u, enum elem elem, int64_t Kp, int64_t n, int64_t k)
+{
+	if (elem == ELEM_I8)
+		return (u[n / 16 * 16 * Kp + k / 4 * 64 + n % 16 * 4 +
+		    k % 4]);
+	return (u[n / 16 * 16 * Kp / 2 + k / 32 * 256 + k % 16 / 4 * 64 +
+	    n % 16 * 4 + k % 4] >> (k % 32 / 16 * 4) & 15);
+}
+
 /* A weight of an int4 matrix at base, row n and column k of Kp. */
 static float
 int4_weight(const uint8_t *u, const uint16_t *scale, int64_t Kp, int64_t n,
     int64_t k)
 {
+	int	 q = small_at(u, ELEM_I4, Kp, n, k);
 	float	 d;
-	int	 q;
 
-	q = u[n / 16 * 16 * Kp / 2 + k / 32 * 256 + k % 16 / 4 * 64 +
-	    n % 16 * 4 + k % 4] >> (k % 32 / 16 * 4) & 15;
 	dtype_to_f32(DTYPE_F16, &scale[(n / 16 * (Kp / 32) + k / 32) * 16 +
 	    n % 16], &d, 1);
 	return ((float)(q - 8) * d);
@@ -149,11 +158,100 @@ q4_0_is_taken_into_int4_without_loss(void **state)
 	neox_remove(folder);
 }
 
+/* The weights of a model as threads convert them; owned, *n bytes. */
+static uint8_t *
+convert(const char *path, enum precision p, int threads, size_t *n)
+{
+	struct backend_options	 opt = { .precision = "auto" };
+	struct layout		 l;
+	struct pool		*pool = pool_new(threads);
+	struct model		*m;
+	struct fault		 f;
+	uint8_t			*base;
+
+	assert_int_equal(model_open(path, &m, &f), 0);
+	layout_init(&l, model_config(m), p);
+	*n = l.size;
+	base = xcalloc(1, l.size);
+	if (convert_model(m, &l, base, pool, &opt, &f) != 0)
+		fail_msg("%s", f.message);
+	layout_clear(&l);
+	model_free(m);
+	pool_free(pool);
+	return (base);
+}
+
+/* A matrix of int8 or int4: k from K on, and rows from N on. */
+static void
+check_filled(const uint8_t *base, const struct layout *l, enum tensor part,
+    int layer)
+{
+	const struct piece	*u = layout_find(l, part, layer, 0);
+	const struct piece	*s = layout_find(l, part, layer, 1);
+	int64_t			 rows, cols, n, k, Kp;
+	uint16_t		 scale;
+
+	tensor_shape(part, &l->config, &rows, &cols);
+	Kp = ROUND_UP(cols, 64);
+	for (n = 0; n < rows; n++)
+		for (k = cols; k < Kp; k++) {
+			assert_int_equal(small_at(base + u->at, u->elem, Kp,
+			    n, k), u->elem == ELEM_I8 ? 128 : 8);
+			if (u->elem == ELEM_I8 || k % 32 != 0)
+				continue;
+			memcpy(&scale, base + s->at + 2 * ((n / 16 *
+			    (Kp / 32) + k / 32) * 16 + n % 16), 2);
+			assert_int_equal(scale, 0);
+		}
+	for (n = rows; n < ROUND_UP(rows, 16); n++)
+		for (k = 0; k < Kp; k++)
+			assert_int_equal(small_at(base + u->at, u->elem, Kp,
+			    n, k), 0);
+}
+
+/* What is filled up is not what was left in a thread's buffers by a longer
+ * row: it is the same for any number of threads. */
+static void
+what_is_filled_up_is_as_it_must_be(void **state)
+{
+	struct layout	 l;
+	struct model	*m;
+	struct fault	 f;
+	char		*folder, *gguf;
+	const char	*path;
+	uint8_t		*one, *more;
+	size_t		 n, i;
+	int		 p;
+
+	(void)state;
+	folder = make_model(&specs[1], DTYPE_Q4_0, &gguf);
+	for (i = 0; i < 4; i++) {
+		p = i % 2 == 0 ? PREC_INT8 : PREC_INT4;
+		path = i < 2 ? folder : gguf;
+		one = convert(path, (enum precision)p, 1, &n);
+		assert_int_equal(model_open(path, &m, &f), 0);
+		layout_init(&l, model_config(m), (enum precision)p);
+		check_filled(one, &l, TENSOR_QKV, 1);
+		check_filled(one, &l, TENSOR_UP, 1);
+		check_filled(one, &l, TENSOR_DOWN, 0);
+		check_filled(one, &l, TENSOR_EMBED, 0);
+		more = convert(path, (enum precision)p, 3, &n);
+		assert_memory_equal(one, more, n);
+		free(one);
+		free(more);
+		layout_clear(&l);
+		model_free(m);
+	}
+	free(gguf);
+	neox_remove(folder);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_gives_the_bits_of_the_folder),
+		cmocka_unit_test(what_is_filled_up_is_as_it_must_be),
 		cmocka_unit_test(q4_0_is_taken_into_int4_without_loss)
 	};
 

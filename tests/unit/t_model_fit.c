@@ -78,8 +78,8 @@ static const struct {
 	    "dense_h_to_4h.weight: expected shape [26, 16]" },
 	{ &spec, "intermediate_size", "22", "expected shape [22, 16] from "
 	    "config.json, found [24, 16]" },
-	{ &spec, "intermediate_size", "524288", "dense_h_to_4h.weight: "
-	    "expected shape [524288, 16]" },
+	{ &spec, "intermediate_size", "131072", "dense_h_to_4h.weight: "
+	    "expected shape [131072, 16]" },
 	{ &spec, "vocab_size", "21", "gpt_neox.embed_in.weight: expected "
 	    "shape [21, 16] from config.json, found [20, 16]" },
 	{ &spec, "vocab_size", "19", "gpt_neox.embed_in.weight: expected "
@@ -94,6 +94,8 @@ static const struct {
 	{ &spec, "num_hidden_layers", "-2", "num_hidden_layers" },
 	{ &spec, "hidden_size", "-16", "hidden_size" },
 	{ &spec, "intermediate_size", "-24", "intermediate_size" },
+	{ &spec, "intermediate_size", "131074", "intermediate_size: expected 2 "
+	    "to 131072" },
 	{ &spec, "vocab_size", "-20", "vocab_size" },
 	{ &spec, "num_hidden_layers", "1000000000", "num_hidden_layers" },
 	{ &spec, "num_attention_heads", "1000000000", "num_attention_heads" },

@@ -219,8 +219,10 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 		    "source is missing or malformed" },
 		{ "\"sha256\":", "\"sha265\":",
 		    "sha256 is missing or malformed" },
-		{ "\"source\":\"sha256:", "\"source\":\"sha265:",
+		{ "\"source\":\"sha256:", "\"source\":\"sha512:",
 		    "source is missing or malformed" },
+		{ "\"precision\":\"int8\",", "\"precision\":\"\",    ",
+		    "precision is missing or malformed" },
 		{ "layers.1.mlp.dense_4h_to_h.weight.scale",
 		    "layers.1.mlp.dense_4h_to_h.weight.scala",
 		    "weight.scale: expected a tensor of that name" },
@@ -315,6 +317,122 @@ what_can_not_be_packed_is_told(void **state)
 	free(path);
 }
 
+/* A packed file of two texts: config of n bytes and tokenizer of m, whose
+ * data begins shift bytes later than it may. */
+static char *
+put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
+    size_t shift)
+{
+	struct packed_tensor	 t[] = {
+		{ "config.json", "U8", 1, { (int64_t)n }, 0, n },
+		{ "tokenizer.json", "U8", 1, { (int64_t)m }, n, n + m }
+	};
+	char			*head, *file;
+	size_t			 len;
+
+	head = packed_header("int8", name, NULL, sha256, t, nitems(t), &len);
+	assert_int_equal(len % PACKED_ALIGN, 0);
+	file = xcalloc(1, len + shift + n + m);
+	memcpy(file, head, len);
+	memset(file + len, ' ', shift + n + m);
+	file[0] = (char)((len - 8 + shift) & 0xff);
+	file[1] = (char)((len - 8 + shift) >> 8 & 0xff);
+	model_files_put(folder, "packed", file, len + shift + n + m);
+	free(head);
+	free(file);
+	return (path_join(folder, "packed"));
+}
+
+/* What only another program would write. */
+static void
+a_container_that_is_not_ours_is_told(void **state)
+{
+	char	 name[1026], sha256[65];
+	char	*path;
+
+	(void)state;
+	path = put_texts("x", NULL, 64, 64, 8);
+	expect_refusal(path, "auto", "expected the data at a multiple of "
+	    "4096, found it at 4104");
+	free(path);
+	path = put_texts("x", NULL, 60, 68, 0);
+	expect_refusal(path, "auto", "tokenizer.json: expected to start at a "
+	    "multiple of 64, found 60");
+	free(path);
+	path = put_texts("x", NULL, 2 << 20, 64, 0);
+	expect_refusal(path, "auto", "config.json: expected at most 1048576 "
+	    "bytes, found 2097152");
+	free(path);
+	memset(sha256, 'F', sizeof sha256);
+	sha256[sizeof sha256 - 1] = '\0';
+	path = put_texts("x", sha256, 64, 64, 0);
+	expect_refusal(path, "auto", "sha256 is missing or malformed");
+	free(path);
+	memset(name, 'n', sizeof name);
+	name[sizeof name - 1] = '\0';
+	path = put_texts(name, NULL, 64, 64, 0);
+	expect_refusal(path, "auto", "name is missing or malformed");
+	free(path);
+	name[sizeof name - 2] = '\0';
+	path = put_texts(name, NULL, 64, 64, 0);
+	expect_refusal(path, "auto", "packed: config.json: ");
+	free(path);
+}
+
+/* How far packed_verify is. */
+static void
+count(void *arg, int64_t bytes, int64_t total)
+{
+	int64_t	*last = arg;
+
+	assert_true(bytes > *last && bytes <= total);
+	*last = bytes;
+}
+
+/* A file that becomes shorter after it was opened. */
+static void
+a_file_that_is_cut_while_it_is_open_is_told(void **state)
+{
+	char		*path = pack(models[0], "fp32");
+	struct model	*m;
+	struct fault	 f;
+	int64_t		 last = 0;
+
+	(void)state;
+	assert_int_equal(model_open(path, &m, &f), 0);
+	assert_int_equal(packed_verify(model_packed(m), count, &last, &f), 0);
+	assert_int_equal(last, model_bytes(m));
+	assert_int_equal(truncate(path, 8192), 0);
+	assert_int_equal(packed_verify(model_packed(m), count,
+	    &(int64_t){ 0 }, &f), CHAT_EFORMAT);
+	assert_non_null(strstr(f.message, "the file has become shorter"));
+	model_free(m);
+	free(path);
+}
+
+/* A folder's name of any bytes comes out of the packed file as text. */
+static void
+any_name_of_a_folder_can_be_packed(void **state)
+{
+	char		*from, *path, name[256];
+	struct model	*m;
+	struct fault	 f;
+
+	(void)state;
+	memset(name, 0xff, sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	from = path_join(folder, name);
+	assert_int_equal(rename(models[1], from), 0);
+	path = pack(from, "int8");
+	if (model_open(path, &m, &f) != 0)
+		fail_msg("%s", f.message);
+	assert_int_equal(strlen(model_name(m)), 3 * 255);
+	model_free(m);
+	assert_int_equal(rename(from, models[1]), 0);
+	free(from);
+	free(path);
+}
+
 int
 main(void)
 {
@@ -323,7 +441,10 @@ main(void)
 		cmocka_unit_test(a_packed_model_is_what_it_was_packed_from),
 		cmocka_unit_test(what_is_wrong_in_a_packed_file_is_named),
 		cmocka_unit_test(damage_is_found),
-		cmocka_unit_test(what_can_not_be_packed_is_told)
+		cmocka_unit_test(what_can_not_be_packed_is_told),
+		cmocka_unit_test(a_container_that_is_not_ours_is_told),
+		cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_told),
+		cmocka_unit_test(any_name_of_a_folder_can_be_packed)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -4,6 +4,7 @@
  */
 #include "quant.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "dtype.h"
+#include "fpmode.h"
 #include "kernels.h"
 #include "layout.h"
 #include "neox.h"
@@ -111,6 +113,67 @@ int4_weights_are_as_near_as_the_plain_scale(void **state)
 	quant_int4(w, 64, u, scale);
 	assert_true((float)(u[40] - 8) * half(scale[1]) == QUANT_INT4_MAX);
 	assert_true(u[41] == 8);
+}
+
+/* A row around x, of the largest and the smallest numbers there are. */
+static void
+draw_row(float *w, int n, float x, uint64_t *seed)
+{
+	int	 k;
+
+	for (k = 0; k < n; k++)
+		w[k] = draw(seed, 1) * x;
+	w[n / 3] = -x;
+	w[n / 2] = 0;
+}
+
+/* No row makes anything that is no number, with denormals or without. */
+static void
+numbers_of_any_size_can_be_rounded(void **state)
+{
+	static const float	 sizes[] = { FLT_MAX, 1e30f, 600000,
+		QUANT_INT4_MAX, 65504 * 7.9f, 65504, 1, 1e-4f, 1e-7f, 1e-30f,
+		FLT_MIN * 128, FLT_MIN * 126, FLT_MIN, FLT_MIN / 2, 1e-44f };
+	float	 w[64], scale, top;
+	double	 step;
+	uint16_t half4[2];
+	uint8_t	 u[64];
+	uint64_t seed = 7, mode;
+	size_t	 i;
+	int	 k, flush;
+
+	(void)state;
+	for (i = 0; i < 2 * nitems(sizes); i++) {
+		flush = i % 2 == 1;
+		top = sizes[i / 2];
+		draw_row(w, 64, top, &seed);
+		mode = flush ? fpmode_enter() : 0;
+		quant_int4(w, 64, u, half4);
+		quant_int8(w, 64, u, &scale);
+		if (flush)
+			fpmode_leave(mode);
+		assert_true(isfinite(scale) && (scale == 0 ||
+		    scale >= FLT_MIN));
+		step = scale > 0 ? (double)scale * 0.5001 :
+		    (double)FLT_MIN * 128;
+		for (k = 0; k < 64; k++)
+			if (u[k] < 1 || fabs((double)w[k] - (u[k] - 128) *
+			    (double)scale) > step)
+				fail_msg("int8: %g is %d of %g", (double)w[k],
+				    u[k] - 128, (double)scale);
+		quant_int4(w, 64, u, half4);
+		for (k = 0; k < 64; k++) {
+			step = (double)half(half4[k / 32]);
+			assert_true(isfinite(step) && u[k] <= 15);
+			if (top > QUANT_INT4_MAX)
+				continue;
+			/* halves are 2^-24 apart or more */
+			if (fabs((double)w[k] - (u[k] - 8) * step) >
+			    (double)top / 7 + 0x1p-21)
+				fail_msg("int4: %g is %d of %g", (double)w[k],
+				    u[k] - 8, step);
+		}
+	}
 }
 
 #define ROWS	9
@@ -299,6 +362,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(int8_weights_are_within_half_a_step),
 		cmocka_unit_test(int4_weights_are_as_near_as_the_plain_scale),
+		cmocka_unit_test(numbers_of_any_size_can_be_rounded),
 		cmocka_unit_test(products_are_what_they_are_said_to_be)
 	};
 
