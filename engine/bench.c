@@ -221,6 +221,15 @@ bench_run(struct engine *e)
 	size_t			 n;
 	int			 s;
 
+	if (strcmp(e->info.device, "cpu") != 0 ||
+	    e->info.context < BENCH_PROMPT) {
+		fprintf(stderr, "chatd-engine: --bench: expected the device "
+		    "cpu and a model for at least %d tokens, found %s and "
+		    "%d\n", BENCH_PROMPT, e->info.device, e->info.context);
+		json_decref(b.out);
+		return (1);
+	}
+	e->opt.batch_tokens = engine_backend_options(e).rows;
 	bench_room(&b);
 	fprintf(stderr, "%s in %s, %s, %d threads\n", model_name(e->model),
 	    e->info.precision, e->info.isa, e->info.threads);

@@ -59,6 +59,22 @@ offline_failed(struct offline_progress *p, const struct fault *f)
 	return (1);
 }
 
+/* A name may be one that a stranger has put into a packed file: print it
+ * without what moves a terminal. */
+static void
+offline_name(const char *s)
+{
+	const unsigned char	*p = (const unsigned char *)s;
+
+	for (; *p != '\0'; p++)
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+			putchar('?');	/* of the second set of controls */
+			p++;
+		} else
+			putchar(*p < ' ' || *p == 127 ? '?' : *p);
+	putchar('\n');
+}
+
 /* What the model is. */
 static void
 offline_facts(const struct engine *e)
@@ -69,7 +85,8 @@ offline_facts(const struct engine *e)
 
 	printf("%s: %s, %s\n", model_path(e->model), model_format(e->model),
 	    bytes_text(model_bytes(e->model), buf));
-	printf("  name        %s\n", model_name(e->model));
+	printf("  name        ");
+	offline_name(model_name(e->model));
 	printf("  shape       %d layers of %d channels, %d heads of %d, "
 	    "MLP of %d\n", c->layers, c->channels, c->heads, c->lanes,
 	    c->inner);

@@ -19,6 +19,7 @@ from engine_client import (BUILD, ENGINE, TINY, WAIT, Engine, copy_model,
                            greedy, start)
 
 SANITIZED = "#define WITH_SANITIZER 1" in (BUILD / "config.h").read_text()
+MINI = pathlib.Path(__file__).resolve().parents[2] / "engine/mini"
 PRECISIONS = ["fp32", "bf16", "int8", "int4"]
 MIB = 1 << 20
 
@@ -120,6 +121,14 @@ def test_check_finds_a_number_that_is_none(tmp_path):
     assert done.stderr == (
         "chatd-engine: %s/model.safetensors: %s: expected finite numbers, "
         "found inf in row 3, column 5\n" % (model, name))
+
+
+def test_a_name_in_a_packed_file_moves_no_terminal(tmp_path):
+    model = copy_model(tmp_path / "m\x1b[2J\x7f\u009bé")
+    out = pack(model, tmp_path / "p", "int4")
+    done = run("--model", out, "--check")
+    assert done.returncode == 0
+    assert "  name        m?[2J??é\n" in done.stdout
 
 
 @pytest.mark.parametrize("args, words", [
@@ -319,6 +328,39 @@ def test_a_file_cut_while_it_is_mapped_ends_the_engine_in_words(tmp_path):
     assert b"the model's file was cut" in err
     done = run("--model", out, "--check")
     assert done.returncode == 1 and str(out) in done.stderr
+
+
+def test_a_limit_of_size_is_an_error_and_no_signal(tmp_path):
+    done = subprocess.run(
+        [ENGINE, "--model", TINY, "--pack", tmp_path / "p"],
+        capture_output=True, text=True, timeout=WAIT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                              (4096, 4096)))
+    assert done.returncode == 1
+    assert done.stderr == ("chatd-engine: %s/p: reserving space: File too "
+                           "large\n" % tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- --bench
+
+@pytest.mark.skipif("avx2" not in pathlib.Path("/proc/cpuinfo").read_text(),
+                    reason="plain C takes minutes for it")
+def test_the_bench_measures_prompts_and_replies():
+    done = run("--model", MINI, "--bench")
+    assert done.returncode == 0
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert (figures["model"], figures["precision"]) == ("mini", "bf16")
+    for key in ("read_bandwidth", "fp32_peak", "int8_peak", "prefill_512",
+                "decode_1", "decode_8", "decode_32", "peak_memory"):
+        assert figures[key] > 0
+        assert key in done.stderr
+
+
+def test_the_bench_needs_a_model_of_some_length():
+    done = run("--model", TINY, "--bench")
+    assert done.returncode == 1
+    assert "a model for at least 512 tokens, found cpu and" in done.stderr
 
 
 # -- what loading takes

@@ -35,7 +35,9 @@
 #include "xmalloc.h"
 
 #define FILE_MAX	(1 << 24)
-#define OLD		"what was there before"
+/* How a packed file begins: only one may be replaced. */
+#define OLD		"\1\1\1\1\1\1\1\1{\"__metadata__\":" \
+			"{\"chatd_packed\":\"0\"}}"
 #define TMPFILE_BIT	(O_TMPFILE & ~O_DIRECTORY)
 
 #ifndef SYS_rename		/* where only the newer call is known */
@@ -194,7 +196,8 @@ static const struct failure failures[] = {
 	{ "an old kernel", { NO_TMPFILE, EISDIR }, NULL, 1 },
 	{ "a folder that is not ours", { NO_TMPFILE, EACCES },
 	    "creating: Permission denied", 0 },
-	{ "no space", { SYS_fallocate, 0, 0, 0, ENOSPC }, "GiB are free", 0 },
+	{ "no space", { SYS_fallocate, 0, 0, 0, ENOSPC },
+	    "reserving space: No space left on device", 0 },
 	{ "a bad disk", { SYS_fallocate, 0, 0, 0, EIO },
 	    "reserving space: Input/output error", 0 },
 	{ "space can't be reserved", { SYS_fallocate, 0, 0, 0, EOPNOTSUPP },
@@ -335,7 +338,7 @@ try_full(void *arg)
 
 	if (!own_mounts() || mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
 		return (NOT_HERE);
-	words = xasprintf("%s: needs 0.0 GiB of disk, 0.0 GiB are free", to);
+	words = xasprintf("%s: needs 206.6 KiB of disk, 16.0 KiB are free", to);
 	r = try(to, words);
 	if (rmdir(to) != -1 || errno != ENOENT)
 		r = NOT_AS_EXPECTED;
