@@ -10,8 +10,20 @@
 
 #include "nfc.h"
 #include "pretoken.h"
+#include "xmalloc.h"
 
 #define TOKENIZER_KEEP	(256 * 1024)	/* bytes of work kept allocated */
+
+/* Make working memory. */
+struct tokenizer_work *
+tokenizer_work_new(void)
+{
+	struct tokenizer_work	*w = xcalloc(1, sizeof *w);
+
+	w->bpe = bpe_work_new();
+	w->cache = wordcache_new();
+	return (w);
+}
 
 /* Release working memory. */
 static void

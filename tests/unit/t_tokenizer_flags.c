@@ -91,13 +91,49 @@ flags_decode(const struct tokenizer *t, const json_t *c, int skip,
 	return (bad);
 }
 
-/* Every text of every variant, as ids and back. */
+/* Every text of a variant, as ids and back; how many go wrong. */
+static int
+flags_run(const struct tokenizer *t, const json_t *v)
+{
+	const json_t	*c;
+	size_t		 k;
+	int		 bad = 0;
+
+	json_array_foreach(json_object_get(v, "cases"), k, c) {
+		bad += flags_encode(t, c, 1, "ids");
+		bad += flags_encode(t, c, 0, json_object_get(c,
+		    "user") == NULL ? "ids" : "user");
+		bad += flags_decode(t, c, 0, "all");
+		bad += flags_decode(t, c, 1, json_object_get(c,
+		    "shown") == NULL ? "all" : "shown");
+	}
+	return (bad);
+}
+
+/* The same tokenizer from its tables, and in its place. */
+static struct tokenizer *
+flags_restore(struct tokenizer *t)
+{
+	struct tokenizer	*other;
+	struct fault		 f;
+	uint8_t			*bytes;
+	size_t			 n;
+
+	tokenizer_save(t, &bytes, &n);
+	tokenizer_free(t);
+	if (tokenizer_restore("tables", bytes, n, &other, &f) != 0)
+		fail_msg("%s", f.message);
+	free(bytes);
+	return (other);
+}
+
+/* Every variant, parsed and from tables. */
 static void
 every_flag_is_as_in_the_reference(void **state)
 {
 	struct tokenizer	*t;
-	const json_t		*v, *c;
-	size_t			 i, k;
+	const json_t		*v;
+	size_t			 i;
 	int			 bad = 0, was, n = 0;
 
 	(void)state;
@@ -106,15 +142,10 @@ every_flag_is_as_in_the_reference(void **state)
 			continue;
 		t = flags_variant(v);
 		was = bad;
-		json_array_foreach(json_object_get(v, "cases"), k, c) {
-			bad += flags_encode(t, c, 1, "ids");
-			bad += flags_encode(t, c, 0, json_object_get(c,
-			    "user") == NULL ? "ids" : "user");
-			bad += flags_decode(t, c, 0, "all");
-			bad += flags_decode(t, c, 1, json_object_get(c,
-			    "shown") == NULL ? "all" : "shown");
-			n++;
-		}
+		n += (int)json_array_size(json_object_get(v, "cases"));
+		bad += flags_run(t, v);
+		t = flags_restore(t);
+		bad += flags_run(t, v);
 		if (bad > was)
 			fprintf(stderr, "in line %zu, %s\n", i + 1,
 			    json_string_value(json_object_get(v, "name")));
