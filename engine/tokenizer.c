@@ -134,7 +134,8 @@ tokenizer_spell(const struct tokenizer *t, size_t start, struct ids *out)
 		for (j = 0; j < k->len && !k->stand_in; j++) {
 			y = &t->alphabet.byte[
 			    (unsigned char)t->pool.s[k->start + j]];
-			if (y->how == BPE_TOKEN)
+			if (y->how == BPE_TOKEN &&
+			    !t->token[y->id[0]].special)
 				ids_add(out, y->id[0]);
 		}
 	}

@@ -262,6 +262,37 @@ unknown_bytes_give_no_special_token_to_users(void **state)
 	json_decref(root);
 }
 
+/* A special token may be that of a byte that no text holds: where it stands
+ * for unknown bytes and a merge takes it into another special token, the
+ * spelling of that one leaves it out. */
+static void
+spelling_gives_no_special_token_to_users(void **state)
+{
+	json_t			*root = json_deep_copy(base), *model;
+	struct tokenizer	*t;
+	struct fault		 f;
+
+	(void)state;
+	model = json_object_get(root, "model");
+	json_object_del(json_object_get(model, "vocab"), "x");
+	json_object_set_new(json_object_get(model, "vocab"), "\xc3\xb5" "a",
+	    json_integer(5000));
+	json_object_set_new(model, "unk_token", json_string("\xc3\xb5"));
+	json_array_append_new(json_object_get(model, "merges"),
+	    json_string("\xc3\xb5 a"));
+	json_array_append_new(json_object_get(root, "added_tokens"),
+	    json_pack("{s:i,s:s,s:b}", "id", flags_id("\xc3\xb5"), "content",
+	    "\xc3\xb5", "special", 1));
+	json_array_append_new(json_object_get(root, "added_tokens"),
+	    json_pack("{s:i,s:s,s:b}", "id", 5000, "content", "\xc3\xb5" "a",
+	    "special", 1));
+	if ((t = flags_parse(root, &f)) == NULL)
+		fail_msg("%s", f.message);
+	flags_user_text(t, "xa", "a");
+	tokenizer_free(t);
+	json_decref(root);
+}
+
 /* What was encoded before changes nothing: words come out of the memory of
  * words as they went in, and short words equal the same in a long one. */
 static void
@@ -478,6 +509,7 @@ main(void)
 		cmocka_unit_test(merges_give_no_special_token_to_users),
 		cmocka_unit_test(whole_words_give_no_special_token_to_users),
 		cmocka_unit_test(unknown_bytes_give_no_special_token_to_users),
+		cmocka_unit_test(spelling_gives_no_special_token_to_users),
 		cmocka_unit_test(ids_do_not_depend_on_what_went_before),
 		cmocka_unit_test(other_parts_are_refused),
 		cmocka_unit_test(contradictions_are_refused),
