@@ -138,6 +138,24 @@ added_seal(struct added_set *a, int32_t twice[2])
 	return (0);
 }
 
+/* Count. */
+size_t
+added_count(const struct added_set *a)
+{
+	return (a->n);
+}
+
+/* One string. */
+const char *
+added_item(const struct added_set *a, size_t i, size_t *n, int32_t *id,
+    unsigned *flags)
+{
+	*n = a->item[i].len;
+	*id = a->item[i].id;
+	*flags = a->item[i].flags;
+	return (a->item[i].s);
+}
+
 /* The child of node by byte c, or 0. */
 static uint32_t
 added_child(const struct added_set *a, const struct added_node *node,

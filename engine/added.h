@@ -15,6 +15,7 @@
 #define ADDED_LSTRIP	0x2	/* takes the white space before it along */
 #define ADDED_RSTRIP	0x4	/* ... and after it */
 #define ADDED_WORD	0x8	/* only where no word character touches it */
+#define ADDED_FLAGS	0xf	/* all of them */
 
 struct added_set;
 
@@ -48,6 +49,12 @@ void	 added_add(struct added_set *a, const char *s, size_t n, int32_t id,
  * where two tokens have the same string: their ids are in twice.
  */
 int	 added_seal(struct added_set *a, int32_t twice[2]);
+
+/* After that: how many strings there are, and number i of them by their bytes
+ * (borrowed, *n bytes) with what it was added with. */
+size_t	 added_count(const struct added_set *a);
+const char *added_item(const struct added_set *a, size_t i, size_t *n,
+	    int32_t *id, unsigned *flags);
 
 /*
  * Find the next added token. Returns 1 and fills *m, or 0: the rest of the

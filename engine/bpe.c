@@ -114,6 +114,35 @@ bpe_add(struct bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
 	return (0);
 }
 
+/* Order by rank. */
+static int
+bpe_order(const void *a, const void *b)
+{
+	const struct bpe_pair	*x = a, *y = b;
+
+	return (x->rank < y->rank ? -1 : x->rank > y->rank);
+}
+
+/* List the merges. */
+struct bpe_pair *
+bpe_merges(const struct bpe *b, size_t *n)
+{
+	const struct bpe_merge	*m;
+	struct bpe_pair		*list;
+	size_t			 i;
+
+	list = xcalloc(b->mask + 1, sizeof *list);
+	for (*n = 0, i = 0; i <= b->mask; i++) {
+		m = &b->slot[i];
+		if (m->pair != BPE_FREE)
+			list[(*n)++] = (struct bpe_pair){
+			    (int32_t)(m->pair >> 32),
+			    (int32_t)(uint32_t)m->pair, m->rank, m->id };
+	}
+	qsort(list, *n, sizeof *list, bpe_order);
+	return (list);
+}
+
 /* Make working memory. */
 struct bpe_work *
 bpe_work_new(void)

@@ -45,6 +45,16 @@ void		 bpe_free(struct bpe *b);
 int		 bpe_add(struct bpe *b, int32_t left, int32_t right,
 		    uint32_t rank, int32_t id);
 
+/* One merge. */
+struct bpe_pair {
+	int32_t		 left, right;
+	uint32_t	 rank;
+	int32_t		 id;
+};
+
+/* All merges by rank: *n of them, owned. */
+struct bpe_pair	*bpe_merges(const struct bpe *b, size_t *n);
+
 /* Memory reused from word to word; little of it is kept after a long one. */
 struct bpe_work	*bpe_work_new(void);
 void		 bpe_work_free(struct bpe_work *w);

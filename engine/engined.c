@@ -186,6 +186,26 @@ engine_progress(void *arg, int64_t bytes, int64_t bytes_total)
 	chan_send(e->ch, m);
 }
 
+/* Make the tokenizer of its tables, where the model has any that we know, or
+ * of its text. */
+static int
+engine_read_tokenizer(struct engine *e, const char *path, const char *text,
+    size_t n, struct fault *f)
+{
+	const uint8_t	*tables;
+	char		*where;
+	size_t		 size;
+	int		 r = CHAT_EUNSUPPORTED;
+
+	if ((tables = model_tokenizer_tables(e->model, &size)) != NULL) {
+		where = xasprintf("%s: tokenizer.tables", model_path(e->model));
+		r = tokenizer_restore(where, tables, size, &e->tok, f);
+		free(where);
+	}
+	return (r != CHAT_EUNSUPPORTED ? r : tokenizer_parse(path, text, n,
+	    &e->tok, f));
+}
+
 /* Read the tokenizer and see that it fits the model. */
 static int
 engine_load_tokenizer(struct engine *e, struct fault *f)
@@ -197,7 +217,7 @@ engine_load_tokenizer(struct engine *e, struct fault *f)
 	if ((text = model_tokenizer(e->model, &n, &path)) == NULL)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
 		    "tokenizer, found no such file", path));
-	r = tokenizer_parse(path, text, n, &e->tok, f);
+	r = engine_read_tokenizer(e, path, text, n, f);
 	if (r == 0 && tokenizer_size(e->tok) > vocab)
 		r = fault_set(f, "bad_model", NULL, "%s: ids up to %d, but "
 		    "vocab_size of the model is %d", path,

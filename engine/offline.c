@@ -194,11 +194,16 @@ offline_pack(struct engine *e)
 	struct backend_options	 opt = engine_backend_options(e);
 	struct offline_progress	 p = { .verb = "packing" };
 	struct fault		 f;
+	uint8_t			*tables;
+	size_t			 n;
+	int			 r;
 
 	opt.progress = offline_progress;
 	opt.progress_arg = &p;
-	if (engine_open(e, &f) != 0 ||
-	    pack_write(e->model, e->opt.pack, &opt, &f) != 0)
+	if (engine_open(e, &f) != 0)
 		return (offline_failed(&p, &f));
-	return (0);
+	tokenizer_save(e->tok, &tables, &n);
+	r = pack_write(e->model, tables, n, e->opt.pack, &opt, &f);
+	free(tables);
+	return (r != 0 ? offline_failed(&p, &f) : 0);
 }

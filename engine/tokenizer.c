@@ -10,8 +10,20 @@
 
 #include "nfc.h"
 #include "pretoken.h"
+#include "xmalloc.h"
 
 #define TOKENIZER_KEEP	(256 * 1024)	/* bytes of work kept allocated */
+
+/* Make working memory. */
+struct tokenizer_work *
+tokenizer_work_new(void)
+{
+	struct tokenizer_work	*w = xcalloc(1, sizeof *w);
+
+	w->bpe = bpe_work_new();
+	w->cache = wordcache_new();
+	return (w);
+}
 
 /* Release working memory. */
 static void
@@ -122,7 +134,8 @@ tokenizer_spell(const struct tokenizer *t, size_t start, struct ids *out)
 		for (j = 0; j < k->len && !k->stand_in; j++) {
 			y = &t->alphabet.byte[
 			    (unsigned char)t->pool.s[k->start + j]];
-			if (y->how == BPE_TOKEN)
+			if (y->how == BPE_TOKEN &&
+			    !t->token[y->id[0]].special)
 				ids_add(out, y->id[0]);
 		}
 	}

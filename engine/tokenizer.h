@@ -43,6 +43,23 @@ struct tokenizer;
 int		 tokenizer_parse(const char *path, const char *text, size_t n,
 		    struct tokenizer **out, struct fault *f);
 
+/*
+ * Write t as flat tables: *n bytes at *out (owned), the same for the same
+ * tokenizer, which tokenizer_restore takes in a small part of the time that
+ * tokenizer_parse needs.
+ */
+void		 tokenizer_save(const struct tokenizer *t, uint8_t **out,
+		    size_t *n);
+
+/*
+ * Make a tokenizer of such tables, which may have anything behind them in the
+ * n bytes and are not needed afterwards. 0 and *out (owned): what it encodes
+ * is what the saved one would. Else *f is filled in one line that begins with
+ * path; CHAT_EUNSUPPORTED: no tables, or of another version; CHAT_EFORMAT:
+ * broken. Everything is checked; memory is at most some forty times n.
+ */
+int		 tokenizer_restore(const char *path, const uint8_t *bytes,
+		    size_t n, struct tokenizer **out, struct fault *f);
 void		 tokenizer_free(struct tokenizer *t);
 
 /* One more than the highest id that has a text. */

@@ -11,9 +11,6 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-/* Bytes that no UTF-8 text holds need no token. */
-#define TOKENIZER_IS_UTF8(b) ((b) != 0xc0 && (b) != 0xc1 && (b) < 0xf5)
-
 /* One merge, three strings in a buffer that is used again for the next. */
 struct tokenizer_merge {
 	const char	*left, *right, *both;
@@ -46,12 +43,12 @@ tokenizer_read_fallback(struct tokenizer_load *l, const char *name,
 	y->n = i;
 }
 
-/* A token stands for what has none; it may be special. */
-static void
-tokenizer_stand_in(struct tokenizer_load *l, int32_t id)
+/* A token stands for what has none. */
+void
+tokenizer_stand_in(struct tokenizer *t, int32_t id)
 {
-	l->t->token[id].stand_in = 1;
-	l->t->leak |= l->t->token[id].special;
+	t->token[id].stand_in = 1;
+	t->leak |= t->token[id].special;
 }
 
 /* Find what becomes of each byte; *lack says whether a text can hold one that
@@ -83,7 +80,7 @@ tokenizer_read_alphabet(struct tokenizer_load *l, int *lack)
 			tokenizer_read_fallback(l, name, y);
 		*lack |= y->how == BPE_UNKNOWN && TOKENIZER_IS_UTF8(b);
 		for (i = 0; i < y->n; i++)
-			tokenizer_stand_in(l, y->id[i]);
+			tokenizer_stand_in(l->t, y->id[i]);
 	}
 	return (0);
 }
@@ -103,7 +100,7 @@ tokenizer_read_unknown(struct tokenizer_load *l, int lack)
 		    "expected a string or null"));
 	l->t->alphabet.unknown = tokenizer_id(l, json_string_value(v));
 	if (l->t->alphabet.unknown >= 0)
-		tokenizer_stand_in(l, l->t->alphabet.unknown);
+		tokenizer_stand_in(l->t, l->t->alphabet.unknown);
 	else if (lack)
 		return (tokenizer_fault(l, CHAT_EFORMAT, "model.unk_token "
 		    "\"%.40s\" is not in model.vocab",

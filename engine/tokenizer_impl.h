@@ -1,6 +1,7 @@
 /*
- * The inside of a tokenizer, for tokenizer.c (encoding) and those that read
- * tokenizer.json: tokenizer_load.c, tokenizer_bpe.c, tokenizer_parts.c.
+ * The inside of a tokenizer, for tokenizer.c (encoding), those that read
+ * tokenizer.json (tokenizer_load.c, tokenizer_bpe.c, tokenizer_parts.c) and
+ * tokenizer_tables.c.
  */
 #ifndef ENGINE_TOKENIZER_IMPL_H
 #define ENGINE_TOKENIZER_IMPL_H
@@ -69,6 +70,9 @@ struct tokenizer_load {
 
 #define TOKENIZER_CHARS	324	/* characters that stand for bytes */
 
+/* Bytes that no UTF-8 text holds need no token. */
+#define TOKENIZER_IS_UTF8(b) ((b) != 0xc0 && (b) != 0xc1 && (b) < 0xf5)
+
 /* Say what is wrong with the file, its name in front; returns r. */
 int	tokenizer_fault(struct tokenizer_load *l, int r, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
@@ -80,6 +84,12 @@ int	tokenizer_parts(struct tokenizer_load *l);
 /* Read the tokens of bytes, and the merges, once vocabulary and added tokens
  * are there. 0, or an error with the fault filled. */
 int	tokenizer_bpe(struct tokenizer_load *l);
+
+/* Note that a token stands for what has none; it may be special. */
+void	tokenizer_stand_in(struct tokenizer *t, int32_t id);
+
+/* Make working memory. */
+struct tokenizer_work *tokenizer_work_new(void);
 
 /* Order n bytes at s against m at z, as t->word is. */
 int	tokenizer_order(const char *s, size_t n, const char *z, size_t m);

@@ -282,9 +282,7 @@ tokenizer_parse(const char *path, const char *text, size_t n,
 	    (r = tokenizer_read_added(&l)) != 0 ||
 	    (r = tokenizer_bpe(&l)) != 0)
 		goto out;
-	l.t->work = xcalloc(1, sizeof *l.t->work);
-	l.t->work->bpe = bpe_work_new();
-	l.t->work->cache = wordcache_new();
+	l.t->work = tokenizer_work_new();
 	*out = l.t;
 	l.t = NULL;
 out:

@@ -24,18 +24,21 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define PACK_TEXTS	2	/* config.json and tokenizer.json go first */
+/* config.json, tokenizer.json and what comes of it go first */
+#define PACK_FIRST	3
 
 struct pack {
 	struct model		*model;
 	const char		*out;
 	char			*folder;	/* owned: where out is */
 	char			*temp;		/* owned: NULL: without name */
+	const void		*tables;
+	size_t			 ntables;	/* bytes */
 	struct layout		 layout;
 	char			*config;	/* owned */
 	struct packed_tensor	*tensors;	/* owned */
 	char			(*names)[TENSOR_NAME_MAX];	/* owned */
-	size_t			 ntensors;
+	size_t			 ntensors, first;	/* of all, not weights */
 	size_t			 header;	/* bytes */
 	size_t			 size;		/* of the file */
 	int			 fd;
@@ -103,13 +106,13 @@ pack_clear(struct pack *p)
 
 /* Write a packed file. */
 int
-pack_write(struct model *m, const char *out,
+pack_write(struct model *m, const void *tables, size_t n, const char *out,
     const struct backend_options *opt, struct fault *f)
 {
-	struct pack	 p = { .model = m, .out = out, .fd = -1, .f = f };
+	struct pack	 p = { .model = m, .out = out, .tables = tables,
+			    .ntables = n, .fd = -1, .f = f };
 	enum precision	 precision;
 	const char	*path;
-	size_t		 n;
 	int		 r;
 
 	if (model_packed(m) != NULL)
@@ -145,6 +148,17 @@ pack_tensor(struct pack *p, const char *name, const char *dtype, size_t size)
 	return (t);
 }
 
+/* Append a tensor of n bytes, filled up to a multiple of 64. */
+static void
+pack_bytes(struct pack *p, const char *name, size_t n)
+{
+	struct packed_tensor	*t;
+
+	t = pack_tensor(p, name, "U8", ROUND_UP(n, 64));
+	t->dims = 1;
+	t->shape[0] = (int64_t)(t->end - t->begin);
+}
+
 /* Settle what is where. */
 static void
 pack_plan(struct pack *p)
@@ -156,16 +170,14 @@ pack_plan(struct pack *p)
 	size_t			 i, n;
 
 	p->config = config_write(model_config(p->model));
-	p->tensors = xcalloc(p->layout.n + PACK_TEXTS, sizeof *p->tensors);
+	p->tensors = xcalloc(p->layout.n + PACK_FIRST, sizeof *p->tensors);
 	p->names = xcalloc(p->layout.n, sizeof *p->names);
-	t = pack_tensor(p, "config.json", "U8",
-	    ROUND_UP(strlen(p->config), 64));
-	t->dims = 1;
-	t->shape[0] = (int64_t)(t->end - t->begin);
+	pack_bytes(p, "config.json", strlen(p->config));
 	(void)model_tokenizer(p->model, &n, &path);
-	t = pack_tensor(p, "tokenizer.json", "U8", ROUND_UP(n, 64));
-	t->dims = 1;
-	t->shape[0] = (int64_t)(t->end - t->begin);
+	pack_bytes(p, "tokenizer.json", n);
+	if (p->ntables > 0)
+		pack_bytes(p, PACKED_TABLES, p->ntables);
+	p->first = p->ntensors;
 	for (i = 0; i < p->layout.n; i++) {
 		q = &p->layout.pieces[i];
 		layout_name(q, p->names[i]);
@@ -277,13 +289,17 @@ pack_fill(struct pack *p, const struct backend_options *opt)
 	size_t		 n;
 	int		 r;
 
-	memset(data, ' ', (size_t)t[PACK_TEXTS - 1].end);
+	memset(data, ' ', (size_t)t[1].end);
 	memcpy(data, p->config, strlen(p->config));
 	text = model_tokenizer(p->model, &n, &path);
 	memcpy(data + t[1].begin, text, n);
+	if (p->ntables > 0) {
+		memset(data + t[2].begin, 0, (size_t)(t[2].end - t[2].begin));
+		memcpy(data + t[2].begin, p->tables, p->ntables);
+	}
 	pool = pool_new(opt->threads);
 	r = convert_model(p->model, &p->layout,
-	    data + t[PACK_TEXTS - 1].end, pool, opt, p->f);
+	    data + t[p->first - 1].end, pool, opt, p->f);
 	pool_free(pool);
 	return (r);
 }

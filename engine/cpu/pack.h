@@ -10,13 +10,15 @@
 struct backend_options;
 
 /*
- * Write m in opt->precision to the file out. It appears under its name only
- * when all of it is on the disk, in the place of what was there before. A
- * process that is killed leaves nothing, or, on file systems that know no
- * files without a name (O_TMPFILE), a file out.part-PID. opt->threads convert,
- * opt->progress is told. 0, or an error with *f filled.
+ * Write m in opt->precision to the file out, and with it the n bytes of
+ * tables, what its tokenizer is after parsing (n 0: without). The file
+ * appears under its name only when all of it is on the disk, in the place of
+ * what was there before. A process that is killed leaves nothing, or, on file
+ * systems that know no files without a name (O_TMPFILE), a file out.part-PID.
+ * opt->threads convert, opt->progress is told. 0, or an error with *f filled.
  */
-int	 pack_write(struct model *m, const char *out,
-	    const struct backend_options *opt, struct fault *f);
+int	 pack_write(struct model *m, const void *tables, size_t n,
+	    const char *out, const struct backend_options *opt,
+	    struct fault *f);
 
 #endif

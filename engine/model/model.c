@@ -24,6 +24,7 @@
 #include "xmalloc.h"
 
 #define MODEL_TOKENIZER_MAX	(16 * 1024 * 1024)	/* bytes of its text */
+#define MODEL_TABLES_MAX	(64 * 1024 * 1024)	/* bytes of its tables */
 
 static int	model_open_folder(struct model *, struct fault *);
 static int	model_open_file(struct model *, struct fault *);
@@ -90,6 +91,7 @@ model_free(struct model *m)
 	free(m->config_text);
 	free(m->tokenizer);
 	free(m->tokenizer_path);
+	free(m->tables);
 	free(m);
 }
 
@@ -219,6 +221,9 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	    (r = config_parse(where, config, n, &m->config, f)) == 0)
 		r = packed_text(m->packed, "tokenizer.json",
 		    MODEL_TOKENIZER_MAX, &m->tokenizer, &m->tokenizer_len, f);
+	if (r == 0 && packed_find(m->packed, PACKED_TABLES) != NULL)
+		r = packed_bytes(m->packed, PACKED_TABLES, MODEL_TABLES_MAX,
+		    &m->tables, &m->tables_len, f);
 	free(where);
 	free(config);
 	return (r);
@@ -450,6 +455,14 @@ model_tokenizer(const struct model *m, size_t *n, const char **path)
 	*n = m->tokenizer_len;
 	*path = m->tokenizer_path;
 	return (m->tokenizer);
+}
+
+/* The tokenizer's tables. */
+const uint8_t *
+model_tokenizer_tables(const struct model *m, size_t *n)
+{
+	*n = m->tables_len;
+	return (m->tables);
 }
 
 /* What is packed. */

@@ -110,6 +110,10 @@ const char *model_format(const struct model *m);
 const char *model_tokenizer(const struct model *m, size_t *n,
 	    const char **path);
 
+/* The tokenizer as tables (borrowed, *n bytes and maybe zeros among them), as
+ * a packed file has them. NULL where there are none. */
+const uint8_t *model_tokenizer_tables(const struct model *m, size_t *n);
+
 /* Where it is a packed file, what is in it (borrowed); else NULL. */
 const struct packed *model_packed(const struct model *m);
 

@@ -28,6 +28,9 @@ struct model {
 						 * there is none */
 	size_t			 tokenizer_len;
 	char			*tokenizer_path; /* owned */
+	uint8_t			*tables;	/* owned: of the tokenizer;
+						 * NULL: there are none */
+	size_t			 tables_len;
 	int			 split_qkv;	/* GGUF: see model_row */
 	int			 synth;		/* random numbers, and their */
 	uint64_t		 seed;

@@ -157,13 +157,13 @@ packed_read(const struct packed *p, void *out, size_t n, uint64_t off,
 	return (r);
 }
 
-/* A text kept as a tensor. */
+/* Bytes kept as a tensor. */
 int
-packed_text(const struct packed *p, const char *name, size_t max,
-    char **text, size_t *n, struct fault *f)
+packed_bytes(const struct packed *p, const char *name, size_t max,
+    uint8_t **bytes, size_t *n, struct fault *f)
 {
 	const struct st_tensor	*t = packed_find(p, name);
-	char			*buf;
+	uint8_t			*buf;
 	int			 r;
 
 	if (t == NULL || strcmp(t->dtype_name, "U8") != 0)
@@ -180,10 +180,25 @@ packed_text(const struct packed *p, const char *name, size_t max,
 		return (r);
 	}
 	*n = (size_t)(t->end - t->begin);
+	buf[*n] = '\0';
+	*bytes = buf;
+	return (0);
+}
+
+/* A text kept as a tensor. */
+int
+packed_text(const struct packed *p, const char *name, size_t max,
+    char **text, size_t *n, struct fault *f)
+{
+	uint8_t	*buf;
+	int	 r;
+
+	if ((r = packed_bytes(p, name, max, &buf, n, f)) != 0)
+		return (r);
 	while (*n > 0 && buf[*n - 1] == ' ')
 		(*n)--;
 	buf[*n] = '\0';
-	*text = buf;
+	*text = (char *)buf;
 	return (0);
 }
 

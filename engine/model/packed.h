@@ -10,7 +10,9 @@
  *   source         the digest of that model's files, "sha256:" and 64 digits
  *   sha256         of all bytes behind the header, 64 hex digits
  * The tensors config.json and tokenizer.json (U8) hold those files, filled up
- * with spaces.  The data begins at a multiple of PACKED_ALIGN, and every
+ * with spaces.  tokenizer.tables (U8), which may be missing, holds what
+ * parsing tokenizer.json gives (engine/tokenizer_tables.c), filled up with
+ * zeros.  The data begins at a multiple of PACKED_ALIGN, and every
  * tensor at a multiple of 64 bytes from there.
  */
 #ifndef MODEL_PACKED_H
@@ -25,6 +27,7 @@
 
 #define PACKED_VERSION	"1"
 #define PACKED_ALIGN	4096
+#define PACKED_TABLES	"tokenizer.tables"
 
 struct packed {
 	char		*path;		/* owned */
@@ -58,6 +61,11 @@ const struct st_tensor *packed_find(const struct packed *p,
  * bytes). 0, or an error with *f filled: at most max bytes are taken. */
 int	 packed_text(const struct packed *p, const char *name, size_t max,
 	    char **text, size_t *n, struct fault *f);
+
+/* The bytes of a tensor of type U8 in *bytes (owned, NUL behind *n). 0, or an
+ * error with *f filled: at most max bytes are taken. */
+int	 packed_bytes(const struct packed *p, const char *name, size_t max,
+	    uint8_t **bytes, size_t *n, struct fault *f);
 
 /*
  * Read all bytes behind the header and hold them against sha256, calling

@@ -278,6 +278,54 @@ def test_a_full_disk_is_told_before_it_is_filled(tmp_path):
     assert done.stdout == ""
 
 
+ODD_TEXTS = ["", " ", "a", "the quick brown fox", "<|endoftext|>", "\u00e9",
+             "e\u0301\u0323", "\n\n  \t", "<human>: it's\n<bot>:",
+             "\U0001f600\u200d", "x" * 300]
+
+
+def change_once(path, old, new):
+    data = path.read_bytes()
+    assert data.count(old) == 1 and len(old) == len(new)
+    path.write_bytes(data.replace(old, new))
+
+
+def tokens(model):
+    with Engine("--model", model) as e:
+        assert e.first["event"] == "ready"
+        return [e.ask("tokenize", text=text)["ids"] for text in ODD_TEXTS]
+
+
+@pytest.mark.parametrize("old, new", [
+    (None, None),
+    (b'"tokenizer.tables"', b'"tokenizer.tobles"'),     # has none
+    (b"chatdtok\x01\0\0\0", b"chatdtok\x02\0\0\0"),   # a later version
+])
+def test_a_packed_model_tokenizes_as_the_folder_does(old, new, tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    if old:
+        change_once(out, old, new)
+    assert tokens(out) == tokens(TINY)
+
+
+def test_the_tables_of_a_packed_model_are_what_is_used(tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    want = tokens(out)
+    change_once(out, b'"version": "1.0"', b'"version": "1.9"')
+    assert tokens(out) == want
+
+
+def test_broken_tables_are_told(tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    at = out.read_bytes().index(b"chatdtok")
+    with open(out, "r+b") as f:
+        f.seek(at + 12)
+        f.write(b"\xff" * 4)
+    done = run("--model", out, "--check")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "chatd-engine: %s: tokenizer.tables: expected " % out)
+
+
 def test_packing_again_replaces_the_file(tmp_path):
     out = pack(TINY, tmp_path / "p", "fp32")
     with Engine("--model", out) as e:

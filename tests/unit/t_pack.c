@@ -124,7 +124,7 @@ pack(const char *from, const char *precision, void (*progress)(void *,
 
 	if ((r = model_open(from, &m, f)) != 0)
 		return (r);
-	r = pack_write(m, out, &opt, f);
+	r = pack_write(m, NULL, 0, out, &opt, f);
 	model_free(m);
 	return (r);
 }
@@ -159,7 +159,7 @@ try(const char *to, const char *words)
 {
 	struct backend_options	 opt = { .precision = "int8", .threads = 2 };
 	struct fault		 f = { 0 };
-	int			 r = pack_write(source, to, &opt, &f);
+	int			 r = pack_write(source, NULL, 0, to, &opt, &f);
 
 	if (words == NULL ? r == 0 : r != 0 && f.code != NULL &&
 	    strcmp(f.code, "bad_file") == 0 && strstr(f.message, words) !=

@@ -73,7 +73,7 @@ pack(const char *from, const char *precision)
 	struct fault	 f;
 
 	assert_int_equal(model_open(from, &m, &f), 0);
-	if (pack_write(m, out, &opt, &f) != 0)
+	if (pack_write(m, NULL, 0, out, &opt, &f) != 0)
 		fail_msg("%s", f.message);
 	model_free(m);
 	return (out);
@@ -290,17 +290,17 @@ what_can_not_be_packed_is_told(void **state)
 
 	(void)state;
 	assert_int_equal(model_open(path, &m, &f), 0);
-	assert_int_not_equal(pack_write(m, path, &opt, &f), 0);
+	assert_int_not_equal(pack_write(m, NULL, 0, path, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "is packed already, in int8"));
 	model_free(m);
 	assert_int_equal(model_open(models[0], &m, &f), 0);
-	assert_int_not_equal(pack_write(m, folder, &opt, &f), 0);
+	assert_int_not_equal(pack_write(m, NULL, 0, folder, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "found a folder"));
 	none = xasprintf("%s/nowhere/x", folder);
-	assert_int_not_equal(pack_write(m, none, &opt, &f), 0);
+	assert_int_not_equal(pack_write(m, NULL, 0, none, &opt, &f), 0);
 	assert_non_null(strstr(f.message, none));
 	opt.precision = "int3";
-	assert_int_not_equal(pack_write(m, path, &opt, &f), 0);
+	assert_int_not_equal(pack_write(m, NULL, 0, path, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "found int3"));
 	model_free(m);
 	bad = model_files_folder(models[1]);
@@ -308,7 +308,7 @@ what_can_not_be_packed_is_told(void **state)
 	    &(struct change){ 0 }, NULL);
 	assert_int_equal(model_open(bad, &m, &f), 0);
 	opt.precision = "int8";
-	assert_int_not_equal(pack_write(m, path, &opt, &f), 0);
+	assert_int_not_equal(pack_write(m, NULL, 0, path, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "expected a tokenizer"));
 	model_free(m);
 	assert_int_equal(count_files(), 1);
