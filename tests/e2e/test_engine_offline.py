@@ -97,7 +97,13 @@ def test_check_of_a_packed_file_names_its_precision(tmp_path):
     assert done.returncode == 0
     assert "packed in   int8" in done.stdout and "sound" in done.stdout
     assert "bf16" not in done.stdout
-    data = bytearray(out.read_bytes())
+    sound = out.read_bytes()
+    out.write_bytes(sound.replace(b'dense.weight.scale"',
+                                  b'dense.weight.scala"', 1))
+    done = run("--model", out, "--check")
+    assert done.returncode == 1 and "sound" not in done.stdout
+    assert "dense.weight.scale: expected a tensor" in done.stderr
+    data = bytearray(sound)
     data[-100] ^= 1
     out.write_bytes(data)
     done = run("--model", out, "--check")
@@ -125,6 +131,12 @@ def test_check_finds_a_number_that_is_none(tmp_path):
 @pytest.mark.parametrize("args, words", [
     (["--check"], "need --model"),
     (["--pack", "x"], "need --model"),
+    (["--model", str(TINY), "--check", "--pack", "x"], "not both"),
+    (["--model", str(TINY), "--check", "x"], 'unexpected argument "x"'),
+    (["--model", str(TINY), "--check", "--precision", "fp16"],
+     "expected auto, fp32, bf16, int8 or int4, found fp16"),
+    (["--model", str(TINY), "--threads", "-1"],
+     '--threads: expected a number from 0 to 4096, found "-1"'),
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
     (["--model", "/dev/null", "--check"], "not a regular file"),
     (["--model", str(ENGINE), "--check"], "expected a folder with "
@@ -315,7 +327,8 @@ def test_a_file_cut_while_it_is_mapped_ends_the_engine_in_words(tmp_path):
                "params": greedy(3)}
     _, err = p.communicate(json.dumps(request).encode() + b"\n", WAIT)
     assert p.returncode == -signal.SIGBUS
-    assert b"the model's file was cut" in err
+    assert err == (b"chatd-engine: %s: the file was cut, or its disk failed, "
+                   b"while it was in use\n" % bytes(out))
     done = run("--model", out, "--check")
     assert done.returncode == 1 and str(out) in done.stderr
 
