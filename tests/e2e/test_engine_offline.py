@@ -356,6 +356,21 @@ def test_loading_needs_little_more_than_the_weights(precision, weights,
     assert weights * MIB < peak < (weights + 64) * MIB
 
 
+@pytest.mark.skipif(SANITIZED, reason="it is slow")
+def test_a_packed_file_in_the_page_cache_is_ready_at_once(tmp_path):
+    """Its bytes are not converted: 128 MiB, where a second is asked for 800."""
+    model = write_large(tmp_path / "m")
+    out = pack(model, tmp_path / "p", "bf16")
+    took = []
+    for path in model, out, out, out:
+        begin = time.monotonic()
+        with Engine("--model", path) as e:
+            assert e.first["event"] == "ready"
+            took.append(time.monotonic() - begin)
+    assert min(took[1:]) < 0.2
+    assert min(took[1:]) < took[0] / 2
+
+
 def test_every_byte_is_read_once(tmp_path):
     model = write_large(tmp_path / "m")
     size = (model / "model.safetensors").stat().st_size
