@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 #define ENGINE_PROGRESS_MS	100	/* between two progress events */
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
 						 * which no step is run */
+
+/* What the handler of SIGBUS writes. */
+static char	 engine_bus_words[1024];
 
 /* Where an option's value goes in struct engine_options; help and version
  * have no place there. */
@@ -99,13 +103,19 @@ static const char engine_help[] =
 "  -h, --help            this text\n"
 "  -V, --version         the version\n";
 
-/* Say what is wrong with the command line, and end. */
-static void __attribute__((noreturn))
-engine_usage(const char *option, const char *value)
+/* Say what is wrong with the command line (NULL: getopt has), and end. */
+static void __attribute__((noreturn, format(printf, 1, 2)))
+engine_usage(const char *fmt, ...)
 {
-	if (option != NULL)
-		fprintf(stderr, "chatd-engine: --%s: \"%s\" is not a number "
-		    "in its range\n", option, value);
+	va_list	 ap;
+
+	if (fmt != NULL) {
+		fprintf(stderr, "chatd-engine: ");
+		va_start(ap, fmt);
+		vfprintf(stderr, fmt, ap);
+		va_end(ap);
+		fprintf(stderr, "\n");
+	}
 	fprintf(stderr, "Try 'chatd-engine --help'.\n");
 	exit(2);
 }
@@ -124,7 +134,8 @@ engine_option_set(struct engine_options *opt, int i, const char *s)
 	}
 	v = strtol(s, &end, 10);
 	if (end == s || *end != '\0' || v < 0 || v > o->max)
-		engine_usage(engine_longopts[i].name, s);
+		engine_usage("--%s: expected a number from 0 to %ld, found "
+		    "\"%s\"", engine_longopts[i].name, o->max, s);
 	*(int64_t *)place = v;
 }
 
@@ -149,16 +160,17 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 			printf("chatd-engine %s\n", PACKAGE_VERSION);
 			exit(0);
 		} else
-			engine_usage(NULL, NULL);
+			engine_usage(NULL);
 	}
 	if (optind < argc)
-		engine_usage(NULL, NULL);
+		engine_usage("unexpected argument \"%s\"", argv[optind]);
+	if (opt->check + opt->bench + (opt->pack != NULL) > 1)
+		engine_usage("one of --check, --pack and --bench");
+	if (opt->model != NULL && opt->synth != NULL)
+		engine_usage("--model or --synth, not both");
 	if ((opt->check || opt->bench || opt->pack != NULL) &&
-	    opt->model == NULL && opt->synth == NULL) {
-		fprintf(stderr, "chatd-engine: --check, --pack and --bench "
-		    "need --model\n");
-		engine_usage(NULL, NULL);
-	}
+	    opt->model == NULL && opt->synth == NULL)
+		engine_usage("--check, --pack and --bench need --model");
 }
 
 /* Send a fault. */
@@ -266,6 +278,10 @@ int
 engine_open(struct engine *e, struct fault *f)
 {
 	int	 r;
+
+	snprintf(engine_bus_words, sizeof engine_bus_words, "chatd-engine: "
+	    "%.800s: the file was cut, or its disk failed, while it was in "
+	    "use\n", e->opt.model != NULL ? e->opt.model : "");
 
 	if (e->opt.synth != NULL)
 		r = model_synth(e->opt.synth, ENGINE_SYNTH_SEED, &e->model, f);
@@ -400,12 +416,9 @@ engine_clear(struct engine *e)
 static void
 engine_bus(int sig)
 {
-	static const char	 words[] = "chatd-engine: the model's file was "
-				    "cut, or its disk failed, while it was in "
-				    "use\n";
-	ssize_t			 n;
+	ssize_t	 n;
 
-	n = write(STDERR_FILENO, words, sizeof words - 1);
+	n = write(STDERR_FILENO, engine_bus_words, strlen(engine_bus_words));
 	(void)n;
 	signal(sig, SIG_DFL);
 	raise(sig);

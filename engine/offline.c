@@ -12,6 +12,7 @@
 
 #include "bytes.h"
 #include "clock.h"
+#include "cpu.h"
 #include "dtype.h"
 #include "meminfo.h"
 #include "pack.h"
@@ -159,6 +160,22 @@ offline_slice(void *arg, const struct model_slice *s, struct fault *f)
 	return (r);
 }
 
+/* Is all in a packed file that must be, and as it was written? */
+static int
+offline_packed(const struct engine *e, enum precision p,
+    struct offline_progress *progress, struct fault *f)
+{
+	const struct packed	*packed = model_packed(e->model);
+	struct layout		 l;
+	int			 r;
+
+	layout_init(&l, model_config(e->model), p);
+	if ((r = weights_check(&l, packed, f)) == 0)
+		r = packed_verify(packed, offline_progress, progress, f);
+	layout_clear(&l);
+	return (r);
+}
+
 /* Say what a model is, then read all of it. */
 int
 offline_check(struct engine *e)
@@ -166,18 +183,18 @@ offline_check(struct engine *e)
 	struct backend_options	 opt = engine_backend_options(e);
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
-	const struct packed	*packed;
+	enum precision		 p;
 	struct fault		 f;
 	int			 r;
 
-	if ((r = engine_open(e, &f)) != 0)
+	if (engine_open(e, &f) != 0 ||
+	    cpu_precision(e->model, opt.precision, &p, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
 	offline_needs(e, &opt);
 	fflush(stdout);
-	packed = model_packed(e->model);
-	if (packed != NULL)
-		r = packed_verify(packed, offline_progress, &c.progress, &f);
+	if (model_packed(e->model) != NULL)
+		r = offline_packed(e, p, &c.progress, &f);
 	else
 		r = model_stream(e->model, offline_slice, &c, &f);
 	if (r != 0)

@@ -23,8 +23,6 @@ static int	weights_fill(struct weights *, struct model *,
 		    const struct backend_options *, struct fault *);
 static int	weights_map(struct weights *, const struct packed *,
 		    const struct backend_options *, struct fault *);
-static int	weights_check(const struct layout *, const struct packed *,
-		    struct fault *);
 static void	weights_bind(struct weights *, const struct layout *,
 		    const struct packed *);
 
@@ -72,7 +70,7 @@ weights_fill(struct weights *w, struct model *m, const struct layout *l,
 }
 
 /* Every piece of the layout is in the file, in its type and shape. */
-static int
+int
 weights_check(const struct layout *l, const struct packed *p,
     struct fault *f)
 {

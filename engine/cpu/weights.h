@@ -48,6 +48,11 @@ struct weights {
 int	 weights_load(struct model *m, const struct layout *l,
 	    struct pool *pool, const struct backend_options *opt,
 	    struct weights **out, struct fault *f);
+/* Is every piece of the layout in the packed file, in its type and shape? 0,
+ * or an error with *f filled. */
+int	 weights_check(const struct layout *l, const struct packed *p,
+	    struct fault *f);
+
 void	 weights_free(struct weights *w);
 
 /* The K floats of token's embedding. */

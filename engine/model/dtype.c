@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "le.h"
+
 #define Q_BLOCK		32	/* elements of Q8_0's and Q4_0's blocks */
 #define K_BLOCK		256	/* elements of Q4_K's and Q6_K's blocks */
 #define PLAIN_CHUNK	16	/* plain elements converted at a time */
@@ -95,49 +97,29 @@ dtype_half(uint32_t h)
 	    (rest & ~is_small)));
 }
 
-/* A little-endian number of two bytes, of four, of eight. */
-static inline uint32_t
-dtype_le16(const uint8_t *p)
-{
-	return (p[0] | (uint32_t)p[1] << 8);
-}
-
-static inline uint32_t
-dtype_le32(const uint8_t *p)
-{
-	return (p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-	    (uint32_t)p[3] << 24);
-}
-
-static inline uint64_t
-dtype_le64(const uint8_t *p)
-{
-	return (dtype_le32(p) | (uint64_t)dtype_le32(p + 4) << 32);
-}
-
 /* One element of each plain type. */
 static inline float
 dtype_get_f16(const uint8_t *p)
 {
-	return (dtype_half(dtype_le16(p)));
+	return (dtype_half(le_u16(p)));
 }
 
 static inline float
 dtype_get_bf16(const uint8_t *p)
 {
-	return (dtype_float(dtype_le16(p) << 16));
+	return (dtype_float(le_u16(p) << 16));
 }
 
 static inline float
 dtype_get_f32(const uint8_t *p)
 {
-	return (dtype_float(dtype_le32(p)));
+	return (dtype_float(le_u32(p)));
 }
 
 static inline float
 dtype_get_f64(const uint8_t *p)
 {
-	uint64_t	 bits = dtype_le64(p);
+	uint64_t	 bits = le_u64(p);
 	double		 d;
 
 	memcpy(&d, &bits, sizeof d);
@@ -172,7 +154,7 @@ dtype_from_q8_0(const uint8_t *restrict in, float *restrict out, size_t n)
 	float	 d;
 
 	for (i = 0; i < n; i += Q_BLOCK, in += Q8_0_SIZE) {
-		d = dtype_half(dtype_le16(in));
+		d = dtype_half(le_u16(in));
 		for (k = 0; k < Q_BLOCK; k++)
 			out[i + k] = d * (float)(int8_t)in[Q8_0_D + k];
 	}
@@ -187,7 +169,7 @@ dtype_from_q4_0(const uint8_t *restrict in, float *restrict out, size_t n)
 	float		 d;
 
 	for (i = 0; i < n; i += Q_BLOCK, in += Q4_0_SIZE) {
-		d = dtype_half(dtype_le16(in));
+		d = dtype_half(le_u16(in));
 		q = in + Q4_0_D;
 		for (k = 0; k < Q4_0_Q; k++)
 			out[i + k] = d * (float)((q[k] & 15) - 8);
@@ -212,8 +194,8 @@ dtype_from_q4_k(const uint8_t *restrict in, float *restrict out, size_t n)
 	float		 d, dmin, scale, min;
 
 	for (i = 0; i < n; i += K_BLOCK, in += Q4_K_SIZE) {
-		d = dtype_half(dtype_le16(in));
-		dmin = dtype_half(dtype_le16(in + Q4_K_D));
+		d = dtype_half(le_u16(in));
+		dmin = dtype_half(le_u16(in + Q4_K_D));
 		s = in + Q4_K_D + Q4_K_DMIN;
 		for (j = 0; j < 8; j++) {
 			scale = d * (float)(j < 4 ? s[j] & 63 :
@@ -244,7 +226,7 @@ dtype_from_q6_k(const uint8_t *restrict in, float *restrict out, size_t n)
 
 	for (i = 0; i < n; i += K_BLOCK, in += Q6_K_SIZE) {
 		scales = in + Q6_K_LOW + Q6_K_HIGH;
-		d = dtype_half(dtype_le16(scales + Q6_K_SCALES));
+		d = dtype_half(le_u16(scales + Q6_K_SCALES));
 		for (j = 0; j < 16; j++) {
 			g = j / 2 % 4;		/* group within its half */
 			low = in + j / 8 * 64 + g % 2 * 32 + j % 2 * 16;
@@ -286,7 +268,7 @@ dtype_q4_0(const void *in, int8_t *restrict q, uint16_t *restrict d,
 	size_t		 i, k;
 
 	for (i = 0; i < n; i += Q_BLOCK, p += Q4_0_SIZE) {
-		d[i / Q_BLOCK] = (uint16_t)dtype_le16(p);
+		d[i / Q_BLOCK] = (uint16_t)le_u16(p);
 		for (k = 0; k < Q4_0_Q; k++)
 			q[i + k] = (int8_t)((p[Q4_0_D + k] & 15) - 8);
 		for (k = 0; k < Q4_0_Q; k++)

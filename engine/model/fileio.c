@@ -142,24 +142,3 @@ fileio_why(int r)
 	return (r == CHAT_ESYSTEM ? strerror(errno) :
 	    "the file has become shorter");
 }
-
-/* Two bytes. */
-uint16_t
-fileio_le16(const uint8_t *p)
-{
-	return ((uint16_t)(p[0] | p[1] << 8));
-}
-
-/* Four bytes. */
-uint32_t
-fileio_le32(const uint8_t *p)
-{
-	return (fileio_le16(p) | (uint32_t)fileio_le16(p + 2) << 16);
-}
-
-/* Eight bytes. */
-uint64_t
-fileio_le64(const uint8_t *p)
-{
-	return (fileio_le32(p) | (uint64_t)fileio_le32(p + 4) << 32);
-}

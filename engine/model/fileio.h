@@ -42,9 +42,4 @@ int	 fileio_read(int fd, void *out, size_t n, uint64_t off);
 /* Words for what fileio_read has just returned, if not 0. */
 const char *fileio_why(int r);
 
-/* Little-endian numbers at p. */
-uint16_t fileio_le16(const uint8_t *p);
-uint32_t fileio_le32(const uint8_t *p);
-uint64_t fileio_le64(const uint8_t *p);
-
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fileio.h"
+#include "le.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
@@ -147,7 +148,7 @@ gguf_take_u32(struct gguf_load *l, uint32_t *out)
 	enum gguf_error	 e = gguf_take(l, b, sizeof b);
 
 	if (e == GGUF_OK)
-		*out = fileio_le32(b);
+		*out = le_u32(b);
 	return (e);
 }
 
@@ -159,7 +160,7 @@ gguf_take_u64(struct gguf_load *l, uint64_t *out)
 	enum gguf_error	 e = gguf_take(l, b, sizeof b);
 
 	if (e == GGUF_OK)
-		*out = fileio_le64(b);
+		*out = le_u64(b);
 	return (e);
 }
 
@@ -204,15 +205,15 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 		return (gguf_fail(l, GGUF_SHORT, NULL, "expected at least %zu "
 		    "bytes, found %llu", sizeof b,
 		    (unsigned long long)l->size));
-	version = fileio_le32(b + 4);
+	version = le_u32(b + 4);
 	if ((version & 0xffff) == 0 && version != 0)
 		return (gguf_fail(l, GGUF_BIG_ENDIAN, NULL, "its numbers are "
 		    "big-endian: only little-endian files are read"));
 	if (version != 2 && version != 3)
 		return (gguf_fail(l, GGUF_VERSION, NULL, "expected version 2 "
 		    "or 3, found %u: convert the model again", version));
-	l->ntensors = fileio_le64(b + 8);
-	*nkeys = fileio_le64(b + 16);
+	l->ntensors = le_u64(b + 8);
+	*nkeys = le_u64(b + 16);
 	if (l->ntensors > GGUF_TENSORS_MAX ||
 	    l->ntensors > (l->size - sizeof b) / GGUF_TENSOR_MIN)
 		return (gguf_fail(l, GGUF_COUNT, NULL, "%llu tensors in a "

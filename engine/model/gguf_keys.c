@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fileio.h"
+#include "le.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
@@ -153,7 +153,7 @@ gguf_value(struct gguf_load *l, struct gguf_key *k)
 	}
 	if ((e = gguf_take(l, b, gguf_types[k->type].width)) != GGUF_OK)
 		return (e);
-	k->bits = fileio_le64(b);
+	k->bits = le_u64(b);
 	if (k->type == GGUF_BOOLEAN && k->bits > 1)
 		return (gguf_fail(l, GGUF_BOOL, k->name, "expected a boolean "
 		    "of 0 or 1, found %u", (unsigned)k->bits));

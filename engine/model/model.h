@@ -76,7 +76,7 @@ struct model_slice {
 	enum dtype	 dtype;
 	size_t		 row_bytes;
 	const uint8_t	*bytes;		/* borrowed for the call: count rows */
-	int		 split_qkv;	/* see model_row and model_col */
+	int		 split_qkv;	/* see model_row */
 };
 
 /*

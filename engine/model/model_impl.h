@@ -1,5 +1,6 @@
 /*
- * The inside of a model, for model.c (opening) and stream.c (reading).
+ * The inside of a model, for model.c (opening), model_fit.c (do its files fit
+ * together?), stream.c (reading) and synth.c (none on a disk).
  */
 #ifndef MODEL_MODEL_IMPL_H
 #define MODEL_MODEL_IMPL_H
@@ -41,5 +42,12 @@ struct model {
 	size_t			 nparts;
 	int64_t			 bytes, bytes_read;
 };
+
+/*
+ * Find every part of an opened model in its files and check it: parts, nparts
+ * and bytes are set. A tensor that nothing knows is logged. 0, or an error with
+ * *f filled.
+ */
+int	 model_fit(struct model *m, struct fault *f);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "fileio.h"
 #include "json.h"
+#include "le.h"
 #include "xmalloc.h"
 
 /* Every type of the format, with its size in bits. */
@@ -61,7 +62,7 @@ safetensors_length(const char *path, const uint8_t start[8], uint64_t size,
 		return (st_fail(f, ST_NO_LENGTH, path, NULL,
 		    "expected at least 8 bytes, found %llu",
 		    (unsigned long long)size));
-	n = fileio_le64(start);
+	n = le_u64(start);
 	if (n > SAFETENSORS_HEADER_MAX)
 		return (st_fail(f, ST_HEADER_TOO_BIG, path, NULL,
 		    "expected a header of at most %d bytes, found %llu",

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fileio.h"
+#include "le.h"
 #include "torchzip_impl.h"
 #include "utf8.h"
 #include "xmalloc.h"
@@ -113,7 +114,7 @@ tz_start(const struct tz_reader *r)
 	    memcmp(b + 257, "ustar", 5) == 0)
 		return (tz_fail(r, TZ_LEGACY, "written by PyTorch before 1.6, "
 		    "which is not read: save it again with a newer one"));
-	if (r->size < 4 || fileio_le32(b) != TZ_LOCAL_SIG)
+	if (r->size < 4 || le_u32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_NOT_ZIP,
 		    "expected a zip file of PyTorch, found other bytes"));
 	return (TZ_OK);
@@ -125,10 +126,10 @@ static enum tz_error
 tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 {
 	uint8_t		 end[TZ_END64_SIZE];
-	uint64_t	 at = fileio_le64(b + 8), count, size, dir;
+	uint64_t	 at = le_u64(b + 8), count, size, dir;
 	enum tz_error	 e;
 
-	if (fileio_le32(b + 4) != 0 || fileio_le32(b + 16) != 1)
+	if (le_u32(b + 4) != 0 || le_u32(b + 16) != 1)
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
 	if (r->size < TZ_END64_SIZE + TZ_LOCATOR_SIZE + TZ_END_SIZE ||
 	    at != r->size - TZ_END64_SIZE - TZ_LOCATOR_SIZE - TZ_END_SIZE)
@@ -136,15 +137,15 @@ tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 		    "right before its locator"));
 	if ((e = tz_bytes(r, end, sizeof end, at)) != TZ_OK)
 		return (e);
-	if (fileio_le32(end) != TZ_END64_SIG ||
-	    fileio_le64(end + 4) != TZ_END64_SIZE - 12)
+	if (le_u32(end) != TZ_END64_SIG ||
+	    le_u64(end + 4) != TZ_END64_SIZE - 12)
 		return (tz_fail(r, TZ_END64, "no ZIP64 end record at %llu",
 		    (unsigned long long)at));
-	count = fileio_le64(end + 32);
-	size = fileio_le64(end + 40);
-	dir = fileio_le64(end + 48);
-	if (fileio_le32(end + 16) != 0 || fileio_le32(end + 20) != 0 ||
-	    fileio_le64(end + 24) != count)
+	count = le_u64(end + 32);
+	size = le_u64(end + 40);
+	dir = le_u64(end + 48);
+	if (le_u32(end + 16) != 0 || le_u32(end + 20) != 0 ||
+	    le_u64(end + 24) != count)
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
 	if ((r->count != 0xffff && r->count != count) ||
 	    (r->dir_size != TZ_NONE && r->dir_size != size) ||
@@ -171,20 +172,20 @@ tz_end(struct tz_reader *r)
 		return (tz_fail(r, TZ_END, "no end record: the file is cut"));
 	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
 		return (e);
-	if (fileio_le32(end) != TZ_END_SIG)
+	if (le_u32(end) != TZ_END_SIG)
 		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
 		    "record: the file is cut, or something follows it",
 		    TZ_END_SIZE));
-	if (fileio_le16(end + 20) != 0)
+	if (le_u16(end + 20) != 0)
 		return (tz_fail(r, TZ_COMMENT, "a comment behind its end"));
-	if (fileio_le16(end + 4) != 0 || fileio_le16(end + 6) != 0 ||
-	    fileio_le16(end + 8) != fileio_le16(end + 10))
+	if (le_u16(end + 4) != 0 || le_u16(end + 6) != 0 ||
+	    le_u16(end + 8) != le_u16(end + 10))
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
-	r->count = fileio_le16(end + 10);
-	r->dir_size = fileio_le32(end + 12);
-	r->dir = fileio_le32(end + 16);
+	r->count = le_u16(end + 10);
+	r->dir_size = le_u32(end + 12);
+	r->dir = le_u32(end + 16);
 	limit = r->size - TZ_END_SIZE;
-	if (fileio_le32(b) == TZ_LOCATOR_SIG) {
+	if (le_u32(b) == TZ_LOCATOR_SIG) {
 		if ((e = tz_end64(r, b, &limit)) != TZ_OK)
 			return (e);
 	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
@@ -254,16 +255,16 @@ tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
 	size_t		 extra, comment;
 	enum tz_error	 e;
 
-	if (n < TZ_CENTRAL_SIZE || fileio_le32(b) != TZ_CENTRAL_SIG)
+	if (n < TZ_CENTRAL_SIZE || le_u32(b) != TZ_CENTRAL_SIG)
 		return (tz_fail(r, TZ_ENTRY, "ends before its last entry"));
-	t->flags = fileio_le16(b + 8);
-	t->crc = fileio_le32(b + 16);
-	t->packed = fileio_le32(b + 20);
-	t->size = fileio_le32(b + 24);
-	t->name_len = fileio_le16(b + 28);
-	extra = fileio_le16(b + 30);
-	comment = fileio_le16(b + 32);
-	t->local = fileio_le32(b + 42);
+	t->flags = le_u16(b + 8);
+	t->crc = le_u32(b + 16);
+	t->packed = le_u32(b + 20);
+	t->size = le_u32(b + 24);
+	t->name_len = le_u16(b + 28);
+	extra = le_u16(b + 30);
+	comment = le_u16(b + 32);
+	t->local = le_u32(b + 42);
 	t->name = (const char *)b + TZ_CENTRAL_SIZE;
 	*used = TZ_CENTRAL_SIZE + t->name_len + extra + comment;
 	if (*used > n)
@@ -273,11 +274,11 @@ tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
 	if (t->flags & ~(TZ_FLAG_DESCRIPTOR | TZ_FLAG_UTF8))
 		return (tz_fail(r, TZ_FLAGS, "a member with flags 0x%x",
 		    t->flags));
-	if (fileio_le16(b + 10) != 0)
+	if (le_u16(b + 10) != 0)
 		return (tz_fail(r, TZ_COMPRESSED, "a compressed member "
 		    "(method %u): PyTorch stores them as they are",
-		    fileio_le16(b + 10)));
-	if (fileio_le16(b + 34) != 0)
+		    le_u16(b + 10)));
+	if (le_u16(b + 34) != 0)
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
 	if ((e = tz_zip64(r, b + TZ_CENTRAL_SIZE + t->name_len, extra, wide,
 	    nitems(wide))) != TZ_OK)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fileio.h"
+#include "le.h"
 #include "xmalloc.h"
 
 #define TZ_LOCAL_SIZE		30
@@ -25,9 +25,9 @@ tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t size,
 	size_t		 left = 0, len, i;
 
 	for (; size > 0; b += 4 + len, size -= 4 + len) {
-		if (size < 4 || (len = fileio_le16(b + 2)) > size - 4)
+		if (size < 4 || (len = le_u16(b + 2)) > size - 4)
 			return (tz_fail(r, TZ_EXTRA, "broken extra fields"));
-		if (fileio_le16(b) != TZ_EXTRA_ZIP64)
+		if (le_u16(b) != TZ_EXTRA_ZIP64)
 			continue;
 		if (field != NULL)
 			return (tz_fail(r, TZ_EXTRA, "two ZIP64 fields"));
@@ -39,7 +39,7 @@ tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t size,
 			continue;
 		if (left < 8)
 			return (tz_fail(r, TZ_EXTRA, "no ZIP64 field"));
-		*wide[i] = fileio_le64(field);
+		*wide[i] = le_u64(field);
 		field += 8;
 		left -= 8;
 	}
@@ -65,10 +65,10 @@ tz_gap(const struct tz_reader *r, uint64_t next)
 		    (unsigned long long)r->at));
 	if ((e = tz_bytes(r, b, (size_t)n, r->at)) != TZ_OK)
 		return (e);
-	packed = n == sizeof b ? fileio_le64(b + 8) : fileio_le32(b + 8);
-	size = n == sizeof b ? fileio_le64(b + 16) : fileio_le32(b + 12);
-	if (fileio_le32(b) != TZ_DESCRIPTOR_SIG ||
-	    fileio_le32(b + 4) != r->last_crc || packed != r->last_size ||
+	packed = n == sizeof b ? le_u64(b + 8) : le_u32(b + 8);
+	size = n == sizeof b ? le_u64(b + 16) : le_u32(b + 12);
+	if (le_u32(b) != TZ_DESCRIPTOR_SIG ||
+	    le_u32(b + 4) != r->last_crc || packed != r->last_size ||
 	    size != r->last_size)
 		return (tz_fail(r, TZ_DESCRIPTOR, "the descriptor at %llu "
 		    "says other things than the directory",
@@ -98,16 +98,16 @@ tz_local_agrees(const struct tz_reader *r, const struct tz_entry *t,
     const uint8_t *b, uint64_t extra)
 {
 	const int	 later = (t->flags & TZ_FLAG_DESCRIPTOR) != 0;
-	const uint32_t	 crc = fileio_le32(b + 14);
-	uint64_t	 packed = fileio_le32(b + 18);
-	uint64_t	 size = fileio_le32(b + 22);
+	const uint32_t	 crc = le_u32(b + 14);
+	uint64_t	 packed = le_u32(b + 18);
+	uint64_t	 size = le_u32(b + 22);
 	enum tz_error	 e;
 
 	if ((size == TZ_NONE || packed == TZ_NONE) &&
-	    (e = tz_local64(r, fileio_le16(b + 28), extra, &size, &packed)) !=
+	    (e = tz_local64(r, le_u16(b + 28), extra, &size, &packed)) !=
 	    TZ_OK)
 		return (e);
-	if (fileio_le16(b + 6) == t->flags && fileio_le16(b + 8) == 0 &&
+	if (le_u16(b + 6) == t->flags && le_u16(b + 8) == 0 &&
 	    (crc == t->crc || (later && crc == 0)) && packed == size &&
 	    (size == t->size || (later && size == 0)))
 		return (TZ_OK);
@@ -134,14 +134,14 @@ tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
 	if ((e = tz_gap(r, t->local)) != TZ_OK ||
 	    (e = tz_bytes(r, b, n, t->local)) != TZ_OK)
 		return (e);
-	if (fileio_le32(b) != TZ_LOCAL_SIG)
+	if (le_u32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_LOCAL, "%.*s: no header at %llu",
 		    (int)t->name_len, t->name, (unsigned long long)t->local));
-	if (fileio_le16(b + 26) != t->name_len ||
+	if (le_u16(b + 26) != t->name_len ||
 	    memcmp(b + TZ_LOCAL_SIZE, t->name, t->name_len) != 0)
 		return (tz_fail(r, TZ_NAMES, "%.*s: has another name in its "
 		    "own header", (int)t->name_len, t->name));
-	*data = t->local + n + fileio_le16(b + 28);
+	*data = t->local + n + le_u16(b + 28);
 	if (*data > r->dir || t->size > r->dir - *data)
 		return (tz_fail(r, TZ_PAST_END, "%.*s: %llu bytes at %llu "
 		    "reach past the members", (int)t->name_len, t->name,

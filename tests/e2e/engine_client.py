@@ -47,16 +47,11 @@ class Engine:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
-    def line(self, op, **fields):
-        """A request's line, and its id."""
+    def send(self, op, **fields):
         ident = self.next_id
         self.next_id += 1
-        return json.dumps({"op": op, "id": ident, **fields}).encode() \
-            + b"\n", ident
-
-    def send(self, op, **fields):
-        line, ident = self.line(op, **fields)
-        self.raw(line)
+        self.raw(json.dumps({"op": op, "id": ident, **fields}).encode()
+                 + b"\n")
         return ident
 
     def event(self):

@@ -208,3 +208,13 @@ def test_the_bench_shows_what_a_wrong_model_costs(tmp_path):
     assert 2 * FP32_LIMIT < row["logit_max"] < 0.01
     row, = run_bench("--model", wrong, "--precision", "fp32", "--tokens", 40)
     assert "logit_max" not in row       # nothing is stored beside the model
+
+
+def test_what_int8_and_int4_cost_on_the_demonstration_model():
+    """chatd-model(5) says 0.1 and 1.1 % of all the text."""
+    exact, int8, int4 = run_bench(
+        "--model", SRC / "engine/mini", "--precision", "fp32,int8,int4",
+        "--tokens", 600)
+    assert exact["ppl"] > 2 and exact["ppl_tokens"] > 500
+    assert int8["ratio"] <= 1.005
+    assert int4["ratio"] <= 1.05
