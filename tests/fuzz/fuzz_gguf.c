@@ -1,21 +1,19 @@
 /*
  * Fuzz target: a whole GGUF file. What is taken lies inside the file, no byte
  * in two tensors; the configuration keeps its promises; the tokenizer's text
- * is JSON.
+ * is JSON; and a model that is whole is converted and computed with.
  * Dictionary: tests/fuzz/gguf.dict; seeds: tests/fuzz/seeds/gguf.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "dtype.h"
+#include "fuzz_backend.h"
 #include "gguf.h"
-
-int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 /* In order, apart, inside, of the size that type and shape make. */
 static void
@@ -70,6 +68,23 @@ fuzz_tokenizer(const char *text, size_t n)
 	json_decref(root);
 }
 
+/* The same as a model, in a precision that its last byte chooses. */
+static void
+fuzz_model(int fd, uint8_t choice)
+{
+	struct model	*m;
+	struct fault	 f = { 0 };
+	char		 path[32];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (model_open(path, &m, &f) != 0) {
+		fuzz_fault(&f);
+		return;
+	}
+	fuzz_backend(m, precision_name(choice % PREC_COUNT));
+	model_free(m);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -77,7 +92,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fault	 f = { 0 };
 	int		 fd = memfd_create("fuzz", 0);
 
-	if (fd == -1 || write(fd, data, size) != (ssize_t)size)
+	if (fd == -1 || fchmod(fd, 0600) == -1 ||
+	    write(fd, data, size) != (ssize_t)size)
 		abort();
 	if (gguf_read("file", fd, size, &g, &f) == GGUF_OK) {
 		fuzz_table(&g.table, size);
@@ -85,8 +101,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (g.tokenizer != NULL)
 			fuzz_tokenizer(g.tokenizer, g.tokenizer_len);
 		gguf_clear(&g);
-	} else if (f.code == NULL || f.message[0] == '\0')
-		abort();
+		fuzz_model(fd, data[size - 1]);
+	} else
+		fuzz_fault(&f);
 	close(fd);
 	return (0);
 }

@@ -4,6 +4,7 @@
  */
 #include "convert.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "backend.h"
+#include "config.h"
 #include "dtype.h"
 #include "gguf_files.h"
 #include "neox.h"
@@ -94,6 +96,49 @@ small_at(const uint8_t *u, enum elem elem, int64_t Kp, int64_t n, int64_t k)
 		    k % 4]);
 	return (u[n / 16 * 16 * Kp / 2 + k / 32 * 256 + k % 16 / 4 * 64 +
 	    n % 16 * 4 + k % 4] >> (k % 32 / 16 * 4) & 15);
+}
+
+/* Rows longer than what is read at a time, and as long as a configuration may
+ * have them: right, and the same with every instruction set. */
+static void
+the_longest_rows_can_be_read(void **state)
+{
+	static const struct neox_spec wide = { "wide", 1, 4, 1,
+		CONFIG_INNER_MAX, 16, 32, 1, "gelu", 1, 1, 1, 0.02 };
+	static const char *const precisions[] = { "fp32", "int8", "int4" };
+	const int32_t	 ids[2] = { 1, 5 };
+	struct backend	*b;
+	const char	*isa;
+	char		*folder = neox_folder();
+	double		*want;
+	float		*first, *got;
+	size_t		 p, i;
+	int		 at;
+
+	(void)state;
+	neox_write(folder, &wide, 3);
+	want = neox_oracle(folder, ids, 2);
+	for (p = 0; p < nitems(precisions); p++) {
+		first = NULL;
+		for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
+			b = neox_open(folder, precisions[p], isa, 2);
+			got = neox_run(b, ids, 2, 0, 0);
+			b->ops->free(b);
+			for (i = 0; p == 0 && i < 2 * 16; i++)
+				assert_true(fabs((double)got[i] - want[i]) <
+				    1e-4);
+			if (first == NULL)
+				first = got;
+			else {
+				assert_memory_equal(first, got,
+				    2 * 16 * sizeof *got);
+				free(got);
+			}
+		}
+		free(first);
+	}
+	free(want);
+	neox_remove(folder);
 }
 
 /* A weight of an int4 matrix at base, row n and column k of Kp. */
@@ -252,6 +297,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_gives_the_bits_of_the_folder),
 		cmocka_unit_test(what_is_filled_up_is_as_it_must_be),
+		cmocka_unit_test(the_longest_rows_can_be_read),
 		cmocka_unit_test(q4_0_is_taken_into_int4_without_loss)
 	};
 

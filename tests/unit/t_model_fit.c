@@ -265,6 +265,60 @@ half_numbers_are_looked_at_too(void **state)
 	neox_remove(whole);
 }
 
+/* What is written to stderr while a folder is opened: owned. */
+static char *
+opening_says(const char *folder)
+{
+	char		*path = path_join(folder, "stderr"), *text;
+	FILE		*fp = fopen(path, "w+e");
+	struct model	*m;
+	struct fault	 f;
+	size_t		 n;
+	int		 keep = dup(2), r;
+
+	assert_non_null(fp);
+	log_init("t_model_fit", LOG_LEVEL_INFO);
+	dup2(fileno(fp), 2);
+	r = model_open(folder, &m, &f);
+	fflush(stderr);
+	dup2(keep, 2);
+	close(keep);
+	log_init("t_model_fit", LOG_LEVEL_ERROR);
+	assert_int_equal(r, 0);
+	model_free(m);
+	fclose(fp);
+	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
+	free(path);
+	return (text);
+}
+
+/* A head in a model that says that its head is the embedding: a warning where
+ * it has bytes of its own. */
+static void
+a_head_of_its_own_is_warned_of(void **state)
+{
+	struct change	 c = { .extra = "embed_out.weight",
+			    .extra_dtype = "F16", .extra_shape = 16 };
+	char		*whole = neox_folder(), *folder, *said;
+
+	(void)state;
+	neox_write(whole, &tied, 9);
+	folder = model_files_folder(whole);
+	model_files_put_weights(whole, folder, ONE, &(struct change){ 0 },
+	    NULL);
+	said = opening_says(folder);
+	assert_string_equal(said, "");
+	free(said);
+	model_files_put_weights(whole, folder, ONE, &c, NULL);
+	said = opening_says(folder);
+	if (strstr(said, "embed_out.weight left out, since "
+	    "tie_word_embeddings is true") == NULL)
+		fail_msg("said: %s", said);
+	free(said);
+	neox_remove(folder);
+	neox_remove(whole);
+}
+
 int
 main(void)
 {
@@ -272,7 +326,8 @@ main(void)
 		cmocka_unit_test(
 		    a_config_that_the_weights_do_not_fit_names_the_tensor),
 		cmocka_unit_test(weights_that_are_no_numbers_are_placed),
-		cmocka_unit_test(half_numbers_are_looked_at_too)
+		cmocka_unit_test(half_numbers_are_looked_at_too),
+		cmocka_unit_test(a_head_of_its_own_is_warned_of)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, NULL));

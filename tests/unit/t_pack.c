@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -28,10 +27,10 @@
 #include <cmocka.h>
 
 #include "backend.h"
+#include "faults.h"
 #include "model_files.h"
 #include "neox.h"
 #include "path.h"
-#include "refuse.h"
 #include "xmalloc.h"
 
 #define FILE_MAX	(1 << 24)
@@ -184,7 +183,7 @@ try_refused(void *arg)
 {
 	const struct failure	*c = arg;
 
-	if (!refuse(&c->call))
+	if (!faults_refuse(&c->call))
 		return (NOT_HERE);
 	return (try(out, c->words));
 }
@@ -230,7 +229,7 @@ a_call_that_fails_leaves_the_old_file_or_a_whole_one(void **state)
 	assert_int_equal(path_read(out, FILE_MAX, &want, &n), 0);
 	for (i = 0; i < nitems(failures); i++) {
 		model_files_put(folder, "packed", OLD, strlen(OLD));
-		r = refuse_child(try_refused, (void *)(uintptr_t)&failures[i]);
+		r = faults_child(try_refused, (void *)(uintptr_t)&failures[i]);
 		if (r == NOT_HERE)
 			skip();		/* the kernel has no such filters */
 		if (r != AS_EXPECTED)
@@ -252,7 +251,7 @@ try_taken(void *arg)
 	char	*words = xasprintf("%s: is there already", temp);
 	int	 r;
 
-	if (arg != NULL && !refuse(arg))
+	if (arg != NULL && !faults_refuse(arg))
 		return (NOT_HERE);
 	model_files_put(folder, strrchr(temp, '/') + 1, "precious", 8);
 	r = try(out, words);
@@ -271,9 +270,9 @@ a_file_of_another_is_left_alone(void **state)
 	int	 r;
 
 	(void)state;
-	assert_int_equal(refuse_child(try_taken, NULL), AS_EXPECTED);
+	assert_int_equal(faults_child(try_taken, NULL), AS_EXPECTED);
 	expect_old();
-	r = refuse_child(try_taken, (void *)(uintptr_t)&failures[0].call);
+	r = faults_child(try_taken, (void *)(uintptr_t)&failures[0].call);
 	if (r == NOT_HERE)
 		skip();
 	assert_int_equal(r, AS_EXPECTED);
@@ -298,35 +297,8 @@ static void
 a_limit_of_size_is_told(void **state)
 {
 	(void)state;
-	assert_int_equal(refuse_child(try_limited, NULL), AS_EXPECTED);
+	assert_int_equal(faults_child(try_limited, NULL), AS_EXPECTED);
 	expect_old();
-}
-
-/* Write a line to a file of /proc. */
-static int
-put_line(const char *path, const char *line)
-{
-	int	 fd = open(path, O_WRONLY | O_CLOEXEC), done;
-
-	if (fd == -1)
-		return (0);
-	done = write(fd, line, strlen(line)) == (ssize_t)strlen(line);
-	close(fd);
-	return (done);
-}
-
-/* A mount namespace of our own, as root or as root of a user namespace. */
-static int
-own_mounts(void)
-{
-	char	 line[32];
-
-	snprintf(line, sizeof line, "0 %ld 1\n", (long)getuid());
-	if (unshare(CLONE_NEWNS) == -1 &&
-	    (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1 ||
-	    !put_line("/proc/self/uid_map", line)))
-		return (0);
-	return (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
 
 /* In a child: a file system of 16 KiB, less than the packed file needs. */
@@ -336,7 +308,7 @@ try_full(void *arg)
 	char	*to = path_join(arg, "packed"), *words;
 	int	 r;
 
-	if (!own_mounts() || mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
+	if (!faults_mounts() || mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
 		return (NOT_HERE);
 	words = xasprintf("%s: needs 206.6 KiB of disk, 16.0 KiB are free", to);
 	r = try(to, words);
@@ -351,7 +323,7 @@ try_full(void *arg)
 static void
 a_full_disk_is_told_before_anything_is_read(void **state)
 {
-	int	 r = refuse_child(try_full, folder);
+	int	 r = faults_child(try_full, folder);
 
 	(void)state;
 	if (r == NOT_HERE)
@@ -466,7 +438,7 @@ a_process_that_is_killed_leaves_nothing(void **state)
 	if (fd == -1)
 		skip();		/* there are no files without a name here */
 	close(fd);
-	assert_int_equal(refuse_child(try_killed, NULL), -SIGKILL);
+	assert_int_equal(faults_child(try_killed, NULL), -SIGKILL);
 	expect_old();
 }
 

@@ -5,12 +5,15 @@
 
 #include "plan.h"
 
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #include <cmocka.h>
 
 #include "backend.h"
+#include "faults.h"
 #include "meminfo.h"
 #include "xmalloc.h"
 
@@ -141,6 +145,140 @@ free_memory_is_what_the_limit_leaves(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* One kind of cgroup: how its files are called. */
+struct kind {
+	const char	*line;		/* in /proc/self/cgroup, behind N */
+	const char	*mount, *limit, *usage, *cache;
+};
+
+static const struct kind kinds[] = {
+	{ "::", "/sys/fs/cgroup", "memory.max", "memory.current",
+	    "anon 99999999\ninactive_file" },
+	{ ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+	    "memory.usage_in_bytes", "cache 1\ntotal_inactive_file" }
+};
+
+/* What a cgroup and the topmost say, and what is free, in MiB. */
+static const struct cgroup {
+	const char	*limit, *top;	/* words of their limits */
+	int		 used, cache, top_used;
+	int		 left;		/* -1: cgroups limit nothing */
+} cgroups[] = {
+	{ "67108864", "max", 48, 0, 48, 16 },
+	{ "67108864", "max", 48, 40, 48, 56 },	/* cache can be dropped */
+	{ "67108864", "max", 48, 50, 48, 16 },	/* more than is used */
+	{ "67108864", "max", 80, 0, 80, 0 },
+	{ "max", "33554432", 1, 0, 8, 24 },	/* the one above has less */
+	{ "67108864", "33554432", 60, 0, 8, 4 },
+	{ "max", "max", 1, 0, 1, -1 },
+	{ "9223372036854771712", "max", 1, 0, 1, -1 }	/* none, in version 1 */
+};
+
+struct cgroup_case {
+	const struct kind	*kind;
+	const struct cgroup	*c;
+};
+
+/* Write a file of a cgroup. */
+static void
+put(const char *folder, const char *name, const char *text)
+{
+	char	*path = xasprintf("%s/%s", folder, name);
+	FILE	*fp = fopen(path, "we");
+
+	if (fp == NULL || fputs(text, fp) == EOF || fclose(fp) != 0)
+		abort();
+	free(path);
+}
+
+/* Write all files of a cgroup. */
+static void
+put_cgroup(const struct kind *k, const char *folder, const char *limit,
+    int used, int cache)
+{
+	char	 text[128];
+
+	put(folder, k->limit, limit);
+	snprintf(text, sizeof text, "%lld\n", (long long)used << 20);
+	put(folder, k->usage, text);
+	snprintf(text, sizeof text, "%s %lld\n", k->cache,
+	    (long long)cache << 20);
+	put(folder, "memory.stat", text);
+}
+
+/* Our own cgroup of that kind as a folder, made with those above it: owned.
+ * NULL where we are in none, or in the topmost. */
+static char *
+make_cgroup(const struct kind *k)
+{
+	FILE	*fp = fopen("/proc/self/cgroup", "re");
+	char	 line[4096], *folder = NULL, *at;
+
+	while (fp != NULL && folder == NULL &&
+	    fgets(line, sizeof line, fp) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if ((at = strchr(line, ':')) != NULL && strncmp(at, k->line,
+		    strlen(k->line)) == 0 && at[strlen(k->line) + 1] != '\0')
+			folder = xasprintf("%s%s", k->mount, at +
+			    strlen(k->line));
+	}
+	if (fp != NULL)
+		fclose(fp);
+	for (at = folder != NULL ? strchr(folder + 1, '/') : NULL;
+	    at != NULL; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		(void)mkdir(folder, 0700);
+		*at = '/';
+	}
+	if (folder != NULL)
+		(void)mkdir(folder, 0700);
+	return (folder);
+}
+
+/* In a child: cgroups of our own making. */
+static int
+try_cgroup(void *arg)
+{
+	const struct cgroup_case	*t = arg;
+	char				*folder;
+	int64_t				 left;
+
+	if (!faults_mounts() || mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0,
+	    NULL) == -1 || (folder = make_cgroup(t->kind)) == NULL)
+		return (2);
+	put_cgroup(t->kind, t->kind->mount, t->c->top, t->c->top_used, 0);
+	put_cgroup(t->kind, folder, t->c->limit, t->c->used, t->c->cache);
+	left = meminfo_free();
+	free(folder);
+	if (t->c->left < 0)
+		return (left > 64 << 20 ? 0 : 1);
+	return (left == (int64_t)t->c->left << 20 ? 0 : 1);
+}
+
+/* The limits of cgroups of both versions count, with those above. */
+static void
+free_memory_is_what_cgroups_leave(void **state)
+{
+	struct cgroup_case	 t;
+	size_t			 i, k;
+	int			 r, seen = 0;
+
+	(void)state;
+	for (k = 0; k < nitems(kinds); k++)
+		for (i = 0; i < nitems(cgroups); i++) {
+			t.kind = &kinds[k];
+			t.c = &cgroups[i];
+			if ((r = faults_child(try_cgroup, &t)) == 2)
+				break;
+			if (r != 0)
+				fail_msg("%s, case %zu: %d", t.kind->limit, i,
+				    r);
+			seen++;
+		}
+	if (seen == 0)
+		skip();		/* no mounts, or no cgroup to be in */
+}
+
 int
 main(void)
 {
@@ -148,7 +286,8 @@ main(void)
 		cmocka_unit_test(the_sizes_of_the_20b_model),
 		cmocka_unit_test(what_does_not_fit_is_told_with_a_way_out),
 		cmocka_unit_test(the_cache_follows_kv_tokens),
-		cmocka_unit_test(free_memory_is_what_the_limit_leaves)
+		cmocka_unit_test(free_memory_is_what_the_limit_leaves),
+		cmocka_unit_test(free_memory_is_what_cgroups_leave)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -2,25 +2,29 @@
  * Refusals are seccomp filters of the kernel: they need no library in front of
  * libc and reach every thread that comes later.
  */
-#include "refuse.h"
+#include "faults.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 /* Set a filter. */
 int
-refuse(const struct refusal *c)
+faults_refuse(const struct refusal *c)
 {
 	const uint32_t	 at = (uint32_t)(offsetof(struct seccomp_data, args) +
 			    8 * (size_t)c->arg +
@@ -45,7 +49,7 @@ refuse(const struct refusal *c)
 
 /* Run something in a child. */
 int
-refuse_child(int (*run)(void *), void *arg)
+faults_child(int (*run)(void *), void *arg)
 {
 	pid_t	 pid;
 	int	 status;
@@ -57,4 +61,31 @@ refuse_child(int (*run)(void *), void *arg)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return (WIFSIGNALED(status) ? -WTERMSIG(status) :
 	    WEXITSTATUS(status));
+}
+
+/* Write a line to a file of /proc. */
+static int
+faults_line(const char *path, const char *line)
+{
+	int	 fd = open(path, O_WRONLY | O_CLOEXEC), done;
+
+	if (fd == -1)
+		return (0);
+	done = write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+	close(fd);
+	return (done);
+}
+
+/* A mount namespace of our own. */
+int
+faults_mounts(void)
+{
+	char	 line[32];
+
+	snprintf(line, sizeof line, "0 %ld 1\n", (long)getuid());
+	if (unshare(CLONE_NEWNS) == -1 &&
+	    (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1 ||
+	    !faults_line("/proc/self/uid_map", line)))
+		return (0);
+	return (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
