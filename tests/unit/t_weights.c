@@ -62,7 +62,7 @@ pack(const char *precision)
 	struct fault	 f;
 
 	assert_int_equal(model_open(folder, &m, &f), 0);
-	if (pack_write(m, out, &opt, &f) != 0)
+	if (pack_write(m, NULL, 0, out, &opt, &f) != 0)
 		fail_msg("%s", f.message);
 	model_free(m);
 	return (out);
