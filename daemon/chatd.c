@@ -279,7 +279,7 @@ chatd_events_clear(void)
 static void
 chatd_usage(FILE *out)
 {
-	fputs("usage: chatd [-dtv] [-f FILE] [-m FOLDER] [-S FOLDER] "
+	fputs("usage: chatd [-dtv] [-f FILE] [-m MODEL] [-S FOLDER] "
 	    "[-s SOCKET]\n\n"
 	    "Keep a chat language model loaded and serve it to local users.\n"
 	    "\n"
@@ -288,7 +288,7 @@ chatd_usage(FILE *out)
 	    "                           plain lines to standard error\n"
 	    "  -f, --config FILE        configuration (default " CONFDIR
 	    "/chatd.yaml)\n"
-	    "  -m, --model FOLDER       model to load, over model.path\n"
+	    "  -m, --model MODEL        model to load, over model.path\n"
 	    "  -S, --state-dir FOLDER   where the store is, over state_dir\n"
 	    "  -s, --socket SOCKET      where to listen, over socket.path\n"
 	    "  -t, --test               check the configuration and exit\n"
