@@ -192,6 +192,21 @@ def test_scores_equal_the_reference(engine, number):
     assert none["logprobs"] == every["logprobs"] and "logits" not in none
 
 
+def test_bf16_finds_the_best_token_where_it_is_clear():
+    rows = read_npy(TINY / EXPECTED["logits"])
+    clear = found = 0
+    with start(TINY, "--precision", "bf16") as e:
+        for seq in EXPECTED["sequences"]:
+            got = e.ask("score", ids=seq["ids"], logits="all")["logits"]
+            for row, want in zip(got, rows[seq["first_row"]:]):
+                best, second = sorted(want)[:-3:-1]
+                if best - second > 0.05:
+                    clear += 1
+                    found += row.index(max(row)) == want.index(best)
+    assert clear > 90
+    assert found >= 0.99 * clear
+
+
 def test_logits_are_floats_that_come_back_exactly(engine):
     for v in engine.ask("score", ids=[66], logits="last")["logits"]:
         single = struct.unpack("<f", struct.pack("<f", v))[0]
