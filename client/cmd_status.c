@@ -12,6 +12,7 @@
 
 static void	status_uptime(int64_t, FILE *);
 static void	status_model(const json_t *, FILE *);
+static void	status_more(const json_t *, const char *, FILE *);
 static void	status_helper(const char *, const json_t *, FILE *);
 static void	status_store(const json_t *, FILE *);
 
@@ -88,7 +89,7 @@ status_model(const json_t *model, FILE *out)
 	int64_t		 total = msg_int(model, "bytes_total", 0);
 	int64_t		 context = msg_int(model, "context", 0);
 	char		 done[BYTES_TEXT], all[BYTES_TEXT];
-	char		*name, *precision, *safe, *digest;
+	char		*name, *precision, *safe;
 	int		 ready;
 
 	if (state == NULL)
@@ -108,13 +109,23 @@ status_model(const json_t *model, FILE *out)
 		fprintf(out, "           %s of %s read\n",
 		    bytes_text(msg_int(model, "bytes", 0), done),
 		    bytes_text(total, all));
-	if (msg_string(model, "digest") != NULL) {
-		digest = render_line(msg_string(model, "digest"));
-		fprintf(out, "           %s\n", digest);
-		free(digest);
-	}
+	status_more(model, "why", out);
+	status_more(model, "digest", out);
 	free(name);
 	free(precision);
+	free(safe);
+}
+
+/* Print what an object says under a key, if it does, on a line below it. */
+static void
+status_more(const json_t *o, const char *key, FILE *out)
+{
+	char	*safe;
+
+	if (msg_string(o, key) == NULL)
+		return;
+	safe = render_line(msg_string(o, key));
+	fprintf(out, "           %s\n", safe);
 	free(safe);
 }
 

@@ -532,6 +532,13 @@ def test_status_while_loading(path, env):
     assert "1.0 GiB of 40.0 GiB read" in out
 
 
+def test_status_says_why_the_model_is_down(path, env):
+    with FakeChatd(path, state="down", ticks=1 << 30):
+        out = run(env, "status")[1].splitlines()
+    assert out[out.index("model      fake (fp32, context 2048): down") + 1] \
+        == "           config.json: bad"
+
+
 def test_reload_tells_where_the_configuration_is_wrong(chatd, env):
     status, _, err = run(env, "reload")
     assert status == 1
