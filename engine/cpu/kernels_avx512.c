@@ -1,5 +1,5 @@
 /*
- * The inner loops for AVX-512 (its foundation is enough).
+ * The inner loops for AVX-512 with VNNI: isa.c says what a processor needs.
  */
 #include "vec_avx512.h"
 

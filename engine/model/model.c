@@ -91,10 +91,12 @@ model_free(struct model *m)
 static int
 model_open_folder(struct model *m, struct fault *f)
 {
-	char	*path = path_join(m->path, "config.json");
+	char	*path = path_join(m->path, "config.json"), *whole;
 	int	 r;
 
-	m->name = model_last_name(m->path, "");
+	whole = realpath(m->path, NULL);	/* so that "." has a name */
+	m->name = model_last_name(whole != NULL ? whole : m->path, "");
+	free(whole);
 	m->tokenizer_path = path_join(m->path, "tokenizer.json");
 	if ((r = fileio_folder(m->path, f)) != 0 ||
 	    (r = fileio_text(path, CONFIG_BYTES_MAX, &m->config_text,
