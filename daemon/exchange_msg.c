@@ -121,6 +121,7 @@ exchange_msg_generate(const struct exchange *x)
 	msg_set(m, "params", json_incref(x->params));
 	if (json_array_size(x->reply.ids) > 0)
 		msg_set(m, "resume", json_copy(x->reply.ids));
+	msg_set_int(m, "group", x->uid);
 	return (m);
 }
 

@@ -264,6 +264,7 @@ ops_stats(struct engine *e, int64_t id, json_t *msg,
 	msg_set_int(m, "tokens_prompt", st.tokens_prompt);
 	msg_set_int(m, "tokens_output", st.tokens_output);
 	msg_set_int(m, "tokens_reused", st.tokens_reused);
+	msg_set_int(m, "preempted", st.preempted);
 	chan_send(e->ch, m);
 	return (0);
 }

@@ -25,6 +25,7 @@ struct request {
 	const char	*preprompt;
 	json_t		*params;
 	json_t		*resume;
+	int64_t		 group;
 };
 
 /* The keys of its params. */
@@ -47,6 +48,8 @@ static const struct field request_fields[] = {
 	    offsetof(struct request, params) },
 	{ "resume", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct request, resume) },
+	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX,
+	    offsetof(struct request, group) },
 };
 
 /* Read params into opt. */
@@ -299,6 +302,7 @@ request_read(const struct engine *e, json_t *msg, int64_t id,
 		goto out;
 	*out = xcalloc(1, sizeof **out);
 	(*out)->id = id;
+	(*out)->group = rq.group;
 	(*out)->gen = g;
 	(*out)->dropped = dropped;
 	g = NULL;

@@ -1,41 +1,13 @@
 /*
- * The scheduler: queues, admission, and what goes into each step.
+ * The scheduler: queues, and what goes into each step.
  */
-#include "scheduler.h"
+#include "scheduler_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
-#include "kvcache.h"
-#include "pace.h"
 #include "xmalloc.h"
-
-TAILQ_HEAD(job_list, job);
-
-struct scheduler {
-	struct backend			*backend;	/* borrowed */
-	struct backend_info		 info;
-	const struct scheduler_events	*ev;		/* borrowed */
-	void				*arg;		/* borrowed */
-	struct kvcache			*kv;		/* owned */
-	struct sampler			*sampler;	/* owned */
-	struct job_list			 running;	/* owned jobs */
-	struct job_list			 waiting;	/* owned jobs */
-	int				 nrunning, nwaiting;
-	int				 running_max;
-	struct backend_row		*row;		/* owned: [rows_max] */
-	int				 rows_max;
-	struct pace			 pace;
-	float				*logits;	/* owned: one [V] for
-							 * each job, then for
-							 * score rows */
-	int				 rows;		/* planned so far */
-	int				 replies;	/* of them for replies */
-	int				 logit_rows;
-	int				 score_rows;
-	struct scheduler_stats		 stats;
-};
 
 /* Make a scheduler. Half of a step at least is left for prompts. */
 struct scheduler *
@@ -53,6 +25,7 @@ scheduler_new(struct backend *b, int batch_tokens,
 	s->sampler = sampler_new(s->info.vocab);
 	TAILQ_INIT(&s->running);
 	TAILQ_INIT(&s->waiting);
+	LIST_INIT(&s->shares);
 	s->rows_max = batch_tokens;
 	pace_init(&s->pace, batch_tokens);
 	s->running_max = batch_tokens / 2;
@@ -85,11 +58,13 @@ scheduler_remove(struct scheduler *s, struct job *job)
 	if (job->running) {
 		TAILQ_REMOVE(&s->running, job, entry);
 		s->nrunning--;
-		kvcache_give(s->kv, job->blocks, job->nblocks);
+		job->share->running--;
+		admit_release(s, job);
 	} else {
 		TAILQ_REMOVE(&s->waiting, job, entry);
 		s->nwaiting--;
 	}
+	share_leave(job->share);
 	job_free(job);
 }
 
@@ -111,6 +86,21 @@ scheduler_free(struct scheduler *s)
 	free(s);
 }
 
+/* Put a job into a list; most are the newest. */
+void
+scheduler_insert(struct job_list *list, struct job *job)
+{
+	struct job	*before;
+
+	TAILQ_FOREACH_REVERSE(before, list, job_list, entry) {
+		if (before->arrival < job->arrival) {
+			TAILQ_INSERT_AFTER(list, before, job, entry);
+			return;
+		}
+	}
+	TAILQ_INSERT_HEAD(list, job, entry);
+}
+
 /* Queue a job. */
 int
 scheduler_add(struct scheduler *s, struct job *job)
@@ -119,7 +109,9 @@ scheduler_add(struct scheduler *s, struct job *job)
 		job_free(job);
 		return (CHAT_EBUSY);
 	}
-	TAILQ_INSERT_TAIL(&s->waiting, job, entry);
+	job->arrival = ++s->arrivals;
+	job->share = share_join(&s->shares, job->group);
+	scheduler_insert(&s->waiting, job);
 	s->nwaiting++;
 	return (0);
 }
@@ -149,7 +141,7 @@ scheduler_has(const struct scheduler *s, int64_t id)
 }
 
 /* Tell what is new of a reply and, where it is over, that. */
-static void
+void
 scheduler_tell(struct scheduler *s, struct job *job)
 {
 	struct generation_news	 news;
@@ -202,7 +194,7 @@ scheduler_pause(struct scheduler *s, int64_t id, int paused)
 {
 	struct job	*job = scheduler_find(s, id);
 
-	if (job != NULL)
+	if (job != NULL && job->gen != NULL)
 		job->paused = paused;
 }
 
@@ -228,87 +220,10 @@ scheduler_cancel_paused(struct scheduler *s)
 }
 
 /* The tokens a job has now. */
-static const struct ids *
+const struct ids *
 scheduler_tokens(const struct job *job)
 {
 	return (job->gen != NULL ? &job->gen->tokens : &job->score->ids);
-}
-
-/* Positions of the cache a job may need. */
-static size_t
-scheduler_positions(const struct job *job)
-{
-	const struct generation	*g = job->gen;
-	size_t			 n;
-
-	if (g == NULL)
-		return (job->score->ids.n);
-	n = g->prompt + (size_t)g->opt.max_tokens;
-	return (n < g->context ? n : g->context);
-}
-
-/* Take over the full blocks that the cache has of a reply's beginning; its
- * last token is computed in any case, for what follows it. */
-static void
-scheduler_reuse(struct scheduler *s, struct job *job)
-{
-	const struct ids	*tokens = scheduler_tokens(job);
-	int32_t			 block;
-
-	job->full = 0;
-	job->chain = KVCACHE_START;
-	while (job->gen != NULL && (job->full + 1) * KV_BLOCK < tokens->n) {
-		block = kvcache_find(s->kv, &job->chain, tokens->id +
-		    job->full * KV_BLOCK);
-		if (block == -1)
-			break;
-		job->blocks[job->full++] = block;
-	}
-}
-
-/* Move one waiting job to the running ones. Returns 0 where it must wait. */
-static int
-scheduler_admit_one(struct scheduler *s, struct job *job)
-{
-	size_t	 n = kvcache_blocks(scheduler_positions(job));
-
-	if (s->nrunning >= s->running_max)
-		return (0);
-	job->blocks = xcalloc(n, sizeof *job->blocks);
-	scheduler_reuse(s, job);
-	if (kvcache_take(s->kv, job->blocks + job->full, n - job->full) != 0) {
-		kvcache_give(s->kv, job->blocks, job->full);
-		free(job->blocks);
-		job->blocks = NULL;
-		return (0);
-	}
-	job->nblocks = n;
-	job->fed = job->full * KV_BLOCK;
-	s->stats.tokens_reused += (int64_t)job->fed;
-	TAILQ_REMOVE(&s->waiting, job, entry);
-	s->nwaiting--;
-	TAILQ_INSERT_TAIL(&s->running, job, entry);
-	s->nrunning++;
-	job->running = 1;
-	if (job->gen != NULL) {
-		s->ev->started(s->arg, job);
-		if (job->gen->stop != STOP_NONE)	/* resumed at its end */
-			scheduler_tell(s, job);
-	}
-	return (1);
-}
-
-/* Admit waiting jobs in order, up to the first that does not fit. */
-static void
-scheduler_admit(struct scheduler *s)
-{
-	struct job	*job, *next;
-
-	for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = next) {
-		next = TAILQ_NEXT(job, entry);
-		if (!job->paused && !scheduler_admit_one(s, job))
-			break;
-	}
 }
 
 /* Put the next n tokens of a job into the step. */
@@ -334,6 +249,7 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 			    (size_t)s->info.vocab;
 	}
 	job->rows = n;
+	job->share->served += (int64_t)n;
 	if (job->score != NULL)
 		s->score_rows += (int)n;
 }
@@ -352,14 +268,32 @@ scheduler_plan_job(struct scheduler *s, struct job *job, int max)
 		    (size_t)room);
 }
 
-/* Is this a reply that needs one row to make its next token? */
-static int
+/* Does it need one row to make its next token? */
+int
 scheduler_making(const struct job *job)
 {
 	return (job->gen != NULL && job->fed + 1 == job->gen->tokens.n);
 }
 
-/* Plan the step: replies being made first, then prompts in order. */
+/* Which of the jobs that are still read is next in this step: of the group
+ * that was served least, the first to come. */
+static struct job *
+scheduler_reading(const struct scheduler *s)
+{
+	struct job	*job, *best = NULL;
+
+	TAILQ_FOREACH(job, &s->running, entry) {
+		if (job->paused || job->rows > 0 || scheduler_making(job) ||
+		    (job->score != NULL &&
+		    s->score_rows == SCHEDULER_SCORE_ROWS))
+			continue;
+		if (best == NULL || job->share->served < best->share->served)
+			best = job;
+	}
+	return (best);
+}
+
+/* Plan the step: replies being made first, then what is read. */
 static void
 scheduler_plan(struct scheduler *s)
 {
@@ -374,10 +308,8 @@ scheduler_plan(struct scheduler *s)
 	}
 	s->replies = s->rows;
 	max = s->rows + pace_rows(&s->pace, s->replies);
-	TAILQ_FOREACH(job, &s->running, entry) {
-		if (!job->paused && job->rows == 0 && !scheduler_making(job))
-			scheduler_plan_job(s, job, max);
-	}
+	while (s->rows < max && (job = scheduler_reading(s)) != NULL)
+		scheduler_plan_job(s, job, max);
 }
 
 /* Take a score's rows in. */
@@ -407,18 +339,18 @@ static void
 scheduler_collect(struct scheduler *s, struct job *job)
 {
 	struct generation	*g = job->gen;
+	int			 making = scheduler_making(job);
 
 	job->fed += job->rows;
 	for (; (job->full + 1) * KV_BLOCK <= job->fed; job->full++)
 		kvcache_fill(s->kv, job->blocks[job->full], &job->chain,
 		    scheduler_tokens(job)->id + job->full * KV_BLOCK);
-	if (g == NULL) {
+	if (!making)
 		s->stats.tokens_prompt += (int64_t)job->rows;
+	if (g == NULL) {
 		scheduler_collect_score(s, job);
 		return;
 	}
-	if (job->fed <= g->prompt)
-		s->stats.tokens_prompt += (int64_t)job->rows;
 	if (job->fed < g->tokens.n)
 		return;
 	if (generation_sample(g, s->sampler, job->logits) != 0) {
@@ -438,7 +370,8 @@ scheduler_step(struct scheduler *s)
 	double		 start;
 	int		 r;
 
-	scheduler_admit(s);
+	admit_waiting(s);
+	admit_grow(s);
 	scheduler_plan(s);
 	if (s->rows == 0)
 		return (0);

@@ -4,12 +4,12 @@
  * does not hold the replies up (pace.h).  New, cancelled, paused and
  * continued jobs take effect between steps.
  *
- *   scheduler_add -> waiting (first come, first served) -> running -> gone
+ *   scheduler_add -> waiting <-> running -> gone
  *
- * A job is admitted when the cache has room for its prompt and all the tokens
- * it may make, so nothing runs out on the way.  Blocks that the cache has from
- * another sequence with the same beginning are taken over (kvcache.h), which
- * changes no result, since none depends on how a prompt was cut into steps.
+ * Who runs is settled by admit.c: groups of requests come in turn, and where
+ * places or cache blocks are short, a reply loses its place and is read again
+ * later, without a trace in what it says.  Blocks that the cache has from
+ * another sequence with the same beginning are taken over (kvcache.h).
  */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
@@ -24,6 +24,7 @@
 #include "generation.h"
 #include "kvcache.h"
 #include "score.h"
+#include "share.h"
 
 #define SCHEDULER_RUNNING_MAX	64	/* jobs in one step */
 #define SCHEDULER_WAITING_MAX	256	/* jobs behind them */
@@ -32,12 +33,15 @@
 /* A request at work; the caller fills the first part, the rest is zero. */
 struct job {
 	int64_t			 id;	/* of the request; unique */
+	int64_t			 group;	/* of requests: see share.h */
 	struct generation	*gen;	/* owned; one of these two, */
 	struct score		*score;	/* owned; the other is NULL */
 	size_t			 dropped; /* turns left out of the prompt */
 
 	/* The scheduler's part. */
 	TAILQ_ENTRY(job)	 entry;
+	int64_t			 arrival; /* jobs that came up to it */
+	struct share		*share;	/* borrowed: of its group */
 	int32_t			*blocks; /* owned: of the cache, in order */
 	size_t			 nblocks;
 	size_t			 fed;	/* tokens in the cache */
@@ -47,11 +51,12 @@ struct job {
 	float			*logits; /* borrowed: of those of its rows
 					  * that want them, in order */
 	int			 running, paused;
+	int			 started; /* has run before */
 };
 
 /* What the scheduler tells; job is borrowed for the call. */
 struct scheduler_events {
-	/* The job has left the queue (replies only). */
+	/* The job runs for the first time (replies only). */
 	void	(*started)(void *arg, const struct job *job);
 	/* New tokens or text of a reply. */
 	void	(*text)(void *arg, const struct job *job,
@@ -66,8 +71,11 @@ struct scheduler_events {
 struct scheduler_stats {
 	int	 running, waiting, kv_blocks, kv_blocks_free;
 	int64_t	 steps;
-	int64_t	 tokens_prompt, tokens_output;	/* computed */
-	int64_t	 tokens_reused;	/* of prompts: found in the cache */
+	int64_t	 tokens_prompt;	/* read: of prompts, and of replies that lost
+				 * their place or go on after a crash */
+	int64_t	 tokens_output;	/* made */
+	int64_t	 tokens_reused;	/* not read, since found in the cache */
+	int64_t	 preempted;	/* times that a reply lost its place */
 };
 
 struct scheduler;
@@ -89,7 +97,7 @@ int		 scheduler_has(const struct scheduler *s, int64_t id);
 /* End a job: a reply is done with "cancelled", a score fails. Nothing where
  * there is none of that id. */
 void		 scheduler_cancel(struct scheduler *s, int64_t id);
-/* Leave a job out of steps, or take it in again. */
+/* Leave a reply out of steps, or take it in again. */
 void		 scheduler_pause(struct scheduler *s, int64_t id, int paused);
 /* End every paused job: nobody is left to continue them. */
 void		 scheduler_cancel_paused(struct scheduler *s);

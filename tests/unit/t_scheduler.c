@@ -355,16 +355,17 @@ resumed_replies_equal_undisturbed_ones(void **state)
 	ids_clear(&want);
 }
 
-/* First come, first served, and nobody is admitted who may not fit. */
+/* First come, first served, and who needs more than there is holds the others
+ * of its group back. */
 static void
-admission_is_in_order_and_reserves(void **state)
+admission_is_in_order(void **state)
 {
 	struct fixture		*x = fixture_new(4, 64);
 	struct scheduler_stats	 st;
 
 	(void)state;
-	/* These need 3, 3 and 1 blocks. */
-	scheduler_add(x->sched, fixture_job(tok, 1, 33, 32, 0, NULL));
+	/* These need 3, 2 and 1 blocks to begin with. */
+	scheduler_add(x->sched, fixture_job(tok, 1, 65, 20, 0, NULL));
 	scheduler_add(x->sched, fixture_job(tok, 2, 33, 32, 0, NULL));
 	scheduler_add(x->sched, fixture_job(tok, 3, 3, 3, 0, NULL));
 	scheduler_step(x->sched);
@@ -380,6 +381,145 @@ admission_is_in_order_and_reserves(void **state)
 	assert_int_equal(x->rec[2].started, 1);
 	assert_int_equal(x->rec[3].started, 1);
 	fixture_finish(x);
+	fixture_free(x);
+}
+
+/* Where the cache is too small for what was admitted, replies lose their
+ * places, again and again, and are still the ones they are alone. */
+static void
+replies_that_lose_their_place_are_the_same(void **state)
+{
+	struct fixture		*x;
+	struct scheduler_stats	 st;
+	struct job		*job;
+	struct ids		 want[12];
+	int64_t			 preempted = 0;
+	int			 round, i, r;
+
+	(void)state;
+	for (i = 0; i < 12; i++)
+		want[i] = alone(i, 1 + i * 7, 150, i % 3 == 0 ? 0 : 0.8);
+	for (round = 0; round < 8; round++) {
+		x = fixture_new(8 + round * 2, 16 + round * 5);
+		for (i = 0; i < 12; i++) {
+			job = fixture_job(tok, i, 1 + i * 7, 150,
+			    i % 3 == 0 ? 0 : 0.8, NULL);
+			job->group = i % (round + 1);
+			scheduler_add(x->sched, job);
+		}
+		/* paused and continued all the while, too */
+		for (i = 0; (r = scheduler_step(x->sched)) > 0; i++) {
+			scheduler_pause(x->sched, i % 12, i % 5 == 0);
+			assert_true(i < 100000);
+		}
+		for (i = 0; i < 12; i++)
+			scheduler_pause(x->sched, i, 0);
+		fixture_finish(x);
+		for (i = 0; i < 12; i++) {
+			assert_int_equal(x->rec[i].started, 1);
+			assert_int_equal(x->rec[i].dones, 1);
+			assert_int_equal(data_ids_differ("preempted",
+			    &x->rec[i].ids, &want[i]), 0);
+		}
+		scheduler_stats(x->sched, &st);
+		preempted += st.preempted;
+		fixture_free(x);
+	}
+	assert_true(preempted > 50);
+	for (i = 0; i < 12; i++)
+		ids_clear(&want[i]);
+}
+
+/* A paused reply keeps no blocks from those that could run. */
+static void
+paused_replies_make_room(void **state)
+{
+	struct ids	 want = alone(1, 90, 100, 0.7);
+	struct fixture	*x = fixture_new(8, 64);
+	int		 i;
+
+	(void)state;
+	scheduler_add(x->sched, fixture_job(tok, 1, 90, 100, 0.7, NULL));
+	for (i = 0; i < 50; i++)
+		scheduler_step(x->sched);
+	scheduler_pause(x->sched, 1, 1);
+	scheduler_add(x->sched, fixture_job(tok, 2, 190, 60, 0.7, NULL));
+	fixture_finish(x);
+	assert_int_equal(x->rec[2].dones, 1);
+	assert_int_equal(x->rec[1].dones, 0);
+	scheduler_pause(x->sched, 1, 0);
+	fixture_finish(x);
+	assert_int_equal(x->rec[1].dones, 1);
+	assert_int_equal(data_ids_differ("paused", &x->rec[1].ids, &want), 0);
+	fixture_free(x);
+	ids_clear(&want);
+}
+
+/* A group that asks for all there is does not keep another one out, and
+ * among the rest of it the oldest go on. */
+static void
+groups_share_the_places(void **state)
+{
+	struct fixture		*x = fixture_new(400, 16);
+	struct scheduler_stats	 st;
+	struct job		*job;
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 20; i++)
+		scheduler_add(x->sched, fixture_job(tok, i, 4, 200, 0, NULL));
+	for (i = 0; i < 20; i++)
+		scheduler_step(x->sched);
+	scheduler_stats(x->sched, &st);
+	assert_int_equal(st.running, 8);
+	for (i = 20; i < 30; i++) {
+		job = fixture_job(tok, i, 4, 200, 0, NULL);
+		job->group = 7;
+		scheduler_add(x->sched, job);
+	}
+	scheduler_step(x->sched);
+	scheduler_stats(x->sched, &st);
+	assert_int_equal(st.running, 8);
+	assert_int_equal(st.preempted, 4);
+	for (i = 0; i < 30; i++)
+		assert_int_equal(x->rec[i].started, i < 8 || (i >= 20 &&
+		    i < 24));
+	/* nobody loses a place for one of the own group */
+	for (i = 0; i < 50; i++)
+		scheduler_step(x->sched);
+	scheduler_stats(x->sched, &st);
+	assert_int_equal(st.preempted, 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(x->rec[i].ids.n, x->rec[0].ids.n);
+	assert_true(x->rec[4].ids.n < x->rec[0].ids.n);
+	fixture_finish(x);
+	for (i = 0; i < 30; i++)
+		assert_int_equal(x->rec[i].dones, 1);
+	fixture_free(x);
+}
+
+/* A short prompt of one group does not wait for all the long ones of
+ * another. */
+static void
+groups_are_read_in_turn(void **state)
+{
+	struct fixture	*x = fixture_new(400, 64);
+	struct job	*job;
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 8; i++)
+		scheduler_add(x->sched, fixture_job(tok, i, 250, 1, 0, NULL));
+	scheduler_step(x->sched);
+	job = fixture_job(tok, 9, 40, 1, 0, NULL);
+	job->group = 1;
+	scheduler_add(x->sched, job);
+	for (i = 0; x->rec[9].dones == 0; i++)
+		scheduler_step(x->sched);
+	assert_true(i <= 4);
+	assert_int_equal(x->rec[1].dones, 0);
+	fixture_finish(x);
+	assert_int_equal(x->rec[7].dones, 1);
 	fixture_free(x);
 }
 
@@ -500,7 +640,11 @@ main(void)
 		cmocka_unit_test(pause_and_continue_change_nothing),
 		cmocka_unit_test(paused_jobs_hold_nobody_up),
 		cmocka_unit_test(resumed_replies_equal_undisturbed_ones),
-		cmocka_unit_test(admission_is_in_order_and_reserves),
+		cmocka_unit_test(admission_is_in_order),
+		cmocka_unit_test(replies_that_lose_their_place_are_the_same),
+		cmocka_unit_test(paused_replies_make_room),
+		cmocka_unit_test(groups_share_the_places),
+		cmocka_unit_test(groups_are_read_in_turn),
 		cmocka_unit_test(a_full_queue_is_busy),
 		cmocka_unit_test(a_numeric_error_ends_one_reply_only),
 		cmocka_unit_test(a_failed_step_is_an_error),

@@ -1,0 +1,35 @@
+/*
+ * Who has had how much of the engine.  Requests of one account make a group;
+ * a group is known while it has requests, and what it has been served is
+ * counted in rows computed.  One that comes new starts where the least served
+ * of the others is, so that it neither has to catch up nor is owed for the
+ * time it was away (virtual token counters: Sheng et al., "Fairness in
+ * Serving Large Language Models", OSDI 2024).
+ */
+#ifndef ENGINE_SHARE_H
+#define ENGINE_SHARE_H
+
+#include <sys/queue.h>
+
+#include <stdint.h>
+
+struct share {
+	LIST_ENTRY(share) entry;
+	int64_t		 group;
+	int		 jobs;		/* that the group has */
+	int		 running;	/* of them in steps */
+	int64_t		 served;	/* rows computed for it */
+};
+
+LIST_HEAD(share_list, share);
+
+/* A job of that group has come: its share, valid until the last of its jobs
+ * has left. */
+struct share	*share_join(struct share_list *list, int64_t group);
+void		 share_leave(struct share *sh);
+
+/* Is it a's turn before b's? Who runs less comes first, then who was served
+ * less. */
+int		 share_before(const struct share *a, const struct share *b);
+
+#endif
