@@ -65,6 +65,7 @@ struct config {
 	char		*model_path;	/* owned */
 	char		*precision, *device, *isa;	/* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
+	int		 pin;
 	/* helpers */
 	char		*engine_program, *filter_program, *store_program;
 	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */

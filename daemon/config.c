@@ -46,6 +46,7 @@ static const struct config_key config_keys[] = {
 	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
 	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
 	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },
+	{ "model", "pin", CONFIG_BOOL, 0, 0, "false", AT(pin) },
 	{ "model", "context", CONFIG_INT, 0, 1048576, "0", AT(context) },
 	{ "model", "kv_tokens", CONFIG_INT, 0, 1e9, "0", AT(kv_tokens) },
 	{ "model", "batch_tokens", CONFIG_INT, 0, 65536, "0",

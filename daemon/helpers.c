@@ -32,6 +32,7 @@ helpers_engine_init(void *arg)
 	msg_set_string(m, "device", cf->device);
 	msg_set_string(m, "isa", cf->isa);
 	msg_set_int(m, "threads", cf->threads);
+	msg_set_bool(m, "pin", cf->pin);
 	msg_set_int(m, "context", cf->context);
 	msg_set_int(m, "kv_tokens", cf->kv_tokens);
 	msg_set_int(m, "batch_tokens", cf->batch_tokens);

@@ -70,6 +70,8 @@ reload_keep(struct config *old, struct config *new)
 		n += numbers[i].old != *numbers[i].new;
 		*numbers[i].new = numbers[i].old;
 	}
+	n += old->pin != new->pin;
+	new->pin = old->pin;
 	return (n);
 }
 

@@ -69,7 +69,9 @@ struct backend_options {
 					 * "int4" */
 	const char	*device;	/* "cpu" or "cuda:N" */
 	const char	*isa;		/* "auto", "scalar", "avx2", "avx512" */
-	int		 threads;	/* 0: one per core we may use */
+	int		 threads;	/* 0: one per core we may use, which
+					 * is also the most */
+	int		 pin;		/* each to a core of its own */
 	int		 kv_tokens;	/* cache size in positions; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
 	/* Called while weights load, with bytes read; may be NULL. */

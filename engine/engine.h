@@ -26,6 +26,7 @@ struct engine_options {
 	const char	*device;
 	const char	*isa;
 	int64_t		 threads;	/* 0: one for each core */
+	int		 pin;		/* each thread to one of them */
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */

@@ -56,6 +56,7 @@ static const struct option engine_longopts[] = {
 	{ "bench", no_argument, NULL, 'b' },
 	{ "check", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "pin", no_argument, NULL, 'p' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
@@ -96,7 +97,9 @@ static const char engine_help[] =
 "                        which starts without conversion, and end\n"
 "  --device NAME         cpu or cuda:N (default cpu)\n"
 "  --isa NAME            auto, scalar, avx2 or avx512 (default auto)\n"
-"  --threads N           threads on the CPU (default: one for each core)\n"
+"  --threads N           threads on the CPU (default and most: one for each\n"
+"                        core)\n"
+"  --pin                 keep each thread on a core of its own\n"
 "  --context N           tokens of prompt and reply (default: the model's)\n"
 "  --kv-tokens N         tokens in the cache, of all requests together\n"
 "  --batch-tokens N      tokens in one step (default 256)\n"
@@ -153,6 +156,8 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 			opt->bench = 1;
 		else if (c == 'c')
 			opt->check = 1;
+		else if (c == 'p')
+			opt->pin = 1;
 		else if (c == 'h') {
 			fputs(engine_help, stdout);
 			exit(0);
@@ -265,6 +270,7 @@ engine_backend_options(struct engine *e)
 		.device = e->opt.device,
 		.isa = e->opt.isa,
 		.threads = (int)e->opt.threads,
+		.pin = e->opt.pin,
 		.kv_tokens = (int)e->opt.kv_tokens,
 		.rows = e->opt.batch_tokens > 0 ? (int)e->opt.batch_tokens :
 		    ENGINE_BATCH_TOKENS,

@@ -57,6 +57,7 @@ static const struct field ops_init_keys[] = {
 	    offsetof(struct engine_options, isa) },
 	{ "threads", FIELD_INT, 0, 0, 4096,
 	    offsetof(struct engine_options, threads) },
+	{ "pin", FIELD_BOOL, 0, 0, 0, offsetof(struct engine_options, pin) },
 	{ "context", FIELD_INT, 0, 0, 1 << 20,
 	    offsetof(struct engine_options, context) },
 	{ "kv_tokens", FIELD_INT, 0, 0, 1 << 30,

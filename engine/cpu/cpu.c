@@ -19,6 +19,8 @@ static void	cpu_free(struct backend *);
 static void	cpu_info(const struct backend *, struct backend_info *);
 static int	cpu_choose(struct cpu *, const struct model *,
 		    const struct backend_options *, struct fault *);
+static int	cpu_threads(struct cpu *, const struct backend_options *,
+		    struct fault *);
 static int	cpu_cache(struct cpu *, const struct backend_options *,
 		    struct fault *);
 static int	cpu_scratch(struct cpu *, struct fault *);
@@ -44,8 +46,8 @@ cpu_open(struct model *m, const struct backend_options *opt,
 	    opt, meminfo_free(), f)) != 0 ||
 	    (r = cpu_cache(c, opt, f)) != 0)
 		goto out;
-	c->pool = pool_new(opt->threads);
-	if ((r = weights_load(m, &c->layout, c->pool, opt, &c->weights,
+	if ((r = cpu_threads(c, opt, f)) != 0 ||
+	    (r = weights_load(m, &c->layout, c->pool, opt, &c->weights,
 	    f)) != 0 ||
 	    (r = cpu_scratch(c, f)) != 0)
 		goto out;
@@ -101,6 +103,22 @@ cpu_choose(struct cpu *c, const struct model *m,
 	fault_set(f, "no_device", "isa", "isa: this CPU and build have auto, "
 	    "%s, found %.40s", there, opt->isa);
 	return (CHAT_EUNSUPPORTED);
+}
+
+/* Start the threads, never more than there are cores: they would wait for
+ * each other. */
+static int
+cpu_threads(struct cpu *c, const struct backend_options *opt,
+    struct fault *f)
+{
+	const int	 cores = pool_cores();
+
+	c->pool = pool_new(opt->threads < cores ? opt->threads : cores);
+	if (opt->pin && pool_pin(c->pool) != 0)
+		return (fault_set(f, "no_device", "pin", "pin: the system "
+		    "does not give each of %d threads a core of its own",
+		    pool_size(c->pool)));
+	return (0);
 }
 
 /* Reserve the KV cache: pages come when they are written. */

@@ -12,8 +12,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "cgroup.h"
+#include "err.h"
 #include "fpmode.h"
 #include "xmalloc.h"
 
@@ -64,15 +67,37 @@ pool_pause(void)
 #endif
 }
 
+/* The processor time that a cgroup allows, in cores, at least. */
+static void
+pool_quota(void *arg, const char *folder, int version)
+{
+	int	*least = arg;
+	int64_t	 quota, period;
+	char	 max[32];
+
+	if (version == 2) {
+		quota = cgroup_file(folder, "cpu.max", "");
+		snprintf(max, sizeof max, "%lld ", (long long)quota);
+		period = cgroup_file(folder, "cpu.max", max);
+	} else {
+		quota = cgroup_file(folder, "cpu.cfs_quota_us", "");
+		period = cgroup_file(folder, "cpu.cfs_period_us", "");
+	}
+	if (quota > 0 && period > 0 && (quota - 1) / period + 1 < *least)
+		*least = (int)((quota - 1) / period + 1);
+}
+
 /* Cores this process may use. */
 int
 pool_cores(void)
 {
 	cpu_set_t	 set;
+	int		 n = 1;
 
-	if (sched_getaffinity(0, sizeof set, &set) == -1)
-		return (1);
-	return (CPU_COUNT(&set));
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		n = CPU_COUNT(&set);
+	cgroup_each("cpu", pool_quota, &n);
+	return (n);
 }
 
 /* Start the threads. */
@@ -118,6 +143,29 @@ pool_free(struct pool *p)
 	pthread_mutex_destroy(&p->lock);
 	free(p->threads);
 	free(p);
+}
+
+/* Pin the threads, in the order of the cores. */
+int
+pool_pin(struct pool *p)
+{
+	cpu_set_t	 all, one;
+	pthread_t	 id;
+	int		 i, core = -1, bound = 0;
+
+	if (sched_getaffinity(0, sizeof all, &all) == -1 ||
+	    p->size > CPU_COUNT(&all))
+		return (CHAT_ESYSTEM);
+	for (i = 0; i < p->size; i++) {
+		do
+			core++;
+		while (!CPU_ISSET(core, &all));
+		CPU_ZERO(&one);
+		CPU_SET(core, &one);
+		id = i == 0 ? pthread_self() : p->threads[i].id;
+		bound += pthread_setaffinity_np(id, sizeof one, &one) == 0;
+	}
+	return (bound == p->size ? 0 : CHAT_ESYSTEM);
 }
 
 /* How many threads there are. */

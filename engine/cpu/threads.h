@@ -19,8 +19,13 @@ struct pool	*pool_new(int n);
 /* End the threads. NULL is fine. */
 void		 pool_free(struct pool *p);
 
-/* Cores that this process may use. */
+/* Cores that this process may use: as its affinity and its control groups
+ * have it. */
 int		 pool_cores(void);
+
+/* Keep each thread, the caller among them, on a core of its own. 0, or
+ * CHAT_ESYSTEM where there are too few or the system refuses. */
+int		 pool_pin(struct pool *p);
 
 /* Threads, the caller's included. */
 int		 pool_size(const struct pool *p);

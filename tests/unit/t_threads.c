@@ -4,6 +4,7 @@
  */
 #include "threads.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "err.h"
 #include "xmalloc.h"
 
 #define ITEMS	200000		/* more than a ticket holds */
@@ -135,6 +138,50 @@ zero_threads_are_as_many_as_cores(void **state)
 	pool_free(p);
 }
 
+/* Where each thread may run. */
+static void
+note_cores(void *arg, int item, int thread)
+{
+	cpu_set_t	*cores = arg;
+
+	(void)item;
+	assert_int_equal(sched_getaffinity(0, sizeof *cores, &cores[thread]),
+	    0);
+	usleep(1000);		/* so that every thread gets one */
+}
+
+/* Pinned threads have a core each, and too many are refused. */
+static void
+pinned_threads_have_a_core_each(void **state)
+{
+	cpu_set_t	 all, both, cores[POOL_THREADS_MAX];
+	struct pool	*p = pool_new(0);
+	int		 i, j;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+	memset(cores, 0, sizeof cores);
+	if (pool_size(p) <= CPU_COUNT(&all)) {
+		assert_int_equal(pool_pin(p), 0);
+		pool_run(p, pool_size(p) * 20, note_cores, cores);
+	}
+	for (i = 0; i < pool_size(p); i++) {
+		if (CPU_COUNT(&cores[i]) == 0)
+			continue;
+		assert_int_equal(CPU_COUNT(&cores[i]), 1);
+		for (j = 0; j < i; j++) {
+			CPU_AND(&both, &cores[i], &cores[j]);
+			assert_int_equal(CPU_COUNT(&both), 0);
+		}
+	}
+	assert_int_equal(CPU_COUNT(&cores[0]), 1);
+	pool_free(p);
+	p = pool_new(2);		/* this thread has one core now */
+	assert_int_equal(pool_pin(p), CHAT_ESYSTEM);
+	pool_free(p);
+	assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+}
+
 int
 main(void)
 {
@@ -142,7 +189,8 @@ main(void)
 		cmocka_unit_test(every_item_is_done_once),
 		cmocka_unit_test(a_run_sees_what_the_run_before_wrote),
 		cmocka_unit_test(sleeping_threads_wake),
-		cmocka_unit_test(zero_threads_are_as_many_as_cores)
+		cmocka_unit_test(zero_threads_are_as_many_as_cores),
+		cmocka_unit_test(pinned_threads_have_a_core_each)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
