@@ -3,7 +3,7 @@
  * allows, measured in the same run.  A table goes to standard error, the same
  * as JSON to standard output.
  */
-#include "engine.h"
+#include "bench.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -38,7 +38,7 @@ struct bench {
 };
 
 /* Order of doubles. */
-static int
+int
 bench_compare(const void *a, const void *b)
 {
 	const double	*x = a, *y = b;
@@ -55,12 +55,12 @@ bench_median(double *x)
 }
 
 /* Tell a figure, once for people and once for programs. */
-static void
-bench_tell(struct bench *b, const char *key, double value, const char *unit,
+void
+bench_tell(json_t *out, const char *key, double value, const char *unit,
     const char *note)
 {
 	fprintf(stderr, "  %-22s %10.4g %-9s %s\n", key, value, unit, note);
-	msg_set_real(b->out, key, value);
+	msg_set_real(out, key, value);
 }
 
 /* Run T rows of sequence s (or one row of each of n sequences, T 0); the
@@ -142,7 +142,7 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
 	    100 * rate * work / peak, small ? "int8" : "fp32");
 	snprintf(key, sizeof key, "prefill_%d", n);
-	bench_tell(b, key, rate, "tokens/s", note);
+	bench_tell(b->out, key, rate, "tokens/s", note);
 	snprintf(key, sizeof key, "prefill_%d_share", n);
 	msg_set_real(b->out, key, rate * work / peak);
 }
@@ -168,7 +168,7 @@ bench_decode(struct bench *b, int n, int pos, const struct cpu_limits *lim)
 	snprintf(key, sizeof key, "decode_%d", n);
 	if (pos > BENCH_PROMPT)
 		snprintf(key, sizeof key, "decode_%d_at_%d", n, pos);
-	bench_tell(b, key, rate, "tokens/s", note);
+	bench_tell(b->out, key, rate, "tokens/s", note);
 	snprintf(key + strlen(key), sizeof key - strlen(key), "_share");
 	msg_set_real(b->out, key, rate / n * (double)cpu_touched(cpu) /
 	    lim->read);
@@ -179,11 +179,11 @@ static void
 bench_limits(struct bench *b, struct cpu_limits *lim)
 {
 	cpu_limits((struct cpu *)b->e->backend, lim);
-	bench_tell(b, "read_bandwidth", lim->read / 1e9, "GB/s",
+	bench_tell(b->out, "read_bandwidth", lim->read / 1e9, "GB/s",
 	    "all threads, larger than the caches");
-	bench_tell(b, "fp32_peak", lim->fma / 1e9, "GFLOP/s",
+	bench_tell(b->out, "fp32_peak", lim->fma / 1e9, "GFLOP/s",
 	    "multiply-add in registers");
-	bench_tell(b, "int8_peak", lim->dot8 / 1e9, "GOP/s",
+	bench_tell(b->out, "int8_peak", lim->dot8 / 1e9, "GOP/s",
 	    "products of 8 bits in registers");
 }
 
@@ -246,8 +246,9 @@ bench_run(struct engine *e)
 	bench_decode(&b, BENCH_BATCH, 64, &lim);
 	if (e->info.context >= 2048)
 		bench_decode(&b, 1, 2048 - BENCH_STEPS, &lim);
+	bench_serve(e, bench_rows(&b), b.out);
 	getrusage(RUSAGE_SELF, &ru);
-	bench_tell(&b, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB", "");
+	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB", "");
 	line = msg_line(b.out, &n);
 	fputs(line, stdout);
 	free(line);

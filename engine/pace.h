@@ -9,15 +9,26 @@
 #define PACE_FIRST_ROWS	16	/* of the first step, at most */
 #define PACE_LEAST_ROWS	2	/* of prompts beside replies */
 #define PACE_STEP_S	1.0	/* longest step without replies, about */
-#define PACE_BESIDE	2.0	/* longest step with replies and prompts, in
-				 * steps of these replies alone */
+#define PACE_BESIDE	1.75	/* a step with replies and prompts, in steps
+				 * of these replies alone: so that few steps
+				 * take more than two */
 #define PACE_REFRESH	64	/* steps until that is measured again */
+#define PACE_SAMPLES	9	/* the median of so many counts */
+
+/* The last few of some measurement. */
+struct pace_samples {
+	double	 last[PACE_SAMPLES];
+	int	 n;		/* taken in all */
+};
 
 struct pace {
 	int	 max;		/* rows of any step */
 	int	 alone;		/* rows of prompts where no reply is made */
 	int	 beside;	/* rows of prompts beside replies */
-	double	 base;		/* seconds of a step of replies; 0: unknown */
+	int	 replies;	/* that base is about, roughly */
+	struct pace_samples base;	/* seconds of steps of replies */
+	struct pace_samples row;	/* seconds more for each row of
+					 * prompts */
 	int	 since;		/* steps since base was measured */
 };
 

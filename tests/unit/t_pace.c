@@ -44,28 +44,53 @@ prompts_alone_grow_while_steps_are_fast(void **state)
 }
 
 /* A machine where a step takes 10 ms and each row of a prompt 1 ms more: the
- * replies' steps stay within twice of what they take alone, but for one now
- * and then, and prompts get most of that. */
+ * replies' steps stay within twice of what they take alone, and prompts get
+ * most of that; also where the system takes ten times as long for one step in
+ * ten. */
 static void
 replies_wait_twice_as_long_at_most(void **state)
 {
 	struct pace	 p;
 	double		 took;
-	int		 i, rows, late = 0, total = 0, alone = 0;
+	int		 noise, i, rows, late, total, alone;
+
+	(void)state;
+	for (noise = 0; noise < 2; noise++) {
+		pace_init(&p, 256);
+		late = total = alone = 0;
+		for (i = 0; i < 2000; i++) {
+			rows = pace_rows(&p, 4);
+			took = 0.010 + 0.001 * rows;
+			late += took > 0.020;
+			pace_note(&p, 4, rows, noise && i * 7 % 10 == 0 ?
+			    took * 10 : took);
+			total += rows;
+			alone += rows == 0;
+		}
+		assert_int_equal(late, 0);
+		assert_true(total > 2000 * 6);
+		assert_true(alone >= 2000 / (PACE_REFRESH + 1) && alone < 60);
+	}
+}
+
+/* Where far more replies are made than before, what they take is measured
+ * anew. */
+static void
+other_replies_are_measured_anew(void **state)
+{
+	struct pace	 p;
+	int		 i;
 
 	(void)state;
 	pace_init(&p, 256);
-	for (i = 0; i < 2000; i++) {
-		rows = pace_rows(&p, 4);
-		took = 0.010 + 0.001 * rows;
-		pace_note(&p, 4, rows, took);
-		late += took > 0.020;
-		total += rows;
-		alone += rows == 0;
-	}
-	assert_true(late <= 2000 / 8);
-	assert_true(total > 2000 * 5);
-	assert_true(alone >= 2000 / (PACE_REFRESH + 1) && alone < 60);
+	for (i = 0; i < 20; i++)
+		pace_note(&p, 4, pace_rows(&p, 4), 0.010);
+	assert_true(pace_rows(&p, 4) > 0);
+	assert_true(pace_rows(&p, 5) > 0);
+	assert_int_equal(pace_rows(&p, 8), 0);
+	pace_note(&p, 8, 0, 0.020);
+	pace_note(&p, 8, 0, 0.020);
+	assert_true(pace_rows(&p, 8) > 0);
 }
 
 /* A machine that becomes slow is noticed, and never are there none. */
@@ -97,6 +122,7 @@ replies_come_first(void **state)
 	(void)state;
 	pace_init(&p, 8);
 	pace_note(&p, 7, 0, 0.010);
+	pace_note(&p, 7, 0, 0.010);
 	assert_int_equal(pace_rows(&p, 7), 1);
 	assert_int_equal(pace_rows(&p, 8), 0);
 }
@@ -107,6 +133,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(prompts_alone_grow_while_steps_are_fast),
 		cmocka_unit_test(replies_wait_twice_as_long_at_most),
+		cmocka_unit_test(other_replies_are_measured_anew),
 		cmocka_unit_test(a_slow_machine_still_reads_prompts),
 		cmocka_unit_test(replies_come_first),
 	};

@@ -1,0 +1,26 @@
+/*
+ * What the files of --bench share: bench.c (the backend alone), bench_serve.c
+ * (the scheduler above it).
+ */
+#ifndef ENGINE_BENCH_H
+#define ENGINE_BENCH_H
+
+#include <jansson.h>
+
+#include "engine.h"
+
+/* Tell a figure, to people and, as a member of out, to programs. */
+void	 bench_tell(json_t *out, const char *key, double value,
+	    const char *unit, const char *note);
+
+/* Order of doubles, for qsort. */
+int	 bench_compare(const void *a, const void *b);
+
+/*
+ * Measure what those who wait see: the time to the first token, alone and
+ * beside replies, and the delay between tokens of replies, without and with
+ * a long prompt that is read beside them. rows at most make a step.
+ */
+void	 bench_serve(struct engine *e, int rows, json_t *out);
+
+#endif

@@ -1,0 +1,212 @@
+/*
+ * The scheduler's part of --bench.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "model.h"
+#include "scheduler.h"
+#include "xmalloc.h"
+
+#define SERVE_REPLIES	8	/* replies that are made meanwhile */
+#define SERVE_DELAYS	512	/* of them, to be sure of a p99 */
+#define SERVE_WARM	24	/* tokens of each that don't count */
+#define SERVE_SHORT	32	/* tokens of their prompts */
+#define SERVE_PROMPTS	2	/* long prompts, one after the other */
+#define SERVE_LONG	2000	/* tokens of each */
+#define SERVE_FIRST	512	/* tokens of a prompt read alone */
+#define SERVE_RUNS	5	/* of the last, the median counts */
+
+struct serve {
+	struct scheduler	*sched;		/* owned */
+	struct engine		*e;		/* borrowed */
+	double			 last[SERVE_REPLIES];	/* token of each */
+	size_t			 made[SERVE_REPLIES];
+	double			*delays;	/* owned: in seconds */
+	size_t			 n, size;
+	double			 first;		/* token of a prompt; 0: not
+						 * yet */
+	unsigned		 seed;
+};
+
+/* A reply begins. */
+static void
+serve_started(void *arg, const struct job *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+/* Tokens come, one at a time. */
+static void
+serve_text(void *arg, const struct job *job, const struct generation_news *news)
+{
+	struct serve	*v = arg;
+	double		 now = clock_seconds();
+
+	if (news->n == 0)
+		return;
+	if (job->id >= SERVE_REPLIES) {
+		if (v->first == 0)
+			v->first = now;
+		return;
+	}
+	if (++v->made[job->id] > SERVE_WARM) {
+		if (v->n == v->size) {
+			v->size = v->size == 0 ? 1024 : v->size * 2;
+			v->delays = xreallocarray(v->delays, v->size,
+			    sizeof *v->delays);
+		}
+		v->delays[v->n++] = now - v->last[job->id];
+	}
+	v->last[job->id] = now;
+}
+
+/* A reply ends. */
+static void
+serve_done(void *arg, const struct job *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+/* It cannot fail: a model whose logits are no numbers is of no use here. */
+static void
+serve_failed(void *arg, const struct job *job, const struct fault *f)
+{
+	(void)arg;
+	(void)job;
+	fprintf(stderr, "chatd-engine: --bench: %s\n", f->message);
+	exit(1);
+}
+
+static const struct scheduler_events serve_events = { serve_started,
+	serve_text, serve_done, serve_failed };
+
+/* Run one step. */
+static void
+serve_step(struct serve *v)
+{
+	int	 r = scheduler_step(v->sched);
+
+	if (r < 0) {
+		fprintf(stderr, "chatd-engine: step: %s\n", chat_strerror(r));
+		exit(1);
+	}
+}
+
+/* Ask for a reply of max tokens to a prompt of n, which none before had. */
+static void
+serve_add(struct serve *v, int id, int n, int max)
+{
+	struct generation_options opt = { .max_tokens = max, .ignore_eos = 1 };
+	struct ids	 prompt = { NULL, 0, 0 };
+	struct job	*job = xcalloc(1, sizeof *job);
+	int		 i;
+
+	for (i = 0; i < n; i++) {
+		v->seed = v->seed * 1103515245 + 12345;
+		ids_add(&prompt, (int32_t)((v->seed >> 8) %
+		    (unsigned)v->e->info.vocab));
+	}
+	job->id = id;
+	opt.sampler = (struct sampler_params){ .penalty = 1 };
+	job->gen = generation_new(v->e->tok, &opt, &prompt, v->e->info.vocab,
+	    -1, (size_t)v->e->context);
+	(void)scheduler_add(v->sched, job);
+}
+
+/* Steps until the prompt just added has its first token: seconds. */
+static double
+serve_first(struct serve *v)
+{
+	double	 start = clock_seconds();
+
+	v->first = 0;
+	while (v->first == 0)
+		serve_step(v);
+	return (v->first - start);
+}
+
+/* A share, as 0.99, of the delays so far is at most: seconds. */
+static double
+serve_quantile(struct serve *v, double share)
+{
+	qsort(v->delays, v->n, sizeof *v->delays, bench_compare);
+	return (v->delays[(size_t)(share * (double)(v->n - 1))]);
+}
+
+/* Time to the first token of a prompt that has the engine alone. */
+static void
+serve_alone(struct serve *v, json_t *out)
+{
+	double	 x[SERVE_RUNS];
+	int	 i;
+
+	for (i = 0; i < SERVE_RUNS; i++) {
+		serve_add(v, SERVE_REPLIES, SERVE_FIRST, 1);
+		x[i] = serve_first(v);
+		while (scheduler_has(v->sched, SERVE_REPLIES))
+			serve_step(v);
+	}
+	qsort(x, SERVE_RUNS, sizeof *x, bench_compare);
+	bench_tell(out, "first_token_512", 1e3 * x[SERVE_RUNS / 2], "ms",
+	    "after a prompt of 512 tokens");
+}
+
+/* Delays of replies, and then with prompts beside them. */
+static void
+serve_beside(struct serve *v, int length, json_t *out)
+{
+	double	 alone, sum = 0, p99;
+	char	 note[64];
+	int	 i;
+
+	for (i = 0; i < SERVE_REPLIES; i++)
+		serve_add(v, i, SERVE_SHORT, v->e->context);
+	while (v->n < SERVE_DELAYS)
+		serve_step(v);
+	alone = serve_quantile(v, 0.5);
+	bench_tell(out, "delay_8", 1e3 * alone, "ms",
+	    "between tokens of 8 replies, median");
+	p99 = serve_quantile(v, 0.99);
+	bench_tell(out, "delay_8_p99", 1e3 * p99, "ms", "99th percentile");
+	v->n = 0;
+	for (i = 0; i < SERVE_PROMPTS && scheduler_has(v->sched, 0); i++) {
+		serve_add(v, SERVE_REPLIES, length, 1);
+		sum += serve_first(v);
+	}
+	if (i == 0 || v->n == 0)
+		return;
+	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
+	    length);
+	bench_tell(out, "delay_8_prompt", 1e3 * serve_quantile(v, 0.5), "ms",
+	    note);
+	p99 = serve_quantile(v, 0.99);
+	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
+	    "without", p99 / alone);
+	bench_tell(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
+	bench_tell(out, "delay_8_prompt_ratio", p99 / alone, "", "");
+	bench_tell(out, "first_token_beside_8", 1e3 * sum / i, "ms",
+	    "of that prompt");
+}
+
+/* Measure. */
+void
+bench_serve(struct engine *e, int rows, json_t *out)
+{
+	struct serve	 v = { .e = e, .seed = 1 };
+	int		 length = e->context - 8 < SERVE_LONG ?
+			    e->context - 8 : SERVE_LONG;
+
+	e->context = e->info.context;
+	v.sched = scheduler_new(e->backend, rows, &serve_events, &v);
+	serve_alone(&v, out);
+	serve_beside(&v, length, out);
+	scheduler_free(v.sched);
+	free(v.delays);
+}
