@@ -14,7 +14,7 @@
 #define KERN_INLINE static inline __attribute__((always_inline))
 #define KERN_ONCE static __attribute__((noinline))
 
-#define KERN_AHEAD	8192	/* bytes of weights fetched ahead */
+#define KERN_AHEAD	4096	/* bytes of weights fetched ahead */
 #define MM_BLOCK	64	/* rows that share a pass over a panel */
 
 /* The sum of 16 lanes, as one fixed tree. */
