@@ -117,45 +117,46 @@ equal_work(const struct neox_spec *s)
 	    (long)s->V * s->C);
 }
 
-/* An inside of the MLP: small, usual, or past what is taken at a time. */
-static int
-equal_inner(uint64_t *state)
+/* A narrow model whose MLP is wider inside than what a kernel takes at a
+ * time. */
+static void
+equal_deep(struct neox_spec *s, uint64_t *state, int *lanes)
 {
-	switch (equal_draw(state, 0, 7)) {
-	case 0:
-		return (2 * equal_draw(state, 1, 31));
-	case 1:
-		return (2 * equal_draw(state, 250, 1100));
-	default:
-		return (2 * equal_draw(state, 32, 130));
-	}
+	s->L = s->H = 1;
+	s->F = 2 * equal_draw(state, 257, 700);
+	*lanes = 2 * equal_draw(state, 4, 14);
+}
+
+/* Any model. */
+static void
+equal_any(struct neox_spec *s, uint64_t *state, int *lanes)
+{
+	s->L = equal_draw(state, 1, 3);
+	s->H = equal_draw(state, 1, 4);
+	s->F = 2 * equal_draw(state, equal_chance(state, 4) ? 1 : 32, 130);
+	*lanes = 2 * equal_draw(state, equal_chance(state, 8) ? 1 : 8, 48);
 }
 
 /* Sizes, inside the work that is allowed. */
 static void
 equal_sizes(struct neox_spec *s, uint64_t *state, int vocab, long work)
 {
-	int	 lanes = 2 * equal_draw(state, equal_chance(state, 8) ? 1 :
-		    8, 48);
+	int	 lanes;
 
-	s->L = equal_draw(state, 1, 3);
-	s->H = equal_draw(state, 1, 4);
-	s->F = equal_inner(state);
+	if (equal_chance(state, 5))
+		equal_deep(s, state, &lanes);
+	else
+		equal_any(s, state, &lanes);
 	s->V = vocab != 0 ? vocab : equal_draw(state, 2, 150);
-	for (;;) {
-		s->C = s->H * lanes;
-		if (equal_work(s) <= work)
-			break;
+	s->C = s->H * lanes;
+	while (equal_work(s) > work && (s->L > 1 || s->H > 1 || lanes > 8)) {
 		if (s->L > 1)
 			s->L--;
 		else if (s->H > 1)
 			s->H--;
-		else if (s->F > 500)
-			s->F = 2 * equal_draw(state, 1, 130);
-		else if (lanes > 16)
-			lanes = 2 * equal_draw(state, 8, lanes / 2 - 1);
 		else
-			break;
+			lanes -= 2;
+		s->C = s->H * lanes;
 	}
 	s->pct = (2 * equal_draw(state, 1, lanes / 2) + 0.5) / lanes;
 	if (s->pct > 1)

@@ -19,10 +19,10 @@
 #include "xmalloc.h"
 
 #define JOBS		12	/* of a case, at most */
-#define PROMPT		100	/* tokens, at most */
+#define PROMPT		150	/* tokens, at most */
 #define REPLY		40
 #define CRASHES		3	/* of an engine, in a case */
-#define WORK		40000L	/* multiplications of a token */
+#define WORK		30000L	/* multiplications of a token */
 
 static struct tokenizer	*tok;
 
@@ -80,8 +80,9 @@ draw_tasks(struct world *w)
 	w->n = equal_draw(&w->state, 1, JOBS);
 	for (i = 0; i < w->n; i++) {
 		t = &w->task[i];
-		t->len = equal_draw(&w->state, 1, equal_chance(&w->state, 2) ?
-		    PROMPT : 12);
+		t->len = equal_chance(&w->state, 3) ?
+		    equal_draw(&w->state, 1, 12) :
+		    equal_draw(&w->state, 13, PROMPT);
 		t->max = equal_draw(&w->state, 1, REPLY);
 		t->temperature = temperatures[neox_random(&w->state,
 		    nitems(temperatures))];
@@ -90,7 +91,9 @@ draw_tasks(struct world *w)
 		if (i == 0 || equal_chance(&w->state, 3))
 			continue;
 		same = equal_draw(&w->state, 0, i - 1);
-		k = equal_draw(&w->state, 1, w->task[same].len);
+		k = w->task[same].len;
+		if (equal_chance(&w->state, 3))
+			k = equal_draw(&w->state, 1, k);
 		memcpy(t->id, w->task[same].id, (size_t)(k < t->len ? k :
 		    t->len) * sizeof *t->id);
 	}
