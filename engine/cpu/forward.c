@@ -76,7 +76,7 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 	const size_t	 ld = forward_stride(c->config.channels);
 	int		 t, r;
 
-	if ((r = forward_check(c, rows, T)) != 0 ||
+	if ((r = forward_check(c, rows, T)) != 0 || T == 0 ||
 	    (r = forward_grow(c, T)) != 0)
 		return (r);
 	for (t = 0; t < T; t++)

@@ -95,27 +95,34 @@ neox_size(const struct neox_spec *s, char letter)
 	    letter == 'F' ? s->F : letter == 'V' ? s->V : 1);
 }
 
+/* A file of tensors being written. */
+struct neox_file {
+	FILE		*header, *data;
+	uint64_t	 seed;
+	double		 gain;		/* deviation of the norms' gains */
+};
+
 /* Add one tensor: its entry to the header, its numbers to the data. */
 static void
 neox_tensor(const struct neox_spec *s, const char *name, char rows,
-    char cols, uint64_t *seed, FILE *header, FILE *data)
+    char cols, struct neox_file *f)
 {
 	long	 n = (long)neox_size(s, rows) * neox_size(s, cols), i;
-	long	 at = ftell(data);
+	long	 at = ftell(f->data);
 	int	 gain = strstr(name, "norm.weight") != NULL;
-	double	 scale = cols != 0 ? s->scale : 0.2;
+	double	 scale = cols != 0 ? s->scale : gain ? f->gain : 0.2;
 	float	 x;
 
-	fprintf(header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%d",
+	fprintf(f->header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%d",
 	    at == 0 ? "{" : ",", name, neox_size(s, rows));
 	if (cols != 0)
-		fprintf(header, ",%d", neox_size(s, cols));
-	fprintf(header, "],\"data_offsets\":[%ld,%ld]}", at, at + 4 * n);
+		fprintf(f->header, ",%d", neox_size(s, cols));
+	fprintf(f->header, "],\"data_offsets\":[%ld,%ld]}", at, at + 4 * n);
 	if (strstr(name, "embed_in") != NULL)
 		scale = s->tied ? 0.3 : 1;
 	for (i = 0; i < n; i++) {
-		x = (float)(gain + scale * neox_normal(seed));
-		assert_int_equal(fwrite(&x, 4, 1, data), 1);
+		x = (float)(gain + scale * neox_normal(&f->seed));
+		assert_int_equal(fwrite(&x, 4, 1, f->data), 1);
 	}
 }
 
@@ -140,18 +147,14 @@ neox_write_config(const char *folder, const struct neox_spec *s)
 	free(path);
 }
 
-/* Write a model. */
-void
-neox_write(const char *folder, const struct neox_spec *s, uint64_t seed)
+/* All tensors of a model. */
+static void
+neox_tensors(const struct neox_spec *s, struct neox_file *f)
 {
-	char		*header, *data, *path, name[128];
-	size_t		 nheader, ndata, i;
-	uint64_t	 length;
-	FILE		*h = open_memstream(&header, &nheader);
-	FILE		*d = open_memstream(&data, &ndata), *fp;
-	int		 l;
+	char	 name[128];
+	size_t	 i;
+	int	 l;
 
-	neox_write_config(folder, s);
 	for (l = 0; l < s->L; l++)
 		for (i = 0; i < nitems(neox_parts); i++) {
 			if (neox_parts[i].attn_bias && !s->attn_bias)
@@ -159,16 +162,39 @@ neox_write(const char *folder, const struct neox_spec *s, uint64_t seed)
 			snprintf(name, sizeof name, "gpt_neox.layers.%d.%s", l,
 			    neox_parts[i].name);
 			neox_tensor(s, name, neox_parts[i].rows,
-			    neox_parts[i].cols, &seed, h, d);
+			    neox_parts[i].cols, f);
 		}
-	neox_tensor(s, "gpt_neox.final_layer_norm.weight", 'C', 0, &seed, h,
-	    d);
-	neox_tensor(s, "gpt_neox.final_layer_norm.bias", 'C', 0, &seed, h, d);
-	neox_tensor(s, "gpt_neox.embed_in.weight", 'V', 'C', &seed, h, d);
+	neox_tensor(s, "gpt_neox.final_layer_norm.weight", 'C', 0, f);
+	neox_tensor(s, "gpt_neox.final_layer_norm.bias", 'C', 0, f);
+	neox_tensor(s, "gpt_neox.embed_in.weight", 'V', 'C', f);
 	if (!s->tied)
-		neox_tensor(s, "embed_out.weight", 'V', 'C', &seed, h, d);
-	fprintf(h, "}");
-	assert_int_equal(fclose(h) + fclose(d), 0);
+		neox_tensor(s, "embed_out.weight", 'V', 'C', f);
+	fprintf(f->header, "}");
+}
+
+/* Write a model. */
+void
+neox_write(const char *folder, const struct neox_spec *s, uint64_t seed)
+{
+	neox_write_gain(folder, s, seed, 0.2);
+}
+
+/* The same with norms of any gain. */
+void
+neox_write_gain(const char *folder, const struct neox_spec *s, uint64_t seed,
+    double gain)
+{
+	struct neox_file f = { .seed = seed, .gain = gain };
+	char		*header, *data, *path;
+	size_t		 nheader, ndata;
+	uint64_t	 length;
+	FILE		*fp;
+
+	f.header = open_memstream(&header, &nheader);
+	f.data = open_memstream(&data, &ndata);
+	neox_write_config(folder, s);
+	neox_tensors(s, &f);
+	assert_int_equal(fclose(f.header) + fclose(f.data), 0);
 	path = xasprintf("%s/model.safetensors", folder);
 	fp = fopen(path, "w");
 	assert_non_null(fp);
@@ -187,8 +213,17 @@ struct backend *
 neox_open(const char *folder, const char *precision, const char *isa,
     int threads)
 {
+	return (neox_open_cache(folder, precision, isa, threads, 0));
+}
+
+/* The same with a cache of some size. */
+struct backend *
+neox_open_cache(const char *folder, const char *precision, const char *isa,
+    int threads, int positions)
+{
 	struct backend_options	 opt = { .precision = precision,
-		.device = "cpu", .isa = isa, .threads = threads };
+		.device = "cpu", .isa = isa, .threads = threads,
+		.kv_tokens = positions };
 	struct backend		*b = NULL;
 	struct model		*m;
 	struct fault		 f;

@@ -27,6 +27,9 @@ uint32_t	 neox_random(uint64_t *state, uint32_t n);
  * numbers drawn from seed. Fails the test where it can't. */
 void		 neox_write(const char *folder, const struct neox_spec *spec,
 		    uint64_t seed);
+/* The same with norms whose gains deviate that much from 1, not by 0.2. */
+void		 neox_write_gain(const char *folder,
+		    const struct neox_spec *spec, uint64_t seed, double gain);
 
 /* A new folder under TMPDIR or /tmp, and its end. */
 char		*neox_folder(void);
@@ -35,6 +38,9 @@ void		 neox_remove(char *folder);
 /* Open a model and a backend on it; fails the test where that fails. */
 struct backend	*neox_open(const char *folder, const char *precision,
 		    const char *isa, int threads);
+/* The same with a cache of so many positions (0: as many as usual). */
+struct backend	*neox_open_cache(const char *folder, const char *precision,
+		    const char *isa, int threads, int positions);
 
 /* A tensor of the model, row by row in our order (zeros where it has none):
  * owned by the caller. */

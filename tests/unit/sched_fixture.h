@@ -23,7 +23,7 @@ struct record {
 };
 
 struct fixture {
-	struct fake_backend	*fake;
+	struct fake_backend	*fake;		/* NULL over another backend */
 	struct scheduler	*sched;
 	struct record		 rec[FIXTURE_JOBS];
 };
@@ -31,6 +31,8 @@ struct fixture {
 /* A scheduler over so many cache blocks, so many rows a step. Freeing it
  * checks that no row broke the contract and no block was lost. */
 struct fixture	*fixture_new(int blocks, int batch);
+/* A scheduler over a backend of FIXTURE_VOCAB tokens, which is borrowed. */
+struct fixture	*fixture_over(struct backend *b, int batch);
 void		 fixture_free(struct fixture *x);
 
 /* Step until nothing is left to do. */
