@@ -118,7 +118,7 @@ admit_blocks(struct scheduler *s, struct job *job)
 	admit_reuse(s, job);
 	need -= job->nblocks;
 	if ((size_t)kvcache_available(s->kv) < need + (size_t)s->nrunning ||
-	    kvcache_take(s->kv, job->blocks + job->nblocks, need) != 0) {
+	    kvcache_take(s->kv, job->blocks, job->nblocks, need) != 0) {
 		admit_release(s, job);
 		return (CHAT_ENOMEM);
 	}
@@ -188,7 +188,7 @@ admit_grow_one(struct scheduler *s, struct job *job)
 {
 	if (job->nblocks > job->fed / KV_BLOCK)
 		return (1);
-	if (kvcache_take(s->kv, job->blocks + job->nblocks, 1) == 0) {
+	if (kvcache_take(s->kv, job->blocks, job->nblocks, 1) == 0) {
 		job->nblocks++;
 		return (1);
 	}

@@ -1,7 +1,7 @@
 /*
- * The blocks: a stack of empty ones, so that one given back is the next one
- * used, while its memory may still be near; a queue of full ones that nobody
- * holds; and a hash table of all full ones.
+ * The blocks: a list of empty ones, of which the one given back last is the
+ * next one used, while its memory may still be near; a queue of full ones
+ * that nobody holds; and a hash table of all full ones.
  */
 #include "kvcache.h"
 
@@ -20,18 +20,20 @@ struct kvblock {
 	kvcache_chain		 before;	/* of the block in front */
 	int32_t			 tokens[KV_BLOCK];
 	LIST_ENTRY(kvblock)	 same;		/* in its slot of the table */
-	TAILQ_ENTRY(kvblock)	 idle;		/* where nobody holds it */
+	TAILQ_ENTRY(kvblock)	 free;		/* where nobody holds it */
 };
+
+TAILQ_HEAD(kvlist, kvblock);
 
 LIST_HEAD(kvslot, kvblock);
 
 struct kvcache {
 	struct kvblock			*blocks;	/* owned: [size] */
 	int				 size;
-	int32_t				*stack;		/* owned: empty ones */
-	int				 n;		/* on the stack */
-	TAILQ_HEAD(, kvblock)		 idle;		/* next to go first */
-	int				 nidle;
+	struct kvlist			 empty;		/* next one first */
+	struct kvlist			 full;		/* that nobody holds:
+							 * next to go first */
+	int				 n;		/* in both */
 	struct kvslot			*slots;		/* owned */
 	size_t				 mask;		/* slots - 1 */
 	kvcache_chain			 last;		/* given out */
@@ -48,15 +50,15 @@ kvcache_new(int blocks)
 		slots *= 2;
 	kv = xcalloc(1, sizeof *kv);
 	kv->blocks = xcalloc((size_t)blocks, sizeof *kv->blocks);
-	kv->stack = xcalloc((size_t)blocks, sizeof *kv->stack);
 	kv->slots = xcalloc(slots, sizeof *kv->slots);
 	kv->mask = slots - 1;
 	kv->n = kv->size = blocks;
-	TAILQ_INIT(&kv->idle);
+	TAILQ_INIT(&kv->empty);
+	TAILQ_INIT(&kv->full);
 	for (i = 0; i < slots; i++)
 		LIST_INIT(&kv->slots[i]);
 	for (i = 0; i < (size_t)blocks; i++)
-		kv->stack[i] = blocks - 1 - (int32_t)i;
+		TAILQ_INSERT_TAIL(&kv->empty, &kv->blocks[i], free);
 	return (kv);
 }
 
@@ -67,7 +69,6 @@ kvcache_free(struct kvcache *kv)
 	if (kv == NULL)
 		return;
 	free(kv->blocks);
-	free(kv->stack);
 	free(kv->slots);
 	free(kv);
 }
@@ -99,36 +100,52 @@ kvcache_known(const struct kvcache *kv, kvcache_chain before,
 	return (NULL);
 }
 
-/* An empty block; the oldest full one is emptied where there is none. */
+/* An empty block: the one wanted, if it is that, else any; the oldest full one
+ * is emptied where there is none. */
 static struct kvblock *
-kvcache_empty(struct kvcache *kv)
+kvcache_empty(struct kvcache *kv, int32_t want)
 {
-	struct kvblock	*b;
+	struct kvblock	*b = TAILQ_FIRST(&kv->empty);
 
-	if (kv->n > 0)
-		return (&kv->blocks[kv->stack[--kv->n]]);
-	b = TAILQ_FIRST(&kv->idle);
-	TAILQ_REMOVE(&kv->idle, b, idle);
-	kv->nidle--;
-	LIST_REMOVE(b, same);
-	b->chain = 0;
+	kv->n--;
+	if (b == NULL) {
+		b = TAILQ_FIRST(&kv->full);
+		TAILQ_REMOVE(&kv->full, b, free);
+		LIST_REMOVE(b, same);
+		b->chain = 0;
+		return (b);
+	}
+	if (want < kv->size && kv->blocks[want].holders == 0 &&
+	    kv->blocks[want].chain == 0)
+		b = &kv->blocks[want];
+	TAILQ_REMOVE(&kv->empty, b, free);
 	return (b);
 }
 
-/* Take blocks. */
+/* Order of numbers. */
+static int
+kvcache_compare(const void *a, const void *b)
+{
+	const int32_t	*x = a, *y = b;
+
+	return (*x < *y ? -1 : *x > *y);
+}
+
+/* Take blocks. Those that were another sequence's come from its end. */
 int
-kvcache_take(struct kvcache *kv, int32_t *out, size_t n)
+kvcache_take(struct kvcache *kv, int32_t *out, size_t have, size_t n)
 {
 	struct kvblock	*b;
 	size_t		 i;
 
-	if ((size_t)kvcache_available(kv) < n)
+	if ((size_t)kv->n < n)
 		return (CHAT_ENOMEM);
-	for (i = 0; i < n; i++) {
-		b = kvcache_empty(kv);
+	for (i = have; i < have + n; i++) {
+		b = kvcache_empty(kv, i > 0 ? out[i - 1] + 1 : 0);
 		b->holders = 1;
 		out[i] = (int32_t)(b - kv->blocks);
 	}
+	qsort(out + have, n, sizeof *out, kvcache_compare);
 	return (0);
 }
 
@@ -141,8 +158,8 @@ kvcache_find(struct kvcache *kv, kvcache_chain *chain, const int32_t *tokens)
 	if (b == NULL)
 		return (-1);
 	if (b->holders++ == 0) {
-		TAILQ_REMOVE(&kv->idle, b, idle);
-		kv->nidle--;
+		TAILQ_REMOVE(&kv->full, b, free);
+		kv->n--;
 	}
 	*chain = b->chain;
 	return ((int32_t)(b - kv->blocks));
@@ -176,12 +193,11 @@ kvcache_give(struct kvcache *kv, const int32_t *blocks, size_t n)
 		b = &kv->blocks[blocks[n]];
 		if (--b->holders > 0)
 			continue;
+		kv->n++;
 		if (b->chain == 0)
-			kv->stack[kv->n++] = blocks[n];
-		else {
-			TAILQ_INSERT_TAIL(&kv->idle, b, idle);
-			kv->nidle++;
-		}
+			TAILQ_INSERT_HEAD(&kv->empty, b, free);
+		else
+			TAILQ_INSERT_TAIL(&kv->full, b, free);
 	}
 }
 
@@ -189,7 +205,7 @@ kvcache_give(struct kvcache *kv, const int32_t *blocks, size_t n)
 int
 kvcache_available(const struct kvcache *kv)
 {
-	return (kv->n + kv->nidle);
+	return (kv->n);
 }
 
 /* Count the blocks of so many positions. */

@@ -25,9 +25,14 @@ typedef int64_t kvcache_chain;
 struct kvcache	*kvcache_new(int blocks);
 void		 kvcache_free(struct kvcache *kv);
 
-/* Take n blocks at once to write into, numbers to out[n]. 0, or CHAT_ENOMEM
- * where fewer are available (nothing is taken then). */
-int		 kvcache_take(struct kvcache *kv, int32_t *out, size_t n);
+/*
+ * Take n blocks at once to write into, behind the first have of out: numbers
+ * to out[have .. have + n - 1]. Where it can be, each is the next in memory
+ * behind the one before, which is read faster. 0, or CHAT_ENOMEM where fewer
+ * are available (nothing is taken then).
+ */
+int		 kvcache_take(struct kvcache *kv, int32_t *out, size_t have,
+		    size_t n);
 
 /*
  * Take the full block that holds these KV_BLOCK tokens behind chain, if there

@@ -33,12 +33,12 @@ cache_blocks_are_taken_once(void **state)
 	int		 i;
 
 	(void)state;
-	assert_int_equal(kvcache_take(kv, b, 4), 0);
-	assert_int_equal(kvcache_take(kv, a, 7), CHAT_ENOMEM);
+	assert_int_equal(kvcache_take(kv, b, 0, 4), 0);
+	assert_int_equal(kvcache_take(kv, a, 0, 7), CHAT_ENOMEM);
 	assert_int_equal(kvcache_available(kv), 6);
-	assert_int_equal(kvcache_take(kv, a, 6), 0);
+	assert_int_equal(kvcache_take(kv, a, 0, 6), 0);
 	kvcache_give(kv, b, 4);
-	assert_int_equal(kvcache_take(kv, a + 6, 4), 0);
+	assert_int_equal(kvcache_take(kv, a, 6, 4), 0);
 	for (i = 0; i < 10; i++)
 		seen[a[i]]++;
 	for (i = 0; i < 10; i++)
@@ -59,7 +59,7 @@ full_blocks_are_found_by_all_that_is_before_them(void **state)
 	kvcache_chain	 chain = KVCACHE_START, other;
 
 	(void)state;
-	assert_int_equal(kvcache_take(kv, a, 3), 0);
+	assert_int_equal(kvcache_take(kv, a, 0, 3), 0);
 	kvcache_fill(kv, a[0], &chain, tokens(1));
 	kvcache_fill(kv, a[1], &chain, tokens(2));
 	other = KVCACHE_START;
@@ -87,8 +87,8 @@ the_same_block_twice_is_one_chain(void **state)
 	kvcache_chain	 x = KVCACHE_START, y = KVCACHE_START;
 
 	(void)state;
-	assert_int_equal(kvcache_take(kv, a, 2), 0);
-	assert_int_equal(kvcache_take(kv, b, 2), 0);
+	assert_int_equal(kvcache_take(kv, a, 0, 2), 0);
+	assert_int_equal(kvcache_take(kv, b, 0, 2), 0);
 	kvcache_fill(kv, a[0], &x, tokens(1));
 	kvcache_fill(kv, b[0], &y, tokens(1));
 	assert_int_equal(x, y);
@@ -112,27 +112,57 @@ the_oldest_goes_first(void **state)
 	kvcache_chain	 x = KVCACHE_START, y = KVCACHE_START;
 
 	(void)state;
-	assert_int_equal(kvcache_take(kv, a, 2), 0);
+	assert_int_equal(kvcache_take(kv, a, 0, 2), 0);
 	kvcache_fill(kv, a[0], &x, tokens(1));
 	kvcache_fill(kv, a[1], &x, tokens(2));
-	assert_int_equal(kvcache_take(kv, b, 2), 0);
+	assert_int_equal(kvcache_take(kv, b, 0, 2), 0);
 	kvcache_fill(kv, b[0], &y, tokens(3));
 	kvcache_fill(kv, b[1], &y, tokens(4));
 	kvcache_give(kv, a, 2);
 	kvcache_give(kv, b, 2);
-	assert_int_equal(kvcache_take(kv, c, 2), 0);	/* empty, a[1] */
-	assert_int_equal(c[1], a[1]);
+	assert_int_equal(kvcache_take(kv, c, 0, 2), 0);
+	assert_int_equal(c[0], a[1]);		/* and the empty one */
 	x = KVCACHE_START;
 	assert_int_equal(kvcache_find(kv, &x, tokens(1)), a[0]);
 	assert_int_equal(kvcache_find(kv, &x, tokens(2)), -1);
 	kvcache_give(kv, a, 1);		/* used again: b is older now */
-	assert_int_equal(kvcache_take(kv, c + 2, 1), 0);
+	assert_int_equal(kvcache_take(kv, c, 2, 1), 0);
 	assert_int_equal(c[2], b[1]);
 	y = KVCACHE_START;
 	assert_int_equal(kvcache_find(kv, &y, tokens(3)), b[0]);
 	kvcache_give(kv, b, 1);
 	kvcache_give(kv, c, 3);
 	assert_int_equal(kvcache_available(kv), 5);
+	kvcache_free(kv);
+}
+
+/* The blocks of a sequence lie one behind the other where that can be. */
+static void
+blocks_lie_in_a_row(void **state)
+{
+	struct kvcache	*kv = kvcache_new(12);
+	kvcache_chain	 chain = KVCACHE_START;
+	int32_t		 a[6], b[6], c[12];
+	int		 i;
+
+	(void)state;
+	assert_int_equal(kvcache_take(kv, a, 0, 3), 0);
+	assert_int_equal(kvcache_take(kv, b, 0, 3), 0);
+	kvcache_give(kv, a, 3);
+	/* not the last given back, but what follows */
+	assert_int_equal(kvcache_take(kv, b, 3, 2), 0);
+	for (i = 1; i < 5; i++)
+		assert_int_equal(b[i], b[i - 1] + 1);
+	/* full ones are emptied from the end, and used from the beginning */
+	for (i = 0; i < 5; i++)
+		kvcache_fill(kv, b[i], &chain, tokens(i));
+	kvcache_give(kv, b, 5);
+	assert_int_equal(kvcache_take(kv, c, 0, 7), 0);
+	assert_int_equal(kvcache_take(kv, c, 7, 5), 0);
+	for (i = 8; i < 12; i++)
+		assert_int_equal(c[i], c[i - 1] + 1);
+	kvcache_give(kv, c, 12);
+	assert_int_equal(kvcache_available(kv), 12);
 	kvcache_free(kv);
 }
 
@@ -146,6 +176,7 @@ main(void)
 		    full_blocks_are_found_by_all_that_is_before_them),
 		cmocka_unit_test(the_same_block_twice_is_one_chain),
 		cmocka_unit_test(the_oldest_goes_first),
+		cmocka_unit_test(blocks_lie_in_a_row),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
