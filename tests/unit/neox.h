@@ -32,7 +32,8 @@ void		 neox_write(const char *folder, const struct neox_spec *spec,
 char		*neox_folder(void);
 void		 neox_remove(char *folder);
 
-/* Open a model and a backend on it; fails the test where that fails. */
+/* Open a model and a backend on it; fails the test where that fails. The
+ * precision is a name as the backend says it, "+kv8" and "+kv16" included. */
 struct backend	*neox_open(const char *folder, const char *precision,
 		    const char *isa, int threads);
 

@@ -218,7 +218,8 @@ every_shape_agrees_with_double_precision(void **state)
 		const char	*precision;
 		double		 limit;		/* of the logits' deviation */
 	} kinds[] = { { "fp32", 1e-5 }, { "bf16", 0.08 },
-		{ "int8", 0.15 }, { "int4", 1.2 } };
+		{ "int8", 0.15 }, { "int4", 1.2 }, { "fp32+kv16", 0.02 },
+		{ "fp32+kv8", 0.05 }, { "bf16+kv8", 0.1 } };
 	struct backend	*b;
 	double		*want, sq, d, e;
 	float		*got;
@@ -251,7 +252,7 @@ every_shape_agrees_with_double_precision(void **state)
 }
 
 static const char *const precisions[] = { "fp32", "bf16", "int8",
-	"int4" };
+	"int4", "fp32+kv16", "bf16+kv8", "int4+kv8" };
 
 /* Compare two runs bit for bit. */
 static void
