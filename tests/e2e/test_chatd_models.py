@@ -137,6 +137,27 @@ def test_no_reply_goes_on_in_another_precision(packed, tmp_path):
         assert s.status()["model"]["precision"] == "int8"
 
 
+def test_no_reply_goes_on_with_another_cache(tmp_path):
+    engine = tmp_path / "engine"        # from its second start on, in int8
+    engine.write_text(
+        "#!/bin/sh\n"
+        "mkdir %s/started 2>/dev/null && exec %s\n"
+        'sed -u \'1s/"kv_precision":"auto"/"kv_precision":"int8"/\' | %s\n'
+        % (tmp_path, ENGINE, ENGINE))
+    engine.chmod(0o755)
+    with Service(engine=engine, model=MINI) as s:
+        s.wait_model()
+        assert s.status()["model"]["precision"] == "bf16"
+        with s.client() as c:
+            ident = start_long(s, c)
+            os.kill(s.helper_pid("engine"), 9)
+            lost = c.events(ident)[-1]
+            assert lost["code"] == "engine_lost"
+            assert "another model took" in lost["message"]
+            assert complete(c)["event"] == "done"
+        assert s.status()["model"]["precision"] == "bf16+kv8"
+
+
 @pytest.mark.parametrize("name, words", [
     ("nothing", "model.path: %s: No such file or directory"),
     ("folder", "model.path: %s/config.json: No such file or directory"),
