@@ -189,15 +189,12 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 		*(int64_t *)p = v;
 		return (0);
 	case CONFIG_PRECISION:
-		if (!config_is_precision(n->text, 0))
-			return (ynode_fault(file, n, f, "expected auto, fp32, "
-			    "bf16, int8 or int4, found \"%.40s\"", n->text));
-		config_text((char **)p, n->text);
-		return (0);
 	case CONFIG_KV_PRECISION:
-		if (!config_is_precision(n->text, 1))
+		v = k->type == CONFIG_KV_PRECISION;
+		if (!config_is_precision(n->text, v != 0))
 			return (ynode_fault(file, n, f, "expected auto, fp32, "
-			    "bf16 or int8, found \"%.40s\"", n->text));
+			    "bf16%s, found \"%.40s\"", v != 0 ? " or int8" :
+			    ", int8 or int4", n->text));
 		config_text((char **)p, n->text);
 		return (0);
 	}

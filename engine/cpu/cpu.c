@@ -105,8 +105,8 @@ cpu_choose(struct cpu *c, const struct model *m,
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* Reserve the KV cache: pages come when they are written. The precision's
- * name says if it is another one than replies would have met without asking. */
+/* Reserve the KV cache: pages come when they are written. What we call our
+ * precision says where it is not made of what auto gives. */
 static int
 cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 {

@@ -19,9 +19,10 @@
  *
  * The KV cache is in fp32, bf16 or int8.  In bf16 and int8 the query and what
  * attention gives are rounded to bf16.  A score is a dot product of query and
- * key as above, k over lanes; a value's lane one of weights and values, k
- * over the positions of a block, from block to block in order.
- *   bf16  keys, values and weights, exp(score - largest), are rounded to bf16
+ * key as above, k over lanes; times 1 / sqrt(D), less the largest, its exp is
+ * a weight.  A lane of the result is a dot product of weights and values, k
+ * over the positions, divided by the sum of the weights.
+ *   bf16  keys, values and, once they are summed, weights are rounded to bf16
  *   int8  each key x and each value x of a head is stored as numbers q and a
  *	   scale: scale = max |x| / 127, 0 where that is below FLT_MIN, not a
  *	   number where some x is not finite; q = x * (1 / scale), that product

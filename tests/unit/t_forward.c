@@ -401,7 +401,8 @@ bits_do_not_depend_on_company(void **state)
 static void
 bits_do_not_depend_on_who_wrote_the_prefix(void **state)
 {
-	const int32_t		 first[3] = { 4, 1, 0 }, second[3] = { 4, 1, 2 };
+	const int32_t		 first[3] = { 4, 1, 0 };
+	const int32_t		 second[3] = { 4, 1, 2 };
 	const size_t		 V = (size_t)specs[0].V;
 	struct backend_row	 rows[TOKENS];
 	struct backend		*b;
