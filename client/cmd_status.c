@@ -12,6 +12,7 @@
 
 static void	status_uptime(int64_t, FILE *);
 static void	status_model(const json_t *, FILE *);
+static void	status_cache(const json_t *, FILE *);
 static void	status_more(const json_t *, const char *, FILE *);
 static void	status_helper(const char *, const json_t *, FILE *);
 static void	status_store(const json_t *, FILE *);
@@ -110,9 +111,25 @@ status_model(const json_t *model, FILE *out)
 		    bytes_text(msg_int(model, "bytes", 0), done),
 		    bytes_text(total, all));
 	status_more(model, "why", out);
+	status_cache(model, out);
 	status_more(model, "digest", out);
 	free(name);
 	free(precision);
+	free(safe);
+}
+
+/* Print the cache of keys and values, where it is known. */
+static void
+status_cache(const json_t *model, FILE *out)
+{
+	char	*safe, bytes[BYTES_TEXT];
+
+	if (msg_int(model, "kv_bytes", 0) <= 0)
+		return;
+	safe = render_line(msg_string(model, "kv_precision"));
+	fprintf(out, "           cache of %lld tokens in %s, %s\n",
+	    (long long)msg_int(model, "kv_tokens", 0), safe,
+	    bytes_text(msg_int(model, "kv_bytes", 0), bytes));
 	free(safe);
 }
 

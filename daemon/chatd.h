@@ -63,7 +63,7 @@ struct config {
 	int64_t		 log_level;	/* enum log_level */
 	/* model, as sent to the engine */
 	char		*model_path;	/* owned */
-	char		*precision, *device, *isa;	/* owned */
+	char		*precision, *kv_precision, *device, *isa; /* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
 	int		 pin;
 	/* helpers */

@@ -17,7 +17,7 @@
 
 enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
 	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
-	CONFIG_PRECISION };
+	CONFIG_PRECISION, CONFIG_KV_PRECISION };
 
 /* One scalar key: where it stands, and its default as it would be written. */
 struct config_key {
@@ -43,6 +43,8 @@ static const struct config_key config_keys[] = {
 	{ "model", "path", CONFIG_TEXT, 0, 0, MODELDIR, AT(model_path) },
 	{ "model", "precision", CONFIG_PRECISION, 0, 0, "auto",
 	    AT(precision) },
+	{ "model", "kv_precision", CONFIG_KV_PRECISION, 0, 0, "auto",
+	    AT(kv_precision) },
 	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
 	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
 	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },
@@ -127,13 +129,22 @@ config_text(char **p, const char *text)
 	*p = xstrdup(text);
 }
 
-/* Is it a word for a precision, as chatd-engine knows them? */
+/* Is it a word for a precision, as chatd-engine knows them, or for that of
+ * its cache? */
 static int
-config_is_precision(const char *s)
+config_is_precision(const char *s, int cache)
 {
 	return (strcmp(s, "auto") == 0 || strcmp(s, "fp32") == 0 ||
 	    strcmp(s, "bf16") == 0 || strcmp(s, "int8") == 0 ||
-	    strcmp(s, "int4") == 0);
+	    (!cache && strcmp(s, "int4") == 0));
+}
+
+/* Is the key's value an owned string? */
+static int
+config_is_text(const struct config_key *k)
+{
+	return (k->type == CONFIG_TEXT || k->type == CONFIG_PRECISION ||
+	    k->type == CONFIG_KV_PRECISION);
 }
 
 /* Store the scalar n at its place. */
@@ -179,9 +190,12 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 		*(int64_t *)p = v;
 		return (0);
 	case CONFIG_PRECISION:
-		if (!config_is_precision(n->text))
+	case CONFIG_KV_PRECISION:
+		v = k->type == CONFIG_KV_PRECISION;
+		if (!config_is_precision(n->text, v != 0))
 			return (ynode_fault(file, n, f, "expected auto, fp32, "
-			    "bf16, int8 or int4, found \"%.40s\"", n->text));
+			    "bf16%s, found \"%.40s\"", v != 0 ? " or int8" :
+			    ", int8 or int4", n->text));
 		config_text((char **)p, n->text);
 		return (0);
 	}
@@ -469,8 +483,7 @@ config_free(struct config *c)
 	if (c == NULL)
 		return;
 	for (i = 0; i < nitems(config_keys); i++) {
-		if (config_keys[i].type == CONFIG_TEXT ||
-		    config_keys[i].type == CONFIG_PRECISION)
+		if (config_is_text(&config_keys[i]))
 			free(*(char **)((char *)c + config_keys[i].offset));
 	}
 	for (i = 0; i < c->nfilters; i++) {

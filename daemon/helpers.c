@@ -29,6 +29,7 @@ helpers_engine_init(void *arg)
 
 	msg_set_string(m, "model", cf->model_path);
 	msg_set_string(m, "precision", cf->precision);
+	msg_set_string(m, "kv_precision", cf->kv_precision);
 	msg_set_string(m, "device", cf->device);
 	msg_set_string(m, "isa", cf->isa);
 	msg_set_int(m, "threads", cf->threads);

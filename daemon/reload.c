@@ -47,6 +47,7 @@ reload_keep(struct config *old, struct config *new)
 		{ &old->state_dir, &new->state_dir },
 		{ &old->model_path, &new->model_path },
 		{ &old->precision, &new->precision },
+		{ &old->kv_precision, &new->kv_precision },
 		{ &old->device, &new->device },
 		{ &old->isa, &new->isa },
 	};

@@ -18,6 +18,7 @@ status_model(const struct chatd *d)
 	if (d->model == NULL) {
 		msg_set_string(m, "path", d->config->model_path);
 		msg_set_string(m, "precision", d->config->precision);
+		msg_set_string(m, "kv_precision", d->config->kv_precision);
 	}
 	if (helper_state(d->engine) == HELPER_READY)
 		msg_set_string(m, "state", "ready");

@@ -35,10 +35,14 @@ struct backend_info {
 	int		 layers;	/* L */
 	int64_t		 parameters;
 	int		 kv_blocks;	/* blocks in the cache */
+	int64_t		 kv_bytes;	/* what they take */
 	int		 threads;
 	const char	*device;	/* "cpu", "cuda:0" */
 	const char	*isa;		/* "scalar", "avx2", ... or "" */
-	const char	*precision;	/* "fp32", "bf16", ... */
+	const char	*precision;	/* "fp32", "bf16", ...; where the cache
+					 * is not in what auto gives, with
+					 * "+kv8" or "+kv16" behind it */
+	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
 };
 
 struct backend;
@@ -67,6 +71,8 @@ struct model;		/* model/model.h: configuration and weight source */
 struct backend_options {
 	const char	*precision;	/* "auto", "fp32", "bf16", "int8" or
 					 * "int4" */
+	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
+					 * "fp32", "bf16" or "int8" */
 	const char	*device;	/* "cpu" or "cuda:N" */
 	const char	*isa;		/* "auto", "scalar", "avx2", "avx512" */
 	int		 threads;	/* 0: one per core we may use, which

@@ -129,8 +129,7 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	const double	 C = c->channels, F = c->inner;
 	double		 x[BENCH_RUNS], rate, work, peak;
 	char		 key[32], note[64];
-	int		 i, small = precision_find(b->e->info.precision) >=
-			    PREC_INT8;
+	int		 i, small = ((const struct cpu *)b->e->backend)->small;
 
 	for (i = 0; i < BENCH_RUNS; i++)
 		x[i] = n / bench_prompt_once(b, n, bench_rows(b));
@@ -231,10 +230,12 @@ bench_run(struct engine *e)
 	}
 	e->opt.batch_tokens = engine_backend_options(e).rows;
 	bench_room(&b);
-	fprintf(stderr, "%s in %s, %s, %d threads\n", model_name(e->model),
-	    e->info.precision, e->info.isa, e->info.threads);
+	fprintf(stderr, "%s in %s, %s, %d threads, keys and values in %s\n",
+	    model_name(e->model), e->info.precision, e->info.isa,
+	    e->info.threads, e->info.kv_precision);
 	msg_set_string(b.out, "model", model_name(e->model));
 	msg_set_string(b.out, "precision", e->info.precision);
+	msg_set_string(b.out, "kv_precision", e->info.kv_precision);
 	msg_set_string(b.out, "isa", e->info.isa);
 	msg_set_int(b.out, "threads", e->info.threads);
 	bench_limits(&b, &lim);

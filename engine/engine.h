@@ -22,7 +22,8 @@
 struct engine_options {
 	const char	*model;		/* path: see model_open; borrowed */
 	const char	*synth;		/* shape of a random one instead */
-	const char	*precision;	/* borrowed, as the next two */
+	const char	*precision;	/* borrowed, as the next three */
+	const char	*kv_precision;
 	const char	*device;
 	const char	*isa;
 	int64_t		 threads;	/* 0: one for each core */

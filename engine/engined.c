@@ -47,6 +47,7 @@ static const struct option engine_longopts[] = {
 	{ "context", required_argument, NULL, 0 },
 	{ "device", required_argument, NULL, 0 },
 	{ "isa", required_argument, NULL, 0 },
+	{ "kv-precision", required_argument, NULL, 0 },
 	{ "kv-tokens", required_argument, NULL, 0 },
 	{ "model", required_argument, NULL, 0 },
 	{ "pack", required_argument, NULL, 0 },
@@ -67,6 +68,7 @@ static const struct engine_option engine_places[] = {
 	{ offsetof(struct engine_options, context), 1 << 20 },
 	{ offsetof(struct engine_options, device), 0 },
 	{ offsetof(struct engine_options, isa), 0 },
+	{ offsetof(struct engine_options, kv_precision), 0 },
 	{ offsetof(struct engine_options, kv_tokens), 1 << 30 },
 	{ offsetof(struct engine_options, model), 0 },
 	{ offsetof(struct engine_options, pack), 0 },
@@ -101,6 +103,9 @@ static const char engine_help[] =
 "                        core)\n"
 "  --pin                 keep each thread on a core of its own\n"
 "  --context N           tokens of prompt and reply (default: the model's)\n"
+"  --kv-precision NAME   what the cache of keys and values is made of: auto,\n"
+"                        fp32, bf16 or int8 (default auto: fp32 or bf16, as\n"
+"                        the precision is)\n"
 "  --kv-tokens N         tokens in the cache, of all requests together\n"
 "  --batch-tokens N      tokens in one step (default 256)\n"
 "  -h, --help            this text\n"
@@ -267,6 +272,7 @@ engine_backend_options(struct engine *e)
 {
 	return ((struct backend_options){
 		.precision = e->opt.precision,
+		.kv_precision = e->opt.kv_precision,
 		.device = e->opt.device,
 		.isa = e->opt.isa,
 		.threads = (int)e->opt.threads,
@@ -332,6 +338,9 @@ engine_ready(struct engine *e)
 	msg_set_int(o, "vocab", e->info.vocab);
 	msg_set_int(o, "parameters", e->info.parameters);
 	msg_set_int(o, "layers", e->info.layers);
+	msg_set_string(o, "kv_precision", e->info.kv_precision);
+	msg_set_int(o, "kv_tokens", (int64_t)e->info.kv_blocks * KV_BLOCK);
+	msg_set_int(o, "kv_bytes", e->info.kv_bytes);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set(m, "model", o);
 	chan_send(e->ch, m);
@@ -434,7 +443,8 @@ engine_bus(int sig)
 int
 main(int argc, char **argv)
 {
-	struct engine	 e = { .opt = { .precision = "auto", .device = "cpu",
+	struct engine	 e = { .opt = { .precision = "auto",
+			    .kv_precision = "auto", .device = "cpu",
 			    .isa = "auto" } };
 	struct fault	 f;
 	int		 r = 0, status = 1;

@@ -111,6 +111,8 @@ offline_needs(const struct engine *e, const struct backend_options *opt)
 	const struct packed	*packed = model_packed(e->model);
 	int64_t			 left = meminfo_free();
 	struct plan		 plan;
+	struct fault		 f;
+	enum elem		 elem;
 	char			 w[BYTES_TEXT], c[BYTES_TEXT], t[BYTES_TEXT];
 	int			 p;
 
@@ -119,12 +121,15 @@ offline_needs(const struct engine *e, const struct backend_options *opt)
 		if (packed != NULL && strcmp(packed->precision,
 		    precision_name((enum precision)p)) != 0)
 			continue;
+		if (plan_elem((enum precision)p, opt->kv_precision, &elem,
+		    &f) != 0)
+			continue;
 		plan_make(model_config(e->model), (enum precision)p, opt,
 		    &plan);
-		printf("    %s      %s of weights, %s of cache: %s, %s\n",
-		    precision_name((enum precision)p),
+		printf("    %s      %s of weights, %s of cache in %s: %s, "
+		    "%s\n", precision_name((enum precision)p),
 		    bytes_text(plan.weights, w),
-		    bytes_text(plan.cache, c),
+		    bytes_text(plan.cache, c), plan_elem_name(elem),
 		    bytes_text(plan.total, t),
 		    plan.total <= left ? "fits" : "does not fit");
 	}
@@ -184,11 +189,13 @@ offline_check(struct engine *e)
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
 	enum precision		 p;
+	enum elem		 elem;
 	struct fault		 f;
 	int			 r;
 
 	if (engine_open(e, &f) != 0 ||
-	    cpu_precision(e->model, opt.precision, &p, &f) != 0)
+	    cpu_precision(e->model, opt.precision, &p, &f) != 0 ||
+	    plan_elem(p, opt.kv_precision, &elem, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
 	offline_needs(e, &opt);

@@ -51,6 +51,8 @@ static const struct field ops_init_keys[] = {
 	    offsetof(struct engine_options, model) },
 	{ "precision", FIELD_STRING, 0, 0, 0,
 	    offsetof(struct engine_options, precision) },
+	{ "kv_precision", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct engine_options, kv_precision) },
 	{ "device", FIELD_STRING, 0, 0, 0,
 	    offsetof(struct engine_options, device) },
 	{ "isa", FIELD_STRING, 0, 0, 0,
@@ -261,6 +263,8 @@ ops_stats(struct engine *e, int64_t id, json_t *msg,
 	msg_set_int(m, "waiting", st.waiting);
 	msg_set_int(m, "kv_blocks", st.kv_blocks);
 	msg_set_int(m, "kv_blocks_free", st.kv_blocks_free);
+	msg_set_int(m, "kv_bytes", e->info.kv_bytes);
+	msg_set_string(m, "kv_precision", e->info.kv_precision);
 	msg_set_int(m, "steps", st.steps);
 	msg_set_int(m, "tokens_prompt", st.tokens_prompt);
 	msg_set_int(m, "tokens_output", st.tokens_output);

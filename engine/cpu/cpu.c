@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,8 @@ cpu_choose(struct cpu *c, const struct model *m,
 	char		 there[64];
 	int		 r;
 
-	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0)
+	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0 ||
+	    (r = plan_elem(p, opt->kv_precision, &c->kv.elem, f)) != 0)
 		return (r);
 	layout_init(&c->layout, &c->config, p);
 	c->small = p == PREC_INT8 || p == PREC_INT4;
@@ -121,13 +123,20 @@ cpu_threads(struct cpu *c, const struct backend_options *opt,
 	return (0);
 }
 
-/* Reserve the KV cache: pages come when they are written. */
+/* Reserve the KV cache: pages come when they are written. What we call our
+ * precision says where it is not made of what auto gives. */
 static int
 cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 {
-	size_t	 positions;
+	const enum precision	 p = c->layout.precision;
+	enum elem		 usual;
+	size_t			 positions;
 
-	plan_cache(&c->config, c->layout.precision, opt, &c->kv, &positions);
+	plan_cache(&c->config, p, opt, &c->kv, &positions);
+	(void)plan_elem(p, "auto", &usual, f);
+	snprintf(c->precision, sizeof c->precision, "%s%s", precision_name(p),
+	    c->kv.elem == usual ? "" : c->kv.elem == ELEM_Q8 ? "+kv8" :
+	    "+kv16");
 	c->cache_size = c->kv.block * (size_t)c->kv.blocks *
 	    (size_t)c->config.layers;
 	c->cache = mmap(NULL, c->cache_size, PROT_READ | PROT_WRITE,
@@ -202,8 +211,10 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->layers = c->config.layers;
 	out->parameters = c->weights->parameters;
 	out->kv_blocks = c->kv.blocks;
+	out->kv_bytes = (int64_t)c->cache_size;
 	out->threads = pool_size(c->pool);
 	out->device = "cpu";
 	out->isa = c->kernels->name;
-	out->precision = precision_name(c->layout.precision);
+	out->precision = c->precision;
+	out->kv_precision = plan_elem_name(c->kv.elem);
 }

@@ -48,6 +48,7 @@ struct cpu {
 	struct pool		*pool;		/* owned */
 	float			*rotary;	/* owned: rotary.h */
 	struct kv_shape		 kv;
+	char			 precision[16];	/* of weights and cache */
 	uint8_t			*cache;		/* owned: [L][blocks] */
 	size_t			 cache_size;
 	float			**scratch;	/* owned: one per thread */

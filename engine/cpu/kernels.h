@@ -17,6 +17,20 @@
  *	   groups of 32 k ascending, s the exact sum of q[k] * (u[k] - 8) in
  *	   the group; A = fma(x[k], (u[k] - 8) * scale, A) for k ascending
  *
+ * The KV cache is in fp32, bf16 or int8.  In bf16 and int8 the query and what
+ * attention gives are rounded to bf16.  A score is a dot product of query and
+ * key as above, k over lanes; times 1 / sqrt(D), less the largest, its exp is
+ * a weight.  A lane of the result is a dot product of weights and values, k
+ * over the positions, divided by the sum of the weights.
+ *   bf16  keys, values and, once they are summed, weights are rounded to bf16
+ *   int8  each key x and each value x of a head is stored as numbers q and a
+ *	   scale: scale = max |x| / 127, 0 where that is below FLT_MIN, not a
+ *	   number where some x is not finite; q = x * (1 / scale), that product
+ *	   rounded to fp32 and then to the nearest integer, ties to even; 0
+ *	   where scale is not above 0.  The dot product of the query and q,
+ *	   times scale, is the score.  A weight is not rounded; times the scale
+ *	   of the value it is multiplied with q
+ *
  * All of it runs with denormals taken as zero (fpmode.h).
  */
 #ifndef CPU_KERNELS_H
@@ -27,11 +41,13 @@
 
 #include "backend.h"
 
-/* Elements of weights; the first two also of the KV cache. */
-enum elem { ELEM_F32, ELEM_BF16, ELEM_I8, ELEM_I4 };
+/* Elements of weights; of the KV cache the first two and ELEM_Q8, signed
+ * bytes, which weights are not made of. */
+enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 
-/* Bytes of one of the first two. */
-#define ELEM_SIZE(e)	((e) == ELEM_BF16 ? sizeof(uint16_t) : sizeof(float))
+/* Bytes of one of the first three. */
+#define ELEM_SIZE(e)	((e) == ELEM_F32 ? sizeof(float) : \
+			    (e) == ELEM_BF16 ? sizeof(uint16_t) : 1)
 /* Is it one of the other two? */
 #define ELEM_SMALL(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
 
@@ -88,7 +104,10 @@ struct matmul {
  * One head's part of a block of the KV cache, D lanes:
  *   K  two panels of 16 positions, k over lanes: [2][D/2][16][2] (or [2][16])
  *   V  panels of 16 lanes, k over positions:	  [D/16 up][16][16][2]
+ * In int8 K and V are followed by the scales of their positions, fp32.
  */
+#define KV_SCALES	(KV_BLOCK * sizeof(float))	/* bytes of them */
+
 struct kv_shape {
 	enum elem	 elem;
 	int		 H, D;

@@ -51,6 +51,28 @@ kern_fetch(const uint8_t *p, size_t n)
 		__builtin_prefetch(p + i);
 }
 
+/* The scales of a block's keys, or of its values, in int8. */
+KERN_INLINE const float *
+kern_scales(const struct attend *a, const uint8_t *kv, int values)
+{
+	return ((const float *)(const void *)(kv + (values ? a->kv.head :
+	    a->kv.values) - KV_SCALES));
+}
+
+/* s[rows][32] times the scales of a block, of which n count: what is behind
+ * them becomes s times 0. */
+static void
+kern_times(float *s, size_t lds, int rows, const float *scales, int n)
+{
+	const struct v16 lo = kern_load_part(scales, n, 0.0f);
+	const struct v16 hi = kern_load_part(scales + PANEL, n - PANEL, 0.0f);
+
+	for (; rows > 0; rows--, s += lds) {
+		v16_store(s, v16_mul(v16_load(s), lo));
+		v16_store(s + PANEL, v16_mul(v16_load(s + PANEL), hi));
+	}
+}
+
 /* Scores of rows against one block's keys: s[rows][32]. */
 static void
 kern_scores(const struct attend *a, const float *q, int rows,
@@ -60,12 +82,13 @@ kern_scores(const struct attend *a, const float *q, int rows,
 			    ELEM_SIZE(a->kv.elem);
 	int		 p, r;
 
-	for (p = 0; p < KV_BLOCK / PANEL; p++, kv += panel, s += PANEL) {
-		for (r = 0; r < rows; r++)
-			memset(s + (size_t)r * lds, 0, PANEL * sizeof *s);
-		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv, 0, a->kv.D / 2,
-		    s, lds);
-	}
+	for (r = 0; r < rows; r++)
+		memset(s + (size_t)r * lds, 0, KV_BLOCK * sizeof *s);
+	for (p = 0; p < KV_BLOCK / PANEL; p++)
+		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv +
+		    (size_t)p * panel, 0, a->kv.D / 2, s + p * PANEL, lds);
+	if (a->kv.elem == ELEM_Q8)
+		kern_times(s, lds, rows, kern_scales(a, kv, 0), KV_BLOCK);
 }
 
 /* The same for one row and both panels at once. */
@@ -80,22 +103,30 @@ kern_scores_one(const struct attend *a, const float *q, const uint8_t *kv,
 	if (a->kv.elem == ELEM_BF16)
 		kern_tile(1, KV_BLOCK / PANEL, ELEM_BF16, q, 0, kv, panel, 0,
 		    a->kv.D / 2, s, 0);
-	else
+	else if (a->kv.elem == ELEM_Q8) {
+		kern_tile(1, KV_BLOCK / PANEL, ELEM_Q8, q, 0, kv, panel, 0,
+		    a->kv.D / 2, s, 0);
+		kern_times(s, 0, 1, kern_scales(a, kv, 0), KV_BLOCK);
+	} else
 		kern_tile(1, KV_BLOCK / PANEL, ELEM_F32, q, 0, kv, panel, 0,
 		    a->kv.D / 2, s, 0);
 }
 
-/* acc[rows][n][16] += weights s of rows, pairs of positions, times n panels of
- * lanes at v. */
+/* acc[rows][n][16] += weights s of rows (changed in int8) times the first
+ * values of the block at kv, n panels of lanes. */
 static void
-kern_gather(const struct attend *a, const float *s, size_t lds, int rows,
-    const uint8_t *v, int n, int pairs, float *acc)
+kern_gather(const struct attend *a, float *s, size_t lds, int rows,
+    const uint8_t *kv, int values, int n, float *acc)
 {
 	const size_t	 panel = (size_t)KV_BLOCK * PANEL *
 			    ELEM_SIZE(a->kv.elem);
 	const size_t	 ld = (size_t)n * PANEL;
+	const uint8_t	*v = kv + a->kv.values;
+	const int	 pairs = (values + 1) / 2;
 	int		 i = 0;
 
+	if (a->kv.elem == ELEM_Q8)
+		kern_times(s, lds, rows, kern_scales(a, kv, 1), values);
 	for (; rows == 1 && i + VEC_PANELS <= n; i += VEC_PANELS)
 		kern_panels(a->kv.elem, s, v + (size_t)i * panel, panel, 0,
 		    pairs, acc + i * PANEL);
@@ -117,7 +148,7 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	const int	 D = a->kv.D, rows = last - first;
 	const int	 lanes = ROUND_UP(D, PANEL), n = lanes / PANEL;
 	const int	 whole = (row->pos + 1) / KV_BLOCK;
-	const int	 round = a->kv.elem == ELEM_BF16;
+	const int	 round = a->kv.elem != ELEM_F32;
 	const size_t	 lds = ROUND_UP((size_t)row->pos + (size_t)rows,
 			    KV_BLOCK);
 	const size_t	 half = a->kv.values;
@@ -143,7 +174,8 @@ kern_attend(const struct attend *a, int h, int first, int last,
 			kern_scores_one(a, q + (size_t)r * a->ldqkv,
 			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK);
 		sum[r] = kern_softmax(s, row[r].pos + 1,
-		    ROUND_UP(row[r].pos + 1, PANEL), a->scale, round);
+		    ROUND_UP(row[r].pos + 1, PANEL), a->scale,
+		    a->kv.elem == ELEM_BF16);
 	}
 	acc = s;			/* behind the scores */
 	memset(acc, 0, (size_t)(rows * lanes) * sizeof *acc);
@@ -152,16 +184,14 @@ kern_attend(const struct attend *a, int h, int first, int last,
 			kern_fetch(kern_kv(a, row->blocks, j + 1, h) + half,
 			    a->kv.head - half);
 		kern_gather(a, scratch + j * KV_BLOCK, lds, rows,
-		    kern_kv(a, row->blocks, j, h) + half, n, KV_BLOCK / 2,
-		    acc);
+		    kern_kv(a, row->blocks, j, h), KV_BLOCK, n, acc);
 	}
 	for (r = 0, s = scratch; r < rows; r++, s += lds, acc += lanes) {
 		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;
 		    j++)
 			kern_gather(a, s + j * KV_BLOCK, lds, 1,
-			    kern_kv(a, row[r].blocks, j, h) + half, n,
-			    ((left < KV_BLOCK ? left : KV_BLOCK) + 1) / 2,
-			    acc);
+			    kern_kv(a, row[r].blocks, j, h),
+			    left < KV_BLOCK ? left : KV_BLOCK, n, acc);
 		for (d = 0; d < D; d += PANEL) {
 			v = v16_div(v16_load(acc + d), v16_set1(sum[r]));
 			v16_store(out, round ? v16_round_bf16(v) : v);

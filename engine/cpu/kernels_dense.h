@@ -16,6 +16,9 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 	if (elem == ELEM_BF16)
 		v16_load_bf16((const uint16_t *)(const void *)w + pair * 32,
 		    first, second);
+	else if (elem == ELEM_Q8)
+		v16_load_q8((const int8_t *)(const void *)w + pair * 32,
+		    first, second);
 	else {
 		*first = v16_load((const float *)(const void *)w + pair * 32);
 		*second = v16_load((const float *)(const void *)w +
@@ -132,6 +135,9 @@ kern_rows(enum elem elem, const float *a, size_t lda, int rows,
 	if (elem == ELEM_BF16)
 		kern_rows_of(ELEM_BF16, a, lda, rows, w, ahead, pairs, acc,
 		    ldacc);
+	else if (elem == ELEM_Q8)
+		kern_rows_of(ELEM_Q8, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
 	else
 		kern_rows_of(ELEM_F32, a, lda, rows, w, ahead, pairs, acc,
 		    ldacc);
@@ -144,6 +150,9 @@ kern_panels(enum elem elem, const float *a, const uint8_t *w, size_t wp,
 {
 	if (elem == ELEM_BF16)
 		kern_tile(1, VEC_PANELS, ELEM_BF16, a, 0, w, wp, ahead,
+		    pairs, acc, 0);
+	else if (elem == ELEM_Q8)
+		kern_tile(1, VEC_PANELS, ELEM_Q8, a, 0, w, wp, ahead,
 		    pairs, acc, 0);
 	else
 		kern_tile(1, VEC_PANELS, ELEM_F32, a, 0, w, wp, ahead,

@@ -115,6 +115,8 @@ layout_matrix(struct layout *l, enum tensor part, int layer, int64_t N,
 		p.scales = 1;
 		layout_add(l, &p, sizeof(uint16_t));
 		return;
+	case ELEM_Q8:
+		return;		/* of the KV cache */
 	}
 }
 

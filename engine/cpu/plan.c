@@ -4,6 +4,7 @@
 #include "plan.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "threads.h"
@@ -15,6 +16,37 @@
 #define PLAN_POSITIONS	(1 << 26)	/* at most */
 #define PLAN_PROGRAM	((int64_t)48 << 20)	/* tokenizer, buffers, code */
 
+/* The word for the cache's elements. */
+const char *
+plan_elem_name(enum elem e)
+{
+	return (e == ELEM_F32 ? "fp32" : e == ELEM_BF16 ? "bf16" : "int8");
+}
+
+/* The cache's elements. */
+int
+plan_elem(enum precision p, const char *asked, enum elem *out,
+    struct fault *f)
+{
+	if (asked == NULL || strcmp(asked, "auto") == 0)
+		*out = p == PREC_FP32 ? ELEM_F32 : ELEM_BF16;
+	else if (strcmp(asked, "int8") == 0)
+		*out = ELEM_Q8;
+	else if (strcmp(asked, "bf16") == 0)
+		*out = ELEM_BF16;
+	else if (strcmp(asked, "fp32") != 0)
+		return (fault_set(f, "bad_field", "kv_precision",
+		    "kv_precision: expected auto, fp32, bf16 or int8, found "
+		    "%.40s", asked));
+	else if (p != PREC_FP32)
+		return (fault_set(f, "bad_field", "kv_precision",
+		    "kv_precision: fp32 goes with weights in fp32, and they "
+		    "are in %s", precision_name(p)));
+	else
+		*out = ELEM_F32;
+	return (0);
+}
+
 /* Shape and size of the cache. */
 void
 plan_cache(const struct model_config *c, enum precision p,
@@ -22,14 +54,18 @@ plan_cache(const struct model_config *c, enum precision p,
     size_t *positions)
 {
 	const size_t	 context = (size_t)c->context;
-	size_t		 n = (size_t)opt->kv_tokens, bytes;
+	size_t		 n = (size_t)opt->kv_tokens, bytes, scales;
+	struct fault	 f;
 
-	kv->elem = p == PREC_FP32 ? ELEM_F32 : ELEM_BF16;
+	if (plan_elem(p, opt->kv_precision, &kv->elem, &f) != 0)
+		(void)plan_elem(p, NULL, &kv->elem, &f);
+	scales = kv->elem == ELEM_Q8 ? KV_SCALES : 0;
 	kv->H = c->heads;
 	kv->D = c->lanes;
-	kv->values = (size_t)KV_BLOCK * (size_t)kv->D * ELEM_SIZE(kv->elem);
+	kv->values = (size_t)KV_BLOCK * (size_t)kv->D * ELEM_SIZE(kv->elem) +
+	    scales;
 	kv->head = kv->values + (size_t)KV_BLOCK *
-	    ROUND_UP((size_t)kv->D, PANEL) * ELEM_SIZE(kv->elem);
+	    ROUND_UP((size_t)kv->D, PANEL) * ELEM_SIZE(kv->elem) + scales;
 	kv->block = kv->head * (size_t)kv->H;
 	bytes = kv->block / KV_BLOCK * (size_t)c->layers;
 	if (opt->kv_tokens <= 0) {
@@ -105,7 +141,8 @@ plan_check(const char *name, const struct model_config *c, enum precision p,
 		    precision_name(small), bytes_text(less.total, some));
 	else if (need.total - need.cache < free_bytes)
 		snprintf(advice, sizeof advice, "%s of it are for the cache, "
-		    "see kv_tokens", bytes_text(need.cache, some));
+		    "see kv_tokens and kv_precision", bytes_text(need.cache,
+		    some));
 	else {
 		plan_make(c, PREC_COUNT - 1, opt, &less);
 		snprintf(advice, sizeof advice, "the least is %s in %s",

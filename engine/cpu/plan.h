@@ -23,8 +23,19 @@ struct plan {
 void	 plan_make(const struct model_config *c, enum precision p,
 	    const struct backend_options *opt, struct plan *out);
 
-/* The KV cache for a precision: opt->kv_tokens positions, or the default;
- * *positions is how many. */
+/*
+ * What the KV cache is made of where asked is the word for it (NULL: "auto")
+ * and weights are in p: 0 and *out, or an error with *f filled: no such word,
+ * or fp32 where p is not. auto is fp32 where p is, and bf16 elsewhere.
+ */
+int	 plan_elem(enum precision p, const char *asked, enum elem *out,
+	    struct fault *f);
+
+/* The word for it. */
+const char *plan_elem_name(enum elem e);
+
+/* The KV cache for a precision, with elements that go with it:
+ * opt->kv_tokens positions, or the default; *positions is how many. */
 void	 plan_cache(const struct model_config *c, enum precision p,
 	    const struct backend_options *opt, struct kv_shape *kv,
 	    size_t *positions);

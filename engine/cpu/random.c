@@ -63,6 +63,8 @@ random_numbers(enum elem elem, uint8_t *at, size_t n, uint64_t state)
 			memcpy(at + i, &r, 8);
 		}
 		break;
+	case ELEM_Q8:
+		break;		/* of the KV cache */
 	}
 }
 

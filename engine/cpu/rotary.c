@@ -4,10 +4,15 @@
  */
 #include "rotary.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dtype.h"
+
+/* Adding it leaves the nearest integer in the low bits of a float. */
+#define ROTARY_MAGIC	12582912.0f
 
 /* Make the table. */
 float *
@@ -46,13 +51,37 @@ rotary_turn(float *x, const float *cs, int rot)
 	}
 }
 
-/* Element i of an array of the cache. */
+/* The scale of a head's D numbers in int8 to *scale, and what they are
+ * multiplied by: see kernels.h. */
+static float
+rotary_scale(const float *x, int D, float *scale)
+{
+	float	 top = 0, a;
+	int	 i, finite = 1;
+
+	for (i = 0; i < D; i++) {
+		a = fabsf(x[i]);
+		top = a > top ? a : top;
+		finite &= a <= FLT_MAX;
+	}
+	top /= 127;
+	*scale = !finite ? NAN : top < FLT_MIN ? 0 : top;
+	return (*scale > 0 ? 1 / *scale : 0);
+}
+
+/* Element i of an array of the cache; in int8 x is no larger than 127. */
 static void
 rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 {
+	uint32_t	 bits;
+
 	if (elem == ELEM_BF16)
 		((uint16_t *)(void *)at)[i] = dtype_bf16(x);
-	else
+	else if (elem == ELEM_Q8) {
+		x += ROTARY_MAGIC;
+		memcpy(&bits, &x, sizeof bits);
+		at[i] = (uint8_t)bits;
+	} else
 		((float *)(void *)at)[i] = x;
 }
 
@@ -60,9 +89,33 @@ rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 static size_t
 rotary_index(enum elem elem, int k, int col)
 {
-	if (elem == ELEM_BF16)
-		return ((size_t)(k / 2 * 32 + col * 2 + k % 2));
-	return ((size_t)(k / 2 * 32 + k % 2 * 16 + col));
+	if (elem == ELEM_F32)
+		return ((size_t)(k / 2 * 32 + k % 2 * 16 + col));
+	return ((size_t)(k / 2 * 32 + col * 2 + k % 2));
+}
+
+/*
+ * The same as rotary_store in int8. Nothing is cleared ahead: what is there is
+ * a number, and its weight is taken as zero whatever its scale is.
+ */
+static void
+rotary_store_q8(const struct kv_shape *kv, uint8_t *part, int at,
+    const float *key, const float *value)
+{
+	uint8_t	*k = part + (size_t)(at / PANEL) * (size_t)kv->D * PANEL;
+	uint8_t	*v = part + kv->values;
+	float	*scales = (float *)(void *)(v - KV_SCALES), inv;
+	int	 i;
+
+	inv = rotary_scale(key, kv->D, &scales[at]);
+	for (i = 0; i < kv->D; i++)
+		rotary_put(ELEM_Q8, k, rotary_index(ELEM_Q8, i, at % PANEL),
+		    key[i] * inv);
+	scales = (float *)(void *)(part + kv->head - KV_SCALES);
+	inv = rotary_scale(value, kv->D, &scales[at]);
+	for (i = 0; i < kv->D; i++)
+		rotary_put(ELEM_Q8, v, (size_t)(i / PANEL) * KV_BLOCK * PANEL +
+		    rotary_index(ELEM_Q8, at, i % PANEL), value[i] * inv);
 }
 
 /*
@@ -77,6 +130,10 @@ rotary_store(const struct kv_shape *kv, uint8_t *part, int at,
 	uint8_t	*v = part + kv->values, *k;
 	int	 i;
 
+	if (kv->elem == ELEM_Q8) {
+		rotary_store_q8(kv, part, at, key, value);
+		return;
+	}
 	k = part + (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
 	    ELEM_SIZE(kv->elem);
 	for (i = 0; i < kv->D; i++) {
@@ -113,7 +170,7 @@ rotary_head(const struct attend *a, float *qkv, int h, int T,
 		    (size_t)a->rows[t].blocks[pos / KV_BLOCK] * a->kv.block +
 		    (size_t)h * a->kv.head;
 		rotary_store(&a->kv, part, pos % KV_BLOCK, q + D, q + 2 * D);
-		for (i = 0; i < D && a->kv.elem == ELEM_BF16; i++) {
+		for (i = 0; i < D && a->kv.elem != ELEM_F32; i++) {
 			bits = (uint32_t)dtype_bf16(q[i]) << 16;
 			__builtin_memcpy(&q[i], &bits, sizeof bits);
 		}

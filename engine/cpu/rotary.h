@@ -16,7 +16,7 @@ float	*rotary_table(int context, int rot, double base);
 
 /*
  * Turn query and key of head h for T rows in qkv, lane i with lane
- * i + rot / 2; round the query where the cache is bf16; put key and value
+ * i + rot / 2; round the query where the cache is not fp32; put key and value
  * into the cache blocks of their rows. Rows of one sequence in order of pos.
  */
 void	rotary_head(const struct attend *a, float *qkv, int h, int T,

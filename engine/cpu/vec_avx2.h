@@ -151,6 +151,25 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	second->hi = _mm256_castsi256_ps(_mm256_and_si256(b, mask));
 }
 
+/* One half of v16_load_q8. */
+VEC_INLINE void
+v16_half_load_q8(const int8_t *p, __m256 *first, __m256 *second)
+{
+	__m256i	 a = _mm256_cvtepi16_epi32(_mm_loadu_si128(
+		    (const __m128i *)(const void *)p));
+
+	*first = _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(a,
+	    24), 24));
+	*second = _mm256_cvtepi32_ps(_mm256_srai_epi32(a, 8));
+}
+
+VEC_INLINE void
+v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
+{
+	v16_half_load_q8(p, &first->lo, &second->lo);
+	v16_half_load_q8(p + 16, &first->hi, &second->hi);
+}
+
 /* Every CPU with AVX2 and FMA has F16C. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)

@@ -121,6 +121,23 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	    _mm512_and_si512(a, _mm512_set1_epi32((int)0xffff0000)));
 }
 
+/* Without conversions: q + 128, which is q with bit 7 turned, becomes the low
+ * bits of 2^23 + 128 + q; a byte higher, of 2^15 + 128 + q. 0x6a is
+ * (a & b) ^ c. */
+VEC_INLINE void
+v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
+{
+	__m512i	 a = _mm512_cvtepi16_epi32(_mm256_loadu_si256(
+		    (const __m256i *)(const void *)p));
+
+	first->v = _mm512_sub_ps(_mm512_castsi512_ps(
+	    _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(0xff),
+	    _mm512_set1_epi32(0x4b000080), 0x6a)), _mm512_set1_ps(8388736.0f));
+	second->v = _mm512_sub_ps(_mm512_castsi512_ps(
+	    _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(0xff00),
+	    _mm512_set1_epi32(0x47008000), 0x6a)), _mm512_set1_ps(32896.0f));
+}
+
 /* 16 halves, widened. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)

@@ -171,6 +171,16 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	}
 }
 
+/* 16 pairs of signed bytes, as numbers: the first and the second of each. */
+VEC_INLINE void
+v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
+{
+	for (int l = 0; l < 16; l++) {
+		first->f[l] = p[2 * l];
+		second->f[l] = p[2 * l + 1];
+	}
+}
+
 /* 16 halves, widened. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)

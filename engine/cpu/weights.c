@@ -265,5 +265,7 @@ weights_embed(const struct weights *w, int32_t token, float *out)
 			    half[(panel * K / GROUP + k / GROUP) * PANEL +
 			    col]);
 			break;
+		case ELEM_Q8:
+			break;	/* of the KV cache */
 		}
 }

@@ -106,6 +106,8 @@ class FakeChatd:
     def model(self):
         m = {"name": "fake", "precision": "fp32", "context": 2048,
              "state": self.state, "digest": "sha256:00"}
+        if self.state == "ready":
+            m.update(kv_precision="int8", kv_tokens=8192, kv_bytes=3 << 29)
         if self.state == "down":
             m.update(why="config.json: bad")
         if self.state == "loading":

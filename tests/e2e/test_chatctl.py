@@ -522,6 +522,7 @@ def test_status_is_readable_and_json(chatd, env):
     status, out, _ = run(env, "status")
     assert status == 0
     assert "model      fake (fp32, context 2048): ready" in out
+    assert "\n           cache of 8192 tokens in int8, 1.5 GiB\n" in out
     assert "engine     ready, process 11, restarted 2 times" in out
     assert json.loads(run(env, "status", "--json")[1])["uptime_s"] == 93784
 

@@ -625,6 +625,8 @@ BAD_CONFIGS = [
     ("log_level: loud\n", "expected error, warn, info or debug"),
     ("model: {precision: fp16}\n",
      'expected auto, fp32, bf16, int8 or int4, found "fp16"'),
+    ("model: {kv_precision: int4}\n",
+     'expected auto, fp32, bf16 or int8, found "int4"'),
     ("policy: {prompt: {rude: {block: 1}}}\n", "unknown category"),
     ("policy: {prompt: {hate: {block: 2}}}\n", "2 is not between 0 and 1"),
     ("filter: {timeout: soon}\n", "a time such as"),

@@ -69,6 +69,28 @@ def test_a_packed_file_of_another_precision_is_told(packed):
                    "or the model it was packed from" % packed["int8"])
 
 
+def test_a_cache_in_int8_is_part_of_the_precision(packed):
+    with serve(packed["int8"], kv_precision="int8", kv_tokens=2048) as s:
+        s.wait_model()
+        with s.client() as c:
+            done = complete(c)
+        model = s.status()["model"]
+        assert (model["precision"], model["kv_precision"]) == \
+            ("int8+kv8", "int8")
+        assert model["kv_tokens"] == 2048 and model["kv_bytes"] > 0
+        assert s.rows("select precision from reply join model "
+                      "on model.id = reply.model where reply.id = ?",
+                      done["reply"]) == [("int8+kv8",)]
+
+
+def test_a_cache_that_does_not_go_with_the_precision_is_told(packed):
+    with serve(packed["int8"], kv_precision="fp32") as s:
+        s.wait_model("down")
+        assert s.status()["model"]["why"] == (
+            "kv_precision: fp32 goes with weights in fp32, and they are in "
+            "int8")
+
+
 def start_long(s, c):
     """A reply that is at work."""
     ident = c.send("complete", prompt=PROMPT, params={
@@ -113,6 +135,27 @@ def test_no_reply_goes_on_in_another_precision(packed, tmp_path):
             assert "another model took" in lost["message"]
             assert complete(c)["event"] == "done"
         assert s.status()["model"]["precision"] == "int8"
+
+
+def test_no_reply_goes_on_with_another_cache(tmp_path):
+    engine = tmp_path / "engine"        # from its second start on, in int8
+    engine.write_text(
+        "#!/bin/sh\n"
+        "mkdir %s/started 2>/dev/null && exec %s\n"
+        'sed -u \'1s/"kv_precision":"auto"/"kv_precision":"int8"/\' | %s\n'
+        % (tmp_path, ENGINE, ENGINE))
+    engine.chmod(0o755)
+    with Service(engine=engine, model=MINI) as s:
+        s.wait_model()
+        assert s.status()["model"]["precision"] == "bf16"
+        with s.client() as c:
+            ident = start_long(s, c)
+            os.kill(s.helper_pid("engine"), 9)
+            lost = c.events(ident)[-1]
+            assert lost["code"] == "engine_lost"
+            assert "another model took" in lost["message"]
+            assert complete(c)["event"] == "done"
+        assert s.status()["model"]["precision"] == "bf16+kv8"
 
 
 @pytest.mark.parametrize("name, words", [

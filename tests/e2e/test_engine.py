@@ -47,6 +47,9 @@ def test_ready_comes_first_and_says_what_is_loaded(engine):
     assert (model["context"], model["vocab"], model["layers"]) == (96, 320, 2)
     assert model["parameters"] == 116288
     assert model["threads"] == 1
+    assert (model["kv_precision"], model["kv_tokens"]) == ("fp32", 4 * 96)
+    # keys and values of two layers of 64 channels
+    assert model["kv_bytes"] == 4 * 96 * 2 * 2 * 64 * 4
 
 
 def test_loading_shows_progress(engine):
@@ -69,6 +72,10 @@ def test_init_starts_it_too():
 @pytest.mark.parametrize("init, code", [
     ({"model": "/nonexistent"}, "bad_model"),
     ({"model": str(TINY), "precision": "int3"}, None),
+    ({"model": str(TINY), "kv_precision": "int4"}, "bad_field"),
+    ({"model": str(TINY), "precision": "int8", "kv_precision": "fp32"},
+     "bad_field"),
+    ({"model": str(TINY), "kv_precision": 8}, "bad_field"),
     ({"model": str(TINY), "device": "abacus"}, None),
     ({"model": str(TINY), "context": 97}, "bad_field"),
     ({"model": str(TINY), "context": -1}, "bad_field"),
@@ -327,19 +334,42 @@ def test_a_killed_engine_s_reply_goes_on_in_another():
         assert text + more == want["text"] == events[-1]["text"]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_replies_do_not_depend_on_threads_or_steps(precision):
+@pytest.mark.parametrize("precision, kv", [
+    ("fp32", "auto"), ("bf16", "auto"), ("bf16", "int8"), ("int4", "int8")])
+def test_replies_do_not_depend_on_threads_or_steps(precision, kv):
     requests = [{"ids": s["ids"], "params": {**SAMPLED, "seed": i}}
                 for i, s in enumerate(EXPECTED["sequences"])]
     seen = set()
     for args in (["--threads", "1"], ["--threads", "3"],
                  ["--threads", "1", "--isa", "scalar"],
                  ["--threads", "2", "--batch-tokens", "7"]):
-        with Engine("--model", TINY, "--precision", precision, *args) as e:
+        with Engine("--model", TINY, "--precision", precision,
+                    "--kv-precision", kv, *args) as e:
             idents = [e.send("generate", **r) for r in requests]
             got = e.until_done(*idents)
             seen.add(json.dumps([got[i][-1]["ids"] for i in idents]))
     assert len(seen) == 1
+
+
+def test_a_cache_in_int8_says_so_and_replies_its_own_way():
+    seq = EXPECTED["sequences"][7]["ids"]
+    logits, sizes = [], []
+    for kv in "auto", "bf16", "int8":
+        with start(TINY, "--precision", "int8", "--kv-precision", kv,
+                   "--kv-tokens", "192") as e:
+            model, stats = e.first["model"], e.ask("stats")
+            assert model["precision"] == \
+                ("int8+kv8" if kv == "int8" else "int8")
+            assert model["kv_precision"] == stats["kv_precision"] == \
+                ("int8" if kv == "int8" else "bf16")
+            assert model["kv_bytes"] == stats["kv_bytes"]
+            sizes.append(model["kv_bytes"])
+            logits.append(e.ask("score", ids=seq, logits="last")["logits"])
+    assert logits[0] == logits[1]
+    assert 0 < max(abs(a - b) for a, b in zip(*logits[1:])) < 0.5
+    # a byte each instead of two, and two scales for a head of 16
+    assert sizes[0] == sizes[1] == 192 * 2 * 2 * 64 * 2
+    assert sizes[2] == 192 * 2 * 2 * (64 + 4 * 4)
 
 
 def test_stop_strings_may_lie_across_tokens(engine):

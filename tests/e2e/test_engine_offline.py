@@ -97,7 +97,7 @@ def test_check_of_a_packed_file_names_its_precision(tmp_path):
     done = run("--model", out, "--check")
     assert done.returncode == 0
     assert "packed in   int8" in done.stdout and "sound" in done.stdout
-    assert "bf16" not in done.stdout
+    assert "    bf16" not in done.stdout
     sound = out.read_bytes()
     out.write_bytes(sound.replace(b'dense.weight.scale"',
                                   b'dense.weight.scala"', 1))
@@ -111,6 +111,20 @@ def test_check_of_a_packed_file_names_its_precision(tmp_path):
     assert done.returncode == 1 and "sound" not in done.stdout
     assert "the file is damaged" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_check_says_what_the_cache_takes():
+    def lines(*args):
+        done = run("--model", TINY, "--check", "--kv-tokens", "1024", *args)
+        assert done.returncode == 0
+        return [line.split(", ")[1].split(":")[0]
+                for line in done.stdout.splitlines() if " of cache" in line]
+    assert lines() == ["1.0 MiB of cache in fp32"] + \
+        3 * ["512.0 KiB of cache in bf16"]
+    assert lines("--kv-precision", "int8") == \
+        4 * ["320.0 KiB of cache in int8"]
+    assert lines("--kv-precision", "fp32", "--precision", "fp32") == \
+        ["1.0 MiB of cache in fp32"]
 
 
 def test_check_finds_a_number_that_is_none(tmp_path):
@@ -145,6 +159,10 @@ def test_a_name_in_a_packed_file_moves_no_terminal(tmp_path):
     (["--model", str(TINY), "--check", "x"], 'unexpected argument "x"'),
     (["--model", str(TINY), "--check", "--precision", "fp16"],
      "expected auto, fp32, bf16, int8 or int4, found fp16"),
+    (["--model", str(TINY), "--check", "--kv-precision", "int4"],
+     "expected auto, fp32, bf16 or int8, found int4"),
+    (["--model", str(TINY), "--check", "--kv-precision", "fp32"],
+     "fp32 goes with weights in fp32, and they are in bf16"),
     (["--model", str(TINY), "--threads", "-1"],
      '--threads: expected a number from 0 to 4096, found "-1"'),
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
@@ -408,10 +426,10 @@ def test_a_limit_of_size_is_an_error_and_no_signal(tmp_path):
 @pytest.mark.skipif("avx2" not in pathlib.Path("/proc/cpuinfo").read_text(),
                     reason="plain C takes minutes for it")
 def test_the_bench_measures_prompts_and_replies():
-    done = run("--model", MINI, "--bench")
+    done = run("--model", MINI, "--bench", "--kv-precision", "int8")
     assert done.returncode == 0
     figures = json.loads(done.stdout.splitlines()[-1])
-    assert (figures["model"], figures["precision"]) == ("mini", "bf16")
+    assert (figures["model"], figures["precision"]) == ("mini", "bf16+kv8")
     for key in ("read_bandwidth", "fp32_peak", "int8_peak", "prefill_512",
                 "decode_1", "decode_8", "decode_32", "peak_memory"):
         assert figures[key] > 0

@@ -171,7 +171,7 @@ equal_model(struct equal_model *m, uint64_t *state, int vocab, int context,
 	static const char *const acts[] = { "gelu", "gelu_fast", "gelu_new",
 				    "gelu_pytorch_tanh" };
 	static const char *const precisions[] = { "fp32", "bf16", "int8",
-				    "int4" };
+				    "int4", "bf16+kv8", "int4+kv8" };
 	struct neox_spec	*s = &m->spec;
 
 	memset(m, 0, sizeof *m);

@@ -221,17 +221,27 @@ struct backend *
 neox_open_cache(const char *folder, const char *precision, const char *isa,
     int threads, int positions)
 {
-	struct backend_options	 opt = { .precision = precision,
+	const char		*kv = strchr(precision, '+');
+	char			*weights = xstrdup(precision);
+	struct backend_options	 opt = { .precision = weights,
 		.device = "cpu", .isa = isa, .threads = threads,
 		.kv_tokens = positions };
+	struct backend_info	 info;
 	struct backend		*b = NULL;
 	struct model		*m;
 	struct fault		 f;
 
+	weights[strcspn(weights, "+")] = '\0';
+	if (kv != NULL)
+		opt.kv_precision = strcmp(kv, "+kv8") == 0 ? "int8" : "bf16";
 	if (model_open(folder, &m, &f) != 0 ||
 	    backend_open(m, &opt, &b, &f) != 0)
 		fail_msg("%s: %s", folder, f.message);
 	model_free(m);
+	b->ops->info(b, &info);
+	if (strcmp(precision, "auto") != 0)
+		assert_string_equal(info.precision, precision);
+	free(weights);
 	return (b);
 }
 

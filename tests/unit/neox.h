@@ -35,7 +35,8 @@ void		 neox_write_gain(const char *folder,
 char		*neox_folder(void);
 void		 neox_remove(char *folder);
 
-/* Open a model and a backend on it; fails the test where that fails. */
+/* Open a model and a backend on it; fails the test where that fails. The
+ * precision is a name as the backend says it, "+kv8" and "+kv16" included. */
 struct backend	*neox_open(const char *folder, const char *precision,
 		    const char *isa, int threads);
 /* The same with a cache of so many positions (0: as many as usual). */

@@ -130,7 +130,7 @@ expect_refusal(const char *name, float x, const char *precision,
 static void
 what_is_left_in_the_cache_is_never_read(void **state)
 {
-	static const char *const precisions[] = { "fp32", "bf16" };
+	static const char *const precisions[] = { "fp32", "bf16", "fp32+kv8" };
 	const size_t	 bytes = 41 * sizeof(float) * (size_t)spec.V;
 	int32_t		 bad[64], ids[41];
 	char		*copy = neox_folder();
@@ -189,6 +189,12 @@ options_that_can_not_be_met_are_refused(void **state)
 	} cases[] = {
 		{ { .precision = "int3", .device = "cpu", .isa = "auto" },
 		    "bad_model", "precision", "int8 or int4" },
+		{ { .precision = "fp32", .device = "cpu", .isa = "auto",
+		    .kv_precision = "int4" }, "bad_field", "kv_precision",
+		    "expected auto, fp32, bf16 or int8, found int4" },
+		{ { .precision = "bf16", .device = "cpu", .isa = "auto",
+		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
+		    "fp32 goes with weights in fp32, and they are in bf16" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
@@ -256,6 +262,9 @@ loading_tells_how_far_it_is(void **state)
 	assert_int_equal(info.layers, spec.L);
 	assert_true(info.parameters * 4 < c.total);
 	assert_string_equal(info.precision, "bf16");
+	assert_string_equal(info.kv_precision, "bf16");
+	/* 128 positions of two layers, keys and values of 64 channels */
+	assert_int_equal(info.kv_bytes, 128 * 2 * 2 * 64 * 2);
 	assert_string_equal(info.device, "cpu");
 	b->ops->free(b);
 }

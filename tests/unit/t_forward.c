@@ -218,7 +218,8 @@ every_shape_agrees_with_double_precision(void **state)
 		const char	*precision;
 		double		 limit;		/* of the logits' deviation */
 	} kinds[] = { { "fp32", 1e-5 }, { "bf16", 0.08 },
-		{ "int8", 0.15 }, { "int4", 1.2 } };
+		{ "int8", 0.15 }, { "int4", 1.2 }, { "fp32+kv16", 0.02 },
+		{ "fp32+kv8", 0.05 }, { "bf16+kv8", 0.1 } };
 	struct backend	*b;
 	double		*want, sq, d, e;
 	float		*got;
@@ -251,7 +252,7 @@ every_shape_agrees_with_double_precision(void **state)
 }
 
 static const char *const precisions[] = { "fp32", "bf16", "int8",
-	"int4" };
+	"int4", "fp32+kv16", "bf16+kv8", "int4+kv8" };
 
 /* Compare two runs bit for bit. */
 static void
@@ -395,6 +396,41 @@ bits_do_not_depend_on_company(void **state)
 	}
 }
 
+/* Another sequence writes the two whole blocks, and goes on differently; who
+ * takes them over computes the rest only. */
+static void
+bits_do_not_depend_on_who_wrote_the_prefix(void **state)
+{
+	const int32_t		 first[3] = { 4, 1, 0 };
+	const int32_t		 second[3] = { 4, 1, 2 };
+	const size_t		 V = (size_t)specs[0].V;
+	struct backend_row	 rows[TOKENS];
+	struct backend		*b;
+	float			*want, *out = xcalloc(8 * V, sizeof *out);
+	size_t			 p;
+	int			 t;
+
+	(void)state;
+	for (p = 0; p < nitems(precisions); p++) {
+		want = plain_run(0, precisions[p]);
+		b = neox_open(folders[0], precisions[p], "auto", 2);
+		for (t = 0; t < TOKENS; t++)
+			rows[t] = (struct backend_row){ .token = ids[t < 64 ?
+			    t : t - 60], .pos = t, .blocks = first };
+		assert_int_equal(b->ops->step(b, rows, TOKENS), 0);
+		for (t = 64; t < TOKENS; t++)
+			rows[t - 64] = (struct backend_row){ .token = ids[t],
+			    .pos = t, .blocks = second, .logits = out +
+			    (size_t)(t - 64) * V };
+		assert_int_equal(b->ops->step(b, rows, TOKENS - 64), 0);
+		same_bits(specs[0].name, precisions[p], "behind a prefix",
+		    want + 64 * V, out, (TOKENS - 64) * V);
+		b->ops->free(b);
+		free(want);
+	}
+	free(out);
+}
+
 int
 main(void)
 {
@@ -406,7 +442,8 @@ main(void)
 		cmocka_unit_test(every_shape_agrees_with_double_precision),
 		cmocka_unit_test(bits_do_not_depend_on_isa_threads_or_chunks),
 		cmocka_unit_test(bits_do_not_depend_on_the_cut_of_a_prompt),
-		cmocka_unit_test(bits_do_not_depend_on_company)
+		cmocka_unit_test(bits_do_not_depend_on_company),
+		cmocka_unit_test(bits_do_not_depend_on_who_wrote_the_prefix)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -120,6 +120,76 @@ the_cache_follows_kv_tokens(void **state)
 	assert_int_equal(kv.elem, ELEM_BF16);
 }
 
+/* What the cache is made of, and takes, as it is asked for. */
+static void
+the_cache_follows_kv_precision(void **state)
+{
+	static const struct {
+		enum precision	 p;
+		const char	*asked, *is;	/* is NULL: refused */
+		size_t		 head;		/* bytes of one head's part */
+	} cases[] = {
+		{ PREC_FP32, "auto", "fp32", 2 * 32 * 96 * 4 },
+		{ PREC_FP32, "fp32", "fp32", 2 * 32 * 96 * 4 },
+		{ PREC_FP32, "bf16", "bf16", 2 * 32 * 96 * 2 },
+		{ PREC_FP32, "int8", "int8", 2 * 32 * (96 + 4) },
+		{ PREC_BF16, NULL, "bf16", 2 * 32 * 96 * 2 },
+		{ PREC_INT8, "auto", "bf16", 2 * 32 * 96 * 2 },
+		{ PREC_INT4, "bf16", "bf16", 2 * 32 * 96 * 2 },
+		{ PREC_INT4, "int8", "int8", 2 * 32 * (96 + 4) },
+		{ PREC_BF16, "fp32", NULL, 0 },
+		{ PREC_INT8, "int4", NULL, 0 },
+		{ PREC_INT8, "", NULL, 0 }
+	};
+	struct backend_options	 o = opt;
+	struct kv_shape		 kv;
+	struct plan		 plan, usual;
+	struct fault		 f;
+	enum elem		 e;
+	size_t			 i, n;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		o.kv_precision = cases[i].asked;
+		if (cases[i].is == NULL) {
+			assert_int_equal(plan_elem(cases[i].p, cases[i].asked,
+			    &e, &f), CHAT_EFORMAT);
+			assert_string_equal(f.field, "kv_precision");
+			continue;
+		}
+		assert_int_equal(plan_elem(cases[i].p, cases[i].asked, &e,
+		    &f), 0);
+		assert_string_equal(plan_elem_name(e), cases[i].is);
+		plan_cache(&big, cases[i].p, &o, &kv, &n);
+		assert_int_equal(kv.elem, e);
+		assert_int_equal(kv.head, cases[i].head);
+		plan_make(&big, cases[i].p, &o, &plan);
+		assert_int_equal(plan.cache, (long long)cases[i].head * 64 *
+		    44 * 64);
+		plan_make(&big, cases[i].p, &opt, &usual);
+		assert_int_equal(plan.total - plan.cache, usual.total -
+		    usual.cache);
+	}
+}
+
+/* Half the bytes give twice the positions, where nobody says how many. */
+static void
+a_small_cache_holds_more(void **state)
+{
+	struct model_config	 c = big;
+	struct backend_options	 o = opt;
+	struct kv_shape		 kv;
+	size_t			 n, small;
+
+	(void)state;
+	c.layers = 11;
+	plan_cache(&c, PREC_BF16, &o, &kv, &n);
+	o.kv_precision = "int8";
+	plan_cache(&c, PREC_BF16, &o, &kv, &small);
+	assert_true(n > 2048 && small < 4 * 2048);
+	assert_in_range(small, n * 192 / 100, (n + 1) * 192 / 100);
+}
+
 /* The limit of address space counts. */
 static void
 free_memory_is_what_the_limit_leaves(void **state)
@@ -286,6 +356,8 @@ main(void)
 		cmocka_unit_test(the_sizes_of_the_20b_model),
 		cmocka_unit_test(what_does_not_fit_is_told_with_a_way_out),
 		cmocka_unit_test(the_cache_follows_kv_tokens),
+		cmocka_unit_test(the_cache_follows_kv_precision),
+		cmocka_unit_test(a_small_cache_holds_more),
 		cmocka_unit_test(free_memory_is_what_the_limit_leaves),
 		cmocka_unit_test(free_memory_is_what_cgroups_leave)
 	};
