@@ -167,7 +167,7 @@ cpu_free(struct backend *b)
 	pool_free(c->pool);
 	weights_free(c->weights);
 	layout_clear(&c->layout);
-	forward_clear(&c->rows);
+	rows_clear(&c->rows);
 	if (c->cache != NULL)
 		munmap(c->cache, c->cache_size);
 	free(c);

@@ -66,9 +66,15 @@ struct qrows {
 	int		*napart;	/* [T] how many */
 };
 
-/* out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says. */
+/*
+ * out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says.  Rows of bf16
+ * (a16, out16) are filled up with -0 to a multiple of 32 numbers, which
+ * changes no sum: -0 * 0 + x is x whatever the sign of a zero.
+ */
 struct matmul {
 	const float	*a;		/* bf16 weights: rounded to bf16 */
+	const uint16_t	*a16;		/* the same in bf16, or NULL */
+	size_t		 lda16;		/* numbers from row to row */
 	const struct qrows *q;		/* a again, for int8 and int4 */
 	size_t		 lda;		/* floats from row to row */
 	int		 rows, K, N;
@@ -80,6 +86,9 @@ struct matmul {
 	int		 round;		/* round the result to bf16 */
 	float		*out;		/* [rows][ldo], ldo >= N up to 16 */
 	size_t		 ldo;
+	uint16_t	*out16;		/* not NULL: in place of out, and round
+					 * is set: no column behind N touched */
+	size_t		 ldo16;
 	const float	*also;		/* MM_ADD2: [rows][ldo] */
 	float *const	*outs;		/* MM_ROWS */
 };
@@ -106,12 +115,18 @@ struct attend {
 	size_t		 ldqkv;
 	float		*out;		/* [T][H][D] */
 	size_t		 ldo;
+	uint16_t	*out16;		/* not NULL: in place of out, in bf16 */
+	size_t		 ldo16;
 	float		 scale;		/* of the scores: 1 / sqrt(D) */
 };
 
 /* One variant. */
 struct kernels {
 	const char	*name;
+
+	/* Products of bf16 with at least so many rows read a16, where it is
+	 * there, and not a. 0: none does. */
+	int	rows16;
 
 	/* Panels from first up to, not including, last. */
 	void	(*matmul)(const struct matmul *m, int first, int last);
@@ -125,6 +140,9 @@ struct kernels {
 	void	(*normalize)(const float *x, int n, float mean, float rstd,
 		    const float *gain, const float *bias, int round,
 		    float *out);
+
+	/* out = x[n], which are numbers of bf16. */
+	void	(*narrow)(const float *x, int n, uint16_t *out);
 
 	/* Round row number row, x[K], to int8. */
 	void	(*quantize)(const float *x, int K, const struct qrows *q,
@@ -152,6 +170,7 @@ struct kernels {
 };
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_amx;
 
 /*
  * The variant of that name, or the best one for "auto". NULL where this CPU

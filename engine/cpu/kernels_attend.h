@@ -164,7 +164,14 @@ kern_attend(const struct attend *a, int h, int first, int last,
 			    acc);
 		for (d = 0; d < D; d += PANEL) {
 			v = v16_div(v16_load(acc + d), v16_set1(sum[r]));
-			v16_store(out, round ? v16_round_bf16(v) : v);
+			v = round ? v16_round_bf16(v) : v;
+			if (a->out16 != NULL) {
+				kern_store16(v, a->out16 + (size_t)(first +
+				    r) * a->ldo16 + (size_t)h * (size_t)D + d,
+				    D - d);
+				continue;
+			}
+			v16_store(out, v);
 			memcpy(a->out + (size_t)(first + r) * a->ldo +
 			    (size_t)h * (size_t)D + d, out, sizeof *out *
 			    (size_t)(D - d < PANEL ? D - d : PANEL));

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cpu.h"
 #include "dtype.h"
 #include "kernels.h"
 #include "tensors.h"
@@ -188,7 +189,8 @@ neox_open(const char *folder, const char *precision, const char *isa,
     int threads)
 {
 	struct backend_options	 opt = { .precision = precision,
-		.device = "cpu", .isa = isa, .threads = threads };
+		.device = "cpu", .isa = strcmp(isa, NEOX_SOFT) == 0 ?
+		"scalar" : isa, .threads = threads };
 	struct backend		*b = NULL;
 	struct model		*m;
 	struct fault		 f;
@@ -197,6 +199,8 @@ neox_open(const char *folder, const char *precision, const char *isa,
 	    backend_open(m, &opt, &b, &f) != 0)
 		fail_msg("%s: %s", folder, f.message);
 	model_free(m);
+	if (strcmp(isa, NEOX_SOFT) == 0)
+		((struct cpu *)b)->kernels = &kernels_amx_soft;
 	return (b);
 }
 
@@ -452,12 +456,21 @@ neox_run(struct backend *b, const int32_t *ids, int n, int chunk, int first)
 const char *
 neox_isa(int *at)
 {
-	static const char *const names[] = { "scalar", "avx2", "avx512" };
+	static const char *const names[] = { "scalar", "avx2", "avx512",
+		"amx", NEOX_SOFT };
 
 	while (*at < (int)nitems(names)) {
-		if (kernels_find(names[*at]) != NULL)
+		if (neox_kernels(names[*at]) != NULL)
 			return (names[(*at)++]);
 		(*at)++;
 	}
 	return (NULL);
+}
+
+/* One of them. */
+const struct kernels *
+neox_kernels(const char *isa)
+{
+	return (strcmp(isa, NEOX_SOFT) == 0 ? &kernels_amx_soft :
+	    kernels_find(isa));
 }
