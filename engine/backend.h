@@ -68,7 +68,8 @@ struct backend_options {
 	const char	*precision;	/* "auto", "fp32", "bf16", "int8" or
 					 * "int4" */
 	const char	*device;	/* "cpu" or "cuda:N" */
-	const char	*isa;		/* "auto", "scalar", "avx2", "avx512" */
+	const char	*isa;		/* "auto", "scalar", "avx2", "avx512",
+					 * "amx" */
 	int		 threads;	/* 0: one per core we may use */
 	int		 kv_tokens;	/* cache size in positions; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */

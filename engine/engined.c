@@ -95,7 +95,7 @@ static const char engine_help[] =
 "  --pack FILE           write the model in that precision to a packed file,\n"
 "                        which starts without conversion, and end\n"
 "  --device NAME         cpu or cuda:N (default cpu)\n"
-"  --isa NAME            auto, scalar, avx2 or avx512 (default auto)\n"
+"  --isa NAME            auto, scalar, avx2, avx512 or amx (default auto)\n"
 "  --threads N           threads on the CPU (default: one for each core)\n"
 "  --context N           tokens of prompt and reply (default: the model's)\n"
 "  --kv-tokens N         tokens in the cache, of all requests together\n"

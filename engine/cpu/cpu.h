@@ -61,6 +61,7 @@ struct cpu_limits {
 	double	 read;		/* bytes a second from memory */
 	double	 fma;		/* fp32 operations a second, in registers */
 	double	 dot8;		/* the same of 8-bit products */
+	double	 tile16, tile8;	/* of bf16 and 8 bits in tiles; 0: none */
 };
 
 /* limits.c: measure them, with the kernels and the threads of c; about two

@@ -107,8 +107,8 @@ forward_check(const struct cpu *c, const struct backend_row *rows, int T)
 	return (0);
 }
 
-/* Cut the rows into runs of consecutive positions of one sequence, each
- * inside ATTEND_ROWS. */
+/* Cut the rows into runs of consecutive positions of one sequence, each as
+ * long as the kernels like it at most. */
 static void
 forward_runs(struct forward *fw)
 {
@@ -118,7 +118,7 @@ forward_runs(struct forward *fw)
 	for (t = 0; t < fw->T; t++)
 		if (t == 0 || p[t].blocks != p[t - 1].blocks ||
 		    p[t].pos != p[t - 1].pos + 1 ||
-		    t - fw->run[fw->runs - 1] == ATTEND_ROWS)
+		    t - fw->run[fw->runs - 1] == fw->cpu->kernels->attend_rows)
 			fw->run[fw->runs++] = t;
 	fw->run[fw->runs] = fw->T;
 }

@@ -38,7 +38,7 @@ enum elem { ELEM_F32, ELEM_BF16, ELEM_I8, ELEM_I4 };
 #define PANEL		16	/* output columns of one panel */
 #define GROUP		32	/* k that share a scale in int4 */
 #define APART		6.0f	/* lanes larger than this are kept apart */
-#define ATTEND_ROWS	8	/* rows that share a pass over the cache */
+#define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
 /* What happens to a finished sum + bias. */
@@ -149,9 +149,10 @@ struct kernels {
 		    int row);
 
 	/* Attention of head h for rows first .. last - 1, which are one
-	 * sequence's rows at consecutive positions, at most ATTEND_ROWS.
-	 * scratch: ATTEND_ROWS times ROUND_UP(last pos + 1, KV_BLOCK) + D
-	 * filled up to 16. */
+	 * sequence's rows at consecutive positions, at most ATTEND_ROWS and
+	 * best attend_rows of them. scratch: for each row
+	 * ROUND_UP(last pos + 1, KV_BLOCK) + D filled up to 16. */
+	int	attend_rows;
 	void	(*attend)(const struct attend *a, int h, int first, int last,
 		    float *scratch);
 
@@ -161,6 +162,10 @@ struct kernels {
 	float	(*read)(const uint8_t *p, size_t n);
 	float	(*spin_fma)(int rounds);
 	float	(*spin_dot8)(int rounds);
+	/* The same for 4 tiles of sums, of bf16 and of 8 bits: NULL where
+	 * there are no tiles. */
+	float	(*spin_tile16)(int rounds);
+	float	(*spin_tile8)(int rounds);
 
 	/* out = f(in), element by element, n a multiple of 16: for tests. */
 	void	(*exp)(const float *in, float *out, int n);

@@ -169,12 +169,19 @@ const struct kernels KERNELS = {
 	.name = KERNELS_NAME,
 #ifdef KERN_TILES
 	.rows16 = TILES_ROWS,
+	.spin_tile16 = kern_spin_tile16,
+	.spin_tile8 = kern_spin_tile8,
 #endif
 	.matmul = kern_matmul,
 	.moments = kern_moments,
 	.normalize = kern_normalize,
 	.narrow = kern_narrow,
 	.quantize = kern_quantize,
+#ifdef KERN_TILES
+	.attend_rows = TILE_ROWS,
+#else
+	.attend_rows = 8,
+#endif
 	.attend = kern_attend,
 	.read = kern_read,
 	.spin_fma = kern_spin_fma,
