@@ -15,6 +15,10 @@
 #define TRIAL_K		8226	/* cut for the cache, and a block cut short */
 #define TRIAL_UP	ROUND_UP(TRIAL_K, 64)
 #define TRIAL_N		(3 * PANEL)
+#define TRIAL_LANES	80	/* of a head: two blocks and a half */
+#define TRIAL_POS	70	/* of the first row of attention */
+#define TRIAL_SEEN	16	/* rows of attention */
+#define TRIAL_BLOCKS	3	/* that they see */
 
 /* Input of the products; w and scales are what they are made of, whatever the
  * precision makes of them. */
@@ -26,6 +30,10 @@ struct trial {
 	uint16_t	 halves[TRIAL_N][TRIAL_UP / GROUP];
 	float		 floats[TRIAL_N];
 	float		 out[2][TRIAL_ROWS][TRIAL_N];
+	float		 qkv[TRIAL_SEEN][3 * TRIAL_LANES];
+	uint16_t	 cache[TRIAL_BLOCKS][2 * KV_BLOCK * TRIAL_LANES];
+	float		 scratch[TRIAL_SEEN * (TRIAL_BLOCKS * KV_BLOCK +
+			    TRIAL_LANES)];
 	/* what the rows of int8 are kept in */
 	struct qrows	 q;
 	int8_t		 q8[TRIAL_ROWS * TRIAL_UP];
@@ -54,12 +62,36 @@ trial_number(struct trial *t)
 	return ((uint16_t)((r >> 16 & 0x807f) | exponent << 7));
 }
 
+/* The float that a number of bf16 is. */
+static float
+trial_widen(uint16_t number)
+{
+	uint32_t	 bits = (uint32_t)number << 16;
+	float		 x;
+
+	memcpy(&x, &bits, sizeof x);
+	return (x);
+}
+
+/* Draw queries, keys and values. */
+static void
+trial_draw_attention(struct trial *t)
+{
+	int	 r, i;
+
+	for (r = 0; r < TRIAL_SEEN; r++)
+		for (i = 0; i < 3 * TRIAL_LANES; i++)
+			t->qkv[r][i] = trial_widen(trial_number(t));
+	for (r = 0; r < TRIAL_BLOCKS; r++)
+		for (i = 0; i < 2 * KV_BLOCK * TRIAL_LANES; i++)
+			t->cache[r][i] = trial_number(t);
+}
+
 /* Draw all of it. */
 static struct trial *
 trial_new(const struct kernels *k)
 {
 	struct trial	*t = xcalloc(1, sizeof *t);
-	uint32_t	 bits;
 	int		 r, i;
 
 	t->q = (struct qrows){ TRIAL_UP, t->q8, t->sums, t->total, t->scale,
@@ -67,10 +99,8 @@ trial_new(const struct kernels *k)
 	for (r = 0; r < TRIAL_ROWS; r++) {
 		for (i = 0; i < TRIAL_UP; i++)
 			t->a16[r][i] = i < TRIAL_K ? trial_number(t) : 0x8000;
-		for (i = 0; i < TRIAL_K; i++) {
-			bits = (uint32_t)t->a16[r][i] << 16;
-			memcpy(&t->a[r][i], &bits, sizeof bits);
-		}
+		for (i = 0; i < TRIAL_K; i++)
+			t->a[r][i] = trial_widen(t->a16[r][i]);
 		k->quantize(t->a[r], TRIAL_K, &t->q, r);
 	}
 	for (r = 0; r < TRIAL_N; r++) {
@@ -81,6 +111,7 @@ trial_new(const struct kernels *k)
 			    (trial_bits(t) & 0xfff));
 		t->floats[r] = (float)(trial_bits(t) >> 8) * 0x1p-30f;
 	}
+	trial_draw_attention(t);
 	return (t);
 }
 
@@ -105,6 +136,37 @@ trial_product(struct trial *t, enum elem elem, int rows,
 	    sizeof t->out[0][0]) == 0);
 }
 
+/* One head's attention by both. */
+static int
+trial_attention(struct trial *t, const struct kernels *const k[2])
+{
+	const int32_t		 blocks[TRIAL_BLOCKS] = { 1, 0, 2 };
+	struct backend_row	 rows[TRIAL_SEEN] = { 0 };
+	struct attend		 a = { .rows = rows,
+				    .cache = (uint8_t *)t->cache,
+				    .qkv = t->qkv[0],
+				    .ldqkv = 3 * TRIAL_LANES,
+				    .ldo = TRIAL_LANES, .scale = 0.125f };
+	int			 i;
+
+	a.kv.elem = ELEM_BF16;
+	a.kv.H = 1;
+	a.kv.D = TRIAL_LANES;
+	a.kv.values = sizeof t->cache[0] / 2;
+	a.kv.head = a.kv.block = sizeof t->cache[0];
+	a.kv.blocks = TRIAL_BLOCKS;
+	for (i = 0; i < TRIAL_SEEN; i++) {
+		rows[i].pos = TRIAL_POS + i;
+		rows[i].blocks = blocks;
+	}
+	for (i = 0; i < 2; i++) {
+		a.out = t->out[i][0];
+		k[i]->attend(&a, 0, 0, TRIAL_SEEN, t->scratch);
+	}
+	return (memcmp(t->out[0], t->out[1], sizeof(float) * TRIAL_SEEN *
+	    TRIAL_LANES) == 0);
+}
+
 /* Compare. */
 int
 trial_agree(const struct kernels *a, const struct kernels *b)
@@ -121,6 +183,7 @@ trial_agree(const struct kernels *a, const struct kernels *b)
 		for (j = 0; j < nitems(rows); j++)
 			same = same && trial_product(t, elems[i], rows[j],
 			    both);
+	same = same && trial_attention(t, both);
 	free(t);
 	fpmode_leave(mode);
 	return (same);

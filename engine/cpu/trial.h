@@ -8,7 +8,8 @@ struct kernels;
 
 /*
  * Do a and b give the same bits? Small random products in bf16, int8 and
- * int4, with cuts and edges in every direction; some milliseconds. 1 or 0.
+ * int4, with cuts and edges in every direction, and attention; some
+ * milliseconds. 1 or 0.
  */
 int	trial_agree(const struct kernels *a, const struct kernels *b);
 

@@ -1,28 +1,21 @@
 /*
- * Kernels with tiles: the same bits as the scalar ones, products of any shape
- * and any end; what the tiles in plain C refuse; and the trial that keeps a
- * variant with other bits from being used.
+ * Kernels, above all those with tiles: the same bits as the scalar ones, for
+ * products of any shape and any end, and for attention.
  */
-#include "isa.h"
+#include "kernels.h"
 
-#include <sys/wait.h>
-
+#include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "dtype.h"
 #include "fpmode.h"
 #include "neox.h"
-#include "tile_soft.h"
-#include "trial.h"
 #include "xmalloc.h"
 
 /* One product, as random as can be. */
@@ -308,190 +301,130 @@ padding_keeps_the_sign_of_zero(void **state)
 	product_free(p);
 }
 
-/* The end of a child that does something with tiles: 0, or its signal. */
-static int
-ends_with(void (*what)(struct tile_config *))
-{
-	struct tile_config	 c = { .palette = 1, .bytes = { 64, 64, 64 },
-				    .rows = { 16, 16, 16 } };
-	int			 status;
-	pid_t			 pid = fork();
+/* One head's attention. */
+struct attention {
+	struct attend		 a;
+	struct backend_row	 rows[ATTEND_ROWS];
+	int			 n;
+	int32_t			*blocks;
+	float			*qkv, *scratch, *out;
+	uint16_t		*cache, *out16;
+};
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (freopen("/dev/null", "w", stderr) == NULL)
-			_exit(1);
-		signal(SIGABRT, SIG_DFL);
-		what(&c);
-		_exit(0);
+/* What was there before, behind position last, is no number. */
+static void
+attention_behind(struct attention *t, int last)
+{
+	const int	 D = t->a.kv.D;
+	uint16_t	*k = t->cache + (size_t)t->blocks[last / KV_BLOCK] *
+			    t->a.kv.block / 2;
+	uint16_t	*v = k + t->a.kv.values / 2;
+	int		 at, i;
+
+	for (at = last % KV_BLOCK + 1; at < KV_BLOCK; at++)
+		for (i = 0; i < D; i++) {
+			k[at / 16 * 16 * D + i / 2 * 32 + at % 16 * 2 + i % 2] =
+			    0x7fc0;
+			if (at > last % KV_BLOCK + 1 || at % 2 == 0)
+				v[i / 16 * 512 + at / 2 * 32 + i % 16 * 2 +
+				    at % 2] = 0x7fc0;
+		}
+}
+
+/* Draw attention of n rows from pos on. */
+static struct attention *
+attention_new(int D, int pos, int n)
+{
+	struct attention *t = xcalloc(1, sizeof *t);
+	const int	 blocks = (pos + n - 1) / KV_BLOCK + 1;
+	const size_t	 up = ROUND_UP((size_t)D, PANEL);
+	size_t		 i, size;
+	int		 j;
+
+	t->n = n;
+	t->qkv = draw_floats((size_t)(n * 3 * D));
+	t->a = (struct attend){ .rows = t->rows, .scale = 0.2f, .qkv = t->qkv,
+		.ldqkv = (size_t)(3 * D), .ldo = (size_t)D,
+		.ldo16 = (size_t)D, .kv = { .elem = ELEM_BF16, .H = 1, .D = D,
+		.blocks = blocks, .values = (size_t)(KV_BLOCK * D * 2) } };
+	t->a.kv.head = t->a.kv.block = t->a.kv.values + KV_BLOCK * up * 2;
+	size = t->a.kv.block * (size_t)blocks / 2;
+	t->cache = xcalloc(size, sizeof *t->cache);
+	for (i = 0; i < size; i++)
+		t->cache[i] = draw_bf16();
+	t->a.cache = (uint8_t *)t->cache;
+	t->blocks = xcalloc((size_t)blocks, sizeof *t->blocks);
+	for (j = 0; j < blocks; j++)
+		t->blocks[j] = blocks - 1 - j;
+	for (j = 0; j < n; j++)
+		t->rows[j] = (struct backend_row){ .pos = pos + j,
+			.blocks = t->blocks };
+	attention_behind(t, pos + n - 1);
+	t->scratch = xcalloc((size_t)n * ((size_t)blocks * KV_BLOCK + up),
+	    sizeof *t->scratch);
+	t->out = xcalloc((size_t)(n * D), sizeof *t->out);
+	t->out16 = xcalloc((size_t)(n * D), sizeof *t->out16);
+	return (t);
+}
+
+/* And its end. */
+static void
+attention_free(struct attention *t)
+{
+	free(t->blocks);
+	free(t->qkv);
+	free(t->scratch);
+	free(t->out);
+	free(t->out16);
+	free(t->cache);
+	free(t);
+}
+
+/* The same by each variant, against scalar. */
+static void
+compare_attention(int D, int pos, int rows, int narrow)
+{
+	struct attention *t = attention_new(D, pos, rows);
+	const size_t	 n = (size_t)(rows * D);
+	float		*out = xcalloc(n, sizeof *out);
+	uint16_t	*out16 = xcalloc(n, sizeof *out16);
+	const char	*isa;
+	int		 at;
+
+	t->a.out = narrow ? NULL : out;
+	t->a.out16 = narrow ? out16 : NULL;
+	kernels_scalar.attend(&t->a, 0, 0, rows, t->scratch);
+	t->a.out = narrow ? NULL : t->out;
+	t->a.out16 = narrow ? t->out16 : NULL;
+	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
+		neox_kernels(isa)->attend(&t->a, 0, 0, rows, t->scratch);
+		if (memcmp(out, t->out, n * sizeof *out) != 0 ||
+		    memcmp(out16, t->out16, n * sizeof *out16) != 0)
+			fail_msg("%s: D %d, pos %d, %d rows", isa, D, pos,
+			    rows);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return (WIFSIGNALED(status) ? WTERMSIG(status) :
-	    WEXITSTATUS(status));
+	for (at = 0; at < (int)n; at++)
+		assert_true(!isnan(out[at]) && (out16[at] & 0x7fff) <= 0x7f80);
+	free(out);
+	free(out16);
+	attention_free(t);
 }
 
-static uint8_t	 block[16][64];
-
-#define TILE_USE(name, change)						\
-static void								\
-name(struct tile_config *c)						\
-{									\
-	change;								\
-	tile_configure(c);						\
-	tile_load(1, block, 64);					\
-	tile_load(2, block, 64);					\
-	tile_zero(0);							\
-	tile_dot_bf16(0, 1, 2);						\
-	tile_dot_ss8(0, 1, 2);						\
-	tile_dot_su8(0, 1, 2);						\
-	tile_store(0, block, 64);					\
-	tile_release();							\
-}
-
-TILE_USE(use_right, c->rows[0] = c->rows[1] = 3)
-TILE_USE(use_half, (c->bytes[1] = 32, c->rows[2] = 8))
-TILE_USE(use_palette, c->palette = 2)
-TILE_USE(use_reserved, c->reserved[13] = 1)
-TILE_USE(use_many_rows, c->rows[0] = c->rows[1] = 17)
-TILE_USE(use_wide_rows, c->bytes[0] = c->bytes[2] = 68)
-TILE_USE(use_no_rows, c->rows[3] = 4)
-TILE_USE(use_ninth, c->rows[8] = c->bytes[8] = 4)
-TILE_USE(use_none, c->rows[0] = c->bytes[0] = 0)
-TILE_USE(use_short_b, c->rows[2] = 15)
-TILE_USE(use_few_rows, c->rows[1] = 15)
-TILE_USE(use_narrow, c->bytes[0] = 60)
-
-/* Used without configuration. */
+/* Sizes of heads, places and numbers of rows. */
 static void
-use_nothing(struct tile_config *c)
+attention_has_the_same_bits(void **state)
 {
-	(void)c;
-	tile_load(1, block, 64);
-}
-
-/* Used after the end. */
-static void
-use_released(struct tile_config *c)
-{
-	use_right(c);
-	tile_zero(0);
-}
-
-/* The same register twice. */
-static void
-use_twice(struct tile_config *c)
-{
-	tile_configure(c);
-	tile_dot_bf16(0, 1, 1);
-}
-
-/* What the processor would refuse ends the program. */
-static void
-tiles_in_plain_c_refuse_what_the_processor_does(void **state)
-{
-	static void (*const wrong[])(struct tile_config *) = { use_palette,
-		use_reserved, use_many_rows, use_wide_rows, use_no_rows,
-		use_ninth, use_none, use_short_b, use_few_rows, use_narrow,
-		use_nothing, use_released, use_twice };
+	static const int lanes[] = { 2, 10, 16, 32, 64, 80, 96, 128, 200, 256,
+		272 };
 	size_t	 i;
+	int	 rows;
 
 	(void)state;
-	assert_int_equal(ends_with(use_right), 0);
-	assert_int_equal(ends_with(use_half), 0);
-	for (i = 0; i < nitems(wrong); i++)
-		if (ends_with(wrong[i]) != SIGABRT)
-			fail_msg("number %zu is taken", i);
-}
-
-/* What the manual says of one product of bf16, by hand. */
-static void
-tiles_in_plain_c_compute_what_the_manual_says(void **state)
-{
-	struct tile_config	 c = { .palette = 1, .bytes = { 4, 8, 4 },
-				    .rows = { 1, 1, 2 } };
-	const float	a[4] = { 1.5f, -2, 0x1p-70f, 4 };
-	const float	b[4] = { 3, 0.5f, 0x1p-70f, 0.25f };
-	uint16_t	a16[4], b16[2][2];
-	int8_t		qa[8] = { -128, 127, -1, 2, 3, -4, 5, -6 };
-	uint8_t		qb[2][4] = { { 255, 200, 128, 1 }, { 127, 9, 8, 0 } };
-	float		sum = 10;
-	int32_t		total = 7, want;
-	int		i;
-
-	(void)state;
-	for (i = 0; i < 4; i++) {
-		a16[i] = dtype_bf16(a[i]);
-		b16[i / 2][i % 2] = dtype_bf16(b[i]);
-	}
-	tile_configure(&c);
-	tile_load(0, &sum, 64);
-	tile_load(1, a16, 64);
-	tile_load(2, b16, 4);
-	tile_dot_bf16(0, 1, 2);
-	tile_store(0, &sum, 64);
-	assert_true(sum == 10 + ((4.5f + 0) + (-1 + 1)));
-	tile_load(0, &total, 64);
-	tile_load(1, qa, 64);
-	tile_load(2, qb, 4);
-	tile_dot_su8(0, 1, 2);
-	tile_store(0, &total, 64);
-	for (want = 7, i = 0; i < 8; i++)
-		want += qa[i] * qb[i / 4][i % 4];
-	assert_int_equal(total, want);
-	tile_dot_ss8(0, 1, 2);
-	tile_store(0, &total, 64);
-	for (i = 0; i < 8; i++)
-		want += qa[i] * (int8_t)qb[i / 4][i % 4];
-	assert_int_equal(total, want);
-	tile_release();
-}
-
-static const struct matmul *spoilt;	/* what spoil spoils: its elem */
-
-/* Products of one element that are wrong in one bit. */
-static void
-spoil(const struct matmul *m, int first, int last)
-{
-	uint32_t	 bits;
-
-	kernels_scalar.matmul(m, first, last);
-	if (m->elem != spoilt->elem || m->rows < 17)
-		return;
-	memcpy(&bits, &m->out[16 * m->ldo + 3], sizeof bits);
-	bits ^= 1;
-	memcpy(&m->out[16 * m->ldo + 3], &bits, sizeof bits);
-}
-
-/* A variant that is there. */
-static int
-there(void)
-{
-	return (1);
-}
-
-/* Only what gives the same bits is chosen. */
-static void
-a_variant_with_other_bits_is_not_used(void **state)
-{
-	struct kernels		 wrong = kernels_scalar;
-	struct matmul		 m = { .rows = 1 };
-	struct isa_variant	 v[] = { { &wrong, there, &kernels_scalar },
-				    { &kernels_scalar, there, NULL } };
-	size_t			 i;
-
-	(void)state;
-	wrong.name = "wrong";
-	assert_true(trial_agree(&kernels_amx_soft, &kernels_scalar));
-	assert_ptr_equal(isa_pick(v, 2, "auto"), &wrong);
-	assert_ptr_equal(isa_pick(v, 2, "wrong"), &wrong);
-	spoilt = &m;
-	wrong.matmul = spoil;
-	assert_ptr_equal(isa_pick(v, 2, "scalar"), &kernels_scalar);
-	for (i = 0; i < nitems(elems); i++) {
-		m.elem = elems[i];
-		assert_ptr_equal(isa_pick(v, 2, "auto"), &kernels_scalar);
-		assert_null(isa_pick(v, 2, "wrong"));
-	}
+	seed = 31;
+	for (i = 0; i < nitems(lanes); i++)
+		for (rows = 1; rows <= ATTEND_ROWS; rows++)
+			compare_attention(lanes[i], (int)neox_random(&seed,
+			    rows % 3 == 0 ? 30 : 400), rows, rows % 2);
 }
 
 int
@@ -501,10 +434,7 @@ main(void)
 		cmocka_unit_test(products_of_any_shape_have_the_same_bits),
 		cmocka_unit_test(products_cut_for_the_cache_have_the_same_bits),
 		cmocka_unit_test(padding_keeps_the_sign_of_zero),
-		cmocka_unit_test(
-		    tiles_in_plain_c_refuse_what_the_processor_does),
-		cmocka_unit_test(tiles_in_plain_c_compute_what_the_manual_says),
-		cmocka_unit_test(a_variant_with_other_bits_is_not_used)
+		cmocka_unit_test(attention_has_the_same_bits)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
