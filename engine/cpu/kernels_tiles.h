@@ -48,6 +48,8 @@ struct tiles_step {
 	int		 blocks;	/* but for that one */
 	size_t		 next;		/* from w to what is fetched */
 	int		 lines;		/* of it, in each block */
+	const uint8_t	*soon;		/* rows that are fetched too */
+	int		 nsoon;		/* so many, a line in each block */
 	int		 more;		/* sums are there already */
 	uint32_t	*sums;		/* [2][2] tiles: rows, panels */
 };
@@ -123,6 +125,9 @@ kern_tiles_step(const int R, const int P, const int small,
 			__builtin_prefetch(w0 + s->next + j * 64, 0, 2);
 			__builtin_prefetch(w1 + s->next + j * 64, 0, 2);
 		}
+		for (j = 0; j < s->nsoon; j++)
+			__builtin_prefetch(s->soon + (size_t)j * s->lda +
+			    (size_t)i * TILE_BYTES, 0, 2);
 		a0 += TILE_BYTES;
 		a1 += TILE_BYTES;
 		w0 += TILES_BLOCK;
@@ -212,11 +217,19 @@ kern_tiles_fill(const struct tiles *t, int p, uint8_t *block)
 	return (block);
 }
 
+/* Block k of the rows of a tile. */
+static const uint8_t *
+kern_tiles_at(const struct tiles *t, int tile, int k)
+{
+	return (t->a + (size_t)kern_tiles_first(t, tile) * t->lda +
+	    (size_t)k * TILE_BYTES);
+}
+
 /* Blocks of k from k on, of panels p and perhaps p + 1, for tiles of rows
- * from tile on, up to last. */
+ * from tile on, up to last; cold: rows are not in the cache yet. */
 static void
 kern_tiles_strip(const struct tiles *t, int k, int p, int P, int tile,
-    int last, uint32_t *sums)
+    int last, int cold, uint32_t *sums)
 {
 	const uint8_t	*w = (const uint8_t *)t->m->w + (size_t)p * t->panel +
 			    (size_t)k * TILES_BLOCK;
@@ -239,10 +252,13 @@ kern_tiles_strip(const struct tiles *t, int k, int p, int P, int tile,
 		s.next = 2 * t->panel + (size_t)i * 64;
 		s.lines = i >= TILE_ROWS ? 0 : i + lines <= TILE_ROWS ?
 		    lines : TILE_ROWS - i;
-		s.a[0] = t->a + (size_t)kern_tiles_first(t, tile) * t->lda +
-		    (size_t)k * TILE_BYTES;
-		s.a[1] = R == 1 ? s.a[0] : t->a + (size_t)kern_tiles_first(t,
-		    tile + 1) * t->lda + (size_t)k * TILE_BYTES;
+		s.a[0] = kern_tiles_at(t, tile, k);
+		s.a[1] = kern_tiles_at(t, tile + R - 1, k);
+		s.nsoon = 0;
+		if (cold && tile + R < last) {
+			s.soon = kern_tiles_at(t, tile + R, k);
+			s.nsoon = tile + R + 1 < last ? 2 * t->rows : t->rows;
+		}
 		kern_tiles_any(R, P, t->m->elem == ELEM_I8, &s);
 		if (over)
 			kern_tiles_end(t, tile, R, p, P, s.sums);
@@ -266,7 +282,7 @@ kern_tiles_panels(const struct tiles *t, int first, int last)
 		for (k = 0; k < t->blocks; k += t->deep)
 			for (at = sums, p = first; p < last; p += 2) {
 				kern_tiles_strip(t, k, p, p + 1 < last ? 2 :
-				    1, tile, end, at);
+				    1, tile, end, p == first, at);
 				if (t->deep < t->blocks)
 					at += TILES_MANY / 2 * 4 * TILES_SUMS;
 			}
