@@ -89,6 +89,13 @@ static const struct isa_variant isa_variants[] = {
 	{ &kernels_scalar, isa_always, NULL }
 };
 
+/* Does it give the bits that it should? */
+static int
+isa_agrees(const struct isa_variant *v)
+{
+	return (v->like == NULL || trial_agree(v->kernels, v->like));
+}
+
 /* Choose one of these. */
 const struct kernels *
 isa_pick(const struct isa_variant *v, size_t n, const char *isa)
@@ -97,7 +104,7 @@ isa_pick(const struct isa_variant *v, size_t n, const char *isa)
 		if ((strcmp(isa, "auto") != 0 &&
 		    strcmp(isa, v->kernels->name) != 0) || !v->there())
 			continue;
-		if (v->like == NULL || trial_agree(v->kernels, v->like))
+		if (isa_agrees(v))
 			return (v->kernels);
 		log_warnx("isa: %s gives other numbers than %s on this "
 		    "processor, and is not used", v->kernels->name,
@@ -113,7 +120,7 @@ kernels_find(const char *isa)
 	return (isa_pick(isa_variants, nitems(isa_variants), isa));
 }
 
-/* "avx512, avx2, scalar", as far as they are there. */
+/* "amx, avx512, avx2, scalar", as far as they can be chosen. */
 void
 kernels_list(char *buf, size_t size)
 {
@@ -121,7 +128,7 @@ kernels_list(char *buf, size_t size)
 
 	buf[0] = '\0';
 	for (i = 0; i < nitems(isa_variants) && at < size; i++)
-		if (isa_variants[i].there())
+		if (isa_variants[i].there() && isa_agrees(&isa_variants[i]))
 			at += (size_t)snprintf(buf + at, size - at, "%s%s",
 			    at == 0 ? "" : ", ",
 			    isa_variants[i].kernels->name);
