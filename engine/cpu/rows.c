@@ -15,7 +15,7 @@ rows_stride(int n)
 }
 
 /* The same in bf16: an odd number of cache lines, so that rows below each
- * other don't take each other's place in the cache. */
+ * other don't take each other's place in the cache. So are rows of int8. */
 size_t
 rows_stride16(int n)
 {
@@ -87,9 +87,10 @@ static int
 rows_grow_small(struct qrows *q, int T, int K)
 {
 	const size_t	 n = (size_t)T;
+	void		*p;
 
-	q->ld = ROUND_UP((size_t)K, 64);
-	q->q = malloc(n * q->ld);
+	q->ld = (ROUND_UP((size_t)K, 64) / 64 | 1) * 64;
+	q->q = posix_memalign(&p, 64, n * q->ld) == 0 ? p : NULL;
 	q->sums = calloc(n * (q->ld / GROUP), sizeof *q->sums);
 	q->total = calloc(n, sizeof *q->total);
 	q->scale = calloc(n, sizeof *q->scale);

@@ -161,6 +161,17 @@ tiles_in_plain_c_compute_what_the_manual_says(void **state)
 	tile_release();
 }
 
+/* The loops of the bench use tiles rightly, and sets without have none. */
+static void
+loops_for_the_bench_are_there_where_tiles_are(void **state)
+{
+	(void)state;
+	assert_true(kernels_amx_soft.spin_tile16(2) == 0);
+	assert_true(kernels_amx_soft.spin_tile8(2) == 0);
+	assert_null(kernels_scalar.spin_tile16);
+	assert_null(kernels_scalar.spin_tile8);
+}
+
 static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
 static const struct matmul *spoilt;	/* what spoil spoils: its elem */
 
@@ -234,6 +245,7 @@ main(void)
 		cmocka_unit_test(
 		    tiles_in_plain_c_refuse_what_the_processor_does),
 		cmocka_unit_test(tiles_in_plain_c_compute_what_the_manual_says),
+		cmocka_unit_test(loops_for_the_bench_are_there_where_tiles_are),
 		cmocka_unit_test(a_variant_with_other_bits_is_not_used)
 	};
 
