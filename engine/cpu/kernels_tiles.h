@@ -34,8 +34,8 @@ struct tiles {
 	size_t			 lda;		/* bytes from row to row */
 	size_t			 panel;		/* bytes */
 	int			 rows, count;	/* of a tile; tiles of rows */
-	int			 blocks;	/* of k, the last one perhaps */
-	size_t			 cut;		/* so long in a panel, not 0 */
+	int			 blocks;	/* of k, the last perhaps cut */
+	size_t			 cut;		/* its bytes then, else 0 */
 	int			 many, deep;	/* tiles and blocks in a pass */
 };
 

@@ -414,8 +414,8 @@ compare_attention(int D, int pos, int rows, int narrow)
 static void
 attention_has_the_same_bits(void **state)
 {
-	static const int lanes[] = { 2, 10, 16, 32, 48, 64, 80, 96, 128, 200, 256,
-		272 };
+	static const int lanes[] = { 2, 10, 16, 32, 48, 64, 80, 96, 128, 200,
+		256, 272 };
 	size_t	 i;
 	int	 rows;
 
