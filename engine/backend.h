@@ -74,7 +74,8 @@ struct backend_options {
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
 	const char	*device;	/* "cpu" or "cuda:N" */
-	const char	*isa;		/* "auto", "scalar", "avx2", "avx512" */
+	const char	*isa;		/* "auto", "scalar", "avx2", "avx512",
+					 * "amx" */
 	int		 threads;	/* 0: one per core we may use, which
 					 * is also the most */
 	int		 pin;		/* each to a core of its own */

@@ -121,6 +121,22 @@ bench_prompt_once(struct bench *b, int n, int rows)
 	return (sum);
 }
 
+/* The peak of the arithmetic of a precision, and its name. */
+static double
+bench_peak(const struct bench *b, const struct cpu_limits *lim,
+    const char **name)
+{
+	const struct cpu	*c = (const struct cpu *)b->e->backend;
+	const int		 small = c->small;
+
+	if (lim->tile16 > 0 && c->layout.precision != PREC_FP32) {
+		*name = small ? "AMX int8" : "AMX bf16";
+		return (small ? lim->tile8 : lim->tile16);
+	}
+	*name = small ? "int8" : "fp32";
+	return (small ? lim->dot8 : lim->fma);
+}
+
 /* Tokens a second of a prompt of n. */
 static void
 bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
@@ -128,8 +144,9 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	const struct model_config *c = model_config(b->e->model);
 	const double	 C = c->channels, F = c->inner;
 	double		 x[BENCH_RUNS], rate, work, peak;
+	const char	*name;
 	char		 key[32], note[64];
-	int		 i, small = ((const struct cpu *)b->e->backend)->small;
+	int		 i;
 
 	for (i = 0; i < BENCH_RUNS; i++)
 		x[i] = n / bench_prompt_once(b, n, bench_rows(b));
@@ -137,9 +154,9 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	/* two operations for each weight of the layers, and for each lane of
 	 * scores and values; on average half of the positions are seen */
 	work = 2.0 * c->layers * (4 * C * C + 2 * C * F + C * (n + 1));
-	peak = small ? lim->dot8 : lim->fma;
+	peak = bench_peak(b, lim, &name);
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
-	    100 * rate * work / peak, small ? "int8" : "fp32");
+	    100 * rate * work / peak, name);
 	snprintf(key, sizeof key, "prefill_%d", n);
 	bench_tell(b->out, key, rate, "tokens/s", note);
 	snprintf(key, sizeof key, "prefill_%d_share", n);
@@ -184,6 +201,12 @@ bench_limits(struct bench *b, struct cpu_limits *lim)
 	    "multiply-add in registers");
 	bench_tell(b->out, "int8_peak", lim->dot8 / 1e9, "GOP/s",
 	    "products of 8 bits in registers");
+	if (lim->tile16 == 0)
+		return;
+	bench_tell(b->out, "amx_bf16_peak", lim->tile16 / 1e9, "GFLOP/s",
+	    "products of bf16 in tiles");
+	bench_tell(b->out, "amx_int8_peak", lim->tile8 / 1e9, "GOP/s",
+	    "products of 8 bits in tiles");
 }
 
 /* Rows, logits and blocks for everything below. */

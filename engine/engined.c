@@ -98,7 +98,7 @@ static const char engine_help[] =
 "  --pack FILE           write the model in that precision to a packed file,\n"
 "                        which starts without conversion, and end\n"
 "  --device NAME         cpu or cuda:N (default cpu)\n"
-"  --isa NAME            auto, scalar, avx2 or avx512 (default auto)\n"
+"  --isa NAME            auto, scalar, avx2, avx512 or amx (default auto)\n"
 "  --threads N           threads on the CPU (default and most: one for each\n"
 "                        core)\n"
 "  --pin                 keep each thread on a core of its own\n"

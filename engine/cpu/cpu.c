@@ -161,6 +161,7 @@ cpu_scratch(struct cpu *c, struct fault *f)
 			    (ROUND_UP((size_t)c->config.context, KV_BLOCK) +
 			    ROUND_UP((size_t)c->config.lanes, PANEL));
 	size_t		 i;
+	void		*p;
 	int		 there;
 
 	c->rotary = rotary_table(c->config.context, c->config.rotary,
@@ -168,7 +169,8 @@ cpu_scratch(struct cpu *c, struct fault *f)
 	there = c->rotary != NULL;
 	c->scratch = xcalloc(n, sizeof *c->scratch);
 	for (i = 0; i < n; i++) {
-		c->scratch[i] = malloc(size);
+		if (posix_memalign(&p, 64, size) == 0)
+			c->scratch[i] = p;
 		there = there && c->scratch[i] != NULL;
 	}
 	if (there)
@@ -194,7 +196,7 @@ cpu_free(struct backend *b)
 	pool_free(c->pool);
 	weights_free(c->weights);
 	layout_clear(&c->layout);
-	forward_clear(&c->rows);
+	rows_clear(&c->rows);
 	if (c->cache != NULL)
 		munmap(c->cache, c->cache_size);
 	free(c);

@@ -36,6 +36,8 @@ struct cpu_rows {
 	int	*run;			/* [T + 1] see forward.c */
 	/* int8 and int4: a or mix, and b or up, in int8 */
 	struct qrows qa, qb;
+	/* bf16, where the kernels want them so: see struct matmul */
+	uint16_t *a16, *b16, *mix16, *up16;
 };
 
 struct cpu {
@@ -60,6 +62,7 @@ struct cpu_limits {
 	double	 read;		/* bytes a second from memory */
 	double	 fma;		/* fp32 operations a second, in registers */
 	double	 dot8;		/* the same of 8-bit products */
+	double	 tile16, tile8;	/* of bf16 and 8 bits in tiles; 0: none */
 };
 
 /* limits.c: measure them, with the kernels and the threads of c; about two
@@ -71,7 +74,14 @@ int64_t	 cpu_touched(const struct cpu *c);
 int	 forward_step(struct backend *b, const struct backend_row *rows,
 	    int T);
 
-/* Release what forward_step has grown. */
-void	 forward_clear(struct cpu_rows *r);
+/* rows.c: room for T rows, 0 or CHAT_ENOMEM; its end. */
+int	 rows_grow(struct cpu *c, int T);
+void	 rows_clear(struct cpu_rows *r);
+
+/* Numbers from row to row where a row has n: of floats, and of bf16. And the
+ * array in bf16 that goes with a, b, mix or up. */
+size_t	 rows_stride(int n);
+size_t	 rows_stride16(int n);
+uint16_t *rows_narrow(const struct cpu_rows *r, const float *x);
 
 #endif

@@ -14,6 +14,7 @@
  *
  * Without the parallel residual, x = x + mix Wattn comes before norm2.  In
  * int8 and int4 the input of every product is rounded to int8 first, by rows.
+ * In bf16, kernels with tiles get it as bf16 from where it is made.
  */
 #include "cpu.h"
 
@@ -43,6 +44,7 @@ struct forward {
 	struct matmul			 mm[2];
 	int				 nmm, chain;
 	int				 panels;	/* of a piece */
+	int				 narrow;	/* products read bf16 */
 	/* attention: runs of rows of one sequence */
 	int				*run;		/* [runs + 1] */
 	int				 runs;
@@ -50,7 +52,6 @@ struct forward {
 
 static int	forward_check(const struct cpu *, const struct backend_row *,
 		    int);
-static int	forward_grow(struct cpu *, int);
 static void	forward_layer(struct forward *);
 static void	forward_logits(struct forward *);
 static void	forward_norms(struct forward *, const struct norm *, float *,
@@ -60,29 +61,23 @@ static void	forward_small(struct forward *, int, int);
 static void	forward_products(struct forward *);
 static void	forward_runs(struct forward *);
 
-/* Floats from row to row of n numbers. */
-static size_t
-forward_stride(int n)
-{
-	return (ROUND_UP((size_t)n, PANEL));
-}
-
 /* Run one step. */
 int
 forward_step(struct backend *b, const struct backend_row *rows, int T)
 {
 	struct cpu	*c = (struct cpu *)b;
 	struct forward	 fw = { .cpu = c, .rows = rows, .T = T };
-	const size_t	 ld = forward_stride(c->config.channels);
+	const size_t	 ld = rows_stride(c->config.channels);
 	int		 t, r;
 
 	if ((r = forward_check(c, rows, T)) != 0 || T == 0 ||
-	    (r = forward_grow(c, T)) != 0)
+	    (r = rows_grow(c, T)) != 0)
 		return (r);
 	for (t = 0; t < T; t++)
 		weights_embed(c->weights, rows[t].token,
 		    c->rows.x + (size_t)t * ld);
 	fw.run = c->rows.run;
+	fw.narrow = c->rows.a16 != NULL && T >= c->kernels->rows16;
 	forward_runs(&fw);
 	for (fw.l = 0; fw.l < c->config.layers; fw.l++) {
 		fw.layer = &c->weights->layers[fw.l];
@@ -112,101 +107,8 @@ forward_check(const struct cpu *c, const struct backend_row *rows, int T)
 	return (0);
 }
 
-/* Release rows of int8. */
-static void
-forward_clear_small(struct qrows *q)
-{
-	free(q->q);
-	free(q->sums);
-	free(q->total);
-	free(q->scale);
-	free(q->apart);
-	free(q->napart);
-}
-
-/* Release the arrays. */
-void
-forward_clear(struct cpu_rows *r)
-{
-	free(r->x);
-	free(r->a);
-	free(r->b);
-	free(r->qkv);
-	free(r->mix);
-	free(r->sum);
-	free(r->up);
-	free(r->logits);
-	free(r->run);
-	forward_clear_small(&r->qa);
-	forward_clear_small(&r->qb);
-	memset(r, 0, sizeof *r);
-}
-
-/* Zeroed memory for T rows of n floats. */
-static float *
-forward_alloc(int T, int n)
-{
-	size_t	 size = (size_t)T * forward_stride(n) * sizeof(float);
-	void	*p;
-
-	if (posix_memalign(&p, 64, size) != 0)
-		return (NULL);
-	return (memset(p, 0, size));
-}
-
-/* Room for T rows of K in int8. 0 where there is none. */
-static int
-forward_grow_small(struct qrows *q, int T, int K)
-{
-	const size_t	 n = (size_t)T;
-
-	q->ld = ROUND_UP((size_t)K, 64);
-	q->q = malloc(n * q->ld);
-	q->sums = calloc(n * (q->ld / GROUP), sizeof *q->sums);
-	q->total = calloc(n, sizeof *q->total);
-	q->scale = calloc(n, sizeof *q->scale);
-	q->apart = calloc(n * q->ld, sizeof *q->apart);
-	q->napart = calloc(n, sizeof *q->napart);
-	return (q->q != NULL && q->sums != NULL && q->total != NULL &&
-	    q->scale != NULL && q->apart != NULL && q->napart != NULL);
-}
-
-/* Room for T rows; what was there is of no more use. */
-static int
-forward_grow(struct cpu *c, int T)
-{
-	const int	 C = c->config.channels, F = c->config.inner;
-	struct cpu_rows	*r = &c->rows;
-	int		 there;
-
-	if (T <= r->size)
-		return (0);
-	forward_clear(r);
-	r->x = forward_alloc(T, C);
-	r->a = forward_alloc(T, C);
-	r->b = forward_alloc(T, C);
-	r->qkv = forward_alloc(T, 3 * C);
-	r->mix = forward_alloc(T, C);
-	r->sum = forward_alloc(T, C);
-	r->up = forward_alloc(T, F);
-	r->logits = calloc((size_t)T, sizeof *r->logits);
-	r->run = calloc((size_t)T + 1, sizeof *r->run);
-	there = r->x != NULL && r->a != NULL && r->b != NULL &&
-	    r->qkv != NULL && r->mix != NULL && r->sum != NULL &&
-	    r->up != NULL && r->logits != NULL && r->run != NULL;
-	if (c->small)
-		there = there && forward_grow_small(&r->qa, T, C) &&
-		    forward_grow_small(&r->qb, T, C > F ? C : F);
-	if (!there) {
-		forward_clear(r);
-		return (CHAT_ENOMEM);
-	}
-	r->size = T;
-	return (0);
-}
-
-/* Cut the rows into runs of consecutive positions of one sequence, each
- * inside ATTEND_ROWS. */
+/* Cut the rows into runs of consecutive positions of one sequence, each as
+ * long as the kernels like it at most. */
 static void
 forward_runs(struct forward *fw)
 {
@@ -216,7 +118,7 @@ forward_runs(struct forward *fw)
 	for (t = 0; t < fw->T; t++)
 		if (t == 0 || p[t].blocks != p[t - 1].blocks ||
 		    p[t].pos != p[t - 1].pos + 1 ||
-		    t - fw->run[fw->runs - 1] == ATTEND_ROWS)
+		    t - fw->run[fw->runs - 1] == fw->cpu->kernels->attend_rows)
 			fw->run[fw->runs++] = t;
 	fw->run[fw->runs] = fw->T;
 }
@@ -230,7 +132,7 @@ forward_product(struct forward *fw, const float *in, const struct matrix *m,
 
 	memset(mm, 0, sizeof *mm);
 	mm->a = in;
-	mm->lda = forward_stride(m->K);
+	mm->lda = rows_stride(m->K);
 	mm->rows = fw->T;
 	mm->K = m->K;
 	mm->N = m->N;
@@ -239,10 +141,13 @@ forward_product(struct forward *fw, const float *in, const struct matrix *m,
 	mm->scales = m->scales;
 	mm->q = in == fw->cpu->rows.a || in == fw->cpu->rows.mix ?
 	    &fw->cpu->rows.qa : &fw->cpu->rows.qb;
+	if (fw->narrow)
+		mm->a16 = rows_narrow(&fw->cpu->rows, in);
+	mm->lda16 = rows_stride16(m->K);
 	mm->bias = m->bias;
 	mm->end = end;
 	mm->out = out;
-	mm->ldo = forward_stride(m->N);
+	mm->ldo = rows_stride(m->N);
 	return (mm);
 }
 
@@ -256,6 +161,8 @@ forward_up(struct forward *fw)
 	    c->rows.up);
 
 	mm->round = c->weights->precision == PREC_BF16;
+	mm->out16 = fw->narrow ? c->rows.up16 : NULL;
+	mm->ldo16 = rows_stride16(c->config.inner);
 }
 
 /* One layer. */
@@ -296,7 +203,7 @@ static void
 forward_logits(struct forward *fw)
 {
 	struct cpu_rows	*r = &fw->cpu->rows;
-	const size_t	 ld = forward_stride(fw->cpu->config.channels);
+	const size_t	 ld = rows_stride(fw->cpu->config.channels);
 	int		 t, n = 0;
 
 	for (t = 0; t < fw->T; t++) {
@@ -323,7 +230,7 @@ forward_norm_piece(void *arg, int t, int thread)
 	struct forward		*fw = arg;
 	const struct cpu	*c = fw->cpu;
 	const int		 C = c->config.channels;
-	const size_t		 at = (size_t)t * forward_stride(C);
+	const size_t		 at = (size_t)t * rows_stride(C);
 	float			 mean, rstd;
 	int			 i;
 
@@ -334,6 +241,10 @@ forward_norm_piece(void *arg, int t, int thread)
 		c->kernels->normalize(c->rows.x + at, C, mean, rstd,
 		    fw->norm[i]->gain, fw->norm[i]->bias,
 		    c->weights->precision == PREC_BF16, fw->normed[i] + at);
+	for (i = 0; i < 2 && fw->narrow && fw->norm[i] != NULL; i++)
+		c->kernels->narrow(fw->normed[i] + at, C,
+		    rows_narrow(&c->rows, fw->normed[i]) + (size_t)t *
+		    rows_stride16(C));
 	for (i = 0; i < 2 && c->small && fw->norm[i] != NULL; i++)
 		c->kernels->quantize(fw->normed[i] + at, C, fw->normed[i] ==
 		    c->rows.a ? &c->rows.qa : &c->rows.qb, t);
@@ -361,7 +272,7 @@ forward_small_piece(void *arg, int item, int thread)
 
 	(void)thread;
 	fw->cpu->kernels->quantize(fw->full[i] + (size_t)t *
-	    forward_stride(K), K, fw->small[i], t);
+	    rows_stride(K), K, fw->small[i], t);
 }
 
 /* Round what attention gives, or the inside of the MLP, or both, to int8,
@@ -468,9 +379,11 @@ forward_attention(struct forward *fw)
 	a->cache = c->cache + (size_t)fw->l * c->kv.block *
 	    (size_t)c->kv.blocks;
 	a->qkv = c->rows.qkv;
-	a->ldqkv = forward_stride(3 * c->config.channels);
+	a->ldqkv = rows_stride(3 * c->config.channels);
 	a->out = c->rows.mix;
-	a->ldo = forward_stride(c->config.channels);
+	a->ldo = rows_stride(c->config.channels);
+	a->out16 = fw->narrow ? c->rows.mix16 : NULL;
+	a->ldo16 = rows_stride16(c->config.channels);
 	a->scale = 1.0f / sqrtf((float)c->kv.D);
 	pool_run(c->pool, c->kv.H, forward_rotary_piece, fw);
 	pool_run(c->pool, fw->runs * c->kv.H, forward_attend_piece, fw);

@@ -54,7 +54,7 @@ enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 #define PANEL		16	/* output columns of one panel */
 #define GROUP		32	/* k that share a scale in int4 */
 #define APART		6.0f	/* lanes larger than this are kept apart */
-#define ATTEND_ROWS	8	/* rows that share a pass over the cache */
+#define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
 /* What happens to a finished sum + bias. */
@@ -82,9 +82,15 @@ struct qrows {
 	int		*napart;	/* [T] how many */
 };
 
-/* out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says. */
+/*
+ * out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says.  Rows of bf16
+ * (a16, out16) are filled up with -0 to a multiple of 32 numbers, which
+ * changes no sum: -0 * 0 + x is x whatever the sign of a zero.
+ */
 struct matmul {
 	const float	*a;		/* bf16 weights: rounded to bf16 */
+	const uint16_t	*a16;		/* the same in bf16, or NULL */
+	size_t		 lda16;		/* numbers from row to row */
 	const struct qrows *q;		/* a again, for int8 and int4 */
 	size_t		 lda;		/* floats from row to row */
 	int		 rows, K, N;
@@ -96,6 +102,9 @@ struct matmul {
 	int		 round;		/* round the result to bf16 */
 	float		*out;		/* [rows][ldo], ldo >= N up to 16 */
 	size_t		 ldo;
+	uint16_t	*out16;		/* not NULL: in place of out, and round
+					 * is set: no column behind N touched */
+	size_t		 ldo16;
 	const float	*also;		/* MM_ADD2: [rows][ldo] */
 	float *const	*outs;		/* MM_ROWS */
 };
@@ -125,12 +134,18 @@ struct attend {
 	size_t		 ldqkv;
 	float		*out;		/* [T][H][D] */
 	size_t		 ldo;
+	uint16_t	*out16;		/* not NULL: in place of out, in bf16 */
+	size_t		 ldo16;
 	float		 scale;		/* of the scores: 1 / sqrt(D) */
 };
 
 /* One variant. */
 struct kernels {
 	const char	*name;
+
+	/* Products of bf16 with at least so many rows read a16, where it is
+	 * there, and not a. 0: none does. */
+	int	rows16;
 
 	/* Panels from first up to, not including, last. */
 	void	(*matmul)(const struct matmul *m, int first, int last);
@@ -145,14 +160,18 @@ struct kernels {
 		    const float *gain, const float *bias, int round,
 		    float *out);
 
+	/* out = x[n], which are numbers of bf16. */
+	void	(*narrow)(const float *x, int n, uint16_t *out);
+
 	/* Round row number row, x[K], to int8. */
 	void	(*quantize)(const float *x, int K, const struct qrows *q,
 		    int row);
 
 	/* Attention of head h for rows first .. last - 1, which are one
-	 * sequence's rows at consecutive positions, at most ATTEND_ROWS.
-	 * scratch: ATTEND_ROWS times ROUND_UP(last pos + 1, KV_BLOCK) + D
-	 * filled up to 16. */
+	 * sequence's rows at consecutive positions, at most ATTEND_ROWS and
+	 * best attend_rows of them. scratch: for each row
+	 * ROUND_UP(last pos + 1, KV_BLOCK) + D filled up to 16. */
+	int	attend_rows;
 	void	(*attend)(const struct attend *a, int h, int first, int last,
 		    float *scratch);
 
@@ -162,6 +181,10 @@ struct kernels {
 	float	(*read)(const uint8_t *p, size_t n);
 	float	(*spin_fma)(int rounds);
 	float	(*spin_dot8)(int rounds);
+	/* The same for 4 tiles of sums, of bf16 and of 8 bits: NULL where
+	 * there are no tiles. */
+	float	(*spin_tile16)(int rounds);
+	float	(*spin_tile8)(int rounds);
 
 	/* out = f(in), element by element, n a multiple of 16: for tests. */
 	void	(*exp)(const float *in, float *out, int n);
@@ -171,6 +194,7 @@ struct kernels {
 };
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_amx;
 
 /*
  * The variant of that name, or the best one for "auto". NULL where this CPU

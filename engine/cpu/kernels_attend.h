@@ -73,6 +73,14 @@ kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 	}
 }
 
+#ifdef KERN_TILES
+#include "kernels_tiles_attend.h"
+#else
+/* No tiles: no block is done in them. */
+#define kern_tiles_scores(a, row, q, h, rows, s, lds) 0
+#define kern_tiles_gather(a, row, h, rows, whole, s, lds, acc) 0
+#endif
+
 /* Scores of rows against one block's keys: s[rows][32]. */
 static void
 kern_scores(const struct attend *a, const float *q, int rows,
@@ -157,9 +165,10 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	float		 sum[ATTEND_ROWS], *s, *acc, out[PANEL];
 	const uint8_t	*kv;
 	struct v16	 v;
-	int		 j, d, r, left;
+	int		 j, d, r, left, done;
 
-	for (j = 0; j < whole; j++) {
+	done = kern_tiles_scores(a, row, q, h, rows, scratch, lds);
+	for (j = done; j < whole; j++) {
 		if (j + 1 < whole)
 			kern_fetch(kern_kv(a, row->blocks, j + 1, h), half);
 		kv = kern_kv(a, row->blocks, j, h);
@@ -170,7 +179,8 @@ kern_attend(const struct attend *a, int h, int first, int last,
 			    lds);
 	}
 	for (r = 0, s = scratch; r < rows; r++, s += lds) {
-		for (j = whole; j * KV_BLOCK <= row[r].pos; j++)
+		for (j = done > 0 ? done : whole; j * KV_BLOCK <= row[r].pos;
+		    j++)
 			kern_scores_one(a, q + (size_t)r * a->ldqkv,
 			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK);
 		sum[r] = kern_softmax(s, row[r].pos + 1,
@@ -179,7 +189,8 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	}
 	acc = s;			/* behind the scores */
 	memset(acc, 0, (size_t)(rows * lanes) * sizeof *acc);
-	for (j = 0; j < whole; j++) {
+	j = kern_tiles_gather(a, row, h, rows, whole, scratch, lds, acc);
+	for (; j < whole; j++) {
 		if (j + 1 < whole)
 			kern_fetch(kern_kv(a, row->blocks, j + 1, h) + half,
 			    a->kv.head - half);
@@ -194,7 +205,14 @@ kern_attend(const struct attend *a, int h, int first, int last,
 			    left < KV_BLOCK ? left : KV_BLOCK, n, acc);
 		for (d = 0; d < D; d += PANEL) {
 			v = v16_div(v16_load(acc + d), v16_set1(sum[r]));
-			v16_store(out, round ? v16_round_bf16(v) : v);
+			v = round ? v16_round_bf16(v) : v;
+			if (a->out16 != NULL) {
+				kern_store16(v, a->out16 + (size_t)(first +
+				    r) * a->ldo16 + (size_t)h * (size_t)D + d,
+				    D - d);
+				continue;
+			}
+			v16_store(out, v);
 			memcpy(a->out + (size_t)(first + r) * a->ldo +
 			    (size_t)h * (size_t)D + d, out, sizeof *out *
 			    (size_t)(D - d < PANEL ? D - d : PANEL));

@@ -3,7 +3,9 @@
  * kernels_*.c includes this once and so makes one struct kernels; KERNELS is
  * its variable and KERNELS_NAME its name.  Register tiles differ in size
  * between the variants, the order of every sum does not.  The parts are in
- * kernels_dense.h, kernels_small.h, kernels_attend.h and kernels_limits.h.
+ * kernels_dense.h, kernels_small.h, kernels_attend.h and kernels_limits.h, and
+ * where a kernels_*.c defines KERN_TILES and includes a tile_*.h, in
+ * kernels_tiles*.h.
  */
 #include <string.h>
 
@@ -45,8 +47,25 @@ kern_load_part(const float *x, int n, float fill)
 	return (v16_load(f));
 }
 
+/* Up to 16 floats that are of bf16, as bf16. */
+KERN_INLINE void
+kern_store16(struct v16 v, uint16_t *out, int n)
+{
+	uint16_t	 part[16];
+
+	if (n >= 16) {
+		v16_store_bf16(out, v);
+		return;
+	}
+	v16_store_bf16(part, v);
+	memcpy(out, part, (size_t)n * sizeof *out);
+}
+
 #include "kernels_dense.h"
 #include "kernels_small.h"
+#ifdef KERN_TILES
+#include "kernels_tiles.h"
+#endif
 
 /* Panels first to last of a product. */
 static void
@@ -57,6 +76,10 @@ kern_matmul(const struct matmul *m, int first, int last)
 	float		 acc[VEC_PANELS * PANEL];
 	int		 p = first, i, row, rows;
 
+#ifdef KERN_TILES
+	if (kern_tiles(m, first, last))
+		return;
+#endif
 	if (ELEM_SMALL(m->elem)) {
 		kern_matmul_small(m, first, last);
 		return;
@@ -114,6 +137,17 @@ kern_normalize(const float *x, int n, float mean, float rstd,
 	}
 }
 
+/* Floats that are of bf16, as bf16. */
+static void
+kern_narrow(const float *x, int n, uint16_t *out)
+{
+	int	 i;
+
+	for (i = 0; i < n; i += 16)
+		kern_store16(kern_load_part(x + i, n - i, 0.0f), out + i,
+		    n - i);
+}
+
 #include "kernels_attend.h"
 #include "kernels_limits.h"
 
@@ -135,10 +169,21 @@ KERN_MAP(kern_round_bf16, v16_round_bf16)
 
 const struct kernels KERNELS = {
 	.name = KERNELS_NAME,
+#ifdef KERN_TILES
+	.rows16 = TILES_ROWS,
+	.spin_tile16 = kern_spin_tile16,
+	.spin_tile8 = kern_spin_tile8,
+#endif
 	.matmul = kern_matmul,
 	.moments = kern_moments,
 	.normalize = kern_normalize,
+	.narrow = kern_narrow,
 	.quantize = kern_quantize,
+#ifdef KERN_TILES
+	.attend_rows = TILE_ROWS,
+#else
+	.attend_rows = 8,
+#endif
 	.attend = kern_attend,
 	.read = kern_read,
 	.spin_fma = kern_spin_fma,

@@ -193,7 +193,11 @@ kern_end(const struct matmul *m, int row, int p, const float *acc)
 	}
 	if (m->round)
 		v = v16_round_bf16(v);
-	v16_store(m->out + at, v);
+	if (m->out16 != NULL)
+		kern_store16(v, m->out16 + (size_t)row * m->ldo16 +
+		    (size_t)p * PANEL, n);
+	else
+		v16_store(m->out + at, v);
 }
 
 /* One panel for up to MM_BLOCK rows, k cut so that a piece of the panel

@@ -70,4 +70,29 @@ kern_spin_dot8(int rounds)
 	return (kern_sum(i16_float(c[0])));
 }
 
+#ifdef KERN_TILES
+/* Products into four tiles of sums, of zeros: these take as long as other
+ * numbers do. */
+#define KERN_SPIN_TILES(name, dot)					\
+static float								\
+name(int rounds)							\
+{									\
+	float	 sums[TILES_SUMS];					\
+									\
+	kern_tiles_shape(TILE_ROWS, TILE_BYTES, TILE_ROWS);		\
+	for (; rounds > 0; rounds--) {					\
+		dot(0, 4, 6);						\
+		dot(1, 4, 7);						\
+		dot(2, 5, 6);						\
+		dot(3, 5, 7);						\
+	}								\
+	tile_store(0, sums, TILE_BYTES);				\
+	tile_release();							\
+	return (sums[0]);						\
+}
+
+KERN_SPIN_TILES(kern_spin_tile16, tile_dot_bf16)
+KERN_SPIN_TILES(kern_spin_tile8, tile_dot_su8)
+#endif
+
 #endif

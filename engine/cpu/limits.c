@@ -14,6 +14,7 @@
 #define LIMITS_BYTES	((size_t)256 << 20)	/* larger than caches */
 #define LIMITS_PIECE	((size_t)4 << 20)
 #define LIMITS_ROUNDS	20000000	/* of six operations */
+#define LIMITS_TILES	1000000		/* of four products of tiles */
 
 struct limits {
 	const struct cpu	*cpu;
@@ -52,6 +53,27 @@ limits_dot8(void *arg, int item, int thread)
 	(void)item;
 	(void)thread;
 	l->sink = l->cpu->kernels->spin_dot8(LIMITS_ROUNDS);
+}
+
+/* The same for tiles of bf16, and of 8 bits. */
+static void
+limits_tile16(void *arg, int item, int thread)
+{
+	struct limits	*l = arg;
+
+	(void)item;
+	(void)thread;
+	l->sink = l->cpu->kernels->spin_tile16(LIMITS_TILES);
+}
+
+static void
+limits_tile8(void *arg, int item, int thread)
+{
+	struct limits	*l = arg;
+
+	(void)item;
+	(void)thread;
+	l->sink = l->cpu->kernels->spin_tile8(LIMITS_TILES);
 }
 
 /* How often n items can be done in a second, at best. */
@@ -97,6 +119,14 @@ cpu_limits(const struct cpu *c, struct cpu_limits *out)
 	    LIMITS_ROUNDS;
 	out->dot8 = limits_rate(&l, threads, limits_dot8) * 768.0 *
 	    LIMITS_ROUNDS;
+	out->tile16 = out->tile8 = 0;
+	if (c->kernels->spin_tile16 != NULL) {
+		/* 4 products of 16 by 16, by 32 or by 64 k */
+		out->tile16 = limits_rate(&l, threads, limits_tile16) *
+		    65536.0 * LIMITS_TILES;
+		out->tile8 = limits_rate(&l, threads, limits_tile8) *
+		    131072.0 * LIMITS_TILES;
+	}
 	free(own);
 }
 

@@ -100,6 +100,8 @@ plan_make(const struct model_config *c, enum precision p,
 	row = (8 * C + F) * (int64_t)sizeof(float);
 	if (p == PREC_INT8 || p == PREC_INT4)
 		row += (C + (C > F ? C : F)) * 6;
+	if (p == PREC_BF16)	/* with tiles only */
+		row += (3 * C + F) * (int64_t)sizeof(uint16_t);
 	out->work = PLAN_PROGRAM + rows * row + threads * (ATTEND_ROWS *
 	    (int64_t)sizeof(float) * c->context + (C > F ? C : F) * 8) +
 	    (int64_t)sizeof(float) * c->context * c->rotary;

@@ -170,6 +170,17 @@ v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 	v16_half_load_q8(p + 16, &first->hi, &second->hi);
 }
 
+VEC_INLINE void
+v16_store_bf16(uint16_t *p, struct v16 a)
+{
+	__m256i	 b = _mm256_packus_epi32(
+		    _mm256_srli_epi32(_mm256_castps_si256(a.lo), 16),
+		    _mm256_srli_epi32(_mm256_castps_si256(a.hi), 16));
+
+	_mm256_storeu_si256((__m256i *)(void *)p,
+	    _mm256_permute4x64_epi64(b, 0xd8));
+}
+
 /* Every CPU with AVX2 and FMA has F16C. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)

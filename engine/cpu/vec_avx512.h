@@ -138,6 +138,13 @@ v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 	    _mm512_set1_epi32(0x47008000), 0x6a)), _mm512_set1_ps(32896.0f));
 }
 
+VEC_INLINE void
+v16_store_bf16(uint16_t *p, struct v16 a)
+{
+	_mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(
+	    _mm512_srli_epi32(_mm512_castps_si512(a.v), 16)));
+}
+
 /* 16 halves, widened. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)
@@ -214,6 +221,25 @@ VEC_INLINE struct b64
 b64_high(struct b64 a)
 {
 	return (b64_low((struct b64){ _mm512_srli_epi32(a.v, 4) }));
+}
+
+/* Without AVX-512BW: bit 3 turned round, and then into bits 4 to 7. */
+VEC_INLINE struct b64
+b64_less8(struct b64 a)
+{
+	const __m512i	 eight = _mm512_set1_epi8(8);
+	__m512i		 x = _mm512_xor_si512(a.v, eight);
+	__m512i		 sign = _mm512_and_si512(x, eight);
+
+	sign = _mm512_sub_epi32(_mm512_slli_epi32(sign, 5),
+	    _mm512_slli_epi32(sign, 1));
+	return ((struct b64){ _mm512_or_si512(x, sign) });
+}
+
+VEC_INLINE void
+b64_store(uint8_t *p, struct b64 a)
+{
+	_mm512_storeu_si512(p, a.v);
 }
 
 /* Four bytes, anywhere. */

@@ -181,6 +181,18 @@ v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 	}
 }
 
+/* 16 floats that are of bf16, as bf16. */
+VEC_INLINE void
+v16_store_bf16(uint16_t *p, struct v16 a)
+{
+	uint32_t	 x;
+
+	for (int l = 0; l < 16; l++) {
+		memcpy(&x, &a.f[l], 4);
+		p[l] = (uint16_t)(x >> 16);
+	}
+}
+
 /* 16 halves, widened. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)
@@ -291,6 +303,21 @@ b64_high(struct b64 a)
 	for (int l = 0; l < 64; l++)
 		a.b[l] >>= 4;
 	return (a);
+}
+
+/* Each byte, at most 15, less 8, as a signed one. */
+VEC_INLINE struct b64
+b64_less8(struct b64 a)
+{
+	for (int l = 0; l < 64; l++)
+		a.b[l] = (uint8_t)(a.b[l] - 8);
+	return (a);
+}
+
+VEC_INLINE void
+b64_store(uint8_t *p, struct b64 a)
+{
+	memcpy(p, a.b, sizeof a.b);
 }
 
 /* Add products of four numbers each to sum: the bytes of w less bias, and the

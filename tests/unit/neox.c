@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cpu.h"
 #include "dtype.h"
 #include "kernels.h"
 #include "tensors.h"
@@ -224,7 +225,8 @@ neox_open_cache(const char *folder, const char *precision, const char *isa,
 	const char		*kv = strchr(precision, '+');
 	char			*weights = xstrdup(precision);
 	struct backend_options	 opt = { .precision = weights,
-		.device = "cpu", .isa = isa, .threads = threads,
+		.device = "cpu", .isa = strcmp(isa, NEOX_SOFT) == 0 ?
+		"scalar" : isa, .threads = threads,
 		.kv_tokens = positions };
 	struct backend_info	 info;
 	struct backend		*b = NULL;
@@ -242,6 +244,8 @@ neox_open_cache(const char *folder, const char *precision, const char *isa,
 	if (strcmp(precision, "auto") != 0)
 		assert_string_equal(info.precision, precision);
 	free(weights);
+	if (strcmp(isa, NEOX_SOFT) == 0)
+		((struct cpu *)b)->kernels = &kernels_amx_soft;
 	return (b);
 }
 
@@ -497,12 +501,21 @@ neox_run(struct backend *b, const int32_t *ids, int n, int chunk, int first)
 const char *
 neox_isa(int *at)
 {
-	static const char *const names[] = { "scalar", "avx2", "avx512" };
+	static const char *const names[] = { "scalar", "avx2", "avx512",
+		"amx", NEOX_SOFT };
 
 	while (*at < (int)nitems(names)) {
-		if (kernels_find(names[*at]) != NULL)
+		if (neox_kernels(names[*at]) != NULL)
 			return (names[(*at)++]);
 		(*at)++;
 	}
 	return (NULL);
+}
+
+/* One of them. */
+const struct kernels *
+neox_kernels(const char *isa)
+{
+	return (strcmp(isa, NEOX_SOFT) == 0 ? &kernels_amx_soft :
+	    kernels_find(isa));
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "kernels.h"
 #include "model.h"
 
 /* A model to make up. */
@@ -58,8 +59,14 @@ double		*neox_oracle(const char *folder, const int32_t *ids, int n);
 float		*neox_run(struct backend *b, const int32_t *ids, int n,
 		    int chunk, int first);
 
-/* The next instruction set this machine has, from *at = 0 on; NULL: no
- * more. */
+/*
+ * The next instruction set this machine has, from *at = 0 on, and at last one
+ * that stands for "amx" on any machine, on tiles in plain C; NULL: no more.
+ * neox_kernels gives the kernels of each.
+ */
+#define NEOX_SOFT	"amx-soft"
+extern const struct kernels kernels_amx_soft;
 const char	*neox_isa(int *at);
+const struct kernels *neox_kernels(const char *isa);
 
 #endif

@@ -210,7 +210,7 @@ compare_variants(int which)
 
 	map(&kernels_scalar, which, want);
 	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
-		map(kernels_find(isa), which, out);
+		map(neox_kernels(isa), which, out);
 		for (i = 0; i < NUMBERS; i++)
 			if (memcmp(&want[i], &out[i], 4) != 0 &&
 			    !(isnan(want[i]) && isnan(out[i])))
@@ -315,7 +315,7 @@ products_are_summed_in_the_canonical_order(void **state)
 				.elem = ELEM_F32, .w = w, .bias = bias,
 				.end = MM_STORE, .out = got, .ldo = ldo };
 
-			kernels_find(isa)->matmul(&m, 0, (int)ldo / PANEL);
+			neox_kernels(isa)->matmul(&m, 0, (int)ldo / PANEL);
 			for (r = 0; r < s->rows; r++)
 				assert_memory_equal(want + (size_t)r * ldo,
 				    got + (size_t)r * ldo,

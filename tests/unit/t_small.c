@@ -318,7 +318,7 @@ products_are_what_they_are_said_to_be(void **state)
 	for (small = 0; small < 2; small++) {
 		elem = small ? ELEM_I4 : ELEM_I8;
 		for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
-			kern = kernels_find(isa);
+			kern = neox_kernels(isa);
 			p = product_new(elem, 77);
 			for (r = 0; r < ROWS; r++)
 				kern->quantize(p->a[r], COLS, &p->q, r);

@@ -1,0 +1,43 @@
+/*
+ * Tiles as the processor has them (AMX).  Registers are numbers from 0 to 7,
+ * written out where these are used.  The same operations as tile_soft.h,
+ * which says what they do.  Written in assembler, since the compilers' own
+ * forms don't say what memory they read.
+ */
+#ifndef CPU_TILE_H
+#define CPU_TILE_H
+
+#include <stdint.h>
+
+#define TILE_ROWS	16	/* of a register, at most */
+#define TILE_BYTES	64	/* of a row, at most */
+
+/* What LDTILECFG reads. */
+struct tile_config {
+	uint8_t		 palette;	/* 1 */
+	uint8_t		 start;		/* 0 */
+	uint8_t		 reserved[14];
+	uint16_t	 bytes[16];	/* of a row */
+	uint8_t		 rows[16];
+};
+
+#define tile_configure(c)						\
+	__asm__ volatile("ldtilecfg %0" : : "m"(*(c)))
+#define tile_release()							\
+	__asm__ volatile("tilerelease")
+#define tile_zero(t)							\
+	__asm__ volatile("tilezero %%tmm" #t : :)
+#define tile_load(t, from, stride)					\
+	__asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : :		\
+	    "r"(from), "r"((uint64_t)(stride)) : "memory")
+#define tile_store(t, to, stride)					\
+	__asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" : :	\
+	    "r"(to), "r"((uint64_t)(stride)) : "memory")
+#define tile_dot_bf16(c, a, b)						\
+	__asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define tile_dot_su8(c, a, b)						\
+	__asm__ volatile("tdpbsud %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+#define tile_dot_ss8(c, a, b)						\
+	__asm__ volatile("tdpbssd %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+
+#endif
