@@ -246,7 +246,7 @@ attention_in_int8_is_what_it_is_said_to_be(void **state)
 		for (at = 0; (isa = neox_isa(&at)) != NULL; )
 			for (r = 0; r < nitems(runs); r++) {
 				s = sequence_new(sizes[i], i + 1);
-				sequence_run(s, kernels_find(isa), runs[r]);
+				sequence_run(s, neox_kernels(isa), runs[r]);
 				expect_plain(s, isa, runs[r]);
 				sequence_free(s);
 			}
@@ -319,8 +319,8 @@ what_is_no_number_reaches_those_behind_it(void **state)
 			good = sequence_new(48, 3);
 			s = sequence_new(48, 3);
 			part(s, 33, 1, b % 2 == 0 ? 1 : 2)[11] = bad[b / 2];
-			sequence_run(good, kernels_find(isa), ATTEND_ROWS);
-			sequence_run(s, kernels_find(isa), ATTEND_ROWS);
+			sequence_run(good, neox_kernels(isa), ATTEND_ROWS);
+			sequence_run(s, neox_kernels(isa), ATTEND_ROWS);
 			for (t = 0; t < ROWS; t++) {
 				assert_memory_equal(s->out[t], good->out[t],
 				    48 * sizeof(float));

@@ -34,7 +34,7 @@ every_isa(void (*test)(void))
 	int		 at = 0;
 
 	while ((isa = neox_isa(&at)) != NULL) {
-		kern = kernels_find(isa);
+		kern = neox_kernels(isa);
 		mode = fpmode_enter();
 		test();
 		fpmode_leave(mode);
