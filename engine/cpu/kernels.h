@@ -110,7 +110,9 @@ struct matmul {
 };
 
 /*
- * One head's part of a block of the KV cache, D lanes:
+ * A layer's part of the KV cache: keys [H][blocks] and then values
+ * [H][blocks], so that what a head reads of a sequence lies in a row where
+ * its blocks do. Those of one head and one block, D lanes:
  *   K  two panels of 16 positions, k over lanes: [2][D/2][16][2] (or [2][16])
  *   V  panels of 16 lanes, k over positions:	  [D/16 up][16][16][2]
  * In int8 K and V are followed by the scales of their positions, fp32.
@@ -120,11 +122,36 @@ struct matmul {
 struct kv_shape {
 	enum elem	 elem;
 	int		 H, D;
-	size_t		 head;		/* bytes of one head's part */
-	size_t		 values;	/* where V starts in it, in bytes */
-	size_t		 block;		/* bytes of one block: H heads */
+	size_t		 keys, values;	/* bytes: of one head and block */
+	size_t		 block;		/* of all heads' keys and values */
 	int		 blocks;
 };
+
+/* Fill in the sizes; elem, H and D are there. */
+static inline void
+kv_sizes(struct kv_shape *kv)
+{
+	const size_t	 scales = kv->elem == ELEM_Q8 ? KV_SCALES : 0;
+	const size_t	 lane = KV_BLOCK * ELEM_SIZE(kv->elem);
+
+	kv->keys = (size_t)kv->D * lane + scales;
+	kv->values = ROUND_UP((size_t)kv->D, PANEL) * lane + scales;
+	kv->block = (kv->keys + kv->values) * (size_t)kv->H;
+}
+
+/* Where the keys, and the values, of head h and a block start in a layer. */
+static inline size_t
+kv_keys(const struct kv_shape *kv, int h, int32_t block)
+{
+	return (((size_t)h * (size_t)kv->blocks + (size_t)block) * kv->keys);
+}
+
+static inline size_t
+kv_values(const struct kv_shape *kv, int h, int32_t block)
+{
+	return (kv_keys(kv, kv->H, 0) + ((size_t)h * (size_t)kv->blocks +
+	    (size_t)block) * kv->values);
+}
 
 struct attend {
 	const struct backend_row *rows;

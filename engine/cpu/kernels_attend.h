@@ -33,30 +33,32 @@ kern_softmax(float *s, int n, int padded, float scale, int round)
 	return (kern_sum(sum));
 }
 
-/* One head's part of the block that holds positions from 32 * j on. */
+/* Keys, and values, of a head and the block of positions from 32 * j on. */
 KERN_INLINE const uint8_t *
-kern_kv(const struct attend *a, const int32_t *blocks, int j, int h)
+kern_keys(const struct attend *a, const int32_t *blocks, int j, int h)
 {
-	return (a->cache + (size_t)blocks[j] * a->kv.block +
-	    (size_t)h * a->kv.head);
+	return (a->cache + kv_keys(&a->kv, h, blocks[j]));
 }
 
-/* Bring the keys, or the values, of a block near. */
-KERN_INLINE void
-kern_fetch(const uint8_t *p, size_t n)
+KERN_INLINE const uint8_t *
+kern_values(const struct attend *a, const int32_t *blocks, int j, int h)
 {
-	size_t	 i;
-
-	for (i = 0; i < n; i += 64)
-		__builtin_prefetch(p + i);
+	return (a->cache + kv_values(&a->kv, h, blocks[j]));
 }
 
-/* The scales of a block's keys, or of its values, in int8. */
-KERN_INLINE const float *
-kern_scales(const struct attend *a, const uint8_t *kv, int values)
+/*
+ * From block j of whole ones, of so many bytes, to the one that should come
+ * near meanwhile, KERN_AHEAD on in the order of use. 0 for one row whose
+ * blocks lie in a row: the processor sees to that by itself, and better.
+ */
+KERN_INLINE size_t
+kern_ahead(const int32_t *blocks, int j, int whole, size_t size, int rows)
 {
-	return ((const float *)(const void *)(kv + (values ? a->kv.head :
-	    a->kv.values) - KV_SCALES));
+	const int	 step = KERN_AHEAD / (int)size + 1;
+	const int	 to = j + step < whole ? j + step : whole - 1;
+
+	return (rows == 1 && blocks[to] - blocks[j] == to - j ? 0 :
+	    ((size_t)blocks[to] - (size_t)blocks[j]) * size);
 }
 
 /* s[rows][32] times the scales of a block, of which n count: what is behind
@@ -74,6 +76,16 @@ kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 }
 
 #ifdef KERN_TILES
+/* Bring some bytes near. */
+KERN_INLINE void
+kern_fetch(const uint8_t *p, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i += 64)
+		__builtin_prefetch(p + i);
+}
+
 #include "kernels_tiles_attend.h"
 #else
 /* No tiles: no block is done in them. */
@@ -84,7 +96,7 @@ kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 /* Scores of rows against one block's keys: s[rows][32]. */
 static void
 kern_scores(const struct attend *a, const float *q, int rows,
-    const uint8_t *kv, float *s, size_t lds)
+    const uint8_t *keys, size_t ahead, float *s, size_t lds)
 {
 	const size_t	 panel = (size_t)a->kv.D * PANEL *
 			    ELEM_SIZE(a->kv.elem);
@@ -93,54 +105,31 @@ kern_scores(const struct attend *a, const float *q, int rows,
 	for (r = 0; r < rows; r++)
 		memset(s + (size_t)r * lds, 0, KV_BLOCK * sizeof *s);
 	for (p = 0; p < KV_BLOCK / PANEL; p++)
-		kern_rows(a->kv.elem, q, a->ldqkv, rows, kv +
-		    (size_t)p * panel, 0, a->kv.D / 2, s + p * PANEL, lds);
+		kern_rows(a->kv.elem, q, a->ldqkv, rows, keys +
+		    (size_t)p * panel, ahead, a->kv.D / 2, s + p * PANEL,
+		    lds);
 	if (a->kv.elem == ELEM_Q8)
-		kern_times(s, lds, rows, kern_scales(a, kv, 0), KV_BLOCK);
-}
-
-/* The same for one row and both panels at once. */
-static void
-kern_scores_one(const struct attend *a, const float *q, const uint8_t *kv,
-    float *s)
-{
-	const size_t	 panel = (size_t)a->kv.D * PANEL *
-			    ELEM_SIZE(a->kv.elem);
-
-	memset(s, 0, KV_BLOCK * sizeof *s);
-	if (a->kv.elem == ELEM_BF16)
-		kern_tile(1, KV_BLOCK / PANEL, ELEM_BF16, q, 0, kv, panel, 0,
-		    a->kv.D / 2, s, 0);
-	else if (a->kv.elem == ELEM_Q8) {
-		kern_tile(1, KV_BLOCK / PANEL, ELEM_Q8, q, 0, kv, panel, 0,
-		    a->kv.D / 2, s, 0);
-		kern_times(s, 0, 1, kern_scales(a, kv, 0), KV_BLOCK);
-	} else
-		kern_tile(1, KV_BLOCK / PANEL, ELEM_F32, q, 0, kv, panel, 0,
-		    a->kv.D / 2, s, 0);
+		kern_times(s, lds, rows, (const float *)(const void *)(keys +
+		    a->kv.keys - KV_SCALES), KV_BLOCK);
 }
 
 /* acc[rows][n][16] += weights s of rows (changed in int8) times the first
- * values of the block at kv, n panels of lanes. */
+ * count values of a block, n panels of lanes. */
 static void
 kern_gather(const struct attend *a, float *s, size_t lds, int rows,
-    const uint8_t *kv, int values, int n, float *acc)
+    const uint8_t *values, size_t ahead, int count, int n, float *acc)
 {
 	const size_t	 panel = (size_t)KV_BLOCK * PANEL *
 			    ELEM_SIZE(a->kv.elem);
-	const size_t	 ld = (size_t)n * PANEL;
-	const uint8_t	*v = kv + a->kv.values;
-	const int	 pairs = (values + 1) / 2;
-	int		 i = 0;
+	int		 i;
 
 	if (a->kv.elem == ELEM_Q8)
-		kern_times(s, lds, rows, kern_scales(a, kv, 1), values);
-	for (; rows == 1 && i + VEC_PANELS <= n; i += VEC_PANELS)
-		kern_panels(a->kv.elem, s, v + (size_t)i * panel, panel, 0,
-		    pairs, acc + i * PANEL);
-	for (; i < n; i++)
-		kern_rows(a->kv.elem, s, lds, rows, v + (size_t)i * panel, 0,
-		    pairs, acc + i * PANEL, ld);
+		kern_times(s, lds, rows, (const float *)(const void *)(values +
+		    a->kv.values - KV_SCALES), count);
+	for (i = 0; i < n; i++)
+		kern_rows(a->kv.elem, s, lds, rows, values +
+		    (size_t)i * panel, ahead, (count + 1) / 2, acc +
+		    i * PANEL, (size_t)n * PANEL);
 }
 
 /*
@@ -159,30 +148,24 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	const int	 round = a->kv.elem != ELEM_F32;
 	const size_t	 lds = ROUND_UP((size_t)row->pos + (size_t)rows,
 			    KV_BLOCK);
-	const size_t	 half = a->kv.values;
 	const float	*q = a->qkv + (size_t)first * a->ldqkv +
 			    (size_t)h * 3 * (size_t)D;
 	float		 sum[ATTEND_ROWS], *s, *acc, out[PANEL];
-	const uint8_t	*kv;
+	const int32_t	*blocks = row->blocks;
 	struct v16	 v;
 	int		 j, d, r, left, done;
 
 	done = kern_tiles_scores(a, row, q, h, rows, scratch, lds);
-	for (j = done; j < whole; j++) {
-		if (j + 1 < whole)
-			kern_fetch(kern_kv(a, row->blocks, j + 1, h), half);
-		kv = kern_kv(a, row->blocks, j, h);
-		if (rows == 1)
-			kern_scores_one(a, q, kv, scratch + j * KV_BLOCK);
-		else
-			kern_scores(a, q, rows, kv, scratch + j * KV_BLOCK,
-			    lds);
-	}
+	for (j = done; j < whole; j++)
+		kern_scores(a, q, rows, kern_keys(a, blocks, j, h),
+		    kern_ahead(blocks, j, whole, a->kv.keys, rows),
+		    scratch + j * KV_BLOCK, lds);
 	for (r = 0, s = scratch; r < rows; r++, s += lds) {
 		for (j = done > 0 ? done : whole; j * KV_BLOCK <= row[r].pos;
 		    j++)
-			kern_scores_one(a, q + (size_t)r * a->ldqkv,
-			    kern_kv(a, row[r].blocks, j, h), s + j * KV_BLOCK);
+			kern_scores(a, q + (size_t)r * a->ldqkv, 1,
+			    kern_keys(a, blocks, j, h), 0, s + j * KV_BLOCK,
+			    lds);
 		sum[r] = kern_softmax(s, row[r].pos + 1,
 		    ROUND_UP(row[r].pos + 1, PANEL), a->scale,
 		    a->kv.elem == ELEM_BF16);
@@ -190,18 +173,15 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	acc = s;			/* behind the scores */
 	memset(acc, 0, (size_t)(rows * lanes) * sizeof *acc);
 	j = kern_tiles_gather(a, row, h, rows, whole, scratch, lds, acc);
-	for (; j < whole; j++) {
-		if (j + 1 < whole)
-			kern_fetch(kern_kv(a, row->blocks, j + 1, h) + half,
-			    a->kv.head - half);
+	for (; j < whole; j++)
 		kern_gather(a, scratch + j * KV_BLOCK, lds, rows,
-		    kern_kv(a, row->blocks, j, h), KV_BLOCK, n, acc);
-	}
+		    kern_values(a, blocks, j, h), kern_ahead(blocks, j,
+		    whole, a->kv.values, rows), KV_BLOCK, n, acc);
 	for (r = 0, s = scratch; r < rows; r++, s += lds, acc += lanes) {
 		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;
 		    j++)
 			kern_gather(a, s + j * KV_BLOCK, lds, 1,
-			    kern_kv(a, row[r].blocks, j, h),
+			    kern_values(a, blocks, j, h), 0,
 			    left < KV_BLOCK ? left : KV_BLOCK, n, acc);
 		for (d = 0; d < D; d += PANEL) {
 			v = v16_div(v16_load(acc + d), v16_set1(sum[r]));

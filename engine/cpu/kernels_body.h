@@ -73,8 +73,7 @@ kern_matmul(const struct matmul *m, int first, int last)
 {
 	const size_t	 panel = (size_t)m->K * PANEL * ELEM_SIZE(m->elem);
 	const uint8_t	*w = (const uint8_t *)m->w + (size_t)first * panel;
-	float		 acc[VEC_PANELS * PANEL];
-	int		 p = first, i, row, rows;
+	int		 p = first, row, rows;
 
 #ifdef KERN_TILES
 	if (kern_tiles(m, first, last))
@@ -83,14 +82,6 @@ kern_matmul(const struct matmul *m, int first, int last)
 	if (ELEM_SMALL(m->elem)) {
 		kern_matmul_small(m, first, last);
 		return;
-	}
-	for (; m->rows == 1 && p + VEC_PANELS <= last; p += VEC_PANELS) {
-		memset(acc, 0, sizeof acc);
-		kern_panels(m->elem, m->a, w, panel, KERN_AHEAD, m->K / 2,
-		    acc);
-		for (i = 0; i < VEC_PANELS; i++)
-			kern_end(m, 0, p + i, acc + i * PANEL);
-		w += VEC_PANELS * panel;
 	}
 	for (; p < last; p++, w += panel)
 		for (row = 0; row < m->rows; row += MM_BLOCK) {

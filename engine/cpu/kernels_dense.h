@@ -26,75 +26,60 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 	}
 }
 
-/* One block of up to 32 k for R rows and P panels; w steps by wp bytes from
- * panel to panel, and what is ahead bytes on is fetched. sum += e + o. */
+/* One block of up to 32 k for R rows of a panel; what is ahead bytes on is
+ * fetched. sum += e + o. */
 KERN_INLINE void
-kern_block(const int R, const int P, enum elem elem, const float *a,
-    size_t lda, const uint8_t *w, size_t wp, size_t ahead, int pairs,
-    struct v16 *sum)
+kern_block(const int R, enum elem elem, const float *a, size_t lda,
+    const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
 {
 	struct v16	 e[8], o[8], first, second;
-	int		 i, p, r;
+	int		 i, r;
 
 #pragma GCC unroll 8
-	for (r = 0; r < R * P; r++)
+	for (r = 0; r < R; r++)
 		e[r] = o[r] = v16_set1(0.0f);
 	for (i = 0; i < pairs; i++) {
+		kern_load(elem, w, i, &first, &second);
+		__builtin_prefetch(w + (size_t)i * 32 * ELEM_SIZE(elem) +
+		    ahead);
 #pragma GCC unroll 8
-		for (p = 0; p < P; p++) {
-			kern_load(elem, w + (size_t)p * wp, i, &first,
-			    &second);
-			__builtin_prefetch(w + (size_t)p * wp +
-			    (size_t)i * 32 * ELEM_SIZE(elem) + ahead);
-#pragma GCC unroll 8
-			for (r = 0; r < R; r++) {
-				e[r * P + p] = v16_fma(first,
-				    v16_set1(a[(size_t)r * lda + 2 * i]),
-				    e[r * P + p]);
-				o[r * P + p] = v16_fma(second,
-				    v16_set1(a[(size_t)r * lda + 2 * i + 1]),
-				    o[r * P + p]);
-			}
+		for (r = 0; r < R; r++) {
+			e[r] = v16_fma(first,
+			    v16_set1(a[(size_t)r * lda + 2 * i]), e[r]);
+			o[r] = v16_fma(second,
+			    v16_set1(a[(size_t)r * lda + 2 * i + 1]), o[r]);
 		}
 	}
 #pragma GCC unroll 8
-	for (r = 0; r < R * P; r++)
+	for (r = 0; r < R; r++)
 		sum[r] = v16_add(sum[r], v16_add(e[r], o[r]));
 }
 
 /*
- * acc[R][P][16] += a[R][2 * pairs] * panels', block by block; rows of acc
- * are ldacc floats apart. R, P and elem are constants where this is called.
+ * acc[R][16] += a[R][2 * pairs] * a panel', block by block; rows of acc are
+ * ldacc floats apart. R and elem are constants where this is called.
  */
 KERN_INLINE void
-kern_tile(const int R, const int P, enum elem elem, const float *a,
-    size_t lda, const uint8_t *w, size_t wp, size_t ahead, int pairs,
-    float *acc, size_t ldacc)
+kern_tile(const int R, enum elem elem, const float *a, size_t lda,
+    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
 	struct v16	 sum[8];
-	int		 r, p;
+	int		 r;
 
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
-#pragma GCC unroll 8
-		for (p = 0; p < P; p++)
-			sum[r * P + p] = v16_load(acc + (size_t)r * ldacc +
-			    p * PANEL);
+		sum[r] = v16_load(acc + (size_t)r * ldacc);
 	for (; pairs >= BLOCK_PAIRS; pairs -= BLOCK_PAIRS) {
-		kern_block(R, P, elem, a, lda, w, wp, ahead, BLOCK_PAIRS,
-		    sum);
+		kern_block(R, elem, a, lda, w, ahead, BLOCK_PAIRS, sum);
 		a += 2 * BLOCK_PAIRS;
 		w += step;
 	}
 	if (pairs > 0)
-		kern_block(R, P, elem, a, lda, w, wp, ahead, pairs, sum);
+		kern_block(R, elem, a, lda, w, ahead, pairs, sum);
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
-#pragma GCC unroll 8
-		for (p = 0; p < P; p++)
-			v16_store(acc + (size_t)r * ldacc + p * PANEL,
-			    sum[r * P + p]);
+		v16_store(acc + (size_t)r * ldacc, sum[r]);
 }
 
 /* Any number of rows against one panel, in register tiles. */
@@ -105,25 +90,22 @@ kern_rows_of(enum elem elem, const float *a, size_t lda, int rows,
 	int	 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
-		kern_tile(VEC_ROWS, 1, elem, a + (size_t)r * lda, lda, w, 0,
-		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(VEC_ROWS, elem, a + (size_t)r * lda, lda, w, ahead,
+		    pairs, acc + (size_t)r * ldacc, ldacc);
 #if VEC_ROWS > 4
 	for (; r + 4 <= rows; r += 4)
-		kern_tile(4, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
-		    pairs,
-		    acc + (size_t)r * ldacc, ldacc);
+		kern_tile(4, elem, a + (size_t)r * lda, lda, w, ahead,
+		    pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 2
 	for (; r + 2 <= rows; r += 2)
-		kern_tile(2, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
-		    pairs,
-		    acc + (size_t)r * ldacc, ldacc);
+		kern_tile(2, elem, a + (size_t)r * lda, lda, w, ahead,
+		    pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
-		kern_tile(1, 1, elem, a + (size_t)r * lda, lda, w, 0, ahead,
-		    pairs,
-		    acc + (size_t)r * ldacc, ldacc);
+		kern_tile(1, elem, a + (size_t)r * lda, lda, w, ahead,
+		    pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 }
 
@@ -141,22 +123,6 @@ kern_rows(enum elem elem, const float *a, size_t lda, int rows,
 	else
 		kern_rows_of(ELEM_F32, a, lda, rows, w, ahead, pairs, acc,
 		    ldacc);
-}
-
-/* acc[VEC_PANELS][16] += a[2 * pairs] * VEC_PANELS panels' of wp bytes. */
-KERN_ONCE void
-kern_panels(enum elem elem, const float *a, const uint8_t *w, size_t wp,
-    size_t ahead, int pairs, float *acc)
-{
-	if (elem == ELEM_BF16)
-		kern_tile(1, VEC_PANELS, ELEM_BF16, a, 0, w, wp, ahead,
-		    pairs, acc, 0);
-	else if (elem == ELEM_Q8)
-		kern_tile(1, VEC_PANELS, ELEM_Q8, a, 0, w, wp, ahead,
-		    pairs, acc, 0);
-	else
-		kern_tile(1, VEC_PANELS, ELEM_F32, a, 0, w, wp, ahead,
-		    pairs, acc, 0);
 }
 
 /* What happens to one row's 16 finished sums of panel p. */

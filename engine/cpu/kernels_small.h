@@ -240,24 +240,6 @@ kern_panel4(const struct matmul *m, const uint8_t *w,
 		    v16_load(acc + r * PANEL));
 }
 
-/* VEC_PANELS int8 panels for the one row there is. */
-static void
-kern_panels8(const struct matmul *m, const uint8_t *w, size_t panel, int p)
-{
-	int32_t		 acc[VEC_PANELS * PANEL] = { 0 };
-	struct i16	 sum;
-	int		 i;
-
-	kern_tile8(1, VEC_PANELS, m->q->q, 0, w, panel,
-	    ROUND_UP(m->K, 64) / 4, acc, 0);
-	for (i = 0; i < VEC_PANELS; i++) {
-		sum = i16_sub(i16_load(acc + i * PANEL),
-		    i16_set1(I16_BIAS8 * m->q->total[0]));
-		kern_small_end(m, w + (size_t)i * panel, NULL, 0, p + i,
-		    i16_float(sum));
-	}
-}
-
 /* Panels first to last of a product with int8 or int4 weights. */
 static void
 kern_matmul_small(const struct matmul *m, int first, int last)
@@ -269,11 +251,9 @@ kern_matmul_small(const struct matmul *m, int first, int last)
 	const uint16_t	*s = m->scales;
 	int		 p = first, row, rows, n;
 
-	for (; m->rows == 1 && m->elem == ELEM_I8 && p + VEC_PANELS <= last;
-	    p += VEC_PANELS)
-		kern_panels8(m, w + (size_t)p * panel, panel, p);
 	for (; p < last; p += n) {
-		n = m->elem == ELEM_I8 && p + 1 < last ? 2 : 1;
+		/* one row reads one panel after the other: as memory likes */
+		n = m->elem == ELEM_I8 && m->rows > 1 && p + 1 < last ? 2 : 1;
 		for (row = 0; row < m->rows; row += MM_BLOCK) {
 			rows = m->rows - row < MM_BLOCK ? m->rows - row :
 			    MM_BLOCK;

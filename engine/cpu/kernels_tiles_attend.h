@@ -53,9 +53,9 @@ kern_tiles_scores(const struct attend *a, const struct backend_row *row,
 	kern_tiles_shape_scores(rows, left);
 	for (j = 0; j < blocks; j++, s += KV_BLOCK) {
 		if (j + 1 < blocks)
-			kern_fetch(kern_kv(a, row->blocks, j + 1, h),
-			    a->kv.values);
-		k = kern_kv(a, row->blocks, j, h);
+			kern_fetch(kern_keys(a, row->blocks, j + 1, h),
+			    a->kv.keys);
+		k = kern_keys(a, row->blocks, j, h);
 		tile_zero(0);
 		tile_zero(1);
 		for (d = 0; d + 32 <= D; d += 32, k += TILES_BLOCK) {
@@ -100,9 +100,9 @@ kern_tiles_values(const struct attend *a, const struct backend_row *row,
 	tile_zero(3);
 	for (j = 0; j < whole; j++) {
 		if (j + 1 < whole)
-			kern_fetch(kern_kv(a, row->blocks, j + 1, h) + at,
-			    (size_t)n * TILES_BLOCK);
-		v = kern_kv(a, row->blocks, j, h) + at;
+			kern_fetch(kern_values(a, row->blocks, j + 1, h) +
+			    at, (size_t)n * TILES_BLOCK);
+		v = kern_values(a, row->blocks, j, h) + at;
 		tile_load(4, s + j * KV_BLOCK, lds);
 		KERN_TILES_LANES(0, 6);
 		if (n > 1)
@@ -140,8 +140,7 @@ kern_tiles_gather(const struct attend *a, const struct backend_row *row,
 	kern_tiles_shape(rows, TILE_BYTES, TILE_ROWS);
 	for (p = 0; p < panels; p += 4)
 		kern_tiles_values(a, row, h, whole, narrow, lds * sizeof *s,
-		    a->kv.values + (size_t)p * TILES_BLOCK, panels - p < 4 ?
-		    panels - p : 4, acc + p * PANEL, (size_t)panels * PANEL *
+		    (size_t)p * TILES_BLOCK, panels - p < 4 ? panels - p : 4, acc + p * PANEL, (size_t)panels * PANEL *
 		    sizeof *acc);
 	tile_release();
 	return (whole);

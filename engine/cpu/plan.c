@@ -54,19 +54,14 @@ plan_cache(const struct model_config *c, enum precision p,
     size_t *positions)
 {
 	const size_t	 context = (size_t)c->context;
-	size_t		 n = (size_t)opt->kv_tokens, bytes, scales;
+	size_t		 n = (size_t)opt->kv_tokens, bytes;
 	struct fault	 f;
 
 	if (plan_elem(p, opt->kv_precision, &kv->elem, &f) != 0)
 		(void)plan_elem(p, NULL, &kv->elem, &f);
-	scales = kv->elem == ELEM_Q8 ? KV_SCALES : 0;
 	kv->H = c->heads;
 	kv->D = c->lanes;
-	kv->values = (size_t)KV_BLOCK * (size_t)kv->D * ELEM_SIZE(kv->elem) +
-	    scales;
-	kv->head = kv->values + (size_t)KV_BLOCK *
-	    ROUND_UP((size_t)kv->D, PANEL) * ELEM_SIZE(kv->elem) + scales;
-	kv->block = kv->head * (size_t)kv->H;
+	kv_sizes(kv);
 	bytes = kv->block / KV_BLOCK * (size_t)c->layers;
 	if (opt->kv_tokens <= 0) {
 		n = PLAN_CONTEXTS * context;

@@ -99,19 +99,18 @@ rotary_index(enum elem elem, int k, int col)
  * a number, and its weight is taken as zero whatever its scale is.
  */
 static void
-rotary_store_q8(const struct kv_shape *kv, uint8_t *part, int at,
+rotary_store_q8(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
     const float *key, const float *value)
 {
-	uint8_t	*k = part + (size_t)(at / PANEL) * (size_t)kv->D * PANEL;
-	uint8_t	*v = part + kv->values;
-	float	*scales = (float *)(void *)(v - KV_SCALES), inv;
+	float	*scales = (float *)(void *)(k + kv->keys - KV_SCALES), inv;
 	int	 i;
 
+	k += (size_t)(at / PANEL) * (size_t)kv->D * PANEL;
 	inv = rotary_scale(key, kv->D, &scales[at]);
 	for (i = 0; i < kv->D; i++)
 		rotary_put(ELEM_Q8, k, rotary_index(ELEM_Q8, i, at % PANEL),
 		    key[i] * inv);
-	scales = (float *)(void *)(part + kv->head - KV_SCALES);
+	scales = (float *)(void *)(v + kv->values - KV_SCALES);
 	inv = rotary_scale(value, kv->D, &scales[at]);
 	for (i = 0; i < kv->D; i++)
 		rotary_put(ELEM_Q8, v, (size_t)(i / PANEL) * KV_BLOCK * PANEL +
@@ -119,22 +118,21 @@ rotary_store_q8(const struct kv_shape *kv, uint8_t *part, int at,
 }
 
 /*
- * One key and value into a head's part of a block, at position at in it. The
+ * One key and value into a head's k and v of a block, position at in it. The
  * values' other half of a pair is cleared ahead: it is multiplied by a weight
  * of zero before its own position is written.
  */
 static void
-rotary_store(const struct kv_shape *kv, uint8_t *part, int at,
+rotary_store(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
     const float *key, const float *value)
 {
-	uint8_t	*v = part + kv->values, *k;
 	int	 i;
 
 	if (kv->elem == ELEM_Q8) {
-		rotary_store_q8(kv, part, at, key, value);
+		rotary_store_q8(kv, k, v, at, key, value);
 		return;
 	}
-	k = part + (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
+	k += (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
 	    ELEM_SIZE(kv->elem);
 	for (i = 0; i < kv->D; i++) {
 		rotary_put(kv->elem, k, rotary_index(kv->elem, i, at % PANEL),
@@ -155,8 +153,8 @@ rotary_head(const struct attend *a, float *qkv, int h, int T,
 {
 	const int	 D = a->kv.D;
 	const float	*cs;
-	uint8_t		*part;
 	float		*q;
+	int32_t		 block;
 	uint32_t	 bits;
 	int		 t, i, pos;
 
@@ -166,10 +164,10 @@ rotary_head(const struct attend *a, float *qkv, int h, int T,
 		q = qkv + (size_t)t * a->ldqkv + (size_t)h * 3 * (size_t)D;
 		rotary_turn(q, cs, rot);
 		rotary_turn(q + D, cs, rot);
-		part = a->cache +
-		    (size_t)a->rows[t].blocks[pos / KV_BLOCK] * a->kv.block +
-		    (size_t)h * a->kv.head;
-		rotary_store(&a->kv, part, pos % KV_BLOCK, q + D, q + 2 * D);
+		block = a->rows[t].blocks[pos / KV_BLOCK];
+		rotary_store(&a->kv, a->cache + kv_keys(&a->kv, h, block),
+		    a->cache + kv_values(&a->kv, h, block), pos % KV_BLOCK,
+		    q + D, q + 2 * D);
 		for (i = 0; i < D && a->kv.elem != ELEM_F32; i++) {
 			bits = (uint32_t)dtype_bf16(q[i]) << 16;
 			__builtin_memcpy(&q[i], &bits, sizeof bits);

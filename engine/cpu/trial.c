@@ -152,9 +152,8 @@ trial_attention(struct trial *t, const struct kernels *const k[2])
 	a.kv.elem = ELEM_BF16;
 	a.kv.H = 1;
 	a.kv.D = TRIAL_LANES;
-	a.kv.values = sizeof t->cache[0] / 2;
-	a.kv.head = a.kv.block = sizeof t->cache[0];
 	a.kv.blocks = TRIAL_BLOCKS;
+	kv_sizes(&a.kv);
 	for (i = 0; i < TRIAL_SEEN; i++) {
 		rows[i].pos = TRIAL_POS + i;
 		rows[i].blocks = blocks;

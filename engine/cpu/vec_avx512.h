@@ -10,7 +10,6 @@
 
 #define VEC_INLINE static inline __attribute__((always_inline))
 #define VEC_ROWS	8
-#define VEC_PANELS	1
 
 struct v16 {
 	__m512	 v;

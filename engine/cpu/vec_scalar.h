@@ -13,7 +13,6 @@
 
 #define VEC_INLINE static inline	/* inlining all of it gains nothing */
 #define VEC_ROWS	1	/* rows of a register tile */
-#define VEC_PANELS	1	/* panels at once where there is one row */
 
 struct v16 {
 	float	 f[16];

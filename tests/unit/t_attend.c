@@ -258,15 +258,18 @@ static int8_t *
 stored(struct sequence *s, int t, int h, int i, int value, float *scale)
 {
 	const struct kv_shape	*kv = &s->a.kv;
-	uint8_t			*p = s->cache + (size_t)s->blocks[t / 32] *
-				    kv->block + (size_t)h * kv->head;
+	const size_t		 n = (size_t)(h * kv->blocks + s->blocks[t /
+				    32]);
+	uint8_t			*p = s->cache + n * kv->keys;
 
-	memcpy(scale, p + (value ? kv->head : kv->values) - 128 + t % 32 * 4,
+	if (value)
+		p = s->cache + (size_t)(kv->H * kv->blocks) * kv->keys +
+		    n * kv->values;
+	memcpy(scale, p + (value ? kv->values : kv->keys) - 128 + t % 32 * 4,
 	    sizeof *scale);
 	t %= 32;
 	if (value)
-		p += kv->values + (size_t)(i / 16 * 512 + t / 2 * 32 +
-		    i % 16 * 2 + t % 2);
+		p += i / 16 * 512 + t / 2 * 32 + i % 16 * 2 + t % 2;
 	else
 		p += t / 16 * kv->D * 16 + i / 2 * 32 + t % 16 * 2 + i % 2;
 	return ((int8_t *)p);

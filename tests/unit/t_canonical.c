@@ -264,13 +264,12 @@ attend(float query, const float *key, const float *value, int n)
 	float			 scratch[KV_BLOCK + LANES];
 	struct backend_row	 row = { .pos = n - 1, .blocks = &block };
 	struct attend		 a = { .rows = &row, .kv = { .elem = ELEM_BF16,
-		.H = 1, .D = LANES, .head = sizeof cache,
-		.values = sizeof cache / 2, .block = sizeof cache,
-		.blocks = 1 }, .cache = (uint8_t *)cache, .qkv = qkv,
+		.H = 1, .D = LANES, .blocks = 1 }, .cache = (uint8_t *)cache, .qkv = qkv,
 		.ldqkv = 3 * LANES, .out = out, .ldo = LANES, .scale = 0.25f };
 	uint16_t		*values = cache + KV_BLOCK * LANES;
 	int			 i;
 
+	kv_sizes(&a.kv);
 	for (i = 0; i < n; i++) {
 		cache[i * 2] = dtype_bf16(key[i]);
 		values[i / 2 * 32 + i % 2] = dtype_bf16(value[i]);

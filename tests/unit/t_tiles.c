@@ -316,9 +316,9 @@ static void
 attention_behind(struct attention *t, int last)
 {
 	const int	 D = t->a.kv.D;
-	uint16_t	*k = t->cache + (size_t)t->blocks[last / KV_BLOCK] *
-			    t->a.kv.block / 2;
-	uint16_t	*v = k + t->a.kv.values / 2;
+	const int32_t	 block = t->blocks[last / KV_BLOCK];
+	uint16_t	*k = t->cache + kv_keys(&t->a.kv, 0, block) / 2;
+	uint16_t	*v = t->cache + kv_values(&t->a.kv, 0, block) / 2;
 	int		 at, i;
 
 	for (at = last % KV_BLOCK + 1; at < KV_BLOCK; at++)
@@ -346,8 +346,8 @@ attention_new(int D, int pos, int n)
 	t->a = (struct attend){ .rows = t->rows, .scale = 0.2f, .qkv = t->qkv,
 		.ldqkv = (size_t)(3 * D), .ldo = (size_t)D,
 		.ldo16 = (size_t)D, .kv = { .elem = ELEM_BF16, .H = 1, .D = D,
-		.blocks = blocks, .values = (size_t)(KV_BLOCK * D * 2) } };
-	t->a.kv.head = t->a.kv.block = t->a.kv.values + KV_BLOCK * up * 2;
+		.blocks = blocks } };
+	kv_sizes(&t->a.kv);
 	size = t->a.kv.block * (size_t)blocks / 2;
 	t->cache = xcalloc(size, sizeof *t->cache);
 	for (i = 0; i < size; i++)
