@@ -13,7 +13,7 @@
 #include "xmalloc.h"
 
 #define SERVE_REPLIES	8	/* replies that are made meanwhile */
-#define SERVE_DELAYS	512	/* of them, to be sure of a p99 */
+#define SERVE_DELAYS	256	/* of them, each time */
 #define SERVE_WARM	24	/* tokens of each that don't count */
 #define SERVE_SHORT	32	/* tokens of their prompts */
 #define SERVE_PROMPTS	2	/* long prompts, one after the other */
@@ -21,13 +21,19 @@
 #define SERVE_FIRST	512	/* tokens of a prompt read alone */
 #define SERVE_RUNS	5	/* of the last, the median counts */
 
+/* Seconds between tokens. */
+struct serve_delays {
+	double	*x;		/* owned */
+	size_t	 n, size;
+};
+
 struct serve {
 	struct scheduler	*sched;		/* owned */
 	struct engine		*e;		/* borrowed */
 	double			 last[SERVE_REPLIES];	/* token of each */
 	size_t			 made[SERVE_REPLIES];
-	double			*delays;	/* owned: in seconds */
-	size_t			 n, size;
+	struct serve_delays	 alone, beside;
+	struct serve_delays	*delays;	/* one of them */
 	double			 first;		/* token of a prompt; 0: not
 						 * yet */
 	unsigned		 seed;
@@ -39,6 +45,17 @@ serve_started(void *arg, const struct job *job)
 {
 	(void)arg;
 	(void)job;
+}
+
+/* Keep a delay. */
+static void
+serve_delay(struct serve_delays *d, double seconds)
+{
+	if (d->n == d->size) {
+		d->size = d->size == 0 ? 1024 : d->size * 2;
+		d->x = xreallocarray(d->x, d->size, sizeof *d->x);
+	}
+	d->x[d->n++] = seconds;
 }
 
 /* Tokens come, one at a time. */
@@ -55,14 +72,8 @@ serve_text(void *arg, const struct job *job, const struct generation_news *news)
 			v->first = now;
 		return;
 	}
-	if (++v->made[job->id] > SERVE_WARM) {
-		if (v->n == v->size) {
-			v->size = v->size == 0 ? 1024 : v->size * 2;
-			v->delays = xreallocarray(v->delays, v->size,
-			    sizeof *v->delays);
-		}
-		v->delays[v->n++] = now - v->last[job->id];
-	}
+	if (++v->made[job->id] > SERVE_WARM)
+		serve_delay(v->delays, now - v->last[job->id]);
 	v->last[job->id] = now;
 }
 
@@ -132,12 +143,12 @@ serve_first(struct serve *v)
 	return (v->first - start);
 }
 
-/* A share, as 0.99, of the delays so far is at most: seconds. */
+/* A share, as 0.99, of the delays is at most: seconds. */
 static double
-serve_quantile(struct serve *v, double share)
+serve_quantile(struct serve_delays *d, double share)
 {
-	qsort(v->delays, v->n, sizeof *v->delays, bench_compare);
-	return (v->delays[(size_t)(share * (double)(v->n - 1))]);
+	qsort(d->x, d->n, sizeof *d->x, bench_compare);
+	return (d->x[(size_t)(share * (double)(d->n - 1))]);
 }
 
 /* Time to the first token of a prompt that has the engine alone. */
@@ -158,48 +169,58 @@ serve_alone(struct serve *v, json_t *out)
 	    "after a prompt of 512 tokens");
 }
 
-/* Delays of replies, and then with prompts beside them. */
+/* Steps until there are so many delays more of replies alone. */
+static void
+serve_replies(struct serve *v)
+{
+	const size_t	 want = v->alone.n + SERVE_DELAYS;
+
+	v->delays = &v->alone;
+	while (v->alone.n < want && scheduler_has(v->sched, 0))
+		serve_step(v);
+}
+
+/* Delays of replies by turns without and with a prompt beside them: what they
+ * take alone grows with their length. */
 static void
 serve_beside(struct serve *v, int length, json_t *out)
 {
-	double	 alone, sum = 0, p99;
+	double	 sum = 0, alone, p99;
 	char	 note[64];
 	int	 i;
 
 	for (i = 0; i < SERVE_REPLIES; i++)
 		serve_add(v, i, SERVE_SHORT, v->e->context);
-	while (v->n < SERVE_DELAYS)
-		serve_step(v);
-	alone = serve_quantile(v, 0.5);
-	bench_tell(out, "delay_8", 1e3 * alone, "ms",
-	    "between tokens of 8 replies, median");
-	p99 = serve_quantile(v, 0.99);
-	bench_tell(out, "delay_8_p99", 1e3 * p99, "ms", "99th percentile");
-	v->n = 0;
-	for (i = 0; i < SERVE_PROMPTS && scheduler_has(v->sched, 0); i++) {
+	for (i = 0; i < SERVE_PROMPTS; i++) {
+		serve_replies(v);
 		serve_add(v, SERVE_REPLIES, length, 1);
+		v->delays = &v->beside;
 		sum += serve_first(v);
 	}
-	if (i == 0 || v->n == 0)
-		return;
+	serve_replies(v);
+	alone = serve_quantile(&v->alone, 0.5);
+	p99 = serve_quantile(&v->beside, 0.99);
+	bench_tell(out, "delay_8", 1e3 * alone, "ms",
+	    "between tokens of 8 replies, median");
+	bench_tell(out, "delay_8_p99", 1e3 * serve_quantile(&v->alone, 0.99),
+	    "ms", "99th percentile");
 	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
 	    length);
-	bench_tell(out, "delay_8_prompt", 1e3 * serve_quantile(v, 0.5), "ms",
-	    note);
-	p99 = serve_quantile(v, 0.99);
+	bench_tell(out, "delay_8_prompt", 1e3 * serve_quantile(&v->beside,
+	    0.5), "ms", note);
 	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
 	    "without", p99 / alone);
 	bench_tell(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
 	bench_tell(out, "delay_8_prompt_ratio", p99 / alone, "", "");
-	bench_tell(out, "first_token_beside_8", 1e3 * sum / i, "ms",
-	    "of that prompt");
+	bench_tell(out, "first_token_beside_8", 1e3 * sum / SERVE_PROMPTS,
+	    "ms", "of that prompt");
 }
 
 /* Measure. */
 void
 bench_serve(struct engine *e, int rows, json_t *out)
 {
-	struct serve	 v = { .e = e, .seed = 1 };
+	struct serve	 v = { .e = e, .seed = 1, .delays = &v.alone };
 	int		 length = e->context - 8 < SERVE_LONG ?
 			    e->context - 8 : SERVE_LONG;
 
@@ -208,5 +229,6 @@ bench_serve(struct engine *e, int rows, json_t *out)
 	serve_alone(&v, out);
 	serve_beside(&v, length, out);
 	scheduler_free(v.sched);
-	free(v.delays);
+	free(v.alone.x);
+	free(v.beside.x);
 }

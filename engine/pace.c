@@ -8,7 +8,6 @@
 #include "pace.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define PACE_SURE	2	/* samples of base, before anything is read */
 
@@ -38,14 +37,15 @@ pace_add(struct pace_samples *s, double x)
 		s->n = PACE_SAMPLES;
 }
 
-/* The middle of what there is, the lower one of two. */
+/* The middle of the last few, the lower one of two. */
 static double
-pace_median(const struct pace_samples *s)
+pace_median(const struct pace_samples *s, int few)
 {
 	double	 x[PACE_SAMPLES];
-	int	 n = s->n < PACE_SAMPLES ? s->n : PACE_SAMPLES;
+	int	 n = s->n < few ? s->n : few, i;
 
-	memcpy(x, s->last, sizeof x);
+	for (i = 0; i < n; i++)
+		x[i] = s->last[(s->n - 1 - i) % PACE_SAMPLES];
 	qsort(x, (size_t)n, sizeof *x, pace_compare);
 	return (x[(n - 1) / 2]);
 }
@@ -113,9 +113,9 @@ pace_note(struct pace *p, int replies, int prompts, double seconds)
 	}
 	if (prompts == 0 || p->base.n == 0)
 		return;
-	base = pace_median(&p->base);
+	base = pace_median(&p->base, PACE_RECENT);
 	pace_add(&p->row, seconds > base ? (seconds - base) / prompts : 0);
-	row = pace_median(&p->row);
+	row = pace_median(&p->row, PACE_SAMPLES);
 	p->beside = pace_clamp(row > 0 ? (PACE_BESIDE - 1) * base / row :
 	    p->max, PACE_LEAST_ROWS, most < p->max ? most : p->max);
 }

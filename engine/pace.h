@@ -12,8 +12,9 @@
 #define PACE_BESIDE	1.75	/* a step with replies and prompts, in steps
 				 * of these replies alone: so that few steps
 				 * take more than two */
-#define PACE_REFRESH	64	/* steps until that is measured again */
+#define PACE_REFRESH	32	/* steps until that is measured again */
 #define PACE_SAMPLES	9	/* the median of so many counts */
+#define PACE_RECENT	3	/* of steps without prompts: of so many */
 
 /* The last few of some measurement. */
 struct pace_samples {

@@ -105,7 +105,7 @@ kern_scores(const struct attend *a, const float *q, int rows,
 	for (r = 0; r < rows; r++)
 		memset(s + (size_t)r * lds, 0, KV_BLOCK * sizeof *s);
 	for (p = 0; p < KV_BLOCK / PANEL; p++)
-		kern_rows(a->kv.elem, q, a->ldqkv, rows, keys +
+		kern_rows_kv(a->kv.elem, q, a->ldqkv, rows, keys +
 		    (size_t)p * panel, ahead, a->kv.D / 2, s + p * PANEL,
 		    lds);
 	if (a->kv.elem == ELEM_Q8)
@@ -127,7 +127,7 @@ kern_gather(const struct attend *a, float *s, size_t lds, int rows,
 		kern_times(s, lds, rows, (const float *)(const void *)(values +
 		    a->kv.values - KV_SCALES), count);
 	for (i = 0; i < n; i++)
-		kern_rows(a->kv.elem, s, lds, rows, values +
+		kern_rows_kv(a->kv.elem, s, lds, rows, values +
 		    (size_t)i * panel, ahead, (count + 1) / 2, acc +
 		    i * PANEL, (size_t)n * PANEL);
 }

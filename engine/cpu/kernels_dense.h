@@ -27,12 +27,14 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 }
 
 /* One block of up to 32 k for R rows of a panel; what is ahead bytes on is
- * fetched. sum += e + o. */
+ * fetched: into the first-level cache, or the second if it lies apart, where
+ * more can be under way at once. sum += e + o. */
 KERN_INLINE void
-kern_block(const int R, enum elem elem, const float *a, size_t lda,
+kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
 {
 	struct v16	 e[8], o[8], first, second;
+	const uint8_t	*next;
 	int		 i, r;
 
 #pragma GCC unroll 8
@@ -40,8 +42,11 @@ kern_block(const int R, enum elem elem, const float *a, size_t lda,
 		e[r] = o[r] = v16_set1(0.0f);
 	for (i = 0; i < pairs; i++) {
 		kern_load(elem, w, i, &first, &second);
-		__builtin_prefetch(w + (size_t)i * 32 * ELEM_SIZE(elem) +
-		    ahead);
+		next = w + (size_t)i * 32 * ELEM_SIZE(elem) + ahead;
+		if (apart)
+			__builtin_prefetch(next, 0, 2);
+		else
+			__builtin_prefetch(next);
 #pragma GCC unroll 8
 		for (r = 0; r < R; r++) {
 			e[r] = v16_fma(first,
@@ -57,10 +62,10 @@ kern_block(const int R, enum elem elem, const float *a, size_t lda,
 
 /*
  * acc[R][16] += a[R][2 * pairs] * a panel', block by block; rows of acc are
- * ldacc floats apart. R and elem are constants where this is called.
+ * ldacc floats apart. R, elem and apart are constants where this is called.
  */
 KERN_INLINE void
-kern_tile(const int R, enum elem elem, const float *a, size_t lda,
+kern_tile(const int R, enum elem elem, int apart, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
@@ -71,12 +76,13 @@ kern_tile(const int R, enum elem elem, const float *a, size_t lda,
 	for (r = 0; r < R; r++)
 		sum[r] = v16_load(acc + (size_t)r * ldacc);
 	for (; pairs >= BLOCK_PAIRS; pairs -= BLOCK_PAIRS) {
-		kern_block(R, elem, a, lda, w, ahead, BLOCK_PAIRS, sum);
+		kern_block(R, elem, apart, a, lda, w, ahead, BLOCK_PAIRS,
+		    sum);
 		a += 2 * BLOCK_PAIRS;
 		w += step;
 	}
 	if (pairs > 0)
-		kern_block(R, elem, a, lda, w, ahead, pairs, sum);
+		kern_block(R, elem, apart, a, lda, w, ahead, pairs, sum);
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
 		v16_store(acc + (size_t)r * ldacc, sum[r]);
@@ -84,44 +90,57 @@ kern_tile(const int R, enum elem elem, const float *a, size_t lda,
 
 /* Any number of rows against one panel, in register tiles. */
 KERN_INLINE void
-kern_rows_of(enum elem elem, const float *a, size_t lda, int rows,
+kern_rows_of(enum elem elem, int apart, const float *a, size_t lda, int rows,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	int	 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
-		kern_tile(VEC_ROWS, elem, a + (size_t)r * lda, lda, w, ahead,
-		    pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(VEC_ROWS, elem, apart, a + (size_t)r * lda, lda, w,
+		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #if VEC_ROWS > 4
 	for (; r + 4 <= rows; r += 4)
-		kern_tile(4, elem, a + (size_t)r * lda, lda, w, ahead,
-		    pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(4, elem, apart, a + (size_t)r * lda, lda, w,
+		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 2
 	for (; r + 2 <= rows; r += 2)
-		kern_tile(2, elem, a + (size_t)r * lda, lda, w, ahead,
-		    pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(2, elem, apart, a + (size_t)r * lda, lda, w,
+		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
-		kern_tile(1, elem, a + (size_t)r * lda, lda, w, ahead,
-		    pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(1, elem, apart, a + (size_t)r * lda, lda, w,
+		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 }
 
-/* acc[rows][16] += a[rows][2 * pairs] * one panel'. */
+/* acc[rows][16] += a[rows][2 * pairs] * one panel of weights'. */
 KERN_ONCE void
 kern_rows(enum elem elem, const float *a, size_t lda, int rows,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	if (elem == ELEM_BF16)
-		kern_rows_of(ELEM_BF16, a, lda, rows, w, ahead, pairs, acc,
-		    ldacc);
-	else if (elem == ELEM_Q8)
-		kern_rows_of(ELEM_Q8, a, lda, rows, w, ahead, pairs, acc,
+		kern_rows_of(ELEM_BF16, 0, a, lda, rows, w, ahead, pairs, acc,
 		    ldacc);
 	else
-		kern_rows_of(ELEM_F32, a, lda, rows, w, ahead, pairs, acc,
+		kern_rows_of(ELEM_F32, 0, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
+}
+
+/* The same of the cache. */
+KERN_ONCE void
+kern_rows_kv(enum elem elem, const float *a, size_t lda, int rows,
+    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
+{
+	if (elem == ELEM_BF16)
+		kern_rows_of(ELEM_BF16, 1, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
+	else if (elem == ELEM_Q8)
+		kern_rows_of(ELEM_Q8, 1, a, lda, rows, w, ahead, pairs, acc,
+		    ldacc);
+	else
+		kern_rows_of(ELEM_F32, 1, a, lda, rows, w, ahead, pairs, acc,
 		    ldacc);
 }
 
