@@ -28,7 +28,8 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 
 /* One block of up to 32 k for R rows of a panel; what is ahead bytes on is
  * fetched: into the first-level cache, or the second if it lies apart, where
- * more can be under way at once. sum += e + o. */
+ * more can be under way at once. For one row and what lies in a row, the
+ * processor itself does that better. sum += e + o. */
 KERN_INLINE void
 kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
@@ -45,7 +46,7 @@ kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
 		next = w + (size_t)i * 32 * ELEM_SIZE(elem) + ahead;
 		if (apart)
 			__builtin_prefetch(next, 0, 2);
-		else
+		else if (R > 1)
 			__builtin_prefetch(next);
 #pragma GCC unroll 8
 		for (r = 0; r < R; r++) {

@@ -9,7 +9,7 @@
 #define MM_GROUPS	64	/* groups of int4 in a pass: 16 KiB */
 
 /* acc[R][P][16] += q[R][4 * quads] * int8 panels' of wp bytes; rows of acc
- * are ldacc apart. */
+ * are ldacc apart. For one row, the processor itself fetches ahead better. */
 KERN_INLINE void
 kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
     const uint8_t *w, size_t wp, int quads, int32_t *acc, size_t ldacc)
@@ -28,8 +28,9 @@ kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
 #pragma GCC unroll 8
 		for (p = 0; p < P; p++) {
 			b = b64_load(w + (size_t)p * wp + i * 64);
-			__builtin_prefetch(w + (size_t)p * wp + i * 64 +
-			    KERN_AHEAD);
+			if (R > 1)
+				__builtin_prefetch(w + (size_t)p * wp +
+				    i * 64 + KERN_AHEAD, 0, 2);
 #pragma GCC unroll 8
 			for (r = 0; r < R; r++)
 				i16_dot8(&sum[r * P + p], b,
@@ -101,6 +102,11 @@ kern_rows8_of(const int P, const int8_t *q, size_t ldq, int rows,
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
 		kern_tile8(VEC_ROWS, P, q + (size_t)r * ldq, ldq, w, wp,
 		    quads, acc + (size_t)r * ld, ld);
+#if VEC_ROWS > 4
+	for (; r + 4 <= rows; r += 4)
+		kern_tile8(4, P, q + (size_t)r * ldq, ldq, w, wp, quads,
+		    acc + (size_t)r * ld, ld);
+#endif
 #if VEC_ROWS > 2
 	for (; r + 2 <= rows; r += 2)
 		kern_tile8(2, P, q + (size_t)r * ldq, ldq, w, wp, quads,
@@ -136,6 +142,16 @@ kern_rows4(const int8_t *q, size_t ldq, const int32_t *sums, int rows,
 		kern_tile4(VEC_ROWS, q + (size_t)r * ldq, ldq,
 		    sums + (size_t)r * lds, w, scales, groups,
 		    acc + r * PANEL);
+#if VEC_ROWS > 4
+	for (; r + 4 <= rows; r += 4)
+		kern_tile4(4, q + (size_t)r * ldq, ldq, sums + (size_t)r *
+		    lds, w, scales, groups, acc + r * PANEL);
+#endif
+#if VEC_ROWS > 2
+	for (; r + 2 <= rows; r += 2)
+		kern_tile4(2, q + (size_t)r * ldq, ldq, sums + (size_t)r *
+		    lds, w, scales, groups, acc + r * PANEL);
+#endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
 		kern_tile4(1, q + (size_t)r * ldq, ldq, sums + (size_t)r *
