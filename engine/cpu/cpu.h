@@ -69,6 +69,8 @@ struct cpu_limits {
  * seconds. And the bytes of weights that one token needs. */
 void	 cpu_limits(const struct cpu *c, struct cpu_limits *out);
 int64_t	 cpu_touched(const struct cpu *c);
+/* The first of these alone, as it is now: tens of milliseconds. */
+double	 cpu_read_rate(const struct cpu *c);
 
 /* One step; see backend.h. */
 int	 forward_step(struct backend *b, const struct backend_row *rows,

@@ -11,6 +11,7 @@
 #include "clock.h"
 
 #define LIMITS_RUNS	7		/* the best counts: limits are not noise */
+#define LIMITS_READS	3
 #define LIMITS_BYTES	((size_t)256 << 20)	/* larger than caches */
 #define LIMITS_PIECE	((size_t)4 << 20)
 #define LIMITS_ROUNDS	20000000	/* of six operations */
@@ -76,14 +77,14 @@ limits_tile8(void *arg, int item, int thread)
 	l->sink = l->cpu->kernels->spin_tile8(LIMITS_TILES);
 }
 
-/* How often n items can be done in a second, at best. */
+/* How often n items can be done in a second, at best of some runs. */
 static double
-limits_rate(struct limits *l, int n, void (*fn)(void *, int, int))
+limits_rate(struct limits *l, int runs, int n, void (*fn)(void *, int, int))
 {
 	double	 best = 0, start, rate;
 	int	 i;
 
-	for (i = 0; i < LIMITS_RUNS; i++) {
+	for (i = 0; i < runs; i++) {
 		start = clock_seconds();
 		pool_run(l->cpu->pool, n, fn, l);
 		rate = n / (clock_seconds() - start);
@@ -92,14 +93,15 @@ limits_rate(struct limits *l, int n, void (*fn)(void *, int, int))
 	return (best);
 }
 
-/* Measure. */
-void
-cpu_limits(const struct cpu *c, struct cpu_limits *out)
+/* Bytes read in a second: of the weights, or of other memory where these are
+ * small. */
+double
+cpu_read_rate(const struct cpu *c)
 {
 	struct limits	 l = { .cpu = c, .at = c->weights->memory };
 	size_t		 n = c->weights->size;
 	void		*own = NULL;
-	const int	 threads = pool_size(c->pool);
+	double		 rate;
 
 	if (n < LIMITS_BYTES) {
 		n = LIMITS_BYTES;
@@ -111,23 +113,34 @@ cpu_limits(const struct cpu *c, struct cpu_limits *out)
 		l.at = own;
 	}
 	n = n < LIMITS_BYTES ? n : LIMITS_BYTES;
-	out->read = limits_rate(&l, (int)(n / LIMITS_PIECE), limits_read) *
-	    (double)LIMITS_PIECE;
+	rate = limits_rate(&l, LIMITS_READS, (int)(n / LIMITS_PIECE),
+	    limits_read) * (double)LIMITS_PIECE;
+	free(own);
+	return (rate);
+}
+
+/* Measure. */
+void
+cpu_limits(const struct cpu *c, struct cpu_limits *out)
+{
+	struct limits	 l = { .cpu = c };
+	const int	 threads = pool_size(c->pool);
+
+	out->read = cpu_read_rate(c);
 	/* 6 chains of 16 lanes, of one or of four products, two operations
 	 * each */
-	out->fma = limits_rate(&l, threads, limits_fma) * 192.0 *
+	out->fma = limits_rate(&l, LIMITS_RUNS, threads, limits_fma) * 192.0 *
 	    LIMITS_ROUNDS;
-	out->dot8 = limits_rate(&l, threads, limits_dot8) * 768.0 *
+	out->dot8 = limits_rate(&l, LIMITS_RUNS, threads, limits_dot8) * 768.0 *
 	    LIMITS_ROUNDS;
 	out->tile16 = out->tile8 = 0;
 	if (c->kernels->spin_tile16 != NULL) {
 		/* 4 products of 16 by 16, by 32 or by 64 k */
-		out->tile16 = limits_rate(&l, threads, limits_tile16) *
+		out->tile16 = limits_rate(&l, LIMITS_RUNS, threads, limits_tile16) *
 		    65536.0 * LIMITS_TILES;
-		out->tile8 = limits_rate(&l, threads, limits_tile8) *
+		out->tile8 = limits_rate(&l, LIMITS_RUNS, threads, limits_tile8) *
 		    131072.0 * LIMITS_TILES;
 	}
-	free(own);
 }
 
 /* Bytes of weights for one token: all but the embedding's other rows. */

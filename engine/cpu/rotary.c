@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dtype.h"
 
 /* Adding it leaves the nearest integer in the low bits of a float. */
 #define ROTARY_MAGIC	12582912.0f
@@ -69,15 +68,26 @@ rotary_scale(const float *x, int D, float *scale)
 	return (*scale > 0 ? 1 / *scale : 0);
 }
 
-/* Element i of an array of the cache; in int8 x is no larger than 127. */
+/* What dtype_bf16 gives, where a call for each number would be most of the
+ * work. */
+static inline uint32_t
+rotary_bf16(float x)
+{
+	uint32_t	 bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (bits >> 16 | 0x40);
+	return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* Element i of an array of the cache in fp32 or int8; in int8 x is no larger than 127. */
 static void
 rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 {
 	uint32_t	 bits;
 
-	if (elem == ELEM_BF16)
-		((uint16_t *)(void *)at)[i] = dtype_bf16(x);
-	else if (elem == ELEM_Q8) {
+	if (elem == ELEM_Q8) {
 		x += ROTARY_MAGIC;
 		memcpy(&bits, &x, sizeof bits);
 		at[i] = (uint8_t)bits;
@@ -117,6 +127,29 @@ rotary_store_q8(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 		    rotary_index(ELEM_Q8, at, i % PANEL), value[i] * inv);
 }
 
+/* The same in bf16, pairs of lanes and of positions at once. */
+static void
+rotary_store_bf16(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
+    const float *key, const float *value)
+{
+	uint32_t	*keys = (uint32_t *)(void *)k + (size_t)(at / PANEL) *
+			    (size_t)kv->D * PANEL / 2 + at % PANEL;
+	uint32_t	*pairs = (uint32_t *)(void *)v + at / 2 * PANEL;
+	uint16_t	*odd;
+	int		 i;
+
+	for (i = 0; i < kv->D; i += 2)
+		keys[i / 2 * PANEL] = rotary_bf16(key[i]) |
+		    rotary_bf16(key[i + 1]) << 16;
+	for (i = 0; i < kv->D; i++) {
+		odd = (uint16_t *)(void *)&pairs[i / PANEL * KV_BLOCK *
+		    PANEL / 2 + i % PANEL];
+		if (at % 2 == 0)
+			odd[1] = 0;
+		odd[at % 2] = (uint16_t)rotary_bf16(value[i]);
+	}
+}
+
 /*
  * One key and value into a head's k and v of a block, position at in it. The
  * values' other half of a pair is cleared ahead: it is multiplied by a weight
@@ -130,6 +163,10 @@ rotary_store(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 
 	if (kv->elem == ELEM_Q8) {
 		rotary_store_q8(kv, k, v, at, key, value);
+		return;
+	}
+	if (kv->elem == ELEM_BF16) {
+		rotary_store_bf16(kv, k, v, at, key, value);
 		return;
 	}
 	k += (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
@@ -169,7 +206,7 @@ rotary_head(const struct attend *a, float *qkv, int h, int T,
 		    a->cache + kv_values(&a->kv, h, block), pos % KV_BLOCK,
 		    q + D, q + 2 * D);
 		for (i = 0; i < D && a->kv.elem != ELEM_F32; i++) {
-			bits = (uint32_t)dtype_bf16(q[i]) << 16;
+			bits = rotary_bf16(q[i]) << 16;
 			__builtin_memcpy(&q[i], &bits, sizeof bits);
 		}
 	}
