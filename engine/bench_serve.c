@@ -20,7 +20,7 @@
 #define SERVE_LONG	2000	/* tokens of each */
 #define SERVE_FIRST	512	/* tokens of a prompt read alone */
 #define SERVE_RUNS	5	/* of the last, the median counts */
-#define SERVE_SLOW	8	/* seconds of it: the rest would take too long */
+#define SERVE_SLOW	3	/* seconds of it: the rest would take too long */
 
 /* Seconds between tokens. */
 struct serve_delays {

@@ -33,19 +33,6 @@ kern_softmax(float *s, int n, int padded, float scale, int round)
 	return (kern_sum(sum));
 }
 
-/* Keys, and values, of a head and the block of positions from 32 * j on. */
-KERN_INLINE const uint8_t *
-kern_keys(const struct attend *a, const int32_t *blocks, int j, int h)
-{
-	return (a->cache + kv_keys(&a->kv, h, blocks[j]));
-}
-
-KERN_INLINE const uint8_t *
-kern_values(const struct attend *a, const int32_t *blocks, int j, int h)
-{
-	return (a->cache + kv_values(&a->kv, h, blocks[j]));
-}
-
 /*
  * From block j of whole ones, of so many bytes, to the one that should come
  * near meanwhile, KERN_AHEAD on in the order of use. 0 for one row whose
@@ -76,16 +63,6 @@ kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 }
 
 #ifdef KERN_TILES
-/* Bring some bytes near. */
-KERN_INLINE void
-kern_fetch(const uint8_t *p, size_t n)
-{
-	size_t	 i;
-
-	for (i = 0; i < n; i += 64)
-		__builtin_prefetch(p + i);
-}
-
 #include "kernels_tiles_attend.h"
 #else
 /* No tiles: no block is done in them. */

@@ -3,9 +3,9 @@
  * kernels_*.c includes this once and so makes one struct kernels; KERNELS is
  * its variable and KERNELS_NAME its name.  Register tiles differ in size
  * between the variants, the order of every sum does not.  The parts are in
- * kernels_dense.h, kernels_small.h, kernels_attend.h and kernels_limits.h, and
- * where a kernels_*.c defines KERN_TILES and includes a tile_*.h, in
- * kernels_tiles*.h.
+ * kernels_dense.h, kernels_small.h, kernels_kv.h, kernels_attend.h and
+ * kernels_limits.h, and where a kernels_*.c defines KERN_TILES and includes a
+ * tile_*.h, in kernels_tiles*.h.
  */
 #include <string.h>
 
@@ -139,6 +139,7 @@ kern_narrow(const float *x, int n, uint16_t *out)
 		    n - i);
 }
 
+#include "kernels_kv.h"
 #include "kernels_attend.h"
 #include "kernels_limits.h"
 

@@ -8,6 +8,16 @@
 #define TILES_ATTEND	8	/* fewer rows go the way of vectors */
 #define TILES_LANES	256	/* of a head, at most */
 
+/* Bring some bytes near. */
+KERN_INLINE void
+kern_fetch(const uint8_t *p, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i += 64)
+		__builtin_prefetch(p + i);
+}
+
 /* May these rows be done in tiles? */
 static int
 kern_tiles_may(const struct attend *a, int rows)

@@ -4,22 +4,12 @@
  * which says what they do.  Written in assembler, since the compilers' own
  * forms don't say what memory they read.
  */
-#ifndef CPU_TILE_H
-#define CPU_TILE_H
+#ifndef CPU_TILE_AMX_H
+#define CPU_TILE_AMX_H
 
 #include <stdint.h>
 
-#define TILE_ROWS	16	/* of a register, at most */
-#define TILE_BYTES	64	/* of a row, at most */
-
-/* What LDTILECFG reads. */
-struct tile_config {
-	uint8_t		 palette;	/* 1 */
-	uint8_t		 start;		/* 0 */
-	uint8_t		 reserved[14];
-	uint16_t	 bytes[16];	/* of a row */
-	uint8_t		 rows[16];
-};
+#include "tile.h"
 
 #define tile_configure(c)						\
 	__asm__ volatile("ldtilecfg %0" : : "m"(*(c)))

@@ -3,8 +3,8 @@
  * volume 2, and its chapter on AMX in volume 1): for tests on machines that
  * have none.  What the processor refuses, by #GP or #UD, ends the program.
  */
-#ifndef CPU_TILE_H
-#define CPU_TILE_H
+#ifndef CPU_TILE_SOFT_H
+#define CPU_TILE_SOFT_H
 
 #include <math.h>
 #include <stdint.h>
@@ -12,18 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE_ROWS	16	/* of a register, at most */
-#define TILE_BYTES	64	/* of a row, at most */
-#define TILE_COUNT	8
+#include "tile.h"
 
-/* What LDTILECFG reads. */
-struct tile_config {
-	uint8_t		 palette;	/* 1 */
-	uint8_t		 start;		/* 0 */
-	uint8_t		 reserved[14];
-	uint16_t	 bytes[16];	/* of a row */
-	uint8_t		 rows[16];
-};
+#define TILE_COUNT	8
 
 /* A thread's registers. */
 static _Thread_local struct {
