@@ -110,7 +110,7 @@ def llama(program, shape, precision, threads, gguf_path=None):
 
 def llama_bench(program, path, threads):
     run = subprocess.run(
-        [program, "-m", path, "-p", "512,2048", "-n", "64", "-r", "5", "-t",
+        [program, "-m", path, "-p", "512", "-n", "32", "-r", "3", "-t",
          str(threads), "-o", "json"], capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit("%s: %s" % (program, run.stderr.strip()[-300:]))
@@ -125,7 +125,7 @@ def llama_batched(program, path, threads):
         return {}
     run = subprocess.run(
         [program, "-m", path, "-npp", "32", "-ntg", "16", "-npl",
-         "8,8,8,32,32,32", "-c", "4096", "-b", "2048", "-ub", "512", "-t",
+         "8,8,8,32,32", "-c", "4096", "-b", "2048", "-ub", "512", "-t",
          str(threads)], capture_output=True, text=True)
     rates = {}
     for line in run.stdout.splitlines():
