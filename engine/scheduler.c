@@ -339,14 +339,13 @@ static void
 scheduler_collect(struct scheduler *s, struct job *job)
 {
 	struct generation	*g = job->gen;
-	int			 making = scheduler_making(job);
 
+	if (job->fed < job->read)
+		s->stats.tokens_prompt += (int64_t)job->rows;
 	job->fed += job->rows;
 	for (; (job->full + 1) * KV_BLOCK <= job->fed; job->full++)
 		kvcache_fill(s->kv, job->blocks[job->full], &job->chain,
 		    scheduler_tokens(job)->id + job->full * KV_BLOCK);
-	if (!making)
-		s->stats.tokens_prompt += (int64_t)job->rows;
 	if (g == NULL) {
 		scheduler_collect_score(s, job);
 		return;

@@ -142,6 +142,28 @@ a_second_turn_computes_only_what_is_new(void **state)
 	fixture_free(y);
 }
 
+/* Every token of a prompt is counted once, wherever steps cut it, and none
+ * that was made. */
+static void
+prompts_are_counted_whole(void **state)
+{
+	struct fixture		*x;
+	struct scheduler_stats	 st;
+	int			 len;
+
+	(void)state;
+	for (len = 1; len < 70; len++) {
+		x = fixture_new(64, 16);
+		scheduler_add(x->sched, fixture_job(tok, 1, len, 40, 0, NULL));
+		scheduler_add(x->sched, fixture_score(2, len));
+		fixture_finish(x);
+		scheduler_stats(x->sched, &st);
+		assert_int_equal(st.tokens_prompt, 2 * len);
+		assert_int_equal(st.tokens_output, 40);
+		fixture_free(x);
+	}
+}
+
 /* The prompt of job id: one of three beginnings, cut somewhere, and an end of
  * its own. */
 static struct ids
@@ -632,6 +654,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(greedy_follows_the_backend),
 		cmocka_unit_test(a_second_turn_computes_only_what_is_new),
+		cmocka_unit_test(prompts_are_counted_whole),
 		cmocka_unit_test(shared_beginnings_change_no_reply),
 		cmocka_unit_test(replies_do_not_depend_on_who_shares_the_steps),
 		cmocka_unit_test(prompts_do_not_hold_replies_up),
