@@ -64,7 +64,7 @@ scheduler_remove(struct scheduler *s, struct job *job)
 		TAILQ_REMOVE(&s->waiting, job, entry);
 		s->nwaiting--;
 	}
-	share_leave(job->share);
+	share_leave(&s->shares, job->share);
 	job_free(job);
 }
 

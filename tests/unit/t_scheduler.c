@@ -545,6 +545,47 @@ groups_are_read_in_turn(void **state)
 	fixture_free(x);
 }
 
+/* Forget what job id did, and ask for it (again) in a group. */
+static void
+ask(struct fixture *x, int id, int64_t group)
+{
+	struct job	*job = fixture_job(tok, id, 8, 8, 0, NULL);
+
+	ids_clear(&x->rec[id].ids);
+	memset(&x->rec[id], 0, sizeof x->rec[id]);
+	job->group = group;
+	assert_int_equal(scheduler_add(x->sched, job), 0);
+}
+
+/* Who asks, leaves and asks again has no more of the engine than who has
+ * always one more question waiting. */
+static void
+groups_that_come_back_are_known(void **state)
+{
+	struct fixture	*x = fixture_new(400, 4);	/* two run at once */
+	int		 count[8] = { 0 }, i, id, group;
+
+	(void)state;
+	/* jobs 0 and 1 are of group 0, the others each of one of its own */
+	for (id = 0; id < 8; id++)
+		ask(x, id, id > 1 ? id : 0);
+	for (i = 0; i < 2000; i++) {
+		assert_true(scheduler_step(x->sched) > 0);
+		for (id = 0; id < 8; id++) {
+			if (x->rec[id].dones == 0)
+				continue;
+			group = id > 1 ? id : 0;
+			count[group]++;
+			ask(x, id, group);
+		}
+	}
+	for (id = 2; id < 8; id++) {
+		assert_true(count[id] > 20);
+		assert_in_range(count[0], count[id] - 2, count[id] + 2);
+	}
+	fixture_free(x);
+}
+
 /* The queue has an end. */
 static void
 a_full_queue_is_busy(void **state)
@@ -668,6 +709,7 @@ main(void)
 		cmocka_unit_test(paused_replies_make_room),
 		cmocka_unit_test(groups_share_the_places),
 		cmocka_unit_test(groups_are_read_in_turn),
+		cmocka_unit_test(groups_that_come_back_are_known),
 		cmocka_unit_test(a_full_queue_is_busy),
 		cmocka_unit_test(a_numeric_error_ends_one_reply_only),
 		cmocka_unit_test(a_failed_step_is_an_error),
