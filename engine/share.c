@@ -7,18 +7,33 @@
 
 #include "xmalloc.h"
 
-/* What the least served of those that are there had; -1: nobody is. */
+/* Where a group starts that was away: with the least that one of those had
+ * which are there; where all are away, with the most. */
 static int64_t
-share_least(const struct share_list *list)
+share_start(const struct share_list *list)
 {
 	const struct share	*sh;
-	int64_t			 least = -1;
+	int64_t			 least = INT64_MAX, most = 0;
 
 	LIST_FOREACH(sh, list, entry) {
-		if (sh->jobs > 0 && (least == -1 || sh->served < least))
+		if (sh->awake > 0 && sh->served < least)
 			least = sh->served;
+		if (sh->served > most)
+			most = sh->served;
 	}
-	return (least);
+	return (least < most ? least : most);
+}
+
+/* A job is paused, or goes on. */
+void
+share_pause(struct share_list *list, struct share *sh, int paused)
+{
+	const int64_t	 start = share_start(list);
+
+	if (paused)
+		sh->awake--;
+	else if (sh->awake++ == 0 && sh->served < start)
+		sh->served = start;
 }
 
 /* A job has come. */
@@ -26,7 +41,6 @@ struct share *
 share_join(struct share_list *list, int64_t group)
 {
 	struct share	*sh;
-	int64_t		 least = share_least(list);
 
 	LIST_FOREACH(sh, list, entry) {
 		if (sh->group == group)
@@ -37,8 +51,8 @@ share_join(struct share_list *list, int64_t group)
 		sh->group = group;
 		LIST_INSERT_HEAD(list, sh, entry);
 	}
-	if (sh->jobs++ == 0 && sh->served < least)
-		sh->served = least;
+	sh->jobs++;
+	share_pause(list, sh, 0);
 	return (sh);
 }
 
@@ -47,7 +61,7 @@ share_join(struct share_list *list, int64_t group)
 static void
 share_forget(struct share_list *list)
 {
-	const int64_t	 least = share_least(list);
+	const int64_t	 start = share_start(list);
 	struct share	*sh, *next, *last = NULL;
 	int		 n = 0;
 
@@ -55,7 +69,7 @@ share_forget(struct share_list *list)
 		next = LIST_NEXT(sh, entry);
 		if (sh->jobs > 0)
 			continue;
-		if (least == -1 || sh->served <= least) {
+		if (sh->served <= start) {
 			LIST_REMOVE(sh, entry);
 			free(sh);
 			continue;
@@ -74,6 +88,7 @@ share_forget(struct share_list *list)
 void
 share_leave(struct share_list *list, struct share *sh)
 {
+	share_pause(list, sh, 1);
 	if (--sh->jobs == 0)
 		share_forget(list);
 }
