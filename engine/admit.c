@@ -124,6 +124,7 @@ admit_blocks(struct scheduler *s, struct job *job)
 	}
 	job->nblocks += need;
 	job->fed = job->full * KV_BLOCK;
+	job->read = scheduler_tokens(job)->n;
 	s->stats.tokens_reused += (int64_t)job->fed;
 	return (0);
 }

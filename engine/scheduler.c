@@ -51,6 +51,15 @@ job_free(struct job *job)
 	free(job);
 }
 
+/* Is it paused? Its share knows. */
+static void
+scheduler_set_paused(struct scheduler *s, struct job *job, int paused)
+{
+	if (job->paused != paused)
+		share_pause(&s->shares, job->share, paused);
+	job->paused = paused;
+}
+
 /* Take a job out of its queue, give its blocks back, release it. */
 static void
 scheduler_remove(struct scheduler *s, struct job *job)
@@ -64,7 +73,8 @@ scheduler_remove(struct scheduler *s, struct job *job)
 		TAILQ_REMOVE(&s->waiting, job, entry);
 		s->nwaiting--;
 	}
-	share_leave(job->share);
+	scheduler_set_paused(s, job, 0);
+	share_leave(&s->shares, job->share);
 	job_free(job);
 }
 
@@ -195,7 +205,7 @@ scheduler_pause(struct scheduler *s, int64_t id, int paused)
 	struct job	*job = scheduler_find(s, id);
 
 	if (job != NULL && job->gen != NULL)
-		job->paused = paused;
+		scheduler_set_paused(s, job, paused);
 }
 
 /* End the paused jobs of one queue. */
@@ -339,14 +349,13 @@ static void
 scheduler_collect(struct scheduler *s, struct job *job)
 {
 	struct generation	*g = job->gen;
-	int			 making = scheduler_making(job);
 
+	if (job->fed < job->read)
+		s->stats.tokens_prompt += (int64_t)job->rows;
 	job->fed += job->rows;
 	for (; (job->full + 1) * KV_BLOCK <= job->fed; job->full++)
 		kvcache_fill(s->kv, job->blocks[job->full], &job->chain,
 		    scheduler_tokens(job)->id + job->full * KV_BLOCK);
-	if (!making)
-		s->stats.tokens_prompt += (int64_t)job->rows;
 	if (g == NULL) {
 		scheduler_collect_score(s, job);
 		return;

@@ -45,6 +45,7 @@ struct job {
 	int32_t			*blocks; /* owned: of the cache, in order */
 	size_t			 nblocks;
 	size_t			 fed;	/* tokens in the cache */
+	size_t			 read;	/* tokens when it was admitted */
 	size_t			 full;	/* blocks known to the cache as full */
 	kvcache_chain		 chain;	/* what is in them */
 	size_t			 rows;	/* of the step being run */

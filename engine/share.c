@@ -7,37 +7,90 @@
 
 #include "xmalloc.h"
 
+/* Where a group starts that was away: with the least that one of those had
+ * which are there; where all are away, with the most. */
+static int64_t
+share_start(const struct share_list *list)
+{
+	const struct share	*sh;
+	int64_t			 least = INT64_MAX, most = 0;
+
+	LIST_FOREACH(sh, list, entry) {
+		if (sh->awake > 0 && sh->served < least)
+			least = sh->served;
+		if (sh->served > most)
+			most = sh->served;
+	}
+	return (least < most ? least : most);
+}
+
+/* A job is paused, or goes on. */
+void
+share_pause(struct share_list *list, struct share *sh, int paused)
+{
+	const int64_t	 start = share_start(list);
+
+	if (paused)
+		sh->awake--;
+	else if (sh->awake++ == 0 && sh->served < start)
+		sh->served = start;
+}
+
 /* A job has come. */
 struct share *
 share_join(struct share_list *list, int64_t group)
 {
-	struct share	*sh, *new;
-	int64_t		 least = -1;
+	struct share	*sh;
 
 	LIST_FOREACH(sh, list, entry) {
-		if (sh->group == group) {
-			sh->jobs++;
-			return (sh);
-		}
-		if (least == -1 || sh->served < least)
-			least = sh->served;
+		if (sh->group == group)
+			break;
 	}
-	new = xcalloc(1, sizeof *new);
-	new->group = group;
-	new->jobs = 1;
-	new->served = least == -1 ? 0 : least;
-	LIST_INSERT_HEAD(list, new, entry);
-	return (new);
+	if (sh == NULL) {
+		sh = xcalloc(1, sizeof *sh);
+		sh->group = group;
+		LIST_INSERT_HEAD(list, sh, entry);
+	}
+	sh->jobs++;
+	share_pause(list, sh, 0);
+	return (sh);
+}
+
+/* Forget the groups that are away and would start with no more, and where
+ * they are too many, who had least of them. */
+static void
+share_forget(struct share_list *list)
+{
+	const int64_t	 start = share_start(list);
+	struct share	*sh, *next, *last = NULL;
+	int		 n = 0;
+
+	for (sh = LIST_FIRST(list); sh != NULL; sh = next) {
+		next = LIST_NEXT(sh, entry);
+		if (sh->jobs > 0)
+			continue;
+		if (sh->served <= start) {
+			LIST_REMOVE(sh, entry);
+			free(sh);
+			continue;
+		}
+		n++;
+		if (last == NULL || sh->served < last->served)
+			last = sh;
+	}
+	if (n > SHARE_AWAY_MAX) {
+		LIST_REMOVE(last, entry);
+		free(last);
+	}
 }
 
 /* A job has left. */
 void
-share_leave(struct share *sh)
+share_leave(struct share_list *list, struct share *sh)
 {
-	if (--sh->jobs > 0)
-		return;
-	LIST_REMOVE(sh, entry);
-	free(sh);
+	share_pause(list, sh, 1);
+	if (--sh->jobs == 0)
+		share_forget(list);
 }
 
 /* Whose turn is it? */

@@ -18,6 +18,7 @@
 #include "fpmode.h"
 #include "neox.h"
 #include "quant.h"
+#include "rotary.h"
 #include "xmalloc.h"
 
 #define K_MAX	64
@@ -296,6 +297,45 @@ attention(void)
 	shown("Attention", attend(4, key, late, 2), 2.140625f);
 }
 
+/* A cache in int8: of two positions the first has the key, the second the
+ * value. */
+static void
+attention_int8(void)
+{
+	float			 qkv[2][3 * LANES] = {
+		{ [LANES] = 1.984375f, 0.02f },
+		{ 2, 2, [2 * LANES] = 3.04f, 7.9375f } };
+	int32_t			 block = 0;
+	struct backend_row	 rows[] = { { .pos = 0, .blocks = &block },
+		{ .pos = 1, .blocks = &block } };
+	float			 cache[KV_BLOCK * (LANES / 2 + 2)] = { 0 };
+	float			 out[2][LANES], scratch[KV_BLOCK + LANES];
+	struct attend		 a = { .rows = rows, .kv = { .elem = ELEM_Q8,
+		.H = 1, .D = LANES, .blocks = 1 }, .cache = (uint8_t *)cache,
+		.qkv = qkv[0], .ldqkv = 3 * LANES, .out = out[0],
+		.ldo = LANES, .scale = 0.25f };
+	const int8_t		*keys = (int8_t *)cache, *values;
+	const float		 weight[16] = { -1 };
+
+	kv_sizes(&a.kv);
+	values = keys + kv_values(&a.kv, 0, 0);
+	assert_int_equal(a.kv.block, sizeof cache);
+	rotary_head(&a, qkv[0], 0, 2, qkv[0], 0);
+	assert_memory_equal(keys, ((int8_t[]){ 127, 1, 0, 0 }), 4);
+	assert_memory_equal(values, ((int8_t[]){ 0, 49, 0, 127, 0, 0 }), 6);
+	shown("Attention over int8", ((const float *)(const void *)(values -
+	    KV_SCALES))[0], 0.015625f);
+	shown("Attention over int8", ((const float *)(const void *)(values +
+	    a.kv.values - KV_SCALES))[1], 0.0625f);
+	kern->exp(weight, out[0], 16);
+	shown("Attention over int8", out[0][0], 0.36787945f);
+	kern->attend(&a, 0, 1, 2, scratch);
+	shown("Attention over int8", out[1][0], 0.82421875f);
+	out[0][0] = 49 * 0.0625f * 0.3671875f / 1.36787945f;
+	kern->round_bf16(out[0], out[0], 16);
+	shown("Attention over int8", out[0][0], 0.8203125f);
+}
+
 /* exp and both forms of GELU. */
 static void
 functions(void)
@@ -328,6 +368,7 @@ EXAMPLE(int8_keeps_far_lanes_apart, int8_lane_apart)
 EXAMPLE(int4_sums_group_by_group, int4_two_groups)
 EXAMPLE(norms_sum_over_sixteen_lanes, layer_norm)
 EXAMPLE(attention_divides_at_the_end, attention)
+EXAMPLE(attention_over_int8_does_not_round_weights, attention_int8)
 EXAMPLE(functions_are_our_own, functions)
 
 /* Read the page. */
@@ -369,6 +410,7 @@ main(void)
 		cmocka_unit_test(int4_sums_group_by_group),
 		cmocka_unit_test(norms_sum_over_sixteen_lanes),
 		cmocka_unit_test(attention_divides_at_the_end),
+		cmocka_unit_test(attention_over_int8_does_not_round_weights),
 		cmocka_unit_test(functions_are_our_own)
 	};
 

@@ -142,6 +142,28 @@ a_second_turn_computes_only_what_is_new(void **state)
 	fixture_free(y);
 }
 
+/* Every token of a prompt is counted once, wherever steps cut it, and none
+ * that was made. */
+static void
+prompts_are_counted_whole(void **state)
+{
+	struct fixture		*x;
+	struct scheduler_stats	 st;
+	int			 len;
+
+	(void)state;
+	for (len = 1; len < 70; len++) {
+		x = fixture_new(64, 16);
+		scheduler_add(x->sched, fixture_job(tok, 1, len, 40, 0, NULL));
+		scheduler_add(x->sched, fixture_score(2, len));
+		fixture_finish(x);
+		scheduler_stats(x->sched, &st);
+		assert_int_equal(st.tokens_prompt, 2 * len);
+		assert_int_equal(st.tokens_output, 40);
+		fixture_free(x);
+	}
+}
+
 /* The prompt of job id: one of three beginnings, cut somewhere, and an end of
  * its own. */
 static struct ids
@@ -455,74 +477,6 @@ paused_replies_make_room(void **state)
 	ids_clear(&want);
 }
 
-/* A group that asks for all there is does not keep another one out, and
- * among the rest of it the oldest go on. */
-static void
-groups_share_the_places(void **state)
-{
-	struct fixture		*x = fixture_new(400, 16);
-	struct scheduler_stats	 st;
-	struct job		*job;
-	int			 i;
-
-	(void)state;
-	for (i = 0; i < 20; i++)
-		scheduler_add(x->sched, fixture_job(tok, i, 4, 200, 0, NULL));
-	for (i = 0; i < 20; i++)
-		scheduler_step(x->sched);
-	scheduler_stats(x->sched, &st);
-	assert_int_equal(st.running, 8);
-	for (i = 20; i < 30; i++) {
-		job = fixture_job(tok, i, 4, 200, 0, NULL);
-		job->group = 7;
-		scheduler_add(x->sched, job);
-	}
-	scheduler_step(x->sched);
-	scheduler_stats(x->sched, &st);
-	assert_int_equal(st.running, 8);
-	assert_int_equal(st.preempted, 4);
-	for (i = 0; i < 30; i++)
-		assert_int_equal(x->rec[i].started, i < 8 || (i >= 20 &&
-		    i < 24));
-	/* nobody loses a place for one of the own group */
-	for (i = 0; i < 50; i++)
-		scheduler_step(x->sched);
-	scheduler_stats(x->sched, &st);
-	assert_int_equal(st.preempted, 4);
-	for (i = 0; i < 4; i++)
-		assert_int_equal(x->rec[i].ids.n, x->rec[0].ids.n);
-	assert_true(x->rec[4].ids.n < x->rec[0].ids.n);
-	fixture_finish(x);
-	for (i = 0; i < 30; i++)
-		assert_int_equal(x->rec[i].dones, 1);
-	fixture_free(x);
-}
-
-/* A short prompt of one group does not wait for all the long ones of
- * another. */
-static void
-groups_are_read_in_turn(void **state)
-{
-	struct fixture	*x = fixture_new(400, 64);
-	struct job	*job;
-	int		 i;
-
-	(void)state;
-	for (i = 0; i < 8; i++)
-		scheduler_add(x->sched, fixture_job(tok, i, 250, 1, 0, NULL));
-	scheduler_step(x->sched);
-	job = fixture_job(tok, 9, 40, 1, 0, NULL);
-	job->group = 1;
-	scheduler_add(x->sched, job);
-	for (i = 0; x->rec[9].dones == 0; i++)
-		scheduler_step(x->sched);
-	assert_true(i <= 4);
-	assert_int_equal(x->rec[1].dones, 0);
-	fixture_finish(x);
-	assert_int_equal(x->rec[7].dones, 1);
-	fixture_free(x);
-}
-
 /* The queue has an end. */
 static void
 a_full_queue_is_busy(void **state)
@@ -632,6 +586,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(greedy_follows_the_backend),
 		cmocka_unit_test(a_second_turn_computes_only_what_is_new),
+		cmocka_unit_test(prompts_are_counted_whole),
 		cmocka_unit_test(shared_beginnings_change_no_reply),
 		cmocka_unit_test(replies_do_not_depend_on_who_shares_the_steps),
 		cmocka_unit_test(prompts_do_not_hold_replies_up),
@@ -643,8 +598,6 @@ main(void)
 		cmocka_unit_test(admission_is_in_order),
 		cmocka_unit_test(replies_that_lose_their_place_are_the_same),
 		cmocka_unit_test(paused_replies_make_room),
-		cmocka_unit_test(groups_share_the_places),
-		cmocka_unit_test(groups_are_read_in_turn),
 		cmocka_unit_test(a_full_queue_is_busy),
 		cmocka_unit_test(a_numeric_error_ends_one_reply_only),
 		cmocka_unit_test(a_failed_step_is_an_error),
