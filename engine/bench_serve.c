@@ -18,6 +18,7 @@
 #define SERVE_SHORT	32	/* tokens of their prompts */
 #define SERVE_PROMPTS	2	/* long prompts, one after the other */
 #define SERVE_LONG	2000	/* tokens of each */
+#define SERVE_CACHE	8192	/* tokens of cache, so that none gives way */
 #define SERVE_FIRST	512	/* tokens of a prompt read alone */
 #define SERVE_RUNS	5	/* of the last, the median counts */
 #define SERVE_SLOW	3	/* seconds of it: the rest would take too long */
@@ -229,8 +230,13 @@ bench_serve(struct engine *e, int rows, json_t *out)
 
 	e->context = e->info.context;
 	v.sched = scheduler_new(e->backend, rows, &serve_events, &v);
-	if (serve_alone(&v, out) < SERVE_SLOW)
+	if (serve_alone(&v, out) < SERVE_SLOW && e->info.kv_blocks >=
+	    SERVE_CACHE / KV_BLOCK)
 		serve_beside(&v, length, out);
+	else
+		fprintf(stderr, "  (delays beside prompts need a first token "
+		    "within %d s and --kv-tokens %d)\n", SERVE_SLOW,
+		    SERVE_CACHE);
 	scheduler_free(v.sched);
 	free(v.alone.x);
 	free(v.beside.x);
