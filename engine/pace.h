@@ -7,9 +7,9 @@
 #define ENGINE_PACE_H
 
 #define PACE_FIRST_ROWS	16	/* of the first step, at most */
-#define PACE_LEAST_ROWS	2	/* of prompts beside replies */
+#define PACE_LEAST_ROWS	4	/* of prompts beside replies */
 #define PACE_STEP_S	1.0	/* longest step without replies, about */
-#define PACE_BESIDE	1.75	/* a step with replies and prompts, in steps
+#define PACE_BESIDE	1.6	/* a step with replies and prompts, in steps
 				 * of these replies alone: so that few steps
 				 * take more than two */
 #define PACE_REFRESH	32	/* steps until that is measured again */

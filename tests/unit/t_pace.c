@@ -68,7 +68,7 @@ replies_wait_twice_as_long_at_most(void **state)
 			alone += rows == 0;
 		}
 		assert_int_equal(late, 0);
-		assert_true(total > 2000 * 6);
+		assert_true(total > 2000 * 5);
 		assert_true(alone >= 2000 / (PACE_REFRESH + 1) && alone < 80);
 	}
 }
