@@ -22,7 +22,21 @@
 #include "xmalloc.h"
 
 #define EXCHANGE_WAIT_MS	5000	/* for a store or filter to come up */
+#define EXCHANGE_REPLY_MAX (16 * 1024 * 1024) /* bytes of a reply's text */
 #define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
+
+/* What a reply's events are, in their order; a cancelled one may be done
+ * before it started. */
+static const struct helper_event exchange_writing[] = {
+	{ "started", 0, 1 },
+	{ "text", 1, 1 },
+};
+static const struct helper_kind
+	exchange_kind_begin = { "begin", NULL, 0 },
+	exchange_kind_check = { "check", NULL, 0 },
+	exchange_kind_generate = { "generate", exchange_writing,
+	    nitems(exchange_writing) },
+	exchange_kind_finish = { "finish", NULL, 0 };
 
 static void	exchange_begun(void *, json_t *);
 static void	exchange_screen(struct exchange *);
@@ -185,9 +199,9 @@ void
 exchange_begin(struct exchange *x)
 {
 	x->asked = 1;
-	x->store_req = helper_request(x->d->store, exchange_msg_begin(x),
-	    EXCHANGE_WAIT_MS, (int)x->d->config->store_timeout,
-	    exchange_begun, x);
+	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
+	    exchange_msg_begin(x), EXCHANGE_WAIT_MS,
+	    (int)x->d->config->store_timeout, exchange_begun, x);
 }
 
 /* End an exchange that the store does not know: nothing is to be kept. */
@@ -275,7 +289,7 @@ exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
     int final, helper_cb *cb)
 {
 	x->filter = x->d->filter;	/* a reload may replace it */
-	return (helper_request(x->filter,
+	return (helper_request(x->filter, &exchange_kind_check,
 	    exchange_msg_check(x, d, text, final), EXCHANGE_WAIT_MS,
 	    (int)x->d->config->filter_timeout, cb, x));
 }
@@ -373,7 +387,8 @@ exchange_generate(struct exchange *x)
 	if (helper_state(x->d->engine) != HELPER_READY)
 		return;
 	x->engine_req = helper_request(x->d->engine,
-	    exchange_msg_generate(x), 0, 0, exchange_engine, x);
+	    &exchange_kind_generate, exchange_msg_generate(x), 0, 0,
+	    exchange_engine, x);
 	if (x->paused || (x->request->client != NULL &&
 	    client_pressed(x->request->client)))
 		exchange_pressure(x->request, 1);
@@ -427,6 +442,17 @@ exchange_engine_code(const json_t *msg)
 	return ("engine_lost");
 }
 
+/* Has the engine written more than it was asked for, or than any number of
+ * tokens can spell? */
+static int
+exchange_overflows(const struct exchange *x)
+{
+	size_t	 n = json_array_size(x->reply.ids);
+
+	return ((int64_t)n > msg_int(x->params, "max_tokens", 0) ||
+	    x->reply.len > EXCHANGE_REPLY_MAX);
+}
+
 /* The engine's events. */
 static void
 exchange_engine(void *arg, json_t *msg)
@@ -445,7 +471,8 @@ exchange_engine(void *arg, json_t *msg)
 	else if (strcmp(event, "text") == 0) {
 		text = msg_string(msg, "text");
 		if (text == NULL || reply_append(&x->reply, text,
-		    strlen(text), json_object_get(msg, "ids")) != 0) {
+		    strlen(text), json_object_get(msg, "ids")) != 0 ||
+		    exchange_overflows(x)) {
 			helper_kill(x->d->engine, "sent an unsound text "
 			    "event");
 			return;
@@ -552,8 +579,9 @@ exchange_commit(struct exchange *x)
 		request_done(r, m);
 		return;
 	}
-	x->store_req = helper_request(x->d->store, exchange_msg_finish(x), 0,
-	    (int)x->d->config->store_timeout, exchange_committed, x);
+	x->store_req = helper_request(x->d->store, &exchange_kind_finish,
+	    exchange_msg_finish(x), 0, (int)x->d->config->store_timeout,
+	    exchange_committed, x);
 }
 
 /* Try again until the store has it; meanwhile nothing new is taken. */

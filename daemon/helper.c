@@ -32,13 +32,15 @@ struct helper_req {
 	TAILQ_ENTRY(helper_req)	 entry;
 	LIST_ENTRY(helper_req)	 same;		/* of its bucket */
 	struct helper		*helper;	/* borrowed */
+	const struct helper_kind *kind;		/* borrowed: static */
+	int			 phase;		/* of its answer, see kind */
 	int64_t			 id;
 	json_t			*msg;		/* owned: unsent, or NULL */
 	int			 answer_ms;	/* once sent */
 	helper_cb		*cb;		/* NULL: nobody listens */
 	void			*arg;		/* borrowed */
-	struct event		*deadline;	/* owned: of the wait, then of
-						 * the answer */
+	struct event		*deadline;	/* owned, or NULL: of the wait,
+						 * then of the answer */
 };
 TAILQ_HEAD(helper_reqs, helper_req);
 LIST_HEAD(helper_bucket, helper_req);
@@ -61,6 +63,9 @@ struct helper {
 	int64_t				 ready_at;	/* monotonic ms */
 	char				 why[512];
 };
+
+/* What helper_tell sends: the answer is awaited, but nobody hears it. */
+static const struct helper_kind helper_told = { "order", NULL, 0 };
 
 static void	helper_start(struct helper *);
 static void	helper_down(struct helper *, const char *);
@@ -114,7 +119,8 @@ helper_req_free(struct helper_req *req)
 {
 	TAILQ_REMOVE(&req->helper->reqs, req, entry);
 	LIST_REMOVE(req, same);
-	event_free(req->deadline);
+	if (req->deadline != NULL)
+		event_free(req->deadline);
 	json_decref(req->msg);
 	free(req);
 }
@@ -192,7 +198,7 @@ helper_start(struct helper *h)
 	}
 	log_debug("%s: started, pid %d", h->spec->name, (int)h->pid);
 	h->state = HELPER_STARTING;
-	h->conn = conn_new(h->base, fd[0], HELPER_LINE_MAX, 0, 0, 0,
+	h->conn = conn_new(h->base, fd[0], h->spec->line_max, 0, 0, 0,
 	    &helper_conn_ops, h);
 	conn_send(h->conn, h->spec->init(h->spec->arg));
 	helper_arm(h->silence, h->spec->start_ms);
@@ -296,14 +302,26 @@ helper_late(evutil_socket_t fd, short what, void *arg)
 		cb(cb_arg, NULL);
 }
 
+/* Give a request ms to go on; 0: for ever. */
+static void
+helper_due(struct helper_req *req, int ms)
+{
+	if (req->deadline != NULL)
+		event_del(req->deadline);
+	if (ms <= 0)
+		return;
+	if (req->deadline == NULL)
+		req->deadline = evtimer_new(req->helper->base, helper_late,
+		    req);
+	helper_arm(req->deadline, ms);
+}
+
 /* Send a request whose turn has come; its time to be answered begins. */
 static void
 helper_send(struct helper *h, struct helper_req *req, json_t *msg)
 {
 	req->msg = NULL;
-	event_del(req->deadline);
-	if (req->answer_ms > 0)
-		helper_arm(req->deadline, req->answer_ms);
+	helper_due(req, req->answer_ms);
 	conn_send(h->conn, msg);
 }
 
@@ -316,18 +334,18 @@ helper_hears(const struct helper *h)
 
 /* Send a request. */
 int64_t
-helper_request(struct helper *h, json_t *msg, int wait_ms, int answer_ms,
-    helper_cb *cb, void *arg)
+helper_request(struct helper *h, const struct helper_kind *kind, json_t *msg,
+    int wait_ms, int answer_ms, helper_cb *cb, void *arg)
 {
 	struct helper_req	*req;
 
 	req = xcalloc(1, sizeof *req);
 	req->helper = h;
+	req->kind = kind;
 	req->id = ++h->last_id;
 	req->cb = cb;
 	req->arg = arg;
 	req->answer_ms = answer_ms;
-	req->deadline = evtimer_new(h->base, helper_late, req);
 	msg_set_int(msg, "id", req->id);
 	TAILQ_INSERT_TAIL(&h->reqs, req, entry);
 	LIST_INSERT_HEAD(&h->by_id[req->id % HELPER_BUCKETS], req, same);
@@ -336,8 +354,7 @@ helper_request(struct helper *h, json_t *msg, int wait_ms, int answer_ms,
 		return (req->id);
 	}
 	req->msg = msg;
-	if (wait_ms > 0)
-		helper_arm(req->deadline, wait_ms);
+	helper_due(req, wait_ms);
 	return (req->id);
 }
 
@@ -345,12 +362,10 @@ helper_request(struct helper *h, json_t *msg, int wait_ms, int answer_ms,
 void
 helper_tell(struct helper *h, json_t *msg)
 {
-	if (!helper_hears(h)) {
+	if (helper_hears(h))
+		helper_request(h, &helper_told, msg, 0, 0, NULL, NULL);
+	else
 		json_decref(msg);
-		return;
-	}
-	msg_set_int(msg, "id", ++h->last_id);
-	conn_send(h->conn, msg);
 }
 
 /* Find a request by id. */
@@ -430,63 +445,138 @@ helper_is_ready(struct helper *h, json_t *msg)
 	}
 }
 
-/* An event without an id, or while starting. */
+/* It sent what nothing asked for: it can't be believed any more. */
+static void
+helper_out_of_turn(struct helper *h, const char *event, const char *why)
+{
+	char	 text[256];
+
+	snprintf(text, sizeof text, "answered out of turn: \"%.40s\" %s",
+	    event, why);
+	helper_down(h, text);
+}
+
+/* An event without id: it is up, it refuses, or it is loading. */
 static void
 helper_loose(struct helper *h, const char *event, json_t *msg)
 {
 	const char	*text;
 	char		 why[512];
 
-	if (h->state == HELPER_STARTING && strcmp(event, "ready") == 0)
-		helper_is_ready(h, msg);
-	else if (strcmp(event, "error") == 0) {
+	if (strcmp(event, "error") == 0) {
 		text = msg_string(msg, "message");
 		snprintf(why, sizeof why, "%s", text != NULL ? text :
 		    "refused without a reason");
 		helper_down(h, why);
-	} else
+	} else if (h->state != HELPER_STARTING)
+		helper_out_of_turn(h, event, "without an id");
+	else if (strcmp(event, "ready") == 0)
+		helper_is_ready(h, msg);
+	else if (h->spec->loading != NULL &&
+	    strcmp(event, h->spec->loading) == 0)
 		h->spec->event(h->spec->arg, msg);
+	else
+		helper_out_of_turn(h, event, "while starting");
 }
 
-/* A line from the helper. */
-static void
-helper_line(void *arg, char *line, size_t len)
+/* Is this event the end of its request? */
+static int
+helper_last(const char *event)
 {
-	struct helper		*h = arg;
-	struct helper_req	*req;
-	struct fault		 f;
-	json_t			*msg;
+	return (strcmp(event, "done") == 0 || strcmp(event, "error") == 0);
+}
+
+/* May this event come now? Moves the request on; NULL, or why not. */
+static const char *
+helper_advance(struct helper_req *req, const char *event, const json_t *msg)
+{
+	const struct helper_event	*e;
+	size_t				 i;
+
+	if (strcmp(event, "error") == 0)
+		return (msg_string(msg, "code") != NULL &&
+		    msg_string(msg, "message") != NULL ? NULL :
+		    "without code or message");
+	if (strcmp(event, "done") == 0)
+		return (NULL);
+	for (i = 0; i < req->kind->nevents; i++) {
+		e = &req->kind->events[i];
+		if (strcmp(event, e->name) == 0 && req->phase == e->from) {
+			req->phase = e->to;
+			return (NULL);
+		}
+	}
+	return ("is not due");
+}
+
+/* An event that answers a request. */
+static void
+helper_answer(struct helper *h, int64_t id, const char *event, json_t *msg)
+{
+	struct helper_req	*req = helper_find(h, id);
 	helper_cb		*cb;
 	void			*cb_arg;
-	const char		*event;
-	char			 why[512];
-	int64_t			 id;
+	const char		*wrong;
+	char			 why[160];
 
-	if (json_line_parse(line, len, &msg, &f) != 0) {
-		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
-		helper_down(h, why);
+	if (req == NULL || req->msg != NULL) {
+		snprintf(why, sizeof why, "for request %lld, which is not "
+		    "open", (long long)id);
+		helper_out_of_turn(h, event, why);
 		return;
 	}
+	if ((wrong = helper_advance(req, event, msg)) != NULL) {
+		snprintf(why, sizeof why, "for request %lld (%s) %s",
+		    (long long)id, req->kind->name, wrong);
+		helper_out_of_turn(h, event, why);
+		return;
+	}
+	cb = req->cb;
+	cb_arg = req->arg;
+	if (helper_last(event))
+		helper_req_free(req);
+	if (cb != NULL)
+		cb(cb_arg, msg);
+}
+
+/* It has been heard: how long may it now be silent? */
+static void
+helper_heard(struct helper *h)
+{
 	if (h->state == HELPER_STARTING)
 		helper_arm(h->silence, h->spec->start_ms);
 	else if (h->retired)
 		helper_arm(h->silence, h->spec->timeout_ms);
 	else
 		event_del(h->silence);
+}
+
+/* A line from the helper. */
+static void
+helper_line(void *arg, char *line, size_t len)
+{
+	struct helper	*h = arg;
+	struct fault	 f;
+	json_t		*msg;
+	const char	*event;
+	char		 why[512];
+	int64_t		 id;
+
+	if (json_line_parse_max(line, len, h->spec->values_max, &msg, &f) !=
+	    0) {
+		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
+		helper_down(h, why);
+		return;
+	}
+	helper_heard(h);
 	event = msg_string(msg, "event");
 	id = msg_int(msg, "id", -1);
 	if (event == NULL)
 		helper_down(h, "sent a line without an event");
 	else if (id < 0)
 		helper_loose(h, event, msg);
-	else if ((req = helper_find(h, id)) != NULL) {
-		cb = req->cb;
-		cb_arg = req->arg;
-		if (strcmp(event, "done") == 0 || strcmp(event, "error") == 0)
-			helper_req_free(req);
-		if (cb != NULL)
-			cb(cb_arg, msg);
-	}
+	else
+		helper_answer(h, id, event, msg);
 	json_decref(msg);
 }
 
@@ -569,18 +659,6 @@ int
 helper_restarts(const struct helper *h)
 {
 	return (h->restarts);
-}
-
-/* Requests that are not answered. */
-int
-helper_pending(const struct helper *h)
-{
-	const struct helper_req	*req;
-	int			 n = 0;
-
-	TAILQ_FOREACH(req, &h->reqs, entry)
-		n++;
-	return (n);
 }
 
 /* Why it is down. */

@@ -1,7 +1,8 @@
 /*
  * A helper process: started, spoken to, watched, started again.  Requests are
- * matched to answers by id; what a lost helper means to an exchange is
- * decided in exchange.c.
+ * matched to answers by id; each kind of request says which events may answer
+ * it, and a helper that sends anything else is ended.  What a lost helper
+ * means to an exchange is decided in exchange.c.
  */
 #ifndef DAEMON_HELPER_H
 #define DAEMON_HELPER_H
@@ -23,9 +24,14 @@ struct helper_spec {
 	int		 timeout_ms;	/* silence after a ping: killed */
 	int		 start_ms;	/* silence while starting: killed */
 	int		 backoff_max_ms; /* longest wait before a restart */
+	size_t		 line_max;	/* bytes of one of its lines */
+	size_t		 values_max;	/* JSON values and keys in a line */
+	const char	*loading;	/* event it may send while it starts;
+					 * NULL: none */
 	json_t		*(*init)(void *arg);	/* a new init message */
 	void		(*ready)(void *arg, json_t *msg); /* msg borrowed */
-	void		(*event)(void *arg, json_t *msg); /* without id */
+	/* The loading event; may be NULL where there is none. */
+	void		(*event)(void *arg, json_t *msg);
 	/* It died; every request that was sent has had its NULL. started is
 	 * 0 where it never became ready. */
 	void		(*gone)(void *arg, int started);
@@ -33,9 +39,31 @@ struct helper_spec {
 };
 
 /*
- * Called for each event of a request, the last one being done or error; msg
- * is borrowed. NULL: the helper was lost, or the time to wait for it passed
- * before it was up; nothing follows.
+ * An event that may answer a request before its end, and what it does to the
+ * request's phase. A request begins in phase 0; an event is in turn if the
+ * phase is "from", and makes it "to".
+ */
+struct helper_event {
+	const char	*name;
+	int		 from, to;
+};
+
+/*
+ * A kind of request: the events it may get before the one done or error that
+ * ends it. Static, in the file that sends it.
+ */
+struct helper_kind {
+	const char			*name;	/* for the log */
+	const struct helper_event	*events; /* nevents of them */
+	size_t				 nevents;
+};
+
+/*
+ * Called for each event of a request, in the order its kind states; msg is
+ * borrowed. "done", or "error" with the strings "code" and "message", is the
+ * last one: the request is off the helper's list by then, so arg may be freed.
+ * NULL: the helper was lost, or the time to wait for it passed before it was
+ * up; nothing follows.
  */
 typedef void	helper_cb(void *arg, json_t *msg);
 
@@ -52,7 +80,8 @@ void		 helper_free(struct helper *h);
  * answered within answer_ms, or the helper is taken for hung and killed. 0:
  * for ever, both. Returns the request's id.
  */
-int64_t		 helper_request(struct helper *h, json_t *msg, int wait_ms,
+int64_t		 helper_request(struct helper *h,
+		    const struct helper_kind *kind, json_t *msg, int wait_ms,
 		    int answer_ms, helper_cb *cb, void *arg);
 
 /* Send msg (taken) whose answer does not matter; dropped if not ready. */
@@ -80,7 +109,6 @@ enum helper_state helper_state(const struct helper *h);
 const char	*helper_state_name(const struct helper *h);
 pid_t		 helper_pid(const struct helper *h);	/* 0: none */
 int		 helper_restarts(const struct helper *h);
-int		 helper_pending(const struct helper *h); /* requests open */
 /* Why it last died or refused to start; "" if never. */
 const char	*helper_why(const struct helper *h);
 

@@ -18,6 +18,21 @@
 #define HELPERS_BACKOFF_MS	60000	/* longest wait before a restart */
 #define HELPERS_STORE_TRIES	3	/* a killed chatd's may still close */
 
+/*
+ * The longest line of each helper and the most JSON values in it; one value
+ * costs chatd about 100 bytes while it is read. The longest lines are:
+ *   engine  the ids of a text of HISTORY_BYTES_MAX, one a byte
+ *   filter  the findings of one check, 4,096 at 14 values
+ *   store   the history of a conversation, HISTORY_BYTES_MAX of text, each
+ *           byte six in the line at worst, and a reply's token ids
+ */
+#define HELPERS_ENGINE_LINE	(4 * 1024 * 1024)
+#define HELPERS_ENGINE_VALUES	(512 * 1024)
+#define HELPERS_FILTER_LINE	(4 * 1024 * 1024)
+#define HELPERS_FILTER_VALUES	(64 * 1024)
+#define HELPERS_STORE_LINE	(16 * 1024 * 1024)
+#define HELPERS_STORE_VALUES	(512 * 1024)
+
 static struct helper_spec	 engine_spec, filter_spec, store_spec;
 
 /* The engine's slice of the configuration. */
@@ -90,8 +105,6 @@ helpers_engine_event(void *arg, json_t *msg)
 	struct chatd	*d = arg;
 	char		 done[BYTES_TEXT], all[BYTES_TEXT];
 
-	if (strcmp(msg_string(msg, "event"), "progress") != 0)
-		return;
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
@@ -208,14 +221,6 @@ helpers_store_init(void *arg)
 	return (m);
 }
 
-/* Filter or store say something on their own: nothing is expected. */
-static void
-helpers_no_event(void *arg, json_t *msg)
-{
-	(void)arg;
-	log_debug("unexpected event %s", msg_string(msg, "event"));
-}
-
 /* A helper that must be there can't be started: neither can we. */
 static void
 helpers_give_up(struct chatd *d, const char *name, const char *why)
@@ -261,20 +266,27 @@ helpers_configure(struct chatd *d)
 	    .program = cf->engine_program,
 	    .timeout_ms = (int)cf->engine_timeout,
 	    .start_ms = HELPERS_ENGINE_MS,
-	    .backoff_max_ms = HELPERS_BACKOFF_MS, .init = helpers_engine_init,
+	    .backoff_max_ms = HELPERS_BACKOFF_MS,
+	    .line_max = HELPERS_ENGINE_LINE,
+	    .values_max = HELPERS_ENGINE_VALUES, .loading = "progress",
+	    .init = helpers_engine_init,
 	    .ready = helpers_engine_ready, .event = helpers_engine_event,
 	    .gone = helpers_engine_gone, .arg = d };
 	filter_spec = (struct helper_spec){ .name = "filter",
 	    .program = cf->filter_program, .timeout_ms = 10000,
 	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
+	    .line_max = HELPERS_FILTER_LINE,
+	    .values_max = HELPERS_FILTER_VALUES,
 	    .init = helpers_filter_init, .ready = helpers_filter_ready,
-	    .event = helpers_no_event, .gone = helpers_filter_gone, .arg = d };
+	    .gone = helpers_filter_gone, .arg = d };
 	store_spec = (struct helper_spec){ .name = "store",
 	    .program = cf->store_program,
 	    .timeout_ms = (int)cf->store_timeout,
 	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
+	    .line_max = HELPERS_STORE_LINE,
+	    .values_max = HELPERS_STORE_VALUES,
 	    .init = helpers_store_init, .ready = helpers_store_ready,
-	    .event = helpers_no_event, .gone = helpers_store_gone, .arg = d };
+	    .gone = helpers_store_gone, .arg = d };
 }
 
 /* Start all three. */

@@ -11,6 +11,8 @@
 
 #define MODERATE_WAIT_MS	5000	/* for a filter that is not up yet */
 
+static const struct helper_kind moderate_kind = { "check", NULL, 0 };
+
 /* What a moderate request remembers until the verdict comes. */
 struct moderate {
 	struct request	*request;	/* borrowed */
@@ -91,6 +93,6 @@ moderate_new(struct request *r, enum direction d, const char *text,
 	msg_set_string(m, "text", text);
 	msg_set_string(m, "context", prompt);
 	msg_set_bool(m, "final", 1);
-	helper_request(r->d->filter, m, MODERATE_WAIT_MS,
+	helper_request(r->d->filter, &moderate_kind, m, MODERATE_WAIT_MS,
 	    (int)r->d->config->filter_timeout, moderate_judged, om);
 }

@@ -351,6 +351,8 @@ ops_delete(struct request *r, struct ops_args *a)
 	relay_store(r, m, RELAY_PLAIN);
 }
 
+static const struct helper_kind ops_kind_tokenize = { "tokenize", NULL, 0 };
+
 /* The engine's answer to tokenize. */
 static void
 ops_tokenized(void *arg, json_t *msg)
@@ -387,7 +389,8 @@ ops_tokenize(struct request *r, struct ops_args *a)
 	}
 	m = msg_op("tokenize", -1);
 	msg_set_string(m, "text", a->text);
-	helper_request(r->d->engine, m, OPS_WAIT_MS, 0, ops_tokenized, r);
+	helper_request(r->d->engine, &ops_kind_tokenize, m, OPS_WAIT_MS, 0,
+	    ops_tokenized, r);
 }
 
 /* moderate: what the filters and the policy say of a text. */

@@ -11,6 +11,7 @@
 #include "xmalloc.h"
 
 #define POLICY_FINDINGS_MAX	65536	/* in one answer */
+#define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
 /* What one score leads to. */
@@ -27,6 +28,15 @@ policy_action(const struct config *c, enum direction d, int category,
 	if (score >= t->flag)
 		return (ACTION_FLAG);
 	return (ACTION_ALLOW);
+}
+
+/* Does a finding have such a name, of a length that the store takes? */
+static int
+policy_name(const json_t *finding, const char *key)
+{
+	const char	*s = msg_string(finding, key);
+
+	return (s != NULL && s[0] != '\0' && strlen(s) <= POLICY_NAME_MAX);
 }
 
 /* Judge the findings about one text. */
@@ -54,6 +64,7 @@ policy_judge(const struct config *c, enum direction d,
 		start = msg_int(fd, "start", -1);
 		end = msg_int(fd, "end", -1);
 		if (slug == NULL || (cat = category_find(slug)) == -1 ||
+		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
 		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
 		    (uint64_t)end > len)
 			goto bad;

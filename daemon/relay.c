@@ -9,6 +9,14 @@
 
 #define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
 
+/* A conversation comes as an event for each exchange. */
+static const struct helper_event relay_items[] = { { "item", 0, 0 } };
+static const struct helper_kind relay_kinds[] = {
+	[RELAY_PLAIN] = { "a store operation", NULL, 0 },
+	[RELAY_LIST] = { "list", NULL, 0 },
+	[RELAY_SHOW] = { "show", relay_items, nitems(relay_items) },
+};
+
 static void	relay_plain(void *, json_t *);
 static void	relay_list(void *, json_t *);
 static void	relay_show(void *, json_t *);
@@ -25,7 +33,7 @@ relay_store(struct request *r, json_t *msg, enum relay_kind kind)
 
 	if (kind != RELAY_PLAIN)
 		request_weighs(r);
-	helper_request(r->d->store, msg, RELAY_WAIT_MS,
+	helper_request(r->d->store, &relay_kinds[kind], msg, RELAY_WAIT_MS,
 	    (int)r->d->config->store_timeout, answers[kind], r);
 }
 

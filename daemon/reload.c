@@ -30,7 +30,6 @@ struct reload_old {
 
 static json_t	*reload_init(void *);
 static void	 reload_ready(void *, json_t *);
-static void	 reload_event(void *, json_t *);
 static void	 reload_gone(void *, int);
 static void	 reload_old_gone(void *, int);
 
@@ -129,7 +128,6 @@ reload_new(struct chatd *d, struct request *r)
 	rl->spec.program = new->filter_program;
 	rl->spec.init = reload_init;
 	rl->spec.ready = reload_ready;
-	rl->spec.event = reload_event;
 	rl->spec.gone = reload_gone;
 	rl->spec.arg = rl;
 	d->reload = rl;
@@ -141,14 +139,6 @@ static json_t *
 reload_init(void *arg)
 {
 	return (helpers_filter_message(((struct reload *)arg)->config));
-}
-
-/* Nothing is expected from it. */
-static void
-reload_event(void *arg, json_t *msg)
-{
-	(void)arg;
-	(void)msg;
 }
 
 /* A reload is over: is another one due? */

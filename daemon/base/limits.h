@@ -4,8 +4,9 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
-/* Longest line between chatd and a helper. A score of a whole context with
- * all its logits is the longest thing said. */
+/* Longest line that a helper takes. chatd takes less from each helper, see
+ * helpers.c; a score of a whole context with all its logits, which chatd never
+ * asks for, is the longest thing said. */
 #define HELPER_LINE_MAX		(64 * 1024 * 1024)
 
 /* Largest number that survives a trip through any JSON reader: 2^53 - 1. */

@@ -43,8 +43,8 @@ judge(const char *text, size_t len, struct judgement *j)
 	return (r);
 }
 
-#define FINDING(cat, score, start, end) "{\"plugin\":\"p\",\"category\":\"" \
-	cat "\",\"score\":" score ",\"start\":" start ",\"end\":" end "}"
+#define FINDING(cat, score, start, end) \
+	"{\"plugin\":\"p\",\"rule\":\"r\",\"category\":\"" cat "\",\"score\":" score ",\"start\":" start ",\"end\":" end "}"
 
 /* The strongest finding decides; what is below every mark is dropped. */
 static void
@@ -229,8 +229,8 @@ test_many_spans_take_no_time(void **state)
 	memset(text, 'x', 2 * n);
 	text[2 * n] = '\0';
 	for (i = n; i-- > 0; )
-		json_array_append_new(all, json_pack("{ss ss sf si si}",
-		    "plugin", "p", "category", "confidential", "score", 1.0,
+		json_array_append_new(all, json_pack("{ss ss ss sf si si}",
+		    "plugin", "p", "rule", "r", "category", "confidential", "score", 1.0,
 		    "start", (int)(2 * i), "end", (int)(2 * i + 1)));
 	assert_int_equal(config_load(NULL, &c, &f), 0);
 	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
