@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "filters.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -215,7 +216,7 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 	(void)sig;
 	(void)what;
 	helper_reap(d->engine);
-	helper_reap(d->filter);
+	filters_reap(d->filters);
 	helper_reap(d->store);
 	reload_reap(d);
 }

@@ -20,6 +20,7 @@
 struct chatd;
 struct client;
 struct exchange;
+struct filters;
 struct reload;
 struct reload_old;
 
@@ -46,10 +47,17 @@ struct threshold {
 	double		 flag, redact, block;
 };
 
+/* Which process a plugin runs in; what happens to texts once it has been
+ * switched off for its crashes. */
+enum filter_process { FILTER_AUTO, FILTER_SHARED, FILTER_OWN };
+enum filter_when_off { FILTER_BLOCKS, FILTER_PASSES };
+
 struct config_filter {
 	char		*name;		/* owned */
 	char		*path;		/* owned: the plugin */
 	json_t		*options;	/* owned: texts and lists */
+	enum filter_process process;
+	enum filter_when_off when_off;
 };
 
 struct config {
@@ -72,7 +80,7 @@ struct config {
 	int64_t		 engine_attempts; /* engine deaths one exchange
 					   * survives */
 	int		 filter_sandbox;
-	int64_t		 filter_hold;	/* bytes of a reply kept back */
+	int64_t		 filter_hold;	/* bytes of a reply kept back at most */
 	struct config_filter *filters;	/* owned */
 	size_t		 nfilters;
 	/* policy */
@@ -97,6 +105,11 @@ struct config {
 int	 config_load(const char *path, struct config **out, struct fault *f);
 void	 config_free(struct config *c);
 
+/* Does this plugin of c get a process of its own? If that is left to us: all
+ * but those that lie in chatd's folder of plugins. */
+int	 config_filter_own(const struct config *c,
+	    const struct config_filter *f);
+
 /* Look at the files that a configuration names: programs, plugins, model.
  * 0, or an error with *f filled, naming key and path. */
 int	 config_check(const struct config *c, struct fault *f);
@@ -112,6 +125,10 @@ struct judgement {
 					 * a threshold, each with "direction"
 					 * and "action" */
 };
+
+/* Are these the findings about a text of len bytes, each with all that a
+ * finding has? */
+int	 policy_sound(const json_t *findings, size_t len);
 
 /*
  * Judge the "findings" array of a filter's answer (borrowed) about a text of
@@ -312,9 +329,8 @@ void	 helpers_stop(struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
 void	 helpers_configure(struct chatd *d);
 
-/* The filter's helper, and its init message for a configuration. */
-const struct helper_spec *helpers_filter_spec(void);
-json_t	*helpers_filter_message(const struct config *cf);
+/* Who hears of the filters that count. */
+const struct filters_ops *helpers_filters_ops(void);
 
 /* ---- reload.c: a new configuration, whole or not at all */
 
@@ -331,7 +347,8 @@ void	 reload_reap(struct chatd *d);
 struct chatd {
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
-	struct helper		*engine, *filter, *store;	/* owned */
+	struct helper		*engine, *store;	/* owned */
+	struct filters		*filters;	/* owned */
 	struct reload		*reload;	/* owned: on its way, or NULL */
 	struct reload_old	*reload_old;	/* owned: draining, or NULL */
 	int			 reload_again;	/* a signal came meanwhile */
@@ -342,7 +359,6 @@ struct chatd {
 	json_t			*model;		/* owned: the engine's "ready",
 						 * NULL before */
 	json_t			*progress;	/* owned: last "progress" */
-	json_t			*filters;	/* owned: the filter's "ready" */
 	int			 draining;
 	int			 failed;	/* a helper can't be started */
 	int			 store_failing;	/* a finish waits for the store */

@@ -65,7 +65,7 @@ static const struct config_key config_keys[] = {
 	    AT(filter_timeout) },
 	{ "filter", "sandbox", CONFIG_BOOL, 0, 0, "true",
 	    AT(filter_sandbox) },
-	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "64B",
+	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "256B",
 	    AT(filter_hold) },
 	{ "store", "program", CONFIG_TEXT, 0, 0,
 	    LIBEXECDIR "/chatd-store", AT(store_program) },
@@ -273,7 +273,42 @@ config_options(struct config_filter *cf, const char *file,
 	return (0);
 }
 
-/* filters: a list of {name, path, options}. */
+/* The words of a plugin's keys process and when_off. */
+static int
+config_filter_word(struct config_filter *cf, const char *file,
+    const struct ynode *n, struct fault *f)
+{
+	static const char *const process[] = { "auto", "shared", "own" };
+	static const char *const when_off[] = { "block", "pass" };
+	size_t	 i;
+
+	if (strcmp(n->key, "process") == 0) {
+		for (i = 0; i < nitems(process); i++) {
+			if (n->kind != YNODE_SCALAR ||
+			    strcmp(n->text, process[i]) != 0)
+				continue;
+			cf->process = (enum filter_process)i;
+			return (0);
+		}
+		return (ynode_fault(file, n, f,
+		    "process: expected auto, shared or own"));
+	}
+	if (strcmp(n->key, "when_off") == 0) {
+		for (i = 0; i < nitems(when_off); i++) {
+			if (n->kind != YNODE_SCALAR ||
+			    strcmp(n->text, when_off[i]) != 0)
+				continue;
+			cf->when_off = (enum filter_when_off)i;
+			return (0);
+		}
+		return (ynode_fault(file, n, f,
+		    "when_off: expected block or pass"));
+	}
+	return (ynode_fault(file, n, f, "unknown key in filters: expected "
+	    "name, path, process, when_off or options"));
+}
+
+/* filters: a list of {name, path, process, when_off, options}. */
 static int
 config_filters(struct config *c, const char *file, const struct ynode *list,
     struct fault *f)
@@ -304,9 +339,9 @@ config_filters(struct config *c, const char *file, const struct ynode *list,
 			else if (n->kind == YNODE_SCALAR &&
 			    strcmp(n->key, "path") == 0)
 				config_text(&cf->path, n->text);
-			else
-				return (ynode_fault(file, n, f,
-				    "unknown key in filters"));
+			else if ((r = config_filter_word(cf, file, n, f)) !=
+			    0)
+				return (r);
 		}
 		if (cf->name == NULL)
 			return (ynode_fault(file, e, f,
@@ -472,6 +507,38 @@ config_load(const char *path, struct config **out, struct fault *f)
 	else
 		*out = c;
 	return (r);
+}
+
+/* Is file directly in folder? */
+static int
+config_lies_in(const char *file, const char *folder)
+{
+	size_t	 n = strlen(folder);
+
+	return (strncmp(file, folder, n) == 0 && file[n] == '/' &&
+	    strchr(file + n + 1, '/') == NULL);
+}
+
+/* Does a plugin get a process of its own? One that has not been installed
+ * yet lies beside chatd-filter, where libtool builds. */
+int
+config_filter_own(const struct config *c, const struct config_filter *f)
+{
+	char		*built;
+	const char	*slash;
+	int		 ours;
+
+	if (f->process != FILTER_AUTO)
+		return (f->process == FILTER_OWN);
+	if (config_lies_in(f->path, PLUGINDIR))
+		return (0);
+	if ((slash = strrchr(c->filter_program, '/')) == NULL)
+		return (1);
+	built = xasprintf("%.*s/.libs", (int)(slash - c->filter_program),
+	    c->filter_program);
+	ours = config_lies_in(f->path, built);
+	free(built);
+	return (!ours);
 }
 
 /* Release a configuration. */

@@ -18,10 +18,11 @@
 #include <string.h>
 
 #include "clock.h"
+#include "judge.h"
 #include "log.h"
 #include "xmalloc.h"
 
-#define EXCHANGE_WAIT_MS	5000	/* for a store or filter to come up */
+#define EXCHANGE_WAIT_MS	5000	/* for a store to come up */
 #define EXCHANGE_REPLY_MAX (16 * 1024 * 1024) /* bytes of a reply's text */
 #define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
 
@@ -33,17 +34,16 @@ static const struct helper_event exchange_writing[] = {
 };
 static const struct helper_kind
 	exchange_kind_begin = { "begin", NULL, 0 },
-	exchange_kind_check = { "check", NULL, 0 },
 	exchange_kind_generate = { "generate", exchange_writing,
 	    nitems(exchange_writing) },
 	exchange_kind_finish = { "finish", NULL, 0 };
 
 static void	exchange_begun(void *, json_t *);
 static void	exchange_screen(struct exchange *);
-static void	exchange_screened(void *, json_t *);
+static void	exchange_screened(void *, const struct verdict *);
 static void	exchange_engine(void *, json_t *);
 static void	exchange_check(struct exchange *);
-static void	exchange_checked(void *, json_t *);
+static void	exchange_checked(void *, const struct verdict *);
 static void	exchange_release(struct exchange *);
 static void	exchange_committed(void *, json_t *);
 static void	exchange_retry(evutil_socket_t, short, void *);
@@ -76,10 +76,8 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 		helper_tell(x->d->engine, m);
 		x->engine_req = 0;
 	}
-	if (x->filter_req != 0) {
-		helper_forget(x->filter, x->filter_req);
-		x->filter_req = 0;
-	}
+	judge_free(x->judge);
+	x->judge = NULL;
 	x->state = EXCHANGE_COMMITTING;
 	x->outcome = outcome;
 	x->code = code;
@@ -184,6 +182,7 @@ exchange_free(struct exchange *x)
 		x->d->store_failing--;
 	if (x->retry != NULL)
 		event_free(x->retry);
+	judge_free(x->judge);
 	reply_clear(&x->reply);
 	json_decref(x->params);
 	json_decref(x->history);
@@ -283,45 +282,28 @@ exchange_begun(void *arg, json_t *msg)
 	}
 }
 
-/* Ask the filters about a text. */
-static int64_t
-exchange_ask_filter(struct exchange *x, enum direction d, const char *text,
-    int final, helper_cb *cb)
-{
-	x->filter = x->d->filter;	/* a reload may replace it */
-	return (helper_request(x->filter, &exchange_kind_check,
-	    exchange_msg_check(x, d, text, final), EXCHANGE_WAIT_MS,
-	    (int)x->d->config->filter_timeout, cb, x));
-}
-
 /* The pre-prompt or the prompt goes to the filters. */
 static void
 exchange_screen(struct exchange *x)
 {
 	x->state = EXCHANGE_SCREENING;
-	x->filter_req = exchange_ask_filter(x, DIRECTION_PROMPT,
-	    *x->screening, 1, exchange_screened);
+	judge_free(x->judge);
+	x->judge = judge_new(x->d->filters, x->uid, DIRECTION_PROMPT, NULL,
+	    exchange_screened, x);
+	judge_text(x->judge, *x->screening, strlen(*x->screening), 1);
 }
 
-/* Judge a filter's answer, or end the exchange: no verdict, no text. */
+/* Judge by the policy, or end the exchange: no verdict, no text. */
 static int
-exchange_judge(struct exchange *x, enum direction d, json_t *msg,
+exchange_judge(struct exchange *x, enum direction d, const struct verdict *v,
     size_t len, struct judgement *j)
 {
-	if (msg == NULL) {
-		exchange_end(x, "failed", "filter_unavailable",
-		    "the filter was lost before its verdict; nothing more is "
-		    "shown of this reply");
-		return (0);
-	}
-	if (strcmp(msg_string(msg, "event"), "done") != 0 ||
-	    policy_judge(x->d->config, d, json_object_get(msg, "findings"),
-	    len, j) != 0) {
-		exchange_end(x, "failed", "filter_unavailable",
-		    "the filter gave no sound verdict");
-		return (0);
-	}
-	return (1);
+	if (v->error == NULL && policy_judge(x->d->config, d, v->findings,
+	    len, j) == 0)
+		return (1);
+	exchange_end(x, "failed", "filter_unavailable", v->error != NULL ?
+	    v->error : "the filter gave no sound verdict");
+	return (0);
 }
 
 /* Take out of what is screened what a verdict wants out. */
@@ -345,29 +327,38 @@ exchange_redact(struct exchange *x, const struct judgement *j)
 		x->preprompt_redacted = 1;
 }
 
-/* The verdict on the pre-prompt or the prompt. */
+/* The pre-prompt or the prompt has passed: on to the next step. */
 static void
-exchange_screened(void *arg, json_t *msg)
+exchange_passed(struct exchange *x)
+{
+	judge_free(x->judge);
+	x->judge = NULL;
+	if (x->screening == &x->text)
+		exchange_generate(x);
+	else {
+		x->screening = &x->text;
+		exchange_screen(x);
+	}
+}
+
+/* The verdict on the pre-prompt or the prompt, as far as it is judged. */
+static void
+exchange_screened(void *arg, const struct verdict *v)
 {
 	struct exchange		*x = arg;
 	struct judgement	 j;
 
-	x->filter_req = 0;
-	if (!exchange_judge(x, DIRECTION_PROMPT, msg, strlen(*x->screening),
+	if (!exchange_judge(x, DIRECTION_PROMPT, v, strlen(*x->screening),
 	    &j))
 		return;
-	json_array_extend(x->verdicts, j.verdicts);
+	if (j.action == ACTION_BLOCK || v->final)
+		json_array_extend(x->verdicts, j.verdicts);
 	if (j.action == ACTION_BLOCK)
 		exchange_end(x, "blocked", "blocked",
 		    policy_words(x->d->config, j.category));
-	else {
+	else if (v->final) {
 		exchange_redact(x, &j);
-		if (x->screening == &x->text)
-			exchange_generate(x);
-		else {
-			x->screening = &x->text;
-			exchange_screen(x);
-		}
+		exchange_passed(x);
 	}
 	judgement_clear(&j);
 }
@@ -496,40 +487,36 @@ exchange_engine(void *arg, json_t *msg)
 	}
 }
 
-/* Have what is new judged, one check at a time. */
+/* Have what is new judged. */
 static void
 exchange_check(struct exchange *x)
 {
 	struct judgement	 none = { .category = -1 };
 	struct reply		*p = &x->reply;
 
-	if (x->filter_req != 0)
+	if (p->settled_final || (p->len == p->settled && !p->final))
 		return;
-	if (p->len == p->judged && p->final == p->judged_final)
-		return;
-	if (x->d->config->nfilters == 0 || p->len == 0) {
+	if (x->judge == NULL &&
+	    (x->d->config->nfilters == 0 || p->len == 0)) {
 		none.verdicts = json_array();
 		reply_judge(p, &none, p->len, p->final);
 		exchange_release(x);
 		return;
 	}
-	if (p->len == p->judged && !p->final)
-		return;
-	x->checking = p->len;
-	x->checking_final = p->final;
-	x->filter_req = exchange_ask_filter(x, DIRECTION_REPLY, p->text,
-	    p->final, exchange_checked);
+	if (x->judge == NULL)
+		x->judge = judge_new(x->d->filters, x->uid, DIRECTION_REPLY,
+		    x->text, exchange_checked, x);
+	judge_text(x->judge, p->text, p->len, p->final);
 }
 
-/* The verdict on the reply so far. */
+/* The verdict on the reply, as far as it is judged. */
 static void
-exchange_checked(void *arg, json_t *msg)
+exchange_checked(void *arg, const struct verdict *v)
 {
 	struct exchange		*x = arg;
 	struct judgement	 j;
 
-	x->filter_req = 0;
-	if (!exchange_judge(x, DIRECTION_REPLY, msg, x->checking, &j))
+	if (!exchange_judge(x, DIRECTION_REPLY, v, x->reply.len, &j))
 		return;
 	if (j.action == ACTION_BLOCK) {
 		json_array_extend(x->verdicts, j.verdicts);
@@ -538,26 +525,24 @@ exchange_checked(void *arg, json_t *msg)
 		judgement_clear(&j);
 		return;
 	}
-	reply_judge(&x->reply, &j, x->checking, x->checking_final);
+	reply_judge(&x->reply, &j, v->settled, v->final);
 	exchange_release(x);
 }
 
-/* Send what is judged; at the end of the reply, store it. */
+/* Send what is settled; at the end of the reply, store it. */
 static void
 exchange_release(struct exchange *x)
 {
-	size_t		 hold = (size_t)x->d->config->filter_hold, n;
+	size_t		 n;
 	const char	*piece;
 	json_t		*m;
 
-	if (x->d->config->nfilters == 0)
-		hold = 0;
-	if ((piece = reply_release(&x->reply, hold, &n)) != NULL) {
+	if ((piece = reply_release(&x->reply, &n)) != NULL) {
 		m = msg_event("text", -1);
 		msg_set_text(m, "text", piece, n);
 		request_send(x->request, m);
 	}
-	if (x->reply.judged_final) {
+	if (x->reply.settled_final) {
 		json_array_extend(x->verdicts, x->reply.judgement.verdicts);
 		exchange_end(x, strcmp(x->stop, "cancelled") == 0 ?
 		    "cancelled" : "done", NULL, NULL);

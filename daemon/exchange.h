@@ -32,10 +32,9 @@ struct exchange {
 	json_t			*verdicts;	/* owned: of the prompt */
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
-	int64_t			 engine_req, filter_req, store_req; /* or 0 */
-	struct helper		*filter;	/* borrowed: has filter_req */
-	size_t			 checking;	/* bytes with the filter */
-	int			 checking_final;
+	int64_t			 engine_req, store_req; /* or 0 */
+	struct judge		*judge;		/* owned, or NULL: of what is
+						 * screened, then of the reply */
 	int			 asked;		/* begin has been sent */
 	int			 cancelled;
 	char			**screening;	/* text or preprompt: which is
@@ -79,9 +78,6 @@ void	 exchange_stop(struct request *r);
 /* To the store: begin and finish. */
 json_t	*exchange_msg_begin(const struct exchange *x);
 json_t	*exchange_msg_finish(const struct exchange *x);
-/* To the filter: is text, the prompt or the reply so far, fit? */
-json_t	*exchange_msg_check(const struct exchange *x, enum direction d,
-	    const char *text, int final);
 /* To the engine: write, or go on behind what is written. */
 json_t	*exchange_msg_generate(const struct exchange *x);
 /* To the client: accepted (place: how many wait before it), a notice (dropped

@@ -68,21 +68,6 @@ exchange_msg_notice(const char *code, const char *message, int64_t dropped)
 	return (m);
 }
 
-/* A text for the filters; a reply comes with what it answers. */
-json_t *
-exchange_msg_check(const struct exchange *x, enum direction d,
-    const char *text, int final)
-{
-	json_t	*m = msg_op("check", -1);
-
-	msg_set_string(m, "direction", direction_name(d));
-	msg_set_string(m, "text", text);
-	if (d == DIRECTION_REPLY)
-		msg_set_string(m, "context", x->text);
-	msg_set_bool(m, "final", final);
-	return (m);
-}
-
 /* One turn of the dialogue, as the engine wants it. */
 static void
 exchange_turn(json_t *messages, const char *role, const char *text)

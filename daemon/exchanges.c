@@ -83,8 +83,6 @@ exchange_drop_all(struct chatd *d)
 	while ((x = TAILQ_FIRST(&d->exchanges)) != NULL) {
 		helper_forget(d->engine, x->engine_req);
 		helper_forget(d->store, x->store_req);
-		if (x->filter_req != 0)
-			helper_forget(x->filter, x->filter_req);
 		exchange_refuse(x, "shutting_down", "chatd is shutting down");
 	}
 }

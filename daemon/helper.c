@@ -427,6 +427,14 @@ helper_kill(struct helper *h, const char *why)
 		helper_down(h, why);
 }
 
+/* Kill it, and forget how often it was started lately. */
+void
+helper_expire(struct helper *h, const char *why)
+{
+	h->backoff_ms = 0;
+	helper_kill(h, why);
+}
+
 /* The helper said ready: send what has waited. */
 static void
 helper_is_ready(struct helper *h, json_t *msg)
@@ -638,7 +646,14 @@ helper_state(const struct helper *h)
 	return (h->state);
 }
 
-/* The same as a word. */
+/* Has helper_retire been called? */
+int
+helper_is_retired(const struct helper *h)
+{
+	return (h->retired);
+}
+
+/* Down, starting or ready as a word. */
 const char *
 helper_state_name(const struct helper *h)
 {

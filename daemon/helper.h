@@ -102,10 +102,14 @@ void		 helper_retire(struct helper *h);
 /* Kill it for a reason that is logged; it is started again. */
 void		 helper_kill(struct helper *h, const char *why);
 
+/* The same, but it is started again at once: the fault is not its own. */
+void		 helper_expire(struct helper *h, const char *why);
+
 /* To be called when SIGCHLD came. */
 void		 helper_reap(struct helper *h);
 
 enum helper_state helper_state(const struct helper *h);
+int		 helper_is_retired(const struct helper *h);
 const char	*helper_state_name(const struct helper *h);
 pid_t		 helper_pid(const struct helper *h);	/* 0: none */
 int		 helper_restarts(const struct helper *h);

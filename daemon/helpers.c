@@ -1,5 +1,5 @@
 /*
- * chatd's side of its three helpers: what each is told at its start, and what
+ * chatd's side of its helpers: what each is told at its start, and what
  * the daemon does when it is up, speaks on its own, or has gone.  How a
  * process is run and watched is helper.c's matter.
  */
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "filters.h"
 #include "log.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -22,18 +23,15 @@
  * The longest line of each helper and the most JSON values in it; one value
  * costs chatd about 100 bytes while it is read. The longest lines are:
  *   engine  the ids of a text of HISTORY_BYTES_MAX, one a byte
- *   filter  the findings of one check, 4,096 at 14 values
  *   store   the history of a conversation, HISTORY_BYTES_MAX of text, each
  *           byte six in the line at worst, and a reply's token ids
  */
 #define HELPERS_ENGINE_LINE	(4 * 1024 * 1024)
 #define HELPERS_ENGINE_VALUES	(512 * 1024)
-#define HELPERS_FILTER_LINE	(4 * 1024 * 1024)
-#define HELPERS_FILTER_VALUES	(64 * 1024)
 #define HELPERS_STORE_LINE	(16 * 1024 * 1024)
 #define HELPERS_STORE_VALUES	(512 * 1024)
 
-static struct helper_spec	 engine_spec, filter_spec, store_spec;
+static struct helper_spec	 engine_spec, store_spec;
 
 /* The engine's slice of the configuration. */
 static json_t *
@@ -128,52 +126,14 @@ helpers_engine_gone(void *arg, int started)
 		exchange_engine_down(d);
 }
 
-/* The filter's slice of the configuration. */
-json_t *
-helpers_filter_message(const struct config *cf)
-{
-	json_t			*m = msg_op("init", -1), *list, *o;
-	size_t			 i;
-
-	list = json_array();
-	for (i = 0; i < cf->nfilters; i++) {
-		o = json_object();
-		msg_set_string(o, "name", cf->filters[i].name);
-		msg_set_string(o, "path", cf->filters[i].path);
-		msg_set(o, "options", json_incref(cf->filters[i].options));
-		json_array_append_new(list, o);
-	}
-	msg_set(m, "plugins", list);
-	list = json_array();
-	for (i = 0; i < CATEGORIES; i++)
-		json_array_append_new(list, json_string(category_name((int)i)));
-	msg_set(m, "categories", list);
-	msg_set_bool(m, "sandbox", cf->filter_sandbox);
-	return (m);
-}
-
-/* The same for the configuration that counts. */
-static json_t *
-helpers_filter_init(void *arg)
-{
-	return (helpers_filter_message(((struct chatd *)arg)->config));
-}
-
-/* How the filter is run. */
-const struct helper_spec *
-helpers_filter_spec(void)
-{
-	return (&filter_spec);
-}
-
 /* The first time both store and filter are up, the service is. */
 static void
 helpers_up(struct chatd *d)
 {
 	static int	 told;
 
-	if (told || d->filter == NULL || d->store == NULL ||
-	    helper_state(d->filter) != HELPER_READY ||
+	if (told || d->filters == NULL || d->store == NULL ||
+	    !filters_are_ready(d->filters) ||
 	    helper_state(d->store) != HELPER_READY)
 		return;
 	told = 1;
@@ -185,13 +145,9 @@ helpers_up(struct chatd *d)
 
 /* The filters are up. */
 static void
-helpers_filter_ready(void *arg, json_t *msg)
+helpers_filters_ready(void *arg)
 {
-	struct chatd	*d = arg;
-
-	json_decref(d->filters);
-	d->filters = json_incref(json_object_get(msg, "plugins"));
-	helpers_up(d);
+	helpers_up(arg);
 }
 
 /* The store is open. */
@@ -231,14 +187,23 @@ helpers_give_up(struct chatd *d, const char *name, const char *why)
 	event_base_loopbreak(d->base);
 }
 
-/* The filter has died. Its first start must succeed: never start open. */
+/* A filter can't start. The first start must succeed: never start open. */
 static void
-helpers_filter_gone(void *arg, int started)
+helpers_filters_refused(void *arg, const char *why)
 {
-	struct chatd	*d = arg;
+	helpers_give_up(arg, "filter", why);
+}
 
-	if (!started && d->filters == NULL && d->filter != NULL)
-		helpers_give_up(d, "filter", helper_why(d->filter));
+/* Who hears of the filters. */
+const struct filters_ops *
+helpers_filters_ops(void)
+{
+	static const struct filters_ops	 ops = {
+		.ready = helpers_filters_ready,
+		.refused = helpers_filters_refused,
+	};
+
+	return (&ops);
 }
 
 /* The store has died, or has ended as it was told to. */
@@ -272,13 +237,6 @@ helpers_configure(struct chatd *d)
 	    .init = helpers_engine_init,
 	    .ready = helpers_engine_ready, .event = helpers_engine_event,
 	    .gone = helpers_engine_gone, .arg = d };
-	filter_spec = (struct helper_spec){ .name = "filter",
-	    .program = cf->filter_program, .timeout_ms = 10000,
-	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
-	    .line_max = HELPERS_FILTER_LINE,
-	    .values_max = HELPERS_FILTER_VALUES,
-	    .init = helpers_filter_init, .ready = helpers_filter_ready,
-	    .gone = helpers_filter_gone, .arg = d };
 	store_spec = (struct helper_spec){ .name = "store",
 	    .program = cf->store_program,
 	    .timeout_ms = (int)cf->store_timeout,
@@ -295,7 +253,8 @@ helpers_start(struct chatd *d)
 {
 	helpers_configure(d);
 	d->store = helper_new(d->base, &store_spec);
-	d->filter = helper_new(d->base, &filter_spec);
+	d->filters = filters_new(d->base, d->config, helpers_filters_ops(),
+	    d);
 	d->engine = helper_new(d->base, &engine_spec);
 }
 
@@ -304,9 +263,8 @@ void
 helpers_stop(struct chatd *d)
 {
 	helper_free(d->engine);
-	helper_free(d->filter);
+	filters_free(d->filters);
 	helper_free(d->store);
 	json_decref(d->model);
 	json_decref(d->progress);
-	json_decref(d->filters);
 }

@@ -7,17 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "judge.h"
 #include "xmalloc.h"
-
-#define MODERATE_WAIT_MS	5000	/* for a filter that is not up yet */
-
-static const struct helper_kind moderate_kind = { "check", NULL, 0 };
 
 /* What a moderate request remembers until the verdict comes. */
 struct moderate {
 	struct request	*request;	/* borrowed */
 	enum direction	 direction;
-	size_t		 len;
+	char		*text, *prompt;	/* owned; prompt may be NULL */
+	struct judge	*judge;		/* owned */
 };
 
 /*
@@ -47,32 +45,54 @@ moderate_categories(const struct config *c, enum direction d,
 	return (o);
 }
 
-/* The filter's answer to moderate. */
+/* Release it; its request has been, or will be, ended. */
 static void
-moderate_judged(void *arg, json_t *msg)
+moderate_free(struct moderate *om)
 {
-	struct moderate	*om = arg;
+	judge_free(om->judge);
+	free(om->text);
+	free(om->prompt);
+	free(om);
+}
+
+/* The verdict, once the whole text is judged. */
+static void
+moderate_judged(void *arg, const struct verdict *v)
+{
+	struct moderate		*om = arg;
 	struct request		*r = om->request;
+	const struct config	*c = r->d->config;
 	struct judgement	 j;
 	json_t			*m;
 
-	if (msg == NULL || strcmp(msg_string(msg, "event"), "done") != 0 ||
-	    policy_judge(r->d->config, om->direction,
-	    json_object_get(msg, "findings"), om->len, &j) != 0) {
-		request_fail(r, "filter_unavailable",
-		    "the filter gave no sound verdict");
-		free(om);
+	if (v->error == NULL && !v->final)
+		return;
+	if (v->error != NULL || policy_judge(c, om->direction, v->findings,
+	    strlen(om->text), &j) != 0) {
+		request_fail(r, "filter_unavailable", "%s", v->error != NULL ?
+		    v->error : "the filter gave no sound verdict");
+		moderate_free(om);
 		return;
 	}
 	m = msg_event("done", -1);
 	msg_set_string(m, "action", action_name(j.action));
-	msg_set(m, "categories", moderate_categories(r->d->config,
-	    om->direction, json_object_get(msg, "findings")));
+	msg_set(m, "categories", moderate_categories(c, om->direction,
+	    v->findings));
 	if (j.action == ACTION_BLOCK)
-		msg_set_string(m, "message",
-		    policy_words(r->d->config, j.category));
+		msg_set_string(m, "message", policy_words(c, j.category));
 	judgement_clear(&j);
-	free(om);
+	moderate_free(om);
+	request_done(r, m);
+}
+
+/* The client asked to cancel, or has gone: nobody waits for the verdict. */
+static void
+moderate_stop(struct request *r)
+{
+	json_t	*m = msg_event("done", -1);
+
+	moderate_free(r->arg);
+	msg_set_string(m, "stop", "cancelled");
 	request_done(r, m);
 }
 
@@ -82,17 +102,15 @@ moderate_new(struct request *r, enum direction d, const char *text,
     const char *prompt)
 {
 	struct moderate	*om;
-	json_t		*m;
 
 	om = xcalloc(1, sizeof *om);
 	om->request = r;
 	om->direction = d;
-	om->len = strlen(text);
-	m = msg_op("check", -1);
-	msg_set_string(m, "direction", direction_name(om->direction));
-	msg_set_string(m, "text", text);
-	msg_set_string(m, "context", prompt);
-	msg_set_bool(m, "final", 1);
-	helper_request(r->d->filter, &moderate_kind, m, MODERATE_WAIT_MS,
-	    (int)r->d->config->filter_timeout, moderate_judged, om);
+	om->text = xstrdup(text);
+	om->prompt = xstrdup(prompt);
+	om->judge = judge_new(r->d->filters, r->uid, d, om->prompt,
+	    moderate_judged, om);
+	r->arg = om;
+	r->stop = moderate_stop;
+	judge_text(om->judge, om->text, strlen(om->text), 1);
 }

@@ -39,35 +39,52 @@ policy_name(const json_t *finding, const char *key)
 	return (s != NULL && s[0] != '\0' && strlen(s) <= POLICY_NAME_MAX);
 }
 
+/* Are all of these findings about a text of len bytes? */
+int
+policy_sound(const json_t *findings, size_t len)
+{
+	json_t		*fd;
+	const char	*slug;
+	double		 score;
+	int64_t		 start, end;
+	size_t		 i;
+
+	if (!json_is_array(findings) ||
+	    json_array_size(findings) > POLICY_FINDINGS_MAX)
+		return (0);
+	json_array_foreach(findings, i, fd) {
+		slug = msg_string(fd, "category");
+		score = msg_real(fd, "score", -1);
+		start = msg_int(fd, "start", -1);
+		end = msg_int(fd, "end", -1);
+		if (slug == NULL || category_find(slug) == -1 ||
+		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
+		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
+		    (uint64_t)end > len)
+			return (0);
+	}
+	return (1);
+}
+
 /* Judge the findings about one text. */
 int
 policy_judge(const struct config *c, enum direction d,
     const json_t *findings, size_t len, struct judgement *j)
 {
 	json_t		*fd, *v;
-	const char	*slug;
 	double		 score;
-	int64_t		 start, end;
 	size_t		 i;
 	int		 cat;
 	enum action	 act;
 
 	memset(j, 0, sizeof *j);
 	j->category = -1;
+	if (!policy_sound(findings, len))
+		return (CHAT_EPROTOCOL);
 	j->verdicts = json_array();
-	if (!json_is_array(findings) ||
-	    json_array_size(findings) > POLICY_FINDINGS_MAX)
-		goto bad;
 	json_array_foreach(findings, i, fd) {
-		slug = msg_string(fd, "category");
-		score = msg_real(fd, "score", -1);
-		start = msg_int(fd, "start", -1);
-		end = msg_int(fd, "end", -1);
-		if (slug == NULL || (cat = category_find(slug)) == -1 ||
-		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
-		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
-		    (uint64_t)end > len)
-			goto bad;
+		cat = category_find(msg_string(fd, "category"));
+		score = msg_real(fd, "score", 0);
 		act = policy_action(c, d, cat, score);
 		if (act == ACTION_ALLOW)
 			continue;
@@ -83,9 +100,6 @@ policy_judge(const struct config *c, enum direction d,
 		}
 	}
 	return (0);
-bad:
-	judgement_clear(j);
-	return (CHAT_EPROTOCOL);
 }
 
 /* Release what a judgement holds. */

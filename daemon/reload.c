@@ -1,7 +1,7 @@
 /*
  * Reading the configuration again, all of it or nothing: the new one counts
- * only when a filter process has started with it.  The old filter then ends
- * the verdicts it owes and goes; a new one that can't start goes instead.
+ * only when its filter processes have started.  The old ones then end the
+ * verdicts they owe and go; new ones that can't start go instead.
  */
 #include "chatd.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "filters.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -16,22 +17,27 @@
 struct reload {
 	struct chatd		*d;		/* borrowed */
 	struct config		*config;	/* owned: the new one */
-	struct helper_spec	 spec;		/* of the new filter */
-	struct helper		*filter;	/* owned: the new one */
+	struct filters		*filters;	/* owned: the new ones */
 	struct request		*request;	/* borrowed, or NULL: a signal */
 };
 
-/* A filter that was replaced and still owes verdicts. */
+/* Filters that were replaced and still owe verdicts. */
 struct reload_old {
 	struct chatd		*d;		/* borrowed */
-	struct helper_spec	 spec;
-	struct helper		*filter;	/* owned */
+	struct filters		*filters;	/* owned */
 };
 
-static json_t	*reload_init(void *);
-static void	 reload_ready(void *, json_t *);
-static void	 reload_gone(void *, int);
-static void	 reload_old_gone(void *, int);
+static void	 reload_ready(void *);
+static void	 reload_refused(void *, const char *);
+static void	 reload_old_gone(void *);
+
+static const struct filters_ops reload_ops = {
+	.ready = reload_ready,
+	.refused = reload_refused,
+};
+static const struct filters_ops reload_old_ops = {
+	.retired = reload_old_gone,
+};
 
 /*
  * Keep what only a restart changes, so that a helper that is started again, or
@@ -124,21 +130,8 @@ reload_new(struct chatd *d, struct request *r)
 	rl->d = d;
 	rl->config = new;
 	rl->request = r;
-	rl->spec = *helpers_filter_spec();
-	rl->spec.program = new->filter_program;
-	rl->spec.init = reload_init;
-	rl->spec.ready = reload_ready;
-	rl->spec.gone = reload_gone;
-	rl->spec.arg = rl;
 	d->reload = rl;
-	rl->filter = helper_new(d->base, &rl->spec);
-}
-
-/* The new filter's slice of the new configuration. */
-static json_t *
-reload_init(void *arg)
-{
-	return (helpers_filter_message(((struct reload *)arg)->config));
+	rl->filters = filters_new(d->base, new, &reload_ops, rl);
 }
 
 /* A reload is over: is another one due? */
@@ -151,30 +144,27 @@ reload_over(struct chatd *d)
 	reload_new(d, NULL);
 }
 
-/* Let the old filter end what it owes. */
+/* Let the old filters end what they owe. */
 static void
-reload_retire(struct chatd *d, struct helper *filter)
+reload_retire(struct chatd *d, struct filters *filters)
 {
 	struct reload_old	*old;
 
 	old = xcalloc(1, sizeof *old);
 	old->d = d;
-	old->filter = filter;
-	old->spec = *helpers_filter_spec();
-	old->spec.gone = reload_old_gone;
-	old->spec.arg = old;
+	old->filters = filters;
 	d->reload_old = old;
-	helper_adopt(filter, &old->spec);
-	helper_retire(filter);
+	filters_adopt(filters, &reload_old_ops, old);
+	filters_retire(filters, d->filters);
 }
 
-/* The new filter is up: everything changes at once. */
+/* The new filters are up: everything changes at once. */
 static void
-reload_ready(void *arg, json_t *msg)
+reload_ready(void *arg)
 {
 	struct reload	*rl = arg;
 	struct chatd	*d = rl->d;
-	struct helper	*old = d->filter;
+	struct filters	*old = d->filters;
 	struct request	*r = rl->request;
 
 	if (reload_keep(d->config, rl->config) != 0)
@@ -182,62 +172,55 @@ reload_ready(void *arg, json_t *msg)
 		    "restart only");
 	config_free(d->config);
 	d->config = rl->config;
-	d->filter = rl->filter;
+	d->filters = rl->filters;
 	d->reload = NULL;
 	helpers_configure(d);
-	helper_adopt(d->filter, helpers_filter_spec());
-	json_decref(d->filters);
-	d->filters = json_incref(json_object_get(msg, "plugins"));
+	filters_adopt(d->filters, helpers_filters_ops(), d);
 	log_set_level((enum log_level)d->config->log_level);
-	reload_retire(d, old);
 	free(rl);
+	reload_retire(d, old);
 	reload_answer(r, NULL);
 }
 
-/* Release a helper outside of its own callbacks. */
+/* Release filters outside of their own callbacks. */
 static void
-reload_free_helper(evutil_socket_t fd, short what, void *arg)
+reload_free_filters(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	helper_free(arg);
+	filters_free(arg);
 }
 
-/* The new filter can't start: it was never there. */
+/* A new filter can't start: the new ones were never there. */
 static void
-reload_gone(void *arg, int started)
+reload_refused(void *arg, const char *why)
 {
 	struct reload	*rl = arg;
 	struct chatd	*d = rl->d;
 	struct fault	 f;
 
-	(void)started;
-	if (rl->filter == NULL ||	/* not even spawned: tried again */
-	    d->reload != rl)		/* has gone, and is being retired */
-		return;
-	fault_set(&f, "bad_config", "filters", "filter: %s",
-	    helper_why(rl->filter));
+	fault_set(&f, "bad_config", "filters", "filter: %s", why);
 	d->reload = NULL;
-	helper_retire(rl->filter);
-	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_helper,
-	    rl->filter, NULL);
+	filters_adopt(rl->filters, NULL, NULL);
+	filters_retire(rl->filters, NULL);
+	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_filters,
+	    rl->filters, NULL);
 	config_free(rl->config);
 	reload_answer(rl->request, &f);
 	free(rl);
 	reload_over(d);
 }
 
-/* The old filter has ended. */
+/* The old filters have ended. */
 static void
-reload_old_gone(void *arg, int started)
+reload_old_gone(void *arg)
 {
 	struct reload_old	*old = arg;
 	struct chatd		*d = old->d;
 
-	(void)started;
 	d->reload_old = NULL;
-	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_helper,
-	    old->filter, NULL);
+	event_base_once(d->base, -1, EV_TIMEOUT, reload_free_filters,
+	    old->filters, NULL);
 	free(old);
 	reload_over(d);
 }
@@ -247,7 +230,7 @@ void
 reload_stop(struct chatd *d)
 {
 	if (d->reload != NULL) {
-		helper_free(d->reload->filter);
+		filters_free(d->reload->filters);
 		if (d->reload->request != NULL)
 			request_fail(d->reload->request, "shutting_down",
 			    "chatd is shutting down");
@@ -255,7 +238,7 @@ reload_stop(struct chatd *d)
 		free(d->reload);
 	}
 	if (d->reload_old != NULL) {
-		helper_free(d->reload_old->filter);
+		filters_free(d->reload_old->filters);
 		free(d->reload_old);
 	}
 }
@@ -265,7 +248,7 @@ void
 reload_reap(struct chatd *d)
 {
 	if (d->reload != NULL)
-		helper_reap(d->reload->filter);
+		filters_reap(d->reload->filters);
 	if (d->reload_old != NULL)
-		helper_reap(d->reload_old->filter);
+		filters_reap(d->reload_old->filters);
 }

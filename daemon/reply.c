@@ -70,19 +70,18 @@ reply_judge(struct reply *p, struct judgement *j, size_t len, int final)
 	judgement_clear(&p->judgement);
 	p->judgement = *j;
 	memset(j, 0, sizeof *j);
-	p->judged = len;
-	p->judged_final = final;
+	if (len > p->settled)
+		p->settled = len;
+	p->settled_final = final;
 }
 
 /* Take what may be sent now. */
 const char *
-reply_release(struct reply *p, size_t hold, size_t *n)
+reply_release(struct reply *p, size_t *n)
 {
-	size_t	 to = p->judged, k, at = p->shown_len;
+	size_t	 to = p->settled, k, at = p->shown_len;
 	char	*piece;
 
-	if (!p->judged_final)
-		to = to > hold ? to - hold : 0;
 	if (to > p->released)
 		to = p->released + utf8_whole(p->text + p->released,
 		    to - p->released);

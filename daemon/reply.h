@@ -2,12 +2,12 @@
  * The text of a reply between engine and client: what has been produced, how
  * far a verdict covers it, how much the client has.
  *
- *   text   |<--- released --->|<--- held --->|<--- not judged yet --->|
- *          0                  released       judged                 len
+ *   text   |<--- released --->|<--- settled --->|<--- held --->|
+ *          0                  released          settled        len
  *
- * The last hold bytes that are judged stay back as well, until more text or
- * the end of the reply is judged: a pattern that is only half written is not
- * shown before its other half has been seen.
+ * What is not settled stays back: it has not been judged, or it could still
+ * become a finding, since a pattern that is only half written is not shown
+ * before its other half has been seen.
  */
 #ifndef DAEMON_REPLY_H
 #define DAEMON_REPLY_H
@@ -20,10 +20,10 @@
 struct reply {
 	char			*text;		/* owned: NUL-ended */
 	size_t			 len, size;
-	size_t			 judged;	/* bytes a verdict covers */
+	size_t			 settled;	/* bytes that may be shown */
 	size_t			 released;	/* bytes the client has */
 	int			 final;		/* nothing will be added */
-	int			 judged_final;	/* a verdict knows that */
+	int			 settled_final;	/* a verdict covers all */
 	struct judgement	 judgement;	/* the last one */
 	char			*shown;		/* owned: what was released, as
 						 * the client has it */
@@ -39,14 +39,15 @@ void	 reply_clear(struct reply *p);
 int	 reply_append(struct reply *p, const char *text, size_t n,
 	    const json_t *ids);
 
-/* Take over the verdict (j is taken) about the first len bytes. */
+/* Take over the judgement (j is taken) of the reply, by which the first len
+ * bytes are settled. */
 void	 reply_judge(struct reply *p, struct judgement *j, size_t len,
 	    int final);
 
 /*
- * What may be sent now, keeping hold bytes back: a piece of text of *n bytes
- * (borrowed until the next call), or NULL. Redacted spans are replaced.
+ * What may be sent now: a piece of text of *n bytes (borrowed until the next
+ * call), or NULL. Redacted spans are replaced.
  */
-const char *reply_release(struct reply *p, size_t hold, size_t *n);
+const char *reply_release(struct reply *p, size_t *n);
 
 #endif

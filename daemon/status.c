@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "filters.h"
 
 /* The model's facts and state. */
 json_t *
@@ -53,6 +54,7 @@ json_t *
 status_message(const struct chatd *d)
 {
 	json_t	*m, *o;
+	size_t	 i;
 
 	m = msg_event("done", -1);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
@@ -64,10 +66,11 @@ status_message(const struct chatd *d)
 	msg_set(m, "exchanges", exchange_status(d));
 	o = json_object();
 	msg_set(o, "engine", status_helper(d->engine));
-	msg_set(o, "filter", status_helper(d->filter));
+	for (i = 0; i < d->filters->n; i++)
+		msg_set(o, d->filters->process[i].name,
+		    status_helper(d->filters->process[i].helper));
 	msg_set(o, "store", status_helper(d->store));
 	msg_set(m, "helpers", o);
-	if (d->filters != NULL)
-		msg_set(m, "filters", json_incref(d->filters));
+	msg_set(m, "filters", filters_status(d->filters));
 	return (m);
 }

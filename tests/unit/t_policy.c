@@ -108,9 +108,9 @@ test_unsound_findings_are_refused(void **state)
 		assert_int_equal(judge(cases[i], 10, &j), CHAT_EPROTOCOL);
 }
 
-/* Put a text into a reply and judge its first judged bytes. */
+/* Put a text into a reply and settle its first bytes. */
 static void
-fill(struct reply *p, const char *text, size_t judged, int final,
+fill(struct reply *p, const char *text, size_t settled, int final,
     const char *found)
 {
 	struct judgement	 j;
@@ -118,11 +118,11 @@ fill(struct reply *p, const char *text, size_t judged, int final,
 
 	assert_int_equal(reply_append(p, text, strlen(text), ids), 0);
 	json_decref(ids);
-	assert_int_equal(judge(found, judged, &j), 0);
-	reply_judge(p, &j, judged, final);
+	assert_int_equal(judge(found, p->len, &j), 0);
+	reply_judge(p, &j, settled, final);
 }
 
-/* Nothing goes out before its verdict, and hold bytes stay behind it. */
+/* Nothing goes out before it is settled. */
 static void
 test_text_waits_for_its_verdict(void **state)
 {
@@ -132,20 +132,20 @@ test_text_waits_for_its_verdict(void **state)
 
 	(void)state;
 	reply_init(&p);
-	fill(&p, "hello brave new world", 11, 0, "[]");
-	s = reply_release(&p, 4, &n);
+	fill(&p, "hello brave new world", 7, 0, "[]");
+	s = reply_release(&p, &n);
 	assert_int_equal(n, 7);
 	assert_memory_equal(s, "hello b", 7);
-	assert_null(reply_release(&p, 4, &n));
+	assert_null(reply_release(&p, &n));
 	fill(&p, "", 21, 1, "[]");
-	s = reply_release(&p, 4, &n);
+	s = reply_release(&p, &n);
 	assert_int_equal(n, 14);
 	assert_memory_equal(s, "rave new world", 14);
 	assert_string_equal(p.shown, "hello brave new world");
 	reply_clear(&p);
 }
 
-/* A character is never cut by the hold. */
+/* A character is never cut where the settled text ends. */
 static void
 test_a_character_is_never_cut(void **state)
 {
@@ -154,10 +154,10 @@ test_a_character_is_never_cut(void **state)
 	size_t			 hold, n;
 
 	(void)state;
-	for (hold = 0; hold <= sizeof text; hold++) {
+	for (hold = 0; hold <= strlen(text); hold++) {
 		reply_init(&p);
-		fill(&p, text, strlen(text), 0, "[]");
-		if (reply_release(&p, hold, &n) != NULL)
+		fill(&p, text, strlen(text) - hold, 0, "[]");
+		if (reply_release(&p, &n) != NULL)
 			assert_true(n == 1 || n == 3 || n == 6 || n == 7);
 		reply_clear(&p);
 	}
@@ -172,15 +172,15 @@ test_a_redacted_span_is_never_shown(void **state)
 	size_t			 hold, n;
 
 	(void)state;
-	for (hold = 0; hold <= sizeof text; hold++) {
+	for (hold = 0; hold <= strlen(text); hold++) {
 		reply_init(&p);
-		fill(&p, text, strlen(text), 0,
+		fill(&p, text, strlen(text) - hold, 0,
 		    "[" FINDING("confidential", "1", "10", "15") "]");
-		reply_release(&p, hold, &n);
+		reply_release(&p, &n);
 		assert_null(strpbrk(p.shown, "12345"));
 		fill(&p, "", strlen(text), 1,
 		    "[" FINDING("confidential", "1", "10", "15") "]");
-		reply_release(&p, hold, &n);
+		reply_release(&p, &n);
 		assert_string_equal(p.shown, "my key is [redacted] ok");
 		reply_clear(&p);
 	}
@@ -230,8 +230,8 @@ test_many_spans_take_no_time(void **state)
 	text[2 * n] = '\0';
 	for (i = n; i-- > 0; )
 		json_array_append_new(all, json_pack("{ss ss ss sf si si}",
-		    "plugin", "p", "rule", "r", "category", "confidential", "score", 1.0,
-		    "start", (int)(2 * i), "end", (int)(2 * i + 1)));
+		    "plugin", "p", "rule", "r", "category", "confidential",
+		    "score", 1.0, "start", (int)(2 * i), "end", (int)(2 * i + 1)));
 	assert_int_equal(config_load(NULL, &c, &f), 0);
 	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
@@ -257,9 +257,9 @@ test_a_span_that_grows_backwards_hides_its_rest(void **state)
 	(void)state;
 	reply_init(&p);
 	fill(&p, "my key is 12345 ok", 8, 0, "[]");
-	reply_release(&p, 0, &n);
+	reply_release(&p, &n);
 	fill(&p, "", 18, 1, "[" FINDING("confidential", "1", "3", "15") "]");
-	reply_release(&p, 0, &n);
+	reply_release(&p, &n);
 	assert_string_equal(p.shown, "my key i[redacted] ok");
 	reply_clear(&p);
 }

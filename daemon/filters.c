@@ -1,0 +1,393 @@
+/*
+ * Running the filter processes.
+ */
+#include "filters.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chatd.h"
+#include "clock.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define FILTERS_PING_MS		10000	/* silence after a ping: killed */
+#define FILTERS_START_MS	60000	/* silence of one that starts */
+#define FILTERS_BACKOFF_MS	60000	/* longest wait before a restart */
+
+/* The longest answer has the findings of one check: 4,096 of each plugin, 14
+ * values each. One value costs about 100 bytes while it is read. */
+#define FILTERS_LINE		(4 * 1024 * 1024)
+#define FILTERS_VALUES		(64 * 1024)
+
+static json_t	*filters_init(void *);
+static void	 filters_process_ready(void *, json_t *);
+static void	 filters_process_gone(void *, int);
+
+/* A plugin as the init message has it. */
+static json_t *
+filters_plugin(const struct config_filter *cf)
+{
+	json_t	*o = json_object();
+
+	msg_set_string(o, "name", cf->name);
+	msg_set_string(o, "path", cf->path);
+	msg_set(o, "options", json_incref(cf->options));
+	return (o);
+}
+
+/* An init message without plugins. */
+static json_t *
+filters_message(const struct config *cf)
+{
+	json_t	*m = msg_op("init", -1), *list = json_array();
+	int	 i;
+
+	for (i = 0; i < CATEGORIES; i++)
+		json_array_append_new(list, json_string(category_name(i)));
+	msg_set(m, "plugins", json_array());
+	msg_set(m, "categories", list);
+	msg_set_bool(m, "sandbox", cf->filter_sandbox);
+	return (m);
+}
+
+/* Describe one more process; filters_start starts it. */
+static struct filters_process *
+filters_add(struct filters *fs, const struct config *cf, const char *plugin)
+{
+	struct filters_process	*p = &fs->process[fs->n++];
+
+	p->set = fs;
+	p->name = plugin == NULL ? xstrdup("filter") :
+	    xasprintf("filter %s", plugin);
+	p->own = plugin != NULL;
+	p->init = filters_message(cf);
+	p->window = -1;
+	p->context = 1;
+	p->spec = (struct helper_spec){ .name = p->name,
+	    .program = fs->program, .timeout_ms = FILTERS_PING_MS,
+	    .start_ms = FILTERS_START_MS,
+	    .backoff_max_ms = FILTERS_BACKOFF_MS, .line_max = FILTERS_LINE,
+	    .values_max = FILTERS_VALUES, .init = filters_init,
+	    .ready = filters_process_ready, .gone = filters_process_gone,
+	    .arg = p };
+	judge_process_init(p);
+	return (p);
+}
+
+/* Which process has which plugin. */
+static void
+filters_divide(struct filters *fs, const struct config *cf)
+{
+	struct filters_process	*p, *shared = NULL;
+	const struct config_filter *c;
+	size_t			 i;
+
+	fs->process = xcalloc(cf->nfilters + 1, sizeof *fs->process);
+	for (i = 0; i < cf->nfilters; i++) {
+		c = &cf->filters[i];
+		if (config_filter_own(cf, c)) {
+			p = filters_add(fs, cf, c->name);
+			p->pass = c->when_off == FILTER_PASSES;
+		} else {
+			if (shared == NULL)
+				shared = filters_add(fs, cf, NULL);
+			p = shared;
+		}
+		json_array_append_new(json_object_get(p->init, "plugins"),
+		    filters_plugin(c));
+	}
+	if (fs->n == 0)
+		filters_add(fs, cf, NULL);
+}
+
+/* Start the processes of a configuration. */
+struct filters *
+filters_new(struct event_base *base, const struct config *cf,
+    const struct filters_ops *ops, void *arg)
+{
+	struct filters	*fs;
+	size_t		 i;
+
+	fs = xcalloc(1, sizeof *fs);
+	fs->base = base;
+	fs->ops = ops;
+	fs->arg = arg;
+	fs->program = xstrdup(cf->filter_program);
+	fs->timeout_ms = (int)cf->filter_timeout;
+	fs->hold = (size_t)cf->filter_hold;
+	TAILQ_INIT(&fs->judges);
+	TAILQ_INIT(&fs->accounts);
+	filters_divide(fs, cf);
+	for (i = 0; i < fs->n; i++)
+		fs->process[i].helper = helper_new(base,
+		    &fs->process[i].spec);
+	return (fs);
+}
+
+/* End all processes at once. */
+void
+filters_free(struct filters *fs)
+{
+	struct filters_process	*p;
+	size_t			 i;
+
+	if (fs == NULL)
+		return;
+	fs->ops = NULL;
+	fs->retiring = 1;
+	judge_fail_all(fs, "chatd is shutting down");
+	for (i = 0; i < fs->n; i++) {
+		p = &fs->process[i];
+		helper_free(p->helper);
+		judge_process_clear(p);
+		json_decref(p->init);
+		json_decref(p->plugins);
+		free(p->name);
+	}
+	free(fs->process);
+	free(fs->program);
+	free(fs);
+}
+
+/* Change who hears of it. */
+void
+filters_adopt(struct filters *fs, const struct filters_ops *ops, void *arg)
+{
+	fs->ops = ops;
+	fs->arg = arg;
+}
+
+/* Nothing is in work: end, if that was waited for. */
+void
+filters_idle(struct filters *fs)
+{
+	size_t	 i;
+
+	if (!fs->retiring || fs->ops == NULL)
+		return;
+	for (i = 0; i < fs->n; i++)
+		helper_retire(fs->process[i].helper);
+}
+
+/* Finish what is in work, then end. */
+void
+filters_retire(struct filters *fs, struct filters *successor)
+{
+	fs->retiring = 1;
+	fs->successor = successor;
+	judge_hand_over(fs);
+	if (TAILQ_EMPTY(&fs->judges))
+		filters_idle(fs);
+}
+
+/* Collect what has ended. */
+void
+filters_reap(struct filters *fs)
+{
+	size_t	 i;
+
+	for (i = 0; fs != NULL && i < fs->n; i++)
+		helper_reap(fs->process[i].helper);
+}
+
+/* The init message of a process. */
+static json_t *
+filters_init(void *arg)
+{
+	return (json_incref(((struct filters_process *)arg)->init));
+}
+
+/* What its plugins need to judge a text that has grown. */
+static void
+filters_read_plugins(struct filters_process *p)
+{
+	const json_t	*o, *v;
+	int64_t		 window;
+	size_t		 i;
+
+	p->window = 0;
+	p->context = 0;
+	json_array_foreach(p->plugins, i, o) {
+		window = msg_int(o, "window", -1);
+		if (window < 0 || p->window < 0)
+			p->window = -1;
+		else if (window > p->window)
+			p->window = window;
+		v = json_object_get(o, "context");
+		p->context |= !json_is_false(v);
+	}
+}
+
+/* A process is up. */
+static void
+filters_process_ready(void *arg, json_t *msg)
+{
+	struct filters_process	*p = arg;
+	struct filters		*fs = p->set;
+
+	json_decref(p->plugins);
+	p->plugins = json_incref(json_object_get(msg, "plugins"));
+	filters_read_plugins(p);
+	judge_process_up(p);
+	if (fs->ready || !filters_are_ready(fs))
+		return;
+	fs->ready = 1;
+	if (fs->ops != NULL && fs->ops->ready != NULL)
+		fs->ops->ready(fs->arg);
+}
+
+/* It crashed once more: is that too often? */
+static int
+filters_crashes(struct filters_process *p)
+{
+	int64_t	 now = clock_monotonic(), first = p->crashes[0];
+	size_t	 i;
+
+	for (i = 0; i + 1 < FILTERS_CRASHES; i++)
+		p->crashes[i] = p->crashes[i + 1];
+	p->crashes[FILTERS_CRASHES - 1] = now;
+	first = p->crashes[0];
+	return (first != 0 && now - first <= FILTERS_CRASHES_MS);
+}
+
+/* Switch a plugin off until the next reload. */
+static void
+filters_switch_off(struct filters_process *p)
+{
+	log_warnx("%s: ended %d times within %d s and is switched off until "
+	    "a reload: texts %s", p->name, FILTERS_CRASHES,
+	    FILTERS_CRASHES_MS / 1000, p->pass ? "pass without it" :
+	    "are refused, since nobody judges them");
+	p->off = 1;
+	helper_retire(p->helper);
+	judge_process_off(p);
+}
+
+/* A process of a retiring set has gone: was it the last? */
+static void
+filters_process_retired(struct filters_process *p)
+{
+	struct filters	*fs = p->set;
+	size_t		 i;
+
+	if (p->retired)
+		return;
+	p->retired = 1;
+	for (i = 0; i < fs->n && fs->process[i].retired; i++)
+		;
+	if (i == fs->n && fs->ops != NULL && fs->ops->retired != NULL)
+		fs->ops->retired(fs->arg);
+}
+
+/* A process has gone; what was with it has been dealt with. */
+static void
+filters_process_gone(void *arg, int started)
+{
+	struct filters_process	*p = arg;
+	struct filters		*fs = p->set;
+	int			 expired = p->expired;
+
+	judge_process_gone(p);
+	if (p->helper == NULL)		/* not even spawned: tried again */
+		return;
+	if (fs->retiring && helper_is_retired(p->helper)) {
+		filters_process_retired(p);
+		return;
+	}
+	if (p->off)
+		return;
+	if (p->own && p->plugins != NULL && !expired && filters_crashes(p)) {
+		filters_switch_off(p);
+		return;
+	}
+	if (!started && !fs->ready && fs->ops != NULL &&
+	    fs->ops->refused != NULL)
+		fs->ops->refused(fs->arg, helper_why(p->helper));
+}
+
+/* Are all of them up? */
+int
+filters_are_ready(const struct filters *fs)
+{
+	size_t	 i;
+
+	for (i = 0; i < fs->n; i++) {
+		if (!fs->process[i].off &&
+		    (fs->process[i].helper == NULL ||
+		    helper_state(fs->process[i].helper) != HELPER_READY))
+			return (0);
+	}
+	return (1);
+}
+
+/* Why one is down. */
+const char *
+filters_why(const struct filters *fs)
+{
+	size_t	 i;
+
+	for (i = 0; i < fs->n; i++) {
+		if (helper_why(fs->process[i].helper)[0] != '\0')
+			return (helper_why(fs->process[i].helper));
+	}
+	return ("");
+}
+
+/* Is this plugin one of the process's? */
+int
+filters_has_plugin(const struct filters_process *p, const char *name)
+{
+	const json_t	*o;
+	size_t		 i;
+
+	json_array_foreach(json_object_get(p->init, "plugins"), i, o) {
+		if (strcmp(msg_string(o, "name"), name) == 0)
+			return (1);
+	}
+	return (0);
+}
+
+/* What a plugin said of itself when it was ready, or nothing. */
+static json_t *
+filters_said(const struct filters_process *p, const char *name)
+{
+	json_t		*o;
+	const char	*s;
+	size_t		 i;
+
+	json_array_foreach(p->plugins, i, o) {
+		s = msg_string(o, "name");
+		if (s != NULL && strcmp(s, name) == 0)
+			return (o);
+	}
+	return (NULL);
+}
+
+/* The plugins, for status. */
+json_t *
+filters_status(const struct filters *fs)
+{
+	const struct filters_process	*p;
+	json_t				*list = json_array(), *o, *said;
+	const char			*name;
+	size_t				 i, k;
+
+	for (i = 0; i < fs->n; i++) {
+		p = &fs->process[i];
+		json_array_foreach(json_object_get(p->init, "plugins"), k, o) {
+			name = msg_string(o, "name");
+			said = filters_said(p, name);
+			o = said != NULL ? json_copy(said) : json_object();
+			msg_set_string(o, "name", name);
+			msg_set_string(o, "process", p->name);
+			msg_set_string(o, "state", p->off ? "off" :
+			    helper_state_name(p->helper));
+			if (helper_why(p->helper)[0] != '\0')
+				msg_set_string(o, "why",
+				    helper_why(p->helper));
+			json_array_append_new(list, o);
+		}
+	}
+	return (list);
+}

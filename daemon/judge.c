@@ -1,0 +1,340 @@
+/*
+ * How far each text is judged, and by which findings.
+ */
+#include "judge_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+#define JUDGE_FINDINGS	65536		/* kept of one text and process */
+#define JUDGE_SAME	1024		/* last findings among which one may
+					 * come again */
+
+/* Is nothing of the text waiting or out? */
+static int
+judge_is_idle(const struct judge *j)
+{
+	size_t	 i;
+
+	for (i = 0; i < j->nparts; i++) {
+		if (j->part[i].lane != NULL || j->part[i].flight != NULL)
+			return (0);
+	}
+	return (1);
+}
+
+/* ---- the life of a judge */
+
+/* Begin to be judged by a set. */
+static void
+judge_enter(struct judge *j, struct filters *fs)
+{
+	size_t	 i;
+
+	j->set = fs;
+	j->nparts = fs->n;
+	j->part = xcalloc(fs->n, sizeof *j->part);
+	for (i = 0; i < fs->n; i++) {
+		j->part[i].judge = j;
+		j->part[i].process = &fs->process[i];
+		j->part[i].findings = json_array();
+	}
+	TAILQ_INSERT_TAIL(&fs->judges, j, entry);
+}
+
+/* Begin with a text. */
+struct judge *
+judge_new(struct filters *fs, uid_t uid, enum direction d,
+    const char *context, judge_cb *cb, void *arg)
+{
+	struct judge	*j;
+
+	j = xcalloc(1, sizeof *j);
+	j->uid = uid;
+	j->direction = d;
+	j->context = context;
+	j->cb = cb;
+	j->arg = arg;
+	judge_enter(j, fs);
+	return (j);
+}
+
+/* Leave the set; nothing of the text is to be judged any more. */
+static void
+judge_leave(struct judge *j)
+{
+	struct filters	*fs = j->set;
+	size_t		 i;
+
+	for (i = 0; i < j->nparts; i++) {
+		judge_unqueue(&j->part[i]);
+		if (j->part[i].flight != NULL)
+			j->part[i].flight->part = NULL;
+		j->part[i].flight = NULL;
+	}
+	if (fs == NULL)
+		return;
+	j->set = NULL;
+	TAILQ_REMOVE(&fs->judges, j, entry);
+	if (TAILQ_EMPTY(&fs->judges))
+		filters_idle(fs);
+}
+
+/* Release the parts. */
+static void
+judge_free_parts(struct judge *j)
+{
+	size_t	 i;
+
+	for (i = 0; i < j->nparts; i++)
+		json_decref(j->part[i].findings);
+	free(j->part);
+	j->part = NULL;
+	j->nparts = 0;
+}
+
+/* Drop it. */
+void
+judge_free(struct judge *j)
+{
+	if (j == NULL)
+		return;
+	judge_leave(j);
+	judge_free_parts(j);
+	free(j);
+}
+
+/* There is no verdict: say so, once. */
+void
+judge_fail(struct judge *j, const char *why)
+{
+	struct verdict	 v = { .error = why };
+
+	if (j->failed)
+		return;
+	j->failed = 1;
+	judge_leave(j);
+	j->cb(j->arg, &v);
+}
+
+/* ---- what is known */
+
+/* All findings of a text, a new reference. */
+static json_t *
+judge_findings(const struct judge *j)
+{
+	json_t	*all;
+	size_t	 i;
+
+	if (j->nparts == 1)
+		return (json_incref(j->part[0].findings));
+	all = json_array();
+	for (i = 0; i < j->nparts; i++)
+		json_array_extend(all, j->part[i].findings);
+	return (all);
+}
+
+/* Why a process that is off lets no text through. */
+static void
+judge_refuse(struct judge *j, const struct filters_process *p)
+{
+	char	 why[256];
+
+	snprintf(why, sizeof why, "%s has failed too often and is switched "
+	    "off: no text passes without it", p->name);
+	judge_fail(j, why);
+}
+
+/* Tell the owner, if more is known than before. */
+void
+judge_tell(struct judge *j)
+{
+	struct verdict	 v = { .settled = j->len, .final = j->final };
+	json_t		*findings;
+	size_t		 i;
+
+	for (i = 0; i < j->nparts; i++) {
+		if (j->part[i].process->off) {
+			if (j->part[i].process->pass)
+				continue;
+			judge_refuse(j, j->part[i].process);
+			return;
+		}
+		v.final &= j->part[i].final;
+		if (j->part[i].settled < v.settled)
+			v.settled = j->part[i].settled;
+	}
+	if (j->told && v.settled <= j->told_settled && !v.final)
+		return;
+	j->told = 1;
+	j->told_settled = v.settled;
+	findings = judge_findings(j);
+	v.findings = findings;
+	j->cb(j->arg, &v);
+	json_decref(findings);
+}
+
+/* Have what is new judged. */
+static void
+judge_go(struct judge *j)
+{
+	size_t	 i;
+
+	for (i = 0; i < j->nparts; i++)
+		judge_queue(&j->part[i], 0);
+	for (i = 0; i < j->nparts; i++)
+		judge_pump(j->part[i].process);
+	if (judge_is_idle(j))	/* every plugin is off */
+		judge_tell(j);
+}
+
+/* The text has come, or has grown. */
+void
+judge_text(struct judge *j, const char *text, size_t len, int final)
+{
+	j->text = text;
+	j->len = len;
+	j->final = final;
+	if (!j->failed)
+		judge_go(j);
+}
+
+/* Go on in the successor of a set that retires, from the text's start. */
+static void
+judge_move(struct judge *j)
+{
+	struct filters	*to = j->set->successor;
+
+	judge_leave(j);
+	judge_free_parts(j);
+	judge_enter(j, to);
+	judge_go(j);
+}
+
+/* Something of the text is back from a process: tell, or go on elsewhere. */
+void
+judge_back(struct judge *j)
+{
+	size_t	 i;
+
+	for (i = 0; i < j->nparts && j->part[i].final; i++)
+		;
+	if (i == j->nparts || j->set->successor == NULL)
+		judge_tell(j);
+	else if (judge_is_idle(j))
+		judge_move(j);
+}
+
+/* ---- what the processes find */
+
+/* Keep a finding, unless it is there already, or there as a part of it. */
+static void
+judge_keep(json_t *list, json_t *o)
+{
+	static const char *const	 keys[] = { "plugin", "rule",
+					    "category" };
+	json_t				*old;
+	size_t				 n = json_array_size(list), i, k;
+
+	for (i = n; i > 0 && n - i < JUDGE_SAME; i--) {
+		old = json_array_get(list, i - 1);
+		if (msg_int(old, "start", -1) != msg_int(o, "start", -1))
+			continue;
+		for (k = 0; k < nitems(keys) && strcmp(msg_string(old,
+		    keys[k]), msg_string(o, keys[k])) == 0; k++)
+			;
+		if (k < nitems(keys))
+			continue;
+		if (msg_int(o, "end", 0) > msg_int(old, "end", 0))
+			json_array_set(list, i - 1, o);
+		json_decref(o);
+		return;
+	}
+	if (n < JUDGE_FINDINGS)
+		json_array_append_new(list, o);
+	else
+		json_decref(o);
+}
+
+/* Take over the findings about a piece. -1 where they are not sound. */
+int
+judge_take(struct judge_part *t, const struct judge_flight *fl,
+    const json_t *findings)
+{
+	json_t	*o;
+	int64_t	 start, end;
+	size_t	 i;
+
+	if (!policy_sound(findings, fl->len))
+		return (-1);
+	json_array_foreach(findings, i, o) {
+		if (!filters_has_plugin(t->process, msg_string(o, "plugin")))
+			return (-1);
+	}
+	if (t->process->window < 0)
+		json_array_clear(t->findings);
+	json_array_foreach(findings, i, o) {
+		start = msg_int(o, "start", 0) + (int64_t)fl->offset;
+		end = msg_int(o, "end", 0) + (int64_t)fl->offset;
+		o = json_copy(o);
+		msg_set_int(o, "start", start);
+		msg_set_int(o, "end", end);
+		judge_keep(t->findings, o);
+	}
+	return (0);
+}
+
+/* Note how far the part has come by the answer to a piece. What could still
+ * become a finding is kept back, but no more of it than fs->hold bytes. */
+void
+judge_advance(struct judge_part *t, const struct judge_flight *fl,
+    const json_t *msg)
+{
+	size_t	 hold = t->process->set->hold, end = fl->offset + fl->len;
+	size_t	 settled = end > hold ? end - hold : 0;
+	int64_t	 said = msg_int(msg, "settled", -1);
+
+	if (fl->final)
+		settled = end;
+	else if (said >= 0 && (uint64_t)said <= fl->len &&
+	    fl->offset + (size_t)said > settled)
+		settled = fl->offset + (size_t)said;
+	t->judged = end;
+	t->final = fl->final;
+	if (settled > t->settled)
+		t->settled = settled;
+}
+
+/* Hand on what is not in work. */
+void
+judge_hand_over(struct filters *fs)
+{
+	struct judge	*j, *next;
+	size_t		 i;
+
+	for (j = TAILQ_FIRST(&fs->judges); j != NULL; j = next) {
+		next = TAILQ_NEXT(j, entry);
+		for (i = 0; i < j->nparts; i++)
+			judge_unqueue(&j->part[i]);
+		if (judge_is_idle(j))
+			judge_move(j);
+	}
+}
+
+/* End every text. */
+void
+judge_fail_all(struct filters *fs, const char *why)
+{
+	struct judge		*j;
+	struct judge_account	*a;
+
+	while ((j = TAILQ_FIRST(&fs->judges)) != NULL)
+		judge_fail(j, why);
+	while ((a = TAILQ_FIRST(&fs->accounts)) != NULL) {
+		TAILQ_REMOVE(&fs->accounts, a, entry);
+		free(a);
+	}
+}

@@ -1,0 +1,468 @@
+/*
+ * Handing texts to the filter processes.  Each process has lanes, one for each
+ * account with work for it.  A turn is one piece of the first part of the
+ * first lane; the lane then goes to the end of the queue, and so does the part
+ * in its lane.  A process has JUDGE_FLIGHTS pieces at most: one in work, one
+ * so that it does not idle.
+ *
+ * The deadline of a piece runs from when it is the first flight.  A late text
+ * fails alone: the process is ended and started again at once, the other
+ * flights go back to their lanes, and the account of the late text pauses.  So
+ * it is with a text under which a process crashes.
+ */
+#include "judge_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define JUDGE_FLIGHTS	2		/* pieces in one process at a time */
+#define JUDGE_PIECE	2048		/* new bytes in a piece */
+#define JUDGE_LONG	16384		/* each of these in a piece gives its
+					 * deadline filter.timeout more */
+#define JUDGE_TRIES	3		/* processes that may end under a part
+					 * whose fault it is not */
+#define JUDGE_WAIT_MS	5000		/* for a process that is down */
+#define JUDGE_PAUSE_MS	1000		/* after a first late text; doubles */
+#define JUDGE_PAUSE_MAX	60000
+#define JUDGE_FORGET_MS	600000		/* no late text for so long: forgotten */
+
+static const struct helper_kind judge_kind_check = { "check", NULL, 0 };
+
+static void	judge_answered(void *, json_t *);
+static void	judge_late(evutil_socket_t, short, void *);
+static void	judge_impatient(evutil_socket_t, short, void *);
+static void	judge_woken(evutil_socket_t, short, void *);
+
+/* Arm a timer that is not pending. */
+static void
+judge_arm(struct event *ev, int64_t ms)
+{
+	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (!event_pending(ev, EV_TIMEOUT, NULL))
+		event_add(ev, &tv);
+}
+
+/* ---- accounts that pause */
+
+/* The account's entry, or NULL. */
+static struct judge_account *
+judge_account(const struct filters *fs, uid_t uid)
+{
+	struct judge_account	*a;
+
+	TAILQ_FOREACH(a, &fs->accounts, entry) {
+		if (a->uid == uid)
+			break;
+	}
+	return (a);
+}
+
+/* How long the account must wait from now on, in ms. */
+static int64_t
+judge_pause(const struct filters *fs, uid_t uid)
+{
+	const struct judge_account	*a = judge_account(fs, uid);
+	int64_t				 now = clock_monotonic();
+
+	return (a != NULL && a->until > now ? a->until - now : 0);
+}
+
+/* A text of this account cost a process: the account waits a while, longer
+ * each time. */
+static void
+judge_blame(struct filters *fs, uid_t uid)
+{
+	struct judge_account	*a, *next;
+	int64_t			 now = clock_monotonic(), ms = JUDGE_PAUSE_MS;
+	int			 i;
+
+	for (a = TAILQ_FIRST(&fs->accounts); a != NULL; a = next) {
+		next = TAILQ_NEXT(a, entry);
+		if (now - a->until <= JUDGE_FORGET_MS)
+			continue;
+		TAILQ_REMOVE(&fs->accounts, a, entry);
+		free(a);
+	}
+	if ((a = judge_account(fs, uid)) == NULL) {
+		a = xcalloc(1, sizeof *a);
+		a->uid = uid;
+		TAILQ_INSERT_TAIL(&fs->accounts, a, entry);
+	}
+	for (i = 0; i < a->late && ms < JUDGE_PAUSE_MAX; i++)
+		ms *= 2;
+	a->late++;
+	a->until = now + (ms < JUDGE_PAUSE_MAX ? ms : JUDGE_PAUSE_MAX);
+	log_warnx("filters: a text of uid %u cost a process; texts of that "
+	    "account wait %lld ms", (unsigned)uid,
+	    (long long)(a->until - now));
+}
+
+/* ---- waiting */
+
+/* Has the process something to do about the text? */
+static int
+judge_wants(const struct judge_part *t)
+{
+	const struct judge	*j = t->judge;
+
+	return (!t->process->off && !t->final &&
+	    (j->len > t->judged || j->final));
+}
+
+/* Take a part out of its lane. */
+void
+judge_unqueue(struct judge_part *t)
+{
+	struct judge_lane	*l = t->lane;
+
+	if (l == NULL)
+		return;
+	t->lane = NULL;
+	TAILQ_REMOVE(&l->parts, t, entry);
+	if (!TAILQ_EMPTY(&l->parts))
+		return;
+	TAILQ_REMOVE(&t->process->lanes, l, entry);
+	free(l);
+}
+
+/* Let a part wait for its turn. */
+void
+judge_queue(struct judge_part *t, int first)
+{
+	struct filters_process	*p = t->process;
+	struct judge_lane	*l;
+
+	if (!judge_wants(t) || t->lane != NULL || t->flight != NULL)
+		return;
+	if (p->set->retiring)
+		return;			/* it goes on by other filters */
+	TAILQ_FOREACH(l, &p->lanes, entry) {
+		if (l->uid == t->judge->uid)
+			break;
+	}
+	if (l == NULL) {
+		l = xcalloc(1, sizeof *l);
+		l->uid = t->judge->uid;
+		TAILQ_INIT(&l->parts);
+		if (first)
+			TAILQ_INSERT_HEAD(&p->lanes, l, entry);
+		else
+			TAILQ_INSERT_TAIL(&p->lanes, l, entry);
+	}
+	t->lane = l;
+	if (first)
+		TAILQ_INSERT_HEAD(&l->parts, t, entry);
+	else
+		TAILQ_INSERT_TAIL(&l->parts, t, entry);
+}
+
+/* ---- sending */
+
+/* The first whole character at or before byte i. */
+static size_t
+judge_character(const char *text, size_t i)
+{
+	while (i > 0 && (text[i] & 0xc0) == 0x80)
+		i--;
+	return (i);
+}
+
+/* Cut the next piece of a part: what is before it for the plugins, and what is
+ * new. Returns where the new begins in the piece. */
+static size_t
+judge_cut(const struct judge_part *t, struct judge_flight *fl)
+{
+	const struct judge	*j = t->judge;
+	size_t			 window, end = j->len;
+
+	if (t->process->window < 0) {
+		fl->offset = 0;
+		fl->len = j->len;
+		fl->final = j->final;
+		return (t->judged);
+	}
+	window = (size_t)t->process->window;
+	fl->offset = t->judged > window ?
+	    judge_character(j->text, t->judged - window) : 0;
+	if (end - t->judged > JUDGE_PIECE)
+		end = judge_character(j->text, t->judged + JUDGE_PIECE);
+	fl->len = end - fl->offset;
+	fl->final = j->final && end == j->len;
+	return (t->judged - fl->offset);
+}
+
+/* The check of a piece. */
+static json_t *
+judge_message(const struct judge_part *t, const struct judge_flight *fl,
+    size_t fresh)
+{
+	const struct judge	*j = t->judge;
+	json_t			*m = msg_op("check", -1);
+
+	msg_set_string(m, "direction", direction_name(j->direction));
+	msg_set_text(m, "text", j->text + fl->offset, fl->len);
+	if (t->process->window >= 0) {
+		msg_set_int(m, "offset", (int64_t)fl->offset);
+		msg_set_int(m, "fresh", (int64_t)fresh);
+	}
+	if (t->process->context)
+		msg_set_string(m, "context", j->context);
+	msg_set_bool(m, "final", fl->final);
+	return (m);
+}
+
+/* The first flight's time begins. */
+static void
+judge_time(struct filters_process *p)
+{
+	const struct judge_flight	*fl = TAILQ_FIRST(&p->flights);
+
+	event_del(p->deadline);
+	if (fl != NULL)
+		judge_arm(p->deadline, (int64_t)p->set->timeout_ms *
+		    (1 + (int64_t)(fl->len / JUDGE_LONG)));
+}
+
+/* Send the next piece of a part. */
+static void
+judge_send(struct judge_part *t)
+{
+	struct filters_process	*p = t->process;
+	struct judge_flight	*fl;
+	json_t			*m;
+	size_t			 fresh;
+
+	fl = xcalloc(1, sizeof *fl);
+	fl->process = p;
+	fl->part = t;
+	fl->uid = t->judge->uid;
+	fresh = judge_cut(t, fl);
+	m = judge_message(t, fl, fresh);
+	t->flight = fl;
+	TAILQ_INSERT_TAIL(&p->flights, fl, entry);
+	p->nflights++;
+	if (TAILQ_FIRST(&p->flights) == fl)
+		judge_time(p);
+	helper_request(p->helper, &judge_kind_check, m, 0, 0, judge_answered,
+	    fl);
+}
+
+/* The first lane whose account does not pause. *ms is lowered to how long the
+ * others still do. */
+static struct judge_lane *
+judge_next(const struct filters_process *p, int64_t *ms)
+{
+	struct judge_lane	*l;
+	int64_t			 pause;
+
+	TAILQ_FOREACH(l, &p->lanes, entry) {
+		if ((pause = judge_pause(p->set, l->uid)) == 0)
+			break;
+		if (pause < *ms)
+			*ms = pause;
+	}
+	return (l);
+}
+
+/* Give a process work, by turns. */
+void
+judge_pump(struct filters_process *p)
+{
+	struct judge_lane	*l;
+	struct judge_part	*t;
+	int64_t			 ms = JUDGE_PAUSE_MAX;
+
+	if (TAILQ_EMPTY(&p->lanes))
+		return;
+	if (p->helper == NULL || helper_state(p->helper) != HELPER_READY) {
+		judge_arm(p->patience, JUDGE_WAIT_MS);
+		return;
+	}
+	while (p->nflights < JUDGE_FLIGHTS &&
+	    (l = judge_next(p, &ms)) != NULL) {
+		t = TAILQ_FIRST(&l->parts);
+		TAILQ_REMOVE(&p->lanes, l, entry);
+		TAILQ_INSERT_TAIL(&p->lanes, l, entry);
+		judge_unqueue(t);
+		judge_send(t);
+	}
+	if (p->nflights < JUDGE_FLIGHTS && !TAILQ_EMPTY(&p->lanes))
+		judge_arm(p->wake, ms);
+}
+
+/* ---- answers */
+
+/* A process was lost with a piece. The first of its pieces is to blame, unless
+ * somebody is already. */
+static void
+judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
+{
+	if (!p->losing) {
+		p->losing = 1;
+		judge_blame(p->set, uid);
+		if (t != NULL)
+			judge_fail(t->judge, "the filter was lost before its "
+			    "verdict");
+	} else if (t != NULL && ++t->tries >= JUDGE_TRIES)
+		judge_fail(t->judge, "the filter was lost too often before "
+		    "its verdict");
+	else if (t != NULL) {
+		judge_queue(t, 1);
+		judge_back(t->judge);
+	}
+}
+
+/* What a process says of a piece, or NULL. */
+static void
+judge_answered(void *arg, json_t *msg)
+{
+	struct judge_flight	*fl = arg, f = *fl;
+	struct filters_process	*p = f.process;
+	struct judge_part	*t = f.part;
+	int			 first = TAILQ_FIRST(&p->flights) == fl;
+
+	TAILQ_REMOVE(&p->flights, fl, entry);
+	p->nflights--;
+	free(fl);
+	if (t != NULL)
+		t->flight = NULL;
+	if (msg == NULL) {
+		judge_lost(p, t, f.uid);
+		return;
+	}
+	if (first)
+		judge_time(p);
+	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		log_warnx("%s: no verdict: %s", p->name,
+		    msg_string(msg, "message"));
+		if (t != NULL)
+			judge_fail(t->judge, "the filter gave no verdict");
+		judge_pump(p);
+		return;
+	}
+	if (t == NULL) {
+		judge_pump(p);
+		return;
+	}
+	if (judge_take(t, &f, json_object_get(msg, "findings")) != 0) {
+		p->losing = 1;
+		helper_kill(p->helper, "gave an unsound verdict");
+		judge_fail(t->judge, "the filter gave no sound verdict");
+		return;
+	}
+	judge_advance(t, &f, msg);
+	judge_queue(t, 0);
+	judge_pump(p);
+	judge_back(t->judge);
+}
+
+/* The first flight is late: it alone pays. */
+static void
+judge_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct filters_process	*p = arg;
+	struct judge_flight	*fl = TAILQ_FIRST(&p->flights);
+	struct judge_part	*t = fl->part;
+	char			 why[128];
+
+	(void)fd;
+	(void)what;
+	snprintf(why, sizeof why, "hung: no verdict on %zu bytes within "
+	    "%lld ms", fl->len, (long long)p->set->timeout_ms *
+	    (1 + (long long)(fl->len / JUDGE_LONG)));
+	judge_blame(p->set, fl->uid);
+	fl->part = NULL;
+	if (t != NULL)
+		t->flight = NULL;
+	p->losing = p->expired = 1;
+	helper_expire(p->helper, why);
+	if (t != NULL)
+		judge_fail(t->judge, "the filter gave no verdict in time");
+}
+
+/* A pause is over. */
+static void
+judge_woken(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	judge_pump(arg);
+}
+
+/* The process has been down for too long. */
+static void
+judge_impatient(evutil_socket_t fd, short what, void *arg)
+{
+	struct filters_process	*p = arg;
+	struct judge_lane	*l;
+	char			 why[640];
+
+	(void)fd;
+	(void)what;
+	snprintf(why, sizeof why, "%s is not up: %s", p->name,
+	    helper_why(p->helper));
+	while (helper_state(p->helper) != HELPER_READY &&
+	    (l = TAILQ_FIRST(&p->lanes)) != NULL)
+		judge_fail(TAILQ_FIRST(&l->parts)->judge, why);
+}
+
+/* ---- processes come and go */
+
+/* Prepare. */
+void
+judge_process_init(struct filters_process *p)
+{
+	TAILQ_INIT(&p->lanes);
+	TAILQ_INIT(&p->flights);
+	p->deadline = evtimer_new(p->set->base, judge_late, p);
+	p->patience = evtimer_new(p->set->base, judge_impatient, p);
+	p->wake = evtimer_new(p->set->base, judge_woken, p);
+}
+
+/* Release; the helper and all judges have gone. */
+void
+judge_process_clear(struct filters_process *p)
+{
+	event_free(p->deadline);
+	event_free(p->patience);
+	event_free(p->wake);
+}
+
+/* It is up: send what waits. */
+void
+judge_process_up(struct filters_process *p)
+{
+	event_del(p->patience);
+	judge_pump(p);
+}
+
+/* It has gone; its flights have been lost. */
+void
+judge_process_gone(struct filters_process *p)
+{
+	p->losing = p->expired = 0;
+	event_del(p->deadline);
+	if (!TAILQ_EMPTY(&p->lanes))
+		judge_arm(p->patience, JUDGE_WAIT_MS);
+}
+
+/* It has been switched off: what waits for it passes, or never will. */
+void
+judge_process_off(struct filters_process *p)
+{
+	struct judge_lane	*l;
+	struct judge_part	*t;
+
+	event_del(p->patience);
+	while ((l = TAILQ_FIRST(&p->lanes)) != NULL) {
+		t = TAILQ_FIRST(&l->parts);
+		judge_unqueue(t);
+		judge_tell(t->judge);
+	}
+}
