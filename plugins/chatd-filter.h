@@ -1,5 +1,5 @@
 /*
- * The interface of chatd's misuse filters, version 1.0.
+ * The interface of chatd's misuse filters, version 1.1.
  *
  * A filter plugin is a shared object with one exported symbol, chat_filter,
  * of the type struct chat_filter below.  chatd-filter, a sandboxed process,
@@ -23,25 +23,29 @@
  *		return (CHAT_FILTER_OK);
  *	}
  *
- *	static int32_t
- *	word_prompt(void *state, const char *text, uint64_t len)
+ *	static uint64_t
+ *	word_window(void *state)
  *	{
- *		const char *p = memmem(text, len, "xyzzy", 5);
- *
- *		if (p != NULL)
- *			host->report(host->cookie, &(struct chat_finding){
- *			    .size = sizeof(struct chat_finding),
- *			    .category = "illegal", .score = 1,
- *			    .start = p - text, .end = p - text + 5,
- *			    .rule = "xyzzy" });
- *		return (CHAT_FILTER_OK);
+ *		return (4);			// of 5 bytes, 4 may be old
  *	}
  *
  *	static int32_t
- *	word_text(void *state, const char *prompt, uint64_t prompt_len,
- *	    const char *text, uint64_t len, int32_t final)
+ *	word_part(void *state, const struct chat_filter_part *p)
  *	{
- *		return (word_prompt(state, text, len));
+ *		const char *at = p->text, *end = p->text + p->len;
+ *		uint64_t n = p->len < 4 ? p->len : 4;
+ *
+ *		for (; (at = memmem(at, end - at, "xyzzy", 5)) != NULL; at += 5)
+ *			host->report(host->cookie, &(struct chat_finding){
+ *			    .size = sizeof(struct chat_finding),
+ *			    .category = "illegal", .score = 1,
+ *			    .start = at - p->text, .end = at - p->text + 5,
+ *			    .rule = "xyzzy" });
+ *		while (n > 0 && memcmp(end - n, "xyzzy", n) != 0)
+ *			n--;
+ *		if (n > 0)			// "xy" may become "xyzzy"
+ *			host->unsettled(host->cookie, p->len - n);
+ *		return (CHAT_FILTER_OK);
  *	}
  *
  *	static void
@@ -52,7 +56,7 @@
  *	struct chat_filter chat_filter = {
  *		.abi = CHAT_FILTER_ABI, .size = sizeof(struct chat_filter),
  *		.name = "word", .version = "1", .open = word_open,
- *		.prompt = word_prompt, .text = word_text, .close = word_close,
+ *		.close = word_close, .window = word_window, .part = word_part,
  *	};
  *
  * Build it with: cc -shared -fPIC -fvisibility=default -o word.so word.c
@@ -74,6 +78,15 @@
  * The file must belong to root or to the user of chatd, and neither it nor
  * its folder may be writable by anyone else.  It must not be a symbolic link.
  *
+ * How texts come.  A text is judged while it grows, in pieces, by the function
+ * "part".  Each piece has what is new, and before it the end of what was judged
+ * earlier, as many bytes as the plugin's window says.  So the cost of a check
+ * does not grow with the text.  A plugin reports a finding as soon as no more
+ * text can change it, and calls host->unsettled to say from where on the text
+ * could still become part of a finding.  chatd holds back only that, and shows
+ * the rest.  A plugin of version 1.0 has no "part": it gets the whole text each
+ * time, and chatd holds back a fixed number of bytes (filter.hold).
+ *
  * Versions.  The major number changes when old plugins stop working; a host
  * refuses another major version, and a newer minor one than its own.  New
  * members come only at the end of a struct, each with the version that
@@ -89,11 +102,11 @@ extern "C" {
 #endif
 
 #define CHAT_FILTER_ABI_MAJOR	1u
-#define CHAT_FILTER_ABI_MINOR	0u
+#define CHAT_FILTER_ABI_MINOR	1u
 #define CHAT_FILTER_ABI \
 	((CHAT_FILTER_ABI_MAJOR << 16) | CHAT_FILTER_ABI_MINOR)
 
-/* What open, prompt and text return. Anything but 0 counts as an error. */
+/* What open, prompt, text and part return. Anything but 0 counts as an error. */
 #define CHAT_FILTER_OK		0
 #define CHAT_FILTER_ERROR	(-1)
 
@@ -101,6 +114,12 @@ extern "C" {
 #define CHAT_FILTER_WARN	1
 #define CHAT_FILTER_INFO	2
 #define CHAT_FILTER_DEBUG	3
+
+/* 1.1: the flags of a plugin. */
+#define CHAT_FILTER_READS_PROMPT	0x1u	/* part looks at "prompt" */
+
+/* 1.1: the largest window, bytes. */
+#define CHAT_FILTER_WINDOW_MAX	65536u
 
 /*
  * One finding, reported by the plugin; the host copies what it needs before
@@ -119,7 +138,7 @@ struct chat_finding {
 
 /*
  * What the host offers; borrowed by the plugin, valid from open until close
- * has returned.  All members since 1.0.
+ * has returned.  Members without a version are there since 1.0.
  */
 struct chat_filter_host {
 	uint32_t	 abi;		/* CHAT_FILTER_ABI of the host */
@@ -130,9 +149,9 @@ struct chat_filter_host {
 	const char	*const *categories;
 
 	/*
-	 * Report a finding about the text being judged: only inside prompt
-	 * and text. A finding that is not as described above, or more than
-	 * 4096 for one text, is taken as a failure of the plugin.
+	 * Report a finding about the text being judged: only inside prompt,
+	 * text and part. A finding that is not as described above, or more
+	 * than 4096 in one call, is taken as a failure of the plugin.
 	 */
 	void		(*report)(void *cookie, const struct chat_finding *);
 
@@ -143,10 +162,40 @@ struct chat_filter_host {
 	void		(*log)(void *cookie, int32_t level, const char *line);
 
 	/*
-	 * Say why open, prompt or text is about to return an error: one line
-	 * that names the file and place, or the rule. The last one counts.
+	 * Say why open, prompt, text or part is about to return an error: one
+	 * line that names the file and place, or the rule. The last one counts.
 	 */
 	void		(*fail)(void *cookie, const char *why);
+
+	/*
+	 * 1.1: say that the text being judged is unsettled from byte "from"
+	 * on (0 <= from <= len, the start of a character): with more text it
+	 * could be part of a finding that is not reported yet. Only inside
+	 * part; of several calls the smallest counts. Without a call all of
+	 * the text is settled, and after the final piece it is anyway.
+	 */
+	void		(*unsettled)(void *cookie, uint64_t from);
+};
+
+/*
+ * 1.1: a piece of a text to judge. The bytes text[0..fresh) have been judged
+ * before and are there as context: all of the text so far, or at least as many
+ * as the window. The bytes text[fresh..len) are new.
+ */
+struct chat_filter_part {
+	uint32_t	 size;		/* sizeof(struct chat_filter_part) */
+	int32_t		 reply;		/* 1: from the model's reply to
+					 * "prompt"; 0: from what a user asks */
+	int32_t		 final;		/* 1: nothing follows */
+	uint32_t	 reserved;	/* 0 */
+	uint64_t	 offset;	/* bytes of the whole text before text;
+					 * 0: this is its beginning */
+	const char	*text;
+	uint64_t	 len;
+	uint64_t	 fresh;		/* at the start of a character */
+	const char	*prompt;	/* "" where there is none, and without
+					 * CHAT_FILTER_READS_PROMPT */
+	uint64_t	 prompt_len;
 };
 
 /*
@@ -181,7 +230,8 @@ struct chat_filter {
 			    uint64_t n, void **state);
 
 	/*
-	 * 1.0: judge what a user asks, whole: call host->report for each
+	 * 1.0: not called where there is a "part", and may then be NULL.
+	 * Judge what a user asks, whole: call host->report for each
 	 * finding. Returns CHAT_FILTER_OK when the text has been judged (with
 	 * or without findings). CHAT_FILTER_ERROR: no verdict, the text is
 	 * not let through.
@@ -190,8 +240,8 @@ struct chat_filter {
 			    uint64_t len);
 
 	/*
-	 * 1.0: judge the model's reply to "prompt" (len 0 where there is
-	 * none). It is called as the reply grows, each time with the whole
+	 * 1.0: not called where there is a "part", and may then be NULL.
+	 * Judge the model's reply to "prompt" (len 0 where there is none). It is called as the reply grows, each time with the whole
 	 * text so far; final is 1 with the last piece, else 0. Several
 	 * replies may grow in turns, so keep nothing between calls. Spans
 	 * are bytes of "text". Returns as prompt does.
@@ -205,6 +255,35 @@ struct chat_filter {
 
 	/* 1.0: how many rules are loaded, for the operator. May be NULL. */
 	uint64_t	(*rules)(void *state);
+
+	/* 1.1: CHAT_FILTER_... flags, or 0; the other bits are 0. */
+	uint32_t	 flags;
+	uint32_t	 reserved;	/* 1.1: 0 */
+
+	/*
+	 * 1.1: how many bytes before the new text part needs: what a finding
+	 * can span and what it looks back at, at most
+	 * CHAT_FILTER_WINDOW_MAX. Called once, after open. Not NULL where
+	 * there is a "part".
+	 */
+	uint64_t	(*window)(void *state);
+
+	/*
+	 * 1.1: judge the next piece of a text. May be NULL; then prompt and
+	 * text judge whole texts. Several texts may grow in turns, so keep
+	 * nothing between calls.
+	 *
+	 * Report each finding at the latest in the call in which no more text
+	 * can change it: a match that could grow, or that the next character
+	 * could undo, waits, and is unsettled until then. Findings must not
+	 * depend on where the text was cut. So, where offset is above 0, the
+	 * beginning of text is only looked back at, and may be the middle of
+	 * a word. A finding of the context may be reported again. With final
+	 * set everything is certain. Spans are bytes of "text". Returns as
+	 * prompt does.
+	 */
+	int32_t		(*part)(void *state,
+			    const struct chat_filter_part *part);
 };
 
 /* The symbol that a plugin exports. */

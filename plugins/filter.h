@@ -15,6 +15,7 @@
 #define FILTER_PLUGINS_MAX	16
 #define FILTER_FINDINGS_MAX	4096		/* of a plugin, for one text */
 #define FILTER_TEXT_MAX		(1024 * 1024)	/* bytes of one text */
+#define FILTER_OFFSET_MAX	(1LL << 40)	/* bytes before it */
 #define FILTER_RULE_MAX		128		/* bytes of a rule's name */
 #define FILTER_RULES_MAX	1000000000	/* told to chatd, at most */
 #define FILTER_OPTIONS_MAX	1024		/* of one plugin */
@@ -52,6 +53,9 @@ void	 plugin_free(struct plugin *p);
 int	 plugin_check(const struct chat_filter *cf, const char *name,
 	    const char *path, struct fault *f);
 
+/* Does the plugin judge pieces (part), or only whole texts? */
+int	 plugin_has_part(const struct chat_filter *cf);
+
 /* ---- host.c: one plugin and what it calls */
 struct host;
 
@@ -60,9 +64,11 @@ struct check {
 	const char	*direction;	/* "prompt" or "reply" */
 	const char	*text;
 	size_t		 len;
+	int64_t		 offset;	/* bytes of the whole text before it */
+	int64_t		 fresh;		/* bytes of text judged before */
 	const char	*context;	/* of a reply: its prompt, or "" */
 	size_t		 context_len;
-	int		 final;		/* of a reply: it grows no more */
+	int		 final;		/* nothing follows */
 };
 
 /* A host for plugin (taken) that takes findings of the categories (borrowed
@@ -76,17 +82,24 @@ void		 host_free(struct host *h);
 int		 host_open(struct host *h, const json_t *options,
 		    struct fault *f);
 
+/* May c be given to this plugin? It needs enough text before what is new. 0,
+ * or CHAT_EFORMAT or CHAT_EUNSUPPORTED with *f filled. */
+int		 host_fits(const struct host *h, const struct check *c,
+		    struct fault *f);
+
 /*
- * Judge one text and append what is found to findings, an array of objects
- * {plugin, category, score, start, end, rule}. 0; CHAT_EUNSUPPORTED where
- * the plugin says in order that it has no verdict; CHAT_EPROTOCOL where it
- * broke the interface's rules and must not be called again. Then *f says
+ * Judge one piece that fits and append what is found to findings, an array of
+ * objects {plugin, category, score, start, end, rule}. *settled is lowered to
+ * the number of bytes that are settled for this plugin, and to -1 where it
+ * can't say (it takes whole texts, and more may follow). 0; CHAT_EUNSUPPORTED
+ * where the plugin says in order that it has no verdict; CHAT_EPROTOCOL where
+ * it broke the interface's rules and must not be called again. Then *f says
  * why, and findings may hold some but must not be used.
  */
 int		 host_check(struct host *h, const struct check *c,
-		    json_t *findings, struct fault *f);
+		    json_t *findings, int64_t *settled, struct fault *f);
 
-/* {name, version, rules}, a new reference. */
+/* {name, version, rules, abi, window, context}, a new reference. */
 json_t		*host_describe(const struct host *h);
 const char	*host_name(const struct host *h);
 

@@ -76,6 +76,10 @@ static const struct field filterd_check_fields[] = {
 	    offsetof(struct check, text) },
 	{ "context", FIELD_STRING, FIELD_NULLABLE, 0, FILTER_TEXT_MAX,
 	    offsetof(struct check, context) },
+	{ "offset", FIELD_INT, FIELD_NULLABLE, 0, FILTER_OFFSET_MAX,
+	    offsetof(struct check, offset) },
+	{ "fresh", FIELD_INT, FIELD_NULLABLE, 0, FILTER_TEXT_MAX,
+	    offsetof(struct check, fresh) },
 	{ "final", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct check, final) },
 };
@@ -185,12 +189,13 @@ filterd_try(struct host *h, struct fault *f)
 	struct check	 c = { .direction = "prompt", .text = "Hello.",
 			    .len = 6, .context = "", .final = 1 };
 	json_t		*findings;
+	int64_t		 settled = (int64_t)c.len;
 	int		 r;
 
 	findings = json_array();
-	if ((r = host_check(h, &c, findings, f)) == 0) {
+	if ((r = host_check(h, &c, findings, &settled, f)) == 0) {
 		c.direction = "reply";
-		r = host_check(h, &c, findings, f);
+		r = host_check(h, &c, findings, &settled, f);
 	}
 	json_decref(findings);
 	return (r);
@@ -256,33 +261,56 @@ filterd_init(struct filterd *fd, json_t *msg, struct fault *f)
 	return (0);
 }
 
-/* Judge one text. Returns CHAT_EPROTOCOL where a plugin is beyond trust. */
+/* Read a check, whose piece must be one for every plugin. */
+static int
+filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
+    struct fault *f)
+{
+	size_t	 i;
+	int	 r;
+
+	if ((r = fields_read(msg, filterd_check_fields,
+	    nitems(filterd_check_fields), c, f)) != 0)
+		return (r);
+	if (strcmp(c->direction, "prompt") != 0 &&
+	    strcmp(c->direction, "reply") != 0)
+		return (fault_set(f, "bad_field", "direction",
+		    "direction: expected \"prompt\" or \"reply\""));
+	c->len = strlen(c->text);
+	c->context_len = strlen(c->context);
+	if ((size_t)c->fresh > c->len ||
+	    (c->text[c->fresh] & 0xc0) == 0x80)
+		return (fault_set(f, "bad_field", "fresh", "fresh: expected "
+		    "the start of a character of text, 0 to %zu", c->len));
+	for (i = 0; r == 0 && i < fd->n; i++)
+		r = host_fits(fd->hosts[i], c, f);
+	return (r);
+}
+
+/* Judge one piece. Returns CHAT_EPROTOCOL where a plugin is beyond trust. */
 static int
 filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
 {
-	struct check	 c = { .context = "" };
+	struct check	 c = { .context = "", .final = 1 };
 	json_t		*findings, *done;
+	int64_t		 settled;
 	size_t		 i;
 	int		 r;
 
-	if ((r = fields_read(msg, filterd_check_fields,
-	    nitems(filterd_check_fields), &c, f)) != 0)
+	if ((r = filterd_read_check(fd, msg, &c, f)) != 0)
 		return (r);
-	if (strcmp(c.direction, "prompt") != 0 &&
-	    strcmp(c.direction, "reply") != 0)
-		return (fault_set(f, "bad_field", "direction",
-		    "direction: expected \"prompt\" or \"reply\""));
-	c.len = strlen(c.text);
-	c.context_len = strlen(c.context);
+	settled = (int64_t)c.len;
 	findings = json_array();
 	for (i = 0; r == 0 && i < fd->n; i++)
-		r = host_check(fd->hosts[i], &c, findings, f);
+		r = host_check(fd->hosts[i], &c, findings, &settled, f);
 	if (r != 0) {
 		json_decref(findings);
 		return (r);
 	}
 	done = msg_event("done", id);
 	msg_set(done, "findings", findings);
+	if (settled >= 0)
+		msg_set_int(done, "settled", settled);
 	chan_send(fd->chan, done);
 	return (0);
 }

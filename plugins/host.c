@@ -21,6 +21,9 @@ struct host {
 	const struct check	*check;		/* borrowed: being judged */
 	json_t			*findings;	/* borrowed: of that check */
 	size_t			 n;		/* findings so far */
+	uint64_t		 settled;	/* bytes, of that check */
+	int			 parts;		/* the plugin judges pieces */
+	uint64_t		 window;	/* it needs before new text */
 	char			 broken[300];	/* rule it broke, or "" */
 	char			 why[300];	/* told by fail, or "" */
 };
@@ -28,6 +31,7 @@ struct host {
 static void	host_report(void *, const struct chat_finding *);
 static void	host_log(void *, int32_t, const char *);
 static void	host_fail(void *, const char *);
+static void	host_unsettled(void *, uint64_t);
 
 /* Make a host. */
 struct host *
@@ -37,10 +41,12 @@ host_new(struct plugin *plugin, const char *const *categories)
 
 	h = xcalloc(1, sizeof *h);
 	h->plugin = plugin;
+	h->parts = plugin_has_part(plugin->filter);
 	h->host = (struct chat_filter_host){
 		.abi = CHAT_FILTER_ABI, .size = sizeof h->host, .cookie = h,
 		.categories = categories, .report = host_report,
 		.log = host_log, .fail = host_fail,
+		.unsettled = host_unsettled,
 	};
 	return (h);
 }
@@ -104,7 +110,7 @@ host_report(void *cookie, const struct chat_finding *in)
 	json_t		*o;
 
 	if (h->check == NULL)
-		host_broken(h, "a finding outside prompt and text");
+		host_broken(h, "a finding outside prompt, text and part");
 	else if (in == NULL || in->size < sizeof *in)
 		host_broken(h, "a finding of %u bytes, at least %zu expected",
 		    in == NULL ? 0 : (unsigned)in->size, sizeof *in);
@@ -163,6 +169,21 @@ host_fail(void *cookie, const char *why)
 	snprintf(h->why, sizeof h->why, "%s", why == NULL ? "" : why);
 }
 
+/* A plugin says from where on the text is unsettled. */
+static void
+host_unsettled(void *cookie, uint64_t from)
+{
+	struct host	*h = cookie;
+
+	if (h->check == NULL || !h->parts)
+		host_broken(h, "unsettled text outside part");
+	else if (!host_at_character(h->check, from))
+		host_broken(h, "unsettled from byte %llu of a text of %zu "
+		    "bytes", (unsigned long long)from, h->check->len);
+	else if (from < h->settled)
+		h->settled = from;
+}
+
 /* One option's value as text, in a new string; NULL for other kinds. */
 static char *
 host_option_text(const json_t *v)
@@ -197,6 +218,19 @@ host_option_add(struct chat_filter_option *list, size_t *n, const char *key,
 	return (0);
 }
 
+/* Ask an open plugin for its window. */
+static int
+host_window(struct host *h, struct fault *f)
+{
+	crash_mark(h->plugin->name, "window");
+	h->window = h->plugin->filter->window(h->plugin->state);
+	if (h->window <= CHAT_FILTER_WINDOW_MAX)
+		return (0);
+	return (fault_set(f, "bad_plugin", NULL, "plugin %s: a window of %llu "
+	    "bytes, at most %u", h->plugin->name,
+	    (unsigned long long)h->window, CHAT_FILTER_WINDOW_MAX));
+}
+
 /* Open the plugin with its options. */
 int
 host_open(struct host *h, const json_t *options, struct fault *f)
@@ -225,6 +259,8 @@ host_open(struct host *h, const json_t *options, struct fault *f)
 		    "can't be opened");
 	else
 		h->plugin->opened = 1;
+	if (r == 0 && h->parts)
+		r = host_window(h, f);
 	if (r == 0 && h->broken[0] != '\0')
 		r = fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
 		    h->plugin->name, h->broken);
@@ -236,23 +272,72 @@ out:
 	return (r);
 }
 
-/* Judge one text. */
+/* May this piece be given to the plugin? */
 int
-host_check(struct host *h, const struct check *c, json_t *findings,
-    struct fault *f)
+host_fits(const struct host *h, const struct check *c, struct fault *f)
+{
+	if (c->offset == 0)
+		return (0);
+	if (!h->parts) {
+		fault_set(f, "filter_unavailable", "offset", "plugin %s needs "
+		    "the whole text each time", h->plugin->name);
+		return (CHAT_EUNSUPPORTED);
+	}
+	if ((uint64_t)c->fresh < h->window)
+		return (fault_set(f, "bad_field", "fresh", "fresh: %lld bytes "
+		    "before the new text, plugin %s needs %llu",
+		    (long long)c->fresh, h->plugin->name,
+		    (unsigned long long)h->window));
+	return (0);
+}
+
+/* Call the function that judges pieces. */
+static int32_t
+host_part(const struct host *h, const struct check *c)
 {
 	const struct chat_filter	*cf = h->plugin->filter;
-	int				 prompt, r;
+	struct chat_filter_part		 part = {
+		.size = sizeof part, .final = c->final,
+		.reply = strcmp(c->direction, "reply") == 0,
+		.offset = (uint64_t)c->offset, .text = c->text,
+		.len = c->len, .fresh = (uint64_t)c->fresh, .prompt = "" };
 
-	prompt = strcmp(c->direction, "prompt") == 0;
+	if (part.reply && (cf->flags & CHAT_FILTER_READS_PROMPT)) {
+		part.prompt = c->context;
+		part.prompt_len = c->context_len;
+	}
+	crash_mark(h->plugin->name, "part");
+	return (cf->part(h->plugin->state, &part));
+}
+
+/* Call the function that judges whole texts. */
+static int32_t
+host_whole(const struct host *h, const struct check *c)
+{
+	const struct chat_filter	*cf = h->plugin->filter;
+
+	if (strcmp(c->direction, "prompt") == 0) {
+		crash_mark(h->plugin->name, "prompt");
+		return (cf->prompt(h->plugin->state, c->text, c->len));
+	}
+	crash_mark(h->plugin->name, "text");
+	return (cf->text(h->plugin->state, c->context, c->context_len,
+	    c->text, c->len, c->final));
+}
+
+/* Judge one piece. */
+int
+host_check(struct host *h, const struct check *c, json_t *findings,
+    int64_t *settled, struct fault *f)
+{
+	int32_t	 r;
+
 	h->check = c;
 	h->findings = findings;
 	h->n = 0;
+	h->settled = c->len;
 	h->why[0] = '\0';
-	crash_mark(h->plugin->name, prompt ? "prompt" : "text");
-	r = prompt ? cf->prompt(h->plugin->state, c->text, c->len) :
-	    cf->text(h->plugin->state, c->context, c->context_len, c->text,
-	    c->len, c->final);
+	r = h->parts ? host_part(h, c) : host_whole(h, c);
 	crash_mark(NULL, NULL);
 	h->check = NULL;
 	h->findings = NULL;
@@ -261,11 +346,19 @@ host_check(struct host *h, const struct check *c, json_t *findings,
 		    h->plugin->name, h->broken);
 		return (CHAT_EPROTOCOL);
 	}
-	if (r == CHAT_FILTER_OK)
+	if (r != CHAT_FILTER_OK) {
+		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
+		    h->plugin->name, h->why[0] != '\0' ? h->why :
+		    "no verdict");
+		return (CHAT_EUNSUPPORTED);
+	}
+	if (c->final)
 		return (0);
-	fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
-	    h->plugin->name, h->why[0] != '\0' ? h->why : "no verdict");
-	return (CHAT_EUNSUPPORTED);
+	if (!h->parts)
+		*settled = -1;
+	else if ((int64_t)h->settled < *settled)
+		*settled = (int64_t)h->settled;
+	return (0);
 }
 
 /* Describe a plugin to chatd. */
@@ -275,7 +368,10 @@ host_describe(const struct host *h)
 	const struct chat_filter	*cf = h->plugin->filter;
 	json_t				*o;
 	uint64_t			 n = 0;
+	char				 abi[24];
 
+	snprintf(abi, sizeof abi, "%u.%u", (unsigned)(cf->abi >> 16),
+	    (unsigned)(cf->abi & 0xffff));
 	if (cf->rules != NULL) {
 		crash_mark(h->plugin->name, "rules");
 		n = cf->rules(h->plugin->state);
@@ -286,5 +382,10 @@ host_describe(const struct host *h)
 	msg_set_text(o, "version", cf->version, strnlen(cf->version, 64));
 	msg_set_int(o, "rules", (int64_t)(n < FILTER_RULES_MAX ? n :
 	    FILTER_RULES_MAX));
+	msg_set_text(o, "abi", abi, strlen(abi));
+	msg_set(o, "window", h->parts ? json_integer((json_int_t)h->window) :
+	    json_null());
+	msg_set_bool(o, "context", !h->parts ||
+	    (cf->flags & CHAT_FILTER_READS_PROMPT) != 0);
 	return (o);
 }

@@ -21,6 +21,8 @@
 /* What version 1.0 had; every member up to "rules" is in it. */
 #define PLUGIN_SIZE_1_0	(offsetof(struct chat_filter, rules) + \
 			sizeof(((struct chat_filter *)NULL)->rules))
+#define PLUGIN_SIZE_1_1	(offsetof(struct chat_filter, part) + \
+			sizeof(((struct chat_filter *)NULL)->part))
 
 static int	plugin_trusted(const struct stat *, const char *,
 		    const char *, struct fault *);
@@ -105,6 +107,38 @@ plugin_dlopen(struct plugin *p, struct fault *f)
 	return (0);
 }
 
+/* Is the plugin of minor version 1 or newer? */
+static int
+plugin_is_1_1(const struct chat_filter *cf)
+{
+	return ((cf->abi & 0xffff) >= 1);
+}
+
+/* The plugin's part, which those of 1.0 don't have. */
+int
+plugin_has_part(const struct chat_filter *cf)
+{
+	return (plugin_is_1_1(cf) && cf->part != NULL);
+}
+
+/* The first member that must not be NULL and is, or NULL. */
+static const char *
+plugin_missing(const struct chat_filter *cf)
+{
+	if (cf->name == NULL)
+		return ("name");
+	if (cf->version == NULL)
+		return ("version");
+	if (cf->open == NULL)
+		return ("open");
+	if (cf->close == NULL)
+		return ("close");
+	if (plugin_has_part(cf))
+		return (cf->window == NULL ? "window" : NULL);
+	return (cf->prompt == NULL ? "prompt" : cf->text == NULL ? "text" :
+	    NULL);
+}
+
 /* Check version, size, name and members. */
 int
 plugin_check(const struct chat_filter *cf, const char *name, const char *path,
@@ -112,6 +146,7 @@ plugin_check(const struct chat_filter *cf, const char *name, const char *path,
 {
 	const char	*missing;
 	unsigned	 major = cf->abi >> 16, minor = cf->abi & 0xffff;
+	size_t		 size;
 
 	if (major != CHAT_FILTER_ABI_MAJOR || minor > CHAT_FILTER_ABI_MINOR) {
 		fault_set(f, "bad_plugin", NULL, "%s: built for filter ABI "
@@ -120,15 +155,12 @@ plugin_check(const struct chat_filter *cf, const char *name, const char *path,
 		    CHAT_FILTER_ABI_MINOR);
 		return (CHAT_EUNSUPPORTED);
 	}
-	if (cf->size < PLUGIN_SIZE_1_0)
+	size = plugin_is_1_1(cf) ? PLUGIN_SIZE_1_1 : PLUGIN_SIZE_1_0;
+	if (cf->size < size)
 		return (fault_set(f, "bad_plugin", NULL, "%s: its struct "
 		    "chat_filter has %u bytes; ABI %u.%u has %zu", path,
-		    (unsigned)cf->size, major, minor,
-		    (size_t)PLUGIN_SIZE_1_0));
-	missing = cf->name == NULL ? "name" : cf->version == NULL ?
-	    "version" : cf->open == NULL ? "open" : cf->prompt == NULL ?
-	    "prompt" : cf->text == NULL ? "text" : cf->close == NULL ?
-	    "close" : NULL;
+		    (unsigned)cf->size, major, minor, size));
+	missing = plugin_missing(cf);
 	if (missing != NULL)
 		return (fault_set(f, "bad_plugin", NULL, "%s: its member "
 		    "\"%s\" is NULL", path, missing));

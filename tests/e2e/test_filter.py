@@ -139,6 +139,21 @@ def zoo(folder):
                               "options": options}
 
 
+@pytest.fixture
+def parts(folder):
+    """The same, judging pieces."""
+    path = copy(folder, "tests/plugins/.libs/zoo-parts.so", "zoo-parts.so")
+    return lambda **options: {"name": "zoo", "path": path,
+                              "options": options}
+
+
+@pytest.fixture
+def old(folder):
+    """A plugin of version 1.0."""
+    return {"name": "old", "path": copy(folder, "tests/plugins/.libs/old.so",
+                                        "old.so")}
+
+
 def test_ready_names_each_plugin_with_version_and_rules(start, rules):
     ready = start().init(rules)
     assert ready["event"] == "ready"
@@ -159,6 +174,49 @@ def test_a_finding_has_category_score_rule_and_byte_span(start, rules):
     assert span == "BUILD  a BОMB"
     assert found["plugin"] == "rules" and found["rule"] == "test/bomb"
     assert found["category"] == "violence" and found["score"] == 0.9
+
+
+def test_ready_says_what_each_plugin_needs(start, parts, old):
+    ready = start().init(parts(act="good"), old)["plugins"]
+    assert [(p["name"], p["abi"], p["window"], p["context"])
+            for p in ready] == [("zoo", "1.1", 10, False),
+                                ("old", "1.0", None, True)]
+
+
+def test_an_old_plugin_gets_whole_texts_and_the_prompt(start, old, parts):
+    f = start()
+    f.init(old)
+    answer = f.check("a XYZZY", direction="reply", context="four",
+                     final=False)
+    (found,) = answer["findings"]
+    assert (found["rule"], found["start"], found["end"]) == ("text-4-0", 2, 7)
+    assert "settled" not in answer
+    answer = f.check("a XYZZY b", direction="reply", context="four",
+                     fresh=7, final=True)
+    assert answer["findings"][0]["rule"] == "text-4-1"
+    assert answer["settled"] == 9
+    assert f.check("XYZZY")["findings"][0]["rule"] == "prompt"
+    for plugins in [old], [parts(act="good"), old]:
+        f = start()
+        f.init(*plugins)
+        answer = f.check("0123456789XYZZY", direction="reply", offset=1,
+                         fresh=10, final=True)
+        assert (answer["event"], answer["code"]) == ("error",
+                                                     "filter_unavailable")
+        assert "old" in answer["message"]
+        assert "settled" not in f.check("x", direction="reply", final=False)
+
+
+def test_a_piece_needs_the_window_before_it(start, parts):
+    f = start()
+    f.init(parts(act="good"))
+    text = "0123456789XYZZY"
+    answer = f.check(text, direction="reply", offset=3, fresh=9)
+    assert (answer["code"], answer["field"]) == ("bad_field", "fresh")
+    assert "10" in answer["message"]
+    answer = f.check(text, direction="reply", offset=3, fresh=10, final=False)
+    assert len(answer["findings"]) == 1 and answer["settled"] == 15
+    assert f.check(text, offset=0, fresh=2, final=False)["settled"] == 15
 
 
 def test_direction_decides_which_rules_run(start, rules):
@@ -215,6 +273,16 @@ BAD_LINES = [
      "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":7}\n',
      "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"a","fresh":2}\n',
+     "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"a","fresh":-1}\n',
+     "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"\xc3\xa9",'
+     b'"fresh":1}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":-1}\n',
+     "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":"1"}\n',
+     "bad_field", 4),
 ]
 
 
@@ -250,8 +318,8 @@ def refused(f, plugin, *words, **more):
 
 
 MISFITS = [
-    ("major", ["misfit-major.so", "2.0", "1.0"]),
-    ("minor", ["misfit-minor.so", "1.99", "1.0"]),
+    ("major", ["misfit-major.so", "2.0", "1.1"]),
+    ("minor", ["misfit-minor.so", "1.99", "1.1"]),
     ("size", ["misfit-size.so", "40 bytes"]),
     ("name", ["misfit-name.so", '"other"', '"misfit"']),
     ("null", ["misfit-null.so", '"text" is NULL']),
@@ -412,6 +480,31 @@ def test_garbage_ends_the_filter_naming_the_plugin(start, zoo, act,
         assert '"weather"' in err
 
 
+@pytest.mark.parametrize("act", GARBAGE + ["bad-unsettled",
+                                           "split-unsettled"])
+def test_garbage_about_a_piece_ends_the_filter(start, parts, act):
+    f = start()
+    assert f.init(parts(act=act))["event"] == "ready"
+    answer = f.check("é XYZZY", direction="reply", final=False)
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert f.receive() is None
+    status, err = f.end()
+    assert status == 1 and "zoo" in err
+
+
+def test_unsettled_text_outside_a_piece_ends_the_filter(start, zoo):
+    f = start()
+    f.init(zoo(act="bad-unsettled"))
+    assert "outside part" in f.check("XYZZY")["message"]
+    assert f.receive() is None
+
+
+def test_a_window_that_is_no_good_is_refused(start, parts):
+    refused(start(), parts(act="large-window"), "zoo", "65537", "65536")
+    refused(start(), parts(act="early-report"), "zoo", "finding outside")
+
+
 def test_an_orderly_failure_is_an_error_and_not_the_end(start, zoo):
     for act, why in ("fail", "out of ideas"), ("silent-fail", "no verdict"):
         f = start()
@@ -424,6 +517,15 @@ def test_an_orderly_failure_is_an_error_and_not_the_end(start, zoo):
 CRASHES = [
     ("crash", "SIGSEGV"), ("recurse", "SIGSEGV"), ("abort", "SIGABRT"),
 ]
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has the last word")
+def test_a_crash_in_a_piece_is_named(start, parts):
+    f = start()
+    f.init(parts(act="crash"))
+    f.send(op="check", id=1, direction="reply", text="XYZZY")
+    assert f.receive() is None
+    assert "plugin zoo: crashed (SIGSEGV) in part" in f.end()[1]
 
 
 @pytest.mark.parametrize("act,word", CRASHES)
@@ -594,6 +696,16 @@ def test_the_example_in_the_header_is_a_plugin(start, folder):
     assert f.init({"name": "word", "path": path})["event"] == "ready"
     (found,) = f.check("say xyzzy", direction="reply")["findings"]
     assert (found["start"], found["end"]) == (4, 9)
+    answer = f.check("say xy", direction="reply", final=False)
+    assert (answer["findings"], answer["settled"]) == ([], 4)
+    answer = f.check("y xyz", direction="reply", offset=3, fresh=4,
+                     final=False)
+    assert answer["settled"] == 2
+    answer = f.check(" xyzzy", direction="reply", offset=3, fresh=4,
+                     final=False)
+    assert (answer["findings"][0]["start"], answer["settled"]) == (1, 6)
+    answer = f.check("x", direction="reply", final=True)
+    assert answer["settled"] == 1
 
 
 def test_nothing_of_a_text_reaches_the_log(start, rules):

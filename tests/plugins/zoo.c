@@ -2,7 +2,7 @@
  * A filter plugin that misbehaves on demand, for tests: the option "act" (or,
  * for the constructor, the environment variable CHATD_TEST_CONSTRUCTOR) names
  * what it does when a text holds the word XYZZY.  Texts without it are judged
- * as harmless.
+ * as harmless.  With ZOO_PARTS it judges pieces, else whole texts.
  */
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -145,6 +145,10 @@ zoo_do(const char *act, uint64_t len)
 		return (CHAT_FILTER_ERROR);
 	} else if (strcmp(act, "silent-fail") == 0)
 		return (CHAT_FILTER_ERROR);
+	else if (strcmp(act, "bad-unsettled") == 0)
+		zoo_host->unsettled(zoo_host->cookie, len + 1);
+	else if (strcmp(act, "split-unsettled") == 0)
+		zoo_host->unsettled(zoo_host->cookie, 1);
 	else if (strcmp(act, "good") == 0 || strchr(act, '-') != NULL ||
 	    strcmp(act, "flood") == 0)
 		zoo_report(act, len);
@@ -193,6 +197,25 @@ zoo_prompt(void *state, const char *text, uint64_t len)
 	return (zoo_do(zoo_act, len));
 }
 
+#ifdef ZOO_PARTS
+/* Judge a piece. */
+static int32_t
+zoo_part(void *state, const struct chat_filter_part *p)
+{
+	return (zoo_prompt(state, p->text, p->len));
+}
+
+/* The window, which can't be had with one act. */
+static uint64_t
+zoo_window(void *state)
+{
+	(void)state;
+	if (strcmp(zoo_act, "early-report") == 0)
+		zoo_report("good", 0);
+	return (strcmp(zoo_act, "large-window") == 0 ?
+	    CHAT_FILTER_WINDOW_MAX + 1 : 10);
+}
+#else
 /* Judge a reply. */
 static int32_t
 zoo_text(void *state, const char *prompt, uint64_t prompt_len,
@@ -203,6 +226,7 @@ zoo_text(void *state, const char *prompt, uint64_t prompt_len,
 	(void)final;
 	return (zoo_prompt(state, text, len));
 }
+#endif
 
 /* Nothing to release. */
 static void
@@ -214,5 +238,10 @@ zoo_close(void *state)
 struct chat_filter chat_filter = {
 	.abi = CHAT_FILTER_ABI, .size = sizeof(struct chat_filter),
 	.name = "zoo", .version = "1", .open = zoo_open,
-	.prompt = zoo_prompt, .text = zoo_text, .close = zoo_close,
+	.close = zoo_close,
+#ifdef ZOO_PARTS
+	.window = zoo_window, .part = zoo_part,
+#else
+	.prompt = zoo_prompt, .text = zoo_text,
+#endif
 };

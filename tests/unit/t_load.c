@@ -86,11 +86,11 @@ test_another_version_is_refused_naming_both(void **state)
 		uint32_t	 abi;
 		const char	*words;
 	} cases[] = {
-		{ 0, "ABI 0.0; this chatd has 1.0" },
-		{ 1, "ABI 0.1; this chatd has 1.0" },
-		{ 0x10001, "ABI 1.1; this chatd has 1.0" },
-		{ 0x20000, "ABI 2.0; this chatd has 1.0" },
-		{ 0xffffffff, "ABI 65535.65535; this chatd has 1.0" },
+		{ 0, "ABI 0.0; this chatd has 1.1" },
+		{ 1, "ABI 0.1; this chatd has 1.1" },
+		{ 0x10002, "ABI 1.2; this chatd has 1.1" },
+		{ 0x20000, "ABI 2.0; this chatd has 1.1" },
+		{ 0xffffffff, "ABI 65535.65535; this chatd has 1.1" },
 	};
 	struct chat_filter	 c = sound;
 	struct fault		 f;
@@ -140,6 +140,61 @@ test_each_missing_member_is_named(void **state)
 	    CHAT_EFORMAT);
 	assert_non_null(strstr(f.message, "\"x\""));
 	assert_non_null(strstr(f.message, "\"y\""));
+}
+
+/* What version 1.1 added. */
+static uint64_t
+some_window(void *state)
+{
+	(void)state;
+	return (0);
+}
+
+static int32_t
+some_part(void *state, const struct chat_filter_part *part)
+{
+	(void)state;
+	(void)part;
+	return (0);
+}
+
+static void
+test_parts_need_a_window_and_nothing_else(void **state)
+{
+	struct chat_filter	 c = sound;
+	struct fault		 f;
+
+	(void)state;
+	assert_false(plugin_has_part(&c));
+	c.part = some_part;
+	c.prompt = NULL;
+	c.text = NULL;
+	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), CHAT_EFORMAT);
+	assert_non_null(strstr(f.message, "\"window\" is NULL"));
+	c.window = some_window;
+	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), 0);
+	assert_true(plugin_has_part(&c));
+}
+
+/* A struct of 1.0 ends before these members, whatever stands there. */
+static void
+test_a_plugin_of_1_0_is_not_read_beyond_its_struct(void **state)
+{
+	struct chat_filter	 c = sound;
+	struct fault		 f;
+
+	(void)state;
+	c.abi = CHAT_FILTER_ABI_MAJOR << 16;
+	c.size = offsetof(struct chat_filter, flags);
+	c.part = some_part;
+	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), 0);
+	assert_false(plugin_has_part(&c));
+	c.text = NULL;
+	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), CHAT_EFORMAT);
+	c = sound;
+	c.size = offsetof(struct chat_filter, flags);
+	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), CHAT_EFORMAT);
+	assert_non_null(strstr(f.message, "ABI 1.1"));
 }
 
 /* Files. */
@@ -192,6 +247,9 @@ main(void)
 		cmocka_unit_test(test_a_sound_struct_passes),
 		cmocka_unit_test(test_another_version_is_refused_naming_both),
 		cmocka_unit_test(test_each_missing_member_is_named),
+		cmocka_unit_test(test_parts_need_a_window_and_nothing_else),
+		cmocka_unit_test(
+		    test_a_plugin_of_1_0_is_not_read_beyond_its_struct),
 		cmocka_unit_test(
 		    test_a_file_is_refused_by_its_mode_kind_and_place),
 	};
