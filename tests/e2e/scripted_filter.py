@@ -3,11 +3,14 @@
 text, or the folder in its first plugin's option "flags", says.
 
 In a text: "#slow N" takes N seconds, "secret" is confidential, "forbidden" is
-violence, "#unsound" gives a span that is not in the text.
+violence, "#unsound" gives a span that is not in the text, "#forge" a finding
+of another plugin, "#crash" ends the process, "#fail" gives no verdict.
 In the folder: "load" holds the seconds that the next start takes, and
-"loading" is made when it begins; where there is "refuse", it fails.
+"loading" is made when it begins; where there is "refuse", it fails; "window"
+holds the bytes it needs before new text; to "checks" each check is added.
 """
 import json
+import os
 import pathlib
 import re
 import signal
@@ -20,21 +23,25 @@ def send(**event):
     sys.stdout.flush()
 
 
-def findings(text):
+def findings(text, name):
     data = text.encode()
     for word, category in (b"secret", "confidential"), \
             (b"forbidden", "violence"):
         for m in re.finditer(word, data):
-            yield {"plugin": "scripted", "category": category, "score": 0.9,
+            yield {"plugin": name, "category": category, "score": 0.9,
                    "start": m.start(), "end": m.end(), "rule": "word"}
+    if b"#forge" in data:
+        yield {"plugin": "other", "category": "hate", "score": 0.9,
+               "start": 0, "end": 1, "rule": "word"}
     if b"#unsound" in data:
-        yield {"plugin": "scripted", "category": "hate", "score": 0.9,
+        yield {"plugin": name, "category": "hate", "score": 0.9,
                "start": 0, "end": len(data) + 1, "rule": "word"}
 
 
 def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     init = json.loads(sys.stdin.readline())
+    name = init["plugins"][0]["name"]
     flags = pathlib.Path(init["plugins"][0]["options"]["flags"])
     if (flags / "load").exists():
         seconds = float((flags / "load").read_text())
@@ -43,17 +50,29 @@ def main():
     if (flags / "refuse").exists():
         send(event="error", code="bad_config", message="scripted refusal")
         sys.exit(1)
-    send(event="ready", plugins=[{"name": "scripted", "version": "1",
-                                  "rules": 2}])
+    window = None
+    if (flags / "window").exists():
+        window = int((flags / "window").read_text())
+    send(event="ready", plugins=[{"name": name, "version": "1",
+                                  "rules": 2, "window": window}])
+    checks = open(flags / "checks", "a")
     for line in sys.stdin:
         m = json.loads(line)
         if m["op"] != "check":
             send(event="done", id=m["id"])
             continue
+        print(json.dumps(m), file=checks, flush=True)
+        if "#crash" in m["text"]:
+            os._exit(1)
+        if "#fail" in m["text"]:
+            send(event="error", id=m["id"], code="filter_unavailable",
+                 message="scripted failure")
+            continue
         slow = re.search("#slow ([0-9.]+)", m["text"])
         if slow:
             time.sleep(float(slow[1]))
-        send(event="done", id=m["id"], findings=list(findings(m["text"])))
+        send(event="done", id=m["id"],
+             findings=list(findings(m["text"], name)))
 
 
 main()

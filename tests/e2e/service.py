@@ -180,6 +180,16 @@ class Service:
     def client(self):
         return Client(self.socket)
 
+    def client_as(self, uid):
+        """A connection of another account; the caller is root, and the
+        configuration has socket.mode 0666."""
+        self.dir.chmod(0o711)
+        os.seteuid(uid)
+        try:
+            return Client(self.socket)
+        finally:
+            os.seteuid(0)
+
     def status(self):
         with self.client() as c:
             return c.call("status")
