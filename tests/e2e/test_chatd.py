@@ -633,6 +633,11 @@ BAD_CONFIGS = [
     ("socket: {mode: 999}\n", "octal"),
     ("socket: {mode: 0660, mode: 0600}\n", "duplicate key"),
     ("filters: [{path: x}]\n", "needs a name"),
+    ("filters: [{name: x, process: none}]\n",
+     "process: expected auto, shared or own"),
+    ("filters: [{name: x, when_off: maybe}]\n",
+     "when_off: expected block or pass"),
+    ("filters: [{name: x, size: 3}]\n", "unknown key in filters"),
 ]
 
 
