@@ -1,6 +1,16 @@
 /*
  * Matching: each rule over the folded text, or over the original where the
  * rule says so; spans go back through the fold's map.
+ *
+ * A text may come in pieces, and what is found must not depend on the cuts.
+ * So whether a rule matches at a place is a question about a bounded stretch
+ * of text: from there on as many bytes as its pattern's span, as if the text
+ * ended behind them, and what the pattern looks back at.  A match that lies
+ * inside one that begins earlier is not told.
+ *
+ * Matching a stretch that is not all there yet uses PCRE2_PARTIAL_HARD: where
+ * the pattern looked at the end of the text, the place is open, and so is all
+ * behind it, since the match may become the longer one.
  */
 #include "rules.h"
 
@@ -13,13 +23,19 @@
 #define MATCH_LIMIT	100000	/* PCRE2's steps from one start */
 #define MATCH_DEPTH	5000	/* nested backtracking points */
 #define MATCH_HEAP	8192	/* KiB for those */
-#define MATCH_UNLESS	64	/* bytes around a match */
 #define MATCH_NEST	100	/* brackets in brackets, in a pattern */
+
+/* What a search says; errors of PCRE2 are below 0. */
+enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN };
 
 /* One text in the form a rule wants it. */
 struct subject {
 	const char		*text;
-	size_t			 len;
+	size_t			 len;	/* what is known of it */
+	size_t			 head;	/* where that begins */
+	size_t			 spans;	/* a match must end before, or wait */
+	size_t			 known;	/* what is new begins behind */
+	int			 begins, ends;	/* nothing before, behind */
 	const struct fold	*fold;	/* borrowed; NULL: the original */
 	size_t			 whole;	/* bytes of the original */
 };
@@ -32,11 +48,14 @@ struct span {
 struct teller {
 	void	(*found)(void *, const struct rule *, uint64_t, uint64_t);
 	void	*arg;
-	size_t	 total;
+	size_t	 hits_max;	/* of one rule, told one by one */
+	size_t	 total;		/* of all rules */
+	size_t	 hits;		/* of this rule */
+	uint64_t from, to;	/* of this rule: what is told as one */
 };
 
 static int	match_rule(struct rules *, const struct rule *,
-		    const struct subject *, struct teller *);
+		    const struct subject *, struct teller *, size_t *);
 
 /* Make empty rules. */
 struct rules *
@@ -47,6 +66,7 @@ rules_new(const char *const *categories)
 	rs = xcalloc(1, sizeof *rs);
 	rs->list = xcalloc(RULES_MAX + 1, sizeof *rs->list);
 	rs->categories = categories;
+	rs->hits = RULES_HITS;
 	rs->compile = pcre2_compile_context_create(NULL);
 	rs->context = pcre2_match_context_create(NULL);
 	rs->match = pcre2_match_data_create(1, NULL);
@@ -64,8 +84,8 @@ rule_clear(struct rule *r)
 	size_t	 i;
 
 	for (i = 0; i < RULES_ALL; i++)
-		pcre2_code_free(r->code[i]);
-	pcre2_code_free(r->unless);
+		pcre2_code_free(r->look[i].code);
+	pcre2_code_free(r->unless.code);
 	free(r->name);
 	memset(r, 0, sizeof *r);
 }
@@ -90,6 +110,16 @@ rules_free(struct rules *rs)
 	free(rs);
 }
 
+/* What must stand before new text. */
+size_t
+rules_window(const struct rules *rs)
+{
+	size_t	 n = rs->window[0] > rs->window[1] ? rs->window[0] :
+		    rs->window[1];
+
+	return (n + RULES_MARGIN);
+}
+
 /* Move i down, or up, to the start of a character. */
 static size_t
 match_character(const struct subject *s, size_t i, int up)
@@ -101,135 +131,292 @@ match_character(const struct subject *s, size_t i, int up)
 	return (i);
 }
 
-/*
- * Find code in s at or behind "from", starting at most at "limit". Returns 1
- * with *at, 0, or a PCRE2 error (below 0).
- */
+/* The character behind the one at i. */
+static size_t
+match_next(const struct subject *s, size_t i)
+{
+	return (i >= s->len ? s->len + 1 : match_character(s, i + 1, 1));
+}
+
+/* Run PCRE2 over text[..end) for a match that starts in [from..last]. */
 static int
-match_find(struct rules *rs, const pcre2_code *code, const struct subject *s,
-    size_t from, size_t limit, struct span *at)
+match_run(struct rules *rs, const pcre2_code *code, const struct subject *s,
+    size_t end, size_t from, size_t last, uint32_t options, struct span *at)
 {
 	const PCRE2_SIZE	*pair;
 	int			 r;
 
-	pcre2_set_offset_limit(rs->context, limit);
-	r = pcre2_match(code, (PCRE2_SPTR)s->text, s->len, from,
-	    PCRE2_NO_UTF_CHECK, rs->match, rs->context);
+	pcre2_set_offset_limit(rs->context, last);
+	r = pcre2_match(code, (PCRE2_SPTR)s->text, end, from,
+	    options|PCRE2_NO_UTF_CHECK, rs->match, rs->context);
 	if (r == PCRE2_ERROR_NOMATCH)
-		return (0);
-	if (r < 0)
+		return (MATCH_NONE);
+	if (r < 0 && r != PCRE2_ERROR_PARTIAL)
 		return (r);
 	pair = pcre2_get_ovector_pointer(rs->match);
 	at->start = pair[0];
 	at->end = pair[1] < pair[0] ? pair[0] : pair[1];
-	return (1);
+	return (r == PCRE2_ERROR_PARTIAL ? MATCH_OPEN : MATCH_FOUND);
 }
 
-/* Find code within "near" bytes of at, as match_find. */
+/* Is there a match at at->start? A search up to "seen" could not tell. */
 static int
-match_around(struct rules *rs, const pcre2_code *code,
+match_at(struct rules *rs, const struct look *look, const struct subject *s,
+    size_t seen, struct span *at)
+{
+	size_t	 start = at->start, stop = start + look->span, end;
+
+	end = match_character(s, stop, 0);
+	if (stop <= s->len)
+		return (match_run(rs, look->code, s, end, start, start,
+		    PCRE2_ANCHORED|PCRE2_NOTEOL, at));
+	if (end == seen)
+		return (MATCH_OPEN);
+	return (match_run(rs, look->code, s, end, start, start,
+	    PCRE2_ANCHORED|(s->ends ? 0 : PCRE2_PARTIAL_HARD), at));
+}
+
+/* Find the first match that starts in [from..limit], or the first place that
+ * is open. The text is searched in stretches that are no longer than what a
+ * match at their beginning may see. */
+static int
+match_find(struct rules *rs, const struct look *look, const struct subject *s,
+    size_t from, size_t limit, struct span *at)
+{
+	size_t	 end, last;
+	int	 r;
+
+	limit = limit < s->len ? limit : s->len;
+	while (from <= limit) {
+		end = match_character(s, from + look->span, 0);
+		last = end == s->len ? limit :
+		    match_character(s, from + look->span / 2, 0);
+		last = last < limit ? last : limit;
+		r = match_run(rs, look->code, s, end, from, last,
+		    end == s->len && s->ends ? 0 : PCRE2_PARTIAL_HARD, at);
+		if (r == MATCH_OPEN) {
+			last = at->start;
+			r = match_at(rs, look, s, end, at);
+		}
+		if (r != MATCH_NONE)
+			return (r);
+		from = match_next(s, last);
+	}
+	return (MATCH_NONE);
+}
+
+/* Find a match within "near" bytes of at. */
+static int
+match_around(struct rules *rs, const struct look *look,
     const struct subject *s, const struct span *at, size_t near,
     struct span *found)
 {
-	size_t	 from, limit;
+	size_t	 from;
+	int	 r;
 
 	from = match_character(s, at->start > near ? at->start - near : 0, 1);
-	limit = match_character(s, at->end + near, 0);
-	return (match_find(rs, code, s, from, limit, found));
+	r = match_find(rs, look, s, from,
+	    match_character(s, at->end + near, 0), found);
+	if (r == MATCH_NONE && !s->ends && at->end + near >= s->len)
+		return (MATCH_OPEN);
+	return (r);
 }
 
 /* Does the rule hold for a match of its first pattern? Widens *at to what
- * all its patterns cover. 1, 0, or a PCRE2 error. */
+ * all its patterns cover. */
 static int
 match_holds(struct rules *rs, const struct rule *rule,
     const struct subject *s, struct span *at)
 {
 	struct span	 first = *at, other;
 	size_t		 i;
-	int		 r;
+	int		 r, open = 0;
 
 	for (i = 1; i < rule->n; i++) {
-		r = match_around(rs, rule->code[i], s, &first, rule->near,
+		r = match_around(rs, &rule->look[i], s, &first, rule->near,
 		    &other);
-		if (r <= 0)
+		if (r <= MATCH_NONE)
 			return (r);
+		open |= r == MATCH_OPEN;
+		if (r == MATCH_OPEN)
+			continue;
 		at->start = other.start < at->start ? other.start : at->start;
 		at->end = other.end > at->end ? other.end : at->end;
 	}
-	if (rule->unless == NULL)
-		return (1);
-	r = match_around(rs, rule->unless, s, at, MATCH_UNLESS, &other);
-	return (r < 0 ? r : r == 0);
+	if (!open && rule->unless.code != NULL) {
+		r = match_around(rs, &rule->unless, s, at, RULES_UNLESS,
+		    &other);
+		if (r < 0 || r == MATCH_FOUND)
+			return (r < 0 ? r : MATCH_NONE);
+		open = r == MATCH_OPEN;
+	}
+	/* The bytes of the last character may not all be there. */
+	if (!s->ends && (at->end > s->spans ||
+	    (at->end == s->spans && at->start == at->end)))
+		open = 1;
+	return (open ? MATCH_OPEN : MATCH_FOUND);
 }
 
-/* Tell one match in bytes of the original. */
+/* Tell one match in bytes of the original. After the first few, the others
+ * of the rule are told as one, by match_told. */
 static void
-match_tell(const struct teller *t, const struct rule *rule,
-    const struct subject *s, struct span at)
+match_tell(struct teller *t, const struct rule *rule, const struct subject *s,
+    struct span at)
 {
 	uint64_t	 from = at.start, to = at.end;
 
 	if (s->fold != NULL)
 		fold_span(s->fold, s->whole, at.start, at.end, &from, &to);
-	t->found(t->arg, rule, from, to);
+	if (++t->hits < t->hits_max && ++t->total <= RULES_HITS_ALL) {
+		t->found(t->arg, rule, from, to);
+		return;
+	}
+	t->from = from < t->from ? from : t->from;
+	t->to = to > t->to ? to : t->to;
 }
 
-/* Run one rule. 0 or a PCRE2 error. */
-static int
-match_rule(struct rules *rs, const struct rule *rule,
-    const struct subject *s, struct teller *t)
+/* Tell what is left to tell of a rule. */
+static void
+match_told(struct teller *t, const struct rule *rule)
 {
-	struct span	 at, next;
-	size_t		 hits = 0, from = 0;
+	if (t->from <= t->to)
+		t->found(t->arg, rule, t->from, t->to);
+	t->hits = 0;
+	t->from = UINT64_MAX;
+	t->to = 0;
+}
+
+/* Where matching has to begin: *told is the first place whose match may not
+ * have been told with an earlier piece, and the result the first place whose
+ * match may reach beyond it. */
+static size_t
+match_begin(const struct rule *rule, const struct subject *s, size_t *told)
+{
+	size_t	 back = rule->look[0].span + rule->after;
+	size_t	 from, least = s->begins ? 0 : s->head + rule->before;
+
+	*told = s->known > back ? s->known - back : 0;
+	back += rule->look[0].span + 1;
+	from = s->known > back ? s->known - back : 0;
+	return (match_character(s, from > least ? from : least, 1));
+}
+
+/* The first place that a later match of an "all" may begin at: its other
+ * patterns may stand before the first one, which is yet to come. */
+static int
+match_waiting(struct rules *rs, const struct rule *rule,
+    const struct subject *s, size_t *open)
+{
+	struct span	 at;
+	size_t		 i, from = *open > rule->near ? *open - rule->near : 0;
 	int		 r;
 
-	while (from <= s->len) {
-		r = match_find(rs, rule->code[0], s, from, s->len, &at);
-		if (r <= 0)
+	from = match_character(s, from, 1);
+	for (i = 1; i < rule->n; i++) {
+		r = match_find(rs, &rule->look[i], s, from, s->len, &at);
+		if (r < 0)
 			return (r);
-		next = at;
-		if ((r = match_holds(rs, rule, s, &at)) < 0)
-			return (r);
-		if (r == 1) {
-			hits++;
-			if (hits == RULES_HITS || ++t->total > RULES_HITS_ALL)
-				at.end = s->len;
-			match_tell(t, rule, s, at);
-			if (at.end == s->len)
-				return (0);
-		}
-		/* Behind it, or one character on from a match of nothing. */
-		from = next.end;
-		if (next.end == next.start)
-			from = next.end == s->len ? s->len + 1 :
-			    match_character(s, next.end + 1, 1);
+		if (r != MATCH_NONE && at.start < *open)
+			*open = at.start;
 	}
 	return (0);
 }
 
-/* Run all rules. */
+/* Run one rule; *open becomes the place from which on it may still match. 0
+ * or a PCRE2 error. */
+static int
+match_rule(struct rules *rs, const struct rule *rule,
+    const struct subject *s, struct teller *t, size_t *open)
+{
+	struct span	 at, first, cover = { 1, 0 }, reach = { 1, 0 };
+	size_t		 from, told;
+	int		 r = MATCH_NONE;
+
+	from = match_begin(rule, s, &told);
+	for (*open = s->len; from <= s->len; from = match_next(s, from)) {
+		r = match_find(rs, &rule->look[0], s, from, s->len, &first);
+		if (r <= MATCH_NONE)
+			break;
+		from = first.start;
+		at = first;
+		if (r == MATCH_FOUND)
+			r = match_holds(rs, rule, s, &at);
+		if (r == MATCH_OPEN)
+			*open = first.start;
+		if (r < 0 || r == MATCH_OPEN)
+			break;
+		if (r == MATCH_NONE || (first.end <= cover.end &&
+		    at.start >= reach.start && at.end <= reach.end))
+			continue;
+		if (first.start >= told)
+			match_tell(t, rule, s, at);
+		if (first.end >= cover.end) {
+			cover = first;
+			reach = at;
+		}
+	}
+	match_told(t, rule);
+	if (r >= 0 && rule->n > 1 && !s->ends)
+		r = match_waiting(rs, rule, s, open);
+	return (r < 0 ? r : 0);
+}
+
+/* Fold as much of a piece as the rules of that direction need, or all. */
+static void
+match_fold(const struct rules *rs, unsigned direction,
+    const struct rules_piece *p, struct fold *f, struct subject *s)
+{
+	size_t	 need = rs->window[direction == RULE_REPLY], back, cut = 0;
+	size_t	 i;
+
+	for (back = need + RULES_MARGIN;; back *= 2) {
+		cut = p->fresh > back ? p->fresh - back : 0;
+		while (cut > 0 && (p->text[cut] & 0xc0) == 0x80)
+			cut--;
+		fold_piece(f, p->text + cut, p->len - cut, p->fresh - cut,
+		    (p->begins && cut == 0 ? FOLD_BEGINS : 0) |
+		    (p->ends ? FOLD_ENDS : 0));
+		if (cut == 0 || f->known >= f->head + need)
+			break;
+		fold_clear(f);
+	}
+	for (i = 0; cut > 0 && i < f->len; i++) {
+		f->from[i] += (uint32_t)cut;
+		f->to[i] += (uint32_t)cut;
+	}
+	*s = (struct subject){ f->text, f->tail, f->head, f->spans, f->known,
+	    p->begins && cut == 0, p->ends, f, p->len };
+}
+
+/* Run all rules over a piece of a text. */
 int
-rules_match(struct rules *rs, unsigned direction, const char *text,
-    size_t len, void (*found)(void *, const struct rule *, uint64_t,
-    uint64_t), void *arg, struct fault *f)
+rules_match_piece(struct rules *rs, unsigned direction,
+    const struct rules_piece *p, void (*found)(void *, const struct rule *,
+    uint64_t, uint64_t), void *arg, size_t *settled, struct fault *f)
 {
 	struct fold		 fold = { .text = NULL };
-	struct subject		 plain = { text, len, NULL, len };
-	struct subject		 folded = { NULL, 0, &fold, len };
+	struct subject		 folded, plain = { p->text, p->len, 0, p->len,
+				    p->fresh, p->begins, p->ends, NULL,
+				    p->len };
 	const struct rule	*rule = rs->list;
 	PCRE2_UCHAR		 why[120];
-	struct teller		 t = { found, arg, 0 };
+	struct teller		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
+				    0 };
+	size_t			 open;
 	int			 r = 0;
 
-	if (rs->any_folded) {
-		fold_init(&fold, text, len);
-		folded.text = fold.text;
-		folded.len = fold.len;
-	}
+	*settled = p->len;
+	if (rs->any_folded)
+		match_fold(rs, direction, p, &fold, &folded);
 	for (; r == 0 && rule < rs->list + rs->n; rule++) {
 		if ((rule->directions & direction) == 0)
 			continue;
-		r = match_rule(rs, rule, rule->raw ? &plain : &folded, &t);
+		r = match_rule(rs, rule, rule->raw ? &plain : &folded, &t,
+		    &open);
+		if (!rule->raw)
+			open = open < fold.len ? fold.from[open] : p->len;
+		if (!p->ends && open < *settled)
+			*settled = open;
 		if (r == 0)
 			continue;
 		pcre2_get_error_message(r, why, sizeof why);
@@ -238,4 +425,17 @@ rules_match(struct rules *rs, unsigned direction, const char *text,
 	}
 	fold_clear(&fold);
 	return (r == 0 ? 0 : CHAT_ETOOBIG);
+}
+
+/* Run all rules over a whole text. */
+int
+rules_match(struct rules *rs, unsigned direction, const char *text,
+    size_t len, void (*found)(void *, const struct rule *, uint64_t,
+    uint64_t), void *arg, struct fault *f)
+{
+	struct rules_piece	 p = { text, len, 0, 1, 1 };
+	size_t			 settled;
+
+	return (rules_match_piece(rs, direction, &p, found, arg, &settled,
+	    f));
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fold.h"
+#include "span.h"
 #include "utf8.h"
 #include "xmalloc.h"
 #include "yaml.h"
@@ -111,15 +112,18 @@ text_add(struct text *t, const char *s, size_t n)
 /* Compile one pattern of a node. */
 static int
 pack_compile(struct pack *p, const struct ynode *n, const char *text,
-    size_t len, int raw, pcre2_code **out)
+    size_t len, int raw, struct look *out)
 {
 	pcre2_code	*code;
+	const char	*bad;
 	PCRE2_SIZE	 at;
 	PCRE2_UCHAR	 why[120];
 	uint32_t	 options = PCRE2_UTF|PCRE2_UCP|PCRE2_NEVER_BACKSLASH_C|
 			    PCRE2_USE_OFFSET_LIMIT|PCRE2_NO_AUTO_CAPTURE;
 	int		 r;
 
+	if ((bad = span_not_local(text, len)) != NULL)
+		return (pack_fault(p, n, "\"%s\" is not possible here", bad));
 	if (!raw)
 		options |= PCRE2_CASELESS;
 	code = pcre2_compile((PCRE2_SPTR)text, len, options, &r, &at,
@@ -135,9 +139,8 @@ pack_compile(struct pack *p, const struct ynode *n, const char *text,
 		pcre2_code_free(code);
 		return (pack_fault(p, n, "matches the empty text"));
 	}
-	/* Faster where the process may have writable code; no loss if not. */
-	pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	*out = code;
+	out->code = code;
+	out->span = span_of(text, len);
 	return (0);
 }
 
@@ -173,7 +176,7 @@ pack_foldable(struct pack *p, const struct ynode *n)
 
 /* Compile a pattern as written in the pack. */
 static int
-pack_pattern(struct pack *p, const struct ynode *n, int raw, pcre2_code **out)
+pack_pattern(struct pack *p, const struct ynode *n, int raw, struct look *out)
 {
 	int	 r;
 
@@ -231,7 +234,7 @@ out:
 
 /* Compile "words". */
 static int
-pack_words(struct pack *p, const struct ynode *n, int raw, pcre2_code **out)
+pack_words(struct pack *p, const struct ynode *n, int raw, struct look *out)
 {
 	const struct ynode	*w;
 	struct text		 t = { .s = NULL };
@@ -274,7 +277,7 @@ pack_all(struct pack *p, const struct ynode *n, struct rule *rule)
 			return (pack_fault(p, v, "more than %d patterns",
 			    RULES_ALL));
 		if ((r = pack_pattern(p, v, rule->raw,
-		    &rule->code[rule->n])) != 0)
+		    &rule->look[rule->n])) != 0)
 			return (r);
 		rule->n++;
 	}
@@ -312,8 +315,8 @@ pack_what(struct pack *p, struct rule *rule)
 	if (all != NULL)
 		return (pack_all(p, all, rule));
 	r = words != NULL ?
-	    pack_words(p, words, rule->raw, &rule->code[0]) :
-	    pack_pattern(p, pattern, rule->raw, &rule->code[0]);
+	    pack_words(p, words, rule->raw, &rule->look[0]) :
+	    pack_pattern(p, pattern, rule->raw, &rule->look[0]);
 	rule->n = r == 0;
 	return (r);
 }
@@ -350,6 +353,48 @@ pack_verdict(struct pack *p, struct rule *rule)
 	return (0);
 }
 
+/* How many characters a pattern looks back at. */
+static size_t
+pack_look_behind(const struct look *look)
+{
+	uint32_t	 n = 0;
+
+	if (look->code != NULL)
+		pcre2_pattern_info(look->code, PCRE2_INFO_MAXLOOKBEHIND, &n);
+	return (n);
+}
+
+/* What a rule needs around its matches, and before new text. */
+static void
+pack_reach(struct rules *rs, struct rule *rule)
+{
+	size_t	 i, behind, longest = 0, window;
+
+	behind = pack_look_behind(&rule->unless);
+	for (i = 0; i < rule->n; i++) {
+		if (behind < pack_look_behind(&rule->look[i]))
+			behind = pack_look_behind(&rule->look[i]);
+		if (i > 0 && rule->look[i].span > longest)
+			longest = rule->look[i].span;
+	}
+	rule->before = 4 * (behind + 2);
+	rule->after = 8;
+	if (rule->n > 1) {
+		rule->before += rule->near;
+		rule->after += rule->near + longest;
+	}
+	if (rule->unless.code != NULL) {
+		rule->before += RULES_UNLESS;
+		rule->after += RULES_UNLESS + rule->unless.span;
+	}
+	window = rule->before + rule->after + 2 * rule->look[0].span + 1;
+	for (i = 0; i < nitems(rs->window); i++) {
+		if ((rule->directions & (i == 0 ? RULE_PROMPT : RULE_REPLY)) &&
+		    window > rs->window[i])
+			rs->window[i] = window;
+	}
+}
+
 /* Read one rule. */
 static int
 pack_rule(struct pack *p, const char *pack, struct rule *rule)
@@ -374,7 +419,9 @@ pack_rule(struct pack *p, const char *pack, struct rule *rule)
 		return (pack_fault(p, n, "expected true or false"));
 	if ((r = pack_verdict(p, rule)) != 0)
 		return (r);
-	return (pack_what(p, rule));
+	if ((r = pack_what(p, rule)) == 0)
+		pack_reach(rs, rule);
+	return (r);
 }
 
 /* Read a whole pack. */

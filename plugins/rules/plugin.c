@@ -19,11 +19,10 @@ struct plugin_state {
 
 static int32_t	plugin_open(const struct chat_filter_host *,
 		    const struct chat_filter_option *, uint64_t, void **);
-static int32_t	plugin_prompt(void *, const char *, uint64_t);
-static int32_t	plugin_text(void *, const char *, uint64_t, const char *,
-		    uint64_t, int32_t);
 static void	plugin_close(void *);
 static uint64_t	plugin_rules(void *);
+static uint64_t	plugin_window(void *);
+static int32_t	plugin_part(void *, const struct chat_filter_part *);
 
 struct chat_filter chat_filter = {
 	.abi = CHAT_FILTER_ABI,
@@ -31,10 +30,10 @@ struct chat_filter chat_filter = {
 	.name = "rules",
 	.version = PACKAGE_VERSION,
 	.open = plugin_open,
-	.prompt = plugin_prompt,
-	.text = plugin_text,
 	.close = plugin_close,
 	.rules = plugin_rules,
+	.window = plugin_window,
+	.part = plugin_part,
 };
 
 /* Read the packs of one option: paths between colons. */
@@ -101,36 +100,31 @@ plugin_found(void *arg, const struct rule *rule, uint64_t start, uint64_t end)
 	st->host->report(st->host->cookie, &finding);
 }
 
-/* Judge a text in one direction. */
-static int32_t
-plugin_judge(struct plugin_state *st, unsigned direction, const char *text,
-    uint64_t len)
+/* How much text before new text the packs need. */
+static uint64_t
+plugin_window(void *state)
 {
-	struct fault	 f;
-
-	if (rules_match(st->rules, direction, text, (size_t)len, plugin_found,
-	    st, &f) == 0)
-		return (CHAT_FILTER_OK);
-	st->host->fail(st->host->cookie, f.message);
-	return (CHAT_FILTER_ERROR);
+	return (rules_window(((struct plugin_state *)state)->rules));
 }
 
-/* Judge a prompt. */
+/* Judge a piece; what a reply answers is not looked at. */
 static int32_t
-plugin_prompt(void *state, const char *text, uint64_t len)
+plugin_part(void *state, const struct chat_filter_part *part)
 {
-	return (plugin_judge(state, RULE_PROMPT, text, len));
-}
+	struct plugin_state	*st = state;
+	struct rules_piece	 p = { part->text, (size_t)part->len,
+				    (size_t)part->fresh, part->offset == 0,
+				    part->final };
+	struct fault		 f;
+	size_t			 settled;
 
-/* Judge a reply: what it answers is not looked at. */
-static int32_t
-plugin_text(void *state, const char *prompt, uint64_t prompt_len,
-    const char *text, uint64_t len, int32_t final)
-{
-	(void)prompt;
-	(void)prompt_len;
-	(void)final;
-	return (plugin_judge(state, RULE_REPLY, text, len));
+	if (rules_match_piece(st->rules, part->reply ? RULE_REPLY :
+	    RULE_PROMPT, &p, plugin_found, st, &settled, &f) != 0) {
+		st->host->fail(st->host->cookie, f.message);
+		return (CHAT_FILTER_ERROR);
+	}
+	st->host->unsettled(st->host->cookie, settled);
+	return (CHAT_FILTER_OK);
 }
 
 /* Release everything. */

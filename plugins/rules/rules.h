@@ -31,6 +31,9 @@
  *	raw	 true: match the text as it was written, case and all (for
  *		 keys and numbers that folding would spoil)
  *
+ * A pattern sees a bounded stretch of text from where its match begins: its
+ * span (span.h), at most 1024 bytes, as if the text ended there.
+ *
  * Bounds: 2000 rules, 500 words a rule, 4096 bytes a pattern; matching stops
  * with an error (no verdict, the text is held) at PCRE2's match limit.
  */
@@ -54,22 +57,33 @@
 
 enum { RULE_PROMPT = 0x1, RULE_REPLY = 0x2 };
 
+/* A compiled pattern, and how many bytes a match may see (span.h). */
+struct look {
+	pcre2_code	*code;		/* owned, or NULL */
+	size_t		 span;
+};
+
 struct rule {
 	char		*name;		/* owned: "pack/name" */
 	const char	*category;	/* borrowed: the host's */
 	double		 score;
 	unsigned	 directions;	/* RULE_... */
 	int		 raw;
-	pcre2_code	*code[RULES_ALL];	/* owned */
-	size_t		 n;		/* of code */
+	struct look	 look[RULES_ALL];
+	size_t		 n;		/* of look */
 	size_t		 near;		/* bytes, for n > 1 */
-	pcre2_code	*unless;	/* owned, or NULL */
+	struct look	 unless;	/* code may be NULL */
+	size_t		 before, after;	/* bytes around a match of look[0]
+					 * that decide whether it counts */
 };
 
 struct rules {
 	struct rule	*list;		/* owned */
 	size_t		 n;
 	int		 any_folded;	/* some rule needs the folded text */
+	size_t		 window[2];	/* bytes that a rule for prompts, for
+					 * replies needs before new text */
+	size_t		 hits;		/* RULES_HITS, but for tests */
 	const char	*const *categories;	/* borrowed, NULL at the end */
 	char		**packs;	/* owned: names of the packs read */
 	size_t		 packs_n;
@@ -105,9 +119,9 @@ int	 rules_parse(struct rules *rs, const char *name, const char *text,
 /*
  * Run every rule of that direction (RULE_PROMPT or RULE_REPLY) over len bytes
  * of valid UTF-8 and tell each match. At most RULES_HITS matches of one rule
- * are told one by one: the last of them then reaches to the end of the text.
- * 0, or CHAT_ETOOBIG where a rule met a limit (f names it): then there is no
- * verdict.
+ * are told one by one: the last of them is one for all the others, from the
+ * first to the last of these. 0, or CHAT_ETOOBIG where a rule met a limit (f
+ * names it): then there is no verdict.
  */
 int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 	    size_t len, void (*found)(void *arg, const struct rule *rule,
@@ -115,5 +129,35 @@ int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 
 #define RULES_HITS	16	/* matches of one rule told apart */
 #define RULES_HITS_ALL	2000	/* of all rules; then one for each rule */
+#define RULES_UNLESS	64	/* bytes around a match that "unless" sees */
+
+/* A piece of a text. */
+struct rules_piece {
+	const char	*text;		/* borrowed: valid UTF-8, NUL behind */
+	size_t		 len;
+	size_t		 fresh;		/* bytes that were matched before */
+	int		 begins;	/* nothing stands before it */
+	int		 ends;		/* nothing follows */
+};
+
+/*
+ * Run the rules over a piece, as rules_match does over a text. If it does not
+ * begin the text, rules_window bytes of it must have been matched before. All
+ * pieces of a text together tell what rules_match tells of the whole, each
+ * match with the first piece that makes it certain; matches before "fresh" may
+ * be told again. *settled is how much of the piece can't be part of a match
+ * that is yet to be told. (Where a rule has more than RULES_HITS matches in one
+ * piece, or a few letters are spread over more than the window by invisible
+ * characters, the whole text may give another result.)
+ */
+int	 rules_match_piece(struct rules *rs, unsigned direction,
+	    const struct rules_piece *p, void (*found)(void *arg,
+	    const struct rule *rule, uint64_t start, uint64_t end), void *arg,
+	    size_t *settled, struct fault *f);
+
+/* Bytes that must stand before new text. */
+size_t	 rules_window(const struct rules *rs);
+
+#define RULES_MARGIN	400	/* of those, for folding: words, look-alikes */
 
 #endif

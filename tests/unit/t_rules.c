@@ -157,7 +157,7 @@ test_direction_chooses_rules(void **state)
 
 /* Many matches. */
 static void
-test_the_last_told_match_covers_the_rest(void **state)
+test_the_last_told_match_covers_the_other_ones(void **state)
 {
 	struct rules	*rs;
 	struct noted	 n = { .text = "" };
@@ -171,7 +171,7 @@ test_the_last_told_match_covers_the_rest(void **state)
 	rs = rules_of("- {name: w, category: hate, score: 1, words: x}\n");
 	rules_match(rs, RULE_PROMPT, text, 200, note_found, &n, &f);
 	assert_int_equal(n.n, RULES_HITS);
-	assert_non_null(strstr(n.text, "w:30-200 "));
+	assert_non_null(strstr(n.text, "w:30-199 "));
 	rules_free(rs);
 }
 
@@ -251,6 +251,10 @@ test_mistakes_are_told_with_their_place(void **state)
 		    "p.yaml:3:", "expected a name" },
 		{ "- {name: n, category: hate, score: 1, words: x, o: 1}",
 		    "p.yaml:3:", "unknown key" },
+		{ "- {name: n, category: hate, score: 1, pattern: 'a\\G'}",
+		    "p.yaml:3:", "\"\\G\" is not possible" },
+		{ "- {name: n, category: hate, score: 1, "
+		    "pattern: 'a(*SKIP)b|c'}", "p.yaml:3:", "(*SKIP" },
 		{ "- 7", "p.yaml:3:", "expected a map" },
 		{ "- {name: n, category: hate, score: 1, words: x}\n"
 		    "- {name: n, category: hate, score: 1, words: x}",
@@ -347,7 +351,7 @@ main(void)
 		cmocka_unit_test(test_all_needs_every_pattern_near_the_first),
 		cmocka_unit_test(test_unless_cancels_within_its_reach),
 		cmocka_unit_test(test_direction_chooses_rules),
-		cmocka_unit_test(test_the_last_told_match_covers_the_rest),
+		cmocka_unit_test(test_the_last_told_match_covers_the_other_ones),
 		cmocka_unit_test(test_an_empty_match_moves_on),
 		cmocka_unit_test(
 		    test_a_rule_at_its_limit_is_an_error_that_names_it),

@@ -1,0 +1,229 @@
+/*
+ * A small reader of PCRE2's syntax, for patterns that PCRE2 has compiled: it
+ * adds up lengths. Where it is mistaken the span is a little wrong, no more.
+ */
+#include "span.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPAN_HUGE	100000	/* characters: nothing grows beyond */
+
+struct span_reader {
+	const char	*p, *end;
+};
+
+static size_t	span_alternatives(struct span_reader *);
+
+/* Is s next? Then skip it. */
+static int
+span_skip(struct span_reader *r, const char *s)
+{
+	size_t	 n = strlen(s);
+
+	if ((size_t)(r->end - r->p) < n || memcmp(r->p, s, n) != 0)
+		return (0);
+	r->p += n;
+	return (1);
+}
+
+/* Skip everything up to and with s. */
+static void
+span_skip_to(struct span_reader *r, const char *s)
+{
+	while (r->p < r->end && !span_skip(r, s))
+		r->p++;
+}
+
+/* What follows a backslash. */
+static size_t
+span_escape(struct span_reader *r)
+{
+	const char	*start;
+	char		 c;
+
+	if (r->p == r->end)
+		return (0);
+	c = *r->p++;
+	if (c == 'Q') {
+		start = r->p;
+		span_skip_to(r, "\\E");
+		return ((size_t)(r->p - start));
+	}
+	if (strchr("bBAzZGKE", c) != NULL)
+		return (0);
+	if (strchr("pPxoNgk", c) != NULL && span_skip(r, "{"))
+		span_skip_to(r, "}");
+	else if (strchr("pP", c) != NULL && r->p < r->end)
+		r->p++;
+	else if (c == 'x') {
+		for (start = r->p; r->p < r->end && r->p < start + 2 &&
+		    strchr("0123456789abcdefABCDEF", *r->p) != NULL; r->p++)
+			;
+	} else if (c >= '0' && c <= '9') {
+		while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
+			r->p++;
+	}
+	return (strchr("123456789gkX", c) != NULL ? SPAN_REPEAT : 1);
+}
+
+/* What follows "[". */
+static size_t
+span_class(struct span_reader *r)
+{
+	span_skip(r, "^");
+	span_skip(r, "]");
+	while (r->p < r->end && *r->p != ']') {
+		if (span_skip(r, "\\"))
+			span_escape(r);
+		else if (span_skip(r, "[:"))
+			span_skip_to(r, ":]");
+		else
+			r->p++;
+	}
+	span_skip(r, "]");
+	return (1);
+}
+
+/* What follows "(". */
+static size_t
+span_group(struct span_reader *r)
+{
+	size_t	 n;
+	int	 behind = 0;
+
+	if (span_skip(r, "?#")) {
+		span_skip_to(r, ")");
+		return (0);
+	}
+	if (span_skip(r, "*")) {
+		while (r->p < r->end && *r->p != ')' && *r->p != ':')
+			r->p++;
+		span_skip(r, ":");
+	} else if (span_skip(r, "?(")) {
+		span_skip_to(r, ")");
+	} else if (span_skip(r, "?")) {
+		behind = span_skip(r, "<=") || span_skip(r, "<!");
+		if (!behind && r->p < r->end &&
+		    strchr("R&+123456789", *r->p) != NULL) {
+			span_skip_to(r, ")");	/* a pattern in itself */
+			return (SPAN_HUGE);
+		}
+		if (!behind && (span_skip(r, "P<") || span_skip(r, "<")))
+			span_skip_to(r, ">");
+		else if (!behind && span_skip(r, "'"))
+			span_skip_to(r, "'");
+		else if (!behind)
+			while (r->p < r->end && *r->p != ')' &&
+			    strchr(":>|=!", *r->p) == NULL)
+				r->p++;
+		if (r->p < r->end && strchr(":>|=!", *r->p) != NULL)
+			r->p++;
+	}
+	n = span_alternatives(r);
+	span_skip(r, ")");
+	return (behind ? 0 : n);
+}
+
+/* How often something of n characters may be repeated. */
+static size_t
+span_repeat(struct span_reader *r, size_t n)
+{
+	const char	*s = r->p;
+	char		*at;
+	size_t		 times = 1;
+
+	if (span_skip(r, "?"))
+		return (n);
+	if (span_skip(r, "*"))
+		times = SPAN_REPEAT;
+	else if (span_skip(r, "+"))
+		times = 1 + SPAN_REPEAT;
+	else if (s < r->end && *s == '{' && s + 1 < r->end &&
+	    strchr("0123456789", s[1]) != NULL) {
+		times = strtoul(s + 1, &at, 10);
+		if (*at == ',' && at[1] == '}') {
+			times += SPAN_REPEAT;
+			at++;
+		} else if (*at == ',')
+			times = strtoul(at + 1, &at, 10);
+		if (*at != '}')
+			return (n);
+		r->p = at + 1;
+	} else
+		return (n);
+	if (!span_skip(r, "?"))
+		span_skip(r, "+");
+	n *= times < SPAN_HUGE ? times : SPAN_HUGE;
+	return (n < SPAN_HUGE ? n : SPAN_HUGE);
+}
+
+/* One item: a character, a class, a group. */
+static size_t
+span_item(struct span_reader *r)
+{
+	unsigned char	 c = (unsigned char)*r->p++;
+
+	switch (c) {
+	case '\\':
+		return (span_escape(r));
+	case '[':
+		return (span_class(r));
+	case '(':
+		return (span_group(r));
+	case '^':
+	case '$':
+		return (0);
+	default:
+		while (r->p < r->end && (*r->p & 0xc0) == 0x80)
+			r->p++;
+		return (c >= 0xe0 ? 2 : 1);	/* more than 2 bytes */
+	}
+}
+
+/* The longest of the alternatives up to ")" or the end. */
+static size_t
+span_alternatives(struct span_reader *r)
+{
+	size_t	 n = 0, max = 0;
+
+	while (r->p < r->end && *r->p != ')') {
+		if (span_skip(r, "|")) {
+			n = 0;
+			continue;
+		}
+		n += span_repeat(r, span_item(r));
+		n = n < SPAN_HUGE ? n : SPAN_HUGE;
+		max = n > max ? n : max;
+	}
+	return (max);
+}
+
+/* The span of a pattern. */
+size_t
+span_of(const char *pattern, size_t len)
+{
+	struct span_reader	 r = { pattern, pattern + len };
+	size_t			 n = 2 * span_alternatives(&r);
+
+	return (n < SPAN_MIN ? SPAN_MIN : n > SPAN_MAX ? SPAN_MAX : n);
+}
+
+/* What is not local about a pattern. */
+const char *
+span_not_local(const char *pattern, size_t len)
+{
+	struct span_reader	 r = { pattern, pattern + len };
+
+	while (r.p < r.end) {
+		if (span_skip(&r, "\\G"))
+			return ("\\G");
+		if (span_skip(&r, "(*SKIP"))
+			return ("(*SKIP");
+		if (span_skip(&r, "(*COMMIT"))
+			return ("(*COMMIT");
+		if (!span_skip(&r, "\\") || r.p < r.end)
+			r.p++;
+	}
+	return (NULL);
+}
