@@ -149,9 +149,16 @@ def others(path, make, n, deep):
     pid = os.fork()
     if pid:
         return pid
-    os.setgroups([])
-    os.setgid(OTHER)
-    os.setuid(OTHER)
+    try:
+        os.setgroups([])
+        os.setgid(OTHER)
+        os.setuid(OTHER)
+        keep_busy(path, make, n, deep)
+    finally:
+        os._exit(1)
+
+
+def keep_busy(path, make, n, deep):
     all_of = [Other(path, make, deep) for _ in range(n)]
     by_fd = {o.sock.fileno(): o for o in all_of}
     poll = select.poll()
@@ -166,19 +173,30 @@ def others(path, make, n, deep):
             wait |= o.open < o.deep
         for fd, what in poll.poll(50 if wait else 1000):
             o = by_fd[fd]
-            if what & ~select.POLLOUT and not o.read():
+            try:
+                alive = not what & ~select.POLLOUT or o.read()
+                if alive and what & select.POLLOUT:
+                    o.write()
+            except OSError:
+                alive = False
+            if not alive:       # closed, for its behaviour: come again
                 poll.unregister(fd)
                 o.sock.close()
-                by_fd[fd] = Other(path, make, deep)
                 del by_fd[fd]
-                continue
-            if what & select.POLLOUT:
-                o.write()
-    os._exit(0)
+                o = Other(path, make, deep)
+                by_fd[o.sock.fileno()] = o
+                poll.register(o.sock.fileno())
 
 
 def victim(path, seconds, out):
     """Chat for a while; writes first-text times, gaps and failures."""
+    try:
+        chat(path, seconds, out)
+    finally:
+        os._exit(1)
+
+
+def chat(path, seconds, out):
     os.setgroups([])
     os.setgid(VICTIM)
     os.setuid(VICTIM)
@@ -204,7 +222,6 @@ def victim(path, seconds, out):
             if e["event"] in ("done", "error"):
                 break
     os.write(out, json.dumps([first, gaps, failed]).encode())
-    os._exit(0)
 
 
 def peak(pid):
