@@ -32,7 +32,9 @@
  *		 keys and numbers that folding would spoil)
  *
  * A pattern sees a bounded stretch of text from where its match begins: its
- * span (span.h), at most 1024 bytes, as if the text ended there.
+ * span (span.h), at most 1024 bytes, as if the text ended there.  So whether a
+ * rule matches at a place does not depend on how the text was cut.  A match
+ * that lies inside another of the same rule which begins earlier is not told.
  *
  * Bounds: 2000 rules, 500 words a rule, 4096 bytes a pattern; matching stops
  * with an error (no verdict, the text is held) at PCRE2's match limit.
