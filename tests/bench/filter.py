@@ -38,6 +38,11 @@ class Filter:
     def ask(self, **message):
         return self.line(json.dumps(message).encode() + b"\n")
 
+    def settled(self, text):
+        """How much of a beginning is settled."""
+        return self.ask(op="check", id=1, direction="reply", text=text,
+                        final=False)["settled"]
+
     def line(self, line):
         self.proc.stdin.write(line)
         self.proc.stdin.flush()
@@ -75,7 +80,8 @@ def main():
         print("%8d %12.0f %12.1f" % (
             length,
             f.rate(text=text[offset:length], offset=offset,
-                   fresh=length - PIECE - offset),
+                   fresh=length - PIECE - offset,
+                   settled=f.settled(text[:length - PIECE]) - offset),
             f.rate(text=text[:length])), flush=True)
 
 

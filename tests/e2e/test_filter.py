@@ -183,7 +183,8 @@ def test_ready_says_what_each_plugin_needs(start, parts, old):
                                 ("old", "1.0", None, True)]
 
 
-def test_rules_judge_pieces_and_say_what_is_settled(start, rules):
+@pytest.mark.parametrize("tell", [False, True])
+def test_rules_judge_pieces_and_say_what_is_settled(start, rules, tell):
     f = start()
     plugin, = f.init(rules)["plugins"]
     assert plugin["window"] > 0 and not plugin["context"]
@@ -194,7 +195,9 @@ def test_rules_judge_pieces_and_say_what_is_settled(start, rules):
     for end in list(range(100, at, 100)) + list(range(at, len(text) + 1)):
         offset = max(0, judged - window)
         answer = f.check(text[offset:end], offset=offset,
-                         fresh=judged - offset, final=end == len(text))
+                         fresh=judged - offset, final=end == len(text),
+                         settled=max(0, settled[-1] - offset)
+                         if tell and settled else 0)
         settled.append(offset + answer["settled"])
         found += [(end, x["start"] + offset, x["end"] + offset)
                   for x in answer["findings"]]
@@ -304,6 +307,10 @@ BAD_LINES = [
      "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"\xc3\xa9",'
      b'"fresh":1}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"ab","fresh":1,'
+     b'"settled":2}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"\xc3\xa9",'
+     b'"fresh":2,"settled":1}\n', "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":-1}\n',
      "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":"1"}\n',

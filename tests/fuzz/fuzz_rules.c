@@ -31,7 +31,7 @@ fuzz_pieces(struct rules *rs, const char *text)
 	while ((text[cut] & 0xc0) == 0x80)
 		cut--;
 	copy = strndup(text, cut);
-	p = (struct rules_piece){ copy, cut, cut / 3, 1, 0 };
+	p = (struct rules_piece){ copy, cut, cut / 3, 0, 1, 0 };
 	while ((copy[p.fresh] & 0xc0) == 0x80)
 		p.fresh--;
 	if (rules_match_piece(rs, RULE_PROMPT, &p, fuzz_found, copy, &settled,
@@ -39,7 +39,7 @@ fuzz_pieces(struct rules *rs, const char *text)
 		abort();
 	free(copy);
 	copy = strdup(text + cut);
-	p = (struct rules_piece){ copy, len - cut, (len - cut) / 2, 0, 0 };
+	p = (struct rules_piece){ copy, len - cut, (len - cut) / 2, 0, 0, 0 };
 	while ((copy[p.fresh] & 0xc0) == 0x80)
 		p.fresh--;
 	if (rules_match_piece(rs, RULE_REPLY, &p, fuzz_found, copy, &settled,

@@ -159,8 +159,10 @@ judge_pieces(struct rules *rs, const char *text, size_t len, size_t most,
 		while (from > 0 && (text[from] & 0xc0) == 0x80)
 			from--;
 		copy = xstrndup(text + from, end - from);
-		p = (struct rules_piece){ copy, end - from, judged - from,
+		p = (struct rules_piece){ copy, end - from, judged - from, 0,
 		    from == 0, end == len && draw(3) > 0 };
+		if (l->settled > from && draw(4) > 0)
+			p.settled = l->settled - from;
 		l->offset = from;
 		if (rules_match_piece(rs, RULE_REPLY, &p, keep, l, &settled,
 		    &f) != 0)
