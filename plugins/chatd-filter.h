@@ -180,7 +180,8 @@ struct chat_filter_host {
 /*
  * 1.1: a piece of a text to judge. The bytes text[0..fresh) have been judged
  * before and are there as context: all of the text so far, or at least as many
- * as the window. The bytes text[fresh..len) are new.
+ * as the window. The bytes text[fresh..len) are new.  What earlier checks of this text settled,
+ * text[0..settled), need not be searched again.
  */
 struct chat_filter_part {
 	uint32_t	 size;		/* sizeof(struct chat_filter_part) */
@@ -193,6 +194,8 @@ struct chat_filter_part {
 	const char	*text;
 	uint64_t	 len;
 	uint64_t	 fresh;		/* at the start of a character */
+	uint64_t	 settled;	/* no new finding begins before it:
+					 * <= fresh, 0 where not known */
 	const char	*prompt;	/* "" where there is none, and without
 					 * CHAT_FILTER_READS_PROMPT */
 	uint64_t	 prompt_len;

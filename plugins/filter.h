@@ -66,6 +66,7 @@ struct check {
 	size_t		 len;
 	int64_t		 offset;	/* bytes of the whole text before it */
 	int64_t		 fresh;		/* bytes of text judged before */
+	int64_t		 settled;	/* bytes of text settled before */
 	const char	*context;	/* of a reply: its prompt, or "" */
 	size_t		 context_len;
 	int		 final;		/* nothing follows */

@@ -80,6 +80,8 @@ static const struct field filterd_check_fields[] = {
 	    offsetof(struct check, offset) },
 	{ "fresh", FIELD_INT, FIELD_NULLABLE, 0, FILTER_TEXT_MAX,
 	    offsetof(struct check, fresh) },
+	{ "settled", FIELD_INT, FIELD_NULLABLE, 0, FILTER_TEXT_MAX,
+	    offsetof(struct check, settled) },
 	{ "final", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct check, final) },
 };
@@ -282,6 +284,11 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 	    (c->text[c->fresh] & 0xc0) == 0x80)
 		return (fault_set(f, "bad_field", "fresh", "fresh: expected "
 		    "the start of a character of text, 0 to %zu", c->len));
+	if (c->settled > c->fresh ||
+	    (c->text[c->settled] & 0xc0) == 0x80)
+		return (fault_set(f, "bad_field", "settled", "settled: "
+		    "expected the start of a character of text, 0 to %lld",
+		    (long long)c->fresh));
 	for (i = 0; r == 0 && i < fd->n; i++)
 		r = host_fits(fd->hosts[i], c, f);
 	return (r);

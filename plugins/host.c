@@ -300,7 +300,8 @@ host_part(const struct host *h, const struct check *c)
 		.size = sizeof part, .final = c->final,
 		.reply = strcmp(c->direction, "reply") == 0,
 		.offset = (uint64_t)c->offset, .text = c->text,
-		.len = c->len, .fresh = (uint64_t)c->fresh, .prompt = "" };
+		.len = c->len, .fresh = (uint64_t)c->fresh,
+		.settled = (uint64_t)c->settled, .prompt = "" };
 
 	if (part.reply && (cf->flags & CHAT_FILTER_READS_PROMPT)) {
 		part.prompt = c->context;
@@ -357,7 +358,8 @@ host_check(struct host *h, const struct check *c, json_t *findings,
 	if (!h->parts)
 		*settled = -1;
 	else if ((int64_t)h->settled < *settled)
-		*settled = (int64_t)h->settled;
+		*settled = (int64_t)h->settled > c->settled ?
+		    (int64_t)h->settled : c->settled;
 	return (0);
 }
 

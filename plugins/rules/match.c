@@ -25,8 +25,11 @@
 #define MATCH_HEAP	8192	/* KiB for those */
 #define MATCH_NEST	100	/* brackets in brackets, in a pattern */
 
-/* What a search says; errors of PCRE2 are below 0. */
-enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN };
+/* What a search says; errors of PCRE2 are below 0. MATCH_MORE: it can't be
+ * said without the text that was cut off. */
+enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
+
+#define MATCH_CUT	48	/* bytes folded beyond what matches need */
 
 /* One text in the form a rule wants it. */
 struct subject {
@@ -35,6 +38,8 @@ struct subject {
 	size_t			 head;	/* where that begins */
 	size_t			 spans;	/* a match must end before, or wait */
 	size_t			 known;	/* what is new begins behind */
+	size_t			 settled;	/* new matches begin here */
+	int			 cut;	/* there is more before head */
 	int			 begins, ends;	/* nothing before, behind */
 	const struct fold	*fold;	/* borrowed; NULL: the original */
 	size_t			 whole;	/* bytes of the original */
@@ -286,19 +291,31 @@ match_told(struct teller *t, const struct rule *rule)
 	t->to = 0;
 }
 
-/* Where matching has to begin: *told is the first place whose match may not
- * have been told with an earlier piece, and the result the first place whose
- * match may reach beyond it. */
+/* The first place that rule may be asked about: what it looks back at is
+ * there. */
 static size_t
-match_begin(const struct rule *rule, const struct subject *s, size_t *told)
+match_least(const struct rule *rule, const struct subject *s)
+{
+	return (s->begins ? 0 : s->head + rule->before);
+}
+
+/* The first place whose match may not have been told with an earlier piece. */
+static size_t
+match_begin(const struct rule *rule, const struct subject *s)
 {
 	size_t	 back = rule->look[0].span + rule->after;
-	size_t	 from, least = s->begins ? 0 : s->head + rule->before;
+	size_t	 from = s->known > back ? s->known - back : 0;
 
-	*told = s->known > back ? s->known - back : 0;
-	back += rule->look[0].span + 1;
-	from = s->known > back ? s->known - back : 0;
-	return (match_character(s, from > least ? from : least, 1));
+	return (match_character(s, from > s->settled ? from : s->settled, 1));
+}
+
+/* The first place whose match may reach as far as a match at "at". */
+static size_t
+match_cover(const struct rule *rule, const struct subject *s, size_t at)
+{
+	size_t	 back = rule->look[0].span + 1;
+
+	return (match_character(s, at > back ? at - back : 0, 1));
 }
 
 /* The first place that a later match of an "all" may begin at: its other
@@ -322,29 +339,51 @@ match_waiting(struct rules *rs, const struct rule *rule,
 	return (0);
 }
 
-/* Run one rule; *open becomes the place from which on it may still match. 0
- * or a PCRE2 error. */
+/* Look at the first place, from on, at which the first pattern matches: *at
+ * is what the rule matches there; or *first is a place that is open, or starts
+ * at SIZE_MAX where there is none. */
+static int
+match_next_place(struct rules *rs, const struct rule *rule,
+    const struct subject *s, size_t from, struct span *first, struct span *at)
+{
+	int	 r;
+
+	first->start = SIZE_MAX;
+	r = match_find(rs, &rule->look[0], s, from, s->len, first);
+	*at = *first;
+	return (r == MATCH_FOUND ? match_holds(rs, rule, s, at) : r);
+}
+
+/* Run one rule; *open becomes the place from which on it may still match. At
+ * the first match it goes back to look for earlier ones that cover it. 0,
+ * MATCH_MORE or a PCRE2 error. */
 static int
 match_rule(struct rules *rs, const struct rule *rule,
     const struct subject *s, struct teller *t, size_t *open)
 {
 	struct span	 at, first, cover = { 1, 0 }, reach = { 1, 0 };
-	size_t		 from, told;
-	int		 r = MATCH_NONE;
+	size_t		 least = match_least(rule, s), from, told;
+	int		 r = MATCH_NONE, back = 0;
 
-	from = match_begin(rule, s, &told);
-	for (*open = s->len; from <= s->len; from = match_next(s, from)) {
-		r = match_find(rs, &rule->look[0], s, from, s->len, &first);
-		if (r <= MATCH_NONE)
-			break;
-		from = first.start;
-		at = first;
-		if (r == MATCH_FOUND)
-			r = match_holds(rs, rule, s, &at);
+	told = from = match_begin(rule, s);
+	if (from < least && s->cut)
+		return (MATCH_MORE);
+	from = from > least ? from : match_character(s, least, 1);
+	for (*open = s->len; from <= s->len;) {
+		r = match_next_place(rs, rule, s, from, &first, &at);
 		if (r == MATCH_OPEN)
 			*open = first.start;
-		if (r < 0 || r == MATCH_OPEN)
+		if (r < 0 || r == MATCH_OPEN || first.start == SIZE_MAX)
 			break;
+		if (r == MATCH_FOUND && !back++) {
+			from = match_cover(rule, s, first.start);
+			if (from < least && s->cut)
+				return (MATCH_MORE);
+			from = from > least ? from :
+			    match_character(s, least, 1);
+			continue;
+		}
+		from = match_next(s, first.start);
 		if (r == MATCH_NONE || (first.end <= cover.end &&
 		    at.start >= reach.start && at.end <= reach.end))
 			continue;
@@ -361,31 +400,82 @@ match_rule(struct rules *rs, const struct rule *rule,
 	return (r < 0 ? r : 0);
 }
 
-/* Fold as much of a piece as the rules of that direction need, or all. */
+/* The folded byte that stands for byte i of the original, or the first one
+ * behind it. */
+static size_t
+match_folded(const struct fold *f, size_t i)
+{
+	size_t	 lo = 0, hi = f->len, mid;
+
+	while (lo < hi) {
+		mid = (lo + hi) / 2;
+		if (f->to[mid] <= i)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (lo);
+}
+
+/* Fold as much of a piece as the rules of that direction need to begin with,
+ * or all of it. */
 static void
 match_fold(const struct rules *rs, unsigned direction,
-    const struct rules_piece *p, struct fold *f, struct subject *s)
+    const struct rules_piece *p, int all, struct fold *f, struct subject *s)
 {
-	size_t	 need = rs->window[direction == RULE_REPLY], back, cut = 0;
-	size_t	 i;
+	size_t	 need = rs->window[direction == RULE_REPLY];
+	size_t	 before = rs->before[direction == RULE_REPLY];
+	size_t	 back, cut, settled, i;
 
-	for (back = need + RULES_MARGIN;; back *= 2) {
-		cut = p->fresh > back ? p->fresh - back : 0;
+	for (back = before + MATCH_CUT;; back *= 2) {
+		i = p->fresh > need ? p->fresh - need : 0;
+		i = i > p->settled ? i : p->settled;
+		cut = i > back && !all ? i - back : 0;
 		while (cut > 0 && (p->text[cut] & 0xc0) == 0x80)
 			cut--;
 		fold_piece(f, p->text + cut, p->len - cut, p->fresh - cut,
 		    (p->begins && cut == 0 ? FOLD_BEGINS : 0) |
 		    (p->ends ? FOLD_ENDS : 0));
-		if (cut == 0 || f->known >= f->head + need)
+		for (i = 0; cut > 0 && i < f->len; i++) {
+			f->from[i] += (uint32_t)cut;
+			f->to[i] += (uint32_t)cut;
+		}
+		settled = match_folded(f, p->settled);
+		if (cut == 0 || settled >= f->head + before ||
+		    f->known >= f->head + need)
 			break;
 		fold_clear(f);
 	}
-	for (i = 0; cut > 0 && i < f->len; i++) {
-		f->from[i] += (uint32_t)cut;
-		f->to[i] += (uint32_t)cut;
-	}
+	settled = settled < f->tail ? settled : f->tail;
 	*s = (struct subject){ f->text, f->tail, f->head, f->spans, f->known,
-	    p->begins && cut == 0, p->ends, f, p->len };
+	    settled, cut > 0, p->begins && cut == 0, p->ends, f, p->len };
+}
+
+/* A piece in the forms that rules want. */
+struct forms {
+	struct subject	 plain, folded, all;
+	struct fold	 fold, fold_all;	/* of the last two */
+};
+
+/* Run one rule over the form it wants; *open is in bytes of the original. */
+static int
+match_forms(struct rules *rs, const struct rule *rule, unsigned direction,
+    const struct rules_piece *p, struct forms *fs, struct teller *t,
+    size_t *open)
+{
+	const struct subject	*s = rule->raw ? &fs->plain : &fs->folded;
+	int			 r;
+
+	if ((r = match_rule(rs, rule, s, t, open)) == MATCH_MORE) {
+		if (fs->fold_all.text == NULL)
+			match_fold(rs, direction, p, 1, &fs->fold_all,
+			    &fs->all);
+		s = &fs->all;
+		r = match_rule(rs, rule, s, t, open);
+	}
+	if (s->fold != NULL)
+		*open = *open < s->fold->len ? s->fold->from[*open] : p->len;
+	return (r);
 }
 
 /* Run all rules over a piece of a text. */
@@ -394,10 +484,9 @@ rules_match_piece(struct rules *rs, unsigned direction,
     const struct rules_piece *p, void (*found)(void *, const struct rule *,
     uint64_t, uint64_t), void *arg, size_t *settled, struct fault *f)
 {
-	struct fold		 fold = { .text = NULL };
-	struct subject		 folded, plain = { p->text, p->len, 0, p->len,
-				    p->fresh, p->begins, p->ends, NULL,
-				    p->len };
+	struct forms		 fs = { .plain = { p->text, p->len, 0, p->len,
+				    p->fresh, p->settled, 0, p->begins,
+				    p->ends, NULL, p->len } };
 	const struct rule	*rule = rs->list;
 	PCRE2_UCHAR		 why[120];
 	struct teller		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
@@ -407,14 +496,11 @@ rules_match_piece(struct rules *rs, unsigned direction,
 
 	*settled = p->len;
 	if (rs->any_folded)
-		match_fold(rs, direction, p, &fold, &folded);
+		match_fold(rs, direction, p, 0, &fs.fold, &fs.folded);
 	for (; r == 0 && rule < rs->list + rs->n; rule++) {
 		if ((rule->directions & direction) == 0)
 			continue;
-		r = match_rule(rs, rule, rule->raw ? &plain : &folded, &t,
-		    &open);
-		if (!rule->raw)
-			open = open < fold.len ? fold.from[open] : p->len;
+		r = match_forms(rs, rule, direction, p, &fs, &t, &open);
 		if (!p->ends && open < *settled)
 			*settled = open;
 		if (r == 0)
@@ -423,7 +509,8 @@ rules_match_piece(struct rules *rs, unsigned direction,
 		fault_set(f, "filter_unavailable", NULL, "rule %s: %s",
 		    rule->name, (char *)why);
 	}
-	fold_clear(&fold);
+	fold_clear(&fs.fold);
+	fold_clear(&fs.fold_all);
 	return (r == 0 ? 0 : CHAT_ETOOBIG);
 }
 
@@ -433,7 +520,7 @@ rules_match(struct rules *rs, unsigned direction, const char *text,
     size_t len, void (*found)(void *, const struct rule *, uint64_t,
     uint64_t), void *arg, struct fault *f)
 {
-	struct rules_piece	 p = { text, len, 0, 1, 1 };
+	struct rules_piece	 p = { text, len, 0, 0, 1, 1 };
 	size_t			 settled;
 
 	return (rules_match_piece(rs, direction, &p, found, arg, &settled,

@@ -389,9 +389,12 @@ pack_reach(struct rules *rs, struct rule *rule)
 	}
 	window = rule->before + rule->after + 2 * rule->look[0].span + 1;
 	for (i = 0; i < nitems(rs->window); i++) {
-		if ((rule->directions & (i == 0 ? RULE_PROMPT : RULE_REPLY)) &&
-		    window > rs->window[i])
+		if (!(rule->directions & (i == 0 ? RULE_PROMPT : RULE_REPLY)))
+			continue;
+		if (window > rs->window[i])
 			rs->window[i] = window;
+		if (rule->before > rs->before[i])
+			rs->before[i] = rule->before;
 	}
 }
 

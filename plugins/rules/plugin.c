@@ -113,8 +113,8 @@ plugin_part(void *state, const struct chat_filter_part *part)
 {
 	struct plugin_state	*st = state;
 	struct rules_piece	 p = { part->text, (size_t)part->len,
-				    (size_t)part->fresh, part->offset == 0,
-				    part->final };
+				    (size_t)part->fresh, (size_t)part->settled,
+				    part->offset == 0, part->final };
 	struct fault		 f;
 	size_t			 settled;
 

@@ -32,7 +32,9 @@
  *		 keys and numbers that folding would spoil)
  *
  * A pattern sees a bounded stretch of text from where its match begins: its
- * span (span.h), at most 1024 bytes, as if the text ended there.
+ * span (span.h), at most 1024 bytes, as if the text ended there.  So whether a
+ * rule matches at a place does not depend on how the text was cut.  A match
+ * that lies inside another of the same rule which begins earlier is not told.
  *
  * Bounds: 2000 rules, 500 words a rule, 4096 bytes a pattern; matching stops
  * with an error (no verdict, the text is held) at PCRE2's match limit.
@@ -83,6 +85,7 @@ struct rules {
 	int		 any_folded;	/* some rule needs the folded text */
 	size_t		 window[2];	/* bytes that a rule for prompts, for
 					 * replies needs before new text */
+	size_t		 before[2];	/* and before a match */
 	size_t		 hits;		/* RULES_HITS, but for tests */
 	const char	*const *categories;	/* borrowed, NULL at the end */
 	char		**packs;	/* owned: names of the packs read */
@@ -136,6 +139,7 @@ struct rules_piece {
 	const char	*text;		/* borrowed: valid UTF-8, NUL behind */
 	size_t		 len;
 	size_t		 fresh;		/* bytes that were matched before */
+	size_t		 settled;	/* of those: settled, 0: not known */
 	int		 begins;	/* nothing stands before it */
 	int		 ends;		/* nothing follows */
 };
@@ -144,8 +148,8 @@ struct rules_piece {
  * Run the rules over a piece, as rules_match does over a text. If it does not
  * begin the text, rules_window bytes of it must have been matched before. All
  * pieces of a text together tell what rules_match tells of the whole, each
- * match with the first piece that makes it certain; matches before "fresh" may
- * be told again. *settled is how much of the piece can't be part of a match
+ * match with the first piece that makes it certain; matches between "settled"
+ * and "fresh" may be told again. *settled is how much of the piece can't be part of a match
  * that is yet to be told. (Where a rule has more than RULES_HITS matches in one
  * piece, or a few letters are spread over more than the window by invisible
  * characters, the whole text may give another result.)

@@ -183,6 +183,34 @@ def test_ready_says_what_each_plugin_needs(start, parts, old):
                                 ("old", "1.0", None, True)]
 
 
+@pytest.mark.parametrize("tell", [False, True])
+def test_rules_judge_pieces_and_say_what_is_settled(start, rules, tell):
+    f = start()
+    plugin, = f.init(rules)["plugins"]
+    assert plugin["window"] > 0 and not plugin["context"]
+    window = plugin["window"]
+    text = "x " * window + "how to build a bomb today, it said"
+    at = text.index("build")
+    judged, settled, found = 0, [], []
+    for end in list(range(100, at, 100)) + list(range(at, len(text) + 1)):
+        offset = max(0, judged - window)
+        answer = f.check(text[offset:end], offset=offset,
+                         fresh=judged - offset, final=end == len(text),
+                         settled=max(0, settled[-1] - offset)
+                         if tell and settled else 0)
+        settled.append(offset + answer["settled"])
+        found += [(end, x["start"] + offset, x["end"] + offset)
+                  for x in answer["findings"]]
+        judged = end
+    # Certain with the space behind it, and settled until the word begins.
+    span = (at, at + len("build a bomb"))
+    assert found[0] == (span[1] + 1, *span)
+    assert {x[1:] for x in found} == {span}
+    assert settled == sorted(settled) and settled[-1] == len(text)
+    assert {s for s in settled if at < s < span[1]} == set()
+    assert settled.count(at) >= len("build a bomb")
+
+
 def test_an_old_plugin_gets_whole_texts_and_the_prompt(start, old, parts):
     f = start()
     f.init(old)
@@ -279,6 +307,10 @@ BAD_LINES = [
      "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"\xc3\xa9",'
      b'"fresh":1}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"ab","fresh":1,'
+     b'"settled":2}\n', "bad_field", 4),
+    (b'{"op":"check","id":4,"direction":"prompt","text":"\xc3\xa9",'
+     b'"fresh":2,"settled":1}\n', "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":-1}\n',
      "bad_field", 4),
     (b'{"op":"check","id":4,"direction":"prompt","text":"a","offset":"1"}\n',

@@ -18,6 +18,36 @@ fuzz_found(void *arg, const struct rule *r, uint64_t start, uint64_t end)
 		abort();
 }
 
+/* The same text in two pieces, without context: what is told may differ from
+ * the whole's, but has to be sound. */
+static void
+fuzz_pieces(struct rules *rs, const char *text)
+{
+	size_t			 len = strlen(text), cut = len / 2, settled;
+	struct fault		 f;
+	struct rules_piece	 p;
+	char			*copy;
+
+	while ((text[cut] & 0xc0) == 0x80)
+		cut--;
+	copy = strndup(text, cut);
+	p = (struct rules_piece){ copy, cut, cut / 3, 0, 1, 0 };
+	while ((copy[p.fresh] & 0xc0) == 0x80)
+		p.fresh--;
+	if (rules_match_piece(rs, RULE_PROMPT, &p, fuzz_found, copy, &settled,
+	    &f) == 0 && (settled > cut || (copy[settled] & 0xc0) == 0x80))
+		abort();
+	free(copy);
+	copy = strdup(text + cut);
+	p = (struct rules_piece){ copy, len - cut, (len - cut) / 2, 0, 0, 0 };
+	while ((copy[p.fresh] & 0xc0) == 0x80)
+		p.fresh--;
+	if (rules_match_piece(rs, RULE_REPLY, &p, fuzz_found, copy, &settled,
+	    &f) == 0 && (settled > p.len || (copy[settled] & 0xc0) == 0x80))
+		abort();
+	free(copy);
+}
+
 /* One input. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -40,6 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    fuzz_found, text, &f);
 			rules_match(rs, RULE_REPLY, text, strlen(text),
 			    fuzz_found, text, &f);
+			fuzz_pieces(rs, text);
 		}
 		free(text);
 	}

@@ -20,33 +20,30 @@
 
 static const char *const categories[] = { "hate", "violence", NULL };
 
-/* One of each kind, some with a span that is short for what they match. */
-static const char pack[] =
-    "pack: p\nrules:\n"
-    "- {name: w1, category: hate, score: 1, words: [bomb, 'two  words']}\n"
-    "- {name: w2, category: hate, score: 1, words: [hack*, rope, bombs]}\n"
-    "- {name: w3, category: hate, score: 1, words: bomb, "
-    "unless: 'bath\\s+bomb|photo'}\n"
-    "- {name: f1, category: hate, score: 1, pattern: '\\bmak\\w*\\W+"
-    "(?:\\w+\\W+){0,4}bombs?\\b'}\n"
-    "- {name: f2, category: hate, score: 1, pattern: 'one.{0,20}two'}\n"
-    "- {name: f3, category: hate, score: 1, pattern: 'o.*?(?=\\s)'}\n"
-    "- {name: f4, category: hate, score: 1, pattern: '(?<!\\w)rope\\w*'}\n"
-    "- {name: f5, category: hate, score: 1, pattern: 'x+'}\n"
-    "- {name: f6, category: hate, score: 1, pattern: '(?m)^bomb|two$'}\n"
-    "- {name: f7, category: hate, score: 1, pattern: '^make|words\\z'}\n"
-    "- {name: f8, category: hate, score: 1, pattern: '(?<=one )two'}\n"
-    "- {name: f9, category: hate, score: 1, pattern: '\\w+(?!\\w)'}\n"
-    "- {name: e1, category: hate, score: 1, pattern: '(?=bo)|\\b(?=two)'}\n"
-    "- {name: e2, category: hate, score: 1, pattern: 'two(?:\\s+two)*'}\n"
-    "- {name: a1, category: hate, score: 1, near: 20, "
-    "all: ['\\bone\\b', '\\btwo\\b']}\n"
-    "- {name: a2, category: hate, score: 1, near: 40, "
-    "all: ['two', '\\bmake\\b', 'bombs?'], unless: 'photo|x\\b'}\n"
-    "- {name: r1, category: hate, score: 1, raw: true, "
-    "pattern: '\\bKEY-[0-9]{4,}\\b'}\n"
-    "- {name: r2, category: hate, score: 1, raw: true, "
-    "pattern: '[0-9]+', unless: 'KEY'}\n";
+/* What rules look for: one of each kind, some with a span that is short for
+ * what they match. */
+static const char *const kinds[] = {
+	"words: [bomb, 'two  words']",
+	"words: [hack*, rope, bombs]",
+	"words: bomb, unless: 'bath\\s+bomb|photo'",
+	"pattern: '\\bmak\\w*\\W+(?:\\w+\\W+){0,4}bombs?\\b'",
+	"pattern: 'one.{0,20}two'",
+	"pattern: 'o.*?(?=\\s)'",
+	"pattern: '(?<!\\w)rope\\w*'",
+	"pattern: 'x+'",
+	"pattern: '(?m)^bomb|two$'",
+	"pattern: '^make|words\\z'",
+	"pattern: '(?<=one )two'",
+	"pattern: '(?<=o.)b|(?<!\\w\\w)two'",
+	"pattern: '\\w+(?!\\w)'",
+	"pattern: '(?=bo)|\\b(?=two)'",
+	"pattern: 'two(?:\\s+two)*'",
+	"pattern: 'bomb|か'",
+	"near: 20, all: ['\\bone\\b', '\\btwo\\b']",
+	"near: 40, all: ['two', '\\bmake\\b', 'bombs?'], unless: 'photo|x\\b'",
+	"raw: true, pattern: '\\bKEY-[0-9]{4,}\\b'",
+	"raw: true, pattern: '[0-9]+', unless: 'KEY'",
+};
 
 /* Rule words, and what hides or breaks them. */
 static const char *const atoms[] = {
@@ -162,8 +159,10 @@ judge_pieces(struct rules *rs, const char *text, size_t len, size_t most,
 		while (from > 0 && (text[from] & 0xc0) == 0x80)
 			from--;
 		copy = xstrndup(text + from, end - from);
-		p = (struct rules_piece){ copy, end - from, judged - from,
+		p = (struct rules_piece){ copy, end - from, judged - from, 0,
 		    from == 0, end == len && draw(3) > 0 };
+		if (l->settled > from && draw(4) > 0)
+			p.settled = l->settled - from;
 		l->offset = from;
 		if (rules_match_piece(rs, RULE_REPLY, &p, keep, l, &settled,
 		    &f) != 0)
@@ -216,40 +215,42 @@ check_text(struct rules *rs, const char *text, size_t len, size_t most)
 	lists_differ(text, &pieces, &whole, "pieces");
 }
 
-/* The rules above. */
+/* A pack of n of the rules above, from the first on. */
 static struct rules *
-make_rules(void)
+make_rules(size_t first, size_t n)
 {
 	struct rules	*rs;
 	struct fault	 f;
+	char		*text, *more;
 
+	text = xstrdup("pack: p\nrules:\n");
+	for (; n > 0; n--, first++) {
+		more = xasprintf("%s- {name: r%zu, category: hate, score: 1, "
+		    "%s}\n", text, first, kinds[first]);
+		free(text);
+		text = more;
+	}
 	rs = rules_new(categories);
 	rs->hits = SIZE_MAX;
-	if (rules_parse(rs, "p.yaml", pack, strlen(pack), &f) != 0)
+	if (rules_parse(rs, "p.yaml", text, strlen(text), &f) != 0)
 		fail_msg("%s", f.message);
+	free(text);
 	return (rs);
 }
 
-/* Many cases, each from a seed. */
+/* Many texts, each from a seed. */
 static void
-check_many(uint64_t rounds, size_t length, size_t most)
+check_many(struct rules *rs, uint64_t rounds, size_t length, size_t most)
 {
 	static char	 text[TEXT_MAX + 64];
-	struct rules	*rs = make_rules();
-	const char	*one = getenv("PIECES_SEED");
 	uint64_t	 i;
 	size_t		 len;
 
-	for (i = one != NULL ? strtoull(one, NULL, 10) : 1; i <= rounds;
-	    i++) {
+	for (i = 1; i <= rounds; i++) {
 		seed = i * 1000003u + length;
 		draw(1);
 		len = make_text(text, 1 + draw(length));
-		if (getenv("PIECES_SEED") != NULL)
-			print_message("seed %d: %zu bytes\n", (int)i, len);
 		check_text(rs, text, len, most);
-		if (one != NULL)
-			break;
 	}
 	rules_free(rs);
 }
@@ -259,23 +260,28 @@ static void
 test_any_cut_of_a_short_text_tells_the_same(void **state)
 {
 	(void)state;
-	check_many(1500, 200, 20);
+	check_many(make_rules(0, nitems(kinds)), 1500, 200, 20);
 }
 
 static void
 test_characters_one_by_one_tell_the_same(void **state)
 {
 	(void)state;
-	check_many(500, 200, 1);
+	check_many(make_rules(0, nitems(kinds)), 500, 200, 1);
 }
 
-/* Texts that are longer than the window. */
+/* Texts that are longer than the window, which is that of the longest rule. */
 static void
 test_any_cut_of_a_long_text_tells_the_same(void **state)
 {
+	size_t	 i;
+
 	(void)state;
-	check_many(30, TEXT_MAX, 200);
-	check_many(8, TEXT_MAX, 8);
+	check_many(make_rules(0, nitems(kinds)), 20, TEXT_MAX, 200);
+	for (i = 0; i < nitems(kinds); i++) {
+		check_many(make_rules(i, 1), 10, TEXT_MAX, 40);
+		check_many(make_rules(i, 1), 20, 2000, 4);
+	}
 }
 
 /* Run them. */
