@@ -28,7 +28,8 @@ static const struct field delete_fields[] = {
 };
 #undef A
 
-/* Is it there, and may the asker delete it? Sets "uid" in done: whose it is. */
+/* Is it there, and may the asker delete it? Says in done what it is, and
+ * whose. */
 static int
 delete_find(struct store *st, const struct delete_args *a,
     struct store_request *req)
@@ -56,6 +57,7 @@ delete_find(struct store *st, const struct delete_args *a,
 		return (fault_set(&req->fault, "not_found", what, "no %s %lld",
 		    what, (long long)id));
 	msg_set_int(req->done, "uid", uid);
+	msg_set_int(req->done, what, id);
 	if (r < 0 || a->exchange == 0)
 		return (r < 0 ? r : 0);
 	if ((r = sql_int(st, &in, "SELECT conversation FROM exchange "
