@@ -243,15 +243,20 @@ char	*store_title(const char *text);
 
 /* ---- export.c: one export, in a process that only reads */
 
+#define EXPORT_PIECE	(256 * 1024)	/* bytes in a piece, and a line */
+
 struct export {
 	struct store	 st;		/* only db, path and statements */
-	FILE		*out;		/* borrowed */
+	FILE		*out;		/* borrowed: the piece */
 	int64_t		 uid;		/* whose data; -1: everybody's */
+	int64_t		 exchange, reply, rating; /* highest at the start */
+	int64_t		 last;		/* the format's: where to go on */
+	int		 pieces;	/* already written */
 };
 
 /*
  * Write an export of the database at path to out: what belongs to uid, or all
- * of it (-1), as one read transaction sees it. format is a name that
+ * of it (-1), as it was at the start. format is a name that
  * export_known knows. 0, CHAT_ECLOSED (nobody reads out any more), or another
  * error with *f filled.
  */
@@ -262,8 +267,13 @@ int	 export_known(const char *format);
 /* Write msg (taken) as a line. */
 void	 export_line(struct export *ex, json_t *msg);
 
+/* Has the piece the bytes it should have? */
+int	 export_full(struct export *ex);
+
 /* ---- export_dialogue.c, export_preference.c, export_csv.c: the formats.
- * Each writes everything of its kind; 0 or CHAT_ESYSTEM (ex->st.why). */
+ * Each writes a piece of its kind, from ex->last on (0 at first), and takes
+ * nothing that was not there at the start: 1 where there is more, 0 at the
+ * end, or CHAT_ESYSTEM (ex->st.why). */
 
 int	 export_oig(struct export *ex);
 int	 export_messages(struct export *ex);

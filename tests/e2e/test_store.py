@@ -496,6 +496,82 @@ def test_exports_are_written_beside_a_running_store(store, folder):
     store.do(op="ping")
 
 
+def rated_conversations(store):
+    """More than one piece of each format: long texts, with ratings."""
+    for n in range(12):
+        a = store.do(**begin("r-%d" % n, prompt="p" * 50000))
+        store.do(**finish(a["reply"], "%d " % n + "r" * 50000))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
+                 ideal="better", time=5)
+
+
+def write_more(store):
+    """Change what each of the conversations would be exported as."""
+    for n in range(1, 13):
+        a = store.do(**begin("more-%d" % n, conversation=n))
+        store.do(**finish(a["reply"], "more"))
+        a = store.do(**begin("again-%d" % n, kind="regenerate", exchange=n,
+                             prompt=None))
+        store.do(**finish(a["reply"], "again"))
+        store.do(op="rate", uid=1000, exchange=n, reply=a["reply"], thumb=1,
+                 time=6)
+        store.do(op="rate", uid=1000, exchange=n, reply=n, thumb=-1,
+                 ideal="best", time=7)
+
+
+@pytest.mark.parametrize("name", ["oig", "messages", "preference", "csv"])
+def test_an_export_beside_writes_is_of_one_moment(store, folder, name):
+    rated_conversations(store)
+    args = [PROGRAM, "--export", name, "--db", folder / "chatd.db", "--all"]
+    quiet = subprocess.run(args, capture_output=True, timeout=20).stdout
+    assert len(quiet) > 4 * 256 * 1024 / 2
+    with subprocess.Popen(args, stdout=subprocess.PIPE) as exporter:
+        text = exporter.stdout.read(10)
+        write_more(store)
+        text += exporter.stdout.read()
+    assert exporter.returncode == 0
+    assert text == quiet
+    assert subprocess.run(args, capture_output=True,
+                          timeout=20).stdout != quiet
+
+
+def write_much(store, folder):
+    """Write 64 MB. The largest that the log has been."""
+    largest = 0
+    for i in range(0, 256, 8):
+        asked = [store.number(begin("much-%d" % n, prompt="y" * 250000,
+                                    history_bytes=0))
+                 for n in range(i, i + 8)]
+        store.send(*asked)
+        for _ in asked:
+            assert store.event()["event"] == "done"
+        largest = max(largest, (folder / "chatd.db-wal").stat().st_size)
+    return largest
+
+
+@pytest.mark.parametrize("reader", ["export", "transaction"])
+def test_the_log_stays_small_beside_an_export_that_never_ends(
+        store, folder, reader):
+    rated_conversations(store)
+    if reader == "transaction":         # what would let it grow
+        db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM exchange").fetchone()
+        assert write_much(store, folder) > 60 << 20
+        db.close()
+        return
+    exporter = subprocess.Popen(
+        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
+        stdout=subprocess.PIPE)
+    assert exporter.stdout.read(10) == b'{"text":"<'
+    exporter.send_signal(signal.SIGSTOP)
+    assert all_written_back(folder)
+    assert write_much(store, folder) < 48 << 20
+    exporter.kill()
+    exporter.wait(20)
+    exporter.stdout.close()
+
+
 @pytest.mark.parametrize("args, status, word", [
     (["--export", "xml", "--db", "x", "--all"], 2, "format"),
     (["--export", "oig", "--all"], 2, "--db"),
