@@ -25,7 +25,7 @@
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
 #define STORE_TITLE_CHARS	60	/* of a title made from a prompt */
-#define STORE_SLICE		(256 * 1024)	/* bytes read for one answer */
+#define STORE_SLICE		(64 * 1024)	/* bytes read for one answer */
 #define STORE_PAGE		(1024 * 1024)	/* bytes of a page of show */
 #define STORE_ROW		128	/* bytes that a row counts for, with
 					 * its texts beside it: as in v_size */

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The real chatd-store behind a door: while the file STORE_FULL names is
 there, nothing new gets through and is answered as from a full disk; while the
-one STORE_GONE names is there, the store does not even start."""
+one STORE_GONE names is there, the store does not even start. What is asked is
+noted in the file STORE_LOG names, a line "op uid" each."""
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import threading
 
 FULL = os.environ.get("STORE_FULL", "/nonexistent")
 GONE = os.environ.get("STORE_GONE", "/nonexistent")
+LOG = os.environ.get("STORE_LOG", "/dev/null")
 
 
 def forward(store):
@@ -26,6 +28,8 @@ def main():
     out.start()
     for line in sys.stdin.buffer:
         m = json.loads(line)
+        with open(LOG, "a") as log:
+            print(m["op"], m.get("uid"), file=log)
         if m["op"] in ("begin", "finish") and os.path.exists(FULL):
             os.write(1, json.dumps(
                 {"event": "error", "id": m["id"],
