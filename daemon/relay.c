@@ -18,6 +18,7 @@
 #define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
 #define RELAY_SLICES	2	/* with the store at once: one is being read
 				 * while another is on its way */
+#define RELAY_ITEMS	200	/* in a slice: what a page may have */
 
 /* A read on its way. */
 struct relay_read {
@@ -27,6 +28,7 @@ struct relay_read {
 						 * it has ended */
 	uid_t			 uid;
 	json_t			*msg;		/* owned: what to ask next */
+	int			 items;		/* of this slice, so far */
 	struct relay_account	*account;	/* borrowed: in whose list it
 						 * is; NULL: with the store */
 };
@@ -247,6 +249,7 @@ relay_next(struct chatd *d)
 	while (relay_slices < RELAY_SLICES && (rd = relay_turn()) != NULL) {
 		relay_unwait(rd);
 		relay_slices++;
+		rd->items = 0;
 		helper_request(d->store, &relay_kind_read,
 		    json_copy(rd->msg), RELAY_WAIT_MS,
 		    (int)d->config->store_timeout, relay_slice, rd);
@@ -285,7 +288,8 @@ relay_slice(void *arg, json_t *msg)
 	relay_next(d);
 }
 
-/* Pass a row on. What was blocked is not shown to its reader later either. */
+/* Pass a row on. What was blocked is not shown to its reader later either.
+ * rd may be gone when this returns. */
 static void
 relay_item(struct relay_read *rd, json_t *msg)
 {
@@ -293,6 +297,10 @@ relay_item(struct relay_read *rd, json_t *msg)
 	const char	*state;
 	size_t		 i;
 
+	if (++rd->items > RELAY_ITEMS) {
+		helper_kill(rd->d->store, "sent more than was asked for");
+		return;
+	}
 	if (rd->request == NULL)
 		return;
 	json_array_foreach(json_object_get(json_object_get(msg, "exchange"),
