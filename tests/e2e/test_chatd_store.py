@@ -370,6 +370,24 @@ def test_no_slice_is_asked_for_before_the_last_one_is_read():
             assert end["more"] and slices() == len(seen) >= 4
 
 
+def test_a_store_that_sends_more_than_a_slice_is_ended():
+    with Service(config={"store": {"program": str(STORE)}},
+                 env=dict(BUILD_STORE), start=False) as s:
+        flood = s.dir / "flood"
+        s.env["STORE_FLOOD"] = str(flood)
+        s.start()
+        s.wait_model()
+        with s.client() as c:
+            conv = c.say("#say here")[1]["conversation"]
+            flood.touch()
+            *seen, end = c.events(c.send("show", conversation=conv))
+            assert end["code"] == "store_unavailable" and len(seen) == 200
+            assert "sent more than was asked for" in s.log.read_text()
+            flood.unlink()
+            assert items(c, "show", conversation=conv)[0][0]["prompt"] == \
+                "#say here"
+
+
 @ROOT_ONLY
 def test_reads_are_by_turns_of_accounts():
     with Service(config={"store": {"program": str(STORE)},
