@@ -43,6 +43,7 @@ struct options {
 	json_t		*params;	/* owned: object, what was given */
 	int		 no_history;
 	int		 all, no_pager;
+	int		 exchange;	/* arguments number exchanges */
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
 	int		 jsonl;
@@ -59,6 +60,7 @@ struct ctl {
 	struct chat	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run has no last event */
 	int		 loading;	/* a progress line stands on stderr */
+	int		 near;		/* quota_near has been told */
 };
 
 struct command {

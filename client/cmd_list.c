@@ -22,12 +22,14 @@ struct list {
 	FILE		*out;		/* borrowed */
 	struct said	*said;		/* borrowed, or NULL */
 	int64_t		 last;		/* number of the last one shown */
+	const char	*key;		/* the object in an item */
 	int64_t		 shown;
 };
 
 static void	list_item(void *, const json_t *);
 static void	list_time(int64_t, char *, size_t);
 static char	*list_title(const char *, int);
+static void	show_title(struct list *, const json_t *);
 static void	show_item(void *, const json_t *);
 static void	show_text(struct list *, const char *, const char *);
 static void	show_reply(struct list *, const json_t *, int);
@@ -53,6 +55,8 @@ cmd_list(struct ctl *ctl, int argc, char **argv)
 		msg_set_int(m, "before", ctl->opt.before);
 	if (ctl->opt.all)
 		msg_set_bool(m, "all", 1);
+	if (ctl->opt.raw)
+		msg_set_string(m, "kind", "complete");
 	status = list_print(ctl, m, pager_open(&p, !ctl->opt.no_pager &&
 	    !ctl->opt.json));
 	pager_close(&p);
@@ -63,7 +67,9 @@ cmd_list(struct ctl *ctl, int argc, char **argv)
 int
 list_print(struct ctl *ctl, json_t *m, FILE *out)
 {
-	struct list	 l = { .ctl = ctl, .out = out };
+	int		 raw = msg_string(m, "kind") != NULL;
+	struct list	 l = { .ctl = ctl, .out = out,
+			    .key = raw ? "exchange" : "conversation" };
 	int64_t		 left = msg_int(m, "limit", LIST_DEFAULT);
 	json_t		*end, *page;
 	int		 status, more;
@@ -81,35 +87,36 @@ list_print(struct ctl *ctl, json_t *m, FILE *out)
 		left -= l.shown;
 	} while (status == CTL_OK && more && left > 0 && l.shown > 0);
 	if (status == CTL_OK && l.last == 0 && !ctl->opt.json)
-		ctl_note("no conversations");
+		ctl_note(raw ? "no raw prompts" : "no conversations");
 	else if (status == CTL_OK && more && !ctl->opt.json)
-		ctl_note("older ones: chatctl list --before %lld",
-		    (long long)l.last);
+		ctl_note("older ones: chatctl list %s--before %lld",
+		    raw ? "--raw " : "", (long long)l.last);
 	json_decref(m);
 	return (status);
 }
 
-/* Print one conversation. */
+/* Print one conversation, or one raw prompt. */
 static void
 list_item(void *arg, const json_t *event)
 {
 	struct list	*l = arg;
-	const json_t	*c = json_object_get(event, "conversation");
+	const json_t	*c = json_object_get(event, l->key);
 	struct passwd	*pw;
 	char		*title, when[32];
 	int		 rows, columns;
 
-	l->last = msg_int(c, "conversation", 0);
+	l->last = msg_int(c, l->key, 0);
 	l->shown++;
 	if (l->ctl->opt.json) {
 		out_json(c);
 		return;
 	}
 	term_size(&rows, &columns);
-	list_time(msg_int(c, "updated", 0), when, sizeof when);
+	list_time(msg_int(c, "updated", msg_int(c, "created", 0)), when,
+	    sizeof when);
 	fprintf(l->out, "%s%6lld%s  %s  %4lld  ", term_on(1, ROLE_BOLD),
 	    (long long)l->last, term_off(1), when,
-	    (long long)msg_int(c, "exchanges", 0));
+	    (long long)msg_int(c, "exchanges", 1));
 	columns -= 32;
 	if (l->ctl->opt.all) {
 		pw = getpwuid((uid_t)msg_int(c, "uid", -1));
@@ -169,8 +176,9 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 
 	(void)argc;
 	if (opts_number(argv[0], 1, INT64_MAX, &n) == -1) {
-		ctl_error("show: expected a conversation's number, found "
-		    "\"%s\"", argv[0]);
+		ctl_error("show: expected %s's number, found \"%s\"",
+		    ctl->opt.exchange ? "an exchange" : "a conversation",
+		    argv[0]);
 		return (CTL_USAGE);
 	}
 	if ((status = link_open(ctl)) != CTL_OK)
@@ -181,28 +189,45 @@ cmd_show(struct ctl *ctl, int argc, char **argv)
 	return (status);
 }
 
-/* Print a conversation. */
+/* Print a conversation (or with --exchange, an exchange), page for page. */
 int
-show_print(struct ctl *ctl, int64_t conversation, FILE *out,
-    struct said *said)
+show_print(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 {
 	struct list	 l = { .ctl = ctl, .out = out, .said = said };
 	json_t		*m, *end;
-	char		*title;
-	int		 status;
+	int		 status, more;
 
-	m = msg_op("show", -1);
-	msg_set_int(m, "conversation", conversation);
-	status = link_call(ctl, m, show_item, &l, &end);
-	if (status == CTL_OK && !ctl->opt.json) {
-		title = render_line(msg_string(end, "title"));
-		fprintf(out, "%s[conversation %lld: %s]%s\n",
-		    term_on(1, ROLE_DIM), (long long)conversation, title,
-		    term_off(1));
-		free(title);
-	}
-	json_decref(end);
+	do {
+		m = msg_op("show", -1);
+		msg_set_int(m, ctl->opt.exchange ? "exchange" :
+		    "conversation", number);
+		msg_set_int(m, "limit", LIST_PAGE);
+		if (l.last != 0)
+			msg_set_int(m, "after", l.last);
+		l.shown = 0;
+		status = link_call(ctl, m, show_item, &l, &end);
+		more = json_is_true(json_object_get(end, "more"));
+		if (status == CTL_OK && !more && !ctl->opt.json)
+			show_title(&l, end);
+		json_decref(end);
+	} while (status == CTL_OK && more && l.shown > 0);
 	return (status);
+}
+
+/* Print what the conversation is called. */
+static void
+show_title(struct list *l, const json_t *end)
+{
+	const char	*text = msg_string(end, "title");
+	char		*title;
+
+	if (text == NULL)
+		return;
+	title = render_line(text);
+	fprintf(l->out, "%s[conversation %lld: %s]%s\n",
+	    term_on(1, ROLE_DIM), (long long)msg_int(end, "conversation", 0),
+	    title, term_off(1));
+	free(title);
 }
 
 /* Keep an exchange's newest reply, for commands about "the last reply". */
@@ -219,26 +244,32 @@ show_keep(struct said *said, const json_t *x, const json_t *replies)
 	said->text = xstrdup(text != NULL ? text : "");
 }
 
-/* Print one exchange. */
+/* Print one exchange, or more of its replies. */
 static void
 show_item(void *arg, const json_t *event)
 {
 	struct list	*l = arg;
 	const json_t	*x = json_object_get(event, "exchange");
 	json_t		*replies = json_object_get(x, "replies"), *reply;
+	int		 more = json_is_true(json_object_get(x, "continued"));
 	char		 when[32];
 	size_t		 i;
 
+	l->last = msg_int(x, "exchange", 0);
+	l->shown++;
 	if (l->ctl->opt.json) {
 		out_json(x);
 		return;
 	}
-	list_time(msg_int(x, "created", 0), when, sizeof when);
-	fprintf(l->out, "%s[exchange %lld, %s]%s\n", term_on(1, ROLE_DIM),
-	    (long long)msg_int(x, "exchange", 0), when, term_off(1));
-	show_text(l, msg_string(x, "prompt"), "> ");
+	if (!more) {
+		list_time(msg_int(x, "created", 0), when, sizeof when);
+		fprintf(l->out, "%s[exchange %lld, %s]%s\n",
+		    term_on(1, ROLE_DIM), (long long)l->last, when,
+		    term_off(1));
+		show_text(l, msg_string(x, "prompt"), "> ");
+	}
 	json_array_foreach(replies, i, reply)
-		show_reply(l, reply, json_array_size(replies) > 1);
+		show_reply(l, reply, more || json_array_size(replies) > 1);
 	fputc('\n', l->out);
 	if (l->said != NULL)
 		show_keep(l->said, x, replies);
@@ -348,15 +379,18 @@ show_verdicts(struct list *l, const json_t *verdicts)
 int
 cmd_delete(struct ctl *ctl, int argc, char **argv)
 {
-	json_t	*m, *end;
-	int64_t	 n;
-	int	 i, status, worst = CTL_OK;
+	const char	*what = ctl->opt.exchange ? "exchange" :
+			    "conversation";
+	json_t		*m, *end;
+	int64_t		 n;
+	int		 i, status, worst = CTL_OK;
 
 	for (i = 0; i < argc; i++) {
 		if (opts_number(argv[i], 1, INT64_MAX, &n) == 0)
 			continue;
-		ctl_error("delete: expected a conversation's number, found "
-		    "\"%s\"; nothing was deleted", argv[i]);
+		ctl_error("delete: expected %s's number, found \"%s\"; "
+		    "nothing was deleted", ctl->opt.exchange ? "an exchange" :
+		    "a conversation", argv[i]);
 		return (CTL_USAGE);
 	}
 	if ((status = link_open(ctl)) != CTL_OK)
@@ -364,13 +398,13 @@ cmd_delete(struct ctl *ctl, int argc, char **argv)
 	for (i = 0; i < argc && ctl->chat != NULL; i++) {
 		(void)opts_number(argv[i], 1, INT64_MAX, &n);
 		m = msg_op("delete", -1);
-		msg_set_int(m, "conversation", n);
+		msg_set_int(m, what, n);
 		status = link_run(ctl, m, 0, NULL, NULL, &end);
 		if (status != CTL_OK) {
 			worst = status;
 			if (end != NULL)
-				ctl_error("conversation %lld: %s",
-				    (long long)n, msg_string(end, "message"));
+				ctl_error("%s %lld: %s", what, (long long)n,
+				    msg_string(end, "message"));
 			else
 				link_tell(ctl, NULL);
 		} else if (ctl->opt.json)

@@ -157,9 +157,13 @@ static void
 say_notice(struct say *say, const json_t *event)
 {
 	const char	*text = msg_string(event, "message");
+	const char	*code = msg_string(event, "code");
 
+	if (code != NULL && strcmp(code, "quota_near") == 0 &&
+	    say->ctl->near++ > 0)
+		return;		/* once is enough */
 	if (text == NULL)
-		text = msg_string(event, "code");
+		text = code;
 	if (say->chatting || term_is(1))
 		say_newline(say);
 	ctl_note("[%s]", text == NULL ? "notice without a message" : text);

@@ -89,6 +89,8 @@ struct config {
 	/* limits */
 	int64_t		 clients, clients_per_uid;
 	int64_t		 requests, requests_per_uid;
+	int64_t		 conversations_per_uid;	/* stored; 0: any number */
+	int64_t		 bytes_per_uid;		/* the same */
 	int64_t		 line, prompt;		/* bytes */
 	int64_t		 output_high;		/* bytes */
 	int64_t		 line_time, stall_time, drain_time; /* ms */
@@ -275,10 +277,18 @@ json_t	*status_message(const struct chatd *d);
 
 /* ---- relay.c: requests that the store answers */
 
-enum relay_kind { RELAY_PLAIN, RELAY_LIST, RELAY_SHOW };
+/* Send msg (taken) to the store; its done or error ends r. */
+void	 relay_store(struct request *r, json_t *msg);
+/* The same for a deletion, which is logged where r is not the owner's. */
+void	 relay_delete(struct request *r, json_t *msg);
+/* The same for list and show: their items are passed on as the client reads
+ * them, by turns of accounts. */
+void	 relay_read(struct request *r, json_t *msg);
 
-/* Send msg (taken) to the store; its answer ends r. */
-void	 relay_store(struct request *r, json_t *msg, enum relay_kind kind);
+/* Add to a request for the store how much r's user may have there. */
+void	 relay_quota(const struct request *r, json_t *msg);
+/* Send the notice quota_near, if the store's answer asks for it. */
+void	 relay_near(struct request *r, const json_t *answer);
 
 /* ---- exchange.c: say, regenerate and complete, start to end */
 
@@ -313,6 +323,10 @@ void	 exchange_cancel_all(struct chatd *d);
 void	 exchange_drop_all(struct chatd *d);
 /* Is one of that user running in this conversation? */
 int	 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation);
+/* Is a reply being written in this conversation, or (conversation 0) to this
+ * exchange, as far as r's user may know? */
+int	 exchange_busy(const struct request *r, int64_t conversation,
+	    int64_t exchange);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

@@ -271,6 +271,7 @@ exchange_begun(void *arg, json_t *msg)
 		return;
 	}
 	request_send(r, exchange_msg_accepted(x, exchange_place(x)));
+	relay_near(r, msg);
 	if (x->cancelled)
 		exchange_end(x, "cancelled", NULL, NULL);
 	else if (x->d->config->nfilters == 0)

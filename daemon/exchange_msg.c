@@ -38,6 +38,7 @@ exchange_msg_begin(const struct exchange *x)
 	msg_set(m, "model", model);
 	msg_set_int(m, "time", clock_wall());
 	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);
+	relay_quota(x->request, m);
 	return (m);
 }
 

@@ -87,6 +87,21 @@ exchange_drop_all(struct chatd *d)
 	}
 }
 
+/* Would a deletion take it away from under one? */
+int
+exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
+{
+	const struct exchange	*x;
+
+	TAILQ_FOREACH(x, &r->d->exchanges, entry) {
+		if ((x->uid == r->uid || r->operator) &&
+		    (conversation != 0 ? x->conversation == conversation :
+		    exchange != 0 && x->id == exchange))
+			return (1);
+	}
+	return (0);
+}
+
 /* How many there are, for status. */
 json_t *
 exchange_status(const struct chatd *d)

@@ -16,13 +16,13 @@
 
 #define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
 #define OPS_NO_THUMB	2	/* rate: none was given */
-#define OPS_LIST_MAX	200	/* conversations in one answer */
+#define OPS_LIST_MAX	200	/* items in one answer */
 
 /* All fields that any operation knows; each uses what its table names. */
 struct ops_args {
 	int64_t		 protocol, conversation, exchange, reply, request;
-	int64_t		 before, limit, thumb;
-	const char	*client, *text, *prompt, *preprompt, *title;
+	int64_t		 before, after, limit, thumb;
+	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all;
@@ -74,13 +74,22 @@ static const struct field ops_new_fields[] = {
 	{ "title", FIELD_STRING, FIELD_NULLABLE, 0, 1000, A(title) },
 };
 static const struct field ops_list_fields[] = {
+	{ "kind", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(kind) },
 	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
 	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 };
-static const struct field ops_conversation_fields[] = {
-	{ "conversation", FIELD_INT, FIELD_REQUIRED, NUMBER,
+static const struct field ops_show_fields[] = {
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
 	    A(conversation) },
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
+	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
+	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+};
+static const struct field ops_delete_fields[] = {
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
+	    A(conversation) },
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 };
 static const struct field ops_rate_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
@@ -120,9 +129,9 @@ static const struct op {
 	{ "cancel", 0, FIELDS(ops_cancel_fields), ops_cancel },
 	{ "new", 0, FIELDS(ops_new_fields), ops_new },
 	{ "list", 0, FIELDS(ops_list_fields), ops_list },
-	{ "show", 0, FIELDS(ops_conversation_fields), ops_show },
+	{ "show", 0, FIELDS(ops_show_fields), ops_show },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
-	{ "delete", 0, FIELDS(ops_conversation_fields), ops_delete },
+	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "status", 0, NULL, 0, ops_status },
@@ -261,19 +270,42 @@ ops_cancel(struct request *r, struct ops_args *a)
 	victim->stop(victim);
 }
 
+/* A request for the store, with who asks. admin: operators may see and touch
+ * what belongs to others. */
+static json_t *
+ops_to_store(const struct request *r, const char *op, int admin)
+{
+	json_t	*m = msg_op(op, -1);
+
+	msg_set_int(m, "uid", r->uid);
+	if (admin && r->operator)
+		msg_set_bool(m, "admin", 1);
+	return (m);
+}
+
+/* Name in m the conversation or exchange that is meant. */
+static void
+ops_name(json_t *m, const struct ops_args *a)
+{
+	if (a->conversation > 0)
+		msg_set_int(m, "conversation", a->conversation);
+	if (a->exchange > 0)
+		msg_set_int(m, "exchange", a->exchange);
+}
+
 /* new: an empty conversation. */
 static void
 ops_new(struct request *r, struct ops_args *a)
 {
-	json_t	*m = msg_op("new", -1);
+	json_t	*m = ops_to_store(r, "new", 0);
 
-	msg_set_int(m, "uid", r->uid);
 	msg_set_string(m, "title", a->title);
 	msg_set_int(m, "time", clock_wall());
-	relay_store(r, m, RELAY_PLAIN);
+	relay_quota(r, m);
+	relay_store(r, m);
 }
 
-/* list: the user's conversations, or everybody's. */
+/* list: the user's conversations or raw prompts, or everybody's. */
 static void
 ops_list(struct request *r, struct ops_args *a)
 {
@@ -283,27 +315,25 @@ ops_list(struct request *r, struct ops_args *a)
 		request_fail(r, "denied", "all: for operators only");
 		return;
 	}
-	m = msg_op("list", -1);
-	msg_set_int(m, "uid", r->uid);
+	m = ops_to_store(r, "list", a->all);
+	msg_set_string(m, "kind", a->kind);
 	if (a->before > 0)
 		msg_set_int(m, "before", a->before);
 	msg_set_int(m, "limit", a->limit);
-	if (a->all)
-		msg_set_bool(m, "admin", 1);
-	relay_store(r, m, RELAY_LIST);
+	relay_read(r, m);
 }
 
-/* show: one conversation, whole. */
+/* show: a conversation or an exchange, a page of it. */
 static void
 ops_show(struct request *r, struct ops_args *a)
 {
-	json_t	*m = msg_op("show", -1);
+	json_t	*m = ops_to_store(r, "show", 1);
 
-	msg_set_int(m, "uid", r->uid);
-	msg_set_int(m, "conversation", a->conversation);
-	if (r->operator)
-		msg_set_bool(m, "admin", 1);
-	relay_store(r, m, RELAY_SHOW);
+	ops_name(m, a);
+	if (a->after > 0)
+		msg_set_int(m, "after", a->after);
+	msg_set_int(m, "limit", a->limit);
+	relay_read(r, m);
 }
 
 /* rate: what a person thinks of a reply. */
@@ -318,8 +348,7 @@ ops_rate(struct request *r, struct ops_args *a)
 		request_fault(r, &f);
 		return;
 	}
-	m = msg_op("rate", -1);
-	msg_set_int(m, "uid", r->uid);
+	m = ops_to_store(r, "rate", 0);
 	msg_set_int(m, "exchange", a->exchange);
 	if (a->reply > 0)
 		msg_set_int(m, "reply", a->reply);
@@ -330,25 +359,26 @@ ops_rate(struct request *r, struct ops_args *a)
 	msg_set_string(m, "ideal", a->ideal);
 	msg_set_string(m, "comment", a->comment);
 	msg_set_int(m, "time", clock_wall());
-	relay_store(r, m, RELAY_PLAIN);
+	relay_quota(r, m);
+	relay_store(r, m);
 }
 
-/* delete: a conversation, for good. */
+/* delete: a conversation or a raw prompt, for good. */
 static void
 ops_delete(struct request *r, struct ops_args *a)
 {
 	json_t	*m;
 
-	if (exchange_in(r->d, r->uid, a->conversation)) {
-		request_fail(r, "busy", "a reply is being written in "
-		    "conversation %lld: cancel it first",
-		    (long long)a->conversation);
+	if (exchange_busy(r, a->conversation, a->exchange)) {
+		request_fail(r, "busy", "a reply is being written in %s "
+		    "%lld: cancel it first", a->conversation != 0 ?
+		    "conversation" : "exchange", (long long)
+		    (a->conversation != 0 ? a->conversation : a->exchange));
 		return;
 	}
-	m = msg_op("delete", -1);
-	msg_set_int(m, "uid", r->uid);
-	msg_set_int(m, "conversation", a->conversation);
-	relay_store(r, m, RELAY_PLAIN);
+	m = ops_to_store(r, "delete", 1);
+	ops_name(m, a);
+	relay_delete(r, m);
 }
 
 static const struct helper_kind ops_kind_tokenize = { "tokenize", NULL, 0 };

@@ -1,7 +1,7 @@
 /*
- * Group commit: every request that is waiting shares one transaction, and one
+ * Group commit: every write that is waiting shares one transaction, and one
  * sync of the disk pays for all of them.  Each runs under a savepoint, so that
- * one at fault takes nothing else with it.
+ * one at fault takes nothing else with it.  Reads are in reads.c.
  */
 #include "store.h"
 
@@ -32,9 +32,6 @@ static const struct batch_op batch_ops[] = {
 	{ "new", 1, store_new },
 	{ "rate", 1, store_rate },
 	{ "delete", 1, store_delete },
-	{ "list", 0, store_list },
-	{ "show", 0, store_show },
-	{ "stats", 0, store_stats },
 	{ "ping", 0, batch_ping },
 };
 
@@ -75,9 +72,8 @@ batch_init(struct store_request *req, json_t *msg)
 void
 batch_clear(struct store_request *req)
 {
-	json_decref(req->items);
 	json_decref(req->done);
-	req->items = req->done = NULL;
+	req->done = NULL;
 }
 
 /* Carry out one request inside the transaction. CHAT_ESYSTEM: all is lost. */
@@ -157,9 +153,9 @@ batch_fail(struct store *st, struct store_request *req)
 }
 
 /*
- * Carry out all of them. Where the transaction fails, requests that only read
- * get a try of their own, and with a full disk each of the others does too:
- * what needs less room may still find it.
+ * Carry out all of them. Where the transaction fails, requests that write
+ * nothing get a try of their own, and with a full disk each of the others does
+ * too: what needs less room may still find it.
  */
 void
 batch_run(struct store *st, struct store_request *reqs, size_t n)

@@ -1,7 +1,14 @@
 /*
- * An export: a read-only connection, one read transaction, and a writer of
- * lines.  The store that writes is not disturbed; what the formats choose is
- * in the files of the formats.
+ * An export: a read-only connection and a writer of lines.  What the formats
+ * choose is in the files of the formats.
+ *
+ * An export is read piece by piece, each in a transaction that has ended
+ * before the piece is written: whoever takes the output slowly, or not at all,
+ * keeps the log from being written back.  It is of one moment all the same:
+ * a row does not change once its reply has ended, and no number is given out
+ * twice, so rows with a number above the highest at the start are left out.
+ * Two exceptions: what is deleted meanwhile is missing, and a reply that was
+ * being written at the start may be there.
  */
 #include "store.h"
 
@@ -13,6 +20,9 @@
 #include "xmalloc.h"
 
 static int	export_open(struct export *, struct fault *);
+static int	export_begin(struct export *);
+static int	export_piece(struct export *, int (*)(struct export *),
+		    FILE *);
 
 static const struct {
 	const char	*name;
@@ -84,22 +94,72 @@ export_open(struct export *ex, struct fault *f)
 	return (0);
 }
 
+/* Note the highest numbers. */
+static int
+export_begin(struct export *ex)
+{
+	sqlite3_stmt	*q;
+	int		 r;
+
+	if ((r = sql_open(&ex->st, &q, "SELECT (SELECT max(id) "
+	    "FROM exchange), (SELECT max(id) FROM reply), "
+	    "(SELECT max(id) FROM rating)", "")) != 0 ||
+	    (r = sql_step(&ex->st, q)) != 1)
+		return (r);
+	ex->exchange = sqlite3_column_int64(q, 0);
+	ex->reply = sqlite3_column_int64(q, 1);
+	ex->rating = sqlite3_column_int64(q, 2);
+	sql_end(q);
+	return (0);
+}
+
+/* Is the piece large enough? */
+int
+export_full(struct export *ex)
+{
+	return (ftell(ex->out) >= EXPORT_PIECE);
+}
+
+/* Read one piece, then write it to out: 1 where there is more. */
+static int
+export_piece(struct export *ex, int (*format)(struct export *), FILE *out)
+{
+	char	*text = NULL;
+	size_t	 n = 0;
+	int	 r;
+
+	if ((ex->out = open_memstream(&text, &n)) == NULL)
+		abort();	/* only for want of memory */
+	if ((r = sql_run(&ex->st, "BEGIN", "")) == 0)
+		r = format(ex);
+	if (!sqlite3_get_autocommit(ex->st.db))
+		sqlite3_exec(ex->st.db, "ROLLBACK", NULL, NULL, NULL);
+	fclose(ex->out);
+	if (r >= 0)
+		fwrite(text, 1, n, out);
+	free(text);
+	ex->pieces++;
+	return (r == 1 && ferror(out) ? 0 : r);
+}
+
 /* Write one export. */
 int
 export_run(const char *format, const char *path, int64_t uid, FILE *out,
     struct fault *f)
 {
-	struct export	 ex = { .out = out, .uid = uid };
+	struct export	 ex = { .uid = uid };
 	size_t		 i;
 	int		 r;
 
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;
-	r = sql_run(&ex.st, "BEGIN", "");
-	for (i = 0; r == 0 && i < nitems(export_formats); i++) {
-		if (strcmp(format, export_formats[i].name) == 0)
-			r = export_formats[i].write(&ex);
+	for (i = 0; strcmp(format, export_formats[i].name) != 0; i++)
+		;
+	if ((r = export_begin(&ex)) == 0) {
+		while ((r = export_piece(&ex, export_formats[i].write,
+		    out)) == 1)
+			;
 	}
 	if (r != 0)
 		store_fault(&ex.st, f);

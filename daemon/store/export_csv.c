@@ -25,8 +25,8 @@ static const char csv_query[] =
 "ELSE r.text END AS reply_text, a.ideal, a.comment "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
-"WHERE (e.uid = ?1 OR ?1 = -1) AND NOT EXISTS "
-"(SELECT 1 FROM rating WHERE supersedes = a.id) ORDER BY a.id";
+"WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND a.id <= ?3 AND NOT EXISTS "
+"(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) ORDER BY a.id";
 
 /* Write a field, in quotes where it needs them. */
 static void
@@ -72,18 +72,19 @@ export_csv(struct export *ex)
 	sqlite3_stmt	*q;
 	int		 i, r;
 
-	if ((r = sql_open(&ex->st, &q, csv_query, "i", ex->uid)) != 0)
+	if ((r = sql_open(&ex->st, &q, csv_query, "iii", ex->uid, ex->last,
+	    ex->rating)) != 0)
 		return (r);
-	for (i = 0; i < sqlite3_column_count(q); i++)
+	for (i = 0; ex->pieces == 0 && i < sqlite3_column_count(q); i++)
 		fprintf(ex->out, "%s%s", i > 0 ? "," : "",
 		    sqlite3_column_name(q, i));
-	fputs("\r\n", ex->out);
-	while ((r = sql_step(&ex->st, q)) == 1) {
+	if (ex->pieces == 0)
+		fputs("\r\n", ex->out);
+	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
+		ex->last = sqlite3_column_int64(q, 0);
 		csv_row(ex, q);
-		if (ferror(ex->out)) {
-			sql_end(q);
-			return (0);
-		}
 	}
+	if (r == 1)
+		sql_end(q);
 	return (r);
 }

@@ -63,8 +63,10 @@ dialogue_reply(struct export *ex, int64_t exchange, char **text)
 	*text = NULL;
 	if ((r = sql_open(&ex->st, &q, "SELECT r.state, r.text, a.thumb, "
 	    "a.ideal FROM reply r LEFT JOIN rating a ON a.reply = r.id "
-	    "AND NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id) "
-	    "WHERE r.exchange = ? ORDER BY r.id", "i", exchange)) != 0)
+	    "AND a.id <= ?3 AND NOT EXISTS (SELECT 1 FROM rating "
+	    "WHERE supersedes = a.id AND id <= ?3) WHERE r.exchange = ?1 "
+	    "AND r.id <= ?2 ORDER BY r.id", "iii", exchange, ex->reply,
+	    ex->rating)) != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {
 		if ((rank = dialogue_rank(q)) < best)
@@ -91,7 +93,8 @@ dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 	int		 r;
 
 	if ((r = sql_open(&ex->st, &q, "SELECT id, prompt FROM exchange "
-	    "WHERE conversation = ? ORDER BY id", "i", conversation)) != 0)
+	    "WHERE conversation = ? AND id <= ? ORDER BY id", "ii",
+	    conversation, ex->exchange)) != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {
 		if ((r = dialogue_reply(ex, sqlite3_column_int64(q, 0),
@@ -110,7 +113,7 @@ dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 	return (r);
 }
 
-/* Hand each conversation that has something to write. */
+/* Hand each conversation of the piece that has something to write. */
 static int
 dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 {
@@ -119,19 +122,23 @@ dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 	int		 r;
 
 	if ((r = sql_open(&ex->st, &q, "SELECT id FROM conversation "
-	    "WHERE uid = ?1 OR ?1 = -1 ORDER BY id", "i", ex->uid)) != 0)
+	    "WHERE (uid = ?1 OR ?1 = -1) AND id > ?2 ORDER BY id", "ii",
+	    ex->uid, ex->last)) != 0)
 		return (r);
-	while ((r = sql_step(&ex->st, q)) == 1) {
+	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
+		ex->last = sqlite3_column_int64(q, 0);
 		messages = json_array();
-		r = dialogue_turns(ex, sqlite3_column_int64(q, 0), messages);
+		r = dialogue_turns(ex, ex->last, messages);
 		if (r == 0 && json_array_size(messages) > 0)
 			write(ex, messages);
 		json_decref(messages);
-		if (r != 0 || ferror(ex->out)) {
+		if (r != 0) {
 			sql_end(q);
 			return (r);
 		}
 	}
+	if (r == 1)
+		sql_end(q);
 	return (r);
 }
 

@@ -32,9 +32,9 @@ preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 	if ((r = sql_open(&ex->st, &q, "SELECT e.id, e.prompt, r.text, "
 	    "r.state IN ('done', 'cancelled', 'interrupted') AND r.text <> '' "
 	    "FROM exchange e JOIN reply r ON r.id = (SELECT max(id) "
-	    "FROM reply WHERE exchange = e.id) WHERE e.id <= ?1 "
+	    "FROM reply WHERE exchange = e.id AND id <= ?2) WHERE e.id <= ?1 "
 	    "AND e.conversation = (SELECT conversation FROM exchange "
-	    "WHERE id = ?1) ORDER BY e.id", "i", exchange)) != 0)
+	    "WHERE id = ?1) ORDER BY e.id", "ii", exchange, ex->reply)) != 0)
 		return (r);
 	list = json_array();
 	while ((r = sql_step(&ex->st, q)) == 1) {
@@ -67,13 +67,13 @@ preference_better(struct export *ex, int64_t exchange, int64_t reply,
 
 	if ((r = sql_open(&ex->st, &q, "SELECT CASE WHEN a.ideal <> '' "
 	    "THEN a.ideal ELSE r.text END FROM reply r JOIN rating a "
-	    "ON a.reply = r.id AND NOT EXISTS (SELECT 1 FROM rating "
-	    "WHERE supersedes = a.id) WHERE r.exchange = ?1 AND "
-	    "(a.ideal <> '' OR (r.id <> ?2 AND a.thumb = 1 AND "
+	    "ON a.reply = r.id AND a.id <= ?3 AND NOT EXISTS (SELECT 1 "
+	    "FROM rating WHERE supersedes = a.id AND id <= ?3) "
+	    "WHERE r.exchange = ?1 AND (a.ideal <> '' OR (r.id <> ?2 AND a.thumb = 1 AND "
 	    "r.state = 'done' AND r.text <> '')) ORDER BY "
 	    "coalesce(a.ideal <> '' AND r.id = ?2, 0) DESC, "
-	    "coalesce(a.ideal <> '', 0) DESC, r.id DESC LIMIT 1", "ii",
-	    exchange, reply)) != 0 || (r = sql_step(&ex->st, q)) != 1)
+	    "coalesce(a.ideal <> '', 0) DESC, r.id DESC LIMIT 1", "iii",
+	    exchange, reply, ex->rating)) != 0 || (r = sql_step(&ex->st, q)) != 1)
 		return (r);
 	list = json_array();
 	json_array_append_new(list, export_message("assistant",
@@ -122,17 +122,20 @@ export_preference(struct export *ex)
 	if ((r = sql_open(&ex->st, &q, "SELECT r.id, e.id, r.text, a.thumb "
 	    "FROM rating a JOIN reply r ON r.id = a.reply "
 	    "JOIN exchange e ON e.id = r.exchange WHERE (e.uid = ?1 "
-	    "OR ?1 = -1) AND NOT EXISTS (SELECT 1 FROM rating "
-	    "WHERE supersedes = a.id) AND e.kind = 'say' AND "
-	    "r.state = 'done' AND r.text <> '' AND (a.thumb = -1 OR "
-	    "(a.thumb = 0 AND a.ideal <> '')) ORDER BY r.id", "i",
-	    ex->uid)) != 0)
+	    "OR ?1 = -1) AND r.id > ?2 AND a.id <= ?3 AND NOT EXISTS "
+	    "(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) "
+	    "AND e.kind = 'say' AND r.state = 'done' AND r.text <> '' AND "
+	    "(a.thumb = -1 OR (a.thumb = 0 AND a.ideal <> '')) ORDER BY r.id",
+	    "iii", ex->uid, ex->last, ex->rating)) != 0)
 		return (r);
-	while ((r = sql_step(&ex->st, q)) == 1) {
-		if ((r = preference_pair(ex, q)) != 0 || ferror(ex->out)) {
+	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
+		ex->last = sqlite3_column_int64(q, 0);
+		if ((r = preference_pair(ex, q)) != 0) {
 			sql_end(q);
 			return (r);
 		}
 	}
+	if (r == 1)
+		sql_end(q);
 	return (r);
 }

@@ -139,9 +139,82 @@ static const char schema_tables[] =
 "	JOIN exchange e ON e.id = r.exchange;\n"
 "PRAGMA application_id = 1667785076;\n";
 
+/* Bytes of a text as it is stored; SQLite's length() counts characters. */
+#define BYTES(column)	"ifnull(length(CAST(" column " AS BLOB)), 0)"
+
+/*
+ * What each account has stored.  v_size says how large an exchange is; the
+ * store itself adds up the same numbers as it writes (account.c), and the
+ * triggers carry them on to the account, also where a deletion cascades.
+ */
+static const char schema_sizes[] =
+"CREATE TABLE account (\n"
+"	-- how much each user has stored\n"
+"	uid INTEGER PRIMARY KEY,\n"
+"	conversations INTEGER NOT NULL DEFAULT 0,\n"
+"	bytes INTEGER NOT NULL DEFAULT 0	-- sum of size.bytes\n"
+") STRICT;\n"
+
+"CREATE TABLE size (\n"
+"	-- how large an exchange is, with all that belongs to it\n"
+"	exchange INTEGER PRIMARY KEY REFERENCES exchange ON DELETE CASCADE,\n"
+"	uid INTEGER NOT NULL,		-- as in exchange\n"
+"	bytes INTEGER NOT NULL		-- as in v_size\n"
+") STRICT;\n"
+
+"CREATE INDEX exchange_raw ON exchange (uid) WHERE conversation IS NULL;\n"
+
+"CREATE VIEW v_size AS\n"
+"	-- the bytes of texts and tokens, and 128 for each row\n"
+"	SELECT e.id AS exchange, e.uid, 128 + " BYTES("e.prompt") "\n"
+"	+ " BYTES("e.preprompt") " + ifnull((SELECT sum(128\n"
+"	+ " BYTES("text") " + length(ids)\n"
+"	+ " BYTES("params") ") FROM reply\n"
+"	WHERE exchange = e.id), 0) + ifnull((SELECT sum(128\n"
+"	+ " BYTES("plugin") "\n"
+"	+ " BYTES("category") "\n"
+"	+ " BYTES("rule") ")\n"
+"	FROM verdict WHERE reply IN (SELECT id FROM reply\n"
+"	WHERE exchange = e.id)), 0) + ifnull((SELECT sum(128\n"
+"	+ " BYTES("reasons") "\n"
+"	+ " BYTES("ideal") "\n"
+"	+ " BYTES("comment") ")\n"
+"	FROM rating WHERE reply IN (SELECT id FROM reply\n"
+"	WHERE exchange = e.id)), 0) AS bytes FROM exchange e;\n"
+
+"CREATE VIEW v_account AS\n"
+"	-- the table account, counted anew; reads everything\n"
+"	SELECT uid, sum(conversations) AS conversations, sum(bytes) AS bytes\n"
+"	FROM (SELECT uid, 1 AS conversations, 0 AS bytes FROM conversation\n"
+"	UNION ALL SELECT uid, 0, bytes FROM v_size) GROUP BY uid;\n"
+
+"INSERT INTO size SELECT exchange, uid, bytes FROM v_size;\n"
+"INSERT INTO account SELECT uid, conversations, bytes FROM v_account;\n"
+
+"CREATE TRIGGER size_added AFTER INSERT ON size BEGIN\n"
+"	INSERT INTO account (uid, bytes) VALUES (new.uid, new.bytes)\n"
+"	ON CONFLICT (uid) DO UPDATE SET bytes = bytes + excluded.bytes;\n"
+"END;\n"
+"CREATE TRIGGER size_changed AFTER UPDATE OF bytes ON size BEGIN\n"
+"	UPDATE account SET bytes = bytes + new.bytes - old.bytes\n"
+"	WHERE uid = new.uid;\n"
+"END;\n"
+"CREATE TRIGGER size_removed AFTER DELETE ON size BEGIN\n"
+"	UPDATE account SET bytes = bytes - old.bytes WHERE uid = old.uid;\n"
+"END;\n"
+"CREATE TRIGGER conversation_added AFTER INSERT ON conversation BEGIN\n"
+"	INSERT INTO account (uid, conversations) VALUES (new.uid, 1)\n"
+"	ON CONFLICT (uid) DO UPDATE SET conversations = conversations + 1;\n"
+"END;\n"
+"CREATE TRIGGER conversation_removed AFTER DELETE ON conversation BEGIN\n"
+"	UPDATE account SET conversations = conversations - 1\n"
+"	WHERE uid = old.uid;\n"
+"END;\n";
+
 /* Step i takes a file from version i to version i + 1. */
 static const char *const schema_steps[SCHEMA_VERSION] = {
 	schema_tables,
+	schema_sizes,
 };
 
 static int	schema_number(sqlite3 *, const char *, int64_t *);

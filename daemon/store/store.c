@@ -176,10 +176,49 @@ fail:
 	return (CHAT_ESYSTEM);
 }
 
-/* Close the connection; what is prepared goes with it. */
+/* The connection for reading. */
+struct store *
+store_reader(struct store *st)
+{
+	struct store	*rd;
+	int		 rc;
+
+	if (st->reader != NULL)
+		return (st->reader);
+	rd = xcalloc(1, sizeof *rd);
+	rd->lock = -1;
+	rd->path = xstrdup(st->path);
+	st->reader = rd;
+	rc = sqlite3_open_v2(rd->path, &rd->db, SQLITE_OPEN_READONLY, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_extended_result_codes(rd->db, 1);
+		sqlite3_busy_timeout(rd->db, STORE_BUSY_MS);
+		return (rd);
+	}
+	sql_failed(rd, rc);
+	snprintf(st->why, sizeof st->why, "%s", rd->why);
+	store_reader_close(st);
+	return (NULL);
+}
+
+/* Close it. */
+void
+store_reader_close(struct store *st)
+{
+	if (st->reader == NULL)
+		return;
+	sql_clear(st->reader);
+	sqlite3_close(st->reader->db);
+	free(st->reader->path);
+	free(st->reader);
+	st->reader = NULL;
+}
+
+/* Close the connections; what is prepared goes with them. */
 static void
 store_disconnect(struct store *st)
 {
+	store_reader_close(st);
 	sql_clear(st);
 	sqlite3_close(st->db);
 	st->db = NULL;

@@ -25,6 +25,10 @@
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
 #define STORE_TITLE_CHARS	60	/* of a title made from a prompt */
+#define STORE_SLICE		(64 * 1024)	/* bytes read for one answer */
+#define STORE_PAGE		(1024 * 1024)	/* bytes of a page of show */
+#define STORE_ROW		128	/* bytes that a row counts for, with
+					 * its texts beside it: as in v_size */
 
 /* Reasons of a rating: bit i of a mask is store_reasons[i]. */
 #define STORE_REASONS		4
@@ -49,17 +53,24 @@ struct store {
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
 	int64_t		 interrupted;	/* replies closed by store_open */
+	struct store	*reader;	/* owned: the connection of reads.c,
+					 * only db, path and statements; NULL:
+					 * not opened yet */
 	struct store_statement statements[STORE_STATEMENTS];
 	int		 nstatements;
 };
 
-/* One request in a batch, and its answer. */
+/* One request, and its answer. */
 struct store_request {
 	json_t		*msg;		/* borrowed: the request */
 	int		 writes;	/* it may change something */
-	json_t		*items;		/* owned: array of item events, or NULL */
 	json_t		*done;		/* owned: the done event, or NULL */
 	struct fault	 fault;		/* with done NULL: why not */
+	int64_t		 used, limit;	/* with a fault of code quota: what
+					 * is stored, what may be */
+	/* Of a read: takes item (taken), a row of the answer. */
+	void		(*item)(void *arg, json_t *item);
+	void		*arg;		/* borrowed */
 };
 
 /* ---- store.c: open, close, keep in shape */
@@ -93,13 +104,20 @@ int	 store_maintain(struct store *st, int idle);
  * it, or a disk error). */
 int	 store_checkpoint(struct store *st);
 
+/* The connection that only reads, opened if it is not. NULL, with st->why
+ * filled, where it can't be. */
+struct store *store_reader(struct store *st);
+
+/* Close it: the next store_reader opens it anew. */
+void	 store_reader_close(struct store *st);
+
 /* Fill f (code store_unavailable, or too_long, bad_field where the request
  * itself is at fault) from st->rc. Returns CHAT_ESYSTEM or CHAT_EFORMAT. */
 int	 store_fault(struct store *st, struct fault *f);
 
 /* ---- schema.c: the tables, and how older files become this version */
 
-#define SCHEMA_VERSION	1
+#define SCHEMA_VERSION	2
 #define SCHEMA_ID	0x63686174	/* "chat" in the file's header */
 
 /* Is this a database of ours, in a version we know? 0 and *version (0: an
@@ -154,6 +172,8 @@ void	 sql_clear(struct store *st);
 
 /* Make a request's record from its message (borrowed). */
 void	 batch_init(struct store_request *req, json_t *msg);
+
+/* Release an answer. */
 void	 batch_clear(struct store_request *req);
 
 /*
@@ -163,18 +183,59 @@ void	 batch_clear(struct store_request *req);
  */
 void	 batch_run(struct store *st, struct store_request *reqs, size_t n);
 
-/* ---- store_begin.c, store_finish.c, store_conversation.c, store_rating.c: the
- * operations. Each reads req->msg and fills req->done (and items). Returns 0,
- * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM (see sql.c). */
+/* ---- reads.c: requests that only read, a slice at a time */
+
+/* Is it one of them? */
+int	 reads_known(const json_t *msg);
+
+/*
+ * Carry out one of them on a connection of its own, in a read transaction
+ * that has ended when this returns: the rows go to req->item as they come, a
+ * slice of them (STORE_SLICE bytes, and one exchange's prompt and one reply
+ * above it at most); then req->done, or req->fault. Where the page is not at
+ * its end, done has "next": the members to ask the rest with.
+ */
+void	 reads_run(struct store *st, struct store_request *req);
+
+/* ---- account.c: how much each user has stored, and may store */
+
+/* What a request may lead to; 0: any number. */
+struct account_quota {
+	int64_t		 conversations, bytes;
+};
+
+/* The fields of a request that fill one, at offset at of its arguments. */
+#define ACCOUNT_FIELDS(at) \
+	{ "max_conversations", FIELD_INT, 0, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct account_quota, conversations) }, \
+	{ "max_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct account_quota, bytes) }
+
+/* An exchange of uid has grown by so many bytes (or has come to be). */
+int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
+	    int64_t bytes);
+
+/*
+ * To be called when all is written: is uid still within q? made: the request
+ * made a conversation. 0, with "near" in req->done where nine tenths are used;
+ * CHAT_EFORMAT with req->fault (quota), so that it is undone; CHAT_ESYSTEM.
+ */
+int	 account_check(struct store *st, struct store_request *req,
+	    int64_t uid, int made, const struct account_quota *q);
+
+/* ---- store_begin.c, store_finish.c, store_conversation.c, store_rating.c,
+ * store_delete.c: the operations that write. store_list.c, store_show.c: those
+ * that read. Each reads req->msg and fills req->done. Returns 0, CHAT_EFORMAT
+ * with req->fault filled, or CHAT_ESYSTEM (see sql.c). */
 
 int	 store_begin(struct store *st, struct store_request *req);
 int	 store_finish(struct store *st, struct store_request *req);
 int	 store_new(struct store *st, struct store_request *req);
+int	 store_rate(struct store *st, struct store_request *req);
+int	 store_delete(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
-int	 store_delete(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
-int	 store_rate(struct store *st, struct store_request *req);
 
 /* A title from the start of a text: at most STORE_TITLE_CHARS characters, one
  * line. Owned by the caller. */
@@ -182,15 +243,20 @@ char	*store_title(const char *text);
 
 /* ---- export.c: one export, in a process that only reads */
 
+#define EXPORT_PIECE	(256 * 1024)	/* bytes in a piece, and a line */
+
 struct export {
 	struct store	 st;		/* only db, path and statements */
-	FILE		*out;		/* borrowed */
+	FILE		*out;		/* borrowed: the piece */
 	int64_t		 uid;		/* whose data; -1: everybody's */
+	int64_t		 exchange, reply, rating; /* highest at the start */
+	int64_t		 last;		/* the format's: where to go on */
+	int		 pieces;	/* already written */
 };
 
 /*
  * Write an export of the database at path to out: what belongs to uid, or all
- * of it (-1), as one read transaction sees it. format is a name that
+ * of it (-1), as it was at the start. format is a name that
  * export_known knows. 0, CHAT_ECLOSED (nobody reads out any more), or another
  * error with *f filled.
  */
@@ -201,8 +267,13 @@ int	 export_known(const char *format);
 /* Write msg (taken) as a line. */
 void	 export_line(struct export *ex, json_t *msg);
 
+/* Has the piece the bytes it should have? */
+int	 export_full(struct export *ex);
+
 /* ---- export_dialogue.c, export_preference.c, export_csv.c: the formats.
- * Each writes everything of its kind; 0 or CHAT_ESYSTEM (ex->st.why). */
+ * Each writes a piece of its kind, from ex->last on (0 at first), and takes
+ * nothing that was not there at the start: 1 where there is more, 0 at the
+ * end, or CHAT_ESYSTEM (ex->st.why). */
 
 int	 export_oig(struct export *ex);
 int	 export_messages(struct export *ex);

@@ -15,7 +15,9 @@ struct begin_args {
 	const char	*key, *kind, *prompt, *preprompt;
 	int64_t		 uid, conversation, exchange, seed, time;
 	int64_t		 history_bytes;
+	struct account_quota quota;
 	json_t		*params, *model;
+	int		 made;		/* a conversation, for it */
 };
 
 struct begin_model {
@@ -33,7 +35,7 @@ static int	begin_model(struct store *, json_t *, int64_t *,
 		    struct fault *);
 static char	*begin_params(const json_t *);
 static int	begin_reply(struct store *, struct begin_args *, int64_t *,
-		    struct fault *);
+		    struct store_request *);
 static int	begin_history(struct store *, const struct begin_args *,
 		    json_t *);
 static int	begin_answer(struct store *, const struct begin_args *,
@@ -55,6 +57,7 @@ static const struct field begin_fields[] = {
 	{ "model", FIELD_OBJECT, FIELD_REQUIRED, 0, 0, A(model) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	{ "history_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, A(history_bytes) },
+	ACCOUNT_FIELDS(A(quota)),
 };
 #undef A
 
@@ -173,6 +176,7 @@ begin_place(struct store *st, struct begin_args *a, struct fault *f)
 		    "created, updated) VALUES (?1, ?2, ?3, ?3)", "isi",
 		    a->uid, title, a->time);
 		conversation = sqlite3_last_insert_rowid(st->db);
+		a->made = 1;
 	} else
 		r = sql_run(st, "UPDATE conversation SET updated = "
 		    "max(updated, ?2), title = CASE title WHEN '' THEN ?3 "
@@ -227,25 +231,31 @@ begin_params(const json_t *params)
 	return (s);
 }
 
-/* Add a reply to the exchange. */
+/* Add a reply to the exchange, if the user may store that much. */
 static int
 begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
-    struct fault *f)
+    struct store_request *req)
 {
-	int64_t	 model = 0;
+	int64_t	 model = 0, bytes = STORE_ROW;
 	char	*params;
 	int	 r;
 
-	if ((r = begin_place(st, a, f)) != 0 ||
-	    (r = begin_model(st, a->model, &model, f)) != 0)
+	if (a->prompt != NULL)
+		bytes += STORE_ROW + (int64_t)strlen(a->prompt) +
+		    (a->preprompt != NULL ? (int64_t)strlen(a->preprompt) : 0);
+	if ((r = begin_place(st, a, &req->fault)) != 0 ||
+	    (r = begin_model(st, a->model, &model, &req->fault)) != 0)
 		return (r);
 	params = begin_params(a->params);
+	bytes += (int64_t)strlen(params);
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
 	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
 	    "iissii", a->exchange, model, a->key, params, a->seed, a->time);
 	free(params);
 	*reply = sqlite3_last_insert_rowid(st->db);
-	return (r);
+	if (r != 0 || (r = account_grow(st, a->exchange, a->uid, bytes)) != 0)
+		return (r);
+	return (account_check(st, req, a->uid, a->made, &a->quota));
 }
 
 /* What was said before, newest first until the room is used up. */
@@ -317,7 +327,7 @@ store_begin(struct store *st, struct store_request *req)
 	    f)) != 0 || (r = begin_check(&a, f)) != 0)
 		return (r);
 	if ((r = begin_known(st, &a, &reply, f)) == 0)
-		r = begin_reply(st, &a, &reply, f);
+		r = begin_reply(st, &a, &reply, req);
 	if (r < 0)
 		return (r);
 	return (begin_answer(st, &a, reply, req->done));

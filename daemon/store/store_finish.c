@@ -28,8 +28,12 @@ static int	finish_ids(json_t *, unsigned char **, size_t *,
 		    struct fault *);
 static int	finish_write(struct store *, const struct finish_args *,
 		    const unsigned char *, size_t);
+static int	finish_prompt(struct store *, const struct finish_args *,
+		    int64_t *);
+static int	finish_preprompt(struct store *, const struct finish_args *,
+		    int64_t *);
 static int	finish_verdicts(struct store *, const struct finish_args *,
-		    struct fault *);
+		    int64_t *, struct fault *);
 
 #define A(member) offsetof(struct finish_args, member)
 #define COUNT(name) \
@@ -118,7 +122,7 @@ finish_write(struct store *st, const struct finish_args *a,
 /* Put a redacted prompt in the place of the one that was given, for good, also
  * where the conversation is named after it. */
 static int
-finish_prompt(struct store *st, const struct finish_args *a)
+finish_prompt(struct store *st, const struct finish_args *a, int64_t *bytes)
 {
 	sqlite3_stmt	*q;
 	char		*old = NULL, *new;
@@ -132,6 +136,8 @@ finish_prompt(struct store *st, const struct finish_args *a)
 	if ((r = sql_step(st, q)) == 1) {
 		exchange = sqlite3_column_int64(q, 0);
 		old = store_title((const char *)sqlite3_column_text(q, 1));
+		*bytes += (int64_t)strlen(a->prompt) -
+		    sqlite3_column_bytes(q, 1);
 		sql_end(q);
 	}
 	if (r != 1)
@@ -151,8 +157,15 @@ finish_prompt(struct store *st, const struct finish_args *a)
 
 /* The same for the words before it. */
 static int
-finish_preprompt(struct store *st, const struct finish_args *a)
+finish_preprompt(struct store *st, const struct finish_args *a, int64_t *bytes)
 {
+	int64_t	old = 0;
+
+	if (sql_int(st, &old, "SELECT length(CAST(preprompt AS BLOB)) "
+	    "FROM exchange WHERE id = (SELECT exchange FROM reply "
+	    "WHERE id = ?)", "i", a->reply) < 0)
+		return (CHAT_ESYSTEM);
+	*bytes += (int64_t)strlen(a->preprompt) - old;
 	st->wipe = 1;
 	return (sql_run(st, "UPDATE exchange SET preprompt = ?2 WHERE id = "
 	    "(SELECT exchange FROM reply WHERE id = ?1)", "is", a->reply,
@@ -162,7 +175,7 @@ finish_preprompt(struct store *st, const struct finish_args *a)
 /* Keep what the filters found. */
 static int
 finish_verdicts(struct store *st, const struct finish_args *a,
-    struct fault *f)
+    int64_t *bytes, struct fault *f)
 {
 	struct finish_verdict	 v;
 	json_t			*o;
@@ -183,20 +196,24 @@ finish_verdicts(struct store *st, const struct finish_args *a,
 		    a->reply, v.direction, v.plugin, v.category, v.score,
 		    v.start, v.end, v.rule, v.action)) != 0)
 			return (r);
+		*bytes += STORE_ROW + (int64_t)(strlen(v.plugin) +
+		    strlen(v.category) + strlen(v.rule));
 	}
 	return (0);
 }
 
-/* finish: the outcome of a reply; the first one counts. */
+/* finish: the outcome of a reply; the first one counts. What it adds is
+ * counted, but never refused: the reply is there. */
 int
 store_finish(struct store *st, struct store_request *req)
 {
 	struct finish_args	 a = { 0 };
 	struct fault		*f = &req->fault;
 	unsigned char		*ids = NULL;
+	sqlite3_stmt		*q;
 	size_t			 len = 0;
-	int64_t			 open;
-	int			 r;
+	int64_t			 exchange, uid, bytes;
+	int			 open, r;
 
 	if ((r = fields_read(req->msg, finish_fields, nitems(finish_fields),
 	    &a, f)) != 0)
@@ -204,21 +221,31 @@ store_finish(struct store *st, struct store_request *req)
 	if (strcmp(a.state, "running") == 0)
 		return (fault_set(f, "bad_field", "state",
 		    "state: running is not an end"));
-	r = sql_int(st, &open, "SELECT finished IS NULL FROM reply "
-	    "WHERE id = ?", "i", a.reply);
+	if ((r = sql_open(st, &q, "SELECT r.finished IS NULL, e.id, e.uid "
+	    "FROM reply r JOIN exchange e ON e.id = r.exchange "
+	    "WHERE r.id = ?", "i", a.reply)) != 0 ||
+	    (r = sql_step(st, q)) < 0)
+		return (r);
 	if (r == 0)
 		return (fault_set(f, "not_found", "reply", "no reply %lld",
 		    (long long)a.reply));
-	if (r < 0 || !open)
-		return (r < 0 ? r : 0);
+	open = sqlite3_column_int(q, 0);
+	exchange = sqlite3_column_int64(q, 1);
+	uid = sqlite3_column_int64(q, 2);
+	sql_end(q);
+	if (!open)
+		return (0);
 	if ((r = finish_ids(a.ids, &ids, &len, f)) != 0)
 		return (r);
+	bytes = (int64_t)(strlen(a.text) + len);
 	if ((r = finish_write(st, &a, ids, len)) == 0)
-		r = finish_verdicts(st, &a, f);
+		r = finish_verdicts(st, &a, &bytes, f);
 	if (r == 0 && a.prompt != NULL)
-		r = finish_prompt(st, &a);
+		r = finish_prompt(st, &a, &bytes);
 	if (r == 0 && a.preprompt != NULL)
-		r = finish_preprompt(st, &a);
+		r = finish_preprompt(st, &a, &bytes);
+	if (r == 0)
+		r = account_grow(st, exchange, uid, bytes);
 	free(ids);
 	return (r);
 }

@@ -20,11 +20,14 @@ const char *const store_reasons[STORE_REASONS] = {
 struct rate_args {
 	const char	*ideal, *comment;
 	int64_t		 uid, exchange, reply, thumb, time;
+	struct account_quota quota;
 	json_t		*reasons;
 };
 
 static int	rate_reasons(const json_t *, char **, struct fault *);
 static int	rate_find(struct store *, struct rate_args *, struct fault *);
+static int	rate_count(struct store *, const struct rate_args *, int64_t,
+		    struct store_request *);
 
 #define A(member) offsetof(struct rate_args, member)
 static const struct field rate_fields[] = {
@@ -37,6 +40,7 @@ static const struct field rate_fields[] = {
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+	ACCOUNT_FIELDS(A(quota)),
 };
 #undef A
 
@@ -94,6 +98,22 @@ rate_find(struct store *st, struct rate_args *a, struct fault *f)
 	return (r == 1 ? 0 : r);
 }
 
+/* Count the new row, and see whether the user may have it. */
+static int
+rate_count(struct store *st, const struct rate_args *a, int64_t rating,
+    struct store_request *req)
+{
+	int64_t	bytes = 0;
+
+	if (sql_int(st, &bytes, "SELECT length(CAST(reasons AS BLOB)) + "
+	    "ifnull(length(CAST(ideal AS BLOB)), 0) + "
+	    "ifnull(length(CAST(comment AS BLOB)), 0) FROM rating "
+	    "WHERE id = ?", "i", rating) < 0 ||
+	    account_grow(st, a->exchange, a->uid, STORE_ROW + bytes) != 0)
+		return (CHAT_ESYSTEM);
+	return (account_check(st, req, a->uid, 0, &a->quota));
+}
+
 /*
  * rate: what a user thinks of a reply, from now on. With a thumb it is a new
  * opinion and takes the place of the last one whole; without, it adds to that
@@ -104,6 +124,7 @@ store_rate(struct store *st, struct store_request *req)
 {
 	struct rate_args	 a = { .thumb = RATE_NO_THUMB };
 	char			*reasons = NULL;
+	int64_t			 rating;
 	int			 r;
 
 	if ((r = fields_read(req->msg, rate_fields, nitems(rate_fields), &a,
@@ -112,7 +133,7 @@ store_rate(struct store *st, struct store_request *req)
 	    &req->fault)) != 0) ||
 	    (r = rate_find(st, &a, &req->fault)) != 0)
 		goto out;
-	r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
+	if ((r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
 	    "ideal, comment, created, supersedes) SELECT ?1, ?2, "
 	    "CASE WHEN ?8 THEN coalesce(o.thumb, 0) ELSE ?3 END, "
 	    "coalesce(?4, CASE WHEN ?8 THEN o.reasons END, '[]'), "
@@ -121,9 +142,12 @@ store_rate(struct store *st, struct store_request *req)
 	    "FROM (SELECT 1) LEFT JOIN rating o ON o.id = (SELECT max(id) "
 	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssii",
 	    a.reply, a.uid, a.thumb, reasons, a.ideal, a.comment, a.time,
-	    (int64_t)(a.thumb == RATE_NO_THUMB));
-	msg_set_int(req->done, "rating", sqlite3_last_insert_rowid(st->db));
+	    (int64_t)(a.thumb == RATE_NO_THUMB))) != 0)
+		goto out;
+	rating = sqlite3_last_insert_rowid(st->db);
+	msg_set_int(req->done, "rating", rating);
 	msg_set_int(req->done, "reply", a.reply);
+	r = rate_count(st, &a, rating, req);
 out:
 	free(reasons);
 	return (r);

@@ -1,8 +1,15 @@
 /*
  * chatd-store: keeps the database for chatd, which talks to it over
- * descriptors 0 and 1.  It takes all requests that are waiting, commits them
- * together, and only then answers.  With --export it is another program: a
- * reader that writes one export to its output (export.c).
+ * descriptors 0 and 1.  It takes all requests that are waiting, commits those
+ * that write together, and only then answers; after each commit, and while
+ * nothing else waits, it reads one slice for the oldest of those that read
+ * (reads.c).  With --export it is another program: a reader that writes one
+ * export to its output (export.c).
+ *
+ * Memory: a batch is STORED_BATCH requests or STORED_BATCH_BYTES of text and
+ * one line; output waits up to STORED_QUEUE_HIGH, and a slice above it.  With
+ * the limits of chatd.yaml at their defaults that is below 64 MiB, whatever is
+ * asked.
  */
 #include "config.h"
 
@@ -21,21 +28,30 @@
 #include "xmalloc.h"
 
 #define STORED_BATCH		256		/* requests in a transaction */
+#define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
+#define STORED_READS		64		/* requests waiting to be read */
 #define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes not yet taken */
 
 struct stored {
 	struct chan		*ch;		/* owned */
 	struct store		*store;		/* owned */
 	struct store_request	 reqs[STORED_BATCH];
-	size_t			 n;		/* requests waiting */
+	size_t			 n;		/* of them, waiting */
+	size_t			 bytes;		/* of text in them */
+	json_t			*reads[STORED_READS];	/* owned: a ring */
+	size_t			 first, nreads;
 };
 
 static void	stored_usage(FILE *);
 static int	stored_misuse(const char *);
 static int	stored_init(struct stored *);
 static int	stored_collect(struct stored *);
+static size_t	stored_weight(const json_t *);
+static void	stored_take(struct stored *, json_t *);
+static void	stored_item(void *, json_t *);
 static void	stored_answer(struct stored *, struct store_request *);
 static void	stored_commit(struct stored *);
+static void	stored_read(struct stored *);
 static int	stored_serve(void);
 static int64_t	stored_uid(const char *);
 static int	stored_export(const char *, const char *, int64_t);
@@ -101,58 +117,100 @@ stored_init(struct stored *d)
 	return (0);
 }
 
-/* Take what is waiting. CHAT_ECLOSED once there will be no more. */
-static int
-stored_collect(struct stored *d)
+/* The bytes of a request's long texts. */
+static size_t
+stored_weight(const json_t *msg)
+{
+	static const char *const longs[] = { "prompt", "preprompt", "text",
+	    "ideal", "comment" };
+	size_t	 i, n = 0;
+
+	for (i = 0; i < nitems(longs); i++)
+		n += json_string_length(json_object_get(msg, longs[i]));
+	return (n);
+}
+
+/* Put a request (taken) where it waits. */
+static void
+stored_take(struct stored *d, json_t *msg)
 {
 	struct fault	 f;
-	json_t		*msg, *id;
-	int		 r = 0;
+	json_t		*id = json_object_get(msg, "id");
 
-	while (d->n < STORED_BATCH &&
-	    (r = chan_next(d->ch, &msg, &f)) != 0) {
-		if (r == CHAT_ECLOSED || r == CHAT_ESYSTEM)
-			return (CHAT_ECLOSED);
-		if (r == CHAT_EFORMAT) {
-			chan_send(d->ch, msg_error(-1, &f));
-			continue;
-		}
-		id = json_object_get(msg, "id");
-		if (json_is_integer(id) && json_integer_value(id) >= 0) {
-			batch_init(&d->reqs[d->n++], msg);
-			continue;
-		}
+	if (!json_is_integer(id) || json_integer_value(id) < 0) {
 		fault_set(&f, "bad_field", "id", "id: missing or not a number "
 		    "from 0");
 		chan_send(d->ch, msg_error(-1, &f));
 		json_decref(msg);
+	} else if (reads_known(msg)) {
+		d->reads[(d->first + d->nreads++) % STORED_READS] = msg;
+	} else {
+		batch_init(&d->reqs[d->n++], msg);
+		d->bytes += stored_weight(msg);
+	}
+}
+
+/* Take what is waiting, as much as there is room for. CHAT_ECLOSED once there
+ * will be no more. */
+static int
+stored_collect(struct stored *d)
+{
+	struct fault	 f;
+	json_t		*msg;
+	int		 r;
+
+	while (d->n < STORED_BATCH && d->bytes < STORED_BATCH_BYTES &&
+	    d->nreads < STORED_READS) {
+		if ((r = chan_next(d->ch, &msg, &f)) == 0)
+			break;
+		if (r == CHAT_ECLOSED || r == CHAT_ESYSTEM)
+			return (CHAT_ECLOSED);
+		if (r == CHAT_EFORMAT)
+			chan_send(d->ch, msg_error(-1, &f));
+		else
+			stored_take(d, msg);
 	}
 	return (0);
 }
 
-/* Send the events of one request. */
+/* What a read's rows are sent with. */
+struct stored_rows {
+	struct stored	*d;		/* borrowed */
+	int64_t		 id;
+};
+
+/* Send one row. */
+static void
+stored_item(void *arg, json_t *item)
+{
+	struct stored_rows	*rows = arg;
+
+	msg_set_string(item, "event", "item");
+	msg_set_int(item, "id", rows->id);
+	chan_send(rows->d->ch, item);
+}
+
+/* Send the last event of one request. */
 static void
 stored_answer(struct stored *d, struct store_request *req)
 {
 	int64_t	 id = msg_int(req->msg, "id", -1);
-	json_t	*m, *item;
-	size_t	 i;
+	json_t	*m;
 
-	if (req->done == NULL) {
-		chan_send(d->ch, msg_error(id, &req->fault));
-		return;
+	if (req->done != NULL) {
+		m = msg_event("done", id);
+		json_object_update(m, req->done);
+	} else {
+		m = msg_error(id, &req->fault);
+		if (req->limit > 0) {
+			msg_set_int(m, "used", req->used);
+			msg_set_int(m, "limit", req->limit);
+		}
 	}
-	json_array_foreach(req->items, i, item) {
-		m = msg_event("item", id);
-		json_object_update(m, item);
-		chan_send(d->ch, m);
-	}
-	m = msg_event("done", id);
-	json_object_update(m, req->done);
 	chan_send(d->ch, m);
 }
 
-/* Carry out what is waiting, then answer. */
+/* Carry out what is waiting to be written, then answer. */
 static void
 stored_commit(struct stored *d)
 {
@@ -166,9 +224,28 @@ stored_commit(struct stored *d)
 		batch_clear(&d->reqs[i]);
 		json_decref(msg);
 	}
-	d->n = 0;
+	d->n = d->bytes = 0;
 	if (chan_flush(d->ch) > STORED_QUEUE_HIGH)
 		chan_drain(d->ch);
+}
+
+/* Read a slice for the oldest request, and answer it. */
+static void
+stored_read(struct stored *d)
+{
+	json_t			*msg = d->reads[d->first];
+	struct stored_rows	 rows = { d, msg_int(msg, "id", -1) };
+	struct store_request	 req;
+
+	d->first = (d->first + 1) % STORED_READS;
+	d->nreads--;
+	batch_init(&req, msg);
+	req.item = stored_item;
+	req.arg = &rows;
+	reads_run(d->store, &req);
+	stored_answer(d, &req);
+	batch_clear(&req);
+	json_decref(msg);
 }
 
 /* Serve until the input ends. */
@@ -176,18 +253,24 @@ static int
 stored_serve(void)
 {
 	struct stored	*d;
-	int		 r = 0, status, wait = -1;
+	int		 r = 0, status, wait = -1, idle;
 
 	d = xcalloc(1, sizeof *d);
 	d->ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if ((status = stored_init(d)) != 0)
 		goto out;
-	while (r == 0) {
-		r = stored_collect(d);
+	while (r == 0 || d->nreads > 0) {
+		if (r == 0)
+			r = stored_collect(d);
+		idle = d->n == 0;
 		if (d->n > 0) {
 			stored_commit(d);
 			wait = store_maintain(d->store, 0);
-		} else if (r == 0 && !chan_wait(d->ch, wait))
+		}
+		if (d->nreads > 0 && chan_flush(d->ch) <= STORED_QUEUE_HIGH)
+			stored_read(d);
+		else if (idle && (r == 0 || d->nreads > 0) &&
+		    !chan_wait(d->ch, wait))
 			wait = store_maintain(d->store, 1);
 	}
 	chan_drain(d->ch);

@@ -24,8 +24,9 @@ _chatctl_options()
 	case $1 in
 	''|chat)	echo "$text --no-history $any" ;;
 	ask)		echo "$text $any" ;;
-	list)		echo "--limit --before --all --no-pager $any" ;;
-	show)		echo "--no-pager $any" ;;
+	list)		echo "--limit --before --all --raw --no-pager $any" ;;
+	show)		echo "--exchange --no-pager $any" ;;
+	delete)		echo "--exchange $any" ;;
 	rate)		echo "--reason --ideal --comment --reply $any" ;;
 	export)		echo "--format --output --all $any" ;;
 	moderate)	echo "--direction --prompt --jsonl $any" ;;

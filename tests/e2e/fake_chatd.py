@@ -10,6 +10,7 @@ answers by the first word of a message:
     block       refused by policy; "halfblock": after a piece of text
     hostile     HOSTILE, cut into one byte of JSON text per event
     notice      with a notice before the text
+    near        with the notice that the quota is near, twice
     length      ends at the token limit
     empty       an empty reply
     wait        accepted at place 3
@@ -44,6 +45,7 @@ class FakeChatd:
         self.requests = []          # what clients sent, in order
         self.connections = 0
         self.conversations = {}     # number -> {"title", "exchanges"}
+        self.raw = {}               # number -> exchange of kind complete
         self.next = {"conversation": 1, "exchange": 1, "reply": 1}
         self.changed = threading.Condition()
         self.listener = None
@@ -128,6 +130,15 @@ class FakeChatd:
                           "verdicts": []}]}
         self.conversations[conversation]["exchanges"].append(x)
         return conversation, x["exchange"], x["replies"][0]["reply"]
+
+    def add_raw(self, prompt, text):
+        """Store a raw prompt; returns (exchange, reply)."""
+        n, reply = self.number("exchange"), self.number("reply")
+        self.raw[n] = {"exchange": n, "created": 1700000000000,
+                       "prompt": prompt, "kind": "complete",
+                       "replies": [{"reply": reply, "text": text,
+                                    "state": "done", "rating": None}]}
+        return n, reply
 
 
 class Client:
@@ -246,7 +257,12 @@ class Client:
                     break
                 self.text(r, "piece%d " % i)
                 time.sleep(0.02)
-        elif word == "drop":
+        for _ in range(2 if word == "near" else 0):
+            self.send({"event": "notice", "id": r["id"],
+                       "code": "quota_near", "field": "conversations",
+                       "used": 9, "limit": 10,
+                       "message": "9 of at most 10 are stored"})
+        if word == "drop":
             self.text(r, "half a re")
             self.s.shutdown(socket.SHUT_RDWR)
             return
@@ -288,10 +304,18 @@ class Client:
         if r.get("all") and not self.server.operator:
             self.error(r, "denied", "all: operators only", field="all")
             return
-        numbers = [n for n in sorted(self.server.conversations, reverse=True)
+        raw = r.get("kind") == "complete"
+        numbers = [n for n in sorted(self.server.raw if raw else
+                                     self.server.conversations, reverse=True)
                    if n < r.get("before", 1 << 53)]
         limit = r.get("limit", 50)
         for n in numbers[:limit]:
+            if raw:
+                self.item(r, exchange={
+                    "exchange": n, "kind": "complete",
+                    "title": self.server.raw[n]["prompt"],
+                    "created": 1700000000000, "uid": os.getuid()})
+                continue
             c = self.server.conversations[n]
             self.item(r, conversation={
                 "conversation": n, "title": c["title"],
@@ -300,20 +324,33 @@ class Client:
         self.done(r, more=len(numbers) > limit)
 
     def op_show(self, r):
+        if "exchange" in r:
+            if r["exchange"] not in self.server.raw:
+                self.error(r, "not_found", "no exchange %d" % r["exchange"])
+                return
+            self.item(r, exchange=self.server.raw[r["exchange"]])
+            self.done(r, conversation=None, created=1700000000000,
+                      more=False)
+            return
         c = self.server.conversations.get(r["conversation"])
         if c is None:
             self.error(r, "not_found",
                        "no conversation %d" % r["conversation"])
             return
-        for x in c["exchanges"]:
+        left = [x for x in c["exchanges"]
+                if x["exchange"] > r.get("after", 0)]
+        limit = r.get("limit", 50)
+        for x in left[:limit]:
             self.item(r, exchange=x)
         self.done(r, conversation=r["conversation"], title=c["title"],
-                  created=1700000000000)
+                  created=1700000000000, more=len(left) > limit)
 
     def op_delete(self, r):
-        if self.server.conversations.pop(r["conversation"], None) is None:
-            self.error(r, "not_found",
-                       "no conversation %d" % r["conversation"])
+        kind = "exchange" if "exchange" in r else "conversation"
+        store = self.server.raw if kind == "exchange" else \
+            self.server.conversations
+        if store.pop(r[kind], None) is None:
+            self.error(r, "not_found", "no %s %d" % (kind, r[kind]))
         else:
             self.done(r)
 

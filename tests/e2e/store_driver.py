@@ -57,17 +57,21 @@ class Store:
         return dict(message, id=self.next_id)
 
     def ask(self, **message):
-        """Carry out one request: (items, last event)."""
-        message = self.number(message)
-        self.send(message)
+        """Carry out one request, slice after slice: (items, last event)."""
         items = []
         while True:
-            event = self.event()
-            assert event is not None, "".join(self.errors)
-            assert event.get("id") == message["id"], event
-            if event["event"] != "item":
+            message = self.number(message)
+            self.send(message)
+            while True:
+                event = self.event()
+                assert event is not None, "".join(self.errors)
+                assert event.get("id") == message["id"], event
+                if event["event"] != "item":
+                    break
+                items.append(event.get("exchange") or event["conversation"])
+            if "next" not in event:
                 return items, event
-            items.append(event["exchange"])
+            message.update(event["next"])
 
     def do(self, **message):
         """Carry out a request that must succeed."""

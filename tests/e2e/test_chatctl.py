@@ -274,8 +274,9 @@ def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
     (["show"], "something is missing"),
     (["show", "x"], "expected a conversation's number"),
     (["list", "1"], "too many arguments"),
-    (["list", "--raw"], "no such option"),
-    (["--raw", "list"], "list does not take --raw"),
+    (["list", "--seed", "1"], "no such option"),
+    (["--raw", "show", "1"], "show does not take --raw"),
+    (["delete", "--exchange", "x"], "expected an exchange's number"),
     (["ask", "--top-k"], "needs an argument"),
     (["ask", "--top-k", "x", "hi"], "expected a whole number"),
     (["ask", "--top-p", "0", "hi"], "above 0"),
@@ -476,6 +477,55 @@ def test_show_prints_a_conversation(chatd, env):
     assert "> one\n> two\nre\\x1bply\n" in out
     assert "[exchange %d, " % x in out
     assert "[rated bad: harmful; c]\n= id\n= eal\n" in out
+
+
+def test_show_asks_for_page_after_page(chatd, env):
+    n, _, _ = chatd.add(None, "p0", "r0")
+    for i in range(1, 450):
+        chatd.add(n, "p%d" % i, "r%d" % i)
+    status, out, _ = run(env, "show", str(n))
+    assert status == 0
+    assert [x for x in out.splitlines() if x.startswith("> ")] == \
+        ["> p%d" % i for i in range(450)]
+    assert out.count("[conversation %d: p0]" % n) == 1
+    asked = chatd.wait_for("show", 3)
+    assert [r.get("after") for r in asked] == [None, 200, 400]
+
+
+def test_show_puts_together_an_exchange_in_pieces(chatd, env, monkeypatch):
+    def op_show(self, r):
+        for number, rest in enumerate(({"prompt": "p"},
+                                       {"continued": True})):
+            self.item(r, exchange={"exchange": 7, "created": 5, "replies": [
+                {"reply": number, "text": "r%d" % number, "state": "done"}],
+                **rest})
+        self.done(r, conversation=1, title="t", more=False)
+
+    monkeypatch.setattr(Client, "op_show", op_show)
+    status, out, _ = run(env, "show", "1")
+    assert status == 0
+    assert out.count("[exchange 7") == 1 and out.count("> p\n") == 1
+    assert "r0\n" in out and "[reply 1]\nr1\n" in out
+
+
+def test_raw_prompts_are_listed_shown_and_deleted(chatd, env):
+    x, _ = chatd.add_raw("2 + 2 =\x1b", " 4")
+    status, out, _ = run(env, "list", "--raw")
+    assert status == 0
+    assert out.split()[0] == str(x) and "2 + 2 =\\x1b" in out
+    assert json.loads(run(env, "list", "--raw", "--json")[1])["kind"] == \
+        "complete"
+    out = run(env, "show", "--exchange", str(x))[1]
+    assert "> 2 + 2 =\\x1b\n 4\n" in out and "[conversation" not in out
+    assert run(env, "delete", "--exchange", str(x))[0] == 0
+    assert "no raw prompts" in run(env, "list", "--raw")[2]
+    status, _, err = run(env, "delete", "--exchange", str(x))
+    assert status == 1 and "exchange %d: no exchange" % x in err
+
+
+def test_that_the_quota_is_near_is_told_once(chatd, env):
+    status, out, err = run(env, "ask", "near")
+    assert (status, err.count("9 of at most 10")) == (0, 1)
 
 
 def test_show_of_nothing(chatd, env):

@@ -525,6 +525,8 @@ PROVOKED = {
                "test_what_belongs_to_another_user_is_not_found"),
     "not_found": ("test_chatd.py",
                   "test_what_belongs_to_another_user_is_not_found"),
+    "quota": ("test_chatd_store.py",
+              "test_what_is_over_the_quota_is_refused_until_some_is_deleted"),
     "busy": ("test_chatd.py",
              "test_busy_above_the_limits_of_connection_and_user"),
     "blocked": ("test_chatd_filter.py",

@@ -8,10 +8,12 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 
 import pytest
 
+from service import SRC
 from store_driver import (PROGRAM, Store, audit, begin, finish, read,
                           reply_of)
 
@@ -35,7 +37,7 @@ def found(folder, text):
 
 
 def test_a_conversation_goes_in_and_comes_out(store, folder):
-    assert store.ready == {"event": "ready", "schema": 1, "interrupted": 0}
+    assert store.ready == {"event": "ready", "schema": 2, "interrupted": 0}
     first = store.do(**begin("a"))
     assert first["history"] == []
     store.do(**finish(first["reply"], "Hi!"))
@@ -65,7 +67,7 @@ BAD = {
     "no op": (b'{"id":1}\n', "bad_field", "op"),
     "unknown op": (b'{"op":"fly","id":1}\n', "bad_field", "op"),
     "unknown field": (b'{"op":"ping","id":1,"x":1}\n', "bad_field", "x"),
-    "wrong type": (b'{"op":"list","id":1,"uid":"me"}\n', "bad_field", "uid"),
+    "wrong type": (b'{"op":"new","id":1,"uid":"me"}\n', "bad_field", "uid"),
     "second init": (b'{"op":"init","id":1}\n', "bad_field", "op"),
 }
 
@@ -136,9 +138,13 @@ def test_answers_keep_the_order_of_requests(store):
                 for i in range(300)]
     store.send(*requests)
     got = [store.event() for _ in requests]
-    assert [e["id"] for e in got] == [r["id"] for r in requests]
-    # Each sees what went before it, committed or not.
-    assert got[299 // 3 * 3]["exchanges"] == 299 // 3 * 2
+    # Writes in their order, and reads in theirs.
+    for read_only in (False, True):
+        assert [e["id"] for e in got if ("bytes" in e) == read_only] == \
+            [r["id"] for r in requests if (r["op"] == "stats") == read_only]
+    # Each read sees what was sent before it.
+    for n, e in zip(range(0, 300, 3), (e for e in got if "bytes" in e)):
+        assert e["exchanges"] >= n // 3 * 2
 
 
 def test_deleted_text_is_gone_from_all_files(store, folder):
@@ -160,6 +166,158 @@ def test_the_log_never_holds_text(store, folder):
     store.refused(**finish(1, "a-secret", state="a-secret"))
     store.close()
     assert "secret" not in "".join(store.errors)
+
+
+# ---- reading much, and memory
+
+def peak(process):
+    """The most memory that a process has had at once, in bytes."""
+    with open("/proc/%d/status" % process.pid) as f:
+        for line in f:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    raise AssertionError("no VmHWM")
+
+
+def fill_conversation(store, exchanges, size):
+    """One conversation with many long exchanges. Its number."""
+    first = store.do(**begin("first", prompt="p"))
+    for i in range(0, exchanges, 8):
+        asked = [store.number(begin(
+            "x-%d" % n, prompt="%d " % n + "y" * size,
+            conversation=first["conversation"], history_bytes=0))
+            for n in range(i, min(i + 8, exchanges))]
+        store.send(*asked)
+        for _ in asked:
+            assert store.event()["event"] == "done"
+    return first["conversation"]
+
+
+def test_ninety_five_shows_of_a_large_conversation_take_little(store):
+    conversation = fill_conversation(store, 56, 250000)     # 14 MB
+    # What is asked at once is answered in turn, a slice each.
+    asked = [store.number({"op": "show", "uid": 1000, "limit": 200,
+                           "conversation": conversation})
+             for _ in range(95)]
+    store.send(*asked)
+    items = done = 0
+    while done < 95:
+        event = store.event()
+        assert event["event"] in ("item", "done"), event
+        items += event["event"] == "item"
+        done += event["event"] == "done"
+    assert 95 <= items <= 95 * 3
+    assert peak(store.process) < 64 << 20
+    # And page for page it is all there.
+    seen, after = [], 0
+    while True:
+        items, end = store.ask(op="show", uid=1000, after=after or None,
+                               conversation=conversation)
+        assert sum(len(x["prompt"]) for x in items) < 1300000
+        seen += [x["prompt"].split()[0] for x in items]
+        after = items[-1]["exchange"]
+        if not end["more"]:
+            break
+    assert seen == ["p"] + [str(n) for n in range(56)]
+    assert peak(store.process) < 64 << 20
+
+
+def test_many_long_prompts_at_once_take_little(store):
+    asked = [store.number(begin("k-%d" % n, prompt="y" * 250000,
+                                history_bytes=0)) for n in range(250)]
+    feeder = threading.Thread(target=store.send, args=asked)
+    feeder.start()
+    for _ in asked:
+        assert store.event()["event"] == "done"
+    feeder.join()
+    assert peak(store.process) < 64 << 20
+
+
+def test_writes_go_before_reads(store):
+    conversation = fill_conversation(store, 20, 250000)
+    shows = [store.number({"op": "show", "uid": 1000,
+                           "conversation": conversation}) for _ in range(50)]
+    write = store.number(begin("urgent", uid=7))
+    store.send(*shows, write)
+    before = 0
+    while True:
+        event = store.event()
+        if event["id"] == write["id"]:
+            break
+        before += event["event"] == "done"
+    # Those that were read before the write had come in, at most.
+    assert event["event"] == "done" and before < 25
+    while before < 50:
+        before += store.event()["event"] == "done"
+
+
+def test_no_slice_leaves_a_transaction_open(store, folder):
+    conversation = fill_conversation(store, 20, 250000)
+    message = store.number({"op": "show", "uid": 1000,
+                            "conversation": conversation})
+    store.send(message)
+    while (event := store.event())["event"] == "item":
+        pass
+    assert "next" in event          # in the middle of a page
+    assert all_written_back(folder)
+
+
+def all_written_back(folder):
+    """Can the log be emptied, since no reader needs what is in it?"""
+    db = sqlite3.connect(folder / "chatd.db", timeout=0)
+    try:
+        return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == \
+            (0, 0, 0)
+    finally:
+        db.close()
+
+
+def test_that_is_not_so_while_somebody_reads(store, folder):
+    store.do(**begin("a"))
+    db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM exchange").fetchone()
+    store.do(**begin("b"))
+    assert not all_written_back(folder)
+    db.close()
+    assert all_written_back(folder)
+
+
+# ---- an older file
+
+SUMS = ("SELECT * FROM v_size EXCEPT SELECT exchange, uid, bytes FROM size",
+        "SELECT exchange, uid, bytes FROM size EXCEPT SELECT * FROM v_size",
+        "SELECT * FROM v_account EXCEPT "
+        "SELECT uid, conversations, bytes FROM account",
+        "SELECT uid, conversations, bytes FROM account WHERE bytes <> 0 "
+        "EXCEPT SELECT * FROM v_account")
+SCHEMA = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(folder, tmp_path):
+    path = folder / "chatd.db"
+    db = sqlite3.connect(path)
+    db.executescript((SRC / "tests/data/store-v1.sql").read_text())
+    rows = "SELECT * FROM v_exchange WHERE state <> 'running' AND reply < 4"
+    before = db.execute(rows).fetchall()
+    db.close()
+    os.chmod(path, 0o600)
+    store = Store(path)
+    assert store.ready["schema"] == 2
+    assert len(before) == 3 and read(folder, rows) == before
+    for sql in SUMS:
+        assert read(folder, sql) == []
+    assert read(folder, "SELECT uid, conversations FROM account") == \
+        [(1000, 2), (1001, 1)]
+    store.do(**finish(4, "an answer"))
+    assert store.do(op="delete", uid=1001, exchange=2)["uid"] == 1001
+    assert store.refused(**begin("e", max_conversations=2))["code"] == "quota"
+    for sql in SUMS:
+        assert read(folder, sql) == []
+    (tmp_path / "new").mkdir(mode=0o700)
+    Store(tmp_path / "new/chatd.db").close()
+    assert read(folder, SCHEMA) == read(tmp_path / "new", SCHEMA)
+    assert store.close() == 0
 
 
 # ---- kill -9
@@ -270,7 +428,7 @@ def test_a_file_that_may_not_grow_is_no_end(store, folder):
     a = store.do(**begin("a"))
     _, hard = resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE,
-                     (400 * 1024, hard))
+                     (500 * 1024, hard))
     taken = fill(store, "x" * 5000)
     assert taken > 5
     big = finish(a["reply"], "y" * 500 * 1024)
@@ -336,6 +494,82 @@ def test_exports_are_written_beside_a_running_store(store, folder):
     done = export("--export", "csv", "--db", db, "--all")
     assert done.stdout.count(b"\r\n") == 2
     store.do(op="ping")
+
+
+def rated_conversations(store):
+    """More than one piece of each format: long texts, with ratings."""
+    for n in range(12):
+        a = store.do(**begin("r-%d" % n, prompt="p" * 50000))
+        store.do(**finish(a["reply"], "%d " % n + "r" * 50000))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
+                 ideal="better", time=5)
+
+
+def write_more(store):
+    """Change what each of the conversations would be exported as."""
+    for n in range(1, 13):
+        a = store.do(**begin("more-%d" % n, conversation=n))
+        store.do(**finish(a["reply"], "more"))
+        a = store.do(**begin("again-%d" % n, kind="regenerate", exchange=n,
+                             prompt=None))
+        store.do(**finish(a["reply"], "again"))
+        store.do(op="rate", uid=1000, exchange=n, reply=a["reply"], thumb=1,
+                 time=6)
+        store.do(op="rate", uid=1000, exchange=n, reply=n, thumb=-1,
+                 ideal="best", time=7)
+
+
+@pytest.mark.parametrize("name", ["oig", "messages", "preference", "csv"])
+def test_an_export_beside_writes_is_of_one_moment(store, folder, name):
+    rated_conversations(store)
+    args = [PROGRAM, "--export", name, "--db", folder / "chatd.db", "--all"]
+    quiet = subprocess.run(args, capture_output=True, timeout=20).stdout
+    assert len(quiet) > 4 * 256 * 1024 / 2
+    with subprocess.Popen(args, stdout=subprocess.PIPE) as exporter:
+        text = exporter.stdout.read(10)
+        write_more(store)
+        text += exporter.stdout.read()
+    assert exporter.returncode == 0
+    assert text == quiet
+    assert subprocess.run(args, capture_output=True,
+                          timeout=20).stdout != quiet
+
+
+def write_much(store, folder):
+    """Write 64 MB. The largest that the log has been."""
+    largest = 0
+    for i in range(0, 256, 8):
+        asked = [store.number(begin("much-%d" % n, prompt="y" * 250000,
+                                    history_bytes=0))
+                 for n in range(i, i + 8)]
+        store.send(*asked)
+        for _ in asked:
+            assert store.event()["event"] == "done"
+        largest = max(largest, (folder / "chatd.db-wal").stat().st_size)
+    return largest
+
+
+@pytest.mark.parametrize("reader", ["export", "transaction"])
+def test_the_log_stays_small_beside_an_export_that_never_ends(
+        store, folder, reader):
+    rated_conversations(store)
+    if reader == "transaction":         # what would let it grow
+        db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM exchange").fetchone()
+        assert write_much(store, folder) > 60 << 20
+        db.close()
+        return
+    exporter = subprocess.Popen(
+        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
+        stdout=subprocess.PIPE)
+    assert exporter.stdout.read(10) == b'{"text":"<'
+    exporter.send_signal(signal.SIGSTOP)
+    assert all_written_back(folder)
+    assert write_much(store, folder) < 48 << 20
+    exporter.kill()
+    exporter.wait(20)
+    exporter.stdout.close()
 
 
 @pytest.mark.parametrize("args, status, word", [

@@ -78,13 +78,20 @@ fixture_reopen(struct fixture *fx)
 		fail_msg("%s", f.message);
 }
 
+/* Keep a row of an answer. */
+static void
+fixture_item(void *arg, json_t *item)
+{
+	json_array_append_new(arg, item);
+}
+
 /* Carry out one request. */
 static json_t *
 fixture_vask(struct fixture *fx, int items, const char *fmt, va_list ap)
 {
 	struct store_request	 req;
 	struct fault		 f;
-	json_t			*msg, *answer;
+	json_t			*msg, *answer, *rows = json_array();
 	char			*text, *p;
 
 	if (vasprintf(&text, fmt, ap) == -1)
@@ -97,14 +104,23 @@ fixture_vask(struct fixture *fx, int items, const char *fmt, va_list ap)
 		fail_msg("%s: %s", f.message, text);
 	free(text);
 	batch_init(&req, msg);
-	batch_run(fx->st, &req, 1);
+	req.item = fixture_item;
+	req.arg = rows;
+	if (reads_known(msg))
+		reads_run(fx->st, &req);
+	else
+		batch_run(fx->st, &req, 1);
 	if (req.done != NULL) {
 		answer = json_incref(req.done);
 		if (items)
-			msg_set(answer, "items", json_incref(req.items));
-	} else
+			msg_set(answer, "items", json_incref(rows));
+	} else {
 		answer = msg_error(-1, &req.fault);
+		msg_set_int(answer, "used", req.used);
+		msg_set_int(answer, "limit", req.limit);
+	}
 	batch_clear(&req);
+	json_decref(rows);
 	json_decref(msg);
 	return (answer);
 }

@@ -1,0 +1,71 @@
+/*
+ * How much each user has stored.  The operations say by how many bytes an
+ * exchange has grown; triggers of the database keep the sums (schema.c), so
+ * that nothing is counted again when somebody asks for more.
+ */
+#include "store.h"
+
+#include "json.h"
+#include "xmalloc.h"
+
+static int	account_over(struct store_request *, const char *,
+		    const char *, int64_t, int64_t);
+
+/* An exchange has grown. */
+int
+account_grow(struct store *st, int64_t exchange, int64_t uid, int64_t bytes)
+{
+	return (sql_run(st, "INSERT INTO size (exchange, uid, bytes) "
+	    "VALUES (?, ?, ?) ON CONFLICT (exchange) DO UPDATE SET "
+	    "bytes = bytes + excluded.bytes", "iii", exchange, uid, bytes));
+}
+
+/* Hold what is used against a limit: refuse, warn, or say nothing. */
+static int
+account_over(struct store_request *req, const char *field, const char *words,
+    int64_t used, int64_t limit)
+{
+	json_t	*near;
+
+	if (limit == 0)
+		return (0);
+	if (used > limit) {
+		req->used = used;
+		req->limit = limit;
+		return (fault_set(&req->fault, "quota", field, "this would "
+		    "make %lld %s, at most %lld are kept for a user: delete "
+		    "some first", (long long)used, words, (long long)limit));
+	}
+	if (used < limit - limit / 10)
+		return (0);
+	near = json_object();
+	msg_set_string(near, "field", field);
+	msg_set_int(near, "used", used);
+	msg_set_int(near, "limit", limit);
+	msg_set(req->done, "near", near);
+	return (0);
+}
+
+/* Is the user within the quota? */
+int
+account_check(struct store *st, struct store_request *req, int64_t uid,
+    int made, const struct account_quota *q)
+{
+	sqlite3_stmt	*row;
+	int64_t		 conversations, bytes;
+	int		 r;
+
+	if (q->conversations == 0 && q->bytes == 0)
+		return (0);
+	if ((r = sql_open(st, &row, "SELECT conversations, bytes "
+	    "FROM account WHERE uid = ?", "i", uid)) != 0 ||
+	    (r = sql_step(st, row)) != 1)
+		return (r);
+	conversations = sqlite3_column_int64(row, 0);
+	bytes = sqlite3_column_int64(row, 1);
+	sql_end(row);
+	if (made && (r = account_over(req, "conversations", "conversations",
+	    conversations, q->conversations)) != 0)
+		return (r);
+	return (account_over(req, "bytes", "bytes", bytes, q->bytes));
+}

@@ -1,0 +1,87 @@
+/*
+ * Requests that only read.  The process has one thread, which commits what is
+ * waiting to be written, then reads one slice, and looks for writes again; so
+ * a read delays a write by one slice at most.  Why not a second process: a
+ * slice takes about a millisecond, and a reader of its own would need its own
+ * restarts, back-off and place in chatd's list of helpers.
+ *
+ * Reads have a connection of their own, which can't write: it sees what is
+ * committed and takes no part in a transaction that fails.  No transaction is
+ * held from one slice to the next, so nobody who reads slowly keeps the log
+ * from being written back.
+ */
+#include "store.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "log.h"
+#include "xmalloc.h"
+
+static const struct {
+	const char	*name;
+	int		(*run)(struct store *, struct store_request *);
+} reads_ops[] = {
+	{ "list", store_list },
+	{ "show", store_show },
+	{ "stats", store_stats },
+};
+
+static size_t	reads_find(const json_t *);
+static int	reads_try(struct store *, struct store_request *, size_t);
+
+/* Look an operation up; nitems(reads_ops) where it is none of these. */
+static size_t
+reads_find(const json_t *msg)
+{
+	const char	*name = msg_string(msg, "op");
+	size_t		 i;
+
+	for (i = 0; i < nitems(reads_ops); i++) {
+		if (name != NULL && strcmp(name, reads_ops[i].name) == 0)
+			break;
+	}
+	return (i);
+}
+
+/* Does it only read? */
+int
+reads_known(const json_t *msg)
+{
+	return (reads_find(msg) < nitems(reads_ops));
+}
+
+/* Carry out one in a transaction, so that all it reads is of one moment. */
+static int
+reads_try(struct store *rd, struct store_request *req, size_t op)
+{
+	int	r;
+
+	if ((r = sql_run(rd, "BEGIN", "")) == 0)
+		r = reads_ops[op].run(rd, req);
+	if (!sqlite3_get_autocommit(rd->db))
+		sqlite3_exec(rd->db, "ROLLBACK", NULL, NULL, NULL);
+	return (r);
+}
+
+/* Carry out one slice. */
+void
+reads_run(struct store *st, struct store_request *req)
+{
+	struct store	*rd;
+	int		 r = CHAT_ESYSTEM;
+
+	req->done = json_object();
+	if ((rd = store_reader(st)) == NULL)
+		fault_set(&req->fault, "store_unavailable", NULL, "%s",
+		    st->why);
+	else if ((r = reads_try(rd, req, reads_find(req->msg))) ==
+	    CHAT_ESYSTEM) {
+		r = store_fault(rd, &req->fault);
+		if (r == CHAT_ESYSTEM)
+			log_warnx("%s", rd->why);
+		store_reader_close(st);
+	}
+	if (r != 0)
+		batch_clear(req);
+}

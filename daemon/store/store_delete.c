@@ -1,0 +1,91 @@
+/*
+ * delete: a conversation or a raw prompt, and all that hangs on it.
+ */
+#include "store.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+struct delete_args {
+	int64_t		 uid, conversation, exchange;
+	int		 admin;
+};
+
+static int	delete_find(struct store *, const struct delete_args *,
+		    struct store_request *);
+
+#define A(member) offsetof(struct delete_args, member)
+static const struct field delete_fields[] = {
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
+	    A(conversation) },
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
+	    A(exchange) },
+	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+};
+#undef A
+
+/* Is it there, and may the asker delete it? Says in done what it is, and
+ * whose. */
+static int
+delete_find(struct store *st, const struct delete_args *a,
+    struct store_request *req)
+{
+	const char	*what = a->exchange != 0 ? "exchange" :
+			    "conversation";
+	int64_t		 uid = 0, in = 0;
+	int64_t		 id = a->exchange != 0 ? a->exchange :
+			    a->conversation;
+	int		 r;
+
+	if ((a->conversation != 0) == (a->exchange != 0))
+		return (fault_set(&req->fault, "bad_field", "conversation",
+		    "expected conversation or exchange%s", id == 0 ? "" :
+		    ", not both"));
+	if (a->exchange != 0)
+		r = sql_int(st, &uid, "SELECT uid FROM exchange "
+		    "WHERE id = ?1 AND (uid = ?2 OR ?3)", "iii", id, a->uid,
+		    (int64_t)a->admin);
+	else
+		r = sql_int(st, &uid, "SELECT uid FROM conversation "
+		    "WHERE id = ?1 AND (uid = ?2 OR ?3)", "iii", id, a->uid,
+		    (int64_t)a->admin);
+	if (r == 0)
+		return (fault_set(&req->fault, "not_found", what, "no %s %lld",
+		    what, (long long)id));
+	msg_set_int(req->done, "uid", uid);
+	msg_set_int(req->done, what, id);
+	if (r < 0 || a->exchange == 0)
+		return (r < 0 ? r : 0);
+	if ((r = sql_int(st, &in, "SELECT conversation FROM exchange "
+	    "WHERE id = ?", "i", id)) == 1)
+		return (fault_set(&req->fault, "bad_field", "exchange",
+		    "exchange %lld is part of conversation %lld: only the "
+		    "whole of it can be deleted", (long long)id,
+		    (long long)in));
+	return (r);
+}
+
+/* delete */
+int
+store_delete(struct store *st, struct store_request *req)
+{
+	struct delete_args	a = { 0 };
+	int			r;
+
+	if ((r = fields_read(req->msg, delete_fields, nitems(delete_fields),
+	    &a, &req->fault)) != 0 || (r = delete_find(st, &a, req)) != 0)
+		return (r);
+	if (a.exchange != 0)
+		r = sql_run(st, "DELETE FROM exchange WHERE id = ?", "i",
+		    a.exchange);
+	else
+		r = sql_run(st, "DELETE FROM conversation WHERE id = ?", "i",
+		    a.conversation);
+	if (r == 0)
+		st->wipe = 1;
+	return (r);
+}

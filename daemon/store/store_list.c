@@ -1,0 +1,147 @@
+/*
+ * list: a user's conversations, or raw prompts, newest first; and stats.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+#define LIST_LIMIT	50	/* items, where no limit is given */
+
+struct list_args {
+	const char	*kind;
+	int64_t		 uid, before, limit;
+	int		 admin;
+};
+
+/* Two statements of each kind rather than one with OR, for which there is no
+ * index. Columns: number, title or prompt, created, uid, and updated and
+ * exchanges of a conversation. */
+#define LIST_CONVERSATIONS(whose) \
+	"SELECT id, title, created, uid, updated, (SELECT count(*) " \
+	"FROM exchange WHERE conversation = c.id) FROM conversation c " \
+	"WHERE " whose " AND id < ?2 ORDER BY id DESC LIMIT ?3"
+#define LIST_PROMPTS(whose) \
+	"SELECT id, prompt, created, uid FROM exchange " \
+	"WHERE conversation IS NULL AND " whose " AND id < ?2 " \
+	"ORDER BY id DESC LIMIT ?3"
+
+static const char *const list_queries[2][2] = {
+	{ LIST_CONVERSATIONS("uid = ?1"), LIST_CONVERSATIONS("?1 = ?1") },
+	{ LIST_PROMPTS("uid = ?1"), LIST_PROMPTS("?1 = ?1") },
+};
+
+static json_t	*list_item(sqlite3_stmt *, int);
+static int	stats_count(struct store *, json_t *, const char *,
+		    const char *);
+
+#define A(member) offsetof(struct list_args, member)
+static const struct field list_fields[] = {
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "kind", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(kind) },
+	{ "before", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(before) },
+	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
+	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+};
+#undef A
+
+/* The item of row q: a conversation, or an exchange without its replies. */
+static json_t *
+list_item(sqlite3_stmt *q, int raw)
+{
+	json_t	*m = json_object(), *o = json_object();
+	char	*title;
+
+	msg_set(m, raw ? "exchange" : "conversation", o);
+	sql_integer(o, raw ? "exchange" : "conversation", q, 0);
+	if (raw) {
+		title = store_title((const char *)sqlite3_column_text(q, 1));
+		msg_set_string(o, "kind", "complete");
+		msg_set_string(o, "title", title);
+		free(title);
+	} else
+		sql_text(o, "title", q, 1);
+	sql_integer(o, "created", q, 2);
+	sql_integer(o, "uid", q, 3);
+	if (!raw) {
+		sql_integer(o, "updated", q, 4);
+		sql_integer(o, "exchanges", q, 5);
+	}
+	return (m);
+}
+
+/* list */
+int
+store_list(struct store *st, struct store_request *req)
+{
+	struct list_args a = { .kind = "say", .before = JSON_INT_MAX,
+	    .limit = LIST_LIMIT };
+	sqlite3_stmt	*q;
+	json_t		*next;
+	int64_t		 last = 0, n = 0, bytes = 0;
+	int		 raw, r;
+
+	if ((r = fields_read(req->msg, list_fields, nitems(list_fields), &a,
+	    &req->fault)) != 0)
+		return (r);
+	raw = strcmp(a.kind, "complete") == 0;
+	if (!raw && strcmp(a.kind, "say") != 0)
+		return (fault_set(&req->fault, "bad_field", "kind",
+		    "kind: expected say or complete"));
+	if ((r = sql_open(st, &q, list_queries[raw][a.admin != 0], "iii",
+	    a.uid, a.before, a.limit + 1)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1 && n < a.limit &&
+	    bytes < STORE_SLICE) {
+		last = sqlite3_column_int64(q, 0);
+		bytes += sqlite3_column_bytes(q, 1);
+		req->item(req->arg, list_item(q, raw));
+		n++;
+	}
+	msg_set_bool(req->done, "more", r == 1);
+	if (r == 1)
+		sql_end(q);
+	if (r == 1 && n < a.limit) {
+		next = json_object();
+		msg_set_int(next, "before", last);
+		msg_set_int(next, "limit", a.limit - n);
+		msg_set(req->done, "next", next);
+	}
+	return (r < 0 ? r : 0);
+}
+
+/* Set key to the integer that sql gives. */
+static int
+stats_count(struct store *st, json_t *done, const char *key, const char *sql)
+{
+	int64_t	n = 0;
+	int	r;
+
+	if ((r = sql_int(st, &n, sql, "")) < 0)
+		return (r);
+	msg_set_int(done, key, n);
+	return (0);
+}
+
+/* stats: how much there is. */
+int
+store_stats(struct store *st, struct store_request *req)
+{
+	int	r;
+
+	if ((r = fields_read(req->msg, NULL, 0, NULL, &req->fault)) != 0 ||
+	    (r = stats_count(st, req->done, "conversations",
+	    "SELECT count(*) FROM conversation")) != 0 ||
+	    (r = stats_count(st, req->done, "exchanges",
+	    "SELECT count(*) FROM exchange")) != 0 ||
+	    (r = stats_count(st, req->done, "ratings", "SELECT count(*) "
+	    "FROM rating a WHERE NOT EXISTS (SELECT 1 FROM rating "
+	    "WHERE supersedes = a.id)")) != 0)
+		return (r);
+	return (stats_count(st, req->done, "bytes", "SELECT page_count * "
+	    "page_size FROM pragma_page_count, pragma_page_size"));
+}

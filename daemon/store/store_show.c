@@ -1,0 +1,302 @@
+/*
+ * show: a conversation's exchanges in order, or one exchange, a page at a time
+ * and of a page a slice at a time.  A page ends after so many exchanges or so
+ * many bytes, always between two exchanges; a slice may end between two
+ * replies of one exchange, and the rest of these then comes as another item.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "limits.h"
+#include "xmalloc.h"
+
+#define SHOW_LIMIT	50	/* exchanges, where no limit is given */
+
+struct show_args {
+	int64_t		 uid, conversation, exchange;
+	int64_t		 after;		/* exchange already shown */
+	int64_t		 reply;		/* with it: shown up to this reply */
+	int64_t		 limit;		/* exchanges left in the page */
+	int64_t		 bytes;		/* left in the page */
+	int		 admin;
+};
+
+static int	show_head(struct store *, const struct show_args *,
+		    struct store_request *);
+static int	show_exchange(struct store *, sqlite3_stmt *,
+		    struct show_args *, struct store_request *, int64_t *);
+static int	show_replies(struct store *, struct show_args *, int64_t,
+		    json_t *, int64_t *);
+static int	show_reply(struct store *, sqlite3_stmt *, json_t *,
+		    int64_t *);
+static int	show_rating(struct store *, int64_t, json_t *, int64_t *);
+static int	show_verdicts(struct store *, int64_t, json_t *, int64_t *);
+static void	show_next(const struct show_args *, json_t *);
+
+#define A(member) offsetof(struct show_args, member)
+#define NUMBER 1, JSON_INT_MAX
+static const struct field show_fields[] = {
+	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
+	    A(conversation) },
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
+	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
+	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
+	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
+	{ "bytes", FIELD_INT, 0, NUMBER, A(bytes) },
+	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+};
+#undef A
+
+/* show */
+int
+store_show(struct store *st, struct store_request *req)
+{
+	struct show_args a = { .limit = SHOW_LIMIT, .bytes = STORE_PAGE };
+	sqlite3_stmt	*q;
+	int64_t		 slice = 0;
+	int		 r, page = 1;
+
+	if ((r = fields_read(req->msg, show_fields, nitems(show_fields), &a,
+	    &req->fault)) != 0 || (r = show_head(st, &a, req)) != 0)
+		return (r);
+	if (a.exchange != 0)
+		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
+		    "FROM exchange WHERE id = ?1 AND id >= ?2", "ii",
+		    a.exchange, a.reply != 0 ? a.after : a.after + 1);
+	else
+		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
+		    "FROM exchange WHERE conversation = ?1 AND id >= ?2 "
+		    "ORDER BY id", "ii", a.conversation,
+		    a.reply != 0 ? a.after : a.after + 1);
+	if (r != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		page = a.reply != 0 || (a.limit > 0 && a.bytes > 0);
+		if (!page || slice >= STORE_SLICE)
+			break;
+		if ((r = show_exchange(st, q, &a, req, &slice)) != 0) {
+			sql_end(q);
+			return (r);
+		}
+		if (a.reply != 0) {	/* there are more of its replies */
+			r = 1;
+			break;
+		}
+	}
+	if (r < 0)
+		return (r);
+	if (r == 1)
+		sql_end(q);
+	msg_set_bool(req->done, "more", r);
+	if (r == 1 && page)
+		show_next(&a, req->done);
+	return (0);
+}
+
+/* What the rest of the page is to be asked with. */
+static void
+show_next(const struct show_args *a, json_t *done)
+{
+	json_t	*next = json_object();
+
+	msg_set_int(next, "after", a->after);
+	msg_set(next, "reply", a->reply != 0 ? json_integer(a->reply) :
+	    json_null());
+	msg_set_int(next, "limit", a->limit);
+	msg_set_int(next, "bytes", a->bytes > 0 ? a->bytes : 1);
+	msg_set(done, "next", next);
+}
+
+/* What there is to say of the whole, if the asker may see it. */
+static int
+show_head(struct store *st, const struct show_args *a,
+    struct store_request *req)
+{
+	sqlite3_stmt	*q;
+	int64_t		 id = a->exchange != 0 ? a->exchange :
+			    a->conversation;
+	const char	*what = a->exchange != 0 ? "exchange" :
+			    "conversation";
+	int		 r;
+
+	if ((a->conversation != 0) == (a->exchange != 0))
+		return (fault_set(&req->fault, "bad_field", "conversation",
+		    "expected conversation or exchange%s", id == 0 ? "" :
+		    ", not both"));
+	if (a->exchange != 0)
+		r = sql_open(st, &q, "SELECT conversation, created, uid "
+		    "FROM exchange WHERE id = ?1 AND (uid = ?2 OR ?3)", "iii",
+		    id, a->uid, (int64_t)a->admin);
+	else
+		r = sql_open(st, &q, "SELECT id, created, uid, title "
+		    "FROM conversation WHERE id = ?1 AND (uid = ?2 OR ?3)",
+		    "iii", id, a->uid, (int64_t)a->admin);
+	if (r != 0 || (r = sql_step(st, q)) < 0)
+		return (r);
+	if (r == 0)
+		return (fault_set(&req->fault, "not_found", what, "no %s %lld",
+		    what, (long long)id));
+	msg_set(req->done, "conversation", json_null());
+	sql_integer(req->done, "conversation", q, 0);
+	sql_integer(req->done, "created", q, 1);
+	sql_integer(req->done, "uid", q, 2);
+	if (a->exchange == 0)
+		sql_text(req->done, "title", q, 3);
+	sql_end(q);
+	return (0);
+}
+
+/*
+ * Send the exchange of row q, or what is left of it. a->after is then this
+ * one, a->reply 0 or the last reply that went in.
+ */
+static int
+show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
+    struct store_request *req, int64_t *slice)
+{
+	json_t	*m = json_object(), *x = json_object();
+	int64_t	 bytes = STORE_ROW;
+	int	 r;
+
+	msg_set(m, "exchange", x);
+	sql_integer(x, "exchange", q, 0);
+	sql_integer(x, "created", q, 1);
+	sql_text(x, "kind", q, 3);
+	if (a->reply != 0)
+		msg_set_bool(x, "continued", 1);
+	else {
+		sql_text(x, "prompt", q, 2);
+		bytes += sqlite3_column_bytes(q, 2);
+	}
+	a->after = sqlite3_column_int64(q, 0);
+	if ((r = show_replies(st, a, a->after, x, &bytes)) < 0) {
+		json_decref(m);
+		return (r);
+	}
+	req->item(req->arg, m);
+	*slice += bytes;
+	a->bytes -= bytes;
+	if (a->reply == 0)
+		a->limit--;
+	return (0);
+}
+
+/* The replies to an exchange from a->reply on, oldest first, as a member of
+ * o: as many as fit into a slice. */
+static int
+show_replies(struct store *st, struct show_args *a, int64_t exchange,
+    json_t *o, int64_t *bytes)
+{
+	sqlite3_stmt	*q;
+	json_t		*list = json_array(), *reply;
+	int64_t		 last = a->reply;
+	int		 r;
+
+	msg_set(o, "replies", list);
+	a->reply = 0;
+	if ((r = sql_open(st, &q, "SELECT r.id, r.text, r.state, r.stop, "
+	    "r.error, r.created, m.name, m.precision, r.seed, r.params, "
+	    "r.prompt_tokens, r.output_tokens FROM reply r "
+	    "JOIN model m ON m.id = r.model WHERE r.exchange = ? "
+	    "AND r.id > ? ORDER BY r.id", "ii", exchange, last)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		if (json_array_size(list) > 0 && *bytes >= STORE_SLICE) {
+			a->reply = last;
+			sql_end(q);
+			return (0);
+		}
+		last = sqlite3_column_int64(q, 0);
+		reply = json_object();
+		json_array_append_new(list, reply);
+		if ((r = show_reply(st, q, reply, bytes)) != 0) {
+			sql_end(q);
+			return (r);
+		}
+	}
+	return (r);
+}
+
+/* One reply into o: the row at q, its rating and verdicts. */
+static int
+show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
+{
+	int64_t	 id = sqlite3_column_int64(q, 0);
+	int	 r;
+
+	msg_set_int(o, "reply", id);
+	sql_text(o, "text", q, 1);
+	sql_text(o, "state", q, 2);
+	sql_text(o, "stop", q, 3);
+	sql_text(o, "error", q, 4);
+	sql_integer(o, "created", q, 5);
+	sql_text(o, "model", q, 6);
+	sql_text(o, "precision", q, 7);
+	sql_integer(o, "seed", q, 8);
+	sql_json(o, "params", q, 9);
+	sql_integer(o, "prompt_tokens", q, 10);
+	sql_integer(o, "output_tokens", q, 11);
+	*bytes += STORE_ROW + sqlite3_column_bytes(q, 1) +
+	    sqlite3_column_bytes(q, 9);
+	if ((r = show_rating(st, id, o, bytes)) != 0)
+		return (r);
+	return (show_verdicts(st, id, o, bytes));
+}
+
+/* The rating that counts, as a member of o. */
+static int
+show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
+{
+	sqlite3_stmt	*q;
+	json_t		*rating;
+	int		 r;
+
+	msg_set(o, "rating", json_null());
+	if ((r = sql_open(st, &q, "SELECT thumb, reasons, ideal, comment "
+	    "FROM rating a WHERE reply = ? AND NOT EXISTS (SELECT 1 "
+	    "FROM rating WHERE supersedes = a.id) ORDER BY id DESC", "i",
+	    reply)) != 0 || (r = sql_step(st, q)) != 1)
+		return (r);
+	rating = json_object();
+	sql_integer(rating, "thumb", q, 0);
+	sql_json(rating, "reasons", q, 1);
+	sql_text(rating, "ideal", q, 2);
+	sql_text(rating, "comment", q, 3);
+	*bytes += sqlite3_column_bytes(q, 2) + sqlite3_column_bytes(q, 3);
+	sql_end(q);
+	msg_set(o, "rating", rating);
+	return (0);
+}
+
+/* What the filters found, as a member of o. */
+static int
+show_verdicts(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
+{
+	sqlite3_stmt	*q;
+	json_t		*list = json_array(), *v;
+	int		 r;
+
+	msg_set(o, "verdicts", list);
+	if ((r = sql_open(st, &q, "SELECT direction, plugin, category, score, "
+	    "start, \"end\", rule, action FROM verdict WHERE reply = ? "
+	    "ORDER BY id", "i", reply)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		v = json_object();
+		sql_text(v, "direction", q, 0);
+		sql_text(v, "plugin", q, 1);
+		sql_text(v, "category", q, 2);
+		msg_set_real(v, "score", sqlite3_column_double(q, 3));
+		sql_integer(v, "start", q, 4);
+		sql_integer(v, "end", q, 5);
+		sql_text(v, "rule", q, 6);
+		sql_text(v, "action", q, 7);
+		json_array_append_new(list, v);
+		*bytes += STORE_ROW;
+	}
+	return (r);
+}
