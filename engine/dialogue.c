@@ -95,7 +95,7 @@ dialogue_first(const struct dialogue *d, const size_t *end, size_t room)
 int
 dialogue_encode(const struct tokenizer *t, const struct dialogue *d,
     size_t context, size_t reserve, struct ids *out, size_t *dropped,
-    struct fault *f)
+    size_t *npre, struct fault *f)
 {
 	struct ids	 pre = { NULL, 0, 0 }, all = { NULL, 0, 0 };
 	size_t		*end = NULL, i, first, start;
@@ -122,6 +122,7 @@ dialogue_encode(const struct tokenizer *t, const struct dialogue *d,
 	ids_append(out, pre.id, pre.n);
 	ids_append(out, all.id + start, all.n - start);
 	*dropped = first;
+	*npre = pre.n;
 out:
 	free(end);
 	ids_clear(&pre);

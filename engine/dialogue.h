@@ -34,7 +34,8 @@ struct dialogue {
  * Where the prompt and reserve tokens of reply are over context, the oldest
  * turns are left out, so that the first one left is a person's; pre-prompt,
  * the newest person's turn and what follows it always stay. *dropped is the
- * number of turns left out.
+ * number of turns left out, *pre that of the tokens of the pre-prompt, which
+ * are the same whatever follows it.
  *
  * 0, or CHAT_EFORMAT with *f filled: "context_full" where what must stay
  * leaves no room for one token, "bad_field" where there is no turn of a
@@ -42,6 +43,6 @@ struct dialogue {
  */
 int	dialogue_encode(const struct tokenizer *t, const struct dialogue *d,
 	    size_t context, size_t reserve, struct ids *out,
-	    size_t *dropped, struct fault *f);
+	    size_t *dropped, size_t *pre, struct fault *f);
 
 #endif

@@ -461,9 +461,11 @@ main(int argc, char **argv)
 	}
 	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if (e.opt.model == NULL && e.opt.synth == NULL) {
-		/* chatd ends us by closing the channel. */
+		/* chatd ends us by closing the channel.  SIGHUP is meant for
+		 * it, and reaches us where it is sent to all of a unit. */
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
 		r = engine_init(&e, &f);
 	}
 	if (r == CHAT_ECLOSED)

@@ -26,6 +26,7 @@ struct request {
 	json_t		*params;
 	json_t		*resume;
 	int64_t		 group;
+	int		 common;
 };
 
 /* The keys of its params. */
@@ -50,6 +51,8 @@ static const struct field request_fields[] = {
 	    offsetof(struct request, resume) },
 	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX,
 	    offsetof(struct request, group) },
+	{ "preprompt_common", FIELD_BOOL, 0, 0, 0,
+	    offsetof(struct request, common) },
 };
 
 /* Read params into opt. */
@@ -196,7 +199,7 @@ request_reserve(const struct engine *e, const struct generation_options *opt)
 static int
 request_dialogue(const struct engine *e, const struct request *rq,
     struct generation_options *opt, struct ids *out, size_t *dropped,
-    struct fault *f)
+    size_t *pre, struct fault *f)
 {
 	struct dialogue_turn	*turn;
 	struct dialogue		 d = { .preprompt = rq->preprompt };
@@ -221,7 +224,7 @@ request_dialogue(const struct engine *e, const struct request *rq,
 	d.turn = turn;
 	d.n = n;
 	r = dialogue_encode(e->tok, &d, (size_t)e->context,
-	    request_reserve(e, opt), out, dropped, f);
+	    request_reserve(e, opt), out, dropped, pre, f);
 out:
 	free(turn);
 	return (r);
@@ -231,7 +234,7 @@ out:
 static int
 request_prompt(const struct engine *e, const struct request *rq,
     struct generation_options *opt, struct ids *out, size_t *dropped,
-    struct fault *f)
+    size_t *pre, struct fault *f)
 {
 	int	 r;
 
@@ -240,7 +243,7 @@ request_prompt(const struct engine *e, const struct request *rq,
 		return (fault_set(f, "bad_field", "messages",
 		    "expected one of messages, prompt and ids"));
 	if (rq->messages != NULL)
-		return (request_dialogue(e, rq, opt, out, dropped, f));
+		return (request_dialogue(e, rq, opt, out, dropped, pre, f));
 	if (rq->preprompt != NULL)
 		return (fault_set(f, "bad_field", "preprompt",
 		    "preprompt: only with messages"));
@@ -288,13 +291,14 @@ request_read(const struct engine *e, json_t *msg, int64_t id,
 	struct request			 rq = { 0 };
 	struct ids			 prompt = { NULL, 0, 0 };
 	struct generation		*g = NULL;
-	size_t				 dropped = 0;
+	size_t				 dropped = 0, pre = 0;
 	int				 r;
 
 	if ((r = fields_read(msg, request_fields, nitems(request_fields), &rq,
 	    f)) != 0 ||
 	    (r = request_options(e, &rq, &opt, f)) != 0 ||
-	    (r = request_prompt(e, &rq, &opt, &prompt, &dropped, f)) != 0)
+	    (r = request_prompt(e, &rq, &opt, &prompt, &dropped, &pre,
+	    f)) != 0)
 		goto out;
 	g = generation_new(e->tok, &opt, &prompt, e->info.vocab,
 	    model_config(e->model)->eos, (size_t)e->context);
@@ -305,6 +309,7 @@ request_read(const struct engine *e, json_t *msg, int64_t id,
 	(*out)->group = rq.group;
 	(*out)->gen = g;
 	(*out)->dropped = dropped;
+	(*out)->common = rq.common ? pre : 0;
 	g = NULL;
 out:
 	generation_free(g);

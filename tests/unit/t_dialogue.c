@@ -20,6 +20,7 @@
 #define TURNS_MAX 8
 
 static struct tokenizer	*tok;
+static size_t		 pre_tokens;	/* of the last prompt built */
 
 /* Build a prompt; turns end with a NULL text, and persons begin unless the
  * text begins with '*', which marks the model's. */
@@ -35,7 +36,8 @@ build(const char *pre, const char *const *texts, size_t context,
 		turn[d.n].text = texts[d.n] + turn[d.n].bot;
 		turn[d.n].n = strlen(turn[d.n].text);
 	}
-	return (dialogue_encode(tok, &d, context, reserve, out, dropped, f));
+	return (dialogue_encode(tok, &d, context, reserve, out, dropped,
+	    &pre_tokens, f));
 }
 
 static const struct {
