@@ -37,7 +37,9 @@ struct encoding {
 	int			 special;
 	struct cut		 raw;		/* the text */
 	int			 inside;	/* of a piece of raw: */
-	struct cut		 normal;	/* that piece after NFC */
+	const char		*piece;		/* it, while NFC is made of it */
+	size_t			 len, done;	/* its bytes, and those done */
+	struct cut		 normal;	/* it after NFC */
 	const char		*s;		/* a piece of normal: its words */
 	size_t			 n, at;
 	int			 words;		/* there is one: */
@@ -45,7 +47,7 @@ struct encoding {
 	size_t			 merging;	/* bytes of the long word in
 						 * bpe; 0: none */
 	struct bpe_work		*bpe;		/* owned, or NULL */
-	struct text		 nfc, piece;	/* owned */
+	struct text		 nfc, spaced;	/* owned */
 };
 
 /* Append the token that a word is as a whole; 0 where there is none. */
@@ -159,14 +161,27 @@ cut_next(struct cut *c, const char **s, size_t *n, int32_t *id)
 static void
 encoding_piece(struct encoding *e, const char *s, size_t n)
 {
-	if (e->t->nfc && nfc_plain(s, n) < n) {
-		e->nfc.n = 0;
-		nfc_add(s, n, &e->nfc);
-		s = e->nfc.s;
-		n = e->nfc.n;
-	}
-	cut_open(&e->normal, e->t->normal, s, n, e->special);
 	e->inside = 1;
+	if (e->t->nfc && nfc_plain(s, n) < n) {
+		e->piece = s;
+		e->len = n;
+		e->done = e->nfc.n = 0;
+	} else
+		cut_open(&e->normal, e->t->normal, s, n, e->special);
+}
+
+/* Normalise more of the piece. */
+static void
+encoding_normalise(struct encoding *e, size_t *limit)
+{
+	const size_t	 from = e->done;
+
+	e->done = nfc_some(e->piece, e->len, from, *limit, &e->nfc);
+	*limit -= e->done - from < *limit ? e->done - from : *limit;
+	if (e->done < e->len)
+		return;
+	e->piece = NULL;
+	cut_open(&e->normal, e->t->normal, e->nfc.s, e->nfc.n, e->special);
 }
 
 /* Take up normalised text without added tokens. */
@@ -175,10 +190,10 @@ encoding_text(struct encoding *e, const char *s, size_t n,
     const struct ids *out)
 {
 	if (e->t->prefix && s[0] != ' ') {
-		e->piece.n = 0;
-		text_add(&e->piece, " ", 1);
-		text_add(&e->piece, s, n);
-		s = e->piece.s;
+		e->spaced.n = 0;
+		text_add(&e->spaced, " ", 1);
+		text_add(&e->spaced, s, n);
+		s = e->spaced.s;
 		n++;
 	}
 	e->s = s;
@@ -264,6 +279,8 @@ encoding_some(struct encoding *e, size_t limit, struct ids *out)
 	while (limit > 0) {
 		if (e->words)
 			encoding_words(e, &limit, out);
+		else if (e->piece != NULL)
+			encoding_normalise(e, &limit);
 		else if (!encoding_next(e, out))
 			return (1);
 		else
@@ -292,7 +309,7 @@ encoding_free(struct encoding *e)
 		return;
 	bpe_work_free(e->bpe);
 	text_clear(&e->nfc);
-	text_clear(&e->piece);
+	text_clear(&e->spaced);
 	free(e);
 }
 
@@ -312,14 +329,14 @@ tokenizer_encode(const struct tokenizer *t, const char *s, size_t n,
 {
 	struct tokenizer_work	*w = t->work;
 	struct encoding		 e = { .t = t, .special = special,
-				    .nfc = w->nfc, .piece = w->piece };
+				    .nfc = w->nfc, .spaced = w->spaced };
 
 	cut_open(&e.raw, t->raw, s, n, special);
 	while (!encoding_some(&e, SIZE_MAX, out))
 		;
 	bpe_work_free(e.bpe);
 	encoding_keep(&e.nfc, &w->nfc);
-	encoding_keep(&e.piece, &w->piece);
+	encoding_keep(&e.spaced, &w->spaced);
 }
 
 /* Whose words are remembered? */

@@ -33,9 +33,10 @@
 						 * which no step is run */
 #define ENGINE_MESSAGES		32	/* taken between two steps, */
 #define ENGINE_MESSAGES_TIME	0.001	/* seconds: none is begun after that */
-#define ENGINE_INTAKE_SHARE	0.125	/* texts are encoded for as long as
-					 * that part of a step takes, */
-#define ENGINE_INTAKE_TIME	0.002	/* seconds without one */
+#define ENGINE_INTAKE_SHARE	0.125	/* texts are encoded for that part of
+					 * the time of steps, */
+#define ENGINE_INTAKE_TIME	0.002	/* seconds at once at most, and between
+					 * two messages without steps */
 
 /* What the handler of SIGBUS writes. */
 static char	 engine_bus_words[1024];
@@ -378,21 +379,28 @@ engine_messages(struct engine *e)
 	return (0);
 }
 
-/* Encode texts for as long as the next step can wait; *step is the time that
- * the last one took, 0 if there was none. Then run it: the rows of it, or an
- * error. *left is the number of texts not yet encoded. */
+/* Encode texts for as long as the next step can wait, *credit seconds, and run
+ * it: the rows of it, or an error. A step earns credit, and what takes longer
+ * than there was credit for is owed. *left is the number of texts not yet
+ * encoded. */
 static int
-engine_work(struct engine *e, double *step, int *left)
+engine_work(struct engine *e, double *credit, int *left)
 {
-	double	 start;
+	double	 start = clock_seconds(), now;
 	int	 rows;
 
-	*left = intake_run(e->intake, *step > 0 ? *step * ENGINE_INTAKE_SHARE :
-	    ENGINE_INTAKE_TIME);
-	start = clock_seconds();
+	*left = intake_run(e->intake, *credit);
+	now = clock_seconds();
+	*credit -= now - start;
 	if ((rows = scheduler_step(e->sched)) < 0)
 		log_warnx("step: %s", chat_strerror(rows));
-	*step = rows > 0 ? clock_seconds() - start : 0;
+	else if (rows == 0)
+		*credit = ENGINE_INTAKE_TIME;
+	else {
+		*credit += (clock_seconds() - now) * ENGINE_INTAKE_SHARE;
+		if (*credit > ENGINE_INTAKE_TIME)
+			*credit = ENGINE_INTAKE_TIME;
+	}
 	return (rows);
 }
 
@@ -403,7 +411,7 @@ engine_work(struct engine *e, double *step, int *left)
 static int
 engine_loop(struct engine *e)
 {
-	double	 step = 0;
+	double	 credit = ENGINE_INTAKE_TIME;
 	long	 queued;
 	int	 more, rows, left;
 
@@ -417,7 +425,7 @@ engine_loop(struct engine *e)
 			return (0);
 		rows = left = 0;
 		if (queued <= ENGINE_OUTPUT_HIGH &&
-		    (rows = engine_work(e, &step, &left)) < 0)
+		    (rows = engine_work(e, &credit, &left)) < 0)
 			return (1);
 		if (rows > 0 || left > 0 || more > 0)
 			continue;

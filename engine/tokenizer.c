@@ -29,7 +29,7 @@ tokenizer_work_free(struct tokenizer_work *w)
 	bpe_work_free(w->bpe);
 	wordcache_free(w->cache);
 	text_clear(&w->nfc);
-	text_clear(&w->piece);
+	text_clear(&w->spaced);
 	free(w);
 }
 

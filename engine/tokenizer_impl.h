@@ -30,7 +30,7 @@ struct tokenizer_work {
 	struct bpe_work		*bpe;		/* owned */
 	struct wordcache	*cache;		/* owned */
 	int64_t			 group;		/* whose words the cache has */
-	struct text		 nfc, piece;	/* of tokenizer_encode */
+	struct text		 nfc, spaced;	/* of tokenizer_encode */
 };
 
 /*
