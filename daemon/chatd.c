@@ -442,6 +442,7 @@ main(int argc, char **argv)
 	d.started = clock_monotonic();
 	TAILQ_INIT(&d.clients);
 	TAILQ_INIT(&d.exchanges);
+	TAILQ_INIT(&d.tokenizes);
 	lock = chatd_lock_state(d.config);
 	if ((d.base = event_base_new()) == NULL)
 		fatalx("no event loop");

@@ -268,6 +268,13 @@ int	 params_read(const struct config *cf, json_t *given, json_t **out,
 void	 moderate_new(struct request *r, enum direction d, const char *text,
 	    const char *prompt);
 
+/* ---- tokenize.c: ids of a text */
+
+TAILQ_HEAD(tokenizes, tokenize);
+
+/* Answer r with the ids of text, when its account's turn comes. Ends r. */
+void	 tokenize_new(struct request *r, const char *text);
+
 /* ---- status.c: what chatd says of itself; new references */
 
 /* The "model" member of hello and status. */
@@ -369,6 +376,7 @@ struct chatd {
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
 	struct exchanges	 exchanges;
+	struct tokenizes	 tokenizes;
 	int64_t			 total;		/* exchanges ever */
 	json_t			*model;		/* owned: the engine's "ready",
 						 * NULL before */

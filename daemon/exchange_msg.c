@@ -84,8 +84,9 @@ exchange_turn(json_t *messages, const char *role, const char *text)
 json_t *
 exchange_msg_generate(const struct exchange *x)
 {
-	json_t	*m, *messages, *h;
-	size_t	 i;
+	const char	*ours;
+	json_t		*m, *messages, *h;
+	size_t		 i;
 
 	m = msg_op("generate", -1);
 	if (x->kind == EXCHANGE_COMPLETE || (x->kind == EXCHANGE_REGENERATE &&
@@ -101,8 +102,12 @@ exchange_msg_generate(const struct exchange *x)
 		}
 		exchange_turn(messages, "human", x->text);
 		msg_set(m, "messages", messages);
-		if (x->preprompt != NULL && x->preprompt[0] != '\0')
+		if (x->preprompt != NULL && x->preprompt[0] != '\0') {
 			msg_set_string(m, "preprompt", x->preprompt);
+			ours = x->d->config->preprompt;
+			msg_set_bool(m, "preprompt_common", ours != NULL &&
+			    strcmp(x->preprompt, ours) == 0);
+		}
 	}
 	msg_set(m, "params", json_incref(x->params));
 	if (json_array_size(x->reply.ids) > 0)

@@ -14,7 +14,6 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define OPS_WAIT_MS	5000	/* for a helper that is not up yet */
 #define OPS_NO_THUMB	2	/* rate: none was given */
 #define OPS_LIST_MAX	200	/* items in one answer */
 
@@ -381,46 +380,16 @@ ops_delete(struct request *r, struct ops_args *a)
 	relay_delete(r, m);
 }
 
-static const struct helper_kind ops_kind_tokenize = { "tokenize", NULL, 0 };
-
-/* The engine's answer to tokenize. */
-static void
-ops_tokenized(void *arg, json_t *msg)
-{
-	struct request	*r = arg;
-	json_t		*m, *ids;
-
-	if (msg == NULL) {
-		request_fail(r, "engine_unavailable",
-		    "the engine did not answer");
-		return;
-	}
-	if (strcmp(msg_string(msg, "event"), "error") == 0) {
-		request_error(r, json_copy(msg));
-		return;
-	}
-	m = msg_event("done", -1);
-	ids = json_object_get(msg, "ids");
-	msg_set_int(m, "count", (int64_t)json_array_size(ids));
-	msg_set(m, "ids", json_incref(ids));
-	request_done(r, m);
-}
-
 /* tokenize: ids of a text. */
 static void
 ops_tokenize(struct request *r, struct ops_args *a)
 {
 	struct fault	 f;
-	json_t		*m;
 
-	if (ops_prompt(r, "text", a->text, &f) != 0) {
+	if (ops_prompt(r, "text", a->text, &f) != 0)
 		request_fault(r, &f);
-		return;
-	}
-	m = msg_op("tokenize", -1);
-	msg_set_string(m, "text", a->text);
-	helper_request(r->d->engine, &ops_kind_tokenize, m, OPS_WAIT_MS, 0,
-	    ops_tokenized, r);
+	else
+		tokenize_new(r, a->text);
 }
 
 /* moderate: what the filters and the policy say of a text. */

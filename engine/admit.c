@@ -97,8 +97,8 @@ admit_reuse(struct scheduler *s, struct job *job)
 	job->full = 0;
 	job->chain = KVCACHE_START;
 	while (job->gen != NULL && (job->full + 1) * KV_BLOCK < tokens->n) {
-		block = kvcache_find(s->kv, &job->chain, tokens->id +
-		    job->full * KV_BLOCK);
+		block = kvcache_find(s->kv, scheduler_owner(job), &job->chain,
+		    tokens->id + job->full * KV_BLOCK);
 		if (block == -1)
 			break;
 		job->blocks[job->full++] = block;

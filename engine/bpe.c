@@ -38,6 +38,8 @@ struct bpe_work {
 	struct ids		 id;		/* the word's symbols */
 	struct bpe_symbol	*symbol;	/* owned */
 	size_t			 symbols;	/* allocated */
+	size_t			 pushed;	/* first symbols whose pair has
+						 * been on the heap */
 	uint64_t		*heap;		/* owned: smallest first, each
 						 * rank << 32 | left symbol;
 						 * stale where the symbols
@@ -298,9 +300,9 @@ bpe_merge(const struct bpe *b, struct bpe_work *w, uint64_t pair)
 	bpe_push(b, w, pos);
 }
 
-/* Merge the symbols of a long word and append what is left to out. */
+/* Make a linked list of the symbols of a long word. */
 static void
-bpe_long(const struct bpe *b, struct bpe_work *w, struct ids *out)
+bpe_link(struct bpe_work *w)
 {
 	size_t	 n = w->id.n;
 	int32_t	 i;
@@ -313,15 +315,38 @@ bpe_long(const struct bpe *b, struct bpe_work *w, struct ids *out)
 	for (i = 0; (size_t)i < n; i++)
 		w->symbol[i] = (struct bpe_symbol){ w->id.id[i], i - 1,
 		    (size_t)i + 1 < n ? i + 1 : -1 };
-	w->n = 0;
-	for (i = 0; (size_t)i + 1 < n; i++)
-		bpe_push(b, w, i);
-	while (w->n > 0)
+	w->n = w->pushed = 0;
+}
+
+/* Take up a long word. */
+void
+bpe_start(const struct bpe *b, struct bpe_work *w, const char *word, size_t n)
+{
+	w->id.n = 0;
+	bpe_symbols(b, word, n, &w->id);
+	bpe_link(w);
+}
+
+/* Merge some more of a long word, and append what is left to out when it is
+ * done: all pairs are put on the heap, then taken off until it is empty. */
+int
+bpe_some(const struct bpe *b, struct bpe_work *w, size_t *limit,
+    struct ids *out)
+{
+	size_t	 n = w->id.n;
+	int32_t	 i;
+
+	for (; w->pushed + 1 < n && *limit > 0; w->pushed++, --*limit)
+		bpe_push(b, w, (int32_t)w->pushed);
+	for (; w->n > 0 && *limit > 0; --*limit)
 		bpe_merge(b, w, bpe_pop(w));
-	for (i = 0; i >= 0; i = w->symbol[i].next)
+	if (w->pushed + 1 < n || w->n > 0)
+		return (0);
+	for (i = n > 0 ? 0 : -1; i >= 0; i = w->symbol[i].next)
 		ids_add(out, w->symbol[i].id);
 	if (n > BPE_KEEP)
 		bpe_work_clear(w);
+	return (1);
 }
 
 /* Encode one word. */
@@ -329,7 +354,7 @@ void
 bpe_encode(const struct bpe *b, struct bpe_work *w, const char *word,
     size_t n, struct ids *out)
 {
-	size_t	 start = out->n;
+	size_t	 start = out->n, limit = SIZE_MAX;
 
 	if (n <= BPE_SHORT / 2) {	/* a byte has two symbols at most */
 		bpe_symbols(b, word, n, out);
@@ -341,7 +366,8 @@ bpe_encode(const struct bpe *b, struct bpe_work *w, const char *word,
 	w->id.n = 0;
 	bpe_symbols(b, word, n, &w->id);
 	if (w->id.n > BPE_SHORT) {
-		bpe_long(b, w, out);
+		bpe_link(w);
+		bpe_some(b, w, &limit, out);
 		return;
 	}
 	ids_append(out, w->id.id, bpe_short(b, w->id.id, w->id.n));

@@ -69,4 +69,15 @@ void		 bpe_work_free(struct bpe_work *w);
 void		 bpe_encode(const struct bpe *b, struct bpe_work *w,
 		    const char *word, size_t n, struct ids *out);
 
+/*
+ * The same bit by bit, for a long word: bpe_start, then bpe_some until it
+ * returns 1, which has then appended the tokens. Each call does at most
+ * *limit pairs of symbols and takes their number off it. w serves no other
+ * word meanwhile.
+ */
+void		 bpe_start(const struct bpe *b, struct bpe_work *w,
+		    const char *word, size_t n);
+int		 bpe_some(const struct bpe *b, struct bpe_work *w,
+		    size_t *limit, struct ids *out);
+
 #endif

@@ -1,7 +1,8 @@
 /*
  * What the files of chatd-engine share: engined.c (start-up and loop),
- * ops.c (requests), request.c (what a generate asks for), events.c (what the
- * scheduler tells), offline.c (what is done without serving).
+ * ops.c (requests), request.c (what a generate asks for), intake.c (texts on
+ * their way to ids), events.c (what the scheduler tells), offline.c (what is
+ * done without serving).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -45,6 +46,7 @@ struct engine {
 	struct backend		*backend;	/* owned */
 	struct backend_info	 info;
 	struct scheduler	*sched;		/* owned */
+	struct intake		*intake;	/* owned */
 	int			 context;	/* tokens of prompt and reply */
 	int64_t			 progress_ms;	/* when last told */
 };
@@ -72,11 +74,22 @@ void	ops_message(struct engine *e, json_t *msg);
 /* request.c */
 
 /*
- * Turn a generate message into a job. 0 and *out (owned), or CHAT_EFORMAT
- * with *f filled.
+ * A generate message on its way to a job: request_begin, then request_some
+ * until it returns 1, each call encoding about limit bytes of the prompt; then
+ * request_end, once. The first and the last return 0 and *out (owned), or
+ * CHAT_EFORMAT with *f filled.
  */
-int	request_read(const struct engine *e, json_t *msg, int64_t id,
-	    struct job **out, struct fault *f);
+struct request;
+int	request_begin(const struct engine *e, json_t *msg,
+	    struct request **out, struct fault *f);
+int	request_some(struct request *r, size_t limit);
+int	request_end(struct request *r, int64_t id, struct job **out,
+	    struct fault *f);
+void	request_free(struct request *r);
+
+/* Its group, and whether it goes on where an earlier run ended. */
+int64_t	request_group(const struct request *r);
+int	request_resumes(const struct request *r);
 
 /*
  * Read an array of ids in 0 .. vocab - 1, min to max of them, from field key,
@@ -84,6 +97,41 @@ int	request_read(const struct engine *e, json_t *msg, int64_t id,
  */
 int	request_ids(const json_t *array, const char *key, int vocab, size_t min,
 	    size_t max, struct ids *out, struct fault *f);
+
+/* intake.c */
+
+#define INTAKE_MAX	256	/* requests whose text is being encoded */
+
+/*
+ * Requests whose texts are still to be encoded: they come in turn by their
+ * groups, a slice of a text at a time, so that no text holds up the steps of
+ * the model or another group's text for longer than INTAKE_SLICE takes.
+ */
+struct intake;
+
+/* e is borrowed and outlives the intake. */
+struct intake *intake_new(struct engine *e);
+void	intake_free(struct intake *in);
+
+/* Encode text (borrowed from msg, of which a reference is taken) and answer
+ * with its ids; or make a job of a request (taken) and add it to the
+ * scheduler. 0, or CHAT_EBUSY with *f filled. */
+int	intake_tokenize(struct intake *in, int64_t id, int64_t group,
+	    json_t *msg, const char *text, struct fault *f);
+int	intake_generate(struct intake *in, int64_t id, struct request *r,
+	    struct fault *f);
+
+/* Is one of that id there? */
+int	intake_has(const struct intake *in, int64_t id);
+/* End one, or have its job begin paused; 0 if there is none of that id. */
+int	intake_cancel(struct intake *in, int64_t id);
+int	intake_pause(struct intake *in, int64_t id, int paused);
+/* Cancel all that are paused: nobody is left to continue them. */
+void	intake_cancel_paused(struct intake *in);
+
+/* Work for about so many seconds. Returns the number that is left. */
+int	intake_run(struct intake *in, double seconds);
+int	intake_count(const struct intake *in);
 
 /* offline.c */
 

@@ -31,6 +31,12 @@
 #define ENGINE_PROGRESS_MS	100	/* between two progress events */
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
 						 * which no step is run */
+#define ENGINE_MESSAGES		32	/* taken between two steps, */
+#define ENGINE_MESSAGES_TIME	0.001	/* seconds: none is begun after that */
+#define ENGINE_INTAKE_SHARE	0.125	/* texts are encoded for that part of
+					 * the time of steps, */
+#define ENGINE_INTAKE_TIME	0.002	/* seconds at once at most, and between
+					 * two messages without steps */
 
 /* What the handler of SIGBUS writes. */
 static char	 engine_bus_words[1024];
@@ -318,6 +324,7 @@ engine_load(struct engine *e, struct fault *f)
 	if ((r = engine_set_context(e, f)) != 0)
 		return (r);
 	e->sched = scheduler_new(e->backend, opt.rows, &events_table, e);
+	e->intake = intake_new(e);
 	return (0);
 }
 
@@ -346,13 +353,15 @@ engine_ready(struct engine *e)
 	chan_send(e->ch, m);
 }
 
-/* Handle every message that is waiting. Returns 0, or why input is over. */
+/* Handle messages that are waiting, but no more than a step can wait for.
+ * Returns 0 if there are no more, 1 if there may be, or why input is over. */
 static int
 engine_messages(struct engine *e)
 {
+	const double	 start = clock_seconds();
 	struct fault	 f;
 	json_t		*msg;
-	int		 r;
+	int		 r, n = 0;
 
 	while ((r = chan_next(e->ch, &msg, &f)) != 0) {
 		if (r == CHAT_EFORMAT)
@@ -363,36 +372,64 @@ engine_messages(struct engine *e)
 			ops_message(e, msg);
 			json_decref(msg);
 		}
+		if (++n == ENGINE_MESSAGES ||
+		    clock_seconds() - start >= ENGINE_MESSAGES_TIME)
+			return (1);
 	}
 	return (0);
 }
 
+/* Encode texts for as long as the next step can wait, *credit seconds, and run
+ * it: the rows of it, or an error. A step earns credit, and what takes longer
+ * than there was credit for is owed. *left is the number of texts not yet
+ * encoded. */
+static int
+engine_work(struct engine *e, double *credit, int *left)
+{
+	double	 start = clock_seconds(), now;
+	int	 rows;
+
+	*left = intake_run(e->intake, *credit);
+	now = clock_seconds();
+	*credit -= now - start;
+	if ((rows = scheduler_step(e->sched)) < 0)
+		log_warnx("step: %s", chat_strerror(rows));
+	else if (rows == 0)
+		*credit = ENGINE_INTAKE_TIME;
+	else {
+		*credit += (clock_seconds() - now) * ENGINE_INTAKE_SHARE;
+		if (*credit > ENGINE_INTAKE_TIME)
+			*credit = ENGINE_INTAKE_TIME;
+	}
+	return (rows);
+}
+
 /*
- * Messages, a step, and again. At the end of input what is at work is still
- * finished, as long as somebody reads it. Returns the exit status.
+ * Messages, texts, a step, and again. At the end of input what is at work is
+ * still finished, as long as somebody reads it. Returns the exit status.
  */
 static int
 engine_loop(struct engine *e)
 {
+	double	 credit = ENGINE_INTAKE_TIME;
 	long	 queued;
-	int	 rows = 0, over = 0;
+	int	 more, rows, left;
 
 	for (;;) {
-		if (!over && engine_messages(e) != 0)
-			over = 1;
-		if (over)
+		more = engine_messages(e);
+		if (more < 0) {
+			intake_cancel_paused(e->intake);
 			scheduler_cancel_paused(e->sched);
+		}
 		if ((queued = chan_flush(e->ch)) < 0)
 			return (0);
-		rows = queued > ENGINE_OUTPUT_HIGH ? 0 :
-		    scheduler_step(e->sched);
-		if (rows < 0) {
-			log_warnx("step: %s", chat_strerror(rows));
+		rows = left = 0;
+		if (queued <= ENGINE_OUTPUT_HIGH &&
+		    (rows = engine_work(e, &credit, &left)) < 0)
 			return (1);
-		}
-		if (rows > 0)
+		if (rows > 0 || left > 0 || more > 0)
 			continue;
-		if (over && queued <= ENGINE_OUTPUT_HIGH)
+		if (more < 0 && queued <= ENGINE_OUTPUT_HIGH)
 			return (chan_drain(e->ch) == CHAT_ESYSTEM);
 		chan_wait(e->ch, -1);
 	}
@@ -417,6 +454,7 @@ engine_init(struct engine *e, struct fault *f)
 static void
 engine_clear(struct engine *e)
 {
+	intake_free(e->intake);
 	scheduler_free(e->sched);
 	if (e->backend != NULL)
 		e->backend->ops->free(e->backend);
@@ -461,9 +499,11 @@ main(int argc, char **argv)
 	}
 	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if (e.opt.model == NULL && e.opt.synth == NULL) {
-		/* chatd ends us by closing the channel. */
+		/* chatd ends us by closing the channel.  SIGHUP is meant for
+		 * it, and reaches us where it is sent to all of a unit. */
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
 		r = engine_init(&e, &f);
 	}
 	if (r == CHAT_ECLOSED)

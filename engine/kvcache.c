@@ -18,6 +18,7 @@ struct kvblock {
 	/* Of a full block: */
 	kvcache_chain		 chain;		/* 0: it is not known */
 	kvcache_chain		 before;	/* of the block in front */
+	int64_t			 owner;
 	int32_t			 tokens[KV_BLOCK];
 	LIST_ENTRY(kvblock)	 same;		/* in its slot of the table */
 	TAILQ_ENTRY(kvblock)	 free;		/* where nobody holds it */
@@ -73,12 +74,13 @@ kvcache_free(struct kvcache *kv)
 	free(kv);
 }
 
-/* The slot of what stands behind before. */
+/* The slot of an owner's tokens after before. */
 static struct kvslot *
-kvcache_slot(const struct kvcache *kv, kvcache_chain before,
+kvcache_slot(const struct kvcache *kv, int64_t owner, kvcache_chain before,
     const int32_t *tokens)
 {
-	uint64_t	 h = (uint64_t)before;
+	uint64_t	 h = (uint64_t)owner * 0xd6e8feb86659fd93U ^
+			    (uint64_t)before;
 	int		 i;
 
 	for (i = 0; i < KV_BLOCK; i++)
@@ -86,15 +88,15 @@ kvcache_slot(const struct kvcache *kv, kvcache_chain before,
 	return (&kv->slots[(size_t)(h >> 20) & kv->mask]);
 }
 
-/* The full block of these tokens behind before, or NULL. */
+/* The owner's full block of these tokens after before, or NULL. */
 static struct kvblock *
-kvcache_known(const struct kvcache *kv, kvcache_chain before,
+kvcache_known(const struct kvcache *kv, int64_t owner, kvcache_chain before,
     const int32_t *tokens)
 {
 	struct kvblock	*b;
 
-	LIST_FOREACH(b, kvcache_slot(kv, before, tokens), same)
-		if (b->before == before &&
+	LIST_FOREACH(b, kvcache_slot(kv, owner, before, tokens), same)
+		if (b->owner == owner && b->before == before &&
 		    memcmp(b->tokens, tokens, sizeof b->tokens) == 0)
 			return (b);
 	return (NULL);
@@ -151,9 +153,10 @@ kvcache_take(struct kvcache *kv, int32_t *out, size_t have, size_t n)
 
 /* Take a full block. */
 int32_t
-kvcache_find(struct kvcache *kv, kvcache_chain *chain, const int32_t *tokens)
+kvcache_find(struct kvcache *kv, int64_t owner, kvcache_chain *chain,
+    const int32_t *tokens)
 {
-	struct kvblock	*b = kvcache_known(kv, *chain, tokens);
+	struct kvblock	*b = kvcache_known(kv, owner, *chain, tokens);
 
 	if (b == NULL)
 		return (-1);
@@ -167,17 +170,19 @@ kvcache_find(struct kvcache *kv, kvcache_chain *chain, const int32_t *tokens)
 
 /* A block has become full. */
 void
-kvcache_fill(struct kvcache *kv, int32_t block, kvcache_chain *chain,
-    const int32_t *tokens)
+kvcache_fill(struct kvcache *kv, int64_t owner, int32_t block,
+    kvcache_chain *chain, const int32_t *tokens)
 {
-	struct kvblock	*b = kvcache_known(kv, *chain, tokens);
+	struct kvblock	*b = kvcache_known(kv, owner, *chain, tokens);
 
 	if (b == NULL) {
 		b = &kv->blocks[block];
 		b->chain = ++kv->last;
 		b->before = *chain;
+		b->owner = owner;
 		memcpy(b->tokens, tokens, sizeof b->tokens);
-		LIST_INSERT_HEAD(kvcache_slot(kv, *chain, tokens), b, same);
+		LIST_INSERT_HEAD(kvcache_slot(kv, owner, *chain, tokens), b,
+		    same);
 	}
 	*chain = b->chain;
 }

@@ -2,11 +2,16 @@
  * Who holds which block of the KV cache, and what is in it.  The cache itself
  * is the backend's; a block is KV_BLOCK positions of one sequence.
  *
- * A block that is full is known by its tokens and by the block before it, so
- * that a sequence which begins as another did takes its blocks over and
- * computes only what is new.  Blocks that nobody holds stay as they are until
- * their room is needed, the one used longest ago first; of one sequence the
- * last.  Nobody writes into a full block, so sharing needs no copies.
+ * A block that is full is known by its owner, its tokens and the block before
+ * it, so that a sequence which begins as another of the same owner did takes
+ * its blocks over and computes only what is new.  The owner is an account: how
+ * soon a reply begins must not tell what other accounts have sent.  Blocks of
+ * KVCACHE_COMMON are found by every account, and hold nothing but words of the
+ * administrator's.
+ *
+ * Blocks that nobody holds stay as they are until their room is needed, the
+ * one used longest ago first; of one sequence the last.  Nobody writes into a
+ * full block, so sharing needs no copies.
  */
 #ifndef ENGINE_KVCACHE_H
 #define ENGINE_KVCACHE_H
@@ -22,6 +27,8 @@ struct kvcache;
 typedef int64_t kvcache_chain;
 #define KVCACHE_START	((kvcache_chain)0)	/* no tokens */
 
+#define KVCACHE_COMMON	((int64_t)-1)	/* owner of what all may find */
+
 struct kvcache	*kvcache_new(int blocks);
 void		 kvcache_free(struct kvcache *kv);
 
@@ -35,19 +42,21 @@ int		 kvcache_take(struct kvcache *kv, int32_t *out, size_t have,
 		    size_t n);
 
 /*
- * Take the full block that holds these KV_BLOCK tokens behind chain, if there
- * is one: its number, and *chain moves past it; -1 where there is none.
+ * Take the full block of that owner (an account from 0, or KVCACHE_COMMON)
+ * that holds these KV_BLOCK tokens after chain, if there is one: its number,
+ * and *chain moves past it; -1 if there is none.
  */
-int32_t		 kvcache_find(struct kvcache *kv, kvcache_chain *chain,
-		    const int32_t *tokens);
+int32_t		 kvcache_find(struct kvcache *kv, int64_t owner,
+		    kvcache_chain *chain, const int32_t *tokens);
 
 /*
  * Say that a block, taken by the caller, has become full with these KV_BLOCK
- * tokens behind chain; *chain moves past it. Where another block has the same
- * already, that one goes on being found.
+ * tokens after chain, and whose they are; *chain moves past it. If the owner
+ * has another block with the same already, that one goes on being found.
  */
-void		 kvcache_fill(struct kvcache *kv, int32_t block,
-		    kvcache_chain *chain, const int32_t *tokens);
+void		 kvcache_fill(struct kvcache *kv, int64_t owner,
+		    int32_t block, kvcache_chain *chain,
+		    const int32_t *tokens);
 
 /* Give n blocks back that were taken or found, in the order of their
  * sequence. */

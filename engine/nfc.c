@@ -170,21 +170,32 @@ nfc_plain(const char *s, size_t n)
 	return (end == n ? n : last);
 }
 
-/* Normalise: copy, normalise from the last inert character to the next. */
-void
-nfc_add(const char *s, size_t n, struct text *out)
+/* Normalise some: copy, normalise from the last inert character to the
+ * next. */
+size_t
+nfc_some(const char *s, size_t n, size_t i, size_t limit, struct text *out)
 {
-	size_t	 i, end, last, skip;
+	const size_t	 until = n - i < limit ? n : i + limit;
+	size_t		 end, last, skip;
 
-	for (i = 0; i < n; i = end) {
+	for (; i < until; i = end) {
 		last = i;
 		end = nfc_skip(s, n, i, 1, &last);
 		if (end == n)
 			last = n;
 		text_add(out, s + i, last - i);
 		if (end == n)
-			return;
+			return (n);
 		end = nfc_skip(s, n, end, 0, &skip);
 		nfc_segment(s + last, end - last, out);
 	}
+	return (i);
+}
+
+/* Normalise all. */
+void
+nfc_add(const char *s, size_t n, struct text *out)
+{
+	if (n > 0)
+		nfc_some(s, n, 0, n, out);
 }

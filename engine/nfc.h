@@ -20,4 +20,12 @@ size_t	nfc_plain(const char *s, size_t n);
  */
 void	nfc_add(const char *s, size_t n, struct text *out);
 
+/*
+ * The same bit by bit: go on at byte i, which is 0 or what the last call
+ * returned, for about limit bytes (limit > 0); n at the end. A run of
+ * combining marks is done at once.
+ */
+size_t	nfc_some(const char *s, size_t n, size_t i, size_t limit,
+	    struct text *out);
+
 #endif

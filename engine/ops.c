@@ -17,7 +17,7 @@ struct ops_keys {
 	const char	*text;		/* borrowed */
 	json_t		*ids;		/* borrowed */
 	const char	*logits;	/* borrowed */
-	int64_t		 request;
+	int64_t		 request, group;
 };
 
 struct ops_op {
@@ -28,9 +28,13 @@ struct ops_op {
 	size_t			 n;
 };
 
+#define OPS_GROUP \
+	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX, \
+	    offsetof(struct ops_keys, group) }
 static const struct field ops_text[] = {
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
 	    offsetof(struct ops_keys, text) },
+	OPS_GROUP
 };
 static const struct field ops_ids[] = {
 	{ "ids", FIELD_ARRAY, FIELD_REQUIRED, 0, 0,
@@ -41,6 +45,7 @@ static const struct field ops_score_keys[] = {
 	    offsetof(struct ops_keys, ids) },
 	{ "logits", FIELD_STRING, 0, 0, 0,
 	    offsetof(struct ops_keys, logits) },
+	OPS_GROUP
 };
 static const struct field ops_request[] = {
 	{ "request", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX,
@@ -100,26 +105,26 @@ ops_ping(struct engine *e, int64_t id, json_t *msg,
 	return (0);
 }
 
-/* tokenize {text} */
+/* Is a request of that id at work? Then *f is filled. */
+static int
+ops_taken(const struct engine *e, int64_t id, struct fault *f)
+{
+	if (!scheduler_has(e->sched, id) && !intake_has(e->intake, id))
+		return (0);
+	return (fault_set(f, "bad_field", "id",
+	    "id: a request of that id is at work"));
+}
+
+/* tokenize {text, group} */
 static int
 ops_tokenize(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
 {
-	struct ids	 ids = { NULL, 0, 0 };
-	json_t		*m, *a;
-	size_t		 i;
+	int	 r;
 
-	(void)msg;
-	(void)f;
-	tokenizer_encode(e->tok, k->text, strlen(k->text), 1, &ids);
-	a = json_array();
-	for (i = 0; i < ids.n; i++)
-		json_array_append_new(a, json_integer(ids.id[i]));
-	m = msg_event("done", id);
-	msg_set(m, "ids", a);
-	chan_send(e->ch, m);
-	ids_clear(&ids);
-	return (0);
+	if ((r = ops_taken(e, id, f)) != 0)
+		return (r);
+	return (intake_tokenize(e->intake, id, k->group, msg, k->text, f));
 }
 
 /* detokenize {ids} */
@@ -146,22 +151,7 @@ ops_detokenize(struct engine *e, int64_t id, json_t *msg,
 	return (r);
 }
 
-/* Queue a job (taken). */
-static int
-ops_add(struct engine *e, struct job *job, struct fault *f)
-{
-	if (scheduler_has(e->sched, job->id)) {
-		job_free(job);
-		return (fault_set(f, "bad_field", "id",
-		    "id: a request of that id is at work"));
-	}
-	if (scheduler_add(e->sched, job) != 0)
-		return (fault_set(f, "busy", NULL, "%d requests are waiting "
-		    "already", SCHEDULER_WAITING_MAX));
-	return (0);
-}
-
-/* score {ids, logits} */
+/* score {ids, logits, group} */
 static int
 ops_score(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
@@ -173,6 +163,8 @@ ops_score(struct engine *e, int64_t id, json_t *msg,
 	int				 r;
 
 	(void)msg;
+	if ((r = ops_taken(e, id, f)) != 0)
+		return (r);
 	if (k->logits != NULL) {
 		while (want < nitems(names) &&
 		    strcmp(k->logits, names[want]) != 0)
@@ -193,22 +185,27 @@ ops_score(struct engine *e, int64_t id, json_t *msg,
 	}
 	job = xcalloc(1, sizeof *job);
 	job->id = id;
+	job->group = k->group;
 	job->score = score_new(&ids, (enum score_logits)want, e->info.vocab);
-	return (ops_add(e, job, f));
+	if (scheduler_add(e->sched, job) != 0)
+		return (fault_set(f, "busy", NULL, "%d requests are waiting "
+		    "already", SCHEDULER_WAITING_MAX));
+	return (0);
 }
 
-/* generate {messages | prompt | ids, preprompt, params, resume} */
+/* generate {messages | prompt | ids, preprompt, params, resume, group} */
 static int
 ops_generate(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
 {
-	struct job	*job;
+	struct request	*rq;
 	int		 r;
 
 	(void)k;
-	if ((r = request_read(e, msg, id, &job, f)) != 0)
+	if ((r = ops_taken(e, id, f)) != 0 ||
+	    (r = request_begin(e, msg, &rq, f)) != 0)
 		return (r);
-	return (ops_add(e, job, f));
+	return (intake_generate(e->intake, id, rq, f));
 }
 
 /* cancel {request} */
@@ -218,7 +215,8 @@ ops_cancel(struct engine *e, int64_t id, json_t *msg,
 {
 	(void)msg;
 	(void)f;
-	scheduler_cancel(e->sched, k->request);
+	if (!intake_cancel(e->intake, k->request))
+		scheduler_cancel(e->sched, k->request);
 	ops_done(e, id);
 	return (0);
 }
@@ -230,7 +228,8 @@ ops_pause(struct engine *e, int64_t id, json_t *msg,
 {
 	(void)msg;
 	(void)f;
-	scheduler_pause(e->sched, k->request, 1);
+	if (!intake_pause(e->intake, k->request, 1))
+		scheduler_pause(e->sched, k->request, 1);
 	ops_done(e, id);
 	return (0);
 }
@@ -242,7 +241,8 @@ ops_continue(struct engine *e, int64_t id, json_t *msg,
 {
 	(void)msg;
 	(void)f;
-	scheduler_pause(e->sched, k->request, 0);
+	if (!intake_pause(e->intake, k->request, 0))
+		scheduler_pause(e->sched, k->request, 0);
 	ops_done(e, id);
 	return (0);
 }
@@ -260,7 +260,7 @@ ops_stats(struct engine *e, int64_t id, json_t *msg,
 	(void)f;
 	scheduler_stats(e->sched, &st);
 	msg_set_int(m, "running", st.running);
-	msg_set_int(m, "waiting", st.waiting);
+	msg_set_int(m, "waiting", st.waiting + intake_count(e->intake));
 	msg_set_int(m, "kv_blocks", st.kv_blocks);
 	msg_set_int(m, "kv_blocks_free", st.kv_blocks_free);
 	msg_set_int(m, "kv_bytes", e->info.kv_bytes);

@@ -1,6 +1,6 @@
 /*
- * What a generate request asks for: reading and checking its message, and the
- * prompt that comes of it.
+ * What a generate request asks for: reading and checking its message, the
+ * prompt that comes of it, bit by bit, and the job.
  */
 #include "engine.h"
 
@@ -18,7 +18,7 @@
 #define REQUEST_MAX_TOKENS 128	/* default of max_tokens */
 
 /* The keys of a generate message. */
-struct request {
+struct request_keys {
 	json_t		*messages;	/* borrowed, as all below */
 	const char	*prompt;
 	json_t		*ids;
@@ -26,6 +26,20 @@ struct request {
 	json_t		*params;
 	json_t		*resume;
 	int64_t		 group;
+	int		 common;
+};
+
+struct request {
+	const struct engine	*e;		/* borrowed */
+	json_t			*msg;		/* a reference: keys point into
+						 * it */
+	struct request_keys	 keys;
+	struct generation_options opt;
+	struct dialogue_turn	*turn;		/* owned */
+	struct dialogue_run	*dialogue;	/* owned: one of these two, or */
+	struct encoding		*encoding;	/* owned: NULL, of given ids */
+	struct ids		 prompt;	/* so far */
+	size_t			 dropped, pre;
 };
 
 /* The keys of its params. */
@@ -38,18 +52,20 @@ struct request_params {
 
 static const struct field request_fields[] = {
 	{ "messages", FIELD_ARRAY, 0, 0, 0,
-	    offsetof(struct request, messages) },
+	    offsetof(struct request_keys, messages) },
 	{ "prompt", FIELD_STRING, 0, 0, ENGINE_TEXT_MAX,
-	    offsetof(struct request, prompt) },
-	{ "ids", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, ids) },
+	    offsetof(struct request_keys, prompt) },
+	{ "ids", FIELD_ARRAY, 0, 0, 0, offsetof(struct request_keys, ids) },
 	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, ENGINE_TEXT_MAX,
-	    offsetof(struct request, preprompt) },
+	    offsetof(struct request_keys, preprompt) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0,
-	    offsetof(struct request, params) },
+	    offsetof(struct request_keys, params) },
 	{ "resume", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
-	    offsetof(struct request, resume) },
+	    offsetof(struct request_keys, resume) },
 	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX,
-	    offsetof(struct request, group) },
+	    offsetof(struct request_keys, group) },
+	{ "preprompt_common", FIELD_BOOL, 0, 0, 0,
+	    offsetof(struct request_keys, common) },
 };
 
 /* Read params into opt. */
@@ -111,7 +127,7 @@ request_stops(const json_t *array, struct generation_options *opt,
 
 /* Everything about how to answer. */
 static int
-request_options(const struct engine *e, const struct request *rq,
+request_options(const struct engine *e, const struct request_keys *rq,
     struct generation_options *opt, struct fault *f)
 {
 	struct request_params	 p;
@@ -192,76 +208,140 @@ request_reserve(const struct engine *e, const struct generation_options *opt)
 	    quarter));
 }
 
-/* Build the prompt of a dialogue. */
+/* Take up the prompt of a dialogue. */
 static int
-request_dialogue(const struct engine *e, const struct request *rq,
-    struct generation_options *opt, struct ids *out, size_t *dropped,
-    struct fault *f)
+request_dialogue(struct request *r, struct fault *f)
 {
-	struct dialogue_turn	*turn;
-	struct dialogue		 d = { .preprompt = rq->preprompt };
-	size_t			 n = json_array_size(rq->messages);
-	size_t			 i, bytes = 0;
-	int			 r = 0;
+	struct dialogue		 d = { .preprompt = r->keys.preprompt };
+	struct dialogue_turn	*last;
+	size_t			 n = json_array_size(r->keys.messages), i;
+	size_t			 bytes = 0;
+	int			 e;
 
-	turn = xcalloc(n, sizeof *turn);
+	r->turn = xcalloc(n + 1, sizeof *r->turn);
 	for (i = 0; i < n; i++) {
-		r = request_turn(json_array_get(rq->messages, i), &turn[i], f);
-		if (r != 0)
-			goto out;
-		bytes += turn[i].n;
+		e = request_turn(json_array_get(r->keys.messages, i),
+		    &r->turn[i], f);
+		if (e != 0)
+			return (e);
+		bytes += r->turn[i].n;
 	}
-	if (bytes > ENGINE_TEXT_MAX) {
-		r = fault_set(f, "too_long", "messages", "messages: %zu bytes "
-		    "of text, at most %d allowed", bytes, ENGINE_TEXT_MAX);
-		goto out;
-	}
+	if (bytes > ENGINE_TEXT_MAX)
+		return (fault_set(f, "too_long", "messages", "messages: %zu "
+		    "bytes of text, at most %d allowed", bytes,
+		    ENGINE_TEXT_MAX));
 	/* A text that the model goes on with keeps its next word's space. */
-	opt->strip = n > 0 && !(turn[n - 1].bot && turn[n - 1].n > 0);
-	d.turn = turn;
+	last = n > 0 ? &r->turn[n - 1] : NULL;
+	r->opt.strip = last != NULL && !(last->bot && last->n > 0);
+	d.turn = r->turn;
 	d.n = n;
-	r = dialogue_encode(e->tok, &d, (size_t)e->context,
-	    request_reserve(e, opt), out, dropped, f);
-out:
-	free(turn);
-	return (r);
+	return (dialogue_begin(r->e->tok, &d, &r->dialogue, f));
 }
 
-/* Make the ids of the prompt, whichever way it was given. */
+/* Take up the prompt, whichever way it was given. */
 static int
-request_prompt(const struct engine *e, const struct request *rq,
-    struct generation_options *opt, struct ids *out, size_t *dropped,
-    struct fault *f)
+request_prompt(struct request *r, struct fault *f)
 {
-	int	 r;
+	const struct request_keys	*k = &r->keys;
 
-	if ((rq->messages != NULL) + (rq->prompt != NULL) +
-	    (rq->ids != NULL) != 1)
+	if ((k->messages != NULL) + (k->prompt != NULL) +
+	    (k->ids != NULL) != 1)
 		return (fault_set(f, "bad_field", "messages",
 		    "expected one of messages, prompt and ids"));
-	if (rq->messages != NULL)
-		return (request_dialogue(e, rq, opt, out, dropped, f));
-	if (rq->preprompt != NULL)
+	if (k->messages != NULL)
+		return (request_dialogue(r, f));
+	if (k->preprompt != NULL)
 		return (fault_set(f, "bad_field", "preprompt",
 		    "preprompt: only with messages"));
-	if (rq->prompt != NULL) {
-		tokenizer_encode(e->tok, rq->prompt, strlen(rq->prompt), 0,
-		    out);
-		if (out->n == 0)
-			return (fault_set(f, "bad_field", "prompt",
-			    "prompt: empty"));
-	} else if ((r = request_ids(rq->ids, "ids", e->info.vocab, 1,
-	    ENGINE_IDS_MAX, out, f)) != 0)
-		return (r);
-	if (out->n >= (size_t)e->context)
+	if (k->prompt == NULL)
+		return (request_ids(k->ids, "ids", r->e->info.vocab, 1,
+		    ENGINE_IDS_MAX, &r->prompt, f));
+	r->encoding = encoding_new(r->e->tok, k->prompt, strlen(k->prompt),
+	    0);
+	return (0);
+}
+
+/* Release it. */
+void
+request_free(struct request *r)
+{
+	if (r == NULL)
+		return;
+	dialogue_free(r->dialogue);
+	encoding_free(r->encoding);
+	ids_clear(&r->prompt);
+	free(r->turn);
+	json_decref(r->msg);
+	free(r);
+}
+
+/* Read a generate message. */
+int
+request_begin(const struct engine *e, json_t *msg, struct request **out,
+    struct fault *f)
+{
+	struct request	*r = xcalloc(1, sizeof *r);
+	int		 status;
+
+	r->e = e;
+	r->msg = json_incref(msg);
+	if ((status = fields_read(msg, request_fields, nitems(request_fields),
+	    &r->keys, f)) != 0 ||
+	    (status = request_options(e, &r->keys, &r->opt, f)) != 0 ||
+	    (status = request_prompt(r, f)) != 0) {
+		request_free(r);
+		return (status);
+	}
+	*out = r;
+	return (0);
+}
+
+/* Whose is it? */
+int64_t
+request_group(const struct request *r)
+{
+	return (r->keys.group);
+}
+
+/* Does it go on where an earlier run ended? */
+int
+request_resumes(const struct request *r)
+{
+	return (json_array_size(r->keys.resume) > 0);
+}
+
+/* Encode some more of the prompt. */
+int
+request_some(struct request *r, size_t limit)
+{
+	if (r->dialogue != NULL)
+		return (dialogue_some(r->dialogue, limit));
+	return (r->encoding == NULL ||
+	    encoding_some(r->encoding, limit, &r->prompt));
+}
+
+/* The whole prompt is encoded: does it fit? */
+static int
+request_fits(struct request *r, struct fault *f)
+{
+	size_t	 context = (size_t)r->e->context;
+
+	if (r->dialogue != NULL)
+		return (dialogue_end(r->dialogue, context,
+		    request_reserve(r->e, &r->opt), &r->prompt, &r->dropped,
+		    &r->pre, f));
+	if (r->prompt.n == 0)
+		return (fault_set(f, "bad_field", "prompt", "prompt: empty"));
+	if (r->prompt.n >= context)
 		return (fault_set(f, "context_full", NULL, "the prompt has "
-		    "%zu tokens, the context holds %d", out->n, e->context));
+		    "%zu tokens, the context holds %zu", r->prompt.n,
+		    context));
 	return (0);
 }
 
 /* Put the reply behind the ids that an earlier run made. */
 static int
-request_resume(const struct engine *e, const struct request *rq,
+request_resume(const struct engine *e, const struct request_keys *rq,
     struct generation *g, struct fault *f)
 {
 	struct ids	 ids = { NULL, 0, 0 };
@@ -279,35 +359,29 @@ request_resume(const struct engine *e, const struct request *rq,
 	return (r);
 }
 
-/* Read a generate message. */
+/* Make the job. */
 int
-request_read(const struct engine *e, json_t *msg, int64_t id,
-    struct job **out, struct fault *f)
+request_end(struct request *r, int64_t id, struct job **out, struct fault *f)
 {
-	struct generation_options	 opt;
-	struct request			 rq = { 0 };
-	struct ids			 prompt = { NULL, 0, 0 };
-	struct generation		*g = NULL;
-	size_t				 dropped = 0;
-	int				 r;
+	const struct engine	*e = r->e;
+	struct generation	*g;
+	struct job		*job;
+	int			 status;
 
-	if ((r = fields_read(msg, request_fields, nitems(request_fields), &rq,
-	    f)) != 0 ||
-	    (r = request_options(e, &rq, &opt, f)) != 0 ||
-	    (r = request_prompt(e, &rq, &opt, &prompt, &dropped, f)) != 0)
-		goto out;
-	g = generation_new(e->tok, &opt, &prompt, e->info.vocab,
+	if ((status = request_fits(r, f)) != 0)
+		return (status);
+	g = generation_new(e->tok, &r->opt, &r->prompt, e->info.vocab,
 	    model_config(e->model)->eos, (size_t)e->context);
-	if ((r = request_resume(e, &rq, g, f)) != 0)
-		goto out;
-	*out = xcalloc(1, sizeof **out);
-	(*out)->id = id;
-	(*out)->group = rq.group;
-	(*out)->gen = g;
-	(*out)->dropped = dropped;
-	g = NULL;
-out:
-	generation_free(g);
-	ids_clear(&prompt);
-	return (r);
+	if ((status = request_resume(e, &r->keys, g, f)) != 0) {
+		generation_free(g);
+		return (status);
+	}
+	job = xcalloc(1, sizeof *job);
+	job->id = id;
+	job->group = r->keys.group;
+	job->gen = g;
+	job->dropped = r->dropped;
+	job->common = r->keys.common ? r->pre : 0;
+	*out = job;
+	return (0);
 }

@@ -236,6 +236,14 @@ scheduler_tokens(const struct job *job)
 	return (job->gen != NULL ? &job->gen->tokens : &job->score->ids);
 }
 
+/* Who may find the next block that it fills or takes over? */
+int64_t
+scheduler_owner(const struct job *job)
+{
+	return ((job->full + 1) * KV_BLOCK <= job->common ? KVCACHE_COMMON :
+	    job->group);
+}
+
 /* Put the next n tokens of a job into the step. */
 static void
 scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
@@ -354,7 +362,8 @@ scheduler_collect(struct scheduler *s, struct job *job)
 		s->stats.tokens_prompt += (int64_t)job->rows;
 	job->fed += job->rows;
 	for (; (job->full + 1) * KV_BLOCK <= job->fed; job->full++)
-		kvcache_fill(s->kv, job->blocks[job->full], &job->chain,
+		kvcache_fill(s->kv, scheduler_owner(job),
+		    job->blocks[job->full], &job->chain,
 		    scheduler_tokens(job)->id + job->full * KV_BLOCK);
 	if (g == NULL) {
 		scheduler_collect_score(s, job);

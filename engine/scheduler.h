@@ -9,7 +9,8 @@
  * Who runs is settled by admit.c: groups of requests come in turn, and where
  * places or cache blocks are short, a reply loses its place and is read again
  * later, without a trace in what it says.  Blocks that the cache has from
- * another sequence with the same beginning are taken over (kvcache.h).
+ * another sequence of the same group with the same beginning are taken over
+ * (kvcache.h).
  */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
@@ -37,6 +38,8 @@ struct job {
 	struct generation	*gen;	/* owned; one of these two, */
 	struct score		*score;	/* owned; the other is NULL */
 	size_t			 dropped; /* turns left out of the prompt */
+	size_t			 common; /* tokens at its start that are the
+					  * administrator's words */
 
 	/* The scheduler's part. */
 	TAILQ_ENTRY(job)	 entry;

@@ -40,6 +40,8 @@ struct scheduler {
 
 /* The tokens a job has now. */
 const struct ids *scheduler_tokens(const struct job *job);
+/* Whose is the block after its full ones: see kvcache.h. */
+int64_t		 scheduler_owner(const struct job *job);
 /* Does a reply need one row to make its next token? */
 int		 scheduler_making(const struct job *job);
 /* Put a job into a list, behind those that came before it. */

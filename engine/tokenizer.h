@@ -82,6 +82,26 @@ void		 tokenizer_encode(const struct tokenizer *t, const char *s,
 		    size_t n, int special, struct ids *out);
 
 /*
+ * The same bit by bit, so that a long text holds nobody up: encoding_new, then
+ * encoding_some until it returns 1, which appends to the same out each time
+ * (whose last ids may change until then). Each call encodes about limit bytes.
+ * t and s are borrowed until encoding_free; several may be on their way.
+ */
+struct encoding;
+struct encoding	*encoding_new(const struct tokenizer *t, const char *s,
+		    size_t n, int special);
+int		 encoding_some(struct encoding *e, size_t limit,
+		    struct ids *out);
+void		 encoding_free(struct encoding *e);
+
+/*
+ * Words are remembered for one account at a time: what is encoded from now on
+ * is group's, and words of another's texts are forgotten, so that the time
+ * that a text takes does not tell what words others have sent.
+ */
+void		 tokenizer_serve(const struct tokenizer *t, int64_t group);
+
+/*
  * The bytes of token id (borrowed, *n of them): "" where it has no text. They
  * need not be whole UTF-8 characters: see detok.h.
  */

@@ -29,7 +29,8 @@ struct token {
 struct tokenizer_work {
 	struct bpe_work		*bpe;		/* owned */
 	struct wordcache	*cache;		/* owned */
-	struct text		 nfc, piece;
+	int64_t			 group;		/* whose words the cache has */
+	struct text		 nfc, spaced;	/* of tokenizer_encode */
 };
 
 /*
@@ -88,8 +89,14 @@ int	tokenizer_bpe(struct tokenizer_load *l);
 /* Note that a token stands for what has none; it may be special. */
 void	tokenizer_stand_in(struct tokenizer *t, int32_t id);
 
-/* Make working memory. */
+/* Make working memory, and release it. */
 struct tokenizer_work *tokenizer_work_new(void);
+void	tokenizer_work_free(struct tokenizer_work *w);
+
+/* encoding.c: append the token that a word is as a whole; 0 if there is
+ * none. */
+int	tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
+	    struct ids *out);
 
 /* Order n bytes at s against m at z, as t->word is. */
 int	tokenizer_order(const char *s, size_t n, const char *z, size_t m);

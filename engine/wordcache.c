@@ -22,11 +22,18 @@ struct wordcache_key {
 struct wordcache_entry {
 	struct wordcache_key	 key;
 	int32_t			 id[WORDCACHE_IDS];
-	uint32_t		 n;
+	uint32_t		 n;		/* ids, and above them the
+						 * time: see below */
 };
 
+#define WORDCACHE_N_BITS 4
+_Static_assert(WORDCACHE_IDS < 1 << WORDCACHE_N_BITS, "room for n");
+#define WORDCACHE_TIMES	((uint32_t)1 << (32 - WORDCACHE_N_BITS))
+
+/* Words are forgotten by counting: those of another time are not there. */
 struct wordcache {
 	struct wordcache_entry	 entry[1 << WORDCACHE_BITS];
+	uint32_t		 time;		/* below WORDCACHE_TIMES */
 };
 
 /* Make an empty cache. */
@@ -75,6 +82,16 @@ wordcache_place(const struct wordcache_key *k)
 	return ((size_t)(h >> (64 - WORDCACHE_BITS)));
 }
 
+/* Forget all words. */
+void
+wordcache_forget(struct wordcache *c)
+{
+	if (++c->time < WORDCACHE_TIMES)
+		return;
+	memset(c->entry, 0, sizeof c->entry);
+	c->time = 0;
+}
+
 /* Look a word up. */
 int
 wordcache_get(const struct wordcache *c, const char *s, size_t n, size_t room,
@@ -88,9 +105,9 @@ wordcache_get(const struct wordcache *c, const char *s, size_t n, size_t room,
 	k = wordcache_key(s, n, room);
 	e = &c->entry[wordcache_place(&k)];
 	if (e->key.w[0] != k.w[0] || e->key.w[1] != k.w[1] ||
-	    e->key.w[2] != k.w[2])
+	    e->key.w[2] != k.w[2] || e->n >> WORDCACHE_N_BITS != c->time)
 		return (0);
-	ids_append(out, e->id, e->n);
+	ids_append(out, e->id, e->n & ((1 << WORDCACHE_N_BITS) - 1));
 	return (1);
 }
 
@@ -107,6 +124,6 @@ wordcache_put(struct wordcache *c, const char *s, size_t n, const int32_t *id,
 	k = wordcache_key(s, n, n);
 	e = &c->entry[wordcache_place(&k)];
 	e->key = k;
-	e->n = (uint32_t)ids;
+	e->n = (uint32_t)ids | c->time << WORDCACHE_N_BITS;
 	memcpy(e->id, id, ids * sizeof *id);
 }

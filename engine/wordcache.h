@@ -25,6 +25,9 @@ void	 wordcache_free(struct wordcache *c);
 int	 wordcache_get(const struct wordcache *c, const char *s, size_t n,
 	    size_t room, struct ids *out);
 
+/* Forget all words. Takes no time. */
+void	 wordcache_forget(struct wordcache *c);
+
 /* Keep a word and its ids; does nothing where either is too long. */
 void	 wordcache_put(struct wordcache *c, const char *s, size_t n,
 	    const int32_t *id, size_t ids);

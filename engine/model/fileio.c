@@ -13,7 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "path.h"
 #include "xmalloc.h"
+
+#define FILEIO_LINKS_MAX	40	/* as Linux has it */
+#define FILEIO_LINK_MAX		4096	/* bytes of where one leads, NUL too */
 
 /* Does the file begin as what Git LFS puts in the place of others? */
 static int
@@ -25,6 +29,60 @@ fileio_is_pointer(int fd, uint64_t size)
 	return (size >= sizeof start &&
 	    fileio_read(fd, start, sizeof start, 0) == 0 &&
 	    memcmp(start, words, sizeof start) == 0);
+}
+
+/* May that account change our files? Then it must be root or ours. */
+static int
+fileio_owner(const struct stat *st, const char *path, struct fault *f)
+{
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return (0);
+	return (fault_set(f, "bad_model", NULL, "%s: belongs to user %u, who "
+	    "is neither root nor user %u: chown it, or copy it", path,
+	    (unsigned)st->st_uid, (unsigned)geteuid()));
+}
+
+/* The target of a symbolic link at path in a new string, NULL if there is no
+ * link. */
+static char *
+fileio_link(const char *path)
+{
+	char	 target[FILEIO_LINK_MAX], *folder, *whole;
+	ssize_t	 n;
+
+	if ((n = readlink(path, target, sizeof target - 1)) <= 0)
+		return (NULL);
+	target[n] = '\0';
+	folder = path_folder(path);
+	whole = path_join(folder, target);
+	free(folder);
+	return (whole);
+}
+
+/*
+ * Can nobody but root and us put another file in the place of path? Its
+ * folder is judged and, where it is a link, the link's owner, the folder that
+ * it leads to, and so on.
+ */
+static int
+fileio_way(const char *path, struct fault *f)
+{
+	struct stat	 st;
+	char		*at = xstrdup(path), *folder, *next;
+	int		 i, r = 0;
+
+	for (i = 0; i < FILEIO_LINKS_MAX && at != NULL && r == 0; i++) {
+		folder = path_folder(at);
+		r = fileio_folder(folder, f);
+		if (r == 0 && lstat(at, &st) == 0)
+			r = fileio_owner(&st, at, f);
+		next = fileio_link(at);
+		free(folder);
+		free(at);
+		at = next;
+	}
+	free(at);
+	return (r);
 }
 
 /* Open a file. */
@@ -41,7 +99,8 @@ fileio_open(const char *path, int *fd, uint64_t *size, struct fault *f)
 	if (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode))
 		r = fault_set(f, "bad_model", NULL, "%s: not a regular file",
 		    path);
-	else if ((r = fileio_trusted(*fd, path, f)) == 0) {
+	else if ((r = fileio_way(path, f)) == 0 &&
+	    (r = fileio_trusted(*fd, path, f)) == 0) {
 		*size = (uint64_t)st.st_size;
 		if (!fileio_is_pointer(*fd, *size))
 			return (0);
@@ -97,20 +156,26 @@ fileio_folder(const char *path, struct fault *f)
 	return (r);
 }
 
-/* Is nobody but owner and group able to change what is open there? */
+/* Can nobody but root and us change what is open there? */
 int
 fileio_trusted(int fd, const char *path, struct fault *f)
 {
 	struct stat	 st;
+	int		 r;
 
 	if (fstat(fd, &st) == -1)
 		return (fault_set(f, "bad_model", NULL, "%s: %s", path,
 		    strerror(errno)));
-	if ((st.st_mode & S_IWOTH) == 0 ||
+	if ((r = fileio_owner(&st, path, f)) != 0)
+		return (r);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
 	    (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0))
 		return (0);
-	return (fault_set(f, "bad_model", NULL, "%s: may be written by "
-	    "anybody (mode %04o): chmod o-w it", path, st.st_mode & 07777));
+	return (fault_set(f, "bad_model", NULL, "%s: may be written by %s "
+	    "(mode %04o): chmod %s-w it", path, st.st_mode & S_IWOTH ?
+	    "anybody" : "its group", st.st_mode & 07777,
+	    (st.st_mode & S_IWOTH) == 0 ? "g" :
+	    st.st_mode & S_IWGRP ? "go" : "o"));
 }
 
 /* All of n bytes at off, or an error: the end of the file is one. */

@@ -10,10 +10,11 @@
 #include "err.h"
 
 /*
- * Open a file for reading: a regular one that only owner and group may write,
- * and not the text that Git LFS leaves in the place of a file it has not
- * fetched. 0, *fd (to be closed by the caller) and *size in bytes; or an error
- * with *f filled (code "bad_model").
+ * Open a file for reading: a regular one that passes fileio_trusted, in a
+ * folder that does, and not the text that Git LFS leaves in the place of a
+ * file it has not fetched. A symbolic link is judged where it leads: each
+ * folder on the way, and the file that was opened. 0, *fd (to be closed by the
+ * caller) and *size in bytes; or an error with *f filled (code "bad_model").
  */
 int	 fileio_open(const char *path, int *fd, uint64_t *size,
 	    struct fault *f);
@@ -23,15 +24,15 @@ int	 fileio_open(const char *path, int *fd, uint64_t *size,
 int	 fileio_text(const char *path, size_t max, char **text, size_t *n,
 	    struct fault *f);
 
-/* May only owner and group write to a folder, or is it sticky? 0, or an error
- * with *f filled. */
+/* Does a folder pass fileio_trusted? 0, or an error with *f filled. */
 int	 fileio_folder(const char *path, struct fault *f);
 
 /*
- * May only owner and group write what is open at fd? Asked of the open file,
- * so that nothing can be put in its place afterwards. A folder that anybody
- * may write to passes where it is sticky, since there only the owner of a file
- * can replace it. 0, or CHAT_EFORMAT with *f filled; path is only named there.
+ * Does what is open at fd belong to root or to our own account, and may its
+ * owner alone write to it? Asked of the open file, so that nothing can be put
+ * in its place afterwards. A folder that others may write to passes if it is
+ * sticky, since there only the owner of a file can replace it. 0, or
+ * CHAT_EFORMAT with *f filled; path is only named there.
  */
 int	 fileio_trusted(int fd, const char *path, struct fault *f);
 

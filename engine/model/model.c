@@ -180,15 +180,12 @@ model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 static int
 model_open_file(struct model *m, struct fault *f)
 {
-	char		*folder = path_folder(m->path);
 	uint64_t	 size;
 	int		 fd, r;
 
-	if ((r = fileio_folder(folder, f)) == 0 &&
-	    (r = fileio_open(m->path, &fd, &size, f)) == 0)
-		r = model_open_kind(m, fd, size, f);
-	free(folder);
-	return (r);
+	if ((r = fileio_open(m->path, &fd, &size, f)) != 0)
+		return (r);
+	return (model_open_kind(m, fd, size, f));
 }
 
 /* A packed file; fd and table are taken. */

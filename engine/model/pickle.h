@@ -61,7 +61,11 @@ struct pickle_tensor {
 						 * offset + extent <= elems */
 	int			 dims;
 	int			 contiguous;	/* in order, without gaps */
+	int			 overlaps;	/* an element may be there
+						 * twice */
 	int64_t			 shape[PICKLE_DIMS_MAX];
+	int64_t			 stride[PICKLE_DIMS_MAX]; /* in elements; 0 of
+						 * a dimension of one */
 };
 
 struct pickle_table {

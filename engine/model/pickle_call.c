@@ -173,6 +173,31 @@ pickle_extent(const struct pickle_view *v, int64_t *extent, int *contiguous)
 	    -1 : 0);
 }
 
+/* May two places of a view be the same element? Not if each dimension, in
+ * order of strides, steps over all that the smaller ones reach. The view has
+ * elements, and its extent fits into 64 bits. */
+static int
+pickle_overlaps(const struct pickle_view *v)
+{
+	int64_t	 reach = 0, least;
+	int	 used[PICKLE_DIMS_MAX] = { 0 }, i, k, n;
+
+	for (n = 0; n < v->dims; n++) {
+		for (k = -1, i = 0; i < v->dims; i++)
+			if (!used[i] && v->size[i] > 1 && (k == -1 ||
+			    v->stride[i] < v->stride[k]))
+				k = i;
+		if (k == -1)
+			break;
+		used[k] = 1;
+		least = v->stride[k];
+		if (least <= reach)
+			return (1);
+		reach += (v->size[k] - 1) * least;
+	}
+	return (0);
+}
+
 /* A tensor: (storage, offset, size, stride, requires_grad, hooks) and
  * perhaps metadata. */
 static enum pickle_error
@@ -183,6 +208,7 @@ pickle_call_tensor(struct pickle *p, const uint32_t *args, size_t n,
 	struct pickle_tensor		 t = { 0 };
 	struct pickle_view		 v;
 	int64_t				 end;
+	int				 i;
 	enum pickle_error		 e;
 
 	if ((n != PICKLE_TENSOR_ARGS && n != PICKLE_TENSOR_ARGS + 1) ||
@@ -204,6 +230,9 @@ pickle_call_tensor(struct pickle *p, const uint32_t *args, size_t n,
 		return (pickle_fail(p, PICKLE_TENSOR, "a tensor that reaches "
 		    "past its storage of %lld elements",
 		    (long long)t.elems));
+	t.overlaps = !t.contiguous && pickle_overlaps(&v);
+	for (i = 0; i < v.dims; i++)
+		t.stride[i] = v.size[i] > 1 ? v.stride[i] : 0;
 	if (p->ntensors == PICKLE_TENSORS_MAX)
 		return (pickle_fail(p, PICKLE_OBJECTS, "over %d tensors",
 		    PICKLE_TENSORS_MAX));

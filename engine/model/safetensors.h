@@ -53,7 +53,11 @@ struct st_tensor {
 	const char	*dtype_name;	/* as in the file: static */
 	int		 dims;
 	int64_t		 shape[SAFETENSORS_DIMS_MAX];
-	uint64_t	 begin, end;	/* bytes in the data */
+	int		 strided;	/* elements do not lie in order, only in
+					 * files of PyTorch: */
+	int64_t		 stride[SAFETENSORS_DIMS_MAX]; /* in elements */
+	uint64_t	 begin, end;	/* bytes in the data, of the first
+					 * element to the last */
 };
 
 struct st_table {

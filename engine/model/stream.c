@@ -10,6 +10,7 @@
 
 #include "dtype.h"
 #include "sha256.h"
+#include "strided.h"
 #include "xmalloc.h"
 
 #define STREAM_SLICE	((size_t)4 * 1024 * 1024)	/* bytes, about */
@@ -169,7 +170,10 @@ stream_part(struct stream *s, const struct model_part *p)
 	for (; x.first < p->rows; x.first += x.count, at += n) {
 		x.count = p->rows - x.first < step ? p->rows - x.first : step;
 		n = (size_t)x.count * x.row_bytes;
-		if (at == s->at)
+		if (st->strided)	/* its bytes are hashed later */
+			r = strided_read(s->m->shards, &p->where, x.first,
+			    x.count, p->cols, s->buf, s->f);
+		else if (at == s->at)
 			r = stream_next(s, n);
 		else	/* shared with a tensor that was before */
 			r = shards_read(s->m->shards, s->index, at, s->buf,

@@ -17,17 +17,17 @@
 
 /* Element types by their name in a table. */
 static const struct {
-	const char	*name, *strided;
+	const char	*name, *overlapping;
 	int		 readable;
 	enum dtype	 dtype;
 } torchbin_types[] = {
-	[PICKLE_F16] = { "F16", "F16 with strides", 1, DTYPE_F16 },
-	[PICKLE_BF16] = { "BF16", "BF16 with strides", 1, DTYPE_BF16 },
-	[PICKLE_F32] = { "F32", "F32 with strides", 1, DTYPE_F32 },
-	[PICKLE_F64] = { "F64", "F64 with strides", 1, DTYPE_F64 },
-	[PICKLE_U8] = { "U8", "U8 with strides", 0, 0 },
-	[PICKLE_BOOL] = { "BOOL", "BOOL with strides", 0, 0 },
-	[PICKLE_I64] = { "I64", "I64 with strides", 0, 0 }
+	[PICKLE_F16] = { "F16", "F16 with overlapping strides", 1, DTYPE_F16 },
+	[PICKLE_BF16] = { "BF16", "BF16 with overlapping strides", 1, DTYPE_BF16 },
+	[PICKLE_F32] = { "F32", "F32 with overlapping strides", 1, DTYPE_F32 },
+	[PICKLE_F64] = { "F64", "F64 with overlapping strides", 1, DTYPE_F64 },
+	[PICKLE_U8] = { "U8", "U8 with overlapping strides", 0, 0 },
+	[PICKLE_BOOL] = { "BOOL", "BOOL with overlapping strides", 0, 0 },
+	[PICKLE_I64] = { "I64", "I64 with overlapping strides", 0, 0 }
 };
 
 /* A file while it is read. */
@@ -191,12 +191,14 @@ torchbin_place_one(struct torchbin *b, struct pickle_tensor *p,
 		    "bytes, found %llu bytes", b->path, p->name,
 		    (long long)p->elems, (unsigned long long)size,
 		    (unsigned long long)m->size));
-	t->readable = torchbin_types[p->type].readable && p->contiguous;
+	t->readable = torchbin_types[p->type].readable && !p->overlaps;
 	t->dtype = torchbin_types[p->type].dtype;
-	t->dtype_name = p->contiguous ? torchbin_types[p->type].name :
-	    torchbin_types[p->type].strided;
+	t->dtype_name = p->overlaps ? torchbin_types[p->type].overlapping :
+	    torchbin_types[p->type].name;
 	t->dims = p->dims;
 	memcpy(t->shape, p->shape, sizeof p->shape);
+	t->strided = !p->contiguous;
+	memcpy(t->stride, p->stride, sizeof p->stride);
 	t->begin = m->at + (uint64_t)p->offset * size;
 	t->end = t->begin + (uint64_t)p->extent * size;
 	t->name = p->name;

@@ -15,7 +15,8 @@
  * in errors. 0 and *out (clear it with safetensors_clear), or CHAT_EFORMAT
  * with *f filled. begin and end of a tensor count from the start of the file;
  * tensors may share bytes. One whose elements do not lie in order without
- * gaps is in the table as not readable.
+ * gaps has strides; one that may have an element twice is in the table as not
+ * readable.
  */
 int	torchbin_read(const char *path, int fd, uint64_t size,
 	    struct st_table *out, struct fault *f);

@@ -16,7 +16,8 @@ Commands, at the start of the last human turn (or of a raw prompt):
   #history         how many turns came before, and their texts
   anything else    "You said: ..."
 
-A text to be tokenized that begins with "#slow N" takes N seconds.
+A text to be tokenized that begins with "#slow N" takes N seconds; the ids of
+"#asked" are one: how many texts have come, this one included.
 """
 import json
 import os
@@ -27,6 +28,8 @@ import time
 
 TICK = float(os.environ.get("SCRIPTED_TICK", "0.002"))   # seconds a token
 LOAD = float(os.environ.get("SCRIPTED_LOAD", "0"))       # seconds of loading
+
+ASKED = []          # groups of the texts to be tokenized
 
 
 def send(**event):
@@ -120,8 +123,12 @@ def answer(msg, running):
     elif op in ("pause", "continue") and msg["request"] in running:
         running[msg["request"]].paused = op == "pause"
     elif op == "tokenize":
+        ASKED.append(msg["group"])
         if msg["text"].startswith("#slow "):
             time.sleep(float(msg["text"][6:]))
+        if msg["text"] == "#asked":
+            send(event="done", id=ident, ids=[len(ASKED)])
+            return
         send(event="done", id=ident, ids=[ord(c) for c in msg["text"]])
         return
     send(event="done", id=ident, running=len(running))

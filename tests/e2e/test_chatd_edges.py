@@ -185,6 +185,46 @@ def test_a_request_that_waited_for_the_engine_has_all_its_time():
         assert s.status()["helpers"]["engine"]["restarts"] == 0
 
 
+def test_an_account_has_two_texts_in_the_engine_and_leaves_with_the_rest():
+    with Service() as s, s.client() as c:
+        s.wait_model()
+        with s.client() as flood:
+            for _ in range(20):
+                flood.send("tokenize", text="#slow 0.5")
+            flood.call("hello", protocol=1)     # chatd has them all
+        assert c.call("tokenize", text="#asked")["ids"] in ([2], [3])
+        assert s.status()["helpers"]["engine"]["restarts"] == 0
+
+
+def test_texts_that_wait_are_answered_in_order_and_can_be_cancelled():
+    with Service() as s, s.client() as c:
+        s.wait_model()
+        first = c.send("tokenize", text="#slow 1")
+        rest = [c.send("tokenize", text="x" * n) for n in range(1, 6)]
+        order = c.send("cancel", request=rest[3])
+        done = {}
+        while len(done) < 7:
+            e = c.event()
+            assert e["event"] == "done", e
+            done[e["id"]] = e
+        assert list(done) == [order, rest[3], first, *rest[:3], rest[4]] or \
+            list(done) == [rest[3], order, first, *rest[:3], rest[4]]
+        assert done[rest[3]]["stop"] == "cancelled"
+        assert [done[i]["count"] for i in rest[:3]] == [1, 2, 3]
+
+
+def test_texts_that_wait_are_told_that_the_engine_is_lost():
+    with Service() as s, s.client() as c:
+        s.wait_model()
+        idents = [c.send("tokenize", text="#slow 60") for _ in range(5)]
+        c.call("hello", protocol=1)
+        os.kill(s.status()["helpers"]["engine"]["pid"], signal.SIGKILL)
+        for _ in idents:
+            e = c.event()
+            assert e["id"] in idents and e["code"] == "engine_unavailable"
+        assert c.call("tokenize", text="x")["count"] == 1
+
+
 def test_an_engine_that_is_ready_without_a_model_is_replaced():
     with Service(env={"SCRIPTED_NO_MODEL": "1", "SCRIPTED_LOAD": "0.3"}) \
             as s, s.client() as c:

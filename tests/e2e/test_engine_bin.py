@@ -1,7 +1,10 @@
 """chatd-engine on PyTorch's own files: replies, and pickles that attack."""
+import hashlib
+import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import zipfile
 
@@ -159,10 +162,151 @@ def test_a_member_outside_is_refused(tmp_path):
     assert "a name that is no plain path" in refusal(folder)
 
 
-def test_a_weight_with_strides_is_named(tmp_path):
-    """The embedding turned around in its storage, all else as it was."""
+def number(n):
+    return b"J" + n.to_bytes(4, "little")
+
+
+def numbers(values):
+    return b"(" + b"".join(number(v) for v in values) + b"t"
+
+
+def pickled(tensors):
+    """A table of tensors, (name, key, elements, offset, shape, strides)
+    each, as torch.save writes it for F32."""
+    out = b"\x80\x02}("
+    for name, key, elems, offset, shape, strides in tensors:
+        storage = (b"(" + string(b"storage") + b"ctorch\nFloatStorage\n" +
+                   string(key.encode()) + string(b"cpu") + number(elems) +
+                   b"tQ")
+        out += (string(name.encode()) +
+                b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage +
+                number(offset) + numbers(shape) + numbers(strides) +
+                b"\x89ccollections\nOrderedDict\n)RtR")
+    return out + b"u."
+
+
+def read_tiny():
+    """name -> (shape, list of F32) of neox-tiny."""
+    data = (TINY / "model.safetensors").read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8:8 + n])
+    head.pop("__metadata__", None)
+    out = {}
+    for name, t in head.items():
+        a, b = (8 + n + x for x in t["data_offsets"])
+        kind = {"F16": "e", "F32": "f"}[t["dtype"]]
+        out[name] = (t["shape"], struct.unpack(
+            "<%d%s" % ((b - a) // struct.calcsize(kind), kind), data[a:b]))
+    return out
+
+
+def row_major(shape):
+    strides = [1]
+    for n in reversed(shape[1:]):
+        strides.insert(0, strides[0] * n)
+    return strides[:len(shape)]
+
+
+def views(kind, shape):
+    """Offset, strides and elements of a storage for a view of that shape."""
+    if kind == "transposed":
+        strides = row_major(shape[::-1])[::-1]
+    elif kind == "apart":       # every third number, from the fifth on
+        strides = [3 * s for s in row_major(shape)]
+    elif kind == "far":         # rows further apart than is read at once
+        strides = [s + 5000 if i == 0 and len(shape) == 2 else s
+                   for i, s in enumerate(row_major(shape))]
+    else:                       # a column of a wider matrix, turned around
+        strides = [7 * s for s in row_major(shape[::-1])[::-1]]
+    last = sum((n - 1) * s for n, s in zip(shape, strides))
+    return 5, strides, last + 12
+
+
+def place(values, shape, offset, strides, elems):
+    out = [float("nan")] * elems    # what lies between is not looked at
+    for i, v in enumerate(values):
+        row, col = divmod(i, shape[1]) if len(shape) == 2 else (i, 0)
+        out[offset + row * strides[0] +
+            (col * strides[1] if len(shape) == 2 else 0)] = v
+    return out
+
+
+@pytest.mark.parametrize("kind", ["transposed", "apart", "far", "column"])
+def test_views_are_loaded_as_torch_means_them(tmp_path, kind):
     folder = bin_folder(tmp_path / "m", [])
-    old, new = b"K@K\x01\x86q\n", b"K\x01M@\x01\x86q\n"
+    table, storages = [], []
+    for key, (name, (shape, values)) in enumerate(read_tiny().items()):
+        offset, strides, elems = views(kind, shape)
+        table.append((name, str(key), elems, offset, shape, strides))
+        storages.append(place(values, shape, offset, strides, elems))
+    write_storages(folder, table, storages)
+    check_replies(folder)
+
+
+def test_views_that_share_a_storage_are_loaded(tmp_path):
+    """All tensors in one storage, one behind the other, matrices turned
+    around; and then two and two of a shape number by number."""
+    folder = bin_folder(tmp_path / "m", [])
+    tensors = sorted(read_tiny().items(), key=lambda t: t[1][0])
+    table, all_of_it = [], []
+    while tensors:
+        name, (shape, values) = tensors.pop(0)
+        strides = row_major(shape[::-1])[::-1]
+        if tensors and tensors[0][1][0] == shape:
+            other = tensors.pop(0)
+            strides = [2 * s for s in strides]
+            part = place(values, shape, 0, strides, 2 * len(values))
+            more = place(other[1][1], shape, 1, strides, 2 * len(values))
+            part = [b if a != a else a for a, b in zip(part, more)]
+            table.append((other[0], "0", 0, len(all_of_it) + 1, shape,
+                          strides))
+        else:
+            part = place(values, shape, 0, strides, len(values))
+        table.append((name, "0", 0, len(all_of_it), shape, strides))
+        all_of_it += part
+    table = [(n, k, len(all_of_it), *rest) for n, k, _, *rest in table]
+    write_storages(folder, table, [all_of_it])
+    check_replies(folder)
+
+
+def write_storages(folder, table, storages):
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as z:
+        z.writestr("archive/data.pkl", pickled(table))
+        for key, values in enumerate(storages):
+            z.writestr("archive/data/%d" % key,
+                       struct.pack("<%df" % len(values), *values))
+
+
+def check_replies(folder):
+    with start(folder) as e:
+        assert e.first["event"] == "ready", e.first
+        for seq in EXPECTED["sequences"]:
+            done = check_whole(e.generate(
+                ids=seq["ids"], params=greedy(len(seq["greedy"]))))
+            assert done["ids"] == seq["greedy"]
+    digest = "sha256:" + sha256_of(folder)
+    assert e.first["model"]["digest"] == digest
+
+
+def sha256_of(folder):
+    lines = ""
+    for name in ("config.json", "tokenizer.json", "pytorch_model.bin"):
+        lines += "%s  %s\n" % (
+            hashlib.sha256((folder / name).read_bytes()).hexdigest(), name)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("strides,words", [
+    (b"K@K\x01\x86", None),
+    (b"K?K\x01\x86", "found F16 with overlapping strides"),
+    (b"K\0K\x01\x86", "found F16 with overlapping strides"),
+    (b"J\xff\xff\xff\xffK\x01\x86", "sizes and strides"),
+    (b"M@\x01K\x01\x86", "reaches past its storage"),
+])
+def test_strides_that_mean_no_matrix_are_refused(tmp_path, strides, words):
+    """Those of the embedding, all else as it was."""
+    folder = bin_folder(tmp_path / "m", [])
+    old = b"K@K\x01\x86"
     with zipfile.ZipFile(TINY / "pytorch_model.bin") as a, \
             zipfile.ZipFile(folder / "pytorch_model.bin", "w") as b:
         for name in a.namelist():
@@ -170,8 +314,9 @@ def test_a_weight_with_strides_is_named(tmp_path):
             if name.endswith("/data.pkl"):
                 at = data.index(b"gpt_neox.embed_in.weight")
                 assert old in data[at:]
-                data = data[:at] + data[at:].replace(old, new, 1)
+                data = data[:at] + data[at:].replace(old, strides, 1)
             b.writestr(name, data)
-    said = refusal(folder)
-    assert "gpt_neox.embed_in.weight" in said
-    assert "found F16 with strides" in said
+    if words is None:
+        check_replies(folder)
+    else:
+        assert words in refusal(folder)

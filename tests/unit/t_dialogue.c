@@ -20,6 +20,7 @@
 #define TURNS_MAX 8
 
 static struct tokenizer	*tok;
+static size_t		 pre_tokens;	/* of the last prompt built */
 
 /* Build a prompt; turns end with a NULL text, and persons begin unless the
  * text begins with '*', which marks the model's. */
@@ -29,13 +30,21 @@ build(const char *pre, const char *const *texts, size_t context,
 {
 	struct dialogue_turn	 turn[TURNS_MAX];
 	struct dialogue		 d = { pre, turn, 0 };
+	struct dialogue_run	*run;
+	int			 r;
 
 	for (; texts[d.n] != NULL; d.n++) {
 		turn[d.n].bot = texts[d.n][0] == '*';
 		turn[d.n].text = texts[d.n] + turn[d.n].bot;
 		turn[d.n].n = strlen(turn[d.n].text);
 	}
-	return (dialogue_encode(tok, &d, context, reserve, out, dropped, f));
+	if ((r = dialogue_begin(tok, &d, &run, f)) != 0)
+		return (r);
+	while (!dialogue_some(run, 10))
+		;
+	r = dialogue_end(run, context, reserve, out, dropped, &pre_tokens, f);
+	dialogue_free(run);
+	return (r);
 }
 
 static const struct {

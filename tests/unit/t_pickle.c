@@ -43,13 +43,30 @@ static const struct {
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x03", "\x02"),
 	    PAIR("\x01", "\x03")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 6,
-	    .dims = 2, .contiguous = 0, .shape = { 3, 2 } } },
+	    .dims = 2, .contiguous = 0, .shape = { 3, 2 },
+	    .stride = { 1, 3 } } },
 	{ P(ONE(PK_TENSOR(HALF, "K\x01", "K\x02\x85", "K\x03\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .offset = 1,
-	    .extent = 4, .dims = 1, .contiguous = 0, .shape = { 2 } } },
+	    .extent = 4, .dims = 1, .contiguous = 0, .shape = { 2 },
+	    .stride = { 3 } } },
 	{ P(ONE(PK_TENSOR(HALF, "K\0", "K\xff\x85", "K\0\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 1,
-	    .dims = 1, .contiguous = 0, .shape = { 255 } } },
+	    .dims = 1, .contiguous = 0, .overlaps = 1, .shape = { 255 } } },
+	/* rows that reach into each other, and some that just do not */
+	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x02", "\x03"),
+	    PAIR("\x02", "\x01")))), 1,
+	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
+	    .dims = 2, .overlaps = 1, .shape = { 2, 3 },
+	    .stride = { 2, 1 } } },
+	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x02", "\x02"),
+	    PAIR("\x03", "\x01")))), 1,
+	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
+	    .dims = 2, .shape = { 2, 2 }, .stride = { 3, 1 } } },
+	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x02", "\x02"),
+	    PAIR("\x02", "\x02")))), 1,
+	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
+	    .dims = 2, .overlaps = 1, .shape = { 2, 2 },
+	    .stride = { 2, 2 } } },
 	/* strides of dimensions of one or no elements mean nothing */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x01", "\x06"),
 	    PAIR("\x63", "\x01")))), 1,
@@ -121,7 +138,10 @@ tables_of_tensors_are_read(void **state)
 			assert_int_equal(got->elems, want->elems);
 			assert_int_equal(got->offset, want->offset);
 			if (got->extent != want->extent ||
-			    got->contiguous != want->contiguous)
+			    got->contiguous != want->contiguous ||
+			    got->overlaps != want->overlaps ||
+			    (!want->contiguous && memcmp(got->stride,
+			    want->stride, sizeof got->stride) != 0))
 				fail_msg("case %zu: extent %lld, %d", i,
 				    (long long)got->extent, got->contiguous);
 			assert_int_equal(got->dims, want->dims);

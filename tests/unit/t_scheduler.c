@@ -105,6 +105,65 @@ replies_do_not_depend_on_who_shares_the_steps(void **state)
 		ids_clear(&want[i]);
 }
 
+/* Tokens reused when a reply of a group is made after another's whose prompt
+ * begins with the same 100 tokens, the first so many of them common. */
+static int64_t
+reused_after(int64_t first, size_t common_first, int64_t then,
+    size_t common_then)
+{
+	struct fixture		*x = fixture_new(40, 64);
+	struct scheduler_stats	 st;
+	struct job		*job;
+	struct ids		 prompt;
+	int			 i, k;
+
+	for (k = 0; k < 2; k++) {
+		prompt = (struct ids){ NULL, 0, 0 };
+		for (i = 0; i < 100 + k * 10; i++)
+			ids_add(&prompt, fixture_token(1, i));
+		job = fixture_reply(tok, k, &prompt, 5, 0);
+		job->group = k == 0 ? first : then;
+		job->common = k == 0 ? common_first : common_then;
+		assert_int_equal(scheduler_add(x->sched, job), 0);
+		fixture_finish(x);
+		assert_int_equal(x->rec[k].dones, 1);
+	}
+	scheduler_stats(x->sched, &st);
+	fixture_free(x);
+	return (st.tokens_reused);
+}
+
+/* A group finds its own beginnings, and of others' only what is common, in
+ * whole blocks. */
+static void
+beginnings_are_shared_within_a_group_only(void **state)
+{
+	static const struct {
+		int64_t	 first, then;
+		size_t	 common_first, common_then;
+		int64_t	 reused;
+	} cases[] = {
+		{ 1, 1, 0, 0, 96 },
+		{ 1, 2, 0, 0, 0 },
+		{ 0, 1, 0, 0, 0 },
+		{ 1, 2, 70, 70, 64 },	/* 2 whole blocks of 70 tokens */
+		{ 1, 1, 70, 70, 96 },
+		{ 1, 2, 31, 31, 0 },
+		{ 1, 2, 32, 32, 32 },
+		{ 1, 2, 96, 64, 64 },
+		{ 1, 2, 70, 0, 0 },	/* what is common is told so by both */
+		{ 1, 2, 0, 70, 0 },
+		{ 1, 1, 0, 70, 0 },
+	};
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++)
+		assert_int_equal(reused_after(cases[i].first,
+		    cases[i].common_first, cases[i].then,
+		    cases[i].common_then), cases[i].reused);
+}
+
 /* A turn that goes on where another ended finds its blocks in the cache. */
 static void
 a_second_turn_computes_only_what_is_new(void **state)
@@ -585,6 +644,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(greedy_follows_the_backend),
+		cmocka_unit_test(beginnings_are_shared_within_a_group_only),
 		cmocka_unit_test(a_second_turn_computes_only_what_is_new),
 		cmocka_unit_test(prompts_are_counted_whole),
 		cmocka_unit_test(shared_beginnings_change_no_reply),

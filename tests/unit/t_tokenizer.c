@@ -17,11 +17,25 @@
 #include "engine_data.h"
 #include "nfc.h"
 #include "utf8.h"
+#include "wordcache.h"
 #include "xmalloc.h"
 
 static struct tokenizer	*big, *tiny;
 
-/* Encode one vector and compare; 1 where they differ. */
+/* Encode in steps of so many bytes. */
+static void
+encode_bits(const struct tokenizer *t, const char *s, size_t n, int special,
+    size_t limit, struct ids *out)
+{
+	struct encoding	*e = encoding_new(t, s, n, special);
+
+	while (!encoding_some(e, limit, out))
+		;
+	encoding_free(e);
+}
+
+/* Encode one vector, whole and bit by bit, and compare; 1 where they
+ * differ. */
 static int
 check_vector(const struct tokenizer *t, const json_t *v)
 {
@@ -33,9 +47,98 @@ check_vector(const struct tokenizer *t, const json_t *v)
 	tokenizer_encode(t, json_string_value(text), json_string_length(text),
 	    1, &got);
 	bad = data_ids_differ(json_string_value(text), &got, &want);
+	got.n = 0;
+	encode_bits(t, json_string_value(text), json_string_length(text), 1, 1,
+	    &got);
+	bad |= data_ids_differ(json_string_value(text), &got, &want);
 	ids_clear(&got);
 	ids_clear(&want);
 	return (bad);
+}
+
+/* Long words and short ones, whatever is done at once. */
+static void
+a_text_bit_by_bit_gives_the_same_ids(void **state)
+{
+	static const char *const fill[] = { "a", "the", "a b ", "x  y",
+	    "e\xcc\x81", "qzjxk", "abc <|endoftext|> d" };
+	static const size_t	 limits[] = { 1, 7, 1000, 100000 };
+	const size_t		 size = 5000;
+	char			*s = xmalloc(size);
+	struct ids		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	size_t			 i, k, n;
+	int			 special;
+
+	(void)state;
+	for (i = 0; i < nitems(fill); i++) {
+		n = size / strlen(fill[i]) * strlen(fill[i]);
+		for (k = 0; k < n; k++)
+			s[k] = fill[i][k % strlen(fill[i])];
+		for (k = 0; k < nitems(limits) * 2; k++) {
+			special = k % 2 == 0;
+			want.n = got.n = 0;
+			tokenizer_encode(big, s, n, special, &want);
+			encode_bits(big, s, n, special, limits[k / 2], &got);
+			assert_int_equal(data_ids_differ(fill[i], &got, &want),
+			    0);
+		}
+	}
+	ids_clear(&want);
+	ids_clear(&got);
+	free(s);
+}
+
+/* One call does as much as it was told to, also within one word. */
+static void
+no_call_encodes_much_more_than_its_limit(void **state)
+{
+	const size_t	 size = 200000, limit = 4000;
+	char		*s = xmalloc(size);
+	struct ids	 ids = { NULL, 0, 0 };
+	struct encoding	*e;
+	size_t		 calls[2] = { 0, 0 };
+	int		 k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		memset(s, k == 0 ? 'a' : ' ', size);
+		for (size_t i = 0; k == 1 && i < size; i += 5)
+			memcpy(s + i, " word", 5);
+		ids.n = 0;
+		e = encoding_new(big, s, size, 0);
+		while (!encoding_some(e, limit, &ids))
+			calls[k]++;
+		encoding_free(e);
+		assert_true(calls[k] >= size / limit);
+	}
+	ids_clear(&ids);
+	free(s);
+}
+
+/* Words of one account are not remembered for another. */
+static void
+words_are_remembered_for_one_account_at_a_time(void **state)
+{
+	struct wordcache	*c = wordcache_new();
+	struct ids		 ids = { NULL, 0, 0 };
+	const int32_t		 id[] = { 5, 6 };
+	int			 i;
+
+	(void)state;
+	wordcache_put(c, "zebra", 5, id, 2);
+	assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 1);
+	assert_int_equal(ids.n, 2);
+	for (i = 0; i < 3; i++) {
+		wordcache_forget(c);
+		assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 0);
+		wordcache_put(c, "zebra", 5, id + i % 2, 1);
+		ids.n = 0;
+		assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 1);
+		assert_int_equal(ids.n, 1);
+		assert_int_equal(ids.id[0], id[i % 2]);
+	}
+	ids_clear(&ids);
+	wordcache_free(c);
 }
 
 /* Every vector of the 20B tokenizer. */
@@ -408,6 +511,10 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(ids_equal_the_reference_of_20b),
+		cmocka_unit_test(a_text_bit_by_bit_gives_the_same_ids),
+		cmocka_unit_test(no_call_encodes_much_more_than_its_limit),
+		cmocka_unit_test(
+		    words_are_remembered_for_one_account_at_a_time),
 		cmocka_unit_test(ids_equal_the_reference_of_tiny),
 		cmocka_unit_test(user_text_gives_no_special_ids),
 		cmocka_unit_test(bytes_of_a_token_are_its_text),

@@ -71,7 +71,14 @@ views_are_placed_in_the_file(void **state)
 		{ P(ONE("BoolStorage", "K\x10", "K\x0f", "K\x01\x85",
 		    "K\x01\x85")), "BOOL", 0, 15, 1 },
 		{ P(ONE("FloatStorage", "K\x04", "K\0", "K\x02K\x02\x86",
-		    "K\x01K\x02\x86")), "F32 with strides", 0, 0, 16 },
+		    "K\x01K\x02\x86")), "F32", 1, 0, 16 },
+		{ P(ONE("FloatStorage", "K\x04", "K\x01", "K\x02\x85",
+		    "K\x02\x85")), "F32", 1, 4, 12 },
+		{ P(ONE("FloatStorage", "K\x04", "K\0", "K\x02K\x02\x86",
+		    "K\x01K\x01\x86")), "F32 with overlapping strides", 0,
+		    0, 12 },
+		{ P(ONE("FloatStorage", "K\x04", "K\0", "K\x08\x85",
+		    "K\0\x85")), "F32 with overlapping strides", 0, 0, 4 },
 		{ P(ONE("FloatStorage", "K\x04", "K\x04", "K\0\x85",
 		    "K\x01\x85")), "F32", 1, 16, 0 }
 	};

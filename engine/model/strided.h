@@ -1,0 +1,19 @@
+/*
+ * Tensors whose elements do not lie in order: views that PyTorch saved as they
+ * were, a transposed one for instance.
+ */
+#ifndef MODEL_STRIDED_H
+#define MODEL_STRIDED_H
+
+#include "shards.h"
+
+/*
+ * Read rows first to first + rows - 1 of a tensor of one or two dimensions
+ * with strides into out: [rows][cols] elements in order. 0, or an error with
+ * *f filled.
+ */
+int	strided_read(const struct shards *s, const struct shard_tensor *t,
+	    int64_t first, int64_t rows, int64_t cols, uint8_t *out,
+	    struct fault *f);
+
+#endif
