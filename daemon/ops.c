@@ -389,8 +389,9 @@ ops_tokenize(struct request *r, struct ops_args *a)
 	}
 	m = msg_op("tokenize", -1);
 	msg_set_string(m, "text", a->text);
-	helper_request(r->d->engine, &ops_kind_tokenize, m, OPS_WAIT_MS, 0,
-	    ops_tokenized, r);
+	helper_alone(r->d->engine, helper_request(r->d->engine,
+	    &ops_kind_tokenize, m, OPS_WAIT_MS,
+	    (int)r->d->config->engine_timeout, ops_tokenized, r));
 }
 
 /* moderate: what the filters and the policy say of a text. */
