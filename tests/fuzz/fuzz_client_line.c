@@ -15,7 +15,7 @@ fuzz_truth(struct world *w)
 {
 	int	 name;
 
-	for (name = 0; name < WORLD_NAMES; name++)
+	for (name = 0; name < WORLD_OTHER; name++)
 		world_truth(w, (enum world_name)name);
 }
 

@@ -2,12 +2,12 @@
  * Fuzz target: what helpers send, into chatd's own state machines. An input
  * is a play, a step on each line, after requests of every kind were made:
  *
- *   e f s TEXT    the engine, the filter, the store sends the line TEXT, in
- *                 which $0 to $9 are the ids of its last requests, the newest
- *                 first
- *   E F S TEXT    the same without the newline
+ *   e f s o TEXT  the engine, the newest filter, the store, the oldest filter
+ *                 sends the line TEXT, in which $0 to $9 are the ids of its
+ *                 last requests, the newest first
+ *   E F S O TEXT  the same without the newline
  *   a [efs]       all, or that one, answer what they were asked truthfully
- *   x [efsc]      that helper, or the client, closes its channel
+ *   x [efsoc]     that helper, or the client, closes its channel
  *   t DIGIT       a timer runs out
  *   c TEXT        the client sends the line TEXT
  *   n             another client connects
@@ -45,7 +45,7 @@ static const char play_first[] =
 static int
 play_helper(char c)
 {
-	const char	*names = "efs", *at;
+	const char	*names = "efso", *at;
 
 	if (c == '\0' || (at = strchr(names, c | 0x20)) == NULL)
 		return (-1);
@@ -80,7 +80,7 @@ play_truth(struct world *w, int name)
 {
 	int	 i;
 
-	for (i = 0; i < WORLD_NAMES; i++) {
+	for (i = 0; i < WORLD_OTHER; i++) {
 		if (name == -1 || name == i)
 			world_truth(w, (enum world_name)i);
 	}

@@ -35,11 +35,15 @@ int	__real_kill(pid_t, int);
 int	__wrap_kill(pid_t, int);
 pid_t	__real_waitpid(pid_t, int *, int);
 pid_t	__wrap_waitpid(pid_t, int *, int);
+int64_t	__real_clock_monotonic(void);
+int64_t	__wrap_clock_monotonic(void);
 ssize_t	__wrap_getrandom(void *, size_t, unsigned);
 struct passwd *__wrap_getpwuid(uid_t);
 
 static struct world	*world;			/* of this input */
 static struct event	*world_timers[WORLD_TIMERS];
+static int64_t		 world_ms[WORLD_TIMERS];	/* what each waits for */
+static int64_t		 world_now;			/* monotonic ms */
 static size_t		 world_ntimers;
 static pid_t		 world_pid;
 
@@ -61,6 +65,7 @@ __wrap_event_add(struct event *ev, const struct timeval *tv)
 			abort();	/* nobody keeps so many */
 		world_timers[world_ntimers++] = ev;
 	}
+	world_ms[i] = tv->tv_sec * 1000 + tv->tv_usec / 1000;
 	return (__real_event_add(ev, &never));
 }
 
@@ -76,6 +81,8 @@ __wrap_event_free(struct event *ev)
 		world_ntimers--;
 		memmove(&world_timers[i], &world_timers[i + 1],
 		    (world_ntimers - i) * sizeof *world_timers);
+		memmove(&world_ms[i], &world_ms[i + 1],
+		    (world_ntimers - i) * sizeof *world_ms);
 		break;
 	}
 	__real_event_free(ev);
@@ -136,6 +143,13 @@ __wrap_waitpid(pid_t pid, int *status, int options)
 	return (pid);
 }
 
+/* Time passes when a timer runs out, as much as it waited for. */
+int64_t
+__wrap_clock_monotonic(void)
+{
+	return (world != NULL ? world_now : __real_clock_monotonic());
+}
+
 /* The same numbers each time. */
 ssize_t
 __wrap_getrandom(void *p, size_t n, unsigned flags)
@@ -194,11 +208,15 @@ chatd_configure(struct config **out, struct fault *f)
 	c->engine_program = xstrdup("engine");
 	c->filter_program = xstrdup("filter");
 	c->store_program = xstrdup("store");
-	c->filters = xcalloc(1, sizeof *c->filters);
-	c->filters[0].name = xstrdup("rules");
-	c->filters[0].path = xstrdup("/rules.so");
-	c->filters[0].options = json_object();
-	c->nfilters = 1;
+	c->filters = xcalloc(2, sizeof *c->filters);
+	for (i = 0; i < 2; i++) {	/* in a process each */
+		c->filters[i].name = xstrdup(i == 0 ? "rules" : "other");
+		c->filters[i].path = xstrdup("/plugin.so");
+		c->filters[i].options = json_object();
+		c->filters[i].process = i == 0 ? FILTER_SHARED : FILTER_OWN;
+		c->filters[i].when_off = i == 0 ? FILTER_BLOCKS : FILTER_PASSES;
+	}
+	c->nfilters = 2;
 	c->log_level = LOG_LEVEL_ERROR;
 	c->filter_hold = 2;
 	c->line = 8192;
@@ -255,6 +273,8 @@ world_peer_read(struct world_peer *p)
 	while (linebuf_next(p->lines, &line, &len) == LINE_READY) {
 		if (json_line_parse(line, len, &m, &f) != 0)
 			abort();
+		if (p->init == NULL)
+			p->init = json_incref(m);
 		json_array_append_new(p->asked, m);
 		memmove(p->ids + 1, p->ids, sizeof p->ids - sizeof *p->ids);
 		p->ids[0] = msg_int(m, "id", 0);
@@ -330,6 +350,7 @@ world_timer(struct world *w, size_t n)
 		if (event_pending(ev, EV_TIMEOUT, NULL) && n-- == 0)
 			break;
 	}
+	world_now += world_ms[i];
 	event_del(ev);
 	event_active(ev, EV_TIMEOUT, 1);
 	world_turn(w);
@@ -356,17 +377,21 @@ world_write(struct world *w, int *fd, const void *b, size_t n)
 	}
 }
 
-/* The newest helper of a name that lives. */
+/* The helper of a name that lives. */
 struct world_peer *
 world_helper(struct world *w, enum world_name name)
 {
-	struct world_peer	*p;
+	struct world_peer	*p, *found = NULL;
 
 	TAILQ_FOREACH(p, &w->peers, entry) {
-		if (p->name == name && p->fd != -1)
-			return (p);
+		if (p->fd == -1 || p->name !=
+		    (name == WORLD_OTHER ? WORLD_FILTER : name))
+			continue;
+		found = p;
+		if (name != WORLD_OTHER)
+			break;
 	}
-	return (NULL);
+	return (found);
 }
 
 /* A helper speaks. */
@@ -496,6 +521,7 @@ world_new(void)
 	signal(SIGPIPE, SIG_IGN);
 	world = w;
 	world_ntimers = 0;
+	world_now = 1000000;
 	world_pid = WORLD_PID;
 	TAILQ_INIT(&w->peers);
 	TAILQ_INIT(&w->d.clients);
@@ -529,6 +555,7 @@ world_free(struct world *w)
 		TAILQ_REMOVE(&w->peers, p, entry);
 		world_peer_end(p);
 		linebuf_free(p->lines);
+		json_decref(p->init);
 		json_decref(p->asked);
 		free(p);
 	}
@@ -541,25 +568,34 @@ world_free(struct world *w)
 	if (world_ntimers != 0)
 		abort();		/* a timer of something that has gone */
 	free(w);
+	world = NULL;
 }
 
-/* The helpers of a name answer. */
-void
-world_truth(struct world *w, enum world_name name)
+/* A helper answers all that it was asked. */
+static void
+world_peer_truth(struct world *w, struct world_peer *p)
 {
-	struct world_peer	*p = world_helper(w, name);
-	json_t			*asked, *m;
-	size_t			 i;
+	json_t	*asked = p->asked, *m;
+	size_t	 i;
 
-	if (p == NULL || json_array_size(p->asked) == 0)
-		return;
-	asked = p->asked;
 	p->asked = json_array();
 	json_array_foreach(asked, i, m) {
 		if (!world_answer(w, p, m))
 			json_array_append(p->asked, m);
 	}
 	json_decref(asked);
+}
+
+/* The helpers of a name answer. */
+void
+world_truth(struct world *w, enum world_name name)
+{
+	struct world_peer	*p;
+
+	TAILQ_FOREACH(p, &w->peers, entry) {
+		if (p->name == name && p->fd != -1)
+			world_peer_truth(w, p);
+	}
 	world_turn(w);
 }
 
@@ -587,8 +623,8 @@ world_truth_all(struct world *w)
 {
 	int	 i;
 
-	for (i = 0; i < 3 * WORLD_NAMES; i++)
-		world_truth(w, (enum world_name)(i % WORLD_NAMES));
+	for (i = 0; i < 9; i++)
+		world_truth(w, (enum world_name)(i % WORLD_OTHER));
 }
 
 /* The truth from now on: all must end. */

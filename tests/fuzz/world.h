@@ -15,7 +15,9 @@
 #define WORLD_CLIENTS	4	/* connections in one input, at most */
 #define WORLD_IDS	1024	/* ids whose last events are counted */
 
-enum world_name { WORLD_ENGINE, WORLD_FILTER, WORLD_STORE, WORLD_NAMES };
+/* WORLD_OTHER: the oldest filter process that lives, WORLD_FILTER the newest. */
+enum world_name { WORLD_ENGINE, WORLD_FILTER, WORLD_STORE, WORLD_OTHER,
+	WORLD_NAMES };
 
 /* The other end of a helper's channel. */
 struct world_peer {
@@ -25,6 +27,7 @@ struct world_peer {
 	int		 fd;		/* owned; -1: it has ended */
 	int		 reaped;
 	struct linebuf	*lines;		/* owned: what chatd sends */
+	json_t		*init;		/* owned: the first message, or NULL */
 	json_t		*asked;		/* owned: array of requests that have no
 					 * truthful answer yet */
 	int64_t		 ids[10];	/* of the last requests, by age */
@@ -68,7 +71,7 @@ void		 world_helper_says(struct world *w, enum world_name name,
 /* The newest client, or the newest helper of a name, closes its end. */
 void		 world_client_ends(struct world *w);
 void		 world_helper_ends(struct world *w, enum world_name name);
-/* The newest helper of a name, NULL where none lives. */
+/* The helper of a name, NULL where none lives. */
 struct world_peer *world_helper(struct world *w, enum world_name name);
 
 /* All helpers of a name answer what they were asked, as they should. */

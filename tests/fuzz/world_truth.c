@@ -103,40 +103,48 @@ truth_engine(struct world *w, struct world_peer *p, const char *op,
 
 /* Add what a word in a text is found to be. */
 static void
-truth_find(json_t *findings, const char *text, const char *word, double score)
+truth_find(json_t *findings, const char *plugin, const char *text,
+    const char *word, double score)
 {
 	const char	*at = strstr(text, word);
 
 	if (at == NULL)
 		return;
 	json_array_append_new(findings, json_pack(
-	    "{s:s,s:s,s:s,s:f,s:I,s:I}", "plugin", "rules", "rule", word,
+	    "{s:s,s:s,s:s,s:f,s:I,s:I}", "plugin", plugin, "rule", word,
 	    "category", "violence", "score", score, "start",
 	    (json_int_t)(at - text), "end",
 	    (json_int_t)(at - text + (ptrdiff_t)strlen(word))));
 }
 
-/* The filter. */
+/* The filter: one with the plugin "other" reads growing texts in pieces. */
 static int
 truth_filter(struct world *w, struct world_peer *p, const char *op,
     const json_t *m)
 {
-	const char	*text = msg_string(m, "text");
+	const char	*text = msg_string(m, "text"), *plugin;
 	json_t		*e, *findings;
 
+	plugin = msg_string(json_array_get(json_object_get(p->init, "plugins"),
+	    0), "name");
 	if (strcmp(op, "init") == 0) {
-		world_send(w, p, json_pack("{s:s,s:[{s:s,s:s,s:i}]}", "event",
-		    "ready", "plugins", "name", "rules", "version", "1",
-		    "rules", 3));
+		e = json_pack("{s:s,s:s,s:i}", "name", plugin, "version", "1",
+		    "rules", 3);
+		if (strcmp(plugin, "other") == 0)
+			msg_set_int(e, "window", 4);
+		world_send(w, p, json_pack("{s:s,s:[o]}", "event", "ready",
+		    "plugins", e));
 		return (1);
 	}
 	e = truth_event("done", m);
 	if (strcmp(op, "check") == 0) {
 		findings = json_array();
-		truth_find(findings, text, "bad", .9);
-		truth_find(findings, text, "hide", .6);
-		truth_find(findings, text, "look", .3);
+		truth_find(findings, plugin, text, "bad", .9);
+		truth_find(findings, plugin, text, "hide", .6);
+		truth_find(findings, plugin, text, "look", .3);
 		msg_set(e, "findings", findings);
+		if (strcmp(plugin, "other") == 0)
+			msg_set_int(e, "settled", (int64_t)strlen(text) / 2);
 	}
 	world_send(w, p, e);
 	return (1);
