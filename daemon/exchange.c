@@ -645,6 +645,8 @@ exchange_stop(struct request *r)
 		 * held back. A paused one would never get there. */
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
+		helper_hurry(x->d->engine, x->engine_req,
+		    (int)x->d->config->engine_timeout);
 		helper_tell(x->d->engine, m);
 	} else if (x->state != EXCHANGE_HELD && x->store_req == 0)
 		exchange_end(x, "cancelled", NULL, NULL);

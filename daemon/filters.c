@@ -219,15 +219,33 @@ filters_read_plugins(struct filters_process *p)
 	}
 }
 
+/* A process is up without its plugins: nothing is judged by it. */
+static void
+filters_lacks(struct filters_process *p)
+{
+	struct filters	*fs = p->set;
+
+	helper_kill(p->helper, "ready without all of its plugins");
+	if (!fs->ready && fs->ops != NULL && fs->ops->refused != NULL)
+		fs->ops->refused(fs->arg, helper_why(p->helper));
+}
+
 /* A process is up. */
 static void
 filters_process_ready(void *arg, json_t *msg)
 {
 	struct filters_process	*p = arg;
 	struct filters		*fs = p->set;
+	json_t			*plugins = json_object_get(msg, "plugins");
 
+	if (!json_is_array(plugins) || json_array_size(plugins) !=
+	    json_array_size(json_object_get(p->init, "plugins"))) {
+		filters_lacks(p);
+		return;
+	}
+	json_incref(plugins);
 	json_decref(p->plugins);
-	p->plugins = json_incref(json_object_get(msg, "plugins"));
+	p->plugins = plugins;
 	filters_read_plugins(p);
 	judge_process_up(p);
 	if (fs->ready || !filters_are_ready(fs))

@@ -37,6 +37,7 @@ struct helper_req {
 	int64_t			 id;
 	json_t			*msg;		/* owned: unsent, or NULL */
 	int			 answer_ms;	/* once sent */
+	int			 alone;		/* late: the helper lives on */
 	helper_cb		*cb;		/* NULL: nobody listens */
 	void			*arg;		/* borrowed */
 	struct event		*deadline;	/* owned, or NULL: of the wait,
@@ -293,11 +294,14 @@ helper_late(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (sent) {
+	if (sent && !req->alone) {
 		helper_down(h, "hung: a request's deadline passed");
 		return;
 	}
-	helper_req_free(req);
+	if (sent)		/* its answer may come yet */
+		req->cb = NULL;
+	else
+		helper_req_free(req);
 	if (cb != NULL)
 		cb(cb_arg, NULL);
 }
@@ -381,6 +385,26 @@ helper_find(struct helper *h, int64_t id)
 			return (req);
 	}
 	return (NULL);
+}
+
+/* Too late an answer is its own matter. */
+void
+helper_alone(struct helper *h, int64_t id)
+{
+	struct helper_req	*req;
+
+	if ((req = helper_find(h, id)) != NULL)
+		req->alone = 1;
+}
+
+/* It has waited long enough. */
+void
+helper_hurry(struct helper *h, int64_t id, int ms)
+{
+	struct helper_req	*req;
+
+	if ((req = helper_find(h, id)) != NULL)
+		helper_due(req, ms);
 }
 
 /* Drop the answers to a request. */

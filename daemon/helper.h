@@ -62,8 +62,8 @@ struct helper_kind {
  * Called for each event of a request, in the order its kind states; msg is
  * borrowed. "done", or "error" with the strings "code" and "message", is the
  * last one: the request is off the helper's list by then, so arg may be freed.
- * NULL: the helper was lost, or the time to wait for it passed before it was
- * up; nothing follows.
+ * NULL: the helper was lost, or the time to wait for it or for its answer has
+ * passed; nothing follows.
  */
 typedef void	helper_cb(void *arg, json_t *msg);
 
@@ -83,6 +83,14 @@ void		 helper_free(struct helper *h);
 int64_t		 helper_request(struct helper *h,
 		    const struct helper_kind *kind, json_t *msg, int wait_ms,
 		    int answer_ms, helper_cb *cb, void *arg);
+
+/* If the request is answered too late, only it fails: it gets its NULL, and
+ * its answer may still come. */
+void		 helper_alone(struct helper *h, int64_t id);
+
+/* From now on the request is to end within ms, or the helper is taken for hung
+ * and killed. Nothing where it has ended. */
+void		 helper_hurry(struct helper *h, int64_t id, int ms);
 
 /* Send msg (taken) whose answer does not matter; dropped if not ready. */
 void		 helper_tell(struct helper *h, json_t *msg);

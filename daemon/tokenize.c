@@ -36,7 +36,9 @@ tokenize_send(struct tokenize *t)
 	free(t->text);
 	t->text = NULL;
 	t->engine_req = helper_request(r->d->engine, &tokenize_kind, m,
-	    TOKENIZE_WAIT_MS, 0, tokenize_answered, t);
+	    TOKENIZE_WAIT_MS, (int)r->d->config->engine_timeout,
+	    tokenize_answered, t);
+	helper_alone(r->d->engine, t->engine_req);
 }
 
 /* Take it off the list and release it; its request is to be ended. */
@@ -117,7 +119,8 @@ tokenize_answered(void *arg, json_t *msg)
 	const uid_t	 uid = r->uid;
 
 	tokenize_answer(r, msg);
-	tokenize_next(d, uid, msg == NULL);
+	tokenize_next(d, uid, msg == NULL &&
+	    helper_state(d->engine) != HELPER_READY);
 }
 
 /* The client asked to cancel, or has gone. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -305,6 +306,51 @@ test_a_pattern_of_many_brackets_is_refused_at_once(void **state)
 	rules_free(rs);
 }
 
+/* Patterns that take other engines seconds, memory or the stack: refused, or
+ * given up. A hang ends the test by SIGALRM. */
+static void
+test_catastrophic_patterns_are_bounded(void **state)
+{
+	static const char *const patterns[] = {
+		"((((a{1,999}){1,999}){1,999}){1,999})",
+		"(((a{1,100}){1,100}){1,100})b", "(a+)+b", "(a*)*b",
+		"(a|aa)*b", "(a|a?)+b", "(.*)*x", "(.*a){20}b",
+		"(?:a?){60}a{60}b", "([a-z]+)*1", "(?=(a+))a*b\\1",
+		"(a+)+\\1b", "(?:(?:a|b)*)*c", "(a?a?a?a?a?a?)*b",
+		"a*a*a*a*a*a*a*a*b", "(?<!a{1,9}b)c",
+	};
+	struct rules	*rs;
+	struct noted	 n;
+	struct fault	 f;
+	char		 text[3001], *pack;
+	size_t		 i, taken = 0;
+	int		 r;
+
+	(void)state;
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (i = 0; i < nitems(patterns); i++) {
+		pack = xasprintf("pack: p\nrules:\n- {name: n, category: hate, "
+		    "score: 1, pattern: \"%s\"}\n", patterns[i]);
+		rs = rules_new(categories);
+		alarm(60);
+		r = rules_parse(rs, "p.yaml", pack, strlen(pack), &f);
+		if (r == 0) {
+			taken++;
+			memset(&n, 0, sizeof n);
+			r = rules_match(rs, RULE_PROMPT, text, strlen(text),
+			    note_found, &n, &f);
+			if (r != 0 && r != CHAT_ETOOBIG)
+				fail_msg("%s: %d", patterns[i], r);
+		} else if (r != CHAT_EFORMAT)
+			fail_msg("%s: %d", patterns[i], r);
+		alarm(0);
+		rules_free(rs);
+		free(pack);
+	}
+	assert_in_range(taken, 1, nitems(patterns) - 1);
+}
+
 /* The packs we ship. */
 static void
 test_the_packs_we_install_load_and_cover_the_card(void **state)
@@ -358,6 +404,7 @@ main(void)
 		cmocka_unit_test(test_mistakes_are_told_with_their_place),
 		cmocka_unit_test(
 		    test_a_pattern_of_many_brackets_is_refused_at_once),
+		cmocka_unit_test(test_catastrophic_patterns_are_bounded),
 		cmocka_unit_test(
 		    test_the_packs_we_install_load_and_cover_the_card),
 	};

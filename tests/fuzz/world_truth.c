@@ -1,0 +1,214 @@
+/*
+ * Helpers that answer as they should, for what fuzz targets play. A prompt
+ * with "wait" in it is written until it is cancelled; a text with "bad",
+ * "hide" or "look" in it is to be blocked, redacted or flagged.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+/* An event for a request. */
+static json_t *
+truth_event(const char *name, const json_t *m)
+{
+	return (msg_event(name, msg_int(m, "id", 0)));
+}
+
+/* Does a message hold a word anywhere? */
+static int
+truth_says(const json_t *m, const char *word)
+{
+	size_t	 n;
+	char	*s = msg_line(m, &n);
+	int	 r = strstr(s, word) != NULL;
+
+	free(s);
+	return (r);
+}
+
+/* generate: begin, some text, and the end if nothing waits. */
+static int
+truth_generate(struct world *w, struct world_peer *p, const json_t *m)
+{
+	static const char *const pieces[] = { "h\xc3\xa9llo ", "ther",
+	    "e, hide", "", "." };
+	json_t	*e, *ids;
+	int64_t	 max = msg_int(json_object_get(m, "params"), "max_tokens", 0);
+	size_t	 i, had;
+
+	had = json_array_size(json_object_get(m, "resume"));
+	e = truth_event("started", m);
+	msg_set_int(e, "prompt_tokens", 3);
+	msg_set_int(e, "dropped", truth_says(m, "long"));
+	world_send(w, p, e);
+	for (i = had; i < nitems(pieces) && (int64_t)i < max; i++) {
+		e = truth_event("text", m);
+		msg_set_string(e, "text", pieces[i]);
+		ids = json_array();
+		json_array_append_new(ids, json_integer((json_int_t)i));
+		msg_set(e, "ids", ids);
+		world_send(w, p, e);
+	}
+	if (truth_says(m, "wait"))
+		return (0);
+	e = truth_event("done", m);
+	msg_set_string(e, "stop", "stop");
+	world_send(w, p, e);
+	return (1);
+}
+
+/* cancel: also the request that is meant ends. */
+static void
+truth_cancel(struct world *w, struct world_peer *p, const json_t *m)
+{
+	json_t	*e;
+
+	e = msg_event("done", msg_int(m, "request", 0));
+	msg_set_string(e, "stop", "cancelled");
+	world_send(w, p, e);
+}
+
+/* The engine. */
+static int
+truth_engine(struct world *w, struct world_peer *p, const char *op,
+    const json_t *m)
+{
+	json_t	*e, *model;
+
+	if (strcmp(op, "init") == 0) {
+		world_send(w, p, json_pack("{s:s,s:i,s:i}", "event",
+		    "progress", "bytes", 1, "bytes_total", 2));
+		model = json_pack("{s:s,s:s,s:s,s:s,s:i}", "name", "m",
+		    "digest", "sha256:0", "precision", "bf16", "device", "cpu",
+		    "context", 2048);
+		e = msg_event("ready", -1);
+		msg_set_int(e, "protocol", 1);
+		msg_set(e, "model", model);
+		world_send(w, p, e);
+		return (1);
+	}
+	if (strcmp(op, "generate") == 0)
+		return (truth_generate(w, p, m));
+	e = truth_event("done", m);
+	if (strcmp(op, "tokenize") == 0)
+		msg_set(e, "ids", json_pack("[i,i]", 5, 6));
+	world_send(w, p, e);
+	if (strcmp(op, "cancel") == 0)
+		truth_cancel(w, p, m);
+	return (1);
+}
+
+/* Add what a word in a text is found to be. */
+static void
+truth_find(json_t *findings, const char *plugin, const char *text,
+    const char *word, double score)
+{
+	const char	*at = strstr(text, word);
+
+	if (at == NULL)
+		return;
+	json_array_append_new(findings, json_pack(
+	    "{s:s,s:s,s:s,s:f,s:I,s:I}", "plugin", plugin, "rule", word,
+	    "category", "violence", "score", score, "start",
+	    (json_int_t)(at - text), "end",
+	    (json_int_t)(at - text + (ptrdiff_t)strlen(word))));
+}
+
+/* The filter: one with the plugin "other" reads growing texts in pieces. */
+static int
+truth_filter(struct world *w, struct world_peer *p, const char *op,
+    const json_t *m)
+{
+	const char	*text = msg_string(m, "text"), *plugin;
+	json_t		*e, *findings;
+
+	plugin = msg_string(json_array_get(json_object_get(p->init, "plugins"),
+	    0), "name");
+	if (strcmp(op, "init") == 0) {
+		e = json_pack("{s:s,s:s,s:i}", "name", plugin, "version", "1",
+		    "rules", 3);
+		if (strcmp(plugin, "other") == 0)
+			msg_set_int(e, "window", 4);
+		world_send(w, p, json_pack("{s:s,s:[o]}", "event", "ready",
+		    "plugins", e));
+		return (1);
+	}
+	e = truth_event("done", m);
+	if (strcmp(op, "check") == 0) {
+		findings = json_array();
+		truth_find(findings, plugin, text, "bad", .9);
+		truth_find(findings, plugin, text, "hide", .6);
+		truth_find(findings, plugin, text, "look", .3);
+		msg_set(e, "findings", findings);
+		if (strcmp(plugin, "other") == 0)
+			msg_set_int(e, "settled", (int64_t)strlen(text) / 2);
+	}
+	world_send(w, p, e);
+	return (1);
+}
+
+/* One exchange of a conversation. */
+static json_t *
+truth_exchange(int64_t id)
+{
+	return (json_pack("{s:I,s:s,s:[{s:I,s:s,s:s}]}", "exchange",
+	    (json_int_t)id, "prompt", "hi", "replies", "reply",
+	    (json_int_t)id, "state", "done", "text", "ho"));
+}
+
+/* The store. */
+static int
+truth_store(struct world *w, struct world_peer *p, const char *op,
+    const json_t *m)
+{
+	json_t	*e;
+
+	if (strcmp(op, "init") == 0) {
+		world_send(w, p, json_pack("{s:s,s:i}", "event", "ready",
+		    "interrupted", 0));
+		return (1);
+	}
+	if (strcmp(op, "show") == 0) {
+		e = truth_event("item", m);
+		msg_set(e, "exchange", truth_exchange(1));
+		world_send(w, p, e);
+	}
+	e = truth_event("done", m);
+	w->serial++;
+	if (strcmp(op, "begin") == 0) {
+		msg_set_int(e, "conversation", msg_int(m, "conversation",
+		    w->serial));
+		msg_set_int(e, "exchange", w->serial);
+		msg_set_int(e, "reply", w->serial);
+		msg_set(e, "history", json_pack("[{s:s,s:s}]", "prompt", "hi",
+		    "reply", "ho"));
+		if (strcmp(msg_string(m, "kind"), "regenerate") == 0)
+			msg_set_string(e, "prompt", "again");
+	} else if (strcmp(op, "list") == 0) {
+		msg_set(e, "conversations", json_pack("[{s:i,s:s}]",
+		    "conversation", 1, "title", "t"));
+		msg_set_bool(e, "more", 0);
+	} else if (strcmp(op, "show") == 0)
+		msg_set_int(e, "conversation", msg_int(m, "conversation", 0));
+	world_send(w, p, e);
+	return (1);
+}
+
+/* Answer one request. */
+int
+world_answer(struct world *w, struct world_peer *p, const json_t *m)
+{
+	const char	*op = msg_string(m, "op");
+
+	switch (p->name) {
+	case WORLD_ENGINE:
+		return (truth_engine(w, p, op, m));
+	case WORLD_FILTER:
+		return (truth_filter(w, p, op, m));
+	default:
+		return (truth_store(w, p, op, m));
+	}
+}
