@@ -4,11 +4,14 @@
 #include "json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "utf8.h"
 #include "xmalloc.h"
+
+#define FIELD_NUMBER	32	/* bytes of a number in a message */
 
 static int	field_store(const struct field *, json_t *, void *,
 		    struct fault *);
@@ -115,6 +118,33 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 	return (0);
 }
 
+/* Write a number for a person: whole ones with all their digits. */
+static const char *
+field_number(double v, char *text)
+{
+	if (fabs(v) < 1e18 && v == (double)(int64_t)v)
+		snprintf(text, FIELD_NUMBER, "%lld", (long long)v);
+	else
+		snprintf(text, FIELD_NUMBER, "%.15g", v);
+	return (text);
+}
+
+/* Say that a number is out of its range. */
+static int
+field_range(const struct field *d, const json_t *v, struct fault *f)
+{
+	char	 is[FIELD_NUMBER], min[FIELD_NUMBER], max[FIELD_NUMBER];
+
+	if (json_is_integer(v))
+		snprintf(is, sizeof is, "%lld",
+		    (long long)json_integer_value(v));
+	else
+		snprintf(is, sizeof is, "%.15g", json_real_value(v));
+	return (fault_set(f, "bad_field", d->name,
+	    "%s: %s is not between %s and %s", d->name, is,
+	    field_number(d->min, min), field_number(d->max, max)));
+}
+
 /* Store one value of the right type, or say what is wrong with it. */
 static int
 field_store(const struct field *d, json_t *v, void *out, struct fault *f)
@@ -141,21 +171,21 @@ field_store(const struct field *d, json_t *v, void *out, struct fault *f)
 		*(const char **)p = json_string_value(v);
 		break;
 	case FIELD_INT:
+		if (!(ok = json_is_integer(v)))
+			break;
+		if (json_integer_value(v) < (int64_t)d->min ||
+		    json_integer_value(v) > (int64_t)d->max)
+			return (field_range(d, v, f));
+		*(int64_t *)p = json_integer_value(v);
+		break;
 	case FIELD_REAL:
-		ok = d->type == FIELD_INT ? json_is_integer(v) :
-		    json_is_number(v);
-		if (!ok)
+		if (!(ok = json_is_number(v)))
 			break;
 		/* The negation also catches what compares with nothing. */
 		if (!(json_number_value(v) >= d->min &&
 		    json_number_value(v) <= d->max))
-			return (fault_set(f, "bad_field", d->name,
-			    "%s: %.15g is not between %.15g and %.15g",
-			    d->name, json_number_value(v), d->min, d->max));
-		if (d->type == FIELD_INT)
-			*(int64_t *)p = json_integer_value(v);
-		else
-			*(double *)p = json_number_value(v);
+			return (field_range(d, v, f));
+		*(double *)p = json_number_value(v);
 		break;
 	case FIELD_BOOL:
 		if ((ok = json_is_boolean(v)))

@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "json.h"
+#include "limits.h"
 #include "line.h"
 #include "xmalloc.h"
 
@@ -28,6 +29,35 @@ static const struct field fields[] = {
 	{ "list", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, list) },
 };
 
+/* The id that a parsed message has, -1 where it can't be answered to. */
+static int64_t
+fuzz_id_of(const json_t *msg)
+{
+	json_t	*v = json_object_get(msg, "id");
+	int64_t	 id = json_is_integer(v) ? json_integer_value(v) : -1;
+
+	return (id < 0 || id > JSON_INT_MAX ? -1 : id);
+}
+
+/* An id is found in a refused line only if the line is JSON, and then it is
+ * the one that a parser finds which takes any integer and any NUL. */
+static void
+fuzz_id(const char *line, size_t len, int64_t id)
+{
+	json_error_t	 err;
+	json_t		*v, *x;
+
+	v = json_loadb(line, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
+	    &err);
+	x = json_object_get(v, "id");
+	if (id != -1 && v != NULL && json_number_value(x) != (double)id)
+		abort();
+	if (id != -1 && v == NULL &&
+	    json_error_code(&err) == json_error_premature_end_of_input)
+		abort();
+	json_decref(v);
+}
+
 /* One line: parse, read by the table, print, parse again. */
 static void
 fuzz_line(const char *line, size_t len)
@@ -35,13 +65,18 @@ fuzz_line(const char *line, size_t len)
 	struct request	 rq = { 0 };
 	struct fault	 f;
 	json_t		*msg, *again;
+	int64_t		 id;
 	char		*s, *t;
 	size_t		 n, m;
 
+	id = json_line_id(line, len);
 	if (json_line_parse(line, len, &msg, &f) != 0) {
-		json_decref(msg_error(1, &f));
+		json_decref(msg_error(id, &f));
+		fuzz_id(line, len, id);
 		return;
 	}
+	if (id != fuzz_id_of(msg))
+		abort();
 	if (fields_read(msg, fields, nitems(fields), &rq, &f) == 0 &&
 	    (rq.text == NULL || strlen(rq.text) > 16 || rq.n < -5 ||
 	    rq.n > 5))
