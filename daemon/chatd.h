@@ -16,6 +16,7 @@
 #include "err.h"
 #include "helper.h"
 #include "json.h"
+#include "turns.h"
 
 struct chatd;
 struct client;
@@ -88,6 +89,7 @@ struct config {
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* limits */
 	int64_t		 clients, clients_per_uid;
+	int64_t		 operator_clients;	/* above clients */
 	int64_t		 requests, requests_per_uid;
 	int64_t		 line, prompt;		/* bytes */
 	int64_t		 output_high;		/* bytes */
@@ -157,8 +159,12 @@ char	*policy_redact(const struct judgement *j, const char *text,
 
 /* ---- notify.c: systemd, by hand */
 
-/* Send a state line such as "READY=1"; nothing where nobody listens. */
+/* Send state lines such as "READY=1", made of words of the program and of
+ * numbers: no names, no reasons. Nothing is sent where nobody listens. */
 void	 notify_send(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+/* Send a text for people, whatever is in it, as one line of STATUS. */
+void	 notify_status(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 
 /*
@@ -218,7 +224,7 @@ struct request {
 void	 client_accept(struct chatd *d, int fd);
 /* Close all connections (shutdown). */
 void	 client_close_all(struct chatd *d);
-/* Clients connected in all. */
+/* Clients connected in all, without those turned away. */
 int	 client_count(const struct chatd *d);
 /* Bytes that wait to be written to clients, in all. */
 size_t	 client_unwritten(const struct chatd *d);
@@ -246,6 +252,17 @@ void	 request_fault(struct request *r, const struct fault *f);
 /* End with an error event made by the caller (taken). */
 void	 request_error(struct request *r, json_t *msg);
 
+/* ---- refusals.c: whom limits turn away, for the log */
+
+enum refusal { REFUSAL_CLIENTS, REFUSAL_CLIENTS_PER_UID, REFUSAL_REQUESTS,
+	REFUSAL_REQUESTS_PER_UID, REFUSALS };
+
+/* A limit has turned somebody away. The first time is logged at once, what
+ * comes within the next ten seconds in one line after them. */
+void	 refusal_note(struct chatd *d, enum refusal which, uid_t uid);
+/* Release the timers. */
+void	 refusals_clear(void);
+
 /* ---- ops.c: the operations */
 
 /* Carry out one parsed request; r is then the operation's to end. */
@@ -268,10 +285,12 @@ void	 moderate_new(struct request *r, enum direction d, const char *text,
 
 /* ---- status.c: what chatd says of itself; new references */
 
-/* The "model" member of hello and status. */
-json_t	*status_model(const struct chatd *d);
-/* The answer to status. */
-json_t	*status_message(const struct chatd *d);
+/* The "model" member of hello and status. Who is no operator is told what
+ * may be asked of it, no paths and no reasons. */
+json_t	*status_model(const struct chatd *d, int operator);
+/* The answer to status. Who is no operator learns of others only how much is
+ * running and waiting. */
+json_t	*status_message(const struct chatd *d, int operator);
 
 /* ---- relay.c: requests that the store answers */
 
@@ -354,6 +373,7 @@ struct chatd {
 	int			 reload_again;	/* a signal came meanwhile */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
+	struct turns		*turns;		/* owned: of accounts */
 	struct exchanges	 exchanges;
 	int64_t			 total;		/* exchanges ever */
 	json_t			*model;		/* owned: the engine's "ready",

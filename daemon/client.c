@@ -7,7 +7,6 @@
 
 #include <sys/socket.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -27,6 +26,9 @@
 #define CLIENT_SOCKET_OUT	16384	/* bytes the kernel keeps for it: many
 					 * readers may be stuck */
 #define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
+#define CLIENT_VALUES		256	/* values and keys of a line: each
+					 * costs time and memory of its own;
+					 * no request needs fifty */
 
 TAILQ_HEAD(requests, request);
 
@@ -34,6 +36,7 @@ struct client {
 	TAILQ_ENTRY(client)	 entry;
 	struct chatd		*d;		/* borrowed */
 	struct conn		*conn;		/* owned */
+	struct turn		 turn;		/* to be read from */
 	struct requests		 requests;	/* being answered */
 	int			 nrequests;
 	int			 nbrief;	/* of them, those that count */
@@ -52,6 +55,8 @@ struct client {
 static void	client_line(void *, char *, size_t);
 static void	client_too_long(void *);
 static int	client_first(void *, const char *, size_t);
+static void	client_waiting(void *);
+static size_t	client_turn(void *, size_t, int *);
 static void	client_eof(void *, int);
 static void	client_failed(void *, const char *);
 static void	client_pressure(void *, int);
@@ -63,6 +68,7 @@ static const struct conn_ops client_conn_ops = {
 	.line = client_line,
 	.too_long = client_too_long,
 	.first = client_first,
+	.waiting = client_waiting,
 	.eof = client_eof,
 	.failed = client_failed,
 	.pressure = client_pressure,
@@ -125,10 +131,11 @@ client_hello(struct client *c)
 	m = msg_event("hello", -1);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set(m, "model", status_model(c->d));
+	msg_set(m, "model", status_model(c->d, c->operator));
 	o = json_object();
 	msg_set_int(o, "line", cf->line);
 	msg_set_int(o, "depth", JSON_DEPTH_MAX);
+	msg_set_int(o, "values", CLIENT_VALUES);
 	msg_set_int(o, "requests", cf->requests);
 	msg_set_int(o, "requests_per_uid", cf->requests_per_uid);
 	msg_set_int(o, "prompt", cf->prompt);
@@ -141,19 +148,7 @@ client_hello(struct client *c)
 	return (m);
 }
 
-/* Clients of one uid. */
-static int
-client_count_uid(const struct chatd *d, uid_t uid)
-{
-	const struct client	*c;
-	int			 n = 0;
-
-	TAILQ_FOREACH(c, &d->clients, entry)
-		n += c->uid == uid;
-	return (n);
-}
-
-/* All clients. */
+/* All clients but those that are being closed. */
 int
 client_count(const struct chatd *d)
 {
@@ -161,7 +156,7 @@ client_count(const struct chatd *d)
 	int			 n = 0;
 
 	TAILQ_FOREACH(c, &d->clients, entry)
-		n++;
+		n += !c->closing;
 	return (n);
 }
 
@@ -193,6 +188,28 @@ client_close_soon(struct client *c)
 {
 	c->closing = 1;
 	conn_pause(c->conn);
+	turn_clear(&c->turn);	/* nor does it count as one of its user's */
+}
+
+/* Is there a place for it? Some are kept for operators. */
+static int
+client_admit(struct client *c)
+{
+	const struct config	*cf = c->d->config;
+	int64_t			 places = cf->clients;
+
+	if (c->operator)
+		places += cf->operator_clients;
+	if (client_count(c->d) > places) {
+		refusal_note(c->d, REFUSAL_CLIENTS, c->uid);
+		client_error(c, "busy", "too many connections in all");
+	} else if (turn_places(&c->turn) > cf->clients_per_uid) {
+		refusal_note(c->d, REFUSAL_CLIENTS_PER_UID, c->uid);
+		client_error(c, "busy", "too many connections of this user");
+	} else
+		return (1);
+	client_close_soon(c);
+	return (0);
 }
 
 /* Take a new connection. */
@@ -221,15 +238,10 @@ client_accept(struct chatd *d, int fd)
 	c->conn = conn_new(d->base, fd, (size_t)cf->line, (int)cf->line_time,
 	    (size_t)cf->output_high, (size_t)cf->output_high / 4,
 	    &client_conn_ops, c);
+	turn_init(&c->turn, d->turns, c->uid, client_turn, c);
 	TAILQ_INSERT_TAIL(&d->clients, c, entry);
-	if (client_count(d) > cf->clients ||
-	    client_count_uid(d, c->uid) > cf->clients_per_uid) {
-		client_error(c, "busy", client_count(d) > cf->clients ?
-		    "too many connections in all" :
-		    "too many connections of this user");
-		client_close_soon(c);
+	if (!client_admit(c))
 		return;
-	}
 	log_debug("client %d: %s connected%s", (int)c->pid,
 	    client_user_name(c->uid), c->operator ? " (operator)" : "");
 	conn_send(c->conn, client_hello(c));
@@ -241,6 +253,7 @@ client_free(struct client *c)
 {
 	struct request	*r;
 
+	turn_clear(&c->turn);
 	conn_free(c->conn);
 	event_free(c->stall);
 	TAILQ_REMOVE(&c->d->clients, c, entry);
@@ -333,6 +346,19 @@ client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 	return (r);
 }
 
+/* Say why a line is refused, and which, unless that would seem to be about a
+ * request that runs. */
+static void
+client_refuse(struct client *c, const char *line, size_t len,
+    const struct fault *f)
+{
+	int64_t	 id = json_line_id(line, len);
+
+	if (id != -1 && client_find(c, id) != NULL)
+		id = -1;
+	conn_send(c->conn, msg_error(id, f));
+}
+
 /* A line from the client. */
 static void
 client_line(void *arg, char *line, size_t len)
@@ -344,8 +370,8 @@ client_line(void *arg, char *line, size_t len)
 
 	if (c->closing)
 		return;
-	if (json_line_parse(line, len, &msg, &f) != 0) {
-		conn_send(c->conn, msg_error(-1, &f));
+	if (json_line_parse_max(line, len, CLIENT_VALUES, &msg, &f) != 0) {
+		client_refuse(c, line, len, &f);
 		return;
 	}
 	if ((r = client_request(c, msg, len, &f)) == NULL)
@@ -368,23 +394,42 @@ client_too_long(void *arg)
 	conn_send(c->conn, msg_error(-1, &f));
 }
 
-/* Another protocol altogether is told so and closed. */
+/* Whose first word does not begin an object speaks another protocol, and is
+ * told so and closed. Empty lines are answered as such. */
 static int
 client_first(void *arg, const char *bytes, size_t n)
 {
 	struct client	*c = arg;
 	size_t		 i;
-	int		 upper;
 
-	for (upper = 0, i = 0; i < n && isupper((unsigned char)bytes[i]); i++)
-		upper++;
-	if (((unsigned char)bytes[0] >= 0x20 || isspace((unsigned char)
-	    bytes[0])) && !(upper >= 3 && i < n && bytes[i] == ' '))
-		return (0);
+	for (i = 0; i < n && strchr(" \t\r\n", bytes[i]) != NULL &&
+	    bytes[i] != '\0'; i++)
+		;
+	if (i == n || bytes[i] == '{')
+		return (i < n);
 	client_error(c, "bad_json", "this socket speaks one JSON object a "
 	    "line, see chatd-protocol(7)");
 	client_close_soon(c);
 	return (-1);
+}
+
+/* There is something to read. */
+static void
+client_waiting(void *arg)
+{
+	struct client	*c = arg;
+
+	if (!c->closing)
+		turn_want(&c->turn);
+}
+
+/* Its turn has come. */
+static size_t
+client_turn(void *arg, size_t max, int *more)
+{
+	struct client	*c = arg;
+
+	return (conn_turn(c->conn, max, more));
 }
 
 /* The client's input has ended. */

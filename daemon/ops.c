@@ -421,7 +421,7 @@ static void
 ops_status(struct request *r, struct ops_args *a)
 {
 	(void)a;
-	request_done(r, status_message(r->d));
+	request_done(r, status_message(r->d, r->operator));
 }
 
 /* export: feedback and conversations as lines of a file format. */
