@@ -135,6 +135,12 @@ moderate_take(struct moderate *m, size_t most)
 			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
 			    CTL_UNREACHABLE);
 		}
+		if (chat_about_none(msg)) {
+			m->status = link_status_of(msg_string(msg, "code"));
+			link_tell(m->ctl, msg);
+			json_decref(msg);
+			return (m->status);
+		}
 		for (i = 0; i < m->n; i++) {
 			slot = &m->ring[(m->head + i) % MODERATE_FLIGHT];
 			if (slot->id != 0 && slot->end == NULL &&

@@ -291,6 +291,12 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 {
 	char	*name, *s, *why;
 
+	/* In /params an empty value takes one back; here it is most likely a
+	 * variable that is not set. */
+	if (p->arg != NULL && *value == '\0') {
+		ctl_error("--%s: its value is empty", p->name);
+		return (-1);
+	}
 	name = xstrdup(p->name);
 	for (s = name; *s != '\0'; s++)
 		if (*s == '-')

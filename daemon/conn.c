@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "line.h"
 #include "xmalloc.h"
@@ -21,7 +22,8 @@
 #define CONN_WRITE	65536	/* bytes offered to one write */
 #define CONN_SLICE	65536	/* what lines may cost before others get their
 				 * turn, without conn_turn */
-#define CONN_LATE_MS	100	/* to look again at an unfinished line */
+#define CONN_LATE_MS	100	/* who waits so long for a turn may be late
+				 * with a line through no fault of its own */
 
 /* How the peer's output ended, and whether the owner has heard of it. */
 enum conn_eof { CONN_OPEN, CONN_HALF, CONN_GONE, CONN_TOLD };
@@ -41,6 +43,7 @@ struct conn {
 	int			 seen;		/* some byte has been read */
 	int			 paused;
 	int			 waiting;	/* for conn_turn */
+	int64_t			 since;		/* monotonic ms: it waits */
 	enum conn_eof		 eof;
 	int			 pressed;	/* above high, not yet low */
 	int			 busy;		/* callbacks on the stack */
@@ -184,6 +187,7 @@ conn_serve(struct conn *c)
 			event_add(c->again_ev, &now);
 	} else if (!c->waiting) {
 		c->waiting = 1;
+		c->since = clock_monotonic();
 		event_del(c->read_ev);
 		c->ops->waiting(c->arg);
 	}
@@ -211,7 +215,7 @@ conn_late(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->waiting) {		/* for us, that is */
+	if (c->waiting && clock_monotonic() - c->since >= CONN_LATE_MS) {
 		event_add(c->line_ev, &tv);
 		return;
 	}
@@ -292,9 +296,10 @@ conn_turn(struct conn *c, size_t max, int *more)
 			cost += conn_lines(c, cost < max ? max - cost : 0,
 			    more);
 	}
-	if (*more)
+	if (*more) {
 		c->waiting = 1;
-	else if (!c->dead && !c->paused && c->eof == CONN_OPEN)
+		c->since = clock_monotonic();
+	} else if (!c->dead && !c->paused && c->eof == CONN_OPEN)
 		event_add(c->read_ev, NULL);
 	conn_leave(c);
 	return (cost);
