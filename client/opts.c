@@ -302,8 +302,8 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 		if (*s == '-')
 			*s = '_';
 	why = params_set(o->params, name, p->arg == NULL ? "true" : value);
-	if (why != NULL)
-		ctl_error("--%s", why);
+	if (why != NULL)	/* it begins with the name, as of the same length */
+		ctl_error("--%s%s", p->name, why + strlen(name));
 	free(name);
 	free(why);
 	return (why == NULL ? 0 : -1);

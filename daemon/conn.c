@@ -212,10 +212,12 @@ conn_late(evutil_socket_t fd, short what, void *arg)
 {
 	struct timeval	 tv = { 0, CONN_LATE_MS * 1000 };
 	struct conn	*c = arg;
+	int		 ms = c->line_ms / 2 < CONN_LATE_MS ? c->line_ms / 2 :
+			    CONN_LATE_MS;
 
 	(void)fd;
 	(void)what;
-	if (c->waiting && clock_monotonic() - c->since >= CONN_LATE_MS) {
+	if (c->waiting && clock_monotonic() - c->since >= ms) {
 		event_add(c->line_ev, &tv);
 		return;
 	}

@@ -445,6 +445,51 @@ the_search_for_an_id_is_bounded(void **state)
 	}
 }
 
+static size_t	 counted;	/* allocations by jansson */
+
+static void *
+count_malloc(size_t n)
+{
+	counted++;
+	return (malloc(n));
+}
+
+/* A line of very many members is refused after as few allocations as one
+ * that is just within the limit takes. */
+static void
+what_is_refused_costs_no_more_than_what_is_taken(void **state)
+{
+	struct fault	 f;
+	json_t		*msg = NULL;
+	int64_t		 id;
+	size_t		 i, n, most = 0;
+	char		*s = xmalloc(2000000);
+
+	(void)state;
+	json_set_alloc_funcs(count_malloc, free);
+	for (i = n = 0; i < 100000; i++) {
+		n += (size_t)sprintf(s + n, "%c\"k%zu\":[%zu]", i == 0 ? '{' :
+		    ',', i, i);
+		if (i == 49) {
+			strcpy(s + n, "}");
+			assert_int_equal(json_line_parse_id(s, n + 1, 256,
+			    &msg, &id, &f), 0);
+			most = counted;
+		}
+	}
+	n += (size_t)sprintf(s + n, ",\"id\":5}");
+	counted = 0;
+	assert_int_equal(json_line_parse_id(s, n, 256, &msg, &id, &f),
+	    CHAT_EFORMAT);
+	assert_int_equal(id, 5);
+	if (counted > 2 * most)
+		fail_msg("%zu allocations, %zu for a good line", counted,
+		    most);
+	json_set_alloc_funcs(malloc, free);
+	json_decref(msg);
+	free(s);
+}
+
 /* A key of any length can't run over the fault it is told in. */
 static void
 long_unknown_key_is_told_cut(void **state)
@@ -634,6 +679,8 @@ main(void)
 		cmocka_unit_test(numbers_out_of_range_are_told_whole),
 		cmocka_unit_test(a_refused_line_keeps_its_id),
 		cmocka_unit_test(the_search_for_an_id_is_bounded),
+		cmocka_unit_test(
+		    what_is_refused_costs_no_more_than_what_is_taken),
 		cmocka_unit_test(long_unknown_key_is_told_cut),
 		cmocka_unit_test(messages_print_as_one_line),
 		cmocka_unit_test(broken_text_is_mended),
