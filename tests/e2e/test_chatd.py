@@ -620,6 +620,8 @@ BAD_CONFIGS = [
     ("socket:\n  pfad: x\n", ':2:3: unknown key "pfad" in socket'),
     ("limits: {clients: many}\n", "clients: expected an integer"),
     ("limits: {clients: 0}\n", "clients: 0 is not between 1 and"),
+    ("limits: {operator_clients: 1001}\n",
+     "operator_clients: 1001 is not between 0 and 1000"),
     ("model: [1\n", "did not find expected"),
     ("a: &x 1\n", "anchors"),
     ("log_level: loud\n", "expected error, warn, info or debug"),
