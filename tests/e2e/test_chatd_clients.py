@@ -264,8 +264,7 @@ def test_one_user_has_so_many_connections_and_others_are_served():
         assert re.findall("limits.*turned away.*", s.log.read_text()) == \
             ["limits.clients_per_uid: turned away nobody"]
         mine.pop().sock.close()
-        s.wait(lambda: s.status()["clients"] == 32)
-        assert nobody(s).hello["event"] == "hello"
+        s.wait(lambda: nobody(s).hello["event"] == "hello")
 
 
 @ROOT_ONLY
@@ -283,8 +282,8 @@ def test_some_places_are_kept_for_operators():
         assert re.findall("limits.*turned away.*", s.log.read_text()) == \
             ["limits.clients: turned away 2004"]
         first.pop().sock.close()
-        s.wait(lambda: s.status()["clients"] == 4)      # three and ours
-        assert nobody(s).hello["event"] == "hello"
+        # chatd may not have noticed yet that the place is free.
+        s.wait(lambda: nobody(s).hello["event"] == "hello")
 
 
 @ROOT_ONLY
