@@ -193,6 +193,17 @@ int	 listener_new(struct chatd *d, int fd, struct listener **out,
 /* Stop listening; removes the socket file if we made it. */
 void	 listener_free(struct listener *l);
 
+/* ---- peer.c: who is at the other end of a connection */
+
+struct ucred;
+
+/* The account's name for a uid, digits if it has none. Lives until the next
+ * call. */
+const char *peer_name(uid_t uid);
+/* Is the peer on fd, with these credentials, root, of our own account, or in
+ * the group (NULL or "": none)? */
+int	 peer_is_operator(const char *group, int fd, const struct ucred *cr);
+
 /* ---- client.c: connections of clients */
 
 TAILQ_HEAD(clients, client);
@@ -232,8 +243,6 @@ size_t	 client_unwritten(const struct chatd *d);
 struct request *client_find(struct client *c, int64_t id);
 /* Is its output queue above the high mark? */
 int	 client_pressed(const struct client *c);
-/* The account's name for a uid in a static buffer; digits if it has none. */
-const char *client_user_name(uid_t uid);
 
 /*
  * Answer a request. request_send takes msg and adds the id; nothing is sent

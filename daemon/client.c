@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +23,6 @@
 					 * their bytes */
 #define CLIENT_SOCKET_OUT	16384	/* bytes the kernel keeps for it: many
 					 * readers may be stuck */
-#define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
 #define CLIENT_VALUES		256	/* values and keys of a line: each
 					 * costs time and memory of its own;
 					 * no request needs fifty */
@@ -75,52 +72,6 @@ static const struct conn_ops client_conn_ops = {
 	.drained = client_drained,
 };
 
-/* The name of an account. */
-const char *
-client_user_name(uid_t uid)
-{
-	static char	 name[64];
-	struct passwd	*pw;
-
-	if ((pw = getpwuid(uid)) != NULL)
-		snprintf(name, sizeof name, "%s", pw->pw_name);
-	else
-		snprintf(name, sizeof name, "%u", (unsigned)uid);
-	return (name);
-}
-
-/* Is gid among the groups the kernel says the peer has? */
-static int
-client_in_group(int fd, gid_t gid, gid_t primary)
-{
-	gid_t		*gids;
-	socklen_t	 len = CLIENT_GROUPS_MAX * sizeof *gids;
-	size_t		 i;
-	int		 found = gid == primary;
-
-	gids = xmalloc(len);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids, &len) == 0) {
-		for (i = 0; i < len / sizeof *gids; i++)
-			found |= gids[i] == gid;
-	}
-	free(gids);
-	return (found);
-}
-
-/* Operators: root, the daemon's own account, and one group. */
-static int
-client_is_operator(struct chatd *d, int fd, const struct ucred *cr)
-{
-	struct group	*gr;
-	const char	*name = d->config->operators;
-
-	if (cr->uid == 0 || cr->uid == geteuid())
-		return (1);
-	if (name == NULL || name[0] == '\0' || (gr = getgrnam(name)) == NULL)
-		return (0);
-	return (client_in_group(fd, gr->gr_gid, cr->gid));
-}
-
 /* The first event on every connection. */
 static json_t *
 client_hello(struct client *c)
@@ -142,7 +93,7 @@ client_hello(struct client *c)
 	msg_set(m, "limits", o);
 	o = json_object();
 	msg_set_int(o, "uid", c->uid);
-	msg_set_string(o, "name", client_user_name(c->uid));
+	msg_set_string(o, "name", peer_name(c->uid));
 	msg_set_bool(o, "operator", c->operator);
 	msg_set(m, "user", o);
 	return (m);
@@ -232,7 +183,7 @@ client_accept(struct chatd *d, int fd)
 	c->d = d;
 	c->uid = cr.uid;
 	c->pid = cr.pid;
-	c->operator = client_is_operator(d, fd, &cr);
+	c->operator = peer_is_operator(cf->operators, fd, &cr);
 	TAILQ_INIT(&c->requests);
 	c->stall = evtimer_new(d->base, client_stalled, c);
 	c->conn = conn_new(d->base, fd, (size_t)cf->line, (int)cf->line_time,
@@ -243,7 +194,7 @@ client_accept(struct chatd *d, int fd)
 	if (!client_admit(c))
 		return;
 	log_debug("client %d: %s connected%s", (int)c->pid,
-	    client_user_name(c->uid), c->operator ? " (operator)" : "");
+	    peer_name(c->uid), c->operator ? " (operator)" : "");
 	conn_send(c->conn, client_hello(c));
 }
 
@@ -492,7 +443,7 @@ client_stalled(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	log_info("client %d: %s does not read: %zu bytes stuck, closing",
-	    (int)c->pid, client_user_name(c->uid), c->stalled_at);
+	    (int)c->pid, peer_name(c->uid), c->stalled_at);
 	client_free(c);
 }
 

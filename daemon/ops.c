@@ -169,7 +169,7 @@ ops_hello(struct request *r, struct ops_args *a)
 
 	if (a->client != NULL)
 		log_debug("client: %s speaks through %s",
-		    client_user_name(r->uid), a->client);
+		    peer_name(r->uid), a->client);
 	if (a->protocol != PROTOCOL_VERSION) {
 		request_fail(r, "bad_protocol", "protocol %lld is not "
 		    "spoken here, only %d", (long long)a->protocol,

@@ -34,7 +34,7 @@ refusal_again(evutil_socket_t fd, short what, void *arg)
 		return;
 	log_warnx("%s: turned away %lld more in %d s, the last was %s",
 	    refusal_limits[r - refused], r->n, REFUSALS_MS / 1000,
-	    client_user_name(r->last));
+	    peer_name(r->last));
 	r->n = 0;
 	event_add(r->quiet, &tv);
 }
@@ -54,7 +54,7 @@ refusal_note(struct chatd *d, enum refusal which, uid_t uid)
 		return;
 	}
 	log_warnx("%s: turned away %s", refusal_limits[which],
-	    client_user_name(uid));
+	    peer_name(uid));
 	event_add(r->quiet, &tv);
 }
 

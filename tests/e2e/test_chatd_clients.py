@@ -2,6 +2,7 @@
 greetings, floods, slow and cut lines, claimed identities, places for
 operators, and what a plain user is told."""
 import contextlib
+import grp
 import json
 import os
 import random
@@ -21,10 +22,10 @@ ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0,
 
 
 @contextlib.contextmanager
-def user(uid):
+def user(uid, others=()):
     """Be somebody else, for what asks who we are now: connect."""
     groups = os.getgroups()
-    os.setgroups([])
+    os.setgroups(others)
     os.setegid(uid)
     os.seteuid(uid)
     try:
@@ -35,8 +36,8 @@ def user(uid):
         os.setgroups(groups)
 
 
-def nobody(service, hello=True, uid=NOBODY):
-    with user(uid):
+def nobody(service, hello=True, uid=NOBODY, groups=()):
+    with user(uid, groups):
         c = Client(service.socket, hello=False)
     if hello:
         c.hello = c.event()
@@ -317,6 +318,20 @@ def test_only_who_connected_counts_not_who_writes():
             assert c.hello["user"]["uid"] == NOBODY
             assert c.call("list", all=True)["code"] == "denied"
             assert c.call("reload")["code"] == "denied"
+
+
+@ROOT_ONLY
+def test_operators_are_those_of_the_group_however_many_groups_they_have():
+    name = grp.getgrgid(12).gr_name
+    with public({"operators_group": name}) as s:
+        for groups, operator in (
+                ([], False), ([12], True), (range(3000, 3100), False),
+                ([*range(3000, 3031), 12], True),
+                ([*range(3000, 3032), 12], True),
+                ([*range(3000, 4000), 12], True)):
+            c = nobody(s, groups=list(groups))
+            assert c.hello["user"] == {"uid": NOBODY, "name": "nobody",
+                                       "operator": operator}
 
 
 @pytest.mark.parametrize("field", ["uid", "gid", "pid", "user", "operator"])
