@@ -161,6 +161,14 @@ chat_next(struct chat *c, int timeout_ms, json_t **msg, struct fault *f)
 	}
 }
 
+/* Is it an error that names no request? */
+int
+chat_about_none(const json_t *msg)
+{
+	return (strcmp(msg_string(msg, "event"), "error") == 0 &&
+	    !json_is_integer(json_object_get(msg, "id")));
+}
+
 /* Return the socket. */
 int
 chat_fd(const struct chat *c)
@@ -199,9 +207,9 @@ chat_call(struct chat *c, json_t *msg, int timeout_ms, json_t **end,
 		if (r == 0)
 			continue;
 		event = msg_string(m, "event");
-		if (msg_int(m, "id", -1) == id &&
+		if (chat_about_none(m) || (msg_int(m, "id", -1) == id &&
 		    (strcmp(event, "done") == 0 ||
-		    strcmp(event, "error") == 0)) {
+		    strcmp(event, "error") == 0))) {
 			*end = m;
 			return (0);
 		}

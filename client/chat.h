@@ -59,6 +59,12 @@ int		 chat_send(struct chat *c, json_t *msg, int64_t *id,
 int		 chat_next(struct chat *c, int timeout_ms, json_t **msg,
 		    struct fault *f);
 
+/*
+ * Is this event an error that names no request? chatd could not tell which
+ * line it refused, so none of those in flight is sure to be answered.
+ */
+int		 chat_about_none(const json_t *msg);
+
 /* For poll: the socket (borrowed), and POLLIN with POLLOUT while something
  * waits to be sent. Then call chat_next with timeout 0. */
 int		 chat_fd(const struct chat *c);
@@ -66,7 +72,8 @@ short		 chat_events(struct chat *c);
 
 /*
  * Send msg (taken) and wait for its end, at most timeout_ms. Returns 0 and
- * *end, the done or error event (a new reference), or an error as chat_send
+ * *end, the done or error event (a new reference; of an error that names no
+ * request, too), or an error as chat_send
  * and chat_next, and CHAT_EBUSY where time ran out. Other events that come
  * meanwhile are dropped: only for a connection with nothing else in flight.
  */

@@ -15,6 +15,8 @@
 #include "render.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
+#define CTL_GROUP	"chat"	/* who may connect, where it can't be seen */
+#define CTL_OPERATORS	"chat-admin"	/* chatd.yaml's default */
 #define CTL_WAIT_MODEL	600	/* seconds a loading model is waited for */
 #define CTL_WAIT_DOWN	10	/* the same where it isn't even loading */
 #define CTL_PROMPT_MAX	262144	/* bytes of text, until chatd announces it */

@@ -34,7 +34,7 @@ static void	moderate_print(struct moderate *, const json_t *);
 static void	moderate_words(const json_t *);
 static int	moderate_lines(struct moderate *);
 static int	moderate_line(struct moderate *, char *, size_t);
-static void	moderate_bad(struct moderate *, const char *);
+static int	moderate_bad(struct moderate *, const char *);
 
 /* chatctl moderate */
 int
@@ -134,6 +134,13 @@ moderate_take(struct moderate *m, size_t most)
 			link_close(m->ctl);
 			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
 			    CTL_UNREACHABLE);
+		}
+		if (chat_about_none(msg)) {
+			r = link_status_of(msg_string(msg, "code"));
+			link_tell(m->ctl, msg);
+			json_decref(msg);
+			link_close(m->ctl);
+			return (r);
 		}
 		for (i = 0; i < m->n; i++) {
 			slot = &m->ring[(m->head + i) % MODERATE_FLIGHT];
@@ -242,10 +249,10 @@ moderate_line(struct moderate *m, char *line, size_t n)
 
 	name = xasprintf("stdin: line %lld", (long long)m->line);
 	if (memchr(line, '\0', n) != NULL)
-		moderate_bad(m, "a NUL byte in the line");
+		status = moderate_bad(m, "a NUL byte in the line");
 	else if (!m->ctl->opt.jsonl) {
 		if (input_check(line, name) != 0)
-			moderate_bad(m, "not UTF-8");
+			status = moderate_bad(m, "not UTF-8");
 		else
 			status = moderate_text(m, line);
 	} else {
@@ -253,7 +260,7 @@ moderate_line(struct moderate *m, char *line, size_t n)
 		if (!json_is_string(v)) {
 			ctl_error("%s: expected a JSON string%s%s", name,
 			    v == NULL ? ": " : "", v == NULL ? err.text : "");
-			moderate_bad(m, "expected a JSON string");
+			status = moderate_bad(m, "expected a JSON string");
 		} else
 			status = moderate_text(m, json_string_value(v));
 		json_decref(v);
@@ -263,20 +270,22 @@ moderate_line(struct moderate *m, char *line, size_t n)
 }
 
 /* Put an error in the place of a line that can't be sent. */
-static void
+static int
 moderate_bad(struct moderate *m, const char *why)
 {
 	struct fault	 f;
 	struct flight	*slot;
+	int		 status;
 
 	fault_set(&f, "bad_json", NULL, "line %lld: %s", (long long)m->line,
 	    why);
-	if (moderate_take(m, m->room - 1) != CTL_OK)
-		return;
+	if ((status = moderate_take(m, m->room - 1)) != CTL_OK)
+		return (status);
 	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
 	slot->id = 0;
 	slot->end = msg_error(-1, &f);
 	m->n++;
+	return (CTL_OK);
 }
 
 /* chatctl tokenize */

@@ -51,18 +51,26 @@ status_print(struct ctl *ctl, FILE *out)
 		return (CTL_OK);
 	}
 	server = render_line(msg_string(end, "server"));
-	fprintf(out, "%s, process %lld, up ", server,
-	    (long long)msg_int(end, "pid", 0));
+	fputs(server, out);
 	free(server);
+	/* Only operators are told processes and totals. */
+	if (msg_int(end, "pid", 0) > 0)
+		fprintf(out, ", process %lld", (long long)msg_int(end, "pid",
+		    0));
+	fputs(", up ", out);
 	status_uptime(msg_int(end, "uptime_s", 0), out);
 	status_model(json_object_get(end, "model"), out);
 	x = json_object_get(end, "exchanges");
-	fprintf(out, "exchanges  %lld running, %lld waiting, %lld in all\n",
+	fprintf(out, "exchanges  %lld running, %lld waiting",
 	    (long long)msg_int(x, "running", 0),
-	    (long long)msg_int(x, "waiting", 0),
-	    (long long)msg_int(x, "total", 0));
-	fprintf(out, "clients    %lld\n",
-	    (long long)msg_int(end, "clients", 0));
+	    (long long)msg_int(x, "waiting", 0));
+	if (json_object_get(x, "total") != NULL)
+		fprintf(out, ", %lld in all", (long long)msg_int(x, "total",
+		    0));
+	fputc('\n', out);
+	if (json_object_get(end, "clients") != NULL)
+		fprintf(out, "clients    %lld\n",
+		    (long long)msg_int(end, "clients", 0));
 	helpers = json_object_get(end, "helpers");
 	status_helper("engine", json_object_get(helpers, "engine"), out);
 	status_helper("filter", json_object_get(helpers, "filter"), out);
@@ -91,14 +99,16 @@ status_model(const json_t *model, FILE *out)
 	int64_t		 context = msg_int(model, "context", 0);
 	char		 done[BYTES_TEXT], all[BYTES_TEXT];
 	char		*name, *precision, *safe;
-	int		 ready;
+	int		 ready, named;
 
 	if (state == NULL)
 		state = "unknown";
 	ready = strcmp(state, "ready") == 0;
-	/* Before it is loaded there is only what was asked for. */
-	name = render_line(msg_string(model, msg_string(model, "name") !=
-	    NULL ? "name" : "path"));
+	/* Before it is loaded there is only what was asked for, and that only
+	 * operators see. */
+	named = msg_string(model, "name") != NULL;
+	name = render_line(named || msg_string(model, "path") != NULL ?
+	    msg_string(model, named ? "name" : "path") : "not loaded yet");
 	precision = render_line(msg_string(model, "precision"));
 	safe = render_line(state);
 	fprintf(out, "model      %s (%s", name, precision);

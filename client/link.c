@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,10 +26,12 @@
 #define LINK_HELLO_MS	10000	/* for connecting and hello, each try */
 #define LINK_RETRY_MS	100	/* between tries to connect */
 #define LINK_POLL_MS	200	/* between looks at a loading model */
+#define LINK_GROUPS	1024	/* of a user, looked through */
 #define LINK_CANCEL_MS	3000	/* for the end of a cancelled reply */
 
 static void	link_pause(int);
 static int	link_tell_open(const struct ctl *, int, const struct fault *);
+static void	link_tell_denied(const struct ctl *, const struct fault *);
 static const char *link_group(const char *);
 static int	link_next(struct ctl *, int, json_t **);
 static int	link_lost(struct ctl *, int, const struct fault *);
@@ -75,10 +78,7 @@ link_tell_open(const struct ctl *ctl, int r, const struct fault *f)
 
 	switch (r) {
 	case CHAT_EDENIED:
-		ctl_error("%s: %s: only members of the group %s may connect "
-		    "(usermod -aG %s USER, then log in again)", ctl->socket,
-		    f->message, link_group(ctl->socket),
-		    link_group(ctl->socket));
+		link_tell_denied(ctl, f);
 		return (CTL_DENIED);
 	case CHAT_EPROTOCOL:
 		ctl_error("%s: %s", ctl->socket, f->message);
@@ -102,7 +102,58 @@ link_group(const char *path)
 	if (stat(path, &st) == 0 && st.st_gid != 0 &&
 	    (g = getgrgid(st.st_gid)) != NULL)
 		return (g->gr_name);
-	return ("chat");
+	return (CTL_GROUP);
+}
+
+/* Is this process in the group, or (later) its user in the files? */
+static int
+link_in_group(const char *name, int later)
+{
+	gid_t		 gids[LINK_GROUPS], gid = getegid();
+	struct passwd	*pw = getpwuid(geteuid());
+	struct group	*g = getgrnam(name);
+	int		 i, n = LINK_GROUPS;
+
+	if (g == NULL || (later && pw == NULL))
+		return (0);
+	if (later)
+		getgrouplist(pw->pw_name, pw->pw_gid, gids, &n);
+	else
+		n = getgroups(LINK_GROUPS, gids);
+	for (i = 0; i < n && i < LINK_GROUPS; i++) {
+		if (gids[i] == g->gr_gid)
+			return (1);
+	}
+	return (!later && gid == g->gr_gid);
+}
+
+/* Say what keeps this user from the socket. */
+static void
+link_tell_denied(const struct ctl *ctl, const struct fault *f)
+{
+	const char	*group = link_group(ctl->socket), *user = "USER";
+	struct passwd	*pw;
+
+	if (link_in_group(group, 0)) {
+		ctl_error("%s: %s, although you are in group %s: look at the "
+		    "mode of the socket and of the folders above it",
+		    ctl->socket, f->message, group);
+		return;
+	}
+	if (link_in_group(group, 1)) {
+		ctl_error("%s: %s: you have been in group %s only since you "
+		    "logged in: log in again, or run: newgrp %s",
+		    ctl->socket, f->message, group, group);
+		return;
+	}
+	if ((pw = getpwuid(geteuid())) != NULL)
+		user = pw->pw_name;
+	ctl_error("%s: %s: only members of the group %s may connect, and %s "
+	    "is not one (as root: usermod -aG %s %s; then log in again)%s",
+	    ctl->socket, f->message, group, user, group, user,
+	    link_in_group(CTL_OPERATORS, 1) ? "; to be in group "
+	    CTL_OPERATORS " is not enough, it gives operators their rights "
+	    "once they are connected" : "");
 }
 
 /* Close the connection. */
@@ -276,9 +327,8 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 			continue;
 		}
 		event = msg_string(m, "event");
-		if (strcmp(event, "error") == 0 &&
-		    json_object_get(m, "id") == NULL) {
-			*end = m;	/* about the whole connection */
+		if (chat_about_none(m)) {
+			*end = m;
 			return (link_status_of(msg_string(m, "code")));
 		}
 		if (msg_int(m, "id", -1) == id) {

@@ -294,13 +294,19 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 {
 	char	*name, *s, *why;
 
+	/* In /params an empty value takes one back; here it is most likely a
+	 * variable that is not set. */
+	if (p->arg != NULL && *value == '\0') {
+		ctl_error("--%s: its value is empty", p->name);
+		return (-1);
+	}
 	name = xstrdup(p->name);
 	for (s = name; *s != '\0'; s++)
 		if (*s == '-')
 			*s = '_';
 	why = params_set(o->params, name, p->arg == NULL ? "true" : value);
-	if (why != NULL)
-		ctl_error("--%s", why);
+	if (why != NULL)	/* it begins with the name, as of the same length */
+		ctl_error("--%s%s", p->name, why + strlen(name));
 	free(name);
 	free(why);
 	return (why == NULL ? 0 : -1);

@@ -63,7 +63,10 @@ params_number(json_t *params, const struct param *p, const char *value)
 
 	errno = 0;
 	v = whole ? (double)strtoll(value, &end, 10) : strtod(value, &end);
-	if (*value == '\0' || *end != '\0' || errno != 0 || !isfinite(v) ||
+	/* Digits only: strtod and strtoll know more ways to write a number. */
+	if (strspn(value, whole ? "-0123456789" : "-.0123456789eE+") !=
+	    strlen(value) || *value == '+' || end == value || *end != '\0' ||
+	    errno != 0 || !isfinite(v) ||
 	    v < p->min || v > p->max || (p->above && v <= p->min))
 		return (xasprintf("%s: expected a %snumber %s %.16g and at "
 		    "most %.16g, found \"%s\"", p->name, whole ? "whole " : "",

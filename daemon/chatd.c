@@ -30,6 +30,8 @@
 #define EXIT_CONFIG	78	/* EX_CONFIG: systemd does not restart it */
 #define CHATD_STORE_END_MS 5000	/* for the store's last commit at the end */
 #define CHATD_FILES	64	/* descriptors that are not clients */
+#define CHATD_TURN	65536	/* bytes of lines an account is heard for
+				 * before the next is */
 
 /* Signals and timers of the process. */
 struct chatd_events {
@@ -78,10 +80,11 @@ static void
 chatd_limits(struct config *cf)
 {
 	struct rlimit	 rl;
-	rlim_t		 want = (rlim_t)cf->clients + CHATD_FILES, own;
+	rlim_t		 want, own;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return;
+	want = (rlim_t)(cf->clients + cf->operator_clients) + CHATD_FILES;
 	if (rl.rlim_cur < want) {
 		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
@@ -89,7 +92,10 @@ chatd_limits(struct config *cf)
 	if (rl.rlim_cur < want) {
 		own = rl.rlim_cur > 2 * CHATD_FILES ? CHATD_FILES :
 		    rl.rlim_cur / 2;
-		cf->clients = (int64_t)(rl.rlim_cur - own);
+		want = rl.rlim_cur - own;
+		if ((rlim_t)cf->operator_clients > want / 4)
+			cf->operator_clients = (int64_t)(want / 4);
+		cf->clients = (int64_t)want - cf->operator_clients;
 		log_warnx("limits.clients: lowered to %lld, since only %lld "
 		    "files may be open", (long long)cf->clients,
 		    (long long)rl.rlim_cur);
@@ -446,6 +452,7 @@ main(int argc, char **argv)
 	lock = chatd_lock_state(d.config);
 	if ((d.base = event_base_new()) == NULL)
 		fatalx("no event loop");
+	d.turns = turns_new(d.base, CHATD_TURN);
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
 		fatalx("%s", f.message);
 	chatd_events_init(&d, watchdog);
@@ -456,6 +463,8 @@ main(int argc, char **argv)
 	log_info("ends");
 	exchange_drop_all(&d);
 	client_close_all(&d);
+	turns_free(d.turns);
+	refusals_clear();
 	listener_free(d.listener);
 	reload_stop(&d);
 	helpers_stop(&d);

@@ -16,6 +16,7 @@
 #include "err.h"
 #include "helper.h"
 #include "json.h"
+#include "turns.h"
 
 struct chatd;
 struct client;
@@ -88,6 +89,7 @@ struct config {
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* limits */
 	int64_t		 clients, clients_per_uid;
+	int64_t		 operator_clients;	/* above clients */
 	int64_t		 requests, requests_per_uid;
 	int64_t		 conversations_per_uid;	/* stored; 0: any number */
 	int64_t		 bytes_per_uid;		/* the same */
@@ -159,8 +161,12 @@ char	*policy_redact(const struct judgement *j, const char *text,
 
 /* ---- notify.c: systemd, by hand */
 
-/* Send a state line such as "READY=1"; nothing where nobody listens. */
+/* Send state lines such as "READY=1", made of words of the program and of
+ * numbers: no names, no reasons. Nothing is sent where nobody listens. */
 void	 notify_send(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+/* Send a text for people, whatever is in it, as one line of STATUS. */
+void	 notify_status(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 
 /*
@@ -188,6 +194,17 @@ int	 listener_new(struct chatd *d, int fd, struct listener **out,
 	    struct fault *f);
 /* Stop listening; removes the socket file if we made it. */
 void	 listener_free(struct listener *l);
+
+/* ---- peer.c: who is at the other end of a connection */
+
+struct ucred;
+
+/* The account's name for a uid, digits if it has none. Lives until the next
+ * call. */
+const char *peer_name(uid_t uid);
+/* Is the peer on fd, with these credentials, root, of our own account, or in
+ * the group (NULL or "": none)? */
+int	 peer_is_operator(const char *group, int fd, const struct ucred *cr);
 
 /* ---- client.c: connections of clients */
 
@@ -220,7 +237,7 @@ struct request {
 void	 client_accept(struct chatd *d, int fd);
 /* Close all connections (shutdown). */
 void	 client_close_all(struct chatd *d);
-/* Clients connected in all. */
+/* Clients connected in all, without those turned away. */
 int	 client_count(const struct chatd *d);
 /* Bytes that wait to be written to clients, in all. */
 size_t	 client_unwritten(const struct chatd *d);
@@ -228,8 +245,6 @@ size_t	 client_unwritten(const struct chatd *d);
 struct request *client_find(struct client *c, int64_t id);
 /* Is its output queue above the high mark? */
 int	 client_pressed(const struct client *c);
-/* The account's name for a uid in a static buffer; digits if it has none. */
-const char *client_user_name(uid_t uid);
 
 /*
  * Answer a request. request_send takes msg and adds the id; nothing is sent
@@ -247,6 +262,17 @@ void	 request_fail(struct request *r, const char *code, const char *fmt,
 void	 request_fault(struct request *r, const struct fault *f);
 /* End with an error event made by the caller (taken). */
 void	 request_error(struct request *r, json_t *msg);
+
+/* ---- refusals.c: whom limits turn away, for the log */
+
+enum refusal { REFUSAL_CLIENTS, REFUSAL_CLIENTS_PER_UID, REFUSAL_REQUESTS,
+	REFUSAL_REQUESTS_PER_UID, REFUSALS };
+
+/* A limit has turned somebody away. The first time is logged at once, what
+ * comes within the next ten seconds in one line after them. */
+void	 refusal_note(struct chatd *d, enum refusal which, uid_t uid);
+/* Release the timers. */
+void	 refusals_clear(void);
 
 /* ---- ops.c: the operations */
 
@@ -277,10 +303,12 @@ void	 tokenize_new(struct request *r, const char *text);
 
 /* ---- status.c: what chatd says of itself; new references */
 
-/* The "model" member of hello and status. */
-json_t	*status_model(const struct chatd *d);
-/* The answer to status. */
-json_t	*status_message(const struct chatd *d);
+/* The "model" member of hello and status. Who is no operator is told what
+ * may be asked of it, no paths and no reasons. */
+json_t	*status_model(const struct chatd *d, int operator);
+/* The answer to status. Who is no operator learns of others only how much is
+ * running and waiting. */
+json_t	*status_message(const struct chatd *d, int operator);
 
 /* ---- relay.c: requests that the store answers */
 
@@ -375,6 +403,7 @@ struct chatd {
 	int			 reload_again;	/* a signal came meanwhile */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
+	struct turns		*turns;		/* owned: of accounts */
 	struct exchanges	 exchanges;
 	struct tokenizes	 tokenizes;
 	int64_t			 total;		/* exchanges ever */

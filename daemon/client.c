@@ -7,10 +7,7 @@
 
 #include <sys/socket.h>
 
-#include <ctype.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +23,9 @@
 					 * their bytes */
 #define CLIENT_SOCKET_OUT	16384	/* bytes the kernel keeps for it: many
 					 * readers may be stuck */
-#define CLIENT_GROUPS_MAX	65536	/* what Linux allows */
+#define CLIENT_VALUES		256	/* values and keys of a line: each
+					 * costs time and memory of its own;
+					 * no request needs fifty */
 
 TAILQ_HEAD(requests, request);
 
@@ -34,6 +33,7 @@ struct client {
 	TAILQ_ENTRY(client)	 entry;
 	struct chatd		*d;		/* borrowed */
 	struct conn		*conn;		/* owned */
+	struct turn		 turn;		/* to be read from */
 	struct requests		 requests;	/* being answered */
 	int			 nrequests;
 	int			 nbrief;	/* of them, those that count */
@@ -52,6 +52,8 @@ struct client {
 static void	client_line(void *, char *, size_t);
 static void	client_too_long(void *);
 static int	client_first(void *, const char *, size_t);
+static void	client_waiting(void *);
+static size_t	client_turn(void *, size_t, int *);
 static void	client_eof(void *, int);
 static void	client_failed(void *, const char *);
 static void	client_pressure(void *, int);
@@ -63,57 +65,12 @@ static const struct conn_ops client_conn_ops = {
 	.line = client_line,
 	.too_long = client_too_long,
 	.first = client_first,
+	.waiting = client_waiting,
 	.eof = client_eof,
 	.failed = client_failed,
 	.pressure = client_pressure,
 	.drained = client_drained,
 };
-
-/* The name of an account. */
-const char *
-client_user_name(uid_t uid)
-{
-	static char	 name[64];
-	struct passwd	*pw;
-
-	if ((pw = getpwuid(uid)) != NULL)
-		snprintf(name, sizeof name, "%s", pw->pw_name);
-	else
-		snprintf(name, sizeof name, "%u", (unsigned)uid);
-	return (name);
-}
-
-/* Is gid among the groups the kernel says the peer has? */
-static int
-client_in_group(int fd, gid_t gid, gid_t primary)
-{
-	gid_t		*gids;
-	socklen_t	 len = CLIENT_GROUPS_MAX * sizeof *gids;
-	size_t		 i;
-	int		 found = gid == primary;
-
-	gids = xmalloc(len);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids, &len) == 0) {
-		for (i = 0; i < len / sizeof *gids; i++)
-			found |= gids[i] == gid;
-	}
-	free(gids);
-	return (found);
-}
-
-/* Operators: root, the daemon's own account, and one group. */
-static int
-client_is_operator(struct chatd *d, int fd, const struct ucred *cr)
-{
-	struct group	*gr;
-	const char	*name = d->config->operators;
-
-	if (cr->uid == 0 || cr->uid == geteuid())
-		return (1);
-	if (name == NULL || name[0] == '\0' || (gr = getgrnam(name)) == NULL)
-		return (0);
-	return (client_in_group(fd, gr->gr_gid, cr->gid));
-}
 
 /* The first event on every connection. */
 static json_t *
@@ -125,35 +82,24 @@ client_hello(struct client *c)
 	m = msg_event("hello", -1);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set(m, "model", status_model(c->d));
+	msg_set(m, "model", status_model(c->d, c->operator));
 	o = json_object();
 	msg_set_int(o, "line", cf->line);
 	msg_set_int(o, "depth", JSON_DEPTH_MAX);
+	msg_set_int(o, "values", CLIENT_VALUES);
 	msg_set_int(o, "requests", cf->requests);
 	msg_set_int(o, "requests_per_uid", cf->requests_per_uid);
 	msg_set_int(o, "prompt", cf->prompt);
 	msg_set(m, "limits", o);
 	o = json_object();
 	msg_set_int(o, "uid", c->uid);
-	msg_set_string(o, "name", client_user_name(c->uid));
+	msg_set_string(o, "name", peer_name(c->uid));
 	msg_set_bool(o, "operator", c->operator);
 	msg_set(m, "user", o);
 	return (m);
 }
 
-/* Clients of one uid. */
-static int
-client_count_uid(const struct chatd *d, uid_t uid)
-{
-	const struct client	*c;
-	int			 n = 0;
-
-	TAILQ_FOREACH(c, &d->clients, entry)
-		n += c->uid == uid;
-	return (n);
-}
-
-/* All clients. */
+/* All clients but those that are being closed. */
 int
 client_count(const struct chatd *d)
 {
@@ -161,7 +107,7 @@ client_count(const struct chatd *d)
 	int			 n = 0;
 
 	TAILQ_FOREACH(c, &d->clients, entry)
-		n++;
+		n += !c->closing;
 	return (n);
 }
 
@@ -193,6 +139,28 @@ client_close_soon(struct client *c)
 {
 	c->closing = 1;
 	conn_pause(c->conn);
+	turn_clear(&c->turn);	/* nor does it count as one of its user's */
+}
+
+/* Is there a place for it? Some are kept for operators. */
+static int
+client_admit(struct client *c)
+{
+	const struct config	*cf = c->d->config;
+	int64_t			 places = cf->clients;
+
+	if (c->operator)
+		places += cf->operator_clients;
+	if (client_count(c->d) > places) {
+		refusal_note(c->d, REFUSAL_CLIENTS, c->uid);
+		client_error(c, "busy", "too many connections in all");
+	} else if (turn_places(&c->turn) > cf->clients_per_uid) {
+		refusal_note(c->d, REFUSAL_CLIENTS_PER_UID, c->uid);
+		client_error(c, "busy", "too many connections of this user");
+	} else
+		return (1);
+	client_close_soon(c);
+	return (0);
 }
 
 /* Take a new connection. */
@@ -215,23 +183,18 @@ client_accept(struct chatd *d, int fd)
 	c->d = d;
 	c->uid = cr.uid;
 	c->pid = cr.pid;
-	c->operator = client_is_operator(d, fd, &cr);
+	c->operator = peer_is_operator(cf->operators, fd, &cr);
 	TAILQ_INIT(&c->requests);
 	c->stall = evtimer_new(d->base, client_stalled, c);
 	c->conn = conn_new(d->base, fd, (size_t)cf->line, (int)cf->line_time,
 	    (size_t)cf->output_high, (size_t)cf->output_high / 4,
 	    &client_conn_ops, c);
+	turn_init(&c->turn, d->turns, c->uid, client_turn, c);
 	TAILQ_INSERT_TAIL(&d->clients, c, entry);
-	if (client_count(d) > cf->clients ||
-	    client_count_uid(d, c->uid) > cf->clients_per_uid) {
-		client_error(c, "busy", client_count(d) > cf->clients ?
-		    "too many connections in all" :
-		    "too many connections of this user");
-		client_close_soon(c);
+	if (!client_admit(c))
 		return;
-	}
 	log_debug("client %d: %s connected%s", (int)c->pid,
-	    client_user_name(c->uid), c->operator ? " (operator)" : "");
+	    peer_name(c->uid), c->operator ? " (operator)" : "");
 	conn_send(c->conn, client_hello(c));
 }
 
@@ -241,6 +204,7 @@ client_free(struct client *c)
 {
 	struct request	*r;
 
+	turn_clear(&c->turn);
 	conn_free(c->conn);
 	event_free(c->stall);
 	TAILQ_REMOVE(&c->d->clients, c, entry);
@@ -333,6 +297,16 @@ client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 	return (r);
 }
 
+/* Say why a line is refused; under its id (or -1), unless that would seem to
+ * be about a request that runs. */
+static void
+client_refuse(struct client *c, int64_t id, const struct fault *f)
+{
+	if (id != -1 && client_find(c, id) != NULL)
+		id = -1;
+	conn_send(c->conn, msg_error(id, f));
+}
+
 /* A line from the client. */
 static void
 client_line(void *arg, char *line, size_t len)
@@ -341,11 +315,13 @@ client_line(void *arg, char *line, size_t len)
 	struct request	*r;
 	struct fault	 f;
 	json_t		*msg;
+	int64_t		 id;
 
 	if (c->closing)
 		return;
-	if (json_line_parse(line, len, &msg, &f) != 0) {
-		conn_send(c->conn, msg_error(-1, &f));
+	if (json_line_parse_id(line, len, CLIENT_VALUES, &msg, &id,
+	    &f) != 0) {
+		client_refuse(c, id, &f);
 		return;
 	}
 	if ((r = client_request(c, msg, len, &f)) == NULL)
@@ -368,23 +344,42 @@ client_too_long(void *arg)
 	conn_send(c->conn, msg_error(-1, &f));
 }
 
-/* Another protocol altogether is told so and closed. */
+/* Whose first word does not begin an object speaks another protocol, and is
+ * told so and closed. Empty lines are answered as such. */
 static int
 client_first(void *arg, const char *bytes, size_t n)
 {
 	struct client	*c = arg;
 	size_t		 i;
-	int		 upper;
 
-	for (upper = 0, i = 0; i < n && isupper((unsigned char)bytes[i]); i++)
-		upper++;
-	if (((unsigned char)bytes[0] >= 0x20 || isspace((unsigned char)
-	    bytes[0])) && !(upper >= 3 && i < n && bytes[i] == ' '))
-		return (0);
+	for (i = 0; i < n && strchr(" \t\r\n", bytes[i]) != NULL &&
+	    bytes[i] != '\0'; i++)
+		;
+	if (i == n || bytes[i] == '{')
+		return (i < n);
 	client_error(c, "bad_json", "this socket speaks one JSON object a "
 	    "line, see chatd-protocol(7)");
 	client_close_soon(c);
 	return (-1);
+}
+
+/* There is something to read. */
+static void
+client_waiting(void *arg)
+{
+	struct client	*c = arg;
+
+	if (!c->closing)
+		turn_want(&c->turn);
+}
+
+/* Its turn has come. */
+static size_t
+client_turn(void *arg, size_t max, int *more)
+{
+	struct client	*c = arg;
+
+	return (conn_turn(c->conn, max, more));
 }
 
 /* The client's input has ended. */
@@ -448,7 +443,7 @@ client_stalled(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	log_info("client %d: %s does not read: %zu bytes stuck, closing",
-	    (int)c->pid, client_user_name(c->uid), c->stalled_at);
+	    (int)c->pid, peer_name(c->uid), c->stalled_at);
 	client_free(c);
 }
 

@@ -75,6 +75,8 @@ static const struct config_key config_keys[] = {
 	    AT(clients) },
 	{ "limits", "clients_per_uid", CONFIG_INT, 1, 1000000, "100",
 	    AT(clients_per_uid) },
+	{ "limits", "operator_clients", CONFIG_INT, 0, 1000, "8",
+	    AT(operator_clients) },
 	{ "limits", "requests", CONFIG_INT, 1, 10000, "16", AT(requests) },
 	{ "limits", "requests_per_uid", CONFIG_INT, 1, 100000, "32",
 	    AT(requests_per_uid) },

@@ -13,12 +13,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "json.h"
 #include "line.h"
 #include "xmalloc.h"
 
-#define CONN_LINES	32	/* lines taken before others get their turn */
+#define CONN_READ	65536	/* bytes taken by one read */
 #define CONN_WRITE	65536	/* bytes offered to one write */
+#define CONN_SLICE	65536	/* what lines may cost before others get their
+				 * turn, without conn_turn */
+#define CONN_LATE_MS	100	/* who waits so long for a turn may be late
+				 * with a line through no fault of its own */
 
 /* How the peer's output ended, and whether the owner has heard of it. */
 enum conn_eof { CONN_OPEN, CONN_HALF, CONN_GONE, CONN_TOLD };
@@ -37,6 +42,8 @@ struct conn {
 	int			 line_ms;
 	int			 seen;		/* some byte has been read */
 	int			 paused;
+	int			 waiting;	/* for conn_turn */
+	int64_t			 since;		/* monotonic ms: it waits */
 	enum conn_eof		 eof;
 	int			 pressed;	/* above high, not yet low */
 	int			 busy;		/* callbacks on the stack */
@@ -47,7 +54,8 @@ static void	conn_readable(evutil_socket_t, short, void *);
 static void	conn_writable(evutil_socket_t, short, void *);
 static void	conn_again(evutil_socket_t, short, void *);
 static void	conn_late(evutil_socket_t, short, void *);
-static void	conn_lines(struct conn *);
+static size_t	conn_lines(struct conn *, size_t, int *);
+static void	conn_serve(struct conn *);
 static void	conn_release(struct conn *);
 
 /* Begin a stream. */
@@ -71,7 +79,7 @@ conn_new(struct event_base *base, int fd, size_t line_max, int line_ms,
 	    c);
 	c->write_ev = event_new(base, fd, EV_WRITE|EV_PERSIST,
 	    conn_writable, c);
-	c->again_ev = event_new(base, -1, 0, conn_again, c);
+	c->again_ev = evtimer_new(base, conn_again, c);
 	c->line_ev = event_new(base, -1, 0, conn_late, c);
 	event_add(c->read_ev, NULL);
 	return (c);
@@ -130,22 +138,25 @@ conn_clock(struct conn *c)
 		event_add(c->line_ev, &tv);
 }
 
-/* Hand out the lines that are there, a few at a time. */
-static void
-conn_lines(struct conn *c)
+/* Hand out lines until they have cost max. Returns the cost; *left: there may
+ * be more. */
+static size_t
+conn_lines(struct conn *c, size_t max, int *left)
 {
 	char	*line;
-	size_t	 len;
-	int	 i, r, half;
+	size_t	 len, cost = 0;
+	int	 r, half;
 
-	for (i = 0; !c->dead && !c->paused; i++) {
-		if (i == CONN_LINES) {
-			event_active(c->again_ev, EV_TIMEOUT, 0);
-			return;
+	*left = 0;
+	while (!c->dead && !c->paused) {
+		if (cost >= max) {
+			*left = 1;
+			return (cost);
 		}
 		if ((r = linebuf_next(c->lines, &line, &len)) == LINE_NONE)
 			break;
 		event_del(c->line_ev);
+		cost += r == LINE_READY && len > CONN_COST ? len : CONN_COST;
 		if (r == LINE_READY)
 			c->ops->line(c->arg, line, len);
 		else
@@ -158,6 +169,28 @@ conn_lines(struct conn *c)
 		c->ops->eof(c->arg, half);
 	}
 	conn_clock(c);
+	return (cost);
+}
+
+/* Hand out what is there, or ask for a turn. */
+static void
+conn_serve(struct conn *c)
+{
+	static const struct timeval	 now = { 0, 0 };
+	int				 left;
+
+	if (c->ops->waiting == NULL) {
+		conn_lines(c, CONN_SLICE, &left);
+		/* A timer, since the loop runs an event made active here
+		 * before it looks at any descriptor again. */
+		if (left)
+			event_add(c->again_ev, &now);
+	} else if (!c->waiting) {
+		c->waiting = 1;
+		c->since = clock_monotonic();
+		event_del(c->read_ev);
+		c->ops->waiting(c->arg);
+	}
 }
 
 /* Go on with lines left over. */
@@ -169,7 +202,7 @@ conn_again(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	conn_enter(c);
-	conn_lines(c);
+	conn_serve(c);
 	conn_leave(c);
 }
 
@@ -177,10 +210,17 @@ conn_again(evutil_socket_t fd, short what, void *arg)
 static void
 conn_late(evutil_socket_t fd, short what, void *arg)
 {
+	struct timeval	 tv = { 0, CONN_LATE_MS * 1000 };
 	struct conn	*c = arg;
+	int		 ms = c->line_ms / 2 < CONN_LATE_MS ? c->line_ms / 2 :
+			    CONN_LATE_MS;
 
 	(void)fd;
 	(void)what;
+	if (c->waiting && clock_monotonic() - c->since >= ms) {
+		event_add(c->line_ev, &tv);
+		return;
+	}
 	conn_enter(c);
 	c->ops->failed(c->arg, "a line stayed unfinished");
 	conn_leave(c);
@@ -195,45 +235,76 @@ conn_hung_up(int fd)
 	return (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP|POLLERR)) != 0);
 }
 
-/* The peer's last byte has been read; its last lines may still be here. */
+/* Read once. The stream may be dead then. */
 static void
-conn_end(struct conn *c)
+conn_read(struct conn *c)
 {
-	event_del(c->read_ev);
-	c->eof = conn_hung_up(c->fd) ? CONN_GONE : CONN_HALF;
-	conn_lines(c);
+	char	*p;
+	size_t	 room;
+	ssize_t	 n;
+	int	 r;
+
+	p = linebuf_room(c->lines, &room);
+	if (room == 0)
+		return;
+	n = read(c->fd, p, room < CONN_READ ? room : CONN_READ);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == -1 && errno != ECONNRESET)
+		c->ops->failed(c->arg, strerror(errno));
+	else if (n <= 0) {
+		/* The last byte has been read, but perhaps not handed out. */
+		event_del(c->read_ev);
+		c->eof = conn_hung_up(c->fd) ? CONN_GONE : CONN_HALF;
+	} else {
+		if (!c->seen && c->ops->first != NULL) {
+			if ((r = c->ops->first(c->arg, p, (size_t)n)) == -1)
+				return;
+			c->seen = r;
+		}
+		linebuf_added(c->lines, (size_t)n);
+	}
 }
 
-/* Read what is there. */
+/* There is something to read. */
 static void
 conn_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn	*c = arg;
-	char		*p;
-	size_t		 room;
-	ssize_t		 n;
 
+	(void)fd;
 	(void)what;
-	p = linebuf_room(c->lines, &room);
-	if (room == 0)
-		return;
-	n = read(fd, p, room);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
 	conn_enter(c);
-	if (n == -1 && errno != ECONNRESET)
-		c->ops->failed(c->arg, strerror(errno));
-	else if (n <= 0)
-		conn_end(c);
-	else {
-		linebuf_added(c->lines, (size_t)n);
-		if (c->seen || c->ops->first == NULL ||
-		    c->ops->first(c->arg, p, (size_t)n) == 0) {
-			c->seen = 1;
-			conn_lines(c);
-		}
-	}
+	if (c->ops->waiting == NULL)
+		conn_read(c);
+	if (!c->dead)
+		conn_serve(c);
 	conn_leave(c);
+}
+
+/* Lines that are there, then one read and its lines. */
+size_t
+conn_turn(struct conn *c, size_t max, int *more)
+{
+	size_t	 cost;
+
+	conn_enter(c);
+	c->waiting = 0;
+	cost = conn_lines(c, max, more);
+	if (!*more && !c->dead && !c->paused && c->eof == CONN_OPEN) {
+		conn_read(c);
+		cost += CONN_COST;
+		if (!c->dead)
+			cost += conn_lines(c, cost < max ? max - cost : 0,
+			    more);
+	}
+	if (*more) {
+		c->waiting = 1;
+		c->since = clock_monotonic();
+	} else if (!c->dead && !c->paused && c->eof == CONN_OPEN)
+		event_add(c->read_ev, NULL);
+	conn_leave(c);
+	return (cost);
 }
 
 /* Write what can be written. */
@@ -324,12 +395,14 @@ conn_pause(struct conn *c)
 void
 conn_resume(struct conn *c)
 {
+	static const struct timeval	 now = { 0, 0 };
+
 	if (c->dead || !c->paused)
 		return;
 	c->paused = 0;
-	if (c->eof == CONN_OPEN)
+	if (c->eof == CONN_OPEN && c->ops->waiting == NULL)
 		event_add(c->read_ev, NULL);
-	event_active(c->again_ev, EV_TIMEOUT, 0);
+	event_add(c->again_ev, &now);
 }
 
 /* The stream's descriptor. */

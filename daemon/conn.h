@@ -1,7 +1,9 @@
 /*
  * One non-blocking stream of lines on the event loop: a client or a helper.
  * Framing by base/line.h; output is queued without limit here, its marks are
- * reported so that the owner can stop producing.
+ * reported so that the owner can stop producing.  Input is read and handed
+ * out a bounded amount at a time, either as it comes or, where the owner
+ * decides whose turn it is, by conn_turn.
  */
 #ifndef DAEMON_CONN_H
 #define DAEMON_CONN_H
@@ -17,9 +19,15 @@ struct conn_ops {
 	void	(*line)(void *arg, char *line, size_t len);
 	/* A line over the limit was dropped. */
 	void	(*too_long)(void *arg);
-	/* The first bytes ever read on the stream; 0 to go on, -1 where the
-	 * callee has ended the stream. May be NULL. */
+	/* The first bytes ever read on the stream, before they are lines: 1
+	 * where they are known for what they are, 0 to be asked again about
+	 * those read next, -1 where the callee has ended the stream. May be
+	 * NULL. */
 	int	(*first)(void *arg, const char *bytes, size_t n);
+	/* There is something to read or to hand out: conn_turn is to be
+	 * called soon, but not from here. NULL: lines are handed out as they
+	 * come. */
+	void	(*waiting)(void *arg);
 	/*
 	 * The peer has sent its last byte. half is set where it still reads.
 	 * Without half nothing more can be sent: free the connection.
@@ -53,6 +61,18 @@ void		 conn_send(struct conn *c, json_t *msg);
 
 /* Bytes queued and not yet written. */
 size_t		 conn_queued(const struct conn *c);
+
+#define CONN_COST	2048	/* the least that a read or a line costs */
+
+/*
+ * For streams whose owner has a waiting callback: read once and hand out
+ * lines, until they have cost max bytes. A line costs its bytes, but at least
+ * CONN_COST, and so does the read; the last line may cost more than was left.
+ * Returns the cost. *more is set where lines may be left over: the stream
+ * then still waits for another turn, and does not say so again. The stream
+ * may have been freed by one of its callbacks.
+ */
+size_t		 conn_turn(struct conn *c, size_t max, int *more);
 
 /* Stop or go on reading. Lines already read are kept. */
 void		 conn_pause(struct conn *c);

@@ -115,15 +115,17 @@ exchange_admit(struct chatd *d, struct request *r,
 	else if (d->store_failing > 0)
 		request_fail(r, "store_unavailable", "the store takes nothing "
 		    "at the moment; earlier replies wait for it");
-	else if (here >= d->config->requests)
+	else if (here >= d->config->requests) {
+		refusal_note(d, REFUSAL_REQUESTS, r->uid);
 		request_fail(r, "busy", "%d requests run on this connection, "
 		    "the limit is %lld", here,
 		    (long long)d->config->requests);
-	else if (own >= d->config->requests_per_uid)
+	} else if (own >= d->config->requests_per_uid) {
+		refusal_note(d, REFUSAL_REQUESTS_PER_UID, r->uid);
 		request_fail(r, "busy", "%d requests of this user are "
 		    "running, the limit is %lld", own,
 		    (long long)d->config->requests_per_uid);
-	else if (ask->conversation != 0 &&
+	} else if (ask->conversation != 0 &&
 	    exchange_in(d, r->uid, ask->conversation))
 		request_fail(r, "busy", "a reply is being written in "
 		    "conversation %lld", (long long)ask->conversation);

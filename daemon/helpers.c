@@ -92,7 +92,7 @@ helpers_engine_ready(void *arg, json_t *msg)
 	    msg_string(model, "precision") : "?",
 	    msg_string(model, "device") != NULL ?
 	    msg_string(model, "device") : "?");
-	notify_send("STATUS=Serving %s", msg_string(model, "name"));
+	notify_status("Serving %s", msg_string(model, "name"));
 	exchange_engine_ready(d, changed);
 }
 
@@ -106,8 +106,8 @@ helpers_engine_event(void *arg, json_t *msg)
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
-	notify_send("STATUS=Loading the model: %s of %s\n"
-	    "EXTEND_TIMEOUT_USEC=60000000",
+	notify_send("EXTEND_TIMEOUT_USEC=60000000");
+	notify_status("Loading the model: %s of %s",
 	    bytes_text(msg_int(msg, "bytes", 0), done),
 	    bytes_text(msg_int(msg, "bytes_total", 0), all));
 }
@@ -121,7 +121,7 @@ helpers_engine_gone(void *arg, int started)
 	json_decref(d->progress);
 	d->progress = NULL;
 	if (d->engine != NULL)
-		notify_send("STATUS=No model: %s", helper_why(d->engine));
+		notify_status("No model: %s", helper_why(d->engine));
 	if (d->engine != NULL && !started)
 		exchange_engine_down(d);
 }
@@ -182,7 +182,7 @@ static void
 helpers_give_up(struct chatd *d, const char *name, const char *why)
 {
 	log_warnx("%s: can't start: %s", name, why);
-	notify_send("STATUS=%s: %s", name, why);
+	notify_status("%s: %s", name, why);
 	d->failed = 1;
 	event_base_loopbreak(d->base);
 }

@@ -24,7 +24,7 @@
 #include "xmalloc.h"
 
 #define LISTEN_BACKLOG	512
-#define LISTEN_BURST	64	/* connections taken at one wake-up */
+#define LISTEN_BURST	16	/* connections taken at one wake-up */
 
 struct listener {
 	struct chatd	*d;		/* borrowed */

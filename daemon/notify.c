@@ -17,28 +17,28 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "utf8.h"
 
 #define NOTIFY_FD_FIRST 3	/* SD_LISTEN_FDS_START */
+#define NOTIFY_TEXT	512	/* bytes of a message */
 
 static char	notify_socket[108];	/* sockaddr_un.sun_path */
 
-/* Send one state line. */
+/* Send state lines. */
 void
 notify_send(const char *fmt, ...)
 {
 	struct sockaddr_un	 sa = { .sun_family = AF_UNIX };
-	char			 text[512];
+	char			 text[NOTIFY_TEXT];
 	socklen_t		 len;
 	va_list			 ap;
-	int			 fd, n;
+	int			 fd;
 
 	if (notify_socket[0] == '\0')
 		return;
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof text, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof text)
-		n = sizeof text - 1;
 	if ((fd = socket(AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0)) == -1)
 		return;
 	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
@@ -46,10 +46,31 @@ notify_send(const char *fmt, ...)
 	memcpy(sa.sun_path, notify_socket, strlen(notify_socket));
 	if (sa.sun_path[0] == '@')
 		sa.sun_path[0] = '\0';	/* abstract namespace */
-	if (sendto(fd, text, (size_t)n, MSG_NOSIGNAL|MSG_DONTWAIT,
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL|MSG_DONTWAIT,
 	    (struct sockaddr *)&sa, len) == -1)
 		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
 	close(fd);
+}
+
+/* Send a text for people. It may hold a name or a reason from outside, and a
+ * newline in it would begin a state line of its own: "MAINPID=1". */
+void
+notify_status(const char *fmt, ...)
+{
+	char	 text[NOTIFY_TEXT] = "STATUS=", *s;
+	size_t	 n = strlen(text);
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof text - n, fmt, ap);
+	va_end(ap);
+	for (s = text + n; *s != '\0'; s++) {
+		if ((unsigned char)*s < ' ' || *s == 127)
+			*s = '?';
+	}
+	/* What was cut off may have been the rest of a character. */
+	text[utf8_whole(text, strlen(text))] = '\0';
+	notify_send("%s", text);
 }
 
 /* Does NAME hold our own process id? */

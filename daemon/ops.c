@@ -177,7 +177,7 @@ ops_hello(struct request *r, struct ops_args *a)
 
 	if (a->client != NULL)
 		log_debug("client: %s speaks through %s",
-		    client_user_name(r->uid), a->client);
+		    peer_name(r->uid), a->client);
 	if (a->protocol != PROTOCOL_VERSION) {
 		request_fail(r, "bad_protocol", "protocol %lld is not "
 		    "spoken here, only %d", (long long)a->protocol,
@@ -420,7 +420,7 @@ static void
 ops_status(struct request *r, struct ops_args *a)
 {
 	(void)a;
-	request_done(r, status_message(r->d));
+	request_done(r, status_message(r->d, r->operator));
 }
 
 /* export: feedback and conversations as lines of a file format. */

@@ -9,10 +9,24 @@
 #include "clock.h"
 #include "filters.h"
 
+/* Keep of an object what is in the list. */
+static json_t *
+status_keep(json_t *o, const char *const *keys)
+{
+	json_t	*kept = json_object();
+
+	for (; *keys != NULL; keys++)
+		msg_set(kept, *keys, json_incref(json_object_get(o, *keys)));
+	json_decref(o);
+	return (kept);
+}
+
 /* The model's facts and state. */
 json_t *
-status_model(const struct chatd *d)
+status_model(const struct chatd *d, int operator)
 {
+	static const char *const public[] = { "name", "precision",
+	    "kv_precision", "context", "state", "bytes", "bytes_total", NULL };
 	json_t	*m;
 
 	m = d->model != NULL ? json_copy(d->model) : json_object();
@@ -32,16 +46,18 @@ status_model(const struct chatd *d)
 	}
 	if (helper_state(d->engine) == HELPER_STARTING && d->progress != NULL)
 		json_object_update(m, d->progress);
-	return (m);
+	return (operator ? m : status_keep(m, public));
 }
 
 /* One helper's line in status. */
 static json_t *
-status_helper(const struct helper *h)
+status_helper(const struct helper *h, int operator)
 {
 	json_t	*o = json_object();
 
 	msg_set_string(o, "state", helper_state_name(h));
+	if (!operator)
+		return (o);
 	msg_set_int(o, "pid", helper_pid(h));
 	msg_set_int(o, "restarts", helper_restarts(h));
 	if (helper_why(h)[0] != '\0')
@@ -51,8 +67,11 @@ status_helper(const struct helper *h)
 
 /* status: how everything is. */
 json_t *
-status_message(const struct chatd *d)
+status_message(const struct chatd *d, int operator)
 {
+	static const char *const public[] = { "event", "server", "uptime_s",
+	    "draining", "model", "exchanges", "helpers", NULL };
+	static const char *const load[] = { "running", "waiting", NULL };
 	json_t	*m, *o;
 	size_t	 i;
 
@@ -61,16 +80,17 @@ status_message(const struct chatd *d)
 	msg_set_int(m, "pid", getpid());
 	msg_set_int(m, "uptime_s", (clock_monotonic() - d->started) / 1000);
 	msg_set_bool(m, "draining", d->draining);
-	msg_set(m, "model", status_model(d));
+	msg_set(m, "model", status_model(d, operator));
 	msg_set_int(m, "clients", client_count(d));
-	msg_set(m, "exchanges", exchange_status(d));
+	o = exchange_status(d);
+	msg_set(m, "exchanges", operator ? o : status_keep(o, load));
 	o = json_object();
-	msg_set(o, "engine", status_helper(d->engine));
+	msg_set(o, "engine", status_helper(d->engine, operator));
 	for (i = 0; i < d->filters->n; i++)
-		msg_set(o, d->filters->process[i].name,
-		    status_helper(d->filters->process[i].helper));
-	msg_set(o, "store", status_helper(d->store));
+		msg_set(o, d->filters->process[i].name, status_helper(
+		    d->filters->process[i].helper, operator));
+	msg_set(o, "store", status_helper(d->store, operator));
 	msg_set(m, "helpers", o);
 	msg_set(m, "filters", filters_status(d->filters));
-	return (m);
+	return (operator ? m : status_keep(m, public));
 }

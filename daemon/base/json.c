@@ -1,14 +1,17 @@
 /*
- * JSON messages over jansson: strict parsing, field tables, small builders.
+ * JSON messages over jansson: sizes, field tables, small builders.
  */
 #include "json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "utf8.h"
 #include "xmalloc.h"
+
+#define FIELD_NUMBER	32	/* bytes of a number in a message */
 
 static int	field_store(const struct field *, json_t *, void *,
 		    struct fault *);
@@ -53,66 +56,31 @@ json_measure(const char *s, size_t n, struct json_size *out)
 	*out = m;
 }
 
-/* Look over a line before the parser sees it: depth (jansson's own bound is
- * far higher and recursive), values (jansson takes 138 bytes for one that has
- * three in the line, "[],") and NUL, raw or escaped. */
+/* Write a number for a person: whole ones with all their digits. */
+static const char *
+field_number(double v, char *text)
+{
+	if (fabs(v) < 1e18 && v == (double)(int64_t)v)
+		snprintf(text, FIELD_NUMBER, "%lld", (long long)v);
+	else
+		snprintf(text, FIELD_NUMBER, "%.15g", v);
+	return (text);
+}
+
+/* Say that a number is out of its range. */
 static int
-json_check(const char *s, size_t n, size_t max, struct fault *f)
+field_range(const struct field *d, const json_t *v, struct fault *f)
 {
-	struct json_size	 m;
+	char	 is[FIELD_NUMBER], min[FIELD_NUMBER], max[FIELD_NUMBER];
 
-	if (memchr(s, '\0', n) != NULL)
-		return (fault_set(f, "bad_json", NULL, "NUL byte in the line"));
-	json_measure(s, n, &m);
-	if (m.nul != SIZE_MAX)
-		return (fault_set(f, "bad_json", NULL,
-		    "NUL (\\u0000) at byte %zu", m.nul));
-	if (m.depth > JSON_DEPTH_MAX)
-		return (fault_set(f, "bad_json", NULL, "nested %zu deep, at "
-		    "most %d are allowed", m.depth, JSON_DEPTH_MAX));
-	if (m.values > max)
-		return (fault_set(f, "bad_json", NULL, "%zu values and keys, "
-		    "at most %zu are allowed", m.values, max));
-	return (0);
-}
-
-/* Parse one line. */
-int
-json_line_parse(const char *line, size_t len, json_t **out, struct fault *f)
-{
-	return (json_line_parse_max(line, len, SIZE_MAX, out, f));
-}
-
-/* Parse one line of not too many values. */
-int
-json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
-    struct fault *f)
-{
-	json_error_t	 err;
-	json_t		*v;
-	size_t		 i;
-	int		 r;
-
-	for (i = 0; i < len && (line[i] == ' ' || line[i] == '\t'); i++)
-		;
-	if (i == len)
-		return (fault_set(f, "bad_json", NULL,
-		    "empty line: expected one JSON object"));
-	if (!utf8_valid(line, len))
-		return (fault_set(f, "bad_json", NULL,
-		    "the line is not valid UTF-8"));
-	if ((r = json_check(line, len, max, f)) != 0)
-		return (r);
-	if ((v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err)) == NULL)
-		return (fault_set(f, "bad_json", NULL, "%s at byte %d",
-		    err.text, err.position));
-	if (!json_is_object(v)) {
-		json_decref(v);
-		return (fault_set(f, "bad_json", NULL,
-		    "expected one JSON object"));
-	}
-	*out = v;
-	return (0);
+	if (json_is_integer(v))
+		snprintf(is, sizeof is, "%lld",
+		    (long long)json_integer_value(v));
+	else
+		snprintf(is, sizeof is, "%.15g", json_real_value(v));
+	return (fault_set(f, "bad_field", d->name,
+	    "%s: %s is not between %s and %s", d->name, is,
+	    field_number(d->min, min), field_number(d->max, max)));
 }
 
 /* Store one value of the right type, or say what is wrong with it. */
@@ -141,21 +109,21 @@ field_store(const struct field *d, json_t *v, void *out, struct fault *f)
 		*(const char **)p = json_string_value(v);
 		break;
 	case FIELD_INT:
+		if (!(ok = json_is_integer(v)))
+			break;
+		if (json_integer_value(v) < (int64_t)d->min ||
+		    json_integer_value(v) > (int64_t)d->max)
+			return (field_range(d, v, f));
+		*(int64_t *)p = json_integer_value(v);
+		break;
 	case FIELD_REAL:
-		ok = d->type == FIELD_INT ? json_is_integer(v) :
-		    json_is_number(v);
-		if (!ok)
+		if (!(ok = json_is_number(v)))
 			break;
 		/* The negation also catches what compares with nothing. */
 		if (!(json_number_value(v) >= d->min &&
 		    json_number_value(v) <= d->max))
-			return (fault_set(f, "bad_field", d->name,
-			    "%s: %.15g is not between %.15g and %.15g",
-			    d->name, json_number_value(v), d->min, d->max));
-		if (d->type == FIELD_INT)
-			*(int64_t *)p = json_integer_value(v);
-		else
-			*(double *)p = json_number_value(v);
+			return (field_range(d, v, f));
+		*(double *)p = json_number_value(v);
 		break;
 	case FIELD_BOOL:
 		if ((ok = json_is_boolean(v)))
@@ -197,7 +165,7 @@ fields_read(json_t *obj, const struct field *table, size_t n, void *out,
 			;
 		if (i == n)
 			return (fault_set(f, "bad_field", key,
-			    "unknown field \"%s\"", key));
+			    "unknown field \"%.100s\"", key));
 		if ((r = field_store(&table[i], v, out, f)) != 0)
 			return (r);
 	}

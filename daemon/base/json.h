@@ -1,5 +1,5 @@
 /*
- * Messages: one JSON object a line.  Parsing refuses what the protocol
+ * Messages: one JSON object a line.  Parsing (json_parse.c) refuses what the protocol
  * refuses (depth, duplicate keys, NUL, invalid UTF-8) with a fault that can
  * be sent as it is; field tables say which keys an operation knows.
  */
@@ -43,6 +43,15 @@ void	 json_measure(const char *s, size_t n, struct json_size *out);
 int	 json_line_parse_max(const char *line, size_t len, size_t max,
 	    json_t **out, struct fault *f);
 
+/*
+ * The same, and the id of the line in *id, even if it is refused: -1, or the
+ * integer from 0 to 2^53-1 under the only top-level key "id" of a line that
+ * is one JSON object by RFC 8259, nested at most 1,000 deep. Its numbers may
+ * have any size and its other keys may come twice.
+ */
+int	 json_line_parse_id(const char *line, size_t len, size_t max,
+	    json_t **out, int64_t *id, struct fault *f);
+
 enum field_type {
 	FIELD_STRING,	/* const char *, borrowed from the message */
 	FIELD_INT,	/* int64_t, between min and max */
@@ -61,8 +70,10 @@ struct field {
 	const char	*name;
 	enum field_type	 type;
 	unsigned	 flags;
-	double		 min, max;	/* numbers: range; strings: max bytes
-					 * (0: no limit); both inclusive */
+	double		 min, max;	/* numbers: range, for FIELD_INT of
+					 * whole numbers up to 2^53; strings:
+					 * max bytes (0: no limit); both
+					 * inclusive */
 	size_t		 offset;	/* offsetof(struct ..., member) */
 };
 

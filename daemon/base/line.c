@@ -9,6 +9,7 @@
 #include "xmalloc.h"
 
 #define LINE_START 4096		/* bytes a buffer begins with */
+#define LINE_KEEP  65536	/* a larger one is given back once it is empty */
 
 struct linebuf {
 	char	*data;		/* owned */
@@ -73,6 +74,18 @@ linebuf_added(struct linebuf *lb, size_t n)
 	lb->end += n;
 }
 
+/* Forget what is there; a long line's memory is not kept for the next one. */
+static void
+linebuf_empty(struct linebuf *lb)
+{
+	lb->start = lb->end = lb->scan = 0;
+	if (lb->size > LINE_KEEP) {
+		free(lb->data);
+		lb->data = NULL;
+		lb->size = 0;
+	}
+}
+
 /* Take the next line. */
 int
 linebuf_next(struct linebuf *lb, char **line, size_t *len)
@@ -85,15 +98,13 @@ again:
 	    memchr(lb->data + lb->scan, '\n', lb->end - lb->scan) : NULL;
 	if (nl == NULL) {
 		lb->scan = lb->end;
-		if (lb->skipping) {
-			lb->start = lb->end = lb->scan = 0;
-			return (LINE_NONE);
-		}
-		if (lb->end - lb->start > lb->max + 1) {
+		if (!lb->skipping && lb->end - lb->start > lb->max + 1) {
 			lb->skipping = 1;
-			lb->start = lb->end = lb->scan = 0;
+			linebuf_empty(lb);
 			return (LINE_TOO_LONG);
 		}
+		if (lb->skipping || lb->start == lb->end)
+			linebuf_empty(lb);
 		return (LINE_NONE);
 	}
 	*line = lb->data + lb->start;

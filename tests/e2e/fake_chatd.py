@@ -184,6 +184,10 @@ class Client:
         with self.server.changed:
             self.server.requests.append(r)
             self.server.changed.notify_all()
+        if r.get("text") == "nameless":
+            self.send({"event": "error", "code": "bad_json",
+                       "message": "which line was that?"})
+            return
         fn = getattr(self, "op_" + r["op"], None)
         if fn is None:
             self.error(r, "bad_field", "unknown op", field="op")

@@ -28,6 +28,7 @@ import time
 
 TICK = float(os.environ.get("SCRIPTED_TICK", "0.002"))   # seconds a token
 LOAD = float(os.environ.get("SCRIPTED_LOAD", "0"))       # seconds of loading
+NAME = os.environ.get("SCRIPTED_NAME", "scripted")
 
 ASKED = []          # groups of the texts to be tokenized
 
@@ -147,7 +148,7 @@ def main():
     if os.environ.get("SCRIPTED_NO_MODEL"):
         send(event="ready", protocol=1)
     send(event="ready", protocol=1, model={
-        "path": "/scripted", "name": "scripted", "digest": "sha256:0",
+        "path": "/scripted", "name": NAME, "digest": "sha256:0",
         "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,
         "context": 2048, "vocab": 1114112, "parameters": 0, "layers": 4})
     running, partial = {}, b""

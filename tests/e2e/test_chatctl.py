@@ -1,5 +1,6 @@
 """chatctl against a scripted chatd: pipes, exit statuses, JSON, moderation,
 and whole sessions on a pseudo-terminal."""
+import grp
 import json
 import os
 import pty
@@ -288,6 +289,21 @@ def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
     (["rate", "1", "bad", "--reason", "harmfull"], "did you mean harmful"),
     (["export", "--format", "xml"], "--format"),
     (["--wait", "-1", "list"], "--wait"),
+    (["--wait", "", "list"], "--wait"),
+    (["--wait", " 1", "list"], "--wait"),
+    (["list", "--limit", ""], "--limit"),
+    (["list", "--limit", "99999999999999999999"], "--limit"),
+    (["show", ""], "expected a conversation's number"),
+    *((["ask", "--" + name, value, "hi"], "--" + name) for name, value in [
+        ("temperature", ""), ("temperature", " "), ("temperature", " 1"),
+        ("temperature", "1 "), ("temperature", "1,5"),
+        ("temperature", "inf"), ("temperature", "nan"),
+        ("temperature", "0x1"), ("temperature", "1e999"),
+        ("top-k", ""), ("top-k", "1e3"), ("top-k", "99999999999999999999"),
+        ("top-p", ""), ("top-p", "infinity"), ("repetition-penalty", ""),
+        ("max-tokens", ""), ("max-tokens", "4.5"), ("max-tokens", "\t4"),
+        ("seed", ""), ("seed", "9007199254740992"), ("stop", ""),
+        ("conversation", "")]),
 ])
 def test_status_2_usage(chatd, env, args, told):
     status, out, err = run(env, *args)
@@ -329,6 +345,56 @@ def test_status_3_the_model_does_not_load_in_time(path, env):
     with FakeChatd(path, state="loading", ticks=1 << 30):
         status, _, err = run(env, "--wait", "0", text="hi")
     assert status == 3 and "loading" in err
+
+
+@pytest.mark.parametrize("args, text", [
+    (["ask", "nameless"], b""), (["tokenize", "nameless"], b""),
+    (["moderate", "nameless"], b""), (["moderate"], b"nameless"),
+    (["moderate", "--jsonl"], b'"fine"\n"nameless"\n"fine"\n'),
+    (["moderate", "--jsonl"], b'"nameless"\n' * 40)])
+def test_status_5_an_error_that_names_no_request_is_waited_for_by_none(
+        chatd, env, args, text):
+    status, _, err = run(env, *args, text=text)
+    assert status == 5
+    assert err == "chatctl: bad_json: which line was that?\n"
+
+
+def open_to_nobody(path, tmp_path):
+    """Let everybody get as far as the socket; chatctl where they can run it.
+    The build folder may be closed to them."""
+    os.chmod(path, 0o660)
+    folder = tmp_path
+    while folder != folder.parent:
+        os.chmod(folder, folder.stat().st_mode | 0o011)
+        folder = folder.parent
+    return shutil.copy(CHATCTL, tmp_path / "chatctl")
+
+
+def as_nobody(*groups):
+    def become():
+        os.setgroups(groups)
+        os.setgid(65534)
+        os.setuid(65534)
+    return become
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+def test_status_4_says_who_may_connect_and_why_this_user_may_not(
+        chatd, env, path, tmp_path):
+    copy = open_to_nobody(path, tmp_path)
+    os.chown(path, 0, 12)               # Debian's group man
+    name = grp.getgrgid(12).gr_name
+    status, _, err = run(env, "list", preexec_fn=as_nobody(), executable=copy)
+    assert status == 4
+    assert ("only members of the group %s may connect, and nobody is not one "
+            "(as root: usermod -aG %s nobody; then log in again)\n"
+            % (name, name)) in err
+    # Whose group is right is kept out by something else.
+    os.chmod(path, 0o600)
+    status, _, err = run(env, "list", preexec_fn=as_nobody(12),
+                         executable=copy)
+    assert status == 4
+    assert "although you are in group %s: look at the mode" % name in err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")

@@ -634,6 +634,8 @@ BAD_CONFIGS = [
     ("limits: {conversations_per_uid: -1}\n",
      "conversations_per_uid: -1 is not between 0 and"),
     ("limits: {bytes_per_uid: lots}\n", "bytes_per_uid: expected a size"),
+    ("limits: {operator_clients: 1001}\n",
+     "operator_clients: 1001 is not between 0 and 1000"),
     ("model: [1\n", "did not find expected"),
     ("a: &x 1\n", "anchors"),
     ("log_level: loud\n", "expected error, warn, info or debug"),

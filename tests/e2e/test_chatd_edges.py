@@ -521,6 +521,7 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         s.command = limited
         s.start()
         s.wait_model()
+        begun = time.monotonic()
         clients = [s.client() for _ in range(files // 3)]
         refused = [Client(s.socket, hello=False) for _ in range(files)]
         # Those that came first are not disturbed ...
@@ -531,6 +532,9 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         assert process_ticks(s) - cpu < 20
         for c in clients + refused:
             c.sock.close()
+        # One line in ten seconds.
+        assert s.log.read_text().count("connections wait until") <= \
+            1 + (time.monotonic() - begun) / 10
         # ... and those that come later find room again, once chatd has
         # noticed that the others have gone.
         def served():

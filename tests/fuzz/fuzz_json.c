@@ -1,15 +1,19 @@
 /*
  * Fuzz target: bytes of a client through framing and JSON.  The first byte
- * says how the rest is cut; what parses must print as a line that parses and
- * prints as the same.
+ * says how the rest is cut; what parses must be what jansson makes of it, and
+ * print as a line that parses and prints as the same.
  */
 #include "fuzz.h"
 
+#include <string.h>
+
 #include "json.h"
+#include "limits.h"
 #include "line.h"
 #include "xmalloc.h"
 
 #define LINE_MAX_HERE	1024
+#define LINE_VALUES_HERE 100
 
 struct request {
 	const char	*text;
@@ -28,18 +32,64 @@ static const struct field fields[] = {
 	{ "list", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, list) },
 };
 
+/* The id that a message has, -1 where it can't be answered to. */
+static int64_t
+fuzz_id_of(const json_t *msg)
+{
+	json_t	*v = json_object_get(msg, "id");
+	int64_t	 id = json_is_integer(v) ? json_integer_value(v) : -1;
+
+	return (id < 0 || id > JSON_INT_MAX ? -1 : id);
+}
+
+/* Hold what was made of a line against jansson's own parser: the same values
+ * where both take it, and only known reasons where one of them does not. */
+static void
+fuzz_compare(const char *line, size_t len, json_t *msg, int64_t id,
+    const struct fault *f)
+{
+	static const char *const	 own[] = { "nested too deep", "NUL",
+	    "too many values", "a number is too long", "empty line",
+	    "expected one JSON object", "not valid UTF-8" };
+	json_error_t			 err;
+	json_t				*v;
+	size_t				 i;
+
+	v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err);
+	if (msg != NULL && (!json_equal(msg, v) || id != fuzz_id_of(msg)))
+		abort();
+	for (i = 0; msg == NULL && v != NULL && i < nitems(own); i++) {
+		if (strstr(f->message, own[i]) != NULL)
+			break;
+	}
+	if (msg == NULL && v != NULL && i == nitems(own))
+		abort();
+	if (msg == NULL && v != NULL && id != -1 && id != fuzz_id_of(v))
+		abort();
+	/* An id is found only in what is JSON but for numbers and the like. */
+	if (v == NULL && id != -1 && (json_error_code(&err) ==
+	    json_error_premature_end_of_input || json_error_code(&err) ==
+	    json_error_end_of_input_expected))
+		abort();
+	json_decref(v);
+}
+
 /* One line: parse, read by the table, print, parse again. */
 static void
 fuzz_line(const char *line, size_t len)
 {
 	struct request	 rq = { 0 };
 	struct fault	 f;
-	json_t		*msg, *again;
+	json_t		*msg = NULL, *again;
+	int64_t		 id;
 	char		*s, *t;
 	size_t		 n, m;
+	int		 r;
 
-	if (json_line_parse(line, len, &msg, &f) != 0) {
-		json_decref(msg_error(1, &f));
+	r = json_line_parse_id(line, len, LINE_VALUES_HERE, &msg, &id, &f);
+	fuzz_compare(line, len, msg, id, &f);
+	if (r != 0) {
+		json_decref(msg_error(id, &f));
 		return;
 	}
 	if (fields_read(msg, fields, nitems(fields), &rq, &f) == 0 &&

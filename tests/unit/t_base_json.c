@@ -283,6 +283,213 @@ fields_refuse_by_name(void **state)
 	}
 }
 
+/* Numbers in messages keep all their digits, and bounds are exact. */
+static void
+numbers_out_of_range_are_told_whole(void **state)
+{
+	static const struct field	 table[] = {
+		{ "n", FIELD_INT, 0, 0, JSON_INT_MAX,
+		    offsetof(struct request, n) },
+		{ "x", FIELD_REAL, 0, 0.01, 10, offsetof(struct request, x) },
+	};
+	static const struct {
+		const char	*in, *message;	/* NULL: taken */
+	} cases[] = {
+		{ "{\"n\":9007199254740991}", NULL },
+		{ "{\"n\":0}", NULL },
+		{ "{\"n\":9007199254740992}", "n: 9007199254740992 is not "
+		    "between 0 and 9007199254740991" },
+		{ "{\"n\":9007199254740993}", "n: 9007199254740993 is not "
+		    "between 0 and 9007199254740991" },
+		{ "{\"n\":9223372036854775807}", "n: 9223372036854775807 is "
+		    "not between 0 and 9007199254740991" },
+		{ "{\"n\":-9223372036854775808}", "n: -9223372036854775808 "
+		    "is not between 0 and 9007199254740991" },
+		{ "{\"n\":-1}", "n: -1 is not between 0 and "
+		    "9007199254740991" },
+		{ "{\"x\":10}", NULL },
+		{ "{\"x\":9007199254740993}", "x: 9007199254740993 is not "
+		    "between 0.01 and 10" },
+		{ "{\"x\":1e300}", "x: 1e+300 is not between 0.01 and 10" },
+		{ "{\"x\":0.001}", "x: 0.001 is not between 0.01 and 10" },
+	};
+	struct request	 rq;
+	struct fault	 f;
+	json_t		*msg;
+	size_t		 i;
+	int		 r;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_equal(json_line_parse(cases[i].in,
+		    strlen(cases[i].in), &msg, &f), 0);
+		r = fields_read(msg, table, nitems(table), &rq, &f);
+		if (cases[i].message == NULL)
+			assert_int_equal(r, 0);
+		else {
+			assert_int_equal(r, CHAT_EFORMAT);
+			assert_string_equal(f.message, cases[i].message);
+		}
+		json_decref(msg);
+	}
+}
+
+/* The id of a line, parsed or refused. */
+static int64_t
+id_of(const char *line, size_t n)
+{
+	struct fault	 f;
+	json_t		*msg;
+	int64_t		 id = 77;
+
+	if (json_line_parse_id(line, n, 40, &msg, &id, &f) == 0)
+		json_decref(msg);
+	return (id);
+}
+
+/* The id of a line is found by JSON's grammar alone. */
+static void
+a_refused_line_keeps_its_id(void **state)
+{
+	static const struct {
+		const char	*line;
+		int64_t		 id;
+	} cases[] = {
+		{ "{\"id\":7}", 7 },
+		{ " { \"a\" : [1, {\"id\":3}] , \"id\" : 7 } ", 7 },
+		{ "{\"id\":0,\"x\":1e400}", 0 },
+		{ "{\"x\":123456789012345678901234567890,\"id\":5}", 5 },
+		{ "{\"x\":-1.5E+999,\"id\":9007199254740991}",
+		    JSON_INT_MAX },
+		{ "{\"x\":1,\"x\":2,\"id\":5}", 5 },
+		{ "{\"x\":\"\\u0000\",\"id\":5}", 5 },
+		{ "{\"x\":\"\\ud800\",\"id\":5}", 5 },
+		{ "{\"x\":\"\\\"id\\\":9\",\"id\":5}", 5 },
+		{ "{\"\\u0069d\":5}", 5 },
+		{ "{\"i\\u0064\":5}", 5 },
+		{ "{\"id\":-0}", 0 },
+		{ "{\"x\":[1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,"
+		    "7,8,9,1,2,3,4,5,6,7,8,9,1,2,3],\"id\":5}", 5 },
+		{ "{\"x\":[true,false,null],\"id\":5}", 5 },
+		/* None, or not one to answer to. */
+		{ "", -1 }, { " ", -1 }, { "7", -1 }, { "[{\"id\":5}]", -1 },
+		{ "{}", -1 }, { "{\"x\":{\"id\":5}}", -1 },
+		{ "{\"id\":-1}", -1 }, { "{\"id\":\"5\"}", -1 },
+		{ "{\"id\":5.0}", -1 }, { "{\"id\":5e0}", -1 },
+		{ "{\"id\":null}", -1 }, { "{\"id\":[5]}", -1 },
+		{ "{\"id\":9007199254740992}", -1 },
+		{ "{\"id\":99999999999999999999999999}", -1 },
+		{ "{\"id\":5,\"id\":5}", -1 },
+		{ "{\"id\":5,\"\\u0069d\":6}", -1 },
+		{ "{\"Id\":5}", -1 }, { "{\"ide\":5}", -1 },
+		/* Not JSON. */
+		{ "{\"id\":5", -1 }, { "{\"id\":5}}", -1 },
+		{ "{\"id\":5,}", -1 }, { "{\"id\":05}", -1 },
+		{ "{\"id\":+5}", -1 }, { "{\"id\" 5}", -1 },
+		{ "{id:5}", -1 }, { "{'id':5}", -1 },
+		{ "{\"id\":5} {}", -1 }, { "{\"id\":5 \"x\":1}", -1 },
+		{ "{\"x\":1.,\"id\":5}", -1 },
+		{ "{\"x\":.5,\"id\":5}", -1 },
+		{ "{\"x\":1e,\"id\":5}", -1 },
+		{ "{\"x\":-,\"id\":5}", -1 },
+		{ "{\"x\":tru,\"id\":5}", -1 },
+		{ "{\"x\":[1,],\"id\":5}", -1 },
+		{ "{\"x\":[1},\"id\":5}", -1 },
+		{ "{\"x\":\"\\x\",\"id\":5}", -1 },
+		{ "{\"x\":\"\\u00g0\",\"id\":5}", -1 },
+		{ "{\"x\":\"\t\",\"id\":5}", -1 },
+		{ "{\"x\":\"\xff\",\"id\":5}", -1 },
+		{ "{\"x\":\"\\", -1 }, { "{\"x\":\"\\u12", -1 },
+	};
+	size_t	 i;
+	char	*s;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		/* At its exact size, so that ASan sees a step too far. */
+		s = xmalloc(strlen(cases[i].line) + 1);
+		memcpy(s, cases[i].line, strlen(cases[i].line));
+		s[strlen(cases[i].line)] = '"';
+		if (id_of(s, strlen(cases[i].line)) != cases[i].id)
+			fail_msg("%s: %lld, expected %lld", cases[i].line,
+			    (long long)id_of(s, strlen(cases[i].line)),
+			    (long long)cases[i].id);
+		free(s);
+	}
+	assert_int_equal(id_of("{\"id\":5,\"x\":\"\0\"}", 16), -1);
+	assert_int_equal(id_of("{\"id\":5,\"x\":\"\\\0\"}", 17), -1);
+}
+
+/* Neither calls nor time grow without bound with what is nested. */
+static void
+the_search_for_an_id_is_bounded(void **state)
+{
+	static const struct { int nested; int64_t id; } cases[] = {
+		{ 999, 5 }, { 1000, -1 }, { 500000, -1 },
+	};
+	char	*s, *p;
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		s = xmalloc((size_t)cases[i].nested * 2 + 32);
+		p = s + sprintf(s, "{\"id\":5,\"x\":");
+		memset(p, '[', (size_t)cases[i].nested);
+		p += cases[i].nested;
+		memset(p, ']', (size_t)cases[i].nested);
+		p += cases[i].nested;
+		*p++ = '}';
+		assert_int_equal(id_of(s, (size_t)(p - s)),
+		    cases[i].id);
+		free(s);
+	}
+}
+
+static size_t	 counted;	/* allocations by jansson */
+
+static void *
+count_malloc(size_t n)
+{
+	counted++;
+	return (malloc(n));
+}
+
+/* A line of very many members is refused after as few allocations as one
+ * that is just within the limit takes. */
+static void
+what_is_refused_costs_no_more_than_what_is_taken(void **state)
+{
+	struct fault	 f;
+	json_t		*msg = NULL;
+	int64_t		 id;
+	size_t		 i, n, most = 0;
+	char		*s = xmalloc(2000000);
+
+	(void)state;
+	json_set_alloc_funcs(count_malloc, free);
+	for (i = n = 0; i < 100000; i++) {
+		n += (size_t)sprintf(s + n, "%c\"k%zu\":[%zu]", i == 0 ? '{' :
+		    ',', i, i);
+		if (i == 49) {
+			strcpy(s + n, "}");
+			assert_int_equal(json_line_parse_id(s, n + 1, 256,
+			    &msg, &id, &f), 0);
+			most = counted;
+		}
+	}
+	n += (size_t)sprintf(s + n, ",\"id\":5}");
+	counted = 0;
+	assert_int_equal(json_line_parse_id(s, n, 256, &msg, &id, &f),
+	    CHAT_EFORMAT);
+	assert_int_equal(id, 5);
+	if (counted > 2 * most)
+		fail_msg("%zu allocations, %zu for a good line", counted,
+		    most);
+	json_set_alloc_funcs(malloc, free);
+	json_decref(msg);
+	free(s);
+}
+
 /* A key of any length can't run over the fault it is told in. */
 static void
 long_unknown_key_is_told_cut(void **state)
@@ -469,6 +676,11 @@ main(void)
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(fields_fill_the_struct),
 		cmocka_unit_test(fields_refuse_by_name),
+		cmocka_unit_test(numbers_out_of_range_are_told_whole),
+		cmocka_unit_test(a_refused_line_keeps_its_id),
+		cmocka_unit_test(the_search_for_an_id_is_bounded),
+		cmocka_unit_test(
+		    what_is_refused_costs_no_more_than_what_is_taken),
 		cmocka_unit_test(long_unknown_key_is_told_cut),
 		cmocka_unit_test(messages_print_as_one_line),
 		cmocka_unit_test(broken_text_is_mended),

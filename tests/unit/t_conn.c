@@ -94,6 +94,29 @@ on_drained(void *arg)
 	note(arg, "DRAINED");
 }
 
+static void
+on_waiting(void *arg)
+{
+	note(arg, "WAITING");
+}
+
+static int
+on_first(void *arg, const char *bytes, size_t n)
+{
+	(void)n;
+	note(arg, "FIRST");
+	if (bytes[0] == '!') {
+		drop(arg);
+		return (-1);
+	}
+	return (bytes[0] != '\n');
+}
+
+static const struct conn_ops turn_ops = {
+	.line = on_line, .too_long = on_too_long, .eof = on_eof,
+	.failed = on_failed, .waiting = on_waiting, .first = on_first,
+};
+
 static const struct conn_ops ops = {
 	.line = on_line, .too_long = on_too_long, .eof = on_eof,
 	.failed = on_failed, .pressure = on_pressure, .drained = on_drained,
@@ -110,6 +133,21 @@ setup(void **state)
 	f->base = event_base_new();
 	f->peer = fd[1];
 	f->conn = conn_new(f->base, fd[0], 16, 50, 1000, 100, &ops, f);
+	*state = f;
+	return (0);
+}
+
+/* The same, handed out by turns. */
+static int
+setup_turns(void **state)
+{
+	struct fixture	*f = xcalloc(1, sizeof *f);
+	int		 fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	f->base = event_base_new();
+	f->peer = fd[1];
+	f->conn = conn_new(f->base, fd[0], 16, 50, 0, 0, &turn_ops, f);
 	*state = f;
 	return (0);
 }
@@ -320,10 +358,118 @@ test_an_unfinished_line_too_long(void **state)
 	assert_string_equal(f->log, "TOO_LONG FAILED ");
 }
 
+/* With turns, nothing is read before one is given, and no more than it pays
+ * for is handed out. */
+static void
+test_turns_are_asked_for_once_and_bounded(void **state)
+{
+	struct fixture	*f = *state;
+	int		 more;
+
+	feed(f, "a\nb\nc\n");
+	feed(f, "d\n");
+	assert_string_equal(f->log, "WAITING ");
+	assert_int_equal(conn_turn(f->conn, 3 * CONN_COST, &more),
+	    3 * CONN_COST);		/* a read and two lines */
+	assert_true(more);
+	turn(f);
+	assert_string_equal(f->log, "WAITING FIRST a b ");
+	assert_int_equal(conn_turn(f->conn, 10 * CONN_COST, &more),
+	    3 * CONN_COST);		/* two lines and a read */
+	assert_false(more);
+	feed(f, "e\n");
+	assert_string_equal(f->log, "WAITING FIRST a b c d WAITING ");
+}
+
+/* A pause holds between turns, and what is left is asked for behind it. */
+static void
+test_turns_and_pauses(void **state)
+{
+	struct fixture	*f = *state;
+	int		 more;
+
+	f->pause_at = 1;
+	feed(f, "a\nb\n");
+	conn_turn(f->conn, 100 * CONN_COST, &more);
+	assert_false(more);
+	turn(f);
+	assert_string_equal(f->log, "WAITING FIRST a ");
+	conn_resume(f->conn);
+	turn(f);
+	assert_string_equal(f->log, "WAITING FIRST a WAITING ");
+	conn_turn(f->conn, 100 * CONN_COST, &more);
+	assert_string_equal(f->log, "WAITING FIRST a WAITING b ");
+}
+
+/* The end of input comes behind the last line of the last turn. */
+static void
+test_turns_and_the_end(void **state)
+{
+	struct fixture	*f = *state;
+	int		 more;
+
+	feed(f, "a\nb\n");
+	shutdown(f->peer, SHUT_WR);
+	conn_turn(f->conn, 2 * CONN_COST, &more);
+	assert_true(more);
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	assert_string_equal(f->log, "WAITING FIRST a b HALF ");
+	assert_false(more);
+	turn(f);
+	assert_string_equal(f->log, "WAITING FIRST a b HALF ");
+}
+
+/* The stream may be released by a callback of its turn. */
+static void
+test_free_at_its_turn(void **state)
+{
+	struct fixture	*f = *state;
+	int		 more;
+
+	f->free_at = 1;
+	feed(f, "a\nb\n");
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	assert_null(f->conn);
+	assert_string_equal(f->log, "WAITING FIRST a ");
+}
+
+/* The first bytes are asked about until they are known. */
+static void
+test_first_bytes(void **state)
+{
+	struct fixture	*f = *state;
+	int		 more;
+
+	feed(f, "\n");
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	feed(f, "!x\n");
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	assert_null(f->conn);
+	assert_string_equal(f->log, "WAITING FIRST  WAITING FIRST ");
+}
+
+/* Who waits for its turn longer than its line may take is not dropped. */
+static void
+test_a_late_turn_is_not_a_late_line(void **state)
+{
+	struct timeval	 tv = { 0, 400000 };
+	struct fixture	*f = *state;
+	int		 more;
+
+	feed(f, "a");
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	feed(f, "b\n");
+	event_base_loopexit(f->base, &tv);
+	event_base_dispatch(f->base);
+	conn_turn(f->conn, 9 * CONN_COST, &more);
+	assert_string_equal(f->log, "WAITING FIRST WAITING ab ");
+}
+
 int
 main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TURN(t) cmocka_unit_test_setup_teardown(t, setup_turns, teardown)
 	static const struct CMUnitTest	 tests[] = {
 		TEST(test_lines_in_pieces),
 		TEST(test_a_line_too_long),
@@ -336,6 +482,12 @@ main(void)
 		TEST(test_marks),
 		TEST(test_an_unfinished_line),
 		TEST(test_an_unfinished_line_too_long),
+		TURN(test_turns_are_asked_for_once_and_bounded),
+		TURN(test_turns_and_pauses),
+		TURN(test_turns_and_the_end),
+		TURN(test_free_at_its_turn),
+		TURN(test_first_bytes),
+		TURN(test_a_late_turn_is_not_a_late_line),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,0 +1,103 @@
+/*
+ * Who is at the other end of a connection: what the kernel says of it, and
+ * names.  Names come from whatever nsswitch.conf(5) lists, which may be slow
+ * (2 ms for a connection were seen), and each new connection asks for them:
+ * they are remembered for a while.
+ */
+#include "chatd.h"
+
+#include <sys/socket.h>
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "xmalloc.h"
+
+#define PEER_NAMES	256	/* remembered, by the low bits of the uid */
+#define PEER_MS		30000	/* for so long */
+#define PEER_GROUPS	65536	/* of one process: what Linux allows */
+
+/* The name of an account. */
+const char *
+peer_name(uid_t uid)
+{
+	static struct {
+		uid_t	 uid;
+		int64_t	 until;		/* monotonic ms; 0: empty */
+		char	 name[64];
+	} names[PEER_NAMES], *n;
+	struct passwd	*pw;
+
+	n = &names[uid % PEER_NAMES];
+	if (n->until > clock_monotonic() && n->uid == uid)
+		return (n->name);
+	n->uid = uid;
+	if ((pw = getpwuid(uid)) != NULL)
+		snprintf(n->name, sizeof n->name, "%s", pw->pw_name);
+	else
+		snprintf(n->name, sizeof n->name, "%u", (unsigned)uid);
+	n->until = clock_monotonic() + PEER_MS;
+	return (n->name);
+}
+
+/* Find a group's number, -1 where there is no such group. Only the last one
+ * asked for is remembered: there is one group of operators. */
+static int64_t
+peer_group(const char *name)
+{
+	static char	 last[64];
+	static int64_t	 gid, until;
+	struct group	*gr;
+
+	if (until > clock_monotonic() && strcmp(last, name) == 0)
+		return (gid);
+	gid = (gr = getgrnam(name)) != NULL ? (int64_t)gr->gr_gid : -1;
+	if (strlen(name) < sizeof last) {
+		memcpy(last, name, strlen(name) + 1);
+		until = clock_monotonic() + PEER_MS;
+	}
+	return (gid);
+}
+
+/* Is gid among the groups the kernel says the peer has? */
+static int
+peer_in_group(int fd, gid_t gid, gid_t primary)
+{
+	gid_t		*gids, few[32];
+	socklen_t	 len = sizeof few;
+	size_t		 i;
+	int		 found = gid == primary;
+
+	gids = few;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids, &len) == -1) {
+		len = PEER_GROUPS * sizeof *gids;
+		gids = xmalloc(len);
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, gids,
+		    &len) == -1)
+			len = 0;
+	}
+	for (i = 0; i < len / sizeof *gids; i++)
+		found |= gids[i] == gid;
+	if (gids != few)
+		free(gids);
+	return (found);
+}
+
+/* Operators: root, the daemon's own account, and one group. */
+int
+peer_is_operator(const char *group, int fd, const struct ucred *cr)
+{
+	int64_t	 gid;
+
+	if (cr->uid == 0 || cr->uid == geteuid())
+		return (1);
+	if (group == NULL || group[0] == '\0' ||
+	    (gid = peer_group(group)) == -1)
+		return (0);
+	return (peer_in_group(fd, (gid_t)gid, cr->gid));
+}

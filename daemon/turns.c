@@ -1,0 +1,208 @@
+/*
+ * Turns of accounts: deficit round robin (Shreedhar and Varghese, 1996) over
+ * the accounts, plain round robin over the connections of each.
+ */
+#include "turns.h"
+
+#include <stdlib.h>
+
+#include "xmalloc.h"
+
+TAILQ_HEAD(places, turn);
+TAILQ_HEAD(accounts, account);
+
+struct account {
+	TAILQ_ENTRY(account)	 entry;		/* all */
+	TAILQ_ENTRY(account)	 ready_entry;
+	struct turns		*turns;		/* borrowed */
+	uid_t			 uid;
+	int			 places;
+	int			 ready;		/* in the round */
+	int			 busy;		/* its turn is on the stack */
+	long long		 credit;	/* bytes; below 0: owed */
+	struct places		 waiting;
+};
+
+struct turns {
+	struct event	*ev;		/* owned: somebody waits */
+	long long	 slice;
+	struct accounts	 accounts;	/* owned: those with places */
+	struct accounts	 ready;		/* of them, those that wait */
+	struct turn	*current;	/* borrowed: it runs; NULL: cleared */
+};
+
+static void	turns_run(evutil_socket_t, short, void *);
+
+/* Nobody waits yet. */
+struct turns *
+turns_new(struct event_base *base, size_t slice)
+{
+	struct turns	*t;
+
+	t = xcalloc(1, sizeof *t);
+	t->slice = (long long)slice;
+	/* A timer, since the loop runs an event made active by hand before it
+	 * looks at any descriptor again. */
+	t->ev = evtimer_new(base, turns_run, t);
+	TAILQ_INIT(&t->accounts);
+	TAILQ_INIT(&t->ready);
+	return (t);
+}
+
+/* Release, with all places cleared. */
+void
+turns_free(struct turns *t)
+{
+	if (t == NULL)
+		return;
+	event_free(t->ev);
+	free(t);
+}
+
+/* Find or make the account of a uid. */
+static struct account *
+turns_account(struct turns *t, uid_t uid)
+{
+	struct account	*a;
+
+	TAILQ_FOREACH(a, &t->accounts, entry) {
+		if (a->uid == uid)
+			return (a);
+	}
+	a = xcalloc(1, sizeof *a);
+	a->turns = t;
+	a->uid = uid;
+	TAILQ_INIT(&a->waiting);
+	TAILQ_INSERT_TAIL(&t->accounts, a, entry);
+	return (a);
+}
+
+/* Release an account that nobody holds. */
+static void
+account_settle(struct account *a)
+{
+	if (a->places > 0 || a->busy)
+		return;
+	if (a->ready)
+		TAILQ_REMOVE(&a->turns->ready, a, ready_entry);
+	TAILQ_REMOVE(&a->turns->accounts, a, entry);
+	free(a);
+}
+
+/* Give a place. */
+void
+turn_init(struct turn *p, struct turns *t, uid_t uid,
+    size_t (*run)(void *, size_t, int *), void *arg)
+{
+	*p = (struct turn){ .account = turns_account(t, uid), .run = run,
+	    .arg = arg };
+	p->account->places++;
+}
+
+/* Take a place away. */
+void
+turn_clear(struct turn *p)
+{
+	struct account	*a = p->account;
+
+	if (a == NULL)
+		return;
+	if (p->waiting)
+		TAILQ_REMOVE(&a->waiting, p, entry);
+	if (a->turns->current == p)
+		a->turns->current = NULL;
+	p->account = NULL;
+	a->places--;
+	account_settle(a);
+}
+
+/* Join the round. */
+void
+turn_want(struct turn *p)
+{
+	static const struct timeval	 now = { 0, 0 };
+	struct account			*a = p->account;
+
+	if (p->waiting)
+		return;
+	p->waiting = 1;
+	TAILQ_INSERT_TAIL(&a->waiting, p, entry);
+	if (!a->ready) {
+		a->ready = 1;
+		TAILQ_INSERT_TAIL(&a->turns->ready, a, ready_entry);
+	}
+	if (!event_pending(a->turns->ev, EV_TIMEOUT, NULL))
+		event_add(a->turns->ev, &now);
+}
+
+/* Count the places of an account. */
+int
+turn_places(const struct turn *p)
+{
+	return (p->account->places);
+}
+
+/* Let one connection work. Returns what it cost. */
+static long long
+account_place(struct account *a)
+{
+	struct turns	*t = a->turns;
+	struct turn	*p = TAILQ_FIRST(&a->waiting);
+	size_t		 cost;
+	int		 more = 0;
+
+	TAILQ_REMOVE(&a->waiting, p, entry);
+	p->waiting = 0;
+	t->current = p;
+	cost = p->run(p->arg, (size_t)a->credit, &more);
+	if (t->current == p && more && !p->waiting) {
+		p->waiting = 1;
+		TAILQ_INSERT_TAIL(&a->waiting, p, entry);
+	}
+	t->current = NULL;
+	return ((long long)cost);
+}
+
+/* The turn of one account. Returns what it cost. */
+static long long
+account_turn(struct account *a)
+{
+	struct turns	*t = a->turns;
+	long long	 cost, spent = 0;
+
+	TAILQ_REMOVE(&t->ready, a, ready_entry);
+	a->ready = 0;
+	a->busy = 1;
+	a->credit += t->slice;
+	while (a->credit > 0 && !TAILQ_EMPTY(&a->waiting)) {
+		cost = account_place(a);
+		a->credit -= cost;
+		spent += cost;
+	}
+	a->busy = 0;
+	/* Credit is for those who wait; what is owed stays. */
+	if (a->credit > 0)
+		a->credit = 0;
+	if (!TAILQ_EMPTY(&a->waiting) && !a->ready) {
+		a->ready = 1;
+		TAILQ_INSERT_TAIL(&t->ready, a, ready_entry);
+	}
+	account_settle(a);
+	return (spent);
+}
+
+/* As many turns as one slice pays for; then everybody else's events. */
+static void
+turns_run(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval	 now = { 0, 0 };
+	struct turns			*t = arg;
+	long long			 spent = 0;
+
+	(void)fd;
+	(void)what;
+	while (spent < t->slice && !TAILQ_EMPTY(&t->ready))
+		spent += account_turn(TAILQ_FIRST(&t->ready));
+	if (!TAILQ_EMPTY(&t->ready))
+		event_add(t->ev, &now);
+}
