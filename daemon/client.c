@@ -297,11 +297,14 @@ client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 	return (r);
 }
 
-/* Say why a line is refused; under its id (or -1), unless that would seem to
- * be about a request that runs. */
+/* Say why a line is refused, and which, unless that would seem to be about a
+ * request that runs. */
 static void
-client_refuse(struct client *c, int64_t id, const struct fault *f)
+client_refuse(struct client *c, const char *line, size_t len,
+    const struct fault *f)
 {
+	int64_t	 id = json_line_id(line, len);
+
 	if (id != -1 && client_find(c, id) != NULL)
 		id = -1;
 	conn_send(c->conn, msg_error(id, f));
@@ -315,13 +318,11 @@ client_line(void *arg, char *line, size_t len)
 	struct request	*r;
 	struct fault	 f;
 	json_t		*msg;
-	int64_t		 id;
 
 	if (c->closing)
 		return;
-	if (json_line_parse_id(line, len, CLIENT_VALUES, &msg, &id,
-	    &f) != 0) {
-		client_refuse(c, id, &f);
+	if (json_line_parse_max(line, len, CLIENT_VALUES, &msg, &f) != 0) {
+		client_refuse(c, line, len, &f);
 		return;
 	}
 	if ((r = client_request(c, msg, len, &f)) == NULL)

@@ -1,5 +1,5 @@
 /*
- * Messages: one JSON object a line.  Parsing (json_parse.c) refuses what the protocol
+ * Messages: one JSON object a line.  Parsing refuses what the protocol
  * refuses (depth, duplicate keys, NUL, invalid UTF-8) with a fault that can
  * be sent as it is; field tables say which keys an operation knows.
  */
@@ -44,13 +44,12 @@ int	 json_line_parse_max(const char *line, size_t len, size_t max,
 	    json_t **out, struct fault *f);
 
 /*
- * The same, and the id of the line in *id, even if it is refused: -1, or the
- * integer from 0 to 2^53-1 under the only top-level key "id" of a line that
- * is one JSON object by RFC 8259, nested at most 1,000 deep. Its numbers may
- * have any size and its other keys may come twice.
+ * The id of a line that was refused: -1, or the integer from 0 to 2^53-1
+ * under the only top-level key "id" of a line that is one JSON object by
+ * RFC 8259, nested at most 1,000 deep. Its numbers may have any size and its
+ * other keys may come twice.
  */
-int	 json_line_parse_id(const char *line, size_t len, size_t max,
-	    json_t **out, int64_t *id, struct fault *f);
+int64_t	 json_line_id(const char *line, size_t len);
 
 enum field_type {
 	FIELD_STRING,	/* const char *, borrowed from the message */

@@ -3,8 +3,6 @@
  */
 #include "utf8.h"
 
-#include <string.h>
-
 /* Decode one character. */
 int
 utf8_decode(const char *str, size_t n, uint32_t *cp)
@@ -80,20 +78,10 @@ utf8_encode(uint32_t cp, char *out)
 int
 utf8_valid(const char *s, size_t n)
 {
-	uint64_t	 eight;
 	uint32_t	 cp;
 	int		 len;
 
 	while (n > 0) {
-		/* Most of most texts is ASCII. */
-		if (n >= sizeof eight) {
-			memcpy(&eight, s, sizeof eight);
-			if ((eight & 0x8080808080808080) == 0) {
-				s += sizeof eight;
-				n -= sizeof eight;
-				continue;
-			}
-		}
 		if ((len = utf8_decode(s, n, &cp)) <= 0)
 			return (0);
 		s += len;

@@ -334,19 +334,6 @@ numbers_out_of_range_are_told_whole(void **state)
 	}
 }
 
-/* The id of a line, parsed or refused. */
-static int64_t
-id_of(const char *line, size_t n)
-{
-	struct fault	 f;
-	json_t		*msg;
-	int64_t		 id = 77;
-
-	if (json_line_parse_id(line, n, 40, &msg, &id, &f) == 0)
-		json_decref(msg);
-	return (id);
-}
-
 /* The id of a line is found by JSON's grammar alone. */
 static void
 a_refused_line_keeps_its_id(void **state)
@@ -368,8 +355,6 @@ a_refused_line_keeps_its_id(void **state)
 		{ "{\"\\u0069d\":5}", 5 },
 		{ "{\"i\\u0064\":5}", 5 },
 		{ "{\"id\":-0}", 0 },
-		{ "{\"x\":[1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,"
-		    "7,8,9,1,2,3,4,5,6,7,8,9,1,2,3],\"id\":5}", 5 },
 		{ "{\"x\":[true,false,null],\"id\":5}", 5 },
 		/* None, or not one to answer to. */
 		{ "", -1 }, { " ", -1 }, { "7", -1 }, { "[{\"id\":5}]", -1 },
@@ -410,14 +395,14 @@ a_refused_line_keeps_its_id(void **state)
 		s = xmalloc(strlen(cases[i].line) + 1);
 		memcpy(s, cases[i].line, strlen(cases[i].line));
 		s[strlen(cases[i].line)] = '"';
-		if (id_of(s, strlen(cases[i].line)) != cases[i].id)
+		if (json_line_id(s, strlen(cases[i].line)) != cases[i].id)
 			fail_msg("%s: %lld, expected %lld", cases[i].line,
-			    (long long)id_of(s, strlen(cases[i].line)),
-			    (long long)cases[i].id);
+			    (long long)json_line_id(s,
+			    strlen(cases[i].line)), (long long)cases[i].id);
 		free(s);
 	}
-	assert_int_equal(id_of("{\"id\":5,\"x\":\"\0\"}", 16), -1);
-	assert_int_equal(id_of("{\"id\":5,\"x\":\"\\\0\"}", 17), -1);
+	assert_int_equal(json_line_id("{\"id\":5,\"x\":\"\0\"}", 16), -1);
+	assert_int_equal(json_line_id("{\"id\":5,\"x\":\"\\\0\"}", 17), -1);
 }
 
 /* Neither calls nor time grow without bound with what is nested. */
@@ -439,7 +424,7 @@ the_search_for_an_id_is_bounded(void **state)
 		memset(p, ']', (size_t)cases[i].nested);
 		p += cases[i].nested;
 		*p++ = '}';
-		assert_int_equal(id_of(s, (size_t)(p - s)),
+		assert_int_equal(json_line_id(s, (size_t)(p - s)),
 		    cases[i].id);
 		free(s);
 	}

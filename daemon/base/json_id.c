@@ -1,0 +1,224 @@
+/*
+ * The id of a line that was refused although it is JSON: a number that no
+ * parser here can hold, too many values, a key given twice.  Its sender must
+ * still learn which request was refused, so the line is looked over once more
+ * by the grammar of RFC 8259 alone, without making values of it.
+ */
+#include "json.h"
+
+#include <string.h>
+
+#include "limits.h"
+#include "utf8.h"
+
+#define SCAN_DEPTH_MAX	1000	/* each level is a call */
+
+struct scan {
+	const char	*p, *end;
+	int		 ids;	/* top-level keys that read "id" */
+	int64_t		 id;	/* of the last one; -1: not one to answer to */
+};
+
+static int	scan_value(struct scan *, int);
+
+/* Step over white space. */
+static void
+scan_space(struct scan *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' ||
+	    *s->p == '\r' || *s->p == '\n'))
+		s->p++;
+}
+
+/* Step over c, if it is next. */
+static int
+scan_char(struct scan *s, char c)
+{
+	if (s->p == s->end || *s->p != c)
+		return (0);
+	s->p++;
+	return (1);
+}
+
+/* Step over a word. */
+static int
+scan_word(struct scan *s, const char *word)
+{
+	size_t	 n = strlen(word);
+
+	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n) != 0)
+		return (0);
+	s->p += n;
+	return (1);
+}
+
+/* Step over digits. Returns how many. */
+static size_t
+scan_digits(struct scan *s)
+{
+	const char	*from = s->p;
+
+	while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
+		s->p++;
+	return ((size_t)(s->p - from));
+}
+
+/* Step over a number of any size. */
+static int
+scan_number(struct scan *s)
+{
+	scan_char(s, '-');
+	if (!scan_char(s, '0') && scan_digits(s) == 0)
+		return (0);
+	if (scan_char(s, '.') && scan_digits(s) == 0)
+		return (0);
+	if (scan_char(s, 'e') || scan_char(s, 'E')) {
+		if (!scan_char(s, '+'))
+			scan_char(s, '-');
+		if (scan_digits(s) == 0)
+			return (0);
+	}
+	return (1);
+}
+
+/* Step over what follows a backslash. */
+static int
+scan_escape(struct scan *s)
+{
+	int	 i;
+
+	if (s->p == s->end || memchr("\"\\/bfnrtu", *s->p, 9) == NULL)
+		return (0);
+	if (*s->p++ != 'u')
+		return (1);
+	for (i = 0; i < 4; i++, s->p++) {
+		if (s->p == s->end ||
+		    memchr("0123456789abcdefABCDEF", *s->p, 22) == NULL)
+			return (0);
+	}
+	return (1);
+}
+
+/* Step over a string. */
+static int
+scan_string(struct scan *s)
+{
+	if (!scan_char(s, '"'))
+		return (0);
+	while (s->p < s->end) {
+		if ((unsigned char)*s->p < ' ')
+			return (0);
+		if (*s->p == '"')
+			return (scan_char(s, '"'));
+		if (*s->p++ == '\\' && !scan_escape(s))
+			return (0);
+	}
+	return (0);
+}
+
+/* Do the n bytes of a string, quotes included, read "id"? */
+static int
+scan_reads_id(const char *s, size_t n)
+{
+	static const char *const	 ways[] = { "\"id\"", "\"\\u0069d\"",
+	    "\"i\\u0064\"", "\"\\u0069\\u0064\"" };
+	size_t				 i;
+
+	for (i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+		if (strlen(ways[i]) == n && memcmp(ways[i], s, n) == 0)
+			return (1);
+	}
+	return (0);
+}
+
+/* Note the value of a key that reads "id". */
+static void
+scan_id(struct scan *s, const char *value)
+{
+	int64_t	 id = 0;
+
+	s->ids++;
+	s->id = -1;
+	if (s->p - value == 2 && memcmp(value, "-0", 2) == 0)
+		value++;
+	for (; value < s->p; value++) {
+		if (*value < '0' || *value > '9')
+			return;
+		id = id * 10 + (*value - '0');
+		if (id > JSON_INT_MAX)
+			return;
+	}
+	s->id = id;
+}
+
+/* Step over an array or object, which close ends. */
+static int
+scan_list(struct scan *s, int depth, char close)
+{
+	const char	*key = NULL, *value;
+	size_t		 n = 0;
+
+	s->p++;
+	scan_space(s);
+	if (scan_char(s, close))
+		return (1);
+	do {
+		scan_space(s);
+		if (close == '}') {
+			key = s->p;
+			if (!scan_string(s))
+				return (0);
+			n = (size_t)(s->p - key);
+			scan_space(s);
+			if (!scan_char(s, ':'))
+				return (0);
+			scan_space(s);
+		}
+		value = s->p;
+		if (!scan_value(s, depth + 1))
+			return (0);
+		if (key != NULL && depth == 1 && scan_reads_id(key, n))
+			scan_id(s, value);
+		scan_space(s);
+	} while (scan_char(s, ','));
+	return (scan_char(s, close));
+}
+
+/* Step over a value; the outermost has depth 1. */
+static int
+scan_value(struct scan *s, int depth)
+{
+	if (s->p == s->end || depth > SCAN_DEPTH_MAX)
+		return (0);
+	switch (*s->p) {
+	case '{':
+		return (scan_list(s, depth, '}'));
+	case '[':
+		return (scan_list(s, depth, ']'));
+	case '"':
+		return (scan_string(s));
+	case 't':
+		return (scan_word(s, "true"));
+	case 'f':
+		return (scan_word(s, "false"));
+	case 'n':
+		return (scan_word(s, "null"));
+	default:
+		return (scan_number(s));
+	}
+}
+
+/* Find the id of a line that may have been refused. */
+int64_t
+json_line_id(const char *line, size_t len)
+{
+	struct scan	 s = { line, line + len, 0, -1 };
+
+	if (!utf8_valid(line, len))
+		return (-1);
+	scan_space(&s);
+	if (s.p == s.end || *s.p != '{' || !scan_value(&s, 1))
+		return (-1);
+	scan_space(&s);
+	return (s.p == s.end && s.ids == 1 ? s.id : -1);
+}
