@@ -240,7 +240,7 @@ fold_word(struct fold_work *w, size_t start, size_t end)
 	for (i = start; i < end; i++) {
 		c = w->list[i].c;
 		if (c < 0x80)
-			latin += fold_is_letter(c);
+			latin += (size_t)fold_is_letter(c);
 		else if (confusable_latin(c) == 0)
 			other++;
 		else if (first == end)

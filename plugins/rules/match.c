@@ -20,11 +20,6 @@
 #include "fold.h"
 #include "xmalloc.h"
 
-#define MATCH_LIMIT	100000	/* PCRE2's steps from one start */
-#define MATCH_DEPTH	5000	/* nested backtracking points */
-#define MATCH_HEAP	8192	/* KiB for those */
-#define MATCH_NEST	100	/* brackets in brackets, in a pattern */
-
 /* What a search says; errors of PCRE2 are below 0. MATCH_MORE: it can't be
  * said without the text that was cut off. */
 enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
@@ -61,69 +56,6 @@ struct teller {
 
 static int	match_rule(struct rules *, const struct rule *,
 		    const struct subject *, struct teller *, size_t *);
-
-/* Make empty rules. */
-struct rules *
-rules_new(const char *const *categories)
-{
-	struct rules	*rs;
-
-	rs = xcalloc(1, sizeof *rs);
-	rs->list = xcalloc(RULES_MAX + 1, sizeof *rs->list);
-	rs->categories = categories;
-	rs->hits = RULES_HITS;
-	rs->compile = pcre2_compile_context_create(NULL);
-	rs->context = pcre2_match_context_create(NULL);
-	rs->match = pcre2_match_data_create(1, NULL);
-	pcre2_set_parens_nest_limit(rs->compile, MATCH_NEST);
-	pcre2_set_match_limit(rs->context, MATCH_LIMIT);
-	pcre2_set_depth_limit(rs->context, MATCH_DEPTH);
-	pcre2_set_heap_limit(rs->context, MATCH_HEAP);
-	return (rs);
-}
-
-/* Release what one rule holds. */
-void
-rule_clear(struct rule *r)
-{
-	size_t	 i;
-
-	for (i = 0; i < RULES_ALL; i++)
-		pcre2_code_free(r->look[i].code);
-	pcre2_code_free(r->unless.code);
-	free(r->name);
-	memset(r, 0, sizeof *r);
-}
-
-/* Release rules. */
-void
-rules_free(struct rules *rs)
-{
-	size_t	 i;
-
-	if (rs == NULL)
-		return;
-	for (i = 0; i < rs->n; i++)
-		rule_clear(&rs->list[i]);
-	for (i = 0; i < rs->packs_n; i++)
-		free(rs->packs[i]);
-	free(rs->list);
-	free(rs->packs);
-	pcre2_match_data_free(rs->match);
-	pcre2_match_context_free(rs->context);
-	pcre2_compile_context_free(rs->compile);
-	free(rs);
-}
-
-/* What must stand before new text. */
-size_t
-rules_window(const struct rules *rs)
-{
-	size_t	 n = rs->window[0] > rs->window[1] ? rs->window[0] :
-		    rs->window[1];
-
-	return (n + RULES_MARGIN);
-}
 
 /* Move i down, or up, to the start of a character. */
 static size_t

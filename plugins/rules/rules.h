@@ -95,9 +95,13 @@ struct rules {
 	pcre2_match_data	*match;		/* owned: one pair */
 };
 
+/* ---- rules.c */
 /* Empty rules; categories is borrowed. rules_free(NULL) does nothing. */
 struct rules	*rules_new(const char *const *categories);
 void		 rules_free(struct rules *rs);
+
+/* Bytes that must stand before new text. */
+size_t		 rules_window(const struct rules *rs);
 
 /* Release what one rule holds, also a half-built one. */
 void		 rule_clear(struct rule *r);
@@ -158,9 +162,6 @@ int	 rules_match_piece(struct rules *rs, unsigned direction,
 	    const struct rules_piece *p, void (*found)(void *arg,
 	    const struct rule *rule, uint64_t start, uint64_t end), void *arg,
 	    size_t *settled, struct fault *f);
-
-/* Bytes that must stand before new text. */
-size_t	 rules_window(const struct rules *rs);
 
 #define RULES_MARGIN	400	/* of those, for folding: words, look-alikes */
 
