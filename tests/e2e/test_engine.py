@@ -142,6 +142,7 @@ def test_signals_end_it_by_hand_but_not_under_chatd():
     with Engine(init={"model": str(TINY), "precision": "fp32"}) as e:
         e.process.send_signal(signal.SIGTERM)
         e.process.send_signal(signal.SIGINT)
+        e.process.send_signal(signal.SIGHUP)
         assert e.ask("ping")["event"] == "done"
         assert e.finish() == (0, [])
 

@@ -154,3 +154,36 @@ def test_ratings_come_out_of_every_export(whole):
         rows[fmt] = r.stdout.splitlines()
     assert any("<human>: What is your name?\n<bot>: I am the demonstration "
                "model." in json.loads(x)["text"] for x in rows["oig"])
+
+
+def test_a_reply_goes_on_after_its_device_broke_for_good(tmp_path):
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "chatd-cuda.so").symlink_to(
+        BUILD / ".libs/tests_module_sticky.so")
+    broken = tmp_path / "breaks"
+    env = {"CHATD_MODULES": str(modules), "STICKY_FILE": str(broken),
+           "STICKY_STEP": "20"}
+    params = {"temperature": 0.9, "seed": 3, "max_tokens": 60,
+              "ignore_eos": True}
+    with Service(engine=BUILD / "chatd-engine", env=env,
+                 model=SRC / "tests/data/neox-tiny",
+                 config={"model": {"device": "cuda:0"}}) as s, \
+            s.client() as c:
+        s.wait_model()
+        whole = c.events(c.send("complete", prompt="Hello", params=params))
+        assert whole[-1]["event"] == "done", whole[-1]
+        assert s.status()["helpers"]["engine"]["restarts"] == 0
+        broken.touch()
+        # Steps are counted from the start of a process, so begin a new one.
+        pid = s.status()["helpers"]["engine"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        s.wait(lambda: s.status()["helpers"]["engine"]["pid"] not in (0, pid))
+        s.wait_model()
+        again = c.events(c.send("complete", prompt="Hello", params=params))
+        assert not broken.exists()
+        assert "engine_restarted" in [e.get("code") for e in again]
+        assert again[-1]["event"] == "done", again[-1]
+        assert text_of(again) == text_of(whole)
+        assert again[-1]["output_tokens"] == 60
+        assert ids_of(s, again[-1]["reply"]) == ids_of(s, whole[-1]["reply"])
