@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "path.h"
 #include "spawn.h"
@@ -22,6 +23,8 @@
 
 #define EXPORT_PIECE	32768	/* bytes in one text event */
 #define EXPORT_UID_MAX	2	/* exports of one user at once */
+#define EXPORT_END_MS	5000	/* to exit, once the output is closed */
+#define EXPORT_LOOK_MS	5	/* between looks whether it has */
 
 TAILQ_HEAD(exports, export);
 
@@ -30,7 +33,8 @@ struct export {
 	struct request	*request;	/* borrowed: ended by us */
 	pid_t		 pid;
 	int		 fd;		/* owned: its stdout */
-	struct event	*ev;		/* owned */
+	struct event	*ev;		/* owned: readable, then a timer */
+	int64_t		 ended;		/* monotonic ms: its output has */
 	size_t		 held;		/* bytes of an unfinished character */
 	char		 buf[EXPORT_PIECE];
 };
@@ -38,6 +42,7 @@ struct export {
 static struct exports	 export_all = TAILQ_HEAD_INITIALIZER(export_all);
 
 static void	export_readable(evutil_socket_t, short, void *);
+static void	export_exited(evutil_socket_t, short, void *);
 static void	export_stop(struct request *);
 static void	export_pressure(struct request *, int);
 
@@ -130,21 +135,16 @@ export_new(struct request *r, const char *format, int all)
 	export_pressure(r, client_pressed(r->client));
 }
 
-/* The exporter has closed its output: how did it end? */
+/* It is over: status is the exporter's. */
 static void
-export_end(struct export *e, int cancelled)
+export_end(struct export *e, int cancelled, int status)
 {
 	struct request	*r = e->request;
 	json_t		*m;
-	int		 status = 0;
 
 	TAILQ_REMOVE(&export_all, e, entry);
 	event_free(e->ev);
 	close(e->fd);
-	if (cancelled)
-		kill(e->pid, SIGKILL);
-	while (waitpid(e->pid, &status, 0) == -1 && errno == EINTR)
-		;
 	free(e);
 	r->arg = NULL;
 	if (cancelled) {
@@ -156,6 +156,50 @@ export_end(struct export *e, int cancelled)
 	else
 		request_fail(r, "store_unavailable",
 		    "the export failed; the service's log says why");
+}
+
+/* End the exporter. */
+static int
+export_kill(struct export *e)
+{
+	int	 status = 0;
+
+	kill(e->pid, SIGKILL);
+	while (waitpid(e->pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return (status);
+}
+
+/* Its output is closed: has it exited, and how? Nobody waits for it here. */
+static void
+export_exited(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval	 tv = { 0, EXPORT_LOOK_MS * 1000 };
+	struct export		*e = arg;
+	int			 status = 0;
+
+	(void)fd;
+	(void)what;
+	if (waitpid(e->pid, &status, WNOHANG) == 0) {
+		if (clock_monotonic() - e->ended < EXPORT_END_MS) {
+			event_add(e->ev, &tv);
+			return;
+		}
+		status = export_kill(e);
+	}
+	export_end(e, 0, status);
+}
+
+/* Nothing more is read: what is left is the exit status. */
+static void
+export_closed(struct export *e)
+{
+	struct event_base	*base = e->request->d->base;
+
+	e->ended = clock_monotonic();
+	event_free(e->ev);
+	e->ev = evtimer_new(base, export_exited, e);
+	export_exited(-1, 0, e);
 }
 
 /* Pass on what it has written. */
@@ -172,7 +216,7 @@ export_readable(evutil_socket_t fd, short what, void *arg)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		export_end(e, 0);
+		export_closed(e);
 		return;
 	}
 	have = e->held + (size_t)n;
@@ -188,7 +232,9 @@ export_readable(evutil_socket_t fd, short what, void *arg)
 static void
 export_stop(struct request *r)
 {
-	export_end(r->arg, 1);
+	struct export	*e = r->arg;
+
+	export_end(e, 1, export_kill(e));
 }
 
 /* The client does not keep up: leave the rest in the pipe. */
@@ -197,6 +243,8 @@ export_pressure(struct request *r, int high)
 {
 	struct export	*e = r->arg;
 
+	if (e->ended != 0)
+		return;
 	if (high)
 		event_del(e->ev);
 	else

@@ -25,6 +25,9 @@
 #define HELPER_PING_MS		2000	/* between heartbeats */
 #define HELPER_BACKOFF_MS	100	/* second restart; doubles from there */
 #define HELPER_HEALTHY_MS	60000	/* this long up: back-off forgotten */
+#define HELPER_LOOSE_MAX 65536		/* bytes of an event without an id:
+					 * some of it is told to every
+					 * client */
 #define HELPER_BUCKETS		1024	/* requests are found by id: a power
 					 * of two, for as many at once */
 
@@ -605,6 +608,8 @@ helper_line(void *arg, char *line, size_t len)
 	id = msg_int(msg, "id", -1);
 	if (event == NULL)
 		helper_down(h, "sent a line without an event");
+	else if (id < 0 && len > HELPER_LOOSE_MAX)
+		helper_too_long(h);
 	else if (id < 0)
 		helper_loose(h, event, msg);
 	else

@@ -12,6 +12,7 @@ their share of the lines.  The folder LIAR_DIR steers it while it runs:
   drop      a regular expression; lines of the true helper in which it is found
             are left out, and the file "dropped" is made
   instead   what is sent for each line of the true helper
+  export    while this file is there, an export closes its output and hangs
 """
 import json
 import os
@@ -303,6 +304,10 @@ def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     program = os.environ["LIAR_" + NAME.upper()]
     if len(sys.argv) > 1:       # an export
+        if control("export") is not None:
+            os.write(1, b"\xff not\0 text \xc3")
+            os.close(1)
+            time.sleep(3600)
         os.execv(program, [program, *sys.argv[1:]])
     helper = subprocess.Popen([program], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE)

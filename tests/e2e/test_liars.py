@@ -311,3 +311,23 @@ def test_a_filter_that_is_ready_without_plugins_is_no_filter():
         assert c.call("moderate", text="x")["event"] == "done"
         assert c.call("reload")["event"] == "done"
         assert s.alive(pid)
+
+
+def test_an_exporter_that_closes_its_output_and_hangs_is_killed():
+    """chatd waited for its exit, and for nothing else."""
+    with Liars(("store",)) as s, s.client() as c, s.client() as other:
+        s.steer("export", "")
+        ident = c.send("export", format="csv")
+        c.until("text")
+        assert other.call("status")["event"] == "done"
+        assert c.events(ident)[-1]["code"] == "store_unavailable"
+        (s.lies / "export").unlink()
+        assert c.call("export", format="csv")["event"] == "done"
+
+
+def test_a_ready_of_many_bytes_is_refused():
+    """Part of it went to every client."""
+    with Liars(("filter",)) as s, s.client() as c:
+        s.steer("instead", json.dumps(
+            {"event": "ready", "plugins": [{"name": "x" * 70000}]}) + "\n")
+        assert c.call("reload")["code"] == "bad_config"
