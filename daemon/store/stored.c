@@ -24,6 +24,7 @@
 #include "json.h"
 #include "limits.h"
 #include "log.h"
+#include "stdfds.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -273,7 +274,8 @@ stored_serve(void)
 		    !chan_wait(d->ch, wait))
 			wait = store_maintain(d->store, 1);
 	}
-	chan_drain(d->ch);
+	if (chan_drain(d->ch) == CHAT_ESYSTEM)
+		status = 1;
 out:
 	store_close(d->store);
 	chan_free(d->ch);
@@ -323,6 +325,7 @@ main(int argc, char **argv)
 	int64_t		 uid = -1;
 	int		 c, all = 0, whose = 0;
 
+	stdfds_init("chatd-store");
 	log_init("chatd-store", LOG_LEVEL_INFO);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
