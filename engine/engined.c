@@ -506,7 +506,8 @@ main(int argc, char **argv)
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);
-		r = engine_init(&e, &f);
+		if ((r = engine_init(&e, &f)) == 0)
+			engine_sandbox(&e);
 	}
 	if (r == CHAT_ECLOSED)
 		status = 0;

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "confine_list.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -383,7 +384,7 @@ sandbox_enter(struct sandbox *sb, struct fault *f)
 		confine_limit(RLIMIT_FSIZE, 0);
 	if (!SANITIZED)
 		confine_limit(RLIMIT_AS, SANDBOX_MEMORY);
-	if ((r = confine_privileges()) != 0)
+	if ((r = confine_privileges(0)) != 0)
 		return (sandbox_failed("no_new_privs", strerror(-r), f));
 	abi = landlock_restrict(sb->paths, sb->n);
 	if (abi > 0)

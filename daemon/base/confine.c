@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confine_list.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -63,30 +64,31 @@ confine_limit(int what, rlim_t value)
 		log_warn("sandbox: limit %d", what);
 }
 
-/* Root keeps its uid (files may be its own) but none of its powers. */
+/* Root keeps its uid, since files may be its own, and few of its powers. */
 static void
-confine_capabilities(void)
+confine_capabilities(uint32_t keep)
 {
 	struct __user_cap_header_struct	 head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct	 none[2] = {}, have[2] = {};
+	struct __user_cap_data_struct	 few[2] = {}, have[2] = {};
 
 	/* A service manager may have taken them, and the call, before us. */
 	if (syscall(SYS_capget, &head, have) == 0 &&
 	    (have[0].permitted | have[1].permitted) == 0)
 		return;
-	if (syscall(SYS_capset, &head, none) == -1)
+	few[0].permitted = few[0].effective = have[0].permitted & keep;
+	if (syscall(SYS_capset, &head, few) == -1)
 		log_warn("sandbox: dropping capabilities");
 }
 
 /* Give up privileges. */
 int
-confine_privileges(void)
+confine_privileges(uint32_t keep)
 {
 	confine_limit(RLIMIT_CORE, 0);
 #ifndef WITH_SANITIZER			/* the leak checker must look in */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
-	confine_capabilities();
+	confine_capabilities(keep);
 	return (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ? -errno : 0);
 }

@@ -1,57 +1,27 @@
 /*
- * What the sandboxes of the helpers share: lists of system calls, limits,
- * privileges, and the whole sandbox of a helper that runs our own code.
- * Plugins have a tighter one, plugins/sandbox.c.
+ * What the sandboxes of the helpers share: limits and privileges, and the
+ * whole sandbox of a helper that runs our own code.  Plugins have a tighter
+ * one, plugins/sandbox.c.  Lists of system calls are in confine_list.h.
  */
 #ifndef CONFINE_H
 #define CONFINE_H
 
 #include <sys/resource.h>
 
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "err.h"
 #include "landlock.h"
-
-/*
- * One line of a list of system calls. Conditions compare all 64 bits of an
- * argument, while the kernel looks at the low 32 of a descriptor, a signal or
- * a process: so such arguments are compared for equality, never by "not" or
- * "more than".
- */
-struct confine_rule {
-	const char		*name;
-	uint32_t		 action;	/* SCMP_ACT_... */
-	unsigned		 n;		/* conditions, all must hold */
-	struct scmp_arg_cmp	 arg[3];
-};
-
-#define CONFINE_OK		SCMP_ACT_ALLOW
-#define CONFINE_ERR(e)		SCMP_ACT_ERRNO(e)
-#define CONFINE_IS(i, value)	{ i, SCMP_CMP_EQ, value, 0 }
-#define CONFINE_BITS(i, mask, value) { i, SCMP_CMP_MASKED_EQ, mask, value }
-
-/*
- * Begin a list: what no rule names gets the action otherwise, a program of
- * another architecture ends. *out is owned (seccomp_release). 0, or -errno.
- */
-int	confine_begin(uint32_t otherwise, scmp_filter_ctx *out);
-
-/* Add n rules; names that the library doesn't know are passed over. 0, or
- * -errno. */
-int	confine_add(scmp_filter_ctx ctx, const struct confine_rule *rules,
-	    size_t n);
 
 /* Lower a limit (RLIMIT_...), hard and soft, as far as it isn't lower. */
 void	confine_limit(int what, rlim_t value);
 
 /*
- * No capabilities, no new privileges, no core files, and no process of the
+ * No new privileges, no core files, no capabilities but those of the set keep
+ * (bits 1 << CAP_..., 0 for none) that the process has, and no process of the
  * same user may look in (but where a sanitizer must). 0, or -errno.
  */
-int	confine_privileges(void);
+int	confine_privileges(uint32_t keep);
 
 /* The kinds of sandbox that confine_self makes. */
 enum confine_kind {

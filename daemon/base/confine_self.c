@@ -7,6 +7,7 @@
 
 #include "confine.h"
 
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
 
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "confine_list.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -149,12 +151,17 @@ static const struct landlock_path confine_system[] = {
 static const struct {
 	const struct confine_rule	*rules[2];
 	size_t				 n[2];
+	uint32_t			 keep;	/* capabilities, for files */
 } confine_lists[] = {
-	[CONFINE_STORE] = { { confine_store }, { nitems(confine_store) } },
-	[CONFINE_ENGINE] = { { confine_engine }, { nitems(confine_engine) } },
+	[CONFINE_STORE] = { { confine_store }, { nitems(confine_store) },
+	    1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER },
+	[CONFINE_ENGINE] = { { confine_engine }, { nitems(confine_engine) },
+	    1u << CAP_DAC_READ_SEARCH },
 	[CONFINE_ENGINE_PIN] = { { confine_engine, confine_pin },
-	    { nitems(confine_engine), nitems(confine_pin) } },
-	[CONFINE_ENGINE_GPU] = { { NULL }, { 0 } },
+	    { nitems(confine_engine), nitems(confine_pin) },
+	    1u << CAP_DAC_READ_SEARCH },
+	[CONFINE_ENGINE_GPU] = { { NULL }, { 0 },
+	    1u << CAP_DAC_READ_SEARCH },
 };
 
 static int	confine_load(enum confine_kind);
@@ -192,6 +199,10 @@ confine_load(enum confine_kind kind)
 	if (r == 0 && SANITIZED && !gpu)
 		r = confine_add(ctx, confine_sanitizer,
 		    nitems(confine_sanitizer));
+	/* Our own code runs no program of a stranger: a guard against that
+	 * would only make it slower. Kernels that don't know it pass. */
+	if (r == 0)
+		(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -222,7 +233,7 @@ confine_self(enum confine_kind kind, const struct landlock_path *paths,
 {
 	int	 r;
 
-	if ((r = confine_privileges()) != 0) {
+	if ((r = confine_privileges(confine_lists[kind].keep)) != 0) {
 		log_info("sandbox: no_new_privs: %s: going on without a "
 		    "sandbox", strerror(-r));
 		return;

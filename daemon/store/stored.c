@@ -21,9 +21,11 @@
 #include <unistd.h>
 
 #include "chan.h"
+#include "confine.h"
 #include "json.h"
 #include "limits.h"
 #include "log.h"
+#include "path.h"
 #include "stdfds.h"
 #include "store.h"
 #include "xmalloc.h"
@@ -82,6 +84,16 @@ stored_misuse(const char *why)
 	return (2);
 }
 
+/* Confine the process to the database's folder. */
+static void
+stored_sandbox(const char *path)
+{
+	struct landlock_path	 folder = { path_folder(path), 1 };
+
+	confine_self(CONFINE_STORE, &folder, 1);
+	free(folder.path);
+}
+
 /* Wait for init and open the database. 0, or 1: say no more, exit 1. */
 static int
 stored_init(struct stored *d)
@@ -101,8 +113,10 @@ stored_init(struct stored *d)
 		if (msg_string(msg, "op") == NULL ||
 		    strcmp(msg_string(msg, "op"), "init") != 0)
 			r = fault_set(&f, "bad_field", "op", "expected init");
-		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0)
+		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0) {
+			stored_sandbox(path);
 			r = store_open(path, &d->store, &f);
+		}
 	}
 	json_decref(msg);
 	if (r != 0) {
