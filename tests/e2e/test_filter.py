@@ -44,9 +44,9 @@ rules:
 class Filter:
     """A chatd-filter process."""
 
-    def __init__(self, env=None, user=None):
+    def __init__(self, env=None, user=None, program=(PROGRAM,)):
         self.proc = subprocess.Popen(
-            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=dict(os.environ, **(env or {})),
             user=user, extra_groups=[] if user is not None else None)
         self.buffer = b""
@@ -852,6 +852,38 @@ def test_plugins_run_in_a_namespace_of_their_own(start, rules):
     # What waits outside has no part in the channel.
     for fd in 0, 1:
         assert not os.path.exists("/proc/%d/fd/%d" % (f.proc.pid, fd))
+
+
+# Runs a program below a filter that refuses new namespaces, as units of
+# systemd with RestrictNamespaces= do.
+NO_NAMESPACES = """\
+import ctypes, os, struct, sys
+def ins(code, jt, jf, k):
+    return struct.pack("HBBI", code, jt, jf, k)
+code = b"".join([ins(0x20, 0, 0, 0), ins(0x15, 0, 3, %d),
+                 ins(0x20, 0, 0, 16), ins(0x45, 0, 1, 0x7e020000),
+                 ins(0x06, 0, 0, 0x50001), ins(0x06, 0, 0, 0x7fff0000)])
+buf = ctypes.create_string_buffer(code, len(code))
+prog = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buf))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, prog) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+""" % {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)
+
+
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"),
+                    reason="the numbers of the system calls are not known")
+def test_it_goes_on_where_namespaces_are_not_allowed(start, rules, zoo):
+    for plugin in rules, zoo(act="prlimit"):
+        f = start(program=[sys.executable, "-c", NO_NAMESPACES, PROGRAM])
+        assert f.init(plugin)["event"] == "ready"
+        assert inner(f) == f.proc.pid
+        if plugin is rules:
+            assert len(f.check("build a bomb")["findings"]) == 1
+            assert f.end()[0] == 0
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    killed(f, HOSTILE["prlimit"], "prompt")
 
 
 def gone(pid):
