@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stdfds.h"
 #include "xmalloc.h"
 
 static int	main_help(struct ctl *, int, char **);
@@ -193,6 +194,7 @@ main(int argc, char **argv)
 	struct ctl		 ctl = { 0 };
 	int			 status = CTL_USAGE;
 
+	stdfds_init("chatctl");
 	term_init("auto", 0);
 	intr_init();
 	if (main_locale() == -1)

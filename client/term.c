@@ -6,13 +6,12 @@
 
 #include <sys/ioctl.h>
 
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "stdfds.h"
 #include "xmalloc.h"
 
 /* The terminal as it is for the whole run: set once by term_init. */
@@ -102,7 +101,7 @@ term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 	if (vasprintf(&text, fmt, ap) == -1)
 		abort();
 	safe = render_line(text);
-	fflush(stdout);
+	stdfds_flush();
 	fprintf(stderr, "%s%s%s%s\n", term_on(2, role), prefix, safe,
 	    term_off(2));
 	free(safe);
@@ -137,14 +136,7 @@ ctl_note(const char *fmt, ...)
 void
 out_flush(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return;
-	if (errno == EPIPE) {
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
-	ctl_error("stdout: %s", strerror(errno));
-	_exit(CTL_REFUSED);
+	stdfds_flush();
 }
 
 /* Print an object. */

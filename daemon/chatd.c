@@ -24,6 +24,7 @@
 #include "filters.h"
 #include "log.h"
 #include "path.h"
+#include "stdfds.h"
 #include "xmalloc.h"
 
 #define EXIT_USAGE	2
@@ -429,6 +430,7 @@ main(int argc, char **argv)
 	struct fault	 f;
 	int		 fd, lock, watchdog;
 
+	stdfds_init("chatd");
 	setlocale(LC_CTYPE, "");
 	chatd_options(argc, argv);
 	log_init("chatd", LOG_LEVEL_INFO);

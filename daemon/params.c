@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "limits.h"
+#include "log.h"
 #include "xmalloc.h"
 
 #define PARAMS_STOPS_MAX	8	/* stop strings */
@@ -65,7 +66,8 @@ params_read(const struct config *cf, json_t *given, json_t **out,
 	json_t			*m;
 	int			 res;
 
-	getrandom(&seed, sizeof seed, 0);
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		fatal("getrandom");
 	p.seed = (int64_t)(seed & JSON_INT_MAX);
 	if (given != NULL && ((res = fields_read(given, params_fields,
 	    nitems(params_fields), &p, f)) != 0 ||

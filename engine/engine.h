@@ -62,6 +62,12 @@ struct backend_options engine_backend_options(struct engine *e);
 /* Send a fault as the answer to request id. */
 void	engine_error(struct engine *e, int64_t id, const struct fault *f);
 
+/* sandbox.c */
+
+/* Confine the process to reading the model of its options; before anything
+ * is opened and any thread is started. */
+void	engine_sandbox(const struct engine *e);
+
 /* ops.c */
 
 /* The keys of an init message, for engined.c. 0 or CHAT_EFORMAT. */

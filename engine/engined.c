@@ -24,6 +24,7 @@
 #include "log.h"
 #include "model.h"
 #include "path.h"
+#include "stdfds.h"
 #include "xmalloc.h"
 
 #define ENGINE_BATCH_TOKENS	256	/* default */
@@ -422,7 +423,7 @@ engine_loop(struct engine *e)
 			scheduler_cancel_paused(e->sched);
 		}
 		if ((queued = chan_flush(e->ch)) < 0)
-			return (0);
+			return (queued == CHAT_ESYSTEM);
 		rows = left = 0;
 		if (queued <= ENGINE_OUTPUT_HIGH &&
 		    (rows = engine_work(e, &credit, &left)) < 0)
@@ -487,6 +488,7 @@ main(int argc, char **argv)
 	struct fault	 f;
 	int		 r = 0, status = 1;
 
+	stdfds_init("chatd-engine");
 	log_init("chatd-engine", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* an error of the write instead */
@@ -504,7 +506,8 @@ main(int argc, char **argv)
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);
-		r = engine_init(&e, &f);
+		if ((r = engine_init(&e, &f)) == 0)
+			engine_sandbox(&e);
 	}
 	if (r == CHAT_ECLOSED)
 		status = 0;

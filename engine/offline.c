@@ -18,6 +18,7 @@
 #include "pack.h"
 #include "packed.h"
 #include "plan.h"
+#include "stdfds.h"
 #include "xmalloc.h"
 
 #define OFFLINE_MS	200	/* between two lines of progress */
@@ -199,7 +200,7 @@ offline_check(struct engine *e)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
 	offline_needs(e, &opt);
-	fflush(stdout);
+	stdfds_flush();
 	if (model_packed(e->model) != NULL)
 		r = offline_packed(e, p, &c.progress, &f);
 	else

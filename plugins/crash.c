@@ -108,9 +108,10 @@ crash_handler(int sig, siginfo_t *info, void *context)
 	unused = write(STDERR_FILENO, l.text, l.n);
 	(void)unused;
 	/* The handler is reset (SA_RESETHAND) and the signal not blocked
-	 * (SA_NODEFER), so this ends the process. */
+	 * (SA_NODEFER), so this ends the process; but not the first of a
+	 * namespace, which can't be killed from inside. */
 	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
-	_exit(1);
+	_exit(NEST_SIGNAL + sig);
 }
 
 /* Set the handlers; a sanitizer keeps its own for crashes. */

@@ -36,15 +36,21 @@ struct plugin {
 };
 
 /*
- * Load the plugin at path (absolute) for the configured name: the file and
+ * Find the plugin at path (absolute) for the configured name: the file and
  * its folder must belong to root or the effective user and be writable by
- * nobody else, path itself must be no symbolic link, and the ABI, size, name
- * and members must fit. Constructors of the plugin run here. 0 and *out
- * (owned), or CHAT_ESYSTEM, CHAT_EDENIED, CHAT_EFORMAT or CHAT_EUNSUPPORTED
- * with *f filled (code bad_plugin).
+ * nobody else, and path itself must be no symbolic link. 0 and *out (owned),
+ * or CHAT_ESYSTEM, CHAT_EDENIED or CHAT_EFORMAT with *f filled (code
+ * bad_plugin).
  */
-int	 plugin_load(const char *name, const char *path, struct plugin **out,
+int	 plugin_find(const char *name, const char *path, struct plugin **out,
 	    struct fault *f);
+
+/*
+ * Load what was found: its ABI, size, name and members must fit. Constructors
+ * of the plugin run here. 0, or CHAT_EFORMAT or CHAT_EUNSUPPORTED with *f
+ * filled (code bad_plugin); then only plugin_free may follow.
+ */
+int	 plugin_load(struct plugin *p, struct fault *f);
 
 /* Close and unload; NULL does nothing. */
 void	 plugin_free(struct plugin *p);
@@ -116,15 +122,30 @@ void		 sandbox_allow_read(struct sandbox *sb, const char *path);
 
 /*
  * First stage: limits, no new privileges, Landlock where the kernel has it (a
- * warning where not), and a list of forbidden system calls. From here on a
- * forbidden call is told on stderr with the plugin's name and ends the
- * process. 0 or CHAT_EUNSUPPORTED with *f filled.
+ * warning where not), and a list of the system calls that loading and opening
+ * a plugin need. From here on any other call is told on stderr with the
+ * plugin's name and ends the process. 0, or CHAT_EUNSUPPORTED with *f filled:
+ * also where the kernel says that the list is on, and it is not.
  */
 int		 sandbox_enter(struct sandbox *sb, struct fault *f);
 
-/* Second stage: nothing but memory, the clock and descriptors 0, 1, 2. 0 or
- * CHAT_EUNSUPPORTED with *f filled. */
-int		 sandbox_tighten(struct fault *f);
+/* Second stage: nothing but memory, the clock and descriptors 0, 1, 2. The
+ * same. */
+int		 sandbox_tighten(const struct sandbox *sb, struct fault *f);
+
+/* ---- nest.c */
+/*
+ * Go on as the only process of a namespace of process numbers, where the
+ * kernel allows that, so that no other process can be named. The caller goes
+ * on in a child; the process that called only waits for it, ends as it ends,
+ * and takes it along when it is killed. 1, or 0 where that is not allowed
+ * here (told at debug level) and the caller goes on as it is.
+ */
+int		 nest_enter(void);
+
+/* How a process inside ends of a signal, which it could not by itself: the
+ * status that tells the process outside. */
+#define NEST_SIGNAL	128
 
 /* ---- crash.c */
 /* Name what runs from now on, for the last words of a process that crashes:

@@ -209,30 +209,42 @@ filterd_start(struct filterd *fd, const struct init *in,
     const struct init_plugin *list, struct fault *f)
 {
 	struct sandbox	*sb;
-	struct plugin	*p;
+	struct plugin	*found[FILTER_PLUGINS_MAX] = {};
 	size_t		 i, n = json_array_size(in->plugins);
 	int		 r = 0;
 
 	sb = sandbox_new();
-	for (i = 0; i < n; i++)
+	for (i = 0; r == 0 && i < n; i++) {
 		filterd_allow(sb, &list[i]);
+		r = plugin_find(list[i].name, list[i].path, &found[i], f);
+	}
+	if (r != 0)
+		goto out;
 	if (!in->sandbox)
 		log_warnx("the sandbox is off: plugins can do what this "
 		    "user can");
-	else if ((r = sandbox_enter(sb, f)) != 0)
-		goto out;
-	for (i = 0; i < n; i++) {
-		if ((r = plugin_load(list[i].name, list[i].path, &p, f)) != 0)
+	else {
+		/* Owners of files were looked at before: inside, only our own
+		 * user may have a name. */
+		nest_enter();
+		if ((r = sandbox_enter(sb, f)) != 0)
 			goto out;
-		fd->hosts[fd->n++] = host_new(p, fd->categories);
+	}
+	for (i = 0; i < n; i++) {
+		if ((r = plugin_load(found[i], f)) != 0)
+			goto out;
+		fd->hosts[fd->n++] = host_new(found[i], fd->categories);
+		found[i] = NULL;
 		if ((r = host_open(fd->hosts[i], list[i].options, f)) != 0)
 			goto out;
 	}
-	if (in->sandbox && (r = sandbox_tighten(f)) != 0)
+	if (in->sandbox && (r = sandbox_tighten(sb, f)) != 0)
 		goto out;
 	for (i = 0; r == 0 && i < n; i++)
 		r = filterd_try(fd->hosts[i], f);
 out:
+	for (i = 0; i < n; i++)
+		plugin_free(found[i]);
 	sandbox_free(sb);
 	return (r);
 }

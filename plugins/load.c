@@ -170,9 +170,9 @@ plugin_check(const struct chat_filter *cf, const char *name, const char *path,
 	return (0);
 }
 
-/* Load a plugin. */
+/* Find a plugin. */
 int
-plugin_load(const char *name, const char *path, struct plugin **out,
+plugin_find(const char *name, const char *path, struct plugin **out,
     struct fault *f)
 {
 	struct plugin	*p;
@@ -189,16 +189,25 @@ plugin_load(const char *name, const char *path, struct plugin **out,
 	}
 	memcpy(p->name, name, strlen(name));
 	memcpy(p->path, path, strlen(path));
-	crash_mark(p->name, "its constructor");
-	if ((r = plugin_open_file(p, f)) != 0 ||
-	    (r = plugin_dlopen(p, f)) != 0 ||
-	    (r = plugin_check(p->filter, p->name, p->path, f)) != 0)
+	if ((r = plugin_open_file(p, f)) != 0)
 		goto out;
 	*out = p;
 	p = NULL;
 out:
-	crash_mark(NULL, NULL);
 	plugin_free(p);
+	return (r);
+}
+
+/* Load what was found. */
+int
+plugin_load(struct plugin *p, struct fault *f)
+{
+	int	 r;
+
+	crash_mark(p->name, "its constructor");
+	if ((r = plugin_dlopen(p, f)) == 0)
+		r = plugin_check(p->filter, p->name, p->path, f);
+	crash_mark(NULL, NULL);
 	return (r);
 }
 

@@ -9,6 +9,7 @@
 
 #include "filterd.h"
 #include "log.h"
+#include "stdfds.h"
 
 #ifdef WITH_SANITIZER
 /* The leak checker's own process is forbidden in the sandbox. */
@@ -26,6 +27,7 @@ __lsan_is_turned_off(void)
 int
 main(int argc, char **argv)
 {
+	stdfds_init("chatd-filter");
 	log_init("chatd-filter", LOG_LEVEL_INFO);
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		puts("chatd-filter " PACKAGE_VERSION);

@@ -1,6 +1,11 @@
 /*
  * Limits that both ends of a channel must agree on.
  */
+
+/* A compiler's own <limits.h> finds this one in place of the system's, by way
+ * of a header that it includes in quotes: so that one comes first. */
+#include_next <limits.h>
+
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 

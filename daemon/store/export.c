@@ -167,6 +167,7 @@ export_run(const char *format, const char *path, int64_t uid, FILE *out,
 		r = errno == EPIPE ? CHAT_ECLOSED : CHAT_ESYSTEM;
 		fault_set(f, "store_unavailable", NULL,
 		    "writing the export: %s", strerror(errno));
+		clearerr(out);		/* it is told once */
 	}
 out:
 	sql_clear(&ex.st);

@@ -21,9 +21,12 @@
 #include <unistd.h>
 
 #include "chan.h"
+#include "confine.h"
 #include "json.h"
 #include "limits.h"
 #include "log.h"
+#include "path.h"
+#include "stdfds.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -81,6 +84,16 @@ stored_misuse(const char *why)
 	return (2);
 }
 
+/* Confine the process to the database's folder. */
+static void
+stored_sandbox(const char *path)
+{
+	struct landlock_path	 folder = { path_folder(path), 1 };
+
+	confine_self(CONFINE_STORE, &folder, 1);
+	free(folder.path);
+}
+
 /* Wait for init and open the database. 0, or 1: say no more, exit 1. */
 static int
 stored_init(struct stored *d)
@@ -100,8 +113,10 @@ stored_init(struct stored *d)
 		if (msg_string(msg, "op") == NULL ||
 		    strcmp(msg_string(msg, "op"), "init") != 0)
 			r = fault_set(&f, "bad_field", "op", "expected init");
-		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0)
+		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0) {
+			stored_sandbox(path);
 			r = store_open(path, &d->store, &f);
+		}
 	}
 	json_decref(msg);
 	if (r != 0) {
@@ -273,7 +288,8 @@ stored_serve(void)
 		    !chan_wait(d->ch, wait))
 			wait = store_maintain(d->store, 1);
 	}
-	chan_drain(d->ch);
+	if (chan_drain(d->ch) == CHAT_ESYSTEM)
+		status = 1;
 out:
 	store_close(d->store);
 	chan_free(d->ch);
@@ -323,6 +339,7 @@ main(int argc, char **argv)
 	int64_t		 uid = -1;
 	int		 c, all = 0, whose = 0;
 
+	stdfds_init("chatd-store");
 	log_init("chatd-store", LOG_LEVEL_INFO);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {

@@ -157,7 +157,7 @@ def test_a_filter_killed_under_a_reply_closes_it_and_the_next_is_served():
         c.until("text")
         # Stopped first, so that it dies with a check before it.
         pid = s.helper_pid("filter")
-        os.kill(pid, signal.SIGSTOP)
+        os.killpg(pid, signal.SIGSTOP)
         time.sleep(0.3)
         os.kill(pid, signal.SIGKILL)
         e = c.events(ident)[-1]
@@ -173,7 +173,7 @@ def test_a_filter_that_is_late_closes_the_reply():
         ident = c.send("say", text="#forever",
                        params={"max_tokens": 100000})
         c.until("text")
-        os.kill(s.helper_pid("filter"), signal.SIGSTOP)
+        os.killpg(s.helper_pid("filter"), signal.SIGSTOP)
         shown = c.events(ident)
         assert shown[-1]["code"] == "filter_unavailable"
         assert s.wait(lambda: s.status()["helpers"]["filter"]["state"]

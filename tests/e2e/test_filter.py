@@ -1,12 +1,16 @@
 """chatd-filter by itself, driven over pipes: readiness, findings, plugins
 that must be refused, plugins that misbehave, and the sandbox around them."""
 
+import ctypes
+import fcntl
 import json
 import os
+import resource
 import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -40,9 +44,9 @@ rules:
 class Filter:
     """A chatd-filter process."""
 
-    def __init__(self, env=None, user=None):
+    def __init__(self, env=None, user=None, program=(PROGRAM,)):
         self.proc = subprocess.Popen(
-            [PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=dict(os.environ, **(env or {})),
             user=user, extra_groups=[] if user is not None else None)
         self.buffer = b""
@@ -606,9 +610,49 @@ HOSTILE = {
     "fork": "clone fork rt_sigprocmask", "exec": "execve",
     "system": "clone rt_sigprocmask rt_sigaction", "socket": "socket",
     "open": "open openat", "create": "open openat",
-    "unlink": "unlink unlinkat", "kill": "kill", "ptrace": "ptrace",
+    "unlink": "unlink unlinkat",
     "thread": "clone rt_sigprocmask rt_sigaction mprotect mmap",
-    "rwx": "mmap", "signal": "rt_sigaction", "io_uring": "io_uring_setup",
+    "rwx": "mmap", "signal": "rt_sigaction",
+    # tests/plugins/acts.c: other processes
+    "prlimit": "prlimit64", "prlimit_self": "prlimit64",
+    "prlimit_high": "prlimit64", "affinity": "sched_setaffinity",
+    "ioprio": "ioprio_set", "priority": "setpriority",
+    "scheduler": "sched_setscheduler", "schedattr": "sched_setattr",
+    "setown": "fcntl", "setsig": "fcntl", "async": "fcntl",
+    "nonblock": "fcntl", "vmread": "process_vm_readv",
+    "vmwrite": "process_vm_writev", "ptrace": "ptrace", "kill": "kill",
+    "kill_all": "kill", "kill_group": "kill", "tkill": "tkill",
+    "tgkill": "tgkill", "sigqueue": "rt_sigqueueinfo", "pidfd": "pidfd_open",
+    "pidfd_signal": "pidfd_send_signal", "pidfd_getfd": "pidfd_getfd",
+    "kcmp": "kcmp", "setpgid": "setpgid", "setsid": "setsid",
+    # the log and other files
+    "truncate": "ftruncate", "fallocate": "fallocate", "pwrite": "pwrite64",
+    "lseek": "lseek", "lseek_high": "lseek", "read_log": "read",
+    "map_log": "mmap", "dup": "dup", "dup2": "dup3", "dupfd": "fcntl",
+    "lock": "flock", "chmod": "fchmod", "chown": "fchown",
+    "splice": "splice", "tee": "tee", "vmsplice": "vmsplice",
+    "sendfile": "sendfile", "copy": "copy_file_range", "sync": "sync",
+    "terminal": "ioctl", "unblocking": "ioctl", "write_other": "write",
+    "write_high": "write", "mkdir": "mkdirat", "rename": "renameat2",
+    "watch": "inotify_init1", "memfd": "memfd_create",
+    # the sandbox itself
+    "seccomp": "seccomp", "seccomp_strict": "seccomp",
+    "seccomp_listen": "seccomp", "prctl_filter": "prctl",
+    "dumpable": "prctl", "orphan": "prctl", "dispatch": "prctl",
+    "landlock": "landlock_create_ruleset", "sigsys_high": "rt_sigaction",
+    "block": "rt_sigprocmask", "unmap_list": "munmap",
+    "open_list": "mprotect", "drop_list": "madvise", "over_list": "mmap",
+    "move_list": "mremap",
+    # the rest of the kernel
+    "userfaultfd": "userfaultfd", "keyctl": "keyctl", "add_key": "add_key",
+    "io_uring": "io_uring_setup", "aio": "io_setup", "mq": "mq_open",
+    "shm": "shmget", "msg": "msgget", "sem": "semget", "bpf": "bpf",
+    "perf": "perf_event_open", "unshare": "unshare", "setns": "setns",
+    "mount": "mount", "chroot": "chroot", "setuid": "setuid",
+    "capset": "capset", "personality": "personality", "timer": "setitimer",
+    "timerfd": "timerfd_create", "pipe": "pipe2", "connect": "connect",
+    "sendmsg": "sendmsg", "sendto": "sendto", "recvmsg": "recvmsg",
+    "vhangup": "vhangup", "syslog": "syslog", "acct": "acct",
 }
 
 
@@ -642,11 +686,241 @@ def test_a_hostile_start_is_killed_and_named(start, zoo, act, where):
     killed(f, HOSTILE[act], where)
 
 
+@pytest.fixture
+def victim():
+    """A process of the same user, and what others could change of it."""
+    proc = subprocess.Popen(["sleep", "1000"])
+
+    def look():
+        ioprio = libc().syscall(SYS_IOPRIO_GET, 1, proc.pid)
+        return {"prlimit": resource.prlimit(proc.pid, resource.RLIMIT_NOFILE),
+                "affinity": os.sched_getaffinity(proc.pid),
+                "ioprio": ioprio,
+                "priority": os.getpriority(os.PRIO_PROCESS, proc.pid),
+                "scheduler": os.sched_getscheduler(proc.pid)}
+
+    yield proc, look
+    proc.kill()
+    proc.wait()
+
+
+def libc():
+    return ctypes.CDLL(None, use_errno=True)
+
+
+SYS_IOPRIO_GET = {"x86_64": 252, "aarch64": 31}.get(os.uname().machine, -1)
+AT_OTHERS = ["prlimit", "affinity", "ioprio", "priority", "scheduler"]
+
+
+@pytest.mark.parametrize("act", AT_OTHERS)
+@pytest.mark.parametrize("where", ["its constructor", "open", "prompt"])
+def test_other_processes_are_left_alone(start, zoo, victim, act, where):
+    proc, look = victim
+    before = look()
+    env = {"CHATD_TEST_TARGET": str(proc.pid)}
+    if where == "its constructor":
+        env["CHATD_TEST_CONSTRUCTOR"] = act
+    f = start(env=env)
+    f.send(op="init", plugins=[zoo(**{"open": act} if where == "open" else
+                                   {"act": act})])
+    if where == "prompt":
+        assert f.receive()["event"] == "ready"
+        f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    killed(f, HOSTILE[act], where)
+    assert look() == before
+
+
+@pytest.mark.parametrize("act", AT_OTHERS)
+def test_without_a_sandbox_the_acts_would_work(start, zoo, victim, act):
+    proc, look = victim
+    if act == "affinity" and len(os.sched_getaffinity(0)) < 2 or \
+            act == "ioprio" and SYS_IOPRIO_GET == -1:
+        pytest.skip("nothing to change here")
+    before = look()
+    f = start(env={"CHATD_TEST_TARGET": str(proc.pid)})
+    f.init(zoo(act=act), sandbox=False)
+    assert f.check("XYZZY")["event"] == "done"
+    assert look()[act] != before[act]
+
+
+AT_THE_LOG = ["truncate", "fallocate", "pwrite", "lseek", "lseek_high",
+              "map_log", "dup", "dupfd", "copy", "chmod", "nonblock"]
+
+
+@pytest.mark.parametrize("act", AT_THE_LOG)
+@pytest.mark.parametrize("where", ["its constructor", "open", "prompt"])
+def test_the_log_keeps_what_is_in_it(zoo, tmp_path, act, where):
+    log = tmp_path / "log"
+    log.write_text("what was there before\n")
+    log.chmod(0o640)
+    env = dict(os.environ)
+    if where == "its constructor":
+        env["CHATD_TEST_CONSTRUCTOR"] = act
+    plugin = zoo(**{"open": act} if where == "open" else {"act": act})
+    with open(log, "r+") as err:
+        err.seek(0, os.SEEK_END)
+        r = subprocess.run([PROGRAM], stderr=err, stdout=subprocess.PIPE,
+                           env=env, timeout=TIMEOUT, text=True, check=False,
+                           input='{"op":"init","plugins":[%s]}\n{"op":"check",'
+                           '"id":1,"direction":"prompt","text":"XYZZY"}\n' %
+                           json.dumps(plugin))
+        assert r.returncode == -signal.SIGSYS
+        assert fcntl.fcntl(err, fcntl.F_GETFL) & os.O_NONBLOCK == 0
+    text = log.read_text()
+    assert text.startswith("what was there before\n")
+    assert log.stat().st_mode & 0o777 == 0o640
+    if not TSAN:
+        assert text.count("\n") == 2
+        assert "plugin zoo: made a forbidden system call: %s in %s\n" % (
+            HOSTILE[act], where) in text
+
+
+# Runs a program below a filter that answers seccomp with 0 and does nothing,
+# where it is called with a list at a usual address (the first) or at a very
+# low one (the second).
+FAKE = """\
+import ctypes, os, struct, sys
+def ins(code, jt, jf, k):
+    return struct.pack("HBBI", code, jt, jf, k)
+LD, JEQ, JGE, RET = 0x20, 0x15, 0x35, 0x06
+fake = [ins(RET, 0, 0, 0x50000), ins(RET, 0, 0, 0x7fff0000)]
+if sys.argv[1] == "first":
+    code = [ins(LD, 0, 0, 0), ins(JEQ, 0, 3, %(seccomp)d),
+            ins(LD, 0, 0, 36), ins(JEQ, 1, 0, 0)]
+else:
+    code = [ins(LD, 0, 0, 0), ins(JEQ, 0, 6, %(seccomp)d),
+            ins(LD, 0, 0, 36), ins(JEQ, 0, 4, 0),
+            ins(LD, 0, 0, 32), ins(JGE, 2, 0, 0x200000),
+            ins(JGE, 0, 1, 0x1000)]
+code = b"".join(code + fake)
+buf = ctypes.create_string_buffer(code, len(code))
+prog = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buf))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.syscall(%(seccomp)d, 1, 0, prog) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+""" % {"seccomp": 277 if os.uname().machine == "aarch64" else 317}
+
+
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"),
+                    reason="the numbers of the system calls are not known")
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_a_list_that_is_not_in_force_is_noticed(rules, which):
+    r = subprocess.run(
+        [sys.executable, "-c", FAKE, which, PROGRAM], text=True,
+        input=json.dumps({"op": "init", "plugins": [rules]}) + "\n",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT,
+        check=False)
+    answer = json.loads(r.stdout)
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert "the %s list was taken but is not in force" % which in \
+        answer["message"]
+    assert r.returncode == 1
+
+
+def test_a_verdict_can_be_forged_inside_one_process(start, zoo):
+    # Why a plugin from elsewhere has a process of its own.
+    f = start()
+    f.init(zoo(act="forge"))
+    assert f.check("XYZZY", id=7) == {"event": "done", "id": 1,
+                                      "findings": []}
+    assert f.receive()["id"] == 7
+
+
+def namespaces():
+    """May a process here have a namespace of process numbers?"""
+    if TSAN:
+        return False
+    how = ["--pid"] if os.geteuid() == 0 else ["--user", "--pid"]
+    return shutil.which("unshare") is not None and subprocess.run(
+        ["unshare", "--fork", *how, "true"], stderr=subprocess.DEVNULL,
+        check=False).returncode == 0
+
+
+@pytest.mark.skipif(not namespaces(), reason="no namespaces of processes")
+def test_plugins_run_in_a_namespace_of_their_own(start, rules):
+    f = start()
+    f.init(rules)
+    assert inner(f) != f.proc.pid
+    assert status_of(inner(f))["NSpid"].split()[-1] == "1"
+    if os.geteuid() != 0:
+        return          # the rest can't be looked at
+    for kind in "pid", "ipc":
+        assert os.readlink("/proc/%d/ns/%s" % (inner(f), kind)) != \
+            os.readlink("/proc/self/ns/%s" % kind)
+    # What waits outside has no part in the channel.
+    for fd in 0, 1:
+        assert not os.path.exists("/proc/%d/fd/%d" % (f.proc.pid, fd))
+
+
+# Runs a program below a filter that refuses new namespaces, as units of
+# systemd with RestrictNamespaces= do.
+NO_NAMESPACES = """\
+import ctypes, os, struct, sys
+def ins(code, jt, jf, k):
+    return struct.pack("HBBI", code, jt, jf, k)
+code = b"".join([ins(0x20, 0, 0, 0), ins(0x15, 0, 3, %d),
+                 ins(0x20, 0, 0, 16), ins(0x45, 0, 1, 0x7e020000),
+                 ins(0x06, 0, 0, 0x50001), ins(0x06, 0, 0, 0x7fff0000)])
+buf = ctypes.create_string_buffer(code, len(code))
+prog = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buf))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, prog) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+""" % {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)
+
+
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"),
+                    reason="the numbers of the system calls are not known")
+def test_it_goes_on_where_namespaces_are_not_allowed(start, rules, zoo):
+    for plugin in rules, zoo(act="prlimit"):
+        f = start(program=[sys.executable, "-c", NO_NAMESPACES, PROGRAM])
+        assert f.init(plugin)["event"] == "ready"
+        assert inner(f) == f.proc.pid
+        if plugin is rules:
+            assert len(f.check("build a bomb")["findings"]) == 1
+            assert f.end()[0] == 0
+    f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    killed(f, HOSTILE["prlimit"], "prompt")
+
+
+def gone(pid):
+    end = time.monotonic() + TIMEOUT
+    while os.path.exists("/proc/%d" % pid) and \
+            status_of(pid)["State"][0] != "Z":
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    return True
+
+
+@pytest.mark.skipif(not namespaces(), reason="no namespaces of processes")
+@pytest.mark.parametrize("act", ["good", "loop"])
+def test_killing_the_outer_process_kills_the_inner_one(start, zoo, act):
+    f = start()
+    f.init(zoo(act=act))
+    if act == "loop":
+        f.send(op="check", id=1, direction="prompt", text="XYZZY")
+    pid = inner(f)
+    f.proc.kill()
+    assert f.receive() is None
+    assert gone(pid)
+
+
+@pytest.mark.skipif(not namespaces(), reason="no namespaces of processes")
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGBUS])
+def test_the_end_of_the_inner_process_is_told(start, rules, sig):
+    f = start()
+    f.init(rules)
+    os.kill(inner(f), sig)
+    assert f.receive() is None
+    assert f.end()[0] == -sig
+
+
 def landlock():
     """Does this kernel have Landlock? Ask as the filter does."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    return libc.syscall(444, None, 0, 1) > 0
+    return libc().syscall(444, None, 0, 1) > 0
 
 
 @pytest.mark.skipif(not landlock(), reason="this kernel has no Landlock")
@@ -694,12 +968,25 @@ def test_it_works_for_an_unprivileged_user(rules, folder, start, tmp_path):
     assert f.end()[0] == 0
 
 
+def inner(f):
+    """The process that has the plugins: of a namespace of its own, if that
+    is allowed here."""
+    path = "/proc/%d/task/%d/children" % (f.proc.pid, f.proc.pid)
+    with open(path) as children:
+        return int((children.read().split() or [f.proc.pid])[0])
+
+
+def status_of(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in status)
+
+
 def test_limits_are_on_while_it_serves(start, rules):
     f = start()
     f.init(rules)
-    with open("/proc/%d/limits" % f.proc.pid) as limits:
+    with open("/proc/%d/limits" % inner(f)) as limits:
         text = limits.read()
-    with open("/proc/%d/status" % f.proc.pid) as status:
+    with open("/proc/%d/status" % inner(f)) as status:
         state = status.read()
     assert [w for w in text.split("\n") if "core file" in w][0].split()[4:6] \
         == ["0", "0"]
@@ -708,6 +995,7 @@ def test_limits_are_on_while_it_serves(start, rules):
         assert line.split()[3] == str(1 << 30)
     assert "NoNewPrivs:\t1" in state
     assert "Seccomp:\t2" in state
+    assert "Seccomp_filters" not in state or "Seccomp_filters:\t2" in state
     assert "CapEff:\t0000000000000000" in state
 
 

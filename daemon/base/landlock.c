@@ -20,8 +20,12 @@
 
 #define LANDLOCK_ASK_VERSION	1u
 #define LANDLOCK_PATH_BENEATH	1
+#define LANDLOCK_WRITE_FILE	(1ull << 1)
 #define LANDLOCK_READ_FILE	(1ull << 2)
 #define LANDLOCK_READ_DIR	(1ull << 3)
+#define LANDLOCK_REMOVE_FILE	(1ull << 5)
+#define LANDLOCK_MAKE_REG	(1ull << 8)
+#define LANDLOCK_TRUNCATE	(1ull << 14)	/* ABI 3 */
 
 struct landlock_rules {
 	uint64_t	 fs;		/* ABI 1: rights taken away */
@@ -29,7 +33,7 @@ struct landlock_rules {
 	uint64_t	 scoped;	/* ABI 6 */
 };
 
-struct landlock_path {
+struct landlock_beneath {
 	uint64_t	 rights;
 	int32_t		 fd;
 } __attribute__((packed));
@@ -43,18 +47,24 @@ landlock_all_rights(int abi)
 	return ((1ull << n) - 1);
 }
 
-/* Add one path. 0, or -errno. */
+/* Add one path; all are the rights the kernel knows. 0, or -errno. */
 static int
-landlock_add(int rules, const char *path)
+landlock_add(int rules, const struct landlock_path *path, uint64_t all)
 {
-	struct landlock_path	 p = { .rights = LANDLOCK_READ_FILE };
+	struct landlock_beneath	 p = { .rights = LANDLOCK_READ_FILE };
 	struct stat		 st;
 	int			 r = 0;
 
-	if ((p.fd = open(path, O_PATH|O_CLOEXEC)) == -1)
+	if ((p.fd = open(path->path, O_PATH|O_CLOEXEC)) == -1)
 		return (0);	/* not there, or not ours to read anyway */
-	if (fstat(p.fd, &st) == 0 && S_ISDIR(st.st_mode))
+	if (path->write)
+		p.rights |= LANDLOCK_WRITE_FILE|LANDLOCK_TRUNCATE;
+	if (fstat(p.fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		p.rights |= LANDLOCK_READ_DIR;
+		if (path->write)
+			p.rights |= LANDLOCK_MAKE_REG|LANDLOCK_REMOVE_FILE;
+	}
+	p.rights &= all;
 	if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_PATH_BENEATH, &p,
 	    0) == -1)
 		r = -errno;
@@ -64,7 +74,7 @@ landlock_add(int rules, const char *path)
 
 /* Restrict this process. */
 int
-landlock_restrict(const char *const *paths, size_t n)
+landlock_restrict(const struct landlock_path *paths, size_t n)
 {
 	struct landlock_rules	 want = { 0 };
 	size_t			 i, size;
@@ -83,7 +93,7 @@ landlock_restrict(const char *const *paths, size_t n)
 	if (rules == -1)
 		return (-errno);
 	for (i = 0; r == 0 && i < n; i++)
-		r = landlock_add(rules, paths[i]);
+		r = landlock_add(rules, &paths[i], want.fs);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, rules, 0) == -1)
 		r = -errno;
 	close(rules);

@@ -1,0 +1,40 @@
+/*
+ * Lists of system calls, for those who make a sandbox.
+ */
+#ifndef CONFINE_LIST_H
+#define CONFINE_LIST_H
+
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * One line of a list of system calls. Conditions compare all 64 bits of an
+ * argument, while the kernel looks at the low 32 of a descriptor, a signal or
+ * a process: so such arguments are compared for equality, never by "not" or
+ * "more than".
+ */
+struct confine_rule {
+	const char		*name;
+	uint32_t		 action;	/* SCMP_ACT_... */
+	unsigned		 n;		/* conditions, all must hold */
+	struct scmp_arg_cmp	 arg[3];
+};
+
+#define CONFINE_OK		SCMP_ACT_ALLOW
+#define CONFINE_ERR(e)		SCMP_ACT_ERRNO(e)
+#define CONFINE_IS(i, value)	{ i, SCMP_CMP_EQ, value, 0 }
+#define CONFINE_BITS(i, mask, value) { i, SCMP_CMP_MASKED_EQ, mask, value }
+
+/*
+ * Begin a list: what no rule names gets the action otherwise, a program of
+ * another architecture ends. *out is owned (seccomp_release). 0, or -errno.
+ */
+int	confine_begin(uint32_t otherwise, scmp_filter_ctx *out);
+
+/* Add n rules; names that the library doesn't know are passed over. 0, or
+ * -errno. */
+int	confine_add(scmp_filter_ctx ctx, const struct confine_rule *rules,
+	    size_t n);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Descriptors 0, 1 and 2: there from the start, and written to the end.
+ */
+#include "stdfds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char	*stdfds_program = "chatd";
+
+/* Open what is closed. The lowest free number is the one that is looked at,
+ * since those below it are open. */
+static void
+stdfds_repair(void)
+{
+	/* Output that nobody takes must fail, not vanish: it is opened the
+	 * wrong way round. */
+	static const int	 flags[] = { O_RDONLY, O_RDONLY, O_WRONLY };
+	int			 fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) != -1 || errno != EBADF)
+			continue;
+		if (open("/dev/null", flags[fd]) != fd)
+			_exit(1);
+	}
+}
+
+/* Repair, and watch the end. */
+void
+stdfds_init(const char *program)
+{
+	stdfds_program = program;
+	stdfds_repair();
+	if (atexit(stdfds_flush) != 0)
+		_exit(1);
+}
+
+/* Write out what standard output holds. */
+void
+stdfds_flush(void)
+{
+	int	 failed = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !failed)
+		return;
+	if (errno == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	/* An error of an earlier write has left no number behind. */
+	fprintf(stderr, "%s: standard output: %s\n", stdfds_program,
+	    errno != 0 ? strerror(errno) : "write error");
+	_exit(1);
+}
