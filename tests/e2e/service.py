@@ -15,6 +15,7 @@ BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
 SRC = pathlib.Path(os.environ.get(
     "CHATD_SRC", pathlib.Path(__file__).resolve().parents[2]))
 SCRIPTED = SRC / "tests/e2e/scripted_engine.py"
+SANITIZED = "#define WITH_SANITIZER 1" in (BUILD / "config.h").read_text()
 WAIT = 60           # seconds: a hang, not a slow machine
 
 

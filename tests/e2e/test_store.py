@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from service import SRC
+from service import SANITIZED, SRC
 from store_driver import (PROGRAM, Store, audit, begin, finish, read,
                           reply_of)
 
@@ -170,6 +170,9 @@ def test_the_log_never_holds_text(store, folder):
 
 # ---- reading much, and memory
 
+SHADOWLESS = pytest.mark.skipif(SANITIZED, reason="shadow memory counts")
+
+
 def peak(process):
     """The most memory that a process has had at once, in bytes."""
     with open("/proc/%d/status" % process.pid) as f:
@@ -193,6 +196,7 @@ def fill_conversation(store, exchanges, size):
     return first["conversation"]
 
 
+@SHADOWLESS
 def test_ninety_five_shows_of_a_large_conversation_take_little(store):
     conversation = fill_conversation(store, 56, 250000)     # 14 MB
     # What is asked at once is answered in turn, a slice each.
@@ -222,6 +226,7 @@ def test_ninety_five_shows_of_a_large_conversation_take_little(store):
     assert peak(store.process) < 64 << 20
 
 
+@SHADOWLESS
 def test_many_long_prompts_at_once_take_little(store):
     asked = [store.number(begin("k-%d" % n, prompt="y" * 250000,
                                 history_bytes=0)) for n in range(250)]
