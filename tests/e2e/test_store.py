@@ -401,7 +401,7 @@ def test_the_audit_finds_what_was_sent_but_never_acknowledged(killed):
 
 
 @pytest.mark.parametrize("sql, word", [
-    ("DELETE FROM reply WHERE id = 40", "lost"),
+    ("DELETE FROM reply WHERE id BETWEEN 40 AND 80", "lost"),
     ("UPDATE reply SET text = 'x' WHERE state = 'done' AND id > 40", "half"),
     ("DELETE FROM verdict WHERE reply > 40", "half"),
     ("UPDATE reply SET state = 'interrupted', text = '', ids = x'' "
