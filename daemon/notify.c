@@ -20,6 +20,7 @@
 #include "utf8.h"
 
 #define NOTIFY_FD_FIRST 3	/* SD_LISTEN_FDS_START */
+#define NOTIFY_WAIT_S	1	/* for a manager that is busy */
 #define NOTIFY_TEXT	512	/* bytes of a message */
 
 static char	notify_socket[108];	/* sockaddr_un.sun_path */
@@ -28,11 +29,14 @@ static char	notify_socket[108];	/* sockaddr_un.sun_path */
 void
 notify_send(const char *fmt, ...)
 {
+	/* A manager with ten messages waiting takes no more at the moment.
+	 * READY=1 alone must not be lost: without it we are killed. */
+	static const struct timeval wait = { NOTIFY_WAIT_S, 0 };
 	struct sockaddr_un	 sa = { .sun_family = AF_UNIX };
 	char			 text[NOTIFY_TEXT];
 	socklen_t		 len;
 	va_list			 ap;
-	int			 fd;
+	int			 fd, must;
 
 	if (notify_socket[0] == '\0')
 		return;
@@ -46,9 +50,15 @@ notify_send(const char *fmt, ...)
 	memcpy(sa.sun_path, notify_socket, strlen(notify_socket));
 	if (sa.sun_path[0] == '@')
 		sa.sun_path[0] = '\0';	/* abstract namespace */
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL|MSG_DONTWAIT,
-	    (struct sockaddr *)&sa, len) == -1)
-		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
+	must = strncmp(text, "READY=1", 7) == 0;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL |
+	    (must ? 0 : MSG_DONTWAIT), (struct sockaddr *)&sa, len) == -1) {
+		if (must)
+			log_warn("NOTIFY_SOCKET: READY=1");
+		else
+			log_debug("NOTIFY_SOCKET: %s", strerror(errno));
+	}
 	close(fd);
 }
 
