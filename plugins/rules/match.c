@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "first.h"
 #include "fold.h"
 #include "xmalloc.h"
 
@@ -113,6 +114,25 @@ match_at(struct rules *rs, const struct look *look, const struct subject *s,
 	    PCRE2_ANCHORED|(s->ends ? 0 : PCRE2_PARTIAL_HARD), at));
 }
 
+/* Find the first match that starts in [from..limit], as match_find, where it
+ * is known what it can begin with. */
+static int
+match_find_first(struct rules *rs, const struct look *look,
+    const struct subject *s, size_t from, size_t limit, struct span *at)
+{
+	int	 r;
+
+	for (; from <= limit && from < s->len; from++) {
+		if (!first_may_begin(look->first, s->text, s->len, from))
+			continue;
+		at->start = from;
+		r = match_at(rs, look, s, SIZE_MAX, at);
+		if (r != MATCH_NONE)
+			return (r);
+	}
+	return (MATCH_NONE);
+}
+
 /* Find the first match that starts in [from..limit], or the first place that
  * is open. The text is searched in stretches that are no longer than what a
  * match at their beginning may see. */
@@ -124,6 +144,8 @@ match_find(struct rules *rs, const struct look *look, const struct subject *s,
 	int	 r;
 
 	limit = limit < s->len ? limit : s->len;
+	if (look->first != NULL)
+		return (match_find_first(rs, look, s, from, limit, at));
 	while (from <= limit) {
 		end = match_character(s, from + look->span, 0);
 		last = end == s->len ? limit :

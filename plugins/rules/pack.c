@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "first.h"
 #include "fold.h"
 #include "span.h"
 #include "utf8.h"
@@ -141,6 +142,7 @@ pack_compile(struct pack *p, const struct ynode *n, const char *text,
 	}
 	out->code = code;
 	out->span = span_of(text, len);
+	out->first = first_of(text, len);
 	return (0);
 }
 

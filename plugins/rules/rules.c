@@ -33,6 +33,14 @@ rules_new(const char *const *categories)
 	return (rs);
 }
 
+/* Release a pattern. */
+static void
+look_clear(struct look *look)
+{
+	pcre2_code_free(look->code);
+	free(look->first);
+}
+
 /* Release what one rule holds. */
 void
 rule_clear(struct rule *r)
@@ -40,8 +48,8 @@ rule_clear(struct rule *r)
 	size_t	 i;
 
 	for (i = 0; i < RULES_ALL; i++)
-		pcre2_code_free(r->look[i].code);
-	pcre2_code_free(r->unless.code);
+		look_clear(&r->look[i]);
+	look_clear(&r->unless);
 	free(r->name);
 	memset(r, 0, sizeof *r);
 }

@@ -59,9 +59,13 @@
 
 enum { RULE_PROMPT = 0x1, RULE_REPLY = 0x2 };
 
-/* A compiled pattern, and how many bytes a match may see (span.h). */
+struct first;
+
+/* A compiled pattern, how many bytes a match may see (span.h), and what it can
+ * begin with (first.h). */
 struct look {
 	pcre2_code	*code;		/* owned, or NULL */
+	struct first	*first;		/* owned, or NULL: not known */
 	size_t		 span;
 };
 

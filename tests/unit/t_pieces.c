@@ -284,6 +284,115 @@ test_any_cut_of_a_long_text_tells_the_same(void **state)
 	}
 }
 
+/* Forget what matches can begin with, so that PCRE2 is asked everywhere. */
+static void
+forget_first(struct rules *rs)
+{
+	size_t	 i, k;
+
+	for (i = 0; i < rs->n; i++) {
+		for (k = 0; k < rs->list[i].n; k++) {
+			free(rs->list[i].look[k].first);
+			rs->list[i].look[k].first = NULL;
+		}
+		free(rs->list[i].unless.first);
+		rs->list[i].unless.first = NULL;
+	}
+}
+
+/* Match a text with both; the rules of b get the names of those of a. */
+static void
+check_first(struct rules *a, struct rules *b, const char *text, size_t len)
+{
+	static struct list	 with, without;
+	struct fault		 f;
+	size_t			 i;
+
+	with.n = without.n = 0;
+	if (rules_match(a, RULE_REPLY, text, len, keep, &with, &f) != 0 ||
+	    rules_match(b, RULE_REPLY, text, len, keep, &without, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < without.n; i++)
+		without.found[i].rule = a->list + (without.found[i].rule -
+		    b->list);
+	qsort(with.found, with.n, sizeof with.found[0], compare);
+	qsort(without.found, without.n, sizeof with.found[0], compare);
+	lists_differ(text, &with, &without, "with");
+	lists_differ(text, &without, &with, "without");
+}
+
+/* Patterns that are read for what they can begin with, in texts of their own
+ * letters. */
+static void
+test_what_matches_begin_with_leaves_none_out(void **state)
+{
+	static const char *const tricky[] = {
+		"a{2}b|c{0,2}d|(?:e?){2}f", "[^a-y]b|\\Bz", "[\\w.-]c|[\\.-/]d",
+		"(?i:K)x|(?i)s[k-m]", "(?:\\ba|b)c|\\bd", "(?:\\ba)?b",
+		"(?>a|ab)c", "(?<n>x)(?=y)", "(?=a)\\w\\Wb", "a++b|a*?c",
+		"\\x61b|c", "(?#no)ab", "(?<q>a)\\k<q>b", "(?<!a)b(?!c)d",
+		"a\\Q(\\E|b", "[]a]b|[^]a]\\d", "a(?:|b)c", "\\bé|ſa|a{,2}b",
+		"(?:(?:a|)(?:b|))c", "a|b\\b", "[[:alpha:]]b", "(?s)a.b|.\\nc",
+		"\\p{L}b|\\pLc", "(?x) a b # c", "(?:c(?R)|a)b", "\\$a|\\{b|{c",
+	};
+	static const char *const letters[] = { "a", "b", "c", "d", "e", "f",
+		"x", "y", "z", "k", "s", "m", "K", "S", " ", ".", "-", "/",
+		"{", "$", "(", "]", "\n", "1", "é", "ſ", "K", "ab" };
+	struct rules	*a, *b;
+	struct fault	 f;
+	char		*pack, text[600];
+	size_t		 i, k, n;
+	int		 raw;
+
+	(void)state;
+	for (i = 0; i < 2 * nitems(tricky); i++) {
+		raw = i % 2 == 0;
+		pack = xasprintf("pack: p\nrules:\n- name: r\n  category: "
+		    "hate\n  score: 1\n  raw: %s\n  pattern: '%s'\n",
+		    raw ? "true" : "false", tricky[i / 2]);
+		a = rules_new(categories);
+		b = rules_new(categories);
+		a->hits = b->hits = SIZE_MAX;
+		if (rules_parse(a, "p", pack, strlen(pack), &f) != 0 ||
+		    rules_parse(b, "p", pack, strlen(pack), &f) != 0) {
+			/* Folded text has no such letters. */
+			if (raw)
+				fail_msg("%s: %s", tricky[i / 2], f.message);
+		} else {
+			forget_first(b);
+			for (seed = k = 0; k < 200; k++) {
+				for (n = 0; n < 100;)
+					n += (size_t)snprintf(text + n, 9, "%s",
+					    letters[draw(nitems(letters))]);
+				check_first(a, b, text, n);
+			}
+		}
+		free(pack);
+		rules_free(a);
+		rules_free(b);
+	}
+}
+
+/* The same for the rules above. */
+static void
+test_what_rules_begin_with_leaves_none_out(void **state)
+{
+	static char	 text[TEXT_MAX + 64];
+	struct rules	*a = make_rules(0, nitems(kinds));
+	struct rules	*b = make_rules(0, nitems(kinds));
+	size_t		 i, len;
+
+	(void)state;
+	forget_first(b);
+	for (i = 1; i < 1000; i++) {
+		seed = i;
+		len = make_text(text, 1 + draw(400));
+		check_first(a, b, text, len);
+	}
+	rules_free(a);
+	rules_free(b);
+}
+
 /* Run them. */
 int
 main(void)
@@ -292,6 +401,8 @@ main(void)
 		cmocka_unit_test(test_any_cut_of_a_short_text_tells_the_same),
 		cmocka_unit_test(test_characters_one_by_one_tell_the_same),
 		cmocka_unit_test(test_any_cut_of_a_long_text_tells_the_same),
+		cmocka_unit_test(test_what_matches_begin_with_leaves_none_out),
+		cmocka_unit_test(test_what_rules_begin_with_leaves_none_out),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
