@@ -122,8 +122,9 @@ def test_texts_are_in_no_log_core_argument_or_title():
 
 
 def test_a_mark_in_an_argument_would_be_found():
-    with subprocess.Popen([sys.executable, "-c", "input()", MARKS[0]],
-                          stdin=subprocess.PIPE,
+    with subprocess.Popen([sys.executable, "-c", "input(1)", MARKS[0]],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           env=dict(os.environ, MARK=MARKS[1])) as p:
+        assert p.stdout.read(1) == b"1"
         assert found_in(told_of(p.pid)) == [MARKS[0], MARKS[1]]
-        p.stdin.close()
+        p.communicate(b"\n")

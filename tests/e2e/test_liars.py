@@ -164,7 +164,8 @@ class Talker(threading.Thread):
             try:
                 self.talk()
             except (Lost, OSError):
-                if self.service.process.poll() is not None:
+                if self.service.process is None or \
+                        self.service.process.poll() is not None:
                     self.wrong = "chatd has ended"
 
 
@@ -242,7 +243,7 @@ def test_the_test_of_the_liars_can_fail(act):
 
 ASK = {"engine": ("tokenize", {"text": "hi"}),
        "filter": ("moderate", {"text": "hi"}),
-       "store": ("list", {})}
+       "store": ("new", {"title": "t"})}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -41,6 +41,7 @@ struct world_client {
 	int		 sent[WORLD_IDS];	/* requests by id */
 	int		 ended[WORLD_IDS];	/* their last events */
 	int		 refused;	/* lines, without an id */
+	int		 unread;	/* lines that can't be parsed */
 };
 
 struct world {

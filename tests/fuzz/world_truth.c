@@ -171,9 +171,13 @@ truth_store(struct world *w, struct world_peer *p, const char *op,
 		    "interrupted", 0));
 		return (1);
 	}
-	if (strcmp(op, "show") == 0) {
+	if (strcmp(op, "show") == 0 || strcmp(op, "list") == 0) {
 		e = truth_event("item", m);
-		msg_set(e, "exchange", truth_exchange(1));
+		if (op[0] == 's')
+			msg_set(e, "exchange", truth_exchange(1));
+		else
+			msg_set(e, "conversation", json_pack("{s:i,s:s}",
+			    "conversation", 1, "title", "t"));
 		world_send(w, p, e);
 	}
 	e = truth_event("done", m);
@@ -187,12 +191,16 @@ truth_store(struct world *w, struct world_peer *p, const char *op,
 		    "reply", "ho"));
 		if (strcmp(msg_string(m, "kind"), "regenerate") == 0)
 			msg_set_string(e, "prompt", "again");
-	} else if (strcmp(op, "list") == 0) {
-		msg_set(e, "conversations", json_pack("[{s:i,s:s}]",
-		    "conversation", 1, "title", "t"));
+		if (strcmp(msg_string(m, "kind"), "say") == 0)
+			msg_set(e, "near", json_pack("{s:s,s:i,s:i}", "field",
+			    "bytes", "used", 9, "limit", 10));
+	} else if (json_object_get(m, "after") == NULL &&
+	    strcmp(op, "show") == 0)	/* in two slices */
+		msg_set(e, "next", json_pack("{s:i}", "after", 1));
+	else if (strcmp(op, "delete") == 0)
+		msg_set_int(e, "uid", 0);
+	else
 		msg_set_bool(e, "more", 0);
-	} else if (strcmp(op, "show") == 0)
-		msg_set_int(e, "conversation", msg_int(m, "conversation", 0));
 	world_send(w, p, e);
 	return (1);
 }
