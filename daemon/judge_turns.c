@@ -21,7 +21,7 @@
 #include "xmalloc.h"
 
 #define JUDGE_FLIGHTS	2		/* pieces in one process at a time */
-#define JUDGE_PIECE	2048		/* new bytes in a piece */
+#define JUDGE_PIECE	1024		/* new bytes in a piece */
 #define JUDGE_LONG	16384		/* each of these in a piece gives its
 					 * deadline filter.timeout more */
 #define JUDGE_TRIES	3		/* processes that may end under a part
