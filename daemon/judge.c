@@ -303,6 +303,8 @@ judge_advance(struct judge_part *t, const struct judge_flight *fl,
 	    fl->offset + (size_t)said > settled)
 		settled = fl->offset + (size_t)said;
 	t->judged = end;
+	t->said = said >= 0 && (uint64_t)said <= fl->len ?
+	    fl->offset + (size_t)said : 0;
 	t->final = fl->final;
 	if (settled > t->settled)
 		t->settled = settled;

@@ -20,6 +20,7 @@ struct judge_part {
 	struct judge_lane	*lane;		/* borrowed: it waits there */
 	struct judge_flight	*flight;	/* borrowed: a piece is out */
 	size_t			 judged;	/* bytes the process has seen */
+	size_t			 said;		/* ... and said are settled */
 	size_t			 settled;
 	int			 final;		/* it knows that this is all */
 	int			 tries;

@@ -210,6 +210,9 @@ judge_message(const struct judge_part *t, const struct judge_flight *fl,
 	if (t->process->window >= 0) {
 		msg_set_int(m, "offset", (int64_t)fl->offset);
 		msg_set_int(m, "fresh", (int64_t)fresh);
+		if (t->said > fl->offset)
+			msg_set_int(m, "settled",
+			    (int64_t)(t->said - fl->offset));
 	}
 	if (t->process->context)
 		msg_set_string(m, "context", j->context);
