@@ -310,6 +310,10 @@ json_t	*status_model(const struct chatd *d, int operator);
  * running and waiting. */
 json_t	*status_message(const struct chatd *d, int operator);
 
+/* Bytes of one account's requests to write that are with the store at once,
+ * or a single larger one: others wait for what they take to be written. */
+#define STORE_AHEAD	65536
+
 /* ---- relay.c: requests that the store answers */
 
 /* Send msg (taken) to the store; its done or error ends r. */

@@ -24,6 +24,7 @@
 
 #define EXCHANGE_WAIT_MS	5000	/* for a store to come up */
 #define EXCHANGE_REPLY_MAX (16 * 1024 * 1024) /* bytes of a reply's text */
+#define EXCHANGE_ROW	512		/* bytes of a begin without its text */
 #define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
 
 /* What a reply's events are, in their order; a cancelled one may be done
@@ -39,6 +40,7 @@ static const struct helper_kind
 	exchange_kind_finish = { "finish", NULL, 0 };
 
 static void	exchange_begun(void *, json_t *);
+static void	exchange_is_begun(struct exchange *, json_t *);
 static void	exchange_screen(struct exchange *);
 static void	exchange_screened(void *, const struct verdict *);
 static void	exchange_engine(void *, json_t *);
@@ -175,6 +177,14 @@ exchange_new(struct chatd *d, struct request *r,
 		exchange_begin(x);
 }
 
+/* Bytes of what the client sent. */
+static size_t
+exchange_size(const struct exchange *x)
+{
+	return ((x->text != NULL ? strlen(x->text) : 0) +
+	    (x->preprompt != NULL ? strlen(x->preprompt) : 0));
+}
+
 /* Release an exchange; its request has ended. */
 static void
 exchange_free(struct exchange *x)
@@ -195,11 +205,47 @@ exchange_free(struct exchange *x)
 	free(x);
 }
 
-/* store.begin: nothing happens that the store does not know of. */
+/* Bytes of text that begins of x's account have with the store. */
+static size_t
+exchange_beginning(const struct exchange *x)
+{
+	const struct exchange	*y;
+	size_t			 n = 0;
+
+	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
+		if (y->uid == x->uid && y->state == EXCHANGE_RECEIVED &&
+		    y->store_req != 0)
+			n += EXCHANGE_ROW + exchange_size(y);
+	}
+	return (n);
+}
+
+/* The account's begins that waited for their turn. */
+static void
+exchange_begin_next(struct chatd *d, uid_t uid)
+{
+	struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->uid == uid && x->state == EXCHANGE_RECEIVED &&
+		    x->asked && x->store_req == 0)
+			exchange_begin(x);
+	}
+}
+
+/*
+ * store.begin: nothing happens that the store does not know of. Long texts of
+ * one account go there one after the other: what they take to be written,
+ * others wait for.
+ */
 void
 exchange_begin(struct exchange *x)
 {
+	size_t	 n = exchange_beginning(x);
+
 	x->asked = 1;
+	if (n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD)
+		return;
 	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
 	    exchange_msg_begin(x), EXCHANGE_WAIT_MS,
 	    (int)x->d->config->store_timeout, exchange_begun, x);
@@ -230,6 +276,18 @@ exchange_place(const struct exchange *x)
 	return (n);
 }
 
+/* The store has answered to begin: this one goes on, another may begin. */
+static void
+exchange_begun(void *arg, json_t *msg)
+{
+	struct exchange	*x = arg;
+	struct chatd	*d = x->d;
+	const uid_t	 uid = x->uid;
+
+	exchange_is_begun(x, msg);
+	exchange_begin_next(d, uid);
+}
+
 /* Does it begin with words of the user's, not the administrator's? */
 static int
 exchange_own_preprompt(const struct exchange *x)
@@ -242,9 +300,8 @@ exchange_own_preprompt(const struct exchange *x)
 
 /* The store knows it: tell the client, go on to the filters. */
 static void
-exchange_begun(void *arg, json_t *msg)
+exchange_is_begun(struct exchange *x, json_t *msg)
 {
-	struct exchange	*x = arg;
 	struct request	*r = x->request;
 
 	x->store_req = 0;

@@ -1,5 +1,5 @@
 /*
- * Requests that the store answers: passed on, and its events passed back.
+ * Requests that read the store: passed on, and its events passed back.
  *
  * A request that reads much (list, show) is asked for slice by slice.  Few
  * slices are with the store at once, taken by turns of accounts, and none is
@@ -12,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "relay.h"
 #include "xmalloc.h"
 
-#define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
 #define RELAY_SLICES	2	/* with the store at once: one is being read
 				 * while another is on its way */
 #define RELAY_ITEMS	200	/* in a slice: what a page may have */
@@ -47,15 +46,11 @@ static struct relay_accounts relay_turns =
     TAILQ_HEAD_INITIALIZER(relay_turns);
 static int	relay_slices;		/* with the store */
 
-static const struct helper_kind relay_kind_plain =
-    { "a store operation", NULL, 0 };
 /* A row of a list or a conversation is an item. */
 static const struct helper_event relay_items[] = { { "item", 0, 0 } };
 static const struct helper_kind relay_kind_read =
     { "a store read", relay_items, nitems(relay_items) };
 
-static void	relay_plain(void *, json_t *);
-static void	relay_deleted(void *, json_t *);
 static void	relay_wait(struct relay_read *);
 static void	relay_unwait(struct relay_read *);
 static struct relay_read *relay_turn(void);
@@ -65,22 +60,6 @@ static void	relay_item(struct relay_read *, json_t *);
 static void	relay_lost(void);
 static void	relay_stop(struct request *);
 static void	relay_pressure(struct request *, int);
-
-/* Send a request to the store. */
-void
-relay_store(struct request *r, json_t *msg)
-{
-	helper_request(r->d->store, &relay_kind_plain, msg, RELAY_WAIT_MS,
-	    (int)r->d->config->store_timeout, relay_plain, r);
-}
-
-/* Send a deletion. */
-void
-relay_delete(struct request *r, json_t *msg)
-{
-	helper_request(r->d->store, &relay_kind_plain, msg, RELAY_WAIT_MS,
-	    (int)r->d->config->store_timeout, relay_deleted, r);
-}
 
 /* Begin a read. */
 void
@@ -99,94 +78,6 @@ relay_read(struct request *r, json_t *msg)
 	r->pressure = relay_pressure;
 	relay_wait(rd);
 	relay_next(r->d);
-}
-
-/* Say how much the user may store; operators may store what they like. */
-void
-relay_quota(const struct request *r, json_t *msg)
-{
-	const struct config	*cf = r->d->config;
-
-	if (r->operator)
-		return;
-	msg_set_int(msg, "max_conversations", cf->conversations_per_uid);
-	msg_set_int(msg, "max_bytes", cf->bytes_per_uid);
-}
-
-/* Tell the user what is nearly used up, if the store's answer says so. */
-void
-relay_near(struct request *r, const json_t *answer)
-{
-	const json_t	*near = json_object_get(answer, "near");
-	const char	*field = msg_string(near, "field");
-	int64_t		 used = msg_int(near, "used", 0);
-	int64_t		 limit = msg_int(near, "limit", 0);
-	char		*text;
-	json_t		*m;
-
-	if (field == NULL)
-		return;
-	text = xasprintf("%lld of at most %lld %s are stored: delete what "
-	    "is not needed", (long long)used, (long long)limit,
-	    strcmp(field, "bytes") == 0 ? "bytes" : "conversations");
-	m = msg_event("notice", -1);
-	msg_set_string(m, "code", "quota_near");
-	msg_set_string(m, "message", text);
-	msg_set_string(m, "field", field);
-	msg_set_int(m, "used", used);
-	msg_set_int(m, "limit", limit);
-	request_send(r, m);
-	free(text);
-}
-
-/* Deal with what ends every request the same way. Returns 1 if it did. */
-static int
-relay_ended(struct request *r, json_t *msg)
-{
-	if (msg == NULL) {
-		request_fail(r, "store_unavailable",
-		    "the store did not answer, try again");
-		return (1);
-	}
-	if (strcmp(msg_string(msg, "event"), "error") == 0) {
-		request_error(r, json_copy(msg));
-		return (1);
-	}
-	return (0);
-}
-
-/* done goes through as it is. */
-static void
-relay_plain(void *arg, json_t *msg)
-{
-	struct request	*r = arg;
-	json_t		*m;
-
-	if (relay_ended(r, msg))
-		return;
-	relay_near(r, msg);
-	m = json_copy(msg);
-	json_object_del(m, "near");
-	request_done(r, m);
-}
-
-/* It is deleted; what operators delete for others is logged. */
-static void
-relay_deleted(void *arg, json_t *msg)
-{
-	struct request	*r = arg;
-	int64_t		 owner, id;
-
-	if (relay_ended(r, msg))
-		return;
-	owner = msg_int(msg, "uid", -1);
-	id = msg_int(msg, "conversation", 0);
-	if (owner != (int64_t)r->uid)
-		log_info("uid %u (operator) has deleted %s %lld of uid %lld",
-		    (unsigned)r->uid, id != 0 ? "conversation" : "exchange",
-		    (long long)(id != 0 ? id : msg_int(msg, "exchange", 0)),
-		    (long long)owner);
-	request_done(r, NULL);
 }
 
 /* Put a read at the end of its account's list. */
