@@ -1,15 +1,12 @@
 /*
- * chatd without processes and without time, see world.h.
+ * chatd without processes and without time, see world.h: its loop, its clients
+ * and its helpers.
  */
 #include "world.h"
 
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,230 +15,12 @@
 #include "limits.h"
 #include "line.h"
 #include "log.h"
-#include "spawn.h"
 #include "turns.h"
 #include "xmalloc.h"
 
-#define WORLD_PID	(1 << 28)	/* no process has such an id */
-#define WORLD_TIMERS	4096
 #define WORLD_ROUNDS	2000		/* of the loop until it is still */
 #define WORLD_TURN	8192		/* bytes of an account's turn */
 #define WORLD_SETTLE	50		/* rounds until all has ended */
-
-/* What ld's --wrap makes of the calls that are taken over. */
-int	__real_event_add(struct event *, const struct timeval *);
-int	__wrap_event_add(struct event *, const struct timeval *);
-void	__real_event_free(struct event *);
-void	__wrap_event_free(struct event *);
-int	__real_kill(pid_t, int);
-int	__wrap_kill(pid_t, int);
-pid_t	__real_waitpid(pid_t, int *, int);
-pid_t	__wrap_waitpid(pid_t, int *, int);
-int64_t	__real_clock_monotonic(void);
-int64_t	__wrap_clock_monotonic(void);
-ssize_t	__wrap_getrandom(void *, size_t, unsigned);
-struct passwd *__wrap_getpwuid(uid_t);
-
-static struct world	*world;			/* of this input */
-static struct event	*world_timers[WORLD_TIMERS];
-static int64_t		 world_ms[WORLD_TIMERS];	/* what each waits for */
-static int64_t		 world_now;			/* monotonic ms */
-static size_t		 world_ntimers;
-static pid_t		 world_pid;
-static int		 world_soon;	/* a timer of 0 was added */
-
-/* ---- what is taken over */
-
-/* A timer does not run by itself. */
-int
-__wrap_event_add(struct event *ev, const struct timeval *tv)
-{
-	static const struct timeval	 never = { 1 << 20, 0 };
-	size_t				 i;
-
-	if (tv == NULL)
-		return (__real_event_add(ev, NULL));
-	if (tv->tv_sec == 0 && tv->tv_usec == 0) {	/* at the next turn */
-		world_soon = 1;
-		return (__real_event_add(ev, tv));
-	}
-	for (i = 0; i < world_ntimers && world_timers[i] != ev; i++)
-		;
-	if (i == world_ntimers) {
-		if (i == WORLD_TIMERS)
-			abort();	/* nobody keeps so many */
-		world_timers[world_ntimers++] = ev;
-	}
-	world_ms[i] = tv->tv_sec * 1000 + tv->tv_usec / 1000;
-	return (__real_event_add(ev, &never));
-}
-
-/* It has gone. */
-void
-__wrap_event_free(struct event *ev)
-{
-	size_t	 i;
-
-	for (i = 0; i < world_ntimers; i++) {
-		if (world_timers[i] != ev)
-			continue;
-		world_ntimers--;
-		memmove(&world_timers[i], &world_timers[i + 1],
-		    (world_ntimers - i) * sizeof *world_timers);
-		memmove(&world_ms[i], &world_ms[i + 1],
-		    (world_ntimers - i) * sizeof *world_ms);
-		break;
-	}
-	__real_event_free(ev);
-}
-
-/* End a peer: chatd reads the end of its channel. */
-static void
-world_peer_end(struct world_peer *p)
-{
-	if (p->fd != -1)
-		close(p->fd);
-	p->fd = -1;
-}
-
-/* The peer of a process id. */
-static struct world_peer *
-world_peer_find(pid_t pid)
-{
-	struct world_peer	*p;
-
-	TAILQ_FOREACH(p, &world->peers, entry) {
-		if (p->pid == pid)
-			return (p);
-	}
-	return (NULL);
-}
-
-/* chatd kills. */
-int
-__wrap_kill(pid_t pid, int sig)
-{
-	struct world_peer	*p;
-
-	if (pid < WORLD_PID)
-		return (__real_kill(pid, sig));
-	if ((p = world_peer_find(pid)) == NULL || p->reaped)
-		abort();		/* another process could have that id */
-	world_peer_end(p);
-	return (0);
-}
-
-/* chatd collects. */
-pid_t
-__wrap_waitpid(pid_t pid, int *status, int options)
-{
-	struct world_peer	*p;
-
-	if (pid < WORLD_PID)
-		return (__real_waitpid(pid, status, options));
-	if ((p = world_peer_find(pid)) == NULL || p->reaped)
-		abort();
-	if (p->fd != -1 && (options & WNOHANG))
-		return (0);
-	world_peer_end(p);
-	p->reaped = 1;
-	if (status != NULL)
-		*status = 0;
-	return (pid);
-}
-
-/* Time passes when a timer runs out, as much as it waited for. */
-int64_t
-__wrap_clock_monotonic(void)
-{
-	return (world != NULL ? world_now : __real_clock_monotonic());
-}
-
-/* The same numbers each time. */
-ssize_t
-__wrap_getrandom(void *p, size_t n, unsigned flags)
-{
-	(void)flags;
-	memset(p, 7, n);
-	return ((ssize_t)n);
-}
-
-/* Accounts have no names here. */
-struct passwd *
-__wrap_getpwuid(uid_t uid)
-{
-	(void)uid;
-	return (NULL);
-}
-
-/* An export writes a little and ends; a helper waits for what is asked. */
-pid_t
-spawn_program(char *const argv[], int in, int out)
-{
-	static const char	*const names[] = { "engine", "filter", "store" };
-	struct world_peer	*p = xcalloc(1, sizeof *p);
-	size_t			 i;
-
-	for (i = 0; strcmp(names[i], argv[0]) != 0; i++)
-		;
-	p->name = (enum world_name)i;
-	p->pid = world_pid++;
-	p->fd = -1;
-	p->asked = json_array();
-	p->lines = linebuf_new(HELPER_LINE_MAX);
-	if (in == -1) {
-		if (write(out, "{\"exported\":1}\n", 15) != 15)
-			abort();
-	} else {
-		p->fd = dup(out);
-		fcntl(p->fd, F_SETFL, O_NONBLOCK);
-	}
-	TAILQ_INSERT_HEAD(&world->peers, p, entry);
-	return (p->pid);
-}
-
-/* The configuration, as a reload finds it too. */
-int
-chatd_configure(struct config **out, struct fault *f)
-{
-	struct config	*c;
-	int		 d, i;
-
-	if (config_load(NULL, &c, f) != 0)
-		abort();
-	free(c->engine_program);
-	free(c->filter_program);
-	free(c->store_program);
-	c->engine_program = xstrdup("engine");
-	c->filter_program = xstrdup("filter");
-	c->store_program = xstrdup("store");
-	c->filters = xcalloc(2, sizeof *c->filters);
-	for (i = 0; i < 2; i++) {	/* in a process each */
-		c->filters[i].name = xstrdup(i == 0 ? "rules" : "other");
-		c->filters[i].path = xstrdup("/plugin.so");
-		c->filters[i].options = json_object();
-		c->filters[i].process = i == 0 ? FILTER_SHARED : FILTER_OWN;
-		c->filters[i].when_off = i == 0 ? FILTER_BLOCKS : FILTER_PASSES;
-	}
-	c->nfilters = 2;
-	c->log_level = LOG_LEVEL_ERROR;
-	c->filter_hold = 2;
-	c->line = 8192;
-	c->prompt = 4096;
-	for (d = 0; d < DIRECTIONS; d++) {
-		for (i = 0; i < CATEGORIES; i++)
-			c->policy[d][i] = (struct threshold){ .2, .5, .8 };
-	}
-	*out = c;
-	return (0);
-}
-
-/* The end of the process is not played. */
-void
-chatd_settled(struct chatd *d)
-{
-	(void)d;
-}
 
 /* ---- the loop */
 
@@ -335,10 +114,9 @@ world_turn(struct world *w)
 	for (round = 0; moved > 0; round++) {
 		if (round == WORLD_ROUNDS)
 			abort();	/* it turns for ever */
-		world_soon = 0;
 		event_base_loop(w->d.base, EVLOOP_NONBLOCK);
 		moved = (size_t)event_base_get_num_events(w->d.base,
-		    EVENT_BASE_COUNT_ACTIVE) + (size_t)world_soon;
+		    EVENT_BASE_COUNT_ACTIVE) + (size_t)world_soon();
 		TAILQ_FOREACH(p, &w->peers, entry)
 			moved += world_peer_read(p);
 		for (i = 0; i < w->nclients; i++)
@@ -350,22 +128,7 @@ world_turn(struct world *w)
 void
 world_timer(struct world *w, size_t n)
 {
-	struct event	*ev = NULL;
-	size_t		 i, k;
-
-	for (i = k = 0; i < world_ntimers; i++)
-		k += event_pending(world_timers[i], EV_TIMEOUT, NULL) != 0;
-	if (k == 0)
-		return;
-	n %= k;
-	for (i = 0; i < world_ntimers; i++) {
-		ev = world_timers[i];
-		if (event_pending(ev, EV_TIMEOUT, NULL) && n-- == 0)
-			break;
-	}
-	world_now += world_ms[i];
-	event_del(ev);
-	event_active(ev, EV_TIMEOUT, 1);
+	world_expire(n);
 	world_turn(w);
 }
 
@@ -534,10 +297,7 @@ world_new(void)
 
 	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_IGN);
-	world = w;
-	world_ntimers = 0;
-	world_now = 1000000;
-	world_pid = WORLD_PID;
+	world_calls_begin(w);
 	TAILQ_INIT(&w->peers);
 	TAILQ_INIT(&w->d.clients);
 	TAILQ_INIT(&w->d.exchanges);
@@ -584,10 +344,8 @@ world_free(struct world *w)
 		linebuf_free(w->clients[i].in);
 		linebuf_free(w->clients[i].out);
 	}
-	if (world_ntimers != 0)
-		abort();		/* a timer of something that has gone */
 	free(w);
-	world = NULL;
+	world_calls_end();
 }
 
 /* A helper answers all that it was asked. */
@@ -660,7 +418,7 @@ world_settle(struct world *w)
 		world_truth_all(w);
 		if (i == 1)	/* some only end when they are cancelled */
 			exchange_cancel_all(&w->d);
-		for (n = i < 3 ? 0 : world_ntimers, k = 0; k < n; k++) {
+		for (n = i < 3 ? 0 : world_timers(), k = 0; k < n; k++) {
 			world_timer(w, k);
 			world_truth_all(w);
 		}

@@ -81,6 +81,19 @@ void		 world_truth(struct world *w, enum world_name name);
  * answered. Aborts otherwise. */
 void		 world_settle(struct world *w);
 
+/* ---- world_calls.c, for world.c */
+
+/* Take over the calls for this world, and give them back. */
+void		 world_calls_begin(struct world *w);
+void		 world_calls_end(void);
+/* How many timers there are; the n-th that runs runs out at the next turn. */
+size_t		 world_timers(void);
+void		 world_expire(size_t n);
+/* Has a timer of 0 ms been added since the last call? */
+int		 world_soon(void);
+/* The end of a helper's process. */
+void		 world_peer_end(struct world_peer *p);
+
 /* ---- world_truth.c */
 
 /* Answer one request (borrowed). 0 where its end is still to come. */
