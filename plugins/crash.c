@@ -109,9 +109,10 @@ crash_handler(int sig, siginfo_t *info, void *context)
 	(void)unused;
 	/* The handler is reset (SA_RESETHAND) and the signal not blocked
 	 * (SA_NODEFER), so this ends the process; but not the first of a
-	 * namespace, which can't be killed from inside. */
+	 * namespace, which can't be killed from inside. That one ends without
+	 * _exit, before which a sanitizer would read files. */
 	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
-	_exit(NEST_SIGNAL + sig);
+	syscall(SYS_exit_group, NEST_SIGNAL + sig);
 }
 
 /* Set the handlers; a sanitizer keeps its own for crashes. */

@@ -101,6 +101,8 @@ static const struct confine_rule sandbox_both[] = {
 	/* does this write to a terminal? no */
 	{ "ioctl", CONFINE_ERR(ENOTTY), 1, { CONFINE_IS(1, TCGETS) } },
 	{ "ioctl", CONFINE_ERR(ENOTTY), 1, { CONFINE_IS(1, 0x802c542a) } },
+	/* a name for memory (PR_SET_VMA)? this kernel has none */
+	{ "prctl", CONFINE_ERR(EINVAL), 1, { CONFINE_IS(0, 0x53564d41) } },
 };
 
 /* First stage: what the loader, the C library and a plugin that reads its
@@ -133,7 +135,6 @@ static const struct confine_rule sandbox_first[] = {
 	/* asked by habit; answered as by an old kernel, where what is asked
 	 * for is in memory that can't be looked at */
 	NO("clone3", ENOSYS), NO("openat2", ENOSYS), NO("arch_prctl", EINVAL),
-	{ "prctl", CONFINE_ERR(EINVAL), 1, { CONFINE_IS(0, 0x53564d41) } },
 	/* writable code: PCRE2 asks and goes on without its JIT */
 	{ "mmap", CONFINE_ERR(EACCES), 1, { CONFINE_BITS(2, WRITE_EXEC,
 	    WRITE_EXEC) } },
@@ -159,7 +160,7 @@ static const struct confine_rule sandbox_second[] = {
 /* A sanitizer's run-time asks more; the sandbox is tried without it. */
 static const struct confine_rule sandbox_sanitizer[] = {
 	OK("nanosleep"), OK("clock_nanosleep"), OK("getppid"),
-	OK("sched_getaffinity"), NO("prctl", EINVAL),
+	OK("sched_getaffinity"),
 };
 
 /* Where a loader looks for libraries and what they read to start. */
