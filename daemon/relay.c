@@ -66,10 +66,24 @@ static void	relay_lost(void);
 static void	relay_stop(struct request *);
 static void	relay_pressure(struct request *, int);
 
+/* End a request, and release its message, if the store does not come up. */
+static int
+relay_refused(struct request *r, json_t *msg)
+{
+	if (!helper_failing(r->d->store))
+		return (0);
+	json_decref(msg);
+	request_fail(r, "store_unavailable", "the store can't start: %s",
+	    helper_why(r->d->store));
+	return (1);
+}
+
 /* Send a request to the store. */
 void
 relay_store(struct request *r, json_t *msg)
 {
+	if (relay_refused(r, msg))
+		return;
 	helper_request(r->d->store, &relay_kind_plain, msg, RELAY_WAIT_MS,
 	    (int)r->d->config->store_timeout, relay_plain, r);
 }
@@ -78,6 +92,8 @@ relay_store(struct request *r, json_t *msg)
 void
 relay_delete(struct request *r, json_t *msg)
 {
+	if (relay_refused(r, msg))
+		return;
 	helper_request(r->d->store, &relay_kind_plain, msg, RELAY_WAIT_MS,
 	    (int)r->d->config->store_timeout, relay_deleted, r);
 }
@@ -88,6 +104,8 @@ relay_read(struct request *r, json_t *msg)
 {
 	struct relay_read	*rd;
 
+	if (relay_refused(r, msg))
+		return;
 	request_weighs(r);
 	rd = xcalloc(1, sizeof *rd);
 	rd->d = r->d;
@@ -155,13 +173,15 @@ relay_ended(struct request *r, json_t *msg)
 	return (0);
 }
 
-/* done goes through as it is. */
+/* done goes through as it is. Each of these requests writes. */
 static void
 relay_plain(void *arg, json_t *msg)
 {
 	struct request	*r = arg;
 	json_t		*m;
 
+	if (msg != NULL)
+		health_store(r->d, msg);
 	if (relay_ended(r, msg))
 		return;
 	relay_near(r, msg);
@@ -177,6 +197,8 @@ relay_deleted(void *arg, json_t *msg)
 	struct request	*r = arg;
 	int64_t		 owner, id;
 
+	if (msg != NULL)
+		health_store(r->d, msg);
 	if (relay_ended(r, msg))
 		return;
 	owner = msg_int(msg, "uid", -1);
