@@ -202,12 +202,12 @@ spawn_program(char *const argv[], int in, int out)
 
 /* The configuration, as a reload finds it too. */
 int
-chatd_configure(struct config **out, struct fault *f)
+chatd_configure(struct config **out, json_t *errors, struct fault *f)
 {
 	struct config	*c;
 	int		 d, i;
 
-	if (config_load(NULL, &c, f) != 0)
+	if (config_load(NULL, &c, errors, f) != 0)
 		abort();
 	free(c->engine_program);
 	free(c->filter_program);
@@ -545,7 +545,8 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	chatd_configure(&w->d.config, &f);
+	chatd_configure(&w->d.config, NULL, &f);
+	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
 	w->d.turns = turns_new(w->d.base, WORLD_TURN);
