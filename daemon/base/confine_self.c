@@ -101,7 +101,7 @@ static const struct confine_rule confine_pin[] = {
 static const struct confine_rule confine_sanitizer[] = {
 	OK("clone"), OK("ptrace"), OK("wait4"), OK("prctl"), OK("fork"),
 	OK("arch_prctl"), OK("tgkill"), OK("kill"), OK("set_tid_address"),
-	OK("pipe2"), OK("process_vm_readv"),
+	OK("pipe2"), OK("process_vm_readv"), OK("getdents"),
 };
 
 /* With a GPU: its libraries are not ours, so this is what nobody needs. */
