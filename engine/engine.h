@@ -32,6 +32,7 @@ struct engine_options {
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */
+	const char	*version;	/* of the chatd that starts us, or NULL */
 	const char	*pack;		/* file to write instead of serving */
 	int		 check;		/* say what the model is instead */
 	int		 bench;		/* measure it instead */

@@ -28,6 +28,7 @@
 #include "xmalloc.h"
 
 #define ENGINE_BATCH_TOKENS	256	/* default */
+#define ENGINE_OOM_MORE		500	/* above chatd's oom_score_adj */
 #define ENGINE_SYNTH_SEED	1
 #define ENGINE_PROGRESS_MS	100	/* between two progress events */
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
@@ -478,6 +479,24 @@ engine_bus(int sig)
 	raise(sig);
 }
 
+/* Where memory is short, the engine is to be killed before chatd and the
+ * store: it holds nearly all of it, and a reply goes on in the next engine. */
+static void
+engine_oom_first(void)
+{
+	FILE	*fp;
+	int	 score = 0;
+
+	if ((fp = fopen("/proc/self/oom_score_adj", "r+e")) == NULL)
+		return;
+	if (fscanf(fp, "%d", &score) == 1) {
+		score += ENGINE_OOM_MORE;
+		rewind(fp);
+		fprintf(fp, "%d", score > 1000 ? 1000 : score);
+	}
+	fclose(fp);
+}
+
 /* Start, load, serve. */
 int
 main(int argc, char **argv)
@@ -506,6 +525,7 @@ main(int argc, char **argv)
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);
+		engine_oom_first();
 		if ((r = engine_init(&e, &f)) == 0)
 			engine_sandbox(&e);
 	}

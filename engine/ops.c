@@ -1,6 +1,8 @@
 /*
  * The engine's operations: a table of names, and a function for each.
  */
+#include <config.h>
+
 #include "engine.h"
 
 #include <stddef.h>
@@ -71,6 +73,8 @@ static const struct field ops_init_keys[] = {
 	    offsetof(struct engine_options, kv_tokens) },
 	{ "batch_tokens", FIELD_INT, 0, 0, 1 << 16,
 	    offsetof(struct engine_options, batch_tokens) },
+	{ "version", FIELD_STRING, 0, 0, 64,
+	    offsetof(struct engine_options, version) },
 };
 
 /* Read an init message. */
@@ -78,12 +82,14 @@ int
 ops_read_init(json_t *msg, struct engine_options *opt, struct fault *f)
 {
 	const char	*op = msg_string(msg, "op");
+	int		 r;
 
 	if (op == NULL || strcmp(op, "init") != 0)
 		return (fault_set(f, "bad_field", "op",
 		    "op: expected \"init\" first"));
-	return (fields_read(msg, ops_init_keys, nitems(ops_init_keys), opt,
-	    f));
+	r = fields_read(msg, ops_init_keys, nitems(ops_init_keys), opt, f);
+	return (r != 0 ? r : init_version("chatd-engine", PACKAGE_VERSION,
+	    opt->version, f));
 }
 
 /* Answer with an empty done. */

@@ -4,6 +4,7 @@
  * line at a time on descriptors 0 and 1.  What a finding leads to is chatd's
  * business.  main.c starts it.
  */
+#include "config.h"
 #include "filterd.h"
 
 #include <libgen.h>
@@ -30,6 +31,7 @@ struct filterd {
 /* The init message, and one entry of its plugins. */
 struct init {
 	json_t		*plugins, *categories;
+	const char	*version;	/* borrowed: chatd's, or NULL */
 	int		 sandbox;
 };
 
@@ -58,6 +60,8 @@ static const struct field filterd_init_fields[] = {
 	    offsetof(struct init, categories) },
 	{ "sandbox", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct init, sandbox) },
+	{ "version", FIELD_STRING, 0, 0, 64,
+	    offsetof(struct init, version) },
 };
 
 static const struct field filterd_plugin_fields[] = {
@@ -261,6 +265,8 @@ filterd_init(struct filterd *fd, json_t *msg, struct fault *f)
 
 	if ((r = fields_read(msg, filterd_init_fields,
 	    nitems(filterd_init_fields), &in, f)) != 0 ||
+	    (r = init_version("chatd-filter", PACKAGE_VERSION, in.version,
+	    f)) != 0 ||
 	    (r = filterd_read_categories(fd, in.categories, f)) != 0 ||
 	    (r = filterd_read_plugins(in.plugins, list, f)) != 0 ||
 	    (r = filterd_start(fd, &in, list, f)) != 0)

@@ -390,3 +390,15 @@ msg_line(const json_t *msg, size_t *len)
 	*len = n;
 	return (s);
 }
+
+/* An upgrade under a running service brings new helpers to an old chatd. */
+int
+init_version(const char *program, const char *ours, const char *theirs,
+    struct fault *f)
+{
+	if (theirs == NULL || strcmp(ours, theirs) == 0)
+		return (0);
+	return (fault_set(f, "bad_version", "version", "%s %.40s can't serve "
+	    "chatd %.40s: the programs were changed under a running service; "
+	    "restart it", program, ours, theirs));
+}

@@ -89,6 +89,12 @@ int	 fields_read(json_t *obj, const struct field *table, size_t n,
 /* {"event": name, "id": id}; id below 0 is left out. */
 json_t	*msg_event(const char *name, int64_t id);
 
+/* Was this helper started by a chatd of its own version? theirs is what init
+ * says, NULL where whoever started it says nothing. 0, or CHAT_EFORMAT with *f
+ * filled (code bad_version). */
+int	 init_version(const char *program, const char *ours,
+	    const char *theirs, struct fault *f);
+
 /* {"op": name, "id": id}; id below 0 is left out. */
 json_t	*msg_op(const char *name, int64_t id);
 

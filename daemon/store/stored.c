@@ -98,10 +98,16 @@ stored_sandbox(const char *path)
 static int
 stored_init(struct stored *d)
 {
+	struct {
+		const char	*path, *version;
+	}		 in = { NULL, NULL };
+	const struct field fields[] = {
+		{ "path", FIELD_STRING, FIELD_REQUIRED, 1, 4096,
+		    (size_t)((char *)&in.path - (char *)&in) },
+		{ "version", FIELD_STRING, 0, 0, 64,
+		    (size_t)((char *)&in.version - (char *)&in) },
+	};
 	struct fault	 f = { 0 };
-	const char	*path = NULL;
-	struct field	 fields[] = { { "path", FIELD_STRING, FIELD_REQUIRED,
-	    1, 4096, 0 } };
 	json_t		*msg = NULL, *m;
 	int		 r;
 
@@ -113,9 +119,11 @@ stored_init(struct stored *d)
 		if (msg_string(msg, "op") == NULL ||
 		    strcmp(msg_string(msg, "op"), "init") != 0)
 			r = fault_set(&f, "bad_field", "op", "expected init");
-		else if ((r = fields_read(msg, fields, 1, &path, &f)) == 0) {
-			stored_sandbox(path);
-			r = store_open(path, &d->store, &f);
+		else if ((r = fields_read(msg, fields, nitems(fields), &in,
+		    &f)) == 0 && (r = init_version("chatd-store",
+		    PACKAGE_VERSION, in.version, &f)) == 0) {
+			stored_sandbox(in.path);
+			r = store_open(in.path, &d->store, &f);
 		}
 	}
 	json_decref(msg);
