@@ -46,6 +46,11 @@ static const struct command commands[] = {
 	{ "status", CMD_STATUS, "", 0, 0,
 	    "Show what chatd, its model and its helpers are doing", NULL,
 	    cmd_status },
+	{ "health", CMD_HEALTH, "", 0, 0,
+	    "Say in a line whether chatd is well",
+	    "The exit status is 0 if messages are answered and all is well, 1 "
+	    "if they are\nanswered but something needs a look, 3 if they are "
+	    "not answered.\n", cmd_health },
 	{ "reload", CMD_RELOAD, "", 0, 0,
 	    "Have chatd read its configuration again (operators)", NULL,
 	    cmd_reload },

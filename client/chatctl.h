@@ -13,6 +13,7 @@
 
 #include "chat.h"
 #include "render.h"
+#include "suggest.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
 #define CTL_GROUP	"chat"	/* who may connect, where it can't be seen */
@@ -93,7 +94,8 @@ const struct command *command_at(size_t i);	/* NULL behind the last */
 #define CMD_MODERATE	0x200
 #define CMD_TOKENIZE	0x400
 #define CMD_HELP	0x800
-#define CMD_ANY		0xfff
+#define CMD_HEALTH	0x1000
+#define CMD_ANY		0x1fff
 
 void	 opts_init(struct options *o);
 void	 opts_clear(struct options *o);
@@ -127,13 +129,6 @@ char	*params_set(json_t *params, const char *name, const char *value);
 const char *params_name(size_t i);
 /* What is set, one a line, for a human. */
 void	 params_show(const json_t *params, FILE *out);
-
-/* ---- suggest.c: near misses */
-/* How many letters to insert, delete, change or swap to get from a to b;
- * stops counting at 9. */
-int	 suggest_distance(const char *a, const char *b);
-/* The word of words (NULL behind the last) that was probably meant, or NULL. */
-const char *suggest_word(const char *word, const char *const *words);
 
 /* ---- term.c: the terminal, colours, messages */
 enum role { ROLE_PLAIN, ROLE_DIM, ROLE_BOLD, ROLE_BAD, ROLE_GOOD };
@@ -260,6 +255,7 @@ int	 cmd_delete(struct ctl *, int, char **);
 int	 cmd_rate(struct ctl *, int, char **);
 int	 cmd_export(struct ctl *, int, char **);
 int	 cmd_status(struct ctl *, int, char **);
+int	 cmd_health(struct ctl *, int, char **);
 int	 cmd_reload(struct ctl *, int, char **);
 int	 cmd_moderate(struct ctl *, int, char **);
 int	 cmd_tokenize(struct ctl *, int, char **);

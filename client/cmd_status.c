@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bytes.h"
 #include "json.h"
@@ -15,6 +16,7 @@ static void	status_model(const json_t *, FILE *);
 static void	status_cache(const json_t *, FILE *);
 static void	status_more(const json_t *, const char *, FILE *);
 static void	status_helper(const char *, const json_t *, FILE *);
+static void	status_since(int64_t, FILE *);
 static void	status_store(const json_t *, FILE *);
 
 /* chatctl status; with --wait, once the model is loaded. */
@@ -176,6 +178,24 @@ status_helper(const char *name, const json_t *helper, FILE *out)
 		    restarts == 1 ? "" : "s");
 	fputc('\n', out);
 	free(safe);
+	/* What keeps one from working; the model's is told above. */
+	if (strcmp(name, "engine") != 0 &&
+	    (state == NULL || strcmp(state, "ready") != 0))
+		status_more(helper, "why", out);
+	status_since(msg_int(helper, "since", 0), out);
+}
+
+/* Print since when something is as it is. */
+static void
+status_since(int64_t ms, FILE *out)
+{
+	time_t		 t = (time_t)(ms / 1000);
+	struct tm	 tm;
+	char		 text[64];
+
+	if (ms > 0 && localtime_r(&t, &tm) != NULL &&
+	    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) != 0)
+		fprintf(out, "           since %s\n", text);
 }
 
 /* Print what the store holds. */

@@ -4,14 +4,12 @@
 #include "config.h"
 #include "chatd.h"
 
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
@@ -23,7 +21,6 @@
 #include "clock.h"
 #include "filters.h"
 #include "log.h"
-#include "path.h"
 #include "stdfds.h"
 #include "xmalloc.h"
 
@@ -46,7 +43,7 @@ struct chatd_events {
 
 /* Options that stand above the file. */
 struct chatd_options {
-	const char	*file, *socket, *state_dir, *model;
+	const char	*file, *socket, *state_dir, *model, *unit;
 	int		 test, verbose;
 };
 
@@ -107,20 +104,16 @@ chatd_limits(struct config *cf)
 
 /* Read and check the configuration, options above it. */
 int
-chatd_configure(struct config **out, struct fault *f)
+chatd_configure(struct config **out, json_t *errors, struct fault *f)
 {
-	struct fault	 why;
-	int		 r;
+	int	 r;
 
-	if ((r = config_load(chatd_opt.file, out, f)) != 0)
+	if ((r = config_load(chatd_opt.file, out, errors, f)) != 0)
 		return (r);
 	chatd_override(*out);
-	if ((r = config_check(*out, &why)) != 0) {
-		fault_set(f, why.code, why.field, "%s%s%s",
-		    chatd_opt.file != NULL ? chatd_opt.file : "",
-		    chatd_opt.file != NULL ? ": " : "", why.message);
+	if ((r = config_check(*out, errors, f)) != 0)
 		config_free(*out);
-	} else
+	else
 		chatd_limits(*out);
 	return (r);
 }
@@ -287,7 +280,7 @@ chatd_events_clear(void)
 static void
 chatd_usage(FILE *out)
 {
-	fputs("usage: chatd [-dtv] [-f FILE] [-m MODEL] [-S FOLDER] "
+	fputs("usage: chatd [-dhtVv] [-f FILE] [-m MODEL] [-S FOLDER] "
 	    "[-s SOCKET]\n\n"
 	    "Keep a chat language model loaded and serve it to local users.\n"
 	    "\n"
@@ -301,7 +294,11 @@ chatd_usage(FILE *out)
 	    "  -s, --socket SOCKET      where to listen, over socket.path\n"
 	    "  -t, --test               check the configuration and exit\n"
 	    "  -v, --verbose            log everything\n"
-	    "      --help, --version\n\n"
+	    "  -u, --unit FILE          with -t: the unit that will start it "
+	    "(default: the\n"
+	    "                           installed one)\n"
+	    "  -h, --help               print this\n"
+	    "  -V, --version            print the version\n\n"
 	    "SIGTERM finishes running replies and exits, SIGHUP reads the "
 	    "configuration\nagain.  See chatd(8) and chatd.yaml(5).\n", out);
 }
@@ -316,6 +313,7 @@ chatd_options(int argc, char **argv)
 		{ "model", required_argument, NULL, 'm' },
 		{ "state-dir", required_argument, NULL, 'S' },
 		{ "socket", required_argument, NULL, 's' },
+		{ "unit", required_argument, NULL, 'u' },
 		{ "test", no_argument, NULL, 't' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -324,7 +322,7 @@ chatd_options(int argc, char **argv)
 	};
 	int	 c;
 
-	while ((c = getopt_long(argc, argv, "df:m:S:s:tv", longs, NULL)) !=
+	while ((c = getopt_long(argc, argv, "df:hm:S:s:tu:Vv", longs, NULL)) !=
 	    -1) {
 		switch (c) {
 		case 'd':
@@ -341,6 +339,9 @@ chatd_options(int argc, char **argv)
 			break;
 		case 's':
 			chatd_opt.socket = optarg;
+			break;
+		case 'u':
+			chatd_opt.unit = optarg;
 			break;
 		case 't':
 			chatd_opt.test = 1;
@@ -359,6 +360,13 @@ chatd_options(int argc, char **argv)
 			exit(EXIT_USAGE);
 		}
 	}
+	if (chatd_opt.unit != NULL && !chatd_opt.test) {
+		fputs("chatd: --unit is for --test\n", stderr);
+		exit(EXIT_USAGE);
+	}
+	if (chatd_opt.file == NULL &&
+	    access(CONFDIR "/chatd.yaml", F_OK) == 0)
+		chatd_opt.file = CONFDIR "/chatd.yaml";
 	if (optind < argc) {
 		fprintf(stderr, "chatd: %s: no argument is expected; chatd "
 		    "--help lists the options\n", argv[optind]);
@@ -366,47 +374,56 @@ chatd_options(int argc, char **argv)
 	}
 }
 
+/* What no restart mends: say it to who waits on fd (or -1), and exit. */
+static void __attribute__((noreturn))
+chatd_give_up(int fd, const struct fault *f)
+{
+	log_warnx("%s", f->message);
+	notify_status("%s", f->message);
+	refuse_clients(fd, f);
+	exit(EXIT_CONFIG);
+}
+
 /* The configuration to start with, or exit with EXIT_CONFIG. */
 static struct config *
-chatd_first_config(void)
+chatd_first_config(int fd)
 {
 	struct config	*cf;
 	struct fault	 f;
+	json_t		*errors = json_array();
+	size_t		 i;
 
-	if (chatd_opt.file == NULL &&
-	    access(CONFDIR "/chatd.yaml", F_OK) == 0)
-		chatd_opt.file = CONFDIR "/chatd.yaml";
-	if (chatd_configure(&cf, &f) != 0) {
-		fprintf(stderr, "chatd: %s\n", f.message);
-		exit(EXIT_CONFIG);
+	if (chatd_configure(&cf, errors, &f) != 0) {
+		/* The first is told by who gives up. */
+		for (i = 1; i < json_array_size(errors); i++)
+			log_warnx("%s", json_string_value(
+			    json_array_get(errors, i)));
+		chatd_give_up(fd, &f);
 	}
-	if (chatd_opt.test) {
-		printf("%s: the configuration is sound\n",
-		    cf->file != NULL ? cf->file : "defaults");
-		config_free(cf);
-		exit(0);
-	}
+	json_decref(errors);
 	return (cf);
 }
 
-/* Take the state folder: ours alone, private from birth. Returns the lock. */
+/* Check everything that can be checked without serving. Returns the exit
+ * status. */
 static int
-chatd_lock_state(const struct config *cf)
+chatd_test(void)
 {
-	char	*name;
-	int	 fd;
+	struct config	*cf;
+	struct fault	 f;
+	json_t		*errors = json_array();
+	size_t		 i;
+	int		 r;
 
-	if (path_mkdirs(cf->state_dir, 0700) != 0)
-		fatal("state_dir: %s", cf->state_dir);
-	name = path_join(cf->state_dir, "chatd.lock");
-	fd = open(name, O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
-	if (fd == -1)
-		fatal("%s", name);
-	if (flock(fd, LOCK_EX|LOCK_NB) == -1)
-		fatalx("state_dir: %s: another chatd works there",
-		    cf->state_dir);
-	free(name);
-	return (fd);
+	trial_unit(chatd_opt.file, chatd_opt.unit);
+	r = chatd_configure(&cf, errors, &f);
+	if (r == 0 && (r = trial_start(cf, errors)) == 0)
+		printf("%s: the configuration is sound\n",
+		    cf->file != NULL ? cf->file : "defaults");
+	for (i = 0; i < json_array_size(errors); i++)
+		fprintf(stderr, "chatd: %s\n", json_string_value(
+		    json_array_get(errors, i)));
+	return (r == 0 ? 0 : EXIT_CONFIG);
 }
 
 /* A random name for this process's run. */
@@ -426,9 +443,9 @@ chatd_boot_name(struct chatd *d)
 int
 main(int argc, char **argv)
 {
-	struct chatd	 d = { .started = 0 };
+	struct chatd	 d = { .lock = -1 };
 	struct fault	 f;
-	int		 fd, lock, watchdog;
+	int		 fd, watchdog;
 
 	stdfds_init("chatd");
 	setlocale(LC_CTYPE, "");
@@ -437,12 +454,14 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);	/* nothing to reload yet */
 	umask(077);
-	d.config = chatd_first_config();
-	log_set_level((enum log_level)d.config->log_level);
+	if (chatd_opt.test)
+		exit(chatd_test());
 	if (notify_listen_fd(&fd, &f) != 0)
 		fatalx("%s", f.message);
 	watchdog = notify_watchdog_ms();
 	notify_forget_environment();
+	d.config = chatd_first_config(fd);
+	log_set_level((enum log_level)d.config->log_level);
 #ifndef WITH_SANITIZER			/* the leak checker must look in */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
@@ -451,12 +470,14 @@ main(int argc, char **argv)
 	TAILQ_INIT(&d.clients);
 	TAILQ_INIT(&d.exchanges);
 	TAILQ_INIT(&d.tokenizes);
-	lock = chatd_lock_state(d.config);
+	/* One that can't be made or written is the store's to retry. */
+	if (state_lock(&d, &f) == CHAT_EBUSY)
+		chatd_give_up(fd, &f);
 	if ((d.base = event_base_new()) == NULL)
 		fatalx("no event loop");
 	d.turns = turns_new(d.base, CHATD_TURN);
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
-		fatalx("%s", f.message);
+		chatd_give_up(-1, &f);
 	chatd_events_init(&d, watchdog);
 	log_info("chatd %s starts", PACKAGE_VERSION);
 	helpers_start(&d);
@@ -473,6 +494,7 @@ main(int argc, char **argv)
 	chatd_events_clear();
 	event_base_free(d.base);
 	config_free(d.config);
-	close(lock);
-	return (d.failed);
+	if (d.lock != -1)
+		close(d.lock);
+	return (0);
 }

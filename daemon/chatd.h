@@ -24,6 +24,7 @@ struct exchange;
 struct filters;
 struct reload;
 struct reload_old;
+struct config_errors;
 
 /* ---- category.c: the misuse categories and what is done about them */
 
@@ -63,6 +64,7 @@ struct config_filter {
 
 struct config {
 	char		*file;		/* owned: where it came from, or NULL */
+	struct config_errors *errors;	/* borrowed: while it is being read */
 	/* socket */
 	char		*socket_path;	/* owned */
 	char		*socket_group;	/* owned, or NULL */
@@ -104,9 +106,12 @@ struct config {
 
 /*
  * Read a file, or only the defaults where path is NULL. 0 and *out (owned),
- * or an error with *f filled: "file:line:column: key: why".
+ * or an error with *f filled: "file:line:column: key: why", and how many more
+ * there are. Each of them is appended to errors (an array of strings, or
+ * NULL).
  */
-int	 config_load(const char *path, struct config **out, struct fault *f);
+int	 config_load(const char *path, struct config **out, json_t *errors,
+	    struct fault *f);
 void	 config_free(struct config *c);
 
 /* Does this plugin of c get a process of its own? If that is left to us: all
@@ -114,9 +119,43 @@ void	 config_free(struct config *c);
 int	 config_filter_own(const struct config *c,
 	    const struct config_filter *f);
 
-/* Look at the files that a configuration names: programs, plugins, model.
- * 0, or an error with *f filled, naming key and path. */
-int	 config_check(const struct config *c, struct fault *f);
+/* Look at the files that a configuration names (programs, plugins, model) and
+ * at who may write it. 0, or an error, told as config_load does. */
+int	 config_check(const struct config *c, json_t *errors,
+	    struct fault *f);
+
+/* Is a file, or a folder, with the folder that it is in, ours or root's, and
+ * written by nobody else? Links are judged where they lead. 0, or an error
+ * with *f filled. */
+int	 config_trust(const char *path, struct fault *f);
+/* The same of the thing itself, for the process of another user; what begins
+ * the message. */
+int	 config_trust_one(const char *what, const char *path, uid_t uid,
+	    struct fault *f);
+
+/* ---- config_errors.c: all errors of a file, not the first alone */
+
+struct config_errors {
+	json_t		*list;		/* borrowed: array, or NULL */
+	struct fault	 first;
+	int		 n;
+};
+
+/* Note a fault. */
+void	 config_errors_add(struct config_errors *e, const struct fault *f);
+/* 0 where there was none; else CHAT_EFORMAT, and *f says the first and how
+ * many there are beside it. */
+int	 config_errors_end(const struct config_errors *e, struct fault *f);
+
+/* ---- trial.c: chatd -t, what reading the file does not show */
+
+/* Warn on standard error of what the unit (NULL: the installed one, where it
+ * starts chatd with that file) will not let chatd do. Remembers the unit for
+ * trial_start. */
+void	 trial_unit(const char *file, const char *unit);
+/* Start the filter as chatd would, and hold the defaults against the model. 0,
+ * or an error with errors (array of strings) filled. */
+int	 trial_start(const struct config *c, json_t *errors);
 
 /* ---- policy.c: from findings to an action */
 
@@ -288,6 +327,14 @@ void	 ops_dispatch(struct request *r, json_t *msg);
 int	 params_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
+/* Lower those of params that are defaults and more than the model (borrowed,
+ * the engine's "ready") can hold, so that nobody is refused for a value that
+ * nobody sent. */
+void	 params_fit(const struct config *cf, const json_t *model,
+	    json_t *params);
+/* Log which defaults that concerns. */
+void	 params_warn(const struct config *cf, const json_t *model);
+
 /* ---- moderate.c: a verdict without an exchange */
 
 /* Have text judged; prompt is what a reply answers, or NULL. Ends r. */
@@ -300,6 +347,36 @@ TAILQ_HEAD(tokenizes, tokenize);
 
 /* Answer r with the ids of text, when its account's turn comes. Ends r. */
 void	 tokenize_new(struct request *r, const char *text);
+
+/* ---- health.c: how the service is */
+
+/* From well to badly: all is answered; all is answered, but look at it; not
+ * yet; not. */
+enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_STARTING, HEALTH_DOWN };
+
+/* The answer to health, with what concerns all users where an operator asks;
+ * a new reference. */
+json_t	*health_message(const struct chatd *d, int operator);
+
+/* 0, or an error with *f filled where no exchange can begin, since a helper
+ * that it needs does not come up. */
+int	 health_missing(const struct chatd *d, struct fault *f);
+
+/* To be called with each of the store's answers to a request that writes
+ * (borrowed). */
+void	 health_store(struct chatd *d, const json_t *msg);
+
+/* ---- refuse.c: a chatd that can't start */
+
+/* Tell the clients that wait on a listening socket why, and those that come
+ * within two seconds. Returns at once where nobody waits, or fd is -1. */
+void	 refuse_clients(int fd, const struct fault *f);
+
+/* ---- state.c: the state folder */
+
+/* Make the state folder and lock it, if that has not been done. 0; CHAT_EBUSY
+ * where another chatd has it; CHAT_ESYSTEM. *f is filled on errors. */
+int	 state_lock(struct chatd *d, struct fault *f);
 
 /* ---- status.c: what chatd says of itself; new references */
 
@@ -379,6 +456,8 @@ void	 export_new(struct request *r, const char *format, int all);
 /* Start all three, or end them at once. */
 void	 helpers_start(struct chatd *d);
 void	 helpers_stop(struct chatd *d);
+/* Tell systemd in a line how the service is, and once that it is up. */
+void	 helpers_tell(const struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
 void	 helpers_configure(struct chatd *d);
 
@@ -415,7 +494,12 @@ struct chatd {
 						 * NULL before */
 	json_t			*progress;	/* owned: last "progress" */
 	int			 draining;
-	int			 failed;	/* a helper can't be started */
+	int			 lock;		/* owned: of state_dir, or -1 */
+	int64_t			 last_commit;	/* wall ms, 0: none yet */
+	int64_t			 store_since;	/* wall ms: since then it can't
+						 * write; 0: it can */
+	char			 store_error[400]; /* what it said last */
+	int			 store_probing;	/* asked whether it can again */
 	int			 store_failing;	/* a finish waits for the store */
 	int64_t			 started;	/* monotonic ms */
 	char			 boot[33];	/* random hex: this process */
@@ -423,8 +507,9 @@ struct chatd {
 };
 
 /* Read and check the configuration, with the command line's options above
- * it. 0 and *out (owned), or an error with *f filled. */
-int	 chatd_configure(struct config **out, struct fault *f);
+ * it. As config_load. */
+int	 chatd_configure(struct config **out, json_t *errors,
+	    struct fault *f);
 
 /* While draining: end, if every exchange is over and the store has ended. */
 void	 chatd_settled(struct chatd *d);

@@ -2,7 +2,7 @@
  * chatd.yaml: every key, its type, range and default.  A tree of tables says
  * what may stand where; chatd.yaml(5) documents the same keys.
  */
-#include "chatd.h"
+#include "config_impl.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -10,10 +10,9 @@
 #include <string.h>
 
 #include "log.h"
+#include "suggest.h"
 #include "xmalloc.h"
 #include "yaml.h"
-
-#define NEVER 2.0	/* a score that no finding reaches */
 
 enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
 	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
@@ -106,14 +105,7 @@ static const struct config_key config_keys[] = {
 	{ "defaults", "preprompt", CONFIG_TEXT, 0, 0, "", AT(preprompt) },
 };
 
-/* Sections that hold no scalars of the table above. */
-static int	config_filters(struct config *, const char *,
-		    const struct ynode *, struct fault *);
-static int	config_policy(struct config *, const char *,
-		    const struct ynode *, struct fault *);
-static int	config_words(struct config *, const char *,
-		    const struct ynode *, struct fault *);
-
+/* Sections that hold more than scalars of the table above. */
 static const struct config_section {
 	const char	*name;
 	int		(*read)(struct config *, const char *,
@@ -128,7 +120,7 @@ static const struct config_section {
 };
 
 /* Replace an owned string. */
-static void
+void
 config_text(char **p, const char *text)
 {
 	free(*p);
@@ -208,6 +200,47 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 	return (0);
 }
 
+/* Keep a fault, if r says that there is one, and read on. */
+void
+config_note(struct config *c, int r, const struct fault *f)
+{
+	if (r != 0)
+		config_errors_add(c->errors, f);
+}
+
+/* A fault about a word, with the word that was probably meant. */
+int
+config_stray(const char *file, const struct ynode *n, const char *what,
+    const char *in, const char *const *words, struct fault *f)
+{
+	const char	*near = suggest_word(n->key, words);
+
+	return (fault_set(f, "bad_config", n->key,
+	    "%s:%d:%d: unknown %s \"%s\"%s%s%s%s%s", file, n->key_line,
+	    n->key_column, what, n->key, in[0] != '\0' ? " in " : "", in,
+	    near != NULL ? "; did you mean \"" : "",
+	    near != NULL ? near : "", near != NULL ? "\"?" : ""));
+}
+
+/* A key that no section of that name has. */
+static int
+config_unknown(const char *file, const char *section, const struct ynode *n,
+    struct fault *f)
+{
+	const char	*words[nitems(config_keys) + nitems(config_sections) +
+			    1];
+	size_t		 i, k = 0;
+
+	for (i = 0; i < nitems(config_keys); i++) {
+		if (strcmp(config_keys[i].section, section) == 0)
+			words[k++] = config_keys[i].name;
+	}
+	for (i = 0; section[0] == '\0' && i < nitems(config_sections); i++)
+		words[k++] = config_sections[i].name;
+	words[k] = NULL;
+	return (config_stray(file, n, "key", section, words, f));
+}
+
 /* Read the scalars of one section. */
 static int
 config_scalars(struct config *c, const char *file, const char *section,
@@ -215,7 +248,6 @@ config_scalars(struct config *c, const char *file, const char *section,
 {
 	const struct ynode	*n;
 	size_t			 i, s;
-	int			 r;
 
 	if (map->kind == YNODE_SCALAR && map->text[0] == '\0' && !map->quoted)
 		return (0);	/* all of its keys are commented out */
@@ -228,9 +260,8 @@ config_scalars(struct config *c, const char *file, const char *section,
 				break;
 		}
 		if (i < nitems(config_keys)) {
-			if ((r = config_store(c, &config_keys[i], file, n,
-			    f)) != 0)
-				return (r);
+			config_note(c, config_store(c, &config_keys[i], file,
+			    n, f), f);
 			continue;
 		}
 		for (s = 0; s < nitems(config_sections); s++) {
@@ -239,227 +270,11 @@ config_scalars(struct config *c, const char *file, const char *section,
 				break;
 		}
 		if (section[0] != '\0' || s == nitems(config_sections))
-			return (fault_set(f, "bad_config", n->key,
-			    "%s:%d:%d: unknown key \"%s\"%s%s", file,
-			    n->key_line, n->key_column, n->key,
-			    section[0] != '\0' ? " in " : "", section));
-		r = config_sections[s].read != NULL ?
-		    config_sections[s].read(c, file, n, f) :
-		    config_scalars(c, file, n->key, n, f);
-		if (r != 0)
-			return (r);
-	}
-	return (0);
-}
-
-/* Read the options of one plugin: text, or lists of text. */
-static int
-config_options(struct config_filter *cf, const char *file,
-    const struct ynode *map, struct fault *f)
-{
-	const struct ynode	*n, *v;
-	json_t			*list;
-
-	if (map->kind != YNODE_MAP)
-		return (ynode_fault(file, map, f, "expected keys and values"));
-	for (n = map->child; n != NULL; n = n->next) {
-		if (n->kind == YNODE_SCALAR) {
-			msg_set_string(cf->options, n->key, n->text);
-			continue;
-		}
-		list = json_array();
-		msg_set(cf->options, n->key, list);
-		for (v = n->child; v != NULL; v = v->next) {
-			if (n->kind == YNODE_MAP || v->kind != YNODE_SCALAR)
-				return (ynode_fault(file, n, f,
-				    "expected a value or a list of values"));
-			json_array_append_new(list, json_string(v->text));
-		}
-	}
-	return (0);
-}
-
-/* The words of a plugin's keys process and when_off. */
-static int
-config_filter_word(struct config_filter *cf, const char *file,
-    const struct ynode *n, struct fault *f)
-{
-	static const char *const process[] = { "auto", "shared", "own" };
-	static const char *const when_off[] = { "block", "pass" };
-	size_t	 i;
-
-	if (strcmp(n->key, "process") == 0) {
-		for (i = 0; i < nitems(process); i++) {
-			if (n->kind != YNODE_SCALAR ||
-			    strcmp(n->text, process[i]) != 0)
-				continue;
-			cf->process = (enum filter_process)i;
-			return (0);
-		}
-		return (ynode_fault(file, n, f,
-		    "process: expected auto, shared or own"));
-	}
-	if (strcmp(n->key, "when_off") == 0) {
-		for (i = 0; i < nitems(when_off); i++) {
-			if (n->kind != YNODE_SCALAR ||
-			    strcmp(n->text, when_off[i]) != 0)
-				continue;
-			cf->when_off = (enum filter_when_off)i;
-			return (0);
-		}
-		return (ynode_fault(file, n, f,
-		    "when_off: expected block or pass"));
-	}
-	return (ynode_fault(file, n, f, "unknown key in filters: expected "
-	    "name, path, process, when_off or options"));
-}
-
-/* filters: a list of {name, path, process, when_off, options}. */
-static int
-config_filters(struct config *c, const char *file, const struct ynode *list,
-    struct fault *f)
-{
-	struct config_filter	*cf;
-	const struct ynode	*e, *n;
-	int			 r;
-
-	if (list->kind != YNODE_LIST)
-		return (ynode_fault(file, list, f,
-		    "expected a list of plugins"));
-	for (e = list->child; e != NULL; e = e->next) {
-		if (e->kind != YNODE_MAP)
-			return (ynode_fault(file, e, f,
-			    "expected name, path and options"));
-		c->filters = xreallocarray(c->filters, c->nfilters + 1,
-		    sizeof *c->filters);
-		cf = &c->filters[c->nfilters++];
-		*cf = (struct config_filter){ .options = json_object() };
-		for (n = e->child; n != NULL; n = n->next) {
-			if (strcmp(n->key, "options") == 0) {
-				r = config_options(cf, file, n, f);
-				if (r != 0)
-					return (r);
-			} else if (n->kind == YNODE_SCALAR &&
-			    strcmp(n->key, "name") == 0)
-				config_text(&cf->name, n->text);
-			else if (n->kind == YNODE_SCALAR &&
-			    strcmp(n->key, "path") == 0)
-				config_text(&cf->path, n->text);
-			else if ((r = config_filter_word(cf, file, n, f)) !=
-			    0)
-				return (r);
-		}
-		if (cf->name == NULL)
-			return (ynode_fault(file, e, f,
-			    "a plugin needs a name"));
-		if (cf->path == NULL)
-			cf->path = xasprintf("%s/%s.so", PLUGINDIR, cf->name);
-	}
-	return (0);
-}
-
-/* flag, redact and block of one category or of "default". */
-static int
-config_threshold(struct threshold *t, const char *file,
-    const struct ynode *map, struct fault *f)
-{
-	const struct ynode	*n;
-	double			*p;
-	int			 r;
-
-	if (map->kind != YNODE_MAP)
-		return (ynode_fault(file, map, f,
-		    "expected flag, redact or block with a score"));
-	*t = (struct threshold){ NEVER, NEVER, NEVER };
-	for (n = map->child; n != NULL; n = n->next) {
-		if (strcmp(n->key, "flag") == 0)
-			p = &t->flag;
-		else if (strcmp(n->key, "redact") == 0)
-			p = &t->redact;
-		else if (strcmp(n->key, "block") == 0)
-			p = &t->block;
+			config_note(c, config_unknown(file, section, n, f), f);
 		else
-			return (ynode_fault(file, n, f,
-			    "unknown action: expected flag, redact or block"));
-		if ((r = ynode_real(file, n, 0, 1, p, f)) != 0)
-			return (r);
-	}
-	return (0);
-}
-
-/* The thresholds of one direction. */
-static int
-config_direction(struct threshold *t, const char *file, struct ynode *map,
-    struct fault *f)
-{
-	const struct ynode	*n;
-	int			 i, r;
-
-	if (map->kind != YNODE_MAP)
-		return (ynode_fault(file, map, f, "expected categories"));
-	if ((n = ynode_get(map, "default")) != NULL) {
-		for (i = 0; i < CATEGORIES; i++) {
-			r = config_threshold(&t[i], file, n, f);
-			if (r != 0)
-				return (r);
-		}
-	}
-	for (n = map->child; n != NULL; n = n->next) {
-		if (strcmp(n->key, "default") == 0)
-			continue;
-		if ((i = category_find(n->key)) == -1)
-			return (ynode_fault(file, n, f, "unknown category"));
-		if ((r = config_threshold(&t[i], file, n, f)) != 0)
-			return (r);
-	}
-	return (0);
-}
-
-/* policy: prompt and reply. */
-static int
-config_policy(struct config *c, const char *file, const struct ynode *map,
-    struct fault *f)
-{
-	struct ynode	*n;
-	int		 d, r;
-
-	if (map->kind != YNODE_MAP)
-		return (ynode_fault(file, map, f, "expected prompt and reply"));
-	for (n = map->child; n != NULL; n = n->next) {
-		for (d = 0; d < DIRECTIONS; d++) {
-			if (strcmp(n->key, direction_name(d)) == 0)
-				break;
-		}
-		if (d == DIRECTIONS)
-			return (ynode_fault(file, n, f,
-			    "unknown direction: expected prompt or reply"));
-		if ((r = config_direction(c->policy[d], file, n, f)) != 0)
-			return (r);
-	}
-	return (0);
-}
-
-/* messages: the words for each category, and for all others. */
-static int
-config_words(struct config *c, const char *file, const struct ynode *map,
-    struct fault *f)
-{
-	const struct ynode	*n, *dflt;
-	int			 i;
-
-	if (map->kind != YNODE_MAP)
-		return (ynode_fault(file, map, f, "expected categories"));
-	dflt = ynode_get((struct ynode *)(uintptr_t)map, "default");
-	for (i = 0; dflt != NULL && i < CATEGORIES; i++)
-		config_text(&c->words[i], dflt->text);
-	for (n = map->child; n != NULL; n = n->next) {
-		if (n->kind != YNODE_SCALAR)
-			return (ynode_fault(file, n, f, "expected words"));
-		if (n == dflt)
-			continue;
-		if ((i = category_find(n->key)) == -1)
-			return (ynode_fault(file, n, f, "unknown category"));
-		config_text(&c->words[i], n->text);
+			config_note(c, config_sections[s].read != NULL ?
+			    config_sections[s].read(c, file, n, f) :
+			    config_scalars(c, file, n->key, n, f), f);
 	}
 	return (0);
 }
@@ -491,60 +306,34 @@ config_defaults(struct config *c)
 
 /* Read a configuration. */
 int
-config_load(const char *path, struct config **out, struct fault *f)
+config_load(const char *path, struct config **out, json_t *errors,
+    struct fault *f)
 {
-	struct config	*c;
-	struct ynode	*root = NULL;
-	int		 r = 0;
+	struct config_errors	 all = { .list = errors };
+	struct config		*c;
+	struct ynode		*root = NULL;
+	int			 r = 0;
 
 	c = xcalloc(1, sizeof *c);
 	c->file = xstrdup(path);
+	c->errors = &all;
 	config_defaults(c);
-	if (path != NULL && (r = yaml_load(path, &root, f)) == 0)
+	if (path != NULL && (r = config_trust(path, f)) == 0 &&
+	    (r = yaml_load(path, &root, f)) == 0)
 		r = config_scalars(c, path, "", root, f);
+	config_note(c, r, f);
 	ynode_free(root);
-	if (r == 0 && c->prompt > c->line)
-		r = fault_set(f, "bad_config", "prompt",
+	if (all.n == 0 && c->prompt > c->line)
+		config_note(c, fault_set(f, "bad_config", "prompt",
 		    "%s: limits.prompt (%lld bytes) is above limits.line "
 		    "(%lld bytes)", path, (long long)c->prompt,
-		    (long long)c->line);
-	if (r != 0)
+		    (long long)c->line), f);
+	c->errors = NULL;
+	if ((r = config_errors_end(&all, f)) != 0)
 		config_free(c);
 	else
 		*out = c;
 	return (r);
-}
-
-/* Is file directly in folder? */
-static int
-config_lies_in(const char *file, const char *folder)
-{
-	size_t	 n = strlen(folder);
-
-	return (strncmp(file, folder, n) == 0 && file[n] == '/' &&
-	    strchr(file + n + 1, '/') == NULL);
-}
-
-/* Does a plugin get a process of its own? One that has not been installed
- * yet lies beside chatd-filter, where libtool builds. */
-int
-config_filter_own(const struct config *c, const struct config_filter *f)
-{
-	char		*built;
-	const char	*slash;
-	int		 ours;
-
-	if (f->process != FILTER_AUTO)
-		return (f->process == FILTER_OWN);
-	if (config_lies_in(f->path, PLUGINDIR))
-		return (0);
-	if ((slash = strrchr(c->filter_program, '/')) == NULL)
-		return (1);
-	built = xasprintf("%.*s/.libs", (int)(slash - c->filter_program),
-	    c->filter_program);
-	ours = config_lies_in(f->path, built);
-	free(built);
-	return (!ours);
 }
 
 /* Release a configuration. */

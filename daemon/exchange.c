@@ -106,6 +106,7 @@ exchange_admit(struct chatd *d, struct request *r,
     const struct exchange_ask *ask)
 {
 	const struct exchange	*x;
+	struct fault		 f;
 	int			 own = 0, here = 0;
 
 	TAILQ_FOREACH(x, &d->exchanges, entry) {
@@ -116,7 +117,8 @@ exchange_admit(struct chatd *d, struct request *r,
 		request_fail(r, "shutting_down", "chatd is shutting down");
 	else if (d->store_failing > 0)
 		request_fail(r, "store_unavailable", "the store takes nothing "
-		    "at the moment; earlier replies wait for it");
+		    "at the moment; earlier replies wait for it%s%s",
+		    d->store_since != 0 ? ": " : "", d->store_error);
 	else if (here >= d->config->requests) {
 		refusal_note(d, REFUSAL_REQUESTS, r->uid);
 		request_fail(r, "busy", "%d requests run on this connection, "
@@ -131,9 +133,8 @@ exchange_admit(struct chatd *d, struct request *r,
 	    exchange_in(d, r->uid, ask->conversation))
 		request_fail(r, "busy", "a reply is being written in "
 		    "conversation %lld", (long long)ask->conversation);
-	else if (d->model == NULL && helper_why(d->engine)[0] != '\0')
-		request_fail(r, "engine_unavailable", "no model: %s",
-		    helper_why(d->engine));
+	else if (health_missing(d, &f) != 0)
+		request_fault(r, &f);
 	else
 		return (1);
 	return (0);
@@ -244,6 +245,7 @@ exchange_begin(struct exchange *x)
 	size_t	 n = exchange_beginning(x);
 
 	x->asked = 1;
+	params_fit(x->d->config, x->d->model, x->params);
 	if (n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD)
 		return;
 	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
@@ -303,13 +305,16 @@ static void
 exchange_is_begun(struct exchange *x, json_t *msg)
 {
 	struct request	*r = x->request;
+	struct fault	 f;
 
 	x->store_req = 0;
 	if (msg == NULL) {
 		exchange_refuse(x, "store_unavailable",
+		    health_missing(x->d, &f) != 0 ? f.message :
 		    "the store did not take the request, try again");
 		return;
 	}
+	health_store(x->d, msg);
 	if (strcmp(msg_string(msg, "event"), "error") == 0) {
 		exchange_free(x);
 		request_error(r, json_copy(msg));
@@ -666,6 +671,8 @@ exchange_committed(void *arg, json_t *msg)
 	json_t		*m;
 
 	x->store_req = 0;
+	if (msg != NULL)
+		health_store(x->d, msg);
 	code = msg != NULL ? msg_string(msg, "code") : NULL;
 	if (msg == NULL ||
 	    (code != NULL && strcmp(code, "store_unavailable") == 0)) {

@@ -1,6 +1,7 @@
 /*
  * Running the filter processes.
  */
+#include "config.h"
 #include "filters.h"
 
 #include <stdlib.h>
@@ -45,6 +46,7 @@ filters_message(const struct config *cf)
 
 	for (i = 0; i < CATEGORIES; i++)
 		json_array_append_new(list, json_string(category_name(i)));
+	msg_set_string(m, "version", PACKAGE_VERSION);
 	msg_set(m, "plugins", json_array());
 	msg_set(m, "categories", list);
 	msg_set_bool(m, "sandbox", cf->filter_sandbox);
@@ -219,6 +221,14 @@ filters_read_plugins(struct filters_process *p)
 	}
 }
 
+/* Say that something has changed since all were up. */
+static void
+filters_changed(const struct filters *fs)
+{
+	if (fs->ready && fs->ops != NULL && fs->ops->changed != NULL)
+		fs->ops->changed(fs->arg);
+}
+
 /* A process is up without its plugins: nothing is judged by it. */
 static void
 filters_lacks(struct filters_process *p)
@@ -248,6 +258,7 @@ filters_process_ready(void *arg, json_t *msg)
 	p->plugins = plugins;
 	filters_read_plugins(p);
 	judge_process_up(p);
+	filters_changed(fs);
 	if (fs->ready || !filters_are_ready(fs))
 		return;
 	fs->ready = 1;
@@ -317,8 +328,10 @@ filters_process_gone(void *arg, int started)
 		return;
 	if (p->own && p->plugins != NULL && !expired && filters_crashes(p)) {
 		filters_switch_off(p);
+		filters_changed(fs);
 		return;
 	}
+	filters_changed(fs);
 	if (!started && !fs->ready && fs->ops != NULL &&
 	    fs->ops->refused != NULL)
 		fs->ops->refused(fs->arg, helper_why(p->helper));
@@ -347,6 +360,20 @@ filters_why(const struct filters *fs)
 
 	for (i = 0; i < fs->n; i++) {
 		if (helper_why(fs->process[i].helper)[0] != '\0')
+			return (helper_why(fs->process[i].helper));
+	}
+	return ("");
+}
+
+/* Why one does not start. */
+const char *
+filters_failing(const struct filters *fs)
+{
+	size_t	 i;
+
+	for (i = 0; i < fs->n; i++) {
+		if (!fs->process[i].off &&
+		    helper_failing(fs->process[i].helper))
 			return (helper_why(fs->process[i].helper));
 	}
 	return ("");

@@ -65,6 +65,8 @@ struct filters_ops {
 	void	(*ready)(void *arg);
 	/* One could not start before that. Called for each try. */
 	void	(*refused)(void *arg, const char *why);
+	/* After that, one has come, gone or been switched off. */
+	void	(*changed)(void *arg);
 	/* After filters_retire: no process is left. */
 	void	(*retired)(void *arg);
 };
@@ -113,6 +115,10 @@ int		 filters_are_ready(const struct filters *fs);
 
 /* Why the first one that is down is so; "" if none is. */
 const char	*filters_why(const struct filters *fs);
+
+/* Why no text can be judged, for long: one of the processes does not start. ""
+ * if all do. */
+const char	*filters_failing(const struct filters *fs);
 
 /* For status: the plugins, {name, version, rules, process, state[, why]} each;
  * a new reference. */

@@ -28,6 +28,7 @@
 #define HELPER_LOOSE_MAX 65536		/* bytes of an event without an id:
 					 * some of it is told to every
 					 * client */
+#define HELPER_TRIES		3	/* starts that may fail in a row */
 #define HELPER_BUCKETS		1024	/* requests are found by id: a power
 					 * of two, for as many at once */
 
@@ -63,6 +64,7 @@ struct helper {
 	struct event			*silence;	/* owned */
 	int				 backoff_ms;	/* before next start */
 	int				 restarts;
+	int				 fails;		/* starts in a row */
 	int				 retired;
 	int64_t				 ready_at;	/* monotonic ms */
 	char				 why[512];
@@ -182,9 +184,14 @@ static void
 helper_start(struct helper *h)
 {
 	char	*argv[] = { (char *)(uintptr_t)h->spec->program, NULL };
-	char	 why[256];
+	char	 why[512];
 	int	 fd[2];
 
+	if (h->spec->prepare != NULL &&
+	    h->spec->prepare(h->spec->arg, why, sizeof why) != 0) {
+		helper_down(h, why);
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0, fd) == -1) {
 		snprintf(why, sizeof why, "socketpair: %s", strerror(errno));
 		helper_down(h, why);
@@ -213,11 +220,15 @@ static void
 helper_down(struct helper *h, const char *why)
 {
 	int	 started = h->state == HELPER_READY;
+	int	 known = strcmp(h->why, why) == 0 && helper_failing(h);
 
 	if (h->why != why)
 		snprintf(h->why, sizeof h->why, "%s", why);
-	if (!h->retired)
+	if (!h->retired && known)
+		log_debug("%s: %s", h->spec->name, h->why);
+	else if (!h->retired)
 		log_warnx("%s: %s", h->spec->name, h->why);
+	h->fails = started ? 0 : h->fails + 1;
 	if (started &&
 	    clock_monotonic() - h->ready_at > HELPER_HEALTHY_MS)
 		h->backoff_ms = 0;
@@ -471,6 +482,7 @@ helper_is_ready(struct helper *h, json_t *msg)
 	h->state = HELPER_READY;
 	h->ready_at = clock_monotonic();
 	h->why[0] = '\0';
+	h->fails = 0;
 	event_del(h->silence);
 	helper_arm(h->beat, HELPER_PING_MS);
 	h->spec->ready(h->spec->arg, msg);
@@ -703,6 +715,13 @@ int
 helper_restarts(const struct helper *h)
 {
 	return (h->restarts);
+}
+
+/* Does it fail to start, again and again? */
+int
+helper_failing(const struct helper *h)
+{
+	return (h->state != HELPER_READY && h->fails >= HELPER_TRIES);
 }
 
 /* Why it is down. */

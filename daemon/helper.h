@@ -28,6 +28,9 @@ struct helper_spec {
 	size_t		 values_max;	/* JSON values and keys in a line */
 	const char	*loading;	/* event it may send while it starts;
 					 * NULL: none */
+	/* What must be there before each start; NULL: nothing. Not 0 puts the
+	 * start off, with the reason in why[n]. */
+	int		(*prepare)(void *arg, char *why, size_t n);
 	json_t		*(*init)(void *arg);	/* a new init message */
 	void		(*ready)(void *arg, json_t *msg); /* msg borrowed */
 	/* The loading event; may be NULL where there is none. */
@@ -123,5 +126,8 @@ pid_t		 helper_pid(const struct helper *h);	/* 0: none */
 int		 helper_restarts(const struct helper *h);
 /* Why it last died or refused to start; "" if never. */
 const char	*helper_why(const struct helper *h);
+/* Has it failed to start again and again? Then it makes no sense to wait for
+ * it; helper_why says what is wrong. */
+int		 helper_failing(const struct helper *h);
 
 #endif

@@ -3,8 +3,10 @@
  * the daemon does when it is up, speaks on its own, or has gone.  How a
  * process is run and watched is helper.c's matter.
  */
+#include "config.h"
 #include "chatd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,8 @@
 #define HELPERS_START_MS	60000	/* silence of one that starts */
 #define HELPERS_ENGINE_MS	1800000	/* the same while a model loads */
 #define HELPERS_BACKOFF_MS	60000	/* longest wait before a restart */
-#define HELPERS_STORE_TRIES	3	/* a killed chatd's may still close */
+#define HELPERS_STORE_BACKOFF_MS 10000	/* the same for the store: a try is
+					 * cheap, and a disk gets room again */
 
 /*
  * The longest line of each helper and the most JSON values in it; one value
@@ -40,6 +43,7 @@ helpers_engine_init(void *arg)
 	const struct config	*cf = ((struct chatd *)arg)->config;
 	json_t			*m = msg_op("init", -1);
 
+	msg_set_string(m, "version", PACKAGE_VERSION);
 	msg_set_string(m, "model", cf->model_path);
 	msg_set_string(m, "precision", cf->precision);
 	msg_set_string(m, "kv_precision", cf->kv_precision);
@@ -92,7 +96,8 @@ helpers_engine_ready(void *arg, json_t *msg)
 	    msg_string(model, "precision") : "?",
 	    msg_string(model, "device") != NULL ?
 	    msg_string(model, "device") : "?");
-	notify_status("Serving %s", msg_string(model, "name"));
+	params_warn(d->config, d->model);
+	helpers_tell(d);
 	exchange_engine_ready(d, changed);
 }
 
@@ -106,7 +111,8 @@ helpers_engine_event(void *arg, json_t *msg)
 	json_decref(d->progress);
 	d->progress = json_copy(msg);
 	json_object_del(d->progress, "event");
-	notify_send("EXTEND_TIMEOUT_USEC=60000000");
+	/* No EXTEND_TIMEOUT_USEC: READY does not wait for the model, and it
+	 * would make the watchdog wait longer for us. */
 	notify_status("Loading the model: %s of %s",
 	    bytes_text(msg_int(msg, "bytes", 0), done),
 	    bytes_text(msg_int(msg, "bytes_total", 0), all));
@@ -120,34 +126,81 @@ helpers_engine_gone(void *arg, int started)
 
 	json_decref(d->progress);
 	d->progress = NULL;
-	if (d->engine != NULL)
-		notify_status("No model: %s", helper_why(d->engine));
-	if (d->engine != NULL && !started)
+	if (d->engine == NULL)
+		return;
+	helpers_tell(d);
+	if (!started)
 		exchange_engine_down(d);
 }
 
-/* The first time both store and filter are up, the service is. */
+/* Is it up, or known not to come up at once? */
+static int
+helpers_settled(const struct helper *h)
+{
+	return (h != NULL && (helper_state(h) == HELPER_READY ||
+	    helper_why(h)[0] != '\0'));
+}
+
+/* One line for systemd: what is missing first, else the model. */
 static void
-helpers_up(struct chatd *d)
+helpers_status(const struct chatd *d)
+{
+	struct fault	 f;
+	const char	*name = msg_string(d->model, "name");
+
+	if (helper_state(d->store) != HELPER_READY &&
+	    helper_why(d->store)[0] != '\0')
+		fault_set(&f, NULL, NULL, "No store: %s", helper_why(d->store));
+	else if (d->config->nfilters > 0 && !filters_are_ready(d->filters) &&
+	    filters_why(d->filters)[0] != '\0')
+		fault_set(&f, NULL, NULL, "No filter: %s",
+		    filters_why(d->filters));
+	else if (d->store_since != 0)
+		fault_set(&f, NULL, NULL, "The store can't write: %s",
+		    d->store_error);
+	else if (helper_state(d->engine) == HELPER_READY)
+		fault_set(&f, NULL, NULL, "Serving %s", name != NULL ? name :
+		    "the model");
+	else if (helper_why(d->engine)[0] != '\0')
+		fault_set(&f, NULL, NULL, "No model: %s",
+		    helper_why(d->engine));
+	else
+		fault_set(&f, NULL, NULL, "Loading the model");
+	notify_status("%s", f.message);
+}
+
+/*
+ * The service is up once store and filter have started, or have been found not
+ * to: the socket answers either way, and what is missing is tried again.
+ */
+void
+helpers_tell(const struct chatd *d)
 {
 	static int	 told;
 
-	if (told || d->filters == NULL || d->store == NULL ||
-	    !filters_are_ready(d->filters) ||
-	    helper_state(d->store) != HELPER_READY)
+	if (d->draining || d->engine == NULL || !helpers_settled(d->store) ||
+	    (!filters_are_ready(d->filters) &&
+	    filters_why(d->filters)[0] == '\0'))
 		return;
+	if (!told) {
+		if (d->config->nfilters == 0)
+			log_warnx("filters: none is configured, nothing is "
+			    "screened");
+		log_info("ready on %s%s", d->config->socket_path,
+		    helper_state(d->store) == HELPER_READY &&
+		    filters_are_ready(d->filters) ? "" :
+		    ", but not for messages yet");
+		notify_send("READY=1");
+	}
 	told = 1;
-	if (d->config->nfilters == 0)
-		log_warnx("filters: none is configured, nothing is screened");
-	log_info("ready on %s", d->config->socket_path);
-	notify_send("READY=1");
+	helpers_status(d);
 }
 
 /* The filters are up. */
 static void
 helpers_filters_ready(void *arg)
 {
-	helpers_up(arg);
+	helpers_tell(arg);
 }
 
 /* The store is open. */
@@ -160,7 +213,7 @@ helpers_store_ready(void *arg, json_t *msg)
 		log_info("store: %lld exchanges were interrupted by the last "
 		    "end", (long long)msg_int(msg, "interrupted", 0));
 	exchange_store_ready(d);
-	helpers_up(d);
+	helpers_tell(d);
 }
 
 /* The store's slice of the configuration. */
@@ -172,26 +225,31 @@ helpers_store_init(void *arg)
 	char			*path;
 
 	path = path_join(cf->state_dir, "chatd.db");
+	msg_set_string(m, "version", PACKAGE_VERSION);
 	msg_set_string(m, "path", path);
 	free(path);
 	return (m);
 }
 
-/* A helper that must be there can't be started: neither can we. */
-static void
-helpers_give_up(struct chatd *d, const char *name, const char *why)
+/* Before the store: the folder that it is to work in, for us alone. */
+static int
+helpers_store_prepare(void *arg, char *why, size_t n)
 {
-	log_warnx("%s: can't start: %s", name, why);
-	notify_status("%s: %s", name, why);
-	d->failed = 1;
-	event_base_loopbreak(d->base);
+	struct fault	 f;
+
+	if (state_lock(arg, &f) == 0)
+		return (0);
+	snprintf(why, n, "%s", f.message);
+	return (-1);
 }
 
-/* A filter can't start. The first start must succeed: never start open. */
+/* A filter did not start. Nothing is shown without a verdict, so until it is
+ * up nothing is. */
 static void
 helpers_filters_refused(void *arg, const char *why)
 {
-	helpers_give_up(arg, "filter", why);
+	(void)why;
+	helpers_tell(arg);
 }
 
 /* Who hears of the filters. */
@@ -201,6 +259,7 @@ helpers_filters_ops(void)
 	static const struct filters_ops	 ops = {
 		.ready = helpers_filters_ready,
 		.refused = helpers_filters_refused,
+		.changed = helpers_filters_ready,
 	};
 
 	return (&ops);
@@ -211,14 +270,12 @@ static void
 helpers_store_gone(void *arg, int started)
 {
 	struct chatd	*d = arg;
-	static int	 once;
 
-	once |= started;
+	(void)started;
 	if (d->draining)
 		chatd_settled(d);
-	else if (!once && d->store != NULL &&
-	    helper_restarts(d->store) > HELPERS_STORE_TRIES)
-		helpers_give_up(d, "store", helper_why(d->store));
+	else
+		helpers_tell(d);
 }
 
 /* Say how each helper is run. */
@@ -240,9 +297,11 @@ helpers_configure(struct chatd *d)
 	store_spec = (struct helper_spec){ .name = "store",
 	    .program = cf->store_program,
 	    .timeout_ms = (int)cf->store_timeout,
-	    .start_ms = HELPERS_START_MS, .backoff_max_ms = HELPERS_BACKOFF_MS,
+	    .start_ms = HELPERS_START_MS,
+	    .backoff_max_ms = HELPERS_STORE_BACKOFF_MS,
 	    .line_max = HELPERS_STORE_LINE,
 	    .values_max = HELPERS_STORE_VALUES,
+	    .prepare = helpers_store_prepare,
 	    .init = helpers_store_init, .ready = helpers_store_ready,
 	    .gone = helpers_store_gone, .arg = d };
 }
@@ -256,6 +315,7 @@ helpers_start(struct chatd *d)
 	d->filters = filters_new(d->base, d->config, helpers_filters_ops(),
 	    d);
 	d->engine = helper_new(d->base, &engine_spec);
+	helpers_tell(d);	/* they may have failed before they could */
 }
 
 /* End all three, and forget what they said. */

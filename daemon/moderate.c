@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters.h"
 #include "judge.h"
 #include "xmalloc.h"
 
@@ -103,6 +104,12 @@ moderate_new(struct request *r, enum direction d, const char *text,
 {
 	struct moderate	*om;
 
+	if (filters_failing(r->d->filters)[0] != '\0') {
+		request_fail(r, "filter_unavailable",
+		    "the filter can't start: %s",
+		    filters_failing(r->d->filters));
+		return;
+	}
 	om = xcalloc(1, sizeof *om);
 	om->request = r;
 	om->direction = d;

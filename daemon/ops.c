@@ -40,6 +40,7 @@ static void	ops_delete(struct request *, struct ops_args *);
 static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
 static void	ops_status(struct request *, struct ops_args *);
+static void	ops_health(struct request *, struct ops_args *);
 static void	ops_export(struct request *, struct ops_args *);
 static void	ops_reload(struct request *, struct ops_args *);
 
@@ -134,6 +135,7 @@ static const struct op {
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "status", 0, NULL, 0, ops_status },
+	{ "health", 0, NULL, 0, ops_health },
 	{ "export", 0, FIELDS(ops_export_fields), ops_export },
 	{ "reload", OPS_OPERATOR, NULL, 0, ops_reload },
 #undef FIELDS
@@ -421,6 +423,14 @@ ops_status(struct request *r, struct ops_args *a)
 {
 	(void)a;
 	request_done(r, status_message(r->d, r->operator));
+}
+
+/* health: is it well? */
+static void
+ops_health(struct request *r, struct ops_args *a)
+{
+	(void)a;
+	request_done(r, health_message(r->d, r->operator));
 }
 
 /* export: feedback and conversations as lines of a file format. */

@@ -55,6 +55,51 @@ params_stops(const json_t *stop, struct fault *f)
 	return (0);
 }
 
+/* What a model can hold of two defaults; 0: it does not say. */
+static const struct {
+	const char	*name, *of;
+	size_t		 offset;	/* in struct config */
+} params_limits[] = {
+	{ "max_tokens", "context", offsetof(struct config, max_tokens) },
+	{ "top_k", "vocab", offsetof(struct config, top_k) },
+};
+
+/* Lower defaults that the model can't hold. */
+void
+params_fit(const struct config *cf, const json_t *model, json_t *params)
+{
+	int64_t	 dflt, most;
+	size_t	 i;
+
+	for (i = 0; i < nitems(params_limits); i++) {
+		dflt = *(const int64_t *)(const void *)((const char *)cf +
+		    params_limits[i].offset);
+		most = msg_int(model, params_limits[i].of, 0);
+		if (most > 0 && dflt > most &&
+		    msg_int(params, params_limits[i].name, 0) == dflt)
+			msg_set_int(params, params_limits[i].name, most);
+	}
+}
+
+/* Say which defaults are lowered. */
+void
+params_warn(const struct config *cf, const json_t *model)
+{
+	int64_t	 dflt, most;
+	size_t	 i;
+
+	for (i = 0; i < nitems(params_limits); i++) {
+		dflt = *(const int64_t *)(const void *)((const char *)cf +
+		    params_limits[i].offset);
+		most = msg_int(model, params_limits[i].of, 0);
+		if (most > 0 && dflt > most)
+			log_warnx("defaults.%s: %lld is more than the model's "
+			    "%s: %lld is used", params_limits[i].name,
+			    (long long)dflt, params_limits[i].of,
+			    (long long)most);
+	}
+}
+
 /* Sampling parameters with the configuration's defaults and a seed. */
 int
 params_read(const struct config *cf, json_t *given, json_t **out,

@@ -67,6 +67,8 @@ relay_read(struct request *r, json_t *msg)
 {
 	struct relay_read	*rd;
 
+	if (relay_refused(r, msg))
+		return;
 	request_weighs(r);
 	rd = xcalloc(1, sizeof *rd);
 	rd->d = r->d;

@@ -82,8 +82,11 @@ relay_write_stop(struct request *r)
 static void
 relay_write(struct request *r, json_t *msg, helper_cb *answer)
 {
-	struct relay_write	*w = xcalloc(1, sizeof *w);
+	struct relay_write	*w;
 
+	if (relay_refused(r, msg))
+		return;
+	w = xcalloc(1, sizeof *w);
 	w->request = r;
 	w->msg = msg;
 	w->size = r->size;
@@ -106,6 +109,8 @@ relay_written(void *arg, json_t *msg)
 
 	relay_write_free(w);
 	r->stop = NULL;
+	if (msg != NULL)
+		health_store(d, msg);
 	answer(r, msg);
 	relay_write_next(d, uid);
 }
@@ -160,6 +165,18 @@ relay_near(struct request *r, const json_t *answer)
 	msg_set_int(m, "limit", limit);
 	request_send(r, m);
 	free(text);
+}
+
+/* End a request, and release its message, if the store does not come up. */
+int
+relay_refused(struct request *r, json_t *msg)
+{
+	if (!helper_failing(r->d->store))
+		return (0);
+	json_decref(msg);
+	request_fail(r, "store_unavailable", "the store can't start: %s",
+	    helper_why(r->d->store));
+	return (1);
 }
 
 /* Deal with what ends every request the same way. Returns 1 if it did. */

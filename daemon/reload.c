@@ -122,7 +122,7 @@ reload_new(struct chatd *d, struct request *r)
 		reload_answer(r, &f);
 		return;
 	}
-	if (chatd_configure(&new, &f) != 0) {
+	if (chatd_configure(&new, NULL, &f) != 0) {
 		reload_answer(r, &f);
 		return;
 	}
@@ -177,6 +177,9 @@ reload_ready(void *arg)
 	helpers_configure(d);
 	filters_adopt(d->filters, helpers_filters_ops(), d);
 	log_set_level((enum log_level)d->config->log_level);
+	if (d->model != NULL)
+		params_warn(d->config, d->model);
+	helpers_tell(d);
 	free(rl);
 	reload_retire(d, old);
 	reload_answer(r, NULL);

@@ -72,7 +72,7 @@ status_message(const struct chatd *d, int operator)
 	static const char *const public[] = { "event", "server", "uptime_s",
 	    "draining", "model", "exchanges", "helpers", NULL };
 	static const char *const load[] = { "running", "waiting", NULL };
-	json_t	*m, *o;
+	json_t	*m, *o, *h;
 	size_t	 i;
 
 	m = msg_event("done", -1);
@@ -89,7 +89,15 @@ status_message(const struct chatd *d, int operator)
 	for (i = 0; i < d->filters->n; i++)
 		msg_set(o, d->filters->process[i].name, status_helper(
 		    d->filters->process[i].helper, operator));
-	msg_set(o, "store", status_helper(d->store, operator));
+	h = status_helper(d->store, operator);
+	if (d->store_since != 0) {
+		if (helper_state(d->store) == HELPER_READY)
+			msg_set_string(h, "state", "failing");
+		if (operator)
+			msg_set_string(h, "why", d->store_error);
+		msg_set_int(h, "since", d->store_since);
+	}
+	msg_set(o, "store", h);
 	msg_set(m, "helpers", o);
 	msg_set(m, "filters", filters_status(d->filters));
 	return (operator ? m : status_keep(m, public));

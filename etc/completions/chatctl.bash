@@ -38,8 +38,8 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show rate delete export status reload moderate
-		tokenize help"
+	commands="chat ask list show rate delete export status health reload
+		moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in

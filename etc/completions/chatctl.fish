@@ -5,9 +5,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show rate delete export status reload moderate tokenize help
+set -l commands chat ask list show rate delete export status health reload moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show rate delete export status reload moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show rate delete export status health reload moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -18,6 +18,7 @@ complete -c chatctl -n $none -a rate -d 'Rate a reply'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
 complete -c chatctl -n $none -a status -d 'What chatd is doing'
+complete -c chatctl -n $none -a health -d 'Whether chatd is well'
 complete -c chatctl -n $none -a reload -d 'Read the configuration again'
 complete -c chatctl -n $none -a moderate -d 'What the filters make of texts'
 complete -c chatctl -n $none -a tokenize -d 'Print token ids'

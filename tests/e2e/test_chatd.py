@@ -3,6 +3,7 @@ its helpers.  The store is the real one; filters are added where a test is
 about them."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -544,7 +545,7 @@ def test_kill_9_of_the_daemon_loses_nothing_acknowledged():
 def test_a_second_daemon_on_the_same_state_is_refused(shared):
     r = subprocess.run(shared.command("-s", str(shared.dir / "other")),
                        capture_output=True, text=True, timeout=30)
-    assert r.returncode == 1
+    assert r.returncode == 78
     assert "another chatd works there" in r.stderr
     assert not (shared.dir / "other").exists()
     assert shared.status()["event"] == "done"
@@ -553,7 +554,7 @@ def test_a_second_daemon_on_the_same_state_is_refused(shared):
 def test_a_second_daemon_on_the_same_socket_is_refused(shared, tmp_path):
     r = subprocess.run(shared.command("-S", str(tmp_path / "state")),
                        capture_output=True, text=True, timeout=30)
-    assert r.returncode == 1 and "serves this socket" in r.stderr
+    assert r.returncode == 78 and "serves this socket" in r.stderr
     assert shared.status()["event"] == "done"
 
 
@@ -580,7 +581,7 @@ def test_what_is_no_socket_is_left_alone(kind):
             s.socket.symlink_to(s.dir / "target")
         r = subprocess.run(s.command(), capture_output=True, text=True,
                            timeout=30)
-        assert r.returncode == 1 and "not a socket" in r.stderr
+        assert r.returncode == 78 and "not a socket" in r.stderr
         assert s.socket.is_symlink() or s.socket.exists()
 
 
@@ -589,14 +590,16 @@ def test_a_group_that_is_missing_is_told_with_a_way_out():
             as s:
         r = subprocess.run(s.command(), capture_output=True, text=True,
                            timeout=30)
-        assert r.returncode == 1
+        assert r.returncode == 78
         assert 'no group "nobody-here"; make it' in r.stderr
 
 
 def test_socket_and_state_have_their_modes_from_birth():
     old = os.umask(0)
     try:
-        with Service(config={"socket": {"mode": "0600"}}) as s:
+        with Service(config={"socket": {"mode": "0600"}}, start=False) as s:
+            s.file.chmod(0o644)
+            s.start()
             assert s.socket.stat().st_mode & 0o777 == 0o600
             assert s.state.stat().st_mode & 0o777 == 0o700
             for f in s.state.iterdir():
@@ -643,7 +646,7 @@ BAD_CONFIGS = [
      'expected auto, fp32, bf16, int8 or int4, found "fp16"'),
     ("model: {kv_precision: int4}\n",
      'expected auto, fp32, bf16 or int8, found "int4"'),
-    ("policy: {prompt: {rude: {block: 1}}}\n", "unknown category"),
+    ("policy: {prompt: {rude: {block: 1}}}\n", 'unknown category "rude"'),
     ("policy: {prompt: {hate: {block: 2}}}\n", "2 is not between 0 and 1"),
     ("filter: {timeout: soon}\n", "a time such as"),
     ("socket: {mode: 999}\n", "octal"),
@@ -653,7 +656,7 @@ BAD_CONFIGS = [
      "process: expected auto, shared or own"),
     ("filters: [{name: x, when_off: maybe}]\n",
      "when_off: expected block or pass"),
-    ("filters: [{name: x, size: 3}]\n", "unknown key in filters"),
+    ("filters: [{name: x, size: 3}]\n", 'unknown key "size" in filters'),
 ]
 
 
@@ -676,9 +679,15 @@ def test_the_configuration_is_checked_without_starting(shared):
 
 def test_the_configuration_that_is_installed_is_sound(tmp_path):
     text = (BUILD / "etc/chatd.yaml").read_text()
-    plugin = "    # path: /usr/lib/chatd/filters/rules.so"
-    assert plugin in text
-    text = text.replace(plugin, "    path: %s" % (BUILD / ".libs/rules.so"))
+    # Its comments show the folders of this installation.
+    makefile = (BUILD / "Makefile").read_text()
+    prefix = re.search("^prefix = (.*)$", makefile, re.M)[1]
+    assert set(re.findall(r"# path: (/\S*)/share/chatd/mini$|"
+                          r"# path: (/\S*)/lib\S*/chatd/filters/rules.so$",
+                          text, re.M)) == {(prefix, ""), ("", prefix)}
+    text = re.sub(r"# path: \S+/rules.so",
+                  "path: %s" % (BUILD / ".libs/rules.so"), text)
+    text = re.sub("packs: .*", "packs: %s" % (SRC / "etc/rules"), text)
     for name in ("engine", "filter", "store"):
         text += "%s: {program: %s}\n" % (name, BUILD / ("chatd-" + name))
     f = tmp_path / "chatd.yaml"

@@ -273,12 +273,12 @@ def test_a_paused_reply_can_be_cancelled(how):
 
 
 def test_a_paused_reply_survives_the_engine_and_goes_on_when_read():
-    with Service(config={"limits": {"output": "4KiB", "stall_time": "1h"},
-                         "defaults": {"max_tokens": 1000000}},
+    with Service(config={"limits": {"output": "4KiB", "stall_time": "1h"}},
                  env={"SCRIPTED_TICK": "0"}) as s:
         s.wait_model()
         with s.client() as c:
-            ident = c.send("say", text="#long 4000")
+            ident = c.send("say", text="#long 4000",
+                           params={"max_tokens": 1000000})
             s.wait(lambda: s.rows("select count(*) from reply") == [(1,)])
             size = -1
             while size != (size := resident(s)):

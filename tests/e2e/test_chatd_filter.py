@@ -181,7 +181,7 @@ def test_a_filter_that_is_late_closes_the_reply():
         assert c.say("#say again")[0] == "again"
 
 
-def test_chatd_does_not_start_without_its_filter():
+def test_without_its_filter_chatd_says_why_and_lets_nothing_through():
     with Service(start=False) as s:
         bad = s.dir / "bad.yaml"
         bad.write_text("pack: x\nrules:\n  - {name: y}\n")
@@ -189,9 +189,21 @@ def test_chatd_does_not_start_without_its_filter():
             {"name": "rules", "path": str(BUILD / ".libs/rules.so"),
              "options": {"packs": str(bad)}}]
         s.write_config()
-        with pytest.raises(AssertionError, match="bad.yaml:3:"):
-            s.start()
-        assert s.process.wait(30) == 1
+        s.start()
+        s.wait_model()
+        s.wait(lambda: s.status()["helpers"]["filter"]["restarts"] > 3)
+        with s.client() as c:
+            for e in c.call("say", text="Hello"), \
+                    c.call("moderate", text="Hello"):
+                assert e["code"] == "filter_unavailable", e
+                assert "bad.yaml:3:" in e["message"]
+            assert c.call("health")["health"] == "down"
+            assert c.call("list")["event"] == "done"
+            bad.write_text("pack: x\nrules: []\n")
+            s.config["filters"] = []
+            s.write_config()
+            assert c.call("reload")["event"] == "done"
+            assert c.say("#say open by choice")[0] == "open by choice"
 
 
 def add_rule(service, rule):

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
+SRC = os.environ.get("CHATD_SRC", os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 UNITS = ("chatd.service", "chatd.socket")
 
 pytestmark = pytest.mark.skipif(
@@ -74,6 +76,40 @@ def test_exposure_would_tell_a_lost_line(units):
     r = analyze(units, "security", "--offline=yes", "--threshold=10",
                 "./chatd.service")
     assert r.returncode != 0
+
+
+@pytest.fixture
+def cpu_only(units):
+    """The service with the drop-in for machines without a GPU."""
+    folder = units / "chatd.service.d"
+    folder.mkdir()
+    shutil.copy(os.path.join(SRC, "etc/cpu-only.conf"), folder)
+    return units
+
+
+def test_without_a_gpu_exposure_is_lower(cpu_only):
+    assert verify(cpu_only).stdout == ""
+    r = analyze(cpu_only, "security", "--offline=yes", "--threshold=4",
+                "./chatd.service")
+    assert r.returncode == 0, r.stdout
+
+
+def test_lower_exposure_would_tell_a_lost_line(cpu_only):
+    path = cpu_only / "chatd.service.d/cpu-only.conf"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub("^(ProcSubset|MemoryDeny|PrivateDev).*\n", "",
+                           text, flags=re.M), encoding="utf-8")
+    r = analyze(cpu_only, "security", "--offline=yes", "--threshold=4",
+                "./chatd.service")
+    assert r.returncode != 0
+
+
+def test_nothing_ends_the_service_for_good(units):
+    """A start limit would, and take the socket with it."""
+    text = (units / "chatd.service").read_text(encoding="utf-8")
+    assert re.search("^StartLimitIntervalSec=0$", text, flags=re.M)
+    assert re.search("^RestartPreventExitStatus=78$", text, flags=re.M)
+    assert re.search("^OOMPolicy=continue$", text, flags=re.M)
 
 
 def test_peers_keep_their_uids(units):

@@ -34,7 +34,7 @@ judge(const char *text, size_t len, struct judgement *j)
 	json_t		*v = findings(text);
 	int		 r;
 
-	assert_int_equal(config_load(NULL, &c, &f), 0);
+	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
 	    (struct threshold){ .flag = 0.2, .redact = 0.4, .block = 2 };
 	r = policy_judge(c, DIRECTION_PROMPT, v, len, j);
@@ -232,7 +232,7 @@ test_many_spans_take_no_time(void **state)
 		json_array_append_new(all, json_pack("{ss ss ss sf si si}",
 		    "plugin", "p", "rule", "r", "category", "confidential",
 		    "score", 1.0, "start", (int)(2 * i), "end", (int)(2 * i + 1)));
-	assert_int_equal(config_load(NULL, &c, &f), 0);
+	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
 	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);

@@ -1,7 +1,7 @@
 /*
  * "Did you mean": the nearest word to a mistyped one.
  */
-#include "chatctl.h"
+#include "suggest.h"
 
 #include <string.h>
 

@@ -1,0 +1,14 @@
+/*
+ * "Did you mean": the nearest word to a mistyped one.
+ */
+#ifndef BASE_SUGGEST_H
+#define BASE_SUGGEST_H
+
+/* How many letters to insert, delete, change or swap to get from a to b;
+ * stops counting at 9. */
+int		 suggest_distance(const char *a, const char *b);
+
+/* The word that was probably meant, or NULL. words ends in NULL. */
+const char	*suggest_word(const char *word, const char *const *words);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * Reading chatd.yaml, as config.c and config_lists.c share it.
+ */
+#ifndef DAEMON_CONFIG_IMPL_H
+#define DAEMON_CONFIG_IMPL_H
+
+#include "chatd.h"
+#include "yaml.h"
+
+#define NEVER	2.0	/* a score that no finding reaches */
+
+/* ---- config.c */
+
+/* Replace an owned string by a copy of text. */
+void	 config_text(char **p, const char *text);
+
+/* If r is not 0, keep the fault among the errors of c: reading goes on. */
+void	 config_note(struct config *c, int r, const struct fault *f);
+
+/* Fill f about the key of n, which is no what ("key", "category") of in ("":
+ * not said), with the one of the words that was probably meant. Returns
+ * CHAT_EFORMAT. */
+int	 config_stray(const char *file, const struct ynode *n,
+	    const char *what, const char *in, const char *const *words,
+	    struct fault *f);
+
+/* ---- config_lists.c: each reads its section, and keeps faults in it as
+ * config_note does. 0, or CHAT_EFORMAT with *f filled where the whole section
+ * is not what it must be. */
+
+int	 config_filters(struct config *c, const char *file,
+	    const struct ynode *list, struct fault *f);
+int	 config_policy(struct config *c, const char *file,
+	    const struct ynode *map, struct fault *f);
+int	 config_words(struct config *c, const char *file,
+	    const struct ynode *map, struct fault *f);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * The sections of chatd.yaml that are more than scalars: filters, policy and
+ * messages.
+ */
+#include "config_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+/* A word that is no category. */
+static int
+config_no_category(const char *file, const struct ynode *n, struct fault *f)
+{
+	const char	*words[CATEGORIES + 2];
+	int		 i;
+
+	for (i = 0; i < CATEGORIES; i++)
+		words[i] = category_name(i);
+	words[i++] = "default";
+	words[i] = NULL;
+	return (config_stray(file, n, "category", "", words, f));
+}
+
+/* Read the options of one plugin: text, or lists of text. */
+static int
+config_options(struct config_filter *cf, const char *file,
+    const struct ynode *map, struct fault *f)
+{
+	const struct ynode	*n, *v;
+	json_t			*list;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected keys and values"));
+	for (n = map->child; n != NULL; n = n->next) {
+		if (n->kind == YNODE_SCALAR) {
+			msg_set_string(cf->options, n->key, n->text);
+			continue;
+		}
+		list = json_array();
+		msg_set(cf->options, n->key, list);
+		for (v = n->child; v != NULL; v = v->next) {
+			if (n->kind == YNODE_MAP || v->kind != YNODE_SCALAR)
+				return (ynode_fault(file, n, f,
+				    "expected a value or a list of values"));
+			json_array_append_new(list, json_string(v->text));
+		}
+	}
+	return (0);
+}
+
+/* The words of a plugin's keys process and when_off. */
+static int
+config_filter_word(struct config_filter *cf, const char *file,
+    const struct ynode *n, struct fault *f)
+{
+	static const char *const words[] = { "name", "path", "process",
+	    "when_off", "options", NULL };
+	static const char *const process[] = { "auto", "shared", "own" };
+	static const char *const when_off[] = { "block", "pass" };
+	size_t	 i;
+
+	if (strcmp(n->key, "process") == 0) {
+		for (i = 0; i < nitems(process); i++) {
+			if (n->kind != YNODE_SCALAR ||
+			    strcmp(n->text, process[i]) != 0)
+				continue;
+			cf->process = (enum filter_process)i;
+			return (0);
+		}
+		return (ynode_fault(file, n, f,
+		    "process: expected auto, shared or own"));
+	}
+	if (strcmp(n->key, "when_off") == 0) {
+		for (i = 0; i < nitems(when_off); i++) {
+			if (n->kind != YNODE_SCALAR ||
+			    strcmp(n->text, when_off[i]) != 0)
+				continue;
+			cf->when_off = (enum filter_when_off)i;
+			return (0);
+		}
+		return (ynode_fault(file, n, f,
+		    "when_off: expected block or pass"));
+	}
+	return (config_stray(file, n, "key", "filters", words, f));
+}
+
+/* filters: a list of {name, path, process, when_off, options}. */
+int
+config_filters(struct config *c, const char *file, const struct ynode *list,
+    struct fault *f)
+{
+	struct config_filter	*cf;
+	const struct ynode	*e, *n;
+
+	if (list->kind != YNODE_LIST)
+		return (ynode_fault(file, list, f,
+		    "expected a list of plugins"));
+	for (e = list->child; e != NULL; e = e->next) {
+		if (e->kind != YNODE_MAP) {
+			config_note(c, ynode_fault(file, e, f,
+			    "expected name, path and options"), f);
+			continue;
+		}
+		c->filters = xreallocarray(c->filters, c->nfilters + 1,
+		    sizeof *c->filters);
+		cf = &c->filters[c->nfilters++];
+		*cf = (struct config_filter){ .options = json_object() };
+		for (n = e->child; n != NULL; n = n->next) {
+			if (strcmp(n->key, "options") == 0)
+				config_note(c, config_options(cf, file, n, f),
+				    f);
+			else if (n->kind == YNODE_SCALAR &&
+			    strcmp(n->key, "name") == 0)
+				config_text(&cf->name, n->text);
+			else if (n->kind == YNODE_SCALAR &&
+			    strcmp(n->key, "path") == 0)
+				config_text(&cf->path, n->text);
+			else
+				config_note(c, config_filter_word(cf, file, n,
+				    f), f);
+		}
+		if (cf->name == NULL)
+			config_note(c, ynode_fault(file, e, f,
+			    "a plugin needs a name"), f);
+		else if (cf->path == NULL)
+			cf->path = xasprintf("%s/%s.so", PLUGINDIR, cf->name);
+	}
+	return (0);
+}
+
+/* flag, redact and block of one category or of "default". */
+static int
+config_threshold(struct config *c, struct threshold *t, const char *file,
+    const struct ynode *map, struct fault *f)
+{
+	static const char *const words[] = { "flag", "redact", "block", NULL };
+	const struct ynode	*n;
+	double			*p;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f,
+		    "expected flag, redact or block with a score"));
+	*t = (struct threshold){ NEVER, NEVER, NEVER };
+	for (n = map->child; n != NULL; n = n->next) {
+		if (strcmp(n->key, "flag") == 0)
+			p = &t->flag;
+		else if (strcmp(n->key, "redact") == 0)
+			p = &t->redact;
+		else if (strcmp(n->key, "block") == 0)
+			p = &t->block;
+		else {
+			config_note(c, config_stray(file, n, "action",
+			    map->key, words, f), f);
+			continue;
+		}
+		config_note(c, ynode_real(file, n, 0, 1, p, f), f);
+	}
+	return (0);
+}
+
+/* The thresholds of one direction. */
+static int
+config_direction(struct config *c, struct threshold *t, const char *file,
+    struct ynode *map, struct fault *f)
+{
+	const struct ynode	*n;
+	struct threshold	 dflt;
+	int			 i;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected categories"));
+	if ((n = ynode_get(map, "default")) != NULL) {
+		config_note(c, config_threshold(c, &dflt, file, n, f), f);
+		for (i = 0; n->kind == YNODE_MAP && i < CATEGORIES; i++)
+			t[i] = dflt;
+	}
+	for (n = map->child; n != NULL; n = n->next) {
+		if (strcmp(n->key, "default") == 0)
+			continue;
+		if ((i = category_find(n->key)) == -1)
+			config_note(c, config_no_category(file, n, f), f);
+		else
+			config_note(c, config_threshold(c, &t[i], file, n, f),
+			    f);
+	}
+	return (0);
+}
+
+/* policy: prompt and reply. */
+int
+config_policy(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	static const char *const words[] = { "prompt", "reply", NULL };
+	struct ynode	*n;
+	int		 d;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected prompt and reply"));
+	for (n = map->child; n != NULL; n = n->next) {
+		for (d = 0; d < DIRECTIONS; d++) {
+			if (strcmp(n->key, direction_name(d)) == 0)
+				break;
+		}
+		if (d == DIRECTIONS)
+			config_note(c, config_stray(file, n, "direction", "",
+			    words, f), f);
+		else
+			config_note(c, config_direction(c, c->policy[d], file,
+			    n, f), f);
+	}
+	return (0);
+}
+
+/* messages: the words for each category, and for all others. */
+int
+config_words(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n, *dflt;
+	int			 i;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected categories"));
+	dflt = ynode_get((struct ynode *)(uintptr_t)map, "default");
+	for (i = 0; dflt != NULL && dflt->kind == YNODE_SCALAR &&
+	    i < CATEGORIES; i++)
+		config_text(&c->words[i], dflt->text);
+	for (n = map->child; n != NULL; n = n->next) {
+		if (n->kind != YNODE_SCALAR)
+			config_note(c, ynode_fault(file, n, f,
+			    "expected words"), f);
+		else if (n == dflt)
+			continue;
+		else if ((i = category_find(n->key)) == -1)
+			config_note(c, config_no_category(file, n, f), f);
+		else
+			config_text(&c->words[i], n->text);
+	}
+	return (0);
+}
+
+/* Is file directly in folder? */
+static int
+config_lies_in(const char *file, const char *folder)
+{
+	size_t	 n = strlen(folder);
+
+	return (strncmp(file, folder, n) == 0 && file[n] == '/' &&
+	    strchr(file + n + 1, '/') == NULL);
+}
+
+/* Does a plugin get a process of its own? One that has not been installed
+ * yet lies beside chatd-filter, where libtool builds. */
+int
+config_filter_own(const struct config *c, const struct config_filter *f)
+{
+	char		*built;
+	const char	*slash;
+	int		 ours;
+
+	if (f->process != FILTER_AUTO)
+		return (f->process == FILTER_OWN);
+	if (config_lies_in(f->path, PLUGINDIR))
+		return (0);
+	if ((slash = strrchr(c->filter_program, '/')) == NULL)
+		return (1);
+	built = xasprintf("%.*s/.libs", (int)(slash - c->filter_program),
+	    c->filter_program);
+	ours = config_lies_in(f->path, built);
+	free(built);
+	return (!ours);
+}

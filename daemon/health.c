@@ -1,0 +1,260 @@
+/*
+ * How the service is, in one word and its reasons: what the store has said
+ * lately, what is missing for an exchange to begin, and the answer to health.
+ */
+#include "chatd.h"
+
+#include <sys/statvfs.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "clock.h"
+#include "filters.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define HEALTH_DISK_LOW	(64 * 1024 * 1024)	/* bytes free */
+#define HEALTH_PROBE_MS	2000	/* between tries whether the store writes */
+
+static void	health_probe(evutil_socket_t, short, void *);
+
+/* Try soon whether the store writes again: perhaps nobody else does. */
+static void
+health_probe_soon(struct chatd *d)
+{
+	struct timeval	 tv = { HEALTH_PROBE_MS / 1000, 0 };
+
+	if (!d->store_probing)
+		event_base_once(d->base, -1, EV_TIMEOUT, health_probe, d, &tv);
+	d->store_probing = 1;
+}
+
+/* What came of it. */
+static void
+health_probed(void *arg, json_t *msg)
+{
+	struct chatd	*d = arg;
+
+	d->store_probing = 0;
+	if (msg != NULL)
+		health_store(d, msg);
+	if (d->store_since != 0 && !d->draining)
+		health_probe_soon(d);
+}
+
+/* Have the store write something. */
+static void
+health_probe(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct helper_kind	 kind = { "probe", NULL, 0 };
+	struct chatd			*d = arg;
+
+	(void)fd;
+	(void)what;
+	helper_request(d->store, &kind, msg_op("probe", -1), HEALTH_PROBE_MS,
+	    (int)d->config->store_timeout, health_probed, d);
+}
+
+/* Take in what the store said about something to be written. */
+void
+health_store(struct chatd *d, const json_t *msg)
+{
+	const char	*event = msg_string(msg, "event");
+	const char	*code = msg_string(msg, "code");
+	const char	*why = msg_string(msg, "message");
+
+	if (event != NULL && strcmp(event, "done") == 0) {
+		if (d->store_since != 0)
+			log_info("store: it writes again");
+		d->last_commit = clock_wall();
+		d->store_since = 0;
+		d->store_error[0] = '\0';
+	} else if (code != NULL && strcmp(code, "store_unavailable") == 0) {
+		if (d->store_since == 0) {
+			d->store_since = clock_wall();
+			log_warnx("store: can't write: %s", why != NULL ?
+			    why : "it does not say why");
+		}
+		snprintf(d->store_error, sizeof d->store_error, "%s",
+		    why != NULL ? why : "it does not say why");
+		health_probe_soon(d);
+	} else
+		return;
+	helpers_tell(d);
+}
+
+/* What keeps every exchange from beginning. */
+int
+health_missing(const struct chatd *d, struct fault *f)
+{
+	if (helper_failing(d->store))
+		return (fault_set(f, "store_unavailable", NULL,
+		    "the store can't start: %s", helper_why(d->store)));
+	if (d->config->nfilters > 0 && filters_failing(d->filters)[0] != '\0')
+		return (fault_set(f, "filter_unavailable", NULL,
+		    "the filter can't start: %s",
+		    filters_failing(d->filters)));
+	if (d->model == NULL && helper_why(d->engine)[0] != '\0')
+		return (fault_set(f, "engine_unavailable", NULL,
+		    "no model: %s", helper_why(d->engine)));
+	return (0);
+}
+
+/* An answer in the making. */
+struct health_answer {
+	enum health	 worst;
+	json_t		*why;		/* owned: array of texts */
+	int		 operator;	/* others get no details: they name
+					 * files, and what others did */
+};
+
+/* Make health worse, for a reason. detail may be NULL. */
+static void
+health_worsen(struct health_answer *a, enum health to, const char *what,
+    const char *detail)
+{
+	json_t	*o;
+	char	*text;
+
+	if (a->worst < to)
+		a->worst = to;
+	text = xasprintf("%s: %s", what, detail != NULL && a->operator ?
+	    detail : to == HEALTH_DEGRADED ? "needs a look" :
+	    to == HEALTH_STARTING ? "starting" : "down");
+	o = json_object();
+	msg_set_text(o, "text", text, strlen(text));
+	json_array_append(a->why, json_object_get(o, "text"));
+	json_decref(o);
+	free(text);
+}
+
+/* Judge a helper without which nothing is answered. */
+static void
+health_helper(struct health_answer *a, const struct helper *h,
+    const char *name)
+{
+	const char	*why = helper_why(h);
+
+	if (helper_state(h) != HELPER_READY)
+		health_worsen(a, why[0] == '\0' ? HEALTH_STARTING :
+		    HEALTH_DOWN, name, why[0] == '\0' ? NULL : why);
+}
+
+/* Judge a filter process. One that was switched off and without which texts
+ * pass does not stop anybody. */
+static void
+health_filter(struct health_answer *a, const struct filters_process *p)
+{
+	if (p->off)
+		health_worsen(a, p->pass ? HEALTH_DEGRADED : HEALTH_DOWN,
+		    p->name, "switched off");
+	else
+		health_helper(a, p->helper, p->name);
+}
+
+/* The space that the store has. */
+static json_t *
+health_disk(struct health_answer *a, const struct chatd *d)
+{
+	struct statvfs	 v;
+	json_t		*o = json_object();
+	char		 text[BYTES_TEXT], *detail;
+	int64_t		 left;
+
+	msg_set_string(o, "path", d->config->state_dir);
+	if (statvfs(d->config->state_dir, &v) == -1)
+		return (o);	/* the store says what is wrong with it */
+	left = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+	msg_set_int(o, "free", left);
+	msg_set_int(o, "size", (int64_t)v.f_blocks * (int64_t)v.f_frsize);
+	if (left < HEALTH_DISK_LOW) {
+		detail = xasprintf("%s free for the store",
+		    bytes_text(left, text));
+		health_worsen(a, HEALTH_DEGRADED, "disk", detail);
+		free(detail);
+	}
+	return (o);
+}
+
+/* A helper's part of the answer. */
+static json_t *
+health_state(const struct health_answer *a, const struct helper *h)
+{
+	json_t	*o = json_object();
+
+	msg_set_string(o, "state", helper_state_name(h));
+	if (a->operator && helper_state(h) != HELPER_READY &&
+	    helper_why(h)[0] != '\0')
+		msg_set_string(o, "why", helper_why(h));
+	if (a->operator)
+		msg_set_int(o, "restarts", helper_restarts(h));
+	return (o);
+}
+
+/* All helpers. */
+static json_t *
+health_helpers(const struct health_answer *a, const struct chatd *d)
+{
+	json_t	*o = json_object();
+	size_t	 i;
+
+	msg_set(o, "engine", health_state(a, d->engine));
+	for (i = 0; i < d->filters->n; i++)
+		msg_set(o, d->filters->process[i].name,
+		    health_state(a, d->filters->process[i].helper));
+	msg_set(o, "store", health_state(a, d->store));
+	return (o);
+}
+
+/* The model: its name and state. */
+static json_t *
+health_model(const struct chatd *d)
+{
+	json_t	*all = status_model(d, 1), *o = json_object();
+
+	msg_set(o, "name", json_incref(json_object_get(all, "name")));
+	msg_set(o, "state", json_incref(json_object_get(all, "state")));
+	json_decref(all);
+	return (o);
+}
+
+/* The answer to health. */
+json_t *
+health_message(const struct chatd *d, int operator)
+{
+	static const char *const names[] = { "ok", "degraded", "starting",
+	    "down" };
+	struct health_answer	 a = { HEALTH_OK, json_array(), operator };
+	json_t			*m = msg_event("done", -1), *disk, *o;
+	size_t			 i;
+
+	health_helper(&a, d->store, "store");
+	for (i = 0; d->config->nfilters > 0 && i < d->filters->n; i++)
+		health_filter(&a, &d->filters->process[i]);
+	health_helper(&a, d->engine, "engine");
+	if (d->store_since != 0)
+		health_worsen(&a, HEALTH_DOWN, "store", d->store_error);
+	disk = health_disk(&a, d);
+	if (d->draining)
+		health_worsen(&a, HEALTH_DOWN, "chatd", "shutting down");
+	msg_set_string(m, "health", names[a.worst]);
+	msg_set(m, "why", a.why);
+	msg_set(m, "helpers", health_helpers(&a, d));
+	msg_set(m, "model", health_model(d));
+	o = exchange_status(d);
+	json_object_del(o, "total");
+	msg_set(m, "exchanges", o);
+	if (d->store_since != 0)
+		msg_set_int(m, "store_failing_since", d->store_since);
+	/* These tell a user what others do. */
+	if (operator && d->last_commit != 0)
+		msg_set_int(m, "last_commit", d->last_commit);
+	if (operator)
+		msg_set(m, "disk", disk);
+	else
+		json_decref(disk);
+	return (m);
+}
