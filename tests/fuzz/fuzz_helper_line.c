@@ -138,8 +138,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= n;
 	}
 	world_settle(w);
-	if (up && w->d.failed)		/* no helper may end chatd */
-		abort();
 	world_free(w);
 	return (0);
 }

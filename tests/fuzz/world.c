@@ -305,7 +305,8 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	chatd_configure(&w->d.config, &f);
+	chatd_configure(&w->d.config, NULL, &f);
+	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
 	w->d.turns = turns_new(w->d.base, WORLD_TURN);

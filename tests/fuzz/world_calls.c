@@ -260,12 +260,12 @@ spawn_program(char *const argv[], int in, int out)
 
 /* The configuration, as a reload finds it too. */
 int
-chatd_configure(struct config **out, struct fault *f)
+chatd_configure(struct config **out, json_t *errors, struct fault *f)
 {
 	struct config	*c;
 	int		 d, i;
 
-	if (config_load(NULL, &c, f) != 0)
+	if (config_load(NULL, &c, errors, f) != 0)
 		abort();
 	free(c->engine_program);
 	free(c->filter_program);
