@@ -245,6 +245,7 @@ exchange_begin(struct exchange *x)
 	size_t	 n = exchange_beginning(x);
 
 	x->asked = 1;
+	params_fit(x->d->config, x->d->model, x->params);
 	if (n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD)
 		return;
 	params_fit(x->d->config, x->d->model, x->params);

@@ -15,4 +15,7 @@ int	 relay_refused(struct request *r, json_t *msg);
  * Returns 1 if it did; r has then ended. */
 int	 relay_ended(struct request *r, json_t *msg);
 
+/* Does the store not come up? Then r has ended, and msg was taken: 1. */
+int	 relay_refused(struct request *r, json_t *msg);
+
 #endif
