@@ -80,6 +80,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	}
 	judge_free(x->judge);
 	x->judge = NULL;
+	x->waits = 0;
 	x->state = EXCHANGE_COMMITTING;
 	x->outcome = outcome;
 	x->code = code;
@@ -228,8 +229,7 @@ exchange_begin_next(struct chatd *d, uid_t uid)
 	struct exchange	*x;
 
 	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->uid == uid && x->state == EXCHANGE_RECEIVED &&
-		    x->asked && x->store_req == 0)
+		if (x->uid == uid && x->waits)
 			exchange_begin(x);
 	}
 }
@@ -246,7 +246,8 @@ exchange_begin(struct exchange *x)
 
 	x->asked = 1;
 	params_fit(x->d->config, x->d->model, x->params);
-	if (n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD)
+	x->waits = n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD;
+	if (x->waits)
 		return;
 	params_fit(x->d->config, x->d->model, x->params);
 	x->store_req = helper_request(x->d->store, &exchange_kind_begin,

@@ -35,7 +35,8 @@ struct exchange {
 	int64_t			 engine_req, store_req; /* or 0 */
 	struct judge		*judge;		/* owned, or NULL: of what is
 						 * screened, then of the reply */
-	int			 asked;		/* begin has been sent */
+	int			 asked;		/* begin has been sent, or ... */
+	int			 waits;		/* ... waits for its turn */
 	int			 cancelled;
 	char			**screening;	/* text or preprompt: which is
 						 * with the filter */

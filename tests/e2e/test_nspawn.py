@@ -52,12 +52,19 @@ exec systemd-nspawn -q -D "$1" --volatile=overlay --private-network \
 """ % " ".join(GROUPS)
 
 
+def make_environment():
+    """Without what a make around the tests hands down, such as -w."""
+    return {k: v for k, v in os.environ.items()
+            if not k.startswith("MAKE") and k != "MFLAGS"}
+
+
 def makefile_value(name):
     r = subprocess.run(
         ["make", "-s", "--no-print-directory", "-C", str(BUILD),
          "-f", "Makefile", "-f", "/dev/stdin", "print-value"],
         input="print-value:\n\t@echo $(%s)\n" % name, text=True,
-        stdout=subprocess.PIPE, check=True, timeout=60)
+        stdout=subprocess.PIPE, check=True, timeout=60,
+        env=make_environment())
     return r.stdout.strip()
 
 
@@ -78,8 +85,7 @@ def prepare(folder):
     subprocess.run(["make", "-s", "-C", str(BUILD), "install",
                     "DESTDIR=%s" % (folder / "root")], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   env={k: v for k, v in os.environ.items()
-                        if not k.startswith("MAKE")}, timeout=300)
+                   env=make_environment(), timeout=300)
     shutil.copy(PROBE, folder)
     for name in "units", "out":
         (folder / name).mkdir()
