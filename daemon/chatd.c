@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "clock.h"
 #include "filters.h"
 #include "log.h"
@@ -219,6 +220,14 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 	filters_reap(d->filters);
 	helper_reap(d->store);
 	reload_reap(d);
+}
+
+/* Who has waited for the budget of an account goes on. */
+static void
+chatd_budget(void *arg)
+{
+	relay_next(arg);
+	tokenize_more(arg);
 }
 
 /* Our loop turns: tell systemd. */
@@ -475,7 +484,8 @@ main(int argc, char **argv)
 		chatd_give_up(fd, &f);
 	if ((d.base = event_base_new()) == NULL)
 		fatalx("no event loop");
-	d.turns = turns_new(d.base, CHATD_TURN);
+	d.budget = budget_new(d.base, chatd_budget, &d);
+	d.turns = turns_new(d.base, CHATD_TURN, d.budget);
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
 		chatd_give_up(-1, &f);
 	chatd_events_init(&d, watchdog);
@@ -487,6 +497,7 @@ main(int argc, char **argv)
 	exchange_drop_all(&d);
 	client_close_all(&d);
 	turns_free(d.turns);
+	budget_free(d.budget);
 	refusals_clear();
 	listener_free(d.listener);
 	reload_stop(&d);

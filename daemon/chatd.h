@@ -20,6 +20,7 @@
 
 struct chatd;
 struct client;
+struct budget;
 struct exchange;
 struct filters;
 struct reload;
@@ -347,6 +348,8 @@ TAILQ_HEAD(tokenizes, tokenize);
 
 /* Answer r with the ids of text, when its account's turn comes. Ends r. */
 void	 tokenize_new(struct request *r, const char *text);
+/* The budget of an account that waits may be full again. */
+void	 tokenize_more(struct chatd *d);
 
 /* ---- health.c: how the service is */
 
@@ -400,6 +403,8 @@ void	 relay_delete(struct request *r, json_t *msg);
 /* The same for list and show: their items are passed on as the client reads
  * them, by turns of accounts. */
 void	 relay_read(struct request *r, json_t *msg);
+/* Go on with reads that wait: there is room, or budget, again. */
+void	 relay_next(struct chatd *d);
 
 /* Add to a request for the store how much r's user may have there. */
 void	 relay_quota(const struct request *r, json_t *msg);
@@ -486,6 +491,7 @@ struct chatd {
 	int			 reload_again;	/* a signal came meanwhile */
 	struct listener		*listener;	/* owned, NULL once draining */
 	struct clients		 clients;
+	struct budget		*budget;	/* owned: of accounts */
 	struct turns		*turns;		/* owned: of accounts */
 	struct exchanges	 exchanges;
 	struct tokenizes	 tokenizes;

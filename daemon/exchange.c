@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "clock.h"
 #include "judge.h"
 #include "log.h"
@@ -289,6 +290,7 @@ exchange_begun(void *arg, json_t *msg)
 	const uid_t	 uid = x->uid;
 
 	exchange_is_begun(x, msg);
+	budget_charge(d->budget, uid, helper_since(d->store));
 	exchange_begin_next(d, uid);
 }
 

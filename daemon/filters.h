@@ -51,6 +51,7 @@ struct filters_process {
 						 * in the order of turns */
 	TAILQ_HEAD(, judge_flight) flights;	/* owned: with the process */
 	int			 nflights;
+	size_t			 flying;	/* new bytes in them */
 	int			 losing;	/* who is to blame for its end
 						 * has been found */
 	int			 expired;	/* we ended it: a late text */

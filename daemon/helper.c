@@ -67,6 +67,7 @@ struct helper {
 	int				 fails;		/* starts in a row */
 	int				 retired;
 	int64_t				 ready_at;	/* monotonic ms */
+	int64_t				 line_at;	/* us: the last line */
 	char				 why[512];
 };
 
@@ -609,6 +610,7 @@ helper_line(void *arg, char *line, size_t len)
 	char		 why[512];
 	int64_t		 id;
 
+	h->line_at = clock_micros();
 	if (json_line_parse_max(line, len, h->spec->values_max, &msg, &f) !=
 	    0) {
 		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
@@ -659,6 +661,13 @@ helper_drained(void *arg)
 
 	if (h->retired)
 		shutdown(conn_fd(h->conn), SHUT_WR);
+}
+
+/* What the line being dealt with has taken so far. */
+int64_t
+helper_since(const struct helper *h)
+{
+	return (clock_micros() - h->line_at);
 }
 
 /* Collect the process if it has ended, and say how. */

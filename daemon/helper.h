@@ -119,6 +119,9 @@ void		 helper_expire(struct helper *h, const char *why);
 /* To be called when SIGCHLD came. */
 void		 helper_reap(struct helper *h);
 
+/* In a callback: microseconds since the line that brought it was taken up. */
+int64_t		 helper_since(const struct helper *h);
+
 enum helper_state helper_state(const struct helper *h);
 int		 helper_is_retired(const struct helper *h);
 const char	*helper_state_name(const struct helper *h);

@@ -41,6 +41,7 @@ struct judge_flight {
 	struct judge_part	*part;		/* borrowed; NULL: dropped */
 	uid_t			 uid;
 	size_t			 offset, len;	/* of the piece in the text */
+	size_t			 fresh;		/* bytes of it that are new */
 	int			 final;
 };
 

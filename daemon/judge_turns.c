@@ -2,8 +2,8 @@
  * Handing texts to the filter processes.  Each process has lanes, one for each
  * account with work for it.  A turn is one piece of the first part of the
  * first lane; the lane then goes to the end of the queue, and so does the part
- * in its lane.  A process has JUDGE_FLIGHTS pieces at most: one in work, one
- * so that it does not idle.
+ * in its lane.  A process has few pieces at a time, so that it does not idle:
+ * JUDGE_FLIGHTS at most, with no more new text in all than one piece may have.
  *
  * The deadline of a piece runs from when it is the first flight.  A late text
  * fails alone: the process is ended and started again at once, the other
@@ -20,8 +20,8 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define JUDGE_FLIGHTS	2		/* pieces in one process at a time */
-#define JUDGE_PIECE	1024		/* new bytes in a piece */
+#define JUDGE_FLIGHTS	4		/* pieces in one process at a time */
+#define JUDGE_PIECE	512		/* new bytes in a piece */
 #define JUDGE_LONG	16384		/* each of these in a piece gives its
 					 * deadline filter.timeout more */
 #define JUDGE_TRIES	3		/* processes that may end under a part
@@ -250,6 +250,8 @@ judge_send(struct judge_part *t)
 	t->flight = fl;
 	TAILQ_INSERT_TAIL(&p->flights, fl, entry);
 	p->nflights++;
+	p->flying += fl->len - fresh;
+	fl->fresh = fl->len - fresh;
 	if (TAILQ_FIRST(&p->flights) == fl)
 		judge_time(p);
 	helper_request(p->helper, &judge_kind_check, m, 0, 0, judge_answered,
@@ -273,6 +275,14 @@ judge_next(const struct filters_process *p, int64_t *ms)
 	return (l);
 }
 
+/* May the process have another piece? */
+static int
+judge_has_room(const struct filters_process *p)
+{
+	return (p->nflights == 0 || (p->nflights < JUDGE_FLIGHTS &&
+	    p->flying < JUDGE_PIECE));
+}
+
 /* Give a process work, by turns. */
 void
 judge_pump(struct filters_process *p)
@@ -287,7 +297,7 @@ judge_pump(struct filters_process *p)
 		judge_arm(p->patience, JUDGE_WAIT_MS);
 		return;
 	}
-	while (p->nflights < JUDGE_FLIGHTS &&
+	while (judge_has_room(p) &&
 	    (l = judge_next(p, &ms)) != NULL) {
 		t = TAILQ_FIRST(&l->parts);
 		TAILQ_REMOVE(&p->lanes, l, entry);
@@ -295,7 +305,7 @@ judge_pump(struct filters_process *p)
 		judge_unqueue(t);
 		judge_send(t);
 	}
-	if (p->nflights < JUDGE_FLIGHTS && !TAILQ_EMPTY(&p->lanes))
+	if (judge_has_room(p) && !TAILQ_EMPTY(&p->lanes))
 		judge_arm(p->wake, ms);
 }
 
@@ -332,6 +342,7 @@ judge_answered(void *arg, json_t *msg)
 
 	TAILQ_REMOVE(&p->flights, fl, entry);
 	p->nflights--;
+	p->flying -= fl->fresh;
 	free(fl);
 	if (t != NULL)
 		t->flight = NULL;

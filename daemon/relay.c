@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "relay.h"
 #include "xmalloc.h"
 
@@ -53,8 +54,7 @@ static const struct helper_kind relay_kind_read =
 
 static void	relay_wait(struct relay_read *);
 static void	relay_unwait(struct relay_read *);
-static struct relay_read *relay_turn(void);
-static void	relay_next(struct chatd *);
+static struct relay_read *relay_turn(const struct chatd *, int64_t *);
 static void	relay_slice(void *, json_t *);
 static void	relay_item(struct relay_read *, json_t *);
 static void	relay_lost(void);
@@ -117,29 +117,38 @@ relay_unwait(struct relay_read *rd)
 	rd->account = NULL;
 }
 
-/* Whose turn is it, of those whose client can take more? */
+/* Whose turn is it, of those whose client can take more? *ms becomes how long
+ * the first waits that has no budget left. */
 static struct relay_read *
-relay_turn(void)
+relay_turn(const struct chatd *d, int64_t *ms)
 {
 	struct relay_account	*a;
 	struct relay_read	*rd;
+	int64_t			 wait;
 
 	TAILQ_FOREACH(a, &relay_turns, entry) {
+		wait = budget_wait(d->budget, a->uid);
 		TAILQ_FOREACH(rd, &a->reads, entry) {
-			if (!client_pressed(rd->request->client))
+			if (client_pressed(rd->request->client))
+				continue;
+			if (wait == 0)
 				return (rd);
+			if (*ms == 0 || wait < *ms)
+				*ms = wait;
 		}
 	}
 	return (NULL);
 }
 
 /* Ask the store for what there is room for. */
-static void
+void
 relay_next(struct chatd *d)
 {
 	struct relay_read	*rd;
+	int64_t			 ms = 0;
 
-	while (relay_slices < RELAY_SLICES && (rd = relay_turn()) != NULL) {
+	while (relay_slices < RELAY_SLICES &&
+	    (rd = relay_turn(d, &ms)) != NULL) {
 		relay_unwait(rd);
 		relay_slices++;
 		rd->items = 0;
@@ -147,6 +156,8 @@ relay_next(struct chatd *d)
 		    json_copy(rd->msg), RELAY_WAIT_MS,
 		    (int)d->config->store_timeout, relay_slice, rd);
 	}
+	if (relay_slices < RELAY_SLICES && ms > 0)
+		budget_later(d->budget, ms);
 }
 
 /* The events of one slice. */
@@ -156,10 +167,12 @@ relay_slice(void *arg, json_t *msg)
 	struct relay_read	*rd = arg;
 	struct request		*r = rd->request;
 	struct chatd		*d = rd->d;
+	const uid_t		 uid = rd->uid;
 	json_t			*next, *m;
 
 	if (msg != NULL && strcmp(msg_string(msg, "event"), "item") == 0) {
 		relay_item(rd, msg);
+		budget_charge(d->budget, uid, helper_since(d->store));
 		return;
 	}
 	relay_slices--;

@@ -13,11 +13,14 @@
 #include "relay.h"
 #include "xmalloc.h"
 
+#define RELAY_ROW	2048	/* bytes that a row counts for, without its
+				 * text: others wait for rows, too */
+
 struct relay_write {
 	TAILQ_ENTRY(relay_write) entry;
 	struct request		*request;	/* borrowed: ended by us */
 	json_t			*msg;		/* owned; NULL: it is sent */
-	size_t			 size;		/* bytes of the client's line */
+	size_t			 size;		/* bytes that it counts for */
 	helper_cb		*answer;	/* relay_plain, relay_deleted */
 };
 
@@ -89,7 +92,7 @@ relay_write(struct request *r, json_t *msg, helper_cb *answer)
 	w = xcalloc(1, sizeof *w);
 	w->request = r;
 	w->msg = msg;
-	w->size = r->size;
+	w->size = r->size + RELAY_ROW;
 	w->answer = answer;
 	r->arg = w;
 	r->stop = relay_write_stop;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "xmalloc.h"
 
 #define TOKENIZE_AHEAD		2	/* texts of an account in the engine */
@@ -66,8 +67,13 @@ static void
 tokenize_next(struct chatd *d, uid_t uid, int lost)
 {
 	struct tokenize	*t, *next;
+	int64_t		 ms = lost ? 0 : budget_wait(d->budget, uid);
 	int		 n = 0;
 
+	if (ms > 0) {
+		budget_later(d->budget, ms);
+		return;
+	}
 	for (t = TAILQ_FIRST(&d->tokenizes); t != NULL; t = next) {
 		next = TAILQ_NEXT(t, entry);
 		if (t->request->uid != uid)
@@ -77,6 +83,18 @@ tokenize_next(struct chatd *d, uid_t uid, int lost)
 		else if (!lost && t->text != NULL && n < TOKENIZE_AHEAD)
 			tokenize_send(t);
 		n++;
+	}
+}
+
+/* Send what has waited for its account's budget. */
+void
+tokenize_more(struct chatd *d)
+{
+	struct tokenize	*t;
+
+	TAILQ_FOREACH(t, &d->tokenizes, entry) {
+		if (t->text != NULL)
+			tokenize_next(d, t->request->uid, 0);
 	}
 }
 
@@ -119,6 +137,8 @@ tokenize_answered(void *arg, json_t *msg)
 	const uid_t	 uid = r->uid;
 
 	tokenize_answer(r, msg);
+	if (msg != NULL)
+		budget_charge(d->budget, uid, helper_since(d->engine));
 	tokenize_next(d, uid, msg == NULL &&
 	    helper_state(d->engine) != HELPER_READY);
 }

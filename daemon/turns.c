@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "budget.h"
+#include "clock.h"
 #include "xmalloc.h"
 
 TAILQ_HEAD(places, turn);
@@ -26,6 +28,7 @@ struct account {
 struct turns {
 	struct event	*ev;		/* owned: somebody waits */
 	long long	 slice;
+	struct budget	*budget;	/* borrowed, or NULL */
 	struct accounts	 accounts;	/* owned: those with places */
 	struct accounts	 ready;		/* of them, those that wait */
 	struct turn	*current;	/* borrowed: it runs; NULL: cleared */
@@ -35,12 +38,13 @@ static void	turns_run(evutil_socket_t, short, void *);
 
 /* Nobody waits yet. */
 struct turns *
-turns_new(struct event_base *base, size_t slice)
+turns_new(struct event_base *base, size_t slice, struct budget *budget)
 {
 	struct turns	*t;
 
 	t = xcalloc(1, sizeof *t);
 	t->slice = (long long)slice;
+	t->budget = budget;
 	/* A timer, since the loop runs an event made active by hand before it
 	 * looks at any descriptor again. */
 	t->ev = evtimer_new(base, turns_run, t);
@@ -131,7 +135,8 @@ turn_want(struct turn *p)
 		a->ready = 1;
 		TAILQ_INSERT_TAIL(&a->turns->ready, a, ready_entry);
 	}
-	if (!event_pending(a->turns->ev, EV_TIMEOUT, NULL))
+	/* The timer may wait for the budget of others. */
+	if (a->turns->current == NULL)
 		event_add(a->turns->ev, &now);
 }
 
@@ -168,6 +173,8 @@ static long long
 account_turn(struct account *a)
 {
 	struct turns	*t = a->turns;
+	const int64_t	 began = clock_micros();
+	const uid_t	 uid = a->uid;
 	long long	 cost, spent = 0;
 
 	TAILQ_REMOVE(&t->ready, a, ready_entry);
@@ -188,21 +195,45 @@ account_turn(struct account *a)
 		TAILQ_INSERT_TAIL(&t->ready, a, ready_entry);
 	}
 	account_settle(a);
+	budget_charge(t->budget, uid, clock_micros() - began);
 	return (spent);
+}
+
+/* The first account in the round that has budget left. *ms becomes how long
+ * the first of the others waits for theirs. */
+static struct account *
+turns_next(const struct turns *t, int64_t *ms)
+{
+	struct account	*a;
+	int64_t		 wait;
+
+	*ms = 0;
+	TAILQ_FOREACH(a, &t->ready, ready_entry) {
+		if ((wait = budget_wait(t->budget, a->uid)) == 0)
+			break;
+		if (*ms == 0 || wait < *ms)
+			*ms = wait;
+	}
+	return (a);
 }
 
 /* As many turns as one slice pays for; then everybody else's events. */
 static void
 turns_run(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval	 now = { 0, 0 };
-	struct turns			*t = arg;
-	long long			 spent = 0;
+	struct turns	*t = arg;
+	struct account	*a;
+	struct timeval	 tv = { 0, 0 };
+	long long	 spent = 0;
+	int64_t		 ms = 0;
 
 	(void)fd;
 	(void)what;
-	while (spent < t->slice && !TAILQ_EMPTY(&t->ready))
-		spent += account_turn(TAILQ_FIRST(&t->ready));
-	if (!TAILQ_EMPTY(&t->ready))
-		event_add(t->ev, &now);
+	while (spent < t->slice && (a = turns_next(t, &ms)) != NULL)
+		spent += account_turn(a);
+	if (TAILQ_EMPTY(&t->ready))
+		return;
+	if (spent < t->slice)		/* all who wait have no budget */
+		tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
+	event_add(t->ev, &tv);
 }

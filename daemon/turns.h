@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 struct account;
+struct budget;
 struct turns;
 
 /* The place of one connection. */
@@ -31,9 +32,12 @@ struct turn {
 /*
  * Turns of slice bytes each: an account gets as many at its turn, what it
  * took above them is taken off its next ones, and between two turns the event
- * loop looks after everything else. Free after the last place is cleared.
+ * loop looks after everything else. What a turn takes is charged to the budget
+ * (borrowed, or NULL), and an account that has none left has no turn. Free
+ * after the last place is cleared.
  */
-struct turns	*turns_new(struct event_base *base, size_t slice);
+struct turns	*turns_new(struct event_base *base, size_t slice,
+		    struct budget *budget);
 void		 turns_free(struct turns *t);
 
 /* Give a connection of uid a place, with run and arg as above; take it away

@@ -22,6 +22,16 @@ clock_monotonic(void)
 	return (clock_read(CLOCK_MONOTONIC));
 }
 
+/* Microseconds of a clock that never jumps. */
+int64_t
+clock_micros(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
 /* Seconds of a clock that never jumps. */
 double
 clock_seconds(void)

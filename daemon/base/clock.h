@@ -9,6 +9,9 @@
 /* Never jumps; counts from some moment of this boot. */
 int64_t	clock_monotonic(void);
 
+/* The same in microseconds. */
+int64_t	 clock_micros(void);
+
 /* The same in seconds, to the nanosecond: for measuring. */
 double	clock_seconds(void);
 

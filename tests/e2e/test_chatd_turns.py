@@ -84,7 +84,7 @@ def test_a_long_text_is_cut_so_that_others_have_their_turn():
         s.wait(lambda: len(s.checks("f")) > 0)
         assert short.call("moderate", text="short")["event"] == "done"
         pieces = [c for c in s.checks("f") if c["text"] != "short"]
-        assert all(len(c["text"]) <= 1024 + 16 for c in pieces)
+        assert all(len(c["text"]) <= 512 + 16 for c in pieces)
         assert not any(c["final"] for c in pieces)
 
 

@@ -309,7 +309,7 @@ world_new(void)
 	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
-	w->d.turns = turns_new(w->d.base, WORLD_TURN);
+	w->d.turns = turns_new(w->d.base, WORLD_TURN, NULL);
 	helpers_start(&w->d);
 	world_turn(w);
 	return (w);

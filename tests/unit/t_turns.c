@@ -82,7 +82,7 @@ setup(void **state)
 	struct fixture	*f = xcalloc(1, sizeof *f);
 
 	f->base = event_base_new();
-	f->turns = turns_new(f->base, SLICE);
+	f->turns = turns_new(f->base, SLICE, NULL);
 	*state = f;
 	return (0);
 }

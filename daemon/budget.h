@@ -1,0 +1,31 @@
+/*
+ * The time of chatd's loop that is spent on one account.  Reading what it
+ * sends and passing on what it asked for is work that nobody else can be
+ * served during, so an account has a quarter of the loop's time, and what a
+ * short burst takes at once.  Whoever does not use it up never waits.
+ */
+#ifndef DAEMON_BUDGET_H
+#define DAEMON_BUDGET_H
+
+#include <event2/event.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct budget;
+
+/* wake is called when somebody who had to wait may go on, see budget_later. */
+struct budget	*budget_new(struct event_base *base, void (*wake)(void *arg),
+		    void *arg);
+void		 budget_free(struct budget *b);
+
+/* Milliseconds until work may be done for the account; 0: now. A budget that
+ * is NULL limits nothing. */
+int64_t		 budget_wait(const struct budget *b, uid_t uid);
+
+/* Have wake called in ms, or before. */
+void		 budget_later(struct budget *b, int64_t ms);
+
+/* So many microseconds have been spent on it. */
+void		 budget_charge(struct budget *b, uid_t uid, int64_t us);
+
+#endif
