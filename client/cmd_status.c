@@ -38,9 +38,10 @@ cmd_status(struct ctl *ctl, int argc, char **argv)
 int
 status_print(struct ctl *ctl, FILE *out)
 {
-	json_t	*end, *x, *helpers;
-	char	*server;
-	int	 status;
+	json_t		*end, *x, *helpers;
+	const char	*name;
+	char		*server;
+	int		 status;
 
 	status = link_call(ctl, msg_op("status", -1), NULL, NULL, &end);
 	if (status != CTL_OK)
@@ -74,9 +75,8 @@ status_print(struct ctl *ctl, FILE *out)
 		fprintf(out, "clients    %lld\n",
 		    (long long)msg_int(end, "clients", 0));
 	helpers = json_object_get(end, "helpers");
-	status_helper("engine", json_object_get(helpers, "engine"), out);
-	status_helper("filter", json_object_get(helpers, "filter"), out);
-	status_helper("store", json_object_get(helpers, "store"), out);
+	json_object_foreach(helpers, name, x)
+		status_helper(name, x, out);
 	status_store(json_object_get(end, "store"), out);
 	json_decref(end);
 	return (CTL_OK);
@@ -163,13 +163,15 @@ static void
 status_helper(const char *name, const json_t *helper, FILE *out)
 {
 	const char	*state = msg_string(helper, "state");
-	char		*safe;
+	char		*safe, *shown;
 	int64_t		 restarts = msg_int(helper, "restarts", 0);
 
 	if (helper == NULL)
 		return;
+	shown = render_line(name);
 	safe = render_line(state == NULL ? "unknown" : state);
-	fprintf(out, "%-9s  %s", name, safe);
+	fprintf(out, "%-9s  %s", shown, safe);
+	free(shown);
 	if (msg_int(helper, "pid", 0) > 0)
 		fprintf(out, ", process %lld",
 		    (long long)msg_int(helper, "pid", 0));

@@ -510,6 +510,29 @@ request_free(struct request *r)
 	free(r);
 }
 
+/*
+ * Plain users are not told the paths that a helper's reason may hold: the
+ * message ends before it, or becomes a plain one.
+ */
+static void
+request_hide_path(const struct request *r, json_t *msg)
+{
+	const char	*text = msg_string(msg, "message"), *path, *end;
+	const char	*code = msg_string(msg, "code");
+
+	if (r->operator || text == NULL || code == NULL ||
+	    strstr(code, "_unavailable") == NULL ||
+	    (path = strchr(text, '/')) == NULL)
+		return;
+	for (end = path; end > text && strncmp(end, ": ", 2) != 0; end--)
+		;
+	if (end > text)
+		msg_set_text(msg, "message", text, (size_t)(end - text));
+	else
+		msg_set_string(msg, "message", "not available at the moment; "
+		    "an operator can see why");
+}
+
 /* Send a request's last event. Its operation has done with it, and is not to
  * hear that just this event made the output too much. */
 static void
@@ -518,6 +541,8 @@ request_end(struct request *r, const char *event, json_t *msg)
 	r->stop = NULL;
 	r->pressure = NULL;
 	msg_set_string(msg, "event", event);
+	if (strcmp(event, "error") == 0)
+		request_hide_path(r, msg);
 	request_send(r, msg);
 	request_free(r);
 }

@@ -71,7 +71,7 @@ config_filter_word(struct config_filter *cf, const char *file,
 			return (0);
 		}
 		return (ynode_fault(file, n, f,
-		    "process: expected auto, shared or own"));
+		    "expected auto, shared or own"));
 	}
 	if (strcmp(n->key, "when_off") == 0) {
 		for (i = 0; i < nitems(when_off); i++) {
@@ -82,7 +82,7 @@ config_filter_word(struct config_filter *cf, const char *file,
 			return (0);
 		}
 		return (ynode_fault(file, n, f,
-		    "when_off: expected block or pass"));
+		    "expected block or pass"));
 	}
 	return (config_stray(file, n, "key", "filters", words, f));
 }

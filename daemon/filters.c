@@ -4,6 +4,7 @@
 #include "config.h"
 #include "filters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -426,13 +427,29 @@ filters_status(const struct filters *fs)
 			o = said != NULL ? json_copy(said) : json_object();
 			msg_set_string(o, "name", name);
 			msg_set_string(o, "process", p->name);
-			msg_set_string(o, "state", p->off ? "off" :
+			msg_set_string(o, "state",
 			    helper_state_name(p->helper));
 			if (helper_why(p->helper)[0] != '\0')
 				msg_set_string(o, "why",
 				    helper_why(p->helper));
+			filters_mark_off(p, o, 1);
 			json_array_append_new(list, o);
 		}
 	}
 	return (list);
+}
+
+/* Say that a process is switched off. */
+void
+filters_mark_off(const struct filters_process *p, json_t *o, int operator)
+{
+	char	 why[96];
+
+	if (!p->off)
+		return;
+	msg_set_string(o, "state", "off");
+	snprintf(why, sizeof why, "switched off until a reload: it ended %d "
+	    "times within %d s", FILTERS_CRASHES, FILTERS_CRASHES_MS / 1000);
+	if (operator)
+		msg_set_string(o, "why", why);
 }

@@ -125,6 +125,11 @@ const char	*filters_failing(const struct filters *fs);
  * a new reference. */
 json_t		*filters_status(const struct filters *fs);
 
+/* Describe in o, a member of "helpers", that a process is switched off, if it
+ * is: its state and, for operators, why. */
+void		 filters_mark_off(const struct filters_process *p, json_t *o,
+		    int operator);
+
 /* Do the plugins of p include one of that name? */
 int		 filters_has_plugin(const struct filters_process *p,
 		    const char *name);

@@ -198,14 +198,19 @@ health_state(const struct health_answer *a, const struct helper *h)
 static json_t *
 health_helpers(const struct health_answer *a, const struct chatd *d)
 {
-	json_t	*o = json_object();
+	json_t	*o = json_object(), *h;
 	size_t	 i;
 
 	msg_set(o, "engine", health_state(a, d->engine));
-	for (i = 0; i < d->filters->n; i++)
-		msg_set(o, d->filters->process[i].name,
-		    health_state(a, d->filters->process[i].helper));
-	msg_set(o, "store", health_state(a, d->store));
+	for (i = 0; i < d->filters->n; i++) {
+		h = health_state(a, d->filters->process[i].helper);
+		filters_mark_off(&d->filters->process[i], h, a->operator);
+		msg_set(o, d->filters->process[i].name, h);
+	}
+	h = health_state(a, d->store);
+	if (d->store_since != 0 && helper_state(d->store) == HELPER_READY)
+		msg_set_string(h, "state", "failing");
+	msg_set(o, "store", h);
 	return (o);
 }
 

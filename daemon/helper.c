@@ -29,6 +29,9 @@
 					 * some of it is told to every
 					 * client */
 #define HELPER_TRIES		3	/* starts that may fail in a row */
+#define HELPER_REAP_MS		5	/* between looks for its end */
+#define HELPER_REAP_TRIES	10	/* looks before one is killed that has
+					 * closed its channel */
 #define HELPER_BUCKETS		1024	/* requests are found by id: a power
 					 * of two, for as many at once */
 
@@ -66,6 +69,8 @@ struct helper {
 	int				 restarts;
 	int				 fails;		/* starts in a row */
 	int				 retired;
+	int				 ending;	/* it ended by itself: looks
+							 * before it is killed */
 	int64_t				 ready_at;	/* monotonic ms */
 	int64_t				 line_at;	/* us: the last line */
 	char				 why[512];
@@ -238,7 +243,7 @@ helper_down(struct helper *h, const char *why)
 	h->conn = NULL;
 	event_del(h->beat);
 	event_del(h->silence);
-	if (h->pid > 0)
+	if (h->pid > 0 && (h->ending == 0 || h->retired))
 		kill(h->pid, SIGKILL);
 	if (!h->retired) {
 		helper_arm(h->timer, h->backoff_ms);
@@ -261,9 +266,11 @@ helper_restart(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	helper_reap(h);
-	if (h->pid > 0)
-		helper_arm(h->timer, 5);
-	else
+	if (h->pid > 0) {
+		if (h->ending > 0 && --h->ending == 0)
+			kill(h->pid, SIGKILL);
+		helper_arm(h->timer, HELPER_REAP_MS);
+	} else
 		helper_start(h);
 }
 
@@ -642,8 +649,11 @@ helper_too_long(void *arg)
 static void
 helper_eof(void *arg, int half)
 {
+	struct helper	*h = arg;
+
 	(void)half;
-	helper_down(arg, "ended");
+	h->ending = HELPER_REAP_TRIES;
+	helper_down(h, "ended");
 }
 
 /* Reading or writing failed. */
@@ -674,19 +684,23 @@ helper_since(const struct helper *h)
 void
 helper_reap(struct helper *h)
 {
+	char	 how[96];
 	int	 status;
 
 	if (h == NULL || h->pid <= 0 ||
 	    waitpid(h->pid, &status, WNOHANG) != h->pid)
 		return;
 	if (WIFSIGNALED(status))
-		log_info("%s: pid %d ended by signal %d (%s)", h->spec->name,
-		    (int)h->pid, WTERMSIG(status),
-		    strsignal(WTERMSIG(status)));
+		snprintf(how, sizeof how, "ended by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		log_info("%s: pid %d ended with status %d", h->spec->name,
-		    (int)h->pid, WEXITSTATUS(status));
+		snprintf(how, sizeof how, "ended with status %d",
+		    WEXITSTATUS(status));
+	log_info("%s: pid %d %s", h->spec->name, (int)h->pid, how);
+	if (strcmp(h->why, "ended") == 0)
+		snprintf(h->why, sizeof h->why, "%s", how);
 	h->pid = 0;
+	h->ending = 0;
 }
 
 /* Down, starting or ready. */

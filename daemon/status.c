@@ -86,9 +86,11 @@ status_message(const struct chatd *d, int operator)
 	msg_set(m, "exchanges", operator ? o : status_keep(o, load));
 	o = json_object();
 	msg_set(o, "engine", status_helper(d->engine, operator));
-	for (i = 0; i < d->filters->n; i++)
-		msg_set(o, d->filters->process[i].name, status_helper(
-		    d->filters->process[i].helper, operator));
+	for (i = 0; i < d->filters->n; i++) {
+		h = status_helper(d->filters->process[i].helper, operator);
+		filters_mark_off(&d->filters->process[i], h, operator);
+		msg_set(o, d->filters->process[i].name, h);
+	}
 	h = status_helper(d->store, operator);
 	if (d->store_since != 0) {
 		if (helper_state(d->store) == HELPER_READY)

@@ -218,6 +218,17 @@ trial_filter(const struct config *c, json_t *errors)
 		    c->file != NULL ? c->file : "defaults", t.why));
 }
 
+/* The socket's group; systemd may make the socket, so it is a warning. */
+static void
+trial_group(const struct config *c)
+{
+	const char	*name = c->socket_group;
+
+	if (name != NULL && name[0] != '\0' && getgrnam(name) == NULL)
+		log_warnx("socket.group: there is no group \"%s\": chatd "
+		    "can't make its socket without it", name);
+}
+
 /* Everything that takes more than reading. */
 int
 trial_start(const struct config *c, json_t *errors)
@@ -225,6 +236,7 @@ trial_start(const struct config *c, json_t *errors)
 	size_t	 n = json_array_size(errors);
 
 	trial_by_unit(c);
+	trial_group(c);
 	trial_model(c, errors);
 	trial_filter(c, errors);
 	return (json_array_size(errors) == n ? 0 : CHAT_EFORMAT);
