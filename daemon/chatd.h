@@ -160,11 +160,19 @@ int	 trial_start(const struct config *c, json_t *errors);
 
 /* ---- policy.c: from findings to an action */
 
+/* A piece of text, [start..end) in bytes. */
+struct span {
+	size_t	 start, end;
+};
+
 /* What is to be done about a text. */
 struct judgement {
 	enum action	 action;	/* the strongest of all findings */
 	int		 category;	/* of the strongest; -1 if none */
 	double		 score;
+	struct span	*spans;		/* owned: nspans to be redacted, in
+					 * their order, apart */
+	size_t		 nspans;
 	json_t		*verdicts;	/* owned: array of findings that reach
 					 * a threshold, each with "direction"
 					 * and "action" */

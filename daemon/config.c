@@ -84,7 +84,7 @@ static const struct config_key config_keys[] = {
 	{ "limits", "bytes_per_uid", CONFIG_SIZE, 0, 1e15, "1GiB",
 	    AT(bytes_per_uid) },
 	{ "limits", "line", CONFIG_SIZE, 1024, 16777216, "1MiB", AT(line) },
-	{ "limits", "prompt", CONFIG_SIZE, 16, 16777216, "256KiB",
+	{ "limits", "prompt", CONFIG_SIZE, 16, 1048576, "256KiB",
 	    AT(prompt) },
 	{ "limits", "output", CONFIG_SIZE, 4096, 1073741824, "256KiB",
 	    AT(output_high) },

@@ -1,6 +1,7 @@
 /*
- * One exchange, as the files exchange*.c share it: exchange.c decides the
- * order, exchange_msg.c makes its messages, exchanges.c speaks of all of them.
+ * One exchange, as the files exchange*.c share it: exchange_begin.c and then
+ * exchange.c decide the order, exchange_msg.c makes its messages, exchanges.c
+ * speaks of all of them.
  */
 #ifndef DAEMON_EXCHANGE_H
 #define DAEMON_EXCHANGE_H
@@ -58,8 +59,8 @@ struct exchange {
 
 /* ---- exchange.c: the steps that others set going */
 
-/* Tell the store of it; goes on by itself from there. */
-void	 exchange_begin(struct exchange *x);
+/* Have the pre-prompt or the prompt (x->screening) judged. */
+void	 exchange_screen(struct exchange *x);
 /* Give it to the engine, or leave it queued where there is none. */
 void	 exchange_generate(struct exchange *x);
 /* Store the outcome (again). */
@@ -68,11 +69,28 @@ void	 exchange_commit(struct exchange *x);
  * the client, NULL where all is well. code is static. */
 void	 exchange_end(struct exchange *x, const char *outcome,
 	    const char *code, const char *message);
+/* The client asked to cancel, or has gone. */
+void	 exchange_stop(struct request *r);
+/* The client does not keep up, or does again. */
+void	 exchange_pressure(struct request *r, int high);
+/* Say something about the exchange to its client. */
+void	 exchange_notice(struct exchange *x, const char *code,
+	    const char *message);
+/* Release it; its request has ended. */
+void	 exchange_free(struct exchange *x);
+
+/* ---- exchanges.c */
+
+/* Is it a regenerate of which only the store knows the conversation? */
+int	 exchange_is_hidden(const struct exchange *x);
+
+/* ---- exchange_begin.c */
+
+/* Tell the store of it, when its turn comes; goes on by itself from there. */
+void	 exchange_begin(struct exchange *x);
 /* End one that the store does not know. Frees it. */
 void	 exchange_refuse(struct exchange *x, const char *code,
 	    const char *message);
-/* The client asked to cancel, or has gone. */
-void	 exchange_stop(struct request *r);
 
 /* ---- exchange_msg.c: what is said about it; each returns a new reference */
 

@@ -87,6 +87,14 @@ exchange_drop_all(struct chatd *d)
 	}
 }
 
+/* Is it not known yet which conversation it is in? */
+int
+exchange_is_hidden(const struct exchange *x)
+{
+	return (x->kind == EXCHANGE_REGENERATE &&
+	    x->state == EXCHANGE_RECEIVED);
+}
+
 /* Would a deletion take it away from under one? */
 int
 exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
@@ -94,6 +102,9 @@ exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
 	const struct exchange	*x;
 
 	TAILQ_FOREACH(x, &r->d->exchanges, entry) {
+		if ((x->uid == r->uid || r->operator) &&
+		    exchange_is_hidden(x))
+			return (1);
 		if ((x->uid == r->uid || r->operator) &&
 		    (conversation != 0 ? x->conversation == conversation :
 		    exchange != 0 && x->id == exchange))

@@ -23,6 +23,7 @@
 #define FILTERS_VALUES		(64 * 1024)
 
 static json_t	*filters_init(void *);
+static int	 filters_busy(void *);
 static void	 filters_process_ready(void *, json_t *);
 static void	 filters_process_gone(void *, int);
 
@@ -72,6 +73,7 @@ filters_add(struct filters *fs, const struct config *cf, const char *plugin)
 	    .start_ms = FILTERS_START_MS,
 	    .backoff_max_ms = FILTERS_BACKOFF_MS, .line_max = FILTERS_LINE,
 	    .values_max = FILTERS_VALUES, .init = filters_init,
+	    .busy = filters_busy,
 	    .ready = filters_process_ready, .gone = filters_process_gone,
 	    .arg = p };
 	judge_process_init(p);
@@ -138,7 +140,7 @@ filters_free(struct filters *fs)
 	if (fs == NULL)
 		return;
 	fs->ops = NULL;
-	fs->retiring = 1;
+	fs->retiring = fs->closing = 1;
 	judge_fail_all(fs, "chatd is shutting down");
 	for (i = 0; i < fs->n; i++) {
 		p = &fs->process[i];
@@ -199,6 +201,13 @@ static json_t *
 filters_init(void *arg)
 {
 	return (json_incref(((struct filters_process *)arg)->init));
+}
+
+/* While it has pieces, their deadline counts, not the heartbeat. */
+static int
+filters_busy(void *arg)
+{
+	return (((struct filters_process *)arg)->nflights > 0);
 }
 
 /* What its plugins need to judge a text that has grown. */

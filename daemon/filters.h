@@ -83,6 +83,7 @@ struct filters {
 	size_t			 n;
 	int			 ready;		/* has been said */
 	int			 retiring;
+	int			 closing;	/* nobody is to blame any more */
 	struct filters		*successor;	/* borrowed: judges what was
 						 * begun; NULL: none */
 	TAILQ_HEAD(, judge)	 judges;	/* borrowed: texts in work */

@@ -297,6 +297,11 @@ helper_silent(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (h->state == HELPER_READY && h->spec->busy != NULL &&
+	    h->spec->busy(h->spec->arg)) {
+		helper_arm(h->silence, h->spec->timeout_ms);
+		return;
+	}
 	snprintf(why, sizeof why, "hung: nothing heard for %d ms%s",
 	    h->state == HELPER_READY ? h->spec->timeout_ms :
 	    h->spec->start_ms,

@@ -38,6 +38,9 @@ struct helper_spec {
 	/* It died; every request that was sent has had its NULL. started is
 	 * 0 where it never became ready. */
 	void		(*gone)(void *arg, int started);
+	/* Is it silent because it is at work for which others set a deadline?
+	 * May be NULL: it never is. */
+	int		(*busy)(void *arg);
 	void		*arg;
 };
 

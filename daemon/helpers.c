@@ -25,13 +25,13 @@
 /*
  * The longest line of each helper and the most JSON values in it; one value
  * costs chatd about 100 bytes while it is read. The longest lines are:
- *   engine  the ids of a text of HISTORY_BYTES_MAX, one a byte
- *   store   the history of a conversation, HISTORY_BYTES_MAX of text, each
- *           byte six in the line at worst, and a reply's token ids
+ *   engine  the ids of a text of 1 MiB, the largest limits.prompt, one a byte
+ *   store   an exchange with a prompt, a pre-prompt, an ideal and a comment of
+ *           that size, each byte six in the line at worst, and token ids
  */
-#define HELPERS_ENGINE_LINE	(4 * 1024 * 1024)
-#define HELPERS_ENGINE_VALUES	(512 * 1024)
-#define HELPERS_STORE_LINE	(16 * 1024 * 1024)
+#define HELPERS_ENGINE_LINE	(12 * 1024 * 1024)
+#define HELPERS_ENGINE_VALUES	(1100 * 1024)
+#define HELPERS_STORE_LINE	(40 * 1024 * 1024)
 #define HELPERS_STORE_VALUES	(512 * 1024)
 
 static struct helper_spec	 engine_spec, store_spec;

@@ -9,7 +9,7 @@
 
 #include "xmalloc.h"
 
-#define JUDGE_FINDINGS	65536		/* kept of one text and process */
+#define JUDGE_FINDINGS	4096		/* of one text and process at most */
 #define JUDGE_SAME	1024		/* last findings among which one may
 					 * come again */
 
@@ -167,7 +167,9 @@ judge_tell(struct judge *j)
 		if (j->part[i].settled < v.settled)
 			v.settled = j->part[i].settled;
 	}
-	if (j->told && v.settled <= j->told_settled && !v.final)
+	/* A prompt is told when all of it is known: nobody waits for a part. */
+	if (!v.final && (j->direction == DIRECTION_PROMPT ||
+	    (j->told && v.settled <= j->told_settled)))
 		return;
 	j->told = 1;
 	j->told_settled = v.settled;
@@ -230,8 +232,9 @@ judge_back(struct judge *j)
 
 /* ---- what the processes find */
 
-/* Keep a finding, unless it is there already, or there as a part of it. */
-static void
+/* Keep a finding. One that comes again, perhaps longer or surer, becomes one
+ * with what it was. -1 where there are too many. */
+static int
 judge_keep(json_t *list, json_t *o)
 {
 	static const char *const	 keys[] = { "plugin", "rule",
@@ -249,17 +252,17 @@ judge_keep(json_t *list, json_t *o)
 		if (k < nitems(keys))
 			continue;
 		if (msg_int(o, "end", 0) > msg_int(old, "end", 0))
-			json_array_set(list, i - 1, o);
+			msg_set_int(old, "end", msg_int(o, "end", 0));
+		if (msg_real(o, "score", 0) > msg_real(old, "score", 0))
+			msg_set_real(old, "score", msg_real(o, "score", 0));
 		json_decref(o);
-		return;
+		return (0);
 	}
-	if (n < JUDGE_FINDINGS)
-		json_array_append_new(list, o);
-	else
-		json_decref(o);
+	json_array_append_new(list, o);
+	return (n < JUDGE_FINDINGS ? 0 : -1);
 }
 
-/* Take over the findings about a piece. -1 where they are not sound. */
+/* Take over the findings about a piece. */
 int
 judge_take(struct judge_part *t, const struct judge_flight *fl,
     const json_t *findings)
@@ -269,10 +272,10 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	size_t	 i;
 
 	if (!policy_sound(findings, fl->len))
-		return (-1);
+		return (JUDGE_UNSOUND);
 	json_array_foreach(findings, i, o) {
 		if (!filters_has_plugin(t->process, msg_string(o, "plugin")))
-			return (-1);
+			return (JUDGE_UNSOUND);
 	}
 	if (t->process->window < 0)
 		json_array_clear(t->findings);
@@ -282,7 +285,8 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 		o = json_copy(o);
 		msg_set_int(o, "start", start);
 		msg_set_int(o, "end", end);
-		judge_keep(t->findings, o);
+		if (judge_keep(t->findings, o) != 0)
+			return (JUDGE_TOO_MANY);
 	}
 	return (0);
 }

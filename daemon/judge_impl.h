@@ -81,7 +81,9 @@ void	 judge_tell(struct judge *j);
 /* A piece of the text has been answered, or is to be sent again: judge_tell,
  * or the text goes on in the successor of its set. As judge_tell, last. */
 void	 judge_back(struct judge *j);
-/* Take over the findings about a piece. -1 where they are not sound. */
+/* Take over the findings about a piece. 0; JUDGE_UNSOUND where they are no
+ * findings of its; JUDGE_TOO_MANY where no more can be kept of the text. */
+enum { JUDGE_UNSOUND = -1, JUDGE_TOO_MANY = -2 };
 int	 judge_take(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *findings);
 /* Note how far the part has come by the answer to a piece. */

@@ -316,7 +316,7 @@ judge_pump(struct filters_process *p)
 static void
 judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 {
-	if (!p->losing) {
+	if (!p->losing && !p->set->closing) {
 		p->losing = 1;
 		judge_blame(p->set, uid);
 		if (t != NULL)
@@ -338,7 +338,7 @@ judge_answered(void *arg, json_t *msg)
 	struct judge_flight	*fl = arg, f = *fl;
 	struct filters_process	*p = f.process;
 	struct judge_part	*t = f.part;
-	int			 first = TAILQ_FIRST(&p->flights) == fl;
+	int			 first = TAILQ_FIRST(&p->flights) == fl, r;
 
 	TAILQ_REMOVE(&p->flights, fl, entry);
 	p->nflights--;
@@ -364,10 +364,17 @@ judge_answered(void *arg, json_t *msg)
 		judge_pump(p);
 		return;
 	}
-	if (judge_take(t, &f, json_object_get(msg, "findings")) != 0) {
+	r = judge_take(t, &f, json_object_get(msg, "findings"));
+	if (r == JUDGE_UNSOUND) {
 		p->losing = 1;
 		helper_kill(p->helper, "gave an unsound verdict");
 		judge_fail(t->judge, "the filter gave no sound verdict");
+		return;
+	}
+	if (r == JUDGE_TOO_MANY) {
+		judge_pump(p);
+		judge_fail(t->judge, "the filter found too much in this "
+		    "text: send less of it at once");
 		return;
 	}
 	judge_advance(t, &f, msg);

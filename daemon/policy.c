@@ -11,6 +11,7 @@
 #include "xmalloc.h"
 
 #define POLICY_FINDINGS_MAX	65536	/* in one answer */
+#define POLICY_VERDICTS_MAX	100	/* kept of one text */
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
@@ -66,15 +67,74 @@ policy_sound(const json_t *findings, size_t len)
 	return (1);
 }
 
+/* Which of two spans comes first. */
+static int
+policy_span_order(const void *a, const void *b)
+{
+	const struct span	*x = a, *y = b;
+
+	return ((x->start > y->start) - (x->start < y->start));
+}
+
+/* Put the spans that are to be redacted in order, those that touch as one. */
+static void
+policy_order_spans(struct judgement *j)
+{
+	struct span	*sp = j->spans;
+	size_t		 i, k;
+
+	if (j->nspans == 0)
+		return;
+	qsort(sp, j->nspans, sizeof *sp, policy_span_order);
+	for (i = k = 0; i < j->nspans; i++) {
+		if (k == 0 || sp[i].start > sp[k - 1].end)
+			sp[k++] = sp[i];
+		else if (sp[i].end > sp[k - 1].end)
+			sp[k - 1].end = sp[i].end;
+	}
+	j->nspans = k;
+}
+
+/* Keep a finding as a verdict. There may be very many of them: the first are
+ * kept, and the strongest. */
+static void
+policy_keep(struct judgement *j, enum direction d, const json_t *finding,
+    enum action act, int strongest)
+{
+	size_t	 n = json_array_size(j->verdicts);
+	json_t	*v;
+
+	if (n >= POLICY_VERDICTS_MAX && !strongest)
+		return;
+	v = json_copy((json_t *)(uintptr_t)finding);
+	msg_set_string(v, "direction", direction_name(d));
+	msg_set_string(v, "action", action_name(act));
+	if (n >= POLICY_VERDICTS_MAX)
+		json_array_set_new(j->verdicts, n - 1, v);
+	else
+		json_array_append_new(j->verdicts, v);
+}
+
+/* Note a span that is to be redacted; there is room for it. */
+static void
+policy_note_span(struct judgement *j, const json_t *finding)
+{
+	struct span	*sp = &j->spans[j->nspans];
+
+	sp->start = (size_t)msg_int(finding, "start", 0);
+	sp->end = (size_t)msg_int(finding, "end", 0);
+	j->nspans += sp->end > sp->start;
+}
+
 /* Judge the findings about one text. */
 int
 policy_judge(const struct config *c, enum direction d,
     const json_t *findings, size_t len, struct judgement *j)
 {
-	json_t		*fd, *v;
+	json_t		*fd;
 	double		 score;
 	size_t		 i;
-	int		 cat;
+	int		 cat, strongest;
 	enum action	 act;
 
 	memset(j, 0, sizeof *j);
@@ -82,23 +142,25 @@ policy_judge(const struct config *c, enum direction d,
 	if (!policy_sound(findings, len))
 		return (CHAT_EPROTOCOL);
 	j->verdicts = json_array();
+	j->spans = xcalloc(json_array_size(findings) + 1, sizeof *j->spans);
 	json_array_foreach(findings, i, fd) {
 		cat = category_find(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
 		act = policy_action(c, d, cat, score);
 		if (act == ACTION_ALLOW)
 			continue;
-		v = json_copy(fd);
-		msg_set_string(v, "direction", direction_name(d));
-		msg_set_string(v, "action", action_name(act));
-		json_array_append_new(j->verdicts, v);
-		if (act > j->action ||
-		    (act == j->action && score > j->score)) {
+		strongest = act > j->action ||
+		    (act == j->action && score > j->score);
+		policy_keep(j, d, fd, act, strongest);
+		if (act == ACTION_REDACT)
+			policy_note_span(j, fd);
+		if (strongest) {
 			j->action = act;
 			j->category = cat;
 			j->score = score;
 		}
 	}
+	policy_order_spans(j);
 	return (0);
 }
 
@@ -107,6 +169,7 @@ void
 judgement_clear(struct judgement *j)
 {
 	json_decref(j->verdicts);
+	free(j->spans);
 	memset(j, 0, sizeof *j);
 	j->category = -1;
 }
@@ -118,62 +181,17 @@ policy_words(const struct config *c, int category)
 	return (c->words[category < 0 ? CATEGORIES - 1 : category]);
 }
 
-/* A piece of text, [start..end). */
-struct span {
-	size_t	 start, end;
-};
-
-/* Which of two spans comes first. */
-static int
-policy_span_order(const void *a, const void *b)
-{
-	const struct span	*x = a, *y = b;
-
-	return ((x->start > y->start) - (x->start < y->start));
-}
-
-/*
- * The spans that are to be redacted, in order, those that touch made one. *out
- * is a new array (owned by the caller); returns how many.
- */
-static size_t
-policy_spans(const struct judgement *j, struct span **out)
-{
-	const char	*redact = action_name(ACTION_REDACT);
-	struct span	*sp;
-	json_t		*v;
-	size_t		 i, k, n = 0;
-
-	sp = xcalloc(json_array_size(j->verdicts) + 1, sizeof *sp);
-	json_array_foreach(j->verdicts, i, v) {
-		if (strcmp(msg_string(v, "action"), redact) != 0)
-			continue;
-		sp[n].start = (size_t)msg_int(v, "start", 0);
-		sp[n].end = (size_t)msg_int(v, "end", 0);
-		n += sp[n].end > sp[n].start;
-	}
-	qsort(sp, n, sizeof *sp, policy_span_order);
-	for (i = k = 0; i < n; i++) {
-		if (k == 0 || sp[i].start > sp[k - 1].end)
-			sp[k++] = sp[i];
-		else if (sp[i].end > sp[k - 1].end)
-			sp[k - 1].end = sp[i].end;
-	}
-	*out = sp;
-	return (k);
-}
-
 /* Copy a piece of text without what is to be redacted. */
 char *
 policy_redact(const struct judgement *j, const char *text, size_t from,
     size_t *to, size_t *n)
 {
 	const size_t	 mark = strlen(POLICY_REDACTED);
-	struct span	*sp;
+	const struct span *sp = j->spans;
+	const size_t	 nspans = j->nspans;
 	char		*out;
-	size_t		 nspans, i, k = 0;
+	size_t		 i, k = 0;
 
-	nspans = policy_spans(j, &sp);
 	out = xmalloc(*to - from + mark * nspans + 1);
 	for (i = 0; i < nspans && sp[i].start < *to; i++) {
 		if (sp[i].end <= from)
@@ -194,7 +212,6 @@ policy_redact(const struct judgement *j, const char *text, size_t from,
 	memcpy(out + k, text + from, *to - from);
 	k += *to - from;
 	out[k] = '\0';
-	free(sp);
 	*n = k;
 	return (out);
 }

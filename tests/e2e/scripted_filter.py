@@ -4,7 +4,8 @@ text, or the folder in its first plugin's option "flags", says.
 
 In a text: "#slow N" takes N seconds, "secret" is confidential, "forbidden" is
 violence, "#unsound" gives a span that is not in the text, "#forge" a finding
-of another plugin, "#crash" ends the process, "#fail" gives no verdict.
+of another plugin, "#crash" ends the process, "#fail" gives no verdict,
+"#twice" is found with 0.6 and then with 0.95, "#many N" found N times.
 In the folder: "load" holds the seconds that the next start takes, and
 "loading" is made when it begins; where there is "refuse", it fails; "window"
 holds the bytes it needs before new text; to "checks" each check is added.
@@ -30,6 +31,13 @@ def findings(text, name):
         for m in re.finditer(word, data):
             yield {"plugin": name, "category": category, "score": 0.9,
                    "start": m.start(), "end": m.end(), "rule": "word"}
+    many = re.search(b"#many ([0-9]+)", data)
+    for i in range(int(many[1]) if many else 0):
+        yield {"plugin": name, "category": "hate", "score": 0.1,
+               "start": 0, "end": 1, "rule": "many-%d" % i}
+    for score in (0.6, 0.95) if b"#twice" in data else ():
+        yield {"plugin": name, "category": "hate", "score": score,
+               "start": 0, "end": 1, "rule": "twice"}
     if b"#forge" in data:
         yield {"plugin": "other", "category": "hate", "score": 0.9,
                "start": 0, "end": 1, "rule": "word"}

@@ -231,6 +231,25 @@ def test_history_goes_with_the_conversation_across_connections(shared):
     assert text == "2 turns before: #say first reply | first reply"
 
 
+def test_what_a_regenerate_is_about_can_not_be_deleted_under_it(client):
+    _, done = client.say("#say first")
+    ids = [client.next_id, client.next_id + 1, client.next_id + 2]
+    client.next_id += 3
+    client.raw(b"".join(json.dumps(m).encode() + b"\n" for m in (
+        {"op": "regenerate", "id": ids[0], "exchange": done["exchange"]},
+        {"op": "delete", "id": ids[1],
+         "conversation": done["conversation"]},
+        {"op": "regenerate", "id": ids[2], "exchange": done["exchange"]})))
+    ended = {}
+    while len(ended) < 3:
+        e = client.event()
+        if e["event"] in ("done", "error"):
+            ended[e["id"]] = e
+    assert ended[ids[0]]["event"] == "done"
+    assert ended[ids[1]]["code"] == "busy"
+    assert ended[ids[2]]["code"] == "busy"
+
+
 def test_regenerate_adds_a_reply_without_the_old_one_in_view(client):
     _, first = client.say("#say one")
     _, second = client.say("#history", conversation=first["conversation"])

@@ -127,7 +127,37 @@ def test_findings_in_any_piece_count_once_and_where_they_are():
             [("confidential", 5006)]
 
 
+def test_a_finding_that_comes_again_surer_counts_as_that():
+    with Scripted("f") as s, s.client() as c:
+        m = c.call("moderate", text="#twice")
+        assert m["categories"]["hate"]["score"] == 0.95
+        assert c.call("say", text="#twice")["code"] == "blocked"
+
+
+def test_more_findings_than_can_be_kept_let_nothing_through():
+    with Scripted("f", "g") as s, s.client() as c:
+        assert c.say("#many 4096")[0].startswith("You said")
+        e = c.call("say", text="#many 4097 forbidden")
+        assert e["code"] == "filter_unavailable"
+        assert "found too much" in e["message"]
+        assert c.call("say", text="#many 4000 forbidden")["code"] == "blocked"
+
+
+def test_few_of_many_verdicts_are_kept_and_all_spans_redacted():
+    with Scripted("f", window=16) as s, s.client() as c:
+        text, done = c.say("#long 1 " + "secret " * 500)
+        assert len(done["verdicts"]) == 100
+        prompt = s.rows("select prompt from exchange")[0][0]
+        assert "secret" not in prompt and prompt.count("[redacted]") == 500
+
+
 # ---- texts that take too long
+
+
+def test_a_filter_at_work_is_not_taken_for_hung():
+    with Scripted("f", timeout="60s") as s, s.client() as c:
+        assert c.call("moderate", text="#slow 14")["event"] == "done"
+        assert s.status()["helpers"]["filter f"]["restarts"] == 0
 
 
 @two_accounts

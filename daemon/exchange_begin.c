@@ -1,0 +1,283 @@
+/*
+ * The beginning of an exchange: whether it is admitted, its turn at the store,
+ * and what the store makes of it.  exchange.c goes on from there.
+ */
+#include "exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budget.h"
+#include "clock.h"
+#include "xmalloc.h"
+
+#define EXCHANGE_WAIT_MS	5000	/* for a store to come up */
+#define EXCHANGE_ROW		512	/* bytes of a begin without its text */
+
+static const struct helper_kind exchange_kind_begin = { "begin", NULL, 0 };
+
+static void	exchange_begun(void *, json_t *);
+static void	exchange_is_begun(struct exchange *, json_t *);
+
+/* Is one of that user running in this conversation? */
+int
+exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
+{
+	const struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->uid == uid && (x->conversation == conversation ||
+		    exchange_is_hidden(x)))
+			return (1);
+	}
+	return (0);
+}
+
+/* May this request begin an exchange now? Ends it where not. */
+static int
+exchange_admit(struct chatd *d, struct request *r,
+    const struct exchange_ask *ask)
+{
+	const struct exchange	*x;
+	struct fault		 f;
+	int			 own = 0, here = 0;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		own += x->uid == r->uid;
+		here += x->request->client == r->client;
+	}
+	if (d->draining)
+		request_fail(r, "shutting_down", "chatd is shutting down");
+	else if (d->store_failing > 0)
+		request_fail(r, "store_unavailable", "the store takes nothing "
+		    "at the moment; earlier replies wait for it%s%s",
+		    d->store_since != 0 ? ": " : "", d->store_error);
+	else if (here >= d->config->requests) {
+		refusal_note(d, REFUSAL_REQUESTS, r->uid);
+		request_fail(r, "busy", "%d requests run on this connection, "
+		    "the limit is %lld", here,
+		    (long long)d->config->requests);
+	} else if (own >= d->config->requests_per_uid) {
+		refusal_note(d, REFUSAL_REQUESTS_PER_UID, r->uid);
+		request_fail(r, "busy", "%d requests of this user are "
+		    "running, the limit is %lld", own,
+		    (long long)d->config->requests_per_uid);
+	} else if (ask->conversation != 0 &&
+	    exchange_in(d, r->uid, ask->conversation))
+		request_fail(r, "busy", "a reply is being written in "
+		    "conversation %lld", (long long)ask->conversation);
+	else if (health_missing(d, &f) != 0)
+		request_fault(r, &f);
+	else
+		return (1);
+	return (0);
+}
+
+/* Begin an exchange. */
+void
+exchange_new(struct chatd *d, struct request *r,
+    const struct exchange_ask *ask)
+{
+	struct exchange	*x;
+
+	if (!exchange_admit(d, r, ask)) {
+		json_decref(ask->params);
+		return;
+	}
+	x = xcalloc(1, sizeof *x);
+	x->d = d;
+	x->request = r;
+	x->kind = ask->kind;
+	x->uid = r->uid;
+	x->conversation = ask->conversation;
+	x->id = ask->exchange;
+	x->text = xstrdup(ask->text);
+	x->preprompt = xstrdup(ask->preprompt);
+	x->params = ask->params;
+	x->verdicts = json_array();
+	x->t_begin = clock_monotonic();
+	reply_init(&x->reply);
+	snprintf(x->key, sizeof x->key, "%s-%lld", d->boot,
+	    (long long)++d->next_key);
+	request_lasts(r);
+	r->arg = x;
+	r->stop = exchange_stop;
+	r->pressure = exchange_pressure;
+	TAILQ_INSERT_TAIL(&d->exchanges, x, entry);
+	d->total++;
+	if (d->model == NULL)
+		exchange_notice(x, "loading", "the model is still loading");
+	else
+		exchange_begin(x);
+}
+
+/* Bytes of what the client sent. */
+static size_t
+exchange_size(const struct exchange *x)
+{
+	return ((x->text != NULL ? strlen(x->text) : 0) +
+	    (x->preprompt != NULL ? strlen(x->preprompt) : 0));
+}
+
+/* Bytes of text that begins of x's account have with the store. */
+static size_t
+exchange_beginning(const struct exchange *x)
+{
+	const struct exchange	*y;
+	size_t			 n = 0;
+
+	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
+		if (y->uid == x->uid && y->state == EXCHANGE_RECEIVED &&
+		    y->store_req != 0)
+			n += EXCHANGE_ROW + exchange_size(y);
+	}
+	return (n);
+}
+
+/* The account's begins that waited for their turn. */
+static void
+exchange_begin_next(struct chatd *d, uid_t uid)
+{
+	struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->uid == uid && x->waits)
+			exchange_begin(x);
+	}
+}
+
+/*
+ * store.begin: nothing happens that the store does not know of. Long texts of
+ * one account go there one after the other: what they take to be written,
+ * others wait for.
+ */
+void
+exchange_begin(struct exchange *x)
+{
+	size_t	 n = exchange_beginning(x);
+
+	x->asked = 1;
+	params_fit(x->d->config, x->d->model, x->params);
+	x->waits = n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD;
+	if (x->waits)
+		return;
+	params_fit(x->d->config, x->d->model, x->params);
+	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
+	    exchange_msg_begin(x), EXCHANGE_WAIT_MS,
+	    (int)x->d->config->store_timeout, exchange_begun, x);
+}
+
+/* End an exchange that the store does not know: nothing is to be kept. */
+void
+exchange_refuse(struct exchange *x, const char *code, const char *message)
+{
+	struct request	*r = x->request;
+
+	exchange_free(x);
+	request_fail(r, code, "%s", message);
+}
+
+/* How many others wait for the engine before this one. */
+static int
+exchange_place(const struct exchange *x)
+{
+	const struct exchange	*y;
+	int			 n = 0;
+
+	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
+		if (y == x)
+			break;
+		n += y->state == EXCHANGE_QUEUED;
+	}
+	return (n);
+}
+
+/* The store has answered to begin: this one goes on, another may begin. */
+static void
+exchange_begun(void *arg, json_t *msg)
+{
+	struct exchange	*x = arg;
+	struct chatd	*d = x->d;
+	const uid_t	 uid = x->uid;
+
+	exchange_is_begun(x, msg);
+	budget_charge(d->budget, uid, helper_since(d->store));
+	exchange_begin_next(d, uid);
+}
+
+/* Does it begin with words of the user's, not the administrator's? */
+static int
+exchange_own_preprompt(const struct exchange *x)
+{
+	const char	*ours = x->d->config->preprompt;
+
+	return (x->preprompt != NULL && x->preprompt[0] != '\0' &&
+	    (ours == NULL || strcmp(x->preprompt, ours) != 0));
+}
+
+/* Is another one of its user's running in its conversation? */
+static int
+exchange_has_company(const struct exchange *x)
+{
+	const struct exchange	*y;
+
+	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
+		if (y != x && y->uid == x->uid && x->conversation != 0 &&
+		    y->conversation == x->conversation)
+			return (1);
+	}
+	return (0);
+}
+
+/* The store knows it: tell the client, go on to the filters. */
+static void
+exchange_is_begun(struct exchange *x, json_t *msg)
+{
+	struct request	*r = x->request;
+	struct fault	 f;
+
+	x->store_req = 0;
+	if (msg == NULL) {
+		exchange_refuse(x, "store_unavailable",
+		    health_missing(x->d, &f) != 0 ? f.message :
+		    "the store did not take the request, try again");
+		return;
+	}
+	health_store(x->d, msg);
+	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		exchange_free(x);
+		request_error(r, json_copy(msg));
+		return;
+	}
+	x->conversation = msg_int(msg, "conversation", 0);
+	x->id = msg_int(msg, "exchange", 0);
+	x->reply_id = msg_int(msg, "reply", 0);
+	x->history = json_incref(json_object_get(msg, "history"));
+	if (x->kind == EXCHANGE_REGENERATE) {
+		x->text = xstrdup(msg_string(msg, "prompt"));
+		x->preprompt = xstrdup(msg_string(msg, "preprompt"));
+	}
+	if (x->id == 0 || x->reply_id == 0 || x->text == NULL) {
+		helper_kill(x->d->store, "sent an unsound answer to begin");
+		exchange_refuse(x, "store_unavailable",
+		    "the store did not take the request, try again");
+		return;
+	}
+	if (x->kind == EXCHANGE_REGENERATE && exchange_has_company(x)) {
+		exchange_end(x, "failed", "busy", "another reply is being "
+		    "written in this conversation");
+		return;
+	}
+	request_send(r, exchange_msg_accepted(x, exchange_place(x)));
+	relay_near(r, msg);
+	if (x->cancelled)
+		exchange_end(x, "cancelled", NULL, NULL);
+	else if (x->d->config->nfilters == 0)
+		exchange_generate(x);
+	else {
+		x->screening = exchange_own_preprompt(x) ? &x->preprompt :
+		    &x->text;
+		exchange_screen(x);
+	}
+}
