@@ -1,9 +1,9 @@
 /*
- * Helper processes of chatd.
+ * The life of a helper process: its start, its heartbeat, its end, and its
+ * lines.  What its lines answer is in helper_req.c.
  */
-#include "helper.h"
+#include "helper_impl.h"
 
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -32,59 +32,11 @@
 #define HELPER_REAP_MS		5	/* between looks for its end */
 #define HELPER_REAP_TRIES	10	/* looks before one is killed that has
 					 * closed its channel */
-#define HELPER_BUCKETS		1024	/* requests are found by id: a power
-					 * of two, for as many at once */
-
-struct helper_req {
-	TAILQ_ENTRY(helper_req)	 entry;
-	LIST_ENTRY(helper_req)	 same;		/* of its bucket */
-	struct helper		*helper;	/* borrowed */
-	const struct helper_kind *kind;		/* borrowed: static */
-	int			 phase;		/* of its answer, see kind */
-	int64_t			 id;
-	json_t			*msg;		/* owned: unsent, or NULL */
-	int			 answer_ms;	/* once sent */
-	int			 alone;		/* late: the helper lives on */
-	helper_cb		*cb;		/* NULL: nobody listens */
-	void			*arg;		/* borrowed */
-	struct event		*deadline;	/* owned, or NULL: of the wait,
-						 * then of the answer */
-};
-TAILQ_HEAD(helper_reqs, helper_req);
-LIST_HEAD(helper_bucket, helper_req);
-
-struct helper {
-	struct event_base		*base;		/* borrowed */
-	const struct helper_spec	*spec;		/* borrowed */
-	enum helper_state		 state;
-	pid_t				 pid;		/* 0: reaped */
-	struct conn			*conn;		/* owned, or NULL */
-	struct helper_reqs		 reqs;		/* owned, by age */
-	struct helper_bucket		 by_id[HELPER_BUCKETS];
-	int64_t				 last_id;
-	struct event			*timer;		/* owned: restart */
-	struct event			*beat;		/* owned: heartbeat */
-	struct event			*silence;	/* owned */
-	int				 backoff_ms;	/* before next start */
-	int				 restarts;
-	int				 fails;		/* starts in a row */
-	int				 retired;
-	int				 ending;	/* it ended by itself: looks
-							 * before it is killed */
-	int64_t				 ready_at;	/* monotonic ms */
-	int64_t				 line_at;	/* us: the last line */
-	char				 why[512];
-};
-
-/* What helper_tell sends: the answer is awaited, but nobody hears it. */
-static const struct helper_kind helper_told = { "order", NULL, 0 };
 
 static void	helper_start(struct helper *);
-static void	helper_down(struct helper *, const char *);
 static void	helper_restart(evutil_socket_t, short, void *);
 static void	helper_beat(evutil_socket_t, short, void *);
 static void	helper_silent(evutil_socket_t, short, void *);
-static void	helper_late(evutil_socket_t, short, void *);
 static void	helper_line(void *, char *, size_t);
 static void	helper_too_long(void *);
 static void	helper_eof(void *, int);
@@ -100,7 +52,7 @@ static const struct conn_ops helper_conn_ops = {
 };
 
 /* Arm a timer. */
-static void
+void
 helper_arm(struct event *ev, int ms)
 {
 	struct timeval	 tv = { ms / 1000, ms % 1000 * 1000 };
@@ -123,47 +75,6 @@ helper_new(struct event_base *base, const struct helper_spec *spec)
 	h->silence = evtimer_new(base, helper_silent, h);
 	helper_start(h);
 	return (h);
-}
-
-/* Release one request. */
-static void
-helper_req_free(struct helper_req *req)
-{
-	TAILQ_REMOVE(&req->helper->reqs, req, entry);
-	LIST_REMOVE(req, same);
-	if (req->deadline != NULL)
-		event_free(req->deadline);
-	json_decref(req->msg);
-	free(req);
-}
-
-/*
- * Tell the owner of every request that was sent that it is lost; the others
- * wait for the next process, if there will be one. Looks for the next one
- * afresh each time, since an owner may forget or make requests.
- */
-static void
-helper_lose(struct helper *h)
-{
-	struct helper_req	*req;
-	helper_cb		*cb;
-	void			*arg;
-	int64_t			 last = h->last_id;
-
-	for (;;) {
-		TAILQ_FOREACH(req, &h->reqs, entry) {
-			if ((req->msg == NULL || h->retired) &&
-			    req->id <= last)
-				break;
-		}
-		if (req == NULL)
-			break;
-		cb = req->cb;
-		arg = req->arg;
-		helper_req_free(req);
-		if (cb != NULL)
-			cb(arg, NULL);
-	}
 }
 
 /* End a helper. */
@@ -222,7 +133,7 @@ helper_start(struct helper *h)
 }
 
 /* The helper is of no more use: tell everybody, plan the next start. */
-static void
+void
 helper_down(struct helper *h, const char *why)
 {
 	int	 started = h->state == HELPER_READY;
@@ -309,144 +220,6 @@ helper_silent(evutil_socket_t fd, short what, void *arg)
 	helper_down(h, why);
 }
 
-/* A request's deadline has passed. */
-static void
-helper_late(evutil_socket_t fd, short what, void *arg)
-{
-	struct helper_req	*req = arg;
-	struct helper		*h = req->helper;
-	helper_cb		*cb = req->cb;
-	void			*cb_arg = req->arg;
-	int			 sent = req->msg == NULL;
-
-	(void)fd;
-	(void)what;
-	if (sent && !req->alone) {
-		helper_down(h, "hung: a request's deadline passed");
-		return;
-	}
-	if (sent)		/* its answer may come yet */
-		req->cb = NULL;
-	else
-		helper_req_free(req);
-	if (cb != NULL)
-		cb(cb_arg, NULL);
-}
-
-/* Give a request ms to go on; 0: for ever. */
-static void
-helper_due(struct helper_req *req, int ms)
-{
-	if (req->deadline != NULL)
-		event_del(req->deadline);
-	if (ms <= 0)
-		return;
-	if (req->deadline == NULL)
-		req->deadline = evtimer_new(req->helper->base, helper_late,
-		    req);
-	helper_arm(req->deadline, ms);
-}
-
-/* Send a request whose turn has come; its time to be answered begins. */
-static void
-helper_send(struct helper *h, struct helper_req *req, json_t *msg)
-{
-	req->msg = NULL;
-	helper_due(req, req->answer_ms);
-	conn_send(h->conn, msg);
-}
-
-/* Is it up, to be spoken to? */
-static int
-helper_hears(const struct helper *h)
-{
-	return (h->state == HELPER_READY && !h->retired);
-}
-
-/* Send a request. */
-int64_t
-helper_request(struct helper *h, const struct helper_kind *kind, json_t *msg,
-    int wait_ms, int answer_ms, helper_cb *cb, void *arg)
-{
-	struct helper_req	*req;
-
-	req = xcalloc(1, sizeof *req);
-	req->helper = h;
-	req->kind = kind;
-	req->id = ++h->last_id;
-	req->cb = cb;
-	req->arg = arg;
-	req->answer_ms = answer_ms;
-	msg_set_int(msg, "id", req->id);
-	TAILQ_INSERT_TAIL(&h->reqs, req, entry);
-	LIST_INSERT_HEAD(&h->by_id[req->id % HELPER_BUCKETS], req, same);
-	if (helper_hears(h)) {
-		helper_send(h, req, msg);
-		return (req->id);
-	}
-	req->msg = msg;
-	helper_due(req, wait_ms);
-	return (req->id);
-}
-
-/* Send something whose answer does not matter. */
-void
-helper_tell(struct helper *h, json_t *msg)
-{
-	if (helper_hears(h))
-		helper_request(h, &helper_told, msg, 0, 0, NULL, NULL);
-	else
-		json_decref(msg);
-}
-
-/* Find a request by id. */
-static struct helper_req *
-helper_find(struct helper *h, int64_t id)
-{
-	struct helper_req	*req;
-
-	if (id < 0)
-		return (NULL);
-	LIST_FOREACH(req, &h->by_id[id % HELPER_BUCKETS], same) {
-		if (req->id == id)
-			return (req);
-	}
-	return (NULL);
-}
-
-/* Too late an answer is its own matter. */
-void
-helper_alone(struct helper *h, int64_t id)
-{
-	struct helper_req	*req;
-
-	if ((req = helper_find(h, id)) != NULL)
-		req->alone = 1;
-}
-
-/* It has waited long enough. */
-void
-helper_hurry(struct helper *h, int64_t id, int ms)
-{
-	struct helper_req	*req;
-
-	if ((req = helper_find(h, id)) != NULL)
-		helper_due(req, ms);
-}
-
-/* Drop the answers to a request. */
-void
-helper_forget(struct helper *h, int64_t id)
-{
-	struct helper_req	*req;
-
-	if ((req = helper_find(h, id)) == NULL)
-		return;
-	req->cb = NULL;
-	if (req->msg != NULL)
-		helper_req_free(req);
-}
-
 /* Go on by another spec. */
 void
 helper_adopt(struct helper *h, const struct helper_spec *spec)
@@ -505,17 +278,6 @@ helper_is_ready(struct helper *h, json_t *msg)
 	}
 }
 
-/* It sent what nothing asked for: it can't be believed any more. */
-static void
-helper_out_of_turn(struct helper *h, const char *event, const char *why)
-{
-	char	 text[256];
-
-	snprintf(text, sizeof text, "answered out of turn: \"%.40s\" %s",
-	    event, why);
-	helper_down(h, text);
-}
-
 /* An event without id: it is up, it refuses, or it is loading. */
 static void
 helper_loose(struct helper *h, const char *event, json_t *msg)
@@ -537,66 +299,6 @@ helper_loose(struct helper *h, const char *event, json_t *msg)
 		h->spec->event(h->spec->arg, msg);
 	else
 		helper_out_of_turn(h, event, "while starting");
-}
-
-/* Is this event the end of its request? */
-static int
-helper_last(const char *event)
-{
-	return (strcmp(event, "done") == 0 || strcmp(event, "error") == 0);
-}
-
-/* May this event come now? Moves the request on; NULL, or why not. */
-static const char *
-helper_advance(struct helper_req *req, const char *event, const json_t *msg)
-{
-	const struct helper_event	*e;
-	size_t				 i;
-
-	if (strcmp(event, "error") == 0)
-		return (msg_string(msg, "code") != NULL &&
-		    msg_string(msg, "message") != NULL ? NULL :
-		    "without code or message");
-	if (strcmp(event, "done") == 0)
-		return (NULL);
-	for (i = 0; i < req->kind->nevents; i++) {
-		e = &req->kind->events[i];
-		if (strcmp(event, e->name) == 0 && req->phase == e->from) {
-			req->phase = e->to;
-			return (NULL);
-		}
-	}
-	return ("is not due");
-}
-
-/* An event that answers a request. */
-static void
-helper_answer(struct helper *h, int64_t id, const char *event, json_t *msg)
-{
-	struct helper_req	*req = helper_find(h, id);
-	helper_cb		*cb;
-	void			*cb_arg;
-	const char		*wrong;
-	char			 why[160];
-
-	if (req == NULL || req->msg != NULL) {
-		snprintf(why, sizeof why, "for request %lld, which is not "
-		    "open", (long long)id);
-		helper_out_of_turn(h, event, why);
-		return;
-	}
-	if ((wrong = helper_advance(req, event, msg)) != NULL) {
-		snprintf(why, sizeof why, "for request %lld (%s) %s",
-		    (long long)id, req->kind->name, wrong);
-		helper_out_of_turn(h, event, why);
-		return;
-	}
-	cb = req->cb;
-	cb_arg = req->arg;
-	if (helper_last(event))
-		helper_req_free(req);
-	if (cb != NULL)
-		cb(cb_arg, msg);
 }
 
 /* It has been heard: how long may it now be silent? */
