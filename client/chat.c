@@ -18,7 +18,7 @@
 #include "chan.h"
 #include "clock.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 #define CHAT_LINE_MAX	(16 * 1024 * 1024)	/* longest event taken */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 enum opt_kind {

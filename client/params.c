@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 enum param_kind { PARAM_REAL, PARAM_INT, PARAM_BOOL, PARAM_STRINGS };

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 /* A new exchange, or a new reply to an old one. */

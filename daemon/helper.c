@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "spawn.h"
 #include "xmalloc.h"

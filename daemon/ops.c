@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/random.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
 

@@ -20,7 +20,7 @@
 
 #include "clock.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "model.h"
 #include "path.h"

@@ -11,7 +11,7 @@
 
 #include "detok.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 /* The keys of every operation but generate; one uses a few of them. */

@@ -10,7 +10,7 @@
 
 #include "dialogue.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "model.h"
 #include "roletag.h"
 #include "xmalloc.h"

@@ -16,7 +16,7 @@
 #include "chan.h"
 #include "filter.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
 

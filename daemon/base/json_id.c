@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "utf8.h"
 
 #define SCAN_DEPTH_MAX	1000	/* each level is a call */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "utf8.h"
 #include "xmalloc.h"
 

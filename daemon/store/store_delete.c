@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 struct delete_args {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 struct finish_args {

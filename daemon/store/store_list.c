@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 #define LIST_LIMIT	50	/* items, where no limit is given */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 #define SHOW_LIMIT	50	/* exchanges, where no limit is given */

@@ -23,7 +23,7 @@
 #include "chan.h"
 #include "confine.h"
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "log.h"
 #include "path.h"
 #include "stdfds.h"

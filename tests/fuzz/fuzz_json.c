@@ -6,7 +6,7 @@
 #include "fuzz.h"
 
 #include "json.h"
-#include "limits.h"
+#include "protocol.h"
 #include "line.h"
 #include "xmalloc.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "line.h"
 #include "log.h"
 #include "turns.h"

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 /* Lines that are refused, and a word of the reason. */

@@ -1,13 +1,8 @@
 /*
- * Limits that both ends of a channel must agree on.
+ * What both ends of a channel must agree on.
  */
-
-/* A compiler's own <limits.h> finds this one in place of the system's, by way
- * of a header that it includes in quotes: so that one comes first. */
-#include_next <limits.h>
-
-#ifndef BASE_LIMITS_H
-#define BASE_LIMITS_H
+#ifndef BASE_PROTOCOL_H
+#define BASE_PROTOCOL_H
 
 /* Longest line that a helper takes. chatd takes less from each helper, see
  * helpers.c; a score of a whole context with all its logits, which chatd never
