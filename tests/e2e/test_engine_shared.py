@@ -233,7 +233,7 @@ def test_the_memory_of_waiting_texts_is_theirs_and_little_more(tiny):
         assert tiny.event()["event"] == "done"
     # 20 texts of 240 KB that take turns: each in its message and its line,
     # its ids and their digits.
-    assert peak() - before < 20 * 10 * 240
+    assert peak() - before < 20 * 20 * 240
 
 
 def test_context_is_what_this_file_counts_on():
