@@ -162,7 +162,7 @@ def streams(n, seconds, stalled=0, filtered=False):
             for fd, _ in close.poll(0.05):
                 data = by_fd[fd].recv(1 << 20)
                 now = time.monotonic_ns() // 1000
-                for at in re.findall(b"@([0-9]+) ", data):
+                for at in re.findall(b"([0-9]{7,}) ", data):
                     delays.append(now - int(at))
                 tokens += data.count(b"\n")
             if time.monotonic() > drain:
