@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "budget.h"
 #include "clock.h"
 #include "filters.h"
@@ -226,8 +227,10 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 static void
 chatd_budget(void *arg)
 {
-	relay_next(arg);
-	tokenize_more(arg);
+	struct chatd	*d = arg;
+
+	relay_next(d);
+	ahead_more(d->tokenizes);
 }
 
 /* Our loop turns: tell systemd. */
@@ -478,7 +481,6 @@ main(int argc, char **argv)
 	d.started = clock_monotonic();
 	TAILQ_INIT(&d.clients);
 	TAILQ_INIT(&d.exchanges);
-	TAILQ_INIT(&d.tokenizes);
 	/* One that can't be made or written is the store's to retry. */
 	if (state_lock(&d, &f) == CHAT_EBUSY)
 		chatd_give_up(fd, &f);
@@ -486,6 +488,9 @@ main(int argc, char **argv)
 		fatalx("no event loop");
 	d.budget = budget_new(d.base, chatd_budget, &d);
 	d.turns = turns_new(d.base, CHATD_TURN, d.budget);
+	d.writes = ahead_new(WRITES_AHEAD, NULL);
+	d.tokenizes = ahead_new(TOKENIZES_AHEAD, d.budget);
+	d.moderates = ahead_new(MODERATES_AHEAD, NULL);
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
 		chatd_give_up(-1, &f);
 	chatd_events_init(&d, watchdog);
@@ -497,11 +502,14 @@ main(int argc, char **argv)
 	exchange_drop_all(&d);
 	client_close_all(&d);
 	turns_free(d.turns);
-	budget_free(d.budget);
 	refusals_clear();
 	listener_free(d.listener);
 	reload_stop(&d);
 	helpers_stop(&d);
+	ahead_free(d.writes);
+	ahead_free(d.tokenizes);
+	ahead_free(d.moderates);
+	budget_free(d.budget);
 	chatd_events_clear();
 	event_base_free(d.base);
 	config_free(d.config);

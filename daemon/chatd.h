@@ -20,6 +20,7 @@
 
 struct chatd;
 struct client;
+struct ahead;
 struct budget;
 struct exchange;
 struct filters;
@@ -352,12 +353,8 @@ void	 moderate_new(struct request *r, enum direction d, const char *text,
 
 /* ---- tokenize.c: ids of a text */
 
-TAILQ_HEAD(tokenizes, tokenize);
-
 /* Answer r with the ids of text, when its account's turn comes. Ends r. */
 void	 tokenize_new(struct request *r, const char *text);
-/* The budget of an account that waits may be full again. */
-void	 tokenize_more(struct chatd *d);
 
 /* ---- health.c: how the service is */
 
@@ -397,10 +394,6 @@ json_t	*status_model(const struct chatd *d, int operator);
 /* The answer to status. Who is no operator learns of others only how much is
  * running and waiting. */
 json_t	*status_message(const struct chatd *d, int operator);
-
-/* Bytes of one account's requests to write that are with the store at once,
- * or a single larger one: others wait for what they take to be written. */
-#define STORE_AHEAD	65536
 
 /* ---- relay.c: requests that the store answers */
 
@@ -489,6 +482,11 @@ void	 reload_reap(struct chatd *d);
 
 /* ---- chatd.c: the process */
 
+/* What of each account is ahead at most, see ahead.h. */
+#define WRITES_AHEAD	65536	/* bytes: others wait until they are written */
+#define TOKENIZES_AHEAD	2	/* texts: their ids take memory */
+#define MODERATES_AHEAD	8	/* texts: what is found takes memory */
+
 struct chatd {
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
@@ -502,7 +500,9 @@ struct chatd {
 	struct budget		*budget;	/* owned: of accounts */
 	struct turns		*turns;		/* owned: of accounts */
 	struct exchanges	 exchanges;
-	struct tokenizes	 tokenizes;
+	struct ahead		*writes;	/* owned: for the store to write */
+	struct ahead		*tokenizes;	/* owned: for the engine */
+	struct ahead		*moderates;	/* owned: for the filters */
 	int64_t			 total;		/* exchanges ever */
 	json_t			*model;		/* owned: the engine's "ready",
 						 * NULL before */

@@ -72,7 +72,6 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	}
 	judge_free(x->judge);
 	x->judge = NULL;
-	x->waits = 0;
 	x->state = EXCHANGE_COMMITTING;
 	x->outcome = outcome;
 	x->code = code;
@@ -89,6 +88,7 @@ exchange_free(struct exchange *x)
 		x->d->store_failing--;
 	if (x->retry != NULL)
 		event_free(x->retry);
+	ahead_leave(&x->beginning);
 	judge_free(x->judge);
 	reply_clear(&x->reply);
 	json_decref(x->params);

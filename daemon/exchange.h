@@ -7,6 +7,7 @@
 #define DAEMON_EXCHANGE_H
 
 #include "chatd.h"
+#include "ahead.h"
 #include "reply.h"
 
 enum exchange_state {
@@ -36,8 +37,8 @@ struct exchange {
 	int64_t			 engine_req, store_req; /* or 0 */
 	struct judge		*judge;		/* owned, or NULL: of what is
 						 * screened, then of the reply */
-	int			 asked;		/* begin has been sent, or ... */
-	int			 waits;		/* ... waits for its turn */
+	int			 asked;		/* begin has been sent, or waits */
+	struct ahead_job	 beginning;	/* meanwhile */
 	int			 cancelled;
 	char			**screening;	/* text or preprompt: which is
 						 * with the filter */

@@ -120,31 +120,15 @@ exchange_size(const struct exchange *x)
 	    (x->preprompt != NULL ? strlen(x->preprompt) : 0));
 }
 
-/* Bytes of text that begins of x's account have with the store. */
-static size_t
-exchange_beginning(const struct exchange *x)
-{
-	const struct exchange	*y;
-	size_t			 n = 0;
-
-	TAILQ_FOREACH(y, &x->d->exchanges, entry) {
-		if (y->uid == x->uid && y->state == EXCHANGE_RECEIVED &&
-		    y->store_req != 0)
-			n += EXCHANGE_ROW + exchange_size(y);
-	}
-	return (n);
-}
-
-/* The account's begins that waited for their turn. */
+/* Its turn has come. */
 static void
-exchange_begin_next(struct chatd *d, uid_t uid)
+exchange_begin_go(void *arg)
 {
-	struct exchange	*x;
+	struct exchange	*x = arg;
 
-	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->uid == uid && x->waits)
-			exchange_begin(x);
-	}
+	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
+	    exchange_msg_begin(x), EXCHANGE_WAIT_MS,
+	    (int)x->d->config->store_timeout, exchange_begun, x);
 }
 
 /*
@@ -155,17 +139,10 @@ exchange_begin_next(struct chatd *d, uid_t uid)
 void
 exchange_begin(struct exchange *x)
 {
-	size_t	 n = exchange_beginning(x);
-
 	x->asked = 1;
 	params_fit(x->d->config, x->d->model, x->params);
-	x->waits = n > 0 && n + EXCHANGE_ROW + exchange_size(x) > STORE_AHEAD;
-	if (x->waits)
-		return;
-	params_fit(x->d->config, x->d->model, x->params);
-	x->store_req = helper_request(x->d->store, &exchange_kind_begin,
-	    exchange_msg_begin(x), EXCHANGE_WAIT_MS,
-	    (int)x->d->config->store_timeout, exchange_begun, x);
+	ahead_enter(x->d->writes, &x->beginning, x->uid,
+	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
 }
 
 /* End an exchange that the store does not know: nothing is to be kept. */
@@ -193,17 +170,15 @@ exchange_place(const struct exchange *x)
 	return (n);
 }
 
-/* The store has answered to begin: this one goes on, another may begin. */
+/* The store has answered to begin: another may, and this one goes on. */
 static void
 exchange_begun(void *arg, json_t *msg)
 {
 	struct exchange	*x = arg;
-	struct chatd	*d = x->d;
-	const uid_t	 uid = x->uid;
 
+	budget_charge(x->d->budget, x->uid, helper_since(x->d->store));
+	ahead_leave(&x->beginning);
 	exchange_is_begun(x, msg);
-	budget_charge(d->budget, uid, helper_since(d->store));
-	exchange_begin_next(d, uid);
 }
 
 /* Does it begin with words of the user's, not the administrator's? */

@@ -55,7 +55,7 @@ filters_message(const struct config *cf)
 	return (m);
 }
 
-/* Describe one more process; filters_start starts it. */
+/* Describe one more process; filters_new starts it. */
 static struct filters_process *
 filters_add(struct filters *fs, const struct config *cf, const char *plugin)
 {
@@ -280,7 +280,7 @@ filters_process_ready(void *arg, json_t *msg)
 static int
 filters_crashes(struct filters_process *p)
 {
-	int64_t	 now = clock_monotonic(), first = p->crashes[0];
+	int64_t	 now = clock_monotonic(), first;
 	size_t	 i;
 
 	for (i = 0; i + 1 < FILTERS_CRASHES; i++)

@@ -4,30 +4,22 @@
  */
 #include "chatd.h"
 
-#include <sys/queue.h>
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "filters.h"
 #include "judge.h"
 #include "xmalloc.h"
 
-#define MODERATE_AHEAD	8	/* texts of an account that are judged at
-				 * once; what is found in them takes memory */
-
 /* What a moderate request remembers until the verdict comes. */
 struct moderate {
-	TAILQ_ENTRY(moderate) entry;
+	struct ahead_job job;
 	struct request	*request;	/* borrowed */
 	enum direction	 direction;
 	char		*text, *prompt;	/* owned; prompt may be NULL */
 	struct judge	*judge;		/* owned; NULL: it waits */
 };
-
-/* All of them, in the order they came. */
-static TAILQ_HEAD(, moderate) moderate_all =
-    TAILQ_HEAD_INITIALIZER(moderate_all);
 
 static void	moderate_judged(void *, const struct verdict *);
 
@@ -58,38 +50,31 @@ moderate_categories(const struct config *c, enum direction d,
 	return (o);
 }
 
-/* Have the next texts of an account judged. */
+/* Its turn has come: have the text judged. May end it. */
 static void
-moderate_next(uid_t uid)
+moderate_go(void *arg)
 {
-	struct moderate	*om;
-	int		 n = 0;
+	struct moderate	*om = arg;
+	struct request	*r = om->request;
 
-	TAILQ_FOREACH(om, &moderate_all, entry) {
-		if (om->request->uid != uid)
-			continue;
-		if (++n > MODERATE_AHEAD)
-			return;
-		if (om->judge == NULL)
-			break;
-	}
-	if (om == NULL)
-		return;
-	om->judge = judge_new(om->request->d->filters, uid, om->direction,
+	om->judge = judge_new(r->d->filters, r->uid, om->direction,
 	    om->prompt, moderate_judged, om);
-	/* May end it, and begin the one after it. */
 	judge_text(om->judge, om->text, strlen(om->text), 1);
 }
 
-/* Release it; its request has been, or will be, ended. */
-static void
+/* Release it; its request, which is returned, is to be ended. */
+static struct request *
 moderate_free(struct moderate *om)
 {
-	TAILQ_REMOVE(&moderate_all, om, entry);
+	struct request	*r = om->request;
+
 	judge_free(om->judge);
+	ahead_leave(&om->job);
 	free(om->text);
 	free(om->prompt);
 	free(om);
+	r->stop = NULL;
+	return (r);
 }
 
 /* The verdict, once the whole text is judged. */
@@ -99,7 +84,6 @@ moderate_judged(void *arg, const struct verdict *v)
 	struct moderate		*om = arg;
 	struct request		*r = om->request;
 	const struct config	*c = r->d->config;
-	const uid_t		 uid = r->uid;
 	struct judgement	 j;
 	json_t			*m;
 
@@ -107,10 +91,9 @@ moderate_judged(void *arg, const struct verdict *v)
 		return;
 	if (v->error != NULL || policy_judge(c, om->direction, v->findings,
 	    strlen(om->text), &j) != 0) {
-		request_fail(r, "filter_unavailable", "%s", v->error != NULL ?
-		    v->error : "the filter gave no sound verdict");
-		moderate_free(om);
-		moderate_next(uid);
+		request_fail(moderate_free(om), "filter_unavailable", "%s",
+		    v->error != NULL ? v->error :
+		    "the filter gave no sound verdict");
 		return;
 	}
 	m = msg_event("done", -1);
@@ -120,22 +103,17 @@ moderate_judged(void *arg, const struct verdict *v)
 	if (j.action == ACTION_BLOCK)
 		msg_set_string(m, "message", policy_words(c, j.category));
 	judgement_clear(&j);
-	moderate_free(om);
-	request_done(r, m);
-	moderate_next(uid);
+	request_done(moderate_free(om), m);
 }
 
 /* The client asked to cancel, or has gone: nobody waits for the verdict. */
 static void
 moderate_stop(struct request *r)
 {
-	json_t		*m = msg_event("done", -1);
-	const uid_t	 uid = r->uid;
+	json_t	*m = msg_event("done", -1);
 
-	moderate_free(r->arg);
 	msg_set_string(m, "stop", "cancelled");
-	request_done(r, m);
-	moderate_next(uid);
+	request_done(moderate_free(r->arg), m);
 }
 
 /* Have a text judged for a request. */
@@ -158,6 +136,5 @@ moderate_new(struct request *r, enum direction d, const char *text,
 	om->prompt = xstrdup(prompt);
 	r->arg = om;
 	r->stop = moderate_stop;
-	TAILQ_INSERT_TAIL(&moderate_all, om, entry);
-	moderate_next(r->uid);
+	ahead_enter(r->d->moderates, &om->job, r->uid, 1, moderate_go, om);
 }

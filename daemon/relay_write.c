@@ -1,14 +1,14 @@
 /*
  * Requests of clients that write to the store: passed on, and the answer
- * passed back.  An account has few bytes there at once (STORE_AHEAD), since
- * everybody waits for the transaction that they are written in; what it sends
- * beyond that waits here, in the order it came.
+ * passed back, by turns of accounts (ahead.h): everybody waits for the
+ * transaction that something is written in.
  */
 #include "chatd.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "log.h"
 #include "relay.h"
 #include "xmalloc.h"
@@ -17,16 +17,11 @@
 				 * text: others wait for rows, too */
 
 struct relay_write {
-	TAILQ_ENTRY(relay_write) entry;
+	struct ahead_job	 job;
 	struct request		*request;	/* borrowed: ended by us */
 	json_t			*msg;		/* owned; NULL: it is sent */
-	size_t			 size;		/* bytes that it counts for */
 	helper_cb		*answer;	/* relay_plain, relay_deleted */
 };
-
-/* Those with the store, and those that wait. */
-static TAILQ_HEAD(, relay_write) relay_writes =
-    TAILQ_HEAD_INITIALIZER(relay_writes);
 
 static const struct helper_kind relay_kind_write =
     { "a store operation", NULL, 0 };
@@ -35,35 +30,31 @@ static void	relay_plain(void *, json_t *);
 static void	relay_deleted(void *, json_t *);
 static void	relay_written(void *, json_t *);
 
-/* Send what the account may have with the store. */
-static void
-relay_write_next(struct chatd *d, uid_t uid)
-{
-	struct relay_write	*w;
-	size_t			 ahead = 0;
-	json_t			*m;
-
-	TAILQ_FOREACH(w, &relay_writes, entry) {
-		if (w->request->uid != uid)
-			continue;
-		if (ahead > 0 && ahead + w->size > STORE_AHEAD)
-			break;
-		ahead += w->size;
-		if ((m = w->msg) == NULL)
-			continue;
-		w->msg = NULL;
-		helper_request(d->store, &relay_kind_write, m, RELAY_WAIT_MS,
-		    (int)d->config->store_timeout, relay_written, w);
-	}
-}
-
-/* Take one off the list. */
-static void
+/* Release one. Its request, which is returned, is to be ended, and then its
+ * account's next may go. */
+static struct request *
 relay_write_free(struct relay_write *w)
 {
-	TAILQ_REMOVE(&relay_writes, w, entry);
+	struct request	*r = w->request;
+
+	ahead_leave(&w->job);
 	json_decref(w->msg);
 	free(w);
+	r->stop = NULL;
+	return (r);
+}
+
+/* Its turn has come. */
+static void
+relay_write_go(void *arg)
+{
+	struct relay_write	*w = arg;
+	struct chatd		*d = w->request->d;
+	json_t			*m = w->msg;
+
+	w->msg = NULL;
+	helper_request(d->store, &relay_kind_write, m, RELAY_WAIT_MS,
+	    (int)d->config->store_timeout, relay_written, w);
 }
 
 /* The client asked to cancel, or has gone. What is with the store is written. */
@@ -75,10 +66,9 @@ relay_write_stop(struct request *r)
 
 	if (w->msg == NULL)
 		return;
-	relay_write_free(w);
 	m = json_object();
 	msg_set_string(m, "stop", "cancelled");
-	request_done(r, m);
+	request_done(relay_write_free(w), m);
 }
 
 /* Let a request wait for its turn. */
@@ -92,30 +82,24 @@ relay_write(struct request *r, json_t *msg, helper_cb *answer)
 	w = xcalloc(1, sizeof *w);
 	w->request = r;
 	w->msg = msg;
-	w->size = r->size + RELAY_ROW;
 	w->answer = answer;
 	r->arg = w;
 	r->stop = relay_write_stop;
-	TAILQ_INSERT_TAIL(&relay_writes, w, entry);
-	relay_write_next(r->d, r->uid);
+	ahead_enter(r->d->writes, &w->job, r->uid, r->size + RELAY_ROW,
+	    relay_write_go, w);
 }
 
-/* The store has answered: this one ends, another may be sent. */
+/* The store has answered. */
 static void
 relay_written(void *arg, json_t *msg)
 {
 	struct relay_write	*w = arg;
-	struct request		*r = w->request;
-	struct chatd		*d = r->d;
-	const uid_t		 uid = r->uid;
 	helper_cb		*answer = w->answer;
+	struct request		*r = relay_write_free(w);
 
-	relay_write_free(w);
-	r->stop = NULL;
 	if (msg != NULL)
-		health_store(d, msg);
+		health_store(r->d, msg);
 	answer(r, msg);
-	relay_write_next(d, uid);
 }
 
 /* Send a request to the store. */

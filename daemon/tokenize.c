@@ -1,21 +1,21 @@
 /*
- * The ids of a text, from the engine.  An account has few texts there at once;
- * its others wait here, in the order they came, so that what one account sends
- * takes bounded room in the engine and in the answers that wait to be read.
+ * The ids of a text, from the engine, by turns of accounts (ahead.h): what one
+ * account sends takes bounded room in the engine and in the answers that wait
+ * to be read.
  */
 #include "chatd.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "budget.h"
 #include "xmalloc.h"
 
-#define TOKENIZE_AHEAD		2	/* texts of an account in the engine */
 #define TOKENIZE_WAIT_MS	5000	/* for an engine that is not up yet */
 
 struct tokenize {
-	TAILQ_ENTRY(tokenize)	 entry;
+	struct ahead_job	 job;
 	struct request		*request;	/* ours to end */
 	char			*text;		/* owned; NULL: it is sent */
 	int64_t			 engine_req;	/* then */
@@ -25,10 +25,11 @@ static const struct helper_kind tokenize_kind = { "tokenize", NULL, 0 };
 
 static void	tokenize_answered(void *, json_t *);
 
-/* Send a text. */
+/* Its turn has come: send the text. */
 static void
-tokenize_send(struct tokenize *t)
+tokenize_go(void *arg)
 {
+	struct tokenize	*t = arg;
 	struct request	*r = t->request;
 	json_t		*m = msg_op("tokenize", -1);
 
@@ -42,13 +43,13 @@ tokenize_send(struct tokenize *t)
 	helper_alone(r->d->engine, t->engine_req);
 }
 
-/* Take it off the list and release it; its request is to be ended. */
+/* Release it; its request, which is returned, is to be ended. */
 static struct request *
 tokenize_free(struct tokenize *t)
 {
 	struct request	*r = t->request;
 
-	TAILQ_REMOVE(&r->d->tokenizes, t, entry);
+	ahead_leave(&t->job);
 	free(t->text);
 	free(t);
 	r->stop = NULL;
@@ -60,42 +61,6 @@ static void
 tokenize_lost(struct request *r)
 {
 	request_fail(r, "engine_unavailable", "the engine did not answer");
-}
-
-/* Send the next texts of an account; lost: they have no engine either. */
-static void
-tokenize_next(struct chatd *d, uid_t uid, int lost)
-{
-	struct tokenize	*t, *next;
-	int64_t		 ms = lost ? 0 : budget_wait(d->budget, uid);
-	int		 n = 0;
-
-	if (ms > 0) {
-		budget_later(d->budget, ms);
-		return;
-	}
-	for (t = TAILQ_FIRST(&d->tokenizes); t != NULL; t = next) {
-		next = TAILQ_NEXT(t, entry);
-		if (t->request->uid != uid)
-			continue;
-		if (lost && t->text != NULL)
-			tokenize_lost(tokenize_free(t));
-		else if (!lost && t->text != NULL && n < TOKENIZE_AHEAD)
-			tokenize_send(t);
-		n++;
-	}
-}
-
-/* Send what has waited for its account's budget. */
-void
-tokenize_more(struct chatd *d)
-{
-	struct tokenize	*t;
-
-	TAILQ_FOREACH(t, &d->tokenizes, entry) {
-		if (t->text != NULL)
-			tokenize_next(d, t->request->uid, 0);
-	}
 }
 
 /* End a request whose answer nobody wants. */
@@ -128,19 +93,21 @@ tokenize_answer(struct request *r, json_t *msg)
 		request_error(r, json_copy(msg));
 }
 
-/* The engine has answered. */
+/* The engine has answered. Without one, those that wait end as well. */
 static void
 tokenize_answered(void *arg, json_t *msg)
 {
-	struct request	*r = tokenize_free(arg);
-	struct chatd	*d = r->d;
-	const uid_t	 uid = r->uid;
+	struct tokenize	*t = arg;
+	struct chatd	*d = t->request->d;
+	const uid_t	 uid = t->request->uid;
 
-	tokenize_answer(r, msg);
 	if (msg != NULL)
 		budget_charge(d->budget, uid, helper_since(d->engine));
-	tokenize_next(d, uid, msg == NULL &&
-	    helper_state(d->engine) != HELPER_READY);
+	else if (helper_state(d->engine) != HELPER_READY) {
+		while ((arg = ahead_waiting(d->tokenizes, uid)) != NULL)
+			tokenize_lost(tokenize_free(arg));
+	}
+	tokenize_answer(tokenize_free(t), msg);
 }
 
 /* The client asked to cancel, or has gone. */
@@ -169,6 +136,5 @@ tokenize_new(struct request *r, const char *text)
 	t->text = xstrdup(text);
 	r->arg = t;
 	r->stop = tokenize_stop;
-	TAILQ_INSERT_TAIL(&r->d->tokenizes, t, entry);
-	tokenize_next(r->d, r->uid, 0);
+	ahead_enter(r->d->tokenizes, &t->job, r->uid, 1, tokenize_go, t);
 }

@@ -15,6 +15,7 @@
 #include "protocol.h"
 #include "line.h"
 #include "log.h"
+#include "ahead.h"
 #include "turns.h"
 #include "xmalloc.h"
 
@@ -301,7 +302,6 @@ world_new(void)
 	TAILQ_INIT(&w->peers);
 	TAILQ_INIT(&w->d.clients);
 	TAILQ_INIT(&w->d.exchanges);
-	TAILQ_INIT(&w->d.tokenizes);
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
@@ -310,6 +310,9 @@ world_new(void)
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
 	w->d.turns = turns_new(w->d.base, WORLD_TURN, NULL);
+	w->d.writes = ahead_new(WRITES_AHEAD, NULL);
+	w->d.tokenizes = ahead_new(TOKENIZES_AHEAD, NULL);
+	w->d.moderates = ahead_new(MODERATES_AHEAD, NULL);
 	helpers_start(&w->d);
 	world_turn(w);
 	return (w);
@@ -328,6 +331,9 @@ world_free(struct world *w)
 	refusals_clear();
 	reload_stop(&w->d);
 	helpers_stop(&w->d);
+	ahead_free(w->d.writes);
+	ahead_free(w->d.tokenizes);
+	ahead_free(w->d.moderates);
 	event_base_loop(w->d.base, EVLOOP_NONBLOCK);
 	event_base_free(w->d.base);
 	config_free(w->d.config);
