@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl: the command line client of chatd.  main finds the command; each
  * command lives in a cmd_ file, the interactive chat in repl.c.
  */
 #include "chatctl.h"
 
-#include "config.h"
+#include <config.h>
 
 #include <langinfo.h>
 #include <locale.h>

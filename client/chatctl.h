@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shared by the files of chatctl, one section per file.  The way of a command:
  * chatctl.c finds it, opts.c reads its options, link.c connects and carries
@@ -118,17 +119,17 @@ void	 opts_help(const struct command *cmd, FILE *out);
 /* A whole number within min..max. 0, or -1 with nothing said. */
 int	 opts_number(const char *s, int64_t min, int64_t max, int64_t *out);
 
-/* ---- params.c: sampling parameters */
+/* ---- param_opts.c: sampling parameters */
 /*
  * Set one from text, by its name in the protocol. Returns NULL, or why not
  * (a new string). "stop" adds a string; an empty value takes the parameter
  * out again.
  */
-char	*params_set(json_t *params, const char *name, const char *value);
+char	*param_opts_set(json_t *params, const char *name, const char *value);
 /* Names in the order of the table, NULL behind the last. */
-const char *params_name(size_t i);
+const char *param_opts_name(size_t i);
 /* What is set, one a line, for a human. */
-void	 params_show(const json_t *params, FILE *out);
+void	 param_opts_show(const json_t *params, FILE *out);
 
 /* ---- term.c: the terminal, colours, messages */
 enum role { ROLE_PLAIN, ROLE_DIM, ROLE_BOLD, ROLE_BAD, ROLE_GOOD };

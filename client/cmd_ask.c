@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl ask, and chatctl without a command: the interactive chat on a
  * terminal, a filter for pipes elsewhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl export: what the store holds, to stdout or to a new file that
  * nobody else can read.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl health: one line and an exit status, for people in a hurry and for
  * programs that watch services.

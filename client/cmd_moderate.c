@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl moderate and tokenize: texts in, what chatd makes of them out.
  * Several requests are under way at once; answers come out in the order of

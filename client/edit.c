@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The line editor, over libedit: reading keys beside signals, bracketed
  * paste, Tab, history.  Knows nothing of chats.

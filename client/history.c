@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The history file: one entry a line, newlines inside as \n and backslashes
  * doubled.  Private from birth, never reached through a link, appended to by

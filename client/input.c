@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts that are sent: from stdin, files, arguments and an editor.  What
  * chatd would refuse (too long, not UTF-8) is told here, with its place.

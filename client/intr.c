@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signals: noted by a handler that writes to a pipe, so that poll can wait
  * for them beside the socket and the keyboard without a race.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connection of one run: opening it as --wait says, waiting for a model
  * that loads, carrying one request after another, and turning what goes wrong
@@ -5,7 +6,7 @@
  */
 #include "chatctl.h"
 
-#include "config.h"
+#include <config.h>
 
 #include <sys/stat.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command line: one table of options says for each which commands take
  * it, what it means and where its value goes; reading, checks and --help all
@@ -304,7 +305,7 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 	for (s = name; *s != '\0'; s++)
 		if (*s == '-')
 			*s = '_';
-	why = params_set(o->params, name, p->arg == NULL ? "true" : value);
+	why = param_opts_set(o->params, name, p->arg == NULL ? "true" : value);
 	if (why != NULL)	/* it begins with the name, as of the same length */
 		ctl_error("--%s%s", p->name, why + strlen(name));
 	free(name);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Long output on a terminal goes through a pager: $CHATCTL_PAGER, else
  * $PAGER, else less -FIRX.  An empty value or "cat" is none.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pasted documents.  The line editor shows a short name in the place of a
  * text of many lines; the text comes back when the line is sent.  A name that

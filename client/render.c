@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Escapes for whatever could drive a terminal.  A byte goes through the same
  * small machine wherever a piece was cut, so that cuts can't matter.

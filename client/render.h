@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Text from outside made safe to show: whatever could drive a terminal or
  * hide what is written (controls, C1, bidi controls, invisible characters,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The interactive chat: reading messages, sending them, keeping the
  * connection and the conversation over restarts of chatd.

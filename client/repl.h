@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of the interactive chat: line editor, pasted texts, history file,
  * and the commands that begin with a slash.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The commands of the interactive chat.
  */
@@ -356,7 +357,7 @@ repl_param(struct repl *r, char *word)
 		return;
 	}
 	*value++ = '\0';
-	if ((why = params_set(r->ctl->opt.params, word, value)) != NULL)
+	if ((why = param_opts_set(r->ctl->opt.params, word, value)) != NULL)
 		ctl_error("%s", why);
 	free(why);
 }
@@ -369,7 +370,7 @@ repl_params(struct repl *r, char *rest)
 	char	 end;
 
 	if (*rest == '\0')
-		params_show(r->ctl->opt.params, stdout);
+		param_opts_show(r->ctl->opt.params, stdout);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n");
 		end = rest[n];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Tab offers in the interactive chat: commands, and the words that may
  * follow them.
@@ -55,7 +56,7 @@ tab_params(struct tab *t)
 	char		*word;
 	size_t		 i;
 
-	for (i = 0; (name = params_name(i)) != NULL; i++) {
+	for (i = 0; (name = param_opts_name(i)) != NULL; i++) {
 		word = xasprintf("%s=", name);
 		tab_add(t, word, "");
 		free(word);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One streamed reply: the request, its text on stdout as it comes, and what
  * else a reader should know (notices, a refusal, an early end) on stderr.

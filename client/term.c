@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What goes to the terminal: colours where they are wanted, messages on
  * stderr, and stdout's end.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Work of accounts that goes somewhere by small amounts: of each account a
  * limited weight is ahead (with a helper, say), and the rest waits here in the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Token buckets, one for each account that has lately taken more than it
  * gets: filled with a share of the time that passes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The time of chatd's loop that is spent on one account.  Reading what it
  * sends and passing on what it asked for is work that nobody else can be

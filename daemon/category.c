@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names of the misuse categories, directions and actions.  The categories are
  * those that the model card of GPT-NeoXT-Chat-Base-20B names under "Misuse

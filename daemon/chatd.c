@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd: the daemon's start, its helpers, its signals and its end.
  */
-#include "config.h"
+#include <config.h>
 #include "chatd.h"
 
 #include <sys/prctl.h>
@@ -427,9 +428,9 @@ chatd_test(void)
 	size_t		 i;
 	int		 r;
 
-	trial_unit(chatd_opt.file, chatd_opt.unit);
+	config_test_unit(chatd_opt.file, chatd_opt.unit);
 	r = chatd_configure(&cf, errors, &f);
-	if (r == 0 && (r = trial_start(cf, errors)) == 0)
+	if (r == 0 && (r = config_test_start(cf, errors)) == 0)
 		printf("%s: the configuration is sound\n",
 		    cf->file != NULL ? cf->file : "defaults");
 	for (i = 0; i < json_array_size(errors); i++)
@@ -482,7 +483,7 @@ main(int argc, char **argv)
 	TAILQ_INIT(&d.clients);
 	TAILQ_INIT(&d.exchanges);
 	/* One that can't be made or written is the store's to retry. */
-	if (state_lock(&d, &f) == CHAT_EBUSY)
+	if (state_dir_lock(&d, &f) == CHAT_EBUSY)
 		chatd_give_up(fd, &f);
 	if ((d.base = event_base_new()) == NULL)
 		fatalx("no event loop");
@@ -495,17 +496,17 @@ main(int argc, char **argv)
 		chatd_give_up(-1, &f);
 	chatd_events_init(&d, watchdog);
 	log_info("chatd %s starts", PACKAGE_VERSION);
-	helpers_start(&d);
+	roles_start(&d);
 	event_base_dispatch(d.base);
 
 	log_info("ends");
 	exchange_drop_all(&d);
 	client_close_all(&d);
 	turns_free(d.turns);
-	refusals_clear();
+	refusal_log_clear();
 	listener_free(d.listener);
 	reload_stop(&d);
-	helpers_stop(&d);
+	roles_stop(&d);
 	ahead_free(d.writes);
 	ahead_free(d.tokenizes);
 	ahead_free(d.moderates);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of chatd share, a section per file. One process, one event
  * loop, no threads: nothing here needs a lock.
@@ -149,15 +150,15 @@ void	 config_errors_add(struct config_errors *e, const struct fault *f);
  * many there are beside it. */
 int	 config_errors_end(const struct config_errors *e, struct fault *f);
 
-/* ---- trial.c: chatd -t, what reading the file does not show */
+/* ---- config_test.c: chatd -t, what reading the file does not show */
 
 /* Warn on standard error of what the unit (NULL: the installed one, where it
  * starts chatd with that file) will not let chatd do. Remembers the unit for
- * trial_start. */
-void	 trial_unit(const char *file, const char *unit);
+ * config_test_start. */
+void	 config_test_unit(const char *file, const char *unit);
 /* Start the filter as chatd would, and hold the defaults against the model. 0,
  * or an error with errors (array of strings) filled. */
-int	 trial_start(const struct config *c, json_t *errors);
+int	 config_test_start(const struct config *c, json_t *errors);
 
 /* ---- policy.c: from findings to an action */
 
@@ -231,7 +232,7 @@ int	 notify_watchdog_ms(void);
 /* Remove the variables, so that helpers do not see them. */
 void	 notify_forget_environment(void);
 
-/* ---- listen.c: the listening socket */
+/* ---- listener.c: the listening socket */
 
 struct listener;
 
@@ -312,38 +313,38 @@ void	 request_fault(struct request *r, const struct fault *f);
 /* End with an error event made by the caller (taken). */
 void	 request_error(struct request *r, json_t *msg);
 
-/* ---- refusals.c: whom limits turn away, for the log */
+/* ---- refusal_log.c: whom limits turn away, for the log */
 
 enum refusal { REFUSAL_CLIENTS, REFUSAL_CLIENTS_PER_UID, REFUSAL_REQUESTS,
 	REFUSAL_REQUESTS_PER_UID, REFUSALS };
 
 /* A limit has turned somebody away. The first time is logged at once, what
  * comes within the next ten seconds in one line after them. */
-void	 refusal_note(struct chatd *d, enum refusal which, uid_t uid);
+void	 refusal_log_note(struct chatd *d, enum refusal which, uid_t uid);
 /* Release the timers. */
-void	 refusals_clear(void);
+void	 refusal_log_clear(void);
 
 /* ---- ops.c: the operations */
 
 /* Carry out one parsed request; r is then the operation's to end. */
 void	 ops_dispatch(struct request *r, json_t *msg);
 
-/* ---- params.c: sampling parameters */
+/* ---- sampling.c: sampling parameters */
 
 /*
  * Check the parameters given (borrowed, or NULL) and complete them: *out is a
  * new object with defaults and a seed. 0, or CHAT_EFORMAT with *f filled.
  */
-int	 params_read(const struct config *cf, json_t *given, json_t **out,
+int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
 /* Lower those of params that are defaults and more than the model (borrowed,
  * the engine's "ready") can hold, so that nobody is refused for a value that
  * nobody sent. */
-void	 params_fit(const struct config *cf, const json_t *model,
+void	 sampling_fit(const struct config *cf, const json_t *model,
 	    json_t *params);
 /* Log which defaults that concerns. */
-void	 params_warn(const struct config *cf, const json_t *model);
+void	 sampling_warn(const struct config *cf, const json_t *model);
 
 /* ---- moderate.c: a verdict without an exchange */
 
@@ -380,11 +381,11 @@ void	 health_store(struct chatd *d, const json_t *msg);
  * within two seconds. Returns at once where nobody waits, or fd is -1. */
 void	 refuse_clients(int fd, const struct fault *f);
 
-/* ---- state.c: the state folder */
+/* ---- state_dir.c: the state folder */
 
 /* Make the state folder and lock it, if that has not been done. 0; CHAT_EBUSY
  * where another chatd has it; CHAT_ESYSTEM. *f is filled on errors. */
-int	 state_lock(struct chatd *d, struct fault *f);
+int	 state_dir_lock(struct chatd *d, struct fault *f);
 
 /* ---- status.c: what chatd says of itself; new references */
 
@@ -452,23 +453,23 @@ int	 exchange_busy(const struct request *r, int64_t conversation,
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 
-/* ---- export.c: a read-only process per export */
+/* ---- exporter.c: a read-only process per export */
 
 /* Run an export for request r; it ends r. */
-void	 export_new(struct request *r, const char *format, int all);
+void	 exporter_new(struct request *r, const char *format, int all);
 
-/* ---- helpers.c: engine, filter and store */
+/* ---- roles.c: engine, filter and store */
 
 /* Start all three, or end them at once. */
-void	 helpers_start(struct chatd *d);
-void	 helpers_stop(struct chatd *d);
+void	 roles_start(struct chatd *d);
+void	 roles_stop(struct chatd *d);
 /* Tell systemd in a line how the service is, and once that it is up. */
-void	 helpers_tell(const struct chatd *d);
+void	 roles_tell(const struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
-void	 helpers_configure(struct chatd *d);
+void	 roles_configure(struct chatd *d);
 
 /* Who hears of the filters that count. */
-const struct filters_ops *helpers_filters_ops(void);
+const struct filters_ops *roles_filters_ops(void);
 
 /* ---- reload.c: a new configuration, whole or not at all */
 

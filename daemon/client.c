@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Connections of clients: who they are, their lines in, their events out.
  * What a request means is the matter of ops.c.
  */
-#include "config.h"
+#include <config.h>
 #include "chatd.h"
 
 #include <sys/socket.h>
@@ -152,10 +153,10 @@ client_admit(struct client *c)
 	if (c->operator)
 		places += cf->operator_clients;
 	if (client_count(c->d) > places) {
-		refusal_note(c->d, REFUSAL_CLIENTS, c->uid);
+		refusal_log_note(c->d, REFUSAL_CLIENTS, c->uid);
 		client_error(c, "busy", "too many connections in all");
 	} else if (turn_places(&c->turn) > cf->clients_per_uid) {
-		refusal_note(c->d, REFUSAL_CLIENTS_PER_UID, c->uid);
+		refusal_log_note(c->d, REFUSAL_CLIENTS_PER_UID, c->uid);
 		client_error(c, "busy", "too many connections of this user");
 	} else
 		return (1);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd.yaml: every key, its type, range and default.  A tree of tables says
  * what may stand where; chatd.yaml(5) documents the same keys.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What chatd.yaml names must be there, and nobody else may change it: looked
  * at before a start or a reload, and by chatd -t.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The errors of a configuration: all of them are told, so that a file is
  * mended at once and not error by error.

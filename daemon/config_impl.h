@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading chatd.yaml, as config.c and config_lists.c share it.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sections of chatd.yaml that are more than scalars: filters, policy and
  * messages.

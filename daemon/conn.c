@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streams of lines on the event loop.
  */
@@ -15,7 +16,7 @@
 
 #include "clock.h"
 #include "json.h"
-#include "line.h"
+#include "linebuf.h"
 #include "xmalloc.h"
 
 #define CONN_READ	65536	/* bytes taken by one read */

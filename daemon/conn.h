@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One non-blocking stream of lines on the event loop: a client or a helper.
  * Framing by base/line.h; output is queued without limit here, its marks are

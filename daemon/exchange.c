@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One exchange from the first word to the last: begun in the store, screened
  * by the filters, written by the engine, judged as it grows, committed, and

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One exchange, as the files exchange*.c share it: exchange_begin.c and then
- * exchange.c decide the order, exchange_msg.c makes its messages, exchanges.c
+ * exchange.c decide the order, exchange_msg.c makes its messages, exchange_list.c
  * speaks of all of them.
  */
 #ifndef DAEMON_EXCHANGE_H
@@ -80,7 +81,7 @@ void	 exchange_notice(struct exchange *x, const char *code,
 /* Release it; its request has ended. */
 void	 exchange_free(struct exchange *x);
 
-/* ---- exchanges.c */
+/* ---- exchange_list.c */
 
 /* Is it a regenerate of which only the store knows the conversation? */
 int	 exchange_is_hidden(const struct exchange *x);

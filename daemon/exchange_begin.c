@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The beginning of an exchange: whether it is admitted, its turn at the store,
  * and what the store makes of it.  exchange.c goes on from there.
@@ -54,12 +55,12 @@ exchange_admit(struct chatd *d, struct request *r,
 		    "at the moment; earlier replies wait for it%s%s",
 		    d->store_since != 0 ? ": " : "", d->store_error);
 	else if (here >= d->config->requests) {
-		refusal_note(d, REFUSAL_REQUESTS, r->uid);
+		refusal_log_note(d, REFUSAL_REQUESTS, r->uid);
 		request_fail(r, "busy", "%d requests run on this connection, "
 		    "the limit is %lld", here,
 		    (long long)d->config->requests);
 	} else if (own >= d->config->requests_per_uid) {
-		refusal_note(d, REFUSAL_REQUESTS_PER_UID, r->uid);
+		refusal_log_note(d, REFUSAL_REQUESTS_PER_UID, r->uid);
 		request_fail(r, "busy", "%d requests of this user are "
 		    "running, the limit is %lld", own,
 		    (long long)d->config->requests_per_uid);
@@ -140,7 +141,7 @@ void
 exchange_begin(struct exchange *x)
 {
 	x->asked = 1;
-	params_fit(x->d->config, x->d->model, x->params);
+	sampling_fit(x->d->config, x->d->model, x->params);
 	ahead_enter(x->d->writes, &x->beginning, x->uid,
 	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
 }

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Running the filter processes.
  */
-#include "config.h"
+#include <config.h>
 #include "filters.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The filter processes of one configuration: one that the plugins which come
  * with chatd share, and one for each plugin from elsewhere, so that such a
  * plugin speaks for itself only and is switched off by itself.  filters.c
- * runs them; judge.c hands them texts.  helpers.c and reload.c own the sets.
+ * runs them; judge.c hands them texts.  roles.c and reload.c own the sets.
  */
 #ifndef DAEMON_FILTERS_H
 #define DAEMON_FILTERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the service is, in one word and its reasons: what the store has said
  * lately, what is missing for an exchange to begin, and the answer to health.
@@ -83,7 +84,7 @@ health_store(struct chatd *d, const json_t *msg)
 		health_probe_soon(d);
 	} else
 		return;
-	helpers_tell(d);
+	roles_tell(d);
 }
 
 /* What keeps every exchange from beginning. */

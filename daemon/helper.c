@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The life of a helper process: its start, its heartbeat, its end, and its
  * lines.  What its lines answer is in helper_req.c.

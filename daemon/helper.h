@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A helper process: started, spoken to, watched, started again.  Requests are
  * matched to answers by id; each kind of request says which events may answer

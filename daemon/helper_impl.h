@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What helper.c (the process) and helper_req.c (its requests) share.
  */

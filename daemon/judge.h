@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Verdicts on texts.  A text, whole or growing, is handed to the filter
  * processes in pieces: what is new, with as much before it as their plugins

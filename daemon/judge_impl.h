@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What judge.c and judge_turns.c share: judge.c knows how far a text is
  * judged and tells its owner, judge_turns.c hands pieces to processes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Handing texts to the filter processes.  Each process has lanes, one for each
  * account with work for it.  A turn is one piece of the first part of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * moderate: what the filters and the policy say of a text, without an
  * exchange.

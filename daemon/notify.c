@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What systemd and a service say to each other: sd_notify(3), socket
  * activation and the watchdog, without its library.

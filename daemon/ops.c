@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operations of the client protocol: one table, one function each.  An
  * operation checks its fields by a table, then either answers at once, or
@@ -214,7 +215,7 @@ ops_exchange(struct request *r, struct exchange_ask *ask, json_t *params,
 
 	if (ops_prompt(r, field, ask->text, &f) != 0 ||
 	    ops_prompt(r, "preprompt", ask->preprompt, &f) != 0 ||
-	    params_read(r->d->config, params, &ask->params, &f) != 0)
+	    sampling_read(r->d->config, params, &ask->params, &f) != 0)
 		request_fault(r, &f);
 	else if (ask->text != NULL && ask->text[0] == '\0') {
 		fault_set(&f, "bad_field", field, "%s: is empty", field);
@@ -440,7 +441,7 @@ ops_export(struct request *r, struct ops_args *a)
 	if (a->all && !r->operator)
 		request_fail(r, "denied", "all: for operators only");
 	else
-		export_new(r, a->format, a->all);
+		exporter_new(r, a->format, a->all);
 }
 
 /* reload: read chatd.yaml again. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is at the other end of a connection: what the kernel says of it, and
  * names.  Names come from whatever nsswitch.conf(5) lists, which may be slow

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Policy: which findings of the filters flag, redact or block a text.
  * Filters only find; what that means is the administrator's to say, in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A chatd that can't start, but was handed a socket on which clients wait:
  * each is told why and sent away.  Without that they would wait for ever, and

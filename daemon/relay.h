@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What relay.c (reads) and relay_write.c (writes) share.
  */

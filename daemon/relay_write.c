@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests of clients that write to the store: passed on, and the answer
  * passed back, by turns of accounts (ahead.h): everybody waits for the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading the configuration again, all of it or nothing: the new one counts
  * only when its filter processes have started.  The old ones then end the
@@ -174,12 +175,12 @@ reload_ready(void *arg)
 	d->config = rl->config;
 	d->filters = rl->filters;
 	d->reload = NULL;
-	helpers_configure(d);
-	filters_adopt(d->filters, helpers_filters_ops(), d);
+	roles_configure(d);
+	filters_adopt(d->filters, roles_filters_ops(), d);
 	log_set_level((enum log_level)d->config->log_level);
 	if (d->model != NULL)
-		params_warn(d->config, d->model);
-	helpers_tell(d);
+		sampling_warn(d->config, d->model);
+	roles_tell(d);
 	free(rl);
 	reload_retire(d, old);
 	reload_answer(r, NULL);

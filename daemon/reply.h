@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The text of a reply between engine and client: what has been produced, how
  * far a verdict covers it, how much the client has.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Starting a program with a clean slate: two descriptors, default signals, a
  * process group of its own (Ctrl-C on chatd's terminal is chatd's).

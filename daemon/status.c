@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What chatd says of itself: the model in hello, everything in status.
  */
-#include "config.h"
+#include <config.h>
 #include "chatd.h"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ids of a text, from the engine, by turns of accounts (ahead.h): what one
  * account sends takes bounded room in the engine and in the answers that wait

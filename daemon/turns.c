@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Turns of accounts: deficit round robin (Shreedhar and Varghese, 1996) over
  * the accounts, plain round robin over the connections of each.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Accounts take turns at being heard.  What the lines of clients cost to read
  * and to parse is the one work that chatd does for them itself; whoever sends

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which backend a device means: the CPU's is linked in, CUDA's is a module
  * that is opened only when it is asked for, so that the same program starts

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the scheduler knows of a model: a batch of rows goes in, logits come
  * out.  Backends (engine/cpu, the CUDA module) fill the table below; the KV

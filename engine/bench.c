@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd-engine --bench: how fast a model runs, against what the machine
  * allows, measured in the same run.  A table goes to standard error, the same

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of --bench share: bench.c (the backend alone), bench_serve.c
  * (the scheduler above it).

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of chatd-engine share: engined.c (start-up and loop),
- * ops.c (requests), request.c (what a generate asks for), intake.c (texts on
+ * What the files of chatd-engine share: engine.c (start-up and loop),
+ * engine_ops.c (requests), request.c (what a generate asks for), intake.c (texts on
  * their way to ids), events.c (what the scheduler tells), offline.c (what is
  * done without serving).
  */
@@ -52,7 +53,7 @@ struct engine {
 	int64_t			 progress_ms;	/* when last told */
 };
 
-/* engined.c */
+/* engine.c */
 
 /* Open the model and its tokenizer. 0, or an error with *f filled. */
 int	engine_open(struct engine *e, struct fault *f);
@@ -63,20 +64,20 @@ struct backend_options engine_backend_options(struct engine *e);
 /* Send a fault as the answer to request id. */
 void	engine_error(struct engine *e, int64_t id, const struct fault *f);
 
-/* sandbox.c */
+/* engine_sandbox.c */
 
 /* Confine the process to reading the model of its options; before anything
  * is opened and any thread is started. */
 void	engine_sandbox(const struct engine *e);
 
-/* ops.c */
+/* engine_ops.c */
 
-/* The keys of an init message, for engined.c. 0 or CHAT_EFORMAT. */
-int	ops_read_init(json_t *msg, struct engine_options *opt,
+/* The keys of an init message, for engine.c. 0 or CHAT_EFORMAT. */
+int	engine_ops_read_init(json_t *msg, struct engine_options *opt,
 	    struct fault *f);
 
 /* Do what a message asks (borrowed), answering on e->ch. */
-void	ops_message(struct engine *e, json_t *msg);
+void	engine_ops_message(struct engine *e, json_t *msg);
 
 /* request.c */
 

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts on their way to ids.
  *
  * Turns go by groups: the next slice is of the group whose texts have taken
- * least time (share.h counts it, in microseconds), of its first request.  So
+ * least time (fairshare.h counts it, in microseconds), of its first request.  So
  * somebody's short text waits for one slice of another's, however many and
  * long the others' are.
  */
@@ -14,7 +15,7 @@
 
 #include "clock.h"
 #include "json.h"
-#include "share.h"
+#include "fairshare.h"
 #include "xmalloc.h"
 
 /* Bytes encoded, or ids printed, between two looks at the clock: 0.1 ms, or
@@ -62,7 +63,7 @@ intake_remove(struct intake *in, struct item *it)
 {
 	TAILQ_REMOVE(&in->items, it, entry);
 	in->n--;
-	share_leave(&in->shares, it->share);
+	fairshare_leave(&in->shares, it->share);
 	request_free(it->request);
 	encoding_free(it->encoding);
 	json_decref(it->msg);
@@ -95,7 +96,7 @@ intake_add(struct intake *in, int64_t id, int64_t group, struct fault *f)
 	}
 	it = xcalloc(1, sizeof *it);
 	it->id = id;
-	it->share = share_join(&in->shares, group);
+	it->share = fairshare_join(&in->shares, group);
 	TAILQ_INSERT_TAIL(&in->items, it, entry);
 	in->n++;
 	return (it);
@@ -317,11 +318,11 @@ intake_run(struct intake *in, double seconds)
 
 	while ((it = intake_next(in)) != NULL && at < start + seconds) {
 		/* The item may be gone after its slice; its share is held. */
-		sh = share_join(&in->shares, it->share->group);
+		sh = fairshare_join(&in->shares, it->share->group);
 		intake_slice(in, it);
 		now = clock_seconds();
 		sh->served += (int64_t)((now - at) * 1e6) + 1;
-		share_leave(&in->shares, sh);
+		fairshare_leave(&in->shares, sh);
 		at = now;
 	}
 	return (in->n);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What chatd-engine does without serving: --check says what a model is, what
  * it needs and whether it is sound; --pack writes a packed file of it.
@@ -15,9 +16,9 @@
 #include "cpu.h"
 #include "dtype.h"
 #include "meminfo.h"
-#include "pack.h"
+#include "cpu_pack.h"
 #include "packed.h"
-#include "plan.h"
+#include "cpu_plan.h"
 #include "stdfds.h"
 #include "xmalloc.h"
 
@@ -122,15 +123,15 @@ offline_needs(const struct engine *e, const struct backend_options *opt)
 		if (packed != NULL && strcmp(packed->precision,
 		    precision_name((enum precision)p)) != 0)
 			continue;
-		if (plan_elem((enum precision)p, opt->kv_precision, &elem,
+		if (cpu_plan_elem((enum precision)p, opt->kv_precision, &elem,
 		    &f) != 0)
 			continue;
-		plan_make(model_config(e->model), (enum precision)p, opt,
+		cpu_plan_make(model_config(e->model), (enum precision)p, opt,
 		    &plan);
 		printf("    %s      %s of weights, %s of cache in %s: %s, "
 		    "%s\n", precision_name((enum precision)p),
 		    bytes_text(plan.weights, w),
-		    bytes_text(plan.cache, c), plan_elem_name(elem),
+		    bytes_text(plan.cache, c), cpu_plan_elem_name(elem),
 		    bytes_text(plan.total, t),
 		    plan.total <= left ? "fits" : "does not fit");
 	}
@@ -196,7 +197,7 @@ offline_check(struct engine *e)
 
 	if (engine_open(e, &f) != 0 ||
 	    cpu_precision(e->model, opt.precision, &p, &f) != 0 ||
-	    plan_elem(p, opt.kv_precision, &elem, &f) != 0)
+	    cpu_plan_elem(p, opt.kv_precision, &elem, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
 	offline_needs(e, &opt);
@@ -228,7 +229,7 @@ offline_pack(struct engine *e)
 	if (engine_open(e, &f) != 0)
 		return (offline_failed(&p, &f));
 	tokenizer_save(e->tok, &tables, &n);
-	r = pack_write(e->model, tables, n, e->opt.pack, &opt, &f);
+	r = cpu_pack_write(e->model, tables, n, e->opt.pack, &opt, &f);
 	free(tables);
 	return (r != 0 ? offline_failed(&p, &f) : 0);
 }

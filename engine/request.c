@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a generate request asks for: reading and checking its message, the
  * prompt that comes of it, bit by bit, and the job.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Channel of a helper: line framing and JSON over two descriptors and poll.
  */
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "json.h"
-#include "line.h"
+#include "linebuf.h"
 #include "xmalloc.h"
 
 #define CHAN_PIECE 4096	/* bytes a pipe with POLLOUT takes without blocking */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A helper's side of its channel to chatd: messages in on one descriptor, out
  * on another (usually 0 and 1), without an event library, so that a helper

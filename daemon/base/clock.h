@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two clocks in milliseconds: one to measure with, one to write down.
  */

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sandboxes: the parts that all helpers use.
  */
-#include "config.h"
+#include <config.h>
 
 #include "confine.h"
 

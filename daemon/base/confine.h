@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the sandboxes of the helpers share: limits and privileges, and the
  * whole sandbox of a helper that runs our own code.  Plugins have a tighter
- * one, plugins/sandbox.c.  Lists of system calls are in confine_list.h.
+ * one, plugins/host/sandbox.c.  Lists of system calls are in confine_list.h.
  */
 #ifndef CONFINE_H
 #define CONFINE_H

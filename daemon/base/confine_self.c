@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox of helpers that run our own code, the store and the engine.
  * Whoever takes such a process over, by a bad byte in a model or a database,
  * finds nothing to go on with.
  */
-#include "config.h"
+#include <config.h>
 
 #include "confine.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The error codes of every function in this tree that can fail: 0 is
  * success, a negative CHAT_E... says why not.  Library code returns them and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON messages over jansson: strict parsing, field tables, small builders.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages: one JSON object a line.  Parsing refuses what the protocol
  * refuses (depth, duplicate keys, NUL, invalid UTF-8) with a fault that can

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The id of a line that was refused although it is JSON: a number that no
  * parser here can hold, too many values, a key given twice.  Its sender must

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Landlock: the structs are written out here, since the headers of the
  * system that builds us may be older than the kernel that runs us.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One line to stderr per event.  Under systemd (stderr is the journal) each
  * line carries its priority as <3>..<7>; on a terminal or in a file it carries

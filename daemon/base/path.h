@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files and folders: making them with the right mode from birth, reading
  * small ones whole.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Descriptors 0, 1 and 2, which a program may be started without, and errors
  * of what it prints.  Every program calls stdfds_init first of all.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Small allocations that end the process when memory is gone.  Sizes that
  * come from outside are checked against a named limit before they get here;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * YAML by libyaml's event interface into a small tree with positions.
  */

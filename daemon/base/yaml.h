@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * YAML files as a tree whose nodes know their place.  Plain scalars stay
  * text: the reader of a key decides what it means, so "no", "on" and "08" are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much each user has stored.  The operations say by how many bytes an
  * exchange has grown; triggers of the database keep the sums (schema.c), so

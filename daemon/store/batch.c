@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit: every write that is waiting shares one transaction, and one
  * sync of the disk pays for all of them.  Each runs under a savepoint, so that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An export: a read-only connection and a writer of lines.  What the formats
  * choose is in the files of the formats.

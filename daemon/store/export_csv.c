@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ratings as a table: "csv", RFC 4180 with a header line.  Fields hold what
  * was stored and nothing is put before a leading "=": whoever opens the file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Conversations as text to learn from: "oig" and "messages", a line each.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests that only read.  The process has one thread, which commits what is
  * waiting to be written, then reads one slice, and looks for writes again; so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The database's tables and views, and the steps by which an older file
  * becomes a current one.  PRAGMA user_version holds the version; the comments

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SQLite statements with typed arguments and a cache, and one place where a
  * failure of SQLite is put into words.

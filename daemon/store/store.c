@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opening the database safely, one store at a time, and keeping it in shape:
  * write-ahead log back into the file while nothing waits, a fresh connection

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd-store: the SQLite file with every exchange, verdict and rating.  One
  * section per source file.  stored.c (the program) opens a store, hands it

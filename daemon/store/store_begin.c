@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * begin: an exchange enters the store before anything is made of it.  It can
  * be sent again after a lost answer and changes nothing the second time.

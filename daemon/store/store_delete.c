@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * delete: a conversation or a raw prompt, and all that hangs on it.
  */

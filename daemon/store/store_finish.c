@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * finish: the outcome of a reply, with what the filters said.  It can be sent
  * again after a lost answer and changes nothing the second time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * list: a user's conversations, or raw prompts, newest first; and stats.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ratings: what a user thinks of a reply.  Rating again adds a row that
  * supersedes the last one, so that nothing said is lost and one row counts.

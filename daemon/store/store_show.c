@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * show: a conversation's exchanges in order, or one exchange, a page at a time
  * and of a page a slice at a time.  A page ends after so many exchanges or so

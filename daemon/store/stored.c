@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd-store: keeps the database for chatd, which talks to it over
  * descriptors 0 and 1.  It takes all requests that are waiting, commits those
@@ -11,7 +12,7 @@
  * the limits of chatd.yaml at their defaults that is below 64 MiB, whatever is
  * asked.
  */
-#include "config.h"
+#include <config.h>
 
 #include <getopt.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Conversion, a slice of rows at a time: each row is widened to fp32 in a
  * thread's own buffer, checked, and put into its column of a panel.
@@ -12,7 +13,7 @@
 
 #include "dtype.h"
 #include "quant.h"
-#include "random.h"
+#include "weights_random.h"
 #include "xmalloc.h"
 
 #define CONVERT_ROWS	16	/* rows in one piece of work */
@@ -83,7 +84,7 @@ convert_model(struct model *m, const struct layout *l, void *base,
 	uint64_t	 seed;
 
 	if (model_is_synth(m, &seed)) {
-		random_fill(l, base, seed, pool);
+		weights_random_fill(l, base, seed, pool);
 		return (0);
 	}
 	convert_rooms(&c, threads);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the files of a model into memory laid out for a precision.
  */
@@ -6,7 +7,7 @@
 
 #include "layout.h"
 #include "model.h"
-#include "threads.h"
+#include "pool.h"
 
 struct backend_options;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The CPU backend's life: opening, what it says of itself, its end.  The
  * step is forward.c's.
@@ -12,7 +13,7 @@
 
 #include "meminfo.h"
 #include "packed.h"
-#include "plan.h"
+#include "cpu_plan.h"
 #include "rotary.h"
 #include "xmalloc.h"
 
@@ -43,7 +44,7 @@ cpu_open(struct model *m, const struct backend_options *opt,
 	c->backend.ops = &cpu_ops;
 	c->config = *model_config(m);
 	if ((r = cpu_choose(c, m, opt, f)) != 0 ||
-	    (r = plan_check(model_path(m), &c->config, c->layout.precision,
+	    (r = cpu_plan_check(model_path(m), &c->config, c->layout.precision,
 	    opt, meminfo_free(), f)) != 0 ||
 	    (r = cpu_cache(c, opt, f)) != 0)
 		goto out;
@@ -95,7 +96,7 @@ cpu_choose(struct cpu *c, const struct model *m,
 	int		 r;
 
 	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0 ||
-	    (r = plan_elem(p, opt->kv_precision, &c->kv.elem, f)) != 0)
+	    (r = cpu_plan_elem(p, opt->kv_precision, &c->kv.elem, f)) != 0)
 		return (r);
 	layout_init(&c->layout, &c->config, p);
 	c->small = p == PREC_INT8 || p == PREC_INT4;
@@ -132,8 +133,8 @@ cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 	enum elem		 usual;
 	size_t			 positions;
 
-	plan_cache(&c->config, p, opt, &c->kv, &positions);
-	(void)plan_elem(p, "auto", &usual, f);
+	cpu_plan_cache(&c->config, p, opt, &c->kv, &positions);
+	(void)cpu_plan_elem(p, "auto", &usual, f);
 	snprintf(c->precision, sizeof c->precision, "%s%s", precision_name(p),
 	    c->kv.elem == usual ? "" : c->kv.elem == ELEM_Q8 ? "+kv8" :
 	    "+kv16");
@@ -218,5 +219,5 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->device = "cpu";
 	out->isa = c->kernels->name;
 	out->precision = c->precision;
-	out->kv_precision = plan_elem_name(c->kv.elem);
+	out->kv_precision = cpu_plan_elem_name(c->kv.elem);
 }

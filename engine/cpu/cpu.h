@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The CPU backend: weights, cache, threads and the step.
  */
@@ -7,7 +8,7 @@
 #include "kernels.h"
 #include "layout.h"
 #include "model.h"
-#include "threads.h"
+#include "pool.h"
 #include "weights.h"
 
 /* A backend on the CPU; the arguments of backend_open. */
@@ -65,7 +66,7 @@ struct cpu_limits {
 	double	 tile16, tile8;	/* of bf16 and 8 bits in tiles; 0: none */
 };
 
-/* limits.c: measure them, with the kernels and the threads of c; about two
+/* roofline.c: measure them, with the kernels and the threads of c; about two
  * seconds. And the bytes of weights that one token needs. */
 void	 cpu_limits(const struct cpu *c, struct cpu_limits *out);
 int64_t	 cpu_touched(const struct cpu *c);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One step of the model on the CPU.  A step is a row of phases, each cut into
  * pieces for the pool: norms by rows, matrix products by panels of output

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The layout of weights: a list of pieces, made by walking over the parts of
  * a model.

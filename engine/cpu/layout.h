@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the weights of a model lie in memory, for each precision: one piece
  * of memory for all of them, whose parts follow from the configuration.  A

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rotary positions and cache writes: little work, so plain C, compiled once
  * for all variants.

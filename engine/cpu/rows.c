@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The arrays of a step: activations of all its rows, kept from step to step
  * and grown where one has more rows.

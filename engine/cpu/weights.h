@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The weights of a model in the form the CPU kernels read (layout.h), in one
  * piece of memory: our own, filled from the model's files, or a packed file,
@@ -9,7 +10,7 @@
 #include "kernels.h"
 #include "layout.h"
 #include "model.h"
-#include "threads.h"
+#include "pool.h"
 
 /* All pointers go into the one piece of memory. */
 struct matrix {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The CUDA module's entry: looks for the device and says what it found.  It
  * holds no kernels yet, so every way through it ends in an error, each in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the CUDA module exports: plain C, found with dlsym by engine/backend.c.
  * Module and engine are of one build; backend_cuda_version says which, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Number formats of weights in files, widened to fp32.  The loops are plain:
  * inner ones have a fixed length and no branches, so that compilers make

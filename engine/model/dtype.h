@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Number formats of weights in files.  Plain ones have an element after the
  * other; the quantised ones of GGUF have blocks of 32 or 256 elements, each

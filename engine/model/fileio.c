@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files of a model.  Bytes are read by pread, not mapped: a file that
  * shrinks or sits on a failing disk is an error message and not a signal.

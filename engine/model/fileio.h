@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The files of a model: opening what may be trusted, and reading bytes of it.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GGUF: taking bytes, and those in front.  They come from outside: none is
  * taken before it is known to lie inside the file and below the limits, and

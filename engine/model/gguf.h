@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GGUF files, versions 2 and 3, of the architecture gptneox: tensors,
  * configuration and tokenizer of one file, in the terms of a Hugging Face

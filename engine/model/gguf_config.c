@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GGUF: the configuration.  Numbers are held to the bounds of config.json;
  * what would change the computation in a way not known here is refused.
@@ -7,7 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "config.h"
+#include "hfconfig.h"
 #include "xmalloc.h"
 
 #define EOS	"tokenizer.ggml.eos_token_id"
@@ -87,7 +88,7 @@ gguf_config_numbers(struct gguf_load *l, struct config_raw *raw)
 		if ((e = gguf_number(l, k, gguf_numbers[i].kind, &x)) !=
 		    GGUF_OK)
 			return (e);
-		if (config_put(raw, gguf_numbers[i].key, x, l->path, name,
+		if (hfconfig_put(raw, gguf_numbers[i].key, x, l->path, name,
 		    l->f) != 0)
 			return (GGUF_CONFIG);
 	}
@@ -115,7 +116,7 @@ gguf_config_rest(struct gguf_load *l, struct config_raw *raw)
 		return (GGUF_OK);
 	if ((e = gguf_word(l, k, word)) != GGUF_OK)
 		return (e);
-	return (config_put_act(raw, word, l->path, ACT, l->f) != 0 ?
+	return (hfconfig_put_act(raw, word, l->path, ACT, l->f) != 0 ?
 	    GGUF_CONFIG : GGUF_OK);
 }
 
@@ -132,7 +133,7 @@ gguf_config_tensors(struct gguf_load *l, struct config_raw *raw)
 	if (t->dims != 2)
 		return (gguf_fail(l, GGUF_CONFIG, name,
 		    "expected 2 dimensions, found %d", t->dims));
-	if (config_put(raw, "vocab_size", (double)t->shape[0], l->path, name,
+	if (hfconfig_put(raw, "vocab_size", (double)t->shape[0], l->path, name,
 	    l->f) != 0)
 		return (GGUF_CONFIG);
 	raw->tied = gguf_tensor(l, TENSOR_HEAD) == NULL;
@@ -184,12 +185,12 @@ gguf_config(struct gguf_load *l)
 	struct config_raw	 raw;
 	enum gguf_error		 e;
 
-	config_defaults(&raw);
+	hfconfig_defaults(&raw);
 	if ((e = gguf_config_numbers(l, &raw)) != GGUF_OK ||
 	    (e = gguf_config_rest(l, &raw)) != GGUF_OK ||
 	    (e = gguf_config_tensors(l, &raw)) != GGUF_OK)
 		return (e);
-	if (config_finish(&raw, l->path, &gguf_config_names, &l->out->config,
+	if (hfconfig_finish(&raw, l->path, &gguf_config_names, &l->out->config,
 	    l->f) != 0)
 		return (GGUF_CONFIG);
 	return (gguf_config_musts(l));

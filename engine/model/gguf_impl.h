@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between the files that read GGUF: gguf.c takes bytes, gguf_keys.c and
  * gguf_tensors.c read keys and tensors, gguf_config.c and gguf_vocab.c make

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GGUF: the keys.  Names and places are kept; strings and arrays stay in the
  * file until somebody asks for them.

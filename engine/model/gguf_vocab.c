@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GGUF: the tokenizer, put into the words of a tokenizer.json of this family:
  * byte-level BPE over NFC.  Whether tokens and merges fit together is for the

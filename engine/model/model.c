@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A model on disk: which form it has, its configuration, its tokenizer and
  * its weight files opened.  Whether they fit together is model_fit.c's, reading
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "hfconfig.h"
 #include "fileio.h"
 #include "gguf.h"
 #include "path.h"
@@ -101,7 +102,7 @@ model_open_folder(struct model *m, struct fault *f)
 	if ((r = fileio_folder(m->path, f)) != 0 ||
 	    (r = fileio_text(path, CONFIG_BYTES_MAX, &m->config_text,
 	    &m->config_len, f)) != 0 ||
-	    (r = config_parse(path, m->config_text, m->config_len,
+	    (r = hfconfig_parse(path, m->config_text, m->config_len,
 	    &m->config, f)) != 0)
 		goto out;
 	if (access(m->tokenizer_path, F_OK) == 0 &&
@@ -209,7 +210,7 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	where = xasprintf("%s: config.json", m->path);
 	if ((r = packed_text(m->packed, "config.json", CONFIG_BYTES_MAX,
 	    &config, &n, f)) == 0 &&
-	    (r = config_parse(where, config, n, &m->config, f)) == 0)
+	    (r = hfconfig_parse(where, config, n, &m->config, f)) == 0)
 		r = packed_text(m->packed, "tokenizer.json",
 		    MODEL_TOKENIZER_MAX, &m->tokenizer, &m->tokenizer_len, f);
 	if (r == 0 && packed_find(m->packed, PACKED_TABLES) != NULL)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A model on disk: its configuration, its tokenizer and its tensors, in any
  * form in which a GPT-NeoX model is published, or packed (packed.h).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether the configuration and the weight files of a model fit together:
  * every tensor that it must have is found and checked before any weight is
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "hfconfig.h"
 #include "dtype.h"
 #include "log.h"
 #include "xmalloc.h"

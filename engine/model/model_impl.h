@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of a model, for model.c (opening), model_fit.c (do its files fit
  * together?), stream.c (reading) and synth.c (none on a disk).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Packed files: the metadata that makes a safetensors file one, read and
  * written.

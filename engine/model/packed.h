@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A packed file: one model in one precision, in the layout that a backend
  * computes in, so that it is mapped and not converted.  This is the container
@@ -11,7 +12,7 @@
  *   sha256         of all bytes behind the header, 64 hex digits
  * The tensors config.json and tokenizer.json (U8) hold those files, filled up
  * with spaces.  tokenizer.tables (U8), which may be missing, holds what
- * parsing tokenizer.json gives (engine/tokenizer_tables.c), filled up with
+ * parsing tokenizer.json gives (engine/text/tokenizer_tables.c), filled up with
  * zeros.  The data begins at a multiple of PACKED_ALIGN, and every
  * tensor at a multiple of 64 bytes from there.
  */

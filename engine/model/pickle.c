@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine that runs a checkpoint's pickle up to its end, and the table
  * that is left on its stack.  The instructions are pickle_ops.c's, the calls

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pickle in a PyTorch checkpoint: a table of tensors by name, each a view
  * of a numbered storage.  A pickle is a program; this interpreter knows only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names a checkpoint's pickle may use, and what is made where one is
  * called: ordered dictionaries, storages and tensors.

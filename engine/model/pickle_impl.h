@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the pickle reader: the machine of pickle.c, and the names that
  * pickle_call.c knows.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The instructions that a checkpoint's pickle may have: those of protocol 2
  * that torch.save writes.  Each gets the machine and the number that stands

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header of a safetensors file.  It comes from outside: no number in it
  * is used before it has been checked against the file's real size.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header of a safetensors file: which tensors are inside, of which type
  * and shape, and where their bytes are.  Reading those bytes is shards.c's.

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHA-256 as in FIPS 180-4, section 6.2: names a model by what its files
  * hold.  Plain C, and the choice of the instructions for it where the
- * processor has them (sha256_x86.c); tests/unit/t_sha256.c holds the
+ * processor has them (sha256_x86.c); tests/unit/engine/model/t_sha256.c holds the
  * published examples.
  */
 #include <config.h>

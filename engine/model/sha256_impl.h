@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside SHA-256: the ways to mix blocks, for sha256.c to choose from and for
  * the test that holds them against each other.

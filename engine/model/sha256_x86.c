@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHA-256 by the SHA instructions of x86.  Source of what they do: Intel 64
  * and IA-32 Architectures Software Developer's Manual, volume 2, SHA256RNDS2,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The weight files of a model, safetensors, PyTorch's or one GGUF file: which
  * there are, and which tensor is in which.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The weight files of a model, opened, and a table of all the tensors in
  * them.  What a model needs of it is model.c's, reading it all stream.c's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One pass over a model's weight files: every byte is read once, in order,
  * hashed, and the rows of the tensors that are needed handed out on the way,

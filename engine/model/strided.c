@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Elements that lie a stride apart are read together with what is between
  * them, as long as that is little, and picked out.

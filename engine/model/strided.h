@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tensors whose elements do not lie in order: views that PyTorch saved as they
  * were, a transposed one for instance.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Models that are on no disk: a shape of the family and seeded random
  * weights, so that anybody can measure without a download.  The numbers are

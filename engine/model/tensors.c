@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names and shapes of the parts of a GPT-NeoX model, as its usual library
  * writes them.

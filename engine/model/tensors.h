@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tensors of a GPT-NeoX model by part: names, and shapes that follow
  * from the configuration.

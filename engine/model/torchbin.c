@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pytorch_model.bin: every tensor of its pickle is found in the zip member
  * that holds its storage, and must fit into it.

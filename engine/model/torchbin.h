@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pytorch_model.bin: the zip file and the pickle in it together, as a table
  * of tensors like that of a safetensors file.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The zip files of torch.save.  They come from outside: no number in them is
  * used before it was checked against the file's real size, and nothing is

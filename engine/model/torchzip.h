@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The zip files that torch.save writes: which members are inside and where
  * their bytes are.  Only what such a file has is read: stored members, one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the reader of torch.save's zip files: torchzip.c has the records at
  * the end and the directory, torchzip_local.c what stands beside the members.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What stands beside the members of torch.save's zip files: each one's own
  * header, its ZIP64 field and its descriptor, held against the directory.

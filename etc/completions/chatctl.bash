@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # bash completion of chatctl(1).
 
 _chatctl_command()

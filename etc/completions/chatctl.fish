@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fish completion of chatctl(1).
 
 function __chatctl_conversations

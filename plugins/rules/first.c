@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first two bytes of a pattern's matches, by a reading of PCRE2's syntax
  * that gives up on whatever it does not know.  Every set may be too large and
@@ -13,7 +14,7 @@
 
 #define FIRST_DEPTH	40	/* groups in groups */
 
-/* What stands before the words of a rule (pack.c), behind its "(". */
+/* What stands before the words of a rule (rulepack.c), behind its "(". */
 #define FIRST_NO_WORD	"?<![\\p{L}\\p{N}\\p{M}_])"
 
 /* A set of strings, by their first two bytes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a match can begin with: a test that spares most places of a text the
  * matcher.

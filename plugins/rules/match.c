@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Matching: each rule over the folded text, or over the original where the
  * rule says so; spans go back through the fold's map.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The plugin "rules": packs of rules from YAML files, matched with PCRE2.
  *
@@ -110,14 +111,14 @@ size_t		 rules_window(const struct rules *rs);
 /* Release what one rule holds, also a half-built one. */
 void		 rule_clear(struct rule *r);
 
-/* ---- pack.c */
+/* ---- rulepack.c */
 struct ynode;
 
 /* Add the pack in a YAML tree (borrowed); file is used in errors. */
 int	 rules_read(struct rules *rs, const char *file, struct ynode *root,
 	    struct fault *f);
 
-/* ---- packs.c */
+/* ---- rules_files.c */
 /* Add the packs at path: a file, or the *.yaml of a folder in order of their
  * names. 0, or an error with the file, line and column in f->message. */
 int	 rules_load(struct rules *rs, const char *path, struct fault *f);

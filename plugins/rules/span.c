@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small reader of PCRE2's syntax, for patterns that PCRE2 has compiled: it
  * adds up lengths. Where it is mistaken the span is a little wrong, no more.

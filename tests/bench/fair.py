@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What a hostile account costs another one.
 
     CHATD_BUILD=build /usr/bin/python3 tests/bench/fair.py [ATTACK...]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Logits of the reference library; run by tests/bench/fidelity with a Python
 that has transformers and torch.
 

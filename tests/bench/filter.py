@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks a second of one chatd-filter with the rules plugin.
 
     CHATD_BUILD=build /usr/bin/python3 tests/bench/filter.py

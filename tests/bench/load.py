@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """How long a packed model takes to be ready, against reading its bytes once.
 
 Packs a model of zeros of the shape of pythia-410m with the tokenizer of

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Precision and recall of the rule packs on labelled texts.
 
 Drives chatd-filter over a pipe.  --data DIR holds JSON Lines files with the

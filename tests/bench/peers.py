@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Other engines on the same shapes, for tests/bench/engine --compare.
 
 llama.cpp runs on a GGUF file of random numbers that is written here; its own

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Can an account tell from the time to its first token what another has sent?
 
 Account A sends half of the prompts; account B then sends all of them, in

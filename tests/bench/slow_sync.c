@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loaded in front of a program (LD_PRELOAD) by the benchmarks: each sync of a
  * file takes SLOW_SYNC_MS longer, as on a slower disk.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """How many exchanges a second chatd-store takes, by hand:
 
     CHATD_BUILD=/path/to/build tests/bench/store.py [--seconds S]

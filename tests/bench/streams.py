@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """How much chatd itself costs: many streams at once, many idle connections,
 many readers that do not read.
 

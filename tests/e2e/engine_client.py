@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine over its pipes, for tests: a small model of random weights."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A scripted chatd for tests of its clients.
 
 It speaks the client side of the line protocol on a socket of its own and

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A model's folder as one GGUF file: for tests, and by hand.
 
     gguf_files.py FOLDER FILE.gguf [F32|F16|BF16|Q8_0|Q4_0]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A helper that lies.  chatd starts it in place of a helper, by a link named
 engine, filter or store; it starts the true one behind itself (LIAR_ENGINE,
 LIAR_FILTER, LIAR_STORE) and passes lines on, some of them changed.

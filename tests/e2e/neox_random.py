@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GPT-NeoX models of random weights, made when they are needed.
 
 SHAPES names them; write() makes a model's folder, with nothing but the

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs as root inside a container that test_nspawn.py has booted: installs
 chatd from /run/probe/root, uses it as an administrator does, and writes a line
 for each test into /run/probe/out.  A test is a function named test_*."""

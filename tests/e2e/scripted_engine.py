@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """An engine without a model: speaks chatd-engine's lines, writes what the
 prompt says.  A token is one character, its id the code point, so that a reply
 that goes on after a restart can be compared with one that was not disturbed.

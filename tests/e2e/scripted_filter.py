@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A filter without plugins: speaks chatd-filter's lines and does what the
 text, or the folder in its first plugin's option "flags", says.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The real chatd-store behind a door: while the file STORE_FULL names is
 there, nothing new gets through and is answered as from a full disk; while the
 one STORE_GONE names is there, the store does not even start. What is asked is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A private chatd for a test, and a client that speaks its lines."""
 import contextlib
 import json

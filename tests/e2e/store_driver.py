@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drives chatd-store over pipes, as chatd does over a socket."""
 import json
 import os

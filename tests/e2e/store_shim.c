@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loaded in front of chatd-store (LD_PRELOAD) by test_store_faults.py: makes
  * calls on the database and its log fail, or records them for a power cut.

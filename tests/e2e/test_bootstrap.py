@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """bootstrap, with stand-ins for apt, make and the programs it starts."""
 import os
 import pathlib

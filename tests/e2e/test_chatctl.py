@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatctl against a scripted chatd: pipes, exit statuses, JSON, moderation,
 and whole sessions on a pseudo-terminal."""
 import grp

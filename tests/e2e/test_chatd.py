@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd with a scripted engine: protocol, limits, identity, life and death of
 its helpers.  The store is the real one; filters are added where a test is
 about them."""

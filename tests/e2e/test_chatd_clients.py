@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients of chatd that are strangers to each other, or to the protocol: other
 greetings, floods, slow and cut lines, claimed identities, places for
 operators, and what a plain user is told."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edges of chatd: helpers that come and go at the wrong moment, readers that
 are stuck, ends that do not end, and what one user must not do to others."""
 import ast

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters and policy through chatd: what is blocked, redacted, held back, and
 what happens when the filter process does not live up to it."""
 import json

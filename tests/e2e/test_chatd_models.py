@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every form of a model file through chatd, with the real engine: what serves,
 what is refused in which words, and files that change while they are in use."""
 import os

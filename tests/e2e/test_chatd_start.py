@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts that fail, in part or for good, and ends: what clients hear, what
 chatd says beforehand (chatd -t), and how well it says it is."""
 import json

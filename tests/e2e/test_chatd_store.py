@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What chatd keeps for its users: read in pages and by turns, within a quota,
 deleted for good."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filter processes shared by accounts that don't know each other: who gets a
 verdict when, who pays for a text that takes long, and what a plugin that
 crashes or lies can do to others."""

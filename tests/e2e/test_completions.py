@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shell completions: they parse, they know every command and option that
 chatctl --help lists, and bash's does what Tab should do."""
 import os

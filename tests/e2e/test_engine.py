@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine: start, tokens, scores and replies."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine on PyTorch's own files: replies, and pickles that attack."""
 import hashlib
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine with GGUF files: the same replies as the folder's."""
 import os
 import pathlib

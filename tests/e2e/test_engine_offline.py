@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine --check and --pack, packed files, and what loading takes."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine: requests while others run, and requests that are wrong."""
 import json
 import struct

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One engine, several accounts: what one sent does not show in another's
 replies, nor in how much of them had to be computed, and nobody waits for the
 texts of another.  chatd tells the engine accounts apart by "group"."""

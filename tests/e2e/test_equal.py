@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reply is what it is alone: 32 streams whose engine is killed again and
 again go on token for token, and so does a reply that one engine after the
 other takes up, whatever instruction set and threads they have.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-engine against the reference library, on shapes of many kinds.
 
 The models are made by neox_random.py; what they must compute lies in

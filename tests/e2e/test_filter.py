@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-filter by itself, driven over pipes: readiness, findings, plugins
 that must be refused, plugins that misbehave, and the sandbox around them."""
 

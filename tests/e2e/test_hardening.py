@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What compiler and linker know against attacks is in the built files."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test driver counts cases, and takes no silence for success."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What make install puts somewhere, make uninstall takes away."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd among helpers that lie (liar.py): whatever one of them sends, only
 that helper ends.  Clients of every kind talk meanwhile; afterwards, with the
 lying off, every request must have ended exactly once, status is answered by

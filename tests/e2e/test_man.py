@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every manual page is clean, and has the sections readers look for."""
 import glob
 import os

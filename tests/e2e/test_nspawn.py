@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd as installed, under a real systemd that is booted in a container.
 
 What happens inside is nspawn_probe.py; here the container is made and cleaned

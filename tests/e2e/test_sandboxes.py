@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The helpers of a running chatd are confined, and work all the same."""
 import os
 

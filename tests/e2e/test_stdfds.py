@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs started without some of their descriptors 0 to 2, and programs
 whose standard output can't be written."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-store driven over pipes: what it answers is on disk, whatever happens
 to it afterwards."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """chatd-store on a disk that fails, and on one that loses power.
 
 A shim (store_shim.c, compiled here) stands between the program and the C

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The systemd units are understood without a word, and stay hardened."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real thing from end to end: chatd, its three helpers and chatctl, with
 the demonstration model.  What the scripted engine can't show: that replies of
 a real model replay, go on after a crash and do not depend on their company."""

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Seeds and dictionary of a fuzz target.  A dictionary is libFuzzer's: a word
  * in quotes on each line, perhaps behind a name and "=", with \\, \" and \xNN

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a fuzz target where there is no libFuzzer, for "make check": every
  * seed, every seed cut short, and mutations that are the same each time.  The

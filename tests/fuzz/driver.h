@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the driver of fuzz targets: what corpus.c reads and mutate.c makes
  * of it.

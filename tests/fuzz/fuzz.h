@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For fuzz targets: the function that each has, and what they all check.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For fuzz targets: a model that was opened is loaded and computed with. What
  * it says may be anything; every part that is used lies inside its memory.

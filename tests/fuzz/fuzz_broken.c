@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A target with faults, to see that the driver finds them: not a test itself.
  */

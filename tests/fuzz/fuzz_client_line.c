@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: what a client sends, into chatd's own state machines, with
  * helpers that tell the truth. The first byte says how the rest is cut and

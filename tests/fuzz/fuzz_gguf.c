@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a whole GGUF file. What is taken lies inside the file, no byte
  * in two tensors; the configuration keeps its promises; the tokenizer's text

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: what helpers send, into chatd's own state machines. An input
  * is a play, a step on each line, after requests of every kind were made:

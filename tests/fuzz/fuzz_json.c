@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: bytes of a client through framing and JSON.  The first byte
  * says how the rest is cut; what parses must print as a line that parses and
@@ -7,7 +8,7 @@
 
 #include "json.h"
 #include "protocol.h"
-#include "line.h"
+#include "linebuf.h"
 #include "xmalloc.h"
 
 #define LINE_MAX_HERE	1024

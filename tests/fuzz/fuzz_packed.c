@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a whole packed file, opened as the engine opens it.  What is
  * taken keeps the promises of packed.h and weights.h: every part that the
  * configuration asks for lies inside the mapped file, and a step through it
  * stays inside its arrays.
  * An input that begins with "{" is a header up to the first newline, which is
- * given its length and filled up as pack.c does it, and then the data: so
+ * given its length and filled up as cpu_pack.c does it, and then the data: so
  * mutations need not keep the length of what they change.
  */
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: the pickle of a checkpoint. What is taken keeps its promises.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: the header of a safetensors file.  The input is a file,
  * length in front and data behind; and once more a header behind a number of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: the tokenizer and the prompt builder.  The first byte chooses:
  * odd, a tokenizer.json follows; even, a text for a tokenizer with the

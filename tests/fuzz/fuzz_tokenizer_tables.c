@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a tokenizer's tables.  Where they are taken, what a user
  * writes gives tokens that are not special, and saving what was taken gives

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a whole pytorch_model.bin, its zip records and, where those
  * hold, the pickle inside. What is taken lies inside the file.

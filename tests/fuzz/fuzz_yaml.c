@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzz target: a configuration file.  Whatever it holds ends in a tree whose
  * every scalar any reader can be tried on, or in a fault with a message.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd without processes and without time, see world.h: its loop, its clients
  * and its helpers.
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "protocol.h"
-#include "line.h"
+#include "linebuf.h"
 #include "log.h"
 #include "ahead.h"
 #include "turns.h"
@@ -313,7 +314,7 @@ world_new(void)
 	w->d.writes = ahead_new(WRITES_AHEAD, NULL);
 	w->d.tokenizes = ahead_new(TOKENIZES_AHEAD, NULL);
 	w->d.moderates = ahead_new(MODERATES_AHEAD, NULL);
-	helpers_start(&w->d);
+	roles_start(&w->d);
 	world_turn(w);
 	return (w);
 }
@@ -328,9 +329,9 @@ world_free(struct world *w)
 	exchange_drop_all(&w->d);
 	client_close_all(&w->d);
 	turns_free(w->d.turns);
-	refusals_clear();
+	refusal_log_clear();
 	reload_stop(&w->d);
-	helpers_stop(&w->d);
+	roles_stop(&w->d);
 	ahead_free(w->d.writes);
 	ahead_free(w->d.tokenizes);
 	ahead_free(w->d.moderates);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For fuzz targets of the daemon: chatd's own state machines with everything
  * around them replaced. No program is started: each helper is the other end

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is taken over of chatd and of the system, so that nothing is started,
  * ended or waited for: timers, processes, the clock, the configuration.
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #include "protocol.h"
-#include "line.h"
+#include "linebuf.h"
 #include "log.h"
 #include "spawn.h"
 #include "xmalloc.h"

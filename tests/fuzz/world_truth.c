@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Helpers that answer as they should, for what fuzz targets play. A prompt
  * with "wait" in it is written until it is cancelled; a text with "bad",

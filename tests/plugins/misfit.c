@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A filter plugin that must be refused before it is opened: which of the
  * promises of its struct is broken is chosen when it is compiled.

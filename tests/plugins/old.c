@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A filter plugin as it was built with version 1.0 of the interface, whose
  * structs are repeated here as they were then: the word XYZZY, and each time

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A filter plugin that misbehaves on demand, for tests: the option "act" (or,
  * for the constructor, the environment variable CHATD_TEST_CONSTRUCTOR) names

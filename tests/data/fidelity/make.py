@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Make the expected values in this folder, by hand:
 
     PYTHON tests/data/fidelity/make.py [--table] [NAME ...]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Make vectors.jsonl: small tokenizer.json variants, each with one option or
 flag changed, and what the reference tokenizer makes of texts.
 

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chatd -t: what reading chatd.yaml does not show.  The filter is started as
+ * a service starts it, so that plugins and their packs are opened; defaults
+ * are held against the model; and what the systemd unit keeps from chatd is
+ * told, since a shell can reach more than a service.
+ */
+#include "chatd.h"
+
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "filters.h"
+#include "log.h"
+#include "path.h"
+#include "systemd_unit.h"
+#include "xmalloc.h"
+
+#define TRIAL_S		30	/* seconds for the filters to start */
+#define TRIAL_CONFIG_MAX (1024 * 1024)	/* bytes of config.json */
+
+static struct unit	 trial;		/* empty: none starts that file */
+
+/* Say what will go wrong. */
+static void
+config_test_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+config_test_warn(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	fprintf(stderr, "chatd: warning: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* Become the unit's user: what he can't read, the service can't. */
+static void
+config_test_become(void)
+{
+	struct passwd	*pw;
+
+	if (trial.user == NULL || geteuid() != 0)
+		return;
+	if ((pw = getpwnam(trial.user)) == NULL)
+		config_test_warn("%s: User=%s: there is no such user; make it, as "
+		    "systemd-sysusers does", trial.name, trial.user);
+	else if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
+	    setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1)
+		config_test_warn("%s: User=%s: %s", trial.name, trial.user,
+		    strerror(errno));
+}
+
+/* Which unit will start chatd with that file? */
+void
+config_test_unit(const char *file, const char *unit)
+{
+	const char	*p;
+	size_t		 n;
+
+	if (unit != NULL) {
+		if (systemd_unit_read(unit, &trial) != 0)
+			config_test_warn("%s: can't be read", unit);
+	} else if (file != NULL && systemd_unit_installed(&trial) == 0) {
+		n = strlen(file);
+		p = trial.exec != NULL ? strstr(trial.exec, file) : NULL;
+		if (p == NULL || p == trial.exec || p[-1] != ' ' ||
+		    (p[n] != '\0' && p[n] != ' '))
+			systemd_unit_clear(&trial);	/* starts another one */
+	}
+	config_test_become();
+}
+
+/* Where does a path lead? Owned by the caller. */
+static char *
+config_test_real(const char *path)
+{
+	char	*real = realpath(path, NULL);
+
+	return (real != NULL ? real : xstrdup(path));
+}
+
+/* Will the unit let chatd see this? */
+static void
+config_test_seen(const char *key, const char *path)
+{
+	char	*real = config_test_real(path);
+
+	if (trial.hides_home && systemd_unit_below(real, "/home /root /run/user"))
+		config_test_warn("%s: %s: %s hides home folders (ProtectHome=); move "
+		    "it, to /srv for example", key, real, trial.name);
+	else if (trial.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
+		config_test_warn("%s: %s: %s has a /tmp of its own (PrivateTmp=); "
+		    "move it, to /srv for example", key, real, trial.name);
+	free(real);
+}
+
+/* What will the unit not let chatd do? */
+static void
+config_test_by_unit(const struct config *c)
+{
+	const char	*key;
+	const json_t	*v;
+	char		*real;
+	size_t		 i;
+
+	if (trial.name == NULL)
+		return;
+	config_test_seen("model.path", c->model_path);
+	for (i = 0; i < c->nfilters; i++) {
+		config_test_seen("filters", c->filters[i].path);
+		json_object_foreach(c->filters[i].options, key, v) {
+			if (json_is_string(v) &&
+			    json_string_value(v)[0] == '/')
+				config_test_seen(key, json_string_value(v));
+		}
+	}
+	config_test_seen("state_dir", c->state_dir);
+	real = config_test_real(c->state_dir);
+	if (trial.strict && !systemd_unit_below(real, trial.writable))
+		config_test_warn("state_dir: %s: %s does not let chatd write there; "
+		    "it takes ReadWritePaths=%s in a drop-in (systemctl edit "
+		    "chatd)", real, trial.name, real);
+	free(real);
+}
+
+/* Hold the defaults against a model whose configuration can be read. */
+static void
+config_test_model(const struct config *c, json_t *errors)
+{
+	char	*path, *text;
+	size_t	 len;
+	json_t	*o;
+	int64_t	 context, vocab;
+
+	path = path_join(c->model_path, "config.json");
+	if (path_read(path, TRIAL_CONFIG_MAX, &text, &len) != 0) {
+		free(path);
+		return;		/* one file: the engine will tell */
+	}
+	o = json_loadb(text, len, 0, NULL);
+	free(text);
+	context = msg_int(o, "max_position_embeddings", 0);
+	vocab = msg_int(o, "vocab_size", 0);
+	if (context > 0 && c->context > context)
+		json_array_append_new(errors, json_sprintf("%s: model.context: "
+		    "%lld tokens, but the model was made for %lld at most",
+		    c->file != NULL ? c->file : "defaults",
+		    (long long)c->context, (long long)context));
+	if (c->context > 0 && c->context < context)
+		context = c->context;
+	if (context > 0 && c->max_tokens > context)
+		config_test_warn("defaults.max_tokens: %lld, but the model's context "
+		    "has %lld tokens: that many will be used",
+		    (long long)c->max_tokens, (long long)context);
+	if (vocab > 0 && c->top_k > vocab)
+		config_test_warn("defaults.top_k: %lld, but the model knows %lld "
+		    "tokens: that many will be used", (long long)c->top_k,
+		    (long long)vocab);
+	json_decref(o);
+	free(path);
+}
+
+/* The filters of a trial, and what became of them. */
+struct trial_filters {
+	struct event_base	*base;		/* owned */
+	char			 why[512];	/* "": they are up */
+};
+
+/* They are up. */
+static void
+config_test_ready(void *arg)
+{
+	struct trial_filters	*t = arg;
+
+	t->why[0] = '\0';
+	event_base_loopbreak(t->base);
+}
+
+/* One can't start. */
+static void
+config_test_refused(void *arg, const char *why)
+{
+	struct trial_filters	*t = arg;
+
+	snprintf(t->why, sizeof t->why, "%s", why);
+	event_base_loopbreak(t->base);
+}
+
+/* Start the filters with their plugins, and end them. */
+static void
+config_test_filter(const struct config *c, json_t *errors)
+{
+	static const struct filters_ops	 ops = { .ready = config_test_ready,
+	    .refused = config_test_refused };
+	struct trial_filters	 t = { .why = "they do not come up in time" };
+	struct timeval		 tv = { TRIAL_S, 0 };
+	struct filters		*fs;
+
+	t.base = event_base_new();
+	log_set_level(LOG_LEVEL_ERROR);		/* it is told below */
+	fs = filters_new(t.base, c, &ops, &t);
+	event_base_loopexit(t.base, &tv);
+	event_base_dispatch(t.base);
+	filters_free(fs);
+	event_base_free(t.base);
+	if (t.why[0] != '\0')
+		json_array_append_new(errors, json_sprintf("%s: filters: %s",
+		    c->file != NULL ? c->file : "defaults", t.why));
+}
+
+/* The socket's group; systemd may make the socket, so it is a warning. */
+static void
+config_test_group(const struct config *c)
+{
+	const char	*name = c->socket_group;
+
+	if (name != NULL && name[0] != '\0' && getgrnam(name) == NULL)
+		log_warnx("socket.group: there is no group \"%s\": chatd "
+		    "can't make its socket without it", name);
+}
+
+/* Everything that takes more than reading. */
+int
+config_test_start(const struct config *c, json_t *errors)
+{
+	size_t	 n = json_array_size(errors);
+
+	config_test_by_unit(c);
+	config_test_group(c);
+	config_test_model(c, errors);
+	config_test_filter(c, errors);
+	return (json_array_size(errors) == n ? 0 : CHAT_EFORMAT);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All exchanges at once: when a helper comes or goes, at the end of the
+ * service, and for who asks how many there are.
+ */
+#include "exchange.h"
+
+#include <stdlib.h>
+
+#include "xmalloc.h"
+
+/* The engine is up: send what waits for it. */
+void
+exchange_engine_ready(struct chatd *d, int changed)
+{
+	struct exchange	*x, *next;
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+			exchange_begin(x);
+		else if (x->state != EXCHANGE_QUEUED || x->engine_req != 0)
+			continue;
+		else if (changed && json_array_size(x->reply.ids) > 0)
+			exchange_end(x, "failed", "engine_lost",
+			    "another model took the engine's place");
+		else
+			exchange_generate(x);
+	}
+}
+
+/* The engine can't start: end what never began; count for what waits. */
+void
+exchange_engine_down(struct chatd *d)
+{
+	struct exchange	*x, *next;
+	char		*lost = xasprintf("the engine does not come back: %s",
+			    helper_why(d->engine));
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+			exchange_refuse(x, "engine_unavailable",
+			    helper_why(d->engine));
+		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
+		    ++x->deaths > d->config->engine_attempts)
+			exchange_end(x, "failed", "engine_lost", lost);
+	}
+	free(lost);
+}
+
+/* The store is up: send what it has not acknowledged. */
+void
+exchange_store_ready(struct chatd *d)
+{
+	struct exchange	*x;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->failing && x->store_req == 0) {
+			event_del(x->retry);
+			exchange_commit(x);
+		}
+	}
+}
+
+/* Cancel all of them. */
+void
+exchange_cancel_all(struct chatd *d)
+{
+	struct exchange	*x, *next;
+
+	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
+		next = TAILQ_NEXT(x, entry);
+		exchange_stop(x->request);
+	}
+}
+
+/* Forget all of them. */
+void
+exchange_drop_all(struct chatd *d)
+{
+	struct exchange	*x;
+
+	while ((x = TAILQ_FIRST(&d->exchanges)) != NULL) {
+		helper_forget(d->engine, x->engine_req);
+		helper_forget(d->store, x->store_req);
+		exchange_refuse(x, "shutting_down", "chatd is shutting down");
+	}
+}
+
+/* Is it not known yet which conversation it is in? */
+int
+exchange_is_hidden(const struct exchange *x)
+{
+	return (x->kind == EXCHANGE_REGENERATE &&
+	    x->state == EXCHANGE_RECEIVED);
+}
+
+/* Would a deletion take it away from under one? */
+int
+exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
+{
+	const struct exchange	*x;
+
+	TAILQ_FOREACH(x, &r->d->exchanges, entry) {
+		if ((x->uid == r->uid || r->operator) &&
+		    exchange_is_hidden(x))
+			return (1);
+		if ((x->uid == r->uid || r->operator) &&
+		    (conversation != 0 ? x->conversation == conversation :
+		    exchange != 0 && x->id == exchange))
+			return (1);
+	}
+	return (0);
+}
+
+/* How many there are, for status. */
+json_t *
+exchange_status(const struct chatd *d)
+{
+	const struct exchange	*x;
+	json_t			*o = json_object();
+	int			 running = 0, waiting = 0;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry) {
+		if (x->state == EXCHANGE_RECEIVED ||
+		    x->state == EXCHANGE_QUEUED)
+			waiting++;
+		else
+			running++;
+	}
+	msg_set_int(o, "running", running);
+	msg_set_int(o, "waiting", waiting);
+	msg_set_int(o, "total", d->total);
+	return (o);
+}

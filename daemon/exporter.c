@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exports: chatd-store run once more, read-only, in a process of its own,
+ * whose output goes to the client as it comes.  The writer of the store never
+ * waits for an export.
+ */
+#include "chatd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "path.h"
+#include "spawn.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define EXPORT_PIECE	32768	/* bytes in one text event */
+#define EXPORT_UID_MAX	2	/* exports of one user at once */
+#define EXPORT_END_MS	5000	/* to exit, once the output is closed */
+#define EXPORT_LOOK_MS	5	/* between looks whether it has */
+
+TAILQ_HEAD(exports, export);
+
+struct export {
+	TAILQ_ENTRY(export) entry;
+	struct request	*request;	/* borrowed: ended by us */
+	pid_t		 pid;
+	int		 fd;		/* owned: its stdout */
+	struct event	*ev;		/* owned: readable, then a timer */
+	int64_t		 ended;		/* monotonic ms: its output has */
+	size_t		 held;		/* bytes of an unfinished character */
+	char		 buf[EXPORT_PIECE];
+};
+
+static struct exports	 exporter_all = TAILQ_HEAD_INITIALIZER(exporter_all);
+
+static void	exporter_readable(evutil_socket_t, short, void *);
+static void	exporter_exited(evutil_socket_t, short, void *);
+static void	exporter_stop(struct request *);
+static void	exporter_pressure(struct request *, int);
+
+/* Start the export of a request. */
+static pid_t
+exporter_run(struct request *r, const char *format, int all, int out)
+{
+	char	*argv[8], *db, uid[24];
+	pid_t	 pid;
+	int	 n = 0;
+
+	db = path_join(r->d->config->state_dir, "chatd.db");
+	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
+	argv[n++] = r->d->config->store_program;
+	argv[n++] = (char *)(uintptr_t)"--export";
+	argv[n++] = (char *)(uintptr_t)format;
+	argv[n++] = (char *)(uintptr_t)"--db";
+	argv[n++] = db;
+	argv[n++] = (char *)(uintptr_t)(all ? "--all" : "--uid");
+	if (!all)
+		argv[n++] = uid;
+	argv[n] = NULL;
+	pid = spawn_program(argv, -1, out);
+	free(db);
+	return (pid);
+}
+
+/* How many exports a user runs. */
+static int
+exporter_count(uid_t uid)
+{
+	const struct export	*e;
+	int			 n = 0;
+
+	TAILQ_FOREACH(e, &exporter_all, entry)
+		n += e->request->uid == uid;
+	return (n);
+}
+
+/* Run an export. */
+void
+exporter_new(struct request *r, const char *format, int all)
+{
+	static const char *const formats[] = { "oig", "messages",
+	    "preference", "csv" };
+	struct export	*e;
+	struct fault	 f;
+	size_t		 i;
+	int		 fd[2];
+
+	for (i = 0; i < nitems(formats) && strcmp(format, formats[i]) != 0;
+	    i++)
+		;
+	if (i == nitems(formats)) {
+		fault_set(&f, "bad_field", "format", "format: \"%.40s\" is "
+		    "none of oig, messages, preference, csv", format);
+		request_fault(r, &f);
+		return;
+	}
+	if (exporter_count(r->uid) >= EXPORT_UID_MAX) {
+		request_fail(r, "busy", "%d exports of this user are running",
+		    EXPORT_UID_MAX);
+		return;
+	}
+	if (pipe2(fd, O_CLOEXEC|O_NONBLOCK) == -1) {
+		request_fail(r, "store_unavailable", "%s", strerror(errno));
+		return;
+	}
+	/* The exporter writes and waits; only our end must not. */
+	fcntl(fd[1], F_SETFL, 0);
+	e = xcalloc(1, sizeof *e);
+	e->request = r;
+	e->fd = fd[0];
+	e->pid = exporter_run(r, format, all, fd[1]);
+	close(fd[1]);
+	if (e->pid == -1) {
+		request_fail(r, "store_unavailable", "%s: %s",
+		    r->d->config->store_program, strerror(errno));
+		close(e->fd);
+		free(e);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&exporter_all, e, entry);
+	request_lasts(r);
+	r->arg = e;
+	r->stop = exporter_stop;
+	r->pressure = exporter_pressure;
+	e->ev = event_new(r->d->base, e->fd, EV_READ|EV_PERSIST,
+	    exporter_readable, e);
+	exporter_pressure(r, client_pressed(r->client));
+}
+
+/* It is over: status is the exporter's. */
+static void
+exporter_end(struct export *e, int cancelled, int status)
+{
+	struct request	*r = e->request;
+	json_t		*m;
+
+	TAILQ_REMOVE(&exporter_all, e, entry);
+	event_free(e->ev);
+	close(e->fd);
+	free(e);
+	r->arg = NULL;
+	if (cancelled) {
+		m = msg_event("done", -1);
+		msg_set_string(m, "stop", "cancelled");
+		request_done(r, m);
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		request_done(r, NULL);
+	else
+		request_fail(r, "store_unavailable",
+		    "the export failed; the service's log says why");
+}
+
+/* End the exporter. */
+static int
+exporter_kill(struct export *e)
+{
+	int	 status = 0;
+
+	kill(e->pid, SIGKILL);
+	while (waitpid(e->pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return (status);
+}
+
+/* Its output is closed: has it exited, and how? Nobody waits for it here. */
+static void
+exporter_exited(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval	 tv = { 0, EXPORT_LOOK_MS * 1000 };
+	struct export		*e = arg;
+	int			 status = 0;
+
+	(void)fd;
+	(void)what;
+	if (waitpid(e->pid, &status, WNOHANG) == 0) {
+		if (clock_monotonic() - e->ended < EXPORT_END_MS) {
+			event_add(e->ev, &tv);
+			return;
+		}
+		status = exporter_kill(e);
+	}
+	exporter_end(e, 0, status);
+}
+
+/* Nothing more is read: what is left is the exit status. */
+static void
+exporter_closed(struct export *e)
+{
+	struct event_base	*base = e->request->d->base;
+
+	e->ended = clock_monotonic();
+	event_free(e->ev);
+	e->ev = evtimer_new(base, exporter_exited, e);
+	exporter_exited(-1, 0, e);
+}
+
+/* Pass on what it has written. */
+static void
+exporter_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct export	*e = arg;
+	ssize_t		 n;
+	size_t		 whole, have;
+	json_t		*m;
+
+	(void)what;
+	n = read(fd, e->buf + e->held, sizeof e->buf - e->held);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		exporter_closed(e);
+		return;
+	}
+	have = e->held + (size_t)n;
+	whole = utf8_whole(e->buf, have);
+	m = msg_event("text", -1);
+	msg_set_text(m, "text", e->buf, whole);
+	e->held = have - whole;
+	memmove(e->buf, e->buf + whole, e->held);
+	request_send(e->request, m);
+}
+
+/* The client cancelled, or has gone. */
+static void
+exporter_stop(struct request *r)
+{
+	struct export	*e = r->arg;
+
+	exporter_end(e, 1, exporter_kill(e));
+}
+
+/* The client does not keep up: leave the rest in the pipe. */
+static void
+exporter_pressure(struct request *r, int high)
+{
+	struct export	*e = r->arg;
+
+	if (e->ended != 0)
+		return;
+	if (high)
+		event_del(e->ev);
+	else
+		event_add(e->ev, NULL);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The trial: what a variant with instructions of its own computes must be
+ * what the variant without them does.
+ */
+#include "selftest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fpmode.h"
+#include "kernels.h"
+#include "xmalloc.h"
+
+#define TRIAL_ROWS	33	/* three tiles that overlap */
+#define TRIAL_K		8226	/* cut for the cache, and a block cut short */
+#define TRIAL_UP	ROUND_UP(TRIAL_K, 64)
+#define TRIAL_N		(3 * PANEL)
+#define TRIAL_LANES	80	/* of a head: two blocks and a half */
+#define TRIAL_POS	70	/* of the first row of attention */
+#define TRIAL_SEEN	16	/* rows of attention */
+#define TRIAL_BLOCKS	3	/* that they see */
+
+/* Input of the products; w and scales are what they are made of, whatever the
+ * precision makes of them. */
+struct trial {
+	uint64_t	 state;
+	float		 a[TRIAL_ROWS][TRIAL_K];
+	uint16_t	 a16[TRIAL_ROWS][TRIAL_UP];
+	uint16_t	 w[TRIAL_N][TRIAL_UP];
+	uint16_t	 halves[TRIAL_N][TRIAL_UP / GROUP];
+	float		 floats[TRIAL_N];
+	float		 out[2][TRIAL_ROWS][TRIAL_N];
+	float		 qkv[TRIAL_SEEN][3 * TRIAL_LANES];
+	uint16_t	 cache[TRIAL_BLOCKS][2 * KV_BLOCK * TRIAL_LANES];
+	float		 scratch[TRIAL_SEEN * (TRIAL_BLOCKS * KV_BLOCK +
+			    TRIAL_LANES)];
+	/* what the rows of int8 are kept in */
+	struct qrows	 q;
+	int8_t		 q8[TRIAL_ROWS * TRIAL_UP];
+	int32_t		 sums[TRIAL_ROWS * (TRIAL_UP / GROUP)];
+	int32_t		 total[TRIAL_ROWS], napart[TRIAL_ROWS];
+	int32_t		 apart[TRIAL_ROWS * TRIAL_UP];
+	float		 scale[TRIAL_ROWS];
+};
+
+/* 32 random bits. */
+static uint32_t
+selftest_bits(struct trial *t)
+{
+	t->state = t->state * 6364136223846793005u + 1442695040888963407u;
+	return ((uint32_t)(t->state >> 32));
+}
+
+/* A number of bf16 below 8 in size; one in 32 is a denormal or zero. */
+static uint16_t
+selftest_number(struct trial *t)
+{
+	uint32_t	 r = selftest_bits(t), exponent = 115 + (r >> 8) % 15;
+
+	if (r % 32 == 0)
+		exponent = 0;
+	return ((uint16_t)((r >> 16 & 0x807f) | exponent << 7));
+}
+
+/* The float that a number of bf16 is. */
+static float
+selftest_widen(uint16_t number)
+{
+	uint32_t	 bits = (uint32_t)number << 16;
+	float		 x;
+
+	memcpy(&x, &bits, sizeof x);
+	return (x);
+}
+
+/* Draw queries, keys and values. */
+static void
+selftest_draw_attention(struct trial *t)
+{
+	int	 r, i;
+
+	for (r = 0; r < TRIAL_SEEN; r++)
+		for (i = 0; i < 3 * TRIAL_LANES; i++)
+			t->qkv[r][i] = selftest_widen(selftest_number(t));
+	for (r = 0; r < TRIAL_BLOCKS; r++)
+		for (i = 0; i < 2 * KV_BLOCK * TRIAL_LANES; i++)
+			t->cache[r][i] = selftest_number(t);
+}
+
+/* Draw all of it. */
+static struct trial *
+selftest_new(const struct kernels *k)
+{
+	struct trial	*t = xcalloc(1, sizeof *t);
+	int		 r, i;
+
+	t->q = (struct qrows){ TRIAL_UP, t->q8, t->sums, t->total, t->scale,
+		t->apart, t->napart };
+	for (r = 0; r < TRIAL_ROWS; r++) {
+		for (i = 0; i < TRIAL_UP; i++)
+			t->a16[r][i] = i < TRIAL_K ? selftest_number(t) : 0x8000;
+		for (i = 0; i < TRIAL_K; i++)
+			t->a[r][i] = selftest_widen(t->a16[r][i]);
+		k->quantize(t->a[r], TRIAL_K, &t->q, r);
+	}
+	for (r = 0; r < TRIAL_N; r++) {
+		for (i = 0; i < TRIAL_UP; i++)
+			t->w[r][i] = selftest_number(t);
+		for (i = 0; i < TRIAL_UP / GROUP; i++)
+			t->halves[r][i] = (uint16_t)(0x2000 |
+			    (selftest_bits(t) & 0xfff));
+		t->floats[r] = (float)(selftest_bits(t) >> 8) * 0x1p-30f;
+	}
+	selftest_draw_attention(t);
+	return (t);
+}
+
+/* One product by both. */
+static int
+selftest_product(struct trial *t, enum elem elem, int rows,
+    const struct kernels *const k[2])
+{
+	struct matmul	 m = { .a = t->a[0], .a16 = t->a16[0],
+			    .lda16 = TRIAL_UP, .q = &t->q, .lda = TRIAL_K,
+			    .rows = rows, .K = TRIAL_K, .N = TRIAL_N,
+			    .elem = elem, .w = t->w, .bias = t->floats,
+			    .end = MM_STORE, .ldo = TRIAL_N };
+	int		 i;
+
+	m.scales = elem == ELEM_I4 ? (const void *)t->halves : t->floats;
+	for (i = 0; i < 2; i++) {
+		m.out = t->out[i][0];
+		k[i]->matmul(&m, 0, TRIAL_N / PANEL);
+	}
+	return (memcmp(t->out[0], t->out[1], (size_t)rows *
+	    sizeof t->out[0][0]) == 0);
+}
+
+/* One head's attention by both. */
+static int
+selftest_attention(struct trial *t, const struct kernels *const k[2])
+{
+	const int32_t		 blocks[TRIAL_BLOCKS] = { 1, 0, 2 };
+	struct backend_row	 rows[TRIAL_SEEN] = { 0 };
+	struct attend		 a = { .rows = rows,
+				    .cache = (uint8_t *)t->cache,
+				    .qkv = t->qkv[0],
+				    .ldqkv = 3 * TRIAL_LANES,
+				    .ldo = TRIAL_LANES, .scale = 0.125f };
+	int			 i;
+
+	a.kv.elem = ELEM_BF16;
+	a.kv.H = 1;
+	a.kv.D = TRIAL_LANES;
+	a.kv.blocks = TRIAL_BLOCKS;
+	kv_sizes(&a.kv);
+	for (i = 0; i < TRIAL_SEEN; i++) {
+		rows[i].pos = TRIAL_POS + i;
+		rows[i].blocks = blocks;
+	}
+	for (i = 0; i < 2; i++) {
+		a.out = t->out[i][0];
+		k[i]->attend(&a, 0, 0, TRIAL_SEEN, t->scratch);
+	}
+	return (memcmp(t->out[0], t->out[1], sizeof(float) * TRIAL_SEEN *
+	    TRIAL_LANES) == 0);
+}
+
+/* Compare. */
+int
+selftest_agree(const struct kernels *a, const struct kernels *b)
+{
+	static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
+	static const int	 rows[] = { 9, 16, TRIAL_ROWS };
+	const struct kernels	*const both[2] = { a, b };
+	const uint64_t		 mode = fpmode_enter();
+	struct trial		*t = selftest_new(b);
+	size_t			 i, j;
+	int			 same = 1;
+
+	for (i = 0; i < nitems(elems); i++)
+		for (j = 0; j < nitems(rows); j++)
+			same = same && selftest_product(t, elems[i], rows[j],
+			    both);
+	same = same && selftest_attention(t, both);
+	free(t);
+	fpmode_leave(mode);
+	return (same);
+}

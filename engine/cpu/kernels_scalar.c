@@ -1,8 +1,0 @@
-/*
- * The inner loops for plain C, for any machine and as the reference.
- */
-#include "vec_scalar.h"
-
-#define KERNELS		kernels_scalar
-#define KERNELS_NAME	"scalar"
-#include "kernels_body.h"

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's sandbox, when chatd has started it: on before the first byte
+ * of the model is read, since whoever has made the model's files is not
+ * trusted with more than numbers.
+ */
+#include "engine.h"
+
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine.h"
+#include "path.h"
+#include "xmalloc.h"
+
+/* Add what a folder holds: names in it may be links that lead out of it, as
+ * in the caches of those who download models. Returns how many. */
+static size_t
+sandbox_links(const char *folder, struct landlock_path **paths, size_t n)
+{
+	struct dirent	*d;
+	struct stat	 st;
+	DIR		*dir;
+	char		*path;
+
+	if ((dir = opendir(folder)) == NULL)
+		return (n);
+	while ((d = readdir(dir)) != NULL) {
+		path = path_join(folder, d->d_name);
+		if (stat(path, &st) == -1 || !S_ISREG(st.st_mode)) {
+			free(path);
+			continue;
+		}
+		*paths = xreallocarray(*paths, n + 1, sizeof **paths);
+		(*paths)[n++] = (struct landlock_path){ path, 0 };
+	}
+	closedir(dir);
+	return (n);
+}
+
+/* Confine the engine to the model that it is about to open. */
+void
+engine_sandbox(const struct engine *e)
+{
+	enum confine_kind	 kind;
+	struct landlock_path	*paths;
+	size_t			 i, n = 1;
+
+	kind = strcmp(e->opt.device, "cpu") != 0 ? CONFINE_ENGINE_GPU :
+	    e->opt.pin ? CONFINE_ENGINE_PIN : CONFINE_ENGINE;
+	paths = xcalloc(1, sizeof *paths);
+	paths[0].path = xstrdup(e->opt.model);
+	n = sandbox_links(e->opt.model, &paths, n);
+	confine_self(kind, paths, n);
+	for (i = 0; i < n; i++)
+		free(paths[i].path);
+	free(paths);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who takes part in steps.  A job is admitted when the cache has blocks for
+ * the tokens it has now and some to spare; a reply takes one more block
+ * whenever it has filled its last.  Where none is left, a reply loses its
+ * place: it gives its blocks back and waits to be read again, tokens made so
+ * far included.  Nothing but time is lost, since no result depends on how a
+ * sequence was cut into steps, and what is still in the cache by then is not
+ * computed again (kvcache.h).
+ *
+ * Places go by groups (fairshare.h).  The next to be admitted is of the group
+ * with the fewest running jobs; where there is no place for it, it takes that
+ * of a group which has at least two more.  A reply that made room comes back
+ * before those that arrived after it.  Every block taken while running stands
+ * for KV_BLOCK tokens made, and these are kept, so replies come to their ends
+ * however often places change hands.
+ */
+#include "scheduler_impl.h"
+
+#include <stdlib.h>
+
+#include "xmalloc.h"
+
+/* The most positions of the cache that a job can come to need. */
+static size_t
+admit_positions(const struct job *job)
+{
+	const struct generation	*g = job->gen;
+	size_t			 n;
+
+	if (g == NULL)
+		return (job->score->ids.n);
+	n = g->prompt + (size_t)g->opt.max_tokens;
+	return (n < g->context ? n : g->context);
+}
+
+/* Give blocks back. */
+void
+admit_release(struct scheduler *s, struct job *job)
+{
+	kvcache_give(s->kv, job->blocks, job->nblocks);
+	free(job->blocks);
+	job->blocks = NULL;
+	job->nblocks = job->fed = job->full = job->rows = 0;
+}
+
+/* Take a reply's place away. */
+static void
+admit_preempt(struct scheduler *s, struct job *job)
+{
+	admit_release(s, job);
+	TAILQ_REMOVE(&s->running, job, entry);
+	s->nrunning--;
+	job->share->running--;
+	job->running = 0;
+	scheduler_insert(&s->waiting, job);
+	s->nwaiting++;
+	s->stats.preempted++;
+}
+
+/* Is a the better one of two replies to lose its place? One that is paused
+ * is, then one of the group with more running, then the newer. */
+static int
+admit_rather(const struct job *a, const struct job *b)
+{
+	if (a->paused != b->paused)
+		return (a->paused);
+	if (a->share->running != b->share->running)
+		return (a->share->running > b->share->running);
+	return (a->arrival > b->arrival);
+}
+
+/* The reply to lose its place: paused, or of a group with so many running at
+ * least. NULL where there is none. Scores can't be read twice. */
+static struct job *
+admit_victim(const struct scheduler *s, int least)
+{
+	struct job	*job, *best = NULL;
+
+	TAILQ_FOREACH(job, &s->running, entry) {
+		if (job->gen == NULL ||
+		    (!job->paused && job->share->running < least))
+			continue;
+		if (best == NULL || admit_rather(job, best))
+			best = job;
+	}
+	return (best);
+}
+
+/* Take over the full blocks that the cache has of a reply's beginning; its
+ * last token is computed in any case, for what follows it. */
+static void
+admit_reuse(struct scheduler *s, struct job *job)
+{
+	const struct ids	*tokens = scheduler_tokens(job);
+	int32_t			 block;
+
+	job->full = 0;
+	job->chain = KVCACHE_START;
+	while (job->gen != NULL && (job->full + 1) * KV_BLOCK < tokens->n) {
+		block = kvcache_find(s->kv, scheduler_owner(job), &job->chain,
+		    tokens->id + job->full * KV_BLOCK);
+		if (block == -1)
+			break;
+		job->blocks[job->full++] = block;
+	}
+	job->nblocks = job->full;
+}
+
+/* Give a job the blocks for its tokens, leaving one for each running job.
+ * 0, or CHAT_ENOMEM, and it has none then. */
+static int
+admit_blocks(struct scheduler *s, struct job *job)
+{
+	size_t	 need = kvcache_blocks(scheduler_tokens(job)->n);
+
+	job->blocks = xcalloc(kvcache_blocks(admit_positions(job)),
+	    sizeof *job->blocks);
+	admit_reuse(s, job);
+	need -= job->nblocks;
+	if ((size_t)kvcache_available(s->kv) < need + (size_t)s->nrunning ||
+	    kvcache_take(s->kv, job->blocks, job->nblocks, need) != 0) {
+		admit_release(s, job);
+		return (CHAT_ENOMEM);
+	}
+	job->nblocks += need;
+	job->fed = job->full * KV_BLOCK;
+	job->read = scheduler_tokens(job)->n;
+	s->stats.tokens_reused += (int64_t)job->fed;
+	return (0);
+}
+
+/* Admit a job, if need be in the place of others. Returns 0 where it must
+ * wait. */
+static int
+admit_one(struct scheduler *s, struct job *job)
+{
+	struct job	*victim;
+
+	while (s->nrunning >= s->running_max || admit_blocks(s, job) != 0) {
+		victim = admit_victim(s, job->share->running + 2);
+		if (victim == NULL)
+			return (0);
+		admit_preempt(s, victim);
+	}
+	TAILQ_REMOVE(&s->waiting, job, entry);
+	s->nwaiting--;
+	scheduler_insert(&s->running, job);
+	s->nrunning++;
+	job->share->running++;
+	job->running = 1;
+	if (job->gen != NULL && !job->started) {
+		job->started = 1;
+		s->ev->started(s->arg, job);
+		if (job->gen->stop != STOP_NONE)	/* resumed at its end */
+			scheduler_tell(s, job);
+	}
+	return (1);
+}
+
+/* Whose turn is it to be admitted? */
+static struct job *
+admit_next(const struct scheduler *s)
+{
+	struct job	*job, *best = NULL;
+
+	TAILQ_FOREACH(job, &s->waiting, entry) {
+		if (!job->paused && (best == NULL ||
+		    fairshare_before(job->share, best->share)))
+			best = job;
+	}
+	return (best);
+}
+
+/* Admit in turn, up to the first that does not fit: who needs much room is
+ * not passed by those who need less. */
+void
+admit_waiting(struct scheduler *s)
+{
+	struct job	*job;
+
+	while ((job = admit_next(s)) != NULL && admit_one(s, job))
+		;
+}
+
+/* Give a reply the block for its next token. 0 where another job, or this
+ * one, has lost its place for that. */
+static int
+admit_grow_one(struct scheduler *s, struct job *job)
+{
+	if (job->nblocks > job->fed / KV_BLOCK)
+		return (1);
+	if (kvcache_take(s->kv, job->blocks, job->nblocks, 1) == 0) {
+		job->nblocks++;
+		return (1);
+	}
+	admit_preempt(s, admit_victim(s, 0));
+	return (0);
+}
+
+/* Give room to all. */
+void
+admit_grow(struct scheduler *s)
+{
+	struct job	*job;
+
+again:
+	TAILQ_FOREACH(job, &s->running, entry) {
+		if (!job->paused && scheduler_making(job) &&
+		    !admit_grow_one(s, job))
+			goto again;
+	}
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reply in the making: token by token to text, with stops.
+ */
+#include "generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pretoken.h"
+#include "xmalloc.h"
+
+/* Note that id has been seen. */
+static void
+generation_see(struct generation *g, int32_t id)
+{
+	if (g->seen != NULL)
+		g->seen[id] = 1;
+}
+
+/* Begin a reply. */
+struct generation *
+generation_new(const struct tokenizer *tok,
+    const struct generation_options *opt, struct ids *prompt, int vocab,
+    int eos, size_t context)
+{
+	struct generation	*g;
+	size_t			 i;
+
+	g = xcalloc(1, sizeof *g);
+	g->tok = tok;
+	g->opt = *opt;
+	g->eos = eos;
+	g->context = context;
+	g->tokens = *prompt;
+	g->prompt = prompt->n;
+	memset(prompt, 0, sizeof *prompt);
+	if (opt->sampler.penalty != 1)
+		g->seen = xcalloc((size_t)vocab, 1);
+	for (i = 0; i < g->prompt; i++)
+		generation_see(g, g->tokens.id[i]);
+	return (g);
+}
+
+/* Release a reply. */
+void
+generation_free(struct generation *g)
+{
+	if (g == NULL)
+		return;
+	ids_clear(&g->tokens);
+	text_clear(&g->held);
+	text_clear(&g->text);
+	free(g->seen);
+	free(g);
+}
+
+/* Set up the state behind ids made earlier. */
+int
+generation_resume(struct generation *g, const int32_t *id, size_t n,
+    int vocab)
+{
+	struct generation_news	 news;
+	size_t			 i;
+
+	for (i = 0; i < n; i++) {
+		if (g->stop != STOP_NONE || id[i] < 0 || id[i] >= vocab)
+			return (CHAT_EFORMAT);
+		generation_add(g, id[i]);
+	}
+	generation_take(g, &news);
+	return (0);
+}
+
+/* Draw and add the next token. */
+int
+generation_sample(struct generation *g, struct sampler *s,
+    const float *logits)
+{
+	int	 r;
+
+	r = sampler_prepare(s, &g->opt.sampler, logits, g->seen);
+	if (r != 0)
+		return (r);
+	generation_add(g, sampler_draw(s, g->opt.sampler.seed,
+	    generation_made(g)));
+	return (0);
+}
+
+/* Release the first n bytes of what is held. */
+static void
+generation_release(struct generation *g, size_t n)
+{
+	text_add(&g->text, g->held.s, n);
+	text_shift(&g->held, n);
+}
+
+/* Release everything: the reply is over. */
+static void
+generation_flush(struct generation *g)
+{
+	detok_end(&g->detok, &g->held);
+	generation_release(g, g->held.n);
+}
+
+/*
+ * Find the stop string that is complete first (of those, the longest) in the
+ * held text: how the text was cut into tokens then makes no difference.
+ * Returns 1 and where it begins.
+ */
+static int
+generation_find_stop(const struct generation *g, size_t *start)
+{
+	const char	*s = g->held.s, *stop;
+	size_t		 end, k;
+	int		 i, found = 0;
+
+	for (end = 1; end <= g->held.n && !found; end++) {
+		for (i = 0; i < g->opt.stops; i++) {
+			stop = g->opt.stop[i];
+			k = strlen(stop);
+			if (k > end || memcmp(s + end - k, stop, k) != 0 ||
+			    (found && end - k > *start))
+				continue;
+			*start = end - k;
+			found = 1;
+		}
+	}
+	return (found);
+}
+
+/* Bytes at the end of the held text that may yet be part of a stop. */
+static size_t
+generation_hold(const struct generation *g)
+{
+	const char	*s = g->held.s;
+	size_t		 n = g->held.n, k, longest = 0;
+	int		 i;
+
+	for (i = 0; i < g->opt.stops; i++) {
+		k = strlen(g->opt.stop[i]) - 1;
+		if (k > n)
+			k = n;
+		while (k > longest && memcmp(s + n - k, g->opt.stop[i],
+		    k) != 0)
+			k--;
+		if (k > longest)
+			longest = k;
+	}
+	if (g->opt.trim)
+		longest += pretoken_trailing(s, n - longest);
+	return (longest);
+}
+
+/* Look at the held text after it has grown: release, or stop. */
+static void
+generation_review(struct generation *g)
+{
+	size_t	 start = 0;
+
+	if (g->opt.strip && g->text.n == 0)
+		text_shift(&g->held, pretoken_leading(g->held.s, g->held.n));
+	if (!generation_find_stop(g, &start)) {
+		generation_release(g, g->held.n - generation_hold(g));
+		return;
+	}
+	g->held.n = start;
+	if (g->opt.trim)
+		g->held.n -= pretoken_trailing(g->held.s, start);
+	g->stop = STOP_STRING;
+	generation_release(g, g->held.n);
+}
+
+/* Decode a token behind the held text. The line protocol has no NUL. */
+static void
+generation_decode(struct generation *g, int32_t id)
+{
+	struct text	 new = { NULL, 0, 0 };
+	const char	*s, *nul;
+	size_t		 n, i = 0;
+
+	s = tokenizer_bytes(g->tok, id, &n);
+	detok_add(&g->detok, s, n, &new);
+	while (i < new.n && (nul = memchr(new.s + i, 0, new.n - i)) != NULL) {
+		text_add(&g->held, new.s + i, (size_t)(nul - new.s) - i);
+		text_puts(&g->held, "\xef\xbf\xbd");
+		i = (size_t)(nul - new.s) + 1;
+	}
+	if (i < new.n)
+		text_add(&g->held, new.s + i, new.n - i);
+	text_clear(&new);
+}
+
+/* Add a token. */
+void
+generation_add(struct generation *g, int32_t id)
+{
+	ids_add(&g->tokens, id);
+	generation_see(g, id);
+	if (id == g->eos && !g->opt.ignore_eos)
+		g->stop = STOP_END;
+	else if (!tokenizer_special(g->tok, id)) {
+		generation_decode(g, id);
+		generation_review(g);
+	}
+	if (g->stop == STOP_NONE) {
+		if (generation_made(g) >= (size_t)g->opt.max_tokens)
+			g->stop = STOP_LENGTH;
+		else if (g->tokens.n >= g->context)
+			g->stop = STOP_CONTEXT;
+	}
+	if (g->stop != STOP_NONE && g->stop != STOP_STRING)
+		generation_flush(g);
+}
+
+/* End it. */
+void
+generation_cancel(struct generation *g)
+{
+	if (g->stop != STOP_NONE)
+		return;
+	g->stop = STOP_CANCELLED;
+	generation_flush(g);
+}
+
+/* Take what is new. */
+int
+generation_take(struct generation *g, struct generation_news *news)
+{
+	news->text = g->text.s == NULL ? "" : g->text.s + g->told_text;
+	news->text_len = g->text.n - g->told_text;
+	news->n = generation_made(g) - g->told_ids;
+	news->ids = g->tokens.id + g->prompt + g->told_ids;
+	g->told_text = g->text.n;
+	g->told_ids += news->n;
+	return (news->n > 0 || news->text_len > 0);
+}
+
+/* Count tokens made. */
+size_t
+generation_made(const struct generation *g)
+{
+	return (g->tokens.n - g->prompt);
+}
+
+/* Name a reason. */
+const char *
+generation_stop_name(enum stop_reason stop)
+{
+	static const char *const names[] = { "", "end", "stop", "length",
+	    "context", "cancelled" };
+
+	return (names[stop]);
+}

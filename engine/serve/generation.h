@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reply in the making: its tokens, and its text as far as it may be
+ * shown.  Text that could still turn out to be part of a stop string is held
+ * back; it is released as soon as it can't be, or at the end.  A NUL shows as
+ * U+FFFD.
+ *
+ * Everything here follows from the ids alone, so a reply that is cut off can
+ * be set up again from its ids and goes on as if nothing had happened.
+ */
+#ifndef ENGINE_GENERATION_H
+#define ENGINE_GENERATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "detok.h"
+#include "err.h"
+#include "sampler.h"
+#include "tokenizer.h"
+#include "growbuf.h"
+
+#define GENERATION_STOPS_MAX	8	/* stop strings of a request */
+#define GENERATION_STOP_BYTES	64	/* longest stop string */
+
+enum stop_reason { STOP_NONE, STOP_END, STOP_STRING, STOP_LENGTH,
+	STOP_CONTEXT, STOP_CANCELLED };
+
+struct generation_options {
+	struct sampler_params	 sampler;
+	int			 max_tokens;
+	int			 ignore_eos;
+	char			 stop[GENERATION_STOPS_MAX + 1]
+				    [GENERATION_STOP_BYTES + 1];
+	int			 stops;		/* used: each ends in NUL */
+	/* For replies in a dialogue: */
+	int			 strip;		/* white space at the start */
+	int			 trim;		/* and before a stop string
+						 * is not shown */
+};
+
+struct generation {
+	const struct tokenizer	*tok;		/* borrowed */
+	struct generation_options opt;
+	int			 eos;		/* id that ends, or -1 */
+	size_t			 context;	/* tokens it may have in all */
+	struct ids		 tokens;	/* prompt, then what was made */
+	size_t			 prompt;	/* tokens of the prompt */
+	uint8_t			*seen;		/* owned: [V], ids in tokens;
+						 * NULL without a penalty */
+	struct detok		 detok;
+	struct text		 held;		/* decoded, not released */
+	struct text		 text;		/* released */
+	size_t			 told_text;	/* bytes of text taken */
+	size_t			 told_ids;	/* made tokens taken */
+	enum stop_reason	 stop;
+};
+
+/* What is new since the last generation_take. */
+struct generation_news {
+	const char	*text;		/* borrowed until the next call */
+	size_t		 text_len;
+	const int32_t	*ids;		/* borrowed likewise */
+	size_t		 n;
+};
+
+/*
+ * Begin. prompt is taken (left empty); it has at least one id and fewer than
+ * context, all in 0 .. vocab - 1.
+ */
+struct generation *generation_new(const struct tokenizer *tok,
+	    const struct generation_options *opt, struct ids *prompt,
+	    int vocab, int eos, size_t context);
+void	 generation_free(struct generation *g);
+
+/*
+ * Go on behind n ids that an earlier run made: they and the text they
+ * release count as told. CHAT_EFORMAT where an id is out of range or follows
+ * one that ended the reply.
+ */
+int	 generation_resume(struct generation *g, const int32_t *id, size_t n,
+	    int vocab);
+
+/* Draw the next token from V logits and add it. 0, or CHAT_EFORMAT where
+ * the logits are not numbers. */
+int	 generation_sample(struct generation *g, struct sampler *s,
+	    const float *logits);
+
+/* Add a token. g->stop says whether it was the last. */
+void	 generation_add(struct generation *g, int32_t id);
+
+/* End it now, releasing what is held. */
+void	 generation_cancel(struct generation *g);
+
+/* Take what is new; returns 0 where there is nothing. */
+int	 generation_take(struct generation *g, struct generation_news *news);
+
+/* Tokens made so far. */
+size_t	 generation_made(const struct generation *g);
+
+/* "end", "stop", "length", "context", "cancelled". */
+const char *generation_stop_name(enum stop_reason stop);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sampling.  Sums run in a fixed order in double precision, with an
+ * exponential of our own, so that the same logits give the same token on
+ * every machine (this file is compiled without contraction to FMA).
+ */
+#include "sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "xmalloc.h"
+
+/* Make room for V items. */
+struct sampler *
+sampler_new(int vocab)
+{
+	struct sampler	*s;
+
+	s = xcalloc(1, sizeof *s);
+	s->item = xcalloc((size_t)vocab, sizeof *s->item);
+	s->vocab = vocab;
+	return (s);
+}
+
+/* Release a sampler. */
+void
+sampler_free(struct sampler *s)
+{
+	if (s == NULL)
+		return;
+	free(s->item);
+	free(s);
+}
+
+/* e^x = 2^k * e^r with |r| <= ln 2 / 2, e^r by its Taylor series, whose
+ * fourteenth power is below half a unit in the last place. */
+double
+sampler_exp(double x)
+{
+	static const double	 c[] = { 1, 1, 1. / 2, 1. / 6, 1. / 24,
+				    1. / 120, 1. / 720, 1. / 5040,
+				    1. / 40320, 1. / 362880, 1. / 3628800,
+				    1. / 39916800, 1. / 479001600,
+				    1. / 6227020800 };
+	double			 k, r, sum = c[13];
+	int			 i;
+
+	if (x < -745)
+		return (0);
+	k = floor(x * 1.4426950408889634 + 0.5);
+	r = x - k * 0x1.62e42fee00000p-1 - k * 0x1.a39ef35793c76p-33;
+	for (i = 12; i >= 0; i--)
+		sum = sum * r + c[i];
+	return (ldexp(sum, (int)k));
+}
+
+/* Philox4x32-10. */
+uint64_t
+sampler_random(uint64_t seed, uint64_t step)
+{
+	uint32_t	 c0 = (uint32_t)step, c1 = (uint32_t)(step >> 32);
+	uint32_t	 c2 = 0, c3 = 0;
+	uint32_t	 k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+	uint64_t	 a, b;
+	int		 i;
+
+	for (i = 0; i < 10; i++) {
+		a = (uint64_t)c0 * 0xd2511f53U;
+		b = (uint64_t)c2 * 0xcd9e8d57U;
+		c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
+		c1 = (uint32_t)b;
+		c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
+		c3 = (uint32_t)a;
+		k0 += 0x9e3779b9U;
+		k1 += 0xbb67ae85U;
+	}
+	return ((uint64_t)c1 << 32 | c0);
+}
+
+/* Is a the larger item? */
+static int
+sampler_before(const struct sampler_item *a, const struct sampler_item *b)
+{
+	return (a->logit != b->logit ? a->logit > b->logit : a->id < b->id);
+}
+
+/* Fill the items with penalised logits; *max gets the largest item. */
+static int
+sampler_fill(struct sampler *s, const struct sampler_params *p,
+    const float *logits, const uint8_t *seen, struct sampler_item *max)
+{
+	struct sampler_item	*x;
+	int			 i;
+
+	for (i = 0; i < s->vocab; i++) {
+		x = &s->item[i];
+		x->id = i;
+		x->weight = 0;
+		x->logit = (double)logits[i];
+		if (isnan(x->logit))
+			return (CHAT_EFORMAT);
+		if (seen != NULL && seen[i])
+			x->logit = x->logit > 0 ? x->logit / p->penalty :
+			    x->logit * p->penalty;
+		if (i == 0 || sampler_before(x, max))
+			*max = *x;
+	}
+	return (isfinite(max->logit) ? 0 : CHAT_EFORMAT);
+}
+
+/* Let the item at i sink to its place in a heap of n, largest first. */
+static void
+sampler_sink(struct sampler_item *heap, int n, int i)
+{
+	struct sampler_item	 x = heap[i];
+	int			 k;
+
+	while ((k = i * 2 + 1) < n) {
+		if (k + 1 < n && sampler_before(&heap[k + 1], &heap[k]))
+			k++;
+		if (!sampler_before(&heap[k], &x))
+			break;
+		heap[i] = heap[k];
+		i = k;
+	}
+	heap[i] = x;
+}
+
+/*
+ * Bring the largest items to the front, largest first, until there are k of
+ * them or their weights reach want; returns how many. The heap shrinks from
+ * the back, where the chosen ones gather; at last the array is turned round.
+ */
+static int
+sampler_select(struct sampler *s, int k, double want)
+{
+	struct sampler_item	 x;
+	double			 sum = 0;
+	int			 i, n = s->vocab;
+
+	for (i = n / 2 - 1; i >= 0; i--)
+		sampler_sink(s->item, n, i);
+	for (i = 0; i < k && sum < want; i++) {
+		x = s->item[0];
+		sum += x.weight;
+		s->item[0] = s->item[--n];
+		s->item[n] = x;
+		if (n > 0)
+			sampler_sink(s->item, n, 0);
+	}
+	for (n = 0; n < s->vocab / 2; n++) {
+		x = s->item[n];
+		s->item[n] = s->item[s->vocab - 1 - n];
+		s->item[s->vocab - 1 - n] = x;
+	}
+	return (i);
+}
+
+/* Weigh the first n items: 1 for the largest of all. */
+static void
+sampler_weigh(struct sampler *s, int n, double max, double temperature)
+{
+	int	 i;
+
+	for (i = 0; i < n; i++)
+		s->item[i].weight = sampler_exp((s->item[i].logit - max) /
+		    temperature);
+}
+
+/* Sum the weights of the first n items. */
+static double
+sampler_sum(const struct sampler *s, int n)
+{
+	double	 sum = 0;
+	int	 i;
+
+	for (i = 0; i < n; i++)
+		sum += s->item[i].weight;
+	return (sum);
+}
+
+/* Keep the first of the sorted items that reach share p of their sum. */
+static int
+sampler_nucleus(const struct sampler *s, int n, double p)
+{
+	double	 want = p * sampler_sum(s, n), sum = 0;
+	int	 i;
+
+	for (i = 0; i < n && (i == 0 || sum < want); i++)
+		sum += s->item[i].weight;
+	return (i);
+}
+
+/* Make the distribution. */
+int
+sampler_prepare(struct sampler *s, const struct sampler_params *p,
+    const float *logits, const uint8_t *seen)
+{
+	struct sampler_item	 max = { 0 };
+	int			 r;
+
+	if ((r = sampler_fill(s, p, logits, seen, &max)) != 0)
+		return (r);
+	s->kept = s->vocab;
+	if (p->temperature == 0) {
+		s->item[0] = max;
+		s->item[0].weight = 1;
+		s->kept = 1;
+		s->total = 1;
+		return (0);
+	}
+	if (p->top_k > 0 && p->top_k < s->vocab)
+		s->kept = sampler_select(s, p->top_k, INFINITY);
+	sampler_weigh(s, s->kept, max.logit, p->temperature);
+	if (p->top_p < 1 && s->kept < s->vocab)
+		s->kept = sampler_nucleus(s, s->kept, p->top_p);
+	else if (p->top_p < 1)
+		s->kept = sampler_select(s, s->vocab,
+		    fmax(p->top_p, 0x1p-60) * sampler_sum(s, s->vocab));
+	s->total = sampler_sum(s, s->kept);
+	return (0);
+}
+
+/* Draw. */
+int32_t
+sampler_draw(const struct sampler *s, uint64_t seed, uint64_t step)
+{
+	double	 at, sum = 0;
+	int	 i, last = 0;
+
+	at = (double)(sampler_random(seed, step) >> 11) * 0x1p-53 * s->total;
+	for (i = 0; i < s->kept; i++) {
+		if (s->item[i].weight <= 0)
+			continue;
+		last = i;
+		if ((sum += s->item[i].weight) > at)
+			break;
+	}
+	return (s->item[last].id);
+}

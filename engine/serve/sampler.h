@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Choosing the next token from logits.  The choice depends on the logits, the
+ * parameters, the seed and the step alone: there is no state to carry, so a
+ * generation can go on at any step, in any process.
+ */
+#ifndef ENGINE_SAMPLER_H
+#define ENGINE_SAMPLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct sampler_params {
+	double		 temperature;	/* 0: the largest logit is taken */
+	int		 top_k;		/* 0: off */
+	double		 top_p;		/* 1: off */
+	double		 penalty;	/* repetition penalty; 1: off */
+	uint64_t	 seed;
+};
+
+struct sampler_item {
+	int32_t	 id;
+	double	 logit;		/* after the penalty */
+	double	 weight;	/* not normalised: probability * total */
+};
+
+/* A distribution: what is left after top-k and top-p. */
+struct sampler {
+	struct sampler_item	*item;	/* owned: V of them, in use: kept */
+	int			 vocab;	/* V */
+	int			 kept;
+	double			 total;	/* sum of the weights kept */
+};
+
+struct sampler	*sampler_new(int vocab);
+void		 sampler_free(struct sampler *s);
+
+/*
+ * Make the distribution from V logits: repetition penalty (the logit of an id
+ * with seen[id] != 0 is divided by it if positive, else multiplied; seen may
+ * be NULL), temperature, top-k, top-p (the smallest set that reaches it, at
+ * least one), softmax. Of equal logits the lower id counts as larger. At
+ * temperature 0 one id is kept. Where top-k or top-p is on, items come
+ * largest first, else by id. 0, or CHAT_EFORMAT where a logit is not a number
+ * or none is finite (s then holds nothing of use).
+ */
+int		 sampler_prepare(struct sampler *s,
+		    const struct sampler_params *p, const float *logits,
+		    const uint8_t *seen);
+
+/* Draw an id from what sampler_prepare made, with the random number that
+ * seed and step (0 for the first token made) stand for. */
+int32_t		 sampler_draw(const struct sampler *s, uint64_t seed,
+		    uint64_t step);
+
+/*
+ * Random bits number step of a seed: the first two words of Philox4x32-10
+ * with step as counter and seed as key. Source: Salmon et al. 2011, "Parallel
+ * random numbers: as easy as 1, 2, 3".
+ */
+uint64_t	 sampler_random(uint64_t seed, uint64_t step);
+
+/* e to the x, in the same bits on every machine; 0 far below -700. */
+double		 sampler_exp(double x);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes of tokens to whole characters.
+ */
+#include "detok.h"
+
+#include <string.h>
+
+#include "utf8.h"
+
+#define DETOK_BAD "\xef\xbf\xbd"	/* U+FFFD */
+
+/* Take one byte behind the held ones. Whatever is held is a sound start, so
+ * either it is finished, or it goes on, or it was invalid without c. */
+static void
+detok_byte(struct detok *d, char c, struct text *out)
+{
+	uint32_t	 cp;
+	int		 r;
+
+	d->held[d->n++] = c;
+	r = utf8_decode(d->held, d->n, &cp);
+	if (r == 0)
+		return;
+	if (r > 0) {
+		text_add(out, d->held, (size_t)r);
+		d->n = 0;
+		return;
+	}
+	text_puts(out, DETOK_BAD);
+	d->n -= (size_t)-r;
+	d->held[0] = c;
+	if (d->n == 1) {
+		d->n = 0;
+		detok_byte(d, c, out);
+	}
+}
+
+/* Add bytes. */
+void
+detok_add(struct detok *d, const char *s, size_t n, struct text *out)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		detok_byte(d, s[i], out);
+}
+
+/* Flush. */
+void
+detok_end(struct detok *d, struct text *out)
+{
+	if (d->n > 0)
+		text_puts(out, DETOK_BAD);
+	d->n = 0;
+}
+
+/* Decode a list of ids. */
+void
+detok_ids(const struct tokenizer *t, const int32_t *id, size_t n, int skip,
+    struct text *out)
+{
+	struct detok	 d = { { 0 }, 0 };
+	const char	*s;
+	size_t		 i, len;
+
+	for (i = 0; i < n; i++) {
+		if (skip && tokenizer_special(t, id[i]))
+			continue;
+		s = tokenizer_bytes(t, id[i], &len);
+		detok_add(&d, s, len, out);
+	}
+	detok_end(&d, out);
+}

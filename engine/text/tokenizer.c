@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A tokenizer, and what its tokens are.  Encoding is encoding.c's, reading the
+ * file is tokenizer_load.c's.
+ */
+#include "tokenizer_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+/* Make working memory. */
+struct tokenizer_work *
+tokenizer_work_new(void)
+{
+	struct tokenizer_work	*w = xcalloc(1, sizeof *w);
+
+	w->bpe = bpe_work_new();
+	w->cache = wordcache_new();
+	return (w);
+}
+
+/* Release working memory. */
+void
+tokenizer_work_free(struct tokenizer_work *w)
+{
+	if (w == NULL)
+		return;
+	bpe_work_free(w->bpe);
+	wordcache_free(w->cache);
+	text_clear(&w->nfc);
+	text_clear(&w->spaced);
+	free(w);
+}
+
+/* Release a tokenizer. */
+void
+tokenizer_free(struct tokenizer *t)
+{
+	if (t == NULL)
+		return;
+	free(t->token);
+	free(t->word);
+	text_clear(&t->pool);
+	bpe_free(t->bpe);
+	added_free(t->raw);
+	added_free(t->normal);
+	tokenizer_work_free(t->work);
+	free(t);
+}
+
+/* Count ids. */
+int
+tokenizer_size(const struct tokenizer *t)
+{
+	return ((int)t->n);
+}
+
+/* Order words. */
+int
+tokenizer_order(const char *s, size_t n, const char *z, size_t m)
+{
+	int	 c = memcmp(s, z, n < m ? n : m);
+
+	return (c != 0 ? c : n < m ? -1 : n > m);
+}
+
+/* Look up a token's bytes. */
+const char *
+tokenizer_bytes(const struct tokenizer *t, int32_t id, size_t *n)
+{
+	*n = 0;
+	if (id < 0 || (size_t)id >= t->n || !t->token[id].known)
+		return ("");
+	*n = t->token[id].len;
+	return (t->pool.s + t->token[id].start);
+}
+
+/* Is it special? */
+int
+tokenizer_special(const struct tokenizer *t, int32_t id)
+{
+	return (id >= 0 && (size_t)id < t->n && t->token[id].special);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Last words of chatd-filter: which plugin was running, in which call, when
+ * the process crashed or made a system call that the sandbox forbids.  The
+ * handler only copies bytes and writes once, then lets the signal end the
+ * process.
+ */
+#include <config.h>
+
+#include "filter.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "xmalloc.h"
+
+#define CRASH_CALLS	600		/* system calls whose names we keep */
+#define CRASH_STACK	(64 * 1024)	/* bytes: a plugin may use up its own */
+
+struct crash_line {
+	char	 text[512];
+	size_t	 n;
+};
+
+static const char	*crash_plugin, *crash_call;	/* for the signal */
+static char		*crash_names[CRASH_CALLS];	/* owned, for ever */
+
+static const struct crash_signal {
+	int		 number;
+	const char	*words;
+} crash_signals[] = {
+	{ SIGSEGV, "crashed (SIGSEGV)" },
+	{ SIGBUS, "crashed (SIGBUS)" },
+	{ SIGILL, "crashed (SIGILL)" },
+	{ SIGFPE, "crashed (SIGFPE)" },
+	{ SIGABRT, "aborted (SIGABRT)" },
+	{ SIGSYS, "made a forbidden system call" },
+};
+
+/* Name what runs. */
+void
+crash_mark(const char *plugin, const char *call)
+{
+	crash_call = call;
+	crash_plugin = plugin;
+}
+
+/* Append a string. */
+static void
+crash_add(struct crash_line *l, const char *s)
+{
+	while (*s != '\0' && l->n < sizeof l->text - 1)
+		l->text[l->n++] = *s++;
+}
+
+/* Append a small number. */
+static void
+crash_add_number(struct crash_line *l, unsigned v)
+{
+	char	 digits[12], *p = digits + sizeof digits - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	crash_add(l, p);
+}
+
+/* Say what happened and die of the same signal. */
+static void
+crash_handler(int sig, siginfo_t *info, void *context)
+{
+	struct crash_line	 l = { .n = 0 };
+	size_t			 i;
+	unsigned		 nr;
+	ssize_t			 unused;
+
+	(void)context;
+	crash_add(&l, "chatd-filter: ");
+	if (crash_plugin != NULL) {
+		crash_add(&l, "plugin ");
+		crash_add(&l, crash_plugin);
+		crash_add(&l, ": ");
+	}
+	for (i = 0; i < nitems(crash_signals); i++) {
+		if (crash_signals[i].number == sig)
+			crash_add(&l, crash_signals[i].words);
+	}
+	if (sig == SIGSYS) {
+		nr = (unsigned)info->si_syscall;
+		crash_add(&l, ": ");
+		if (nr < CRASH_CALLS && crash_names[nr] != NULL)
+			crash_add(&l, crash_names[nr]);
+		else
+			crash_add_number(&l, nr);
+	}
+	if (crash_call != NULL) {
+		crash_add(&l, " in ");
+		crash_add(&l, crash_call);
+	}
+	l.text[l.n++] = '\n';
+	unused = write(STDERR_FILENO, l.text, l.n);
+	(void)unused;
+	/* The handler is reset (SA_RESETHAND) and the signal not blocked
+	 * (SA_NODEFER), so this ends the process; but not the first of a
+	 * namespace, which can't be killed from inside. That one ends without
+	 * _exit, before which a sanitizer would read files. */
+	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
+	syscall(SYS_exit_group, NEST_SIGNAL + sig);
+}
+
+/* Set the handlers; a sanitizer keeps its own for crashes. */
+void
+crash_watch(void)
+{
+	struct sigaction	 sa;
+	stack_t			 ss = { .ss_size = CRASH_STACK };
+	size_t			 i;
+
+	for (i = 0; i < CRASH_CALLS; i++)
+		crash_names[i] = seccomp_syscall_resolve_num_arch(
+		    SCMP_ARCH_NATIVE, (int)i);
+	ss.ss_sp = mmap(NULL, CRASH_STACK, PROT_READ|PROT_WRITE,
+	    MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+	if (ss.ss_sp == MAP_FAILED || sigaltstack(&ss, NULL) == -1)
+		log_warn("stack for signals");
+	memset(&sa, 0, sizeof sa);
+	sa.sa_sigaction = crash_handler;
+	sa.sa_flags = SA_SIGINFO|SA_ONSTACK|SA_RESETHAND|SA_NODEFER;
+	sigemptyset(&sa.sa_mask);
+	for (i = 0; i < nitems(crash_signals); i++) {
+#ifdef WITH_SANITIZER
+		if (crash_signals[i].number != SIGSYS)
+			continue;
+#endif
+		sigaction(crash_signals[i].number, &sa, NULL);
+	}
+}

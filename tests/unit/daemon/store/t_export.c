@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exports: which replies each format takes, byte for byte.
+ */
+#include "store_fixture.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define HUMAN(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
+#define BOT(text) "{\"role\":\"assistant\",\"content\":\"" text "\"}"
+#define LINE(turns) "{\"messages\":[" turns "]}\n"
+
+/* An exchange in conversation c (0: a new one) of uid. Returns its reply. */
+static int
+say(struct fixture *fx, int uid, int c, const char *prompt, const char *state,
+    const char *text)
+{
+	static int	key;
+	char		in[40] = "";
+	int64_t		reply;
+
+	if (c != 0)
+		snprintf(in, sizeof in, "'conversation':%d,", c);
+	reply = fixture_do(fx, "reply", "{'op':'begin','key':'%d','uid':%d,"
+	    "'kind':'say',%s'prompt':'%s','params':{},'seed':1,'model':{"
+	    "'name':'mini'},'time':1}", ++key, uid, in, prompt);
+	if (state != NULL)
+		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
+		    "'text':'%s','ids':[],'time':2}", (int)reply, state, text);
+	return ((int)reply);
+}
+
+/* One more reply to an exchange of uid 1. */
+static void
+again(struct fixture *fx, int exchange, const char *state, const char *text)
+{
+	static int	key;
+	int64_t		reply;
+
+	reply = fixture_do(fx, "reply", "{'op':'begin','key':'a%d','uid':1,"
+	    "'kind':'regenerate','exchange':%d,'params':{},'seed':1,"
+	    "'model':{},'time':1}", ++key, exchange);
+	fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
+	    "'text':'%s','ids':[],'time':2}", (int)reply, state, text);
+}
+
+/* Rate a reply of uid 1; more members begin with a comma. */
+static void
+rate(struct fixture *fx, int exchange, int reply, int thumb, const char *more)
+{
+	fixture_do(fx, NULL, "{'op':'rate','uid':1,'exchange':%d,'reply':%d,"
+	    "'thumb':%d,'time':1700000000123%s}", exchange, reply, thumb,
+	    more);
+}
+
+/* An export must be exactly this. */
+static void
+expect(struct fixture *fx, const char *format, int uid, const char *want)
+{
+	struct fault	 f = { 0 };
+	char		*got = NULL;
+	size_t		 n;
+	FILE		*out = open_memstream(&got, &n);
+
+	if (export_run(format, fx->path, uid, out, &f) != 0)
+		fail_msg("%s", f.message);
+	fclose(out);
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void
+test_a_conversation_is_a_line(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "a\\n", "done", "b");
+	say(fx, 1, 1, "c", "done", "\xc3\xa9");
+	say(fx, 1, 0, "d", "done", "\\u001b[31m");
+	expect(fx, "messages", 1, LINE(HUMAN("a\\n") "," BOT("b") ","
+	    HUMAN("c") "," BOT("\xc3\xa9"))
+	    LINE(HUMAN("d") "," BOT("\\u001B[31m")));
+	expect(fx, "oig", 1, "{\"text\":\"<human>: a\\n<bot>: b\\n"
+	    "<human>: c\\n<bot>: \xc3\xa9\"}\n"
+	    "{\"text\":\"<human>: d\\n<bot>: \\u001B[31m\"}\n");
+}
+
+static void
+test_each_sees_ones_own_and_all_sees_all(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "a", "done", "b");
+	say(fx, 2, 0, "c", "done", "d");
+	rate(fx, 1, 1, -1, ",'ideal':'e'");
+	expect(fx, "messages", 2, LINE(HUMAN("c") "," BOT("d")));
+	expect(fx, "messages", -1, LINE(HUMAN("a") "," BOT("e"))
+	    LINE(HUMAN("c") "," BOT("d")));
+	expect(fx, "messages", 3, "");
+	expect(fx, "preference", 2, "");
+	expect(fx, "preference", -1, "{\"prompt\":[" HUMAN("a") "],"
+	    "\"chosen\":[" BOT("e") "],\"rejected\":[" BOT("b") "],"
+	    "\"margin\":2}\n");
+}
+
+static void
+test_the_best_reply_stands(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "p", "done", "first");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
+	again(fx, 1, "done", "second");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("second")));
+	rate(fx, 1, 2, -1, "");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
+	again(fx, 1, "done", "third");
+	rate(fx, 1, 1, 1, "");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
+	rate(fx, 1, 2, -1, ",'ideal':'ideal'");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("ideal")));
+	rate(fx, 1, 2, -1, "");		/* taken back */
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
+}
+
+static void
+test_a_bad_or_cut_reply_ends_its_conversation(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "1", "done", "one");
+	say(fx, 1, 1, "2", "done", "bad");
+	say(fx, 1, 1, "3", "done", "three");
+	rate(fx, 2, 2, -1, "");
+	expect(fx, "messages", 1, LINE(HUMAN("1") "," BOT("one")));
+	rate(fx, 1, 1, -1, "");
+	expect(fx, "messages", 1, "");
+	say(fx, 1, 0, "a", "done", "A");
+	say(fx, 1, 2, "b", "cancelled", "half a wo");
+	say(fx, 1, 2, "c", "done", "C");
+	expect(fx, "messages", 1, LINE(HUMAN("a") "," BOT("A")));
+	again(fx, 5, "done", "B");
+	expect(fx, "messages", 1, LINE(HUMAN("a") "," BOT("A") ","
+	    HUMAN("b") "," BOT("B") "," HUMAN("c") "," BOT("C")));
+}
+
+static void
+test_what_nobody_saw_is_left_out_alone(void **state)
+{
+	static const char *const states[] = { "blocked", "failed", "done",
+	    "cancelled", "interrupted", NULL };
+	struct fixture	*fx = *state;
+	size_t		 i;
+
+	say(fx, 1, 0, "1", "done", "one");
+	for (i = 0; i < nitems(states); i++)
+		say(fx, 1, 1, "x", states[i], i < 2 ? "unseen" : "");
+	say(fx, 1, 1, "2", "done", "two");
+	expect(fx, "messages", 1, LINE(HUMAN("1") "," BOT("one") ","
+	    HUMAN("2") "," BOT("two")));
+}
+
+static void
+test_an_ideal_text_stands_for_a_blocked_reply(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "p", "blocked", "unseen");
+	rate(fx, 1, 1, -1, ",'reasons':['wrong_refusal'],'ideal':'better'");
+	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("better")));
+	/* But nobody preferred it to what nobody saw. */
+	expect(fx, "preference", 1, "");
+}
+
+static void
+test_text_can_not_open_a_turn_in_oig(void **state)
+{
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, " hi\\n<bot>: sure\\n<HUMAN>:x <b> <human \\t", "done",
+	    "\\n<human>: <<bot>>  ");
+	expect(fx, "oig", 1, "{\"text\":\"<human>: hi\\n(bot): sure\\n"
+	    "(HUMAN):x <b> <human\\n<bot>: (human): <(bot)>\"}\n");
+}
+
+static void
+test_a_raw_prompt_is_no_dialogue(void **state)
+{
+	struct fixture	*fx = *state;
+
+	fixture_do(fx, NULL, "{'op':'begin','key':'c','uid':1,"
+	    "'kind':'complete','prompt':'p','params':{},'seed':1,'model':{},"
+	    "'time':1}");
+	fixture_do(fx, NULL, "{'op':'finish','reply':1,'state':'done',"
+	    "'text':'t','ids':[],'time':2}");
+	rate(fx, 1, 1, -1, ",'ideal':'i'");
+	expect(fx, "messages", 1, "");
+	expect(fx, "oig", 1, "");
+	expect(fx, "preference", 1, "");
+}
+
+static void
+test_a_preference_is_a_bad_reply_and_a_better_one(void **state)
+{
+#define PAIR(chosen, rejected, margin) \
+	"{\"prompt\":[" HUMAN("1") "," BOT("one") "," HUMAN("2") "]," \
+	"\"chosen\":[" BOT(chosen) "],\"rejected\":[" BOT(rejected) "]," \
+	"\"margin\":" #margin "}\n"
+	struct fixture	*fx = *state;
+
+	say(fx, 1, 0, "1", "done", "one");
+	say(fx, 1, 1, "x", "blocked", "unseen");
+	say(fx, 1, 1, "2", "done", "r3");
+	again(fx, 3, "done", "r4");
+	again(fx, 3, "done", "r5");
+	expect(fx, "preference", 1, "");
+	rate(fx, 3, 3, -1, "");
+	expect(fx, "preference", 1, "");	/* bad, but nothing better */
+	rate(fx, 3, 4, 1, "");
+	expect(fx, "preference", 1, PAIR("r4", "r3", 2));
+	rate(fx, 3, 5, 0, ",'ideal':'i5'");
+	expect(fx, "preference", 1, PAIR("i5", "r3", 2) PAIR("i5", "r5", 1));
+	rate(fx, 3, 3, -1, ",'ideal':'i3'");
+	expect(fx, "preference", 1, PAIR("i3", "r3", 2) PAIR("i5", "r5", 1));
+	rate(fx, 3, 3, -1, ",'ideal':'r3'");	/* no better than itself */
+	expect(fx, "preference", 1, PAIR("i5", "r5", 1));
+}
+
+static void
+test_ratings_are_rows_that_quote_what_needs_it(void **state)
+{
+#define HEADER "rating,reply,exchange,conversation,uid,rated,thumb,reasons," \
+	"model,precision,digest,seed,params,state,kind,preprompt,prompt," \
+	"reply_text,ideal,comment\r\n"
+	struct fixture	*fx = *state;
+
+	expect(fx, "csv", 1, HEADER);
+	say(fx, 1, 0, "say \\\"a, b\\\"\\r\\nplease", "done", " x");
+	rate(fx, 1, 1, -1, "");
+	rate(fx, 1, 1, -1, ",'reasons':['harmful','incorrect'],"
+	    "'ideal':'=1+1','comment':''");
+	expect(fx, "csv", 1, HEADER "2,1,1,1,1,2023-11-14T22:13:20.123Z,-1,"
+	    "incorrect harmful,mini,,,1,{},done,say,,"
+	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",=1+1,\r\n");
+}
+
+static void
+test_a_blocked_text_is_for_operators_only(void **state)
+{
+	struct fixture	*fx = *state;
+	struct fault	 f;
+	char		*got = NULL;
+	size_t		 n;
+	FILE		*out;
+
+	say(fx, 1, 0, "p", "blocked", "unseen");
+	rate(fx, 1, 1, -1, "");
+	out = open_memstream(&got, &n);
+	assert_int_equal(export_run("csv", fx->path, 1, out, &f), 0);
+	fflush(out);
+	assert_null(strstr(got, "unseen"));
+	assert_int_equal(export_run("csv", fx->path, -1, out, &f), 0);
+	fclose(out);
+	assert_non_null(strstr(got, "unseen"));
+	free(got);
+}
+
+/* A stream that counts lines and lets the store commit something meanwhile. */
+struct meddler {
+	struct fixture	*fx;
+	int		 lines, meddled;
+};
+
+static ssize_t
+meddle(void *cookie, const char *buf, size_t n)
+{
+	struct meddler	*m = cookie;
+	size_t		 i;
+
+	if (!m->meddled)
+		say(m->fx, 1, 0, "late", "done", "late");
+	m->meddled = 1;
+	for (i = 0; i < n; i++)
+		m->lines += buf[i] == '\n';
+	return ((ssize_t)n);
+}
+
+static void
+test_an_export_sees_one_moment(void **state)
+{
+	struct fixture	*fx = *state;
+	struct meddler	 m = { fx, 0, 0 };
+	struct fault	 f;
+	FILE		*out;
+
+	say(fx, 1, 0, "a", "done", "b");
+	say(fx, 1, 0, "c", "done", "d");
+	out = fopencookie(&m, "w", (cookie_io_functions_t){
+	    .write = meddle });
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(export_run("oig", fx->path, 1, out, &f), 0);
+	assert_int_equal(m.lines, 2);
+	assert_int_equal(export_run("oig", fx->path, 1, out, &f), 0);
+	assert_int_equal(m.lines, 2 + 3);
+	fclose(out);
+}
+
+static void
+test_a_reader_that_leaves_ends_the_export(void **state)
+{
+	struct fixture	*fx = *state;
+	struct fault	 f;
+	FILE		*out;
+	int		 p[2];
+
+	say(fx, 1, 0, "a", "done", "b");
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(p), 0);
+	close(p[0]);
+	out = fdopen(p[1], "w");
+	assert_int_equal(export_run("oig", fx->path, 1, out, &f),
+	    CHAT_ECLOSED);
+	fclose(out);
+	out = fopen("/dev/full", "w");
+	assert_int_equal(export_run("oig", fx->path, 1, out, &f),
+	    CHAT_ESYSTEM);
+	fclose(out);
+}
+
+static void
+test_what_is_no_store_is_refused(void **state)
+{
+	struct fixture	*fx = *state;
+	struct fault	 f;
+	char		 path[300];
+	sqlite3		*db;
+
+	assert_false(export_known("xml"));
+	assert_true(export_known("csv"));
+	snprintf(path, sizeof path, "%s/none.db", fx->dir);
+	assert_int_not_equal(export_run("csv", path, 1, stdout, &f), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	fixture_write(path, "not a database, but some lines of text", 38);
+	assert_int_not_equal(export_run("csv", path, 1, stdout, &f), 0);
+	fixture_write(path, "", 0);
+	assert_int_not_equal(export_run("csv", path, 1, stdout, &f), 0);
+	assert_non_null(strstr(f.message, "schema version 0"));
+	assert_int_equal(sqlite3_open(fx->path, &db), SQLITE_OK);
+	sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL);
+	sqlite3_close(db);
+	assert_int_not_equal(export_run("csv", fx->path, 1, stdout, &f), 0);
+	assert_non_null(strstr(f.message, "newer"));
+}
+
+int
+main(void)
+{
+#define T(name) \
+	cmocka_unit_test_setup_teardown(test_##name, fixture_setup, \
+	    fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_conversation_is_a_line),
+		T(each_sees_ones_own_and_all_sees_all),
+		T(the_best_reply_stands),
+		T(a_bad_or_cut_reply_ends_its_conversation),
+		T(what_nobody_saw_is_left_out_alone),
+		T(an_ideal_text_stands_for_a_blocked_reply),
+		T(text_can_not_open_a_turn_in_oig),
+		T(a_raw_prompt_is_no_dialogue),
+		T(a_preference_is_a_bad_reply_and_a_better_one),
+		T(ratings_are_rows_that_quote_what_needs_it),
+		T(a_blocked_text_is_for_operators_only),
+		T(an_export_sees_one_moment),
+		T(a_reader_that_leaves_ends_the_export),
+		T(what_is_no_store_is_refused),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

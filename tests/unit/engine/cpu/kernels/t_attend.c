@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The KV cache in int8: what is written into it, and attention that equals,
+ * bit for bit, what kernels.h says it is, written out plainly.
+ */
+#include "rotary.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dtype.h"
+#include "fpmode.h"
+#include "neox.h"
+#include "cpu_plan.h"
+#include "xmalloc.h"
+
+#define HEADS	2
+#define ROWS	75	/* positions: two whole blocks and a part */
+#define LANES	128	/* of a head, at most */
+#define WIDTH	((size_t)HEADS * 3 * LANES)
+
+/* No multiple of 16, of 32, or of 64 among them. */
+static const int	 sizes[] = { 10, 32, 48, 64, 80, 96, 128 };
+
+/* One sequence: what goes in, the cache, and what comes out. */
+struct sequence {
+	struct backend_row	 rows[ROWS];
+	int32_t			 blocks[3];
+	float			 in[ROWS][WIDTH], qkv[ROWS][WIDTH];
+	float			 out[ROWS][HEADS * LANES];
+	float			 scratch[ATTEND_ROWS * (96 + LANES)];
+	struct attend		 a;
+	uint8_t			*cache;		/* owned */
+};
+
+/* One key or value in int8. */
+struct small {
+	float	 scale;
+	int	 q[LANES];
+};
+
+/* Query, key or value (0 to 2) of head h at position t, as it goes in. */
+static float *
+part(struct sequence *s, int t, int h, int which)
+{
+	return (s->in[t] + (h * 3 + which) * s->a.kv.D);
+}
+
+/* Draw a sequence of heads of D lanes. Some lanes are far out, some keys and
+ * values are zero or too small for a scale; the cache holds what is no number
+ * wherever nothing is written. */
+static struct sequence *
+sequence_new(int D, uint64_t seed)
+{
+	const struct model_config c = { .layers = 1, .heads = HEADS,
+		.lanes = D, .context = 96 };
+	const struct backend_options opt = { .kv_precision = "int8" };
+	struct sequence	*s = xcalloc(1, sizeof *s);
+	size_t		 n;
+	int		 t, i;
+
+	memcpy(s->blocks, (const int32_t[]){ 2, 0, 1 }, sizeof s->blocks);
+	s->a = (struct attend){ .rows = s->rows, .qkv = s->qkv[0],
+		.ldqkv = WIDTH, .out = s->out[0], .ldo = HEADS * LANES,
+		.scale = 1 / sqrtf((float)D) };
+	cpu_plan_cache(&c, PREC_BF16, &opt, &s->a.kv, &n);
+	n = s->a.kv.block * (size_t)s->a.kv.blocks;
+	s->a.cache = s->cache = xcalloc(n, 1);
+	memset(s->cache, 0xff, n);
+	for (t = 0; t < ROWS; t++) {
+		s->rows[t] = (struct backend_row){ .pos = t,
+			.blocks = s->blocks };
+		for (i = 0; i < HEADS * 3 * D; i++) {
+			s->in[t][i] = (float)neox_random(&seed, 1 << 24) *
+			    0x1p-22f - 2;
+			if (i % 31 == 7)
+				s->in[t][i] *= 20;
+		}
+	}
+	memset(part(s, 5, 0, 1), 0, (size_t)D * sizeof(float));
+	memset(part(s, 6, 1, 2), 0, (size_t)D * sizeof(float));
+	for (i = 0; i < D; i++)
+		part(s, 40, 1, 1)[i] = part(s, 41, 0, 2)[i] = 1e-37f;
+	return (s);
+}
+
+/* Its end. */
+static void
+sequence_free(struct sequence *s)
+{
+	free(s->cache);
+	free(s);
+}
+
+/* Put all of it into the cache, and attend in runs of so many rows. */
+static void
+sequence_run(struct sequence *s, const struct kernels *k, int run)
+{
+	int	 h, t;
+
+	memcpy(s->qkv, s->in, sizeof s->in);
+	for (h = 0; h < HEADS; h++) {
+		rotary_head(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
+		for (t = 0; t < ROWS; t += run)
+			k->attend(&s->a, h, t, t + run < ROWS ? t + run :
+			    ROWS, s->scratch);
+	}
+}
+
+/* Round to int8. */
+static struct small
+small(const float *x, int D)
+{
+	struct small	 s = { 0, { 0 } };
+	int		 i;
+
+	for (i = 0; i < D; i++)
+		s.scale = fabsf(x[i]) > s.scale ? fabsf(x[i]) : s.scale;
+	s.scale /= 127;
+	if (s.scale < 0x1p-126f)
+		s.scale = 0;
+	for (i = 0; i < D && s.scale > 0; i++)
+		s.q[i] = (int)rintf(x[i] * (1 / s.scale));
+	return (s);
+}
+
+/* Round to bf16. */
+static float
+bf16(float x)
+{
+	uint16_t	 h = dtype_bf16(x);
+
+	dtype_to_f32(DTYPE_BF16, &h, &x, 1);
+	return (x);
+}
+
+/* The dot product of n numbers, in blocks of 32. */
+static float
+dot(const float *a, const float *b, int n)
+{
+	float	 sum = 0, e, o;
+	int	 k, i;
+
+	for (k = 0; k < n; k += 32) {
+		for (e = o = 0, i = k; i < n && i < k + 32; i += 2) {
+			e = fmaf(a[i], b[i], e);
+			o = fmaf(a[i + 1], b[i + 1], o);
+		}
+		sum += e + o;
+	}
+	return (sum);
+}
+
+/* The weights of positions 0 to t, zeros behind them; their sum. */
+static float
+plain_weights(struct sequence *s, int h, int t, float *w)
+{
+	const int	 D = s->a.kv.D;
+	float		 q[LANES], k[LANES], lanes[16] = { 0 }, max = -INFINITY;
+	struct small	 key;
+	int		 j, i;
+
+	for (i = 0; i < D; i++)
+		q[i] = bf16(part(s, t, h, 0)[i]);
+	for (j = 0; j < 96; j++)
+		w[j] = -INFINITY;
+	for (j = 0; j <= t; j++) {
+		key = small(part(s, j, h, 1), D);
+		for (i = 0; i < D; i++)
+			k[i] = (float)key.q[i];
+		w[j] = dot(q, k, D) * key.scale * s->a.scale;
+		max = w[j] > max ? w[j] : max;
+	}
+	for (j = 0; j < 96; j++)
+		w[j] -= max;
+	kernels_scalar.exp(w, w, 96);
+	for (j = 0; j < 96; j++)
+		lanes[j % 16] += w[j];
+	for (i = 8; i > 0; i /= 2)
+		for (j = 0; j < i; j++)
+			lanes[j] += lanes[j + i];
+	return (lanes[0]);
+}
+
+/* What attention gives at position t, as kernels.h puts it. */
+static void
+plain(struct sequence *s, int h, int t, float *out)
+{
+	float		 w[96], v[LANES][96] = { { 0 } }, sum, acc;
+	struct small	 value;
+	int		 i, j;
+
+	sum = plain_weights(s, h, t, w);
+	for (j = 0; j <= t; j++) {
+		value = small(part(s, j, h, 2), s->a.kv.D);
+		w[j] *= value.scale;
+		for (i = 0; i < s->a.kv.D; i++)
+			v[i][j] = (float)value.q[i];
+	}
+	for (i = 0; i < s->a.kv.D; i++) {
+		acc = dot(w, v[i], 96);
+		out[i] = bf16(acc / sum);
+	}
+}
+
+/* Compare all of it. */
+static void
+expect_plain(struct sequence *s, const char *isa, int run)
+{
+	const int	 D = s->a.kv.D;
+	float		 want[LANES];
+	int		 t, h, i;
+
+	for (t = 0; t < ROWS; t++)
+		for (h = 0; h < HEADS; h++) {
+			plain(s, h, t, want);
+			for (i = 0; i < D; i++)
+				if (memcmp(&want[i], &s->out[t][h * D + i],
+				    sizeof want[i]) != 0)
+					fail_msg("%s, %d lanes, runs of %d: "
+					    "position %d, head %d, lane %d: "
+					    "%.9g, not %.9g", isa, D, run, t,
+					    h, i, (double)s->out[t][h * D + i],
+					    (double)want[i]);
+		}
+}
+
+/* Every size of heads, each instruction set, one row and several at once. */
+static void
+attention_in_int8_is_what_it_is_said_to_be(void **state)
+{
+	static const int	 runs[] = { 1, 3, ATTEND_ROWS };
+	const uint64_t		 mode = fpmode_enter();
+	struct sequence		*s;
+	const char		*isa;
+	size_t			 i, r;
+	int			 at;
+
+	(void)state;
+	for (i = 0; i < nitems(sizes); i++)
+		for (at = 0; (isa = neox_isa(&at)) != NULL; )
+			for (r = 0; r < nitems(runs); r++) {
+				s = sequence_new(sizes[i], i + 1);
+				sequence_run(s, neox_kernels(isa), runs[r]);
+				expect_plain(s, isa, runs[r]);
+				sequence_free(s);
+			}
+	fpmode_leave(mode);
+}
+
+/* Where position t, head h and lane i of keys or values is in the cache. */
+static int8_t *
+stored(struct sequence *s, int t, int h, int i, int value, float *scale)
+{
+	const struct kv_shape	*kv = &s->a.kv;
+	const size_t		 n = (size_t)(h * kv->blocks + s->blocks[t /
+				    32]);
+	uint8_t			*p = s->cache + n * kv->keys;
+
+	if (value)
+		p = s->cache + (size_t)(kv->H * kv->blocks) * kv->keys +
+		    n * kv->values;
+	memcpy(scale, p + (value ? kv->values : kv->keys) - 128 + t % 32 * 4,
+	    sizeof *scale);
+	t %= 32;
+	if (value)
+		p += i / 16 * 512 + t / 2 * 32 + i % 16 * 2 + t % 2;
+	else
+		p += t / 16 * kv->D * 16 + i / 2 * 32 + t % 16 * 2 + i % 2;
+	return ((int8_t *)p);
+}
+
+/* Each number is within half a step, the largest of a head exact but for its
+ * rounding. */
+static void
+what_is_stored_is_within_half_a_step(void **state)
+{
+	struct sequence	*s = sequence_new(80, 9);
+	const float	*x;
+	float		 scale;
+	double		 step;
+	int		 t, h, i, v, q, top;
+
+	(void)state;
+	sequence_run(s, &kernels_scalar, 1);
+	for (t = 0; t < ROWS; t++)
+		for (h = 0; h < HEADS; h++)
+			for (v = 0; v < 2; v++) {
+				x = part(s, t, h, 1 + v);
+				for (top = 0, i = 0; i < 80; i++) {
+					q = *stored(s, t, h, i, v, &scale);
+					step = scale > 0 ? (double)scale *
+					    0.5001 : 0x1p-126 * 127;
+					assert_true(fabs((double)x[i] - q *
+					    (double)scale) <= step);
+					top = abs(q) > top ? abs(q) : top;
+				}
+				assert_int_equal(top, scale > 0 ? 127 : 0);
+			}
+	sequence_free(s);
+}
+
+/* Who sees a key or a value that is no number gets none; who does not is not
+ * touched, though it is in the cache beside what he reads. */
+static void
+what_is_no_number_reaches_those_behind_it(void **state)
+{
+	static const float	 bad[] = { NAN, INFINITY, -INFINITY };
+	struct sequence		*s, *good;
+	const char		*isa;
+	size_t			 b;
+	int			 at, t;
+
+	(void)state;
+	for (at = 0; (isa = neox_isa(&at)) != NULL; )
+		for (b = 0; b < nitems(bad) * 2; b++) {
+			good = sequence_new(48, 3);
+			s = sequence_new(48, 3);
+			part(s, 33, 1, b % 2 == 0 ? 1 : 2)[11] = bad[b / 2];
+			sequence_run(good, neox_kernels(isa), ATTEND_ROWS);
+			sequence_run(s, neox_kernels(isa), ATTEND_ROWS);
+			for (t = 0; t < ROWS; t++) {
+				assert_memory_equal(s->out[t], good->out[t],
+				    48 * sizeof(float));
+				if (t >= 33)
+					assert_true(isnan(s->out[t][48]));
+				else
+					assert_memory_equal(s->out[t] + 48,
+					    good->out[t] + 48, 48 *
+					    sizeof(float));
+			}
+			sequence_free(good);
+			sequence_free(s);
+		}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(attention_in_int8_is_what_it_is_said_to_be),
+		cmocka_unit_test(what_is_stored_is_within_half_a_step),
+		cmocka_unit_test(what_is_no_number_reaches_those_behind_it)
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reply: what is shown of it and when, and that it can be set up again
+ * from its ids at any point.
+ */
+#include "generation.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine_data.h"
+#include "xmalloc.h"
+
+#define VOCAB	320
+#define EOS	0
+
+static struct tokenizer	*tok;
+
+/* What a reply is made of, and what must come of it. */
+struct reply_case {
+	const char	*text;		/* what the model writes */
+	const char	*stop[2];	/* of the request; NULL: none */
+	int		 dialogue;	/* strip, trim and stop at <human> */
+	const char	*shown;
+	enum stop_reason reason;	/* STOP_NONE: ended by EOS here */
+};
+
+static const struct reply_case cases[] = {
+	{ "Hello.", { NULL }, 0, "Hello.", STOP_NONE },
+	{ " Hello. ", { NULL }, 0, " Hello. ", STOP_NONE },
+	{ " Hello.\n", { NULL }, 1, "Hello.\n", STOP_NONE },
+	{ " \n Hi\n<human>: you", { NULL }, 1, "Hi", STOP_STRING },
+	{ " Hi \n\n<human>", { NULL }, 1, "Hi", STOP_STRING },
+	{ "<human>", { NULL }, 1, "", STOP_STRING },
+	{ "\n<human>:", { NULL }, 1, "", STOP_STRING },
+	{ " Hi\n<huma", { NULL }, 1, "Hi\n<huma", STOP_NONE },
+	{ " a <hum <human", { NULL }, 1, "a <hum <human", STOP_NONE },
+	{ " a <<human>", { NULL }, 1, "a <", STOP_STRING },
+	{ " a\n\nb", { NULL }, 1, "a\n\nb", STOP_NONE },
+	{ "Hi\n<human>: x", { NULL }, 0, "Hi\n<human>: x", STOP_NONE },
+	{ "one STOP two", { "STOP" }, 0, "one ", STOP_STRING },
+	{ "one STO two", { "STOP" }, 0, "one STO two", STOP_NONE },
+	{ "one STO", { "STOP" }, 0, "one STO", STOP_NONE },
+	{ "aab", { "ab" }, 0, "a", STOP_STRING },
+	{ "ababac", { "abac" }, 0, "ab", STOP_STRING },
+	{ "xabcd", { "abcd", "bc" }, 0, "xa", STOP_STRING },
+	{ "xbcd", { "bcd", "cd" }, 0, "x", STOP_STRING },
+	{ "caf\xc3\xa9 \xf0\x9f\x98\x80!", { "\xf0\x9f\x98\x80" }, 0,
+	    "caf\xc3\xa9 ", STOP_STRING },
+	{ "caf\xc3\xa9 \xe4\xbd\xa0", { NULL }, 0, "caf\xc3\xa9 \xe4\xbd\xa0",
+	    STOP_NONE },
+	{ " \xe3\x80\x80" "a", { NULL }, 1, "a", STOP_NONE },
+	{ "a \n ", { NULL }, 1, "a \n ", STOP_NONE },
+	{ "", { NULL }, 1, "", STOP_NONE },
+};
+
+/* The options of a case. */
+static struct generation_options
+case_options(const struct reply_case *c)
+{
+	struct generation_options	 opt = { .sampler = { 1, 0, 1, 1, 0 },
+					    .max_tokens = 1000 };
+	int				 i;
+
+	for (i = 0; i < 2 && c->stop[i] != NULL; i++)
+		strcpy(opt.stop[opt.stops++], c->stop[i]);
+	if (c->dialogue) {
+		strcpy(opt.stop[opt.stops++], "<human>");
+		opt.strip = opt.trim = 1;
+	}
+	return (opt);
+}
+
+/* A reply behind a prompt of one token. */
+static struct generation *
+start(const struct generation_options *opt, size_t context)
+{
+	struct ids	 prompt = { NULL, 0, 0 };
+
+	ids_add(&prompt, 66);
+	return (generation_new(tok, opt, &prompt, VOCAB, EOS, context));
+}
+
+/* The id of a single byte. */
+static int32_t
+byte_id(unsigned char c)
+{
+	const char	*s;
+	int32_t		 id;
+	size_t		 n;
+
+	for (id = 2; id < VOCAB; id++) {
+		s = tokenizer_bytes(tok, id, &n);
+		if (n == 1 && (unsigned char)*s == c)
+			return (id);
+	}
+	fail_msg("byte 0x%02x has no token", c);
+	return (-1);
+}
+
+/* The case's text as ids: the tokenizer's, or one a byte. */
+static struct ids
+case_ids(const struct reply_case *c, int bytes)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	const char	*s;
+
+	if (!bytes)
+		return (data_encode(tok, c->text, 0));
+	for (s = c->text; *s != '\0'; s++)
+		ids_add(&ids, byte_id((unsigned char)*s));
+	return (ids);
+}
+
+/* Append what is new to text; ids are counted. */
+static void
+take(struct generation *g, struct text *text, size_t *ids)
+{
+	struct generation_news	 news;
+
+	if (generation_take(g, &news)) {
+		text_add(text, news.text, news.text_len);
+		*ids += news.n;
+	}
+}
+
+/* Compare a reply's text with a string. */
+static void
+check_text(const struct reply_case *c, const struct text *got)
+{
+	if (got->n != strlen(c->shown) ||
+	    (got->n > 0 && memcmp(got->s, c->shown, got->n) != 0))
+		fail_msg("\"%s\": got \"%.*s\", want \"%s\"", c->text,
+		    (int)got->n, got->s, c->shown);
+}
+
+/* Play a case, cut off and set up again behind cut ids (-1: never). */
+static void
+play(const struct reply_case *c, int bytes, int cut)
+{
+	struct generation_options	 opt = case_options(c);
+	struct generation		*g = start(&opt, 10000);
+	struct ids			 ids = case_ids(c, bytes);
+	struct text			 text = { NULL, 0, 0 };
+	size_t				 i, told = 0;
+
+	for (i = 0; i < ids.n && g->stop == STOP_NONE; i++) {
+		if ((int)i == cut) {
+			generation_free(g);
+			g = start(&opt, 10000);
+			assert_int_equal(generation_resume(g, ids.id, i,
+			    VOCAB), 0);
+		}
+		generation_add(g, ids.id[i]);
+		take(g, &text, &told);
+	}
+	assert_int_equal(g->stop, c->reason);
+	if (g->stop == STOP_NONE) {
+		generation_add(g, EOS);
+		assert_int_equal(g->stop, STOP_END);
+		take(g, &text, &told);
+	}
+	check_text(c, &text);
+	check_text(c, &g->text);
+	assert_int_equal(told, generation_made(g));
+	text_clear(&text);
+	ids_clear(&ids);
+	generation_free(g);
+}
+
+/* Each case, with long tokens and with one a byte. */
+static void
+stops_are_held_back_and_flushed(void **state)
+{
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		play(&cases[i], 0, -1);
+		play(&cases[i], 1, -1);
+	}
+}
+
+/* Each case, cut off at every token. */
+static void
+a_reply_goes_on_behind_any_token(void **state)
+{
+	size_t	 i;
+	int	 cut;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		for (cut = 0; cut < (int)strlen(cases[i].text); cut++)
+			play(&cases[i], 1, cut);
+	}
+}
+
+/* Text that can't be part of a stop any more comes at once. */
+static void
+text_is_held_no_longer_than_needed(void **state)
+{
+	static const struct { char c; const char *shown; } steps[] = {
+		{ ' ', "" }, { 'H', "H" }, { 'i', "Hi" }, { '\n', "Hi" },
+		{ '<', "Hi" }, { 'h', "Hi" }, { 'x', "Hi\n<hx" },
+		{ '\n', "Hi\n<hx" }, { '<', "Hi\n<hx" },
+		{ '<', "Hi\n<hx\n<" }, { 'y', "Hi\n<hx\n<<y" },
+	};
+	const struct reply_case		 c = { "", { NULL }, 1, "", STOP_NONE };
+	struct generation_options	 opt = case_options(&c);
+	struct generation		*g = start(&opt, 100);
+	size_t				 i, n;
+
+	(void)state;
+	for (i = 0; i < nitems(steps); i++) {
+		generation_add(g, byte_id((unsigned char)steps[i].c));
+		n = strlen(steps[i].shown);
+		assert_int_equal(g->text.n, n);
+		assert_true(n == 0 || memcmp(g->text.s, steps[i].shown,
+		    n) == 0);
+	}
+	generation_free(g);
+}
+
+/* Whole characters only; at the end, what is left of one is U+FFFD. */
+static void
+a_cut_character_shows_at_the_end_only(void **state)
+{
+	struct generation_options	 opt = { .max_tokens = 3,
+					    .sampler = { 1, 0, 1, 1, 0 } };
+	struct generation		*g = start(&opt, 100);
+
+	(void)state;
+	generation_add(g, byte_id('a'));
+	generation_add(g, byte_id(0xe4));
+	assert_int_equal(g->text.n, 1);
+	generation_add(g, byte_id(0xbd));
+	assert_int_equal(g->stop, STOP_LENGTH);
+	assert_int_equal(g->text.n, 4);
+	assert_memory_equal(g->text.s, "a\xef\xbf\xbd", 4);
+	generation_free(g);
+}
+
+/* NUL has no place in a line; special tokens have no text. */
+static void
+what_must_not_show_does_not(void **state)
+{
+	struct generation_options	 opt = { .max_tokens = 10,
+					    .ignore_eos = 1,
+					    .sampler = { 1, 0, 1, 1, 0 } };
+	struct generation		*g = start(&opt, 100);
+
+	(void)state;
+	generation_add(g, byte_id(0));
+	generation_add(g, EOS);
+	generation_add(g, 1);
+	generation_add(g, 310);		/* an id without a text */
+	generation_add(g, byte_id('z'));
+	assert_int_equal(g->stop, STOP_NONE);
+	assert_int_equal(g->text.n, 4);
+	assert_memory_equal(g->text.s, "\xef\xbf\xbdz", 4);
+	generation_free(g);
+}
+
+/* Length and context end it, flushing; both count all tokens. */
+static void
+length_and_context_end_it(void **state)
+{
+	static const struct { int max; size_t context; enum stop_reason why;
+		size_t made; } ends[] = {
+		{ 1, 100, STOP_LENGTH, 1 }, { 5, 100, STOP_LENGTH, 5 },
+		{ 50, 4, STOP_CONTEXT, 3 }, { 3, 4, STOP_LENGTH, 3 },
+		{ 50, 2, STOP_CONTEXT, 1 },
+	};
+	struct generation_options	 opt = { .stop = { "aaaaaaaaaa" },
+					    .stops = 1,
+					    .sampler = { 1, 0, 1, 1, 0 } };
+	struct generation		*g;
+	size_t				 i, k;
+
+	(void)state;
+	for (i = 0; i < nitems(ends); i++) {
+		opt.max_tokens = ends[i].max;
+		g = start(&opt, ends[i].context);
+		for (k = 0; k < ends[i].made; k++) {
+			assert_int_equal(g->stop, STOP_NONE);
+			assert_int_equal(g->text.n, 0);
+			generation_add(g, byte_id('a'));
+		}
+		assert_int_equal(g->stop, ends[i].why);
+		assert_int_equal(g->text.n, ends[i].made);
+		generation_free(g);
+	}
+}
+
+/* Cancelling shows what was held; a second time nothing happens. */
+static void
+cancel_flushes(void **state)
+{
+	const struct reply_case		 c = { "", { NULL }, 1, "", STOP_NONE };
+	struct generation_options	 opt = case_options(&c);
+	struct generation		*g = start(&opt, 100);
+
+	(void)state;
+	generation_add(g, byte_id('a'));
+	generation_add(g, byte_id('<'));
+	assert_int_equal(g->text.n, 1);
+	generation_cancel(g);
+	generation_cancel(g);
+	assert_int_equal(g->stop, STOP_CANCELLED);
+	assert_int_equal(g->text.n, 2);
+	generation_free(g);
+}
+
+/* Ids behind the end, or out of range, are no reply to go on with. */
+static void
+resume_refuses_what_never_was(void **state)
+{
+	static const int32_t	 behind[] = { 66, EOS, 67 };
+	static const int32_t	 range[] = { 66, VOCAB };
+	struct generation_options opt = { .max_tokens = 10,
+				    .sampler = { 1, 0, 1, 1, 0 } };
+	struct generation	*g = start(&opt, 100);
+
+	(void)state;
+	assert_true(generation_resume(g, behind, 3, VOCAB) < 0);
+	generation_free(g);
+	g = start(&opt, 100);
+	assert_true(generation_resume(g, range, 2, VOCAB) < 0);
+	generation_free(g);
+	g = start(&opt, 100);
+	assert_int_equal(generation_resume(g, behind, 2, VOCAB), 0);
+	assert_int_equal(g->stop, STOP_END);
+	generation_free(g);
+}
+
+/* Open the tokenizer once. */
+static int
+setup(void **state)
+{
+	(void)state;
+	tok = data_tokenizer("neox-tiny");
+	return (0);
+}
+
+/* And release it. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	tokenizer_free(tok);
+	return (0);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(stops_are_held_back_and_flushed),
+		cmocka_unit_test(a_reply_goes_on_behind_any_token),
+		cmocka_unit_test(text_is_held_no_longer_than_needed),
+		cmocka_unit_test(a_cut_character_shows_at_the_end_only),
+		cmocka_unit_test(what_must_not_show_does_not),
+		cmocka_unit_test(length_and_context_end_it),
+		cmocka_unit_test(cancel_flushes),
+		cmocka_unit_test(resume_refuses_what_never_was),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sampler against the reference distributions, and what makes it
+ * repeatable: ties, the random numbers, the exponential.
+ */
+#include "sampler.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine_data.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define VOCAB		320	/* of neox-tiny */
+#define NPY_MAX		(1 << 20)
+#define TOLERANCE	2e-7	/* the file rounds to 8 digits, logits are
+				 * float32 */
+
+/* Row number row of the reference logits. The caller frees it. */
+static float *
+read_logits(int row)
+{
+	char		*path, *buf;
+	size_t		 len, start;
+	float		*out = xcalloc(VOCAB, sizeof *out);
+
+	path = data_path("neox-tiny/expected-logits.npy");
+	assert_int_equal(path_read(path, NPY_MAX, &buf, &len), 0);
+	start = 10 + (unsigned char)buf[8] + 256 * (size_t)(unsigned char)
+	    buf[9] + (size_t)row * VOCAB * sizeof *out;
+	assert_true(start + VOCAB * sizeof *out <= len);
+	memcpy(out, buf + start, VOCAB * sizeof *out);
+	free(buf);
+	free(path);
+	return (out);
+}
+
+/* A number of an object, or a default. */
+static double
+number(const json_t *v, const char *key, double dflt)
+{
+	v = json_object_get(v, key);
+	return (v == NULL ? dflt : json_number_value(v));
+}
+
+/* Probability of id in a prepared sampler. */
+static double
+probability(const struct sampler *s, int32_t id)
+{
+	int	 i;
+
+	for (i = 0; i < s->kept; i++) {
+		if (s->item[i].id == id)
+			return (s->item[i].weight / s->total);
+	}
+	return (0);
+}
+
+/* Compare one reference distribution. */
+static void
+check_distribution(struct sampler *s, const json_t *v, const json_t *seq)
+{
+	struct sampler_params	 p = { number(v, "temperature", 1),
+				    (int)number(v, "top_k", 0),
+				    number(v, "top_p", 1),
+				    number(v, "repetition_penalty", 1), 0 };
+	uint8_t			 seen[VOCAB] = { 0 };
+	struct ids		 ids = data_ids(json_object_get(seq, "ids"));
+	const json_t		*top = json_object_get(v, "top"), *pair;
+	float			*logits;
+	double			 want, got;
+	size_t			 i;
+
+	for (i = 0; i < ids.n; i++)
+		seen[ids.id[i]] = 1;
+	logits = read_logits((int)number(seq, "first_row", 0) +
+	    (int)number(seq, "rows", 0) - 1);
+	assert_int_equal(sampler_prepare(s, &p, logits, seen), 0);
+	assert_int_equal(s->kept, (int)number(v, "kept", -1));
+	assert_true(json_array_size(top) > 0);
+	json_array_foreach(top, i, pair) {
+		want = json_number_value(json_array_get(pair, 1));
+		got = probability(s, (int32_t)json_integer_value(
+		    json_array_get(pair, 0)));
+		if (!(fabs(got - want) <= TOLERANCE))
+			fail_msg("item %zu: got %.9g, want %.9g", i, got,
+			    want);
+	}
+	free(logits);
+	ids_clear(&ids);
+}
+
+/* Every distribution of the file. */
+static void
+distributions_equal_the_reference(void **state)
+{
+	json_t		*root = data_json("neox-tiny/expected.json");
+	json_t		*list = json_object_get(root, "sampling"), *v;
+	struct sampler	*s = sampler_new(VOCAB);
+	size_t		 i;
+
+	(void)state;
+	assert_int_equal(json_array_size(list), 7);
+	json_array_foreach(list, i, v)
+		check_distribution(s, v, json_array_get(json_object_get(root,
+		    "sequences"), (size_t)number(v, "prompt", 0)));
+	sampler_free(s);
+	json_decref(root);
+}
+
+/* Temperature 0 takes the largest, of equals the lowest id. */
+static void
+greedy_takes_the_largest(void **state)
+{
+	static const struct { float logits[4]; double penalty; int32_t id; }
+	cases[] = {
+		{ { 1, 3, 2, 0 }, 1, 1 }, { { 5, 1, 5, 5 }, 1, 0 },
+		{ { -1, -INFINITY, -1, -2 }, 1, 0 },
+		{ { 1, 3, 2.5f, 0 }, 2, 2 },	/* 1 was seen */
+		{ { -4, -3, -3.5f, -9 }, 2, 2 },
+	};
+	static const uint8_t	 seen[4] = { 0, 1, 0, 0 };
+	struct sampler		*s = sampler_new(4);
+	struct sampler_params	 p = { .top_k = 3, .top_p = 0.5 };
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		p.penalty = cases[i].penalty;
+		assert_int_equal(sampler_prepare(s, &p, cases[i].logits,
+		    seen), 0);
+		assert_int_equal(sampler_draw(s, 7, 0), cases[i].id);
+	}
+	sampler_free(s);
+}
+
+/* Which ids of equal logits stay is settled by the id. */
+static void
+ties_go_to_the_lower_id(void **state)
+{
+	static const float	 logits[6] = { 1, 2, 2, 2, 2, 0 };
+	struct sampler		*s = sampler_new(6);
+	struct sampler_params	 p = { 1, 2, 1, 1, 0 };
+
+	(void)state;
+	assert_int_equal(sampler_prepare(s, &p, logits, NULL), 0);
+	assert_int_equal(s->kept, 2);
+	assert_int_equal(s->item[0].id, 1);
+	assert_int_equal(s->item[1].id, 2);
+	p.top_k = 0;
+	p.top_p = 0.5;
+	assert_int_equal(sampler_prepare(s, &p, logits, NULL), 0);
+	assert_int_equal(s->kept, 3);
+	assert_int_equal(s->item[2].id, 3);
+	sampler_free(s);
+}
+
+/* top_p keeps one at least, and all where it asks for all. */
+static void
+extremes_keep_something(void **state)
+{
+	static const float	 logits[3] = { 0, 80, 0 };
+	static const struct { struct sampler_params p; int kept; } cases[] = {
+		{ { 1, 0, 0, 1, 0 }, 1 }, { { 1, 0, 1e-300, 1, 0 }, 1 },
+		{ { 1, 0, 1, 1, 0 }, 3 }, { { 1, 3, 1, 1, 0 }, 3 },
+		{ { 1, 1, 1, 1, 0 }, 1 }, { { 1e-300, 2, 0.9, 1, 0 }, 1 },
+		{ { 2, 2, 0, 1, 0 }, 1 },
+	};
+	struct sampler		*s = sampler_new(3);
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_equal(sampler_prepare(s, &cases[i].p, logits,
+		    NULL), 0);
+		assert_int_equal(s->kept, cases[i].kept);
+		assert_int_equal(sampler_draw(s, i, 5), 1);
+	}
+	sampler_free(s);
+}
+
+/* top_p keeps what reaches it and not one more. */
+static void
+top_p_keeps_the_smallest_set(void **state)
+{
+	static const float	 logits[4] = { 0, 0, 0, 0 };
+	static const struct { struct sampler_params p; int kept; } cases[] = {
+		{ { 1, 2, 0.5, 1, 0 }, 1 }, { { 1, 2, 0.501, 1, 0 }, 2 },
+		{ { 1, 0, 0.5, 1, 0 }, 2 }, { { 1, 0, 0.501, 1, 0 }, 3 },
+		{ { 1, 4, 0.75, 1, 0 }, 3 }, { { 1, 3, 0.999, 1, 0 }, 3 },
+	};
+	struct sampler		*s = sampler_new(4);
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_equal(sampler_prepare(s, &cases[i].p, logits,
+		    NULL), 0);
+		assert_int_equal(s->kept, cases[i].kept);
+	}
+	sampler_free(s);
+}
+
+/* What is not a number is an error, not a token. */
+static void
+logits_that_are_no_numbers_are_errors(void **state)
+{
+	static const float	 bad[][2] = { { NAN, 0 }, { 0, NAN },
+		{ INFINITY, 0 }, { -INFINITY, -INFINITY } };
+	struct sampler		*s = sampler_new(2);
+	struct sampler_params	 p = { 0, 0, 1, 1, 0 };
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(bad); i++)
+		assert_int_equal(sampler_prepare(s, &p, bad[i], NULL),
+		    CHAT_EFORMAT);
+	sampler_free(s);
+}
+
+/* Known answers of Philox4x32-10 (Random123's kat_vectors, counter words
+ * above the second being 0 here) and distinct steps. */
+static void
+random_numbers_are_philox(void **state)
+{
+	(void)state;
+	assert_true(sampler_random(0, 0) == 0xe169c58d6627e8d5U);
+	assert_true(sampler_random(0, 1) != sampler_random(0, 0));
+	assert_true(sampler_random(1, 0) != sampler_random(0, 0));
+	assert_true(sampler_random(1ULL << 40, 0) != sampler_random(0, 0));
+}
+
+/* Draws follow the weights: chi-squared over 4 items, 3 degrees of freedom;
+ * 16.27 is passed by chance once in a thousand times, and the seed is
+ * fixed. */
+static void
+draws_follow_the_weights(void **state)
+{
+	static const float	 logits[4] = { 0, 1, 2, -1 };
+	struct sampler		*s = sampler_new(4);
+	struct sampler_params	 p = { 1, 0, 1, 1, 0 };
+	int			 hits[4] = { 0 }, i, n = 20000;
+	double			 chi = 0, want;
+
+	(void)state;
+	assert_int_equal(sampler_prepare(s, &p, logits, NULL), 0);
+	for (i = 0; i < n; i++)
+		hits[sampler_draw(s, 42, (uint64_t)i)]++;
+	for (i = 0; i < 4; i++) {
+		want = n * probability(s, i);
+		chi += (hits[i] - want) * (hits[i] - want) / want;
+	}
+	assert_true(chi < 16.27);
+	sampler_free(s);
+}
+
+/* The exponential, to two units in the last place. */
+static void
+exponential_is_exact_enough(void **state)
+{
+	double	 x, rel;
+
+	(void)state;
+	for (x = -700; x <= 0; x += 0.0137) {
+		rel = fabs(sampler_exp(x) / exp(x) - 1);
+		if (!(rel <= 5e-16))
+			fail_msg("exp(%g) is off by %g", x, rel);
+	}
+	assert_true(sampler_exp(0) == 1);
+	assert_true(sampler_exp(-800) == 0);
+	assert_true(sampler_exp(-INFINITY) == 0);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(distributions_equal_the_reference),
+		cmocka_unit_test(greedy_takes_the_largest),
+		cmocka_unit_test(ties_go_to_the_lower_id),
+		cmocka_unit_test(extremes_keep_something),
+		cmocka_unit_test(top_p_keeps_the_smallest_set),
+		cmocka_unit_test(logits_that_are_no_numbers_are_errors),
+		cmocka_unit_test(random_numbers_are_philox),
+		cmocka_unit_test(draws_follow_the_weights),
+		cmocka_unit_test(exponential_is_exact_enough),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

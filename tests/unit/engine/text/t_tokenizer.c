@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tokenizer against the reference vectors, and what the vectors leave
+ * open: special tokens in users' text, long words, broken files.
+ */
+#include "tokenizer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+#include <utf8proc.h>
+
+#include "engine_data.h"
+#include "nfc.h"
+#include "utf8.h"
+#include "wordcache.h"
+#include "xmalloc.h"
+
+static struct tokenizer	*big, *tiny;
+
+/* Encode in steps of so many bytes. */
+static void
+encode_bits(const struct tokenizer *t, const char *s, size_t n, int special,
+    size_t limit, struct ids *out)
+{
+	struct encoding	*e = encoding_new(t, s, n, special);
+
+	while (!encoding_some(e, limit, out))
+		;
+	encoding_free(e);
+}
+
+/* Encode one vector, whole and bit by bit, and compare; 1 where they
+ * differ. */
+static int
+check_vector(const struct tokenizer *t, const json_t *v)
+{
+	const json_t	*text = json_object_get(v, "text");
+	struct ids	 want = data_ids(json_object_get(v, "ids"));
+	struct ids	 got = { NULL, 0, 0 };
+	int		 bad;
+
+	tokenizer_encode(t, json_string_value(text), json_string_length(text),
+	    1, &got);
+	bad = data_ids_differ(json_string_value(text), &got, &want);
+	got.n = 0;
+	encode_bits(t, json_string_value(text), json_string_length(text), 1, 1,
+	    &got);
+	bad |= data_ids_differ(json_string_value(text), &got, &want);
+	ids_clear(&got);
+	ids_clear(&want);
+	return (bad);
+}
+
+/* Long words and short ones, whatever is done at once. */
+static void
+a_text_bit_by_bit_gives_the_same_ids(void **state)
+{
+	static const char *const fill[] = { "a", "the", "a b ", "x  y",
+	    "e\xcc\x81", "qzjxk", "abc <|endoftext|> d" };
+	static const size_t	 limits[] = { 1, 7, 1000, 100000 };
+	const size_t		 size = 5000;
+	char			*s = xmalloc(size);
+	struct ids		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	size_t			 i, k, n;
+	int			 special;
+
+	(void)state;
+	for (i = 0; i < nitems(fill); i++) {
+		n = size / strlen(fill[i]) * strlen(fill[i]);
+		for (k = 0; k < n; k++)
+			s[k] = fill[i][k % strlen(fill[i])];
+		for (k = 0; k < nitems(limits) * 2; k++) {
+			special = k % 2 == 0;
+			want.n = got.n = 0;
+			tokenizer_encode(big, s, n, special, &want);
+			encode_bits(big, s, n, special, limits[k / 2], &got);
+			assert_int_equal(data_ids_differ(fill[i], &got, &want),
+			    0);
+		}
+	}
+	ids_clear(&want);
+	ids_clear(&got);
+	free(s);
+}
+
+/* One call does as much as it was told to, also within one word. */
+static void
+no_call_encodes_much_more_than_its_limit(void **state)
+{
+	const size_t	 size = 200000, limit = 4000;
+	char		*s = xmalloc(size);
+	struct ids	 ids = { NULL, 0, 0 };
+	struct encoding	*e;
+	size_t		 calls[2] = { 0, 0 };
+	int		 k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		memset(s, k == 0 ? 'a' : ' ', size);
+		for (size_t i = 0; k == 1 && i < size; i += 5)
+			memcpy(s + i, " word", 5);
+		ids.n = 0;
+		e = encoding_new(big, s, size, 0);
+		while (!encoding_some(e, limit, &ids))
+			calls[k]++;
+		encoding_free(e);
+		assert_true(calls[k] >= size / limit);
+	}
+	ids_clear(&ids);
+	free(s);
+}
+
+/* Words of one account are not remembered for another. */
+static void
+words_are_remembered_for_one_account_at_a_time(void **state)
+{
+	struct wordcache	*c = wordcache_new();
+	struct ids		 ids = { NULL, 0, 0 };
+	const int32_t		 id[] = { 5, 6 };
+	int			 i;
+
+	(void)state;
+	wordcache_put(c, "zebra", 5, id, 2);
+	assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 1);
+	assert_int_equal(ids.n, 2);
+	for (i = 0; i < 3; i++) {
+		wordcache_forget(c);
+		assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 0);
+		wordcache_put(c, "zebra", 5, id + i % 2, 1);
+		ids.n = 0;
+		assert_int_equal(wordcache_get(c, "zebra", 5, 5, &ids), 1);
+		assert_int_equal(ids.n, 1);
+		assert_int_equal(ids.id[0], id[i % 2]);
+	}
+	ids_clear(&ids);
+	wordcache_free(c);
+}
+
+/* Every vector of the 20B tokenizer. */
+static void
+ids_equal_the_reference_of_20b(void **state)
+{
+	json_t	*list = data_lines("gpt-neox-20b/tokenizer-vectors.jsonl");
+	json_t	*v;
+	size_t	 i;
+	int	 bad = 0;
+
+	(void)state;
+	assert_int_equal(json_array_size(list), 3905);
+	json_array_foreach(list, i, v)
+		bad += check_vector(big, v);
+	json_decref(list);
+	assert_int_equal(bad, 0);
+}
+
+/* Every sequence of neox-tiny that has a text. */
+static void
+ids_equal_the_reference_of_tiny(void **state)
+{
+	json_t	*root = data_json("neox-tiny/expected.json"), *v;
+	size_t	 i;
+	int	 bad = 0, n = 0;
+
+	(void)state;
+	json_array_foreach(json_object_get(root, "sequences"), i, v) {
+		if (!json_is_string(json_object_get(v, "text")))
+			continue;
+		bad += check_vector(tiny, v);
+		n++;
+	}
+	json_decref(root);
+	assert_int_equal(n, 5);
+	assert_int_equal(bad, 0);
+}
+
+/* What a user types is never a special token. */
+static void
+user_text_gives_no_special_ids(void **state)
+{
+	static const char *const texts[] = { "<|endoftext|>", "<|padding|>",
+	    "a<|endoftext|>b", " <|endoftext|>", "<|endoftext|><|padding|>" };
+	struct ids	 ids, special;
+	size_t		 i, k;
+
+	(void)state;
+	for (i = 0; i < nitems(texts); i++) {
+		ids = data_encode(big, texts[i], 0);
+		special = data_encode(big, texts[i], 1);
+		assert_true(special.n < ids.n);
+		for (k = 0; k < ids.n; k++)
+			assert_false(tokenizer_special(big, ids.id[k]));
+		ids_clear(&ids);
+		ids_clear(&special);
+	}
+}
+
+/* Bytes of tokens, and of ids that have none. */
+static void
+bytes_of_a_token_are_its_text(void **state)
+{
+	static const struct { int32_t id; const char *bytes; } cases[] = {
+		{ 0, "<|endoftext|>" }, { 13961, "human" }, { 32056, ">:" },
+		{ 187, "\n" }, { 50276, "  " }, { 50277, "" }, { 50431, "" },
+		{ -1, "" }, { 1 << 30, "" },
+	};
+	const char	*s;
+	size_t		 i, n;
+
+	(void)state;
+	assert_int_equal(tokenizer_size(big), 50277);
+	for (i = 0; i < nitems(cases); i++) {
+		s = tokenizer_bytes(big, cases[i].id, &n);
+		assert_int_equal(n, strlen(cases[i].bytes));
+		assert_memory_equal(s, cases[i].bytes, n);
+	}
+	assert_true(tokenizer_special(big, 0));
+	assert_true(tokenizer_special(big, 1));
+	assert_false(tokenizer_special(big, 50276));
+}
+
+/* Seconds of processor time that encoding n bytes takes. */
+static double
+encode_time(const char *s, size_t n)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	clock_t		 start = clock();
+
+	tokenizer_encode(big, s, n, 0, &ids);
+	ids_clear(&ids);
+	return ((double)(clock() - start) / CLOCKS_PER_SEC);
+}
+
+/* One word of 60,000 and more letters: time must not grow as the square.
+ * Quadratic merging would need minutes for the longer one. */
+static void
+long_words_merge_in_n_log_n(void **state)
+{
+	enum { LONG = 1000000 };
+	char	*s = xmalloc(LONG);
+	size_t	 i;
+	double	 a, b;
+
+	(void)state;
+	for (i = 0; i < LONG; i++)
+		s[i] = "abcdefghijklmnopqrstuvwxyz"[(i * i + i / 7) % 26];
+	a = encode_time(s, 60000);
+	b = encode_time(s, LONG);
+	print_message("60,000 letters %.3f s, %d letters %.3f s\n", a, LONG,
+	    b);
+	assert_true(b < 20);
+	free(s);
+}
+
+/* A run of combining marks in the worst order costs no square either. */
+static void
+combining_marks_sort_in_n_log_n(void **state)
+{
+	enum { MARKS = 200000 };
+	char	*s = xmalloc(MARKS * 2 + 1);
+	size_t	 i;
+	double	 t;
+
+	(void)state;
+	s[0] = 'a';
+	for (i = 0; i < MARKS; i++)
+		memcpy(s + 1 + i * 2, i % 2 ? "\xcc\x96" : "\xcc\x81", 2);
+	t = encode_time(s, MARKS * 2 + 1);
+	print_message("%d marks %.3f s\n", MARKS, t);
+	assert_true(t < 20);
+	free(s);
+}
+
+/* NFC, as Unicode defines it. */
+static void
+nfc_composes_and_orders(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ "", "" }, { "plain", "plain" },
+		{ "e\xcc\x81", "\xc3\xa9" },			/* e + acute */
+		{ "\xe2\x84\xab", "\xc3\x85" },			/* Angstrom */
+		{ "a\xcc\x81\xcc\x96", "\xc3\xa1\xcc\x96" },	/* ordered */
+		{ "a\xcc\x96\xcc\x81", "\xc3\xa1\xcc\x96" },
+		{ "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
+		    "\xed\x95\x9c" },				/* Hangul */
+		{ "\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc" },	/* excluded */
+	};
+	struct text	 out = { NULL, 0, 0 };
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		out.n = 0;
+		nfc_add(cases[i].in, strlen(cases[i].in), &out);
+		text_add(&out, "", 1);
+		assert_string_equal(out.s, cases[i].out);
+	}
+	text_clear(&out);
+}
+
+/* NFC of n code points by utf8proc, as UTF-8. */
+static void
+nfc_reference(const utf8proc_int32_t *cp, utf8proc_ssize_t n,
+    struct text *out)
+{
+	utf8proc_int32_t	 buf[16];
+	char			 u[4];
+	utf8proc_ssize_t	 i;
+
+	memcpy(buf, cp, (size_t)n * sizeof *cp);
+	n = utf8proc_normalize_utf32(buf, n, UTF8PROC_STABLE|UTF8PROC_COMPOSE);
+	for (i = 0; i < n; i++)
+		text_add(out, u, (size_t)utf8_encode((uint32_t)buf[i], u));
+}
+
+/* Does nfc_add make something else of a text than utf8proc does of its n
+ * decomposed code points? */
+static int
+nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
+    size_t len)
+{
+	struct text	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	int		 bad;
+
+	nfc_reference(cp, n, &want);
+	nfc_add(s, len, &got);
+	bad = got.n != want.n || memcmp(got.s, want.s, got.n) != 0;
+	if (nfc_plain(s, len) == len && (want.n != len ||
+	    memcmp(s, want.s, len) != 0))
+		bad = 1;
+	text_clear(&want);
+	text_clear(&got);
+	return (bad);
+}
+
+/* Every character, alone and decomposed, between two others: what is passed
+ * over as plain is its own NFC, and nothing composes with it from behind. */
+static void
+nfc_of_every_character_is_right(void **state)
+{
+	utf8proc_int32_t	 cp[8], c;
+	utf8proc_ssize_t	 n, i;
+	char			 s[32];
+	size_t			 len;
+	int			 bad = 0, last = 0;
+
+	(void)state;
+	for (c = 1; c < 0x110000; c++) {
+		if (!utf8proc_codepoint_valid(c))
+			continue;
+		cp[0] = 'e';
+		n = 1 + utf8proc_decompose_char(c, cp + 1, 4,
+		    UTF8PROC_DECOMPOSE, &last);
+		cp[n++] = 'z';
+		len = 1;
+		s[0] = 'e';
+		len += (size_t)utf8_encode((uint32_t)c, s + len);
+		s[len++] = 'z';
+		bad += nfc_differs(cp, n, s, len);
+		for (len = 0, i = 0; i < n; i++)
+			len += (size_t)utf8_encode((uint32_t)cp[i], s + len);
+		bad += nfc_differs(cp, n, s, len);
+	}
+	assert_int_equal(bad, 0);
+}
+
+/* Parse a text and return what tokenizer_parse says. */
+static int
+open_text(const char *text, struct fault *f)
+{
+	struct tokenizer	*t = NULL;
+	int			 r;
+
+	r = tokenizer_parse("file", text, strlen(text), &t, f);
+	tokenizer_free(t);
+	return (r);
+}
+
+#define PARTS "\"normalizer\":{\"type\":\"NFC\"},\"decoder\":{\"type\":" \
+	"\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"," \
+	"\"add_prefix_space\":false}"
+
+/* Each broken file is refused with words that name what is wrong. */
+static void
+broken_files_are_refused(void **state)
+{
+	static const struct { const char *text, *says; } cases[] = {
+		{ "", "line" },
+		{ "{", "line" },
+		{ "[]", "a JSON object" },
+		{ "{}", "model" },
+		{ "{\"model\":{}}", "pre_tokenizer" },
+		{ "{" PARTS ",\"model\":{}}", "model.vocab" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":-1}}}", "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":2000000}}}",
+		    "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":1.5}}}", "its id" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3,\"b\":3}}}",
+		    "two tokens" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3}}}",
+		    "model.merges" },
+		{ "{" PARTS ",\"added_tokens\":[{\"id\":1,\"content\":\"\"}],"
+		    "\"model\":{\"vocab\":{\"a\":3},\"merges\":[]}}",
+		    "added token" },
+		{ "{" PARTS ",\"added_tokens\":{},\"model\":{\"vocab\":"
+		    "{\"a\":3},\"merges\":[]}}", "added_tokens" },
+		{ "{" PARTS ",\"model\":{\"vocab\":{\"a\":3},\"merges\":[],"
+		    "\"unk_token\":\"u\"}}", "unk_token" },
+	};
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		f.message[0] = '\0';
+		assert_true(open_text(cases[i].text, &f) < 0);
+		assert_string_equal(f.code, "bad_model");
+		if (strstr(f.message, cases[i].says) == NULL)
+			fail_msg("%s: %s does not say %s", cases[i].text,
+			    f.message, cases[i].says);
+	}
+}
+
+/* A merge that is not a pair, or of unknown tokens, is named. */
+static void
+bad_merges_are_refused(void **state)
+{
+	static const struct { const char *merge, *says; } cases[] = {
+		{ "\"ab\"", "merges[0] is not a pair" },
+		{ "7", "merges[0] is not a pair" },
+		{ "[\"a\"]", "merges[0] is not a pair" },
+		{ "\"a b c\"", "merges[0] is not a pair" },
+		{ "\"a \"", "merges[0] is not a pair" },
+		{ "\"a zz\"", "\"zz\" is not in" },
+		{ "[\"z\",\"q\"]", "\"zq\" is not in" },
+		{ "[\"a\",\"n\"]", "merges[1] is not a pair" },
+	};
+	json_t		*root = data_json("neox-tiny/tokenizer.json"), *list;
+	struct fault	 f;
+	char		*text;
+	size_t		 i;
+
+	(void)state;
+	list = json_object_get(json_object_get(root, "model"), "merges");
+	for (i = 0; i < nitems(cases); i++) {
+		json_array_set_new(list, 0, json_loads(cases[i].merge,
+		    JSON_DECODE_ANY, NULL));
+		text = json_dumps(root, 0);
+		assert_true(open_text(text, &f) < 0);
+		if (strstr(f.message, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].merge, f.message);
+		free(text);
+	}
+	json_decref(root);
+}
+
+/* Merges may be written as pairs, as newer files have them. */
+static void
+merges_may_be_pairs(void **state)
+{
+	json_t		*root = data_json("neox-tiny/tokenizer.json");
+	json_t		*list, *v;
+	struct fault	 f = { .message = "" };
+	char		*text, *space;
+	size_t		 i;
+
+	(void)state;
+	list = json_object_get(json_object_get(root, "model"), "merges");
+	json_array_foreach(list, i, v) {
+		text = xstrdup(json_string_value(v));
+		space = strchr(text, ' ');
+		*space = '\0';
+		json_array_set_new(list, i, json_pack("[ss]", text,
+		    space + 1));
+		free(text);
+	}
+	text = json_dumps(root, 0);
+	if (open_text(text, &f) != 0)
+		fail_msg("%s", f.message);
+	free(text);
+	json_decref(root);
+}
+
+/* Open both tokenizers once. */
+static int
+setup(void **state)
+{
+	(void)state;
+	big = data_tokenizer("gpt-neox-20b");
+	tiny = data_tokenizer("neox-tiny");
+	return (0);
+}
+
+/* And release them. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	tokenizer_free(big);
+	tokenizer_free(tiny);
+	return (0);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(ids_equal_the_reference_of_20b),
+		cmocka_unit_test(a_text_bit_by_bit_gives_the_same_ids),
+		cmocka_unit_test(no_call_encodes_much_more_than_its_limit),
+		cmocka_unit_test(
+		    words_are_remembered_for_one_account_at_a_time),
+		cmocka_unit_test(ids_equal_the_reference_of_tiny),
+		cmocka_unit_test(user_text_gives_no_special_ids),
+		cmocka_unit_test(bytes_of_a_token_are_its_text),
+		cmocka_unit_test(long_words_merge_in_n_log_n),
+		cmocka_unit_test(combining_marks_sort_in_n_log_n),
+		cmocka_unit_test(nfc_composes_and_orders),
+		cmocka_unit_test(nfc_of_every_character_is_right),
+		cmocka_unit_test(broken_files_are_refused),
+		cmocka_unit_test(bad_merges_are_refused),
+		cmocka_unit_test(merges_may_be_pairs),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options of tokenizer.json and the flags of added tokens, against what
+ * the reference tokenizer does with them (tests/data/tokenizer-flags).
+ */
+#include "tokenizer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "detok.h"
+#include "engine_data.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+static json_t	*lines, *base;
+
+/* Parse a tokenizer given as JSON; NULL where it is refused. */
+static struct tokenizer *
+flags_parse(const json_t *root, struct fault *f)
+{
+	struct tokenizer	*t = NULL;
+	char			*text = json_dumps(root, 0);
+
+	if (tokenizer_parse("variant", text, strlen(text), &t, f) != 0)
+		t = NULL;
+	free(text);
+	return (t);
+}
+
+/* The tokenizer of a variant. */
+static struct tokenizer *
+flags_variant(const json_t *v)
+{
+	json_t			*root = json_deep_copy(base), *vocab, *s;
+	struct tokenizer	*t;
+	struct fault		 f;
+	size_t			 i;
+
+	json_object_update_recursive(root, json_object_get(v, "patch"));
+	vocab = json_object_get(json_object_get(root, "model"), "vocab");
+	json_array_foreach(json_object_get(v, "drop"), i, s)
+		json_object_del(vocab, json_string_value(s));
+	if ((t = flags_parse(root, &f)) == NULL)
+		fail_msg("%s: %s", json_string_value(json_object_get(v,
+		    "name")), f.message);
+	json_decref(root);
+	return (t);
+}
+
+/* Encode a case's text; 1 where the ids differ from those of key. */
+static int
+flags_encode(const struct tokenizer *t, const json_t *c, int special,
+    const char *key)
+{
+	const json_t	*text = json_object_get(c, "text");
+	struct ids	 want = data_ids(json_object_get(c, key));
+	struct ids	 got = { NULL, 0, 0 };
+	int		 bad;
+
+	tokenizer_encode(t, json_string_value(text), json_string_length(text),
+	    special, &got);
+	bad = data_ids_differ(json_string_value(text), &got, &want);
+	ids_clear(&want);
+	ids_clear(&got);
+	return (bad);
+}
+
+/* Decode a case's ids; 1 where the text differs from that of key. */
+static int
+flags_decode(const struct tokenizer *t, const json_t *c, int skip,
+    const char *key)
+{
+	const json_t	*want = json_object_get(c, key);
+	struct ids	 ids = data_ids(json_object_get(c, "ids"));
+	struct text	 got = { NULL, 0, 0 };
+	int		 bad;
+
+	detok_ids(t, ids.id, ids.n, skip, &got);
+	bad = got.n != json_string_length(want) || (got.n > 0 &&
+	    memcmp(got.s, json_string_value(want), got.n) != 0);
+	if (bad)
+		fprintf(stderr, "want %s got %.*s\n", json_string_value(want),
+		    (int)got.n, got.s);
+	ids_clear(&ids);
+	text_clear(&got);
+	return (bad);
+}
+
+/* Every text of a variant, as ids and back; how many go wrong. */
+static int
+flags_run(const struct tokenizer *t, const json_t *v)
+{
+	const json_t	*c;
+	size_t		 k;
+	int		 bad = 0;
+
+	json_array_foreach(json_object_get(v, "cases"), k, c) {
+		bad += flags_encode(t, c, 1, "ids");
+		bad += flags_encode(t, c, 0, json_object_get(c,
+		    "user") == NULL ? "ids" : "user");
+		bad += flags_decode(t, c, 0, "all");
+		bad += flags_decode(t, c, 1, json_object_get(c,
+		    "shown") == NULL ? "all" : "shown");
+	}
+	return (bad);
+}
+
+/* The same tokenizer from its tables, and in its place. */
+static struct tokenizer *
+flags_restore(struct tokenizer *t)
+{
+	struct tokenizer	*other;
+	struct fault		 f;
+	uint8_t			*bytes;
+	size_t			 n;
+
+	tokenizer_save(t, &bytes, &n);
+	tokenizer_free(t);
+	if (tokenizer_restore("tables", bytes, n, &other, &f) != 0)
+		fail_msg("%s", f.message);
+	free(bytes);
+	return (other);
+}
+
+/* Every variant, parsed and from tables. */
+static void
+every_flag_is_as_in_the_reference(void **state)
+{
+	struct tokenizer	*t;
+	const json_t		*v;
+	size_t			 i;
+	int			 bad = 0, was, n = 0;
+
+	(void)state;
+	json_array_foreach(lines, i, v) {
+		if (i == 0)
+			continue;
+		t = flags_variant(v);
+		was = bad;
+		n += (int)json_array_size(json_object_get(v, "cases"));
+		bad += flags_run(t, v);
+		t = flags_restore(t);
+		bad += flags_run(t, v);
+		if (bad > was)
+			fprintf(stderr, "in line %zu, %s\n", i + 1,
+			    json_string_value(json_object_get(v, "name")));
+		tokenizer_free(t);
+	}
+	assert_true(n > 1000);
+	assert_int_equal(bad, 0);
+}
+
+/* A tokenizer of the base with an added token and a patch. */
+static struct tokenizer *
+flags_special(const char *patch)
+{
+	json_t			*root = json_deep_copy(base), *p;
+	struct tokenizer	*t;
+	struct fault		 f;
+
+	assert_non_null(p = json_loads(patch, 0, NULL));
+	json_object_update_recursive(root, p);
+	if ((t = flags_parse(root, &f)) == NULL)
+		fail_msg("%s", f.message);
+	json_decref(p);
+	json_decref(root);
+	return (t);
+}
+
+/* The id of a token of the base's vocabulary, as text. */
+static int
+flags_id(const char *name)
+{
+	return ((int)json_integer_value(json_object_get(json_object_get(
+	    json_object_get(base, "model"), "vocab"), name)));
+}
+
+/* Encode a user's text: no id of it is special, and it decodes to want. */
+static void
+flags_user_text(const struct tokenizer *t, const char *s, const char *want)
+{
+	struct ids	 ids = data_encode(t, s, 0);
+	struct text	 got = { NULL, 0, 0 };
+	size_t		 i;
+
+	for (i = 0; i < ids.n; i++)
+		assert_false(tokenizer_special(t, ids.id[i]));
+	detok_ids(t, ids.id, ids.n, 0, &got);
+	text_add(&got, "", 1);
+	assert_string_equal(got.s, want);
+	ids_clear(&ids);
+	text_clear(&got);
+}
+
+/* Merges that lead to a special token give its bytes in a user's text. */
+static void
+merges_give_no_special_token_to_users(void **state)
+{
+	struct tokenizer	*t;
+	struct ids		 ids;
+	char			*patch;
+	int			 ab = flags_id("ab");
+
+	(void)state;
+	patch = xasprintf("{\"added_tokens\":[{\"id\":%d,\"content\":\"ab\","
+	    "\"special\":true,\"single_word\":true}]}", ab);
+	t = flags_special(patch);
+	flags_user_text(t, "ab xab abc ab", "ab xab abc ab");
+	ids = data_encode(t, "xab", 1);
+	assert_int_equal(ids.n, 2);
+	assert_int_equal(ids.id[1], ab);
+	ids_clear(&ids);
+	/* Through another token it is no special one. */
+	ids = data_encode(t, "xabc", 0);
+	assert_int_equal(ids.n, 2);
+	assert_int_equal(ids.id[1], flags_id("abc"));
+	ids_clear(&ids);
+	tokenizer_free(t);
+	free(patch);
+}
+
+/* A word that is a special token of the vocabulary is spelled, too. */
+static void
+whole_words_give_no_special_token_to_users(void **state)
+{
+	struct tokenizer	*t;
+
+	(void)state;
+	t = flags_special("{\"added_tokens\":[{\"id\":5000,\"content\":"
+	    "\"\xc4\xa0zz\",\"special\":true}],\"model\":{\"ignore_merges\":true,"
+	    "\"vocab\":{\"\xc4\xa0zz\":5000}}}");
+	flags_user_text(t, "a zz b", "a zz b");
+	tokenizer_free(t);
+}
+
+/* A special token that stands for unknown bytes is left out. */
+static void
+unknown_bytes_give_no_special_token_to_users(void **state)
+{
+	json_t			*root = json_deep_copy(base), *model;
+	struct tokenizer	*t;
+	struct fault		 f;
+
+	(void)state;
+	model = json_object_get(root, "model");
+	json_object_del(json_object_get(model, "vocab"), "x");
+	json_object_set_new(json_object_get(model, "vocab"), "<u>",
+	    json_integer(5000));
+	json_object_set_new(model, "unk_token", json_string("<u>"));
+	json_array_append_new(json_object_get(root, "added_tokens"),
+	    json_pack("{s:i,s:s,s:b}", "id", 5000, "content", "<u>",
+	    "special", 1));
+	if ((t = flags_parse(root, &f)) == NULL)
+		fail_msg("%s", f.message);
+	flags_user_text(t, "axb <u>", "ab <u>");
+	tokenizer_free(t);
+	json_decref(root);
+}
+
+/* A special token may be that of a byte that no text holds: where it stands
+ * for unknown bytes and a merge takes it into another special token, the
+ * spelling of that one leaves it out. */
+static void
+spelling_gives_no_special_token_to_users(void **state)
+{
+	json_t			*root = json_deep_copy(base), *model;
+	struct tokenizer	*t;
+	struct fault		 f;
+
+	(void)state;
+	model = json_object_get(root, "model");
+	json_object_del(json_object_get(model, "vocab"), "x");
+	json_object_set_new(json_object_get(model, "vocab"), "\xc3\xb5" "a",
+	    json_integer(5000));
+	json_object_set_new(model, "unk_token", json_string("\xc3\xb5"));
+	json_array_append_new(json_object_get(model, "merges"),
+	    json_string("\xc3\xb5 a"));
+	json_array_append_new(json_object_get(root, "added_tokens"),
+	    json_pack("{s:i,s:s,s:b}", "id", flags_id("\xc3\xb5"), "content",
+	    "\xc3\xb5", "special", 1));
+	json_array_append_new(json_object_get(root, "added_tokens"),
+	    json_pack("{s:i,s:s,s:b}", "id", 5000, "content", "\xc3\xb5" "a",
+	    "special", 1));
+	if ((t = flags_parse(root, &f)) == NULL)
+		fail_msg("%s", f.message);
+	flags_user_text(t, "xa", "a");
+	tokenizer_free(t);
+	json_decref(root);
+}
+
+/* What was encoded before changes nothing: words come out of the memory of
+ * words as they went in, and short words equal the same in a long one. */
+static void
+ids_do_not_depend_on_what_went_before(void **state)
+{
+	static const char alphabet[] = "ab helo'\xc3\xa9";
+	struct tokenizer	*t, *fresh;
+	struct ids		 a, b;
+	char			 s[60];
+	size_t			 i, n;
+	unsigned		 x = 1;
+
+	(void)state;
+	t = flags_special("{}");
+	for (i = 0; i < 3000; i++) {
+		for (n = 0; n < 1 + i % 50; n++) {
+			x = x * 1103515245 + 12345;
+			s[n] = alphabet[x / 65536 % (sizeof alphabet - 1)];
+		}
+		s[n] = '\0';
+		if (!utf8_valid(s, n))
+			continue;
+		a = data_encode(t, s, 0);
+		b = data_encode(t, s, 0);
+		assert_int_equal(data_ids_differ(s, &b, &a), 0);
+		ids_clear(&b);
+		if (i % 20 == 0) {
+			fresh = flags_special("{}");
+			b = data_encode(fresh, s, 0);
+			assert_int_equal(data_ids_differ(s, &b, &a), 0);
+			ids_clear(&b);
+			tokenizer_free(fresh);
+		}
+		ids_clear(&a);
+	}
+	tokenizer_free(t);
+}
+
+/* Parts that we don't do are refused by name. */
+static void
+other_parts_are_refused(void **state)
+{
+	static const struct { const char *patch, *says; int r; } cases[] = {
+		{ "{\"normalizer\":{\"type\":\"NFKC\"}}",
+		    "normalizer.type: \"NFKC\"", CHAT_EUNSUPPORTED },
+		{ "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":["
+		    "{\"type\":\"NFC\"},{\"type\":\"Lowercase\"}]}}",
+		    "normalizer.type: \"Lowercase\"", CHAT_EUNSUPPORTED },
+		{ "{\"normalizer\":{\"type\":\"Sequence\"}}",
+		    "normalizer.normalizers", CHAT_EFORMAT },
+		{ "{\"normalizer\":7}", "normalizer: expected", CHAT_EFORMAT },
+		{ "{\"pre_tokenizer\":null}", "pre_tokenizer",
+		    CHAT_EUNSUPPORTED },
+		{ "{\"pre_tokenizer\":{\"type\":\"Metaspace\"}}",
+		    "pre_tokenizer.type: \"Metaspace\"", CHAT_EUNSUPPORTED },
+		{ "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{"
+		    "\"Regex\":\"(a*)*b\"}}}", "\"Split\"",
+		    CHAT_EUNSUPPORTED },
+		{ "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\""
+		    ":[]}}", "Sequence of 0", CHAT_EUNSUPPORTED },
+		{ "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\""
+		    ":[{\"type\":\"ByteLevel\"},{\"type\":\"ByteLevel\"}]}}",
+		    "Sequence of 2", CHAT_EUNSUPPORTED },
+		{ "{\"pre_tokenizer\":{\"add_prefix_space\":null}}",
+		    "add_prefix_space", CHAT_EFORMAT },
+		{ "{\"pre_tokenizer\":{\"use_regex\":1}}", "use_regex",
+		    CHAT_EFORMAT },
+		{ "{\"post_processor\":{\"type\":\"RobertaProcessing\"}}",
+		    "\"RobertaProcessing\"", CHAT_EUNSUPPORTED },
+		{ "{\"post_processor\":{\"type\":\"TemplateProcessing\","
+		    "\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"
+		    "{\"Sequence\":{\"id\":\"A\"}}]}}", "adds tokens",
+		    CHAT_EUNSUPPORTED },
+		{ "{\"decoder\":null}", "decoder", CHAT_EUNSUPPORTED },
+		{ "{\"decoder\":{\"type\":\"Metaspace\"}}",
+		    "decoder.type: \"Metaspace\"", CHAT_EUNSUPPORTED },
+		{ "{\"model\":{\"type\":\"Unigram\"}}",
+		    "model.type: \"Unigram\"", CHAT_EUNSUPPORTED },
+		{ "{\"model\":{\"dropout\":0.1}}", "dropout",
+		    CHAT_EUNSUPPORTED },
+		{ "{\"model\":{\"end_of_word_suffix\":\"</w>\"}}",
+		    "end_of_word_suffix", CHAT_EUNSUPPORTED },
+		{ "{\"model\":{\"continuing_subword_prefix\":\"##\"}}",
+		    "continuing_subword_prefix", CHAT_EUNSUPPORTED },
+		{ "{\"model\":{\"ignore_merges\":\"yes\"}}", "ignore_merges",
+		    CHAT_EFORMAT },
+		{ "{\"model\":{\"unk_token\":7}}", "unk_token", CHAT_EFORMAT },
+		{ "{\"version\":\"2.0\"}", "version: \"2.0\"",
+		    CHAT_EUNSUPPORTED },
+		{ "{\"wordpieces\":[]}", "\"wordpieces\"",
+		    CHAT_EUNSUPPORTED },
+	};
+	json_t		*root, *patch;
+	struct fault	 f;
+	char		*text;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		struct tokenizer	*t = NULL;
+
+		root = json_deep_copy(base);
+		patch = json_loads(cases[i].patch, 0, NULL);
+		json_object_update_recursive(root, patch);
+		text = json_dumps(root, 0);
+		assert_int_equal(tokenizer_parse("some/file", text,
+		    strlen(text), &t, &f), cases[i].r);
+		assert_null(t);
+		if (strstr(f.message, cases[i].says) == NULL ||
+		    strncmp(f.message, "some/file: ", 11) != 0)
+			fail_msg("%s: %s", cases[i].patch, f.message);
+		free(text);
+		json_decref(patch);
+		json_decref(root);
+	}
+}
+
+/* Added tokens that contradict the rest are refused. */
+static void
+contradictions_are_refused(void **state)
+{
+	static const struct { const char *added, *says; } cases[] = {
+		{ "{\"id\":999,\"content\":\"<x>\"}", "its id is not" },
+		{ "{\"id\":97,\"content\":\"<x>\"}", "its id is not" },
+		{ "{\"id\":98,\"content\":\"a\"}", "its id is not 97" },
+		{ "{\"id\":97,\"content\":\"a\"},{\"id\":97,\"content\":"
+		    "\"a\"}", "there twice" },
+		{ "{\"id\":97,\"content\":\"a\",\"special\":true}",
+		    "byte 0x61 is special" },
+		{ "{\"id\":97,\"content\":\"a\",\"lstrip\":1}",
+		    "lstrip is not" },
+		{ "{\"content\":\"a\"}", "its id is not 97" },
+		{ "{\"id\":97}", "an added token" },
+		{ "7", "an added token" },
+	};
+	json_t		*root, *list;
+	struct fault	 f;
+	char		*text;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		root = json_deep_copy(base);
+		text = xasprintf("[%s]", cases[i].added);
+		list = json_loads(text, 0, NULL);
+		json_object_set_new(root, "added_tokens", list);
+		f.message[0] = '\0';
+		assert_null(flags_parse(root, &f));
+		if (strstr(f.message, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].added, f.message);
+		free(text);
+		json_decref(root);
+	}
+}
+
+/* Two contents that are one after NFC are refused: which is meant? */
+static void
+equal_normalised_tokens_are_refused(void **state)
+{
+	json_t		*root = json_deep_copy(base), *list;
+	struct fault	 f = { .message = "" };
+	int		 n = (int)json_object_size(json_object_get(
+			     json_object_get(base, "model"), "vocab"));
+
+	(void)state;
+	list = json_pack("[{s:i,s:s,s:b},{s:i,s:s,s:b}]",
+	    "id", n, "content", "x\xc3\xa9", "normalized", 1,
+	    "id", n + 1, "content", "xe\xcc\x81", "normalized", 1);
+	json_object_set_new(root, "added_tokens", list);
+	assert_null(flags_parse(root, &f));
+	assert_non_null(strstr(f.message, "the same text"));
+	json_decref(root);
+}
+
+/* Names from the file can't break the one line of a fault. */
+static void
+faults_are_one_line(void **state)
+{
+	json_t		*root = json_deep_copy(base);
+	struct fault	 f = { .message = "" };
+
+	(void)state;
+	json_object_set_new(root, "a\nb\x7f\x1b[2J", json_null());
+	assert_null(flags_parse(root, &f));
+	assert_non_null(strstr(f.message, "a?b??[2J"));
+	json_decref(root);
+}
+
+/* Read the vectors. */
+static int
+setup(void **state)
+{
+	(void)state;
+	lines = data_lines("tokenizer-flags/vectors.jsonl");
+	base = json_object_get(json_array_get(lines, 0), "base");
+	return (base == NULL);
+}
+
+/* Release them. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	json_decref(lines);
+	return (0);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(every_flag_is_as_in_the_reference),
+		cmocka_unit_test(merges_give_no_special_token_to_users),
+		cmocka_unit_test(whole_words_give_no_special_token_to_users),
+		cmocka_unit_test(unknown_bytes_give_no_special_token_to_users),
+		cmocka_unit_test(spelling_gives_no_special_token_to_users),
+		cmocka_unit_test(ids_do_not_depend_on_what_went_before),
+		cmocka_unit_test(other_parts_are_refused),
+		cmocka_unit_test(contradictions_are_refused),
+		cmocka_unit_test(equal_normalised_tokens_are_refused),
+		cmocka_unit_test(faults_are_one_line),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}

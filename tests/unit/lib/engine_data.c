@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the engine's test data.
+ */
+#include "engine_data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "path.h"
+#include "xmalloc.h"
+
+/* Find a file. */
+char *
+data_path(const char *name)
+{
+	const char	*src = getenv("srcdir");
+
+	return (xasprintf("%s/tests/data/%s", src == NULL ? "." : src, name));
+}
+
+/* Read a tokenizer. */
+struct tokenizer *
+data_tokenizer(const char *folder)
+{
+	struct tokenizer	*t;
+	struct fault		 f;
+	char			*name, *path, *text;
+	size_t			 n;
+
+	name = xasprintf("%s/tokenizer.json", folder);
+	path = data_path(name);
+	if (path_read(path, TOKENIZER_FILE_MAX, &text, &n) != 0)
+		fatalx("%s can't be read", path);
+	if (tokenizer_parse(path, text, n, &t, &f) != 0)
+		fatalx("%s", f.message);
+	free(text);
+	free(name);
+	free(path);
+	return (t);
+}
+
+/* Read a file. */
+json_t *
+data_json(const char *name)
+{
+	json_error_t	 err;
+	json_t		*v;
+	char		*path = data_path(name);
+
+	if ((v = json_load_file(path, 0, &err)) == NULL)
+		fatalx("%s: %s", path, err.text);
+	free(path);
+	return (v);
+}
+
+/* Read lines. */
+json_t *
+data_lines(const char *name)
+{
+	json_t	*list = json_array(), *v;
+	char	*path = data_path(name), *line = NULL;
+	size_t	 size = 0;
+	FILE	*fp;
+
+	if ((fp = fopen(path, "r")) == NULL)
+		fatal("%s", path);
+	while (getline(&line, &size, fp) > 0) {
+		if ((v = json_loads(line, JSON_ALLOW_NUL, NULL)) == NULL)
+			fatalx("%s: a line is not JSON", path);
+		json_array_append_new(list, v);
+	}
+	fclose(fp);
+	free(line);
+	free(path);
+	return (list);
+}
+
+/* Turn an array into ids. */
+struct ids
+data_ids(const json_t *array)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+	json_t		*v;
+	size_t		 i;
+
+	json_array_foreach(array, i, v)
+		ids_add(&ids, (int32_t)json_integer_value(v));
+	return (ids);
+}
+
+/* Encode a string. */
+struct ids
+data_encode(const struct tokenizer *t, const char *s, int special)
+{
+	struct ids	 ids = { NULL, 0, 0 };
+
+	tokenizer_encode(t, s, strlen(s), special, &ids);
+	return (ids);
+}
+
+/* Compare. */
+int
+data_ids_differ(const char *what, const struct ids *got,
+    const struct ids *want)
+{
+	size_t	 i;
+
+	if (got->n == want->n && (got->n == 0 || memcmp(got->id, want->id,
+	    got->n * sizeof *got->id) == 0))
+		return (0);
+	fprintf(stderr, "%s:\n  got ", what);
+	for (i = 0; i < got->n; i++)
+		fprintf(stderr, " %d", got->id[i]);
+	fprintf(stderr, "\n  want");
+	for (i = 0; i < want->n; i++)
+		fprintf(stderr, " %d", want->id[i]);
+	fprintf(stderr, "\n");
+	return (1);
+}

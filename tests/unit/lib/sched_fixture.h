@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A scheduler over the fake backend, and a record of what it told about each
+ * job; for the scheduler's tests.
+ */
+#ifndef TESTS_SCHED_FIXTURE_H
+#define TESTS_SCHED_FIXTURE_H
+
+#include "fake_backend.h"
+#include "scheduler.h"
+
+#define FIXTURE_VOCAB	300
+#define FIXTURE_CONTEXT	256
+#define FIXTURE_JOBS	40	/* ids of jobs: 0 .. FIXTURE_JOBS - 1 */
+
+/* What one job has told. */
+struct record {
+	int		 started, dones, failed;
+	struct ids	 ids;
+	enum stop_reason stop;
+	size_t		 made;		/* as told by done */
+	char		 code[32];
+	char		*logprobs;	/* owned */
+};
+
+struct fixture {
+	struct fake_backend	*fake;		/* NULL over another backend */
+	struct scheduler	*sched;
+	struct record		 rec[FIXTURE_JOBS];
+};
+
+/* A scheduler over so many cache blocks, so many rows a step. Freeing it
+ * checks that no row broke the contract and no block was lost. */
+struct fixture	*fixture_new(int blocks, int batch);
+/* A scheduler over a backend of FIXTURE_VOCAB tokens, which is borrowed. */
+struct fixture	*fixture_over(struct backend *b, int batch);
+void		 fixture_free(struct fixture *x);
+
+/* Step until nothing is left to do. */
+void		 fixture_finish(struct fixture *x);
+
+/* Token i of the prompt of job number id: 2 .. FIXTURE_VOCAB - 1. */
+int32_t		 fixture_token(int id, int i);
+
+/* A reply job: a prompt of len tokens, and what an earlier run made (or
+ * NULL). Its seed is its id; end-of-text does not end it. */
+struct job	*fixture_job(const struct tokenizer *tok, int id, int len,
+		    int max, double temperature, const struct ids *resume);
+
+/* A reply job of any prompt (its ids are taken). */
+struct job	*fixture_reply(const struct tokenizer *tok, int id,
+		    struct ids *prompt, int max, double temperature);
+
+/* A score job. */
+struct job	*fixture_score(int id, int len);
+
+#endif

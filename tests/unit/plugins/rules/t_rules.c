@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rule packs: what they find, what they don't, and how mistakes are told.
+ */
+#include "rules.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "xmalloc.h"
+
+static const char *const categories[] = { "hate", "violence", NULL };
+
+/* What a match wrote down: "rule:from-to " for each finding. */
+struct noted {
+	char	 text[4096];
+	int	 n;
+};
+
+/* Note a finding. */
+static void
+note_found(void *arg, const struct rule *r, uint64_t start, uint64_t end)
+{
+	struct noted	*n = arg;
+	size_t		 used = strlen(n->text);
+
+	n->n++;
+	snprintf(n->text + used, sizeof n->text - used, "%s:%d-%d ",
+	    strchr(r->name, '/') + 1, (int)start, (int)end);
+}
+
+/* Rules from one rule's text, which must be sound. */
+static struct rules *
+rules_of(const char *body)
+{
+	struct rules	*rs;
+	struct fault	 f = { .message = "" };
+	char		*text;
+
+	rs = rules_new(categories);
+	text = xasprintf("pack: p\nrules:\n%s", body);
+	if (rules_parse(rs, "p.yaml", text, strlen(text), &f) != 0)
+		fail_msg("%s", f.message);
+	free(text);
+	return (rs);
+}
+
+/* Match a text as a prompt and compare with what is expected. */
+static void
+expect(struct rules *rs, const char *text, const char *found)
+{
+	struct noted	 n = { .text = "" };
+	struct fault	 f;
+
+	assert_int_equal(rules_match(rs, RULE_PROMPT, text, strlen(text),
+	    note_found, &n, &f), 0);
+	assert_string_equal(n.text, found);
+}
+
+/* Words. */
+static void
+test_words_match_at_boundaries_with_any_space(void **state)
+{
+	struct rules	*rs;
+
+	(void)state;
+	rs = rules_of("- {name: w, category: hate, score: 1, "
+	    "words: [Bomb, 'two  words', hack*, 'c++', Köln]}\n");
+	expect(rs, "a bomb.", "w:2-6 ");
+	expect(rs, "bombs abomb bomb_ bomb7", "");
+	expect(rs, "two\n\t words", "w:0-11 ");
+	expect(rs, "twowords", "");
+	expect(rs, "he HACKS and hacked", "w:3-8 w:13-19 ");
+	expect(rs, "c++ or c", "w:0-3 ");
+	expect(rs, "KOLN köln", "w:0-4 w:5-10 ");
+	expect(rs, "bоmb", "w:0-5 ");		/* Cyrillic o */
+	rules_free(rs);
+}
+
+/* Patterns. */
+static void
+test_patterns_see_folded_text_and_raw_ones_the_original(void **state)
+{
+	struct rules	*rs;
+
+	(void)state;
+	rs = rules_of(
+	    "- {name: f, category: hate, score: 1, pattern: 'B[aeo]mb'}\n"
+	    "- {name: r, category: hate, score: 1, raw: true, "
+	    "pattern: 'K[0-9]Y'}\n");
+	expect(rs, "BАMB", "f:0-5 ");		/* Cyrillic A */
+	expect(rs, "K3Y k3y", "r:0-3 ");
+	rules_free(rs);
+}
+
+/* all, near. */
+static void
+test_all_needs_every_pattern_near_the_first(void **state)
+{
+	struct rules	*rs;
+
+	(void)state;
+	rs = rules_of("- {name: a, category: hate, score: 1, near: 10, "
+	    "all: ['\\bone\\b', '\\btwo\\b', '\\bthree\\b']}\n");
+	expect(rs, "three one two", "a:0-13 ");
+	expect(rs, "one two", "");
+	expect(rs, "one two and then much later three", "");
+	expect(rs, "one ........................ one two three",
+	    "a:29-42 ");
+	rules_free(rs);
+}
+
+/* unless. */
+static void
+test_unless_cancels_within_its_reach(void **state)
+{
+	struct rules	*rs;
+	char		 far[256];
+
+	(void)state;
+	rs = rules_of("- {name: u, category: hate, score: 1, words: bomb, "
+	    "unless: 'bath\\s+bomb|photo'}\n");
+	expect(rs, "a bomb", "u:2-6 ");
+	expect(rs, "a bath bomb", "");
+	expect(rs, "photo of a bomb", "");
+	snprintf(far, sizeof far, "photo%080d bomb", 0);
+	expect(rs, far, "u:86-90 ");
+	rules_free(rs);
+}
+
+/* direction. */
+static void
+test_direction_chooses_rules(void **state)
+{
+	struct rules	*rs;
+	struct noted	 n = { .text = "" };
+	struct fault	 f;
+
+	(void)state;
+	rs = rules_of(
+	    "- {name: p, category: hate, score: 1, direction: prompt, "
+	    "words: x}\n"
+	    "- {name: r, category: hate, score: 1, direction: reply, "
+	    "words: x}\n"
+	    "- {name: b, category: hate, score: 1, direction: both, "
+	    "words: x}\n");
+	expect(rs, "x", "p:0-1 b:0-1 ");
+	rules_match(rs, RULE_REPLY, "x", 1, note_found, &n, &f);
+	assert_string_equal(n.text, "r:0-1 b:0-1 ");
+	rules_free(rs);
+}
+
+/* Many matches. */
+static void
+test_the_last_told_match_covers_the_other_ones(void **state)
+{
+	struct rules	*rs;
+	struct noted	 n = { .text = "" };
+	struct fault	 f;
+	char		 text[201];
+
+	(void)state;
+	memset(text, 0, sizeof text);
+	while (strlen(text) < 200)
+		strcat(text, "x ");
+	rs = rules_of("- {name: w, category: hate, score: 1, words: x}\n");
+	rules_match(rs, RULE_PROMPT, text, 200, note_found, &n, &f);
+	assert_int_equal(n.n, RULES_HITS);
+	assert_non_null(strstr(n.text, "w:30-199 "));
+	rules_free(rs);
+}
+
+/* Matches of nothing. */
+static void
+test_an_empty_match_moves_on(void **state)
+{
+	struct rules	*rs;
+
+	(void)state;
+	rs = rules_of("- {name: e, category: hate, score: 1, "
+	    "pattern: '(?=b)'}\n");
+	expect(rs, "éb b", "e:2-2 e:4-4 ");
+	rules_free(rs);
+}
+
+/* Limits. */
+static void
+test_a_rule_at_its_limit_is_an_error_that_names_it(void **state)
+{
+	struct rules	*rs;
+	struct noted	 n = { .text = "" };
+	struct fault	 f;
+	char		 text[3001];
+
+	(void)state;
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	rs = rules_of("- {name: slow, category: hate, score: 1, "
+	    "pattern: '(?:a|aa)+[bc]'}\n");
+	assert_int_equal(rules_match(rs, RULE_PROMPT, text, strlen(text),
+	    note_found, &n, &f), CHAT_ETOOBIG);
+	assert_non_null(strstr(f.message, "p/slow"));
+	assert_string_equal(f.code, "filter_unavailable");
+	rules_free(rs);
+}
+
+/* Mistakes. */
+static void
+test_mistakes_are_told_with_their_place(void **state)
+{
+	static const struct {
+		const char	*rule, *where, *what;
+	} cases[] = {
+		{ "- {name: n, category: cats, score: 1, words: x}",
+		    "p.yaml:3:", "unknown category \"cats\"" },
+		{ "- {name: n, score: 1, words: x}", "p.yaml:3:",
+		    "rule \"n\": \"category\" is missing" },
+		{ "- {name: n, category: hate, words: x}", "p.yaml:3:",
+		    "\"score\" is missing" },
+		{ "- {name: n, category: hate, score: 2, words: x}",
+		    "p.yaml:3:", "0 to 1" },
+		{ "- {name: n, category: hate, score: 1}", "p.yaml:3:",
+		    "expected one of" },
+		{ "- {name: n, category: hate, score: 1, words: x, "
+		    "pattern: x}", "p.yaml:3:", "expected one of" },
+		{ "- {name: n, category: hate, score: 1, words: ['', x]}",
+		    "p.yaml:3:", "expected a word" },
+		{ "- {name: n, category: hate, score: 1, words: ' '}",
+		    "p.yaml:3:", "nothing is left" },
+		{ "- {name: n, category: hate, score: 1, words: {a: b}}",
+		    "p.yaml:3:", "expected a word" },
+		{ "- name: n\n  category: hate\n  score: 1\n"
+		    "  pattern: '[a'", "p.yaml:6:12: pattern: rule \"n\"",
+		    "missing terminating ]" },
+		{ "- {name: n, category: hate, score: 1, pattern: 'é'}",
+		    "p.yaml:3:", "never match" },
+		{ "- {name: n, category: hate, score: 1, pattern: '\\C'}",
+		    "p.yaml:3:", "\\C" },
+		{ "- {name: n, category: hate, score: 1, all: [x]}",
+		    "p.yaml:3:", "2 to 8" },
+		{ "- {name: n, category: hate, score: 1, words: x, near: 3}",
+		    "p.yaml:3:", "\"all\" only" },
+		{ "- {name: n, category: hate, score: 1, words: x, raw: yes}",
+		    "p.yaml:3:", "true or false" },
+		{ "- {name: N, category: hate, score: 1, words: x}",
+		    "p.yaml:3:", "expected a name" },
+		{ "- {name: n, category: hate, score: 1, words: x, o: 1}",
+		    "p.yaml:3:", "unknown key" },
+		{ "- {name: n, category: hate, score: 1, pattern: 'a\\G'}",
+		    "p.yaml:3:", "\"\\G\" is not possible" },
+		{ "- {name: n, category: hate, score: 1, "
+		    "pattern: 'a(*SKIP)b|c'}", "p.yaml:3:", "(*SKIP" },
+		{ "- 7", "p.yaml:3:", "expected a map" },
+		{ "- {name: n, category: hate, score: 1, words: x}\n"
+		    "- {name: n, category: hate, score: 1, words: x}",
+		    "p.yaml:4:", "second rule" },
+	};
+	struct rules	*rs;
+	struct fault	 f;
+	char		*text;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		rs = rules_new(categories);
+		text = xasprintf("pack: p\nrules:\n%s\n", cases[i].rule);
+		assert_int_equal(rules_parse(rs, "p.yaml", text,
+		    strlen(text), &f), CHAT_EFORMAT);
+		if (strstr(f.message, cases[i].what) == NULL ||
+		    strncmp(f.message, cases[i].where,
+		    strlen(cases[i].where)) != 0)
+			fail_msg("%s: %s %s expected, told: %s",
+			    cases[i].rule, cases[i].where, cases[i].what,
+			    f.message);
+		free(text);
+		rules_free(rs);
+	}
+}
+
+/* Deep and huge patterns. */
+static void
+test_a_pattern_of_many_brackets_is_refused_at_once(void **state)
+{
+	struct rules	*rs;
+	struct fault	 f;
+	char		*text, deep[1201];
+
+	(void)state;
+	memset(deep, '(', 600);
+	memset(deep + 600, ')', 600);
+	deep[1200] = '\0';
+	deep[600] = 'a';
+	text = xasprintf("pack: p\nrules:\n- {name: n, category: hate, "
+	    "score: 1, pattern: '%s'}\n", deep);
+	rs = rules_new(categories);
+	assert_int_equal(rules_parse(rs, "p.yaml", text, strlen(text), &f),
+	    CHAT_EFORMAT);
+	assert_non_null(strstr(f.message, "nested"));
+	free(text);
+	rules_free(rs);
+}
+
+/* Patterns that take other engines seconds, memory or the stack: refused, or
+ * given up. A hang ends the test by SIGALRM. */
+static void
+test_catastrophic_patterns_are_bounded(void **state)
+{
+	static const char *const patterns[] = {
+		"((((a{1,999}){1,999}){1,999}){1,999})",
+		"(((a{1,100}){1,100}){1,100})b", "(a+)+b", "(a*)*b",
+		"(a|aa)*b", "(a|a?)+b", "(.*)*x", "(.*a){20}b",
+		"(?:a?){60}a{60}b", "([a-z]+)*1", "(?=(a+))a*b\\1",
+		"(a+)+\\1b", "(?:(?:a|b)*)*c", "(a?a?a?a?a?a?)*b",
+		"a*a*a*a*a*a*a*a*b", "(?<!a{1,9}b)c",
+	};
+	struct rules	*rs;
+	struct noted	 n;
+	struct fault	 f;
+	char		 text[3001], *pack;
+	size_t		 i, taken = 0;
+	int		 r;
+
+	(void)state;
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (i = 0; i < nitems(patterns); i++) {
+		pack = xasprintf("pack: p\nrules:\n- {name: n, category: hate, "
+		    "score: 1, pattern: \"%s\"}\n", patterns[i]);
+		rs = rules_new(categories);
+		alarm(60);
+		r = rules_parse(rs, "p.yaml", pack, strlen(pack), &f);
+		if (r == 0) {
+			taken++;
+			memset(&n, 0, sizeof n);
+			r = rules_match(rs, RULE_PROMPT, text, strlen(text),
+			    note_found, &n, &f);
+			if (r != 0 && r != CHAT_ETOOBIG)
+				fail_msg("%s: %d", patterns[i], r);
+		} else if (r != CHAT_EFORMAT)
+			fail_msg("%s: %d", patterns[i], r);
+		alarm(0);
+		rules_free(rs);
+		free(pack);
+	}
+	assert_in_range(taken, 1, nitems(patterns) - 1);
+}
+
+/* The packs we ship. */
+static void
+test_the_packs_we_install_load_and_cover_the_card(void **state)
+{
+	static const char *const all[] = { "misinformation", "hate",
+		"violence", "impersonation", "harassment", "defamation",
+		"spam_scam", "confidential", "terms_violation",
+		"malicious_bot", "illegal", NULL };
+	struct rules	*rs;
+	struct fault	 f;
+	const char	*src = getenv("srcdir");
+	char		*path, *real;
+	size_t		 i, k;
+
+	(void)state;
+	path = xasprintf("%s/etc/rules", src != NULL ? src : ".");
+	real = realpath(path, NULL);
+	assert_non_null(real);
+	rs = rules_new(all);
+	if (rules_load(rs, real, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; all[i] != NULL; i++) {
+		for (k = 0; k < rs->n && strcmp(rs->list[k].category,
+		    all[i]) != 0; k++)
+			;
+		if (k == rs->n)
+			fail_msg("no rule for %s", all[i]);
+	}
+	expect(rs, "What is the capital of France?", "");
+	rules_free(rs);
+	free(path);
+	free(real);
+}
+
+/* Run them. */
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_words_match_at_boundaries_with_any_space),
+		cmocka_unit_test(
+		    test_patterns_see_folded_text_and_raw_ones_the_original),
+		cmocka_unit_test(test_all_needs_every_pattern_near_the_first),
+		cmocka_unit_test(test_unless_cancels_within_its_reach),
+		cmocka_unit_test(test_direction_chooses_rules),
+		cmocka_unit_test(test_the_last_told_match_covers_the_other_ones),
+		cmocka_unit_test(test_an_empty_match_moves_on),
+		cmocka_unit_test(
+		    test_a_rule_at_its_limit_is_an_error_that_names_it),
+		cmocka_unit_test(test_mistakes_are_told_with_their_place),
+		cmocka_unit_test(
+		    test_a_pattern_of_many_brackets_is_refused_at_once),
+		cmocka_unit_test(test_catastrophic_patterns_are_bounded),
+		cmocka_unit_test(
+		    test_the_packs_we_install_load_and_cover_the_card),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
