@@ -43,7 +43,7 @@ def what_is_wrong(table, source=SRC):
                        r"^%s\([^;]*?\)\n\{") % re.escape(name)
             if not re.search(pattern, text, re.M):
                 wrong.append("%s: there is no %s" % (case, test))
-            elif path.suffix == ".c" and \
+            elif path.name.startswith("t_") and \
                     len(re.findall(r"\b(?:test_)?%s\b" %
                                    name.removeprefix("test_"), text)) < 2:
                 wrong.append("%s: %s is not run" % (case, test))
