@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#include "kernels.h"
+/* Numbers of a row that share a scale in int4. */
+#define GROUP		32	/* k that share a scale in int4 */
 
 /* The largest size of a number in int4: its scale is a finite fp16. */
 #define QUANT_INT4_MAX	(65504.0f * 8)

@@ -41,6 +41,7 @@
 #include <stdint.h>
 
 #include "backend.h"
+#include "quant.h"
 
 /* Elements of weights; of the KV cache the first two and ELEM_Q8, signed
  * bytes, which weights are not made of. */
@@ -53,7 +54,6 @@ enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 #define ELEM_SMALL(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
 
 #define PANEL		16	/* output columns of one panel */
-#define GROUP		32	/* k that share a scale in int4 */
 #define APART		6.0f	/* lanes larger than this are kept apart */
 #define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
