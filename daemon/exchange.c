@@ -426,7 +426,7 @@ exchange_committed(void *arg, json_t *msg)
 
 	x->store_req = 0;
 	if (msg != NULL)
-		health_store(x->d, msg);
+		readiness_store(x->d, msg);
 	code = msg != NULL ? msg_string(msg, "code") : NULL;
 	if (msg == NULL ||
 	    (code != NULL && strcmp(code, "store_unavailable") == 0)) {

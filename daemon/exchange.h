@@ -81,13 +81,10 @@ void	 exchange_notice(struct exchange *x, const char *code,
 /* Release it; its request has ended. */
 void	 exchange_free(struct exchange *x);
 
-/* ---- exchange_list.c */
+/* ---- exchange_begin.c */
 
 /* Is it a regenerate of which only the store knows the conversation? */
 int	 exchange_is_hidden(const struct exchange *x);
-
-/* ---- exchange_begin.c */
-
 /* Tell the store of it, when its turn comes; goes on by itself from there. */
 void	 exchange_begin(struct exchange *x);
 /* End one that the store does not know. Frees it. */

@@ -88,14 +88,6 @@ exchange_drop_all(struct chatd *d)
 	}
 }
 
-/* Is it not known yet which conversation it is in? */
-int
-exchange_is_hidden(const struct exchange *x)
-{
-	return (x->kind == EXCHANGE_REGENERATE &&
-	    x->state == EXCHANGE_RECEIVED);
-}
-
 /* Would a deletion take it away from under one? */
 int
 exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)

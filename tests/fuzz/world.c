@@ -289,16 +289,30 @@ world_client_ends(struct world *w)
 
 /* ---- start and end */
 
+/* The end of the process is not played. */
+static void
+world_store_ended(struct chatd *d)
+{
+	(void)d;
+}
+
 /* A world. */
 struct world *
 world_new(void)
 {
+	static const struct chatd_hooks	 hooks = {
+		.dispatch = ops_dispatch,
+		.model = status_model,
+		.changed = roles_report,
+		.store_ended = world_store_ended,
+	};
 	struct world	*w = xcalloc(1, sizeof *w);
 	struct fault	 f;
 	int		 i;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_IGN);
+	w->d.hooks = &hooks;
 	world_calls_begin(w);
 	TAILQ_INIT(&w->peers);
 	TAILQ_INIT(&w->d.clients);
@@ -306,7 +320,7 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	chatd_configure(&w->d.config, NULL, &f);
+	configure_load(&w->d.config, NULL, &f);
 	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
