@@ -26,7 +26,7 @@ int
 exchange_is_hidden(const struct exchange *x)
 {
 	return (x->kind == EXCHANGE_REGENERATE &&
-	    x->state == EXCHANGE_RECEIVED);
+	    x->state <= EXCHANGE_BEGINNING);
 }
 
 /* Is one of that user running in this conversation? */
@@ -148,7 +148,7 @@ exchange_begin_go(void *arg)
 void
 exchange_begin(struct exchange *x)
 {
-	x->asked = 1;
+	exchange_move(x, EVENT_BEGIN);
 	sampling_fit(x->d->config, x->d->model, x->params);
 	ahead_enter(x->d->writes, &x->beginning, x->uid,
 	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
@@ -160,6 +160,7 @@ exchange_refuse(struct exchange *x, const char *code, const char *message)
 {
 	struct request	*r = x->request;
 
+	exchange_move(x, EVENT_FORGET);
 	exchange_free(x);
 	request_fail(r, code, "%s", message);
 }
@@ -230,6 +231,7 @@ exchange_is_begun(struct exchange *x, json_t *msg)
 	}
 	readiness_store(x->d, msg);
 	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		exchange_move(x, EVENT_FORGET);
 		exchange_free(x);
 		request_error(r, json_copy(msg));
 		return;

@@ -17,6 +17,7 @@
 #include "linebuf.h"
 #include "log.h"
 #include "ahead.h"
+#include "exchange.h"
 #include "turns.h"
 #include "xmalloc.h"
 
@@ -109,6 +110,7 @@ world_client_read(struct world_client *c)
 void
 world_turn(struct world *w)
 {
+	const struct exchange	*x;
 	struct world_peer	*p;
 	size_t			 moved = 1;
 	int			 i, round;
@@ -117,6 +119,10 @@ world_turn(struct world *w)
 		if (round == WORLD_ROUNDS)
 			abort();	/* it turns for ever */
 		event_base_loop(w->d.base, EVLOOP_NONBLOCK);
+		TAILQ_FOREACH(x, &w->d.exchanges, entry) {
+			if (!exchange_is_sound(x))
+				abort();
+		}
 		moved = (size_t)event_base_get_num_events(w->d.base,
 		    EVENT_BASE_COUNT_ACTIVE) + (size_t)world_soon();
 		TAILQ_FOREACH(p, &w->peers, entry)
