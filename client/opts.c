@@ -27,9 +27,6 @@ enum opt_kind {
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
-static const char *const directions[] = { "prompt", "reply", NULL };
-static const char *const formats[] = { "oig", "messages", "preference", "csv",
-	NULL };
 
 #define AT(member) offsetof(struct options, member)
 static const struct opt {
@@ -80,7 +77,7 @@ static const struct opt {
 	    "shows it" },
 	{ "no-pager", 0, OPT_FLAG, CMD_LIST | CMD_SHOW, AT(no_pager), 0, 0,
 	    NULL, NULL, "don't page long output" },
-	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, rate_reasons,
+	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, vocabulary_reasons,
 	    "WORD", "incorrect, unhelpful, harmful or wrong_refusal "
 	    "(repeatable)" },
 	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
@@ -89,12 +86,13 @@ static const struct opt {
 	    "TEXT", "anything else about the reply" },
 	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
 	    "N", "this reply of the exchange, not its newest" },
-	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0, formats,
+	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0,
+	    vocabulary_formats,
 	    "NAME", "oig, messages (default), preference or csv" },
 	{ "output", 'o', OPT_TEXT, CMD_EXPORT, AT(output), 0, 0, NULL,
 	    "FILE", "write a new file, mode 0600, instead of stdout" },
 	{ "direction", 'd', OPT_WORD, CMD_MODERATE, AT(direction), 0, 0,
-	    directions, "WORD", "prompt (default) or reply" },
+	    vocabulary_directions, "WORD", "prompt (default) or reply" },
 	{ "prompt", 0, OPT_TEXT, CMD_MODERATE, AT(prompt), 0, 0, NULL,
 	    "TEXT", "the prompt that the replies answer" },
 	{ "jsonl", 0, OPT_FLAG, CMD_MODERATE, AT(jsonl), 0, 0, NULL,

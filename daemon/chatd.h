@@ -18,6 +18,7 @@
 #include "helper.h"
 #include "json.h"
 #include "turns.h"
+#include "vocabulary.h"
 
 struct chatd;
 struct client;
@@ -28,22 +29,6 @@ struct filters;
 struct reload;
 struct reload_old;
 struct config_errors;
-
-/* ---- category.c: the misuse categories and what is done about them */
-
-#define CATEGORIES 12		/* those of the model card, and other_unsafe */
-
-enum direction { DIRECTION_PROMPT, DIRECTION_REPLY, DIRECTIONS };
-enum action { ACTION_ALLOW, ACTION_FLAG, ACTION_REDACT, ACTION_BLOCK };
-
-/* "prompt" or "reply". */
-const char	*direction_name(enum direction d);
-/* The category's slug, 0 <= i < CATEGORIES. */
-const char	*category_name(int i);
-/* The number of a slug, -1 for another word. */
-int		 category_find(const char *slug);
-/* "allow", "flag", "redact" or "block". */
-const char	*action_name(enum action a);
 
 /* ---- config.c: chatd.yaml, the only reader */
 
@@ -338,13 +323,17 @@ void	 ops_dispatch(struct request *r, json_t *msg);
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
-/* Lower those of params that are defaults and more than the model (borrowed,
- * the engine's "ready") can hold, so that nobody is refused for a value that
- * nobody sent. */
+/* Lower those of params that are defaults and more than the model can hold, so
+ * that no request is refused for a value that it did not give. Here and below
+ * model is the member of that name of the engine's "ready" (borrowed). */
 void	 sampling_fit(const struct config *cf, const json_t *model,
 	    json_t *params);
 /* Log which defaults that concerns. */
 void	 sampling_warn(const struct config *cf, const json_t *model);
+/* Can the model hold these parameters (complete, after sampling_fit)? 0, or
+ * CHAT_EFORMAT with *f filled. */
+int	 sampling_check(const json_t *model, const json_t *params,
+	    struct fault *f);
 
 /* ---- moderate.c: a verdict without an exchange */
 

@@ -37,8 +37,7 @@ static int	begin_model(struct store *, json_t *, int64_t *,
 static char	*begin_params(const json_t *);
 static int	begin_reply(struct store *, struct begin_args *, int64_t *,
 		    struct store_request *);
-static int	begin_history(struct store *, const struct begin_args *,
-		    json_t *);
+static int	begin_history(struct store *, int64_t, int64_t, json_t *);
 static int	begin_answer(struct store *, const struct begin_args *,
 		    int64_t, json_t *);
 
@@ -261,11 +260,11 @@ begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 
 /* What was said before, newest first until the room is used up. */
 static int
-begin_history(struct store *st, const struct begin_args *a, json_t *history)
+begin_history(struct store *st, int64_t exchange, int64_t left,
+    json_t *history)
 {
 	sqlite3_stmt	*q;
 	json_t		*turn;
-	int64_t		 left = a->history_bytes;
 	int		 r;
 
 	if ((r = sql_open(st, &q, "SELECT e.prompt, r.text FROM exchange e "
@@ -273,7 +272,7 @@ begin_history(struct store *st, const struct begin_args *a, json_t *history)
 	    "WHERE exchange = e.id) WHERE e.id < ?1 AND e.conversation = "
 	    "(SELECT conversation FROM exchange WHERE id = ?1) "
 	    "AND r.state IN ('done', 'cancelled', 'interrupted') "
-	    "AND r.text <> '' ORDER BY e.id DESC", "i", a->exchange)) != 0)
+	    "AND r.text <> '' ORDER BY e.id DESC", "i", exchange)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		left -= sqlite3_column_bytes(q, 0) +
@@ -297,6 +296,7 @@ begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
 {
 	sqlite3_stmt	*q;
 	json_t		*history;
+	int64_t		 room;
 	int		 r;
 
 	if ((r = sql_open(st, &q, "SELECT conversation, prompt, preprompt "
@@ -309,10 +309,13 @@ begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
 	msg_set_int(done, "reply", reply);
 	sql_text(done, "prompt", q, 1);
 	sql_text(done, "preprompt", q, 2);
+	/* The engine takes the history and the prompt in one request. */
+	room = TEXT_BYTES_MAX - sqlite3_column_bytes(q, 1);
 	sql_end(q);
 	history = json_array();
 	msg_set(done, "history", history);
-	return (begin_history(st, a, history));
+	return (begin_history(st, a->exchange,
+	    room < a->history_bytes ? room : a->history_bytes, history));
 }
 
 /* begin: an exchange, or one more reply to one. */

@@ -10,13 +10,10 @@
 
 #include "json.h"
 #include "protocol.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define RATE_NO_THUMB	2	/* none given */
-
-const char *const store_reasons[STORE_REASONS] = {
-	"incorrect", "unhelpful", "harmful", "wrong_refusal"
-};
 
 struct rate_args {
 	const char	*ideal, *comment;
@@ -51,26 +48,28 @@ rate_reasons(const json_t *reasons, char **out, struct fault *f)
 {
 	json_t		*v, *sorted;
 	const char	*s;
-	size_t		 i, k;
+	char		*list;
+	size_t		 i;
 	unsigned	 mask = 0;
+	int		 k;
 
 	json_array_foreach(reasons, i, v) {
 		s = json_string_value(v);
-		for (k = 0; k < STORE_REASONS; k++) {
-			if (s != NULL && strcmp(s, store_reasons[k]) == 0)
-				break;
+		k = s == NULL ? -1 : vocabulary_find(vocabulary_reasons, s);
+		if (k == -1) {
+			list = vocabulary_list(vocabulary_reasons, "or");
+			fault_set(f, "bad_field", "reasons",
+			    "reasons: expected %s", list);
+			free(list);
+			return (CHAT_EFORMAT);
 		}
-		if (k == STORE_REASONS)
-			return (fault_set(f, "bad_field", "reasons",
-			    "reasons: expected incorrect, unhelpful, harmful "
-			    "or wrong_refusal"));
 		mask |= 1u << k;
 	}
 	sorted = json_array();
-	for (k = 0; k < STORE_REASONS; k++) {
+	for (k = 0; vocabulary_reasons[k] != NULL; k++) {
 		if (mask & 1u << k)
 			json_array_append_new(sorted,
-			    json_string(store_reasons[k]));
+			    json_string(vocabulary_reasons[k]));
 	}
 	*out = json_dumps(sorted, JSON_COMPACT);
 	json_decref(sorted);

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "path.h"
 #include "stdfds.h"
+#include "vocabulary.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -381,7 +382,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a full quota is an error like any */
 	if (format != NULL) {
-		if (!export_known(format))
+		if (vocabulary_find(vocabulary_formats, format) == -1)
 			return (stored_misuse("--export: unknown format"));
 		if (path == NULL || whose + all != 1)
 			return (stored_misuse("--export needs --db, and "
