@@ -140,8 +140,8 @@ config_test_model(const struct config *c, json_t *errors)
 {
 	char	*path, *text;
 	size_t	 len;
-	json_t	*o;
-	int64_t	 context, vocab;
+	json_t	*o, *model;
+	int64_t	 context;
 
 	path = path_join(c->model_path, "config.json");
 	if (path_read(path, TRIAL_CONFIG_MAX, &text, &len) != 0) {
@@ -151,7 +151,6 @@ config_test_model(const struct config *c, json_t *errors)
 	o = json_loadb(text, len, 0, NULL);
 	free(text);
 	context = msg_int(o, "max_position_embeddings", 0);
-	vocab = msg_int(o, "vocab_size", 0);
 	if (context > 0 && c->context > context)
 		json_array_append_new(errors, json_sprintf("%s: model.context: "
 		    "%lld tokens, but the model was made for %lld at most",
@@ -159,14 +158,11 @@ config_test_model(const struct config *c, json_t *errors)
 		    (long long)c->context, (long long)context));
 	if (c->context > 0 && c->context < context)
 		context = c->context;
-	if (context > 0 && c->max_tokens > context)
-		config_test_warn("defaults.max_tokens: %lld, but the model's context "
-		    "has %lld tokens: that many will be used",
-		    (long long)c->max_tokens, (long long)context);
-	if (vocab > 0 && c->top_k > vocab)
-		config_test_warn("defaults.top_k: %lld, but the model knows %lld "
-		    "tokens: that many will be used", (long long)c->top_k,
-		    (long long)vocab);
+	model = json_object();
+	msg_set_int(model, "context", context);
+	msg_set(model, "vocab", json_incref(json_object_get(o, "vocab_size")));
+	sampling_warn(c, model);
+	json_decref(model);
 	json_decref(o);
 	free(path);
 }

@@ -88,7 +88,8 @@ int	 exchange_is_hidden(const struct exchange *x);
 
 /* ---- exchange_begin.c */
 
-/* Tell the store of it, when its turn comes; goes on by itself from there. */
+/* Tell the store of it, when its turn comes; goes on by itself from there. The
+ * model is known. Frees it if the model can't hold its parameters. */
 void	 exchange_begin(struct exchange *x);
 /* End one that the store does not know. Frees it. */
 void	 exchange_refuse(struct exchange *x, const char *code,
