@@ -269,7 +269,8 @@ int	 show_print(struct ctl *ctl, int64_t conversation, FILE *out,
 	    struct said *said);
 /* cmd_status.c */
 int	 status_print(struct ctl *ctl, FILE *out);
-/* cmd_rate.c: a rate request; thumb 2: none, reply 0: the newest. Texts may be NULL. */
+/* cmd_rate.c: a rate request; thumb 2: none, reply 0: the newest. Texts may be
+ * NULL. */
 json_t	*rate_message(int64_t exchange, int64_t reply, int thumb,
 	    const json_t *reasons, const char *ideal, const char *comment);
 

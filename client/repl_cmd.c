@@ -285,7 +285,8 @@ repl_bad(struct repl *r, char *rest)
 				break;
 		if (vocabulary_reasons[i] == NULL)
 			break;
-		json_array_append_new(reasons, json_string(vocabulary_reasons[i]));
+		json_array_append_new(reasons,
+		    json_string(vocabulary_reasons[i]));
 		rest += n;
 		rest += strspn(rest, " \t\n,");
 	}

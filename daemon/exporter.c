@@ -89,14 +89,11 @@ exporter_new(struct request *r, const char *format, int all)
 {
 	struct export	*e;
 	struct fault	 f;
-	char		*list;
 	int		 fd[2];
 
 	if (vocabulary_find(vocabulary_formats, format) == -1) {
-		list = vocabulary_list(vocabulary_formats, "and");
-		fault_set(&f, "bad_field", "format", "format: \"%.40s\" is "
-		    "none of %s", format, list);
-		free(list);
+		vocabulary_fault(&f, "bad_field", "format",
+		    vocabulary_formats, format);
 		request_fault(r, &f);
 		return;
 	}

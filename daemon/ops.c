@@ -404,8 +404,8 @@ ops_moderate(struct request *r, struct ops_args *a)
 
 	if (a->direction != NULL && (d = vocabulary_find(
 	    vocabulary_directions, a->direction)) == -1) {
-		fault_set(&f, "bad_field", "direction",
-		    "direction: expected prompt or reply");
+		vocabulary_fault(&f, "bad_field", "direction",
+		    vocabulary_directions, a->direction);
 		request_fault(r, &f);
 		return;
 	}

@@ -149,3 +149,18 @@ vocabulary_list(const char *const *words, const char *conjunction)
 	}
 	return (list);
 }
+
+/* Say that a field holds another word. */
+int
+vocabulary_fault(struct fault *f, const char *code, const char *field,
+    const char *const *words, const char *found)
+{
+	char	*list = vocabulary_list(words, "or");
+	int	 r;
+
+	r = fault_set(f, code, field, "%s: expected %s%s%.40s%s", field, list,
+	    found == NULL ? "" : ", found \"", found == NULL ? "" : found,
+	    found == NULL ? "" : "\"");
+	free(list);
+	return (r);
+}

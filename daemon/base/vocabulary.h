@@ -8,6 +8,8 @@
 #ifndef BASE_VOCABULARY_H
 #define BASE_VOCABULARY_H
 
+#include "err.h"
+
 #define PARAM_STOPS_MAX	8	/* stop strings of a request */
 #define PARAM_STOP_MAX	64	/* bytes of one */
 
@@ -111,5 +113,10 @@ int	 vocabulary_category(const char *slug);
 /* The words of a list that ends with NULL as "a, b or c", with any conjunction
  * in place of "or"; a new string. */
 char	*vocabulary_list(const char *const *words, const char *conjunction);
+
+/* Fill f: "field: expected a, b or c, found ...". found may be NULL. Returns
+ * CHAT_EFORMAT. */
+int	 vocabulary_fault(struct fault *f, const char *code, const char *field,
+	    const char *const *words, const char *found);
 
 #endif

@@ -48,7 +48,6 @@ rate_reasons(const json_t *reasons, char **out, struct fault *f)
 {
 	json_t		*v, *sorted;
 	const char	*s;
-	char		*list;
 	size_t		 i;
 	unsigned	 mask = 0;
 	int		 k;
@@ -56,13 +55,9 @@ rate_reasons(const json_t *reasons, char **out, struct fault *f)
 	json_array_foreach(reasons, i, v) {
 		s = json_string_value(v);
 		k = s == NULL ? -1 : vocabulary_find(vocabulary_reasons, s);
-		if (k == -1) {
-			list = vocabulary_list(vocabulary_reasons, "or");
-			fault_set(f, "bad_field", "reasons",
-			    "reasons: expected %s", list);
-			free(list);
-			return (CHAT_EFORMAT);
-		}
+		if (k == -1)
+			return (vocabulary_fault(f, "bad_field", "reasons",
+			    vocabulary_reasons, s));
 		mask |= 1u << k;
 	}
 	sorted = json_array();

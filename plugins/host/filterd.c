@@ -286,8 +286,8 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 	    nitems(filterd_check_fields), c, f)) != 0)
 		return (r);
 	if (vocabulary_find(vocabulary_directions, c->direction) == -1)
-		return (fault_set(f, "bad_field", "direction",
-		    "direction: expected \"prompt\" or \"reply\""));
+		return (vocabulary_fault(f, "bad_field", "direction",
+		    vocabulary_directions, c->direction));
 	c->len = strlen(c->text);
 	c->context_len = strlen(c->context);
 	if ((size_t)c->fresh > c->len ||

@@ -13,7 +13,7 @@ import pytest
 
 from service import BUILD, SRC, Service
 
-V = json.loads(subprocess.run([BUILD / "tests/e2e/vocabulary"], text=True,
+V = json.loads(subprocess.run([BUILD / "tests/e2e/vocabulary_json"], text=True,
                               stdout=subprocess.PIPE, check=True).stdout)
 PARAMS = V["params"]
 DEFAULTS = {n: p["default"] for n, p in PARAMS.items() if "default" in p}
