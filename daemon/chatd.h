@@ -107,19 +107,16 @@ void	 config_free(struct config *c);
 int	 config_filter_own(const struct config *c,
 	    const struct config_filter *f);
 
-/* Look at the files that a configuration names (programs, plugins, model) and
- * at who may write it. 0, or an error, told as config_load does. */
+/* Check the files that a configuration names (programs, plugins, model) and
+ * who may write to its state folder. 0, or an error, reported as by
+ * config_load. */
 int	 config_check(const struct config *c, json_t *errors,
 	    struct fault *f);
 
-/* Is a file, or a folder, with the folder that it is in, ours or root's, and
- * written by nobody else? Links are judged where they lead. 0, or an error
- * with *f filled. */
+/* Check that a file or folder, and the folder that holds it, belong to us or
+ * to root, and that no other user can write to them. Links are followed. 0, or
+ * an error with *f filled. */
 int	 config_trust(const char *path, struct fault *f);
-/* The same of the thing itself, for the process of another user; what begins
- * the message. */
-int	 config_trust_one(const char *what, const char *path, uid_t uid,
-	    struct fault *f);
 
 /* ---- config_errors.c: all errors of a file, not the first alone */
 

@@ -45,7 +45,7 @@ struct store {
 	char		 why[300];	/* and what it means, one line */
 	int		 failed;	/* reopen before the next use */
 	int		 warned;	/* the log knows that it is failing */
-	int		 wipe;		/* text to be gone is still in the WAL */
+	int		 wipe;		/* deleted text is still in the WAL */
 	int		 wal_pages;	/* in the WAL after the last commit */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */

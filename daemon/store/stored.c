@@ -34,7 +34,7 @@
 
 #define STORED_BATCH		256		/* requests in a transaction */
 #define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
-#define STORED_READS		64		/* requests waiting to be read */
+#define STORED_READS		64	/* requests waiting to be read */
 #define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes not yet taken */
 
 struct stored {

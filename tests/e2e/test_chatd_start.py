@@ -353,7 +353,7 @@ def test_what_the_unit_hides_is_told():
         home = pathlib.Path("/home/nobody-here/model")
         r = check(s, "--unit", str(unit))
         assert r.returncode == 0
-        assert "state_dir: %s: %s does not let chatd write there; it takes " \
+        assert "state_dir: %s: %s does not let chatd write there; add " \
             "ReadWritePaths=%s" % (s.state, unit, s.state) in r.stderr
         drop_in = s.dir / "chatd.service.d"
         drop_in.mkdir()
