@@ -18,6 +18,7 @@
 #include "helper.h"
 #include "json.h"
 #include "turns.h"
+#include "vocabulary.h"
 
 struct chatd;
 struct client;
@@ -28,22 +29,6 @@ struct filters;
 struct reload;
 struct reload_old;
 struct config_errors;
-
-/* ---- category.c: the misuse categories and what is done about them */
-
-#define CATEGORIES 12		/* those of the model card, and other_unsafe */
-
-enum direction { DIRECTION_PROMPT, DIRECTION_REPLY, DIRECTIONS };
-enum action { ACTION_ALLOW, ACTION_FLAG, ACTION_REDACT, ACTION_BLOCK };
-
-/* "prompt" or "reply". */
-const char	*direction_name(enum direction d);
-/* The category's slug, 0 <= i < CATEGORIES. */
-const char	*category_name(int i);
-/* The number of a slug, -1 for another word. */
-int		 category_find(const char *slug);
-/* "allow", "flag", "redact" or "block". */
-const char	*action_name(enum action a);
 
 /* ---- config.c: chatd.yaml, the only reader */
 
@@ -122,19 +107,16 @@ void	 config_free(struct config *c);
 int	 config_filter_own(const struct config *c,
 	    const struct config_filter *f);
 
-/* Look at the files that a configuration names (programs, plugins, model) and
- * at who may write it. 0, or an error, told as config_load does. */
+/* Check the files that a configuration names (programs, plugins, model) and
+ * who may write to its state folder. 0, or an error, reported as by
+ * config_load. */
 int	 config_check(const struct config *c, json_t *errors,
 	    struct fault *f);
 
-/* Is a file, or a folder, with the folder that it is in, ours or root's, and
- * written by nobody else? Links are judged where they lead. 0, or an error
- * with *f filled. */
+/* Check that a file or folder, and the folder that holds it, belong to us or
+ * to root, and that no other user can write to them. Links are followed. 0, or
+ * an error with *f filled. */
 int	 config_trust(const char *path, struct fault *f);
-/* The same of the thing itself, for the process of another user; what begins
- * the message. */
-int	 config_trust_one(const char *what, const char *path, uid_t uid,
-	    struct fault *f);
 
 /* ---- config_errors.c: all errors of a file, not the first alone */
 
@@ -338,13 +320,17 @@ void	 ops_dispatch(struct request *r, json_t *msg);
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
-/* Lower those of params that are defaults and more than the model (borrowed,
- * the engine's "ready") can hold, so that nobody is refused for a value that
- * nobody sent. */
+/* Lower those of params that are defaults and more than the model can hold, so
+ * that no request is refused for a value that it did not give. Here and below
+ * model is the member of that name of the engine's "ready" (borrowed). */
 void	 sampling_fit(const struct config *cf, const json_t *model,
 	    json_t *params);
 /* Log which defaults that concerns. */
 void	 sampling_warn(const struct config *cf, const json_t *model);
+/* Can the model hold these parameters (complete, after sampling_fit)? 0, or
+ * CHAT_EFORMAT with *f filled. */
+int	 sampling_check(const json_t *model, const json_t *params,
+	    struct fault *f);
 
 /* ---- moderate.c: a verdict without an exchange */
 

@@ -143,7 +143,8 @@ void	 exchange_free(struct exchange *x);
 
 /* Is it a regenerate of which only the store knows the conversation? */
 int	 exchange_is_hidden(const struct exchange *x);
-/* Tell the store of it, when its turn comes; goes on by itself from there. */
+/* Tell the store of it, when its turn comes; goes on by itself from there. The
+ * model is known. Frees it if the model can't hold its parameters. */
 void	 exchange_begin(struct exchange *x);
 /* End one that the store does not know. Frees it. */
 void	 exchange_refuse(struct exchange *x, const char *code,

@@ -143,13 +143,24 @@ exchange_begin_go(void *arg)
 /*
  * store.begin: nothing happens that the store does not know of. Long texts of
  * one account go there one after the other: what they take to be written,
- * others wait for.
+ * others wait for.  Parameters that the model can't hold are refused before,
+ * so that nothing of the request is stored.
  */
 void
 exchange_begin(struct exchange *x)
 {
-	exchange_move(x, EVENT_BEGIN);
+	struct request	*r = x->request;
+	struct fault	 f;
+
 	sampling_fit(x->d->config, x->d->model, x->params);
+	if (sampling_check(x->d->model, x->params, &f) != 0) {
+		x->d->total--;
+		exchange_move(x, EVENT_FORGET);
+		exchange_free(x);
+		request_fault(r, &f);
+		return;
+	}
+	exchange_move(x, EVENT_BEGIN);
 	ahead_enter(x->d->writes, &x->beginning, x->uid,
 	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
 }

@@ -48,7 +48,8 @@ filters_message(const struct config *cf)
 	int	 i;
 
 	for (i = 0; i < CATEGORIES; i++)
-		json_array_append_new(list, json_string(category_name(i)));
+		json_array_append_new(list,
+		    json_string(vocabulary_categories[i]));
 	msg_set_string(m, "version", PACKAGE_VERSION);
 	msg_set(m, "plugins", json_array());
 	msg_set(m, "categories", list);

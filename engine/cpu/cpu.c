@@ -15,6 +15,7 @@
 #include "packed.h"
 #include "cpu_plan.h"
 #include "rotary.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 static void	cpu_free(struct backend *);
@@ -75,9 +76,8 @@ cpu_precision(const struct model *m, const char *asked,
 	if (strcmp(asked, "auto") == 0)
 		asked = packed != NULL ? packed->precision : "bf16";
 	if ((*out = precision_find(asked)) == PREC_COUNT)
-		return (fault_set(f, "bad_model", "precision", "precision: "
-		    "expected auto, fp32, bf16, int8 or int4, found %.40s",
-		    asked));
+		return (vocabulary_fault(f, "bad_model", "precision",
+		    vocabulary_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
 		    "in %s, and %s is asked for: give auto, or the model it "
