@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of chatd-engine share: engine.c (start-up and loop),
- * engine_ops.c (requests), request.c (what a generate asks for), intake.c (texts on
- * their way to ids), events.c (what the scheduler tells), offline.c (what is
- * done without serving).
+ * engine_load.c (loading), engine_ops.c (requests), request.c (a generate
+ * message), intake.c (texts that are being encoded), events.c (what the
+ * scheduler reports), offline.c (--check and --pack).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -53,13 +53,19 @@ struct engine {
 	int64_t			 progress_ms;	/* when last told */
 };
 
-/* engine.c */
+/* engine_load.c */
 
 /* Open the model and its tokenizer. 0, or an error with *f filled. */
-int	engine_open(struct engine *e, struct fault *f);
+int	engine_load_files(struct engine *e, struct fault *f);
 
-/* What the options say to a backend; progress goes to e->ch. */
-struct backend_options engine_backend_options(struct engine *e);
+/* The same, and load the model into its backend: all of *e that a loop needs.
+ * 0, or an error with *f filled. */
+int	engine_load(struct engine *e, struct fault *f);
+
+/* The options for a backend; progress goes to e->ch. */
+struct backend_options engine_load_options(struct engine *e);
+
+/* engine.c */
 
 /* Send a fault as the answer to request id. */
 void	engine_error(struct engine *e, int64_t id, const struct fault *f);

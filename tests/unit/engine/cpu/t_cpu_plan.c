@@ -43,7 +43,7 @@ the_sizes_of_the_20b_model(void **state)
 	/* 20,554,567,680 parameters: 4 or 2 bytes each; 1 and a scale for
 	 * each row; 4.5 bits; norms and biases in fp32 */
 	static const double	 weights[] = { 82.2e9, 41.1e9, 20.6e9, 11.6e9 };
-	struct plan		 plan;
+	struct backend_plan		 plan;
 	int			 p;
 
 	(void)state;
@@ -144,7 +144,7 @@ the_cache_follows_kv_precision(void **state)
 	};
 	struct backend_options	 o = opt;
 	struct kv_shape		 kv;
-	struct plan		 plan, usual;
+	struct backend_plan		 plan, usual;
 	struct fault		 f;
 	enum elem		 e;
 	size_t			 i, n;

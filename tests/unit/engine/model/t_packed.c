@@ -207,8 +207,16 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 	static const struct {
 		const char	*old, *new, *words;
 	} cases[] = {
-		{ "\"chatd_packed\":\"1\"", "\"chatd_packed\":\"2\"",
-		    "expected a packed file of version 1, found 2" },
+		{ "\"chatd_packed\":\"2\"", "\"chatd_packed\":\"1\"",
+		    "expected a packed file of version 2, found 1, of an older "
+		    "chatd: pack the model again" },
+		{ "\"chatd_packed\":\"2\"", "\"chatd_packed\":\"3\"",
+		    "expected a packed file of version 2, found 3: pack" },
+		{ "\"layout\":\"cpu-1\"", "\"layout\":\"gpu-1\"",
+		    "packed: __metadata__: layout: expected cpu-1 for device "
+		    "cpu, found gpu-1: pack the model again" },
+		{ "\"layout\":", "\"lay0ut\":",
+		    "layout is missing or malformed" },
 		{ "\"chatd_packed\"", "\"chatd_backed\"",
 		    "found a safetensors file" },
 		{ "\"precision\":\"int8\"", "\"precision\":\"int4\"",
@@ -331,7 +339,7 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 	char			*head, *file;
 	size_t			 len;
 
-	head = packed_header("int8", name, NULL, sha256, t, nitems(t), &len);
+	head = packed_header("cpu-1", "int8", name, NULL, sha256, t, nitems(t), &len);
 	assert_int_equal(len % PACKED_ALIGN, 0);
 	file = xcalloc(1, len + shift + n + m);
 	memcpy(file, head, len);
