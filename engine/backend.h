@@ -36,7 +36,7 @@ struct backend_row {
 	const int32_t	*blocks; /* borrowed for the step: cache block of
 				  * positions 0..31, 32..63, ... of this row's
 				  * sequence, at least pos / KV_BLOCK + 1 */
-	float		*logits; /* where its V logits go, or NULL */
+	float		*logits; /* room for its V logits, or NULL */
 };
 
 struct backend_info {
@@ -67,7 +67,7 @@ struct backend_figure {
 
 /* What the device of a loaded model allows, for --bench. */
 struct backend_limits {
-	int64_t		 touched;	/* bytes of weights that a token reads */
+	int64_t		 touched;	/* bytes of weights for one token */
 	double		 peak;		/* operations a second of the model's
 					 * precision; a multiply-add is two */
 	const char	*peak_name;	/* static: "AMX int8" */
@@ -124,7 +124,7 @@ struct backend_options {
 	int		 threads;	/* on the CPU; 0, the default, means one
 					 * per core, which is also the most */
 	int		 pin;		/* each to a core of its own */
-	int		 kv_tokens;	/* cache size in positions; 0: default */
+	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
 	/* Called while weights load, with bytes read; may be NULL. */
 	void		(*progress)(void *arg, int64_t bytes, int64_t total);
@@ -135,7 +135,7 @@ struct backend_options {
 struct backend_plan {
 	const char	*precision;	/* static: the name of the weights' */
 	const char	*kv_precision;	/* static: the name of the cache's */
-	int64_t		 weights;	/* also about the size of a packed file */
+	int64_t		 weights;	/* about the size of a packed file */
 	int64_t		 cache;		/* of keys and values */
 	int64_t		 work;		/* arrays of a step, buffers, code */
 	int64_t		 total;
@@ -145,8 +145,8 @@ struct backend_plan {
 /*
  * What the engine offers to a backend. It lives as long as the process. Its
  * functions may be called from the engine's thread only, during a call of the
- * driver or of backend_ops. Errors are CHAT_E... codes (err.h), and where f is
- * an argument, *f is filled. A backend allocates its memory itself, and frees
+ * driver or of backend_ops. Errors are CHAT_E... codes (err.h); a function with an
+ * argument f fills *f then. A backend allocates its memory itself, and frees
  * it itself: no memory is handed over, and so there is no allocator here.
  */
 #define BACKEND_VERSION	1	/* of all of this header */
@@ -208,13 +208,15 @@ struct backend_host {
 	void	(*debug)(const char *fmt, ...)
 		    __attribute__((format(printf, 1, 2)));
 
-	/* Threads that run numbered pieces of work: pool.h. Of these
-	 * functions, fn may call widen, row and nothing else. */
+	/* Threads that run numbered pieces of work: pool.h. In fn, denormals
+	 * are zero, and of the host's functions only widen and row may be
+	 * called. */
 	struct pool	*(*pool_new)(int n);
 	void		 (*pool_free)(struct pool *p);
 	int		 (*pool_size)(const struct pool *p);
-	void		 (*pool_run)(struct pool *p, int n, void (*fn)(void *arg,
-			    int item, int thread), void *arg);
+	void		 (*pool_run)(struct pool *p, int n,
+			    void (*fn)(void *arg, int item, int thread),
+			    void *arg);
 
 	/* Bytes of the machine's memory that this process may still take:
 	 * meminfo.h. */
@@ -260,8 +262,11 @@ struct backend_driver {
 		    struct fault *f);
 };
 
-/* The same, by opt->device: for those who want a backend. An unknown device,
- * and one that is not there, is CHAT_EUNSUPPORTED, code "no_device". */
+/*
+ * The same for the driver of opt->device; opt->index is ignored. If the device
+ * is unknown or not there: CHAT_EUNSUPPORTED, code "no_device". If m is packed
+ * in another layout than the driver's: CHAT_EFORMAT, code "bad_model".
+ */
 int	backend_plan(struct model *m, const struct backend_options *opt,
 	    struct backend_plan *out, struct fault *f);
 int	backend_check(struct model *m, const struct backend_options *opt,

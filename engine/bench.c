@@ -269,7 +269,8 @@ bench_run(struct engine *e)
 		bench_decode(&b, 1, 2048 - BENCH_STEPS);
 	bench_serve(e, bench_rows(&b), b.out);
 	getrusage(RUSAGE_SELF, &ru);
-	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB", "");
+	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
+	    "");
 	line = msg_line(b.out, &n);
 	fputs(line, stdout);
 	free(line);

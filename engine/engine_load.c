@@ -30,7 +30,8 @@ engine_load_bus(int sig)
 {
 	ssize_t	 n;
 
-	n = write(STDERR_FILENO, engine_load_bus_words, strlen(engine_load_bus_words));
+	n = write(STDERR_FILENO, engine_load_bus_words,
+	    strlen(engine_load_bus_words));
 	(void)n;
 	signal(sig, SIG_DFL);
 	raise(sig);

@@ -39,7 +39,7 @@ struct cpu_rows {
 	int	*run;			/* [T + 1] see forward.c */
 	/* int8 and int4: a or mix, and b or up, in int8 */
 	struct qrows qa, qb;
-	/* bf16, where the kernels want them so: see struct matmul */
+	/* in bf16, if the kernels read bf16: see struct matmul */
 	uint16_t *a16, *b16, *mix16, *up16;
 };
 
@@ -72,8 +72,8 @@ int	 forward_step(struct backend *b, const struct backend_row *rows,
 int	 rows_grow(struct cpu *c, int T);
 void	 rows_clear(struct cpu_rows *r);
 
-/* Numbers from row to row where a row has n: of floats, and of bf16. And the
- * array in bf16 that goes with a, b, mix or up. */
+/* The distance of two rows of n numbers, in floats and in bf16 numbers; and the
+ * bf16 array that belongs to a, b, mix or up. */
 size_t	 rows_stride(int n);
 size_t	 rows_stride16(int n);
 uint16_t *rows_narrow(const struct cpu_rows *r, const float *x);

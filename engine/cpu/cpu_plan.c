@@ -112,7 +112,8 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 /* The largest precision below p that fits, or PREC_COUNT. */
 static enum precision
 cpu_plan_smaller(const struct model_config *c, enum precision p,
-    const struct backend_options *opt, int64_t free_bytes, struct backend_plan *out)
+    const struct backend_options *opt, int64_t free_bytes,
+    struct backend_plan *out)
 {
 	int	 i;
 

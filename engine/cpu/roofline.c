@@ -11,7 +11,7 @@
 
 #include "clock.h"
 
-#define LIMITS_RUNS	7		/* the best counts: limits are not noise */
+#define LIMITS_RUNS	7		/* the best counts: noise only slows */
 #define LIMITS_READS	3
 #define LIMITS_BYTES	((size_t)256 << 20)	/* larger than caches */
 #define LIMITS_PIECE	((size_t)4 << 20)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CUDA backend's driver: looks for the device and says what it found.  It
- * holds no kernels yet, so each call ends in an error that names what is
- * missing.
+ * The CUDA backend's driver: looks for the device and reports it.  It has no
+ * kernels yet, so each call ends in an error with its reason.
  */
 extern "C" {
 #include "module.h"

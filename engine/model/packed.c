@@ -43,8 +43,8 @@ packed_is(const struct st_table *t)
 int
 packed_begins(int fd)
 {
-	static const char	 words[] = "{\"__metadata__\":{\"chatd_packed\"";
-	char			 start[sizeof words - 1];
+	static const char words[] = "{\"__metadata__\":{\"chatd_packed\"";
+	char		  start[sizeof words - 1];
 
 	return (fileio_read(fd, start, sizeof start, 8) == 0 &&
 	    memcmp(start, words, sizeof start) == 0);
@@ -97,7 +97,7 @@ packed_check(const struct packed *p, struct fault *f)
 	return (0);
 }
 
-/* Take a file over. */
+/* Make a packed file of an open one. */
 int
 packed_open(const char *path, int fd, uint64_t size, uint64_t data,
     struct st_table *table, struct packed **out, struct fault *f)

@@ -38,7 +38,7 @@ struct packed {
 	char		*path;		/* owned */
 	int		 fd;
 	uint64_t	 size;		/* of the file */
-	uint64_t	 data;		/* byte where the data begins */
+	uint64_t	 data;		/* first byte of the data */
 	struct st_table	 table;		/* by begin, counted from data */
 	/* in table.metadata: */
 	const char	*layout, *precision, *name, *source, *sha256;
@@ -51,8 +51,8 @@ int	 packed_is(const struct st_table *t);
 int	 packed_begins(int fd);
 
 /*
- * Take a file over: fd and table are taken, data is where its data begins. 0
- * and *out (owned), or an error with *f filled, fd closed.
+ * Make a packed file of an open one: fd and table are taken, data is the first
+ * byte of its data. 0 and *out (owned), or an error with *f filled, fd closed.
  */
 int	 packed_open(const char *path, int fd, uint64_t size, uint64_t data,
 	    struct st_table *table, struct packed **out, struct fault *f);
@@ -78,8 +78,8 @@ int	 packed_read(const struct packed *p, void *out, size_t n, uint64_t at,
 	    struct fault *f);
 
 /*
- * Read all bytes after the header and compare their checksum with sha256, calling
- * progress (may be NULL) on the way. 0, or an error with *f filled.
+ * Read all bytes after the header and compare their checksum with sha256;
+ * progress (may be NULL) is called on the way. 0, or an error with *f filled.
  */
 int	 packed_verify(const struct packed *p, void (*progress)(void *arg,
 	    int64_t bytes, int64_t total), void *arg, struct fault *f);

@@ -28,7 +28,7 @@
 
 struct pack {
 	const struct packed_job	*job;
-	char			*folder;	/* owned: where the file is */
+	char			*folder;	/* owned: of the file */
 	char			*temp;		/* owned; NULL: no name yet */
 	char			*config;	/* owned */
 	struct packed_tensor	*tensors;	/* owned */
@@ -149,7 +149,7 @@ packed_write_header(const struct pack *p, const char *source,
 	    source, sha256, p->tensors, p->ntensors, n));
 }
 
-/* Settle what is where. */
+/* Fix the place of each tensor. */
 static void
 packed_write_plan(struct pack *p)
 {
@@ -196,7 +196,7 @@ packed_write_check_out(struct pack *p)
 		    "name of a file to write, found a %s", p->job->out,
 		    S_ISDIR(st.st_mode) ? "folder" : "device or pipe"));
 	if ((fd = open(p->job->out, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
-		return (packed_write_fail(p, "opening what is there"));
+		return (packed_write_fail(p, "opening the file of that name"));
 	packed = packed_begins(fd);
 	close(fd);
 	if (packed)

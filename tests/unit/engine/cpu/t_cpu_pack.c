@@ -159,8 +159,9 @@ try(const char *to, const char *words)
 {
 	struct backend_options	 opt = { .precision = "int8", .threads = 2 };
 	struct fault		 f = { 0 };
-	int			 r = cpu_pack_write(source, NULL, 0, to, &opt, &f);
+	int			 r;
 
+	r = cpu_pack_write(source, NULL, 0, to, &opt, &f);
 	if (words == NULL ? r == 0 : r != 0 && f.code != NULL &&
 	    strcmp(f.code, "bad_file") == 0 && strstr(f.message, words) !=
 	    NULL)
@@ -309,7 +310,8 @@ try_full(void *arg)
 	char	*to = path_join(arg, "packed"), *words;
 	int	 r;
 
-	if (!faults_mounts() || mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
+	if (!faults_mounts() ||
+	    mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
 		return (NOT_HERE);
 	words = xasprintf("%s: needs 206.6 KiB of disk, 16.0 KiB are free", to);
 	r = try(to, words);

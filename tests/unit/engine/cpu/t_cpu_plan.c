@@ -153,8 +153,8 @@ the_cache_follows_kv_precision(void **state)
 	for (i = 0; i < nitems(cases); i++) {
 		o.kv_precision = cases[i].asked;
 		if (cases[i].is == NULL) {
-			assert_int_equal(cpu_plan_elem(cases[i].p, cases[i].asked,
-			    &e, &f), CHAT_EFORMAT);
+			assert_int_equal(cpu_plan_elem(cases[i].p,
+			    cases[i].asked, &e, &f), CHAT_EFORMAT);
 			assert_string_equal(f.field, "kv_precision");
 			continue;
 		}

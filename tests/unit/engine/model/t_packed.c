@@ -339,7 +339,8 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 	char			*head, *file;
 	size_t			 len;
 
-	head = packed_header("cpu-1", "int8", name, NULL, sha256, t, nitems(t), &len);
+	head = packed_header("cpu-1", "int8", name, NULL, sha256, t,
+	    nitems(t), &len);
 	assert_int_equal(len % PACKED_ALIGN, 0);
 	file = xcalloc(1, len + shift + n + m);
 	memcpy(file, head, len);
