@@ -145,9 +145,9 @@ struct backend_plan {
 /*
  * What the engine offers to a backend. It lives as long as the process. Its
  * functions may be called from the engine's thread only, during a call of the
- * driver or of backend_ops. Errors are CHAT_E... codes (err.h); a function with an
- * argument f fills *f then. A backend allocates its memory itself, and frees
- * it itself: no memory is handed over, and so there is no allocator here.
+ * driver or of backend_ops. Errors are CHAT_E... codes (err.h); then a function
+ * with an argument f fills *f. Engine and backend each free what they have
+ * allocated; no memory changes its owner, so there is no allocator here.
  */
 #define BACKEND_VERSION	1	/* of all of this header */
 

@@ -36,7 +36,7 @@ struct packed_job {
 	const struct packed_tensor *tensors;
 	size_t		 n;
 	/* Read the model (model_stream, once) and write every byte of the
-	 * weights; data is the first byte of the first one, at a multiple of 64.
+	 * weights; data is the first byte of weight 0, at a multiple of 64.
 	 * 0, or an error with *f filled. */
 	int		(*fill)(void *arg, uint8_t *data, struct fault *f);
 	void		*arg;

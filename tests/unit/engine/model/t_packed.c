@@ -250,7 +250,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 		path = pack(models[1], "int8");
 		change(path, cases[i].old, cases[i].new);
 		expect_refusal(path, "auto", cases[i].words);
-		unlink(path);	/* what is no packed file is not replaced */
+		unlink(path);	/* only a packed file is replaced */
 		free(path);
 	}
 	path = pack(models[1], "int8");
@@ -258,7 +258,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 	free(path);
 }
 
-/* A cut anywhere is told; a flipped bit is found by its checksum. */
+/* A cut at any place is reported; a checksum finds a flipped bit. */
 static void
 damage_is_found(void **state)
 {
@@ -288,9 +288,9 @@ damage_is_found(void **state)
 	free(path);
 }
 
-/* What can't be packed, or not there, and leaves no file behind. */
+/* A model or a place that packing refuses, and that leaves no file. */
 static void
-what_can_not_be_packed_is_told(void **state)
+a_model_that_can_not_be_packed_is_reported(void **state)
 {
 	struct backend_options	 opt = { .precision = "int8", .threads = 1 };
 	char		*path = pack(models[0], "int8"), *bad, *none;
@@ -355,7 +355,7 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 
 /* What only another program would write. */
 static void
-a_container_that_is_not_ours_is_told(void **state)
+a_container_that_is_not_ours_is_reported(void **state)
 {
 	char	 name[1026], sha256[65];
 	char	*path;
@@ -401,7 +401,7 @@ count(void *arg, int64_t bytes, int64_t total)
 
 /* A file that becomes shorter after it was opened. */
 static void
-a_file_that_is_cut_while_it_is_open_is_told(void **state)
+a_file_cut_while_it_is_open_is_reported(void **state)
 {
 	char		*path = pack(models[0], "fp32");
 	struct model	*m;
@@ -451,9 +451,9 @@ main(void)
 		cmocka_unit_test(a_packed_model_is_what_it_was_packed_from),
 		cmocka_unit_test(what_is_wrong_in_a_packed_file_is_named),
 		cmocka_unit_test(damage_is_found),
-		cmocka_unit_test(what_can_not_be_packed_is_told),
-		cmocka_unit_test(a_container_that_is_not_ours_is_told),
-		cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_told),
+		cmocka_unit_test(a_model_that_can_not_be_packed_is_reported),
+		cmocka_unit_test(a_container_that_is_not_ours_is_reported),
+		cmocka_unit_test(a_file_cut_while_it_is_open_is_reported),
 		cmocka_unit_test(any_name_of_a_folder_can_be_packed)
 	};
 
