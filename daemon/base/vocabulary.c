@@ -49,7 +49,8 @@ const char *const vocabulary_caches[] = {
 	"auto", "fp32", "bf16", "int8", NULL
 };
 const char *const vocabulary_isas[] = {
-	"auto", "scalar", "avx2", "avx512", "amx", NULL
+	"auto", "scalar", "avx2", "avx512", "amx", "reference",
+	NULL
 };
 
 #define PARAM(name, type, min, max, dflt, bound) \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dtype.h"
+#include "layout_index.h"
 #include "quant.h"
 #include "weights_random.h"
 #include "xmalloc.h"
@@ -186,32 +187,35 @@ convert_fill(enum elem elem, struct convert_room *room, int64_t K)
 
 /* Put a row of int8 or int4 with its scales into its column. */
 static void
-convert_put_small(const struct convert *c, int64_t n, int64_t K,
+convert_put_quantized(const struct convert *c, int64_t n, int64_t K,
     const struct convert_room *room, float scale)
 {
 	const int64_t	 Kp = layout_columns(c->piece->elem, (int)K);
 	uint8_t		*u = c->base + c->piece->at, *b;
 	uint8_t		*s = c->base + c->scales->at;
-	int64_t		 k, g, col = n % PANEL, panel = n / PANEL;
+	const enum elem	 elem = c->piece->elem;
+	int64_t		 k;
 
-	if (c->piece->elem == ELEM_I8) {
-		u += panel * PANEL * Kp;
+	if (elem == ELEM_I8) {
 		for (k = 0; k < Kp; k++)
-			u[k / 4 * 64 + col * 4 + k % 4] = room->u[k];
-		memcpy(s + (size_t)n * sizeof scale, &scale, sizeof scale);
+			u[layout_index(ELEM_I8, (size_t)Kp, (size_t)n,
+			    (size_t)k)] = room->u[k];
+		memcpy(s + layout_scale(elem, (size_t)Kp, (size_t)n, 0) *
+		    sizeof scale, &scale, sizeof scale);
 		return;
 	}
-	u += panel * PANEL * Kp / 2;
-	for (g = 0; g < Kp / GROUP; g++)
-		for (k = 0; k < GROUP / 2; k++) {
-			b = &u[g * GROUP / 2 * PANEL + k / 4 * 64 + col * 4 +
-			    k % 4];
-			*b = (uint8_t)(room->u[g * GROUP + k] |
-			    room->u[g * GROUP + k + GROUP / 2] << 4);
-		}
-	for (g = 0; g < Kp / GROUP; g++)
-		memcpy(s + (size_t)((panel * (Kp / GROUP) + g) * PANEL + col) *
-		    sizeof(uint16_t), &room->scale[g], sizeof(uint16_t));
+	for (k = 0; k < Kp; k++) {
+		b = &u[layout_index(ELEM_I4, (size_t)Kp, (size_t)n,
+		    (size_t)k)];
+		if (layout_shift((size_t)k) == 0)
+			*b = room->u[k];
+		else
+			*b |= (uint8_t)(room->u[k] << 4);
+	}
+	for (k = 0; k < Kp; k += GROUP)
+		memcpy(s + layout_scale(elem, (size_t)Kp, (size_t)n,
+		    (size_t)k) * sizeof(uint16_t), &room->scale[k / GROUP],
+		    sizeof(uint16_t));
 }
 
 /* Put a row of fp32 or bf16 into its column, or an element of a vector. */
@@ -221,17 +225,18 @@ convert_put(const struct convert *c, int64_t n, int64_t K, const float *row)
 	uint8_t		*at = c->base + c->piece->at;
 	float		*s = (float *)(void *)at;
 	uint16_t	*h = (uint16_t *)(void *)at;
-	int64_t		 k, panel = n / PANEL * PANEL * K, col = n % PANEL;
+	int64_t		 k;
 
 	if (c->piece->dims == 1)
 		s[n] = row[0];
 	else if (c->piece->elem == ELEM_BF16)
 		for (k = 0; k < K; k++)
-			h[panel + k / 2 * 32 + col * 2 + k % 2] =
-			    dtype_bf16(row[k]);
+			h[layout_index(ELEM_BF16, (size_t)K, (size_t)n,
+			    (size_t)k)] = dtype_bf16(row[k]);
 	else
 		for (k = 0; k < K; k++)
-			s[panel + k / 2 * 32 + k % 2 * 16 + col] = row[k];
+			s[layout_index(ELEM_F32, (size_t)K, (size_t)n,
+			    (size_t)k)] = row[k];
 }
 
 /* Convert row i of the slice. 0 where a number in it is bad. */
@@ -261,6 +266,6 @@ convert_row(struct convert *c, int64_t i, struct convert_room *room)
 	} else
 		quant_int4(room->row, (int)K, room->u, room->scale);
 	convert_fill(c->piece->elem, room, K);
-	convert_put_small(c, n, K, room, scale);
+	convert_put_quantized(c, n, K, room, scale);
 	return (1);
 }

@@ -178,7 +178,7 @@ cpu_choose(struct cpu *c, const struct model *m,
 	    (r = cpu_plan_elem(p, opt->kv_precision, &c->kv.elem, f)) != 0)
 		return (r);
 	layout_init(&c->layout, &c->config, p);
-	c->small = p == PREC_INT8 || p == PREC_INT4;
+	c->quantized = p == PREC_INT8 || p == PREC_INT4;
 	if ((c->kernels = kernels_find(opt->isa)) != NULL)
 		return (0);
 	kernels_list(there, sizeof there);

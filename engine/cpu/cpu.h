@@ -25,22 +25,31 @@ extern const struct backend_driver cpu_driver;
 int	 cpu_precision(const struct model *m, const char *asked,
 	    enum precision *out, struct fault *f);
 
-/* Arrays for T rows, grown when a step has more. C', F', Q are C, F and 3C
- * filled up to 16. */
+/* Activations of a step: one array with the forms of it that products read. */
+struct acts {
+	int		 n;		/* numbers of a row */
+	size_t		 ld, ld16;	/* from row to row: floats; bf16 */
+	float		*f;		/* owned: [T][ld] */
+	uint16_t	*b16;		/* owned: [T][ld16] f in bf16, or NULL:
+					 * no product reads bf16 */
+	struct qrows	*q;		/* borrowed: f in int8, or NULL */
+};
+
+/* Arrays for T rows, grown when a step has more. */
 struct cpu_rows {
-	int	 size;			/* rows there is room for */
-	float	*x;			/* [T][C'] the residual stream */
-	float	*a, *b;			/* [T][C'] after the norms */
-	float	*qkv;			/* [T][Q] */
-	float	*mix;			/* [T][C'] what attention gives */
-	float	*sum;			/* [T][C'] its output matrix's part */
-	float	*up;			/* [T][F'] inside the MLP */
-	float	**logits;		/* [T] rows that are asked for */
-	int	*run;			/* [T + 1] see forward.c */
-	/* int8 and int4: a or mix, and b or up, in int8 */
-	struct qrows qa, qb;
-	/* in bf16, if the kernels read bf16: see struct matmul */
-	uint16_t *a16, *b16, *mix16, *up16;
+	int		 size;		/* rows there is room for */
+	struct acts	 x;		/* C: the residual stream */
+	struct acts	 a, b;		/* C: after the norms */
+	struct acts	 qkv;		/* 3C */
+	struct acts	 mix;		/* C: the result of attention */
+	struct acts	 sum;		/* C: its product with the output
+					 * matrix */
+	struct acts	 up;		/* F: inside the MLP */
+	float		**logits;	/* [T] of rows that want logits */
+	int		*run;		/* [T + 1] see forward.c */
+	/* In int8 and int4: of a and mix, and of b and up, which are never
+	 * needed at once. */
+	struct qrows	 qa, qb;
 };
 
 struct cpu {
@@ -49,7 +58,7 @@ struct cpu {
 	const struct kernels	*kernels;
 	struct layout		 layout;
 	struct weights		*weights;	/* owned */
-	int			 small;		/* int8 or int4 */
+	int			 quantized;	/* the weights are in int8 or int4 */
 	struct pool		*pool;		/* owned */
 	float			*rotary;	/* owned: rotary.h */
 	struct kv_shape		 kv;
@@ -71,11 +80,5 @@ int	 forward_step(struct backend *b, const struct backend_row *rows,
 /* rows.c: room for T rows, 0 or CHAT_ENOMEM; its end. */
 int	 rows_grow(struct cpu *c, int T);
 void	 rows_clear(struct cpu_rows *r);
-
-/* The distance of two rows of n numbers, in floats and in bf16 numbers; and the
- * bf16 array that belongs to a, b, mix or up. */
-size_t	 rows_stride(int n);
-size_t	 rows_stride16(int n);
-uint16_t *rows_narrow(const struct cpu_rows *r, const float *x);
 
 #endif

@@ -15,7 +15,7 @@
  *
  * Without the parallel residual, x = x + mix Wattn comes before norm2.  In
  * int8 and int4 the input of every product is rounded to int8 first, by rows.
- * In bf16, kernels with tiles get it as bf16 from where it is made.
+ * In bf16, kernels with tiles read bf16, which the phase before has written.
  */
 #include "cpu.h"
 
@@ -33,13 +33,11 @@ struct forward {
 	const struct layer		*layer;
 	int				 l;
 	struct attend			 attend;
-	/* norms: where from, which and where to */
+	/* one or two norms of x and their results */
 	const struct norm		*norm[2];
-	float				*normed[2];
-	/* rows to be rounded to int8 in one phase, up to two arrays */
-	const float			*full[2];
-	int				 full_K[2];
-	const struct qrows		*small[2];
+	struct acts			*normed[2];
+	/* arrays to be rounded to int8 in one phase, one or two */
+	struct acts			*full[2];
 	/* up to two products in one phase, all pieces of the first before
 	 * the second's; with chain set, each piece does both, in order */
 	struct matmul			 mm[2];
@@ -55,10 +53,11 @@ static int	forward_check(const struct cpu *, const struct backend_row *,
 		    int);
 static void	forward_layer(struct forward *);
 static void	forward_logits(struct forward *);
-static void	forward_norms(struct forward *, const struct norm *, float *,
-		    const struct norm *, float *);
+static void	forward_norms(struct forward *, const struct norm *,
+		    struct acts *, const struct norm *, struct acts *);
 static void	forward_attention(struct forward *);
-static void	forward_small(struct forward *, int, int);
+static void	forward_quantize(struct forward *, struct acts *,
+		    struct acts *);
 static void	forward_products(struct forward *);
 static void	forward_runs(struct forward *);
 
@@ -68,7 +67,6 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 {
 	struct cpu	*c = (struct cpu *)b;
 	struct forward	 fw = { .cpu = c, .rows = rows, .T = T };
-	const size_t	 ld = rows_stride(c->config.channels);
 	int		 t, r;
 
 	if ((r = forward_check(c, rows, T)) != 0 || T == 0 ||
@@ -76,9 +74,9 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 		return (r);
 	for (t = 0; t < T; t++)
 		weights_embed(c->weights, rows[t].token,
-		    c->rows.x + (size_t)t * ld);
+		    c->rows.x.f + (size_t)t * c->rows.x.ld);
 	fw.run = c->rows.run;
-	fw.narrow = c->rows.a16 != NULL && T >= c->kernels->rows16;
+	fw.narrow = c->rows.a.b16 != NULL && T >= c->kernels->rows16;
 	forward_runs(&fw);
 	for (fw.l = 0; fw.l < c->config.layers; fw.l++) {
 		fw.layer = &c->weights->layers[fw.l];
@@ -126,29 +124,29 @@ forward_runs(struct forward *fw)
 
 /* Describe the product of in and m. */
 static struct matmul *
-forward_product(struct forward *fw, const float *in, const struct matrix *m,
-    enum mm_end end, float *out)
+forward_product(struct forward *fw, const struct acts *in,
+    const struct matrix *m, enum mm_end end, const struct acts *out)
 {
 	struct matmul	*mm = &fw->mm[fw->nmm++];
 
 	memset(mm, 0, sizeof *mm);
-	mm->a = in;
-	mm->lda = rows_stride(m->K);
+	mm->a = in->f;
+	mm->lda = in->ld;
 	mm->rows = fw->T;
 	mm->K = m->K;
 	mm->N = m->N;
 	mm->elem = m->elem;
 	mm->w = m->panels;
 	mm->scales = m->scales;
-	mm->q = in == fw->cpu->rows.a || in == fw->cpu->rows.mix ?
-	    &fw->cpu->rows.qa : &fw->cpu->rows.qb;
-	if (fw->narrow)
-		mm->a16 = rows_narrow(&fw->cpu->rows, in);
-	mm->lda16 = rows_stride16(m->K);
+	mm->q = in->q;
+	mm->a16 = fw->narrow ? in->b16 : NULL;
+	mm->lda16 = in->ld16;
 	mm->bias = m->bias;
 	mm->end = end;
-	mm->out = out;
-	mm->ldo = rows_stride(m->N);
+	if (out != NULL) {
+		mm->out = out->f;
+		mm->ldo = out->ld;
+	}
 	return (mm);
 }
 
@@ -157,13 +155,13 @@ static void
 forward_up(struct forward *fw)
 {
 	struct cpu	*c = fw->cpu;
-	struct matmul	*mm = forward_product(fw, c->rows.b, &fw->layer->up,
-	    c->config.gelu == GELU_ERF ? MM_GELU_ERF : MM_GELU_TANH,
-	    c->rows.up);
+	struct acts	*up = &c->rows.up;
+	struct matmul	*mm = forward_product(fw, &c->rows.b, &fw->layer->up,
+	    c->config.gelu == GELU_ERF ? MM_GELU_ERF : MM_GELU_TANH, up);
 
 	mm->round = c->weights->precision == PREC_BF16;
-	mm->out16 = fw->narrow ? c->rows.up16 : NULL;
-	mm->ldo16 = rows_stride16(c->config.inner);
+	mm->out16 = fw->narrow ? up->b16 : NULL;
+	mm->ldo16 = up->ld16;
 }
 
 /* One layer. */
@@ -174,28 +172,29 @@ forward_layer(struct forward *fw)
 	struct cpu_rows		*r = &fw->cpu->rows;
 	int			 parallel = fw->cpu->config.parallel;
 
-	forward_norms(fw, &y->norm1, r->a, parallel ? &y->norm2 : NULL, r->b);
-	forward_product(fw, r->a, &y->qkv, MM_STORE, r->qkv);
+	forward_norms(fw, &y->norm1, &r->a, parallel ? &y->norm2 : NULL,
+	    &r->b);
+	forward_product(fw, &r->a, &y->qkv, MM_STORE, &r->qkv);
 	if (parallel)
 		forward_up(fw);
 	forward_products(fw);
 	forward_attention(fw);
-	forward_small(fw, 1, parallel);
+	forward_quantize(fw, &r->mix, parallel ? &r->up : NULL);
 	if (parallel) {
-		forward_product(fw, r->mix, &y->attn, MM_STORE, r->sum);
-		forward_product(fw, r->up, &y->down, MM_ADD2, r->x)->also =
-		    r->sum;
+		forward_product(fw, &r->mix, &y->attn, MM_STORE, &r->sum);
+		forward_product(fw, &r->up, &y->down, MM_ADD2, &r->x)->also =
+		    r->sum.f;
 		fw->chain = 1;
 		forward_products(fw);
 		return;
 	}
-	forward_product(fw, r->mix, &y->attn, MM_ADD, r->x);
+	forward_product(fw, &r->mix, &y->attn, MM_ADD, &r->x);
 	forward_products(fw);
-	forward_norms(fw, &y->norm2, r->b, NULL, NULL);
+	forward_norms(fw, &y->norm2, &r->b, NULL, NULL);
 	forward_up(fw);
 	forward_products(fw);
-	forward_small(fw, 0, 1);
-	forward_product(fw, r->up, &y->down, MM_ADD, r->x);
+	forward_quantize(fw, &r->up, NULL);
+	forward_product(fw, &r->up, &y->down, MM_ADD, &r->x);
 	forward_products(fw);
 }
 
@@ -204,22 +203,22 @@ static void
 forward_logits(struct forward *fw)
 {
 	struct cpu_rows	*r = &fw->cpu->rows;
-	const size_t	 ld = rows_stride(fw->cpu->config.channels);
+	const size_t	 ld = r->x.ld;
 	int		 t, n = 0;
 
 	for (t = 0; t < fw->T; t++) {
 		if (fw->rows[t].logits == NULL)
 			continue;
 		if (n != t)
-			memcpy(r->x + (size_t)n * ld, r->x + (size_t)t * ld,
-			    ld * sizeof *r->x);
+			memcpy(r->x.f + (size_t)n * ld, r->x.f + (size_t)t *
+			    ld, ld * sizeof *r->x.f);
 		r->logits[n++] = fw->rows[t].logits;
 	}
 	if (n == 0)
 		return;
 	fw->T = n;
-	forward_norms(fw, &fw->cpu->weights->norm, r->a, NULL, NULL);
-	forward_product(fw, r->a, &fw->cpu->weights->head, MM_ROWS,
+	forward_norms(fw, &fw->cpu->weights->norm, &r->a, NULL, NULL);
+	forward_product(fw, &r->a, &fw->cpu->weights->head, MM_ROWS,
 	    NULL)->outs = r->logits;
 	forward_products(fw);
 }
@@ -230,31 +229,31 @@ forward_norm_piece(void *arg, int t, int thread)
 {
 	struct forward		*fw = arg;
 	const struct cpu	*c = fw->cpu;
+	const float		*x = c->rows.x.f + (size_t)t * c->rows.x.ld;
 	const int		 C = c->config.channels;
-	const size_t		 at = (size_t)t * rows_stride(C);
-	float			 mean, rstd;
+	float			 mean, rstd, *y;
+	struct acts		*out;
 	int			 i;
 
 	(void)thread;
-	c->kernels->moments(c->rows.x + at, C, c->config.norm_eps, &mean,
-	    &rstd);
-	for (i = 0; i < 2 && fw->norm[i] != NULL; i++)
-		c->kernels->normalize(c->rows.x + at, C, mean, rstd,
-		    fw->norm[i]->gain, fw->norm[i]->bias,
-		    c->weights->precision == PREC_BF16, fw->normed[i] + at);
-	for (i = 0; i < 2 && fw->narrow && fw->norm[i] != NULL; i++)
-		c->kernels->narrow(fw->normed[i] + at, C,
-		    rows_narrow(&c->rows, fw->normed[i]) + (size_t)t *
-		    rows_stride16(C));
-	for (i = 0; i < 2 && c->small && fw->norm[i] != NULL; i++)
-		c->kernels->quantize(fw->normed[i] + at, C, fw->normed[i] ==
-		    c->rows.a ? &c->rows.qa : &c->rows.qb, t);
+	c->kernels->moments(x, C, c->config.norm_eps, &mean, &rstd);
+	for (i = 0; i < 2 && fw->norm[i] != NULL; i++) {
+		out = fw->normed[i];
+		y = out->f + (size_t)t * out->ld;
+		c->kernels->normalize(x, C, mean, rstd, fw->norm[i]->gain,
+		    fw->norm[i]->bias, c->weights->precision == PREC_BF16, y);
+		if (fw->narrow)
+			c->kernels->narrow(y, C, out->b16 + (size_t)t *
+			    out->ld16);
+		if (out->q != NULL)
+			c->kernels->quantize(y, C, out->q, t);
+	}
 }
 
-/* Norm all rows of x into one or two places. */
+/* Norm all rows of x, once or twice. */
 static void
-forward_norms(struct forward *fw, const struct norm *n0, float *out0,
-    const struct norm *n1, float *out1)
+forward_norms(struct forward *fw, const struct norm *n0, struct acts *out0,
+    const struct norm *n1, struct acts *out1)
 {
 	fw->norm[0] = n0;
 	fw->norm[1] = n1;
@@ -265,38 +264,28 @@ forward_norms(struct forward *fw, const struct norm *n0, float *out0,
 
 /* Round one row of one array to int8. */
 static void
-forward_small_piece(void *arg, int item, int thread)
+forward_quantize_piece(void *arg, int item, int thread)
 {
 	struct forward	*fw = arg;
 	const int	 i = item / fw->T, t = item % fw->T;
-	const int	 K = fw->full_K[i];
+	struct acts	*a = fw->full[i];
 
 	(void)thread;
-	fw->cpu->kernels->quantize(fw->full[i] + (size_t)t *
-	    rows_stride(K), K, fw->small[i], t);
+	fw->cpu->kernels->quantize(a->f + (size_t)t * a->ld, a->n, a->q, t);
 }
 
-/* Round what attention gives, or the inside of the MLP, or both, to int8,
- * where the weights are of that kind. */
+/* Round one array, or two, to int8 if the weights are quantized. */
 static void
-forward_small(struct forward *fw, int mix, int up)
+forward_quantize(struct forward *fw, struct acts *first, struct acts *second)
 {
 	const struct cpu	*c = fw->cpu;
-	int			 n = 0;
 
-	if (!c->small)
+	if (!c->quantized)
 		return;
-	if (mix) {
-		fw->full[n] = c->rows.mix;
-		fw->full_K[n] = c->config.channels;
-		fw->small[n++] = &c->rows.qa;
-	}
-	if (up) {
-		fw->full[n] = c->rows.up;
-		fw->full_K[n] = c->config.inner;
-		fw->small[n++] = &c->rows.qb;
-	}
-	pool_run(c->pool, n * fw->T, forward_small_piece, fw);
+	fw->full[0] = first;
+	fw->full[1] = second;
+	pool_run(c->pool, (second != NULL ? 2 : 1) * fw->T,
+	    forward_quantize_piece, fw);
 }
 
 /* Some panels of a product, or of two. */
@@ -352,7 +341,7 @@ forward_rotary_piece(void *arg, int h, int thread)
 	struct cpu	*c = fw->cpu;
 
 	(void)thread;
-	rotary_head(&fw->attend, c->rows.qkv, h, fw->T, c->rotary,
+	rotary_head(&fw->attend, c->rows.qkv.f, h, fw->T, c->rotary,
 	    c->config.rotary);
 }
 
@@ -379,12 +368,12 @@ forward_attention(struct forward *fw)
 	a->kv = c->kv;
 	a->cache = c->cache + (size_t)fw->l * c->kv.block *
 	    (size_t)c->kv.blocks;
-	a->qkv = c->rows.qkv;
-	a->ldqkv = rows_stride(3 * c->config.channels);
-	a->out = c->rows.mix;
-	a->ldo = rows_stride(c->config.channels);
-	a->out16 = fw->narrow ? c->rows.mix16 : NULL;
-	a->ldo16 = rows_stride16(c->config.channels);
+	a->qkv = c->rows.qkv.f;
+	a->ldqkv = c->rows.qkv.ld;
+	a->out = c->rows.mix.f;
+	a->ldo = c->rows.mix.ld;
+	a->out16 = fw->narrow ? c->rows.mix.b16 : NULL;
+	a->ldo16 = c->rows.mix.ld16;
 	a->scale = 1.0f / sqrtf((float)c->kv.D);
 	pool_run(c->pool, c->kv.H, forward_rotary_piece, fw);
 	pool_run(c->pool, fw->runs * c->kv.H, forward_attend_piece, fw);

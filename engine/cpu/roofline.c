@@ -191,10 +191,10 @@ roofline_limits(struct backend *b, struct backend_limits *out)
 	out->touched = roofline_touched(c);
 	roofline_figure(out, "read_bandwidth", roofline_read_rate(b), "GB/s",
 	    "all threads, larger than the caches");
-	roofline_peak(&l, out, &roofline_kinds[0], !c->small && !in_tiles);
-	roofline_peak(&l, out, &roofline_kinds[1], c->small && !in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[0], !c->quantized && !in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[1], c->quantized && !in_tiles);
 	if (!tiles)
 		return;
-	roofline_peak(&l, out, &roofline_kinds[2], !c->small && in_tiles);
-	roofline_peak(&l, out, &roofline_kinds[3], c->small && in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[2], !c->quantized && in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[3], c->quantized && in_tiles);
 }

@@ -5,6 +5,8 @@
  */
 #include "rotary.h"
 
+#include "layout_index.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -82,7 +84,8 @@ rotary_bf16(float x)
 	return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* Element i of an array of the cache in fp32 or int8; in int8 x is no larger than 127. */
+/* Element i of an array of the cache in fp32 or int8; in int8 |x| is at most
+ * 127. */
 static void
 rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 {
@@ -96,13 +99,18 @@ rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 		((float *)(void *)at)[i] = x;
 }
 
-/* Index of (k, column) in a panel: see kernels.h. */
+/* The place of lane i of the key, and of the value, at position pos of a
+ * block. */
 static size_t
-rotary_index(enum elem elem, int k, int col)
+rotary_key(const struct kv_shape *kv, enum elem elem, int pos, int i)
 {
-	if (elem == ELEM_F32)
-		return ((size_t)(k / 2 * 32 + k % 2 * 16 + col));
-	return ((size_t)(k / 2 * 32 + col * 2 + k % 2));
+	return (layout_index(elem, (size_t)kv->D, (size_t)pos, (size_t)i));
+}
+
+static size_t
+rotary_value(enum elem elem, int pos, int i)
+{
+	return (layout_index(elem, KV_BLOCK, (size_t)i, (size_t)pos));
 }
 
 /*
@@ -116,16 +124,15 @@ rotary_store_q8(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 	float	*scales = (float *)(void *)(k + kv->keys - KV_SCALES), inv;
 	int	 i;
 
-	k += (size_t)(at / PANEL) * (size_t)kv->D * PANEL;
 	inv = rotary_scale(key, kv->D, &scales[at]);
 	for (i = 0; i < kv->D; i++)
-		rotary_put(ELEM_Q8, k, rotary_index(ELEM_Q8, i, at % PANEL),
+		rotary_put(ELEM_Q8, k, rotary_key(kv, ELEM_Q8, at, i),
 		    key[i] * inv);
 	scales = (float *)(void *)(v + kv->values - KV_SCALES);
 	inv = rotary_scale(value, kv->D, &scales[at]);
 	for (i = 0; i < kv->D; i++)
-		rotary_put(ELEM_Q8, v, (size_t)(i / PANEL) * KV_BLOCK * PANEL +
-		    rotary_index(ELEM_Q8, at, i % PANEL), value[i] * inv);
+		rotary_put(ELEM_Q8, v, rotary_value(ELEM_Q8, at, i),
+		    value[i] * inv);
 }
 
 /* The same in bf16, pairs of lanes and of positions at once. */
@@ -170,17 +177,14 @@ rotary_store(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 		rotary_store_bf16(kv, k, v, at, key, value);
 		return;
 	}
-	k += (size_t)(at / PANEL) * (size_t)kv->D * PANEL *
-	    ELEM_SIZE(kv->elem);
 	for (i = 0; i < kv->D; i++) {
-		rotary_put(kv->elem, k, rotary_index(kv->elem, i, at % PANEL),
+		rotary_put(ELEM_F32, k, rotary_key(kv, ELEM_F32, at, i),
 		    key[i]);
-		rotary_put(kv->elem, v, (size_t)(i / PANEL) * KV_BLOCK * PANEL +
-		    rotary_index(kv->elem, at, i % PANEL), value[i]);
+		rotary_put(ELEM_F32, v, rotary_value(ELEM_F32, at, i),
+		    value[i]);
 		if (at % 2 == 0)
-			rotary_put(kv->elem, v,
-			    (size_t)(i / PANEL) * KV_BLOCK * PANEL +
-			    rotary_index(kv->elem, at + 1, i % PANEL), 0);
+			rotary_put(ELEM_F32, v, rotary_value(ELEM_F32,
+			    at + 1, i), 0);
 	}
 }
 

@@ -1,91 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The arrays of a step: activations of all its rows, kept from step to step
- * and grown where one has more rows.
+ * and replaced by larger ones if a step has more rows.
  */
 #include "cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Floats from row to row of n numbers. */
-size_t
-rows_stride(int n)
+/* Release one array. */
+static void
+rows_clear_acts(struct acts *a)
 {
-	return (ROUND_UP((size_t)n, PANEL));
-}
-
-/* The same in bf16: an odd number of cache lines, so that rows below each
- * other don't take each other's place in the cache. So are rows of int8. */
-size_t
-rows_stride16(int n)
-{
-	return ((ROUND_UP((size_t)n, 32) / 32 | 1) * 32);
+	free(a->f);
+	free(a->b16);
 }
 
 /* Release rows of int8. */
 static void
-rows_clear_small(struct qrows *q)
+rows_clear_quantized(struct qrows *q)
 {
 	free(q->q);
 	free(q->sums);
 	free(q->total);
 	free(q->scale);
-	free(q->apart);
-	free(q->napart);
+	free(q->outlier);
+	free(q->noutliers);
 }
 
-/* Release the arrays. */
+/* Release all arrays. */
 void
 rows_clear(struct cpu_rows *r)
 {
-	free(r->x);
-	free(r->a);
-	free(r->b);
-	free(r->qkv);
-	free(r->mix);
-	free(r->sum);
-	free(r->up);
+	rows_clear_acts(&r->x);
+	rows_clear_acts(&r->a);
+	rows_clear_acts(&r->b);
+	rows_clear_acts(&r->qkv);
+	rows_clear_acts(&r->mix);
+	rows_clear_acts(&r->sum);
+	rows_clear_acts(&r->up);
+	rows_clear_quantized(&r->qa);
+	rows_clear_quantized(&r->qb);
 	free(r->logits);
 	free(r->run);
-	free(r->a16);
-	free(r->b16);
-	free(r->mix16);
-	free(r->up16);
-	rows_clear_small(&r->qa);
-	rows_clear_small(&r->qb);
 	memset(r, 0, sizeof *r);
 }
 
-/* Zeroed memory for T rows of n floats. */
-static float *
-rows_alloc(int T, int n)
-{
-	size_t	 size = (size_t)T * rows_stride(n) * sizeof(float);
-	void	*p;
-
-	if (posix_memalign(&p, 64, size) != 0)
-		return (NULL);
-	return (memset(p, 0, size));
-}
-
-/* Memory for T rows of n numbers of bf16, all -0. */
-static uint16_t *
-rows_alloc16(int T, int n)
-{
-	size_t	 i, count = (size_t)T * rows_stride16(n);
-	void	*p;
-
-	if (posix_memalign(&p, 64, count * sizeof(uint16_t)) != 0)
-		return (NULL);
-	for (i = 0; i < count; i++)
-		((uint16_t *)p)[i] = 0x8000;
-	return (p);
-}
-
-/* Room for T rows of K in int8. 0 where there is none. */
+/* Room for T rows of n floats, zeroed. Returns 0 if there is no memory. */
 static int
-rows_grow_small(struct qrows *q, int T, int K)
+rows_init(struct acts *a, int T, int n)
+{
+	size_t	 size;
+	void	*p;
+
+	a->n = n;
+	a->ld = ROUND_UP((size_t)n, PANEL);
+	/* An odd number of cache lines, so that rows do not compete for the
+	 * same lines of the cache. */
+	a->ld16 = (ROUND_UP((size_t)n, 32) / 32 | 1) * 32;
+	size = (size_t)T * a->ld * sizeof(float);
+	if (posix_memalign(&p, 64, size) != 0)
+		return (0);
+	a->f = memset(p, 0, size);
+	return (1);
+}
+
+/* The same for the bf16 form, all -0: see struct matmul. */
+static int
+rows_init16(struct acts *a, int T)
+{
+	size_t	 i, count = (size_t)T * a->ld16;
+	void	*p;
+
+	if (posix_memalign(&p, 64, count * sizeof *a->b16) != 0)
+		return (0);
+	a->b16 = p;
+	for (i = 0; i < count; i++)
+		a->b16[i] = 0x8000;
+	return (1);
+}
+
+/* The same for T rows of K numbers in int8. */
+static int
+rows_init_quantized(struct qrows *q, int T, int K)
 {
 	const size_t	 n = (size_t)T;
 	void		*p;
@@ -95,64 +92,52 @@ rows_grow_small(struct qrows *q, int T, int K)
 	q->sums = calloc(n * (q->ld / GROUP), sizeof *q->sums);
 	q->total = calloc(n, sizeof *q->total);
 	q->scale = calloc(n, sizeof *q->scale);
-	q->apart = calloc(n * q->ld, sizeof *q->apart);
-	q->napart = calloc(n, sizeof *q->napart);
+	q->outlier = calloc(n * q->ld, sizeof *q->outlier);
+	q->noutliers = calloc(n, sizeof *q->noutliers);
 	return (q->q != NULL && q->sums != NULL && q->total != NULL &&
-	    q->scale != NULL && q->apart != NULL && q->napart != NULL);
+	    q->scale != NULL && q->outlier != NULL && q->noutliers != NULL);
 }
 
-/* Room for T rows in bf16. 0 where there is none. */
+/* The forms that products read of a, b, mix and up. */
 static int
-rows_grow16(struct cpu_rows *r, int T, int C, int F)
+rows_init_forms(const struct cpu *c, struct cpu_rows *r, int T)
 {
-	r->a16 = rows_alloc16(T, C);
-	r->b16 = rows_alloc16(T, C);
-	r->mix16 = rows_alloc16(T, C);
-	r->up16 = rows_alloc16(T, F);
-	return (r->a16 != NULL && r->b16 != NULL && r->mix16 != NULL &&
-	    r->up16 != NULL);
+	const int	 C = c->config.channels, F = c->config.inner;
+	int		 done = 1;
+
+	if (c->quantized) {
+		done = rows_init_quantized(&r->qa, T, C) &&
+		    rows_init_quantized(&r->qb, T, C > F ? C : F);
+		r->a.q = r->mix.q = &r->qa;
+		r->b.q = r->up.q = &r->qb;
+	}
+	if (c->layout.precision == PREC_BF16 && c->kernels->rows16 > 0)
+		done = done && rows_init16(&r->a, T) &&
+		    rows_init16(&r->b, T) && rows_init16(&r->mix, T) &&
+		    rows_init16(&r->up, T);
+	return (done);
 }
 
-/* Room for T rows; what was there is of no more use. */
+/* Room for T rows; the old contents are lost. */
 int
 rows_grow(struct cpu *c, int T)
 {
 	const int	 C = c->config.channels, F = c->config.inner;
 	struct cpu_rows	*r = &c->rows;
-	int		 there;
 
 	if (T <= r->size)
 		return (0);
 	rows_clear(r);
-	r->x = rows_alloc(T, C);
-	r->a = rows_alloc(T, C);
-	r->b = rows_alloc(T, C);
-	r->qkv = rows_alloc(T, 3 * C);
-	r->mix = rows_alloc(T, C);
-	r->sum = rows_alloc(T, C);
-	r->up = rows_alloc(T, F);
 	r->logits = calloc((size_t)T, sizeof *r->logits);
 	r->run = calloc((size_t)T + 1, sizeof *r->run);
-	there = r->x != NULL && r->a != NULL && r->b != NULL &&
-	    r->qkv != NULL && r->mix != NULL && r->sum != NULL &&
-	    r->up != NULL && r->logits != NULL && r->run != NULL;
-	if (c->small)
-		there = there && rows_grow_small(&r->qa, T, C) &&
-		    rows_grow_small(&r->qb, T, C > F ? C : F);
-	if (c->layout.precision == PREC_BF16 && c->kernels->rows16 > 0)
-		there = there && rows_grow16(r, T, C, F);
-	if (!there) {
+	if (r->logits == NULL || r->run == NULL ||
+	    !rows_init(&r->x, T, C) || !rows_init(&r->a, T, C) ||
+	    !rows_init(&r->b, T, C) || !rows_init(&r->qkv, T, 3 * C) ||
+	    !rows_init(&r->mix, T, C) || !rows_init(&r->sum, T, C) ||
+	    !rows_init(&r->up, T, F) || !rows_init_forms(c, r, T)) {
 		rows_clear(r);
 		return (CHAT_ENOMEM);
 	}
 	r->size = T;
 	return (0);
-}
-
-/* The same rows in bf16. */
-uint16_t *
-rows_narrow(const struct cpu_rows *r, const float *x)
-{
-	return (x == r->a ? r->a16 : x == r->b ? r->b16 : x == r->mix ?
-	    r->mix16 : r->up16);
 }

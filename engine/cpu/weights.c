@@ -13,6 +13,7 @@
 
 #include "convert.h"
 #include "dtype.h"
+#include "layout_index.h"
 #include "packed.h"
 #include "xmalloc.h"
 
@@ -238,35 +239,31 @@ weights_embed(const struct weights *w, int32_t token, float *out)
 {
 	const struct matrix *m = &w->embed;
 	const size_t	 K = (size_t)layout_columns(m->elem, m->K);
-	const size_t	 panel = (size_t)(token / PANEL), at = panel * PANEL * K;
-	const size_t	 col = (size_t)token % PANEL;
+	const size_t	 n = (size_t)token;
 	const float	*s = m->panels, *scale = m->scales;
 	const uint16_t	*h = m->panels, *half = m->scales;
 	const uint8_t	*u = m->panels;
 	size_t		 k, i;
 
-	for (k = 0; k < (size_t)m->K; k++)
+	for (k = 0; k < (size_t)m->K; k++) {
+		i = layout_index(m->elem, K, n, k);
 		switch (m->elem) {
 		case ELEM_F32:
-			out[k] = s[at + k / 2 * 32 + k % 2 * 16 + col];
+			out[k] = s[i];
 			break;
 		case ELEM_BF16:
-			out[k] = weights_widen(DTYPE_BF16,
-			    h[at + k / 2 * 32 + col * 2 + k % 2]);
+			out[k] = weights_widen(DTYPE_BF16, h[i]);
 			break;
 		case ELEM_I8:
-			out[k] = (float)(u[at + k / 4 * 64 + col * 4 +
-			    k % 4] - 128) * scale[token];
+			out[k] = (float)(u[i] - 128) * scale[n];
 			break;
 		case ELEM_I4:
-			i = at / 2 + k / GROUP * GROUP / 2 * PANEL +
-			    k % (GROUP / 2) / 4 * 64 + col * 4 + k % 4;
-			out[k] = (float)((u[i] >> (k % GROUP / (GROUP / 2) *
-			    4) & 15) - 8) * weights_widen(DTYPE_F16,
-			    half[(panel * K / GROUP + k / GROUP) * PANEL +
-			    col]);
+			out[k] = (float)((u[i] >> layout_shift(k) & 15) - 8) *
+			    weights_widen(DTYPE_F16, half[layout_scale(ELEM_I4,
+			    K, n, k)]);
 			break;
 		case ELEM_Q8:
 			break;	/* of the KV cache */
 		}
+	}
 }

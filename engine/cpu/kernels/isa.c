@@ -78,7 +78,7 @@ isa_has_amx(void)
 }
 #endif
 
-/* Best first. */
+/* Best first; the last is for comparison only. */
 static const struct isa_variant isa_variants[] = {
 #ifdef CPU_AMX
 	{ &kernels_amx, isa_has_amx, &kernels_avx512 },
@@ -87,7 +87,8 @@ static const struct isa_variant isa_variants[] = {
 	{ &kernels_avx512, isa_has_avx512, NULL },
 	{ &kernels_avx2, isa_has_avx2, NULL },
 #endif
-	{ &kernels_scalar, isa_always, NULL }
+	{ &kernels_scalar, isa_always, NULL },
+	{ &kernels_reference, isa_always, NULL }
 };
 
 /* Does it give the bits that it should? */

@@ -12,7 +12,7 @@
  * In int8 and int4 the input is rounded to int8, row by row (struct qrows),
  * and a dot product of it is
  *   int8  fma(S, scale of the row, A) * scale of the column, with S the sum
- *	   of q[k] * (u[k] - 128), exact, and A that of the lanes kept apart:
+ *	   of q[k] * (u[k] - 128), exact, and A that of the outliers:
  *	   from 0, A = fma(x[k], u[k] - 128, A) for k ascending
  *   int4  fma(S, scale of the row, A): from 0, S = fma(s, scale, S) for the
  *	   groups of 32 k ascending, s the exact sum of q[k] * (u[k] - 8) in
@@ -50,11 +50,11 @@ enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 /* Bytes of one of the first three. */
 #define ELEM_SIZE(e)	((e) == ELEM_F32 ? sizeof(float) : \
 			    (e) == ELEM_BF16 ? sizeof(uint16_t) : 1)
-/* Is it one of the other two? */
-#define ELEM_SMALL(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
+/* Is it quantized: one of the last two? */
+#define ELEM_QUANTIZED(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
 
 #define PANEL		16	/* output columns of one panel */
-#define APART		6.0f	/* lanes larger than this are kept apart */
+#define OUTLIER		6.0f	/* larger lanes of activations are outliers */
 #define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
@@ -69,18 +69,18 @@ enum mm_end {
 };
 
 /*
- * Rows of activations in int8: x[k] = q[k] * scale, but for the lanes with
- * |x[k]| > APART (or not a number), where q is 0. K is filled up to 64 with
- * zeros.
+ * Rows of activations in int8: x[k] = q[k] * scale.  The outliers of a row,
+ * lanes with |x[k]| > OUTLIER and NaN, are listed instead, and their q is 0.
+ * K is filled up to 64 with zeros.
  */
 struct qrows {
 	size_t		 ld;		/* numbers from row to row */
 	int8_t		*q;		/* [T][ld] */
 	int32_t		*sums;		/* [T][ld / GROUP] of each group's q */
 	int32_t		*total;		/* [T] of all q */
-	float		*scale;		/* [T] largest |x| of the others / 127 */
-	int32_t		*apart;		/* [T][ld] lanes apart, ascending */
-	int		*napart;	/* [T] how many */
+	float		*scale;		/* [T] largest |x| but outliers / 127 */
+	int32_t		*outlier;		/* [T][ld] outlier lanes, ascending */
+	int		*noutliers;	/* [T] their number */
 };
 
 /*
@@ -222,7 +222,7 @@ struct kernels {
 };
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
-extern const struct kernels kernels_amx;
+extern const struct kernels kernels_amx, kernels_reference;
 
 /*
  * The variant of that name, or the best one for "auto". NULL where this CPU

@@ -4,7 +4,7 @@
  * kernels_*.c includes this once and so makes one struct kernels; KERNELS is
  * its variable and KERNELS_NAME its name.  Register tiles differ in size
  * between the variants, the order of every sum does not.  The parts are in
- * kernels_dense.h, kernels_small.h, kernels_kv.h, kernels_attend.h and
+ * kernels_dense.h, kernels_quantized.h, kernels_kv.h, kernels_attend.h and
  * kernels_roofline.h, and where a kernels_*.c defines KERN_TILES and includes a
  * tile_*.h, in kernels_tiles*.h.
  */
@@ -63,7 +63,7 @@ kern_store16(struct v16 v, uint16_t *out, int n)
 }
 
 #include "kernels_dense.h"
-#include "kernels_small.h"
+#include "kernels_quantized.h"
 #ifdef KERN_TILES
 #include "kernels_tiles.h"
 #endif
@@ -80,8 +80,8 @@ kern_matmul(const struct matmul *m, int first, int last)
 	if (kern_tiles(m, first, last))
 		return;
 #endif
-	if (ELEM_SMALL(m->elem)) {
-		kern_matmul_small(m, first, last);
+	if (ELEM_QUANTIZED(m->elem)) {
+		kern_matmul_quantized(m, first, last);
 		return;
 	}
 	for (; p < last; p++, w += panel)

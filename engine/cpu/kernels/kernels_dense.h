@@ -32,7 +32,7 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
  * more can be under way at once. For one row and what lies in a row, the
  * processor itself does that better. sum += e + o. */
 KERN_INLINE void
-kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
+kern_block(const int R, enum elem elem, int scattered, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
 {
 	struct v16	 e[8], o[8], first, second;
@@ -45,7 +45,7 @@ kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
 	for (i = 0; i < pairs; i++) {
 		kern_load(elem, w, i, &first, &second);
 		next = w + (size_t)i * 32 * ELEM_SIZE(elem) + ahead;
-		if (apart)
+		if (scattered)
 			__builtin_prefetch(next, 0, 2);
 		else if (R > 1)
 			__builtin_prefetch(next);
@@ -64,10 +64,10 @@ kern_block(const int R, enum elem elem, int apart, const float *a, size_t lda,
 
 /*
  * acc[R][16] += a[R][2 * pairs] * a panel', block by block; rows of acc are
- * ldacc floats apart. R, elem and apart are constants where this is called.
+ * ldacc floats apart. R, elem and scattered are constants where this is called.
  */
 KERN_INLINE void
-kern_tile(const int R, enum elem elem, int apart, const float *a, size_t lda,
+kern_tile(const int R, enum elem elem, int scattered, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
@@ -78,13 +78,13 @@ kern_tile(const int R, enum elem elem, int apart, const float *a, size_t lda,
 	for (r = 0; r < R; r++)
 		sum[r] = v16_load(acc + (size_t)r * ldacc);
 	for (; pairs >= BLOCK_PAIRS; pairs -= BLOCK_PAIRS) {
-		kern_block(R, elem, apart, a, lda, w, ahead, BLOCK_PAIRS,
+		kern_block(R, elem, scattered, a, lda, w, ahead, BLOCK_PAIRS,
 		    sum);
 		a += 2 * BLOCK_PAIRS;
 		w += step;
 	}
 	if (pairs > 0)
-		kern_block(R, elem, apart, a, lda, w, ahead, pairs, sum);
+		kern_block(R, elem, scattered, a, lda, w, ahead, pairs, sum);
 #pragma GCC unroll 8
 	for (r = 0; r < R; r++)
 		v16_store(acc + (size_t)r * ldacc, sum[r]);
@@ -92,27 +92,27 @@ kern_tile(const int R, enum elem elem, int apart, const float *a, size_t lda,
 
 /* Any number of rows against one panel, in register tiles. */
 KERN_INLINE void
-kern_rows_of(enum elem elem, int apart, const float *a, size_t lda, int rows,
+kern_rows_of(enum elem elem, int scattered, const float *a, size_t lda, int rows,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
 {
 	int	 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
-		kern_tile(VEC_ROWS, elem, apart, a + (size_t)r * lda, lda, w,
+		kern_tile(VEC_ROWS, elem, scattered, a + (size_t)r * lda, lda, w,
 		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #if VEC_ROWS > 4
 	for (; r + 4 <= rows; r += 4)
-		kern_tile(4, elem, apart, a + (size_t)r * lda, lda, w,
+		kern_tile(4, elem, scattered, a + (size_t)r * lda, lda, w,
 		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 2
 	for (; r + 2 <= rows; r += 2)
-		kern_tile(2, elem, apart, a + (size_t)r * lda, lda, w,
+		kern_tile(2, elem, scattered, a + (size_t)r * lda, lda, w,
 		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 #if VEC_ROWS > 1
 	for (; r < rows; r++)
-		kern_tile(1, elem, apart, a + (size_t)r * lda, lda, w,
+		kern_tile(1, elem, scattered, a + (size_t)r * lda, lda, w,
 		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #endif
 }

@@ -71,7 +71,7 @@ kern_tiles_shape(int rows, int bytes, int lines)
 }
 
 #define KERN_TILES_DOT(c, a, b) do {					\
-	if (small)							\
+	if (quantized)							\
 		tile_dot_su8(c, a, b);					\
 	else								\
 		tile_dot_bf16(c, a, b);					\
@@ -79,7 +79,7 @@ kern_tiles_shape(int rows, int bytes, int lines)
 
 /* One block of k: R tiles of rows by P panels. */
 KERN_INLINE void
-kern_tiles_block(const int R, const int P, const int small,
+kern_tiles_block(const int R, const int P, const int quantized,
     const uint8_t *a0, const uint8_t *a1, size_t lda, const uint8_t *w0,
     const uint8_t *w1)
 {
@@ -100,7 +100,7 @@ kern_tiles_block(const int R, const int P, const int small,
 
 /* A step: sums of R by P tiles. */
 KERN_INLINE void
-kern_tiles_step(const int R, const int P, const int small,
+kern_tiles_step(const int R, const int P, const int quantized,
     const struct tiles_step *s)
 {
 	const uint8_t	*a0 = s->a[0], *a1 = s->a[1];
@@ -121,7 +121,7 @@ kern_tiles_step(const int R, const int P, const int small,
 			tile_load(3, s->sums + 3 * TILES_SUMS, TILE_BYTES);
 	}
 	for (i = 0; i < s->blocks; i++) {
-		kern_tiles_block(R, P, small, a0, a1, s->lda, w0, w1);
+		kern_tiles_block(R, P, quantized, a0, a1, s->lda, w0, w1);
 		for (j = 0; j < s->lines; j++) {
 			__builtin_prefetch(w0 + s->next + j * 64, 0, 2);
 			__builtin_prefetch(w1 + s->next + j * 64, 0, 2);
@@ -135,7 +135,7 @@ kern_tiles_step(const int R, const int P, const int small,
 		w1 += TILES_BLOCK;
 	}
 	if (s->end[0] != NULL)
-		kern_tiles_block(R, P, small, a0, a1, s->lda, s->end[0],
+		kern_tiles_block(R, P, quantized, a0, a1, s->lda, s->end[0],
 		    s->end[1]);
 	tile_store(0, s->sums, TILE_BYTES);
 	if (P > 1)
@@ -149,21 +149,21 @@ kern_tiles_step(const int R, const int P, const int small,
 
 /* The same, of any size. */
 KERN_ONCE void
-kern_tiles_any(int R, int P, int small, const struct tiles_step *s)
+kern_tiles_any(int R, int P, int quantized, const struct tiles_step *s)
 {
-	if (R > 1 && P > 1 && small)
+	if (R > 1 && P > 1 && quantized)
 		kern_tiles_step(2, 2, 1, s);
 	else if (R > 1 && P > 1)
 		kern_tiles_step(2, 2, 0, s);
-	else if (P > 1 && small)
+	else if (P > 1 && quantized)
 		kern_tiles_step(1, 2, 1, s);
 	else if (P > 1)
 		kern_tiles_step(1, 2, 0, s);
-	else if (R > 1 && small)
+	else if (R > 1 && quantized)
 		kern_tiles_step(2, 1, 1, s);
 	else if (R > 1)
 		kern_tiles_step(2, 1, 0, s);
-	else if (small)
+	else if (quantized)
 		kern_tiles_step(1, 1, 1, s);
 	else
 		kern_tiles_step(1, 1, 0, s);
@@ -198,7 +198,7 @@ kern_tiles_end(const struct tiles *t, int tile, int R, int p, int P,
 				if (m->elem == ELEM_BF16)
 					kern_end(m, row, p + j, sum);
 				else
-					kern_small_end(m, w + (size_t)j *
+					kern_quantized_end(m, w + (size_t)j *
 					    t->panel, NULL, row, p + j,
 					    i16_float(i16_sub(i16_load(sum),
 					    i16_set1(128 *

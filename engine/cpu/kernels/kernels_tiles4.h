@@ -108,7 +108,7 @@ kern_tiles4_end(const struct tiles *t, int tile, int p, const float *sums)
 	int		 row;
 
 	for (row = tile * t->rows; row < first + t->rows; row++)
-		kern_small_end(m, (const uint8_t *)m->w + (size_t)p *
+		kern_quantized_end(m, (const uint8_t *)m->w + (size_t)p *
 		    t->panel / 2, (const uint16_t *)m->scales + (size_t)p *
 		    t->panel / GROUP, row, p, v16_load(sums + (row - first) *
 		    PANEL));

@@ -12,36 +12,36 @@
 #include "kernels.h"
 #include "xmalloc.h"
 
-#define TRIAL_ROWS	33	/* three tiles that overlap */
-#define TRIAL_K		8226	/* cut for the cache, and a block cut short */
-#define TRIAL_UP	ROUND_UP(TRIAL_K, 64)
-#define TRIAL_N		(3 * PANEL)
-#define TRIAL_LANES	80	/* of a head: two blocks and a half */
-#define TRIAL_POS	70	/* of the first row of attention */
-#define TRIAL_SEEN	16	/* rows of attention */
-#define TRIAL_BLOCKS	3	/* that they see */
+#define SELFTEST_ROWS	33	/* three tiles that overlap */
+#define SELFTEST_K		8226	/* cut for the cache, and a block cut short */
+#define SELFTEST_UP	ROUND_UP(SELFTEST_K, 64)
+#define SELFTEST_N		(3 * PANEL)
+#define SELFTEST_LANES	80	/* of a head: two blocks and a half */
+#define SELFTEST_POS	70	/* of the first row of attention */
+#define SELFTEST_SEEN	16	/* rows of attention */
+#define SELFTEST_BLOCKS	3	/* that they see */
 
 /* Input of the products; w and scales are what they are made of, whatever the
  * precision makes of them. */
 struct trial {
 	uint64_t	 state;
-	float		 a[TRIAL_ROWS][TRIAL_K];
-	uint16_t	 a16[TRIAL_ROWS][TRIAL_UP];
-	uint16_t	 w[TRIAL_N][TRIAL_UP];
-	uint16_t	 halves[TRIAL_N][TRIAL_UP / GROUP];
-	float		 floats[TRIAL_N];
-	float		 out[2][TRIAL_ROWS][TRIAL_N];
-	float		 qkv[TRIAL_SEEN][3 * TRIAL_LANES];
-	uint16_t	 cache[TRIAL_BLOCKS][2 * KV_BLOCK * TRIAL_LANES];
-	float		 scratch[TRIAL_SEEN * (TRIAL_BLOCKS * KV_BLOCK +
-			    TRIAL_LANES)];
+	float		 a[SELFTEST_ROWS][SELFTEST_K];
+	uint16_t	 a16[SELFTEST_ROWS][SELFTEST_UP];
+	uint16_t	 w[SELFTEST_N][SELFTEST_UP];
+	uint16_t	 halves[SELFTEST_N][SELFTEST_UP / GROUP];
+	float		 floats[SELFTEST_N];
+	float		 out[2][SELFTEST_ROWS][SELFTEST_N];
+	float		 qkv[SELFTEST_SEEN][3 * SELFTEST_LANES];
+	uint16_t	 cache[SELFTEST_BLOCKS][2 * KV_BLOCK * SELFTEST_LANES];
+	float		 scratch[SELFTEST_SEEN * (SELFTEST_BLOCKS * KV_BLOCK +
+			    SELFTEST_LANES)];
 	/* what the rows of int8 are kept in */
 	struct qrows	 q;
-	int8_t		 q8[TRIAL_ROWS * TRIAL_UP];
-	int32_t		 sums[TRIAL_ROWS * (TRIAL_UP / GROUP)];
-	int32_t		 total[TRIAL_ROWS], napart[TRIAL_ROWS];
-	int32_t		 apart[TRIAL_ROWS * TRIAL_UP];
-	float		 scale[TRIAL_ROWS];
+	int8_t		 q8[SELFTEST_ROWS * SELFTEST_UP];
+	int32_t		 sums[SELFTEST_ROWS * (SELFTEST_UP / GROUP)];
+	int32_t		 total[SELFTEST_ROWS], noutliers[SELFTEST_ROWS];
+	int32_t		 outlier[SELFTEST_ROWS * SELFTEST_UP];
+	float		 scale[SELFTEST_ROWS];
 };
 
 /* 32 random bits. */
@@ -80,11 +80,11 @@ selftest_draw_attention(struct trial *t)
 {
 	int	 r, i;
 
-	for (r = 0; r < TRIAL_SEEN; r++)
-		for (i = 0; i < 3 * TRIAL_LANES; i++)
+	for (r = 0; r < SELFTEST_SEEN; r++)
+		for (i = 0; i < 3 * SELFTEST_LANES; i++)
 			t->qkv[r][i] = selftest_widen(selftest_number(t));
-	for (r = 0; r < TRIAL_BLOCKS; r++)
-		for (i = 0; i < 2 * KV_BLOCK * TRIAL_LANES; i++)
+	for (r = 0; r < SELFTEST_BLOCKS; r++)
+		for (i = 0; i < 2 * KV_BLOCK * SELFTEST_LANES; i++)
 			t->cache[r][i] = selftest_number(t);
 }
 
@@ -95,19 +95,19 @@ selftest_new(const struct kernels *k)
 	struct trial	*t = xcalloc(1, sizeof *t);
 	int		 r, i;
 
-	t->q = (struct qrows){ TRIAL_UP, t->q8, t->sums, t->total, t->scale,
-		t->apart, t->napart };
-	for (r = 0; r < TRIAL_ROWS; r++) {
-		for (i = 0; i < TRIAL_UP; i++)
-			t->a16[r][i] = i < TRIAL_K ? selftest_number(t) : 0x8000;
-		for (i = 0; i < TRIAL_K; i++)
+	t->q = (struct qrows){ SELFTEST_UP, t->q8, t->sums, t->total, t->scale,
+		t->outlier, t->noutliers };
+	for (r = 0; r < SELFTEST_ROWS; r++) {
+		for (i = 0; i < SELFTEST_UP; i++)
+			t->a16[r][i] = i < SELFTEST_K ? selftest_number(t) : 0x8000;
+		for (i = 0; i < SELFTEST_K; i++)
 			t->a[r][i] = selftest_widen(t->a16[r][i]);
-		k->quantize(t->a[r], TRIAL_K, &t->q, r);
+		k->quantize(t->a[r], SELFTEST_K, &t->q, r);
 	}
-	for (r = 0; r < TRIAL_N; r++) {
-		for (i = 0; i < TRIAL_UP; i++)
+	for (r = 0; r < SELFTEST_N; r++) {
+		for (i = 0; i < SELFTEST_UP; i++)
 			t->w[r][i] = selftest_number(t);
-		for (i = 0; i < TRIAL_UP / GROUP; i++)
+		for (i = 0; i < SELFTEST_UP / GROUP; i++)
 			t->halves[r][i] = (uint16_t)(0x2000 |
 			    (selftest_bits(t) & 0xfff));
 		t->floats[r] = (float)(selftest_bits(t) >> 8) * 0x1p-30f;
@@ -122,16 +122,16 @@ selftest_product(struct trial *t, enum elem elem, int rows,
     const struct kernels *const k[2])
 {
 	struct matmul	 m = { .a = t->a[0], .a16 = t->a16[0],
-			    .lda16 = TRIAL_UP, .q = &t->q, .lda = TRIAL_K,
-			    .rows = rows, .K = TRIAL_K, .N = TRIAL_N,
+			    .lda16 = SELFTEST_UP, .q = &t->q, .lda = SELFTEST_K,
+			    .rows = rows, .K = SELFTEST_K, .N = SELFTEST_N,
 			    .elem = elem, .w = t->w, .bias = t->floats,
-			    .end = MM_STORE, .ldo = TRIAL_N };
+			    .end = MM_STORE, .ldo = SELFTEST_N };
 	int		 i;
 
 	m.scales = elem == ELEM_I4 ? (const void *)t->halves : t->floats;
 	for (i = 0; i < 2; i++) {
 		m.out = t->out[i][0];
-		k[i]->matmul(&m, 0, TRIAL_N / PANEL);
+		k[i]->matmul(&m, 0, SELFTEST_N / PANEL);
 	}
 	return (memcmp(t->out[0], t->out[1], (size_t)rows *
 	    sizeof t->out[0][0]) == 0);
@@ -141,30 +141,30 @@ selftest_product(struct trial *t, enum elem elem, int rows,
 static int
 selftest_attention(struct trial *t, const struct kernels *const k[2])
 {
-	const int32_t		 blocks[TRIAL_BLOCKS] = { 1, 0, 2 };
-	struct backend_row	 rows[TRIAL_SEEN] = { 0 };
+	const int32_t		 blocks[SELFTEST_BLOCKS] = { 1, 0, 2 };
+	struct backend_row	 rows[SELFTEST_SEEN] = { 0 };
 	struct attend		 a = { .rows = rows,
 				    .cache = (uint8_t *)t->cache,
 				    .qkv = t->qkv[0],
-				    .ldqkv = 3 * TRIAL_LANES,
-				    .ldo = TRIAL_LANES, .scale = 0.125f };
+				    .ldqkv = 3 * SELFTEST_LANES,
+				    .ldo = SELFTEST_LANES, .scale = 0.125f };
 	int			 i;
 
 	a.kv.elem = ELEM_BF16;
 	a.kv.H = 1;
-	a.kv.D = TRIAL_LANES;
-	a.kv.blocks = TRIAL_BLOCKS;
+	a.kv.D = SELFTEST_LANES;
+	a.kv.blocks = SELFTEST_BLOCKS;
 	kv_sizes(&a.kv);
-	for (i = 0; i < TRIAL_SEEN; i++) {
-		rows[i].pos = TRIAL_POS + i;
+	for (i = 0; i < SELFTEST_SEEN; i++) {
+		rows[i].pos = SELFTEST_POS + i;
 		rows[i].blocks = blocks;
 	}
 	for (i = 0; i < 2; i++) {
 		a.out = t->out[i][0];
-		k[i]->attend(&a, 0, 0, TRIAL_SEEN, t->scratch);
+		k[i]->attend(&a, 0, 0, SELFTEST_SEEN, t->scratch);
 	}
-	return (memcmp(t->out[0], t->out[1], sizeof(float) * TRIAL_SEEN *
-	    TRIAL_LANES) == 0);
+	return (memcmp(t->out[0], t->out[1], sizeof(float) * SELFTEST_SEEN *
+	    SELFTEST_LANES) == 0);
 }
 
 /* Compare. */
@@ -172,7 +172,7 @@ int
 selftest_agree(const struct kernels *a, const struct kernels *b)
 {
 	static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
-	static const int	 rows[] = { 9, 16, TRIAL_ROWS };
+	static const int	 rows[] = { 9, 16, SELFTEST_ROWS };
 	const struct kernels	*const both[2] = { a, b };
 	const uint64_t		 mode = fpmode_enter();
 	struct trial		*t = selftest_new(b);

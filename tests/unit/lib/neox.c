@@ -503,7 +503,7 @@ const char *
 neox_isa(int *at)
 {
 	static const char *const names[] = { "scalar", "avx2", "avx512",
-		"amx", NEOX_SOFT };
+		"amx", NEOX_SOFT, "reference" };
 
 	while (*at < (int)nitems(names)) {
 		if (neox_kernels(names[*at]) != NULL)

@@ -17,6 +17,7 @@
 
 #include "dtype.h"
 #include "fpmode.h"
+#include "layout_index.h"
 #include "neox.h"
 #include "quant.h"
 #include "rotary.h"
@@ -78,7 +79,8 @@ dot_bf16(const float *x, const float *w, int K)
 	int		 k;
 
 	for (k = 0; k < K; k++)
-		panel[k / 2 * 32 + k % 2] = dtype_bf16(w[k]);
+		panel[layout_index(ELEM_BF16, (size_t)K, 0, (size_t)k)] =
+		    dtype_bf16(w[k]);
 	kern->matmul(&m, 0, 1);
 	return (out[0]);
 }
@@ -150,7 +152,7 @@ rounding(void)
 }
 
 /* What a product with weights in int8 or int4 needs, one row, one column. */
-struct small {
+struct quantized {
 	struct qrows	 q;
 	float		 x[K_MAX];
 	uint8_t		 u[K_MAX];
@@ -159,14 +161,14 @@ struct small {
 	uint8_t		 panel[K_MAX * PANEL];
 	/* the row in int8 */
 	int8_t		 q8[K_MAX];
-	int32_t		 sums[K_MAX / GROUP], total, apart[K_MAX];
-	int		 napart;
+	int32_t		 sums[K_MAX / GROUP], total, outlier[K_MAX];
+	int		 noutliers;
 	float		 scale;
 };
 
 /* Round the row, and multiply. */
 static float
-dot_small(struct small *s, enum elem elem)
+dot_quantized(struct quantized *s, enum elem elem)
 {
 	float		 out[PANEL];
 	struct matmul	 m = { .a = s->x, .q = &s->q, .lda = K_MAX, .rows = 1,
@@ -175,7 +177,7 @@ dot_small(struct small *s, enum elem elem)
 		s->scale4, .end = MM_STORE, .out = out, .ldo = PANEL };
 
 	s->q = (struct qrows){ K_MAX, s->q8, s->sums, &s->total, &s->scale,
-		s->apart, &s->napart };
+		s->outlier, &s->noutliers };
 	kern->quantize(s->x, K_MAX, &s->q, 0);
 	kern->matmul(&m, 0, 1);
 	return (out[0]);
@@ -183,23 +185,23 @@ dot_small(struct small *s, enum elem elem)
 
 /* int8 with a lane kept apart. */
 static void
-int8_lane_apart(void)
+int8_outlier_lane(void)
 {
 	static const float	 w[K_MAX] = { 0.49609375f, -0.25f, 0.125f,
 					0.0625f };
-	struct small		 s = { .x = { 1.984375f, -0.51f, 8, 0.25f } };
+	struct quantized		 s = { .x = { 1.984375f, -0.51f, 8, 0.25f } };
 	int			 k;
 
 	quant_int8(w, K_MAX, s.u, &s.scale8[0]);
 	for (k = 0; k < K_MAX; k++)
-		s.panel[k / 4 * 64 + k % 4] = s.u[k];
-	shown("int8", dot_small(&s, ELEM_I8), 2.12896729f);
+		s.panel[layout_index(ELEM_I8, K_MAX, 0, (size_t)k)] = s.u[k];
+	shown("int8", dot_quantized(&s, ELEM_I8), 2.12896729f);
 	shown("int8", s.scale, 0.015625f);
 	shown("int8", s.scale8[0], 0.00390625f);
 	assert_memory_equal(s.q8, ((int8_t[]){ 127, -33, 0, 16 }), 4);
 	assert_memory_equal(s.u, ((uint8_t[]){ 255, 64, 160, 144 }), 4);
-	assert_int_equal(s.napart, 1);
-	assert_int_equal(s.apart[0], 2);
+	assert_int_equal(s.noutliers, 1);
+	assert_int_equal(s.outlier[0], 2);
 }
 
 /* int4 with two groups and a lane apart. */
@@ -208,7 +210,7 @@ int4_two_groups(void)
 {
 	static const float	 w[K_MAX] = { -4, 1.5f, [32] = 1, [33] = -0.25f,
 					[34] = 0.5f };
-	struct small		 s = { .x = { 1.984375f, 1, [32] = 0.5f,
+	struct quantized		 s = { .x = { 1.984375f, 1, [32] = 0.5f,
 					[33] = -1, [34] = 8 } };
 	uint16_t		 half[2];
 	float			 scale[2];
@@ -216,14 +218,14 @@ int4_two_groups(void)
 
 	quant_int4(w, K_MAX, s.u, half);
 	for (k = 0; k < K_MAX; k++)
-		s.panel[k / 32 * 256 + k % 16 / 4 * 64 + k % 4] |=
-		    (uint8_t)(s.u[k] << (k % 32 / 16 * 4));
-	s.scale4[0] = half[0];
-	s.scale4[PANEL] = half[1];
+		s.panel[layout_index(ELEM_I4, K_MAX, 0, (size_t)k)] |=
+		    (uint8_t)(s.u[k] << layout_shift((size_t)k));
+	s.scale4[layout_scale(ELEM_I4, K_MAX, 0, 0)] = half[0];
+	s.scale4[layout_scale(ELEM_I4, K_MAX, 0, GROUP)] = half[1];
 	dtype_to_f32(DTYPE_F16, half, scale, 2);
 	shown("int4", scale[0], 0.5f);
 	shown("int4", scale[1], -0.125f);
-	shown("int4", dot_small(&s, ELEM_I4), -1.6875f);
+	shown("int4", dot_quantized(&s, ELEM_I4), -1.6875f);
 	assert_memory_equal(s.u, ((uint8_t[]){ 0, 11 }), 2);
 	assert_memory_equal(s.u + 32, ((uint8_t[]){ 0, 10, 4 }), 3);
 	assert_memory_equal(s.q8, ((int8_t[]){ 127, 64 }), 2);
@@ -365,7 +367,7 @@ EXAMPLE(even_and_odd_k_are_summed_apart, two_chains)
 EXAMPLE(each_32_k_are_summed_by_themselves, blocks_of_32)
 EXAMPLE(denormals_are_zero, denormals)
 EXAMPLE(bf16_is_rounded_to_even, rounding)
-EXAMPLE(int8_keeps_far_lanes_apart, int8_lane_apart)
+EXAMPLE(int8_keeps_outliers_in_fp32, int8_outlier_lane)
 EXAMPLE(int4_sums_group_by_group, int4_two_groups)
 EXAMPLE(norms_sum_over_sixteen_lanes, layer_norm)
 EXAMPLE(attention_divides_at_the_end, attention)
@@ -407,7 +409,7 @@ main(void)
 		cmocka_unit_test(each_32_k_are_summed_by_themselves),
 		cmocka_unit_test(denormals_are_zero),
 		cmocka_unit_test(bf16_is_rounded_to_even),
-		cmocka_unit_test(int8_keeps_far_lanes_apart),
+		cmocka_unit_test(int8_keeps_outliers_in_fp32),
 		cmocka_unit_test(int4_sums_group_by_group),
 		cmocka_unit_test(norms_sum_over_sixteen_lanes),
 		cmocka_unit_test(attention_divides_at_the_end),

@@ -18,6 +18,7 @@
 #include "hfconfig.h"
 #include "dtype.h"
 #include "gguf_files.h"
+#include "layout_index.h"
 #include "neox.h"
 #include "path.h"
 #include "tensors.h"
@@ -88,15 +89,15 @@ every_type_gives_the_bits_of_the_folder(void **state)
 		}
 }
 
-/* The element that k and n of a panel's piece of Kp have, as layout.h says. */
+/* Element (n, k) of a quantized matrix. */
 static int
-small_at(const uint8_t *u, enum elem elem, int64_t Kp, int64_t n, int64_t k)
+quantized_at(const uint8_t *u, enum elem elem, int64_t Kp, int64_t n, int64_t k)
 {
-	if (elem == ELEM_I8)
-		return (u[n / 16 * 16 * Kp + k / 4 * 64 + n % 16 * 4 +
-		    k % 4]);
-	return (u[n / 16 * 16 * Kp / 2 + k / 32 * 256 + k % 16 / 4 * 64 +
-	    n % 16 * 4 + k % 4] >> (k % 32 / 16 * 4) & 15);
+	const size_t	 i = layout_index(elem, (size_t)Kp, (size_t)n,
+			    (size_t)k);
+
+	return (elem == ELEM_I8 ? u[i] : u[i] >> layout_shift((size_t)k) &
+	    15);
 }
 
 /* Rows longer than what is read at a time, and as long as a configuration may
@@ -147,7 +148,7 @@ static float
 int4_weight(const uint8_t *u, const uint16_t *scale, int64_t Kp, int64_t n,
     int64_t k)
 {
-	int	 q = small_at(u, ELEM_I4, Kp, n, k);
+	int	 q = quantized_at(u, ELEM_I4, Kp, n, k);
 	float	 d;
 
 	dtype_to_f32(DTYPE_F16, &scale[(n / 16 * (Kp / 32) + k / 32) * 16 +
@@ -241,7 +242,7 @@ check_filled(const uint8_t *base, const struct layout *l, enum tensor part,
 	Kp = ROUND_UP(cols, 64);
 	for (n = 0; n < rows; n++)
 		for (k = cols; k < Kp; k++) {
-			assert_int_equal(small_at(base + u->at, u->elem, Kp,
+			assert_int_equal(quantized_at(base + u->at, u->elem, Kp,
 			    n, k), u->elem == ELEM_I8 ? 128 : 8);
 			if (u->elem == ELEM_I8 || k % 32 != 0)
 				continue;
@@ -251,7 +252,7 @@ check_filled(const uint8_t *base, const struct layout *l, enum tensor part,
 		}
 	for (n = rows; n < ROUND_UP(rows, 16); n++)
 		for (k = 0; k < Kp; k++)
-			assert_int_equal(small_at(base + u->at, u->elem, Kp,
+			assert_int_equal(quantized_at(base + u->at, u->elem, Kp,
 			    n, k), 0);
 }
 

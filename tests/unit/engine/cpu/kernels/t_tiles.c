@@ -4,6 +4,7 @@
  * products of any shape and any end, and for attention.
  */
 #include "kernels.h"
+#include "layout_index.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -93,8 +94,8 @@ draw_rows(struct product *p, int rows, int K)
 	p->q.sums = xcalloc(n * up / GROUP, sizeof *p->q.sums);
 	p->q.total = xcalloc(n, sizeof *p->q.total);
 	p->q.scale = xcalloc(n, sizeof *p->q.scale);
-	p->q.apart = xcalloc(n * up, sizeof *p->q.apart);
-	p->q.napart = xcalloc(n, sizeof *p->q.napart);
+	p->q.outlier = xcalloc(n * up, sizeof *p->q.outlier);
+	p->q.noutliers = xcalloc(n, sizeof *p->q.noutliers);
 	for (r = 0; r < rows; r++)
 		kernels_scalar.quantize(p->a + r * K, K, &p->q, r);
 }
@@ -165,8 +166,8 @@ product_free(struct product *p)
 	free(p->q.sums);
 	free(p->q.total);
 	free(p->q.scale);
-	free(p->q.apart);
-	free(p->q.napart);
+	free(p->q.outlier);
+	free(p->q.noutliers);
 	free(p->w);
 	free(p->halves);
 	free(p->floats);
@@ -285,7 +286,8 @@ padding_keeps_the_sign_of_zero(void **state)
 	a[64] = a[65] = -0x1p-64f;
 	p->m.bias = NULL;
 	for (k = 0; k < 66; k++) {
-		((uint16_t *)(void *)p->w)[k / 2 * 32 + k % 2] =
+		((uint16_t *)(void *)p->w)[layout_index(ELEM_BF16, 66, 0,
+		    (size_t)k)] =
 		    dtype_bf16(0x1p-63f);
 		for (r = 0; r < 8; r++) {
 			p->a[66 * r + k] = a[k];

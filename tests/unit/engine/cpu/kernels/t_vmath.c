@@ -248,32 +248,6 @@ struct shape {
 	int	 rows, K, N;
 };
 
-/* out = a * w' + bias of fp32 panels, by the letter of kernels.h. */
-static void
-canonical_product(const struct shape *s, const float *a, const float *w,
-    const float *bias, float *to, size_t ldo)
-{
-	const float	*x, *y;
-	float		 e, o, sum;
-	int		 r, n, k, b;
-
-	for (r = 0; r < s->rows; r++)
-		for (n = 0; n < s->N; n++) {
-			x = a + r * s->K;
-			y = w + n / PANEL * PANEL * s->K + n % PANEL;
-			for (sum = 0, b = 0; b < s->K; b += 32) {
-				e = o = 0;
-				for (k = b; k < b + 32 && k < s->K; k += 2) {
-					e = fmaf(x[k], y[k * PANEL], e);
-					o = fmaf(x[k + 1], y[(k + 1) * PANEL],
-					    o);
-				}
-				sum = sum + (e + o);
-			}
-			to[(size_t)r * ldo + (size_t)n] = sum + bias[n];
-		}
-}
-
 /* n random numbers. */
 static float *
 random_floats(size_t n, uint64_t *seed)
@@ -309,13 +283,14 @@ products_are_summed_in_the_canonical_order(void **state)
 		bias = random_floats(ldo, &seed);
 		want = xcalloc((size_t)s->rows * ldo, sizeof *want);
 		got = xcalloc((size_t)s->rows * ldo, sizeof *got);
-		canonical_product(s, a, w, bias, want, ldo);
-		for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
-			struct matmul m = { .a = a, .lda = (size_t)s->K,
-				.rows = s->rows, .K = s->K, .N = s->N,
-				.elem = ELEM_F32, .w = w, .bias = bias,
-				.end = MM_STORE, .out = got, .ldo = ldo };
+		struct matmul m = { .a = a, .lda = (size_t)s->K,
+			.rows = s->rows, .K = s->K, .N = s->N,
+			.elem = ELEM_F32, .w = w, .bias = bias,
+			.end = MM_STORE, .out = want, .ldo = ldo };
 
+		kernels_reference.matmul(&m, 0, (int)ldo / PANEL);
+		m.out = got;
+		for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
 			neox_kernels(isa)->matmul(&m, 0, (int)ldo / PANEL);
 			for (r = 0; r < s->rows; r++)
 				assert_memory_equal(want + (size_t)r * ldo,

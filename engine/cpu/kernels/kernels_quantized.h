@@ -3,8 +3,8 @@
  * Products with weights in int8 and int4, and the rounding of their input to
  * int8.  Included by kernels_body.h.
  */
-#ifndef CPU_KERNELS_SMALL_H
-#define CPU_KERNELS_SMALL_H
+#ifndef CPU_KERNELS_QUANTIZED_H
+#define CPU_KERNELS_QUANTIZED_H
 
 #define MM_QUADS	128	/* quads: 16 KiB of two panels of int8 */
 #define MM_GROUPS	64	/* groups of int4 in a pass: 16 KiB */
@@ -160,8 +160,8 @@ kern_rows4(const int8_t *q, size_t ldq, const int32_t *sums, int rows,
 #endif
 }
 
-/* Lane k of an int8 or int4 panel, 16 columns, for a lane that is kept apart;
- * int4 with its scales. */
+/* Lane k of an int8 or int4 panel, 16 columns, for an outlier; int4 with its
+ * scales. */
 static struct v16
 kern_column(const struct matmul *m, const uint8_t *w, const uint16_t *scales,
     int k)
@@ -185,19 +185,19 @@ kern_column(const struct matmul *m, const uint8_t *w, const uint16_t *scales,
 
 /* The end of one row's dot products: what kernels.h says of S and A. */
 static void
-kern_small_end(const struct matmul *m, const uint8_t *w,
+kern_quantized_end(const struct matmul *m, const uint8_t *w,
     const uint16_t *scales, int row, int p, struct v16 sum)
 {
 	const struct qrows	*q = m->q;
-	const int32_t		*apart = q->apart + (size_t)row * q->ld;
+	const int32_t		*outlier = q->outlier + (size_t)row * q->ld;
 	const float		*a = m->a + (size_t)row * m->lda;
 	struct v16		 side = v16_set1(0.0f);
 	float			 out[PANEL];
 	int			 i;
 
-	for (i = 0; i < q->napart[row]; i++)
-		side = v16_fma(v16_set1(a[apart[i]]), kern_column(m, w,
-		    scales, apart[i]), side);
+	for (i = 0; i < q->noutliers[row]; i++)
+		side = v16_fma(v16_set1(a[outlier[i]]), kern_column(m, w,
+		    scales, outlier[i]), side);
 	sum = v16_fma(sum, v16_set1(q->scale[row]), side);
 	if (m->elem == ELEM_I8)
 		sum = v16_mul(sum, v16_load((const float *)m->scales +
@@ -228,7 +228,7 @@ kern_panel8(const struct matmul *m, const uint8_t *w, size_t panel,
 			sum = i16_sub(i16_load(acc + (r * panels + i) *
 			    PANEL), i16_set1(I16_BIAS8 * m->q->total[row +
 			    r]));
-			kern_small_end(m, w + (size_t)i * panel, NULL, row + r,
+			kern_quantized_end(m, w + (size_t)i * panel, NULL, row + r,
 			    p + i, i16_float(sum));
 		}
 }
@@ -253,13 +253,13 @@ kern_panel4(const struct matmul *m, const uint8_t *w,
 		    n, acc);
 	}
 	for (r = 0; r < rows; r++)
-		kern_small_end(m, w, scales, row + r, p,
+		kern_quantized_end(m, w, scales, row + r, p,
 		    v16_load(acc + r * PANEL));
 }
 
 /* Panels first to last of a product with int8 or int4 weights. */
 static void
-kern_matmul_small(const struct matmul *m, int first, int last)
+kern_matmul_quantized(const struct matmul *m, int first, int last)
 {
 	const size_t	 K = ROUND_UP((size_t)m->K, 64);
 	const size_t	 panel = K * PANEL / (m->elem == ELEM_I8 ? 1 : 2);
@@ -284,17 +284,17 @@ kern_matmul_small(const struct matmul *m, int first, int last)
 	}
 }
 
-/* Round a row to int8; the lanes apart are those whose size is not at most
- * APART, so that what is not a number stays one. */
+/* Round a row to int8. A lane is an outlier unless its size is at most OUTLIER,
+ * so that NaN stays NaN. */
 static void
 kern_quantize(const float *x, int K, const struct qrows *q, int row)
 {
 	const struct v16 zero = v16_set1(0.0f);
-	const struct v16 limit = v16_set1(__builtin_nextafterf(APART, 7));
+	const struct v16 limit = v16_set1(__builtin_nextafterf(OUTLIER, 7));
 	const struct v16 magic = v16_set1(12582912.0f);
 	int8_t		*out = q->q + (size_t)row * q->ld;
 	int32_t		*sums = q->sums + (size_t)row * (q->ld / GROUP);
-	int32_t		*apart = q->apart + (size_t)row * q->ld;
+	int32_t		*outlier = q->outlier + (size_t)row * q->ld;
 	struct v16	 v, size, max = zero, inv, t;
 	float		 f[16], top = 0;
 	uint32_t	 mask;
@@ -306,9 +306,9 @@ kern_quantize(const float *x, int K, const struct qrows *q, int row)
 		max = v16_max(v16_where_lt(size, limit, size, zero), max);
 		mask = ~v16_mask_lt(size, limit) & 0xffff;
 		for (; mask != 0; mask &= mask - 1)
-			apart[n++] = k + __builtin_ctz(mask);
+			outlier[n++] = k + __builtin_ctz(mask);
 	}
-	q->napart[row] = n;
+	q->noutliers[row] = n;
 	v16_store(f, max);
 	for (i = 0; i < 16; i++)
 		top = f[i] > top ? f[i] : top;
