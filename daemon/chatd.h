@@ -353,13 +353,15 @@ enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_STARTING, HEALTH_DOWN };
  * a new reference. */
 json_t	*health_message(const struct chatd *d, int operator);
 
-/* 0, or an error with *f filled where no exchange can begin, since a helper
- * that it needs does not come up. */
-int	 health_missing(const struct chatd *d, struct fault *f);
+/* ---- readiness.c: what an exchange needs to begin */
 
-/* To be called with each of the store's answers to a request that writes
- * (borrowed). */
-void	 health_store(struct chatd *d, const json_t *msg);
+/* 0, or an error with *f filled if no exchange can begin, since a helper that
+ * it needs does not start. */
+int	 readiness_missing(const struct chatd *d, struct fault *f);
+
+/* Take note of an answer of the store (borrowed) to a request that writes. To
+ * be called for each of them. */
+void	 readiness_store(struct chatd *d, const json_t *msg);
 
 /* ---- refuse.c: a chatd that can't start */
 
@@ -449,8 +451,9 @@ void	 exporter_new(struct request *r, const char *format, int all);
 /* Start all three, or end them at once. */
 void	 roles_start(struct chatd *d);
 void	 roles_stop(struct chatd *d);
-/* Tell systemd in a line how the service is, and once that it is up. */
-void	 roles_tell(const struct chatd *d);
+/* Report to systemd in one line how the service is, and once that it is
+ * ready. */
+void	 roles_report(const struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
 void	 roles_configure(struct chatd *d);
 
@@ -467,7 +470,50 @@ void	 reload_stop(struct chatd *d);
 /* SIGCHLD came. */
 void	 reload_reap(struct chatd *d);
 
+/* ---- configure.c: the configuration, with the command line above it */
+
+/* What the command line says. Strings are borrowed from argv; NULL: not
+ * given. */
+struct configure_options {
+	const char	*file, *socket, *state_dir, *model;
+	int		 verbose;
+};
+
+/* Remember these options for each call of configure_load. */
+void	 configure_init(const struct configure_options *opt);
+/* Read and check the configuration, with the options above it. Returns and
+ * reports errors as config_load does. */
+int	 configure_load(struct config **out, json_t *errors,
+	    struct fault *f);
+
+/* ---- drain.c: the end of the service */
+
+/* Prepare timers. */
+void	 drain_init(struct chatd *d);
+/* Take nothing new, let running replies end, then end the store and the loop.
+ * The second call ends running replies at once. sig is for the log. */
+void	 drain_begin(struct chatd *d, int sig);
+/* Is every exchange over? Then end the store; when the store has ended, end
+ * the loop. To be called when one of the two may have changed. */
+void	 drain_check(struct chatd *d);
+/* Release timers. */
+void	 drain_clear(void);
+
 /* ---- chatd.c: the process */
+
+/* What the files call above them. chatd.c fills the table at start, so that
+ * calls point one way: from chatd.c down. */
+struct chatd_hooks {
+	/* Carry out a parsed request; r is then the operation's to end. msg
+	 * is borrowed. */
+	void	(*dispatch)(struct request *r, json_t *msg);
+	/* The "model" member of hello: a new reference. */
+	json_t	*(*model)(const struct chatd *d, int operator);
+	/* A helper, or what the store can do, has changed. */
+	void	(*changed)(const struct chatd *d);
+	/* The store has ended, as it was asked to. */
+	void	(*store_ended)(struct chatd *d);
+};
 
 /* What of each account is ahead at most, see ahead.h. */
 #define WRITES_AHEAD	65536	/* bytes: others wait until they are written */
@@ -475,6 +521,7 @@ void	 reload_reap(struct chatd *d);
 #define MODERATES_AHEAD	8	/* texts: what is found takes memory */
 
 struct chatd {
+	const struct chatd_hooks *hooks;	/* borrowed: static */
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
 	struct helper		*engine, *store;	/* owned */
@@ -506,13 +553,5 @@ struct chatd {
 	char			 boot[33];	/* random hex: this process */
 	int64_t			 next_key;	/* counts store keys */
 };
-
-/* Read and check the configuration, with the command line's options above
- * it. As config_load. */
-int	 chatd_configure(struct config **out, json_t *errors,
-	    struct fault *f);
-
-/* While draining: end, if every exchange is over and the store has ended. */
-void	 chatd_settled(struct chatd *d);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a generate request asks for: reading and checking its message, the
- * prompt that comes of it, bit by bit, and the job.
+ * A generate request: reads and checks its message, encodes its prompt piece by
+ * piece, and makes the job.
  */
 #include "engine.h"
 
@@ -36,8 +36,9 @@ struct request {
 	struct request_keys	 keys;
 	struct generation_options opt;
 	struct dialogue_turn	*turn;		/* owned */
-	struct dialogue_run	*dialogue;	/* owned: one of these two, or */
-	struct encoding		*encoding;	/* owned: NULL, of given ids */
+	/* one of these two; none if the request gives ids */
+	struct dialogue_run	*dialogue;	/* owned */
+	struct encoding		*encoding;	/* owned */
 	struct ids		 prompt;	/* so far */
 	size_t			 dropped, pre;
 };
@@ -131,7 +132,7 @@ request_stops(const json_t *array, struct generation_options *opt,
 	return (0);
 }
 
-/* Everything about how to answer. */
+/* Read all options of the reply. */
 static int
 request_options(const struct engine *e, const struct request_keys *rq,
     struct generation_options *opt, struct fault *f)
@@ -203,8 +204,8 @@ request_turn(json_t *v, struct dialogue_turn *turn, struct fault *f)
 	return (0);
 }
 
-/* Tokens kept free for the reply when turns are left out: what was asked
- * for, but no more than a quarter of the context. */
+/* Tokens kept free for the reply if turns are left out: max_tokens, but at most
+ * a quarter of the context. */
 static size_t
 request_reserve(const struct engine *e, const struct generation_options *opt)
 {
@@ -214,7 +215,7 @@ request_reserve(const struct engine *e, const struct generation_options *opt)
 	    quarter));
 }
 
-/* Take up the prompt of a dialogue. */
+/* Begin the prompt of a dialogue. */
 static int
 request_dialogue(struct request *r, struct fault *f)
 {
@@ -236,7 +237,8 @@ request_dialogue(struct request *r, struct fault *f)
 		return (fault_set(f, "too_long", "messages", "messages: %zu "
 		    "bytes of text, at most %d allowed", bytes,
 		    TEXT_BYTES_MAX));
-	/* A text that the model goes on with keeps its next word's space. */
+	/* A text that the model continues keeps the space before the next
+	 * word. */
 	last = n > 0 ? &r->turn[n - 1] : NULL;
 	r->opt.strip = last != NULL && !(last->bot && last->n > 0);
 	d.turn = r->turn;
@@ -244,7 +246,7 @@ request_dialogue(struct request *r, struct fault *f)
 	return (dialogue_begin(r->e->tok, &d, &r->dialogue, f));
 }
 
-/* Take up the prompt, whichever way it was given. */
+/* Begin the prompt, in whichever form it was given. */
 static int
 request_prompt(struct request *r, struct fault *f)
 {
@@ -302,14 +304,14 @@ request_begin(const struct engine *e, json_t *msg, struct request **out,
 	return (0);
 }
 
-/* Whose is it? */
+/* The group. */
 int64_t
 request_group(const struct request *r)
 {
 	return (r->keys.group);
 }
 
-/* Does it go on where an earlier run ended? */
+/* Does the request continue a reply of an earlier run? */
 int
 request_resumes(const struct request *r)
 {
@@ -345,7 +347,7 @@ request_fits(struct request *r, struct fault *f)
 	return (0);
 }
 
-/* Put the reply behind the ids that an earlier run made. */
+/* Continue the reply after the ids that an earlier run made. */
 static int
 request_resume(const struct engine *e, const struct request_keys *rq,
     struct generation *g, struct fault *f)
