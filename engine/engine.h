@@ -17,7 +17,6 @@
 #include "scheduler.h"
 #include "tokenizer.h"
 
-#define ENGINE_TEXT_MAX	(1024 * 1024)	/* bytes of text in one request */
 #define ENGINE_IDS_MAX	(1024 * 1024)	/* ids in one request */
 
 /* What to load and how; from the command line or the init message. */

@@ -35,7 +35,7 @@ struct ops_op {
 	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX, \
 	    offsetof(struct ops_keys, group) }
 static const struct field engine_ops_text[] = {
-	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, TEXT_BYTES_MAX,
 	    offsetof(struct ops_keys, text) },
 	OPS_GROUP
 };

@@ -18,6 +18,7 @@
 #include "meminfo.h"
 #include "packed.h"
 #include "rotary.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 static int	cpu_plan(const struct backend_host *, struct model *,
@@ -154,9 +155,8 @@ cpu_precision(const struct model *m, const char *asked,
 	if (strcmp(asked, "auto") == 0)
 		asked = packed != NULL ? packed->precision : "bf16";
 	if ((*out = precision_find(asked)) == PREC_COUNT)
-		return (fault_set(f, "bad_model", "precision", "precision: "
-		    "expected auto, fp32, bf16, int8 or int4, found %.40s",
-		    asked));
+		return (vocabulary_fault(f, "bad_model", "precision",
+		    vocabulary_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
 		    "in %s, and %s is asked for: give auto, or the model it "

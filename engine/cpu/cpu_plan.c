@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "bytes.h"
 #include "pool.h"
+#include "vocabulary.h"
 
 /* The cache by default: room for four whole contexts, but no more than this
  * in bytes unless one context needs it. */
@@ -37,9 +38,8 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 	else if (strcmp(asked, "bf16") == 0)
 		*out = ELEM_BF16;
 	else if (strcmp(asked, "fp32") != 0)
-		return (fault_set(f, "bad_field", "kv_precision",
-		    "kv_precision: expected auto, fp32, bf16 or int8, found "
-		    "%.40s", asked));
+		return (vocabulary_fault(f, "bad_field", "kv_precision",
+		    vocabulary_caches, asked));
 	else if (p != PREC_FP32)
 		return (fault_set(f, "bad_field", "kv_precision",
 		    "kv_precision: fp32 goes with weights in fp32, and they "

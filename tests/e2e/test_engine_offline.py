@@ -215,9 +215,9 @@ def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
     (["--model", str(TINY), "--check", "--pack", "x"], "one of --check, --pack and --bench"),
     (["--model", str(TINY), "--check", "x"], 'unexpected argument "x"'),
     (["--model", str(TINY), "--check", "--precision", "fp16"],
-     "expected auto, fp32, bf16, int8 or int4, found fp16"),
+     "expected auto, fp32, bf16, int8 or int4, found \"fp16\""),
     (["--model", str(TINY), "--check", "--kv-precision", "int4"],
-     "expected auto, fp32, bf16 or int8, found int4"),
+     "expected auto, fp32, bf16 or int8, found \"int4\""),
     (["--model", str(TINY), "--check", "--kv-precision", "fp32"],
      "fp32 goes with weights in fp32, and they are in bf16"),
     (["--model", str(TINY), "--threads", "-1"],
@@ -239,7 +239,7 @@ def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
     (["--model", str(TINY), "--pack", ""],
      "expected the name of a file to write, found none"),
     (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
-     "found int3"),
+     'found "int3"'),
 ])
 def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
     (tmp_path / "empty").touch()
