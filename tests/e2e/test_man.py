@@ -91,9 +91,8 @@ def test_page_has_the_options_that_help_lists(name, page, start, end):
                           stdout=subprocess.PIPE, text=True).stdout
     listed = set(re.findall(r"^ .*?--([a-z][a-z-]+)", text, flags=re.M))
     found = options(read(os.path.join(SRC, "man", page)), start, end)
-    # Every page of a program may leave these to --help.
     apart = {"help", "version"}
-    assert listed - apart == found - apart
+    assert listed - apart == found - apart, (listed ^ found) - apart
 
 
 def test_configuration_page_gives_the_range_of_each_number():
