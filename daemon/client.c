@@ -200,6 +200,23 @@ client_accept(struct chatd *d, int fd)
 	conn_send(c->conn, client_hello(c));
 }
 
+/* The group of operators may be another: decide again who is one. */
+void
+client_configure(struct chatd *d)
+{
+	struct client	*c;
+	struct ucred	 cr;
+	socklen_t	 len;
+
+	TAILQ_FOREACH(c, &d->clients, entry) {
+		len = sizeof cr;
+		c->operator = getsockopt(conn_fd(c->conn), SOL_SOCKET,
+		    SO_PEERCRED, &cr, &len) == 0 &&
+		    peer_is_operator(d->config->operators, conn_fd(c->conn),
+		    &cr);
+	}
+}
+
 /* Close a connection; its running requests are told. */
 static void
 client_free(struct client *c)
