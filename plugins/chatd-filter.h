@@ -150,9 +150,11 @@ struct chat_filter_host {
 	const char	*const *categories;
 
 	/*
-	 * Report a finding about the text being judged: only inside prompt,
-	 * text and part. A finding that is not as described above, or more
-	 * than 4096 in one call, is taken as a failure of the plugin.
+	 * Report a finding about the text being judged. Call it only inside
+	 * prompt, text and part. A finding that is not as described above is
+	 * a failure of the plugin, and the host ends. One check may have 4096
+	 * findings of all plugins in the process; a plugin that reports more
+	 * makes that check fail, and no finding of the check is used.
 	 */
 	void		(*report)(void *cookie, const struct chat_finding *);
 
