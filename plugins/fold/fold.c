@@ -82,15 +82,16 @@ fold_is_letter(uint32_t c)
 	return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO);
 }
 
-/* Is c a letter of an alphabet that has look-alikes, or a sign for one? Only
- * these make words here: in other scripts a sentence may have no space. */
+/* Is c a letter of an alphabet that has look-alikes, a look-alike, or a sign
+ * for a letter? Only these make words here: in other scripts a sentence may
+ * have no space. */
 static int
 fold_in_word(uint32_t c)
 {
 	if (c < 0x80)
 		return (fold_is_letter(c) || confusable_leet(c) != 0);
-	return ((c < 0x590 || (c >= 0x1e00 && c < 0x2000)) &&
-	    fold_is_letter(c));
+	return ((c < 0x590 || (c >= 0x1e00 && c < 0x2000) ||
+	    confusable_latin(c) != 0) && fold_is_letter(c));
 }
 
 /* White space as one kind, line ends as another. */
