@@ -420,15 +420,15 @@ fold_begin(const char *text, size_t len)
 /* Fold a piece of a text. */
 void
 fold_piece(struct fold *f, const char *text, size_t len, size_t fresh,
-    unsigned whole)
+    unsigned flags)
 {
 	struct fold_work	 w = { .list = NULL };
 	utf8proc_int32_t	 state = 0, last = 0;
 	uint32_t		 c;
 	size_t			 i, n;
 
-	w.begins = (whole & FOLD_BEGINS) != 0;
-	w.ends = (whole & FOLD_ENDS) != 0;
+	w.begins = (flags & FOLD_BEGINS) != 0;
+	w.ends = (flags & FOLD_ENDS) != 0;
 	w.begin = w.begins ? 0 : fold_begin(text, len);
 	w.end = len;
 	w.size = len - w.begin + 64;
