@@ -15,6 +15,7 @@
 #include "chat.h"
 #include "render.h"
 #include "suggest.h"
+#include "vocabulary.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
 #define CTL_GROUP	"chat"	/* who may connect, where it can't be seen */
@@ -126,8 +127,6 @@ int	 opts_number(const char *s, int64_t min, int64_t max, int64_t *out);
  * out again.
  */
 char	*param_opts_set(json_t *params, const char *name, const char *value);
-/* Names in the order of the table, NULL behind the last. */
-const char *param_opts_name(size_t i);
 /* What is set, one a line, for a human. */
 void	 param_opts_show(const json_t *params, FILE *out);
 
@@ -270,9 +269,8 @@ int	 show_print(struct ctl *ctl, int64_t conversation, FILE *out,
 	    struct said *said);
 /* cmd_status.c */
 int	 status_print(struct ctl *ctl, FILE *out);
-/* cmd_rate.c: words a reply can be called bad for, NULL behind the last. */
-extern const char *const rate_reasons[];
-/* A rate request; thumb 2: none, reply 0: the newest. Texts may be NULL. */
+/* cmd_rate.c: a rate request; thumb 2: none, reply 0: the newest. Texts may be
+ * NULL. */
 json_t	*rate_message(int64_t exchange, int64_t reply, int thumb,
 	    const json_t *reasons, const char *ideal, const char *comment);
 

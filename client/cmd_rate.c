@@ -11,9 +11,6 @@
 
 #define RATE_NONE	2	/* no thumb given */
 
-const char *const rate_reasons[] = { "incorrect", "unhelpful", "harmful",
-	"wrong_refusal", NULL };
-
 static int	rate_thumb(const char *, int *);
 
 /* A rate request. */
@@ -39,21 +36,20 @@ rate_message(int64_t exchange, int64_t reply, int thumb,
 static int
 rate_thumb(const char *word, int *thumb)
 {
-	static const char *const words[] = { "good", "bad", "neutral", NULL };
-	static const int	 thumbs[] = { 1, -1, 0 };
-	const char		*near;
-	int			 i;
+	int		 i = vocabulary_find(vocabulary_thumbs, word);
+	const char	*near;
+	char		*list;
 
-	for (i = 0; words[i] != NULL; i++) {
-		if (strcmp(words[i], word) == 0) {
-			*thumb = thumbs[i];
-			return (0);
-		}
+	if (i != -1) {
+		*thumb = vocabulary_thumb_values[i];
+		return (0);
 	}
-	near = suggest_word(word, words);
-	ctl_error("rate: expected good, bad or neutral, found \"%s\"%s%s%s",
-	    word, near == NULL ? "" : "; did you mean ",
+	near = suggest_word(word, vocabulary_thumbs);
+	list = vocabulary_list(vocabulary_thumbs, "or");
+	ctl_error("rate: expected %s, found \"%s\"%s%s%s",
+	    list, word, near == NULL ? "" : "; did you mean ",
 	    near == NULL ? "" : near, near == NULL ? "" : "?");
+	free(list);
 	return (-1);
 }
 

@@ -27,9 +27,6 @@ enum opt_kind {
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
-static const char *const directions[] = { "prompt", "reply", NULL };
-static const char *const formats[] = { "oig", "messages", "preference", "csv",
-	NULL };
 
 #define AT(member) offsetof(struct options, member)
 static const struct opt {
@@ -41,7 +38,7 @@ static const struct opt {
 	int64_t			 min, max;
 	const char *const	*words;
 	const char		*arg;		/* its name in help, or NULL */
-	const char		*help;
+	const char		*help;		/* after the words, if any */
 } table[] = {
 	{ "continue", 'c', OPT_FLAG, MAKES_TEXT, AT(resume), 0, 0, NULL,
 	    NULL, "go on with your newest conversation" },
@@ -80,21 +77,21 @@ static const struct opt {
 	    "shows it" },
 	{ "no-pager", 0, OPT_FLAG, CMD_LIST | CMD_SHOW, AT(no_pager), 0, 0,
 	    NULL, NULL, "don't page long output" },
-	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, rate_reasons,
-	    "WORD", "incorrect, unhelpful, harmful or wrong_refusal "
-	    "(repeatable)" },
+	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, vocabulary_reasons,
+	    "WORD", "(repeatable)" },
 	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
 	    "TEXT", "the reply you wanted; - is stdin, @FILE a file" },
 	{ "comment", 0, OPT_TEXT, CMD_RATE, AT(comment), 0, 0, NULL,
 	    "TEXT", "anything else about the reply" },
 	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
 	    "N", "this reply of the exchange, not its newest" },
-	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0, formats,
-	    "NAME", "oig, messages (default), preference or csv" },
+	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0,
+	    vocabulary_formats,
+	    "NAME", "(messages)" },
 	{ "output", 'o', OPT_TEXT, CMD_EXPORT, AT(output), 0, 0, NULL,
 	    "FILE", "write a new file, mode 0600, instead of stdout" },
 	{ "direction", 'd', OPT_WORD, CMD_MODERATE, AT(direction), 0, 0,
-	    directions, "WORD", "prompt (default) or reply" },
+	    vocabulary_directions, "WORD", "(prompt)" },
 	{ "prompt", 0, OPT_TEXT, CMD_MODERATE, AT(prompt), 0, 0, NULL,
 	    "TEXT", "the prompt that the replies answer" },
 	{ "jsonl", 0, OPT_FLAG, CMD_MODERATE, AT(jsonl), 0, 0, NULL,
@@ -108,7 +105,7 @@ static const struct opt {
 	{ "wait", 'w', OPT_NUMBER, CMD_ANY, AT(wait), 0, 1000000, NULL,
 	    "SECONDS", "wait for chatd and for its model to load" },
 	{ "color", 0, OPT_WORD, CMD_ANY, AT(color), 0, 0, colors,
-	    "WHEN", "auto (default), always or never" },
+	    "WHEN", "(auto)" },
 	{ "help", 'h', OPT_FLAG, CMD_ANY, AT(help), 0, 0, NULL,
 	    NULL, "print this help" },
 	{ "version", 'V', OPT_FLAG, CMD_ANY, AT(version), 0, 0, NULL,
@@ -277,15 +274,16 @@ static int
 opts_word(const struct opt *p, const char *value)
 {
 	const char	*near;
-	size_t		 i;
+	char		*list;
 
-	for (i = 0; p->words[i] != NULL; i++)
-		if (strcmp(p->words[i], value) == 0)
-			return (0);
+	if (vocabulary_find(p->words, value) != -1)
+		return (0);
 	near = suggest_word(value, p->words);
-	ctl_error("--%s: \"%s\" is not one of: %s%s%s%s", p->name, value,
-	    p->help, near == NULL ? "" : "; did you mean ",
+	list = vocabulary_list(p->words, "or");
+	ctl_error("--%s: expected %s, found \"%s\"%s%s%s", p->name, list,
+	    value, near == NULL ? "" : "; did you mean ",
 	    near == NULL ? "" : near, near == NULL ? "" : "?");
+	free(list);
 	return (-1);
 }
 
@@ -370,7 +368,7 @@ void
 opts_help(const struct command *cmd, FILE *out)
 {
 	const struct command	*c;
-	char			 left[64];
+	char			 left[64], *list;
 	size_t			 i;
 	int			 width;
 
@@ -398,8 +396,13 @@ opts_help(const struct command *cmd, FILE *out)
 		    table[i].letter ? ", " : "  ", table[i].name,
 		    table[i].arg == NULL ? "" : " ",
 		    table[i].arg == NULL ? "" : table[i].arg);
-		fprintf(out, "  %-27s%s%s\n", left, width > 26 ?
-		    "\n                             " : "", table[i].help);
+		list = table[i].words == NULL ? NULL :
+		    vocabulary_list(table[i].words, "or");
+		fprintf(out, "  %-27s%s%s%s%s\n", left, width > 26 ?
+		    "\n                             " : "",
+		    list == NULL ? "" : list, list == NULL ? "" : " ",
+		    table[i].help);
+		free(list);
 	}
 	fprintf(out, "\nchatctl(1) tells the rest.\n");
 }

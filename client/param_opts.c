@@ -14,65 +14,27 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-enum param_kind { PARAM_REAL, PARAM_INT, PARAM_BOOL, PARAM_STRINGS };
-
-static const struct param {
-	const char	*name;
-	enum param_kind	 kind;
-	double		 min, max;
-	int		 above;		/* min itself is not allowed */
-} table[] = {
-	{ "temperature", PARAM_REAL, 0, 2, 0 },
-	{ "top_k", PARAM_INT, 0, 1e9, 0 },
-	{ "top_p", PARAM_REAL, 0, 1, 1 },
-	{ "repetition_penalty", PARAM_REAL, 0, 10, 1 },
-	{ "max_tokens", PARAM_INT, 1, 1e9, 0 },
-	{ "seed", PARAM_INT, 0, (double)JSON_INT_MAX, 0 },
-	{ "stop", PARAM_STRINGS, 0, 0, 0 },
-	{ "ignore_eos", PARAM_BOOL, 0, 0, 0 },
-};
-
-static const struct param *param_opts_find(const char *);
-static char	*param_opts_number(json_t *, const struct param *, const char *);
-
-/* Return the i-th name. */
-const char *
-param_opts_name(size_t i)
-{
-	return (i < nitems(table) ? table[i].name : NULL);
-}
-
-/* Find a parameter. */
-static const struct param *
-param_opts_find(const char *name)
-{
-	size_t	 i;
-
-	for (i = 0; i < nitems(table); i++)
-		if (strcmp(table[i].name, name) == 0)
-			return (&table[i]);
-	return (NULL);
-}
+static char	*param_opts_number(json_t *, const struct vocabulary_param *,
+		    const char *);
 
 /* Set a number, or say why not. */
 static char *
-param_opts_number(json_t *params, const struct param *p, const char *value)
+param_opts_number(json_t *params, const struct vocabulary_param *p,
+    const char *value)
 {
 	char	*end;
 	double	 v;
-	int	 whole = p->kind == PARAM_INT;
+	int	 whole = p->type == PARAM_INT;
 
 	errno = 0;
 	v = whole ? (double)strtoll(value, &end, 10) : strtod(value, &end);
 	/* Digits only: strtod and strtoll know more ways to write a number. */
 	if (strspn(value, whole ? "-0123456789" : "-.0123456789eE+") !=
 	    strlen(value) || *value == '+' || end == value || *end != '\0' ||
-	    errno != 0 || !isfinite(v) ||
-	    v < p->min || v > p->max || (p->above && v <= p->min))
-		return (xasprintf("%s: expected a %snumber %s %.16g and at "
-		    "most %.16g, found \"%s\"", p->name, whole ? "whole " : "",
-		    p->above ? "above" : "of at least", p->min, p->max,
-		    value));
+	    errno != 0 || !isfinite(v) || v < p->min || v > p->max)
+		return (xasprintf("%s: expected a %snumber of at least %.16g "
+		    "and at most %.16g, found \"%s\"", p->name,
+		    whole ? "whole " : "", p->min, p->max, value));
 	if (whole)
 		msg_set_int(params, p->name, strtoll(value, NULL, 10));
 	else
@@ -84,16 +46,14 @@ param_opts_number(json_t *params, const struct param *p, const char *value)
 char *
 param_opts_set(json_t *params, const char *name, const char *value)
 {
-	const struct param	*p = param_opts_find(name);
-	const char		*names[nitems(table) + 1] = { NULL };
-	const char		*near;
-	json_t			*list;
-	size_t			 i;
+	const struct vocabulary_param	*p;
+	const char			*near;
+	json_t				*list;
+	int				 i;
 
-	if (p == NULL) {
-		for (i = 0; i < nitems(table); i++)
-			names[i] = table[i].name;
-		near = suggest_word(name, names);
+	i = vocabulary_find(vocabulary_param_names, name);
+	if (i == -1) {
+		near = suggest_word(name, vocabulary_param_names);
 		return (xasprintf("%s: no such parameter%s%s%s", name,
 		    near == NULL ? "" : "; did you mean ",
 		    near == NULL ? "" : near, near == NULL ? "" : "?"));
@@ -102,14 +62,15 @@ param_opts_set(json_t *params, const char *name, const char *value)
 		json_object_del(params, name);
 		return (NULL);
 	}
-	if (p->kind == PARAM_BOOL) {
+	p = &vocabulary_params[i];
+	if (p->type == PARAM_BOOL) {
 		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
 			return (xasprintf("%s: expected true or false, "
 			    "found \"%s\"", name, value));
 		msg_set_bool(params, name, *value == 't');
 		return (NULL);
 	}
-	if (p->kind != PARAM_STRINGS)
+	if (p->type != PARAM_ARRAY)
 		return (param_opts_number(params, p, value));
 	if ((list = json_object_get(params, name)) == NULL) {
 		list = json_array();
@@ -124,15 +85,16 @@ param_opts_set(json_t *params, const char *name, const char *value)
 void
 param_opts_show(const json_t *params, FILE *out)
 {
-	json_t	*v;
-	char	*s, *safe;
-	size_t	 i;
+	const char	*name;
+	json_t		*v;
+	char		*s, *safe;
+	size_t		 i;
 
-	for (i = 0; i < nitems(table); i++) {
-		v = json_object_get(params, table[i].name);
+	for (i = 0; (name = vocabulary_param_names[i]) != NULL; i++) {
+		v = json_object_get(params, name);
 		s = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY);
 		safe = render_line(s == NULL ? "chatd's default" : s);
-		fprintf(out, "  %-18s  %s\n", table[i].name, safe);
+		fprintf(out, "  %-18s  %s\n", name, safe);
 		free(safe);
 		free(s);
 	}

@@ -36,8 +36,8 @@ static const struct repl_cmd table[] = {
 	    repl_show },
 	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
 	    repl_good },
-	{ "/bad", "[REASON...] [COMMENT]", "it was bad: incorrect, "
-	    "unhelpful, harmful, wrong_refusal", WORDS_REASONS, repl_bad },
+	{ "/bad", "[REASON...] [COMMENT]", "it was bad; Tab offers "
+	    "the reasons", WORDS_REASONS, repl_bad },
 	{ "/ideal", "[TEXT]", "what it should have been; without TEXT in "
 	    "your editor", WORDS_NONE, repl_ideal },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
@@ -279,13 +279,14 @@ repl_bad(struct repl *r, char *rest)
 	input_chomp(rest);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n,");
-		for (i = 0; rate_reasons[i] != NULL; i++)
-			if (strlen(rate_reasons[i]) == n &&
-			    strncmp(rate_reasons[i], rest, n) == 0)
+		for (i = 0; vocabulary_reasons[i] != NULL; i++)
+			if (strlen(vocabulary_reasons[i]) == n &&
+			    strncmp(vocabulary_reasons[i], rest, n) == 0)
 				break;
-		if (rate_reasons[i] == NULL)
+		if (vocabulary_reasons[i] == NULL)
 			break;
-		json_array_append_new(reasons, json_string(rate_reasons[i]));
+		json_array_append_new(reasons,
+		    json_string(vocabulary_reasons[i]));
 		rest += n;
 		rest += strspn(rest, " \t\n,");
 	}

@@ -56,7 +56,7 @@ tab_params(struct tab *t)
 	char		*word;
 	size_t		 i;
 
-	for (i = 0; (name = param_opts_name(i)) != NULL; i++) {
+	for (i = 0; (name = vocabulary_param_names[i]) != NULL; i++) {
 		word = xasprintf("%s=", name);
 		tab_add(t, word, "");
 		free(word);
@@ -122,8 +122,8 @@ repl_complete(void *arg, const char *text, size_t *start)
 		tab_params(&t);
 		break;
 	case WORDS_REASONS:
-		for (i = 0; rate_reasons[i] != NULL; i++)
-			tab_add(&t, rate_reasons[i], "");
+		for (i = 0; vocabulary_reasons[i] != NULL; i++)
+			tab_add(&t, vocabulary_reasons[i], "");
 		break;
 	case WORDS_NONE:
 		break;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd: the daemon's start, its helpers, its signals and its end.
+ * chatd: the command line, the start, signals, and the order in which all is
+ * released at the end.
  */
 #include <config.h>
 #include "chatd.h"
 
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -29,177 +29,39 @@
 
 #define EXIT_USAGE	2
 #define EXIT_CONFIG	78	/* EX_CONFIG: systemd does not restart it */
-#define CHATD_STORE_END_MS 5000	/* for the store's last commit at the end */
-#define CHATD_FILES	64	/* descriptors that are not clients */
 #define CHATD_TURN	65536	/* bytes of lines an account is heard for
 				 * before the next is */
 
 /* Signals and timers of the process. */
 struct chatd_events {
 	struct event	*term, *intr, *hup, *chld;	/* owned */
-	struct event	*drain;		/* owned: the time to drain is over */
-	struct event	*last;		/* owned: the store's time is over */
-	struct event	*settle;	/* owned: is everybody done? */
 	struct event	*watchdog;	/* owned, or NULL */
-	int		 ending;	/* the store has been told to end */
 };
 
-/* Options that stand above the file. */
+/* What the command line asks for. */
 struct chatd_options {
-	const char	*file, *socket, *state_dir, *model, *unit;
-	int		 test, verbose;
+	struct configure_options configure;
+	const char	*unit;
+	int		 test;
 };
 
+static const struct chatd_hooks	 chatd_hooks = {
+	.dispatch = ops_dispatch,
+	.model = status_model,
+	.changed = roles_report,
+	.store_ended = drain_check,
+};
 static struct chatd_events	 chatd_events;
 
-/* Options of the command line that reload must not lose. */
-static struct chatd_options	 chatd_opt;
+/* ---- signals */
 
-/* Put the command line's options above a configuration. */
-static void
-chatd_override(struct config *cf)
-{
-	const struct { const char *value; char **to; } over[] = {
-		{ chatd_opt.socket, &cf->socket_path },
-		{ chatd_opt.state_dir, &cf->state_dir },
-		{ chatd_opt.model, &cf->model_path },
-	};
-	size_t	 i;
-
-	for (i = 0; i < nitems(over); i++) {
-		if (over[i].value == NULL)
-			continue;
-		free(*over[i].to);
-		*over[i].to = xstrdup(over[i].value);
-	}
-	if (chatd_opt.verbose)
-		cf->log_level = LOG_LEVEL_DEBUG;
-}
-
-/* As many descriptors as clients may want, if we are let. */
-static void
-chatd_limits(struct config *cf)
-{
-	struct rlimit	 rl;
-	rlim_t		 want, own;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
-		return;
-	want = (rlim_t)(cf->clients + cf->operator_clients) + CHATD_FILES;
-	if (rl.rlim_cur < want) {
-		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
-	if (rl.rlim_cur < want) {
-		own = rl.rlim_cur > 2 * CHATD_FILES ? CHATD_FILES :
-		    rl.rlim_cur / 2;
-		want = rl.rlim_cur - own;
-		if ((rlim_t)cf->operator_clients > want / 4)
-			cf->operator_clients = (int64_t)(want / 4);
-		cf->clients = (int64_t)want - cf->operator_clients;
-		log_warnx("limits.clients: lowered to %lld, since only %lld "
-		    "files may be open", (long long)cf->clients,
-		    (long long)rl.rlim_cur);
-	}
-	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
-	setrlimit(RLIMIT_CORE, &rl);
-}
-
-/* Read and check the configuration, options above it. */
-int
-chatd_configure(struct config **out, json_t *errors, struct fault *f)
-{
-	int	 r;
-
-	if ((r = config_load(chatd_opt.file, out, errors, f)) != 0)
-		return (r);
-	chatd_override(*out);
-	if ((r = config_check(*out, errors, f)) != 0)
-		config_free(*out);
-	else
-		chatd_limits(*out);
-	return (r);
-}
-
-/* ---- the end */
-
-/* Is every exchange over? Then the store may finish; then so may we. */
-void
-chatd_settled(struct chatd *d)
-{
-	struct timeval	 tv = { CHATD_STORE_END_MS / 1000, 0 };
-
-	if (!d->draining || !TAILQ_EMPTY(&d->exchanges))
-		return;
-	if (!chatd_events.ending) {
-		chatd_events.ending = 1;
-		event_add(chatd_events.last, &tv);
-		helper_retire(d->store);
-	} else if (helper_state(d->store) == HELPER_DOWN &&
-	    client_unwritten(d) == 0)
-		event_base_loopbreak(d->base);
-}
-
-/* Look again whether everybody is done. */
-static void
-chatd_settle(evutil_socket_t fd, short what, void *arg)
-{
-	struct timeval	 tv = { 0, 20000 };
-
-	(void)fd;
-	(void)what;
-	chatd_settled(arg);
-	event_add(chatd_events.settle, &tv);
-}
-
-/* The time to drain is over: what still runs has a last moment to be stored. */
-static void
-chatd_drained(evutil_socket_t fd, short what, void *arg)
-{
-	struct timeval	 tv = { CHATD_STORE_END_MS / 1000, 0 };
-
-	(void)fd;
-	(void)what;
-	exchange_cancel_all(arg);
-	event_add(chatd_events.last, &tv);
-}
-
-/* The store, or who waits for it, did not end in time. */
-static void
-chatd_last(evutil_socket_t fd, short what, void *arg)
-{
-	struct chatd	*d = arg;
-
-	(void)fd;
-	(void)what;
-	log_warnx("the store, an exchange or a client does not end");
-	event_base_loopbreak(d->base);
-}
-
-/* SIGTERM, SIGINT: finish what runs, take nothing new. Twice: at once. */
+/* SIGTERM, SIGINT: end. */
 static void
 chatd_terminate(evutil_socket_t sig, short what, void *arg)
 {
-	struct chatd	*d = arg;
-	struct timeval	 tv = { d->config->drain_time / 1000,
-	    d->config->drain_time % 1000 * 1000 };
-
 	(void)what;
-	if (d->draining) {
-		log_info("signal %d again: ending at once", (int)sig);
-		chatd_drained(-1, 0, d);
-		return;
-	}
-	log_info("signal %d: finishing what runs", (int)sig);
-	notify_send("STOPPING=1\nSTATUS=Finishing replies");
-	d->draining = 1;
-	listener_free(d->listener);
-	d->listener = NULL;
-	event_add(chatd_events.drain, &tv);
-	chatd_settle(-1, 0, d);
+	drain_begin(arg, (int)sig);
 }
-
-/* ---- signals */
 
 /* SIGHUP: reload. */
 static void
@@ -260,9 +122,6 @@ chatd_events_init(struct chatd *d, int watchdog_ms)
 	event_add(e->intr, NULL);
 	event_add(e->hup, NULL);
 	event_add(e->chld, NULL);
-	e->drain = evtimer_new(d->base, chatd_drained, d);
-	e->last = evtimer_new(d->base, chatd_last, d);
-	e->settle = evtimer_new(d->base, chatd_settle, d);
 	if (watchdog_ms > 0) {
 		e->watchdog = event_new(d->base, -1, EV_PERSIST,
 		    chatd_watchdog, d);
@@ -275,9 +134,7 @@ static void
 chatd_events_clear(void)
 {
 	struct event	**all[] = { &chatd_events.term, &chatd_events.intr,
-	    &chatd_events.hup, &chatd_events.chld, &chatd_events.drain,
-	    &chatd_events.last, &chatd_events.settle,
-	    &chatd_events.watchdog };
+	    &chatd_events.hup, &chatd_events.chld, &chatd_events.watchdog };
 	size_t		  i;
 
 	for (i = 0; i < nitems(all); i++) {
@@ -318,7 +175,7 @@ chatd_usage(FILE *out)
 
 /* Read the command line. */
 static void
-chatd_options(int argc, char **argv)
+chatd_options(struct chatd_options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "foreground", no_argument, NULL, 'd' },
@@ -342,25 +199,25 @@ chatd_options(int argc, char **argv)
 			unsetenv("JOURNAL_STREAM");
 			break;
 		case 'f':
-			chatd_opt.file = optarg;
+			o->configure.file = optarg;
 			break;
 		case 'm':
-			chatd_opt.model = optarg;
+			o->configure.model = optarg;
 			break;
 		case 'S':
-			chatd_opt.state_dir = optarg;
+			o->configure.state_dir = optarg;
 			break;
 		case 's':
-			chatd_opt.socket = optarg;
+			o->configure.socket = optarg;
 			break;
 		case 'u':
-			chatd_opt.unit = optarg;
+			o->unit = optarg;
 			break;
 		case 't':
-			chatd_opt.test = 1;
+			o->test = 1;
 			break;
 		case 'v':
-			chatd_opt.verbose = 1;
+			o->configure.verbose = 1;
 			break;
 		case 'h':
 			chatd_usage(stdout);
@@ -373,13 +230,13 @@ chatd_options(int argc, char **argv)
 			exit(EXIT_USAGE);
 		}
 	}
-	if (chatd_opt.unit != NULL && !chatd_opt.test) {
+	if (o->unit != NULL && !o->test) {
 		fputs("chatd: --unit is for --test\n", stderr);
 		exit(EXIT_USAGE);
 	}
-	if (chatd_opt.file == NULL &&
+	if (o->configure.file == NULL &&
 	    access(CONFDIR "/chatd.yaml", F_OK) == 0)
-		chatd_opt.file = CONFDIR "/chatd.yaml";
+		o->configure.file = CONFDIR "/chatd.yaml";
 	if (optind < argc) {
 		fprintf(stderr, "chatd: %s: no argument is expected; chatd "
 		    "--help lists the options\n", argv[optind]);
@@ -406,7 +263,7 @@ chatd_first_config(int fd)
 	json_t		*errors = json_array();
 	size_t		 i;
 
-	if (chatd_configure(&cf, errors, &f) != 0) {
+	if (configure_load(&cf, errors, &f) != 0) {
 		/* The first is told by who gives up. */
 		for (i = 1; i < json_array_size(errors); i++)
 			log_warnx("%s", json_string_value(
@@ -420,7 +277,7 @@ chatd_first_config(int fd)
 /* Check everything that can be checked without serving. Returns the exit
  * status. */
 static int
-chatd_test(void)
+chatd_test(const struct chatd_options *o)
 {
 	struct config	*cf;
 	struct fault	 f;
@@ -428,8 +285,8 @@ chatd_test(void)
 	size_t		 i;
 	int		 r;
 
-	config_test_unit(chatd_opt.file, chatd_opt.unit);
-	r = chatd_configure(&cf, errors, &f);
+	config_test_unit(o->configure.file, o->unit);
+	r = configure_load(&cf, errors, &f);
 	if (r == 0 && (r = config_test_start(cf, errors)) == 0)
 		printf("%s: the configuration is sound\n",
 		    cf->file != NULL ? cf->file : "defaults");
@@ -456,19 +313,21 @@ chatd_boot_name(struct chatd *d)
 int
 main(int argc, char **argv)
 {
-	struct chatd	 d = { .lock = -1 };
+	struct chatd	 d = { .hooks = &chatd_hooks, .lock = -1 };
+	struct chatd_options opt = { .test = 0 };
 	struct fault	 f;
 	int		 fd, watchdog;
 
 	stdfds_init("chatd");
 	setlocale(LC_CTYPE, "");
-	chatd_options(argc, argv);
+	chatd_options(&opt, argc, argv);
+	configure_init(&opt.configure);
 	log_init("chatd", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);	/* nothing to reload yet */
 	umask(077);
-	if (chatd_opt.test)
-		exit(chatd_test());
+	if (opt.test)
+		exit(chatd_test(&opt));
 	if (notify_listen_fd(&fd, &f) != 0)
 		fatalx("%s", f.message);
 	watchdog = notify_watchdog_ms();
@@ -494,6 +353,7 @@ main(int argc, char **argv)
 	d.moderates = ahead_new(MODERATES_AHEAD, NULL);
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
 		chatd_give_up(-1, &f);
+	drain_init(&d);
 	chatd_events_init(&d, watchdog);
 	log_info("chatd %s starts", PACKAGE_VERSION);
 	roles_start(&d);
@@ -511,6 +371,7 @@ main(int argc, char **argv)
 	ahead_free(d.tokenizes);
 	ahead_free(d.moderates);
 	budget_free(d.budget);
+	drain_clear();
 	chatd_events_clear();
 	event_base_free(d.base);
 	config_free(d.config);

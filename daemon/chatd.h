@@ -18,6 +18,7 @@
 #include "helper.h"
 #include "json.h"
 #include "turns.h"
+#include "vocabulary.h"
 
 struct chatd;
 struct client;
@@ -28,22 +29,6 @@ struct filters;
 struct reload;
 struct reload_old;
 struct config_errors;
-
-/* ---- category.c: the misuse categories and what is done about them */
-
-#define CATEGORIES 12		/* those of the model card, and other_unsafe */
-
-enum direction { DIRECTION_PROMPT, DIRECTION_REPLY, DIRECTIONS };
-enum action { ACTION_ALLOW, ACTION_FLAG, ACTION_REDACT, ACTION_BLOCK };
-
-/* "prompt" or "reply". */
-const char	*direction_name(enum direction d);
-/* The category's slug, 0 <= i < CATEGORIES. */
-const char	*category_name(int i);
-/* The number of a slug, -1 for another word. */
-int		 category_find(const char *slug);
-/* "allow", "flag", "redact" or "block". */
-const char	*action_name(enum action a);
 
 /* ---- config.c: chatd.yaml, the only reader */
 
@@ -122,19 +107,16 @@ void	 config_free(struct config *c);
 int	 config_filter_own(const struct config *c,
 	    const struct config_filter *f);
 
-/* Look at the files that a configuration names (programs, plugins, model) and
- * at who may write it. 0, or an error, told as config_load does. */
+/* Check the files that a configuration names (programs, plugins, model) and
+ * who may write to its state folder. 0, or an error, reported as by
+ * config_load. */
 int	 config_check(const struct config *c, json_t *errors,
 	    struct fault *f);
 
-/* Is a file, or a folder, with the folder that it is in, ours or root's, and
- * written by nobody else? Links are judged where they lead. 0, or an error
- * with *f filled. */
+/* Check that a file or folder, and the folder that holds it, belong to us or
+ * to root, and that no other user can write to them. Links are followed. 0, or
+ * an error with *f filled. */
 int	 config_trust(const char *path, struct fault *f);
-/* The same of the thing itself, for the process of another user; what begins
- * the message. */
-int	 config_trust_one(const char *what, const char *path, uid_t uid,
-	    struct fault *f);
 
 /* ---- config_errors.c: all errors of a file, not the first alone */
 
@@ -338,13 +320,17 @@ void	 ops_dispatch(struct request *r, json_t *msg);
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
-/* Lower those of params that are defaults and more than the model (borrowed,
- * the engine's "ready") can hold, so that nobody is refused for a value that
- * nobody sent. */
+/* Lower those of params that are defaults and more than the model can hold, so
+ * that no request is refused for a value that it did not give. Here and below
+ * model is the member of that name of the engine's "ready" (borrowed). */
 void	 sampling_fit(const struct config *cf, const json_t *model,
 	    json_t *params);
 /* Log which defaults that concerns. */
 void	 sampling_warn(const struct config *cf, const json_t *model);
+/* Can the model hold these parameters (complete, after sampling_fit)? 0, or
+ * CHAT_EFORMAT with *f filled. */
+int	 sampling_check(const json_t *model, const json_t *params,
+	    struct fault *f);
 
 /* ---- moderate.c: a verdict without an exchange */
 
@@ -367,13 +353,15 @@ enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_STARTING, HEALTH_DOWN };
  * a new reference. */
 json_t	*health_message(const struct chatd *d, int operator);
 
-/* 0, or an error with *f filled where no exchange can begin, since a helper
- * that it needs does not come up. */
-int	 health_missing(const struct chatd *d, struct fault *f);
+/* ---- readiness.c: what an exchange needs to begin */
 
-/* To be called with each of the store's answers to a request that writes
- * (borrowed). */
-void	 health_store(struct chatd *d, const json_t *msg);
+/* 0, or an error with *f filled if no exchange can begin, since a helper that
+ * it needs does not start. */
+int	 readiness_missing(const struct chatd *d, struct fault *f);
+
+/* Take note of an answer of the store (borrowed) to a request that writes. To
+ * be called for each of them. */
+void	 readiness_store(struct chatd *d, const json_t *msg);
 
 /* ---- refuse.c: a chatd that can't start */
 
@@ -463,8 +451,9 @@ void	 exporter_new(struct request *r, const char *format, int all);
 /* Start all three, or end them at once. */
 void	 roles_start(struct chatd *d);
 void	 roles_stop(struct chatd *d);
-/* Tell systemd in a line how the service is, and once that it is up. */
-void	 roles_tell(const struct chatd *d);
+/* Report to systemd in one line how the service is, and once that it is
+ * ready. */
+void	 roles_report(const struct chatd *d);
 /* The configuration has changed: their next start is by the new one. */
 void	 roles_configure(struct chatd *d);
 
@@ -481,7 +470,50 @@ void	 reload_stop(struct chatd *d);
 /* SIGCHLD came. */
 void	 reload_reap(struct chatd *d);
 
+/* ---- configure.c: the configuration, with the command line above it */
+
+/* What the command line says. Strings are borrowed from argv; NULL: not
+ * given. */
+struct configure_options {
+	const char	*file, *socket, *state_dir, *model;
+	int		 verbose;
+};
+
+/* Remember these options for each call of configure_load. */
+void	 configure_init(const struct configure_options *opt);
+/* Read and check the configuration, with the options above it. Returns and
+ * reports errors as config_load does. */
+int	 configure_load(struct config **out, json_t *errors,
+	    struct fault *f);
+
+/* ---- drain.c: the end of the service */
+
+/* Prepare timers. */
+void	 drain_init(struct chatd *d);
+/* Take nothing new, let running replies end, then end the store and the loop.
+ * The second call ends running replies at once. sig is for the log. */
+void	 drain_begin(struct chatd *d, int sig);
+/* Is every exchange over? Then end the store; when the store has ended, end
+ * the loop. To be called when one of the two may have changed. */
+void	 drain_check(struct chatd *d);
+/* Release timers. */
+void	 drain_clear(void);
+
 /* ---- chatd.c: the process */
+
+/* What the files call above them. chatd.c fills the table at start, so that
+ * calls point one way: from chatd.c down. */
+struct chatd_hooks {
+	/* Carry out a parsed request; r is then the operation's to end. msg
+	 * is borrowed. */
+	void	(*dispatch)(struct request *r, json_t *msg);
+	/* The "model" member of hello: a new reference. */
+	json_t	*(*model)(const struct chatd *d, int operator);
+	/* A helper, or what the store can do, has changed. */
+	void	(*changed)(const struct chatd *d);
+	/* The store has ended, as it was asked to. */
+	void	(*store_ended)(struct chatd *d);
+};
 
 /* What of each account is ahead at most, see ahead.h. */
 #define WRITES_AHEAD	65536	/* bytes: others wait until they are written */
@@ -489,6 +521,7 @@ void	 reload_reap(struct chatd *d);
 #define MODERATES_AHEAD	8	/* texts: what is found takes memory */
 
 struct chatd {
+	const struct chatd_hooks *hooks;	/* borrowed: static */
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
 	struct helper		*engine, *store;	/* owned */
@@ -520,13 +553,5 @@ struct chatd {
 	char			 boot[33];	/* random hex: this process */
 	int64_t			 next_key;	/* counts store keys */
 };
-
-/* Read and check the configuration, with the command line's options above
- * it. As config_load. */
-int	 chatd_configure(struct config **out, json_t *errors,
-	    struct fault *f);
-
-/* While draining: end, if every exchange is over and the store has ended. */
-void	 chatd_settled(struct chatd *d);
 
 #endif

@@ -83,7 +83,8 @@ client_hello(struct client *c)
 	m = msg_event("hello", -1);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set(m, "model", status_model(c->d, c->operator));
+	msg_set(m, "model", c->d->hooks->model(c->d,
+	    c->operator));
 	o = json_object();
 	msg_set_int(o, "line", cf->line);
 	msg_set_int(o, "depth", JSON_DEPTH_MAX);
@@ -329,7 +330,7 @@ client_line(void *arg, char *line, size_t len)
 	if ((r = client_request(c, msg, len, &f)) == NULL)
 		conn_send(c->conn, msg_error(-1, &f));
 	else
-		ops_dispatch(r, msg);
+		c->d->hooks->dispatch(r, msg);
 	client_flow(c);
 	json_decref(msg);
 }

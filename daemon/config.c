@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "protocol.h"
 #include "suggest.h"
 #include "xmalloc.h"
 #include "yaml.h"
@@ -85,7 +86,7 @@ static const struct config_key config_keys[] = {
 	{ "limits", "bytes_per_uid", CONFIG_SIZE, 0, 1e15, "1GiB",
 	    AT(bytes_per_uid) },
 	{ "limits", "line", CONFIG_SIZE, 1024, 16777216, "1MiB", AT(line) },
-	{ "limits", "prompt", CONFIG_SIZE, 16, 1048576, "256KiB",
+	{ "limits", "prompt", CONFIG_SIZE, 16, TEXT_BYTES_MAX, "256KiB",
 	    AT(prompt) },
 	{ "limits", "output", CONFIG_SIZE, 4096, 1073741824, "256KiB",
 	    AT(output_high) },
@@ -95,14 +96,10 @@ static const struct config_key config_keys[] = {
 	    AT(stall_time) },
 	{ "limits", "drain_time", CONFIG_TIME, 0, 3600000, "10s",
 	    AT(drain_time) },
-	{ "defaults", "temperature", CONFIG_REAL, 0, 2, "0.6",
-	    AT(temperature) },
-	{ "defaults", "top_k", CONFIG_INT, 0, 1e9, "40", AT(top_k) },
-	{ "defaults", "top_p", CONFIG_REAL, 0.000001, 1, "1", AT(top_p) },
-	{ "defaults", "repetition_penalty", CONFIG_REAL, 0.01, 10, "1",
-	    AT(repetition_penalty) },
-	{ "defaults", "max_tokens", CONFIG_INT, 1, 1048576, "128",
-	    AT(max_tokens) },
+#define CONFIG_DEFAULT(name, type, min, max, dflt, bound) \
+	{ "defaults", #name, CONFIG_##type, min, max, dflt, AT(name) },
+	VOCABULARY_DEFAULTS(CONFIG_DEFAULT)
+#undef CONFIG_DEFAULT
 	{ "defaults", "preprompt", CONFIG_TEXT, 0, 0, "", AT(preprompt) },
 };
 
@@ -128,14 +125,23 @@ config_text(char **p, const char *text)
 	*p = xstrdup(text);
 }
 
-/* Is it a word for a precision, as chatd-engine knows them, or for that of
- * its cache? */
+/* Store a word, which must be in a list of the vocabulary. */
 static int
-config_is_precision(const char *s, int cache)
+config_word(char **p, const char *const *words, const char *file,
+    const struct ynode *n, struct fault *f)
 {
-	return (strcmp(s, "auto") == 0 || strcmp(s, "fp32") == 0 ||
-	    strcmp(s, "bf16") == 0 || strcmp(s, "int8") == 0 ||
-	    (!cache && strcmp(s, "int4") == 0));
+	char	*list;
+	int	 r;
+
+	if (vocabulary_find(words, n->text) == -1) {
+		list = vocabulary_list(words, "or");
+		r = ynode_fault(file, n, f, "expected %s, found \"%.40s\"",
+		    list, n->text);
+		free(list);
+		return (r);
+	}
+	config_text(p, n->text);
+	return (0);
 }
 
 /* Is the key's value an owned string? */
@@ -190,13 +196,8 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 		return (0);
 	case CONFIG_PRECISION:
 	case CONFIG_KV_PRECISION:
-		v = k->type == CONFIG_KV_PRECISION;
-		if (!config_is_precision(n->text, v != 0))
-			return (ynode_fault(file, n, f, "expected auto, fp32, "
-			    "bf16%s, found \"%.40s\"", v != 0 ? " or int8" :
-			    ", int8 or int4", n->text));
-		config_text((char **)p, n->text);
-		return (0);
+		return (config_word((char **)p, k->type == CONFIG_PRECISION ?
+		    vocabulary_precisions : vocabulary_caches, file, n, f));
 	}
 	return (0);
 }

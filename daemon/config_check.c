@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What chatd.yaml names must be there, and nobody else may change it: looked
- * at before a start or a reload, and by chatd -t.
+ * Checks of the files and folders that chatd.yaml names: that they are there,
+ * and that no other user can change them.  chatd runs them before a start and
+ * a reload, and for -t.
  */
 #include "chatd.h"
 
@@ -14,11 +15,11 @@
 
 #include "path.h"
 
-/* Who may write one file or folder. */
-int
-config_trust_one(const char *what, const char *path, uid_t uid,
-    struct fault *f)
+/* Check that only root and our user may write a file or folder. */
+static int
+config_check_owner(const char *what, const char *path, struct fault *f)
 {
+	const uid_t	 uid = geteuid();
 	struct stat	 st;
 
 	if (stat(path, &st) == -1)
@@ -28,7 +29,7 @@ config_trust_one(const char *what, const char *path, uid_t uid,
 		return (fault_set(f, "bad_config", what, "%s: belongs to uid "
 		    "%u: it must belong to root or to uid %u", path,
 		    (unsigned)st.st_uid, (unsigned)uid));
-	/* In a sticky folder nobody can replace what is another's. */
+	/* In a sticky folder nobody can replace a file of another user. */
 	if ((st.st_mode & (S_IWGRP|S_IWOTH)) != 0 &&
 	    !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0))
 		return (fault_set(f, "bad_config", what, "%s: others may write "
@@ -37,7 +38,7 @@ config_trust_one(const char *what, const char *path, uid_t uid,
 	return (0);
 }
 
-/* A file, where links lead, and the folder that it is in. */
+/* Check the file that a path leads to, and its folder. */
 int
 config_trust(const char *path, struct fault *f)
 {
@@ -48,16 +49,16 @@ config_trust(const char *path, struct fault *f)
 		return (fault_set(f, "bad_config", NULL, "%s: %s", path,
 		    strerror(errno)));
 	folder = path_folder(real);
-	if ((r = config_trust_one(NULL, real, geteuid(), f)) == 0)
-		r = config_trust_one(NULL, folder, geteuid(), f);
+	if ((r = config_check_owner(NULL, real, f)) == 0)
+		r = config_check_owner(NULL, folder, f);
 	free(folder);
 	free(real);
 	return (r);
 }
 
-/* Is there such a file, with that access? Else note it. */
+/* Note an error if a file is missing or we may not use it so. */
 static int
-config_access(const struct config *c, struct config_errors *e,
+config_check_access(const struct config *c, struct config_errors *e,
     const char *key, const char *path, int mode)
 {
 	struct fault	 f;
@@ -71,23 +72,23 @@ config_access(const struct config *c, struct config_errors *e,
 	return (0);
 }
 
-/* Is there a model: a folder with its configuration, or a file? What is in it
- * the engine will tell. */
+/* Check that the model is a folder with a configuration, or a file. The engine
+ * checks what it holds. */
 static void
-config_model(const struct config *c, struct config_errors *e)
+config_check_model(const struct config *c, struct config_errors *e)
 {
 	struct stat	 st;
 	char		*path;
 
-	if (!config_access(c, e, "model.path", c->model_path, R_OK) ||
+	if (!config_check_access(c, e, "model.path", c->model_path, R_OK) ||
 	    stat(c->model_path, &st) == -1 || !S_ISDIR(st.st_mode))
 		return;
 	path = path_join(c->model_path, "config.json");
-	config_access(c, e, "model.path", path, R_OK);
+	config_check_access(c, e, "model.path", path, R_OK);
 	free(path);
 }
 
-/* Look at what a configuration names. */
+/* Check what a configuration names. */
 int
 config_check(const struct config *c, json_t *errors, struct fault *f)
 {
@@ -95,15 +96,15 @@ config_check(const struct config *c, json_t *errors, struct fault *f)
 	struct fault		 why;
 	size_t			 i;
 
-	config_access(c, &e, "engine.program", c->engine_program, X_OK);
-	config_access(c, &e, "filter.program", c->filter_program, X_OK);
-	config_access(c, &e, "store.program", c->store_program, X_OK);
-	config_model(c, &e);
+	config_check_access(c, &e, "engine.program", c->engine_program, X_OK);
+	config_check_access(c, &e, "filter.program", c->filter_program, X_OK);
+	config_check_access(c, &e, "store.program", c->store_program, X_OK);
+	config_check_model(c, &e);
 	for (i = 0; i < c->nfilters; i++)
-		config_access(c, &e, "filters", c->filters[i].path, R_OK);
-	/* One that is not there yet is made. */
-	if (access(c->state_dir, F_OK) == 0 && config_trust_one("state_dir",
-	    c->state_dir, geteuid(), &why) != 0)
+		config_check_access(c, &e, "filters", c->filters[i].path, R_OK);
+	/* A missing state folder is created later. */
+	if (access(c->state_dir, F_OK) == 0 && config_check_owner(
+	    "state_dir", c->state_dir, &why) != 0)
 		config_errors_add(&e, &why);
 	return (config_errors_end(&e, f));
 }

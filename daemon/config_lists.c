@@ -16,12 +16,10 @@ static int
 config_no_category(const char *file, const struct ynode *n, struct fault *f)
 {
 	const char	*words[CATEGORIES + 2];
-	int		 i;
 
-	for (i = 0; i < CATEGORIES; i++)
-		words[i] = category_name(i);
-	words[i++] = "default";
-	words[i] = NULL;
+	memcpy(words, vocabulary_categories, sizeof vocabulary_categories);
+	words[CATEGORIES] = "default";
+	words[CATEGORIES + 1] = NULL;
 	return (config_stray(file, n, "category", "", words, f));
 }
 
@@ -137,27 +135,23 @@ static int
 config_threshold(struct config *c, struct threshold *t, const char *file,
     const struct ynode *map, struct fault *f)
 {
-	static const char *const words[] = { "flag", "redact", "block", NULL };
+	double			*const scores[] = { [ACTION_FLAG] = &t->flag,
+	    [ACTION_REDACT] = &t->redact, [ACTION_BLOCK] = &t->block };
 	const struct ynode	*n;
-	double			*p;
+	int			 i;
 
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f,
 		    "expected flag, redact or block with a score"));
 	*t = (struct threshold){ NEVER, NEVER, NEVER };
 	for (n = map->child; n != NULL; n = n->next) {
-		if (strcmp(n->key, "flag") == 0)
-			p = &t->flag;
-		else if (strcmp(n->key, "redact") == 0)
-			p = &t->redact;
-		else if (strcmp(n->key, "block") == 0)
-			p = &t->block;
-		else {
+		i = vocabulary_find(vocabulary_actions, n->key);
+		if (i < ACTION_FLAG)
 			config_note(c, config_stray(file, n, "action",
-			    map->key, words, f), f);
-			continue;
-		}
-		config_note(c, ynode_real(file, n, 0, 1, p, f), f);
+			    map->key, vocabulary_actions + ACTION_FLAG, f), f);
+		else
+			config_note(c, ynode_real(file, n, 0, 1, scores[i],
+			    f), f);
 	}
 	return (0);
 }
@@ -181,7 +175,7 @@ config_direction(struct config *c, struct threshold *t, const char *file,
 	for (n = map->child; n != NULL; n = n->next) {
 		if (strcmp(n->key, "default") == 0)
 			continue;
-		if ((i = category_find(n->key)) == -1)
+		if ((i = vocabulary_category(n->key)) == -1)
 			config_note(c, config_no_category(file, n, f), f);
 		else
 			config_note(c, config_threshold(c, &t[i], file, n, f),
@@ -195,20 +189,16 @@ int
 config_policy(struct config *c, const char *file, const struct ynode *map,
     struct fault *f)
 {
-	static const char *const words[] = { "prompt", "reply", NULL };
 	struct ynode	*n;
 	int		 d;
 
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f, "expected prompt and reply"));
 	for (n = map->child; n != NULL; n = n->next) {
-		for (d = 0; d < DIRECTIONS; d++) {
-			if (strcmp(n->key, direction_name(d)) == 0)
-				break;
-		}
-		if (d == DIRECTIONS)
+		d = vocabulary_find(vocabulary_directions, n->key);
+		if (d == -1)
 			config_note(c, config_stray(file, n, "direction", "",
-			    words, f), f);
+			    vocabulary_directions, f), f);
 		else
 			config_note(c, config_direction(c, c->policy[d], file,
 			    n, f), f);
@@ -236,7 +226,7 @@ config_words(struct config *c, const char *file, const struct ynode *map,
 			    "expected words"), f);
 		else if (n == dflt)
 			continue;
-		else if ((i = category_find(n->key)) == -1)
+		else if ((i = vocabulary_category(n->key)) == -1)
 			config_note(c, config_no_category(file, n, f), f);
 		else
 			config_text(&c->words[i], n->text);

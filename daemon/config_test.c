@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd -t: what reading chatd.yaml does not show.  The filter is started as
- * a service starts it, so that plugins and their packs are opened; defaults
- * are held against the model; and what the systemd unit keeps from chatd is
- * told, since a shell can reach more than a service.
+ * chatd -t: the checks that need more than reading chatd.yaml.  The filters
+ * are started as the service starts them, so that plugins and their packs are
+ * opened.  The defaults are compared with the model.  A warning names what the
+ * systemd unit hides from chatd, since a shell can reach more than a service.
  */
 #include "chatd.h"
-
 
 #include <errno.h>
 #include <grp.h>
@@ -26,9 +25,9 @@
 #define TRIAL_S		30	/* seconds for the filters to start */
 #define TRIAL_CONFIG_MAX (1024 * 1024)	/* bytes of config.json */
 
-static struct unit	 trial;		/* empty: none starts that file */
+static struct unit	 trial;		/* empty: no unit starts that file */
 
-/* Say what will go wrong. */
+/* Print a warning. */
 static void
 config_test_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -44,7 +43,7 @@ config_test_warn(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* Become the unit's user: what he can't read, the service can't. */
+/* Become the user of the unit, to see what the service can read. */
 static void
 config_test_become(void)
 {
@@ -53,15 +52,16 @@ config_test_become(void)
 	if (trial.user == NULL || geteuid() != 0)
 		return;
 	if ((pw = getpwnam(trial.user)) == NULL)
-		config_test_warn("%s: User=%s: there is no such user; make it, as "
-		    "systemd-sysusers does", trial.name, trial.user);
+		config_test_warn("%s: User=%s: there is no such user; create "
+		    "it, for example with systemd-sysusers", trial.name,
+		    trial.user);
 	else if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1)
 		config_test_warn("%s: User=%s: %s", trial.name, trial.user,
 		    strerror(errno));
 }
 
-/* Which unit will start chatd with that file? */
+/* Read the unit that will start chatd with that file. */
 void
 config_test_unit(const char *file, const char *unit)
 {
@@ -81,7 +81,7 @@ config_test_unit(const char *file, const char *unit)
 	config_test_become();
 }
 
-/* Where does a path lead? Owned by the caller. */
+/* Resolve the links of a path; a new string. */
 static char *
 config_test_real(const char *path)
 {
@@ -90,22 +90,25 @@ config_test_real(const char *path)
 	return (real != NULL ? real : xstrdup(path));
 }
 
-/* Will the unit let chatd see this? */
+/* Warn if the unit hides a path from chatd. */
 static void
 config_test_seen(const char *key, const char *path)
 {
 	char	*real = config_test_real(path);
 
-	if (trial.hides_home && systemd_unit_below(real, "/home /root /run/user"))
-		config_test_warn("%s: %s: %s hides home folders (ProtectHome=); move "
-		    "it, to /srv for example", key, real, trial.name);
+	if (trial.hides_home && systemd_unit_below(real,
+	    "/home /root /run/user"))
+		config_test_warn("%s: %s: %s hides home folders "
+		    "(ProtectHome=); move it, to /srv for example", key, real,
+		    trial.name);
 	else if (trial.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
-		config_test_warn("%s: %s: %s has a /tmp of its own (PrivateTmp=); "
-		    "move it, to /srv for example", key, real, trial.name);
+		config_test_warn("%s: %s: %s has a /tmp of its own "
+		    "(PrivateTmp=); move it, to /srv for example", key, real,
+		    trial.name);
 	free(real);
 }
 
-/* What will the unit not let chatd do? */
+/* Warn of what the unit does not let chatd do. */
 static void
 config_test_by_unit(const struct config *c)
 {
@@ -128,30 +131,29 @@ config_test_by_unit(const struct config *c)
 	config_test_seen("state_dir", c->state_dir);
 	real = config_test_real(c->state_dir);
 	if (trial.strict && !systemd_unit_below(real, trial.writable))
-		config_test_warn("state_dir: %s: %s does not let chatd write there; "
-		    "it takes ReadWritePaths=%s in a drop-in (systemctl edit "
+		config_test_warn("state_dir: %s: %s does not let chatd write "
+		    "there; add ReadWritePaths=%s in a drop-in (systemctl edit "
 		    "chatd)", real, trial.name, real);
 	free(real);
 }
 
-/* Hold the defaults against a model whose configuration can be read. */
+/* Compare the defaults with the model, if it is a folder. */
 static void
 config_test_model(const struct config *c, json_t *errors)
 {
 	char	*path, *text;
 	size_t	 len;
-	json_t	*o;
-	int64_t	 context, vocab;
+	json_t	*o, *model;
+	int64_t	 context;
 
 	path = path_join(c->model_path, "config.json");
 	if (path_read(path, TRIAL_CONFIG_MAX, &text, &len) != 0) {
 		free(path);
-		return;		/* one file: the engine will tell */
+		return;		/* one file: only the engine can read it */
 	}
 	o = json_loadb(text, len, 0, NULL);
 	free(text);
 	context = msg_int(o, "max_position_embeddings", 0);
-	vocab = msg_int(o, "vocab_size", 0);
 	if (context > 0 && c->context > context)
 		json_array_append_new(errors, json_sprintf("%s: model.context: "
 		    "%lld tokens, but the model was made for %lld at most",
@@ -159,25 +161,22 @@ config_test_model(const struct config *c, json_t *errors)
 		    (long long)c->context, (long long)context));
 	if (c->context > 0 && c->context < context)
 		context = c->context;
-	if (context > 0 && c->max_tokens > context)
-		config_test_warn("defaults.max_tokens: %lld, but the model's context "
-		    "has %lld tokens: that many will be used",
-		    (long long)c->max_tokens, (long long)context);
-	if (vocab > 0 && c->top_k > vocab)
-		config_test_warn("defaults.top_k: %lld, but the model knows %lld "
-		    "tokens: that many will be used", (long long)c->top_k,
-		    (long long)vocab);
+	model = json_object();
+	msg_set_int(model, "context", context);
+	msg_set(model, "vocab", json_incref(json_object_get(o, "vocab_size")));
+	sampling_warn(c, model);
+	json_decref(model);
 	json_decref(o);
 	free(path);
 }
 
-/* The filters of a trial, and what became of them. */
+/* The filters of a test, and the result. */
 struct trial_filters {
 	struct event_base	*base;		/* owned */
-	char			 why[512];	/* "": they are up */
+	char			 why[512];	/* "": they have started */
 };
 
-/* They are up. */
+/* The filters have started. */
 static void
 config_test_ready(void *arg)
 {
@@ -187,7 +186,7 @@ config_test_ready(void *arg)
 	event_base_loopbreak(t->base);
 }
 
-/* One can't start. */
+/* A filter can't start. */
 static void
 config_test_refused(void *arg, const char *why)
 {
@@ -203,12 +202,12 @@ config_test_filter(const struct config *c, json_t *errors)
 {
 	static const struct filters_ops	 ops = { .ready = config_test_ready,
 	    .refused = config_test_refused };
-	struct trial_filters	 t = { .why = "they do not come up in time" };
+	struct trial_filters	 t = { .why = "they have not started in time" };
 	struct timeval		 tv = { TRIAL_S, 0 };
 	struct filters		*fs;
 
 	t.base = event_base_new();
-	log_set_level(LOG_LEVEL_ERROR);		/* it is told below */
+	log_set_level(LOG_LEVEL_ERROR);		/* reported below */
 	fs = filters_new(t.base, c, &ops, &t);
 	event_base_loopexit(t.base, &tv);
 	event_base_dispatch(t.base);
@@ -219,7 +218,8 @@ config_test_filter(const struct config *c, json_t *errors)
 		    c->file != NULL ? c->file : "defaults", t.why));
 }
 
-/* The socket's group; systemd may make the socket, so it is a warning. */
+/* Look up the socket's group. systemd may create the socket, so a missing group
+ * is a warning. */
 static void
 config_test_group(const struct config *c)
 {
@@ -230,7 +230,7 @@ config_test_group(const struct config *c)
 		    "can't make its socket without it", name);
 }
 
-/* Everything that takes more than reading. */
+/* Run all checks that need more than reading. */
 int
 config_test_start(const struct config *c, json_t *errors)
 {

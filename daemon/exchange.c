@@ -6,9 +6,8 @@
  * else.  The table of faults in the design says what happens when a helper is
  * lost on the way; each step below names its row.
  *
- *   received -> screening -> queued -> generating -> held -> committing
- *
- * The first step is in exchange_begin.c.  An exchange waits for at most one of
+ * exchange.h has the states and exchange_state.c the events.  The first steps
+ * are in exchange_begin.c.  An exchange waits for at most one of
  * store and filter at a time, while the engine may go on writing during a
  * check of what it wrote before.
  */
@@ -62,7 +61,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 {
 	json_t	*m;
 
-	if (x->state == EXCHANGE_COMMITTING)
+	if (!exchange_allows(x, EVENT_END))
 		return;
 	if (x->engine_req != 0) {
 		helper_forget(x->d->engine, x->engine_req);
@@ -73,7 +72,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	}
 	judge_free(x->judge);
 	x->judge = NULL;
-	x->state = EXCHANGE_COMMITTING;
+	exchange_move(x, EVENT_END);
 	x->outcome = outcome;
 	x->code = code;
 	x->message = xstrdup(message);
@@ -105,7 +104,7 @@ exchange_free(struct exchange *x)
 void
 exchange_screen(struct exchange *x)
 {
-	x->state = EXCHANGE_SCREENING;
+	exchange_move(x, EVENT_SCREEN);
 	judge_free(x->judge);
 	x->judge = judge_new(x->d->filters, x->uid, DIRECTION_PROMPT, NULL,
 	    exchange_screened, x);
@@ -189,7 +188,7 @@ exchange_screened(void *arg, const struct verdict *v)
 void
 exchange_generate(struct exchange *x)
 {
-	x->state = EXCHANGE_QUEUED;
+	exchange_move(x, EVENT_QUEUE);
 	if (x->cancelled) {
 		exchange_end(x, "cancelled", NULL, NULL);
 		return;
@@ -213,7 +212,7 @@ exchange_engine_lost(struct exchange *x)
 		    "the engine died too often under this request");
 		return;
 	}
-	x->state = EXCHANGE_QUEUED;
+	exchange_move(x, EVENT_LOST);
 	if (x->cancelled)
 		exchange_end(x, "cancelled", NULL, NULL);
 	else
@@ -225,7 +224,7 @@ exchange_engine_lost(struct exchange *x)
 static void
 exchange_started(struct exchange *x, json_t *msg)
 {
-	x->state = EXCHANGE_GENERATING;
+	exchange_move(x, EVENT_START);
 	if (x->t_start == 0)
 		x->t_start = clock_monotonic();
 	x->prompt_tokens = msg_int(msg, "prompt_tokens", 0);
@@ -279,6 +278,7 @@ exchange_engine(void *arg, json_t *msg)
 	if (strcmp(event, "started") == 0)
 		exchange_started(x, msg);
 	else if (strcmp(event, "text") == 0) {
+		exchange_move(x, EVENT_TEXT);
 		text = msg_string(msg, "text");
 		if (text == NULL || reply_append(&x->reply, text,
 		    strlen(text), json_object_get(msg, "ids")) != 0 ||
@@ -296,7 +296,7 @@ exchange_engine(void *arg, json_t *msg)
 		snprintf(x->stop, sizeof x->stop, "%s",
 		    stop != NULL ? stop : "end");
 		x->reply.final = 1;
-		x->state = EXCHANGE_HELD;
+		exchange_move(x, EVENT_WRITTEN);
 		exchange_check(x);
 	} else if (strcmp(event, "error") == 0) {
 		x->engine_req = 0;
@@ -344,6 +344,7 @@ exchange_checked(void *arg, const struct verdict *v)
 		judgement_clear(&j);
 		return;
 	}
+	exchange_move(x, EVENT_JUDGED);
 	reply_judge(&x->reply, &j, v->settled, v->final);
 	exchange_release(x);
 }
@@ -377,6 +378,7 @@ exchange_commit(struct exchange *x)
 	json_t		*m;
 
 	if (x->reply_id == 0) {		/* cancelled before it began */
+		exchange_move(x, EVENT_FORGET);
 		exchange_free(x);
 		m = msg_event("done", -1);
 		msg_set_string(m, "stop", "cancelled");
@@ -404,6 +406,7 @@ exchange_again(struct exchange *x)
 	struct timeval	 tv = { EXCHANGE_RETRY_MS / 1000,
 	    EXCHANGE_RETRY_MS % 1000 * 1000 };
 
+	exchange_move(x, EVENT_AGAIN);
 	if (!x->failing) {
 		x->failing = 1;
 		x->d->store_failing++;
@@ -426,7 +429,7 @@ exchange_committed(void *arg, json_t *msg)
 
 	x->store_req = 0;
 	if (msg != NULL)
-		health_store(x->d, msg);
+		readiness_store(x->d, msg);
 	code = msg != NULL ? msg_string(msg, "code") : NULL;
 	if (msg == NULL ||
 	    (code != NULL && strcmp(code, "store_unavailable") == 0)) {
@@ -443,6 +446,7 @@ exchange_committed(void *arg, json_t *msg)
 		    "service's log says why");
 	}
 	m = exchange_msg_last(x);
+	exchange_move(x, EVENT_STORED);
 	exchange_free(x);
 	if (strcmp(msg_string(m, "event"), "error") == 0)
 		request_error(r, m);
@@ -457,7 +461,7 @@ exchange_stop(struct request *r)
 	struct exchange	*x = r->arg;
 	json_t		*m;
 
-	if (x->cancelled || x->state == EXCHANGE_COMMITTING)
+	if (x->cancelled || !exchange_allows(x, EVENT_END))
 		return;
 	x->cancelled = 1;
 	if (x->engine_req != 0) {

@@ -11,14 +11,56 @@
 #include "ahead.h"
 #include "reply.h"
 
+/*
+ * The life of an exchange.  exchange_state.c has the table of states and
+ * events: which event may come in which state, and where it leads.
+ *
+ *   received -> beginning -> screening -> queued -> generating -> held
+ *                                           ^           |           |
+ *                                           +--- lost --+           v
+ *   (end, from each of them) -----------------------------> committing -> gone
+ */
 enum exchange_state {
-	EXCHANGE_RECEIVED,	/* waits for the model, then for the store */
-	EXCHANGE_SCREENING,	/* the prompt is with the filter */
-	EXCHANGE_QUEUED,	/* waits for the engine */
+	EXCHANGE_RECEIVED,	/* waits for the model */
+	EXCHANGE_BEGINNING,	/* waits for its turn at the store, or for the
+				 * answer to begin */
+	EXCHANGE_SCREENING,	/* the filters judge pre-prompt or prompt */
+	EXCHANGE_QUEUED,	/* waits for the engine to start it */
 	EXCHANGE_GENERATING,	/* the engine writes */
 	EXCHANGE_HELD,		/* all is written, not all is judged */
-	EXCHANGE_COMMITTING	/* with the store; the outcome is fixed */
+	EXCHANGE_COMMITTING,	/* the outcome is fixed; the store has to
+				 * acknowledge it */
+	EXCHANGE_GONE,		/* released */
+	EXCHANGE_STATES
 };
+
+enum exchange_event {
+	EVENT_BEGIN,	/* the model is there: tell the store */
+	EVENT_SCREEN,	/* have pre-prompt or prompt judged */
+	EVENT_QUEUE,	/* pass it to the engine when there is one */
+	EVENT_START,	/* the engine has started it */
+	EVENT_TEXT,	/* the engine has sent text */
+	EVENT_WRITTEN,	/* the engine has ended the reply */
+	EVENT_LOST,	/* the engine has died; the reply goes on later */
+	EVENT_JUDGED,	/* a verdict on the reply has come */
+	EVENT_END,	/* the outcome is fixed, for whatever reason */
+	EVENT_AGAIN,	/* the store did not take it: try again */
+	EVENT_STORED,	/* the store has acknowledged it */
+	EVENT_FORGET,	/* release what the store does not know, or all of
+			 * them when the process ends */
+	EXCHANGE_EVENTS
+};
+
+/* What may be outstanding in a state: a mask of these. */
+enum { WAITS_STORE = 1, WAITS_ENGINE = 2, WAITS_FILTER = 4 };
+
+struct exchange_rule {
+	const char	*name;
+	int		 waits;		/* what may be outstanding */
+	/* Where each event leads; EXCHANGE_STATES: it can't come. */
+	enum exchange_state next[EXCHANGE_EVENTS];
+};
+extern const struct exchange_rule exchange_rules[EXCHANGE_STATES];
 
 struct exchange {
 	TAILQ_ENTRY(exchange)	 entry;
@@ -35,18 +77,22 @@ struct exchange {
 	json_t			*verdicts;	/* owned: of the prompt */
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
-	int64_t			 engine_req, store_req; /* or 0 */
+	/* What is outstanding; exchange_rules has in which states. */
+	int64_t			 engine_req, store_req; /* requests, or 0 */
 	struct judge		*judge;		/* owned, or NULL: of what is
 						 * screened, then of the reply */
-	int			 asked;		/* begin has been sent, or waits */
-	struct ahead_job	 beginning;	/* meanwhile */
-	int			 cancelled;
-	char			**screening;	/* text or preprompt: which is
-						 * with the filter */
+	struct ahead_job	 beginning;	/* while it is beginning: its
+						 * turn at the store */
+	char			**screening;	/* while it is screening: text
+						 * or preprompt */
+	/* What has happened, in any state. */
+	int			 cancelled;	/* the client asked for the
+						 * end, or has gone */
+	int			 paused;	/* the client does not keep up:
+						 * the engine waits */
 	int			 redacted;	/* the prompt was changed */
 	int			 preprompt_redacted;
-	int			 paused;
-	int			 deaths;	/* of the engine, meanwhile */
+	int			 deaths;	/* of the engine, under it */
 	int64_t			 dropped, prompt_tokens;
 	char			 stop[16];	/* why the engine ended */
 	/* the outcome, once it is fixed */
@@ -54,10 +100,22 @@ struct exchange {
 	const char		*code;		/* error code, or NULL */
 	char			*message;	/* owned: with code */
 	struct event		*retry;		/* owned: store again */
-	int			 failing;	/* counted in store_failing */
+	int			 failing;	/* while it is committing: the
+						 * store did not take it; counted
+						 * in store_failing */
 	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
 };
 
+
+/* ---- exchange_state.c: states and events */
+
+/* May this event come now? */
+int	 exchange_allows(const struct exchange *x, enum exchange_event e);
+/* It has come: go where the table leads. An event that the table does not
+ * have here is a fault of chatd's, and fatal. */
+void	 exchange_move(struct exchange *x, enum exchange_event e);
+/* Is only outstanding what the state allows? For tests. */
+int	 exchange_is_sound(const struct exchange *x);
 
 /* ---- exchange.c: the steps that others set going */
 
@@ -81,14 +139,12 @@ void	 exchange_notice(struct exchange *x, const char *code,
 /* Release it; its request has ended. */
 void	 exchange_free(struct exchange *x);
 
-/* ---- exchange_list.c */
+/* ---- exchange_begin.c */
 
 /* Is it a regenerate of which only the store knows the conversation? */
 int	 exchange_is_hidden(const struct exchange *x);
-
-/* ---- exchange_begin.c */
-
-/* Tell the store of it, when its turn comes; goes on by itself from there. */
+/* Tell the store of it, when its turn comes; goes on by itself from there. The
+ * model is known. Frees it if the model can't hold its parameters. */
 void	 exchange_begin(struct exchange *x);
 /* End one that the store does not know. Frees it. */
 void	 exchange_refuse(struct exchange *x, const char *code,

@@ -21,6 +21,14 @@ static const struct helper_kind exchange_kind_begin = { "begin", NULL, 0 };
 static void	exchange_begun(void *, json_t *);
 static void	exchange_is_begun(struct exchange *, json_t *);
 
+/* Is it not known yet which conversation it is in? */
+int
+exchange_is_hidden(const struct exchange *x)
+{
+	return (x->kind == EXCHANGE_REGENERATE &&
+	    x->state <= EXCHANGE_BEGINNING);
+}
+
 /* Is one of that user running in this conversation? */
 int
 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
@@ -68,7 +76,7 @@ exchange_admit(struct chatd *d, struct request *r,
 	    exchange_in(d, r->uid, ask->conversation))
 		request_fail(r, "busy", "a reply is being written in "
 		    "conversation %lld", (long long)ask->conversation);
-	else if (health_missing(d, &f) != 0)
+	else if (readiness_missing(d, &f) != 0)
 		request_fault(r, &f);
 	else
 		return (1);
@@ -135,13 +143,24 @@ exchange_begin_go(void *arg)
 /*
  * store.begin: nothing happens that the store does not know of. Long texts of
  * one account go there one after the other: what they take to be written,
- * others wait for.
+ * others wait for.  Parameters that the model can't hold are refused before,
+ * so that nothing of the request is stored.
  */
 void
 exchange_begin(struct exchange *x)
 {
-	x->asked = 1;
+	struct request	*r = x->request;
+	struct fault	 f;
+
 	sampling_fit(x->d->config, x->d->model, x->params);
+	if (sampling_check(x->d->model, x->params, &f) != 0) {
+		x->d->total--;
+		exchange_move(x, EVENT_FORGET);
+		exchange_free(x);
+		request_fault(r, &f);
+		return;
+	}
+	exchange_move(x, EVENT_BEGIN);
 	ahead_enter(x->d->writes, &x->beginning, x->uid,
 	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
 }
@@ -152,6 +171,7 @@ exchange_refuse(struct exchange *x, const char *code, const char *message)
 {
 	struct request	*r = x->request;
 
+	exchange_move(x, EVENT_FORGET);
 	exchange_free(x);
 	request_fail(r, code, "%s", message);
 }
@@ -216,12 +236,13 @@ exchange_is_begun(struct exchange *x, json_t *msg)
 	x->store_req = 0;
 	if (msg == NULL) {
 		exchange_refuse(x, "store_unavailable",
-		    health_missing(x->d, &f) != 0 ? f.message :
+		    readiness_missing(x->d, &f) != 0 ? f.message :
 		    "the store did not take the request, try again");
 		return;
 	}
-	health_store(x->d, msg);
+	readiness_store(x->d, msg);
 	if (strcmp(msg_string(msg, "event"), "error") == 0) {
+		exchange_move(x, EVENT_FORGET);
 		exchange_free(x);
 		request_error(r, json_copy(msg));
 		return;

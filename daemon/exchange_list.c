@@ -17,7 +17,7 @@ exchange_engine_ready(struct chatd *d, int changed)
 
 	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
 		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+		if (x->state == EXCHANGE_RECEIVED)
 			exchange_begin(x);
 		else if (x->state != EXCHANGE_QUEUED || x->engine_req != 0)
 			continue;
@@ -39,7 +39,7 @@ exchange_engine_down(struct chatd *d)
 
 	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
 		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED && !x->asked)
+		if (x->state == EXCHANGE_RECEIVED)
 			exchange_refuse(x, "engine_unavailable",
 			    helper_why(d->engine));
 		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
@@ -88,14 +88,6 @@ exchange_drop_all(struct chatd *d)
 	}
 }
 
-/* Is it not known yet which conversation it is in? */
-int
-exchange_is_hidden(const struct exchange *x)
-{
-	return (x->kind == EXCHANGE_REGENERATE &&
-	    x->state == EXCHANGE_RECEIVED);
-}
-
 /* Would a deletion take it away from under one? */
 int
 exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
@@ -123,7 +115,7 @@ exchange_status(const struct chatd *d)
 	int			 running = 0, waiting = 0;
 
 	TAILQ_FOREACH(x, &d->exchanges, entry) {
-		if (x->state == EXCHANGE_RECEIVED ||
+		if (x->state <= EXCHANGE_BEGINNING ||
 		    x->state == EXCHANGE_QUEUED)
 			waiting++;
 		else

@@ -87,19 +87,13 @@ exporter_count(uid_t uid)
 void
 exporter_new(struct request *r, const char *format, int all)
 {
-	static const char *const formats[] = { "oig", "messages",
-	    "preference", "csv" };
 	struct export	*e;
 	struct fault	 f;
-	size_t		 i;
 	int		 fd[2];
 
-	for (i = 0; i < nitems(formats) && strcmp(format, formats[i]) != 0;
-	    i++)
-		;
-	if (i == nitems(formats)) {
-		fault_set(&f, "bad_field", "format", "format: \"%.40s\" is "
-		    "none of oig, messages, preference, csv", format);
+	if (vocabulary_find(vocabulary_formats, format) == -1) {
+		vocabulary_fault(&f, "bad_field", "format",
+		    vocabulary_formats, format);
 		request_fault(r, &f);
 		return;
 	}

@@ -48,7 +48,8 @@ filters_message(const struct config *cf)
 	int	 i;
 
 	for (i = 0; i < CATEGORIES; i++)
-		json_array_append_new(list, json_string(category_name(i)));
+		json_array_append_new(list,
+		    json_string(vocabulary_categories[i]));
 	msg_set_string(m, "version", PACKAGE_VERSION);
 	msg_set(m, "plugins", json_array());
 	msg_set(m, "categories", list);
@@ -107,6 +108,18 @@ filters_divide(struct filters *fs, const struct config *cf)
 		filters_add(fs, cf, NULL);
 }
 
+/* No text is in work: a set that retires ends now. */
+static void
+filters_idle(struct filters *fs)
+{
+	size_t	 i;
+
+	if (!fs->retiring || fs->ops == NULL)
+		return;
+	for (i = 0; i < fs->n; i++)
+		helper_retire(fs->process[i].helper);
+}
+
 /* Start the processes of a configuration. */
 struct filters *
 filters_new(struct event_base *base, const struct config *cf,
@@ -122,6 +135,7 @@ filters_new(struct event_base *base, const struct config *cf,
 	fs->program = xstrdup(cf->filter_program);
 	fs->timeout_ms = (int)cf->filter_timeout;
 	fs->hold = (size_t)cf->filter_hold;
+	fs->idle = filters_idle;
 	TAILQ_INIT(&fs->judges);
 	TAILQ_INIT(&fs->accounts);
 	filters_divide(fs, cf);
@@ -162,18 +176,6 @@ filters_adopt(struct filters *fs, const struct filters_ops *ops, void *arg)
 {
 	fs->ops = ops;
 	fs->arg = arg;
-}
-
-/* Nothing is in work: end, if that was waited for. */
-void
-filters_idle(struct filters *fs)
-{
-	size_t	 i;
-
-	if (!fs->retiring || fs->ops == NULL)
-		return;
-	for (i = 0; i < fs->n; i++)
-		helper_retire(fs->process[i].helper);
 }
 
 /* Finish what is in work, then end. */
@@ -388,20 +390,6 @@ filters_failing(const struct filters *fs)
 			return (helper_why(fs->process[i].helper));
 	}
 	return ("");
-}
-
-/* Is this plugin one of the process's? */
-int
-filters_has_plugin(const struct filters_process *p, const char *name)
-{
-	const json_t	*o;
-	size_t		 i;
-
-	json_array_foreach(json_object_get(p->init, "plugins"), i, o) {
-		if (strcmp(msg_string(o, "name"), name) == 0)
-			return (1);
-	}
-	return (0);
 }
 
 /* What a plugin said of itself when it was ready, or nothing. */

@@ -88,6 +88,8 @@ struct filters {
 	struct filters		*successor;	/* borrowed: judges what was
 						 * begun; NULL: none */
 	TAILQ_HEAD(, judge)	 judges;	/* borrowed: texts in work */
+	/* judge.c calls this when it has removed the last of them. */
+	void			(*idle)(struct filters *fs);
 	TAILQ_HEAD(, judge_account) accounts;	/* owned: those that paused */
 };
 
@@ -131,13 +133,6 @@ json_t		*filters_status(const struct filters *fs);
  * is: its state and, for operators, why. */
 void		 filters_mark_off(const struct filters_process *p, json_t *o,
 		    int operator);
-
-/* Do the plugins of p include one of that name? */
-int		 filters_has_plugin(const struct filters_process *p,
-		    const char *name);
-
-/* judge.c: no text is in work any more. A set that retires ends now. */
-void		 filters_idle(struct filters *fs);
 
 /* ---- judge.c, for filters.c */
 

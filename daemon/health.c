@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the service is, in one word and its reasons: what the store has said
- * lately, what is missing for an exchange to begin, and the answer to health.
+ * The answer to health: how the service is, in one word and its reasons.
  */
 #include "chatd.h"
 
@@ -12,97 +11,10 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "clock.h"
 #include "filters.h"
-#include "log.h"
 #include "xmalloc.h"
 
 #define HEALTH_DISK_LOW	(64 * 1024 * 1024)	/* bytes free */
-#define HEALTH_PROBE_MS	2000	/* between tries whether the store writes */
-
-static void	health_probe(evutil_socket_t, short, void *);
-
-/* Try soon whether the store writes again: perhaps nobody else does. */
-static void
-health_probe_soon(struct chatd *d)
-{
-	struct timeval	 tv = { HEALTH_PROBE_MS / 1000, 0 };
-
-	if (!d->store_probing)
-		event_base_once(d->base, -1, EV_TIMEOUT, health_probe, d, &tv);
-	d->store_probing = 1;
-}
-
-/* What came of it. */
-static void
-health_probed(void *arg, json_t *msg)
-{
-	struct chatd	*d = arg;
-
-	d->store_probing = 0;
-	if (msg != NULL)
-		health_store(d, msg);
-	if (d->store_since != 0 && !d->draining)
-		health_probe_soon(d);
-}
-
-/* Have the store write something. */
-static void
-health_probe(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct helper_kind	 kind = { "probe", NULL, 0 };
-	struct chatd			*d = arg;
-
-	(void)fd;
-	(void)what;
-	helper_request(d->store, &kind, msg_op("probe", -1), HEALTH_PROBE_MS,
-	    (int)d->config->store_timeout, health_probed, d);
-}
-
-/* Take in what the store said about something to be written. */
-void
-health_store(struct chatd *d, const json_t *msg)
-{
-	const char	*event = msg_string(msg, "event");
-	const char	*code = msg_string(msg, "code");
-	const char	*why = msg_string(msg, "message");
-
-	if (event != NULL && strcmp(event, "done") == 0) {
-		if (d->store_since != 0)
-			log_info("store: it writes again");
-		d->last_commit = clock_wall();
-		d->store_since = 0;
-		d->store_error[0] = '\0';
-	} else if (code != NULL && strcmp(code, "store_unavailable") == 0) {
-		if (d->store_since == 0) {
-			d->store_since = clock_wall();
-			log_warnx("store: can't write: %s", why != NULL ?
-			    why : "it does not say why");
-		}
-		snprintf(d->store_error, sizeof d->store_error, "%s",
-		    why != NULL ? why : "it does not say why");
-		health_probe_soon(d);
-	} else
-		return;
-	roles_tell(d);
-}
-
-/* What keeps every exchange from beginning. */
-int
-health_missing(const struct chatd *d, struct fault *f)
-{
-	if (helper_failing(d->store))
-		return (fault_set(f, "store_unavailable", NULL,
-		    "the store can't start: %s", helper_why(d->store)));
-	if (d->config->nfilters > 0 && filters_failing(d->filters)[0] != '\0')
-		return (fault_set(f, "filter_unavailable", NULL,
-		    "the filter can't start: %s",
-		    filters_failing(d->filters)));
-	if (d->model == NULL && helper_why(d->engine)[0] != '\0')
-		return (fault_set(f, "engine_unavailable", NULL,
-		    "no model: %s", helper_why(d->engine)));
-	return (0);
-}
 
 /* An answer in the making. */
 struct health_answer {

@@ -81,7 +81,7 @@ judge_leave(struct judge *j)
 	j->set = NULL;
 	TAILQ_REMOVE(&fs->judges, j, entry);
 	if (TAILQ_EMPTY(&fs->judges))
-		filters_idle(fs);
+		fs->idle(fs);
 }
 
 /* Release the parts. */
@@ -263,6 +263,20 @@ judge_keep(json_t *list, json_t *o)
 	return (n < JUDGE_FINDINGS ? 0 : -1);
 }
 
+/* Is this plugin one of the process's? */
+static int
+judge_has_plugin(const struct filters_process *p, const char *name)
+{
+	const json_t	*o;
+	size_t		 i;
+
+	json_array_foreach(json_object_get(p->init, "plugins"), i, o) {
+		if (strcmp(msg_string(o, "name"), name) == 0)
+			return (1);
+	}
+	return (0);
+}
+
 /* Take over the findings about a piece. */
 int
 judge_take(struct judge_part *t, const struct judge_flight *fl,
@@ -275,7 +289,7 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	if (!policy_sound(findings, fl->len))
 		return (JUDGE_UNSOUND);
 	json_array_foreach(findings, i, o) {
-		if (!filters_has_plugin(t->process, msg_string(o, "plugin")))
+		if (!judge_has_plugin(t->process, msg_string(o, "plugin")))
 			return (JUDGE_UNSOUND);
 	}
 	if (t->process->window < 0)

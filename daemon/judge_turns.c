@@ -206,7 +206,7 @@ judge_message(const struct judge_part *t, const struct judge_flight *fl,
 	const struct judge	*j = t->judge;
 	json_t			*m = msg_op("check", -1);
 
-	msg_set_string(m, "direction", direction_name(j->direction));
+	msg_set_string(m, "direction", vocabulary_directions[j->direction]);
 	msg_set_text(m, "text", j->text + fl->offset, fl->len);
 	if (t->process->window >= 0) {
 		msg_set_int(m, "offset", (int64_t)fl->offset);

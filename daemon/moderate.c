@@ -44,8 +44,8 @@ moderate_categories(const struct config *c, enum direction d,
 		if (best != NULL && msg_real(best, "score", 0) >= score)
 			continue;
 		best = json_copy(v);
-		msg_set_string(best, "action", action_name(policy_action(c, d,
-		    category_find(slug), score)));
+		msg_set_string(best, "action", vocabulary_actions[
+		    policy_action(c, d, vocabulary_category(slug), score)]);
 		msg_set(o, slug, best);
 	}
 	return (o);
@@ -98,7 +98,7 @@ moderate_judged(void *arg, const struct verdict *v)
 		return;
 	}
 	m = msg_event("done", -1);
-	msg_set_string(m, "action", action_name(j.action));
+	msg_set_string(m, "action", vocabulary_actions[j.action]);
 	msg_set(m, "categories", moderate_categories(c, om->direction,
 	    v->findings));
 	if (j.action == ACTION_BLOCK)

@@ -400,11 +400,12 @@ static void
 ops_moderate(struct request *r, struct ops_args *a)
 {
 	struct fault	 f;
+	int		 d = DIRECTION_PROMPT;
 
-	if (a->direction != NULL && strcmp(a->direction, "prompt") != 0 &&
-	    strcmp(a->direction, "reply") != 0) {
-		fault_set(&f, "bad_field", "direction",
-		    "direction: expected prompt or reply");
+	if (a->direction != NULL && (d = vocabulary_find(
+	    vocabulary_directions, a->direction)) == -1) {
+		vocabulary_fault(&f, "bad_field", "direction",
+		    vocabulary_directions, a->direction);
 		request_fault(r, &f);
 		return;
 	}
@@ -413,9 +414,7 @@ ops_moderate(struct request *r, struct ops_args *a)
 		request_fault(r, &f);
 		return;
 	}
-	moderate_new(r, a->direction != NULL && strcmp(a->direction,
-	    "reply") == 0 ? DIRECTION_REPLY : DIRECTION_PROMPT, a->text,
-	    a->prompt);
+	moderate_new(r, (enum direction)d, a->text, a->prompt);
 }
 
 /* status: how everything is. */

@@ -59,7 +59,7 @@ policy_sound(const json_t *findings, size_t len)
 		score = msg_real(fd, "score", -1);
 		start = msg_int(fd, "start", -1);
 		end = msg_int(fd, "end", -1);
-		if (slug == NULL || category_find(slug) == -1 ||
+		if (slug == NULL || vocabulary_category(slug) == -1 ||
 		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
 		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
 		    (uint64_t)end > len)
@@ -108,8 +108,8 @@ policy_keep(struct judgement *j, enum direction d, const json_t *finding,
 	if (n >= POLICY_VERDICTS_MAX && !strongest)
 		return;
 	v = json_copy((json_t *)(uintptr_t)finding);
-	msg_set_string(v, "direction", direction_name(d));
-	msg_set_string(v, "action", action_name(act));
+	msg_set_string(v, "direction", vocabulary_directions[d]);
+	msg_set_string(v, "action", vocabulary_actions[act]);
 	if (n >= POLICY_VERDICTS_MAX)
 		json_array_set_new(j->verdicts, n - 1, v);
 	else
@@ -145,7 +145,7 @@ policy_judge(const struct config *c, enum direction d,
 	j->verdicts = json_array();
 	j->spans = xcalloc(json_array_size(findings) + 1, sizeof *j->spans);
 	json_array_foreach(findings, i, fd) {
-		cat = category_find(msg_string(fd, "category"));
+		cat = vocabulary_category(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
 		act = policy_action(c, d, cat, score);
 		if (act == ACTION_ALLOW)

@@ -99,7 +99,7 @@ relay_written(void *arg, json_t *msg)
 	struct request		*r = relay_write_free(w);
 
 	if (msg != NULL)
-		health_store(r->d, msg);
+		readiness_store(r->d, msg);
 	answer(r, msg);
 }
 

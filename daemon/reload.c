@@ -123,7 +123,7 @@ reload_new(struct chatd *d, struct request *r)
 		reload_answer(r, &f);
 		return;
 	}
-	if (chatd_configure(&new, NULL, &f) != 0) {
+	if (configure_load(&new, NULL, &f) != 0) {
 		reload_answer(r, &f);
 		return;
 	}
@@ -180,7 +180,7 @@ reload_ready(void *arg)
 	log_set_level((enum log_level)d->config->log_level);
 	if (d->model != NULL)
 		sampling_warn(d->config, d->model);
-	roles_tell(d);
+	roles_report(d);
 	free(rl);
 	reload_retire(d, old);
 	reload_answer(r, NULL);

@@ -98,7 +98,7 @@ roles_engine_ready(void *arg, json_t *msg)
 	    msg_string(model, "device") != NULL ?
 	    msg_string(model, "device") : "?");
 	sampling_warn(d->config, d->model);
-	roles_tell(d);
+	roles_report(d);
 	exchange_engine_ready(d, changed);
 }
 
@@ -129,7 +129,7 @@ roles_engine_gone(void *arg, int started)
 	d->progress = NULL;
 	if (d->engine == NULL)
 		return;
-	roles_tell(d);
+	roles_report(d);
 	if (!started)
 		exchange_engine_down(d);
 }
@@ -175,7 +175,7 @@ roles_status(const struct chatd *d)
  * to: the socket answers either way, and what is missing is tried again.
  */
 void
-roles_tell(const struct chatd *d)
+roles_report(const struct chatd *d)
 {
 	static int	 told;
 
@@ -201,7 +201,7 @@ roles_tell(const struct chatd *d)
 static void
 roles_filters_ready(void *arg)
 {
-	roles_tell(arg);
+	roles_report(arg);
 }
 
 /* The store is open. */
@@ -214,7 +214,7 @@ roles_store_ready(void *arg, json_t *msg)
 		log_info("store: %lld exchanges were interrupted by the last "
 		    "end", (long long)msg_int(msg, "interrupted", 0));
 	exchange_store_ready(d);
-	roles_tell(d);
+	roles_report(d);
 }
 
 /* The store's slice of the configuration. */
@@ -250,7 +250,7 @@ static void
 roles_filters_refused(void *arg, const char *why)
 {
 	(void)why;
-	roles_tell(arg);
+	roles_report(arg);
 }
 
 /* Who hears of the filters. */
@@ -274,9 +274,9 @@ roles_store_gone(void *arg, int started)
 
 	(void)started;
 	if (d->draining)
-		chatd_settled(d);
+		d->hooks->store_ended(d);
 	else
-		roles_tell(d);
+		roles_report(d);
 }
 
 /* Say how each helper is run. */
@@ -316,7 +316,7 @@ roles_start(struct chatd *d)
 	d->filters = filters_new(d->base, d->config, roles_filters_ops(),
 	    d);
 	d->engine = helper_new(d->base, &engine_spec);
-	roles_tell(d);	/* they may have failed before they could */
+	roles_report(d);	/* they may have failed before they could */
 }
 
 /* End all three, and forget what they said. */

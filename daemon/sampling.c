@@ -6,33 +6,28 @@
 #include "chatd.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
 
-#define PARAMS_STOPS_MAX	8	/* stop strings */
-#define PARAMS_STOP_MAX		64	/* bytes of one */
-
+/* A member for each parameter, of the type that its field has. */
+#define SAMPLING_REAL	double
+#define SAMPLING_INT	int64_t
+#define SAMPLING_ARRAY	json_t *	/* borrowed, or NULL */
+#define SAMPLING_BOOL	int
+#define SAMPLING_MEMBER(name, type, min, max, dflt, bound) \
+	SAMPLING_##type	 name;
 struct params {
-	double		 temperature, top_p, repetition_penalty;
-	int64_t		 top_k, max_tokens, seed;
-	json_t		*stop;		/* borrowed, or NULL */
-	int		 ignore_eos;
+	VOCABULARY_PARAMS(SAMPLING_MEMBER)
 };
 
-#define P(member)	offsetof(struct params, member)
+#define SAMPLING_FIELD(name, type, min, max, dflt, bound) \
+	{ #name, FIELD_##type, 0, min, max, offsetof(struct params, name) },
 static const struct field sampling_fields[] = {
-	{ "temperature", FIELD_REAL, 0, 0, 2, P(temperature) },
-	{ "top_k", FIELD_INT, 0, 0, 1e9, P(top_k) },
-	{ "top_p", FIELD_REAL, 0, 0.000001, 1, P(top_p) },
-	{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
-	    P(repetition_penalty) },
-	{ "max_tokens", FIELD_INT, 0, 1, 1048576, P(max_tokens) },
-	{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX, P(seed) },
-	{ "stop", FIELD_ARRAY, 0, 0, 0, P(stop) },
-	{ "ignore_eos", FIELD_BOOL, 0, 0, 0, P(ignore_eos) },
+	VOCABULARY_PARAMS(SAMPLING_FIELD)
 };
 
 /* Check an array of stop strings. */
@@ -42,43 +37,67 @@ sampling_stops(const json_t *stop, struct fault *f)
 	const json_t	*v;
 	size_t		 i;
 
-	if (json_array_size(stop) > PARAMS_STOPS_MAX)
+	if (json_array_size(stop) > PARAM_STOPS_MAX)
 		return (fault_set(f, "bad_field", "stop",
 		    "stop: %zu strings, at most %d", json_array_size(stop),
-		    PARAMS_STOPS_MAX));
+		    PARAM_STOPS_MAX));
 	json_array_foreach(stop, i, v) {
 		if (!json_is_string(v) || json_string_length(v) == 0 ||
-		    json_string_length(v) > PARAMS_STOP_MAX)
+		    json_string_length(v) > PARAM_STOP_MAX)
 			return (fault_set(f, "bad_field", "stop", "stop: "
 			    "expected strings of 1 to %d bytes",
-			    PARAMS_STOP_MAX));
+			    PARAM_STOP_MAX));
 	}
 	return (0);
 }
 
-/* What a model can hold of two defaults; 0: it does not say. */
-static const struct {
-	const char	*name, *of;
-	size_t		 offset;	/* in struct config */
-} sampling_limits[] = {
-	{ "max_tokens", "context", offsetof(struct config, max_tokens) },
-	{ "top_k", "vocab", offsetof(struct config, top_k) },
+/* Where the defaults of parameters are, as the vocabulary lists them. */
+#define SAMPLING_OFFSET(name, type, min, max, dflt, bound) \
+	offsetof(struct config, name),
+static const size_t sampling_defaults[] = {
+	VOCABULARY_DEFAULTS(SAMPLING_OFFSET)
 };
 
-/* Lower defaults that the model can't hold. */
+/* The greatest value of a parameter that the model can hold, or 0: the model
+ * sets no bound, or does not say. */
+static int64_t
+sampling_most(const json_t *model, const struct vocabulary_param *p)
+{
+	return (p->bound == NULL ? 0 : msg_int(model, p->bound, 0));
+}
+
+/* Find the next default, from *i on, that is more than the model can hold.
+ * Returns that bound, or 0. */
+static int64_t
+sampling_above(const struct config *cf, const json_t *model, size_t *i,
+    int64_t *dflt)
+{
+	int64_t	 most;
+
+	for (; *i < nitems(sampling_defaults); (*i)++) {
+		most = sampling_most(model, &vocabulary_params[*i]);
+		if (most <= 0)
+			continue;
+		*dflt = *(const int64_t *)(const void *)((const char *)cf +
+		    sampling_defaults[*i]);
+		if (*dflt > most)
+			return (most);
+	}
+	return (0);
+}
+
+/* Lower the defaults that the model can't hold. */
 void
 sampling_fit(const struct config *cf, const json_t *model, json_t *params)
 {
-	int64_t	 dflt, most;
-	size_t	 i;
+	const char	*name;
+	int64_t		 dflt, most;
+	size_t		 i;
 
-	for (i = 0; i < nitems(sampling_limits); i++) {
-		dflt = *(const int64_t *)(const void *)((const char *)cf +
-		    sampling_limits[i].offset);
-		most = msg_int(model, sampling_limits[i].of, 0);
-		if (most > 0 && dflt > most &&
-		    msg_int(params, sampling_limits[i].name, 0) == dflt)
-			msg_set_int(params, sampling_limits[i].name, most);
+	for (i = 0; (most = sampling_above(cf, model, &i, &dflt)) > 0; i++) {
+		name = vocabulary_params[i].name;
+		if (msg_int(params, name, 0) == dflt)
+			msg_set_int(params, name, most);
 	}
 }
 
@@ -89,16 +108,43 @@ sampling_warn(const struct config *cf, const json_t *model)
 	int64_t	 dflt, most;
 	size_t	 i;
 
-	for (i = 0; i < nitems(sampling_limits); i++) {
-		dflt = *(const int64_t *)(const void *)((const char *)cf +
-		    sampling_limits[i].offset);
-		most = msg_int(model, sampling_limits[i].of, 0);
-		if (most > 0 && dflt > most)
-			log_warnx("defaults.%s: %lld is more than the model's "
-			    "%s: %lld is used", sampling_limits[i].name,
-			    (long long)dflt, sampling_limits[i].of,
-			    (long long)most);
+	for (i = 0; (most = sampling_above(cf, model, &i, &dflt)) > 0; i++)
+		log_warnx("defaults.%s: %lld is more than the model's %s: "
+		    "%lld is used", vocabulary_params[i].name,
+		    (long long)dflt, vocabulary_params[i].bound,
+		    (long long)most);
+}
+
+/* Hold complete parameters against the model. */
+int
+sampling_check(const json_t *model, const json_t *params, struct fault *f)
+{
+	const struct vocabulary_param	*p;
+	int64_t				 most;
+
+	for (p = vocabulary_params; p->name != NULL; p++) {
+		most = sampling_most(model, p);
+		if (most > 0 && msg_int(params, p->name, 0) > most)
+			return (fault_set(f, "bad_field", p->name, "%s: "
+			    "expected at most %lld, the model's %s", p->name,
+			    (long long)most, p->bound));
 	}
+	return (0);
+}
+
+/* Put the defaults of the configuration and a seed in place. */
+static void
+sampling_start(const struct config *cf, struct params *p)
+{
+#define SAMPLING_COPY(name, type, min, max, dflt, bound) \
+	p->name = cf->name;
+	uint64_t	 seed;
+
+	memset(p, 0, sizeof *p);
+	VOCABULARY_DEFAULTS(SAMPLING_COPY)
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		fatal("getrandom");
+	p->seed = (int64_t)(seed & JSON_INT_MAX);
 }
 
 /* Sampling parameters with the configuration's defaults and a seed. */
@@ -106,15 +152,11 @@ int
 sampling_read(const struct config *cf, json_t *given, json_t **out,
     struct fault *f)
 {
-	struct params		 p = { cf->temperature, cf->top_p,
-	    cf->repetition_penalty, cf->top_k, cf->max_tokens, 0, NULL, 0 };
-	uint64_t		 seed;
+	struct params		 p;
 	json_t			*m;
 	int			 res;
 
-	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-		fatal("getrandom");
-	p.seed = (int64_t)(seed & JSON_INT_MAX);
+	sampling_start(cf, &p);
 	if (given != NULL && ((res = fields_read(given, sampling_fields,
 	    nitems(sampling_fields), &p, f)) != 0 ||
 	    (res = sampling_stops(p.stop, f)) != 0))

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the scheduler knows of a model: a batch of rows goes in, logits come
- * out.  Backends (engine/cpu, the CUDA module) fill the table below; the KV
- * cache is theirs, its block tables are the scheduler's (kvcache.h).
+ * The border between the engine and what computes a model.  It has three
+ * parts:
+ *
+ *   backend_driver  what a kind of device offers before a model is loaded
+ *   backend_ops     what a loaded model offers: a batch of rows goes in,
+ *                   logits come out
+ *   backend_host    what the engine offers to a backend
+ *
+ * engine/cpu is linked in.  Any other backend is a module that is opened with
+ * dlopen.  It finds no symbol of the engine, so it reads the model, sets faults
+ * and logs through backend_host.  The KV cache belongs to the backend, its
+ * block tables to the scheduler (kvcache.h).
  *
  * One letter per dimension, here and in the whole engine:
  *   T  tokens (rows) in a step      C  channels (hidden size)
@@ -27,7 +36,7 @@ struct backend_row {
 	const int32_t	*blocks; /* borrowed for the step: cache block of
 				  * positions 0..31, 32..63, ... of this row's
 				  * sequence, at least pos / KV_BLOCK + 1 */
-	float		*logits; /* where its V logits go, or NULL */
+	float		*logits; /* room for its V logits, or NULL */
 };
 
 struct backend_info {
@@ -36,14 +45,34 @@ struct backend_info {
 	int		 layers;	/* L */
 	int64_t		 parameters;
 	int		 kv_blocks;	/* blocks in the cache */
-	int64_t		 kv_bytes;	/* what they take */
-	int		 threads;
+	int64_t		 kv_bytes;	/* bytes of the cache */
+	int		 threads;	/* compute threads on the CPU */
 	const char	*device;	/* "cpu", "cuda:0" */
 	const char	*isa;		/* "scalar", "avx2", ... or "" */
-	const char	*precision;	/* "fp32", "bf16", ...; where the cache
-					 * is not in what auto gives, with
-					 * "+kv8" or "+kv16" behind it */
+	const char	*precision;	/* "fp32", "bf16", ...; if the cache is
+					 * not in what auto gives, followed by
+					 * "+kv8" or "+kv16" */
 	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
+};
+
+/* One figure of what a device can do at most, for people and programs. */
+struct backend_figure {
+	const char	*key;		/* static: its name in the JSON */
+	const char	*unit;		/* static: "GB/s" */
+	const char	*note;		/* static: what was measured */
+	double		 value;		/* in that unit */
+};
+
+#define BACKEND_FIGURES_MAX	8
+
+/* What the device of a loaded model allows, for --bench. */
+struct backend_limits {
+	int64_t		 touched;	/* bytes of weights for one token */
+	double		 peak;		/* operations a second of the model's
+					 * precision; a multiply-add is two */
+	const char	*peak_name;	/* static: "AMX int8" */
+	int		 nfigures;
+	struct backend_figure figures[BACKEND_FIGURES_MAX];
 };
 
 struct backend;
@@ -55,19 +84,32 @@ struct backend_ops {
 	 * this and of earlier steps. A row's result depends on its sequence
 	 * alone, never on which other rows share the step, on T, or on how a
 	 * prompt was cut into steps (design: canonical arithmetic).
-	 * Returns 0; CHAT_ESHAPE where a token or position is out of range.
+	 * Returns 0, or CHAT_ESHAPE if a token or position is out of range.
 	 */
 	int	(*step)(struct backend *b, const struct backend_row *rows,
 		    int T);
+	/* Fill all of *out. The strings live as long as b. */
 	void	(*info)(const struct backend *b, struct backend_info *out);
 	void	(*free)(struct backend *b);
+	/*
+	 * Measure what the device allows, in a few seconds; and the bytes that
+	 * it reads from memory in a second, as of now, in tens of
+	 * milliseconds. Both are NULL if the backend can't be measured.
+	 */
+	void	(*limits)(struct backend *b, struct backend_limits *out);
+	double	(*read_rate)(struct backend *b);
 };
 
 struct backend {
 	const struct backend_ops *ops;
 };
 
-struct model;		/* model/model.h: configuration and weight source */
+struct model;		/* engine/model/model.h, as the next two */
+struct model_config;
+struct model_slice;
+struct packed_tensor;	/* engine/model/packed_write.h, as the next */
+struct packed_job;
+struct pool;		/* engine/host/pool.h */
 
 struct backend_options {
 	const char	*precision;	/* "auto", "fp32", "bf16", "int8" or
@@ -77,23 +119,164 @@ struct backend_options {
 	const char	*device;	/* "cpu" or "cuda:N" */
 	const char	*isa;		/* "auto", "scalar", "avx2", "avx512",
 					 * "amx" */
-	int		 threads;	/* 0: one per core we may use, which
-					 * is also the most */
+	int		 index;		/* N of device, or 0: backend.c sets it
+					 * for the driver */
+	int		 threads;	/* on the CPU; 0, the default, means one
+					 * per core, which is also the most */
 	int		 pin;		/* each to a core of its own */
-	int		 kv_tokens;	/* cache size in positions; 0: default */
+	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
 	/* Called while weights load, with bytes read; may be NULL. */
 	void		(*progress)(void *arg, int64_t bytes, int64_t total);
 	void		*progress_arg;
 };
 
+/* The memory that a model needs on a device, in bytes. */
+struct backend_plan {
+	const char	*precision;	/* static: the name of the weights' */
+	const char	*kv_precision;	/* static: the name of the cache's */
+	int64_t		 weights;	/* about the size of a packed file */
+	int64_t		 cache;		/* of keys and values */
+	int64_t		 work;		/* arrays of a step, buffers, code */
+	int64_t		 total;
+	int64_t		 free;		/* what the device has free now */
+};
+
 /*
- * Load the model's weights into a new backend (owned by the caller, ended by
- * ops->free). The model must live until this returns. 0, or an error with *f
- * filled (code "bad_model", "no_memory" or "no_device"): one line that names
- * file, tensor, expected and found.
+ * What the engine offers to a backend. It lives as long as the process. Its
+ * functions may be called from the engine's thread only, during a call of the
+ * driver or of backend_ops. Errors are CHAT_E... codes (err.h); then a function
+ * with an argument f fills *f. Engine and backend each free what they have
+ * allocated; no memory changes its owner, so there is no allocator here.
  */
+#define BACKEND_VERSION	1	/* of all of this header */
+
+struct backend_host {
+	/* For a module that reads it: the engine calls only modules of its own
+	 * release and BACKEND_VERSION. */
+	uint32_t	 version;	/* BACKEND_VERSION */
+	uint32_t	 size;		/* sizeof(struct backend_host) */
+
+	/* The model, as in model.h: what it is, and the bytes of its weight
+	 * files. What is returned belongs to m. */
+	const struct model_config *(*config)(const struct model *m);
+	const char	*(*path)(const struct model *m);
+	int64_t		 (*parameters)(const struct model *m);
+	int64_t		 (*bytes)(const struct model *m);
+	int64_t		 (*bytes_read)(const struct model *m);
+	/* 1 if m is random (--synth): there is nothing to stream, and the
+	 * backend draws its weights from *seed. */
+	int		 (*is_synth)(const struct model *m, uint64_t *seed);
+
+	/* Hand out all weights once, in slices of rows: model_stream. Not for
+	 * packed files and random models. */
+	int	(*stream)(struct model *m, int (*take)(void *arg,
+		    const struct model_slice *s, struct fault *f), void *arg,
+		    struct fault *f);
+	/* Widen row i (0 <= i < s->count) of a slice to s->cols floats, of
+	 * whatever type the file's elements are. 0, or CHAT_EFORMAT if one is
+	 * NaN or infinite. Safe in several threads at once. */
+	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
+		    struct fault *f);
+	/* The row (of a vector: the element) of the tensor in our order that
+	 * row (element) i of the tensor as the file has it is: model_row. */
+	int64_t	(*row)(const struct model *m, const struct model_slice *s,
+		    int64_t i);
+
+	/* A packed file: its precision, NULL if m is none; a tensor of it by
+	 * name, CHAT_ENOTFOUND if there is none (*out borrows from m); and n
+	 * bytes from byte at, as begin and end of packed_tensor count. */
+	const char	*(*packed_precision)(const struct model *m);
+	int	(*packed_find)(const struct model *m, const char *name,
+		    struct packed_tensor *out);
+	int	(*packed_read)(const struct model *m, uint64_t at, size_t n,
+		    void *out, struct fault *f);
+	/* Write a packed file: see packed_write.h. */
+	int	(*packed_write)(const struct packed_job *job,
+		    struct fault *f);
+
+	/* fault_set of err.h: returns CHAT_EFORMAT. code and field's format as
+	 * there; code must outlive the module, which is never closed. */
+	int	(*fault)(struct fault *f, const char *code, const char *field,
+		    const char *fmt, ...)
+		    __attribute__((format(printf, 4, 5)));
+	/* One line in the log, without a newline: log.h. */
+	void	(*warn)(const char *fmt, ...)
+		    __attribute__((format(printf, 1, 2)));
+	void	(*info)(const char *fmt, ...)
+		    __attribute__((format(printf, 1, 2)));
+	void	(*debug)(const char *fmt, ...)
+		    __attribute__((format(printf, 1, 2)));
+
+	/* Threads that run numbered pieces of work: pool.h. In fn, denormals
+	 * are zero, and of the host's functions only widen and row may be
+	 * called. */
+	struct pool	*(*pool_new)(int n);
+	void		 (*pool_free)(struct pool *p);
+	int		 (*pool_size)(const struct pool *p);
+	void		 (*pool_run)(struct pool *p, int n,
+			    void (*fn)(void *arg, int item, int thread),
+			    void *arg);
+
+	/* Bytes of the machine's memory that this process may still take:
+	 * meminfo.h. */
+	int64_t		 (*memory_free)(void);
+};
+
+/* The one that backend.c hands to drivers. */
+extern const struct backend_host backend_host;
+
+/*
+ * What a kind of device offers. A module exports one, backend_module. Each
+ * function gets the host (borrowed for good), opt->index, and a model that must
+ * live until it returns; it returns 0, or an error with *f filled (code
+ * "bad_model", "bad_field", "no_memory" or "no_device"): one line that names
+ * file or device, expected and found. Version, size and release come first for
+ * good: they are checked before anything else is read.
+ */
+struct backend_driver {
+	uint32_t	 version;	/* BACKEND_VERSION */
+	uint32_t	 size;		/* sizeof(struct backend_driver) */
+	const char	*release;	/* of chatd that it was built with */
+	/* The layout of its packed files, as "cpu-1"; NULL: it has none. A
+	 * driver sees only packed files of its own layout. */
+	const char	*layout;
+	/* What it computes in, in order of size; NULL ends the list. */
+	const char	*const *precisions;
+	/* What m needs in opt->precision, which may be "auto". */
+	int	(*plan)(const struct backend_host *h, struct model *m,
+		    const struct backend_options *opt,
+		    struct backend_plan *out, struct fault *f);
+	/* Does a packed file have each tensor that opt->precision needs, in
+	 * its type and shape? NULL if layout is. */
+	int	(*check)(const struct backend_host *h, struct model *m,
+		    const struct backend_options *opt, struct fault *f);
+	/* Write m to the packed file out, with n bytes of its tokenizer's
+	 * tables (n 0: without). NULL if layout is. */
+	int	(*pack)(const struct backend_host *h, struct model *m,
+		    const struct backend_options *opt, const void *tables,
+		    size_t n, const char *out, struct fault *f);
+	/* Load m. *out is the caller's, and ends with ops->free. */
+	int	(*open)(const struct backend_host *h, struct model *m,
+		    const struct backend_options *opt, struct backend **out,
+		    struct fault *f);
+};
+
+/*
+ * The same for the driver of opt->device; opt->index is ignored. If the device
+ * is unknown or not there: CHAT_EUNSUPPORTED, code "no_device". If m is packed
+ * in another layout than the driver's: CHAT_EFORMAT, code "bad_model".
+ */
+int	backend_plan(struct model *m, const struct backend_options *opt,
+	    struct backend_plan *out, struct fault *f);
+int	backend_check(struct model *m, const struct backend_options *opt,
+	    struct fault *f);
+int	backend_pack(struct model *m, const struct backend_options *opt,
+	    const void *tables, size_t n, const char *out, struct fault *f);
 int	backend_open(struct model *m, const struct backend_options *opt,
 	    struct backend **out, struct fault *f);
+/* The precisions of opt->device in *out, static. */
+int	backend_precisions(const struct backend_options *opt,
+	    const char *const **out, struct fault *f);
 
 #endif

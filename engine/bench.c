@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-engine --bench: how fast a model runs, against what the machine
+ * chatd-engine --bench: how fast a model runs, compared with what its device
  * allows, measured in the same run.  A table goes to standard error, the same
  * as JSON to standard output.
  */
@@ -14,18 +14,18 @@
 #include <string.h>
 
 #include "clock.h"
-#include "cpu.h"
 #include "json.h"
+#include "model.h"
 #include "xmalloc.h"
 
-#define BENCH_RUNS	5	/* of each, the median counts; */
-#define BENCH_SECONDS	20	/* fewer where they take longer */
+#define BENCH_RUNS	5	/* of each figure; the median counts */
+#define BENCH_SECONDS	20	/* after these, no further run begins */
 #define BENCH_BATCH	32	/* sequences at once, at most */
 #define BENCH_STEPS	16	/* decoded tokens in one run */
 #define BENCH_PROMPT	512	/* the shorter prompt */
 #define BENCH_ROWS	256	/* in one step, without --batch-tokens */
 
-/* One sequence: its cache blocks, and how far it is. */
+/* One sequence: its cache blocks, and its length so far. */
 struct bench_seq {
 	int32_t	*blocks;	/* owned */
 	int	 pos;
@@ -36,6 +36,7 @@ struct bench {
 	struct backend_row	*rows;		/* owned */
 	float			*logits;	/* owned: [BENCH_BATCH][V] */
 	struct bench_seq	 seq[BENCH_BATCH];
+	struct backend_limits	 limits;
 	json_t			*out;		/* owned */
 };
 
@@ -64,7 +65,7 @@ bench_again(int i, double start)
 	    clock_seconds() - start < BENCH_SECONDS));
 }
 
-/* Tell a figure, once for people and once for programs. */
+/* Report a figure, once for people and once for programs. */
 void
 bench_tell(json_t *out, const char *key, double value, const char *unit,
     const char *note)
@@ -118,7 +119,7 @@ bench_rewind(struct bench *b, int pos)
 		b->seq[i].pos = pos;
 }
 
-/* A prompt of n tokens in steps of at most so many rows: seconds. */
+/* The seconds of a prompt of n tokens, in steps of at most rows rows. */
 static double
 bench_prompt_once(struct bench *b, int n, int rows)
 {
@@ -131,31 +132,14 @@ bench_prompt_once(struct bench *b, int n, int rows)
 	return (sum);
 }
 
-/* The peak of the arithmetic of a precision, and its name. */
-static double
-bench_peak(const struct bench *b, const struct cpu_limits *lim,
-    const char **name)
-{
-	const struct cpu	*c = (const struct cpu *)b->e->backend;
-	const int		 small = c->small;
-
-	if (lim->tile16 > 0 && c->layout.precision != PREC_FP32) {
-		*name = small ? "AMX int8" : "AMX bf16";
-		return (small ? lim->tile8 : lim->tile16);
-	}
-	*name = small ? "int8" : "fp32";
-	return (small ? lim->dot8 : lim->fma);
-}
-
 /* Tokens a second of a prompt of n. */
 static void
-bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
+bench_prompt(struct bench *b, int n)
 {
 	const struct model_config *c = model_config(b->e->model);
 	const double	 C = c->channels, F = c->inner;
 	const double	 start = clock_seconds();
-	double		 x[BENCH_RUNS], rate, work, peak;
-	const char	*name;
+	double		 x[BENCH_RUNS], rate, work;
 	char		 key[32], note[64];
 	int		 i;
 
@@ -165,22 +149,22 @@ bench_prompt(struct bench *b, int n, const struct cpu_limits *lim)
 	/* two operations for each weight of the layers, and for each lane of
 	 * scores and values; on average half of the positions are seen */
 	work = 2.0 * c->layers * (4 * C * C + 2 * C * F + C * (n + 1));
-	peak = bench_peak(b, lim, &name);
+	work /= b->limits.peak;
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
-	    100 * rate * work / peak, name);
+	    100 * rate * work, b->limits.peak_name);
 	snprintf(key, sizeof key, "prefill_%d", n);
 	bench_tell(b->out, key, rate, "tokens/s", note);
 	snprintf(key, sizeof key, "prefill_%d_share", n);
-	msg_set_real(b->out, key, rate * work / peak);
+	msg_set_real(b->out, key, rate * work);
 }
 
-/* Tokens a second of n sequences, all together, behind pos positions. On
- * machines shared with others the bandwidth comes and goes, so it is measured
- * beside each run. */
+/* Tokens a second of n sequences, all together, each after pos positions. On
+ * a machine that others use too the bandwidth varies, so it is measured before
+ * and after each run. */
 static void
 bench_decode(struct bench *b, int n, int pos)
 {
-	const struct cpu *cpu = (const struct cpu *)b->e->backend;
+	struct backend	*be = b->e->backend;
 	const double	 start = clock_seconds();
 	double		 x[BENCH_RUNS], share[BENCH_RUNS], rate, sum, read;
 	char		 key[40], note[64];
@@ -188,12 +172,12 @@ bench_decode(struct bench *b, int n, int pos)
 
 	for (i = 0; bench_again(i, start); i++) {
 		bench_rewind(b, pos);
-		read = cpu_read_rate(cpu);
+		read = be->ops->read_rate(be);
 		for (sum = 0, s = 0; s < BENCH_STEPS; s++)
 			sum += bench_step(b, 0, n);
-		read = (read + cpu_read_rate(cpu)) / 2;
+		read = (read + be->ops->read_rate(be)) / 2;
 		x[i] = n * BENCH_STEPS / sum;
-		share[i] = BENCH_STEPS / sum * (double)cpu_touched(cpu) /
+		share[i] = BENCH_STEPS / sum * (double)b->limits.touched /
 		    read;
 	}
 	rate = bench_median(x, i);
@@ -208,23 +192,18 @@ bench_decode(struct bench *b, int n, int pos)
 	msg_set_real(b->out, key, sum);
 }
 
-/* What the machine can do. */
+/* Measure what the device allows. */
 static void
-bench_limits(struct bench *b, struct cpu_limits *lim)
+bench_limits(struct bench *b)
 {
-	cpu_limits((struct cpu *)b->e->backend, lim);
-	bench_tell(b->out, "read_bandwidth", lim->read / 1e9, "GB/s",
-	    "all threads, larger than the caches");
-	bench_tell(b->out, "fp32_peak", lim->fma / 1e9, "GFLOP/s",
-	    "multiply-add in registers");
-	bench_tell(b->out, "int8_peak", lim->dot8 / 1e9, "GOP/s",
-	    "products of 8 bits in registers");
-	if (lim->tile16 == 0)
-		return;
-	bench_tell(b->out, "amx_bf16_peak", lim->tile16 / 1e9, "GFLOP/s",
-	    "products of bf16 in tiles");
-	bench_tell(b->out, "amx_int8_peak", lim->tile8 / 1e9, "GOP/s",
-	    "products of 8 bits in tiles");
+	const struct backend_figure	*x;
+	int				 i;
+
+	b->e->backend->ops->limits(b->e->backend, &b->limits);
+	for (i = 0; i < b->limits.nfigures; i++) {
+		x = &b->limits.figures[i];
+		bench_tell(b->out, x->key, x->value, x->unit, x->note);
+	}
 }
 
 /* Rows, logits and blocks for everything below. */
@@ -240,7 +219,7 @@ bench_room(struct bench *b)
 	b->logits = xcalloc((size_t)info->vocab * BENCH_BATCH,
 	    sizeof *b->logits);
 	/* The first sequence may grow to the whole context: its later blocks
-	 * are those of others, which are not at work then. */
+	 * belong to other sequences, which do not run then. */
 	for (s = 0; s < BENCH_BATCH; s++) {
 		b->seq[s].blocks = xcalloc((size_t)whole + 1,
 		    sizeof(int32_t));
@@ -255,21 +234,21 @@ int
 bench_run(struct engine *e)
 {
 	struct bench		 b = { .e = e, .out = json_object() };
-	struct cpu_limits	 lim;
 	struct rusage		 ru;
 	char			*line;
 	size_t			 n;
 	int			 s;
 
-	if (strcmp(e->info.device, "cpu") != 0 ||
+	if (e->backend->ops->limits == NULL ||
 	    e->info.context < BENCH_PROMPT) {
-		fprintf(stderr, "chatd-engine: --bench: expected the device "
-		    "cpu and a model for at least %d tokens, found %s and "
-		    "%d\n", BENCH_PROMPT, e->info.device, e->info.context);
+		fprintf(stderr, "chatd-engine: --bench: expected a device that "
+		    "can be measured and a model for at least %d tokens, "
+		    "found %s and %d\n", BENCH_PROMPT, e->info.device,
+		    e->info.context);
 		json_decref(b.out);
 		return (1);
 	}
-	e->opt.batch_tokens = engine_backend_options(e).rows;
+	e->opt.batch_tokens = engine_load_options(e).rows;
 	bench_room(&b);
 	fprintf(stderr, "%s in %s, %s, %d threads, keys and values in %s\n",
 	    model_name(e->model), e->info.precision, e->info.isa,
@@ -279,10 +258,10 @@ bench_run(struct engine *e)
 	msg_set_string(b.out, "kv_precision", e->info.kv_precision);
 	msg_set_string(b.out, "isa", e->info.isa);
 	msg_set_int(b.out, "threads", e->info.threads);
-	bench_limits(&b, &lim);
-	bench_prompt(&b, BENCH_PROMPT, &lim);
+	bench_limits(&b);
+	bench_prompt(&b, BENCH_PROMPT);
 	if (e->info.context >= 2048)
-		bench_prompt(&b, 2048, &lim);
+		bench_prompt(&b, 2048);
 	bench_decode(&b, 1, 64);
 	bench_decode(&b, 8, 64);
 	bench_decode(&b, BENCH_BATCH, 64);
@@ -290,7 +269,8 @@ bench_run(struct engine *e)
 		bench_decode(&b, 1, 2048 - BENCH_STEPS);
 	bench_serve(e, bench_rows(&b), b.out);
 	getrusage(RUSAGE_SELF, &ru);
-	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB", "");
+	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
+	    "");
 	line = msg_line(b.out, &n);
 	fputs(line, stdout);
 	free(line);

@@ -10,7 +10,7 @@
 
 #include "engine.h"
 
-/* Tell a figure, to people and, as a member of out, to programs. */
+/* Report a figure to people and, as a member of out, to programs. */
 void	 bench_tell(json_t *out, const char *key, double value,
 	    const char *unit, const char *note);
 
@@ -21,9 +21,9 @@ int	 bench_again(int i, double start);
 int	 bench_compare(const void *a, const void *b);
 
 /*
- * Measure what those who wait see: the time to the first token, alone and
- * beside replies, and the delay between tokens of replies, without and with
- * a long prompt that is read beside them. rows at most make a step.
+ * Measure what a client sees: the time to the first token, without and with
+ * running replies, and the delay between tokens of replies, without and with a
+ * long prompt that is read at the same time. A step has at most rows rows.
  */
 void	 bench_serve(struct engine *e, int rows, json_t *out);
 

@@ -13,16 +13,17 @@
 #include "scheduler.h"
 #include "xmalloc.h"
 
-#define SERVE_REPLIES	8	/* replies that are made meanwhile */
-#define SERVE_DELAYS	256	/* of them, each time */
-#define SERVE_WARM	24	/* tokens of each that don't count */
-#define SERVE_SHORT	32	/* tokens of their prompts */
+#define SERVE_REPLIES	8	/* replies that run at the same time */
+#define SERVE_DELAYS	256	/* delays measured at a time */
+#define SERVE_WARM	24	/* first tokens of each reply, not measured */
+#define SERVE_SHORT	32	/* tokens of the prompt of each reply */
 #define SERVE_PROMPTS	2	/* long prompts, one after the other */
-#define SERVE_LONG	2000	/* tokens of each */
-#define SERVE_CACHE	8192	/* tokens of cache, so that none gives way */
-#define SERVE_FIRST	512	/* tokens of a prompt read alone */
-#define SERVE_RUNS	5	/* of the last, the median counts */
-#define SERVE_SLOW	3	/* seconds of it: the rest would take too long */
+#define SERVE_LONG	2000	/* tokens of a long prompt */
+#define SERVE_CACHE	8192	/* tokens of cache, enough for all of it */
+#define SERVE_FIRST	512	/* tokens of a prompt that runs alone */
+#define SERVE_RUNS	5	/* of that prompt; the median counts */
+#define SERVE_SLOW	3	/* seconds of that prompt, above which the
+				 * rest is left out */
 
 /* Seconds between tokens. */
 struct serve_delays {
@@ -33,18 +34,19 @@ struct serve_delays {
 struct serve {
 	struct scheduler	*sched;		/* owned */
 	struct engine		*e;		/* borrowed */
-	double			 last[SERVE_REPLIES];	/* token of each */
-	size_t			 made[SERVE_REPLIES];
+	double			 last[SERVE_REPLIES];	/* time of the last
+							 * token of each */
+	size_t			 made[SERVE_REPLIES];	/* tokens */
 	struct serve_delays	 alone, beside;
 	struct serve_delays	*delays;	/* one of them */
-	double			 first;		/* token of a prompt; 0: not
-						 * yet */
+	double			 first;		/* time of a prompt's first
+						 * token; 0: not yet */
 	unsigned		 seed;
 };
 
 /* A reply begins. */
 static void
-serve_started(void *arg, const struct job *job)
+bench_serve_started(void *arg, const struct job *job)
 {
 	(void)arg;
 	(void)job;
@@ -52,7 +54,7 @@ serve_started(void *arg, const struct job *job)
 
 /* Keep a delay. */
 static void
-serve_delay(struct serve_delays *d, double seconds)
+bench_serve_delay(struct serve_delays *d, double seconds)
 {
 	if (d->n == d->size) {
 		d->size = d->size == 0 ? 1024 : d->size * 2;
@@ -63,7 +65,8 @@ serve_delay(struct serve_delays *d, double seconds)
 
 /* Tokens come, one at a time. */
 static void
-serve_text(void *arg, const struct job *job, const struct generation_news *news)
+bench_serve_text(void *arg, const struct job *job,
+    const struct generation_news *news)
 {
 	struct serve	*v = arg;
 	double		 now = clock_seconds();
@@ -76,21 +79,22 @@ serve_text(void *arg, const struct job *job, const struct generation_news *news)
 		return;
 	}
 	if (++v->made[job->id] > SERVE_WARM)
-		serve_delay(v->delays, now - v->last[job->id]);
+		bench_serve_delay(v->delays, now - v->last[job->id]);
 	v->last[job->id] = now;
 }
 
 /* A reply ends. */
 static void
-serve_done(void *arg, const struct job *job)
+bench_serve_done(void *arg, const struct job *job)
 {
 	(void)arg;
 	(void)job;
 }
 
-/* It cannot fail: a model whose logits are no numbers is of no use here. */
+/* A reply fails, for example because logits are NaN: nothing can be
+ * measured. */
 static void
-serve_failed(void *arg, const struct job *job, const struct fault *f)
+bench_serve_failed(void *arg, const struct job *job, const struct fault *f)
 {
 	(void)arg;
 	(void)job;
@@ -98,12 +102,16 @@ serve_failed(void *arg, const struct job *job, const struct fault *f)
 	exit(1);
 }
 
-static const struct scheduler_events serve_events = { serve_started,
-	serve_text, serve_done, serve_failed };
+static const struct scheduler_events bench_serve_events = {
+	.started = bench_serve_started,
+	.text = bench_serve_text,
+	.done = bench_serve_done,
+	.failed = bench_serve_failed
+};
 
 /* Run one step. */
 static void
-serve_step(struct serve *v)
+bench_serve_step(struct serve *v)
 {
 	int	 r = scheduler_step(v->sched);
 
@@ -113,9 +121,9 @@ serve_step(struct serve *v)
 	}
 }
 
-/* Ask for a reply of max tokens to a prompt of n, which none before had. */
+/* Add a reply of max tokens to a new prompt of n tokens. */
 static void
-serve_add(struct serve *v, int id, int n, int max)
+bench_serve_add(struct serve *v, int id, int n, int max)
 {
 	struct generation_options opt = { .max_tokens = max, .ignore_eos = 1 };
 	struct ids	 prompt = { NULL, 0, 0 };
@@ -134,39 +142,39 @@ serve_add(struct serve *v, int id, int n, int max)
 	(void)scheduler_add(v->sched, job);
 }
 
-/* Steps until the prompt just added has its first token: seconds. */
+/* Run steps until the newest prompt has its first token; the seconds. */
 static double
-serve_first(struct serve *v)
+bench_serve_first(struct serve *v)
 {
 	double	 start = clock_seconds();
 
 	v->first = 0;
 	while (v->first == 0)
-		serve_step(v);
+		bench_serve_step(v);
 	return (v->first - start);
 }
 
-/* A share, as 0.99, of the delays is at most: seconds. */
+/* The quantile of the delays, for a share such as 0.99: seconds. */
 static double
-serve_quantile(struct serve_delays *d, double share)
+bench_serve_quantile(struct serve_delays *d, double share)
 {
 	qsort(d->x, d->n, sizeof *d->x, bench_compare);
 	return (d->x[(size_t)(share * (double)(d->n - 1))]);
 }
 
-/* Time to the first token of a prompt that has the engine alone. */
+/* The seconds to the first token of a prompt that runs alone. */
 static double
-serve_alone(struct serve *v, json_t *out)
+bench_serve_alone(struct serve *v, json_t *out)
 {
 	const double	 start = clock_seconds();
 	double		 x[SERVE_RUNS];
 	int		 i;
 
 	for (i = 0; i < SERVE_RUNS && bench_again(i, start); i++) {
-		serve_add(v, SERVE_REPLIES, SERVE_FIRST, 1);
-		x[i] = serve_first(v);
+		bench_serve_add(v, SERVE_REPLIES, SERVE_FIRST, 1);
+		x[i] = bench_serve_first(v);
 		while (scheduler_has(v->sched, SERVE_REPLIES))
-			serve_step(v);
+			bench_serve_step(v);
 	}
 	qsort(x, (size_t)i, sizeof *x, bench_compare);
 	bench_tell(out, "first_token_512", 1e3 * x[i / 2], "ms",
@@ -174,44 +182,44 @@ serve_alone(struct serve *v, json_t *out)
 	return (x[i / 2]);
 }
 
-/* Steps until there are so many delays more of replies alone. */
+/* Run steps until SERVE_DELAYS more delays of replies alone are measured. */
 static void
-serve_replies(struct serve *v)
+bench_serve_replies(struct serve *v)
 {
 	const size_t	 want = v->alone.n + SERVE_DELAYS;
 
 	v->delays = &v->alone;
 	while (v->alone.n < want && scheduler_has(v->sched, 0))
-		serve_step(v);
+		bench_serve_step(v);
 }
 
-/* Delays of replies by turns without and with a prompt beside them: what they
- * take alone grows with their length. */
+/* Measure the delays of replies without and with a prompt beside them, in turn:
+ * a delay without a prompt grows with the length of the replies. */
 static void
-serve_beside(struct serve *v, int length, json_t *out)
+bench_serve_beside(struct serve *v, int length, json_t *out)
 {
 	double	 sum = 0, alone, p99;
 	char	 note[64];
 	int	 i;
 
 	for (i = 0; i < SERVE_REPLIES; i++)
-		serve_add(v, i, SERVE_SHORT, v->e->context);
+		bench_serve_add(v, i, SERVE_SHORT, v->e->context);
 	for (i = 0; i < SERVE_PROMPTS; i++) {
-		serve_replies(v);
-		serve_add(v, SERVE_REPLIES, length, 1);
+		bench_serve_replies(v);
+		bench_serve_add(v, SERVE_REPLIES, length, 1);
 		v->delays = &v->beside;
-		sum += serve_first(v);
+		sum += bench_serve_first(v);
 	}
-	serve_replies(v);
-	alone = serve_quantile(&v->alone, 0.5);
-	p99 = serve_quantile(&v->beside, 0.99);
+	bench_serve_replies(v);
+	alone = bench_serve_quantile(&v->alone, 0.5);
+	p99 = bench_serve_quantile(&v->beside, 0.99);
 	bench_tell(out, "delay_8", 1e3 * alone, "ms",
 	    "between tokens of 8 replies, median");
-	bench_tell(out, "delay_8_p99", 1e3 * serve_quantile(&v->alone, 0.99),
-	    "ms", "99th percentile");
+	bench_tell(out, "delay_8_p99", 1e3 * bench_serve_quantile(&v->alone,
+	    0.99), "ms", "99th percentile");
 	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
 	    length);
-	bench_tell(out, "delay_8_prompt", 1e3 * serve_quantile(&v->beside,
+	bench_tell(out, "delay_8_prompt", 1e3 * bench_serve_quantile(&v->beside,
 	    0.5), "ms", note);
 	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
 	    "without", p99 / alone);
@@ -230,10 +238,10 @@ bench_serve(struct engine *e, int rows, json_t *out)
 			    e->context - 8 : SERVE_LONG;
 
 	e->context = e->info.context;
-	v.sched = scheduler_new(e->backend, rows, &serve_events, &v);
-	if (serve_alone(&v, out) < SERVE_SLOW && e->info.kv_blocks >=
+	v.sched = scheduler_new(e->backend, rows, &bench_serve_events, &v);
+	if (bench_serve_alone(&v, out) < SERVE_SLOW && e->info.kv_blocks >=
 	    SERVE_CACHE / KV_BLOCK)
-		serve_beside(&v, length, out);
+		bench_serve_beside(&v, length, out);
 	else
 		fprintf(stderr, "  (delays beside prompts need a first token "
 		    "within %d s and --kv-tokens %d)\n", SERVE_SLOW,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-engine: start-up, loading with progress, and the loop that turns
- * between messages and steps of the model.  Lines in, lines out, on
- * descriptors 0 and 1: started by chatd (which sends init first) or by hand
+ * chatd-engine: start-up, and the loop that takes messages and runs steps of
+ * the model in turn.  It reads lines from descriptor 0 and writes lines to
+ * descriptor 1.  chatd starts it and sends init first; by hand, it is started
  * with --model.
  */
 #include <config.h>
@@ -28,24 +28,20 @@
 #include "stdfds.h"
 #include "xmalloc.h"
 
-#define ENGINE_BATCH_TOKENS	256	/* default */
 #define ENGINE_OOM_MORE		500	/* above chatd's oom_score_adj */
-#define ENGINE_SYNTH_SEED	1
-#define ENGINE_PROGRESS_MS	100	/* between two progress events */
 #define ENGINE_OUTPUT_HIGH	(8 * 1024 * 1024)	/* bytes queued above
 						 * which no step is run */
-#define ENGINE_MESSAGES		32	/* taken between two steps, */
-#define ENGINE_MESSAGES_TIME	0.001	/* seconds: none is begun after that */
-#define ENGINE_INTAKE_SHARE	0.125	/* texts are encoded for that part of
-					 * the time of steps, */
-#define ENGINE_INTAKE_TIME	0.002	/* seconds at once at most, and between
-					 * two messages without steps */
+#define ENGINE_MESSAGES		32	/* at most between two steps */
+#define ENGINE_MESSAGES_TIME	0.001	/* seconds after which no further
+					 * message is taken */
+#define ENGINE_INTAKE_SHARE	0.125	/* of the time of steps is for encoding
+					 * texts */
+#define ENGINE_INTAKE_TIME	0.002	/* seconds of it at once at most, and
+					 * between two messages if there are
+					 * no steps */
 
-/* What the handler of SIGBUS writes. */
-static char	 engine_bus_words[1024];
-
-/* Where an option's value goes in struct engine_options; help and version
- * have no place there. */
+/* The member of struct engine_options that an option sets; help and version
+ * set none. */
 struct engine_option {
 	size_t	 offset;
 	long	 max;		/* of a number; 0: the value is a string */
@@ -91,36 +87,39 @@ static const char engine_help[] =
 "       chatd-engine --model PATH --check\n"
 "       chatd-engine --model PATH --pack FILE [--precision NAME]\n"
 "\n"
-"Serves one GPT-NeoX model: JSON lines with requests on standard input, JSON\n"
-"lines with answers on standard output.  Without --model it waits for an init\n"
-"message, as chatd sends it.\n"
+"Serves one GPT-NeoX model.  Requests are JSON lines on standard input,\n"
+"answers are JSON lines on standard output.  Without --model it waits for the\n"
+"init message that chatd sends.\n"
 "\n"
 "  --model PATH          folder with config.json, tokenizer.json and weights,\n"
 "                        or a GGUF file, or a packed file\n"
-"  --precision NAME      fp32, bf16, int8 or int4 (default: what a packed file\n"
-"                        is packed in, else bf16)\n"
-"  --check               say what the model is, what it needs, and whether it\n"
-"                        is sound, and end\n"
+"  --precision NAME      fp32, bf16, int8 or int4 (default: that of a packed\n"
+"                        file, else bf16)\n"
+"  --check               describe the model, say how much memory it needs on\n"
+"                        the device and whether it is sound, and end\n"
 "  --synth SHAPE         a random model instead: pythia-160m, pythia-410m,\n"
 "                        pythia-1.4b, pythia-6.9b or 20b\n"
-"  --bench               measure it against what the machine allows, and end\n"
-"  --pack FILE           write the model in that precision to a packed file,\n"
-"                        which starts without conversion, and end\n"
+"  --bench               compare its speed with what the device allows, and\n"
+"                        end\n"
+"  --pack FILE           write the model in that precision, for that device,\n"
+"                        to a packed file, which loads without conversion,\n"
+"                        and end\n"
 "  --device NAME         cpu or cuda:N (default cpu)\n"
 "  --isa NAME            auto, scalar, avx2, avx512 or amx (default auto)\n"
-"  --threads N           threads on the CPU (default and most: one for each\n"
+"  --threads N           threads on the CPU (default and maximum: one per\n"
 "                        core)\n"
 "  --pin                 keep each thread on a core of its own\n"
 "  --context N           tokens of prompt and reply (default: the model's)\n"
-"  --kv-precision NAME   what the cache of keys and values is made of: auto,\n"
-"                        fp32, bf16 or int8 (default auto: fp32 or bf16, as\n"
-"                        the precision is)\n"
+"  --kv-precision NAME   precision of the cache of keys and values: auto,\n"
+"                        fp32, bf16 or int8 (default auto: fp32 if the model\n"
+"                        is in fp32, else bf16)\n"
 "  --kv-tokens N         tokens in the cache, of all requests together\n"
 "  --batch-tokens N      tokens in one step (default 256)\n"
 "  -h, --help            this text\n"
 "  -V, --version         the version\n";
 
-/* Say what is wrong with the command line (NULL: getopt has), and end. */
+/* Say what is wrong with the command line (NULL: getopt has said so), and
+ * end. */
 static void __attribute__((noreturn, format(printf, 1, 2)))
 engine_usage(const char *fmt, ...)
 {
@@ -199,139 +198,7 @@ engine_error(struct engine *e, int64_t id, const struct fault *f)
 	chan_send(e->ch, msg_error(id, f));
 }
 
-/* Tell how far loading is: first, last, and now and then. */
-static void
-engine_progress(void *arg, int64_t bytes, int64_t bytes_total)
-{
-	struct engine	*e = arg;
-	int64_t		 now = clock_monotonic();
-	json_t		*m;
-
-	if (e->progress_ms != 0 && bytes < bytes_total &&
-	    now - e->progress_ms < ENGINE_PROGRESS_MS)
-		return;
-	e->progress_ms = now;
-	m = msg_event("progress", -1);
-	msg_set_int(m, "bytes", bytes);
-	msg_set_int(m, "bytes_total", bytes_total);
-	chan_send(e->ch, m);
-}
-
-/* Make the tokenizer of its tables, where the model has any that we know, or
- * of its text. */
-static int
-engine_read_tokenizer(struct engine *e, const char *path, const char *text,
-    size_t n, struct fault *f)
-{
-	const uint8_t	*tables;
-	char		*where;
-	size_t		 size;
-	int		 r = CHAT_EUNSUPPORTED;
-
-	if ((tables = model_tokenizer_tables(e->model, &size)) != NULL) {
-		where = xasprintf("%s: tokenizer.tables", model_path(e->model));
-		r = tokenizer_restore(where, tables, size, &e->tok, f);
-		free(where);
-	}
-	return (r != CHAT_EUNSUPPORTED ? r : tokenizer_parse(path, text, n,
-	    &e->tok, f));
-}
-
-/* Read the tokenizer and see that it fits the model. */
-static int
-engine_load_tokenizer(struct engine *e, struct fault *f)
-{
-	const char	*path, *text;
-	size_t		 n;
-	int		 r, vocab = model_config(e->model)->vocab;
-
-	if ((text = model_tokenizer(e->model, &n, &path)) == NULL)
-		return (fault_set(f, "bad_model", NULL, "%s: expected a "
-		    "tokenizer, found no such file", path));
-	r = engine_read_tokenizer(e, path, text, n, f);
-	if (r == 0 && tokenizer_size(e->tok) > vocab)
-		r = fault_set(f, "bad_model", NULL, "%s: ids up to %d, but "
-		    "vocab_size of the model is %d", path,
-		    tokenizer_size(e->tok) - 1, vocab);
-	return (r);
-}
-
-/* Settle how long prompt and reply may be in all. */
-static int
-engine_set_context(struct engine *e, struct fault *f)
-{
-	int64_t	 kv = (int64_t)e->info.kv_blocks * KV_BLOCK;
-
-	if (e->opt.context > e->info.context)
-		return (fault_set(f, "bad_field", "context", "context: the "
-		    "model was made for %d tokens at most", e->info.context));
-	e->context = e->opt.context > 0 ? (int)e->opt.context :
-	    e->info.context;
-	if (e->context > kv)
-		e->context = (int)kv;
-	if (e->context < 2)
-		return (fault_set(f, "bad_field", "context",
-		    "context: at least 2 tokens are needed"));
-	return (0);
-}
-
-/* What the options mean to a backend. */
-struct backend_options
-engine_backend_options(struct engine *e)
-{
-	return ((struct backend_options){
-		.precision = e->opt.precision,
-		.kv_precision = e->opt.kv_precision,
-		.device = e->opt.device,
-		.isa = e->opt.isa,
-		.threads = (int)e->opt.threads,
-		.pin = e->opt.pin,
-		.kv_tokens = (int)e->opt.kv_tokens,
-		.rows = e->opt.batch_tokens > 0 ? (int)e->opt.batch_tokens :
-		    ENGINE_BATCH_TOKENS,
-		.progress = engine_progress,
-		.progress_arg = e,
-	});
-}
-
-/* Open what is on the disk. */
-int
-engine_open(struct engine *e, struct fault *f)
-{
-	int	 r;
-
-	snprintf(engine_bus_words, sizeof engine_bus_words, "chatd-engine: "
-	    "%.800s: the file was cut, or its disk failed, while it was in "
-	    "use\n", e->opt.model != NULL ? e->opt.model : "");
-
-	if (e->opt.synth != NULL)
-		r = model_synth(e->opt.synth, ENGINE_SYNTH_SEED, &e->model, f);
-	else
-		r = model_open(e->opt.model, &e->model, f);
-	if (r != 0)
-		return (r);
-	return (engine_load_tokenizer(e, f));
-}
-
-/* Load the model. */
-static int
-engine_load(struct engine *e, struct fault *f)
-{
-	struct backend_options	 opt = engine_backend_options(e);
-	int			 r;
-
-	if ((r = engine_open(e, f)) != 0 ||
-	    (r = backend_open(e->model, &opt, &e->backend, f)) != 0)
-		return (r);
-	e->backend->ops->info(e->backend, &e->info);
-	if ((r = engine_set_context(e, f)) != 0)
-		return (r);
-	e->sched = scheduler_new(e->backend, opt.rows, &events_table, e);
-	e->intake = intake_new(e);
-	return (0);
-}
-
-/* Announce what is loaded. */
+/* Announce the loaded model. */
 static void
 engine_ready(struct engine *e)
 {
@@ -356,8 +223,9 @@ engine_ready(struct engine *e)
 	chan_send(e->ch, m);
 }
 
-/* Handle messages that are waiting, but no more than a step can wait for.
- * Returns 0 if there are no more, 1 if there may be, or why input is over. */
+/* Handle waiting messages, but only as many as a step can wait for. Returns 0
+ * if there are no more, 1 if there may be more, or the error that ended the
+ * input. */
 static int
 engine_messages(struct engine *e)
 {
@@ -382,10 +250,9 @@ engine_messages(struct engine *e)
 	return (0);
 }
 
-/* Encode texts for as long as the next step can wait, *credit seconds, and run
- * it: the rows of it, or an error. A step earns credit, and what takes longer
- * than there was credit for is owed. *left is the number of texts not yet
- * encoded. */
+/* Encode texts for *credit seconds, then run a step: returns its rows, or an
+ * error. A step earns credit; encoding that took longer than the credit leaves
+ * a debt. *left is the number of texts that are not yet encoded. */
 static int
 engine_work(struct engine *e, double *credit, int *left)
 {
@@ -408,8 +275,9 @@ engine_work(struct engine *e, double *credit, int *left)
 }
 
 /*
- * Messages, texts, a step, and again. At the end of input what is at work is
- * still finished, as long as somebody reads it. Returns the exit status.
+ * Take messages, encode texts, run a step, and again. At the end of input the
+ * running requests are still finished, as long as somebody reads the answers.
+ * Returns the exit status.
  */
 static int
 engine_loop(struct engine *e)
@@ -467,21 +335,9 @@ engine_clear(struct engine *e)
 	json_decref(e->init);
 }
 
-/* A page of the model that was mapped is not in its file any more, or can't
- * be read: say so, and end as the signal does. */
-static void
-engine_bus(int sig)
-{
-	ssize_t	 n;
-
-	n = write(STDERR_FILENO, engine_bus_words, strlen(engine_bus_words));
-	(void)n;
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
-/* Where memory is short, the engine is to be killed before chatd and the
- * store: it holds nearly all of it, and a reply goes on in the next engine. */
+/* If memory is short, the kernel should kill the engine before chatd and the
+ * store: the engine holds nearly all of the memory, and the next engine goes on
+ * with each reply. */
 static void
 engine_oom_first(void)
 {
@@ -513,7 +369,6 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* an error of the write instead */
 	engine_options(argc, argv, &e.opt);
-	signal(SIGBUS, engine_bus);
 	if (e.opt.check || e.opt.pack != NULL) {
 		status = e.opt.check ? offline_check(&e) : offline_pack(&e);
 		engine_clear(&e);
@@ -521,8 +376,8 @@ main(int argc, char **argv)
 	}
 	e.ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if (e.opt.model == NULL && e.opt.synth == NULL) {
-		/* chatd ends us by closing the channel.  SIGHUP is meant for
-		 * it, and reaches us where it is sent to all of a unit. */
+		/* chatd ends the engine by closing the channel.  SIGHUP is
+		 * meant for chatd, but may be sent to all of a unit. */
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 		signal(SIGHUP, SIG_IGN);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of chatd-engine share: engine.c (start-up and loop),
- * engine_ops.c (requests), request.c (what a generate asks for), intake.c (texts on
- * their way to ids), events.c (what the scheduler tells), offline.c (what is
- * done without serving).
+ * engine_load.c (loading), engine_ops.c (requests), request.c (a generate
+ * message), intake.c (texts that are being encoded), events.c (what the
+ * scheduler reports), offline.c (--check and --pack).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -17,7 +17,6 @@
 #include "scheduler.h"
 #include "tokenizer.h"
 
-#define ENGINE_TEXT_MAX	(1024 * 1024)	/* bytes of text in one request */
 #define ENGINE_IDS_MAX	(1024 * 1024)	/* ids in one request */
 
 /* What to load and how; from the command line or the init message. */
@@ -33,9 +32,10 @@ struct engine_options {
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */
-	const char	*version;	/* of the chatd that starts us, or NULL */
+	const char	*version;	/* of the chatd that starts it; may be
+					 * NULL */
 	const char	*pack;		/* file to write instead of serving */
-	int		 check;		/* say what the model is instead */
+	int		 check;		/* describe the model instead */
 	int		 bench;		/* measure it instead */
 };
 
@@ -50,16 +50,22 @@ struct engine {
 	struct scheduler	*sched;		/* owned */
 	struct intake		*intake;	/* owned */
 	int			 context;	/* tokens of prompt and reply */
-	int64_t			 progress_ms;	/* when last told */
+	int64_t			 progress_ms;	/* of the last progress event */
 };
 
-/* engine.c */
+/* engine_load.c */
 
 /* Open the model and its tokenizer. 0, or an error with *f filled. */
-int	engine_open(struct engine *e, struct fault *f);
+int	engine_load_files(struct engine *e, struct fault *f);
 
-/* What the options say to a backend; progress goes to e->ch. */
-struct backend_options engine_backend_options(struct engine *e);
+/* The same, and load the model into its backend: all of *e that a loop needs.
+ * 0, or an error with *f filled. */
+int	engine_load(struct engine *e, struct fault *f);
+
+/* The options for a backend; progress goes to e->ch. */
+struct backend_options engine_load_options(struct engine *e);
+
+/* engine.c */
 
 /* Send a fault as the answer to request id. */
 void	engine_error(struct engine *e, int64_t id, const struct fault *f);
@@ -82,8 +88,8 @@ void	engine_ops_message(struct engine *e, json_t *msg);
 /* request.c */
 
 /*
- * A generate message on its way to a job: request_begin, then request_some
- * until it returns 1, each call encoding about limit bytes of the prompt; then
+ * A generate message that becomes a job: call request_begin, then request_some
+ * until it returns 1 (each call encodes about limit bytes of the prompt), then
  * request_end, once. The first and the last return 0 and *out (owned), or
  * CHAT_EFORMAT with *f filled.
  */
@@ -95,7 +101,7 @@ int	request_end(struct request *r, int64_t id, struct job **out,
 	    struct fault *f);
 void	request_free(struct request *r);
 
-/* Its group, and whether it goes on where an earlier run ended. */
+/* Its group, and whether it continues a reply of an earlier run. */
 int64_t	request_group(const struct request *r);
 int	request_resumes(const struct request *r);
 
@@ -111,9 +117,9 @@ int	request_ids(const json_t *array, const char *key, int vocab, size_t min,
 #define INTAKE_MAX	256	/* requests whose text is being encoded */
 
 /*
- * Requests whose texts are still to be encoded: they come in turn by their
- * groups, a slice of a text at a time, so that no text holds up the steps of
- * the model or another group's text for longer than INTAKE_SLICE takes.
+ * Requests whose texts are not yet encoded. Their groups take turns, a slice of
+ * a text at a time, so that no text delays a step of the model or a text of
+ * another group for longer than a slice (INTAKE_SLICE) takes.
  */
 struct intake;
 
@@ -121,41 +127,41 @@ struct intake;
 struct intake *intake_new(struct engine *e);
 void	intake_free(struct intake *in);
 
-/* Encode text (borrowed from msg, of which a reference is taken) and answer
- * with its ids; or make a job of a request (taken) and add it to the
- * scheduler. 0, or CHAT_EBUSY with *f filled. */
+/* Encode text (borrowed from msg, which is referenced) and answer with its ids;
+ * or make a job of a request (taken) and add it to the scheduler. 0, or
+ * CHAT_EBUSY with *f filled. */
 int	intake_tokenize(struct intake *in, int64_t id, int64_t group,
 	    json_t *msg, const char *text, struct fault *f);
 int	intake_generate(struct intake *in, int64_t id, struct request *r,
 	    struct fault *f);
 
-/* Is one of that id there? */
+/* Is there a request with that id? */
 int	intake_has(const struct intake *in, int64_t id);
-/* End one, or have its job begin paused; 0 if there is none of that id. */
+/* End a request, or let its job begin paused; 0 if no request has that id. */
 int	intake_cancel(struct intake *in, int64_t id);
 int	intake_pause(struct intake *in, int64_t id, int paused);
-/* Cancel all that are paused: nobody is left to continue them. */
+/* Cancel all paused requests: nobody is left to continue them. */
 void	intake_cancel_paused(struct intake *in);
 
-/* Work for about so many seconds. Returns the number that is left. */
+/* Encode for about that many seconds. Returns the number of requests left. */
 int	intake_run(struct intake *in, double seconds);
 int	intake_count(const struct intake *in);
 
 /* offline.c */
 
-/* Print what the model is and needs, and whether it is sound; or write a
- * packed file. The exit status. */
+/* Describe the model, the memory it needs, and whether it is sound; or write a
+ * packed file. Returns the exit status. */
 int	offline_check(struct engine *e);
 int	offline_pack(struct engine *e);
 
 /* bench.c */
 
-/* Measure a loaded model; the exit status. */
+/* Measure a loaded model. Returns the exit status. */
 int	bench_run(struct engine *e);
 
 /* events.c */
 
-/* What the scheduler calls, with the engine as its argument. */
+/* For the scheduler, with the engine as its argument. */
 extern const struct scheduler_events events_table;
 
 #endif

@@ -15,7 +15,7 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-/* The keys of every operation but generate; one uses a few of them. */
+/* The keys of all operations but generate; each uses some of them. */
 struct ops_keys {
 	const char	*text;		/* borrowed */
 	json_t		*ids;		/* borrowed */
@@ -35,7 +35,7 @@ struct ops_op {
 	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX, \
 	    offsetof(struct ops_keys, group) }
 static const struct field engine_ops_text[] = {
-	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
+	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, TEXT_BYTES_MAX,
 	    offsetof(struct ops_keys, text) },
 	OPS_GROUP
 };
@@ -88,7 +88,8 @@ engine_ops_read_init(json_t *msg, struct engine_options *opt, struct fault *f)
 	if (op == NULL || strcmp(op, "init") != 0)
 		return (fault_set(f, "bad_field", "op",
 		    "op: expected \"init\" first"));
-	r = fields_read(msg, engine_ops_init_keys, nitems(engine_ops_init_keys), opt, f);
+	r = fields_read(msg, engine_ops_init_keys,
+	    nitems(engine_ops_init_keys), opt, f);
 	return (r != 0 ? r : init_version("chatd-engine", PACKAGE_VERSION,
 	    opt->version, f));
 }
@@ -112,7 +113,7 @@ engine_ops_ping(struct engine *e, int64_t id, json_t *msg,
 	return (0);
 }
 
-/* Is a request of that id at work? Then *f is filled. */
+/* Is there an unfinished request with that id? Then *f is filled. */
 static int
 engine_ops_taken(const struct engine *e, int64_t id, struct fault *f)
 {

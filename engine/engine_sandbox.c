@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine's sandbox, when chatd has started it: on before the first byte
- * of the model is read, since whoever has made the model's files is not
- * trusted with more than numbers.
+ * The engine's sandbox, for an engine that chatd has started.  It is on before
+ * the first byte of the model is read: the author of the model's files is
+ * trusted with numbers only.
  */
 #include "engine.h"
 
@@ -16,10 +16,10 @@
 #include "path.h"
 #include "xmalloc.h"
 
-/* Add what a folder holds: names in it may be links that lead out of it, as
- * in the caches of those who download models. Returns how many. */
+/* Add the files of a folder: they may be links that lead out of it, as in the
+ * cache of a download program. Returns the new number of paths. */
 static size_t
-sandbox_links(const char *folder, struct landlock_path **paths, size_t n)
+engine_sandbox_links(const char *folder, struct landlock_path **paths, size_t n)
 {
 	struct dirent	*d;
 	struct stat	 st;
@@ -53,7 +53,7 @@ engine_sandbox(const struct engine *e)
 	    e->opt.pin ? CONFINE_ENGINE_PIN : CONFINE_ENGINE;
 	paths = xcalloc(1, sizeof *paths);
 	paths[0].path = xstrdup(e->opt.model);
-	n = sandbox_links(e->opt.model, &paths, n);
+	n = engine_sandbox_links(e->opt.model, &paths, n);
 	confine_self(kind, paths, n);
 	for (i = 0; i < n; i++)
 		free(paths[i].path);

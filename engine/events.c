@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the scheduler tells, as lines on the channel.
+ * The events of the scheduler, as lines on the channel.
  */
 #include "engine.h"
 
@@ -21,7 +21,7 @@ events_ids(const int32_t *id, size_t n)
 	return (a);
 }
 
-/* A reply is being worked on. */
+/* The first step of a reply begins. */
 static void
 events_started(void *arg, const struct job *job)
 {

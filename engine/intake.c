@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts on their way to ids.
+ * Texts that are being encoded into ids.
  *
- * Turns go by groups: the next slice is of the group whose texts have taken
- * least time (fairshare.h counts it, in microseconds), of its first request.  So
- * somebody's short text waits for one slice of another's, however many and
- * long the others' are.
+ * Groups take turns: the next slice goes to the first request of the group
+ * whose texts have used the least time (fairshare.h counts it in microseconds).
+ * So a short text waits for one slice of each other group at most, however many
+ * and long the texts of these groups are.
  */
 #include "engine.h"
 
@@ -18,8 +18,8 @@
 #include "fairshare.h"
 #include "xmalloc.h"
 
-/* Bytes encoded, or ids printed, between two looks at the clock: 0.1 ms, or
- * 0.8 where no word of the text is known. */
+/* Bytes that are encoded, or ids that are printed, before the clock is read
+ * again: 0.1 ms, or 0.8 ms if the word cache has no word of the text. */
 #define INTAKE_SLICE	2048
 
 struct item {
@@ -40,7 +40,7 @@ TAILQ_HEAD(items, item);
 
 struct intake {
 	struct engine		*e;		/* borrowed */
-	struct items		 items;		/* owned; as they came */
+	struct items		 items;		/* owned; in order of arrival */
 	int			 n;
 	struct share_list	 shares;
 };
@@ -57,7 +57,7 @@ intake_new(struct engine *e)
 	return (in);
 }
 
-/* Take an item out and release it. */
+/* Remove an item and release it. */
 static void
 intake_remove(struct intake *in, struct item *it)
 {
@@ -102,7 +102,7 @@ intake_add(struct intake *in, int64_t id, int64_t group, struct fault *f)
 	return (it);
 }
 
-/* A text whose ids are asked for. */
+/* Add a text to answer with its ids. */
 int
 intake_tokenize(struct intake *in, int64_t id, int64_t group, json_t *msg,
     const char *text, struct fault *f)
@@ -120,7 +120,7 @@ intake_tokenize(struct intake *in, int64_t id, int64_t group, json_t *msg,
 	return (0);
 }
 
-/* A prompt of a request (taken). */
+/* Add the prompt of a request (taken). */
 int
 intake_generate(struct intake *in, int64_t id, struct request *r,
     struct fault *f)
@@ -155,7 +155,7 @@ intake_has(const struct intake *in, int64_t id)
 	return (intake_find(in, id) != NULL);
 }
 
-/* How many are there? */
+/* The number of items. */
 int
 intake_count(const struct intake *in)
 {
@@ -170,8 +170,8 @@ intake_fail(struct intake *in, struct item *it, const struct fault *f)
 	intake_remove(in, it);
 }
 
-/* End an item. A reply that goes on after a crash says again what it has, so
- * that becomes a job first. */
+/* End an item. A reply that continues after a crash reports again the ids that
+ * it has, so it becomes a job first. */
 static void
 intake_end(struct intake *in, struct item *it)
 {
@@ -252,7 +252,7 @@ intake_print(struct intake *in, struct item *it)
 	intake_remove(in, it);
 }
 
-/* A prompt is encoded: hand the job on. */
+/* A prompt is encoded: give its job to the scheduler. */
 static void
 intake_start(struct intake *in, struct item *it)
 {
@@ -279,7 +279,7 @@ intake_start(struct intake *in, struct item *it)
 		scheduler_cancel(s, id);
 }
 
-/* Do a slice of an item, which may be gone afterwards. */
+/* Do a slice of an item, which may be removed by it. */
 static void
 intake_slice(struct intake *in, struct item *it)
 {
@@ -295,7 +295,7 @@ intake_slice(struct intake *in, struct item *it)
 	}
 }
 
-/* Whose turn is it? */
+/* The item whose turn it is. */
 static struct item *
 intake_next(const struct intake *in)
 {
@@ -308,7 +308,7 @@ intake_next(const struct intake *in)
 	return (best);
 }
 
-/* Work. */
+/* Encode for some time. */
 int
 intake_run(struct intake *in, double seconds)
 {
@@ -317,7 +317,7 @@ intake_run(struct intake *in, double seconds)
 	struct item	*it;
 
 	while ((it = intake_next(in)) != NULL && at < start + seconds) {
-		/* The item may be gone after its slice; its share is held. */
+		/* The slice may remove the item, so keep its share. */
 		sh = fairshare_join(&in->shares, it->share->group);
 		intake_slice(in, it);
 		now = clock_seconds();

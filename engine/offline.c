@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What chatd-engine does without serving: --check says what a model is, what
- * it needs and whether it is sound; --pack writes a packed file of it.
+ * chatd-engine without serving: --check describes a model, says how much memory
+ * it needs and whether it is sound; --pack writes a packed file of it.  Both do
+ * so for the device that is asked for.
  */
 #include "engine.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,25 +13,21 @@
 
 #include "bytes.h"
 #include "clock.h"
-#include "cpu.h"
-#include "dtype.h"
-#include "meminfo.h"
-#include "cpu_pack.h"
+#include "model.h"
 #include "packed.h"
-#include "cpu_plan.h"
 #include "stdfds.h"
 #include "xmalloc.h"
 
 #define OFFLINE_MS	200	/* between two lines of progress */
 
-/* What is told on a terminal while something is read. */
+/* What a terminal shows while a file is read. */
 struct offline_progress {
 	const char	*verb;
 	int64_t		 last_ms;
 	int		 shown;
 };
 
-/* Show how far reading is; at the end, take it away. */
+/* Show how much has been read; at the end, remove the line. */
 static void
 offline_progress(void *arg, int64_t bytes, int64_t total)
 {
@@ -53,7 +49,7 @@ offline_progress(void *arg, int64_t bytes, int64_t total)
 	}
 }
 
-/* Say what is wrong; the exit status. */
+/* Print a fault; returns the exit status. */
 static int
 offline_failed(struct offline_progress *p, const struct fault *f)
 {
@@ -62,8 +58,8 @@ offline_failed(struct offline_progress *p, const struct fault *f)
 	return (1);
 }
 
-/* A name may be one that a stranger has put into a packed file: print it
- * without what moves a terminal. */
+/* Print a name, which a stranger may have written into a packed file, without
+ * the characters that control a terminal. */
 static void
 offline_name(const char *s)
 {
@@ -71,14 +67,14 @@ offline_name(const char *s)
 
 	for (; *p != '\0'; p++)
 		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
-			putchar('?');	/* of the second set of controls */
+			putchar('?');	/* a C1 control character */
 			p++;
 		} else
 			putchar(*p < ' ' || *p == 127 ? '?' : *p);
 	putchar('\n');
 }
 
-/* What the model is. */
+/* Describe the model. */
 static void
 offline_facts(const struct engine *e)
 {
@@ -106,107 +102,93 @@ offline_facts(const struct engine *e)
 		printf("  packed in   %s\n", p->precision);
 }
 
-/* What it needs, in each precision or in the one it is packed in. */
-static void
-offline_needs(const struct engine *e, const struct backend_options *opt)
+/* Print the memory that it needs, in each precision of the device, or in the
+ * one that it is packed in: the others are refused. */
+static int
+offline_needs(const struct engine *e, const struct backend_options *opt,
+    int64_t left, struct fault *f)
 {
-	const struct packed	*packed = model_packed(e->model);
-	int64_t			 left = meminfo_free();
-	struct plan		 plan;
-	struct fault		 f;
-	enum elem		 elem;
+	struct backend_options	 one = *opt;
+	struct backend_plan	 plan;
+	struct fault		 why;
+	const char *const	*p;
 	char			 w[BYTES_TEXT], c[BYTES_TEXT], t[BYTES_TEXT];
-	int			 p;
+	int			 r;
 
+	if ((r = backend_precisions(opt, &p, f)) != 0)
+		return (r);
 	printf("  memory      %s are free\n", bytes_text(left, w));
-	for (p = 0; p < PREC_COUNT; p++) {
-		if (packed != NULL && strcmp(packed->precision,
-		    precision_name((enum precision)p)) != 0)
+	for (; *p != NULL; p++) {
+		one.precision = *p;
+		if (backend_plan(e->model, &one, &plan, &why) != 0)
 			continue;
-		if (cpu_plan_elem((enum precision)p, opt->kv_precision, &elem,
-		    &f) != 0)
-			continue;
-		cpu_plan_make(model_config(e->model), (enum precision)p, opt,
-		    &plan);
 		printf("    %s      %s of weights, %s of cache in %s: %s, "
-		    "%s\n", precision_name((enum precision)p),
-		    bytes_text(plan.weights, w),
-		    bytes_text(plan.cache, c), cpu_plan_elem_name(elem),
+		    "%s\n", plan.precision, bytes_text(plan.weights, w),
+		    bytes_text(plan.cache, c), plan.kv_precision,
 		    bytes_text(plan.total, t),
-		    plan.total <= left ? "fits" : "does not fit");
+		    plan.total <= plan.free ? "fits" : "does not fit");
 	}
+	return (0);
 }
 
-/* What reading all of a model needs. */
+/* State of reading all of a model. */
 struct offline_check {
 	const struct engine	*e;
 	struct offline_progress	 progress;
 };
 
-/* Refuse what is not finite. */
+/* Refuse NaN and infinity. */
 static int
 offline_slice(void *arg, const struct model_slice *s, struct fault *f)
 {
 	struct offline_check	*c = arg;
 	float			*row;
-	int64_t			 i, k;
+	int64_t			 i;
 	int			 r = 0;
 
 	row = xcalloc((size_t)s->cols, sizeof *row);
-	for (i = 0; i < s->count && r == 0; i++) {
-		dtype_to_f32(s->dtype, s->bytes + (size_t)i * s->row_bytes,
-		    row, (size_t)s->cols);
-		for (k = 0; k < s->cols && isfinite(row[k]); k++)
-			;
-		if (k < s->cols)
-			r = model_not_finite(s, i, k, row[k], "", f);
-	}
+	for (i = 0; i < s->count && r == 0; i++)
+		r = backend_host.widen(s, i, row, f);
 	free(row);
 	offline_progress(&c->progress, model_bytes_read(c->e->model),
 	    model_bytes(c->e->model));
 	return (r);
 }
 
-/* Is all in a packed file that must be, and as it was written? */
+/* Read all of a model, packed or not. */
 static int
-offline_packed(const struct engine *e, enum precision p,
-    struct offline_progress *progress, struct fault *f)
+offline_read(struct offline_check *c, const struct backend_options *opt,
+    struct fault *f)
 {
-	const struct packed	*packed = model_packed(e->model);
-	struct layout		 l;
-	int			 r;
+	struct model	*m = c->e->model;
+	int		 r;
 
-	layout_init(&l, model_config(e->model), p);
-	if ((r = weights_check(&l, packed, f)) == 0)
-		r = packed_verify(packed, offline_progress, progress, f);
-	layout_clear(&l);
-	return (r);
+	if (model_packed(m) == NULL)
+		return (model_stream(m, offline_slice, c, f));
+	if ((r = backend_check(m, opt, f)) != 0)
+		return (r);
+	return (packed_verify(model_packed(m), offline_progress, &c->progress,
+	    f));
 }
 
-/* Say what a model is, then read all of it. */
+/* Describe a model, then read all of it. */
 int
 offline_check(struct engine *e)
 {
-	struct backend_options	 opt = engine_backend_options(e);
+	struct backend_options	 opt = engine_load_options(e);
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
-	enum precision		 p;
-	enum elem		 elem;
+	struct backend_plan	 plan;
 	struct fault		 f;
-	int			 r;
 
-	if (engine_open(e, &f) != 0 ||
-	    cpu_precision(e->model, opt.precision, &p, &f) != 0 ||
-	    cpu_plan_elem(p, opt.kv_precision, &elem, &f) != 0)
+	if (engine_load_files(e, &f) != 0 ||
+	    backend_plan(e->model, &opt, &plan, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
-	offline_needs(e, &opt);
+	if (offline_needs(e, &opt, plan.free, &f) != 0)
+		return (offline_failed(&c.progress, &f));
 	stdfds_flush();
-	if (model_packed(e->model) != NULL)
-		r = offline_packed(e, p, &c.progress, &f);
-	else
-		r = model_stream(e->model, offline_slice, &c, &f);
-	if (r != 0)
+	if (offline_read(&c, &opt, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	printf("  digest      %s\n", model_digest(e->model));
 	printf("  sound\n");
@@ -217,7 +199,7 @@ offline_check(struct engine *e)
 int
 offline_pack(struct engine *e)
 {
-	struct backend_options	 opt = engine_backend_options(e);
+	struct backend_options	 opt = engine_load_options(e);
 	struct offline_progress	 p = { .verb = "packing" };
 	struct fault		 f;
 	uint8_t			*tables;
@@ -226,10 +208,10 @@ offline_pack(struct engine *e)
 
 	opt.progress = offline_progress;
 	opt.progress_arg = &p;
-	if (engine_open(e, &f) != 0)
+	if (engine_load_files(e, &f) != 0)
 		return (offline_failed(&p, &f));
 	tokenizer_save(e->tok, &tables, &n);
-	r = cpu_pack_write(e->model, tables, n, e->opt.pack, &opt, &f);
+	r = backend_pack(e->model, &opt, tables, n, e->opt.pack, &f);
 	free(tables);
 	return (r != 0 ? offline_failed(&p, &f) : 0);
 }

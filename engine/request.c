@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a generate request asks for: reading and checking its message, the
- * prompt that comes of it, bit by bit, and the job.
+ * A generate request: reads and checks its message, encodes its prompt piece by
+ * piece, and makes the job.
  */
 #include "engine.h"
 
@@ -14,9 +14,8 @@
 #include "protocol.h"
 #include "model.h"
 #include "roletag.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
-
-#define REQUEST_MAX_TOKENS 128	/* default of max_tokens */
 
 /* The keys of a generate message. */
 struct request_keys {
@@ -37,15 +36,16 @@ struct request {
 	struct request_keys	 keys;
 	struct generation_options opt;
 	struct dialogue_turn	*turn;		/* owned */
-	struct dialogue_run	*dialogue;	/* owned: one of these two, or */
-	struct encoding		*encoding;	/* owned: NULL, of given ids */
+	/* one of these two; none if the request gives ids */
+	struct dialogue_run	*dialogue;	/* owned */
+	struct encoding		*encoding;	/* owned */
 	struct ids		 prompt;	/* so far */
 	size_t			 dropped, pre;
 };
 
 /* The keys of its params. */
 struct request_params {
-	double		 temperature, top_p, penalty;
+	double		 temperature, top_p, repetition_penalty;
 	int64_t		 top_k, seed, max_tokens;
 	json_t		*stop;		/* borrowed */
 	int		 ignore_eos;
@@ -54,10 +54,10 @@ struct request_params {
 static const struct field request_fields[] = {
 	{ "messages", FIELD_ARRAY, 0, 0, 0,
 	    offsetof(struct request_keys, messages) },
-	{ "prompt", FIELD_STRING, 0, 0, ENGINE_TEXT_MAX,
+	{ "prompt", FIELD_STRING, 0, 0, TEXT_BYTES_MAX,
 	    offsetof(struct request_keys, prompt) },
 	{ "ids", FIELD_ARRAY, 0, 0, 0, offsetof(struct request_keys, ids) },
-	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, ENGINE_TEXT_MAX,
+	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, TEXT_BYTES_MAX,
 	    offsetof(struct request_keys, preprompt) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct request_keys, params) },
@@ -69,34 +69,40 @@ static const struct field request_fields[] = {
 	    offsetof(struct request_keys, common) },
 };
 
+#define REQUEST_FIELD(name, type, min, max, dflt, bound) \
+	{ #name, FIELD_##type, \
+	    FIELD_##type == FIELD_ARRAY ? FIELD_NULLABLE : 0, min, max, \
+	    offsetof(struct request_params, name) },
+#define REQUEST_DEFAULT(name, type, min, max, dflt, bound) \
+	.name = REQUEST_##type(dflt),
+#define REQUEST_REAL(dflt)	strtod(dflt, NULL)
+#define REQUEST_INT(dflt)	strtoll(dflt, NULL, 10)
+
+/* The greatest value of a parameter that the model can hold. */
+static double
+request_max(const struct engine *e, const struct vocabulary_param *p)
+{
+	if (p->bound == NULL)
+		return (p->max);
+	return (strcmp(p->bound, "context") == 0 ? e->context :
+	    e->info.vocab);
+}
+
 /* Read params into opt. */
 static int
 request_params(const struct engine *e, json_t *obj,
     struct request_params *p, struct fault *f)
 {
-	const struct field	 fields[] = {
-		{ "temperature", FIELD_REAL, 0, 0, 2,
-		    offsetof(struct request_params, temperature) },
-		{ "top_k", FIELD_INT, 0, 0, e->info.vocab,
-		    offsetof(struct request_params, top_k) },
-		{ "top_p", FIELD_REAL, 0, 0, 1,
-		    offsetof(struct request_params, top_p) },
-		{ "repetition_penalty", FIELD_REAL, 0, 0.01, 10,
-		    offsetof(struct request_params, penalty) },
-		{ "seed", FIELD_INT, 0, 0, JSON_INT_MAX,
-		    offsetof(struct request_params, seed) },
-		{ "max_tokens", FIELD_INT, 0, 1, e->context,
-		    offsetof(struct request_params, max_tokens) },
-		{ "stop", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
-		    offsetof(struct request_params, stop) },
-		{ "ignore_eos", FIELD_BOOL, 0, 0, 0,
-		    offsetof(struct request_params, ignore_eos) },
-	};
+	struct field	 fields[] = { VOCABULARY_PARAMS(REQUEST_FIELD) };
+	size_t		 i;
 
-	*p = (struct request_params){ .temperature = 0.6, .top_p = 1,
-	    .penalty = 1, .top_k = e->info.vocab < 40 ? 0 : 40,
-	    .max_tokens = e->context < REQUEST_MAX_TOKENS ? e->context :
-	    REQUEST_MAX_TOKENS };
+	for (i = 0; i < nitems(fields); i++)
+		fields[i].max = request_max(e, &vocabulary_params[i]);
+	*p = (struct request_params){ VOCABULARY_DEFAULTS(REQUEST_DEFAULT) };
+	if (p->max_tokens > e->context)
+		p->max_tokens = e->context;
+	if (p->top_k > e->info.vocab)
+		p->top_k = 0;
 	if (obj == NULL)
 		return (0);
 	return (fields_read(obj, fields, nitems(fields), p, f));
@@ -111,22 +117,22 @@ request_stops(const json_t *array, struct generation_options *opt,
 	size_t		 i, n;
 	json_t		*v;
 
-	if (json_array_size(array) > GENERATION_STOPS_MAX)
+	if (json_array_size(array) > PARAM_STOPS_MAX)
 		return (fault_set(f, "bad_field", "stop", "stop: at most %d "
-		    "strings", GENERATION_STOPS_MAX));
+		    "strings", PARAM_STOPS_MAX));
 	json_array_foreach(array, i, v) {
 		s = json_string_value(v);
 		n = json_string_length(v);
-		if (s == NULL || n < 1 || n > GENERATION_STOP_BYTES)
+		if (s == NULL || n < 1 || n > PARAM_STOP_MAX)
 			return (fault_set(f, "bad_field", "stop", "stop: "
 			    "expected strings of 1 to %d bytes",
-			    GENERATION_STOP_BYTES));
+			    PARAM_STOP_MAX));
 		memcpy(opt->stop[opt->stops++], s, n + 1);
 	}
 	return (0);
 }
 
-/* Everything about how to answer. */
+/* Read all options of the reply. */
 static int
 request_options(const struct engine *e, const struct request_keys *rq,
     struct generation_options *opt, struct fault *f)
@@ -139,7 +145,7 @@ request_options(const struct engine *e, const struct request_keys *rq,
 	    (r = request_stops(p.stop, opt, f)) != 0)
 		return (r);
 	opt->sampler = (struct sampler_params){ p.temperature, (int)p.top_k,
-	    p.top_p, p.penalty, (uint64_t)p.seed };
+	    p.top_p, p.repetition_penalty, (uint64_t)p.seed };
 	opt->max_tokens = (int)p.max_tokens;
 	opt->ignore_eos = p.ignore_eos;
 	if (rq->messages != NULL) {
@@ -179,7 +185,7 @@ request_turn(json_t *v, struct dialogue_turn *turn, struct fault *f)
 	struct { const char *role, *text; } m = { NULL, NULL };
 	const struct field	 fields[] = {
 		{ "role", FIELD_STRING, FIELD_REQUIRED, 0, 0, 0 },
-		{ "text", FIELD_STRING, FIELD_REQUIRED, 0, ENGINE_TEXT_MAX,
+		{ "text", FIELD_STRING, FIELD_REQUIRED, 0, TEXT_BYTES_MAX,
 		    sizeof m.role },
 	};
 	int			 r;
@@ -198,8 +204,8 @@ request_turn(json_t *v, struct dialogue_turn *turn, struct fault *f)
 	return (0);
 }
 
-/* Tokens kept free for the reply when turns are left out: what was asked
- * for, but no more than a quarter of the context. */
+/* Tokens kept free for the reply if turns are left out: max_tokens, but at most
+ * a quarter of the context. */
 static size_t
 request_reserve(const struct engine *e, const struct generation_options *opt)
 {
@@ -209,7 +215,7 @@ request_reserve(const struct engine *e, const struct generation_options *opt)
 	    quarter));
 }
 
-/* Take up the prompt of a dialogue. */
+/* Begin the prompt of a dialogue. */
 static int
 request_dialogue(struct request *r, struct fault *f)
 {
@@ -227,11 +233,12 @@ request_dialogue(struct request *r, struct fault *f)
 			return (e);
 		bytes += r->turn[i].n;
 	}
-	if (bytes > ENGINE_TEXT_MAX)
+	if (bytes > TEXT_BYTES_MAX)
 		return (fault_set(f, "too_long", "messages", "messages: %zu "
 		    "bytes of text, at most %d allowed", bytes,
-		    ENGINE_TEXT_MAX));
-	/* A text that the model goes on with keeps its next word's space. */
+		    TEXT_BYTES_MAX));
+	/* A text that the model continues keeps the space before the next
+	 * word. */
 	last = n > 0 ? &r->turn[n - 1] : NULL;
 	r->opt.strip = last != NULL && !(last->bot && last->n > 0);
 	d.turn = r->turn;
@@ -239,7 +246,7 @@ request_dialogue(struct request *r, struct fault *f)
 	return (dialogue_begin(r->e->tok, &d, &r->dialogue, f));
 }
 
-/* Take up the prompt, whichever way it was given. */
+/* Begin the prompt, in whichever form it was given. */
 static int
 request_prompt(struct request *r, struct fault *f)
 {
@@ -297,14 +304,14 @@ request_begin(const struct engine *e, json_t *msg, struct request **out,
 	return (0);
 }
 
-/* Whose is it? */
+/* The group. */
 int64_t
 request_group(const struct request *r)
 {
 	return (r->keys.group);
 }
 
-/* Does it go on where an earlier run ended? */
+/* Does the request continue a reply of an earlier run? */
 int
 request_resumes(const struct request *r)
 {
@@ -340,7 +347,7 @@ request_fits(struct request *r, struct fault *f)
 	return (0);
 }
 
-/* Put the reply behind the ids that an earlier run made. */
+/* Continue the reply after the ids that an earlier run made. */
 static int
 request_resume(const struct engine *e, const struct request_keys *rq,
     struct generation *g, struct fault *f)

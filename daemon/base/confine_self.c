@@ -31,7 +31,7 @@
 #define OK(name)	{ name, CONFINE_OK, 0, {} }
 
 /* Every helper. Sockets are named by their descriptors only. */
-static const struct confine_rule confine_common[] = {
+static const struct confine_rule confine_self_common[] = {
 	OK("read"), OK("readv"), OK("pread64"), OK("write"), OK("writev"),
 	OK("close"), OK("lseek"), OK("poll"), OK("ppoll"),
 	{ "recvfrom", CONFINE_OK, 1, { CONFINE_IS(0, 0) } },
@@ -71,7 +71,7 @@ static const struct confine_rule confine_common[] = {
 };
 
 /* The store changes files and locks them. */
-static const struct confine_rule confine_store[] = {
+static const struct confine_rule confine_self_store[] = {
 	OK("open"), OK("openat"), OK("pwrite64"), OK("ftruncate"),
 	OK("fallocate"), OK("fsync"), OK("fdatasync"), OK("flock"),
 	OK("unlink"), OK("unlinkat"), OK("fchmod"), OK("fchown"),
@@ -85,7 +85,7 @@ static const struct confine_rule confine_store[] = {
 
 /* The engine reads files, and starts threads. */
 #define READING		(O_ACCMODE|O_CREAT|O_TRUNC|(O_TMPFILE & ~O_DIRECTORY))
-static const struct confine_rule confine_engine[] = {
+static const struct confine_rule confine_self_engine[] = {
 	{ "open", CONFINE_OK, 1, { CONFINE_BITS(1, READING, O_RDONLY) } },
 	{ "openat", CONFINE_OK, 1, { CONFINE_BITS(2, READING, O_RDONLY) } },
 	{ "clone", CONFINE_OK, 1, { CONFINE_BITS(0, CLONE_VM|CLONE_THREAD,
@@ -94,12 +94,12 @@ static const struct confine_rule confine_engine[] = {
 	OK("readahead"), OK("get_mempolicy"),
 };
 
-static const struct confine_rule confine_pin[] = {
+static const struct confine_rule confine_self_pin[] = {
 	OK("sched_setaffinity"),
 };
 
 /* A sanitizer's run-time. */
-static const struct confine_rule confine_sanitizer[] = {
+static const struct confine_rule confine_self_sanitizer[] = {
 	OK("clone"), OK("ptrace"), OK("wait4"), OK("prctl"), OK("fork"),
 	OK("arch_prctl"), OK("tgkill"), OK("kill"), OK("set_tid_address"),
 	OK("pipe2"), OK("process_vm_readv"), OK("getdents"),
@@ -109,7 +109,7 @@ static const struct confine_rule confine_sanitizer[] = {
 #define NO(name)	{ name, CONFINE_ERR(EPERM), 0, {} }
 #define NO_SOCKET(mask, value) \
 	{ "socket", CONFINE_ERR(EPERM), 1, { CONFINE_BITS(0, mask, value) } }
-static const struct confine_rule confine_gpu[] = {
+static const struct confine_rule confine_self_gpu[] = {
 	NO("execve"), NO("execveat"),
 	/* all kinds of socket but 1 and 16, AF_UNIX and AF_NETLINK */
 	NO_SOCKET(0xffffffff, 0), NO_SOCKET(0xfffffffe, 2),
@@ -133,7 +133,7 @@ static const struct confine_rule confine_gpu[] = {
 };
 
 /* What is read by the C library and by who asks for memory and cores. */
-static const struct landlock_path confine_system[] = {
+static const struct landlock_path confine_self_system[] = {
 	{ (char *)(uintptr_t)"/proc/self", 0 },
 	{ (char *)(uintptr_t)"/proc/meminfo", 0 },
 	{ (char *)(uintptr_t)"/proc/cpuinfo", 0 },
@@ -147,30 +147,31 @@ static const struct landlock_path confine_system[] = {
 	{ (char *)(uintptr_t)"/usr/share/zoneinfo", 0 },
 };
 
-/* What each kind adds to confine_common; a kind without lists allows all
+/* What each kind adds to confine_self_common; a kind without lists allows all
  * that confine_gpu does not refuse. */
 static const struct {
 	const struct confine_rule	*rules[2];
 	size_t				 n[2];
 	uint32_t			 keep;	/* capabilities, for files */
 } confine_lists[] = {
-	[CONFINE_STORE] = { { confine_store }, { nitems(confine_store) },
+	[CONFINE_STORE] = { { confine_self_store },
+	    { nitems(confine_self_store) },
 	    1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER },
-	[CONFINE_ENGINE] = { { confine_engine }, { nitems(confine_engine) },
-	    1u << CAP_DAC_READ_SEARCH },
-	[CONFINE_ENGINE_PIN] = { { confine_engine, confine_pin },
-	    { nitems(confine_engine), nitems(confine_pin) },
+	[CONFINE_ENGINE] = { { confine_self_engine },
+	    { nitems(confine_self_engine) }, 1u << CAP_DAC_READ_SEARCH },
+	[CONFINE_ENGINE_PIN] = { { confine_self_engine, confine_self_pin },
+	    { nitems(confine_self_engine), nitems(confine_self_pin) },
 	    1u << CAP_DAC_READ_SEARCH },
 	[CONFINE_ENGINE_GPU] = { { NULL }, { 0 },
 	    1u << CAP_DAC_READ_SEARCH },
 };
 
-static int	confine_load(enum confine_kind);
-static int	confine_files(const struct landlock_path *, size_t);
+static int	confine_self_load(enum confine_kind);
+static int	confine_self_files(const struct landlock_path *, size_t);
 
 /* Signals go to ourselves only. */
 static int
-confine_signals(scmp_filter_ctx ctx)
+confine_self_signals(scmp_filter_ctx ctx)
 {
 	struct scmp_arg_cmp	 us = CONFINE_IS(0, 0);
 
@@ -181,7 +182,7 @@ confine_signals(scmp_filter_ctx ctx)
 
 /* Load the list of a kind. 0, or -errno. */
 static int
-confine_load(enum confine_kind kind)
+confine_self_load(enum confine_kind kind)
 {
 	scmp_filter_ctx	 ctx = NULL;
 	int		 r, i, gpu = kind == CONFINE_ENGINE_GPU;
@@ -190,16 +191,17 @@ confine_load(enum confine_kind kind)
 	    &ctx)) != 0)
 		return (r);
 	if (gpu)
-		r = confine_add(ctx, confine_gpu, nitems(confine_gpu));
-	else if ((r = confine_add(ctx, confine_common,
-	    nitems(confine_common))) == 0 && !SANITIZED)
-		r = confine_signals(ctx);
+		r = confine_add(ctx, confine_self_gpu,
+		    nitems(confine_self_gpu));
+	else if ((r = confine_add(ctx, confine_self_common,
+	    nitems(confine_self_common))) == 0 && !SANITIZED)
+		r = confine_self_signals(ctx);
 	for (i = 0; r == 0 && !gpu && i < 2; i++)
 		r = confine_add(ctx, confine_lists[kind].rules[i],
 		    confine_lists[kind].n[i]);
 	if (r == 0 && SANITIZED && !gpu)
-		r = confine_add(ctx, confine_sanitizer,
-		    nitems(confine_sanitizer));
+		r = confine_add(ctx, confine_self_sanitizer,
+		    nitems(confine_self_sanitizer));
 	/* Our own code runs no program of a stranger: a guard against that
 	 * would only make it slower. Kernels that don't know it pass. */
 	if (r == 0)
@@ -212,14 +214,14 @@ confine_load(enum confine_kind kind)
 
 /* Shut all files out but the paths and the system's. The ABI, or -errno. */
 static int
-confine_files(const struct landlock_path *paths, size_t n)
+confine_self_files(const struct landlock_path *paths, size_t n)
 {
 	struct landlock_path	*all;
-	size_t			 k = nitems(confine_system);
+	size_t			 k = nitems(confine_self_system);
 	int			 abi;
 
 	all = xcalloc(n + k, sizeof *all);
-	memcpy(all, confine_system, sizeof confine_system);
+	memcpy(all, confine_self_system, sizeof confine_self_system);
 	if (n > 0)
 		memcpy(all + k, paths, n * sizeof *all);
 	abi = landlock_restrict(all, n + k);
@@ -242,10 +244,10 @@ confine_self(enum confine_kind kind, const struct landlock_path *paths,
 	if (kind == CONFINE_ENGINE_GPU)
 		log_info("sandbox: with a GPU only other programs, the "
 		    "network and changes to the system are refused");
-	else if ((r = confine_files(paths, n)) < 0)
+	else if ((r = confine_self_files(paths, n)) < 0)
 		log_info("sandbox: no Landlock here (%s): files are not shut "
 		    "out", strerror(-r));
-	if ((r = confine_load(kind)) != 0)
+	if ((r = confine_self_load(kind)) != 0)
 		log_info("sandbox: seccomp: %s: system calls are not "
 		    "limited", strerror(-r));
 }

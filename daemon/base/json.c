@@ -382,7 +382,8 @@ msg_line(const json_t *msg, size_t *len)
 	char	*s;
 	size_t	 n;
 
-	if ((s = json_dumps(msg, JSON_COMPACT | JSON_REAL_PRECISION(15))) == NULL)
+	s = json_dumps(msg, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	if (s == NULL)
 		abort();	/* every string in a message is UTF-8 */
 	n = strlen(s);
 	s = xreallocarray(s, n + 2, 1);

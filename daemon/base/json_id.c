@@ -20,11 +20,11 @@ struct scan {
 	int64_t		 id;	/* of the last one; -1: not one to answer to */
 };
 
-static int	scan_value(struct scan *, int);
+static int	json_id_value(struct scan *, int);
 
 /* Step over white space. */
 static void
-scan_space(struct scan *s)
+json_id_space(struct scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' ||
 	    *s->p == '\r' || *s->p == '\n'))
@@ -33,7 +33,7 @@ scan_space(struct scan *s)
 
 /* Step over c, if it is next. */
 static int
-scan_char(struct scan *s, char c)
+json_id_char(struct scan *s, char c)
 {
 	if (s->p == s->end || *s->p != c)
 		return (0);
@@ -43,7 +43,7 @@ scan_char(struct scan *s, char c)
 
 /* Step over a word. */
 static int
-scan_word(struct scan *s, const char *word)
+json_id_word(struct scan *s, const char *word)
 {
 	size_t	 n = strlen(word);
 
@@ -55,7 +55,7 @@ scan_word(struct scan *s, const char *word)
 
 /* Step over digits. Returns how many. */
 static size_t
-scan_digits(struct scan *s)
+json_id_digits(struct scan *s)
 {
 	const char	*from = s->p;
 
@@ -66,17 +66,17 @@ scan_digits(struct scan *s)
 
 /* Step over a number of any size. */
 static int
-scan_number(struct scan *s)
+json_id_number(struct scan *s)
 {
-	scan_char(s, '-');
-	if (!scan_char(s, '0') && scan_digits(s) == 0)
+	json_id_char(s, '-');
+	if (!json_id_char(s, '0') && json_id_digits(s) == 0)
 		return (0);
-	if (scan_char(s, '.') && scan_digits(s) == 0)
+	if (json_id_char(s, '.') && json_id_digits(s) == 0)
 		return (0);
-	if (scan_char(s, 'e') || scan_char(s, 'E')) {
-		if (!scan_char(s, '+'))
-			scan_char(s, '-');
-		if (scan_digits(s) == 0)
+	if (json_id_char(s, 'e') || json_id_char(s, 'E')) {
+		if (!json_id_char(s, '+'))
+			json_id_char(s, '-');
+		if (json_id_digits(s) == 0)
 			return (0);
 	}
 	return (1);
@@ -84,7 +84,7 @@ scan_number(struct scan *s)
 
 /* Step over what follows a backslash. */
 static int
-scan_escape(struct scan *s)
+json_id_escape(struct scan *s)
 {
 	int	 i;
 
@@ -102,16 +102,16 @@ scan_escape(struct scan *s)
 
 /* Step over a string. */
 static int
-scan_string(struct scan *s)
+json_id_string(struct scan *s)
 {
-	if (!scan_char(s, '"'))
+	if (!json_id_char(s, '"'))
 		return (0);
 	while (s->p < s->end) {
 		if ((unsigned char)*s->p < ' ')
 			return (0);
 		if (*s->p == '"')
-			return (scan_char(s, '"'));
-		if (*s->p++ == '\\' && !scan_escape(s))
+			return (json_id_char(s, '"'));
+		if (*s->p++ == '\\' && !json_id_escape(s))
 			return (0);
 	}
 	return (0);
@@ -119,7 +119,7 @@ scan_string(struct scan *s)
 
 /* Do the n bytes of a string, quotes included, read "id"? */
 static int
-scan_reads_id(const char *s, size_t n)
+json_id_reads_id(const char *s, size_t n)
 {
 	static const char *const	 ways[] = { "\"id\"", "\"\\u0069d\"",
 	    "\"i\\u0064\"", "\"\\u0069\\u0064\"" };
@@ -134,7 +134,7 @@ scan_reads_id(const char *s, size_t n)
 
 /* Note the value of a key that reads "id". */
 static void
-scan_id(struct scan *s, const char *value)
+json_id_id(struct scan *s, const char *value)
 {
 	int64_t	 id = 0;
 
@@ -154,58 +154,58 @@ scan_id(struct scan *s, const char *value)
 
 /* Step over an array or object, which close ends. */
 static int
-scan_list(struct scan *s, int depth, char close)
+json_id_list(struct scan *s, int depth, char close)
 {
 	const char	*key = NULL, *value;
 	size_t		 n = 0;
 
 	s->p++;
-	scan_space(s);
-	if (scan_char(s, close))
+	json_id_space(s);
+	if (json_id_char(s, close))
 		return (1);
 	do {
-		scan_space(s);
+		json_id_space(s);
 		if (close == '}') {
 			key = s->p;
-			if (!scan_string(s))
+			if (!json_id_string(s))
 				return (0);
 			n = (size_t)(s->p - key);
-			scan_space(s);
-			if (!scan_char(s, ':'))
+			json_id_space(s);
+			if (!json_id_char(s, ':'))
 				return (0);
-			scan_space(s);
+			json_id_space(s);
 		}
 		value = s->p;
-		if (!scan_value(s, depth + 1))
+		if (!json_id_value(s, depth + 1))
 			return (0);
-		if (key != NULL && depth == 1 && scan_reads_id(key, n))
-			scan_id(s, value);
-		scan_space(s);
-	} while (scan_char(s, ','));
-	return (scan_char(s, close));
+		if (key != NULL && depth == 1 && json_id_reads_id(key, n))
+			json_id_id(s, value);
+		json_id_space(s);
+	} while (json_id_char(s, ','));
+	return (json_id_char(s, close));
 }
 
 /* Step over a value; the outermost has depth 1. */
 static int
-scan_value(struct scan *s, int depth)
+json_id_value(struct scan *s, int depth)
 {
 	if (s->p == s->end || depth > SCAN_DEPTH_MAX)
 		return (0);
 	switch (*s->p) {
 	case '{':
-		return (scan_list(s, depth, '}'));
+		return (json_id_list(s, depth, '}'));
 	case '[':
-		return (scan_list(s, depth, ']'));
+		return (json_id_list(s, depth, ']'));
 	case '"':
-		return (scan_string(s));
+		return (json_id_string(s));
 	case 't':
-		return (scan_word(s, "true"));
+		return (json_id_word(s, "true"));
 	case 'f':
-		return (scan_word(s, "false"));
+		return (json_id_word(s, "false"));
 	case 'n':
-		return (scan_word(s, "null"));
+		return (json_id_word(s, "null"));
 	default:
-		return (scan_number(s));
+		return (json_id_number(s));
 	}
 }
 
@@ -217,9 +217,9 @@ json_line_id(const char *line, size_t len)
 
 	if (!utf8_valid(line, len))
 		return (-1);
-	scan_space(&s);
-	if (s.p == s.end || *s.p != '{' || !scan_value(&s, 1))
+	json_id_space(&s);
+	if (s.p == s.end || *s.p != '{' || !json_id_value(&s, 1))
 		return (-1);
-	scan_space(&s);
+	json_id_space(&s);
 	return (s.p == s.end && s.ids == 1 ? s.id : -1);
 }

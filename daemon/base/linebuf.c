@@ -10,7 +10,7 @@
 #include "xmalloc.h"
 
 #define LINE_START 4096		/* bytes a buffer begins with */
-#define LINE_KEEP  65536	/* a larger one is given back once it is empty */
+#define LINE_KEEP	65536	/* bytes: a larger buffer is freed once empty */
 
 struct linebuf {
 	char	*data;		/* owned */

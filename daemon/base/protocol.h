@@ -6,7 +6,7 @@
 #define BASE_PROTOCOL_H
 
 /* Longest line that a helper takes. chatd takes less from each helper, see
- * helpers.c; a score of a whole context with all its logits, which chatd never
+ * roles.c; a score of a whole context with all its logits, which chatd never
  * asks for, is the longest thing said. */
 #define HELPER_LINE_MAX		(64 * 1024 * 1024)
 
@@ -16,6 +16,9 @@
 /* Conversation text that chatd hands to the engine, at most; the engine then
  * drops turns that do not fit the context. */
 #define HISTORY_BYTES_MAX	(256 * 1024)
+
+/* Text of one request that the engine takes, at most. */
+#define TEXT_BYTES_MAX		(1024 * 1024)
 
 /* The line protocol's version, announced in hello and ready. */
 #define PROTOCOL_VERSION	1

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 static int	export_open(struct export *, struct fault *);
@@ -25,28 +26,12 @@ static int	export_begin(struct export *);
 static int	export_piece(struct export *, int (*)(struct export *),
 		    FILE *);
 
-static const struct {
-	const char	*name;
-	int		(*write)(struct export *);
-} export_formats[] = {
-	{ "oig", export_oig },
-	{ "messages", export_messages },
-	{ "preference", export_preference },
-	{ "csv", export_csv },
+/* A function for each of vocabulary_formats. */
+#define EXPORT_WRITER(name)	export_##name,
+static int	(*const export_writers[])(struct export *) = {
+	VOCABULARY_FORMATS(EXPORT_WRITER)
 };
-
-/* Is there such a format? */
-int
-export_known(const char *format)
-{
-	size_t	i;
-
-	for (i = 0; i < nitems(export_formats); i++) {
-		if (strcmp(format, export_formats[i].name) == 0)
-			return (1);
-	}
-	return (0);
-}
+#undef EXPORT_WRITER
 
 /* Write a line. */
 void
@@ -149,17 +134,13 @@ export_run(const char *format, const char *path, int64_t uid, FILE *out,
     struct fault *f)
 {
 	struct export	 ex = { .uid = uid };
-	size_t		 i;
-	int		 r;
+	int		 i = vocabulary_find(vocabulary_formats, format), r;
 
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;
-	for (i = 0; strcmp(format, export_formats[i].name) != 0; i++)
-		;
 	if ((r = export_begin(&ex)) == 0) {
-		while ((r = export_piece(&ex, export_formats[i].write,
-		    out)) == 1)
+		while ((r = export_piece(&ex, export_writers[i], out)) == 1)
 			;
 	}
 	if (r != 0)

@@ -11,12 +11,12 @@
 #include "json.h"
 #include "xmalloc.h"
 
-static void	csv_field(FILE *, const char *, size_t);
-static void	csv_row(struct export *, sqlite3_stmt *);
+static void	export_csv_field(FILE *, const char *, size_t);
+static void	export_csv_row(struct export *, sqlite3_stmt *);
 
 /* The text of a blocked reply is in an export of everything only: its asker
  * has not seen it. */
-static const char csv_query[] =
+static const char export_csv_query[] =
 "SELECT a.id AS rating, a.reply, r.exchange, e.conversation, a.uid, "
 "strftime('%Y-%m-%dT%H:%M:%S', a.created / 1000, 'unixepoch') || "
 "printf('.%03dZ', a.created % 1000) AS rated, a.thumb, "
@@ -31,7 +31,7 @@ static const char csv_query[] =
 
 /* Write a field, in quotes where it needs them. */
 static void
-csv_field(FILE *out, const char *s, size_t n)
+export_csv_field(FILE *out, const char *s, size_t n)
 {
 	size_t	 i;
 
@@ -51,7 +51,7 @@ csv_field(FILE *out, const char *s, size_t n)
 
 /* Write a row. */
 static void
-csv_row(struct export *ex, sqlite3_stmt *q)
+export_csv_row(struct export *ex, sqlite3_stmt *q)
 {
 	const char	*s;
 	int		 i;
@@ -60,7 +60,7 @@ csv_row(struct export *ex, sqlite3_stmt *q)
 		if (i > 0)
 			putc(',', ex->out);
 		if ((s = (const char *)sqlite3_column_text(q, i)) != NULL)
-			csv_field(ex->out, s,
+			export_csv_field(ex->out, s,
 			    (size_t)sqlite3_column_bytes(q, i));
 	}
 	fputs("\r\n", ex->out);
@@ -73,8 +73,8 @@ export_csv(struct export *ex)
 	sqlite3_stmt	*q;
 	int		 i, r;
 
-	if ((r = sql_open(&ex->st, &q, csv_query, "iii", ex->uid, ex->last,
-	    ex->rating)) != 0)
+	if ((r = sql_open(&ex->st, &q, export_csv_query, "iii", ex->uid,
+	    ex->last, ex->rating)) != 0)
 		return (r);
 	for (i = 0; ex->pieces == 0 && i < sqlite3_column_count(q); i++)
 		fprintf(ex->out, "%s%s", i > 0 ? "," : "",
@@ -83,7 +83,7 @@ export_csv(struct export *ex)
 		fputs("\r\n", ex->out);
 	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
 		ex->last = sqlite3_column_int64(q, 0);
-		csv_row(ex, q);
+		export_csv_row(ex, q);
 	}
 	if (r == 1)
 		sql_end(q);

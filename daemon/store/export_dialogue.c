@@ -21,18 +21,18 @@
 enum turn_rank { TURN_NONE, TURN_CUT, TURN_BAD, TURN_UNRATED, TURN_GOOD,
 	TURN_IDEAL };
 
-static enum turn_rank dialogue_rank(sqlite3_stmt *);
-static int	dialogue_reply(struct export *, int64_t, char **);
-static int	dialogue_turns(struct export *, int64_t, json_t *);
-static int	dialogue_all(struct export *,
+static enum turn_rank export_dialogue_rank(sqlite3_stmt *);
+static int	export_dialogue_reply(struct export *, int64_t, char **);
+static int	export_dialogue_turns(struct export *, int64_t, json_t *);
+static int	export_dialogue_all(struct export *,
 		    void (*)(struct export *, json_t *));
-static void	dialogue_defuse(char *);
-static void	dialogue_messages(struct export *, json_t *);
-static void	dialogue_oig(struct export *, json_t *);
+static void	export_dialogue_defuse(char *);
+static void	export_dialogue_messages(struct export *, json_t *);
+static void	export_dialogue_oig(struct export *, json_t *);
 
 /* How good is the reply in row q? */
 static enum turn_rank
-dialogue_rank(sqlite3_stmt *q)
+export_dialogue_rank(sqlite3_stmt *q)
 {
 	const char	*state = (const char *)sqlite3_column_text(q, 0);
 	const char	*ideal = (const char *)sqlite3_column_text(q, 3);
@@ -55,7 +55,7 @@ dialogue_rank(sqlite3_stmt *q)
  * the exchange out; 0: the conversation ends before it.
  */
 static int
-dialogue_reply(struct export *ex, int64_t exchange, char **text)
+export_dialogue_reply(struct export *ex, int64_t exchange, char **text)
 {
 	sqlite3_stmt	*q;
 	enum turn_rank	 rank, best = TURN_NONE;
@@ -70,7 +70,7 @@ dialogue_reply(struct export *ex, int64_t exchange, char **text)
 	    ex->rating)) != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {
-		if ((rank = dialogue_rank(q)) < best)
+		if ((rank = export_dialogue_rank(q)) < best)
 			continue;
 		best = rank;
 		free(*text);
@@ -87,7 +87,7 @@ dialogue_reply(struct export *ex, int64_t exchange, char **text)
 
 /* The messages of a conversation, in order. */
 static int
-dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
+export_dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 {
 	sqlite3_stmt	*q;
 	char		*text;
@@ -98,7 +98,7 @@ dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 	    conversation, ex->exchange)) != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {
-		if ((r = dialogue_reply(ex, sqlite3_column_int64(q, 0),
+		if ((r = export_dialogue_reply(ex, sqlite3_column_int64(q, 0),
 		    &text)) != 1) {
 			sql_end(q);
 			return (r);
@@ -116,7 +116,7 @@ dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 
 /* Hand each conversation of the piece that has something to write. */
 static int
-dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
+export_dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 {
 	sqlite3_stmt	*q;
 	json_t		*messages;
@@ -129,7 +129,7 @@ dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
 		ex->last = sqlite3_column_int64(q, 0);
 		messages = json_array();
-		r = dialogue_turns(ex, ex->last, messages);
+		r = export_dialogue_turns(ex, ex->last, messages);
 		if (r == 0 && json_array_size(messages) > 0)
 			write(ex, messages);
 		json_decref(messages);
@@ -146,7 +146,7 @@ dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 /* Role tags in what people and models wrote become "(human)", "(bot)", as
  * in the prompts that the model was given. */
 static void
-dialogue_defuse(char *s)
+export_dialogue_defuse(char *s)
 {
 	static const char *const tags[] = { "<human>", "<bot>" };
 	size_t	 i, n;
@@ -164,7 +164,7 @@ dialogue_defuse(char *s)
 
 /* {"messages": [...]}. */
 static void
-dialogue_messages(struct export *ex, json_t *messages)
+export_dialogue_messages(struct export *ex, json_t *messages)
 {
 	json_t	*o = json_object();
 
@@ -174,7 +174,7 @@ dialogue_messages(struct export *ex, json_t *messages)
 
 /* {"text": "<human>: ...\n<bot>: ..."}. */
 static void
-dialogue_oig(struct export *ex, json_t *messages)
+export_dialogue_oig(struct export *ex, json_t *messages)
 {
 	json_t	*o, *m;
 	char	*text, *from, *p;
@@ -187,7 +187,7 @@ dialogue_oig(struct export *ex, json_t *messages)
 		p = stpcpy(p, i == 0 ? "" : "\n");
 		p = stpcpy(p, i % 2 == 0 ? "<human>:" : "<bot>:");
 		from = xstrdup(msg_string(m, "content"));
-		dialogue_defuse(from);
+		export_dialogue_defuse(from);
 		n = strlen(from);
 		while (n > 0 && strchr(" \t\r\n", from[n - 1]) != NULL)
 			from[--n] = '\0';
@@ -206,12 +206,12 @@ dialogue_oig(struct export *ex, json_t *messages)
 int
 export_messages(struct export *ex)
 {
-	return (dialogue_all(ex, dialogue_messages));
+	return (export_dialogue_all(ex, export_dialogue_messages));
 }
 
 /* One dialogue a line, as OpenChatKit's training data. */
 int
 export_oig(struct export *ex)
 {
-	return (dialogue_all(ex, dialogue_oig));
+	return (export_dialogue_all(ex, export_dialogue_oig));
 }

@@ -16,14 +16,14 @@
 #include "json.h"
 #include "xmalloc.h"
 
-static int	preference_prompt(struct export *, int64_t, json_t **);
-static int	preference_better(struct export *, int64_t, int64_t,
+static int	export_preference_prompt(struct export *, int64_t, json_t **);
+static int	export_preference_better(struct export *, int64_t, int64_t,
 		    json_t **);
-static int	preference_pair(struct export *, sqlite3_stmt *);
+static int	export_preference_pair(struct export *, sqlite3_stmt *);
 
 /* What the model was given, as messages. */
 static int
-preference_prompt(struct export *ex, int64_t exchange, json_t **out)
+export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 {
 	sqlite3_stmt	*q;
 	json_t		*list;
@@ -59,7 +59,7 @@ preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 
 /* The text to prefer to a reply: 1 and *out, or 0: there is none. */
 static int
-preference_better(struct export *ex, int64_t exchange, int64_t reply,
+export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
     json_t **out)
 {
 	sqlite3_stmt	*q;
@@ -70,11 +70,13 @@ preference_better(struct export *ex, int64_t exchange, int64_t reply,
 	    "THEN a.ideal ELSE r.text END FROM reply r JOIN rating a "
 	    "ON a.reply = r.id AND a.id <= ?3 AND NOT EXISTS (SELECT 1 "
 	    "FROM rating WHERE supersedes = a.id AND id <= ?3) "
-	    "WHERE r.exchange = ?1 AND (a.ideal <> '' OR (r.id <> ?2 AND a.thumb = 1 AND "
+	    "WHERE r.exchange = ?1 AND (a.ideal <> '' OR "
+	    "(r.id <> ?2 AND a.thumb = 1 AND "
 	    "r.state = 'done' AND r.text <> '')) ORDER BY "
 	    "coalesce(a.ideal <> '' AND r.id = ?2, 0) DESC, "
 	    "coalesce(a.ideal <> '', 0) DESC, r.id DESC LIMIT 1", "iii",
-	    exchange, reply, ex->rating)) != 0 || (r = sql_step(&ex->st, q)) != 1)
+	    exchange, reply, ex->rating)) != 0 ||
+	    (r = sql_step(&ex->st, q)) != 1)
 		return (r);
 	list = json_array();
 	json_array_append_new(list, export_message("assistant",
@@ -86,20 +88,20 @@ preference_better(struct export *ex, int64_t exchange, int64_t reply,
 
 /* Write the pair whose worse reply is in row q, if there is a better one. */
 static int
-preference_pair(struct export *ex, sqlite3_stmt *q)
+export_preference_pair(struct export *ex, sqlite3_stmt *q)
 {
 	json_t	*chosen = NULL, *rejected, *prompt, *o;
 	int64_t	 exchange = sqlite3_column_int64(q, 1);
 	int	 r;
 
-	if ((r = preference_better(ex, exchange, sqlite3_column_int64(q, 0),
-	    &chosen)) != 1)
+	if ((r = export_preference_better(ex, exchange,
+	    sqlite3_column_int64(q, 0), &chosen)) != 1)
 		return (r);
 	rejected = json_array();
 	json_array_append_new(rejected, export_message("assistant",
 	    (const char *)sqlite3_column_text(q, 2)));
 	if (json_equal(chosen, rejected) ||
-	    (r = preference_prompt(ex, exchange, &prompt)) != 0) {
+	    (r = export_preference_prompt(ex, exchange, &prompt)) != 0) {
 		json_decref(chosen);
 		json_decref(rejected);
 		return (r < 0 ? r : 0);
@@ -131,7 +133,7 @@ export_preference(struct export *ex)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
 		ex->last = sqlite3_column_int64(q, 0);
-		if ((r = preference_pair(ex, q)) != 0) {
+		if ((r = export_preference_pair(ex, q)) != 0) {
 			sql_end(q);
 			return (r);
 		}

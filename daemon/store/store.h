@@ -31,10 +31,6 @@
 #define STORE_ROW		128	/* bytes that a row counts for, with
 					 * its texts beside it: as in v_size */
 
-/* Reasons of a rating: bit i of a mask is store_reasons[i]. */
-#define STORE_REASONS		4
-extern const char *const store_reasons[STORE_REASONS];
-
 struct store_statement {
 	const char	*sql;		/* static text: the cache's key */
 	sqlite3_stmt	*q;		/* owned */
@@ -49,7 +45,7 @@ struct store {
 	char		 why[300];	/* and what it means, one line */
 	int		 failed;	/* reopen before the next use */
 	int		 warned;	/* the log knows that it is failing */
-	int		 wipe;		/* text to be gone is still in the WAL */
+	int		 wipe;		/* deleted text is still in the WAL */
 	int		 wal_pages;	/* in the WAL after the last commit */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
@@ -257,13 +253,12 @@ struct export {
 
 /*
  * Write an export of the database at path to out: what belongs to uid, or all
- * of it (-1), as it was at the start. format is a name that
- * export_known knows. 0, CHAT_ECLOSED (nobody reads out any more), or another
+ * of it (-1), as it was at the start. format is one of
+ * vocabulary_formats. 0, CHAT_ECLOSED (nobody reads out any more), or another
  * error with *f filled.
  */
 int	 export_run(const char *format, const char *path, int64_t uid,
 	    FILE *out, struct fault *f);
-int	 export_known(const char *format);
 
 /* Write msg (taken) as a line. */
 void	 export_line(struct export *ex, json_t *msg);

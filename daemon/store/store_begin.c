@@ -25,25 +25,24 @@ struct begin_model {
 	const char	*path, *name, *digest, *precision;
 };
 
-static int	begin_check(const struct begin_args *, struct fault *);
-static int	begin_known(struct store *, struct begin_args *, int64_t *,
+static int	store_begin_check(const struct begin_args *, struct fault *);
+static int	store_begin_known(struct store *, struct begin_args *,
+		    int64_t *, struct fault *);
+static int	store_begin_owned(struct store *, struct begin_args *,
 		    struct fault *);
-static int	begin_owned(struct store *, struct begin_args *,
+static int	store_begin_place(struct store *, struct begin_args *,
 		    struct fault *);
-static int	begin_place(struct store *, struct begin_args *,
+static int	store_begin_model(struct store *, json_t *, int64_t *,
 		    struct fault *);
-static int	begin_model(struct store *, json_t *, int64_t *,
-		    struct fault *);
-static char	*begin_params(const json_t *);
-static int	begin_reply(struct store *, struct begin_args *, int64_t *,
-		    struct store_request *);
-static int	begin_history(struct store *, const struct begin_args *,
-		    json_t *);
-static int	begin_answer(struct store *, const struct begin_args *,
+static char	*store_begin_params(const json_t *);
+static int	store_begin_reply(struct store *, struct begin_args *,
+		    int64_t *, struct store_request *);
+static int	store_begin_history(struct store *, int64_t, int64_t, json_t *);
+static int	store_begin_answer(struct store *, const struct begin_args *,
 		    int64_t, json_t *);
 
 #define A(member) offsetof(struct begin_args, member)
-static const struct field begin_fields[] = {
+static const struct field store_begin_fields[] = {
 	{ "key", FIELD_STRING, FIELD_REQUIRED, 0, STORE_KEY_MAX, A(key) },
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
@@ -73,7 +72,7 @@ static const struct field model_fields[] = {
 
 /* Do the fields fit the kind? */
 static int
-begin_check(const struct begin_args *a, struct fault *f)
+store_begin_check(const struct begin_args *a, struct fault *f)
 {
 	int	again = strcmp(a->kind, "regenerate") == 0;
 	int	say = strcmp(a->kind, "say") == 0;
@@ -101,7 +100,7 @@ begin_check(const struct begin_args *a, struct fault *f)
 /* Has a begin with this key been carried out? 1 (exchange and *reply set), 0,
  * or an error. */
 static int
-begin_known(struct store *st, struct begin_args *a, int64_t *reply,
+store_begin_known(struct store *st, struct begin_args *a, int64_t *reply,
     struct fault *f)
 {
 	sqlite3_stmt	*q;
@@ -130,7 +129,7 @@ begin_known(struct store *st, struct begin_args *a, int64_t *reply,
 
 /* Are the conversation or exchange named there, and the asker's? */
 static int
-begin_owned(struct store *st, struct begin_args *a, struct fault *f)
+store_begin_owned(struct store *st, struct begin_args *a, struct fault *f)
 {
 	int64_t	uid = -1;
 	int	r = 1;
@@ -156,13 +155,13 @@ begin_owned(struct store *st, struct begin_args *a, struct fault *f)
 
 /* Find or make conversation and exchange. */
 static int
-begin_place(struct store *st, struct begin_args *a, struct fault *f)
+store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 {
 	int64_t	 conversation = a->conversation;
 	char	*title;
 	int	 r;
 
-	if ((r = begin_owned(st, a, f)) != 0 || a->exchange != 0)
+	if ((r = store_begin_owned(st, a, f)) != 0 || a->exchange != 0)
 		return (r);
 	if (strcmp(a->kind, "complete") == 0) {
 		r = sql_run(st, "INSERT INTO exchange (uid, kind, prompt, "
@@ -195,7 +194,7 @@ begin_place(struct store *st, struct begin_args *a, struct fault *f)
 
 /* Find or make the model's row. */
 static int
-begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
+store_begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
 {
 	struct begin_model	m = { "", "", "", "" };
 	int			r;
@@ -219,7 +218,7 @@ begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
 /* Parameters as they are stored: 0.6 as 0.6, not as 0.59999999999999998,
  * unless only 17 digits give the same number back. Owned by the caller. */
 static char *
-begin_params(const json_t *params)
+store_begin_params(const json_t *params)
 {
 	char	*s = json_dumps(params, JSON_COMPACT|JSON_REAL_PRECISION(15));
 	json_t	*again = json_loads(s, 0, NULL);
@@ -234,7 +233,7 @@ begin_params(const json_t *params)
 
 /* Add a reply to the exchange, if the user may store that much. */
 static int
-begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
+store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
     struct store_request *req)
 {
 	int64_t	 model = 0, bytes = STORE_ROW;
@@ -244,10 +243,10 @@ begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	if (a->prompt != NULL)
 		bytes += STORE_ROW + (int64_t)strlen(a->prompt) +
 		    (a->preprompt != NULL ? (int64_t)strlen(a->preprompt) : 0);
-	if ((r = begin_place(st, a, &req->fault)) != 0 ||
-	    (r = begin_model(st, a->model, &model, &req->fault)) != 0)
+	if ((r = store_begin_place(st, a, &req->fault)) != 0 ||
+	    (r = store_begin_model(st, a->model, &model, &req->fault)) != 0)
 		return (r);
-	params = begin_params(a->params);
+	params = store_begin_params(a->params);
 	bytes += (int64_t)strlen(params);
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
 	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
@@ -261,11 +260,11 @@ begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 
 /* What was said before, newest first until the room is used up. */
 static int
-begin_history(struct store *st, const struct begin_args *a, json_t *history)
+store_begin_history(struct store *st, int64_t exchange, int64_t left,
+    json_t *history)
 {
 	sqlite3_stmt	*q;
 	json_t		*turn;
-	int64_t		 left = a->history_bytes;
 	int		 r;
 
 	if ((r = sql_open(st, &q, "SELECT e.prompt, r.text FROM exchange e "
@@ -273,7 +272,7 @@ begin_history(struct store *st, const struct begin_args *a, json_t *history)
 	    "WHERE exchange = e.id) WHERE e.id < ?1 AND e.conversation = "
 	    "(SELECT conversation FROM exchange WHERE id = ?1) "
 	    "AND r.state IN ('done', 'cancelled', 'interrupted') "
-	    "AND r.text <> '' ORDER BY e.id DESC", "i", a->exchange)) != 0)
+	    "AND r.text <> '' ORDER BY e.id DESC", "i", exchange)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		left -= sqlite3_column_bytes(q, 0) +
@@ -292,11 +291,12 @@ begin_history(struct store *st, const struct begin_args *a, json_t *history)
 
 /* Say where it is. */
 static int
-begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
+store_begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
     json_t *done)
 {
 	sqlite3_stmt	*q;
 	json_t		*history;
+	int64_t		 room;
 	int		 r;
 
 	if ((r = sql_open(st, &q, "SELECT conversation, prompt, preprompt "
@@ -309,10 +309,13 @@ begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
 	msg_set_int(done, "reply", reply);
 	sql_text(done, "prompt", q, 1);
 	sql_text(done, "preprompt", q, 2);
+	/* The engine takes the history and the prompt in one request. */
+	room = TEXT_BYTES_MAX - sqlite3_column_bytes(q, 1);
 	sql_end(q);
 	history = json_array();
 	msg_set(done, "history", history);
-	return (begin_history(st, a, history));
+	return (store_begin_history(st, a->exchange,
+	    room < a->history_bytes ? room : a->history_bytes, history));
 }
 
 /* begin: an exchange, or one more reply to one. */
@@ -324,12 +327,13 @@ store_begin(struct store *st, struct store_request *req)
 	int64_t			 reply = 0;
 	int			 r;
 
-	if ((r = fields_read(req->msg, begin_fields, nitems(begin_fields), &a,
-	    f)) != 0 || (r = begin_check(&a, f)) != 0)
+	if ((r = fields_read(req->msg, store_begin_fields,
+	    nitems(store_begin_fields), &a,
+	    f)) != 0 || (r = store_begin_check(&a, f)) != 0)
 		return (r);
-	if ((r = begin_known(st, &a, &reply, f)) == 0)
-		r = begin_reply(st, &a, &reply, req);
+	if ((r = store_begin_known(st, &a, &reply, f)) == 0)
+		r = store_begin_reply(st, &a, &reply, req);
 	if (r < 0)
 		return (r);
-	return (begin_answer(st, &a, reply, req->done));
+	return (store_begin_answer(st, &a, reply, req->done));
 }

@@ -15,11 +15,11 @@ struct delete_args {
 	int		 admin;
 };
 
-static int	delete_find(struct store *, const struct delete_args *,
+static int	store_delete_find(struct store *, const struct delete_args *,
 		    struct store_request *);
 
 #define A(member) offsetof(struct delete_args, member)
-static const struct field delete_fields[] = {
+static const struct field store_delete_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
 	    A(conversation) },
@@ -32,7 +32,7 @@ static const struct field delete_fields[] = {
 /* Is it there, and may the asker delete it? Says in done what it is, and
  * whose. */
 static int
-delete_find(struct store *st, const struct delete_args *a,
+store_delete_find(struct store *st, const struct delete_args *a,
     struct store_request *req)
 {
 	const char	*what = a->exchange != 0 ? "exchange" :
@@ -77,8 +77,9 @@ store_delete(struct store *st, struct store_request *req)
 	struct delete_args	a = { 0 };
 	int			r;
 
-	if ((r = fields_read(req->msg, delete_fields, nitems(delete_fields),
-	    &a, &req->fault)) != 0 || (r = delete_find(st, &a, req)) != 0)
+	if ((r = fields_read(req->msg, store_delete_fields,
+	    nitems(store_delete_fields),
+	    &a, &req->fault)) != 0 || (r = store_delete_find(st, &a, req)) != 0)
 		return (r);
 	if (a.exchange != 0)
 		r = sql_run(st, "DELETE FROM exchange WHERE id = ?", "i",

@@ -25,21 +25,21 @@ struct finish_verdict {
 	int64_t		 start, end;
 };
 
-static int	finish_ids(json_t *, unsigned char **, size_t *,
+static int	store_finish_ids(json_t *, unsigned char **, size_t *,
 		    struct fault *);
-static int	finish_write(struct store *, const struct finish_args *,
+static int	store_finish_write(struct store *, const struct finish_args *,
 		    const unsigned char *, size_t);
-static int	finish_prompt(struct store *, const struct finish_args *,
+static int	store_finish_prompt(struct store *, const struct finish_args *,
 		    int64_t *);
-static int	finish_preprompt(struct store *, const struct finish_args *,
-		    int64_t *);
-static int	finish_verdicts(struct store *, const struct finish_args *,
-		    int64_t *, struct fault *);
+static int	store_finish_preprompt(struct store *,
+		    const struct finish_args *, int64_t *);
+static int	store_finish_verdicts(struct store *,
+		    const struct finish_args *, int64_t *, struct fault *);
 
 #define A(member) offsetof(struct finish_args, member)
 #define COUNT(name) \
 	{ #name, FIELD_INT, 0, 0, JSON_INT_MAX, A(name) }
-static const struct field finish_fields[] = {
+static const struct field store_finish_fields[] = {
 	{ "reply", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX, A(reply) },
 	{ "state", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(state) },
 	{ "stop", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(stop) },
@@ -74,7 +74,7 @@ static const struct field verdict_fields[] = {
 
 /* Token ids as they are stored: four bytes each, least first. */
 static int
-finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
+store_finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
 {
 	unsigned char	*p;
 	json_t		*v;
@@ -101,7 +101,7 @@ finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
 
 /* Write the outcome. */
 static int
-finish_write(struct store *st, const struct finish_args *a,
+store_finish_write(struct store *st, const struct finish_args *a,
     const unsigned char *ids, size_t len)
 {
 	int	r;
@@ -123,7 +123,8 @@ finish_write(struct store *st, const struct finish_args *a,
 /* Put a redacted prompt in the place of the one that was given, for good, also
  * where the conversation is named after it. */
 static int
-finish_prompt(struct store *st, const struct finish_args *a, int64_t *bytes)
+store_finish_prompt(struct store *st, const struct finish_args *a,
+    int64_t *bytes)
 {
 	sqlite3_stmt	*q;
 	char		*old = NULL, *new;
@@ -158,7 +159,8 @@ finish_prompt(struct store *st, const struct finish_args *a, int64_t *bytes)
 
 /* The same for the words before it. */
 static int
-finish_preprompt(struct store *st, const struct finish_args *a, int64_t *bytes)
+store_finish_preprompt(struct store *st, const struct finish_args *a,
+    int64_t *bytes)
 {
 	int64_t	old = 0;
 
@@ -175,7 +177,7 @@ finish_preprompt(struct store *st, const struct finish_args *a, int64_t *bytes)
 
 /* Keep what the filters found. */
 static int
-finish_verdicts(struct store *st, const struct finish_args *a,
+store_finish_verdicts(struct store *st, const struct finish_args *a,
     int64_t *bytes, struct fault *f)
 {
 	struct finish_verdict	 v;
@@ -216,8 +218,8 @@ store_finish(struct store *st, struct store_request *req)
 	int64_t			 exchange, uid, bytes;
 	int			 open, r;
 
-	if ((r = fields_read(req->msg, finish_fields, nitems(finish_fields),
-	    &a, f)) != 0)
+	if ((r = fields_read(req->msg, store_finish_fields,
+	    nitems(store_finish_fields), &a, f)) != 0)
 		return (r);
 	if (strcmp(a.state, "running") == 0)
 		return (fault_set(f, "bad_field", "state",
@@ -236,15 +238,15 @@ store_finish(struct store *st, struct store_request *req)
 	sql_end(q);
 	if (!open)
 		return (0);
-	if ((r = finish_ids(a.ids, &ids, &len, f)) != 0)
+	if ((r = store_finish_ids(a.ids, &ids, &len, f)) != 0)
 		return (r);
 	bytes = (int64_t)(strlen(a.text) + len);
-	if ((r = finish_write(st, &a, ids, len)) == 0)
-		r = finish_verdicts(st, &a, &bytes, f);
+	if ((r = store_finish_write(st, &a, ids, len)) == 0)
+		r = store_finish_verdicts(st, &a, &bytes, f);
 	if (r == 0 && a.prompt != NULL)
-		r = finish_prompt(st, &a, &bytes);
+		r = store_finish_prompt(st, &a, &bytes);
 	if (r == 0 && a.preprompt != NULL)
-		r = finish_preprompt(st, &a, &bytes);
+		r = store_finish_preprompt(st, &a, &bytes);
 	if (r == 0)
 		r = account_grow(st, exchange, uid, bytes);
 	free(ids);

@@ -31,17 +31,17 @@ struct list_args {
 	"WHERE conversation IS NULL AND " whose " AND id < ?2 " \
 	"ORDER BY id DESC LIMIT ?3"
 
-static const char *const list_queries[2][2] = {
+static const char *const store_list_queries[2][2] = {
 	{ LIST_CONVERSATIONS("uid = ?1"), LIST_CONVERSATIONS("?1 = ?1") },
 	{ LIST_PROMPTS("uid = ?1"), LIST_PROMPTS("?1 = ?1") },
 };
 
-static json_t	*list_item(sqlite3_stmt *, int);
-static int	stats_count(struct store *, json_t *, const char *,
+static json_t	*store_list_item(sqlite3_stmt *, int);
+static int	store_list_count(struct store *, json_t *, const char *,
 		    const char *);
 
 #define A(member) offsetof(struct list_args, member)
-static const struct field list_fields[] = {
+static const struct field store_list_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "kind", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(kind) },
 	{ "before", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(before) },
@@ -52,7 +52,7 @@ static const struct field list_fields[] = {
 
 /* The item of row q: a conversation, or an exchange without its replies. */
 static json_t *
-list_item(sqlite3_stmt *q, int raw)
+store_list_item(sqlite3_stmt *q, int raw)
 {
 	json_t	*m = json_object(), *o = json_object();
 	char	*title;
@@ -86,21 +86,21 @@ store_list(struct store *st, struct store_request *req)
 	int64_t		 last = 0, n = 0, bytes = 0;
 	int		 raw, r;
 
-	if ((r = fields_read(req->msg, list_fields, nitems(list_fields), &a,
-	    &req->fault)) != 0)
+	if ((r = fields_read(req->msg, store_list_fields,
+	    nitems(store_list_fields), &a, &req->fault)) != 0)
 		return (r);
 	raw = strcmp(a.kind, "complete") == 0;
 	if (!raw && strcmp(a.kind, "say") != 0)
 		return (fault_set(&req->fault, "bad_field", "kind",
 		    "kind: expected say or complete"));
-	if ((r = sql_open(st, &q, list_queries[raw][a.admin != 0], "iii",
+	if ((r = sql_open(st, &q, store_list_queries[raw][a.admin != 0], "iii",
 	    a.uid, a.before, a.limit + 1)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1 && n < a.limit &&
 	    bytes < STORE_SLICE) {
 		last = sqlite3_column_int64(q, 0);
 		bytes += sqlite3_column_bytes(q, 1);
-		req->item(req->arg, list_item(q, raw));
+		req->item(req->arg, store_list_item(q, raw));
 		n++;
 	}
 	msg_set_bool(req->done, "more", r == 1);
@@ -117,7 +117,8 @@ store_list(struct store *st, struct store_request *req)
 
 /* Set key to the integer that sql gives. */
 static int
-stats_count(struct store *st, json_t *done, const char *key, const char *sql)
+store_list_count(struct store *st, json_t *done, const char *key,
+    const char *sql)
 {
 	int64_t	n = 0;
 	int	r;
@@ -135,14 +136,14 @@ store_stats(struct store *st, struct store_request *req)
 	int	r;
 
 	if ((r = fields_read(req->msg, NULL, 0, NULL, &req->fault)) != 0 ||
-	    (r = stats_count(st, req->done, "conversations",
+	    (r = store_list_count(st, req->done, "conversations",
 	    "SELECT count(*) FROM conversation")) != 0 ||
-	    (r = stats_count(st, req->done, "exchanges",
+	    (r = store_list_count(st, req->done, "exchanges",
 	    "SELECT count(*) FROM exchange")) != 0 ||
-	    (r = stats_count(st, req->done, "ratings", "SELECT count(*) "
+	    (r = store_list_count(st, req->done, "ratings", "SELECT count(*) "
 	    "FROM rating a WHERE NOT EXISTS (SELECT 1 FROM rating "
 	    "WHERE supersedes = a.id)")) != 0)
 		return (r);
-	return (stats_count(st, req->done, "bytes", "SELECT page_count * "
+	return (store_list_count(st, req->done, "bytes", "SELECT page_count * "
 	    "page_size FROM pragma_page_count, pragma_page_size"));
 }

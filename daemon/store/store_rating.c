@@ -10,13 +10,10 @@
 
 #include "json.h"
 #include "protocol.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define RATE_NO_THUMB	2	/* none given */
-
-const char *const store_reasons[STORE_REASONS] = {
-	"incorrect", "unhelpful", "harmful", "wrong_refusal"
-};
 
 struct rate_args {
 	const char	*ideal, *comment;
@@ -25,13 +22,14 @@ struct rate_args {
 	json_t		*reasons;
 };
 
-static int	rate_reasons(const json_t *, char **, struct fault *);
-static int	rate_find(struct store *, struct rate_args *, struct fault *);
-static int	rate_count(struct store *, const struct rate_args *, int64_t,
-		    struct store_request *);
+static int	store_rating_reasons(const json_t *, char **, struct fault *);
+static int	store_rating_find(struct store *, struct rate_args *,
+		    struct fault *);
+static int	store_rating_count(struct store *, const struct rate_args *,
+		    int64_t, struct store_request *);
 
 #define A(member) offsetof(struct rate_args, member)
-static const struct field rate_fields[] = {
+static const struct field store_rating_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX,
 	    A(exchange) },
@@ -47,30 +45,27 @@ static const struct field rate_fields[] = {
 
 /* The reasons as they are stored: each once, in the table's order. */
 static int
-rate_reasons(const json_t *reasons, char **out, struct fault *f)
+store_rating_reasons(const json_t *reasons, char **out, struct fault *f)
 {
 	json_t		*v, *sorted;
 	const char	*s;
-	size_t		 i, k;
+	size_t		 i;
 	unsigned	 mask = 0;
+	int		 k;
 
 	json_array_foreach(reasons, i, v) {
 		s = json_string_value(v);
-		for (k = 0; k < STORE_REASONS; k++) {
-			if (s != NULL && strcmp(s, store_reasons[k]) == 0)
-				break;
-		}
-		if (k == STORE_REASONS)
-			return (fault_set(f, "bad_field", "reasons",
-			    "reasons: expected incorrect, unhelpful, harmful "
-			    "or wrong_refusal"));
+		k = s == NULL ? -1 : vocabulary_find(vocabulary_reasons, s);
+		if (k == -1)
+			return (vocabulary_fault(f, "bad_field", "reasons",
+			    vocabulary_reasons, s));
 		mask |= 1u << k;
 	}
 	sorted = json_array();
-	for (k = 0; k < STORE_REASONS; k++) {
+	for (k = 0; vocabulary_reasons[k] != NULL; k++) {
 		if (mask & 1u << k)
 			json_array_append_new(sorted,
-			    json_string(store_reasons[k]));
+			    json_string(vocabulary_reasons[k]));
 	}
 	*out = json_dumps(sorted, JSON_COMPACT);
 	json_decref(sorted);
@@ -79,7 +74,7 @@ rate_reasons(const json_t *reasons, char **out, struct fault *f)
 
 /* Find the reply that is meant; somebody else's is not there. */
 static int
-rate_find(struct store *st, struct rate_args *a, struct fault *f)
+store_rating_find(struct store *st, struct rate_args *a, struct fault *f)
 {
 	int	r;
 
@@ -101,7 +96,7 @@ rate_find(struct store *st, struct rate_args *a, struct fault *f)
 
 /* Count the new row, and see whether the user may have it. */
 static int
-rate_count(struct store *st, const struct rate_args *a, int64_t rating,
+store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
     struct store_request *req)
 {
 	int64_t	bytes = 0;
@@ -128,11 +123,11 @@ store_rate(struct store *st, struct store_request *req)
 	int64_t			 rating;
 	int			 r;
 
-	if ((r = fields_read(req->msg, rate_fields, nitems(rate_fields), &a,
-	    &req->fault)) != 0 ||
-	    (a.reasons != NULL && (r = rate_reasons(a.reasons, &reasons,
+	if ((r = fields_read(req->msg, store_rating_fields,
+	    nitems(store_rating_fields), &a, &req->fault)) != 0 ||
+	    (a.reasons != NULL && (r = store_rating_reasons(a.reasons, &reasons,
 	    &req->fault)) != 0) ||
-	    (r = rate_find(st, &a, &req->fault)) != 0)
+	    (r = store_rating_find(st, &a, &req->fault)) != 0)
 		goto out;
 	if ((r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
 	    "ideal, comment, created, supersedes) SELECT ?1, ?2, "
@@ -148,7 +143,7 @@ store_rate(struct store *st, struct store_request *req)
 	rating = sqlite3_last_insert_rowid(st->db);
 	msg_set_int(req->done, "rating", rating);
 	msg_set_int(req->done, "reply", a.reply);
-	r = rate_count(st, &a, rating, req);
+	r = store_rating_count(st, &a, rating, req);
 out:
 	free(reasons);
 	return (r);

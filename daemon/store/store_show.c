@@ -25,21 +25,22 @@ struct show_args {
 	int		 admin;
 };
 
-static int	show_head(struct store *, const struct show_args *,
+static int	store_show_head(struct store *, const struct show_args *,
 		    struct store_request *);
-static int	show_exchange(struct store *, sqlite3_stmt *,
+static int	store_show_exchange(struct store *, sqlite3_stmt *,
 		    struct show_args *, struct store_request *, int64_t *);
-static int	show_replies(struct store *, struct show_args *, int64_t,
+static int	store_show_replies(struct store *, struct show_args *, int64_t,
 		    json_t *, int64_t *);
-static int	show_reply(struct store *, sqlite3_stmt *, json_t *,
+static int	store_show_reply(struct store *, sqlite3_stmt *, json_t *,
 		    int64_t *);
-static int	show_rating(struct store *, int64_t, json_t *, int64_t *);
-static int	show_verdicts(struct store *, int64_t, json_t *, int64_t *);
-static void	show_next(const struct show_args *, json_t *);
+static int	store_show_rating(struct store *, int64_t, json_t *, int64_t *);
+static int	store_show_verdicts(struct store *, int64_t, json_t *,
+		    int64_t *);
+static void	store_show_next(const struct show_args *, json_t *);
 
 #define A(member) offsetof(struct show_args, member)
 #define NUMBER 1, JSON_INT_MAX
-static const struct field show_fields[] = {
+static const struct field store_show_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
 	    A(conversation) },
@@ -61,8 +62,9 @@ store_show(struct store *st, struct store_request *req)
 	int64_t		 slice = 0;
 	int		 r, page = 1;
 
-	if ((r = fields_read(req->msg, show_fields, nitems(show_fields), &a,
-	    &req->fault)) != 0 || (r = show_head(st, &a, req)) != 0)
+	if ((r = fields_read(req->msg, store_show_fields,
+	    nitems(store_show_fields), &a,
+	    &req->fault)) != 0 || (r = store_show_head(st, &a, req)) != 0)
 		return (r);
 	if (a.exchange != 0)
 		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
@@ -79,7 +81,7 @@ store_show(struct store *st, struct store_request *req)
 		page = a.reply != 0 || (a.limit > 0 && a.bytes > 0);
 		if (!page || slice >= STORE_SLICE)
 			break;
-		if ((r = show_exchange(st, q, &a, req, &slice)) != 0) {
+		if ((r = store_show_exchange(st, q, &a, req, &slice)) != 0) {
 			sql_end(q);
 			return (r);
 		}
@@ -94,13 +96,13 @@ store_show(struct store *st, struct store_request *req)
 		sql_end(q);
 	msg_set_bool(req->done, "more", r);
 	if (r == 1 && page)
-		show_next(&a, req->done);
+		store_show_next(&a, req->done);
 	return (0);
 }
 
 /* What the rest of the page is to be asked with. */
 static void
-show_next(const struct show_args *a, json_t *done)
+store_show_next(const struct show_args *a, json_t *done)
 {
 	json_t	*next = json_object();
 
@@ -114,7 +116,7 @@ show_next(const struct show_args *a, json_t *done)
 
 /* What there is to say of the whole, if the asker may see it. */
 static int
-show_head(struct store *st, const struct show_args *a,
+store_show_head(struct store *st, const struct show_args *a,
     struct store_request *req)
 {
 	sqlite3_stmt	*q;
@@ -156,7 +158,7 @@ show_head(struct store *st, const struct show_args *a,
  * one, a->reply 0 or the last reply that went in.
  */
 static int
-show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
+store_show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
     struct store_request *req, int64_t *slice)
 {
 	json_t	*m = json_object(), *x = json_object();
@@ -174,7 +176,7 @@ show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
 		bytes += sqlite3_column_bytes(q, 2);
 	}
 	a->after = sqlite3_column_int64(q, 0);
-	if ((r = show_replies(st, a, a->after, x, &bytes)) < 0) {
+	if ((r = store_show_replies(st, a, a->after, x, &bytes)) < 0) {
 		json_decref(m);
 		return (r);
 	}
@@ -189,7 +191,7 @@ show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
 /* The replies to an exchange from a->reply on, oldest first, as a member of
  * o: as many as fit into a slice. */
 static int
-show_replies(struct store *st, struct show_args *a, int64_t exchange,
+store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
     json_t *o, int64_t *bytes)
 {
 	sqlite3_stmt	*q;
@@ -214,7 +216,7 @@ show_replies(struct store *st, struct show_args *a, int64_t exchange,
 		last = sqlite3_column_int64(q, 0);
 		reply = json_object();
 		json_array_append_new(list, reply);
-		if ((r = show_reply(st, q, reply, bytes)) != 0) {
+		if ((r = store_show_reply(st, q, reply, bytes)) != 0) {
 			sql_end(q);
 			return (r);
 		}
@@ -224,7 +226,7 @@ show_replies(struct store *st, struct show_args *a, int64_t exchange,
 
 /* One reply into o: the row at q, its rating and verdicts. */
 static int
-show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
+store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 {
 	int64_t	 id = sqlite3_column_int64(q, 0);
 	int	 r;
@@ -243,14 +245,14 @@ show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 	sql_integer(o, "output_tokens", q, 11);
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 1) +
 	    sqlite3_column_bytes(q, 9);
-	if ((r = show_rating(st, id, o, bytes)) != 0)
+	if ((r = store_show_rating(st, id, o, bytes)) != 0)
 		return (r);
-	return (show_verdicts(st, id, o, bytes));
+	return (store_show_verdicts(st, id, o, bytes));
 }
 
 /* The rating that counts, as a member of o. */
 static int
-show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
+store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 {
 	sqlite3_stmt	*q;
 	json_t		*rating;
@@ -275,7 +277,7 @@ show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 
 /* What the filters found, as a member of o. */
 static int
-show_verdicts(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
+store_show_verdicts(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 {
 	sqlite3_stmt	*q;
 	json_t		*list = json_array(), *v;

@@ -28,12 +28,13 @@
 #include "log.h"
 #include "path.h"
 #include "stdfds.h"
+#include "vocabulary.h"
 #include "store.h"
 #include "xmalloc.h"
 
 #define STORED_BATCH		256		/* requests in a transaction */
 #define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
-#define STORED_READS		64		/* requests waiting to be read */
+#define STORED_READS		64	/* requests waiting to be read */
 #define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes not yet taken */
 
 struct stored {
@@ -381,7 +382,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* a full quota is an error like any */
 	if (format != NULL) {
-		if (!export_known(format))
+		if (vocabulary_find(vocabulary_formats, format) == -1)
 			return (stored_misuse("--export: unknown format"));
 		if (path == NULL || whose + all != 1)
 			return (stored_misuse("--export needs --db, and "

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CPU backend's life: opening, what it says of itself, its end.  The
- * step is forward.c's.
+ * The CPU backend: its driver, opening, information and end.  The step is in
+ * forward.c.
  */
 #include "cpu.h"
+
+#include <config.h>
 
 #include <sys/mman.h>
 
@@ -11,12 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_pack.h"
+#include "cpu_plan.h"
 #include "meminfo.h"
 #include "packed.h"
-#include "cpu_plan.h"
 #include "rotary.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
+static int	cpu_plan(const struct backend_host *, struct model *,
+		    const struct backend_options *, struct backend_plan *,
+		    struct fault *);
+static int	cpu_check(const struct backend_host *, struct model *,
+		    const struct backend_options *, struct fault *);
+static int	cpu_pack(const struct backend_host *, struct model *,
+		    const struct backend_options *, const void *, size_t,
+		    const char *, struct fault *);
+static int	cpu_open(const struct backend_host *, struct model *,
+		    const struct backend_options *, struct backend **,
+		    struct fault *);
 static void	cpu_free(struct backend *);
 static void	cpu_info(const struct backend *, struct backend_info *);
 static int	cpu_choose(struct cpu *, const struct model *,
@@ -30,17 +45,82 @@ static int	cpu_scratch(struct cpu *, struct fault *);
 static const struct backend_ops cpu_ops = {
 	.step = forward_step,
 	.info = cpu_info,
-	.free = cpu_free
+	.free = cpu_free,
+	.limits = roofline_limits,
+	.read_rate = roofline_read_rate
 };
 
-/* Open. */
-int
-cpu_open(struct model *m, const struct backend_options *opt,
-    struct backend **out, struct fault *f)
+static const char *const cpu_precisions[] = { "fp32", "bf16", "int8", "int4",
+	NULL };		/* as enum precision has them */
+
+const struct backend_driver cpu_driver = {
+	.version = BACKEND_VERSION,
+	.size = sizeof cpu_driver,
+	.release = PACKAGE_VERSION,
+	.layout = CPU_LAYOUT,
+	.precisions = cpu_precisions,
+	.plan = cpu_plan,
+	.check = cpu_check,
+	.pack = cpu_pack,
+	.open = cpu_open
+};
+
+/* The memory that a model needs. */
+static int
+cpu_plan(const struct backend_host *h, struct model *m,
+    const struct backend_options *opt, struct backend_plan *out,
+    struct fault *f)
+{
+	enum precision	 p;
+	enum elem	 elem;
+	int		 r;
+
+	(void)h;
+	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0 ||
+	    (r = cpu_plan_elem(p, opt->kv_precision, &elem, f)) != 0)
+		return (r);
+	cpu_plan_make(model_config(m), p, opt, out);
+	out->free = meminfo_free();
+	return (0);
+}
+
+/* Is each piece in a packed file? */
+static int
+cpu_check(const struct backend_host *h, struct model *m,
+    const struct backend_options *opt, struct fault *f)
+{
+	struct layout	 l;
+	enum precision	 p;
+	int		 r;
+
+	(void)h;
+	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0)
+		return (r);
+	layout_init(&l, model_config(m), p);
+	r = weights_check(&l, model_packed(m), f);
+	layout_clear(&l);
+	return (r);
+}
+
+/* Write a packed file. */
+static int
+cpu_pack(const struct backend_host *h, struct model *m,
+    const struct backend_options *opt, const void *tables, size_t n,
+    const char *out, struct fault *f)
+{
+	(void)h;
+	return (cpu_pack_write(m, tables, n, out, opt, f));
+}
+
+/* Load a model. */
+static int
+cpu_open(const struct backend_host *h, struct model *m,
+    const struct backend_options *opt, struct backend **out, struct fault *f)
 {
 	struct cpu	*c = xcalloc(1, sizeof *c);
 	int		 r;
 
+	(void)h;
 	c->backend.ops = &cpu_ops;
 	c->config = *model_config(m);
 	if ((r = cpu_choose(c, m, opt, f)) != 0 ||
@@ -61,7 +141,7 @@ out:
 	return (r);
 }
 
-/* The precision: as asked for, a packed file's own, or bf16. */
+/* The precision: the one asked for, a packed file's own, or bf16. */
 int
 cpu_precision(const struct model *m, const char *asked,
     enum precision *out, struct fault *f)
@@ -75,9 +155,8 @@ cpu_precision(const struct model *m, const char *asked,
 	if (strcmp(asked, "auto") == 0)
 		asked = packed != NULL ? packed->precision : "bf16";
 	if ((*out = precision_find(asked)) == PREC_COUNT)
-		return (fault_set(f, "bad_model", "precision", "precision: "
-		    "expected auto, fp32, bf16, int8 or int4, found %.40s",
-		    asked));
+		return (vocabulary_fault(f, "bad_model", "precision",
+		    vocabulary_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
 		    "in %s, and %s is asked for: give auto, or the model it "
@@ -108,8 +187,7 @@ cpu_choose(struct cpu *c, const struct model *m,
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* Start the threads, never more than there are cores: they would wait for
- * each other. */
+/* Start the threads, at most one per core: more would wait for each other. */
 static int
 cpu_threads(struct cpu *c, const struct backend_options *opt,
     struct fault *f)
@@ -124,8 +202,8 @@ cpu_threads(struct cpu *c, const struct backend_options *opt,
 	return (0);
 }
 
-/* Reserve the KV cache: pages come when they are written. What we call our
- * precision says where it is not made of what auto gives. */
+/* Reserve the KV cache; its pages come when they are written. The name of the
+ * precision says if the cache is not in what auto gives. */
 static int
 cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 {
@@ -203,7 +281,7 @@ cpu_free(struct backend *b)
 	free(c);
 }
 
-/* What we are. */
+/* Describe the backend. */
 static void
 cpu_info(const struct backend *b, struct backend_info *out)
 {

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CPU backend: weights, cache, threads and the step.
+ * The CPU backend: weights, cache, threads and the step.  It is linked into
+ * the engine, so it includes model.h, pool.h and log.h and calls them itself:
+ * the compiler then checks each call, and backend_host would only add a level.
  */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 
+#include "backend.h"
 #include "kernels.h"
 #include "layout.h"
 #include "model.h"
 #include "pool.h"
 #include "weights.h"
 
-/* A backend on the CPU; the arguments of backend_open. */
-int	 cpu_open(struct model *m, const struct backend_options *opt,
-	    struct backend **out, struct fault *f);
+/* For backend.c. */
+extern const struct backend_driver cpu_driver;
 
 /*
- * Which precision a model is computed in where asked is "auto" or a name. 0
- * and *out, or an error with *f filled: no such name, or a packed file of
- * another one.
+ * The precision that a model is computed in; asked is "auto" or a name. 0 and
+ * *out, or an error with *f filled: no such name, or a packed file in another
+ * precision.
  */
 int	 cpu_precision(const struct model *m, const char *asked,
 	    enum precision *out, struct fault *f);
@@ -37,7 +39,7 @@ struct cpu_rows {
 	int	*run;			/* [T + 1] see forward.c */
 	/* int8 and int4: a or mix, and b or up, in int8 */
 	struct qrows qa, qb;
-	/* bf16, where the kernels want them so: see struct matmul */
+	/* in bf16, if the kernels read bf16: see struct matmul */
 	uint16_t *a16, *b16, *mix16, *up16;
 };
 
@@ -58,20 +60,9 @@ struct cpu {
 	struct cpu_rows		 rows;
 };
 
-/* What the machine allows, all threads together. */
-struct cpu_limits {
-	double	 read;		/* bytes a second from memory */
-	double	 fma;		/* fp32 operations a second, in registers */
-	double	 dot8;		/* the same of 8-bit products */
-	double	 tile16, tile8;	/* of bf16 and 8 bits in tiles; 0: none */
-};
-
-/* roofline.c: measure them, with the kernels and the threads of c; about two
- * seconds. And the bytes of weights that one token needs. */
-void	 cpu_limits(const struct cpu *c, struct cpu_limits *out);
-int64_t	 cpu_touched(const struct cpu *c);
-/* The first of these alone, as it is now: tens of milliseconds. */
-double	 cpu_read_rate(const struct cpu *c);
+/* roofline.c: see backend.h. The limits are those of all threads together. */
+void	 roofline_limits(struct backend *b, struct backend_limits *out);
+double	 roofline_read_rate(struct backend *b);
 
 /* One step; see backend.h. */
 int	 forward_step(struct backend *b, const struct backend_row *rows,
@@ -81,8 +72,8 @@ int	 forward_step(struct backend *b, const struct backend_row *rows,
 int	 rows_grow(struct cpu *c, int T);
 void	 rows_clear(struct cpu_rows *r);
 
-/* Numbers from row to row where a row has n: of floats, and of bf16. And the
- * array in bf16 that goes with a, b, mix or up. */
+/* The distance of two rows of n numbers, in floats and in bf16 numbers; and the
+ * bf16 array that belongs to a, b, mix or up. */
 size_t	 rows_stride(int n);
 size_t	 rows_stride16(int n);
 uint16_t *rows_narrow(const struct cpu_rows *r, const float *x);

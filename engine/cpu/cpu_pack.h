@@ -10,13 +10,15 @@
 
 struct backend_options;
 
+/* The layout of layout.h, as a packed file names it. Whoever changes that
+ * layout raises the number. */
+#define CPU_LAYOUT	"cpu-1"
+
 /*
  * Write m in opt->precision to the file out, and with it the n bytes of
- * tables, what its tokenizer is after parsing (n 0: without). The file
- * appears under its name only when all of it is on the disk, in the place of
- * what was there before. A process that is killed leaves nothing, or, on file
- * systems that know no files without a name (O_TMPFILE), a file out.part-PID.
- * opt->threads convert, opt->progress is told. 0, or an error with *f filled.
+ * tables, its tokenizer's (n 0: without), as packed_write does it.
+ * opt->threads threads convert, and opt->progress is called. 0, or an error
+ * with *f filled.
  */
 int	 cpu_pack_write(struct model *m, const void *tables, size_t n,
 	    const char *out, const struct backend_options *opt,

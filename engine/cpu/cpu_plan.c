@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend.h"
 #include "bytes.h"
 #include "pool.h"
+#include "vocabulary.h"
 
 /* The cache by default: room for four whole contexts, but no more than this
  * in bytes unless one context needs it. */
@@ -36,9 +38,8 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 	else if (strcmp(asked, "bf16") == 0)
 		*out = ELEM_BF16;
 	else if (strcmp(asked, "fp32") != 0)
-		return (fault_set(f, "bad_field", "kv_precision",
-		    "kv_precision: expected auto, fp32, bf16 or int8, found "
-		    "%.40s", asked));
+		return (vocabulary_fault(f, "bad_field", "kv_precision",
+		    vocabulary_caches, asked));
 	else if (p != PREC_FP32)
 		return (fault_set(f, "bad_field", "kv_precision",
 		    "kv_precision: fp32 goes with weights in fp32, and they "
@@ -80,7 +81,7 @@ cpu_plan_cache(const struct model_config *c, enum precision p,
 /* Add it all up. */
 void
 cpu_plan_make(const struct model_config *c, enum precision p,
-    const struct backend_options *opt, struct plan *out)
+    const struct backend_options *opt, struct backend_plan *out)
 {
 	struct layout	 l;
 	struct kv_shape	 kv;
@@ -91,6 +92,9 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 	threads = opt->threads > 0 ? opt->threads : pool_cores();
 	layout_init(&l, c, p);
 	cpu_plan_cache(c, p, opt, &kv, &positions);
+	out->precision = precision_name(p);
+	out->kv_precision = cpu_plan_elem_name(kv.elem);
+	out->free = 0;
 	out->weights = (int64_t)l.size;
 	out->cache = (int64_t)(kv.block * (size_t)kv.blocks) * c->layers;
 	row = (8 * C + F) * (int64_t)sizeof(float);
@@ -108,7 +112,8 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 /* The largest precision below p that fits, or PREC_COUNT. */
 static enum precision
 cpu_plan_smaller(const struct model_config *c, enum precision p,
-    const struct backend_options *opt, int64_t free_bytes, struct plan *out)
+    const struct backend_options *opt, int64_t free_bytes,
+    struct backend_plan *out)
 {
 	int	 i;
 
@@ -125,7 +130,7 @@ int
 cpu_plan_check(const char *name, const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes, struct fault *f)
 {
-	struct plan	 need, less;
+	struct backend_plan	 need, less;
 	enum precision	 small;
 	char		 all[BYTES_TEXT], left[BYTES_TEXT], some[BYTES_TEXT];
 	char		 advice[128];

@@ -9,34 +9,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vocabulary.h"
 #include "xmalloc.h"
 
-static const struct {
-	const char	*name;
-	enum elem	 elem;		/* of matrices */
-} precisions[PREC_COUNT] = {
-	[PREC_FP32] = { "fp32", ELEM_F32 },
-	[PREC_BF16] = { "bf16", ELEM_BF16 },
-	[PREC_INT8] = { "int8", ELEM_I8 },
-	[PREC_INT4] = { "int4", ELEM_I4 }
+/* The elements of matrices. */
+static const enum elem layout_elems[PREC_COUNT] = {
+	[PREC_FP32] = ELEM_F32,
+	[PREC_BF16] = ELEM_BF16,
+	[PREC_INT8] = ELEM_I8,
+	[PREC_INT4] = ELEM_I4
 };
+
+/* enum precision follows the vocabulary, where "auto" comes first. */
+#define PREC_WORDS	(vocabulary_precisions + 1)
 
 /* Name of a precision. */
 const char *
 precision_name(enum precision p)
 {
-	return (precisions[p].name);
+	return (PREC_WORDS[p]);
 }
 
 /* Precision of a name. */
 enum precision
 precision_find(const char *name)
 {
-	int	 p = 0;
+	int	 p = vocabulary_find(PREC_WORDS, name);
 
-	while (p < PREC_COUNT && strcmp(precisions[p].name, name) != 0)
-		p++;
-	return ((enum precision)p);
+	return (p == -1 ? PREC_COUNT : (enum precision)p);
 }
 
 /* Columns of a matrix in memory. */
@@ -78,7 +78,7 @@ static void
 layout_matrix(struct layout *l, enum tensor part, int layer, int64_t N,
     int64_t K)
 {
-	const enum elem	 elem = precisions[l->precision].elem;
+	const enum elem	 elem = layout_elems[l->precision];
 	const int64_t	 P = ROUND_UP(N, PANEL) / PANEL;
 	struct piece	 p = { .part = part, .layer = layer, .elem = elem,
 		.dims = 4 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this machine allows: bytes read and operations done in a second, by
- * loops that do nothing else.  For the bench.
+ * loops that do nothing else.  For --bench.
  */
 #include "cpu.h"
 
@@ -11,7 +11,7 @@
 
 #include "clock.h"
 
-#define LIMITS_RUNS	7		/* the best counts: limits are not noise */
+#define LIMITS_RUNS	7		/* the best counts: noise only slows */
 #define LIMITS_READS	3
 #define LIMITS_BYTES	((size_t)256 << 20)	/* larger than caches */
 #define LIMITS_PIECE	((size_t)4 << 20)
@@ -78,6 +78,24 @@ roofline_tile8(void *arg, int item, int thread)
 	l->sink = l->cpu->kernels->spin_tile8(LIMITS_TILES);
 }
 
+/* The kinds of arithmetic: 6 chains of 16 lanes, of one or of four products,
+ * two operations each; 4 products of tiles of 16 by 16, by 32 or by 64 k. */
+static const struct roofline_kind {
+	const char	*name;		/* of the peak */
+	const char	*key, *unit, *note;	/* of the figure */
+	double		 work;		/* operations in one call of fn */
+	void		(*fn)(void *, int, int);
+} roofline_kinds[] = {
+	{ "fp32", "fp32_peak", "GFLOP/s", "multiply-add in registers",
+	    192.0 * LIMITS_ROUNDS, roofline_fma },
+	{ "int8", "int8_peak", "GOP/s", "products of 8 bits in registers",
+	    768.0 * LIMITS_ROUNDS, roofline_dot8 },
+	{ "AMX bf16", "amx_bf16_peak", "GFLOP/s", "products of bf16 in tiles",
+	    65536.0 * LIMITS_TILES, roofline_tile16 },
+	{ "AMX int8", "amx_int8_peak", "GOP/s", "products of 8 bits in tiles",
+	    131072.0 * LIMITS_TILES, roofline_tile8 }
+};
+
 /* How often n items can be done in a second, at best of some runs. */
 static double
 roofline_rate(struct limits *l, int runs, int n, void (*fn)(void *, int, int))
@@ -94,11 +112,12 @@ roofline_rate(struct limits *l, int runs, int n, void (*fn)(void *, int, int))
 	return (best);
 }
 
-/* Bytes read in a second: of the weights, or of other memory where these are
- * small. */
+/* Bytes read in a second: of the weights, or of other memory if the weights
+ * are small. */
 double
-cpu_read_rate(const struct cpu *c)
+roofline_read_rate(struct backend *b)
 {
+	const struct cpu *c = (const struct cpu *)b;
 	struct limits	 l = { .cpu = c, .at = c->weights->memory };
 	size_t		 n = c->weights->size;
 	void		*own = NULL;
@@ -120,33 +139,9 @@ cpu_read_rate(const struct cpu *c)
 	return (rate);
 }
 
-/* Measure. */
-void
-cpu_limits(const struct cpu *c, struct cpu_limits *out)
-{
-	struct limits	 l = { .cpu = c };
-	const int	 threads = pool_size(c->pool);
-
-	out->read = cpu_read_rate(c);
-	/* 6 chains of 16 lanes, of one or of four products, two operations
-	 * each */
-	out->fma = roofline_rate(&l, LIMITS_RUNS, threads, roofline_fma) * 192.0 *
-	    LIMITS_ROUNDS;
-	out->dot8 = roofline_rate(&l, LIMITS_RUNS, threads, roofline_dot8) * 768.0 *
-	    LIMITS_ROUNDS;
-	out->tile16 = out->tile8 = 0;
-	if (c->kernels->spin_tile16 != NULL) {
-		/* 4 products of 16 by 16, by 32 or by 64 k */
-		out->tile16 = roofline_rate(&l, LIMITS_RUNS, threads, roofline_tile16) *
-		    65536.0 * LIMITS_TILES;
-		out->tile8 = roofline_rate(&l, LIMITS_RUNS, threads, roofline_tile8) *
-		    131072.0 * LIMITS_TILES;
-	}
-}
-
 /* Bytes of weights for one token: all but the embedding's other rows. */
-int64_t
-cpu_touched(const struct cpu *c)
+static int64_t
+roofline_touched(const struct cpu *c)
 {
 	int64_t	 sum = 0;
 	size_t	 i;
@@ -156,4 +151,50 @@ cpu_touched(const struct cpu *c)
 		    c->layout.pieces[i].part != TENSOR_EMBED)
 			sum += (int64_t)c->layout.pieces[i].size;
 	return (sum);
+}
+
+/* Add a figure in units of 1e9 a second. */
+static void
+roofline_figure(struct backend_limits *out, const char *key, double value,
+    const char *unit, const char *note)
+{
+	out->figures[out->nfigures++] = (struct backend_figure){ .key = key,
+		.unit = unit, .note = note, .value = value / 1e9 };
+}
+
+/* One kind of arithmetic: its peak is the model's if it computes so. */
+static void
+roofline_peak(struct limits *l, struct backend_limits *out,
+    const struct roofline_kind *k, int is_models)
+{
+	double	 rate = roofline_rate(l, LIMITS_RUNS, pool_size(l->cpu->pool),
+		    k->fn) * k->work;
+
+	roofline_figure(out, k->key, rate, k->unit, k->note);
+	if (!is_models)
+		return;
+	out->peak = rate;
+	out->peak_name = k->name;
+}
+
+/* Measure. */
+void
+roofline_limits(struct backend *b, struct backend_limits *out)
+{
+	const struct cpu	*c = (const struct cpu *)b;
+	struct limits		 l = { .cpu = c };
+	const int		 tiles = c->kernels->spin_tile16 != NULL;
+	const int		 in_tiles = tiles &&
+				    c->layout.precision != PREC_FP32;
+
+	out->nfigures = 0;
+	out->touched = roofline_touched(c);
+	roofline_figure(out, "read_bandwidth", roofline_read_rate(b), "GB/s",
+	    "all threads, larger than the caches");
+	roofline_peak(&l, out, &roofline_kinds[0], !c->small && !in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[1], c->small && !in_tiles);
+	if (!tiles)
+		return;
+	roofline_peak(&l, out, &roofline_kinds[2], !c->small && in_tiles);
+	roofline_peak(&l, out, &roofline_kinds[3], c->small && in_tiles);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/self/cgroup, and the folders it leads to.
+ * Reads /proc/self/cgroup and the folders that it names.
  */
 #include "cgroup.h"
 
@@ -10,7 +10,7 @@
 
 #include "xmalloc.h"
 
-/* The number behind word. */
+/* The number after word. */
 int64_t
 cgroup_number(const char *path, const char *word)
 {
@@ -43,7 +43,7 @@ cgroup_file(const char *folder, const char *name, const char *word)
 	return (v);
 }
 
-/* A group and those above it; path is cut. */
+/* A group and the groups above it; path is shortened. */
 static void
 cgroup_tree(const char *mount, char *path, int version, void (*fn)(void *,
     const char *, int), void *arg)
@@ -60,7 +60,7 @@ cgroup_tree(const char *mount, char *path, int version, void (*fn)(void *,
 	}
 }
 
-/* Is name in a list by comma? */
+/* Is name in a list with commas? */
 static int
 cgroup_listed(char *list, const char *name)
 {

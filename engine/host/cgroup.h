@@ -2,22 +2,22 @@
 /*
  * The control groups that this process is in, of either version (cgroups(7)).
  */
-#ifndef CPU_CGROUP_H
-#define CPU_CGROUP_H
+#ifndef HOST_CGROUP_H
+#define HOST_CGROUP_H
 
 #include <stdint.h>
 
 /*
- * Call fn for each group that limits this process's use of controller, as
- * "memory", from its own up to the root: with the folder of its files, and
- * which version their names are of.
+ * Call fn for each group that limits this process's use of controller
+ * ("memory", "cpu"), from its own up to the root, with the folder of the
+ * group's files and the version (1 or 2) of their names.
  */
 void	 cgroup_each(const char *controller, void (*fn)(void *arg,
 	    const char *folder, int version), void *arg);
 
 /*
- * The number behind word at the start of a line of a file; with word "", the
- * number the file begins with. -1 where there is none, as for "max".
+ * The number after word at the start of a line of a file; with word "", the
+ * number at the start of the file. -1 if there is none, as for "max".
  */
 int64_t	 cgroup_number(const char *path, const char *word);
 

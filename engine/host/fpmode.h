@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The floating-point mode of the CPU backend: denormals are taken as zero
- * and flushed to zero, as the matrix units do whatever the mode says.
+ * The floating-point mode of the CPU backend: denormals are read as zero and
+ * flushed to zero, as the matrix units do in any mode.
  */
-#ifndef CPU_FPMODE_H
-#define CPU_FPMODE_H
+#ifndef HOST_FPMODE_H
+#define HOST_FPMODE_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's word on memory, from /proc and the cgroup files.
+ * Reads the free memory from /proc and the cgroup files.
  */
 #include "meminfo.h"
 
@@ -8,7 +8,7 @@
 
 #include "cgroup.h"
 
-/* What a cgroup leaves, at least. */
+/* Lower *arg to the bytes that a cgroup leaves. */
 static void
 meminfo_cgroup(void *arg, const char *folder, int version)
 {
@@ -32,7 +32,7 @@ meminfo_cgroup(void *arg, const char *folder, int version)
 	}
 }
 
-/* What the limit of address space leaves, or INT64_MAX. */
+/* The bytes that the limit of address space leaves, or INT64_MAX. */
 static int64_t
 meminfo_limit(void)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much memory there is.
+ * The free memory of the machine.
  */
-#ifndef CPU_MEMINFO_H
-#define CPU_MEMINFO_H
+#ifndef HOST_MEMINFO_H
+#define HOST_MEMINFO_H
 
 #include <stdint.h>
 
 /*
- * Bytes that this process may still take without swapping: what the kernel
- * calls available, or less where its memory cgroup (version 1 or 2, with
- * those above it) or its limit of address space says so. INT64_MAX where
- * nothing tells.
+ * Bytes that this process may still take without swapping: the kernel's
+ * MemAvailable, or less if its memory cgroup (version 1 or 2, with the groups
+ * above it) or its limit of address space allows less. INT64_MAX if none of
+ * them is known.
  */
 int64_t	 meminfo_free(void);
 

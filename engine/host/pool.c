@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pool.  A run is announced by one 64-bit ticket: its number, how many
- * items it has and which comes next.  Threads take items by compare and swap
- * on the ticket, so one that the system has not scheduled delays nobody, and
- * one that wakes late finds a newer ticket and can take nothing from it by
- * mistake.  Threads spin a little for the next run, since one follows within
- * microseconds inside a step, then sleep.
+ * The pool.  A run is announced by one 64-bit ticket: the number of the run,
+ * the number of its items, and the next item.  Threads take items by compare
+ * and swap on the ticket.  So a thread that the system has not scheduled delays
+ * nobody, and a thread that wakes late finds a newer ticket and takes no item
+ * by mistake.  Inside a step the next run follows within microseconds, so a
+ * thread spins for it a little before it sleeps.
  */
 #include "pool.h"
 
@@ -40,8 +40,8 @@ struct pool {
 	struct pool_thread	*threads;	/* owned; [0] is the caller */
 	_Atomic uint64_t	 ticket;
 	_Atomic uint32_t	 done;		/* items finished in this run */
-	/* The run's work. Read before the ticket is taken, trusted only when
-	 * that succeeded. */
+	/* The run's work. It is read before the ticket is taken, and used only
+	 * if that succeeds. */
 	void			(*_Atomic fn)(void *, int, int);
 	void *_Atomic		 arg;
 	_Atomic int		 base;		/* number of its first item */
@@ -57,7 +57,7 @@ static void	*pool_thread(void *);
 static int	 pool_take(struct pool *, uint64_t, int);
 static int	 pool_sleep(struct pool *, uint64_t);
 
-/* One core less to spin on. */
+/* Let the other thread of the core run while this one spins. */
 static inline void
 pool_pause(void)
 {
@@ -68,7 +68,7 @@ pool_pause(void)
 #endif
 }
 
-/* The processor time that a cgroup allows, in cores, at least. */
+/* Lower *arg to the processor time that a cgroup allows, in cores. */
 static void
 pool_quota(void *arg, const char *folder, int version)
 {
@@ -169,14 +169,14 @@ pool_pin(struct pool *p)
 	return (bound == p->size ? 0 : CHAT_ESYSTEM);
 }
 
-/* How many threads there are. */
+/* The number of threads. */
 int
 pool_size(const struct pool *p)
 {
 	return (p->size);
 }
 
-/* Run all items, as many at a time as a ticket counts. */
+/* Run all items, at most POOL_ITEMS_MAX per ticket. */
 void
 pool_run(struct pool *p, int n, void (*fn)(void *arg, int item, int thread),
     void *arg)
@@ -230,8 +230,8 @@ pool_share(struct pool *p, int base, int n, void (*fn)(void *, int, int),
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* Try to take and do one item of ticket t. 0 where it has none left; 1 else,
- * also where another thread was faster. */
+/* Try to take and do one item of ticket t. 0 if it has no item left; else 1,
+ * also if another thread was faster. */
 static int
 pool_take(struct pool *p, uint64_t t, int thread)
 {
@@ -254,7 +254,7 @@ pool_take(struct pool *p, uint64_t t, int thread)
 	return (1);
 }
 
-/* A thread's life. */
+/* The main function of a thread. */
 static void *
 pool_thread(void *arg)
 {

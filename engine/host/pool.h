@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads that runs numbered pieces of work.  Who takes which piece
- * is chance, so a piece must not depend on it: only on its number.
+ * A pool of threads that runs numbered pieces of work.  Any thread may take any
+ * piece, so the result of a piece must depend on its number alone.
  */
-#ifndef CPU_THREADS_H
-#define CPU_THREADS_H
+#ifndef HOST_POOL_H
+#define HOST_POOL_H
 
 #define POOL_THREADS_MAX	256
 #define POOL_ITEMS_MAX		65535	/* handed out at a time */
@@ -12,20 +12,19 @@
 struct pool;
 
 /*
- * A pool of n threads, the caller of pool_run among them; 0 for one per core
- * that this process may use. Fewer where the system gives no more; never
- * NULL. Threads run in fpmode.h's mode.
+ * A pool of n threads, the caller of pool_run among them; n 0 means one per
+ * core that this process may use. The pool has fewer threads if the system
+ * gives no more; never NULL. Threads run in the mode of fpmode.h.
  */
 struct pool	*pool_new(int n);
 /* End the threads. NULL is fine. */
 void		 pool_free(struct pool *p);
 
-/* Cores that this process may use: as its affinity and its control groups
- * have it. */
+/* Cores that this process may use, by its affinity and its control groups. */
 int		 pool_cores(void);
 
 /* Keep each thread, the caller among them, on a core of its own. 0, or
- * CHAT_ESYSTEM where there are too few or the system refuses. */
+ * CHAT_ESYSTEM if there are too few or the system refuses. */
 int		 pool_pin(struct pool *p);
 
 /* Threads, the caller's included. */

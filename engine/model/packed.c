@@ -25,25 +25,26 @@ static const struct {
 	const char	*key;
 	const char	*prefix;	/* NULL: a word */
 } packed_keys[] = {
+	{ "layout", NULL },
 	{ "precision", NULL },
 	{ "name", NULL },
 	{ "source", PACKED_DIGEST },
 	{ "sha256", "" }
 };
 
-/* Does it say that it is one? */
+/* Is there the key that makes it one? */
 int
 packed_is(const struct st_table *t)
 {
 	return (json_object_get(t->metadata, "chatd_packed") != NULL);
 }
 
-/* Does a file begin as one? */
+/* Does a file begin as a packed file does? */
 int
 packed_begins(int fd)
 {
-	static const char	 words[] = "{\"__metadata__\":{\"chatd_packed\"";
-	char			 start[sizeof words - 1];
+	static const char words[] = "{\"__metadata__\":{\"chatd_packed\"";
+	char		  start[sizeof words - 1];
 
 	return (fileio_read(fd, start, sizeof start, 8) == 0 &&
 	    memcmp(start, words, sizeof start) == 0);
@@ -75,8 +76,9 @@ packed_check(const struct packed *p, struct fault *f)
 
 	if (strcmp(s, PACKED_VERSION) != 0)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
-		    "packed file of version " PACKED_VERSION ", found %.20s: "
-		    "pack the model again", p->path, s));
+		    "packed file of version " PACKED_VERSION ", found %.20s%s"
+		    ": pack the model again", p->path, s, strcmp(s, "1") == 0 ?
+		    ", of an older chatd" : ""));
 	for (i = 0; i < nitems(packed_keys); i++)
 		if (!packed_fits(i, msg_string(meta, packed_keys[i].key)))
 			return (fault_set(f, "bad_model", NULL, "%s: "
@@ -95,7 +97,7 @@ packed_check(const struct packed *p, struct fault *f)
 	return (0);
 }
 
-/* Take a file over. */
+/* Make a packed file of an open one. */
 int
 packed_open(const char *path, int fd, uint64_t size, uint64_t data,
     struct st_table *table, struct packed **out, struct fault *f)
@@ -113,6 +115,7 @@ packed_open(const char *path, int fd, uint64_t size, uint64_t data,
 		packed_free(p);
 		return (r);
 	}
+	p->layout = msg_string(p->table.metadata, "layout");
 	p->precision = msg_string(p->table.metadata, "precision");
 	p->name = msg_string(p->table.metadata, "name");
 	p->source = msg_string(p->table.metadata, "source");
@@ -145,12 +148,12 @@ packed_find(const struct packed *p, const char *name)
 	return (NULL);
 }
 
-/* Read n bytes at byte off. */
-static int
-packed_read(const struct packed *p, void *out, size_t n, uint64_t off,
+/* Read n bytes of the data from byte at on. */
+int
+packed_read(const struct packed *p, void *out, size_t n, uint64_t at,
     struct fault *f)
 {
-	int	 r = fileio_read(p->fd, out, n, off);
+	int	 r = fileio_read(p->fd, out, n, p->data + at);
 
 	if (r != 0)
 		fault_set(f, "bad_model", NULL, "%s: reading: %s", p->path,
@@ -176,7 +179,7 @@ packed_bytes(const struct packed *p, const char *name, size_t max,
 		    (unsigned long long)(t->end - t->begin)));
 	buf = xmalloc((size_t)(t->end - t->begin) + 1);
 	if ((r = packed_read(p, buf, (size_t)(t->end - t->begin),
-	    p->data + t->begin, f)) != 0) {
+	    t->begin, f)) != 0) {
 		free(buf);
 		return (r);
 	}
@@ -203,7 +206,7 @@ packed_text(const struct packed *p, const char *name, size_t max,
 	return (0);
 }
 
-/* Hold the data against its checksum. */
+/* Compare the data with its checksum. */
 int
 packed_verify(const struct packed *p, void (*progress)(void *arg,
     int64_t bytes, int64_t total), void *arg, struct fault *f)
@@ -211,18 +214,17 @@ packed_verify(const struct packed *p, void (*progress)(void *arg,
 	struct sha256	 sum;
 	char		 hex[SHA256_HEX];
 	uint8_t		*buf = xmalloc(PACKED_SLICE);
-	uint64_t	 at, n;
+	uint64_t	 at, n, size = p->size - p->data;
 	int		 r = 0;
 
 	sha256_init(&sum);
-	for (at = p->data; at < p->size && r == 0; at += n) {
-		n = p->size - at < PACKED_SLICE ? p->size - at : PACKED_SLICE;
+	for (at = 0; at < size && r == 0; at += n) {
+		n = size - at < PACKED_SLICE ? size - at : PACKED_SLICE;
 		if ((r = packed_read(p, buf, (size_t)n, at, f)) != 0)
 			break;
 		sha256_add(&sum, buf, (size_t)n);
 		if (progress != NULL)
-			progress(arg, (int64_t)(at + n - p->data),
-			    (int64_t)(p->size - p->data));
+			progress(arg, (int64_t)(at + n), (int64_t)size);
 	}
 	free(buf);
 	sha256_end(&sum, hex);
@@ -253,8 +255,9 @@ packed_entry(const struct packed_tensor *t)
 
 /* Write a header. */
 char *
-packed_header(const char *precision, const char *name, const char *source,
-    const char *sha256, const struct packed_tensor *t, size_t nt, size_t *n)
+packed_header(const char *layout, const char *precision, const char *name,
+    const char *source, const char *sha256, const struct packed_tensor *t,
+    size_t nt, size_t *n)
 {
 	static const char zeros[PACKED_HEX + 1] = "0000000000000000"
 	    "000000000000000000000000000000000000000000000000";
@@ -263,6 +266,7 @@ packed_header(const char *precision, const char *name, const char *source,
 	size_t	 len, i;
 
 	msg_set_string(meta, "chatd_packed", PACKED_VERSION);
+	msg_set_string(meta, "layout", layout);
 	msg_set_string(meta, "precision", precision);
 	msg_set_string(meta, "name", name);
 	msg_set_string(meta, "source", source != NULL ? source : none);

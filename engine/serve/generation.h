@@ -19,9 +19,7 @@
 #include "sampler.h"
 #include "tokenizer.h"
 #include "growbuf.h"
-
-#define GENERATION_STOPS_MAX	8	/* stop strings of a request */
-#define GENERATION_STOP_BYTES	64	/* longest stop string */
+#include "vocabulary.h"
 
 enum stop_reason { STOP_NONE, STOP_END, STOP_STRING, STOP_LENGTH,
 	STOP_CONTEXT, STOP_CANCELLED };
@@ -30,8 +28,8 @@ struct generation_options {
 	struct sampler_params	 sampler;
 	int			 max_tokens;
 	int			 ignore_eos;
-	char			 stop[GENERATION_STOPS_MAX + 1]
-				    [GENERATION_STOP_BYTES + 1];
+	char			 stop[PARAM_STOPS_MAX + 1]
+				    [PARAM_STOP_MAX + 1];
 	int			 stops;		/* used: each ends in NUL */
 	/* For replies in a dialogue: */
 	int			 strip;		/* white space at the start */

@@ -19,6 +19,7 @@
 #include "json.h"
 #include "protocol.h"
 #include "log.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 struct filterd {
@@ -46,13 +47,6 @@ static int	filterd_start(struct filterd *, const struct init *,
 		    const struct init_plugin *, struct fault *);
 static int	filterd_check(struct filterd *, int64_t, json_t *,
 		    struct fault *);
-
-/* The card's misuse list, and what is unsafe but not on it. */
-const char *const filter_categories[] = {
-	"misinformation", "hate", "violence", "impersonation", "harassment",
-	"defamation", "spam_scam", "confidential", "terms_violation",
-	"malicious_bot", "illegal", "other_unsafe", NULL
-};
 
 static const struct field filterd_init_fields[] = {
 	{ "plugins", FIELD_ARRAY, FIELD_REQUIRED, 0, 0,
@@ -98,26 +92,24 @@ filterd_read_categories(struct filterd *fd, const json_t *list,
 {
 	const char	*slug;
 	const json_t	*v;
-	size_t		 i, k, n = 0;
+	size_t		 i, n = 0;
+	int		 k;
 
-	fd->categories = xcalloc(nitems(filter_categories) +
+	fd->categories = xcalloc(nitems(vocabulary_categories) +
 	    json_array_size(list), sizeof *fd->categories);
 	if (list == NULL) {
-		memcpy(fd->categories, filter_categories,
-		    sizeof filter_categories);
+		memcpy(fd->categories, vocabulary_categories,
+		    sizeof vocabulary_categories);
 		return (0);
 	}
 	json_array_foreach(list, i, v) {
 		if ((slug = json_string_value(v)) == NULL)
 			return (fault_set(f, "bad_field", "categories",
 			    "categories: expected strings"));
-		for (k = 0; filter_categories[k] != NULL &&
-		    strcmp(filter_categories[k], slug) != 0; k++)
-			;
-		if (filter_categories[k] == NULL)
+		if ((k = vocabulary_category(slug)) == -1)
 			return (fault_set(f, "bad_field", "categories",
 			    "categories: unknown category \"%.40s\"", slug));
-		fd->categories[n++] = filter_categories[k];
+		fd->categories[n++] = vocabulary_categories[k];
 	}
 	return (0);
 }
@@ -294,10 +286,9 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 	if ((r = fields_read(msg, filterd_check_fields,
 	    nitems(filterd_check_fields), c, f)) != 0)
 		return (r);
-	if (strcmp(c->direction, "prompt") != 0 &&
-	    strcmp(c->direction, "reply") != 0)
-		return (fault_set(f, "bad_field", "direction",
-		    "direction: expected \"prompt\" or \"reply\""));
+	if (vocabulary_find(vocabulary_directions, c->direction) == -1)
+		return (vocabulary_fault(f, "bad_field", "direction",
+		    vocabulary_directions, c->direction));
 	c->len = strlen(c->text);
 	c->context_len = strlen(c->context);
 	if ((size_t)c->fresh > c->len ||

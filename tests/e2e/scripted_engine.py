@@ -29,6 +29,7 @@ import time
 
 TICK = float(os.environ.get("SCRIPTED_TICK", "0.002"))   # seconds a token
 LOAD = float(os.environ.get("SCRIPTED_LOAD", "0"))       # seconds of loading
+CONTEXT = int(os.environ.get("SCRIPTED_CONTEXT", 1 << 20))   # tokens
 NAME = os.environ.get("SCRIPTED_NAME", "scripted")
 
 ASKED = []          # groups of the texts to be tokenized
@@ -151,7 +152,7 @@ def main():
     send(event="ready", protocol=1, model={
         "path": "/scripted", "name": NAME, "digest": "sha256:0",
         "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,
-        "context": 2048, "vocab": 1114112, "parameters": 0, "layers": 4})
+        "context": CONTEXT, "vocab": 1114112, "parameters": 0, "layers": 4})
     running, partial = {}, b""
     while True:
         if select.select([0], [], [], TICK if running else None)[0]:

@@ -281,7 +281,7 @@ def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
     (["delete", "--exchange", "x"], "expected an exchange's number"),
     (["ask", "--top-k"], "needs an argument"),
     (["ask", "--top-k", "x", "hi"], "expected a whole number"),
-    (["ask", "--top-p", "0", "hi"], "above 0"),
+    (["ask", "--top-p", "0", "hi"], "at least 1e-06"),
     (["ask", "-Z"], "-Z: no such option"),
     (["ask", "-c", "--conversation", "2", "x"], "exclude each other"),
     (["--color", "alwas", "list"], "did you mean always"),

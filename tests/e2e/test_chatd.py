@@ -554,6 +554,7 @@ def test_kill_9_of_the_daemon_loses_nothing_acknowledged():
                 c.until("text")
                 s.kill()
             s.start()
+        s.wait(lambda: s.status()["helpers"]["store"]["state"] == "ready")
         for done in acknowledged:
             assert s.rows("select state from reply where id = ?",
                           done["reply"]) == [("done",)]

@@ -306,14 +306,16 @@ def test_a_plugins_options_are_tried(options, words):
 
 
 @pytest.mark.parametrize("option,value,words", [
-    ("max_tokens", 2048, "the model's context has 1024 tokens"),
-    ("top_k", 5000, "the model knows 4096 tokens")])
+    ("max_tokens", 2048,
+     "defaults.max_tokens: 2048 is more than the model's context: 1024 is"),
+    ("top_k", 5000,
+     "defaults.top_k: 5000 is more than the model's vocab: 4096 is used")])
 def test_a_default_that_the_model_cannot_hold_is_told_and_lowered(
         option, value, words):
     with Service(start=False, engine=BUILD / "chatd-engine", model=MINI,
                  config={"defaults": {option: value}}) as s:
         r = check(s)
-        assert r.returncode == 0 and words in r.stderr
+        assert r.returncode == 0 and words in r.stderr, r.stderr
         s.start()
         s.wait_model()
         with s.client() as c:
@@ -351,7 +353,7 @@ def test_what_the_unit_hides_is_told():
         home = pathlib.Path("/home/nobody-here/model")
         r = check(s, "--unit", str(unit))
         assert r.returncode == 0
-        assert "state_dir: %s: %s does not let chatd write there; it takes " \
+        assert "state_dir: %s: %s does not let chatd write there; add " \
             "ReadWritePaths=%s" % (s.state, unit, s.state) in r.stderr
         drop_in = s.dir / "chatd.service.d"
         drop_in.mkdir()

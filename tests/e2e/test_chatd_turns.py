@@ -49,8 +49,9 @@ class Scripted(Service):
 
     def checks(self, name):
         """What a process has been asked, in its order."""
-        return [json.loads(line) for line in
-                (self.flags[name] / "checks").read_text().splitlines()]
+        path = self.flags[name] / "checks"
+        return [json.loads(line) for line in path.read_text().splitlines()] \
+            if path.exists() else []
 
     def plugin(self, name):
         return next(p for p in self.status()["filters"]

@@ -152,6 +152,62 @@ def test_a_name_in_a_packed_file_moves_no_terminal(tmp_path):
     assert "  name        m?[2J??é\n" in done.stdout
 
 
+# -- another device
+
+def run_on(device, *args):
+    """Without modules, as on a machine without CUDA."""
+    return subprocess.run(
+        [ENGINE, "--device", device, *map(str, args)], capture_output=True,
+        text=True, timeout=WAIT,
+        env={**os.environ, "CHATD_MODULES": "/nowhere"})
+
+
+@pytest.mark.parametrize("device, words", [
+    ("cuda:0", "cuda:0: the CUDA module is not installed: "
+     "/nowhere/chatd-cuda.so"),
+    ("gpu", "device: expected cpu or cuda:N, found gpu")])
+def test_check_pack_and_bench_refuse_a_device_that_is_not_there(
+        tmp_path, device, words):
+    out = tmp_path / "p"
+    for args in (["--check"], ["--pack", out]):
+        done = run_on(device, "--model", TINY, *args)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr and done.stderr.count("\n") == 1
+    assert not out.exists()
+    done = run_on(device, "--model", TINY, "--bench")
+    assert done.returncode == 1 and "prefill" not in done.stdout
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["event"] == "error" and last["code"] == "no_device"
+    assert words in last["message"]
+
+
+def test_a_packed_file_of_another_layout_is_refused(tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    sound = out.read_bytes()
+    assert b'"layout":"cpu-1"' in sound
+    out.write_bytes(sound.replace(b'"layout":"cpu-1"', b'"layout":"gpu-7"'))
+    want = ("%s: __metadata__: layout: expected cpu-1 for device cpu, found "
+            "gpu-7: pack the model again for this device" % out)
+    done = run("--model", out, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "", "chatd-engine: %s\n" % want)
+    done = run("--model", out)
+    assert done.returncode == 1
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["code"], last["message"]) == ("bad_model", want)
+
+
+def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
+    out = pack(TINY, tmp_path / "p", "int8")
+    out.write_bytes(out.read_bytes().replace(
+        b'"chatd_packed":"2","layout":"cpu-1",', b'"chatd_packed":"1",' +
+        17 * b" "))
+    done = run("--model", out, "--check")
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-engine: %s: expected a packed file of version 2, found 1, "
+        "of an older chatd: pack the model again\n" % out)
+
+
 @pytest.mark.parametrize("args, words", [
     (["--check"], "need --model"),
     (["--bench"], "need --model"),
@@ -159,9 +215,9 @@ def test_a_name_in_a_packed_file_moves_no_terminal(tmp_path):
     (["--model", str(TINY), "--check", "--pack", "x"], "one of --check, --pack and --bench"),
     (["--model", str(TINY), "--check", "x"], 'unexpected argument "x"'),
     (["--model", str(TINY), "--check", "--precision", "fp16"],
-     "expected auto, fp32, bf16, int8 or int4, found fp16"),
+     "expected auto, fp32, bf16, int8 or int4, found \"fp16\""),
     (["--model", str(TINY), "--check", "--kv-precision", "int4"],
-     "expected auto, fp32, bf16 or int8, found int4"),
+     "expected auto, fp32, bf16 or int8, found \"int4\""),
     (["--model", str(TINY), "--check", "--kv-precision", "fp32"],
      "fp32 goes with weights in fp32, and they are in bf16"),
     (["--model", str(TINY), "--threads", "-1"],
@@ -183,7 +239,7 @@ def test_a_name_in_a_packed_file_moves_no_terminal(tmp_path):
     (["--model", str(TINY), "--pack", ""],
      "expected the name of a file to write, found none"),
     (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
-     "found int3"),
+     'found "int3"'),
 ])
 def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
     (tmp_path / "empty").touch()

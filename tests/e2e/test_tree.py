@@ -119,7 +119,8 @@ def symbols(objects):
     return defined, needed
 
 
-def test_no_call_points_upwards():
+def built_objects():
+    """{source: its object file}, as far as they are built."""
     objects = {}
     for p in sources(".c"):
         for folder in (BUILD / p.parent, BUILD / p.parent / ".libs"):
@@ -128,14 +129,71 @@ def test_no_call_points_upwards():
                     objects[p] = file
     if not objects:
         pytest.skip("no object files in the build folder")
+    assert len(objects) > 100
+    return objects
+
+
+def test_no_call_points_upwards():
     rules = rules_today()
-    defined, needed = symbols(objects)
+    defined, needed = symbols(built_objects())
     wrong = sorted({"%s uses %s of %s" % (source, name, min(defined[name]))
                     for source, name in needed if defined.get(name) and
                     not any(is_allowed(source, d, rules)
                             for d in defined[name])})
     assert wrong == []
-    assert len(objects) > 100
+
+
+def module(path, files):
+    """The module of a file: helper_req.c is a part of helper.c's, if there
+    is one."""
+    words = path.stem.split("_")
+    for n in range(1, len(words)):
+        head = path.with_name("_".join(words[:n]) + ".c")
+        if head in files:
+            return str(head)
+    return str(path)
+
+
+def cycle(edges):
+    """A cycle of {node: nodes that it needs} as a list, or []."""
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            return path[path.index(node):] + [node]
+        if node in done:
+            return []
+        path.append(node)
+        for other in sorted(edges.get(node, ())):
+            found = visit(other)
+            if found:
+                return found
+        done.add(path.pop())
+        return []
+
+    for start in sorted(edges):
+        found = visit(start)
+        if found:
+            return found
+    return []
+
+
+def test_modules_do_not_call_in_circles():
+    objects = built_objects()
+    defined, needed = symbols(objects)
+    edges = collections.defaultdict(set)
+    for source, name in needed:
+        for other in defined.get(name, ()):
+            a, b = module(source, objects), module(other, objects)
+            if source.parent == other.parent and a != b:
+                edges[a].add(b)
+    assert cycle(edges) == []
+
+
+def test_a_circle_is_found():
+    assert cycle({"a": {"b", "c"}, "b": {"d"}, "c": {"b"}}) == []
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"d", "b"}}) == \
+        ["b", "c", "b"]
 
 
 def test_file_names_are_unique():

@@ -5,8 +5,8 @@
  * configuration asks for lies inside the mapped file, and a step through it
  * stays inside its arrays.
  * An input that begins with "{" is a header up to the first newline, which is
- * given its length and filled up as cpu_pack.c does it, and then the data: so
- * mutations need not keep the length of what they change.
+ * given its length and filled up as packed_write.c does it, and then the data:
+ * so mutations need not keep the length of what they change.
  */
 #include "fuzz.h"
 

@@ -17,6 +17,7 @@
 #include "linebuf.h"
 #include "log.h"
 #include "ahead.h"
+#include "exchange.h"
 #include "turns.h"
 #include "xmalloc.h"
 
@@ -109,6 +110,7 @@ world_client_read(struct world_client *c)
 void
 world_turn(struct world *w)
 {
+	const struct exchange	*x;
 	struct world_peer	*p;
 	size_t			 moved = 1;
 	int			 i, round;
@@ -117,6 +119,10 @@ world_turn(struct world *w)
 		if (round == WORLD_ROUNDS)
 			abort();	/* it turns for ever */
 		event_base_loop(w->d.base, EVLOOP_NONBLOCK);
+		TAILQ_FOREACH(x, &w->d.exchanges, entry) {
+			if (!exchange_is_sound(x))
+				abort();
+		}
 		moved = (size_t)event_base_get_num_events(w->d.base,
 		    EVENT_BASE_COUNT_ACTIVE) + (size_t)world_soon();
 		TAILQ_FOREACH(p, &w->peers, entry)
@@ -289,16 +295,30 @@ world_client_ends(struct world *w)
 
 /* ---- start and end */
 
+/* The end of the process is not played. */
+static void
+world_store_ended(struct chatd *d)
+{
+	(void)d;
+}
+
 /* A world. */
 struct world *
 world_new(void)
 {
+	static const struct chatd_hooks	 hooks = {
+		.dispatch = ops_dispatch,
+		.model = status_model,
+		.changed = roles_report,
+		.store_ended = world_store_ended,
+	};
 	struct world	*w = xcalloc(1, sizeof *w);
 	struct fault	 f;
 	int		 i;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_IGN);
+	w->d.hooks = &hooks;
 	world_calls_begin(w);
 	TAILQ_INIT(&w->peers);
 	TAILQ_INIT(&w->d.clients);
@@ -306,7 +326,7 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	chatd_configure(&w->d.config, NULL, &f);
+	configure_load(&w->d.config, NULL, &f);
 	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();

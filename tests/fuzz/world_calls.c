@@ -257,11 +257,11 @@ spawn_program(char *const argv[], int in, int out)
 	return (p->pid);
 }
 
-/* ---- chatd.c */
+/* ---- configure.c */
 
 /* The configuration, as a reload finds it too. */
 int
-chatd_configure(struct config **out, json_t *errors, struct fault *f)
+configure_load(struct config **out, json_t *errors, struct fault *f)
 {
 	struct config	*c;
 	int		 d, i;
@@ -293,11 +293,4 @@ chatd_configure(struct config **out, json_t *errors, struct fault *f)
 	}
 	*out = c;
 	return (0);
-}
-
-/* The end of the process is not played. */
-void
-chatd_settled(struct chatd *d)
-{
-	(void)d;
 }

@@ -36,7 +36,7 @@ judge(const char *text, size_t len, struct judgement *j)
 	int		 r;
 
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
-	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
+	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 0.2, .redact = 0.4, .block = 2 };
 	r = policy_judge(c, DIRECTION_PROMPT, v, len, j);
 	json_decref(v);
@@ -81,7 +81,7 @@ test_the_strongest_finding_decides(void **state)
 		assert_int_equal(json_array_size(j.verdicts),
 		    cases[i].verdicts);
 		if (cases[i].category != NULL)
-			assert_string_equal(category_name(j.category),
+			assert_string_equal(vocabulary_categories[j.category],
 			    cases[i].category);
 		judgement_clear(&j);
 	}
@@ -234,7 +234,7 @@ test_many_spans_take_no_time(void **state)
 		    "plugin", "p", "rule", "r", "category", "confidential",
 		    "score", 1.0, "start", (int)(2 * i), "end", (int)(2 * i + 1)));
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
-	c->policy[DIRECTION_PROMPT][category_find("confidential")] =
+	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
 	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);
 	alarm(60);	/* spans against spans would take hours */

@@ -102,8 +102,11 @@ fake_free(struct backend *b)
 	free(f);
 }
 
-static const struct backend_ops fake_ops = { fake_step, fake_info,
-	fake_free };
+static const struct backend_ops fake_ops = {
+	.step = fake_step,
+	.info = fake_info,
+	.free = fake_free
+};
 
 /* Make one. */
 struct fake_backend *

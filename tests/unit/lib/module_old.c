@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For t_backend: a module of a release long gone.
+ * For t_backend: a module of a release that never was.  None of its functions
+ * may be called, so it has none.
  */
 #include "module.h"
 
-/* A release that never was. */
-const char *
-backend_cuda_version(void)
-{
-	return ("0.0.0");
-}
-
-/* Must not be called. */
-int
-backend_cuda_open(struct model *m, const struct backend_options *opt,
-    int index, struct backend **out, struct fault *f)
-{
-	(void)m;
-	(void)opt;
-	(void)index;
-	(void)out;
-	(void)f;
-	__builtin_trap();
-}
+const struct backend_driver backend_module = {
+	.version = BACKEND_VERSION,
+	.size = sizeof backend_module,
+	.release = "0.0.0"
+};

@@ -33,24 +33,17 @@ sticky_step(struct backend *b, const struct backend_row *rows, int T)
 	return (sticky_fake->step(b, rows, T));
 }
 
-/* This release. */
-const char *
-backend_cuda_version(void)
-{
-	return (PACKAGE_VERSION);
-}
-
 /* Open it. */
-int
-backend_cuda_open(struct model *m, const struct backend_options *opt,
-    int index, struct backend **out, struct fault *f)
+static int
+sticky_open(const struct backend_host *h, struct model *m,
+    const struct backend_options *opt, struct backend **out, struct fault *f)
 {
 	static struct backend_ops	 ops;
 	struct fake_backend		*fake;
 
+	(void)h;
 	(void)m;
 	(void)opt;
-	(void)index;
 	(void)f;
 	fake = fake_backend_new(STICKY_CONTEXT, STICKY_VOCAB, STICKY_BLOCKS);
 	sticky_fake = fake->b.ops;
@@ -60,3 +53,10 @@ backend_cuda_open(struct model *m, const struct backend_options *opt,
 	*out = &fake->b;
 	return (0);
 }
+
+const struct backend_driver backend_module = {
+	.version = BACKEND_VERSION,
+	.size = sizeof backend_module,
+	.release = PACKAGE_VERSION,
+	.open = sticky_open
+};

@@ -192,7 +192,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		    "bad_model", "precision", "int8 or int4" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "auto",
 		    .kv_precision = "int4" }, "bad_field", "kv_precision",
-		    "expected auto, fp32, bf16 or int8, found int4" },
+		    "expected auto, fp32, bf16 or int8, found \"int4\"" },
 		{ { .precision = "bf16", .device = "cpu", .isa = "auto",
 		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
 		    "fp32 goes with weights in fp32, and they are in bf16" },

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packing where the machine does not do its part: no space, no names, calls
- * of the system that fail one at a time, a source that changes, an end by
- * signal.  Whatever happens, the file is whole or not there, and what stood in
- * its place stays.
+ * Packing under failures: no space, no names, system calls that fail one at a
+ * time, a source that changes, an end by a signal.  In each case the new file
+ * is whole, or the old file stays.
  */
 #include "cpu_pack.h"
 
@@ -40,7 +39,7 @@
 			"{\"chatd_packed\":\"0\"}}"
 #define TMPFILE_BIT	(O_TMPFILE & ~O_DIRECTORY)
 
-#ifndef SYS_rename		/* where only the newer call is known */
+#ifndef SYS_rename		/* on machines with the newer call only */
 #define SYS_rename	SYS_renameat2
 #endif
 
@@ -49,7 +48,7 @@ static const struct neox_spec spec = { "small", 2, 96, 2, 160, 33, 64, 0.5,
 
 static char	*model;		/* folder of the model */
 static struct model *source;	/* the same, open */
-static char	*folder;	/* where it is packed to */
+static char	*folder;	/* of the packed file */
 static char	*out;		/* folder/packed */
 
 /* Write the model. */
@@ -153,14 +152,15 @@ expect_old(void)
 
 enum { AS_EXPECTED, NOT_AS_EXPECTED, NOT_HERE };
 
-/* In a child: pack, and hold what it says against words (NULL: success). */
+/* In a child: pack, and look for words in the message (NULL: success). */
 static int
 try(const char *to, const char *words)
 {
 	struct backend_options	 opt = { .precision = "int8", .threads = 2 };
 	struct fault		 f = { 0 };
-	int			 r = cpu_pack_write(source, NULL, 0, to, &opt, &f);
+	int			 r;
 
+	r = cpu_pack_write(source, NULL, 0, to, &opt, &f);
 	if (words == NULL ? r == 0 : r != 0 && f.code != NULL &&
 	    strcmp(f.code, "bad_file") == 0 && strstr(f.message, words) !=
 	    NULL)
@@ -170,7 +170,7 @@ try(const char *to, const char *words)
 	return (NOT_AS_EXPECTED);
 }
 
-/* A call of the system that fails, and what comes of it. */
+/* A system call that fails, and the result. */
 struct failure {
 	const char	*name;
 	struct refusal	 call;
@@ -295,7 +295,7 @@ try_limited(void *arg)
 
 /* The limit of a file's size. */
 static void
-a_limit_of_size_is_told(void **state)
+a_limit_of_size_is_reported(void **state)
 {
 	(void)state;
 	assert_int_equal(faults_child(try_limited, NULL), AS_EXPECTED);
@@ -309,7 +309,8 @@ try_full(void *arg)
 	char	*to = path_join(arg, "packed"), *words;
 	int	 r;
 
-	if (!faults_mounts() || mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
+	if (!faults_mounts() ||
+	    mount("tmpfs", arg, "tmpfs", 0, "size=16k") == -1)
 		return (NOT_HERE);
 	words = xasprintf("%s: needs 206.6 KiB of disk, 16.0 KiB are free", to);
 	r = try(to, words);
@@ -322,7 +323,7 @@ try_full(void *arg)
 
 /* A disk that is full. */
 static void
-a_full_disk_is_told_before_anything_is_read(void **state)
+a_full_disk_is_reported_before_anything_is_read(void **state)
 {
 	int	 r = faults_child(try_full, folder);
 
@@ -343,7 +344,7 @@ cut_source(void *arg, int64_t bytes, int64_t total)
 
 /* The model changes under our hands. */
 static void
-a_source_that_shrinks_while_it_is_read_is_told(void **state)
+a_source_that_shrinks_while_it_is_read_is_reported(void **state)
 {
 	struct fault	 f = { 0 };
 	char		*copy = neox_folder(), *weights;
@@ -452,12 +453,13 @@ main(void)
 		    begin, end),
 		cmocka_unit_test_setup_teardown(
 		    a_file_of_another_is_left_alone, begin, end),
-		cmocka_unit_test_setup_teardown(a_limit_of_size_is_told,
+		cmocka_unit_test_setup_teardown(a_limit_of_size_is_reported,
 		    begin, end),
 		cmocka_unit_test_setup_teardown(
-		    a_full_disk_is_told_before_anything_is_read, begin, end),
+		    a_full_disk_is_reported_before_anything_is_read, begin,
+		    end),
 		cmocka_unit_test_setup_teardown(
-		    a_source_that_shrinks_while_it_is_read_is_told, begin,
+		    a_source_that_shrinks_while_it_is_read_is_reported, begin,
 		    end),
 		cmocka_unit_test_setup_teardown(
 		    a_weight_that_is_no_number_leaves_no_file, begin, end),

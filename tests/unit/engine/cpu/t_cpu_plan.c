@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a model needs, known before it is read.
+ * The memory that a model needs, computed before the model is read.
  */
 #include <config.h>
 
@@ -43,7 +43,7 @@ the_sizes_of_the_20b_model(void **state)
 	/* 20,554,567,680 parameters: 4 or 2 bytes each; 1 and a scale for
 	 * each row; 4.5 bits; norms and biases in fp32 */
 	static const double	 weights[] = { 82.2e9, 41.1e9, 20.6e9, 11.6e9 };
-	struct plan		 plan;
+	struct backend_plan		 plan;
 	int			 p;
 
 	(void)state;
@@ -62,9 +62,9 @@ the_sizes_of_the_20b_model(void **state)
 	}
 }
 
-/* What is told where memory is short. */
+/* The messages if memory is short. */
 static void
-what_does_not_fit_is_told_with_a_way_out(void **state)
+what_does_not_fit_is_refused_with_advice(void **state)
 {
 	static const struct {
 		enum precision	 p;
@@ -105,7 +105,7 @@ what_does_not_fit_is_told_with_a_way_out(void **state)
 	}
 }
 
-/* The cache is as many positions as were asked for, in whole blocks. */
+/* The cache has kv_tokens positions, rounded up to whole blocks. */
 static void
 the_cache_follows_kv_tokens(void **state)
 {
@@ -121,7 +121,7 @@ the_cache_follows_kv_tokens(void **state)
 	assert_int_equal(kv.elem, ELEM_BF16);
 }
 
-/* What the cache is made of, and takes, as it is asked for. */
+/* The elements and the bytes of the cache, for each kv_precision. */
 static void
 the_cache_follows_kv_precision(void **state)
 {
@@ -144,7 +144,7 @@ the_cache_follows_kv_precision(void **state)
 	};
 	struct backend_options	 o = opt;
 	struct kv_shape		 kv;
-	struct plan		 plan, usual;
+	struct backend_plan		 plan, usual;
 	struct fault		 f;
 	enum elem		 e;
 	size_t			 i, n;
@@ -153,8 +153,8 @@ the_cache_follows_kv_precision(void **state)
 	for (i = 0; i < nitems(cases); i++) {
 		o.kv_precision = cases[i].asked;
 		if (cases[i].is == NULL) {
-			assert_int_equal(cpu_plan_elem(cases[i].p, cases[i].asked,
-			    &e, &f), CHAT_EFORMAT);
+			assert_int_equal(cpu_plan_elem(cases[i].p,
+			    cases[i].asked, &e, &f), CHAT_EFORMAT);
 			assert_string_equal(f.field, "kv_precision");
 			continue;
 		}
@@ -173,7 +173,7 @@ the_cache_follows_kv_precision(void **state)
 	}
 }
 
-/* Half the bytes give twice the positions, where nobody says how many. */
+/* By default, half the bytes per position give twice the positions. */
 static void
 a_small_cache_holds_more(void **state)
 {
@@ -218,7 +218,7 @@ free_memory_is_what_the_limit_leaves(void **state)
 
 /* One kind of cgroup: how its files are called. */
 struct kind {
-	const char	*line;		/* in /proc/self/cgroup, behind N */
+	const char	*line;		/* in /proc/self/cgroup, after N */
 	const char	*mount, *limit, *usage, *cache;
 };
 
@@ -229,7 +229,7 @@ static const struct kind kinds[] = {
 	    "memory.usage_in_bytes", "cache 1\ntotal_inactive_file" }
 };
 
-/* What a cgroup and the topmost say, and what is free, in MiB. */
+/* The limits of a cgroup and of the topmost one, and the free MiB. */
 static const struct cgroup {
 	const char	*limit, *top;	/* words of their limits */
 	int		 used, cache, top_used;
@@ -278,7 +278,7 @@ put_cgroup(const struct kind *k, const char *folder, const char *limit,
 }
 
 /* Our own cgroup of that kind as a folder, made with those above it: owned.
- * NULL where we are in none, or in the topmost. */
+ * NULL if this process is in no cgroup, or in the topmost. */
 static char *
 make_cgroup(const struct kind *k)
 {
@@ -355,7 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_sizes_of_the_20b_model),
-		cmocka_unit_test(what_does_not_fit_is_told_with_a_way_out),
+		cmocka_unit_test(what_does_not_fit_is_refused_with_advice),
 		cmocka_unit_test(the_cache_follows_kv_tokens),
 		cmocka_unit_test(the_cache_follows_kv_precision),
 		cmocka_unit_test(a_small_cache_holds_more),

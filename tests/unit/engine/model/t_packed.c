@@ -207,8 +207,16 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 	static const struct {
 		const char	*old, *new, *words;
 	} cases[] = {
-		{ "\"chatd_packed\":\"1\"", "\"chatd_packed\":\"2\"",
-		    "expected a packed file of version 1, found 2" },
+		{ "\"chatd_packed\":\"2\"", "\"chatd_packed\":\"1\"",
+		    "expected a packed file of version 2, found 1, of an older "
+		    "chatd: pack the model again" },
+		{ "\"chatd_packed\":\"2\"", "\"chatd_packed\":\"3\"",
+		    "expected a packed file of version 2, found 3: pack" },
+		{ "\"layout\":\"cpu-1\"", "\"layout\":\"gpu-1\"",
+		    "packed: __metadata__: layout: expected cpu-1 for device "
+		    "cpu, found gpu-1: pack the model again" },
+		{ "\"layout\":", "\"lay0ut\":",
+		    "layout is missing or malformed" },
 		{ "\"chatd_packed\"", "\"chatd_backed\"",
 		    "found a safetensors file" },
 		{ "\"precision\":\"int8\"", "\"precision\":\"int4\"",
@@ -242,7 +250,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 		path = pack(models[1], "int8");
 		change(path, cases[i].old, cases[i].new);
 		expect_refusal(path, "auto", cases[i].words);
-		unlink(path);	/* what is no packed file is not replaced */
+		unlink(path);	/* only a packed file is replaced */
 		free(path);
 	}
 	path = pack(models[1], "int8");
@@ -250,7 +258,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 	free(path);
 }
 
-/* A cut anywhere is told; a flipped bit is found by its checksum. */
+/* A cut at any place is reported; a checksum finds a flipped bit. */
 static void
 damage_is_found(void **state)
 {
@@ -280,9 +288,9 @@ damage_is_found(void **state)
 	free(path);
 }
 
-/* What can't be packed, or not there, and leaves no file behind. */
+/* A model or a place that packing refuses, and that leaves no file. */
 static void
-what_can_not_be_packed_is_told(void **state)
+a_model_that_can_not_be_packed_is_reported(void **state)
 {
 	struct backend_options	 opt = { .precision = "int8", .threads = 1 };
 	char		*path = pack(models[0], "int8"), *bad, *none;
@@ -331,7 +339,8 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 	char			*head, *file;
 	size_t			 len;
 
-	head = packed_header("int8", name, NULL, sha256, t, nitems(t), &len);
+	head = packed_header("cpu-1", "int8", name, NULL, sha256, t,
+	    nitems(t), &len);
 	assert_int_equal(len % PACKED_ALIGN, 0);
 	file = xcalloc(1, len + shift + n + m);
 	memcpy(file, head, len);
@@ -346,7 +355,7 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 
 /* What only another program would write. */
 static void
-a_container_that_is_not_ours_is_told(void **state)
+a_container_that_is_not_ours_is_reported(void **state)
 {
 	char	 name[1026], sha256[65];
 	char	*path;
@@ -392,7 +401,7 @@ count(void *arg, int64_t bytes, int64_t total)
 
 /* A file that becomes shorter after it was opened. */
 static void
-a_file_that_is_cut_while_it_is_open_is_told(void **state)
+a_file_cut_while_it_is_open_is_reported(void **state)
 {
 	char		*path = pack(models[0], "fp32");
 	struct model	*m;
@@ -442,9 +451,9 @@ main(void)
 		cmocka_unit_test(a_packed_model_is_what_it_was_packed_from),
 		cmocka_unit_test(what_is_wrong_in_a_packed_file_is_named),
 		cmocka_unit_test(damage_is_found),
-		cmocka_unit_test(what_can_not_be_packed_is_told),
-		cmocka_unit_test(a_container_that_is_not_ours_is_told),
-		cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_told),
+		cmocka_unit_test(a_model_that_can_not_be_packed_is_reported),
+		cmocka_unit_test(a_container_that_is_not_ours_is_reported),
+		cmocka_unit_test(a_file_cut_while_it_is_open_is_reported),
 		cmocka_unit_test(any_name_of_a_folder_can_be_packed)
 	};
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration as the service uses it: chatd.yaml, the options of the
+ * command line above it, and the limits of the process.
+ */
+#include "chatd.h"
+
+#include <sys/resource.h>
+
+#include <stdlib.h>
+
+#include "log.h"
+#include "xmalloc.h"
+
+#define CONFIGURE_FILES	64	/* descriptors that are not clients */
+
+/* Kept here, so that a reload does not lose them. */
+static struct configure_options	 configure_opt;
+
+/* Remember the options. */
+void
+configure_init(const struct configure_options *opt)
+{
+	configure_opt = *opt;
+}
+
+/* Put the command line's options above a configuration. */
+static void
+configure_override(struct config *cf)
+{
+	const struct { const char *value; char **to; } over[] = {
+		{ configure_opt.socket, &cf->socket_path },
+		{ configure_opt.state_dir, &cf->state_dir },
+		{ configure_opt.model, &cf->model_path },
+	};
+	size_t	 i;
+
+	for (i = 0; i < nitems(over); i++) {
+		if (over[i].value == NULL)
+			continue;
+		free(*over[i].to);
+		*over[i].to = xstrdup(over[i].value);
+	}
+	if (configure_opt.verbose)
+		cf->log_level = LOG_LEVEL_DEBUG;
+}
+
+/* As many descriptors as clients may want, if we are let. */
+static void
+configure_limits(struct config *cf)
+{
+	struct rlimit	 rl;
+	rlim_t		 want, own;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	want = (rlim_t)(cf->clients + cf->operator_clients) + CONFIGURE_FILES;
+	if (rl.rlim_cur < want) {
+		rl.rlim_cur = want < rl.rlim_max ? want : rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+	if (rl.rlim_cur < want) {
+		own = rl.rlim_cur > 2 * CONFIGURE_FILES ? CONFIGURE_FILES :
+		    rl.rlim_cur / 2;
+		want = rl.rlim_cur - own;
+		if ((rlim_t)cf->operator_clients > want / 4)
+			cf->operator_clients = (int64_t)(want / 4);
+		cf->clients = (int64_t)want - cf->operator_clients;
+		log_warnx("limits.clients: lowered to %lld, since only %lld "
+		    "files may be open", (long long)cf->clients,
+		    (long long)rl.rlim_cur);
+	}
+	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
+	setrlimit(RLIMIT_CORE, &rl);
+}
+
+/* Read and check the configuration, options above it. */
+int
+configure_load(struct config **out, json_t *errors, struct fault *f)
+{
+	int	 r;
+
+	if ((r = config_load(configure_opt.file, out, errors, f)) != 0)
+		return (r);
+	configure_override(*out);
+	if ((r = config_check(*out, errors, f)) != 0)
+		config_free(*out);
+	else
+		configure_limits(*out);
+	return (r);
+}
