@@ -237,10 +237,10 @@ struct chat_filter {
 	const char	*version;	/* 1.0: of the plugin, for people */
 
 	/*
-	 * 1.0: start the plugin with n options. Store what the other calls need in
-	 * *state (owned by the plugin, may stay NULL). An unknown option is
-	 * an error. Returns CHAT_FILTER_OK, or CHAT_FILTER_ERROR after
-	 * calling host->fail; close is then not called.
+	 * 1.0: start the plugin with n options. Store what the other calls
+	 * need in *state (owned by the plugin, may stay NULL). An unknown
+	 * option is an error. Returns CHAT_FILTER_OK, or CHAT_FILTER_ERROR
+	 * after calling host->fail; close is then not called.
 	 */
 	int32_t		(*open)(const struct chat_filter_host *host,
 			    const struct chat_filter_option *options,

@@ -22,7 +22,7 @@
 #define FOLD_EXPANDED	(FOLD_CLUSTER * 24)	/* one character decomposes
 						 * to at most 18 */
 #define FOLD_WORD	64	/* letters; look-alikes stay in longer words */
-#define FOLD_BEFORE	128	/* bytes before and after a word of look-alikes */
+#define FOLD_BEFORE	128	/* bytes around a word of look-alikes */
 #define FOLD_AFTER	32	/* that decide whether it is Latin */
 #define FOLD_LEET	3	/* signs in a row between letters */
 
@@ -40,7 +40,7 @@ struct fold_work {
 	size_t			 steady;	/* of list: may follow in it */
 	size_t			 head, tail;	/* of list: as in struct fold */
 	size_t			 begin, end;	/* bytes: of what is folded */
-	int			 begins, ends;	/* no text comes before, after */
+	int			 begins, ends;	/* no text before, after */
 	utf8proc_int32_t	 cluster[FOLD_CLUSTER];
 	size_t			 k;		/* characters in cluster */
 	uint32_t		 from, to;	/* bytes of the cluster */

@@ -14,7 +14,7 @@
 #include "err.h"
 
 #define FILTER_PLUGINS_MAX	16
-#define FILTER_FINDINGS_MAX	4096		/* of all plugins in one check */
+#define FILTER_FINDINGS_MAX	4096	/* of all plugins in one check */
 #define FILTER_TEXT_MAX		(1024 * 1024)	/* bytes of one text */
 #define FILTER_OFFSET_MAX	(1LL << 40)	/* bytes before it */
 #define FILTER_RULE_MAX		128		/* bytes of a rule's name */
