@@ -13,9 +13,11 @@
 
 #include <cmocka.h>
 
+#include "confusable.h"
 #include "detok.h"
 #include "engine_data.h"
 #include "roletag.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define TURNS_MAX 8
@@ -123,7 +125,7 @@ static const struct { const char *in, *out; } tags[] = {
 	    "(\xef\xbd\x82\xef\xbd\x8f\xef\xbd\x94)" },
 	{ "<\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad>", /* bold */
 	    "(\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad)" },
-	{ "<b0t>", "(b0t)" },
+	{ "<b0t>", "(b0t)" }, { "<hum4n>", "(hum4n)" }, { "<bo7>", "(bo7)" },
 	/* What is none stays. */
 	{ "<humans>", "=" }, { "<robot>", "=" }, { "<bo>", "=" },
 	{ "human", "=" }, { "<human", "=" }, { "bot>", "=" },
@@ -150,6 +152,47 @@ role_tags_are_defused(void **state)
 			fail_msg("%s: got %s, want %s", tags[i].in, out.s,
 			    want);
 	}
+	text_clear(&out);
+}
+
+/* Role tags with one letter replaced by each look-alike of the table. */
+static void
+role_tags_with_any_look_alike_are_defused(void **state)
+{
+	static const char *const names[] = { "human", "bot" };
+	struct text	 in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	char		 bytes[4];
+	const char	*name, *p;
+	uint32_t	 c;
+	size_t		 i, n, tried = 0;
+
+	(void)state;
+	for (i = 0; i < nitems(names); i++) {
+		name = names[i];
+		for (p = name; *p != '\0'; p++) {
+			for (c = 1; c < 0x20000; c++) {
+				if (!confusable_passes(c, *p))
+					continue;
+				n = (size_t)utf8_encode(c, bytes);
+				in.n = out.n = 0;
+				text_puts(&in, "<");
+				text_add(&in, name, (size_t)(p - name));
+				text_add(&in, bytes, n);
+				text_puts(&in, p + 1);
+				text_puts(&in, ">");
+				roletag_defuse(in.s, in.n, &out);
+				in.s[0] = '(';
+				in.s[in.n - 1] = ')';
+				if (out.n != in.n || memcmp(out.s, in.s,
+				    in.n) != 0)
+					fail_msg("%s with U+%04X for %c stays",
+					    name, (unsigned)c, *p);
+				tried++;
+			}
+		}
+	}
+	assert_true(tried > 50);
+	text_clear(&in);
 	text_clear(&out);
 }
 
@@ -292,6 +335,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(ids_equal_those_of_the_whole_text),
 		cmocka_unit_test(role_tags_are_defused),
+		cmocka_unit_test(role_tags_with_any_look_alike_are_defused),
 		cmocka_unit_test(a_prompt_has_one_tag_for_each_turn),
 		cmocka_unit_test(oldest_turns_go_first),
 		cmocka_unit_test(a_newest_turn_that_does_not_fit_is_refused),
