@@ -102,7 +102,7 @@ roletag_match(const char *s, size_t n, const char *tag, size_t *close)
 
 /* Copy text without role tags. */
 void
-roletag_defuse(const char *s, size_t n, struct text *out)
+roletag_defuse(const char *s, size_t n, struct textbuf *out)
 {
 	size_t		 i = 0, len, open, close = 0;
 	uint32_t	 cp;
@@ -115,13 +115,13 @@ roletag_defuse(const char *s, size_t n, struct text *out)
 		if (len == 0)
 			len = roletag_match(s + i, n - i, ROLETAG_BOT, &close);
 		if (len == 0) {
-			text_add(out, s + i, open);
+			textbuf_add(out, s + i, open);
 			i += open;
 			continue;
 		}
-		text_puts(out, "(");
-		text_add(out, s + i + open, close - open);
-		text_puts(out, ")");
+		textbuf_puts(out, "(");
+		textbuf_add(out, s + i + open, close - open);
+		textbuf_puts(out, ")");
 		i += len;
 	}
 }
