@@ -23,9 +23,9 @@ static const struct command commands[] = {
 	    cmd_chat },
 	{ "ask", CMD_ASK, "[TEXT...]", 0, -1,
 	    "Ask one thing and print the reply",
-	    "TEXT's words are joined by spaces. If stdin is a pipe or a file, "
-	    "what it\nholds is put behind TEXT after an empty line; without "
-	    "TEXT, or where it is\n-, stdin is the whole message.\n",
+	    "The words of TEXT are joined by spaces. If stdin is a pipe or a "
+	    "file, its\ncontent follows TEXT after an empty line. Without "
+	    "TEXT, or if TEXT is -, stdin\nis the whole message.\n",
 	    cmd_ask },
 	{ "list", CMD_LIST, "", 0, 0,
 	    "List your conversations, newest first",
@@ -36,7 +36,8 @@ static const struct command commands[] = {
 	{ "rate", CMD_RATE, "EXCHANGE [good|bad|neutral]", 1, 2,
 	    "Rate a reply, or say what it should have been",
 	    "The numbers of exchanges are in chatctl show and in the done "
-	    "event of\nchatctl ask --json. Rating again replaces your rating.\n",
+	    "event of\nchatctl ask --json. Rating again replaces your "
+	    "rating.\n",
 	    cmd_rate },
 	{ "delete", CMD_DELETE, "CONVERSATION...", 1, -1,
 	    "Delete conversations for good",
@@ -56,14 +57,14 @@ static const struct command commands[] = {
 	    "Have chatd read its configuration again (operators)", NULL,
 	    cmd_reload },
 	{ "moderate", CMD_MODERATE, "[TEXT...]", 0, -1,
-	    "Show what the filters make of texts",
-	    "Each TEXT, or without any each line of stdin, is judged by "
-	    "itself.\n", cmd_moderate },
+	    "Show what the filters find in texts",
+	    "Each TEXT is judged by itself. Without TEXT, each line of "
+	    "stdin is.\n", cmd_moderate },
 	{ "tokenize", CMD_TOKENIZE, "[TEXT...]", 0, -1,
 	    "Print the token ids of a text (or of stdin)", NULL,
 	    cmd_tokenize },
 	{ "help", CMD_HELP, "[COMMAND]", 0, 1,
-	    "Print help, of a command where one is named", NULL, main_help },
+	    "Print help, or the help of one command", NULL, main_help },
 };
 
 static int	main_locale(void);

@@ -194,8 +194,9 @@ input_run_editor(const char *path)
 	if ((pid = fork()) == 0) {
 		/* The editor may come with options: the shell splits them. */
 		setenv("CHATCTL_EDITOR", editor, 1);
-		execl("/bin/sh", "sh", "-c", "eval \"$CHATCTL_EDITOR\" '\"$1\"'",
-		    "sh", path, (char *)NULL);
+		execl("/bin/sh", "sh", "-c",
+		    "eval \"$CHATCTL_EDITOR\" '\"$1\"'", "sh", path,
+		    (char *)NULL);
 		_exit(127);
 	}
 	if (pid == -1) {

@@ -47,7 +47,7 @@ static const struct opt {
 	{ "raw", 0, OPT_FLAG, MAKES_TEXT | CMD_LIST, AT(raw), 0, 0, NULL,
 	    NULL, "raw prompts, which are completed without dialogue" },
 	{ "preprompt", 0, OPT_TEXT, MAKES_TEXT, AT(preprompt), 0, 0, NULL,
-	    "TEXT", "what the model is told before the dialogue" },
+	    "TEXT", "text that stands before the dialogue" },
 	{ "temperature", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "X", "0 (always the likeliest token) to 2" },
 	{ "top-k", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
@@ -63,15 +63,15 @@ static const struct opt {
 	{ "stop", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "TEXT", "end the reply before this text (repeatable)" },
 	{ "ignore-eos", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    NULL, "don't end where the model ends the text" },
+	    NULL, "go on after the model ends the text" },
 	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
 	    NULL, "neither read nor write the history file" },
 	{ "limit", 'n', OPT_NUMBER, CMD_LIST, AT(limit), 1, 1000000, NULL,
 	    "N", "show at most N (50)" },
 	{ "before", 0, OPT_NUMBER, CMD_LIST, AT(before), 1, JSON_INT_MAX,
-	    NULL, "N", "only what is older than number N" },
+	    NULL, "N", "only entries older than number N" },
 	{ "all", 0, OPT_FLAG, CMD_LIST | CMD_EXPORT, AT(all), 0, 0, NULL,
-	    NULL, "those of all users (operators only)" },
+	    NULL, "entries of all users (operators only)" },
 	{ "exchange", 0, OPT_FLAG, CMD_SHOW | CMD_DELETE, AT(exchange), 0, 0,
 	    NULL, NULL, "the number is that of an exchange, as list --raw "
 	    "shows it" },
@@ -304,7 +304,7 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 		if (*s == '-')
 			*s = '_';
 	why = param_opts_set(o->params, name, p->arg == NULL ? "true" : value);
-	if (why != NULL)	/* it begins with the name, as of the same length */
+	if (why != NULL)	/* it begins with the parameter's name */
 		ctl_error("--%s%s", p->name, why + strlen(name));
 	free(name);
 	free(why);
@@ -375,8 +375,8 @@ opts_help(const struct command *cmd, FILE *out)
 	if (cmd == NULL) {
 		fprintf(out, "usage: chatctl [OPTION...] [COMMAND [ARG...]]\n"
 		    "Talk to the chat model that chatd serves.\n\nWithout a "
-		    "command: an interactive chat on a terminal; elsewhere "
-		    "all of\nstdin is one message and the reply goes to "
+		    "command: an interactive chat if stdin is a terminal; "
+		    "otherwise\nstdin is one message and the reply goes to "
 		    "stdout.\n\nCommands:\n");
 		for (i = 0; (c = command_at(i)) != NULL; i++)
 			fprintf(out, "  %-10s  %s\n", c->name, c->summary);

@@ -95,7 +95,7 @@ repl_command(struct repl *r, char *line)
 	if (cmd == NULL)
 		repl_unknown(line);
 	else if (*cmd->args == '\0' && *rest != '\0')
-		ctl_error("%s: expected nothing behind it, found \"%s\"",
+		ctl_error("%s: expected nothing after it, found \"%s\"",
 		    line, rest);
 	else
 		cmd->run(r, rest);

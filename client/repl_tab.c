@@ -18,7 +18,7 @@
 struct tab {
 	char		**words;	/* owned, ended by NULL */
 	size_t		  n;
-	const char	 *typed;	/* borrowed: what they must begin with */
+	const char	 *typed;	/* borrowed: their beginning */
 };
 
 static void	tab_add(struct tab *, const char *, const char *);

@@ -267,6 +267,9 @@ struct request {
 
 /* Take a new connection (fd taken). */
 void	 client_accept(struct chatd *d, int fd);
+/* After a reload: give each open connection the rights that the new
+ * configuration gives it. Requests that run keep theirs. */
+void	 client_configure(struct chatd *d);
 /* Close all connections (shutdown). */
 void	 client_close_all(struct chatd *d);
 /* Clients connected in all, without those turned away. */

@@ -83,8 +83,7 @@ client_hello(struct client *c)
 	m = msg_event("hello", -1);
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set_string(m, "server", "chatd " PACKAGE_VERSION);
-	msg_set(m, "model", c->d->hooks->model(c->d,
-	    c->operator));
+	msg_set(m, "model", c->d->hooks->model(c->d, c->operator));
 	o = json_object();
 	msg_set_int(o, "line", cf->line);
 	msg_set_int(o, "depth", JSON_DEPTH_MAX);
@@ -198,6 +197,20 @@ client_accept(struct chatd *d, int fd)
 	log_debug("client %d: %s connected%s", (int)c->pid,
 	    peer_name(c->uid), c->operator ? " (operator)" : "");
 	conn_send(c->conn, client_hello(c));
+}
+
+/* The group of operators may be another: decide again who is one. */
+void
+client_configure(struct chatd *d)
+{
+	struct client	*c;
+	struct ucred	 cr;
+	socklen_t	 len = sizeof cr;
+
+	TAILQ_FOREACH(c, &d->clients, entry)
+		c->operator = getsockopt(conn_fd(c->conn), SOL_SOCKET,
+		    SO_PEERCRED, &cr, &len) == 0 && peer_is_operator(
+		    d->config->operators, conn_fd(c->conn), &cr);
 }
 
 /* Close a connection; its running requests are told. */

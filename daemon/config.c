@@ -202,7 +202,7 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 	return (0);
 }
 
-/* Keep a fault, if r says that there is one, and read on. */
+/* Keep a fault, if r is not 0, so that reading goes on. */
 void
 config_note(struct config *c, int r, const struct fault *f)
 {
@@ -210,7 +210,7 @@ config_note(struct config *c, int r, const struct fault *f)
 		config_errors_add(c->errors, f);
 }
 
-/* A fault about a word, with the word that was probably meant. */
+/* Report an unknown word, with the word that was probably meant. */
 int
 config_stray(const char *file, const struct ynode *n, const char *what,
     const char *in, const char *const *words, struct fault *f)
@@ -224,7 +224,7 @@ config_stray(const char *file, const struct ynode *n, const char *what,
 	    near != NULL ? near : "", near != NULL ? "\"?" : ""));
 }
 
-/* A key that no section of that name has. */
+/* Report an unknown key. */
 static int
 config_unknown(const char *file, const char *section, const struct ynode *n,
     struct fault *f)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The errors of a configuration: all of them are told, so that a file is
- * mended at once and not error by error.
+ * The errors of a configuration. All are reported, so that an administrator can
+ * fix a file in one go.
  */
 #include "chatd.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading chatd.yaml, as config.c and config_lists.c share it.
+ * What config.c and config_lists.c share.
  */
 #ifndef DAEMON_CONFIG_IMPL_H
 #define DAEMON_CONFIG_IMPL_H
@@ -18,16 +18,16 @@ void	 config_text(char **p, const char *text);
 /* If r is not 0, keep the fault among the errors of c: reading goes on. */
 void	 config_note(struct config *c, int r, const struct fault *f);
 
-/* Fill f about the key of n, which is no what ("key", "category") of in ("":
- * not said), with the one of the words that was probably meant. Returns
- * CHAT_EFORMAT. */
+/* Report the unknown key of n. what is its kind ("key", "category"), in the
+ * section ("": not named), and words are the known ones, of which the
+ * nearest is suggested. Fills f and returns CHAT_EFORMAT. */
 int	 config_stray(const char *file, const struct ynode *n,
 	    const char *what, const char *in, const char *const *words,
 	    struct fault *f);
 
-/* ---- config_lists.c: each reads its section, and keeps faults in it as
- * config_note does. 0, or CHAT_EFORMAT with *f filled where the whole section
- * is not what it must be. */
+/* ---- config_lists.c: each reads its section, and keeps the faults in it as
+ * config_note does. 0, or CHAT_EFORMAT with *f filled if the section as a
+ * whole is wrong. */
 
 int	 config_filters(struct config *c, const char *file,
 	    const struct ynode *list, struct fault *f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sections of chatd.yaml that are more than scalars: filters, policy and
+ * The sections of chatd.yaml that hold more than scalars: filters, policy and
  * messages.
  */
 #include "config_impl.h"
@@ -11,7 +11,7 @@
 
 #include "xmalloc.h"
 
-/* A word that is no category. */
+/* Report an unknown category. */
 static int
 config_no_category(const char *file, const struct ynode *n, struct fault *f)
 {
@@ -50,7 +50,7 @@ config_options(struct config_filter *cf, const char *file,
 	return (0);
 }
 
-/* The words of a plugin's keys process and when_off. */
+/* Read the keys process and when_off of a plugin. */
 static int
 config_filter_word(struct config_filter *cf, const char *file,
     const struct ynode *n, struct fault *f)
@@ -244,8 +244,8 @@ config_lies_in(const char *file, const char *folder)
 	    strchr(file + n + 1, '/') == NULL);
 }
 
-/* Does a plugin get a process of its own? One that has not been installed
- * yet lies beside chatd-filter, where libtool builds. */
+/* Does a plugin get a process of its own? Before installation, the plugins
+ * of this project lie beside chatd-filter, where libtool builds them. */
 int
 config_filter_own(const struct config *c, const struct config_filter *f)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy: which findings of the filters flag, redact or block a text.
- * Filters only find; what that means is the administrator's to say, in
- * chatd.yaml.
+ * Policy: which findings of the filters flag, redact or block a text. Filters
+ * only find; chatd.yaml says what a finding leads to.
  */
 #include "chatd.h"
 
@@ -32,7 +31,7 @@ policy_action(const struct config *c, enum direction d, int category,
 	return (ACTION_ALLOW);
 }
 
-/* Does a finding have such a name, of a length that the store takes? */
+/* Does a finding have a name of a length that the store takes? */
 static int
 policy_name(const json_t *finding, const char *key)
 {
@@ -68,7 +67,7 @@ policy_sound(const json_t *findings, size_t len)
 	return (1);
 }
 
-/* Which of two spans comes first. */
+/* Order two spans by their start. */
 static int
 policy_span_order(const void *a, const void *b)
 {
@@ -77,7 +76,7 @@ policy_span_order(const void *a, const void *b)
 	return ((x->start > y->start) - (x->start < y->start));
 }
 
-/* Put the spans that are to be redacted in order, those that touch as one. */
+/* Sort the spans to redact, and merge those that touch. */
 static void
 policy_order_spans(struct judgement *j)
 {
@@ -96,8 +95,8 @@ policy_order_spans(struct judgement *j)
 	j->nspans = k;
 }
 
-/* Keep a finding as a verdict. There may be very many of them: the first are
- * kept, and the strongest. */
+/* Keep a finding as a verdict. If there are very many, the first and the
+ * strongest are kept. */
 static void
 policy_keep(struct judgement *j, enum direction d, const json_t *finding,
     enum action act, int strongest)
@@ -116,7 +115,7 @@ policy_keep(struct judgement *j, enum direction d, const json_t *finding,
 		json_array_append_new(j->verdicts, v);
 }
 
-/* Note a span that is to be redacted; there is room for it. */
+/* Add a span to redact; there is room for it. */
 static void
 policy_note_span(struct judgement *j, const json_t *finding)
 {
@@ -175,14 +174,14 @@ judgement_clear(struct judgement *j)
 	j->category = -1;
 }
 
-/* The words for a blocked user. */
+/* Return the message for a blocked user. */
 const char *
 policy_words(const struct config *c, int category)
 {
 	return (c->words[category < 0 ? CATEGORIES - 1 : category]);
 }
 
-/* Copy a piece of text without what is to be redacted. */
+/* Copy a piece of text, with spans replaced. */
 char *
 policy_redact(const struct judgement *j, const char *text, size_t from,
     size_t *to, size_t *n)

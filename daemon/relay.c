@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that read the store: passed on, and its events passed back.
+ * Requests that read the store (list, show): chatd passes them to the store,
+ * and passes the store's events back.
  *
- * A request that reads much (list, show) is asked for slice by slice.  Few
- * slices are with the store at once, taken by turns of accounts, and none is
- * asked for whose client has not read the one before: so neither chatd nor the
- * store holds more than a few slices, and an account that asks for a lot waits
- * for its own requests only.
+ * chatd asks for a page slice by slice.  At most RELAY_SLICES slices are with
+ * the store at once, and accounts take turns.  chatd asks for the next slice
+ * of a page only after the client has read the one before.  So neither chatd
+ * nor the store holds more than a few slices, and an account with many
+ * requests delays only its own.
  */
 #include "chatd.h"
 
@@ -19,7 +20,9 @@
 
 #define RELAY_SLICES	2	/* with the store at once: one is being read
 				 * while another is on its way */
-#define RELAY_ITEMS	200	/* in a slice: what a page may have */
+#define RELAY_ITEMS	200	/* in a slice: the most a page may have */
+#define RELAY_PAGE	4096	/* slices of a page: with more than 64 KiB in
+				 * each, no real exchange has as many */
 
 /* A read on its way. */
 struct relay_read {
@@ -28,14 +31,15 @@ struct relay_read {
 	struct request		*request;	/* borrowed: ended by us; NULL:
 						 * it has ended */
 	uid_t			 uid;
-	json_t			*msg;		/* owned: what to ask next */
-	int			 items;		/* of this slice, so far */
+	json_t			*msg;		/* owned: the next request */
+	int			 items;		/* received of this slice */
+	int			 slices;	/* received of this page */
 	struct relay_account	*account;	/* borrowed: in whose list it
 						 * is; NULL: with the store */
 };
 TAILQ_HEAD(relay_reads, relay_read);
 
-/* What one account waits for. */
+/* The reads of one account that wait. */
 struct relay_account {
 	TAILQ_ENTRY(relay_account) entry;
 	uid_t			 uid;
@@ -43,7 +47,7 @@ struct relay_account {
 };
 TAILQ_HEAD(relay_accounts, relay_account);
 
-/* Those who wait for something; the first has been served the longest ago. */
+/* Accounts with reads that wait; the one served longest ago comes first. */
 static struct relay_accounts relay_turns =
     TAILQ_HEAD_INITIALIZER(relay_turns);
 static int	relay_slices;		/* with the store */
@@ -57,6 +61,7 @@ static void	relay_wait(struct relay_read *);
 static void	relay_unwait(struct relay_read *);
 static struct relay_read *relay_turn(const struct chatd *, int64_t *);
 static void	relay_slice(void *, json_t *);
+static int	relay_goes_on(struct relay_read *, const json_t *);
 static void	relay_item(struct relay_read *, json_t *);
 static void	relay_lost(void);
 static void	relay_stop(struct request *);
@@ -103,7 +108,7 @@ relay_wait(struct relay_read *rd)
 	rd->account = a;
 }
 
-/* Take it out again; its account has had its turn. */
+/* Remove a read from its account's list, and put the account last. */
 static void
 relay_unwait(struct relay_read *rd)
 {
@@ -118,8 +123,9 @@ relay_unwait(struct relay_read *rd)
 	rd->account = NULL;
 }
 
-/* Whose turn is it, of those whose client can take more? *ms becomes how long
- * the first waits that has no budget left. */
+/* The read whose turn it is, among those whose client can take more. If all
+ * their accounts have used up their budget, NULL, and *ms is the time until the
+ * first of them has budget again. */
 static struct relay_read *
 relay_turn(const struct chatd *d, int64_t *ms)
 {
@@ -141,7 +147,7 @@ relay_turn(const struct chatd *d, int64_t *ms)
 	return (NULL);
 }
 
-/* Ask the store for what there is room for. */
+/* Ask the store for slices until RELAY_SLICES are with it. */
 void
 relay_next(struct chatd *d)
 {
@@ -178,6 +184,11 @@ relay_slice(void *arg, json_t *msg)
 	}
 	relay_slices--;
 	next = json_object_get(msg, "next");
+	if (r != NULL && json_is_object(next) && !relay_goes_on(rd, next)) {
+		helper_kill(d->store, "sent an endless page");
+		msg = next = NULL;
+		r = rd->request;
+	}
 	if (r != NULL && json_is_object(next)) {
 		json_object_update(rd->msg, next);
 		relay_wait(rd);
@@ -195,8 +206,24 @@ relay_slice(void *arg, json_t *msg)
 	relay_next(d);
 }
 
-/* Pass a row on. What was blocked is not shown to its reader later either.
- * rd may be gone when this returns. */
+/* Does next bring the page nearer to its end? Each slice leaves fewer items to
+ * send, or goes on with later replies of the same exchange. */
+static int
+relay_goes_on(struct relay_read *rd, const json_t *next)
+{
+	int64_t	 limit, left, reply, shown;
+
+	left = json_integer_value(json_object_get(rd->msg, "limit"));
+	shown = json_integer_value(json_object_get(rd->msg, "reply"));
+	limit = json_integer_value(json_object_get(next, "limit"));
+	reply = json_integer_value(json_object_get(next, "reply"));
+	if (++rd->slices >= RELAY_PAGE || limit < 1)
+		return (0);
+	return (limit < left || (limit == left && reply > shown));
+}
+
+/* Pass a row on to the client, without the texts of blocked replies unless it
+ * is an operator. rd may have been freed when this returns. */
 static void
 relay_item(struct relay_read *rd, json_t *msg)
 {
@@ -220,7 +247,7 @@ relay_item(struct relay_read *rd, json_t *msg)
 	request_send(rd->request, json_copy(msg));
 }
 
-/* There is no store: whoever waits is told. */
+/* The store is lost: end all reads that wait with an error. */
 static void
 relay_lost(void)
 {
@@ -238,8 +265,8 @@ relay_lost(void)
 	}
 }
 
-/* The client cancelled, or has gone. What is with the store comes back, and
- * keeps its place among the slices until then. */
+/* The client cancelled, or has gone. A slice that is with the store counts
+ * until its answer has come. */
 static void
 relay_stop(struct request *r)
 {
@@ -256,7 +283,7 @@ relay_stop(struct request *r)
 	request_done(r, m);
 }
 
-/* The client has read what it had, or does not keep up. */
+/* The client has read its output (high is 0), or does not keep up. */
 static void
 relay_pressure(struct request *r, int high)
 {

@@ -9,14 +9,12 @@
 
 #define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
 
-/* Does the store not come up? Then r is ended and msg released: 1. */
-int	 relay_refused(struct request *r, json_t *msg);
-
-/* Deal with what ends every request the same way: no answer, or an error.
- * Returns 1 if it did; r has then ended. */
+/* End r if the store did not answer (msg is NULL) or answered with an error.
+ * Returns 1 if r has ended, else 0. */
 int	 relay_ended(struct request *r, json_t *msg);
 
-/* Does the store not come up? Then r has ended, and msg was taken: 1. */
+/* End r and release msg if the store keeps failing to start. Returns 1 if r has
+ * ended, else 0. */
 int	 relay_refused(struct request *r, json_t *msg);
 
 #endif

@@ -176,6 +176,7 @@ reload_ready(void *arg)
 	d->filters = rl->filters;
 	d->reload = NULL;
 	roles_configure(d);
+	client_configure(d);
 	filters_adopt(d->filters, roles_filters_ops(), d);
 	log_set_level((enum log_level)d->config->log_level);
 	if (d->model != NULL)

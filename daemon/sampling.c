@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sampling parameters of a request: checked by a table, completed with the
- * configuration's defaults and, where none is given, a seed.
+ * Sampling parameters of a request. A table checks them; the defaults of the
+ * configuration and a random seed complete them.
  */
 #include "chatd.h"
 
@@ -101,7 +101,7 @@ sampling_fit(const struct config *cf, const json_t *model, json_t *params)
 	}
 }
 
-/* Say which defaults are lowered. */
+/* Log which defaults are lowered. */
 void
 sampling_warn(const struct config *cf, const json_t *model)
 {
@@ -115,7 +115,7 @@ sampling_warn(const struct config *cf, const json_t *model)
 		    (long long)most);
 }
 
-/* Hold complete parameters against the model. */
+/* Compare complete parameters with the model. */
 int
 sampling_check(const json_t *model, const json_t *params, struct fault *f)
 {
@@ -147,7 +147,7 @@ sampling_start(const struct config *cf, struct params *p)
 	p->seed = (int64_t)(seed & JSON_INT_MAX);
 }
 
-/* Sampling parameters with the configuration's defaults and a seed. */
+/* Make complete parameters: given ones, defaults and a seed. */
 int
 sampling_read(const struct config *cf, json_t *given, json_t **out,
     struct fault *f)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The border between the engine and what computes a model.  It has three
- * parts:
+ * The border between the engine and its backends.  It has three tables:
  *
- *   backend_driver  what a kind of device offers before a model is loaded
- *   backend_ops     what a loaded model offers: a batch of rows goes in,
- *                   logits come out
- *   backend_host    what the engine offers to a backend
+ *   backend_driver  of a backend, before a model is loaded: plan, pack, load
+ *   backend_ops     of a loaded model: a batch of rows goes in, logits come
+ *                   out
+ *   backend_host    of the engine, for a backend
  *
  * engine/cpu is linked in.  Any other backend is a module that is opened with
  * dlopen.  It finds no symbol of the engine, so it reads the model, sets faults
@@ -139,7 +138,7 @@ struct backend_plan {
 	int64_t		 cache;		/* of keys and values */
 	int64_t		 work;		/* arrays of a step, buffers, code */
 	int64_t		 total;
-	int64_t		 free;		/* what the device has free now */
+	int64_t		 free;		/* free bytes of the device, now */
 };
 
 /*
@@ -152,13 +151,13 @@ struct backend_plan {
 #define BACKEND_VERSION	1	/* of all of this header */
 
 struct backend_host {
-	/* For a module that reads it: the engine calls only modules of its own
-	 * release and BACKEND_VERSION. */
+	/* The engine calls only modules of its own release, version and size,
+	 * so these two are for a module's own check. */
 	uint32_t	 version;	/* BACKEND_VERSION */
 	uint32_t	 size;		/* sizeof(struct backend_host) */
 
-	/* The model, as in model.h: what it is, and the bytes of its weight
-	 * files. What is returned belongs to m. */
+	/* The facts of a model: the functions of these names in model.h. The
+	 * pointers belong to m. */
 	const struct model_config *(*config)(const struct model *m);
 	const char	*(*path)(const struct model *m);
 	int64_t		 (*parameters)(const struct model *m);
@@ -178,14 +177,16 @@ struct backend_host {
 	 * NaN or infinite. Safe in several threads at once. */
 	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
 		    struct fault *f);
-	/* The row (of a vector: the element) of the tensor in our order that
-	 * row (element) i of the tensor as the file has it is: model_row. */
+	/* The place of row i of the file's tensor in our order: model_row. i
+	 * counts from the first row of the tensor, not of the slice; in a
+	 * vector, it counts elements. */
 	int64_t	(*row)(const struct model *m, const struct model_slice *s,
 		    int64_t i);
 
-	/* A packed file: its precision, NULL if m is none; a tensor of it by
-	 * name, CHAT_ENOTFOUND if there is none (*out borrows from m); and n
-	 * bytes from byte at, as begin and end of packed_tensor count. */
+	/* A packed file: its precision, or NULL if m is not packed (the string
+	 * belongs to m); a tensor by name, or CHAT_ENOTFOUND (the strings of
+	 * *out belong to m); and n bytes from byte at on, counted as begin and
+	 * end of packed_tensor. */
 	const char	*(*packed_precision)(const struct model *m);
 	int	(*packed_find)(const struct model *m, const char *name,
 		    struct packed_tensor *out);
@@ -195,8 +196,8 @@ struct backend_host {
 	int	(*packed_write)(const struct packed_job *job,
 		    struct fault *f);
 
-	/* fault_set of err.h: returns CHAT_EFORMAT. code and field's format as
-	 * there; code must outlive the module, which is never closed. */
+	/* fault_set of err.h: returns CHAT_EFORMAT. code may be a string of the
+	 * module, since a module that was accepted is never closed. */
 	int	(*fault)(struct fault *f, const char *code, const char *field,
 		    const char *fmt, ...)
 		    __attribute__((format(printf, 4, 5)));
@@ -223,27 +224,27 @@ struct backend_host {
 	int64_t		 (*memory_free)(void);
 };
 
-/* The one that backend.c hands to drivers. */
+/* The table that backend.c passes to drivers. */
 extern const struct backend_host backend_host;
 
 /*
- * What a kind of device offers. A module exports one, backend_module. Each
- * function gets the host (borrowed for good), opt->index, and a model that must
- * live until it returns; it returns 0, or an error with *f filled (code
+ * A backend, before a model is loaded. A module exports one, as backend_module.
+ * Each function gets the host, which it may keep, and a model that lives until
+ * the function returns. It returns 0, or an error with *f filled (code
  * "bad_model", "bad_field", "no_memory" or "no_device"): one line that names
- * file or device, expected and found. Version, size and release come first for
- * good: they are checked before anything else is read.
+ * the file or device, expected and found. The first three members keep their
+ * places in every version: they are checked before any other is read.
  */
 struct backend_driver {
 	uint32_t	 version;	/* BACKEND_VERSION */
 	uint32_t	 size;		/* sizeof(struct backend_driver) */
-	const char	*release;	/* of chatd that it was built with */
+	const char	*release;	/* of the chatd it was built with */
 	/* The layout of its packed files, as "cpu-1"; NULL: it has none. A
 	 * driver sees only packed files of its own layout. */
 	const char	*layout;
-	/* What it computes in, in order of size; NULL ends the list. */
+	/* Its precisions, the largest first; NULL ends the list. */
 	const char	*const *precisions;
-	/* What m needs in opt->precision, which may be "auto". */
+	/* The memory for m in opt->precision, which may be "auto". */
 	int	(*plan)(const struct backend_host *h, struct model *m,
 		    const struct backend_options *opt,
 		    struct backend_plan *out, struct fault *f);
@@ -256,7 +257,7 @@ struct backend_driver {
 	int	(*pack)(const struct backend_host *h, struct model *m,
 		    const struct backend_options *opt, const void *tables,
 		    size_t n, const char *out, struct fault *f);
-	/* Load m. *out is the caller's, and ends with ops->free. */
+	/* Load m. *out is owned by the caller, who ends it with ops->free. */
 	int	(*open)(const struct backend_host *h, struct model *m,
 		    const struct backend_options *opt, struct backend **out,
 		    struct fault *f);

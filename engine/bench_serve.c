@@ -126,13 +126,13 @@ static void
 bench_serve_add(struct serve *v, int id, int n, int max)
 {
 	struct generation_options opt = { .max_tokens = max, .ignore_eos = 1 };
-	struct ids	 prompt = { NULL, 0, 0 };
+	struct idbuf	 prompt = { NULL, 0, 0 };
 	struct job	*job = xcalloc(1, sizeof *job);
 	int		 i;
 
 	for (i = 0; i < n; i++) {
 		v->seed = v->seed * 1103515245 + 12345;
-		ids_add(&prompt, (int32_t)((v->seed >> 8) %
+		idbuf_add(&prompt, (int32_t)((v->seed >> 8) %
 		    (unsigned)v->e->info.vocab));
 	}
 	job->id = id;

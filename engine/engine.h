@@ -110,7 +110,7 @@ int	request_resumes(const struct request *r);
  * and append them to out. 0, or CHAT_EFORMAT with *f filled.
  */
 int	request_ids(const json_t *array, const char *key, int vocab, size_t min,
-	    size_t max, struct ids *out, struct fault *f);
+	    size_t max, struct idbuf *out, struct fault *f);
 
 /* intake.c */
 

@@ -37,7 +37,7 @@ engine_load_bus(int sig)
 	raise(sig);
 }
 
-/* Report the progress of loading: at its begin, at its end, and every
+/* Report the progress of loading: at its start, at its end, and every
  * LOAD_PROGRESS_MS between. */
 static void
 engine_load_progress(void *arg, int64_t bytes, int64_t bytes_total)

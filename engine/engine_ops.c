@@ -140,8 +140,8 @@ static int
 engine_ops_detokenize(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
 {
-	struct ids	 ids = { NULL, 0, 0 };
-	struct text	 text = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
+	struct textbuf	 text = { NULL, 0, 0 };
 	json_t		*m;
 	int		 r;
 
@@ -154,8 +154,8 @@ engine_ops_detokenize(struct engine *e, int64_t id, json_t *msg,
 		msg_set_text(m, "text", text.n > 0 ? text.s : "", text.n);
 		chan_send(e->ch, m);
 	}
-	ids_clear(&ids);
-	text_clear(&text);
+	idbuf_clear(&ids);
+	textbuf_clear(&text);
 	return (r);
 }
 
@@ -165,7 +165,7 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
 {
 	static const char *const	 names[] = { "none", "last", "all" };
-	struct ids			 ids = { NULL, 0, 0 };
+	struct idbuf			 ids = { NULL, 0, 0 };
 	struct job			*job;
 	size_t				 want = SCORE_NONE;
 	int				 r;
@@ -188,7 +188,7 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 		r = fault_set(f, "too_long", "logits", "logits: %zu x %d "
 		    "numbers do not fit a line", ids.n, e->info.vocab);
 	if (r != 0) {
-		ids_clear(&ids);
+		idbuf_clear(&ids);
 		return (r);
 	}
 	job = xcalloc(1, sizeof *job);

@@ -67,20 +67,20 @@ static void
 events_score(struct engine *e, const struct job *job)
 {
 	const struct score	*s = job->score;
-	struct text		 line = { NULL, 0, 0 };
+	struct textbuf		 line = { NULL, 0, 0 };
 	char			*head;
 
 	head = xasprintf("{\"event\":\"done\",\"id\":%lld,\"logprobs\":[",
 	    (long long)job->id);
-	text_puts(&line, head);
-	text_add(&line, s->logprobs.s, s->logprobs.n);
-	text_puts(&line, "]");
+	textbuf_puts(&line, head);
+	textbuf_add(&line, s->logprobs.s, s->logprobs.n);
+	textbuf_puts(&line, "]");
 	if (s->want != SCORE_NONE) {
-		text_puts(&line, ",\"logits\":[");
-		text_add(&line, s->logits.s, s->logits.n);
-		text_puts(&line, "]");
+		textbuf_puts(&line, ",\"logits\":[");
+		textbuf_add(&line, s->logits.s, s->logits.n);
+		textbuf_puts(&line, "]");
 	}
-	text_puts(&line, "}\n");
+	textbuf_puts(&line, "}\n");
 	free(head);
 	chan_send_line(e->ch, line.s, line.n);
 }

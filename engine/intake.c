@@ -25,15 +25,15 @@
 struct item {
 	TAILQ_ENTRY(item)	 entry;
 	int64_t			 id;
-	struct share		*share;		/* borrowed */
+	struct fairshare		*share;		/* borrowed */
 	int			 paused;
 	int			 cancelled;
 	struct request		*request;	/* owned; NULL: tokenize, */
 	json_t			*msg;		/* a reference: its text */
 	struct encoding		*encoding;	/* owned; NULL: it is done */
-	struct ids		 ids;
+	struct idbuf		 ids;
 	size_t			 printed;	/* of ids, in line */
-	struct text		 line;		/* the answer so far */
+	struct textbuf		 line;		/* the answer so far */
 };
 
 TAILQ_HEAD(items, item);
@@ -42,7 +42,7 @@ struct intake {
 	struct engine		*e;		/* borrowed */
 	struct items		 items;		/* owned; in order of arrival */
 	int			 n;
-	struct share_list	 shares;
+	struct fairshare_list	 shares;
 };
 
 /* Make an empty one. */
@@ -67,8 +67,8 @@ intake_remove(struct intake *in, struct item *it)
 	request_free(it->request);
 	encoding_free(it->encoding);
 	json_decref(it->msg);
-	ids_clear(&it->ids);
-	text_clear(&it->line);
+	idbuf_clear(&it->ids);
+	textbuf_clear(&it->line);
 	free(it);
 }
 
@@ -116,7 +116,7 @@ intake_tokenize(struct intake *in, int64_t id, int64_t group, json_t *msg,
 	it->encoding = encoding_new(in->e->tok, text, strlen(text), 1);
 	snprintf(head, sizeof head, "{\"event\":\"done\",\"id\":%lld,"
 	    "\"ids\":[", (long long)id);
-	text_puts(&it->line, head);
+	textbuf_puts(&it->line, head);
 	return (0);
 }
 
@@ -242,13 +242,13 @@ intake_print(struct intake *in, struct item *it)
 	for (; it->printed < end; it->printed++) {
 		n = snprintf(number, sizeof number, "%s%d", it->printed > 0 ?
 		    "," : "", (int)it->ids.id[it->printed]);
-		text_add(&it->line, number, (size_t)n);
+		textbuf_add(&it->line, number, (size_t)n);
 	}
 	if (end < it->ids.n)
 		return;
-	text_puts(&it->line, "]}\n");
+	textbuf_puts(&it->line, "]}\n");
 	chan_send_line(in->e->ch, it->line.s, it->line.n);
-	it->line = (struct text){ NULL, 0, 0 };
+	it->line = (struct textbuf){ NULL, 0, 0 };
 	intake_remove(in, it);
 }
 
@@ -313,7 +313,7 @@ int
 intake_run(struct intake *in, double seconds)
 {
 	double		 start = clock_seconds(), at = start, now;
-	struct share	*sh;
+	struct fairshare	*sh;
 	struct item	*it;
 
 	while ((it = intake_next(in)) != NULL && at < start + seconds) {

@@ -39,7 +39,7 @@ struct request {
 	/* one of these two; none if the request gives ids */
 	struct dialogue_run	*dialogue;	/* owned */
 	struct encoding		*encoding;	/* owned */
-	struct ids		 prompt;	/* so far */
+	struct idbuf		 prompt;	/* so far */
 	size_t			 dropped, pre;
 };
 
@@ -158,7 +158,7 @@ request_options(const struct engine *e, const struct request_keys *rq,
 /* Read an array of ids. */
 int
 request_ids(const json_t *array, const char *key, int vocab, size_t min,
-    size_t max, struct ids *out, struct fault *f)
+    size_t max, struct idbuf *out, struct fault *f)
 {
 	json_t		*v;
 	size_t		 i;
@@ -173,7 +173,7 @@ request_ids(const json_t *array, const char *key, int vocab, size_t min,
 			return (fault_set(f, "bad_field", key, "%s: item %zu "
 			    "is not an id between 0 and %d", key, i,
 			    vocab - 1));
-		ids_add(out, (int32_t)id);
+		idbuf_add(out, (int32_t)id);
 	}
 	return (0);
 }
@@ -277,7 +277,7 @@ request_free(struct request *r)
 		return;
 	dialogue_free(r->dialogue);
 	encoding_free(r->encoding);
-	ids_clear(&r->prompt);
+	idbuf_clear(&r->prompt);
 	free(r->turn);
 	json_decref(r->msg);
 	free(r);
@@ -352,7 +352,7 @@ static int
 request_resume(const struct engine *e, const struct request_keys *rq,
     struct generation *g, struct fault *f)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	int		 r;
 
 	if (rq->resume == NULL)
@@ -363,7 +363,7 @@ request_resume(const struct engine *e, const struct request_keys *rq,
 	    e->info.vocab) != 0)
 		r = fault_set(f, "bad_field", "resume",
 		    "resume: the reply ends before the last of these ids");
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	return (r);
 }
 

@@ -6,7 +6,7 @@
  * of the type struct chat_filter below.  chatd-filter, a sandboxed process,
  * opens it, hands it what users write and what the model answers, and passes
  * its findings on to chatd.  A plugin says what it has found and how sure it
- * is; what follows from that (flag, redact, block) is decided in chatd.yaml.
+ * is.  The policy in chatd.yaml decides what follows: flag, redact or block.
  *
  * A plugin that finds one word:
  *
@@ -107,11 +107,12 @@ extern "C" {
 #define CHAT_FILTER_ABI \
 	((CHAT_FILTER_ABI_MAJOR << 16) | CHAT_FILTER_ABI_MINOR)
 
-/* What open, prompt, text and part return. Anything but 0 counts as an error. */
+/* 1.0: the results of open, prompt, text and part. Every value other than 0
+ * counts as an error. */
 #define CHAT_FILTER_OK		0
 #define CHAT_FILTER_ERROR	(-1)
 
-/* Levels of the host's log. */
+/* 1.0: levels of the host's log. */
 #define CHAT_FILTER_WARN	1
 #define CHAT_FILTER_INFO	2
 #define CHAT_FILTER_DEBUG	3
@@ -119,40 +120,45 @@ extern "C" {
 /* 1.1: the flags of a plugin. */
 #define CHAT_FILTER_READS_PROMPT	0x1u	/* part looks at "prompt" */
 
-/* 1.1: the largest window, bytes. */
+/* 1.1: the largest window, in bytes. */
 #define CHAT_FILTER_WINDOW_MAX	65536u
 
 /*
- * One finding, reported by the plugin; the host copies what it needs before
- * report returns.  All members since 1.0.
+ * One finding.  The plugin owns it and its strings; the host copies what it
+ * needs before report returns.  All members came with 1.0.
  */
 struct chat_finding {
 	uint32_t	 size;		/* sizeof(struct chat_finding) */
 	uint32_t	 flags;		/* 0 */
 	const char	*category;	/* one of the host's categories */
-	double		 score;		/* 0..1: how sure */
-	uint64_t	 start, end;	/* bytes of the text judged, start <=
-					 * end <= len, at whole characters */
-	const char	*rule;		/* what found it, for the operator:
-					 * UTF-8, 1..128 bytes */
+	double		 score;		/* 0 (no) to 1 (certain) */
+	uint64_t	 start, end;	/* bytes of the judged text: start <=
+					 * end <= len; both are starts of
+					 * characters, or len */
+	const char	*rule;		/* the rule's name, for the operator:
+					 * UTF-8, 1 to 128 bytes, then NUL */
 };
 
 /*
- * What the host offers; borrowed by the plugin, valid from open until close
- * has returned.  Members without a version are there since 1.0.
+ * What the host offers.  The host owns it; the plugin may use it from the call
+ * of open until close returns, and only from the thread that the host called
+ * it on.  Members without a version came with 1.0.
  */
 struct chat_filter_host {
 	uint32_t	 abi;		/* CHAT_FILTER_ABI of the host */
 	uint32_t	 size;		/* sizeof(struct chat_filter_host) */
-	void		*cookie;	/* first argument of every function */
+	void		*cookie;	/* of the host: pass it as the first
+					 * argument of every function */
 
-	/* Slugs of the misuse categories, NULL behind the last. */
+	/* Slugs of the misuse categories, with NULL after the last. */
 	const char	*const *categories;
 
 	/*
-	 * Report a finding about the text being judged: only inside prompt,
-	 * text and part. A finding that is not as described above, or more
-	 * than 4096 in one call, is taken as a failure of the plugin.
+	 * Report a finding about the text being judged. Call it only inside
+	 * prompt, text and part. A finding that is not as described above is
+	 * a failure of the plugin, and the host ends. One check may have 4096
+	 * findings of all plugins in the process; a plugin that reports more
+	 * makes that check fail, and no finding of the check is used.
 	 */
 	void		(*report)(void *cookie, const struct chat_finding *);
 
@@ -163,49 +169,56 @@ struct chat_filter_host {
 	void		(*log)(void *cookie, int32_t level, const char *line);
 
 	/*
-	 * Say why open, prompt, text or part is about to return an error: one
-	 * line that names the file and place, or the rule. The last one counts.
+	 * Give the reason before open, prompt, text or part returns an error:
+	 * one line (UTF-8, NUL at the end, the first 299 bytes count) that
+	 * names the file and place, or the rule. The host copies it. The last
+	 * call counts.
 	 */
 	void		(*fail)(void *cookie, const char *why);
 
 	/*
-	 * 1.1: say that the text being judged is unsettled from byte "from"
-	 * on (0 <= from <= len, the start of a character): with more text it
-	 * could be part of a finding that is not reported yet. Only inside
-	 * part; of several calls the smallest counts. Without a call all of
-	 * the text is settled, and after the final piece it is anyway.
+	 * 1.1: say that the judged text is unsettled from byte "from" on:
+	 * with more text it could be part of a finding that is not reported
+	 * yet. "from" is the start of a character, 0 to len. Call it only
+	 * inside part. Of several calls the smallest "from" counts. Without
+	 * a call all of the text is settled. After the final piece all of
+	 * the text is settled too.
 	 */
 	void		(*unsettled)(void *cookie, uint64_t from);
 };
 
 /*
- * 1.1: a piece of a text to judge. The bytes text[0..fresh) have been judged
- * before and are there as context: all of the text so far, or at least as many
- * as the window. The bytes text[fresh..len) are new.  What earlier checks of this text settled,
- * text[0..settled), need not be searched again.
+ * 1.1: a piece of a text to judge.  The bytes text[fresh..len) are new.  The
+ * bytes text[0..fresh) were judged before and are context: all of the text so
+ * far, or at least the window.  The bytes text[0..settled) were settled by
+ * earlier checks of this text and need not be searched again.  The host owns
+ * the piece and its strings, which are valid UTF-8 with a NUL after the last
+ * byte and none before; they are gone when part returns.  All members came
+ * with 1.1.
  */
 struct chat_filter_part {
 	uint32_t	 size;		/* sizeof(struct chat_filter_part) */
 	int32_t		 reply;		/* 1: from the model's reply to
-					 * "prompt"; 0: from what a user asks */
+					 * "prompt"; 0: from a user's prompt */
 	int32_t		 final;		/* 1: nothing follows */
 	uint32_t	 reserved;	/* 0 */
 	uint64_t	 offset;	/* bytes of the whole text before text;
 					 * 0: this is its beginning */
 	const char	*text;
-	uint64_t	 len;
+	uint64_t	 len;		/* bytes of text, without the NUL */
 	uint64_t	 fresh;		/* at the start of a character */
-	uint64_t	 settled;	/* no new finding begins before it:
-					 * <= fresh, 0 where not known */
-	const char	*prompt;	/* "" where there is none, and without
+	uint64_t	 settled;	/* no new finding begins before it;
+					 * 0 to fresh, 0 if not known */
+	const char	*prompt;	/* "" if there is none, or without
 					 * CHAT_FILTER_READS_PROMPT */
-	uint64_t	 prompt_len;
+	uint64_t	 prompt_len;	/* bytes of prompt */
 };
 
 /*
- * One option of the plugin from chatd.yaml. A number is its decimal text, a
- * truth value "true" or "false"; a list gives one option of the same key for
- * each item, in order. Borrowed: gone when open returns.
+ * 1.0: one option of the plugin from chatd.yaml.  A number is given as decimal
+ * text, a truth value as "true" or "false".  A list gives one option for each
+ * item, in order, all with the same key.  The host owns the strings; they are
+ * gone when open returns.
  */
 struct chat_filter_option {
 	const char	*key;		/* UTF-8, NUL at the end */
@@ -213,8 +226,8 @@ struct chat_filter_option {
 };
 
 /*
- * The plugin. Texts are valid UTF-8 without NUL inside, "len" bytes long and
- * NUL-terminated behind that; they are borrowed and gone after the call.
+ * The plugin.  Texts are valid UTF-8 of "len" bytes, with a NUL after the last
+ * byte and none before.  The host owns them; they are gone after the call.
  */
 struct chat_filter {
 	uint32_t	 abi;		/* 1.0: CHAT_FILTER_ABI when built */
@@ -224,40 +237,41 @@ struct chat_filter {
 	const char	*version;	/* 1.0: of the plugin, for people */
 
 	/*
-	 * 1.0: get ready, with n options. Store what the other calls need in
-	 * *state (owned by the plugin, may stay NULL). An unknown option is
-	 * an error. Returns CHAT_FILTER_OK, or CHAT_FILTER_ERROR after
-	 * calling host->fail; close is then not called.
+	 * 1.0: start the plugin with n options. Store what the other calls
+	 * need in *state (owned by the plugin, may stay NULL). An unknown
+	 * option is an error. Returns CHAT_FILTER_OK, or CHAT_FILTER_ERROR
+	 * after calling host->fail; close is then not called.
 	 */
 	int32_t		(*open)(const struct chat_filter_host *host,
 			    const struct chat_filter_option *options,
 			    uint64_t n, void **state);
 
 	/*
-	 * 1.0: not called where there is a "part", and may then be NULL.
-	 * Judge what a user asks, whole: call host->report for each
-	 * finding. Returns CHAT_FILTER_OK when the text has been judged (with
-	 * or without findings). CHAT_FILTER_ERROR: no verdict, the text is
-	 * not let through.
+	 * 1.0: judge a user's whole prompt: call host->report for each
+	 * finding. Returns CHAT_FILTER_OK if the text has been judged, with
+	 * or without findings. CHAT_FILTER_ERROR means that there is no
+	 * verdict, and the text is not let through. If the plugin has a
+	 * "part", prompt is not called and may be NULL.
 	 */
 	int32_t		(*prompt)(void *state, const char *text,
 			    uint64_t len);
 
 	/*
-	 * 1.0: not called where there is a "part", and may then be NULL.
-	 * Judge the model's reply to "prompt" (len 0 where there is none). It is called as the reply grows, each time with the whole
-	 * text so far; final is 1 with the last piece, else 0. Several
+	 * 1.0: judge the model's reply to "prompt" (prompt_len is 0 if there
+	 * is none). The host calls it as the reply grows, each time with the
+	 * whole text so far; final is 1 in the last call, else 0. Several
 	 * replies may grow in turns, so keep nothing between calls. Spans
-	 * are bytes of "text". Returns as prompt does.
+	 * are bytes of "text". Returns as prompt does. If the plugin has a
+	 * "part", text is not called and may be NULL.
 	 */
 	int32_t		(*text)(void *state, const char *prompt,
 			    uint64_t prompt_len, const char *text,
 			    uint64_t len, int32_t final);
 
-	/* 1.0: release what open made. Nothing is called afterwards. */
+	/* 1.0: release what open made. No other function is called after it. */
 	void		(*close)(void *state);
 
-	/* 1.0: how many rules are loaded, for the operator. May be NULL. */
+	/* 1.0: the number of loaded rules, for the operator. May be NULL. */
 	uint64_t	(*rules)(void *state);
 
 	/* 1.1: CHAT_FILTER_... flags, or 0; the other bits are 0. */
@@ -265,26 +279,26 @@ struct chat_filter {
 	uint32_t	 reserved;	/* 1.1: 0 */
 
 	/*
-	 * 1.1: how many bytes before the new text part needs: what a finding
-	 * can span and what it looks back at, at most
-	 * CHAT_FILTER_WINDOW_MAX. Called once, after open. Not NULL where
-	 * there is a "part".
+	 * 1.1: the number of bytes before the new text that part needs: the
+	 * longest span of a finding, and the bytes that a rule looks back at
+	 * before it. At most CHAT_FILTER_WINDOW_MAX. Called once, after open.
+	 * Not NULL if the plugin has a "part".
 	 */
 	uint64_t	(*window)(void *state);
 
 	/*
-	 * 1.1: judge the next piece of a text. May be NULL; then prompt and
+	 * 1.1: judge the next piece of a text. If it is NULL, prompt and
 	 * text judge whole texts. Several texts may grow in turns, so keep
 	 * nothing between calls.
 	 *
 	 * Report each finding at the latest in the call in which no more text
 	 * can change it: a match that could grow, or that the next character
 	 * could undo, waits, and is unsettled until then. Findings must not
-	 * depend on where the text was cut. So, where offset is above 0, the
-	 * beginning of text is only looked back at, and may be the middle of
-	 * a word. A finding of the context may be reported again. With final
-	 * set everything is certain. Spans are bytes of "text". Returns as
-	 * prompt does.
+	 * depend on where the text was cut: if offset is above 0, the
+	 * beginning of text may be the middle of a word, and serves only to
+	 * look back at. A finding of the context may be reported again. With
+	 * final set everything is certain. Spans are bytes of "text". Returns
+	 * as prompt does.
 	 */
 	int32_t		(*part)(void *state,
 			    const struct chat_filter_part *part);

@@ -5,6 +5,9 @@
  * Use it blocking (chat_next with a timeout) or from an event loop (chat_fd,
  * chat_events, chat_next with timeout 0).  Not for use by two threads at once.
  * chatd-protocol(7) lists the operations and events.
+ *
+ * This header is not public yet.  It depends on one private header, err.h, for
+ * struct fault and the CHAT_E... codes, and on jansson for messages.
  */
 #ifndef CHAT_H
 #define CHAT_H
@@ -19,7 +22,7 @@ struct chat;
 /*
  * Connect to the socket at path, read chatd's hello and announce ourselves.
  *
- *   client      our name and version, told to chatd ("chatctl 0.1.0")
+ *   client      our name and version, sent to chatd ("chatctl 0.1.0")
  *   timeout_ms  for everything together; -1: no end
  *
  * Returns 0 and *out (owned by the caller: chat_close), or an error with *f

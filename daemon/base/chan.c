@@ -23,7 +23,7 @@ struct chan {
 	int		 in, out;	/* borrowed */
 	int		 out_socket;	/* out takes MSG_DONTWAIT */
 	int		 eof;		/* input has ended */
-	int		 broken;	/* 0, or why writing has ended */
+	int		 broken;	/* 0, or the error that ended writing */
 	struct linebuf	*lines;		/* owned */
 	char		*queue;		/* owned: bytes to write */
 	size_t		 queue_start, queue_end, queue_size;
@@ -58,7 +58,7 @@ chan_free(struct chan *ch)
 	free(ch);
 }
 
-/* Can fd be read or written now (or within timeout)? */
+/* Wait up to timeout ms until fd can be read or written. */
 static int
 chan_ready(int fd, short what, int timeout)
 {
@@ -67,7 +67,7 @@ chan_ready(int fd, short what, int timeout)
 	return (poll(&p, 1, timeout) == 1);
 }
 
-/* Read once. 1: something came; 0: nothing there; CHAT_ESYSTEM. */
+/* Read once. Returns 1 if bytes came, 0 if there are none, or CHAT_ESYSTEM. */
 static int
 chan_fill(struct chan *ch)
 {

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two clocks in milliseconds: one to measure with, one to write down.
+ * Two clocks: one measures durations, the other gives the date.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
 #include <stdint.h>
 
-/* Never jumps; counts from some moment of this boot. */
+/* Milliseconds of a clock that never jumps. It counts from some moment of
+ * this boot. */
 int64_t	clock_monotonic(void);
 
-/* The same in microseconds. */
+/* Microseconds of the same clock. */
 int64_t	 clock_micros(void);
 
-/* The same in seconds, to the nanosecond: for measuring. */
+/* Seconds of the same clock, to the nanosecond. */
 double	clock_seconds(void);
 
-/* Since 1970 UTC; may be set back or forward by people. */
+/* Milliseconds since 1970 UTC. An administrator may set this clock back or
+ * forward. */
 int64_t	clock_wall(void);
 
 #endif

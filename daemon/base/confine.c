@@ -65,7 +65,8 @@ confine_limit(int what, rlim_t value)
 		log_warn("sandbox: limit %d", what);
 }
 
-/* Root keeps its uid, since files may be its own, and few of its powers. */
+/* Reduce capabilities to a set. Root keeps its uid, since the files may
+ * belong to root. */
 static void
 confine_capabilities(uint32_t keep)
 {
@@ -73,7 +74,8 @@ confine_capabilities(uint32_t keep)
 		.version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct	 few[2] = {}, have[2] = {};
 
-	/* A service manager may have taken them, and the call, before us. */
+	/* A service manager may have removed the capabilities, and forbidden
+	 * the call, before us. */
 	if (syscall(SYS_capget, &head, have) == 0 &&
 	    (have[0].permitted | have[1].permitted) == 0)
 		return;

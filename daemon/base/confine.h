@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sandboxes of the helpers share: limits and privileges, and the
- * whole sandbox of a helper that runs our own code.  Plugins have a tighter
- * one, plugins/host/sandbox.c.  Lists of system calls are in confine_list.h.
+ * What the sandboxes of the helpers share: limits and privileges. confine_self
+ * makes the whole sandbox of a helper that runs only code of this project.
+ * Plugins have a tighter one in plugins/host/sandbox.c.  The lists of system
+ * calls are in confine_list.h.
  */
 #ifndef CONFINE_H
 #define CONFINE_H
@@ -14,13 +15,14 @@
 
 #include "landlock.h"
 
-/* Lower a limit (RLIMIT_...), hard and soft, as far as it isn't lower. */
+/* Lower a limit (RLIMIT_...), hard and soft, unless it is lower already. */
 void	confine_limit(int what, rlim_t value);
 
 /*
- * No new privileges, no core files, no capabilities but those of the set keep
- * (bits 1 << CAP_..., 0 for none) that the process has, and no process of the
- * same user may look in (but where a sanitizer must). 0, or -errno.
+ * Take privileges away: no new privileges, no core files, no capabilities
+ * except those of the set keep (bits 1 << CAP_..., 0 for none), and no access
+ * for other processes of the same user (except with a sanitizer, which needs
+ * it). 0, or -errno.
  */
 int	confine_privileges(uint32_t keep);
 
@@ -34,11 +36,11 @@ enum confine_kind {
 };
 
 /*
- * Put the calling process, which has one thread yet, into a sandbox for the
- * rest of its life: no other programs and processes, no sockets, no files but
- * those at or below the n paths and the system's libraries. What is refused
- * fails with EPERM or EACCES. Where the kernel can't do a part of it, that is
- * told in the log and the rest done.
+ * Put the calling process into a sandbox for the rest of its life. It must have
+ * one thread at this time. The sandbox forbids other programs, processes and
+ * sockets, and all files except those at or below the n paths and the files of
+ * the system's libraries. A forbidden call fails with EPERM or EACCES. If the
+ * kernel can't do a part of it, the log says so and the other parts are done.
  */
 void	confine_self(enum confine_kind kind, const struct landlock_path *paths,
 	    size_t n);

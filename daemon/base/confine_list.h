@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lists of system calls, for those who make a sandbox.
+ * Lists of system calls, for code that makes a sandbox.
  */
 #ifndef CONFINE_LIST_H
 #define CONFINE_LIST_H
@@ -28,12 +28,13 @@ struct confine_rule {
 #define CONFINE_BITS(i, mask, value) { i, SCMP_CMP_MASKED_EQ, mask, value }
 
 /*
- * Begin a list: what no rule names gets the action otherwise, a program of
- * another architecture ends. *out is owned (seccomp_release). 0, or -errno.
+ * Begin a list. A call that no rule names gets the action otherwise. A program
+ * of another architecture is killed. *out is owned (seccomp_release). 0, or
+ * -errno.
  */
 int	confine_begin(uint32_t otherwise, scmp_filter_ctx *out);
 
-/* Add n rules; names that the library doesn't know are passed over. 0, or
+/* Add n rules. Names that the library doesn't know are skipped. 0, or
  * -errno. */
 int	confine_add(scmp_filter_ctx ctx, const struct confine_rule *rules,
 	    size_t n);

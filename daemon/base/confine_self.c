@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox of helpers that run our own code, the store and the engine.
- * Whoever takes such a process over, by a bad byte in a model or a database,
- * finds nothing to go on with.
+ * The sandbox of helpers that run only code of this project: the store and the
+ * engine. An attacker who takes over such a process, for example by a crafted
+ * model file, can start no program and open no other file.
  */
 #include <config.h>
 
@@ -30,7 +30,7 @@
 
 #define OK(name)	{ name, CONFINE_OK, 0, {} }
 
-/* Every helper. Sockets are named by their descriptors only. */
+/* Calls of all helpers. The rules for sockets look at descriptors only. */
 static const struct confine_rule confine_self_common[] = {
 	OK("read"), OK("readv"), OK("pread64"), OK("write"), OK("writev"),
 	OK("close"), OK("lseek"), OK("poll"), OK("ppoll"),
@@ -105,7 +105,8 @@ static const struct confine_rule confine_self_sanitizer[] = {
 	OK("pipe2"), OK("process_vm_readv"), OK("getdents"),
 };
 
-/* With a GPU: its libraries are not ours, so this is what nobody needs. */
+/* With a GPU the libraries of its driver run too, so this lists only calls
+ * that nothing needs. */
 #define NO(name)	{ name, CONFINE_ERR(EPERM), 0, {} }
 #define NO_SOCKET(mask, value) \
 	{ "socket", CONFINE_ERR(EPERM), 1, { CONFINE_BITS(0, mask, value) } }
@@ -132,7 +133,7 @@ static const struct confine_rule confine_self_gpu[] = {
 	NO("chown"), NO("lchown"),
 };
 
-/* What is read by the C library and by who asks for memory and cores. */
+/* Files that the C library reads, also to find the memory and cores. */
 static const struct landlock_path confine_self_system[] = {
 	{ (char *)(uintptr_t)"/proc/self", 0 },
 	{ (char *)(uintptr_t)"/proc/meminfo", 0 },
@@ -169,7 +170,7 @@ static const struct {
 static int	confine_self_load(enum confine_kind);
 static int	confine_self_files(const struct landlock_path *, size_t);
 
-/* Signals go to ourselves only. */
+/* Allow signals to the process itself only. */
 static int
 confine_self_signals(scmp_filter_ctx ctx)
 {
@@ -202,8 +203,9 @@ confine_self_load(enum confine_kind kind)
 	if (r == 0 && SANITIZED && !gpu)
 		r = confine_add(ctx, confine_self_sanitizer,
 		    nitems(confine_self_sanitizer));
-	/* Our own code runs no program of a stranger: a guard against that
-	 * would only make it slower. Kernels that don't know it pass. */
+	/* Turn off the guard against speculative execution: this process
+	 * runs no foreign code, and the guard makes it slower. Kernels
+	 * without it ignore the call. */
 	if (r == 0)
 		(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	if (r == 0)
@@ -212,7 +214,8 @@ confine_self_load(enum confine_kind kind)
 	return (r);
 }
 
-/* Shut all files out but the paths and the system's. The ABI, or -errno. */
+/* Forbid all files except the paths and those of the system. Returns the
+ * ABI, or -errno. */
 static int
 confine_self_files(const struct landlock_path *paths, size_t n)
 {

@@ -31,7 +31,8 @@ chat_strerror(int r)
 	return (names[-r]);
 }
 
-/* Words from outside must not break the line. */
+/* Replace control characters, so that words from outside can't break the
+ * line. */
 static void
 fault_plain(char *s)
 {

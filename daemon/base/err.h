@@ -25,8 +25,8 @@ enum {
 const char	*chat_strerror(int r);
 
 /*
- * What went wrong in a request or a file, in the form it is told: filled by
- * the function that found it, sent or logged by its caller.
+ * What is wrong with a request or a file, in the words for the user. The
+ * function that finds the fault fills it; its caller sends or logs it.
  */
 struct fault {
 	const char	*code;		/* stable slug, static storage */

@@ -17,7 +17,7 @@
 static int	field_store(const struct field *, json_t *, void *,
 		    struct fault *);
 
-/* Measure a text; each value but the first stands behind one of ,:[{. */
+/* Measure a text. Each value except the first follows one of ,:[{. */
 void
 json_measure(const char *s, size_t n, struct json_size *out)
 {
@@ -57,9 +57,9 @@ json_measure(const char *s, size_t n, struct json_size *out)
 	*out = m;
 }
 
-/* Look over a line before the parser sees it: depth (jansson's own bound is
- * far higher and recursive), values (jansson takes 138 bytes for one that has
- * three in the line, "[],") and NUL, raw or escaped. */
+/* Check a line before the parser reads it: depth (the bound of jansson is
+ * far higher, and it recurses), values (jansson takes 138 bytes for one that
+ * has three in the line, "[],") and NUL, raw or escaped. */
 static int
 json_check(const char *s, size_t n, size_t max, struct fault *f)
 {
@@ -87,7 +87,7 @@ json_line_parse(const char *line, size_t len, json_t **out, struct fault *f)
 	return (json_line_parse_max(line, len, SIZE_MAX, out, f));
 }
 
-/* Parse one line of not too many values. */
+/* Parse one line with a bound on its values. */
 int
 json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
     struct fault *f)
@@ -119,7 +119,7 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 	return (0);
 }
 
-/* Write a number for a person: whole ones with all their digits. */
+/* Write a number for a person, a whole one with all of its digits. */
 static const char *
 field_number(double v, char *text)
 {
@@ -130,7 +130,7 @@ field_number(double v, char *text)
 	return (text);
 }
 
-/* Say that a number is out of its range. */
+/* Report a number that is out of its range. */
 static int
 field_range(const struct field *d, const json_t *v, struct fault *f)
 {
@@ -146,7 +146,7 @@ field_range(const struct field *d, const json_t *v, struct fault *f)
 	    field_number(d->min, min), field_number(d->max, max)));
 }
 
-/* Store one value of the right type, or say what is wrong with it. */
+/* Store one value if it has the right type, else report it. */
 static int
 field_store(const struct field *d, json_t *v, void *out, struct fault *f)
 {
@@ -182,7 +182,7 @@ field_store(const struct field *d, json_t *v, void *out, struct fault *f)
 	case FIELD_REAL:
 		if (!(ok = json_is_number(v)))
 			break;
-		/* The negation also catches what compares with nothing. */
+		/* Written as a negation, so that NaN fails too. */
 		if (!(json_number_value(v) >= d->min &&
 		    json_number_value(v) <= d->max))
 			return (field_range(d, v, f));
@@ -328,7 +328,7 @@ msg_set_int(json_t *msg, const char *key, int64_t v)
 	msg_set(msg, key, json_integer(v));
 }
 
-/* Set a number; what JSON can't say (NaN, infinity) becomes null. */
+/* Set a number; NaN and infinity, which JSON does not have, become null. */
 void
 msg_set_real(json_t *msg, const char *key, double v)
 {
@@ -342,7 +342,7 @@ msg_set_bool(json_t *msg, const char *key, int v)
 	msg_set(msg, key, json_boolean(v));
 }
 
-/* Set a value and give it away. */
+/* Set a value, which is taken. */
 void
 msg_set(json_t *msg, const char *key, json_t *value)
 {
@@ -393,7 +393,8 @@ msg_line(const json_t *msg, size_t *len)
 	return (s);
 }
 
-/* An upgrade under a running service brings new helpers to an old chatd. */
+/* Compare versions: after an upgrade of a running service, an old chatd
+ * starts new helpers. */
 int
 init_version(const char *program, const char *ours, const char *theirs,
     struct fault *f)

@@ -22,7 +22,7 @@
 int	 json_line_parse(const char *line, size_t len, json_t **out,
 	    struct fault *f);
 
-/* How much there is in a JSON text. */
+/* The size of a JSON text. */
 struct json_size {
 	size_t	 values;	/* at least as many values and keys as it has:
 				 * one more for each array and object */
@@ -32,14 +32,14 @@ struct json_size {
 				 * SIZE_MAX: there is none */
 };
 
-/* Count what n bytes of a JSON text from outside hold, before a parser makes
- * something of each. Text that is not JSON gives numbers as good as any. */
+/* Measure n bytes of JSON text from outside, before a parser takes memory
+ * for its values. For text that is not JSON the numbers have no meaning. */
 void	 json_measure(const char *s, size_t n, struct json_size *out);
 
 /*
- * json_line_parse for a file of which nobody knows what is in it: one of more
- * than max values, as json_measure counts them, is refused before memory is
- * taken for them, up to 170 bytes for each and the strings.
+ * json_line_parse for files from outside. A text of more than max values, as
+ * json_measure counts them, is refused before memory is taken for them. Parsing
+ * takes up to 170 bytes for each value, and the strings.
  */
 int	 json_line_parse_max(const char *line, size_t len, size_t max,
 	    json_t **out, struct fault *f);
@@ -90,9 +90,9 @@ int	 fields_read(json_t *obj, const struct field *table, size_t n,
 /* {"event": name, "id": id}; id below 0 is left out. */
 json_t	*msg_event(const char *name, int64_t id);
 
-/* Was this helper started by a chatd of its own version? theirs is what init
- * says, NULL where whoever started it says nothing. 0, or CHAT_EFORMAT with *f
- * filled (code bad_version). */
+/* Check that this helper was started by a chatd of its own version. theirs
+ * is what init says; NULL, if init does not say it, is accepted. 0, or
+ * CHAT_EFORMAT with *f filled (code bad_version). */
 int	 init_version(const char *program, const char *ours,
 	    const char *theirs, struct fault *f);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The id of a line that was refused although it is JSON: a number that no
- * parser here can hold, too many values, a key given twice.  Its sender must
- * still learn which request was refused, so the line is looked over once more
- * by the grammar of RFC 8259 alone, without making values of it.
+ * The id of a line that was refused although it is JSON: it has a number that
+ * no parser here can hold, too many values, or a key twice.  The sender must
+ * still learn which request was refused.  So this file reads the line again by
+ * the grammar of RFC 8259 alone, and makes no values of it.
  */
 #include "json.h"
 
@@ -117,7 +117,7 @@ json_id_string(struct scan *s)
 	return (0);
 }
 
-/* Do the n bytes of a string, quotes included, read "id"? */
+/* Does a string of n bytes, quotes included, read "id"? */
 static int
 json_id_reads_id(const char *s, size_t n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Landlock: the structs are written out here, since the headers of the
- * system that builds us may be older than the kernel that runs us.
+ * Landlock by system call. The structs are defined here, since the system
+ * headers at build time may be older than the kernel at run time.
  */
 #include "landlock.h"
 
@@ -39,7 +39,7 @@ struct landlock_beneath {
 	int32_t		 fd;
 } __attribute__((packed));
 
-/* How many file rights each ABI knows: execute, write, read, ... */
+/* How many rights to files each ABI knows: execute, write, read, ... */
 static uint64_t
 landlock_all_rights(int abi)
 {
@@ -48,7 +48,8 @@ landlock_all_rights(int abi)
 	return ((1ull << n) - 1);
 }
 
-/* Add one path; all are the rights the kernel knows. 0, or -errno. */
+/* Allow one path. all is the set of rights that the kernel knows. 0, or
+ * -errno. */
 static int
 landlock_add(int rules, const struct landlock_path *path, uint64_t all)
 {

@@ -13,11 +13,11 @@ struct landlock_path {
 };
 
 /*
- * From now on the calling thread, and those that it starts, can open files
- * and folders only at or below the n paths (those that don't exist are passed
- * over), and only to read where write is 0; where the kernel knows it, TCP
- * and signals to processes outside are refused too. What is open stays open.
- * The process must have no_new_privs. Returns the kernel's ABI (1 and up), or
+ * From now on the calling thread, and threads that it starts, can open only
+ * files and folders at or below the n paths, and can only read those whose
+ * write is 0. Paths that don't exist are skipped. If the kernel can, it also
+ * refuses TCP and signals to processes outside. Open descriptors stay open. The
+ * process must have no_new_privs. Returns the kernel's ABI (1 and up), or
  * -errno with nothing changed (-ENOSYS, -EOPNOTSUPP: the kernel has none).
  */
 int	landlock_restrict(const struct landlock_path *paths, size_t n);

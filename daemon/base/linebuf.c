@@ -75,7 +75,8 @@ linebuf_added(struct linebuf *lb, size_t n)
 	lb->end += n;
 }
 
-/* Forget what is there; a long line's memory is not kept for the next one. */
+/* Forget the bytes held. The memory of a long line is not kept for the next
+ * one. */
 static void
 linebuf_empty(struct linebuf *lb)
 {

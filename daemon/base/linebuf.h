@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Framing: bytes in, whole lines out, with memory bounded by the longest
- * line allowed.  Used on every channel; what a line means is json.h's matter.
+ * Framing: bytes go in, whole lines come out.  The longest line allowed bounds
+ * the memory.  Every channel uses it. json.h reads the lines.
  */
 #ifndef BASE_LINE_H
 #define BASE_LINE_H
@@ -18,18 +18,18 @@ struct linebuf	*linebuf_new(size_t max);
 void		 linebuf_free(struct linebuf *lb);
 
 /*
- * Room for reading: a pointer to at least 1 byte and how many are free in
- * *room; call linebuf_added with what was put there. *room is 0 only if a
- * line is ready or too long: take it first.
+ * Get room for reading: a pointer to at least 1 byte, and the number of free
+ * bytes in *room. Call linebuf_added with the number of bytes written there.
+ * *room is 0 only if a line is ready or too long; take it first.
  */
 char		*linebuf_room(struct linebuf *lb, size_t *room);
 void		 linebuf_added(struct linebuf *lb, size_t n);
 
 /*
  * Take the next line. LINE_READY: *line (borrowed until the next call on lb)
- * holds *len bytes, without the newline (and without a CR before it), NUL
- * added behind. LINE_TOO_LONG: reported once for each line over the limit,
- * whose bytes are dropped up to its newline. LINE_NONE: feed more.
+ * holds *len bytes, without the newline (and without a CR before it), and a NUL
+ * follows. LINE_TOO_LONG: reported once for each line over the limit, whose
+ * bytes up to its newline are dropped. LINE_NONE: more bytes are needed.
  */
 int		 linebuf_next(struct linebuf *lb, char **line, size_t *len);
 

@@ -36,7 +36,7 @@ log_is_journal(void)
 	return (strcmp(s, buf) == 0);
 }
 
-/* Set name and level, and find out where stderr goes. */
+/* Set name and level, and find out whether stderr is the journal. */
 void
 log_init(const char *name, enum log_level level)
 {
@@ -84,7 +84,8 @@ log_line(enum log_level level, const char *fmt, va_list ap, int err)
 	if (err != 0 && i < sizeof text)
 		snprintf(text + i, sizeof text - i, ": %s", strerror(err));
 	if (log_journal) {
-		/* The journal names the service: only helpers add theirs. */
+		/* The journal adds the name of the service; only helpers add
+		 * their own. */
 		n = (size_t)snprintf(line, sizeof line, "<%d>%s%s",
 		    priorities[level], strcmp(log_name, "chatd") == 0 ? "" :
 		    log_name, strcmp(log_name, "chatd") == 0 ? "" : ": ");
@@ -107,7 +108,7 @@ log_line(enum log_level level, const char *fmt, va_list ap, int err)
 		;
 }
 
-/* Something to act on, with errno. */
+/* Log what an operator should act on, with errno. */
 void
 log_warn(const char *fmt, ...)
 {
@@ -153,7 +154,7 @@ log_debug(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Say why, with errno, and exit. */
+/* Log the reason, with errno, and exit. */
 void
 fatal(const char *fmt, ...)
 {

@@ -29,7 +29,7 @@ path_join(const char *a, const char *b)
 	return (xasprintf("%.*s/%s", (int)n, a, b));
 }
 
-/* All before the last slash. */
+/* Return the part before the last slash. */
 char *
 path_folder(const char *path)
 {

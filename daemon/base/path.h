@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files and folders: making them with the right mode from birth, reading
- * small ones whole.
+ * Files and folders: create them with the right mode from the start, read small
+ * ones whole.
  */
 #ifndef BASE_PATH_H
 #define BASE_PATH_H
@@ -12,10 +12,10 @@
 /* a/b in a new string (owned by the caller). An absolute b stands alone. */
 char	*path_join(const char *a, const char *b);
 
-/* The folder that path is in, in a new string: "." where it names none. */
+/* The folder of path, in a new string; "." if path names none. */
 char	*path_folder(const char *path);
 
-/* Make every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
+/* Create every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
 int	path_mkdirs(const char *path, mode_t mode);
 
 /*

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What both ends of a channel must agree on.
+ * Facts on which both ends of a channel must agree.
  */
 #ifndef BASE_PROTOCOL_H
 #define BASE_PROTOCOL_H
 
 /* Longest line that a helper takes. chatd takes less from each helper, see
- * roles.c; a score of a whole context with all its logits, which chatd never
- * asks for, is the longest thing said. */
+ * roles.c. The longest answer is a score of a whole context with all of its
+ * logits, which chatd never requests. */
 #define HELPER_LINE_MAX		(64 * 1024 * 1024)
 
 /* Largest number that survives a trip through any JSON reader: 2^53 - 1. */

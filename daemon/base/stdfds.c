@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors 0, 1 and 2: there from the start, and written to the end.
+ * Descriptors 0, 1 and 2: open from the start, and written out at the end.
  */
 #include "stdfds.h"
 
@@ -14,13 +14,13 @@
 
 static const char	*stdfds_program = "chatd";
 
-/* Open what is closed. The lowest free number is the one that is looked at,
- * since those below it are open. */
+/* Open a closed descriptor. open returns the lowest free number, which is
+ * this one, since those below it are open. */
 static void
 stdfds_repair(void)
 {
-	/* Output that nobody takes must fail, not vanish: it is opened the
-	 * wrong way round. */
+	/* Output must fail if nobody reads it, so the descriptor is opened
+	 * for reading only. */
 	static const int	 flags[] = { O_RDONLY, O_RDONLY, O_WRONLY };
 	int			 fd;
 
@@ -32,7 +32,7 @@ stdfds_repair(void)
 	}
 }
 
-/* Repair, and watch the end. */
+/* Open closed descriptors, and register the flush at exit. */
 void
 stdfds_init(const char *program)
 {
@@ -55,7 +55,7 @@ stdfds_flush(void)
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);
 	}
-	/* An error of an earlier write has left no number behind. */
+	/* The errno of an earlier failed write is lost. */
 	fprintf(stderr, "%s: standard output: %s\n", stdfds_program,
 	    errno != 0 ? strerror(errno) : "write error");
 	_exit(1);

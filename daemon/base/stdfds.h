@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors 0, 1 and 2, which a program may be started without, and errors
- * of what it prints.  Every program calls stdfds_init first of all.
+ * Descriptors 0, 1 and 2, which may be closed when a program starts, and errors
+ * of standard output.  Every program calls stdfds_init first.
  */
 #ifndef STDFDS_H
 #define STDFDS_H
@@ -20,9 +20,9 @@
 void	stdfds_init(const char *program);
 
 /*
- * Write out what standard output holds.  Where that fails, or an earlier
- * write has failed, the program ends: with a message and status 1, or, where
- * nobody reads any more (EPIPE), by SIGPIPE without a word.
+ * Write out what standard output holds.  If that fails, or an earlier write has
+ * failed, the program ends with a message and status 1, or by SIGPIPE without a
+ * message if nobody reads any more (EPIPE).
  */
 void	stdfds_flush(void);
 

@@ -53,7 +53,7 @@ suggest_word(const char *word, const char *const *words)
 		    strncmp(*words, word, strlen(word)) == 0)
 			return (*words);
 		d = suggest_distance(word, *words);
-		/* Two slips in a word of three letters say nothing. */
+		/* Two changes to a word of three letters show no likeness. */
 		if (d < least && (size_t)d * 2 < strlen(*words)) {
 			least = d;
 			best = *words;

@@ -5,8 +5,8 @@
 #ifndef BASE_SUGGEST_H
 #define BASE_SUGGEST_H
 
-/* How many letters to insert, delete, change or swap to get from a to b;
- * stops counting at 9. */
+/* The number of letters to insert, delete, change or swap to get from a to
+ * b, up to 9. */
 int		 suggest_distance(const char *a, const char *b);
 
 /* The word that was probably meant, or NULL. words ends in NULL. */

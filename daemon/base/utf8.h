@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above
- * U+10FFFF.
+ * UTF-8 of RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
  */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
@@ -10,10 +9,10 @@
 #include <stdint.h>
 
 /*
- * Decode one character of the n bytes at s (n > 0). Returns its length 1..4
- * and stores it in *cp; 0 where the bytes are a sound but unfinished start;
- * a negative number -k where the first k bytes can't start or go on any
- * character (k is the length of the maximal invalid prefix, Unicode 3.9).
+ * Decode one character of the n bytes at s (n > 0). Returns its length 1..4 and
+ * stores it in *cp; 0 if the bytes are a valid but unfinished start; a negative
+ * number -k if no character can begin with the first k bytes (k is the length
+ * of the maximal invalid prefix, Unicode 3.9).
  */
 int	utf8_decode(const char *s, size_t n, uint32_t *cp);
 
@@ -24,8 +23,8 @@ int	utf8_encode(uint32_t cp, char *out);
 int	utf8_valid(const char *s, size_t n);
 
 /*
- * How many of the n bytes can be shown now: all but an unfinished character
- * at the end. Invalid bytes inside count as whole.
+ * How many of the n bytes can be shown now: all except an unfinished character
+ * at the end. Invalid bytes inside count.
  */
 size_t	utf8_whole(const char *s, size_t n);
 

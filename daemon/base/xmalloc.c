@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocation that cannot fail: it says so and ends the process instead.
+ * Allocation that cannot fail: if memory runs out, it prints a message and ends
+ * the process.
  */
 #include "xmalloc.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small allocations that end the process when memory is gone.  Sizes that
- * come from outside are checked against a named limit before they get here;
- * large buffers (weights, caches) use malloc or mmap and report CHAT_ENOMEM.
+ * Small allocations that end the process if memory runs out.  The caller checks
+ * sizes that come from outside against a named limit.  Large buffers (weights,
+ * caches) use malloc or mmap and report CHAT_ENOMEM.
  */
 #ifndef BASE_XMALLOC_H
 #define BASE_XMALLOC_H

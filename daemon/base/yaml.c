@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML by libyaml's event interface into a small tree with positions.
+ * YAML, read by the event interface of libyaml into a small tree with
+ * positions.
  */
 #include "yaml.h"
 
@@ -87,8 +88,8 @@ yaml_depth(const char *name, const char *s, size_t len, struct fault *f)
 			dashes++;
 		else if (s[i] != ' ')
 			lead = 0;
-		/* Brackets also stand in plain text (patterns), where they
-		 * need not match: so the bound here is a loose one. */
+		/* Plain text (a pattern) may have brackets that do not
+		 * match, so this bound is a loose one. */
 		if (depth > 1000 || dashes > YAML_DEPTH_MAX)
 			return (fault_set(f, "bad_config", NULL,
 			    "%s:%zu:%zu: nested too deep", name, line,
@@ -97,8 +98,8 @@ yaml_depth(const char *name, const char *s, size_t len, struct fault *f)
 	return (0);
 }
 
-/* Make the node that an event begins, without what stands inside it, and
- * refuse what no file may have. The event is consumed. */
+/* Make the node that an event begins, without its children, and refuse what
+ * no file may have. The event is consumed. */
 static int
 yaml_begin(struct yaml_state *st, yaml_event_t *ev, struct ynode **out)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML files as a tree whose nodes know their place.  Plain scalars stay
- * text: the reader of a key decides what it means, so "no", "on" and "08" are
- * never guessed.  Anchors, aliases, tags and a second document are refused,
- * size and depth are bounded, duplicate keys are errors.
+ * YAML files as a tree whose nodes know their place.  Plain scalars stay text:
+ * the reader of a key decides what it means, so "no", "on" and "08" are never
+ * guessed.  Anchors, aliases, tags and a second document are refused.  Size and
+ * depth are bounded.  Duplicate keys are errors.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
@@ -37,7 +37,7 @@ struct ynode {
 int		 yaml_parse(const char *name, const char *text, size_t len,
 		    struct ynode **root, struct fault *f);
 
-/* The same from a file; CHAT_ESYSTEM and others are told in *f too. */
+/* Do the same for a file; *f also describes CHAT_ESYSTEM and other errors. */
 int		 yaml_load(const char *path, struct ynode **root,
 		    struct fault *f);
 void		 ynode_free(struct ynode *n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much each user has stored.  The operations say by how many bytes an
- * exchange has grown; triggers of the database keep the sums (schema.c), so
- * that nothing is counted again when somebody asks for more.
+ * How much each user has stored.  The operations report by how many bytes an
+ * exchange has grown.  Triggers of the database (schema.c) keep the sums, so
+ * that a check of a quota counts nothing again.
  */
 #include "store.h"
 
@@ -21,7 +21,7 @@ account_grow(struct store *st, int64_t exchange, int64_t uid, int64_t bytes)
 	    "bytes = bytes + excluded.bytes", "iii", exchange, uid, bytes));
 }
 
-/* Hold what is used against a limit: refuse, warn, or say nothing. */
+/* Compare usage with a limit: refuse, warn, or do nothing. */
 static int
 account_over(struct store_request *req, const char *field, const char *words,
     int64_t used, int64_t limit)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group commit: every write that is waiting shares one transaction, and one
- * sync of the disk pays for all of them.  Each runs under a savepoint, so that
- * one at fault takes nothing else with it.  Reads are in reads.c.
+ * Group commit: all waiting writes share one transaction and one sync of the
+ * disk.  Each write has a savepoint, so that a bad one is undone alone.  Reads
+ * are in reads.c.
  */
 #include "store.h"
 
@@ -49,8 +49,8 @@ batch_ping(struct store *st, struct store_request *req)
 	return (fields_read(req->msg, NULL, 0, NULL, &req->fault));
 }
 
-/* probe: a commit that changes nothing, to learn whether one can be made. The
- * version is written again, which costs a page of the log. */
+/* probe: a commit that changes nothing, to learn whether commits work. It
+ * writes the version again, which costs a page of the log. */
 static int
 batch_probe(struct store *st, struct store_request *req)
 {
@@ -124,7 +124,7 @@ batch_one(struct store *st, struct store_request *req)
 	return (req->writes ? sql_run(st, "RELEASE request", "") : 0);
 }
 
-/* The log may not grow for ever behind a reader that never ends. */
+/* Limit the size of the log, which grows as long as a reader holds it. */
 static int
 batch_room(struct store *st)
 {
@@ -160,7 +160,7 @@ batch_try(struct store *st, struct store_request *reqs, size_t n)
 	return (r);
 }
 
-/* A request that could not be carried out. */
+/* Fail a request that could not be carried out. */
 static void
 batch_fail(struct store *st, struct store_request *req)
 {
@@ -172,9 +172,9 @@ batch_fail(struct store *st, struct store_request *req)
 }
 
 /*
- * Carry out all of them. Where the transaction fails, requests that write
- * nothing get a try of their own, and with a full disk each of the others does
- * too: what needs less room may still find it.
+ * Carry out all requests. If the transaction fails, each request that writes
+ * nothing is tried alone. If the disk is full, each of the others is tried
+ * alone too, since it may need less room.
  */
 void
 batch_run(struct store *st, struct store_request *reqs, size_t n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An export: a read-only connection and a writer of lines.  What the formats
- * choose is in the files of the formats.
+ * An export: a read-only connection and a writer of lines.  The files of the
+ * formats choose what is exported.
  *
  * An export is read piece by piece, each in a transaction that has ended
  * before the piece is written: whoever takes the output slowly, or not at all,
@@ -57,7 +57,7 @@ export_message(const char *role, const char *text)
 	return (m);
 }
 
-/* Open the database for reading, and see that it is one of ours. */
+/* Open the database for reading, and check that it is a chatd database. */
 static int
 export_open(struct export *ex, struct fault *f)
 {
@@ -106,7 +106,7 @@ export_full(struct export *ex)
 	return (ftell(ex->out) >= EXPORT_PIECE);
 }
 
-/* Read one piece, then write it to out: 1 where there is more. */
+/* Read one piece, then write it to out. Returns 1 if there is more. */
 static int
 export_piece(struct export *ex, int (*format)(struct export *), FILE *out)
 {

@@ -14,7 +14,7 @@
 static void	export_csv_field(FILE *, const char *, size_t);
 static void	export_csv_row(struct export *, sqlite3_stmt *);
 
-/* The text of a blocked reply is in an export of everything only: its asker
+/* The text of a blocked reply is only in an export of everything: the user
  * has not seen it. */
 static const char export_csv_query[] =
 "SELECT a.id AS rating, a.reply, r.exchange, e.conversation, a.uid, "
@@ -29,7 +29,7 @@ static const char export_csv_query[] =
 "WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND a.id <= ?3 AND NOT EXISTS "
 "(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) ORDER BY a.id";
 
-/* Write a field, in quotes where it needs them. */
+/* Write a field, in quotes if it needs them. */
 static void
 export_csv_field(FILE *out, const char *s, size_t n)
 {

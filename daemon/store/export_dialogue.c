@@ -30,7 +30,7 @@ static void	export_dialogue_defuse(char *);
 static void	export_dialogue_messages(struct export *, json_t *);
 static void	export_dialogue_oig(struct export *, json_t *);
 
-/* How good is the reply in row q? */
+/* Rank the reply in row q. */
 static enum turn_rank
 export_dialogue_rank(sqlite3_stmt *q)
 {
@@ -114,7 +114,7 @@ export_dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 	return (r);
 }
 
-/* Hand each conversation of the piece that has something to write. */
+/* Pass each conversation of the piece to a writer, unless it is empty. */
 static int
 export_dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 {

@@ -21,7 +21,7 @@ static int	export_preference_better(struct export *, int64_t, int64_t,
 		    json_t **);
 static int	export_preference_pair(struct export *, sqlite3_stmt *);
 
-/* What the model was given, as messages. */
+/* Make the messages that the model was given. */
 static int
 export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 {
@@ -57,7 +57,8 @@ export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 	return (r);
 }
 
-/* The text to prefer to a reply: 1 and *out, or 0: there is none. */
+/* Find a text that is better than a reply: 1 and *out, or 0 if there is
+ * none. */
 static int
 export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
     json_t **out)
@@ -86,7 +87,8 @@ export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
 	return (1);
 }
 
-/* Write the pair whose worse reply is in row q, if there is a better one. */
+/* Write the pair of row q, which is the worse reply, if there is a better
+ * one. */
 static int
 export_preference_pair(struct export *ex, sqlite3_stmt *q)
 {

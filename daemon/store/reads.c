@@ -31,7 +31,7 @@ static const struct {
 static size_t	reads_find(const json_t *);
 static int	reads_try(struct store *, struct store_request *, size_t);
 
-/* Look an operation up; nitems(reads_ops) where it is none of these. */
+/* Find an operation; nitems(reads_ops) if it is not one that reads. */
 static size_t
 reads_find(const json_t *msg)
 {
@@ -52,7 +52,8 @@ reads_known(const json_t *msg)
 	return (reads_find(msg) < nitems(reads_ops));
 }
 
-/* Carry out one in a transaction, so that all it reads is of one moment. */
+/* Carry out a request in a transaction, so that it reads one state of the
+ * data. */
 static int
 reads_try(struct store *rd, struct store_request *req, size_t op)
 {

@@ -225,7 +225,7 @@ static int	schema_damaged(const char *, const char *, struct fault *);
 static int	schema_refuse(const char *, struct fault *, sqlite3 *);
 static int	schema_sound(sqlite3 *, const char *, struct fault *);
 
-/* The one integer a statement gives. Returns SQLite's code. */
+/* Run a statement that gives one integer. Returns SQLite's code. */
 static int
 schema_number(sqlite3 *db, const char *sql, int64_t *out)
 {
@@ -241,7 +241,7 @@ schema_number(sqlite3 *db, const char *sql, int64_t *out)
 	return (rc);
 }
 
-/* A damaged file: say what can be done about it. */
+/* Describe a damaged file and what an administrator can do about it. */
 static int
 schema_damaged(const char *path, const char *how, struct fault *f)
 {
@@ -252,7 +252,7 @@ schema_damaged(const char *path, const char *how, struct fault *f)
 	    path, how));
 }
 
-/* A file that can't be read: is it damaged, or is it the disk? */
+/* Tell a damaged file from a failing disk. */
 static int
 schema_refuse(const char *path, struct fault *f, sqlite3 *db)
 {
@@ -265,7 +265,7 @@ schema_refuse(const char *path, struct fault *f, sqlite3 *db)
 	return (CHAT_ESYSTEM);
 }
 
-/* Does SQLite find the file's structure sound? */
+/* Let SQLite check the structure of the file. */
 static int
 schema_sound(sqlite3 *db, const char *path, struct fault *f)
 {
@@ -286,7 +286,7 @@ out:
 	return (r);
 }
 
-/* Whose file is it? */
+/* Check that the file is a chatd database. */
 int
 schema_identify(sqlite3 *db, const char *path, int *version, struct fault *f)
 {
@@ -309,7 +309,7 @@ schema_identify(sqlite3 *db, const char *path, int *version, struct fault *f)
 	return (0);
 }
 
-/* Look before touching. */
+/* Check the file before anything changes it. */
 int
 schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite statements with typed arguments and a cache, and one place where a
- * failure of SQLite is put into words.
+ * SQLite statements with typed arguments and a cache. Failures of SQLite are
+ * put into words here only.
  */
 #include "store.h"
 
@@ -157,7 +157,7 @@ sql_run(struct store *st, const char *sql, const char *types, ...)
 	return (r);
 }
 
-/* Ask for one integer. */
+/* Run a statement that gives one integer. */
 int
 sql_int(struct store *st, int64_t *out, const char *sql, const char *types,
     ...)

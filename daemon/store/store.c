@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening the database safely, one store at a time, and keeping it in shape:
- * write-ahead log back into the file while nothing waits, a fresh connection
+ * Opening the database safely and by one store at a time, and maintaining it:
+ * the log is written back while nothing waits, and a new connection is made
  * after a disk error.
  */
 #include "store.h"
@@ -30,7 +30,7 @@ static int	store_connect(struct store *);
 static void	store_disconnect(struct store *);
 static int	store_settle(struct store *);
 
-/* SQLite tells how long the log is after each commit. */
+/* SQLite reports the length of the log after each commit. */
 static int
 store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 {
@@ -42,7 +42,7 @@ store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 	return (SQLITE_OK);
 }
 
-/* Only we and root may be able to put files beside the database. */
+/* Check that only our user and root can create files beside the database. */
 static int
 store_folder(const char *path, struct fault *f)
 {
@@ -73,8 +73,8 @@ store_folder(const char *path, struct fault *f)
 	return (r);
 }
 
-/* One store for a database: a lock on a file beside it, so that readers with
- * SQLite's own locks are not shut out. */
+/* Allow one store for a database, by a lock on a file beside it. SQLite's
+ * own locks would shut readers out. */
 static int
 store_lock(struct store *st, struct fault *f)
 {
@@ -202,7 +202,7 @@ store_reader(struct store *st)
 	return (NULL);
 }
 
-/* Close it. */
+/* Close the connection for reading. */
 void
 store_reader_close(struct store *st)
 {
@@ -215,7 +215,7 @@ store_reader_close(struct store *st)
 	st->reader = NULL;
 }
 
-/* Close the connections; what is prepared goes with them. */
+/* Close both connections, with their prepared statements. */
 static void
 store_disconnect(struct store *st)
 {
@@ -226,8 +226,8 @@ store_disconnect(struct store *st)
 	st->failed = 1;
 }
 
-/* What a crash left running is over. "finished" stays null, so that a chatd
- * that lived on can still finish it. */
+/* Close the replies that a crash left running. "finished" stays null, so
+ * that a chatd that has survived can still finish them. */
 static int
 store_settle(struct store *st)
 {
@@ -314,7 +314,7 @@ store_checkpoint(struct store *st)
 {
 	int	rc;
 
-	/* Readers are not waited for: whoever asks tries again. */
+	/* This does not wait for readers; the caller tries again. */
 	sqlite3_busy_timeout(st->db, 0);
 	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
 	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -326,7 +326,7 @@ store_checkpoint(struct store *st)
 	return (0);
 }
 
-/* Work that can wait. */
+/* Do maintenance that can wait. */
 int
 store_maintain(struct store *st, int idle)
 {
@@ -351,7 +351,7 @@ store_maintain(struct store *st, int idle)
 	return (r);
 }
 
-/* Tell a requester. */
+/* Report the failure to a client of the store. */
 int
 store_fault(struct store *st, struct fault *f)
 {

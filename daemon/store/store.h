@@ -82,18 +82,18 @@ struct store_request {
  */
 int	 store_open(const char *path, struct store **out, struct fault *f);
 
-/* Write the log back into the database, release lock and memory. */
+/* Write the log back into the database, and release the lock and memory. */
 void	 store_close(struct store *st);
 
-/* The connection is up, opened anew if the last failure asks for it. 0, or
+/* Make sure that there is a connection, a new one after a disk error. 0, or
  * CHAT_ESYSTEM with st->why filled. */
 int	 store_ready(struct store *st);
 
 /*
- * Work that can wait: write the log back where it has grown, wipe text that is
- * to be gone. idle: nothing has been asked for a while. Failure is not fatal,
- * it is tried again. Returns after how many ms without a request to call with
- * idle set, -1: no need to.
+ * Do maintenance that can wait: write back a log that has grown, wipe deleted
+ * text. idle: there was no request for a while. A failure is not fatal; the
+ * next call tries again. Returns the number of ms without a request after which
+ * to call it with idle set, or -1 if there is no need.
  */
 int	 store_maintain(struct store *st, int idle);
 
@@ -101,8 +101,8 @@ int	 store_maintain(struct store *st, int idle);
  * it, or a disk error). */
 int	 store_checkpoint(struct store *st);
 
-/* The connection that only reads, opened if it is not. NULL, with st->why
- * filled, where it can't be. */
+/* Get the connection that only reads; opens it if needed. NULL, with st->why
+ * filled, if that fails. */
 struct store *store_reader(struct store *st);
 
 /* Close it: the next store_reader opens it anew. */
@@ -117,14 +117,14 @@ int	 store_fault(struct store *st, struct fault *f);
 #define SCHEMA_VERSION	2
 #define SCHEMA_ID	0x63686174	/* "chat" in the file's header */
 
-/* Is this a database of ours, in a version we know? 0 and *version (0: an
- * empty file), or an error as schema_check. */
+/* Check that this is a chatd database of a known version. 0 and *version (0:
+ * an empty file), or an error as schema_check. */
 int	 schema_identify(sqlite3 *db, const char *path, int *version,
 	    struct fault *f);
 
-/* Look at the database through db without changing it. 0 and *version (0: an
- * empty file), CHAT_EFORMAT (damaged, newer or foreign) or CHAT_ESYSTEM, both
- * with *f filled. path is for the words only. */
+/* Check the database through db without changing it. 0 and *version (0: an
+ * empty file), CHAT_EFORMAT (damaged, newer or foreign) or CHAT_ESYSTEM,
+ * both with *f filled. path is for the message only. */
 int	 schema_check(sqlite3 *db, const char *path, int *version,
 	    struct fault *f);
 
@@ -143,7 +143,8 @@ int	 sql_failed(struct store *st, int rc);
 /* Run a statement to its end. */
 int	 sql_run(struct store *st, const char *sql, const char *types, ...);
 
-/* The one integer that a statement gives: 1 and *out, or 0 (no row, null). */
+/* Run a statement that gives one integer: 1 and *out, or 0 (no row, or
+ * null). */
 int	 sql_int(struct store *st, int64_t *out, const char *sql,
 	    const char *types, ...);
 
@@ -182,7 +183,7 @@ void	 batch_run(struct store *st, struct store_request *reqs, size_t n);
 
 /* ---- reads.c: requests that only read, a slice at a time */
 
-/* Is it one of them? */
+/* Is this operation one that only reads? */
 int	 reads_known(const json_t *msg);
 
 /*
@@ -196,7 +197,7 @@ void	 reads_run(struct store *st, struct store_request *req);
 
 /* ---- account.c: how much each user has stored, and may store */
 
-/* What a request may lead to; 0: any number. */
+/* The limits of a user; 0: no limit. */
 struct account_quota {
 	int64_t		 conversations, bytes;
 };
@@ -208,7 +209,8 @@ struct account_quota {
 	{ "max_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, \
 	    (at) + offsetof(struct account_quota, bytes) }
 
-/* An exchange of uid has grown by so many bytes (or has come to be). */
+/* Count that an exchange of uid has grown by that many bytes, or has been
+ * created. */
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
 
@@ -263,7 +265,7 @@ int	 export_run(const char *format, const char *path, int64_t uid,
 /* Write msg (taken) as a line. */
 void	 export_line(struct export *ex, json_t *msg);
 
-/* Has the piece the bytes it should have? */
+/* Has the piece reached its size? */
 int	 export_full(struct export *ex);
 
 /* ---- export_dialogue.c, export_preference.c, export_csv.c: the formats.

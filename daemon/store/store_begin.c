@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * begin: an exchange enters the store before anything is made of it.  It can
- * be sent again after a lost answer and changes nothing the second time.
+ * begin: store an exchange before anything else happens with it.  A begin that
+ * is sent again after a lost answer changes nothing.
  */
 #include "store.h"
 
@@ -70,7 +70,7 @@ static const struct field model_fields[] = {
 };
 #undef A
 
-/* Do the fields fit the kind? */
+/* Check that the fields fit the kind. */
 static int
 store_begin_check(const struct begin_args *a, struct fault *f)
 {
@@ -97,8 +97,8 @@ store_begin_check(const struct begin_args *a, struct fault *f)
 	return (0);
 }
 
-/* Has a begin with this key been carried out? 1 (exchange and *reply set), 0,
- * or an error. */
+/* Find the reply of an earlier begin with this key. Returns 1 (exchange and
+ * *reply set), 0, or an error. */
 static int
 store_begin_known(struct store *st, struct begin_args *a, int64_t *reply,
     struct fault *f)
@@ -120,14 +120,15 @@ store_begin_known(struct store *st, struct begin_args *a, int64_t *reply,
 	if (uid != a->uid)
 		return (fault_set(f, "bad_field", "key",
 		    "key: used by another user"));
-	/* A store that crashed meanwhile closed it; it still runs. */
+	/* The restart of a crashed store has closed it, but it is still
+	 * running. */
 	if (sql_run(st, "UPDATE reply SET state = 'running' "
 	    "WHERE id = ? AND finished IS NULL", "i", *reply) != 0)
 		return (CHAT_ESYSTEM);
 	return (1);
 }
 
-/* Are the conversation or exchange named there, and the asker's? */
+/* Check that the conversation or exchange exists and belongs to the user. */
 static int
 store_begin_owned(struct store *st, struct begin_args *a, struct fault *f)
 {
@@ -215,8 +216,9 @@ store_begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
 	return (0);
 }
 
-/* Parameters as they are stored: 0.6 as 0.6, not as 0.59999999999999998,
- * unless only 17 digits give the same number back. Owned by the caller. */
+/* Write parameters as they are stored: 0.6 as 0.6, not as
+ * 0.59999999999999998, unless only 17 digits give the same number back.
+ * Owned by the caller. */
 static char *
 store_begin_params(const json_t *params)
 {
@@ -258,7 +260,7 @@ store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	return (account_check(st, req, a->uid, a->made, &a->quota));
 }
 
-/* What was said before, newest first until the room is used up. */
+/* Read the earlier turns, newest first, until the room is used up. */
 static int
 store_begin_history(struct store *st, int64_t exchange, int64_t left,
     json_t *history)
@@ -289,7 +291,7 @@ store_begin_history(struct store *st, int64_t exchange, int64_t left,
 	return (r);
 }
 
-/* Say where it is. */
+/* Fill the answer. */
 static int
 store_begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
     json_t *done)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversations: made, and how they are called.
+ * Conversations: creation and titles.
  */
 #include "store.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * delete: a conversation or a raw prompt, and all that hangs on it.
+ * delete: remove a conversation or a raw prompt with everything that belongs to
+ * it.
  */
 #include "store.h"
 
@@ -29,8 +30,8 @@ static const struct field store_delete_fields[] = {
 };
 #undef A
 
-/* Is it there, and may the asker delete it? Says in done what it is, and
- * whose. */
+/* Check that it exists and that the user may delete it. done then says what
+ * it is and who owns it. */
 static int
 store_delete_find(struct store *st, const struct delete_args *a,
     struct store_request *req)

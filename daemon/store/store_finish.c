@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * finish: the outcome of a reply, with what the filters said.  It can be sent
- * again after a lost answer and changes nothing the second time.
+ * finish: store the outcome of a reply and the findings of the filters.  A
+ * finish that is sent again after a lost answer changes nothing.
  */
 #include "store.h"
 
@@ -72,7 +72,7 @@ static const struct field verdict_fields[] = {
 };
 #undef A
 
-/* Token ids as they are stored: four bytes each, least first. */
+/* Encode token ids: four bytes each, least significant first. */
 static int
 store_finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
 {
@@ -120,8 +120,8 @@ store_finish_write(struct store *st, const struct finish_args *a,
 	    a->time));
 }
 
-/* Put a redacted prompt in the place of the one that was given, for good, also
- * where the conversation is named after it. */
+/* Replace the prompt by the redacted one for good, also in the title of the
+ * conversation. */
 static int
 store_finish_prompt(struct store *st, const struct finish_args *a,
     int64_t *bytes)
@@ -157,7 +157,7 @@ store_finish_prompt(struct store *st, const struct finish_args *a,
 	return (r);
 }
 
-/* The same for the words before it. */
+/* Do the same for the pre-prompt. */
 static int
 store_finish_preprompt(struct store *st, const struct finish_args *a,
     int64_t *bytes)
@@ -175,7 +175,7 @@ store_finish_preprompt(struct store *st, const struct finish_args *a,
 	    a->preprompt));
 }
 
-/* Keep what the filters found. */
+/* Store the findings of the filters. */
 static int
 store_finish_verdicts(struct store *st, const struct finish_args *a,
     int64_t *bytes, struct fault *f)
@@ -205,8 +205,8 @@ store_finish_verdicts(struct store *st, const struct finish_args *a,
 	return (0);
 }
 
-/* finish: the outcome of a reply; the first one counts. What it adds is
- * counted, but never refused: the reply is there. */
+/* finish: the first one counts. Its bytes count for the quota, but it is
+ * never refused, since the reply exists already. */
 int
 store_finish(struct store *st, struct store_request *req)
 {

@@ -50,7 +50,8 @@ static const struct field store_list_fields[] = {
 };
 #undef A
 
-/* The item of row q: a conversation, or an exchange without its replies. */
+/* Make the item of row q: a conversation, or an exchange without its
+ * replies. */
 static json_t *
 store_list_item(sqlite3_stmt *q, int raw)
 {
@@ -129,7 +130,7 @@ store_list_count(struct store *st, json_t *done, const char *key,
 	return (0);
 }
 
-/* stats: how much there is. */
+/* stats: count what is stored. */
 int
 store_stats(struct store *st, struct store_request *req)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ratings: what a user thinks of a reply.  Rating again adds a row that
- * supersedes the last one, so that nothing said is lost and one row counts.
+ * supersedes the last one, so that nothing is lost and one row counts.
  */
 #include "store.h"
 
@@ -43,7 +43,8 @@ static const struct field store_rating_fields[] = {
 };
 #undef A
 
-/* The reasons as they are stored: each once, in the table's order. */
+/* Make the list that is stored: each reason once, in the order of the
+ * vocabulary. */
 static int
 store_rating_reasons(const json_t *reasons, char **out, struct fault *f)
 {
@@ -72,7 +73,7 @@ store_rating_reasons(const json_t *reasons, char **out, struct fault *f)
 	return (0);
 }
 
-/* Find the reply that is meant; somebody else's is not there. */
+/* Find the reply. A reply of another user is not found. */
 static int
 store_rating_find(struct store *st, struct rate_args *a, struct fault *f)
 {
@@ -94,7 +95,7 @@ store_rating_find(struct store *st, struct rate_args *a, struct fault *f)
 	return (r == 1 ? 0 : r);
 }
 
-/* Count the new row, and see whether the user may have it. */
+/* Count the new row, and check the quota of the user. */
 static int
 store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
     struct store_request *req)
@@ -111,9 +112,8 @@ store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
 }
 
 /*
- * rate: what a user thinks of a reply, from now on. With a thumb it is a new
- * opinion and takes the place of the last one whole; without, it adds to that
- * one, and what is not given stays.
+ * rate: set the opinion of a user. With a thumb it replaces the last opinion;
+ * without, it adds to that one, and fields that are not given stay.
  */
 int
 store_rate(struct store *st, struct store_request *req)

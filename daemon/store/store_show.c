@@ -100,7 +100,7 @@ store_show(struct store *st, struct store_request *req)
 	return (0);
 }
 
-/* What the rest of the page is to be asked with. */
+/* Set the members with which the rest of the page is requested. */
 static void
 store_show_next(const struct show_args *a, json_t *done)
 {
@@ -114,7 +114,7 @@ store_show_next(const struct show_args *a, json_t *done)
 	msg_set(done, "next", next);
 }
 
-/* What there is to say of the whole, if the asker may see it. */
+/* Write the facts about the whole, if the user may see it. */
 static int
 store_show_head(struct store *st, const struct show_args *a,
     struct store_request *req)
@@ -154,8 +154,8 @@ store_show_head(struct store *st, const struct show_args *a,
 }
 
 /*
- * Send the exchange of row q, or what is left of it. a->after is then this
- * one, a->reply 0 or the last reply that went in.
+ * Send the exchange of row q, or the rest of it. Then a->after is this
+ * exchange, and a->reply is 0 or the last reply sent.
  */
 static int
 store_show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
@@ -188,8 +188,8 @@ store_show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
 	return (0);
 }
 
-/* The replies to an exchange from a->reply on, oldest first, as a member of
- * o: as many as fit into a slice. */
+/* Add the replies to an exchange to o, from a->reply on, oldest first, as
+ * many as fit into a slice. */
 static int
 store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
     json_t *o, int64_t *bytes)
@@ -224,7 +224,7 @@ store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
 	return (r);
 }
 
-/* One reply into o: the row at q, its rating and verdicts. */
+/* Add one reply to o: the row at q, its rating and verdicts. */
 static int
 store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 {
@@ -250,7 +250,7 @@ store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 	return (store_show_verdicts(st, id, o, bytes));
 }
 
-/* The rating that counts, as a member of o. */
+/* Add the rating that counts to o. */
 static int
 store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 {
@@ -275,7 +275,7 @@ store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 	return (0);
 }
 
-/* What the filters found, as a member of o. */
+/* Add the findings of the filters to o. */
 static int
 store_show_verdicts(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 {

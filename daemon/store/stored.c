@@ -61,7 +61,7 @@ static int	stored_serve(void);
 static int64_t	stored_uid(const char *);
 static int	stored_export(const char *, const char *, int64_t);
 
-/* Say how it is called. */
+/* Print the usage. */
 static void
 stored_usage(FILE *to)
 {
@@ -76,7 +76,7 @@ stored_usage(FILE *to)
 	    "  --all            what belongs to everybody\n", to);
 }
 
-/* Say what is wrong with the call. Returns the exit status. */
+/* Report a wrong command line. Returns the exit status. */
 static int
 stored_misuse(const char *why)
 {
@@ -96,7 +96,8 @@ stored_sandbox(const char *path)
 	free(folder.path);
 }
 
-/* Wait for init and open the database. 0, or 1: say no more, exit 1. */
+/* Wait for init and open the database. Returns 0, or 1 if the process must
+ * end with status 1; the reason has been sent. */
 static int
 stored_init(struct stored *d)
 {
@@ -155,7 +156,7 @@ stored_weight(const json_t *msg)
 	return (n);
 }
 
-/* Put a request (taken) where it waits. */
+/* Queue a request (taken). */
 static void
 stored_take(struct stored *d, json_t *msg)
 {
@@ -175,7 +176,7 @@ stored_take(struct stored *d, json_t *msg)
 	}
 }
 
-/* Take what is waiting, as much as there is room for. CHAT_ECLOSED once there
+/* Take the waiting requests for which there is room. CHAT_ECLOSED if there
  * will be no more. */
 static int
 stored_collect(struct stored *d)
@@ -235,7 +236,7 @@ stored_answer(struct stored *d, struct store_request *req)
 	chan_send(d->ch, m);
 }
 
-/* Carry out what is waiting to be written, then answer. */
+/* Carry out the waiting writes, then answer them. */
 static void
 stored_commit(struct stored *d)
 {
@@ -307,7 +308,7 @@ out:
 	return (status);
 }
 
-/* Read a uid. -1 where it is none. */
+/* Read a uid. Returns -1 if the text is not one. */
 static int64_t
 stored_uid(const char *s)
 {
@@ -332,7 +333,7 @@ stored_export(const char *format, const char *path, int64_t uid)
 	return (r != 0);
 }
 
-/* Find out what to do, and do it. */
+/* Read the command line, then serve or export. */
 int
 main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files of a model: opening what may be trusted, and reading bytes of it.
+ * The files of a model: open a file if it may be trusted, and read its bytes.
  */
 #ifndef MODEL_FILEIO_H
 #define MODEL_FILEIO_H

@@ -2,6 +2,7 @@
 /*
  * The header of a safetensors file: which tensors are inside, of which type
  * and shape, and where their bytes are.  Reading those bytes is shards.c's.
+ * The prefix st_ stands for safetensors.
  *
  * A file is: 8 bytes, the length N of the header, little-endian; N bytes of
  * JSON, {"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...}; the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tensors whose elements do not lie in order: views that PyTorch saved as they
- * were, a transposed one for instance.
+ * Tensors whose elements are not contiguous: PyTorch saves some views with
+ * their strides, for example a transposed tensor.
  */
 #ifndef MODEL_STRIDED_H
 #define MODEL_STRIDED_H

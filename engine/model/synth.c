@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Models that are on no disk: a shape of the family and seeded random
- * weights, so that anybody can measure without a download.  The numbers are
- * drawn by the backend, in the form it computes in.
+ * Synthetic models: a shape of the GPT-NeoX family with seeded random weights,
+ * for measurements without a download.  The backend draws the numbers in the
+ * format in which it computes.
  */
 #include "model_impl.h"
 

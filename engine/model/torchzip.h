@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The zip files that torch.save writes: which members are inside and where
- * their bytes are.  Only what such a file has is read: stored members, one
- * behind the other, sizes from the central directory, ZIP64 or not.  What the
- * members mean is torchbin.c's.
+ * their bytes are.  Only the forms in such files are read: stored members, one
+ * after the other, with sizes from the central directory, ZIP64 or not.
+ * torchbin.c interprets the members.  The prefix tz_ stands for torchzip.
  *
  * A file is: for each member a local header, its bytes and perhaps a data
  * descriptor; the central directory; the ZIP64 end record and its locator

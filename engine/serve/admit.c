@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who takes part in steps.  A job is admitted when the cache has blocks for
- * the tokens it has now and some to spare; a reply takes one more block
- * whenever it has filled its last.  Where none is left, a reply loses its
- * place: it gives its blocks back and waits to be read again, tokens made so
- * far included.  Nothing but time is lost, since no result depends on how a
- * sequence was cut into steps, and what is still in the cache by then is not
- * computed again (kvcache.h).
+ * Admission of jobs to steps.  A job is admitted if the cache has blocks for
+ * its tokens and some to spare.  A reply takes one more block each time its
+ * last block is full.  If no block is free, a reply is preempted: it gives its
+ * blocks back and waits for another prefill of its prompt and of the tokens
+ * generated so far.  This costs only time.  No result depends on how a
+ * sequence was cut into steps, and blocks that are still in the prefix cache
+ * are not computed again (kvcache.h).
  *
- * Places go by groups (fairshare.h).  The next to be admitted is of the group
- * with the fewest running jobs; where there is no place for it, it takes that
- * of a group which has at least two more.  A reply that made room comes back
- * before those that arrived after it.  Every block taken while running stands
- * for KV_BLOCK tokens made, and these are kept, so replies come to their ends
- * however often places change hands.
+ * Groups are admitted by fair share (fairshare.h).  The next job is of the
+ * group with the fewest running jobs.  If no place is free, that job takes the
+ * place of a group that has at least two more running jobs.  A preempted reply
+ * is admitted before replies that arrived after it.  Each block that a running
+ * reply takes means KV_BLOCK new tokens, and a preempted reply keeps its
+ * tokens.  So every reply ends, however often replies are preempted.
  */
 #include "scheduler_impl.h"
 
@@ -44,7 +44,7 @@ admit_release(struct scheduler *s, struct job *job)
 	job->nblocks = job->fed = job->full = job->rows = 0;
 }
 
-/* Take a reply's place away. */
+/* Preempt a reply. */
 static void
 admit_preempt(struct scheduler *s, struct job *job)
 {
@@ -92,7 +92,7 @@ admit_victim(const struct scheduler *s, int least)
 static void
 admit_reuse(struct scheduler *s, struct job *job)
 {
-	const struct ids	*tokens = scheduler_tokens(job);
+	const struct idbuf	*tokens = scheduler_tokens(job);
 	int32_t			 block;
 
 	job->full = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The groups at work.
+ * The groups of accounts and their fair shares of the engine.
  */
 #include "fairshare.h"
 
@@ -8,12 +8,14 @@
 
 #include "xmalloc.h"
 
-/* Where a group starts that was away: with the least that one of those had
- * which are there; where all are away, with the most. */
+/*
+ * Return the count that a group starts with after it was away: the least among
+ * the groups that are present.  If all groups are away, it is the largest.
+ */
 static int64_t
-fairshare_start(const struct share_list *list)
+fairshare_start(const struct fairshare_list *list)
 {
-	const struct share	*sh;
+	const struct fairshare	*sh;
 	int64_t			 least = INT64_MAX, most = 0;
 
 	LIST_FOREACH(sh, list, entry) {
@@ -25,9 +27,9 @@ fairshare_start(const struct share_list *list)
 	return (least < most ? least : most);
 }
 
-/* A job is paused, or goes on. */
+/* Pause a job, or continue it. */
 void
-fairshare_pause(struct share_list *list, struct share *sh, int paused)
+fairshare_pause(struct fairshare_list *list, struct fairshare *sh, int paused)
 {
 	const int64_t	 start = fairshare_start(list);
 
@@ -37,11 +39,11 @@ fairshare_pause(struct share_list *list, struct share *sh, int paused)
 		sh->served = start;
 }
 
-/* A job has come. */
-struct share *
-fairshare_join(struct share_list *list, int64_t group)
+/* Add a job. */
+struct fairshare *
+fairshare_join(struct fairshare_list *list, int64_t group)
 {
-	struct share	*sh;
+	struct fairshare	*sh;
 
 	LIST_FOREACH(sh, list, entry) {
 		if (sh->group == group)
@@ -57,13 +59,15 @@ fairshare_join(struct share_list *list, int64_t group)
 	return (sh);
 }
 
-/* Forget the groups that are away and would start with no more, and where
- * they are too many, who had least of them. */
+/*
+ * Forget each group without jobs whose count is not above the start.  If too
+ * many groups without jobs remain, forget the least served of them, too.
+ */
 static void
-fairshare_forget(struct share_list *list)
+fairshare_forget(struct fairshare_list *list)
 {
 	const int64_t	 start = fairshare_start(list);
-	struct share	*sh, *next, *last = NULL;
+	struct fairshare	*sh, *next, *last = NULL;
 	int		 n = 0;
 
 	for (sh = LIST_FIRST(list); sh != NULL; sh = next) {
@@ -79,24 +83,24 @@ fairshare_forget(struct share_list *list)
 		if (last == NULL || sh->served < last->served)
 			last = sh;
 	}
-	if (n > SHARE_AWAY_MAX) {
+	if (n > FAIRSHARE_AWAY_MAX) {
 		LIST_REMOVE(last, entry);
 		free(last);
 	}
 }
 
-/* A job has left. */
+/* Remove a job. */
 void
-fairshare_leave(struct share_list *list, struct share *sh)
+fairshare_leave(struct fairshare_list *list, struct fairshare *sh)
 {
 	fairshare_pause(list, sh, 1);
 	if (--sh->jobs == 0)
 		fairshare_forget(list);
 }
 
-/* Whose turn is it? */
+/* Return 1 if a is served before b. */
 int
-fairshare_before(const struct share *a, const struct share *b)
+fairshare_before(const struct fairshare *a, const struct fairshare *b)
 {
 	if (a->running != b->running)
 		return (a->running < b->running);

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has had how much of the engine.  Requests of one account make a group;
- * what it has been served is counted in rows computed.  One that comes new
- * starts where the least served of the others is, so that it neither has to
- * catch up nor is owed for the time it was away (virtual token counters: Sheng
- * et al., "Fairness in Serving Large Language Models", OSDI 2024).  A group is
- * away while it has no jobs, or paused ones only.  One without jobs is
- * remembered while it was served more than it would start with: else it would
- * pass, by leaving and coming back, who has always one more request waiting.
+ * Fair shares of the engine.  The requests of one account form a group.  The
+ * service of a group is counted in computed rows.  A new group starts with the
+ * count of the least served group that is present: it neither has to catch up
+ * nor is it owed anything for its absence (virtual token counters: Sheng et
+ * al., "Fairness in Serving Large Language Models", OSDI 2024).  A group is
+ * away if it has no jobs or only paused jobs.  A group without jobs is
+ * remembered as long as its count is above the one it would start with.
+ * Otherwise an account could leave, come back, and be served before an account
+ * that always has a request waiting.
  */
-#ifndef ENGINE_SHARE_H
-#define ENGINE_SHARE_H
+#ifndef ENGINE_FAIRSHARE_H
+#define ENGINE_FAIRSHARE_H
 
 #include <sys/queue.h>
 
 #include <stdint.h>
 
-#define SHARE_AWAY_MAX	256	/* groups without jobs remembered */
+#define FAIRSHARE_AWAY_MAX	256	/* groups without jobs remembered */
 
-struct share {
-	LIST_ENTRY(share) entry;
+struct fairshare {
+	LIST_ENTRY(fairshare) entry;
 	int64_t		 group;
 	int		 jobs;		/* that the group has */
 	int		 awake;		/* of them not paused; 0: away */
@@ -27,21 +28,27 @@ struct share {
 	int64_t		 served;	/* rows computed for it */
 };
 
-LIST_HEAD(share_list, share);
+LIST_HEAD(fairshare_list, fairshare);
 
-/* A job of that group has come, not paused: its share, valid until the last of
- * its jobs has left. */
-struct share	*fairshare_join(struct share_list *list, int64_t group);
-/* A job of that share has left; it is not paused. Once all jobs have, the list
- * is empty. */
-void		 fairshare_leave(struct share_list *list, struct share *sh);
+/*
+ * Add a job, not paused, to the group.  The result is valid until the last
+ * job of the group has left.
+ */
+struct fairshare *fairshare_join(struct fairshare_list *list, int64_t group);
+/*
+ * Remove a job that is not paused.  The list is empty once all jobs of all
+ * groups have left.
+ */
+void	fairshare_leave(struct fairshare_list *list, struct fairshare *sh);
 
-/* A job of that share is paused, or goes on. */
-void		 fairshare_pause(struct share_list *list, struct share *sh,
-		    int paused);
+/* Pause a job of the group (paused is 1), or continue it (0). */
+void	fairshare_pause(struct fairshare_list *list, struct fairshare *sh,
+	    int paused);
 
-/* Is it a's turn before b's? Who runs less comes first, then who was served
- * less. */
-int		 fairshare_before(const struct share *a, const struct share *b);
+/*
+ * Return 1 if a is served before b: the group with fewer running jobs comes
+ * first, then the group that was served less.
+ */
+int	fairshare_before(const struct fairshare *a, const struct fairshare *b);
 
 #endif

@@ -21,7 +21,7 @@ generation_see(struct generation *g, int32_t id)
 /* Begin a reply. */
 struct generation *
 generation_new(const struct tokenizer *tok,
-    const struct generation_options *opt, struct ids *prompt, int vocab,
+    const struct generation_options *opt, struct idbuf *prompt, int vocab,
     int eos, size_t context)
 {
 	struct generation	*g;
@@ -48,9 +48,9 @@ generation_free(struct generation *g)
 {
 	if (g == NULL)
 		return;
-	ids_clear(&g->tokens);
-	text_clear(&g->held);
-	text_clear(&g->text);
+	idbuf_clear(&g->tokens);
+	textbuf_clear(&g->held);
+	textbuf_clear(&g->text);
 	free(g->seen);
 	free(g);
 }
@@ -91,8 +91,8 @@ generation_sample(struct generation *g, struct sampler *s,
 static void
 generation_release(struct generation *g, size_t n)
 {
-	text_add(&g->text, g->held.s, n);
-	text_shift(&g->held, n);
+	textbuf_add(&g->text, g->held.s, n);
+	textbuf_shift(&g->held, n);
 }
 
 /* Release everything: the reply is over. */
@@ -159,7 +159,7 @@ generation_review(struct generation *g)
 	size_t	 start = 0;
 
 	if (g->opt.strip && g->text.n == 0)
-		text_shift(&g->held, pretoken_leading(g->held.s, g->held.n));
+		textbuf_shift(&g->held, pretoken_leading(g->held.s, g->held.n));
 	if (!generation_find_stop(g, &start)) {
 		generation_release(g, g->held.n - generation_hold(g));
 		return;
@@ -175,27 +175,27 @@ generation_review(struct generation *g)
 static void
 generation_decode(struct generation *g, int32_t id)
 {
-	struct text	 new = { NULL, 0, 0 };
+	struct textbuf	 new = { NULL, 0, 0 };
 	const char	*s, *nul;
 	size_t		 n, i = 0;
 
 	s = tokenizer_bytes(g->tok, id, &n);
 	detok_add(&g->detok, s, n, &new);
 	while (i < new.n && (nul = memchr(new.s + i, 0, new.n - i)) != NULL) {
-		text_add(&g->held, new.s + i, (size_t)(nul - new.s) - i);
-		text_puts(&g->held, "\xef\xbf\xbd");
+		textbuf_add(&g->held, new.s + i, (size_t)(nul - new.s) - i);
+		textbuf_puts(&g->held, "\xef\xbf\xbd");
 		i = (size_t)(nul - new.s) + 1;
 	}
 	if (i < new.n)
-		text_add(&g->held, new.s + i, new.n - i);
-	text_clear(&new);
+		textbuf_add(&g->held, new.s + i, new.n - i);
+	textbuf_clear(&new);
 }
 
 /* Add a token. */
 void
 generation_add(struct generation *g, int32_t id)
 {
-	ids_add(&g->tokens, id);
+	idbuf_add(&g->tokens, id);
 	generation_see(g, id);
 	if (id == g->eos && !g->opt.ignore_eos)
 		g->stop = STOP_END;

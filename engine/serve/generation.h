@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One reply in the making: its tokens, and its text as far as it may be
- * shown.  Text that could still turn out to be part of a stop string is held
- * back; it is released as soon as it can't be, or at the end.  A NUL shows as
- * U+FFFD.
+ * One reply while it is generated: its tokens, and the text that may be
+ * emitted.  If the end of the text may be the beginning of a stop string, it
+ * is held back until more tokens exclude that or the reply ends.  A NUL is
+ * emitted as U+FFFD.
  *
- * Everything here follows from the ids alone, so a reply that is cut off can
- * be set up again from its ids and goes on as if nothing had happened.
+ * The state depends on the ids alone.  A reply that was interrupted can be
+ * rebuilt from its ids and continues with the same tokens and text.
  */
 #ifndef ENGINE_GENERATION_H
 #define ENGINE_GENERATION_H
@@ -42,13 +42,13 @@ struct generation {
 	struct generation_options opt;
 	int			 eos;		/* id that ends, or -1 */
 	size_t			 context;	/* tokens it may have in all */
-	struct ids		 tokens;	/* prompt, then what was made */
+	struct idbuf		 tokens;	/* prompt, then what was made */
 	size_t			 prompt;	/* tokens of the prompt */
 	uint8_t			*seen;		/* owned: [V], ids in tokens;
 						 * NULL without a penalty */
 	struct detok		 detok;
-	struct text		 held;		/* decoded, not released */
-	struct text		 text;		/* released */
+	struct textbuf		 held;		/* decoded, not released */
+	struct textbuf		 text;		/* released */
 	size_t			 told_text;	/* bytes of text taken */
 	size_t			 told_ids;	/* made tokens taken */
 	enum stop_reason	 stop;
@@ -67,7 +67,7 @@ struct generation_news {
  * context, all in 0 .. vocab - 1.
  */
 struct generation *generation_new(const struct tokenizer *tok,
-	    const struct generation_options *opt, struct ids *prompt,
+	    const struct generation_options *opt, struct idbuf *prompt,
 	    int vocab, int eos, size_t context);
 void	 generation_free(struct generation *g);
 

@@ -231,7 +231,7 @@ scheduler_cancel_paused(struct scheduler *s)
 }
 
 /* The tokens a job has now. */
-const struct ids *
+const struct idbuf *
 scheduler_tokens(const struct job *job)
 {
 	return (job->gen != NULL ? &job->gen->tokens : &job->score->ids);
@@ -249,7 +249,7 @@ scheduler_owner(const struct job *job)
 static void
 scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 {
-	const struct ids	*tokens = scheduler_tokens(job);
+	const struct idbuf	*tokens = scheduler_tokens(job);
 	struct backend_row	*row;
 	size_t			 i, pos;
 	int			 wants;

@@ -45,7 +45,7 @@ struct job {
 	/* The scheduler's part. */
 	TAILQ_ENTRY(job)	 entry;
 	int64_t			 arrival; /* jobs that came up to it */
-	struct share		*share;	/* borrowed: of its group */
+	struct fairshare		*share;	/* borrowed: of its group */
 	int32_t			*blocks; /* owned: of the cache, in order */
 	size_t			 nblocks;
 	size_t			 fed;	/* tokens in the cache */

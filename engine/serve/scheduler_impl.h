@@ -23,7 +23,7 @@ struct scheduler {
 	int				 nrunning, nwaiting;
 	int				 running_max;
 	int64_t				 arrivals;	/* jobs that came */
-	struct share_list		 shares;	/* owned */
+	struct fairshare_list		 shares;	/* owned */
 	struct backend_row		*row;		/* owned: [rows_max] */
 	int				 rows_max;
 	struct pace			 pace;
@@ -31,7 +31,7 @@ struct scheduler {
 							 * each job, then for
 							 * score rows */
 	int				 rows;		/* planned so far */
-	int				 replies;	/* of them for replies */
+	int				 replies;	/* for replies */
 	int				 logit_rows;
 	int				 score_rows;
 	struct scheduler_stats		 stats;
@@ -40,7 +40,7 @@ struct scheduler {
 /* scheduler.c */
 
 /* The tokens a job has now. */
-const struct ids *scheduler_tokens(const struct job *job);
+const struct idbuf *scheduler_tokens(const struct job *job);
 /* Whose is the block after its full ones: see kvcache.h. */
 int64_t		 scheduler_owner(const struct job *job);
 /* Does a reply need one row to make its next token? */

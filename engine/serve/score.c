@@ -14,7 +14,7 @@
 
 /* Begin. */
 struct score *
-score_new(struct ids *ids, enum score_logits want, int vocab)
+score_new(struct idbuf *ids, enum score_logits want, int vocab)
 {
 	struct score	*s;
 
@@ -23,7 +23,7 @@ score_new(struct ids *ids, enum score_logits want, int vocab)
 	memset(ids, 0, sizeof *ids);
 	s->want = want;
 	s->vocab = vocab;
-	text_puts(&s->logprobs, "null");
+	textbuf_puts(&s->logprobs, "null");
 	return (s);
 }
 
@@ -33,9 +33,9 @@ score_free(struct score *s)
 {
 	if (s == NULL)
 		return;
-	ids_clear(&s->ids);
-	text_clear(&s->logprobs);
-	text_clear(&s->logits);
+	idbuf_clear(&s->ids);
+	textbuf_clear(&s->logprobs);
+	textbuf_clear(&s->logits);
 	free(s);
 }
 
@@ -48,15 +48,15 @@ score_wants(const struct score *s, size_t i)
 
 /* Append a number behind a comma; nine digits bring a float back exactly. */
 static void
-score_print(struct text *t, double v)
+score_print(struct textbuf *t, double v)
 {
 	char	 buf[40];
 	int	 n;
 
 	n = snprintf(buf, sizeof buf, "%.9g", v);
 	if (t->n > 0 && t->s[t->n - 1] != '[')
-		text_puts(t, ",");
-	text_add(t, buf, (size_t)n);
+		textbuf_puts(t, ",");
+	textbuf_add(t, buf, (size_t)n);
 }
 
 /* Natural logarithm of the probability of id. */
@@ -91,9 +91,9 @@ score_row(struct score *s, size_t i, const float *logits)
 	if (s->want == SCORE_NONE || (s->want == SCORE_LAST && !last))
 		return;
 	if (s->want == SCORE_ALL)
-		text_puts(&s->logits, i > 0 ? ",[" : "[");
+		textbuf_puts(&s->logits, i > 0 ? ",[" : "[");
 	for (v = 0; v < s->vocab; v++)
 		score_print(&s->logits, (double)logits[v]);
 	if (s->want == SCORE_ALL)
-		text_puts(&s->logits, "]");
+		textbuf_puts(&s->logits, "]");
 }

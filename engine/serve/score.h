@@ -15,17 +15,18 @@ enum score_logits { SCORE_NONE, SCORE_LAST, SCORE_ALL };
 #define SCORE_NUMBER_BYTES 20	/* longest number printed, with its comma */
 
 struct score {
-	struct ids		 ids;
+	struct idbuf		 ids;
 	enum score_logits	 want;
 	int			 vocab;		/* V */
-	struct text		 logprobs;	/* "null,-1.5,...": [T] */
-	struct text		 logits;	/* "[...],[...]" or "...":
+	struct textbuf		 logprobs;	/* "null,-1.5,...": [T] */
+	struct textbuf		 logits;	/* "[...],[...]" or "...":
 						 * [T][V] or [V], or nothing */
 	int			 bad;		/* a logit was not a number */
 };
 
 /* Begin; ids (at least one) are taken and left empty. */
-struct score	*score_new(struct ids *ids, enum score_logits want, int vocab);
+struct score	*score_new(struct idbuf *ids, enum score_logits want,
+		    int vocab);
 void		 score_free(struct score *s);
 
 /* Are the logits of row i (behind ids[0..i]) needed? */

@@ -36,7 +36,7 @@ struct bpe_symbol {
 };
 
 struct bpe_work {
-	struct ids		 id;		/* the word's symbols */
+	struct idbuf		 id;		/* the word's symbols */
 	struct bpe_symbol	*symbol;	/* owned */
 	size_t			 symbols;	/* allocated */
 	size_t			 pushed;	/* first symbols whose pair has
@@ -157,7 +157,7 @@ bpe_work_new(void)
 static void
 bpe_work_clear(struct bpe_work *w)
 {
-	ids_clear(&w->id);
+	idbuf_clear(&w->id);
 	free(w->symbol);
 	free(w->heap);
 	*w = (struct bpe_work){ .symbol = NULL };
@@ -175,7 +175,7 @@ bpe_work_free(struct bpe_work *w)
 
 /* Turn the bytes of a word into symbols. */
 static void
-bpe_symbols(const struct bpe *b, const char *word, size_t n, struct ids *out)
+bpe_symbols(const struct bpe *b, const char *word, size_t n, struct idbuf *out)
 {
 	const struct bpe_alphabet	*a = &b->alphabet;
 	const struct bpe_byte		*y;
@@ -185,20 +185,20 @@ bpe_symbols(const struct bpe *b, const char *word, size_t n, struct ids *out)
 	for (i = 0; i < n; i++) {
 		y = &a->byte[(unsigned char)word[i]];
 		if (y->how == BPE_FALLBACK) {
-			ids_append(out, y->id, (size_t)y->n);
+			idbuf_append(out, y->id, (size_t)y->n);
 			continue;
 		}
 		if (unknown && (y->how == BPE_TOKEN || !a->fuse)) {
-			ids_add(out, a->unknown);
+			idbuf_add(out, a->unknown);
 			unknown = 0;
 		}
 		if (y->how == BPE_TOKEN)
-			ids_add(out, y->id[0]);
+			idbuf_add(out, y->id[0]);
 		else
 			unknown = a->unknown >= 0;
 	}
 	if (unknown)
-		ids_add(out, a->unknown);
+		idbuf_add(out, a->unknown);
 }
 
 /* Merge a short word's n symbols in place; how many are left. */
@@ -332,7 +332,7 @@ bpe_start(const struct bpe *b, struct bpe_work *w, const char *word, size_t n)
  * done: all pairs are put on the heap, then taken off until it is empty. */
 int
 bpe_some(const struct bpe *b, struct bpe_work *w, size_t *limit,
-    struct ids *out)
+    struct idbuf *out)
 {
 	size_t	 n = w->id.n;
 	int32_t	 i;
@@ -344,7 +344,7 @@ bpe_some(const struct bpe *b, struct bpe_work *w, size_t *limit,
 	if (w->pushed + 1 < n || w->n > 0)
 		return (0);
 	for (i = n > 0 ? 0 : -1; i >= 0; i = w->symbol[i].next)
-		ids_add(out, w->symbol[i].id);
+		idbuf_add(out, w->symbol[i].id);
 	if (n > BPE_KEEP)
 		bpe_work_clear(w);
 	return (1);
@@ -353,7 +353,7 @@ bpe_some(const struct bpe *b, struct bpe_work *w, size_t *limit,
 /* Encode one word. */
 void
 bpe_encode(const struct bpe *b, struct bpe_work *w, const char *word,
-    size_t n, struct ids *out)
+    size_t n, struct idbuf *out)
 {
 	size_t	 start = out->n, limit = SIZE_MAX;
 
@@ -371,5 +371,5 @@ bpe_encode(const struct bpe *b, struct bpe_work *w, const char *word,
 		bpe_some(b, w, &limit, out);
 		return;
 	}
-	ids_append(out, w->id.id, bpe_short(b, w->id.id, w->id.n));
+	idbuf_append(out, w->id.id, bpe_short(b, w->id.id, w->id.n));
 }

@@ -68,7 +68,7 @@ void		 bpe_work_free(struct bpe_work *w);
  * grows as n log n.
  */
 void		 bpe_encode(const struct bpe *b, struct bpe_work *w,
-		    const char *word, size_t n, struct ids *out);
+		    const char *word, size_t n, struct idbuf *out);
 
 /*
  * The same bit by bit, for a long word: bpe_start, then bpe_some until it
@@ -79,6 +79,6 @@ void		 bpe_encode(const struct bpe *b, struct bpe_work *w,
 void		 bpe_start(const struct bpe *b, struct bpe_work *w,
 		    const char *word, size_t n);
 int		 bpe_some(const struct bpe *b, struct bpe_work *w,
-		    size_t *limit, struct ids *out);
+		    size_t *limit, struct idbuf *out);
 
 #endif

@@ -13,7 +13,7 @@
 /* Take one byte behind the held ones. Whatever is held is a sound start, so
  * either it is finished, or it goes on, or it was invalid without c. */
 static void
-detok_byte(struct detok *d, char c, struct text *out)
+detok_byte(struct detok *d, char c, struct textbuf *out)
 {
 	uint32_t	 cp;
 	int		 r;
@@ -23,11 +23,11 @@ detok_byte(struct detok *d, char c, struct text *out)
 	if (r == 0)
 		return;
 	if (r > 0) {
-		text_add(out, d->held, (size_t)r);
+		textbuf_add(out, d->held, (size_t)r);
 		d->n = 0;
 		return;
 	}
-	text_puts(out, DETOK_BAD);
+	textbuf_puts(out, DETOK_BAD);
 	d->n -= (size_t)-r;
 	d->held[0] = c;
 	if (d->n == 1) {
@@ -38,7 +38,7 @@ detok_byte(struct detok *d, char c, struct text *out)
 
 /* Add bytes. */
 void
-detok_add(struct detok *d, const char *s, size_t n, struct text *out)
+detok_add(struct detok *d, const char *s, size_t n, struct textbuf *out)
 {
 	size_t	 i;
 
@@ -48,17 +48,17 @@ detok_add(struct detok *d, const char *s, size_t n, struct text *out)
 
 /* Flush. */
 void
-detok_end(struct detok *d, struct text *out)
+detok_end(struct detok *d, struct textbuf *out)
 {
 	if (d->n > 0)
-		text_puts(out, DETOK_BAD);
+		textbuf_puts(out, DETOK_BAD);
 	d->n = 0;
 }
 
 /* Decode a list of ids. */
 void
 detok_ids(const struct tokenizer *t, const int32_t *id, size_t n, int skip,
-    struct text *out)
+    struct textbuf *out)
 {
 	struct detok	 d = { { 0 }, 0 };
 	const char	*s;

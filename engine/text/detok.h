@@ -19,14 +19,15 @@ struct detok {
 };
 
 /* Add n bytes; append what is whole to out. */
-void	detok_add(struct detok *d, const char *s, size_t n, struct text *out);
+void	detok_add(struct detok *d, const char *s, size_t n,
+	    struct textbuf *out);
 
 /* The end: an unfinished character becomes U+FFFD. d is ready again. */
-void	detok_end(struct detok *d, struct text *out);
+void	detok_end(struct detok *d, struct textbuf *out);
 
 /* The text of n ids, appended to out; with skip, special tokens and with it
  * their text are left out. */
 void	detok_ids(const struct tokenizer *t, const int32_t *id, size_t n,
-	    int skip, struct text *out);
+	    int skip, struct textbuf *out);
 
 #endif

@@ -22,20 +22,20 @@ struct dialogue_run {
 	int			 started;	/* the pre-prompt is done, or on
 						 * its way */
 	size_t			 turn;		/* the next turn */
-	struct text		 line;		/* what is on its way */
+	struct textbuf		 line;		/* what is on its way */
 	struct encoding		*encoding;	/* owned: of line, or NULL */
-	struct ids		*to;		/* pre or all: where its ids go */
-	struct ids		 pre, all;
+	struct idbuf		*to;		/* pre or all: gets its ids */
+	struct idbuf		 pre, all;
 	size_t			*end;		/* owned: where each turn's ids
 						 * end in all */
 };
 
 /* Write turn i, and what the model goes on with if it is the last. */
 static void
-dialogue_write_turn(const struct dialogue *d, size_t i, struct text *line)
+dialogue_write_turn(const struct dialogue *d, size_t i, struct textbuf *line)
 {
 	const struct dialogue_turn	*turn = &d->turn[i];
-	struct text			 clean = { NULL, 0, 0 };
+	struct textbuf			 clean = { NULL, 0, 0 };
 	int				 last = i + 1 == d->n;
 	size_t				 skip;
 
@@ -43,29 +43,29 @@ dialogue_write_turn(const struct dialogue *d, size_t i, struct text *line)
 	if (!(last && turn->bot))
 		clean.n -= pretoken_trailing(clean.s, clean.n);
 	skip = pretoken_leading(clean.s, clean.n);
-	text_puts(line, turn->bot ? ROLETAG_BOT ":" : ROLETAG_HUMAN ":");
+	textbuf_puts(line, turn->bot ? ROLETAG_BOT ":" : ROLETAG_HUMAN ":");
 	if (clean.n > skip) {
-		text_puts(line, " ");
-		text_add(line, clean.s + skip, clean.n - skip);
+		textbuf_puts(line, " ");
+		textbuf_add(line, clean.s + skip, clean.n - skip);
 	}
 	if (last && !turn->bot)
-		text_puts(line, "\n" ROLETAG_BOT ":");
+		textbuf_puts(line, "\n" ROLETAG_BOT ":");
 	else if (!last)
-		text_puts(line, "\n");
-	text_clear(&clean);
+		textbuf_puts(line, "\n");
+	textbuf_clear(&clean);
 }
 
 /* Write the pre-prompt as it is before a tag: with the "<" that follows,
  * whose id is then taken off again. */
 static void
-dialogue_write_preprompt(const char *s, struct text *line)
+dialogue_write_preprompt(const char *s, struct textbuf *line)
 {
 	if (s == NULL || *s == '\0')
 		return;
 	roletag_defuse(s, strlen(s), line);
 	if (line->s[line->n - 1] != '\n')
-		text_puts(line, "\n");
-	text_puts(line, "<");
+		textbuf_puts(line, "\n");
+	textbuf_puts(line, "<");
 }
 
 /* The newest turn of a person, or n. */
@@ -158,7 +158,7 @@ dialogue_some(struct dialogue_run *r, size_t limit)
 /* Build the prompt. */
 int
 dialogue_end(struct dialogue_run *r, size_t context, size_t reserve,
-    struct ids *out, size_t *dropped, size_t *pre, struct fault *f)
+    struct idbuf *out, size_t *dropped, size_t *pre, struct fault *f)
 {
 	size_t	 first, start;
 
@@ -169,8 +169,8 @@ dialogue_end(struct dialogue_run *r, size_t context, size_t reserve,
 		return (fault_set(f, "context_full", NULL, "pre-prompt and "
 		    "newest turn take %zu tokens, the context holds %zu",
 		    r->pre.n + r->all.n - start, context));
-	ids_append(out, r->pre.id, r->pre.n);
-	ids_append(out, r->all.id + start, r->all.n - start);
+	idbuf_append(out, r->pre.id, r->pre.n);
+	idbuf_append(out, r->all.id + start, r->all.n - start);
 	*dropped = first;
 	*pre = r->pre.n;
 	return (0);
@@ -183,9 +183,9 @@ dialogue_free(struct dialogue_run *r)
 	if (r == NULL)
 		return;
 	encoding_free(r->encoding);
-	text_clear(&r->line);
-	ids_clear(&r->pre);
-	ids_clear(&r->all);
+	textbuf_clear(&r->line);
+	idbuf_clear(&r->pre);
+	idbuf_clear(&r->all);
 	free(r->end);
 	free(r);
 }

@@ -53,7 +53,7 @@ int	dialogue_some(struct dialogue_run *r, size_t limit);
  * room for one token.
  */
 int	dialogue_end(struct dialogue_run *r, size_t context, size_t reserve,
-	    struct ids *out, size_t *dropped, size_t *pre, struct fault *f);
+	    struct idbuf *out, size_t *dropped, size_t *pre, struct fault *f);
 void	dialogue_free(struct dialogue_run *r);
 
 #endif

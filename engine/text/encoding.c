@@ -38,23 +38,23 @@ struct encoding {
 	int			 special;
 	struct cut		 raw;		/* the text */
 	int			 inside;	/* of a piece of raw: */
-	const char		*piece;		/* it, while NFC is made of it */
+	const char		*piece;		/* the piece being normalized */
 	size_t			 len, done;	/* its bytes, and those done */
 	struct cut		 normal;	/* it after NFC */
-	const char		*s;		/* a piece of normal: its words */
+	const char		*s;		/* words of a piece of normal */
 	size_t			 n, at;
 	int			 words;		/* there is one: */
 	size_t			 start;		/* where its ids begin in out */
 	size_t			 merging;	/* bytes of the long word in
 						 * bpe; 0: none */
 	struct bpe_work		*bpe;		/* owned, or NULL */
-	struct text		 nfc, spaced;	/* owned */
+	struct textbuf		 nfc, spaced;	/* owned */
 };
 
 /* Append the token that a word is as a whole; 0 where there is none. */
 int
 tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
-    struct ids *out)
+    struct idbuf *out)
 {
 	const struct token	*k;
 	size_t			 lo = 0, hi = t->words, mid;
@@ -65,7 +65,7 @@ tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
 		k = &t->token[t->word[mid]];
 		c = tokenizer_order(s, n, t->pool.s + k->start, k->len);
 		if (c == 0) {
-			ids_add(out, t->word[mid]);
+			idbuf_add(out, t->word[mid]);
 			return (1);
 		}
 		if (c < 0)
@@ -79,7 +79,7 @@ tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
 /* Encode one word; room bytes may be read from s on. */
 static void
 tokenizer_word(const struct tokenizer *t, struct tokenizer_work *w,
-    const char *s, size_t n, size_t room, struct ids *out)
+    const char *s, size_t n, size_t room, struct idbuf *out)
 {
 	size_t	 start = out->n;
 
@@ -95,21 +95,21 @@ tokenizer_word(const struct tokenizer *t, struct tokenizer_work *w,
 /* Spell the special tokens behind out->id[start] in the tokens of their
  * bytes, and leave out those that stand for what has no token. */
 static void
-tokenizer_spell(const struct tokenizer *t, size_t start, struct ids *out)
+tokenizer_spell(const struct tokenizer *t, size_t start, struct idbuf *out)
 {
 	const struct bpe_byte	*y;
 	const struct token	*k;
-	struct ids		 ids = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
 	size_t			 i, j;
 
 	if (out->n == start)
 		return;
-	ids_append(&ids, out->id + start, out->n - start);
+	idbuf_append(&ids, out->id + start, out->n - start);
 	out->n = start;
 	for (i = 0; i < ids.n; i++) {
 		k = &t->token[ids.id[i]];
 		if (!k->special) {
-			ids_add(out, ids.id[i]);
+			idbuf_add(out, ids.id[i]);
 			continue;
 		}
 		for (j = 0; j < k->len && !k->stand_in; j++) {
@@ -117,10 +117,10 @@ tokenizer_spell(const struct tokenizer *t, size_t start, struct ids *out)
 			    (unsigned char)t->pool.s[k->start + j]];
 			if (y->how == BPE_TOKEN &&
 			    !t->token[y->id[0]].special)
-				ids_add(out, y->id[0]);
+				idbuf_add(out, y->id[0]);
 		}
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 }
 
 /* Begin with a text. */
@@ -188,12 +188,12 @@ encoding_normalise(struct encoding *e, size_t *limit)
 /* Take up normalised text without added tokens. */
 static void
 encoding_text(struct encoding *e, const char *s, size_t n,
-    const struct ids *out)
+    const struct idbuf *out)
 {
 	if (e->t->prefix && s[0] != ' ') {
 		e->spaced.n = 0;
-		text_add(&e->spaced, " ", 1);
-		text_add(&e->spaced, s, n);
+		textbuf_add(&e->spaced, " ", 1);
+		textbuf_add(&e->spaced, s, n);
 		s = e->spaced.s;
 		n++;
 	}
@@ -206,7 +206,7 @@ encoding_text(struct encoding *e, const char *s, size_t n,
 
 /* Take up a long word, which may be a token as it is. */
 static void
-encoding_long(struct encoding *e, size_t len, struct ids *out)
+encoding_long(struct encoding *e, size_t len, struct idbuf *out)
 {
 	const char	*s = e->s + e->at;
 
@@ -222,7 +222,7 @@ encoding_long(struct encoding *e, size_t len, struct ids *out)
 
 /* Encode words until limit bytes are done or there are no more. */
 static void
-encoding_words(struct encoding *e, size_t *limit, struct ids *out)
+encoding_words(struct encoding *e, size_t *limit, struct idbuf *out)
 {
 	const struct tokenizer	*t = e->t;
 	size_t			 len, room;
@@ -252,7 +252,7 @@ encoding_words(struct encoding *e, size_t *limit, struct ids *out)
 
 /* Take up what comes after the last piece: 0 at the end of the text. */
 static int
-encoding_next(struct encoding *e, struct ids *out)
+encoding_next(struct encoding *e, struct idbuf *out)
 {
 	const char	*s = NULL;
 	size_t		 n = 0;
@@ -261,7 +261,7 @@ encoding_next(struct encoding *e, struct ids *out)
 
 	what = cut_next(e->inside ? &e->normal : &e->raw, &s, &n, &id);
 	if (what == CUT_TOKEN)
-		ids_add(out, id);
+		idbuf_add(out, id);
 	else if (what == CUT_TEXT && e->inside)
 		encoding_text(e, s, n, out);
 	else if (what == CUT_TEXT)
@@ -275,7 +275,7 @@ encoding_next(struct encoding *e, struct ids *out)
 
 /* Encode some more. */
 int
-encoding_some(struct encoding *e, size_t limit, struct ids *out)
+encoding_some(struct encoding *e, size_t limit, struct idbuf *out)
 {
 	while (limit > 0) {
 		if (e->words)
@@ -309,24 +309,24 @@ encoding_free(struct encoding *e)
 	if (e == NULL)
 		return;
 	bpe_work_free(e->bpe);
-	text_clear(&e->nfc);
-	text_clear(&e->spaced);
+	textbuf_clear(&e->nfc);
+	textbuf_clear(&e->spaced);
 	free(e);
 }
 
 /* Keep a buffer for the next text, unless it is large. */
 static void
-encoding_keep(struct text *from, struct text *to)
+encoding_keep(struct textbuf *from, struct textbuf *to)
 {
 	if (from->size > ENCODING_KEEP)
-		text_clear(from);
+		textbuf_clear(from);
 	*to = *from;
 }
 
 /* Encode a text whole. */
 void
 tokenizer_encode(const struct tokenizer *t, const char *s, size_t n,
-    int special, struct ids *out)
+    int special, struct idbuf *out)
 {
 	struct tokenizer_work	*w = t->work;
 	struct encoding		 e = { .t = t, .special = special,

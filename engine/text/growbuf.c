@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Growing arrays of token ids and of text.
+ * Growing buffers of token ids and of text.
  */
 #include "growbuf.h"
 
@@ -11,14 +11,14 @@
 
 /* Append one id. */
 void
-ids_add(struct ids *v, int32_t id)
+idbuf_add(struct idbuf *v, int32_t id)
 {
-	ids_append(v, &id, 1);
+	idbuf_append(v, &id, 1);
 }
 
 /* Append n ids. */
 void
-ids_append(struct ids *v, const int32_t *id, size_t n)
+idbuf_append(struct idbuf *v, const int32_t *id, size_t n)
 {
 	if (n == 0)
 		return;
@@ -30,9 +30,9 @@ ids_append(struct ids *v, const int32_t *id, size_t n)
 	v->n += n;
 }
 
-/* Release an array of ids. */
+/* Release a buffer of ids. */
 void
-ids_clear(struct ids *v)
+idbuf_clear(struct idbuf *v)
 {
 	free(v->id);
 	memset(v, 0, sizeof *v);
@@ -40,7 +40,7 @@ ids_clear(struct ids *v)
 
 /* Append n bytes. */
 void
-text_add(struct text *t, const char *s, size_t n)
+textbuf_add(struct textbuf *t, const char *s, size_t n)
 {
 	if (n == 0)
 		return;
@@ -54,14 +54,14 @@ text_add(struct text *t, const char *s, size_t n)
 
 /* Append a string. */
 void
-text_puts(struct text *t, const char *s)
+textbuf_puts(struct textbuf *t, const char *s)
 {
-	text_add(t, s, strlen(s));
+	textbuf_add(t, s, strlen(s));
 }
 
-/* Take bytes away from the front. */
+/* Remove bytes from the front. */
 void
-text_shift(struct text *t, size_t n)
+textbuf_shift(struct textbuf *t, size_t n)
 {
 	if (n == 0)
 		return;
@@ -69,9 +69,9 @@ text_shift(struct text *t, size_t n)
 	t->n -= n;
 }
 
-/* Release a text. */
+/* Release a buffer of text. */
 void
-text_clear(struct text *t)
+textbuf_clear(struct textbuf *t)
 {
 	free(t->s);
 	memset(t, 0, sizeof *t);

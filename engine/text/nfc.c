@@ -105,7 +105,7 @@ nfc_decompose(struct nfc_work *w, const char *s, size_t n)
 
 /* Normalise one segment. */
 static void
-nfc_segment(const char *s, size_t n, struct text *out)
+nfc_segment(const char *s, size_t n, struct textbuf *out)
 {
 	utf8proc_int32_t	 cp[NFC_SMALL * NFC_EXPAND];
 	utf8proc_int32_t	 copy[NFC_SMALL * NFC_EXPAND];
@@ -125,7 +125,7 @@ nfc_segment(const char *s, size_t n, struct text *out)
 	k = utf8proc_normalize_utf32(w.cp, (utf8proc_ssize_t)m,
 	    UTF8PROC_STABLE|UTF8PROC_COMPOSE);
 	for (i = 0; i < k; i++)
-		text_add(out, buf, (size_t)utf8_encode((uint32_t)w.cp[i],
+		textbuf_add(out, buf, (size_t)utf8_encode((uint32_t)w.cp[i],
 		    buf));
 	if (n > NFC_SMALL) {
 		free(w.cp);
@@ -174,7 +174,7 @@ nfc_plain(const char *s, size_t n)
 /* Normalise some: copy, normalise from the last inert character to the
  * next. */
 size_t
-nfc_some(const char *s, size_t n, size_t i, size_t limit, struct text *out)
+nfc_some(const char *s, size_t n, size_t i, size_t limit, struct textbuf *out)
 {
 	const size_t	 until = n - i < limit ? n : i + limit;
 	size_t		 end, last, skip;
@@ -184,7 +184,7 @@ nfc_some(const char *s, size_t n, size_t i, size_t limit, struct text *out)
 		end = nfc_skip(s, n, i, 1, &last);
 		if (end == n)
 			last = n;
-		text_add(out, s + i, last - i);
+		textbuf_add(out, s + i, last - i);
 		if (end == n)
 			return (n);
 		end = nfc_skip(s, n, end, 0, &skip);
@@ -195,7 +195,7 @@ nfc_some(const char *s, size_t n, size_t i, size_t limit, struct text *out)
 
 /* Normalise all. */
 void
-nfc_add(const char *s, size_t n, struct text *out)
+nfc_add(const char *s, size_t n, struct textbuf *out)
 {
 	if (n > 0)
 		nfc_some(s, n, 0, n, out);

@@ -19,7 +19,7 @@ size_t	nfc_plain(const char *s, size_t n);
  * The NFC form of n bytes of valid UTF-8, appended to out. Time grows as
  * n log n, whatever the order of combining marks.
  */
-void	nfc_add(const char *s, size_t n, struct text *out);
+void	nfc_add(const char *s, size_t n, struct textbuf *out);
 
 /*
  * The same bit by bit: go on at byte i, which is 0 or what the last call
@@ -27,6 +27,6 @@ void	nfc_add(const char *s, size_t n, struct text *out);
  * combining marks is done at once.
  */
 size_t	nfc_some(const char *s, size_t n, size_t i, size_t limit,
-	    struct text *out);
+	    struct textbuf *out);
 
 #endif

@@ -21,6 +21,6 @@
  * scripts that look the same, with blanks, controls, zero-width or combining
  * characters between. A line end inside does not make a tag.
  */
-void	roletag_defuse(const char *s, size_t n, struct text *out);
+void	roletag_defuse(const char *s, size_t n, struct textbuf *out);
 
 #endif

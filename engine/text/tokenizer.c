@@ -29,8 +29,8 @@ tokenizer_work_free(struct tokenizer_work *w)
 		return;
 	bpe_work_free(w->bpe);
 	wordcache_free(w->cache);
-	text_clear(&w->nfc);
-	text_clear(&w->spaced);
+	textbuf_clear(&w->nfc);
+	textbuf_clear(&w->spaced);
 	free(w);
 }
 
@@ -42,7 +42,7 @@ tokenizer_free(struct tokenizer *t)
 		return;
 	free(t->token);
 	free(t->word);
-	text_clear(&t->pool);
+	textbuf_clear(&t->pool);
 	bpe_free(t->bpe);
 	added_free(t->raw);
 	added_free(t->normal);

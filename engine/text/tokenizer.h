@@ -5,12 +5,12 @@
  * "tokenizers" library), but for characters newer than the Unicode data of
  * either side.
  *
- * What a file may say: no normalizer or NFC; the ByteLevel pre-tokenizer with
- * its options; added tokens with all their flags; BPE with merges as strings
- * or pairs, unk_token, fuse_unk, byte_fallback and ignore_merges; the
- * ByteLevel decoder; a post-processor that adds no token. Any of them may
- * stand in a Sequence that means no more. "truncation" and "padding" are a
- * caller's business and left alone. All else is refused by name.
+ * Supported parts of a file: no normalizer, or NFC; the ByteLevel
+ * pre-tokenizer with its options; added tokens with all their flags; BPE with
+ * merges as strings or pairs, unk_token, fuse_unk, byte_fallback and
+ * ignore_merges; the ByteLevel decoder; a post-processor that adds no token.
+ * Each part may be the only member of a Sequence.  "truncation" and "padding"
+ * are ignored.  Anything else is refused, and the error names it.
  */
 #ifndef ENGINE_TOKENIZER_H
 #define ENGINE_TOKENIZER_H
@@ -80,7 +80,7 @@ int		 tokenizer_size(const struct tokenizer *t);
  * encode with it; the ids do not depend on what was encoded before.
  */
 void		 tokenizer_encode(const struct tokenizer *t, const char *s,
-		    size_t n, int special, struct ids *out);
+		    size_t n, int special, struct idbuf *out);
 
 /*
  * The same bit by bit, so that a long text holds nobody up: encoding_new, then
@@ -92,7 +92,7 @@ struct encoding;
 struct encoding	*encoding_new(const struct tokenizer *t, const char *s,
 		    size_t n, int special);
 int		 encoding_some(struct encoding *e, size_t limit,
-		    struct ids *out);
+		    struct idbuf *out);
 void		 encoding_free(struct encoding *e);
 
 /*

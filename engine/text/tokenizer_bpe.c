@@ -111,7 +111,7 @@ tokenizer_read_unknown(struct tokenizer_load *l, int lack)
 
 /* Split merge v ("left right", or ["left", "right"] where pairs is true). */
 static int
-tokenizer_split_merge(const json_t *v, int pairs, struct text *buf,
+tokenizer_split_merge(const json_t *v, int pairs, struct textbuf *buf,
     struct tokenizer_merge *m)
 {
 	const char	*a, *b, *space;
@@ -134,10 +134,10 @@ tokenizer_split_merge(const json_t *v, int pairs, struct text *buf,
 	if (n == 0 || b[0] == '\0')
 		return (CHAT_EFORMAT);
 	buf->n = 0;
-	text_add(buf, a, n);
-	text_add(buf, "", 1);
-	text_add(buf, a, n);
-	text_add(buf, b, strlen(b) + 1);
+	textbuf_add(buf, a, n);
+	textbuf_add(buf, "", 1);
+	textbuf_add(buf, a, n);
+	textbuf_add(buf, b, strlen(b) + 1);
 	m->left = buf->s;
 	m->both = buf->s + n + 1;
 	m->right = m->both + n;
@@ -178,7 +178,7 @@ static int
 tokenizer_read_merges(struct tokenizer_load *l)
 {
 	struct tokenizer_merge	 m;
-	struct text		 buf = { NULL, 0, 0 };
+	struct textbuf		 buf = { NULL, 0, 0 };
 	json_t			*list, *v;
 	size_t			 i;
 	int			 pairs, r = 0;
@@ -204,7 +204,7 @@ tokenizer_read_merges(struct tokenizer_load *l)
 		if ((r = tokenizer_add_merge(l, &m, i)) != 0)
 			break;
 	}
-	text_clear(&buf);
+	textbuf_clear(&buf);
 	return (r);
 }
 

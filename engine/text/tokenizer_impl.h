@@ -31,7 +31,7 @@ struct tokenizer_work {
 	struct bpe_work		*bpe;		/* owned */
 	struct wordcache	*cache;		/* owned */
 	int64_t			 group;		/* whose words the cache has */
-	struct text		 nfc, spaced;	/* of tokenizer_encode */
+	struct textbuf		 nfc, spaced;	/* of tokenizer_encode */
 };
 
 /*
@@ -41,7 +41,7 @@ struct tokenizer_work {
 struct tokenizer {
 	struct token		*token;	/* owned: by id */
 	size_t			 n, size;	/* used, allocated */
-	struct text		 pool;
+	struct textbuf		 pool;
 	struct bpe_alphabet	 alphabet;
 	struct bpe		*bpe;	/* owned */
 	int32_t			*word;	/* owned: ids of whole words, ordered by
@@ -97,7 +97,7 @@ void	tokenizer_work_free(struct tokenizer_work *w);
 /* encoding.c: append the token that a word is as a whole; 0 if there is
  * none. */
 int	tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
-	    struct ids *out);
+	    struct idbuf *out);
 
 /* Order n bytes at s against m at z, as t->word is. */
 int	tokenizer_order(const char *s, size_t n, const char *z, size_t m);

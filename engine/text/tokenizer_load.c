@@ -57,7 +57,7 @@ tokenizer_bytes_init(int16_t byte[TOKENIZER_CHARS])
 static int
 tokenizer_unmap(struct tokenizer_load *l, const char *s, size_t n)
 {
-	struct text	*pool = &l->t->pool;
+	struct textbuf	*pool = &l->t->pool;
 	size_t		 i, start = pool->n;
 	uint32_t	 cp;
 	char		 c;
@@ -67,11 +67,11 @@ tokenizer_unmap(struct tokenizer_load *l, const char *s, size_t n)
 		k = utf8_decode(s + i, n - i, &cp);
 		if (k <= 0 || cp >= TOKENIZER_CHARS || l->byte[cp] < 0) {
 			pool->n = start;
-			text_add(pool, s, n);
+			textbuf_add(pool, s, n);
 			return (0);
 		}
 		c = (char)l->byte[cp];
-		text_add(pool, &c, 1);
+		textbuf_add(pool, &c, 1);
 	}
 	return (1);
 }
@@ -187,7 +187,7 @@ tokenizer_read_one_added(struct tokenizer_load *l, json_t *v)
 {
 	const char	*s = json_string_value(json_object_get(v, "content"));
 	json_t		*id = json_object_get(v, "id");
-	struct text	 nfc = { NULL, 0, 0 };
+	struct textbuf	 nfc = { NULL, 0, 0 };
 	struct token	*k;
 	size_t		 n = s == NULL ? 0 : strlen(s);
 	unsigned	 flags;
@@ -205,10 +205,10 @@ tokenizer_read_one_added(struct tokenizer_load *l, json_t *v)
 	if (normalized && l->t->nfc)
 		nfc_add(s, n, &nfc);
 	else
-		text_add(&nfc, s, n);
+		textbuf_add(&nfc, s, n);
 	added_add(normalized ? l->t->normal : l->t->raw, nfc.s, nfc.n,
 	    (int32_t)json_integer_value(id), flags);
-	text_clear(&nfc);
+	textbuf_clear(&nfc);
 	return (0);
 }
 

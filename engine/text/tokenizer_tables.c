@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tokenizer as flat tables: written once, when a model is packed, and taken
- * again without parsing tokenizer.json.  Whatever follows from something else
- * (which ids are special, whether words can be) is not in the tables but
- * derived, so that a made-up one can't contradict itself.
+ * A tokenizer as flat tables.  They are written when a model is packed, and
+ * read back without parsing tokenizer.json.  The tables hold no value that can
+ * be derived from others (for example, which ids are special), so a forged
+ * table can't contradict itself.
  *
- * Numbers are of 32 bits, little-endian. A block is
+ * Numbers have 32 bits and are little-endian.  A block consists of
  *   "chatdtok", then the TABLES_NUMBERS numbers of enum tables_head
  *   256 x (kind and count << 8, id, id): what becomes of each byte
  *   each token by id: length << 2 | mapped << 1 | known
@@ -69,17 +69,17 @@ struct tables {
 
 /* Append a number. */
 static void
-tables_put(struct text *out, uint32_t v)
+tables_put(struct textbuf *out, uint32_t v)
 {
 	const char	 b[4] = { (char)v, (char)(v >> 8), (char)(v >> 16),
 			    (char)(v >> 24) };
 
-	text_add(out, b, sizeof b);
+	textbuf_add(out, b, sizeof b);
 }
 
 /* Append what becomes of each byte. */
 static void
-tables_put_bytes(const struct tokenizer *t, struct text *out)
+tables_put_bytes(const struct tokenizer *t, struct textbuf *out)
 {
 	const struct bpe_byte	*y;
 	int			 b, i, ids;
@@ -96,7 +96,7 @@ tables_put_bytes(const struct tokenizer *t, struct text *out)
 
 /* Append merges. */
 static void
-tables_put_merges(const struct bpe_pair *m, size_t n, struct text *out)
+tables_put_merges(const struct bpe_pair *m, size_t n, struct textbuf *out)
 {
 	size_t	 i;
 
@@ -110,8 +110,8 @@ tables_put_merges(const struct bpe_pair *m, size_t n, struct text *out)
 
 /* Append a set of added tokens to out, their bytes to strings. */
 static void
-tables_put_added(const struct added_set *a, struct text *out,
-    struct text *strings)
+tables_put_added(const struct added_set *a, struct textbuf *out,
+    struct textbuf *strings)
 {
 	const char	*s;
 	size_t		 i, n;
@@ -123,7 +123,7 @@ tables_put_added(const struct added_set *a, struct text *out,
 		tables_put(out, (uint32_t)id);
 		tables_put(out, flags);
 		tables_put(out, (uint32_t)n);
-		text_add(strings, s, n);
+		textbuf_add(strings, s, n);
 	}
 }
 
@@ -138,11 +138,11 @@ tables_options(const struct tokenizer *t)
 
 /* Write the numbers in front of all else, as head has them. */
 static void
-tables_put_head(const uint32_t head[TABLES_NUMBERS], struct text *out)
+tables_put_head(const uint32_t head[TABLES_NUMBERS], struct textbuf *out)
 {
 	int	 i;
 
-	text_puts(out, TABLES_TAG);
+	textbuf_puts(out, TABLES_TAG);
 	for (i = 0; i < TABLES_NUMBERS; i++)
 		tables_put(out, head[i]);
 }
@@ -151,8 +151,8 @@ tables_put_head(const uint32_t head[TABLES_NUMBERS], struct text *out)
 void
 tokenizer_save(const struct tokenizer *t, uint8_t **out, size_t *n)
 {
-	struct text	 body = { NULL, 0, 0 }, strings = { NULL, 0, 0 };
-	struct text	 pool = { NULL, 0, 0 }, all = { NULL, 0, 0 };
+	struct textbuf	 body = { NULL, 0, 0 }, strings = { NULL, 0, 0 };
+	struct textbuf	 pool = { NULL, 0, 0 }, all = { NULL, 0, 0 };
 	struct bpe_pair	*merges;
 	size_t		 i, nmerges;
 
@@ -162,7 +162,7 @@ tokenizer_save(const struct tokenizer *t, uint8_t **out, size_t *n)
 		tables_put(&body, t->token[i].len << TABLES_SHIFT |
 		    (t->token[i].mapped ? TABLES_MAPPED : 0) |
 		    (t->token[i].known ? TABLES_KNOWN : 0));
-		text_add(&pool, t->pool.s + t->token[i].start,
+		textbuf_add(&pool, t->pool.s + t->token[i].start,
 		    t->token[i].len);
 	}
 	tables_put_merges(merges, nmerges, &body);
@@ -176,12 +176,12 @@ tokenizer_save(const struct tokenizer *t, uint8_t **out, size_t *n)
 	    (uint32_t)t->alphabet.unknown, (uint32_t)nmerges,
 	    (uint32_t)t->words, (uint32_t)added_count(t->raw),
 	    (uint32_t)added_count(t->normal), (uint32_t)strings.n }, &all);
-	text_add(&all, body.s, body.n);
-	text_add(&all, pool.s, pool.n);
-	text_add(&all, strings.s, strings.n);
-	text_clear(&body);
-	text_clear(&pool);
-	text_clear(&strings);
+	textbuf_add(&all, body.s, body.n);
+	textbuf_add(&all, pool.s, pool.n);
+	textbuf_add(&all, strings.s, strings.n);
+	textbuf_clear(&body);
+	textbuf_clear(&pool);
+	textbuf_clear(&strings);
 	free(merges);
 	*out = (uint8_t *)all.s;
 	*n = all.n;
@@ -279,7 +279,7 @@ tables_tokens(struct tables *l, const uint8_t *pool)
 	if (at != l->head[TABLES_POOL])
 		return (tables_bad(l, "its tokens have %u bytes, expected %u",
 		    at, l->head[TABLES_POOL]));
-	text_add(&t->pool, (const char *)pool, at);
+	textbuf_add(&t->pool, (const char *)pool, at);
 	return (0);
 }
 

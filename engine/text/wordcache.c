@@ -96,7 +96,7 @@ wordcache_forget(struct wordcache *c)
 /* Look a word up. */
 int
 wordcache_get(const struct wordcache *c, const char *s, size_t n, size_t room,
-    struct ids *out)
+    struct idbuf *out)
 {
 	const struct wordcache_entry	*e;
 	struct wordcache_key		 k;
@@ -108,7 +108,7 @@ wordcache_get(const struct wordcache *c, const char *s, size_t n, size_t room,
 	if (e->key.w[0] != k.w[0] || e->key.w[1] != k.w[1] ||
 	    e->key.w[2] != k.w[2] || e->n >> WORDCACHE_N_BITS != c->time)
 		return (0);
-	ids_append(out, e->id, e->n & ((1 << WORDCACHE_N_BITS) - 1));
+	idbuf_append(out, e->id, e->n & ((1 << WORDCACHE_N_BITS) - 1));
 	return (1);
 }
 

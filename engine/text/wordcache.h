@@ -24,7 +24,7 @@ void	 wordcache_free(struct wordcache *c);
  * may be read from s on. 1, or 0 where the word is not there.
  */
 int	 wordcache_get(const struct wordcache *c, const char *s, size_t n,
-	    size_t room, struct ids *out);
+	    size_t room, struct idbuf *out);
 
 /* Forget all words. Takes no time. */
 void	 wordcache_forget(struct wordcache *c);

@@ -22,7 +22,7 @@
 #define FOLD_EXPANDED	(FOLD_CLUSTER * 24)	/* one character decomposes
 						 * to at most 18 */
 #define FOLD_WORD	64	/* letters; look-alikes stay in longer words */
-#define FOLD_BEFORE	128	/* bytes before and after a word of look-alikes */
+#define FOLD_BEFORE	128	/* bytes around a word of look-alikes */
 #define FOLD_AFTER	32	/* that decide whether it is Latin */
 #define FOLD_LEET	3	/* signs in a row between letters */
 
@@ -40,7 +40,7 @@ struct fold_work {
 	size_t			 steady;	/* of list: may follow in it */
 	size_t			 head, tail;	/* of list: as in struct fold */
 	size_t			 begin, end;	/* bytes: of what is folded */
-	int			 begins, ends;	/* no text comes before, after */
+	int			 begins, ends;	/* no text before, after */
 	utf8proc_int32_t	 cluster[FOLD_CLUSTER];
 	size_t			 k;		/* characters in cluster */
 	uint32_t		 from, to;	/* bytes of the cluster */
@@ -82,15 +82,16 @@ fold_is_letter(uint32_t c)
 	return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO);
 }
 
-/* Is c a letter of an alphabet that has look-alikes, or a sign for one? Only
- * these make words here: in other scripts a sentence may have no space. */
+/* Is c a letter of an alphabet that has look-alikes, a look-alike, or a sign
+ * for a letter? Only these make words here: in other scripts a sentence may
+ * have no space. */
 static int
 fold_in_word(uint32_t c)
 {
 	if (c < 0x80)
 		return (fold_is_letter(c) || confusable_leet(c) != 0);
-	return ((c < 0x590 || (c >= 0x1e00 && c < 0x2000)) &&
-	    fold_is_letter(c));
+	return ((c < 0x590 || (c >= 0x1e00 && c < 0x2000) ||
+	    confusable_latin(c) != 0) && fold_is_letter(c));
 }
 
 /* White space as one kind, line ends as another. */
@@ -419,15 +420,15 @@ fold_begin(const char *text, size_t len)
 /* Fold a piece of a text. */
 void
 fold_piece(struct fold *f, const char *text, size_t len, size_t fresh,
-    unsigned whole)
+    unsigned flags)
 {
 	struct fold_work	 w = { .list = NULL };
 	utf8proc_int32_t	 state = 0, last = 0;
 	uint32_t		 c;
 	size_t			 i, n;
 
-	w.begins = (whole & FOLD_BEGINS) != 0;
-	w.ends = (whole & FOLD_ENDS) != 0;
+	w.begins = (flags & FOLD_BEGINS) != 0;
+	w.ends = (flags & FOLD_ENDS) != 0;
 	w.begin = w.begins ? 0 : fold_begin(text, len);
 	w.end = len;
 	w.size = len - w.begin + 64;

@@ -1,22 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text as rules see it: one spelling for what looks or reads the same, with
- * a map back to the bytes it came from.
+ * libfold: folds a text for a filter plugin, so that spellings that look or
+ * read the same become the same bytes.  A map leads from each folded byte back
+ * to the original, because the spans of findings are bytes of the original.
  *
+ * Folding does this:
  *  - NFKC with full case folding: full-width, circled and styled letters,
- *    ligatures and capitals become plain lower case
- *  - zero-width and other invisible characters (soft hyphen, bidi controls,
- *    variation selectors) are gone, accents drawn over letters as well
- *  - Cyrillic, Greek and Armenian letters that look Latin become Latin, in a
- *    word of at most 64 letters that has a Latin letter, or that consists of
- *    such letters and stands among Latin ones (most of the letters in the 128
- *    bytes before it and the 32 bytes after it are Latin)
- *  - digits and signs that stand for letters become letters between letters:
- *    "p4ssw0rd" -> "password"; "route 66" stays
- *  - every kind of white space is a space; line ends stay line ends
+ *    ligatures and capitals become plain small letters.
+ *  - Zero-width and other invisible characters (soft hyphen, bidi controls,
+ *    variation selectors) are removed, and so are accents over letters.
+ *  - Letters that look Latin (confusable.h) become Latin.  This happens in a
+ *    word of at most 64 letters that has a Latin letter.  It also happens in a
+ *    word that has look-alikes only, if most of the letters in the 128 bytes
+ *    before the word and in the 32 bytes after it are Latin.
+ *  - Digits and signs that replace letters become letters if they stand
+ *    between letters: "p4ssw0rd" becomes "password", "route 66" stays.
+ *  - White space becomes a space.  Line ends become "\n".
  *
- * Sources: Unicode 15 UAX 15 and 29, by utf8proc; the look-alikes are those
- * of UTS 39 that are one letter in common fonts.
+ * A plugin that gets whole texts uses fold_init, searches f.text, maps each
+ * match back with fold_span, and calls fold_clear:
+ *
+ *	fold_init(&f, text, len);
+ *	if ((at = strstr(f.text, "password")) != NULL)
+ *		fold_span(&f, len, at - f.text, at - f.text + 8,
+ *		    &finding.start, &finding.end);
+ *	fold_clear(&f);
+ *
+ * A plugin that gets pieces uses fold_piece, and reads the limits in struct
+ * fold.  The functions keep no state of their own, so threads may fold at the
+ * same time.  They end the process if memory is exhausted.
+ *
+ * Sources: Unicode 15, UAX 15 and 29, as in utf8proc; the look-alikes are
+ * those of UTS 39 that are one letter in common fonts.
  */
 #ifndef FOLD_H
 #define FOLD_H
@@ -24,38 +39,57 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A folded text. All members are set by fold_init and fold_piece; offsets are
+ * bytes of "text" unless the comment says otherwise. */
 struct fold {
-	char		*text;	/* owned: UTF-8, NUL behind len bytes */
-	size_t		 len;
-	uint32_t	*from;	/* owned: [len] first byte in the original of
-				 * what made folded byte i */
-	uint32_t	*to;	/* owned: [len] the byte behind it */
+	char		*text;	/* owned: UTF-8, with a NUL after len bytes */
+	size_t		 len;	/* bytes, without the NUL */
+	uint32_t	*from;	/* owned: [len] the first byte in the original
+				 * of the character that gave folded byte i */
+	uint32_t	*to;	/* owned: [len] the byte after that character */
 
-	/* Of a piece: text[head..tail) stays as it is, whatever stands before
-	 * and after the piece; so do "from" and "to" of [head..spans). */
+	/*
+	 * A piece shows only a part of a text, so its edges are not certain.
+	 * text[head..tail) is: it stays the same for any text before and after
+	 * the piece. For from and to this holds in [head..spans). After
+	 * fold_init head is 0, and tail and spans are len.
+	 */
 	size_t		 head, tail, spans;
-	size_t		 known;	/* head..known was so before the new text */
+
+	/* text[head..known) was the same when the original ended before the
+	 * byte "fresh" (see fold_piece). */
+	size_t		 known;
 };
 
 /*
- * Fold len bytes (at most 1 GiB; invalid UTF-8 counts as U+FFFD) into *f,
- * which the caller clears. from and to never decrease; a folded character
- * covers whole characters of the original.
+ * Fold a whole text of len bytes, at most 1 GiB, into *f, whose old content is
+ * overwritten and not freed. The text is borrowed for the call. Invalid UTF-8
+ * counts as U+FFFD. from and to never decrease, and a folded character covers
+ * whole characters of the original. The caller calls fold_clear.
  */
 void	 fold_init(struct fold *f, const char *text, size_t len);
 
+/* Flags for fold_piece. */
+#define FOLD_BEGINS	0x1u	/* the piece is the beginning of its text */
+#define FOLD_ENDS	0x2u	/* the piece is the end of its text */
+
 /*
- * Fold a piece of a text, whose bytes before "fresh" were seen before.
- * FOLD_BEGINS: nothing stands before it; FOLD_ENDS: nothing follows.
+ * Fold a piece of a text as fold_init does. The bytes before "fresh" (0 to
+ * len) were folded by an earlier call, those from it on are new. flags holds
+ * FOLD_BEGINS, FOLD_ENDS, both or neither.
  */
-#define FOLD_BEGINS	0x1u
-#define FOLD_ENDS	0x2u
 void	 fold_piece(struct fold *f, const char *text, size_t len,
-	    size_t fresh, unsigned whole);
+	    size_t fresh, unsigned flags);
+
+/* Free the arrays and set *f to zero. It may be zero already. */
 void	 fold_clear(struct fold *f);
 
-/* The original bytes of the folded span start..end. An empty span is placed
- * before the byte it stands at. */
+/*
+ * Store in *from and *to the bytes of the original that gave the folded bytes
+ * start to end (end excluded). len is the length of the original. An empty
+ * span becomes an empty span before the byte of the original that gave byte
+ * "start", or at len if there is none.
+ */
 void	 fold_span(const struct fold *f, size_t len, size_t start, size_t end,
 	    uint64_t *from, uint64_t *to);
 

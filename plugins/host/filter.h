@@ -14,7 +14,7 @@
 #include "err.h"
 
 #define FILTER_PLUGINS_MAX	16
-#define FILTER_FINDINGS_MAX	4096		/* of a plugin, for one text */
+#define FILTER_FINDINGS_MAX	4096	/* of all plugins in one check */
 #define FILTER_TEXT_MAX		(1024 * 1024)	/* bytes of one text */
 #define FILTER_OFFSET_MAX	(1LL << 40)	/* bytes before it */
 #define FILTER_RULE_MAX		128		/* bytes of a rule's name */
@@ -100,9 +100,10 @@ int		 host_fits(const struct host *h, const struct check *c,
  * objects {plugin, category, score, start, end, rule}. *settled is lowered to
  * the number of bytes that are settled for this plugin, and to -1 where it
  * can't say (it takes whole texts, and more may follow). 0; CHAT_EUNSUPPORTED
- * where the plugin says in order that it has no verdict; CHAT_EPROTOCOL where
- * it broke the interface's rules and must not be called again. Then *f says
- * why, and findings may hold some but must not be used.
+ * if the plugin says in order that it has no verdict, or if it reports more
+ * findings than FILTER_FINDINGS_MAX less those that the array already holds;
+ * CHAT_EPROTOCOL if it broke the interface's rules and must not be called
+ * again. After an error *f gives the reason and the findings must not be used.
  */
 int		 host_check(struct host *h, const struct check *c,
 		    json_t *findings, int64_t *settled, struct fault *f);

@@ -193,6 +193,7 @@ filterd_try(struct host *h, struct fault *f)
 
 	findings = json_array();
 	if ((r = host_check(h, &c, findings, &settled, f)) == 0) {
+		json_array_clear(findings);
 		c.direction = "reply";
 		r = host_check(h, &c, findings, &settled, f);
 	}

@@ -21,7 +21,7 @@ struct host {
 	struct chat_filter_host	 host;		/* what the plugin sees */
 	const struct check	*check;		/* borrowed: being judged */
 	json_t			*findings;	/* borrowed: of that check */
-	size_t			 n;		/* findings so far */
+	int			 over;		/* it had too many findings */
 	uint64_t		 settled;	/* bytes, of that check */
 	int			 parts;		/* the plugin judges pieces */
 	uint64_t		 window;	/* it needs before new text */
@@ -130,10 +130,9 @@ host_report(void *cookie, const struct chat_finding *in)
 	    strnlen(in->rule, FILTER_RULE_MAX + 1) > FILTER_RULE_MAX ||
 	    !utf8_valid(in->rule, strlen(in->rule)))
 		host_broken(h, "a finding without a sound rule name");
-	else if (h->n++ >= FILTER_FINDINGS_MAX)
-		host_broken(h, "more than %d findings for one text",
-		    FILTER_FINDINGS_MAX);
-	if (h->broken[0] != '\0')
+	else if (json_array_size(h->findings) >= FILTER_FINDINGS_MAX)
+		h->over = 1;
+	if (h->broken[0] != '\0' || h->over)
 		return;
 	o = json_object();
 	msg_set_string(o, "plugin", h->plugin->name);
@@ -336,7 +335,7 @@ host_check(struct host *h, const struct check *c, json_t *findings,
 
 	h->check = c;
 	h->findings = findings;
-	h->n = 0;
+	h->over = 0;
 	h->settled = c->len;
 	h->why[0] = '\0';
 	r = h->parts ? host_part(h, c) : host_whole(h, c);
@@ -347,6 +346,12 @@ host_check(struct host *h, const struct check *c, json_t *findings,
 		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
 		    h->plugin->name, h->broken);
 		return (CHAT_EPROTOCOL);
+	}
+	if (h->over) {
+		fault_set(f, "filter_unavailable", NULL, "plugin %s: more "
+		    "than %d findings of all plugins for one text",
+		    h->plugin->name, FILTER_FINDINGS_MAX);
+		return (CHAT_EUNSUPPORTED);
 	}
 	if (r != CHAT_FILTER_OK) {
 		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",

@@ -251,7 +251,8 @@ sandbox_begin(scmp_filter_ctx *ctx)
 static int
 sandbox_memory(scmp_filter_ctx ctx, const struct sandbox *sb)
 {
-	const struct scmp_arg_cmp	 above = { 0, SCMP_CMP_GE, sb->floor, 0 };
+	const struct scmp_arg_cmp	 above = { 0, SCMP_CMP_GE,
+					    sb->floor, 0 };
 	const struct scmp_arg_cmp	 code = CONFINE_BITS(2, WRITE_EXEC,
 	    PROT_EXEC), data = CONFINE_BITS(2, WRITE_EXEC, PROT_WRITE),
 	    constant = CONFINE_BITS(2, WRITE_EXEC, 0),
@@ -378,7 +379,8 @@ sandbox_enter(struct sandbox *sb, struct fault *f)
 {
 	int	 abi, r;
 
-	if ((r = sandbox_seal(sb)) != 0)	/* in a file, while one may grow */
+	/* The list is written to a file, so before files are limited. */
+	if ((r = sandbox_seal(sb)) != 0)
 		return (sandbox_failed("the second list", strerror(-r), f));
 	confine_limit(RLIMIT_NPROC, 0);
 	confine_limit(RLIMIT_NOFILE, SANDBOX_FILES);

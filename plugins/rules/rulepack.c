@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a pack's YAML tree to rules: every mistake is told with file, line,
- * column and the rule's name, and nothing is guessed.  rules_files.c brings files.
+ * From a pack's YAML tree to rules: every mistake is reported with file, line,
+ * column and the rule's name, and nothing is guessed.  rules_files.c reads the
+ * files.
  */
 #include "rules.h"
 
@@ -92,8 +93,8 @@ rulepack_name(struct pack *p, struct ynode *map, const char *key,
 		return (rulepack_fault(p, n, "expected a name"));
 	len = strspn(n->text, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
 	if (len == 0 || n->text[len] != '\0' || len > RULES_NAME)
-		return (rulepack_fault(p, n, "expected a name of 1 to %d of the "
-		    "characters a-z 0-9 - _ .", RULES_NAME));
+		return (rulepack_fault(p, n, "expected a name of 1 to %d of "
+		    "the characters a-z 0-9 - _ .", RULES_NAME));
 	*out = n->text;
 	return (0);
 }
@@ -125,7 +126,8 @@ rulepack_compile(struct pack *p, const struct ynode *n, const char *text,
 	int		 r;
 
 	if ((bad = span_not_local(text, len)) != NULL)
-		return (rulepack_fault(p, n, "\"%s\" is not possible here", bad));
+		return (rulepack_fault(p, n, "\"%s\" is not possible here",
+		    bad));
 	if (!raw)
 		options |= PCRE2_CASELESS;
 	code = pcre2_compile((PCRE2_SPTR)text, len, options, &r, &at,
@@ -179,7 +181,8 @@ rulepack_foldable(struct pack *p, const struct ynode *n)
 
 /* Compile a pattern as written in the pack. */
 static int
-rulepack_pattern(struct pack *p, const struct ynode *n, int raw, struct look *out)
+rulepack_pattern(struct pack *p, const struct ynode *n, int raw,
+    struct look *out)
 {
 	int	 r;
 
@@ -285,8 +288,8 @@ rulepack_all(struct pack *p, const struct ynode *n, struct rule *rule)
 		rule->n++;
 	}
 	if (rule->n < 2)
-		return (rulepack_fault(p, n, "expected a list of 2 to %d patterns",
-		    RULES_ALL));
+		return (rulepack_fault(p, n, "expected a list of 2 to %d "
+		    "patterns", RULES_ALL));
 	return (0);
 }
 
@@ -435,7 +438,8 @@ int
 rules_read(struct rules *rs, const char *file, struct ynode *root,
     struct fault *f)
 {
-	struct pack	 rulepack_state = { .rules = rs, .file = file, .fault = f };
+	struct pack	 rulepack_state = { .rules = rs, .file = file,
+			    .fault = f };
 	struct pack	*p = &rulepack_state;
 	struct ynode	*list;
 	const char	*pack;

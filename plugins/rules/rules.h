@@ -156,12 +156,13 @@ struct rules_piece {
 /*
  * Run the rules over a piece, as rules_match does over a text. If it does not
  * begin the text, rules_window bytes of it must have been matched before. All
- * pieces of a text together tell what rules_match tells of the whole, each
- * match with the first piece that makes it certain; matches between "settled"
- * and "fresh" may be told again. *settled is how much of the piece can't be part of a match
- * that is yet to be told. (Where a rule has more than RULES_HITS matches in one
- * piece, or a few letters are spread over more than the window by invisible
- * characters, the whole text may give another result.)
+ * pieces of a text together report what rules_match reports of the whole, each
+ * match with the first piece that makes it certain. Matches between "settled"
+ * and "fresh" may be reported again. *settled is the number of bytes at the
+ * beginning of the piece that can't be part of a match still to be reported.
+ * (The whole text may give another result if a rule has more than RULES_HITS
+ * matches in one piece, or if invisible characters spread a few letters over
+ * more than the window.)
  */
 int	 rules_match_piece(struct rules *rs, unsigned direction,
 	    const struct rules_piece *p, void (*found)(void *arg,

@@ -90,7 +90,8 @@ rules_plugin_open(const struct chat_filter_host *host,
 
 /* Hand a match on as a finding. */
 static void
-rules_plugin_found(void *arg, const struct rule *rule, uint64_t start, uint64_t end)
+rules_plugin_found(void *arg, const struct rule *rule, uint64_t start,
+    uint64_t end)
 {
 	struct plugin_state	*st = arg;
 	struct chat_finding	 finding = {

@@ -31,7 +31,7 @@
 struct bench_text {
 	const char	*name;
 	const char	*unit;		/* repeated up to BENCH_SIZE */
-	struct text	 text;
+	struct textbuf	 text;
 	double		 rate, first;	/* MB/s: best, and of the first run */
 	double		 reference;	/* MB/s, or 0 */
 };
@@ -77,7 +77,7 @@ bench_clock(void)
 
 /* Read the prose: a file, or the English vectors. */
 static void
-bench_prose(const char *path, const char *src, struct text *out)
+bench_prose(const char *path, const char *src, struct textbuf *out)
 {
 	char	*name, *buf, *line;
 	json_t	*v;
@@ -88,15 +88,15 @@ bench_prose(const char *path, const char *src, struct text *out)
 	if (path_read(name, BENCH_TEXT_MAX, &buf, &n) != 0)
 		fatal("%s", name);
 	if (path != NULL)
-		text_add(out, buf, n);
+		textbuf_add(out, buf, n);
 	for (line = strtok(buf, "\n"); path == NULL && line != NULL;
 	    line = strtok(NULL, "\n")) {
 		v = json_loads(line, JSON_ALLOW_NUL, NULL);
 		if (strcmp(json_string_value(json_object_get(v, "kind")),
 		    "english") == 0) {
-			text_puts(out, json_string_value(json_object_get(v,
+			textbuf_puts(out, json_string_value(json_object_get(v,
 			    "text")));
-			text_puts(out, "\n");
+			textbuf_puts(out, "\n");
 		}
 		json_decref(v);
 	}
@@ -115,7 +115,7 @@ bench_make(struct bench_text *b)
 	while (b->text.n + n <= BENCH_SIZE && b->text.n < BENCH_SIZE) {
 		x = x * 1103515245 + 12345;
 		c = (char)('a' + x / 65536 % 26);
-		text_add(&b->text, n == 0 ? &c : b->unit, n == 0 ? 1 : n);
+		textbuf_add(&b->text, n == 0 ? &c : b->unit, n == 0 ? 1 : n);
 	}
 }
 
@@ -149,7 +149,7 @@ bench_load(const char *path)
 static void
 bench_encode(const struct tokenizer *t, struct bench_text *b)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	double		 start, rate;
 	int		 i;
 
@@ -163,7 +163,7 @@ bench_encode(const struct tokenizer *t, struct bench_text *b)
 		if (rate > b->rate)
 			b->rate = rate;
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 }
 
 /* Write the texts for the reference; argv is its command. */
@@ -286,7 +286,7 @@ main(int argc, char **argv)
 		bench_reference(python, model);
 	bad = bench_print();
 	for (i = 0; i < nitems(bench_texts); i++)
-		text_clear(&bench_texts[i].text);
+		textbuf_clear(&bench_texts[i].text);
 	tokenizer_free(t);
 	free(model);
 	return (bad > 0);

@@ -14,6 +14,7 @@ import threading
 FULL = os.environ.get("STORE_FULL", "/nonexistent")
 GONE = os.environ.get("STORE_GONE", "/nonexistent")
 FLOOD = os.environ.get("STORE_FLOOD", "/nonexistent")
+ENDLESS = os.environ.get("STORE_ENDLESS", "/nonexistent")
 LOG = os.environ.get("STORE_LOG", "/dev/null")
 
 
@@ -43,6 +44,14 @@ def main():
             item = {"event": "item", "id": m["id"], "exchange": {}}
             for _ in range(1000):
                 os.write(1, json.dumps(item).encode() + b"\n")
+            continue
+        if m["op"] == "show" and os.path.exists(ENDLESS):
+            with open(ENDLESS) as script:
+                more = json.loads(script.read() or "null")
+            os.write(1, json.dumps(
+                {"event": "done", "id": m["id"], "next": more or
+                 {"limit": m["limit"], "reply": m.get("reply", 0) + 1}}
+            ).encode() + b"\n")
             continue
         store.stdin.write(line)
         store.stdin.flush()

@@ -907,8 +907,8 @@ def test_commands_of_the_chat(chatd, env):
                  'as /list shows it, found "one"'),
                 ("/open", "as /list shows it, found nothing"),
                 ("/list x", "/list: expected how many conversations"),
-                ("/again 3", '/again: expected nothing behind it, found "3"'),
-                ("/quit now", '/quit: expected nothing behind it')):
+                ("/again 3", '/again: expected nothing after it, found "3"'),
+                ("/quit now", '/quit: expected nothing after it')):
             t.say(line)
             t.expect(found)
         t.say("/help")

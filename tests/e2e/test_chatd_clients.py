@@ -336,6 +336,21 @@ def test_operators_are_those_of_the_group_however_many_groups_they_have():
                                        "operator": operator}
 
 
+@ROOT_ONLY
+def test_a_reload_gives_and_takes_the_rights_of_open_connections():
+    name, other = grp.getgrgid(12).gr_name, grp.getgrgid(1).gr_name
+    with public({"operators_group": name}) as s, s.client() as root:
+        c = nobody(s, groups=[12])
+        assert c.call("list", all=True)["event"] == "done"
+        for group, allowed in ((other, False), (name, True)):
+            s.config["operators_group"] = group
+            s.write_config()
+            assert root.call("reload")["event"] == "done"
+            e = c.call("list", all=True)
+            assert e.get("code") == (None if allowed else "denied")
+            assert root.call("list", all=True)["event"] == "done"
+
+
 @pytest.mark.parametrize("field", ["uid", "gid", "pid", "user", "operator"])
 def test_who_one_is_can_not_be_claimed(shared, field):
     with shared.client() as c:

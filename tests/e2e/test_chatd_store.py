@@ -390,6 +390,27 @@ def test_a_store_that_sends_more_than_a_slice_is_ended():
                 "#say here"
 
 
+@pytest.mark.parametrize("script", [
+    "", '{"after": 1}', '{"limit": 50}', '{"limit": 51}', '{"limit": -1}',
+    '{"limit": 50, "reply": 0}'])
+def test_a_store_whose_page_has_no_end_is_ended(script):
+    with Service(config={"store": {"program": str(STORE)}},
+                 env=dict(BUILD_STORE), start=False) as s:
+        endless = s.dir / "endless"
+        s.env["STORE_ENDLESS"] = str(endless)
+        s.start()
+        s.wait_model()
+        with s.client() as c:
+            conv = c.say("#say here")[1]["conversation"]
+            endless.write_text(script)
+            assert c.call("show", conversation=conv, limit=50)["code"] == \
+                "store_unavailable"
+            assert "sent an endless page" in s.log.read_text()
+            endless.unlink()
+            assert items(c, "show", conversation=conv)[0][0]["prompt"] == \
+                "#say here"
+
+
 @ROOT_ONLY
 def test_reads_are_by_turns_of_accounts():
     with Service(config={"store": {"program": str(STORE)},

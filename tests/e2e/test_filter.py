@@ -153,6 +153,14 @@ def parts(folder):
 
 
 @pytest.fixture
+def second(folder):
+    """The same as zoo, under another name."""
+    path = copy(folder, "tests/plugins/.libs/zoo-second.so", "zoo-second.so")
+    return lambda **options: {"name": "second", "path": path,
+                              "options": options}
+
+
+@pytest.fixture
 def old(folder):
     """A plugin of version 1.0."""
     return {"name": "old", "path": copy(folder, "tests/plugins/.libs/old.so",
@@ -497,7 +505,7 @@ def test_a_good_zoo_plugin_shows_that_the_zoo_works(start, zoo):
 
 GARBAGE = ["bad-category", "null-category", "bad-span", "backward-span",
            "split-span", "bad-score", "nan-score", "short-finding",
-           "no-rule", "bad-rule", "flood"]
+           "no-rule", "bad-rule"]
 
 
 @pytest.mark.parametrize("act", GARBAGE)
@@ -557,6 +565,38 @@ CRASHES = [
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer has the last word")
+def over_the_bound(answer, plugin):
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert "plugin %s: more than 4096 findings" % plugin in answer["message"]
+    assert "findings" not in answer
+
+
+@pytest.mark.parametrize("direction", ["prompt", "reply"])
+def test_the_findings_of_all_plugins_have_one_bound(start, zoo, second,
+                                                    direction):
+    f = start()
+    f.init(zoo(act="half-flood"), second(act="half-flood"))
+    answer = f.check("XYZZY", direction=direction)
+    assert answer["event"] == "done" and len(answer["findings"]) == 4096
+    for plugins in [(zoo(act="half-flood"), second(act="above-half")),
+                    (zoo(act="above-half"), second(act="half-flood"))]:
+        f = start()
+        f.init(*plugins)
+        over_the_bound(f.check("XYZZY", id=1, direction=direction), "second")
+        assert f.check("fine", id=2)["findings"] == []
+        over_the_bound(f.check("XYZZY", id=3, direction=direction), "second")
+        assert f.end()[0] == 0
+
+
+def test_a_flood_of_findings_costs_its_check_only(start, zoo, second):
+    f = start()
+    f.init(zoo(act="flood"), second(act="good"))
+    over_the_bound(f.check("XYZZY"), "zoo")
+    assert f.check("fine")["event"] == "done"
+    assert f.end()[0] == 0
+
+
 def test_a_crash_in_a_piece_is_named(start, parts):
     f = start()
     f.init(parts(act="crash"))

@@ -94,6 +94,17 @@ def test_without_a_sound_init_it_says_why_and_exits(line, word):
     assert s.wait() == 1
 
 
+def test_the_history_and_the_prompt_fit_into_one_request_of_the_engine(store):
+    first = store.do(**begin("a"))
+    store.do(**finish(first["reply"], "Hi!"))
+    size = len("prompt of a" + "Hi!")
+    for key, room, turns in (("b", size - 1, 0), ("c", size, 1)):
+        begun = store.do(**begin(key, conversation=first["conversation"],
+                                 prompt="x" * ((1 << 20) - room)))
+        assert len(begun["history"]) == turns
+
+
+
 def test_a_folder_open_to_others_is_named(folder):
     os.chmod(folder, 0o777)
     s = Store(folder / "chatd.db")

@@ -31,7 +31,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 /* Encode a text bit by bit, each time a little more. */
 static void
 fuzz_bits(const struct tokenizer *t, const char *s, size_t n, int special,
-    struct ids *out)
+    struct idbuf *out)
 {
 	struct encoding	*e = encoding_new(t, s, n, special);
 	size_t		 limit = 1;
@@ -45,9 +45,9 @@ fuzz_bits(const struct tokenizer *t, const char *s, size_t n, int special,
  * second time, bit by bit, gives the same. */
 static void
 fuzz_encode(const struct tokenizer *t, const char *s, size_t n,
-    struct ids *user)
+    struct idbuf *user)
 {
-	struct ids	 again = { NULL, 0, 0 };
+	struct idbuf	 again = { NULL, 0, 0 };
 	size_t		 i;
 
 	tokenizer_encode(t, s, n, 1, &again);
@@ -66,7 +66,7 @@ fuzz_encode(const struct tokenizer *t, const char *s, size_t n,
 	if (again.n != user->n || (again.n > 0 && memcmp(again.id, user->id,
 	    again.n * sizeof *again.id) != 0))
 		abort();
-	ids_clear(&again);
+	idbuf_clear(&again);
 }
 
 /* Parse a file; where it is taken, encode and decode something. */
@@ -77,8 +77,8 @@ fuzz_file(const char *s, size_t n)
 				    "<x> aab e\xcc\x81\t\xe2\x80\x83 <unk>\n";
 	struct tokenizer	*t = NULL;
 	struct fault		 f = { .code = NULL };
-	struct ids		 ids = { NULL, 0, 0 };
-	struct text		 out = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
+	struct textbuf		 out = { NULL, 0, 0 };
 	int			 r;
 
 	r = tokenizer_parse("file", s, n, &t, &f);
@@ -89,20 +89,20 @@ fuzz_file(const char *s, size_t n)
 		return;
 	fuzz_encode(t, sample, sizeof sample - 1, &ids);
 	detok_ids(t, ids.id, ids.n, 0, &out);
-	ids_clear(&ids);
-	text_clear(&out);
+	idbuf_clear(&ids);
+	textbuf_clear(&out);
 	tokenizer_free(t);
 }
 
 /* Append the vocabulary: single bytes, some pairs, what bytes fall back to. */
 static void
-fuzz_vocab(unsigned options, struct text *s)
+fuzz_vocab(unsigned options, struct textbuf *s)
 {
 	char	 item[64], name[5];
 	uint32_t c;
 	int	 id = 14;
 
-	text_puts(s, "\"vocab\":{\"<|endoftext|>\":0,\"aa\":1,\"aaaa\":2,"
+	textbuf_puts(s, "\"vocab\":{\"<|endoftext|>\":0,\"aa\":1,\"aaaa\":2,"
 	    "\"ab\":3,\"ba\":4,\"abab\":5,\"<unk>\":6,\"<0x78>\":7,"
 	    "\"<0xC4>\":8,\"<0x80>\":9,\"a<0x78>\":10,\"<|\":11,"
 	    "\"hello\":12,\"\xc4\xa0hello\":13");
@@ -114,15 +114,15 @@ fuzz_vocab(unsigned options, struct text *s)
 		name[utf8_encode(c, name)] = '\0';
 		snprintf(item, sizeof item, ",\"%s%s\":%d", c == '"' ||
 		    c == '\\' ? "\\" : "", name, id++);
-		text_puts(s, item);
+		textbuf_puts(s, item);
 	}
-	text_puts(s, "},\"merges\":[\"a a\",\"aa aa\",\"a b\",\"b a\","
+	textbuf_puts(s, "},\"merges\":[\"a a\",\"aa aa\",\"a b\",\"b a\","
 	    "\"ab ab\",\"a <0x78>\",\"< |\"]");
 }
 
 /* Append the added tokens; the vocabulary has n entries. */
 static void
-fuzz_added(unsigned options, int n, struct text *s)
+fuzz_added(unsigned options, int n, struct textbuf *s)
 {
 	static const struct {
 		const char	*content, *flags;
@@ -137,7 +137,7 @@ fuzz_added(unsigned options, int n, struct text *s)
 	char	 item[160];
 	size_t	 i;
 
-	text_puts(s, "\"added_tokens\":[{\"id\":0,\"content\":"
+	textbuf_puts(s, "\"added_tokens\":[{\"id\":0,\"content\":"
 	    "\"<|endoftext|>\",\"special\":true},{\"id\":3,\"content\":"
 	    "\"ab\",\"special\":true,\"single_word\":true}");
 	for (i = 0; i < nitems(added); i++) {
@@ -146,12 +146,12 @@ fuzz_added(unsigned options, int n, struct text *s)
 		    "%s}", n + (int)i, added[i].content,
 		    options & FUZZ_FLAGS ? added[i].flags :
 		    "\"normalized\":true");
-		text_puts(s, item);
+		textbuf_puts(s, item);
 	}
 	if (options & FUZZ_LACK)
-		text_puts(s, ",{\"id\":6,\"content\":\"<unk>\","
+		textbuf_puts(s, ",{\"id\":6,\"content\":\"<unk>\","
 		    "\"special\":true}");
-	text_puts(s, "]");
+	textbuf_puts(s, "]");
 }
 
 /* Make a tokenizer with these options. */
@@ -159,30 +159,31 @@ static struct tokenizer *
 fuzz_tokenizer(unsigned options)
 {
 	struct tokenizer	*t = NULL;
-	struct text		 s = { NULL, 0, 0 };
+	struct textbuf		 s = { NULL, 0, 0 };
 	struct fault		 f;
 
-	text_puts(&s, "{\"decoder\":{\"type\":\"ByteLevel\"},\"normalizer\":");
-	text_puts(&s, options & FUZZ_RAW ? "null" : "{\"type\":\"NFC\"}");
-	text_puts(&s, ",\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+	textbuf_puts(&s,
+	    "{\"decoder\":{\"type\":\"ByteLevel\"},\"normalizer\":");
+	textbuf_puts(&s, options & FUZZ_RAW ? "null" : "{\"type\":\"NFC\"}");
+	textbuf_puts(&s, ",\"pre_tokenizer\":{\"type\":\"ByteLevel\","
 	    "\"use_regex\":");
-	text_puts(&s, options & FUZZ_UNSPLIT ? "false" : "true");
-	text_puts(&s, ",\"add_prefix_space\":");
-	text_puts(&s, options & FUZZ_PREFIX ? "true" : "false");
-	text_puts(&s, "},");
+	textbuf_puts(&s, options & FUZZ_UNSPLIT ? "false" : "true");
+	textbuf_puts(&s, ",\"add_prefix_space\":");
+	textbuf_puts(&s, options & FUZZ_PREFIX ? "true" : "false");
+	textbuf_puts(&s, "},");
 	fuzz_added(options, options & FUZZ_LACK ? 266 : 270, &s);
-	text_puts(&s, ",\"model\":{\"ignore_merges\":");
-	text_puts(&s, options & FUZZ_WHOLE ? "true," : "false,");
+	textbuf_puts(&s, ",\"model\":{\"ignore_merges\":");
+	textbuf_puts(&s, options & FUZZ_WHOLE ? "true," : "false,");
 	if (options & FUZZ_LACK)
-		text_puts(&s, "\"unk_token\":\"<unk>\",\"fuse_unk\":true,"
+		textbuf_puts(&s, "\"unk_token\":\"<unk>\",\"fuse_unk\":true,"
 		    "\"byte_fallback\":true,");
 	fuzz_vocab(options, &s);
-	text_puts(&s, "}}");
+	textbuf_puts(&s, "}}");
 	if (tokenizer_parse("fuzz", s.s, s.n, &t, &f) != 0) {
 		fprintf(stderr, "%s\n", f.message);
 		abort();
 	}
-	text_clear(&s);
+	textbuf_clear(&s);
 	return (t);
 }
 
@@ -193,8 +194,8 @@ fuzz_text(unsigned options, const char *s, size_t n)
 {
 	static struct tokenizer	*made[FUZZ_OPTIONS];
 	struct tokenizer	*t;
-	struct ids		 ids = { NULL, 0, 0 };
-	struct text		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
+	struct textbuf		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
 
 	if (made[options] == NULL)
 		made[options] = fuzz_tokenizer(options);
@@ -202,34 +203,34 @@ fuzz_text(unsigned options, const char *s, size_t n)
 	fuzz_encode(t, s, n, &ids);
 	detok_ids(t, ids.id, ids.n, 0, &got);
 	if (options & FUZZ_RAW)
-		text_add(&want, s, n);
+		textbuf_add(&want, s, n);
 	else
 		nfc_add(s, n, &want);
 	if ((options & (FUZZ_PREFIX|FUZZ_LACK|FUZZ_FLAGS)) == 0 &&
 	    (got.n != want.n ||
 	    (got.n > 0 && memcmp(got.s, want.s, got.n) != 0)))
 		abort();
-	ids_clear(&ids);
-	text_clear(&want);
-	text_clear(&got);
+	idbuf_clear(&ids);
+	textbuf_clear(&want);
+	textbuf_clear(&got);
 }
 
 /* Defuse: no tag is left, and a second time changes nothing. */
 static void
 fuzz_roles(const char *s, size_t n)
 {
-	struct text	 once = { NULL, 0, 0 }, twice = { NULL, 0, 0 };
+	struct textbuf	 once = { NULL, 0, 0 }, twice = { NULL, 0, 0 };
 
 	roletag_defuse(s, n, &once);
-	text_add(&once, "", 1);
+	textbuf_add(&once, "", 1);
 	if (strstr(once.s, ROLETAG_HUMAN) != NULL ||
 	    strstr(once.s, ROLETAG_BOT) != NULL)
 		abort();
 	roletag_defuse(once.s, once.n, &twice);
 	if (twice.n != once.n || memcmp(twice.s, once.s, once.n) != 0)
 		abort();
-	text_clear(&once);
-	text_clear(&twice);
+	textbuf_clear(&once);
+	textbuf_clear(&twice);
 }
 
 /* One input. */

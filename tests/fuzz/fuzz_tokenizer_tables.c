@@ -16,8 +16,8 @@ fuzz_encode(const struct tokenizer *t)
 	static const char	 sample[] = "Hello <|endoftext|>  it's "
 				    "<x> aab e\xcc\x81\t\xe2\x80\x83 <unk>\n"
 				    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-	struct ids	 ids = { NULL, 0, 0 };
-	struct text	 out = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
+	struct textbuf	 out = { NULL, 0, 0 };
 	size_t		 i;
 
 	tokenizer_encode(t, sample, sizeof sample - 1, 1, &ids);
@@ -29,8 +29,8 @@ fuzz_encode(const struct tokenizer *t)
 		    tokenizer_special(t, ids.id[i]))
 			abort();
 	}
-	ids_clear(&ids);
-	text_clear(&out);
+	idbuf_clear(&ids);
+	textbuf_clear(&out);
 }
 
 /* Save, take, save: the same. */

@@ -20,6 +20,10 @@
 #include "acts.h"
 #include "chatd-filter.h"
 
+#ifndef ZOO_NAME
+#define ZOO_NAME "zoo"
+#endif
+
 /* A verdict on somebody else's text. */
 #define ZOO_FORGED "{\"event\":\"done\",\"id\":1,\"findings\":[]}\n"
 
@@ -76,6 +80,10 @@ zoo_report(const char *act, uint64_t len)
 		f.rule = "\xff";
 	else if (strcmp(act, "flood") == 0)
 		n = 5000;
+	else if (strcmp(act, "half-flood") == 0)
+		n = 2048;		/* of the 4096 that a check may have */
+	else if (strcmp(act, "above-half") == 0)
+		n = 2049;
 	for (i = 0; i < n; i++)
 		zoo_host->report(zoo_host->cookie, &f);
 }
@@ -236,7 +244,7 @@ zoo_close(void *state)
 
 struct chat_filter chat_filter = {
 	.abi = CHAT_FILTER_ABI, .size = sizeof(struct chat_filter),
-	.name = "zoo", .version = "1", .open = zoo_open,
+	.name = ZOO_NAME, .version = "1", .open = zoo_open,
 	.close = zoo_close,
 #ifdef ZOO_PARTS
 	.window = zoo_window, .part = zoo_part,

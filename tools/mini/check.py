@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Talk to the exported model with transformers (fp32) and report what it does.
 
-    python check.py --model DIR [--corpus DIR] [--expected FILE]
+    python tools/mini/check.py [--model DIR] [--corpus DIR] [--expected FILE]
 
 Plays conversations greedy and sampled (temperature 0.6, top-k 40), prints them and
 counts the replies that end by themselves: TALKS, some of which occur in the training or
@@ -13,11 +13,14 @@ less than 0.01 apart.
 """
 import argparse
 import json
+import pathlib
 import random
 
 import torch
 from tokenizers import Tokenizer
 from transformers import GPTNeoXForCausalLM
+
+MODEL = pathlib.Path(__file__).resolve().parents[2] / "engine/mini"
 
 TALKS = [  # one line of turns each; the model's own replies stand between them
     "Hello", "hi there!", "helo", "good mornign", "Hey, how are you doing today?|pretty good, thanks", "hows it goin|not so well|I lost my wallet",
@@ -134,9 +137,9 @@ def tasks(chat, corpus, n=100):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--model", required=True)
-    ap.add_argument("--corpus")
-    ap.add_argument("--expected")
+    ap.add_argument("--model", default=str(MODEL), help="the folder of the model (default: engine/mini of this tree)")
+    ap.add_argument("--corpus", help="the folder of the corpus: count exact answers, too")
+    ap.add_argument("--expected", help="the file to write greedy continuations to")
     args = ap.parse_args()
     chat = Chat(args.model)
     torch.manual_seed(3)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the demonstration model and write it as a Hugging Face folder.
 
-    python train.py --corpus DIR --out DIR [--tokens N] [--minutes N]
+    python tools/mini/train.py --corpus DIR --out DIR [--tokens N] [--minutes N]
 
 Needs torch, tokenizers and safetensors; no GPU.  Steps: build the dialogues
 (dialogues.py, phrases.py), train a byte-level BPE tokenizer of the same build as
@@ -337,13 +337,13 @@ PROBES = ["Hello", "who are you?", "What is chatd?", "helo, how r u", "tell me a
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument("--corpus", required=True)
-    ap.add_argument("--out", required=True)
-    ap.add_argument("--tokens", type=float, default=16e6)
-    ap.add_argument("--minutes", type=float, default=1e9)
+    ap.add_argument("--corpus", required=True, help="the folder of the corpus")
+    ap.add_argument("--out", required=True, help="the folder to write the model to")
+    ap.add_argument("--tokens", type=float, default=16e6, help="stop after that many tokens")
+    ap.add_argument("--minutes", type=float, default=1e9, help="stop after that many minutes")
     ap.add_argument("--batch", type=int, default=8192, help="tokens in a step")
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--threads", type=int, default=2, help="number of compute threads")
+    ap.add_argument("--seed", type=int, default=1, help="seed of the dialogues and the weights")
     ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     ap.add_argument("--start", help="a folder to go on from: its tokenizer and weights")
     args = ap.parse_args()

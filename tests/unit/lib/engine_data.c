@@ -79,23 +79,23 @@ data_lines(const char *name)
 }
 
 /* Turn an array into ids. */
-struct ids
+struct idbuf
 data_ids(const json_t *array)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	json_t		*v;
 	size_t		 i;
 
 	json_array_foreach(array, i, v)
-		ids_add(&ids, (int32_t)json_integer_value(v));
+		idbuf_add(&ids, (int32_t)json_integer_value(v));
 	return (ids);
 }
 
 /* Encode a string. */
-struct ids
+struct idbuf
 data_encode(const struct tokenizer *t, const char *s, int special)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 
 	tokenizer_encode(t, s, strlen(s), special, &ids);
 	return (ids);
@@ -103,8 +103,8 @@ data_encode(const struct tokenizer *t, const char *s, int special)
 
 /* Compare. */
 int
-data_ids_differ(const char *what, const struct ids *got,
-    const struct ids *want)
+data_ids_differ(const char *what, const struct idbuf *got,
+    const struct idbuf *want)
 {
 	size_t	 i;
 

@@ -24,13 +24,13 @@ json_t	*data_json(const char *name);
 json_t	*data_lines(const char *name);
 
 /* An array of integers. The caller clears it. */
-struct ids data_ids(const json_t *array);
+struct idbuf data_ids(const json_t *array);
 
 /* The ids of a text, specials recognised or not. The caller clears it. */
-struct ids data_encode(const struct tokenizer *t, const char *s, int special);
+struct idbuf data_encode(const struct tokenizer *t, const char *s, int special);
 
 /* 0 where both hold the same; prints what differs. */
-int	data_ids_differ(const char *what, const struct ids *got,
-	    const struct ids *want);
+int	data_ids_differ(const char *what, const struct idbuf *got,
+	    const struct idbuf *want);
 
 #endif

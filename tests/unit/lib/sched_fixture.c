@@ -27,7 +27,7 @@ on_text(void *arg, const struct job *job, const struct generation_news *news)
 	struct record	*r = &((struct fixture *)arg)->rec[job->id];
 
 	assert_int_equal(r->dones, 0);
-	ids_append(&r->ids, news->ids, news->n);
+	idbuf_append(&r->ids, news->ids, news->n);
 }
 
 /* A job is done. */
@@ -95,7 +95,7 @@ fixture_free(struct fixture *x)
 		x->fake->b.ops->free(&x->fake->b);
 	}
 	for (i = 0; i < FIXTURE_JOBS; i++) {
-		ids_clear(&x->rec[i].ids);
+		idbuf_clear(&x->rec[i].ids);
 		free(x->rec[i].logprobs);
 	}
 	free(x);
@@ -110,7 +110,7 @@ fixture_token(int id, int i)
 
 /* A reply job of any prompt. */
 struct job *
-fixture_reply(const struct tokenizer *tok, int id, struct ids *prompt,
+fixture_reply(const struct tokenizer *tok, int id, struct idbuf *prompt,
     int max, double temperature)
 {
 	struct generation_options	 opt = { .max_tokens = max,
@@ -128,14 +128,14 @@ fixture_reply(const struct tokenizer *tok, int id, struct ids *prompt,
 /* A reply job: prompt of len tokens, and what an earlier run made. */
 struct job *
 fixture_job(const struct tokenizer *tok, int id, int len, int max,
-    double temperature, const struct ids *resume)
+    double temperature, const struct idbuf *resume)
 {
-	struct ids	 prompt = { NULL, 0, 0 };
+	struct idbuf	 prompt = { NULL, 0, 0 };
 	struct job	*job;
 	int		 i;
 
 	for (i = 0; i < len; i++)
-		ids_add(&prompt, fixture_token(id, i));
+		idbuf_add(&prompt, fixture_token(id, i));
 	job = fixture_reply(tok, id, &prompt, max, temperature);
 	if (resume != NULL)
 		assert_int_equal(generation_resume(job->gen, resume->id,
@@ -147,12 +147,12 @@ fixture_job(const struct tokenizer *tok, int id, int len, int max,
 struct job *
 fixture_score(int id, int len)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	struct job	*job = xcalloc(1, sizeof *job);
 	int		 i;
 
 	for (i = 0; i < len; i++)
-		ids_add(&ids, fixture_token(id, i));
+		idbuf_add(&ids, fixture_token(id, i));
 	job->id = id;
 	job->score = score_new(&ids, SCORE_NONE, FIXTURE_VOCAB);
 	return (job);

@@ -16,7 +16,7 @@
 /* What one job has told. */
 struct record {
 	int		 started, dones, failed;
-	struct ids	 ids;
+	struct idbuf	 ids;
 	enum stop_reason stop;
 	size_t		 made;		/* as told by done */
 	char		 code[32];
@@ -45,11 +45,11 @@ int32_t		 fixture_token(int id, int i);
 /* A reply job: a prompt of len tokens, and what an earlier run made (or
  * NULL). Its seed is its id; end-of-text does not end it. */
 struct job	*fixture_job(const struct tokenizer *tok, int id, int len,
-		    int max, double temperature, const struct ids *resume);
+		    int max, double temperature, const struct idbuf *resume);
 
 /* A reply job of any prompt (its ids are taken). */
 struct job	*fixture_reply(const struct tokenizer *tok, int id,
-		    struct ids *prompt, int max, double temperature);
+		    struct idbuf *prompt, int max, double temperature);
 
 /* A score job. */
 struct job	*fixture_score(int id, int len);

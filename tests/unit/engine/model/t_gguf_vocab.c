@@ -75,7 +75,7 @@ static int
 check_ids(const struct tokenizer *t, json_t *list)
 {
 	const json_t	*text;
-	struct ids	 want, got = { NULL, 0, 0 };
+	struct idbuf	 want, got = { NULL, 0, 0 };
 	json_t		*v;
 	size_t		 i;
 	int		 n = 0, bad = 0;
@@ -88,8 +88,8 @@ check_ids(const struct tokenizer *t, json_t *list)
 		tokenizer_encode(t, json_string_value(text),
 		    json_string_length(text), 1, &got);
 		bad += data_ids_differ(json_string_value(text), &got, &want);
-		ids_clear(&got);
-		ids_clear(&want);
+		idbuf_clear(&got);
+		idbuf_clear(&want);
 		n++;
 	}
 	assert_int_equal(bad, 0);
@@ -139,13 +139,13 @@ ids_equal_the_reference_of_tiny(void **state)
 	struct tokenizer *t = through_gguf("neox-tiny", 320);
 	struct tokenizer *want = data_tokenizer("neox-tiny");
 	json_t		*root = data_json("neox-tiny/expected.json");
-	struct ids	 ids = data_encode(t, "<|endoftext|>", 0);
+	struct idbuf	 ids = data_encode(t, "<|endoftext|>", 0);
 
 	(void)state;
 	assert_int_equal(check_ids(t, json_object_get(root, "sequences")), 5);
 	check_tokens(t, want);
 	assert_true(ids.n > 1);
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	json_decref(root);
 	tokenizer_free(want);
 	tokenizer_free(t);

@@ -32,9 +32,9 @@ struct task {
 	int		 len, max;
 	double		 temperature;	/* below 0: a score */
 	int32_t		 id[PROMPT];
-	struct ids	 want;		/* owned */
+	struct idbuf	 want;		/* owned */
 	char		*score;		/* owned: what is wanted of a score */
-	struct ids	 got;		/* owned */
+	struct idbuf	 got;		/* owned */
 	int		 there, over, cancelled;
 };
 
@@ -54,7 +54,7 @@ struct world {
 static struct job *
 task_job(const struct task *t, int number)
 {
-	struct ids	 prompt = { NULL, 0, 0 };
+	struct idbuf	 prompt = { NULL, 0, 0 };
 	struct job	*job;
 
 	if (t->temperature < 0) {
@@ -63,7 +63,7 @@ task_job(const struct task *t, int number)
 		    sizeof *t->id);
 		return (job);
 	}
-	ids_append(&prompt, t->id, (size_t)t->len);
+	idbuf_append(&prompt, t->id, (size_t)t->len);
 	job = fixture_reply(tok, number, &prompt, t->max, t->temperature);
 	assert_int_equal(generation_resume(job->gen, t->got.id, t->got.n,
 	    FIXTURE_VOCAB), 0);
@@ -115,7 +115,7 @@ run_alone(struct world *w)
 		    task_job(&w->task[i], i)), 0);
 		fixture_finish(x);
 		assert_int_equal(x->rec[i].dones, 1);
-		ids_append(&w->task[i].want, x->rec[i].ids.id,
+		idbuf_append(&w->task[i].want, x->rec[i].ids.id,
 		    x->rec[i].ids.n);
 		if (x->rec[i].logprobs != NULL)
 			w->task[i].score = xstrdup(x->rec[i].logprobs);
@@ -191,7 +191,7 @@ collect(struct world *w)
 		t = &w->task[i];
 		if (!t->there)
 			continue;
-		ids_append(&t->got, rec->ids.id, rec->ids.n);
+		idbuf_append(&t->got, rec->ids.id, rec->ids.n);
 		rec->ids.n = 0;
 		if (rec->dones + rec->failed > 0) {
 			assert_true(t->cancelled || rec->dones == 1);
@@ -255,8 +255,8 @@ one_case(uint64_t seed)
 	} while (collect(w) > 0);
 	crash(w);
 	for (i = 0; i < w->n; i++) {
-		ids_clear(&w->task[i].want);
-		ids_clear(&w->task[i].got);
+		idbuf_clear(&w->task[i].want);
+		idbuf_clear(&w->task[i].got);
 		free(w->task[i].score);
 	}
 	equal_model_clear(&w->m);

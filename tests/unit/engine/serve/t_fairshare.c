@@ -91,7 +91,7 @@ ask(struct fixture *x, int id, int64_t group)
 {
 	struct job	*job = fixture_job(tok, id, 8, 8, 0, NULL);
 
-	ids_clear(&x->rec[id].ids);
+	idbuf_clear(&x->rec[id].ids);
 	memset(&x->rec[id], 0, sizeof x->rec[id]);
 	job->group = group;
 	assert_int_equal(scheduler_add(x->sched, job), 0);
@@ -191,19 +191,19 @@ paused_groups_need_not_catch_up(void **state)
 static void
 few_groups_are_remembered(void **state)
 {
-	struct share_list	 list = LIST_HEAD_INITIALIZER(list);
-	struct share		*keep = fairshare_join(&list, 0), *sh;
+	struct fairshare_list	 list = LIST_HEAD_INITIALIZER(list);
+	struct fairshare		*keep = fairshare_join(&list, 0), *sh;
 	int			 i, n = 0;
 
 	(void)state;
-	for (i = 1; i <= SHARE_AWAY_MAX + 10; i++) {
+	for (i = 1; i <= FAIRSHARE_AWAY_MAX + 10; i++) {
 		sh = fairshare_join(&list, i);
 		sh->served += 1000 + i;
 		fairshare_leave(&list, sh);
 	}
 	LIST_FOREACH(sh, &list, entry)
 		n++;
-	assert_int_equal(n, SHARE_AWAY_MAX + 1);
+	assert_int_equal(n, FAIRSHARE_AWAY_MAX + 1);
 	sh = fairshare_join(&list, 11);
 	assert_int_equal(sh->served, 1011);
 	fairshare_leave(&list, sh);

@@ -80,9 +80,9 @@ case_options(const struct reply_case *c)
 static struct generation *
 start(const struct generation_options *opt, size_t context)
 {
-	struct ids	 prompt = { NULL, 0, 0 };
+	struct idbuf	 prompt = { NULL, 0, 0 };
 
-	ids_add(&prompt, 66);
+	idbuf_add(&prompt, 66);
 	return (generation_new(tok, opt, &prompt, VOCAB, EOS, context));
 }
 
@@ -104,34 +104,34 @@ byte_id(unsigned char c)
 }
 
 /* The case's text as ids: the tokenizer's, or one a byte. */
-static struct ids
+static struct idbuf
 case_ids(const struct reply_case *c, int bytes)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	const char	*s;
 
 	if (!bytes)
 		return (data_encode(tok, c->text, 0));
 	for (s = c->text; *s != '\0'; s++)
-		ids_add(&ids, byte_id((unsigned char)*s));
+		idbuf_add(&ids, byte_id((unsigned char)*s));
 	return (ids);
 }
 
 /* Append what is new to text; ids are counted. */
 static void
-take(struct generation *g, struct text *text, size_t *ids)
+take(struct generation *g, struct textbuf *text, size_t *ids)
 {
 	struct generation_news	 news;
 
 	if (generation_take(g, &news)) {
-		text_add(text, news.text, news.text_len);
+		textbuf_add(text, news.text, news.text_len);
 		*ids += news.n;
 	}
 }
 
 /* Compare a reply's text with a string. */
 static void
-check_text(const struct reply_case *c, const struct text *got)
+check_text(const struct reply_case *c, const struct textbuf *got)
 {
 	if (got->n != strlen(c->shown) ||
 	    (got->n > 0 && memcmp(got->s, c->shown, got->n) != 0))
@@ -145,8 +145,8 @@ play(const struct reply_case *c, int bytes, int cut)
 {
 	struct generation_options	 opt = case_options(c);
 	struct generation		*g = start(&opt, 10000);
-	struct ids			 ids = case_ids(c, bytes);
-	struct text			 text = { NULL, 0, 0 };
+	struct idbuf			 ids = case_ids(c, bytes);
+	struct textbuf			 text = { NULL, 0, 0 };
 	size_t				 i, told = 0;
 
 	for (i = 0; i < ids.n && g->stop == STOP_NONE; i++) {
@@ -168,8 +168,8 @@ play(const struct reply_case *c, int bytes, int cut)
 	check_text(c, &text);
 	check_text(c, &g->text);
 	assert_int_equal(told, generation_made(g));
-	text_clear(&text);
-	ids_clear(&ids);
+	textbuf_clear(&text);
+	idbuf_clear(&ids);
 	generation_free(g);
 }
 

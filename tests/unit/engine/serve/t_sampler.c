@@ -71,7 +71,7 @@ check_distribution(struct sampler *s, const json_t *v, const json_t *seq)
 				    number(v, "top_p", 1),
 				    number(v, "repetition_penalty", 1), 0 };
 	uint8_t			 seen[VOCAB] = { 0 };
-	struct ids		 ids = data_ids(json_object_get(seq, "ids"));
+	struct idbuf		 ids = data_ids(json_object_get(seq, "ids"));
 	const json_t		*top = json_object_get(v, "top"), *pair;
 	float			*logits;
 	double			 want, got;
@@ -93,7 +93,7 @@ check_distribution(struct sampler *s, const json_t *v, const json_t *seq)
 			    want);
 	}
 	free(logits);
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 }
 
 /* Every distribution of the file. */

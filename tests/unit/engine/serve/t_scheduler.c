@@ -20,11 +20,11 @@
 static struct tokenizer	*tok;
 
 /* What a job makes when it is alone. The caller clears it. */
-static struct ids
+static struct idbuf
 alone(int id, int len, int max, double temperature)
 {
 	struct fixture	*x = fixture_new(16, 64);
-	struct ids	 ids;
+	struct idbuf	 ids;
 
 	assert_int_equal(scheduler_add(x->sched, fixture_job(tok, id, len, max,
 	    temperature, NULL)), 0);
@@ -46,14 +46,14 @@ greedy_follows_the_backend(void **state)
 					    .sampler = { 0, 0, 1, 1, 0 } };
 	struct fixture			*x = fixture_new(16, 7);
 	struct job			*job = xcalloc(1, sizeof *job);
-	struct ids			 all = { NULL, 0, 0 };
-	struct ids			 prompt = { NULL, 0, 0 };
+	struct idbuf			 all = { NULL, 0, 0 };
+	struct idbuf			 prompt = { NULL, 0, 0 };
 	int				 i;
 
 	(void)state;
 	for (i = 0; i < 45; i++)
-		ids_add(&all, fixture_token(1, i));
-	ids_append(&prompt, all.id, all.n);
+		idbuf_add(&all, fixture_token(1, i));
+	idbuf_append(&prompt, all.id, all.n);
 	job->id = 1;
 	job->gen = generation_new(tok, &opt, &prompt, FIXTURE_VOCAB, 0,
 	    FIXTURE_CONTEXT);
@@ -61,12 +61,12 @@ greedy_follows_the_backend(void **state)
 	assert_int_equal(scheduler_add(x->sched, job), 0);
 	fixture_finish(x);
 	for (i = 0; i < 50; i++) {
-		ids_add(&all, fake_backend_next(fake, all.id, all.n));
+		idbuf_add(&all, fake_backend_next(fake, all.id, all.n));
 		assert_int_equal(x->rec[1].ids.id[i], all.id[all.n - 1]);
 	}
 	assert_int_equal(x->rec[1].ids.n, 50);
 	assert_int_equal(x->rec[1].stop, STOP_LENGTH);
-	ids_clear(&all);
+	idbuf_clear(&all);
 	fixture_free(x);
 	fake->b.ops->free(&fake->b);
 }
@@ -78,7 +78,7 @@ replies_do_not_depend_on_who_shares_the_steps(void **state)
 	static const struct { int blocks, batch; } shapes[] = {
 		{ 8, 1 }, { 8, 3 }, { 20, 16 }, { 400, 64 }, { 400, 256 } };
 	struct fixture	*x;
-	struct ids	 want[20];
+	struct idbuf	 want[20];
 	size_t		 k;
 	int		 i, busy = 0;
 
@@ -103,7 +103,7 @@ replies_do_not_depend_on_who_shares_the_steps(void **state)
 	}
 	assert_true(busy > 50);		/* they did share steps */
 	for (i = 0; i < 20; i++)
-		ids_clear(&want[i]);
+		idbuf_clear(&want[i]);
 }
 
 /* Tokens reused when a reply of a group is made after another's whose prompt
@@ -115,13 +115,13 @@ reused_after(int64_t first, size_t common_first, int64_t then,
 	struct fixture		*x = fixture_new(40, 64);
 	struct scheduler_stats	 st;
 	struct job		*job;
-	struct ids		 prompt;
+	struct idbuf		 prompt;
 	int			 i, k;
 
 	for (k = 0; k < 2; k++) {
-		prompt = (struct ids){ NULL, 0, 0 };
+		prompt = (struct idbuf){ NULL, 0, 0 };
 		for (i = 0; i < 100 + k * 10; i++)
-			ids_add(&prompt, fixture_token(1, i));
+			idbuf_add(&prompt, fixture_token(1, i));
 		job = fixture_reply(tok, k, &prompt, 5, 0);
 		job->group = k == 0 ? first : then;
 		job->common = k == 0 ? common_first : common_then;
@@ -171,22 +171,22 @@ a_second_turn_computes_only_what_is_new(void **state)
 {
 	struct fixture		*x = fixture_new(16, 64), *y;
 	struct scheduler_stats	 before, st;
-	struct ids		 prompt = { NULL, 0, 0 };
-	struct ids		 again = { NULL, 0, 0 };
+	struct idbuf		 prompt = { NULL, 0, 0 };
+	struct idbuf		 again = { NULL, 0, 0 };
 	int			 i;
 
 	(void)state;
 	for (i = 0; i < 100; i++)
-		ids_add(&prompt, fixture_token(1, i));
+		idbuf_add(&prompt, fixture_token(1, i));
 	scheduler_add(x->sched, fixture_job(tok, 1, 100, 20, 0, NULL));
 	fixture_finish(x);
 	scheduler_stats(x->sched, &before);
 	assert_int_equal(before.tokens_reused, 0);
 	assert_int_equal(before.tokens_prompt, 100);
-	ids_append(&prompt, x->rec[1].ids.id, x->rec[1].ids.n);
+	idbuf_append(&prompt, x->rec[1].ids.id, x->rec[1].ids.n);
 	for (i = 0; i < 10; i++)
-		ids_add(&prompt, fixture_token(2, i));
-	ids_append(&again, prompt.id, prompt.n);
+		idbuf_add(&prompt, fixture_token(2, i));
+	idbuf_append(&again, prompt.id, prompt.n);
 	scheduler_add(x->sched, fixture_reply(tok, 2, &prompt, 20, 0.8));
 	fixture_finish(x);
 	scheduler_stats(x->sched, &st);
@@ -226,16 +226,16 @@ prompts_are_counted_whole(void **state)
 
 /* The prompt of job id: one of three beginnings, cut somewhere, and an end of
  * its own. */
-static struct ids
+static struct idbuf
 shared_prompt(int id, int cut)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	int		 i;
 
 	for (i = 0; i < cut; i++)
-		ids_add(&ids, fixture_token(id % 3, i));
+		idbuf_add(&ids, fixture_token(id % 3, i));
 	for (i = 0; i <= id % 5; i++)
-		ids_add(&ids, fixture_token(id, i));
+		idbuf_add(&ids, fixture_token(id, i));
 	return (ids);
 }
 
@@ -246,7 +246,7 @@ shared_beginnings_change_no_reply(void **state)
 {
 	struct fixture		*x;
 	struct scheduler_stats	 st;
-	struct ids		 prompt, want[FIXTURE_JOBS];
+	struct idbuf		 prompt, want[FIXTURE_JOBS];
 	uint64_t		 reused = 0;
 	int			 round, i, cut[FIXTURE_JOBS];
 
@@ -282,7 +282,7 @@ shared_beginnings_change_no_reply(void **state)
 	}
 	assert_true(reused > 3000);
 	for (i = 0; i < FIXTURE_JOBS; i++)
-		ids_clear(&want[i]);
+		idbuf_clear(&want[i]);
 }
 
 /* A long prompt does not stop replies that are being made. */
@@ -331,7 +331,7 @@ steps_grow_by_and_by(void **state)
 static void
 cancel_ends_one_reply_only(void **state)
 {
-	struct ids	 want = alone(2, 30, 40, 0.7), first = alone(1, 50, 40,
+	struct idbuf	 want = alone(2, 30, 40, 0.7), first = alone(1, 50, 40,
 			    0.7);
 	struct fixture	*x;
 	int		 at, i;
@@ -358,15 +358,15 @@ cancel_ends_one_reply_only(void **state)
 		    &want), 0);
 		fixture_free(x);
 	}
-	ids_clear(&want);
-	ids_clear(&first);
+	idbuf_clear(&want);
+	idbuf_clear(&first);
 }
 
 /* A paused reply makes no tokens, and goes on as if nothing had been. */
 static void
 pause_and_continue_change_nothing(void **state)
 {
-	struct ids	 want = alone(1, 50, 40, 0.7);
+	struct idbuf	 want = alone(1, 50, 40, 0.7);
 	struct fixture	*x = fixture_new(64, 16);
 	size_t		 n;
 	int		 i;
@@ -386,7 +386,7 @@ pause_and_continue_change_nothing(void **state)
 	fixture_finish(x);
 	assert_int_equal(data_ids_differ("paused", &x->rec[1].ids, &want), 0);
 	fixture_free(x);
-	ids_clear(&want);
+	idbuf_clear(&want);
 }
 
 /* One that waits and is paused lets others by; all paused can be ended. */
@@ -413,7 +413,7 @@ paused_jobs_hold_nobody_up(void **state)
 static void
 resumed_replies_equal_undisturbed_ones(void **state)
 {
-	struct ids	 want = alone(3, 40, 30, 0.9), head;
+	struct idbuf	 want = alone(3, 40, 30, 0.9), head;
 	struct fixture	*x;
 	size_t		 cut;
 
@@ -421,7 +421,7 @@ resumed_replies_equal_undisturbed_ones(void **state)
 	assert_int_equal(want.n, 30);
 	for (cut = 0; cut <= want.n; cut++) {
 		x = fixture_new(64, 16);
-		head = (struct ids){ want.id, cut, cut };
+		head = (struct idbuf){ want.id, cut, cut };
 		scheduler_add(x->sched, fixture_job(tok, 3, 40, 30,
 		    0.9, &head));
 		fixture_finish(x);
@@ -434,7 +434,7 @@ resumed_replies_equal_undisturbed_ones(void **state)
 			    (want.n - cut) * sizeof *want.id);
 		fixture_free(x);
 	}
-	ids_clear(&want);
+	idbuf_clear(&want);
 }
 
 /* First come, first served, and who needs more than there is holds the others
@@ -474,7 +474,7 @@ replies_that_lose_their_place_are_the_same(void **state)
 	struct fixture		*x;
 	struct scheduler_stats	 st;
 	struct job		*job;
-	struct ids		 want[12];
+	struct idbuf		 want[12];
 	int64_t			 preempted = 0;
 	int			 round, i, r;
 
@@ -509,14 +509,14 @@ replies_that_lose_their_place_are_the_same(void **state)
 	}
 	assert_true(preempted > 50);
 	for (i = 0; i < 12; i++)
-		ids_clear(&want[i]);
+		idbuf_clear(&want[i]);
 }
 
 /* A paused reply keeps no blocks from those that could run. */
 static void
 paused_replies_make_room(void **state)
 {
-	struct ids	 want = alone(1, 90, 100, 0.7);
+	struct idbuf	 want = alone(1, 90, 100, 0.7);
 	struct fixture	*x = fixture_new(8, 64);
 	int		 i;
 
@@ -534,7 +534,7 @@ paused_replies_make_room(void **state)
 	assert_int_equal(x->rec[1].dones, 1);
 	assert_int_equal(data_ids_differ("paused", &x->rec[1].ids, &want), 0);
 	fixture_free(x);
-	ids_clear(&want);
+	idbuf_clear(&want);
 }
 
 /* The queue has an end. */
@@ -557,7 +557,7 @@ a_full_queue_is_busy(void **state)
 static void
 a_numeric_error_ends_one_reply_only(void **state)
 {
-	struct ids	 want = alone(2, 30, 40, 0);
+	struct idbuf	 want = alone(2, 30, 40, 0);
 	struct fixture	*x = fixture_new(64, 16);
 	struct job	*job;
 
@@ -577,7 +577,7 @@ a_numeric_error_ends_one_reply_only(void **state)
 	assert_string_equal(x->rec[3].code, "numeric_error");
 	assert_int_equal(data_ids_differ("other", &x->rec[2].ids, &want), 0);
 	fixture_free(x);
-	ids_clear(&want);
+	idbuf_clear(&want);
 }
 
 /* A failed step is told to the caller. */

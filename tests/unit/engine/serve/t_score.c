@@ -16,19 +16,19 @@ static void
 logprobs_are_natural_logs(void **state)
 {
 	static const float	 logits[3] = { 0, 1, 2 };
-	struct ids		 ids = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
 	struct score		*s;
 	double			 want;
 
 	(void)state;
-	ids_add(&ids, 0);
-	ids_add(&ids, 1);
+	idbuf_add(&ids, 0);
+	idbuf_add(&ids, 1);
 	s = score_new(&ids, SCORE_LAST, 3);
 	assert_true(score_wants(s, 0) && score_wants(s, 1));
 	score_row(s, 0, logits);
 	score_row(s, 1, logits);
-	text_add(&s->logprobs, "", 1);
-	text_add(&s->logits, "", 1);
+	textbuf_add(&s->logprobs, "", 1);
+	textbuf_add(&s->logits, "", 1);
 	assert_string_equal(s->logits.s, "0,1,2");
 	assert_memory_equal(s->logprobs.s, "null,", 5);
 	want = 1 - log(1 + exp(1) + exp(2));

@@ -22,8 +22,8 @@ static void
 text_equals_the_reference(void **state)
 {
 	struct tokenizer	*t = data_tokenizer("gpt-neox-20b");
-	struct text		 text = { NULL, 0, 0 };
-	struct ids		 ids;
+	struct textbuf		 text = { NULL, 0, 0 };
+	struct idbuf		 ids;
 	json_t			*list, *v, *want;
 	size_t			 i;
 
@@ -40,9 +40,9 @@ text_equals_the_reference(void **state)
 		    memcmp(text.s, json_string_value(want), text.n) != 0))
 			fail_msg("case %zu: got \"%.*s\", want \"%s\"", i,
 			    (int)text.n, text.s, json_string_value(want));
-		ids_clear(&ids);
+		idbuf_clear(&ids);
 	}
-	text_clear(&text);
+	textbuf_clear(&text);
 	json_decref(list);
 	tokenizer_free(t);
 }
@@ -67,7 +67,7 @@ static void
 cuts_make_no_difference(void **state)
 {
 	struct detok	 d = { { 0 }, 0 };
-	struct text	 out = { NULL, 0, 0 };
+	struct textbuf	 out = { NULL, 0, 0 };
 	size_t		 i, cut, n;
 
 	(void)state;
@@ -79,11 +79,11 @@ cuts_make_no_difference(void **state)
 			assert_true(utf8_valid(out.s, out.n));
 			detok_add(&d, cases[i].in + cut, n - cut, &out);
 			detok_end(&d, &out);
-			text_add(&out, "", 1);
+			textbuf_add(&out, "", 1);
 			assert_string_equal(out.s, cases[i].out);
 		}
 	}
-	text_clear(&out);
+	textbuf_clear(&out);
 }
 
 /* Nothing of a character comes out before its last byte. */
@@ -91,7 +91,7 @@ static void
 characters_come_out_whole(void **state)
 {
 	struct detok	 d = { { 0 }, 0 };
-	struct text	 out = { NULL, 0, 0 };
+	struct textbuf	 out = { NULL, 0, 0 };
 
 	(void)state;
 	detok_add(&d, "\xf0\x9f\x98", 3, &out);
@@ -100,7 +100,7 @@ characters_come_out_whole(void **state)
 	assert_int_equal(out.n, 4);
 	detok_end(&d, &out);
 	assert_int_equal(out.n, 4);
-	text_clear(&out);
+	textbuf_clear(&out);
 }
 
 /* Run all. */

@@ -13,9 +13,11 @@
 
 #include <cmocka.h>
 
+#include "confusable.h"
 #include "detok.h"
 #include "engine_data.h"
 #include "roletag.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define TURNS_MAX 8
@@ -27,7 +29,7 @@ static size_t		 pre_tokens;	/* of the last prompt built */
  * text begins with '*', which marks the model's. */
 static int
 build(const char *pre, const char *const *texts, size_t context,
-    size_t reserve, struct ids *out, size_t *dropped, struct fault *f)
+    size_t reserve, struct idbuf *out, size_t *dropped, struct fault *f)
 {
 	struct dialogue_turn	 turn[TURNS_MAX];
 	struct dialogue		 d = { pre, turn, 0 };
@@ -78,7 +80,7 @@ static const struct {
 static void
 ids_equal_those_of_the_whole_text(void **state)
 {
-	struct ids	 got = { NULL, 0, 0 }, want;
+	struct idbuf	 got = { NULL, 0, 0 }, want;
 	struct fault	 f;
 	size_t		 i, dropped = 9;
 
@@ -91,9 +93,9 @@ ids_equal_those_of_the_whole_text(void **state)
 		want = data_encode(tok, cases[i].text, 0);
 		assert_int_equal(data_ids_differ(cases[i].text, &got, &want),
 		    0);
-		ids_clear(&want);
+		idbuf_clear(&want);
 	}
-	ids_clear(&got);
+	idbuf_clear(&got);
 }
 
 /* Role tags in any dress: '=' stands for text that stays as it is. */
@@ -123,7 +125,7 @@ static const struct { const char *in, *out; } tags[] = {
 	    "(\xef\xbd\x82\xef\xbd\x8f\xef\xbd\x94)" },
 	{ "<\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad>", /* bold */
 	    "(\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad)" },
-	{ "<b0t>", "(b0t)" },
+	{ "<b0t>", "(b0t)" }, { "<hum4n>", "(hum4n)" }, { "<bo7>", "(bo7)" },
 	/* What is none stays. */
 	{ "<humans>", "=" }, { "<robot>", "=" }, { "<bo>", "=" },
 	{ "human", "=" }, { "<human", "=" }, { "bot>", "=" },
@@ -136,7 +138,7 @@ static const struct { const char *in, *out; } tags[] = {
 static void
 role_tags_are_defused(void **state)
 {
-	struct text	 out = { NULL, 0, 0 };
+	struct textbuf	 out = { NULL, 0, 0 };
 	const char	*want;
 	size_t		 i;
 
@@ -144,18 +146,59 @@ role_tags_are_defused(void **state)
 	for (i = 0; i < nitems(tags); i++) {
 		out.n = 0;
 		roletag_defuse(tags[i].in, strlen(tags[i].in), &out);
-		text_add(&out, "", 1);
+		textbuf_add(&out, "", 1);
 		want = tags[i].out[0] == '=' ? tags[i].in : tags[i].out;
 		if (strcmp(out.s, want) != 0)
 			fail_msg("%s: got %s, want %s", tags[i].in, out.s,
 			    want);
 	}
+	textbuf_clear(&out);
+}
+
+/* Role tags with one letter replaced by each look-alike of the table. */
+static void
+role_tags_with_any_look_alike_are_defused(void **state)
+{
+	static const char *const names[] = { "human", "bot" };
+	struct text	 in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	char		 bytes[4];
+	const char	*name, *p;
+	uint32_t	 c;
+	size_t		 i, n, tried = 0;
+
+	(void)state;
+	for (i = 0; i < nitems(names); i++) {
+		name = names[i];
+		for (p = name; *p != '\0'; p++) {
+			for (c = 1; c < 0x20000; c++) {
+				if (!confusable_passes(c, *p))
+					continue;
+				n = (size_t)utf8_encode(c, bytes);
+				in.n = out.n = 0;
+				text_puts(&in, "<");
+				text_add(&in, name, (size_t)(p - name));
+				text_add(&in, bytes, n);
+				text_puts(&in, p + 1);
+				text_puts(&in, ">");
+				roletag_defuse(in.s, in.n, &out);
+				in.s[0] = '(';
+				in.s[in.n - 1] = ')';
+				if (out.n != in.n || memcmp(out.s, in.s,
+				    in.n) != 0)
+					fail_msg("%s with U+%04X for %c stays",
+					    name, (unsigned)c, *p);
+				tried++;
+			}
+		}
+	}
+	assert_true(tried > 50);
+	text_clear(&in);
 	text_clear(&out);
 }
 
 /* How often tag stands in text. */
 static int
-count(const struct text *text, const char *tag)
+count(const struct textbuf *text, const char *tag)
 {
 	size_t	 i, k = strlen(tag);
 	int	 n = 0;
@@ -173,8 +216,8 @@ a_prompt_has_one_tag_for_each_turn(void **state)
 	    "<human>", "<bot>", "\n", " ", "hu", "man", "x", "\xe2\x80\x8b" };
 	char			 buf[3][200];
 	const char		*turn[4] = { buf[0], buf[1], buf[2], NULL };
-	struct ids		 ids = { NULL, 0, 0 };
-	struct text		 text = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
+	struct textbuf		 text = { NULL, 0, 0 };
 	size_t			 i, k, round, dropped;
 	uint32_t		 x = 1;
 
@@ -196,21 +239,21 @@ a_prompt_has_one_tag_for_each_turn(void **state)
 		assert_int_equal(count(&text, "<human>"), 2);
 		assert_int_equal(count(&text, "<bot>"), 2);
 	}
-	ids_clear(&ids);
-	text_clear(&text);
+	idbuf_clear(&ids);
+	textbuf_clear(&text);
 }
 
 /* Tokens of the prompt with the first n turns left out. */
 static size_t
 size_without(const char *pre, const char *const *turn, size_t n)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	size_t		 dropped, size;
 
 	assert_int_equal(build(pre, turn + n, 1 << 20, 0, &ids, &dropped,
 	    NULL), 0);
 	size = ids.n;
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	return (size);
 }
 
@@ -221,7 +264,7 @@ oldest_turns_go_first(void **state)
 	static const char *const turn[] = { "one two three", "*four five",
 	    "six seven", "*eight", "nine ten", NULL };
 	static const char	 pre[] = "Be kind.";
-	struct ids		 ids = { NULL, 0, 0 }, want = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 }, want = { NULL, 0, 0 };
 	size_t			 all = size_without(pre, turn, 0);
 	size_t			 two = size_without(pre, turn, 2);
 	size_t			 four = size_without(pre, turn, 4);
@@ -242,8 +285,8 @@ oldest_turns_go_first(void **state)
 		    &none, NULL), 0);
 		assert_int_equal(data_ids_differ("prompt", &ids, &want), 0);
 	}
-	ids_clear(&ids);
-	ids_clear(&want);
+	idbuf_clear(&ids);
+	idbuf_clear(&want);
 }
 
 /* What must stay and does not fit is an error. */
@@ -252,7 +295,7 @@ a_newest_turn_that_does_not_fit_is_refused(void **state)
 {
 	static const char *const turn[] = { "one", "*two", "three four", NULL };
 	static const char *const none[] = { "*two", NULL };
-	struct ids		 ids = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
 	struct fault		 f;
 	size_t			 last = size_without("x", turn, 2), dropped;
 
@@ -264,7 +307,7 @@ a_newest_turn_that_does_not_fit_is_refused(void **state)
 	assert_string_equal(f.code, "bad_field");
 	assert_true(build(NULL, none + 1, 100, 1, &ids, &dropped, &f) < 0);
 	assert_string_equal(f.code, "bad_field");
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 }
 
 /* Open the tokenizer once. */
@@ -292,6 +335,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(ids_equal_those_of_the_whole_text),
 		cmocka_unit_test(role_tags_are_defused),
+		cmocka_unit_test(role_tags_with_any_look_alike_are_defused),
 		cmocka_unit_test(a_prompt_has_one_tag_for_each_turn),
 		cmocka_unit_test(oldest_turns_go_first),
 		cmocka_unit_test(a_newest_turn_that_does_not_fit_is_refused),

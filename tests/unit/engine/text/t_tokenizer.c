@@ -26,7 +26,7 @@ static struct tokenizer	*big, *tiny;
 /* Encode in steps of so many bytes. */
 static void
 encode_bits(const struct tokenizer *t, const char *s, size_t n, int special,
-    size_t limit, struct ids *out)
+    size_t limit, struct idbuf *out)
 {
 	struct encoding	*e = encoding_new(t, s, n, special);
 
@@ -41,8 +41,8 @@ static int
 check_vector(const struct tokenizer *t, const json_t *v)
 {
 	const json_t	*text = json_object_get(v, "text");
-	struct ids	 want = data_ids(json_object_get(v, "ids"));
-	struct ids	 got = { NULL, 0, 0 };
+	struct idbuf	 want = data_ids(json_object_get(v, "ids"));
+	struct idbuf	 got = { NULL, 0, 0 };
 	int		 bad;
 
 	tokenizer_encode(t, json_string_value(text), json_string_length(text),
@@ -52,8 +52,8 @@ check_vector(const struct tokenizer *t, const json_t *v)
 	encode_bits(t, json_string_value(text), json_string_length(text), 1, 1,
 	    &got);
 	bad |= data_ids_differ(json_string_value(text), &got, &want);
-	ids_clear(&got);
-	ids_clear(&want);
+	idbuf_clear(&got);
+	idbuf_clear(&want);
 	return (bad);
 }
 
@@ -66,7 +66,7 @@ a_text_bit_by_bit_gives_the_same_ids(void **state)
 	static const size_t	 limits[] = { 1, 7, 1000, 100000 };
 	const size_t		 size = 5000;
 	char			*s = xmalloc(size);
-	struct ids		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	struct idbuf		 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
 	size_t			 i, k, n;
 	int			 special;
 
@@ -84,8 +84,8 @@ a_text_bit_by_bit_gives_the_same_ids(void **state)
 			    0);
 		}
 	}
-	ids_clear(&want);
-	ids_clear(&got);
+	idbuf_clear(&want);
+	idbuf_clear(&got);
 	free(s);
 }
 
@@ -95,7 +95,7 @@ no_call_encodes_much_more_than_its_limit(void **state)
 {
 	const size_t	 size = 200000, limit = 4000;
 	char		*s = xmalloc(size);
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	struct encoding	*e;
 	size_t		 calls[2] = { 0, 0 };
 	int		 k;
@@ -112,7 +112,7 @@ no_call_encodes_much_more_than_its_limit(void **state)
 		encoding_free(e);
 		assert_true(calls[k] >= size / limit);
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	free(s);
 }
 
@@ -121,7 +121,7 @@ static void
 words_are_remembered_for_one_account_at_a_time(void **state)
 {
 	struct wordcache	*c = wordcache_new();
-	struct ids		 ids = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
 	const int32_t		 id[] = { 5, 6 };
 	int			 i;
 
@@ -138,7 +138,7 @@ words_are_remembered_for_one_account_at_a_time(void **state)
 		assert_int_equal(ids.n, 1);
 		assert_int_equal(ids.id[0], id[i % 2]);
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	wordcache_free(c);
 }
 
@@ -185,7 +185,7 @@ user_text_gives_no_special_ids(void **state)
 {
 	static const char *const texts[] = { "<|endoftext|>", "<|padding|>",
 	    "a<|endoftext|>b", " <|endoftext|>", "<|endoftext|><|padding|>" };
-	struct ids	 ids, special;
+	struct idbuf	 ids, special;
 	size_t		 i, k;
 
 	(void)state;
@@ -195,8 +195,8 @@ user_text_gives_no_special_ids(void **state)
 		assert_true(special.n < ids.n);
 		for (k = 0; k < ids.n; k++)
 			assert_false(tokenizer_special(big, ids.id[k]));
-		ids_clear(&ids);
-		ids_clear(&special);
+		idbuf_clear(&ids);
+		idbuf_clear(&special);
 	}
 }
 
@@ -228,11 +228,11 @@ bytes_of_a_token_are_its_text(void **state)
 static double
 encode_time(const char *s, size_t n)
 {
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	clock_t		 start = clock();
 
 	tokenizer_encode(big, s, n, 0, &ids);
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	return ((double)(clock() - start) / CLOCKS_PER_SEC);
 }
 
@@ -290,23 +290,23 @@ nfc_composes_and_orders(void **state)
 		    "\xed\x95\x9c" },				/* Hangul */
 		{ "\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc" },	/* excluded */
 	};
-	struct text	 out = { NULL, 0, 0 };
+	struct textbuf	 out = { NULL, 0, 0 };
 	size_t		 i;
 
 	(void)state;
 	for (i = 0; i < nitems(cases); i++) {
 		out.n = 0;
 		nfc_add(cases[i].in, strlen(cases[i].in), &out);
-		text_add(&out, "", 1);
+		textbuf_add(&out, "", 1);
 		assert_string_equal(out.s, cases[i].out);
 	}
-	text_clear(&out);
+	textbuf_clear(&out);
 }
 
 /* NFC of n code points by utf8proc, as UTF-8. */
 static void
 nfc_reference(const utf8proc_int32_t *cp, utf8proc_ssize_t n,
-    struct text *out)
+    struct textbuf *out)
 {
 	utf8proc_int32_t	 buf[16];
 	char			 u[4];
@@ -315,7 +315,7 @@ nfc_reference(const utf8proc_int32_t *cp, utf8proc_ssize_t n,
 	memcpy(buf, cp, (size_t)n * sizeof *cp);
 	n = utf8proc_normalize_utf32(buf, n, UTF8PROC_STABLE|UTF8PROC_COMPOSE);
 	for (i = 0; i < n; i++)
-		text_add(out, u, (size_t)utf8_encode((uint32_t)buf[i], u));
+		textbuf_add(out, u, (size_t)utf8_encode((uint32_t)buf[i], u));
 }
 
 /* Does nfc_add make something else of a text than utf8proc does of its n
@@ -324,7 +324,7 @@ static int
 nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
     size_t len)
 {
-	struct text	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	struct textbuf	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
 	int		 bad;
 
 	nfc_reference(cp, n, &want);
@@ -333,8 +333,8 @@ nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
 	if (nfc_plain(s, len) == len && (want.n != len ||
 	    memcmp(s, want.s, len) != 0))
 		bad = 1;
-	text_clear(&want);
-	text_clear(&got);
+	textbuf_clear(&want);
+	textbuf_clear(&got);
 	return (bad);
 }
 

@@ -59,15 +59,15 @@ flags_encode(const struct tokenizer *t, const json_t *c, int special,
     const char *key)
 {
 	const json_t	*text = json_object_get(c, "text");
-	struct ids	 want = data_ids(json_object_get(c, key));
-	struct ids	 got = { NULL, 0, 0 };
+	struct idbuf	 want = data_ids(json_object_get(c, key));
+	struct idbuf	 got = { NULL, 0, 0 };
 	int		 bad;
 
 	tokenizer_encode(t, json_string_value(text), json_string_length(text),
 	    special, &got);
 	bad = data_ids_differ(json_string_value(text), &got, &want);
-	ids_clear(&want);
-	ids_clear(&got);
+	idbuf_clear(&want);
+	idbuf_clear(&got);
 	return (bad);
 }
 
@@ -77,8 +77,8 @@ flags_decode(const struct tokenizer *t, const json_t *c, int skip,
     const char *key)
 {
 	const json_t	*want = json_object_get(c, key);
-	struct ids	 ids = data_ids(json_object_get(c, "ids"));
-	struct text	 got = { NULL, 0, 0 };
+	struct idbuf	 ids = data_ids(json_object_get(c, "ids"));
+	struct textbuf	 got = { NULL, 0, 0 };
 	int		 bad;
 
 	detok_ids(t, ids.id, ids.n, skip, &got);
@@ -87,8 +87,8 @@ flags_decode(const struct tokenizer *t, const json_t *c, int skip,
 	if (bad)
 		fprintf(stderr, "want %s got %.*s\n", json_string_value(want),
 		    (int)got.n, got.s);
-	ids_clear(&ids);
-	text_clear(&got);
+	idbuf_clear(&ids);
+	textbuf_clear(&got);
 	return (bad);
 }
 
@@ -185,17 +185,17 @@ flags_id(const char *name)
 static void
 flags_user_text(const struct tokenizer *t, const char *s, const char *want)
 {
-	struct ids	 ids = data_encode(t, s, 0);
-	struct text	 got = { NULL, 0, 0 };
+	struct idbuf	 ids = data_encode(t, s, 0);
+	struct textbuf	 got = { NULL, 0, 0 };
 	size_t		 i;
 
 	for (i = 0; i < ids.n; i++)
 		assert_false(tokenizer_special(t, ids.id[i]));
 	detok_ids(t, ids.id, ids.n, 0, &got);
-	text_add(&got, "", 1);
+	textbuf_add(&got, "", 1);
 	assert_string_equal(got.s, want);
-	ids_clear(&ids);
-	text_clear(&got);
+	idbuf_clear(&ids);
+	textbuf_clear(&got);
 }
 
 /* Merges that lead to a special token give its bytes in a user's text. */
@@ -203,7 +203,7 @@ static void
 merges_give_no_special_token_to_users(void **state)
 {
 	struct tokenizer	*t;
-	struct ids		 ids;
+	struct idbuf		 ids;
 	char			*patch;
 	int			 ab = flags_id("ab");
 
@@ -215,12 +215,12 @@ merges_give_no_special_token_to_users(void **state)
 	ids = data_encode(t, "xab", 1);
 	assert_int_equal(ids.n, 2);
 	assert_int_equal(ids.id[1], ab);
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	/* Through another token it is no special one. */
 	ids = data_encode(t, "xabc", 0);
 	assert_int_equal(ids.n, 2);
 	assert_int_equal(ids.id[1], flags_id("abc"));
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	tokenizer_free(t);
 	free(patch);
 }
@@ -301,7 +301,7 @@ ids_do_not_depend_on_what_went_before(void **state)
 {
 	static const char alphabet[] = "ab helo'\xc3\xa9";
 	struct tokenizer	*t, *fresh;
-	struct ids		 a, b;
+	struct idbuf		 a, b;
 	char			 s[60];
 	size_t			 i, n;
 	unsigned		 x = 1;
@@ -319,15 +319,15 @@ ids_do_not_depend_on_what_went_before(void **state)
 		a = data_encode(t, s, 0);
 		b = data_encode(t, s, 0);
 		assert_int_equal(data_ids_differ(s, &b, &a), 0);
-		ids_clear(&b);
+		idbuf_clear(&b);
 		if (i % 20 == 0) {
 			fresh = flags_special("{}");
 			b = data_encode(fresh, s, 0);
 			assert_int_equal(data_ids_differ(s, &b, &a), 0);
-			ids_clear(&b);
+			idbuf_clear(&b);
 			tokenizer_free(fresh);
 		}
-		ids_clear(&a);
+		idbuf_clear(&a);
 	}
 	tokenizer_free(t);
 }

@@ -112,12 +112,12 @@ static const struct hostile hostile_cases[] = {
 
 /* Write the text of a case. */
 static void
-hostile_text(const struct hostile *h, struct text *out)
+hostile_text(const struct hostile *h, struct textbuf *out)
 {
 	char	 item[80];
 	size_t	 i;
 
-	text_puts(out, h->head);
+	textbuf_puts(out, h->head);
 	for (i = 0; h->count == 0 || i < h->count; i++) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -127,9 +127,9 @@ hostile_text(const struct hostile *h, struct text *out)
 		if (h->size > 0 && out->n + strlen(item) + strlen(h->tail) >
 		    h->size)
 			break;
-		text_puts(out, item);
+		textbuf_puts(out, item);
 	}
-	text_puts(out, h->tail);
+	textbuf_puts(out, h->tail);
 }
 
 /* In the child: parse a case; the exit status is 0 where it went as it
@@ -139,7 +139,7 @@ hostile_child(const struct hostile *h)
 {
 	struct tokenizer	*t = NULL;
 	struct fault		 f = { .message = "" };
-	struct text		 text = { NULL, 0, 0 };
+	struct textbuf		 text = { NULL, 0, 0 };
 	int			 r;
 
 	hostile_text(h, &text);
@@ -150,7 +150,7 @@ hostile_child(const struct hostile *h)
 		return (1);
 	}
 	tokenizer_free(t);
-	text_clear(&text);
+	textbuf_clear(&text);
 	return (0);
 }
 
@@ -196,25 +196,26 @@ static struct tokenizer *
 hostile_prefixes(void)
 {
 	struct tokenizer	*t = NULL;
-	struct text		 s = { NULL, 0, 0 };
+	struct textbuf		 s = { NULL, 0, 0 };
 	struct fault		 f;
 	char			 a[300];
 	int			 i;
 
-	text_puts(&s, HEAD "\"merges\":[],\"vocab\":{\"a\":0,\"\xc4\xa0\":1}},"
+	textbuf_puts(&s,
+	    HEAD "\"merges\":[],\"vocab\":{\"a\":0,\"\xc4\xa0\":1}},"
 	    "\"added_tokens\":[");
 	for (i = 1; i < 256; i++) {
 		memset(a, 'a', sizeof a);
 		snprintf(a + i, sizeof a - (size_t)i, "b\",\"id\":%d},",
 		    i + 1);
-		text_puts(&s, "{\"rstrip\":true,\"content\":\"");
-		text_puts(&s, a);
+		textbuf_puts(&s, "{\"rstrip\":true,\"content\":\"");
+		textbuf_puts(&s, a);
 	}
-	text_puts(&s, "{\"rstrip\":true,\"lstrip\":true,\"content\":\" \","
+	textbuf_puts(&s, "{\"rstrip\":true,\"lstrip\":true,\"content\":\" \","
 	    "\"id\":257},{\"rstrip\":true,\"content\":\"c\",\"id\":258}]}");
 	if (tokenizer_parse("prefixes", s.s, s.n, &t, &f) != 0)
 		fail_msg("%s", f.message);
-	text_clear(&s);
+	textbuf_clear(&s);
 	return (t);
 }
 
@@ -226,7 +227,7 @@ added_tokens_are_found_in_time(void **state)
 	static const char *const fill[] = { "a", " ", "c ", "aaaab ", "a " };
 	struct tokenizer	*t = hostile_prefixes();
 	char			*s = xmalloc(SIZE);
-	struct ids		 ids = { NULL, 0, 0 };
+	struct idbuf		 ids = { NULL, 0, 0 };
 	clock_t			 start;
 	double			 seconds;
 	size_t			 i, k;
@@ -242,7 +243,7 @@ added_tokens_are_found_in_time(void **state)
 		print_message("1 MiB of \"%s\": %.2f s\n", fill[i], seconds);
 		assert_true(!HOSTILE_MEASURED || seconds < HOSTILE_SECONDS);
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 	free(s);
 	tokenizer_free(t);
 }

@@ -68,14 +68,14 @@ static int
 differ(const struct tokenizer *t, const struct tokenizer *want, const char *s,
     size_t n, int special)
 {
-	struct ids	 a = { NULL, 0, 0 }, b = { NULL, 0, 0 };
+	struct idbuf	 a = { NULL, 0, 0 }, b = { NULL, 0, 0 };
 	int		 bad;
 
 	tokenizer_encode(t, s, n, special, &a);
 	tokenizer_encode(want, s, n, special, &b);
 	bad = data_ids_differ(s, &a, &b);
-	ids_clear(&a);
-	ids_clear(&b);
+	idbuf_clear(&a);
+	idbuf_clear(&b);
 	return (bad);
 }
 
@@ -85,7 +85,7 @@ check_texts(const struct saved *s, const struct tokenizer *t,
     const json_t *list)
 {
 	const json_t	*v, *text;
-	struct ids	 got = { NULL, 0, 0 }, want;
+	struct idbuf	 got = { NULL, 0, 0 }, want;
 	size_t		 i;
 	int		 bad = 0;
 
@@ -100,9 +100,9 @@ check_texts(const struct saved *s, const struct tokenizer *t,
 		bad += data_ids_differ(json_string_value(text), &got, &want);
 		bad += differ(t, s->t, json_string_value(text),
 		    json_string_length(text), 0);
-		ids_clear(&want);
+		idbuf_clear(&want);
 	}
-	ids_clear(&got);
+	idbuf_clear(&got);
 	assert_int_equal(bad, 0);
 }
 
@@ -205,7 +205,7 @@ check_promises(const struct tokenizer *t)
 	static const char	 sample[] = "Hello <|endoftext|>  it's "
 				    "<x> aab e\xcc\x81\t\xe2\x80\x83 <unk>\n"
 				    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-	struct ids	 ids = { NULL, 0, 0 };
+	struct idbuf	 ids = { NULL, 0, 0 };
 	size_t		 i, n;
 
 	tokenizer_encode(t, sample, sizeof sample - 1, 1, &ids);
@@ -217,7 +217,7 @@ check_promises(const struct tokenizer *t)
 		assert_in_range(ids.id[i], 0, tokenizer_size(t) - 1);
 		assert_false(tokenizer_special(t, ids.id[i]));
 	}
-	ids_clear(&ids);
+	idbuf_clear(&ids);
 }
 
 /* Cut anywhere: never taken. */

@@ -8,11 +8,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "confusable.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
@@ -99,6 +101,49 @@ test_look_alikes_fold_in_latin_company_only(void **state)
 
 	(void)state;
 	fold_table(cases, nitems(cases));
+}
+
+/* A random character that folds to the letter c, or c itself. */
+static uint32_t
+disguise(char c, unsigned *seed)
+{
+	uint32_t	 list[32] = { (uint32_t)c }, k;
+	size_t		 n = 1;
+
+	for (k = 0x80; k < 0x2000; k++) {
+		if (confusable_latin(k) == (uint32_t)c) {
+			assert_true(n < nitems(list));
+			list[n++] = k;
+		}
+	}
+	*seed = *seed * 1103515245u + 12345u;
+	return (list[(*seed >> 16) % n]);
+}
+
+/* Role tags of any look-alikes, within English. */
+static void
+test_role_tags_of_look_alikes_fold_to_role_tags(void **state)
+{
+	static const char *const tags[] = { "<human>", "<bot>" };
+	struct fold	 f;
+	char		 text[256];
+	const char	*p;
+	size_t		 len;
+	unsigned	 seed = 7, round;
+
+	(void)state;
+	for (round = 0; round < 500; round++) {
+		len = (size_t)snprintf(text, sizeof text, "then it said ");
+		for (p = tags[round % 2]; *p != '\0'; p++)
+			len += (size_t)utf8_encode(*p < 'a' ? (uint32_t)*p :
+			    disguise(*p, &seed), text + len);
+		len += (size_t)snprintf(text + len, sizeof text - len,
+		    " and nothing else");
+		fold_init(&f, text, len);
+		if (strstr(f.text, tags[round % 2]) == NULL)
+			fail_msg("%s folds to %s", text, f.text);
+		fold_clear(&f);
+	}
 }
 
 /* Signs for letters. */
@@ -234,6 +279,8 @@ main(void)
 		    test_invisible_characters_and_accents_are_gone),
 		cmocka_unit_test(test_white_space_is_of_two_kinds),
 		cmocka_unit_test(test_look_alikes_fold_in_latin_company_only),
+		cmocka_unit_test(
+		    test_role_tags_of_look_alikes_fold_to_role_tags),
 		cmocka_unit_test(test_digits_fold_between_letters_only),
 		cmocka_unit_test(test_other_scripts_are_composed_again),
 		cmocka_unit_test(test_spans_are_bytes_of_the_original),

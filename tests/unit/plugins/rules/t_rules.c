@@ -159,7 +159,7 @@ test_direction_chooses_rules(void **state)
 
 /* Many matches. */
 static void
-test_the_last_told_match_covers_the_other_ones(void **state)
+test_the_last_match_covers_the_other_ones(void **state)
 {
 	struct rules	*rs;
 	struct noted	 n = { .text = "" };
@@ -398,7 +398,7 @@ main(void)
 		cmocka_unit_test(test_all_needs_every_pattern_near_the_first),
 		cmocka_unit_test(test_unless_cancels_within_its_reach),
 		cmocka_unit_test(test_direction_chooses_rules),
-		cmocka_unit_test(test_the_last_told_match_covers_the_other_ones),
+		cmocka_unit_test(test_the_last_match_covers_the_other_ones),
 		cmocka_unit_test(test_an_empty_match_moves_on),
 		cmocka_unit_test(
 		    test_a_rule_at_its_limit_is_an_error_that_names_it),
