@@ -160,7 +160,7 @@ static void
 role_tags_with_any_look_alike_are_defused(void **state)
 {
 	static const char *const names[] = { "human", "bot" };
-	struct text	 in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	struct textbuf	 in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
 	char		 bytes[4];
 	const char	*name, *p;
 	uint32_t	 c;
@@ -175,11 +175,11 @@ role_tags_with_any_look_alike_are_defused(void **state)
 					continue;
 				n = (size_t)utf8_encode(c, bytes);
 				in.n = out.n = 0;
-				text_puts(&in, "<");
-				text_add(&in, name, (size_t)(p - name));
-				text_add(&in, bytes, n);
-				text_puts(&in, p + 1);
-				text_puts(&in, ">");
+				textbuf_puts(&in, "<");
+				textbuf_add(&in, name, (size_t)(p - name));
+				textbuf_add(&in, bytes, n);
+				textbuf_puts(&in, p + 1);
+				textbuf_puts(&in, ">");
 				roletag_defuse(in.s, in.n, &out);
 				in.s[0] = '(';
 				in.s[in.n - 1] = ')';
@@ -192,8 +192,8 @@ role_tags_with_any_look_alike_are_defused(void **state)
 		}
 	}
 	assert_true(tried > 50);
-	text_clear(&in);
-	text_clear(&out);
+	textbuf_clear(&in);
+	textbuf_clear(&out);
 }
 
 /* How often tag stands in text. */
