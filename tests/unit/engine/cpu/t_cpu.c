@@ -197,7 +197,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
 		    "fp32 goes with weights in fp32, and they are in bf16" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
-		    "no_device", "isa", "scalar, found mmx" },
+		    "no_device", "isa", "scalar, reference, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
 		    "no_device", "device", "cpu or cuda:N, found tpu" }
 	};
