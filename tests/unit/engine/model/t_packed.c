@@ -310,7 +310,7 @@ a_model_that_can_not_be_packed_is_reported(void **state)
 	assert_non_null(strstr(f.message, none));
 	opt.precision = "int3";
 	assert_int_not_equal(cpu_pack_write(m, NULL, 0, path, &opt, &f), 0);
-	assert_non_null(strstr(f.message, "found int3"));
+	assert_non_null(strstr(f.message, "found \"int3\""));
 	model_free(m);
 	bad = model_files_folder(models[1]);
 	model_files_put_weights(models[1], bad, "model.safetensors",
