@@ -14,8 +14,6 @@
 
 #include "chat.h"
 #include "render.h"
-#include "suggest.h"
-#include "vocabulary.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
 #define CTL_GROUP	"chat"	/* who may connect, where it can't be seen */
@@ -68,22 +66,7 @@ struct ctl {
 	int		 near;		/* quota_near has been told */
 };
 
-struct command {
-	const char	*name;
-	unsigned	 bit;		/* in struct opt's commands */
-	const char	*args;		/* "[TEXT...]", for help */
-	int		 min, max;	/* arguments; max -1: any number */
-	const char	*summary;	/* one line, for help */
-	const char	*text;		/* what else --help says, or NULL */
-	/* Run it. Returns an exit status, after telling what went wrong. */
-	int		(*run)(struct ctl *ctl, int argc, char **argv);
-};
-
-/* ---- chatctl.c: main and the table of commands */
-const struct command *command_find(const char *name);
-const struct command *command_at(size_t i);	/* NULL behind the last */
-
-/* ---- opts.c: the command line */
+/* ---- command.c: the table of commands */
 #define CMD_CHAT	0x001
 #define CMD_ASK		0x002
 #define CMD_LIST	0x004
@@ -99,6 +82,21 @@ const struct command *command_at(size_t i);	/* NULL behind the last */
 #define CMD_HEALTH	0x1000
 #define CMD_ANY		0x1fff
 
+struct command {
+	const char	*name;
+	unsigned	 bit;		/* CMD_... */
+	const char	*args;		/* "[TEXT...]", for help */
+	int		 min, max;	/* arguments; max -1: any number */
+	const char	*summary;	/* one line, for help */
+	const char	*text;		/* what else --help says, or NULL */
+};
+
+const struct command *command_find(const char *name);
+/* As command_find, but reports that there is no command of that name. */
+const struct command *command_named(const char *name);
+const struct command *command_at(size_t i);	/* NULL after the last */
+
+/* ---- opts.c: options and --help */
 void	 opts_init(struct options *o);
 void	 opts_clear(struct options *o);
 
@@ -143,17 +141,17 @@ const char *term_off(int fd);
 void	 term_size(int *rows, int *columns);
 
 /* "chatctl: ..." on stderr; controls in it are escaped. */
-void	 ctl_error(const char *fmt, ...)
+void	 term_error(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 /* The same for what is not an error; silent with --quiet. */
-void	 ctl_note(const char *fmt, ...)
+void	 term_note(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 
 /* Write out stdout. Where its reader has gone, end as SIGPIPE would; any
  * other failure is told, status CTL_REFUSED. */
-void	 out_flush(void);
+void	 term_flush(void);
 /* One object as one line on stdout. */
-void	 out_json(const json_t *v);
+void	 term_json(const json_t *v);
 
 /* ---- pager.c: long output on a terminal */
 /*
@@ -193,7 +191,7 @@ int	 link_wait_model(struct ctl *ctl);
  * Returns CTL_OK with *end the done event; the status of its code with *end
  * the error event; or with *end NULL CTL_UNREACHABLE (connection lost, now
  * closed), CTL_PROTOCOL, CTL_USAGE (too long to be sent) and CTL_INTERRUPTED.
- * Says nothing: link_tell does. *end is a new reference.
+ * Says nothing: link_report does. *end is a new reference.
  */
 int	 link_run(struct ctl *ctl, json_t *msg, int cancel,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
@@ -203,7 +201,7 @@ int	 link_call(struct ctl *ctl, json_t *msg,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
 /* Tell an error event; NULL: why there was none (nothing after Ctrl-C). */
-void	 link_tell(struct ctl *ctl, const json_t *error);
+void	 link_report(struct ctl *ctl, const json_t *error);
 int	 link_status_of(const char *code);
 
 /* ---- input.c: texts from stdin, files and arguments */
@@ -239,42 +237,60 @@ json_t	*say_complete(const char *prompt, const json_t *params);
 json_t	*say_again(int64_t exchange, const json_t *params);
 /*
  * Send it (taken), show the reply on stdout as it comes and what else is to
- * be told on stderr. Fills *said (clear it with said_clear; zeroed before the
+ * be told on stderr. Fills *said (clear it with say_clear; zeroed before the
  * first use). Returns an exit status; CTL_INTERRUPTED for a cancelled reply.
  */
 int	 say_run(struct ctl *ctl, json_t *msg, int chatting,
 	    struct said *said);
-void	 said_clear(struct said *said);
+void	 say_clear(struct said *said);
 
-/* ---- cmd_*.c */
-int	 cmd_chat(struct ctl *, int, char **);
-int	 cmd_ask(struct ctl *, int, char **);
-int	 cmd_list(struct ctl *, int, char **);
-int	 cmd_show(struct ctl *, int, char **);
-int	 cmd_delete(struct ctl *, int, char **);
-int	 cmd_rate(struct ctl *, int, char **);
-int	 cmd_export(struct ctl *, int, char **);
-int	 cmd_status(struct ctl *, int, char **);
-int	 cmd_health(struct ctl *, int, char **);
-int	 cmd_reload(struct ctl *, int, char **);
-int	 cmd_moderate(struct ctl *, int, char **);
-int	 cmd_tokenize(struct ctl *, int, char **);
+/* ---- stamp.c: times */
+#define STAMP_TEXT	32		/* bytes of a time as text */
+#define STAMP_MINUTES	"%Y-%m-%d %H:%M"
+#define STAMP_SECONDS	"%Y-%m-%d %H:%M:%S"
 
-/* cmd_ask.c: the newest conversation's number. 0, or a status, told. */
-int	 ask_newest(struct ctl *ctl, int64_t *conversation);
-/* cmd_list.c: as list and show print them. */
+/* Write ms, milliseconds since 1970, to text as local time.  Returns text. */
+const char *stamp_text(int64_t ms, const char *format, char *text);
+
+/* ---- list.c, show.c, show_status.c: printing what the store and chatd say */
+#define LIST_DEFAULT	50		/* conversations without --limit */
+
+/* Print the list that msg (taken) requests. Returns an exit status. */
 int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
-/* said (or NULL) is filled with the newest reply shown. */
-int	 show_print(struct ctl *ctl, int64_t conversation, FILE *out,
+/*
+ * Print a conversation, or with --exchange an exchange. Fills *said (may be
+ * NULL) with the newest reply. Returns an exit status.
+ */
+int	 show_conversation(struct ctl *ctl, int64_t number, FILE *out,
 	    struct said *said);
-/* cmd_status.c */
-int	 status_print(struct ctl *ctl, FILE *out);
-/* cmd_rate.c: a rate request; thumb 2: none, reply 0: the newest. Texts may be
- * NULL. */
+int	 show_status(struct ctl *ctl, FILE *out);
+
+/* ---- rate.c: ratings */
+#define RATE_NONE	2		/* no thumb */
+
+/*
+ * A rate request. thumb is 1, 0, -1 or RATE_NONE; reply 0 is the newest reply
+ * of the exchange. reasons, ideal and comment may be NULL.
+ */
 json_t	*rate_message(int64_t exchange, int64_t reply, int thumb,
 	    const json_t *reasons, const char *ideal, const char *comment);
 
-/* ---- repl.c: the interactive chat */
-int	 repl_run(struct ctl *ctl);
+/* ---- cmd_*.c: one command each; argv has its arguments */
+int	 cmd_chat(struct ctl *ctl, int argc, char **argv);
+int	 cmd_ask(struct ctl *ctl, int argc, char **argv);
+int	 cmd_list(struct ctl *ctl, int argc, char **argv);
+int	 cmd_show(struct ctl *ctl, int argc, char **argv);
+int	 cmd_delete(struct ctl *ctl, int argc, char **argv);
+int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
+int	 cmd_export(struct ctl *ctl, int argc, char **argv);
+int	 cmd_status(struct ctl *ctl, int argc, char **argv);
+int	 cmd_health(struct ctl *ctl, int argc, char **argv);
+int	 cmd_reload(struct ctl *ctl, int argc, char **argv);
+int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
+int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
+
+/* Connect, wait for the model and find the conversation that --continue
+ * means. 0 or an exit status, reported. */
+int	 cmd_ask_open(struct ctl *ctl);
 
 #endif

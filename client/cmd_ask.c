@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl ask, and chatctl without a command: the interactive chat on a
- * terminal, a filter for pipes elsewhere.
+ * chatctl ask: one message and its reply.
  */
 #include "chatctl.h"
 
@@ -12,22 +11,9 @@
 #include "json.h"
 #include "xmalloc.h"
 
-static int	ask_open(struct ctl *);
 static int	ask_text(struct ctl *, int, char **, char **);
+static int	ask_newest(struct ctl *, int64_t *);
 static void	ask_first(void *, const json_t *);
-
-/* chatctl, chatctl chat */
-int
-cmd_chat(struct ctl *ctl, int argc, char **argv)
-{
-	int	 status;
-
-	if (!isatty(STDIN_FILENO) || !term_is(1) || ctl->opt.json)
-		return (cmd_ask(ctl, argc, argv));
-	if ((status = ask_open(ctl)) != CTL_OK)
-		return (status);
-	return (repl_run(ctl));
-}
 
 /* chatctl ask */
 int
@@ -38,7 +24,7 @@ cmd_ask(struct ctl *ctl, int argc, char **argv)
 	int		 status;
 
 	/* Connect first: a file need not be read for a chatd that is down. */
-	if ((status = ask_open(ctl)) != CTL_OK ||
+	if ((status = cmd_ask_open(ctl)) != CTL_OK ||
 	    (status = ask_text(ctl, argc, argv, &text)) != CTL_OK)
 		goto out;
 	intr_hold(1);
@@ -50,24 +36,24 @@ cmd_ask(struct ctl *ctl, int argc, char **argv)
 		    ctl->opt.preprompt, ctl->opt.params), 0, &said);
 	intr_hold(0);
 out:
-	said_clear(&said);
+	say_clear(&said);
 	free(text);
 	return (status);
 }
 
 /* Connect, wait for the model, find the conversation to go on with. */
-static int
-ask_open(struct ctl *ctl)
+int
+cmd_ask_open(struct ctl *ctl)
 {
 	int	 status;
 
 	if (ctl->opt.resume && ctl->opt.conversation != 0) {
-		ctl_error("--continue and --conversation exclude each other");
+		term_error("--continue and --conversation exclude each other");
 		return (CTL_USAGE);
 	}
 	if (ctl->opt.raw && (ctl->opt.resume || ctl->opt.conversation != 0 ||
 	    ctl->opt.preprompt != NULL)) {
-		ctl_error("--raw takes no conversation and no pre-prompt");
+		term_error("--raw takes no conversation and no pre-prompt");
 		return (CTL_USAGE);
 	}
 	if (ctl->opt.preprompt != NULL &&
@@ -92,7 +78,7 @@ ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 
 	whole = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
 	if (whole && isatty(STDIN_FILENO))
-		ctl_note("type the message, then Ctrl-D on a line of its own");
+		term_note("type the message, then Ctrl-D on a line of its own");
 	if (whole || input_piped()) {
 		status = input_read(STDIN_FILENO, "stdin", max, &document);
 		if (status != CTL_OK)
@@ -113,11 +99,11 @@ ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 	}
 	status = input_check(text, "the message");
 	if (status == CTL_OK && *text == '\0') {
-		ctl_error("%s: empty; expected a message",
+		term_error("%s: empty; expected a message",
 		    whole ? "stdin" : "the message");
 		status = CTL_USAGE;
 	} else if (status == CTL_OK && strlen(text) > max) {
-		ctl_error("the message: %zu bytes, chatd takes at most %zu",
+		term_error("the message: %zu bytes, chatd takes at most %zu",
 		    strlen(text), max);
 		status = CTL_USAGE;
 	}
@@ -140,7 +126,7 @@ ask_first(void *arg, const json_t *event)
 }
 
 /* Find the newest conversation. */
-int
+static int
 ask_newest(struct ctl *ctl, int64_t *conversation)
 {
 	json_t	*m, *end;
@@ -152,7 +138,7 @@ ask_newest(struct ctl *ctl, int64_t *conversation)
 	status = link_call(ctl, m, ask_first, conversation, &end);
 	json_decref(end);
 	if (status == CTL_OK && *conversation == 0) {
-		ctl_error("there is no conversation to go on with");
+		term_error("there is no conversation to go on with");
 		status = CTL_REFUSED;
 	}
 	return (status);

@@ -49,7 +49,7 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 	if (ctl->opt.output != NULL)
 		return (export_close(ctl->opt.output, &e, status));
 	render_end(&e.render);
-	out_flush();
+	term_flush();
 	return (status);
 }
 
@@ -61,7 +61,7 @@ export_open(const char *path, struct export *e)
 
 	fd = open(path, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
 	if (fd == -1) {
-		ctl_error("%s: %s", path, errno == EEXIST ?
+		term_error("%s: %s", path, errno == EEXIST ?
 		    "is there already; expected the name of a new file" :
 		    strerror(errno));
 		return (-1);
@@ -87,7 +87,7 @@ export_text(void *arg, const json_t *event)
 	else if (fwrite(text, 1, n, e->out) != n && e->out != stdout)
 		e->failed = errno;
 	if (e->out == stdout)
-		out_flush();
+		term_flush();
 }
 
 /* Finish the file, or take half a one away. Returns the exit status. */
@@ -100,7 +100,7 @@ export_close(const char *path, struct export *e, int status)
 	if (fclose(e->out) != 0 && !e->failed)
 		e->failed = errno;
 	if (e->failed) {
-		ctl_error("%s: %s", path, strerror(e->failed));
+		term_error("%s: %s", path, strerror(e->failed));
 		status = CTL_REFUSED;
 	}
 	if (status != CTL_OK)

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bytes.h"
 #include "json.h"
@@ -25,26 +24,12 @@ static const struct {
 	{ "down", CTL_UNREACHABLE, ROLE_BAD },
 };
 
-/* Print the time of the last commit, where chatd tells it. */
-static void
-health_commit(int64_t ms)
-{
-	time_t		 t = (time_t)(ms / 1000);
-	struct tm	 tm;
-	char		 text[64];
-
-	if (ms <= 0 || localtime_r(&t, &tm) == NULL ||
-	    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		return;
-	printf("; last commit %s", text);
-}
-
 /* Print the line. */
 static void
 health_print(const json_t *m, const char *word, enum role role)
 {
 	const json_t	*x, *v;
-	char		*safe, bytes[BYTES_TEXT];
+	char		*safe, bytes[BYTES_TEXT], when[STAMP_TEXT];
 	size_t		 i;
 
 	safe = render_line(word);
@@ -62,7 +47,9 @@ health_print(const json_t *m, const char *word, enum role role)
 	x = json_object_get(m, "disk");
 	if (msg_int(x, "free", -1) >= 0)
 		printf("; %s free", bytes_text(msg_int(x, "free", 0), bytes));
-	health_commit(msg_int(m, "last_commit", 0));
+	if (msg_int(m, "last_commit", 0) > 0)
+		printf("; last commit %s", stamp_text(msg_int(m,
+		    "last_commit", 0), STAMP_SECONDS, when));
 	putchar('\n');
 }
 
@@ -88,14 +75,14 @@ cmd_health(struct ctl *ctl, int argc, char **argv)
 	    strcmp(health_words[i].word, word) != 0; i++)
 		;
 	if (word == NULL || i == nitems(health_words)) {
-		ctl_error("chatd does not say how it is");
+		term_error("chatd does not say how it is");
 		json_decref(end);
 		return (CTL_PROTOCOL);
 	}
 	if (ctl->opt.json) {
 		json_object_del(end, "event");
 		json_object_del(end, "id");
-		out_json(end);
+		term_json(end);
 	} else
 		health_print(end, word, health_words[i].role);
 	status = health_words[i].status;

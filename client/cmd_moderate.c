@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "json.h"
 #include "xmalloc.h"
@@ -98,7 +97,7 @@ moderate_text(struct moderate *m, const char *text)
 		slot->id = 0;
 		slot->end = msg_error(-1, &f);
 	} else if (r != 0) {
-		ctl_error("%s: connection lost: %s", m->ctl->socket,
+		term_error("%s: connection lost: %s", m->ctl->socket,
 		    f.message);
 		link_close(m->ctl);
 		return (CTL_UNREACHABLE);
@@ -130,7 +129,7 @@ moderate_take(struct moderate *m, size_t most)
 		if ((r = chat_next(m->ctl->chat, -1, &msg, &f)) == 0)
 			continue;
 		if (r < 0) {
-			ctl_error("%s: connection lost: %s", m->ctl->socket,
+			term_error("%s: connection lost: %s", m->ctl->socket,
 			    f.message);
 			link_close(m->ctl);
 			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
@@ -138,7 +137,7 @@ moderate_take(struct moderate *m, size_t most)
 		}
 		if (chat_about_none(msg)) {
 			r = link_status_of(msg_string(msg, "code"));
-			link_tell(m->ctl, msg);
+			link_report(m->ctl, msg);
 			json_decref(msg);
 			link_close(m->ctl);
 			return (r);
@@ -168,9 +167,9 @@ moderate_print(struct moderate *m, const json_t *end)
 		json_object_del(error, "id");
 		msg_set(out, "error", error);
 		if (m->ctl->opt.json)
-			out_json(out);
+			term_json(out);
 		else
-			link_tell(m->ctl, end);
+			link_report(m->ctl, end);
 		json_decref(out);
 		return;
 	}
@@ -180,7 +179,7 @@ moderate_print(struct moderate *m, const json_t *end)
 		out = json_deep_copy(end);
 		json_object_del(out, "event");
 		json_object_del(out, "id");
-		out_json(out);
+		term_json(out);
 		json_decref(out);
 	} else
 		moderate_words(end);
@@ -213,7 +212,7 @@ moderate_words(const json_t *end)
 		free(text);
 	}
 	fputc('\n', stdout);
-	out_flush();
+	term_flush();
 }
 
 /* Judge each line of stdin. */
@@ -232,7 +231,7 @@ moderate_lines(struct moderate *m)
 		status = moderate_line(m, line, (size_t)n);
 	}
 	if (status == CTL_OK && ferror(stdin)) {
-		ctl_error("stdin: %s", strerror(errno));
+		term_error("stdin: %s", strerror(errno));
 		status = CTL_USAGE;
 	}
 	free(line);
@@ -259,7 +258,7 @@ moderate_line(struct moderate *m, char *line, size_t n)
 	} else {
 		v = json_loadb(line, n, JSON_DECODE_ANY, &err);
 		if (!json_is_string(v)) {
-			ctl_error("%s: expected a JSON string%s%s", name,
+			term_error("%s: expected a JSON string%s%s", name,
 			    v == NULL ? ": " : "", v == NULL ? err.text : "");
 			status = moderate_bad(m, "expected a JSON string");
 		} else
@@ -287,45 +286,4 @@ moderate_bad(struct moderate *m, const char *why)
 	slot->end = msg_error(-1, &f);
 	m->n++;
 	return (CTL_OK);
-}
-
-/* chatctl tokenize */
-int
-cmd_tokenize(struct ctl *ctl, int argc, char **argv)
-{
-	json_t	*m, *end = NULL, *id;
-	char	*text = NULL;
-	size_t	 i, max;
-	int	 status;
-
-	if ((status = link_open(ctl)) != CTL_OK ||
-	    (status = link_wait_model(ctl)) != CTL_OK)
-		return (status);
-	max = (size_t)chat_limit(ctl->chat, "prompt", CTL_PROMPT_MAX);
-	if (argc == 0)
-		status = input_read(STDIN_FILENO, "stdin", max, &text);
-	else {
-		text = input_join(argc, argv);
-		status = input_check(text, "the text");
-	}
-	if (status != CTL_OK)
-		goto out;
-	m = msg_op("tokenize", -1);
-	msg_set_string(m, "text", text);
-	if ((status = link_call(ctl, m, NULL, NULL, &end)) != CTL_OK)
-		goto out;
-	json_object_del(end, "event");
-	json_object_del(end, "id");
-	if (ctl->opt.json)
-		out_json(end);
-	else {
-		json_array_foreach(json_object_get(end, "ids"), i, id)
-			printf("%s%lld", i > 0 ? " " : "",
-			    (long long)json_integer_value(id));
-		fputc('\n', stdout);
-	}
-out:
-	json_decref(end);
-	free(text);
-	return (status);
 }

@@ -5,53 +5,11 @@
 #include "chatctl.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "json.h"
+#include "suggest.h"
+#include "vocabulary.h"
 
-#define RATE_NONE	2	/* no thumb given */
-
-static int	rate_thumb(const char *, int *);
-
-/* A rate request. */
-json_t *
-rate_message(int64_t exchange, int64_t reply, int thumb,
-    const json_t *reasons, const char *ideal, const char *comment)
-{
-	json_t	*m = msg_op("rate", -1);
-
-	msg_set_int(m, "exchange", exchange);
-	if (reply > 0)
-		msg_set_int(m, "reply", reply);
-	if (thumb != RATE_NONE)
-		msg_set_int(m, "thumb", thumb);
-	if (json_array_size(reasons) > 0)
-		msg_set(m, "reasons", json_deep_copy(reasons));
-	msg_set_string(m, "ideal", ideal);
-	msg_set_string(m, "comment", comment);
-	return (m);
-}
-
-/* Read good, bad or neutral. */
-static int
-rate_thumb(const char *word, int *thumb)
-{
-	int		 i = vocabulary_find(vocabulary_thumbs, word);
-	const char	*near;
-	char		*list;
-
-	if (i != -1) {
-		*thumb = vocabulary_thumb_values[i];
-		return (0);
-	}
-	near = suggest_word(word, vocabulary_thumbs);
-	list = vocabulary_list(vocabulary_thumbs, "or");
-	ctl_error("rate: expected %s, found \"%s\"%s%s%s",
-	    list, word, near == NULL ? "" : "; did you mean ",
-	    near == NULL ? "" : near, near == NULL ? "" : "?");
-	free(list);
-	return (-1);
-}
+static int	cmd_rate_thumb(const char *, int *);
 
 /* chatctl rate */
 int
@@ -63,16 +21,16 @@ cmd_rate(struct ctl *ctl, int argc, char **argv)
 	int	 thumb = RATE_NONE, status;
 
 	if (opts_number(argv[0], 1, INT64_MAX, &exchange) == -1) {
-		ctl_error("rate: expected an exchange's number, found \"%s\"",
+		term_error("rate: expected an exchange's number, found \"%s\"",
 		    argv[0]);
 		return (CTL_USAGE);
 	}
-	if (argc > 1 && rate_thumb(argv[1], &thumb) == -1)
+	if (argc > 1 && cmd_rate_thumb(argv[1], &thumb) == -1)
 		return (CTL_USAGE);
 	if (thumb == RATE_NONE && ctl->opt.ideal == NULL &&
 	    ctl->opt.comment == NULL &&
 	    json_array_size(ctl->opt.reasons) == 0) {
-		ctl_error("rate: expected good, bad or neutral, or an "
+		term_error("rate: expected good, bad or neutral, or an "
 		    "option that says more");
 		return (CTL_USAGE);
 	}
@@ -92,8 +50,29 @@ cmd_rate(struct ctl *ctl, int argc, char **argv)
 	status = link_call(ctl, rate_message(exchange, ctl->opt.reply, thumb,
 	    ctl->opt.reasons, ideal, ctl->opt.comment), NULL, NULL, &end);
 	if (status == CTL_OK && ctl->opt.json)
-		out_json(end);
+		term_json(end);
 	json_decref(end);
 	free(ideal);
 	return (status);
+}
+
+/* Read good, bad or neutral. */
+static int
+cmd_rate_thumb(const char *word, int *thumb)
+{
+	int		 i = vocabulary_find(vocabulary_thumbs, word);
+	const char	*near;
+	char		*list;
+
+	if (i != -1) {
+		*thumb = vocabulary_thumb_values[i];
+		return (0);
+	}
+	near = suggest_word(word, vocabulary_thumbs);
+	list = vocabulary_list(vocabulary_thumbs, "or");
+	term_error("rate: expected %s, found \"%s\"%s%s%s",
+	    list, word, near == NULL ? "" : "; did you mean ",
+	    near == NULL ? "" : near, near == NULL ? "" : "?");
+	free(list);
+	return (-1);
 }

@@ -48,14 +48,14 @@ history_file_open(int off)
 	slash = strrchr(path, '/');
 	*slash = '\0';
 	if (path_mkdirs(path, 0700) != 0) {
-		ctl_note("%s: %s: no history is kept", path, strerror(errno));
+		term_note("%s: %s: no history is kept", path, strerror(errno));
 		goto bad;
 	}
 	*slash = '/';
 	h->fd = open(path, O_RDWR|O_CREAT|O_APPEND|O_NOFOLLOW|O_NONBLOCK|
 	    O_CLOEXEC, 0600);
 	if (h->fd == -1) {
-		ctl_note("%s: %s: no history is kept", path, errno == ELOOP ?
+		term_note("%s: %s: no history is kept", path, errno == ELOOP ?
 		    "a symbolic link" : strerror(errno));
 		goto bad;
 	}
@@ -101,12 +101,12 @@ history_check(struct history_file *h)
 
 	if (fstat(h->fd, &st) == -1 || !S_ISREG(st.st_mode) ||
 	    st.st_uid != geteuid() || st.st_nlink != 1) {
-		ctl_note("%s: not a file of yours alone: no history is kept",
+		term_note("%s: not a file of yours alone: no history is kept",
 		    h->path);
 		return (-1);
 	}
 	if ((st.st_mode & 077) != 0 && fchmod(h->fd, 0600) == -1) {
-		ctl_note("%s: %s: no history is kept", h->path,
+		term_note("%s: %s: no history is kept", h->path,
 		    strerror(errno));
 		return (-1);
 	}
@@ -151,7 +151,7 @@ history_cut(struct history_file *h)
 	keep = memchr(buf + len / 2, '\n', len - len / 2);
 	if (keep != NULL && ftruncate(h->fd, 0) == 0 &&
 	    write(h->fd, keep + 1, len - (size_t)(keep + 1 - buf)) == -1)
-		ctl_note("%s: %s", h->path, strerror(errno));
+		term_note("%s: %s", h->path, strerror(errno));
 	free(buf);
 	flock(h->fd, LOCK_UN);
 }
@@ -205,6 +205,6 @@ history_file_add(struct history_file *h, const char *entry)
 	}
 	*p++ = '\n';
 	if (write(h->fd, line, (size_t)(p - line)) == -1)
-		ctl_note("%s: %s", h->path, strerror(errno));
+		term_note("%s: %s", h->path, strerror(errno));
 	free(line);
 }

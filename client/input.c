@@ -41,12 +41,12 @@ input_read(int fd, const char *name, size_t max, char **text)
 		if (k == -1 && errno == EINTR)
 			continue;
 		if (k == -1) {
-			ctl_error("%s: %s", name, strerror(errno));
+			term_error("%s: %s", name, strerror(errno));
 			goto bad;
 		}
 		n += (size_t)k;
 		if (n > max) {
-			ctl_error("%s: longer than %zu bytes, the most that "
+			term_error("%s: longer than %zu bytes, the most that "
 			    "chatd takes", name, max);
 			goto bad;
 		}
@@ -72,12 +72,12 @@ input_bytes(const char *s, size_t n, const char *name)
 	for (i = 0; i < n; i += (size_t)len) {
 		len = utf8_decode(s + i, n - i, &cp);
 		if (len <= 0) {
-			ctl_error("%s: not UTF-8 at byte %zu (found 0x%02x)",
+			term_error("%s: not UTF-8 at byte %zu (found 0x%02x)",
 			    name, i, (unsigned char)s[i]);
 			return (CTL_USAGE);
 		}
 		if (cp == 0) {
-			ctl_error("%s: a NUL byte at byte %zu; expected text",
+			term_error("%s: a NUL byte at byte %zu; expected text",
 			    name, i);
 			return (CTL_USAGE);
 		}
@@ -120,7 +120,7 @@ input_value(const char *value, const char *name, size_t max, char **text)
 		return (input_check(value, name));
 	}
 	if ((fd = open(value + 1, O_RDONLY|O_CLOEXEC)) == -1) {
-		ctl_error("%s: %s: %s", name, value + 1, strerror(errno));
+		term_error("%s: %s: %s", name, value + 1, strerror(errno));
 		return (CTL_USAGE);
 	}
 	r = input_read(fd, value + 1, max, text);
@@ -160,13 +160,13 @@ input_edit(const char *text)
 	path = path_join(dir != NULL && *dir != '\0' ? dir : "/tmp",
 	    "chatctl-XXXXXX");
 	if ((fd = mkostemp(path, O_CLOEXEC)) == -1) {
-		ctl_error("%s: %s", path, strerror(errno));
+		term_error("%s: %s", path, strerror(errno));
 		free(path);
 		return (NULL);
 	}
 	len = strlen(text);
 	if (write(fd, text, len) != (ssize_t)len)
-		ctl_error("%s: %s", path, strerror(errno));
+		term_error("%s: %s", path, strerror(errno));
 	else if (input_run_editor(path) == 0 &&
 	    (lseek(fd, 0, SEEK_SET) == -1 || close(fd) == -1 ||
 	    (fd = open(path, O_RDONLY|O_CLOEXEC|O_NOFOLLOW)) == -1 ||
@@ -200,14 +200,14 @@ input_run_editor(const char *path)
 		_exit(127);
 	}
 	if (pid == -1) {
-		ctl_error("%s: %s", editor, strerror(errno));
+		term_error("%s: %s", editor, strerror(errno));
 		return (-1);
 	}
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return (0);
-	ctl_error("%s: the editor ended with status %d; nothing is sent",
+	term_error("%s: the editor ended with status %d; nothing is sent",
 	    editor, WIFEXITED(status) ? WEXITSTATUS(status) :
 	    128 + WTERMSIG(status));
 	return (-1);

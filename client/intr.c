@@ -53,7 +53,7 @@ intr_init(void)
 	size_t			 i;
 
 	if (pipe2(pipe_fd, O_CLOEXEC|O_NONBLOCK) == -1) {
-		ctl_error("pipe: out of file descriptors");
+		term_error("pipe: out of file descriptors");
 		exit(CTL_REFUSED);
 	}
 	sigemptyset(&sa.sa_mask);

@@ -10,11 +10,9 @@
 
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,8 +29,8 @@
 #define LINK_CANCEL_MS	3000	/* for the end of a cancelled reply */
 
 static void	link_pause(int);
-static int	link_tell_open(const struct ctl *, int, const struct fault *);
-static void	link_tell_denied(const struct ctl *, const struct fault *);
+static int	link_report_open(const struct ctl *, int, const struct fault *);
+static void	link_report_denied(const struct ctl *, const struct fault *);
 static const char *link_group(const char *);
 static int	link_next(struct ctl *, int, json_t **);
 static int	link_lost(struct ctl *, int, const struct fault *);
@@ -68,28 +66,28 @@ link_open(struct ctl *ctl)
 		if (intr_take())
 			return (CTL_INTERRUPTED);
 	}
-	return (r == 0 ? CTL_OK : link_tell_open(ctl, r, &f));
+	return (r == 0 ? CTL_OK : link_report_open(ctl, r, &f));
 }
 
 /* Say why there is no connection. Returns the exit status. */
 static int
-link_tell_open(const struct ctl *ctl, int r, const struct fault *f)
+link_report_open(const struct ctl *ctl, int r, const struct fault *f)
 {
 	const char	*hint = "";
 
 	switch (r) {
 	case CHAT_EDENIED:
-		link_tell_denied(ctl, f);
+		link_report_denied(ctl, f);
 		return (CTL_DENIED);
 	case CHAT_EPROTOCOL:
-		ctl_error("%s: %s", ctl->socket, f->message);
+		term_error("%s: %s", ctl->socket, f->message);
 		return (CTL_PROTOCOL);
 	case CHAT_ENOTFOUND:
 	case CHAT_ECLOSED:
 		hint = " (is chatd running? systemctl status chatd)";
 		break;
 	}
-	ctl_error("%s: %s%s", ctl->socket, f->message, hint);
+	term_error("%s: %s%s", ctl->socket, f->message, hint);
 	return (CTL_UNREACHABLE);
 }
 
@@ -130,26 +128,26 @@ link_in_group(const char *name, int later)
 
 /* Say what keeps this user from the socket. */
 static void
-link_tell_denied(const struct ctl *ctl, const struct fault *f)
+link_report_denied(const struct ctl *ctl, const struct fault *f)
 {
 	const char	*group = link_group(ctl->socket), *user = "USER";
 	struct passwd	*pw;
 
 	if (link_in_group(group, 0)) {
-		ctl_error("%s: %s, although you are in group %s: look at the "
+		term_error("%s: %s, although you are in group %s: look at the "
 		    "mode of the socket and of the folders above it",
 		    ctl->socket, f->message, group);
 		return;
 	}
 	if (link_in_group(group, 1)) {
-		ctl_error("%s: %s: you have been in group %s only since you "
+		term_error("%s: %s: you have been in group %s only since you "
 		    "logged in: log in again, or run: newgrp %s",
 		    ctl->socket, f->message, group, group);
 		return;
 	}
 	if ((pw = getpwuid(geteuid())) != NULL)
 		user = pw->pw_name;
-	ctl_error("%s: %s: only members of the group %s may connect, and %s "
+	term_error("%s: %s: only members of the group %s may connect, and %s "
 	    "is not one (as root: usermod -aG %s %s; then log in again)%s",
 	    ctl->socket, f->message, group, user, group, user,
 	    link_in_group(CTL_OPERATORS, 1) ? "; to be in group "
@@ -186,7 +184,7 @@ link_wait_model(struct ctl *ctl)
 		if (clock_monotonic() - start >= limit * 1000) {
 			link_progress_end(ctl);
 			why = msg_string(model, "why");
-			ctl_error("the model is not ready after %lld s, it is "
+			term_error("the model is not ready after %lld s, it is "
 			    "%s%s%s (--wait SECONDS waits longer)",
 			    (long long)limit, state, why == NULL ? "" : ": ",
 			    why == NULL ? "" : why);
@@ -203,7 +201,7 @@ link_wait_model(struct ctl *ctl)
 		why = msg_string(model, "why");
 		if (!told && why != NULL && *why != '\0') {
 			link_progress_end(ctl);
-			ctl_note("[the model is %s: %s; it is waited for]",
+			term_note("[the model is %s: %s; it is waited for]",
 			    state == NULL ? "?" : state, why);
 			told = 1;
 		}
@@ -359,7 +357,7 @@ link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
 	status = link_run(ctl, msg, 0, fn, arg, end);
 	if (status != CTL_OK) {
 		link_progress_end(ctl);
-		link_tell(ctl, *end);
+		link_report(ctl, *end);
 		json_decref(*end);
 		*end = NULL;
 	}
@@ -368,7 +366,7 @@ link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
 
 /* Tell an error event, or what link_run left instead of one. */
 void
-link_tell(struct ctl *ctl, const json_t *error)
+link_report(struct ctl *ctl, const json_t *error)
 {
 	const char	*code = msg_string(error, "code");
 	const char	*text = msg_string(error, "message");
@@ -376,7 +374,7 @@ link_tell(struct ctl *ctl, const json_t *error)
 
 	if (error == NULL) {
 		if (ctl->lost[0] != '\0')
-			ctl_error("%s", ctl->lost);
+			term_error("%s", ctl->lost);
 		ctl->lost[0] = '\0';
 		return;
 	}
@@ -385,9 +383,9 @@ link_tell(struct ctl *ctl, const json_t *error)
 	if (text == NULL)
 		text = "no reason given";
 	if (field != NULL && strstr(text, field) == NULL)
-		ctl_error("%s: %s: %s", code, field, text);
+		term_error("%s: %s: %s", code, field, text);
 	else
-		ctl_error("%s: %s", code, text);
+		term_error("%s: %s", code, text);
 }
 
 /* The exit status that stands for an error code. */

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "protocol.h"
+#include "suggest.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 enum opt_kind {
@@ -210,11 +212,11 @@ opts_unknown(const struct command *cmd, const char *word, int c)
 	size_t		 i, n = 0;
 
 	if (c == ':') {
-		ctl_error("%s: needs an argument; see chatctl --help", word);
+		term_error("%s: needs an argument; see chatctl --help", word);
 		return;
 	}
 	if (strncmp(word, "--", 2) != 0) {
-		ctl_error("-%c: no such option%s%s; see chatctl%s%s --help",
+		term_error("-%c: no such option%s%s; see chatctl%s%s --help",
 		    optopt, cmd == NULL ? "" : " of ",
 		    cmd == NULL ? "" : cmd->name, cmd == NULL ? "" : " ",
 		    cmd == NULL ? "" : cmd->name);
@@ -226,7 +228,7 @@ opts_unknown(const struct command *cmd, const char *word, int c)
 	names[n] = NULL;
 	name = xstrndup(word + 2, strcspn(word + 2, "="));
 	near = suggest_word(name, names);
-	ctl_error("--%s: no such option, or not one alone%s%s; "
+	term_error("--%s: no such option, or not one alone%s%s; "
 	    "see chatctl%s%s --help", name,
 	    near == NULL ? "" : "; did you mean --", near == NULL ? "" : near,
 	    cmd == NULL ? "" : " ", cmd == NULL ? "" : cmd->name);
@@ -254,7 +256,7 @@ opts_store(struct options *o, const struct opt *p, const char *value)
 	case OPT_NUMBER:
 		if (opts_number(value, p->min, p->max, (int64_t *)at) == 0)
 			break;
-		ctl_error("--%s: expected a whole number from %lld to %lld, "
+		term_error("--%s: expected a whole number from %lld to %lld, "
 		    "found \"%s\"", p->name, (long long)p->min,
 		    (long long)p->max, value);
 		return (-1);
@@ -280,7 +282,7 @@ opts_word(const struct opt *p, const char *value)
 		return (0);
 	near = suggest_word(value, p->words);
 	list = vocabulary_list(p->words, "or");
-	ctl_error("--%s: expected %s, found \"%s\"%s%s%s", p->name, list,
+	term_error("--%s: expected %s, found \"%s\"%s%s%s", p->name, list,
 	    value, near == NULL ? "" : "; did you mean ",
 	    near == NULL ? "" : near, near == NULL ? "" : "?");
 	free(list);
@@ -296,7 +298,7 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 	/* In /params an empty value takes one back; here it is most likely a
 	 * variable that is not set. */
 	if (p->arg != NULL && *value == '\0') {
-		ctl_error("--%s: its value is empty", p->name);
+		term_error("--%s: its value is empty", p->name);
 		return (-1);
 	}
 	name = xstrdup(p->name);
@@ -305,7 +307,7 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 			*s = '_';
 	why = param_opts_set(o->params, name, p->arg == NULL ? "true" : value);
 	if (why != NULL)	/* it begins with the parameter's name */
-		ctl_error("--%s%s", p->name, why + strlen(name));
+		term_error("--%s%s", p->name, why + strlen(name));
 	free(name);
 	free(why);
 	return (why == NULL ? 0 : -1);
@@ -336,7 +338,7 @@ opts_check(const struct options *o, const struct command *cmd)
 			    size) != 0;
 		if (!set)
 			continue;
-		ctl_error("%s does not take --%s%s; see chatctl %s --help",
+		term_error("%s does not take --%s%s; see chatctl %s --help",
 		    cmd->name, table[i].name, table[i].kind == OPT_PARAM ?
 		    " and its like" : "", cmd->name);
 		opts_clear(&fresh);

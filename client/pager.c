@@ -39,7 +39,7 @@ pager_close(struct pager *p)
 			fwrite(p->text, 1, p->length, stdout);
 		free(p->text);
 	}
-	out_flush();
+	term_flush();
 }
 
 /* The pager's command line, or NULL for none. */

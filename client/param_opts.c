@@ -12,6 +12,8 @@
 
 #include "json.h"
 #include "protocol.h"
+#include "suggest.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 static char	*param_opts_number(json_t *, const struct vocabulary_param *,

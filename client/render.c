@@ -34,12 +34,13 @@ static const struct range {
 	{ 0xe0000, 0xe0fff },	/* tags, and what is reserved beside them */
 };
 
+static int	render_unsafe(uint32_t);
 static void	render_byte(struct render *, char);
 static void	render_char(struct render *, const char *, int, uint32_t);
 static void	render_escape(struct render *, const char *, unsigned);
 
-/* Would this character be escaped? */
-int
+/* Would this character be escaped? Newline and tab count as safe. */
+static int
 render_unsafe(uint32_t cp)
 {
 	size_t	 i;

@@ -44,7 +44,4 @@ char	*render_line(const char *s);
  */
 void	 render_json(const char *s, size_t n, FILE *out);
 
-/* Would this character be escaped? Newline and tab count as safe. */
-int	 render_unsafe(uint32_t cp);
-
 #endif

@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "json.h"
 #include "xmalloc.h"
@@ -16,7 +14,6 @@
 #define REPL_PROMPT	"> "
 #define REPL_MORE	". "
 #define REPL_QUOTES	"\"\"\""
-#define REPL_BACK_S	30	/* a chatd that went away is waited for */
 
 static int	repl_loop(struct repl *);
 static void	repl_greet(struct repl *);
@@ -25,9 +22,7 @@ static enum edit_end repl_block(struct repl *, char **);
 static enum edit_end repl_more(struct repl *, char **);
 static void	repl_append(char **, const char *);
 static void	repl_take(struct repl *, char *);
-static int	repl_alive(struct ctl *);
 static char	*repl_prompt(const char *);
-static void	repl_echo(int);
 
 /* Chat until the user leaves. The connection is open. */
 int
@@ -35,11 +30,11 @@ repl_run(struct ctl *ctl)
 {
 	struct repl	 r = { .ctl = ctl,
 			    .conversation = ctl->opt.conversation };
-	struct edit_help help = { repl_complete, &r };
+	struct edit_help help = { repl_tab_words, &r };
 	int		 status;
 
 	if ((r.edit = edit_new(&help, ctl->opt.no_history)) == NULL) {
-		ctl_error("no line editing on this terminal (TERM); "
+		term_error("no line editing on this terminal (TERM); "
 		    "use chatctl ask");
 		return (CTL_USAGE);
 	}
@@ -47,7 +42,7 @@ repl_run(struct ctl *ctl)
 	repl_greet(&r);
 	status = repl_loop(&r);
 	intr_hold(0);
-	said_clear(&r.last);
+	say_clear(&r.last);
 	edit_free(r.edit);
 	return (status);
 }
@@ -62,11 +57,11 @@ repl_greet(struct repl *r)
 	model = json_object_get(chat_hello(r->ctl->chat), "model");
 	name = msg_string(model, "name");
 	if (r->conversation != 0)
-		ctl_note("%s, conversation %lld; /help lists commands, "
+		term_note("%s, conversation %lld; /help lists commands, "
 		    "Ctrl-D leaves", name == NULL ? "chatd" : name,
 		    (long long)r->conversation);
 	else
-		ctl_note("%s; /help lists commands, Ctrl-D leaves",
+		term_note("%s; /help lists commands, Ctrl-D leaves",
 		    name == NULL ? "chatd" : name);
 }
 
@@ -85,7 +80,7 @@ repl_loop(struct repl *r)
 		case EDIT_CANCEL:
 			break;
 		case EDIT_BREAK:
-			ctl_note("Ctrl-D or /quit leaves");
+			term_note("Ctrl-D or /quit leaves");
 			break;
 		case EDIT_EOF:
 			return (CTL_OK);
@@ -129,7 +124,7 @@ repl_message(struct repl *r, char **text)
 		free(*text);
 		/* Ctrl-D and Ctrl-C inside a message drop the message. */
 		if (end != EDIT_KILLED) {
-			ctl_note("[nothing was sent]");
+			term_note("[nothing was sent]");
 			end = EDIT_CANCEL;
 		}
 		return (end);
@@ -205,95 +200,14 @@ repl_take(struct repl *r, char *text)
 	if (strspn(text, " \t\n") == strlen(text))
 		return;
 	if (text[0] == '/' && text[1] != '/') {
-		repl_command(r, text);
+		repl_cmd_run(r, text);
 		return;
 	}
 	whole = edit_expand(r->edit, text + (text[0] == '/'));
 	if (r->ctl->opt.raw)
-		repl_say(r, say_complete(whole, r->ctl->opt.params));
-	else if (repl_connect(r) == 0)
-		repl_say(r, say_message(whole, r->conversation,
+		repl_link_say(r, say_complete(whole, r->ctl->opt.params));
+	else if (repl_link_open(r) == 0)
+		repl_link_say(r, say_message(whole, r->conversation,
 		    r->ctl->opt.preprompt, r->ctl->opt.params));
 	free(whole);
-}
-
-/* Is the connection still there? */
-static int
-repl_alive(struct ctl *ctl)
-{
-	struct fault	 f;
-	json_t		*m;
-	int		 n;
-
-	if (ctl->chat == NULL)
-		return (0);
-	while ((n = chat_next(ctl->chat, 0, &m, &f)) == 1)
-		json_decref(m);		/* nothing is in flight */
-	if (n < 0)
-		link_close(ctl);
-	return (n == 0);
-}
-
-/* Connect again where the connection has gone. */
-int
-repl_connect(struct repl *r)
-{
-	struct ctl	*ctl = r->ctl;
-	int64_t		 wait = ctl->opt.wait;
-	int		 status;
-
-	if (repl_alive(ctl))
-		return (0);
-	ctl_note("[connecting to chatd again]");
-	if (ctl->opt.wait == -1)
-		ctl->opt.wait = REPL_BACK_S;
-	status = link_open(ctl);
-	ctl->opt.wait = wait;
-	if (status == CTL_OK)
-		status = link_wait_model(ctl);
-	return (status == CTL_OK ? 0 : -1);
-}
-
-/* Switch the terminal's echo, so that keys don't mix with a reply but wait
- * for the next prompt. */
-static void
-repl_echo(int on)
-{
-	struct termios	 t;
-
-	if (tcgetattr(STDIN_FILENO, &t) == -1)
-		return;
-	if (on)
-		t.c_lflag |= ECHO | ICANON;
-	else
-		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-	tcsetattr(STDIN_FILENO, TCSANOW, &t);
-}
-
-/* Send a request and show the reply. */
-void
-repl_say(struct repl *r, json_t *msg)
-{
-	struct said	 said = { 0 };
-	int		 taken;
-
-	if (repl_connect(r) == -1) {
-		json_decref(msg);
-		return;
-	}
-	repl_echo(0);
-	say_run(r->ctl, msg, 1, &said);
-	repl_echo(1);
-	putchar('\n');
-	if (said.conversation != 0)
-		r->conversation = said.conversation;
-	if ((taken = said.exchange != 0)) {
-		said_clear(&r->last);
-		r->last = said;
-	} else
-		said_clear(&said);
-	if (r->ctl->chat == NULL && !intr_ended() && repl_connect(r) == 0)
-		ctl_note(taken ?
-		    "[connected again; /again asks for the reply once more]" :
-		    "[connected again; the message has to be sent again]");
 }

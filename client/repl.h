@@ -79,7 +79,7 @@ void		 edit_remember(struct edit *e, const char *line);
 /* The line with pasted texts in the place of their names (a new string). */
 char		*edit_expand(const struct edit *e, const char *line);
 
-/* ---- repl.c, repl_cmd.c, repl_tab.c: the chat itself */
+/* ---- repl.c: the chat itself */
 struct repl {
 	struct ctl	*ctl;		/* borrowed */
 	struct edit	*edit;		/* owned */
@@ -88,6 +88,18 @@ struct repl {
 	int		 leave;
 };
 
+/* Chat until the user leaves. The connection is open. Returns an exit
+ * status. */
+int	 repl_run(struct ctl *ctl);
+
+/* ---- repl_link.c: the connection of a chat */
+/* Connect again if the connection is lost. 0, or -1 after reporting why there
+ * is none. */
+int	 repl_link_open(struct repl *r);
+/* Send a request (taken) and show its reply, connecting again if needed. */
+void	 repl_link_say(struct repl *r, json_t *msg);
+
+/* ---- repl_cmd.c: commands that begin with a slash */
 /* Where the words of a command's argument come from. */
 enum words { WORDS_NONE, WORDS_COMMANDS, WORDS_CONVERSATIONS, WORDS_PARAMS,
 	WORDS_REASONS };
@@ -99,17 +111,15 @@ struct repl_cmd {
 	enum words	 words;		/* for Tab */
 	void		(*run)(struct repl *r, char *rest);
 };
-const struct repl_cmd *repl_cmd_at(size_t i);	/* NULL behind the last */
+const struct repl_cmd *repl_cmd_at(size_t i);	/* NULL after the last */
 /* The command whose name is the n bytes at name, or NULL. */
-const struct repl_cmd *repl_find(const char *name, size_t n);
-
+const struct repl_cmd *repl_cmd_find(const char *name, size_t n);
 /* Run a line that begins with one slash. */
-void	 repl_command(struct repl *r, char *line);
-/* Words to follow text, for struct edit_help; arg is the struct repl. */
-char	**repl_complete(void *arg, const char *text, size_t *start);
-/* Send a request and show its reply, connecting anew where need be. */
-void	 repl_say(struct repl *r, json_t *msg);
-/* Have a connection: 0, or -1 after telling why there is none. */
-int	 repl_connect(struct repl *r);
+void	 repl_cmd_run(struct repl *r, char *line);
+
+/* ---- repl_tab.c: completion */
+/* The words that may follow text, for struct edit_help; arg is the struct
+ * repl. */
+char	**repl_tab_words(void *arg, const char *text, size_t *start);
 
 #endif

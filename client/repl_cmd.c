@@ -8,58 +8,60 @@
 #include <string.h>
 
 #include "json.h"
+#include "suggest.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
-static void	repl_help(struct repl *, char *);
-static void	repl_new(struct repl *, char *);
-static void	repl_list(struct repl *, char *);
-static void	repl_open(struct repl *, char *);
-static void	repl_show(struct repl *, char *);
-static void	repl_good(struct repl *, char *);
-static void	repl_bad(struct repl *, char *);
-static void	repl_ideal(struct repl *, char *);
-static void	repl_again(struct repl *, char *);
-static void	repl_raw(struct repl *, char *);
-static void	repl_params(struct repl *, char *);
-static void	repl_status(struct repl *, char *);
-static void	repl_quit(struct repl *, char *);
+static void	repl_cmd_help(struct repl *, char *);
+static void	repl_cmd_new(struct repl *, char *);
+static void	repl_cmd_list(struct repl *, char *);
+static void	repl_cmd_open(struct repl *, char *);
+static void	repl_cmd_show(struct repl *, char *);
+static void	repl_cmd_good(struct repl *, char *);
+static void	repl_cmd_bad(struct repl *, char *);
+static void	repl_cmd_ideal(struct repl *, char *);
+static void	repl_cmd_again(struct repl *, char *);
+static void	repl_cmd_raw(struct repl *, char *);
+static void	repl_cmd_params(struct repl *, char *);
+static void	repl_cmd_status(struct repl *, char *);
+static void	repl_cmd_quit(struct repl *, char *);
 
 static const struct repl_cmd table[] = {
-	{ "/help", "[COMMAND]", "this list", WORDS_COMMANDS, repl_help },
+	{ "/help", "[COMMAND]", "this list", WORDS_COMMANDS, repl_cmd_help },
 	{ "/new", "[TITLE]", "begin a new conversation", WORDS_NONE,
-	    repl_new },
+	    repl_cmd_new },
 	{ "/list", "[N]", "your conversations, newest first", WORDS_NONE,
-	    repl_list },
+	    repl_cmd_list },
 	{ "/open", "N", "go on with conversation N", WORDS_CONVERSATIONS,
-	    repl_open },
+	    repl_cmd_open },
 	{ "/show", "[N]", "this conversation, or N", WORDS_CONVERSATIONS,
-	    repl_show },
+	    repl_cmd_show },
 	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
-	    repl_good },
+	    repl_cmd_good },
 	{ "/bad", "[REASON...] [COMMENT]", "it was bad; Tab offers "
-	    "the reasons", WORDS_REASONS, repl_bad },
+	    "the reasons", WORDS_REASONS, repl_cmd_bad },
 	{ "/ideal", "[TEXT]", "what it should have been; without TEXT in "
-	    "your editor", WORDS_NONE, repl_ideal },
+	    "your editor", WORDS_NONE, repl_cmd_ideal },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
-	    repl_again },
+	    repl_cmd_again },
 	{ "/raw", "PROMPT", "complete PROMPT as it stands, outside any "
-	    "conversation", WORDS_NONE, repl_raw },
+	    "conversation", WORDS_NONE, repl_cmd_raw },
 	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
-	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_params },
+	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_cmd_params },
 	{ "/status", "", "what chatd, its model and its helpers are doing",
-	    WORDS_NONE, repl_status },
-	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_quit },
+	    WORDS_NONE, repl_cmd_status },
+	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_cmd_quit },
 };
 
 /* What a number stands for. */
 #define REPL_COUNT	"how many conversations to list, 1 or more"
 #define REPL_WHICH	"the number of a conversation, as /list shows it"
 
-static void	repl_unknown(const char *);
-static int64_t	repl_number(const char *, const char *, char *, int64_t);
-static void	repl_rate(struct repl *, int, const json_t *, const char *,
+static void	repl_cmd_unknown(const char *);
+static int64_t	repl_cmd_number(const char *, const char *, char *, int64_t);
+static void	repl_cmd_rate(struct repl *, int, const json_t *, const char *,
 		    const char *);
-static void	repl_param(struct repl *, char *);
+static void	repl_cmd_param(struct repl *, char *);
 
 /* Return the i-th command. */
 const struct repl_cmd *
@@ -70,7 +72,7 @@ repl_cmd_at(size_t i)
 
 /* Find a command by the n bytes of its name. */
 const struct repl_cmd *
-repl_find(const char *name, size_t n)
+repl_cmd_find(const char *name, size_t n)
 {
 	size_t	 i;
 
@@ -83,19 +85,19 @@ repl_find(const char *name, size_t n)
 
 /* Run a command line. */
 void
-repl_command(struct repl *r, char *line)
+repl_cmd_run(struct repl *r, char *line)
 {
 	const struct repl_cmd	*cmd;
 	size_t			 n = strcspn(line, " \t\n");
 	char			*rest = line + n;
 
 	rest += strspn(rest, " \t\n");
-	cmd = repl_find(line, n);
+	cmd = repl_cmd_find(line, n);
 	line[n] = '\0';
 	if (cmd == NULL)
-		repl_unknown(line);
+		repl_cmd_unknown(line);
 	else if (*cmd->args == '\0' && *rest != '\0')
-		ctl_error("%s: expected nothing after it, found \"%s\"",
+		term_error("%s: expected nothing after it, found \"%s\"",
 		    line, rest);
 	else
 		cmd->run(r, rest);
@@ -103,7 +105,7 @@ repl_command(struct repl *r, char *line)
 
 /* Say that there is no such command. */
 static void
-repl_unknown(const char *name)
+repl_cmd_unknown(const char *name)
 {
 	const char	*names[nitems(table) + 1], *near;
 	size_t		 i;
@@ -112,7 +114,7 @@ repl_unknown(const char *name)
 		names[i] = table[i].name;
 	names[i] = NULL;
 	near = suggest_word(name, names);
-	ctl_error("%s: no such command%s%s; /help lists them, "
+	term_error("%s: no such command%s%s; /help lists them, "
 	    "//text sends text that begins with a slash", name,
 	    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near);
 }
@@ -120,7 +122,7 @@ repl_unknown(const char *name)
 /* The number in rest, dflt where it is empty, 0 after telling that name
  * wants another one. */
 static int64_t
-repl_number(const char *name, const char *what, char *rest, int64_t dflt)
+repl_cmd_number(const char *name, const char *what, char *rest, int64_t dflt)
 {
 	int64_t	 n;
 
@@ -130,7 +132,7 @@ repl_number(const char *name, const char *what, char *rest, int64_t dflt)
 		return (dflt);
 	if (opts_number(rest, 1, INT64_MAX, &n) == 0)
 		return (n);
-	ctl_error("%s: expected %s, found %s%s%s", name, what,
+	term_error("%s: expected %s, found %s%s%s", name, what,
 	    *rest == '\0' ? "" : "\"", *rest == '\0' ? "nothing" : rest,
 	    *rest == '\0' ? "" : "\"");
 	return (0);
@@ -138,7 +140,7 @@ repl_number(const char *name, const char *what, char *rest, int64_t dflt)
 
 /* /help */
 static void
-repl_help(struct repl *r, char *rest)
+repl_cmd_help(struct repl *r, char *rest)
 {
 	const struct repl_cmd	*only = NULL;
 	char			*left;
@@ -149,8 +151,8 @@ repl_help(struct repl *r, char *rest)
 	if (*rest != '\0') {
 		left = xasprintf("%s%s", *rest == '/' ? "" : "/", rest);
 		left[strcspn(left, " \t")] = '\0';
-		if ((only = repl_find(left, strlen(left))) == NULL)
-			repl_unknown(left);
+		if ((only = repl_cmd_find(left, strlen(left))) == NULL)
+			repl_cmd_unknown(left);
 		free(left);
 		if (only == NULL)
 			return;
@@ -169,33 +171,33 @@ repl_help(struct repl *r, char *rest)
 
 /* /new */
 static void
-repl_new(struct repl *r, char *rest)
+repl_cmd_new(struct repl *r, char *rest)
 {
 	json_t	*m, *end;
 
 	input_chomp(rest);
 	r->conversation = 0;
-	said_clear(&r->last);
-	if (*rest != '\0' && repl_connect(r) == 0) {
+	say_clear(&r->last);
+	if (*rest != '\0' && repl_link_open(r) == 0) {
 		m = msg_op("new", -1);
 		msg_set_string(m, "title", rest);
 		if (link_call(r->ctl, m, NULL, NULL, &end) == CTL_OK)
 			r->conversation = msg_int(end, "conversation", 0);
 		json_decref(end);
 	}
-	ctl_note("[a new conversation]");
+	term_note("[a new conversation]");
 }
 
 /* /list */
 static void
-repl_list(struct repl *r, char *rest)
+repl_cmd_list(struct repl *r, char *rest)
 {
-	int64_t		 n = repl_number("/list", REPL_COUNT, rest, 20);
+	int64_t		 n = repl_cmd_number("/list", REPL_COUNT, rest, 20);
 	struct pager	 p;
 	json_t		*m;
 	FILE		*out;
 
-	if (n == 0 || repl_connect(r) == -1)
+	if (n == 0 || repl_link_open(r) == -1)
 		return;
 	m = msg_op("list", -1);
 	msg_set_int(m, "limit", n > 200 ? 200 : n);
@@ -206,72 +208,73 @@ repl_list(struct repl *r, char *rest)
 
 /* /open */
 static void
-repl_open(struct repl *r, char *rest)
+repl_cmd_open(struct repl *r, char *rest)
 {
 	struct said	 last = { 0 };
-	int64_t		 n = repl_number("/open", REPL_WHICH, rest, 0);
+	int64_t		 n = repl_cmd_number("/open", REPL_WHICH, rest, 0);
 
-	if (n == 0 || repl_connect(r) == -1)
+	if (n == 0 || repl_link_open(r) == -1)
 		return;
-	if (show_print(r->ctl, n, stdout, &last) != CTL_OK) {
-		said_clear(&last);
+	if (show_conversation(r->ctl, n, stdout, &last) != CTL_OK) {
+		say_clear(&last);
 		return;
 	}
 	r->conversation = last.conversation = n;
-	said_clear(&r->last);
+	say_clear(&r->last);
 	r->last = last;
-	ctl_note("[conversation %lld]", (long long)n);
+	term_note("[conversation %lld]", (long long)n);
 }
 
 /* /show */
 static void
-repl_show(struct repl *r, char *rest)
+repl_cmd_show(struct repl *r, char *rest)
 {
 	struct pager	 p;
 	int64_t		 n;
 
 	if (*rest == '\0' && r->conversation == 0) {
-		ctl_error("nothing has been said yet; /show N shows "
+		term_error("nothing has been said yet; /show N shows "
 		    "conversation N");
 		return;
 	}
-	n = repl_number("/show", REPL_WHICH, rest, r->conversation);
-	if (n == 0 || repl_connect(r) == -1)
+	n = repl_cmd_number("/show", REPL_WHICH, rest, r->conversation);
+	if (n == 0 || repl_link_open(r) == -1)
 		return;
-	show_print(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager), NULL);
+	show_conversation(r->ctl, n, pager_open(&p, !r->ctl->opt.no_pager),
+	    NULL);
 	pager_close(&p);
 }
 
 /* Rate the last reply. */
 static void
-repl_rate(struct repl *r, int thumb, const json_t *reasons,
+repl_cmd_rate(struct repl *r, int thumb, const json_t *reasons,
     const char *ideal, const char *comment)
 {
 	json_t	*end;
 
 	if (r->last.exchange == 0) {
-		ctl_error("there is no reply to rate yet");
+		term_error("there is no reply to rate yet");
 		return;
 	}
-	if (repl_connect(r) == -1)
+	if (repl_link_open(r) == -1)
 		return;
 	if (link_call(r->ctl, rate_message(r->last.exchange, r->last.reply,
 	    thumb, reasons, ideal, comment), NULL, NULL, &end) == CTL_OK)
-		ctl_note("[rated]");
+		term_note("[rated]");
 	json_decref(end);
 }
 
 /* /good */
 static void
-repl_good(struct repl *r, char *rest)
+repl_cmd_good(struct repl *r, char *rest)
 {
 	input_chomp(rest);
-	repl_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
+	repl_cmd_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
 }
 
 /* /bad: reasons first, then words of one's own. */
 static void
-repl_bad(struct repl *r, char *rest)
+repl_cmd_bad(struct repl *r, char *rest)
 {
 	json_t	*reasons = json_array();
 	size_t	 i, n;
@@ -290,18 +293,18 @@ repl_bad(struct repl *r, char *rest)
 		rest += n;
 		rest += strspn(rest, " \t\n,");
 	}
-	repl_rate(r, -1, reasons, NULL, *rest == '\0' ? NULL : rest);
+	repl_cmd_rate(r, -1, reasons, NULL, *rest == '\0' ? NULL : rest);
 	json_decref(reasons);
 }
 
 /* /ideal */
 static void
-repl_ideal(struct repl *r, char *rest)
+repl_cmd_ideal(struct repl *r, char *rest)
 {
 	char	*text;
 
 	if (r->last.exchange == 0) {
-		ctl_error("there is no reply to improve yet");
+		term_error("there is no reply to improve yet");
 		return;
 	}
 	if (*rest != '\0')
@@ -310,42 +313,43 @@ repl_ideal(struct repl *r, char *rest)
 		return;
 	input_chomp(text);
 	if (*text == '\0' || strcmp(text, r->last.text) == 0)
-		ctl_note("[unchanged: nothing was saved]");
+		term_note("[unchanged: nothing was saved]");
 	else
-		repl_rate(r, 2, NULL, text, NULL);
+		repl_cmd_rate(r, RATE_NONE, NULL, text, NULL);
 	free(text);
 }
 
 /* /again */
 static void
-repl_again(struct repl *r, char *rest)
+repl_cmd_again(struct repl *r, char *rest)
 {
 	(void)rest;
 	if (r->last.exchange == 0)
-		ctl_error("there is no message to answer again yet");
+		term_error("there is no message to answer again yet");
 	else
-		repl_say(r, say_again(r->last.exchange, r->ctl->opt.params));
+		repl_link_say(r, say_again(r->last.exchange,
+		    r->ctl->opt.params));
 }
 
 /* /raw */
 static void
-repl_raw(struct repl *r, char *rest)
+repl_cmd_raw(struct repl *r, char *rest)
 {
 	char	*text;
 
 	if (*rest == '\0') {
-		ctl_error("/raw PROMPT completes PROMPT; it may have many "
+		term_error("/raw PROMPT completes PROMPT; it may have many "
 		    "lines");
 		return;
 	}
 	text = edit_expand(r->edit, rest);
-	repl_say(r, say_complete(text, r->ctl->opt.params));
+	repl_link_say(r, say_complete(text, r->ctl->opt.params));
 	free(text);
 }
 
 /* Set one parameter. */
 static void
-repl_param(struct repl *r, char *word)
+repl_cmd_param(struct repl *r, char *word)
 {
 	char	*value = strchr(word, '='), *why;
 
@@ -354,18 +358,18 @@ repl_param(struct repl *r, char *word)
 		return;
 	}
 	if (value == NULL) {
-		ctl_error("expected NAME=VALUE or reset, found \"%s\"", word);
+		term_error("expected NAME=VALUE or reset, found \"%s\"", word);
 		return;
 	}
 	*value++ = '\0';
 	if ((why = param_opts_set(r->ctl->opt.params, word, value)) != NULL)
-		ctl_error("%s", why);
+		term_error("%s", why);
 	free(why);
 }
 
 /* /params */
 static void
-repl_params(struct repl *r, char *rest)
+repl_cmd_params(struct repl *r, char *rest)
 {
 	size_t	 n;
 	char	 end;
@@ -376,7 +380,7 @@ repl_params(struct repl *r, char *rest)
 		n = strcspn(rest, " \t\n");
 		end = rest[n];
 		rest[n] = '\0';
-		repl_param(r, rest);
+		repl_cmd_param(r, rest);
 		rest += n;
 		if (end != '\0')
 			rest++;
@@ -386,16 +390,16 @@ repl_params(struct repl *r, char *rest)
 
 /* /status */
 static void
-repl_status(struct repl *r, char *rest)
+repl_cmd_status(struct repl *r, char *rest)
 {
 	(void)rest;
-	if (repl_connect(r) == 0)
-		status_print(r->ctl, stdout);
+	if (repl_link_open(r) == 0)
+		show_status(r->ctl, stdout);
 }
 
 /* /quit */
 static void
-repl_quit(struct repl *r, char *rest)
+repl_cmd_quit(struct repl *r, char *rest)
 {
 	(void)rest;
 	r->leave = 1;

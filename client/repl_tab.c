@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define REPL_TAB_MS	3000	/* Tab waits so long for the list */
@@ -21,14 +22,14 @@ struct tab {
 	const char	 *typed;	/* borrowed: their beginning */
 };
 
-static void	tab_add(struct tab *, const char *, const char *);
-static void	tab_commands(struct tab *, int);
-static void	tab_params(struct tab *);
-static void	tab_conversations(struct repl *, struct tab *);
+static void	repl_tab_add(struct tab *, const char *, const char *);
+static void	repl_tab_commands(struct tab *, int);
+static void	repl_tab_params(struct tab *);
+static void	repl_tab_conversations(struct repl *, struct tab *);
 
 /* Offer a word where it goes on what was typed. */
 static void
-tab_add(struct tab *t, const char *word, const char *about)
+repl_tab_add(struct tab *t, const char *word, const char *about)
 {
 	if (strncmp(word, t->typed, strlen(t->typed)) != 0)
 		return;
@@ -39,18 +40,18 @@ tab_add(struct tab *t, const char *word, const char *about)
 
 /* Offer the commands, from the given byte of their names. */
 static void
-tab_commands(struct tab *t, int skip)
+repl_tab_commands(struct tab *t, int skip)
 {
 	const struct repl_cmd	*cmd;
 	size_t			 i;
 
 	for (i = 0; (cmd = repl_cmd_at(i)) != NULL; i++)
-		tab_add(t, cmd->name + skip, cmd->help);
+		repl_tab_add(t, cmd->name + skip, cmd->help);
 }
 
 /* Offer the parameters. */
 static void
-tab_params(struct tab *t)
+repl_tab_params(struct tab *t)
 {
 	const char	*name;
 	char		*word;
@@ -58,15 +59,15 @@ tab_params(struct tab *t)
 
 	for (i = 0; (name = vocabulary_param_names[i]) != NULL; i++) {
 		word = xasprintf("%s=", name);
-		tab_add(t, word, "");
+		repl_tab_add(t, word, "");
 		free(word);
 	}
-	tab_add(t, "reset", "");
+	repl_tab_add(t, "reset", "");
 }
 
 /* Offer the newest conversations. */
 static void
-tab_conversations(struct repl *r, struct tab *t)
+repl_tab_conversations(struct repl *r, struct tab *t)
 {
 	struct fault	 f;
 	json_t		*m, *c;
@@ -87,7 +88,7 @@ tab_conversations(struct repl *r, struct tab *t)
 		}
 		word = xasprintf("%lld",
 		    (long long)msg_int(c, "conversation", 0));
-		tab_add(t, word, msg_string(c, "title") == NULL ? "" :
+		repl_tab_add(t, word, msg_string(c, "title") == NULL ? "" :
 		    msg_string(c, "title"));
 		free(word);
 		json_decref(m);
@@ -96,7 +97,7 @@ tab_conversations(struct repl *r, struct tab *t)
 
 /* Complete a line. */
 char **
-repl_complete(void *arg, const char *text, size_t *start)
+repl_tab_words(void *arg, const char *text, size_t *start)
 {
 	const struct repl_cmd	*cmd;
 	struct tab		 t = { xcalloc(1, sizeof(char *)), 0, NULL };
@@ -107,23 +108,23 @@ repl_complete(void *arg, const char *text, size_t *start)
 		(*start)--;
 	t.typed = text + *start;
 	if (*start == 0 && text[0] == '/')
-		tab_commands(&t, 0);
-	cmd = repl_find(text, strcspn(text, " "));
+		repl_tab_commands(&t, 0);
+	cmd = repl_cmd_find(text, strcspn(text, " "));
 	if (*start == 0 || cmd == NULL)
 		return (t.words);
 	switch (cmd->words) {
 	case WORDS_COMMANDS:
-		tab_commands(&t, 1);
+		repl_tab_commands(&t, 1);
 		break;
 	case WORDS_CONVERSATIONS:
-		tab_conversations(arg, &t);
+		repl_tab_conversations(arg, &t);
 		break;
 	case WORDS_PARAMS:
-		tab_params(&t);
+		repl_tab_params(&t);
 		break;
 	case WORDS_REASONS:
 		for (i = 0; vocabulary_reasons[i] != NULL; i++)
-			tab_add(&t, vocabulary_reasons[i], "");
+			repl_tab_add(&t, vocabulary_reasons[i], "");
 		break;
 	case WORDS_NONE:
 		break;

@@ -72,7 +72,7 @@ say_again(int64_t exchange, const json_t *params)
 
 /* Release what a reply left behind. */
 void
-said_clear(struct said *said)
+say_clear(struct said *said)
 {
 	free(said->text);
 	memset(said, 0, sizeof *said);
@@ -87,7 +87,7 @@ say_run(struct ctl *ctl, json_t *msg, int chatting, struct said *said)
 	json_t		*end;
 	int		 status;
 
-	said_clear(said);
+	say_clear(said);
 	render_init(&say.render, stdout, term_mark(1));
 	if ((say.copy = open_memstream(&said->text, &say.copy_len)) == NULL)
 		abort();
@@ -96,7 +96,7 @@ say_run(struct ctl *ctl, json_t *msg, int chatting, struct said *said)
 	status = say_end(&say, status, end);
 	json_decref(end);
 	fclose(say.copy);
-	out_flush();
+	term_flush();
 	return (status);
 }
 
@@ -108,7 +108,7 @@ say_event(void *arg, const json_t *event)
 	const char	*name = msg_string(event, "event");
 
 	if (say->ctl->opt.json)
-		out_json(event);
+		term_json(event);
 	if (strcmp(name, "accepted") == 0)
 		say_numbers(say->said, event);
 	else if (strcmp(name, "text") == 0)
@@ -117,7 +117,7 @@ say_event(void *arg, const json_t *event)
 		say_notice(say, event);
 	if (strcmp(name, "accepted") == 0 && say->chatting &&
 	    msg_int(event, "place", 0) > 0)
-		ctl_note("[waiting: %lld before you]",
+		term_note("[waiting: %lld before you]",
 		    (long long)msg_int(event, "place", 0));
 }
 
@@ -150,7 +150,7 @@ say_text(struct say *say, const char *text)
 		fwrite(text, 1, n, stdout);
 		say->render.column = text[n - 1] != '\n';
 	}
-	out_flush();
+	term_flush();
 }
 
 /* Tell a notice. */
@@ -167,7 +167,7 @@ say_notice(struct say *say, const json_t *event)
 		text = code;
 	if (say->chatting || term_is(1))
 		say_newline(say);
-	ctl_note("[%s]", text == NULL ? "notice without a message" : text);
+	term_note("[%s]", text == NULL ? "notice without a message" : text);
 }
 
 /* End the line that the reply has begun. */
@@ -188,14 +188,14 @@ say_end(struct say *say, int status, const json_t *end)
 	if (end != NULL) {
 		say_numbers(say->said, end);
 		if (say->ctl->opt.json)
-			out_json(end);
+			term_json(end);
 	}
 	/* A filter's user gets a line even where the reply was empty. */
 	if (status == CTL_OK && !say->shown && !say->chatting)
 		say->render.column = 1;
 	say_newline(say);
 	if (status != CTL_OK) {
-		link_tell(say->ctl, end);
+		link_report(say->ctl, end);
 		return (status);
 	}
 	if (stop != NULL)
@@ -221,7 +221,7 @@ say_stop(struct say *say)
 	for (i = 0; i < nitems(table); i++)
 		if (strcmp(table[i].stop, say->said->stop) == 0 &&
 		    (i > 0 || say->chatting))
-			ctl_note("%s", table[i].told);
+			term_note("%s", table[i].told);
 	if (say->chatting && !say->shown && say->said->stop[0] == 'e')
-		ctl_note("[the reply is empty]");
+		term_note("[the reply is empty]");
 }

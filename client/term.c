@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "stdfds.h"
-#include "xmalloc.h"
 
 /* The terminal as it is for the whole run: set once by term_init. */
 static struct {
@@ -111,7 +110,7 @@ term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 
 /* Tell an error. */
 void
-ctl_error(const char *fmt, ...)
+term_error(const char *fmt, ...)
 {
 	va_list	 ap;
 
@@ -122,7 +121,7 @@ ctl_error(const char *fmt, ...)
 
 /* Tell something else. */
 void
-ctl_note(const char *fmt, ...)
+term_note(const char *fmt, ...)
 {
 	va_list	 ap;
 
@@ -135,14 +134,14 @@ ctl_note(const char *fmt, ...)
 
 /* Write out what stdout holds. */
 void
-out_flush(void)
+term_flush(void)
 {
 	stdfds_flush();
 }
 
 /* Print an object. */
 void
-out_json(const json_t *v)
+term_json(const json_t *v)
 {
 	char	*line;
 
@@ -153,5 +152,5 @@ out_json(const json_t *v)
 	render_json(line, strlen(line), stdout);
 	fputc('\n', stdout);
 	free(line);
-	out_flush();
+	term_flush();
 }

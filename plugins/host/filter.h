@@ -110,7 +110,6 @@ int		 host_check(struct host *h, const struct check *c,
 
 /* {name, version, rules, abi, window, context}, a new reference. */
 json_t		*host_describe(const struct host *h);
-const char	*host_name(const struct host *h);
 
 /* ---- sandbox.c */
 struct sandbox;

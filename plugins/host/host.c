@@ -62,13 +62,6 @@ host_free(struct host *h)
 	free(h);
 }
 
-/* The plugin's configured name. */
-const char *
-host_name(const struct host *h)
-{
-	return (h->plugin->name);
-}
-
 /* Note the first rule of the interface that the plugin broke. */
 static void __attribute__((format(printf, 2, 3)))
 host_broken(struct host *h, const char *fmt, ...)

@@ -15,12 +15,8 @@
  */
 #include "rules.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "first.h"
 #include "fold.h"
-#include "xmalloc.h"
 
 /* What a search says; errors of PCRE2 are below 0. MATCH_MORE: it can't be
  * said without the text that was cut off. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "path.h"
-#include "xmalloc.h"
 #include "yaml.h"
 
 /* Add a pack from memory. */

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "json.h"
+#include "suggest.h"
 #include "xmalloc.h"
 
 static void

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of commands: names, arguments and help.  chatctl.c has the
+ * functions that run them.
+ */
+#include "chatctl.h"
+
+#include <string.h>
+
+#include "suggest.h"
+#include "xmalloc.h"
+
+static const struct command commands[] = {
+	{ "chat", CMD_CHAT, "", 0, 0,
+	    "Chat interactively, or answer stdin (the default)", NULL },
+	{ "ask", CMD_ASK, "[TEXT...]", 0, -1,
+	    "Ask one thing and print the reply",
+	    "The words of TEXT are joined by spaces. If stdin is a pipe or a "
+	    "file, its\ncontent follows TEXT after an empty line. Without "
+	    "TEXT, or if TEXT is -, stdin\nis the whole message.\n" },
+	{ "list", CMD_LIST, "", 0, 0,
+	    "List your conversations, newest first",
+	    "With --raw, your raw prompts (chatctl ask --raw).\n" },
+	{ "show", CMD_SHOW, "CONVERSATION", 1, 1,
+	    "Show a conversation, or with --exchange one exchange", NULL },
+	{ "rate", CMD_RATE, "EXCHANGE [good|bad|neutral]", 1, 2,
+	    "Rate a reply, or say what it should have been",
+	    "The numbers of exchanges are in chatctl show and in the done "
+	    "event of\nchatctl ask --json. Rating again replaces your "
+	    "rating.\n" },
+	{ "delete", CMD_DELETE, "CONVERSATION...", 1, -1,
+	    "Delete conversations for good",
+	    "With --exchange, raw prompts. Operators may delete what belongs "
+	    "to others.\n" },
+	{ "export", CMD_EXPORT, "", 0, 0,
+	    "Export exchanges and ratings", NULL },
+	{ "status", CMD_STATUS, "", 0, 0,
+	    "Show what chatd, its model and its helpers are doing", NULL },
+	{ "health", CMD_HEALTH, "", 0, 0,
+	    "Say in a line whether chatd is well",
+	    "The exit status is 0 if messages are answered and all is well, 1 "
+	    "if they are\nanswered but something needs a look, 3 if they are "
+	    "not answered.\n" },
+	{ "reload", CMD_RELOAD, "", 0, 0,
+	    "Have chatd read its configuration again (operators)", NULL },
+	{ "moderate", CMD_MODERATE, "[TEXT...]", 0, -1,
+	    "Show what the filters find in texts",
+	    "Each TEXT is judged by itself. Without TEXT, each line of "
+	    "stdin is.\n" },
+	{ "tokenize", CMD_TOKENIZE, "[TEXT...]", 0, -1,
+	    "Print the token ids of a text (or of stdin)", NULL },
+	{ "help", CMD_HELP, "[COMMAND]", 0, 1,
+	    "Print help, or the help of one command", NULL },
+};
+
+/* Find a command by name. */
+const struct command *
+command_find(const char *name)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return (&commands[i]);
+	return (NULL);
+}
+
+/* Return the i-th command. */
+const struct command *
+command_at(size_t i)
+{
+	return (i < nitems(commands) ? &commands[i] : NULL);
+}
+
+/* Find a command, or tell that there is none of that name. */
+const struct command *
+command_named(const char *word)
+{
+	const char		*names[nitems(commands) + 1], *near;
+	const struct command	*cmd;
+	size_t			 i;
+
+	if ((cmd = command_find(word)) != NULL)
+		return (cmd);
+	for (i = 0; i < nitems(commands); i++)
+		names[i] = commands[i].name;
+	names[i] = NULL;
+	if ((near = suggest_word(word, names)) != NULL)
+		term_error("%s: no such command; did you mean %s?", word,
+		    near);
+	else
+		term_error("%s: no such command; see chatctl --help (to ask "
+		    "something: chatctl ask \"...\")", word);
+	return (NULL);
+}

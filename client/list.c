@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Printing lists of conversations or raw prompts, for chatctl list and
+ * /list.
+ */
+#include "chatctl.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "json.h"
+#include "utf8.h"
+#include "xmalloc.h"
+
+#define LIST_PAGE	200	/* conversations per request */
+
+/* Where the items of a list go. */
+struct list {
+	struct ctl	*ctl;		/* borrowed */
+	FILE		*out;		/* borrowed */
+	int64_t		 last;		/* number of the last one printed */
+	const char	*key;		/* the object in an item */
+	int64_t		 shown;		/* items of this page */
+};
+
+static void	list_item(void *, const json_t *);
+static char	*list_title(const char *, int);
+
+/* Print the list that m (taken) asks for, in pages that chatd grants. */
+int
+list_print(struct ctl *ctl, json_t *m, FILE *out)
+{
+	int		 raw = msg_string(m, "kind") != NULL;
+	struct list	 l = { .ctl = ctl, .out = out,
+			    .key = raw ? "exchange" : "conversation" };
+	int64_t		 left = msg_int(m, "limit", LIST_DEFAULT);
+	json_t		*end, *page;
+	int		 status, more;
+
+	do {
+		page = json_deep_copy(m);
+		msg_set_int(page, "limit", left < LIST_PAGE ? left :
+		    LIST_PAGE);
+		if (l.last != 0)
+			msg_set_int(page, "before", l.last);
+		l.shown = 0;
+		status = link_call(ctl, page, list_item, &l, &end);
+		more = json_is_true(json_object_get(end, "more"));
+		json_decref(end);
+		left -= l.shown;
+	} while (status == CTL_OK && more && left > 0 && l.shown > 0);
+	if (status == CTL_OK && l.last == 0 && !ctl->opt.json)
+		term_note(raw ? "no raw prompts" : "no conversations");
+	else if (status == CTL_OK && more && !ctl->opt.json)
+		term_note("older ones: chatctl list %s--before %lld",
+		    raw ? "--raw " : "", (long long)l.last);
+	json_decref(m);
+	return (status);
+}
+
+/* Print one conversation, or one raw prompt. */
+static void
+list_item(void *arg, const json_t *event)
+{
+	struct list	*l = arg;
+	const json_t	*c = json_object_get(event, l->key);
+	struct passwd	*pw;
+	char		*title, when[STAMP_TEXT];
+	int		 rows, columns;
+
+	l->last = msg_int(c, l->key, 0);
+	l->shown++;
+	if (l->ctl->opt.json) {
+		term_json(c);
+		return;
+	}
+	term_size(&rows, &columns);
+	stamp_text(msg_int(c, "updated", msg_int(c, "created", 0)),
+	    STAMP_MINUTES, when);
+	fprintf(l->out, "%s%6lld%s  %s  %4lld  ", term_on(1, ROLE_BOLD),
+	    (long long)l->last, term_off(1), when,
+	    (long long)msg_int(c, "exchanges", 1));
+	columns -= 32;
+	if (l->ctl->opt.all) {
+		pw = getpwuid((uid_t)msg_int(c, "uid", -1));
+		title = pw != NULL ? xstrdup(pw->pw_name) :
+		    xasprintf("%lld", (long long)msg_int(c, "uid", -1));
+		fprintf(l->out, "%-12s  ", title);
+		columns -= 14;
+		free(title);
+	}
+	title = list_title(msg_string(c, "title"), term_is(1) ? columns : 0);
+	fprintf(l->out, "%s\n", title);
+	free(title);
+}
+
+/* A title made safe, and cut to so many columns (0: as it is). */
+static char *
+list_title(const char *title, int columns)
+{
+	char		*safe = render_line(title);
+	uint32_t	 cp;
+	size_t		 i, n = strlen(safe), cut = 0;
+	int		 len, width, used = 0;
+
+	for (i = 0; columns > 3 && i < n; i += (size_t)len) {
+		if ((len = utf8_decode(safe + i, n - i, &cp)) <= 0)
+			break;
+		if ((width = wcwidth((wchar_t)cp)) < 0)
+			width = 1;
+		used += width;
+		if (used <= columns - 3)
+			cut = i + (size_t)len;
+	}
+	if (columns > 3 && used > columns)
+		strcpy(safe + cut, cut + 3 <= n ? "..." : "");
+	return (safe);
+}

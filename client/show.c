@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Printing a conversation or one exchange: prompts, replies, ratings and what
+ * the filters found.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+#define SHOW_PAGE	200	/* exchanges per request */
+
+/* Where the exchanges of a conversation go. */
+struct show {
+	struct ctl	*ctl;		/* borrowed */
+	FILE		*out;		/* borrowed */
+	struct said	*said;		/* borrowed, or NULL */
+	int64_t		 last;		/* number of the last one printed */
+	int64_t		 shown;		/* exchanges of this page */
+};
+
+static void	show_title(struct show *, const json_t *);
+static void	show_item(void *, const json_t *);
+static void	show_keep(struct said *, const json_t *, const json_t *);
+static void	show_text(struct show *, const char *, const char *);
+static void	show_reply(struct show *, const json_t *, int);
+static void	show_rating(struct show *, const json_t *);
+static void	show_verdicts(struct show *, const json_t *);
+
+/* Print a conversation (or with --exchange, an exchange), page for page. */
+int
+show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
+{
+	struct show	 l = { .ctl = ctl, .out = out, .said = said };
+	json_t		*m, *end;
+	int		 status, more;
+
+	do {
+		m = msg_op("show", -1);
+		msg_set_int(m, ctl->opt.exchange ? "exchange" :
+		    "conversation", number);
+		msg_set_int(m, "limit", SHOW_PAGE);
+		if (l.last != 0)
+			msg_set_int(m, "after", l.last);
+		l.shown = 0;
+		status = link_call(ctl, m, show_item, &l, &end);
+		more = json_is_true(json_object_get(end, "more"));
+		if (status == CTL_OK && !more && !ctl->opt.json)
+			show_title(&l, end);
+		json_decref(end);
+	} while (status == CTL_OK && more && l.shown > 0);
+	return (status);
+}
+
+/* Print what the conversation is called. */
+static void
+show_title(struct show *l, const json_t *end)
+{
+	const char	*text = msg_string(end, "title");
+	char		*title;
+
+	if (text == NULL)
+		return;
+	title = render_line(text);
+	fprintf(l->out, "%s[conversation %lld: %s]%s\n",
+	    term_on(1, ROLE_DIM), (long long)msg_int(end, "conversation", 0),
+	    title, term_off(1));
+	free(title);
+}
+
+/* Print one exchange, or more of its replies. */
+static void
+show_item(void *arg, const json_t *event)
+{
+	struct show	*l = arg;
+	const json_t	*x = json_object_get(event, "exchange");
+	json_t		*replies = json_object_get(x, "replies"), *reply;
+	int		 more = json_is_true(json_object_get(x, "continued"));
+	char		 when[STAMP_TEXT];
+	size_t		 i;
+
+	l->last = msg_int(x, "exchange", 0);
+	l->shown++;
+	if (l->ctl->opt.json) {
+		term_json(x);
+		return;
+	}
+	if (!more) {
+		stamp_text(msg_int(x, "created", 0), STAMP_MINUTES, when);
+		fprintf(l->out, "%s[exchange %lld, %s]%s\n",
+		    term_on(1, ROLE_DIM), (long long)l->last, when,
+		    term_off(1));
+		show_text(l, msg_string(x, "prompt"), "> ");
+	}
+	json_array_foreach(replies, i, reply)
+		show_reply(l, reply, more || json_array_size(replies) > 1);
+	fputc('\n', l->out);
+	if (l->said != NULL)
+		show_keep(l->said, x, replies);
+}
+
+/* Keep an exchange's newest reply, for commands about "the last reply". */
+static void
+show_keep(struct said *said, const json_t *x, const json_t *replies)
+{
+	const json_t	*reply = json_array_get(replies,
+	    json_array_size(replies) - 1);
+	const char	*text = msg_string(reply, "text");
+
+	say_clear(said);
+	said->exchange = msg_int(x, "exchange", 0);
+	said->reply = msg_int(reply, "reply", 0);
+	said->text = xstrdup(text != NULL ? text : "");
+}
+
+/* Print a text, each line behind mark. */
+static void
+show_text(struct show *l, const char *text, const char *mark)
+{
+	struct render	 r;
+	const char	*nl;
+
+	if (text == NULL)
+		return;
+	render_init(&r, l->out, term_mark(1));
+	while (*text != '\0') {
+		fprintf(l->out, "%s%s%s", term_on(1, ROLE_BOLD), mark,
+		    term_off(1));
+		nl = strchr(text, '\n');
+		render_text(&r, text, nl == NULL ? strlen(text) :
+		    (size_t)(nl - text));
+		fputc('\n', l->out);
+		text = nl == NULL ? "" : nl + 1;
+	}
+}
+
+/* Print a reply and what is known about it. */
+static void
+show_reply(struct show *l, const json_t *reply, int numbered)
+{
+	const char	*state = msg_string(reply, "state");
+	char		*safe;
+
+	if (numbered)
+		fprintf(l->out, "%s[reply %lld]%s\n", term_on(1, ROLE_DIM),
+		    (long long)msg_int(reply, "reply", 0), term_off(1));
+	show_text(l, msg_string(reply, "text"), "");
+	if (state != NULL && strcmp(state, "done") != 0) {
+		safe = render_line(state);
+		fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_DIM), safe,
+		    term_off(1));
+		free(safe);
+	}
+	show_verdicts(l, json_object_get(reply, "verdicts"));
+	show_rating(l, json_object_get(reply, "rating"));
+}
+
+/* Print how a reply was rated. */
+static void
+show_rating(struct show *l, const json_t *rating)
+{
+	int64_t		 thumb = msg_int(rating, "thumb", 0);
+	const char	*text;
+	char		*safe;
+	json_t		*reason;
+	size_t		 i;
+
+	if (!json_is_object(rating))
+		return;
+	fprintf(l->out, "%s[rated %s%s", term_on(1, thumb > 0 ? ROLE_GOOD :
+	    thumb < 0 ? ROLE_BAD : ROLE_DIM), thumb > 0 ? "good" :
+	    thumb < 0 ? "bad" : "neutral",
+	    json_array_size(json_object_get(rating, "reasons")) > 0 ? ":" :
+	    "");
+	json_array_foreach(json_object_get(rating, "reasons"), i, reason) {
+		safe = render_line(json_string_value(reason));
+		fprintf(l->out, " %s", safe);
+		free(safe);
+	}
+	if ((text = msg_string(rating, "comment")) != NULL) {
+		safe = render_line(text);
+		fprintf(l->out, "; %s", safe);
+		free(safe);
+	}
+	fprintf(l->out, "]%s\n", term_off(1));
+	if ((text = msg_string(rating, "ideal")) != NULL)
+		show_text(l, text, "= ");
+}
+
+/* Print what the filters found. */
+static void
+show_verdicts(struct show *l, const json_t *verdicts)
+{
+	json_t		*v;
+	const char	*action;
+	char		*safe, *text;
+	size_t		 i;
+
+	json_array_foreach(verdicts, i, v) {
+		action = msg_string(v, "action");
+		if (action == NULL || strcmp(action, "allow") == 0)
+			continue;
+		text = xasprintf("%s: %s %.2f (%s)", action,
+		    msg_string(v, "category") == NULL ? "?" :
+		    msg_string(v, "category"), msg_real(v, "score", 0),
+		    msg_string(v, "direction") == NULL ? "?" :
+		    msg_string(v, "direction"));
+		safe = render_line(text);
+		fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_BAD), safe,
+		    term_off(1));
+		free(safe);
+		free(text);
+	}
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Printing what chatd, its model and its helpers are doing, for chatctl status
+ * and /status.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "json.h"
+
+static void	show_status_uptime(int64_t, FILE *);
+static void	show_status_model(const json_t *, FILE *);
+static void	show_status_cache(const json_t *, FILE *);
+static void	show_status_more(const json_t *, const char *, FILE *);
+static void	show_status_helper(const char *, const json_t *, FILE *);
+static void	show_status_since(int64_t, FILE *);
+static void	show_status_store(const json_t *, FILE *);
+
+/* Ask, and print the answer. */
+int
+show_status(struct ctl *ctl, FILE *out)
+{
+	json_t		*end, *x, *helpers;
+	const char	*name;
+	char		*server;
+	int		 status;
+
+	status = link_call(ctl, msg_op("status", -1), NULL, NULL, &end);
+	if (status != CTL_OK)
+		return (status);
+	if (ctl->opt.json) {
+		json_object_del(end, "event");
+		json_object_del(end, "id");
+		term_json(end);
+		json_decref(end);
+		return (CTL_OK);
+	}
+	server = render_line(msg_string(end, "server"));
+	fputs(server, out);
+	free(server);
+	/* Only operators are told processes and totals. */
+	if (msg_int(end, "pid", 0) > 0)
+		fprintf(out, ", process %lld", (long long)msg_int(end, "pid",
+		    0));
+	fputs(", up ", out);
+	show_status_uptime(msg_int(end, "uptime_s", 0), out);
+	show_status_model(json_object_get(end, "model"), out);
+	x = json_object_get(end, "exchanges");
+	fprintf(out, "exchanges  %lld running, %lld waiting",
+	    (long long)msg_int(x, "running", 0),
+	    (long long)msg_int(x, "waiting", 0));
+	if (json_object_get(x, "total") != NULL)
+		fprintf(out, ", %lld in all", (long long)msg_int(x, "total",
+		    0));
+	fputc('\n', out);
+	if (json_object_get(end, "clients") != NULL)
+		fprintf(out, "clients    %lld\n",
+		    (long long)msg_int(end, "clients", 0));
+	helpers = json_object_get(end, "helpers");
+	json_object_foreach(helpers, name, x)
+		show_status_helper(name, x, out);
+	show_status_store(json_object_get(end, "store"), out);
+	json_decref(end);
+	return (CTL_OK);
+}
+
+/* Print a time of running. */
+static void
+show_status_uptime(int64_t s, FILE *out)
+{
+	if (s >= 86400)
+		fprintf(out, "%lld d ", (long long)(s / 86400));
+	fprintf(out, "%02lld:%02lld:%02lld\n", (long long)(s / 3600 % 24),
+	    (long long)(s / 60 % 60), (long long)(s % 60));
+}
+
+/* Print the model and how far it is loaded. */
+static void
+show_status_model(const json_t *model, FILE *out)
+{
+	const char	*state = msg_string(model, "state");
+	int64_t		 total = msg_int(model, "bytes_total", 0);
+	int64_t		 context = msg_int(model, "context", 0);
+	char		 done[BYTES_TEXT], all[BYTES_TEXT];
+	char		*name, *precision, *safe;
+	int		 ready, named;
+
+	if (state == NULL)
+		state = "unknown";
+	ready = strcmp(state, "ready") == 0;
+	/* Before it is loaded there is only what was asked for, and that only
+	 * operators see. */
+	named = msg_string(model, "name") != NULL;
+	name = render_line(named || msg_string(model, "path") != NULL ?
+	    msg_string(model, named ? "name" : "path") : "not loaded yet");
+	precision = render_line(msg_string(model, "precision"));
+	safe = render_line(state);
+	fprintf(out, "model      %s (%s", name, precision);
+	if (context > 0)
+		fprintf(out, ", context %lld", (long long)context);
+	fprintf(out, "): %s%s%s\n", term_on(1, ready ? ROLE_GOOD : ROLE_BAD),
+	    safe, term_off(1));
+	if (!ready && total > 0)
+		fprintf(out, "           %s of %s read\n",
+		    bytes_text(msg_int(model, "bytes", 0), done),
+		    bytes_text(total, all));
+	show_status_more(model, "why", out);
+	show_status_cache(model, out);
+	show_status_more(model, "digest", out);
+	free(name);
+	free(precision);
+	free(safe);
+}
+
+/* Print the cache of keys and values, where it is known. */
+static void
+show_status_cache(const json_t *model, FILE *out)
+{
+	char	*safe, bytes[BYTES_TEXT];
+
+	if (msg_int(model, "kv_bytes", 0) <= 0)
+		return;
+	safe = render_line(msg_string(model, "kv_precision"));
+	fprintf(out, "           cache of %lld tokens in %s, %s\n",
+	    (long long)msg_int(model, "kv_tokens", 0), safe,
+	    bytes_text(msg_int(model, "kv_bytes", 0), bytes));
+	free(safe);
+}
+
+/* Print what an object says under a key, if it does, on a line below it. */
+static void
+show_status_more(const json_t *o, const char *key, FILE *out)
+{
+	char	*safe;
+
+	if (msg_string(o, key) == NULL)
+		return;
+	safe = render_line(msg_string(o, key));
+	fprintf(out, "           %s\n", safe);
+	free(safe);
+}
+
+/* Print a helper. */
+static void
+show_status_helper(const char *name, const json_t *helper, FILE *out)
+{
+	const char	*state = msg_string(helper, "state");
+	char		*safe, *shown;
+	int64_t		 restarts = msg_int(helper, "restarts", 0);
+
+	if (helper == NULL)
+		return;
+	shown = render_line(name);
+	safe = render_line(state == NULL ? "unknown" : state);
+	fprintf(out, "%-9s  %s", shown, safe);
+	free(shown);
+	if (msg_int(helper, "pid", 0) > 0)
+		fprintf(out, ", process %lld",
+		    (long long)msg_int(helper, "pid", 0));
+	if (restarts > 0)
+		fprintf(out, ", restarted %lld time%s", (long long)restarts,
+		    restarts == 1 ? "" : "s");
+	fputc('\n', out);
+	free(safe);
+	/* What keeps one from working; the model's is told above. */
+	if (strcmp(name, "engine") != 0 &&
+	    (state == NULL || strcmp(state, "ready") != 0))
+		show_status_more(helper, "why", out);
+	show_status_since(msg_int(helper, "since", 0), out);
+}
+
+/* Print since when something is as it is. */
+static void
+show_status_since(int64_t ms, FILE *out)
+{
+	char	 text[STAMP_TEXT];
+
+	if (ms > 0)
+		fprintf(out, "           since %s\n",
+		    stamp_text(ms, STAMP_SECONDS, text));
+}
+
+/* Print what the store holds. */
+static void
+show_status_store(const json_t *store, FILE *out)
+{
+	char	 bytes[BYTES_TEXT];
+
+	if (!json_is_integer(json_object_get(store, "exchanges")))
+		return;
+	fprintf(out, "stored     %lld conversations, %lld exchanges, %lld "
+	    "ratings, %s\n", (long long)msg_int(store, "conversations", 0),
+	    (long long)msg_int(store, "exchanges", 0),
+	    (long long)msg_int(store, "ratings", 0),
+	    bytes_text(msg_int(store, "bytes", 0), bytes));
+}
