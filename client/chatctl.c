@@ -52,7 +52,7 @@ main_locale(void)
 	return (setlocale(LC_CTYPE, "C.UTF-8") == NULL ? -1 : 0);
 }
 
-/* Read the options before the command, and find it. NULL: told why not. */
+/* Read the options before the command, and find it. NULL: reported. */
 static const struct command *
 main_command(struct options *o, int *argc, char ***argv)
 {
@@ -87,7 +87,7 @@ main_arguments(const struct command *cmd, int n)
 	if (n >= cmd->min && (cmd->max == -1 || n <= cmd->max))
 		return (0);
 	term_error("%s: %s; usage: chatctl %s%s%s", cmd->name,
-	    n < cmd->min ? "something is missing" : "too many arguments",
+	    n < cmd->min ? "missing argument" : "too many arguments",
 	    cmd->name, *cmd->args == '\0' ? "" : " ", cmd->args);
 	return (-1);
 }

@@ -23,7 +23,7 @@ cmd_ask(struct ctl *ctl, int argc, char **argv)
 	char		*text = NULL;
 	int		 status;
 
-	/* Connect first: a file need not be read for a chatd that is down. */
+	/* Connect first: if chatd is down, stdin need not be read. */
 	if ((status = cmd_ask_open(ctl)) != CTL_OK ||
 	    (status = ask_text(ctl, argc, argv, &text)) != CTL_OK)
 		goto out;
@@ -41,7 +41,7 @@ out:
 	return (status);
 }
 
-/* Connect, wait for the model, find the conversation to go on with. */
+/* Connect, wait for the model, find the conversation to continue. */
 int
 cmd_ask_open(struct ctl *ctl)
 {
@@ -138,7 +138,7 @@ ask_newest(struct ctl *ctl, int64_t *conversation)
 	status = link_call(ctl, m, ask_first, conversation, &end);
 	json_decref(end);
 	if (status == CTL_OK && *conversation == 0) {
-		term_error("there is no conversation to go on with");
+		term_error("there is no conversation to continue");
 		status = CTL_REFUSED;
 	}
 	return (status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl export: what the store holds, to stdout or to a new file that
- * nobody else can read.
+ * chatctl export: writes exchanges and ratings to stdout, or to a new file that
+ * only its owner can read.
  */
 #include "chatctl.h"
 
@@ -53,7 +53,7 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 	return (status);
 }
 
-/* Make the file: never one that is there, never through a link. */
+/* Create the file. An existing file or a link is an error. */
 static int
 export_open(const char *path, struct export *e)
 {
@@ -62,12 +62,12 @@ export_open(const char *path, struct export *e)
 	fd = open(path, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
 	if (fd == -1) {
 		term_error("%s: %s", path, errno == EEXIST ?
-		    "is there already; expected the name of a new file" :
+		    "already exists; expected the name of a new file" :
 		    strerror(errno));
 		return (-1);
 	}
 	if ((e->out = fdopen(fd, "w")) == NULL)
-		abort();	/* only for want of memory */
+		abort();	/* out of memory */
 	return (0);
 }
 
@@ -90,7 +90,7 @@ export_text(void *arg, const json_t *event)
 		term_flush();
 }
 
-/* Finish the file, or take half a one away. Returns the exit status. */
+/* Finish the file, or remove it after a failure. Returns the exit status. */
 static int
 export_close(const char *path, struct export *e, int status)
 {

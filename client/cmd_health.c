@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl health: one line and an exit status, for people in a hurry and for
- * programs that watch services.
+ * chatctl health: one line and an exit status, for people and for programs
+ * that monitor services.
  */
 #include "chatctl.h"
 
@@ -12,7 +12,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* chatd's words for its health, and what they are to us. */
+/* The states of health that chatd reports. */
 static const struct {
 	const char	*word;
 	int		 status;
@@ -75,7 +75,7 @@ cmd_health(struct ctl *ctl, int argc, char **argv)
 	    strcmp(health_words[i].word, word) != 0; i++)
 		;
 	if (word == NULL || i == nitems(health_words)) {
-		term_error("chatd does not say how it is");
+		term_error("the answer of chatd has no known state of health");
 		json_decref(end);
 		return (CTL_PROTOCOL);
 	}

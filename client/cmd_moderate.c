@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl moderate and tokenize: texts in, what chatd makes of them out.
- * Several requests are under way at once; answers come out in the order of
- * the texts.
+ * chatctl moderate: has texts checked by the filters.  Several requests are
+ * under way at once; the answers are printed in the order of the texts.
  */
 #include "chatctl.h"
 
@@ -106,7 +105,7 @@ moderate_text(struct moderate *m, const char *text)
 	return (CTL_OK);
 }
 
-/* Print answers until at most so many texts are under way. */
+/* Print answers until at most that many texts are under way. */
 static int
 moderate_take(struct moderate *m, size_t most)
 {
@@ -185,7 +184,7 @@ moderate_print(struct moderate *m, const json_t *end)
 		moderate_words(end);
 }
 
-/* Print an answer for a human: the action, then what led to it. */
+/* Print an answer for people: the action, then the findings. */
 static void
 moderate_words(const json_t *end)
 {
@@ -269,7 +268,7 @@ moderate_line(struct moderate *m, char *line, size_t n)
 	return (status);
 }
 
-/* Put an error in the place of a line that can't be sent. */
+/* Take an error as the answer to a line that can't be sent. */
 static int
 moderate_bad(struct moderate *m, const char *why)
 {

@@ -20,7 +20,7 @@ static const struct command commands[] = {
 	    "TEXT, or if TEXT is -, stdin\nis the whole message.\n" },
 	{ "list", CMD_LIST, "", 0, 0,
 	    "List your conversations, newest first",
-	    "With --raw, your raw prompts (chatctl ask --raw).\n" },
+	    "With --raw, list your raw prompts (chatctl ask --raw).\n" },
 	{ "show", CMD_SHOW, "CONVERSATION", 1, 1,
 	    "Show a conversation, or with --exchange one exchange", NULL },
 	{ "rate", CMD_RATE, "EXCHANGE [good|bad|neutral]", 1, 2,
@@ -30,23 +30,23 @@ static const struct command commands[] = {
 	    "rating.\n" },
 	{ "delete", CMD_DELETE, "CONVERSATION...", 1, -1,
 	    "Delete conversations for good",
-	    "With --exchange, raw prompts. Operators may delete what belongs "
-	    "to others.\n" },
+	    "With --exchange, delete raw prompts. Operators may also delete "
+	    "the\nconversations of other users.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
 	{ "status", CMD_STATUS, "", 0, 0,
 	    "Show what chatd, its model and its helpers are doing", NULL },
 	{ "health", CMD_HEALTH, "", 0, 0,
-	    "Say in a line whether chatd is well",
-	    "The exit status is 0 if messages are answered and all is well, 1 "
-	    "if they are\nanswered but something needs a look, 3 if they are "
-	    "not answered.\n" },
+	    "Print the health of chatd in one line",
+	    "Exit status: 0 if chatd answers messages and nothing is wrong, "
+	    "1 if it answers them\nbut something is wrong, 3 if it does not "
+	    "answer them.\n" },
 	{ "reload", CMD_RELOAD, "", 0, 0,
-	    "Have chatd read its configuration again (operators)", NULL },
+	    "Make chatd read its configuration again (operators only)", NULL },
 	{ "moderate", CMD_MODERATE, "[TEXT...]", 0, -1,
 	    "Show what the filters find in texts",
-	    "Each TEXT is judged by itself. Without TEXT, each line of "
-	    "stdin is.\n" },
+	    "Each TEXT is checked on its own. Without TEXT, each line of "
+	    "stdin is a text.\n" },
 	{ "tokenize", CMD_TOKENIZE, "[TEXT...]", 0, -1,
 	    "Print the token ids of a text (or of stdin)", NULL },
 	{ "help", CMD_HELP, "[COMMAND]", 0, 1,
@@ -72,7 +72,7 @@ command_at(size_t i)
 	return (i < nitems(commands) ? &commands[i] : NULL);
 }
 
-/* Find a command, or tell that there is none of that name. */
+/* Find a command, or report that there is no such command. */
 const struct command *
 command_named(const char *word)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The line editor, over libedit: reading keys beside signals, bracketed
- * paste, Tab, history.  Knows nothing of chats.
+ * The line editor, over libedit: keys and signals, bracketed paste, Tab,
+ * history.  It knows nothing about chats.
  */
 #include "repl.h"
 
@@ -68,7 +68,7 @@ edit_new(const struct edit_help *help, int no_history)
 	el_set(e->el, EL_EDITOR, "emacs");
 	el_set(e->el, EL_PROMPT_ESC, edit_prompt, '\1');
 	el_set(e->el, EL_GETCFN, edit_getc);
-	/* The wide form keeps these names; the other would leak copies. */
+	/* el_set would leak copies of the names; el_wset borrows them. */
 	el_wset(e->el, EL_ADDFN, L"chat-paste", L"take pasted text",
 	    edit_paste);
 	el_wset(e->el, EL_ADDFN, L"chat-complete", L"complete",
@@ -134,10 +134,10 @@ edit_line(struct edit *e, const char *prompt, char **line)
 	*line = NULL;
 	e->prompt = prompt;
 	e->why = EDIT_LINE;
-	(void)intr_resumed();	/* no line stood there to draw again */
+	(void)intr_resumed();	/* there was no line to draw again */
 	fflush(stderr);
-	/* libedit would do so only after it has shown the prompt; a Ctrl-D
-	 * that comes in between would be lost. */
+	/* Without this libedit prepares the terminal after it has shown the
+	 * prompt, and a Ctrl-D in between is lost. */
 	el_set(e->el, EL_PREP_TERM, 1);
 	if (e->bracketed)
 		fputs(PASTE_ON, stdout);
@@ -177,7 +177,7 @@ edit_expand(const struct edit *e, const char *line)
 	return (paste_expand(e->paste, line, &held));
 }
 
-/* Deal with signals that came. -1: stop reading. */
+/* Handle signals. 0, or -1: stop reading. */
 static int
 edit_signals(struct edit *e)
 {
@@ -232,7 +232,7 @@ edit_fill(struct edit *e)
 	}
 }
 
-/* libedit's character hook: one character, whatever the locale. */
+/* libedit's hook for characters: read one as UTF-8 in every locale. */
 static int
 edit_getc(EditLine *el, wchar_t *wc)
 {
@@ -287,7 +287,8 @@ edit_paste(EditLine *el, wint_t ch)
 	return (CC_REFRESH);
 }
 
-/* Bound to Tab: complete the word before the cursor, or list what fits. */
+/* Bound to Tab: complete the word before the cursor, or list the words that
+ * begin with it. */
 static unsigned char
 edit_complete(EditLine *el, wint_t ch)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The history file: one entry a line, newlines inside as \n and backslashes
- * doubled.  Private from birth, never reached through a link, appended to by
- * any number of sessions, cut to its newest half when it has grown long.
+ * The history file.  Each line is an entry; a newline in it is written as \n, a
+ * backslash as two.  The file has mode 0600 and is not opened through a link.
+ * Several chats may append to it.  A long file is cut to its newest half.
  */
 #include "repl.h"
 
@@ -79,7 +79,7 @@ history_file_close(struct history_file *h)
 	free(h);
 }
 
-/* Where the file is, in a new string; NULL: there is no place for it. */
+/* The path of the file, in a new string, or NULL if no folder is known. */
 static char *
 history_path(void)
 {
@@ -93,7 +93,7 @@ history_path(void)
 	return (NULL);
 }
 
-/* Is it a file of ours, and nobody else's to read? */
+/* Check that only this user owns and reads the file. 0, or -1, reported. */
 static int
 history_check(struct history_file *h)
 {
@@ -101,7 +101,8 @@ history_check(struct history_file *h)
 
 	if (fstat(h->fd, &st) == -1 || !S_ISREG(st.st_mode) ||
 	    st.st_uid != geteuid() || st.st_nlink != 1) {
-		term_note("%s: not a file of yours alone: no history is kept",
+		term_note("%s: not a regular file that only you own: no "
+		    "history is kept",
 		    h->path);
 		return (-1);
 	}
@@ -137,8 +138,8 @@ history_read(struct history_file *h, size_t *len)
 	return (buf);
 }
 
-/* Keep the newest half of a long file. A session that dies in between loses
- * history, nothing else. */
+/* Keep the newest half of a long file. A process that ends in between loses
+ * the history. */
 static void
 history_cut(struct history_file *h)
 {

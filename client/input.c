@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts that are sent: from stdin, files, arguments and an editor.  What
- * chatd would refuse (too long, not UTF-8) is told here, with its place.
+ * Texts to send: from stdin, files, arguments and an editor.  Texts that chatd
+ * would refuse (too long, not UTF-8) are reported here, with their place.
  */
 #include "chatctl.h"
 
@@ -61,7 +61,7 @@ bad:
 	return (CTL_USAGE);
 }
 
-/* Check n bytes for what no message can hold. */
+/* Check that n bytes are UTF-8 without NUL. */
 static int
 input_bytes(const char *s, size_t n, const char *name)
 {
@@ -179,7 +179,7 @@ input_edit(const char *text)
 	return (changed);
 }
 
-/* Run the editor and wait for it. 0, or -1 after saying why not. */
+/* Run the editor and wait for it. 0, or -1, reported. */
 static int
 input_run_editor(const char *path)
 {
@@ -207,7 +207,7 @@ input_run_editor(const char *path)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return (0);
-	term_error("%s: the editor ended with status %d; nothing is sent",
+	term_error("%s: the editor ended with status %d; nothing was sent",
 	    editor, WIFEXITED(status) ? WEXITSTATUS(status) :
 	    128 + WTERMSIG(status));
 	return (-1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals: noted by a handler that writes to a pipe, so that poll can wait
- * for them beside the socket and the keyboard without a race.
+ * Signals.  The handler notes a signal and writes to a pipe, so that poll can
+ * wait for signals, the socket and the keyboard without a race.
  */
 #include "chatctl.h"
 
@@ -58,7 +58,7 @@ intr_init(void)
 	}
 	sigemptyset(&sa.sa_mask);
 	for (i = 0; i < nitems(sigs); i++)
-		/* What nohup or a shell has us ignore stays ignored. */
+		/* A signal that nohup or a shell ignores stays ignored. */
 		if (sigaction(sigs[i], NULL, &was) == 0 &&
 		    was.sa_handler != SIG_IGN)
 			sigaction(sigs[i], &sa, NULL);
@@ -79,7 +79,7 @@ intr_fd(void)
 	return (pipe_fd[0]);
 }
 
-/* Take a note, and empty the pipe. */
+/* Return and clear a note, and empty the pipe. */
 static int
 intr_clear(volatile sig_atomic_t *note)
 {
@@ -100,7 +100,7 @@ intr_take(void)
 	return (intr_clear(&pressed));
 }
 
-/* Shall we end? Stays so. */
+/* The signal that ends the program, or 0. */
 int
 intr_ended(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection of one run: opening it as --wait says, waiting for a model
- * that loads, carrying one request after another, and turning what goes wrong
- * into words and an exit status.
+ * The connection of one run.  Opens it as --wait says, waits until the model
+ * is loaded, sends requests one after the other, and turns failures into
+ * messages and exit statuses.
  */
 #include "chatctl.h"
 
@@ -25,8 +25,8 @@
 #define LINK_HELLO_MS	10000	/* for connecting and hello, each try */
 #define LINK_RETRY_MS	100	/* between tries to connect */
 #define LINK_POLL_MS	200	/* between looks at a loading model */
-#define LINK_GROUPS	1024	/* of a user, looked through */
-#define LINK_CANCEL_MS	3000	/* for the end of a cancelled reply */
+#define LINK_GROUPS	1024	/* groups of a user that are checked */
+#define LINK_CANCEL_MS	3000	/* wait for the end of a cancelled reply */
 
 static void	link_pause(int);
 static int	link_report_open(const struct ctl *, int, const struct fault *);
@@ -38,7 +38,7 @@ static void	link_progress(struct ctl *, const json_t *);
 static void	link_progress_end(struct ctl *);
 static int	link_cancel(struct ctl *, int64_t, int64_t *);
 
-/* Wait a little, less where Ctrl-C comes. */
+/* Wait for ms milliseconds, or until Ctrl-C. */
 static void
 link_pause(int ms)
 {
@@ -69,7 +69,7 @@ link_open(struct ctl *ctl)
 	return (r == 0 ? CTL_OK : link_report_open(ctl, r, &f));
 }
 
-/* Say why there is no connection. Returns the exit status. */
+/* Report why there is no connection. Returns the exit status. */
 static int
 link_report_open(const struct ctl *ctl, int r, const struct fault *f)
 {
@@ -91,7 +91,7 @@ link_report_open(const struct ctl *ctl, int r, const struct fault *f)
 	return (CTL_UNREACHABLE);
 }
 
-/* The group that may use the socket, as far as we may see it. */
+/* The group that may use the socket, or the default if it is not known. */
 static const char *
 link_group(const char *path)
 {
@@ -104,7 +104,8 @@ link_group(const char *path)
 	return (CTL_GROUP);
 }
 
-/* Is this process in the group, or (later) its user in the files? */
+/* Is this process in the group? With later: is its user in the group now,
+ * which counts from the next login on? */
 static int
 link_in_group(const char *name, int later)
 {
@@ -126,7 +127,7 @@ link_in_group(const char *name, int later)
 	return (!later && gid == g->gr_gid);
 }
 
-/* Say what keeps this user from the socket. */
+/* Report why this user may not use the socket. */
 static void
 link_report_denied(const struct ctl *ctl, const struct fault *f)
 {
@@ -134,14 +135,14 @@ link_report_denied(const struct ctl *ctl, const struct fault *f)
 	struct passwd	*pw;
 
 	if (link_in_group(group, 0)) {
-		term_error("%s: %s, although you are in group %s: look at the "
+		term_error("%s: %s, although you are in group %s; check the "
 		    "mode of the socket and of the folders above it",
 		    ctl->socket, f->message, group);
 		return;
 	}
 	if (link_in_group(group, 1)) {
-		term_error("%s: %s: you have been in group %s only since you "
-		    "logged in: log in again, or run: newgrp %s",
+		term_error("%s: %s: you were added to group %s after you "
+		    "logged in; log in again, or run: newgrp %s",
 		    ctl->socket, f->message, group, group);
 		return;
 	}
@@ -150,9 +151,9 @@ link_report_denied(const struct ctl *ctl, const struct fault *f)
 	term_error("%s: %s: only members of the group %s may connect, and %s "
 	    "is not one (as root: usermod -aG %s %s; then log in again)%s",
 	    ctl->socket, f->message, group, user, group, user,
-	    link_in_group(CTL_OPERATORS, 1) ? "; to be in group "
-	    CTL_OPERATORS " is not enough, it gives operators their rights "
-	    "once they are connected" : "");
+	    link_in_group(CTL_OPERATORS, 1) ? "; membership in group "
+	    CTL_OPERATORS " is not enough: it makes you an operator, but "
+	    "does not let you connect" : "");
 }
 
 /* Close the connection. */
@@ -201,7 +202,7 @@ link_wait_model(struct ctl *ctl)
 		why = msg_string(model, "why");
 		if (!told && why != NULL && *why != '\0') {
 			link_progress_end(ctl);
-			term_note("[the model is %s: %s; it is waited for]",
+			term_note("[the model is %s: %s; waiting for it]",
 			    state == NULL ? "?" : state, why);
 			told = 1;
 		}
@@ -218,7 +219,7 @@ link_wait_model(struct ctl *ctl)
 	return (status);
 }
 
-/* Show how far loading is, over what was shown before. */
+/* Print the progress of loading over the last progress line. */
 static void
 link_progress(struct ctl *ctl, const json_t *model)
 {
@@ -236,7 +237,7 @@ link_progress(struct ctl *ctl, const json_t *model)
 	ctl->loading = 1;
 }
 
-/* Take the progress line away. */
+/* Erase the progress line. */
 static void
 link_progress_end(struct ctl *ctl)
 {
@@ -245,8 +246,8 @@ link_progress_end(struct ctl *ctl)
 	ctl->loading = 0;
 }
 
-/* The next event: 1; 0 where Ctrl-C or the end of the wait came first; a
- * negative exit status where the connection is gone. */
+/* Take the next event. 1, or 0 after a signal or timeout_ms, or a negative exit
+ * status if the connection is lost. */
 static int
 link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
 {
@@ -266,7 +267,7 @@ link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
 	return (r);
 }
 
-/* The connection is gone: note why, and close our end. Returns the status. */
+/* Close a lost connection and keep the reason. Returns the exit status. */
 static int
 link_lost(struct ctl *ctl, int r, const struct fault *f)
 {
@@ -276,7 +277,7 @@ link_lost(struct ctl *ctl, int r, const struct fault *f)
 	return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL : CTL_UNREACHABLE);
 }
 
-/* Ask for the end of request id. Returns 0, or -1: no need to wait for it. */
+/* Cancel request id. Returns 0, or -1 if nothing is to be waited for. */
 static int
 link_cancel(struct ctl *ctl, int64_t id, int64_t *deadline)
 {
@@ -293,7 +294,7 @@ link_cancel(struct ctl *ctl, int64_t id, int64_t *deadline)
 	return (0);
 }
 
-/* Send a request and see it through. */
+/* Send a request and wait for its end. */
 int
 link_run(struct ctl *ctl, json_t *msg, int cancel,
     void (*fn)(void *, const json_t *), void *arg, json_t **end)
@@ -347,7 +348,7 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 	}
 }
 
-/* Send a request and tell what is wrong with it. */
+/* Send a request and report its failure. */
 int
 link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
     void *arg, json_t **end)
@@ -364,7 +365,7 @@ link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
 	return (status);
 }
 
-/* Tell an error event, or what link_run left instead of one. */
+/* Report an error event, or why there is none. */
 void
 link_report(struct ctl *ctl, const json_t *error)
 {
@@ -388,7 +389,7 @@ link_report(struct ctl *ctl, const json_t *error)
 		term_error("%s: %s", code, text);
 }
 
-/* The exit status that stands for an error code. */
+/* The exit status of an error code. */
 int
 link_status_of(const char *code)
 {

@@ -28,7 +28,7 @@ struct list {
 static void	list_item(void *, const json_t *);
 static char	*list_title(const char *, int);
 
-/* Print the list that m (taken) asks for, in pages that chatd grants. */
+/* Print a list, requested in pages. */
 int
 list_print(struct ctl *ctl, json_t *m, FILE *out)
 {
@@ -96,7 +96,7 @@ list_item(void *arg, const json_t *event)
 	free(title);
 }
 
-/* A title made safe, and cut to so many columns (0: as it is). */
+/* A title with escapes, cut to that many columns (0: not cut). */
 static char *
 list_title(const char *title, int columns)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line: one table of options says for each which commands take
- * it, what it means and where its value goes; reading, checks and --help all
- * follow the table.
+ * The options.  One table says which commands take an option, what the option
+ * means and where its value goes.  Reading, checks and --help use this table.
  */
 #include "chatctl.h"
 
@@ -25,7 +24,7 @@ enum opt_kind {
 	OPT_REASON	/* onto options.reasons, one of words */
 };
 
-#define OPT_CODE	256	/* long option i is told as OPT_CODE + i */
+#define OPT_CODE	256	/* getopt_long returns this plus the row */
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
@@ -43,29 +42,29 @@ static const struct opt {
 	const char		*help;		/* after the words, if any */
 } table[] = {
 	{ "continue", 'c', OPT_FLAG, MAKES_TEXT, AT(resume), 0, 0, NULL,
-	    NULL, "go on with your newest conversation" },
+	    NULL, "continue your newest conversation" },
 	{ "conversation", 0, OPT_NUMBER, MAKES_TEXT, AT(conversation), 1,
-	    JSON_INT_MAX, NULL, "N", "go on with conversation N" },
+	    JSON_INT_MAX, NULL, "N", "continue conversation N" },
 	{ "raw", 0, OPT_FLAG, MAKES_TEXT | CMD_LIST, AT(raw), 0, 0, NULL,
-	    NULL, "raw prompts, which are completed without dialogue" },
+	    NULL, "raw prompts: the model continues the text itself" },
 	{ "preprompt", 0, OPT_TEXT, MAKES_TEXT, AT(preprompt), 0, 0, NULL,
-	    "TEXT", "text that stands before the dialogue" },
+	    "TEXT", "text before the dialogue" },
 	{ "temperature", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    "X", "0 (always the likeliest token) to 2" },
+	    "X", "0 to 2; 0 always takes the most likely token" },
 	{ "top-k", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    "N", "choose among the N likeliest tokens; 0: all" },
+	    "N", "consider the N most likely tokens only; 0: all" },
 	{ "top-p", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    "X", "choose within this share of probability, up to 1" },
+	    "X", "consider likely tokens up to total probability X" },
 	{ "repetition-penalty", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "X", "above 1 makes repeated tokens less likely" },
 	{ "max-tokens", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    "N", "longest reply in tokens" },
+	    "N", "maximum length of the reply, in tokens" },
 	{ "seed", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "N", "the same seed gives the same reply" },
 	{ "stop", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "TEXT", "end the reply before this text (repeatable)" },
 	{ "ignore-eos", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
-	    NULL, "go on after the model ends the text" },
+	    NULL, "continue after the model ends the text" },
 	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
 	    NULL, "neither read nor write the history file" },
 	{ "limit", 'n', OPT_NUMBER, CMD_LIST, AT(limit), 1, 1000000, NULL,
@@ -73,20 +72,19 @@ static const struct opt {
 	{ "before", 0, OPT_NUMBER, CMD_LIST, AT(before), 1, JSON_INT_MAX,
 	    NULL, "N", "only entries older than number N" },
 	{ "all", 0, OPT_FLAG, CMD_LIST | CMD_EXPORT, AT(all), 0, 0, NULL,
-	    NULL, "entries of all users (operators only)" },
+	    NULL, "include the data of all users (operators only)" },
 	{ "exchange", 0, OPT_FLAG, CMD_SHOW | CMD_DELETE, AT(exchange), 0, 0,
-	    NULL, NULL, "the number is that of an exchange, as list --raw "
-	    "shows it" },
+	    NULL, NULL, "the numbers are those of exchanges (see list --raw)" },
 	{ "no-pager", 0, OPT_FLAG, CMD_LIST | CMD_SHOW, AT(no_pager), 0, 0,
-	    NULL, NULL, "don't page long output" },
+	    NULL, NULL, "do not show long output in a pager" },
 	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, vocabulary_reasons,
 	    "WORD", "(repeatable)" },
 	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
 	    "TEXT", "the reply you wanted; - is stdin, @FILE a file" },
 	{ "comment", 0, OPT_TEXT, CMD_RATE, AT(comment), 0, 0, NULL,
-	    "TEXT", "anything else about the reply" },
+	    "TEXT", "a comment on the reply" },
 	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
-	    "N", "this reply of the exchange, not its newest" },
+	    "N", "rate reply N of the exchange, not the newest one" },
 	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0,
 	    vocabulary_formats,
 	    "NAME", "(messages)" },
@@ -99,7 +97,7 @@ static const struct opt {
 	{ "jsonl", 0, OPT_FLAG, CMD_MODERATE, AT(jsonl), 0, 0, NULL,
 	    NULL, "each line of input is a JSON string" },
 	{ "json", 'j', OPT_FLAG, CMD_ANY, AT(json), 0, 0, NULL,
-	    NULL, "print JSON, one object a line" },
+	    NULL, "print JSON, one object per line" },
 	{ "quiet", 'q', OPT_FLAG, CMD_ANY, AT(quiet), 0, 0, NULL,
 	    NULL, "no notices and no progress on stderr" },
 	{ "socket", 's', OPT_TEXT, CMD_ANY, AT(socket), 0, 0, NULL,
@@ -203,13 +201,15 @@ opts_read(struct options *o, const struct command *cmd, int argc, char **argv)
 	return (optind);
 }
 
-/* Say that an option is not known, or lacks its argument. */
+/* Report an option that is unknown, ambiguous, has a value that it does not
+ * take, or lacks its argument. */
 static void
 opts_unknown(const struct command *cmd, const char *word, int c)
 {
-	const char	*names[nitems(table) + 1], *near;
+	const char	*names[nitems(table) + 1], *near, *what;
 	char		*name;
 	size_t		 i, n = 0;
+	int		 begins = 0;	/* options whose names begin so */
 
 	if (c == ':') {
 		term_error("%s: needs an argument; see chatctl --help", word);
@@ -227,9 +227,18 @@ opts_unknown(const struct command *cmd, const char *word, int c)
 			names[n++] = table[i].name;
 	names[n] = NULL;
 	name = xstrndup(word + 2, strcspn(word + 2, "="));
-	near = suggest_word(name, names);
-	term_error("--%s: no such option, or not one alone%s%s; "
-	    "see chatctl%s%s --help", name,
+	near = NULL;
+	what = "no such option";
+	for (i = 0; i < n; i++)
+		if (strncmp(names[i], name, strlen(name)) == 0)
+			begins++;
+	if (begins == 1)
+		what = "takes no value";
+	else if (begins > 1)
+		what = "ambiguous option";
+	else
+		near = suggest_word(name, names);
+	term_error("--%s: %s%s%s; see chatctl%s%s --help", name, what,
 	    near == NULL ? "" : "; did you mean --", near == NULL ? "" : near,
 	    cmd == NULL ? "" : " ", cmd == NULL ? "" : cmd->name);
 	free(name);
@@ -295,8 +304,8 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 {
 	char	*name, *s, *why;
 
-	/* In /params an empty value takes one back; here it is most likely a
-	 * variable that is not set. */
+	/* In /params an empty value unsets a parameter. Here the value is
+	 * probably a shell variable that is not set. */
 	if (p->arg != NULL && *value == '\0') {
 		term_error("--%s: its value is empty", p->name);
 		return (-1);
@@ -313,7 +322,7 @@ opts_param(struct options *o, const struct opt *p, const char *value)
 	return (why == NULL ? 0 : -1);
 }
 
-/* Were options given before the command that it does not take? */
+/* Check the options that were given before the command. */
 int
 opts_check(const struct options *o, const struct command *cmd)
 {
@@ -406,5 +415,5 @@ opts_help(const struct command *cmd, FILE *out)
 		    table[i].help);
 		free(list);
 	}
-	fprintf(out, "\nchatctl(1) tells the rest.\n");
+	fprintf(out, "\nSee chatctl(1) for details.\n");
 }

@@ -55,7 +55,7 @@ pager_command(void)
 	return (*cmd == '\0' || strcmp(cmd, "cat") == 0 ? NULL : cmd);
 }
 
-/* Is the text longer than the screen? Wide lines are counted roughly. */
+/* Is the text longer than the screen? Each byte counts as a column. */
 static int
 pager_long(const struct pager *p)
 {
@@ -72,7 +72,7 @@ pager_long(const struct pager *p)
 	return (used > rows);
 }
 
-/* Run the pager on the text. -1: there is none by that name. */
+/* Show the text in the pager. 0, or -1 if the pager can't be started. */
 static int
 pager_run(const struct pager *p, const char *cmd)
 {
@@ -97,7 +97,7 @@ pager_run(const struct pager *p, const char *cmd)
 		close(fd[1]);
 		return (-1);
 	}
-	intr_hold(1);		/* Ctrl-C is the pager's */
+	intr_hold(1);		/* the pager handles Ctrl-C */
 	to = fdopen(fd[1], "w");
 	if (to == NULL)
 		close(fd[1]);

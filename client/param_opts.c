@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sampling parameters, as options of a command and as words of /params.  The
- * ranges here catch slips early; chatd has the last word.
+ * Sampling parameters, from options of a command and words of /params.  The
+ * checks here report mistakes early; chatd checks again.
  */
 #include "chatctl.h"
 
@@ -19,7 +19,7 @@
 static char	*param_opts_number(json_t *, const struct vocabulary_param *,
 		    const char *);
 
-/* Set a number, or say why not. */
+/* Set a number. Returns NULL or the reason why not. */
 static char *
 param_opts_number(json_t *params, const struct vocabulary_param *p,
     const char *value)
@@ -30,7 +30,7 @@ param_opts_number(json_t *params, const struct vocabulary_param *p,
 
 	errno = 0;
 	v = whole ? (double)strtoll(value, &end, 10) : strtod(value, &end);
-	/* Digits only: strtod and strtoll know more ways to write a number. */
+	/* strtod and strtoll take more than digits, such as "inf" and " 1". */
 	if (strspn(value, whole ? "-0123456789" : "-.0123456789eE+") !=
 	    strlen(value) || *value == '+' || end == value || *end != '\0' ||
 	    errno != 0 || !isfinite(v) || v < p->min || v > p->max)
@@ -83,7 +83,7 @@ param_opts_set(json_t *params, const char *name, const char *value)
 	return (NULL);
 }
 
-/* List what is set, and the names of what is not. */
+/* List all parameters and the values that are set. */
 void
 param_opts_show(const json_t *params, FILE *out)
 {

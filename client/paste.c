@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pasted documents.  The line editor shows a short name in the place of a
- * text of many lines; the text comes back when the line is sent.  A name that
- * was changed in the line stands for nothing any more.
+ * Pasted documents.  The line editor shows a short name instead of a text of
+ * many lines.  paste_expand puts the text back when the line is sent, unless
+ * the user has changed the name in the line.
  */
 #include "repl.h"
 
@@ -48,7 +48,7 @@ paste_free(struct paste *p)
 	free(p);
 }
 
-/* A copy with newlines as they should be. */
+/* A copy in which every line ends with LF. */
 static char *
 paste_clean(const char *s, size_t n)
 {
@@ -106,8 +106,8 @@ paste_expand(const struct paste *p, const char *line, int *held)
 	*held = 0;
 	out = xstrdup(line);
 	for (i = 0; i < p->n; i++) {
-		/* Later texts are searched for names of still later ones
-		 * only by an accident that no user would notice. */
+		/* A pasted text that contains the name of a later one gets
+		 * that text too; nobody pastes such a name. */
 		if ((at = strstr(out, p->list[i].name)) == NULL)
 			continue;
 		more = xasprintf("%.*s%s%s", (int)(at - out), out,

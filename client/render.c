@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Escapes for whatever could drive a terminal.  A byte goes through the same
- * small machine wherever a piece was cut, so that cuts can't matter.
+ * Escapes for characters that could control a terminal.  Text is taken byte by
+ * byte, so the output does not depend on where it was cut.
  */
 #include "render.h"
 
@@ -11,8 +11,8 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-/* Characters that act on a terminal, turn the order of text, or are not
- * seen at all. */
+/* Characters that control a terminal, change the order of text, or are
+ * invisible. */
 static const struct range {
 	uint32_t	 first, last;
 } unsafe[] = {
@@ -156,7 +156,7 @@ render_line(const char *s)
 	size_t		 len;
 
 	if ((f = open_memstream(&text, &len)) == NULL)
-		abort();	/* only for want of memory */
+		abort();	/* out of memory */
 	render_init(&r, f, RENDER_LINE);
 	if (s != NULL)
 		render_text(&r, s, strlen(s));

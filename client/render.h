@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text from outside made safe to show: whatever could drive a terminal or
- * hide what is written (controls, C1, bidi controls, invisible characters,
- * bytes that are not UTF-8) comes out as a visible escape.
+ * Makes text from outside safe to print.  Controls, bidi controls, invisible
+ * characters and bytes that are not UTF-8 could control the terminal or hide
+ * text; they are printed as visible escapes.
  */
 #ifndef CLIENT_RENDER_H
 #define CLIENT_RENDER_H
@@ -15,8 +15,8 @@
 #define RENDER_MARK	0x2	/* escapes stand in reverse video */
 
 /*
- * A text on its way to out, in pieces cut anywhere, also inside a character.
- * The same bytes come out however they were cut.
+ * A text that is printed to out in pieces.  A piece may end inside a character;
+ * the output does not depend on where the text is cut.
  */
 struct render {
 	FILE		*out;		/* borrowed */
@@ -29,7 +29,7 @@ struct render {
 void	 render_init(struct render *r, FILE *out, unsigned flags);
 void	 render_text(struct render *r, const char *s, size_t n);
 
-/* The text has ended: bytes held back come out as escapes. */
+/* End the text: print the bytes of an unfinished character as escapes. */
 void	 render_end(struct render *r);
 
 /*

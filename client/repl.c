@@ -47,7 +47,7 @@ repl_run(struct ctl *ctl)
 	return (status);
 }
 
-/* Say whom one talks to. */
+/* Print the name of the model. */
 static void
 repl_greet(struct repl *r)
 {
@@ -99,7 +99,8 @@ repl_prompt(const char *text)
 {
 	if (*term_on(1, ROLE_BOLD) == '\0')
 		return (xstrdup(text));
-	/* libedit hangs what is between \1 on the character that follows. */
+	/* libedit prints the escapes between two \1 with the character that
+	 * follows. */
 	return (xasprintf("\1%s\1%c\1%s\1%s", term_on(1, ROLE_BOLD),
 	    text[0], term_off(1), text + 1));
 }
@@ -191,7 +192,7 @@ repl_more(struct repl *r, char **text)
 	return (EDIT_LINE);
 }
 
-/* Do what a message says: a command, or something to send. */
+/* Run a command, or send a message. */
 static void
 repl_take(struct repl *r, char *text)
 {

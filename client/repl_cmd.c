@@ -27,25 +27,26 @@ static void	repl_cmd_status(struct repl *, char *);
 static void	repl_cmd_quit(struct repl *, char *);
 
 static const struct repl_cmd table[] = {
-	{ "/help", "[COMMAND]", "this list", WORDS_COMMANDS, repl_cmd_help },
+	{ "/help", "[COMMAND]", "list the commands", WORDS_COMMANDS,
+	    repl_cmd_help },
 	{ "/new", "[TITLE]", "begin a new conversation", WORDS_NONE,
 	    repl_cmd_new },
 	{ "/list", "[N]", "your conversations, newest first", WORDS_NONE,
 	    repl_cmd_list },
-	{ "/open", "N", "go on with conversation N", WORDS_CONVERSATIONS,
+	{ "/open", "N", "continue conversation N", WORDS_CONVERSATIONS,
 	    repl_cmd_open },
 	{ "/show", "[N]", "this conversation, or N", WORDS_CONVERSATIONS,
 	    repl_cmd_show },
 	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
 	    repl_cmd_good },
-	{ "/bad", "[REASON...] [COMMENT]", "it was bad; Tab offers "
-	    "the reasons", WORDS_REASONS, repl_cmd_bad },
-	{ "/ideal", "[TEXT]", "what it should have been; without TEXT in "
+	{ "/bad", "[REASON...] [COMMENT]", "the last reply was bad; "
+	    "Tab offers reasons", WORDS_REASONS, repl_cmd_bad },
+	{ "/ideal", "[TEXT]", "the reply you wanted; without TEXT, in "
 	    "your editor", WORDS_NONE, repl_cmd_ideal },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
 	    repl_cmd_again },
-	{ "/raw", "PROMPT", "complete PROMPT as it stands, outside any "
-	    "conversation", WORDS_NONE, repl_cmd_raw },
+	{ "/raw", "PROMPT", "continue PROMPT itself, outside "
+	    "conversations", WORDS_NONE, repl_cmd_raw },
 	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
 	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_cmd_params },
 	{ "/status", "", "what chatd, its model and its helpers are doing",
@@ -53,7 +54,7 @@ static const struct repl_cmd table[] = {
 	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_cmd_quit },
 };
 
-/* What a number stands for. */
+/* What a command expects, for messages. */
 #define REPL_COUNT	"how many conversations to list, 1 or more"
 #define REPL_WHICH	"the number of a conversation, as /list shows it"
 
@@ -97,13 +98,13 @@ repl_cmd_run(struct repl *r, char *line)
 	if (cmd == NULL)
 		repl_cmd_unknown(line);
 	else if (*cmd->args == '\0' && *rest != '\0')
-		term_error("%s: expected nothing after it, found \"%s\"",
+		term_error("%s: takes no argument, found \"%s\"",
 		    line, rest);
 	else
 		cmd->run(r, rest);
 }
 
-/* Say that there is no such command. */
+/* Report an unknown command. */
 static void
 repl_cmd_unknown(const char *name)
 {
@@ -119,8 +120,8 @@ repl_cmd_unknown(const char *name)
 	    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near);
 }
 
-/* The number in rest, dflt where it is empty, 0 after telling that name
- * wants another one. */
+/* The number in rest, dflt if rest is empty, or 0 after reporting that rest is
+ * not what command name expects. */
 static int64_t
 repl_cmd_number(const char *name, const char *what, char *rest, int64_t dflt)
 {
@@ -164,7 +165,7 @@ repl_cmd_help(struct repl *r, char *rest)
 		    table[i].help);
 	}
 	if (only == NULL)
-		printf("\n  A line that ends in \\ goes on in the next one; "
+		printf("\n  A line that ends in \\ continues on the next line; "
 		    "\"\"\" begins and ends a text\n  of many lines; pasted "
 		    "lines are one message. Ctrl-C stops a reply.\n");
 }
@@ -272,7 +273,7 @@ repl_cmd_good(struct repl *r, char *rest)
 	repl_cmd_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
 }
 
-/* /bad: reasons first, then words of one's own. */
+/* /bad: reasons, then a comment. */
 static void
 repl_cmd_bad(struct repl *r, char *rest)
 {
@@ -338,8 +339,8 @@ repl_cmd_raw(struct repl *r, char *rest)
 	char	*text;
 
 	if (*rest == '\0') {
-		term_error("/raw PROMPT completes PROMPT; it may have many "
-		    "lines");
+		term_error("/raw PROMPT: expected a prompt, which may have "
+		    "many lines");
 		return;
 	}
 	text = edit_expand(r->edit, rest);

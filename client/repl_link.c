@@ -12,7 +12,7 @@
 static int	repl_link_alive(struct ctl *);
 static void	repl_link_echo(int);
 
-/* Connect again where the connection has gone. */
+/* Connect again if the connection is lost. */
 int
 repl_link_open(struct repl *r)
 {
@@ -73,12 +73,12 @@ repl_link_say(struct repl *r, json_t *msg)
 		say_clear(&said);
 	if (r->ctl->chat == NULL && !intr_ended() && repl_link_open(r) == 0)
 		term_note(taken ?
-		    "[connected again; /again asks for the reply once more]" :
-		    "[connected again; the message has to be sent again]");
+		    "[connected again; /again requests the reply again]" :
+		    "[connected again; send the message again]");
 }
 
-/* Switch the terminal's echo, so that keys don't mix with a reply but wait
- * for the next prompt. */
+/* Switch the terminal's echo. Without echo, keys that are pressed during a
+ * reply are kept for the next prompt. */
 static void
 repl_link_echo(int on)
 {

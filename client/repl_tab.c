@@ -12,7 +12,7 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-#define REPL_TAB_MS	3000	/* Tab waits so long for the list */
+#define REPL_TAB_MS	3000	/* wait for the list of conversations */
 #define REPL_TAB_LIST	20	/* conversations offered */
 
 /* Words being gathered for Tab. */
@@ -27,7 +27,7 @@ static void	repl_tab_commands(struct tab *, int);
 static void	repl_tab_params(struct tab *);
 static void	repl_tab_conversations(struct repl *, struct tab *);
 
-/* Offer a word where it goes on what was typed. */
+/* Offer a word if it begins with what was typed. */
 static void
 repl_tab_add(struct tab *t, const char *word, const char *about)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One streamed reply: the request, its text on stdout as it comes, and what
- * else a reader should know (notices, a refusal, an early end) on stderr.
+ * One streamed reply: sends the request, prints the text on stdout as it comes,
+ * and notices, errors and an early end on stderr.
  */
 #include "chatctl.h"
 
@@ -30,7 +30,7 @@ static void	say_newline(struct say *);
 static int	say_end(struct say *, int, const json_t *);
 static void	say_stop(struct say *);
 
-/* Ask for a reply in a conversation. */
+/* A request for a reply in a conversation. */
 json_t *
 say_message(const char *text, int64_t conversation, const char *preprompt,
     const json_t *params)
@@ -46,7 +46,7 @@ say_message(const char *text, int64_t conversation, const char *preprompt,
 	return (m);
 }
 
-/* Ask for what follows a raw prompt. */
+/* A request that continues a raw prompt. */
 json_t *
 say_complete(const char *prompt, const json_t *params)
 {
@@ -58,7 +58,7 @@ say_complete(const char *prompt, const json_t *params)
 	return (m);
 }
 
-/* Ask for another reply to the same prompt. */
+/* A request for another reply to the same prompt. */
 json_t *
 say_again(int64_t exchange, const json_t *params)
 {
@@ -70,7 +70,7 @@ say_again(int64_t exchange, const json_t *params)
 	return (m);
 }
 
-/* Release what a reply left behind. */
+/* Release what is kept of a reply. */
 void
 say_clear(struct said *said)
 {
@@ -121,7 +121,7 @@ say_event(void *arg, const json_t *event)
 		    (long long)msg_int(event, "place", 0));
 }
 
-/* Remember the numbers that chatd gave. */
+/* Keep the numbers that chatd assigned. */
 static void
 say_numbers(struct said *said, const json_t *event)
 {
@@ -153,7 +153,7 @@ say_text(struct say *say, const char *text)
 	term_flush();
 }
 
-/* Tell a notice. */
+/* Print a notice. */
 static void
 say_notice(struct say *say, const json_t *event)
 {
@@ -162,7 +162,7 @@ say_notice(struct say *say, const json_t *event)
 
 	if (code != NULL && strcmp(code, "quota_near") == 0 &&
 	    say->ctl->near++ > 0)
-		return;		/* once is enough */
+		return;		/* print it once only */
 	if (text == NULL)
 		text = code;
 	if (say->chatting || term_is(1))
@@ -190,7 +190,7 @@ say_end(struct say *say, int status, const json_t *end)
 		if (say->ctl->opt.json)
 			term_json(end);
 	}
-	/* A filter's user gets a line even where the reply was empty. */
+	/* Outside the interactive chat an empty reply is an empty line. */
 	if (status == CTL_OK && !say->shown && !say->chatting)
 		say->render.column = 1;
 	say_newline(say);
@@ -205,12 +205,12 @@ say_end(struct say *say, int status, const json_t *end)
 	    CTL_INTERRUPTED : CTL_OK);
 }
 
-/* Say why a reply ended early, if it did. */
+/* Report why a reply ended early, if it did. */
 static void
 say_stop(struct say *say)
 {
 	static const struct {
-		const char	*stop, *told;
+		const char	*stop, *message;
 	} table[] = {
 		{ "length", "[cut off at the token limit: max_tokens]" },
 		{ "context", "[cut off: the model's context is full]" },
@@ -221,7 +221,7 @@ say_stop(struct say *say)
 	for (i = 0; i < nitems(table); i++)
 		if (strcmp(table[i].stop, say->said->stop) == 0 &&
 		    (i > 0 || say->chatting))
-			term_note("%s", table[i].told);
+			term_note("%s", table[i].message);
 	if (say->chatting && !say->shown && say->said->stop[0] == 'e')
 		term_note("[the reply is empty]");
 }

@@ -30,7 +30,7 @@ static void	show_reply(struct show *, const json_t *, int);
 static void	show_rating(struct show *, const json_t *);
 static void	show_verdicts(struct show *, const json_t *);
 
-/* Print a conversation (or with --exchange, an exchange), page for page. */
+/* Print a conversation, or with --exchange an exchange. */
 int
 show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 {
@@ -55,7 +55,7 @@ show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 	return (status);
 }
 
-/* Print what the conversation is called. */
+/* Print the title of the conversation. */
 static void
 show_title(struct show *l, const json_t *end)
 {
@@ -71,7 +71,7 @@ show_title(struct show *l, const json_t *end)
 	free(title);
 }
 
-/* Print one exchange, or more of its replies. */
+/* Print one exchange, or further replies of the last one. */
 static void
 show_item(void *arg, const json_t *event)
 {
@@ -102,7 +102,7 @@ show_item(void *arg, const json_t *event)
 		show_keep(l->said, x, replies);
 }
 
-/* Keep an exchange's newest reply, for commands about "the last reply". */
+/* Keep the newest reply of an exchange, for /good, /bad and /again. */
 static void
 show_keep(struct said *said, const json_t *x, const json_t *replies)
 {
@@ -116,7 +116,7 @@ show_keep(struct said *said, const json_t *x, const json_t *replies)
 	said->text = xstrdup(text != NULL ? text : "");
 }
 
-/* Print a text, each line behind mark. */
+/* Print a text with mark before each line. */
 static void
 show_text(struct show *l, const char *text, const char *mark)
 {
@@ -137,7 +137,7 @@ show_text(struct show *l, const char *text, const char *mark)
 	}
 }
 
-/* Print a reply and what is known about it. */
+/* Print a reply, its state, findings and rating. */
 static void
 show_reply(struct show *l, const json_t *reply, int numbered)
 {
@@ -190,7 +190,7 @@ show_rating(struct show *l, const json_t *rating)
 		show_text(l, text, "= ");
 }
 
-/* Print what the filters found. */
+/* Print the findings of the filters. */
 static void
 show_verdicts(struct show *l, const json_t *verdicts)
 {

@@ -19,7 +19,7 @@ static void	show_status_helper(const char *, const json_t *, FILE *);
 static void	show_status_since(int64_t, FILE *);
 static void	show_status_store(const json_t *, FILE *);
 
-/* Ask, and print the answer. */
+/* Request the status and print it. */
 int
 show_status(struct ctl *ctl, FILE *out)
 {
@@ -41,7 +41,7 @@ show_status(struct ctl *ctl, FILE *out)
 	server = render_line(msg_string(end, "server"));
 	fputs(server, out);
 	free(server);
-	/* Only operators are told processes and totals. */
+	/* chatd reports process numbers and totals to operators only. */
 	if (msg_int(end, "pid", 0) > 0)
 		fprintf(out, ", process %lld", (long long)msg_int(end, "pid",
 		    0));
@@ -67,7 +67,7 @@ show_status(struct ctl *ctl, FILE *out)
 	return (CTL_OK);
 }
 
-/* Print a time of running. */
+/* Print a duration. */
 static void
 show_status_uptime(int64_t s, FILE *out)
 {
@@ -77,7 +77,7 @@ show_status_uptime(int64_t s, FILE *out)
 	    (long long)(s / 60 % 60), (long long)(s % 60));
 }
 
-/* Print the model and how far it is loaded. */
+/* Print the model and the progress of loading. */
 static void
 show_status_model(const json_t *model, FILE *out)
 {
@@ -91,8 +91,8 @@ show_status_model(const json_t *model, FILE *out)
 	if (state == NULL)
 		state = "unknown";
 	ready = strcmp(state, "ready") == 0;
-	/* Before it is loaded there is only what was asked for, and that only
-	 * operators see. */
+	/* Until the model is loaded, chatd reports only its path, and that to
+	 * operators only. */
 	named = msg_string(model, "name") != NULL;
 	name = render_line(named || msg_string(model, "path") != NULL ?
 	    msg_string(model, named ? "name" : "path") : "not loaded yet");
@@ -115,7 +115,7 @@ show_status_model(const json_t *model, FILE *out)
 	free(safe);
 }
 
-/* Print the cache of keys and values, where it is known. */
+/* Print the size of the cache of keys and values, if it is known. */
 static void
 show_status_cache(const json_t *model, FILE *out)
 {
@@ -130,7 +130,7 @@ show_status_cache(const json_t *model, FILE *out)
 	free(safe);
 }
 
-/* Print what an object says under a key, if it does, on a line below it. */
+/* Print the string under a key of an object, if any, on its own line. */
 static void
 show_status_more(const json_t *o, const char *key, FILE *out)
 {
@@ -165,14 +165,14 @@ show_status_helper(const char *name, const json_t *helper, FILE *out)
 		    restarts == 1 ? "" : "s");
 	fputc('\n', out);
 	free(safe);
-	/* What keeps one from working; the model's is told above. */
+	/* Why it does not work; for the engine this is printed above. */
 	if (strcmp(name, "engine") != 0 &&
 	    (state == NULL || strcmp(state, "ready") != 0))
 		show_status_more(helper, "why", out);
 	show_status_since(msg_int(helper, "since", 0), out);
 }
 
-/* Print since when something is as it is. */
+/* Print the time of the last change of state. */
 static void
 show_status_since(int64_t ms, FILE *out)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes to the terminal: colours where they are wanted, messages on
- * stderr, and stdout's end.
+ * The terminal: colours, messages on stderr, and writing out stdout.
  */
 #include "chatctl.h"
 
@@ -14,7 +13,7 @@
 
 #include "stdfds.h"
 
-/* The terminal as it is for the whole run: set once by term_init. */
+/* The terminal. Set once, by term_init. */
 static struct {
 	int	 is[3];		/* fd 1 and 2: a terminal */
 	int	 colour[3];
@@ -92,7 +91,7 @@ term_size(int *rows, int *columns)
 		*columns = ws.ws_col;
 }
 
-/* Print one message on stderr, after what stdout has so far. */
+/* Write out stdout, then print one message on stderr. */
 static void
 term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 {
@@ -108,7 +107,7 @@ term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 	free(text);
 }
 
-/* Tell an error. */
+/* Report an error. */
 void
 term_error(const char *fmt, ...)
 {
@@ -119,7 +118,7 @@ term_error(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Tell something else. */
+/* Report something else. */
 void
 term_note(const char *fmt, ...)
 {

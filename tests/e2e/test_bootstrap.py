@@ -265,8 +265,8 @@ def test_the_private_configuration(tree):
 
 
 def test_a_wrong_word_of_chat_is_named(tree):
-    for words, told in ((["--modle", "x"], "unknown: --modle"),
-                        (["--model"], "--model wants a path")):
+    for words, told in ((["--modle", "x"], "unknown argument: --modle"),
+                        (["--model"], "--model needs a path")):
         r = tree.run("chat", *words)
         assert r.returncode == 2 and told in r.stderr, r.stderr
     assert tree.calls() == []
