@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of chatctl, one section per file.  The way of a command:
- * chatctl.c finds it, opts.c reads its options, link.c connects and carries
- * its requests, term.c and render.c show what comes back.
+ * Shared by the files of chatctl, one section per file.  chatctl.c finds a
+ * command and calls its function cmd_NAME, opts.c reads its options, link.c
+ * connects and sends its requests, term.c and render.c print the answers.
+ *
+ * A file calls only files of the lines above its own:
+ *   render
+ *   term
+ *   intr  stamp  command  param_opts  input  rate
+ *   opts  link  pager
+ *   say  list  show_status
+ *   show
+ *   repl_... (repl.h)
+ *   cmd_...
+ *   chatctl
+ * "Reported" means that a message was printed on stderr.
  */
 #ifndef CLIENT_CHATCTL_H
 #define CLIENT_CHATCTL_H
@@ -16,13 +28,13 @@
 #include "render.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
-#define CTL_GROUP	"chat"	/* who may connect, where it can't be seen */
+#define CTL_GROUP	"chat"	/* of the socket, if stat fails */
 #define CTL_OPERATORS	"chat-admin"	/* chatd.yaml's default */
-#define CTL_WAIT_MODEL	600	/* seconds a loading model is waited for */
-#define CTL_WAIT_DOWN	10	/* the same where it isn't even loading */
+#define CTL_WAIT_MODEL	600	/* seconds to wait for a loading model */
+#define CTL_WAIT_DOWN	10	/* the same if no engine is running */
 #define CTL_PROMPT_MAX	262144	/* bytes of text, until chatd announces it */
 
-/* Exit statuses, also returned by whatever ends a command. */
+/* Exit statuses of the program and of commands. */
 enum {
 	CTL_OK = 0,		/* answered */
 	CTL_REFUSED = 1,	/* refused by a filter, or a negative result */
@@ -33,7 +45,7 @@ enum {
 	CTL_INTERRUPTED = 130	/* Ctrl-C */
 };
 
-/* What the command line says; strings are borrowed from argv. */
+/* The options; strings are borrowed from argv. */
 struct options {
 	const char	*socket;
 	int64_t		 wait;		/* seconds; -1: not given */
@@ -46,7 +58,7 @@ struct options {
 	json_t		*params;	/* owned: object, what was given */
 	int		 no_history;
 	int		 all, no_pager;
-	int		 exchange;	/* arguments number exchanges */
+	int		 exchange;	/* arguments are numbers of exchanges */
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
 	int		 jsonl;
@@ -61,9 +73,9 @@ struct ctl {
 	struct options	 opt;
 	const char	*socket;	/* borrowed: the path in use */
 	struct chat	*chat;		/* owned: NULL before link_open */
-	char		 lost[512];	/* why link_run has no last event */
-	int		 loading;	/* a progress line stands on stderr */
-	int		 near;		/* quota_near has been told */
+	char		 lost[512];	/* why link_run set *end to NULL */
+	int		 loading;	/* a progress line is on the terminal */
+	int		 near;		/* quota_near notices so far */
 };
 
 /* ---- command.c: the table of commands */
@@ -101,63 +113,63 @@ void	 opts_init(struct options *o);
 void	 opts_clear(struct options *o);
 
 /*
- * Read options for a command; NULL reads those before the command's name and
- * stops at it. Returns how many words of argv were used, or -1 after saying
- * what is wrong. argv is permuted so that the arguments come last.
+ * Read the options of a command. If cmd is NULL, read those before the name of
+ * the command. Returns the number of words of argv that were used, or -1,
+ * reported. argv is permuted so that the arguments come last.
  */
 int	 opts_read(struct options *o, const struct command *cmd, int argc,
 	    char **argv);
 
-/* Were only options given before the command that it takes? 0, or -1 after
- * saying which one it does not. */
+/* Check that the command takes all options that were given before it. 0, or -1,
+ * reported. */
 int	 opts_check(const struct options *o, const struct command *cmd);
 
-/* Print --help: of one command, or of the program where cmd is NULL. */
+/* Print --help of one command, or of the program if cmd is NULL. */
 void	 opts_help(const struct command *cmd, FILE *out);
 
-/* A whole number within min..max. 0, or -1 with nothing said. */
+/* Read a whole number within min..max. 0, or -1, not reported. */
 int	 opts_number(const char *s, int64_t min, int64_t max, int64_t *out);
 
 /* ---- param_opts.c: sampling parameters */
 /*
- * Set one from text, by its name in the protocol. Returns NULL, or why not
- * (a new string). "stop" adds a string; an empty value takes the parameter
- * out again.
+ * Set one from text, by its name in the protocol. Returns NULL, or the reason
+ * why not (a new string). "stop" adds a string; an empty value unsets the
+ * parameter.
  */
 char	*param_opts_set(json_t *params, const char *name, const char *value);
-/* What is set, one a line, for a human. */
+/* Print the parameters, one per line, for people. */
 void	 param_opts_show(const json_t *params, FILE *out);
 
 /* ---- term.c: the terminal, colours, messages */
 enum role { ROLE_PLAIN, ROLE_DIM, ROLE_BOLD, ROLE_BAD, ROLE_GOOD };
 
-/* Decide on colours; color is auto, always or never. */
+/* Choose colours; color is auto, always or never. */
 void	 term_init(const char *color, int quiet);
 int	 term_is(int fd);		/* is 1 or 2 a terminal? */
-unsigned term_mark(int fd);		/* RENDER_MARK where colours are on */
+unsigned term_mark(int fd);		/* RENDER_MARK if colours are on */
 /* Escape sequences that begin and end a role on fd; "" without colours. */
 const char *term_on(int fd, enum role role);
 const char *term_off(int fd);
 void	 term_size(int *rows, int *columns);
 
-/* "chatctl: ..." on stderr; controls in it are escaped. */
+/* Print "chatctl: ..." on stderr; controls in it are escaped. */
 void	 term_error(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
-/* The same for what is not an error; silent with --quiet. */
+/* The same for messages that are not errors; not printed with --quiet. */
 void	 term_note(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
 
-/* Write out stdout. Where its reader has gone, end as SIGPIPE would; any
- * other failure is told, status CTL_REFUSED. */
+/* Write out stdout. On failure the program ends: as by SIGPIPE if nobody reads
+ * stdout, else with a message and CTL_REFUSED. */
 void	 term_flush(void);
 /* One object as one line on stdout. */
 void	 term_json(const json_t *v);
 
 /* ---- pager.c: long output on a terminal */
 /*
- * A stream to write a list to, good until pager_close. Where stdout is a
- * terminal and a pager is wanted, text longer than the screen then goes
- * through one; all else goes to stdout.
+ * A stream that a list is written to, until pager_close. If stdout is a
+ * terminal, a pager is wanted and the text is longer than the screen,
+ * pager_close shows it in a pager. Otherwise the text goes to stdout.
  */
 struct pager {
 	FILE	*out;		/* stdout, or owned: writes text */
@@ -169,7 +181,7 @@ void	 pager_close(struct pager *p);
 
 /* ---- intr.c: Ctrl-C */
 void	 intr_init(void);
-/* on: Ctrl-C is noted; off (as at first): it ends the program, status 130. */
+/* on: Ctrl-C is noted; off (at the start): it ends the program, status 130. */
 void	 intr_hold(int on);
 int	 intr_fd(void);		/* readable after a Ctrl-C or another signal */
 /* Has Ctrl-C been pressed since the last call? */
@@ -180,34 +192,37 @@ int	 intr_resumed(void);
 int	 intr_resized(void);
 
 /* ---- link.c: the connection */
-int	 link_open(struct ctl *ctl);	/* 0 or an exit status, told */
+int	 link_open(struct ctl *ctl);	/* 0 or an exit status, reported */
 void	 link_close(struct ctl *ctl);
-/* Wait until the model is loaded, as --wait says. 0 or a status, told. */
+/* Wait until the model is loaded, as --wait says. 0 or a status, reported. */
 int	 link_wait_model(struct ctl *ctl);
 
 /*
- * Send msg (taken) and hand each event but the last to fn (may be NULL).
- * With cancel, Ctrl-C sends a cancel first and ends the wait the second time.
- * Returns CTL_OK with *end the done event; the status of its code with *end
- * the error event; or with *end NULL CTL_UNREACHABLE (connection lost, now
- * closed), CTL_PROTOCOL, CTL_USAGE (too long to be sent) and CTL_INTERRUPTED.
- * Says nothing: link_report does. *end is a new reference.
+ * Send msg (taken) and call fn (may be NULL) with each event but the last. With
+ * cancel, the first Ctrl-C sends a cancel and the second one ends the wait.
+ * *end becomes a new reference to the last event, or NULL. Returns
+ *   CTL_OK           *end is the done event
+ *   link_status_of   of the code in *end, which is the error event
+ * or, with *end NULL, CTL_UNREACHABLE or CTL_PROTOCOL (the connection is lost
+ * and closed), CTL_USAGE (msg is too long) or CTL_INTERRUPTED. Failures are not
+ * reported; link_report does that.
  */
 int	 link_run(struct ctl *ctl, json_t *msg, int cancel,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
-/* The same without cancel, telling what went wrong. */
+/* The same without cancel; failures are reported. */
 int	 link_call(struct ctl *ctl, json_t *msg,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
-/* Tell an error event; NULL: why there was none (nothing after Ctrl-C). */
+/* Report an error event; NULL: the reason why there is none (none after
+ * Ctrl-C). */
 void	 link_report(struct ctl *ctl, const json_t *error);
 int	 link_status_of(const char *code);
 
 /* ---- input.c: texts from stdin, files and arguments */
 /*
- * Everything on fd, at most max bytes of valid UTF-8 without NUL, in a new
- * string. 0, or CTL_USAGE after saying what is wrong; name is told then.
+ * Read all of fd, at most max bytes of valid UTF-8 without NUL, into a new
+ * string. 0, or CTL_USAGE, reported with name.
  */
 int	 input_read(int fd, const char *name, size_t max, char **text);
 /* The arguments joined by spaces, in a new string. */
@@ -215,20 +230,21 @@ char	*input_join(int argc, char **argv);
 /* "-" is stdin, @FILE a file, anything else itself; as input_read. */
 int	 input_value(const char *value, const char *name, size_t max,
 	    char **text);
-/* Is stdin a pipe, a socket or a file, so that its end will come? */
+/* Is stdin a pipe, a socket or a file, which have an end? */
 int	 input_piped(void);
-void	 input_chomp(char *s);		/* without newlines at its end */
-/* Is the text valid UTF-8? 0, or CTL_USAGE after saying where it is not. */
+void	 input_chomp(char *s);		/* remove newlines at the end */
+/* Check that the text is UTF-8. 0, or CTL_USAGE, reported with its place. */
 int	 input_check(const char *text, const char *name);
-/* text changed in $VISUAL or $EDITOR, in a new string; NULL: told why not. */
+/* Let the user edit text in $VISUAL or $EDITOR. Returns a new string, or NULL,
+ * reported. */
 char	*input_edit(const char *text);
 
 /* ---- say.c: one streamed reply */
-/* What a reply left behind. */
+/* What is kept of a reply. */
 struct said {
 	int64_t	 exchange, conversation, reply;	/* 0: not known */
-	char	*text;			/* owned: what was shown */
-	char	 stop[16];		/* "" where it did not end */
+	char	*text;			/* owned: the text printed */
+	char	 stop[16];		/* "" if it did not end */
 };
 /* A say, complete or regenerate request with the options of ctl. */
 json_t	*say_message(const char *text, int64_t conversation,
@@ -236,9 +252,10 @@ json_t	*say_message(const char *text, int64_t conversation,
 json_t	*say_complete(const char *prompt, const json_t *params);
 json_t	*say_again(int64_t exchange, const json_t *params);
 /*
- * Send it (taken), show the reply on stdout as it comes and what else is to
- * be told on stderr. Fills *said (clear it with say_clear; zeroed before the
- * first use). Returns an exit status; CTL_INTERRUPTED for a cancelled reply.
+ * Send msg (taken), print the reply on stdout as it comes, and notices and
+ * errors on stderr. Fills *said, which is zero before the first use and cleared
+ * with say_clear. Returns an exit status, CTL_INTERRUPTED for a cancelled
+ * reply.
  */
 int	 say_run(struct ctl *ctl, json_t *msg, int chatting,
 	    struct said *said);

@@ -15,14 +15,14 @@ void		 paste_free(struct paste *p);
 
 /*
  * Keep a pasted text of n bytes. Returns what stands for it in the line
- * being edited: the text itself where it is short and without a newline, else
- * "[paste 1: 12 lines]". Borrowed until the next call. CR and CRLF become LF,
- * NUL is dropped, newlines at the end of a short text too.
+ * being edited: the text itself if it is short and has no newline, else
+ * "[paste 1: 12 lines]". Borrowed until the next call. CR and CRLF become LF;
+ * NUL and newlines at the end are dropped.
  */
 const char	*paste_add(struct paste *p, const char *text, size_t n);
 
-/* The line with every name replaced by its text, in a new string; *held is
- * how many were replaced. */
+/* The line with each name replaced by its text, in a new string; *held is the
+ * number of names replaced. */
 char		*paste_expand(const struct paste *p, const char *line,
 		    int *held);
 
@@ -30,14 +30,14 @@ char		*paste_expand(const struct paste *p, const char *line,
 struct history_file;
 /*
  * Open the history file of this user, making it (mode 0600) and its folders
- * (0700). NULL where it is switched off or can't be used, which is told.
+ * (0700). NULL if it is off, or can't be used, which is reported.
  */
 struct history_file *history_file_open(int off);
 void		 history_file_close(struct history_file *h);
 /* Call fn with each entry, oldest first. */
 void		 history_file_each(struct history_file *h,
 		    void (*fn)(void *arg, const char *entry), void *arg);
-/* Append an entry at once; other sessions may do so as well. */
+/* Append an entry; other chats may append to the same file. */
 void		 history_file_add(struct history_file *h, const char *entry);
 
 /* ---- edit.c: the line editor */
@@ -46,37 +46,37 @@ struct edit;
 /* What ended a line. */
 enum edit_end {
 	EDIT_LINE,	/* Enter */
-	EDIT_EOF,	/* Ctrl-D on an empty line, or the terminal is gone */
-	EDIT_CANCEL,	/* Ctrl-C while something stood in the line */
+	EDIT_EOF,	/* Ctrl-D on an empty line, or no terminal any more */
+	EDIT_CANCEL,	/* Ctrl-C on a line that is not empty */
 	EDIT_BREAK,	/* Ctrl-C on an empty line */
 	EDIT_KILLED	/* SIGTERM or SIGHUP */
 };
 
 /*
- * Words that may follow text, which ends at the cursor: each as "word" or
- * "word\tdescription", in a new array ended by NULL, all owned by the caller.
- * *start is where the word that they replace begins.
+ * complete returns the words that may follow text, which ends at the cursor: a
+ * new array that ends with NULL, of "word" or "word\tdescription", all owned by
+ * the caller. *start becomes the place where the word to complete begins.
  */
 struct edit_help {
 	char	**(*complete)(void *arg, const char *text, size_t *start);
 	void	 *arg;		/* borrowed */
 };
 
-/* NULL where libedit does not start (no such terminal type). */
+/* NULL if libedit does not start, because TERM is not known. */
 struct edit	*edit_new(const struct edit_help *help, int no_history);
 void		 edit_free(struct edit *e);
 
 /*
- * Read a line behind prompt (borrowed) into *line, a new string without its
- * newline; NULL where none was entered.
+ * Print prompt (borrowed) and read a line into *line, a new string without its
+ * newline, or NULL if none was entered.
  */
 enum edit_end	 edit_line(struct edit *e, const char *prompt, char **line);
 
-/* Put a line into the history, and into its file unless it names pasted
- * text or begins with a space. */
+/* Add a line to the history, and to its file unless the line has the name of a
+ * pasted text or begins with a space. */
 void		 edit_remember(struct edit *e, const char *line);
 
-/* The line with pasted texts in the place of their names (a new string). */
+/* The line with pasted texts instead of their names (a new string). */
 char		*edit_expand(const struct edit *e, const char *line);
 
 /* ---- repl.c: the chat itself */

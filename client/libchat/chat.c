@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libchat: connecting, sending requests and taking events.  Framing and JSON
- * are the base library's; what an event means is the caller's matter.
+ * libchat: connecting, sending requests and taking events.  daemon/base does
+ * framing and JSON; the caller interprets the events.
  */
 #include "chat.h"
 
@@ -23,7 +23,7 @@
 #include "xmalloc.h"
 
 #define CHAT_LINE_MAX	(16 * 1024 * 1024)	/* longest event taken */
-#define CHAT_LINE_SENT	(1024 * 1024)	/* longest request, until told */
+#define CHAT_LINE_SENT	(1024 * 1024)	/* longest request before hello */
 #define CHAT_HELLO_ID	0		/* our own hello; others from 1 */
 
 struct chat {
@@ -134,8 +134,8 @@ chat_next(struct chat *c, int timeout_ms, json_t **msg, struct fault *f)
 				return (0);
 			if (!chan_wait(c->lines, timeout_ms))
 				return (0);
-			/* Half a line, or room to write, may have woken us:
-			 * with an end to wait for, the caller looks again. */
+			/* Part of a line, or space to write, may have ended
+			 * the wait. With a timeout the caller tries again. */
 			waited = timeout_ms > 0;
 			continue;
 		}
@@ -158,11 +158,11 @@ chat_next(struct chat *c, int timeout_ms, json_t **msg, struct fault *f)
 			json_decref(m);
 			return (CHAT_EPROTOCOL);
 		}
-		json_decref(m);		/* our own hello was taken */
+		json_decref(m);		/* done of our hello */
 	}
 }
 
-/* Is it an error that names no request? */
+/* Is it an error without a request's id? */
 int
 chat_about_none(const json_t *msg)
 {
@@ -218,7 +218,7 @@ chat_call(struct chat *c, json_t *msg, int timeout_ms, json_t **end,
 	}
 }
 
-/* Open a socket to path. A full backlog counts against the timeout. */
+/* Connect to path. timeout_ms limits the wait if the backlog is full. */
 static int
 chat_connect(const char *path, int timeout_ms, int *out, struct fault *f)
 {
@@ -248,7 +248,7 @@ chat_connect(const char *path, int timeout_ms, int *out, struct fault *f)
 	return (0);
 }
 
-/* Say why connect failed. Returns the error code. */
+/* Fill f after connect failed. Returns the error code. */
 static int
 chat_connect_fault(const char *path, struct fault *f)
 {
@@ -313,7 +313,7 @@ chat_greet(struct chat *c, const char *client, int timeout_ms,
 	return (0);
 }
 
-/* Is this a chatd that we understand? */
+/* Check chatd's hello. */
 static int
 chat_check_hello(struct chat *c, struct fault *f)
 {
@@ -324,7 +324,7 @@ chat_check_hello(struct chat *c, struct fault *f)
 
 	if (strcmp(event, "error") == 0) {
 		fault_set(f, "busy", NULL, "%s",
-		    text == NULL ? "refused without a word" : text);
+		    text == NULL ? "refused without a message" : text);
 		return (CHAT_EBUSY);
 	}
 	if (strcmp(event, "hello") != 0 || protocol < 0) {
@@ -341,7 +341,7 @@ chat_check_hello(struct chat *c, struct fault *f)
 	return (0);
 }
 
-/* Fill f for a connection that is gone. Returns r. */
+/* Fill f for a lost connection. Returns r. */
 static int
 chat_fault(int r, struct fault *f)
 {
@@ -354,14 +354,14 @@ chat_fault(int r, struct fault *f)
 	return (r);
 }
 
-/* When a wait that begins now ends; -1: never. */
+/* The deadline of a wait that begins now; -1: none. */
 static int64_t
 chat_deadline(int timeout_ms)
 {
 	return (timeout_ms < 0 ? -1 : clock_monotonic() + timeout_ms);
 }
 
-/* Milliseconds left until a deadline; -1: no end. */
+/* Milliseconds left until a deadline; -1: no deadline. */
 static int
 chat_left(int64_t deadline)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Last words of chatd-filter: which plugin was running, in which call, when
+ * Crash reports of chatd-filter: the plugin and the call that were running when
  * the process crashed or made a system call that the sandbox forbids.  The
- * handler only copies bytes and writes once, then lets the signal end the
- * process.
+ * handler copies bytes and writes once; then the signal ends the process.
  */
 #include <config.h>
 
@@ -20,8 +19,8 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define CRASH_CALLS	600		/* system calls whose names we keep */
-#define CRASH_STACK	(64 * 1024)	/* bytes: a plugin may use up its own */
+#define CRASH_CALLS	600		/* system calls whose names are kept */
+#define CRASH_STACK	(64 * 1024)	/* bytes; the other may be full */
 
 struct crash_line {
 	char	 text[512];
@@ -43,7 +42,7 @@ static const struct crash_signal {
 	{ SIGSYS, "made a forbidden system call" },
 };
 
-/* Name what runs. */
+/* Set the plugin and the call that run. */
 void
 crash_mark(const char *plugin, const char *call)
 {
@@ -72,7 +71,7 @@ crash_add_number(struct crash_line *l, unsigned v)
 	crash_add(l, p);
 }
 
-/* Say what happened and die of the same signal. */
+/* Report the crash and end by the same signal. */
 static void
 crash_handler(int sig, siginfo_t *info, void *context)
 {

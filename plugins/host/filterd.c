@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-filter: reads its part of the configuration, loads the filter
- * plugins inside a sandbox, and answers checks with what they find, one JSON
- * line at a time on descriptors 0 and 1.  What a finding leads to is chatd's
- * business.  main.c starts it.
+ * chatd-filter: takes its part of the configuration, loads the filter plugins
+ * inside a sandbox, and answers checks with their findings, one JSON line at a
+ * time on descriptors 0 and 1.  chatd decides what follows from a finding.
+ * main.c calls this file.
  */
 #include <config.h>
 #include "filterd.h"
@@ -159,7 +159,7 @@ filterd_allow_text(struct sandbox *sb, const char *text)
 	free(copy);
 }
 
-/* What the first stage leaves readable for one plugin. */
+/* Allow the first stage to read the files of one plugin. */
 static void
 filterd_allow(struct sandbox *sb, const struct init_plugin *p)
 {
@@ -180,8 +180,8 @@ filterd_allow(struct sandbox *sb, const struct init_plugin *p)
 	}
 }
 
-/* Run a harmless text both ways: a plugin that can't live in the sandbox
- * shows it before anything depends on it. */
+/* Judge a harmless prompt and reply, so that a plugin that fails in the sandbox
+ * fails at start. */
 static int
 filterd_try(struct host *h, struct fault *f)
 {
@@ -222,8 +222,8 @@ filterd_start(struct filterd *fd, const struct init *in,
 		log_warnx("the sandbox is off: plugins can do what this "
 		    "user can");
 	else {
-		/* Owners of files were looked at before: inside, only our own
-		 * user may have a name. */
+		/* plugin_find has checked the owners of files before: in the
+		 * new namespace other users may have no number. */
 		nest_enter();
 		if ((r = sandbox_enter(sb, f)) != 0)
 			goto out;
@@ -275,7 +275,7 @@ filterd_init(struct filterd *fd, json_t *msg, struct fault *f)
 	return (0);
 }
 
-/* Read a check, whose piece must be one for every plugin. */
+/* Read a check and make sure that its piece fits every plugin. */
 static int
 filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
     struct fault *f)
@@ -305,7 +305,7 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 	return (r);
 }
 
-/* Judge one piece. Returns CHAT_EPROTOCOL where a plugin is beyond trust. */
+/* Judge one piece. Returns CHAT_EPROTOCOL if a plugin broke the rules. */
 static int
 filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
 {

@@ -7,7 +7,7 @@
 
 /*
  * Serve requests from descriptor in, answers to out, until the input ends.
- * Returns the process's exit status: 0, or 1 where it can't start or go on.
+ * Returns the exit status of the process: 0, or 1 after a failure.
  */
 int	filterd_run(int in, int out);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's side of the plugin interface: options in, findings out, and a
- * close look at everything a plugin hands over.  What a plugin does to the
- * process itself is the sandbox's matter.
+ * The host's side of the plugin interface: passes options in and findings out,
+ * and checks everything that a plugin passes.  The sandbox, not this file,
+ * protects the rest of the system from a plugin.
  */
 #include "filter.h"
 
@@ -25,8 +25,8 @@ struct host {
 	uint64_t		 settled;	/* bytes, of that check */
 	int			 parts;		/* the plugin judges pieces */
 	uint64_t		 window;	/* it needs before new text */
-	char			 broken[300];	/* rule it broke, or "" */
-	char			 why[300];	/* told by fail, or "" */
+	char			 broken[300];	/* rule that it broke, or "" */
+	char			 why[300];	/* given by fail, or "" */
 };
 
 static void	host_report(void *, const struct chat_finding *);
@@ -95,7 +95,7 @@ host_at_character(const struct check *c, uint64_t i)
 	return (i <= c->len && (c->text[i] & 0xc0) != 0x80);
 }
 
-/* A plugin reports a finding. */
+/* Called by a plugin: a finding. */
 static void
 host_report(void *cookie, const struct chat_finding *in)
 {
@@ -137,7 +137,7 @@ host_report(void *cookie, const struct chat_finding *in)
 	json_array_append_new(h->findings, o);
 }
 
-/* A plugin logs a line. */
+/* Called by a plugin: a line for the log. */
 static void
 host_log(void *cookie, int32_t level, const char *line)
 {
@@ -153,7 +153,7 @@ host_log(void *cookie, int32_t level, const char *line)
 		log_debug("plugin %s: %.1000s", h->plugin->name, line);
 }
 
-/* A plugin says why it will return an error. */
+/* Called by a plugin: the reason for the error that it will return. */
 static void
 host_fail(void *cookie, const char *why)
 {
@@ -162,7 +162,7 @@ host_fail(void *cookie, const char *why)
 	snprintf(h->why, sizeof h->why, "%s", why == NULL ? "" : why);
 }
 
-/* A plugin says from where on the text is unsettled. */
+/* Called by a plugin: the text is unsettled from there on. */
 static void
 host_unsettled(void *cookie, uint64_t from)
 {
@@ -211,7 +211,7 @@ host_option_add(struct chat_filter_option *list, size_t *n, const char *key,
 	return (0);
 }
 
-/* Ask an open plugin for its window. */
+/* Get the window of an open plugin. */
 static int
 host_window(struct host *h, struct fault *f)
 {
@@ -265,7 +265,7 @@ out:
 	return (r);
 }
 
-/* May this piece be given to the plugin? */
+/* Check that a piece fits the plugin. */
 int
 host_fits(const struct host *h, const struct check *c, struct fault *f)
 {

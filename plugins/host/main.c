@@ -13,7 +13,7 @@
 #include "stdfds.h"
 
 #ifdef WITH_SANITIZER
-/* The leak checker's own process is forbidden in the sandbox. */
+/* The leak checker would start a process, which the sandbox forbids. */
 int	__lsan_is_turned_off(void);
 
 /* Switch it off. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A namespace of process numbers for the process that runs plugins: root may
- * make one, others may where the kernel gives them a namespace of users with
- * it.  Two processes come of that.  The one that chatd has started waits
- * outside; the other has the plugins, is number 1 inside and sees nobody.
+ * A PID namespace for the process that runs plugins.  Root may create one;
+ * other users may if the kernel lets them create a user namespace with it.
+ * There are two processes then: the one that chatd has started waits outside;
+ * the other one runs the plugins, has PID 1 inside and sees no other process.
  */
 #include <config.h>
 
@@ -25,7 +25,7 @@
 
 #include "log.h"
 
-/* The thread sanitizer's run-time does not know of a clone by hand. */
+/* The thread sanitizer does not support a direct call of clone. */
 #ifdef __has_feature
 #define CLANG_TSAN	__has_feature(thread_sanitizer)
 #else
@@ -52,7 +52,7 @@ nest_write(const char *path, const char *text)
 	return (r);
 }
 
-/* Inside a new namespace of users: we are who we were. */
+/* Keep uid and gid in a new user namespace. */
 static int
 nest_map(uid_t uid, gid_t gid)
 {
@@ -67,8 +67,8 @@ nest_map(uid_t uid, gid_t gid)
 }
 
 /*
- * Make the process inside. Returns 1 in it; outside 0, with *pid set, or -1
- * with errno set. The process inside says by a byte that it is as it should.
+ * Start the process inside. Returns 1 in it; outside 0 with *pid set, or -1
+ * with errno set. The process inside writes a byte when it is set up.
  */
 static int
 nest_clone(int flags, pid_t *pid)
@@ -105,14 +105,14 @@ nest_clone(int flags, pid_t *pid)
 	return (r);
 }
 
-/* Wait for the process inside, and end as it does. */
+/* Wait for the process inside, and end in the same way. */
 static void
 nest_wait(pid_t pid)
 {
 	const struct rlimit	 none = { 0, 0 };
 	int			 status, sig;
 
-	/* The channel is the other's: chatd must see its end at once. */
+	/* Leave the channel to the process inside: chatd must see its end. */
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -131,7 +131,7 @@ nest_wait(pid_t pid)
 	_exit(1);
 }
 
-/* Go on inside. */
+/* Continue inside. */
 int
 nest_enter(void)
 {

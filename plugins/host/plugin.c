@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading a plugin: who may have written it, is it what it claims to be.
- * The file is opened first, looked at through its descriptor, and loaded
- * through that descriptor, so that it can't be exchanged in between.
+ * Loading a plugin: checks who could have written its file, and its struct.
+ * The file is opened first, then checked and loaded through its descriptor, so
+ * that it can't be replaced in between.
  */
 #include "filter.h"
 
@@ -19,7 +19,7 @@
 
 #include "xmalloc.h"
 
-/* What version 1.0 had; every member up to "rules" is in it. */
+/* The size of the struct of version 1.0, which ends with "rules". */
 #define PLUGIN_SIZE_1_0	(offsetof(struct chat_filter, rules) + \
 			sizeof(((struct chat_filter *)NULL)->rules))
 #define PLUGIN_SIZE_1_1	(offsetof(struct chat_filter, part) + \
@@ -30,7 +30,7 @@ static int	plugin_trusted(const struct stat *, const char *,
 static int	plugin_open_file(struct plugin *, struct fault *);
 static int	plugin_dlopen(struct plugin *, struct fault *);
 
-/* May code come from a file or folder like this? */
+/* Is a file or folder writable only by its owner, root or this user? */
 static int
 plugin_trusted(const struct stat *st, const char *what, const char *path,
     struct fault *f)
@@ -50,7 +50,7 @@ plugin_trusted(const struct stat *st, const char *what, const char *path,
 	return (0);
 }
 
-/* Open the file, through its folder, and check both. */
+/* Open the folder and the file in it, and check both. */
 static int
 plugin_open_file(struct plugin *p, struct fault *f)
 {
@@ -115,14 +115,14 @@ plugin_is_1_1(const struct chat_filter *cf)
 	return ((cf->abi & 0xffff) >= 1);
 }
 
-/* The plugin's part, which those of 1.0 don't have. */
+/* The member part, which plugins of 1.0 do not have. */
 int
 plugin_has_part(const struct chat_filter *cf)
 {
 	return (plugin_is_1_1(cf) && cf->part != NULL);
 }
 
-/* The first member that must not be NULL and is, or NULL. */
+/* The name of the first member that is NULL and must not be, or NULL. */
 static const char *
 plugin_missing(const struct chat_filter *cf)
 {

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox of chatd-filter: limits, Landlock and two lists of system
- * calls, of which both say what is allowed.  A plugin's constructor runs
- * before anything about the plugin can be checked, so the first stage is on
- * before it is loaded; the second comes when every plugin is open.  What is
- * refused is told by crash.c.
+ * The sandbox of chatd-filter: limits, Landlock and two lists of allowed system
+ * calls.  A plugin's constructor runs before the plugin can be checked, so the
+ * first stage is on before a plugin is loaded.  The second stage follows when
+ * all plugins are open.  crash.c reports forbidden calls.
  *
- * The call that loads the second list is one that a plugin could use against
- * it, since among filters the one that answers with an error wins.  So the
- * second list is made before the first is loaded, and lies at an address
- * below everything else; the first list allows seccomp with that address
- * only, and no call that could change the memory there.
+ * The first list must allow the call that loads the second list, but a plugin
+ * could use that call to load a list of its own, which makes calls fail.  So
+ * the second list is made before the first one is loaded, and is stored at an
+ * address below all other memory.  The first list allows seccomp with that
+ * address only, and no call that could change the memory there.
  */
 #include <config.h>
 
@@ -38,12 +37,12 @@
 
 #define SANDBOX_MEMORY	(1024UL * 1024 * 1024)	/* address space, bytes */
 #define SANDBOX_FILES	256			/* descriptors */
-#define SANDBOX_LOW	0x10000UL	/* where most kernels begin */
+#define SANDBOX_LOW	0x10000UL	/* the lowest address of most kernels */
 #define SANDBOX_HIGH	0x200000UL	/* below every program */
-#define SANDBOX_MARK	ECHRNG		/* no call answers with it by itself */
+#define SANDBOX_MARK	ECHRNG		/* no call returns it otherwise */
 
 #ifdef WITH_SANITIZER
-#define SANITIZED	1	/* shadow memory and the run-time's threads */
+#define SANITIZED	1	/* its shadow memory and threads */
 #else
 #define SANITIZED	0
 #endif
@@ -52,7 +51,7 @@ struct sandbox {
 	struct landlock_path	*paths;	/* owned: readable in the first stage */
 	size_t			 n;
 	struct sock_fprog	*second; /* the second list; never released */
-	uintptr_t		 floor;	/* memory may be changed from here on */
+	uintptr_t		 floor;	/* lowest address that may be changed */
 };
 
 #ifdef __has_feature
@@ -60,8 +59,8 @@ struct sandbox {
 #else
 #define CLANG_TSAN	0
 #endif
-/* Forbidden: told by crash.c and fatal. The thread sanitizer holds signals
- * back, so there the kernel ends the process at once. */
+/* Forbidden: reported by crash.c, then the process ends. The thread sanitizer
+ * delays signals, so with it the kernel ends the process at once. */
 #if defined(__SANITIZE_THREAD__) || CLANG_TSAN
 #define TRAP		SCMP_ACT_KILL_PROCESS
 #else
@@ -69,7 +68,7 @@ struct sandbox {
 #endif
 #define OK(name)	{ name, CONFINE_OK, 0, {} }
 #define NO(name, e)	{ name, CONFINE_ERR(e), 0, {} }
-/* On descriptor n only; on one that a plugin has opened, 3 to 255. */
+/* Allowed on descriptor n only, or on those that a plugin opens, 3 to 255. */
 #define ON(name, n)	{ name, CONFINE_OK, 1, { CONFINE_IS(0, n) } }
 #define ON_OPENED(name) \
 	ON(name, 3), \
@@ -95,19 +94,19 @@ static const struct confine_rule sandbox_both[] = {
 	OK("getrusage"), OK("getpid"), OK("gettid"), OK("rt_sigreturn"),
 	OK("sigaltstack"), OK("restart_syscall"), OK("exit"),
 	OK("exit_group"),
-	/* signals stay open, so that our handler can tell: the C library
-	 * blocks them before it clones, and the clone could not be named */
+	/* no SIG_BLOCK: the C library blocks all signals before a clone, and
+	 * our handler could not report the clone */
 	{ "rt_sigprocmask", CONFINE_OK, 1, { CONFINE_IS(0, SIG_UNBLOCK) } },
 	{ "rt_sigprocmask", CONFINE_OK, 1, { CONFINE_IS(0, SIG_SETMASK) } },
-	/* does this write to a terminal? no */
+	/* is this a terminal? no */
 	{ "ioctl", CONFINE_ERR(ENOTTY), 1, { CONFINE_IS(1, TCGETS) } },
 	{ "ioctl", CONFINE_ERR(ENOTTY), 1, { CONFINE_IS(1, 0x802c542a) } },
-	/* a name for memory (PR_SET_VMA)? this kernel has none */
+	/* naming memory (PR_SET_VMA) is not supported */
 	{ "prctl", CONFINE_ERR(EINVAL), 1, { CONFINE_IS(0, 0x53564d41) } },
 };
 
-/* First stage: what the loader, the C library and a plugin that reads its
- * files need besides. */
+/* First stage: calls that the loader, the C library and a plugin that reads its
+ * files need in addition. */
 static const struct confine_rule sandbox_first[] = {
 	{ "open", CONFINE_OK, 1, { CONFINE_BITS(1, READING, O_RDONLY) } },
 	{ "openat", CONFINE_OK, 1, { CONFINE_BITS(2, READING, O_RDONLY) } },
@@ -125,7 +124,7 @@ static const struct confine_rule sandbox_first[] = {
 	{ "prlimit64", CONFINE_OK, 2, { CONFINE_IS(0, 0),
 	    CONFINE_IS(2, 0) } },
 	OK("nanosleep"), OK("clock_nanosleep"), OK("set_robust_list"),
-	/* every handler but that of SIGSYS, 31 */
+	/* handlers of all signals but SIGSYS (31) */
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_BITS(0, ~15ull, 0) } },
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_BITS(0, ~7ull, 16) } },
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_BITS(0, ~3ull, 24) } },
@@ -133,10 +132,10 @@ static const struct confine_rule sandbox_first[] = {
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_IS(0, 30) } },
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_BITS(0, ~31ull, 32) } },
 	{ "rt_sigaction", CONFINE_OK, 1, { CONFINE_IS(0, 64) } },
-	/* asked by habit; answered as by an old kernel, where what is asked
-	 * for is in memory that can't be looked at */
+	/* the arguments are in memory, which a list can't check; fail as in an
+	 * old kernel */
 	NO("clone3", ENOSYS), NO("openat2", ENOSYS), NO("arch_prctl", EINVAL),
-	/* writable code: PCRE2 asks and goes on without its JIT */
+	/* writable code: PCRE2 tries it and continues without its JIT */
 	{ "mmap", CONFINE_ERR(EACCES), 1, { CONFINE_BITS(2, WRITE_EXEC,
 	    WRITE_EXEC) } },
 	{ "mprotect", CONFINE_ERR(EACCES), 1, { CONFINE_BITS(2, PROT_EXEC,
@@ -145,8 +144,7 @@ static const struct confine_rule sandbox_first[] = {
 	NO("mincore", SANDBOX_MARK),
 };
 
-/* Second stage: questions about files that libraries ask by habit are
- * answered "no". */
+/* Second stage. Calls that libraries use to look for files fail. */
 static const struct confine_rule sandbox_second[] = {
 	{ "mmap", CONFINE_OK, 1, { CONFINE_BITS(2, PROT_EXEC, 0) } },
 	{ "mprotect", CONFINE_OK, 1, { CONFINE_BITS(2, PROT_EXEC, 0) } },
@@ -158,13 +156,13 @@ static const struct confine_rule sandbox_second[] = {
 	NO("uname", SANDBOX_MARK),
 };
 
-/* A sanitizer's run-time asks more; the sandbox is tried without it. */
+/* A sanitizer needs more; the tests of the sandbox run without one. */
 static const struct confine_rule sandbox_sanitizer[] = {
 	OK("nanosleep"), OK("clock_nanosleep"), OK("getppid"),
 	OK("sched_getaffinity"),
 };
 
-/* Where a loader looks for libraries and what they read to start. */
+/* The folders of libraries, and the files that libraries read at start. */
 static const char *const sandbox_system[] = {
 	"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64",
 	"/usr/local/lib", "/usr/local/lib64", "/etc/ld.so.cache",
@@ -195,7 +193,7 @@ sandbox_new(void)
 	return (sb);
 }
 
-/* Release it; what has been forbidden stays so. */
+/* Release the memory; the process stays in the sandbox. */
 void
 sandbox_free(struct sandbox *sb)
 {
@@ -228,7 +226,7 @@ sandbox_signals(scmp_filter_ctx ctx)
 	    1, &us));
 }
 
-/* Begin a list with what both stages have. */
+/* Begin a list with the calls of both stages. */
 static int
 sandbox_begin(scmp_filter_ctx *ctx)
 {
@@ -285,7 +283,7 @@ sandbox_memory(scmp_filter_ctx ctx, const struct sandbox *sb)
 	return (confine_add(ctx, rules, nitems(rules)));
 }
 
-/* Put a program of n bytes, which is in file fd, below everything. */
+/* Map a program of n bytes from file fd below all other memory. */
 static int
 sandbox_keep(struct sandbox *sb, int fd, size_t n)
 {
@@ -355,7 +353,7 @@ sandbox_load(const struct sandbox *sb)
 	return (r);
 }
 
-/* Say that there is no sandbox. */
+/* Fill f: the sandbox could not be set up. */
 static int
 sandbox_failed(const char *what, const char *why, struct fault *f)
 {
@@ -379,7 +377,7 @@ sandbox_enter(struct sandbox *sb, struct fault *f)
 {
 	int	 abi, r;
 
-	/* The list is written to a file, so before files are limited. */
+	/* Before the limit on files, because the list is written to a file. */
 	if ((r = sandbox_seal(sb)) != 0)
 		return (sandbox_failed("the second list", strerror(-r), f));
 	confine_limit(RLIMIT_NPROC, 0);
@@ -399,7 +397,7 @@ sandbox_enter(struct sandbox *sb, struct fault *f)
 		    strerror(-abi));
 	if ((r = sandbox_load(sb)) != 0)
 		return (sandbox_failed("seccomp", strerror(-r), f));
-	/* The kernel finds no fault with this call, our list does. */
+	/* The kernel allows this call, our list does not. */
 	if (syscall(SYS_mincore, NULL, (size_t)0, NULL) != -1 ||
 	    errno != SANDBOX_MARK)
 		return (sandbox_failed("seccomp", "the first list was taken "
