@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folding, one grapheme cluster at a time: composition never reaches beyond
- * a cluster, so each folded character has one stretch of the original.
+ * Folding, one grapheme cluster at a time.  Composition stays inside a cluster,
+ * so each folded character comes from one span of the original.
  *
- * What a character becomes depends on a bounded stretch around it, so that a
- * piece of a text can be folded alone.  Where that stretch reaches beyond the
+ * The result for a character depends on a bounded part of the text around it,
+ * so a piece of a text can be folded alone.  If that part reaches beyond the
  * piece, the character is not known yet: it is before "head" or after "tail".
  */
 #include "fold.h"
@@ -83,8 +83,8 @@ fold_is_letter(uint32_t c)
 }
 
 /* Is c a letter of an alphabet that has look-alikes, a look-alike, or a sign
- * for a letter? Only these make words here: in other scripts a sentence may
- * have no space. */
+ * that replaces a letter? Only these form words here: in other scripts a
+ * sentence may have no space. */
 static int
 fold_in_word(uint32_t c)
 {
@@ -110,9 +110,9 @@ fold_space(uint32_t c)
 	}
 }
 
-/* Can what is added to this first character of a cluster only add to what it
- * was folded to? Known of some scripts: accents are dropped before composing,
- * and nothing else composes with these. */
+/* If characters are added to a cluster that begins with c, can its folded form
+ * only grow? True for some scripts: accents are dropped before composing, and
+ * nothing else composes with these. */
 static int
 fold_is_steady(uint32_t c)
 {
@@ -121,7 +121,7 @@ fold_is_steady(uint32_t c)
 	    UTF8PROC_BOUNDCLASS_EXTEND);
 }
 
-/* Fold the collected cluster and append what is left of it. */
+/* Fold the collected cluster and append the result. */
 static void
 fold_cluster(struct fold_work *w)
 {
@@ -194,8 +194,8 @@ fold_unknown_tail(struct fold_work *w, size_t n)
 	w->tail = n < w->tail ? n : w->tail;
 }
 
-/* Count what stands at i: 1 for a Latin letter, -1 for another one. Of the
- * characters that come from one place the first counts. */
+/* Count the character at i: 1 for a Latin letter, -1 for another letter. Of
+ * characters that come from the same place only the first counts. */
 static int
 fold_count(const struct fold_work *w, size_t i)
 {
@@ -206,8 +206,8 @@ fold_count(const struct fold_work *w, size_t i)
 	return (fc->c < 0x80 && !fc->alike ? 1 : -1);
 }
 
-/* Is a word of look-alikes alone, list[start..end), in Latin company? The
- * first of them is at "first". */
+/* Are most letters around a word that has only look-alikes, list[start..end),
+ * Latin? The first look-alike is at "first". */
 static int
 fold_in_latin(struct fold_work *w, size_t start, size_t first, size_t end)
 {
@@ -218,7 +218,7 @@ fold_in_latin(struct fold_work *w, size_t start, size_t first, size_t end)
 		sum += fold_count(w, i - 1);
 	for (i = end; i < w->n && w->list[i].from < to + FOLD_AFTER; i++)
 		sum += fold_count(w, i);
-	/* Letters that are not there may turn it: at most one a byte. */
+	/* Letters outside the piece could change it: at most one per byte. */
 	if (!w->begins && from < w->begin + FOLD_BEFORE)
 		left = (long)(w->begin + FOLD_BEFORE - from);
 	if (!w->ends && to + FOLD_AFTER > w->end)
@@ -232,7 +232,7 @@ fold_in_latin(struct fold_work *w, size_t start, size_t first, size_t end)
 	return (sum > 0);
 }
 
-/* Replace the look-alikes of one word, list[start..end), as is due. */
+/* Replace the look-alikes of one word, list[start..end), if it is Latin. */
 static void
 fold_word(struct fold_work *w, size_t start, size_t end)
 {
@@ -304,8 +304,8 @@ fold_leet(struct fold_work *w)
 	}
 }
 
-/* What may differ from what it was when the text ended before byte fresh:
- * the first character of list. */
+/* The first character of list that may differ from its form when the text ended
+ * before byte fresh. */
 static size_t
 fold_known(const struct fold_work *w, size_t fresh)
 {
@@ -324,7 +324,7 @@ fold_known(const struct fold_work *w, size_t fresh)
 	return (lo);
 }
 
-/* Write the characters out with their map. */
+/* Write the characters and their map to *f. */
 static void
 fold_write(struct fold *f, const struct fold_work *w, size_t known)
 {
@@ -366,7 +366,7 @@ fold_write(struct fold *f, const struct fold_work *w, size_t known)
 	f->spans = f->spans < f->tail && !w->ends ? f->spans : f->tail;
 }
 
-/* Is there a boundary of clusters between two characters, whatever stands
+/* Is there a boundary of clusters between two characters, for any characters
  * before them? */
 static int
 fold_breaks(uint32_t a, uint32_t b)
@@ -386,7 +386,7 @@ fold_breaks(uint32_t a, uint32_t b)
 	    r == UTF8PROC_BOUNDCLASS_CONTROL));
 }
 
-/* Decode one character; a byte that is none counts as U+FFFD. */
+/* Decode one character; an invalid byte counts as U+FFFD. */
 static size_t
 fold_decode(const char *s, size_t len, uint32_t *c)
 {
@@ -402,7 +402,7 @@ fold_decode(const char *s, size_t len, uint32_t *c)
 	return (n < 0 ? (size_t)-n : len);
 }
 
-/* The first byte of a text's middle at which a cluster surely begins. */
+/* The first byte of a piece at which a cluster is certain to begin. */
 static size_t
 fold_begin(const char *text, size_t len)
 {

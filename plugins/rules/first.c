@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first two bytes of a pattern's matches, by a reading of PCRE2's syntax
- * that gives up on whatever it does not know.  Every set may be too large and
- * must not be too small: lookarounds count as nothing, letters in both cases,
- * and a character beyond ASCII as all of them.
+ * The first two bytes of a pattern's matches.  The parser gives up on syntax
+ * that it does not know.  A set may be too large but not too small: a
+ * lookaround counts as empty, a letter as both cases, and a character outside
+ * ASCII as all of these.
  */
 #include "first.h"
 
@@ -14,7 +14,7 @@
 
 #define FIRST_DEPTH	40	/* groups in groups */
 
-/* What stands before the words of a rule (rulepack.c), behind its "(". */
+/* rulepack.c puts this after the "(" before the words of a rule. */
 #define FIRST_NO_WORD	"?<![\\p{L}\\p{N}\\p{M}_])"
 
 /* A set of strings, by their first two bytes. */
@@ -39,7 +39,7 @@ first_add(uint64_t *bits, unsigned i)
 	bits[i / 64] |= (uint64_t)1 << (i % 64);
 }
 
-/* Is it there? */
+/* Is the bit set? */
 static int
 first_has(const uint64_t *bits, unsigned i)
 {
@@ -66,7 +66,7 @@ first_cross(struct first_set *s, const uint64_t *a, const uint64_t *b)
 	}
 }
 
-/* s becomes what begins with a string of s and goes on with one of t. */
+/* s becomes the set of strings of s followed by strings of t. */
 static void
 first_append(struct first_set *s, const struct first_set *t)
 {
@@ -74,7 +74,7 @@ first_append(struct first_set *s, const struct first_set *t)
 
 	if (s->empty && !(s->may.bytes[0] | s->may.bytes[1] |
 	    s->may.bytes[2] | s->may.bytes[3]))
-		s->may.bound |= t->may.bound;	/* nothing stands before it */
+		s->may.bound |= t->may.bound;	/* the strings of t come first */
 	first_cross(s, s->one, t->may.bytes);
 	if (s->empty) {
 		first_or(s->may.pairs, t->may.pairs, 65536 / 64);
@@ -96,7 +96,7 @@ first_unite(struct first_set *s, const struct first_set *t)
 	s->empty = s->empty || t->empty;
 }
 
-/* Add every character beyond ASCII. */
+/* Add every character outside ASCII. */
 static void
 first_add_wide(struct first_set *s)
 {
@@ -142,7 +142,7 @@ first_add_any(struct first_set *s)
 	first_add_wide(s);
 }
 
-/* Add what an escape stands for as one character; it follows a backslash. */
+/* Add the characters of an escape; the backslash has been read. */
 static void
 first_escape(struct first_reader *r, struct first_set *s)
 {
@@ -175,7 +175,7 @@ first_escape(struct first_reader *r, struct first_set *s)
 		first_add_wide(s);
 }
 
-/* What follows "[". */
+/* Read a class, after "[". */
 static void
 first_class(struct first_reader *r, struct first_set *s)
 {
@@ -209,7 +209,7 @@ first_class(struct first_reader *r, struct first_set *s)
 		first_add_any(s);
 }
 
-/* What follows "(?": 1 for a group, 0 for one that is nothing but a flag. */
+/* Read what follows "(?". 1 for a group, 0 for flags only. */
 static int
 first_flags(struct first_reader *r, int *nothing)
 {
@@ -241,7 +241,7 @@ first_flags(struct first_reader *r, int *nothing)
 	return (1);
 }
 
-/* What follows "(". */
+/* Read a group, after "(". */
 static void
 first_group(struct first_reader *r, struct first_set *s)
 {
@@ -272,7 +272,7 @@ first_group(struct first_reader *r, struct first_set *s)
 	}
 }
 
-/* One item. */
+/* Read one item. */
 static void
 first_item(struct first_reader *r, struct first_set *s)
 {
@@ -303,7 +303,8 @@ first_item(struct first_reader *r, struct first_set *s)
 		first_add_char(s, c);
 }
 
-/* How often an item may come: *least times, and more than once? */
+/* Read a repeat: *least is the least number; returns whether more than one is
+ * possible. */
 static int
 first_repeat(struct first_reader *r, unsigned long *least)
 {
@@ -334,7 +335,7 @@ first_repeat(struct first_reader *r, unsigned long *least)
 	return (most > 1);
 }
 
-/* An item with its repeat. */
+/* Read an item with its repeat. */
 static void
 first_repeated(struct first_reader *r, struct first_set *s)
 {
@@ -357,7 +358,7 @@ first_repeated(struct first_reader *r, struct first_set *s)
 		r->p++;
 }
 
-/* The alternatives up to ")" or the end; s is empty before. */
+/* Read alternatives up to ")" or the end into s, which is empty before. */
 static void
 first_alternatives(struct first_reader *r, struct first_set *s)
 {
@@ -386,7 +387,7 @@ first_alternatives(struct first_reader *r, struct first_set *s)
 	free(item);
 }
 
-/* What a pattern's matches can begin with. */
+/* The beginnings of a pattern's matches. */
 struct first *
 first_of(const char *pattern, size_t len)
 {
@@ -397,7 +398,7 @@ first_of(const char *pattern, size_t len)
 	s = xcalloc(1, sizeof *s);
 	first_alternatives(&r, s);
 	if (!r.failed && !s->empty && r.p == r.end) {
-		/* A match of one byte may stand before any other one. */
+		/* Any byte may follow a match of one byte. */
 		f = xcalloc(1, sizeof *f);
 		*f = s->may;
 		for (len = 0; len < 256; len++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a match can begin with: a test that spares most places of a text the
- * matcher.
+ * The bytes that a match can begin with.  Most places of a text fail this test,
+ * and the matcher need not run there.
  */
 #ifndef FIRST_H
 #define FIRST_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of each two bytes, and of each byte alone: can a match begin so? */
+/* Sets of the first two bytes and of the first byte of matches. */
 struct first {
 	uint64_t	 pairs[65536 / 64];	/* bit (first << 8 | second) */
 	uint64_t	 bytes[256 / 64];	/* any second byte, or none */
@@ -17,9 +17,9 @@ struct first {
 };
 
 /*
- * A superset of what matches of the PCRE2 pattern (len bytes, it compiles;
- * UTF, in any case of letters) can begin with. NULL where that can't be told,
- * or where the pattern may match nothing; the caller frees it.
+ * A superset of the beginnings of matches of a PCRE2 pattern of len bytes,
+ * which compiles (UTF, caseless). The caller frees it. NULL if the beginnings
+ * are not known, or if the pattern matches the empty string.
  */
 struct first	*first_of(const char *pattern, size_t len);
 
@@ -31,8 +31,7 @@ first_is_word(unsigned c)
 	    ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'));
 }
 
-/* Can a match begin at text[i], i < len? If the second byte is not there yet,
- * any may follow. */
+/* Can a match begin at text[i], i < len? Any byte may follow the text. */
 static inline int
 first_may_begin(const struct first *f, const char *text, size_t len,
     size_t i)

@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Matching: each rule over the folded text, or over the original where the
- * rule says so; spans go back through the fold's map.
+ * Matching.  A rule is matched against the folded text, or against the original
+ * if it is raw.  The map of the fold turns spans into spans of the original.
  *
- * A text may come in pieces, and what is found must not depend on the cuts.
- * So whether a rule matches at a place is a question about a bounded stretch
- * of text: from there on as many bytes as its pattern's span, as if the text
- * ended behind them, and what the pattern looks back at.  A match that lies
- * inside one that begins earlier is not told.
+ * A text may come in pieces, and the findings must not depend on the cuts.  So
+ * a match at a place depends on a bounded part of the text only: the bytes that
+ * the pattern looks back at, and as many bytes after the place as its span, as
+ * if the text ended there.  A match that lies inside an earlier match of the
+ * same rule is not reported.
  *
- * Matching a stretch that is not all there yet uses PCRE2_PARTIAL_HARD: where
- * the pattern looked at the end of the text, the place is open, and so is all
- * behind it, since the match may become the longer one.
+ * If the span is not complete yet, PCRE2_PARTIAL_HARD is used: if the pattern
+ * has looked at the end of the text, the place is open.  All places after it
+ * are open too, because its match may cover them.
  */
 #include "rules.h"
 
 #include "first.h"
 #include "fold.h"
 
-/* What a search says; errors of PCRE2 are below 0. MATCH_MORE: it can't be
- * said without the text that was cut off. */
+/* Results of a search; errors of PCRE2 are below 0. MATCH_MORE: the result
+ * depends on text that was cut off. */
 enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
 
 #define MATCH_CUT	48	/* bytes folded beyond what matches need */
 
-/* One text in the form a rule wants it. */
+/* A text in the form that a rule needs. */
 struct subject {
 	const char		*text;
 	size_t			 len;	/* what is known of it */
 	size_t			 head;	/* where that begins */
-	size_t			 spans;	/* a match must end before, or wait */
-	size_t			 known;	/* what is new begins behind */
+	size_t			 spans;	/* a match that ends later waits */
+	size_t			 known;	/* new text begins after it */
 	size_t			 settled;	/* new matches begin here */
 	int			 cut;	/* there is more before head */
-	int			 begins, ends;	/* nothing before, behind */
+	int			 begins, ends;	/* nothing before, after */
 	const struct fold	*fold;	/* borrowed; NULL: the original */
 	size_t			 whole;	/* bytes of the original */
 };
@@ -42,18 +42,18 @@ struct span {
 	size_t	 start, end;
 };
 
-/* Who is told, and how often that has been. */
-struct teller {
+/* Where matches are reported, and how many have been. */
+struct reporter {
 	void	(*found)(void *, const struct rule *, uint64_t, uint64_t);
 	void	*arg;
-	size_t	 hits_max;	/* of one rule, told one by one */
+	size_t	 hits_max;	/* of one rule, reported one by one */
 	size_t	 total;		/* of all rules */
 	size_t	 hits;		/* of this rule */
-	uint64_t from, to;	/* of this rule: what is told as one */
+	uint64_t from, to;	/* of this rule: reported as one */
 };
 
 static int	match_rule(struct rules *, const struct rule *,
-		    const struct subject *, struct teller *, size_t *);
+		    const struct subject *, struct reporter *, size_t *);
 
 /* Move i down, or up, to the start of a character. */
 static size_t
@@ -66,7 +66,7 @@ match_character(const struct subject *s, size_t i, int up)
 	return (i);
 }
 
-/* The character behind the one at i. */
+/* The start of the character after the one at i. */
 static size_t
 match_next(const struct subject *s, size_t i)
 {
@@ -94,7 +94,7 @@ match_run(struct rules *rs, const pcre2_code *code, const struct subject *s,
 	return (r == PCRE2_ERROR_PARTIAL ? MATCH_OPEN : MATCH_FOUND);
 }
 
-/* Is there a match at at->start? A search up to "seen" could not tell. */
+/* Is there a match at at->start? A search up to "seen" left that open. */
 static int
 match_at(struct rules *rs, const struct look *look, const struct subject *s,
     size_t seen, struct span *at)
@@ -111,8 +111,8 @@ match_at(struct rules *rs, const struct look *look, const struct subject *s,
 	    PCRE2_ANCHORED|(s->ends ? 0 : PCRE2_PARTIAL_HARD), at));
 }
 
-/* Find the first match that starts in [from..limit], as match_find, where it
- * is known what it can begin with. */
+/* Find the first match that starts in [from..limit], as match_find, with the
+ * set of its first bytes. */
 static int
 match_find_first(struct rules *rs, const struct look *look,
     const struct subject *s, size_t from, size_t limit, struct span *at)
@@ -130,9 +130,8 @@ match_find_first(struct rules *rs, const struct look *look,
 	return (MATCH_NONE);
 }
 
-/* Find the first match that starts in [from..limit], or the first place that
- * is open. The text is searched in stretches that are no longer than what a
- * match at their beginning may see. */
+/* Find the first match that starts in [from..limit], or the first open place.
+ * The text is searched in parts that are no longer than the span. */
 static int
 match_find(struct rules *rs, const struct look *look, const struct subject *s,
     size_t from, size_t limit, struct span *at)
@@ -178,8 +177,8 @@ match_around(struct rules *rs, const struct look *look,
 	return (r);
 }
 
-/* Does the rule hold for a match of its first pattern? Widens *at to what
- * all its patterns cover. */
+/* Does the rule match at a match of its first pattern? Widens *at to all bytes
+ * that its patterns cover. */
 static int
 match_holds(struct rules *rs, const struct rule *rule,
     const struct subject *s, struct span *at)
@@ -206,17 +205,17 @@ match_holds(struct rules *rs, const struct rule *rule,
 			return (r < 0 ? r : MATCH_NONE);
 		open = r == MATCH_OPEN;
 	}
-	/* The bytes of the last character may not all be there. */
+	/* The last character may be incomplete. */
 	if (!s->ends && (at->end > s->spans ||
 	    (at->end == s->spans && at->start == at->end)))
 		open = 1;
 	return (open ? MATCH_OPEN : MATCH_FOUND);
 }
 
-/* Tell one match in bytes of the original. After the first few, the others
- * of the rule are told as one, by match_told. */
+/* Report a match in bytes of the original. If a rule has many matches, the last
+ * of them are kept, and match_report_rest reports them as one. */
 static void
-match_tell(struct teller *t, const struct rule *rule, const struct subject *s,
+match_report(struct reporter *t, const struct rule *rule, const struct subject *s,
     struct span at)
 {
 	uint64_t	 from = at.start, to = at.end;
@@ -231,9 +230,9 @@ match_tell(struct teller *t, const struct rule *rule, const struct subject *s,
 	t->to = to > t->to ? to : t->to;
 }
 
-/* Tell what is left to tell of a rule. */
+/* Report the matches of a rule that are kept. */
 static void
-match_told(struct teller *t, const struct rule *rule)
+match_report_rest(struct reporter *t, const struct rule *rule)
 {
 	if (t->from <= t->to)
 		t->found(t->arg, rule, t->from, t->to);
@@ -242,15 +241,15 @@ match_told(struct teller *t, const struct rule *rule)
 	t->to = 0;
 }
 
-/* The first place that rule may be asked about: what it looks back at is
- * there. */
+/* The first place where a rule can be matched: the bytes that it looks back at
+ * are known. */
 static size_t
 match_least(const struct rule *rule, const struct subject *s)
 {
 	return (s->begins ? 0 : s->head + rule->before);
 }
 
-/* The first place whose match may not have been told with an earlier piece. */
+/* The first place whose match an earlier piece may not have reported. */
 static size_t
 match_begin(const struct rule *rule, const struct subject *s)
 {
@@ -269,8 +268,8 @@ match_cover(const struct rule *rule, const struct subject *s, size_t at)
 	return (match_character(s, at > back ? at - back : 0, 1));
 }
 
-/* The first place that a later match of an "all" may begin at: its other
- * patterns may stand before the first one, which is yet to come. */
+/* The first place where a later match of an "all" may begin: its other patterns
+ * may match before the first one, which is in text to come. */
 static int
 match_waiting(struct rules *rs, const struct rule *rule,
     const struct subject *s, size_t *open)
@@ -290,9 +289,9 @@ match_waiting(struct rules *rs, const struct rule *rule,
 	return (0);
 }
 
-/* Look at the first place, from on, at which the first pattern matches: *at
- * is what the rule matches there; or *first is a place that is open, or starts
- * at SIZE_MAX where there is none. */
+/* Find the first place, from "from" on, where the first pattern matches. *at
+ * becomes the match of the rule there. *first becomes the match of the first
+ * pattern, or an open place, or has start SIZE_MAX if there is none. */
 static int
 match_next_place(struct rules *rs, const struct rule *rule,
     const struct subject *s, size_t from, struct span *first, struct span *at)
@@ -305,12 +304,12 @@ match_next_place(struct rules *rs, const struct rule *rule,
 	return (r == MATCH_FOUND ? match_holds(rs, rule, s, at) : r);
 }
 
-/* Run one rule; *open becomes the place from which on it may still match. At
- * the first match it goes back to look for earlier ones that cover it. 0,
+/* Run one rule. *open becomes the first place where it may still match. At the
+ * first match the search goes back for earlier ones that cover it. 0,
  * MATCH_MORE or a PCRE2 error. */
 static int
 match_rule(struct rules *rs, const struct rule *rule,
-    const struct subject *s, struct teller *t, size_t *open)
+    const struct subject *s, struct reporter *t, size_t *open)
 {
 	struct span	 at, first, cover = { 1, 0 }, reach = { 1, 0 };
 	size_t		 least = match_least(rule, s), from, told;
@@ -339,20 +338,20 @@ match_rule(struct rules *rs, const struct rule *rule,
 		    at.start >= reach.start && at.end <= reach.end))
 			continue;
 		if (first.start >= told)
-			match_tell(t, rule, s, at);
+			match_report(t, rule, s, at);
 		if (first.end >= cover.end) {
 			cover = first;
 			reach = at;
 		}
 	}
-	match_told(t, rule);
+	match_report_rest(t, rule);
 	if (r >= 0 && rule->n > 1 && !s->ends)
 		r = match_waiting(rs, rule, s, open);
 	return (r < 0 ? r : 0);
 }
 
-/* The folded byte that stands for byte i of the original, or the first one
- * behind it. */
+/* The first folded byte that came from byte i of the original or from a byte
+ * after it. */
 static size_t
 match_folded(const struct fold *f, size_t i)
 {
@@ -368,8 +367,8 @@ match_folded(const struct fold *f, size_t i)
 	return (lo);
 }
 
-/* Fold as much of a piece as the rules of that direction need to begin with,
- * or all of it. */
+/* Fold the end of a piece, as much as the rules of that direction need, or all
+ * of it. */
 static void
 match_fold(const struct rules *rs, unsigned direction,
     const struct rules_piece *p, int all, struct fold *f, struct subject *s)
@@ -402,16 +401,17 @@ match_fold(const struct rules *rs, unsigned direction,
 	    settled, cut > 0, p->begins && cut == 0, p->ends, f, p->len };
 }
 
-/* A piece in the forms that rules want. */
+/* A piece in the forms that rules need. */
 struct forms {
 	struct subject	 plain, folded, all;
 	struct fold	 fold, fold_all;	/* of the last two */
 };
 
-/* Run one rule over the form it wants; *open is in bytes of the original. */
+/* Run one rule over the form that it needs; *open is in bytes of the
+ * original. */
 static int
 match_forms(struct rules *rs, const struct rule *rule, unsigned direction,
-    const struct rules_piece *p, struct forms *fs, struct teller *t,
+    const struct rules_piece *p, struct forms *fs, struct reporter *t,
     size_t *open)
 {
 	const struct subject	*s = rule->raw ? &fs->plain : &fs->folded;
@@ -440,7 +440,7 @@ rules_match_piece(struct rules *rs, unsigned direction,
 				    p->ends, NULL, p->len } };
 	const struct rule	*rule = rs->list;
 	PCRE2_UCHAR		 why[120];
-	struct teller		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
+	struct reporter		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
 				    0 };
 	size_t			 open;
 	int			 r = 0;

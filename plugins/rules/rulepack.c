@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a pack's YAML tree to rules: every mistake is reported with file, line,
- * column and the rule's name, and nothing is guessed.  rules_files.c reads the
- * files.
+ * Makes rules from the YAML tree of a pack.  Every mistake is reported with
+ * file, line, column and the name of the rule.  rules_files.c reads the files.
  */
 #include "rules.h"
 
@@ -20,7 +19,7 @@
 
 #define PACK_NEAR	100	/* default of "near", bytes */
 
-/* Where we are, for errors. */
+/* The place in the pack, for errors. */
 struct pack {
 	struct rules	*rules;
 	const char	*file;
@@ -149,7 +148,7 @@ rulepack_compile(struct pack *p, const struct ynode *n, const char *text,
 	return (0);
 }
 
-/* Would folding change a character that the pattern asks for? */
+/* Would folding change a character of the pattern? */
 static int
 rulepack_foldable(struct pack *p, const struct ynode *n)
 {
@@ -196,7 +195,7 @@ rulepack_pattern(struct pack *p, const struct ynode *n, int raw,
 	return (rulepack_compile(p, n, n->text, strlen(n->text), raw, out));
 }
 
-/* Append a word as a pattern: each run of white space is flexible. */
+/* Append a word as a pattern, in which white space matches any white space. */
 static int
 rulepack_word(struct pack *p, const struct ynode *n, int raw, struct text *out)
 {
@@ -293,7 +292,7 @@ rulepack_all(struct pack *p, const struct ynode *n, struct rule *rule)
 	return (0);
 }
 
-/* Read what a rule looks for. */
+/* Read the patterns of a rule. */
 static int
 rulepack_what(struct pack *p, struct rule *rule)
 {
@@ -359,7 +358,7 @@ rulepack_verdict(struct pack *p, struct rule *rule)
 	return (0);
 }
 
-/* How many characters a pattern looks back at. */
+/* The number of characters that a pattern looks back at. */
 static size_t
 rulepack_look_behind(const struct look *look)
 {
@@ -370,7 +369,8 @@ rulepack_look_behind(const struct look *look)
 	return (n);
 }
 
-/* What a rule needs around its matches, and before new text. */
+/* Set the number of bytes that a rule needs around its matches and before new
+ * text. */
 static void
 rulepack_reach(struct rules *rs, struct rule *rule)
 {
@@ -465,7 +465,7 @@ rules_read(struct rules *rs, const char *file, struct ynode *root,
 		if (rs->n == RULES_MAX)
 			return (rulepack_fault(p, p->rule, "more than %d rules",
 			    RULES_MAX));
-		/* Counted only when whole, but freed either way. */
+		/* Counted only if complete; freed in any case. */
 		r = rulepack_rule(p, pack, &rs->list[rs->n]);
 		if (r != 0) {
 			rule_clear(&rs->list[rs->n]);

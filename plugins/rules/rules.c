@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules of all packs: what holds them, and how hard a match may be.
+ * The rules of all packs, and the limits of matching.
  */
 #include "rules.h"
 
@@ -9,7 +9,7 @@
 
 #include "xmalloc.h"
 
-#define RULES_LIMIT	100000	/* PCRE2's steps from one start */
+#define RULES_LIMIT	100000	/* steps of PCRE2 from one start */
 #define RULES_DEPTH	5000	/* nested backtracking points */
 #define RULES_HEAP	8192	/* KiB for those */
 #define RULES_NEST	100	/* brackets in brackets, in a pattern */
@@ -75,7 +75,7 @@ rules_free(struct rules *rs)
 	free(rs);
 }
 
-/* What must stand before new text. */
+/* The number of bytes needed before new text. */
 size_t
 rules_window(const struct rules *rs)
 {

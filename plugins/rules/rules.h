@@ -8,37 +8,38 @@
  *	version: 1			# any text, for the log
  *	description: ...		# optional, for people
  *	rules:
- *	  - name: build-bomb		# as the pack's name; "pack/name" is
- *					# what a finding is reported under
- *	    category: violence		# a slug the host knows
+ *	  - name: build-bomb		# as the pack's name; a finding has
+ *					# the rule name "pack/name"
+ *	    category: violence		# one of the host's slugs
  *	    score: 0.9			# 0..1
  *	    direction: prompt		# prompt, reply or both (default)
  *	    words: [make a bomb, pipe bomb*]
  *	    unless: 'bath bombs?'
  *	    note: ...			# optional, for people
  *
- * What a rule looks for is one of
- *	words	 words and phrases (one, or a list), folded as the text is and
- *		 matched at word boundaries; a space matches any white space;
- *		 a "*" at the end matches the rest of a word
+ * A rule has one of these keys, which say what it matches:
+ *	words	 words and phrases (one, or a list).  They are folded like the
+ *		 text and match at word boundaries; a space matches any white
+ *		 space, a "*" at the end the rest of a word
  *	pattern	 a PCRE2 pattern (UTF, UCP, caseless), matched against the
- *		 folded text (fold.h), so write it in folded letters
+ *		 folded text (fold.h); write it in folded letters
  *	all	 a list of 2 to 8 patterns, each of which must match
- * with these companions
- *	near	 for "all": how many bytes of folded text may lie between the
- *		 first pattern's match and the others (1..1000; default 100)
- *	unless	 a pattern that cancels a match when it matches at most 64
- *		 bytes before or behind it (or overlaps it)
- *	raw	 true: match the text as it was written, case and all (for
- *		 keys and numbers that folding would spoil)
+ * and may have these:
+ *	near	 for "all": the most bytes of folded text between the match of
+ *		 the first pattern and the others (1..1000; default 100)
+ *	unless	 a pattern that cancels a match if it matches at most 64 bytes
+ *		 before or after that match, or overlaps it
+ *	raw	 true: match the original text, with case (for keys and
+ *		 numbers, which folding would change)
  *
- * A pattern sees a bounded stretch of text from where its match begins: its
- * span (span.h), at most 1024 bytes, as if the text ended there.  So whether a
- * rule matches at a place does not depend on how the text was cut.  A match
- * that lies inside another of the same rule which begins earlier is not told.
+ * From the beginning of its match a pattern sees only its span (span.h), at
+ * most 1024 bytes, as if the text ended there.  So a match at a place does not
+ * depend on how the text was cut.  A match that lies inside an earlier match of
+ * the same rule is not reported.
  *
- * Bounds: 2000 rules, 500 words a rule, 4096 bytes a pattern; matching stops
- * with an error (no verdict, the text is held) at PCRE2's match limit.
+ * Limits: 2000 rules, 500 words per rule, 4096 bytes per pattern.  At the match
+ * limit of PCRE2 matching stops with an error: there is no verdict, and the
+ * text is held.
  */
 #ifndef RULES_H
 #define RULES_H
@@ -62,11 +63,11 @@ enum { RULE_PROMPT = 0x1, RULE_REPLY = 0x2 };
 
 struct first;
 
-/* A compiled pattern, how many bytes a match may see (span.h), and what it can
- * begin with (first.h). */
+/* A compiled pattern, the bytes that a match may see (span.h), and the bytes
+ * that it can begin with (first.h). */
 struct look {
 	pcre2_code	*code;		/* owned, or NULL */
-	struct first	*first;		/* owned, or NULL: not known */
+	struct first	*first;		/* owned; NULL: not known */
 	size_t		 span;
 };
 
@@ -88,10 +89,10 @@ struct rules {
 	struct rule	*list;		/* owned */
 	size_t		 n;
 	int		 any_folded;	/* some rule needs the folded text */
-	size_t		 window[2];	/* bytes that a rule for prompts, for
-					 * replies needs before new text */
+	size_t		 window[2];	/* bytes that the rules for prompts and
+					 * replies need before new text */
 	size_t		 before[2];	/* and before a match */
-	size_t		 hits;		/* RULES_HITS, but for tests */
+	size_t		 hits;		/* RULES_HITS; tests change it */
 	const char	*const *categories;	/* borrowed, NULL at the end */
 	char		**packs;	/* owned: names of the packs read */
 	size_t		 packs_n;
@@ -105,7 +106,7 @@ struct rules {
 struct rules	*rules_new(const char *const *categories);
 void		 rules_free(struct rules *rs);
 
-/* Bytes that must stand before new text. */
+/* The number of bytes needed before new text. */
 size_t		 rules_window(const struct rules *rs);
 
 /* Release what one rule holds, also a half-built one. */
@@ -119,8 +120,8 @@ int	 rules_read(struct rules *rs, const char *file, struct ynode *root,
 	    struct fault *f);
 
 /* ---- rules_files.c */
-/* Add the packs at path: a file, or the *.yaml of a folder in order of their
- * names. 0, or an error with the file, line and column in f->message. */
+/* Add the packs at path: a file, or the files *.yaml of a folder, sorted by
+ * name. 0, or an error with the file, line and column in f->message. */
 int	 rules_load(struct rules *rs, const char *path, struct fault *f);
 
 /* Add one pack from memory; name is used in errors. */
@@ -130,25 +131,25 @@ int	 rules_parse(struct rules *rs, const char *name, const char *text,
 /* ---- match.c */
 /*
  * Run every rule of that direction (RULE_PROMPT or RULE_REPLY) over len bytes
- * of valid UTF-8 and tell each match. At most RULES_HITS matches of one rule
- * are told one by one: the last of them is one for all the others, from the
- * first to the last of these. 0, or CHAT_ETOOBIG where a rule met a limit (f
- * names it): then there is no verdict.
+ * of valid UTF-8 and call found with each match. It is called at most
+ * RULES_HITS times for one rule: if there are more matches, the last call
+ * covers all the others, from the first to the last of them. 0, or CHAT_ETOOBIG
+ * if a rule reached a limit (f names it); there is no verdict then.
  */
 int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 	    size_t len, void (*found)(void *arg, const struct rule *rule,
 	    uint64_t start, uint64_t end), void *arg, struct fault *f);
 
-#define RULES_HITS	16	/* matches of one rule told apart */
-#define RULES_HITS_ALL	2000	/* of all rules; then one for each rule */
+#define RULES_HITS	16	/* matches of one rule reported apart */
+#define RULES_HITS_ALL	2000	/* of all rules; then one per rule */
 #define RULES_UNLESS	64	/* bytes around a match that "unless" sees */
 
 /* A piece of a text. */
 struct rules_piece {
-	const char	*text;		/* borrowed: valid UTF-8, NUL behind */
+	const char	*text;		/* borrowed: valid UTF-8, then NUL */
 	size_t		 len;
-	size_t		 fresh;		/* bytes that were matched before */
-	size_t		 settled;	/* of those: settled, 0: not known */
+	size_t		 fresh;		/* bytes matched in earlier pieces */
+	size_t		 settled;	/* of those: settled; 0: not known */
 	int		 begins;	/* nothing stands before it */
 	int		 ends;		/* nothing follows */
 };
@@ -169,6 +170,6 @@ int	 rules_match_piece(struct rules *rs, unsigned direction,
 	    const struct rule *rule, uint64_t start, uint64_t end), void *arg,
 	    size_t *settled, struct fault *f);
 
-#define RULES_MARGIN	400	/* of those, for folding: words, look-alikes */
+#define RULES_MARGIN	400	/* of the window, for folding */
 
 #endif

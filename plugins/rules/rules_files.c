@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bringing rule packs in: from memory, from a file, from a folder.
+ * Loads rule packs from memory, from a file or from a folder.
  */
 #include "rules.h"
 
@@ -43,7 +43,7 @@ rules_load_file(struct rules *rs, const char *path, struct fault *f)
 	return (r);
 }
 
-/* Is this a pack's file name? */
+/* Is this the file name of a pack? */
 static int
 rules_is_pack(const struct dirent *d)
 {

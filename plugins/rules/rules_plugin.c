@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plugin "rules" itself: chatd-filter's interface on one side, rules.h
- * on the other.
+ * The plugin "rules": connects the interface of chatd-filter.h with rules.h.
  */
 #include <config.h>
 
@@ -88,7 +87,7 @@ rules_plugin_open(const struct chat_filter_host *host,
 	return (CHAT_FILTER_OK);
 }
 
-/* Hand a match on as a finding. */
+/* Report a match as a finding. */
 static void
 rules_plugin_found(void *arg, const struct rule *rule, uint64_t start,
     uint64_t end)
@@ -102,14 +101,14 @@ rules_plugin_found(void *arg, const struct rule *rule, uint64_t start,
 	st->host->report(st->host->cookie, &finding);
 }
 
-/* How much text before new text the packs need. */
+/* The bytes that the packs need before new text. */
 static uint64_t
 rules_plugin_window(void *state)
 {
 	return (rules_window(((struct plugin_state *)state)->rules));
 }
 
-/* Judge a piece; what a reply answers is not looked at. */
+/* Judge a piece; the prompt of a reply is not used. */
 static int32_t
 rules_plugin_part(void *state, const struct chat_filter_part *part)
 {
@@ -129,7 +128,7 @@ rules_plugin_part(void *state, const struct chat_filter_part *part)
 	return (CHAT_FILTER_OK);
 }
 
-/* Release everything. */
+/* Close the plugin. */
 static void
 rules_plugin_close(void *state)
 {
@@ -139,7 +138,7 @@ rules_plugin_close(void *state)
 	free(st);
 }
 
-/* How many rules there are. */
+/* The number of rules. */
 static uint64_t
 rules_plugin_rules(void *state)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small reader of PCRE2's syntax, for patterns that PCRE2 has compiled: it
- * adds up lengths. Where it is mistaken the span is a little wrong, no more.
+ * A small parser of PCRE2's syntax, which adds up lengths.  It takes patterns
+ * that PCRE2 has compiled.  A mistake only makes the span too short or too
+ * long.
  */
 #include "span.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SPAN_HUGE	100000	/* characters: nothing grows beyond */
+#define SPAN_HUGE	100000	/* characters: the upper limit */
 
 struct span_reader {
 	const char	*p, *end;
@@ -28,7 +29,7 @@ span_skip(struct span_reader *r, const char *s)
 	return (1);
 }
 
-/* Skip everything up to and with s. */
+/* Skip everything up to and including s. */
 static void
 span_skip_to(struct span_reader *r, const char *s)
 {
@@ -36,7 +37,7 @@ span_skip_to(struct span_reader *r, const char *s)
 		r->p++;
 }
 
-/* What follows a backslash. */
+/* Read an escape, after the backslash. */
 static size_t
 span_escape(struct span_reader *r)
 {
@@ -68,7 +69,7 @@ span_escape(struct span_reader *r)
 	return (strchr("123456789gkX", c) != NULL ? SPAN_REPEAT : 1);
 }
 
-/* What follows "[". */
+/* Read a class, after "[". */
 static size_t
 span_class(struct span_reader *r)
 {
@@ -86,7 +87,7 @@ span_class(struct span_reader *r)
 	return (1);
 }
 
-/* What follows "(". */
+/* Read a group, after "(". */
 static size_t
 span_group(struct span_reader *r)
 {
@@ -126,7 +127,7 @@ span_group(struct span_reader *r)
 	return (behind ? 0 : n);
 }
 
-/* How often something of n characters may be repeated. */
+/* Read a repeat of an item of n characters. */
 static size_t
 span_repeat(struct span_reader *r, size_t n)
 {
@@ -159,7 +160,7 @@ span_repeat(struct span_reader *r, size_t n)
 	return (n < SPAN_HUGE ? n : SPAN_HUGE);
 }
 
-/* One item: a character, a class, a group. */
+/* Read an item: a character, a class or a group. */
 static size_t
 span_item(struct span_reader *r)
 {
@@ -182,7 +183,7 @@ span_item(struct span_reader *r)
 	}
 }
 
-/* The longest of the alternatives up to ")" or the end. */
+/* Read alternatives up to ")" or the end; the longest counts. */
 static size_t
 span_alternatives(struct span_reader *r)
 {
@@ -210,7 +211,7 @@ span_of(const char *pattern, size_t len)
 	return (n < SPAN_MIN ? SPAN_MIN : n > SPAN_MAX ? SPAN_MAX : n);
 }
 
-/* What is not local about a pattern. */
+/* Find the part that makes matches depend on the place of the start. */
 const char *
 span_not_local(const char *pattern, size_t len)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much of a text a pattern can look at.
+ * The number of bytes that a pattern can look at.
  */
 #ifndef SPAN_H
 #define SPAN_H
@@ -9,18 +9,18 @@
 
 #define SPAN_MIN	64	/* bytes */
 #define SPAN_MAX	1024
-#define SPAN_REPEAT	16	/* what "*" and "+" count beyond the least */
+#define SPAN_REPEAT	16	/* "*" and "+" add this to their least number */
 
 /*
- * The span of a PCRE2 pattern that compiles, len bytes long: from the start of
- * a match, how many bytes a match may need, with what it looks ahead at. A
- * character counts as 2 bytes (letters of English have 1), a repeat without a
- * bound as SPAN_REPEAT times more than its least number. SPAN_MIN to SPAN_MAX.
+ * The span of a PCRE2 pattern of len bytes, which compiles: the number of bytes
+ * from the start of a match to its end, or to the end of its lookahead. A
+ * character counts as 2 bytes (English letters have 1), a repeat without a
+ * limit as its least number plus SPAN_REPEAT. SPAN_MIN to SPAN_MAX.
  */
 size_t	 span_of(const char *pattern, size_t len);
 
-/* What makes the pattern's matches depend on where matching began ("\G",
- * "(*SKIP" or "(*COMMIT"), or NULL. */
+/* The part of a pattern that makes its matches depend on the place where
+ * matching began ("\G", "(*SKIP" or "(*COMMIT"), or NULL. */
 const char *span_not_local(const char *pattern, size_t len);
 
 #endif
