@@ -215,8 +215,8 @@ match_holds(struct rules *rs, const struct rule *rule,
 /* Report a match in bytes of the original. If a rule has many matches, the last
  * of them are kept, and match_report_rest reports them as one. */
 static void
-match_report(struct reporter *t, const struct rule *rule, const struct subject *s,
-    struct span at)
+match_report(struct reporter *t, const struct rule *rule,
+    const struct subject *s, struct span at)
 {
 	uint64_t	 from = at.start, to = at.end;
 

@@ -160,13 +160,13 @@ def test_mistakes_are_usage_errors(tree, args):
     assert "usage: ./bootstrap" in r.stderr
 
 
-def test_nothing_is_installed_where_nothing_is_missing(tree):
+def test_nothing_is_installed_if_nothing_is_missing(tree):
     r = tree.run("build")
     assert r.returncode == 0, r.stderr
     assert tree.calls() == ["autoreconf", "configure", "make"]
 
 
-def test_only_what_is_missing_is_installed(tree):
+def test_only_missing_packages_are_installed(tree):
     tree.put("missing", "libjansson-dev\nmake\n")
     r = tree.run("build")
     assert r.returncode == 0, r.stderr
@@ -175,7 +175,7 @@ def test_only_what_is_missing_is_installed(tree):
         "install -y --no-install-recommends make libjansson-dev")
 
 
-def test_lists_are_fetched_where_a_package_is_unknown(tree):
+def test_lists_are_fetched_if_a_package_is_unknown(tree):
     tree.put("missing", "make\n")
     tree.stub("apt-cache", "#!/bin/sh\nexit 100\n")
     assert tree.run("build").returncode == 0
@@ -202,7 +202,7 @@ def test_tests_take_more_packages(tree):
     assert [c for c in tree.calls() if c.endswith("libcmocka-dev")]
 
 
-def test_without_root_and_sudo_it_says_what_to_do(tree):
+def test_without_root_and_sudo_it_prints_the_command(tree):
     tree.put("missing", "make\n")
     tree.stub("id", "#!/bin/sh\necho 1000\n")
     for name in ("sh", "dirname", "mkdir", "awk", "sort", "grep", "nproc",
@@ -214,7 +214,7 @@ def test_without_root_and_sudo_it_says_what_to_do(tree):
     assert tree.calls() == []
 
 
-def test_without_root_it_goes_by_sudo(tree):
+def test_without_root_it_uses_sudo(tree):
     tree.put("missing", "make\n")
     tree.stub("id", "#!/bin/sh\necho 1000\n")
     tree.stub("sudo", '#!/bin/sh\necho sudo >>"$STUBS/calls"\nexec "$@"\n')
@@ -272,7 +272,7 @@ def test_a_wrong_word_of_chat_is_named(tree):
     assert tree.calls() == []
 
 
-def test_a_model_that_never_loads_is_not_waited_for_long(tree):
+def test_the_wait_for_a_model_has_the_default_limit(tree):
     """How long chatctl waits by itself knows loading from down."""
     assert tree.run("chat").returncode == 0
     assert "--wait" not in "".join(tree.calls())
@@ -295,7 +295,7 @@ def test_keep_keeps_the_state(tree):
     assert list(tree.run_dir.iterdir()) == []
 
 
-def test_a_chatd_that_does_not_start_is_told(tree):
+def test_a_chatd_that_does_not_start_is_reported(tree):
     tree.put("chatd-fails", "")
     r = tree.run("chat")
     assert r.returncode == 1 and r.stdout == ""
@@ -314,7 +314,7 @@ def test_a_build_that_fails_is_shown(tree):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_stays_behind_after(tree, sig):
+def test_nothing_remains_after(tree, sig):
     """As a terminal does it: to the whole foreground group."""
     def foreground():       # though we may run in the background
         signal.signal(signal.SIGINT, signal.SIG_DFL)

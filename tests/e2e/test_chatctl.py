@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatctl against a scripted chatd: pipes, exit statuses, JSON, moderation,
-and whole sessions on a pseudo-terminal."""
+"""chatctl with a scripted chatd: pipes, exit statuses, JSON, moderation, and
+interactive chats on a pseudo-terminal."""
 import grp
 import json
 import os
@@ -45,7 +45,7 @@ def chatd(path):
 
 @pytest.fixture
 def env(tmp_path, path):
-    """An environment of nobody in particular."""
+    """An environment without settings of the user."""
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path),
             "XDG_STATE_HOME": str(tmp_path / "state"), "TERM": "xterm",
             "TMPDIR": str(tmp_path), "CHATD_SOCKET": path,
@@ -83,7 +83,7 @@ class Terminal:
         os.close(self.fd)
 
     def fill(self, seconds):
-        """Read once; False where nothing came, or nothing more will."""
+        """Read once; False if nothing came or the output has ended."""
         if not select.select([self.fd], [], [], seconds)[0]:
             return False
         try:
@@ -94,7 +94,7 @@ class Terminal:
         return piece != b""
 
     def expect(self, pattern):
-        """Wait for a pattern behind what was expected before."""
+        """Wait for a pattern after the one that was expected before."""
         if isinstance(pattern, str):
             pattern = re.escape(pattern).encode()
         end = time.monotonic() + WAIT
@@ -164,7 +164,7 @@ def test_dash_takes_stdin_as_the_whole_message(chatd, env):
     assert chatd.wait_for("say")[0]["text"] == "doc"
 
 
-def test_raw_prompt_goes_as_it_is(chatd, env):
+def test_a_raw_prompt_is_sent_unchanged(chatd, env):
     status, out, _ = run(env, "--raw", text="Q: 1\nA:\n")
     assert status == 0 and out == "You said: Q: 1\nA:\n"
     assert chatd.wait_for("complete")[0]["prompt"] == "Q: 1\nA:\n"
@@ -188,13 +188,13 @@ def test_continue_takes_the_newest_conversation(chatd, env):
     assert chatd.wait_for("say")[0]["conversation"] == n
 
 
-def test_continue_without_a_conversation_is_told(chatd, env):
+def test_continue_needs_a_conversation(chatd, env):
     status, out, err = run(env, "ask", "-c", "more")
     assert (status, out) == (1, "")
     assert "no conversation" in err
 
 
-def test_reply_off_a_terminal_is_data(chatd, env):
+def test_a_reply_off_a_terminal_is_not_escaped(chatd, env):
     assert run(env, text="hostile")[1] == HOSTILE + "\n"
 
 
@@ -208,7 +208,7 @@ def test_notices_go_to_stderr_and_quiet_hides_them(chatd, env):
     assert run(env, "-q", text="notice me")[2] == ""
 
 
-def test_json_prints_events_as_they_came(chatd, env):
+def test_json_prints_the_events_of_chatd(chatd, env):
     status, out, _ = run(env, "--json", text="hi")
     events = [json.loads(line) for line in out.splitlines()]
     assert status == 0
@@ -241,7 +241,7 @@ def test_a_reader_that_goes_away_ends_chatctl_quietly(chatd, env):
     (b"\xff\xfe", "not UTF-8 at byte 0"), (b"a\0b", "NUL byte at byte 1"),
     (b"", "empty"), (b"\n", "empty"), (b"x" * 101, "longer than 100"),
 ])
-def test_what_no_message_can_hold_is_told_before_it_is_sent(
+def test_texts_that_chatd_would_refuse_are_not_sent(
         path, env, text, told):
     with FakeChatd(path, prompt_max=100) as chatd:
         status, out, err = run(env, text=text)
@@ -355,7 +355,7 @@ def test_status_3_the_model_does_not_load_in_time(path, env):
     (["moderate", "nameless"], b""), (["moderate"], b"nameless"),
     (["moderate", "--jsonl"], b'"fine"\n"nameless"\n"fine"\n'),
     (["moderate", "--jsonl"], b'"nameless"\n' * 40)])
-def test_status_5_an_error_that_names_no_request_is_waited_for_by_none(
+def test_status_5_an_error_without_a_request_ends_the_wait(
         chatd, env, args, text):
     status, _, err = run(env, *args, text=text)
     assert status == 5
@@ -363,8 +363,8 @@ def test_status_5_an_error_that_names_no_request_is_waited_for_by_none(
 
 
 def open_to_nobody(path, tmp_path):
-    """Let everybody get as far as the socket; chatctl where they can run it.
-    The build folder may be closed to them."""
+    """Give all users access to the folder of the socket, and copy chatctl to
+    a place where they can run it."""
     os.chmod(path, 0o660)
     folder = tmp_path
     while folder != folder.parent:
@@ -466,7 +466,7 @@ def test_wait_until_somebody_listens(path, env):
     assert (p.returncode, out, err) == (0, b"You said: hi\n", b"")
 
 
-def test_a_loading_model_is_waited_for_without_a_word_off_a_terminal(
+def test_waiting_for_a_loading_model_prints_nothing_off_a_terminal(
         path, env):
     with FakeChatd(path, state="loading", ticks=2) as chatd:
         assert run(env, text="hi") == (0, "You said: hi\n", "")
@@ -474,7 +474,7 @@ def test_a_loading_model_is_waited_for_without_a_word_off_a_terminal(
     assert ops == ["hello", "status", "status", "say"]
 
 
-def test_a_model_that_is_down_is_waited_for_with_its_reason(path, env):
+def test_waiting_for_a_model_that_is_down_prints_the_reason(path, env):
     with FakeChatd(path, state="down"):
         status, _, err = run(env, "--wait", "1", text="hi")
     assert status == 3
@@ -548,7 +548,7 @@ def test_show_prints_a_conversation(chatd, env):
     assert "[rated bad: harmful; c]\n= id\n= eal\n" in out
 
 
-def test_show_asks_for_page_after_page(chatd, env):
+def test_show_requests_all_pages(chatd, env):
     n, _, _ = chatd.add(None, "p0", "r0")
     for i in range(1, 450):
         chatd.add(n, "p%d" % i, "r%d" % i)
@@ -561,7 +561,7 @@ def test_show_asks_for_page_after_page(chatd, env):
     assert [r.get("after") for r in asked] == [None, 200, 400]
 
 
-def test_show_puts_together_an_exchange_in_pieces(chatd, env, monkeypatch):
+def test_show_joins_the_pieces_of_an_exchange(chatd, env, monkeypatch):
     def op_show(self, r):
         for number, rest in enumerate(({"prompt": "p"},
                                        {"continued": True})):
@@ -592,7 +592,7 @@ def test_raw_prompts_are_listed_shown_and_deleted(chatd, env):
     assert status == 1 and "exchange %d: no exchange" % x in err
 
 
-def test_that_the_quota_is_near_is_told_once(chatd, env):
+def test_the_notice_of_a_near_quota_is_printed_once(chatd, env):
     status, out, err = run(env, "ask", "near")
     assert (status, err.count("9 of at most 10")) == (0, 1)
 
@@ -630,7 +630,7 @@ def test_delete_checks_all_numbers_first(chatd, env):
     assert run(env, "delete", "1")[0] == 1
 
 
-def test_delete_tells_a_lost_connection(chatd, env, monkeypatch):
+def test_delete_reports_a_lost_connection(chatd, env, monkeypatch):
     monkeypatch.setattr(Client, "op_delete",
                         lambda self, r: self.s.shutdown(socket.SHUT_RDWR))
     status, _, err = run(env, "delete", "1", "2")
@@ -659,7 +659,7 @@ def test_status_says_why_the_model_is_down(path, env):
         == "           config.json: bad"
 
 
-def test_reload_tells_where_the_configuration_is_wrong(chatd, env):
+def test_reload_reports_the_place_of_a_wrong_configuration(chatd, env):
     status, _, err = run(env, "reload")
     assert status == 1
     assert "chatd.yaml:3:7: model: expected a path" in err
@@ -673,7 +673,7 @@ def test_tokenize(chatd, env):
 
 # ---- moderate
 
-def test_moderate_prints_one_object_a_line_in_order(chatd, env):
+def test_moderate_prints_one_object_per_line_in_order(chatd, env):
     texts = ["text %d%s" % (i, " attack" if i % 3 == 0 else "")
              for i in range(40)]
     status, out, err = run(env, "moderate", "--json", "--direction",
@@ -700,7 +700,7 @@ def test_moderate_jsonl_takes_json_strings(chatd, env):
         "two\nlines", "\u00e9 attack", ""]
 
 
-def test_moderate_puts_an_error_in_the_place_of_a_bad_line(chatd, env):
+def test_moderate_prints_an_error_for_a_bad_line(chatd, env):
     status, out, err = run(env, "moderate", "--json", "--jsonl",
                            text='"a"\n{}\n"b"\n')
     objects = [json.loads(line) for line in out.splitlines()]
@@ -716,7 +716,7 @@ def test_moderate_without_json_is_readable(chatd, env):
                    "3 to 9: block)\n")
 
 
-def test_moderate_of_an_argument_says_no_by_its_status(chatd, env):
+def test_moderate_of_a_blocked_argument_has_status_1(chatd, env):
     assert run(env, "moderate", "fine")[0] == 0
     assert run(env, "moderate", "attack")[0] == 1
 
@@ -984,7 +984,7 @@ def test_an_opened_conversation_can_be_rated_and_answered_again(chatd, env):
         assert t.leave() == 0
 
 
-def test_a_lost_connection_is_told_and_made_again(chatd, env):
+def test_a_lost_connection_is_reported_and_opened_again(chatd, env):
     with Terminal(env) as t:
         t.say("remember me")
         t.expect("You said: remember me")
@@ -1000,7 +1000,7 @@ def test_a_lost_connection_is_told_and_made_again(chatd, env):
     assert chatd.connections == 2
 
 
-def test_a_message_that_was_never_taken_is_not_offered_to_again(chatd, env):
+def test_again_is_not_offered_for_a_message_that_was_not_accepted(chatd, env):
     with Terminal(env) as t:
         t.say("one")
         t.expect("You said: one")

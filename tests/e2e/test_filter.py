@@ -189,7 +189,7 @@ def test_a_finding_has_category_score_rule_and_byte_span(start, rules):
     assert found["category"] == "violence" and found["score"] == 0.9
 
 
-def test_ready_says_what_each_plugin_needs(start, parts, old):
+def test_ready_lists_the_needs_of_each_plugin(start, parts, old):
     ready = start().init(parts(act="good"), old)["plugins"]
     assert [(p["name"], p["abi"], p["window"], p["context"])
             for p in ready] == [("zoo", "1.1", 10, False),
@@ -197,7 +197,7 @@ def test_ready_says_what_each_plugin_needs(start, parts, old):
 
 
 @pytest.mark.parametrize("tell", [False, True])
-def test_rules_judge_pieces_and_say_what_is_settled(start, rules, tell):
+def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
     f = start()
     plugin, = f.init(rules)["plugins"]
     assert plugin["window"] > 0 and not plugin["context"]
@@ -379,7 +379,7 @@ def test_a_plugin_that_does_not_fit_is_refused(start, folder, kind, words):
     refused(start(), {"name": "misfit", "path": path}, *words)
 
 
-def test_what_is_not_a_library_is_refused(start, folder):
+def test_a_file_that_is_not_a_library_is_refused(start, folder):
     path = folder / "plugin.so"
     path.write_text("not a library")
     os.chmod(path, 0o755)
@@ -440,7 +440,7 @@ BAD_PACKS = [
 
 
 @pytest.mark.parametrize("bad", BAD_PACKS, ids=lambda b: b[1])
-def test_a_bad_pack_is_told_with_line_and_rule(start, rules, folder, bad):
+def test_a_bad_pack_is_reported_with_line_and_rule(start, rules, folder, bad):
     old, new, *words = bad
     assert old in PACK
     text = PACK.replace(old, new)
@@ -474,7 +474,7 @@ def test_missing_packs_and_unknown_options_are_refused(start, rules, folder):
     refused(start(), rules, "pax")
 
 
-def test_categories_bound_what_rules_may_find(start, rules):
+def test_rules_find_only_the_categories_of_the_host(start, rules):
     refused(start(), rules, "weather", categories=["violence", "weather"])
     refused(start(), rules, "confidential", categories=["violence"])
     ready = start().init(rules, categories=["violence", "confidential"])
@@ -790,7 +790,7 @@ AT_THE_LOG = ["truncate", "fallocate", "pwrite", "lseek", "lseek_high",
 
 @pytest.mark.parametrize("act", AT_THE_LOG)
 @pytest.mark.parametrize("where", ["its constructor", "open", "prompt"])
-def test_the_log_keeps_what_is_in_it(zoo, tmp_path, act, where):
+def test_a_plugin_cannot_change_the_log(zoo, tmp_path, act, where):
     log = tmp_path / "log"
     log.write_text("what was there before\n")
     log.chmod(0o640)
@@ -915,7 +915,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"),
                     reason="the numbers of the system calls are not known")
-def test_it_goes_on_where_namespaces_are_not_allowed(start, rules, zoo):
+def test_it_continues_if_namespaces_are_not_allowed(start, rules, zoo):
     for plugin in rules, zoo(act="prlimit"):
         f = start(program=[sys.executable, "-c", NO_NAMESPACES, PROGRAM])
         assert f.init(plugin)["event"] == "ready"
@@ -951,7 +951,7 @@ def test_killing_the_outer_process_kills_the_inner_one(start, zoo, act):
 
 @pytest.mark.skipif(not namespaces(), reason="no namespaces of processes")
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGBUS])
-def test_the_end_of_the_inner_process_is_told(start, rules, sig):
+def test_the_end_of_the_inner_process_is_reported(start, rules, sig):
     if SANITIZED and sig != signal.SIGKILL:
         pytest.skip("the run-time has a handler of its own")
     f = start()

@@ -59,7 +59,7 @@ test_pasted_text_is_named_and_comes_back(void **state)
 }
 
 static void
-test_a_changed_name_stands_for_nothing(void **state)
+test_a_changed_name_is_not_replaced(void **state)
 {
 	struct paste	*p = paste_new();
 	char		*sent;
@@ -122,7 +122,7 @@ test_near_misses(void **state)
 }
 
 static void
-test_distance_counts_slips(void **state)
+test_distance_counts_changes(void **state)
 {
 	static const struct {
 		const char	*a, *b;
@@ -269,10 +269,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pasted_text_is_named_and_comes_back),
-		cmocka_unit_test(test_a_changed_name_stands_for_nothing),
+		cmocka_unit_test(test_a_changed_name_is_not_replaced),
 		cmocka_unit_test(test_a_long_line_is_named_as_well),
 		cmocka_unit_test(test_near_misses),
-		cmocka_unit_test(test_distance_counts_slips),
+		cmocka_unit_test(test_distance_counts_changes),
 		cmocka_unit_test(test_parameters_are_checked),
 		cmocka_unit_test(test_history_comes_back_and_stays_bounded),
 	};

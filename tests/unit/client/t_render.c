@@ -146,7 +146,7 @@ test_no_control_gets_through(void **state)
 }
 
 static void
-test_column_tells_an_unfinished_line(void **state)
+test_column_is_not_0_in_an_unfinished_line(void **state)
 {
 	static const struct {
 		const char	*in;
@@ -212,7 +212,7 @@ main(void)
 		cmocka_unit_test(test_every_cut_gives_the_same),
 		cmocka_unit_test(test_a_nul_byte_is_shown),
 		cmocka_unit_test(test_no_control_gets_through),
-		cmocka_unit_test(test_column_tells_an_unfinished_line),
+		cmocka_unit_test(test_column_is_not_0_in_an_unfinished_line),
 		cmocka_unit_test(test_a_title_is_one_line),
 		cmocka_unit_test(test_json_stays_the_same_json),
 	};

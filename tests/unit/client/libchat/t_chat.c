@@ -140,7 +140,7 @@ test_hello_is_read_however_it_is_cut(void **state)
 }
 
 static void
-test_what_is_not_chatd_is_refused(void **state)
+test_a_peer_that_is_not_chatd_is_refused(void **state)
 {
 	static const struct {
 		const char	*says;
@@ -192,7 +192,7 @@ test_a_silent_peer_times_out(void **state)
 }
 
 static void
-test_a_peer_that_hangs_up_is_told(void **state)
+test_a_peer_that_hangs_up_is_reported(void **state)
 {
 	struct peer	 p;
 	struct chat	*c;
@@ -207,7 +207,7 @@ test_a_peer_that_hangs_up_is_told(void **state)
 }
 
 static void
-test_where_nobody_listens(void **state)
+test_a_socket_without_a_listener_is_reported(void **state)
 {
 	struct peer	 p;
 	struct chat	*c;
@@ -363,7 +363,7 @@ test_poll_wakes_for_events_and_the_end(void **state)
 }
 
 static void
-test_a_line_that_is_no_event_ends_the_connection(void **state)
+test_a_line_that_is_not_an_event_ends_the_connection(void **state)
 {
 	struct peer	 p;
 	struct chat	*c;
@@ -384,17 +384,17 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hello_is_read_however_it_is_cut),
-		cmocka_unit_test(test_what_is_not_chatd_is_refused),
+		cmocka_unit_test(test_a_peer_that_is_not_chatd_is_refused),
 		cmocka_unit_test(test_a_silent_peer_times_out),
-		cmocka_unit_test(test_a_peer_that_hangs_up_is_told),
-		cmocka_unit_test(test_where_nobody_listens),
+		cmocka_unit_test(test_a_peer_that_hangs_up_is_reported),
+		cmocka_unit_test(test_a_socket_without_a_listener_is_reported),
 		cmocka_unit_test(test_call_returns_the_end_of_its_own_request),
 		cmocka_unit_test(test_a_call_without_an_answer_times_out),
 		cmocka_unit_test(test_a_refused_hello_is_a_protocol_error),
 		cmocka_unit_test(test_a_request_over_the_limit_is_not_sent),
 		cmocka_unit_test(test_poll_wakes_for_events_and_the_end),
 		cmocka_unit_test(
-		    test_a_line_that_is_no_event_ends_the_connection),
+		    test_a_line_that_is_not_an_event_ends_the_connection),
 	};
 
 	return (cmocka_run_group_tests_name("chat", tests, NULL, NULL));

@@ -258,14 +258,14 @@ check_many(struct rules *rs, uint64_t rounds, size_t length, size_t most)
 
 /* Short texts. */
 static void
-test_any_cut_of_a_short_text_tells_the_same(void **state)
+test_any_cut_of_a_short_text_gives_the_same(void **state)
 {
 	(void)state;
 	check_many(make_rules(0, nitems(kinds)), 1500, 200, 20);
 }
 
 static void
-test_characters_one_by_one_tell_the_same(void **state)
+test_characters_one_by_one_give_the_same(void **state)
 {
 	(void)state;
 	check_many(make_rules(0, nitems(kinds)), 500, 200, 1);
@@ -273,7 +273,7 @@ test_characters_one_by_one_tell_the_same(void **state)
 
 /* Texts that are longer than the window, which is that of the longest rule. */
 static void
-test_any_cut_of_a_long_text_tells_the_same(void **state)
+test_any_cut_of_a_long_text_gives_the_same(void **state)
 {
 	size_t	 i;
 
@@ -325,7 +325,7 @@ check_first(struct rules *a, struct rules *b, const char *text, size_t len)
 /* Patterns that are read for what they can begin with, in texts of their own
  * letters. */
 static void
-test_what_matches_begin_with_leaves_none_out(void **state)
+test_the_beginnings_of_patterns_are_complete(void **state)
 {
 	static const char *const tricky[] = {
 		"a{2}b|c{0,2}d|(?:e?){2}f", "[^a-y]b|\\Bz", "[\\w.-]c|[\\.-/]d",
@@ -376,7 +376,7 @@ test_what_matches_begin_with_leaves_none_out(void **state)
 
 /* The same for the rules above. */
 static void
-test_what_rules_begin_with_leaves_none_out(void **state)
+test_the_beginnings_of_rules_are_complete(void **state)
 {
 	static char	 text[TEXT_MAX + 64];
 	struct rules	*a = make_rules(0, nitems(kinds));
@@ -399,11 +399,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_any_cut_of_a_short_text_tells_the_same),
-		cmocka_unit_test(test_characters_one_by_one_tell_the_same),
-		cmocka_unit_test(test_any_cut_of_a_long_text_tells_the_same),
-		cmocka_unit_test(test_what_matches_begin_with_leaves_none_out),
-		cmocka_unit_test(test_what_rules_begin_with_leaves_none_out),
+		cmocka_unit_test(test_any_cut_of_a_short_text_gives_the_same),
+		cmocka_unit_test(test_characters_one_by_one_give_the_same),
+		cmocka_unit_test(test_any_cut_of_a_long_text_gives_the_same),
+		cmocka_unit_test(test_the_beginnings_of_patterns_are_complete),
+		cmocka_unit_test(test_the_beginnings_of_rules_are_complete),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

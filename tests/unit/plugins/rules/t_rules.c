@@ -213,7 +213,7 @@ test_a_rule_at_its_limit_is_an_error_that_names_it(void **state)
 
 /* Mistakes. */
 static void
-test_mistakes_are_told_with_their_place(void **state)
+test_mistakes_are_reported_with_their_place(void **state)
 {
 	static const struct {
 		const char	*rule, *where, *what;
@@ -354,7 +354,7 @@ test_catastrophic_patterns_are_bounded(void **state)
 
 /* The packs we ship. */
 static void
-test_the_packs_we_install_load_and_cover_the_card(void **state)
+test_the_installed_packs_load_and_cover_all_categories(void **state)
 {
 	static const char *const all[] = { "misinformation", "hate",
 		"violence", "impersonation", "harassment", "defamation",
@@ -402,12 +402,12 @@ main(void)
 		cmocka_unit_test(test_an_empty_match_moves_on),
 		cmocka_unit_test(
 		    test_a_rule_at_its_limit_is_an_error_that_names_it),
-		cmocka_unit_test(test_mistakes_are_told_with_their_place),
+		cmocka_unit_test(test_mistakes_are_reported_with_their_place),
 		cmocka_unit_test(
 		    test_a_pattern_of_many_brackets_is_refused_at_once),
 		cmocka_unit_test(test_catastrophic_patterns_are_bounded),
 		cmocka_unit_test(
-		    test_the_packs_we_install_load_and_cover_the_card),
+		    test_the_installed_packs_load_and_cover_all_categories),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
