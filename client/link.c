@@ -172,7 +172,7 @@ link_wait_model(struct ctl *ctl)
 	const char	*state, *why;
 	json_t		*end = NULL;
 	int64_t		 start = clock_monotonic(), limit;
-	int		 status = CTL_OK, told = 0;
+	int		 status = CTL_OK, reported = 0;
 
 	model = json_object_get(chat_hello(ctl->chat), "model");
 	for (;;) {
@@ -200,11 +200,11 @@ link_wait_model(struct ctl *ctl)
 		model = json_object_get(end, "model");
 		state = msg_string(model, "state");
 		why = msg_string(model, "why");
-		if (!told && why != NULL && *why != '\0') {
+		if (!reported && why != NULL && *why != '\0') {
 			link_progress_end(ctl);
 			term_note("[the model is %s: %s; waiting for it]",
 			    state == NULL ? "?" : state, why);
-			told = 1;
+			reported = 1;
 		}
 		link_progress(ctl, model);
 		if (state != NULL && strcmp(state, "ready") != 0)

@@ -93,7 +93,7 @@ repl_loop(struct repl *r)
 	return (CTL_OK);
 }
 
-/* A prompt, in bold where there are colours. */
+/* A prompt, in bold if there are colours. */
 static char *
 repl_prompt(const char *text)
 {

@@ -89,7 +89,7 @@ out:
 	return (r);
 }
 
-/* Load the open file. Its path is used only where /proc is not mounted. */
+/* Load the open file. Its path is used only if /proc is not mounted. */
 static int
 plugin_dlopen(struct plugin *p, struct fault *f)
 {

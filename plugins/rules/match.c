@@ -312,10 +312,10 @@ match_rule(struct rules *rs, const struct rule *rule,
     const struct subject *s, struct reporter *t, size_t *open)
 {
 	struct span	 at, first, cover = { 1, 0 }, reach = { 1, 0 };
-	size_t		 least = match_least(rule, s), from, told;
+	size_t		 least = match_least(rule, s), from, reported;
 	int		 r = MATCH_NONE, back = 0;
 
-	told = from = match_begin(rule, s);
+	reported = from = match_begin(rule, s);
 	if (from < least && s->cut)
 		return (MATCH_MORE);
 	from = from > least ? from : match_character(s, least, 1);
@@ -337,7 +337,7 @@ match_rule(struct rules *rs, const struct rule *rule,
 		if (r == MATCH_NONE || (first.end <= cover.end &&
 		    at.start >= reach.start && at.end <= reach.end))
 			continue;
-		if (first.start >= told)
+		if (first.start >= reported)
 			match_report(t, rule, s, at);
 		if (first.end >= cover.end) {
 			cover = first;

@@ -215,7 +215,7 @@ def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
         found += [(end, x["start"] + offset, x["end"] + offset)
                   for x in answer["findings"]]
         judged = end
-    # Certain with the space behind it, and settled until the word begins.
+    # Certain with the space after it, and settled until the word begins.
     span = (at, at + len("build a bomb"))
     assert found[0] == (span[1] + 1, *span)
     assert {x[1:] for x in found} == {span}
@@ -491,7 +491,7 @@ def test_a_rule_that_meets_its_limit_gives_no_verdict(start, rules, folder):
     assert (answer["event"], answer["code"]) == ("error",
                                                  "filter_unavailable")
     assert "slow/slow" in answer["message"] and "findings" not in answer
-    assert f.check("aab")["findings"]      # and it goes on
+    assert f.check("aab")["findings"]      # and it continues
 
 
 def test_a_good_zoo_plugin_shows_that_the_zoo_works(start, zoo):
@@ -817,7 +817,7 @@ def test_a_plugin_cannot_change_the_log(zoo, tmp_path, act, where):
 
 
 # Runs a program below a filter that answers seccomp with 0 and does nothing,
-# where it is called with a list at a usual address (the first) or at a very
+# if it is called with a list at a usual address (the first) or at a very
 # low one (the second).
 FAKE = """\
 import ctypes, os, struct, sys
