@@ -30,8 +30,8 @@ cmd_rate(struct ctl *ctl, int argc, char **argv)
 	if (thumb == RATE_NONE && ctl->opt.ideal == NULL &&
 	    ctl->opt.comment == NULL &&
 	    json_array_size(ctl->opt.reasons) == 0) {
-		term_error("rate: expected good, bad or neutral, or an "
-		    "option that says more");
+		term_error("rate: expected good, bad or neutral, or one of "
+		    "--reason, --ideal and --comment");
 		return (CTL_USAGE);
 	}
 	if (ctl->opt.comment != NULL &&

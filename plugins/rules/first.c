@@ -74,7 +74,7 @@ first_append(struct first_set *s, const struct first_set *t)
 
 	if (s->empty && !(s->may.bytes[0] | s->may.bytes[1] |
 	    s->may.bytes[2] | s->may.bytes[3]))
-		s->may.bound |= t->may.bound;	/* the strings of t come first */
+		s->may.bound |= t->may.bound;	/* t comes first */
 	first_cross(s, s->one, t->may.bytes);
 	if (s->empty) {
 		first_or(s->may.pairs, t->may.pairs, 65536 / 64);

@@ -81,7 +81,7 @@ test_a_sound_struct_passes(void **state)
 
 /* Versions. */
 static void
-test_another_version_is_refused_and_both_named(void **state)
+test_another_version_is_refused_and_named(void **state)
 {
 	static const struct {
 		uint32_t	 abi;
@@ -248,7 +248,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sound_struct_passes),
-		cmocka_unit_test(test_another_version_is_refused_and_both_named),
+		cmocka_unit_test(test_another_version_is_refused_and_named),
 		cmocka_unit_test(test_each_missing_member_is_named),
 		cmocka_unit_test(test_parts_need_a_window_and_nothing_else),
 		cmocka_unit_test(
