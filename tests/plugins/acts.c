@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a plugin must not be able to do, one system call each.
+ * Acts that the sandbox must prevent, one system call each.
  */
 #include "acts.h"
 
@@ -29,7 +29,7 @@
 
 #define P(x)		((long)(uintptr_t)(x))
 #define TARGET		(-4711)		/* stands for the other process */
-#define HIGH		(1l << 32)	/* what the kernel cuts off */
+#define HIGH		(1l << 32)	/* bits that the kernel ignores */
 
 struct act {
 	const char	*name;
@@ -133,7 +133,8 @@ static const struct act	 acts[] = {
 	{ "landlock", SYS_landlock_create_ruleset, { 0, 0, 1 } },
 	{ "sigsys_high", SYS_rt_sigaction, { HIGH + SIGSYS, 0, 0, 8 } },
 	{ "block", SYS_rt_sigprocmask, { SIG_BLOCK, P(acts_bytes), 0, 8 } },
-	/* The page of the second list: 64 KiB is where most kernels begin. */
+	/* The page of the second list: 64 KiB is the lowest address of
+	 * most kernels. */
 	{ "unmap_list", SYS_munmap, { 0x10000, 0x1000 } },
 	{ "open_list", SYS_mprotect, { 0x10000, 0x1000, PROT_WRITE } },
 	{ "drop_list", SYS_madvise, { 0x10000, 0x1000, MADV_DONTNEED } },
@@ -171,7 +172,7 @@ static const struct act	 acts[] = {
 	{ "acct", SYS_acct, { 0 } },
 };
 
-/* Do it. */
+/* Do an act. */
 long
 acts_do(const char *act)
 {

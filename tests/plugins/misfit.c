@@ -28,7 +28,7 @@ extern struct chat_filter MISFIT_SYMBOL;
 static int32_t	misfit_text(void *, const char *, uint64_t, const char *,
 		    uint64_t, int32_t) __attribute__((unused));
 
-/* Nobody may get here. */
+/* Must not be called. */
 static int32_t
 misfit_open(const struct chat_filter_host *host,
     const struct chat_filter_option *options, uint64_t n, void **state)
@@ -40,7 +40,7 @@ misfit_open(const struct chat_filter_host *host,
 	abort();
 }
 
-/* Nor here. */
+/* Must not be called. */
 static int32_t
 misfit_prompt(void *state, const char *text, uint64_t len)
 {
@@ -50,7 +50,7 @@ misfit_prompt(void *state, const char *text, uint64_t len)
 	abort();
 }
 
-/* Nor here. */
+/* Must not be called. */
 static int32_t
 misfit_text(void *state, const char *prompt, uint64_t prompt_len,
     const char *text, uint64_t len, int32_t final)
@@ -61,7 +61,7 @@ misfit_text(void *state, const char *prompt, uint64_t prompt_len,
 	return (misfit_prompt(state, text, len));
 }
 
-/* Nor here. */
+/* Must not be called. */
 static void
 misfit_close(void *state)
 {

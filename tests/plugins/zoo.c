@@ -32,7 +32,7 @@ static char				 zoo_act[32];
 static volatile int			 zoo_sink;
 static int				*volatile zoo_nowhere;
 
-/* Use up the stack. The result is used, so that no loop is made of it. */
+/* Use up the stack. The result is used, or it would become a loop. */
 static int
 zoo_recurse(volatile char *above)
 {
@@ -42,7 +42,7 @@ zoo_recurse(volatile char *above)
 	return (zoo_sink == 99 ? 0 : zoo_recurse(here) + here[0]);
 }
 
-/* What a thread does. */
+/* The main function of a thread. */
 static void *
 zoo_thread(void *arg)
 {
@@ -88,7 +88,7 @@ zoo_report(const char *act, uint64_t len)
 		zoo_host->report(zoo_host->cookie, &f);
 }
 
-/* Acts against the system. */
+/* Acts that attack the system. */
 static void
 zoo_hostile(const char *act)
 {
@@ -124,11 +124,11 @@ zoo_hostile(const char *act)
 	zoo_sink = r;
 }
 
-/* Do what was asked for. Returns what prompt or text returns. */
+/* Do the act. Returns the result for prompt or text. */
 static int32_t
 zoo_do(const char *act, uint64_t len)
 {
-	volatile char	*p;	/* or clang sees that the memory is no use */
+	volatile char	*p;	/* or clang removes the allocation */
 	size_t		 i;
 
 	if (strcmp(act, "crash") == 0)
@@ -175,7 +175,7 @@ zoo_constructor(void)
 		zoo_do(act, 0);
 }
 
-/* Take the option. */
+/* Read the option. */
 static int32_t
 zoo_open(const struct chat_filter_host *host,
     const struct chat_filter_option *options, uint64_t n, void **state)
