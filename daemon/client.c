@@ -4,19 +4,18 @@
  * What a request means is the matter of ops.c.
  */
 #include <config.h>
-#include "chatd.h"
+#include "client_impl.h"
 
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "protocol.h"
+#include "chatd.h"
 #include "log.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
 #define CLIENT_IN_FLIGHT	256	/* brief requests open before reading
@@ -27,28 +26,6 @@
 #define CLIENT_VALUES		256	/* values and keys of a line: each
 					 * costs time and memory of its own;
 					 * no request needs fifty */
-
-TAILQ_HEAD(requests, request);
-
-struct client {
-	TAILQ_ENTRY(client)	 entry;
-	struct chatd		*d;		/* borrowed */
-	struct conn		*conn;		/* owned */
-	struct turn		 turn;		/* to be read from */
-	struct requests		 requests;	/* being answered */
-	int			 nrequests;
-	int			 nbrief;	/* of them, those that count */
-	size_t			 brief_bytes;	/* of their lines */
-	uid_t			 uid;
-	pid_t			 pid;		/* for the log only */
-	int			 operator;
-	int			 half;		/* it sends no more */
-	int			 closing;	/* when its output is written */
-	int			 pressed;
-	int			 paused;
-	struct event		*stall;		/* owned: output stuck */
-	size_t			 stalled_at;	/* queue when last looked */
-};
 
 static void	client_line(void *, char *, size_t);
 static void	client_too_long(void *);
@@ -262,7 +239,7 @@ client_pressed(const struct client *c)
 
 /* Read on, or not: what waits for an answer, or answers that wait for their
  * reader, take memory. */
-static void
+void
 client_flow(struct client *c)
 {
 	size_t	 most = (size_t)c->d->config->line;
@@ -471,129 +448,4 @@ client_drained(void *arg)
 
 	if (c->closing || (c->half && c->nrequests == 0))
 		client_free(c);
-}
-
-/* Send an event of a request. */
-void
-request_send(struct request *r, json_t *msg)
-{
-	if (r->client == NULL) {
-		json_decref(msg);
-		return;
-	}
-	msg_set_int(msg, "id", r->id);
-	conn_send(r->client->conn, msg);
-}
-
-/* Count it for as much as a line may be, and more than one is too many. */
-void
-request_weighs(struct request *r)
-{
-	size_t	 most = (size_t)r->d->config->line + 1;
-
-	if (r->client == NULL || r->size == 0)
-		return;
-	r->client->brief_bytes += most - r->size;
-	r->size = most;
-}
-
-/* Do not count it any more among those that stop the reading. */
-void
-request_lasts(struct request *r)
-{
-	struct client	*c = r->client;
-
-	if (c == NULL || r->size == 0)
-		return;
-	c->nbrief--;
-	c->brief_bytes -= r->size;
-	r->size = 0;
-	client_flow(c);
-}
-
-/* Take a request off its client and free it. */
-static void
-request_free(struct request *r)
-{
-	struct client	*c = r->client;
-
-	if (c != NULL) {
-		TAILQ_REMOVE(&c->requests, r, entry);
-		c->nrequests--;
-		request_lasts(r);
-	}
-	free(r);
-}
-
-/*
- * Plain users are not told the paths that a helper's reason may hold: the
- * message ends before it, or becomes a plain one.
- */
-static void
-request_hide_path(const struct request *r, json_t *msg)
-{
-	const char	*text = msg_string(msg, "message"), *path, *end;
-	const char	*code = msg_string(msg, "code");
-
-	if (r->operator || text == NULL || code == NULL ||
-	    strstr(code, "_unavailable") == NULL ||
-	    (path = strchr(text, '/')) == NULL)
-		return;
-	for (end = path; end > text && strncmp(end, ": ", 2) != 0; end--)
-		;
-	if (end > text)
-		msg_set_text(msg, "message", text, (size_t)(end - text));
-	else
-		msg_set_string(msg, "message", "not available at the moment; "
-		    "an operator can see why");
-}
-
-/* Send a request's last event. Its operation has done with it, and is not to
- * hear that just this event made the output too much. */
-static void
-request_end(struct request *r, const char *event, json_t *msg)
-{
-	r->stop = NULL;
-	r->pressure = NULL;
-	msg_set_string(msg, "event", event);
-	if (strcmp(event, "error") == 0)
-		request_hide_path(r, msg);
-	request_send(r, msg);
-	request_free(r);
-}
-
-/* End a request well. */
-void
-request_done(struct request *r, json_t *msg)
-{
-	request_end(r, "done", msg != NULL ? msg : json_object());
-}
-
-/* End a request with an error of the caller's making. */
-void
-request_error(struct request *r, json_t *msg)
-{
-	request_end(r, "error", msg);
-}
-
-/* End a request with a fault. */
-void
-request_fault(struct request *r, const struct fault *f)
-{
-	request_error(r, msg_error(r->id, f));
-}
-
-/* End a request with an error code. */
-void
-request_fail(struct request *r, const char *code, const char *fmt, ...)
-{
-	struct fault	 f;
-	va_list		 ap;
-	char		 text[sizeof f.message];
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	fault_set(&f, code, NULL, "%s", text);
-	request_fault(r, &f);
 }

@@ -11,7 +11,7 @@
  * store and filter at a time, while the engine may go on writing during a
  * check of what it wrote before.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,7 +240,7 @@ static const char *
 exchange_engine_code(const json_t *msg)
 {
 	static const char *const codes[] = { "context_full", "bad_field",
-	    "numeric_error", "busy" };
+	    "numeric_error", "busy", "too_long" };
 	const char	*code = msg_string(msg, "code");
 	size_t		 i;
 

@@ -3,7 +3,7 @@
  * The beginning of an exchange: whether it is admitted, its turn at the store,
  * and what the store makes of it.  exchange.c goes on from there.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

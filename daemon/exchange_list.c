@@ -3,7 +3,7 @@
  * All exchanges at once: when a helper comes or goes, at the end of the
  * service, and for who asks how many there are.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /*
  * What an exchange says to its helpers and to its client.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * States and events of an exchange: one table, read by exchange_move and
  * walked by a test.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include "log.h"
 

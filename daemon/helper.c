@@ -221,13 +221,6 @@ helper_silent(evutil_socket_t fd, short what, void *arg)
 	helper_down(h, why);
 }
 
-/* Go on by another spec. */
-void
-helper_adopt(struct helper *h, const struct helper_spec *spec)
-{
-	h->spec = spec;
-}
-
 /* Let it finish and exit; one that is not up has nothing to finish. */
 void
 helper_retire(struct helper *h)

@@ -105,10 +105,6 @@ void		 helper_tell(struct helper *h, json_t *msg);
 /* The caller goes away: answers to id are dropped from now on. */
 void		 helper_forget(struct helper *h, int64_t id);
 
-/* Go on by another spec (borrowed from now on). */
-void		 helper_adopt(struct helper *h,
-		    const struct helper_spec *spec);
-
 /* Close the channel, once all is sent, so that the helper finishes and exits
  * by itself. gone() is called when it has, which may be now, and it is not
  * started again; what was not sent gets its NULL. */

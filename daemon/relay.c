@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "budget.h"
-#include "relay.h"
+#include "relay_impl.h"
 #include "xmalloc.h"
 
 #define RELAY_SLICES	2	/* with the store at once: one is being read

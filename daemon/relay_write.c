@@ -11,7 +11,7 @@
 
 #include "ahead.h"
 #include "log.h"
-#include "relay.h"
+#include "relay_impl.h"
 #include "xmalloc.h"
 
 #define RELAY_ROW	2048	/* bytes that a row counts for, without its

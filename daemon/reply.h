@@ -16,7 +16,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "chatd.h"
+#include "policy.h"
 
 struct reply {
 	char			*text;		/* owned: NUL-ended */

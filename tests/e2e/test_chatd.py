@@ -485,7 +485,8 @@ def test_an_engine_that_breaks_the_protocol_is_replaced(shared, client):
     shared.wait_model()
 
 
-@pytest.mark.parametrize("code", ["context_full", "numeric_error"])
+@pytest.mark.parametrize("code", ["context_full", "numeric_error",
+                                  "too_long"])
 def test_the_engines_errors_reach_the_client(client, code):
     e = client.call("say", text="#error " + code)
     assert e["code"] == code and "scripted" in e["message"]

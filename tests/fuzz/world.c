@@ -17,7 +17,7 @@
 #include "linebuf.h"
 #include "log.h"
 #include "ahead.h"
-#include "exchange.h"
+#include "exchange_impl.h"
 #include "turns.h"
 #include "xmalloc.h"
 

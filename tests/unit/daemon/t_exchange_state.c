@@ -14,7 +14,7 @@
 
 #include <unistd.h>
 
-#include "exchange.h"
+#include "exchange_impl.h"
 #include "log.h"
 
 #define NONE EXCHANGE_STATES
