@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd -t: the checks that need more than reading chatd.yaml.  The filters
- * are started as the service starts them, so that plugins and their packs are
- * opened.  The defaults are compared with the model.  A warning names what the
- * systemd unit hides from chatd, since a shell can reach more than a service.
+ * chatd -t: the checks that need more than chatd.yaml. The filters are started
+ * as the service starts them, which opens the plugins and their packs. The
+ * defaults are compared with the model. A warning names the paths that the
+ * systemd unit hides from chatd, because a shell can reach more than a service.
  */
 #include "chatd.h"
 
@@ -25,7 +25,7 @@
 #define TRIAL_S		30	/* seconds for the filters to start */
 #define TRIAL_CONFIG_MAX (1024 * 1024)	/* bytes of config.json */
 
-static struct unit	 trial;		/* empty: no unit starts that file */
+static struct systemd_unit	 service;		/* empty: no unit uses that file */
 
 /* Print a warning. */
 static void
@@ -43,21 +43,21 @@ config_test_warn(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* Become the user of the unit, to see what the service can read. */
+/* Become the user of the unit, to find out what the service can read. */
 static void
 config_test_become(void)
 {
 	struct passwd	*pw;
 
-	if (trial.user == NULL || geteuid() != 0)
+	if (service.user == NULL || geteuid() != 0)
 		return;
-	if ((pw = getpwnam(trial.user)) == NULL)
+	if ((pw = getpwnam(service.user)) == NULL)
 		config_test_warn("%s: User=%s: there is no such user; create "
-		    "it, for example with systemd-sysusers", trial.name,
-		    trial.user);
+		    "it, for example with systemd-sysusers", service.name,
+		    service.user);
 	else if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1)
-		config_test_warn("%s: User=%s: %s", trial.name, trial.user,
+		config_test_warn("%s: User=%s: %s", service.name, service.user,
 		    strerror(errno));
 }
 
@@ -69,14 +69,15 @@ config_test_unit(const char *file, const char *unit)
 	size_t		 n;
 
 	if (unit != NULL) {
-		if (systemd_unit_read(unit, &trial) != 0)
+		if (systemd_unit_read(unit, &service) != 0)
 			config_test_warn("%s: can't be read", unit);
-	} else if (file != NULL && systemd_unit_installed(&trial) == 0) {
+	} else if (file != NULL && systemd_unit_installed(&service) == 0) {
 		n = strlen(file);
-		p = trial.exec != NULL ? strstr(trial.exec, file) : NULL;
-		if (p == NULL || p == trial.exec || p[-1] != ' ' ||
+		p = service.exec != NULL ? strstr(service.exec, file) : NULL;
+		if (p == NULL || p == service.exec || p[-1] != ' ' ||
 		    (p[n] != '\0' && p[n] != ' '))
-			systemd_unit_clear(&trial);	/* starts another one */
+			systemd_unit_clear(&service);	/* it starts another
+							 * file */
 	}
 	config_test_become();
 }
@@ -96,19 +97,19 @@ config_test_seen(const char *key, const char *path)
 {
 	char	*real = config_test_real(path);
 
-	if (trial.hides_home && systemd_unit_below(real,
+	if (service.hides_home && systemd_unit_below(real,
 	    "/home /root /run/user"))
 		config_test_warn("%s: %s: %s hides home folders "
 		    "(ProtectHome=); move it, to /srv for example", key, real,
-		    trial.name);
-	else if (trial.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
+		    service.name);
+	else if (service.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
 		config_test_warn("%s: %s: %s has a /tmp of its own "
 		    "(PrivateTmp=); move it, to /srv for example", key, real,
-		    trial.name);
+		    service.name);
 	free(real);
 }
 
-/* Warn of what the unit does not let chatd do. */
+/* Warn if the unit forbids access to a file that chatd needs. */
 static void
 config_test_by_unit(const struct config *c)
 {
@@ -117,7 +118,7 @@ config_test_by_unit(const struct config *c)
 	char		*real;
 	size_t		 i;
 
-	if (trial.name == NULL)
+	if (service.name == NULL)
 		return;
 	config_test_seen("model.path", c->model_path);
 	for (i = 0; i < c->nfilters; i++) {
@@ -130,10 +131,10 @@ config_test_by_unit(const struct config *c)
 	}
 	config_test_seen("state_dir", c->state_dir);
 	real = config_test_real(c->state_dir);
-	if (trial.strict && !systemd_unit_below(real, trial.writable))
+	if (service.strict && !systemd_unit_below(real, service.writable))
 		config_test_warn("state_dir: %s: %s does not let chatd write "
 		    "there; add ReadWritePaths=%s in a drop-in (systemctl edit "
-		    "chatd)", real, trial.name, real);
+		    "chatd)", real, service.name, real);
 	free(real);
 }
 
@@ -171,7 +172,7 @@ config_test_model(const struct config *c, json_t *errors)
 }
 
 /* The filters of a test, and the result. */
-struct trial_filters {
+struct service_filters {
 	struct event_base	*base;		/* owned */
 	char			 why[512];	/* "": they have started */
 };
@@ -180,7 +181,7 @@ struct trial_filters {
 static void
 config_test_ready(void *arg)
 {
-	struct trial_filters	*t = arg;
+	struct service_filters	*t = arg;
 
 	t->why[0] = '\0';
 	event_base_loopbreak(t->base);
@@ -190,7 +191,7 @@ config_test_ready(void *arg)
 static void
 config_test_refused(void *arg, const char *why)
 {
-	struct trial_filters	*t = arg;
+	struct service_filters	*t = arg;
 
 	snprintf(t->why, sizeof t->why, "%s", why);
 	event_base_loopbreak(t->base);
@@ -202,7 +203,7 @@ config_test_filter(const struct config *c, json_t *errors)
 {
 	static const struct filters_ops	 ops = { .ready = config_test_ready,
 	    .refused = config_test_refused };
-	struct trial_filters	 t = { .why = "they have not started in time" };
+	struct service_filters	 t = { .why = "they have not started in time" };
 	struct timeval		 tv = { TRIAL_S, 0 };
 	struct filters		*fs;
 

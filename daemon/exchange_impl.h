@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One exchange, as the files exchange*.c share it: exchange_begin.c and then
- * exchange.c decide the order, exchange_msg.c makes its messages, exchange_list.c
- * speaks of all of them.
+ * exchange.c decide the order, exchange_msg.c makes the messages, and
+ * exchange_list.c handles all exchanges at once.
  */
 #ifndef DAEMON_EXCHANGE_IMPL_H
 #define DAEMON_EXCHANGE_IMPL_H
@@ -35,19 +35,19 @@ enum exchange_state {
 };
 
 enum exchange_event {
-	EVENT_BEGIN,	/* the model is there: tell the store */
+	EVENT_BEGIN,	/* the model is loaded: send begin to the store */
 	EVENT_SCREEN,	/* have pre-prompt or prompt judged */
-	EVENT_QUEUE,	/* pass it to the engine when there is one */
+	EVENT_QUEUE,	/* send it to the engine once that is up */
 	EVENT_START,	/* the engine has started it */
 	EVENT_TEXT,	/* the engine has sent text */
 	EVENT_WRITTEN,	/* the engine has ended the reply */
 	EVENT_LOST,	/* the engine has died; the reply goes on later */
 	EVENT_JUDGED,	/* a verdict on the reply has come */
-	EVENT_END,	/* the outcome is fixed, for whatever reason */
-	EVENT_AGAIN,	/* the store did not take it: try again */
+	EVENT_END,	/* the outcome is fixed, for any reason */
+	EVENT_AGAIN,	/* the store did not accept it: try again */
 	EVENT_STORED,	/* the store has acknowledged it */
-	EVENT_FORGET,	/* release what the store does not know, or all of
-			 * them when the process ends */
+	EVENT_FORGET,	/* release an exchange that the store does not know, or
+			 * any when the process ends */
 	EXCHANGE_EVENTS
 };
 
@@ -77,7 +77,7 @@ struct exchange {
 	json_t			*verdicts;	/* owned: of the prompt */
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
-	/* What is outstanding; exchange_rules has in which states. */
+	/* Outstanding requests; exchange_rules lists the states of each. */
 	int64_t			 engine_req, store_req; /* requests, or 0 */
 	struct judge		*judge;		/* owned, or NULL: of what is
 						 * screened, then of the reply */
@@ -86,13 +86,13 @@ struct exchange {
 	char			**screening;	/* while it is screening: text
 						 * or preprompt */
 	/* What has happened, in any state. */
-	int			 cancelled;	/* the client asked for the
-						 * end, or has gone */
-	int			 paused;	/* the client does not keep up:
+	int			 cancelled;	/* the client cancelled, or
+						 * disconnected */
+	int			 paused;	/* the client reads too slowly:
 						 * the engine waits */
 	int			 redacted;	/* the prompt was changed */
 	int			 preprompt_redacted;
-	int			 deaths;	/* of the engine, under it */
+	int			 deaths;	/* of the engine during it */
 	int64_t			 dropped, prompt_tokens;
 	char			 stop[16];	/* why the engine ended */
 	/* the outcome, once it is fixed */
@@ -101,8 +101,8 @@ struct exchange {
 	char			*message;	/* owned: with code */
 	struct event		*retry;		/* owned: store again */
 	int			 failing;	/* while it is committing: the
-						 * store did not take it; counted
-						 * in store_failing */
+						 * store did not accept it;
+						 * counted in store_failing */
 	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
 };
 
@@ -111,29 +111,29 @@ struct exchange {
 
 /* May this event come now? */
 int	 exchange_allows(const struct exchange *x, enum exchange_event e);
-/* It has come: go where the table leads. An event that the table does not
- * have here is a fault of chatd's, and fatal. */
+/* Change the state as the table says. An event that the table does not allow in
+ * this state is a fault in chatd, and fatal. */
 void	 exchange_move(struct exchange *x, enum exchange_event e);
-/* Is only outstanding what the state allows? For tests. */
+/* Are only requests outstanding that the state allows? For tests. */
 int	 exchange_is_sound(const struct exchange *x);
 
 /* ---- exchange.c: the steps that others set going */
 
 /* Have the pre-prompt or the prompt (x->screening) judged. */
 void	 exchange_screen(struct exchange *x);
-/* Give it to the engine, or leave it queued where there is none. */
+/* Send it to the engine, or leave it queued if there is none. */
 void	 exchange_generate(struct exchange *x);
 /* Store the outcome (again). */
 void	 exchange_commit(struct exchange *x);
-/* Fix the outcome (state of the reply in the store); code and message go to
- * the client, NULL where all is well. code is static. */
+/* Fix the outcome (state of the reply in the store). code and message go to the
+ * client; both are NULL without an error. code is static. */
 void	 exchange_end(struct exchange *x, const char *outcome,
 	    const char *code, const char *message);
-/* The client asked to cancel, or has gone. */
+/* The client cancelled, or disconnected. */
 void	 exchange_stop(struct request *r);
-/* The client does not keep up, or does again. */
+/* The client reads too slowly (high is 1), or has caught up. */
 void	 exchange_pressure(struct request *r, int high);
-/* Say something about the exchange to its client. */
+/* Send a notice about the exchange to its client. */
 void	 exchange_notice(struct exchange *x, const char *code,
 	    const char *message);
 /* Release it; its request has ended. */
@@ -141,21 +141,22 @@ void	 exchange_free(struct exchange *x);
 
 /* ---- exchange_begin.c */
 
-/* Is it a regenerate of which only the store knows the conversation? */
+/* Is it a regenerate whose conversation only the store knows yet? */
 int	 exchange_is_hidden(const struct exchange *x);
-/* Tell the store of it, when its turn comes; goes on by itself from there. The
- * model is known. Frees it if the model can't hold its parameters. */
+/* Send begin to the store when it is its turn; the next steps follow by
+ * themselves. The model must be known. Frees the exchange if the model can't
+ * hold its parameters. */
 void	 exchange_begin(struct exchange *x);
-/* End one that the store does not know. Frees it. */
+/* End an exchange that the store does not know. Frees it. */
 void	 exchange_refuse(struct exchange *x, const char *code,
 	    const char *message);
 
-/* ---- exchange_msg.c: what is said about it; each returns a new reference */
+/* ---- exchange_msg.c: its messages; each returns a new reference */
 
 /* To the store: begin and finish. */
 json_t	*exchange_msg_begin(const struct exchange *x);
 json_t	*exchange_msg_finish(const struct exchange *x);
-/* To the engine: write, or go on behind what is written. */
+/* To the engine: write the reply, or continue after the text so far. */
 json_t	*exchange_msg_generate(const struct exchange *x);
 /* To the client: accepted (place: how many wait before it), a notice (dropped
  * above 0: that many turns), and its last event, done or error. */

@@ -23,7 +23,8 @@ request_send(struct request *r, json_t *msg)
 	conn_send(r->client->conn, msg);
 }
 
-/* Count it for as much as a line may be, and more than one is too many. */
+/* Count the request as one byte more than limits.line, so that client_flow
+ * stops reading. */
 void
 request_weighs(struct request *r)
 {
@@ -35,7 +36,7 @@ request_weighs(struct request *r)
 	r->size = most;
 }
 
-/* Do not count it any more among those that stop the reading. */
+/* Stop counting the request among those that stop the reading. */
 void
 request_lasts(struct request *r)
 {
@@ -49,7 +50,7 @@ request_lasts(struct request *r)
 	client_flow(c);
 }
 
-/* Take a request off its client and free it. */
+/* Remove a request from its client and free it. */
 static void
 request_free(struct request *r)
 {
@@ -64,8 +65,8 @@ request_free(struct request *r)
 }
 
 /*
- * Plain users are not told the paths that a helper's reason may hold: the
- * message ends before it, or becomes a plain one.
+ * A helper's reason may hold a path, which only operators may see. For other
+ * users the message is cut before the path, or replaced.
  */
 static void
 request_hide_path(const struct request *r, json_t *msg)
@@ -86,8 +87,8 @@ request_hide_path(const struct request *r, json_t *msg)
 		    "an operator can see why");
 }
 
-/* Send a request's last event. Its operation has done with it, and is not to
- * hear that just this event made the output too much. */
+/* Send a request's last event. The callbacks are cleared first, because sending
+ * may call pressure, and the operation has finished. */
 static void
 request_end(struct request *r, const char *event, json_t *msg)
 {
@@ -100,14 +101,14 @@ request_end(struct request *r, const char *event, json_t *msg)
 	request_free(r);
 }
 
-/* End a request well. */
+/* End a request with success. */
 void
 request_done(struct request *r, json_t *msg)
 {
 	request_end(r, "done", msg != NULL ? msg : json_object());
 }
 
-/* End a request with an error of the caller's making. */
+/* End a request with an error message made by the caller. */
 void
 request_error(struct request *r, json_t *msg)
 {

@@ -25,7 +25,7 @@ static const char *const systemd_unit_folders[] = {
 /* Put folders, each below prefix, at the end of what may be written. An empty
  * list forgets what came before. */
 static void
-systemd_unit_writable(struct unit *u, const char *prefix, const char *value)
+systemd_unit_writable(struct systemd_unit *u, const char *prefix, const char *value)
 {
 	char	*copy = xstrdup(value), *word, *save, *old;
 
@@ -62,7 +62,7 @@ systemd_unit_yes(const char *s)
 
 /* Take in "key=value". */
 static void
-systemd_unit_line(struct unit *u, const char *key, const char *value)
+systemd_unit_line(struct systemd_unit *u, const char *key, const char *value)
 {
 	if (strcmp(key, "User") == 0)
 		systemd_unit_text(&u->user, value);
@@ -82,7 +82,7 @@ systemd_unit_line(struct unit *u, const char *key, const char *value)
 
 /* Read one file. */
 static int
-systemd_unit_file(struct unit *u, const char *file)
+systemd_unit_file(struct systemd_unit *u, const char *file)
 {
 	char	*text, *line, *save, *eq, *end;
 	size_t	 len;
@@ -114,7 +114,7 @@ systemd_unit_file(struct unit *u, const char *file)
 
 /* Read the drop-ins in a folder, by name. */
 static void
-systemd_unit_drop_ins(struct unit *u, const char *folder)
+systemd_unit_drop_ins(struct systemd_unit *u, const char *folder)
 {
 	char	*pattern = xasprintf("%s/*.conf", folder);
 	glob_t	 g;
@@ -130,7 +130,7 @@ systemd_unit_drop_ins(struct unit *u, const char *folder)
 
 /* Read a unit. */
 int
-systemd_unit_read(const char *file, struct unit *u)
+systemd_unit_read(const char *file, struct systemd_unit *u)
 {
 	char	*folder;
 	int	 r;
@@ -150,7 +150,7 @@ systemd_unit_read(const char *file, struct unit *u)
 
 /* Find the installed one; its drop-ins may be in any of the folders. */
 int
-systemd_unit_installed(struct unit *u)
+systemd_unit_installed(struct systemd_unit *u)
 {
 	char	*file;
 	size_t	 i, k;
@@ -172,7 +172,7 @@ systemd_unit_installed(struct unit *u)
 
 /* Release what a unit holds. */
 void
-systemd_unit_clear(struct unit *u)
+systemd_unit_clear(struct systemd_unit *u)
 {
 	free(u->name);
 	free(u->user);

@@ -2,10 +2,10 @@
 /*
  * What a systemd unit allows chatd, as far as chatd -t has to know.
  */
-#ifndef DAEMON_UNIT_H
-#define DAEMON_UNIT_H
+#ifndef DAEMON_SYSTEMD_UNIT_H
+#define DAEMON_SYSTEMD_UNIT_H
 
-struct unit {
+struct systemd_unit {
 	char	*name;		/* owned: the file */
 	char	*user;		/* owned: User=, or NULL */
 	char	*exec;		/* owned: ExecStart=, or NULL */
@@ -17,10 +17,10 @@ struct unit {
 
 /* Read a unit file and the drop-ins beside it (FILE.d). 0, or CHAT_ESYSTEM
  * where there is no such file, with u empty. Clear it with systemd_unit_clear. */
-int	 systemd_unit_read(const char *file, struct unit *u);
+int	 systemd_unit_read(const char *file, struct systemd_unit *u);
 /* The installed unit of chatd; as systemd_unit_read. */
-int	 systemd_unit_installed(struct unit *u);
-void	 systemd_unit_clear(struct unit *u);
+int	 systemd_unit_installed(struct systemd_unit *u);
+void	 systemd_unit_clear(struct systemd_unit *u);
 
 /* Is path in one of the folders (between spaces) of list? */
 int	 systemd_unit_below(const char *path, const char *list);
