@@ -22,8 +22,8 @@
 #include "systemd_unit.h"
 #include "xmalloc.h"
 
-#define TRIAL_S		30	/* seconds for the filters to start */
-#define TRIAL_CONFIG_MAX (1024 * 1024)	/* bytes of config.json */
+#define CONFIG_TEST_START_S		30	/* seconds for the filters to start */
+#define CONFIG_TEST_JSON_MAX (1024 * 1024)	/* bytes of config.json */
 
 static struct systemd_unit	 service;		/* empty: no unit uses that file */
 
@@ -148,7 +148,7 @@ config_test_model(const struct config *c, json_t *errors)
 	int64_t	 context;
 
 	path = path_join(c->model_path, "config.json");
-	if (path_read(path, TRIAL_CONFIG_MAX, &text, &len) != 0) {
+	if (path_read(path, CONFIG_TEST_JSON_MAX, &text, &len) != 0) {
 		free(path);
 		return;		/* one file: only the engine can read it */
 	}
@@ -172,7 +172,7 @@ config_test_model(const struct config *c, json_t *errors)
 }
 
 /* The filters of a test, and the result. */
-struct service_filters {
+struct config_test_filters {
 	struct event_base	*base;		/* owned */
 	char			 why[512];	/* "": they have started */
 };
@@ -181,7 +181,7 @@ struct service_filters {
 static void
 config_test_ready(void *arg)
 {
-	struct service_filters	*t = arg;
+	struct config_test_filters	*t = arg;
 
 	t->why[0] = '\0';
 	event_base_loopbreak(t->base);
@@ -191,7 +191,7 @@ config_test_ready(void *arg)
 static void
 config_test_refused(void *arg, const char *why)
 {
-	struct service_filters	*t = arg;
+	struct config_test_filters	*t = arg;
 
 	snprintf(t->why, sizeof t->why, "%s", why);
 	event_base_loopbreak(t->base);
@@ -203,8 +203,8 @@ config_test_filter(const struct config *c, json_t *errors)
 {
 	static const struct filters_ops	 ops = { .ready = config_test_ready,
 	    .refused = config_test_refused };
-	struct service_filters	 t = { .why = "they have not started in time" };
-	struct timeval		 tv = { TRIAL_S, 0 };
+	struct config_test_filters	 t = { .why = "they have not started in time" };
+	struct timeval		 tv = { CONFIG_TEST_START_S, 0 };
 	struct filters		*fs;
 
 	t.base = event_base_new();

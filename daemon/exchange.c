@@ -65,7 +65,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 		helper_forget(x->d->engine, x->engine_req);
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
-		helper_tell(x->d->engine, m);
+		helper_notify(x->d->engine, m);
 		x->engine_req = 0;
 	}
 	judge_free(x->judge);
@@ -473,7 +473,7 @@ exchange_stop(struct request *r)
 		msg_set_int(m, "request", x->engine_req);
 		helper_hurry(x->d->engine, x->engine_req,
 		    (int)x->d->config->engine_timeout);
-		helper_tell(x->d->engine, m);
+		helper_notify(x->d->engine, m);
 	} else if (x->state != EXCHANGE_HELD && x->store_req == 0)
 		exchange_end(x, "cancelled", NULL, NULL);
 }
@@ -490,6 +490,6 @@ exchange_pressure(struct request *r, int high)
 		return;
 	m = msg_op(high ? "pause" : "continue", -1);
 	msg_set_int(m, "request", x->engine_req);
-	helper_tell(x->d->engine, m);
+	helper_notify(x->d->engine, m);
 }
 

@@ -177,13 +177,13 @@ roles_status(const struct chatd *d)
 void
 roles_report(const struct chatd *d)
 {
-	static int	 told;
+	static int	 reported;
 
 	if (d->draining || d->engine == NULL || !roles_settled(d->store) ||
 	    (!filters_are_ready(d->filters) &&
 	    filters_why(d->filters)[0] == '\0'))
 		return;
-	if (!told) {
+	if (!reported) {
 		if (d->config->nfilters == 0)
 			log_warnx("filters: none is configured, nothing is "
 			    "screened");
@@ -193,7 +193,7 @@ roles_report(const struct chatd *d)
 		    ", but not for messages yet");
 		notify_send("READY=1");
 	}
-	told = 1;
+	reported = 1;
 	roles_status(d);
 }
 

@@ -124,7 +124,7 @@ tokenize_stop(struct request *r)
 	}
 	m = msg_op("cancel", -1);
 	msg_set_int(m, "request", t->engine_req);
-	helper_tell(r->d->engine, m);
+	helper_notify(r->d->engine, m);
 }
 
 /* Have a text's ids sent. */
