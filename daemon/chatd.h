@@ -3,9 +3,9 @@
  * What all files of chatd share. chatd is one process with one event loop and
  * no threads: nothing here needs a lock.
  *
- * Layers, from the lowest. A file calls files of its own layer to its left,
- * and of the layers above it in this table. A call the other way goes through
- * struct chatd_hooks, or through a callback that the caller was given.
+ * Layers, from the lowest to the highest. A file calls files of its own row
+ * and of the rows before it. A call in the other direction goes through struct
+ * chatd_hooks, or through a callback that the higher file has registered.
  *
  *   conn turns budget ahead spawn helper	lines, accounts, processes
  *   client request				connections
@@ -153,7 +153,7 @@ struct chatd {
 	struct budget		*budget;	/* owned: per account */
 	struct turns		*turns;		/* owned: per account */
 	struct exchanges	 exchanges;
-	struct ahead		*writes;	/* owned: for the store to write */
+	struct ahead		*writes;	/* owned: writes */
 	struct ahead		*tokenizes;	/* owned: for the engine */
 	struct ahead		*moderates;	/* owned: for the filters */
 	int64_t			 total;		/* exchanges ever */

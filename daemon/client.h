@@ -27,7 +27,8 @@ TAILQ_HEAD(clients, client);
 struct request {
 	TAILQ_ENTRY(request)	 entry;
 	struct chatd		*d;		/* borrowed */
-	struct client		*client;	/* borrowed; NULL: disconnected */
+	struct client		*client;	/* borrowed; NULL: it has
+						 * disconnected */
 	uid_t			 uid;		/* of the client's account */
 	int			 operator;
 	int64_t			 id;		/* chosen by the client */

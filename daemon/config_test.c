@@ -22,10 +22,10 @@
 #include "systemd_unit.h"
 #include "xmalloc.h"
 
-#define CONFIG_TEST_START_S		30	/* seconds for the filters to start */
+#define CONFIG_TEST_START_S	30	/* seconds for the filters to start */
 #define CONFIG_TEST_JSON_MAX (1024 * 1024)	/* bytes of config.json */
 
-static struct systemd_unit	 service;		/* empty: no unit uses that file */
+static struct systemd_unit service;	/* empty: no unit uses that file */
 
 /* Print a warning. */
 static void
@@ -102,7 +102,8 @@ config_test_seen(const char *key, const char *path)
 		config_test_warn("%s: %s: %s hides home folders "
 		    "(ProtectHome=); move it, to /srv for example", key, real,
 		    service.name);
-	else if (service.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
+	else if (service.private_tmp &&
+	    systemd_unit_below(real, "/tmp /var/tmp"))
 		config_test_warn("%s: %s: %s has a /tmp of its own "
 		    "(PrivateTmp=); move it, to /srv for example", key, real,
 		    service.name);
@@ -203,7 +204,8 @@ config_test_filter(const struct config *c, json_t *errors)
 {
 	static const struct filters_ops	 ops = { .ready = config_test_ready,
 	    .refused = config_test_refused };
-	struct config_test_filters	 t = { .why = "they have not started in time" };
+	struct config_test_filters	 t = { .why =
+	    "they have not started in time" };
 	struct timeval		 tv = { CONFIG_TEST_START_S, 0 };
 	struct filters		*fs;
 

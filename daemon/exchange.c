@@ -135,8 +135,8 @@ exchange_redact(struct exchange *x, const struct judgement *j)
 	free(*x->screening);
 	*x->screening = text;
 	if (!x->redacted && !x->preprompt_redacted)
-		exchange_notice(x, "redacted", "part of the prompt was redacted "
-		    "before the model sees it");
+		exchange_notice(x, "redacted", "part of the prompt was "
+		    "redacted before the model sees it");
 	if (x->screening == &x->text)
 		x->redacted = 1;
 	else

@@ -45,8 +45,6 @@ void	 exchange_store_ready(struct chatd *d);
 void	 exchange_cancel_all(struct chatd *d);
 /* Release all exchanges, stored or not: the process ends. */
 void	 exchange_drop_all(struct chatd *d);
-/* Is an exchange of that user running in this conversation? */
-int	 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation);
 /* Is a reply being written in this conversation, or (conversation 0) to this
  * exchange? Counts only exchanges that r's user may know of. */
 int	 exchange_busy(const struct request *r, int64_t conversation,

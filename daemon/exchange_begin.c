@@ -30,7 +30,7 @@ exchange_is_hidden(const struct exchange *x)
 }
 
 /* Is one of that user running in this conversation? */
-int
+static int
 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
 {
 	const struct exchange	*x;

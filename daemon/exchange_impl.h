@@ -80,7 +80,8 @@ struct exchange {
 	/* Outstanding requests; exchange_rules lists the states of each. */
 	int64_t			 engine_req, store_req; /* requests, or 0 */
 	struct judge		*judge;		/* owned, or NULL: of what is
-						 * screened, then of the reply */
+						 * screened, then of the
+						 * reply */
 	struct ahead_job	 beginning;	/* while it is beginning: its
 						 * turn at the store */
 	char			**screening;	/* while it is screening: text

@@ -377,8 +377,8 @@ judge_answered(void *arg, json_t *msg)
 	}
 	if (r == JUDGE_TOO_MANY) {
 		judge_pump(p);
-		judge_fail(t->judge, "the filter found too many matches in this "
-		    "text: send less of it at once");
+		judge_fail(t->judge, "the filter found too many matches in "
+		    "this text: send less of it at once");
 		return;
 	}
 	judge_advance(t, &f, msg);

@@ -7,7 +7,7 @@
 
 #include "chatd.h"
 
-#define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
+#define RELAY_WAIT_MS	5000	/* for a store that is still starting */
 
 /* End r if the store did not answer (msg is NULL) or answered with an error.
  * Returns 1 if r has ended, else 0. */

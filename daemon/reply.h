@@ -35,18 +35,18 @@ struct reply {
 void	 reply_init(struct reply *p);
 void	 reply_clear(struct reply *p);
 
-/* Add text and the tokens (array of integers, borrowed) behind it. Returns
- * CHAT_EPROTOCOL where ids is no such array. */
+/* Append text and its tokens (array of integers, borrowed). Returns
+ * CHAT_EPROTOCOL if ids is no such array. */
 int	 reply_append(struct reply *p, const char *text, size_t n,
 	    const json_t *ids);
 
-/* Take over the judgement (j is taken) of the reply, by which the first len
- * bytes are settled. */
+/* Replace the judgement of the reply (j is taken). The first len bytes are
+ * settled. */
 void	 reply_judge(struct reply *p, struct judgement *j, size_t len,
 	    int final);
 
 /*
- * What may be sent now: a piece of text of *n bytes (borrowed until the next
+ * Returns the text that may be sent now: *n bytes (borrowed until the next
  * call), or NULL. Redacted spans are replaced.
  */
 const char *reply_release(struct reply *p, size_t *n);

@@ -93,12 +93,12 @@ GREETINGS = {
 
 
 @pytest.mark.parametrize("name", GREETINGS)
-def test_another_protocol_is_told_so_and_closed(shared, name):
+def test_another_protocol_gets_an_error_and_is_closed(shared, name):
     with shared.client() as c:
         c.raw(GREETINGS[name])
         (e,) = closed(c)
         assert e["code"] == "bad_json"
-        assert "one JSON object a line" in e["message"]
+        assert "one JSON object per line" in e["message"]
 
 
 def test_who_types_by_hand_may_hit_enter_and_space(shared):
@@ -154,7 +154,7 @@ def test_what_is_not_json_has_no_id_and_a_running_request_is_not_ended(
         c.call("cancel", request=7)
 
 
-def test_a_number_out_of_range_is_told_with_all_its_digits(shared):
+def test_a_number_out_of_range_is_reported_with_all_its_digits(shared):
     with shared.client() as c:
         e = c.call("say", text="x", params={"seed": 9007199254740992})
         assert e["message"] == ("seed: 9007199254740992 is not between 0 and "
@@ -264,8 +264,8 @@ def test_one_user_has_so_many_connections_and_others_are_served():
                 ("busy", "too many connections of this user")
         with s.client() as c:
             assert c.call("status")["clients"] == 33
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.clients_per_uid: turned away nobody"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.clients_per_uid: refused nobody"]
         mine.pop().sock.close()
         s.wait(lambda: nobody(s).hello["event"] == "hello")
 
@@ -282,8 +282,8 @@ def test_some_places_are_kept_for_operators():
             assert b.call("status")["clients"] == 6
             (e,) = closed(Client(s.socket, hello=False))
             assert e["code"] == "busy"
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.clients: turned away 2004"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.clients: refused 2004"]
         first.pop().sock.close()
         # chatd may not have noticed yet that the place is free.
         s.wait(lambda: nobody(s).hello["event"] == "hello")
@@ -297,8 +297,8 @@ def test_a_limit_of_requests_that_turns_away_is_logged_once():
         c.until("accepted")
         for _ in range(5):
             assert c.call("say", text="x")["code"] == "busy"
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.requests: turned away root"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.requests: refused root"]
 
 
 @ROOT_ONLY
@@ -345,7 +345,7 @@ def test_a_reload_gives_and_takes_the_rights_of_open_connections():
         for group, allowed in ((other, False), (name, True)):
             s.config["operators_group"] = group
             s.write_config()
-            assert root.call("reload")["event"] == "done"
+            assert s.reload(root)["event"] == "done"
             e = c.call("list", all=True)
             assert e.get("code") == (None if allowed else "denied")
             assert root.call("list", all=True)["event"] == "done"
@@ -411,7 +411,7 @@ def test_the_socket_has_its_mode_from_birth(umask):
 
 
 @ROOT_ONLY
-def test_a_plain_user_is_told_load_and_model_and_nothing_else():
+def test_a_plain_user_sees_load_and_model_and_nothing_else():
     with public() as s:
         with s.client() as c:
             c.say("#say counted")
@@ -433,7 +433,7 @@ def test_a_plain_user_is_told_load_and_model_and_nothing_else():
 
 
 @ROOT_ONLY
-def test_a_plain_user_is_not_told_where_the_model_is():
+def test_a_plain_user_does_not_see_the_path_of_the_model():
     with Service(config={"socket": {"mode": "0666"}},
                  env={"SCRIPTED_REFUSE": "1"}) as s:
         s.dir.chmod(0o755)

@@ -67,7 +67,7 @@ def test_a_filter_that_is_down_is_replaced_by_reload_again_and_again():
         assert c.call("reload")["code"] == "bad_config"
         (s.flags / "refuse").unlink()
         for _ in range(3):
-            s.wait(lambda: c.call("reload").get("code") != "busy")
+            assert s.reload(c)["event"] == "done"
             assert c.say("#say up")[0] == "up"
 
 
@@ -81,11 +81,11 @@ def test_a_filter_that_still_starts_is_replaced_by_reload():
         assert c.events(c.send("reload"))[-1]["event"] == "done"
         assert s.status()["helpers"]["filter"]["state"] == "ready"
         assert c.say("#say up")[0] == "up"
-        assert c.call("reload")["event"] == "done"
+        assert s.reload(c)["event"] == "done"
         c.send("cancel", request=ident)
 
 
-def test_who_waits_for_a_filter_that_reload_replaces_is_answered():
+def test_a_request_that_waits_for_a_replaced_filter_is_answered():
     with scripted_filter() as s, s.client() as c:
         (s.flags / "load").write_text("30")
         os.kill(s.helper_pid("filter"), signal.SIGKILL)
@@ -99,7 +99,7 @@ def test_who_waits_for_a_filter_that_reload_replaces_is_answered():
         assert c.say("#say up")[0] == "up"
 
 
-def test_reload_waits_until_the_old_filter_has_been_told_all():
+def test_reload_waits_until_the_old_filter_has_judged_all():
     # More than the channel holds at once stands in line for the old filter.
     with scripted_filter(config={"filter": {"timeout": "30s"},
                                  "limits": {"line": "4MiB"}}) as s, \
@@ -119,7 +119,7 @@ def test_an_old_filter_that_does_not_end_is_killed():
     with scripted_filter() as s, s.client() as c:
         os.kill(s.helper_pid("filter"), signal.SIGSTOP)
         assert c.call("reload")["event"] == "done"
-        s.wait(lambda: c.call("reload").get("code") != "busy")
+        assert s.reload(c)["event"] == "done"
 
 
 def test_a_signal_to_reload_is_not_lost_while_another_is_on_its_way():
@@ -214,7 +214,7 @@ def test_texts_that_wait_are_answered_in_order_and_can_be_cancelled():
         assert [done[i]["count"] for i in rest[:3]] == [1, 2, 3]
 
 
-def test_texts_that_wait_are_told_that_the_engine_is_lost():
+def test_waiting_texts_fail_when_the_engine_is_lost():
     with Service() as s, s.client() as c:
         s.wait_model()
         idents = [c.send("tokenize", text="#slow 60") for _ in range(5)]
@@ -498,7 +498,7 @@ def test_answers_that_nobody_reads_take_bounded_memory():
 
 
 @ROOT_ONLY
-def test_that_somebody_else_is_talking_is_not_told():
+def test_other_users_conversations_stay_hidden():
     with Service(config={"socket": {"mode": "0666"}}) as s, s.client() as c:
         s.dir.chmod(0o755)
         s.wait_model()
@@ -584,8 +584,8 @@ PROVOKED = {
                     "test_an_exchange_that_kills_every_engine_ends_engine_"
                     "lost"),
     "engine_unavailable": ("test_chatd.py",
-                           "test_a_model_that_cannot_be_loaded_is_said_with_"
-                           "the_reason"),
+                           "test_a_model_that_cannot_be_loaded_is_"
+                           "reported_with_the_reason"),
     "filter_unavailable": ("test_chatd_filter.py",
                            "test_a_filter_that_is_late_closes_the_reply"),
     "store_unavailable": ("test_chatd_edges.py",

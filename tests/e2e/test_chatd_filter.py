@@ -69,7 +69,7 @@ def test_a_blocked_prompt_never_reaches_the_engine(filtered, client):
     assert state == "blocked" and not text and not ids
 
 
-def test_a_flagged_prompt_is_answered_and_the_verdict_told(client):
+def test_a_flagged_prompt_is_answered_with_its_verdict(client):
     text, done = client.say("you silly goose")
     assert text.startswith("You said")
     assert {(v["category"], v["action"], v["direction"])
@@ -224,7 +224,7 @@ def test_reload_brings_new_rules():
         assert s.status()["helpers"]["filter"]["restarts"] == 0
 
 
-def test_a_bad_pack_at_reload_is_told_and_the_old_rules_stay():
+def test_a_bad_pack_at_reload_is_reported_and_the_old_rules_stay():
     with Filtered() as s, s.client() as c:
         pid = s.helper_pid("filter")
         add_rule(s, "{name: tea, category: weather, score: 1, words: [a]}")

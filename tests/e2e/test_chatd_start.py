@@ -91,7 +91,7 @@ def test_a_state_folder_that_cannot_be_made_is_waited_for():
             assert (block / "state").stat().st_mode & 0o777 == 0o700
 
 
-def test_systemd_is_told_what_is_missing():
+def test_missing_parts_are_reported_to_systemd():
     with scripted_store() as s, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
         s.gone.write_text("")
@@ -177,7 +177,7 @@ def start_with_socket(service, listener):
 
 
 @pytest.mark.parametrize("clients", [0, 1, 3])
-def test_who_waits_for_a_chatd_that_cannot_start_is_told_why(clients):
+def test_waiting_clients_get_the_reason_why_chatd_cannot_start(clients):
     with Service(start=False) as s, \
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(s.socket))
@@ -214,7 +214,7 @@ def test_chatctl_passes_the_reason_on():
             assert 'did you mean "clients"?' in text
 
 
-def test_every_error_of_a_file_is_told():
+def test_every_error_of_a_file_is_reported():
     with Service(start=False) as s:
         s.file.write_text(
             "limits: {client: 1, prompt: much}\n"
@@ -310,7 +310,7 @@ def test_a_plugins_options_are_tried(options, words):
      "defaults.max_tokens: 2048 is more than the model's context: 1024 is"),
     ("top_k", 5000,
      "defaults.top_k: 5000 is more than the model's vocab: 4096 is used")])
-def test_a_default_that_the_model_cannot_hold_is_told_and_lowered(
+def test_a_default_that_the_model_cannot_hold_is_lowered_and_logged(
         option, value, words):
     with Service(start=False, engine=BUILD / "chatd-engine", model=MINI,
                  config={"defaults": {option: value}}) as s:
@@ -346,7 +346,7 @@ StateDirectory=chatd
 """
 
 
-def test_what_the_unit_hides_is_told():
+def test_paths_that_the_unit_hides_are_reported():
     with Service(start=False) as s:
         unit = s.dir / "chatd.service"
         unit.write_text(UNIT % ("yes", "no"))
@@ -368,7 +368,7 @@ def test_what_the_unit_hides_is_told():
 
 
 @ROOT_ONLY
-def test_a_model_in_a_home_folder_is_told():
+def test_a_model_in_a_home_folder_is_reported():
     home = pathlib.Path("/home") / ("chatd-test-%d" % os.getpid())
     home.mkdir(parents=True)
     try:
@@ -387,7 +387,7 @@ def test_a_model_in_a_home_folder_is_told():
 
 
 @ROOT_ONLY
-def test_what_the_units_user_cannot_read_is_told():
+def test_files_that_the_units_user_cannot_read_are_reported():
     with Service(start=False) as s:
         unit = s.dir / "chatd.service"
         unit.write_text("[Service]\nUser=nobody\n")

@@ -262,7 +262,7 @@ def test_a_reload_changes_the_quota():
 
 
 @ROOT_ONLY
-def test_a_user_near_the_quota_is_told():
+def test_a_user_near_the_quota_gets_a_notice():
     with limited(conversations_per_uid=10) as s:
         s.wait_model()
         answers = as_nobody(s, *[{"op": "new"}] * 8,

@@ -174,7 +174,7 @@ def test_a_late_text_fails_alone_and_costs_its_account_a_pause():
         assert other.events(running)[-1]["event"] == "done"
         assert slow.call("moderate", text="#slow 60")["event"] == "error"
         log = s.log.read_text()
-        assert "a text of uid %d cost a process" % NOBODY in log
+        assert "a text of uid %d made a filter process end" % NOBODY in log
         assert "wait 1000 ms" in log and "wait 2000 ms" in log
         assert "uid 0 cost" not in log
         # It was late, it did not crash: nothing is switched off.
