@@ -8,7 +8,7 @@
  * chatd_hooks, or through a callback that the higher file has registered.
  *
  *   conn turns budget ahead spawn helper	lines, accounts, processes
- *   client request				connections
+ *   client					connections, requests
  *   filters judge policy			moderation
  *   readiness relay				the store
  *   exchange					one prompt and its reply

@@ -61,7 +61,7 @@ struct request *client_find(struct client *c, int64_t id);
 /* Is its output queue above the high mark? */
 int	 client_pressed(const struct client *c);
 
-/* ---- request.c: the answers to a request */
+/* ---- client_request.c: the answers to a request */
 
 /* Send msg (taken) with the id of the request. If the client has
  * disconnected, only release msg. */

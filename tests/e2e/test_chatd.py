@@ -31,10 +31,10 @@ def client(shared):
         yield c
 
 
-# ---- the first words
+# ---- hello
 
 
-def test_hello_says_who_what_and_how_much(client):
+def test_hello_has_user_model_and_limits(client):
     h = client.hello
     assert h["event"] == "hello" and h["protocol"] == 1
     assert h["server"].startswith("chatd ")
@@ -163,7 +163,7 @@ def test_the_same_id_twice_at_once_is_refused(client):
     client.call("cancel", request=5)
 
 
-# ---- talking
+# ---- conversations
 
 
 def test_a_reply_streams_and_is_done_after_the_store_has_it(shared, client):
@@ -232,7 +232,7 @@ def test_history_goes_with_the_conversation_across_connections(shared):
     assert text == "2 turns before: #say first reply | first reply"
 
 
-def test_what_a_regenerate_is_about_can_not_be_deleted_under_it(client):
+def test_an_exchange_can_not_be_deleted_during_its_regenerate(client):
     _, done = client.say("#say first")
     ids = [client.next_id, client.next_id + 1, client.next_id + 2]
     client.next_id += 3
@@ -592,7 +592,7 @@ def test_a_stale_socket_is_replaced():
 
 
 @pytest.mark.parametrize("kind", ["file", "dir", "link"])
-def test_what_is_no_socket_is_left_alone(kind):
+def test_a_file_that_is_no_socket_is_left_alone(kind):
     with Service(start=False) as s:
         if kind == "file":
             s.socket.write_text("mine")
@@ -795,7 +795,7 @@ def test_helpers_do_not_speak_to_systemd_in_our_place(shared):
 
 
 def as_nobody(path, *lines):
-    """Speak as another user; the events received."""
+    """Send lines as another user; return the events."""
     code = ("import socket,sys,os\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"

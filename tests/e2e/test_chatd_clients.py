@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients of chatd that are strangers to each other, or to the protocol: other
 greetings, floods, slow and cut lines, claimed identities, places for
-operators, and what a plain user is told."""
+operators, and the data that a plain user can see."""
 import contextlib
 import grp
 import json
@@ -24,7 +24,7 @@ ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0,
 
 @contextlib.contextmanager
 def user(uid, others=()):
-    """Be somebody else, for what asks who we are now: connect."""
+    """Connect as another user."""
     groups = os.getgroups()
     os.setgroups(others)
     os.setegid(uid)
@@ -59,7 +59,7 @@ def shared():
 
 
 def closed(c):
-    """Read on until the connection ends; the events that came."""
+    """Read until the connection ends; return the events."""
     seen = []
     try:
         while True:
@@ -101,7 +101,7 @@ def test_another_protocol_gets_an_error_and_is_closed(shared, name):
         assert "one JSON object per line" in e["message"]
 
 
-def test_who_types_by_hand_may_hit_enter_and_space(shared):
+def test_empty_lines_and_spaces_typed_by_hand_are_accepted(shared):
     with shared.client() as c:
         c.raw(b"\r\n")
         assert "empty line" in c.event()["message"]
@@ -142,7 +142,7 @@ def test_a_line_that_is_json_keeps_its_id_when_it_is_refused(
         assert c.call("status")["event"] == "done"
 
 
-def test_what_is_not_json_has_no_id_and_a_running_request_is_not_ended(
+def test_a_line_that_is_not_json_has_no_id_and_ends_no_request(
         shared):
     with shared.client() as c:
         c.raw(b'{"op":"status","id":7\n')
@@ -192,7 +192,7 @@ def test_ten_thousand_requests_at_once_are_answered_and_others_meanwhile():
         with contextlib.suppress(BlockingIOError):
             while sent < len(blob):
                 sent += c.sock.send(blob[sent:])
-        # It is not read from any more: what it asked for waits for it.
+        # chatd has stopped reading from it: unread answers wait.
         for _ in range(20):
             assert other.call("status")["event"] == "done"
         assert sent < len(blob)
@@ -250,7 +250,7 @@ def test_clients_that_are_cut_off_anywhere_leave_nothing_running():
                <= files)
 
 
-# ---- who is who
+# ---- identities
 
 
 @ROOT_ONLY
@@ -302,7 +302,7 @@ def test_a_limit_of_requests_that_turns_away_is_logged_once():
 
 
 @ROOT_ONLY
-def test_only_who_connected_counts_not_who_writes():
+def test_only_the_account_that_connected_counts():
     with public() as s:
         with s.client() as c:
             pid = os.fork()
@@ -352,7 +352,7 @@ def test_a_reload_gives_and_takes_the_rights_of_open_connections():
 
 
 @pytest.mark.parametrize("field", ["uid", "gid", "pid", "user", "operator"])
-def test_who_one_is_can_not_be_claimed(shared, field):
+def test_a_client_can_not_claim_an_identity(shared, field):
     with shared.client() as c:
         for op in ("status", "list", "new", "hello"):
             more = {"protocol": 1} if op == "hello" else {}
@@ -407,7 +407,7 @@ def test_the_socket_has_its_mode_from_birth(umask):
         assert seen <= {"660", "EACCES", "ENOENT"}
 
 
-# ---- what others learn
+# ---- what other users can see
 
 
 @ROOT_ONLY
@@ -440,8 +440,8 @@ def test_a_plain_user_does_not_see_the_path_of_the_model():
         s.wait_model("down")
         assert s.status()["model"]["path"] == str(s.dir / "model")
         with nobody(s) as c:
-            told = json.dumps([c.hello, c.call("status")])
-            assert str(s.dir) not in told and "refusal" not in told
+            seen = json.dumps([c.hello, c.call("status")])
+            assert str(s.dir) not in seen and "refusal" not in seen
             assert c.hello["model"]["state"] == "down"
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edges of chatd: helpers that come and go at the wrong moment, readers that
-are stuck, ends that do not end, and what one user must not do to others."""
+are stuck, ends that take too long, and limits between users."""
 import ast
 import json
 import os
@@ -100,7 +100,7 @@ def test_a_request_that_waits_for_a_replaced_filter_is_answered():
 
 
 def test_reload_waits_until_the_old_filter_has_judged_all():
-    # More than the channel holds at once stands in line for the old filter.
+    # More text than the channel holds waits for the old filter.
     with scripted_filter(config={"filter": {"timeout": "30s"},
                                  "limits": {"line": "4MiB"}}) as s, \
             s.client() as c, s.client() as other:
@@ -234,7 +234,7 @@ def test_an_engine_that_is_ready_without_a_model_is_replaced():
 
 
 def test_a_last_event_may_be_the_one_too_many_for_a_stuck_reader():
-    # Found by the address sanitizer: what had ended was told to pause.
+    # Found by the address sanitizer: an ended request was paused.
     with Service(config={"limits": {"output": "4KiB", "stall_time": "1h",
                                     "requests": 200,
                                     "requests_per_uid": 2000}}) as s:
@@ -305,7 +305,7 @@ def test_more_replies_than_requests_are_read_at_once_can_be_cancelled():
 
 
 @ROOT_ONLY
-def test_a_full_disk_refuses_what_is_new_and_stores_the_rest_later():
+def test_a_full_disk_refuses_new_requests_and_stores_the_rest_later():
     with Service(start=False) as s:
         s.state.mkdir()
         if subprocess.run(["mount", "-t", "tmpfs", "-o",
@@ -337,7 +337,7 @@ def test_a_full_disk_refuses_what_is_new_and_stores_the_rest_later():
             subprocess.run(["umount", "-l", str(s.state)], check=True)
 
 
-def test_what_runs_waits_for_the_store_and_what_is_new_is_refused():
+def test_running_replies_wait_for_the_store_and_new_ones_are_refused():
     with scripted_store() as s, s.client() as c, s.client() as other:
         ident = c.send("say", text="#long 20")
         c.until("accepted")
@@ -400,7 +400,7 @@ def test_the_end_comes_although_a_reply_is_paused():
         assert s.rows("select state from reply") == [("cancelled",)]
 
 
-def test_who_asks_the_store_at_the_end_does_not_cut_it_short():
+def test_requests_to_the_store_at_the_end_do_not_cut_it_short():
     with Service() as s, s.client() as c:
         s.wait_model()
         wait = c.send("say", text="#wait")
@@ -421,7 +421,7 @@ def test_who_asks_the_store_at_the_end_does_not_cut_it_short():
         assert "signal 9" not in s.log.read_text()
 
 
-# ---- what one user takes from others
+# ---- the share of one user
 
 
 def exporters(service):
@@ -525,7 +525,7 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         begun = time.monotonic()
         clients = [s.client() for _ in range(files // 3)]
         refused = [Client(s.socket, hello=False) for _ in range(files)]
-        # Those that came first are not disturbed ...
+        # The first ones are not disturbed ...
         for c in clients:
             assert c.call("status")["event"] == "done"
         cpu = process_ticks(s)
@@ -536,8 +536,8 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         # One line in ten seconds.
         assert s.log.read_text().count("connections wait until") <= \
             1 + (time.monotonic() - begun) / 10
-        # ... and those that come later find room again, once chatd has
-        # noticed that the others have gone.
+        # ... and later ones find room again, once chatd has noticed that
+        # the others have disconnected.
         def served():
             try:
                 with s.client() as c:
@@ -557,8 +557,10 @@ def process_ticks(service):
 # ---- every error code
 
 PROVOKED = {
-    "bad_json": ("test_chatd.py", "BAD_LINES"),
-    "bad_field": ("test_chatd.py", "BAD_LINES"),
+    "bad_json": ("test_chatd.py",
+                 "BAD_LINES"),
+    "bad_field": ("test_chatd.py",
+                  "BAD_LINES"),
     "bad_protocol": ("test_chatd.py",
                      "test_hello_agrees_on_one_protocol_only"),
     "bad_config": ("test_chatd.py",
@@ -571,7 +573,8 @@ PROVOKED = {
     "not_found": ("test_chatd.py",
                   "test_what_belongs_to_another_user_is_not_found"),
     "quota": ("test_chatd_store.py",
-              "test_what_is_over_the_quota_is_refused_until_some_is_deleted"),
+              "test_a_request_over_the_quota_is_refused_until_some_is_"
+              "deleted"),
     "busy": ("test_chatd.py",
              "test_busy_above_the_limits_of_connection_and_user"),
     "blocked": ("test_chatd_filter.py",
@@ -584,13 +587,13 @@ PROVOKED = {
                     "test_an_exchange_that_kills_every_engine_ends_engine_"
                     "lost"),
     "engine_unavailable": ("test_chatd.py",
-                           "test_a_model_that_cannot_be_loaded_is_"
-                           "reported_with_the_reason"),
+                           "test_a_model_that_cannot_be_loaded_is_reported_"
+                           "with_the_reason"),
     "filter_unavailable": ("test_chatd_filter.py",
                            "test_a_filter_that_is_late_closes_the_reply"),
     "store_unavailable": ("test_chatd_edges.py",
-                          "test_what_runs_waits_for_the_store_and_what_is_"
-                          "new_is_refused"),
+                          "test_running_replies_wait_for_the_store_and_new_"
+                          "ones_are_refused"),
     "shutting_down": ("test_chatd.py",
                       "test_sigterm_lets_replies_end_and_takes_no_new_ones"),
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every form of a model file through chatd, with the real engine: what serves,
-what is refused in which words, and files that change while they are in use."""
+the messages about those that are refused, and files that change in use."""
 import os
 import shutil
 import subprocess
@@ -93,7 +93,7 @@ def test_a_cache_that_does_not_fit_the_precision_is_reported(packed):
 
 
 def start_long(s, c):
-    """A reply that is at work."""
+    """A running reply."""
     ident = c.send("complete", prompt=PROMPT, params={
         "max_tokens": 900, "ignore_eos": True, "seed": 1})
     c.until("text")

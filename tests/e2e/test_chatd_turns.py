@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filter processes shared by accounts that don't know each other: who gets a
-verdict when, who pays for a text that takes long, and what a plugin that
-crashes or lies can do to others."""
+"""Filter processes shared by accounts that don't know each other: the order of
+verdicts, the cost of a slow text, and the harm that a plugin which crashes or
+lies can do to others."""
 import json
 import os
 import pathlib
@@ -90,7 +90,7 @@ def test_a_long_text_is_cut_so_that_others_have_their_turn():
         assert not any(c["final"] for c in pieces)
 
 
-def test_pieces_cover_the_text_once_and_see_what_is_before():
+def test_pieces_cover_the_text_once_and_include_earlier_text():
     with Scripted("f", window=100) as s, s.client() as c:
         text = "\u00e9\u20ac".join("%05d" % i for i in range(3000))
         data = text.encode()

@@ -2,9 +2,9 @@
 /*
  * For fuzz targets of the daemon: chatd's own state machines with everything
  * around them replaced. No program is started: each helper is the other end
- * of a socketpair (spawn_program, kill and waitpid are taken over at link
- * time), timers run out when the target says so, and the event loop is turned
- * by hand until nothing moves. So an input gives the same steps each time.
+ * of a socketpair (spawn_program, kill and waitpid are replaced at link time),
+ * timers expire when the target decides, and the event loop runs step by step
+ * until nothing moves. So an input gives the same steps each time.
  */
 #ifndef TEST_FUZZ_WORLD_H
 #define TEST_FUZZ_WORLD_H
@@ -16,7 +16,7 @@
 #define WORLD_CLIENTS	4	/* connections in one input, at most */
 #define WORLD_IDS	1024	/* ids whose last events are counted */
 
-/* WORLD_OTHER: the oldest filter process that lives, WORLD_FILTER the newest. */
+/* WORLD_OTHER is the oldest running filter process, WORLD_FILTER the newest. */
 enum world_name { WORLD_ENGINE, WORLD_FILTER, WORLD_STORE, WORLD_OTHER,
 	WORLD_NAMES };
 

@@ -238,7 +238,8 @@ __wrap_getpwuid(uid_t uid)
 pid_t
 spawn_program(char *const argv[], int in, int out)
 {
-	static const char	*const names[] = { "engine", "filter", "store" };
+	static const char	*const names[] = { "engine", "filter",
+				    "store" };
 	struct world_peer	*p = xcalloc(1, sizeof *p);
 	size_t			 i;
 

@@ -214,7 +214,8 @@ main(void)
 		cmocka_unit_test(test_every_state_can_be_reached),
 		cmocka_unit_test(test_every_state_comes_to_an_end),
 		cmocka_unit_test(test_the_end_is_the_end),
-		cmocka_unit_test(test_it_can_be_ended_until_its_outcome_is_fixed),
+		cmocka_unit_test(
+		    test_it_can_be_ended_until_its_outcome_is_fixed),
 		cmocka_unit_test(test_the_ways_of_faults_are_in_the_table),
 		cmocka_unit_test(test_an_impossible_event_is_fatal),
 		cmocka_unit_test(test_what_is_outstanding_is_checked),

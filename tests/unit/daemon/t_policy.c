@@ -46,7 +46,8 @@ judge(const char *text, size_t len, struct judgement *j)
 }
 
 #define FINDING(cat, score, start, end) \
-	"{\"plugin\":\"p\",\"rule\":\"r\",\"category\":\"" cat "\",\"score\":" score ",\"start\":" start ",\"end\":" end "}"
+	"{\"plugin\":\"p\",\"rule\":\"r\",\"category\":\"" cat "\"," \
+	"\"score\":" score ",\"start\":" start ",\"end\":" end "}"
 
 /* The strongest finding decides; a finding below every threshold is dropped. */
 static void
@@ -234,7 +235,8 @@ test_many_spans_take_no_time(void **state)
 	for (i = n; i-- > 0; )
 		json_array_append_new(all, json_pack("{ss ss ss sf si si}",
 		    "plugin", "p", "rule", "r", "category", "confidential",
-		    "score", 1.0, "start", (int)(2 * i), "end", (int)(2 * i + 1)));
+		    "score", 1.0, "start", (int)(2 * i),
+		    "end", (int)(2 * i + 1)));
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };

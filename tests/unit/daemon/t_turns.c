@@ -33,7 +33,8 @@ struct fixture {
 	struct talker		 all[200];
 	int			 n;
 	char			 heard[4096];
-	int			 breaks;	/* a letter, then end the loop */
+	int			 breaks;	/* ends the loop after a
+						 * letter */
 };
 
 /* Do things until max is spent. */
