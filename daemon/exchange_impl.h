@@ -41,7 +41,7 @@ enum exchange_event {
 	EVENT_START,	/* the engine has started it */
 	EVENT_TEXT,	/* the engine has sent text */
 	EVENT_WRITTEN,	/* the engine has ended the reply */
-	EVENT_LOST,	/* the engine has died; the reply goes on later */
+	EVENT_LOST,	/* the engine has died; the reply continues later */
 	EVENT_JUDGED,	/* a verdict on the reply has come */
 	EVENT_END,	/* the outcome is fixed, for any reason */
 	EVENT_AGAIN,	/* the store did not accept it: try again */

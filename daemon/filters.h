@@ -94,8 +94,9 @@ struct filters {
 	int			 retiring;
 	int			 closing;	/* lost pieces have no
 						 * consequences */
-	struct filters		*successor;	/* borrowed: takes over the
-						 * texts in work; NULL: none */
+	struct filters		*successor;	/* borrowed: gets the texts
+						 * that are being judged;
+						 * NULL: none */
 	TAILQ_HEAD(, judge)	 judges;	/* borrowed: texts being
 						 * judged */
 	/* judge.c calls this after removing the last of them. */

@@ -16,7 +16,7 @@ struct ucred;
 /* ---- listener.c */
 
 /*
- * Listen as the configuration says; if fd is not -1, listen on fd (taken)
+ * Listen on the configured socket; if fd is not -1, listen on fd (taken)
  * instead. Each new connection is passed to client_accept. Returns 0, or an
  * error with *f filled.
  */

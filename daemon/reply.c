@@ -64,7 +64,7 @@ reply_append(struct reply *p, const char *text, size_t n, const json_t *ids)
 	return (0);
 }
 
-/* Take over a verdict. */
+/* Replace the judgement. */
 void
 reply_judge(struct reply *p, struct judgement *j, size_t len, int final)
 {

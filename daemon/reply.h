@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text of a reply between engine and client: what has been produced, how
- * far a verdict covers it, how much the client has.
+ * The text of a reply between engine and client: the text that the engine has
+ * produced, the part that is judged, and the part that the client has.
  *
  *   text   |<--- released --->|<--- settled --->|<--- held --->|
  *          0                  released          settled        len
  *
- * What is not settled stays back: it has not been judged, or it could still
- * become a finding, since a pattern that is only half written is not shown
- * before its other half has been seen.
+ * Text that is not settled is held back. It has not been judged, or further
+ * text could make it a finding: the first half of a pattern is not shown before
+ * its second half has been judged.
  */
 #ifndef DAEMON_REPLY_H
 #define DAEMON_REPLY_H
