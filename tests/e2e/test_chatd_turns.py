@@ -141,7 +141,7 @@ def test_more_findings_than_can_be_kept_let_nothing_through():
         assert c.say("#many 4096")[0].startswith("You said")
         e = c.call("say", text="#many 4097 forbidden")
         assert e["code"] == "filter_unavailable"
-        assert "found too much" in e["message"]
+        assert "found too many matches" in e["message"]
         assert c.call("say", text="#many 4000 forbidden")["code"] == "blocked"
 
 
