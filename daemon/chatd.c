@@ -286,9 +286,9 @@ chatd_test(const struct chatd_options *o)
 	size_t		 i;
 	int		 r;
 
-	config_test_unit(o->configure.file, o->unit);
+	preflight_unit(o->configure.file, o->unit);
 	r = configure_load(&cf, errors, &f);
-	if (r == 0 && (r = config_test_start(cf, errors)) == 0)
+	if (r == 0 && (r = preflight_start(cf, errors)) == 0)
 		printf("%s: the configuration is sound\n",
 		    cf->file != NULL ? cf->file : "defaults");
 	for (i = 0; i < json_array_size(errors); i++)

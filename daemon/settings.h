@@ -119,16 +119,16 @@ void	 config_errors_add(struct config_errors *e, const struct fault *f);
  * fault and the number of the others. */
 int	 config_errors_end(const struct config_errors *e, struct fault *f);
 
-/* ---- config_test.c: chatd -t, the checks that need more than the file */
+/* ---- preflight.c: chatd -t, the checks that need more than the file */
 
 /* Warn on standard error about everything that the configuration needs and
  * the systemd unit forbids. unit is a unit file; NULL is the installed unit,
- * if it starts chatd with that configuration file. config_test_start uses the
+ * if it starts chatd with that configuration file. preflight_start uses the
  * same unit. */
-void	 config_test_unit(const char *file, const char *unit);
+void	 preflight_unit(const char *file, const char *unit);
 /* Start the filter as chatd would, and check that the model can hold the
  * sampling defaults. Returns 0, or an error with errors (an array of strings)
  * filled. */
-int	 config_test_start(const struct config *c, json_t *errors);
+int	 preflight_start(const struct config *c, json_t *errors);
 
 #endif
