@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues of accounts, each with a limited weight at work.
+ * A queue of jobs for each account, with a limit on the weight of running jobs.
  */
 #include "ahead.h"
 
@@ -13,8 +13,8 @@ struct ahead_account {
 	TAILQ_ENTRY(ahead_account) entry;
 	struct ahead		*ahead;		/* borrowed */
 	uid_t			 uid;
-	size_t			 jobs, weight;	/* at work */
-	int			 busy;		/* a go is on the stack */
+	size_t			 jobs, weight;	/* running */
+	int			 busy;		/* ahead_run is on the stack */
 	TAILQ_HEAD(, ahead_job)	 waiting;	/* borrowed */
 };
 
@@ -24,7 +24,7 @@ struct ahead {
 	TAILQ_HEAD(, ahead_account) accounts;	/* owned: with jobs */
 };
 
-/* Make a place. */
+/* Make an empty set of queues. */
 struct ahead *
 ahead_new(size_t most, struct budget *budget)
 {
@@ -56,7 +56,7 @@ ahead_find(const struct ahead *a, uid_t uid)
 	return (ac);
 }
 
-/* May the account's first job go? */
+/* May the account's first waiting job run? */
 static int
 ahead_may(struct ahead_account *ac)
 {
@@ -72,14 +72,14 @@ ahead_may(struct ahead_account *ac)
 	return (0);
 }
 
-/* Let an account's jobs go while there is room. Frees one that has none. */
+/* Run an account's jobs while there is room. Frees an account without jobs. */
 static void
 ahead_run(struct ahead_account *ac)
 {
 	struct ahead_job	*j;
 
 	if (ac->busy)
-		return;			/* who is on the stack goes on */
+		return;			/* the call on the stack continues */
 	ac->busy = 1;
 	while (ahead_may(ac)) {
 		j = TAILQ_FIRST(&ac->waiting);
@@ -96,7 +96,7 @@ ahead_run(struct ahead_account *ac)
 	free(ac);
 }
 
-/* Enter a job. */
+/* Add a job. */
 void
 ahead_enter(struct ahead *a, struct ahead_job *j, uid_t uid, size_t weight,
     void (*go)(void *), void *arg)
@@ -116,7 +116,7 @@ ahead_enter(struct ahead *a, struct ahead_job *j, uid_t uid, size_t weight,
 	ahead_run(ac);
 }
 
-/* Leave. */
+/* Remove a job. */
 void
 ahead_leave(struct ahead_job *j)
 {
@@ -135,7 +135,7 @@ ahead_leave(struct ahead_job *j)
 	ahead_run(ac);
 }
 
-/* The first that waits. */
+/* Return the first waiting job's argument. */
 void *
 ahead_waiting(const struct ahead *a, uid_t uid)
 {
@@ -145,7 +145,7 @@ ahead_waiting(const struct ahead *a, uid_t uid)
 	    TAILQ_FIRST(&ac->waiting)->arg);
 }
 
-/* Look at everybody. */
+/* Run the jobs of all accounts that may run now. */
 void
 ahead_more(struct ahead *a)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work of accounts that goes somewhere by small amounts: of each account a
- * limited weight is ahead (with a helper, say), and the rest waits here in the
- * order in which it came.  So what one account asks for takes bounded room
- * there, and others wait for that only.
+ * Jobs of accounts for a helper, with a limit on the weight that an account may
+ * have there at a time. Further jobs of the account wait here, in order of
+ * arrival. So the jobs of one account take bounded room in the helper, and
+ * other accounts wait for that much only.
  */
 #ifndef DAEMON_AHEAD_H
 #define DAEMON_AHEAD_H
@@ -17,10 +17,11 @@ struct ahead;
 struct ahead_account;
 struct budget;
 
-/* A piece of work; a member of what it is about. Zeroed before it enters. */
+/* A job, embedded in the object that it is about. Zeroed before ahead_enter. */
 struct ahead_job {
 	TAILQ_ENTRY(ahead_job)	 entry;		/* while it waits */
-	struct ahead_account	*account;	/* borrowed; NULL: not in */
+	struct ahead_account	*account;	/* borrowed; NULL: not
+						 * entered */
 	size_t			 weight;
 	int			 waits;
 	void			(*go)(void *arg);
@@ -28,31 +29,31 @@ struct ahead_job {
 };
 
 /*
- * A place with room for work of the weight most of each account, or for a
- * single heavier job. With a budget (borrowed, or NULL) a job waits until its
- * account has some left, too; call ahead_more when that may be so.
+ * Make queues that let each account run jobs of the total weight most, or a
+ * single heavier job. With a budget (borrowed, or NULL) a job also waits until
+ * its account has budget; call ahead_more when that may be so.
  */
 struct ahead	*ahead_new(size_t most, struct budget *budget);
 
-/* Release it; no job is in. NULL does nothing. */
+/* Release it; all jobs must have left. NULL does nothing. */
 void		 ahead_free(struct ahead *a);
 
 /*
- * Enter a job of uid, which leaves by ahead_leave. go is called when its turn
- * comes, perhaps at once, and may have it leave. Others of the account that
- * have their turn meanwhile go before this returns.
+ * Add a job of uid; ahead_leave removes it. go is called when it is the job's
+ * turn, perhaps before this returns, and may call ahead_leave. Other jobs of
+ * the account whose turn comes meanwhile run before this returns.
  */
 void		 ahead_enter(struct ahead *a, struct ahead_job *j, uid_t uid,
 		    size_t weight, void (*go)(void *arg), void *arg);
 
-/* It is over, or need not be done: the next of its account may go. Nothing
- * for one that is not in. */
+/* The job is over, or no longer needed: the next job of its account may run.
+ * Does nothing for a job that has not entered. */
 void		 ahead_leave(struct ahead_job *j);
 
-/* The argument of the account's first job that waits, NULL if none does. */
+/* The argument of the account's first waiting job; NULL if none waits. */
 void		*ahead_waiting(const struct ahead *a, uid_t uid);
 
-/* There may be budget for those who wait. */
+/* Waiting jobs may have budget again: run them. */
 void		 ahead_more(struct ahead *a);
 
 #endif

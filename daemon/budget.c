@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Token buckets, one for each account that has lately taken more than it
- * gets: filled with a share of the time that passes.
+ * Token buckets, one for each account that has recently spent more than its
+ * share. A bucket is filled with a share of the time that passes.
  */
 #include "budget.h"
 
@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "xmalloc.h"
 
-#define BUDGET_SHARE	4	/* an account has one in so many parts */
+#define BUDGET_SHARE	4	/* an account gets 1/4 of the time */
 #define BUDGET_BURST	5000	/* microseconds saved up at most */
 
 struct budget_account {
@@ -23,12 +23,12 @@ struct budget_account {
 
 struct budget {
 	TAILQ_HEAD(, budget_account) accounts;	/* owned */
-	struct event	*ev;			/* owned: somebody waits */
+	struct event	*ev;			/* owned: an account waits */
 	void		(*wake)(void *);
 	void		*arg;			/* borrowed */
 };
 
-/* Somebody may go on. */
+/* Call wake: an account has budget again. */
 static void
 budget_woken(evutil_socket_t fd, short what, void *arg)
 {
@@ -39,7 +39,7 @@ budget_woken(evutil_socket_t fd, short what, void *arg)
 	b->wake(b->arg);
 }
 
-/* No account has taken anything. */
+/* Make a set of full buckets. */
 struct budget *
 budget_new(struct event_base *base, void (*wake)(void *), void *arg)
 {
@@ -68,7 +68,7 @@ budget_free(struct budget *b)
 	free(b);
 }
 
-/* How long an account waits. */
+/* Compute how long an account waits. */
 int64_t
 budget_wait(const struct budget *b, uid_t uid)
 {
@@ -87,7 +87,7 @@ budget_wait(const struct budget *b, uid_t uid)
 	return (us > 0 ? (us + 999) / 1000 : 0);
 }
 
-/* Ask to be woken; who asked before for an earlier time is served by it. */
+/* Arm the timer. If it is armed already, it stays: its time is soon enough. */
 void
 budget_later(struct budget *b, int64_t ms)
 {
@@ -97,7 +97,7 @@ budget_later(struct budget *b, int64_t ms)
 		event_add(b->ev, &tv);
 }
 
-/* Spend. Accounts whose bucket is full again are forgotten. */
+/* Charge an account. Accounts whose bucket is full again are removed. */
 void
 budget_charge(struct budget *b, uid_t uid, int64_t us)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The time of chatd's loop that is spent on one account.  Reading what it
- * sends and passing on what it asked for is work that nobody else can be
- * served during, so an account has a quarter of the loop's time, and what a
- * short burst takes at once.  Whoever does not use it up never waits.
+ * The time of chatd's loop that is spent on one account. While chatd reads the
+ * lines of one account, or passes on its answers, it can serve nobody else. So
+ * an account gets a quarter of the loop's time, plus a short burst. An account
+ * that stays below that never waits.
  */
 #ifndef DAEMON_BUDGET_H
 #define DAEMON_BUDGET_H
@@ -14,7 +14,8 @@
 
 struct budget;
 
-/* wake is called when somebody who had to wait may go on, see budget_later. */
+/* wake is called when an account that had to wait may continue, see
+ * budget_later. */
 struct budget	*budget_new(struct event_base *base, void (*wake)(void *arg),
 		    void *arg);
 void		 budget_free(struct budget *b);
@@ -26,7 +27,7 @@ int64_t		 budget_wait(const struct budget *b, uid_t uid);
 /* Have wake called in ms, or before. */
 void		 budget_later(struct budget *b, int64_t ms);
 
-/* So many microseconds have been spent on it. */
+/* Charge the account for us microseconds. */
 void		 budget_charge(struct budget *b, uid_t uid, int64_t us);
 
 #endif

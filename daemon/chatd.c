@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd: the command line, the start, signals, and the order in which all is
- * released at the end.
+ * chatd: the command line, the start, the signals, and the order of release at
+ * the end.
  */
 #include <config.h>
 #include "chatd.h"
@@ -29,8 +29,8 @@
 
 #define EXIT_USAGE	2
 #define EXIT_CONFIG	78	/* EX_CONFIG: systemd does not restart it */
-#define CHATD_TURN	65536	/* bytes of lines an account is heard for
-				 * before the next is */
+#define CHATD_TURN	65536	/* bytes of lines that an account may send
+				 * before the next account's turn */
 
 /* Signals and timers of the process. */
 struct chatd_events {
@@ -38,7 +38,7 @@ struct chatd_events {
 	struct event	*watchdog;	/* owned, or NULL */
 };
 
-/* What the command line asks for. */
+/* The options of the command line. */
 struct chatd_options {
 	struct configure_options configure;
 	const char	*unit;
@@ -55,7 +55,7 @@ static struct chatd_events	 chatd_events;
 
 /* ---- signals */
 
-/* SIGTERM, SIGINT: end. */
+/* SIGTERM, SIGINT: end the service. */
 static void
 chatd_terminate(evutil_socket_t sig, short what, void *arg)
 {
@@ -86,7 +86,7 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 	reload_reap(d);
 }
 
-/* Who has waited for the budget of an account goes on. */
+/* Continue the work that waited for an account's budget. */
 static void
 chatd_budget(void *arg)
 {
@@ -96,7 +96,7 @@ chatd_budget(void *arg)
 	ahead_more(d->tokenizes);
 }
 
-/* Our loop turns: tell systemd. */
+/* The loop is alive: report it to systemd. */
 static void
 chatd_watchdog(evutil_socket_t fd, short what, void *arg)
 {
@@ -244,7 +244,8 @@ chatd_options(struct chatd_options *o, int argc, char **argv)
 	}
 }
 
-/* What no restart mends: say it to who waits on fd (or -1), and exit. */
+/* End chatd after a fault that no restart can mend. Report the fault to the
+ * clients that wait on fd (or -1). */
 static void __attribute__((noreturn))
 chatd_give_up(int fd, const struct fault *f)
 {
@@ -264,7 +265,7 @@ chatd_first_config(int fd)
 	size_t		 i;
 
 	if (configure_load(&cf, errors, &f) != 0) {
-		/* The first is told by who gives up. */
+		/* chatd_give_up() reports the first one. */
 		for (i = 1; i < json_array_size(errors); i++)
 			log_warnx("%s", json_string_value(
 			    json_array_get(errors, i)));
@@ -285,9 +286,9 @@ chatd_test(const struct chatd_options *o)
 	size_t		 i;
 	int		 r;
 
-	config_test_unit(o->configure.file, o->unit);
+	preflight_unit(o->configure.file, o->unit);
 	r = configure_load(&cf, errors, &f);
-	if (r == 0 && (r = config_test_start(cf, errors)) == 0)
+	if (r == 0 && (r = preflight_start(cf, errors)) == 0)
 		printf("%s: the configuration is sound\n",
 		    cf->file != NULL ? cf->file : "defaults");
 	for (i = 0; i < json_array_size(errors); i++)
@@ -296,7 +297,7 @@ chatd_test(const struct chatd_options *o)
 	return (r == 0 ? 0 : EXIT_CONFIG);
 }
 
-/* A random name for this process's run. */
+/* Make a random name for this run of chatd. */
 static void
 chatd_boot_name(struct chatd *d)
 {
@@ -309,7 +310,7 @@ chatd_boot_name(struct chatd *d)
 		snprintf(d->boot + 2 * i, 3, "%02x", raw[i]);
 }
 
-/* Start, serve, end. */
+/* Start, serve and end. */
 int
 main(int argc, char **argv)
 {
@@ -341,7 +342,7 @@ main(int argc, char **argv)
 	d.started = clock_monotonic();
 	TAILQ_INIT(&d.clients);
 	TAILQ_INIT(&d.exchanges);
-	/* One that can't be made or written is the store's to retry. */
+	/* If the folder can't be made or written, the store retries. */
 	if (state_dir_lock(&d, &f) == CHAT_EBUSY)
 		chatd_give_up(fd, &f);
 	if ((d.base = event_base_new()) == NULL)

@@ -1,54 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections of clients: who they are, their lines in, their events out.
- * What a request means is the matter of ops.c.
+ * Connections of clients: their accounts, the lines that they send, and the
+ * limits on them. ops.c interprets the requests.
  */
 #include <config.h>
-#include "chatd.h"
+#include "client_impl.h"
 
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "protocol.h"
+#include "chatd.h"
 #include "log.h"
+#include "protocol.h"
 #include "xmalloc.h"
 
-#define CLIENT_IN_FLIGHT	256	/* brief requests open before reading
-					 * stops; so does a line's worth of
-					 * their bytes */
-#define CLIENT_SOCKET_OUT	16384	/* bytes the kernel keeps for it: many
-					 * readers may be stuck */
-#define CLIENT_VALUES		256	/* values and keys of a line: each
-					 * costs time and memory of its own;
-					 * no request needs fifty */
-
-TAILQ_HEAD(requests, request);
-
-struct client {
-	TAILQ_ENTRY(client)	 entry;
-	struct chatd		*d;		/* borrowed */
-	struct conn		*conn;		/* owned */
-	struct turn		 turn;		/* to be read from */
-	struct requests		 requests;	/* being answered */
-	int			 nrequests;
-	int			 nbrief;	/* of them, those that count */
-	size_t			 brief_bytes;	/* of their lines */
-	uid_t			 uid;
-	pid_t			 pid;		/* for the log only */
-	int			 operator;
-	int			 half;		/* it sends no more */
-	int			 closing;	/* when its output is written */
-	int			 pressed;
-	int			 paused;
-	struct event		*stall;		/* owned: output stuck */
-	size_t			 stalled_at;	/* queue when last looked */
-};
+#define CLIENT_IN_FLIGHT	256	/* reading stops at this number of open
+					 * brief requests, or when their lines
+					 * exceed limits.line in all */
+#define CLIENT_SOCKET_OUT	16384	/* bytes of output that the kernel
+					 * buffers per client: many readers may
+					 * be stuck */
+#define CLIENT_VALUES		256	/* values and keys in a line: each costs
+					 * time and memory, and no request needs
+					 * fifty */
 
 static void	client_line(void *, char *, size_t);
 static void	client_too_long(void *);
@@ -100,7 +78,7 @@ client_hello(struct client *c)
 	return (m);
 }
 
-/* All clients but those that are being closed. */
+/* Count the clients that are not being closed. */
 int
 client_count(const struct chatd *d)
 {
@@ -112,7 +90,7 @@ client_count(const struct chatd *d)
 	return (n);
 }
 
-/* Output not yet written, of all clients. */
+/* Add up the unwritten output of all clients. */
 size_t
 client_unwritten(const struct chatd *d)
 {
@@ -124,7 +102,7 @@ client_unwritten(const struct chatd *d)
 	return (n);
 }
 
-/* Say an error without a request. */
+/* Send an error that belongs to no request. */
 static void
 client_error(struct client *c, const char *code, const char *message)
 {
@@ -134,16 +112,16 @@ client_error(struct client *c, const char *code, const char *message)
 	conn_send(c->conn, msg_error(-1, &f));
 }
 
-/* Close once what is queued has been written. */
+/* Close the connection once its output has been written. */
 static void
 client_close_soon(struct client *c)
 {
 	c->closing = 1;
 	conn_pause(c->conn);
-	turn_clear(&c->turn);	/* nor does it count as one of its user's */
+	turn_clear(&c->turn);	/* it no longer counts for its account */
 }
 
-/* Is there a place for it? Some are kept for operators. */
+/* Is the client within the limits? Some places are reserved for operators. */
 static int
 client_admit(struct client *c)
 {
@@ -199,7 +177,7 @@ client_accept(struct chatd *d, int fd)
 	conn_send(c->conn, client_hello(c));
 }
 
-/* The group of operators may be another: decide again who is one. */
+/* Decide again which clients are operators: the group may have changed. */
 void
 client_configure(struct chatd *d)
 {
@@ -213,7 +191,7 @@ client_configure(struct chatd *d)
 		    d->config->operators, conn_fd(c->conn), &cr);
 }
 
-/* Close a connection; its running requests are told. */
+/* Close a connection and stop its running requests. */
 static void
 client_free(struct client *c)
 {
@@ -253,16 +231,15 @@ client_find(struct client *c, int64_t id)
 	return (NULL);
 }
 
-/* Is its output above the high mark? */
+/* Is the output queue above the high mark? */
 int
 client_pressed(const struct client *c)
 {
 	return (c->pressed);
 }
 
-/* Read on, or not: what waits for an answer, or answers that wait for their
- * reader, take memory. */
-static void
+/* Stop or resume reading. Open requests and unread answers take memory. */
+void
 client_flow(struct client *c)
 {
 	size_t	 most = (size_t)c->d->config->line;
@@ -278,8 +255,8 @@ client_flow(struct client *c)
 	}
 }
 
-/* Make the request of a message of len bytes, or fill the fault that refuses
- * it. */
+/* Make a request from a message of len bytes. Returns NULL with *f filled if
+ * the id is wrong. */
 static struct request *
 client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 {
@@ -312,8 +289,8 @@ client_request(struct client *c, json_t *msg, size_t len, struct fault *f)
 	return (r);
 }
 
-/* Say why a line is refused, and which, unless that would seem to be about a
- * request that runs. */
+/* Report why a line is refused. Name its id, unless a running request has the
+ * same id. */
 static void
 client_refuse(struct client *c, const char *line, size_t len,
     const struct fault *f)
@@ -325,7 +302,7 @@ client_refuse(struct client *c, const char *line, size_t len,
 	conn_send(c->conn, msg_error(id, f));
 }
 
-/* A line from the client. */
+/* Handle a line from the client. */
 static void
 client_line(void *arg, char *line, size_t len)
 {
@@ -348,7 +325,7 @@ client_line(void *arg, char *line, size_t len)
 	json_decref(msg);
 }
 
-/* A line over the limit. */
+/* Report a line over the limit. */
 static void
 client_too_long(void *arg)
 {
@@ -360,8 +337,8 @@ client_too_long(void *arg)
 	conn_send(c->conn, msg_error(-1, &f));
 }
 
-/* Whose first word does not begin an object speaks another protocol, and is
- * told so and closed. Empty lines are answered as such. */
+/* Close the connection with an error if the first word does not begin an
+ * object: the client speaks another protocol. Empty lines are handled later. */
 static int
 client_first(void *arg, const char *bytes, size_t n)
 {
@@ -373,13 +350,13 @@ client_first(void *arg, const char *bytes, size_t n)
 		;
 	if (i == n || bytes[i] == '{')
 		return (i < n);
-	client_error(c, "bad_json", "this socket speaks one JSON object a "
+	client_error(c, "bad_json", "this socket speaks one JSON object per "
 	    "line, see chatd-protocol(7)");
 	client_close_soon(c);
 	return (-1);
 }
 
-/* There is something to read. */
+/* There is input: ask for a turn. */
 static void
 client_waiting(void *arg)
 {
@@ -389,7 +366,7 @@ client_waiting(void *arg)
 		turn_want(&c->turn);
 }
 
-/* Its turn has come. */
+/* It is this client's turn. */
 static size_t
 client_turn(void *arg, size_t max, int *more)
 {
@@ -443,7 +420,7 @@ client_pressure(void *arg, int high)
 	client_flow(c);
 }
 
-/* Has the reader taken anything since we last looked? */
+/* Close the connection if the client has read nothing since the last look. */
 static void
 client_stalled(evutil_socket_t fd, short what, void *arg)
 {
@@ -458,7 +435,7 @@ client_stalled(evutil_socket_t fd, short what, void *arg)
 		event_add(c->stall, &tv);
 		return;
 	}
-	log_info("client %d: %s does not read: %zu bytes stuck, closing",
+	log_info("client %d: %s does not read: closing with %zu bytes unsent",
 	    (int)c->pid, peer_name(c->uid), c->stalled_at);
 	client_free(c);
 }
@@ -471,129 +448,4 @@ client_drained(void *arg)
 
 	if (c->closing || (c->half && c->nrequests == 0))
 		client_free(c);
-}
-
-/* Send an event of a request. */
-void
-request_send(struct request *r, json_t *msg)
-{
-	if (r->client == NULL) {
-		json_decref(msg);
-		return;
-	}
-	msg_set_int(msg, "id", r->id);
-	conn_send(r->client->conn, msg);
-}
-
-/* Count it for as much as a line may be, and more than one is too many. */
-void
-request_weighs(struct request *r)
-{
-	size_t	 most = (size_t)r->d->config->line + 1;
-
-	if (r->client == NULL || r->size == 0)
-		return;
-	r->client->brief_bytes += most - r->size;
-	r->size = most;
-}
-
-/* Do not count it any more among those that stop the reading. */
-void
-request_lasts(struct request *r)
-{
-	struct client	*c = r->client;
-
-	if (c == NULL || r->size == 0)
-		return;
-	c->nbrief--;
-	c->brief_bytes -= r->size;
-	r->size = 0;
-	client_flow(c);
-}
-
-/* Take a request off its client and free it. */
-static void
-request_free(struct request *r)
-{
-	struct client	*c = r->client;
-
-	if (c != NULL) {
-		TAILQ_REMOVE(&c->requests, r, entry);
-		c->nrequests--;
-		request_lasts(r);
-	}
-	free(r);
-}
-
-/*
- * Plain users are not told the paths that a helper's reason may hold: the
- * message ends before it, or becomes a plain one.
- */
-static void
-request_hide_path(const struct request *r, json_t *msg)
-{
-	const char	*text = msg_string(msg, "message"), *path, *end;
-	const char	*code = msg_string(msg, "code");
-
-	if (r->operator || text == NULL || code == NULL ||
-	    strstr(code, "_unavailable") == NULL ||
-	    (path = strchr(text, '/')) == NULL)
-		return;
-	for (end = path; end > text && strncmp(end, ": ", 2) != 0; end--)
-		;
-	if (end > text)
-		msg_set_text(msg, "message", text, (size_t)(end - text));
-	else
-		msg_set_string(msg, "message", "not available at the moment; "
-		    "an operator can see why");
-}
-
-/* Send a request's last event. Its operation has done with it, and is not to
- * hear that just this event made the output too much. */
-static void
-request_end(struct request *r, const char *event, json_t *msg)
-{
-	r->stop = NULL;
-	r->pressure = NULL;
-	msg_set_string(msg, "event", event);
-	if (strcmp(event, "error") == 0)
-		request_hide_path(r, msg);
-	request_send(r, msg);
-	request_free(r);
-}
-
-/* End a request well. */
-void
-request_done(struct request *r, json_t *msg)
-{
-	request_end(r, "done", msg != NULL ? msg : json_object());
-}
-
-/* End a request with an error of the caller's making. */
-void
-request_error(struct request *r, json_t *msg)
-{
-	request_end(r, "error", msg);
-}
-
-/* End a request with a fault. */
-void
-request_fault(struct request *r, const struct fault *f)
-{
-	request_error(r, msg_error(r->id, f));
-}
-
-/* End a request with an error code. */
-void
-request_fail(struct request *r, const char *code, const char *fmt, ...)
-{
-	struct fault	 f;
-	va_list		 ap;
-	char		 text[sizeof f.message];
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	fault_set(&f, code, NULL, "%s", text);
-	request_fault(r, &f);
 }

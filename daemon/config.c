@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd.yaml: every key, its type, range and default.  A tree of tables says
- * what may stand where; chatd.yaml(5) documents the same keys.
+ * chatd.yaml: every key, its type, range and default. Tables list the keys of
+ * each section; chatd.yaml(5) documents the same keys.
  */
 #include "config_impl.h"
 
@@ -20,7 +20,7 @@ enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
 	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
 	CONFIG_PRECISION, CONFIG_KV_PRECISION };
 
-/* One scalar key: where it stands, and its default as it would be written. */
+/* One scalar key: its section, and its default in the form of the file. */
 struct config_key {
 	const char		*section;	/* "" at the top */
 	const char		*name;
@@ -202,7 +202,7 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 	return (0);
 }
 
-/* Keep a fault, if r is not 0, so that reading goes on. */
+/* If r is not 0, keep the fault: reading goes on. */
 void
 config_note(struct config *c, int r, const struct fault *f)
 {

@@ -7,7 +7,7 @@
 
 #define CONFIG_ERRORS_MAX	50	/* in the list */
 
-/* Keep one. */
+/* Keep an error. */
 void
 config_errors_add(struct config_errors *e, const struct fault *f)
 {
@@ -17,7 +17,7 @@ config_errors_add(struct config_errors *e, const struct fault *f)
 		json_array_append_new(e->list, json_string(f->message));
 }
 
-/* Was there any? */
+/* Report whether there was an error. */
 int
 config_errors_end(const struct config_errors *e, struct fault *f)
 {

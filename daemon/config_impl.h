@@ -18,9 +18,9 @@ void	 config_text(char **p, const char *text);
 /* If r is not 0, keep the fault among the errors of c: reading goes on. */
 void	 config_note(struct config *c, int r, const struct fault *f);
 
-/* Report the unknown key of n. what is its kind ("key", "category"), in the
- * section ("": not named), and words are the known ones, of which the
- * nearest is suggested. Fills f and returns CHAT_EFORMAT. */
+/* Report the unknown key of n. what is its kind ("key", "category") and in its
+ * section ("": not named). words are the known keys; the message suggests the
+ * nearest one. Fills f and returns CHAT_EFORMAT. */
 int	 config_stray(const char *file, const struct ynode *n,
 	    const char *what, const char *in, const char *const *words,
 	    struct fault *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The configuration as the service uses it: chatd.yaml, the options of the
- * command line above it, and the limits of the process.
+ * command line, which win, and the limits of the process.
  */
 #include "chatd.h"
 
@@ -14,7 +14,7 @@
 
 #define CONFIGURE_FILES	64	/* descriptors that are not clients */
 
-/* Kept here, so that a reload does not lose them. */
+/* Kept here for reloads. */
 static struct configure_options	 configure_opt;
 
 /* Remember the options. */
@@ -24,7 +24,7 @@ configure_init(const struct configure_options *opt)
 	configure_opt = *opt;
 }
 
-/* Put the command line's options above a configuration. */
+/* Apply the command line's options to a configuration. */
 static void
 configure_override(struct config *cf)
 {
@@ -45,7 +45,8 @@ configure_override(struct config *cf)
 		cf->log_level = LOG_LEVEL_DEBUG;
 }
 
-/* As many descriptors as clients may want, if we are let. */
+/* Raise the limit of descriptors to what limits.clients needs, if it is
+ * allowed. */
 static void
 configure_limits(struct config *cf)
 {
@@ -70,11 +71,12 @@ configure_limits(struct config *cf)
 		    "files may be open", (long long)cf->clients,
 		    (long long)rl.rlim_cur);
 	}
-	rl = (struct rlimit){ 0, 0 };	/* prompts are not for core files */
+	rl = (struct rlimit){ 0, 0 };	/* prompts must not end up in core
+					 * files */
 	setrlimit(RLIMIT_CORE, &rl);
 }
 
-/* Read and check the configuration, options above it. */
+/* Read and check the configuration, and apply the options. */
 int
 configure_load(struct config **out, json_t *errors, struct fault *f)
 {

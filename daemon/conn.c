@@ -21,12 +21,12 @@
 
 #define CONN_READ	65536	/* bytes taken by one read */
 #define CONN_WRITE	65536	/* bytes offered to one write */
-#define CONN_SLICE	65536	/* what lines may cost before others get their
-				 * turn, without conn_turn */
-#define CONN_LATE_MS	100	/* who waits so long for a turn may be late
-				 * with a line through no fault of its own */
+#define CONN_SLICE	65536	/* cost of the lines handed out at a time
+				 * without conn_turn */
+#define CONN_LATE_MS	100	/* after waiting this long for a turn, a late
+				 * line is not the peer's fault */
 
-/* How the peer's output ended, and whether the owner has heard of it. */
+/* How the peer's output ended, and whether the owner knows. */
 enum conn_eof { CONN_OPEN, CONN_HALF, CONN_GONE, CONN_TOLD };
 
 struct conn {
@@ -86,7 +86,7 @@ conn_new(struct event_base *base, int fd, size_t line_max, int line_ms,
 	return (c);
 }
 
-/* Close now, release as soon as no callback is on the stack. */
+/* Close now, and release when no callback is on the stack. */
 void
 conn_free(struct conn *c)
 {
@@ -111,7 +111,7 @@ conn_release(struct conn *c)
 	free(c);
 }
 
-/* Enter or leave a stretch in which callbacks run. */
+/* Enter or leave code that runs callbacks. */
 static void
 conn_enter(struct conn *c)
 {
@@ -125,7 +125,7 @@ conn_leave(struct conn *c)
 		conn_release(c);
 }
 
-/* Start or stop the clock of an unfinished line. */
+/* Start or stop the timer of an unfinished line. */
 static void
 conn_clock(struct conn *c)
 {
@@ -173,7 +173,7 @@ conn_lines(struct conn *c, size_t max, int *left)
 	return (cost);
 }
 
-/* Hand out what is there, or ask for a turn. */
+/* Hand out the lines that are there, or ask for a turn. */
 static void
 conn_serve(struct conn *c)
 {
@@ -194,7 +194,7 @@ conn_serve(struct conn *c)
 	}
 }
 
-/* Go on with lines left over. */
+/* Hand out lines that were left over. */
 static void
 conn_again(evutil_socket_t fd, short what, void *arg)
 {
@@ -283,7 +283,7 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 	conn_leave(c);
 }
 
-/* Lines that are there, then one read and its lines. */
+/* Hand out the lines that are there, then read once and hand out its lines. */
 size_t
 conn_turn(struct conn *c, size_t max, int *more)
 {
@@ -308,7 +308,7 @@ conn_turn(struct conn *c, size_t max, int *more)
 	return (cost);
 }
 
-/* Write what can be written. */
+/* Write as much as the socket takes. */
 static void
 conn_writable(evutil_socket_t fd, short what, void *arg)
 {
@@ -392,7 +392,7 @@ conn_pause(struct conn *c)
 	conn_clock(c);
 }
 
-/* Go on reading, with the lines at hand first. */
+/* Resume reading; the lines that are there come first. */
 void
 conn_resume(struct conn *c)
 {

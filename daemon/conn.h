@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One non-blocking stream of lines on the event loop: a client or a helper.
- * Framing by base/line.h; output is queued without limit here, its marks are
- * reported so that the owner can stop producing.  Input is read and handed
- * out a bounded amount at a time, either as it comes or, where the owner
- * decides whose turn it is, by conn_turn.
+ * Framing is done by linebuf.h. The output queue has no limit here; its marks
+ * are reported so that the owner can stop producing. Input is read and handed
+ * out a bounded amount at a time: as it arrives, or by conn_turn if the owner
+ * decides the order of turns.
  */
 #ifndef DAEMON_CONN_H
 #define DAEMON_CONN_H
@@ -20,17 +20,17 @@ struct conn_ops {
 	void	(*line)(void *arg, char *line, size_t len);
 	/* A line over the limit was dropped. */
 	void	(*too_long)(void *arg);
-	/* The first bytes ever read on the stream, before they are lines: 1
-	 * where they are known for what they are, 0 to be asked again about
-	 * those read next, -1 where the callee has ended the stream. May be
+	/* The first bytes ever read on the stream, before they are cut into
+	 * lines. Returns 1 if they are recognized, 0 to be called again with
+	 * the next bytes, -1 if the callee has ended the stream. May be
 	 * NULL. */
 	int	(*first)(void *arg, const char *bytes, size_t n);
-	/* There is something to read or to hand out: conn_turn is to be
-	 * called soon, but not from here. NULL: lines are handed out as they
-	 * come. */
+	/* There is input to read or to hand out: the owner calls conn_turn
+	 * soon, but not from here. NULL: lines are handed out as they
+	 * arrive. */
 	void	(*waiting)(void *arg);
 	/*
-	 * The peer has sent its last byte. half is set where it still reads.
+	 * The peer has sent its last byte. half is set if it still reads.
 	 * Without half nothing more can be sent: free the connection.
 	 */
 	void	(*eof)(void *arg, int half);
@@ -66,16 +66,16 @@ size_t		 conn_queued(const struct conn *c);
 #define CONN_COST	2048	/* the least that a read or a line costs */
 
 /*
- * For streams whose owner has a waiting callback: read once and hand out
- * lines, until they have cost max bytes. A line costs its bytes, but at least
- * CONN_COST, and so does the read; the last line may cost more than was left.
- * Returns the cost. *more is set where lines may be left over: the stream
- * then still waits for another turn, and does not say so again. The stream
- * may have been freed by one of its callbacks.
+ * For streams with a waiting callback: read once and hand out lines, until they
+ * have cost max bytes. A line costs its bytes, but at least CONN_COST, and so
+ * does the read; the last line may cost more than was left. Returns the cost.
+ * Sets *more if lines may be left over: the stream then still waits for another
+ * turn, and does not call waiting again. The stream may have been freed by one
+ * of its callbacks.
  */
 size_t		 conn_turn(struct conn *c, size_t max, int *more);
 
-/* Stop or go on reading. Lines already read are kept. */
+/* Stop or resume reading. Lines already read are kept. */
 void		 conn_pause(struct conn *c);
 void		 conn_resume(struct conn *c);
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of the service: running replies are finished, then the store
- * commits what it has, then the loop ends.  Each step has a time limit.
+ * The end of the service: running replies end, then the store commits, then the
+ * loop ends. Each step has a time limit.
  */
 #include "chatd.h"
 
 #include "log.h"
 
 #define DRAIN_STORE_MS	5000	/* for the last commit of the store */
-#define DRAIN_LOOK_MS	20	/* between two looks if all is over */
+#define DRAIN_LOOK_MS	20	/* between two looks */
 
 static struct {
-	struct event	*cancel;	/* owned: the time of replies is over */
-	struct event	*last;		/* owned: the store's time is over */
-	struct event	*look;		/* owned: is all over? */
+	struct event	*cancel;	/* owned: time limit of the replies */
+	struct event	*last;		/* owned: time limit of the store */
+	struct event	*look;		/* owned: look again */
 	int		 ending;	/* the store has been asked to end */
 } drain;
 
@@ -21,7 +21,7 @@ static void	drain_cancel(evutil_socket_t, short, void *);
 static void	drain_last(evutil_socket_t, short, void *);
 static void	drain_look(evutil_socket_t, short, void *);
 
-/* Milliseconds as libevent takes them. */
+/* Convert milliseconds for libevent. */
 static struct timeval
 drain_time(int64_t ms)
 {
@@ -46,7 +46,7 @@ drain_clear(void)
 	event_free(drain.look);
 }
 
-/* Begin, or hurry. */
+/* Begin to end the service; the second time, cancel the replies. */
 void
 drain_begin(struct chatd *d, int sig)
 {
@@ -57,7 +57,7 @@ drain_begin(struct chatd *d, int sig)
 		drain_cancel(-1, 0, d);
 		return;
 	}
-	log_info("signal %d: finishing what runs", sig);
+	log_info("signal %d: finishing the running replies", sig);
 	notify_send("STOPPING=1\nSTATUS=Finishing replies");
 	d->draining = 1;
 	listener_free(d->listener);
@@ -66,7 +66,8 @@ drain_begin(struct chatd *d, int sig)
 	drain_look(-1, 0, d);
 }
 
-/* If all replies are over, end the store; if the store has ended, end. */
+/* Once all replies are over, end the store; once the store has ended, end the
+ * loop. */
 void
 drain_check(struct chatd *d)
 {
@@ -95,7 +96,7 @@ drain_look(evutil_socket_t fd, short what, void *arg)
 	event_add(drain.look, &tv);
 }
 
-/* The time of replies is over: cancel them and have them stored. */
+/* The time limit of replies has passed: cancel and store them. */
 static void
 drain_cancel(evutil_socket_t fd, short what, void *arg)
 {
@@ -107,7 +108,7 @@ drain_cancel(evutil_socket_t fd, short what, void *arg)
 	event_add(drain.last, &tv);
 }
 
-/* The store, or somebody who waits for it, did not end in time. */
+/* The store, an exchange or a client did not end in time. */
 static void
 drain_last(evutil_socket_t fd, short what, void *arg)
 {
@@ -115,6 +116,6 @@ drain_last(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	log_warnx("the store, an exchange or a client does not end in time");
+	log_warnx("the store, an exchange or a client did not end in time");
 	event_base_loopbreak(d->base);
 }

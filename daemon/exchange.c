@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One exchange from the first word to the last: begun in the store, screened
- * by the filters, written by the engine, judged as it grows, committed, and
- * only then acknowledged.  The order of things is decided here and nowhere
- * else.  The table of faults in the design says what happens when a helper is
- * lost on the way; each step below names its row.
+ * One exchange from start to end: begun in the store, screened by the filters,
+ * written by the engine, judged while it grows, committed, and only then
+ * acknowledged. The exchange*.c files alone decide the order.
  *
- * exchange.h has the states and exchange_state.c the events.  The first steps
- * are in exchange_begin.c.  An exchange waits for at most one of
- * store and filter at a time, while the engine may go on writing during a
- * check of what it wrote before.
+ * exchange_impl.h has the states and exchange_state.c the events. The first
+ * steps are in exchange_begin.c. An exchange waits for at most one of store and
+ * filter at a time; the engine may go on writing while the filters judge
+ * earlier text.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +23,8 @@
 #define EXCHANGE_REPLY_MAX (16 * 1024 * 1024) /* bytes of a reply's text */
 #define EXCHANGE_RETRY_MS	500	/* between tries to store a reply */
 
-/* What a reply's events are, in their order; a cancelled one may be done
- * before it started. */
+/* The events of a reply, in order. A cancelled reply may end before
+ * "started". */
 static const struct helper_event exchange_writing[] = {
 	{ "started", 0, 1 },
 	{ "text", 1, 1 },
@@ -44,7 +42,7 @@ static void	exchange_release(struct exchange *);
 static void	exchange_committed(void *, json_t *);
 static void	exchange_retry(evutil_socket_t, short, void *);
 
-/* Say something about the exchange to its client. */
+/* Send a notice about the exchange to its client. */
 void
 exchange_notice(struct exchange *x, const char *code, const char *message)
 {
@@ -52,8 +50,8 @@ exchange_notice(struct exchange *x, const char *code, const char *message)
 }
 
 /*
- * Fix the outcome: nothing more is written or shown. What was begun in the
- * store is finished there; before that there is nothing to keep.
+ * Fix the outcome: nothing more is written or shown. If the exchange was begun
+ * in the store, its end is stored; otherwise there is nothing to keep.
  */
 void
 exchange_end(struct exchange *x, const char *outcome, const char *code,
@@ -67,7 +65,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 		helper_forget(x->d->engine, x->engine_req);
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
-		helper_tell(x->d->engine, m);
+		helper_notify(x->d->engine, m);
 		x->engine_req = 0;
 	}
 	judge_free(x->judge);
@@ -100,7 +98,7 @@ exchange_free(struct exchange *x)
 	free(x);
 }
 
-/* The pre-prompt or the prompt goes to the filters. */
+/* Send the pre-prompt or the prompt to the filters. */
 void
 exchange_screen(struct exchange *x)
 {
@@ -111,7 +109,7 @@ exchange_screen(struct exchange *x)
 	judge_text(x->judge, *x->screening, strlen(*x->screening), 1);
 }
 
-/* Judge by the policy, or end the exchange: no verdict, no text. */
+/* Apply the policy to a verdict. Without a verdict, end the exchange. */
 static int
 exchange_judge(struct exchange *x, enum direction d, const struct verdict *v,
     size_t len, struct judgement *j)
@@ -124,7 +122,7 @@ exchange_judge(struct exchange *x, enum direction d, const struct verdict *v,
 	return (0);
 }
 
-/* Take out of what is screened what a verdict wants out. */
+/* Redact the screened text as the verdict demands. */
 static void
 exchange_redact(struct exchange *x, const struct judgement *j)
 {
@@ -137,8 +135,8 @@ exchange_redact(struct exchange *x, const struct judgement *j)
 	free(*x->screening);
 	*x->screening = text;
 	if (!x->redacted && !x->preprompt_redacted)
-		exchange_notice(x, "redacted", "part of the prompt was taken "
-		    "out before the model sees it");
+		exchange_notice(x, "redacted", "part of the prompt was "
+		    "redacted before the model sees it");
 	if (x->screening == &x->text)
 		x->redacted = 1;
 	else
@@ -159,7 +157,7 @@ exchange_passed(struct exchange *x)
 	}
 }
 
-/* The verdict on the pre-prompt or the prompt, as far as it is judged. */
+/* Handle a verdict on the pre-prompt or the prompt. */
 static void
 exchange_screened(void *arg, const struct verdict *v)
 {
@@ -182,8 +180,8 @@ exchange_screened(void *arg, const struct verdict *v)
 }
 
 /*
- * Ask the engine to write, or to go on behind what it wrote before it died.
- * Without an engine the exchange stays queued.
+ * Ask the engine to write the reply, or to continue after the text that it
+ * wrote before it died. Without an engine the exchange stays queued.
  */
 void
 exchange_generate(struct exchange *x)
@@ -203,7 +201,7 @@ exchange_generate(struct exchange *x)
 		exchange_pressure(x->request, 1);
 }
 
-/* The engine has died under the exchange. */
+/* The engine has died during the exchange. */
 static void
 exchange_engine_lost(struct exchange *x)
 {
@@ -235,12 +233,13 @@ exchange_started(struct exchange *x, json_t *msg)
 	    "context is full: the oldest turns were left out", x->dropped));
 }
 
-/* The code of an engine's error, in static storage. */
+/* Return the code of an engine's error, in static storage. An unknown code
+ * becomes engine_lost. */
 static const char *
 exchange_engine_code(const json_t *msg)
 {
 	static const char *const codes[] = { "context_full", "bad_field",
-	    "numeric_error", "busy" };
+	    "numeric_error", "busy", "too_long" };
 	const char	*code = msg_string(msg, "code");
 	size_t		 i;
 
@@ -251,8 +250,8 @@ exchange_engine_code(const json_t *msg)
 	return ("engine_lost");
 }
 
-/* Has the engine written more than it was asked for, or than any number of
- * tokens can spell? */
+/* Has the engine written more tokens than requested, or more text than any
+ * reply may have? */
 static int
 exchange_overflows(const struct exchange *x)
 {
@@ -262,7 +261,7 @@ exchange_overflows(const struct exchange *x)
 	    x->reply.len > EXCHANGE_REPLY_MAX);
 }
 
-/* The engine's events. */
+/* Handle an event of the engine. */
 static void
 exchange_engine(void *arg, json_t *msg)
 {
@@ -306,7 +305,7 @@ exchange_engine(void *arg, json_t *msg)
 	}
 }
 
-/* Have what is new judged. */
+/* Have the new text judged. */
 static void
 exchange_check(struct exchange *x)
 {
@@ -328,7 +327,7 @@ exchange_check(struct exchange *x)
 	judge_text(x->judge, p->text, p->len, p->final);
 }
 
-/* The verdict on the reply, as far as it is judged. */
+/* Handle a verdict on the reply. */
 static void
 exchange_checked(void *arg, const struct verdict *v)
 {
@@ -370,7 +369,8 @@ exchange_release(struct exchange *x)
 		exchange_check(x);
 }
 
-/* store.finish: until it is acknowledged, the exchange is not over. */
+/* Send finish to the store: the exchange is over when the store has
+ * acknowledged it. */
 void
 exchange_commit(struct exchange *x)
 {
@@ -390,7 +390,7 @@ exchange_commit(struct exchange *x)
 	    exchange_committed, x);
 }
 
-/* Try again until the store has it; meanwhile nothing new is taken. */
+/* Try again until the store has it. Meanwhile no new exchange is admitted. */
 static void
 exchange_retry(evutil_socket_t fd, short what, void *arg)
 {
@@ -410,7 +410,7 @@ exchange_again(struct exchange *x)
 	if (!x->failing) {
 		x->failing = 1;
 		x->d->store_failing++;
-		log_warnx("exchange %lld: not stored yet, trying on",
+		log_warnx("exchange %lld: not stored yet, trying again",
 		    (long long)x->id);
 	}
 	if (x->retry == NULL)
@@ -418,7 +418,7 @@ exchange_again(struct exchange *x)
 	event_add(x->retry, &tv);
 }
 
-/* The store has it: acknowledge. */
+/* The store has committed it: acknowledge. */
 static void
 exchange_committed(void *arg, json_t *msg)
 {
@@ -440,7 +440,8 @@ exchange_committed(void *arg, json_t *msg)
 		log_warnx("exchange %lld: the store refused it: %s",
 		    (long long)x->id, msg_string(msg, "message"));
 	if (code != NULL && x->code == NULL &&
-	    strcmp(code, "not_found") != 0) {	/* not deleted meanwhile */
+	    strcmp(code, "not_found") != 0) {	/* and it was not deleted
+						 * meanwhile */
 		x->code = "store_unavailable";
 		x->message = xstrdup("the reply was not stored; the "
 		    "service's log says why");
@@ -454,7 +455,7 @@ exchange_committed(void *arg, json_t *msg)
 		request_done(r, m);
 }
 
-/* The client asked to cancel, or has gone. */
+/* The client cancelled, or disconnected. */
 void
 exchange_stop(struct request *r)
 {
@@ -465,18 +466,19 @@ exchange_stop(struct request *r)
 		return;
 	x->cancelled = 1;
 	if (x->engine_req != 0) {
-		/* The engine ends it at its next step and hands out what it
-		 * held back. A paused one would never get there. */
+		/* The engine ends it at its next step and sends the text that
+		 * it held back. A paused reply has no next step, so it is
+		 * resumed. */
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
 		helper_hurry(x->d->engine, x->engine_req,
 		    (int)x->d->config->engine_timeout);
-		helper_tell(x->d->engine, m);
+		helper_notify(x->d->engine, m);
 	} else if (x->state != EXCHANGE_HELD && x->store_req == 0)
 		exchange_end(x, "cancelled", NULL, NULL);
 }
 
-/* The client does not keep up, or does again. */
+/* The client reads too slowly (high is 1), or has caught up. */
 void
 exchange_pressure(struct request *r, int high)
 {
@@ -488,6 +490,6 @@ exchange_pressure(struct request *r, int high)
 		return;
 	m = msg_op(high ? "pause" : "continue", -1);
 	msg_set_int(m, "request", x->engine_req);
-	helper_tell(x->d->engine, m);
+	helper_notify(x->d->engine, m);
 }
 

@@ -1,167 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One exchange, as the files exchange*.c share it: exchange_begin.c and then
- * exchange.c decide the order, exchange_msg.c makes its messages, exchange_list.c
- * speaks of all of them.
+ * Exchanges: say, regenerate and complete, from the request to the stored
+ * reply. The files of exchange*.c share exchange_impl.h.
  */
 #ifndef DAEMON_EXCHANGE_H
 #define DAEMON_EXCHANGE_H
 
-#include "chatd.h"
-#include "ahead.h"
-#include "reply.h"
+#include <sys/queue.h>
+#include <sys/types.h>
 
-/*
- * The life of an exchange.  exchange_state.c has the table of states and
- * events: which event may come in which state, and where it leads.
- *
- *   received -> beginning -> screening -> queued -> generating -> held
- *                                           ^           |           |
- *                                           +--- lost --+           v
- *   (end, from each of them) -----------------------------> committing -> gone
- */
-enum exchange_state {
-	EXCHANGE_RECEIVED,	/* waits for the model */
-	EXCHANGE_BEGINNING,	/* waits for its turn at the store, or for the
-				 * answer to begin */
-	EXCHANGE_SCREENING,	/* the filters judge pre-prompt or prompt */
-	EXCHANGE_QUEUED,	/* waits for the engine to start it */
-	EXCHANGE_GENERATING,	/* the engine writes */
-	EXCHANGE_HELD,		/* all is written, not all is judged */
-	EXCHANGE_COMMITTING,	/* the outcome is fixed; the store has to
-				 * acknowledge it */
-	EXCHANGE_GONE,		/* released */
-	EXCHANGE_STATES
-};
+#include <jansson.h>
+#include <stdint.h>
 
-enum exchange_event {
-	EVENT_BEGIN,	/* the model is there: tell the store */
-	EVENT_SCREEN,	/* have pre-prompt or prompt judged */
-	EVENT_QUEUE,	/* pass it to the engine when there is one */
-	EVENT_START,	/* the engine has started it */
-	EVENT_TEXT,	/* the engine has sent text */
-	EVENT_WRITTEN,	/* the engine has ended the reply */
-	EVENT_LOST,	/* the engine has died; the reply goes on later */
-	EVENT_JUDGED,	/* a verdict on the reply has come */
-	EVENT_END,	/* the outcome is fixed, for whatever reason */
-	EVENT_AGAIN,	/* the store did not take it: try again */
-	EVENT_STORED,	/* the store has acknowledged it */
-	EVENT_FORGET,	/* release what the store does not know, or all of
-			 * them when the process ends */
-	EXCHANGE_EVENTS
-};
+struct chatd;
+struct exchange;
+struct request;
 
-/* What may be outstanding in a state: a mask of these. */
-enum { WAITS_STORE = 1, WAITS_ENGINE = 2, WAITS_FILTER = 4 };
+TAILQ_HEAD(exchanges, exchange);
 
-struct exchange_rule {
-	const char	*name;
-	int		 waits;		/* what may be outstanding */
-	/* Where each event leads; EXCHANGE_STATES: it can't come. */
-	enum exchange_state next[EXCHANGE_EVENTS];
-};
-extern const struct exchange_rule exchange_rules[EXCHANGE_STATES];
+enum exchange_kind { EXCHANGE_SAY, EXCHANGE_COMPLETE, EXCHANGE_REGENERATE };
 
-struct exchange {
-	TAILQ_ENTRY(exchange)	 entry;
-	struct chatd		*d;		/* borrowed */
-	struct request		*request;	/* borrowed: ended by us */
-	enum exchange_state	 state;
+/* A client's request; strings are borrowed until exchange_new returns. */
+struct exchange_ask {
 	enum exchange_kind	 kind;
-	uid_t			 uid;
-	int64_t			 conversation, id, reply_id;
-	char			*text;		/* owned: the prompt */
-	char			*preprompt;	/* owned, or NULL */
-	json_t			*params;	/* owned */
-	json_t			*history;	/* owned: array, or NULL */
-	json_t			*verdicts;	/* owned: of the prompt */
-	char			 key[64];	/* names it to the store */
-	struct reply		 reply;
-	/* What is outstanding; exchange_rules has in which states. */
-	int64_t			 engine_req, store_req; /* requests, or 0 */
-	struct judge		*judge;		/* owned, or NULL: of what is
-						 * screened, then of the reply */
-	struct ahead_job	 beginning;	/* while it is beginning: its
-						 * turn at the store */
-	char			**screening;	/* while it is screening: text
-						 * or preprompt */
-	/* What has happened, in any state. */
-	int			 cancelled;	/* the client asked for the
-						 * end, or has gone */
-	int			 paused;	/* the client does not keep up:
-						 * the engine waits */
-	int			 redacted;	/* the prompt was changed */
-	int			 preprompt_redacted;
-	int			 deaths;	/* of the engine, under it */
-	int64_t			 dropped, prompt_tokens;
-	char			 stop[16];	/* why the engine ended */
-	/* the outcome, once it is fixed */
-	const char		*outcome;	/* done, blocked, ... */
-	const char		*code;		/* error code, or NULL */
-	char			*message;	/* owned: with code */
-	struct event		*retry;		/* owned: store again */
-	int			 failing;	/* while it is committing: the
-						 * store did not take it; counted
-						 * in store_failing */
-	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
+	const char		*text;		/* say, complete */
+	const char		*preprompt;	/* or NULL */
+	int64_t			 conversation;	/* 0: a new one */
+	int64_t			 exchange;	/* regenerate */
+	json_t			*params;	/* taken: checked, with defaults
+						 * and seed */
 };
 
-
-/* ---- exchange_state.c: states and events */
-
-/* May this event come now? */
-int	 exchange_allows(const struct exchange *x, enum exchange_event e);
-/* It has come: go where the table leads. An event that the table does not
- * have here is a fault of chatd's, and fatal. */
-void	 exchange_move(struct exchange *x, enum exchange_event e);
-/* Is only outstanding what the state allows? For tests. */
-int	 exchange_is_sound(const struct exchange *x);
-
-/* ---- exchange.c: the steps that others set going */
-
-/* Have the pre-prompt or the prompt (x->screening) judged. */
-void	 exchange_screen(struct exchange *x);
-/* Give it to the engine, or leave it queued where there is none. */
-void	 exchange_generate(struct exchange *x);
-/* Store the outcome (again). */
-void	 exchange_commit(struct exchange *x);
-/* Fix the outcome (state of the reply in the store); code and message go to
- * the client, NULL where all is well. code is static. */
-void	 exchange_end(struct exchange *x, const char *outcome,
-	    const char *code, const char *message);
-/* The client asked to cancel, or has gone. */
-void	 exchange_stop(struct request *r);
-/* The client does not keep up, or does again. */
-void	 exchange_pressure(struct request *r, int high);
-/* Say something about the exchange to its client. */
-void	 exchange_notice(struct exchange *x, const char *code,
-	    const char *message);
-/* Release it; its request has ended. */
-void	 exchange_free(struct exchange *x);
-
-/* ---- exchange_begin.c */
-
-/* Is it a regenerate of which only the store knows the conversation? */
-int	 exchange_is_hidden(const struct exchange *x);
-/* Tell the store of it, when its turn comes; goes on by itself from there. The
- * model is known. Frees it if the model can't hold its parameters. */
-void	 exchange_begin(struct exchange *x);
-/* End one that the store does not know. Frees it. */
-void	 exchange_refuse(struct exchange *x, const char *code,
-	    const char *message);
-
-/* ---- exchange_msg.c: what is said about it; each returns a new reference */
-
-/* To the store: begin and finish. */
-json_t	*exchange_msg_begin(const struct exchange *x);
-json_t	*exchange_msg_finish(const struct exchange *x);
-/* To the engine: write, or go on behind what is written. */
-json_t	*exchange_msg_generate(const struct exchange *x);
-/* To the client: accepted (place: how many wait before it), a notice (dropped
- * above 0: that many turns), and its last event, done or error. */
-json_t	*exchange_msg_accepted(const struct exchange *x, int place);
-json_t	*exchange_msg_notice(const char *code, const char *message,
-	    int64_t dropped);
-json_t	*exchange_msg_last(const struct exchange *x);
+/* Begin an exchange; it ends r. */
+void	 exchange_new(struct chatd *d, struct request *r,
+	    const struct exchange_ask *ask);
+/* The engine is up (again): send the exchanges that wait for it. changed: it
+ * has another model than before, so an unfinished reply can't continue. */
+void	 exchange_engine_ready(struct chatd *d, int changed);
+/* The engine failed to start: end the exchanges that have waited too long. */
+void	 exchange_engine_down(struct chatd *d);
+/* The store is up again: resend what it has not acknowledged. */
+void	 exchange_store_ready(struct chatd *d);
+/* Cancel all exchanges (shutdown). */
+void	 exchange_cancel_all(struct chatd *d);
+/* Release all exchanges, stored or not: the process ends. */
+void	 exchange_drop_all(struct chatd *d);
+/* Is a reply being written in this conversation, or (conversation 0) to this
+ * exchange? Counts only exchanges that r's user may know of. */
+int	 exchange_busy(const struct request *r, int64_t conversation,
+	    int64_t exchange);
+/* {"running","waiting","total"} for status (a new reference). */
+json_t	*exchange_status(const struct chatd *d);
 
 #endif

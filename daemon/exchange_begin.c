@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The beginning of an exchange: whether it is admitted, its turn at the store,
- * and what the store makes of it.  exchange.c goes on from there.
+ * The beginning of an exchange: its admission, its turn at the store, and the
+ * store's answer. exchange.c continues from there.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "xmalloc.h"
 
-#define EXCHANGE_WAIT_MS	5000	/* for a store to come up */
+#define EXCHANGE_WAIT_MS	5000	/* for a store that is starting */
 #define EXCHANGE_ROW		512	/* bytes of a begin without its text */
 
 static const struct helper_kind exchange_kind_begin = { "begin", NULL, 0 };
@@ -21,7 +21,7 @@ static const struct helper_kind exchange_kind_begin = { "begin", NULL, 0 };
 static void	exchange_begun(void *, json_t *);
 static void	exchange_is_begun(struct exchange *, json_t *);
 
-/* Is it not known yet which conversation it is in? */
+/* Is its conversation not known yet? */
 int
 exchange_is_hidden(const struct exchange *x)
 {
@@ -30,7 +30,7 @@ exchange_is_hidden(const struct exchange *x)
 }
 
 /* Is one of that user running in this conversation? */
-int
+static int
 exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
 {
 	const struct exchange	*x;
@@ -43,7 +43,7 @@ exchange_in(const struct chatd *d, uid_t uid, int64_t conversation)
 	return (0);
 }
 
-/* May this request begin an exchange now? Ends it where not. */
+/* May this request begin an exchange now? If not, ends the request. */
 static int
 exchange_admit(struct chatd *d, struct request *r,
     const struct exchange_ask *ask)
@@ -121,7 +121,7 @@ exchange_new(struct chatd *d, struct request *r,
 		exchange_begin(x);
 }
 
-/* Bytes of what the client sent. */
+/* Return the bytes of the texts that the client sent. */
 static size_t
 exchange_size(const struct exchange *x)
 {
@@ -129,7 +129,7 @@ exchange_size(const struct exchange *x)
 	    (x->preprompt != NULL ? strlen(x->preprompt) : 0));
 }
 
-/* Its turn has come. */
+/* It is its turn: send begin to the store. */
 static void
 exchange_begin_go(void *arg)
 {
@@ -141,10 +141,10 @@ exchange_begin_go(void *arg)
 }
 
 /*
- * store.begin: nothing happens that the store does not know of. Long texts of
- * one account go there one after the other: what they take to be written,
- * others wait for.  Parameters that the model can't hold are refused before,
- * so that nothing of the request is stored.
+ * Send begin to the store, which must know of every exchange. Long texts of one
+ * account are sent one after the other, because other accounts wait while they
+ * are written. Parameters that the model can't hold are refused before that, so
+ * that nothing of the request is stored.
  */
 void
 exchange_begin(struct exchange *x)
@@ -165,7 +165,7 @@ exchange_begin(struct exchange *x)
 	    EXCHANGE_ROW + exchange_size(x), exchange_begin_go, x);
 }
 
-/* End an exchange that the store does not know: nothing is to be kept. */
+/* End an exchange that the store does not know: there is nothing to keep. */
 void
 exchange_refuse(struct exchange *x, const char *code, const char *message)
 {
@@ -176,7 +176,7 @@ exchange_refuse(struct exchange *x, const char *code, const char *message)
 	request_fail(r, code, "%s", message);
 }
 
-/* How many others wait for the engine before this one. */
+/* Count the exchanges that wait for the engine before this one. */
 static int
 exchange_place(const struct exchange *x)
 {
@@ -191,7 +191,7 @@ exchange_place(const struct exchange *x)
 	return (n);
 }
 
-/* The store has answered to begin: another may, and this one goes on. */
+/* The store has answered begin: the account's next exchange may begin. */
 static void
 exchange_begun(void *arg, json_t *msg)
 {
@@ -202,7 +202,7 @@ exchange_begun(void *arg, json_t *msg)
 	exchange_is_begun(x, msg);
 }
 
-/* Does it begin with words of the user's, not the administrator's? */
+/* Is the pre-prompt the user's own, not the administrator's? */
 static int
 exchange_own_preprompt(const struct exchange *x)
 {
@@ -212,7 +212,7 @@ exchange_own_preprompt(const struct exchange *x)
 	    (ours == NULL || strcmp(x->preprompt, ours) != 0));
 }
 
-/* Is another one of its user's running in its conversation? */
+/* Is another exchange of the same user running in its conversation? */
 static int
 exchange_has_company(const struct exchange *x)
 {
@@ -226,7 +226,7 @@ exchange_has_company(const struct exchange *x)
 	return (0);
 }
 
-/* The store knows it: tell the client, go on to the filters. */
+/* The store knows the exchange: send accepted, and start the filters. */
 static void
 exchange_is_begun(struct exchange *x, json_t *msg)
 {

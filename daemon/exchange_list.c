@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All exchanges at once: when a helper comes or goes, at the end of the
- * service, and for who asks how many there are.
+ * All exchanges at once: when a helper starts or ends, at the end of the
+ * service, and for status.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <stdlib.h>
 
@@ -29,7 +29,8 @@ exchange_engine_ready(struct chatd *d, int changed)
 	}
 }
 
-/* The engine can't start: end what never began; count for what waits. */
+/* The engine can't start: end the exchanges that have not begun, and count a
+ * death for those that wait. */
 void
 exchange_engine_down(struct chatd *d)
 {
@@ -75,7 +76,7 @@ exchange_cancel_all(struct chatd *d)
 	}
 }
 
-/* Forget all of them. */
+/* Release all of them. */
 void
 exchange_drop_all(struct chatd *d)
 {
@@ -88,7 +89,7 @@ exchange_drop_all(struct chatd *d)
 	}
 }
 
-/* Would a deletion take it away from under one? */
+/* Would a deletion remove the conversation or exchange of a running one? */
 int
 exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
 {
@@ -106,7 +107,7 @@ exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
 	return (0);
 }
 
-/* How many there are, for status. */
+/* Count them, for status. */
 json_t *
 exchange_status(const struct chatd *d)
 {

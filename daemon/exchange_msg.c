@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an exchange says to its helpers and to its client.
+ * The messages of an exchange to its helpers and to its client.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-/* A new exchange, or a new reply to an old one. */
+/* Make begin: a new exchange, or a new reply to an old one. */
 json_t *
 exchange_msg_begin(const struct exchange *x)
 {
@@ -43,7 +43,7 @@ exchange_msg_begin(const struct exchange *x)
 	return (m);
 }
 
-/* The store knows the exchange. */
+/* Make accepted: the store knows the exchange. */
 json_t *
 exchange_msg_accepted(const struct exchange *x, int place)
 {
@@ -57,7 +57,7 @@ exchange_msg_accepted(const struct exchange *x, int place)
 	return (m);
 }
 
-/* Something the client should know. */
+/* Make a notice for the client. */
 json_t *
 exchange_msg_notice(const char *code, const char *message, int64_t dropped)
 {
@@ -70,7 +70,7 @@ exchange_msg_notice(const char *code, const char *message, int64_t dropped)
 	return (m);
 }
 
-/* One turn of the dialogue, as the engine wants it. */
+/* Append one turn of the dialogue, in the engine's form. */
 static void
 exchange_turn(json_t *messages, const char *role, const char *text)
 {
@@ -81,7 +81,7 @@ exchange_turn(json_t *messages, const char *role, const char *text)
 	json_array_append_new(messages, m);
 }
 
-/* The dialogue or the raw prompt, and what is already written. */
+/* Make generate: the dialogue or the raw prompt, and the reply so far. */
 json_t *
 exchange_msg_generate(const struct exchange *x)
 {
@@ -117,7 +117,7 @@ exchange_msg_generate(const struct exchange *x)
 	return (m);
 }
 
-/* The outcome, as the store keeps it. */
+/* Make finish: the outcome, as the store keeps it. */
 json_t *
 exchange_msg_finish(const struct exchange *x)
 {
@@ -129,8 +129,8 @@ exchange_msg_finish(const struct exchange *x)
 	msg_set_string(m, "state", x->outcome);
 	msg_set_string(m, "stop", x->stop[0] != '\0' ? x->stop :
 	    strcmp(x->outcome, "cancelled") == 0 ? "cancelled" : NULL);
-	/* A blocked reply is kept whole for those who judge the filters;
-	 * any other as its reader saw it. */
+	/* A blocked reply is stored whole, so that people can review the
+	 * filters. Any other reply is stored as its reader saw it. */
 	msg_set_text(m, "text", blocked ? x->reply.text : x->reply.shown,
 	    blocked ? x->reply.len : x->reply.shown_len);
 	if (x->redacted)
@@ -153,7 +153,7 @@ exchange_msg_finish(const struct exchange *x)
 	return (m);
 }
 
-/* The client's last word on the exchange. */
+/* Make the last event for the client: done or error. */
 json_t *
 exchange_msg_last(const struct exchange *x)
 {

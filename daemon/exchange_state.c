@@ -3,7 +3,7 @@
  * States and events of an exchange: one table, read by exchange_move and
  * walked by a test.
  */
-#include "exchange.h"
+#include "exchange_impl.h"
 
 #include "log.h"
 
@@ -47,14 +47,14 @@ const struct exchange_rule exchange_rules[EXCHANGE_STATES] = {
 	    { NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO } },
 };
 
-/* May it come? */
+/* May this event come now? */
 int
 exchange_allows(const struct exchange *x, enum exchange_event e)
 {
 	return (exchange_rules[x->state].next[e] != EXCHANGE_STATES);
 }
 
-/* It has come. */
+/* Change the state after an event. */
 void
 exchange_move(struct exchange *x, enum exchange_event e)
 {
@@ -64,7 +64,7 @@ exchange_move(struct exchange *x, enum exchange_event e)
 	x->state = exchange_rules[x->state].next[e];
 }
 
-/* Compare what is outstanding with the table. */
+/* Compare the outstanding requests with the table. */
 int
 exchange_is_sound(const struct exchange *x)
 {

@@ -25,7 +25,7 @@
 #define EXPORT_PIECE	32768	/* bytes in one text event */
 #define EXPORT_UID_MAX	2	/* exports of one user at once */
 #define EXPORT_END_MS	5000	/* to exit, once the output is closed */
-#define EXPORT_LOOK_MS	5	/* between looks whether it has */
+#define EXPORT_LOOK_MS	5	/* between two looks */
 
 TAILQ_HEAD(exports, export);
 
@@ -35,7 +35,7 @@ struct export {
 	pid_t		 pid;
 	int		 fd;		/* owned: its stdout */
 	struct event	*ev;		/* owned: readable, then a timer */
-	int64_t		 ended;		/* monotonic ms: its output has */
+	int64_t		 ended;		/* monotonic ms: its output ended */
 	size_t		 held;		/* bytes of an unfinished character */
 	char		 buf[EXPORT_PIECE];
 };
@@ -71,7 +71,7 @@ exporter_run(struct request *r, const char *format, int all, int out)
 	return (pid);
 }
 
-/* How many exports a user runs. */
+/* Count the running exports of a user. */
 static int
 exporter_count(uid_t uid)
 {
@@ -106,7 +106,7 @@ exporter_new(struct request *r, const char *format, int all)
 		request_fail(r, "store_unavailable", "%s", strerror(errno));
 		return;
 	}
-	/* The exporter writes and waits; only our end must not. */
+	/* The exporter may block while it writes; only our end must not. */
 	fcntl(fd[1], F_SETFL, 0);
 	e = xcalloc(1, sizeof *e);
 	e->request = r;
@@ -130,7 +130,7 @@ exporter_new(struct request *r, const char *format, int all)
 	exporter_pressure(r, client_pressed(r->client));
 }
 
-/* It is over: status is the exporter's. */
+/* The export is over with this exit status. */
 static void
 exporter_end(struct export *e, int cancelled, int status)
 {
@@ -165,7 +165,8 @@ exporter_kill(struct export *e)
 	return (status);
 }
 
-/* Its output is closed: has it exited, and how? Nobody waits for it here. */
+/* The output is closed: find out whether the exporter has exited, without
+ * blocking. */
 static void
 exporter_exited(evutil_socket_t fd, short what, void *arg)
 {
@@ -185,7 +186,7 @@ exporter_exited(evutil_socket_t fd, short what, void *arg)
 	exporter_end(e, 0, status);
 }
 
-/* Nothing more is read: what is left is the exit status. */
+/* Stop reading; only the exit status is left. */
 static void
 exporter_closed(struct export *e)
 {
@@ -197,7 +198,7 @@ exporter_closed(struct export *e)
 	exporter_exited(-1, 0, e);
 }
 
-/* Pass on what it has written. */
+/* Pass on the output of the exporter. */
 static void
 exporter_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -223,7 +224,7 @@ exporter_readable(evutil_socket_t fd, short what, void *arg)
 	request_send(e->request, m);
 }
 
-/* The client cancelled, or has gone. */
+/* The client cancelled, or disconnected. */
 static void
 exporter_stop(struct request *r)
 {
@@ -232,7 +233,7 @@ exporter_stop(struct request *r)
 	exporter_end(e, 1, exporter_kill(e));
 }
 
-/* The client does not keep up: leave the rest in the pipe. */
+/* The client reads too slowly: leave the rest in the pipe. */
 static void
 exporter_pressure(struct request *r, int high)
 {

@@ -14,8 +14,8 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define FILTERS_PING_MS		10000	/* silence after a ping: killed */
-#define FILTERS_START_MS	60000	/* silence of one that starts */
+#define FILTERS_PING_MS		10000	/* limit of silence after a ping */
+#define FILTERS_START_MS	60000	/* limit of silence while it starts */
 #define FILTERS_BACKOFF_MS	60000	/* longest wait before a restart */
 
 /* The longest answer has the findings of one check: 4,096 of each plugin, 14
@@ -28,7 +28,7 @@ static int	 filters_busy(void *);
 static void	 filters_process_ready(void *, json_t *);
 static void	 filters_process_gone(void *, int);
 
-/* A plugin as the init message has it. */
+/* Describe a plugin for the init message. */
 static json_t *
 filters_plugin(const struct config_filter *cf)
 {
@@ -40,7 +40,7 @@ filters_plugin(const struct config_filter *cf)
 	return (o);
 }
 
-/* An init message without plugins. */
+/* Make an init message without plugins. */
 static json_t *
 filters_message(const struct config *cf)
 {
@@ -82,7 +82,7 @@ filters_add(struct filters *fs, const struct config *cf, const char *plugin)
 	return (p);
 }
 
-/* Which process has which plugin. */
+/* Assign the plugins to processes. */
 static void
 filters_divide(struct filters *fs, const struct config *cf)
 {
@@ -108,7 +108,7 @@ filters_divide(struct filters *fs, const struct config *cf)
 		filters_add(fs, cf, NULL);
 }
 
-/* No text is in work: a set that retires ends now. */
+/* No text is being judged: a retiring set can end now. */
 static void
 filters_idle(struct filters *fs)
 {
@@ -170,7 +170,7 @@ filters_free(struct filters *fs)
 	free(fs);
 }
 
-/* Change who hears of it. */
+/* Replace the callbacks. */
 void
 filters_adopt(struct filters *fs, const struct filters_ops *ops, void *arg)
 {
@@ -178,7 +178,7 @@ filters_adopt(struct filters *fs, const struct filters_ops *ops, void *arg)
 	fs->arg = arg;
 }
 
-/* Finish what is in work, then end. */
+/* Wait for the answers that are due, then end. */
 void
 filters_retire(struct filters *fs, struct filters *successor)
 {
@@ -189,7 +189,7 @@ filters_retire(struct filters *fs, struct filters *successor)
 		filters_idle(fs);
 }
 
-/* Collect what has ended. */
+/* Reap the processes that have ended. */
 void
 filters_reap(struct filters *fs)
 {
@@ -199,21 +199,21 @@ filters_reap(struct filters *fs)
 		helper_reap(fs->process[i].helper);
 }
 
-/* The init message of a process. */
+/* Return the init message of a process. */
 static json_t *
 filters_init(void *arg)
 {
 	return (json_incref(((struct filters_process *)arg)->init));
 }
 
-/* While it has pieces, their deadline counts, not the heartbeat. */
+/* While it has pieces, their deadline replaces the heartbeat. */
 static int
 filters_busy(void *arg)
 {
 	return (((struct filters_process *)arg)->nflights > 0);
 }
 
-/* What its plugins need to judge a text that has grown. */
+/* Compute how much earlier text and context its plugins need. */
 static void
 filters_read_plugins(struct filters_process *p)
 {
@@ -234,7 +234,7 @@ filters_read_plugins(struct filters_process *p)
 	}
 }
 
-/* Say that something has changed since all were up. */
+/* Call changed(), if ready() has been called. */
 static void
 filters_changed(const struct filters *fs)
 {
@@ -242,7 +242,7 @@ filters_changed(const struct filters *fs)
 		fs->ops->changed(fs->arg);
 }
 
-/* A process is up without its plugins: nothing is judged by it. */
+/* Kill a process that is ready without all of its plugins. */
 static void
 filters_lacks(struct filters_process *p)
 {
@@ -279,7 +279,7 @@ filters_process_ready(void *arg, json_t *msg)
 		fs->ops->ready(fs->arg);
 }
 
-/* It crashed once more: is that too often? */
+/* Note a crash. Has it crashed too often? */
 static int
 filters_crashes(struct filters_process *p)
 {
@@ -306,7 +306,7 @@ filters_switch_off(struct filters_process *p)
 	judge_process_off(p);
 }
 
-/* A process of a retiring set has gone: was it the last? */
+/* A process of a retiring set has ended: if it was the last, call retired(). */
 static void
 filters_process_retired(struct filters_process *p)
 {
@@ -322,7 +322,7 @@ filters_process_retired(struct filters_process *p)
 		fs->ops->retired(fs->arg);
 }
 
-/* A process has gone; what was with it has been dealt with. */
+/* A process has ended; its pieces have been handled. */
 static void
 filters_process_gone(void *arg, int started)
 {
@@ -331,7 +331,7 @@ filters_process_gone(void *arg, int started)
 	int			 expired = p->expired;
 
 	judge_process_gone(p);
-	if (p->helper == NULL)		/* not even spawned: tried again */
+	if (p->helper == NULL)		/* not spawned: tried again */
 		return;
 	if (fs->retiring && helper_is_retired(p->helper)) {
 		filters_process_retired(p);
@@ -365,7 +365,7 @@ filters_are_ready(const struct filters *fs)
 	return (1);
 }
 
-/* Why one is down. */
+/* Return why one is down. */
 const char *
 filters_why(const struct filters *fs)
 {
@@ -378,7 +378,7 @@ filters_why(const struct filters *fs)
 	return ("");
 }
 
-/* Why one does not start. */
+/* Return why one fails to start. */
 const char *
 filters_failing(const struct filters *fs)
 {
@@ -392,7 +392,8 @@ filters_failing(const struct filters *fs)
 	return ("");
 }
 
-/* What a plugin said of itself when it was ready, or nothing. */
+/* Return what the process reported about a plugin when it was ready, or
+ * NULL. */
 static json_t *
 filters_said(const struct filters_process *p, const char *name)
 {
@@ -408,7 +409,7 @@ filters_said(const struct filters_process *p, const char *name)
 	return (NULL);
 }
 
-/* The plugins, for status. */
+/* List the plugins for status. */
 json_t *
 filters_status(const struct filters *fs)
 {
@@ -437,7 +438,7 @@ filters_status(const struct filters *fs)
 	return (list);
 }
 
-/* Say that a process is switched off. */
+/* Report that a process is switched off. */
 void
 filters_mark_off(const struct filters_process *p, json_t *o, int operator)
 {

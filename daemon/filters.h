@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The filter processes of one configuration: one that the plugins which come
- * with chatd share, and one for each plugin from elsewhere, so that such a
- * plugin speaks for itself only and is switched off by itself.  filters.c
- * runs them; judge.c hands them texts.  roles.c and reload.c own the sets.
+ * The filter processes of one configuration: one process that the plugins of
+ * chatd share, and one for each plugin from elsewhere, so that a foreign plugin
+ * can't forge the findings of another, and is switched off alone. filters.c
+ * runs the processes; judge.c sends them texts. roles.c and reload.c own the
+ * sets.
  */
 #ifndef DAEMON_FILTERS_H
 #define DAEMON_FILTERS_H
@@ -25,8 +26,10 @@ struct judge_account;
 struct judge_flight;
 struct judge_lane;
 
-#define FILTERS_CRASHES		3	/* so many of a plugin of its own ... */
-#define FILTERS_CRASHES_MS	60000	/* in this time: it is switched off */
+#define FILTERS_CRASHES		3	/* this number of crashes of a process
+					 * ... */
+#define FILTERS_CRASHES_MS	60000	/* within this time: its plugin is
+					 * switched off */
 
 /* One process. */
 struct filters_process {
@@ -35,41 +38,46 @@ struct filters_process {
 	struct helper_spec	 spec;
 	char			*name;		/* owned: "filter", or
 						 * "filter NAME" */
-	int			 own;		/* of one plugin alone */
-	int			 pass;		/* once it is off, texts pass */
-	json_t			*init;		/* owned: what it is told */
+	int			 own;		/* it has one foreign plugin */
+	int			 pass;		/* texts pass while it is off */
+	json_t			*init;		/* owned: its init message */
 	json_t			*plugins;	/* owned: of its "ready"; NULL
 						 * before */
-	int64_t			 window;	/* bytes it needs before what
-						 * is new; -1: all of them */
-	int			 context;	/* it reads a reply's prompt */
+	int64_t			 window;	/* bytes that it needs before
+						 * the new text; -1: all of
+						 * them */
+	int			 context;	/* it needs the prompt of a
+						 * reply */
 	int			 off;		/* switched off */
-	int			 retired;	/* has gone for good */
+	int			 retired;	/* has ended for good */
 	int64_t			 crashes[FILTERS_CRASHES]; /* monotonic ms */
 
 	/* ---- of judge.c */
-	TAILQ_HEAD(, judge_lane) lanes;		/* owned: accounts with work,
+	TAILQ_HEAD(, judge_lane) lanes;		/* owned: accounts with parts,
 						 * in the order of turns */
-	TAILQ_HEAD(, judge_flight) flights;	/* owned: with the process */
+	TAILQ_HEAD(, judge_flight) flights;	/* owned: pieces sent to the
+						 * process */
 	int			 nflights;
 	size_t			 flying;	/* new bytes in them */
-	int			 losing;	/* who is to blame for its end
-						 * has been found */
-	int			 expired;	/* we ended it: a late text */
+	int			 losing;	/* the piece that caused its end
+						 * is known */
+	int			 expired;	/* it was killed because of a
+						 * late text */
 	struct event		*deadline;	/* owned: of the first flight */
-	struct event		*patience;	/* owned: it is down */
+	struct event		*patience;	/* owned: limit of waiting while
+						 * it is down */
 	struct event		*wake;		/* owned: a pause is over */
 };
 
-/* Who hears of a set; each may be NULL. */
+/* The callbacks of a set; each may be NULL. */
 struct filters_ops {
 	/* Every process has been ready: called once. */
 	void	(*ready)(void *arg);
-	/* One could not start before that. Called for each try. */
+	/* A process could not start before that. Called for each try. */
 	void	(*refused)(void *arg, const char *why);
-	/* After that, one has come, gone or been switched off. */
+	/* After ready: a process has started, ended or been switched off. */
 	void	(*changed)(void *arg);
-	/* After filters_retire: no process is left. */
+	/* After filters_retire: the last process has ended. */
 	void	(*retired)(void *arg);
 };
 
@@ -79,72 +87,76 @@ struct filters {
 	void			*arg;		/* borrowed */
 	char			*program;	/* owned */
 	int			 timeout_ms;	/* for a verdict, see judge.c */
-	size_t			 hold;		/* bytes kept back at most */
+	size_t			 hold;		/* most bytes held back */
 	struct filters_process	*process;	/* owned: n of them */
 	size_t			 n;
-	int			 ready;		/* has been said */
+	int			 ready;		/* ready() was called */
 	int			 retiring;
-	int			 closing;	/* nobody is to blame any more */
-	struct filters		*successor;	/* borrowed: judges what was
-						 * begun; NULL: none */
-	TAILQ_HEAD(, judge)	 judges;	/* borrowed: texts in work */
-	/* judge.c calls this when it has removed the last of them. */
+	int			 closing;	/* lost pieces have no
+						 * consequences */
+	struct filters		*successor;	/* borrowed: gets the texts
+						 * that are being judged;
+						 * NULL: none */
+	TAILQ_HEAD(, judge)	 judges;	/* borrowed: texts being
+						 * judged */
+	/* judge.c calls this after removing the last of them. */
 	void			(*idle)(struct filters *fs);
-	TAILQ_HEAD(, judge_account) accounts;	/* owned: those that paused */
+	TAILQ_HEAD(, judge_account) accounts;	/* owned: accounts that have
+						 * paused */
 };
 
 /* Start the processes that cf (borrowed during the call) asks for. ops and arg
- * are borrowed; nothing of them is called before filters_new has returned. */
+ * are borrowed; no callback is called before filters_new has returned. */
 struct filters	*filters_new(struct event_base *base, const struct config *cf,
 		    const struct filters_ops *ops, void *arg);
 
-/* End all processes at once. Texts in work get filter_unavailable. */
+/* Kill all processes. Texts being judged fail with filter_unavailable. */
 void		 filters_free(struct filters *fs);
 
-/* Say who hears of the set from now on. */
+/* Replace the callbacks of the set. */
 void		 filters_adopt(struct filters *fs,
 		    const struct filters_ops *ops, void *arg);
 
 /*
- * Await the answers that are due, then end; retired() is called then, perhaps
- * at once. Texts go on in the successor, which outlives fs; it may be NULL
- * where there is no text yet.
+ * Wait for the answers that are due, then end the processes and call retired(),
+ * perhaps before this returns. The successor, which outlives fs, judges the
+ * other texts; it may be NULL if there is no text yet.
  */
 void		 filters_retire(struct filters *fs, struct filters *successor);
 
-/* SIGCHLD came. NULL does nothing. */
+/* Call it after SIGCHLD. NULL does nothing. */
 void		 filters_reap(struct filters *fs);
 
 /* Is every process up, or switched off? */
 int		 filters_are_ready(const struct filters *fs);
 
-/* Why the first one that is down is so; "" if none is. */
+/* The reason why the first process that is down is down; "" if none is down. */
 const char	*filters_why(const struct filters *fs);
 
-/* Why no text can be judged, for long: one of the processes does not start. ""
- * if all do. */
+/* The reason if a process has failed to start several times in a row, so that
+ * no text can be judged; else "". */
 const char	*filters_failing(const struct filters *fs);
 
 /* For status: the plugins, {name, version, rules, process, state[, why]} each;
  * a new reference. */
 json_t		*filters_status(const struct filters *fs);
 
-/* Describe in o, a member of "helpers", that a process is switched off, if it
- * is: its state and, for operators, why. */
+/* If a process is switched off, put that into o, its member of "helpers": the
+ * state and, for operators, the reason. */
 void		 filters_mark_off(const struct filters_process *p, json_t *o,
 		    int operator);
 
 /* ---- judge.c, for filters.c */
 
-/* Prepare and release what judge.c keeps of a process. */
+/* Prepare and release what judge.c keeps for a process. */
 void		 judge_process_init(struct filters_process *p);
 void		 judge_process_clear(struct filters_process *p);
-/* It is up, has gone, or has been switched off. */
+/* The process is up, has ended, or has been switched off. */
 void		 judge_process_up(struct filters_process *p);
 void		 judge_process_gone(struct filters_process *p);
 void		 judge_process_off(struct filters_process *p);
-/* Hand every text that is not in work to the set's successor, or end all of
- * them with filter_unavailable. */
+/* Pass every text that no process is judging to the set's successor, or fail
+ * all texts with filter_unavailable. */
 void		 judge_hand_over(struct filters *fs);
 void		 judge_fail_all(struct filters *fs, const char *why);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer to health: how the service is, in one word and its reasons.
+ * The answer to health: the state of the service in one word, and the reasons.
  */
 #include "chatd.h"
 
@@ -16,15 +16,15 @@
 
 #define HEALTH_DISK_LOW	(64 * 1024 * 1024)	/* bytes free */
 
-/* An answer in the making. */
+/* An answer that is being made. */
 struct health_answer {
 	enum health	 worst;
 	json_t		*why;		/* owned: array of texts */
-	int		 operator;	/* others get no details: they name
-					 * files, and what others did */
+	int		 operator;	/* other users get no details, which
+					 * name files and what others did */
 };
 
-/* Make health worse, for a reason. detail may be NULL. */
+/* Worsen the state, with a reason. detail may be NULL. */
 static void
 health_worsen(struct health_answer *a, enum health to, const char *what,
     const char *detail)
@@ -44,7 +44,7 @@ health_worsen(struct health_answer *a, enum health to, const char *what,
 	free(text);
 }
 
-/* Judge a helper without which nothing is answered. */
+/* Add the state of a helper that every answer needs. */
 static void
 health_helper(struct health_answer *a, const struct helper *h,
     const char *name)
@@ -56,8 +56,8 @@ health_helper(struct health_answer *a, const struct helper *h,
 		    HEALTH_DOWN, name, why[0] == '\0' ? NULL : why);
 }
 
-/* Judge a filter process. One that was switched off and without which texts
- * pass does not stop anybody. */
+/* Add the state of a filter process. If it is switched off and texts pass
+ * without it, the service is degraded, not down. */
 static void
 health_filter(struct health_answer *a, const struct filters_process *p)
 {
@@ -68,7 +68,7 @@ health_filter(struct health_answer *a, const struct filters_process *p)
 		health_helper(a, p->helper, p->name);
 }
 
-/* The space that the store has. */
+/* Describe the free disk space of the store. */
 static json_t *
 health_disk(struct health_answer *a, const struct chatd *d)
 {
@@ -92,7 +92,7 @@ health_disk(struct health_answer *a, const struct chatd *d)
 	return (o);
 }
 
-/* A helper's part of the answer. */
+/* Describe a helper. */
 static json_t *
 health_state(const struct health_answer *a, const struct helper *h)
 {
@@ -107,7 +107,7 @@ health_state(const struct health_answer *a, const struct helper *h)
 	return (o);
 }
 
-/* All helpers. */
+/* Describe all helpers. */
 static json_t *
 health_helpers(const struct health_answer *a, const struct chatd *d)
 {
@@ -127,7 +127,7 @@ health_helpers(const struct health_answer *a, const struct chatd *d)
 	return (o);
 }
 
-/* The model: its name and state. */
+/* Describe the model: its name and state. */
 static json_t *
 health_model(const struct chatd *d)
 {
@@ -139,7 +139,7 @@ health_model(const struct chatd *d)
 	return (o);
 }
 
-/* The answer to health. */
+/* Make the answer to health. */
 json_t *
 health_message(const struct chatd *d, int operator)
 {
@@ -167,7 +167,7 @@ health_message(const struct chatd *d, int operator)
 	msg_set(m, "exchanges", o);
 	if (d->store_since != 0)
 		msg_set_int(m, "store_failing_since", d->store_since);
-	/* These tell a user what others do. */
+	/* These reveal what other users do. */
 	if (operator && d->last_commit != 0)
 		msg_set_int(m, "last_commit", d->last_commit);
 	if (operator)

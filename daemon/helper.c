@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a helper process: its start, its heartbeat, its end, and its
- * lines.  What its lines answer is in helper_req.c.
+ * A helper process: its start, its heartbeat, its end, and its lines.
+ * helper_req.c has its requests.
  */
 #include "helper_impl.h"
 
@@ -24,15 +24,17 @@
 #include "xmalloc.h"
 
 #define HELPER_PING_MS		2000	/* between heartbeats */
-#define HELPER_BACKOFF_MS	100	/* second restart; doubles from there */
-#define HELPER_HEALTHY_MS	60000	/* this long up: back-off forgotten */
+#define HELPER_BACKOFF_MS	100	/* before the second restart; then it
+					 * doubles */
+#define HELPER_HEALTHY_MS	60000	/* after this time the back-off is
+					 * reset */
 #define HELPER_LOOSE_MAX 65536		/* bytes of an event without an id:
-					 * some of it is told to every
+					 * parts of it are sent to every
 					 * client */
 #define HELPER_TRIES		3	/* starts that may fail in a row */
-#define HELPER_REAP_MS		5	/* between looks for its end */
-#define HELPER_REAP_TRIES	10	/* looks before one is killed that has
-					 * closed its channel */
+#define HELPER_REAP_MS		5	/* between looks whether it has ended */
+#define HELPER_REAP_TRIES	10	/* looks before a helper that closed its
+					 * channel is killed */
 
 static void	helper_start(struct helper *);
 static void	helper_restart(evutil_socket_t, short, void *);
@@ -133,7 +135,7 @@ helper_start(struct helper *h)
 	helper_arm(h->silence, h->spec->start_ms);
 }
 
-/* The helper is of no more use: tell everybody, plan the next start. */
+/* The helper is lost: end its requests, and plan the next start. */
 void
 helper_down(struct helper *h, const char *why)
 {
@@ -169,7 +171,7 @@ helper_down(struct helper *h, const char *why)
 	h->spec->gone(h->spec->arg, started);
 }
 
-/* Start again; wait while the old process is still there. */
+/* Start again, once the old process has ended. */
 static void
 helper_restart(evutil_socket_t fd, short what, void *arg)
 {
@@ -186,7 +188,7 @@ helper_restart(evutil_socket_t fd, short what, void *arg)
 		helper_start(h);
 }
 
-/* Send a heartbeat and expect something within the timeout. */
+/* Send a heartbeat, and expect an answer within the timeout. */
 static void
 helper_beat(evutil_socket_t fd, short what, void *arg)
 {
@@ -194,13 +196,13 @@ helper_beat(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	helper_tell(h, msg_op("ping", -1));
+	helper_notify(h, msg_op("ping", -1));
 	if (!event_pending(h->silence, EV_TIMEOUT, NULL))
 		helper_arm(h->silence, h->spec->timeout_ms);
 	helper_arm(h->beat, HELPER_PING_MS);
 }
 
-/* Nothing came for too long. */
+/* The helper was silent for too long. */
 static void
 helper_silent(evutil_socket_t fd, short what, void *arg)
 {
@@ -214,21 +216,14 @@ helper_silent(evutil_socket_t fd, short what, void *arg)
 		helper_arm(h->silence, h->spec->timeout_ms);
 		return;
 	}
-	snprintf(why, sizeof why, "hung: nothing heard for %d ms%s",
+	snprintf(why, sizeof why, "hung: silent for %d ms%s",
 	    h->state == HELPER_READY ? h->spec->timeout_ms :
 	    h->spec->start_ms,
 	    h->state == HELPER_READY ? "" : " while starting");
 	helper_down(h, why);
 }
 
-/* Go on by another spec. */
-void
-helper_adopt(struct helper *h, const struct helper_spec *spec)
-{
-	h->spec = spec;
-}
-
-/* Let it finish and exit; one that is not up has nothing to finish. */
+/* Let the helper finish and exit. One that is not ready is killed. */
 void
 helper_retire(struct helper *h)
 {
@@ -252,7 +247,7 @@ helper_kill(struct helper *h, const char *why)
 		helper_down(h, why);
 }
 
-/* Kill it, and forget how often it was started lately. */
+/* Kill it, and reset the back-off. */
 void
 helper_expire(struct helper *h, const char *why)
 {
@@ -260,7 +255,7 @@ helper_expire(struct helper *h, const char *why)
 	helper_kill(h, why);
 }
 
-/* The helper said ready: send what has waited. */
+/* The helper is ready: send the waiting requests. */
 static void
 helper_is_ready(struct helper *h, json_t *msg)
 {
@@ -279,7 +274,7 @@ helper_is_ready(struct helper *h, json_t *msg)
 	}
 }
 
-/* An event without id: it is up, it refuses, or it is loading. */
+/* Handle an event without an id: ready, error or loading. */
 static void
 helper_loose(struct helper *h, const char *event, json_t *msg)
 {
@@ -302,7 +297,7 @@ helper_loose(struct helper *h, const char *event, json_t *msg)
 		helper_out_of_turn(h, event, "while starting");
 }
 
-/* It has been heard: how long may it now be silent? */
+/* Something arrived: restart the timer of silence. */
 static void
 helper_heard(struct helper *h)
 {
@@ -314,7 +309,7 @@ helper_heard(struct helper *h)
 		event_del(h->silence);
 }
 
-/* A line from the helper. */
+/* Handle a line from the helper. */
 static void
 helper_line(void *arg, char *line, size_t len)
 {
@@ -346,14 +341,14 @@ helper_line(void *arg, char *line, size_t len)
 	json_decref(msg);
 }
 
-/* A line over the limit. */
+/* Handle a line over the limit. */
 static void
 helper_too_long(void *arg)
 {
 	helper_down(arg, "sent a line that is too long");
 }
 
-/* The channel has ended: the process has, or will at once. */
+/* The channel is closed: the process has ended, or will do so soon. */
 static void
 helper_eof(void *arg, int half)
 {
@@ -371,7 +366,7 @@ helper_failed(void *arg, const char *why)
 	helper_down(arg, why);
 }
 
-/* All is sent: nothing more will be said to one that is to end. */
+/* All is sent: close the channel of a helper that is being retired. */
 static void
 helper_drained(void *arg)
 {
@@ -381,14 +376,14 @@ helper_drained(void *arg)
 		shutdown(conn_fd(h->conn), SHUT_WR);
 }
 
-/* What the line being dealt with has taken so far. */
+/* The time that the current line has taken so far. */
 int64_t
 helper_since(const struct helper *h)
 {
 	return (clock_micros() - h->line_at);
 }
 
-/* Collect the process if it has ended, and say how. */
+/* Reap the process if it has ended, and log how. */
 void
 helper_reap(struct helper *h)
 {
@@ -411,7 +406,7 @@ helper_reap(struct helper *h)
 	h->ending = 0;
 }
 
-/* Down, starting or ready. */
+/* Return the state. */
 enum helper_state
 helper_state(const struct helper *h)
 {
@@ -425,7 +420,7 @@ helper_is_retired(const struct helper *h)
 	return (h->retired);
 }
 
-/* Down, starting or ready as a word. */
+/* Return the state as a word. */
 const char *
 helper_state_name(const struct helper *h)
 {
@@ -434,28 +429,28 @@ helper_state_name(const struct helper *h)
 	return (names[h->state]);
 }
 
-/* Its process, 0 if none. */
+/* Return its process id, 0 if there is none. */
 pid_t
 helper_pid(const struct helper *h)
 {
 	return (h->state == HELPER_DOWN ? 0 : h->pid);
 }
 
-/* How often it was started again. */
+/* Count its restarts. */
 int
 helper_restarts(const struct helper *h)
 {
 	return (h->restarts);
 }
 
-/* Does it fail to start, again and again? */
+/* Has it failed to start several times in a row? */
 int
 helper_failing(const struct helper *h)
 {
 	return (h->state != HELPER_READY && h->fails >= HELPER_TRIES);
 }
 
-/* Why it is down. */
+/* Return the reason why it is down. */
 const char *
 helper_why(const struct helper *h)
 {

@@ -9,25 +9,27 @@
 
 #include "helper.h"
 
-#define HELPER_BUCKETS		1024	/* requests are found by id: a power
-					 * of two, for as many at once */
+#define HELPER_BUCKETS		1024	/* size of the hash table of ids: a
+					 * power of two */
 
 struct conn;
 
 struct helper_req {
 	TAILQ_ENTRY(helper_req)	 entry;
-	LIST_ENTRY(helper_req)	 same;		/* of its bucket */
+	LIST_ENTRY(helper_req)	 same;		/* in its bucket */
 	struct helper		*helper;	/* borrowed */
 	const struct helper_kind *kind;		/* borrowed: static */
-	int			 phase;		/* of its answer, see kind */
+	int			 phase;		/* see struct helper_event */
 	int64_t			 id;
 	json_t			*msg;		/* owned: unsent, or NULL */
 	int			 answer_ms;	/* once sent */
-	int			 alone;		/* late: the helper lives on */
-	helper_cb		*cb;		/* NULL: nobody listens */
+	int			 alone;		/* a late answer does not end
+						 * the helper */
+	helper_cb		*cb;		/* NULL: the answer is
+						 * dropped */
 	void			*arg;		/* borrowed */
-	struct event		*deadline;	/* owned, or NULL: of the wait,
-						 * then of the answer */
+	struct event		*deadline;	/* owned, or NULL: for the wait,
+						 * then for the answer */
 };
 TAILQ_HEAD(helper_reqs, helper_req);
 LIST_HEAD(helper_bucket, helper_req);
@@ -48,8 +50,10 @@ struct helper {
 	int				 restarts;
 	int				 fails;		/* starts in a row */
 	int				 retired;
-	int				 ending;	/* it ended by itself: looks
-							 * before it is killed */
+	int				 ending;	/* it closed its
+							 * channel: looks
+							 * left before it is
+							 * killed */
 	int64_t				 ready_at;	/* monotonic ms */
 	int64_t				 line_at;	/* us: the last line */
 	char				 why[512];
@@ -59,22 +63,22 @@ struct helper {
 
 /* Arm a timer. */
 void	 helper_arm(struct event *ev, int ms);
-/* The helper is of no more use: tell everybody, plan the next start. */
+/* The helper is lost: end its requests, and plan the next start. */
 void	 helper_down(struct helper *h, const char *why);
 
 /* ---- helper_req.c */
 
-/* Tell the owner of every request that was sent that it is lost; the others
- * wait for the next process, if there will be one. */
+/* End every request that was sent with NULL. The others wait for the next
+ * process, if there will be one. */
 void	 helper_lose(struct helper *h);
-/* Send a request whose turn has come; its time to be answered begins. */
+/* Send a request and start its deadline. */
 void	 helper_send(struct helper *h, struct helper_req *req, json_t *msg);
-/* Is it up, to be spoken to? */
+/* Can it be sent requests now? */
 int	 helper_hears(const struct helper *h);
-/* An event that answers a request. */
+/* Handle an event that answers a request. */
 void	 helper_answer(struct helper *h, int64_t id, const char *event,
 	    json_t *msg);
-/* It sent what nothing asked for: it can't be believed any more. */
+/* Kill the helper: it sent an event that answers no request. */
 void	 helper_out_of_turn(struct helper *h, const char *event,
 	    const char *why);
 

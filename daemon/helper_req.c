@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to a helper and their answers, which its kind says what they may
- * be.
+ * Requests to a helper, and their answers. A request's kind lists the events
+ * that may answer it.
  */
 #include "helper_impl.h"
 
@@ -13,8 +13,8 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* What helper_tell sends: the answer is awaited, but nobody hears it. */
-static const struct helper_kind helper_told = { "order", NULL, 0 };
+/* The kind of helper_notify: an answer is expected, but dropped. */
+static const struct helper_kind helper_kind_order = { "order", NULL, 0 };
 
 static void	helper_late(evutil_socket_t, short, void *);
 
@@ -31,9 +31,9 @@ helper_req_free(struct helper_req *req)
 }
 
 /*
- * Tell the owner of every request that was sent that it is lost; the others
- * wait for the next process, if there will be one. Looks for the next one
- * afresh each time, since an owner may forget or make requests.
+ * End every request that was sent with NULL. The others wait for the next
+ * process, if there will be one. Each search begins anew, because a callback
+ * may remove or add requests.
  */
 void
 helper_lose(struct helper *h)
@@ -75,7 +75,7 @@ helper_late(evutil_socket_t fd, short what, void *arg)
 		helper_down(h, "hung: a request's deadline passed");
 		return;
 	}
-	if (sent)		/* its answer may come yet */
+	if (sent)		/* its answer may still come */
 		req->cb = NULL;
 	else
 		helper_req_free(req);
@@ -83,7 +83,7 @@ helper_late(evutil_socket_t fd, short what, void *arg)
 		cb(cb_arg, NULL);
 }
 
-/* Give a request ms to go on; 0: for ever. */
+/* Set a request's deadline; 0: none. */
 static void
 helper_due(struct helper_req *req, int ms)
 {
@@ -97,7 +97,7 @@ helper_due(struct helper_req *req, int ms)
 	helper_arm(req->deadline, ms);
 }
 
-/* Send a request whose turn has come; its time to be answered begins. */
+/* Send a request and start its deadline. */
 void
 helper_send(struct helper *h, struct helper_req *req, json_t *msg)
 {
@@ -106,7 +106,7 @@ helper_send(struct helper *h, struct helper_req *req, json_t *msg)
 	conn_send(h->conn, msg);
 }
 
-/* Is it up, to be spoken to? */
+/* Can it be sent requests now? */
 int
 helper_hears(const struct helper *h)
 {
@@ -139,12 +139,12 @@ helper_request(struct helper *h, const struct helper_kind *kind, json_t *msg,
 	return (req->id);
 }
 
-/* Send something whose answer does not matter. */
+/* Send a message whose answer does not matter. */
 void
-helper_tell(struct helper *h, json_t *msg)
+helper_notify(struct helper *h, json_t *msg)
 {
 	if (helper_hears(h))
-		helper_request(h, &helper_told, msg, 0, 0, NULL, NULL);
+		helper_request(h, &helper_kind_order, msg, 0, 0, NULL, NULL);
 	else
 		json_decref(msg);
 }
@@ -164,7 +164,7 @@ helper_find(struct helper *h, int64_t id)
 	return (NULL);
 }
 
-/* Too late an answer is its own matter. */
+/* A late answer ends only this request. */
 void
 helper_alone(struct helper *h, int64_t id)
 {
@@ -174,7 +174,7 @@ helper_alone(struct helper *h, int64_t id)
 		req->alone = 1;
 }
 
-/* It has waited long enough. */
+/* The request must end within ms. */
 void
 helper_hurry(struct helper *h, int64_t id, int ms)
 {
@@ -197,7 +197,7 @@ helper_forget(struct helper *h, int64_t id)
 		helper_req_free(req);
 }
 
-/* It sent what nothing asked for: it can't be believed any more. */
+/* Kill the helper: it sent an event that answers no request. */
 void
 helper_out_of_turn(struct helper *h, const char *event, const char *why)
 {
@@ -208,14 +208,15 @@ helper_out_of_turn(struct helper *h, const char *event, const char *why)
 	helper_down(h, text);
 }
 
-/* Is this event the end of its request? */
+/* Is this the last event of its request? */
 static int
 helper_last(const char *event)
 {
 	return (strcmp(event, "done") == 0 || strcmp(event, "error") == 0);
 }
 
-/* May this event come now? Moves the request on; NULL, or why not. */
+/* May this event come now? Returns NULL and changes the phase, or returns why
+ * not. */
 static const char *
 helper_advance(struct helper_req *req, const char *event, const json_t *msg)
 {
@@ -238,7 +239,7 @@ helper_advance(struct helper_req *req, const char *event, const json_t *msg)
 	return ("is not due");
 }
 
-/* An event that answers a request. */
+/* Handle an event that answers a request. */
 void
 helper_answer(struct helper *h, int64_t id, const char *event, json_t *msg)
 {

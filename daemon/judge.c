@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far each text is judged, and by which findings.
+ * How far each text is judged, and its findings.
  */
 #include "judge_impl.h"
 
@@ -10,11 +10,11 @@
 
 #include "xmalloc.h"
 
-#define JUDGE_FINDINGS	4096		/* of one text and process at most */
-#define JUDGE_SAME	1024		/* last findings among which one may
-					 * come again */
+#define JUDGE_FINDINGS	4096		/* most findings per text and process */
+#define JUDGE_SAME	1024		/* last findings to compare a new one
+					 * with */
 
-/* Is nothing of the text waiting or out? */
+/* Is no part of the text waiting or being judged? */
 static int
 judge_is_idle(const struct judge *j)
 {
@@ -29,7 +29,7 @@ judge_is_idle(const struct judge *j)
 
 /* ---- the life of a judge */
 
-/* Begin to be judged by a set. */
+/* Join a set. */
 static void
 judge_enter(struct judge *j, struct filters *fs)
 {
@@ -46,7 +46,7 @@ judge_enter(struct judge *j, struct filters *fs)
 	TAILQ_INSERT_TAIL(&fs->judges, j, entry);
 }
 
-/* Begin with a text. */
+/* Make a judge for a text. */
 struct judge *
 judge_new(struct filters *fs, uid_t uid, enum direction d,
     const char *context, judge_cb *cb, void *arg)
@@ -63,7 +63,7 @@ judge_new(struct filters *fs, uid_t uid, enum direction d,
 	return (j);
 }
 
-/* Leave the set; nothing of the text is to be judged any more. */
+/* Leave the set: no further piece of the text is judged. */
 static void
 judge_leave(struct judge *j)
 {
@@ -97,7 +97,7 @@ judge_free_parts(struct judge *j)
 	j->nparts = 0;
 }
 
-/* Drop it. */
+/* Release it. */
 void
 judge_free(struct judge *j)
 {
@@ -108,7 +108,7 @@ judge_free(struct judge *j)
 	free(j);
 }
 
-/* There is no verdict: say so, once. */
+/* Report once that there is no verdict. */
 void
 judge_fail(struct judge *j, const char *why)
 {
@@ -121,9 +121,9 @@ judge_fail(struct judge *j, const char *why)
 	j->cb(j->arg, &v);
 }
 
-/* ---- what is known */
+/* ---- verdicts */
 
-/* All findings of a text, a new reference. */
+/* Return all findings of a text, a new reference. */
 static json_t *
 judge_findings(const struct judge *j)
 {
@@ -138,7 +138,7 @@ judge_findings(const struct judge *j)
 	return (all);
 }
 
-/* Why a process that is off lets no text through. */
+/* Fail a text because a process is switched off and its texts may not pass. */
 static void
 judge_refuse(struct judge *j, const struct filters_process *p)
 {
@@ -149,9 +149,9 @@ judge_refuse(struct judge *j, const struct filters_process *p)
 	judge_fail(j, why);
 }
 
-/* Tell the owner, if more is known than before. */
+/* Report a verdict to the owner, if more is known than before. */
 void
-judge_tell(struct judge *j)
+judge_report(struct judge *j)
 {
 	struct verdict	 v = { .settled = j->len, .final = j->final };
 	json_t		*findings;
@@ -168,19 +168,19 @@ judge_tell(struct judge *j)
 		if (j->part[i].settled < v.settled)
 			v.settled = j->part[i].settled;
 	}
-	/* A prompt is told when all of it is known: nobody waits for a part. */
+	/* The verdict on a prompt is reported only for the whole prompt. */
 	if (!v.final && (j->direction == DIRECTION_PROMPT ||
-	    (j->told && v.settled <= j->told_settled)))
+	    (j->reported && v.settled <= j->reported_settled)))
 		return;
-	j->told = 1;
-	j->told_settled = v.settled;
+	j->reported = 1;
+	j->reported_settled = v.settled;
 	findings = judge_findings(j);
 	v.findings = findings;
 	j->cb(j->arg, &v);
 	json_decref(findings);
 }
 
-/* Have what is new judged. */
+/* Have the new text judged. */
 static void
 judge_go(struct judge *j)
 {
@@ -191,10 +191,10 @@ judge_go(struct judge *j)
 	for (i = 0; i < j->nparts; i++)
 		judge_pump(j->part[i].process);
 	if (judge_is_idle(j))	/* every plugin is off */
-		judge_tell(j);
+		judge_report(j);
 }
 
-/* The text has come, or has grown. */
+/* Set the text, which may have grown. */
 void
 judge_text(struct judge *j, const char *text, size_t len, int final)
 {
@@ -205,7 +205,7 @@ judge_text(struct judge *j, const char *text, size_t len, int final)
 		judge_go(j);
 }
 
-/* Go on in the successor of a set that retires, from the text's start. */
+/* Move to the successor of a retiring set, and start again. */
 static void
 judge_move(struct judge *j)
 {
@@ -217,7 +217,7 @@ judge_move(struct judge *j)
 	judge_go(j);
 }
 
-/* Something of the text is back from a process: tell, or go on elsewhere. */
+/* A piece is back from a process: report a verdict, or move the text. */
 void
 judge_back(struct judge *j)
 {
@@ -226,15 +226,16 @@ judge_back(struct judge *j)
 	for (i = 0; i < j->nparts && j->part[i].final; i++)
 		;
 	if (i == j->nparts || j->set->successor == NULL)
-		judge_tell(j);
+		judge_report(j);
 	else if (judge_is_idle(j))
 		judge_move(j);
 }
 
-/* ---- what the processes find */
+/* ---- findings */
 
-/* Keep a finding. One that comes again, perhaps longer or surer, becomes one
- * with what it was. -1 where there are too many. */
+/* Keep a finding. If a finding is repeated, perhaps longer or with a higher
+ * score, it is merged with the earlier one. Returns -1 if there are too
+ * many. */
 static int
 judge_keep(json_t *list, json_t *o)
 {
@@ -277,7 +278,7 @@ judge_has_plugin(const struct filters_process *p, const char *name)
 	return (0);
 }
 
-/* Take over the findings about a piece. */
+/* Add the findings about a piece. */
 int
 judge_take(struct judge_part *t, const struct judge_flight *fl,
     const json_t *findings)
@@ -306,8 +307,8 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	return (0);
 }
 
-/* Note how far the part has come by the answer to a piece. What could still
- * become a finding is kept back, but no more of it than fs->hold bytes. */
+/* Note from the answer to a piece how far the part is judged. Text that could
+ * still become a finding is held back, but at most fs->hold bytes. */
 void
 judge_advance(struct judge_part *t, const struct judge_flight *fl,
     const json_t *msg)
@@ -329,7 +330,7 @@ judge_advance(struct judge_part *t, const struct judge_flight *fl,
 		t->settled = settled;
 }
 
-/* Hand on what is not in work. */
+/* Pass on the texts that no process is judging. */
 void
 judge_hand_over(struct filters *fs)
 {
@@ -345,7 +346,7 @@ judge_hand_over(struct filters *fs)
 	}
 }
 
-/* End every text. */
+/* Fail every text. */
 void
 judge_fail_all(struct filters *fs, const char *why)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What judge.c and judge_turns.c share: judge.c knows how far a text is
- * judged and tells its owner, judge_turns.c hands pieces to processes.
+ * What judge.c and judge_turns.c share: judge.c tracks how far a text is judged
+ * and reports verdicts; judge_turns.c sends pieces to processes.
  *
- *   judge (a text) --+-- part (of a process) -- waits in a lane
- *                    +-- part                -- has a flight: a piece is with
- *                                               the process
+ * A judge (one text) has one part for each process. A part waits for its turn
+ * in a lane, or has a flight: a piece that the process is judging.
  */
 #ifndef DAEMON_JUDGE_IMPL_H
 #define DAEMON_JUDGE_IMPL_H
@@ -13,17 +12,21 @@
 #include "filters.h"
 #include "judge.h"
 
-/* The share of one process in a text. */
+/* One process's work on a text. */
 struct judge_part {
-	TAILQ_ENTRY(judge_part)	 entry;		/* of its lane */
+	TAILQ_ENTRY(judge_part)	 entry;		/* in its lane */
 	struct judge		*judge;		/* borrowed */
 	struct filters_process	*process;	/* borrowed */
-	struct judge_lane	*lane;		/* borrowed: it waits there */
-	struct judge_flight	*flight;	/* borrowed: a piece is out */
-	size_t			 judged;	/* bytes the process has seen */
-	size_t			 said;		/* ... and said are settled */
+	struct judge_lane	*lane;		/* borrowed: where it waits */
+	struct judge_flight	*flight;	/* borrowed: its piece with the
+						 * process */
+	size_t			 judged;	/* bytes that the process has
+						 * judged */
+	size_t			 said;		/* bytes that the process
+						 * reported as settled */
 	size_t			 settled;
-	int			 final;		/* it knows that this is all */
+	int			 final;		/* it has judged the complete
+						 * text */
 	int			 tries;
 	json_t			*findings;	/* owned */
 };
@@ -35,18 +38,18 @@ struct judge_lane {
 	TAILQ_HEAD(, judge_part) parts;		/* borrowed */
 };
 
-/* A piece that is with a process. */
+/* A piece that a process is judging. */
 struct judge_flight {
 	TAILQ_ENTRY(judge_flight) entry;	/* of the process */
 	struct filters_process	*process;	/* borrowed */
 	struct judge_part	*part;		/* borrowed; NULL: dropped */
 	uid_t			 uid;
 	size_t			 offset, len;	/* of the piece in the text */
-	size_t			 fresh;		/* bytes of it that are new */
+	size_t			 fresh;		/* new bytes in it */
 	int			 final;
 };
 
-/* An account whose texts were late. */
+/* An account with late texts. */
 struct judge_account {
 	TAILQ_ENTRY(judge_account) entry;	/* of the set */
 	uid_t			 uid;
@@ -56,7 +59,7 @@ struct judge_account {
 
 struct judge {
 	TAILQ_ENTRY(judge)	 entry;		/* of the set */
-	struct filters		*set;		/* borrowed; NULL: it has failed */
+	struct filters		*set;		/* borrowed; NULL: failed */
 	uid_t			 uid;
 	enum direction		 direction;
 	const char		*context;	/* borrowed, or NULL */
@@ -66,39 +69,41 @@ struct judge {
 	size_t			 len;
 	int			 final;
 	int			 failed;
-	int			 told;		/* a verdict has been given, ... */
-	size_t			 told_settled;	/* ... as far as this */
+	int			 reported;	/* a verdict was reported ... */
+	size_t			 reported_settled;	/* ... up to this
+							 * byte */
 	struct judge_part	*part;		/* owned: one per process */
 	size_t			 nparts;
 };
 
 /* ---- judge.c */
 
-/* There is no verdict: say so, once. The owner may free the judge. */
+/* Report once that there is no verdict. The owner may free the judge. */
 void	 judge_fail(struct judge *j, const char *why);
-/* Tell the owner, if more is known than before. Last thing to be done with a
- * judge, which may then be freed. */
-void	 judge_tell(struct judge *j);
-/* A piece of the text has been answered, or is to be sent again: judge_tell,
- * or the text goes on in the successor of its set. As judge_tell, last. */
+/* Report a verdict to the owner, if more is known than before. Do not use the
+ * judge after this: the owner may have freed it. */
+void	 judge_report(struct judge *j);
+/* A piece has been answered, or must be sent again: report a verdict, or move
+ * the text to the successor of its set. Do not use the judge after this. */
 void	 judge_back(struct judge *j);
-/* Take over the findings about a piece. 0; JUDGE_UNSOUND where they are no
- * findings of its; JUDGE_TOO_MANY where no more can be kept of the text. */
+/* Add the findings about a piece. Returns 0, JUDGE_UNSOUND if they are not
+ * sound findings about this piece, or JUDGE_TOO_MANY if the text has too
+ * many. */
 enum { JUDGE_UNSOUND = -1, JUDGE_TOO_MANY = -2 };
 int	 judge_take(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *findings);
-/* Note how far the part has come by the answer to a piece. */
+/* Note from the answer to a piece how far the part is judged. */
 void	 judge_advance(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *msg);
 
 /* ---- judge_turns.c */
 
-/* Let a part wait for its turn, if it wants one; first: before all others of
- * its account, which is next. */
+/* Put a part into its lane, if it has text to judge. first: before all other
+ * parts, in the lane that is next. */
 void	 judge_queue(struct judge_part *t, int first);
-/* Take a part out of its lane, if it waits. */
+/* Remove a part from its lane, if it waits. */
 void	 judge_unqueue(struct judge_part *t);
-/* Give a process work, by turns. */
+/* Send pieces to a process, in the order of turns. */
 void	 judge_pump(struct filters_process *p);
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handing texts to the filter processes.  Each process has lanes, one for each
- * account with work for it.  A turn is one piece of the first part of the
- * first lane; the lane then goes to the end of the queue, and so does the part
- * in its lane.  A process has few pieces at a time, so that it does not idle:
- * JUDGE_FLIGHTS at most, with no more new text in all than one piece may have.
+ * Sending texts to the filter processes. Each process has lanes, one for each
+ * account with parts for it. In a turn, one piece of the first part of the
+ * first lane is sent; the lane then goes to the end of the queue, and the part
+ * to the end of its lane. A process has several pieces at a time, so that it
+ * does not idle: at most JUDGE_FLIGHTS, with no more new text in total than one
+ * piece may have.
  *
- * The deadline of a piece runs from when it is the first flight.  A late text
- * fails alone: the process is ended and started again at once, the other
- * flights go back to their lanes, and the account of the late text pauses.  So
- * it is with a text under which a process crashes.
+ * The deadline of a piece begins when it becomes the first flight. If a text is
+ * late, only that text fails: the process is killed and started again at once,
+ * the other flights return to their lanes, and the account of the late text
+ * pauses. The same happens if a process crashes on a text.
  */
 #include "judge_impl.h"
 
@@ -23,14 +24,16 @@
 
 #define JUDGE_FLIGHTS	4		/* pieces in one process at a time */
 #define JUDGE_PIECE	512		/* new bytes in a piece */
-#define JUDGE_LONG	16384		/* each of these in a piece gives its
-					 * deadline filter.timeout more */
-#define JUDGE_TRIES	3		/* processes that may end under a part
-					 * whose fault it is not */
+#define JUDGE_LONG	16384		/* for each of these bytes in a piece
+					 * its deadline is filter.timeout
+					 * later */
+#define JUDGE_TRIES	3		/* lost processes that a part survives,
+					 * if it did not cause the loss */
 #define JUDGE_WAIT_MS	5000		/* for a process that is down */
 #define JUDGE_PAUSE_MS	1000		/* after a first late text; doubles */
 #define JUDGE_PAUSE_MAX	60000
-#define JUDGE_FORGET_MS	600000		/* no late text for so long: forgotten */
+#define JUDGE_FORGET_MS	600000		/* an account is forgotten after this
+					 * time without a late text */
 
 static const struct helper_kind judge_kind_check = { "check", NULL, 0 };
 
@@ -51,7 +54,7 @@ judge_arm(struct event *ev, int64_t ms)
 
 /* ---- accounts that pause */
 
-/* The account's entry, or NULL. */
+/* Find the account's entry, or NULL. */
 static struct judge_account *
 judge_account(const struct filters *fs, uid_t uid)
 {
@@ -64,7 +67,7 @@ judge_account(const struct filters *fs, uid_t uid)
 	return (a);
 }
 
-/* How long the account must wait from now on, in ms. */
+/* Return the ms that the account must still wait. */
 static int64_t
 judge_pause(const struct filters *fs, uid_t uid)
 {
@@ -74,8 +77,8 @@ judge_pause(const struct filters *fs, uid_t uid)
 	return (a != NULL && a->until > now ? a->until - now : 0);
 }
 
-/* A text of this account cost a process: the account waits a while, longer
- * each time. */
+/* A text of this account made a process end: the account waits, longer each
+ * time. */
 static void
 judge_blame(struct filters *fs, uid_t uid)
 {
@@ -99,14 +102,14 @@ judge_blame(struct filters *fs, uid_t uid)
 		ms *= 2;
 	a->late++;
 	a->until = now + (ms < JUDGE_PAUSE_MAX ? ms : JUDGE_PAUSE_MAX);
-	log_warnx("filters: a text of uid %u cost a process; texts of that "
-	    "account wait %lld ms", (unsigned)uid,
+	log_warnx("filters: a text of uid %u made a filter process end; texts "
+	    "of that account wait %lld ms", (unsigned)uid,
 	    (long long)(a->until - now));
 }
 
 /* ---- waiting */
 
-/* Has the process something to do about the text? */
+/* Does the process have text of this part to judge? */
 static int
 judge_wants(const struct judge_part *t)
 {
@@ -116,7 +119,7 @@ judge_wants(const struct judge_part *t)
 	    (j->len > t->judged || j->final));
 }
 
-/* Take a part out of its lane. */
+/* Remove a part from its lane. */
 void
 judge_unqueue(struct judge_part *t)
 {
@@ -132,7 +135,7 @@ judge_unqueue(struct judge_part *t)
 	free(l);
 }
 
-/* Let a part wait for its turn. */
+/* Put a part into its lane. */
 void
 judge_queue(struct judge_part *t, int first)
 {
@@ -142,7 +145,7 @@ judge_queue(struct judge_part *t, int first)
 	if (!judge_wants(t) || t->lane != NULL || t->flight != NULL)
 		return;
 	if (p->set->retiring)
-		return;			/* it goes on by other filters */
+		return;			/* the successor judges it */
 	TAILQ_FOREACH(l, &p->lanes, entry) {
 		if (l->uid == t->judge->uid)
 			break;
@@ -165,7 +168,7 @@ judge_queue(struct judge_part *t, int first)
 
 /* ---- sending */
 
-/* The first whole character at or before byte i. */
+/* Find the start of the character at or before byte i. */
 static size_t
 judge_character(const char *text, size_t i)
 {
@@ -174,8 +177,8 @@ judge_character(const char *text, size_t i)
 	return (i);
 }
 
-/* Cut the next piece of a part: what is before it for the plugins, and what is
- * new. Returns where the new begins in the piece. */
+/* Cut the next piece of a part: earlier text for the plugins, and new text.
+ * Returns where the new text begins in the piece. */
 static size_t
 judge_cut(const struct judge_part *t, struct judge_flight *fl)
 {
@@ -198,7 +201,7 @@ judge_cut(const struct judge_part *t, struct judge_flight *fl)
 	return (t->judged - fl->offset);
 }
 
-/* The check of a piece. */
+/* Make the request that checks a piece. */
 static json_t *
 judge_message(const struct judge_part *t, const struct judge_flight *fl,
     size_t fresh)
@@ -221,7 +224,7 @@ judge_message(const struct judge_part *t, const struct judge_flight *fl,
 	return (m);
 }
 
-/* The first flight's time begins. */
+/* Start the deadline of the first flight. */
 static void
 judge_time(struct filters_process *p)
 {
@@ -259,8 +262,8 @@ judge_send(struct judge_part *t)
 	    fl);
 }
 
-/* The first lane whose account does not pause. *ms is lowered to how long the
- * others still do. */
+/* Find the first lane whose account does not pause. *ms is lowered to the
+ * shortest pause of the lanes before it. */
 static struct judge_lane *
 judge_next(const struct filters_process *p, int64_t *ms)
 {
@@ -284,7 +287,7 @@ judge_has_room(const struct filters_process *p)
 	    p->flying < JUDGE_PIECE));
 }
 
-/* Give a process work, by turns. */
+/* Send pieces to a process, in the order of turns. */
 void
 judge_pump(struct filters_process *p)
 {
@@ -312,8 +315,8 @@ judge_pump(struct filters_process *p)
 
 /* ---- answers */
 
-/* A process was lost with a piece. The first of its pieces is to blame, unless
- * somebody is already. */
+/* A process was lost with this piece. The first lost piece counts as the cause,
+ * unless the cause is known. */
 static void
 judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 {
@@ -332,7 +335,7 @@ judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 	}
 }
 
-/* What a process says of a piece, or NULL. */
+/* Handle the answer to a piece; NULL: the process was lost. */
 static void
 judge_answered(void *arg, json_t *msg)
 {
@@ -374,8 +377,8 @@ judge_answered(void *arg, json_t *msg)
 	}
 	if (r == JUDGE_TOO_MANY) {
 		judge_pump(p);
-		judge_fail(t->judge, "the filter found too much in this "
-		    "text: send less of it at once");
+		judge_fail(t->judge, "the filter found too many matches in "
+		    "this text: send less of it at once");
 		return;
 	}
 	judge_advance(t, &f, msg);
@@ -384,7 +387,7 @@ judge_answered(void *arg, json_t *msg)
 	judge_back(t->judge);
 }
 
-/* The first flight is late: it alone pays. */
+/* The first flight is late: only its text fails. */
 static void
 judge_late(evutil_socket_t fd, short what, void *arg)
 {
@@ -456,7 +459,7 @@ judge_process_clear(struct filters_process *p)
 	event_free(p->wake);
 }
 
-/* It is up: send what waits. */
+/* The process is up: send waiting pieces. */
 void
 judge_process_up(struct filters_process *p)
 {
@@ -464,7 +467,7 @@ judge_process_up(struct filters_process *p)
 	judge_pump(p);
 }
 
-/* It has gone; its flights have been lost. */
+/* The process has ended; its flights have been handled. */
 void
 judge_process_gone(struct filters_process *p)
 {
@@ -474,7 +477,8 @@ judge_process_gone(struct filters_process *p)
 		judge_arm(p->patience, JUDGE_WAIT_MS);
 }
 
-/* It has been switched off: what waits for it passes, or never will. */
+/* The process has been switched off: the texts that wait for it pass, or
+ * fail. */
 void
 judge_process_off(struct filters_process *p)
 {
@@ -485,6 +489,6 @@ judge_process_off(struct filters_process *p)
 	while ((l = TAILQ_FIRST(&p->lanes)) != NULL) {
 		t = TAILQ_FIRST(&l->parts);
 		judge_unqueue(t);
-		judge_tell(t->judge);
+		judge_report(t->judge);
 	}
 }

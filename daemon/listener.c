@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listening socket: made with the right owner and mode from birth, or
- * taken from systemd.  Never removes a socket that somebody serves.
+ * The listening socket: created with the right owner and mode, or passed by
+ * systemd. A socket that another process serves is never removed.
  */
 #include "chatd.h"
 
@@ -40,7 +40,7 @@ struct listener {
 static void	listener_accept(evutil_socket_t, short, void *);
 static void	listener_again(evutil_socket_t, short, void *);
 
-/* Take the lock beside the socket: one daemon per path. */
+/* Lock the file beside the socket: one daemon per path. */
 static int
 listener_lock(struct listener *l, struct fault *f)
 {
@@ -59,7 +59,8 @@ listener_lock(struct listener *l, struct fault *f)
 	return (r);
 }
 
-/* Remove what a dead daemon left; refuse anything else at the path. */
+/* Remove the socket of a daemon that has ended; fail on anything else at the
+ * path. */
 static int
 listener_clear(struct listener *l, const struct sockaddr_un *sa,
     struct fault *f)
@@ -201,7 +202,7 @@ listener_free(struct listener *l)
 	free(l);
 }
 
-/* No descriptor is left: rest a second, complain every ten. */
+/* No descriptor is left: wait a second; warn every ten seconds. */
 static void
 listener_exhausted(struct listener *l)
 {
@@ -215,7 +216,7 @@ listener_exhausted(struct listener *l)
 	event_add(l->again, &tv);
 }
 
-/* Take what waits. */
+/* Accept the waiting connections. */
 static void
 listener_accept(evutil_socket_t fd, short what, void *arg)
 {
@@ -239,7 +240,7 @@ listener_accept(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Rested: listen again. */
+/* The wait is over: listen again. */
 static void
 listener_again(evutil_socket_t fd, short what, void *arg)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * moderate: what the filters and the policy say of a text, without an
+ * moderate: the verdict of the filters and the policy on a text, without an
  * exchange.
  */
 #include "chatd.h"
@@ -13,7 +13,7 @@
 #include "judge.h"
 #include "xmalloc.h"
 
-/* What a moderate request remembers until the verdict comes. */
+/* A moderate request that waits for its verdict. */
 struct moderate {
 	struct ahead_job job;
 	struct request	*request;	/* borrowed */
@@ -25,8 +25,8 @@ struct moderate {
 static void	moderate_judged(void *, const struct verdict *);
 
 /*
- * The strongest of the findings (which are sound) in each category, with what
- * it leads to: also of those that lead to nothing.
+ * Return the strongest finding of each category (all are sound) with its
+ * action, which may be to allow.
  */
 static json_t *
 moderate_categories(const struct config *c, enum direction d,
@@ -51,7 +51,7 @@ moderate_categories(const struct config *c, enum direction d,
 	return (o);
 }
 
-/* Its turn has come: have the text judged. May end it. */
+/* It is its turn: have the text judged. May end the request. */
 static void
 moderate_go(void *arg)
 {
@@ -63,7 +63,7 @@ moderate_go(void *arg)
 	judge_text(om->judge, om->text, strlen(om->text), 1);
 }
 
-/* Release it; its request, which is returned, is to be ended. */
+/* Release it and return its request, which the caller must end. */
 static struct request *
 moderate_free(struct moderate *om)
 {
@@ -78,7 +78,7 @@ moderate_free(struct moderate *om)
 	return (r);
 }
 
-/* The verdict, once the whole text is judged. */
+/* Send the verdict, once the whole text is judged. */
 static void
 moderate_judged(void *arg, const struct verdict *v)
 {
@@ -107,7 +107,7 @@ moderate_judged(void *arg, const struct verdict *v)
 	request_done(moderate_free(om), m);
 }
 
-/* The client asked to cancel, or has gone: nobody waits for the verdict. */
+/* The client cancelled, or disconnected: the verdict is not needed. */
 static void
 moderate_stop(struct request *r)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd and a service say to each other: sd_notify(3), socket
- * activation and the watchdog, without its library.
+ * The protocols between systemd and a service, without libsystemd:
+ * sd_notify(3), socket activation and the watchdog.
  */
 #include "chatd.h"
 
@@ -30,8 +30,8 @@ static char	notify_socket[108];	/* sockaddr_un.sun_path */
 void
 notify_send(const char *fmt, ...)
 {
-	/* A manager with ten messages waiting takes no more at the moment.
-	 * READY=1 alone must not be lost: without it we are killed. */
+	/* systemd accepts no message while ten are waiting. Only READY=1 must
+	 * not be lost: without it systemd kills chatd. */
 	static const struct timeval wait = { NOTIFY_WAIT_S, 0 };
 	struct sockaddr_un	 sa = { .sun_family = AF_UNIX };
 	char			 text[NOTIFY_TEXT];
@@ -63,8 +63,8 @@ notify_send(const char *fmt, ...)
 	close(fd);
 }
 
-/* Send a text for people. It may hold a name or a reason from outside, and a
- * newline in it would begin a state line of its own: "MAINPID=1". */
+/* Send a text for people. It may hold a name or a reason from outside, in which
+ * a newline would begin another state line, such as "MAINPID=1". */
 void
 notify_status(const char *fmt, ...)
 {
@@ -79,12 +79,12 @@ notify_status(const char *fmt, ...)
 		if ((unsigned char)*s < ' ' || *s == 127)
 			*s = '?';
 	}
-	/* What was cut off may have been the rest of a character. */
+	/* Truncation may have cut a character. */
 	text[utf8_whole(text, strlen(text))] = '\0';
 	notify_send("%s", text);
 }
 
-/* Does NAME hold our own process id? */
+/* Does the variable hold our own process id? */
 static int
 notify_is_ours(const char *name)
 {
@@ -124,7 +124,7 @@ notify_listen_fd(int *fd, struct fault *f)
 	return (0);
 }
 
-/* Half the watchdog's time. */
+/* Return half the watchdog's time. */
 int
 notify_watchdog_ms(void)
 {
@@ -138,7 +138,7 @@ notify_watchdog_ms(void)
 	return (us < 2000 || us > 3600000000LL ? 0 : (int)(us / 2000));
 }
 
-/* Keep what we need, remove the rest from the environment. */
+/* Keep the path of the socket, and remove the variables. */
 void
 notify_forget_environment(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operations of the client protocol: one table, one function each.  An
- * operation checks its fields by a table, then either answers at once, or
- * asks a helper (relay.c does that for the store), or begins an exchange.
+ * The operations of the client protocol: one table, and one function each. A
+ * table checks the fields of an operation. The operation then answers at once,
+ * or asks a helper (relay.c does that for the store), or begins an exchange.
  */
 #include "chatd.h"
 
@@ -18,7 +18,7 @@
 #define OPS_NO_THUMB	2	/* rate: none was given */
 #define OPS_LIST_MAX	200	/* items in one answer */
 
-/* All fields that any operation knows; each uses what its table names. */
+/* The fields of all operations; each uses those that its table lists. */
 struct ops_args {
 	int64_t		 protocol, conversation, exchange, reply, request;
 	int64_t		 before, after, limit, thumb;
@@ -179,11 +179,11 @@ ops_hello(struct request *r, struct ops_args *a)
 	json_t	*m;
 
 	if (a->client != NULL)
-		log_debug("client: %s speaks through %s",
+		log_debug("client: %s uses %s",
 		    peer_name(r->uid), a->client);
 	if (a->protocol != PROTOCOL_VERSION) {
 		request_fail(r, "bad_protocol", "protocol %lld is not "
-		    "spoken here, only %d", (long long)a->protocol,
+		    "supported, only %d", (long long)a->protocol,
 		    PROTOCOL_VERSION);
 		return;
 	}
@@ -201,7 +201,7 @@ ops_prompt(struct request *r, const char *field, const char *text,
 
 	if (n > (size_t)r->d->config->prompt)
 		return (fault_set(f, "too_long", field,
-		    "%s: %zu bytes, at most %lld are taken", field, n,
+		    "%s: %zu bytes, at most %lld are allowed", field, n,
 		    (long long)r->d->config->prompt));
 	return (0);
 }
@@ -272,8 +272,8 @@ ops_cancel(struct request *r, struct ops_args *a)
 	victim->stop(victim);
 }
 
-/* A request for the store, with who asks. admin: operators may see and touch
- * what belongs to others. */
+/* Make a request for the store, with the user's id. admin: an operator may read
+ * and change what belongs to others. */
 static json_t *
 ops_to_store(const struct request *r, const char *op, int admin)
 {
@@ -285,7 +285,7 @@ ops_to_store(const struct request *r, const char *op, int admin)
 	return (m);
 }
 
-/* Name in m the conversation or exchange that is meant. */
+/* Put the conversation or exchange of the request into m. */
 static void
 ops_name(json_t *m, const struct ops_args *a)
 {
@@ -338,7 +338,7 @@ ops_show(struct request *r, struct ops_args *a)
 	relay_read(r, m);
 }
 
-/* rate: what a person thinks of a reply. */
+/* rate: a person's opinion of a reply. */
 static void
 ops_rate(struct request *r, struct ops_args *a)
 {
@@ -354,7 +354,8 @@ ops_rate(struct request *r, struct ops_args *a)
 	msg_set_int(m, "exchange", a->exchange);
 	if (a->reply > 0)
 		msg_set_int(m, "reply", a->reply);
-	/* What is not given stays as it was in the user's last rating. */
+	/* Fields that are not given keep the values of the user's last
+	 * rating. */
 	if (a->thumb != OPS_NO_THUMB)
 		msg_set_int(m, "thumb", a->thumb);
 	msg_set(m, "reasons", json_incref(a->reasons));
@@ -395,7 +396,7 @@ ops_tokenize(struct request *r, struct ops_args *a)
 		tokenize_new(r, a->text);
 }
 
-/* moderate: what the filters and the policy say of a text. */
+/* moderate: the verdict of the filters and the policy on a text. */
 static void
 ops_moderate(struct request *r, struct ops_args *a)
 {
@@ -417,7 +418,7 @@ ops_moderate(struct request *r, struct ops_args *a)
 	moderate_new(r, (enum direction)d, a->text, a->prompt);
 }
 
-/* status: how everything is. */
+/* status: the state of everything. */
 static void
 ops_status(struct request *r, struct ops_args *a)
 {
@@ -425,7 +426,7 @@ ops_status(struct request *r, struct ops_args *a)
 	request_done(r, status_message(r->d, r->operator));
 }
 
-/* health: is it well? */
+/* health: the state of the service in one word. */
 static void
 ops_health(struct request *r, struct ops_args *a)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is at the other end of a connection: what the kernel says of it, and
- * names.  Names come from whatever nsswitch.conf(5) lists, which may be slow
- * (2 ms for a connection were seen), and each new connection asks for them:
- * they are remembered for a while.
+ * The account at the other end of a connection: its credentials from the
+ * kernel, and its name. Names come from the sources of nsswitch.conf(5), which
+ * may be slow (2 ms per connection were measured). Each new connection needs a
+ * name, so names are cached for a while.
  */
 #include "chatd.h"
 
@@ -19,9 +19,10 @@
 #include "clock.h"
 #include "xmalloc.h"
 
-#define PEER_NAMES	256	/* remembered, by the low bits of the uid */
-#define PEER_MS		30000	/* for so long */
-#define PEER_GROUPS	65536	/* of one process: what Linux allows */
+#define PEER_NAMES	256	/* cache size: indexed by the low bits of the
+				 * uid */
+#define PEER_MS		30000	/* a cached name is valid for this time */
+#define PEER_GROUPS	65536	/* most groups of a process on Linux */
 
 /* The name of an account. */
 const char *
@@ -46,8 +47,8 @@ peer_name(uid_t uid)
 	return (n->name);
 }
 
-/* Find a group's number, -1 where there is no such group. Only the last one
- * asked for is remembered: there is one group of operators. */
+/* Find a group's number, or -1 if there is no such group. Only the last one is
+ * cached: there is one group of operators. */
 static int64_t
 peer_group(const char *name)
 {
@@ -65,7 +66,7 @@ peer_group(const char *name)
 	return (gid);
 }
 
-/* Is gid among the groups the kernel says the peer has? */
+/* Is gid among the peer's groups, as the kernel reports them? */
 static int
 peer_in_group(int fd, gid_t gid, gid_t primary)
 {
@@ -89,7 +90,7 @@ peer_in_group(int fd, gid_t gid, gid_t primary)
 	return (found);
 }
 
-/* Operators: root, the daemon's own account, and one group. */
+/* Is the peer root, of the daemon's own account, or in the group? */
 int
 peer_is_operator(const char *group, int fd, const struct ucred *cr)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy: which findings of the filters flag, redact or block a text. Filters
- * only find; chatd.yaml says what a finding leads to.
+ * Policy: decides whether findings flag, redact or block a text. Filters only
+ * report findings; chatd.yaml sets the action for each.
  */
 #include "chatd.h"
 
@@ -15,7 +15,7 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
-/* What one score leads to. */
+/* Return the action for a score. */
 enum action
 policy_action(const struct config *c, enum direction d, int category,
     double score)
@@ -31,7 +31,7 @@ policy_action(const struct config *c, enum direction d, int category,
 	return (ACTION_ALLOW);
 }
 
-/* Does a finding have a name of a length that the store takes? */
+/* Does a finding have a name of a length that the store accepts? */
 static int
 policy_name(const json_t *finding, const char *key)
 {
@@ -201,7 +201,7 @@ policy_redact(const struct judgement *j, const char *text, size_t from,
 			k += sp[i].start - from;
 			from = sp[i].start;
 		}
-		if (sp[i].end > *to) {	/* its end is not to be shown yet */
+		if (sp[i].end > *to) {	/* its end is not shown yet */
 			*to = from;
 			break;
 		}

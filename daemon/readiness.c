@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an exchange needs to begin: helpers that can start, and a store that
- * can write.  Every answer of the store to a request that writes comes by
- * here; while the store fails, it is asked from time to time if it writes
- * again.
+ * The conditions for an exchange to begin: helpers that can start, and a store
+ * that can write. Each answer of the store to a write is reported to this file.
+ * While the store fails, a test write is sent to it every two seconds.
  */
 #include "chatd.h"
 
@@ -14,22 +13,23 @@
 #include "filters.h"
 #include "log.h"
 
-#define READINESS_PROBE_MS	2000	/* between two tries to write */
+#define READINESS_PROBE_MS	2000	/* between two test writes */
 
 static void	readiness_probe(evutil_socket_t, short, void *);
 
-/* Try soon whether the store writes again: perhaps nobody else does. */
+/* Send a test write soon: perhaps there is no other write. */
 static void
 readiness_probe_soon(struct chatd *d)
 {
 	struct timeval	 tv = { READINESS_PROBE_MS / 1000, 0 };
 
 	if (!d->store_probing)
-		event_base_once(d->base, -1, EV_TIMEOUT, readiness_probe, d, &tv);
+		event_base_once(d->base, -1, EV_TIMEOUT, readiness_probe, d,
+		    &tv);
 	d->store_probing = 1;
 }
 
-/* What came of it. */
+/* Handle the answer to a test write. */
 static void
 readiness_probed(void *arg, json_t *msg)
 {
@@ -42,7 +42,7 @@ readiness_probed(void *arg, json_t *msg)
 		readiness_probe_soon(d);
 }
 
-/* Have the store write something. */
+/* Send a test write. */
 static void
 readiness_probe(evutil_socket_t fd, short what, void *arg)
 {
@@ -55,7 +55,7 @@ readiness_probe(evutil_socket_t fd, short what, void *arg)
 	    (int)d->config->store_timeout, readiness_probed, d);
 }
 
-/* Take in what the store said about something to be written. */
+/* Note from the store's answer to a write whether it can write. */
 void
 readiness_store(struct chatd *d, const json_t *msg)
 {
@@ -65,7 +65,7 @@ readiness_store(struct chatd *d, const json_t *msg)
 
 	if (event != NULL && strcmp(event, "done") == 0) {
 		if (d->store_since != 0)
-			log_info("store: it writes again");
+			log_info("store: writing works again");
 		d->last_commit = clock_wall();
 		d->store_since = 0;
 		d->store_error[0] = '\0';
@@ -73,17 +73,17 @@ readiness_store(struct chatd *d, const json_t *msg)
 		if (d->store_since == 0) {
 			d->store_since = clock_wall();
 			log_warnx("store: can't write: %s", why != NULL ?
-			    why : "it does not say why");
+			    why : "no reason given");
 		}
 		snprintf(d->store_error, sizeof d->store_error, "%s",
-		    why != NULL ? why : "it does not say why");
+		    why != NULL ? why : "no reason given");
 		readiness_probe_soon(d);
 	} else
 		return;
 	d->hooks->changed(d);
 }
 
-/* What keeps every exchange from beginning. */
+/* Find the reason why no exchange can begin. */
 int
 readiness_missing(const struct chatd *d, struct fault *f)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom limits turn away, for the log.  Who is turned away may try again at
- * once and for ever, so each limit gets one line in ten seconds.
+ * The log of refusals by limits. A refused client may try again at once and for
+ * ever, so each limit writes at most one line in ten seconds.
  */
 #include "chatd.h"
 
@@ -22,7 +22,7 @@ static const char *const refusal_limits[REFUSALS] = {
 	[REFUSAL_REQUESTS_PER_UID] = "limits.requests_per_uid",
 };
 
-/* The time of one line is over. */
+/* Ten seconds have passed: log the refusals since the last line. */
 static void
 refusal_log_again(evutil_socket_t fd, short what, void *arg)
 {
@@ -33,14 +33,14 @@ refusal_log_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (r->n == 0)
 		return;
-	log_warnx("%s: turned away %lld more in %d s, the last was %s",
+	log_warnx("%s: refused %lld more in %d s, the last was %s",
 	    refusal_limits[r - refused], r->n, REFUSALS_MS / 1000,
 	    peer_name(r->last));
 	r->n = 0;
 	event_add(r->quiet, &tv);
 }
 
-/* Note a refusal, or log it. */
+/* Log a refusal, or count it for the next line. */
 void
 refusal_log_note(struct chatd *d, enum refusal which, uid_t uid)
 {
@@ -54,7 +54,7 @@ refusal_log_note(struct chatd *d, enum refusal which, uid_t uid)
 		r->last = uid;
 		return;
 	}
-	log_warnx("%s: turned away %s", refusal_limits[which],
+	log_warnx("%s: refused %s", refusal_limits[which],
 	    peer_name(uid));
 	event_add(r->quiet, &tv);
 }

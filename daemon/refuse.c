@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chatd that can't start, but was handed a socket on which clients wait:
- * each is told why and sent away.  Without that they would wait for ever, and
- * the service manager would start chatd again and again for them.
+ * A chatd that can't start, but got a socket from systemd on which clients
+ * wait: each client gets the reason, and its connection is closed. Otherwise
+ * the clients would wait for ever, and systemd would start chatd again and
+ * again.
  */
 #include "chatd.h"
 
@@ -17,12 +18,12 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define REFUSE_MS	2000	/* how long clients are answered. It also
-				 * bounds how often clients that come again at
-				 * once can have us started: once in that time,
-				 * far below TriggerLimitBurst= of a socket */
+#define REFUSE_MS	2000	/* how long clients are answered. chatd is
+				 * started at most once in this time, also if
+				 * clients reconnect at once; that is far below
+				 * TriggerLimitBurst= of a socket */
 
-/* Tell one client, and close its connection. */
+/* Send the fault to one client, and close its connection. */
 static void
 refuse_one(int fd, const char *line, size_t len)
 {
@@ -30,13 +31,14 @@ refuse_one(int fd, const char *line, size_t len)
 	ssize_t	 n;
 
 	n = send(fd, line, len, MSG_NOSIGNAL|MSG_DONTWAIT);
-	/* What it has sent is read: else closing would reset the connection. */
+	/* Read what it has sent: otherwise closing would reset the
+	 * connection. */
 	while (n > 0)
 		n = recv(fd, dropped, sizeof dropped, MSG_DONTWAIT);
 	close(fd);
 }
 
-/* Send away whoever waits. */
+/* Answer all waiting clients. */
 void
 refuse_clients(int fd, const struct fault *f)
 {
@@ -45,7 +47,7 @@ refuse_clients(int fd, const struct fault *f)
 	json_t		*msg;
 	char		*line;
 	size_t		 len;
-	int		 s, told = 0;
+	int		 s, answered = 0;
 
 	if (fd == -1 || poll(&p, 1, 0) <= 0)
 		return;
@@ -62,8 +64,8 @@ refuse_clients(int fd, const struct fault *f)
 		if (s == -1)
 			continue;
 		refuse_one(s, line, len);
-		told++;
+		answered++;
 	}
-	log_info("%d clients were told so", told);
+	log_info("reported to %d clients", answered);
 	free(line);
 }

@@ -15,16 +15,17 @@
 #include <string.h>
 
 #include "budget.h"
-#include "relay.h"
+#include "relay_impl.h"
 #include "xmalloc.h"
 
-#define RELAY_SLICES	2	/* with the store at once: one is being read
-				 * while another is on its way */
-#define RELAY_ITEMS	200	/* in a slice: the most a page may have */
-#define RELAY_PAGE	4096	/* slices of a page: with more than 64 KiB in
-				 * each, no real exchange has as many */
+#define RELAY_SLICES	2	/* slices with the store at once: it reads one
+				 * while the other is sent */
+#define RELAY_ITEMS	200	/* items in a slice: the most that a page may
+				 * have */
+#define RELAY_PAGE	4096	/* slices of a page: with 64 KiB in each, no
+				 * real exchange needs as many */
 
-/* A read on its way. */
+/* A read that is running. */
 struct relay_read {
 	TAILQ_ENTRY(relay_read)	 entry;		/* while it waits its turn */
 	struct chatd		*d;		/* borrowed */
@@ -34,8 +35,9 @@ struct relay_read {
 	json_t			*msg;		/* owned: the next request */
 	int			 items;		/* received of this slice */
 	int			 slices;	/* received of this page */
-	struct relay_account	*account;	/* borrowed: in whose list it
-						 * is; NULL: with the store */
+	struct relay_account	*account;	/* borrowed: the account whose
+						 * list it is in; NULL: with the
+						 * store */
 };
 TAILQ_HEAD(relay_reads, relay_read);
 
@@ -206,8 +208,8 @@ relay_slice(void *arg, json_t *msg)
 	relay_next(d);
 }
 
-/* Does next bring the page nearer to its end? Each slice leaves fewer items to
- * send, or goes on with later replies of the same exchange. */
+/* Does next bring the page closer to its end? Each slice leaves fewer items to
+ * send, or continues with later replies of the same exchange. */
 static int
 relay_goes_on(struct relay_read *rd, const json_t *next)
 {
@@ -265,8 +267,8 @@ relay_lost(void)
 	}
 }
 
-/* The client cancelled, or has gone. A slice that is with the store counts
- * until its answer has come. */
+/* The client cancelled, or disconnected. A slice that is with the store counts
+ * until it is answered. */
 static void
 relay_stop(struct request *r)
 {
@@ -283,7 +285,7 @@ relay_stop(struct request *r)
 	request_done(r, m);
 }
 
-/* The client has read its output (high is 0), or does not keep up. */
+/* The client reads too slowly (high is 1), or has caught up. */
 static void
 relay_pressure(struct request *r, int high)
 {

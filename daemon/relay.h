@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What relay.c (reads) and relay_write.c (writes) share.
+ * Requests that the store answers.
  */
 #ifndef DAEMON_RELAY_H
 #define DAEMON_RELAY_H
 
-#include "chatd.h"
+#include <jansson.h>
 
-#define RELAY_WAIT_MS	5000	/* for a store that is not up yet */
+struct chatd;
+struct request;
 
-/* End r if the store did not answer (msg is NULL) or answered with an error.
- * Returns 1 if r has ended, else 0. */
-int	 relay_ended(struct request *r, json_t *msg);
+/* Send msg (taken) to the store; its done or error ends r. */
+void	 relay_store(struct request *r, json_t *msg);
+/* The same for a deletion, which is logged if r is not the owner's. */
+void	 relay_delete(struct request *r, json_t *msg);
+/* The same for list and show: the items are passed on as fast as the client
+ * reads them, and accounts take turns. */
+void	 relay_read(struct request *r, json_t *msg);
+/* Continue the reads that wait: there may be room or budget again. */
+void	 relay_next(struct chatd *d);
 
-/* End r and release msg if the store keeps failing to start. Returns 1 if r has
- * ended, else 0. */
-int	 relay_refused(struct request *r, json_t *msg);
+/* Add the quotas of r's account to a message for the store. */
+void	 relay_quota(const struct request *r, json_t *msg);
+/* Send the notice quota_near, if the store's answer asks for it. */
+void	 relay_near(struct request *r, const json_t *answer);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of clients that write to the store: passed on, and the answer
- * passed back, by turns of accounts (ahead.h): everybody waits for the
- * transaction that something is written in.
+ * Requests of clients that write to the store. chatd passes them to the store,
+ * and passes the answers back. Accounts take turns (ahead.h), because everybody
+ * waits for the transaction of a write.
  */
 #include "chatd.h"
 
@@ -11,11 +11,11 @@
 
 #include "ahead.h"
 #include "log.h"
-#include "relay.h"
+#include "relay_impl.h"
 #include "xmalloc.h"
 
-#define RELAY_ROW	2048	/* bytes that a row counts for, without its
-				 * text: others wait for rows, too */
+#define RELAY_ROW	2048	/* bytes charged for a row in addition to its
+				 * text */
 
 struct relay_write {
 	struct ahead_job	 job;
@@ -31,8 +31,8 @@ static void	relay_plain(void *, json_t *);
 static void	relay_deleted(void *, json_t *);
 static void	relay_written(void *, json_t *);
 
-/* Release one. Its request, which is returned, is to be ended, and then its
- * account's next may go. */
+/* Release it and return its request, which the caller must end. The account's
+ * next write may then be sent. */
 static struct request *
 relay_write_free(struct relay_write *w)
 {
@@ -45,7 +45,7 @@ relay_write_free(struct relay_write *w)
 	return (r);
 }
 
-/* Its turn has come. */
+/* It is its turn: send it. */
 static void
 relay_write_go(void *arg)
 {
@@ -58,7 +58,8 @@ relay_write_go(void *arg)
 	    (int)d->config->store_timeout, relay_written, w);
 }
 
-/* The client asked to cancel, or has gone. What is with the store is written. */
+/* The client cancelled, or disconnected. A request that is with the store is
+ * still written. */
 static void
 relay_write_stop(struct request *r)
 {
@@ -72,7 +73,7 @@ relay_write_stop(struct request *r)
 	request_done(relay_write_free(w), m);
 }
 
-/* Let a request wait for its turn. */
+/* Queue a request. */
 static void
 relay_write(struct request *r, json_t *msg, helper_cb *answer)
 {
@@ -117,7 +118,7 @@ relay_delete(struct request *r, json_t *msg)
 	relay_write(r, msg, relay_deleted);
 }
 
-/* Say how much the user may store; operators may store what they like. */
+/* Add the user's quotas; operators have none. */
 void
 relay_quota(const struct request *r, json_t *msg)
 {
@@ -129,7 +130,8 @@ relay_quota(const struct request *r, json_t *msg)
 	msg_set_int(msg, "max_bytes", cf->bytes_per_uid);
 }
 
-/* Tell the user what is nearly used up, if the store's answer says so. */
+/* Send the user a notice, if the store's answer says that a quota is nearly
+ * used up. */
 void
 relay_near(struct request *r, const json_t *answer)
 {
@@ -155,7 +157,7 @@ relay_near(struct request *r, const json_t *answer)
 	free(text);
 }
 
-/* End a request, and release its message, if the store does not come up. */
+/* End a request, and release its message, if the store fails to start. */
 int
 relay_refused(struct request *r, json_t *msg)
 {
@@ -167,7 +169,7 @@ relay_refused(struct request *r, json_t *msg)
 	return (1);
 }
 
-/* Deal with what ends every request the same way. Returns 1 if it did. */
+/* Handle the answers that end every request. Returns 1 if r has ended. */
 int
 relay_ended(struct request *r, json_t *msg)
 {
@@ -183,7 +185,7 @@ relay_ended(struct request *r, json_t *msg)
 	return (0);
 }
 
-/* done goes through as it is. */
+/* done is passed on unchanged. */
 static void
 relay_plain(void *arg, json_t *msg)
 {
@@ -198,7 +200,7 @@ relay_plain(void *arg, json_t *msg)
 	request_done(r, m);
 }
 
-/* It is deleted; what operators delete for others is logged. */
+/* It is deleted; a deletion by an operator for another user is logged. */
 static void
 relay_deleted(void *arg, json_t *msg)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the configuration again, all of it or nothing: the new one counts
- * only when its filter processes have started.  The old ones then end the
- * verdicts they owe and go; new ones that can't start go instead.
+ * Reload: the new configuration comes into force as a whole, when its filter
+ * processes have started. The old processes then give the verdicts that are
+ * due, and end. If a new process can't start, the new ones end instead, and the
+ * old configuration stays.
  */
 #include "chatd.h"
 
@@ -14,15 +15,15 @@
 #include "log.h"
 #include "xmalloc.h"
 
-/* A reload on its way. */
+/* A running reload. */
 struct reload {
 	struct chatd		*d;		/* borrowed */
 	struct config		*config;	/* owned: the new one */
 	struct filters		*filters;	/* owned: the new ones */
-	struct request		*request;	/* borrowed, or NULL: a signal */
+	struct request		*request;	/* borrowed; NULL: a signal */
 };
 
-/* Filters that were replaced and still owe verdicts. */
+/* Filters that were replaced and still have verdicts to give. */
 struct reload_old {
 	struct chatd		*d;		/* borrowed */
 	struct filters		*filters;	/* owned */
@@ -41,9 +42,9 @@ static const struct filters_ops reload_old_ops = {
 };
 
 /*
- * Keep what only a restart changes, so that a helper that is started again, or
- * an export, finds what the others have. Returns how many values would have
- * changed.
+ * Keep the values that only a restart changes, so that a restarted helper or an
+ * export has the same values as the other processes. Returns how many values
+ * would have changed.
  */
 static int
 reload_keep(struct config *old, struct config *new)
@@ -82,7 +83,8 @@ reload_keep(struct config *old, struct config *new)
 	return (n);
 }
 
-/* Say that it is over, to systemd and to who asked. */
+/* Report the result to systemd, to the log, and to the client if there is
+ * one. */
 static void
 reload_answer(struct request *r, const struct fault *f)
 {
@@ -113,13 +115,13 @@ reload_new(struct chatd *d, struct request *r)
 		return;
 	}
 	if (r == NULL && (d->reload != NULL || d->reload_old != NULL)) {
-		d->reload_again = 1;	/* when that one is over */
+		d->reload_again = 1;	/* begins when that one is over */
 		return;
 	}
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_monotonic() * 1000);
 	if (d->reload != NULL || d->reload_old != NULL) {
-		fault_set(&f, "busy", NULL, "another reload is on its way");
+		fault_set(&f, "busy", NULL, "another reload is running");
 		reload_answer(r, &f);
 		return;
 	}
@@ -135,7 +137,7 @@ reload_new(struct chatd *d, struct request *r)
 	rl->filters = filters_new(d->base, new, &reload_ops, rl);
 }
 
-/* A reload is over: is another one due? */
+/* A reload is over: begin the next one, if a signal asked for it. */
 static void
 reload_over(struct chatd *d)
 {
@@ -145,7 +147,7 @@ reload_over(struct chatd *d)
 	reload_new(d, NULL);
 }
 
-/* Let the old filters end what they owe. */
+/* Retire the old filters. */
 static void
 reload_retire(struct chatd *d, struct filters *filters)
 {
@@ -196,7 +198,7 @@ reload_free_filters(evutil_socket_t fd, short what, void *arg)
 	filters_free(arg);
 }
 
-/* A new filter can't start: the new ones were never there. */
+/* A new filter can't start: keep the old configuration. */
 static void
 reload_refused(void *arg, const char *why)
 {
@@ -230,7 +232,7 @@ reload_old_gone(void *arg)
 	reload_over(d);
 }
 
-/* Drop what is on its way (the process ends). */
+/* Drop a running reload (the process ends). */
 void
 reload_stop(struct chatd *d)
 {
@@ -248,7 +250,7 @@ reload_stop(struct chatd *d)
 	}
 }
 
-/* A child has ended: perhaps one of ours. */
+/* A child has ended, perhaps one of these filters. */
 void
 reload_reap(struct chatd *d)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text of a reply on its way to the client.
+ * The text of a reply between the engine and the client.
  */
 #include "reply.h"
 
@@ -45,7 +45,7 @@ reply_add(char **s, size_t *len, size_t *size, const char *text, size_t n)
 	(*s)[*len] = '\0';
 }
 
-/* Add what the engine has produced. */
+/* Append text from the engine. */
 int
 reply_append(struct reply *p, const char *text, size_t n, const json_t *ids)
 {
@@ -64,7 +64,7 @@ reply_append(struct reply *p, const char *text, size_t n, const json_t *ids)
 	return (0);
 }
 
-/* Take over a verdict. */
+/* Replace the judgement. */
 void
 reply_judge(struct reply *p, struct judgement *j, size_t len, int final)
 {
@@ -76,7 +76,7 @@ reply_judge(struct reply *p, struct judgement *j, size_t len, int final)
 	p->settled_final = final;
 }
 
-/* Take what may be sent now. */
+/* Return the text that may be sent now. */
 const char *
 reply_release(struct reply *p, size_t *n)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text of a reply between engine and client: what has been produced, how
- * far a verdict covers it, how much the client has.
+ * The text of a reply between engine and client: the text that the engine has
+ * produced, the part that is judged, and the part that the client has.
  *
  *   text   |<--- released --->|<--- settled --->|<--- held --->|
  *          0                  released          settled        len
  *
- * What is not settled stays back: it has not been judged, or it could still
- * become a finding, since a pattern that is only half written is not shown
- * before its other half has been seen.
+ * Text that is not settled is held back. It has not been judged, or further
+ * text could make it a finding: the first half of a pattern is not shown before
+ * its second half has been judged.
  */
 #ifndef DAEMON_REPLY_H
 #define DAEMON_REPLY_H
@@ -16,7 +16,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "chatd.h"
+#include "policy.h"
 
 struct reply {
 	char			*text;		/* owned: NUL-ended */
@@ -35,18 +35,18 @@ struct reply {
 void	 reply_init(struct reply *p);
 void	 reply_clear(struct reply *p);
 
-/* Add text and the tokens (array of integers, borrowed) behind it. Returns
- * CHAT_EPROTOCOL where ids is no such array. */
+/* Append text and its tokens (array of integers, borrowed). Returns
+ * CHAT_EPROTOCOL if ids is no such array. */
 int	 reply_append(struct reply *p, const char *text, size_t n,
 	    const json_t *ids);
 
-/* Take over the judgement (j is taken) of the reply, by which the first len
- * bytes are settled. */
+/* Replace the judgement of the reply (j is taken). The first len bytes are
+ * settled. */
 void	 reply_judge(struct reply *p, struct judgement *j, size_t len,
 	    int final);
 
 /*
- * What may be sent now: a piece of text of *n bytes (borrowed until the next
+ * Returns the text that may be sent now: *n bytes (borrowed until the next
  * call), or NULL. Redacted spans are replaced.
  */
 const char *reply_release(struct reply *p, size_t *n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd's side of its helpers: what each is told at its start, and what
- * the daemon does when it is up, speaks on its own, or has gone.  How a
- * process is run and watched is helper.c's matter.
+ * chatd's side of its helpers: the init message of each, and the reaction when
+ * a helper is ready, sends an event of its own, or has ended. helper.c starts
+ * and watches the processes.
  */
 #include <config.h>
 #include "chatd.h"
@@ -17,11 +17,12 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define HELPERS_START_MS	60000	/* silence of one that starts */
+#define HELPERS_START_MS	60000	/* limit of silence while one starts */
 #define HELPERS_ENGINE_MS	1800000	/* the same while a model loads */
 #define HELPERS_BACKOFF_MS	60000	/* longest wait before a restart */
 #define HELPERS_STORE_BACKOFF_MS 10000	/* the same for the store: a try is
-					 * cheap, and a disk gets room again */
+					 * cheap, and a full disk may get space
+					 * again */
 
 /*
  * The longest line of each helper and the most JSON values in it; one value
@@ -37,7 +38,7 @@
 
 static struct helper_spec	 engine_spec, store_spec;
 
-/* The engine's slice of the configuration. */
+/* Make the engine's part of the configuration. */
 static json_t *
 roles_engine_init(void *arg)
 {
@@ -58,7 +59,7 @@ roles_engine_init(void *arg)
 	return (m);
 }
 
-/* Would a reply that the old model began go on differently in the new one? */
+/* Would the new model continue a reply of the old one differently? */
 static int
 roles_model_differs(const json_t *old, const json_t *new)
 {
@@ -102,7 +103,7 @@ roles_engine_ready(void *arg, json_t *msg)
 	exchange_engine_ready(d, changed);
 }
 
-/* Progress while the model loads. */
+/* Handle progress while the model loads. */
 static void
 roles_engine_event(void *arg, json_t *msg)
 {
@@ -134,7 +135,7 @@ roles_engine_gone(void *arg, int started)
 		exchange_engine_down(d);
 }
 
-/* Is it up, or known not to come up at once? */
+/* Is it ready, or has it failed at least once? */
 static int
 roles_settled(const struct helper *h)
 {
@@ -142,7 +143,7 @@ roles_settled(const struct helper *h)
 	    helper_why(h)[0] != '\0'));
 }
 
-/* One line for systemd: what is missing first, else the model. */
+/* Send one line to systemd: the first missing part, else the model. */
 static void
 roles_status(const struct chatd *d)
 {
@@ -171,19 +172,20 @@ roles_status(const struct chatd *d)
 }
 
 /*
- * The service is up once store and filter have started, or have been found not
- * to: the socket answers either way, and what is missing is tried again.
+ * Report that the service is up once store and filters have started, or have
+ * failed to: the socket answers in both cases, and failed helpers are started
+ * again.
  */
 void
 roles_report(const struct chatd *d)
 {
-	static int	 told;
+	static int	 reported;
 
 	if (d->draining || d->engine == NULL || !roles_settled(d->store) ||
 	    (!filters_are_ready(d->filters) &&
 	    filters_why(d->filters)[0] == '\0'))
 		return;
-	if (!told) {
+	if (!reported) {
 		if (d->config->nfilters == 0)
 			log_warnx("filters: none is configured, nothing is "
 			    "screened");
@@ -193,7 +195,7 @@ roles_report(const struct chatd *d)
 		    ", but not for messages yet");
 		notify_send("READY=1");
 	}
-	told = 1;
+	reported = 1;
 	roles_status(d);
 }
 
@@ -217,7 +219,7 @@ roles_store_ready(void *arg, json_t *msg)
 	roles_report(d);
 }
 
-/* The store's slice of the configuration. */
+/* Make the store's part of the configuration. */
 static json_t *
 roles_store_init(void *arg)
 {
@@ -232,7 +234,7 @@ roles_store_init(void *arg)
 	return (m);
 }
 
-/* Before the store: the folder that it is to work in, for us alone. */
+/* Before the store starts, make and lock its folder. */
 static int
 roles_store_prepare(void *arg, char *why, size_t n)
 {
@@ -244,8 +246,8 @@ roles_store_prepare(void *arg, char *why, size_t n)
 	return (-1);
 }
 
-/* A filter did not start. Nothing is shown without a verdict, so until it is
- * up nothing is. */
+/* A filter did not start. Until it is up there are no verdicts, so no text is
+ * shown. */
 static void
 roles_filters_refused(void *arg, const char *why)
 {
@@ -253,7 +255,7 @@ roles_filters_refused(void *arg, const char *why)
 	roles_report(arg);
 }
 
-/* Who hears of the filters. */
+/* Return the callbacks of the filters. */
 const struct filters_ops *
 roles_filters_ops(void)
 {
@@ -266,7 +268,7 @@ roles_filters_ops(void)
 	return (&ops);
 }
 
-/* The store has died, or has ended as it was told to. */
+/* The store has died, or has ended after helper_retire. */
 static void
 roles_store_gone(void *arg, int started)
 {
@@ -279,7 +281,7 @@ roles_store_gone(void *arg, int started)
 		roles_report(d);
 }
 
-/* Say how each helper is run. */
+/* Fill in the specs of the helpers. */
 void
 roles_configure(struct chatd *d)
 {
@@ -316,10 +318,10 @@ roles_start(struct chatd *d)
 	d->filters = filters_new(d->base, d->config, roles_filters_ops(),
 	    d);
 	d->engine = helper_new(d->base, &engine_spec);
-	roles_report(d);	/* they may have failed before they could */
+	roles_report(d);	/* they may have failed already */
 }
 
-/* End all three, and forget what they said. */
+/* Kill all three, and release their state. */
 void
 roles_stop(struct chatd *d)
 {

@@ -13,7 +13,7 @@
 #include "log.h"
 #include "xmalloc.h"
 
-/* A member for each parameter, of the type that its field has. */
+/* One member per parameter, of the type of its field. */
 #define SAMPLING_REAL	double
 #define SAMPLING_INT	int64_t
 #define SAMPLING_ARRAY	json_t *	/* borrowed, or NULL */
@@ -51,15 +51,15 @@ sampling_stops(const json_t *stop, struct fault *f)
 	return (0);
 }
 
-/* Where the defaults of parameters are, as the vocabulary lists them. */
+/* The offsets of the defaults, in the order of the vocabulary. */
 #define SAMPLING_OFFSET(name, type, min, max, dflt, bound) \
 	offsetof(struct config, name),
 static const size_t sampling_defaults[] = {
 	VOCABULARY_DEFAULTS(SAMPLING_OFFSET)
 };
 
-/* The greatest value of a parameter that the model can hold, or 0: the model
- * sets no bound, or does not say. */
+/* Return the greatest value of a parameter that the model can hold; 0 if the
+ * bound is unknown or there is none. */
 static int64_t
 sampling_most(const json_t *model, const struct vocabulary_param *p)
 {
@@ -101,7 +101,7 @@ sampling_fit(const struct config *cf, const json_t *model, json_t *params)
 	}
 }
 
-/* Log which defaults are lowered. */
+/* Log the defaults that are lowered. */
 void
 sampling_warn(const struct config *cf, const json_t *model)
 {

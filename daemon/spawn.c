@@ -31,9 +31,9 @@ spawn_program(char *const argv[], int in, int out)
 	posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO);
 	posix_spawn_file_actions_addclosefrom_np(&fa, STDERR_FILENO + 1);
 	posix_spawnattr_init(&at);
-	/* A service manager may send SIGHUP to all of us; it asks us to read
-	 * the configuration again, and must not end a helper, not even one
-	 * that is just starting. */
+	/* A service manager may send SIGHUP to the whole group. It asks chatd
+	 * to reload, and must not end a helper, not even one that is just
+	 * starting. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGHUP);
 	posix_spawnattr_setsigmask(&at, &set);

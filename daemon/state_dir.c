@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state folder: made private, and locked, so that two daemons never share
- * a store.
+ * The state folder: private, and locked, so that two daemons never share a
+ * store.
  */
 #include "chatd.h"
 
@@ -16,7 +16,7 @@
 #include "path.h"
 #include "xmalloc.h"
 
-/* Take the folder. */
+/* Make and lock the folder. */
 int
 state_dir_lock(struct chatd *d, struct fault *f)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What chatd says of itself: the model in hello, everything in status.
+ * What chatd reports about itself: the model in hello, everything in status.
  */
 #include <config.h>
 #include "chatd.h"
@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "filters.h"
 
-/* Keep of an object what is in the list. */
+/* Keep only the listed members of an object. */
 static json_t *
 status_keep(json_t *o, const char *const *keys)
 {
@@ -22,7 +22,7 @@ status_keep(json_t *o, const char *const *keys)
 	return (kept);
 }
 
-/* The model's facts and state. */
+/* Describe the model and its state. */
 json_t *
 status_model(const struct chatd *d, int operator)
 {
@@ -50,7 +50,7 @@ status_model(const struct chatd *d, int operator)
 	return (operator ? m : status_keep(m, public));
 }
 
-/* One helper's line in status. */
+/* Describe one helper. */
 static json_t *
 status_helper(const struct helper *h, int operator)
 {
@@ -66,7 +66,7 @@ status_helper(const struct helper *h, int operator)
 	return (o);
 }
 
-/* status: how everything is. */
+/* Make the answer to status. */
 json_t *
 status_message(const struct chatd *d, int operator)
 {

@@ -15,17 +15,18 @@
 
 #define UNIT_MAX	(1024 * 1024)	/* bytes of a file */
 
-/* Where systemd looks for a unit, first things first. */
+/* The folders in which systemd looks for a unit, in its order. */
 static const char *const systemd_unit_folders[] = {
 	"/etc/systemd/system", "/run/systemd/system",
 	"/usr/local/lib/systemd/system", UNITDIR, "/usr/lib/systemd/system",
 	"/lib/systemd/system",
 };
 
-/* Put folders, each below prefix, at the end of what may be written. An empty
- * list forgets what came before. */
+/* Append folders, each below prefix, to the writable ones. An empty list clears
+ * those before it. */
 static void
-systemd_unit_writable(struct unit *u, const char *prefix, const char *value)
+systemd_unit_writable(struct systemd_unit *u, const char *prefix,
+    const char *value)
 {
 	char	*copy = xstrdup(value), *word, *save, *old;
 
@@ -52,7 +53,7 @@ systemd_unit_text(char **p, const char *value)
 	*p = value[0] != '\0' ? xstrdup(value) : NULL;
 }
 
-/* Is it one of systemd's words for yes? */
+/* Is it a word that systemd reads as yes? */
 static int
 systemd_unit_yes(const char *s)
 {
@@ -60,16 +61,17 @@ systemd_unit_yes(const char *s)
 	    strcmp(s, "on") == 0 || strcmp(s, "1") == 0);
 }
 
-/* Take in "key=value". */
+/* Apply a line "key=value". */
 static void
-systemd_unit_line(struct unit *u, const char *key, const char *value)
+systemd_unit_line(struct systemd_unit *u, const char *key, const char *value)
 {
 	if (strcmp(key, "User") == 0)
 		systemd_unit_text(&u->user, value);
 	else if (strcmp(key, "ExecStart") == 0)
 		systemd_unit_text(&u->exec, value);
 	else if (strcmp(key, "ProtectHome") == 0)
-		u->hides_home = systemd_unit_yes(value) || strcmp(value, "tmpfs") == 0;
+		u->hides_home = systemd_unit_yes(value) ||
+		    strcmp(value, "tmpfs") == 0;
 	else if (strcmp(key, "PrivateTmp") == 0)
 		u->private_tmp = systemd_unit_yes(value);
 	else if (strcmp(key, "ProtectSystem") == 0)
@@ -82,7 +84,7 @@ systemd_unit_line(struct unit *u, const char *key, const char *value)
 
 /* Read one file. */
 static int
-systemd_unit_file(struct unit *u, const char *file)
+systemd_unit_file(struct systemd_unit *u, const char *file)
 {
 	char	*text, *line, *save, *eq, *end;
 	size_t	 len;
@@ -114,7 +116,7 @@ systemd_unit_file(struct unit *u, const char *file)
 
 /* Read the drop-ins in a folder, by name. */
 static void
-systemd_unit_drop_ins(struct unit *u, const char *folder)
+systemd_unit_drop_ins(struct systemd_unit *u, const char *folder)
 {
 	char	*pattern = xasprintf("%s/*.conf", folder);
 	glob_t	 g;
@@ -130,7 +132,7 @@ systemd_unit_drop_ins(struct unit *u, const char *folder)
 
 /* Read a unit. */
 int
-systemd_unit_read(const char *file, struct unit *u)
+systemd_unit_read(const char *file, struct systemd_unit *u)
 {
 	char	*folder;
 	int	 r;
@@ -150,7 +152,7 @@ systemd_unit_read(const char *file, struct unit *u)
 
 /* Find the installed one; its drop-ins may be in any of the folders. */
 int
-systemd_unit_installed(struct unit *u)
+systemd_unit_installed(struct systemd_unit *u)
 {
 	char	*file;
 	size_t	 i, k;
@@ -172,7 +174,7 @@ systemd_unit_installed(struct unit *u)
 
 /* Release what a unit holds. */
 void
-systemd_unit_clear(struct unit *u)
+systemd_unit_clear(struct systemd_unit *u)
 {
 	free(u->name);
 	free(u->user);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ids of a text, from the engine, by turns of accounts (ahead.h): what one
- * account sends takes bounded room in the engine and in the answers that wait
- * to be read.
+ * The token ids of a text, from the engine. Accounts take turns (ahead.h), so
+ * that one account takes bounded room in the engine and in the answers that
+ * wait to be read.
  */
 #include "chatd.h"
 
@@ -13,20 +13,21 @@
 #include "budget.h"
 #include "xmalloc.h"
 
-#define TOKENIZE_WAIT_MS	5000	/* for an engine that is not up yet */
+#define TOKENIZE_WAIT_MS	5000	/* for an engine that is still
+					 * starting */
 
 struct tokenize {
 	struct ahead_job	 job;
-	struct request		*request;	/* ours to end */
+	struct request		*request;	/* borrowed: ended by us */
 	char			*text;		/* owned; NULL: it is sent */
-	int64_t			 engine_req;	/* then */
+	int64_t			 engine_req;	/* once it is sent */
 };
 
 static const struct helper_kind tokenize_kind = { "tokenize", NULL, 0 };
 
 static void	tokenize_answered(void *, json_t *);
 
-/* Its turn has come: send the text. */
+/* It is its turn: send the text. */
 static void
 tokenize_go(void *arg)
 {
@@ -44,7 +45,7 @@ tokenize_go(void *arg)
 	helper_alone(r->d->engine, t->engine_req);
 }
 
-/* Release it; its request, which is returned, is to be ended. */
+/* Release it and return its request, which the caller must end. */
 static struct request *
 tokenize_free(struct tokenize *t)
 {
@@ -57,14 +58,14 @@ tokenize_free(struct tokenize *t)
 	return (r);
 }
 
-/* End a request that the engine was lost under, or never came up for. */
+/* End a request because the engine was lost, or failed to start. */
 static void
 tokenize_lost(struct request *r)
 {
 	request_fail(r, "engine_unavailable", "the engine did not answer");
 }
 
-/* End a request whose answer nobody wants. */
+/* End a request that was cancelled. */
 static void
 tokenize_cancelled(struct request *r)
 {
@@ -94,7 +95,7 @@ tokenize_answer(struct request *r, json_t *msg)
 		request_error(r, json_copy(msg));
 }
 
-/* The engine has answered. Without one, those that wait end as well. */
+/* The engine has answered. If it was lost, the waiting requests end as well. */
 static void
 tokenize_answered(void *arg, json_t *msg)
 {
@@ -111,7 +112,7 @@ tokenize_answered(void *arg, json_t *msg)
 	tokenize_answer(tokenize_free(t), msg);
 }
 
-/* The client asked to cancel, or has gone. */
+/* The client cancelled, or disconnected. */
 static void
 tokenize_stop(struct request *r)
 {
@@ -124,10 +125,10 @@ tokenize_stop(struct request *r)
 	}
 	m = msg_op("cancel", -1);
 	msg_set_int(m, "request", t->engine_req);
-	helper_tell(r->d->engine, m);
+	helper_notify(r->d->engine, m);
 }
 
-/* Have a text's ids sent. */
+/* Answer a request with the ids of a text. */
 void
 tokenize_new(struct request *r, const char *text)
 {

@@ -27,17 +27,18 @@ struct account {
 };
 
 struct turns {
-	struct event	*ev;		/* owned: somebody waits */
+	struct event	*ev;		/* owned: a connection waits */
 	long long	 slice;
 	struct budget	*budget;	/* borrowed, or NULL */
 	struct accounts	 accounts;	/* owned: those with places */
-	struct accounts	 ready;		/* of them, those that wait */
-	struct turn	*current;	/* borrowed: it runs; NULL: cleared */
+	struct accounts	 ready;		/* those of them that wait */
+	struct turn	*current;	/* borrowed: running; NULL: none, or
+					 * cleared */
 };
 
 static void	turns_run(evutil_socket_t, short, void *);
 
-/* Nobody waits yet. */
+/* Make turns without accounts. */
 struct turns *
 turns_new(struct event_base *base, size_t slice, struct budget *budget)
 {
@@ -82,7 +83,7 @@ turns_account(struct turns *t, uid_t uid)
 	return (a);
 }
 
-/* Release an account that nobody holds. */
+/* Release an account without places. */
 static void
 account_settle(struct account *a)
 {
@@ -94,7 +95,7 @@ account_settle(struct account *a)
 	free(a);
 }
 
-/* Give a place. */
+/* Give a connection a place. */
 void
 turn_init(struct turn *p, struct turns *t, uid_t uid,
     size_t (*run)(void *, size_t, int *), void *arg)
@@ -148,7 +149,7 @@ turn_places(const struct turn *p)
 	return (p->account->places);
 }
 
-/* Let one connection work. Returns what it cost. */
+/* Run one connection. Returns its cost. */
 static long long
 account_place(struct account *a)
 {
@@ -169,7 +170,7 @@ account_place(struct account *a)
 	return ((long long)cost);
 }
 
-/* The turn of one account. Returns what it cost. */
+/* Run one account's turn. Returns its cost. */
 static long long
 account_turn(struct account *a)
 {
@@ -188,7 +189,7 @@ account_turn(struct account *a)
 		spent += cost;
 	}
 	a->busy = 0;
-	/* Credit is for those who wait; what is owed stays. */
+	/* An account without work keeps no credit, but keeps its debt. */
 	if (a->credit > 0)
 		a->credit = 0;
 	if (!TAILQ_EMPTY(&a->waiting) && !a->ready) {
@@ -200,8 +201,8 @@ account_turn(struct account *a)
 	return (spent);
 }
 
-/* The first account in the round that has budget left. *ms becomes how long
- * the first of the others waits for theirs. */
+/* Find the first account in the round that has budget left. *ms becomes the
+ * time until the first of the skipped accounts has budget. */
 static struct account *
 turns_next(const struct turns *t, int64_t *ms)
 {
@@ -218,7 +219,7 @@ turns_next(const struct turns *t, int64_t *ms)
 	return (a);
 }
 
-/* As many turns as one slice pays for; then everybody else's events. */
+/* Run turns until they have cost one slice, then return to the event loop. */
 static void
 turns_run(evutil_socket_t fd, short what, void *arg)
 {
@@ -234,7 +235,7 @@ turns_run(evutil_socket_t fd, short what, void *arg)
 		spent += account_turn(a);
 	if (TAILQ_EMPTY(&t->ready))
 		return;
-	if (spent < t->slice)		/* all who wait have no budget */
+	if (spent < t->slice)		/* no waiting account has budget */
 		tv = (struct timeval){ ms / 1000, ms % 1000 * 1000 };
 	event_add(t->ev, &tv);
 }

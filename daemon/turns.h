@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accounts take turns at being heard.  What the lines of clients cost to read
- * and to parse is the one work that chatd does for them itself; whoever sends
- * much waits, and not those who send little.  An account is a uid, however
- * many connections it has.
+ * Accounts take turns when their lines are read. Reading and parsing lines is
+ * the one kind of work that chatd does for clients itself. An account that
+ * sends much waits; accounts that send little do not wait for it. An account is
+ * a uid, with any number of connections.
  */
 #ifndef DAEMON_TURNS_H
 #define DAEMON_TURNS_H
@@ -23,34 +23,33 @@ struct turn {
 	struct account		*account;	/* borrowed, NULL before
 						 * turn_init */
 	int			 waiting;
-	/* Work until it has cost max, and return what it has cost, which may
-	 * be more. *more is set where there is more to do: the place then
-	 * waits again. May clear its own place and free it. */
+	/* Work until the cost reaches max, and return the cost, which may be
+	 * higher. Sets *more if there is more to do: the place then waits
+	 * again. May clear its own place and free it. */
 	size_t			(*run)(void *arg, size_t max, int *more);
 	void			*arg;		/* borrowed */
 };
 
 /*
- * Turns of slice bytes each: an account gets as many at its turn, what it
- * took above them is taken off its next ones, and between two turns the event
- * loop looks after everything else. What a turn takes is charged to the budget
- * (borrowed, or NULL), and an account that has none left has no turn. Free
- * after the last place is cleared.
+ * Make turns of slice bytes. If an account takes more in a turn, the excess is
+ * taken off its next turns. Between two turns the event loop handles everything
+ * else. The time of a turn is charged to the budget (borrowed, or NULL), and an
+ * account without budget gets no turn. Free it after the last place is cleared.
  */
 struct turns	*turns_new(struct event_base *base, size_t slice,
 		    struct budget *budget);
 void		 turns_free(struct turns *t);
 
-/* Give a connection of uid a place, with run and arg as above; take it away
- * (nothing happens to one that was never given). */
+/* Give a connection of uid a place, with run and arg as above; take it away.
+ * turn_clear does nothing if the place was never given. */
 void		 turn_init(struct turn *p, struct turns *t, uid_t uid,
 		    size_t (*run)(void *, size_t, int *), void *arg);
 void		 turn_clear(struct turn *p);
 
-/* Have run called soon; asked again before that, it is called once. */
+/* Have run called soon. Several calls before that count as one. */
 void		 turn_want(struct turn *p);
 
-/* Places that the account of this one has. */
+/* The number of places of this one's account. */
 int		 turn_places(const struct turn *p);
 
 #endif

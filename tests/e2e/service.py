@@ -207,6 +207,14 @@ class Service:
             time.sleep(0.01)
         return self
 
+    def reload(self, client):
+        """Have client reload, again while an earlier reload still ends.
+        Returns the answer."""
+        answers = []
+        self.wait(lambda: answers.append(client.call("reload")) or
+                  answers[-1].get("code") != "busy")
+        return answers[-1]
+
     def helper_pid(self, name):
         return self.status()["helpers"][name]["pid"]
 

@@ -31,10 +31,10 @@ def client(shared):
         yield c
 
 
-# ---- the first words
+# ---- hello
 
 
-def test_hello_says_who_what_and_how_much(client):
+def test_hello_has_user_model_and_limits(client):
     h = client.hello
     assert h["event"] == "hello" and h["protocol"] == 1
     assert h["server"].startswith("chatd ")
@@ -163,7 +163,7 @@ def test_the_same_id_twice_at_once_is_refused(client):
     client.call("cancel", request=5)
 
 
-# ---- talking
+# ---- conversations
 
 
 def test_a_reply_streams_and_is_done_after_the_store_has_it(shared, client):
@@ -232,7 +232,7 @@ def test_history_goes_with_the_conversation_across_connections(shared):
     assert text == "2 turns before: #say first reply | first reply"
 
 
-def test_what_a_regenerate_is_about_can_not_be_deleted_under_it(client):
+def test_an_exchange_can_not_be_deleted_during_its_regenerate(client):
     _, done = client.say("#say first")
     ids = [client.next_id, client.next_id + 1, client.next_id + 2]
     client.next_id += 3
@@ -267,7 +267,7 @@ def test_complete_sends_a_raw_prompt_outside_any_conversation(client):
     assert seen[-1]["conversation"] is None
 
 
-def test_seed_is_drawn_told_and_kept(client):
+def test_seed_is_drawn_reported_and_kept(client):
     _, a = client.say("x")
     _, b = client.say("x")
     _, c = client.say("x", params={"seed": 42})
@@ -485,13 +485,14 @@ def test_an_engine_that_breaks_the_protocol_is_replaced(shared, client):
     shared.wait_model()
 
 
-@pytest.mark.parametrize("code", ["context_full", "numeric_error"])
+@pytest.mark.parametrize("code", ["context_full", "numeric_error",
+                                  "too_long"])
 def test_the_engines_errors_reach_the_client(client, code):
     e = client.call("say", text="#error " + code)
     assert e["code"] == code and "scripted" in e["message"]
 
 
-def test_who_asks_while_the_model_loads_waits_for_it():
+def test_a_request_during_loading_waits_for_the_model():
     with Service(env={"SCRIPTED_LOAD": "1"}) as s:
         with s.client() as c:
             assert c.hello["model"]["state"] == "loading"
@@ -502,7 +503,7 @@ def test_who_asks_while_the_model_loads_waits_for_it():
             assert text_of(seen) == "late"
 
 
-def test_a_model_that_cannot_be_loaded_is_said_with_the_reason():
+def test_a_model_that_cannot_be_loaded_is_reported_with_the_reason():
     with Service(env={"SCRIPTED_REFUSE": "1"}) as s:
         s.wait_model("down")
         with s.client() as c:
@@ -591,7 +592,7 @@ def test_a_stale_socket_is_replaced():
 
 
 @pytest.mark.parametrize("kind", ["file", "dir", "link"])
-def test_what_is_no_socket_is_left_alone(kind):
+def test_a_file_that_is_no_socket_is_left_alone(kind):
     with Service(start=False) as s:
         if kind == "file":
             s.socket.write_text("mine")
@@ -606,7 +607,7 @@ def test_what_is_no_socket_is_left_alone(kind):
         assert s.socket.is_symlink() or s.socket.exists()
 
 
-def test_a_group_that_is_missing_is_told_with_a_way_out():
+def test_a_missing_group_is_reported_with_a_remedy():
     with Service(start=False, config={"socket": {"group": "nobody-here"}}) \
             as s:
         r = subprocess.run(s.command(), capture_output=True, text=True,
@@ -682,7 +683,7 @@ BAD_CONFIGS = [
 
 
 @pytest.mark.parametrize("text,words", BAD_CONFIGS)
-def test_a_bad_configuration_is_told_with_file_line_and_key(
+def test_a_bad_configuration_is_reported_with_file_line_and_key(
         tmp_path, text, words):
     f = tmp_path / "chatd.yaml"
     f.write_text(text)
@@ -728,7 +729,7 @@ def test_reload_takes_the_good_and_keeps_the_old_from_the_bad():
             assert c.call("reload")["event"] == "done"
             assert c.say("#long 9")[1]["output_tokens"] == 3
             s.file.write_text("limits: {nonsense: 1}\n")
-            e = c.call("reload")
+            e = s.reload(c)
             assert e["code"] == "bad_config" and ":1:" in e["message"]
             s.process.send_signal(signal.SIGHUP)
             assert c.say("#long 9")[1]["output_tokens"] == 3
@@ -762,7 +763,7 @@ def test_sigterm_twice_ends_at_once():
         assert s.rows("select state from reply") == [("cancelled",)]
 
 
-def test_systemd_is_told_of_every_step():
+def test_every_step_is_reported_to_systemd():
     with Service(start=False, env={"SCRIPTED_LOAD": "0.3"}) as s:
         heard = []
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
@@ -794,7 +795,7 @@ def test_helpers_do_not_speak_to_systemd_in_our_place(shared):
 
 
 def as_nobody(path, *lines):
-    """Speak as another user; the events received."""
+    """Send lines as another user; return the events."""
     code = ("import socket,sys,os\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
@@ -842,7 +843,7 @@ def test_the_socket_is_closed_to_others_by_its_mode():
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to look into a "
                     "process that can't be dumped")
-def test_no_descriptor_or_exchange_is_left_behind(shared):
+def test_no_descriptor_or_exchange_leaks(shared):
     def open_files():
         return len(os.listdir("/proc/%d/fd" % shared.process.pid))
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients of chatd that are strangers to each other, or to the protocol: other
 greetings, floods, slow and cut lines, claimed identities, places for
-operators, and what a plain user is told."""
+operators, and the data that a plain user can see."""
 import contextlib
 import grp
 import json
@@ -24,7 +24,7 @@ ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0,
 
 @contextlib.contextmanager
 def user(uid, others=()):
-    """Be somebody else, for what asks who we are now: connect."""
+    """Connect as another user."""
     groups = os.getgroups()
     os.setgroups(others)
     os.setegid(uid)
@@ -59,7 +59,7 @@ def shared():
 
 
 def closed(c):
-    """Read on until the connection ends; the events that came."""
+    """Read until the connection ends; return the events."""
     seen = []
     try:
         while True:
@@ -93,15 +93,15 @@ GREETINGS = {
 
 
 @pytest.mark.parametrize("name", GREETINGS)
-def test_another_protocol_is_told_so_and_closed(shared, name):
+def test_another_protocol_gets_an_error_and_is_closed(shared, name):
     with shared.client() as c:
         c.raw(GREETINGS[name])
         (e,) = closed(c)
         assert e["code"] == "bad_json"
-        assert "one JSON object a line" in e["message"]
+        assert "one JSON object per line" in e["message"]
 
 
-def test_who_types_by_hand_may_hit_enter_and_space(shared):
+def test_empty_lines_and_spaces_typed_by_hand_are_accepted(shared):
     with shared.client() as c:
         c.raw(b"\r\n")
         assert "empty line" in c.event()["message"]
@@ -142,7 +142,7 @@ def test_a_line_that_is_json_keeps_its_id_when_it_is_refused(
         assert c.call("status")["event"] == "done"
 
 
-def test_what_is_not_json_has_no_id_and_a_running_request_is_not_ended(
+def test_a_line_that_is_not_json_has_no_id_and_ends_no_request(
         shared):
     with shared.client() as c:
         c.raw(b'{"op":"status","id":7\n')
@@ -154,7 +154,7 @@ def test_what_is_not_json_has_no_id_and_a_running_request_is_not_ended(
         c.call("cancel", request=7)
 
 
-def test_a_number_out_of_range_is_told_with_all_its_digits(shared):
+def test_a_number_out_of_range_is_reported_with_all_its_digits(shared):
     with shared.client() as c:
         e = c.call("say", text="x", params={"seed": 9007199254740992})
         assert e["message"] == ("seed: 9007199254740992 is not between 0 and "
@@ -192,7 +192,7 @@ def test_ten_thousand_requests_at_once_are_answered_and_others_meanwhile():
         with contextlib.suppress(BlockingIOError):
             while sent < len(blob):
                 sent += c.sock.send(blob[sent:])
-        # It is not read from any more: what it asked for waits for it.
+        # chatd has stopped reading from it: unread answers wait.
         for _ in range(20):
             assert other.call("status")["event"] == "done"
         assert sent < len(blob)
@@ -250,7 +250,7 @@ def test_clients_that_are_cut_off_anywhere_leave_nothing_running():
                <= files)
 
 
-# ---- who is who
+# ---- identities
 
 
 @ROOT_ONLY
@@ -264,8 +264,8 @@ def test_one_user_has_so_many_connections_and_others_are_served():
                 ("busy", "too many connections of this user")
         with s.client() as c:
             assert c.call("status")["clients"] == 33
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.clients_per_uid: turned away nobody"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.clients_per_uid: refused nobody"]
         mine.pop().sock.close()
         s.wait(lambda: nobody(s).hello["event"] == "hello")
 
@@ -282,8 +282,8 @@ def test_some_places_are_kept_for_operators():
             assert b.call("status")["clients"] == 6
             (e,) = closed(Client(s.socket, hello=False))
             assert e["code"] == "busy"
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.clients: turned away 2004"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.clients: refused 2004"]
         first.pop().sock.close()
         # chatd may not have noticed yet that the place is free.
         s.wait(lambda: nobody(s).hello["event"] == "hello")
@@ -297,12 +297,12 @@ def test_a_limit_of_requests_that_turns_away_is_logged_once():
         c.until("accepted")
         for _ in range(5):
             assert c.call("say", text="x")["code"] == "busy"
-        assert re.findall("limits.*turned away.*", s.log.read_text()) == \
-            ["limits.requests: turned away root"]
+        assert re.findall("limits.*refused.*", s.log.read_text()) == \
+            ["limits.requests: refused root"]
 
 
 @ROOT_ONLY
-def test_only_who_connected_counts_not_who_writes():
+def test_only_the_account_that_connected_counts():
     with public() as s:
         with s.client() as c:
             pid = os.fork()
@@ -345,14 +345,14 @@ def test_a_reload_gives_and_takes_the_rights_of_open_connections():
         for group, allowed in ((other, False), (name, True)):
             s.config["operators_group"] = group
             s.write_config()
-            assert root.call("reload")["event"] == "done"
+            assert s.reload(root)["event"] == "done"
             e = c.call("list", all=True)
             assert e.get("code") == (None if allowed else "denied")
             assert root.call("list", all=True)["event"] == "done"
 
 
 @pytest.mark.parametrize("field", ["uid", "gid", "pid", "user", "operator"])
-def test_who_one_is_can_not_be_claimed(shared, field):
+def test_a_client_can_not_claim_an_identity(shared, field):
     with shared.client() as c:
         for op in ("status", "list", "new", "hello"):
             more = {"protocol": 1} if op == "hello" else {}
@@ -407,11 +407,11 @@ def test_the_socket_has_its_mode_from_birth(umask):
         assert seen <= {"660", "EACCES", "ENOENT"}
 
 
-# ---- what others learn
+# ---- what other users can see
 
 
 @ROOT_ONLY
-def test_a_plain_user_is_told_load_and_model_and_nothing_else():
+def test_a_plain_user_sees_load_and_model_and_nothing_else():
     with public() as s:
         with s.client() as c:
             c.say("#say counted")
@@ -433,15 +433,15 @@ def test_a_plain_user_is_told_load_and_model_and_nothing_else():
 
 
 @ROOT_ONLY
-def test_a_plain_user_is_not_told_where_the_model_is():
+def test_a_plain_user_does_not_see_the_path_of_the_model():
     with Service(config={"socket": {"mode": "0666"}},
                  env={"SCRIPTED_REFUSE": "1"}) as s:
         s.dir.chmod(0o755)
         s.wait_model("down")
         assert s.status()["model"]["path"] == str(s.dir / "model")
         with nobody(s) as c:
-            told = json.dumps([c.hello, c.call("status")])
-            assert str(s.dir) not in told and "refusal" not in told
+            seen = json.dumps([c.hello, c.call("status")])
+            assert str(s.dir) not in seen and "refusal" not in seen
             assert c.hello["model"]["state"] == "down"
 
 

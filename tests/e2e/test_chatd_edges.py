@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edges of chatd: helpers that come and go at the wrong moment, readers that
-are stuck, ends that do not end, and what one user must not do to others."""
+are stuck, ends that take too long, and limits between users."""
 import ast
 import json
 import os
@@ -67,7 +67,7 @@ def test_a_filter_that_is_down_is_replaced_by_reload_again_and_again():
         assert c.call("reload")["code"] == "bad_config"
         (s.flags / "refuse").unlink()
         for _ in range(3):
-            s.wait(lambda: c.call("reload").get("code") != "busy")
+            assert s.reload(c)["event"] == "done"
             assert c.say("#say up")[0] == "up"
 
 
@@ -81,11 +81,11 @@ def test_a_filter_that_still_starts_is_replaced_by_reload():
         assert c.events(c.send("reload"))[-1]["event"] == "done"
         assert s.status()["helpers"]["filter"]["state"] == "ready"
         assert c.say("#say up")[0] == "up"
-        assert c.call("reload")["event"] == "done"
+        assert s.reload(c)["event"] == "done"
         c.send("cancel", request=ident)
 
 
-def test_who_waits_for_a_filter_that_reload_replaces_is_answered():
+def test_a_request_that_waits_for_a_replaced_filter_is_answered():
     with scripted_filter() as s, s.client() as c:
         (s.flags / "load").write_text("30")
         os.kill(s.helper_pid("filter"), signal.SIGKILL)
@@ -99,8 +99,8 @@ def test_who_waits_for_a_filter_that_reload_replaces_is_answered():
         assert c.say("#say up")[0] == "up"
 
 
-def test_reload_waits_until_the_old_filter_has_been_told_all():
-    # More than the channel holds at once stands in line for the old filter.
+def test_reload_waits_until_the_old_filter_has_judged_all():
+    # More text than the channel holds waits for the old filter.
     with scripted_filter(config={"filter": {"timeout": "30s"},
                                  "limits": {"line": "4MiB"}}) as s, \
             s.client() as c, s.client() as other:
@@ -119,7 +119,7 @@ def test_an_old_filter_that_does_not_end_is_killed():
     with scripted_filter() as s, s.client() as c:
         os.kill(s.helper_pid("filter"), signal.SIGSTOP)
         assert c.call("reload")["event"] == "done"
-        s.wait(lambda: c.call("reload").get("code") != "busy")
+        assert s.reload(c)["event"] == "done"
 
 
 def test_a_signal_to_reload_is_not_lost_while_another_is_on_its_way():
@@ -214,7 +214,7 @@ def test_texts_that_wait_are_answered_in_order_and_can_be_cancelled():
         assert [done[i]["count"] for i in rest[:3]] == [1, 2, 3]
 
 
-def test_texts_that_wait_are_told_that_the_engine_is_lost():
+def test_waiting_texts_fail_when_the_engine_is_lost():
     with Service() as s, s.client() as c:
         s.wait_model()
         idents = [c.send("tokenize", text="#slow 60") for _ in range(5)]
@@ -234,7 +234,7 @@ def test_an_engine_that_is_ready_without_a_model_is_replaced():
 
 
 def test_a_last_event_may_be_the_one_too_many_for_a_stuck_reader():
-    # Found by the address sanitizer: what had ended was told to pause.
+    # Found by the address sanitizer: an ended request was paused.
     with Service(config={"limits": {"output": "4KiB", "stall_time": "1h",
                                     "requests": 200,
                                     "requests_per_uid": 2000}}) as s:
@@ -305,7 +305,7 @@ def test_more_replies_than_requests_are_read_at_once_can_be_cancelled():
 
 
 @ROOT_ONLY
-def test_a_full_disk_refuses_what_is_new_and_stores_the_rest_later():
+def test_a_full_disk_refuses_new_requests_and_stores_the_rest_later():
     with Service(start=False) as s:
         s.state.mkdir()
         if subprocess.run(["mount", "-t", "tmpfs", "-o",
@@ -337,7 +337,7 @@ def test_a_full_disk_refuses_what_is_new_and_stores_the_rest_later():
             subprocess.run(["umount", "-l", str(s.state)], check=True)
 
 
-def test_what_runs_waits_for_the_store_and_what_is_new_is_refused():
+def test_running_replies_wait_for_the_store_and_new_ones_are_refused():
     with scripted_store() as s, s.client() as c, s.client() as other:
         ident = c.send("say", text="#long 20")
         c.until("accepted")
@@ -400,7 +400,7 @@ def test_the_end_comes_although_a_reply_is_paused():
         assert s.rows("select state from reply") == [("cancelled",)]
 
 
-def test_who_asks_the_store_at_the_end_does_not_cut_it_short():
+def test_requests_to_the_store_at_the_end_do_not_cut_it_short():
     with Service() as s, s.client() as c:
         s.wait_model()
         wait = c.send("say", text="#wait")
@@ -421,7 +421,7 @@ def test_who_asks_the_store_at_the_end_does_not_cut_it_short():
         assert "signal 9" not in s.log.read_text()
 
 
-# ---- what one user takes from others
+# ---- the share of one user
 
 
 def exporters(service):
@@ -498,7 +498,7 @@ def test_answers_that_nobody_reads_take_bounded_memory():
 
 
 @ROOT_ONLY
-def test_that_somebody_else_is_talking_is_not_told():
+def test_other_users_conversations_stay_hidden():
     with Service(config={"socket": {"mode": "0666"}}) as s, s.client() as c:
         s.dir.chmod(0o755)
         s.wait_model()
@@ -525,7 +525,7 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         begun = time.monotonic()
         clients = [s.client() for _ in range(files // 3)]
         refused = [Client(s.socket, hello=False) for _ in range(files)]
-        # Those that came first are not disturbed ...
+        # The first ones are not disturbed ...
         for c in clients:
             assert c.call("status")["event"] == "done"
         cpu = process_ticks(s)
@@ -536,8 +536,8 @@ def test_with_few_descriptors_some_wait_and_all_are_served(files):
         # One line in ten seconds.
         assert s.log.read_text().count("connections wait until") <= \
             1 + (time.monotonic() - begun) / 10
-        # ... and those that come later find room again, once chatd has
-        # noticed that the others have gone.
+        # ... and later ones find room again, once chatd has noticed that
+        # the others have disconnected.
         def served():
             try:
                 with s.client() as c:
@@ -557,8 +557,10 @@ def process_ticks(service):
 # ---- every error code
 
 PROVOKED = {
-    "bad_json": ("test_chatd.py", "BAD_LINES"),
-    "bad_field": ("test_chatd.py", "BAD_LINES"),
+    "bad_json": ("test_chatd.py",
+                 "BAD_LINES"),
+    "bad_field": ("test_chatd.py",
+                  "BAD_LINES"),
     "bad_protocol": ("test_chatd.py",
                      "test_hello_agrees_on_one_protocol_only"),
     "bad_config": ("test_chatd.py",
@@ -571,7 +573,8 @@ PROVOKED = {
     "not_found": ("test_chatd.py",
                   "test_what_belongs_to_another_user_is_not_found"),
     "quota": ("test_chatd_store.py",
-              "test_what_is_over_the_quota_is_refused_until_some_is_deleted"),
+              "test_a_request_over_the_quota_is_refused_until_some_is_"
+              "deleted"),
     "busy": ("test_chatd.py",
              "test_busy_above_the_limits_of_connection_and_user"),
     "blocked": ("test_chatd_filter.py",
@@ -584,13 +587,13 @@ PROVOKED = {
                     "test_an_exchange_that_kills_every_engine_ends_engine_"
                     "lost"),
     "engine_unavailable": ("test_chatd.py",
-                           "test_a_model_that_cannot_be_loaded_is_said_with_"
-                           "the_reason"),
+                           "test_a_model_that_cannot_be_loaded_is_reported_"
+                           "with_the_reason"),
     "filter_unavailable": ("test_chatd_filter.py",
                            "test_a_filter_that_is_late_closes_the_reply"),
     "store_unavailable": ("test_chatd_edges.py",
-                          "test_what_runs_waits_for_the_store_and_what_is_"
-                          "new_is_refused"),
+                          "test_running_replies_wait_for_the_store_and_new_"
+                          "ones_are_refused"),
     "shutting_down": ("test_chatd.py",
                       "test_sigterm_lets_replies_end_and_takes_no_new_ones"),
 }

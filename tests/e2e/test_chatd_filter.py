@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filters and policy through chatd: what is blocked, redacted, held back, and
-what happens when the filter process does not live up to it."""
+"""Filters and policy through chatd: texts that are blocked, redacted and held
+back, and filter processes that fail."""
 import json
 import os
 import signal
@@ -69,7 +69,7 @@ def test_a_blocked_prompt_never_reaches_the_engine(filtered, client):
     assert state == "blocked" and not text and not ids
 
 
-def test_a_flagged_prompt_is_answered_and_the_verdict_told(client):
+def test_a_flagged_prompt_is_answered_with_its_verdict(client):
     text, done = client.say("you silly goose")
     assert text.startswith("You said")
     assert {(v["category"], v["action"], v["direction"])
@@ -97,7 +97,7 @@ def test_a_redacted_prompt_is_taken_out_before_the_model_sees_it(
     "secret launch codes",
     "x" * 200 + " and then the secret launch codes",
 ])
-def test_a_blocked_reply_never_shows_what_was_blocked(filtered, client,
+def test_a_blocked_reply_never_shows_the_blocked_text(filtered, client,
                                                       words):
     seen = client.events(client.send("say", text="#say " + words,
                                      params={"max_tokens": 500}))
@@ -138,7 +138,7 @@ def test_moderate_names_action_category_rule_and_span(client):
     assert e["action"] == "block"
 
 
-def test_moderate_tells_of_what_is_too_weak_to_matter():
+def test_moderate_reports_findings_below_every_threshold():
     with Filtered() as s, s.client() as c:
         add_rule(s, "{name: hint, category: hate, score: 0.2, words: "
                  "[those people]}")
@@ -156,7 +156,7 @@ def test_a_filter_killed_under_a_reply_closes_it_and_the_next_is_served():
         ident = c.send("say", text="#forever",
                        params={"max_tokens": 100000})
         c.until("text")
-        # Stopped first, so that it dies with a check before it.
+        # Stopped first, so that it dies during a check.
         pid = s.helper_pid("filter")
         os.killpg(pid, signal.SIGSTOP)
         time.sleep(0.3)
@@ -224,7 +224,7 @@ def test_reload_brings_new_rules():
         assert s.status()["helpers"]["filter"]["restarts"] == 0
 
 
-def test_a_bad_pack_at_reload_is_told_and_the_old_rules_stay():
+def test_a_bad_pack_at_reload_is_reported_and_the_old_rules_stay():
     with Filtered() as s, s.client() as c:
         pid = s.helper_pid("filter")
         add_rule(s, "{name: tea, category: weather, score: 1, words: [a]}")
@@ -247,9 +247,9 @@ def test_a_reload_disturbs_no_reply():
             [(" ".join("w%d" % i for i in range(200)),)]
 
 
-def test_an_owner_who_is_no_operator_is_not_shown_blocked_text(filtered):
+def test_an_owner_without_operator_rights_sees_no_blocked_text(filtered):
     # The tests run as an operator (the daemon's own account); the rule for
-    # others is applied where the answer passes, to every reply "blocked".
+    # others is applied to each answer with a "blocked" reply.
     if os.getuid() != 0:
         pytest.skip("needs root to be two users")
     from test_chatd import as_nobody

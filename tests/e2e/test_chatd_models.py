@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every form of a model file through chatd, with the real engine: what serves,
-what is refused in which words, and files that change while they are in use."""
+the messages about those that are refused, and files that change in use."""
 import os
 import shutil
 import subprocess
@@ -62,7 +62,7 @@ def test_a_gguf_file_serves(tmp_path):
         assert s.status()["model"]["name"] == "mini"
 
 
-def test_a_packed_file_of_another_precision_is_told(packed):
+def test_a_packed_file_of_another_precision_is_reported(packed):
     with serve(packed["int8"], precision="int4") as s:
         s.wait_model("down")
         why = s.status()["model"]["why"]
@@ -84,7 +84,7 @@ def test_a_cache_in_int8_is_part_of_the_precision(packed):
                       done["reply"]) == [("int8+kv8",)]
 
 
-def test_a_cache_that_does_not_go_with_the_precision_is_told(packed):
+def test_a_cache_that_does_not_fit_the_precision_is_reported(packed):
     with serve(packed["int8"], kv_precision="fp32") as s:
         s.wait_model("down")
         assert s.status()["model"]["why"] == (
@@ -93,7 +93,7 @@ def test_a_cache_that_does_not_go_with_the_precision_is_told(packed):
 
 
 def start_long(s, c):
-    """A reply that is at work."""
+    """A running reply."""
     ident = c.send("complete", prompt=PROMPT, params={
         "max_tokens": 900, "ignore_eos": True, "seed": 1})
     c.until("text")

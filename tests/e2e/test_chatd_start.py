@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts that fail, in part or for good, and ends: what clients hear, what
-chatd says beforehand (chatd -t), and how well it says it is."""
+"""Starts that fail, in part or for good, and ends: the messages to clients,
+the checks of chatd -t, and health."""
 import json
 import os
 import pathlib
@@ -43,7 +43,7 @@ def scripted_store(**kw):
 # ---- starts that fail in part
 
 
-def test_without_a_store_chatd_serves_what_it_can_and_tries_on():
+def test_without_a_store_chatd_serves_the_rest_and_tries_again():
     with scripted_store() as s:
         s.gone.write_text("")
         s.start()
@@ -78,7 +78,7 @@ def test_a_state_folder_that_cannot_be_made_is_waited_for():
             assert e["code"] == "store_unavailable", e
             assert "state_dir: %s: Not a directory" % (block / "state") \
                 in e["message"]
-            if os.geteuid() == 0:       # others are told no paths
+            if os.geteuid() == 0:       # others see no paths
                 with s.client_as(65534) as other:
                     e = other.call("say", text="x")
                     assert e["code"] == "store_unavailable", e
@@ -91,7 +91,7 @@ def test_a_state_folder_that_cannot_be_made_is_waited_for():
             assert (block / "state").stat().st_mode & 0o777 == 0o700
 
 
-def test_systemd_is_told_what_is_missing():
+def test_missing_parts_are_reported_to_systemd():
     with scripted_store() as s, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
         s.gone.write_text("")
@@ -120,7 +120,7 @@ def test_chatd_ends_well_without_a_store():
 
 
 def test_the_engine_raises_its_own_oom_score():
-    """It is to be killed before chatd and the store are."""
+    """It is killed before chatd and the store."""
     with Service(engine=BUILD / "chatd-engine", model=MINI) as s:
         s.wait_model()
         chatd, engine, store = (
@@ -177,7 +177,7 @@ def start_with_socket(service, listener):
 
 
 @pytest.mark.parametrize("clients", [0, 1, 3])
-def test_who_waits_for_a_chatd_that_cannot_start_is_told_why(clients):
+def test_waiting_clients_get_the_reason_why_chatd_cannot_start(clients):
     with Service(start=False) as s, \
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(s.socket))
@@ -214,7 +214,7 @@ def test_chatctl_passes_the_reason_on():
             assert 'did you mean "clients"?' in text
 
 
-def test_every_error_of_a_file_is_told():
+def test_every_error_of_a_file_is_reported():
     with Service(start=False) as s:
         s.file.write_text(
             "limits: {client: 1, prompt: much}\n"
@@ -226,8 +226,8 @@ def test_every_error_of_a_file_is_told():
             "filters: [{name: a, paht: b}, {path: c}]\n")
         r = check(s)
         assert r.returncode == 78
-        told = [line.split(": ", 2)[2] for line in r.stderr.splitlines()]
-        assert told == [
+        reported = [line.split(": ", 2)[2] for line in r.stderr.splitlines()]
+        assert reported == [
             'unknown key "client" in limits; did you mean "clients"?',
             "prompt: expected a size such as 512KiB, 64MiB or 2GiB",
             'unknown key "modell"; did you mean "model"?',
@@ -247,7 +247,7 @@ def test_a_reload_says_how_many_errors_there_are():
         assert e["message"].endswith('unknown key "a" (2 more)'), e
 
 
-# ---- who may write what
+# ---- permissions of files
 
 
 def test_a_file_that_others_may_write_is_refused():
@@ -267,7 +267,7 @@ def test_a_link_is_judged_where_it_leads():
         s.file.unlink()
         s.file.symlink_to(real)
         assert check(s).returncode == 0
-        loose.chmod(0o777)      # who can write there can replace the file
+        loose.chmod(0o777)      # a writer of the folder can replace the file
         r = check(s)
         assert r.returncode == 78 and str(loose) in r.stderr
         loose.chmod(0o1777)     # nobody can: it is sticky
@@ -275,7 +275,7 @@ def test_a_link_is_judged_where_it_leads():
 
 
 @ROOT_ONLY
-def test_a_file_of_somebody_else_is_refused():
+def test_a_file_of_another_user_is_refused():
     with Service(start=False) as s:
         os.chown(s.file, 12345, -1)
         r = check(s)
@@ -310,7 +310,7 @@ def test_a_plugins_options_are_tried(options, words):
      "defaults.max_tokens: 2048 is more than the model's context: 1024 is"),
     ("top_k", 5000,
      "defaults.top_k: 5000 is more than the model's vocab: 4096 is used")])
-def test_a_default_that_the_model_cannot_hold_is_told_and_lowered(
+def test_a_default_that_the_model_cannot_hold_is_lowered_and_logged(
         option, value, words):
     with Service(start=False, engine=BUILD / "chatd-engine", model=MINI,
                  config={"defaults": {option: value}}) as s:
@@ -321,7 +321,7 @@ def test_a_default_that_the_model_cannot_hold_is_told_and_lowered(
         with s.client() as c:
             params = {} if option == "max_tokens" else {"max_tokens": 2}
             assert c.say("Hello", params=params)[1]["event"] == "done"
-            # What a client asks for is not lowered silently.
+            # A value from a client is not lowered silently.
             e = c.call("say", text="Hello", params={option: value + 1})
             assert e["code"] == "bad_field", e
         assert s.log.read_text().count("defaults.%s: %d is more than"
@@ -346,7 +346,7 @@ StateDirectory=chatd
 """
 
 
-def test_what_the_unit_hides_is_told():
+def test_paths_that_the_unit_hides_are_reported():
     with Service(start=False) as s:
         unit = s.dir / "chatd.service"
         unit.write_text(UNIT % ("yes", "no"))
@@ -368,7 +368,7 @@ def test_what_the_unit_hides_is_told():
 
 
 @ROOT_ONLY
-def test_a_model_in_a_home_folder_is_told():
+def test_a_model_in_a_home_folder_is_reported():
     home = pathlib.Path("/home") / ("chatd-test-%d" % os.getpid())
     home.mkdir(parents=True)
     try:
@@ -387,7 +387,7 @@ def test_a_model_in_a_home_folder_is_told():
 
 
 @ROOT_ONLY
-def test_what_the_units_user_cannot_read_is_told():
+def test_files_that_the_units_user_cannot_read_are_reported():
     with Service(start=False) as s:
         unit = s.dir / "chatd.service"
         unit.write_text("[Service]\nUser=nobody\n")
@@ -497,7 +497,7 @@ def test_health_tells_a_user_nothing_of_others():
 
 
 def streams(service, n):
-    """That many replies without end, on as many connections."""
+    """Begin that many endless replies, each on its own connection."""
     clients = [service.client() for _ in range(n)]
     for c in clients:
         c.send("say", text="#forever", params={"max_tokens": 1000000})
@@ -519,7 +519,7 @@ def test_sigterm_with_many_streams_ends_in_time_and_with_everything_stored(
         s.wait(lambda: not s.socket.exists())
         if again:
             s.process.send_signal(signal.SIGTERM)
-        # Each hears its end, and only after it was stored.
+        # Each gets its last event, and only after it was stored.
         ends = [c.events(1)[-1] for c in clients]
         assert {e["event"] for e in ends} == {"done"}
         assert {e["stop"] for e in ends} == {"cancelled"}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What chatd keeps for its users: read in pages and by turns, within a quota,
-deleted for good."""
+"""The stored data of users: pages, turns of accounts, quotas and deletion."""
 import json
 import os
 import sqlite3
@@ -145,10 +144,10 @@ def test_a_raw_prompt_that_is_being_answered_is_busy(client):
     client.call("cancel", request=ident)
 
 
-# ---- whose it is
+# ---- ownership
 
 @ROOT_ONLY
-def test_what_is_another_users_is_not_found_in_any_way(shared, client):
+def test_another_users_data_is_never_found(shared, client):
     done = client.say("#say mine")[1]
     *_, raw = client.events(client.send("complete", prompt="#say mine"))
     got = as_nobody(
@@ -162,7 +161,7 @@ def test_what_is_another_users_is_not_found_in_any_way(shared, client):
         {"op": "rate", "exchange": raw["exchange"], "thumb": 1},
         {"op": "regenerate", "exchange": raw["exchange"]})
     assert [e["code"] for e in last(got)] == ["not_found"] * 8
-    # Word for word what is said of something that was never there.
+    # The same words as for something that never existed.
     nothing = as_nobody(shared, {"op": "show", "exchange": 99999},
                         {"op": "delete", "exchange": 99999})
     for theirs, none in zip((got[2], got[4]), nothing):
@@ -220,7 +219,7 @@ def limited(**limits):
 
 
 @ROOT_ONLY
-def test_what_is_over_the_quota_is_refused_until_some_is_deleted():
+def test_a_request_over_the_quota_is_refused_until_some_is_deleted():
     with limited(conversations_per_uid=2, bytes_per_uid="1100B") as s:
         s.wait_model()
         first, second, third, said, to_first = as_nobody(
@@ -262,7 +261,7 @@ def test_a_reload_changes_the_quota():
 
 
 @ROOT_ONLY
-def test_a_user_near_the_quota_is_told():
+def test_a_user_near_the_quota_gets_a_notice():
     with limited(conversations_per_uid=10) as s:
         s.wait_model()
         answers = as_nobody(s, *[{"op": "new"}] * 8,
@@ -277,7 +276,7 @@ def test_a_user_near_the_quota_is_told():
         assert "near" not in answers[8][-1]
 
 
-# ---- no byte is left
+# ---- no byte is left after a deletion
 
 def found(service, text):
     """The files of the state folder, and the log, that hold text."""
@@ -300,7 +299,7 @@ def test_deleted_text_is_in_no_file(shared, client):
     shared.wait(lambda: not found(shared, b"of-its-own"))
 
 
-# ---- by turns, and within bounds
+# ---- turns of accounts, and bounded memory
 
 def large_conversation(service, n, preprompt=None):
     """A conversation of n prompts of 250 KB, from this user."""
@@ -334,7 +333,7 @@ def test_forty_shows_that_nobody_reads_take_bounded_memory():
             # A page each would be 40 MiB, the whole 80: it is a slice each.
             assert resident(s.process.pid) - before < 24 << 20
             assert resident(store) < 64 << 20
-            # Nothing that the store reads is held open for them.
+            # The store holds no read open for them.
             db = sqlite3.connect(s.state / "chatd.db", timeout=10)
             assert db.execute(
                 "PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
@@ -450,6 +449,6 @@ def test_reads_are_by_turns_of_accounts():
                  if line.startswith("show")]
         mine = [i for i, uid in enumerate(order) if uid == "65534"]
         assert len(mine) >= 2
-        # Twenty wait, yet between two slices of the other account there
-        # is little of theirs: what was on its way, and one turn.
+        # Twenty wait, yet between two slices of the other account they get
+        # little: the slices that were already sent, and one turn.
         assert all(b - a <= 5 for a, b in zip(mine, mine[1:]))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filter processes shared by accounts that don't know each other: who gets a
-verdict when, who pays for a text that takes long, and what a plugin that
-crashes or lies can do to others."""
+"""Filter processes shared by accounts that don't know each other: the order of
+verdicts, the cost of a slow text, and the harm that a plugin which crashes or
+lies can do to others."""
 import json
 import os
 import pathlib
@@ -90,7 +90,7 @@ def test_a_long_text_is_cut_so_that_others_have_their_turn():
         assert not any(c["final"] for c in pieces)
 
 
-def test_pieces_cover_the_text_once_and_see_what_is_before():
+def test_pieces_cover_the_text_once_and_include_earlier_text():
     with Scripted("f", window=100) as s, s.client() as c:
         text = "\u00e9\u20ac".join("%05d" % i for i in range(3000))
         data = text.encode()
@@ -141,7 +141,7 @@ def test_more_findings_than_can_be_kept_let_nothing_through():
         assert c.say("#many 4096")[0].startswith("You said")
         e = c.call("say", text="#many 4097 forbidden")
         assert e["code"] == "filter_unavailable"
-        assert "found too much" in e["message"]
+        assert "found too many matches" in e["message"]
         assert c.call("say", text="#many 4000 forbidden")["code"] == "blocked"
 
 
@@ -174,7 +174,7 @@ def test_a_late_text_fails_alone_and_costs_its_account_a_pause():
         assert other.events(running)[-1]["event"] == "done"
         assert slow.call("moderate", text="#slow 60")["event"] == "error"
         log = s.log.read_text()
-        assert "a text of uid %d cost a process" % NOBODY in log
+        assert "a text of uid %d made a filter process end" % NOBODY in log
         assert "wait 1000 ms" in log and "wait 2000 ms" in log
         assert "uid 0 cost" not in log
         # It was late, it did not crash: nothing is switched off.

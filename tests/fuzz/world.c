@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd without processes and without time, see world.h: its loop, its clients
- * and its helpers.
+ * chatd without processes and without time, see world.h: the loop, the clients
+ * and the helpers.
  */
 #include "world.h"
 
@@ -17,17 +17,19 @@
 #include "linebuf.h"
 #include "log.h"
 #include "ahead.h"
-#include "exchange.h"
+#include "exchange_impl.h"
 #include "turns.h"
 #include "xmalloc.h"
 
-#define WORLD_ROUNDS	2000		/* of the loop until it is still */
+#define WORLD_ROUNDS	2000		/* turns of the loop until nothing
+					 * moves */
 #define WORLD_TURN	8192		/* bytes of an account's turn */
-#define WORLD_SETTLE	50		/* rounds until all has ended */
+#define WORLD_SETTLE	50		/* rounds until all requests have
+					 * ended */
 
 /* ---- the loop */
 
-/* Read what chatd sent; the bytes. */
+/* Read what chatd sent. Returns the number of bytes. */
 static size_t
 world_read(int *fd, struct linebuf *lb)
 {
@@ -49,7 +51,7 @@ world_read(int *fd, struct linebuf *lb)
 	return ((size_t)n);
 }
 
-/* Take in what a helper is asked. */
+/* Handle a line from chatd to a helper. */
 static size_t
 world_peer_read(struct world_peer *p)
 {
@@ -71,7 +73,7 @@ world_peer_read(struct world_peer *p)
 	return (n);
 }
 
-/* Take in what a client is told: no request may end twice. */
+/* Handle a line from chatd to a client: no request may end twice. */
 static size_t
 world_client_read(struct world_client *c)
 {
@@ -117,7 +119,7 @@ world_turn(struct world *w)
 
 	for (round = 0; moved > 0; round++) {
 		if (round == WORLD_ROUNDS)
-			abort();	/* it turns for ever */
+			abort();	/* it never stops */
 		event_base_loop(w->d.base, EVLOOP_NONBLOCK);
 		TAILQ_FOREACH(x, &w->d.exchanges, entry) {
 			if (!exchange_is_sound(x))
@@ -140,9 +142,9 @@ world_timer(struct world *w, size_t n)
 	world_turn(w);
 }
 
-/* ---- who speaks */
+/* ---- clients and helpers */
 
-/* Send bytes, as many as are taken. */
+/* Send as many bytes as the socket takes. */
 static void
 world_write(struct world *w, int *fd, const void *b, size_t n)
 {
@@ -161,7 +163,7 @@ world_write(struct world *w, int *fd, const void *b, size_t n)
 	}
 }
 
-/* The helper of a name that lives. */
+/* Find a running helper by its name. */
 struct world_peer *
 world_helper(struct world *w, enum world_name name)
 {
@@ -178,7 +180,7 @@ world_helper(struct world *w, enum world_name name)
 	return (found);
 }
 
-/* A helper speaks. */
+/* Send bytes from a helper. */
 void
 world_helper_says(struct world *w, enum world_name name, const void *b,
     size_t n)
@@ -190,7 +192,7 @@ world_helper_says(struct world *w, enum world_name name, const void *b,
 	world_turn(w);
 }
 
-/* A helper ends. */
+/* End a helper. */
 void
 world_helper_ends(struct world *w, enum world_name name)
 {
@@ -264,7 +266,7 @@ world_client_note(struct world_client *c, const void *b, size_t n)
 	}
 }
 
-/* The newest client speaks. */
+/* Send bytes from the newest client. */
 void
 world_client_says(struct world *w, const void *b, size_t n)
 {
@@ -278,7 +280,7 @@ world_client_says(struct world *w, const void *b, size_t n)
 	world_turn(w);
 }
 
-/* The newest client goes. */
+/* Close the newest client. */
 void
 world_client_ends(struct world *w)
 {
@@ -295,14 +297,14 @@ world_client_ends(struct world *w)
 
 /* ---- start and end */
 
-/* The end of the process is not played. */
+/* The end of the process is not simulated. */
 static void
 world_store_ended(struct chatd *d)
 {
 	(void)d;
 }
 
-/* A world. */
+/* Make a world. */
 struct world *
 world_new(void)
 {
@@ -327,7 +329,7 @@ world_new(void)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
 	configure_load(&w->d.config, NULL, &f);
-	w->d.lock = STDIN_FILENO;	/* the state folder is ours */
+	w->d.lock = STDIN_FILENO;	/* the state folder counts as locked */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();
 	w->d.turns = turns_new(w->d.base, WORLD_TURN, NULL);
@@ -339,7 +341,7 @@ world_new(void)
 	return (w);
 }
 
-/* Its end. */
+/* End a world. */
 void
 world_free(struct world *w)
 {
@@ -376,7 +378,7 @@ world_free(struct world *w)
 	world_calls_end();
 }
 
-/* A helper answers all that it was asked. */
+/* Answer all requests to a helper. */
 static void
 world_peer_truth(struct world *w, struct world_peer *p)
 {
@@ -391,7 +393,7 @@ world_peer_truth(struct world *w, struct world_peer *p)
 	json_decref(asked);
 }
 
-/* The helpers of a name answer. */
+/* Answer all requests to the helpers of a name. */
 void
 world_truth(struct world *w, enum world_name name)
 {
@@ -404,8 +406,8 @@ world_truth(struct world *w, enum world_name name)
 	world_turn(w);
 }
 
-/* Does any client still wait for an answer? A line that was refused may have
- * had an id that was not looked at. */
+/* Does any client still wait for an answer? A refused line may have had an id
+ * that chatd did not read. */
 static int
 world_waits(const struct world *w)
 {
@@ -422,7 +424,7 @@ world_waits(const struct world *w)
 	return (0);
 }
 
-/* All helpers answer, also what they are asked because of an answer. */
+/* Answer all requests to all helpers, also those that follow from an answer. */
 static void
 world_truth_all(struct world *w)
 {
@@ -432,7 +434,7 @@ world_truth_all(struct world *w)
 		world_truth(w, (enum world_name)(i % WORLD_OTHER));
 }
 
-/* The truth from now on: all must end. */
+/* All helpers answer correctly from now on: every request must end. */
 void
 world_settle(struct world *w)
 {
@@ -444,7 +446,7 @@ world_settle(struct world *w)
 	for (i = 0; i < WORLD_SETTLE && (i < 3 || world_waits(w) ||
 	    !TAILQ_EMPTY(&w->d.exchanges)); i++) {
 		world_truth_all(w);
-		if (i == 1)	/* some only end when they are cancelled */
+		if (i == 1)	/* some end only after a cancel */
 			exchange_cancel_all(&w->d);
 		for (n = i < 3 ? 0 : world_timers(), k = 0; k < n; k++) {
 			world_timer(w, k);

@@ -2,9 +2,9 @@
 /*
  * For fuzz targets of the daemon: chatd's own state machines with everything
  * around them replaced. No program is started: each helper is the other end
- * of a socketpair (spawn_program, kill and waitpid are taken over at link
- * time), timers run out when the target says so, and the event loop is turned
- * by hand until nothing moves. So an input gives the same steps each time.
+ * of a socketpair (spawn_program, kill and waitpid are replaced at link time),
+ * timers expire when the target decides, and the event loop runs step by step
+ * until nothing moves. So an input gives the same steps each time.
  */
 #ifndef TEST_FUZZ_WORLD_H
 #define TEST_FUZZ_WORLD_H
@@ -16,7 +16,7 @@
 #define WORLD_CLIENTS	4	/* connections in one input, at most */
 #define WORLD_IDS	1024	/* ids whose last events are counted */
 
-/* WORLD_OTHER: the oldest filter process that lives, WORLD_FILTER the newest. */
+/* WORLD_OTHER is the oldest running filter process, WORLD_FILTER the newest. */
 enum world_name { WORLD_ENGINE, WORLD_FILTER, WORLD_STORE, WORLD_OTHER,
 	WORLD_NAMES };
 
@@ -24,7 +24,7 @@ enum world_name { WORLD_ENGINE, WORLD_FILTER, WORLD_STORE, WORLD_OTHER,
 struct world_peer {
 	TAILQ_ENTRY(world_peer)	 entry;
 	enum world_name	 name;
-	pid_t		 pid;		/* that chatd knows it by */
+	pid_t		 pid;		/* the pid that chatd sees */
 	int		 fd;		/* owned; -1: it has ended */
 	int		 reaped;
 	struct linebuf	*lines;		/* owned: what chatd sends */
@@ -55,39 +55,39 @@ struct world {
 
 /* The world of this input: chatd with its helpers starting, no client. */
 struct world	*world_new(void);
-/* End it as chatd ends. */
+/* End it in the same way as chatd ends. */
 void		 world_free(struct world *w);
 
 /* Turn the loop until nothing moves. */
 void		 world_turn(struct world *w);
-/* Let the n-th timer that runs run out (counted around). */
+/* Let the n-th pending timer expire (n modulo their number). */
 void		 world_timer(struct world *w, size_t n);
 
 /* Connect another client, if there may be one. */
 void		 world_connect(struct world *w);
-/* Bytes from the newest client, or from the newest helper of a name. Nothing
- * where that has gone. */
+/* Send bytes from the newest client, or from the newest helper of a name. Does
+ * nothing if there is none. */
 void		 world_client_says(struct world *w, const void *b, size_t n);
 void		 world_helper_says(struct world *w, enum world_name name,
 		    const void *b, size_t n);
 /* The newest client, or the newest helper of a name, closes its end. */
 void		 world_client_ends(struct world *w);
 void		 world_helper_ends(struct world *w, enum world_name name);
-/* The helper of a name, NULL where none lives. */
+/* Find a running helper by its name; NULL if there is none. */
 struct world_peer *world_helper(struct world *w, enum world_name name);
 
-/* All helpers of a name answer what they were asked, as they should. */
+/* All helpers of a name answer their requests correctly. */
 void		 world_truth(struct world *w, enum world_name name);
-/* From now on all tell the truth: every request must end, and status must be
- * answered. Aborts otherwise. */
+/* From now on all helpers answer correctly: every request must end, and status
+ * must be answered. Aborts otherwise. */
 void		 world_settle(struct world *w);
 
 /* ---- world_calls.c, for world.c */
 
-/* Take over the calls for this world, and give them back. */
+/* Replace the calls for this world, and restore them. */
 void		 world_calls_begin(struct world *w);
 void		 world_calls_end(void);
-/* How many timers there are; the n-th that runs runs out at the next turn. */
+/* Count the pending timers; let the n-th expire at the next turn. */
 size_t		 world_timers(void);
 void		 world_expire(size_t n);
 /* Has a timer of 0 ms been added since the last call? */
@@ -97,7 +97,8 @@ void		 world_peer_end(struct world_peer *p);
 
 /* ---- world_truth.c */
 
-/* Answer one request (borrowed). 0 where its end is still to come. */
+/* Answer one request (borrowed). Returns 0 if its last event is still to
+ * come. */
 int		 world_answer(struct world *w, struct world_peer *p,
 		    const json_t *m);
 /* Send a message (taken) from a helper; chatd reads it at the next turn. */

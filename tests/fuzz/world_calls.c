@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is taken over of chatd and of the system, so that nothing is started,
- * ended or waited for: timers, processes, the clock, the configuration.
+ * Replacements for functions of chatd and of the system, so that nothing is
+ * started, ended or waited for: timers, processes, the clock, the
+ * configuration.
  */
 #include "world.h"
 
@@ -25,7 +26,7 @@
 #define CALLS_PID	(1 << 28)	/* no process has such an id */
 #define CALLS_TIMERS	4096
 
-/* What ld's --wrap makes of the calls that are taken over. */
+/* The names that ld's --wrap gives to the replaced calls. */
 int	__real_event_add(struct event *, const struct timeval *);
 int	__wrap_event_add(struct event *, const struct timeval *);
 void	__real_event_free(struct event *);
@@ -41,7 +42,8 @@ struct passwd *__wrap_getpwuid(uid_t);
 
 static struct world	*calls_world;			/* of this input */
 static struct event	*calls_timers[CALLS_TIMERS];
-static int64_t		 calls_ms[CALLS_TIMERS];	/* they wait for */
+static int64_t		 calls_ms[CALLS_TIMERS];	/* time until they
+							 * expire */
 static int64_t		 calls_now;			/* monotonic ms */
 static size_t		 calls_ntimers;
 static pid_t		 calls_pid;
@@ -57,7 +59,7 @@ world_calls_begin(struct world *w)
 	calls_pid = CALLS_PID;
 }
 
-/* End: no timer of what has gone may be left. */
+/* End: no timer of a freed object may be left. */
 void
 world_calls_end(void)
 {
@@ -68,14 +70,14 @@ world_calls_end(void)
 
 /* ---- timers */
 
-/* How many there are. */
+/* Count the timers. */
 size_t
 world_timers(void)
 {
 	return (calls_ntimers);
 }
 
-/* Was one of 0 ms added since the last call? */
+/* Was a timer of 0 ms added since the last call? */
 int
 world_soon(void)
 {
@@ -85,7 +87,7 @@ world_soon(void)
 	return (soon);
 }
 
-/* Let a timer run out. */
+/* Let a timer expire. */
 void
 world_expire(size_t n)
 {
@@ -124,14 +126,14 @@ __wrap_event_add(struct event *ev, const struct timeval *tv)
 		;
 	if (i == calls_ntimers) {
 		if (i == CALLS_TIMERS)
-			abort();	/* nobody keeps so many */
+			abort();	/* chatd never has so many timers */
 		calls_timers[calls_ntimers++] = ev;
 	}
 	calls_ms[i] = tv->tv_sec * 1000 + tv->tv_usec / 1000;
 	return (__real_event_add(ev, &never));
 }
 
-/* It has gone. */
+/* A timer is freed. */
 void
 __wrap_event_free(struct event *ev)
 {
@@ -161,7 +163,7 @@ world_peer_end(struct world_peer *p)
 	p->fd = -1;
 }
 
-/* The peer of a process id. */
+/* Find the helper with a process id. */
 static struct world_peer *
 calls_peer(pid_t pid)
 {
@@ -174,7 +176,7 @@ calls_peer(pid_t pid)
 	return (NULL);
 }
 
-/* chatd kills. */
+/* chatd kills a process. */
 int
 __wrap_kill(pid_t pid, int sig)
 {
@@ -188,7 +190,7 @@ __wrap_kill(pid_t pid, int sig)
 	return (0);
 }
 
-/* chatd collects. */
+/* chatd reaps a process. */
 pid_t
 __wrap_waitpid(pid_t pid, int *status, int options)
 {
@@ -207,14 +209,14 @@ __wrap_waitpid(pid_t pid, int *status, int options)
 	return (pid);
 }
 
-/* Time passes when a timer runs out, as much as it waited for. */
+/* Time passes only when a timer expires: by the timer's interval. */
 int64_t
 __wrap_clock_monotonic(void)
 {
 	return (calls_world != NULL ? calls_now : __real_clock_monotonic());
 }
 
-/* The same numbers each time. */
+/* Return the same random numbers in each run. */
 ssize_t
 __wrap_getrandom(void *p, size_t n, unsigned flags)
 {
@@ -231,11 +233,13 @@ __wrap_getpwuid(uid_t uid)
 	return (NULL);
 }
 
-/* An export writes a little and ends; a helper waits for what is asked. */
+/* Start a program: an export writes a little and ends; a helper waits for
+ * requests. */
 pid_t
 spawn_program(char *const argv[], int in, int out)
 {
-	static const char	*const names[] = { "engine", "filter", "store" };
+	static const char	*const names[] = { "engine", "filter",
+				    "store" };
 	struct world_peer	*p = xcalloc(1, sizeof *p);
 	size_t			 i;
 
@@ -259,7 +263,7 @@ spawn_program(char *const argv[], int in, int out)
 
 /* ---- configure.c */
 
-/* The configuration, as a reload finds it too. */
+/* Make the configuration, at the start and at a reload. */
 int
 configure_load(struct config **out, json_t *errors, struct fault *f)
 {
@@ -275,7 +279,7 @@ configure_load(struct config **out, json_t *errors, struct fault *f)
 	c->filter_program = xstrdup("filter");
 	c->store_program = xstrdup("store");
 	c->filters = xcalloc(2, sizeof *c->filters);
-	for (i = 0; i < 2; i++) {	/* in a process each */
+	for (i = 0; i < 2; i++) {	/* each in its own process */
 		c->filters[i].name = xstrdup(i == 0 ? "rules" : "other");
 		c->filters[i].path = xstrdup("/plugin.so");
 		c->filters[i].options = json_object();

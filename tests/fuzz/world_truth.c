@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Helpers that answer as they should, for what fuzz targets play. A prompt
- * with "wait" in it is written until it is cancelled; a text with "bad",
- * "hide" or "look" in it is to be blocked, redacted or flagged.
+ * Helpers that answer correctly, for fuzz targets. A reply to a prompt with
+ * "wait" is written until it is cancelled; a text with "bad", "hide" or "look"
+ * must be blocked, redacted or flagged.
  */
 #include "world.h"
 
@@ -11,7 +11,7 @@
 
 #include "xmalloc.h"
 
-/* An event for a request. */
+/* Make an event for a request. */
 static json_t *
 truth_event(const char *name, const json_t *m)
 {
@@ -30,7 +30,7 @@ truth_says(const json_t *m, const char *word)
 	return (r);
 }
 
-/* generate: begin, some text, and the end if nothing waits. */
+/* generate: begin, some text, and the end unless the prompt has "wait". */
 static int
 truth_generate(struct world *w, struct world_peer *p, const json_t *m)
 {
@@ -61,7 +61,7 @@ truth_generate(struct world *w, struct world_peer *p, const json_t *m)
 	return (1);
 }
 
-/* cancel: also the request that is meant ends. */
+/* cancel: ends the cancelled request, too. */
 static void
 truth_cancel(struct world *w, struct world_peer *p, const json_t *m)
 {
@@ -72,7 +72,7 @@ truth_cancel(struct world *w, struct world_peer *p, const json_t *m)
 	world_send(w, p, e);
 }
 
-/* The engine. */
+/* Answer as the engine. */
 static int
 truth_engine(struct world *w, struct world_peer *p, const char *op,
     const json_t *m)
@@ -102,7 +102,7 @@ truth_engine(struct world *w, struct world_peer *p, const char *op,
 	return (1);
 }
 
-/* Add what a word in a text is found to be. */
+/* Add a finding for a word in a text. */
 static void
 truth_find(json_t *findings, const char *plugin, const char *text,
     const char *word, double score)
@@ -118,7 +118,8 @@ truth_find(json_t *findings, const char *plugin, const char *text,
 	    (json_int_t)(at - text + (ptrdiff_t)strlen(word))));
 }
 
-/* The filter: one with the plugin "other" reads growing texts in pieces. */
+/* Answer as a filter. One with the plugin "other" reads growing texts in
+ * pieces. */
 static int
 truth_filter(struct world *w, struct world_peer *p, const char *op,
     const json_t *m)
@@ -151,7 +152,7 @@ truth_filter(struct world *w, struct world_peer *p, const char *op,
 	return (1);
 }
 
-/* One exchange of a conversation. */
+/* Make one exchange of a conversation. */
 static json_t *
 truth_exchange(int64_t id)
 {
@@ -160,7 +161,7 @@ truth_exchange(int64_t id)
 	    (json_int_t)id, "state", "done", "text", "ho"));
 }
 
-/* The store. */
+/* Answer as the store. */
 static int
 truth_store(struct world *w, struct world_peer *p, const char *op,
     const json_t *m)

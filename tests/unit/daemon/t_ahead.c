@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work of accounts of which a limited weight is ahead.
+ * Queues of jobs with a limit on the running weight of each account.
  */
 #include "ahead.h"
 
@@ -21,14 +21,15 @@
 struct job {
 	struct ahead_job	 job;
 	char			 name;
-	int			 at_once;	/* leaves as soon as it goes */
+	int			 at_once;	/* leaves as soon as it runs */
 };
 
-static char	 gone[JOBS + 1];	/* names, in the order they went */
+static char	 gone[JOBS + 1];	/* names of the jobs, in the order they
+					 * ran */
 static size_t	 ngone;
 static int	 depth, deepest;
 
-/* Note who went. */
+/* Note that a job runs. */
 static void
 job_go(void *arg)
 {
@@ -43,7 +44,7 @@ job_go(void *arg)
 	depth--;
 }
 
-/* Enter a job. */
+/* Add a job. */
 static void
 enter(struct ahead *a, struct job *j, char name, uid_t uid, size_t weight)
 {
@@ -62,7 +63,8 @@ setup(void **state)
 	return (0);
 }
 
-/* So much of each account goes; the rest follows as that leaves. */
+/* Each account runs jobs up to the limit; the others follow when these
+ * leave. */
 static void
 test_a_weight_of_each_account_is_ahead(void **state)
 {
@@ -81,7 +83,7 @@ test_a_weight_of_each_account_is_ahead(void **state)
 	assert_null(ahead_waiting(a, 3));
 	ahead_leave(&j[0].job);
 	assert_string_equal(gone, "abXcd");
-	ahead_leave(&j[0].job);		/* twice is once */
+	ahead_leave(&j[0].job);		/* leaving twice does nothing */
 	ahead_leave(&j[1].job);
 	ahead_leave(&j[2].job);
 	ahead_leave(&j[3].job);
@@ -89,7 +91,7 @@ test_a_weight_of_each_account_is_ahead(void **state)
 	ahead_free(a);
 }
 
-/* One that is too heavy goes alone, and nothing overtakes it. */
+/* A job above the limit runs alone, and no other overtakes it. */
 static void
 test_a_heavy_job_goes_alone(void **state)
 {
@@ -109,7 +111,7 @@ test_a_heavy_job_goes_alone(void **state)
 	ahead_free(a);
 }
 
-/* One that waits may leave; it never goes. */
+/* A waiting job may leave; it never runs. */
 static void
 test_who_waits_may_leave(void **state)
 {
@@ -127,7 +129,7 @@ test_who_waits_may_leave(void **state)
 	ahead_free(a);
 }
 
-/* However many end as they go, the stack does not grow with them. */
+/* The stack does not grow if many jobs leave while they run. */
 static void
 test_many_that_end_at_once_do_not_nest(void **state)
 {
@@ -148,14 +150,14 @@ test_many_that_end_at_once_do_not_nest(void **state)
 	ahead_free(a);
 }
 
-/* Nobody is woken here. */
+/* The wake callback, which this test does not need. */
 static void
 wake(void *arg)
 {
 	(void)arg;
 }
 
-/* Without budget a job waits, and goes when there is some. */
+/* Without budget a job waits, and runs when there is budget. */
 static void
 test_a_job_waits_for_its_accounts_budget(void **state)
 {

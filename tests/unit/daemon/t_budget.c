@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop's time that an account may take.
+ * The share of the loop's time that an account may take.
  */
 #include "budget.h"
 
@@ -19,8 +19,8 @@ wake(void *arg)
 	woken++;
 }
 
-/* Whoever takes little never waits; a large piece of work is paid back at the
- * account's share, whatever others do. */
+/* An account that takes little never waits; a large piece of work is paid back
+ * at the account's share, whatever others do. */
 static void
 test_what_was_taken_is_waited_for(void **state)
 {
@@ -46,7 +46,7 @@ test_what_was_taken_is_waited_for(void **state)
 	event_base_free(base);
 }
 
-/* Who waits is woken, once. */
+/* A waiting account is woken once. */
 static void
 test_who_waits_is_woken(void **state)
 {

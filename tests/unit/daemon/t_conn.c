@@ -19,7 +19,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* A stream, its other end, and what was heard of it. */
+/* A stream, its other end, and a log of its callbacks. */
 struct fixture {
 	struct event_base	*base;		/* owned */
 	struct conn		*conn;		/* owned, or NULL */
@@ -166,7 +166,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Let the loop do all that it can do without waiting. */
+/* Run the loop as long as it need not wait. */
 static void
 turn(struct fixture *f)
 {
@@ -200,7 +200,7 @@ test_lines_in_pieces(void **state)
 	assert_string_equal(f->log, "one two  four ");
 }
 
-/* A line over the limit is said once and costs only itself. */
+/* A line over the limit is reported once and drops only itself. */
 static void
 test_a_line_too_long(void **state)
 {
@@ -212,7 +212,7 @@ test_a_line_too_long(void **state)
 	assert_string_equal(f->log, "0123456789abcdef TOO_LONG next ");
 }
 
-/* More lines than one turn takes all come, in order. */
+/* If there are more lines than one turn takes, all are handed out in order. */
 static void
 test_a_burst(void **state)
 {
@@ -245,7 +245,7 @@ test_pause_and_resume(void **state)
 	assert_string_equal(f->log, "a b c d ");
 }
 
-/* The end of input is told behind the last line, also after a pause. */
+/* The end of input is reported after the last line, also after a pause. */
 static void
 test_half_close(void **state)
 {
@@ -261,7 +261,7 @@ test_half_close(void **state)
 	assert_string_equal(f->log, "a b HALF ");
 }
 
-/* A peer that has gone altogether is told apart from one that listens. */
+/* A peer that has closed is distinguished from one that still reads. */
 static void
 test_close(void **state)
 {
@@ -274,7 +274,7 @@ test_close(void **state)
 	assert_string_equal(f->log, "a EOF ");
 }
 
-/* ... and its last lines count, however many they are. */
+/* ... and all of its last lines are handed out. */
 static void
 test_close_behind_a_burst(void **state)
 {
@@ -308,7 +308,7 @@ test_free_in_callback(void **state)
 	assert_null(f->conn);
 }
 
-/* Each mark is told once, when it is crossed; then that all is written. */
+/* Each mark is reported once, when it is crossed; then that all is written. */
 static void
 test_marks(void **state)
 {
@@ -359,8 +359,8 @@ test_an_unfinished_line_too_long(void **state)
 	assert_string_equal(f->log, "TOO_LONG FAILED ");
 }
 
-/* With turns, nothing is read before one is given, and no more than it pays
- * for is handed out. */
+/* With turns, nothing is read before a turn, and a turn hands out no more than
+ * it pays for. */
 static void
 test_turns_are_asked_for_once_and_bounded(void **state)
 {
@@ -382,7 +382,8 @@ test_turns_are_asked_for_once_and_bounded(void **state)
 	assert_string_equal(f->log, "WAITING FIRST a b c d WAITING ");
 }
 
-/* A pause holds between turns, and what is left is asked for behind it. */
+/* A pause lasts across turns, and the remaining lines are asked for after
+ * it. */
 static void
 test_turns_and_pauses(void **state)
 {
@@ -402,7 +403,7 @@ test_turns_and_pauses(void **state)
 	assert_string_equal(f->log, "WAITING FIRST a WAITING b ");
 }
 
-/* The end of input comes behind the last line of the last turn. */
+/* The end of input is reported after the last line of the last turn. */
 static void
 test_turns_and_the_end(void **state)
 {
@@ -420,7 +421,7 @@ test_turns_and_the_end(void **state)
 	assert_string_equal(f->log, "WAITING FIRST a b HALF ");
 }
 
-/* The stream may be released by a callback of its turn. */
+/* A callback in its turn may release the stream. */
 static void
 test_free_at_its_turn(void **state)
 {
@@ -434,7 +435,7 @@ test_free_at_its_turn(void **state)
 	assert_string_equal(f->log, "WAITING FIRST a ");
 }
 
-/* The first bytes are asked about until they are known. */
+/* The first bytes are passed to first until it recognizes them. */
 static void
 test_first_bytes(void **state)
 {
@@ -449,7 +450,8 @@ test_first_bytes(void **state)
 	assert_string_equal(f->log, "WAITING FIRST  WAITING FIRST ");
 }
 
-/* Who waits for its turn longer than its line may take is not dropped. */
+/* A stream that waits for its turn longer than its line may take is not
+ * dropped. */
 static void
 test_a_late_turn_is_not_a_late_line(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of states and events: what holds of it as a whole, and the ways
- * through it that the faults of helpers and clients take.
+ * The table of states and events: rules for all of its cells, and the paths
+ * that the faults of helpers and clients take through it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +14,12 @@
 
 #include <unistd.h>
 
-#include "exchange.h"
+#include "exchange_impl.h"
 #include "log.h"
 
 #define NONE EXCHANGE_STATES
 
-/* Follow the table from a state by all events, marking what is reached. */
+/* Follow all events from a state, and mark the states that are reached. */
 static void
 follow(enum exchange_state s, int seen[EXCHANGE_STATES])
 {
@@ -33,7 +33,7 @@ follow(enum exchange_state s, int seen[EXCHANGE_STATES])
 	}
 }
 
-/* Each cell holds a state or none, and each state has a name. */
+/* Each cell holds a state or NO, and each state has a name. */
 static void
 test_every_cell_is_legal_or_refused(void **state)
 {
@@ -71,7 +71,8 @@ test_every_state_comes_to_an_end(void **state)
 	}
 }
 
-/* Nothing leads out of the end, and every event comes somewhere. */
+/* No event leads out of the last state, and every event is allowed in some
+ * state. */
 static void
 test_the_end_is_the_end(void **state)
 {
@@ -86,8 +87,8 @@ test_the_end_is_the_end(void **state)
 	}
 }
 
-/* Whatever happens, it can be ended and stored; once the outcome is fixed
- * only the store counts. */
+/* An exchange can be ended and stored from each state; once the outcome is
+ * fixed, only the store changes the state. */
 static void
 test_it_can_be_ended_until_its_outcome_is_fixed(void **state)
 {
@@ -104,7 +105,7 @@ test_it_can_be_ended_until_its_outcome_is_fixed(void **state)
 		    NONE);
 }
 
-/* The ways that the faults take. */
+/* The paths that the faults take. */
 static const struct {
 	const char		*what;
 	enum exchange_event	 events[12];	/* up to EXCHANGE_EVENTS */
@@ -157,7 +158,7 @@ test_the_ways_of_faults_are_in_the_table(void **state)
 	}
 }
 
-/* What must not come ends the process: run it in a child. */
+/* An event that is not allowed ends the process: run it in a child. */
 static int
 ends_in_child(enum exchange_state s, enum exchange_event e)
 {
@@ -184,7 +185,7 @@ test_an_impossible_event_is_fatal(void **state)
 	assert_false(ends_in_child(EXCHANGE_RECEIVED, EVENT_BEGIN));
 }
 
-/* Only what the state allows may be outstanding. */
+/* Only the requests that the state allows may be outstanding. */
 static void
 test_what_is_outstanding_is_checked(void **state)
 {
@@ -213,7 +214,8 @@ main(void)
 		cmocka_unit_test(test_every_state_can_be_reached),
 		cmocka_unit_test(test_every_state_comes_to_an_end),
 		cmocka_unit_test(test_the_end_is_the_end),
-		cmocka_unit_test(test_it_can_be_ended_until_its_outcome_is_fixed),
+		cmocka_unit_test(
+		    test_it_can_be_ended_until_its_outcome_is_fixed),
 		cmocka_unit_test(test_the_ways_of_faults_are_in_the_table),
 		cmocka_unit_test(test_an_impossible_event_is_fatal),
 		cmocka_unit_test(test_what_is_outstanding_is_checked),

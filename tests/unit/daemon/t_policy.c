@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy and the way of a reply's text: what is flagged, redacted, blocked,
- * held back and released.
+ * Policy, and the text of a reply: flagged, redacted, blocked, held back and
+ * released.
  */
 #include "reply.h"
 
@@ -14,9 +14,10 @@
 
 #include <cmocka.h>
 
+#include "settings.h"
 #include "xmalloc.h"
 
-/* Findings from a JSON text. */
+/* Parse findings from a JSON text. */
 static json_t *
 findings(const char *text)
 {
@@ -45,9 +46,10 @@ judge(const char *text, size_t len, struct judgement *j)
 }
 
 #define FINDING(cat, score, start, end) \
-	"{\"plugin\":\"p\",\"rule\":\"r\",\"category\":\"" cat "\",\"score\":" score ",\"start\":" start ",\"end\":" end "}"
+	"{\"plugin\":\"p\",\"rule\":\"r\",\"category\":\"" cat "\"," \
+	"\"score\":" score ",\"start\":" start ",\"end\":" end "}"
 
-/* The strongest finding decides; what is below every mark is dropped. */
+/* The strongest finding decides; a finding below every threshold is dropped. */
 static void
 test_the_strongest_finding_decides(void **state)
 {
@@ -87,7 +89,7 @@ test_the_strongest_finding_decides(void **state)
 	}
 }
 
-/* An answer that is not sound is no verdict. */
+/* An answer that is not sound gives no verdict. */
 static void
 test_unsound_findings_are_refused(void **state)
 {
@@ -164,7 +166,7 @@ test_a_character_is_never_cut(void **state)
 	}
 }
 
-/* A span to be redacted is replaced, however its release is cut. */
+/* A redacted span is replaced, in whatever pieces the text is released. */
 static void
 test_a_redacted_span_is_never_shown(void **state)
 {
@@ -187,7 +189,7 @@ test_a_redacted_span_is_never_shown(void **state)
 	}
 }
 
-/* Overlapping and nested spans give one mark. */
+/* Overlapping and nested spans are replaced by one mark. */
 static void
 test_overlapping_spans_give_one_mark(void **state)
 {
@@ -214,7 +216,8 @@ test_overlapping_spans_give_one_mark(void **state)
 	}
 }
 
-/* As many findings as an answer may hold are dealt with while others wait. */
+/* The largest number of findings is judged in little time, since others
+ * wait. */
 static void
 test_many_spans_take_no_time(void **state)
 {
@@ -232,12 +235,13 @@ test_many_spans_take_no_time(void **state)
 	for (i = n; i-- > 0; )
 		json_array_append_new(all, json_pack("{ss ss ss sf si si}",
 		    "plugin", "p", "rule", "r", "category", "confidential",
-		    "score", 1.0, "start", (int)(2 * i), "end", (int)(2 * i + 1)));
+		    "score", 1.0, "start", (int)(2 * i),
+		    "end", (int)(2 * i + 1)));
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
 	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);
-	alarm(60);	/* spans against spans would take hours */
+	alarm(60);	/* comparing all pairs of spans would take hours */
 	s = policy_redact(&j, text, 0, &to, &k);
 	alarm(0);
 	assert_int_equal(k, n * (strlen("[redacted]") + 1));
@@ -248,7 +252,7 @@ test_many_spans_take_no_time(void **state)
 	config_free(c);
 }
 
-/* What begins before a span grew is shown; the span's rest never is. */
+/* If a span grows after its start was shown, its rest is never shown. */
 static void
 test_a_span_that_grows_backwards_hides_its_rest(void **state)
 {
@@ -265,7 +269,7 @@ test_a_span_that_grows_backwards_hides_its_rest(void **state)
 	reply_clear(&p);
 }
 
-/* Only token ids that the store can keep are taken. */
+/* Only token ids that the store can keep are accepted. */
 static void
 test_ids_out_of_range_are_refused(void **state)
 {

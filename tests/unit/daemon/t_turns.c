@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns of accounts: who is heard after whom, whatever others have to say.
+ * Turns of accounts: their order, for all kinds of load.
  */
 #include "turns.h"
 
@@ -16,13 +16,13 @@
 
 #define SLICE	100
 
-/* Connections of a few accounts, and in which order they were heard. */
+/* Connections of a few accounts, and the order in which they ran. */
 struct talker {
 	struct turn	 turn;
 	struct fixture	*f;		/* borrowed */
 	char		 name;
-	size_t		 cost;		/* of one thing said */
-	int		 things;	/* left to say */
+	size_t		 cost;		/* of one thing */
+	int		 things;	/* left to do */
 	int		 leaves;	/* at its turn */
 	size_t		 most;		/* largest max it was given */
 };
@@ -33,10 +33,11 @@ struct fixture {
 	struct talker		 all[200];
 	int			 n;
 	char			 heard[4096];
-	int			 breaks;	/* a letter, then end the loop */
+	int			 breaks;	/* ends the loop after a
+						 * letter */
 };
 
-/* Say things until max is spent. */
+/* Do things until max is spent. */
 static size_t
 talker_run(void *arg, size_t max, int *more)
 {
@@ -64,7 +65,7 @@ talker_run(void *arg, size_t max, int *more)
 	return (cost);
 }
 
-/* Add a connection of an account that has so much to say. */
+/* Add a connection of an account with this number of things to do. */
 static struct talker *
 talker(struct fixture *f, uid_t uid, char name, int things, size_t cost)
 {
@@ -118,7 +119,8 @@ test_ninety_connections_delay_another_account_by_one_turn(void **state)
 	assert_memory_equal(f->heard, "aba", 3);
 }
 
-/* What is too much for one turn is taken off the next ones. */
+/* An account that takes more than one turn allows gets less in the next
+ * turns. */
 static void
 test_what_is_owed_is_paid_before_the_next_turn(void **state)
 {
@@ -130,7 +132,7 @@ test_what_is_owed_is_paid_before_the_next_turn(void **state)
 	assert_string_equal(f->heard, "abbbbabbbba");
 }
 
-/* Accounts that say as much get as many turns. */
+/* Accounts with equal load get equal numbers of turns. */
 static void
 test_turns_go_round(void **state)
 {
@@ -143,7 +145,7 @@ test_turns_go_round(void **state)
 	assert_string_equal(f->heard, "abcabcabc");
 }
 
-/* So do the connections of one account. */
+/* The same holds for the connections of one account. */
 static void
 test_connections_of_an_account_go_round(void **state)
 {
@@ -156,7 +158,7 @@ test_connections_of_an_account_go_round(void **state)
 	assert_string_equal(f->heard, "axbxaxbx");
 }
 
-/* Nobody saves up turns: what one is given is at most a slice. */
+/* No account saves up turns: a turn is at most one slice. */
 static void
 test_who_was_silent_has_no_more_than_others(void **state)
 {
@@ -173,7 +175,7 @@ test_who_was_silent_has_no_more_than_others(void **state)
 	assert_int_equal(b->most, SLICE);
 }
 
-/* Asked for twice, a turn comes once. */
+/* A turn that is asked for twice comes once. */
 static void
 test_a_turn_that_is_wanted_twice_comes_once(void **state)
 {
@@ -184,7 +186,8 @@ test_a_turn_that_is_wanted_twice_comes_once(void **state)
 	assert_string_equal(f->heard, "a");
 }
 
-/* A connection may go at its turn, with or without others of its account. */
+/* A connection may be cleared in its turn, with or without others of its
+ * account. */
 static void
 test_a_place_may_be_cleared_at_its_turn(void **state)
 {
@@ -211,7 +214,7 @@ test_a_place_may_be_cleared_while_it_waits(void **state)
 	assert_string_equal(f->heard, "b");
 }
 
-/* Note that something else was looked after. */
+/* Note that another event was handled. */
 static void
 other(evutil_socket_t fd, short what, void *arg)
 {
@@ -223,7 +226,7 @@ other(evutil_socket_t fd, short what, void *arg)
 	f->heard[n] = '.';
 }
 
-/* Between two turns the loop sees to everything else. */
+/* Between two turns the loop handles all other events. */
 static void
 test_other_events_come_between_turns(void **state)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd -t: the checks that need more than reading chatd.yaml.  The filters
- * are started as the service starts them, so that plugins and their packs are
- * opened.  The defaults are compared with the model.  A warning names what the
- * systemd unit hides from chatd, since a shell can reach more than a service.
+ * chatd -t: the checks that need more than chatd.yaml. The filters are started
+ * as the service starts them, which opens the plugins and their packs. The
+ * defaults are compared with the model. A warning names the paths that the
+ * systemd unit hides from chatd, because a shell can reach more than a service.
  */
 #include "chatd.h"
 
@@ -22,17 +22,17 @@
 #include "systemd_unit.h"
 #include "xmalloc.h"
 
-#define TRIAL_S		30	/* seconds for the filters to start */
-#define TRIAL_CONFIG_MAX (1024 * 1024)	/* bytes of config.json */
+#define PREFLIGHT_START_S	30	/* seconds for the filters to start */
+#define PREFLIGHT_JSON_MAX (1024 * 1024)	/* bytes of config.json */
 
-static struct unit	 trial;		/* empty: no unit starts that file */
+static struct systemd_unit service;	/* empty: no unit uses that file */
 
 /* Print a warning. */
 static void
-config_test_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+preflight_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 static void
-config_test_warn(const char *fmt, ...)
+preflight_warn(const char *fmt, ...)
 {
 	va_list	 ap;
 
@@ -43,47 +43,48 @@ config_test_warn(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* Become the user of the unit, to see what the service can read. */
+/* Become the user of the unit, to find out what the service can read. */
 static void
-config_test_become(void)
+preflight_become(void)
 {
 	struct passwd	*pw;
 
-	if (trial.user == NULL || geteuid() != 0)
+	if (service.user == NULL || geteuid() != 0)
 		return;
-	if ((pw = getpwnam(trial.user)) == NULL)
-		config_test_warn("%s: User=%s: there is no such user; create "
-		    "it, for example with systemd-sysusers", trial.name,
-		    trial.user);
+	if ((pw = getpwnam(service.user)) == NULL)
+		preflight_warn("%s: User=%s: there is no such user; create "
+		    "it, for example with systemd-sysusers", service.name,
+		    service.user);
 	else if (initgroups(pw->pw_name, pw->pw_gid) == -1 ||
 	    setgid(pw->pw_gid) == -1 || setuid(pw->pw_uid) == -1)
-		config_test_warn("%s: User=%s: %s", trial.name, trial.user,
+		preflight_warn("%s: User=%s: %s", service.name, service.user,
 		    strerror(errno));
 }
 
 /* Read the unit that will start chatd with that file. */
 void
-config_test_unit(const char *file, const char *unit)
+preflight_unit(const char *file, const char *unit)
 {
 	const char	*p;
 	size_t		 n;
 
 	if (unit != NULL) {
-		if (systemd_unit_read(unit, &trial) != 0)
-			config_test_warn("%s: can't be read", unit);
-	} else if (file != NULL && systemd_unit_installed(&trial) == 0) {
+		if (systemd_unit_read(unit, &service) != 0)
+			preflight_warn("%s: can't be read", unit);
+	} else if (file != NULL && systemd_unit_installed(&service) == 0) {
 		n = strlen(file);
-		p = trial.exec != NULL ? strstr(trial.exec, file) : NULL;
-		if (p == NULL || p == trial.exec || p[-1] != ' ' ||
+		p = service.exec != NULL ? strstr(service.exec, file) : NULL;
+		if (p == NULL || p == service.exec || p[-1] != ' ' ||
 		    (p[n] != '\0' && p[n] != ' '))
-			systemd_unit_clear(&trial);	/* starts another one */
+			systemd_unit_clear(&service);	/* it starts another
+							 * file */
 	}
-	config_test_become();
+	preflight_become();
 }
 
 /* Resolve the links of a path; a new string. */
 static char *
-config_test_real(const char *path)
+preflight_real(const char *path)
 {
 	char	*real = realpath(path, NULL);
 
@@ -92,54 +93,55 @@ config_test_real(const char *path)
 
 /* Warn if the unit hides a path from chatd. */
 static void
-config_test_seen(const char *key, const char *path)
+preflight_seen(const char *key, const char *path)
 {
-	char	*real = config_test_real(path);
+	char	*real = preflight_real(path);
 
-	if (trial.hides_home && systemd_unit_below(real,
+	if (service.hides_home && systemd_unit_below(real,
 	    "/home /root /run/user"))
-		config_test_warn("%s: %s: %s hides home folders "
+		preflight_warn("%s: %s: %s hides home folders "
 		    "(ProtectHome=); move it, to /srv for example", key, real,
-		    trial.name);
-	else if (trial.private_tmp && systemd_unit_below(real, "/tmp /var/tmp"))
-		config_test_warn("%s: %s: %s has a /tmp of its own "
+		    service.name);
+	else if (service.private_tmp &&
+	    systemd_unit_below(real, "/tmp /var/tmp"))
+		preflight_warn("%s: %s: %s has a /tmp of its own "
 		    "(PrivateTmp=); move it, to /srv for example", key, real,
-		    trial.name);
+		    service.name);
 	free(real);
 }
 
-/* Warn of what the unit does not let chatd do. */
+/* Warn if the unit forbids access to a file that chatd needs. */
 static void
-config_test_by_unit(const struct config *c)
+preflight_by_unit(const struct config *c)
 {
 	const char	*key;
 	const json_t	*v;
 	char		*real;
 	size_t		 i;
 
-	if (trial.name == NULL)
+	if (service.name == NULL)
 		return;
-	config_test_seen("model.path", c->model_path);
+	preflight_seen("model.path", c->model_path);
 	for (i = 0; i < c->nfilters; i++) {
-		config_test_seen("filters", c->filters[i].path);
+		preflight_seen("filters", c->filters[i].path);
 		json_object_foreach(c->filters[i].options, key, v) {
 			if (json_is_string(v) &&
 			    json_string_value(v)[0] == '/')
-				config_test_seen(key, json_string_value(v));
+				preflight_seen(key, json_string_value(v));
 		}
 	}
-	config_test_seen("state_dir", c->state_dir);
-	real = config_test_real(c->state_dir);
-	if (trial.strict && !systemd_unit_below(real, trial.writable))
-		config_test_warn("state_dir: %s: %s does not let chatd write "
+	preflight_seen("state_dir", c->state_dir);
+	real = preflight_real(c->state_dir);
+	if (service.strict && !systemd_unit_below(real, service.writable))
+		preflight_warn("state_dir: %s: %s does not let chatd write "
 		    "there; add ReadWritePaths=%s in a drop-in (systemctl edit "
-		    "chatd)", real, trial.name, real);
+		    "chatd)", real, service.name, real);
 	free(real);
 }
 
 /* Compare the defaults with the model, if it is a folder. */
 static void
-config_test_model(const struct config *c, json_t *errors)
+preflight_model(const struct config *c, json_t *errors)
 {
 	char	*path, *text;
 	size_t	 len;
@@ -147,7 +149,7 @@ config_test_model(const struct config *c, json_t *errors)
 	int64_t	 context;
 
 	path = path_join(c->model_path, "config.json");
-	if (path_read(path, TRIAL_CONFIG_MAX, &text, &len) != 0) {
+	if (path_read(path, PREFLIGHT_JSON_MAX, &text, &len) != 0) {
 		free(path);
 		return;		/* one file: only the engine can read it */
 	}
@@ -171,16 +173,16 @@ config_test_model(const struct config *c, json_t *errors)
 }
 
 /* The filters of a test, and the result. */
-struct trial_filters {
+struct preflight_filters {
 	struct event_base	*base;		/* owned */
 	char			 why[512];	/* "": they have started */
 };
 
 /* The filters have started. */
 static void
-config_test_ready(void *arg)
+preflight_ready(void *arg)
 {
-	struct trial_filters	*t = arg;
+	struct preflight_filters	*t = arg;
 
 	t->why[0] = '\0';
 	event_base_loopbreak(t->base);
@@ -188,9 +190,9 @@ config_test_ready(void *arg)
 
 /* A filter can't start. */
 static void
-config_test_refused(void *arg, const char *why)
+preflight_refused(void *arg, const char *why)
 {
-	struct trial_filters	*t = arg;
+	struct preflight_filters	*t = arg;
 
 	snprintf(t->why, sizeof t->why, "%s", why);
 	event_base_loopbreak(t->base);
@@ -198,12 +200,13 @@ config_test_refused(void *arg, const char *why)
 
 /* Start the filters with their plugins, and end them. */
 static void
-config_test_filter(const struct config *c, json_t *errors)
+preflight_filter(const struct config *c, json_t *errors)
 {
-	static const struct filters_ops	 ops = { .ready = config_test_ready,
-	    .refused = config_test_refused };
-	struct trial_filters	 t = { .why = "they have not started in time" };
-	struct timeval		 tv = { TRIAL_S, 0 };
+	static const struct filters_ops	 ops = { .ready = preflight_ready,
+	    .refused = preflight_refused };
+	struct preflight_filters	 t = { .why =
+	    "they have not started in time" };
+	struct timeval		 tv = { PREFLIGHT_START_S, 0 };
 	struct filters		*fs;
 
 	t.base = event_base_new();
@@ -221,7 +224,7 @@ config_test_filter(const struct config *c, json_t *errors)
 /* Look up the socket's group. systemd may create the socket, so a missing group
  * is a warning. */
 static void
-config_test_group(const struct config *c)
+preflight_group(const struct config *c)
 {
 	const char	*name = c->socket_group;
 
@@ -232,13 +235,13 @@ config_test_group(const struct config *c)
 
 /* Run all checks that need more than reading. */
 int
-config_test_start(const struct config *c, json_t *errors)
+preflight_start(const struct config *c, json_t *errors)
 {
 	size_t	 n = json_array_size(errors);
 
-	config_test_by_unit(c);
-	config_test_group(c);
-	config_test_model(c, errors);
-	config_test_filter(c, errors);
+	preflight_by_unit(c);
+	preflight_group(c);
+	preflight_model(c, errors);
+	preflight_filter(c, errors);
 	return (json_array_size(errors) == n ? 0 : CHAT_EFORMAT);
 }
