@@ -15,7 +15,7 @@
  *   sha256         of all bytes after the header, 64 hex digits
  * The tensors config.json and tokenizer.json (U8) hold those files, filled up
  * with spaces.  tokenizer.tables (U8), which may be missing, holds what
- * parsing tokenizer.json gives (engine/text/tokenizer_tables.c), filled up with
+ * parsing tokenizer.json gives (engine/text/tokenizer_tables.h), filled up with
  * zeros.  The data begins at a multiple of PACKED_ALIGN, and every
  * tensor at a multiple of 64 bytes from there.
  */

@@ -314,7 +314,7 @@ what_is_wrong_in_tables_is_named(void **state)
 		{ 9, 0, 0xffffffff, CHAT_EFORMAT, "added" },
 		{ 10, 0, 0x80000000, CHAT_EFORMAT, "expected" },
 		{ -1, HEAD, 3, CHAT_EFORMAT, "byte 0x00" },
-		{ -1, HEAD + 4, 0x7fffffff, CHAT_EFORMAT, "is no token" },
+		{ -1, HEAD + 4, 0x7fffffff, CHAT_EFORMAT, "is not a token" },
 		{ -1, HEAD + 256 * 12, 0xfffffffe, CHAT_EFORMAT, "token 0" },
 	};
 	struct tokenizer	*t;
