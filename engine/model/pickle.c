@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine that runs a checkpoint's pickle up to its end, and the table
- * that is left on its stack.  The instructions are pickle_ops.c's, the calls
- * pickle_call.c's.
+ * The machine that runs a checkpoint's pickle to its end, and the table that is
+ * then on its stack. pickle_ops.c has the instructions, and pickle_call.c the
+ * functions that a pickle can call.
  */
 #include "pickle.h"
 
@@ -21,7 +21,7 @@ static enum pickle_error	pickle_run(struct pickle *);
 static enum pickle_error	pickle_result(struct pickle *,
 				    struct pickle_table *);
 
-/* Fail: file, byte, words. */
+/* Report an error: the file, the byte, and what is wrong. */
 enum pickle_error
 pickle_fail(struct pickle *p, enum pickle_error why, const char *fmt, ...)
 {
@@ -74,7 +74,7 @@ pickle_clear(struct pickle_table *t)
 	memset(t, 0, sizeof *t);
 }
 
-/* Room for one more. */
+/* Make room for one more element. */
 void *
 pickle_grow(void *array, size_t n, size_t *room, size_t size)
 {
@@ -84,7 +84,7 @@ pickle_grow(void *array, size_t n, size_t *room, size_t size)
 	return (xreallocarray(array, *room, size));
 }
 
-/* A new object. */
+/* Make a new object. */
 enum pickle_error
 pickle_new(struct pickle *p, enum pickle_kind kind, uint32_t *out)
 {
@@ -132,7 +132,7 @@ pickle_run(struct pickle *p)
 	return (pickle_fail(p, PICKLE_END, "the pickle has no end"));
 }
 
-/* How many items a dictionary has been given. */
+/* Return the number of items that a dictionary has. */
 static size_t
 pickle_count(const struct pickle *p, uint32_t dict)
 {
@@ -143,7 +143,7 @@ pickle_count(const struct pickle *p, uint32_t dict)
 	return (n);
 }
 
-/* Fail for an item that is no tensor with a name. */
+/* Report an item that is not a tensor with a name. */
 static enum pickle_error
 pickle_no_tensor(struct pickle *p, const struct pickle_object *key)
 {
@@ -155,7 +155,7 @@ pickle_no_tensor(struct pickle *p, const struct pickle_object *key)
 	    "an entry"));
 }
 
-/* The dictionary on the stack as a table of tensors. */
+/* Make a table of tensors from the dictionary on the stack. */
 static enum pickle_error
 pickle_result(struct pickle *p, struct pickle_table *out)
 {
