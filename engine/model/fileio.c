@@ -41,8 +41,8 @@ fileio_owner(const struct stat *st, const char *path, struct fault *f)
 {
 	if (st->st_uid == 0 || st->st_uid == geteuid())
 		return (0);
-	return (fault_set(f, "bad_model", NULL, "%s: belongs to user %u, who "
-	    "is neither root nor user %u: chown it, or copy it", path,
+	return (fault_set(f, "bad_model", NULL, "%s: belongs to user %u, "
+	    "which is neither root nor user %u: chown it, or copy it", path,
 	    (unsigned)st->st_uid, (unsigned)geteuid()));
 }
 

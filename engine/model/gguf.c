@@ -210,7 +210,7 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 	version = le_u32(b + 4);
 	if ((version & 0xffff) == 0 && version != 0)
 		return (gguf_fail(l, GGUF_BIG_ENDIAN, NULL, "its numbers are "
-		    "big-endian: only little-endian files are read"));
+		    "big-endian: only little-endian files are supported"));
 	if (version != 2 && version != 3)
 		return (gguf_fail(l, GGUF_VERSION, NULL, "expected version 2 "
 		    "or 3, found %u: convert the model again", version));
@@ -219,13 +219,13 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 	if (l->ntensors > GGUF_TENSORS_MAX ||
 	    l->ntensors > (l->size - sizeof b) / GGUF_TENSOR_MIN)
 		return (gguf_fail(l, GGUF_COUNT, NULL, "%llu tensors in a "
-		    "file of %llu bytes, and %d are the most",
+		    "file of %llu bytes, at most %d are allowed",
 		    (unsigned long long)l->ntensors,
 		    (unsigned long long)l->size, GGUF_TENSORS_MAX));
 	if (*nkeys > GGUF_KEYS_MAX ||
 	    *nkeys > (l->size - sizeof b) / GGUF_KEY_MIN)
 		return (gguf_fail(l, GGUF_COUNT, NULL, "%llu keys in a file "
-		    "of %llu bytes, and %d are the most",
+		    "of %llu bytes, at most %d are allowed",
 		    (unsigned long long)*nkeys, (unsigned long long)l->size,
 		    GGUF_KEYS_MAX));
 	return (GGUF_OK);

@@ -81,7 +81,7 @@ gguf_key_name(struct gguf_load *l, char **out)
 		    GGUF_KEY_MAX, (unsigned long long)n));
 	s = xcalloc(1, (size_t)n + 1);
 	if ((e = gguf_take(l, s, n)) == GGUF_OK && !gguf_is_text(s, n))
-		e = gguf_fail(l, GGUF_KEY, NULL, "key %zu: its name is no "
+		e = gguf_fail(l, GGUF_KEY, NULL, "key %zu: its name is not "
 		    "printable text", l->nkeys);
 	if (e == GGUF_OK)
 		*out = s;

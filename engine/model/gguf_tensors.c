@@ -200,7 +200,7 @@ gguf_name(struct gguf_load *l, char out[], size_t size)
 	out[n] = '\0';
 	if (!gguf_is_text(out, (size_t)n))
 		return (gguf_fail(l, GGUF_NAME, NULL, "tensor %zu: its name "
-		    "is no printable text", l->out->table.n));
+		    "is not printable text", l->out->table.n));
 	return (GGUF_OK);
 }
 

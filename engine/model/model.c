@@ -21,7 +21,7 @@
 #include "xmalloc.h"
 
 #define MODEL_TOKENIZER_MAX	(16 * 1024 * 1024)	/* bytes of its text */
-#define MODEL_TABLES_MAX	(64 * 1024 * 1024)	/* bytes of its tables */
+#define MODEL_TABLES_MAX	(64 * 1024 * 1024)	/* of its tables */
 
 static int	model_open_folder(struct model *, struct fault *);
 static int	model_open_file(struct model *, struct fault *);

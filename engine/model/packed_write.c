@@ -75,7 +75,7 @@ packed_write_temp_fail(const struct pack *p, char *temp, const char *what)
 	if (errno != EEXIST)
 		r = packed_write_fail(p, what);
 	else {
-		fault_set(p->f, "bad_file", NULL, "%s: is there already: "
+		fault_set(p->f, "bad_file", NULL, "%s: already exists: "
 		    "remove it, unless another chatd-engine writes it", temp);
 		r = CHAT_ESYSTEM;
 	}

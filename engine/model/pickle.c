@@ -118,7 +118,7 @@ pickle_run(struct pickle *p)
 		code = p->bytes[p->at++];
 		if (code == PICKLE_STOP)
 			return (p->at == p->n ? PICKLE_OK : pickle_fail(p,
-			    PICKLE_TRAILING, "bytes behind the end"));
+			    PICKLE_TRAILING, "bytes after the end"));
 		if ((op = pickle_op_find(code)) == NULL)
 			return (pickle_fail(p, PICKLE_OPCODE,
 			    "unknown opcode 0x%02x", code));
@@ -150,7 +150,7 @@ pickle_no_tensor(struct pickle *p, const struct pickle_object *key)
 	int	 named = key->kind == PICKLE_K_STRING && key->n > 0;
 
 	return (pickle_fail(p, PICKLE_RESULT, "expected a dictionary of "
-	    "tensors by name, found %.*s that is none", named ?
+	    "tensors by name, found %.*s that is not one", named ?
 	    (int)key->n : 8, named ? (const char *)p->bytes + key->first :
 	    "an entry"));
 }

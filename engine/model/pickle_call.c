@@ -108,14 +108,14 @@ pickle_storage(struct pickle *p, uint32_t pid, uint32_t *out)
 	    m[2]->kind != PICKLE_K_STRING || m[3]->kind != PICKLE_K_STRING ||
 	    m[4]->kind != PICKLE_K_INT || m[4]->i < 0)
 		return (pickle_fail(p, PICKLE_STORAGE, "a persistent id that "
-		    "is no storage"));
+		    "is not a storage"));
 	key = m[2];
 	for (i = 0; i < key->n; i++)
 		if (strchr("0123456789", p->bytes[key->first + i]) == NULL)
 			break;
 	if (key->n == 0 || key->n >= PICKLE_KEY_MAX || i < key->n)
 		return (pickle_fail(p, PICKLE_STORAGE, "a storage whose key "
-		    "is no number"));
+		    "is not a number"));
 	type = m[1]->global;
 	first = key->first;
 	n = key->n;

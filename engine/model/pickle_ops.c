@@ -183,7 +183,7 @@ pickle_unmark(struct pickle *p, size_t *first)
 {
 	if (p->nmarks == 0)
 		return (pickle_fail(p, PICKLE_MARK, "takes values up to a "
-		    "mark, and there is none"));
+		    "mark, but there is no mark"));
 	*first = p->marks[--p->nmarks];
 	return (PICKLE_OK);
 }
@@ -366,7 +366,7 @@ pickle_op_reduce(struct pickle *p, int arg)
 	if (callee->kind != PICKLE_K_GLOBAL || callee->global->call == NULL ||
 	    args->kind != PICKLE_K_TUPLE)
 		return (pickle_fail(p, PICKLE_CALL,
-		    "a call of something that is no function"));
+		    "a call of an object that is not a function"));
 	if ((e = callee->global->call(p, args->n == 0 ? NULL : p->members +
 	    args->first, args->n, &o)) != PICKLE_OK)
 		return (e);
@@ -394,7 +394,7 @@ pickle_op_items(struct pickle *p, int n)
 		return (e);
 	if (p->objects[p->stack[first - 1]].kind != PICKLE_K_DICT)
 		return (pickle_fail(p, PICKLE_DICT,
-		    "items for something that is no dictionary"));
+		    "items for an object that is not a dictionary"));
 	for (i = first; i < p->depth; i += 2) {
 		if (p->nitems == PICKLE_OBJECTS_MAX)
 			return (pickle_fail(p, PICKLE_OBJECTS,

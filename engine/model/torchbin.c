@@ -158,7 +158,7 @@ torchbin_load(struct torchbin *b, const struct tz_member *m, uint8_t **out)
 	if (m->crc != 0 && torchbin_crc(*out, (size_t)m->size) !=
 	    m->crc)
 		return (fault_set(b->f, "bad_model", NULL, "%s: data.pkl: its "
-		    "checksum does not fit: the file is damaged", b->path));
+		    "checksum does not match: the file is damaged", b->path));
 	return (0);
 }
 

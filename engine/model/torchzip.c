@@ -115,7 +115,7 @@ tz_start(const struct tz_reader *r)
 	if (memcmp(b, magic, sizeof magic) == 0 ||
 	    memcmp(b + 257, "ustar", 5) == 0)
 		return (tz_fail(r, TZ_LEGACY, "written by PyTorch before 1.6, "
-		    "which is not read: save it again with a newer one"));
+		    "which is not supported: save it again with a newer one"));
 	if (r->size < 4 || le_u32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_NOT_ZIP,
 		    "expected a zip file of PyTorch, found other bytes"));
@@ -153,7 +153,7 @@ tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 	    (r->dir_size != TZ_NONE && r->dir_size != size) ||
 	    (r->dir != TZ_NONE && r->dir != dir))
 		return (tz_fail(r, TZ_DISAGREE,
-		    "the two end records say different things"));
+		    "the two end records differ"));
 	r->count = count;
 	r->dir_size = size;
 	r->dir = dir;
@@ -175,11 +175,11 @@ tz_end(struct tz_reader *r)
 	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
 		return (e);
 	if (le_u32(end) != TZ_END_SIG)
-		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
+		return (tz_fail(r, TZ_END, "the last %d bytes are not an end "
 		    "record: the file is cut, or something follows it",
 		    TZ_END_SIZE));
 	if (le_u16(end + 20) != 0)
-		return (tz_fail(r, TZ_COMMENT, "a comment behind its end"));
+		return (tz_fail(r, TZ_COMMENT, "a comment at its end"));
 	if (le_u16(end + 4) != 0 || le_u16(end + 6) != 0 ||
 	    le_u16(end + 8) != le_u16(end + 10))
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
@@ -192,8 +192,8 @@ tz_end(struct tz_reader *r)
 			return (e);
 	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
 	    r->dir == TZ_NONE)
-		return (tz_fail(r, TZ_LOCATOR, "the end record points to one "
-		    "of ZIP64, and there is none"));
+		return (tz_fail(r, TZ_LOCATOR, "the end record refers to a "
+		    "ZIP64 end record, but there is no such record"));
 	if (r->dir > limit || r->dir_size != limit - r->dir)
 		return (tz_fail(r, TZ_DIRECTORY, "a directory of %llu bytes "
 		    "at %llu does not end at %llu",
@@ -240,7 +240,7 @@ tz_directory(struct tz_reader *r, struct torchzip *z)
 		m->crc = t.crc;
 	}
 	if (at != r->dir_size)
-		e = tz_fail(r, TZ_ENTRY, "bytes behind the last entry");
+		e = tz_fail(r, TZ_ENTRY, "bytes after the last entry");
 	else
 		e = tz_gap(r, r->dir);
 out:
@@ -315,7 +315,7 @@ tz_name(const struct tz_reader *r, const struct tz_entry *t)
 		part = i + 1;
 	}
 	if (bad)
-		return (tz_fail(r, TZ_NAME, "a name that is no plain path"));
+		return (tz_fail(r, TZ_NAME, "a name that is not a plain path"));
 	return (TZ_OK);
 }
 

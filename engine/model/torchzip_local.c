@@ -74,7 +74,7 @@ tz_gap(const struct tz_reader *r, uint64_t next)
 	    le_u32(b + 4) != r->last_crc || packed != r->last_size ||
 	    size != r->last_size)
 		return (tz_fail(r, TZ_DESCRIPTOR, "the descriptor at %llu "
-		    "says other things than the directory",
+		    "differs from the directory",
 		    (unsigned long long)r->at));
 	return (TZ_OK);
 }
@@ -115,8 +115,9 @@ tz_local_agrees(const struct tz_reader *r, const struct tz_entry *t,
 	    (crc == t->crc || (later && crc == 0)) && packed == size &&
 	    (size == t->size || (later && size == 0)))
 		return (TZ_OK);
-	return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header says other "
-	    "flags, method, checksum or size", (int)t->name_len, t->name));
+	return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header differs "
+	    "from the directory in flags, method, checksum or size",
+	    (int)t->name_len, t->name));
 }
 
 /* Check the local header of an entry; *data is the first byte after it. */

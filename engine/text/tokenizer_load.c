@@ -178,8 +178,8 @@ tokenizer_check_added(struct tokenizer_load *l, const char *s, const json_t *id)
 	if (old == NULL)
 		return (tokenizer_add(l, s, strlen(s), id, 1));
 	if (l->t->token[want].added)
-		return (tokenizer_bad(l, "added token \"%.40s\" is there "
-		    "twice", s));
+		return (tokenizer_bad(l, "added token \"%.40s\" is in "
+		    "the file twice", s));
 	return (0);
 }
 

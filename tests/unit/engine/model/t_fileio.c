@@ -126,7 +126,7 @@ what_strangers_own_is_refused(void **state)
 		path = path_join(folder, cases[i].name);
 		assert_int_equal(lchown(path, cases[i].uid, 0), 0);
 		check_open(link, cases[i].refused ? "belongs to user 4711, "
-		    "who is neither root nor user 0" : NULL);
+		    "which is neither root nor user 0" : NULL);
 	}
 	free(path);
 	free(link);
@@ -251,7 +251,7 @@ a_file_put_in_its_place_changes_nothing(void **state)
 /* What is there under a name, and what is said of it. */
 static const struct {
 	const char	*name, *text;		/* NULL: nothing is made */
-	const char	*words;			/* behind the path; NULL: fine */
+	const char	*words;			/* after the path */
 } files[] = {
 	{ "fine", "{\"a\": 1}", NULL },
 	{ "empty", "", NULL },

@@ -133,8 +133,8 @@ static const struct {
 	{ GGUF_OK, "any", PUT_ARRAY, 12, "\14\0\0\0" S("\0", ""), "" },
 	{ GGUF_OK, "any", PUT_F64, 8, MAX64, "" },
 	{ GGUF_KEY, "", PUT_U8, 1, "\1", "key 9: expected a name of 1 to" },
-	{ GGUF_KEY, "a\1", PUT_U8, 1, "\1", "key 9: its name is no print" },
-	{ GGUF_KEY, "\377", PUT_U8, 1, "\1", "key 9: its name is no print" },
+	{ GGUF_KEY, "a\1", PUT_U8, 1, "\1", "key 9: its name is not print" },
+	{ GGUF_KEY, "\377", PUT_U8, 1, "\1", "key 9: its name is not print" },
 	{ GGUF_KEY_TWICE, "gptneox.block_count", PUT_U32, 4, ONE,
 	    "gptneox.block_count: is in the file twice" },
 	{ GGUF_TYPE, "any", 13, 4, ONE, "any: expected a type from 0 to 12, "

@@ -172,7 +172,7 @@ static const struct {
 	{ PICKLE_END, P(PK_START "X\x02\0\0\0a"), "ends inside" },
 	{ PICKLE_END, P(PK_START "ccollections"), "ends inside" },
 	{ PICKLE_END, P(PK_START "ccollections\nOrd"), "ends inside" },
-	{ PICKLE_TRAILING, P(PK_START "}.."), "behind the end" },
+	{ PICKLE_TRAILING, P(PK_START "}.."), "after the end" },
 	/* opcodes of text, of lists, of other protocols */
 	{ PICKLE_OPCODE, P(PK_START "I1\n."), "unknown opcode 0x49" },
 	{ PICKLE_OPCODE, P(PK_START "]."), "byte 2: unknown opcode 0x5d" },
@@ -239,8 +239,8 @@ static const struct {
 	{ PICKLE_STACK, P(PK_START "NNs."), "takes 3 values" },
 	{ PICKLE_STACK, P(PK_START "(u."), "takes 1 values" },
 	{ PICKLE_STACK, P(PK_START "}(q\0."), "takes 1 values, 0" },
-	{ PICKLE_MARK, P(PK_START "t."), "there is none" },
-	{ PICKLE_MARK, P(PK_START "}u."), "there is none" },
+	{ PICKLE_MARK, P(PK_START "t."), "but there is no mark" },
+	{ PICKLE_MARK, P(PK_START "}u."), "but there is no mark" },
 	{ PICKLE_MEMO, P(PK_START "h\0."), "memo number 0 was never stored" },
 	{ PICKLE_MEMO, P(PK_START "}q\0h\x01."), "never stored" },
 	{ PICKLE_MEMO, P(PK_START "j\xff\xff\xff\xff."), "never stored" },
@@ -258,10 +258,11 @@ static const struct {
 	    "9 bytes" },
 	{ PICKLE_INTEGER, P(PK_START "\x8a\xff."), "255 bytes" },
 	/* calls */
-	{ PICKLE_CALL, P(PK_START "K\x01)R."), "no function" },
-	{ PICKLE_CALL, P(PK_START "ctorch\nHalfStorage\n)R."), "no function" },
+	{ PICKLE_CALL, P(PK_START "K\x01)R."), "not a function" },
+	{ PICKLE_CALL, P(PK_START "ctorch\nHalfStorage\n)R."),
+	    "not a function" },
 	{ PICKLE_CALL, P(PK_START "ccollections\nOrderedDict\nNR."),
-	    "no function" },
+	    "not a function" },
 	{ PICKLE_CALL, P(PK_START "ccollections\nOrderedDict\nK\x01\x85R."),
 	    "OrderedDict: expected no arguments" },
 	{ PICKLE_CALL, P(PK_START TENSOR(")R.")), "_rebuild_tensor_v2" },
@@ -295,19 +296,19 @@ static const struct {
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\0", HUGE "\x85",
 	    HUGE "\x85"))), "past its storage" },
 	/* storages */
-	{ PICKLE_STORAGE, P(PK_START "NQ."), "no storage" },
-	{ PICKLE_STORAGE, P(PK_START ")Q."), "no storage" },
+	{ PICKLE_STORAGE, P(PK_START "NQ."), "not a storage" },
+	{ PICKLE_STORAGE, P(PK_START ")Q."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START "(" PK_STRING("\x07", "storagf")
-	    "ctorch\nHalfStorage\n" KEY KEY "K\x01tQ."), "no storage" },
+	    "ctorch\nHalfStorage\n" KEY KEY "K\x01tQ."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START PK_STORAGE("HalfStorage", "0",
-	    "J\xff\xff\xff\xff") "."), "no storage" },
+	    "J\xff\xff\xff\xff") "."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START PK_STORAGE("HalfStorage", "/", "K\x01")
-	    "."), "whose key is no number" },
+	    "."), "whose key is not a number" },
 	{ PICKLE_STORAGE, P(PK_START "(" PK_STRING("\x07", "storage")
 	    "ctorch._utils\n_rebuild_tensor_v2\n" KEY KEY "K\x01tQ."),
-	    "no storage" },
+	    "not a storage" },
 	/* dictionaries */
-	{ PICKLE_DICT, P(PK_START "NNNs."), "no dictionary" },
+	{ PICKLE_DICT, P(PK_START "NNNs."), "not a dictionary" },
 	{ PICKLE_DICT, P(PK_START "}(Nu."), "a key without a value" },
 	{ PICKLE_DICT, P(PK_START "}Nb."), "BUILD" },
 	{ PICKLE_DICT, P(PK_START "N}b."), "BUILD" },
@@ -316,8 +317,9 @@ static const struct {
 	{ PICKLE_RESULT, P(PK_START "N."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "}}."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "}(."), "expected a dictionary" },
-	{ PICKLE_RESULT, P(ONE("}")), "found a that is none" },
-	{ PICKLE_RESULT, P(PK_START "}NNs."), "found an entry that is none" },
+	{ PICKLE_RESULT, P(ONE("}")), "found a that is not one" },
+	{ PICKLE_RESULT, P(PK_START "}NNs."),
+	    "found an entry that is not one" },
 	{ PICKLE_RESULT, P(PK_START "}q\0" KEY "h\0s."), "found a that is" }
 };
 

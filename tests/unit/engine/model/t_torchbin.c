@@ -201,7 +201,7 @@ other_zip_files_and_changed_pickles_are_refused(void **state)
 	file.bytes[file.data[0] + 2] = ']';
 	fd = torch_open(file.bytes, file.n);
 	assert_int_not_equal(torchbin_read("x", fd, file.n, &t, &f), 0);
-	assert_non_null(strstr(f.message, "its checksum does not fit"));
+	assert_non_null(strstr(f.message, "its checksum does not match"));
 	close(fd);
 	torch_poke(file.bytes + file.central[0] + 16, 4, 0);	/* none */
 	torch_poke(file.bytes + file.data[0] + sound.n + 4, 4, 0);

@@ -97,11 +97,11 @@ static const struct {
 	{ TZ_DISKS, TORCH_AS_TORCH, END64, 20, 4, 1, "several disks" },
 	{ TZ_DISKS, TORCH_AS_TORCH, END64, 24, 8, 1, "several disks" },
 	{ TZ_DISKS, 0, CENTRAL0, 34, 2, 1, "several disks" },
-	{ TZ_LOCATOR, 0, END, 12, 4, 0xffffffff, "there is none" },
-	{ TZ_LOCATOR, 0, END, 16, 4, 0xffffffff, "there is none" },
-	{ TZ_LOCATOR, 0, END, 8, 4, 0xffffffff, "there is none" },
+	{ TZ_LOCATOR, 0, END, 12, 4, 0xffffffff, "no such record" },
+	{ TZ_LOCATOR, 0, END, 16, 4, 0xffffffff, "no such record" },
+	{ TZ_LOCATOR, 0, END, 8, 4, 0xffffffff, "no such record" },
 	{ TZ_LOCATOR, TORCH_AS_TORCH | TORCH_EXTRA64, LOCATOR, 0, 1, 'Q',
-	    "there is none" },
+	    "no such record" },
 	{ TZ_END64, TORCH_AS_TORCH, LOCATOR, 8, 8, 7, "not right before" },
 	{ TZ_END64, TORCH_AS_TORCH, LOCATOR, 8, 8, UINT64_MAX,
 	    "not right before" },
@@ -116,7 +116,7 @@ static const struct {
 	{ TZ_DIRECTORY, TORCH_AS_TORCH | TORCH_EXTRA64, END64, 48, 8,
 	    UINT64_MAX - 8, "does not end" },
 	{ TZ_ENTRY, 0, END, 8, 4, 0x00040004, "4 members in" },
-	{ TZ_ENTRY, 0, END, 8, 4, 0x00020002, "behind the last entry" },
+	{ TZ_ENTRY, 0, END, 8, 4, 0x00020002, "after the last entry" },
 	{ TZ_ENTRY, 0, END, 8, 4, 0x40004000, "16384 members" },
 	{ TZ_ENTRY, 0, CENTRAL1, 0, 1, 'Q', "ends before its last" },
 	{ TZ_ENTRY, 0, CENTRAL1, 28, 2, 0xffff, "an entry past" },
@@ -161,13 +161,13 @@ static const struct {
 	{ TZ_HOLE, 0, LOCAL1, 28, 2, 4, "belong to no member" },
 	{ TZ_HOLE, TORCH_AS_TORCH, LOCAL1, 28, 2, 4, "belong to no member" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, CENTRAL1, 16, 4, 1,
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 0, 1, 'Q',
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 8, 4, 6,
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 12, 4, 6,
-	    "says other things" }
+	    "differs from" }
 };
 
 /* The byte of a record. */
