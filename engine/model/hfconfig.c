@@ -276,8 +276,8 @@ hfconfig_rotation(const char *path, const char *key, json_t *rope,
 	}
 	snprintf(prefix, sizeof prefix, "%s.", key);
 	for (i = 0; i < nitems(hfconfig_rope_keys); i++)
-		if ((r = hfconfig_key(path, prefix, rope, &hfconfig_rope_keys[i],
-		    raw, f)) != 0)
+		if ((r = hfconfig_key(path, prefix, rope,
+		    &hfconfig_rope_keys[i], raw, f)) != 0)
 			return (r);
 	return (0);
 }

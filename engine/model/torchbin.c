@@ -23,7 +23,8 @@ static const struct {
 	enum dtype	 dtype;
 } torchbin_types[] = {
 	[PICKLE_F16] = { "F16", "F16 with overlapping strides", 1, DTYPE_F16 },
-	[PICKLE_BF16] = { "BF16", "BF16 with overlapping strides", 1, DTYPE_BF16 },
+	[PICKLE_BF16] = { "BF16", "BF16 with overlapping strides", 1,
+	    DTYPE_BF16 },
 	[PICKLE_F32] = { "F32", "F32 with overlapping strides", 1, DTYPE_F32 },
 	[PICKLE_F64] = { "F64", "F64 with overlapping strides", 1, DTYPE_F64 },
 	[PICKLE_U8] = { "U8", "U8 with overlapping strides", 0, 0 },

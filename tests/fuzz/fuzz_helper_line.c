@@ -24,7 +24,7 @@
 
 #define PLAY_STEPS	64
 
-/* Requests of every kind, before and after there is something to ask about. */
+/* Requests of every kind, before and after there are objects to ask about. */
 static const char play_first[] =
     "{\"op\":\"say\",\"id\":1,\"text\":\"wait\"}\n"
     "{\"op\":\"say\",\"id\":2,\"text\":\"look\",\"preprompt\":\"hide\"}\n"
@@ -42,7 +42,7 @@ static const char play_first[] =
     "{\"op\":\"reload\",\"id\":13}\n"
     "{\"op\":\"status\",\"id\":14}\n";
 
-/* The helper of a letter, -1 for another letter. */
+/* Return the helper of a letter, or -1 for another letter. */
 static int
 play_helper(char c)
 {
@@ -53,7 +53,7 @@ play_helper(char c)
 	return ((int)(at - names));
 }
 
-/* A line from a helper, with the ids it knows. */
+/* Send a line from a helper; the ids are those it knows. */
 static void
 play_says(struct world *w, int name, const char *s, size_t n, int whole)
 {
@@ -75,7 +75,7 @@ play_says(struct world *w, int name, const char *s, size_t n, int whole)
 	free(out);
 }
 
-/* Truth of one helper, or of all. */
+/* Answer truthfully for one helper, or for all. */
 static void
 play_truth(struct world *w, int name)
 {
@@ -87,7 +87,7 @@ play_truth(struct world *w, int name)
 	}
 }
 
-/* One step. */
+/* Run one step. */
 static void
 play_step(struct world *w, const char *s, size_t n)
 {

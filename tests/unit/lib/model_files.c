@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model folders taken apart and put together again, for tests of what reads
- * them.
+ * Copying a model's folder with changes.
  */
 #include "model_files.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A config.json that its weights do not fit, one key at a time, and weights
- * that are no numbers: refused, naming the tensor.
+ * config.json files that do not fit their weights, one key at a time, and
+ * weights that are NaN or infinity: all are refused, and the message names the
+ * tensor.
  */
 #include "model.h"
 
@@ -35,7 +36,7 @@ static const struct neox_spec spec = { "fit", 2, 16, 2, 24, 20, 64, 0.5,
 static const struct neox_spec tied = { "tied", 2, 16, 2, 24, 20, 64, 0.5,
 	"gelu", 1, 1, 0, 0.1 };	/* and no biases of attention */
 
-/* No talk of tensors left out. */
+/* There is no message about skipped tensors. */
 static int
 setup(void **state)
 {
@@ -58,7 +59,7 @@ set_key(const char *folder, const char *key, const char *value)
 	free(path);
 }
 
-/* One key that says other than the weights; the tensor that is named. */
+/* A changed key that contradicts the weights, and the tensor that is named. */
 static const struct {
 	const struct neox_spec	*spec;
 	const char		*key, *value, *words;
@@ -90,7 +91,7 @@ static const struct {
 	    "a tensor of that name" },
 	{ &tied, "attention_bias", "true", "gpt_neox.layers.0.attention."
 	    "query_key_value.bias: expected a tensor of that name" },
-	/* what no tensor can have */
+	/* values that no tensor can have */
 	{ &spec, "num_attention_heads", "3", "num_attention_heads" },
 	{ &spec, "num_hidden_layers", "-2", "num_hidden_layers" },
 	{ &spec, "hidden_size", "-16", "hidden_size" },
@@ -159,7 +160,8 @@ poke(const char *folder, const char *name, long off, const void *bytes,
 	free(path);
 }
 
-/* Reading the folder's weights must fail with tensor and words. */
+/* Reading the folder's weights must fail; the message has the tensor and
+ * words. */
 static void
 expect_refusal(const char *folder, const char *precision, const char *name,
     const char *words)
@@ -184,7 +186,7 @@ expect_refusal(const char *folder, const char *precision, const char *name,
 /* fp32 numbers at the ends and in the middle of tensors. */
 static const struct {
 	const char	*name;
-	long		 at;		/* element */
+	long		 at;		/* index of the element */
 	float		 x;
 	const char	*precision, *words;
 } numbers[] = {
@@ -213,7 +215,7 @@ static const struct {
 	{ NORM, 1, NAN, "fp32", "found nan in row 1, column 0" }
 };
 
-/* Each is found while it is read, and told where it is. */
+/* Each is found while it is read, and the message has its place. */
 static void
 weights_that_are_no_numbers_are_placed(void **state)
 {
@@ -266,7 +268,7 @@ half_numbers_are_looked_at_too(void **state)
 	neox_remove(whole);
 }
 
-/* What is written to stderr while a folder is opened: owned. */
+/* Return the text written to stderr while a folder is opened: owned. */
 static char *
 opening_says(const char *folder)
 {
@@ -293,8 +295,8 @@ opening_says(const char *folder)
 	return (text);
 }
 
-/* A head in a model that says that its head is the embedding: a warning where
- * it has bytes of its own. */
+/* An output matrix in a model with tied embeddings: a warning if its bytes are
+ * not those of the embedding. */
 static void
 a_head_of_its_own_is_warned_of(void **state)
 {

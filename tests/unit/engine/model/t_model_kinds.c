@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files and folders in the place of a model that are something else, or
- * can't be opened: each is told in words that name it.
+ * Files and folders that are not a model or can't be opened: the message for
+ * each names the path.
  */
 #include "model.h"
 
@@ -29,7 +29,8 @@
 
 #define WEIGHTS	"model.safetensors"
 #define INDEX	"model.safetensors.index.json"
-#define KINDS	"expected a folder with config.json, a GGUF file or a packed file"
+#define KINDS	"expected a folder with config.json, a GGUF file or a packed " \
+	"file"
 
 static const struct neox_spec spec = { "kinds", 1, 16, 2, 24, 20, 64, 0.5,
 	"gelu", 1, 0, 1, 0.1 };

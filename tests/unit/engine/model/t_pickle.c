@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pickles of checkpoints: tables of tensors are read, everything else is
- * refused by name, and nothing a pickle says is ever done.
+ * refused by name, and nothing in a pickle is executed.
  */
 #include "pickle.h"
 
@@ -23,7 +23,7 @@
 #define PAIR(a, b)	"K" a "K" b "\x86"
 #define ONE(tensor)	PK_START "}" KEY tensor "s."
 
-/* Tables, and the tensor called "a" in them. */
+/* Tables, and the tensor named "a" in them. */
 static const struct {
 	const char		*bytes;
 	size_t			 n;
@@ -40,7 +40,7 @@ static const struct {
 	{ P(ONE(PK_TENSOR(HALF, "K\x02", "K\x02\x85", "K\x01\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .offset = 2,
 	    .extent = 2, .dims = 1, .contiguous = 1, .shape = { 2 } } },
-	/* turned around, a column, one number again and again */
+	/* transposed, a column, the same number repeatedly */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x03", "\x02"),
 	    PAIR("\x01", "\x03")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 6,
@@ -53,7 +53,7 @@ static const struct {
 	{ P(ONE(PK_TENSOR(HALF, "K\0", "K\xff\x85", "K\0\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 1,
 	    .dims = 1, .contiguous = 0, .overlaps = 1, .shape = { 255 } } },
-	/* rows that reach into each other, and some that just do not */
+	/* rows that overlap, and rows that just do not */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x02", "\x03"),
 	    PAIR("\x02", "\x01")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
@@ -68,7 +68,7 @@ static const struct {
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
 	    .dims = 2, .overlaps = 1, .shape = { 2, 2 },
 	    .stride = { 2, 2 } } },
-	/* strides of dimensions of one or no elements mean nothing */
+	/* strides of dimensions with one or no elements are ignored */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x01", "\x06"),
 	    PAIR("\x63", "\x01")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 6,
@@ -116,7 +116,7 @@ static const struct {
 	    .contiguous = 1 } }
 };
 
-/* Sound tables are read. */
+/* Valid tables are read. */
 static void
 tables_of_tensors_are_read(void **state)
 {
@@ -156,7 +156,7 @@ tables_of_tensors_are_read(void **state)
 #define HUGE		"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"
 #define TENSOR(args)	PK_GLOBAL("torch._utils", "_rebuild_tensor_v2") args
 
-/* Everything else. */
+/* Pickles that are refused. */
 static const struct {
 	enum pickle_error	 error;
 	const char		*bytes;
@@ -280,7 +280,7 @@ static const struct {
 	    ))), "sizes" },
 	{ PICKLE_CALL, P(PK_START PK_GLOBAL("torch._utils",
 	    "_rebuild_parameter") "N\x88N\x87R."), "_rebuild_parameter" },
-	/* tensors outside their storage */
+	/* tensors outside of their storage */
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\0", "K\x07\x85",
 	    "K\x01\x85"))), "past its storage of 6" },
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\x06", ")", ")"))),
@@ -312,7 +312,7 @@ static const struct {
 	{ PICKLE_DICT, P(PK_START "}(Nu."), "a key without a value" },
 	{ PICKLE_DICT, P(PK_START "}Nb."), "BUILD" },
 	{ PICKLE_DICT, P(PK_START "N}b."), "BUILD" },
-	/* what is left */
+	/* the result */
 	{ PICKLE_RESULT, P(PK_START "."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "N."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "}}."), "expected a dictionary" },
@@ -323,7 +323,7 @@ static const struct {
 	{ PICKLE_RESULT, P(PK_START "}q\0" KEY "h\0s."), "found a that is" }
 };
 
-/* All of them are refused, in the right words. */
+/* All of them are refused with the right words. */
 static void
 everything_else_is_refused_by_name(void **state)
 {
@@ -346,7 +346,7 @@ everything_else_is_refused_by_name(void **state)
 	}
 }
 
-/* Every beginning of a sound pickle. */
+/* Every truncation of a valid pickle is refused. */
 static void
 a_cut_pickle_is_refused(void **state)
 {

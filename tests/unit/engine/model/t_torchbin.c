@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pytorch_model.bin: tensors are placed where their storages are, and
- * what the pickle claims is held against what the zip file has.
+ * pytorch_model.bin: tensors are at the places of their storages, and the
+ * pickle is checked against the zip file.
  */
 #include "torchbin.h"
 
@@ -26,7 +26,7 @@
 	ENTRY(type, elems, offset, size, stride) "s."
 #define P(s)		s, sizeof s - 1
 
-/* Read a file with that pickle and those further members. */
+/* Read a file with that pickle and these additional members. */
 static int
 read_file(const char *pickle, size_t n, const struct torch_member *more,
     size_t nmore, struct torch_file *file, struct st_table *t,
@@ -45,7 +45,7 @@ read_file(const char *pickle, size_t n, const struct torch_member *more,
 	return (r);
 }
 
-/* Views of a storage of 16 bytes lie where they should. */
+/* Views of a storage of 16 bytes are at the right places. */
 static void
 views_are_placed_in_the_file(void **state)
 {
@@ -127,7 +127,7 @@ storages_are_shared(void **state)
 	safetensors_clear(&t);
 }
 
-/* Zip and pickle are sound, but do not go together. */
+/* The zip file and the pickle are valid, but do not fit together. */
 static void
 claims_are_held_against_the_file(void **state)
 {
@@ -178,7 +178,7 @@ claims_are_held_against_the_file(void **state)
 	}
 }
 
-/* A zip file of something else, and a pickle that was changed. */
+/* Zip files from other programs, and a pickle that was changed. */
 static void
 other_zip_files_and_changed_pickles_are_refused(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The zip files of torch.save: sound ones are read, and each lie a file can
- * tell has its own answer.
+ * The zip files of torch.save: valid ones are read, and each contradiction in a
+ * file has its own error.
  */
 #include "torchzip.h"
 
@@ -18,7 +18,7 @@
 #include "torch_files.h"
 #include "xmalloc.h"
 
-/* Records of a file, to count from. */
+/* Records of a file, from which offsets are counted. */
 enum where { START, LOCAL0, LOCAL1, CENTRAL0, CENTRAL1, EXTRA1, END64,
 	LOCATOR, END, BEHIND0, LOCAL1_EXTRA };
 
@@ -28,7 +28,7 @@ static const struct torch_member members[] = {
 	{ "m/version", "3\n", 2 }
 };
 
-static int	seen[TZ_DESCRIPTOR + 1];	/* errors met */
+static int	seen[TZ_DESCRIPTOR + 1];	/* errors that occurred */
 
 /* Read bytes as a file. */
 static enum tz_error
@@ -42,7 +42,7 @@ read_bytes(const void *bytes, size_t n, struct torchzip *z, struct fault *f)
 	return (e);
 }
 
-/* Every form that sound files have. */
+/* Every form of valid files. */
 static void
 sound_files_are_read(void **state)
 {
@@ -76,7 +76,7 @@ sound_files_are_read(void **state)
 	}
 }
 
-/* One number of a sound file changed. */
+/* One changed number of a valid file. */
 static const struct {
 	enum tz_error	 error;
 	int		 options;
@@ -86,7 +86,7 @@ static const struct {
 	const char	*words;
 } lies[] = {
 	{ TZ_NOT_ZIP, TORCH_AS_TORCH, START, 0, 1, 'Q', "expected a zip" },
-	{ TZ_END, 0, END, 0, 1, 'Q', "no end record" },
+	{ TZ_END, 0, END, 0, 1, 'Q', "not an end record" },
 	{ TZ_COMMENT, 0, END, 20, 2, 1, "a comment" },
 	{ TZ_DISKS, 0, END, 4, 2, 1, "several disks" },
 	{ TZ_DISKS, 0, END, 6, 2, 1, "several disks" },
@@ -170,7 +170,7 @@ static const struct {
 	    "differs from" }
 };
 
-/* The byte of a record. */
+/* Return the first byte of a record. */
 static size_t
 place(const struct torch_file *file, enum where w)
 {
@@ -184,7 +184,7 @@ place(const struct torch_file *file, enum where w)
 	return (at[w]);
 }
 
-/* Each lie has its answer. */
+/* Each contradiction has its error. */
 static void
 every_lie_has_its_answer(void **state)
 {
@@ -212,7 +212,7 @@ every_lie_has_its_answer(void **state)
 	}
 }
 
-/* Names that lead out of the archive, or can't be one. */
+/* Names that lead out of the archive, or are not valid. */
 static void
 names_are_plain_paths(void **state)
 {
@@ -258,7 +258,7 @@ names_are_plain_paths(void **state)
 	}
 }
 
-/* A name longer than the limit. */
+/* A name above the limit. */
 static void
 long_names_are_refused(void **state)
 {
@@ -282,7 +282,7 @@ long_names_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* A directory larger than the limit is not read: the file is mostly a hole. */
+/* A directory above the limit is not read; the file is mostly a hole. */
 static void
 long_directories_are_refused(void **state)
 {
@@ -309,7 +309,7 @@ long_directories_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Two of one name. */
+/* Two members of the same name. */
 static void
 duplicate_names_are_refused(void **state)
 {
@@ -326,7 +326,7 @@ duplicate_names_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Entries of one member: the second shares the first one's bytes. */
+/* Two entries: the second one shares the bytes of the first. */
 static void
 shared_bytes_are_refused(void **state)
 {
@@ -345,7 +345,7 @@ shared_bytes_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Bytes between members that no member has. */
+/* Bytes between members that belong to no member. */
 static void
 holes_are_refused(void **state)
 {
@@ -370,7 +370,7 @@ holes_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* A sound directory inside a comment is not looked for. */
+/* A valid directory inside a comment is not found. */
 static void
 an_end_record_in_a_comment_is_not_found(void **state)
 {
@@ -391,7 +391,7 @@ an_end_record_in_a_comment_is_not_found(void **state)
 	free(file.bytes);
 }
 
-/* Forms that have a word of their own. */
+/* Forms that have a message of their own. */
 static void
 other_forms_are_named(void **state)
 {
@@ -427,7 +427,7 @@ a_cut_file_is_refused(void **state)
 	free(file.bytes);
 }
 
-/* The file has fewer bytes than it had when it was opened. */
+/* The file has become shorter after it was opened. */
 static void
 a_file_that_shrinks_is_told(void **state)
 {
@@ -447,7 +447,7 @@ a_file_that_shrinks_is_told(void **state)
 	free(file.bytes);
 }
 
-/* The tests above have met each error: so this is the last one. */
+/* The tests above have met each error, so this is the last one. */
 static void
 no_error_is_left_untried(void **state)
 {
