@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: what helpers send, into chatd's own state machines. An input
- * is a play, a step on each line, after requests of every kind were made:
+ * Fuzz target: bytes of helpers, into chatd's own state machines. First,
+ * requests of every kind are made. Then each line of the input is a step:
  *
  *   e f s o TEXT  the engine, the newest filter, the store, the oldest filter
  *                 sends the line TEXT, in which $0 to $9 are the ids of its
  *                 last requests, the newest first
  *   E F S O TEXT  the same without the newline
- *   a [efs]       all, or that one, answer what they were asked truthfully
+ *   a [efs]       all, or that one, answer their requests truthfully
  *   x [efsoc]     that helper, or the client, closes its channel
- *   t DIGIT       a timer runs out
+ *   t DIGIT       a timer expires
  *   c TEXT        the client sends the line TEXT
  *   n             another client connects
  *
- * chatd must survive, and once all tell the truth every request must end.
+ * chatd must survive. At the end all answer truthfully, and then every request
+ * must end.
  */
 #include "fuzz.h"
 
