@@ -3,7 +3,6 @@
  * The names that a checkpoint's pickle may use, and the objects that their
  * calls make: ordered dictionaries, storages and tensors.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "pickle_impl.h"

@@ -5,7 +5,6 @@
  * file.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pickle_impl.h"

@@ -90,7 +90,7 @@ sha256_blocks_c(uint32_t state[8], const uint8_t *p, size_t blocks)
 }
 
 /* Return the fastest way for this machine. */
-sha256_blocks *
+static sha256_blocks *
 sha256_choose(void)
 {
 #ifdef CPU_X86

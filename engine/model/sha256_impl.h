@@ -14,7 +14,4 @@ extern const uint32_t sha256_k[64];
 sha256_blocks sha256_blocks_c;		/* any machine */
 sha256_blocks sha256_blocks_x86;	/* x86 with SHA, SSSE3 and SSE4.1 */
 
-/* The fastest way that this machine can run. */
-sha256_blocks *sha256_choose(void);
-
 #endif

@@ -6,7 +6,6 @@
 #ifndef MODEL_TENSORS_H
 #define MODEL_TENSORS_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "model.h"

@@ -7,7 +7,6 @@
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "err.h"

@@ -5,7 +5,6 @@
 #include "scheduler_impl.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "xmalloc.h"
@@ -41,8 +40,8 @@ scheduler_new(struct backend *b, int batch_tokens,
 }
 
 /* Release a job. */
-void
-job_free(struct job *job)
+static void
+scheduler_job_free(struct job *job)
 {
 	if (job == NULL)
 		return;
@@ -76,7 +75,7 @@ scheduler_remove(struct scheduler *s, struct job *job)
 	}
 	scheduler_set_paused(s, job, 0);
 	fairshare_leave(&s->shares, job->share);
-	job_free(job);
+	scheduler_job_free(job);
 }
 
 /* Release a scheduler and all its jobs. */
@@ -117,7 +116,7 @@ int
 scheduler_add(struct scheduler *s, struct job *job)
 {
 	if (s->nwaiting >= SCHEDULER_WAITING_MAX) {
-		job_free(job);
+		scheduler_job_free(job);
 		return (CHAT_EBUSY);
 	}
 	job->arrival = ++s->arrivals;

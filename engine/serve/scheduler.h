@@ -98,8 +98,6 @@ void		 scheduler_free(struct scheduler *s);
 
 /* Queue a job (taken). Returns 0, or CHAT_EBUSY if the queue is full. */
 int		 scheduler_add(struct scheduler *s, struct job *job);
-/* Release a job that was not added to a scheduler. */
-void		 job_free(struct job *job);
 
 /* Is there a job of that id? */
 int		 scheduler_has(const struct scheduler *s, int64_t id);

@@ -7,7 +7,6 @@
 #include "bpe.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "err.h"
 #include "xmalloc.h"

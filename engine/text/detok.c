@@ -4,8 +4,6 @@
  */
 #include "detok.h"
 
-#include <string.h>
-
 #include "utf8.h"
 
 #define DETOK_BAD "\xef\xbf\xbd"	/* U+FFFD */

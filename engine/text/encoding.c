@@ -9,7 +9,6 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "nfc.h"
 #include "pretoken.h"
@@ -56,7 +55,7 @@ struct encoding {
 };
 
 /* Append the token that stands for a whole word. Return 0 if there is none. */
-int
+static int
 tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
     struct idbuf *out)
 {

@@ -99,11 +99,6 @@ void	tokenizer_stand_in(struct tokenizer *t, int32_t id);
 struct tokenizer_work *tokenizer_work_new(void);
 void	tokenizer_work_free(struct tokenizer_work *w);
 
-/* In encoding.c. Append the token that stands for a whole word; returns 0 if
- * there is none. */
-int	tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
-	    struct idbuf *out);
-
 /* Compare n bytes at s with m bytes at z, in the order of t->word. */
 int	tokenizer_order(const char *s, size_t n, const char *z, size_t m);
 

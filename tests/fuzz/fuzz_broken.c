@@ -4,8 +4,6 @@
  */
 #include "fuzz.h"
 
-#include <stdio.h>
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

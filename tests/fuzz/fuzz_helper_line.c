@@ -18,8 +18,6 @@
  */
 #include "fuzz.h"
 
-#include <stdio.h>
-
 #include "world.h"
 #include "xmalloc.h"
 

@@ -15,7 +15,6 @@
 
 #include "neox.h"
 #include "path.h"
-#include "xmalloc.h"
 
 #define FILE_MAX	(1024 * 1024)
 

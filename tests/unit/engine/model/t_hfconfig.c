@@ -5,7 +5,6 @@
  */
 #include "hfconfig.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

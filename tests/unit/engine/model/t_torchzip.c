@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,8 +106,8 @@ static const struct {
 	    "not right before" },
 	{ TZ_END64, TORCH_AS_TORCH, END64, 0, 1, 'Q', "no ZIP64 end" },
 	{ TZ_END64, TORCH_AS_TORCH, END64, 4, 8, 45, "no ZIP64 end" },
-	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 40, 8, 46, "different things" },
-	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 48, 8, 46, "different things" },
+	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 40, 8, 46, "end records differ" },
+	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 48, 8, 46, "end records differ" },
 	{ TZ_DIRECTORY, 0, END, 12, 4, 46, "does not end" },
 	{ TZ_DIRECTORY, 0, END, 16, 4, 0x7fffffff, "does not end" },
 	{ TZ_DIRECTORY, TORCH_AS_TORCH | TORCH_EXTRA64, END64, 40, 8,
