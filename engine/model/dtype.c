@@ -24,16 +24,17 @@ enum {
 };
 
 static const struct {
-	size_t	 block, size;
+	const char	*name;
+	size_t		 block, size;
 } dtypes[] = {
-	[DTYPE_F16] = { 1, 2 },
-	[DTYPE_BF16] = { 1, 2 },
-	[DTYPE_F32] = { 1, 4 },
-	[DTYPE_F64] = { 1, 8 },
-	[DTYPE_Q8_0] = { Q_BLOCK, Q8_0_SIZE },
-	[DTYPE_Q4_0] = { Q_BLOCK, Q4_0_SIZE },
-	[DTYPE_Q4_K] = { K_BLOCK, Q4_K_SIZE },
-	[DTYPE_Q6_K] = { K_BLOCK, Q6_K_SIZE }
+	[DTYPE_F16] = { "F16", 1, 2 },
+	[DTYPE_BF16] = { "BF16", 1, 2 },
+	[DTYPE_F32] = { "F32", 1, 4 },
+	[DTYPE_F64] = { "F64", 1, 8 },
+	[DTYPE_Q8_0] = { "Q8_0", Q_BLOCK, Q8_0_SIZE },
+	[DTYPE_Q4_0] = { "Q4_0", Q_BLOCK, Q4_0_SIZE },
+	[DTYPE_Q4_K] = { "Q4_K", K_BLOCK, Q4_K_SIZE },
+	[DTYPE_Q6_K] = { "Q6_K", K_BLOCK, Q6_K_SIZE }
 };
 
 /* Elements of one block. */
@@ -48,6 +49,13 @@ size_t
 dtype_block_size(enum dtype t)
 {
 	return (dtypes[t].size);
+}
+
+/* Return its name. */
+const char *
+dtype_name(enum dtype t)
+{
+	return (dtypes[t].name);
 }
 
 /* Return the float with these bits. */

@@ -20,6 +20,9 @@ size_t	dtype_block(enum dtype t);
 /* Bytes of one block; for a plain type, of one element. */
 size_t	dtype_block_size(enum dtype t);
 
+/* "F16", "Q4_K"...: static. */
+const char *dtype_name(enum dtype t);
+
 /*
  * Convert n little-endian elements of type t at in (any alignment) to fp32; n
  * is a multiple of dtype_block(t). Plain types are exact, except F64, which is

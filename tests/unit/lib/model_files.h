@@ -33,4 +33,8 @@ char	*model_files_folder(const char *whole);
 void	 model_files_put_weights(const char *whole, const char *folder,
 	    const char *name, const struct change *c, json_t *map);
 
+/* Open the model in folder, which must succeed, and return the text written to
+ * stderr meanwhile: owned. */
+char	*model_files_stderr(const char *folder);
+
 #endif

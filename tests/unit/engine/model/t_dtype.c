@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,19 +139,20 @@ plain_types_are_read_at_any_length(void **state)
 		}
 }
 
-/* Sizes of blocks, in elements and bytes. */
+/* Sizes and names. */
 static void
-every_type_has_a_size(void **state)
+every_type_has_a_size_and_a_name(void **state)
 {
 	static const struct {
 		enum dtype	 t;
 		size_t		 block, size;
+		const char	*name;
 	} cases[] = {
-		{ DTYPE_F16, 1, 2 }, { DTYPE_BF16, 1, 2 },
-		{ DTYPE_F32, 1, 4 }, { DTYPE_F64, 1, 8 },
-		{ DTYPE_Q8_0, 32, 34 }, { DTYPE_Q4_0, 32, 18 },
-		{ DTYPE_Q4_K, 256, 144 },
-		{ DTYPE_Q6_K, 256, 210 }
+		{ DTYPE_F16, 1, 2, "F16" }, { DTYPE_BF16, 1, 2, "BF16" },
+		{ DTYPE_F32, 1, 4, "F32" }, { DTYPE_F64, 1, 8, "F64" },
+		{ DTYPE_Q8_0, 32, 34, "Q8_0" }, { DTYPE_Q4_0, 32, 18, "Q4_0" },
+		{ DTYPE_Q4_K, 256, 144, "Q4_K" },
+		{ DTYPE_Q6_K, 256, 210, "Q6_K" }
 	};
 	size_t	 i;
 
@@ -158,6 +160,7 @@ every_type_has_a_size(void **state)
 	for (i = 0; i < nitems(cases); i++) {
 		assert_int_equal(dtype_block(cases[i].t), cases[i].block);
 		assert_int_equal(dtype_block_size(cases[i].t), cases[i].size);
+		assert_string_equal(dtype_name(cases[i].t), cases[i].name);
 		assert_true(cases[i].block <= DTYPE_BLOCK_MAX);
 	}
 }
@@ -169,7 +172,7 @@ main(void)
 		cmocka_unit_test(blocks_give_the_numbers_of_the_reference),
 		cmocka_unit_test(q4_0_comes_apart_without_loss),
 		cmocka_unit_test(plain_types_are_read_at_any_length),
-		cmocka_unit_test(every_type_has_a_size)
+		cmocka_unit_test(every_type_has_a_size_and_a_name)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -242,32 +242,6 @@ tensors_that_do_not_fit_the_config_are_named(void **state)
 	neox_remove(folder);
 }
 
-/* Return the text written to stderr while a folder is opened. */
-static char *
-opening_says(const char *folder)
-{
-	char		*path = path_join(folder, "stderr"), *text;
-	FILE		*fp = fopen(path, "w+");
-	struct model	*m;
-	struct fault	 f;
-	size_t		 n;
-	int		 keep = dup(2), r;
-
-	assert_non_null(fp);
-	dup2(fileno(fp), 2);
-	r = model_open(folder, &m, &f);
-	fflush(stderr);
-	dup2(keep, 2);
-	close(keep);
-	if (r != 0)
-		fail_msg("%s", f.message);
-	model_free(m);
-	fclose(fp);
-	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
-	free(path);
-	return (text);
-}
-
 /* Buffers of older files are skipped silently, other tensors with a warning. */
 static void
 unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
@@ -294,7 +268,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		c.extra_dtype = cases[i].dtype;
 		c.extra_shape = cases[i].elems;
 		model_files_put_weights(whole, folder, ONE, &c, NULL);
-		said = opening_says(folder);
+		said = model_files_stderr(folder);
 		if ((strstr(said, cases[i].name) != NULL) != cases[i].warned ||
 		    (said[0] != '\0') != cases[i].warned)
 			fail_msg("%s: said: %s", cases[i].name, said);

@@ -11,7 +11,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -268,33 +267,6 @@ half_numbers_are_looked_at_too(void **state)
 	neox_remove(whole);
 }
 
-/* Return the text written to stderr while a folder is opened: owned. */
-static char *
-opening_says(const char *folder)
-{
-	char		*path = path_join(folder, "stderr"), *text;
-	FILE		*fp = fopen(path, "w+e");
-	struct model	*m;
-	struct fault	 f;
-	size_t		 n;
-	int		 keep = dup(2), r;
-
-	assert_non_null(fp);
-	log_init("t_model_fit", LOG_LEVEL_INFO);
-	dup2(fileno(fp), 2);
-	r = model_open(folder, &m, &f);
-	fflush(stderr);
-	dup2(keep, 2);
-	close(keep);
-	log_init("t_model_fit", LOG_LEVEL_ERROR);
-	assert_int_equal(r, 0);
-	model_free(m);
-	fclose(fp);
-	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
-	free(path);
-	return (text);
-}
-
 /* An output matrix in a model with tied embeddings: a warning if its bytes are
  * not those of the embedding. */
 static void
@@ -309,11 +281,11 @@ a_head_of_its_own_is_warned_of(void **state)
 	folder = model_files_folder(whole);
 	model_files_put_weights(whole, folder, ONE, &(struct change){ 0 },
 	    NULL);
-	said = opening_says(folder);
+	said = model_files_stderr(folder);
 	assert_string_equal(said, "");
 	free(said);
 	model_files_put_weights(whole, folder, ONE, &c, NULL);
-	said = opening_says(folder);
+	said = model_files_stderr(folder);
 	if (strstr(said, "embed_out.weight left out, since "
 	    "tie_word_embeddings is true") == NULL)
 		fail_msg("said: %s", said);
