@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Number formats of weights in files, widened to fp32.  The loops are plain:
- * inner ones have a fixed length and no branches, so that compilers make
- * vector code of them.
+ * Number formats of weights in files, widened to fp32. The inner loops have a
+ * fixed length and no branches, so that compilers vectorise them.
  */
 #include "dtype.h"
 
@@ -14,7 +13,7 @@
 #define K_BLOCK		256	/* elements of Q4_K's and Q6_K's blocks */
 #define PLAIN_CHUNK	16	/* plain elements converted at a time */
 
-/* How many bytes the parts of a block have, in their order. */
+/* The bytes of the parts of a block, in their order. */
 enum {
 	Q8_0_D = 2, Q8_0_Q = 32, Q8_0_SIZE = Q8_0_D + Q8_0_Q,
 	Q4_0_D = 2, Q4_0_Q = 16, Q4_0_SIZE = Q4_0_D + Q4_0_Q,
@@ -52,14 +51,14 @@ dtype_block_size(enum dtype t)
 	return (dtypes[t].size);
 }
 
-/* Its name. */
+/* Return its name. */
 const char *
 dtype_name(enum dtype t)
 {
 	return (dtypes[t].name);
 }
 
-/* The float with these bits. */
+/* Return the float with these bits. */
 static inline float
 dtype_float(uint32_t bits)
 {
@@ -69,7 +68,7 @@ dtype_float(uint32_t bits)
 	return (x);
 }
 
-/* And back. */
+/* Return the bits of a float. */
 static inline uint32_t
 dtype_bits(float x)
 {
@@ -80,9 +79,9 @@ dtype_bits(float x)
 }
 
 /*
- * IEEE half to single: all cases are computed and masks choose, since a branch
- * would keep compilers from vectors. The small ones, m * 2^-24, are the
- * difference of two normal numbers: a half's denormals are normal singles.
+ * IEEE half to single. All cases are computed and masks choose one, since a
+ * branch would prevent vector code. A small one, m * 2^-24, is computed as the
+ * difference of two normal numbers: denormals of a half are normal singles.
  */
 static inline float
 dtype_half(uint32_t h)
@@ -127,7 +126,7 @@ dtype_get_f64(const uint8_t *p)
 	return ((float)d);
 }
 
-/* A loop over n elements of size bytes with get, most of it in chunks of a
+/* A loop over n elements of `size` bytes with `get`, most of it in chunks of a
  * fixed length. */
 #define DTYPE_PLAIN(name, get, size)					\
 static void								\
@@ -161,7 +160,7 @@ dtype_from_q8_0(const uint8_t *restrict in, float *restrict out, size_t n)
 	}
 }
 
-/* Q4_0: d, then 16 bytes: byte k has quants k and k + 16, biased by 8. */
+/* Q4_0: d, then 16 bytes; byte k has quants k and k + 16, each biased by 8. */
 static void
 dtype_from_q4_0(const uint8_t *restrict in, float *restrict out, size_t n)
 {
@@ -180,12 +179,16 @@ dtype_from_q4_0(const uint8_t *restrict in, float *restrict out, size_t n)
 }
 
 /*
- * Q4_K: d, dmin, 8 scales and 8 minimums of 6 bits, 128 bytes of quants. Of
- * the 12 bytes s with scales, the low 6 bits of s[0..3] are scales 0 to 3 and
- * those of s[4..7] minimums 0 to 3; s[8..11] have the low 4 bits of scales (in
- * their low halves) and minimums 4 to 7, whose high 2 bits are on top of
- * s[0..3] and s[4..7]. Quants: each 32 bytes have 64 elements, first those of
- * the low halves, then those of the high ones.
+ * Q4_K: d, dmin, 12 bytes s with 8 scales and 8 minimums of 6 bits each, and
+ * 128 bytes of quants.
+ *
+ * The low 6 bits of s[0..3] are scales 0 to 3, and the low 6 bits of s[4..7]
+ * are minimums 0 to 3. s[8..11] have the low 4 bits of scales 4 to 7 (in their
+ * low halves) and of minimums 4 to 7 (in their high halves). The high 2 bits of
+ * these scales and minimums are the top bits of s[0..3] and s[4..7].
+ *
+ * Each 32 bytes of quants have 64 elements: first those of the low halves, then
+ * those of the high halves.
  */
 static void
 dtype_from_q4_k(const uint8_t *restrict in, float *restrict out, size_t n)
@@ -213,10 +216,11 @@ dtype_from_q4_k(const uint8_t *restrict in, float *restrict out, size_t n)
 
 /*
  * Q6_K: the low 4 bits of the quants, their high 2 bits, 16 signed scales, d.
- * Each half of the block has 128 elements in four groups of 32: bytes 0 to 31
- * and 32 to 63 of low have groups 0 and 1 in their low halves, groups 2 and 3
- * in their high ones; byte k of high has two bits of element k of each group,
- * those of group 0 lowest. Quants are biased by 32; a scale is for 16.
+ * Each half of the block has 128 elements in four groups of 32. In `low`, bytes
+ * 0 to 31 and 32 to 63 have groups 0 and 1 in their low halves, and groups 2
+ * and 3 in their high halves. Byte k of `high` has two bits of element k of
+ * each group; those of group 0 are lowest. Quants are biased by 32. A scale
+ * applies to 16 elements.
  */
 static void
 dtype_from_q6_k(const uint8_t *restrict in, float *restrict out, size_t n)
@@ -229,7 +233,7 @@ dtype_from_q6_k(const uint8_t *restrict in, float *restrict out, size_t n)
 		scales = in + Q6_K_LOW + Q6_K_HIGH;
 		d = dtype_half(le_u16(scales + Q6_K_SCALES));
 		for (j = 0; j < 16; j++) {
-			g = j / 2 % 4;		/* group within its half */
+			g = j / 2 % 4;		/* group within this half */
 			low = in + j / 8 * 64 + g % 2 * 32 + j % 2 * 16;
 			high = in + Q6_K_LOW + j / 8 * 32 + j % 2 * 16;
 			scale = d * (float)(int8_t)scales[j];
@@ -260,7 +264,7 @@ dtype_to_f32(enum dtype t, const void *in, float *out, size_t n)
 	convert[t](in, out, n);
 }
 
-/* Take Q4_0 apart. */
+/* Split Q4_0 into quants and scales. */
 void
 dtype_q4_0(const void *in, int8_t *restrict q, uint16_t *restrict d,
     size_t n)
@@ -290,9 +294,10 @@ dtype_f16(float x)
 	bits &= 0x7fffffff;
 	if (bits > 0x7f800000)
 		return ((uint16_t)(sign | 0x7e00));
-	exp = (int)(bits >> 23) - 112;		/* biased as a half's is */
+	exp = (int)(bits >> 23) - 112;		/* exponent with the bias of a
+						 * half */
 	mant = (bits & 0x7fffff) | 0x800000;
-	drop = exp < 1 ? 14 - exp : 13;		/* bits that don't fit */
+	drop = exp < 1 ? 14 - exp : 13;		/* bits that are rounded away */
 	if (drop > 24)
 		return ((uint16_t)sign);
 	mant += (1U << (drop - 1)) - 1 + (mant >> drop & 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files of a model.  Bytes are read by pread, not mapped: a file that
- * shrinks or sits on a failing disk is an error message and not a signal.
+ * The files of a model. Bytes are read with pread, not through a mapping, so
+ * that a file that shrinks or a disk that fails causes an error and not a
+ * signal.
  */
 #include "fileio.h"
 
@@ -17,10 +18,11 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define FILEIO_LINKS_MAX	40	/* as Linux has it */
-#define FILEIO_LINK_MAX		4096	/* bytes of where one leads, NUL too */
+#define FILEIO_LINKS_MAX	40	/* the limit of Linux */
+#define FILEIO_LINK_MAX		4096	/* bytes of the target of a link, NUL
+					 * included */
 
-/* Does the file begin as what Git LFS puts in the place of others? */
+/* Does the file begin like a Git LFS pointer? */
 static int
 fileio_is_pointer(int fd, uint64_t size)
 {
@@ -32,19 +34,20 @@ fileio_is_pointer(int fd, uint64_t size)
 	    memcmp(start, words, sizeof start) == 0);
 }
 
-/* May that account change our files? Then it must be root or ours. */
+/* Is the owner root or our own account? No other account may change our
+ * files. */
 static int
 fileio_owner(const struct stat *st, const char *path, struct fault *f)
 {
 	if (st->st_uid == 0 || st->st_uid == geteuid())
 		return (0);
-	return (fault_set(f, "bad_model", NULL, "%s: belongs to user %u, who "
-	    "is neither root nor user %u: chown it, or copy it", path,
+	return (fault_set(f, "bad_model", NULL, "%s: belongs to user %u, "
+	    "which is neither root nor user %u: chown it, or copy it", path,
 	    (unsigned)st->st_uid, (unsigned)geteuid()));
 }
 
-/* The target of a symbolic link at path in a new string, NULL if there is no
- * link. */
+/* Return the target of a symbolic link at path in a new string, or NULL if path
+ * is not a link. */
 static char *
 fileio_link(const char *path)
 {
@@ -61,9 +64,9 @@ fileio_link(const char *path)
 }
 
 /*
- * Can nobody but root and us put another file in the place of path? Its
- * folder is judged and, where it is a link, the link's owner, the folder that
- * it leads to, and so on.
+ * Check that only root and our account can replace the file at path. The folder
+ * of the file must pass fileio_trusted. If path is a link, its owner is
+ * checked, too, then the folder that the link leads to, and so on.
  */
 static int
 fileio_way(const char *path, struct fault *f)
@@ -113,7 +116,7 @@ fileio_open(const char *path, int *fd, uint64_t *size, struct fault *f)
 	return (r);
 }
 
-/* Read a file whole. */
+/* Read a whole file. */
 int
 fileio_text(const char *path, size_t max, char **text, size_t *n,
     struct fault *f)
@@ -143,7 +146,7 @@ fileio_text(const char *path, size_t max, char **text, size_t *n,
 	return (r);
 }
 
-/* Look at a folder. */
+/* Check a folder. */
 int
 fileio_folder(const char *path, struct fault *f)
 {
@@ -157,7 +160,7 @@ fileio_folder(const char *path, struct fault *f)
 	return (r);
 }
 
-/* Can nobody but root and us change what is open there? */
+/* Check that only root and our account can change the open file. */
 int
 fileio_trusted(int fd, const char *path, struct fault *f)
 {
@@ -179,7 +182,7 @@ fileio_trusted(int fd, const char *path, struct fault *f)
 	    st.st_mode & S_IWGRP ? "go" : "o"));
 }
 
-/* All of n bytes at off, or an error: the end of the file is one. */
+/* Read n bytes at off. If the file ends before, that is an error. */
 int
 fileio_read(int fd, void *out, size_t n, uint64_t off)
 {
@@ -201,7 +204,7 @@ fileio_read(int fd, void *out, size_t n, uint64_t off)
 	return (0);
 }
 
-/* Why it was not all. */
+/* Return why fileio_read failed. */
 const char *
 fileio_why(int r)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF: taking bytes, and those in front.  They come from outside: none is
- * taken before it is known to lie inside the file and below the limits, and
- * no count is believed that the file could not hold.
+ * GGUF: reading bytes, and the header. The bytes are not trusted: none is read
+ * before it is known to be inside the file and below the limits. A count is
+ * refused if the file is too small for it.
  */
 #include "gguf_impl.h"
 
@@ -17,10 +17,11 @@
 #include "xmalloc.h"
 
 #define GGUF_HEADER	24	/* bytes before the first key */
-#define GGUF_KEY_MIN	14	/* bytes of the shortest key: its name's length,
-				 * one letter, type, one byte */
-#define GGUF_TENSOR_MIN	33	/* of the shortest tensor: its name's length,
-				 * one letter, one dimension, type, offset */
+#define GGUF_KEY_MIN	14	/* bytes of the shortest key: length of its
+				 * name, one letter, type, one byte */
+#define GGUF_TENSOR_MIN	33	/* bytes of the shortest tensor: length of its
+				 * name, one letter, one dimension, type,
+				 * offset */
 
 static enum gguf_error	gguf_header(struct gguf_load *, uint64_t *);
 static enum gguf_error	gguf_check_kind(struct gguf_load *);
@@ -57,7 +58,7 @@ gguf_read(const char *path, int fd, uint64_t size, struct gguf *out,
 	return (e);
 }
 
-/* Release what a file's reading has given. */
+/* Release the memory of a struct gguf. */
 void
 gguf_clear(struct gguf *g)
 {
@@ -66,7 +67,7 @@ gguf_clear(struct gguf *g)
 	memset(g, 0, sizeof *g);
 }
 
-/* One line: file, key or tensor and what is wrong with it. */
+/* Report one line: the file, the key or tensor, and what is wrong with it. */
 enum gguf_error
 gguf_fail(struct gguf_load *l, enum gguf_error why, const char *what,
     const char *fmt, ...)
@@ -85,7 +86,7 @@ gguf_fail(struct gguf_load *l, enum gguf_error why, const char *what,
 	return (why);
 }
 
-/* Are there n more bytes for keys and tensors? */
+/* Are there n more bytes of keys and tensors? */
 static enum gguf_error
 gguf_room(struct gguf_load *l, uint64_t n)
 {
@@ -100,7 +101,7 @@ gguf_room(struct gguf_load *l, uint64_t n)
 	return (GGUF_OK);
 }
 
-/* Have the buffer begin at l->at. */
+/* Fill the buffer from l->at on. */
 static enum gguf_error
 gguf_fill(struct gguf_load *l)
 {
@@ -117,7 +118,7 @@ gguf_fill(struct gguf_load *l)
 	return (GGUF_OK);
 }
 
-/* Take n bytes. */
+/* Read n bytes. */
 enum gguf_error
 gguf_take(struct gguf_load *l, void *out, uint64_t n)
 {
@@ -141,7 +142,7 @@ gguf_take(struct gguf_load *l, void *out, uint64_t n)
 	return (GGUF_OK);
 }
 
-/* Take four bytes. */
+/* Read four bytes. */
 enum gguf_error
 gguf_take_u32(struct gguf_load *l, uint32_t *out)
 {
@@ -153,7 +154,7 @@ gguf_take_u32(struct gguf_load *l, uint32_t *out)
 	return (e);
 }
 
-/* Take eight bytes. */
+/* Read eight bytes. */
 enum gguf_error
 gguf_take_u64(struct gguf_load *l, uint64_t *out)
 {
@@ -165,7 +166,7 @@ gguf_take_u64(struct gguf_load *l, uint64_t *out)
 	return (e);
 }
 
-/* Leave n bytes out. */
+/* Skip n bytes. */
 enum gguf_error
 gguf_skip(struct gguf_load *l, uint64_t n)
 {
@@ -176,7 +177,7 @@ gguf_skip(struct gguf_load *l, uint64_t n)
 	return (e);
 }
 
-/* Printable UTF-8? */
+/* Is this printable UTF-8? */
 int
 gguf_is_text(const char *s, size_t n)
 {
@@ -188,7 +189,7 @@ gguf_is_text(const char *s, size_t n)
 	return (utf8_valid(s, n));
 }
 
-/* What is in front: magic, version, counts. */
+/* Read the header: magic, version, counts. */
 static enum gguf_error
 gguf_header(struct gguf_load *l, uint64_t *nkeys)
 {
@@ -209,7 +210,7 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 	version = le_u32(b + 4);
 	if ((version & 0xffff) == 0 && version != 0)
 		return (gguf_fail(l, GGUF_BIG_ENDIAN, NULL, "its numbers are "
-		    "big-endian: only little-endian files are read"));
+		    "big-endian: only little-endian files are supported"));
 	if (version != 2 && version != 3)
 		return (gguf_fail(l, GGUF_VERSION, NULL, "expected version 2 "
 		    "or 3, found %u: convert the model again", version));
@@ -218,20 +219,19 @@ gguf_header(struct gguf_load *l, uint64_t *nkeys)
 	if (l->ntensors > GGUF_TENSORS_MAX ||
 	    l->ntensors > (l->size - sizeof b) / GGUF_TENSOR_MIN)
 		return (gguf_fail(l, GGUF_COUNT, NULL, "%llu tensors in a "
-		    "file of %llu bytes, and %d are the most",
+		    "file of %llu bytes, at most %d are allowed",
 		    (unsigned long long)l->ntensors,
 		    (unsigned long long)l->size, GGUF_TENSORS_MAX));
 	if (*nkeys > GGUF_KEYS_MAX ||
 	    *nkeys > (l->size - sizeof b) / GGUF_KEY_MIN)
 		return (gguf_fail(l, GGUF_COUNT, NULL, "%llu keys in a file "
-		    "of %llu bytes, and %d are the most",
+		    "of %llu bytes, at most %d are allowed",
 		    (unsigned long long)*nkeys, (unsigned long long)l->size,
 		    GGUF_KEYS_MAX));
 	return (GGUF_OK);
 }
 
-/* The architecture and the number of files, before anything else is made of
- * the keys. */
+/* Check the architecture and the number of files before any other key. */
 static enum gguf_error
 gguf_check_kind(struct gguf_load *l)
 {

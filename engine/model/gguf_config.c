@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF: the configuration.  Numbers are held to the bounds of config.json;
- * what would change the computation in a way not known here is refused.
+ * GGUF: the configuration. The limits of numbers are those of config.json. A
+ * value that asks for a computation that is not supported is refused.
  */
 #include "gguf_impl.h"
 
@@ -17,7 +17,7 @@
 #define ACT	"gptneox.hidden_act"
 #define SCALING	"gptneox.rope.scaling.type"
 
-/* Keys of the file and of config.json that say the same. */
+/* Keys of the file that are equivalent to keys of config.json. */
 static const struct {
 	const char	*name, *key;
 	enum gguf_kind	 kind;
@@ -43,7 +43,7 @@ static const struct config_names gguf_config_names = {
 	ROTARY
 };
 
-/* What a number must be, if it is there. */
+/* The value that a number must have if the key exists. */
 enum gguf_must { MUST_0, MUST_1, MUST_HEADS, MUST_LANES };
 
 static const struct {
@@ -60,7 +60,7 @@ static const struct {
 	{ "gptneox.rope.scaling.factor", MUST_1 }
 };
 
-/* Words that must be, if they are there. */
+/* A word that must have this value if the key exists. */
 static const struct {
 	const char	*name, *word;
 } gguf_words[] = {
@@ -68,7 +68,7 @@ static const struct {
 	{ "gptneox.tensor_data_layout", "reference" }
 };
 
-/* The numbers of the table. */
+/* Read the numbers of the table. */
 static enum gguf_error
 gguf_config_numbers(struct gguf_load *l, struct config_raw *raw)
 {
@@ -95,8 +95,8 @@ gguf_config_numbers(struct gguf_load *l, struct config_raw *raw)
 	return (GGUF_OK);
 }
 
-/* Lanes turned, all of a head's where the file does not say; and the
- * activation, the tanh form there, as this format's usual engine has it. */
+/* Read the number of rotated lanes, by default all lanes of a head, and the
+ * activation, by default the tanh form, as in llama.cpp. */
 static enum gguf_error
 gguf_config_rest(struct gguf_load *l, struct config_raw *raw)
 {
@@ -120,7 +120,7 @@ gguf_config_rest(struct gguf_load *l, struct config_raw *raw)
 	    GGUF_CONFIG : GGUF_OK);
 }
 
-/* What the tensors say. */
+/* Read what only the tensors show. */
 static enum gguf_error
 gguf_config_tensors(struct gguf_load *l, struct config_raw *raw)
 {
@@ -141,7 +141,7 @@ gguf_config_tensors(struct gguf_load *l, struct config_raw *raw)
 	return (GGUF_OK);
 }
 
-/* Nothing here asks for another computation. */
+/* Check that no key asks for another computation. */
 static enum gguf_error
 gguf_config_musts(struct gguf_load *l)
 {
@@ -178,7 +178,7 @@ gguf_config_musts(struct gguf_load *l)
 	return (GGUF_OK);
 }
 
-/* The configuration. */
+/* Read the configuration. */
 enum gguf_error
 gguf_config(struct gguf_load *l)
 {

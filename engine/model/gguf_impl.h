@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between the files that read GGUF: gguf.c takes bytes, gguf_keys.c and
- * gguf_tensors.c read keys and tensors, gguf_config.c and gguf_vocab.c make
- * something of them.
+ * The parts that the files reading GGUF share: gguf.c reads bytes, gguf_keys.c
+ * and gguf_tensors.c read keys and tensors, and gguf_config.c and gguf_vocab.c
+ * interpret them.
  */
 #ifndef MODEL_GGUF_IMPL_H
 #define MODEL_GGUF_IMPL_H
@@ -12,7 +12,7 @@
 
 #define GGUF_BUFFER	16384	/* bytes read at a time */
 #define GGUF_WORD_MAX	64	/* bytes of a word, NUL included */
-#define GGUF_ALIGNED	32	/* where the file does not say */
+#define GGUF_ALIGNED	32	/* by default */
 
 /* Types of values, as numbered in files. */
 enum gguf_type {
@@ -26,75 +26,77 @@ struct gguf_key {
 	char		*name;		/* owned */
 	enum gguf_type	 type;
 	enum gguf_type	 elem;		/* of an array */
-	uint64_t	 n;		/* bytes of a string, elements of an
+	uint64_t	 n;		/* bytes of a string, or elements of an
 					 * array */
-	uint64_t	 at;		/* byte where they begin */
+	uint64_t	 at;		/* byte where the value begins */
 	uint64_t	 bits;		/* any other value, not widened */
 };
 
-/* What a number is to be read as. */
+/* The kind of number to read. */
 enum gguf_kind { GGUF_INTEGER, GGUF_REAL, GGUF_TRUTH };
 
-/* A file while it is read. */
+/* The state of gguf_read. */
 struct gguf_load {
 	const char	*path;		/* borrowed */
 	int		 fd;		/* borrowed */
 	uint64_t	 size;
 	struct fault	*f;		/* borrowed */
-	uint64_t	 at;		/* the next byte to take */
+	uint64_t	 at;		/* the next byte to read */
 	struct gguf_key	*keys;		/* owned; in order of names */
 	size_t		 nkeys;
-	uint64_t	 ntensors;	/* as the file says */
-	struct gguf	*out;		/* borrowed: what has been read */
-	uint64_t	 buf_at;	/* where in the file buf begins */
+	uint64_t	 ntensors;	/* the count in the header */
+	struct gguf	*out;		/* borrowed: the result so far */
+	uint64_t	 buf_at;	/* where buf begins in the file */
 	size_t		 buf_n;
 	uint8_t		 buf[GGUF_BUFFER];
 };
 
-/* One line: file, key or tensor (NULL: none), what is wrong. Returns why. */
+/* Report one line: the file, the key or tensor (or NULL), and what is wrong.
+ * Returns why. */
 enum gguf_error	gguf_fail(struct gguf_load *l, enum gguf_error why,
 		    const char *what, const char *fmt, ...)
 		    __attribute__((format(printf, 4, 5)));
 
-/* Take n bytes, or a little-endian number, at l->at. GGUF_SHORT,
- * GGUF_TOO_BIG or GGUF_READ where they can't be had. */
+/* Read n bytes, or a little-endian number, at l->at. Returns GGUF_SHORT,
+ * GGUF_TOO_BIG or GGUF_READ on failure. */
 enum gguf_error	gguf_take(struct gguf_load *l, void *out, uint64_t n);
 enum gguf_error	gguf_take_u32(struct gguf_load *l, uint32_t *out);
 enum gguf_error	gguf_take_u64(struct gguf_load *l, uint64_t *out);
 
-/* Leave n bytes out, with the same limits. */
+/* Skip n bytes, with the same limits. */
 enum gguf_error	gguf_skip(struct gguf_load *l, uint64_t n);
 
-/* Printable UTF-8? */
+/* Is this printable UTF-8? */
 int		gguf_is_text(const char *s, size_t n);
 
 /* The key of that name, or NULL. */
 const struct gguf_key *gguf_find(const struct gguf_load *l,
 		    const char *name);
 
-/* The key of that name, or GGUF_MISSING. */
+/* Find the key of that name; GGUF_MISSING if there is none. */
 enum gguf_error	gguf_need(struct gguf_load *l, const char *name,
 		    const struct gguf_key **out);
 
-/* The number of a key, or GGUF_WRONG_TYPE. */
+/* Return the number of a key, or GGUF_WRONG_TYPE. */
 enum gguf_error	gguf_number(struct gguf_load *l, const struct gguf_key *k,
 		    enum gguf_kind kind, double *out);
 
-/* The string of a key, or GGUF_WRONG_TYPE. One that is longer is cut, one
- * that is no text is "(no text)". l->at stays where it is. */
+/* Return the string of a key, or GGUF_WRONG_TYPE. A string that is too long is
+ * cut; one that is not printable becomes "(no text)". l->at does not change. */
 enum gguf_error	gguf_word(struct gguf_load *l, const struct gguf_key *k,
 		    char out[GGUF_WORD_MAX]);
 
-/* Go to the array of that name, of elem, and say how long it is. GGUF_MISSING
- * or GGUF_WRONG_TYPE where it is not there. */
+/* Go to the array of that name with elements of type elem, and return its
+ * length. Returns GGUF_MISSING or GGUF_WRONG_TYPE on failure. */
 enum gguf_error	gguf_array(struct gguf_load *l, const char *name,
 		    enum gguf_type elem, uint64_t *n);
 
-/* The tensor of a part (of layer 0), or NULL. */
+/* Return the tensor of a part (of layer 0), or NULL. */
 const struct st_tensor *gguf_tensor(const struct gguf_load *l,
 		    enum tensor part);
 
-/* The parts of a file behind its header, in this order: n keys, and so on. */
+/* Read the parts of a file after its header, in this order: n keys, and so
+ * on. */
 enum gguf_error	gguf_keys(struct gguf_load *l, uint64_t n);
 enum gguf_error	gguf_tensors(struct gguf_load *l);
 enum gguf_error	gguf_config(struct gguf_load *l);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF: the keys.  Names and places are kept; strings and arrays stay in the
- * file until somebody asks for them.
+ * GGUF: the keys. The names and positions are kept. Strings and arrays stay in
+ * the file until they are needed.
  */
 #include "gguf_impl.h"
 
@@ -13,7 +13,7 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-/* Types of values; width 0: not of a fixed one. */
+/* Types of values; width is 0 if it is not fixed. */
 static const struct {
 	const char	*name;
 	unsigned	 width;		/* bytes */
@@ -30,7 +30,7 @@ static const struct {
 static enum gguf_error	gguf_key_name(struct gguf_load *, char **);
 static enum gguf_error	gguf_value(struct gguf_load *, struct gguf_key *);
 
-/* Order of keys. */
+/* Compare keys by name. */
 static int
 gguf_compare_keys(const void *a, const void *b)
 {
@@ -39,7 +39,7 @@ gguf_compare_keys(const void *a, const void *b)
 	return (strcmp(x->name, y->name));
 }
 
-/* All keys, put in order. */
+/* Read and sort all keys. */
 enum gguf_error
 gguf_keys(struct gguf_load *l, uint64_t n)
 {
@@ -65,7 +65,7 @@ gguf_keys(struct gguf_load *l, uint64_t n)
 	return (GGUF_OK);
 }
 
-/* A key's name, owned by the caller. */
+/* Read the name of a key; the caller owns it. */
 static enum gguf_error
 gguf_key_name(struct gguf_load *l, char **out)
 {
@@ -81,7 +81,7 @@ gguf_key_name(struct gguf_load *l, char **out)
 		    GGUF_KEY_MAX, (unsigned long long)n));
 	s = xcalloc(1, (size_t)n + 1);
 	if ((e = gguf_take(l, s, n)) == GGUF_OK && !gguf_is_text(s, n))
-		e = gguf_fail(l, GGUF_KEY, NULL, "key %zu: its name is no "
+		e = gguf_fail(l, GGUF_KEY, NULL, "key %zu: its name is not "
 		    "printable text", l->nkeys);
 	if (e == GGUF_OK)
 		*out = s;
@@ -90,7 +90,7 @@ gguf_key_name(struct gguf_load *l, char **out)
 	return (e);
 }
 
-/* A type's number. */
+/* Read a type. */
 static enum gguf_error
 gguf_take_type(struct gguf_load *l, const char *key, enum gguf_type *out)
 {
@@ -106,7 +106,7 @@ gguf_take_type(struct gguf_load *l, const char *key, enum gguf_type *out)
 	return (GGUF_OK);
 }
 
-/* Leave an array's elements out. */
+/* Skip the elements of an array. */
 static enum gguf_error
 gguf_skip_array(struct gguf_load *l, const struct gguf_key *k)
 {
@@ -130,7 +130,7 @@ gguf_skip_array(struct gguf_load *l, const struct gguf_key *k)
 	return (GGUF_OK);
 }
 
-/* A key's type and value. */
+/* Read the type and the value of a key. */
 static enum gguf_error
 gguf_value(struct gguf_load *l, struct gguf_key *k)
 {
@@ -161,7 +161,7 @@ gguf_value(struct gguf_load *l, struct gguf_key *k)
 	return (GGUF_OK);
 }
 
-/* The key of that name. */
+/* Find the key of that name. */
 const struct gguf_key *
 gguf_find(const struct gguf_load *l, const char *name)
 {
@@ -171,7 +171,7 @@ gguf_find(const struct gguf_load *l, const char *name)
 	    gguf_compare_keys));
 }
 
-/* The key of that name, which must be there. */
+/* Find the key of that name, which must exist. */
 enum gguf_error
 gguf_need(struct gguf_load *l, const char *name, const struct gguf_key **out)
 {
@@ -181,7 +181,7 @@ gguf_need(struct gguf_load *l, const char *name, const struct gguf_key **out)
 	return (GGUF_OK);
 }
 
-/* A value of another type than the key has. */
+/* Report that the value has another type than the key needs. */
 static enum gguf_error
 gguf_wrong_type(struct gguf_load *l, const struct gguf_key *k,
     const char *expected)
@@ -192,7 +192,7 @@ gguf_wrong_type(struct gguf_load *l, const struct gguf_key *k,
 	    k->type == GGUF_ARRAY ? gguf_types[k->elem].name : ""));
 }
 
-/* The number of a key, if its type is one. */
+/* Return the number of a key if its type is numeric. */
 static int
 gguf_widen(const struct gguf_key *k, enum gguf_kind kind, double *out)
 {
@@ -231,7 +231,7 @@ gguf_widen(const struct gguf_key *k, enum gguf_kind kind, double *out)
 	return (0);
 }
 
-/* The number of a key. */
+/* Return the number of a key. */
 enum gguf_error
 gguf_number(struct gguf_load *l, const struct gguf_key *k,
     enum gguf_kind kind, double *out)
@@ -246,7 +246,7 @@ gguf_number(struct gguf_load *l, const struct gguf_key *k,
 	return (GGUF_OK);
 }
 
-/* The string of a key. */
+/* Return the string of a key. */
 enum gguf_error
 gguf_word(struct gguf_load *l, const struct gguf_key *k,
     char out[GGUF_WORD_MAX])

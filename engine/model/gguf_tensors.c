@@ -11,8 +11,8 @@
 #include "dtype.h"
 #include "xmalloc.h"
 
-/* Types of elements as numbered in files; bytes is for a block. Numbers that
- * are not here have been given up, or are newer. */
+/* Types of elements as numbered in files; bytes is the size of a block. The
+ * missing numbers are obsolete or newer types. */
 static const struct gguf_dtype {
 	uint32_t	 number;
 	const char	*name;
@@ -56,7 +56,7 @@ static const struct gguf_dtype {
 	{ 41, "Q1_0", 128, 18, 0, 0 }
 };
 
-/* The parts of a model, those of layers behind "blk.N.". */
+/* The parts of a model; the names of those in layers follow "blk.N.". */
 static const struct {
 	const char	*name;
 	enum tensor	 part;
@@ -90,7 +90,7 @@ static enum gguf_error	gguf_place(struct gguf_load *, uint64_t);
 static enum gguf_error	gguf_layout(struct gguf_load *);
 static enum gguf_error	gguf_names(struct gguf_load *);
 
-/* All tensors. */
+/* Read all tensors. */
 enum gguf_error
 gguf_tensors(struct gguf_load *l)
 {
@@ -100,7 +100,7 @@ gguf_tensors(struct gguf_load *l)
 
 	if ((e = gguf_alignment(l, &align)) != GGUF_OK)
 		return (e);
-	/* gguf_header has bounded the number. */
+	/* gguf_header has limited the number */
 	t->tensors = xcalloc((size_t)l->ntensors + 1, sizeof *t->tensors);
 	while (t->n < l->ntensors) {
 		if ((e = gguf_entry(l, &t->tensors[t->n])) != GGUF_OK)
@@ -113,7 +113,7 @@ gguf_tensors(struct gguf_load *l)
 	return (gguf_names(l));
 }
 
-/* What the data and each tensor in it are aligned to. */
+/* Read the alignment of the data and of each tensor in it. */
 static enum gguf_error
 gguf_alignment(struct gguf_load *l, uint64_t *out)
 {
@@ -134,7 +134,7 @@ gguf_alignment(struct gguf_load *l, uint64_t *out)
 	return (GGUF_OK);
 }
 
-/* The name that folders have for a tensor, owned, or NULL. */
+/* Return the name that folders use for a tensor (owned), or NULL. */
 static char *
 gguf_translate(const char *name)
 {
@@ -147,7 +147,8 @@ gguf_translate(const char *name)
 
 	if (in_layer) {
 		layer = strtoul(name + 4, &end, 10);
-		/* Only one spelling of a number is one: no sign, no zeros. */
+		/* A layer number has only one spelling: no sign, no leading
+		 * zeros. */
 		snprintf(again, sizeof again, "blk.%lu.", layer);
 		if (layer > INT32_MAX || *end != '.' ||
 		    strncmp(name, again, strlen(again)) != 0)
@@ -164,7 +165,7 @@ gguf_translate(const char *name)
 	return (NULL);
 }
 
-/* One tensor: until gguf_place, begin is the offset and end the size. */
+/* Read one tensor. Until gguf_place, begin is the offset and end the size. */
 static enum gguf_error
 gguf_entry(struct gguf_load *l, struct st_tensor *t)
 {
@@ -181,7 +182,7 @@ gguf_entry(struct gguf_load *l, struct st_tensor *t)
 	return (GGUF_OK);
 }
 
-/* Its name. */
+/* Read its name. */
 static enum gguf_error
 gguf_name(struct gguf_load *l, char out[], size_t size)
 {
@@ -199,11 +200,11 @@ gguf_name(struct gguf_load *l, char out[], size_t size)
 	out[n] = '\0';
 	if (!gguf_is_text(out, (size_t)n))
 		return (gguf_fail(l, GGUF_NAME, NULL, "tensor %zu: its name "
-		    "is no printable text", l->out->table.n));
+		    "is not printable text", l->out->table.n));
 	return (GGUF_OK);
 }
 
-/* Its dimensions, which files have columns first, and their product. */
+/* Read its dimensions (in files the columns come first) and their product. */
 static enum gguf_error
 gguf_shape(struct gguf_load *l, const char *name, struct st_tensor *t,
     uint64_t *elems)

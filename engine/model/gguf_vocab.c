@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF: the tokenizer, put into the words of a tokenizer.json of this family:
- * byte-level BPE over NFC.  Whether tokens and merges fit together is for the
- * tokenizer to check, as with any other tokenizer.json.
+ * GGUF: the tokenizer, written as a tokenizer.json of this family: byte-level
+ * BPE over NFC. The tokenizer checks whether tokens and merges fit together, as
+ * with any other tokenizer.json.
  */
 #include "gguf_impl.h"
 
@@ -23,12 +23,12 @@ enum gguf_token {
 	TOKEN_NORMAL = 1,	/* from the model's vocabulary */
 	TOKEN_UNKNOWN = 2,
 	TOKEN_CONTROL = 3,	/* special: not text */
-	TOKEN_USER = 4,		/* cut out of texts whole */
-	TOKEN_UNUSED = 5	/* fills up: it has no text */
+	TOKEN_USER = 4,		/* cut out of a text as a whole */
+	TOKEN_UNUSED = 5	/* padding of the vocabulary, without a text */
 };
 
-/* Ways of splitting texts that are GPT-2's; a file that names none, or
- * "default", is of this family all the same. */
+/* Names of splits that are equal to GPT-2's. A file with "default" or without a
+ * name also has this split. */
 static const char *const gguf_pres[] = {
 	"default", "gpt-2", "gpt-neox", "gptneox", "jais", "mpt", "olmo",
 	"trillion"
@@ -40,7 +40,7 @@ struct gguf_text {
 	size_t	 n, room;
 };
 
-/* A tokenizer while it is put together. */
+/* A tokenizer that is being written. */
 struct gguf_tokens {
 	uint8_t			*kinds;		/* owned: one for each id */
 	uint64_t		 n;		/* tokens */
@@ -72,7 +72,7 @@ gguf_text_put(struct gguf_text *t, const char *s)
 	gguf_text_add(t, s, strlen(s));
 }
 
-/* Append n bytes of UTF-8 in JSON's quotes. */
+/* Append n bytes of UTF-8 as a JSON string. */
 static void
 gguf_text_quote(struct gguf_text *t, const char *s, size_t n)
 {
@@ -94,7 +94,7 @@ gguf_text_quote(struct gguf_text *t, const char *s, size_t n)
 	gguf_text_put(t, "\"");
 }
 
-/* The tokenizer, if there is one. */
+/* Read the tokenizer, if there is one. */
 enum gguf_error
 gguf_vocab(struct gguf_load *l)
 {
@@ -144,9 +144,9 @@ out:
 }
 
 /*
- * How texts are split. Converters name it since April 2024, and turn the rows
- * of query_key_value around since May of that year: a file that does not name
- * it is older than that.
+ * Read how texts are split. Converters have written the name since April 2024.
+ * Since May 2024 they also reorder the rows of query_key_value. So a file
+ * without the name has the old order of rows.
  */
 static enum gguf_error
 gguf_split(struct gguf_load *l)
@@ -169,7 +169,7 @@ gguf_split(struct gguf_load *l)
 	    "like GPT-2's, as gpt-2 or olmo, found %s", word));
 }
 
-/* How many tokens there are, and the kind of each. */
+/* Read the number of tokens, and the kind of each. */
 static enum gguf_error
 gguf_kinds(struct gguf_load *l, struct gguf_tokens *t)
 {
@@ -202,8 +202,8 @@ gguf_kinds(struct gguf_load *l, struct gguf_tokens *t)
 	return (GGUF_OK);
 }
 
-/* Take element i of an array of strings, min to max bytes: out has that
- * room. */
+/* Read element i of an array of strings, min to max bytes; out has room for max
+ * bytes. */
 static enum gguf_error
 gguf_take_string(struct gguf_load *l, const char *array, uint64_t i,
     char *out, size_t min, size_t max, size_t *n)
@@ -229,7 +229,7 @@ gguf_take_string(struct gguf_load *l, const char *array, uint64_t i,
 	return (GGUF_OK);
 }
 
-/* Text so long is no tokenizer's. */
+/* No tokenizer has a text that long. */
 static enum gguf_error
 gguf_check_text(struct gguf_load *l, size_t n)
 {
@@ -239,8 +239,8 @@ gguf_check_text(struct gguf_load *l, size_t n)
 	return (GGUF_OK);
 }
 
-/* One token to the vocabulary, where the id of each is looked up, and to those
- * that are cut out of a text if it is one. */
+/* Add one token to the vocabulary, which defines its id, and to the added
+ * tokens if it is one. */
 static void
 gguf_put_token(struct gguf_tokens *t, uint64_t id, const char *s, size_t n)
 {
@@ -264,7 +264,7 @@ gguf_put_token(struct gguf_tokens *t, uint64_t id, const char *s, size_t n)
 	gguf_text_put(&t->added, text);
 }
 
-/* All tokens but those without text. */
+/* Write all tokens except those without a text. */
 static enum gguf_error
 gguf_each_token(struct gguf_load *l, struct gguf_tokens *t)
 {
@@ -289,7 +289,7 @@ gguf_each_token(struct gguf_load *l, struct gguf_tokens *t)
 	return (GGUF_OK);
 }
 
-/* All merges, "left right" each. */
+/* Write all merges, each as "left right". */
 static enum gguf_error
 gguf_merges(struct gguf_load *l, struct gguf_text *all)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json: keys to numbers by a table, then what must hold between them.
- * Unknown keys are left alone, since the file is full of training settings;
- * keys that would change the computation in a way not known here are refused.
+ * config.json: a table maps keys to numbers, then the relations between the
+ * numbers are checked. Unknown keys are ignored, since the file has many
+ * training settings. A key that asks for a computation that is not supported is
+ * refused.
  */
 #include "hfconfig.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct hfconfig_key {
 
 #define EOS	"eos_token_id"
 
-/* The first may be null or a list in config.json: hfconfig_eos. */
+/* The first one may be null or a list in config.json: hfconfig_eos. */
 static const struct hfconfig_key hfconfig_keys[] = {
 	{ EOS, CONFIG_INT, 0, CONFIG_VOCAB_MAX, RAW(eos) },
 	{ "vocab_size", CONFIG_INT, 1, CONFIG_VOCAB_MAX, RAW(vocab) },
@@ -59,7 +59,7 @@ static const struct {
 	{ "gelu_fast", GELU_TANH },
 	{ "gelu_new", GELU_TANH },
 	{ "gelu_pytorch_tanh", GELU_TANH },
-	/* other names of the library for the same functions */
+	/* the library's other names for the same functions */
 	{ "gelu_python", GELU_ERF },
 	{ "gelu_accurate", GELU_TANH },
 	{ "gelu_python_tanh", GELU_TANH }
@@ -119,8 +119,8 @@ hfconfig_parse(const char *path, const char *text, size_t n,
 	return (r);
 }
 
-/* Fetch one key into raw, if it is there. A null is refused like any other
- * wrong type: versions of the library differ in what they make of it. */
+/* Read one key into raw if it exists. A null is refused like any other wrong
+ * type, because versions of the library interpret it differently. */
 static int
 hfconfig_key(const char *path, const char *prefix, json_t *obj,
     const struct hfconfig_key *k, struct config_raw *raw, struct fault *f)
@@ -132,7 +132,7 @@ hfconfig_key(const char *path, const char *prefix, json_t *obj,
 	return (hfconfig_value(path, prefix, v, k, raw, f));
 }
 
-/* Put one value into raw. */
+/* Store one value in raw. */
 static int
 hfconfig_value(const char *path, const char *prefix, json_t *v,
     const struct hfconfig_key *k, struct config_raw *raw, struct fault *f)
@@ -154,7 +154,7 @@ hfconfig_value(const char *path, const char *prefix, json_t *v,
 	    k->name, f));
 }
 
-/* Check a value against its bounds and store it. */
+/* Check a value against its limits and store it. */
 static int
 hfconfig_store(struct config_raw *raw, const struct hfconfig_key *k, double x,
     const char *path, const char *prefix, const char *name, struct fault *f)
@@ -172,7 +172,7 @@ hfconfig_store(struct config_raw *raw, const struct hfconfig_key *k, double x,
 	return (0);
 }
 
-/* The id that ends a text: null for none, or in a list of one. */
+/* Read the id that ends a text: null for none; a list must have one id. */
 static int
 hfconfig_eos(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
@@ -225,7 +225,7 @@ hfconfig_put_act(struct config_raw *raw, const char *word, const char *path,
 	    word != NULL ? word : "no string"));
 }
 
-/* The keys whose values are words. */
+/* Read the keys whose values are words. */
 static int
 hfconfig_words(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
@@ -246,7 +246,8 @@ hfconfig_words(const char *path, json_t *obj, struct config_raw *raw,
 	    f));
 }
 
-/* An object that describes the rotation: only the plain one is known. */
+/* Read an object that describes the rotation; only the plain rotation is
+ * supported. */
 static int
 hfconfig_rotation(const char *path, const char *key, json_t *rope,
     struct config_raw *raw, struct fault *f)
@@ -274,14 +275,14 @@ hfconfig_rotation(const char *path, const char *key, json_t *rope,
 	}
 	snprintf(prefix, sizeof prefix, "%s.", key);
 	for (i = 0; i < nitems(hfconfig_rope_keys); i++)
-		if ((r = hfconfig_key(path, prefix, rope, &hfconfig_rope_keys[i],
-		    raw, f)) != 0)
+		if ((r = hfconfig_key(path, prefix, rope,
+		    &hfconfig_rope_keys[i], raw, f)) != 0)
 			return (r);
 	return (0);
 }
 
-/* "rope_parameters" of newer files, or "rope_scaling", which older ones have
- * where the rotation is scaled, and some where it is not. */
+/* Read "rope_parameters" of newer files, or "rope_scaling" of older files,
+ * which can exist even if the rotation is not scaled. */
 static int
 hfconfig_rope(const char *path, json_t *obj, struct config_raw *raw,
     struct fault *f)
@@ -307,7 +308,8 @@ hfconfig_rope(const char *path, json_t *obj, struct config_raw *raw,
 	return (0);
 }
 
-/* One of two spellings, or the default; both given must agree. */
+/* Return the value of one of two spellings, or the default. If both exist, they
+ * must be equal. */
 static int
 hfconfig_pick(const char *path, const char *key, const double given[2],
     double dflt, double *out, struct fault *f)
@@ -320,7 +322,7 @@ hfconfig_pick(const char *path, const char *key, const double given[2],
 	return (0);
 }
 
-/* How many lanes of a head turn, in *out. */
+/* Compute the number of rotated lanes of a head, in *out. */
 static int
 hfconfig_rotary(const struct config_raw *raw, const char *path,
     const char *name, int lanes, int *out, struct fault *f)
@@ -339,7 +341,7 @@ hfconfig_rotary(const struct config_raw *raw, const char *path,
 	return (0);
 }
 
-/* Check what must hold between the values and fill out. */
+/* Check the relations between the values and fill out. */
 int
 hfconfig_finish(const struct config_raw *raw, const char *path,
     const struct config_names *names, struct model_config *out,
@@ -379,7 +381,8 @@ hfconfig_finish(const struct config_raw *raw, const char *path,
 	return (0);
 }
 
-/* The share of turned lanes, so that it is read as so many. */
+/* The share of rotated lanes from which hfconfig_parse computes the same number
+ * of lanes. */
 static double
 hfconfig_pct(const struct model_config *c)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Little-endian numbers at any address.  Inline, so that loops over them
- * become vector code.
+ * Little-endian numbers at any address. The functions are inline, so that loops
+ * over them can be vectorised.
  */
 #ifndef MODEL_LE_H
 #define MODEL_LE_H

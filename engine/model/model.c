@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model on disk: which form it has, its configuration, its tokenizer and
- * its weight files opened.  Whether they fit together is model_fit.c's, reading
- * the weights stream.c's.
+ * A model on disk: it finds out which form the model has, reads its
+ * configuration and tokenizer, and opens its weight files. model_fit.c checks
+ * that they fit together, and stream.c reads the weights.
  */
 #include "model_impl.h"
 
@@ -21,14 +21,15 @@
 #include "xmalloc.h"
 
 #define MODEL_TOKENIZER_MAX	(16 * 1024 * 1024)	/* bytes of its text */
-#define MODEL_TABLES_MAX	(64 * 1024 * 1024)	/* bytes of its tables */
+#define MODEL_TABLES_MAX	(64 * 1024 * 1024)	/* of its tables */
 
 static int	model_open_folder(struct model *, struct fault *);
 static int	model_open_file(struct model *, struct fault *);
 static int	model_open_packed(struct model *, int, uint64_t, uint64_t,
 		    struct st_table *, struct fault *);
 
-/* The last part of a path, slashes at its end left out, and without suffix. */
+/* Return the last part of a path, without slashes at its end and without
+ * suffix. */
 static char *
 model_last_name(const char *path, const char *suffix)
 {
@@ -88,7 +89,7 @@ model_free(struct model *m)
 	free(m);
 }
 
-/* A Hugging Face folder. */
+/* Open a Hugging Face folder. */
 static int
 model_open_folder(struct model *m, struct fault *f)
 {
@@ -115,7 +116,7 @@ out:
 	return (r);
 }
 
-/* A GGUF file of size bytes; fd is taken. */
+/* Open a GGUF file of size bytes; fd is taken. */
 static int
 model_open_gguf(struct model *m, int fd, uint64_t size, struct fault *f)
 {
@@ -136,7 +137,7 @@ model_open_gguf(struct model *m, int fd, uint64_t size, struct fault *f)
 	    f));
 }
 
-/* One file that is neither packed nor GGUF. */
+/* Refuse a file that is neither packed nor GGUF. */
 static int
 model_other_file(const struct model *m, const char *found, struct fault *f)
 {
@@ -145,8 +146,8 @@ model_other_file(const struct model *m, const char *found, struct fault *f)
 	    found));
 }
 
-/* One open file (fd is taken) of size bytes: what it is, its first bytes
- * say. */
+/* Open a model in one file of size bytes (fd is taken). Its first bytes show
+ * its form. */
 static int
 model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 {
@@ -177,7 +178,7 @@ model_open_kind(struct model *m, int fd, uint64_t size, struct fault *f)
 	return (r);
 }
 
-/* A model in one file. */
+/* Open a model in one file. */
 static int
 model_open_file(struct model *m, struct fault *f)
 {
@@ -189,7 +190,7 @@ model_open_file(struct model *m, struct fault *f)
 	return (model_open_kind(m, fd, size, f));
 }
 
-/* A packed file; fd and table are taken. */
+/* Open a packed file; fd and table are taken. */
 static int
 model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
     struct st_table *table, struct fault *f)
@@ -198,7 +199,7 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	size_t	 n;
 	int	 r;
 
-	/* Let the disk begin while the tokenizer is read. */
+	/* Start reading the disk ahead while the tokenizer is read. */
 	(void)posix_fadvise(fd, (off_t)data, 0, POSIX_FADV_WILLNEED);
 	if ((r = packed_open(m->path, fd, size, data, table, &m->packed,
 	    f)) != 0)
@@ -221,28 +222,28 @@ model_open_packed(struct model *m, int fd, uint64_t size, uint64_t data,
 	return (r);
 }
 
-/* Configuration, path, name. */
+/* Return the configuration. */
 const struct model_config *
 model_config(const struct model *m)
 {
 	return (&m->config);
 }
 
-/* The path as it was given. */
+/* Return the path as it was given. */
 const char *
 model_path(const struct model *m)
 {
 	return (m->path);
 }
 
-/* The last folder's name. */
+/* Return the name of the last folder. */
 const char *
 model_name(const struct model *m)
 {
 	return (m->name);
 }
 
-/* The container. */
+/* Return the container's name. */
 const char *
 model_format(const struct model *m)
 {
@@ -251,7 +252,7 @@ model_format(const struct model *m)
 	return (m->packed != NULL ? "packed" : shards_format(m->shards));
 }
 
-/* The tokenizer's text. */
+/* Return the text of tokenizer.json. */
 const char *
 model_tokenizer(const struct model *m, size_t *n, const char **path)
 {
@@ -260,7 +261,7 @@ model_tokenizer(const struct model *m, size_t *n, const char **path)
 	return (m->tokenizer);
 }
 
-/* The tokenizer's tables. */
+/* Return the tables of the tokenizer. */
 const uint8_t *
 model_tokenizer_tables(const struct model *m, size_t *n)
 {
@@ -268,35 +269,35 @@ model_tokenizer_tables(const struct model *m, size_t *n)
 	return (m->tables);
 }
 
-/* What is packed. */
+/* Return the packed file. */
 const struct packed *
 model_packed(const struct model *m)
 {
 	return (m->packed);
 }
 
-/* The digest, once it is known. */
+/* Return the digest, once it is known. */
 const char *
 model_digest(const struct model *m)
 {
 	return (m->digest);
 }
 
-/* Bytes of the weight files. */
+/* Return the bytes of the weight files. */
 int64_t
 model_bytes(const struct model *m)
 {
 	return (m->bytes);
 }
 
-/* Bytes read so far. */
+/* Return the bytes read so far. */
 int64_t
 model_bytes_read(const struct model *m)
 {
 	return (m->bytes_read);
 }
 
-/* Count numbers. */
+/* Return the number of parameters. */
 int64_t
 model_parameters(const struct model *m)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A model on disk: its configuration, its tokenizer and its tensors, in any
- * form in which a GPT-NeoX model is published, or packed (packed.h).
- * Opening reads headers only; model_stream then hands out every tensor once,
+ * form in which a GPT-NeoX model is published, or packed (packed.h). Opening
+ * reads only headers. Later model_stream passes each tensor to its caller once,
  * in the order of the files.
  */
 #ifndef MODEL_MODEL_H
@@ -24,24 +24,24 @@ struct model_config {
 	int		 inner;		/* F: intermediate_size */
 	int		 vocab;		/* V: vocab_size */
 	int		 context;	/* max_position_embeddings */
-	int		 rotary;	/* lanes turned: even, <= D */
+	int		 rotary;	/* rotated lanes: even, <= D */
 	float		 rotary_base;
 	float		 norm_eps;
 	enum gelu	 gelu;
 	int		 parallel;	/* use_parallel_residual */
 	int		 tied;		/* tie_word_embeddings */
-	int		 attn_bias;	/* attention_bias: 0 for none there */
+	int		 attn_bias;	/* attention_bias; 0: no biases there */
 	int		 eos;		/* eos_token_id; -1 for none */
 };
 
-/* How the elements of a tensor in a file are written; the second row comes
- * in blocks (dtype.h). */
+/* The format of a tensor's elements in a file. The types of the second row are
+ * stored in blocks (dtype.h). */
 enum dtype {
 	DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64,
 	DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K
 };
 
-/* The tensors of a model by part; names and shapes are tensors.h's. */
+/* The tensors of a model by part; tensors.h has names and shapes. */
 enum tensor {
 	/* once in each layer */
 	TENSOR_NORM1, TENSOR_NORM1_BIAS,	/* before attention: [C] */
@@ -63,9 +63,9 @@ struct model;
 struct packed;
 
 /*
- * Some rows of a tensor, as they lie in a file. A vector is one row. Where
- * the file keeps the rows of query, key and value in another order than ours,
- * model_row says where row first + i belongs.
+ * Some rows of a tensor, as in the file. A vector is one row. If the file has
+ * the rows of query, key and value in another order than ours, model_row
+ * returns the place of row first + i.
  */
 struct model_slice {
 	enum tensor	 part;
@@ -89,72 +89,73 @@ int	 model_open(const char *path, struct model **out, struct fault *f);
 void	 model_free(struct model *m);
 
 /*
- * A model on no disk, of the shape "pythia-160m", "pythia-410m",
- * "pythia-1.4b", "pythia-6.9b" or "20b", whose weights a backend draws from
- * seed. 0 and *out (owned), or CHAT_EFORMAT with *f filled.
+ * A model without files. Its shape is "pythia-160m", "pythia-410m",
+ * "pythia-1.4b", "pythia-6.9b" or "20b"; a backend draws its weights from seed.
+ * Returns 0 and *out (owned), or CHAT_EFORMAT with *f filled.
  */
 int	 model_synth(const char *shape, uint64_t seed, struct model **out,
 	    struct fault *f);
 
-/* Is m one of these? *seed is its seed. */
+/* Is m such a model? *seed is its seed. */
 int	 model_is_synth(const struct model *m, uint64_t *seed);
 
 const struct model_config *model_config(const struct model *m);
 const char *model_path(const struct model *m);		/* as given */
-const char *model_name(const struct model *m);		/* short: no folders */
+const char *model_name(const struct model *m);		/* short: without
+							 * folders */
 
 /* "safetensors", "PyTorch", "GGUF", "packed" or "random". */
 const char *model_format(const struct model *m);
 
-/* The text of its tokenizer.json (borrowed, *n bytes) and the file it comes
- * from (borrowed, for errors). NULL where a folder has none. */
+/* The text of its tokenizer.json (borrowed, *n bytes), and the file that
+ * contains it (borrowed, for messages). NULL if a folder has none. */
 const char *model_tokenizer(const struct model *m, size_t *n,
 	    const char **path);
 
-/* The tokenizer as tables (borrowed, *n bytes and maybe zeros among them), as
- * a packed file has them. NULL where there are none. */
+/* The tokenizer as tables (borrowed, *n bytes, perhaps followed by zeros), as
+ * in a packed file. NULL if there are none. */
 const uint8_t *model_tokenizer_tables(const struct model *m, size_t *n);
 
-/* Where it is a packed file, what is in it (borrowed); else NULL. */
+/* The content of a packed file (borrowed); NULL if m is not one. */
 const struct packed *model_packed(const struct model *m);
 
 /*
- * "sha256:" and 64 hex digits: what sha256sum prints for config.json,
- * tokenizer.json (where there is one) and the weight files in order of their
- * names, or for the one GGUF file, piped into sha256sum. A packed file has
- * the digest of what it was packed from. Borrowed from m; NULL until
- * model_stream has read everything.
+ * "sha256:" and 64 hex digits: the SHA-256 of the output of sha256sum for
+ * config.json, tokenizer.json (if it exists) and the weight files in order of
+ * their names, or for the one GGUF file. A packed file has the digest of the
+ * model that it was packed from. Borrowed from m; NULL until model_stream has
+ * read everything.
  */
 const char *model_digest(const struct model *m);
 
-/* Bytes of the weight files, and how many of them model_stream has read. */
+/* Bytes of the weight files, and the bytes that model_stream has read. */
 int64_t	 model_bytes(const struct model *m);
 int64_t	 model_bytes_read(const struct model *m);
 
-/* Numbers in the tensors that a model of its configuration has. */
+/* Parameters of a model with its configuration. */
 int64_t	 model_parameters(const struct model *m);
 
 /*
  * Read every byte of the weight files once, in order, and call take for the
- * slices of every tensor that the model needs, as they come: rows of one
- * tensor in order, in pieces of a multiple of 16 rows but the last. What two
- * tensors share is read again for the second. take returns 0, or an error
- * with *f filled, which ends the reading and is returned.
- * 0, or an error with *f filled. Not for packed files.
+ * slices of every tensor that the model needs: the rows of one tensor in order,
+ * in pieces of a multiple of 16 rows, except the last piece. Bytes that two
+ * tensors share are read again for the second one. take returns 0, or an error
+ * with *f filled, which ends the reading and is returned. Returns 0, or an
+ * error with *f filled. Not for packed files.
  */
 int	 model_stream(struct model *m, int (*take)(void *arg,
 	    const struct model_slice *s, struct fault *f), void *arg,
 	    struct fault *f);
 
-/* Say that number x at column k of row i of the slice is not what it must be;
- * why may add to it. Returns CHAT_EFORMAT. */
+/* Report that number x, in column k of row i of the slice, is not allowed; why
+ * is added to the message. Returns CHAT_EFORMAT. */
 int	 model_not_finite(const struct model_slice *s, int64_t i, int64_t k,
 	    float x, const char *why, struct fault *f);
 
 /*
- * Row i of a slice's tensor in our order, [H][q k v][D]: i itself, but where
- * the file has the rows of query, key and value as [q k v][H][D]. The same
- * for element i of a vector.
+ * The place of row i of a slice's tensor in our order, [H][q k v][D]. This is
+ * i, unless the file has the rows of query, key and value as [q k v][H][D]. The
+ * same for element i of a vector.
  */
 int64_t	 model_row(const struct model *m, const struct model_slice *s,
 	    int64_t i);

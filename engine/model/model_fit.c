@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the configuration and the weight files of a model fit together:
- * every tensor that it must have is found and checked before any weight is
- * read, and no other part of the model may be there.
+ * Checks that the configuration and the weight files of a model fit together.
+ * Every required tensor is found and checked before any weight is read, and a
+ * tensor of another part of the model is refused.
  */
 #include "model_impl.h"
 
@@ -21,7 +21,7 @@ static int	model_find(struct model *, struct model_part *,
 		    struct fault *);
 static int	model_check_rest(const struct model *, struct fault *);
 
-/* Do they fit? */
+/* Check that they fit. */
 int
 model_fit(struct model *m, struct fault *f)
 {
@@ -30,7 +30,7 @@ model_fit(struct model *m, struct fault *f)
 	return (r != 0 ? r : model_check_rest(m, f));
 }
 
-/* Order of places in the files. */
+/* Compare places in the files. */
 static int
 model_compare(const void *a, const void *b)
 {
@@ -42,7 +42,7 @@ model_compare(const void *a, const void *b)
 	return (x->at < y->at ? -1 : x->at > y->at);
 }
 
-/* Every part that the configuration asks for is there, in its shape. */
+/* Find every part that the configuration requires, and check its shape. */
 static int
 model_check_parts(struct model *m, struct fault *f)
 {
@@ -73,7 +73,7 @@ model_check_parts(struct model *m, struct fault *f)
 	return (0);
 }
 
-/* "[3, 4]" of a shape. */
+/* Write a shape, for example "[3, 4]". */
 static void
 model_shape_text(int dims, const int64_t *shape, char *buf, size_t size)
 {
@@ -86,7 +86,7 @@ model_shape_text(int dims, const int64_t *shape, char *buf, size_t size)
 		    i == 0 ? "" : ", ", shape[i]);
 }
 
-/* Find a part and check its shape and type. */
+/* Find one part and check its shape and type. */
 static int
 model_find(struct model *m, struct model_part *p, struct fault *f)
 {
@@ -126,16 +126,16 @@ model_find(struct model *m, struct model_part *p, struct fault *f)
 	return (0);
 }
 
-/* What a tensor of a file is to the model. */
+/* The role of a file's tensor in the model. */
 enum model_use {
 	USE_PART,		/* needed */
-	USE_NONE,		/* known, and not needed */
+	USE_NONE,		/* known, but not needed */
 	USE_TOO_MANY,		/* of a layer that the model does not have */
 	USE_DENIED,		/* of a part that the model does not have */
 	USE_UNKNOWN
 };
 
-/* What is a tensor of this name? */
+/* Return the role of the tensor of this name. */
 static enum model_use
 model_use(const struct model *m, const char *name)
 {
@@ -163,7 +163,8 @@ model_use(const struct model *m, const char *name)
 	return (USE_UNKNOWN);
 }
 
-/* A head of its own in a model that says it has none. */
+/* Handle an output matrix in a model whose configuration says that it has
+ * none. */
 static void
 model_warn_head(const struct model *m)
 {
@@ -182,9 +183,9 @@ model_warn_head(const struct model *m)
 		    "tie_word_embeddings is true", m->path);
 }
 
-/* A tensor of a part that the configuration denies is an error: the model
- * would not be the one that was trained. One warning for all that are
- * unknown. */
+/* Examine the other tensors. A tensor of a part that the configuration excludes
+ * is an error, because the model would not be the one that was trained. All
+ * unknown tensors cause one warning. */
 static int
 model_check_rest(const struct model *m, struct fault *f)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packed files: the metadata that makes a safetensors file one, read and
- * written.
+ * Packed files: reading and writing the metadata that makes a safetensors file
+ * a packed file.
  */
 #include "packed.h"
 
@@ -15,15 +15,16 @@
 
 #define PACKED_DIGEST	"sha256:"
 #define PACKED_HEX	(SHA256_HEX - 1)
-#define PACKED_NAME_MAX	1024	/* bytes of a name: of a folder's, with U+FFFD
-				 * for bytes that are no UTF-8 */
-#define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* read at a time */
+#define PACKED_NAME_MAX	1024	/* bytes of a name: that of a folder, with
+				 * U+FFFD for bytes that are not UTF-8 */
+#define PACKED_SLICE	((uint64_t)4 * 1024 * 1024)	/* bytes read at a
+							 * time */
 
-/* The metadata: words of some length, or a prefix and the digits of a
+/* The metadata: a word of limited length, or a prefix and the digits of a
  * checksum. */
 static const struct {
 	const char	*key;
-	const char	*prefix;	/* NULL: a word */
+	const char	*prefix;	/* NULL for a word */
 } packed_keys[] = {
 	{ "layout", NULL },
 	{ "precision", NULL },
@@ -32,14 +33,14 @@ static const struct {
 	{ "sha256", "" }
 };
 
-/* Is there the key that makes it one? */
+/* Does a table have the key of a packed file? */
 int
 packed_is(const struct st_table *t)
 {
 	return (json_object_get(t->metadata, "chatd_packed") != NULL);
 }
 
-/* Does a file begin as a packed file does? */
+/* Does a file begin like a packed file? */
 int
 packed_begins(int fd)
 {
@@ -50,7 +51,7 @@ packed_begins(int fd)
 	    memcmp(start, words, sizeof start) == 0);
 }
 
-/* May metadata number i be s (NULL: there is none)? */
+/* Is s (NULL if missing) a valid value of metadata number i? */
 static int
 packed_fits(size_t i, const char *s)
 {
@@ -66,7 +67,7 @@ packed_fits(size_t i, const char *s)
 	    strspn(s + n, "0123456789abcdef") == PACKED_HEX);
 }
 
-/* Version and metadata are as they must be. */
+/* Check the version, the metadata and the place of the data. */
 static int
 packed_check(const struct packed *p, struct fault *f)
 {
@@ -97,7 +98,7 @@ packed_check(const struct packed *p, struct fault *f)
 	return (0);
 }
 
-/* Make a packed file of an open one. */
+/* Make a packed file from an open file. */
 int
 packed_open(const char *path, int fd, uint64_t size, uint64_t data,
     struct st_table *table, struct packed **out, struct fault *f)
@@ -136,7 +137,7 @@ packed_free(struct packed *p)
 	free(p);
 }
 
-/* Look a tensor up. */
+/* Find a tensor. */
 const struct st_tensor *
 packed_find(const struct packed *p, const char *name)
 {
@@ -148,7 +149,7 @@ packed_find(const struct packed *p, const char *name)
 	return (NULL);
 }
 
-/* Read n bytes of the data from byte at on. */
+/* Read n bytes of the data from byte `at` on. */
 int
 packed_read(const struct packed *p, void *out, size_t n, uint64_t at,
     struct fault *f)
@@ -161,7 +162,7 @@ packed_read(const struct packed *p, void *out, size_t n, uint64_t at,
 	return (r);
 }
 
-/* Bytes kept as a tensor. */
+/* Return the bytes of a tensor of type U8. */
 int
 packed_bytes(const struct packed *p, const char *name, size_t max,
     uint8_t **bytes, size_t *n, struct fault *f)
@@ -189,7 +190,7 @@ packed_bytes(const struct packed *p, const char *name, size_t max,
 	return (0);
 }
 
-/* A text kept as a tensor. */
+/* Return a text that is kept as a tensor. */
 int
 packed_text(const struct packed *p, const char *name, size_t max,
     char **text, size_t *n, struct fault *f)
@@ -235,7 +236,7 @@ packed_verify(const struct packed *p, void (*progress)(void *arg,
 	return (r);
 }
 
-/* One tensor's entry. */
+/* Add the entry of one tensor. */
 static json_t *
 packed_entry(const struct packed_tensor *t)
 {

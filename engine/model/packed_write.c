@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A packed file is made in place: its space is reserved, it is mapped, and a
- * backend converts its tensors into it.  Until it is whole it has no name.
+ * Writing a packed file. Its space is reserved, it is mapped, and a backend
+ * converts the tensors into the mapping. It gets its name only when it is
+ * complete.
  */
 #include "packed_write.h"
 
@@ -23,16 +24,18 @@
 #include "path.h"
 #include "xmalloc.h"
 
-/* config.json, tokenizer.json and its tables go before the weights. */
+/* config.json, tokenizer.json and its tables come before the weights. */
 #define PACK_FIRST	3
 
 struct pack {
 	const struct packed_job	*job;
 	char			*folder;	/* owned: of the file */
-	char			*temp;		/* owned; NULL: no name yet */
+	char			*temp;		/* owned; NULL: it has no name
+						 * yet */
 	char			*config;	/* owned */
 	struct packed_tensor	*tensors;	/* owned */
-	size_t			 ntensors, first; /* of all; of the weights */
+	size_t			 ntensors, first; /* number of all tensors; of
+						   * the weights */
 	size_t			 header;	/* bytes */
 	size_t			 size;		/* of the file */
 	int			 fd;
@@ -47,7 +50,7 @@ static int	packed_write_map(struct pack *);
 static int	packed_write_fill(struct pack *);
 static int	packed_write_finish(struct pack *);
 
-/* Say what a system call did to the file. */
+/* Report which system call on the file failed. */
 static int
 packed_write_fail(const struct pack *p, const char *what)
 {
@@ -56,14 +59,14 @@ packed_write_fail(const struct pack *p, const char *what)
 	return (CHAT_ESYSTEM);
 }
 
-/* A name of our own, for as long as the file is not whole. */
+/* Make a temporary name, used as long as the file is not complete. */
 static char *
 packed_write_temp(const struct pack *p)
 {
 	return (xasprintf("%s.part-%ld", p->job->out, (long)getpid()));
 }
 
-/* Say why that name can't be had; temp is taken. */
+/* Report why the temporary name can't be used; temp is taken. */
 static int
 packed_write_temp_fail(const struct pack *p, char *temp, const char *what)
 {
@@ -72,7 +75,7 @@ packed_write_temp_fail(const struct pack *p, char *temp, const char *what)
 	if (errno != EEXIST)
 		r = packed_write_fail(p, what);
 	else {
-		fault_set(p->f, "bad_file", NULL, "%s: is there already: "
+		fault_set(p->f, "bad_file", NULL, "%s: already exists: "
 		    "remove it, unless another chatd-engine writes it", temp);
 		r = CHAT_ESYSTEM;
 	}
@@ -80,7 +83,7 @@ packed_write_temp_fail(const struct pack *p, char *temp, const char *what)
 	return (r);
 }
 
-/* Release everything; a file without a name vanishes. */
+/* Release everything. A file without a name disappears. */
 static void
 packed_write_clear(struct pack *p)
 {
@@ -123,7 +126,7 @@ packed_write(const struct packed_job *job, struct fault *f)
 	return (r);
 }
 
-/* Append a tensor of n bytes, filled up to a multiple of 64. */
+/* Append a tensor of n bytes, padded to a multiple of 64. */
 static void
 packed_write_bytes(struct pack *p, const char *name, size_t n)
 {
@@ -138,7 +141,8 @@ packed_write_bytes(struct pack *p, const char *name, size_t n)
 	p->ntensors++;
 }
 
-/* A header with that digest and checksum, *n bytes, owned; NULL: not yet. */
+/* Make the header with that digest and checksum (NULL if not known yet): *n
+ * bytes, owned. */
 static char *
 packed_write_header(const struct pack *p, const char *source,
     const char *sha256, size_t *n)
@@ -149,7 +153,7 @@ packed_write_header(const struct pack *p, const char *source,
 	    source, sha256, p->tensors, p->ntensors, n));
 }
 
-/* Fix the place of each tensor. */
+/* Compute the place of each tensor. */
 static void
 packed_write_plan(struct pack *p)
 {
@@ -178,8 +182,8 @@ packed_write_plan(struct pack *p)
 	p->size = p->header + (size_t)p->tensors[p->ntensors - 1].end;
 }
 
-/* A file of that name is replaced only if it is a packed file: a slip must not
- * cost a model's own files. */
+/* Check the name of the file. Only a packed file is replaced, so that a wrong
+ * name does not destroy the files of a model. */
 static int
 packed_write_check_out(struct pack *p)
 {
@@ -205,8 +209,8 @@ packed_write_check_out(struct pack *p)
 	    "or a packed file to replace, found another file", p->job->out));
 }
 
-/* Make a file without a name; if the file system has none, a file with a name
- * of its own. */
+/* Make a file without a name, or, if the file system does not support this, a
+ * file with a temporary name. */
 static int
 packed_write_create(struct pack *p)
 {
@@ -226,7 +230,7 @@ packed_write_create(struct pack *p)
 	return (0);
 }
 
-/* Is there room for the file on the disk? Checked before any is taken. */
+/* Check that the disk has room for the file, before any space is reserved. */
 static int
 packed_write_check_room(struct pack *p)
 {
@@ -245,7 +249,8 @@ packed_write_check_room(struct pack *p)
 	return (CHAT_ESYSTEM);
 }
 
-/* Reserve the file's space, so that no write can fail later, and map it. */
+/* Reserve the space of the file, so that no later write can fail, and map
+ * it. */
 static int
 packed_write_map(struct pack *p)
 {
@@ -264,7 +269,7 @@ packed_write_map(struct pack *p)
 	return (0);
 }
 
-/* Put everything after the header. */
+/* Write everything after the header. */
 static int
 packed_write_fill(struct pack *p)
 {
@@ -285,7 +290,7 @@ packed_write_fill(struct pack *p)
 	return (j->fill(j->arg, data + t[p->first - 1].end, p->f));
 }
 
-/* Give the file its name, in the place of another. */
+/* Give the file its name; an old file of that name is replaced. */
 static int
 packed_write_link(struct pack *p)
 {
@@ -306,7 +311,7 @@ packed_write_link(struct pack *p)
 	return (0);
 }
 
-/* The header, the disk, the name. */
+/* Write the header, sync the disk, and give the file its name. */
 static int
 packed_write_finish(struct pack *p)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine that runs a checkpoint's pickle up to its end, and the table
- * that is left on its stack.  The instructions are pickle_ops.c's, the calls
- * pickle_call.c's.
+ * The machine that runs a checkpoint's pickle to its end, and the table that is
+ * then on its stack. pickle_ops.c has the instructions, and pickle_call.c the
+ * functions that a pickle can call.
  */
 #include "pickle.h"
 
@@ -21,7 +21,7 @@ static enum pickle_error	pickle_run(struct pickle *);
 static enum pickle_error	pickle_result(struct pickle *,
 				    struct pickle_table *);
 
-/* Fail: file, byte, words. */
+/* Report an error: the file, the byte, and what is wrong. */
 enum pickle_error
 pickle_fail(struct pickle *p, enum pickle_error why, const char *fmt, ...)
 {
@@ -74,7 +74,7 @@ pickle_clear(struct pickle_table *t)
 	memset(t, 0, sizeof *t);
 }
 
-/* Room for one more. */
+/* Make room for one more element. */
 void *
 pickle_grow(void *array, size_t n, size_t *room, size_t size)
 {
@@ -84,7 +84,7 @@ pickle_grow(void *array, size_t n, size_t *room, size_t size)
 	return (xreallocarray(array, *room, size));
 }
 
-/* A new object. */
+/* Make a new object. */
 enum pickle_error
 pickle_new(struct pickle *p, enum pickle_kind kind, uint32_t *out)
 {
@@ -118,7 +118,7 @@ pickle_run(struct pickle *p)
 		code = p->bytes[p->at++];
 		if (code == PICKLE_STOP)
 			return (p->at == p->n ? PICKLE_OK : pickle_fail(p,
-			    PICKLE_TRAILING, "bytes behind the end"));
+			    PICKLE_TRAILING, "bytes after the end"));
 		if ((op = pickle_op_find(code)) == NULL)
 			return (pickle_fail(p, PICKLE_OPCODE,
 			    "unknown opcode 0x%02x", code));
@@ -132,7 +132,7 @@ pickle_run(struct pickle *p)
 	return (pickle_fail(p, PICKLE_END, "the pickle has no end"));
 }
 
-/* How many items a dictionary has been given. */
+/* Return the number of items that a dictionary has. */
 static size_t
 pickle_count(const struct pickle *p, uint32_t dict)
 {
@@ -143,19 +143,19 @@ pickle_count(const struct pickle *p, uint32_t dict)
 	return (n);
 }
 
-/* Fail for an item that is no tensor with a name. */
+/* Report an item that is not a tensor with a name. */
 static enum pickle_error
 pickle_no_tensor(struct pickle *p, const struct pickle_object *key)
 {
 	int	 named = key->kind == PICKLE_K_STRING && key->n > 0;
 
 	return (pickle_fail(p, PICKLE_RESULT, "expected a dictionary of "
-	    "tensors by name, found %.*s that is none", named ?
+	    "tensors by name, found %.*s that is not one", named ?
 	    (int)key->n : 8, named ? (const char *)p->bytes + key->first :
 	    "an entry"));
 }
 
-/* The dictionary on the stack as a table of tensors. */
+/* Make a table of tensors from the dictionary on the stack. */
 static enum pickle_error
 pickle_result(struct pickle *p, struct pickle_table *out)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pickle in a PyTorch checkpoint: a table of tensors by name, each a view
- * of a numbered storage.  A pickle is a program; this interpreter knows only
- * the instructions and the names that such a table is made of, from two
- * static tables, and calls nothing: a name from outside is only compared.
+ * of a numbered storage. A pickle is a program. This interpreter knows only the
+ * instructions and names that such a table needs; two static tables list them.
+ * A name in the file is only compared with these names, and nothing outside of
+ * the interpreter is called.
  */
 #ifndef MODEL_PICKLE_H
 #define MODEL_PICKLE_H
@@ -14,7 +15,7 @@
 #include "err.h"
 
 #define PICKLE_BYTES_MAX	(16 * 1024 * 1024)	/* of a pickle */
-#define PICKLE_OBJECTS_MAX	(1024 * 1024)	/* made, in all */
+#define PICKLE_OBJECTS_MAX	(1024 * 1024)	/* objects made in all */
 #define PICKLE_MEMO_MAX		(1024 * 1024)	/* memo numbers below this */
 #define PICKLE_TENSORS_MAX	65536
 #define PICKLE_STACK_MAX	16384
@@ -30,19 +31,22 @@ enum pickle_error {
 	PICKLE_END,		/* ends inside an instruction, or before STOP */
 	PICKLE_TRAILING,	/* bytes behind STOP */
 	PICKLE_PROTOCOL,	/* does not start with PROTO 2 */
-	PICKLE_OPCODE,		/* an instruction that no table needs */
-	PICKLE_GLOBAL,		/* a name that no table needs */
-	PICKLE_STACK,		/* takes more than is there, or piles up */
+	PICKLE_OPCODE,		/* an instruction that is not supported */
+	PICKLE_GLOBAL,		/* a name that is not supported */
+	PICKLE_STACK,		/* takes more values than there are, or leaves
+				 * values */
 	PICKLE_MARK,		/* no mark, or too many */
 	PICKLE_MEMO,		/* number over the limit, or never stored */
-	PICKLE_OBJECTS,		/* more than the limits above */
-	PICKLE_STRING,		/* too long, no UTF-8, control characters */
+	PICKLE_OBJECTS,		/* over the limits above */
+	PICKLE_STRING,		/* too long, not UTF-8, control characters */
 	PICKLE_INTEGER,		/* over 64 bits */
-	PICKLE_CALL,		/* a known name with other arguments */
-	PICKLE_DICT,		/* items for something else, or half of one */
-	PICKLE_STORAGE,		/* a persistent id that is no storage */
+	PICKLE_CALL,		/* a supported name with wrong arguments */
+	PICKLE_DICT,		/* items for another object, or a key without
+				 * value */
+	PICKLE_STORAGE,		/* a persistent id that is not a storage */
 	PICKLE_TENSOR,		/* sizes that contradict each other */
-	PICKLE_RESULT		/* not a dictionary of tensors by name */
+	PICKLE_RESULT		/* the result is not a dictionary of tensors by
+				 * name */
 };
 
 /* Element types a storage can have. */
@@ -57,16 +61,17 @@ struct pickle_tensor {
 	enum pickle_type	 type;
 	int64_t			 elems;		/* in the storage */
 	int64_t			 offset;	/* in elements */
-	int64_t			 extent;	/* elements from the first
-						 * to the last, both counted;
+	int64_t			 extent;	/* elements from the first to
+						 * the last, both included;
 						 * offset + extent <= elems */
 	int			 dims;
 	int			 contiguous;	/* in order, without gaps */
-	int			 overlaps;	/* an element may be there
-						 * twice */
+	int			 overlaps;	/* two places may be the same
+						 * element */
 	int64_t			 shape[PICKLE_DIMS_MAX];
-	int64_t			 stride[PICKLE_DIMS_MAX]; /* in elements; 0 of
-						 * a dimension of one */
+	int64_t			 stride[PICKLE_DIMS_MAX]; /* in elements; 0 for
+							   * a dimension of size
+							   * 1 */
 };
 
 struct pickle_table {
@@ -75,9 +80,9 @@ struct pickle_table {
 };
 
 /*
- * Read a pickle of n bytes; path is only named in errors. PICKLE_OK and *out
- * (clear it), or another code with *f filled: one line, with the byte at which
- * the instruction at fault stands.
+ * Read a pickle of n bytes; path is only used for messages. Returns PICKLE_OK
+ * and *out (clear it), or another code with *f filled: one line with the byte
+ * where the wrong instruction begins.
  */
 enum pickle_error pickle_read(const char *path, const uint8_t *bytes,
 	    size_t n, struct pickle_table *out, struct fault *f);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names a checkpoint's pickle may use, and what is made where one is
- * called: ordered dictionaries, storages and tensors.
+ * The names that a checkpoint's pickle may use, and the objects that their
+ * calls make: ordered dictionaries, storages and tensors.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "pickle_impl.h"
@@ -24,7 +23,7 @@ static enum pickle_error	pickle_call_tensor(struct pickle *,
 static enum pickle_error	pickle_call_parameter(struct pickle *,
 				    const uint32_t *, size_t, uint32_t *);
 
-/* Every name that is known. Nothing else is. */
+/* Every supported name. */
 static const struct pickle_global pickle_globals[] = {
 	{ "collections", "OrderedDict", pickle_call_dict, 0, 0 },
 	{ "torch._utils", "_rebuild_tensor_v2", pickle_call_tensor, 0, 0 },
@@ -38,7 +37,7 @@ static const struct pickle_global pickle_globals[] = {
 	{ "torch", "LongStorage", NULL, 1, PICKLE_I64 }
 };
 
-/* Look a name up. */
+/* Find a name. */
 const struct pickle_global *
 pickle_global_find(const char *module, const char *name)
 {
@@ -64,7 +63,7 @@ pickle_type_size(enum pickle_type t)
 	return (sizes[t]);
 }
 
-/* An ordered dictionary, without arguments. */
+/* Make an ordered dictionary; there are no arguments. */
 static enum pickle_error
 pickle_call_dict(struct pickle *p, const uint32_t *args, size_t n,
     uint32_t *out)
@@ -76,7 +75,7 @@ pickle_call_dict(struct pickle *p, const uint32_t *args, size_t n,
 	return (pickle_new(p, PICKLE_K_DICT, out));
 }
 
-/* A parameter is the tensor in it. */
+/* Make a parameter: it is the tensor in it. */
 static enum pickle_error
 pickle_call_parameter(struct pickle *p, const uint32_t *args, size_t n,
     uint32_t *out)
@@ -88,7 +87,7 @@ pickle_call_parameter(struct pickle *p, const uint32_t *args, size_t n,
 	return (PICKLE_OK);
 }
 
-/* The storage of ('storage', type, key, location, elements). */
+/* Make the storage of ('storage', type, key, location, elements). */
 enum pickle_error
 pickle_storage(struct pickle *p, uint32_t pid, uint32_t *out)
 {
@@ -108,14 +107,14 @@ pickle_storage(struct pickle *p, uint32_t pid, uint32_t *out)
 	    m[2]->kind != PICKLE_K_STRING || m[3]->kind != PICKLE_K_STRING ||
 	    m[4]->kind != PICKLE_K_INT || m[4]->i < 0)
 		return (pickle_fail(p, PICKLE_STORAGE, "a persistent id that "
-		    "is no storage"));
+		    "is not a storage"));
 	key = m[2];
 	for (i = 0; i < key->n; i++)
 		if (strchr("0123456789", p->bytes[key->first + i]) == NULL)
 			break;
 	if (key->n == 0 || key->n >= PICKLE_KEY_MAX || i < key->n)
 		return (pickle_fail(p, PICKLE_STORAGE, "a storage whose key "
-		    "is no number"));
+		    "is not a number"));
 	type = m[1]->global;
 	first = key->first;
 	n = key->n;
@@ -129,7 +128,8 @@ pickle_storage(struct pickle *p, uint32_t pid, uint32_t *out)
 	return (PICKLE_OK);
 }
 
-/* Numbers from 0 of a tuple into v; how many there are, or -1. */
+/* Store the non-negative numbers of a tuple in v. Return how many there are, or
+ * -1. */
 static int
 pickle_dims(const struct pickle *p, uint32_t tuple,
     int64_t v[PICKLE_DIMS_MAX])
@@ -148,8 +148,8 @@ pickle_dims(const struct pickle *p, uint32_t tuple,
 	return ((int)t->n);
 }
 
-/* Elements from the first to the last of a view, and whether they lie in
- * order without gaps. -1 where a number overflows. */
+/* Return the number of elements from the first to the last of a view, and
+ * whether they are in order without gaps. Returns -1 if a number overflows. */
 static int
 pickle_extent(const struct pickle_view *v, int64_t *extent, int *contiguous)
 {
@@ -174,9 +174,9 @@ pickle_extent(const struct pickle_view *v, int64_t *extent, int *contiguous)
 	    -1 : 0);
 }
 
-/* May two places of a view be the same element? Not if each dimension, in
- * order of strides, steps over all that the smaller ones reach. The view has
- * elements, and its extent fits into 64 bits. */
+/* Can two places of a view be the same element? They can't if each dimension,
+ * in order of strides, steps over all elements of the smaller ones. The view is
+ * not empty, and its extent fits into 64 bits. */
 static int
 pickle_overlaps(const struct pickle_view *v)
 {
@@ -199,8 +199,8 @@ pickle_overlaps(const struct pickle_view *v)
 	return (0);
 }
 
-/* A tensor: (storage, offset, size, stride, requires_grad, hooks) and
- * perhaps metadata. */
+/* Make a tensor from (storage, offset, size, stride, requires_grad, hooks) and
+ * an optional metadata argument. */
 static enum pickle_error
 pickle_call_tensor(struct pickle *p, const uint32_t *args, size_t n,
     uint32_t *out)

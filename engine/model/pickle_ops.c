@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The instructions that a checkpoint's pickle may have: those of protocol 2
- * that torch.save writes.  Each gets the machine and the number that stands
- * beside it in the table at the end.
+ * The supported instructions: those of protocol 2 that torch.save writes. Each
+ * function gets the machine and the number from the table at the end of this
+ * file.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pickle_impl.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define PICKLE_LINE_MAX		128	/* bytes of a module or a name */
+#define PICKLE_LINE_MAX		128	/* bytes of the name of a module or
+					 * function */
 
-/* Put an object on the stack. */
+/* Push an object onto the stack. */
 static enum pickle_error
 pickle_push(struct pickle *p, uint32_t object)
 {
@@ -25,7 +25,7 @@ pickle_push(struct pickle *p, uint32_t object)
 	return (PICKLE_OK);
 }
 
-/* Are n values there, above the last mark? */
+/* Check that there are n values above the last mark. */
 static enum pickle_error
 pickle_need(struct pickle *p, size_t n)
 {
@@ -37,7 +37,7 @@ pickle_need(struct pickle *p, size_t n)
 	    n, p->depth - floor));
 }
 
-/* The next n bytes of the pickle. */
+/* Return the next n bytes of the pickle. */
 static enum pickle_error
 pickle_take(struct pickle *p, size_t n, const uint8_t **out)
 {
@@ -49,7 +49,7 @@ pickle_take(struct pickle *p, size_t n, const uint8_t **out)
 	return (PICKLE_OK);
 }
 
-/* A number of n bytes, 1 to 8, unsigned. */
+/* Read an unsigned number of n bytes, 1 to 8. */
 static enum pickle_error
 pickle_number(struct pickle *p, int n, uint64_t *out)
 {
@@ -63,7 +63,7 @@ pickle_number(struct pickle *p, int n, uint64_t *out)
 	return (PICKLE_OK);
 }
 
-/* A new object of that kind on the stack. */
+/* Push a new object of that kind. */
 static enum pickle_error
 pickle_push_new(struct pickle *p, enum pickle_kind kind, int64_t i)
 {
@@ -112,7 +112,7 @@ pickle_op_int(struct pickle *p, int arg)
 	    (int64_t)(int32_t)(uint32_t)v : (int64_t)v));
 }
 
-/* LONG1: a length, then so many bytes of two's complement. */
+/* LONG1: a length, then that many bytes of two's complement. */
 static enum pickle_error
 pickle_op_long(struct pickle *p, int arg)
 {
@@ -176,18 +176,19 @@ pickle_op_mark(struct pickle *p, int arg)
 	return (PICKLE_OK);
 }
 
-/* Take the last mark away; *first: the value above it. */
+/* Remove the last mark; *first is the index of the first value above it. */
 static enum pickle_error
 pickle_unmark(struct pickle *p, size_t *first)
 {
 	if (p->nmarks == 0)
 		return (pickle_fail(p, PICKLE_MARK, "takes values up to a "
-		    "mark, and there is none"));
+		    "mark, but there is no mark"));
 	*first = p->marks[--p->nmarks];
 	return (PICKLE_OK);
 }
 
-/* A tuple of the top n values; n below 0: of those above the mark. */
+/* Make a tuple of the top n values, or, if n is negative, of those above the
+ * mark. */
 static enum pickle_error
 pickle_op_tuple(struct pickle *p, int n)
 {
@@ -216,7 +217,7 @@ pickle_op_tuple(struct pickle *p, int n)
 	return (pickle_push(p, o));
 }
 
-/* BINPUT, LONG_BINPUT: the value on top gets a number. */
+/* BINPUT, LONG_BINPUT: store the value on top under a number. */
 static enum pickle_error
 pickle_op_put(struct pickle *p, int arg)
 {
@@ -243,7 +244,7 @@ pickle_op_put(struct pickle *p, int arg)
 	return (PICKLE_OK);
 }
 
-/* BINGET, LONG_BINGET: the value of that number. */
+/* BINGET, LONG_BINGET: push the value of that number. */
 static enum pickle_error
 pickle_op_get(struct pickle *p, int arg)
 {
@@ -258,8 +259,8 @@ pickle_op_get(struct pickle *p, int arg)
 	return (pickle_push(p, p->memo[k] - 1));
 }
 
-/* One line of text, for GLOBAL and INST; shown as it is, but for bytes that
- * are no plain letters. */
+/* Read one line of text, for GLOBAL and INST. In messages, every byte that is
+ * not a plain character is replaced. */
 static enum pickle_error
 pickle_line(struct pickle *p, char out[PICKLE_LINE_MAX])
 {
@@ -278,7 +279,7 @@ pickle_line(struct pickle *p, char out[PICKLE_LINE_MAX])
 	return (PICKLE_OK);
 }
 
-/* GLOBAL, and INST, which would call it at once. */
+/* GLOBAL, and INST, which would also call it. */
 static enum pickle_error
 pickle_op_global(struct pickle *p, int inst)
 {
@@ -301,7 +302,7 @@ pickle_op_global(struct pickle *p, int inst)
 	return (e);
 }
 
-/* The text of a string on the stack, or "?". */
+/* Return the text of a string on the stack, or "?". */
 static void
 pickle_show(const struct pickle *p, size_t at, char out[PICKLE_LINE_MAX])
 {
@@ -312,7 +313,8 @@ pickle_show(const struct pickle *p, size_t at, char out[PICKLE_LINE_MAX])
 	    (const char *)p->bytes + o->first : "?");
 }
 
-/* STACK_GLOBAL, of protocol 4, is never needed; say what it wanted. */
+/* STACK_GLOBAL, of protocol 4, is refused; the message has the name that it
+ * would push. */
 static enum pickle_error
 pickle_op_stack_global(struct pickle *p, int arg)
 {
@@ -332,7 +334,7 @@ pickle_op_stack_global(struct pickle *p, int arg)
 	    "forbidden opcode STACK_GLOBAL"));
 }
 
-/* BINPERSID: a storage from its tuple. */
+/* BINPERSID: make a storage from its tuple. */
 static enum pickle_error
 pickle_op_persid(struct pickle *p, int arg)
 {
@@ -347,7 +349,7 @@ pickle_op_persid(struct pickle *p, int arg)
 	return (PICKLE_OK);
 }
 
-/* REDUCE: a call of one of the known names. */
+/* REDUCE: call a supported name. */
 static enum pickle_error
 pickle_op_reduce(struct pickle *p, int arg)
 {
@@ -363,7 +365,7 @@ pickle_op_reduce(struct pickle *p, int arg)
 	if (callee->kind != PICKLE_K_GLOBAL || callee->global->call == NULL ||
 	    args->kind != PICKLE_K_TUPLE)
 		return (pickle_fail(p, PICKLE_CALL,
-		    "a call of something that is no function"));
+		    "a call of an object that is not a function"));
 	if ((e = callee->global->call(p, args->n == 0 ? NULL : p->members +
 	    args->first, args->n, &o)) != PICKLE_OK)
 		return (e);
@@ -371,8 +373,8 @@ pickle_op_reduce(struct pickle *p, int arg)
 	return (PICKLE_OK);
 }
 
-/* SETITEM, SETITEMS (n below 0: those above the mark): keys and values for
- * the dictionary below them. */
+/* SETITEM, SETITEMS: add keys and values to the dictionary below them. If n is
+ * negative, they are the values above the mark. */
 static enum pickle_error
 pickle_op_items(struct pickle *p, int n)
 {
@@ -391,7 +393,7 @@ pickle_op_items(struct pickle *p, int n)
 		return (e);
 	if (p->objects[p->stack[first - 1]].kind != PICKLE_K_DICT)
 		return (pickle_fail(p, PICKLE_DICT,
-		    "items for something that is no dictionary"));
+		    "items for an object that is not a dictionary"));
 	for (i = first; i < p->depth; i += 2) {
 		if (p->nitems == PICKLE_OBJECTS_MAX)
 			return (pickle_fail(p, PICKLE_OBJECTS,
@@ -405,8 +407,8 @@ pickle_op_items(struct pickle *p, int n)
 	return (PICKLE_OK);
 }
 
-/* BUILD: attributes of an ordered dictionary (torch's _metadata), which
- * nothing here uses. */
+/* BUILD: set attributes of an ordered dictionary (torch's _metadata), which are
+ * not used here. */
 static enum pickle_error
 pickle_op_build(struct pickle *p, int arg)
 {
@@ -423,7 +425,8 @@ pickle_op_build(struct pickle *p, int arg)
 	return (PICKLE_OK);
 }
 
-/* Instructions that are known; those without a function have a name only. */
+/* The known instructions. Those without a function are only named in
+ * messages. */
 static const struct pickle_op pickle_ops[256] = {
 	['N'] = { "NONE", pickle_op_none, 0 },
 	[0x88] = { "NEWTRUE", pickle_op_bool, 1 },
@@ -462,7 +465,7 @@ static const struct pickle_op pickle_ops[256] = {
 	['P'] = { "PERSID", NULL, 0 }
 };
 
-/* Look an instruction up. */
+/* Find an instruction. */
 const struct pickle_op *
 pickle_op_find(uint8_t code)
 {

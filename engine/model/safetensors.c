@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header of a safetensors file.  It comes from outside: no number in it
- * is used before it has been checked against the file's real size.
+ * The header of a safetensors file. It is not trusted: no number in it is used
+ * before it has been checked against the real size of the file.
  */
 #include "safetensors.h"
 
@@ -76,7 +76,7 @@ safetensors_length(const char *path, const uint8_t start[8], uint64_t size,
 	return (ST_OK);
 }
 
-/* Tensors in order of their first byte, empty ones before others. */
+/* Compare tensors by their first byte; an empty tensor comes before others. */
 static int
 st_compare(const void *a, const void *b)
 {
@@ -154,7 +154,7 @@ safetensors_read(const char *path, int fd, uint64_t size, uint64_t *data,
 	return (r);
 }
 
-/* Release what a table holds. */
+/* Release a table. */
 void
 safetensors_clear(struct st_table *t)
 {
@@ -167,7 +167,7 @@ safetensors_clear(struct st_table *t)
 	memset(t, 0, sizeof *t);
 }
 
-/* One line: file, tensor and what is wrong with it. */
+/* Report one line: the file, the tensor, and what is wrong with it. */
 static enum st_error
 st_fail(struct fault *f, enum st_error why, const char *path,
     const char *tensor, const char *fmt, ...)
@@ -186,7 +186,7 @@ st_fail(struct fault *f, enum st_error why, const char *path,
 	return (why);
 }
 
-/* Only strings may be in the metadata. */
+/* Check that the metadata has only strings. */
 static enum st_error
 st_metadata(const char *path, json_t *v, struct fault *f)
 {
@@ -203,7 +203,7 @@ st_metadata(const char *path, json_t *v, struct fault *f)
 	return (ST_OK);
 }
 
-/* One tensor's entry, into t (its name is the caller's). */
+/* Read the entry of one tensor into t; the caller sets the name. */
 static enum st_error
 st_entry(const char *path, const char *name, json_t *v, uint64_t data,
     struct st_tensor *t, struct fault *f)
@@ -249,7 +249,7 @@ st_entry(const char *path, const char *name, json_t *v, uint64_t data,
 	return (ST_OK);
 }
 
-/* The shape, and the product of its numbers. */
+/* Read the shape, and compute its product. */
 static enum st_error
 st_shape(const char *name, json_t *v, struct st_tensor *t, uint64_t *elems,
     struct fault *f)
@@ -277,7 +277,7 @@ st_shape(const char *name, json_t *v, struct st_tensor *t, uint64_t *elems,
 	return (ST_OK);
 }
 
-/* Where the bytes are. */
+/* Read the place of the bytes. */
 static enum st_error
 st_offsets(const char *name, json_t *v, uint64_t data, struct st_tensor *t,
     struct fault *f)
@@ -303,7 +303,8 @@ st_offsets(const char *name, json_t *v, uint64_t data, struct st_tensor *t,
 	return (ST_OK);
 }
 
-/* Sorted by begin, each tensor must start where the one before it ended. */
+/* Check that each tensor, sorted by begin, starts where the one before it
+ * ends. */
 static enum st_error
 st_layout(const char *path, const struct st_table *t, uint64_t data,
     struct fault *f)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 as in FIPS 180-4, section 6.2: names a model by what its files
- * hold.  Plain C, and the choice of the instructions for it where the
- * processor has them (sha256_x86.c); tests/unit/engine/model/t_sha256.c holds the
- * published examples.
+ * SHA-256 as in FIPS 180-4, section 6.2, in plain C, and the choice of the
+ * special instructions if the processor has them (sha256_x86.c). The digest of
+ * a model's files identifies the model. t_sha256.c has the published examples.
  */
 #include <config.h>
 
@@ -33,8 +32,9 @@ const uint32_t sha256_k[64] = {
 	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
 };
 
-/* Round r of eight: the names a to h move down one place in each, so that no
- * value has to. kw: constant and word of the round. */
+/* Round r of eight. The names a to h move down by one in each round, so that no
+ * value has to be moved. kw is the sum of the constant and the word of the
+ * round. */
 static inline void __attribute__((always_inline))
 sha256_round(uint32_t v[8], unsigned r, uint32_t kw)
 {
@@ -89,15 +89,15 @@ sha256_blocks_c(uint32_t state[8], const uint8_t *p, size_t blocks)
 		sha256_block(state, p);
 }
 
-/* The fastest way there is here. */
-sha256_blocks *
+/* Return the fastest way for this machine. */
+static sha256_blocks *
 sha256_choose(void)
 {
 #ifdef CPU_X86
 	unsigned	 a, b, c, d;
 
-	/* SSSE3 and SSE4.1, which the SHA code needs too, then SHA itself:
-	 * gcc 12 has no word for it in __builtin_cpu_supports. */
+	/* The SHA code also needs SSSE3 and SSE4.1. gcc 12 has no name for SHA
+	 * in __builtin_cpu_supports. */
 	if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) != 0 &&
 	    (c & bit_SSE4_1) != 0 && __get_cpuid_count(7, 0, &a, &b, &c,
 	    &d) && (b & bit_SHA) != 0)
@@ -120,7 +120,7 @@ sha256_init(struct sha256 *s)
 	s->blocks = sha256_choose();
 }
 
-/* Take in n more bytes. */
+/* Add n more bytes. */
 void
 sha256_add(struct sha256 *s, const void *p, size_t n)
 {
@@ -144,7 +144,7 @@ sha256_add(struct sha256 *s, const void *p, size_t n)
 		memcpy(s->block, b + n / 64 * 64, n % 64);
 }
 
-/* End it: padding, length in bits, and the state as hex. */
+/* Finish the digest: padding, length in bits, and the state as hex. */
 void
 sha256_end(struct sha256 *s, char hex[SHA256_HEX])
 {

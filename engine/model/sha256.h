@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 over bytes that come in pieces.
+ * SHA-256 of bytes that are added in pieces.
  */
 #ifndef MODEL_SHA256_H
 #define MODEL_SHA256_H
@@ -16,16 +16,17 @@ typedef void sha256_blocks(uint32_t state[8], const uint8_t *p,
 
 struct sha256 {
 	uint32_t	 state[8];
-	uint64_t	 bytes;		/* taken in so far */
+	uint64_t	 bytes;		/* bytes added so far */
 	uint8_t		 block[64];	/* the last bytes % 64 of them */
-	sha256_blocks	*blocks;	/* how, on this machine */
+	sha256_blocks	*blocks;	/* the way chosen for this machine */
 };
 
 /* Start a new digest. */
 void	sha256_init(struct sha256 *s);
-/* Take in n more bytes; p may be NULL where n is 0. */
+/* Add n more bytes; p may be NULL if n is 0. */
 void	sha256_add(struct sha256 *s, const void *p, size_t n);
-/* End it: 64 lower-case hex digits and NUL. s must be started again. */
+/* Finish: 64 lower-case hex digits and NUL. Start s again before its next
+ * use. */
 void	sha256_end(struct sha256 *s, char hex[SHA256_HEX]);
 
 #endif

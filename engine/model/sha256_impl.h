@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside SHA-256: the ways to mix blocks, for sha256.c to choose from and for
- * the test that holds them against each other.
+ * Inside SHA-256: the ways to mix blocks. sha256.c chooses one of them; the
+ * test compares them.
  */
 #ifndef MODEL_SHA256_IMPL_H
 #define MODEL_SHA256_IMPL_H
@@ -13,8 +13,5 @@ extern const uint32_t sha256_k[64];
 
 sha256_blocks sha256_blocks_c;		/* any machine */
 sha256_blocks sha256_blocks_x86;	/* x86 with SHA, SSSE3 and SSE4.1 */
-
-/* The fastest of them that this machine can run. */
-sha256_blocks *sha256_choose(void);
 
 #endif

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 by the SHA instructions of x86.  Source of what they do: Intel 64
- * and IA-32 Architectures Software Developer's Manual, volume 2, SHA256RNDS2,
- * SHA256MSG1 and SHA256MSG2.
+ * SHA-256 with the SHA instructions of x86. Source: Intel 64 and IA-32
+ * Architectures Software Developer's Manual, volume 2, SHA256RNDS2, SHA256MSG1
+ * and SHA256MSG2.
  */
 #include "sha256_impl.h"
 
 #include <immintrin.h>
 
-/* The state as SHA256RNDS2 wants it, the last letter in the lowest lane. */
+/* The state in the order of SHA256RNDS2: the last letter is in the lowest
+ * lane. */
 struct sha256_regs {
 	__m128i	 abef, cdgh;
 };
 
-/* Four rounds with the words w, the constants at k. */
+/* Do four rounds with the words w and the constants at k. */
 static inline void
 sha256_four(struct sha256_regs *s, __m128i w, const uint32_t *k)
 {
 	const __m128i	 kw = _mm_add_epi32(w,
 			    _mm_loadu_si128((const __m128i *)k));
 
-	/* Each does two rounds and gives the new a, b, e, f; the old ones are
-	 * the new c, d, g, h. */
+	/* Each does two rounds and returns the new a, b, e, f; the old ones
+	 * become c, d, g, h. */
 	s->cdgh = _mm_sha256rnds2_epu32(s->cdgh, s->abef, kw);
 	s->abef = _mm_sha256rnds2_epu32(s->abef, s->cdgh,
 	    _mm_shuffle_epi32(kw, 0x0e));
 }
 
-/* The next four words from the last sixteen, a first. */
+/* Compute the next four words from the last sixteen; a has the oldest. */
 static inline __m128i
 sha256_words(__m128i a, __m128i b, __m128i c, __m128i d)
 {
@@ -70,7 +71,8 @@ sha256_blocks_x86(uint32_t state[8], const uint8_t *p, size_t blocks)
 
 	abcd = _mm_loadu_si128((const __m128i *)state);
 	efgh = _mm_loadu_si128((const __m128i *)(state + 4));
-	abcd = _mm_shuffle_epi32(abcd, 0xb1);	/* from the lowest: b a d c */
+	abcd = _mm_shuffle_epi32(abcd, 0xb1);	/* from the lowest lane: b a d
+						 * c */
 	efgh = _mm_shuffle_epi32(efgh, 0x1b);	/* h g f e */
 	s.abef = _mm_alignr_epi8(abcd, efgh, 8);
 	s.cdgh = _mm_blend_epi16(efgh, abcd, 0xf0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The weight files of a model, safetensors, PyTorch's or one GGUF file: which
- * there are, and which tensor is in which.
+ * The weight files of a model (safetensors, PyTorch or one GGUF file): it finds
+ * the files, and records which tensor is in which file.
  */
 #include "shards.h"
 
@@ -16,11 +16,11 @@
 #include "xmalloc.h"
 
 #define SHARDS_INDEX_MAX (32 * 1024 * 1024)	/* bytes of an index file */
-#define SHARDS_INDEX_VALUES (512 * 1024)	/* in it */
+#define SHARDS_INDEX_VALUES (512 * 1024)	/* names in it */
 #define SHARDS_FILES_MAX 4096			/* shards */
 
 struct shard {
-	char		*name;		/* owned: inside the folder */
+	char		*name;		/* owned: name inside the folder */
 	char		*path;		/* owned */
 	int		 fd;
 	uint64_t	 size;
@@ -28,7 +28,7 @@ struct shard {
 	struct st_table	 table;
 };
 
-/* A container: how its files are called and how a table is read. */
+/* A container: the names of its files, and how its table is read. */
 struct shards_format {
 	const char	*name, *one, *index;
 	int		 (*read)(struct shard *, uint64_t, struct fault *);
@@ -39,8 +39,8 @@ struct shards {
 	size_t			 nfiles;
 	struct shard_tensor	*tensors;	/* owned; in order of names */
 	size_t			 ntensors;
-	const char		*name;		/* of the format: static */
-	const struct shards_format *format;	/* NULL: one wrapped file */
+	const char		*name;		/* name of the format: static */
+	const struct shards_format *format;	/* NULL for one wrapped file */
 };
 
 static int	shards_open_file(struct shards *, const char *, const char *,
@@ -76,7 +76,7 @@ shards_there(const char *folder, const char *name)
 	return (there);
 }
 
-/* Open the folder's weights. */
+/* Open the weights of a folder. */
 int
 shards_open(const char *path, struct shards **out, struct fault *f)
 {
@@ -181,14 +181,14 @@ shards_read_safetensors(struct shard *file, uint64_t size, struct fault *f)
 	    &file->table, f));
 }
 
-/* Read and check the table of an open file of PyTorch of size bytes. */
+/* Read and check the table of an open PyTorch file of size bytes. */
 static int
 shards_read_torchbin(struct shard *file, uint64_t size, struct fault *f)
 {
 	return (torchbin_read(file->path, file->fd, size, &file->table, f));
 }
 
-/* Open every shard that an index names. */
+/* Open every shard of an index. */
 static int
 shards_open_index(struct shards *s, const char *folder, const char *name,
     struct fault *f)
@@ -224,14 +224,14 @@ out:
 	return (r);
 }
 
-/* Order of names, for qsort and bsearch of strings. */
+/* Compare names, for qsort and bsearch of strings. */
 static int
 shards_compare_names(const void *a, const void *b)
 {
 	return (strcmp(*(const char *const *)a, *(const char *const *)b));
 }
 
-/* A name with no folder in it. */
+/* Is this a name without a folder? */
 static int
 shards_is_plain(const char *name)
 {
@@ -239,7 +239,7 @@ shards_is_plain(const char *name)
 	    strchr(name, '/') == NULL && strlen(name) < 256);
 }
 
-/* Open the distinct files of a weight map, in order of names. */
+/* Open each file of a weight map once, in order of names. */
 static int
 shards_open_shards(struct shards *s, const char *folder, const char *index,
     json_t *map, struct fault *f)
@@ -276,7 +276,7 @@ out:
 	return (r);
 }
 
-/* Order of tensors' names. */
+/* Compare tensors by name. */
 static int
 shards_compare(const void *a, const void *b)
 {
@@ -285,7 +285,7 @@ shards_compare(const void *a, const void *b)
 	return (strcmp(x->st->name, y->st->name));
 }
 
-/* Gather the tensors of all files; a name in two files is an error. */
+/* Collect the tensors of all files; a name in two files is an error. */
 static int
 shards_collect(struct shards *s, struct fault *f)
 {
@@ -313,7 +313,8 @@ shards_collect(struct shards *s, struct fault *f)
 	return (0);
 }
 
-/* Each tensor of the index is in the file the index says, and no other. */
+/* Check that each tensor of the index is in the file that the index names, and
+ * that no other tensor exists. */
 static int
 shards_check_index(struct shards *s, const char *index, json_t *map,
     struct fault *f)
@@ -339,7 +340,7 @@ shards_check_index(struct shards *s, const char *index, json_t *map,
 	return (0);
 }
 
-/* Look a tensor up by name. */
+/* Find a tensor by name. */
 int
 shards_find(const struct shards *s, const char *name, struct shard_tensor *out)
 {
@@ -353,7 +354,7 @@ shards_find(const struct shards *s, const char *name, struct shard_tensor *out)
 	return (0);
 }
 
-/* Tensor i in order of names. */
+/* Return tensor i in order of names. */
 int
 shards_at(const struct shards *s, size_t i, struct shard_tensor *out)
 {
@@ -377,7 +378,7 @@ shards_read(const struct shards *s, size_t i, uint64_t off, void *out,
 	return (r);
 }
 
-/* Path and size of weight file i. */
+/* Return path and size of weight file i. */
 const char *
 shards_file(const struct shards *s, size_t i, uint64_t *size)
 {
@@ -387,7 +388,7 @@ shards_file(const struct shards *s, size_t i, uint64_t *size)
 	return (s->files[i].path);
 }
 
-/* The container's name. */
+/* Return the container's name. */
 const char *
 shards_format(const struct shards *s)
 {

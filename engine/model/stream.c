@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass over a model's weight files: every byte is read once, in order,
- * hashed, and the rows of the tensors that are needed handed out on the way,
- * a slice at a time, which bounds the memory used.
+ * One pass over the weight files of a model. Every byte is read once, in order,
+ * and hashed. The rows of the needed tensors are passed on in slices, which
+ * limits the memory.
  */
 #include "model_impl.h"
 
@@ -15,7 +15,7 @@
 #include "xmalloc.h"
 
 #define STREAM_SLICE	((size_t)4 * 1024 * 1024)	/* bytes, about */
-#define STREAM_ROWS	16	/* rows come in multiples of this */
+#define STREAM_ROWS	16	/* a slice has a multiple of these rows */
 
 struct stream {
 	struct model		*m;
@@ -24,17 +24,19 @@ struct stream {
 	void			*arg;
 	struct fault		*f;
 	uint8_t			*buf;		/* owned */
-	size_t			 size;		/* of buf */
-	struct sha256		 all;		/* over the lines of files */
-	struct sha256		 file;		/* over this file so far */
-	size_t			 index;		/* number of this file */
-	uint64_t		 at;		/* bytes of it read */
+	size_t			 size;		/* bytes of buf */
+	struct sha256		 all;		/* digest of the lines of
+						 * sha256sum */
+	struct sha256		 file;		/* digest of this file so far */
+	size_t			 index;		/* index of this file */
+	uint64_t		 at;		/* bytes of this file read so
+						 * far */
 };
 
 static int	stream_file(struct stream *, size_t *);
 static int	stream_part(struct stream *, const struct model_part *);
 
-/* A line of what sha256sum prints. */
+/* Add a line of the output of sha256sum. */
 static void
 stream_line(struct stream *s, struct sha256 *file, const char *path)
 {
@@ -47,7 +49,7 @@ stream_line(struct stream *s, struct sha256 *file, const char *path)
 	free(line);
 }
 
-/* The line of a text that was read before. */
+/* Add the line of a text that was read before. */
 static void
 stream_text(struct stream *s, const char *text, size_t n, const char *name)
 {
@@ -107,7 +109,7 @@ stream_next(struct stream *s, size_t n)
 	return (0);
 }
 
-/* Pass over what no tensor needs, up to byte end. */
+/* Read past bytes that no tensor needs, up to byte end. */
 static int
 stream_skip(struct stream *s, uint64_t end)
 {
@@ -122,7 +124,7 @@ stream_skip(struct stream *s, uint64_t end)
 	return (0);
 }
 
-/* One file, with the parts from *part on that are in it. */
+/* Read one file, which has the parts from *part on. */
 static int
 stream_file(struct stream *s, size_t *part)
 {
@@ -144,7 +146,7 @@ stream_file(struct stream *s, size_t *part)
 	return (0);
 }
 
-/* One tensor, slice by slice. */
+/* Read one tensor, slice by slice. */
 static int
 stream_part(struct stream *s, const struct model_part *p)
 {
@@ -176,7 +178,7 @@ stream_part(struct stream *s, const struct model_part *p)
 			    x.count, p->cols, s->buf, s->f);
 		else if (at == s->at)
 			r = stream_next(s, n);
-		else	/* shared with a tensor that was before */
+		else	/* its bytes are shared with an earlier tensor */
 			r = shards_read(s->m->shards, s->index, at, s->buf,
 			    n, s->f);
 		if (r != 0 || (r = s->take(s->arg, &x, s->f)) != 0)
@@ -185,7 +187,7 @@ stream_part(struct stream *s, const struct model_part *p)
 	return (0);
 }
 
-/* Say which number is bad. */
+/* Report a number that is not allowed. */
 int
 model_not_finite(const struct model_slice *s, int64_t i, int64_t k, float x,
     const char *why, struct fault *f)
@@ -195,7 +197,7 @@ model_not_finite(const struct model_slice *s, int64_t i, int64_t k, float x,
 	    (double)x, (long long)(s->first + i), (long long)k, why));
 }
 
-/* Where a row belongs. */
+/* Return the place of a row in our order. */
 int64_t
 model_row(const struct model *m, const struct model_slice *s, int64_t i)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Elements that lie a stride apart are read together with what is between
- * them, as long as that is little, and picked out.
+ * Elements with a stride. Runs of them are read together with the bytes in
+ * between, as long as these are few, and the elements are then copied out.
  */
 #include "strided.h"
 
@@ -10,18 +10,19 @@
 #include "dtype.h"
 
 #define STRIDED_BUF	65536	/* bytes read at once */
-#define STRIDED_NEAR	4096	/* bytes between two elements that are read
-				 * together */
+#define STRIDED_NEAR	4096	/* elements at most this many bytes apart are
+				 * read together */
 
-/* Elements in a file, and where they go. */
+/* The place of elements in a file, and their destination. */
 struct strided_run {
 	const struct shards	*s;
 	size_t			 file;
 	uint64_t		 at;		/* byte of the first */
-	uint64_t		 step;		/* bytes from one to the next */
+	uint64_t		 step;		/* bytes from one element to the
+						 * next */
 	uint8_t			*out;
-	size_t			 out_step;	/* bytes, likewise */
-	size_t			 size;		/* bytes of one */
+	size_t			 out_step;	/* the same in out */
+	size_t			 size;		/* bytes of one element */
 	int64_t			 n;
 };
 
@@ -49,7 +50,7 @@ strided_run(const struct strided_run *x, struct fault *f)
 	return (0);
 }
 
-/* Read rows. Runs go along the dimension of the smaller stride. */
+/* Read rows. Runs follow the dimension of the smaller stride. */
 int
 strided_read(const struct shards *s, const struct shard_tensor *t,
     int64_t first, int64_t rows, int64_t cols, uint8_t *out, struct fault *f)

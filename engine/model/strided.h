@@ -9,8 +9,8 @@
 #include "shards.h"
 
 /*
- * Read rows first to first + rows - 1 of a tensor of one or two dimensions
- * with strides into out: [rows][cols] elements in order. 0, or an error with
+ * Read rows first to first + rows - 1 of a tensor of one or two dimensions with
+ * strides into out: [rows][cols] elements in order. Returns 0, or an error with
  * *f filled.
  */
 int	strided_read(const struct shards *s, const struct shard_tensor *t,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Synthetic models: a shape of the GPT-NeoX family with seeded random weights,
- * for measurements without a download.  The backend draws the numbers in the
- * format in which it computes.
+ * Synthetic models: a shape of the GPT-NeoX family with random weights from a
+ * seed, for measurements without a download. The backend draws the numbers in
+ * the format that it computes in.
  */
 #include "model_impl.h"
 
@@ -13,9 +13,9 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define SYNTH_BYTES	324	/* characters that stand for bytes: below U+0144 */
+#define SYNTH_BYTES	324	/* the characters for bytes are below U+0144 */
 
-/* Shapes as they were published. */
+/* The published shapes. */
 static const struct synth_shape {
 	const char	*name;
 	int		 layers, channels, heads, vocab;
@@ -28,7 +28,7 @@ static const struct synth_shape {
 	{ "20b", 44, 6144, 64, 50432, GELU_TANH }
 };
 
-/* The text of a tokenizer.json that knows single bytes only. */
+/* Write a tokenizer.json that has only single bytes. */
 static void
 synth_tokenizer(struct model *m)
 {
@@ -38,7 +38,7 @@ synth_tokenizer(struct model *m)
 	int		 id = 1;
 
 	if (fp == NULL)
-		abort();		/* no memory, as in xmalloc */
+		abort();		/* out of memory, as in xmalloc */
 	fprintf(fp, "{\"added_tokens\":[{\"id\":0,\"content\":"
 	    "\"<|endoftext|>\",\"special\":true,\"normalized\":false}],"
 	    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":"
@@ -57,7 +57,7 @@ synth_tokenizer(struct model *m)
 	m->tokenizer_path = xasprintf("%s: tokenizer.json", m->path);
 }
 
-/* Make a model of a shape. */
+/* Make a model of a published shape. */
 int
 model_synth(const char *name, uint64_t seed, struct model **out,
     struct fault *f)
@@ -103,7 +103,7 @@ model_synth(const char *name, uint64_t seed, struct model **out,
 	return (0);
 }
 
-/* Is it one, and of which seed? */
+/* Is it a synthetic model? Return its seed, too. */
 int
 model_is_synth(const struct model *m, uint64_t *seed)
 {

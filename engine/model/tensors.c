@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and shapes of the parts of a GPT-NeoX model, as its usual library
- * writes them.
+ * Names and shapes of the parts of a GPT-NeoX model, as the transformers
+ * library writes them.
  */
 #include "tensors.h"
 
@@ -13,7 +13,7 @@
 enum tensor_dim { DIM_NONE, DIM_C, DIM_3C, DIM_F, DIM_V };
 
 static const struct {
-	const char	*name;		/* behind "gpt_neox.layers.N." */
+	const char	*name;		/* after "gpt_neox.layers.N." */
 	enum tensor_dim	 rows, cols;
 } tensor_parts[TENSOR_COUNT] = {
 	[TENSOR_NORM1] = { "input_layernorm.weight", DIM_C, DIM_NONE },
@@ -39,14 +39,14 @@ static const struct {
 	[TENSOR_HEAD] = { "embed_out.weight", DIM_V, DIM_C }
 };
 
-/* Buffers of older files: the causal mask, its value, and the rotary
- * frequencies (rounded to fp16 there, so they must not be used). */
+/* Buffers in older files: the causal mask, its value, and the rotary
+ * frequencies. These are rounded to fp16 there, so they are not used. */
 static const char *const tensor_buffers[] = {
 	".attention.bias", ".attention.masked_bias",
 	".attention.rotary_emb.inv_freq"
 };
 
-/* Name of a part. */
+/* Write the name of a part. */
 void
 tensor_name(enum tensor t, int layer, char buf[TENSOR_NAME_MAX])
 {
@@ -57,7 +57,7 @@ tensor_name(enum tensor t, int layer, char buf[TENSOR_NAME_MAX])
 		snprintf(buf, TENSOR_NAME_MAX, "%s", tensor_parts[t].name);
 }
 
-/* The size of one dimension. */
+/* Return the size of one dimension. */
 static int64_t
 tensor_dim(enum tensor_dim d, const struct model_config *c)
 {
@@ -76,7 +76,7 @@ tensor_dim(enum tensor_dim d, const struct model_config *c)
 	return (0);
 }
 
-/* Rows and columns. */
+/* Return rows and columns. */
 void
 tensor_shape(enum tensor t, const struct model_config *c, int64_t *rows,
     int64_t *cols)
@@ -85,7 +85,7 @@ tensor_shape(enum tensor t, const struct model_config *c, int64_t *rows,
 	*cols = tensor_dim(tensor_parts[t].cols, c);
 }
 
-/* Is this part there? */
+/* Does a model have this part? */
 int
 tensor_wanted(enum tensor t, const struct model_config *c)
 {
@@ -96,7 +96,7 @@ tensor_wanted(enum tensor t, const struct model_config *c)
 	return (1);
 }
 
-/* Known and skipped. */
+/* Is this a tensor that is known and skipped? */
 int
 tensor_is_buffer(const char *name)
 {

@@ -6,14 +6,14 @@
 #ifndef MODEL_TENSORS_H
 #define MODEL_TENSORS_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "model.h"
 
 #define TENSOR_NAME_MAX	128
 
-/* Name of a part into buf; layer is ignored for parts behind the layers. */
+/* Write the name of a part into buf; layer is ignored for parts outside of the
+ * layers. */
 void	tensor_name(enum tensor t, int layer, char buf[TENSOR_NAME_MAX]);
 
 /* Rows and columns (0: one dimension) under configuration c. */
@@ -23,7 +23,7 @@ void	tensor_shape(enum tensor t, const struct model_config *c,
 /* Does a model of configuration c have this part? */
 int	tensor_wanted(enum tensor t, const struct model_config *c);
 
-/* Is this a buffer that older files carry and nobody needs? */
+/* Is this a buffer of older files that is not needed? */
 int	tensor_is_buffer(const char *name);
 
 #endif

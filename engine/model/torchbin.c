@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pytorch_model.bin: every tensor of its pickle is found in the zip member
- * that holds its storage, and must fit into it.
+ * pytorch_model.bin: for every tensor of its pickle, the zip member with its
+ * storage is found, and the tensor must be inside of it.
  */
 #include "torchbin.h"
 
@@ -23,7 +23,8 @@ static const struct {
 	enum dtype	 dtype;
 } torchbin_types[] = {
 	[PICKLE_F16] = { "F16", "F16 with overlapping strides", 1, DTYPE_F16 },
-	[PICKLE_BF16] = { "BF16", "BF16 with overlapping strides", 1, DTYPE_BF16 },
+	[PICKLE_BF16] = { "BF16", "BF16 with overlapping strides", 1,
+	    DTYPE_BF16 },
 	[PICKLE_F32] = { "F32", "F32 with overlapping strides", 1, DTYPE_F32 },
 	[PICKLE_F64] = { "F64", "F64 with overlapping strides", 1, DTYPE_F64 },
 	[PICKLE_U8] = { "U8", "U8 with overlapping strides", 0, 0 },
@@ -31,7 +32,7 @@ static const struct {
 	[PICKLE_I64] = { "I64", "I64 with overlapping strides", 0, 0 }
 };
 
-/* A file while it is read. */
+/* The state of torchbin_read. */
 struct torchbin {
 	const char		*path;
 	int			 fd;
@@ -48,7 +49,7 @@ static int	torchbin_load(struct torchbin *, const struct tz_member *,
 static int	torchbin_place(struct torchbin *, struct pickle_table *,
 		    struct st_table *);
 
-/* Read a file's table. */
+/* Read the table of a file. */
 int
 torchbin_read(const char *path, int fd, uint64_t size, struct st_table *out,
     struct fault *f)
@@ -76,7 +77,7 @@ out:
 	return (r);
 }
 
-/* The one member NAME/data.pkl, and NAME. */
+/* Find the one member NAME/data.pkl, and NAME. */
 static int
 torchbin_find_pickle(struct torchbin *b)
 {
@@ -106,7 +107,7 @@ torchbin_find_pickle(struct torchbin *b)
 	return (0);
 }
 
-/* Newer files say their byte order. */
+/* Check the byte order, which newer files contain. */
 static int
 torchbin_check_order(struct torchbin *b)
 {
@@ -140,7 +141,7 @@ torchbin_crc(const uint8_t *p, size_t n)
 	return (~c);
 }
 
-/* All of the pickle, in *out (owned by the caller). */
+/* Read the whole pickle into *out (owned by the caller). */
 static int
 torchbin_load(struct torchbin *b, const struct tz_member *m, uint8_t **out)
 {
@@ -154,15 +155,15 @@ torchbin_load(struct torchbin *b, const struct tz_member *m, uint8_t **out)
 	if ((r = fileio_read(b->fd, *out, (size_t)m->size, m->at)) != 0)
 		return (fault_set(b->f, "bad_model", NULL, "%s: reading: %s",
 		    b->path, fileio_why(r)));
-	/* 0: torch was told to compute none. */
+	/* 0 means that torch did not compute it. */
 	if (m->crc != 0 && torchbin_crc(*out, (size_t)m->size) !=
 	    m->crc)
 		return (fault_set(b->f, "bad_model", NULL, "%s: data.pkl: its "
-		    "checksum does not fit: the file is damaged", b->path));
+		    "checksum does not match: the file is damaged", b->path));
 	return (0);
 }
 
-/* Order of tensors' names. */
+/* Compare tensors by name. */
 static int
 torchbin_compare(const void *a, const void *b)
 {
@@ -171,7 +172,7 @@ torchbin_compare(const void *a, const void *b)
 	return (strcmp(x->name, y->name));
 }
 
-/* One tensor's place in the file; its name is taken from p. */
+/* Find the place of one tensor in the file. The name is taken from p. */
 static int
 torchbin_place_one(struct torchbin *b, struct pickle_tensor *p,
     struct st_tensor *t)
@@ -207,7 +208,7 @@ torchbin_place_one(struct torchbin *b, struct pickle_tensor *p,
 	return (0);
 }
 
-/* A table from a pickle's tensors. */
+/* Make a table from the tensors of a pickle. */
 static int
 torchbin_place(struct torchbin *b, struct pickle_table *from,
     struct st_table *out)

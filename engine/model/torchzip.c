@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The zip files of torch.save.  They come from outside: no number in them is
- * used before it was checked against the file's real size, and nothing is
- * searched for: a record is where the one before it says, or is refused.
+ * The zip files of torch.save. They are not trusted: no number in them is used
+ * before it has been checked against the real size of the file. Nothing is
+ * searched for: a record must be exactly where the one before it says, or the
+ * file is refused.
  */
 #include "torchzip.h"
 
@@ -39,7 +40,7 @@ static enum tz_error	tz_name(const struct tz_reader *,
 			    const struct tz_entry *);
 static enum tz_error	tz_sort(const struct tz_reader *, struct torchzip *);
 
-/* Read a file's directory. */
+/* Read the directory of a file. */
 enum tz_error
 torchzip_read(const char *path, int fd, uint64_t size, struct torchzip *out,
     struct fault *f)
@@ -60,7 +61,7 @@ out:
 	return (e);
 }
 
-/* Release what a directory holds. */
+/* Release a directory. */
 void
 torchzip_clear(struct torchzip *z)
 {
@@ -72,7 +73,7 @@ torchzip_clear(struct torchzip *z)
 	memset(z, 0, sizeof *z);
 }
 
-/* One line: file and what is wrong. */
+/* Report one line: the file and what is wrong. */
 enum tz_error
 tz_fail(const struct tz_reader *r, enum tz_error why, const char *fmt, ...)
 {
@@ -86,7 +87,7 @@ tz_fail(const struct tz_reader *r, enum tz_error why, const char *fmt, ...)
 	return (why);
 }
 
-/* Read n bytes that the file's size promises. */
+/* Read n bytes; the caller has checked that they are inside the file. */
 enum tz_error
 tz_bytes(const struct tz_reader *r, void *out, size_t n, uint64_t off)
 {
@@ -97,12 +98,12 @@ tz_bytes(const struct tz_reader *r, void *out, size_t n, uint64_t off)
 	return (tz_fail(r, TZ_READ, "reading: %s", fileio_why(e)));
 }
 
-/* The first bytes: a local header, or something that has a name. */
+/* Check the first bytes: a local header, or a form that has its own message. */
 static enum tz_error
 tz_start(const struct tz_reader *r)
 {
-	/* The forms before 1.6: the pickled magic number, and tar's word in
-	 * its first header. */
+	/* The forms before 1.6: the pickled magic number, and the text in the
+	 * first header of a tar file. */
 	static const uint8_t	 magic[] = { 0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc,
 				    0x9c, 0x46, 0xf9 };
 	uint8_t			 b[512] = { 0 };
@@ -114,15 +115,15 @@ tz_start(const struct tz_reader *r)
 	if (memcmp(b, magic, sizeof magic) == 0 ||
 	    memcmp(b + 257, "ustar", 5) == 0)
 		return (tz_fail(r, TZ_LEGACY, "written by PyTorch before 1.6, "
-		    "which is not read: save it again with a newer one"));
+		    "which is not supported: save it again with a newer one"));
 	if (r->size < 4 || le_u32(b) != TZ_LOCAL_SIG)
 		return (tz_fail(r, TZ_NOT_ZIP,
 		    "expected a zip file of PyTorch, found other bytes"));
 	return (TZ_OK);
 }
 
-/* The ZIP64 end record that the locator at b points to. It starts at *limit
- * on return. */
+/* Read the ZIP64 end record that the locator at b points to. On return, *limit
+ * is its start. */
 static enum tz_error
 tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 {
@@ -152,7 +153,7 @@ tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 	    (r->dir_size != TZ_NONE && r->dir_size != size) ||
 	    (r->dir != TZ_NONE && r->dir != dir))
 		return (tz_fail(r, TZ_DISAGREE,
-		    "the two end records say different things"));
+		    "the two end records differ"));
 	r->count = count;
 	r->dir_size = size;
 	r->dir = dir;
@@ -160,7 +161,7 @@ tz_end64(struct tz_reader *r, const uint8_t *b, uint64_t *limit)
 	return (TZ_OK);
 }
 
-/* The end record, and the one of ZIP64 where there is one. */
+/* Read the end record, and the one of ZIP64 if it exists. */
 static enum tz_error
 tz_end(struct tz_reader *r)
 {
@@ -174,11 +175,11 @@ tz_end(struct tz_reader *r)
 	if ((e = tz_bytes(r, b, sizeof b, r->size - sizeof b)) != TZ_OK)
 		return (e);
 	if (le_u32(end) != TZ_END_SIG)
-		return (tz_fail(r, TZ_END, "the last %d bytes are no end "
+		return (tz_fail(r, TZ_END, "the last %d bytes are not an end "
 		    "record: the file is cut, or something follows it",
 		    TZ_END_SIZE));
 	if (le_u16(end + 20) != 0)
-		return (tz_fail(r, TZ_COMMENT, "a comment behind its end"));
+		return (tz_fail(r, TZ_COMMENT, "a comment at its end"));
 	if (le_u16(end + 4) != 0 || le_u16(end + 6) != 0 ||
 	    le_u16(end + 8) != le_u16(end + 10))
 		return (tz_fail(r, TZ_DISKS, "a zip file of several disks"));
@@ -191,8 +192,8 @@ tz_end(struct tz_reader *r)
 			return (e);
 	} else if (r->count == 0xffff || r->dir_size == TZ_NONE ||
 	    r->dir == TZ_NONE)
-		return (tz_fail(r, TZ_LOCATOR, "the end record points to one "
-		    "of ZIP64, and there is none"));
+		return (tz_fail(r, TZ_LOCATOR, "the end record refers to a "
+		    "ZIP64 end record, but there is no such record"));
 	if (r->dir > limit || r->dir_size != limit - r->dir)
 		return (tz_fail(r, TZ_DIRECTORY, "a directory of %llu bytes "
 		    "at %llu does not end at %llu",
@@ -201,7 +202,7 @@ tz_end(struct tz_reader *r)
 	return (TZ_OK);
 }
 
-/* Every entry of the directory, and the local header it points to. */
+/* Read every entry of the directory, and the local header of each. */
 static enum tz_error
 tz_directory(struct tz_reader *r, struct torchzip *z)
 {
@@ -239,7 +240,7 @@ tz_directory(struct tz_reader *r, struct torchzip *z)
 		m->crc = t.crc;
 	}
 	if (at != r->dir_size)
-		e = tz_fail(r, TZ_ENTRY, "bytes behind the last entry");
+		e = tz_fail(r, TZ_ENTRY, "bytes after the last entry");
 	else
 		e = tz_gap(r, r->dir);
 out:
@@ -247,7 +248,7 @@ out:
 	return (e);
 }
 
-/* One entry of n bytes left at b; *used: how long it is. */
+/* Read one entry, of which n bytes are left at b; *used is its length. */
 static enum tz_error
 tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
     struct tz_entry *t, size_t *used)
@@ -291,7 +292,7 @@ tz_entry(const struct tz_reader *r, const uint8_t *b, size_t n,
 	return (TZ_OK);
 }
 
-/* A name is a plain path inside the archive. */
+/* Check that a name is a plain path inside the archive. */
 static enum tz_error
 tz_name(const struct tz_reader *r, const struct tz_entry *t)
 {
@@ -314,11 +315,11 @@ tz_name(const struct tz_reader *r, const struct tz_entry *t)
 		part = i + 1;
 	}
 	if (bad)
-		return (tz_fail(r, TZ_NAME, "a name that is no plain path"));
+		return (tz_fail(r, TZ_NAME, "a name that is not a plain path"));
 	return (TZ_OK);
 }
 
-/* Order of names. */
+/* Compare names. */
 static int
 tz_compare(const void *a, const void *b)
 {
@@ -327,7 +328,7 @@ tz_compare(const void *a, const void *b)
 	return (strcmp(x->name, y->name));
 }
 
-/* Put members in order of names; no two may have the same. */
+/* Sort members by name; two members must not have the same name. */
 static enum tz_error
 tz_sort(const struct tz_reader *r, struct torchzip *z)
 {
@@ -342,7 +343,7 @@ tz_sort(const struct tz_reader *r, struct torchzip *z)
 	return (TZ_OK);
 }
 
-/* Look a member up by name. */
+/* Find a member by name. */
 const struct tz_member *
 torchzip_find(const struct torchzip *z, const char *name)
 {

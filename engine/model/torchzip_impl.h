@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the reader of torch.save's zip files: torchzip.c has the records at
- * the end and the directory, torchzip_local.c what stands beside the members.
+ * Inside the reader of torch.save's zip files: torchzip.c reads the records at
+ * the end and the directory, and torchzip_local.c reads the records beside the
+ * members.
  */
 #ifndef MODEL_TORCHZIP_IMPL_H
 #define MODEL_TORCHZIP_IMPL_H
@@ -10,9 +11,10 @@
 
 #define TZ_LOCAL_SIG		0x04034b50
 #define TZ_FLAG_DESCRIPTOR	0x0008
-#define TZ_NONE			0xffffffff	/* see the ZIP64 field */
+#define TZ_NONE			0xffffffff	/* the number is in the ZIP64
+						 * field */
 
-/* A file while it is read. */
+/* The state of torchzip_read. */
 struct tz_reader {
 	const char	*path;
 	int		 fd;
@@ -22,39 +24,39 @@ struct tz_reader {
 	uint64_t	 at;		/* end of the member before this one */
 	uint64_t	 last_size;	/* of that member */
 	uint32_t	 last_crc;
-	int		 later;		/* a descriptor may stand there */
+	int		 later;		/* a descriptor may follow it */
 	struct fault	*f;
 };
 
 /* One entry of the directory. */
 struct tz_entry {
-	const char	*name;		/* borrowed; not ended by NUL */
+	const char	*name;		/* borrowed; without a NUL */
 	size_t		 name_len;
 	uint16_t	 flags;
 	uint32_t	 crc;
 	uint64_t	 size, packed, local;
 };
 
-/* Fail: file and words. */
+/* Report an error: the file, and what is wrong. */
 enum tz_error	tz_fail(const struct tz_reader *r, enum tz_error why,
 		    const char *fmt, ...)
 		    __attribute__((format(printf, 3, 4)));
 
-/* Read n bytes at off, which the file's size promises. */
+/* Read n bytes at off; the caller has checked that they are inside the file. */
 enum tz_error	tz_bytes(const struct tz_reader *r, void *out, size_t n,
 		    uint64_t off);
 
-/* Fetch those of the n numbers that are TZ_NONE, in this order, from the
- * ZIP64 field among the extra fields of size bytes at b. */
+/* Replace each of the n numbers that is TZ_NONE, in this order, by its value in
+ * the ZIP64 field of the extra fields, size bytes at b. */
 enum tz_error	tz_zip64(const struct tz_reader *r, const uint8_t *b,
 		    size_t size, uint64_t *const *wide, size_t n);
 
-/* Check that between the last member and what follows it at next there is
- * nothing, or its descriptor. */
+/* Check that the bytes between the last member and next are empty, or are its
+ * data descriptor. */
 enum tz_error	tz_gap(const struct tz_reader *r, uint64_t next);
 
-/* Check the local header of an entry, and what is before it. *data: the
- * first byte behind it. The member is then r's last one. */
+/* Check the local header of an entry and the bytes before it. *data is the
+ * first byte after the header. The member becomes the last one of r. */
 enum tz_error	tz_local(struct tz_reader *r, const struct tz_entry *t,
 		    uint64_t *data);
 

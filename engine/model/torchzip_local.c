@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands beside the members of torch.save's zip files: each one's own
- * header, its ZIP64 field and its descriptor, held against the directory.
+ * The records beside the members of torch.save's zip files: the local header,
+ * its ZIP64 field and the descriptor of each member are compared with the
+ * directory.
  */
 #include "torchzip_impl.h"
 
@@ -14,10 +15,11 @@
 #define TZ_LOCAL_SIZE		30
 #define TZ_EXTRA_ZIP64		0x0001
 #define TZ_DESCRIPTOR_SIG	0x08074b50
-#define TZ_DESCRIPTOR_SIZE	16	/* signature, CRC, two sizes of 4 */
-#define TZ_DESCRIPTOR64_SIZE	24	/* ... of 8 */
+#define TZ_DESCRIPTOR_SIZE	16	/* bytes: signature, CRC, two sizes of
+					 * 4 */
+#define TZ_DESCRIPTOR64_SIZE	24	/* the same with two sizes of 8 */
 
-/* The numbers that did not fit 32 bits. */
+/* Read the numbers that do not fit into 32 bits. */
 enum tz_error
 tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t size,
     uint64_t *const *wide, size_t n)
@@ -47,9 +49,9 @@ tz_zip64(const struct tz_reader *r, const uint8_t *b, size_t size,
 	return (TZ_OK);
 }
 
-/* Between a member and what follows it at next there is nothing, or a data
- * descriptor that says what the directory says. This also holds the length of
- * the local header, which stands there only, against the rest. */
+/* Check the bytes between a member and next: there are none, or they are a data
+ * descriptor that is equal to the directory. This also checks the length of the
+ * local header, which is only recorded there. */
 enum tz_error
 tz_gap(const struct tz_reader *r, uint64_t next)
 {
@@ -72,12 +74,12 @@ tz_gap(const struct tz_reader *r, uint64_t next)
 	    le_u32(b + 4) != r->last_crc || packed != r->last_size ||
 	    size != r->last_size)
 		return (tz_fail(r, TZ_DESCRIPTOR, "the descriptor at %llu "
-		    "says other things than the directory",
+		    "differs from the directory",
 		    (unsigned long long)r->at));
 	return (TZ_OK);
 }
 
-/* Sizes that stand in the extra fields, n bytes at off. */
+/* Read sizes from the extra fields, n bytes at off. */
 static enum tz_error
 tz_local64(const struct tz_reader *r, size_t n, uint64_t off, uint64_t *size,
     uint64_t *packed)
@@ -92,8 +94,9 @@ tz_local64(const struct tz_reader *r, size_t n, uint64_t off, uint64_t *size,
 	return (e);
 }
 
-/* Flags, method, checksum and sizes of the local header b say what the
- * directory says, or 0 where they come later. extra: its extra fields. */
+/* Check that flags, method, checksum and sizes of the local header b are equal
+ * to the directory, or 0 if a descriptor has them. `extra` is the length of its
+ * extra fields. */
 static enum tz_error
 tz_local_agrees(const struct tz_reader *r, const struct tz_entry *t,
     const uint8_t *b, uint64_t extra)
@@ -112,11 +115,12 @@ tz_local_agrees(const struct tz_reader *r, const struct tz_entry *t,
 	    (crc == t->crc || (later && crc == 0)) && packed == size &&
 	    (size == t->size || (later && size == 0)))
 		return (TZ_OK);
-	return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header says other "
-	    "flags, method, checksum or size", (int)t->name_len, t->name));
+	return (tz_fail(r, TZ_LOCAL_LIES, "%.*s: its own header differs "
+	    "from the directory in flags, method, checksum or size",
+	    (int)t->name_len, t->name));
 }
 
-/* The local header of an entry; *data: the first byte behind it. */
+/* Check the local header of an entry; *data is the first byte after it. */
 enum tz_error
 tz_local(struct tz_reader *r, const struct tz_entry *t, uint64_t *data)
 {

@@ -21,7 +21,7 @@
 
 #include "xmalloc.h"
 
-/* The most positions of the cache that a job can come to need. */
+/* Return the most cache positions that a job can need. */
 static size_t
 admit_positions(const struct job *job)
 {
@@ -34,7 +34,7 @@ admit_positions(const struct job *job)
 	return (n < g->context ? n : g->context);
 }
 
-/* Give blocks back. */
+/* Give the blocks of a job back. */
 void
 admit_release(struct scheduler *s, struct job *job)
 {
@@ -58,8 +58,8 @@ admit_preempt(struct scheduler *s, struct job *job)
 	s->stats.preempted++;
 }
 
-/* Is a the better one of two replies to lose its place? One that is paused
- * is, then one of the group with more running, then the newer. */
+/* Is a, rather than b, the reply to preempt? A paused reply comes first, then a
+ * reply of the group with more running jobs, then the newer one. */
 static int
 admit_rather(const struct job *a, const struct job *b)
 {
@@ -70,8 +70,9 @@ admit_rather(const struct job *a, const struct job *b)
 	return (a->arrival > b->arrival);
 }
 
-/* The reply to lose its place: paused, or of a group with so many running at
- * least. NULL where there is none. Scores can't be read twice. */
+/* Return the reply to preempt: one that is paused, or one of a group with at
+ * least `least` running jobs. NULL if there is none. A score can't be
+ * preempted, since its prompt is read only once. */
 static struct job *
 admit_victim(const struct scheduler *s, int least)
 {
@@ -87,8 +88,8 @@ admit_victim(const struct scheduler *s, int least)
 	return (best);
 }
 
-/* Take over the full blocks that the cache has of a reply's beginning; its
- * last token is computed in any case, for what follows it. */
+/* Take over the full blocks that the cache has for the start of a reply. The
+ * last token is always computed, because its logits are needed. */
 static void
 admit_reuse(struct scheduler *s, struct job *job)
 {
@@ -107,8 +108,8 @@ admit_reuse(struct scheduler *s, struct job *job)
 	job->nblocks = job->full;
 }
 
-/* Give a job the blocks for its tokens, leaving one for each running job.
- * 0, or CHAT_ENOMEM, and it has none then. */
+/* Give a job the blocks for its tokens, and leave one block for each running
+ * job. Returns 0, or CHAT_ENOMEM; the job then has no blocks. */
 static int
 admit_blocks(struct scheduler *s, struct job *job)
 {
@@ -130,7 +131,7 @@ admit_blocks(struct scheduler *s, struct job *job)
 	return (0);
 }
 
-/* Admit a job, if need be in the place of others. Returns 0 where it must
+/* Admit a job, and preempt others if necessary. Returns 0 if the job must
  * wait. */
 static int
 admit_one(struct scheduler *s, struct job *job)
@@ -152,13 +153,14 @@ admit_one(struct scheduler *s, struct job *job)
 	if (job->gen != NULL && !job->started) {
 		job->started = 1;
 		s->ev->started(s->arg, job);
-		if (job->gen->stop != STOP_NONE)	/* resumed at its end */
-			scheduler_tell(s, job);
+		if (job->gen->stop != STOP_NONE)	/* a resumed reply that
+							 * has already ended */
+			scheduler_report(s, job);
 	}
 	return (1);
 }
 
-/* Whose turn is it to be admitted? */
+/* Return the job to be admitted next. */
 static struct job *
 admit_next(const struct scheduler *s)
 {
@@ -172,8 +174,8 @@ admit_next(const struct scheduler *s)
 	return (best);
 }
 
-/* Admit in turn, up to the first that does not fit: who needs much room is
- * not passed by those who need less. */
+/* Admit jobs in turn, up to the first one that does not fit. A small job does
+ * not overtake a large one. */
 void
 admit_waiting(struct scheduler *s)
 {
@@ -183,8 +185,8 @@ admit_waiting(struct scheduler *s)
 		;
 }
 
-/* Give a reply the block for its next token. 0 where another job, or this
- * one, has lost its place for that. */
+/* Give a reply the block for its next token. Returns 0 if another job or this
+ * job was preempted for it. */
 static int
 admit_grow_one(struct scheduler *s, struct job *job)
 {
@@ -198,7 +200,7 @@ admit_grow_one(struct scheduler *s, struct job *job)
 	return (0);
 }
 
-/* Give room to all. */
+/* Give each running reply the block for its next token. */
 void
 admit_grow(struct scheduler *s)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A reply in the making: token by token to text, with stops.
+ * A reply while it is generated: from tokens to text, with stop strings.
  */
 #include "generation.h"
 
@@ -55,7 +55,7 @@ generation_free(struct generation *g)
 	free(g);
 }
 
-/* Set up the state behind ids made earlier. */
+/* Rebuild the state after ids that an earlier run generated. */
 int
 generation_resume(struct generation *g, const int32_t *id, size_t n,
     int vocab)
@@ -87,7 +87,7 @@ generation_sample(struct generation *g, struct sampler *s,
 	return (0);
 }
 
-/* Release the first n bytes of what is held. */
+/* Release the first n held bytes. */
 static void
 generation_release(struct generation *g, size_t n)
 {
@@ -104,9 +104,9 @@ generation_flush(struct generation *g)
 }
 
 /*
- * Find the stop string that is complete first (of those, the longest) in the
- * held text: how the text was cut into tokens then makes no difference.
- * Returns 1 and where it begins.
+ * Find the stop string that is complete first in the held text (the longest of
+ * those, if several end there), so that the result does not depend on how the
+ * text was cut into tokens. Returns 1, and where it begins.
  */
 static int
 generation_find_stop(const struct generation *g, size_t *start)
@@ -129,7 +129,8 @@ generation_find_stop(const struct generation *g, size_t *start)
 	return (found);
 }
 
-/* Bytes at the end of the held text that may yet be part of a stop. */
+/* Return the number of bytes at the end of the held text that may be the start
+ * of a stop string. */
 static size_t
 generation_hold(const struct generation *g)
 {
@@ -152,7 +153,7 @@ generation_hold(const struct generation *g)
 	return (longest);
 }
 
-/* Look at the held text after it has grown: release, or stop. */
+/* Examine the held text after it has grown: release text, or stop. */
 static void
 generation_review(struct generation *g)
 {
@@ -171,7 +172,8 @@ generation_review(struct generation *g)
 	generation_release(g, g->held.n);
 }
 
-/* Decode a token behind the held text. The line protocol has no NUL. */
+/* Append a decoded token to the held text. A NUL is replaced, because the line
+ * protocol has none. */
 static void
 generation_decode(struct generation *g, int32_t id)
 {
@@ -213,7 +215,7 @@ generation_add(struct generation *g, int32_t id)
 		generation_flush(g);
 }
 
-/* End it. */
+/* End the reply. */
 void
 generation_cancel(struct generation *g)
 {
@@ -223,27 +225,27 @@ generation_cancel(struct generation *g)
 	generation_flush(g);
 }
 
-/* Take what is new. */
+/* Take the new tokens and text. */
 int
 generation_take(struct generation *g, struct generation_news *news)
 {
-	news->text = g->text.s == NULL ? "" : g->text.s + g->told_text;
-	news->text_len = g->text.n - g->told_text;
-	news->n = generation_made(g) - g->told_ids;
-	news->ids = g->tokens.id + g->prompt + g->told_ids;
-	g->told_text = g->text.n;
-	g->told_ids += news->n;
+	news->text = g->text.s == NULL ? "" : g->text.s + g->taken_text;
+	news->text_len = g->text.n - g->taken_text;
+	news->n = generation_made(g) - g->taken_ids;
+	news->ids = g->tokens.id + g->prompt + g->taken_ids;
+	g->taken_text = g->text.n;
+	g->taken_ids += news->n;
 	return (news->n > 0 || news->text_len > 0);
 }
 
-/* Count tokens made. */
+/* Return the number of generated tokens. */
 size_t
 generation_made(const struct generation *g)
 {
 	return (g->tokens.n - g->prompt);
 }
 
-/* Name a reason. */
+/* Return the name of a reason. */
 const char *
 generation_stop_name(enum stop_reason stop)
 {

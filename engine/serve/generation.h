@@ -30,40 +30,46 @@ struct generation_options {
 	int			 ignore_eos;
 	char			 stop[PARAM_STOPS_MAX + 1]
 				    [PARAM_STOP_MAX + 1];
-	int			 stops;		/* used: each ends in NUL */
+	int			 stops;		/* those in use; each ends in
+						 * NUL */
 	/* For replies in a dialogue: */
-	int			 strip;		/* white space at the start */
-	int			 trim;		/* and before a stop string
-						 * is not shown */
+	int			 strip;		/* leave out white space at the
+						 * start */
+	int			 trim;		/* and before a stop string */
 };
 
 struct generation {
 	const struct tokenizer	*tok;		/* borrowed */
 	struct generation_options opt;
 	int			 eos;		/* id that ends, or -1 */
-	size_t			 context;	/* tokens it may have in all */
-	struct idbuf		 tokens;	/* prompt, then what was made */
+	size_t			 context;	/* maximal number of generated
+						 * tokens */
+	struct idbuf		 tokens;	/* the prompt, then the
+						 * generated tokens */
 	size_t			 prompt;	/* tokens of the prompt */
-	uint8_t			*seen;		/* owned: [V], ids in tokens;
-						 * NULL without a penalty */
+	uint8_t			*seen;		/* owned: [V], 1 for each id in
+						 * tokens; NULL without a
+						 * penalty */
 	struct detok		 detok;
-	struct textbuf		 held;		/* decoded, not released */
-	struct textbuf		 text;		/* released */
-	size_t			 told_text;	/* bytes of text taken */
-	size_t			 told_ids;	/* made tokens taken */
+	struct textbuf		 held;		/* decoded, but not released */
+	struct textbuf		 text;		/* text that may be emitted */
+	size_t			 taken_text;	/* bytes of text already
+						 * taken */
+	size_t			 taken_ids;	/* generated tokens already
+						 * taken */
 	enum stop_reason	 stop;
 };
 
-/* What is new since the last generation_take. */
+/* The tokens and text since the last generation_take. */
 struct generation_news {
 	const char	*text;		/* borrowed until the next call */
 	size_t		 text_len;
-	const int32_t	*ids;		/* borrowed likewise */
+	const int32_t	*ids;		/* borrowed until the next call */
 	size_t		 n;
 };
 
 /*
- * Begin. prompt is taken (left empty); it has at least one id and fewer than
+ * Begin. prompt is taken (left empty). It has at least one id and fewer than
  * context, all in 0 .. vocab - 1.
  */
 struct generation *generation_new(const struct tokenizer *tok,
@@ -72,28 +78,28 @@ struct generation *generation_new(const struct tokenizer *tok,
 void	 generation_free(struct generation *g);
 
 /*
- * Go on behind n ids that an earlier run made: they and the text they
- * release count as told. CHAT_EFORMAT where an id is out of range or follows
- * one that ended the reply.
+ * Continue after n ids that an earlier run generated. They and their released
+ * text count as already taken. Returns CHAT_EFORMAT if an id is out of range or
+ * follows an id that ended the reply.
  */
 int	 generation_resume(struct generation *g, const int32_t *id, size_t n,
 	    int vocab);
 
-/* Draw the next token from V logits and add it. 0, or CHAT_EFORMAT where
- * the logits are not numbers. */
+/* Draw the next token from V logits and add it. Returns 0, or CHAT_EFORMAT if a
+ * logit is NaN or none is finite. */
 int	 generation_sample(struct generation *g, struct sampler *s,
 	    const float *logits);
 
 /* Add a token. g->stop says whether it was the last. */
 void	 generation_add(struct generation *g, int32_t id);
 
-/* End it now, releasing what is held. */
+/* End the reply now, and release the held text. */
 void	 generation_cancel(struct generation *g);
 
-/* Take what is new; returns 0 where there is nothing. */
+/* Take the new tokens and text. Returns 0 if there is nothing new. */
 int	 generation_take(struct generation *g, struct generation_news *news);
 
-/* Tokens made so far. */
+/* The number of tokens generated so far. */
 size_t	 generation_made(const struct generation *g);
 
 /* "end", "stop", "length", "context", "cancelled". */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The blocks: a list of empty ones, of which the one given back last is the
- * next one used, while its memory may still be near; a queue of full ones
- * that nobody holds; and a hash table of all full ones.
+ * The blocks of the cache: a stack of empty blocks, so that the block used next
+ * is the one given back last, which may still be in the processor's cache; a
+ * queue of the full blocks that nobody holds; and a hash table of all full
+ * blocks.
  */
 #include "kvcache.h"
 
@@ -16,13 +17,16 @@
 
 struct kvblock {
 	int			 holders;
-	/* Of a full block: */
-	kvcache_chain		 chain;		/* 0: it is not known */
-	kvcache_chain		 before;	/* of the block in front */
+	/* Only for a full block: */
+	kvcache_chain		 chain;		/* 0: not in the hash table */
+	kvcache_chain		 before;	/* the chain before this
+						 * block */
 	int64_t			 owner;
 	int32_t			 tokens[KV_BLOCK];
-	LIST_ENTRY(kvblock)	 same;		/* in its slot of the table */
-	TAILQ_ENTRY(kvblock)	 free;		/* where nobody holds it */
+	LIST_ENTRY(kvblock)	 same;		/* next block in its slot of the
+						 * table */
+	TAILQ_ENTRY(kvblock)	 free;		/* in the queue, if nobody holds
+						 * it */
 };
 
 TAILQ_HEAD(kvlist, kvblock);
@@ -32,13 +36,17 @@ LIST_HEAD(kvslot, kvblock);
 struct kvcache {
 	struct kvblock			*blocks;	/* owned: [size] */
 	int				 size;
-	struct kvlist			 empty;		/* next one first */
-	struct kvlist			 full;		/* that nobody holds:
-							 * next to go first */
-	int				 n;		/* in both */
+	struct kvlist			 empty;		/* empty blocks, the
+							 * next one on top */
+	struct kvlist			 full;		/* full blocks that
+							 * nobody holds; the
+							 * first is reused
+							 * first */
+	int				 n;		/* blocks in both */
 	struct kvslot			*slots;		/* owned */
 	size_t				 mask;		/* slots - 1 */
-	kvcache_chain			 last;		/* given out */
+	kvcache_chain			 last;		/* number of the next
+							 * chain */
 };
 
 /* Make a cache with every block empty. */
@@ -75,7 +83,7 @@ kvcache_free(struct kvcache *kv)
 	free(kv);
 }
 
-/* The slot of an owner's tokens after before. */
+/* Return the slot for the tokens of an owner after `before`. */
 static struct kvslot *
 kvcache_slot(const struct kvcache *kv, int64_t owner, kvcache_chain before,
     const int32_t *tokens)
@@ -89,7 +97,7 @@ kvcache_slot(const struct kvcache *kv, int64_t owner, kvcache_chain before,
 	return (&kv->slots[(size_t)(h >> 20) & kv->mask]);
 }
 
-/* The owner's full block of these tokens after before, or NULL. */
+/* Return the owner's full block with these tokens after `before`, or NULL. */
 static struct kvblock *
 kvcache_known(const struct kvcache *kv, int64_t owner, kvcache_chain before,
     const int32_t *tokens)
@@ -103,8 +111,8 @@ kvcache_known(const struct kvcache *kv, int64_t owner, kvcache_chain before,
 	return (NULL);
 }
 
-/* An empty block: the one wanted, if it is that, else any; the oldest full one
- * is emptied where there is none. */
+/* Return an empty block: the wanted one if it is empty, else any. If no block
+ * is empty, the first full one of the queue is emptied. */
 static struct kvblock *
 kvcache_empty(struct kvcache *kv, int32_t want)
 {
@@ -125,7 +133,7 @@ kvcache_empty(struct kvcache *kv, int32_t want)
 	return (b);
 }
 
-/* Order of numbers. */
+/* Compare two numbers. */
 static int
 kvcache_compare(const void *a, const void *b)
 {
@@ -134,7 +142,8 @@ kvcache_compare(const void *a, const void *b)
 	return (*x < *y ? -1 : *x > *y);
 }
 
-/* Take blocks. Those that were another sequence's come from its end. */
+/* Take blocks. Blocks that another sequence used last are taken from its
+ * end. */
 int
 kvcache_take(struct kvcache *kv, int32_t *out, size_t have, size_t n)
 {
@@ -169,7 +178,7 @@ kvcache_find(struct kvcache *kv, int64_t owner, kvcache_chain *chain,
 	return ((int32_t)(b - kv->blocks));
 }
 
-/* A block has become full. */
+/* Record that a block has become full. */
 void
 kvcache_fill(struct kvcache *kv, int64_t owner, int32_t block,
     kvcache_chain *chain, const int32_t *tokens)
@@ -188,8 +197,8 @@ kvcache_fill(struct kvcache *kv, int64_t owner, int32_t block,
 	*chain = b->chain;
 }
 
-/* Give blocks back: the first empty one ends on top, the first full one is
- * the last to go. */
+/* Give blocks back. The first block ends on top of the stack if it is empty,
+ * and at the end of the queue if it is full. */
 void
 kvcache_give(struct kvcache *kv, const int32_t *blocks, size_t n)
 {
@@ -207,14 +216,14 @@ kvcache_give(struct kvcache *kv, const int32_t *blocks, size_t n)
 	}
 }
 
-/* Count blocks that can be had. */
+/* Return the number of available blocks. */
 int
 kvcache_available(const struct kvcache *kv)
 {
 	return (kv->n);
 }
 
-/* Count the blocks of so many positions. */
+/* Return the number of blocks that this many positions need. */
 size_t
 kvcache_blocks(size_t positions)
 {

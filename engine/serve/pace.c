@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two counts of rows that follow the time.  Without replies the rows double
- * and halve.  Beside replies, since people watch, they are what fits between
- * the time that replies take alone and PACE_BESIDE times that, by what a row
- * has cost lately: medians, so that a step which the system has interrupted
- * changes nothing.
+ * Two numbers of rows, which follow the measured time. In steps without replies
+ * the number doubles and halves. In steps with replies people wait for text, so
+ * the number is chosen such that the step takes at most PACE_BESIDE times as
+ * long as the replies alone. Both times are medians of recent steps, so that
+ * one interrupted step changes nothing.
  */
 #include "pace.h"
 
 #include <stdlib.h>
 
-#define PACE_SURE	2	/* samples of base, before anything is read */
+#define PACE_SURE	2	/* samples of base before it is used */
 
 /* Begin. */
 void
@@ -20,7 +20,7 @@ pace_init(struct pace *p, int max)
 	    PACE_FIRST_ROWS, .beside = PACE_LEAST_ROWS };
 }
 
-/* Order of doubles. */
+/* Compare two doubles. */
 static int
 pace_compare(const void *a, const void *b)
 {
@@ -29,16 +29,16 @@ pace_compare(const void *a, const void *b)
 	return (*x < *y ? -1 : *x > *y);
 }
 
-/* Take one more. */
+/* Add one sample. */
 static void
 pace_add(struct pace_samples *s, double x)
 {
 	s->last[s->n++ % PACE_SAMPLES] = x;
-	if (s->n == 2 * PACE_SAMPLES)	/* only the rest matters */
+	if (s->n == 2 * PACE_SAMPLES)	/* only the remainder matters */
 		s->n = PACE_SAMPLES;
 }
 
-/* The middle of the last few, the lower one of two. */
+/* Return the median of the last samples, the lower one of two. */
 static double
 pace_median(const struct pace_samples *s, int few)
 {
@@ -51,14 +51,14 @@ pace_median(const struct pace_samples *s, int few)
 	return (x[(n - 1) / 2]);
 }
 
-/* Are these far more replies, or far fewer, than base is about? */
+/* Is this number of replies far from the number that base was measured with? */
 static int
 pace_other(const struct pace *p, int replies)
 {
 	return (replies * 2 > p->replies * 3 || replies * 3 < p->replies * 2);
 }
 
-/* Rows of prompts. */
+/* Return the number of rows of prompts. */
 int
 pace_rows(const struct pace *p, int replies)
 {
@@ -70,15 +70,15 @@ pace_rows(const struct pace *p, int replies)
 	return (rows < p->max - replies ? rows : p->max - replies);
 }
 
-/* Between least and most. */
+/* Limit a number to least .. most. */
 static int
 pace_clamp(double rows, int least, int most)
 {
 	return (rows < least ? least : rows > most ? most : (int)rows);
 }
 
-/* Learn from a step without replies. One that was not full says little of
- * what would be too much. */
+/* Learn from a step without replies. A step that was not full does not show how
+ * many rows would be too many. */
 static void
 pace_note_alone(struct pace *p, int prompts, double seconds)
 {

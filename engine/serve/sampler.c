@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sampling.  Sums run in a fixed order in double precision, with an
- * exponential of our own, so that the same logits give the same token on
- * every machine (this file is compiled without contraction to FMA).
+ * Sampling. Sums run in a fixed order in double precision, and the exponential
+ * function is our own, so that the same logits give the same token on every
+ * machine. (This file is compiled without contraction to FMA.)
  */
 #include "sampler.h"
 
@@ -33,7 +33,7 @@ sampler_free(struct sampler *s)
 	free(s);
 }
 
-/* e^x = 2^k * e^r with |r| <= ln 2 / 2, e^r by its Taylor series, whose
+/* e^x = 2^k * e^r with |r| <= ln 2 / 2. The Taylor series of e^r ends where the
  * fourteenth power is below half a unit in the last place. */
 double
 sampler_exp(double x)
@@ -85,7 +85,7 @@ sampler_before(const struct sampler_item *a, const struct sampler_item *b)
 	return (a->logit != b->logit ? a->logit > b->logit : a->id < b->id);
 }
 
-/* Fill the items with penalised logits; *max gets the largest item. */
+/* Fill the items with penalised logits. *max gets the largest item. */
 static int
 sampler_fill(struct sampler *s, const struct sampler_params *p,
     const float *logits, const uint8_t *seen, struct sampler_item *max)
@@ -109,7 +109,7 @@ sampler_fill(struct sampler *s, const struct sampler_params *p,
 	return (isfinite(max->logit) ? 0 : CHAT_EFORMAT);
 }
 
-/* Let the item at i sink to its place in a heap of n, largest first. */
+/* Sift down the item at i in a heap of n items, largest first. */
 static void
 sampler_sink(struct sampler_item *heap, int n, int i)
 {
@@ -128,9 +128,10 @@ sampler_sink(struct sampler_item *heap, int n, int i)
 }
 
 /*
- * Bring the largest items to the front, largest first, until there are k of
- * them or their weights reach want; returns how many. The heap shrinks from
- * the back, where the chosen ones gather; at last the array is turned round.
+ * Move the largest items to the front, largest first, until there are k of them
+ * or until their weights reach want. Returns their number. The heap shrinks
+ * from its end, and the chosen items gather there; at last the array is
+ * reversed.
  */
 static int
 sampler_select(struct sampler *s, int k, double want)
@@ -157,7 +158,7 @@ sampler_select(struct sampler *s, int k, double want)
 	return (i);
 }
 
-/* Weigh the first n items: 1 for the largest of all. */
+/* Weigh the first n items; the largest of all weighs 1. */
 static void
 sampler_weigh(struct sampler *s, int n, double max, double temperature)
 {
@@ -180,7 +181,8 @@ sampler_sum(const struct sampler *s, int n)
 	return (sum);
 }
 
-/* Keep the first of the sorted items that reach share p of their sum. */
+/* Keep the first of the sorted items that together reach share p of their
+ * sum. */
 static int
 sampler_nucleus(const struct sampler *s, int n, double p)
 {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Choosing the next token from logits.  The choice depends on the logits, the
- * parameters, the seed and the step alone: there is no state to carry, so a
- * generation can go on at any step, in any process.
+ * Choosing the next token from logits. The choice depends only on the logits,
+ * the parameters, the seed and the step. There is no state to keep, so a
+ * generation can continue at any step, in any process.
  */
 #ifndef ENGINE_SAMPLER_H
 #define ENGINE_SAMPLER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -26,43 +25,46 @@ struct sampler_item {
 	double	 weight;	/* not normalised: probability * total */
 };
 
-/* A distribution: what is left after top-k and top-p. */
+/* A distribution: the items that top-k and top-p keep. */
 struct sampler {
-	struct sampler_item	*item;	/* owned: V of them, in use: kept */
+	struct sampler_item	*item;	/* owned: [V]; the first `kept` are in
+					 * use */
 	int			 vocab;	/* V */
 	int			 kept;
-	double			 total;	/* sum of the weights kept */
+	double			 total;	/* sum of the kept weights */
 };
 
 struct sampler	*sampler_new(int vocab);
 void		 sampler_free(struct sampler *s);
 
 /*
- * Make the distribution from V logits: repetition penalty (the logit of an id
- * with seen[id] != 0 is divided by it if positive, else multiplied; seen may
- * be NULL), temperature, top-k, top-p (the smallest set that reaches it, at
- * least one), softmax. Of equal logits the lower id counts as larger. At
- * temperature 0 one id is kept. Where top-k or top-p is on, items come
- * largest first, else by id. 0, or CHAT_EFORMAT where a logit is not a number
- * or none is finite (s then holds nothing of use).
+ * Make the distribution from V logits, in this order: repetition penalty (the
+ * logit of each id with seen[id] != 0 is divided by it if positive, else
+ * multiplied; seen may be NULL), temperature, top-k, top-p (the smallest set
+ * that reaches it, at least one item), softmax.
+ *
+ * Of equal logits the lower id counts as larger. At temperature 0 one id is
+ * kept. If top-k or top-p is on, the items are ordered largest first, else by
+ * id. Returns 0, or CHAT_EFORMAT if a logit is NaN or none is finite; s is then
+ * unusable.
  */
 int		 sampler_prepare(struct sampler *s,
 		    const struct sampler_params *p, const float *logits,
 		    const uint8_t *seen);
 
-/* Draw an id from what sampler_prepare made, with the random number that
- * seed and step (0 for the first token made) stand for. */
+/* Draw an id from the distribution of sampler_prepare. seed and step (0 for the
+ * first generated token) determine the random number. */
 int32_t		 sampler_draw(const struct sampler *s, uint64_t seed,
 		    uint64_t step);
 
 /*
- * Random bits number step of a seed: the first two words of Philox4x32-10
- * with step as counter and seed as key. Source: Salmon et al. 2011, "Parallel
- * random numbers: as easy as 1, 2, 3".
+ * The random bits of a step: the first two words of Philox4x32-10 with step as
+ * counter and seed as key. Source: Salmon et al. 2011, "Parallel random
+ * numbers: as easy as 1, 2, 3".
  */
 uint64_t	 sampler_random(uint64_t seed, uint64_t step);
 
-/* e to the x, in the same bits on every machine; 0 far below -700. */
+/* e to the x, with the same bits on every machine; 0 far below -700. */
 double		 sampler_exp(double x);
 
 #endif

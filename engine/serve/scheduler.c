@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler: queues, and what goes into each step.
+ * The scheduler: the queues, and the content of each step.
  */
 #include "scheduler_impl.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "xmalloc.h"
 
-/* Make a scheduler. Half of a step at least is left for prompts. */
+/* Make a scheduler. At least half of a step is left for prompts. */
 struct scheduler *
 scheduler_new(struct backend *b, int batch_tokens,
     const struct scheduler_events *ev, void *arg)
@@ -41,8 +40,8 @@ scheduler_new(struct backend *b, int batch_tokens,
 }
 
 /* Release a job. */
-void
-job_free(struct job *job)
+static void
+scheduler_job_free(struct job *job)
 {
 	if (job == NULL)
 		return;
@@ -52,7 +51,7 @@ job_free(struct job *job)
 	free(job);
 }
 
-/* Is it paused? Its share knows. */
+/* Is a job paused? Its share has the flag. */
 static void
 scheduler_set_paused(struct scheduler *s, struct job *job, int paused)
 {
@@ -61,7 +60,7 @@ scheduler_set_paused(struct scheduler *s, struct job *job, int paused)
 	job->paused = paused;
 }
 
-/* Take a job out of its queue, give its blocks back, release it. */
+/* Remove a job from its queue, give its blocks back, and release it. */
 static void
 scheduler_remove(struct scheduler *s, struct job *job)
 {
@@ -76,7 +75,7 @@ scheduler_remove(struct scheduler *s, struct job *job)
 	}
 	scheduler_set_paused(s, job, 0);
 	fairshare_leave(&s->shares, job->share);
-	job_free(job);
+	scheduler_job_free(job);
 }
 
 /* Release a scheduler and all its jobs. */
@@ -97,7 +96,7 @@ scheduler_free(struct scheduler *s)
 	free(s);
 }
 
-/* Put a job into a list; most are the newest. */
+/* Insert a job into a list in order of arrival; most jobs are the newest. */
 void
 scheduler_insert(struct job_list *list, struct job *job)
 {
@@ -117,7 +116,7 @@ int
 scheduler_add(struct scheduler *s, struct job *job)
 {
 	if (s->nwaiting >= SCHEDULER_WAITING_MAX) {
-		job_free(job);
+		scheduler_job_free(job);
 		return (CHAT_EBUSY);
 	}
 	job->arrival = ++s->arrivals;
@@ -144,16 +143,16 @@ scheduler_find(const struct scheduler *s, int64_t id)
 	return (NULL);
 }
 
-/* Is it there? */
+/* Is there a job of that id? */
 int
 scheduler_has(const struct scheduler *s, int64_t id)
 {
 	return (scheduler_find(s, id) != NULL);
 }
 
-/* Tell what is new of a reply and, where it is over, that. */
+/* Report the new text of a reply, and its end if it has ended. */
 void
-scheduler_tell(struct scheduler *s, struct job *job)
+scheduler_report(struct scheduler *s, struct job *job)
 {
 	struct generation_news	 news;
 
@@ -177,7 +176,7 @@ scheduler_fail(struct scheduler *s, struct job *job, const char *code,
 	scheduler_remove(s, job);
 }
 
-/* End a job that someone no longer wants. */
+/* End a job that was cancelled. */
 static void
 scheduler_end(struct scheduler *s, struct job *job)
 {
@@ -186,7 +185,7 @@ scheduler_end(struct scheduler *s, struct job *job)
 		return;
 	}
 	generation_cancel(job->gen);
-	scheduler_tell(s, job);
+	scheduler_report(s, job);
 }
 
 /* Cancel a job. */
@@ -230,14 +229,14 @@ scheduler_cancel_paused(struct scheduler *s)
 	scheduler_cancel_list(s, &s->waiting);
 }
 
-/* The tokens a job has now. */
+/* Return the tokens of a job. */
 const struct idbuf *
 scheduler_tokens(const struct job *job)
 {
 	return (job->gen != NULL ? &job->gen->tokens : &job->score->ids);
 }
 
-/* Who may find the next block that it fills or takes over? */
+/* Return the owner of the next block that a job fills or takes over. */
 int64_t
 scheduler_owner(const struct job *job)
 {
@@ -273,7 +272,8 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 		s->score_rows += (int)n;
 }
 
-/* Put what fits of a job into the step, which may have max rows in all. */
+/* Put as much of a job into the step as fits. The step may have max rows in
+ * all. */
 static void
 scheduler_plan_job(struct scheduler *s, struct job *job, int max)
 {
@@ -287,15 +287,15 @@ scheduler_plan_job(struct scheduler *s, struct job *job, int max)
 		    (size_t)room);
 }
 
-/* Does it need one row to make its next token? */
+/* Does a job need one row for its next token? */
 int
 scheduler_making(const struct job *job)
 {
 	return (job->gen != NULL && job->fed + 1 == job->gen->tokens.n);
 }
 
-/* Which of the jobs that are still read is next in this step: of the group
- * that was served least, the first to come. */
+/* Return the next job that has unread tokens for this step: of the group that
+ * was served least, the oldest job. */
 static struct job *
 scheduler_reading(const struct scheduler *s)
 {
@@ -312,7 +312,7 @@ scheduler_reading(const struct scheduler *s)
 	return (best);
 }
 
-/* Plan the step: replies being made first, then what is read. */
+/* Plan the step: first the replies that generate, then the tokens to read. */
 static void
 scheduler_plan(struct scheduler *s)
 {
@@ -331,7 +331,7 @@ scheduler_plan(struct scheduler *s)
 		scheduler_plan_job(s, job, max);
 }
 
-/* Take a score's rows in. */
+/* Give a score its rows of logits. */
 static void
 scheduler_collect_score(struct scheduler *s, struct job *job)
 {
@@ -346,14 +346,14 @@ scheduler_collect_score(struct scheduler *s, struct job *job)
 	}
 	if (job->score->bad)
 		scheduler_fail(s, job, "numeric_error",
-		    "the model's output is not a number");
+		    "the model's output is NaN or infinity");
 	else if (job->fed == job->score->ids.n) {
 		s->ev->done(s->arg, job);
 		scheduler_remove(s, job);
 	}
 }
 
-/* Take in what the step gave one job. */
+/* Handle the results of the step for one job. */
 static void
 scheduler_collect(struct scheduler *s, struct job *job)
 {
@@ -374,11 +374,11 @@ scheduler_collect(struct scheduler *s, struct job *job)
 		return;
 	if (generation_sample(g, s->sampler, job->logits) != 0) {
 		scheduler_fail(s, job, "numeric_error",
-		    "the model's output is not a number");
+		    "the model's output is NaN or infinity");
 		return;
 	}
 	s->stats.tokens_output++;
-	scheduler_tell(s, job);
+	scheduler_report(s, job);
 }
 
 /* Run one step. */
@@ -408,7 +408,7 @@ scheduler_step(struct scheduler *s)
 	return (s->rows);
 }
 
-/* Report. */
+/* Return the numbers of the scheduler. */
 void
 scheduler_stats(const struct scheduler *s, struct scheduler_stats *out)
 {

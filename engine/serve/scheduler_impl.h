@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the scheduler's files share: scheduler.c (jobs and steps), admit.c
- * (who has a place and cache blocks).
+ * The parts that scheduler.c (jobs and steps) and admit.c (places and cache
+ * blocks) share.
  */
 #ifndef ENGINE_SCHEDULER_IMPL_H
 #define ENGINE_SCHEDULER_IMPL_H
@@ -18,20 +18,21 @@ struct scheduler {
 	void				*arg;		/* borrowed */
 	struct kvcache			*kv;		/* owned */
 	struct sampler			*sampler;	/* owned */
-	/* Owned jobs, in the order in which they came. */
+	/* Owned jobs, in order of arrival. */
 	struct job_list			 running, waiting;
 	int				 nrunning, nwaiting;
 	int				 running_max;
-	int64_t				 arrivals;	/* jobs that came */
+	int64_t				 arrivals;	/* jobs added so far */
 	struct fairshare_list		 shares;	/* owned */
 	struct backend_row		*row;		/* owned: [rows_max] */
 	int				 rows_max;
 	struct pace			 pace;
 	float				*logits;	/* owned: one [V] for
 							 * each job, then for
-							 * score rows */
-	int				 rows;		/* planned so far */
-	int				 replies;	/* for replies */
+							 * the rows of scores */
+	int				 rows;		/* rows planned so
+							 * far */
+	int				 replies;	/* rows of replies */
 	int				 logit_rows;
 	int				 score_rows;
 	struct scheduler_stats		 stats;
@@ -39,24 +40,25 @@ struct scheduler {
 
 /* scheduler.c */
 
-/* The tokens a job has now. */
+/* Return the tokens of a job. */
 const struct idbuf *scheduler_tokens(const struct job *job);
-/* Whose is the block after its full ones: see kvcache.h. */
+/* Return the owner of the block after the full ones: see kvcache.h. */
 int64_t		 scheduler_owner(const struct job *job);
 /* Does a reply need one row to make its next token? */
 int		 scheduler_making(const struct job *job);
-/* Put a job into a list, behind those that came before it. */
+/* Insert a job into a list in order of arrival. */
 void		 scheduler_insert(struct job_list *list, struct job *job);
-/* Tell what is new of a reply and, where it is over, that; it is gone then. */
-void		 scheduler_tell(struct scheduler *s, struct job *job);
+/* Report the new text of a reply. If it has ended, report that too and release
+ * it. */
+void		 scheduler_report(struct scheduler *s, struct job *job);
 
 /* admit.c */
 
-/* Move waiting jobs to the running ones, as far as there is room. */
+/* Admit waiting jobs as long as there is room. */
 void		 admit_waiting(struct scheduler *s);
-/* See that every reply has room for the token it makes next. */
+/* Give every running reply the block for its next token. */
 void		 admit_grow(struct scheduler *s);
-/* Give back what a running job holds of the cache. */
+/* Give back the cache blocks of a job. */
 void		 admit_release(struct scheduler *s, struct job *job);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Log-probabilities and logits of given ids, printed as they come.
+ * Log-probabilities and logits of given ids, printed row by row.
  */
 #include "score.h"
 
@@ -39,14 +39,14 @@ score_free(struct score *s)
 	free(s);
 }
 
-/* Is row i needed? */
+/* Are the logits of row i needed? */
 int
 score_wants(const struct score *s, size_t i)
 {
 	return (i + 1 < s->ids.n || s->want != SCORE_NONE);
 }
 
-/* Append a number behind a comma; nine digits bring a float back exactly. */
+/* Append a comma and a number; nine digits restore a float exactly. */
 static void
 score_print(struct textbuf *t, double v)
 {
@@ -59,7 +59,7 @@ score_print(struct textbuf *t, double v)
 	textbuf_add(t, buf, (size_t)n);
 }
 
-/* Natural logarithm of the probability of id. */
+/* Return the natural logarithm of the probability of id. */
 static double
 score_logprob(const float *logits, int vocab, int32_t id)
 {

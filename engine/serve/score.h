@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How likely a model finds a given text: a prompt that is only read.  The
- * results are kept as text, ready for the answer's line.
+ * Scoring: how probable the model finds a given text. The text is a prompt
+ * without a reply. The results are kept as JSON text, ready for the answer.
  */
 #ifndef ENGINE_SCORE_H
 #define ENGINE_SCORE_H
@@ -12,16 +12,17 @@
 
 enum score_logits { SCORE_NONE, SCORE_LAST, SCORE_ALL };
 
-#define SCORE_NUMBER_BYTES 20	/* longest number printed, with its comma */
+#define SCORE_NUMBER_BYTES 20	/* longest printed number, with its comma */
 
 struct score {
 	struct idbuf		 ids;
 	enum score_logits	 want;
 	int			 vocab;		/* V */
 	struct textbuf		 logprobs;	/* "null,-1.5,...": [T] */
-	struct textbuf		 logits;	/* "[...],[...]" or "...":
-						 * [T][V] or [V], or nothing */
-	int			 bad;		/* a logit was not a number */
+	struct textbuf		 logits;	/* "[...],[...]": [T][V]; or
+						 * "...": [V]; or empty */
+	int			 bad;		/* a logit was NaN or
+						 * infinity */
 };
 
 /* Begin; ids (at least one) are taken and left empty. */
@@ -29,10 +30,10 @@ struct score	*score_new(struct idbuf *ids, enum score_logits want,
 		    int vocab);
 void		 score_free(struct score *s);
 
-/* Are the logits of row i (behind ids[0..i]) needed? */
+/* Are the logits of row i (those after ids[0..i]) needed? */
 int		 score_wants(const struct score *s, size_t i);
 
-/* Take the logits of row i; rows come in order, each once. */
+/* Add the logits of row i. The caller adds the rows in order, each once. */
 void		 score_row(struct score *s, size_t i, const float *logits);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Search for added tokens by a trie.
+ * A search for added tokens by a trie.
  */
 #include "added.h"
 
@@ -19,12 +19,13 @@ struct added {
 	unsigned	 flags;
 };
 
-/* A node of the trie: its children are neighbours, ordered by byte. */
+/* A node of the trie. Its children are neighbours in the array, ordered by
+ * byte. */
 struct added_node {
-	uint32_t	 child;		/* the first one */
-	uint16_t	 n;		/* how many */
-	uint8_t		 byte;		/* what leads here */
-	int32_t		 item;		/* the string that ends here, or -1 */
+	uint32_t	 child;		/* the first child */
+	uint16_t	 n;		/* number of children */
+	uint8_t		 byte;		/* byte of the edge to this node */
+	int32_t		 item;		/* the item that ends here, or -1 */
 };
 
 struct added_set {
@@ -32,10 +33,11 @@ struct added_set {
 	size_t			 n;
 	struct added_node	*node;		/* owned: node 0 is the root */
 	size_t			 nodes;
-	uint32_t		 first[256];	/* children of the root, or 0 */
+	uint32_t		 first[256];	/* by byte: the child of the
+						 * root, or 0 */
 };
 
-/* The items below a node while the trie is made: lo to hi - 1. */
+/* While the trie is built: the items below a node, lo to hi - 1. */
 struct added_range {
 	size_t	 lo, hi, depth;
 };
@@ -71,7 +73,7 @@ added_add(struct added_set *a, const char *s, size_t n, int32_t id,
 	a->item[a->n++] = (struct added){ xstrndup(s, n), n, id, flags };
 }
 
-/* Order by bytes, a string before those that it begins. */
+/* Order by bytes; a string comes before the strings that begin with it. */
 static int
 added_cmp(const void *x, const void *y)
 {
@@ -84,7 +86,7 @@ added_cmp(const void *x, const void *y)
 	return (a->len < b->len ? -1 : a->len > b->len);
 }
 
-/* Make the children of node i, whose items are r. */
+/* Make the children of node i, which has the items r. */
 static void
 added_branch(struct added_set *a, struct added_range *range, size_t i)
 {
@@ -108,7 +110,7 @@ added_branch(struct added_set *a, struct added_range *range, size_t i)
 	}
 }
 
-/* Sort, and make the trie, level by level. */
+/* Sort the items and build the trie, level by level. */
 int
 added_seal(struct added_set *a, int32_t twice[2])
 {
@@ -139,14 +141,14 @@ added_seal(struct added_set *a, int32_t twice[2])
 	return (0);
 }
 
-/* Count. */
+/* Return the number of strings. */
 size_t
 added_count(const struct added_set *a)
 {
 	return (a->n);
 }
 
-/* One string. */
+/* Return string i. */
 const char *
 added_item(const struct added_set *a, size_t i, size_t *n, int32_t *id,
     unsigned *flags)
@@ -157,7 +159,7 @@ added_item(const struct added_set *a, size_t i, size_t *n, int32_t *id,
 	return (a->item[i].s);
 }
 
-/* The child of node by byte c, or 0. */
+/* Return the child of node by byte c, or 0. */
 static uint32_t
 added_child(const struct added_set *a, const struct added_node *node,
     uint8_t c)
@@ -176,7 +178,7 @@ added_child(const struct added_set *a, const struct added_node *node,
 	return (0);
 }
 
-/* The longest item that s begins with, or NULL. */
+/* Return the longest item that s begins with, or NULL. */
 static const struct added *
 added_longest(const struct added_set *a, const char *s, size_t n)
 {
@@ -194,7 +196,7 @@ added_longest(const struct added_set *a, const char *s, size_t n)
 	return (item < 0 ? NULL : &a->item[item]);
 }
 
-/* Does a word character touch bytes start to stop? */
+/* Is there a word character right before start or right after stop? */
 static int
 added_touched(const char *s, size_t n, size_t start, size_t stop)
 {
@@ -210,7 +212,8 @@ added_touched(const char *s, size_t n, size_t start, size_t stop)
 	    pretoken_wordchar(cp));
 }
 
-/* Where white space that begins at byte i ends; a run is measured once. */
+/* Return the end of the white space that begins at byte i. Each run is measured
+ * only once. */
 static size_t
 added_space_end(struct added_scan *x, size_t i)
 {
@@ -221,8 +224,8 @@ added_space_end(struct added_scan *x, size_t i)
 	return (x->space[1]);
 }
 
-/* Fill *m with item t found at byte i; 0 where nothing is left for it, since
- * the last match took its white space along and this one starts behind. */
+/* Fill *m with item t, which was found at byte i. Return 0 if nothing is left
+ * of it: the last match took its white space and ended after it. */
 static int
 added_take(struct added_scan *x, const struct added *t, size_t i,
     struct added_match *m)

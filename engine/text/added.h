@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Added tokens: strings that a tokenizer cuts out of a text whole, leftmost
- * and longest first, before anything else looks at it.
+ * Added tokens: strings that a tokenizer cuts out of a text as a whole,
+ * leftmost and longest first, before it does anything else with the text.
  */
 #ifndef ENGINE_ADDED_H
 #define ENGINE_ADDED_H
@@ -9,25 +9,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDED_BYTES_MAX	256	/* longest added token */
+#define ADDED_BYTES_MAX	256	/* bytes of the longest added token */
 
-/* What an added token is. */
-#define ADDED_SPECIAL	0x1	/* found only where specials are asked for */
-#define ADDED_LSTRIP	0x2	/* takes the white space before it along */
-#define ADDED_RSTRIP	0x4	/* ... and after it */
-#define ADDED_WORD	0x8	/* only where no word character touches it */
-#define ADDED_FLAGS	0xf	/* all of them */
+/* Flags of an added token. */
+#define ADDED_SPECIAL	0x1	/* found only if scan->special is set */
+#define ADDED_LSTRIP	0x2	/* takes the white space before it */
+#define ADDED_RSTRIP	0x4	/* takes the white space after it */
+#define ADDED_WORD	0x8	/* only if no word character touches it */
+#define ADDED_FLAGS	0xf	/* all flags */
 
 struct added_set;
 
-/* What was found: bytes start to stop of the text are token id. */
+/* A match: bytes start to stop of the text are token id. */
 struct added_match {
 	size_t	 start, stop;
 	int32_t	 id;
 };
 
-/* A search through one text; all borrowed. Set the first four members, the
- * rest to zero. */
+/* A search through one text; all members are borrowed. Set the first four
+ * members, and the others to zero. */
 struct added_scan {
 	const struct added_set	*set;
 	const char		*s;		/* valid UTF-8 */
@@ -46,26 +46,28 @@ void	 added_add(struct added_set *a, const char *s, size_t n, int32_t id,
 	    unsigned flags);
 
 /*
- * After the last string and before the first search. 0, or CHAT_EFORMAT
- * where two tokens have the same string: their ids are in twice.
+ * Finish the set, after the last string and before the first search. Returns 0,
+ * or CHAT_EFORMAT if two tokens have the same string: twice gets their ids.
  */
 int	 added_seal(struct added_set *a, int32_t twice[2]);
 
-/* After that: how many strings there are, and number i of them by their bytes
- * (borrowed, *n bytes) with what it was added with. */
+/* For a finished set: the number of strings, and string i in the order of bytes
+ * (borrowed, *n bytes) with its id and flags. */
 size_t	 added_count(const struct added_set *a);
 const char *added_item(const struct added_set *a, size_t i, size_t *n,
 	    int32_t *id, unsigned *flags);
 
 /*
- * Find the next added token. Returns 1 and fills *m, or 0: the rest of the
- * text, from scan->cut on, has none. What stands between the stop of one
- * match and the start of the next is ordinary text. As in the reference
- * tokenizer, a token that its flags forbid where it stands hides shorter and
- * overlapping ones, and one that took the white space after it along may be
- * followed by one that begins in there: then start, and even stop, may lie
- * below the last stop. Time grows as n times the length of the longest token
- * at worst.
+ * Find the next added token. Returns 1 and fills *m, or returns 0: the rest of
+ * the text, from scan->cut on, has none. The bytes between the stop of one
+ * match and the start of the next are ordinary text.
+ *
+ * As in the reference tokenizer, a token whose flags forbid it at its place
+ * still hides shorter and overlapping tokens. If a token took the white space
+ * after it, the next token may begin inside that white space. Its start, and
+ * even its stop, may then be below the last stop.
+ *
+ * The time grows at worst as n times the length of the longest token.
  */
 int	 added_next(struct added_scan *scan, struct added_match *m);
 

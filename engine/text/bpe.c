@@ -7,15 +7,16 @@
 #include "bpe.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "err.h"
 #include "xmalloc.h"
 
 #define BPE_SHORT	32		/* most symbols of a short word */
-#define BPE_KEEP	(64 * 1024)	/* most symbols kept allocated */
-#define BPE_PROBES_MAX	512		/* 2^20 random pairs need about 50 */
-#define BPE_FREE	UINT64_MAX	/* no pair: ids are not negative */
+#define BPE_KEEP	(64 * 1024)	/* symbols kept allocated, at most */
+#define BPE_PROBES_MAX	512		/* slots tried; 2^20 random pairs need
+					 * about 50 */
+#define BPE_FREE	UINT64_MAX	/* no pair, since ids are not
+					 * negative */
 
 struct bpe_merge {
 	uint64_t	 pair;		/* left << 32 | right */
@@ -26,29 +27,30 @@ struct bpe_merge {
 struct bpe {
 	struct bpe_alphabet	 alphabet;
 	struct bpe_merge	*slot;	/* owned: open addressing */
-	size_t			 mask;	/* slots - 1, slots a power of two */
+	size_t			 mask;	/* slots - 1; slots is a power of two */
 };
 
-/* A symbol of a long word; merged ones leave the list with id -1. */
+/* A symbol of a long word. A merged symbol leaves the list and gets id -1. */
 struct bpe_symbol {
 	int32_t		 id;
-	int32_t		 prev, next;	/* -1: none */
+	int32_t		 prev, next;	/* index, or -1 */
 };
 
 struct bpe_work {
 	struct idbuf		 id;		/* the word's symbols */
 	struct bpe_symbol	*symbol;	/* owned */
 	size_t			 symbols;	/* allocated */
-	size_t			 pushed;	/* first symbols whose pair has
-						 * been on the heap */
+	size_t			 pushed;	/* the pairs of the first
+						 * `pushed` symbols have been on
+						 * the heap */
 	uint64_t		*heap;		/* owned: smallest first, each
-						 * rank << 32 | left symbol;
-						 * stale where the symbols
+						 * rank << 32 | left symbol; an
+						 * entry is stale if its symbols
 						 * have changed since */
 	size_t			 n, size;	/* used, allocated */
 };
 
-/* Spread a pair over the table. */
+/* Hash a pair. */
 static uint64_t
 bpe_hash(uint64_t pair)
 {
@@ -56,7 +58,7 @@ bpe_hash(uint64_t pair)
 	return (pair ^ pair >> 32);
 }
 
-/* Find a pair's merge, or NULL. */
+/* Return the merge of a pair, or NULL. */
 static const struct bpe_merge *
 bpe_find(const struct bpe *b, int32_t left, int32_t right)
 {
@@ -153,7 +155,7 @@ bpe_work_new(void)
 	return (xcalloc(1, sizeof(struct bpe_work)));
 }
 
-/* Release what it holds. */
+/* Release its memory. */
 static void
 bpe_work_clear(struct bpe_work *w)
 {
@@ -201,7 +203,7 @@ bpe_symbols(const struct bpe *b, const char *word, size_t n, struct idbuf *out)
 		idbuf_add(out, a->unknown);
 }
 
-/* Merge a short word's n symbols in place; how many are left. */
+/* Merge the n symbols of a short word in place. Return how many are left. */
 static size_t
 bpe_short(const struct bpe *b, int32_t *id, size_t n)
 {
@@ -232,7 +234,7 @@ bpe_short(const struct bpe *b, int32_t *id, size_t n)
 	return (n);
 }
 
-/* Put the pair that begins at symbol pos on the heap, if it merges. */
+/* Put the pair that begins at symbol pos on the heap if it has a merge. */
 static void
 bpe_push(const struct bpe *b, struct bpe_work *w, int32_t pos)
 {
@@ -255,7 +257,7 @@ bpe_push(const struct bpe *b, struct bpe_work *w, int32_t pos)
 	w->heap[i] = p;
 }
 
-/* Take the first pair off a heap that is not empty. */
+/* Remove the first pair from a heap that is not empty. */
 static uint64_t
 bpe_pop(struct bpe_work *w)
 {
@@ -277,8 +279,8 @@ bpe_pop(struct bpe_work *w)
 	return (top);
 }
 
-/* Merge a symbol with its right neighbour, unless the pair is stale. No pair
- * comes back once it is gone: what a symbol stands for only grows. */
+/* Merge a symbol with its right neighbour unless the pair is stale. A pair that
+ * is gone never comes back, because the text of a symbol only grows. */
 static void
 bpe_merge(const struct bpe *b, struct bpe_work *w, uint64_t pair)
 {
@@ -319,7 +321,7 @@ bpe_link(struct bpe_work *w)
 	w->n = w->pushed = 0;
 }
 
-/* Take up a long word. */
+/* Begin a long word. */
 void
 bpe_start(const struct bpe *b, struct bpe_work *w, const char *word, size_t n)
 {
@@ -328,8 +330,9 @@ bpe_start(const struct bpe *b, struct bpe_work *w, const char *word, size_t n)
 	bpe_link(w);
 }
 
-/* Merge some more of a long word, and append what is left to out when it is
- * done: all pairs are put on the heap, then taken off until it is empty. */
+/* Merge some more of a long word. All pairs are put on the heap, then
+ * removed until it is empty. At the end the symbols that are left are
+ * appended to out. */
 int
 bpe_some(const struct bpe *b, struct bpe_work *w, size_t *limit,
     struct idbuf *out)

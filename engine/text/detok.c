@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes of tokens to whole characters.
+ * From the bytes of tokens to whole characters.
  */
 #include "detok.h"
-
-#include <string.h>
 
 #include "utf8.h"
 
 #define DETOK_BAD "\xef\xbf\xbd"	/* U+FFFD */
 
-/* Take one byte behind the held ones. Whatever is held is a sound start, so
- * either it is finished, or it goes on, or it was invalid without c. */
+/* Add one byte to the held ones. The held bytes are always a valid start of
+ * a character. So c completes it, or continues it, or shows that it was
+ * invalid. */
 static void
 detok_byte(struct detok *d, char c, struct textbuf *out)
 {

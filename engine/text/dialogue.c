@@ -2,10 +2,11 @@
 /*
  * Building prompts from conversations.
  *
- * Turns are encoded one by one and then joined: the split into words never
- * crosses the line end between two turns, because a turn's text ends in no
- * white space and the next one begins with "<".  So each turn is encoded once
- * however many are dropped, and the ids equal those of the whole text.
+ * The turns are encoded one by one and then joined. This gives the same ids as
+ * encoding the whole text: the split into words never crosses the line end
+ * between two turns, because a turn ends without white space and the next one
+ * begins with "<". So each turn is encoded once, no matter how many turns are
+ * dropped.
  */
 #include "dialogue.h"
 
@@ -19,18 +20,20 @@
 struct dialogue_run {
 	const struct tokenizer	*t;		/* borrowed */
 	struct dialogue		 d;
-	int			 started;	/* the pre-prompt is done, or on
-						 * its way */
+	int			 started;	/* the pre-prompt is encoded or
+						 * being encoded */
 	size_t			 turn;		/* the next turn */
-	struct textbuf		 line;		/* what is on its way */
+	struct textbuf		 line;		/* the text being encoded */
 	struct encoding		*encoding;	/* owned: of line, or NULL */
-	struct idbuf		*to;		/* pre or all: gets its ids */
+	struct idbuf		*to;		/* pre or all: receives its
+						 * ids */
 	struct idbuf		 pre, all;
-	size_t			*end;		/* owned: where each turn's ids
-						 * end in all */
+	size_t			*end;		/* owned: for each turn, where
+						 * its ids end in all */
 };
 
-/* Write turn i, and what the model goes on with if it is the last. */
+/* Write turn i. If it is the last one, also write the start of the model's
+ * turn. */
 static void
 dialogue_write_turn(const struct dialogue *d, size_t i, struct textbuf *line)
 {
@@ -55,8 +58,8 @@ dialogue_write_turn(const struct dialogue *d, size_t i, struct textbuf *line)
 	textbuf_clear(&clean);
 }
 
-/* Write the pre-prompt as it is before a tag: with the "<" that follows,
- * whose id is then taken off again. */
+/* Write the pre-prompt as it is before a tag: with the "<" that follows. The id
+ * of "<" is removed later. */
 static void
 dialogue_write_preprompt(const char *s, struct textbuf *line)
 {
@@ -68,7 +71,7 @@ dialogue_write_preprompt(const char *s, struct textbuf *line)
 	textbuf_puts(line, "<");
 }
 
-/* The newest turn of a person, or n. */
+/* Return the index of the newest turn of a person, or n. */
 static size_t
 dialogue_newest(const struct dialogue *d)
 {
@@ -81,8 +84,7 @@ dialogue_newest(const struct dialogue *d)
 	return (d->n);
 }
 
-/* Find the first turn to keep, given where each turn's ids end in all, and
- * how many tokens turns may take. */
+/* Find the first turn to keep. The turns may take `room` tokens in all. */
 static size_t
 dialogue_first(const struct dialogue *d, const size_t *end, size_t room)
 {
@@ -105,7 +107,7 @@ dialogue_begin(const struct tokenizer *t, const struct dialogue *d,
 
 	if (d->n == 0 || dialogue_newest(d) == d->n)
 		return (fault_set(f, "bad_field", "messages",
-		    "messages: none of them is the human's"));
+		    "messages: no turn is the human's"));
 	r = xcalloc(1, sizeof *r);
 	r->t = t;
 	r->d = *d;
@@ -114,7 +116,7 @@ dialogue_begin(const struct tokenizer *t, const struct dialogue *d,
 	return (0);
 }
 
-/* Take up the pre-prompt or the next turn. 0 if all are done. */
+/* Begin the pre-prompt or the next turn. Return 0 if all are done. */
 static int
 dialogue_next(struct dialogue_run *r)
 {
@@ -131,7 +133,7 @@ dialogue_next(struct dialogue_run *r)
 	return (1);
 }
 
-/* What was on its way is done. */
+/* End the text that was being encoded. */
 static void
 dialogue_done(struct dialogue_run *r)
 {
@@ -140,7 +142,7 @@ dialogue_done(struct dialogue_run *r)
 	if (r->started)
 		r->end[r->turn++] = r->all.n;
 	else if (r->pre.n > 0)
-		r->pre.n--;	/* the "<" */
+		r->pre.n--;	/* the id of "<" */
 	r->started = 1;
 }
 

@@ -15,7 +15,7 @@
 #include "growbuf.h"
 
 struct dialogue_turn {
-	int		 bot;	/* the model's turn, else a person's */
+	int		 bot;	/* a turn of the model, else of a person */
 	const char	*text;	/* borrowed: valid UTF-8 */
 	size_t		 n;	/* bytes */
 };
@@ -27,30 +27,31 @@ struct dialogue {
 };
 
 /*
- * A prompt in the making. dialogue_begin, then dialogue_some until it returns
- * 1, each call encoding about limit bytes; then dialogue_end, once.
+ * A prompt that is being built. Call dialogue_begin, then dialogue_some until
+ * it returns 1 (each call encodes about limit bytes), then dialogue_end once.
  *
- * The last turn is a person's (the model then answers), or the model's (it
- * then goes on with that text). White space at both ends of a turn is left
- * out, but for the end of a text that the model goes on with.
+ * The last turn is a person's turn, which the model answers, or a turn of the
+ * model, which it continues. White space at both ends of a turn is removed,
+ * except at the end of a turn that the model continues.
  */
 struct dialogue_run;
 
-/* d is copied, what it points to is borrowed until dialogue_free. 0 and *out
- * (owned), or CHAT_EFORMAT with *f filled: no turn is a person's. */
+/* d is copied; its pointers are borrowed until dialogue_free. Returns 0 and
+ * *out (owned), or CHAT_EFORMAT with *f filled: no turn is a person's. */
 int	dialogue_begin(const struct tokenizer *t, const struct dialogue *d,
 	    struct dialogue_run **out, struct fault *f);
 int	dialogue_some(struct dialogue_run *r, size_t limit);
 
 /*
- * Append the prompt to out. If the prompt and reserve tokens of reply are more
- * than context, the oldest turns are left out, so that the first one left is a
- * person's; pre-prompt, the newest person's turn and what follows it always
- * stay. *dropped is the number of turns left out, *pre that of the tokens of
- * the pre-prompt, which are the same whatever follows it.
+ * Append the prompt to out. If the prompt and `reserve` tokens for the reply do
+ * not fit into the context, the oldest turns are dropped, so that the first
+ * remaining turn is a person's. The pre-prompt, the newest turn of a person and
+ * the turns after it always stay. *dropped is the number of dropped turns. *pre
+ * is the number of tokens of the pre-prompt; they do not depend on the text
+ * that follows.
  *
- * 0, or CHAT_EFORMAT with *f filled ("context_full"): what must stay leaves no
- * room for one token.
+ * Returns 0, or CHAT_EFORMAT with *f filled ("context_full"): the parts that
+ * must stay leave no room for one token.
  */
 int	dialogue_end(struct dialogue_run *r, size_t context, size_t reserve,
 	    struct idbuf *out, size_t *dropped, size_t *pre, struct fault *f);

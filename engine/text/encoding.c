@@ -1,58 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Encoding a text, whole or bit by bit.  It goes through: cut out raw added
+ * Encoding a text, at once or in steps. A text goes through: cut out raw added
  * tokens -> NFC -> cut out normalised added tokens -> put a space in front ->
- * split into words -> merge bytes.  Words are pretoken.c's, NFC is nfc.c's,
- * merging is bpe.c's, added tokens are added.c's.
+ * split into words -> merge bytes. pretoken.c splits into words, nfc.c
+ * normalises, bpe.c merges, added.c finds added tokens.
  */
 #include "tokenizer_impl.h"
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "nfc.h"
 #include "pretoken.h"
 #include "xmalloc.h"
 
-#define ENCODING_KEEP	(256 * 1024)	/* bytes of work kept allocated */
-#define ENCODING_LONG	1024	/* bytes of a word that is merged bit by
-					 * bit */
+#define ENCODING_KEEP	(256 * 1024)	/* bytes of working memory kept
+					 * allocated */
+#define ENCODING_LONG	1024	/* a word of that many bytes is merged in
+				 * steps */
 
-/* A text that added tokens are being cut out of. */
+/* A text from which added tokens are being cut out. */
 struct cut {
 	struct added_scan	 scan;
 	struct added_match	 m;
-	size_t			 at;		/* bytes handed out */
-	int			 pending;	/* m has not been */
-	int			 over;		/* no more of them */
+	size_t			 at;		/* bytes returned so far */
+	int			 pending;	/* m has not been returned
+						 * yet */
+	int			 over;		/* there are no more matches */
 };
 
-/* What comes next in it. */
+/* The next part of that text. */
 enum cut_kind { CUT_TEXT, CUT_TOKEN, CUT_END };
 
-/* A text on its way: three loops in one another, of which each can be left
- * and taken up again. */
+/* A text that is being encoded. Three nested loops run over it; each of them
+ * can stop and be resumed. */
 struct encoding {
 	const struct tokenizer	*t;		/* borrowed */
 	int			 special;
 	struct cut		 raw;		/* the text */
-	int			 inside;	/* of a piece of raw: */
+	int			 inside;	/* a piece of raw: */
 	const char		*piece;		/* the piece being normalized */
-	size_t			 len, done;	/* its bytes, and those done */
-	struct cut		 normal;	/* it after NFC */
+	size_t			 len, done;	/* its bytes; those done */
+	struct cut		 normal;	/* the piece after NFC */
 	const char		*s;		/* words of a piece of normal */
 	size_t			 n, at;
-	int			 words;		/* there is one: */
-	size_t			 start;		/* where its ids begin in out */
+	int			 words;		/* a piece of normal is being
+						 * encoded: */
+	size_t			 start;		/* the index in out where its
+						 * ids begin */
 	size_t			 merging;	/* bytes of the long word in
-						 * bpe; 0: none */
+						 * bpe, or 0 */
 	struct bpe_work		*bpe;		/* owned, or NULL */
 	struct textbuf		 nfc, spaced;	/* owned */
 };
 
-/* Append the token that a word is as a whole; 0 where there is none. */
-int
+/* Append the token that stands for a whole word. Return 0 if there is none. */
+static int
 tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
     struct idbuf *out)
 {
@@ -76,7 +79,7 @@ tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
 	return (0);
 }
 
-/* Encode one word; room bytes may be read from s on. */
+/* Encode one word; `room` bytes can be read from s on. */
 static void
 tokenizer_word(const struct tokenizer *t, struct tokenizer_work *w,
     const char *s, size_t n, size_t room, struct idbuf *out)
@@ -92,8 +95,8 @@ tokenizer_word(const struct tokenizer *t, struct tokenizer_work *w,
 		    out->n - start);
 }
 
-/* Spell the special tokens behind out->id[start] in the tokens of their
- * bytes, and leave out those that stand for what has no token. */
+/* From out->id[start] on, replace each special token by the tokens of its
+ * bytes, and remove the tokens that stand for bytes without a token. */
 static void
 tokenizer_spell(const struct tokenizer *t, size_t start, struct idbuf *out)
 {
@@ -132,7 +135,7 @@ cut_open(struct cut *c, const struct added_set *set, const char *s, size_t n,
 	    .special = special } };
 }
 
-/* What is next: text from *s on, *n > 0 bytes, or a token. */
+/* Return the next part: text of *n > 0 bytes at *s, or a token. */
 static enum cut_kind
 cut_next(struct cut *c, const char **s, size_t *n, int32_t *id)
 {
@@ -158,7 +161,7 @@ cut_next(struct cut *c, const char **s, size_t *n, int32_t *id)
 	return (CUT_TOKEN);
 }
 
-/* Take up a piece between raw added tokens. */
+/* Begin a piece between raw added tokens. */
 static void
 encoding_piece(struct encoding *e, const char *s, size_t n)
 {
@@ -171,7 +174,7 @@ encoding_piece(struct encoding *e, const char *s, size_t n)
 		cut_open(&e->normal, e->t->normal, s, n, e->special);
 }
 
-/* Normalise more of the piece. */
+/* Normalise some more of the piece. */
 static void
 encoding_normalise(struct encoding *e, size_t *limit)
 {
@@ -185,7 +188,7 @@ encoding_normalise(struct encoding *e, size_t *limit)
 	cut_open(&e->normal, e->t->normal, e->nfc.s, e->nfc.n, e->special);
 }
 
-/* Take up normalised text without added tokens. */
+/* Begin normalised text without added tokens. */
 static void
 encoding_text(struct encoding *e, const char *s, size_t n,
     const struct idbuf *out)
@@ -204,7 +207,7 @@ encoding_text(struct encoding *e, const char *s, size_t n,
 	e->start = out->n;
 }
 
-/* Take up a long word, which may be a token as it is. */
+/* Begin a long word, which may be one token as a whole. */
 static void
 encoding_long(struct encoding *e, size_t len, struct idbuf *out)
 {
@@ -220,7 +223,7 @@ encoding_long(struct encoding *e, size_t len, struct idbuf *out)
 	e->merging = len;
 }
 
-/* Encode words until limit bytes are done or there are no more. */
+/* Encode words until limit bytes are done or no words are left. */
 static void
 encoding_words(struct encoding *e, size_t *limit, struct idbuf *out)
 {
@@ -250,7 +253,7 @@ encoding_words(struct encoding *e, size_t *limit, struct idbuf *out)
 	e->words = 0;
 }
 
-/* Take up what comes after the last piece: 0 at the end of the text. */
+/* Begin the part after the last piece. Return 0 at the end of the text. */
 static int
 encoding_next(struct encoding *e, struct idbuf *out)
 {
@@ -290,7 +293,7 @@ encoding_some(struct encoding *e, size_t limit, struct idbuf *out)
 	return (0);
 }
 
-/* Take up a text. */
+/* Begin a text. */
 struct encoding *
 encoding_new(const struct tokenizer *t, const char *s, size_t n, int special)
 {
@@ -314,7 +317,7 @@ encoding_free(struct encoding *e)
 	free(e);
 }
 
-/* Keep a buffer for the next text, unless it is large. */
+/* Keep a buffer for the next text unless it is large. */
 static void
 encoding_keep(struct textbuf *from, struct textbuf *to)
 {
@@ -323,7 +326,7 @@ encoding_keep(struct textbuf *from, struct textbuf *to)
 	*to = *from;
 }
 
-/* Encode a text whole. */
+/* Encode a text at once. */
 void
 tokenizer_encode(const struct tokenizer *t, const char *s, size_t n,
     int special, struct idbuf *out)
@@ -340,7 +343,7 @@ tokenizer_encode(const struct tokenizer *t, const char *s, size_t n,
 	encoding_keep(&e.spaced, &w->spaced);
 }
 
-/* Whose words are remembered? */
+/* Set the group whose words are remembered. */
 void
 tokenizer_serve(const struct tokenizer *t, int64_t group)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NFC over utf8proc's tables.  utf8proc_map would do, but for its quadratic
- * ordering of marks and for its price where nothing is to be done.
+ * NFC over the tables of utf8proc. utf8proc_map is not used: it orders marks in
+ * quadratic time, and it is slow on text that is already NFC.
  */
 #include "nfc.h"
 
@@ -16,14 +16,14 @@
 #define NFC_EXPAND	4	/* code points in the longest decomposition */
 #define NFC_SMALL	64	/* bytes normalised without allocating */
 
-/* Memory for one segment: code points, and what ordering them needs. */
+/* Memory for one segment: its code points, and space for ordering them. */
 struct nfc_work {
 	utf8proc_int32_t	*cp, *copy;	/* owned, or in small */
 	uint64_t		*key;
 };
 
-/* Is cp its own NFC, no combining mark, and never the second part of a
- * composition? Answers no where in doubt. */
+/* Is cp its own NFC, not a combining mark, and never the second part of a
+ * composition? Returns 0 if in doubt. */
 static int
 nfc_inert(uint32_t cp)
 {
@@ -31,7 +31,7 @@ nfc_inert(uint32_t cp)
 
 	if (cp < 0x300)
 		return (1);
-	if (cp >= 0x1100 && cp <= 0x11ff)	/* jamo compose */
+	if (cp >= 0x1100 && cp <= 0x11ff)	/* Jamo compose */
 		return (0);
 	p = utf8proc_get_property((utf8proc_int32_t)cp);
 	if (p->combining_class != 0 ||
@@ -44,13 +44,13 @@ nfc_inert(uint32_t cp)
 		return (0);
 	case UTF8PROC_CATEGORY_SO:
 		return (1);
-	default:	/* later Unicode has letters that compose */
+	default:	/* later Unicode versions have letters that compose */
 		return (cp < 0x10000 || (cp >= 0x20000 && cp < 0x40000));
 	}
 }
 
-/* Order two combining marks: by class, then as they stood. A mark is kept
- * as class << 32 | place. */
+/* Order two combining marks by class, then by their original order. A mark is
+ * kept as class << 32 | index. */
 static int
 nfc_mark_cmp(const void *a, const void *b)
 {
@@ -82,7 +82,7 @@ nfc_order(struct nfc_work *w, size_t n)
 	}
 }
 
-/* Decompose n bytes into w->cp; the number of code points. */
+/* Decompose n bytes into w->cp. Return the number of code points. */
 static size_t
 nfc_decompose(struct nfc_work *w, const char *s, size_t n)
 {
@@ -134,8 +134,8 @@ nfc_segment(const char *s, size_t n, struct textbuf *out)
 	}
 }
 
-/* Pass over characters from byte i on while they are inert (or, with inert
- * false, while they are not); *last is where the last one begins. */
+/* Skip characters from byte i on as long as they are inert (or, if inert is 0,
+ * as long as they are not). *last is the start of the last one. */
 static size_t
 nfc_skip(const char *s, size_t n, size_t i, int inert, size_t *last)
 {
@@ -161,7 +161,7 @@ nfc_skip(const char *s, size_t n, size_t i, int inert, size_t *last)
 	return (i);
 }
 
-/* Measure what stays. */
+/* Measure the start that stays unchanged. */
 size_t
 nfc_plain(const char *s, size_t n)
 {
@@ -171,8 +171,8 @@ nfc_plain(const char *s, size_t n)
 	return (end == n ? n : last);
 }
 
-/* Normalise some: copy, normalise from the last inert character to the
- * next. */
+/* Normalise some: copy inert characters, and normalise from the last inert
+ * character to the next one. */
 size_t
 nfc_some(const char *s, size_t n, size_t i, size_t limit, struct textbuf *out)
 {
@@ -193,7 +193,7 @@ nfc_some(const char *s, size_t n, size_t i, size_t limit, struct textbuf *out)
 	return (i);
 }
 
-/* Normalise all. */
+/* Normalise the whole text. */
 void
 nfc_add(const char *s, size_t n, struct textbuf *out)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unicode NFC, piece by piece: characters that stay as they are whatever
- * stands beside them are passed over, the rest is normalised from such a
- * character to the next.  The data is utf8proc's.
+ * Unicode NFC, piece by piece. An inert character stays unchanged whatever its
+ * neighbours are. Runs of inert characters are copied; the text between them is
+ * normalised. The data comes from utf8proc.
  */
 #ifndef ENGINE_NFC_H
 #define ENGINE_NFC_H
@@ -11,20 +11,21 @@
 
 #include "growbuf.h"
 
-/* Bytes at the start of n bytes of valid UTF-8 that NFC surely leaves alone;
- * n where all of it is its own NFC for certain. Looks at each byte once. */
+/* The number of bytes, at the start of n bytes of valid UTF-8, that NFC
+ * certainly leaves unchanged; n if all of them are certainly NFC. Reads each
+ * byte once. */
 size_t	nfc_plain(const char *s, size_t n);
 
 /*
- * The NFC form of n bytes of valid UTF-8, appended to out. Time grows as
- * n log n, whatever the order of combining marks.
+ * Append the NFC form of n bytes of valid UTF-8 to out. The time grows as n log
+ * n, whatever the order of the combining marks is.
  */
 void	nfc_add(const char *s, size_t n, struct textbuf *out);
 
 /*
- * The same bit by bit: go on at byte i, which is 0 or what the last call
- * returned, for about limit bytes (limit > 0); n at the end. A run of
- * combining marks is done at once.
+ * The same in steps: continue at byte i, which is 0 or the result of the last
+ * call, for about limit bytes (limit > 0). Returns n at the end. A run of
+ * combining marks is always done in one call.
  */
 size_t	nfc_some(const char *s, size_t n, size_t i, size_t limit,
 	    struct textbuf *out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The GPT-2 word split, by hand over utf8proc's tables.
+ * The word split of GPT-2, written by hand over the tables of utf8proc.
  */
 #include "pretoken.h"
 
@@ -19,7 +19,7 @@ static const uint8_t pretoken_ascii[128] = {
 	['A' ... 'Z'] = CLASS_LETTER, ['a' ... 'z'] = CLASS_LETTER,
 };
 
-/* Tell white space. */
+/* Is cp white space? */
 int
 pretoken_space(uint32_t cp)
 {
@@ -29,8 +29,8 @@ pretoken_space(uint32_t cp)
 	    cp == 0x3000);
 }
 
-/* Tell word characters. Of what is Alphabetic without being a letter, mark
- * or letter-like number, there are only the enclosed Latin letters. */
+/* Is cp a word character? The only characters that are Alphabetic but not
+ * letters, marks or letter-like numbers are the enclosed Latin letters. */
 int
 pretoken_wordchar(uint32_t cp)
 {
@@ -57,7 +57,7 @@ pretoken_wordchar(uint32_t cp)
 	}
 }
 
-/* The class of the character at s, and its length in bytes. */
+/* Return the class of the character at s and its length in bytes. */
 static enum pretoken_class
 pretoken_class(const char *s, size_t n, size_t *len)
 {
@@ -88,7 +88,7 @@ pretoken_class(const char *s, size_t n, size_t *len)
 	}
 }
 
-/* Length of a contraction at s, or 0. */
+/* Return the length of a contraction at s, or 0. */
 static size_t
 pretoken_contraction(const char *s, size_t n)
 {
@@ -104,8 +104,8 @@ pretoken_contraction(const char *s, size_t n)
 	return (0);
 }
 
-/* End of the run of one class that begins at byte i; *last is where the
- * run's last character begins. */
+/* Return the end of the run of one class that begins at byte i. *last is the
+ * start of the run's last character. */
 static size_t
 pretoken_run(const char *s, size_t n, size_t i, enum pretoken_class class,
     size_t *last)
@@ -143,7 +143,8 @@ pretoken_word(const char *s, size_t n)
 			return (pretoken_run(s, n, 1, class, &last));
 	}
 	end = pretoken_run(s, n, 0, class, &last);
-	/* White space before a word leaves its last character to the word. */
+	/* The last character of white space before a word belongs to the
+	 * word. */
 	if (class == CLASS_SPACE && end < n && last > 0)
 		return (last);
 	return (end);

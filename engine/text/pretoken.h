@@ -14,14 +14,15 @@
 /* Is cp white space (Unicode White_Space)? */
 int	pretoken_space(uint32_t cp);
 
-/* Is cp a word character, as \w of regular expressions has it (Unicode
- * UTS #18, annex C: letters, marks, decimal digits, connectors, joiners)? */
+/* Is cp a word character, like \w of regular expressions (Unicode UTS #18,
+ * annex C: letters, marks, decimal digits, connectors, joiners)? */
 int	pretoken_wordchar(uint32_t cp);
 
-/* Length in bytes of the first word of s; n > 0 bytes of valid UTF-8. */
+/* The length in bytes of the first word of s, which has n > 0 bytes of valid
+ * UTF-8. */
 size_t	pretoken_word(const char *s, size_t n);
 
-/* Bytes of white space at the start, and at the end, of n bytes of valid
+/* The bytes of white space at the start, and at the end, of n bytes of valid
  * UTF-8. */
 size_t	pretoken_leading(const char *s, size_t n);
 size_t	pretoken_trailing(const char *s, size_t n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding and defusing role tags in text that is not the prompt builder's.
+ * Finding and defusing role tags in text that does not come from the prompt
+ * builder.
  */
 #include "roletag.h"
 
@@ -14,7 +15,7 @@
 
 #define FOLD_MAX 18	/* code points in the longest decomposition */
 
-/* Characters that look like an angle bracket. Letters are in confusable.c. */
+/* Characters that look like an angle bracket. confusable.c has the letters. */
 static const struct {
 	uint32_t	 cp;
 	char		 as;
@@ -27,7 +28,7 @@ static const struct {
 	{ 0x29fd, '>' }, { 0x227b, '>' }, { 0x1d237, '>' },
 };
 
-/* Can cp stand between the characters of a tag without being seen? */
+/* Can cp be between the characters of a tag without being visible? */
 static int
 roletag_skipped(uint32_t cp)
 {
@@ -49,7 +50,8 @@ roletag_skipped(uint32_t cp)
 	}
 }
 
-/* Does cp pass for the ASCII character c (a lower-case letter or bracket)? */
+/* Does cp look like the ASCII character c (a lower-case letter or a
+ * bracket)? */
 static int
 roletag_like(uint32_t cp, char c)
 {
@@ -76,9 +78,10 @@ roletag_like(uint32_t cp, char c)
 }
 
 /*
- * Does s begin with something like tag, whose first character has been seen
- * at s? Returns the bytes up to and with the closing bracket and stores that
- * one's place in *close; 0 where it does not.
+ * Does s begin with text that looks like tag? The caller has already found its
+ * first character at s. Returns the bytes up to and including the closing
+ * bracket, and stores the position of that bracket in *close. Returns 0 if s
+ * does not look like tag.
  */
 static size_t
 roletag_match(const char *s, size_t n, const char *tag, size_t *close)
@@ -100,7 +103,7 @@ roletag_match(const char *s, size_t n, const char *tag, size_t *close)
 	return (*tag == '\0' ? i : 0);
 }
 
-/* Copy text without role tags. */
+/* Copy a text and defuse its role tags. */
 void
 roletag_defuse(const char *s, size_t n, struct textbuf *out)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The role tags <human> and <bot>, and keeping them out of what people and
- * models write.
+ * The role tags <human> and <bot>, and how they are kept out of the text of
+ * people and models.
  */
 #ifndef ENGINE_ROLETAG_H
 #define ENGINE_ROLETAG_H
@@ -14,12 +14,14 @@
 #define ROLETAG_BOT	"<bot>"
 
 /*
- * Append n bytes of valid UTF-8 to out so that no role tag can be read in
- * them: the angle brackets of whatever looks like <human> or <bot> become
- * round ones, "(human)", all else stays. Looks like it: in any case, width or
- * style of letters (compatibility forms), with letters and brackets of other
- * scripts that look the same, with blanks, controls, zero-width or combining
- * characters between. A line end inside does not make a tag.
+ * Append n bytes of valid UTF-8 to out, and defuse the role tags in them: if
+ * some text looks like <human> or <bot>, its angle brackets become round ones,
+ * "(human)". Everything else stays.
+ *
+ * Text looks like a tag in any case, width or style of letters (compatibility
+ * forms), with look-alike letters and brackets of other scripts, and with
+ * blanks, controls, zero-width or combining characters in between. Text with a
+ * line end inside is not a tag.
  */
 void	roletag_defuse(const char *s, size_t n, struct textbuf *out);
 

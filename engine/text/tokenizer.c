@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tokenizer, and what its tokens are.  Encoding is encoding.c's, reading the
- * file is tokenizer_load.c's.
+ * A tokenizer and its tokens. encoding.c encodes texts, and tokenizer_load.c
+ * reads the file.
  */
 #include "tokenizer_impl.h"
 
@@ -50,7 +50,7 @@ tokenizer_free(struct tokenizer *t)
 	free(t);
 }
 
-/* Count ids. */
+/* Return the number of ids. */
 int
 tokenizer_size(const struct tokenizer *t)
 {
@@ -66,7 +66,7 @@ tokenizer_order(const char *s, size_t n, const char *z, size_t m)
 	return (c != 0 ? c : n < m ? -1 : n > m);
 }
 
-/* Look up a token's bytes. */
+/* Return the bytes of a token. */
 const char *
 tokenizer_bytes(const struct tokenizer *t, int32_t id, size_t *n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading what merging needs from a tokenizer.json: the tokens of single
- * bytes, the merges, and the words that are tokens as they are.
+ * Reading the parts of a tokenizer.json that merging needs: the tokens of
+ * single bytes, the merges, and the words that are tokens as a whole.
  */
 #include "tokenizer_impl.h"
 
@@ -12,12 +12,13 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-/* One merge, three strings in a buffer that is used again for the next. */
+/* One merge: three strings in a buffer that is used again for the next
+ * merge. */
 struct tokenizer_merge {
 	const char	*left, *right, *both;
 };
 
-/* The id of a token of the vocabulary, or -1. */
+/* Return the id of a token of the vocabulary, or -1. */
 static int32_t
 tokenizer_id(const struct tokenizer_load *l, const char *s)
 {
@@ -26,7 +27,7 @@ tokenizer_id(const struct tokenizer_load *l, const char *s)
 	return (id == NULL ? -1 : (int32_t)json_integer_value(id));
 }
 
-/* Find the tokens that a byte without one falls back to, those of the bytes
+/* Find the fallback tokens of a byte without a token: the tokens for the bytes
  * of the character that stands for it. */
 static void
 tokenizer_read_fallback(struct tokenizer_load *l, const char *name,
@@ -44,7 +45,7 @@ tokenizer_read_fallback(struct tokenizer_load *l, const char *name,
 	y->n = i;
 }
 
-/* A token stands for what has none. */
+/* Note that a token stands for bytes that have no token. */
 void
 tokenizer_stand_in(struct tokenizer *t, int32_t id)
 {
@@ -52,7 +53,7 @@ tokenizer_stand_in(struct tokenizer *t, int32_t id)
 	t->leak |= t->token[id].special;
 }
 
-/* Find what becomes of each byte; *lack says whether a text can hold one that
+/* Find how each byte is encoded. *lack is set if a byte that can be in a text
  * has no token. */
 static int
 tokenizer_read_alphabet(struct tokenizer_load *l, int *lack)
@@ -86,7 +87,7 @@ tokenizer_read_alphabet(struct tokenizer_load *l, int *lack)
 	return (0);
 }
 
-/* Find the token for what is unknown; lack says that one may be needed. */
+/* Find the unknown token; lack says that it may be needed. */
 static int
 tokenizer_read_unknown(struct tokenizer_load *l, int lack)
 {
@@ -109,7 +110,7 @@ tokenizer_read_unknown(struct tokenizer_load *l, int lack)
 	return (0);
 }
 
-/* Split merge v ("left right", or ["left", "right"] where pairs is true). */
+/* Split merge v: "left right", or ["left", "right"] if pairs is 1. */
 static int
 tokenizer_split_merge(const json_t *v, int pairs, struct textbuf *buf,
     struct tokenizer_merge *m)
@@ -160,11 +161,11 @@ tokenizer_add_merge(struct tokenizer_load *l, const struct tokenizer_merge *m,
 	l->t->leak |= l->t->token[both].special;
 	if (bpe_add(l->t->bpe, left, right, (uint32_t)i, both) != 0)
 		return (tokenizer_fault(l, CHAT_EFORMAT, "model.merges[%zu]: "
-		    "far too many pairs fall on one place of a table", i));
+		    "too many pairs have the same hash", i));
 	return (0);
 }
 
-/* Is v a line "#version: ..." of an old merges file? It merges nothing. */
+/* Is v the line "#version: ..." of an old merges file? It is not a merge. */
 static int
 tokenizer_is_version(const json_t *v)
 {
@@ -173,7 +174,7 @@ tokenizer_is_version(const json_t *v)
 	return (s != NULL && strncmp(s, "#version", 8) == 0);
 }
 
-/* Read the merges, all strings or all pairs. */
+/* Read the merges: all are strings, or all are pairs. */
 static int
 tokenizer_read_merges(struct tokenizer_load *l)
 {
@@ -208,7 +209,7 @@ tokenizer_read_merges(struct tokenizer_load *l)
 	return (r);
 }
 
-/* Order two ids by their tokens' bytes. */
+/* Order two ids by the bytes of their tokens. */
 static int
 tokenizer_word_cmp(const void *a, const void *b, void *arg)
 {
@@ -220,7 +221,7 @@ tokenizer_word_cmp(const void *a, const void *b, void *arg)
 	    t->pool.s + y->start, y->len));
 }
 
-/* List the words that are tokens whether merges lead to them or not. */
+/* List the words that are tokens as a whole, even if no merges lead to them. */
 static void
 tokenizer_read_words(struct tokenizer *t)
 {
@@ -236,7 +237,7 @@ tokenizer_read_words(struct tokenizer *t)
 	qsort_r(t->word, t->words, sizeof *t->word, tokenizer_word_cmp, t);
 }
 
-/* Read all of it. */
+/* Read the alphabet, the merges and the words. */
 int
 tokenizer_bpe(struct tokenizer_load *l)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a tokenizer, for tokenizer.c (encoding), those that read
- * tokenizer.json (tokenizer_load.c, tokenizer_bpe.c, tokenizer_parts.c) and
- * tokenizer_tables.c.
+ * The inside of a tokenizer: for tokenizer.c and encoding.c, for the files that
+ * read tokenizer.json (tokenizer_load.c, tokenizer_bpe.c, tokenizer_parts.c),
+ * and for tokenizer_save.c and tokenizer_restore.c.
  */
 #ifndef ENGINE_TOKENIZER_IMPL_H
 #define ENGINE_TOKENIZER_IMPL_H
@@ -20,18 +20,20 @@ struct token {
 	uint8_t		 known;
 	uint8_t		 special;
 	uint8_t		 added;		/* in added_tokens */
-	uint8_t		 mapped;	/* of the vocabulary, and all of its
-					 * characters stand for bytes, so that
-					 * a word can be it */
-	uint8_t		 stand_in;	/* it stands for what has no token */
+	uint8_t		 mapped;	/* in the vocabulary, and all of its
+					 * characters stand for bytes, so that a
+					 * word can be equal to it */
+	uint8_t		 stand_in;	/* it stands for bytes that have no
+					 * token */
 };
 
-/* What changes while encoding. */
+/* The state that changes while encoding. */
 struct tokenizer_work {
 	struct bpe_work		*bpe;		/* owned */
 	struct wordcache	*cache;		/* owned */
-	int64_t			 group;		/* whose words the cache has */
-	struct textbuf		 nfc, spaced;	/* of tokenizer_encode */
+	int64_t			 group;		/* the group whose words the
+						 * cache has */
+	struct textbuf		 nfc, spaced;	/* buffers of the encoding */
 };
 
 /*
@@ -54,11 +56,12 @@ struct tokenizer {
 	int			 split;		/* pieces into words */
 	int			 fallback;	/* byte_fallback */
 	int			 whole;		/* ignore_merges */
-	int			 leak;		/* words can be special */
+	int			 leak;		/* a word can become a special
+						 * token */
 	struct tokenizer_work	*work;	/* owned */
 };
 
-/* State of one reading of a file. */
+/* The state of tokenizer_parse. */
 struct tokenizer_load {
 	const char		*path;	/* borrowed */
 	struct tokenizer	*t;	/* borrowed */
@@ -67,39 +70,36 @@ struct tokenizer_load {
 	struct fault		*f;	/* borrowed */
 	int16_t			*byte;	/* borrowed: character below
 					 * TOKENIZER_CHARS to byte, or -1 */
-	size_t			 fresh;	/* added tokens not in vocab so far */
+	size_t			 fresh;	/* added tokens so far that are not in
+					 * vocab */
 };
 
 #define TOKENIZER_CHARS	324	/* characters that stand for bytes */
 
-/* Bytes that no UTF-8 text holds need no token. */
+/* A byte that is in no UTF-8 text needs no token. */
 #define TOKENIZER_IS_UTF8(b) ((b) != 0xc0 && (b) != 0xc1 && (b) < 0xf5)
 
-/* Say what is wrong with the file, its name in front; returns r. */
+/* Report what is wrong with the file; the message begins with its name. Returns
+ * r. */
 int	tokenizer_fault(struct tokenizer_load *l, int r, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 
-/* Read everything but added tokens, vocabulary and merges into l->t. 0, or an
- * error with the fault filled. */
+/* Read everything except added tokens, vocabulary and merges into l->t. Returns
+ * 0, or an error with the fault filled. */
 int	tokenizer_parts(struct tokenizer_load *l);
 
-/* Read the tokens of bytes, and the merges, once vocabulary and added tokens
- * are there. 0, or an error with the fault filled. */
+/* Read the tokens of bytes, and the merges, after the vocabulary and the added
+ * tokens. Returns 0, or an error with the fault filled. */
 int	tokenizer_bpe(struct tokenizer_load *l);
 
-/* Note that a token stands for what has none; it may be special. */
+/* Note that a token stands for bytes that have no token; it may be special. */
 void	tokenizer_stand_in(struct tokenizer *t, int32_t id);
 
 /* Make working memory, and release it. */
 struct tokenizer_work *tokenizer_work_new(void);
 void	tokenizer_work_free(struct tokenizer_work *w);
 
-/* encoding.c: append the token that a word is as a whole; 0 if there is
- * none. */
-int	tokenizer_whole(const struct tokenizer *t, const char *s, size_t n,
-	    struct idbuf *out);
-
-/* Order n bytes at s against m at z, as t->word is. */
+/* Compare n bytes at s with m bytes at z, in the order of t->word. */
 int	tokenizer_order(const char *s, size_t n, const char *z, size_t m);
 
 #endif

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading tokenizer.json: vocabulary and added tokens, every count, id and
- * string of which is checked.  Merges are tokenizer_bpe.c's, the parts around
- * them tokenizer_parts.c's.
+ * Reading tokenizer.json: the vocabulary and the added tokens. Every count, id
+ * and string is checked. tokenizer_bpe.c reads the merges, and
+ * tokenizer_parts.c the other parts.
  */
 #include "tokenizer_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
@@ -16,13 +15,14 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define TOKENIZER_PARTS_MAX 1000	/* lists, objects beside the many */
+#define TOKENIZER_PARTS_MAX 1000	/* lists and objects outside of the
+					 * vocabulary and the merges */
 
 /* Fill the fault of a broken file. */
 #define tokenizer_bad(l, ...) \
 	tokenizer_fault((l), CHAT_EFORMAT, __VA_ARGS__)
 
-/* Say what is wrong with the file. */
+/* Report what is wrong with the file. */
 int
 tokenizer_fault(struct tokenizer_load *l, int r, const char *fmt, ...)
 {
@@ -36,8 +36,9 @@ tokenizer_fault(struct tokenizer_load *l, int r, const char *fmt, ...)
 	return (r);
 }
 
-/* Set up the table of characters that stand for bytes: printable Latin-1
- * stands for itself, the other 68 bytes for U+0100 and up, in order. */
+/* Fill the table of characters that stand for bytes: printable Latin-1
+ * characters stand for themselves, U+0100 and up for the other 68 bytes, in
+ * order. */
 static void
 tokenizer_bytes_init(int16_t byte[TOKENIZER_CHARS])
 {
@@ -52,8 +53,8 @@ tokenizer_bytes_init(int16_t byte[TOKENIZER_CHARS])
 	}
 }
 
-/* Append what the characters of s stand for to the pool: bytes, or (where one
- * of them stands for none, then 0 is returned) the string itself. */
+/* Append to the pool the bytes that the characters of s stand for. If one of
+ * them stands for no byte, append s itself and return 0. */
 static int
 tokenizer_unmap(struct tokenizer_load *l, const char *s, size_t n)
 {
@@ -76,7 +77,7 @@ tokenizer_unmap(struct tokenizer_load *l, const char *s, size_t n)
 	return (1);
 }
 
-/* Give an id its text. */
+/* Set the text of an id. */
 static int
 tokenizer_add(struct tokenizer_load *l, const char *s, size_t n,
     const json_t *id, int added)
@@ -158,9 +159,9 @@ tokenizer_read_flags(struct tokenizer_load *l, const json_t *v,
 	return (0);
 }
 
-/* See that an added token's id is the one that the reference tokenizer gives
- * it, which does not look at the file's: that of the vocabulary, or the next
- * behind as many as the vocabulary has. */
+/* Check that the id of an added token is the one that the reference tokenizer
+ * gives it. The reference does not use the id in the file: the id is that of
+ * the vocabulary, or the next free one after the vocabulary. */
 static int
 tokenizer_check_added(struct tokenizer_load *l, const char *s, const json_t *id)
 {
@@ -176,8 +177,8 @@ tokenizer_check_added(struct tokenizer_load *l, const char *s, const json_t *id)
 	if (old == NULL)
 		return (tokenizer_add(l, s, strlen(s), id, 1));
 	if (l->t->token[want].added)
-		return (tokenizer_bad(l, "added token \"%.40s\" is there "
-		    "twice", s));
+		return (tokenizer_bad(l, "added token \"%.40s\" is in "
+		    "the file twice", s));
 	return (0);
 }
 
@@ -240,7 +241,7 @@ tokenizer_read_added(struct tokenizer_load *l)
 	return (0);
 }
 
-/* Read the JSON, unless it would take too much memory. */
+/* Parse the JSON, unless it would take too much memory. */
 static int
 tokenizer_read_json(struct tokenizer_load *l, const char *text, size_t n)
 {

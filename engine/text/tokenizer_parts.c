@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of a tokenizer.json around vocabulary and merges: which kind each
- * is, and its options.  What the reference tokenizer does with an option was
- * found by experiment with it; what we don't do is refused by name.
+ * The other parts of a tokenizer.json: the kind of each part, and its options.
+ * The effect of each option was found by experiments with the reference
+ * tokenizer. An option that is not supported is refused by its name.
  */
 #include "tokenizer_impl.h"
 
@@ -11,7 +11,7 @@
 
 #include "xmalloc.h"
 
-/* Tell that value v of a key is nothing we know. */
+/* Report that value v of a key is not supported. */
 static int
 tokenizer_unknown(struct tokenizer_load *l, const char *key, const json_t *v,
     const char *only)
@@ -27,8 +27,8 @@ tokenizer_unknown(struct tokenizer_load *l, const char *key, const json_t *v,
 		    only));
 }
 
-/* Read an option that is true or false; dflt where it is null or missing, or
- * refused there where dflt is -1. */
+/* Read an option that is true or false. If it is null or missing, the result is
+ * dflt; it is refused if dflt is -1. */
 static int
 tokenizer_flag(struct tokenizer_load *l, const char *part, const json_t *obj,
     const char *key, int dflt, int *out)
@@ -55,7 +55,7 @@ tokenizer_is(const json_t *v, const char *type)
 	return (name != NULL && strcmp(name, type) == 0);
 }
 
-/* Tell that a part of this type is not supported. */
+/* Report that a part of this type is not supported. */
 static int
 tokenizer_no_part(struct tokenizer_load *l, const char *part, const json_t *v,
     const char *only)
@@ -69,8 +69,8 @@ tokenizer_no_part(struct tokenizer_load *l, const char *part, const json_t *v,
 	return (tokenizer_unknown(l, key, json_object_get(v, "type"), only));
 }
 
-/* Read the members of a Sequence, list being their key; one says that there
- * must be exactly one. */
+/* Apply `one` to the members of the Sequence v, whose key is list. If `only` is
+ * set, there must be exactly one member. */
 static int
 tokenizer_each(struct tokenizer_load *l, const char *part, json_t *v,
     const char *list, int (*read)(struct tokenizer_load *, const char *,
@@ -94,7 +94,7 @@ tokenizer_each(struct tokenizer_load *l, const char *part, json_t *v,
 	return (0);
 }
 
-/* Read the normalizer: none, NFC, or some of these in a row. */
+/* Read the normalizer: NFC, none, or a Sequence of these. */
 static int
 tokenizer_normalizer(struct tokenizer_load *l, const char *part, json_t *v)
 {
@@ -124,7 +124,7 @@ tokenizer_pre(struct tokenizer_load *l, const char *part, json_t *v)
 	return (tokenizer_flag(l, part, v, "use_regex", 1, &l->t->split));
 }
 
-/* Read the decoder; its options say nothing about decoding. */
+/* Read the decoder; its options have no effect on decoding. */
 static int
 tokenizer_decoder(struct tokenizer_load *l, const char *part, json_t *v)
 {
@@ -136,7 +136,7 @@ tokenizer_decoder(struct tokenizer_load *l, const char *part, json_t *v)
 	return (0);
 }
 
-/* Does a TemplateProcessing hand through what it gets? */
+/* Does a TemplateProcessing add no token? */
 static int
 tokenizer_template_is_empty(const json_t *v)
 {
@@ -148,7 +148,7 @@ tokenizer_template_is_empty(const json_t *v)
 	return (json_array_size(a) == 1 && id != NULL && strcmp(id, "A") == 0);
 }
 
-/* Read the post-processor: anything that adds no token. */
+/* Read the post-processor, which must add no token. */
 static int
 tokenizer_post(struct tokenizer_load *l, const char *part, json_t *v)
 {
@@ -166,7 +166,7 @@ tokenizer_post(struct tokenizer_load *l, const char *part, json_t *v)
 	return (0);
 }
 
-/* See that a text option of the model is not in use. */
+/* Check that a text option of the model is not in use. */
 static int
 tokenizer_no_text(struct tokenizer_load *l, const json_t *model,
     const char *key)
@@ -207,7 +207,7 @@ tokenizer_model(struct tokenizer_load *l, json_t *v)
 	    &l->t->whole));
 }
 
-/* See that the root has no key that we don't know. */
+/* Check that the root has no unknown key. */
 static int
 tokenizer_root(struct tokenizer_load *l)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A direct-mapped cache: each word has one place, and a place is one line of
- * the processor's cache.
+ * A direct-mapped cache: each word has exactly one slot, and a slot is one line
+ * of the processor's cache.
  */
 #include "wordcache.h"
 
@@ -12,10 +12,10 @@
 
 #include "xmalloc.h"
 
-#define WORDCACHE_BITS	14	/* 16384 places, 1 MiB */
+#define WORDCACHE_BITS	14	/* 16384 slots, 1 MiB */
 
-/* The word's bytes in little-endian order, zeros, and its length in the last
- * byte; all zeros in an empty place. */
+/* The bytes of the word in little-endian order, padded with zeros; the last
+ * byte is the length. All zeros if the slot is empty. */
 struct wordcache_key {
 	uint64_t	 w[3];
 };
@@ -23,15 +23,16 @@ struct wordcache_key {
 struct wordcache_entry {
 	struct wordcache_key	 key;
 	int32_t			 id[WORDCACHE_IDS];
-	uint32_t		 n;		/* ids, and above them the
-						 * time: see below */
+	uint32_t		 n;		/* ids; the bits above them hold
+						 * the generation, see below */
 };
 
 #define WORDCACHE_N_BITS 4
 _Static_assert(WORDCACHE_IDS < 1 << WORDCACHE_N_BITS, "room for n");
 #define WORDCACHE_TIMES	((uint32_t)1 << (32 - WORDCACHE_N_BITS))
 
-/* Words are forgotten by counting: those of another time are not there. */
+/* Words are forgotten by counting up `time`: a slot of another time is
+ * empty. */
 struct wordcache {
 	struct wordcache_entry	 entry[1 << WORDCACHE_BITS];
 	uint32_t		 time;		/* below WORDCACHE_TIMES */
@@ -72,7 +73,7 @@ wordcache_key(const char *s, size_t n, size_t room)
 	return (k);
 }
 
-/* Where a word is kept. */
+/* Return the slot of a word. */
 static size_t
 wordcache_place(const struct wordcache_key *k)
 {

@@ -160,7 +160,7 @@ def test_a_member_outside_is_refused(tmp_path):
     with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as z:
         z.writestr("archive/data.pkl", b"\x80\x02}.")
         z.writestr("../../etc/passwd", b"x")
-    assert "a name that is no plain path" in refusal(folder)
+    assert "a name that is not a plain path" in refusal(folder)
 
 
 def number(n):

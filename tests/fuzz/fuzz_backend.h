@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For fuzz targets: a model that was opened is loaded and computed with. What
- * it says may be anything; every part that is used lies inside its memory.
+ * For fuzz targets: loads an opened model and computes with it. The results may
+ * be anything, but every part that is used must be inside its memory.
  */
 #ifndef TEST_FUZZ_BACKEND_H
 #define TEST_FUZZ_BACKEND_H
@@ -13,10 +13,10 @@
 #include "model.h"
 #include "weights.h"
 
-#define FUZZ_CONTEXT	256	/* positions, at most, of a step's model */
-#define FUZZ_TOKENS	3	/* in a step */
+#define FUZZ_CONTEXT	256	/* positions of a step's model, at most */
+#define FUZZ_TOKENS	3	/* tokens in a step */
 
-/* All bytes from p on are inside the memory; their sum. */
+/* Read all n bytes at p, and return their sum. */
 static inline unsigned
 fuzz_inside(const struct weights *w, const void *p, size_t n)
 {
@@ -31,7 +31,7 @@ fuzz_inside(const struct weights *w, const void *p, size_t n)
 	return (sum);
 }
 
-/* A matrix, its scales and its bias. */
+/* Read a matrix, its scales and its bias. */
 static inline void
 fuzz_matrix(const struct weights *w, const struct matrix *m)
 {
@@ -55,7 +55,7 @@ fuzz_matrix(const struct weights *w, const struct matrix *m)
 		(void)fuzz_inside(w, m->bias, N * 4);
 }
 
-/* A norm of C numbers. */
+/* Read a norm of C numbers. */
 static inline void
 fuzz_norm(const struct weights *w, const struct norm *n, int C)
 {
@@ -63,7 +63,7 @@ fuzz_norm(const struct weights *w, const struct norm *n, int C)
 	(void)fuzz_inside(w, n->bias, ROUND_UP((size_t)C, PANEL) * 4);
 }
 
-/* Everything that a step reads. */
+/* Read everything that a step reads. */
 static inline void
 fuzz_weights(const struct weights *w, const struct model_config *c)
 {
@@ -84,7 +84,7 @@ fuzz_weights(const struct weights *w, const struct model_config *c)
 	fuzz_matrix(w, &w->head);
 }
 
-/* One step: the numbers may be anything, also none. */
+/* Run one step; the results may be anything, also NaN. */
 static inline void
 fuzz_step(struct backend *b, const struct model_config *c)
 {
@@ -103,7 +103,7 @@ fuzz_step(struct backend *b, const struct model_config *c)
 	free(logits);
 }
 
-/* Load it, and compute a little. */
+/* Load the model, and run a step. */
 static inline void
 fuzz_backend(struct model *m, const char *precision)
 {
@@ -115,7 +115,7 @@ fuzz_backend(struct model *m, const char *precision)
 	struct fault			 f = { 0 };
 
 	if (c->context > FUZZ_CONTEXT)
-		return;		/* tables of it take memory and time */
+		return;		/* its tables take memory and time */
 	if (backend_open(m, &opt, &b, &f) != 0) {
 		fuzz_fault(&f);
 		return;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A target with faults, to see that the driver finds them: not a test itself.
+ * A target with faults, to test that the driver finds them. It is not a test.
  */
 #include "fuzz.h"
-
-#include <stdio.h>
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

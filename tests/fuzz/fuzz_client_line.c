@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: what a client sends, into chatd's own state machines, with
- * helpers that tell the truth. The first byte says how the rest is cut and
- * how often the helpers have their say; a byte 0x01 to 0x04 on its own line
- * lets a timer run out, connects another client, or closes this one's
- * connection. Every request must end exactly once.
+ * Fuzz target: bytes of a client, into chatd's own state machines, with helpers
+ * that answer truthfully. The first byte chooses how the rest is cut and how
+ * often the helpers answer. A line with one byte 0x01 to 0x04 lets a timer
+ * expire, connects another client, or closes this one's connection. Every
+ * request must end exactly once.
  */
 #include "fuzz.h"
 
@@ -20,7 +20,7 @@ fuzz_truth(struct world *w)
 		world_truth(w, (enum world_name)name);
 }
 
-/* One piece of what the client sends. */
+/* Send one piece of the client's bytes. */
 static void
 fuzz_piece(struct world *w, const uint8_t *b, size_t n)
 {

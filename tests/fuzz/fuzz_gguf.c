@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a whole GGUF file. What is taken lies inside the file, no byte
- * in two tensors; the configuration keeps its promises; the tokenizer's text
- * is JSON; and a model that is whole is converted and computed with.
- * Dictionary: tests/fuzz/gguf.dict; seeds: tests/fuzz/seeds/gguf.
+ * Fuzz target: a whole GGUF file. Every accepted tensor is inside the file, and
+ * no byte is in two tensors. An accepted configuration keeps its guarantees.
+ * The tokenizer's text is JSON. A complete model is converted and computed
+ * with. Dictionary: tests/fuzz/gguf.dict; seeds: tests/fuzz/seeds/gguf.
  */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -16,7 +16,7 @@
 #include "fuzz_backend.h"
 #include "gguf.h"
 
-/* In order, apart, inside, of the size that type and shape make. */
+/* Tensors are in order, separate, inside the file, and of the right size. */
 static void
 fuzz_table(const struct st_table *t, size_t size)
 {
@@ -45,7 +45,7 @@ fuzz_table(const struct st_table *t, size_t size)
 	}
 }
 
-/* A configuration that is taken keeps its promises. */
+/* An accepted configuration keeps its guarantees. */
 static void
 fuzz_config(const struct model_config *c)
 {
@@ -69,7 +69,7 @@ fuzz_tokenizer(const char *text, size_t n)
 	json_decref(root);
 }
 
-/* The same as a model, in a precision that its last byte chooses. */
+/* Load the file as a model, in a precision that its last byte chooses. */
 static void
 fuzz_model(int fd, uint8_t choice)
 {

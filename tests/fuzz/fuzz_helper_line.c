@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: what helpers send, into chatd's own state machines. An input
- * is a play, a step on each line, after requests of every kind were made:
+ * Fuzz target: bytes of helpers, into chatd's own state machines. First,
+ * requests of every kind are made. Then each line of the input is a step:
  *
  *   e f s o TEXT  the engine, the newest filter, the store, the oldest filter
  *                 sends the line TEXT, in which $0 to $9 are the ids of its
  *                 last requests, the newest first
  *   E F S O TEXT  the same without the newline
- *   a [efs]       all, or that one, answer what they were asked truthfully
+ *   a [efs]       all, or that one, answer their requests truthfully
  *   x [efsoc]     that helper, or the client, closes its channel
- *   t DIGIT       a timer runs out
+ *   t DIGIT       a timer expires
  *   c TEXT        the client sends the line TEXT
  *   n             another client connects
  *
- * chatd must survive, and once all tell the truth every request must end.
+ * chatd must survive. At the end all answer truthfully, and then every request
+ * must end.
  */
 #include "fuzz.h"
-
-#include <stdio.h>
 
 #include "world.h"
 #include "xmalloc.h"
 
 #define PLAY_STEPS	64
 
-/* Requests of every kind, before and after there is something to ask about. */
+/* Requests of every kind, before and after there are objects to ask about. */
 static const char play_first[] =
     "{\"op\":\"say\",\"id\":1,\"text\":\"wait\"}\n"
     "{\"op\":\"say\",\"id\":2,\"text\":\"look\",\"preprompt\":\"hide\"}\n"
@@ -42,7 +41,7 @@ static const char play_first[] =
     "{\"op\":\"reload\",\"id\":13}\n"
     "{\"op\":\"status\",\"id\":14}\n";
 
-/* The helper of a letter, -1 for another letter. */
+/* Return the helper of a letter, or -1 for another letter. */
 static int
 play_helper(char c)
 {
@@ -53,7 +52,7 @@ play_helper(char c)
 	return ((int)(at - names));
 }
 
-/* A line from a helper, with the ids it knows. */
+/* Send a line from a helper; the ids are those it knows. */
 static void
 play_says(struct world *w, int name, const char *s, size_t n, int whole)
 {
@@ -75,7 +74,7 @@ play_says(struct world *w, int name, const char *s, size_t n, int whole)
 	free(out);
 }
 
-/* Truth of one helper, or of all. */
+/* Answer truthfully for one helper, or for all. */
 static void
 play_truth(struct world *w, int name)
 {
@@ -87,7 +86,7 @@ play_truth(struct world *w, int name)
 	}
 }
 
-/* One step. */
+/* Run one step. */
 static void
 play_step(struct world *w, const char *s, size_t n)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a config.json.  A configuration that is taken keeps its
- * promises.
+ * Fuzz target: a config.json. An accepted configuration keeps its guarantees.
  */
 #include "fuzz.h"
 

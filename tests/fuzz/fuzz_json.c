@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: bytes of a client through framing and JSON.  The first byte
- * says how the rest is cut; what parses must print as a line that parses and
- * prints as the same.
+ * Fuzz target: bytes of a client, through framing and JSON. The first byte
+ * chooses how the rest is cut. A message that parses must print as a line that
+ * parses and prints as the same line.
  */
 #include "fuzz.h"
 
@@ -30,7 +30,7 @@ static const struct field fields[] = {
 	{ "list", FIELD_ARRAY, 0, 0, 0, offsetof(struct request, list) },
 };
 
-/* The id that a parsed message has, -1 where it can't be answered to. */
+/* Return the id of a parsed message, or -1 if it has no usable id. */
 static int64_t
 fuzz_id_of(const json_t *msg)
 {
@@ -40,8 +40,8 @@ fuzz_id_of(const json_t *msg)
 	return (id < 0 || id > JSON_INT_MAX ? -1 : id);
 }
 
-/* An id is found in a refused line only if the line is JSON, and then it is
- * the one that a parser finds which takes any integer and any NUL. */
+/* An id is found in a refused line only if the line is JSON. It is then the id
+ * that a parser finds which accepts any integer and any NUL. */
 static void
 fuzz_id(const char *line, size_t len, int64_t id)
 {
@@ -59,7 +59,7 @@ fuzz_id(const char *line, size_t len, int64_t id)
 	json_decref(v);
 }
 
-/* One line: parse, read by the table, print, parse again. */
+/* One line: parse, read with the table, print, parse again. */
 static void
 fuzz_line(const char *line, size_t len)
 {
@@ -82,7 +82,8 @@ fuzz_line(const char *line, size_t len)
 	    (rq.text == NULL || strlen(rq.text) > 16 || rq.n < -5 ||
 	    rq.n > 5))
 		abort();
-	/* A real is printed with 15 digits, so only what is printed stays. */
+	/* A real is printed with 15 digits, so only printed values stay
+	 * equal. */
 	s = msg_line(msg, &n);
 	if (memchr(s, '\n', n) != s + n - 1 ||
 	    json_line_parse(s, n - 1, &again, &f) != 0)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a whole packed file, opened as the engine opens it.  What is
- * taken keeps the promises of packed.h and weights.h: every part that the
- * configuration asks for lies inside the mapped file, and a step through it
- * stays inside its arrays.
- * An input that begins with "{" is a header up to the first newline, which is
- * given its length and filled up as packed_write.c does it, and then the data:
- * so mutations need not keep the length of what they change.
+ * Fuzz target: a whole packed file, opened as the engine opens it. An accepted
+ * file keeps the guarantees of packed.h and weights.h: every part that the
+ * configuration requires is inside the mapped file, and a step stays inside its
+ * arrays.
+ *
+ * An input that begins with "{" is a header up to the first newline, then the
+ * data. The header gets its length and its padding as in packed_write.c, so
+ * that a mutation need not keep the length.
  */
 #include "fuzz.h"
 
@@ -28,7 +29,7 @@ fuzz_write(int fd, const void *bytes, size_t n)
 		abort();
 }
 
-/* The file that an input stands for. */
+/* Make the file for an input. */
 static int
 fuzz_file(const uint8_t *data, size_t size)
 {
@@ -69,7 +70,7 @@ fuzz_digits(const char *s)
 		abort();
 }
 
-/* What the metadata says, and where the tensors are. */
+/* Check the metadata and the places of the tensors. */
 static void
 fuzz_packed(const struct model *m, const struct packed *p, size_t size)
 {

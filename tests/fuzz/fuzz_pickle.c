@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: the pickle of a checkpoint. What is taken keeps its promises.
+ * Fuzz target: the pickle of a checkpoint. An accepted table keeps its
+ * guarantees.
  */
 #include "fuzz.h"
 
 #include "pickle.h"
 
-/* A view lies inside its storage. */
+/* A view is inside of its storage. */
 static void
 fuzz_tensor(const struct pickle_tensor *t)
 {

@@ -7,7 +7,7 @@
 #include "rules.h"
 #include "utf8.h"
 
-/* Findings must lie inside the text, at whole characters. */
+/* Findings must be inside the text, at whole characters. */
 static void
 fuzz_found(void *arg, const struct rule *r, uint64_t start, uint64_t end)
 {
@@ -19,8 +19,8 @@ fuzz_found(void *arg, const struct rule *r, uint64_t start, uint64_t end)
 		abort();
 }
 
-/* The same text in two pieces, without context: what is told may differ from
- * the whole's, but has to be sound. */
+/* Match the same text in two pieces, without context. The findings may differ
+ * from those of the whole text, but must be valid. */
 static void
 fuzz_pieces(struct rules *rs, const char *text)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: the header of a safetensors file.  The input is a file,
- * length in front and data behind; and once more a header behind a number of
- * bytes of data, so that a header may change its length.
+ * Fuzz target: the header of a safetensors file. The input is used twice: as a
+ * file, with length, header and data; and as a header with a separate number of
+ * data bytes, so that a mutation may change the header's length.
  */
 #include "fuzz.h"
 
 #include "safetensors.h"
 
-/* One tensor has a shape of so many bytes, and a name of its own. */
+/* A tensor has the bytes of its shape, and a unique name. */
 static void
 fuzz_tensor(const struct st_tensor *t)
 {
@@ -28,7 +28,7 @@ fuzz_tensor(const struct st_tensor *t)
 		abort();
 }
 
-/* A table that is taken covers the data exactly, in order. */
+/* The tensors of an accepted table cover the data exactly, in order. */
 static void
 fuzz_header(const char *header, size_t n, uint64_t data)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: the tokenizer and the prompt builder.  The first byte chooses:
- * odd, a tokenizer.json follows; even, a text for a tokenizer with the
- * options in the other bits, which must survive encoding and decoding, and
- * from which no role tag may come.
+ * Fuzz target: the tokenizer and the prompt builder. If the first byte is odd,
+ * a tokenizer.json follows. If it is even, its other bits are options of a
+ * tokenizer and a text follows: encoding and decoding must restore the text,
+ * and no role tag may be in the prompt.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 #define FUZZ_FLAGS	0x20	/* flags on added tokens */
 #define FUZZ_OPTIONS	0x40
 
-/* Encode a text bit by bit, each time a little more. */
+/* Encode a text in steps, each larger than the last. */
 static void
 fuzz_bits(const struct tokenizer *t, const char *s, size_t n, int special,
     struct idbuf *out)
@@ -41,8 +41,8 @@ fuzz_bits(const struct tokenizer *t, const char *s, size_t n, int special,
 	encoding_free(e);
 }
 
-/* Encode a text both ways: ids are tokens, a user's are not special, and a
- * second time, bit by bit, gives the same. */
+/* Encode a text both ways: all ids are tokens, ids of a user's text are not
+ * special, and encoding in steps gives the same ids. */
 static void
 fuzz_encode(const struct tokenizer *t, const char *s, size_t n,
     struct idbuf *user)
@@ -69,7 +69,7 @@ fuzz_encode(const struct tokenizer *t, const char *s, size_t n,
 	idbuf_clear(&again);
 }
 
-/* Parse a file; where it is taken, encode and decode something. */
+/* Parse a file; if it is accepted, encode and decode a text. */
 static void
 fuzz_file(const char *s, size_t n)
 {
@@ -94,7 +94,7 @@ fuzz_file(const char *s, size_t n)
 	tokenizer_free(t);
 }
 
-/* Append the vocabulary: single bytes, some pairs, what bytes fall back to. */
+/* Append the vocabulary: single bytes, some pairs, fallback tokens. */
 static void
 fuzz_vocab(unsigned options, struct textbuf *s)
 {
@@ -141,7 +141,8 @@ fuzz_added(unsigned options, int n, struct textbuf *s)
 	    "\"<|endoftext|>\",\"special\":true},{\"id\":3,\"content\":"
 	    "\"ab\",\"special\":true,\"single_word\":true}");
 	for (i = 0; i < nitems(added); i++) {
-		/* One cut out of the raw text parts what NFC would join. */
+		/* One that is cut out of the raw text separates characters that
+		 * NFC would compose. */
 		snprintf(item, sizeof item, ",{\"id\":%d,\"content\":\"%s\","
 		    "%s}", n + (int)i, added[i].content,
 		    options & FUZZ_FLAGS ? added[i].flags :
@@ -187,8 +188,8 @@ fuzz_tokenizer(unsigned options)
 	return (t);
 }
 
-/* Encode and decode: where no option adds or takes something, what comes back
- * is the NFC of what went in. */
+/* Encode and decode: if no option adds or removes text, the result is the NFC
+ * of the input. */
 static void
 fuzz_text(unsigned options, const char *s, size_t n)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a tokenizer's tables.  Where they are taken, what a user
- * writes gives tokens that are not special, and saving what was taken gives
- * tables that are taken too and saved the same.
+ * Fuzz target: the tables of a tokenizer. If they are accepted, users' texts
+ * give no special tokens, and saving the tokenizer gives tables that are
+ * accepted and saved as the same bytes.
  */
 #include "fuzz.h"
 
 #include "detok.h"
 #include "tokenizer.h"
 
-/* Encode something both ways, and decode it. */
+/* Encode a text both ways, and decode it. */
 static void
 fuzz_encode(const struct tokenizer *t)
 {
@@ -33,7 +33,7 @@ fuzz_encode(const struct tokenizer *t)
 	textbuf_clear(&out);
 }
 
-/* Save, take, save: the same. */
+/* Save, restore and save: both tables are equal. */
 static void
 fuzz_again(const struct tokenizer *t)
 {

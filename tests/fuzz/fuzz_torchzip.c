@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a whole pytorch_model.bin, its zip records and, where those
- * hold, the pickle inside. What is taken lies inside the file.
+ * Fuzz target: a whole pytorch_model.bin: its zip records and, if these are
+ * valid, the pickle inside. Accepted members and tensors are inside the file.
  */
 #include "fuzz.h"
 
@@ -12,7 +12,7 @@
 #include "torchbin.h"
 #include "torchzip.h"
 
-/* No member reaches out of the file or into another. */
+/* No member reaches out of the file or into another one. */
 static void
 fuzz_zip(const struct torchzip *z, size_t size)
 {

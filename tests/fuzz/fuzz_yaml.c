@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a configuration file.  Whatever it holds ends in a tree whose
- * every scalar any reader can be tried on, or in a fault with a message.
+ * Fuzz target: a configuration file. The result is a tree in which every scalar
+ * can be read with every reader, or a fault with a message.
  */
 #include "fuzz.h"
 
 #include "xmalloc.h"
 #include "yaml.h"
 
-/* Look at a node, its siblings and what is below them. */
+/* Read a node, its siblings and its children. */
 static void
 fuzz_node(struct ynode *map, const struct ynode *n, int depth)
 {

@@ -4,25 +4,21 @@
 
     python tools/mini/check.py [--model DIR] [--corpus DIR] [--expected FILE]
 
-Plays conversations greedy and sampled (temperature 0.6, top-k 40), prints them and
-counts the replies that end by themselves: TALKS, some of which occur in the training or
-led to new phrases there, and FRESH, which did neither.  With --corpus it also
-counts exact answers to generated tasks with fresh fillers.  --expected writes greedy
-continuations for tests: each ends before the first step whose two largest logits are
-less than 0.01 apart.
+It plays conversations greedy and sampled (temperature 0.6, top-k 40), prints them, and
+counts the replies that end by themselves.  Some sentences of TALKS are in the training
+data, or were a reason to add phrases to it.  FRESH has no such sentences.  With --corpus
+it also counts exact answers to generated tasks with new names and words.  --expected
+writes greedy continuations for tests.  Each continuation ends before the first step whose
+two largest logits differ by less than 0.01.
 """
 import argparse
 import json
 import pathlib
 import random
 
-import torch
-from tokenizers import Tokenizer
-from transformers import GPTNeoXForCausalLM
-
 MODEL = pathlib.Path(__file__).resolve().parents[2] / "engine/mini"
 
-TALKS = [  # one line of turns each; the model's own replies stand between them
+TALKS = [  # each is a list of turns; the model replies after each turn
     "Hello", "hi there!", "helo", "good mornign", "Hey, how are you doing today?|pretty good, thanks", "hows it goin|not so well|I lost my wallet",
     "who are you", "What are you, exactly?", "whats ur name??", "are you a human being?", "is there a real person typing this?", "who made u",
     "Which company built you?", "what can you do for me?", "help", "what is chatd", "can you tell me what chatd is for?", "are you chatgpt?",
@@ -61,54 +57,6 @@ EXPECTED = ["<human>: Hello\n<bot>:", "<human>: hi\n<bot>:", "<human>: Who are y
             "<human>: Make a table: Ada, 36; Ben, 41\n<bot>:"]
 
 
-class Chat:
-    def __init__(self, folder):
-        self.tok = Tokenizer.from_file(folder + "/tokenizer.json")
-        self.model = GPTNeoXForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-
-    def ids(self, text):
-        return self.tok.encode(text, add_special_tokens=False).ids
-
-    @torch.no_grad()
-    def reply(self, prompt, sample=False, limit=100):
-        """The reply's text, and whether it ended by itself."""
-        x, past, out = torch.tensor([self.ids(prompt)]), None, []
-        for _ in range(limit):
-            y = self.model(x, past_key_values=past, use_cache=True)
-            past, z = y.past_key_values, y.logits[0, -1]
-            if sample:
-                top = torch.topk(z / 0.6, 40)
-                t = int(top.indices[torch.multinomial(top.values.softmax(0), 1)])
-            else:
-                t = int(z.argmax())
-            out.append(t)
-            text = self.tok.decode(out, skip_special_tokens=False)
-            if t == 0 or "<human>" in text:
-                return text.split("<human>")[0].split("<|endoftext|>")[0].strip(), True
-            x = torch.tensor([[t]])
-        return text.strip(), False
-
-    def talk(self, turns, sample):
-        text, out = "", []
-        for turn in turns:
-            text += ("\n" if text else "") + f"<human>: {turn}\n<bot>:"
-            reply, ended = self.reply(text, sample)
-            text += " " + reply
-            out.append((turn, reply, ended))
-        return out
-
-    @torch.no_grad()
-    def greedy(self, prompt, n=40):
-        ids, out = self.ids(prompt), []
-        for _ in range(n):
-            z = self.model(torch.tensor([ids + out])).logits[0, -1]
-            top = torch.topk(z, 2)
-            if float(top.values[0] - top.values[1]) < 0.01:
-                break
-            out.append(int(top.indices[0]))
-        return ids, out
-
-
 def tasks(chat, corpus, n=100):
     from dialogues import Dialogues
     data = Dialogues(corpus, 987654)
@@ -118,7 +66,7 @@ def tasks(chat, corpus, n=100):
         for _ in range(n):
             s = {"turns": []}
             turns = getattr(data, kind)(s)
-            if kind == "e_tell":               # told, one exchange between, asked for
+            if kind == "e_tell":               # a fact, one other exchange, a question
                 turns = turns + data.e_smalltalk(s) + data.recall(s, next(k for k in s if k != "turns"))
             text = "".join(f"<human>: {q}\n<bot>: {a}\n" for q, a in turns[:-1]) + f"<human>: {turns[-1][0]}\n<bot>:"
             got = chat.reply(text)[0]
@@ -141,8 +89,8 @@ def main():
     ap.add_argument("--corpus", help="the folder of the corpus: count exact answers, too")
     ap.add_argument("--expected", help="the file to write greedy continuations to")
     args = ap.parse_args()
+    from mini_chat import Chat                 # needs torch
     chat = Chat(args.model)
-    torch.manual_seed(3)
     if args.expected:
         cases = []
         for prompt in EXPECTED:

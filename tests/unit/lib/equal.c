@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seeds, numbers and models for tests of equal bits.
+ * Seeds, random numbers and random models for tests of equal bits.
  */
 #include "equal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,9 +15,9 @@
 #include "clock.h"
 #include "xmalloc.h"
 
-static uint64_t	 equal_at;	/* seed of the case at work, 0: none */
+static uint64_t	 equal_at;	/* seed of the current case, or 0 */
 
-/* A number of the environment. */
+/* Return a number of the environment. */
 static long
 equal_number(const char *name, long dflt)
 {
@@ -46,7 +45,7 @@ equal_cases(int cases, void (*test)(uint64_t seed))
 	print_message("    %ld cases\n", i);
 }
 
-/* Name a case that was left in the middle. */
+/* Print the seed of a case that did not finish. */
 int
 equal_teardown(void **state)
 {
@@ -110,7 +109,7 @@ equal_isa(uint64_t *state)
 	return (isa[equal_draw(state, 0, n - 1)]);
 }
 
-/* Multiplications that a token costs. */
+/* Return the multiplications for one token. */
 static long
 equal_work(const struct neox_spec *s)
 {
@@ -118,8 +117,7 @@ equal_work(const struct neox_spec *s)
 	    (long)s->V * s->C);
 }
 
-/* A narrow model whose MLP is wider inside than what a kernel takes at a
- * time. */
+/* Draw a narrow model whose MLP is wider than one pass of a kernel. */
 static void
 equal_deep(struct neox_spec *s, uint64_t *state, int *lanes)
 {
@@ -138,7 +136,7 @@ equal_any(struct neox_spec *s, uint64_t *state, int *lanes)
 	*lanes = 2 * equal_draw(state, equal_chance(state, 8) ? 1 : 8, 48);
 }
 
-/* Sizes, inside the work that is allowed. */
+/* Draw sizes within the allowed work. */
 static void
 equal_sizes(struct neox_spec *s, uint64_t *state, int vocab, long work)
 {
@@ -183,8 +181,8 @@ equal_model(struct equal_model *m, uint64_t *state, int vocab, int context,
 	s->parallel = equal_draw(state, 0, 1);
 	s->tied = equal_chance(state, 3);
 	s->attn_bias = !equal_chance(state, 4);
-	/* some so small that what they give are denormals, some so large
-	 * that lanes are far out */
+	/* some are so small that results are denormal, some so large that there
+	 * are outliers */
 	s->scale = equal_chance(state, 8) ? 1e-20 : equal_chance(state, 8) ?
 	    1 : 0.1;
 	m->precision = precisions[neox_random(state, nitems(precisions))];

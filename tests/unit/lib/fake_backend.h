@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A backend without a model: logits follow from a hash of the tokens that a
- * row can see through its block table, so a wrong block, a missing position
- * or a shared block changes them.
+ * For tests of the scheduler: a backend without a model. Its logits are a hash
+ * of the tokens that a row can see through its block table, so that a wrong
+ * block, a missing position or a wrongly shared block changes them. It counts
+ * rows that break the contract of backend.h.
  */
 #ifndef TESTS_FAKE_BACKEND_H
 #define TESTS_FAKE_BACKEND_H
@@ -10,23 +11,25 @@
 #include "backend.h"
 
 struct fake_backend {
-	struct backend	 b;		/* first: what the scheduler has */
+	struct backend	 b;		/* first: the scheduler has a pointer to
+					 * it */
 	int		 context, vocab, blocks;
-	int32_t		*cell;		/* owned: token of each position of
-					 * each block, -1 where never set */
-	int32_t		 poison;	/* a token after which logits are not
-					 * numbers; -1: none */
-	int		 fail;		/* what the next step returns */
-	/* What it has seen. */
+	int32_t		*cell;		/* owned: the token of each position of
+					 * each block, or -1 if it was never
+					 * written */
+	int32_t		 poison;	/* a token after which the logits are
+					 * NaN; -1: none */
+	int		 fail;		/* result of the next step */
+	/* Counts: */
 	int		 steps, rows_max, mixed_steps;
 	int		 errors;	/* rows that broke the contract */
 };
 
-/* A backend of vocab tokens, so many cache blocks. Owned by the caller, ended
- * by ops->free. */
+/* A backend with vocab tokens and that many cache blocks. The caller owns it
+ * and releases it with ops->free. */
 struct fake_backend *fake_backend_new(int context, int vocab, int blocks);
 
-/* The token that greedy sampling makes after these n. */
+/* The token that greedy sampling generates after these n tokens. */
 int32_t	fake_backend_next(const struct fake_backend *f, const int32_t *id,
 	    size_t n);
 

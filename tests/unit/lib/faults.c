@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Refusals are seccomp filters of the kernel: they need no library in front of
- * libc and reach every thread that comes later.
+ * System calls are refused with seccomp filters. They need no library in front
+ * of libc, and they apply to every later thread.
  */
 #include "faults.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quantising for tests, the simplest way: scales of the largest magnitude,
- * quants rounded to the nearest.
+ * Quantizing for tests with simple rounding: a scale is the largest magnitude,
+ * and quants are rounded to the nearest.
  */
 #include "gguf_files.h"
 

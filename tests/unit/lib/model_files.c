@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model folders taken apart and put together again, for tests of what reads
- * them.
+ * Copying a model's folder with changes.
  */
 #include "model_files.h"
 
@@ -11,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "log.h"
+#include "model.h"
 #include "neox.h"
 #include "path.h"
-#include "xmalloc.h"
 
 #define FILE_MAX	(1024 * 1024)
 
@@ -130,4 +131,32 @@ model_files_put_weights(const char *whole, const char *folder,
 	free(out);
 	free(all);
 	free(path);
+}
+
+/* Open a model and return the text written to stderr. */
+char *
+model_files_stderr(const char *folder)
+{
+	char		*path = path_join(folder, "stderr"), *text;
+	FILE		*fp = fopen(path, "w+e");
+	struct model	*m;
+	struct fault	 f;
+	size_t		 n;
+	int		 keep = dup(2), r;
+
+	assert_non_null(fp);
+	log_init("model_files", LOG_LEVEL_INFO);
+	dup2(fileno(fp), 2);
+	r = model_open(folder, &m, &f);
+	fflush(stderr);
+	dup2(keep, 2);
+	close(keep);
+	log_init("model_files", LOG_LEVEL_ERROR);
+	if (r != 0)
+		fail_msg("%s", f.message);
+	model_free(m);
+	fclose(fp);
+	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
+	free(path);
+	return (text);
 }

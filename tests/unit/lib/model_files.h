@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests: a sound model's folder copied with changes.
+ * For tests of model folders: copies a valid folder with changes, and writes
+ * single files.
  */
 #ifndef TEST_MODEL_FILES_H
 #define TEST_MODEL_FILES_H
@@ -8,14 +9,14 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* How a copy of the weights differs. */
+/* The changes of a copy of the weights. */
 struct change {
 	int		 keep;		/* tensors: 0 all, 1 even, 2 odd */
-	const char	*drop;		/* leave this one out */
-	const char	*also;		/* and keep this one, even so */
-	const char	*extra;		/* add 32 zero bytes of this name... */
-	const char	*extra_dtype;	/* ...and type... */
-	int		 extra_shape;	/* ...and so many elements */
+	const char	*drop;		/* leave out this one */
+	const char	*also;		/* but keep this one */
+	const char	*extra;		/* add 32 zero bytes of this name, */
+	const char	*extra_dtype;	/* this type */
+	int		 extra_shape;	/* and this many elements */
 };
 
 /* Write n bytes, or an object (taken), to folder/name. */
@@ -27,9 +28,13 @@ void	 model_files_put_json(const char *folder, const char *name,
 /* A new folder (owned: neox_remove) with the config.json of whole. */
 char	*model_files_folder(const char *whole);
 
-/* Copy the weights of whole to folder/name with changes. The tensors that the
- * copy has are added to map, if there is one. */
+/* Copy the weights of whole to folder/name with changes. If map is not NULL,
+ * the tensors of the copy are added to it. */
 void	 model_files_put_weights(const char *whole, const char *folder,
 	    const char *name, const struct change *c, json_t *map);
+
+/* Open the model in folder, which must succeed, and return the text written to
+ * stderr meanwhile: owned. */
+char	*model_files_stderr(const char *folder);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler's test bench.
+ * A scheduler for tests.
  */
 #include "sched_fixture.h"
 
@@ -58,7 +58,7 @@ on_failed(void *arg, const struct job *job, const struct fault *f)
 static const struct scheduler_events events = { on_started, on_text, on_done,
 	on_failed };
 
-/* A scheduler over so many cache blocks, so many rows a step. */
+/* Make a scheduler over the fake backend. */
 struct fixture *
 fixture_new(int blocks, int batch)
 {
@@ -79,7 +79,7 @@ fixture_over(struct backend *b, int batch)
 	return (x);
 }
 
-/* Release it; no row may have broken the contract, no block be lost. */
+/* Release it: no row broke the contract, and no block is lost. */
 void
 fixture_free(struct fixture *x)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scheduler over the fake backend, and a record of what it told about each
- * job; for the scheduler's tests.
+ * For tests of the scheduler: a scheduler over the fake backend, jobs of every
+ * kind, and a record of the events of each job.
  */
 #ifndef TESTS_SCHED_FIXTURE_H
 #define TESTS_SCHED_FIXTURE_H
@@ -13,12 +13,12 @@
 #define FIXTURE_CONTEXT	256
 #define FIXTURE_JOBS	40	/* ids of jobs: 0 .. FIXTURE_JOBS - 1 */
 
-/* What one job has told. */
+/* The events of one job. */
 struct record {
 	int		 started, dones, failed;
 	struct idbuf	 ids;
 	enum stop_reason stop;
-	size_t		 made;		/* as told by done */
+	size_t		 made;		/* reported with done */
 	char		 code[32];
 	char		*logprobs;	/* owned */
 };
@@ -29,21 +29,21 @@ struct fixture {
 	struct record		 rec[FIXTURE_JOBS];
 };
 
-/* A scheduler over so many cache blocks, so many rows a step. Freeing it
- * checks that no row broke the contract and no block was lost. */
+/* A scheduler with that many cache blocks and that many rows in a step.
+ * fixture_free checks that no row broke the contract and no block is lost. */
 struct fixture	*fixture_new(int blocks, int batch);
 /* A scheduler over a backend of FIXTURE_VOCAB tokens, which is borrowed. */
 struct fixture	*fixture_over(struct backend *b, int batch);
 void		 fixture_free(struct fixture *x);
 
-/* Step until nothing is left to do. */
+/* Step until there is nothing to do. */
 void		 fixture_finish(struct fixture *x);
 
 /* Token i of the prompt of job number id: 2 .. FIXTURE_VOCAB - 1. */
 int32_t		 fixture_token(int id, int i);
 
-/* A reply job: a prompt of len tokens, and what an earlier run made (or
- * NULL). Its seed is its id; end-of-text does not end it. */
+/* A reply job: a prompt of len tokens, and the ids of an earlier run (or NULL).
+ * Its seed is its id. End-of-text does not end it. */
 struct job	*fixture_job(const struct tokenizer *tok, int id, int len,
 		    int max, double temperature, const struct idbuf *resume);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests: zip files as torch.save writes them, and the pieces of a pickle.
+ * For tests of pytorch_model.bin: makes zip files like torch.save, with the
+ * places of their records, and the pieces of a pickle.
  */
 #ifndef TEST_TORCH_FILES_H
 #define TEST_TORCH_FILES_H
@@ -25,7 +26,7 @@
 /* Options of a zip file. */
 #define TORCH_END64	1	/* a ZIP64 end record and its locator */
 #define TORCH_EXTRA64	2	/* sizes and offsets in ZIP64 fields */
-#define TORCH_LATER	4	/* sizes behind the data, as torch does */
+#define TORCH_LATER	4	/* sizes after the data, as torch does */
 #define TORCH_LOCAL64	8	/* sizes of local headers in ZIP64 fields */
 #define TORCH_AS_TORCH	(TORCH_END64 | TORCH_LATER)
 
@@ -35,7 +36,7 @@ struct torch_member {
 	size_t		 n;
 };
 
-/* A file in memory, and where its records are. */
+/* A file in memory, and the places of its records. */
 struct torch_file {
 	uint8_t		*bytes;		/* owned: free it */
 	size_t		 n;
@@ -51,10 +52,10 @@ uint32_t torch_crc(const void *bytes, size_t n);
 void	 torch_zip(const struct torch_member *m, size_t n, int options,
 	    struct torch_file *out);
 
-/* Put v, little-endian, in place of width bytes at b. */
+/* Replace width bytes at b by v, little-endian. */
 void	 torch_poke(uint8_t *b, int width, uint64_t v);
 
-/* An unlinked file of those bytes, open for reading. */
+/* A file with these bytes, open for reading, without a name. */
 int	 torch_open(const void *bytes, size_t n);
 
 #endif

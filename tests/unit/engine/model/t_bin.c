@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders with pytorch_model.bin: the tensors of neox-tiny are those of its
- * safetensors file, bit for bit; damaged files are refused or harmless.
+ * Folders with pytorch_model.bin: the tensors of neox-tiny are equal to those
+ * of its safetensors file, bit for bit. Damaged files are refused or harmless.
  */
 #include "shards.h"
 
@@ -91,7 +91,7 @@ bin_folder(int sharded)
 	return (folder);
 }
 
-/* The name of a tensor that differs from the reference, or NULL. */
+/* Return the name of a tensor that differs from the reference, or NULL. */
 static const char *
 differs(const struct shards *h)
 {
@@ -119,7 +119,7 @@ differs(const struct shards *h)
 	return (same ? NULL : a.st->name);
 }
 
-/* One file and shards hold what the safetensors file holds. */
+/* One file and shards have the same content as the safetensors file. */
 static void
 tensors_are_those_of_the_safetensors_file(void **state)
 {
@@ -145,7 +145,7 @@ tensors_are_those_of_the_safetensors_file(void **state)
 	}
 }
 
-/* Where both are there, the .bin is not even opened. */
+/* If both exist, the .bin is not even opened. */
 static void
 safetensors_are_preferred(void **state)
 {
@@ -166,7 +166,7 @@ safetensors_are_preferred(void **state)
 	neox_remove(folder);
 }
 
-/* The digest is over the .bin files. */
+/* The digest is that of the .bin files. */
 static void
 the_digest_is_what_sha256sum_gives(void **state)
 {
@@ -194,7 +194,7 @@ the_digest_is_what_sha256sum_gives(void **state)
 	}
 }
 
-/* Opening must fail with words in the message. */
+/* Opening must fail, and the message must have these words. */
 static void
 expect_refusal(const char *folder, const char *words)
 {
@@ -207,7 +207,7 @@ expect_refusal(const char *folder, const char *words)
 		fail_msg("expected \"%s\" in: %s", words, f.message);
 }
 
-/* One entry of the index put differently. */
+/* One changed entry of the index. */
 static void
 a_wrong_index_is_refused(void **state)
 {
@@ -250,8 +250,7 @@ a_wrong_index_is_refused(void **state)
 	neox_remove(folder);
 }
 
-/* Cut every 512 bytes, and at every byte near both ends: an error, nothing
- * else. */
+/* Cut every 512 bytes, and at every byte near both ends: always an error. */
 static void
 a_cut_file_is_refused(void **state)
 {
@@ -274,7 +273,7 @@ a_cut_file_is_refused(void **state)
 	neox_remove(folder);
 }
 
-/* Mark every byte of a file that is in no storage. */
+/* Mark every byte of a file that is outside of all storages. */
 static uint8_t *
 headers(const char *path, size_t *n)
 {
@@ -302,7 +301,7 @@ headers(const char *path, size_t *n)
 	return (is);
 }
 
-/* Bits turned in headers and the pickle: an error, or the same numbers. */
+/* Flip bits in the headers and the pickle: an error, or the same numbers. */
 static void
 a_turned_bit_is_refused_or_harmless(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model folders with one damaged file, cut short or with a bit turned: opening
- * ends in an error that names the folder's file, or in a table that is sound.
- * Damaged pytorch_model.bin files with a checksum are t_bin.c's.
+ * Model folders with one damaged file, cut short or with a flipped bit: opening
+ * returns an error that names the file, or a valid table. t_bin.c tests damaged
+ * pytorch_model.bin files with a checksum.
  */
 #include "shards.h"
 
@@ -12,7 +12,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,12 +40,12 @@ static const struct neox_spec spec = { "damage", 1, 8, 2, 8, 12, 16, 0.5,
 /* A file in a folder. */
 struct file {
 	char	*folder, *path;		/* owned */
-	char	*bytes;			/* owned: as it was */
+	char	*bytes;			/* owned: the original bytes */
 	size_t	 n;
-	size_t	 from, to;		/* headers: what is damaged */
+	size_t	 from, to;		/* headers: the part to damage */
 };
 
-static char	*whole, *sharded, *bin;		/* sound folders */
+static char	*whole, *sharded, *bin;		/* valid folders */
 
 /* Write a folder of shards. */
 static char *
@@ -63,7 +62,7 @@ put_shards(void)
 	return (folder);
 }
 
-/* Copy neox-tiny's .bin, which has a pickle of torch's own. */
+/* Copy the .bin of neox-tiny, whose pickle was written by torch. */
 static char *
 put_bin(void)
 {
@@ -82,7 +81,7 @@ put_bin(void)
 	return (folder);
 }
 
-/* Sound folders. */
+/* Make the valid folders. */
 static int
 setup(void **state)
 {
@@ -95,7 +94,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take them away. */
+/* Remove them. */
 static int
 teardown(void **state)
 {
@@ -106,7 +105,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* A file, all of it taken for headers. */
+/* Open a file, all of which counts as headers. */
 static struct file
 file_get(const char *folder, const char *name)
 {
@@ -118,7 +117,7 @@ file_get(const char *folder, const char *name)
 	return (a);
 }
 
-/* Write it as it was, and forget it. */
+/* Restore the original file, and release it. */
 static void
 file_end(struct file *a)
 {
@@ -128,7 +127,7 @@ file_end(struct file *a)
 	free(a->bytes);
 }
 
-/* Every tensor has its shape's bytes, inside its file. */
+/* Every tensor has the bytes of its shape, inside its file. */
 static void
 check_sound(const struct shards *h)
 {
@@ -151,7 +150,7 @@ check_sound(const struct shards *h)
 	}
 }
 
-/* Open it: 1 where it is refused, in words. */
+/* Open the folder. Return 1 if it is refused with a message. */
 static int
 refused(const struct file *a)
 {
@@ -175,7 +174,7 @@ refused(const struct file *a)
 	return (1);
 }
 
-/* Cut at every byte of the headers, and at every 4 KiB behind them. The last
+/* Cut at every byte of the headers, and at every 4 KiB after them. The last
  * newline of a text may be missing. */
 static void
 cut_everywhere(struct file *a)
@@ -193,7 +192,8 @@ cut_everywhere(struct file *a)
 	file_end(a);
 }
 
-/* Turn bits in the headers, one at a time. least: refusals to expect. */
+/* Flip bits in the headers, one at a time. At least `least` of them must be
+ * refused. */
 static void
 flip_everywhere(struct file *a, int least)
 {
@@ -218,7 +218,7 @@ flip_everywhere(struct file *a, int least)
 	file_end(a);
 }
 
-/* model.safetensors, its length and header the part in front. */
+/* Open model.safetensors; its headers are the length and the header. */
 static struct file
 safetensors(void)
 {
@@ -230,7 +230,8 @@ safetensors(void)
 	return (a);
 }
 
-/* pytorch_model.bin whose pickle has no checksum; the pickle is damaged. */
+/* Open a pytorch_model.bin whose pickle has no checksum, and damage the
+ * pickle. */
 static struct file
 pickle(void)
 {
@@ -260,7 +261,7 @@ pickle(void)
 	return (a);
 }
 
-/* Each file that a folder may have, cut. */
+/* Each file that a folder can have, cut. */
 static void
 a_cut_file_is_refused(void **state)
 {
@@ -274,7 +275,7 @@ a_cut_file_is_refused(void **state)
 		cut_everywhere(&files[i]);
 }
 
-/* A bit of config.json. */
+/* A flipped bit in config.json. */
 static void
 a_bit_of_config_is_refused_or_harmless(void **state)
 {
@@ -284,7 +285,7 @@ a_bit_of_config_is_refused_or_harmless(void **state)
 	flip_everywhere(&a, FLIPS / 2);
 }
 
-/* A bit of a safetensors header. */
+/* A flipped bit in a safetensors header. */
 static void
 a_bit_of_safetensors_is_refused_or_harmless(void **state)
 {
@@ -294,7 +295,7 @@ a_bit_of_safetensors_is_refused_or_harmless(void **state)
 	flip_everywhere(&a, FLIPS / 2);
 }
 
-/* A bit of an index. */
+/* A flipped bit in an index. */
 static void
 a_bit_of_an_index_is_refused_or_harmless(void **state)
 {
@@ -304,7 +305,7 @@ a_bit_of_an_index_is_refused_or_harmless(void **state)
 	flip_everywhere(&a, FLIPS / 2);
 }
 
-/* A bit of a pickle that no checksum covers. */
+/* A flipped bit in a pickle without a checksum. */
 static void
 a_bit_of_a_pickle_is_refused_or_harmless(void **state)
 {

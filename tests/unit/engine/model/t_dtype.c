@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Number formats of weights: quantised blocks give the reference's numbers to
- * the bit, and lengths that fill no chunk are read to their end.
+ * Number formats of weights: quantized blocks give exactly the numbers of the
+ * reference, and lengths that are not whole chunks are converted completely.
  */
 #include "dtype.h"
 
@@ -31,7 +31,7 @@ static const struct {
 	{ "q6_k", DTYPE_Q6_K, 6 * 256 }
 };
 
-/* A file of tests/data/gguf, owned, with one byte in front of it, so that
+/* Read a file of tests/data/gguf (owned), with one byte before it, so that
  * nothing in it is aligned. */
 static uint8_t *
 read_data(const char *name, const char *suffix, size_t size)
@@ -87,7 +87,7 @@ blocks_give_the_numbers_of_the_reference(void **state)
 	}
 }
 
-/* Quants and scales of Q4_0, taken apart, have lost nothing. */
+/* Quants and scales of Q4_0, split from each other, have lost nothing. */
 static void
 q4_0_comes_apart_without_loss(void **state)
 {
@@ -113,7 +113,8 @@ q4_0_comes_apart_without_loss(void **state)
 	free(want);
 }
 
-/* Any number of plain elements: the same as one by one, and not one more. */
+/* Any number of plain elements gives the same as each alone, and no more are
+ * written. */
 static void
 plain_types_are_read_at_any_length(void **state)
 {
@@ -130,8 +131,8 @@ plain_types_are_read_at_any_length(void **state)
 			memset(all, 0xff, sizeof all);
 			dtype_to_f32(t, in + 1, all, n);
 			for (k = 0; k < n; k++) {
-				dtype_to_f32(t, in + 1 + k * dtype_block_size(t),
-				    &one, 1);
+				dtype_to_f32(t,
+				    in + 1 + k * dtype_block_size(t), &one, 1);
 				assert_memory_equal(&one, &all[k], 4);
 			}
 			assert_memory_equal(&all[n], "\377\377\377\377", 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes of weight files: read whole or not at all, and only from files that
- * not everybody can change.
+ * Files of a model: they are read as a whole or not at all, and only if no
+ * other account can change them.
  */
 #include "fileio.h"
 
@@ -25,7 +25,7 @@
 #include "torch_files.h"
 #include "xmalloc.h"
 
-/* Permissions, and what is said of them; NULL: nothing. */
+/* Permissions, and the words of the refusal; NULL: accepted. */
 static const struct {
 	mode_t		 mode;
 	int		 folder;
@@ -37,7 +37,7 @@ static const struct {
 	{ 0620, 0, "its group (mode 0620): chmod g-w it" },
 	{ 0666, 0, "anybody (mode 0666): chmod go-w it" },
 	{ 0602, 0, "anybody (mode 0602): chmod o-w it" },
-	/* sticky says nothing on a file */
+	/* a sticky bit on a file does not help */
 	{ 01666, 0, "anybody (mode 1666): chmod go-w it" },
 	{ 0755, 1, NULL },
 	{ 0775, 1, "its group (mode 0775): chmod g-w it" },
@@ -79,8 +79,8 @@ what_others_may_write_is_refused(void **state)
 	neox_remove(folder);
 }
 
-/* Open path and say whether it is refused with these words; NULL: it is not
- * to be refused. */
+/* Open path, and check whether it is refused with these words (NULL:
+ * accepted). */
 static void
 check_open(const char *path, const char *words)
 {
@@ -97,7 +97,7 @@ check_open(const char *path, const char *words)
 		fail_msg("%s: %s, not %s", path, f.message, words);
 }
 
-/* Who may own a file, its folder, and a link to it. */
+/* The owner of a file, of its folder, and of a link to it. */
 static void
 what_strangers_own_is_refused(void **state)
 {
@@ -115,7 +115,7 @@ what_strangers_own_is_refused(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();		/* nobody else can give files away */
+		skip();		/* only root can give files away */
 	folder = neox_folder();
 	path = path_join(folder, "file");
 	link = path_join(folder, "link");
@@ -126,14 +126,14 @@ what_strangers_own_is_refused(void **state)
 		path = path_join(folder, cases[i].name);
 		assert_int_equal(lchown(path, cases[i].uid, 0), 0);
 		check_open(link, cases[i].refused ? "belongs to user 4711, "
-		    "who is neither root nor user 0" : NULL);
+		    "which is neither root nor user 0" : NULL);
 	}
 	free(path);
 	free(link);
 	neox_remove(folder);
 }
 
-/* A link is judged where it leads, and wherever it passes. */
+/* A link is checked at its end, and at each folder on the way. */
 static void
 links_are_judged_where_they_lead(void **state)
 {
@@ -179,8 +179,8 @@ links_are_judged_where_they_lead(void **state)
 	neox_remove(top);
 }
 
-/* A link that goes back and forth between a sound file and one that anybody
- * may write never opens the second. */
+/* A link that alternates between a valid file and one that anybody may write to
+ * never opens the second. */
 static void
 a_link_that_is_swapped_opens_nothing_unsound(void **state)
 {
@@ -223,7 +223,7 @@ a_link_that_is_swapped_opens_nothing_unsound(void **state)
 	neox_remove(folder);
 }
 
-/* What counts is what was opened, not what now has its name. */
+/* The opened file is checked, not the file that now has its name. */
 static void
 a_file_put_in_its_place_changes_nothing(void **state)
 {
@@ -248,10 +248,10 @@ a_file_put_in_its_place_changes_nothing(void **state)
 	neox_remove(folder);
 }
 
-/* What is there under a name, and what is said of it. */
+/* The kind of object under a name, and the words of the refusal. */
 static const struct {
 	const char	*name, *text;		/* NULL: nothing is made */
-	const char	*words;			/* behind the path; NULL: fine */
+	const char	*words;			/* after the path */
 } files[] = {
 	{ "fine", "{\"a\": 1}", NULL },
 	{ "empty", "", NULL },
@@ -264,7 +264,7 @@ static const struct {
 	    "most 30 bytes, found 40" }
 };
 
-/* Each, read whole. */
+/* Read each one as a whole. */
 static void
 a_text_is_there_or_its_fault_is_named(void **state)
 {
@@ -298,7 +298,7 @@ a_text_is_there_or_its_fault_is_named(void **state)
 	neox_remove(folder);
 }
 
-/* All of it, or an error. */
+/* Reading returns all bytes, or an error. */
 static void
 reading_is_all_or_nothing(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF files as containers: sound ones are read, and each way to be wrong has
- * its own answer that names key or tensor.
+ * GGUF files as containers: valid ones are read, and each kind of error has its
+ * own code and a message that names the key or the tensor.
  */
 #include "gguf.h"
 
@@ -25,7 +25,7 @@
 #define ARCH	"general.architecture"
 #define ALIGN	"general.alignment"
 
-/* Bytes of a string as they stand in files, and of numbers. */
+/* Bytes of a string, and of numbers, as in files. */
 #define S(n, s)	n "\0\0\0\0\0\0\0" s
 #define ONE	"\1\0\0\0"
 #define MAX64	"\377\377\377\377\377\377\377\377"
@@ -36,7 +36,7 @@
 
 static int	seen[GGUF_TOKEN + 1];
 
-/* What a file must be answered; words are in the message. */
+/* The expected result of a file, and words of its message. */
 static void
 expect(const char *which, int fd, size_t size, enum gguf_error error,
     const char *words)
@@ -61,7 +61,7 @@ expect(const char *which, int fd, size_t size, enum gguf_error error,
 		    f.message);
 }
 
-/* The same for a file that is still to be put together. */
+/* The same for a file that is not finished. */
 static void
 expect_file(const char *which, struct gguf_file *g, enum gguf_error error,
     const char *words)
@@ -72,7 +72,7 @@ expect_file(const char *which, struct gguf_file *g, enum gguf_error error,
 	expect(which, fd, n, error, words);
 }
 
-/* Bytes of a sound file changed. */
+/* Change bytes of a valid file. */
 static const struct {
 	enum gguf_error	 error;
 	size_t		 at;
@@ -94,7 +94,7 @@ static const struct {
 	{ GGUF_COUNT, 16, 8, 4000, "4000 keys in a file" }
 };
 
-/* What is in front. */
+/* Errors in the header. */
 static void
 headers_are_checked(void **state)
 {
@@ -118,7 +118,7 @@ headers_are_checked(void **state)
 	expect("cut", torch_open("GGUF\3", 5), 5, GGUF_SHORT, "at least 24");
 }
 
-/* A key added to a sound file, or put in the place of one. */
+/* A key that is added to a valid file, or replaces one of its keys. */
 static const struct {
 	enum gguf_error	 error;
 	const char	*key;
@@ -133,8 +133,8 @@ static const struct {
 	{ GGUF_OK, "any", PUT_ARRAY, 12, "\14\0\0\0" S("\0", ""), "" },
 	{ GGUF_OK, "any", PUT_F64, 8, MAX64, "" },
 	{ GGUF_KEY, "", PUT_U8, 1, "\1", "key 9: expected a name of 1 to" },
-	{ GGUF_KEY, "a\1", PUT_U8, 1, "\1", "key 9: its name is no print" },
-	{ GGUF_KEY, "\377", PUT_U8, 1, "\1", "key 9: its name is no print" },
+	{ GGUF_KEY, "a\1", PUT_U8, 1, "\1", "key 9: its name is not print" },
+	{ GGUF_KEY, "\377", PUT_U8, 1, "\1", "key 9: its name is not print" },
 	{ GGUF_KEY_TWICE, "gptneox.block_count", PUT_U32, 4, ONE,
 	    "gptneox.block_count: is in the file twice" },
 	{ GGUF_TYPE, "any", 13, 4, ONE, "any: expected a type from 0 to 12, "
@@ -184,7 +184,7 @@ static const struct {
 	    ALIGN ": expected a power of two from 8 to 1048576, found 1099" }
 };
 
-/* Is key one of a sound file? */
+/* Is key in the valid file? */
 static int
 in_frame(const char *key)
 {
@@ -192,7 +192,7 @@ in_frame(const char *key)
 	    strcmp(key, ARCH) == 0);
 }
 
-/* Keys and their values. */
+/* Errors of keys and their values. */
 static void
 keys_are_checked(void **state)
 {
@@ -232,7 +232,7 @@ odd_keys_are_refused(void **state)
 	gguf_file_u32(&g, "with?nul", 1);
 	bytes = gguf_file_end(&g, &n);
 	*(uint8_t *)memchr(bytes, '?', n) = 0;
-	expect("nul", torch_open(bytes, n), n, GGUF_KEY, "no printable");
+	expect("nul", torch_open(bytes, n), n, GGUF_KEY, "not printable");
 	free(bytes);
 	gguf_file_frame(&g, NULL, VOCAB);
 	for (i = g.nkeys; i < GGUF_KEYS_MAX + 1; i++) {
@@ -242,7 +242,7 @@ odd_keys_are_refused(void **state)
 	expect_file("many", &g, GGUF_COUNT, "4097 keys");
 }
 
-/* A file whose keys go on for more than the limit: nothing of it is read. */
+/* The keys of a file are larger than the limit: none of them is accepted. */
 static void
 endless_keys_are_refused(void **state)
 {
@@ -274,7 +274,7 @@ endless_keys_are_refused(void **state)
 	}
 }
 
-/* A tensor added to a sound file. */
+/* A tensor that is added to a valid file. */
 static const struct {
 	enum gguf_error	 error;
 	const char	*name;
@@ -322,8 +322,8 @@ static const struct {
 	{ GGUF_OVERLAP, "any", 0, 1, { 8 }, 0, "inside" }
 };
 
-/* Entries of tensors. The data of the sound file are 9600 bytes and 32 more
- * for the tensor that is added. */
+/* Errors of tensors. The valid file has 9600 bytes of data, and 32 more for the
+ * added tensor. */
 static void
 tensors_are_checked(void **state)
 {
@@ -344,10 +344,10 @@ tensors_are_checked(void **state)
 	}
 	gguf_file_frame(&g, NULL, VOCAB);
 	gguf_file_entry(&g, "a\0b", 3, 0, 1, &eight, 9600);
-	expect_file("NUL in a name", &g, GGUF_NAME, "no printable text");
+	expect_file("NUL in a name", &g, GGUF_NAME, "not printable text");
 }
 
-/* Data that are aligned in other ways. */
+/* Data with other alignments. */
 static void
 alignments_are_kept(void **state)
 {
@@ -378,7 +378,7 @@ alignments_are_kept(void **state)
 	}
 }
 
-/* Types that are not read are in the table all the same. */
+/* Types that are not readable are in the table, too. */
 static void
 other_types_are_told(void **state)
 {
@@ -420,7 +420,7 @@ other_types_are_told(void **state)
 	}
 }
 
-/* Cut at every byte: inside keys and entries the file is too short, inside
+/* Cut at every byte: inside keys and entries the file is too short, inside the
  * data the tensor is. */
 static void
 a_cut_file_is_refused(void **state)
@@ -447,7 +447,7 @@ a_cut_file_is_refused(void **state)
 	free(bytes);
 }
 
-/* The file has fewer bytes than it had when it was opened. */
+/* The file has become shorter after it was opened. */
 static void
 a_file_that_shrinks_is_told(void **state)
 {
@@ -464,7 +464,7 @@ a_file_that_shrinks_is_told(void **state)
 	free(bytes);
 }
 
-/* Nothing at all, and that no error of a container is left untried. */
+/* An empty file; and no error of a container is left untested. */
 static void
 every_error_was_tried(void **state)
 {

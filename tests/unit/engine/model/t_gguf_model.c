@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What GGUF files say of a model: whole ones of every type hold the folder's
- * numbers, configurations are checked.
+ * GGUF files as models: files of every type have the numbers of the folder, and
+ * configurations are checked.
  */
 #include "gguf.h"
 
@@ -11,7 +11,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,7 +32,7 @@
 #define BASE	"gptneox.rope.freq_base"
 #define EOS	"tokenizer.ggml.eos_token_id"
 
-/* Read a file that must be sound. */
+/* Read a valid file. */
 static void
 read_file(const char *path, struct gguf *g, int *fd)
 {
@@ -47,7 +46,7 @@ read_file(const char *path, struct gguf *g, int *fd)
 		fail_msg("%s", f.message);
 }
 
-/* The same for one put together. */
+/* The same for a file that is being made. */
 static enum gguf_error
 read_pieces(struct gguf_file *pieces, struct gguf *g, struct fault *f)
 {
@@ -59,7 +58,7 @@ read_pieces(struct gguf_file *pieces, struct gguf *g, struct fault *f)
 	return (e);
 }
 
-/* The row of [q k v][H][D] that row r of [H][q k v][D] is. */
+/* Return the row of [q k v][H][D] that is row r of [H][q k v][D]. */
 static int64_t
 split_row(const struct model_config *c, int64_t r)
 {
@@ -68,7 +67,7 @@ split_row(const struct model_config *c, int64_t r)
 	return ((r / D % 3 * c->heads + r / D / 3) * D + r % D);
 }
 
-/* A tensor's numbers are those of the folder. */
+/* Check that the numbers of a tensor are those of the folder. */
 static void
 check_tensor(struct model *m, int fd, const struct st_tensor *t,
     const struct gguf *g, enum tensor part, int layer)
@@ -125,7 +124,7 @@ find(const struct gguf *g, const char *name)
 	return (NULL);
 }
 
-/* A model's GGUF file in type t against its folder. */
+/* Compare a model's GGUF file of type t with its folder. */
 static void
 check_model(const struct neox_spec *spec, enum dtype t)
 {
@@ -164,7 +163,7 @@ check_model(const struct neox_spec *spec, enum dtype t)
 	neox_remove(folder);
 }
 
-/* Every type that is read. */
+/* Every type that is readable. */
 static void
 models_hold_the_numbers_of_their_folder(void **state)
 {
@@ -180,13 +179,13 @@ models_hold_the_numbers_of_their_folder(void **state)
 	check_model(&other, DTYPE_Q8_0);
 }
 
-/* Quantising and reading again comes close to what it was. */
+/* Quantizing and reading gives nearly the same numbers. */
 static void
 quants_come_close(void **state)
 {
 	static const struct {
 		enum dtype	 t;
-		double		 limit;		/* of values up to 1 */
+		double		 limit;		/* for values up to 1 */
 	} cases[] = {
 		{ DTYPE_F16, 3e-4 }, { DTYPE_BF16, 4e-3 }, { DTYPE_F32, 0 },
 		{ DTYPE_F64, 0 }, { DTYPE_Q8_0, 5e-3 }, { DTYPE_Q4_0, 0.13 },
@@ -212,7 +211,7 @@ quants_come_close(void **state)
 	}
 }
 
-/* Names that are no parts stay as they are. */
+/* Names that are not parts stay unchanged. */
 static void
 other_names_stay(void **state)
 {
@@ -258,7 +257,7 @@ other_names_stay(void **state)
 	}
 }
 
-/* What is not in the file. */
+/* Values that are not in the file. */
 static void
 defaults_are_filled_in(void **state)
 {
@@ -281,7 +280,7 @@ defaults_are_filled_in(void **state)
 	gguf_clear(&g);
 }
 
-/* A key put in the place of a sound one, or added. */
+/* A key that replaces a valid one, or is added. */
 static const struct {
 	enum gguf_error	 error;
 	const char	*key;
@@ -356,7 +355,7 @@ static const struct {
 	{ GGUF_WRONG_TYPE, ROTARY, PUT_F32, 4, "\0\0\0\100", ROTARY }
 };
 
-/* Each is answered. */
+/* Each has its error. */
 static void
 configurations_are_checked(void **state)
 {
@@ -385,7 +384,7 @@ configurations_are_checked(void **state)
 	}
 }
 
-/* Every key and tensor that must be there. */
+/* Every required key and tensor. */
 static void
 what_is_missing_is_named(void **state)
 {
@@ -406,7 +405,7 @@ what_is_missing_is_named(void **state)
 	}
 }
 
-/* The vocabulary's size is that of a matrix. */
+/* The size of the vocabulary is that of a matrix. */
 static void
 an_embedding_is_a_matrix(void **state)
 {

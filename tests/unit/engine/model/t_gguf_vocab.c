@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokenizers of GGUF files: the text made of one gives the ids of the
- * tokenizer.json that the file was made of, and broken ones are refused.
+ * Tokenizers of GGUF files: the text made from one gives the ids of the
+ * original tokenizer.json, and malformed ones are refused.
  */
 #include "gguf.h"
 
@@ -11,7 +11,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,10 +28,10 @@
 #define KINDS	"tokenizer.ggml.token_type"
 #define MERGES	"tokenizer.ggml.merges"
 
-/* Bytes of a string as they stand in files. */
+/* Bytes of a string as in files. */
 #define S(n, s)	n "\0\0\0\0\0\0\0" s
 
-/* Read a file put together. */
+/* Read a file that is being made. */
 static enum gguf_error
 read_pieces(struct gguf_file *pieces, struct gguf *g, struct fault *f)
 {
@@ -44,8 +43,8 @@ read_pieces(struct gguf_file *pieces, struct gguf *g, struct fault *f)
 	return (e);
 }
 
-/* The tokenizer of tests/data/FOLDER, by way of a GGUF file of a model of so
- * many ids. */
+/* Read the tokenizer of tests/data/FOLDER through the GGUF file of a model with
+ * `vocab` ids. */
 static struct tokenizer *
 through_gguf(const char *folder, int vocab)
 {
@@ -70,7 +69,7 @@ through_gguf(const char *folder, int vocab)
 	return (t);
 }
 
-/* Encode each text of a list and compare; how many had one. */
+/* Encode each text of a list and compare. Return how many had ids. */
 static int
 check_ids(const struct tokenizer *t, json_t *list)
 {
@@ -132,7 +131,7 @@ ids_equal_the_reference_of_20b(void **state)
 	tokenizer_free(t);
 }
 
-/* The small one, and that its special tokens are none in a user's text. */
+/* The small one; its special tokens are ordinary text for users. */
 static void
 ids_equal_the_reference_of_tiny(void **state)
 {
@@ -151,7 +150,7 @@ ids_equal_the_reference_of_tiny(void **state)
 	tokenizer_free(t);
 }
 
-/* A whole set of sound keys but without. */
+/* Make all valid keys except `without`. */
 static void
 put_sound(struct gguf_file *g, const char *without)
 {
@@ -170,7 +169,7 @@ put_sound(struct gguf_file *g, const char *without)
 		gguf_file_array(g, MERGES, PUT_STRING, 1, S("\3", "a b"), 11);
 }
 
-/* A key put in the place of a sound one. */
+/* A key that replaces a valid one. */
 static const struct {
 	enum gguf_error	 error;
 	const char	*key;
@@ -212,7 +211,7 @@ static const struct {
 	    MERGES ": element 0: expected UTF-8" }
 };
 
-/* Each is answered. */
+/* Each has its error. */
 static void
 tokenizers_are_checked(void **state)
 {
@@ -238,7 +237,7 @@ tokenizers_are_checked(void **state)
 	}
 }
 
-/* What must be there; without a model's name there is no tokenizer. */
+/* Required keys; without the tokenizer's model there is no tokenizer. */
 static void
 what_is_missing_is_named(void **state)
 {
@@ -261,7 +260,7 @@ what_is_missing_is_named(void **state)
 	gguf_clear(&g);
 }
 
-/* Words that name a tokenizer or a way to split texts. */
+/* Names of a tokenizer, or of a way to split texts. */
 static const struct {
 	enum gguf_error	 error;
 	const char	*key, *word, *words;
@@ -274,7 +273,7 @@ static const struct {
 	{ GGUF_TOKENIZER, MODEL, "gpt2\n", "found (no text)" }
 };
 
-/* Each is answered. */
+/* Each has its result. */
 static void
 other_kinds_are_refused(void **state)
 {
@@ -296,8 +295,8 @@ other_kinds_are_refused(void **state)
 	}
 }
 
-/* Files that do not say how texts are split are older than the turning of
- * query_key_value's rows. */
+/* A file without the name of its split was written before query_key_value's
+ * rows were reordered. */
 static void
 older_files_have_their_rows_as_they_were(void **state)
 {
@@ -312,7 +311,7 @@ older_files_have_their_rows_as_they_were(void **state)
 	gguf_clear(&g);
 }
 
-/* Tokens that JSON must escape, by their kind. */
+/* Tokens that JSON must escape, of each kind. */
 static void
 tokens_come_out_as_they_are(void **state)
 {
@@ -349,7 +348,7 @@ tokens_come_out_as_they_are(void **state)
 	gguf_clear(&g);
 }
 
-/* An array of n strings of size bytes of c each, for key. */
+/* Add an array of n strings for key, each `size` times the byte c. */
 static void
 put_long(struct gguf_file *g, const char *key, uint64_t n, uint64_t size,
     int c)
@@ -365,8 +364,8 @@ put_long(struct gguf_file *g, const char *key, uint64_t n, uint64_t size,
 	free(all);
 }
 
-/* Tokens and tokenizers that are too long: control characters take six bytes
- * each in JSON. */
+/* Tokens and tokenizers that are too long; a control character takes six bytes
+ * in JSON. */
 static void
 long_tokenizers_are_refused(void **state)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json: both spellings, the defaults, and one mutation for each way a
- * value can be wrong.
+ * config.json: both spellings, the defaults, and one change for each way in
+ * which a value can be wrong.
  */
 #include "hfconfig.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -40,7 +39,7 @@ static const char	 new_form[] = "{" TYPE ","
 	"\"eos_token_id\":7,\"tie_word_embeddings\":true,"
 	"\"use_parallel_residual\":false,\"dtype\":\"float16\"}";
 
-/* Check all that both forms say. */
+/* Check all values that both forms have. */
 static void
 check_both(const char *text)
 {
@@ -66,7 +65,7 @@ check_both(const char *text)
 	assert_int_equal(c.attn_bias, 1);
 }
 
-/* Older and newer spelling say the same. */
+/* The older and the newer spelling give the same configuration. */
 static void
 both_spellings_are_read(void **state)
 {
@@ -75,7 +74,7 @@ both_spellings_are_read(void **state)
 	check_both(new_form);
 }
 
-/* What the library takes for a key that is not there: the 20B shape. */
+/* The library's defaults for missing keys: the shape of the 20B model. */
 static void
 missing_keys_take_the_documented_defaults(void **state)
 {
@@ -102,7 +101,7 @@ missing_keys_take_the_documented_defaults(void **state)
 	assert_int_equal(c.attn_bias, 1);
 }
 
-/* One key of the old form put differently: JSON for it, and the key named. */
+/* One changed key of the older form: its JSON, and the key that is named. */
 static const struct {
 	const char	*key, *value;
 } mutations[] = {
@@ -178,8 +177,8 @@ static const struct {
 	{ "rope_theta", "\"x\"" }
 };
 
-/* The old form, with one key put differently. Keys of the newer spelling go
- * inside rope_parameters. */
+/* Write the older form with one changed key. Keys of the newer spelling go into
+ * rope_parameters. */
 static char *
 mutate(const char *key, const char *value)
 {
@@ -201,7 +200,7 @@ mutate(const char *key, const char *value)
 	return (text);
 }
 
-/* Each is refused, naming file and key. */
+/* Each is refused, and the message names file and key. */
 static void
 every_wrong_value_is_refused_by_name(void **state)
 {
@@ -226,7 +225,7 @@ every_wrong_value_is_refused_by_name(void **state)
 	}
 }
 
-/* The two spellings in one file must not contradict each other. */
+/* If a file has both spellings, they must agree. */
 static void
 spellings_that_disagree_are_refused(void **state)
 {
@@ -245,7 +244,8 @@ spellings_that_disagree_are_refused(void **state)
 	free(text);
 }
 
-/* Objects that may stand for the rotation; which key is at fault, if any. */
+/* Objects that may describe the rotation, and the key that is refused, if
+ * any. */
 static const struct {
 	const char	*key, *value, *fault;
 } rotations[] = {
@@ -266,8 +266,8 @@ static const struct {
 	    "type" }
 };
 
-/* A scaled rotation is refused under every name that the library reads; a
- * plain one is taken in each. */
+/* A scaled rotation is refused under every name that the library reads; a plain
+ * one is accepted under each. */
 static void
 only_plain_rotation_is_taken(void **state)
 {
@@ -292,7 +292,8 @@ only_plain_rotation_is_taken(void **state)
 	}
 }
 
-/* Which of two objects would count depends on the library's version. */
+/* If there are two objects, it depends on the library's version which one
+ * counts. */
 static void
 two_rotations_are_refused(void **state)
 {
@@ -336,7 +337,7 @@ every_name_of_a_gelu_is_known(void **state)
 	}
 }
 
-/* None, and a list of one, are forms of eos_token_id too. */
+/* null, and a list with one id, are valid forms of eos_token_id, too. */
 static void
 the_end_may_be_null_or_in_a_list(void **state)
 {
@@ -359,7 +360,7 @@ the_end_may_be_null_or_in_a_list(void **state)
 	}
 }
 
-/* The lanes turned are what Python's int(size * pct) gives, also where the
+/* The number of rotated lanes is that of Python's int(size * pct), also if the
  * product is not exact. */
 static void
 rotary_lanes_are_rounded_down(void **state)
@@ -389,7 +390,7 @@ rotary_lanes_are_rounded_down(void **state)
 	}
 }
 
-/* Not JSON, or not one object. */
+/* Text that is not JSON, or not one object. */
 static void
 broken_json_is_refused(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Model folders: one file or shards, and what is said where one of them is
- * not what config.json or the index promises.
+ * Model folders: one file or shards, and the messages if a file differs from
+ * config.json or the index.
  */
 #include "model.h"
 
@@ -33,9 +33,9 @@
 static const struct neox_spec spec = { "model", 2, 32, 2, 48, 20, 64, 0.5,
 	"gelu", 1, 0, 1, 0.1 };
 
-static char	*whole;		/* a sound folder that nobody changes */
+static char	*whole;		/* a valid folder that is not changed */
 
-/* Write the sound folder. */
+/* Write the valid folder. */
 static int
 setup(void **state)
 {
@@ -46,7 +46,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove it. */
 static int
 teardown(void **state)
 {
@@ -55,7 +55,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Opening must fail with words in the message. */
+/* Opening must fail, and the message must have these words. */
 static void
 expect_refusal(const char *folder, const char *words)
 {
@@ -69,7 +69,7 @@ expect_refusal(const char *folder, const char *words)
 		fail_msg("expected \"%s\" in: %s", words, f.message);
 }
 
-/* Two shards and their index; weight_map returned, borrowed from *index. */
+/* Write two shards and their index; *index owns the returned weight_map. */
 static json_t *
 put_shards(const char *folder, json_t **index)
 {
@@ -83,7 +83,7 @@ put_shards(const char *folder, json_t **index)
 	return (map);
 }
 
-/* The same numbers from shards as from one file. */
+/* Shards have the same numbers as one file. */
 static void
 shards_read_like_one_file(void **state)
 {
@@ -111,7 +111,7 @@ shards_read_like_one_file(void **state)
 	neox_remove(folder);
 }
 
-/* One entry of the index put differently. */
+/* One changed entry of the index. */
 static void
 a_wrong_index_is_refused(void **state)
 {
@@ -154,8 +154,8 @@ a_wrong_index_is_refused(void **state)
 	neox_remove(folder);
 }
 
-/* A shard may be a link to a file elsewhere: whoever made the folder chose it;
- * but a name may not be in the index twice. */
+/* A shard may be a link to a file elsewhere, since the owner of the folder made
+ * it. A name must not be in the index twice. */
 static void
 a_shard_may_be_a_link(void **state)
 {
@@ -190,7 +190,7 @@ a_shard_may_be_a_link(void **state)
 	neox_remove(folder);
 }
 
-/* A tensor that sits in two shards. */
+/* A tensor that is in two shards. */
 static void
 a_tensor_in_two_shards_is_refused(void **state)
 {
@@ -208,7 +208,7 @@ a_tensor_in_two_shards_is_refused(void **state)
 	neox_remove(folder);
 }
 
-/* Missing, of another shape, of a type that weights can't have. */
+/* Missing tensors, wrong shapes, and types that weights can't have. */
 static void
 tensors_that_do_not_fit_the_config_are_named(void **state)
 {
@@ -242,33 +242,7 @@ tensors_that_do_not_fit_the_config_are_named(void **state)
 	neox_remove(folder);
 }
 
-/* What is written to stderr while a folder is opened. */
-static char *
-opening_says(const char *folder)
-{
-	char		*path = path_join(folder, "stderr"), *text;
-	FILE		*fp = fopen(path, "w+");
-	struct model	*m;
-	struct fault	 f;
-	size_t		 n;
-	int		 keep = dup(2), r;
-
-	assert_non_null(fp);
-	dup2(fileno(fp), 2);
-	r = model_open(folder, &m, &f);
-	fflush(stderr);
-	dup2(keep, 2);
-	close(keep);
-	if (r != 0)
-		fail_msg("%s", f.message);
-	model_free(m);
-	fclose(fp);
-	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
-	free(path);
-	return (text);
-}
-
-/* Buffers of older files pass in silence, other tensors with a warning. */
+/* Buffers of older files are skipped silently, other tensors with a warning. */
 static void
 unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 {
@@ -294,7 +268,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 		c.extra_dtype = cases[i].dtype;
 		c.extra_shape = cases[i].elems;
 		model_files_put_weights(whole, folder, ONE, &c, NULL);
-		said = opening_says(folder);
+		said = model_files_stderr(folder);
 		if ((strstr(said, cases[i].name) != NULL) != cases[i].warned ||
 		    (said[0] != '\0') != cases[i].warned)
 			fail_msg("%s: said: %s", cases[i].name, said);
@@ -303,7 +277,7 @@ unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
 	neox_remove(folder);
 }
 
-/* Folders that are none, or hold something else. */
+/* Paths that are not folders, and folders without a model. */
 static void
 folders_without_a_model_are_refused(void **state)
 {
@@ -331,7 +305,7 @@ folders_without_a_model_are_refused(void **state)
 	neox_remove(folder);
 }
 
-/* Cut at every step of 64 bytes: an error, nothing else. */
+/* Cut at every multiple of 64 bytes: always an error. */
 static void
 a_cut_file_is_refused(void **state)
 {
@@ -360,7 +334,7 @@ take_nothing(void *arg, const struct model_slice *s, struct fault *f)
 	return (0);
 }
 
-/* A file that shrinks after it was opened is an error, not a signal. */
+/* If a file shrinks after it was opened, this is an error, not a signal. */
 static void
 a_file_that_shrinks_is_told(void **state)
 {
@@ -384,16 +358,17 @@ a_file_that_shrinks_is_told(void **state)
 	neox_remove(folder);
 }
 
-/* What a stream has handed out. */
+/* The slices of a stream so far. */
 struct seen {
 	const struct model *m;
 	enum tensor	 part;
 	int		 layer;
-	int64_t		 next;		/* row expected next */
+	int64_t		 next;		/* next expected row */
 	int		 parts;
 };
 
-/* Rows come in order, in multiples of 16 but for the last, and whole. */
+/* Rows are complete and in order, in multiples of 16 except for the last
+ * slice. */
 static int
 take_in_order(void *arg, const struct model_slice *s, struct fault *f)
 {
@@ -431,7 +406,7 @@ take_never(void *arg, const struct model_slice *s, struct fault *f)
 	return (fault_set(f, "bad_model", NULL, "never"));
 }
 
-/* Each tensor comes once. */
+/* Each tensor is streamed once. */
 static void
 slices_are_rows_in_order(void **state)
 {
@@ -450,7 +425,7 @@ slices_are_rows_in_order(void **state)
 	model_free(m);
 }
 
-/* The name is the last folder's, the path as given. */
+/* The name is that of the last folder; the path is as given. */
 static void
 names_are_of_the_last_folder(void **state)
 {
@@ -466,7 +441,7 @@ names_are_of_the_last_folder(void **state)
 	free(slash);
 }
 
-/* The digest is what the shell gives, and changes with every file. */
+/* The digest is that of the shell's tools, and changes with every file. */
 static void
 the_digest_is_what_sha256sum_gives(void **state)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A config.json that its weights do not fit, one key at a time, and weights
- * that are no numbers: refused, naming the tensor.
+ * config.json files that do not fit their weights, one key at a time, and
+ * weights that are NaN or infinity: all are refused, and the message names the
+ * tensor.
  */
 #include "model.h"
 
@@ -10,7 +11,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ static const struct neox_spec spec = { "fit", 2, 16, 2, 24, 20, 64, 0.5,
 static const struct neox_spec tied = { "tied", 2, 16, 2, 24, 20, 64, 0.5,
 	"gelu", 1, 1, 0, 0.1 };	/* and no biases of attention */
 
-/* No talk of tensors left out. */
+/* There is no message about skipped tensors. */
 static int
 setup(void **state)
 {
@@ -58,7 +58,7 @@ set_key(const char *folder, const char *key, const char *value)
 	free(path);
 }
 
-/* One key that says other than the weights; the tensor that is named. */
+/* A changed key that contradicts the weights, and the tensor that is named. */
 static const struct {
 	const struct neox_spec	*spec;
 	const char		*key, *value, *words;
@@ -90,7 +90,7 @@ static const struct {
 	    "a tensor of that name" },
 	{ &tied, "attention_bias", "true", "gpt_neox.layers.0.attention."
 	    "query_key_value.bias: expected a tensor of that name" },
-	/* what no tensor can have */
+	/* values that no tensor can have */
 	{ &spec, "num_attention_heads", "3", "num_attention_heads" },
 	{ &spec, "num_hidden_layers", "-2", "num_hidden_layers" },
 	{ &spec, "hidden_size", "-16", "hidden_size" },
@@ -159,7 +159,8 @@ poke(const char *folder, const char *name, long off, const void *bytes,
 	free(path);
 }
 
-/* Reading the folder's weights must fail with tensor and words. */
+/* Reading the folder's weights must fail; the message has the tensor and
+ * words. */
 static void
 expect_refusal(const char *folder, const char *precision, const char *name,
     const char *words)
@@ -184,7 +185,7 @@ expect_refusal(const char *folder, const char *precision, const char *name,
 /* fp32 numbers at the ends and in the middle of tensors. */
 static const struct {
 	const char	*name;
-	long		 at;		/* element */
+	long		 at;		/* index of the element */
 	float		 x;
 	const char	*precision, *words;
 } numbers[] = {
@@ -213,7 +214,7 @@ static const struct {
 	{ NORM, 1, NAN, "fp32", "found nan in row 1, column 0" }
 };
 
-/* Each is found while it is read, and told where it is. */
+/* Each is found while it is read, and the message has its place. */
 static void
 weights_that_are_no_numbers_are_placed(void **state)
 {
@@ -266,35 +267,8 @@ half_numbers_are_looked_at_too(void **state)
 	neox_remove(whole);
 }
 
-/* What is written to stderr while a folder is opened: owned. */
-static char *
-opening_says(const char *folder)
-{
-	char		*path = path_join(folder, "stderr"), *text;
-	FILE		*fp = fopen(path, "w+e");
-	struct model	*m;
-	struct fault	 f;
-	size_t		 n;
-	int		 keep = dup(2), r;
-
-	assert_non_null(fp);
-	log_init("t_model_fit", LOG_LEVEL_INFO);
-	dup2(fileno(fp), 2);
-	r = model_open(folder, &m, &f);
-	fflush(stderr);
-	dup2(keep, 2);
-	close(keep);
-	log_init("t_model_fit", LOG_LEVEL_ERROR);
-	assert_int_equal(r, 0);
-	model_free(m);
-	fclose(fp);
-	assert_int_equal(path_read(path, FILE_MAX, &text, &n), 0);
-	free(path);
-	return (text);
-}
-
-/* A head in a model that says that its head is the embedding: a warning where
- * it has bytes of its own. */
+/* An output matrix in a model with tied embeddings: a warning if its bytes are
+ * not those of the embedding. */
 static void
 a_head_of_its_own_is_warned_of(void **state)
 {
@@ -307,11 +281,11 @@ a_head_of_its_own_is_warned_of(void **state)
 	folder = model_files_folder(whole);
 	model_files_put_weights(whole, folder, ONE, &(struct change){ 0 },
 	    NULL);
-	said = opening_says(folder);
+	said = model_files_stderr(folder);
 	assert_string_equal(said, "");
 	free(said);
 	model_files_put_weights(whole, folder, ONE, &c, NULL);
-	said = opening_says(folder);
+	said = model_files_stderr(folder);
 	if (strstr(said, "embed_out.weight left out, since "
 	    "tie_word_embeddings is true") == NULL)
 		fail_msg("said: %s", said);

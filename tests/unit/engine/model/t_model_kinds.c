@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files and folders in the place of a model that are something else, or
- * can't be opened: each is told in words that name it.
+ * Files and folders that are not a model or can't be opened: the message for
+ * each names the path.
  */
 #include "model.h"
 
@@ -29,12 +29,13 @@
 
 #define WEIGHTS	"model.safetensors"
 #define INDEX	"model.safetensors.index.json"
-#define KINDS	"expected a folder with config.json, a GGUF file or a packed file"
+#define KINDS	"expected a folder with config.json, a GGUF file or a packed " \
+	"file"
 
 static const struct neox_spec spec = { "kinds", 1, 16, 2, 24, 20, 64, 0.5,
 	"gelu", 1, 0, 1, 0.1 };
 
-static char	*whole;		/* a sound model */
+static char	*whole;		/* a valid model */
 
 /* Write it. */
 static int
@@ -48,7 +49,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove it. */
 static int
 teardown(void **state)
 {
@@ -57,7 +58,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Opening path must fail and say words of where. */
+/* Opening path must fail; the message has `where` and words. */
 static int
 refused(const char *path, const char *where, const char *words)
 {
@@ -76,7 +77,7 @@ refused(const char *path, const char *where, const char *words)
 	return (0);
 }
 
-/* What is made in the place of a file. */
+/* The kind of object that replaces a file. */
 enum made { MADE_FOLDER, MADE_FIFO, MADE_LOOP, MADE_OPEN, MADE_LARGE };
 
 /* Make it at path. */
@@ -107,7 +108,7 @@ make(const char *path, enum made what)
 	}
 }
 
-/* Something else in a model's folder. */
+/* Another object in a model's folder. */
 static void
 something_else_in_a_folder_is_told(void **state)
 {
@@ -142,7 +143,7 @@ something_else_in_a_folder_is_told(void **state)
 	}
 }
 
-/* Something else in the place of a model's one file. */
+/* Another object instead of a model's one file. */
 static void
 something_else_than_a_file_is_told(void **state)
 {
@@ -170,7 +171,7 @@ something_else_than_a_file_is_told(void **state)
 	neox_remove(folder);
 }
 
-/* Files of a kind that is known, by their first bytes. */
+/* Files of known kinds, recognised by their first bytes. */
 static void
 files_that_are_no_models_are_told(void **state)
 {
@@ -200,7 +201,7 @@ files_that_are_no_models_are_told(void **state)
 	neox_remove(folder);
 }
 
-/* A file that can't be opened though it is there. */
+/* An existing file that can't be opened. */
 struct closed {
 	const char	*path;
 	struct refusal	 call;
@@ -233,7 +234,8 @@ what_can_not_be_opened_is_told(void **state)
 	(void)state;
 	for (i = 0; i < nitems(cases); i++) {
 		if ((r = faults_child(try_closed, &cases[i])) == 2)
-			skip();		/* the kernel has no such filters */
+			skip();		/* the kernel does not support such
+					 * filters */
 		assert_int_equal(r, 0);
 	}
 	free(weights);

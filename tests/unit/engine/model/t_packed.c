@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packed files: the same bits as from the model they were made of, and a
- * refusal in words for each way in which one can be wrong.
+ * Packed files: their bits are those of the original model, and each kind of
+ * error is refused with a message.
  */
 #include "packed.h"
 
@@ -34,7 +34,7 @@ static const struct neox_spec specs[] = {
 static char	*folder;
 static char	*models[nitems(specs)];
 
-/* Write the models; a tokenizer is not looked into. */
+/* Write the models; the tokenizer is not read. */
 static int
 setup(void **state)
 {
@@ -50,7 +50,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take them away. */
+/* Remove them. */
 static int
 teardown(void **state)
 {
@@ -80,7 +80,7 @@ pack(const char *from, const char *precision)
 	return (out);
 }
 
-/* Files in the folder. */
+/* Count the files in the folder. */
 static int
 count_files(void)
 {
@@ -95,7 +95,7 @@ count_files(void)
 	return (n);
 }
 
-/* Every precision and shape, from the folder and from the packed file. */
+/* Every precision and shape: the folder and the packed file are equal. */
 static void
 a_packed_model_gives_the_same_bits(void **state)
 {
@@ -131,7 +131,7 @@ a_packed_model_gives_the_same_bits(void **state)
 	assert_int_equal(count_files(), 1);
 }
 
-/* Name, digest, configuration, tokenizer. */
+/* Name, digest, configuration and tokenizer are kept. */
 static void
 a_packed_model_is_what_it_was_packed_from(void **state)
 {
@@ -161,7 +161,7 @@ a_packed_model_is_what_it_was_packed_from(void **state)
 	free(path);
 }
 
-/* Loading must fail with words. */
+/* Loading must fail with these words. */
 static void
 expect_refusal(const char *path, const char *precision, const char *words)
 {
@@ -180,7 +180,7 @@ expect_refusal(const char *path, const char *precision, const char *words)
 	model_free(m);
 }
 
-/* Put other bytes of the same length in the place of the first old. */
+/* Replace the first `old` by other bytes of the same length. */
 static void
 change(const char *path, const char *old, const char *new)
 {
@@ -200,7 +200,7 @@ change(const char *path, const char *old, const char *new)
 	free(text);
 }
 
-/* One change of the header each. */
+/* One change of the header in each row. */
 static void
 what_is_wrong_in_a_packed_file_is_named(void **state)
 {
@@ -258,7 +258,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 	free(path);
 }
 
-/* A cut at any place is reported; a checksum finds a flipped bit. */
+/* A cut at any place is reported; the checksum finds a flipped bit. */
 static void
 damage_is_found(void **state)
 {
@@ -288,7 +288,7 @@ damage_is_found(void **state)
 	free(path);
 }
 
-/* A model or a place that packing refuses, and that leaves no file. */
+/* Packing refuses a model or a path, and leaves no file. */
 static void
 a_model_that_can_not_be_packed_is_reported(void **state)
 {
@@ -326,8 +326,8 @@ a_model_that_can_not_be_packed_is_reported(void **state)
 	free(path);
 }
 
-/* A packed file of two texts: config of n bytes and tokenizer of m, whose
- * data begins shift bytes later than it may. */
+/* Write a packed file of two texts: config of n bytes and tokenizer of m. Its
+ * data begins `shift` bytes later than allowed. */
 static char *
 put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
     size_t shift)
@@ -353,7 +353,7 @@ put_texts(const char *name, const char *sha256, uint64_t n, uint64_t m,
 	return (path_join(folder, "packed"));
 }
 
-/* What only another program would write. */
+/* Headers that only another program would write. */
 static void
 a_container_that_is_not_ours_is_reported(void **state)
 {
@@ -389,7 +389,7 @@ a_container_that_is_not_ours_is_reported(void **state)
 	free(path);
 }
 
-/* How far packed_verify is. */
+/* Note the progress of packed_verify. */
 static void
 count(void *arg, int64_t bytes, int64_t total)
 {
@@ -420,7 +420,7 @@ a_file_cut_while_it_is_open_is_reported(void **state)
 	free(path);
 }
 
-/* A folder's name of any bytes comes out of the packed file as text. */
+/* A folder's name of any bytes becomes valid text in the packed file. */
 static void
 any_name_of_a_folder_can_be_packed(void **state)
 {

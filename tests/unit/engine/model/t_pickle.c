@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pickles of checkpoints: tables of tensors are read, everything else is
- * refused by name, and nothing a pickle says is ever done.
+ * refused by name, and nothing in a pickle is executed.
  */
 #include "pickle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +22,7 @@
 #define PAIR(a, b)	"K" a "K" b "\x86"
 #define ONE(tensor)	PK_START "}" KEY tensor "s."
 
-/* Tables, and the tensor called "a" in them. */
+/* Tables, and the tensor named "a" in them. */
 static const struct {
 	const char		*bytes;
 	size_t			 n;
@@ -40,7 +39,7 @@ static const struct {
 	{ P(ONE(PK_TENSOR(HALF, "K\x02", "K\x02\x85", "K\x01\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .offset = 2,
 	    .extent = 2, .dims = 1, .contiguous = 1, .shape = { 2 } } },
-	/* turned around, a column, one number again and again */
+	/* transposed, a column, the same number repeatedly */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x03", "\x02"),
 	    PAIR("\x01", "\x03")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 6,
@@ -53,7 +52,7 @@ static const struct {
 	{ P(ONE(PK_TENSOR(HALF, "K\0", "K\xff\x85", "K\0\x85"))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 1,
 	    .dims = 1, .contiguous = 0, .overlaps = 1, .shape = { 255 } } },
-	/* rows that reach into each other, and some that just do not */
+	/* rows that overlap, and rows that just do not */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x02", "\x03"),
 	    PAIR("\x02", "\x01")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
@@ -68,7 +67,7 @@ static const struct {
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 5,
 	    .dims = 2, .overlaps = 1, .shape = { 2, 2 },
 	    .stride = { 2, 2 } } },
-	/* strides of dimensions of one or no elements mean nothing */
+	/* strides of dimensions with one or no elements are ignored */
 	{ P(ONE(PK_TENSOR(HALF, "K\0", PAIR("\x01", "\x06"),
 	    PAIR("\x63", "\x01")))), 1,
 	    { .key = "0", .type = PICKLE_F16, .elems = 6, .extent = 6,
@@ -116,7 +115,7 @@ static const struct {
 	    .contiguous = 1 } }
 };
 
-/* Sound tables are read. */
+/* Valid tables are read. */
 static void
 tables_of_tensors_are_read(void **state)
 {
@@ -156,7 +155,7 @@ tables_of_tensors_are_read(void **state)
 #define HUGE		"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f"
 #define TENSOR(args)	PK_GLOBAL("torch._utils", "_rebuild_tensor_v2") args
 
-/* Everything else. */
+/* Pickles that are refused. */
 static const struct {
 	enum pickle_error	 error;
 	const char		*bytes;
@@ -172,7 +171,7 @@ static const struct {
 	{ PICKLE_END, P(PK_START "X\x02\0\0\0a"), "ends inside" },
 	{ PICKLE_END, P(PK_START "ccollections"), "ends inside" },
 	{ PICKLE_END, P(PK_START "ccollections\nOrd"), "ends inside" },
-	{ PICKLE_TRAILING, P(PK_START "}.."), "behind the end" },
+	{ PICKLE_TRAILING, P(PK_START "}.."), "after the end" },
 	/* opcodes of text, of lists, of other protocols */
 	{ PICKLE_OPCODE, P(PK_START "I1\n."), "unknown opcode 0x49" },
 	{ PICKLE_OPCODE, P(PK_START "]."), "byte 2: unknown opcode 0x5d" },
@@ -239,8 +238,8 @@ static const struct {
 	{ PICKLE_STACK, P(PK_START "NNs."), "takes 3 values" },
 	{ PICKLE_STACK, P(PK_START "(u."), "takes 1 values" },
 	{ PICKLE_STACK, P(PK_START "}(q\0."), "takes 1 values, 0" },
-	{ PICKLE_MARK, P(PK_START "t."), "there is none" },
-	{ PICKLE_MARK, P(PK_START "}u."), "there is none" },
+	{ PICKLE_MARK, P(PK_START "t."), "but there is no mark" },
+	{ PICKLE_MARK, P(PK_START "}u."), "but there is no mark" },
 	{ PICKLE_MEMO, P(PK_START "h\0."), "memo number 0 was never stored" },
 	{ PICKLE_MEMO, P(PK_START "}q\0h\x01."), "never stored" },
 	{ PICKLE_MEMO, P(PK_START "j\xff\xff\xff\xff."), "never stored" },
@@ -258,10 +257,11 @@ static const struct {
 	    "9 bytes" },
 	{ PICKLE_INTEGER, P(PK_START "\x8a\xff."), "255 bytes" },
 	/* calls */
-	{ PICKLE_CALL, P(PK_START "K\x01)R."), "no function" },
-	{ PICKLE_CALL, P(PK_START "ctorch\nHalfStorage\n)R."), "no function" },
+	{ PICKLE_CALL, P(PK_START "K\x01)R."), "not a function" },
+	{ PICKLE_CALL, P(PK_START "ctorch\nHalfStorage\n)R."),
+	    "not a function" },
 	{ PICKLE_CALL, P(PK_START "ccollections\nOrderedDict\nNR."),
-	    "no function" },
+	    "not a function" },
 	{ PICKLE_CALL, P(PK_START "ccollections\nOrderedDict\nK\x01\x85R."),
 	    "OrderedDict: expected no arguments" },
 	{ PICKLE_CALL, P(PK_START TENSOR(")R.")), "_rebuild_tensor_v2" },
@@ -279,7 +279,7 @@ static const struct {
 	    ))), "sizes" },
 	{ PICKLE_CALL, P(PK_START PK_GLOBAL("torch._utils",
 	    "_rebuild_parameter") "N\x88N\x87R."), "_rebuild_parameter" },
-	/* tensors outside their storage */
+	/* tensors outside of their storage */
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\0", "K\x07\x85",
 	    "K\x01\x85"))), "past its storage of 6" },
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\x06", ")", ")"))),
@@ -295,33 +295,34 @@ static const struct {
 	{ PICKLE_TENSOR, P(ONE(PK_TENSOR(HALF, "K\0", HUGE "\x85",
 	    HUGE "\x85"))), "past its storage" },
 	/* storages */
-	{ PICKLE_STORAGE, P(PK_START "NQ."), "no storage" },
-	{ PICKLE_STORAGE, P(PK_START ")Q."), "no storage" },
+	{ PICKLE_STORAGE, P(PK_START "NQ."), "not a storage" },
+	{ PICKLE_STORAGE, P(PK_START ")Q."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START "(" PK_STRING("\x07", "storagf")
-	    "ctorch\nHalfStorage\n" KEY KEY "K\x01tQ."), "no storage" },
+	    "ctorch\nHalfStorage\n" KEY KEY "K\x01tQ."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START PK_STORAGE("HalfStorage", "0",
-	    "J\xff\xff\xff\xff") "."), "no storage" },
+	    "J\xff\xff\xff\xff") "."), "not a storage" },
 	{ PICKLE_STORAGE, P(PK_START PK_STORAGE("HalfStorage", "/", "K\x01")
-	    "."), "whose key is no number" },
+	    "."), "whose key is not a number" },
 	{ PICKLE_STORAGE, P(PK_START "(" PK_STRING("\x07", "storage")
 	    "ctorch._utils\n_rebuild_tensor_v2\n" KEY KEY "K\x01tQ."),
-	    "no storage" },
+	    "not a storage" },
 	/* dictionaries */
-	{ PICKLE_DICT, P(PK_START "NNNs."), "no dictionary" },
+	{ PICKLE_DICT, P(PK_START "NNNs."), "not a dictionary" },
 	{ PICKLE_DICT, P(PK_START "}(Nu."), "a key without a value" },
 	{ PICKLE_DICT, P(PK_START "}Nb."), "BUILD" },
 	{ PICKLE_DICT, P(PK_START "N}b."), "BUILD" },
-	/* what is left */
+	/* the result */
 	{ PICKLE_RESULT, P(PK_START "."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "N."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "}}."), "expected a dictionary" },
 	{ PICKLE_RESULT, P(PK_START "}(."), "expected a dictionary" },
-	{ PICKLE_RESULT, P(ONE("}")), "found a that is none" },
-	{ PICKLE_RESULT, P(PK_START "}NNs."), "found an entry that is none" },
+	{ PICKLE_RESULT, P(ONE("}")), "found a that is not one" },
+	{ PICKLE_RESULT, P(PK_START "}NNs."),
+	    "found an entry that is not one" },
 	{ PICKLE_RESULT, P(PK_START "}q\0" KEY "h\0s."), "found a that is" }
 };
 
-/* All of them are refused, in the right words. */
+/* All of them are refused with the right words. */
 static void
 everything_else_is_refused_by_name(void **state)
 {
@@ -344,7 +345,7 @@ everything_else_is_refused_by_name(void **state)
 	}
 }
 
-/* Every beginning of a sound pickle. */
+/* Every truncation of a valid pickle is refused. */
 static void
 a_cut_pickle_is_refused(void **state)
 {

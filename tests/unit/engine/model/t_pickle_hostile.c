@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pickles made to harm: which names and instructions there are at all, and
+ * Hostile pickles: the complete set of supported names and instructions, and
  * bombs.
  */
 #include "pickle.h"
@@ -22,9 +22,9 @@
 #define KEY		PK_STRING("\x01", "a")
 #define HALF		PK_STORAGE("HalfStorage", "0", "K\x06")
 #define TENSOR(args)	PK_GLOBAL("torch._utils", "_rebuild_tensor_v2") args
-#define BOMB_MB		64	/* the worst of them needs 49 */
+#define BOMB_MB		64	/* the slowest of them needs 49 */
 
-/* Every module and name that is known somewhere, or that attacks use. */
+/* Modules and names that are used in pickles or in attacks. */
 static const char *const modules[] = { "collections", "torch._utils", "torch",
 	"torch.storage", "torch.serialization", "torch.nn.parameter",
 	"torch.cuda", "torch.jit", "torch.hub", "torch._tensor", "builtins",
@@ -53,7 +53,7 @@ static const char *const names[] = { "OrderedDict", "_rebuild_tensor_v2",
 	"__class__", "OrderedDict.__reduce__", "OrderedDict.fromkeys", "",
 	"halfStorage", "HalfStorage ", "HalfStorage\r" };
 
-/* What a checkpoint has. */
+/* The names of a checkpoint. */
 static const struct {
 	const char	*module, *name;
 } known[] = {
@@ -69,7 +69,7 @@ static const struct {
 	{ "torch", "LongStorage" }
 };
 
-/* One of them? */
+/* Is it one of them? */
 static int
 is_known(const char *module, const char *name)
 {
@@ -82,7 +82,7 @@ is_known(const char *module, const char *name)
 	return (0);
 }
 
-/* Every module with every name, by both instructions that fetch one. */
+/* Every module with every name, by both instructions that load a name. */
 static void
 ten_names_are_known_and_no_other(void **state)
 {
@@ -115,8 +115,8 @@ ten_names_are_known_and_no_other(void **state)
 	assert_int_equal(met, 2 * nitems(known));
 }
 
-/* Every byte as an instruction. INST and STACK_GLOBAL are read as far as
- * their name, and then refused too. */
+/* Every byte as an instruction. The names of INST and STACK_GLOBAL are read,
+ * and then refused. */
 static void
 few_instructions_are_known(void **state)
 {
@@ -143,7 +143,7 @@ few_instructions_are_known(void **state)
 	}
 }
 
-/* A beginning, and a piece again and again. */
+/* A start, and a piece that is repeated. */
 struct bomb {
 	const char		*start;
 	size_t			 nstart;
@@ -158,20 +158,20 @@ static const struct bomb bombs[] = {
 	{ P(PK_START ")q\0"), P("h\0h\0\x86q\0"), 20000, PICKLE_STACK },
 	/* a tuple in a tuple in a tuple */
 	{ P(PK_START ")q\0"), P("\x85q\0"), 2000000, PICKLE_OBJECTS },
-	/* each of the one before, twice */
+	/* each contains the one before twice */
 	{ P(PK_START "})q\0Ns"), P("h\0h\0\x86q\0Ns"), 600000, PICKLE_OBJECTS },
 	{ P(PK_START "}"), P("NNs"), 2000000, PICKLE_OBJECTS },
 	{ P(PK_START "}Nq\0Ns"), P("h\0h\0s"), 3400000, PICKLE_TOO_BIG },
 	{ P(PK_START "}Nq\0Ns"), P("h\0h\0s"), 2000000, PICKLE_OBJECTS },
-	/* memo numbers far apart */
+	/* memo numbers that are far apart */
 	{ P(PK_START ")"), P("r\xff\xff\x0f\0q\0"), 2000000, PICKLE_END },
-	/* a long tuple again and again */
+	/* a long tuple, repeatedly */
 	{ P(PK_START "}Nq\0Ns"), P("(h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0h\0"
 	    "tNs"), 450000, PICKLE_OBJECTS },
-	/* a tensor again and again */
+	/* a tensor, repeatedly */
 	{ P(PK_START "}(" HALF "K\0))NNtq\0" TENSOR("q\x01") "s"),
 	    P("Nh\x01h\0Rs"), PICKLE_TENSORS_MAX + 1, PICKLE_OBJECTS },
-	/* a number or a string that has more bytes than there are */
+	/* a number or a string with more bytes than the file has */
 	{ P(PK_START), P("\x8b\xff\xff\xff\x7f"), 1, PICKLE_OPCODE },
 	{ P(PK_START), P("X\xff\xff\xff\x7f"), 1, PICKLE_STRING },
 	{ P(PK_START), P("T\xff\xff\xff\x7f"), 1, PICKLE_OPCODE },
@@ -179,7 +179,7 @@ static const struct bomb bombs[] = {
 	    PICKLE_OPCODE }
 };
 
-/* Run one: 1 where it ends as it should. */
+/* Run one. Return 1 if it ends as expected. */
 static int
 explode(void *arg)
 {

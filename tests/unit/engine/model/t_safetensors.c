@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Safetensors headers: sound ones are read, and each way to be wrong has its
- * own answer that names the tensor.
+ * Safetensors headers: valid ones are read, and each kind of error has its own
+ * code and a message that names the tensor.
  */
 #include "safetensors.h"
 
@@ -22,7 +22,7 @@
 #define B(dtype, shape, offsets) "\"b\":{\"dtype\":\"" dtype \
 	"\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
-/* Sound headers. */
+/* Valid headers. */
 static const struct {
 	const char	*header;
 	uint64_t	 data;
@@ -39,7 +39,7 @@ static const struct {
 	    A("BOOL", "[1,1,4,4]", "[0,16]") "}", 16, 1 }
 };
 
-/* Every error, most in more than one way. words: in the message. */
+/* Every error, most in several ways, and words of the message. */
 static const struct {
 	enum st_error	 error;
 	const char	*header;
@@ -105,7 +105,7 @@ static const struct {
 	{ ST_TRAILING, "{}", 1, "expected 0 bytes" }
 };
 
-/* The 8 bytes in front. */
+/* The 8 bytes of the length. */
 static const struct {
 	enum st_error	 error;
 	uint64_t	 length, size;
@@ -120,7 +120,7 @@ static const struct {
 	{ ST_HEADER_TOO_BIG, UINT64_MAX, 10 }
 };
 
-/* Sound ones, in the order of the data. */
+/* Valid headers are read, in the order of the data. */
 static void
 sound_headers_are_read(void **state)
 {
@@ -152,7 +152,7 @@ sound_headers_are_read(void **state)
 	safetensors_clear(&t);
 }
 
-/* Each broken one, and that no error is left untried. */
+/* Each malformed one is refused, and no error is left untested. */
 static void
 every_error_has_its_answer(void **state)
 {
@@ -193,8 +193,8 @@ every_error_has_its_answer(void **state)
 			fail_msg("error %zu was not tried", i);
 }
 
-/* A header cut anywhere is refused, and read no further than it goes: the
- * copy ends where the memory does. */
+/* A truncated header is refused and never read past its end: the copy ends
+ * where the memory ends. */
 static void
 a_cut_header_is_refused(void **state)
 {
@@ -215,7 +215,7 @@ a_cut_header_is_refused(void **state)
 	}
 }
 
-/* So many values that are nothing: refused before they cost. */
+/* Too many JSON values are refused before they take memory. */
 static int
 flood(void *arg)
 {
@@ -250,7 +250,7 @@ a_header_full_of_nothing_is_refused(void **state)
 		memory_run(flood, forms[i], 32);
 }
 
-/* As many tensors as there may be. */
+/* The maximal number of tensors. */
 static int
 crowd(void *arg)
 {
@@ -276,7 +276,7 @@ crowd(void *arg)
 	return (i == SAFETENSORS_VALUES_MAX / 12);
 }
 
-/* As many matrices as there may be are read. */
+/* The maximal number of matrices is read. */
 static void
 a_header_of_many_tensors_is_read(void **state)
 {

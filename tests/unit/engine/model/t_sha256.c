@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SHA-256: the published examples, pieces of every size, and the processor's
- * own instructions against plain C.
+ * own instructions compared with plain C.
  */
 #include "sha256.h"
 
@@ -63,7 +63,7 @@ published_examples_come_out(void **state)
 	}
 }
 
-/* Where a message is cut does not matter, at and around every block. */
+/* It does not matter where a message is cut, at and near every block. */
 static void
 pieces_give_the_same_as_the_whole(void **state)
 {

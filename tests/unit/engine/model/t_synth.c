@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Models that are on no disk: the same numbers from the same seed, whatever
- * the threads, of a size that gives finite logits.
+ * Synthetic models: the same seed gives the same numbers, whatever the number
+ * of threads is, and the logits are finite.
  */
 #include "weights_random.h"
 
@@ -22,13 +22,13 @@
 #include "tokenizer.h"
 #include "xmalloc.h"
 
-/* More than one block of random numbers in a piece. */
+/* A piece with more than one block of random numbers. */
 static const struct model_config config = { .layers = 1, .channels = 768,
 	.heads = 12, .lanes = 64, .inner = 3072, .vocab = 304, .context = 64,
 	.rotary = 16, .rotary_base = 10000, .norm_eps = 1e-5f, .parallel = 1,
 	.attn_bias = 1, .eos = -1 };
 
-/* The weights of a seed; owned. */
+/* Return the weights of a seed; owned. */
 static uint8_t *
 fill(const struct layout *l, uint64_t seed, int threads)
 {
@@ -40,7 +40,7 @@ fill(const struct layout *l, uint64_t seed, int threads)
 	return (base);
 }
 
-/* A seed decides, and nothing else. */
+/* The numbers depend only on the seed. */
 static void
 a_seed_gives_the_same_weights_always(void **state)
 {
@@ -63,7 +63,7 @@ a_seed_gives_the_same_weights_always(void **state)
 	}
 }
 
-/* Gains are 1, biases 0, scales as they must be for numbers of +-0.035. */
+/* Gains are 1, biases are 0, and scales fit numbers of +-0.035. */
 static void
 weights_are_small_and_norms_do_nothing(void **state)
 {
@@ -103,7 +103,7 @@ weights_are_small_and_norms_do_nothing(void **state)
 	}
 }
 
-/* A model of a shape is one, with a tokenizer that fits. */
+/* A model of a published shape has a tokenizer that fits. */
 static void
 every_shape_is_a_model(void **state)
 {
@@ -146,7 +146,7 @@ every_shape_is_a_model(void **state)
 	assert_non_null(strstr(f.message, "20b, found 21b"));
 }
 
-/* It computes, and the numbers are numbers. */
+/* It computes, and the logits are finite. */
 static void
 a_random_model_gives_finite_logits(void **state)
 {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pytorch_model.bin: tensors are placed where their storages are, and
- * what the pickle claims is held against what the zip file has.
+ * pytorch_model.bin: tensors are at the places of their storages, and the
+ * pickle is checked against the zip file.
  */
 #include "torchbin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +25,7 @@
 	ENTRY(type, elems, offset, size, stride) "s."
 #define P(s)		s, sizeof s - 1
 
-/* Read a file with that pickle and those further members. */
+/* Read a file with that pickle and these additional members. */
 static int
 read_file(const char *pickle, size_t n, const struct torch_member *more,
     size_t nmore, struct torch_file *file, struct st_table *t,
@@ -45,7 +44,7 @@ read_file(const char *pickle, size_t n, const struct torch_member *more,
 	return (r);
 }
 
-/* Views of a storage of 16 bytes lie where they should. */
+/* Views of a storage of 16 bytes are at the right places. */
 static void
 views_are_placed_in_the_file(void **state)
 {
@@ -127,7 +126,7 @@ storages_are_shared(void **state)
 	safetensors_clear(&t);
 }
 
-/* Zip and pickle are sound, but do not go together. */
+/* The zip file and the pickle are valid, but do not fit together. */
 static void
 claims_are_held_against_the_file(void **state)
 {
@@ -178,7 +177,7 @@ claims_are_held_against_the_file(void **state)
 	}
 }
 
-/* A zip file of something else, and a pickle that was changed. */
+/* Zip files from other programs, and a pickle that was changed. */
 static void
 other_zip_files_and_changed_pickles_are_refused(void **state)
 {
@@ -201,7 +200,7 @@ other_zip_files_and_changed_pickles_are_refused(void **state)
 	file.bytes[file.data[0] + 2] = ']';
 	fd = torch_open(file.bytes, file.n);
 	assert_int_not_equal(torchbin_read("x", fd, file.n, &t, &f), 0);
-	assert_non_null(strstr(f.message, "its checksum does not fit"));
+	assert_non_null(strstr(f.message, "its checksum does not match"));
 	close(fd);
 	torch_poke(file.bytes + file.central[0] + 16, 4, 0);	/* none */
 	torch_poke(file.bytes + file.data[0] + sound.n + 4, 4, 0);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The zip files of torch.save: sound ones are read, and each lie a file can
- * tell has its own answer.
+ * The zip files of torch.save: valid ones are read, and each contradiction in a
+ * file has its own error.
  */
 #include "torchzip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +17,7 @@
 #include "torch_files.h"
 #include "xmalloc.h"
 
-/* Records of a file, to count from. */
+/* Records of a file, from which offsets are counted. */
 enum where { START, LOCAL0, LOCAL1, CENTRAL0, CENTRAL1, EXTRA1, END64,
 	LOCATOR, END, BEHIND0, LOCAL1_EXTRA };
 
@@ -28,7 +27,7 @@ static const struct torch_member members[] = {
 	{ "m/version", "3\n", 2 }
 };
 
-static int	seen[TZ_DESCRIPTOR + 1];	/* errors met */
+static int	seen[TZ_DESCRIPTOR + 1];	/* errors that occurred */
 
 /* Read bytes as a file. */
 static enum tz_error
@@ -42,7 +41,7 @@ read_bytes(const void *bytes, size_t n, struct torchzip *z, struct fault *f)
 	return (e);
 }
 
-/* Every form that sound files have. */
+/* Every form of valid files. */
 static void
 sound_files_are_read(void **state)
 {
@@ -76,7 +75,7 @@ sound_files_are_read(void **state)
 	}
 }
 
-/* One number of a sound file changed. */
+/* One changed number of a valid file. */
 static const struct {
 	enum tz_error	 error;
 	int		 options;
@@ -86,7 +85,7 @@ static const struct {
 	const char	*words;
 } lies[] = {
 	{ TZ_NOT_ZIP, TORCH_AS_TORCH, START, 0, 1, 'Q', "expected a zip" },
-	{ TZ_END, 0, END, 0, 1, 'Q', "no end record" },
+	{ TZ_END, 0, END, 0, 1, 'Q', "not an end record" },
 	{ TZ_COMMENT, 0, END, 20, 2, 1, "a comment" },
 	{ TZ_DISKS, 0, END, 4, 2, 1, "several disks" },
 	{ TZ_DISKS, 0, END, 6, 2, 1, "several disks" },
@@ -97,18 +96,18 @@ static const struct {
 	{ TZ_DISKS, TORCH_AS_TORCH, END64, 20, 4, 1, "several disks" },
 	{ TZ_DISKS, TORCH_AS_TORCH, END64, 24, 8, 1, "several disks" },
 	{ TZ_DISKS, 0, CENTRAL0, 34, 2, 1, "several disks" },
-	{ TZ_LOCATOR, 0, END, 12, 4, 0xffffffff, "there is none" },
-	{ TZ_LOCATOR, 0, END, 16, 4, 0xffffffff, "there is none" },
-	{ TZ_LOCATOR, 0, END, 8, 4, 0xffffffff, "there is none" },
+	{ TZ_LOCATOR, 0, END, 12, 4, 0xffffffff, "no such record" },
+	{ TZ_LOCATOR, 0, END, 16, 4, 0xffffffff, "no such record" },
+	{ TZ_LOCATOR, 0, END, 8, 4, 0xffffffff, "no such record" },
 	{ TZ_LOCATOR, TORCH_AS_TORCH | TORCH_EXTRA64, LOCATOR, 0, 1, 'Q',
-	    "there is none" },
+	    "no such record" },
 	{ TZ_END64, TORCH_AS_TORCH, LOCATOR, 8, 8, 7, "not right before" },
 	{ TZ_END64, TORCH_AS_TORCH, LOCATOR, 8, 8, UINT64_MAX,
 	    "not right before" },
 	{ TZ_END64, TORCH_AS_TORCH, END64, 0, 1, 'Q', "no ZIP64 end" },
 	{ TZ_END64, TORCH_AS_TORCH, END64, 4, 8, 45, "no ZIP64 end" },
-	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 40, 8, 46, "different things" },
-	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 48, 8, 46, "different things" },
+	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 40, 8, 46, "end records differ" },
+	{ TZ_DISAGREE, TORCH_AS_TORCH, END64, 48, 8, 46, "end records differ" },
 	{ TZ_DIRECTORY, 0, END, 12, 4, 46, "does not end" },
 	{ TZ_DIRECTORY, 0, END, 16, 4, 0x7fffffff, "does not end" },
 	{ TZ_DIRECTORY, TORCH_AS_TORCH | TORCH_EXTRA64, END64, 40, 8,
@@ -116,7 +115,7 @@ static const struct {
 	{ TZ_DIRECTORY, TORCH_AS_TORCH | TORCH_EXTRA64, END64, 48, 8,
 	    UINT64_MAX - 8, "does not end" },
 	{ TZ_ENTRY, 0, END, 8, 4, 0x00040004, "4 members in" },
-	{ TZ_ENTRY, 0, END, 8, 4, 0x00020002, "behind the last entry" },
+	{ TZ_ENTRY, 0, END, 8, 4, 0x00020002, "after the last entry" },
 	{ TZ_ENTRY, 0, END, 8, 4, 0x40004000, "16384 members" },
 	{ TZ_ENTRY, 0, CENTRAL1, 0, 1, 'Q', "ends before its last" },
 	{ TZ_ENTRY, 0, CENTRAL1, 28, 2, 0xffff, "an entry past" },
@@ -161,16 +160,16 @@ static const struct {
 	{ TZ_HOLE, 0, LOCAL1, 28, 2, 4, "belong to no member" },
 	{ TZ_HOLE, TORCH_AS_TORCH, LOCAL1, 28, 2, 4, "belong to no member" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, CENTRAL1, 16, 4, 1,
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 0, 1, 'Q',
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 8, 4, 6,
-	    "says other things" },
+	    "differs from" },
 	{ TZ_DESCRIPTOR, TORCH_AS_TORCH, BEHIND0, 12, 4, 6,
-	    "says other things" }
+	    "differs from" }
 };
 
-/* The byte of a record. */
+/* Return the first byte of a record. */
 static size_t
 place(const struct torch_file *file, enum where w)
 {
@@ -184,7 +183,7 @@ place(const struct torch_file *file, enum where w)
 	return (at[w]);
 }
 
-/* Each lie has its answer. */
+/* Each contradiction has its error. */
 static void
 every_lie_has_its_answer(void **state)
 {
@@ -212,7 +211,7 @@ every_lie_has_its_answer(void **state)
 	}
 }
 
-/* Names that lead out of the archive, or can't be one. */
+/* Names that lead out of the archive, or are not valid. */
 static void
 names_are_plain_paths(void **state)
 {
@@ -258,7 +257,7 @@ names_are_plain_paths(void **state)
 	}
 }
 
-/* A name longer than the limit. */
+/* A name above the limit. */
 static void
 long_names_are_refused(void **state)
 {
@@ -282,7 +281,7 @@ long_names_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* A directory larger than the limit is not read: the file is mostly a hole. */
+/* A directory above the limit is not read; the file is mostly a hole. */
 static void
 long_directories_are_refused(void **state)
 {
@@ -309,7 +308,7 @@ long_directories_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Two of one name. */
+/* Two members of the same name. */
 static void
 duplicate_names_are_refused(void **state)
 {
@@ -326,7 +325,7 @@ duplicate_names_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Entries of one member: the second shares the first one's bytes. */
+/* Two entries: the second one shares the bytes of the first. */
 static void
 shared_bytes_are_refused(void **state)
 {
@@ -345,7 +344,7 @@ shared_bytes_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* Bytes between members that no member has. */
+/* Bytes between members that belong to no member. */
 static void
 holes_are_refused(void **state)
 {
@@ -370,7 +369,7 @@ holes_are_refused(void **state)
 	free(file.bytes);
 }
 
-/* A sound directory inside a comment is not looked for. */
+/* A valid directory inside a comment is not found. */
 static void
 an_end_record_in_a_comment_is_not_found(void **state)
 {
@@ -391,7 +390,7 @@ an_end_record_in_a_comment_is_not_found(void **state)
 	free(file.bytes);
 }
 
-/* Forms that have a word of their own. */
+/* Forms that have a message of their own. */
 static void
 other_forms_are_named(void **state)
 {
@@ -427,7 +426,7 @@ a_cut_file_is_refused(void **state)
 	free(file.bytes);
 }
 
-/* The file has fewer bytes than it had when it was opened. */
+/* The file has become shorter after it was opened. */
 static void
 a_file_that_shrinks_is_told(void **state)
 {
@@ -447,7 +446,7 @@ a_file_that_shrinks_is_told(void **state)
 	free(file.bytes);
 }
 
-/* The tests above have met each error: so this is the last one. */
+/* The tests above have met each error, so this is the last one. */
 static void
 no_error_is_left_untried(void **state)
 {

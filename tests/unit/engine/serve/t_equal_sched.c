@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Equal replies, as a property: jobs that arrive, are paused, cancelled and
- * set up again at random, through the scheduler and the CPU backend, over a
- * cache of some size and steps of some length.  Each reply must be the one
- * that it is alone, with one row a step, one thread and plain C.
+ * Equal replies, as a property. Jobs arrive, are paused, cancelled and
+ * restarted at random, in the scheduler over the CPU backend, with random sizes
+ * of cache and steps. Each reply must be equal to the reply of the same job
+ * alone, with one row a step, one thread and plain C.
  */
 #include "equal.h"
 
@@ -19,21 +19,21 @@
 #include "sched_fixture.h"
 #include "xmalloc.h"
 
-#define JOBS		12	/* of a case, at most */
-#define PROMPT		150	/* tokens, at most */
+#define JOBS		12	/* jobs of a case, at most */
+#define PROMPT		150	/* tokens of a job, at most */
 #define REPLY		40
-#define CRASHES		3	/* of an engine, in a case */
-#define WORK		30000L	/* multiplications of a token */
+#define CRASHES		3	/* crashes of the engine in a case */
+#define WORK		30000L	/* multiplications for a token */
 
 static struct tokenizer	*tok;
 
-/* A job: what is asked, what it gives alone, and what has come of it. */
+/* A job: its request, its result alone, and its result so far. */
 struct task {
 	int		 len, max;
 	double		 temperature;	/* below 0: a score */
 	int32_t		 id[PROMPT];
 	struct idbuf	 want;		/* owned */
-	char		*score;		/* owned: what is wanted of a score */
+	char		*score;		/* owned: wanted result of a score */
 	struct idbuf	 got;		/* owned */
 	int		 there, over, cancelled;
 };
@@ -70,7 +70,7 @@ task_job(const struct task *t, int number)
 	return (job);
 }
 
-/* Draw the tasks; many begin as one before them does. */
+/* Draw the tasks; many begin like an earlier one. */
 static void
 draw_tasks(struct world *w)
 {
@@ -100,7 +100,7 @@ draw_tasks(struct world *w)
 	}
 }
 
-/* What each gives alone. */
+/* Compute the result of each task alone. */
 static void
 run_alone(struct world *w)
 {
@@ -124,7 +124,7 @@ run_alone(struct world *w)
 	b->ops->free(b);
 }
 
-/* Start an engine of some kind. */
+/* Start an engine of a random kind. */
 static void
 start(struct world *w)
 {
@@ -140,7 +140,7 @@ start(struct world *w)
 	w->x = fixture_over(w->b, w->batch);
 }
 
-/* The engine is lost: what was told of each job is what is known of it. */
+/* The engine crashes: only the reported tokens of each job are kept. */
 static void
 crash(struct world *w)
 {
@@ -152,7 +152,7 @@ crash(struct world *w)
 	w->b->ops->free(w->b);
 }
 
-/* A task has other ids than it has alone. */
+/* Report a task whose ids differ from those it has alone. */
 static void
 check_task(const struct world *w, int i)
 {
@@ -178,7 +178,8 @@ check_task(const struct world *w, int i)
 		    rec->logprobs, t->score);
 }
 
-/* Take in what the scheduler told. Returns the tasks that are left. */
+/* Handle the events of the scheduler. Return the number of tasks that are
+ * left. */
 static int
 collect(struct world *w)
 {
@@ -206,7 +207,7 @@ collect(struct world *w)
 	return (left);
 }
 
-/* What may happen between two steps. */
+/* A random event between two steps. */
 static void
 disturb(struct world *w)
 {

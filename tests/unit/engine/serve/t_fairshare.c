@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Groups of requests have their turns: those with many requests or few, that
- * stay, come back or are paused.
+ * Groups of requests take turns: groups with many or few requests, groups that
+ * stay, and groups that come back or are paused.
  */
 #include "fairshare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -17,8 +16,8 @@
 
 static struct tokenizer	*tok;
 
-/* A group that asks for all there is does not keep another one out, and
- * among the rest of it the oldest go on. */
+/* A group that asks for everything does not keep out another group, and its
+ * oldest jobs go on. */
 static void
 groups_share_the_places(void **state)
 {
@@ -46,7 +45,7 @@ groups_share_the_places(void **state)
 	for (i = 0; i < 30; i++)
 		assert_int_equal(x->rec[i].started, i < 8 || (i >= 20 &&
 		    i < 24));
-	/* nobody loses a place for one of the own group */
+	/* no reply is preempted for a job of its own group */
 	for (i = 0; i < 50; i++)
 		scheduler_step(x->sched);
 	scheduler_stats(x->sched, &st);
@@ -60,7 +59,7 @@ groups_share_the_places(void **state)
 	fixture_free(x);
 }
 
-/* A short prompt of one group does not wait for all the long ones of
+/* A short prompt of one group does not wait for all the long prompts of
  * another. */
 static void
 groups_are_read_in_turn(void **state)
@@ -85,7 +84,7 @@ groups_are_read_in_turn(void **state)
 	fixture_free(x);
 }
 
-/* Forget what job id did, and ask for it (again) in a group. */
+/* Forget what job id has done, and add it (again) to a group. */
 static void
 ask(struct fixture *x, int id, int64_t group)
 {
@@ -97,9 +96,9 @@ ask(struct fixture *x, int id, int64_t group)
 	assert_int_equal(scheduler_add(x->sched, job), 0);
 }
 
-/* Steps in which each of jobs from .. to - 1 asks again as soon as it is
- * done; adds to count how often each group was. Job 1 is of group 0, each of
- * the others of one of its own. */
+/* Run steps in which each of the jobs from .. to - 1 is added again as soon as
+ * it is done, and count these events for each group. Job 1 is in group 0, and
+ * each other job in a group of its own. */
 static void
 ask_again(struct fixture *x, int from, int to, int steps, int *count)
 {
@@ -117,8 +116,8 @@ ask_again(struct fixture *x, int from, int to, int steps, int *count)
 	}
 }
 
-/* Who asks, leaves and asks again has no more of the engine than who has
- * always one more question waiting. */
+/* An account that asks, leaves and asks again gets no more of the engine than
+ * an account that always has another request waiting. */
 static void
 groups_that_come_back_are_known(void **state)
 {
@@ -136,8 +135,8 @@ groups_that_come_back_are_known(void **state)
 	fixture_free(x);
 }
 
-/* While a reply is paused its group is away: nobody starts where it was left,
- * nor is it owed for the time. */
+/* While its reply is paused a group is away: other groups do not start at its
+ * count, and it is owed nothing for the time. */
 static void
 paused_groups_are_away(void **state)
 {
@@ -161,8 +160,8 @@ paused_groups_are_away(void **state)
 	fixture_free(x);
 }
 
-/* A paused reply that had the engine for itself need not wait until those who
- * came meanwhile have had as much. */
+/* A paused reply that had the engine alone need not wait until newer groups
+ * have had as much. */
 static void
 paused_groups_need_not_catch_up(void **state)
 {
@@ -186,8 +185,8 @@ paused_groups_need_not_catch_up(void **state)
 	fixture_free(x);
 }
 
-/* Of many groups that have left, those served most are remembered; of none,
- * once nobody is left. */
+/* Of many groups that have left, those that were served most are remembered.
+ * After the last job has left, none is remembered. */
 static void
 few_groups_are_remembered(void **state)
 {

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One reply: what is shown of it and when, and that it can be set up again
- * from its ids at any point.
+ * One reply: which text it emits and when, and that it can be rebuilt from its
+ * ids at any point.
  */
 #include "generation.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,10 +19,11 @@
 
 static struct tokenizer	*tok;
 
-/* What a reply is made of, and what must come of it. */
+/* The input of a reply, and the wanted result. */
 struct reply_case {
-	const char	*text;		/* what the model writes */
-	const char	*stop[2];	/* of the request; NULL: none */
+	const char	*text;		/* the text that the model writes */
+	const char	*stop[2];	/* stop string of the request, or
+					 * NULL */
 	int		 dialogue;	/* strip, trim and stop at <human> */
 	const char	*shown;
 	enum stop_reason reason;	/* STOP_NONE: ended by EOS here */
@@ -76,7 +75,7 @@ case_options(const struct reply_case *c)
 	return (opt);
 }
 
-/* A reply behind a prompt of one token. */
+/* Begin a reply after a prompt of one token. */
 static struct generation *
 start(const struct generation_options *opt, size_t context)
 {
@@ -86,7 +85,7 @@ start(const struct generation_options *opt, size_t context)
 	return (generation_new(tok, opt, &prompt, VOCAB, EOS, context));
 }
 
-/* The id of a single byte. */
+/* Return the id of a single byte. */
 static int32_t
 byte_id(unsigned char c)
 {
@@ -103,7 +102,8 @@ byte_id(unsigned char c)
 	return (-1);
 }
 
-/* The case's text as ids: the tokenizer's, or one a byte. */
+/* Return the text of a case as ids: those of the tokenizer, or one for each
+ * byte. */
 static struct idbuf
 case_ids(const struct reply_case *c, int bytes)
 {
@@ -117,7 +117,7 @@ case_ids(const struct reply_case *c, int bytes)
 	return (ids);
 }
 
-/* Append what is new to text; ids are counted. */
+/* Append the new text; count the ids. */
 static void
 take(struct generation *g, struct textbuf *text, size_t *ids)
 {
@@ -139,7 +139,7 @@ check_text(const struct reply_case *c, const struct textbuf *got)
 		    (int)got->n, got->s, c->shown);
 }
 
-/* Play a case, cut off and set up again behind cut ids (-1: never). */
+/* Run a case, interrupted and rebuilt after `cut` ids (-1: never). */
 static void
 play(const struct reply_case *c, int bytes, int cut)
 {
@@ -173,7 +173,7 @@ play(const struct reply_case *c, int bytes, int cut)
 	generation_free(g);
 }
 
-/* Each case, with long tokens and with one a byte. */
+/* Each case, with long tokens and with one token for each byte. */
 static void
 stops_are_held_back_and_flushed(void **state)
 {
@@ -186,7 +186,7 @@ stops_are_held_back_and_flushed(void **state)
 	}
 }
 
-/* Each case, cut off at every token. */
+/* Each case, interrupted at every token. */
 static void
 a_reply_goes_on_behind_any_token(void **state)
 {
@@ -200,7 +200,7 @@ a_reply_goes_on_behind_any_token(void **state)
 	}
 }
 
-/* Text that can't be part of a stop any more comes at once. */
+/* Text that can no longer be part of a stop string is emitted at once. */
 static void
 text_is_held_no_longer_than_needed(void **state)
 {
@@ -226,7 +226,8 @@ text_is_held_no_longer_than_needed(void **state)
 	generation_free(g);
 }
 
-/* Whole characters only; at the end, what is left of one is U+FFFD. */
+/* Only whole characters are emitted; at the end, an unfinished one becomes
+ * U+FFFD. */
 static void
 a_cut_character_shows_at_the_end_only(void **state)
 {
@@ -245,7 +246,7 @@ a_cut_character_shows_at_the_end_only(void **state)
 	generation_free(g);
 }
 
-/* NUL has no place in a line; special tokens have no text. */
+/* A NUL can't be in a line; special tokens have no text. */
 static void
 what_must_not_show_does_not(void **state)
 {
@@ -266,7 +267,8 @@ what_must_not_show_does_not(void **state)
 	generation_free(g);
 }
 
-/* Length and context end it, flushing; both count all tokens. */
+/* The length and the context end a reply and release its held text; both limits
+ * count all tokens. */
 static void
 length_and_context_end_it(void **state)
 {
@@ -297,7 +299,7 @@ length_and_context_end_it(void **state)
 	}
 }
 
-/* Cancelling shows what was held; a second time nothing happens. */
+/* Cancelling releases the held text; a second time has no effect. */
 static void
 cancel_flushes(void **state)
 {
@@ -316,7 +318,7 @@ cancel_flushes(void **state)
 	generation_free(g);
 }
 
-/* Ids behind the end, or out of range, are no reply to go on with. */
+/* Ids after the end, or out of range, are refused. */
 static void
 resume_refuses_what_never_was(void **state)
 {

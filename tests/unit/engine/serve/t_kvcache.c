@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks of the KV cache: each is somebody's, or nobody's, and a full one is
- * found by its owner and by what is in it.
+ * Blocks of the KV cache: each one is held or free, and a full block is found
+ * by its owner and its content.
  */
 #include "kvcache.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "backend.h"
 
-/* A block's tokens, told by a number. */
+/* Make the tokens of a block from a number. */
 static const int32_t *
 tokens(int32_t n)
 {
@@ -51,7 +50,7 @@ cache_blocks_are_taken_once(void **state)
 	kvcache_free(kv);
 }
 
-/* Only behind the same beginning is a block the same. */
+/* A block is the same only after the same beginning. */
 static void
 full_blocks_are_found_by_all_that_is_before_them(void **state)
 {
@@ -70,7 +69,7 @@ full_blocks_are_found_by_all_that_is_before_them(void **state)
 	assert_int_equal(kvcache_find(kv, 1, &other, tokens(1)), -1);
 	assert_int_equal(kvcache_find(kv, 1, &other, tokens(2)), a[1]);
 	assert_int_equal(other, chain);
-	/* held twice: given back once, they are still held */
+	/* held twice: after one give they are still held */
 	kvcache_give(kv, a, 3);
 	assert_int_equal(kvcache_available(kv), 6);
 	kvcache_give(kv, a, 2);
@@ -78,7 +77,7 @@ full_blocks_are_found_by_all_that_is_before_them(void **state)
 	kvcache_free(kv);
 }
 
-/* What one account's words have filled is not there for another. */
+/* A block that one account has filled is not found by another. */
 static void
 a_block_is_found_by_its_owner_only(void **state)
 {
@@ -97,7 +96,8 @@ a_block_is_found_by_its_owner_only(void **state)
 		assert_int_equal(kvcache_find(kv, owners[i], &other,
 		    tokens(1)), -1);
 	}
-	/* the same tokens of another are another block, another chain */
+	/* the same tokens of another account: another block and another
+	 * chain */
 	other = KVCACHE_START;
 	assert_int_equal(kvcache_take(kv, b, 0, 1), 0);
 	kvcache_fill(kv, 2, b[0], &other, tokens(1));
@@ -112,7 +112,7 @@ a_block_is_found_by_its_owner_only(void **state)
 	kvcache_free(kv);
 }
 
-/* After a beginning that all may find, each account has blocks of its own. */
+/* After a common beginning, each account has its own blocks. */
 static void
 accounts_part_after_what_is_common(void **state)
 {
@@ -137,8 +137,8 @@ accounts_part_after_what_is_common(void **state)
 	kvcache_free(kv);
 }
 
-/* Two that compute the same at once keep their blocks; one is found, and what
- * follows either follows both. */
+/* If two sequences compute the same block at once, both keep theirs. One of
+ * them is found, and later blocks follow either. */
 static void
 the_same_block_twice_is_one_chain(void **state)
 {
@@ -163,7 +163,8 @@ the_same_block_twice_is_one_chain(void **state)
 	kvcache_free(kv);
 }
 
-/* Empty blocks go first, then the sequence used longest ago, from its end. */
+/* Empty blocks are reused first, then the sequence that was used longest ago,
+ * from its end. */
 static void
 the_oldest_goes_first(void **state)
 {
@@ -185,7 +186,7 @@ the_oldest_goes_first(void **state)
 	x = KVCACHE_START;
 	assert_int_equal(kvcache_find(kv, 1, &x, tokens(1)), a[0]);
 	assert_int_equal(kvcache_find(kv, 1, &x, tokens(2)), -1);
-	kvcache_give(kv, a, 1);		/* used again: b is older now */
+	kvcache_give(kv, a, 1);		/* used again, so b is older now */
 	assert_int_equal(kvcache_take(kv, c, 2, 1), 0);
 	assert_int_equal(c[2], b[1]);
 	y = KVCACHE_START;
@@ -196,7 +197,7 @@ the_oldest_goes_first(void **state)
 	kvcache_free(kv);
 }
 
-/* The blocks of a sequence lie one behind the other where that can be. */
+/* If possible, the blocks of a sequence are consecutive in memory. */
 static void
 blocks_lie_in_a_row(void **state)
 {
@@ -209,11 +210,11 @@ blocks_lie_in_a_row(void **state)
 	assert_int_equal(kvcache_take(kv, a, 0, 3), 0);
 	assert_int_equal(kvcache_take(kv, b, 0, 3), 0);
 	kvcache_give(kv, a, 3);
-	/* not the last given back, but what follows */
+	/* not the last one given back, but the following one */
 	assert_int_equal(kvcache_take(kv, b, 3, 2), 0);
 	for (i = 1; i < 5; i++)
 		assert_int_equal(b[i], b[i - 1] + 1);
-	/* full ones are emptied from the end, and used from the beginning */
+	/* full blocks are emptied from the end, and used from the beginning */
 	for (i = 0; i < 5; i++)
 		kvcache_fill(kv, 1, b[i], &chain, tokens(i));
 	kvcache_give(kv, b, 5);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many rows of prompts go into a step.
+ * The number of rows of prompts in a step.
  */
 #include "pace.h"
 
@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-/* Without replies: twice as many while steps are fast, half when slow. */
+/* Without replies: the number doubles while steps are fast, and halves if they
+ * are slow. */
 static void
 prompts_alone_grow_while_steps_are_fast(void **state)
 {
@@ -27,7 +28,7 @@ prompts_alone_grow_while_steps_are_fast(void **state)
 	assert_int_equal(pace_rows(&p, 0), 256);
 	pace_note(&p, 0, 256, 0.01);
 	assert_int_equal(pace_rows(&p, 0), 256);
-	pace_note(&p, 0, 100, 5);	/* not full: it says little */
+	pace_note(&p, 0, 100, 5);	/* not full, so nothing is learned */
 	assert_int_equal(pace_rows(&p, 0), 256);
 	pace_note(&p, 0, 256, 0.6);	/* neither fast nor slow */
 	assert_int_equal(pace_rows(&p, 0), 256);
@@ -44,10 +45,10 @@ prompts_alone_grow_while_steps_are_fast(void **state)
 	assert_int_equal(pace_rows(&p, 0), 3);
 }
 
-/* A machine where a step takes 10 ms and each row of a prompt 1 ms more: the
- * replies' steps stay within twice of what they take alone, and prompts get
- * most of that; also where the system takes ten times as long for one step in
- * ten. */
+/* On a machine where a step takes 10 ms, and each row of a prompt 1 ms more,
+ * the steps with replies take at most twice as long as the replies alone, and
+ * prompts use most of that time. This holds even if one step in ten takes ten
+ * times as long. */
 static void
 replies_wait_twice_as_long_at_most(void **state)
 {
@@ -74,8 +75,7 @@ replies_wait_twice_as_long_at_most(void **state)
 	}
 }
 
-/* Where far more replies are made than before, what they take is measured
- * anew. */
+/* If there are far more replies than before, their time is measured again. */
 static void
 other_replies_are_measured_anew(void **state)
 {
@@ -94,7 +94,8 @@ other_replies_are_measured_anew(void **state)
 	assert_true(pace_rows(&p, 8) > 0);
 }
 
-/* A machine that becomes slow is noticed, and never are there none. */
+/* A machine that becomes slow is noticed, and the number of rows never becomes
+ * 0. */
 static void
 a_slow_machine_still_reads_prompts(void **state)
 {
@@ -114,7 +115,7 @@ a_slow_machine_still_reads_prompts(void **state)
 	assert_true(read >= 90 * PACE_LEAST_ROWS);
 }
 
-/* A step has room for so many rows and no more. */
+/* A step never has more rows than its limit. */
 static void
 replies_come_first(void **state)
 {

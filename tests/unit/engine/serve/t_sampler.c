@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sampler against the reference distributions, and what makes it
- * repeatable: ties, the random numbers, the exponential.
+ * The sampler against the reference distributions, and everything that makes it
+ * repeatable: ties, random numbers, the exponential function.
  */
 #include "sampler.h"
 
@@ -22,7 +22,7 @@
 #define TOLERANCE	2e-7	/* the file rounds to 8 digits, logits are
 				 * float32 */
 
-/* Row number row of the reference logits. The caller frees it. */
+/* Return row `row` of the reference logits. The caller frees it. */
 static float *
 read_logits(int row)
 {
@@ -41,7 +41,7 @@ read_logits(int row)
 	return (out);
 }
 
-/* A number of an object, or a default. */
+/* Return a number of an object, or a default. */
 static double
 number(const json_t *v, const char *key, double dflt)
 {
@@ -49,7 +49,7 @@ number(const json_t *v, const char *key, double dflt)
 	return (v == NULL ? dflt : json_number_value(v));
 }
 
-/* Probability of id in a prepared sampler. */
+/* Return the probability of id in a prepared sampler. */
 static double
 probability(const struct sampler *s, int32_t id)
 {
@@ -114,7 +114,7 @@ distributions_equal_the_reference(void **state)
 	json_decref(root);
 }
 
-/* Temperature 0 takes the largest, of equals the lowest id. */
+/* Temperature 0 takes the largest logit, and of equal ones the lowest id. */
 static void
 greedy_takes_the_largest(void **state)
 {
@@ -122,7 +122,7 @@ greedy_takes_the_largest(void **state)
 	cases[] = {
 		{ { 1, 3, 2, 0 }, 1, 1 }, { { 5, 1, 5, 5 }, 1, 0 },
 		{ { -1, -INFINITY, -1, -2 }, 1, 0 },
-		{ { 1, 3, 2.5f, 0 }, 2, 2 },	/* 1 was seen */
+		{ { 1, 3, 2.5f, 0 }, 2, 2 },	/* 1 is a seen id */
 		{ { -4, -3, -3.5f, -9 }, 2, 2 },
 	};
 	static const uint8_t	 seen[4] = { 0, 1, 0, 0 };
@@ -140,7 +140,7 @@ greedy_takes_the_largest(void **state)
 	sampler_free(s);
 }
 
-/* Which ids of equal logits stay is settled by the id. */
+/* Of equal logits, the lower ids are kept. */
 static void
 ties_go_to_the_lower_id(void **state)
 {
@@ -161,7 +161,7 @@ ties_go_to_the_lower_id(void **state)
 	sampler_free(s);
 }
 
-/* top_p keeps one at least, and all where it asks for all. */
+/* top_p keeps at least one item, and all items if it is 1. */
 static void
 extremes_keep_something(void **state)
 {
@@ -185,7 +185,7 @@ extremes_keep_something(void **state)
 	sampler_free(s);
 }
 
-/* top_p keeps what reaches it and not one more. */
+/* top_p keeps the smallest set that reaches it. */
 static void
 top_p_keeps_the_smallest_set(void **state)
 {
@@ -207,7 +207,7 @@ top_p_keeps_the_smallest_set(void **state)
 	sampler_free(s);
 }
 
-/* What is not a number is an error, not a token. */
+/* NaN is an error, not a token. */
 static void
 logits_that_are_no_numbers_are_errors(void **state)
 {
@@ -224,8 +224,8 @@ logits_that_are_no_numbers_are_errors(void **state)
 	sampler_free(s);
 }
 
-/* Known answers of Philox4x32-10 (Random123's kat_vectors, counter words
- * above the second being 0 here) and distinct steps. */
+/* Known answers of Philox4x32-10 (Random123's kat_vectors in which the counter
+ * words above the second are 0), and distinct steps. */
 static void
 random_numbers_are_philox(void **state)
 {
@@ -236,9 +236,8 @@ random_numbers_are_philox(void **state)
 	assert_true(sampler_random(1ULL << 40, 0) != sampler_random(0, 0));
 }
 
-/* Draws follow the weights: chi-squared over 4 items, 3 degrees of freedom;
- * 16.27 is passed by chance once in a thousand times, and the seed is
- * fixed. */
+/* Draws follow the weights: chi-squared over 4 items, 3 degrees of freedom. A
+ * fair sampler exceeds 16.27 once in a thousand times; the seed is fixed. */
 static void
 draws_follow_the_weights(void **state)
 {

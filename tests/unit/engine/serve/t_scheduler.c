@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler over a backend whose logits follow from a hash of what each
- * row sees: whatever jobs share the steps, each gets what it gets alone.
+ * The scheduler over a backend whose logits are a hash of the tokens that each
+ * row sees. Each job must have the same result as alone, whatever other jobs
+ * are in its steps.
  */
 #include "scheduler.h"
 
@@ -19,7 +20,7 @@
 
 static struct tokenizer	*tok;
 
-/* What a job makes when it is alone. The caller clears it. */
+/* Return the tokens of a job that runs alone. The caller clears them. */
 static struct idbuf
 alone(int id, int len, int max, double temperature)
 {
@@ -36,7 +37,7 @@ alone(int id, int len, int max, double temperature)
 	return (ids);
 }
 
-/* Greedy tokens are those that the backend's hash says. */
+/* Greedy tokens are those of the backend's hash. */
 static void
 greedy_follows_the_backend(void **state)
 {
@@ -71,7 +72,8 @@ greedy_follows_the_backend(void **state)
 	fake->b.ops->free(&fake->b);
 }
 
-/* Many at once, over few blocks and small steps: each as alone. */
+/* Many jobs at once, with few blocks and small steps: each has the result it
+ * has alone. */
 static void
 replies_do_not_depend_on_who_shares_the_steps(void **state)
 {
@@ -101,13 +103,14 @@ replies_do_not_depend_on_who_shares_the_steps(void **state)
 		busy += x->fake->mixed_steps;
 		fixture_free(x);
 	}
-	assert_true(busy > 50);		/* they did share steps */
+	assert_true(busy > 50);		/* jobs did share steps */
 	for (i = 0; i < 20; i++)
 		idbuf_clear(&want[i]);
 }
 
-/* Tokens reused when a reply of a group is made after another's whose prompt
- * begins with the same 100 tokens, the first so many of them common. */
+/* Return the tokens reused by a reply of one group after a reply of another, if
+ * their prompts begin with the same 100 tokens, the first `common` of them
+ * common. */
 static int64_t
 reused_after(int64_t first, size_t common_first, int64_t then,
     size_t common_then)
@@ -134,8 +137,8 @@ reused_after(int64_t first, size_t common_first, int64_t then,
 	return (st.tokens_reused);
 }
 
-/* A group finds its own beginnings, and of others' only what is common, in
- * whole blocks. */
+/* A group finds its own beginnings, and only the common tokens of other groups,
+ * in whole blocks. */
 static void
 beginnings_are_shared_within_a_group_only(void **state)
 {
@@ -152,7 +155,8 @@ beginnings_are_shared_within_a_group_only(void **state)
 		{ 1, 2, 31, 31, 0 },
 		{ 1, 2, 32, 32, 32 },
 		{ 1, 2, 96, 64, 64 },
-		{ 1, 2, 70, 0, 0 },	/* what is common is told so by both */
+		{ 1, 2, 70, 0, 0 },	/* both have marked the tokens as
+					 * common */
 		{ 1, 2, 0, 70, 0 },
 		{ 1, 1, 0, 70, 0 },
 	};
@@ -165,7 +169,7 @@ beginnings_are_shared_within_a_group_only(void **state)
 		    cases[i].common_then), cases[i].reused);
 }
 
-/* A turn that goes on where another ended finds its blocks in the cache. */
+/* A turn that continues another one finds its blocks in the cache. */
 static void
 a_second_turn_computes_only_what_is_new(void **state)
 {
@@ -190,7 +194,7 @@ a_second_turn_computes_only_what_is_new(void **state)
 	scheduler_add(x->sched, fixture_reply(tok, 2, &prompt, 20, 0.8));
 	fixture_finish(x);
 	scheduler_stats(x->sched, &st);
-	/* 119 tokens of 120 were in the cache, in 3 full blocks */
+	/* the cache had 119 tokens of 120, in 3 full blocks */
 	assert_int_equal(st.tokens_reused, 96);
 	assert_int_equal(st.tokens_prompt - before.tokens_prompt, 130 - 96);
 	y = fixture_new(16, 64);
@@ -202,8 +206,8 @@ a_second_turn_computes_only_what_is_new(void **state)
 	fixture_free(y);
 }
 
-/* Every token of a prompt is counted once, wherever steps cut it, and none
- * that was made. */
+/* Every token of a prompt is counted once, however steps cut it, and no
+ * generated token is counted. */
 static void
 prompts_are_counted_whole(void **state)
 {
@@ -224,8 +228,8 @@ prompts_are_counted_whole(void **state)
 	}
 }
 
-/* The prompt of job id: one of three beginnings, cut somewhere, and an end of
- * its own. */
+/* Make the prompt of job id: one of three beginnings, cut somewhere, and an end
+ * of its own. */
 static struct idbuf
 shared_prompt(int id, int cut)
 {
@@ -239,8 +243,8 @@ shared_prompt(int id, int cut)
 	return (ids);
 }
 
-/* Whatever blocks are shared, lost and computed again, in whatever order:
- * each reply is the one it is alone. */
+/* Each reply is equal to the one alone, whatever blocks are shared, lost and
+ * computed again, in any order. */
 static void
 shared_beginnings_change_no_reply(void **state)
 {
@@ -285,7 +289,7 @@ shared_beginnings_change_no_reply(void **state)
 		idbuf_clear(&want[i]);
 }
 
-/* A long prompt does not stop replies that are being made. */
+/* A long prompt does not stop the replies that generate. */
 static void
 prompts_do_not_hold_replies_up(void **state)
 {
@@ -303,13 +307,13 @@ prompts_do_not_hold_replies_up(void **state)
 		assert_int_equal(x->rec[1].ids.n, before + 1);
 		assert_int_equal(x->rec[2].ids.n, 0);
 	}
-	/* 13 x 15 of the 200 tokens have been read, at most. */
+	/* at most 13 x 15 of the 200 tokens have been read */
 	fixture_finish(x);
 	assert_int_equal(x->rec[2].ids.n, 5);
 	fixture_free(x);
 }
 
-/* The first step is short, and none is more than twice the one before. */
+/* The first step is short, and no step is more than twice the one before. */
 static void
 steps_grow_by_and_by(void **state)
 {
@@ -327,7 +331,8 @@ steps_grow_by_and_by(void **state)
 	fixture_free(x);
 }
 
-/* Cancelled at any moment, it ends there, and others don't notice. */
+/* A job can be cancelled at any moment; it ends there, and others are not
+ * affected. */
 static void
 cancel_ends_one_reply_only(void **state)
 {
@@ -344,7 +349,8 @@ cancel_ends_one_reply_only(void **state)
 		for (i = 0; i < at; i++)
 			scheduler_step(x->sched);
 		scheduler_cancel(x->sched, 1);
-		scheduler_cancel(x->sched, 17);		/* there is none */
+		scheduler_cancel(x->sched, 17);		/* there is no such
+							 * job */
 		assert_int_equal(x->rec[1].dones, 1);
 		if (x->rec[1].ids.n < 40)
 			assert_int_equal(x->rec[1].stop, STOP_CANCELLED);
@@ -362,7 +368,8 @@ cancel_ends_one_reply_only(void **state)
 	idbuf_clear(&first);
 }
 
-/* A paused reply makes no tokens, and goes on as if nothing had been. */
+/* A paused reply generates no tokens, and later continues as if it had not been
+ * paused. */
 static void
 pause_and_continue_change_nothing(void **state)
 {
@@ -389,7 +396,7 @@ pause_and_continue_change_nothing(void **state)
 	idbuf_clear(&want);
 }
 
-/* One that waits and is paused lets others by; all paused can be ended. */
+/* A paused job that waits lets others pass; all paused jobs can be ended. */
 static void
 paused_jobs_hold_nobody_up(void **state)
 {
@@ -409,7 +416,7 @@ paused_jobs_hold_nobody_up(void **state)
 	fixture_free(x);
 }
 
-/* Cut off at every token and set up again: the same reply. */
+/* A reply that is interrupted at any token and rebuilt is the same. */
 static void
 resumed_replies_equal_undisturbed_ones(void **state)
 {
@@ -437,8 +444,8 @@ resumed_replies_equal_undisturbed_ones(void **state)
 	idbuf_clear(&want);
 }
 
-/* First come, first served, and who needs more than there is holds the others
- * of its group back. */
+/* Jobs are served in order of arrival. A job that needs more blocks than are
+ * free delays later jobs of its group. */
 static void
 admission_is_in_order(void **state)
 {
@@ -446,7 +453,7 @@ admission_is_in_order(void **state)
 	struct scheduler_stats	 st;
 
 	(void)state;
-	/* These need 3, 2 and 1 blocks to begin with. */
+	/* These need 3, 2 and 1 blocks at first. */
 	scheduler_add(x->sched, fixture_job(tok, 1, 65, 20, 0, NULL));
 	scheduler_add(x->sched, fixture_job(tok, 2, 33, 32, 0, NULL));
 	scheduler_add(x->sched, fixture_job(tok, 3, 3, 3, 0, NULL));
@@ -466,8 +473,8 @@ admission_is_in_order(void **state)
 	fixture_free(x);
 }
 
-/* Where the cache is too small for what was admitted, replies lose their
- * places, again and again, and are still the ones they are alone. */
+/* If the cache is too small for the admitted jobs, replies are preempted again
+ * and again, and are still equal to the ones alone. */
 static void
 replies_that_lose_their_place_are_the_same(void **state)
 {
@@ -489,7 +496,7 @@ replies_that_lose_their_place_are_the_same(void **state)
 			job->group = i % (round + 1);
 			scheduler_add(x->sched, job);
 		}
-		/* paused and continued all the while, too */
+		/* they are also paused and continued all the time */
 		for (i = 0; (r = scheduler_step(x->sched)) > 0; i++) {
 			scheduler_pause(x->sched, i % 12, i % 5 == 0);
 			assert_true(i < 100000);
@@ -512,7 +519,7 @@ replies_that_lose_their_place_are_the_same(void **state)
 		idbuf_clear(&want[i]);
 }
 
-/* A paused reply keeps no blocks from those that could run. */
+/* A paused reply does not hold blocks that a runnable job needs. */
 static void
 paused_replies_make_room(void **state)
 {
@@ -537,7 +544,7 @@ paused_replies_make_room(void **state)
 	idbuf_clear(&want);
 }
 
-/* The queue has an end. */
+/* The queue has a limit. */
 static void
 a_full_queue_is_busy(void **state)
 {
@@ -553,7 +560,7 @@ a_full_queue_is_busy(void **state)
 	fixture_free(x);
 }
 
-/* Logits that are no numbers end that reply alone. */
+/* Logits with NaN end only the reply that they belong to. */
 static void
 a_numeric_error_ends_one_reply_only(void **state)
 {
@@ -562,7 +569,7 @@ a_numeric_error_ends_one_reply_only(void **state)
 	struct job	*job;
 
 	(void)state;
-	x->fake->poison = 1;		/* fixture_token gives no 1 */
+	x->fake->poison = 1;		/* fixture_token never gives 1 */
 	job = fixture_job(tok, 1, 10, 40, 0, NULL);
 	job->gen->tokens.id[4] = 1;
 	scheduler_add(x->sched, job);
@@ -580,7 +587,7 @@ a_numeric_error_ends_one_reply_only(void **state)
 	idbuf_clear(&want);
 }
 
-/* A failed step is told to the caller. */
+/* A failed step is reported to the caller. */
 static void
 a_failed_step_is_an_error(void **state)
 {
@@ -593,7 +600,7 @@ a_failed_step_is_an_error(void **state)
 	fixture_free(x);
 }
 
-/* A score is the same whatever the steps, and with replies between. */
+/* A score is the same whatever the steps are, also with replies in between. */
 static void
 scores_do_not_depend_on_the_steps(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens back to text: the reference vectors, and that the way bytes are cut
- * makes no difference.
+ * From tokens back to text: the reference vectors, and the same text however
+ * the bytes are cut.
  */
 #include "detok.h"
 
@@ -86,7 +86,7 @@ cuts_make_no_difference(void **state)
 	textbuf_clear(&out);
 }
 
-/* Nothing of a character comes out before its last byte. */
+/* No part of a character is emitted before its last byte. */
 static void
 characters_come_out_whole(void **state)
 {

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prompts from conversations: their form, role tags that stay text, and what
- * is left out of a full context.
+ * Prompts from conversations: their form, role tags that are defused, and the
+ * turns that are dropped if the context is full.
  */
 #include "dialogue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -23,10 +21,11 @@
 #define TURNS_MAX 8
 
 static struct tokenizer	*tok;
-static size_t		 pre_tokens;	/* of the last prompt built */
+static size_t		 pre_tokens;	/* tokens of the last prompt's
+					 * pre-prompt */
 
-/* Build a prompt; turns end with a NULL text, and persons begin unless the
- * text begins with '*', which marks the model's. */
+/* Build a prompt. A NULL text ends the turns. A turn is a person's unless its
+ * text begins with '*', which marks a turn of the model. */
 static int
 build(const char *pre, const char *const *texts, size_t context,
     size_t reserve, struct idbuf *out, size_t *dropped, struct fault *f)
@@ -98,7 +97,7 @@ ids_equal_those_of_the_whole_text(void **state)
 	idbuf_clear(&got);
 }
 
-/* Role tags in any dress: '=' stands for text that stays as it is. */
+/* Role tags in every disguise. '=' means that the text stays as it is. */
 static const struct { const char *in, *out; } tags[] = {
 	{ "<human>", "(human)" },
 	{ "a <bot>: b", "a (bot): b" },
@@ -126,7 +125,7 @@ static const struct { const char *in, *out; } tags[] = {
 	{ "<\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad>", /* bold */
 	    "(\xf0\x9d\x90\x9b\xf0\x9d\x90\xa8\xf0\x9d\x90\xad)" },
 	{ "<b0t>", "(b0t)" }, { "<hum4n>", "(hum4n)" }, { "<bo7>", "(bo7)" },
-	/* What is none stays. */
+	/* Text that is not a tag stays. */
 	{ "<humans>", "=" }, { "<robot>", "=" }, { "<bo>", "=" },
 	{ "human", "=" }, { "<human", "=" }, { "bot>", "=" },
 	{ "<b\not>", "=" }, { "a < b > c", "=" }, { "<html>", "=" },
@@ -196,7 +195,7 @@ role_tags_with_any_look_alike_are_defused(void **state)
 	textbuf_clear(&out);
 }
 
-/* How often tag stands in text. */
+/* Count how often tag is in text. */
 static int
 count(const struct textbuf *text, const char *tag)
 {
@@ -208,7 +207,8 @@ count(const struct textbuf *text, const char *tag)
 	return (n);
 }
 
-/* Random turns made of pieces of tags: the prompt has one tag a turn. */
+/* Random turns with pieces of tags: the prompt has exactly one tag for each
+ * turn. */
 static void
 a_prompt_has_one_tag_for_each_turn(void **state)
 {
@@ -243,7 +243,7 @@ a_prompt_has_one_tag_for_each_turn(void **state)
 	textbuf_clear(&text);
 }
 
-/* Tokens of the prompt with the first n turns left out. */
+/* Count the tokens of the prompt without the first n turns. */
 static size_t
 size_without(const char *pre, const char *const *turn, size_t n)
 {
@@ -257,7 +257,7 @@ size_without(const char *pre, const char *const *turn, size_t n)
 	return (size);
 }
 
-/* The oldest turns go, in pairs, at the exact token. */
+/* The oldest turns are dropped in pairs, at exactly the right token. */
 static void
 oldest_turns_go_first(void **state)
 {
@@ -289,7 +289,7 @@ oldest_turns_go_first(void **state)
 	idbuf_clear(&want);
 }
 
-/* What must stay and does not fit is an error. */
+/* It is an error if the parts that must stay do not fit. */
 static void
 a_newest_turn_that_does_not_fit_is_refused(void **state)
 {

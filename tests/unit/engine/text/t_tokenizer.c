@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tokenizer against the reference vectors, and what the vectors leave
- * open: special tokens in users' text, long words, broken files.
+ * The tokenizer against the reference vectors, and cases that the vectors do
+ * not have: special tokens in users' text, long words, malformed files.
  */
 #include "tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,7 +22,7 @@
 
 static struct tokenizer	*big, *tiny;
 
-/* Encode in steps of so many bytes. */
+/* Encode in steps of `step` bytes. */
 static void
 encode_bits(const struct tokenizer *t, const char *s, size_t n, int special,
     size_t limit, struct idbuf *out)
@@ -35,7 +34,7 @@ encode_bits(const struct tokenizer *t, const char *s, size_t n, int special,
 	encoding_free(e);
 }
 
-/* Encode one vector, whole and bit by bit, and compare; 1 where they
+/* Encode one vector, at once and in steps, and compare. Return 1 if they
  * differ. */
 static int
 check_vector(const struct tokenizer *t, const json_t *v)
@@ -57,7 +56,7 @@ check_vector(const struct tokenizer *t, const json_t *v)
 	return (bad);
 }
 
-/* Long words and short ones, whatever is done at once. */
+/* Long and short words, encoded in steps of every size. */
 static void
 a_text_bit_by_bit_gives_the_same_ids(void **state)
 {
@@ -89,7 +88,7 @@ a_text_bit_by_bit_gives_the_same_ids(void **state)
 	free(s);
 }
 
-/* One call does as much as it was told to, also within one word. */
+/* One call encodes about as many bytes as its limit, even inside of a word. */
 static void
 no_call_encodes_much_more_than_its_limit(void **state)
 {
@@ -200,7 +199,7 @@ user_text_gives_no_special_ids(void **state)
 	}
 }
 
-/* Bytes of tokens, and of ids that have none. */
+/* Bytes of tokens, and of ids without a text. */
 static void
 bytes_of_a_token_are_its_text(void **state)
 {
@@ -224,7 +223,7 @@ bytes_of_a_token_are_its_text(void **state)
 	assert_false(tokenizer_special(big, 50276));
 }
 
-/* Seconds of processor time that encoding n bytes takes. */
+/* Return the seconds of processor time for encoding n bytes. */
 static double
 encode_time(const char *s, size_t n)
 {
@@ -236,7 +235,7 @@ encode_time(const char *s, size_t n)
 	return ((double)(clock() - start) / CLOCKS_PER_SEC);
 }
 
-/* One word of 60,000 and more letters: time must not grow as the square.
+/* One word of 60,000 and more letters: the time does not grow as the square.
  * Quadratic merging would need minutes for the longer one. */
 static void
 long_words_merge_in_n_log_n(void **state)
@@ -257,7 +256,8 @@ long_words_merge_in_n_log_n(void **state)
 	free(s);
 }
 
-/* A run of combining marks in the worst order costs no square either. */
+/* A run of combining marks in the worst order does not take quadratic time
+ * either. */
 static void
 combining_marks_sort_in_n_log_n(void **state)
 {
@@ -318,7 +318,7 @@ nfc_reference(const utf8proc_int32_t *cp, utf8proc_ssize_t n,
 		textbuf_add(out, u, (size_t)utf8_encode((uint32_t)buf[i], u));
 }
 
-/* Does nfc_add make something else of a text than utf8proc does of its n
+/* Is the result of nfc_add different from that of utf8proc for these n
  * decomposed code points? */
 static int
 nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
@@ -338,8 +338,9 @@ nfc_differs(const utf8proc_int32_t *cp, utf8proc_ssize_t n, const char *s,
 	return (bad);
 }
 
-/* Every character, alone and decomposed, between two others: what is passed
- * over as plain is its own NFC, and nothing composes with it from behind. */
+/* Every character, alone and decomposed, between two others: a character that
+ * is skipped as inert is its own NFC, and does not compose with its left
+ * neighbour. */
 static void
 nfc_of_every_character_is_right(void **state)
 {
@@ -369,7 +370,7 @@ nfc_of_every_character_is_right(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* Parse a text and return what tokenizer_parse says. */
+/* Parse a text and return the result of tokenizer_parse. */
 static int
 open_text(const char *text, struct fault *f)
 {
@@ -385,7 +386,7 @@ open_text(const char *text, struct fault *f)
 	"\"ByteLevel\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\"," \
 	"\"add_prefix_space\":false}"
 
-/* Each broken file is refused with words that name what is wrong. */
+/* Each malformed file is refused, and the message names the error. */
 static void
 broken_files_are_refused(void **state)
 {
@@ -426,7 +427,7 @@ broken_files_are_refused(void **state)
 	}
 }
 
-/* A merge that is not a pair, or of unknown tokens, is named. */
+/* A merge that is not a pair, or that has unknown tokens, is named. */
 static void
 bad_merges_are_refused(void **state)
 {
@@ -459,7 +460,7 @@ bad_merges_are_refused(void **state)
 	json_decref(root);
 }
 
-/* Merges may be written as pairs, as newer files have them. */
+/* Merges can be written as pairs, as in newer files. */
 static void
 merges_may_be_pairs(void **state)
 {

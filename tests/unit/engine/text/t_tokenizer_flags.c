@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The options of tokenizer.json and the flags of added tokens, against what
- * the reference tokenizer does with them (tests/data/tokenizer-flags).
+ * The options of tokenizer.json and the flags of added tokens, compared with
+ * the reference tokenizer (tests/data/tokenizer-flags).
  */
 #include "tokenizer.h"
 
@@ -20,7 +20,7 @@
 
 static json_t	*lines, *base;
 
-/* Parse a tokenizer given as JSON; NULL where it is refused. */
+/* Parse a tokenizer given as JSON; NULL if it is refused. */
 static struct tokenizer *
 flags_parse(const json_t *root, struct fault *f)
 {
@@ -53,7 +53,7 @@ flags_variant(const json_t *v)
 	return (t);
 }
 
-/* Encode a case's text; 1 where the ids differ from those of key. */
+/* Encode the text of a case. Return 1 if the ids differ from those of key. */
 static int
 flags_encode(const struct tokenizer *t, const json_t *c, int special,
     const char *key)
@@ -71,7 +71,7 @@ flags_encode(const struct tokenizer *t, const json_t *c, int special,
 	return (bad);
 }
 
-/* Decode a case's ids; 1 where the text differs from that of key. */
+/* Decode the ids of a case. Return 1 if the text differs from that of key. */
 static int
 flags_decode(const struct tokenizer *t, const json_t *c, int skip,
     const char *key)
@@ -92,7 +92,7 @@ flags_decode(const struct tokenizer *t, const json_t *c, int skip,
 	return (bad);
 }
 
-/* Every text of a variant, as ids and back; how many go wrong. */
+/* Encode and decode every text of a variant. Return the number of failures. */
 static int
 flags_run(const struct tokenizer *t, const json_t *v)
 {
@@ -111,7 +111,7 @@ flags_run(const struct tokenizer *t, const json_t *v)
 	return (bad);
 }
 
-/* The same tokenizer from its tables, and in its place. */
+/* Replace a tokenizer by one that is restored from its tables. */
 static struct tokenizer *
 flags_restore(struct tokenizer *t)
 {
@@ -181,7 +181,7 @@ flags_id(const char *name)
 	    json_object_get(base, "model"), "vocab"), name)));
 }
 
-/* Encode a user's text: no id of it is special, and it decodes to want. */
+/* Encode a user's text: no id is special, and the ids decode to want. */
 static void
 flags_user_text(const struct tokenizer *t, const char *s, const char *want)
 {
@@ -216,7 +216,8 @@ merges_give_no_special_token_to_users(void **state)
 	assert_int_equal(ids.n, 2);
 	assert_int_equal(ids.id[1], ab);
 	idbuf_clear(&ids);
-	/* Through another token it is no special one. */
+	/* A merge to a special token is also replaced if it continues to
+	 * another token. */
 	ids = data_encode(t, "xabc", 0);
 	assert_int_equal(ids.n, 2);
 	assert_int_equal(ids.id[1], flags_id("abc"));
@@ -233,13 +234,13 @@ whole_words_give_no_special_token_to_users(void **state)
 
 	(void)state;
 	t = flags_special("{\"added_tokens\":[{\"id\":5000,\"content\":"
-	    "\"\xc4\xa0zz\",\"special\":true}],\"model\":{\"ignore_merges\":true,"
-	    "\"vocab\":{\"\xc4\xa0zz\":5000}}}");
+	    "\"\xc4\xa0zz\",\"special\":true}],"
+	    "\"model\":{\"ignore_merges\":true,\"vocab\":{\"\xc4\xa0zz\":5000}}}");
 	flags_user_text(t, "a zz b", "a zz b");
 	tokenizer_free(t);
 }
 
-/* A special token that stands for unknown bytes is left out. */
+/* A special token that is the unknown token is left out. */
 static void
 unknown_bytes_give_no_special_token_to_users(void **state)
 {
@@ -263,9 +264,9 @@ unknown_bytes_give_no_special_token_to_users(void **state)
 	json_decref(root);
 }
 
-/* A special token may be that of a byte that no text holds: where it stands
- * for unknown bytes and a merge takes it into another special token, the
- * spelling of that one leaves it out. */
+/* The token of a byte that no text has may be special. If it is also the
+ * unknown token, and a merge makes another special token of it, the bytes of
+ * that token leave it out. */
 static void
 spelling_gives_no_special_token_to_users(void **state)
 {
@@ -294,8 +295,8 @@ spelling_gives_no_special_token_to_users(void **state)
 	json_decref(root);
 }
 
-/* What was encoded before changes nothing: words come out of the memory of
- * words as they went in, and short words equal the same in a long one. */
+/* Earlier texts change nothing: a word from the cache gives the same ids, and
+ * so does a short word inside of a long one. */
 static void
 ids_do_not_depend_on_what_went_before(void **state)
 {
@@ -332,7 +333,7 @@ ids_do_not_depend_on_what_went_before(void **state)
 	tokenizer_free(t);
 }
 
-/* Parts that we don't do are refused by name. */
+/* Parts that are not supported are refused by name. */
 static void
 other_parts_are_refused(void **state)
 {
@@ -411,7 +412,7 @@ other_parts_are_refused(void **state)
 	}
 }
 
-/* Added tokens that contradict the rest are refused. */
+/* Added tokens that contradict the vocabulary are refused. */
 static void
 contradictions_are_refused(void **state)
 {
@@ -420,7 +421,7 @@ contradictions_are_refused(void **state)
 		{ "{\"id\":97,\"content\":\"<x>\"}", "its id is not" },
 		{ "{\"id\":98,\"content\":\"a\"}", "its id is not 97" },
 		{ "{\"id\":97,\"content\":\"a\"},{\"id\":97,\"content\":"
-		    "\"a\"}", "there twice" },
+		    "\"a\"}", "in the file twice" },
 		{ "{\"id\":97,\"content\":\"a\",\"special\":true}",
 		    "byte 0x61 is special" },
 		{ "{\"id\":97,\"content\":\"a\",\"lstrip\":1}",
@@ -449,7 +450,8 @@ contradictions_are_refused(void **state)
 	}
 }
 
-/* Two contents that are one after NFC are refused: which is meant? */
+/* Two contents that are equal after NFC are refused, because they are
+ * ambiguous. */
 static void
 equal_normalised_tokens_are_refused(void **state)
 {
@@ -468,7 +470,7 @@ equal_normalised_tokens_are_refused(void **state)
 	json_decref(root);
 }
 
-/* Names from the file can't break the one line of a fault. */
+/* A name from the file can't break the one line of a message. */
 static void
 faults_are_one_line(void **state)
 {

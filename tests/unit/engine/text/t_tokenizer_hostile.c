@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tokenizer.json files made to hurt: each is refused with a word, within 5
- * seconds and 512 MiB.  Every case runs in a child of its own, which is
- * measured; under sanitizers only the answer counts.
+ * Hostile tokenizer.json files: each is refused with a message, within 5
+ * seconds and 512 MiB. Every case runs in a child, which is measured. With
+ * sanitizers only the result is checked.
  */
 #include "tokenizer.h"
 
@@ -41,13 +41,14 @@
 	"{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
 #define HEAD "{" PARTS ",\"model\":{"
 
-/* A text: head, then items made of format and number up to the size or count
- * that is reached first, then tail. */
+/* A text: head, then items from format and number until the size or the count
+ * is reached, then tail. */
 struct hostile {
 	const char	*name;
 	const char	*head, *item, *tail;
 	size_t		 size, count;	/* 0: no limit */
-	const char	*says;		/* in the fault; NULL: accepted */
+	const char	*says;		/* part of the message; NULL:
+					 * accepted */
 };
 
 static const struct hostile hostile_cases[] = {
@@ -132,8 +133,7 @@ hostile_text(const struct hostile *h, struct textbuf *out)
 	textbuf_puts(out, h->tail);
 }
 
-/* In the child: parse a case; the exit status is 0 where it went as it
- * should. */
+/* In the child: parse a case. The exit status is 0 if the result is right. */
 static int
 hostile_child(const struct hostile *h)
 {
@@ -154,7 +154,7 @@ hostile_child(const struct hostile *h)
 	return (0);
 }
 
-/* Run a case; 1 where it went wrong. */
+/* Run a case. Return 1 if it failed. */
 static int
 hostile_run(const struct hostile *h)
 {
@@ -178,7 +178,7 @@ hostile_run(const struct hostile *h)
 	    u.ru_maxrss > HOSTILE_KIB));
 }
 
-/* All of them. */
+/* Run all cases. */
 static void
 hostile_files_are_refused_in_time_and_memory(void **state)
 {
@@ -191,7 +191,7 @@ hostile_files_are_refused_in_time_and_memory(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* A tokenizer whose added tokens all nearly match at every place. */
+/* Make a tokenizer whose added tokens all nearly match at every place. */
 static struct tokenizer *
 hostile_prefixes(void)
 {
@@ -219,7 +219,8 @@ hostile_prefixes(void)
 	return (t);
 }
 
-/* Searching for added tokens is no square, whatever they are. */
+/* The search for added tokens does not take quadratic time, whatever they
+ * are. */
 static void
 added_tokens_are_found_in_time(void **state)
 {
@@ -248,7 +249,7 @@ added_tokens_are_found_in_time(void **state)
 	tokenizer_free(t);
 }
 
-/* A table in which pairs crowd says so instead of growing slow. */
+/* A table with too many pairs of the same hash is refused and not slow. */
 static void
 crowded_pairs_are_refused(void **state)
 {

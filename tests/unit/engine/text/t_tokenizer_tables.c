@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tokenizer that went through its tables is the same; broken tables are
- * refused in words, or make a tokenizer that keeps its promises.
+ * A tokenizer that is restored from its tables is equal to the original.
+ * Malformed tables are refused with a message, or they make a tokenizer that
+ * keeps its guarantees.
  */
 #include "tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +17,7 @@
 #include "engine_data.h"
 #include "xmalloc.h"
 
-#define HEAD	52	/* bytes before what becomes of each byte */
+#define HEAD	52	/* bytes before the entries of the 256 bytes */
 
 /* A tokenizer and its tables. */
 struct saved {
@@ -28,7 +28,7 @@ struct saved {
 
 static struct saved	big, tiny;
 
-/* Take tables from memory that ends where they do. */
+/* Restore tables from memory that ends exactly after them. */
 static int
 restore(const uint8_t *bytes, size_t n, struct tokenizer **out,
     struct fault *f)
@@ -44,7 +44,7 @@ restore(const uint8_t *bytes, size_t n, struct tokenizer **out,
 	return (r);
 }
 
-/* Hold a tokenizer against the one it was saved from, token by token. */
+/* Compare a tokenizer with the one that was saved, token by token. */
 static void
 check_tokens(const struct tokenizer *t, const struct tokenizer *want)
 {
@@ -63,7 +63,7 @@ check_tokens(const struct tokenizer *t, const struct tokenizer *want)
 	}
 }
 
-/* Encode a text with both; 1 where they differ. */
+/* Encode a text with both. Return 1 if the ids differ. */
 static int
 differ(const struct tokenizer *t, const struct tokenizer *want, const char *s,
     size_t n, int special)
@@ -79,7 +79,7 @@ differ(const struct tokenizer *t, const struct tokenizer *want, const char *s,
 	return (bad);
 }
 
-/* Every text of list, which has the ids of the reference. */
+/* Compare every text of list, which has the ids of the reference. */
 static void
 check_texts(const struct saved *s, const struct tokenizer *t,
     const json_t *list)
@@ -106,7 +106,8 @@ check_texts(const struct saved *s, const struct tokenizer *t,
 	assert_int_equal(bad, 0);
 }
 
-/* Tables of tokenizer and list of texts: all the same, a second time too. */
+/* The tables of a tokenizer, and a list of texts: everything is equal, also
+ * after saving a second time. */
 static void
 check_saved(const struct saved *s, const json_t *list)
 {
@@ -148,7 +149,7 @@ the_tiny_tokenizer_survives_its_tables(void **state)
 	json_decref(root);
 }
 
-/* How long it takes, for who reads it. */
+/* Print how long both take, for the reader. */
 static void
 restoring_takes_a_small_part_of_parsing(void **state)
 {
@@ -170,7 +171,7 @@ restoring_takes_a_small_part_of_parsing(void **state)
 	assert_true(restored * 3 < parsed);
 }
 
-/* What is behind the tables does not matter, as long as it is there. */
+/* Bytes after the tables are allowed. */
 static void
 bytes_behind_the_tables_are_left_alone(void **state)
 {
@@ -186,7 +187,7 @@ bytes_behind_the_tables_are_left_alone(void **state)
 	free(padded);
 }
 
-/* A refusal says what and where, in one line. */
+/* A message has the file and the error, in one line. */
 static void
 check_fault(int r, const struct tokenizer *t, const struct fault *f)
 {
@@ -197,8 +198,8 @@ check_fault(int r, const struct tokenizer *t, const struct fault *f)
 	assert_null(strchr(f->message, '\n'));
 }
 
-/* Any tokenizer keeps its promises: ids are tokens, and what a user writes
- * is not special. */
+/* Every tokenizer keeps its guarantees: ids are tokens, and a user's text has
+ * no special token. */
 static void
 check_promises(const struct tokenizer *t)
 {
@@ -220,7 +221,7 @@ check_promises(const struct tokenizer *t)
 	idbuf_clear(&ids);
 }
 
-/* Cut anywhere: never taken. */
+/* Cut at any byte, the tables are refused. */
 static void
 cut_tables_are_refused(void **state)
 {
@@ -280,7 +281,7 @@ flipped_bytes_are_refused_or_harmless(void **state)
 	assert_true(refused > 1000);
 }
 
-/* Put number i of the head in place of what is there. */
+/* Replace number i of the head. */
 static void
 head_put(uint8_t *bytes, int i, uint32_t v)
 {
@@ -290,12 +291,12 @@ head_put(uint8_t *bytes, int i, uint32_t v)
 		bytes[8 + i * 4 + k] = (uint8_t)(v >> 8 * k);
 }
 
-/* Each number of the head, and what is special. */
+/* Change each number of the head, and the special tokens. */
 static void
 what_is_wrong_in_tables_is_named(void **state)
 {
 	static const struct {
-		int		 at;	/* of the head; -1: see off */
+		int		 at;	/* index in the head; -1: see off */
 		size_t		 off;
 		uint32_t	 v;
 		int		 r;
@@ -314,7 +315,7 @@ what_is_wrong_in_tables_is_named(void **state)
 		{ 9, 0, 0xffffffff, CHAT_EFORMAT, "added" },
 		{ 10, 0, 0x80000000, CHAT_EFORMAT, "expected" },
 		{ -1, HEAD, 3, CHAT_EFORMAT, "byte 0x00" },
-		{ -1, HEAD + 4, 0x7fffffff, CHAT_EFORMAT, "is no token" },
+		{ -1, HEAD + 4, 0x7fffffff, CHAT_EFORMAT, "is not a token" },
 		{ -1, HEAD + 256 * 12, 0xfffffffe, CHAT_EFORMAT, "token 0" },
 	};
 	struct tokenizer	*t;
