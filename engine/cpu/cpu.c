@@ -50,15 +50,12 @@ static const struct backend_ops cpu_ops = {
 	.read_rate = roofline_read_rate
 };
 
-static const char *const cpu_precisions[] = { "fp32", "bf16", "int8", "int4",
-	NULL };		/* as enum precision has them */
-
 const struct backend_driver cpu_driver = {
 	.version = BACKEND_VERSION,
 	.size = sizeof cpu_driver,
 	.release = PACKAGE_VERSION,
 	.layout = CPU_LAYOUT,
-	.precisions = cpu_precisions,
+	.precisions = vocabulary_precisions + 1,	/* without auto */
 	.plan = cpu_plan,
 	.check = cpu_check,
 	.pack = cpu_pack,

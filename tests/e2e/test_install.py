@@ -38,8 +38,8 @@ def test_uninstall_leaves_nothing(installed):
     assert len(files(installed)) > 30
     make("uninstall", installed)
     assert files(installed) == set()
-    # Nor a folder that only chatd uses.
-    assert [p for p in installed.rglob("*chatd*")] == []
+    # Nor a folder that only chatd uses. The prefix may have chatd in its name.
+    assert list(installed.rglob("chatd")) == []
 
 
 def test_uninstall_leaves_a_changed_configuration(installed):

@@ -78,6 +78,11 @@ def missing():
         return "a sanitizer needs more than the unit allows"
     if not os.path.exists(SYSTEMD):
         return "systemd is missing"
+    units = makefile_value("systemdsystemunitdir")
+    if units not in ("/usr/lib/systemd/system", "/lib/systemd/system",
+                     "/usr/local/lib/systemd/system",
+                     "/etc/systemd/system"):
+        return "the units go to %s, where systemd does not look" % units
     return None
 
 

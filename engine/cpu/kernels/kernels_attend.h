@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention over the blocks of the KV cache.  Included by kernels_body.h.
+ * A part of kernels_body.h: attention over the blocks of the KV cache.
  */
 #ifndef CPU_KERNELS_ATTEND_H
 #define CPU_KERNELS_ATTEND_H

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops, over whichever vec_*.h was included before.  Each
- * kernels_*.c includes this once and so makes one struct kernels; KERNELS is
- * its variable and KERNELS_NAME its name.  Register tiles differ in size
- * between the variants, the order of every sum does not.  The parts are in
- * kernels_dense.h, kernels_quantized.h, kernels_kv.h, kernels_attend.h and
- * kernels_roofline.h, and where a kernels_*.c defines KERN_TILES and includes a
- * tile_*.h, in kernels_tiles*.h.
+ * A part of kernels_*.c: the inner loops, written over struct v16.  Each
+ * kernels_*.c includes a vec_*.h, which defines struct v16 for its instruction
+ * set, defines KERNELS (the name of its struct kernels) and KERNELS_NAME, and
+ * includes this file.  If it also includes a tile_*.h and defines KERN_TILES,
+ * products of many rows run in tiles (kernels_tiles*.h).
+ *
+ * The variants differ in the size of their register tiles.  They do not differ
+ * in the order of any sum.
  */
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Products with weights in fp32 and bf16: register tiles of rows and panels,
- * and what happens to a finished sum.  Included by kernels_body.h.
+ * A part of kernels_body.h: products with weights in fp32 and bf16, in
+ * register tiles of rows and panels, and the end of a finished sum (bias, GELU,
+ * residual).
  */
 #ifndef CPU_KERNELS_DENSE_H
 #define CPU_KERNELS_DENSE_H
@@ -27,10 +28,13 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
 	}
 }
 
-/* One block of up to 32 k for R rows of a panel; what is ahead bytes on is
- * fetched: into the first-level cache, or the second if it lies apart, where
- * more can be under way at once. For one row and what lies in a row, the
- * processor itself does that better. sum += e + o. */
+/*
+ * One block of up to 32 k for R rows of a panel: sum += e + o. Prefetch the
+ * line `ahead` bytes further on: into the first-level cache, or, if the blocks
+ * are scattered in memory, into the second, which takes more prefetches at a
+ * time. One row of consecutive blocks needs no prefetch: the processor does it
+ * better.
+ */
 KERN_INLINE void
 kern_block(const int R, enum elem elem, int scattered, const float *a, size_t lda,
     const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
@@ -63,8 +67,9 @@ kern_block(const int R, enum elem elem, int scattered, const float *a, size_t ld
 }
 
 /*
- * acc[R][16] += a[R][2 * pairs] * a panel', block by block; rows of acc are
- * ldacc floats apart. R, elem and scattered are constants where this is called.
+ * acc[R][16] += a[R][2 * pairs] * a panel', block by block. The distance of two
+ * rows of acc is ldacc floats. Callers pass constants for R, elem and
+ * scattered.
  */
 KERN_INLINE void
 kern_tile(const int R, enum elem elem, int scattered, const float *a, size_t lda,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the KV cache has what attention reads.  Included by kernels_body.h.
+ * A part of kernels_body.h: the places of keys and values in the KV cache.
  */
 #ifndef CPU_KERNELS_KV_H
 #define CPU_KERNELS_KV_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Products with weights in int8 and int4, and the rounding of their input to
- * int8.  Included by kernels_body.h.
+ * A part of kernels_body.h: products with weights in int8 and int4, and the
+ * rounding of their input to int8.
  */
 #ifndef CPU_KERNELS_QUANTIZED_H
 #define CPU_KERNELS_QUANTIZED_H

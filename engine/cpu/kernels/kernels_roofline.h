@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loops that do one thing only, for roofline.c.  Included by kernels_body.h.
+ * A part of kernels_body.h: loops that do one thing only, for roofline.c.
  */
 #ifndef CPU_KERNELS_LIMITS_H
 #define CPU_KERNELS_LIMITS_H

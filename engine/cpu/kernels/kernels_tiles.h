@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Products of many rows in tiles: registers of 16 rows of 64 bytes.  A panel
- * of bf16 or int8 is a row of such tiles as it stands; int4 is unpacked to
- * int8 first.  Included by kernels_body.h, behind tile_amx.h or tile_soft.h.
+ * A part of kernels_body.h, if KERN_TILES is defined: products of many rows in
+ * tiles, registers of 16 rows of 64 bytes.  A panel of bf16 or int8 is a
+ * sequence of such tiles in memory; int4 is unpacked to int8 first.  tile_amx.h
+ * or tile_soft.h has the operations.
  *
  * A tile of A is up to 16 rows of activations; the rows are shared out evenly
  * over as few tiles as hold them, and the last tile begins so early that it

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Products of many rows with weights in int4, in tiles.  Each group of 32 k
- * has scales of its own, so that a tile of sums lasts for half a tile of k
- * only: while one is multiplied, the one before is added up in vectors.
- * Included by kernels_tiles.h.
+ * A part of kernels_tiles.h: products of many rows with weights in int4.  Each
+ * group of 32 k has its own scales, so a tile of sums covers half a tile of k
+ * only.  While one tile is multiplied, the vector units scale and add up the
+ * tile before it.
  */
 #ifndef CPU_KERNELS_TILES4_H
 #define CPU_KERNELS_TILES4_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention of many rows in tiles, over a cache of bf16: the panels of keys
- * and of values are tiles as they stand.  Included by kernels_attend.h.
+ * A part of kernels_attend.h: attention of many rows in tiles, over a cache of
+ * bf16, whose panels of keys and values have the form of tiles.
  */
 #ifndef CPU_KERNELS_TILES_ATTEND_H
 #define CPU_KERNELS_TILES_ATTEND_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our own elementary functions over struct v16: the same operations in every
- * variant, so the same bits.  Included behind one of the vec_*.h.
+ * Include after vec_scalar.h, or another vec_*.h.  Elementary functions over
+ * struct v16: every variant does the same operations and gets the same bits.
  *
- * Largest errors against the exact value, measured by tests/unit/engine/cpu/kernels/t_vmath.c:
+ * Largest errors against the exact value, measured by t_vmath.c:
  *   exp        1.5 ulp from -86.5 to 88.5; 0 below, infinity above
  *   gelu_erf   5 ulp of max(|result|, 2^-20) for all x
  *   gelu_tanh  the same from -1 to 1; 20 in the left tail, where the rounding
