@@ -248,7 +248,7 @@ bench_run(struct engine *e)
 		json_decref(b.out);
 		return (1);
 	}
-	e->opt.batch_tokens = engine_load_options(e).rows;
+	e->opt.batch_tokens = load_options(e).rows;
 	bench_room(&b);
 	fprintf(stderr, "%s in %s, %s, %d threads, keys and values in %s\n",
 	    model_name(e->model), e->info.precision, e->info.isa,

@@ -192,13 +192,6 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 		engine_usage("--check, --pack and --bench need --model");
 }
 
-/* Send a fault. */
-void
-engine_error(struct engine *e, int64_t id, const struct fault *f)
-{
-	chan_send(e->ch, msg_error(id, f));
-}
-
 /* Announce the loaded model. */
 static void
 engine_ready(struct engine *e)
@@ -237,7 +230,7 @@ engine_messages(struct engine *e)
 
 	while ((r = chan_next(e->ch, &msg, &f)) != 0) {
 		if (r == CHAT_EFORMAT)
-			engine_error(e, -1, &f);
+			events_error(e, -1, &f);
 		else if (r < 0)
 			return (r);
 		else {
@@ -388,8 +381,8 @@ main(int argc, char **argv)
 	}
 	if (r == CHAT_ECLOSED)
 		status = 0;
-	else if (r != 0 || (r = engine_load(&e, &f)) != 0) {
-		engine_error(&e, -1, &f);
+	else if (r != 0 || (r = load_engine(&e, &f)) != 0) {
+		events_error(&e, -1, &f);
 		chan_drain(e.ch);
 	} else if (e.opt.bench)
 		status = bench_run(&e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of chatd-engine share: engine.c (start-up and loop),
- * engine_load.c (loading), engine_ops.c (requests), request.c (a generate
+ * load.c (loading), engine_ops.c (requests), request.c (a generate
  * message), intake.c (texts that are being encoded), events.c (what the
  * scheduler reports), offline.c (--check and --pack).
  */
@@ -53,22 +53,17 @@ struct engine {
 	int64_t			 progress_ms;	/* of the last progress event */
 };
 
-/* engine_load.c */
+/* load.c */
 
 /* Open the model and its tokenizer. 0, or an error with *f filled. */
-int	engine_load_files(struct engine *e, struct fault *f);
+int	load_files(struct engine *e, struct fault *f);
 
 /* The same, and load the model into its backend: all of *e that a loop needs.
  * 0, or an error with *f filled. */
-int	engine_load(struct engine *e, struct fault *f);
+int	load_engine(struct engine *e, struct fault *f);
 
 /* The options for a backend; progress goes to e->ch. */
-struct backend_options engine_load_options(struct engine *e);
-
-/* engine.c */
-
-/* Send a fault as the answer to request id. */
-void	engine_error(struct engine *e, int64_t id, const struct fault *f);
+struct backend_options load_options(struct engine *e);
 
 /* engine_sandbox.c */
 
@@ -160,6 +155,9 @@ int	offline_pack(struct engine *e);
 int	bench_run(struct engine *e);
 
 /* events.c */
+
+/* Send a fault as the answer to request id. */
+void	events_error(struct engine *e, int64_t id, const struct fault *f);
 
 /* For the scheduler, with the engine as its argument. */
 extern const struct scheduler_events events_table;

@@ -331,5 +331,5 @@ engine_ops_message(struct engine *e, json_t *msg)
 	if (id > JSON_INT_MAX)
 		id = -1;
 	if (engine_ops_run(e, id, msg, &f) != 0)
-		engine_error(e, id, &f);
+		events_error(e, id, &f);
 }

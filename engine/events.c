@@ -9,6 +9,13 @@
 #include "json.h"
 #include "xmalloc.h"
 
+/* Send a fault. */
+void
+events_error(struct engine *e, int64_t id, const struct fault *f)
+{
+	chan_send(e->ch, msg_error(id, f));
+}
+
 /* An array of ids. */
 static json_t *
 events_ids(const int32_t *id, size_t n)
@@ -99,7 +106,7 @@ events_done(void *arg, const struct job *job)
 static void
 events_failed(void *arg, const struct job *job, const struct fault *f)
 {
-	engine_error(arg, job->id, f);
+	events_error(arg, job->id, f);
 }
 
 const struct scheduler_events events_table = {

@@ -166,7 +166,7 @@ intake_count(const struct intake *in)
 static void
 intake_fail(struct intake *in, struct item *it, const struct fault *f)
 {
-	engine_error(in->e, it->id, f);
+	events_error(in->e, it->id, f);
 	intake_remove(in, it);
 }
 

@@ -175,13 +175,13 @@ offline_read(struct offline_check *c, const struct backend_options *opt,
 int
 offline_check(struct engine *e)
 {
-	struct backend_options	 opt = engine_load_options(e);
+	struct backend_options	 opt = load_options(e);
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
 	struct backend_plan	 plan;
 	struct fault		 f;
 
-	if (engine_load_files(e, &f) != 0 ||
+	if (load_files(e, &f) != 0 ||
 	    backend_plan(e->model, &opt, &plan, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
@@ -199,7 +199,7 @@ offline_check(struct engine *e)
 int
 offline_pack(struct engine *e)
 {
-	struct backend_options	 opt = engine_load_options(e);
+	struct backend_options	 opt = load_options(e);
 	struct offline_progress	 p = { .verb = "packing" };
 	struct fault		 f;
 	uint8_t			*tables;
@@ -208,7 +208,7 @@ offline_pack(struct engine *e)
 
 	opt.progress = offline_progress;
 	opt.progress_arg = &p;
-	if (engine_load_files(e, &f) != 0)
+	if (load_files(e, &f) != 0)
 		return (offline_failed(&p, &f));
 	tokenizer_save(e->tok, &tables, &n);
 	r = backend_pack(e->model, &opt, tables, n, e->opt.pack, &f);

@@ -58,7 +58,7 @@ struct cpu {
 	const struct kernels	*kernels;
 	struct layout		 layout;
 	struct weights		*weights;	/* owned */
-	int			 quantized;	/* the weights are in int8 or int4 */
+	int			 quantized;	/* weights in int8 or int4 */
 	struct pool		*pool;		/* owned */
 	float			*rotary;	/* owned: rotary.h */
 	struct kv_shape		 kv;

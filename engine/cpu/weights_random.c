@@ -10,7 +10,7 @@
 #include "dtype.h"
 
 #define RANDOM_BLOCK	((size_t)1 << 20)	/* bytes of one piece of work */
-#define RANDOM_SPREAD	0.035f			/* half the width: deviation 0.02 */
+#define RANDOM_SPREAD	0.035f	/* half the width: deviation 0.02 */
 
 struct random_work {
 	const struct piece	*piece;
@@ -49,7 +49,8 @@ weights_random_numbers(enum elem elem, uint8_t *at, size_t n, uint64_t state)
 	switch (elem) {
 	case ELEM_F32:
 		for (i = 0; i < n / 4; i++)
-			s[i] = weights_random_float(weights_random_next(&state));
+			s[i] = weights_random_float(
+			    weights_random_next(&state));
 		break;
 	case ELEM_BF16:
 		for (i = 0; i < n / 2; i += 4)

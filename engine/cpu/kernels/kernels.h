@@ -79,7 +79,7 @@ struct qrows {
 	int32_t		*sums;		/* [T][ld / GROUP] of each group's q */
 	int32_t		*total;		/* [T] of all q */
 	float		*scale;		/* [T] largest |x| but outliers / 127 */
-	int32_t		*outlier;		/* [T][ld] outlier lanes, ascending */
+	int32_t		*outlier;	/* [T][ld] outlier lanes, ascending */
 	int		*noutliers;	/* [T] their number */
 };
 

@@ -36,8 +36,8 @@ kern_load(enum elem elem, const uint8_t *w, int pair, struct v16 *first,
  * better.
  */
 KERN_INLINE void
-kern_block(const int R, enum elem elem, int scattered, const float *a, size_t lda,
-    const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
+kern_block(const int R, enum elem elem, int scattered, const float *a,
+    size_t lda, const uint8_t *w, size_t ahead, int pairs, struct v16 *sum)
 {
 	struct v16	 e[8], o[8], first, second;
 	const uint8_t	*next;
@@ -72,8 +72,9 @@ kern_block(const int R, enum elem elem, int scattered, const float *a, size_t ld
  * scattered.
  */
 KERN_INLINE void
-kern_tile(const int R, enum elem elem, int scattered, const float *a, size_t lda,
-    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
+kern_tile(const int R, enum elem elem, int scattered, const float *a,
+    size_t lda, const uint8_t *w, size_t ahead, int pairs, float *acc,
+    size_t ldacc)
 {
 	const size_t	 step = BLOCK_PAIRS * 32 * ELEM_SIZE(elem);
 	struct v16	 sum[8];
@@ -97,14 +98,15 @@ kern_tile(const int R, enum elem elem, int scattered, const float *a, size_t lda
 
 /* Any number of rows against one panel, in register tiles. */
 KERN_INLINE void
-kern_rows_of(enum elem elem, int scattered, const float *a, size_t lda, int rows,
-    const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
+kern_rows_of(enum elem elem, int scattered, const float *a, size_t lda,
+    int rows, const uint8_t *w, size_t ahead, int pairs, float *acc,
+    size_t ldacc)
 {
 	int	 r = 0;
 
 	for (; r + VEC_ROWS <= rows; r += VEC_ROWS)
-		kern_tile(VEC_ROWS, elem, scattered, a + (size_t)r * lda, lda, w,
-		    ahead, pairs, acc + (size_t)r * ldacc, ldacc);
+		kern_tile(VEC_ROWS, elem, scattered, a + (size_t)r * lda, lda,
+		    w, ahead, pairs, acc + (size_t)r * ldacc, ldacc);
 #if VEC_ROWS > 4
 	for (; r + 4 <= rows; r += 4)
 		kern_tile(4, elem, scattered, a + (size_t)r * lda, lda, w,

@@ -228,8 +228,8 @@ kern_panel8(const struct matmul *m, const uint8_t *w, size_t panel,
 			sum = i16_sub(i16_load(acc + (r * panels + i) *
 			    PANEL), i16_set1(I16_BIAS8 * m->q->total[row +
 			    r]));
-			kern_quantized_end(m, w + (size_t)i * panel, NULL, row + r,
-			    p + i, i16_float(sum));
+			kern_quantized_end(m, w + (size_t)i * panel, NULL,
+			    row + r, p + i, i16_float(sum));
 		}
 }
 

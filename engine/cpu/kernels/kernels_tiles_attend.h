@@ -151,8 +151,8 @@ kern_tiles_gather(const struct attend *a, const struct backend_row *row,
 	kern_tiles_shape(rows, TILE_BYTES, TILE_ROWS);
 	for (p = 0; p < panels; p += 4)
 		kern_tiles_values(a, row, h, whole, narrow, lds * sizeof *s,
-		    (size_t)p * TILES_BLOCK, panels - p < 4 ? panels - p : 4, acc + p * PANEL, (size_t)panels * PANEL *
-		    sizeof *acc);
+		    (size_t)p * TILES_BLOCK, panels - p < 4 ? panels - p : 4,
+		    acc + p * PANEL, (size_t)panels * PANEL * sizeof *acc);
 	tile_release();
 	return (whole);
 }

@@ -13,7 +13,7 @@
 #include "xmalloc.h"
 
 #define SELFTEST_ROWS	33	/* three tiles that overlap */
-#define SELFTEST_K		8226	/* cut for the cache, and a block cut short */
+#define SELFTEST_K	8226	/* not a multiple of any block size */
 #define SELFTEST_UP	ROUND_UP(SELFTEST_K, 64)
 #define SELFTEST_N		(3 * PANEL)
 #define SELFTEST_LANES	80	/* of a head: two blocks and a half */
@@ -99,7 +99,8 @@ selftest_new(const struct kernels *k)
 		t->outlier, t->noutliers };
 	for (r = 0; r < SELFTEST_ROWS; r++) {
 		for (i = 0; i < SELFTEST_UP; i++)
-			t->a16[r][i] = i < SELFTEST_K ? selftest_number(t) : 0x8000;
+			t->a16[r][i] = i < SELFTEST_K ?
+			    selftest_number(t) : 0x8000;
 		for (i = 0; i < SELFTEST_K; i++)
 			t->a[r][i] = selftest_widen(t->a16[r][i]);
 		k->quantize(t->a[r], SELFTEST_K, &t->q, r);

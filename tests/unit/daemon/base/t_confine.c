@@ -349,7 +349,7 @@ check_kind(enum confine_kind kind)
 }
 
 static void
-test_the_store_changes_files_of_its_folder_and_nothing_else(void **state)
+test_the_store_changes_files_of_its_folder_only(void **state)
 {
 	(void)state;
 	check_kind(CONFINE_STORE);
@@ -409,7 +409,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(
-		    test_the_store_changes_files_of_its_folder_and_nothing_else),
+		    test_the_store_changes_files_of_its_folder_only),
 		cmocka_unit_test(
 		    test_the_engine_reads_its_files_and_starts_threads),
 		cmocka_unit_test(test_a_pinned_engine_may_place_its_threads),

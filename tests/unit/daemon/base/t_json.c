@@ -164,7 +164,8 @@ json_nested(int n)
 static void
 depth_is_bounded(void **state)
 {
-	static const int	 depths[] = { JSON_DEPTH_MAX + 1, 1000, 100000 };
+	static const int	 depths[] = { JSON_DEPTH_MAX + 1, 1000,
+					100000 };
 	struct fault		 f;
 	json_t			*v;
 	char			*s;

@@ -189,7 +189,7 @@ int8_outlier_lane(void)
 {
 	static const float	 w[K_MAX] = { 0.49609375f, -0.25f, 0.125f,
 					0.0625f };
-	struct quantized		 s = { .x = { 1.984375f, -0.51f, 8, 0.25f } };
+	struct quantized	 s = { .x = { 1.984375f, -0.51f, 8, 0.25f } };
 	int			 k;
 
 	quant_int8(w, K_MAX, s.u, &s.scale8[0]);
@@ -268,7 +268,8 @@ attend(float query, const float *key, const float *value, int n)
 	float			 scratch[KV_BLOCK + LANES];
 	struct backend_row	 row = { .pos = n - 1, .blocks = &block };
 	struct attend		 a = { .rows = &row, .kv = { .elem = ELEM_BF16,
-		.H = 1, .D = LANES, .blocks = 1 }, .cache = (uint8_t *)cache, .qkv = qkv,
+		.H = 1, .D = LANES, .blocks = 1 }, .cache = (uint8_t *)cache,
+		.qkv = qkv,
 		.ldqkv = 3 * LANES, .out = out, .ldo = LANES, .scale = 0.25f };
 	uint16_t		*values = cache + KV_BLOCK * LANES;
 	int			 i;

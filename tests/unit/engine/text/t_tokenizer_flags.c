@@ -235,7 +235,8 @@ whole_words_give_no_special_token_to_users(void **state)
 	(void)state;
 	t = flags_special("{\"added_tokens\":[{\"id\":5000,\"content\":"
 	    "\"\xc4\xa0zz\",\"special\":true}],"
-	    "\"model\":{\"ignore_merges\":true,\"vocab\":{\"\xc4\xa0zz\":5000}}}");
+	    "\"model\":{\"ignore_merges\":true,\"vocab\":{"
+	    "\"\xc4\xa0zz\":5000}}}");
 	flags_user_text(t, "a zz b", "a zz b");
 	tokenizer_free(t);
 }

@@ -188,7 +188,7 @@ numbers_of_any_size_can_be_rounded(void **state)
 struct product {
 	float		 a[ROWS][COLS];
 	struct qrows	 q;
-	uint8_t		 u[OUTS_UP][COLS_UP];		/* the weights, plainly */
+	uint8_t		 u[OUTS_UP][COLS_UP];	/* weights, row by row */
 	float		 scale8[OUTS_UP];
 	uint16_t	 scale4[OUTS_UP][COLS_UP / GROUP];
 	uint8_t		 panels[OUTS_UP * COLS_UP];
@@ -255,15 +255,16 @@ check_rows(const struct product *p)
 			sum += i;
 			if (k < COLS && !(fabsf(p->a[r][k]) <= OUTLIER)) {
 				assert_int_equal(i, 0);
-				assert_int_equal(p->outlier[r * COLS_UP + n++], k);
+				assert_int_equal(p->outlier[r * COLS_UP + n++],
+				    k);
 			} else if (k < COLS)
 				assert_true(fabsf(p->a[r][k] - (float)i *
 				    p->scale[r]) <= p->scale[r] * 0.5001f);
 			else
 				assert_int_equal(i, 0);
 			if (k % GROUP == GROUP - 1) {
-				assert_int_equal(p->sums[(r * COLS_UP + k) / GROUP],
-				    sum);
+				assert_int_equal(p->sums[(r * COLS_UP + k) /
+				    GROUP], sum);
 				sum = 0;
 			}
 		}

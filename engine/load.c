@@ -21,17 +21,17 @@
 #define LOAD_PROGRESS_MS	100	/* between two progress events */
 
 /* The message of the handler of SIGBUS. */
-static char	 engine_load_bus_words[1024];
+static char	 load_bus_words[1024];
 
 /* A mapped page of the model is no longer in its file, or can't be read: say
  * so, and end as the signal does. */
 static void
-engine_load_bus(int sig)
+load_bus(int sig)
 {
 	ssize_t	 n;
 
-	n = write(STDERR_FILENO, engine_load_bus_words,
-	    strlen(engine_load_bus_words));
+	n = write(STDERR_FILENO, load_bus_words,
+	    strlen(load_bus_words));
 	(void)n;
 	signal(sig, SIG_DFL);
 	raise(sig);
@@ -40,7 +40,7 @@ engine_load_bus(int sig)
 /* Report the progress of loading: at its start, at its end, and every
  * LOAD_PROGRESS_MS between. */
 static void
-engine_load_progress(void *arg, int64_t bytes, int64_t bytes_total)
+load_progress(void *arg, int64_t bytes, int64_t bytes_total)
 {
 	struct engine	*e = arg;
 	int64_t		 now = clock_monotonic();
@@ -59,7 +59,7 @@ engine_load_progress(void *arg, int64_t bytes, int64_t bytes_total)
 /* Make the tokenizer from its tables if the model has any that this version
  * knows, and else from its text. */
 static int
-engine_load_tables(struct engine *e, const char *path, const char *text,
+load_tables(struct engine *e, const char *path, const char *text,
     size_t n, struct fault *f)
 {
 	const uint8_t	*tables;
@@ -78,7 +78,7 @@ engine_load_tables(struct engine *e, const char *path, const char *text,
 
 /* Read the tokenizer and check that it fits the model. */
 static int
-engine_load_tokenizer(struct engine *e, struct fault *f)
+load_tokenizer(struct engine *e, struct fault *f)
 {
 	const char	*path, *text;
 	size_t		 n;
@@ -87,7 +87,7 @@ engine_load_tokenizer(struct engine *e, struct fault *f)
 	if ((text = model_tokenizer(e->model, &n, &path)) == NULL)
 		return (fault_set(f, "bad_model", NULL, "%s: expected a "
 		    "tokenizer, found no such file", path));
-	r = engine_load_tables(e, path, text, n, f);
+	r = load_tables(e, path, text, n, f);
 	if (r == 0 && tokenizer_size(e->tok) > vocab)
 		r = fault_set(f, "bad_model", NULL, "%s: ids up to %d, but "
 		    "vocab_size of the model is %d", path,
@@ -97,7 +97,7 @@ engine_load_tokenizer(struct engine *e, struct fault *f)
 
 /* Set the number of tokens that prompt and reply may have together. */
 static int
-engine_load_context(struct engine *e, struct fault *f)
+load_context(struct engine *e, struct fault *f)
 {
 	int64_t	 kv = (int64_t)e->info.kv_blocks * KV_BLOCK;
 
@@ -116,7 +116,7 @@ engine_load_context(struct engine *e, struct fault *f)
 
 /* The options for a backend. */
 struct backend_options
-engine_load_options(struct engine *e)
+load_options(struct engine *e)
 {
 	return ((struct backend_options){
 		.precision = e->opt.precision,
@@ -128,42 +128,42 @@ engine_load_options(struct engine *e)
 		.kv_tokens = (int)e->opt.kv_tokens,
 		.rows = e->opt.batch_tokens > 0 ? (int)e->opt.batch_tokens :
 		    LOAD_BATCH_TOKENS,
-		.progress = engine_load_progress,
+		.progress = load_progress,
 		.progress_arg = e,
 	});
 }
 
 /* Open the model and its tokenizer. */
 int
-engine_load_files(struct engine *e, struct fault *f)
+load_files(struct engine *e, struct fault *f)
 {
 	int	 r;
 
-	snprintf(engine_load_bus_words, sizeof engine_load_bus_words,
+	snprintf(load_bus_words, sizeof load_bus_words,
 	    "chatd-engine: %.800s: the file was cut, or its disk failed, while "
 	    "it was in use\n", e->opt.model != NULL ? e->opt.model : "");
-	signal(SIGBUS, engine_load_bus);
+	signal(SIGBUS, load_bus);
 	if (e->opt.synth != NULL)
 		r = model_synth(e->opt.synth, LOAD_SYNTH_SEED, &e->model, f);
 	else
 		r = model_open(e->opt.model, &e->model, f);
 	if (r != 0)
 		return (r);
-	return (engine_load_tokenizer(e, f));
+	return (load_tokenizer(e, f));
 }
 
 /* Load the model. */
 int
-engine_load(struct engine *e, struct fault *f)
+load_engine(struct engine *e, struct fault *f)
 {
-	struct backend_options	 opt = engine_load_options(e);
+	struct backend_options	 opt = load_options(e);
 	int			 r;
 
-	if ((r = engine_load_files(e, f)) != 0 ||
+	if ((r = load_files(e, f)) != 0 ||
 	    (r = backend_open(e->model, &opt, &e->backend, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
-	if ((r = engine_load_context(e, f)) != 0)
+	if ((r = load_context(e, f)) != 0)
 		return (r);
 	e->sched = scheduler_new(e->backend, opt.rows, &events_table, e);
 	e->intake = intake_new(e);
