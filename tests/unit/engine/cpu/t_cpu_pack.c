@@ -249,7 +249,7 @@ static int
 try_taken(void *arg)
 {
 	char	*temp = xasprintf("%s.part-%ld", out, (long)getpid());
-	char	*words = xasprintf("%s: is there already", temp);
+	char	*words = xasprintf("%s: already exists", temp);
 	int	 r;
 
 	if (arg != NULL && !faults_refuse(arg))
