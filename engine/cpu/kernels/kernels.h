@@ -195,6 +195,11 @@ struct kernels {
 	void	(*quantize)(const float *x, int K, const struct qrows *q,
 		    int row);
 
+	/* Turn query and key of head h for T rows, and put key and value
+	 * into the cache: rotary.h. */
+	void	(*rotary)(const struct attend *a, float *qkv, int h, int T,
+		    const float *table, int rot);
+
 	/* Attention of head h for rows first .. last - 1, which are one
 	 * sequence's rows at consecutive positions, at most ATTEND_ROWS and
 	 * best attend_rows of them. scratch: for each row

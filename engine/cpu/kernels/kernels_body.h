@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "rotary.h"
 #include "vmath.h"
 
 /* Sizes of tiles and kinds of elements are constants where these are used. */
@@ -173,6 +174,7 @@ const struct kernels KERNELS = {
 	.normalize = kern_normalize,
 	.narrow = kern_narrow,
 	.quantize = kern_quantize,
+	.rotary = rotary_head,
 #ifdef KERN_TILES
 	.attend_rows = TILE_ROWS,
 #else

@@ -3,8 +3,8 @@
  * The KV cache in int8: what is written into it, and attention that equals,
  * bit for bit, what kernels.h says it is, written out plainly.
  */
+#include "kernels.h"
 #include "layout_index.h"
-#include "rotary.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -101,7 +101,7 @@ sequence_run(struct sequence *s, const struct kernels *k, int run)
 
 	memcpy(s->qkv, s->in, sizeof s->in);
 	for (h = 0; h < HEADS; h++) {
-		rotary_head(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
+		k->rotary(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
 		for (t = 0; t < ROWS; t += run)
 			k->attend(&s->a, h, t, t + run < ROWS ? t + run :
 			    ROWS, s->scratch);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* Adding it leaves the nearest integer in the low bits of a float. */
 #define ROTARY_MAGIC	12582912.0f
 
