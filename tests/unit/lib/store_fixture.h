@@ -44,6 +44,11 @@ json_t	*fixture_show(struct fixture *fx, const char *fmt, ...);
 int64_t	 fixture_do(struct fixture *fx, const char *key, const char *fmt,
 	    ...);
 
+/* Exchange n of conversation 1, the next one, with the prompt "prompt n". Its
+ * reply ends with state and text; state NULL: it is left open. */
+void	 fixture_say(struct fixture *fx, int n, const char *state,
+	    const char *text);
+
 /* A request must fail with code, about field (NULL: not looked at). */
 void	 fixture_refused(struct fixture *fx, const char *code,
 	    const char *field, const char *fmt, ...);

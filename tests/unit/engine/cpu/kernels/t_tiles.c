@@ -314,7 +314,8 @@ struct attention {
 static void
 attention_behind(struct attention *t, int last)
 {
-	const size_t	 D = (size_t)t->a.kv.D, from = (size_t)(last % KV_BLOCK) + 1;
+	const size_t	 D = (size_t)t->a.kv.D;
+	const size_t	 from = (size_t)(last % KV_BLOCK) + 1;
 	const int32_t	 block = t->blocks[last / KV_BLOCK];
 	uint16_t	*k = t->cache + kv_keys(&t->a.kv, 0, block) / 2;
 	uint16_t	*v = t->cache + kv_values(&t->a.kv, 0, block) / 2;
