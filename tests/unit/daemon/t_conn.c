@@ -124,7 +124,7 @@ static const struct conn_ops ops = {
 };
 
 /* A stream with lines of up to 16 bytes, and its marks. */
-static void
+static int
 begin(void **state, size_t high, size_t low, const struct conn_ops *o)
 {
 	struct fixture	*f = xcalloc(1, sizeof *f);
@@ -135,22 +135,21 @@ begin(void **state, size_t high, size_t low, const struct conn_ops *o)
 	f->peer = fd[1];
 	f->conn = conn_new(f->base, fd[0], 16, 50, high, low, o, f);
 	*state = f;
+	return (0);
 }
 
 /* One that is read as it comes, with marks at 1000 and 100. */
 static int
 setup(void **state)
 {
-	begin(state, 1000, 100, &ops);
-	return (0);
+	return (begin(state, 1000, 100, &ops));
 }
 
 /* One that is handed out by turns. */
 static int
 setup_turns(void **state)
 {
-	begin(state, 0, 0, &turn_ops);
-	return (0);
+	return (begin(state, 0, 0, &turn_ops));
 }
 
 static int
@@ -190,15 +189,11 @@ wait_ms(struct fixture *f, int ms)
 static void
 burst(char text[1024], char want[1024])
 {
-	char	 word[8];
-	int	 i;
+	int	 i, n = 0, m = 0;
 
-	text[0] = want[0] = '\0';
 	for (i = 0; i < 100; i++) {
-		snprintf(word, sizeof word, "%d\n", i);
-		strcat(text, word);
-		snprintf(word, sizeof word, "%d ", i);
-		strcat(want, word);
+		n += snprintf(text + n, 1024 - (size_t)n, "%d\n", i);
+		m += snprintf(want + m, 1024 - (size_t)m, "%d ", i);
 	}
 }
 

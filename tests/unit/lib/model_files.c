@@ -88,6 +88,20 @@ model_files_poke(const char *folder, const char *tensor, size_t off,
 	free(path);
 }
 
+/* Open what is not sound. */
+void
+model_files_not_opened(const char *path, const char *words)
+{
+	struct model	*m;
+	struct fault	 f;
+
+	if (model_open(path, &m, &f) == 0)
+		fail_msg("opened; expected \"%s\"", words);
+	assert_string_equal(f.code, "bad_model");
+	if (strstr(f.message, words) == NULL)
+		fail_msg("expected \"%s\" in: %s", words, f.message);
+}
+
 /* Read weights that are not sound. */
 void
 model_files_refused(const char *folder, const char *precision,

@@ -32,6 +32,9 @@ int	 model_files_count(const char *folder);
 void	 model_files_poke(const char *folder, const char *tensor, size_t off,
 	    const void *bytes, size_t n);
 
+/* Opening must fail, and the message must have these words. */
+void	 model_files_not_opened(const char *path, const char *words);
+
 /* A backend must refuse the weights of the folder; the message names the
  * tensor and has these words. */
 void	 model_files_refused(const char *folder, const char *precision,
