@@ -47,7 +47,7 @@ struct backend_info {
 	int64_t		 kv_bytes;	/* bytes of the cache */
 	int		 threads;	/* compute threads on the CPU */
 	const char	*device;	/* "cpu", "cuda:0" */
-	const char	*isa;		/* "scalar", "avx2", ... or "" */
+	const char	*isa;		/* "scalar", "avx2", ..., or "" */
 	const char	*precision;	/* "fp32", "bf16", ...; if the cache is
 					 * not in what auto gives, followed by
 					 * "+kv8" or "+kv16" */
@@ -116,8 +116,8 @@ struct backend_options {
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
 	const char	*device;	/* "cpu" or "cuda:N" */
-	const char	*isa;		/* "auto", "scalar", "avx2", "avx512",
-					 * "amx" */
+	const char	*isa;		/* "auto", "reference", "scalar",
+					 * "avx2", "avx512" or "amx" */
 	int		 index;		/* N of device, or 0: backend.c sets it
 					 * for the driver */
 	int		 threads;	/* on the CPU; 0, the default, means one
@@ -172,9 +172,9 @@ struct backend_host {
 	int	(*stream)(struct model *m, int (*take)(void *arg,
 		    const struct model_slice *s, struct fault *f), void *arg,
 		    struct fault *f);
-	/* Widen row i (0 <= i < s->count) of a slice to s->cols floats, of
-	 * whatever type the file's elements are. 0, or CHAT_EFORMAT if one is
-	 * NaN or infinite. Safe in several threads at once. */
+	/* Widen row i (0 <= i < s->count) of a slice to s->cols floats. The
+	 * file's elements may have any type. 0, or CHAT_EFORMAT if one is NaN
+	 * or infinite. Safe in several threads at once. */
 	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
 		    struct fault *f);
 	/* The place of row i of the file's tensor in our order: model_row. i

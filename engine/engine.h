@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of chatd-engine share: engine.c (start-up and loop),
+ * Declarations that the files of chatd-engine share: engine.c (start-up, loop),
  * load.c (loading), engine_ops.c (requests), request.c (a generate
- * message), intake.c (texts that are being encoded), events.c (what the
- * scheduler reports), offline.c (--check and --pack).
+ * message), intake.c (texts that are being encoded), events.c (events of the
+ * scheduler), offline.c (--check and --pack).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -55,7 +55,7 @@ struct engine {
 
 /* load.c */
 
-/* Open the model and its tokenizer. 0, or an error with *f filled. */
+/* Open the model and its tokenizer. Returns 0, or an error with *f filled. */
 int	load_files(struct engine *e, struct fault *f);
 
 /* The same, and load the model into its backend: all of *e that a loop needs.
@@ -77,7 +77,7 @@ void	engine_sandbox(const struct engine *e);
 int	engine_ops_read_init(json_t *msg, struct engine_options *opt,
 	    struct fault *f);
 
-/* Do what a message asks (borrowed), answering on e->ch. */
+/* Do the operation of a message (borrowed), and answer on e->ch. */
 void	engine_ops_message(struct engine *e, json_t *msg);
 
 /* request.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums of sizes.
+ * Adds up the sizes of weights, cache and arrays.
  */
 #include "cpu_plan.h"
 
@@ -12,21 +12,21 @@
 #include "pool.h"
 #include "vocabulary.h"
 
-/* The cache by default: room for four whole contexts, but no more than this
- * in bytes unless one context needs it. */
+/* The default cache holds four whole contexts, but at most PLAN_CACHE bytes. It
+ * always holds one context. */
 #define PLAN_CONTEXTS	4
 #define PLAN_CACHE	((size_t)1 << 30)
 #define PLAN_POSITIONS	(1 << 26)	/* at most */
 #define PLAN_PROGRAM	((int64_t)48 << 20)	/* tokenizer, buffers, code */
 
-/* The word for the cache's elements. */
+/* The word for the element type of the cache. */
 const char *
 cpu_plan_elem_name(enum elem e)
 {
 	return (e == ELEM_F32 ? "fp32" : e == ELEM_BF16 ? "bf16" : "int8");
 }
 
-/* The cache's elements. */
+/* The element type of the cache. */
 int
 cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
     struct fault *f)
@@ -49,7 +49,7 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 	return (0);
 }
 
-/* Shape and size of the cache. */
+/* The shape and size of the cache. */
 void
 cpu_plan_cache(const struct model_config *c, enum precision p,
     const struct backend_options *opt, struct kv_shape *kv,
@@ -109,7 +109,7 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 	layout_clear(&l);
 }
 
-/* The largest precision below p that fits, or PREC_COUNT. */
+/* The largest precision smaller than p that fits, or PREC_COUNT. */
 static enum precision
 cpu_plan_smaller(const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes,

@@ -72,8 +72,8 @@ kern_spin_dot8(int rounds)
 }
 
 #ifdef KERN_TILES
-/* Products into four tiles of sums, of zeros: these take as long as other
- * numbers do. */
+/* Products of zeros into four tiles of sums: they take as long as products of
+ * other numbers. */
 #define KERN_SPIN_TILES(name, dot)					\
 static float								\
 name(int rounds)							\

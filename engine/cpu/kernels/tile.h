@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shapes of tiles, for whichever tile_*.h has the operations.
+ * The shapes of tiles.  tile_amx.h or tile_soft.h has the operations.
  */
 #ifndef CPU_TILE_H
 #define CPU_TILE_H
