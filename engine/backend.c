@@ -111,8 +111,8 @@ backend_find_for(const struct model *m, const struct backend_options *opt,
 	if (layout != NULL && strcmp(layout, packed->layout) == 0)
 		return (0);
 	if (layout == NULL)
-		return (fault_set(f, "bad_model", "device", "%s: %s reads no "
-		    "packed files: give the model it was packed from",
+		return (fault_set(f, "bad_model", "device", "%s: %s can't "
+		    "read packed files: load the model it was packed from",
 		    packed->path, opt->device));
 	return (fault_set(f, "bad_model", NULL, "%s: __metadata__: layout: "
 	    "expected %s for device %s, found %.40s: pack the model again for "

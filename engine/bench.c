@@ -193,7 +193,7 @@ bench_decode(struct bench *b, int n, int pos)
 	msg_set_real(b->out, key, sum);
 }
 
-/* Measure what the device allows. */
+/* Measure the limits of the device. */
 static void
 bench_limits(struct bench *b)
 {

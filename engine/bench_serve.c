@@ -245,7 +245,7 @@ bench_serve(struct engine *e, int rows, json_t *out)
 	    SERVE_CACHE / KV_BLOCK)
 		bench_serve_beside(&v, length, out);
 	else
-		fprintf(stderr, "  (delays beside prompts need a first token "
+		fprintf(stderr, "  (delays with prompts need a first token "
 		    "within %d s and --kv-tokens %d)\n", SERVE_SLOW,
 		    SERVE_CACHE);
 	scheduler_free(v.sched);

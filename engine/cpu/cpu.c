@@ -156,9 +156,9 @@ cpu_precision(const struct model *m, const char *asked,
 		    vocabulary_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
-		    "in %s, and %s is asked for: give auto, or the model it "
-		    "was packed from", packed->path, packed->precision,
-		    asked));
+		    "in %s, not in %s: set precision to auto, or load the "
+		    "model it was packed from", packed->path,
+		    packed->precision, asked));
 	return (0);
 }
 

@@ -53,7 +53,7 @@ struct cpu_rows {
 };
 
 struct cpu {
-	struct backend		 backend;	/* first: what callers hold */
+	struct backend		 backend;	/* first: callers point to it */
 	struct model_config	 config;
 	const struct kernels	*kernels;
 	struct layout		 layout;

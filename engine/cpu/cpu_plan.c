@@ -42,7 +42,7 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 		    vocabulary_caches, asked));
 	else if (p != PREC_FP32)
 		return (fault_set(f, "bad_field", "kv_precision",
-		    "kv_precision: fp32 goes with weights in fp32, and they "
+		    "kv_precision: fp32 needs weights in fp32, but they "
 		    "are in %s", precision_name(p)));
 	else
 		*out = ELEM_F32;
@@ -131,17 +131,17 @@ cpu_plan_check(const char *name, const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes, struct fault *f)
 {
 	struct backend_plan	 need, less;
-	enum precision	 small;
+	enum precision	 smaller;
 	char		 all[BYTES_TEXT], left[BYTES_TEXT], some[BYTES_TEXT];
 	char		 advice[128];
 
 	cpu_plan_make(c, p, opt, &need);
 	if (need.total <= free_bytes)
 		return (0);
-	small = cpu_plan_smaller(c, p, opt, free_bytes, &less);
-	if (small < PREC_COUNT)
+	smaller = cpu_plan_smaller(c, p, opt, free_bytes, &less);
+	if (smaller < PREC_COUNT)
 		snprintf(advice, sizeof advice, "try %s (%s)",
-		    precision_name(small), bytes_text(less.total, some));
+		    precision_name(smaller), bytes_text(less.total, some));
 	else if (need.total - need.cache < free_bytes)
 		snprintf(advice, sizeof advice, "%s of it are for the cache, "
 		    "see kv_tokens and kv_precision", bytes_text(need.cache,

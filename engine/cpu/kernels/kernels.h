@@ -49,7 +49,7 @@
  * three; ELEM_Q8 are signed bytes. */
 enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 
-/* Bytes of an element of the first three types; 1 for the others. */
+/* Bytes of an element of one of the first three types. */
 #define ELEM_SIZE(e)	((e) == ELEM_F32 ? sizeof(float) : \
 			    (e) == ELEM_BF16 ? sizeof(uint16_t) : 1)
 /* Are weights of this type quantized: one of the last two? */
@@ -60,7 +60,7 @@ enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 #define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
-/* What happens to a finished sum + bias. */
+/* The last operation of a product, on each finished sum + bias (`it`). */
 enum mm_end {
 	MM_STORE,	/* out = it */
 	MM_GELU_ERF,	/* out = GELU of it, exact form */

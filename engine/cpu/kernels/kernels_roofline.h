@@ -2,8 +2,8 @@
 /*
  * A part of kernels_body.h: loops that do one thing only, for roofline.c.
  */
-#ifndef CPU_KERNELS_LIMITS_H
-#define CPU_KERNELS_LIMITS_H
+#ifndef CPU_KERNELS_ROOFLINE_H
+#define CPU_KERNELS_ROOFLINE_H
 
 /* Read memory. */
 static float

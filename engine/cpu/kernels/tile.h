@@ -10,7 +10,7 @@
 #define TILE_ROWS	16	/* of a register, at most */
 #define TILE_BYTES	64	/* of a row, at most */
 
-/* What LDTILECFG reads. */
+/* The operand of LDTILECFG. */
 struct tile_config {
 	uint8_t		 palette;	/* 1 */
 	uint8_t		 start;		/* 0 */

@@ -195,7 +195,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		    "expected auto, fp32, bf16 or int8, found \"int4\"" },
 		{ { .precision = "bf16", .device = "cpu", .isa = "auto",
 		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
-		    "fp32 goes with weights in fp32, and they are in bf16" },
+		    "fp32 needs weights in fp32, but they are in bf16" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, reference, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },

@@ -131,7 +131,7 @@ ids_equal_the_reference_of_20b(void **state)
 	tokenizer_free(t);
 }
 
-/* The small one; its special tokens are ordinary text for users. */
+/* The tokenizer of neox-tiny; its special tokens are ordinary text for users. */
 static void
 ids_equal_the_reference_of_tiny(void **state)
 {

@@ -138,7 +138,7 @@ the_20b_tokenizer_survives_its_tables(void **state)
 	json_decref(list);
 }
 
-/* The small one. */
+/* The tokenizer of neox-tiny. */
 static void
 the_tiny_tokenizer_survives_its_tables(void **state)
 {
