@@ -131,7 +131,8 @@ ids_equal_the_reference_of_20b(void **state)
 	tokenizer_free(t);
 }
 
-/* The tokenizer of neox-tiny; its special tokens are ordinary text for users. */
+/* The tokenizer of neox-tiny. In a user's text, the names of its special tokens
+ * are ordinary text. */
 static void
 ids_equal_the_reference_of_tiny(void **state)
 {

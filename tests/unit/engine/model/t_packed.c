@@ -254,7 +254,7 @@ errors_in_a_packed_file_are_named(void **state)
 		free(path);
 	}
 	path = pack(models[1], "int8");
-	expect_refusal(path, "bf16", "is packed in int8, and bf16 is asked");
+	expect_refusal(path, "bf16", "is packed in int8, not in bf16");
 	free(path);
 }
 
