@@ -40,7 +40,7 @@ struct bench {
 	json_t			*out;		/* owned */
 };
 
-/* Order of doubles. */
+/* Compare doubles. */
 int
 bench_compare(const void *a, const void *b)
 {
@@ -49,7 +49,7 @@ bench_compare(const void *a, const void *b)
 	return (*x < *y ? -1 : *x > *y);
 }
 
-/* The middle one of n numbers. */
+/* The median of n numbers. */
 static double
 bench_median(double *x, int n)
 {
@@ -65,7 +65,7 @@ bench_again(int i, double start)
 	    clock_seconds() - start < BENCH_SECONDS));
 }
 
-/* Report a figure, once for people and once for programs. */
+/* Report a figure in the table and in the JSON. */
 void
 bench_tell(json_t *out, const char *key, double value, const char *unit,
     const char *note)
@@ -74,8 +74,8 @@ bench_tell(json_t *out, const char *key, double value, const char *unit,
 	msg_set_real(out, key, value);
 }
 
-/* Run T rows of sequence s (or one row of each of n sequences, T 0); the
- * seconds it took. */
+/* Run T rows of sequence s or, if T is 0, one row of each of n sequences.
+ * Returns the seconds. */
 static double
 bench_step(struct bench *b, int T, int n)
 {
@@ -101,7 +101,7 @@ bench_step(struct bench *b, int T, int n)
 	return (clock_seconds() - start);
 }
 
-/* Rows of a prompt in one step. */
+/* The number of rows of a prompt in one step. */
 static int
 bench_rows(const struct bench *b)
 {
@@ -109,7 +109,7 @@ bench_rows(const struct bench *b)
 	    BENCH_ROWS);
 }
 
-/* Each run starts from empty sequences. */
+/* Make all sequences empty: each run starts like that. */
 static void
 bench_rewind(struct bench *b, int pos)
 {
@@ -119,7 +119,8 @@ bench_rewind(struct bench *b, int pos)
 		b->seq[i].pos = pos;
 }
 
-/* The seconds of a prompt of n tokens, in steps of at most rows rows. */
+/* Run a prompt of n tokens in steps of at most rows rows. Returns the
+ * seconds. */
 static double
 bench_prompt_once(struct bench *b, int n, int rows)
 {
@@ -132,7 +133,7 @@ bench_prompt_once(struct bench *b, int n, int rows)
 	return (sum);
 }
 
-/* Tokens a second of a prompt of n. */
+/* Measure the tokens per second of a prompt of n tokens. */
 static void
 bench_prompt(struct bench *b, int n)
 {
@@ -147,7 +148,7 @@ bench_prompt(struct bench *b, int n)
 		x[i] = n / bench_prompt_once(b, n, bench_rows(b));
 	rate = bench_median(x, i);
 	/* two operations for each weight of the layers, and for each lane of
-	 * scores and values; on average half of the positions are seen */
+	 * scores and values; on average a row sees half of the positions */
 	work = 2.0 * c->layers * (4 * C * C + 2 * C * F + C * (n + 1));
 	work /= b->limits.peak;
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
@@ -158,9 +159,9 @@ bench_prompt(struct bench *b, int n)
 	msg_set_real(b->out, key, rate * work);
 }
 
-/* Tokens a second of n sequences, all together, each after pos positions. On
- * a machine that others use too the bandwidth varies, so it is measured before
- * and after each run. */
+/* Measure the tokens per second of n sequences together, each after pos
+ * positions. If other programs use the machine, the bandwidth varies, so it is
+ * measured before and after each run. */
 static void
 bench_decode(struct bench *b, int n, int pos)
 {
@@ -192,7 +193,7 @@ bench_decode(struct bench *b, int n, int pos)
 	msg_set_real(b->out, key, sum);
 }
 
-/* Measure what the device allows. */
+/* Measure the limits of the device. */
 static void
 bench_limits(struct bench *b)
 {
@@ -206,7 +207,7 @@ bench_limits(struct bench *b)
 	}
 }
 
-/* Rows, logits and blocks for everything below. */
+/* Allocate rows, logits and blocks for all measurements. */
 static void
 bench_room(struct bench *b)
 {

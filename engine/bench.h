@@ -14,10 +14,10 @@
 void	 bench_tell(json_t *out, const char *key, double value,
 	    const char *unit, const char *note);
 
-/* Is there time for run number i of a figure that began at start? */
+/* Is there time for run number i of a measurement that began at start? */
 int	 bench_again(int i, double start);
 
-/* Order of doubles, for qsort. */
+/* Compare doubles, for qsort. */
 int	 bench_compare(const void *a, const void *b);
 
 /*
