@@ -67,7 +67,7 @@ bench_again(int i, double start)
 
 /* Report a figure in the table and in the JSON. */
 void
-bench_tell(json_t *out, const char *key, double value, const char *unit,
+bench_report(json_t *out, const char *key, double value, const char *unit,
     const char *note)
 {
 	fprintf(stderr, "  %-22s %10.4g %-9s %s\n", key, value, unit, note);
@@ -154,7 +154,7 @@ bench_prompt(struct bench *b, int n)
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
 	    100 * rate * work, b->limits.peak_name);
 	snprintf(key, sizeof key, "prefill_%d", n);
-	bench_tell(b->out, key, rate, "tokens/s", note);
+	bench_report(b->out, key, rate, "tokens/s", note);
 	snprintf(key, sizeof key, "prefill_%d_share", n);
 	msg_set_real(b->out, key, rate * work);
 }
@@ -188,7 +188,7 @@ bench_decode(struct bench *b, int n, int pos)
 	snprintf(key, sizeof key, "decode_%d", n);
 	if (pos > BENCH_PROMPT)
 		snprintf(key, sizeof key, "decode_%d_at_%d", n, pos);
-	bench_tell(b->out, key, rate, "tokens/s", note);
+	bench_report(b->out, key, rate, "tokens/s", note);
 	snprintf(key + strlen(key), sizeof key - strlen(key), "_share");
 	msg_set_real(b->out, key, sum);
 }
@@ -203,7 +203,7 @@ bench_limits(struct bench *b)
 	b->e->backend->ops->limits(b->e->backend, &b->limits);
 	for (i = 0; i < b->limits.nfigures; i++) {
 		x = &b->limits.figures[i];
-		bench_tell(b->out, x->key, x->value, x->unit, x->note);
+		bench_report(b->out, x->key, x->value, x->unit, x->note);
 	}
 }
 
@@ -270,7 +270,7 @@ bench_run(struct engine *e)
 		bench_decode(&b, 1, 2048 - BENCH_STEPS);
 	bench_serve(e, bench_rows(&b), b.out);
 	getrusage(RUSAGE_SELF, &ru);
-	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
+	bench_report(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
 	    "");
 	line = msg_line(b.out, &n);
 	fputs(line, stdout);

@@ -178,7 +178,7 @@ bench_serve_alone(struct serve *v, json_t *out)
 			bench_serve_step(v);
 	}
 	qsort(x, (size_t)i, sizeof *x, bench_compare);
-	bench_tell(out, "first_token_512", 1e3 * x[i / 2], "ms",
+	bench_report(out, "first_token_512", 1e3 * x[i / 2], "ms",
 	    "after a prompt of 512 tokens");
 	return (x[i / 2]);
 }
@@ -215,19 +215,19 @@ bench_serve_beside(struct serve *v, int length, json_t *out)
 	bench_serve_replies(v);
 	alone = bench_serve_quantile(&v->alone, 0.5);
 	p99 = bench_serve_quantile(&v->beside, 0.99);
-	bench_tell(out, "delay_8", 1e3 * alone, "ms",
+	bench_report(out, "delay_8", 1e3 * alone, "ms",
 	    "between tokens of 8 replies, median");
-	bench_tell(out, "delay_8_p99", 1e3 * bench_serve_quantile(&v->alone,
+	bench_report(out, "delay_8_p99", 1e3 * bench_serve_quantile(&v->alone,
 	    0.99), "ms", "99th percentile");
 	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
 	    length);
-	bench_tell(out, "delay_8_prompt", 1e3 * bench_serve_quantile(&v->beside,
+	bench_report(out, "delay_8_prompt", 1e3 * bench_serve_quantile(&v->beside,
 	    0.5), "ms", note);
 	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
 	    "without", p99 / alone);
-	bench_tell(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
-	bench_tell(out, "delay_8_prompt_ratio", p99 / alone, "", "");
-	bench_tell(out, "first_token_beside_8", 1e3 * sum / SERVE_PROMPTS,
+	bench_report(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
+	bench_report(out, "delay_8_prompt_ratio", p99 / alone, "", "");
+	bench_report(out, "first_token_beside_8", 1e3 * sum / SERVE_PROMPTS,
 	    "ms", "of that prompt");
 }
 
