@@ -221,8 +221,8 @@ bench_serve_beside(struct serve *v, int length, json_t *out)
 	    0.99), "ms", "99th percentile");
 	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
 	    length);
-	bench_report(out, "delay_8_prompt", 1e3 * bench_serve_quantile(&v->beside,
-	    0.5), "ms", note);
+	bench_report(out, "delay_8_prompt", 1e3 *
+	    bench_serve_quantile(&v->beside, 0.5), "ms", note);
 	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
 	    "without", p99 / alone);
 	bench_report(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
