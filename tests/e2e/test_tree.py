@@ -148,7 +148,8 @@ def test_no_call_points_upwards():
 MODULES = {"engine/serve/admit.c": "engine/serve/scheduler.c",
            "engine/cpu/weights_random.c": "engine/cpu/weights_random.c",
            "engine/model/packed_write.c": "engine/model/packed_write.c",
-           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c"}
+           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c",
+           "plugins/rules/rules_plugin.c": "plugins/rules/rules_plugin.c"}
 
 
 def module(path, files):
