@@ -162,3 +162,13 @@ def audit(folder, claimed):
         elif what == "finish" and rows[key][1] != "done":
             faults.append("lost the finish of %s" % key)
     return faults
+
+
+def all_written_back(folder):
+    """Can the log be emptied? Not while a reader still needs it."""
+    db = sqlite3.connect(folder / "chatd.db", timeout=0)
+    try:
+        return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == \
+            (0, 0, 0)
+    finally:
+        db.close()
