@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of chatctl, one section per file.  chatctl.c finds a
+ * Declarations for all files of chatctl, a section for each.  chatctl.c finds a
  * command and calls its function cmd_NAME, opts.c reads its options, link.c
  * connects and sends its requests, term.c and render.c print the answers.
  *
@@ -240,7 +240,7 @@ int	 input_check(const char *text, const char *name);
 char	*input_edit(const char *text);
 
 /* ---- say.c: one streamed reply */
-/* What is kept of a reply. */
+/* A reply that was printed, for commands that refer to it. */
 struct said {
 	int64_t	 exchange, conversation, reply;	/* 0: not known */
 	char	*text;			/* owned: the text printed */

@@ -70,7 +70,7 @@ say_again(int64_t exchange, const json_t *params)
 	return (m);
 }
 
-/* Release what is kept of a reply. */
+/* Release a struct said. */
 void
 say_clear(struct said *said)
 {

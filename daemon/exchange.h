@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exchanges: say, regenerate and complete, from the request to the stored
- * reply. The files of exchange*.c share exchange_impl.h.
+ * reply. exchange_impl.h is for the files exchange*.c only.
  */
 #ifndef DAEMON_EXCHANGE_H
 #define DAEMON_EXCHANGE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One exchange, as the files exchange*.c share it: exchange_begin.c and then
+ * Declarations for the files exchange*.c only.  exchange_begin.c and then
  * exchange.c decide the order, exchange_msg.c makes the messages, and
  * exchange_list.c handles all exchanges at once.
  */
@@ -79,9 +79,9 @@ struct exchange {
 	struct reply		 reply;
 	/* Outstanding requests; exchange_rules lists the states of each. */
 	int64_t			 engine_req, store_req; /* requests, or 0 */
-	struct judge		*judge;		/* owned, or NULL: of what is
-						 * screened, then of the
-						 * reply */
+	struct judge		*judge;		/* owned, or NULL: of the text
+						 * that is screened, then of
+						 * the reply */
 	struct ahead_job	 beginning;	/* while it is beginning: its
 						 * turn at the store */
 	char			**screening;	/* while it is screening: text

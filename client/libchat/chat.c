@@ -64,7 +64,7 @@ out:
 	return (r);
 }
 
-/* Close a connection; what is in flight is cancelled by chatd. */
+/* Close a connection. chatd then cancels the requests in flight. */
 void
 chat_close(struct chat *c)
 {

@@ -47,7 +47,7 @@ chan_new(int in, int out, size_t max_line)
 	return (ch);
 }
 
-/* Release a channel; what is queued is dropped. */
+/* Release a channel. Queued output is dropped. */
 void
 chan_free(struct chan *ch)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A helper's side of its channel to chatd: messages come in on one descriptor
- * and go out on another, usually 0 and 1.  There is no event library, so that a
- * helper can work between two looks at its input.  Sockets, pipes, terminals
- * and files all serve.  Only chan_wait and chan_drain block.
+ * and go out on another, usually 0 and 1.  There is no event loop: a helper
+ * looks at its input between two pieces of work.  Both descriptors may be a
+ * socket, a pipe, a terminal or a file.  Only chan_wait and chan_drain block.
  */
 #ifndef BASE_CHAN_H
 #define BASE_CHAN_H

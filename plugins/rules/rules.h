@@ -140,7 +140,7 @@ int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 	    size_t len, void (*found)(void *arg, const struct rule *rule,
 	    uint64_t start, uint64_t end), void *arg, struct fault *f);
 
-#define RULES_HITS	16	/* matches of one rule reported apart */
+#define RULES_HITS	16	/* matches of a rule reported singly */
 #define RULES_HITS_ALL	2000	/* of all rules; then one per rule */
 #define RULES_UNLESS	64	/* bytes around a match that "unless" sees */
 
