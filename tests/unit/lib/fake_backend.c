@@ -18,7 +18,7 @@ fake_mix(uint64_t x)
 	return (x ^ x >> 31);
 }
 
-/* Logit of token v behind history h: -8 to 8. */
+/* The logit of token v after history h, -8 to 8. */
 static float
 fake_logit(uint64_t h, int v)
 {

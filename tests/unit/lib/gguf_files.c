@@ -30,7 +30,7 @@ static const uint32_t type_numbers[] = {
 	[DTYPE_BF16] = 30
 };
 
-/* Parts by their name in files, behind "blk.N." those of a layer. */
+/* Parts by their names in files; of a layer, the name after "blk.N.". */
 static const char *const part_names[TENSOR_COUNT] = {
 	[TENSOR_NORM1] = "attn_norm.weight",
 	[TENSOR_NORM1_BIAS] = "attn_norm.bias",
@@ -58,7 +58,7 @@ put(FILE *fp, uint64_t v, int width)
 		fputc((int)(v & 0xff), fp);
 }
 
-/* Write bytes behind their number. */
+/* Write the number of bytes, then the bytes. */
 static void
 put_string(FILE *fp, const char *s, size_t n)
 {

@@ -37,7 +37,7 @@ fixture_setup(void **state)
 	return (0);
 }
 
-/* Remove what is in a folder, and the folder. */
+/* Remove a folder and the files in it. */
 int
 fixture_teardown(void **state)
 {
