@@ -22,7 +22,7 @@ void		 chan_free(struct chan *ch);
 
 /*
  * Take the next message, after reading what has arrived; does not block.
- * Returns 1 and *msg (a new reference), 0 if none is complete yet, CHAT_ECLOSED
+ * Returns 1 and *msg (a new reference), 0 if no line is complete yet, CHAT_ECLOSED
  * at the end of input (after the last whole line), CHAT_ESYSTEM, or
  * CHAT_EFORMAT with *f filled: that line is lost, and the channel goes on.
  */

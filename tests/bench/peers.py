@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other engines on the same shapes, for tests/bench/engine --compare.
+"""Other engines with models of the same shapes, for tests/bench/engine
+--compare.
 
-llama.cpp runs on a GGUF file of random numbers that is written here; its own
-llama-bench measures, and llama-batched-bench beside it, if there.  The
-transformers library runs in the Python that has it, in bfloat16.  Rates are
-tokens a second, under the names that chatd-engine --bench uses.
+llama.cpp runs a GGUF file of random numbers that is written here. llama-bench
+measures, and llama-batched-bench if it is installed beside it.  The
+transformers library runs in a Python that has it, in bfloat16.  Rates are
+tokens a second, with the names that chatd-engine --bench uses.
 """
 import json
 import os

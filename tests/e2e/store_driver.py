@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives chatd-store over pipes, as chatd does over a socket."""
+"""For tests of chatd-store: runs it over pipes, as chatd does over a socket."""
 import json
 import os
 import queue
@@ -139,7 +139,8 @@ def reply_of(key):
 
 
 def audit(folder, claimed):
-    """What is lost or torn in the database, given what was promised."""
+    """Faults of the database: damage, and acknowledged requests that are
+    lost or stored in part."""
     faults = [r[0] for r in read(folder, "PRAGMA integrity_check")
               if r[0] != "ok"]
     faults += read(folder, "PRAGMA foreign_key_check")

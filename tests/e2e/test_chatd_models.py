@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every form of a model file through chatd, with the real engine: what serves,
-the messages about those that are refused, and files that change in use."""
+"""Every kind of model file with chatd and the real engine: files that work,
+the messages about files that are refused, and files that change during use."""
 import os
 import shutil
 import subprocess

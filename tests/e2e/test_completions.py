@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell completions: they parse, they know every command and option that
-chatctl --help lists, and bash's does what Tab should do."""
+"""Shell completions: their syntax is valid, they have every command and option
+that chatctl --help lists, and Tab in bash offers the right words."""
 import os
 import re
 import shutil

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-filter by itself, driven over pipes: readiness, findings, plugins
-that must be refused, plugins that misbehave, and the sandbox around them."""
+"""chatd-filter alone, over pipes: start, findings, plugins that must be
+refused, plugins that misbehave, and the sandbox around them."""
 
 import ctypes
 import fcntl
@@ -196,8 +196,9 @@ def test_ready_lists_the_needs_of_each_plugin(start, parts, old):
                                 ("old", "1.0", None, True)]
 
 
-@pytest.mark.parametrize("tell", [False, True])
-def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
+@pytest.mark.parametrize("with_settled", [False, True])
+def test_rules_judge_pieces_and_report_settled_bytes(start, rules,
+                                                     with_settled):
     f = start()
     plugin, = f.init(rules)["plugins"]
     assert plugin["window"] > 0 and not plugin["context"]
@@ -210,7 +211,7 @@ def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
         answer = f.check(text[offset:end], offset=offset,
                          fresh=judged - offset, final=end == len(text),
                          settled=max(0, settled[-1] - offset)
-                         if tell and settled else 0)
+                         if with_settled and settled else 0)
         settled.append(offset + answer["settled"])
         found += [(end, x["start"] + offset, x["end"] + offset)
                   for x in answer["findings"]]
@@ -545,7 +546,7 @@ def test_unsettled_text_outside_a_piece_ends_the_filter(start, zoo):
     assert f.receive() is None
 
 
-def test_a_window_that_is_no_good_is_refused(start, parts):
+def test_a_window_above_the_maximum_is_refused(start, parts):
     refused(start(), parts(act="large-window"), "zoo", "65537", "65536")
     refused(start(), parts(act="early-report"), "zoo", "finding outside")
 
@@ -698,11 +699,11 @@ HOSTILE = {
 
 
 def killed(f, calls, where):
-    """It died of the forbidden call, and said so."""
+    """It died of the forbidden call, and reported it."""
     assert f.receive() is None
     status, err = f.end()
     assert status == -signal.SIGSYS, err
-    if TSAN:        # that run-time holds signals back: nobody is left to say
+    if TSAN:        # that run-time delays signals, so nothing is reported
         return
     assert any("plugin zoo: made a forbidden system call: %s in %s\n" %
                (call, where) in err for call in calls.split()), err

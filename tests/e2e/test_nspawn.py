@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """chatd as installed, under a real systemd that is booted in a container.
 
-What happens inside is nspawn_probe.py; here the container is made and cleaned
-up.  Without root, systemd-nspawn, or a kernel that lets one boot, the tests are
-skipped."""
+This file makes the container and removes it; nspawn_probe.py runs inside.  The
+tests are skipped without root, without systemd-nspawn, or if the kernel does
+not allow such a container.
+"""
 import ast
 import contextlib
 import json

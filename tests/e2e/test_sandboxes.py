@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helpers of a running chatd are confined, and work all the same."""
+"""The helpers of a running chatd are in their sandboxes, and still work."""
 import os
 
 import pytest

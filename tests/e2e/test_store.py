@@ -69,7 +69,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_line_costs_itself_alone(store, name):
+def test_a_bad_line_is_refused_alone(store, name):
     line, code, field = BAD[name]
     store.send(line, {"op": "ping", "id": 77})
     error = store.event()
@@ -82,7 +82,7 @@ def test_a_bad_line_costs_itself_alone(store, name):
     ({"op": "ping", "id": 1}, "init"), ({"op": "init"}, "path"),
     ({"op": "init", "path": "/nowhere/at/all.db"}, "/nowhere/at"),
     (b"x\n", "")])
-def test_without_a_sound_init_it_says_why_and_exits(line, word):
+def test_without_a_valid_init_it_gives_the_reason_and_exits(line, word):
     s = Store(None, init=False)
     s.send(line)
     event = s.event()
@@ -130,7 +130,7 @@ def test_a_damaged_database_is_reported_with_repair_steps(store, folder):
     assert path.read_bytes() == data
 
 
-def test_it_stays_until_its_input_ends(store):
+def test_it_runs_until_its_input_ends(store):
     store.do(op="ping")
     store.process.send_signal(signal.SIGTERM)
     store.process.send_signal(signal.SIGINT)
@@ -204,9 +204,9 @@ def fill_conversation(store, exchanges, size):
 
 
 @SHADOWLESS
-def test_ninety_five_shows_of_a_large_conversation_take_little(store):
+def test_ninety_five_shows_of_a_large_conversation_take_little_memory(store):
     conversation = fill_conversation(store, 56, 250000)     # 14 MB
-    # What is asked at once is answered in turn, a slice each.
+    # Requests that come together are answered in turns, a slice each.
     asked = [store.number({"op": "show", "uid": 1000, "limit": 200,
                            "conversation": conversation})
              for _ in range(95)]
@@ -219,7 +219,7 @@ def test_ninety_five_shows_of_a_large_conversation_take_little(store):
         done += event["event"] == "done"
     assert 95 <= items <= 95 * 3
     assert peak(store.process) < 64 << 20
-    # And page for page it is all there.
+    # All pages together have everything.
     seen, after = [], 0
     while True:
         items, end = store.ask(op="show", uid=1000, after=after or None,
@@ -234,7 +234,7 @@ def test_ninety_five_shows_of_a_large_conversation_take_little(store):
 
 
 @SHADOWLESS
-def test_many_long_prompts_at_once_take_little(store):
+def test_many_long_prompts_at_once_take_little_memory(store):
     asked = [store.number(begin("k-%d" % n, prompt="y" * 250000,
                                 history_bytes=0)) for n in range(250)]
     feeder = threading.Thread(target=store.send, args=asked)
@@ -257,7 +257,7 @@ def test_writes_go_before_reads(store):
         if event["id"] == write["id"]:
             break
         before += event["event"] == "done"
-    # Those that were read before the write had come in, at most.
+    # At most those that were read before the write arrived.
     assert event["event"] == "done" and before < 25
     while before < 50:
         before += store.event()["event"] == "done"
@@ -274,7 +274,7 @@ def test_no_slice_leaves_a_transaction_open(store, folder):
     assert all_written_back(folder)
 
 
-def test_that_is_not_so_while_somebody_reads(store, folder):
+def test_the_log_is_not_written_back_while_somebody_reads(store, folder):
     store.do(**begin("a"))
     db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
     db.execute("BEGIN")

@@ -34,8 +34,8 @@ WINDOW = 16     # requests in flight while it is killed
 
 
 def stream(store, prefix, end, rng, sent, acked):
-    """begin and finish, WINDOW at a time, until the time is up; then kill,
-    and take in what had been answered."""
+    """Send begin and finish, WINDOW at a time, until the time is up. Then kill
+    the store, and read the answers that it has sent."""
     flying, n = {}, 0
     killed = False
     while True:
@@ -132,7 +132,7 @@ def fill(store, text):
     raise AssertionError("it never got full")
 
 
-def test_a_file_that_may_not_grow_is_no_end(store, folder):
+def test_a_limit_of_file_size_does_not_end_the_store(store, folder):
     a = store.do(**begin("a"))
     _, hard = resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE,

@@ -31,7 +31,7 @@ def export(*args, **run):
                           timeout=20, **run)
 
 
-def test_exports_are_written_beside_a_running_store(store, folder):
+def test_exports_work_while_a_store_runs(store, folder):
     a = store.do(**begin("a"))
     store.do(**finish(a["reply"], "Hi!"))
     store.do(op="rate", uid=1000, exchange=1, thumb=-1, ideal="Hello!",
@@ -60,7 +60,7 @@ def rated_conversations(store):
 
 
 def write_more(store):
-    """Change what each of the conversations would be exported as."""
+    """Change the export of each conversation."""
     for n in range(1, 13):
         a = store.do(**begin("more-%d" % n, conversation=n))
         store.do(**finish(a["reply"], "more"))
@@ -74,7 +74,7 @@ def write_more(store):
 
 
 @pytest.mark.parametrize("name", ["oig", "messages", "preference", "csv"])
-def test_an_export_beside_writes_is_of_one_moment(store, folder, name):
+def test_an_export_during_writes_shows_one_moment(store, folder, name):
     rated_conversations(store)
     args = [PROGRAM, "--export", name, "--db", folder / "chatd.db", "--all"]
     quiet = subprocess.run(args, capture_output=True, timeout=20).stdout
@@ -90,7 +90,7 @@ def test_an_export_beside_writes_is_of_one_moment(store, folder, name):
 
 
 def write_much(store, folder):
-    """Write 64 MB. The largest that the log has been."""
+    """Write 64 MB. Returns the largest size of the log."""
     largest = 0
     for i in range(0, 256, 8):
         asked = [store.number(begin("much-%d" % n, prompt="y" * 250000,
@@ -107,7 +107,7 @@ def write_much(store, folder):
 def test_the_log_stays_small_beside_an_export_that_never_ends(
         store, folder, reader):
     rated_conversations(store)
-    if reader == "transaction":         # what would let it grow
+    if reader == "transaction":         # it lets the log grow
         db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM exchange").fetchone()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF files, put together piece by piece or made of a model's folder.
+ * GGUF files, made piece by piece or from the folder of a model.
  */
 #include "gguf_files.h"
 

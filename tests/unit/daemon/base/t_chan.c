@@ -54,7 +54,7 @@ ends_open_socket(struct ends *e, size_t max)
 	e->ch = chan_new(e->in, e->out, max);
 }
 
-/* Close what is still open. */
+/* Close the descriptors that are still open. */
 static void
 ends_close(struct ends *e)
 {
