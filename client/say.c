@@ -11,7 +11,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* What the events of one request are shown with. */
+/* The state of one request while its events are shown. */
 struct say {
 	struct ctl	*ctl;		/* borrowed */
 	struct said	*said;		/* borrowed: filled */

@@ -51,12 +51,12 @@ enum exchange_event {
 	EXCHANGE_EVENTS
 };
 
-/* What may be outstanding in a state: a mask of these. */
+/* Requests that may be outstanding in a state: a mask. */
 enum { WAITS_STORE = 1, WAITS_ENGINE = 2, WAITS_FILTER = 4 };
 
 struct exchange_rule {
 	const char	*name;
-	int		 waits;		/* what may be outstanding */
+	int		 waits;		/* requests that may be outstanding */
 	/* Where each event leads; EXCHANGE_STATES: it can't come. */
 	enum exchange_state next[EXCHANGE_EVENTS];
 };
@@ -86,7 +86,7 @@ struct exchange {
 						 * turn at the store */
 	char			**screening;	/* while it is screening: text
 						 * or preprompt */
-	/* What has happened, in any state. */
+	/* Set in any state. */
 	int			 cancelled;	/* the client cancelled, or
 						 * disconnected */
 	int			 paused;	/* the client reads too slowly:

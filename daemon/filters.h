@@ -149,7 +149,7 @@ void		 filters_mark_off(const struct filters_process *p, json_t *o,
 
 /* ---- judge.c, for filters.c */
 
-/* Prepare and release what judge.c keeps for a process. */
+/* Prepare and release the data of judge.c for a process. */
 void		 judge_process_init(struct filters_process *p);
 void		 judge_process_clear(struct filters_process *p);
 /* The process is up, has ended, or has been switched off. */

@@ -142,9 +142,9 @@ struct chat_finding {
 };
 
 /*
- * What the host offers.  The host owns it; the plugin may use it from the call
- * of open until close returns, and only from the thread that the host called
- * it on.  Members without a version came with 1.0.
+ * The functions of the host.  The host owns it; the plugin may use it from the
+ * call of open until close returns, and only from the thread that the host
+ * called it on.  Members without a version came with 1.0.
  */
 struct chat_filter_host {
 	uint32_t	 abi;		/* CHAT_FILTER_ABI of the host */

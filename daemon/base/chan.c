@@ -153,7 +153,7 @@ chan_send_line(struct chan *ch, char *s, size_t n)
 	chan_flush(ch);
 }
 
-/* Write what can be written without blocking. */
+/* Write as much as possible without blocking. */
 long
 chan_flush(struct chan *ch)
 {

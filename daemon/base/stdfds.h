@@ -20,9 +20,9 @@
 void	stdfds_init(const char *program);
 
 /*
- * Write out what standard output holds.  If that fails, or an earlier write has
- * failed, the program ends with a message and status 1, or by SIGPIPE without a
- * message if nobody reads any more (EPIPE).
+ * Flush standard output.  If that fails, or an earlier write has failed, the
+ * program ends with a message and status 1.  If nobody reads any more (EPIPE),
+ * it ends by SIGPIPE without a message.
  */
 void	stdfds_flush(void);
 

@@ -14,7 +14,7 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-#define RATE_NO_THUMB	2	/* none given */
+#define RATE_NO_THUMB	2	/* no thumb is given */
 
 struct rate_args {
 	const char	*ideal, *comment;

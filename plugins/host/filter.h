@@ -63,7 +63,7 @@ int	 plugin_check(const struct chat_filter *cf, const char *name,
 /* Does the plugin judge pieces (part), or only whole texts? */
 int	 plugin_has_part(const struct chat_filter *cf);
 
-/* ---- host.c: one plugin and what it calls */
+/* ---- host.c: one plugin, and the functions that it can call */
 struct host;
 
 /* A text to judge. Strings are borrowed, UTF-8, NUL-terminated. */

@@ -109,7 +109,7 @@ void		 rules_free(struct rules *rs);
 /* The number of bytes needed before new text. */
 size_t		 rules_window(const struct rules *rs);
 
-/* Release what one rule holds, also a half-built one. */
+/* Release the members of a rule, also of a half-built one. */
 void		 rule_clear(struct rule *r);
 
 /* ---- rulepack.c */

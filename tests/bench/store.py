@@ -9,8 +9,8 @@ N is a number of clients (default: 1, 8 and 64). Each begins an exchange, waits
 for the answer, finishes it with a reply of 2 KB and its tokens, waits for the
 answer, and starts again. Prints answers and exchanges a second, and the wait
 for an answer (median, 99th percentile, longest). --sync-ms makes each sync of
-the disk take longer (it needs cc). The database is made in DIR, by default in the
-current folder; the speed depends on the file system there."""
+the disk take longer (it needs cc). The database is made in DIR, by default in
+the current folder; the speed depends on the file system there."""
 import argparse
 import json
 import os

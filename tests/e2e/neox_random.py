@@ -24,7 +24,7 @@ TINY = pathlib.Path(__file__).resolve().parents[1] / "data/neox-tiny"
 CONTEXT = 384
 TOKENS = 300        # of the input that the expected values belong to
 
-# Sizes, and what the configuration says beyond them.
+# Sizes, and other values of the configuration.
 SHAPES = {
     "erf64": {
         "seed": 1, "hidden": 128, "heads": 2, "inner": 320, "layers": 2,

@@ -61,7 +61,7 @@ def lines(connection):
 
 
 def first_line():
-    """What a client hears first."""
+    """The first line that a client receives."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(WAIT)
         s.connect(SOCKET)

@@ -336,7 +336,7 @@ def test_nothing_remains_after(tree, sig):
 @pytest.mark.parametrize("suite,status,last,rc", [
     (SUITE % (7, 2, 0, 0), 0, "7 passed, 0 failed, 2 skipped", 0),
     (SUITE % (5, 1, 2, 1), 2, "5 passed, 3 failed, 1 skipped", 1),
-    # make failed and no test did: the build is what failed
+    # make failed but no test did, so the build has failed
     (SUITE % (7, 0, 0, 0), 2, "7 passed, 1 failed, 0 skipped", 1),
     ("", 2, "0 passed, 1 failed, 0 skipped", 1),
     # nothing was run

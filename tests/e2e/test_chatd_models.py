@@ -112,7 +112,7 @@ def test_a_file_cut_in_use_ends_the_reply_with_the_reason(packed, tmp_path):
             assert lost["code"] == "engine_lost"
             assert "does not come back: %s: " % model in lost["message"]
         assert "was cut, or its disk failed" in s.log.read_text()
-        fresh = tmp_path / "fresh"      # and chatd takes what comes next
+        fresh = tmp_path / "fresh"      # and chatd accepts new requests
         shutil.copyfile(packed["bf16"], fresh)
         os.replace(fresh, model)
         s.wait_model()

@@ -36,7 +36,7 @@ def options(text):
 
 
 def complete(*words, env=None):
-    """What bash offers for the last of the words."""
+    """The words that bash offers in place of the last one."""
     script = ('source "$1"; shift\nCOMP_WORDS=("$@")\n'
               'COMP_CWORD=$(($# - 1))\n_chatctl\n'
               'printf "%s\\n" "${COMPREPLY[@]}"\n')

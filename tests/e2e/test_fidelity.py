@@ -87,7 +87,7 @@ def score_all(folder, precision="fp32", *args):
 
 
 def differences(name, done):
-    """What the stored logits and those of the engine differ by."""
+    """The differences between the stored logits and those of the engine."""
     return [abs(got - want) for at, stored in rows(name).items()
             for got, want in zip(done["logits"][at], stored, strict=True)]
 

@@ -87,7 +87,7 @@ class Filter:
         return self.receive()
 
     def end(self):
-        """Close the input; (status, what it wrote to stderr)."""
+        """Close the input. Returns the status and the text on stderr."""
         try:
             out, err = self.proc.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -646,8 +646,8 @@ def test_a_leak_meets_the_memory_limit(start, zoo):
     assert f.end()[0] == -signal.SIGSEGV
 
 
-# What each act is caught at: its own system call, one that the C library uses
-# for it, or the blocking of signals that comes before.
+# The system call at which each act is caught: its own call, one that the C
+# library uses for it, or the blocking of signals before it.
 HOSTILE = {
     "fork": "clone fork rt_sigprocmask", "exec": "execve",
     "system": "clone rt_sigprocmask rt_sigaction", "socket": "socket",
@@ -730,7 +730,7 @@ def test_a_hostile_start_is_killed_and_named(start, zoo, act, where):
 
 @pytest.fixture
 def victim():
-    """A process of the same user, and what others could change of it."""
+    """A process of the same user, and a look at what others could change."""
     proc = subprocess.Popen(["sleep", "1000"])
 
     def look():
@@ -891,7 +891,7 @@ def test_plugins_run_in_a_namespace_of_their_own(start, rules):
     for kind in "pid", "ipc":
         assert os.readlink("/proc/%d/ns/%s" % (inner(f), kind)) != \
             os.readlink("/proc/self/ns/%s" % kind)
-    # What waits outside has no part in the channel.
+    # The process that waits outside has closed the channel.
     for fd in 0, 1:
         assert not os.path.exists("/proc/%d/fd/%d" % (f.proc.pid, fd))
 

@@ -266,7 +266,7 @@ def test_an_item_for_a_request_of_another_kind_ends_the_helper(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_items_for_all_small_ids_end_the_helper(name):
-    """What a plugin can write to descriptor 1 without knowing any id."""
+    """A plugin can write this to descriptor 1 without knowing any id."""
     lines = "".join('{"event":"item","id":%d}\n' % i for i in range(40))
     with Liars((name,)) as s, s.client() as c:
         pid = s.process.pid

@@ -17,7 +17,7 @@ def mini():
 
 
 def stored(service, client):
-    """What the user and the database have of the refused requests."""
+    """The rows that the user sees and the database has."""
     return (client.events(client.send("list"))[:-1],
             client.events(client.send("list", kind="complete"))[:-1],
             service.rows("select count(*) from exchange"),

@@ -55,7 +55,7 @@ exec systemd-nspawn -q -D "$1" --volatile=overlay --private-network \
 
 
 def make_environment():
-    """Without what a make around the tests hands down, such as -w."""
+    """The environment without variables of an outer make, such as -w."""
     return {k: v for k, v in os.environ.items()
             if not k.startswith("MAKE") and k != "MFLAGS"}
 
@@ -111,7 +111,7 @@ def sweep(name):
 
 
 def boot(folder):
-    """Run the container to its end; what it printed."""
+    """Run the container to its end. Returns its output."""
     root = folder.with_name(folder.name + "-root")
     root.mkdir()
     name = "chatd-test-%d" % os.getpid()

@@ -26,7 +26,7 @@ PRINTS = [
     ("chatctl", ["ask", "--help"]),
 ]
 
-# What chatctl prints of a chatd that runs.
+# Commands of chatctl that print something.
 ASKS = [
     ["status"], ["status", "--json"], ["ask", "Hello"],
     ["ask", "--json", "Hello"], ["list"], ["list", "--json"], ["show", "1"],

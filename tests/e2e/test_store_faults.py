@@ -173,7 +173,7 @@ def apply(image, kind, offset, body, keep=None):
 
 
 def after_power_cut(log, cut, rng, heed_syncs):
-    """What the disk holds if the power goes before log[cut]."""
+    """A state of the disk if the power is lost before log[cut]."""
     files = {"d": bytearray(), "w": bytearray()}
     waiting = {"d": [], "w": []}
     for kind, name, offset, body in log[:cut]:

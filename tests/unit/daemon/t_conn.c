@@ -30,7 +30,7 @@ struct fixture {
 	int			 pause_at;	/* this line pauses it */
 };
 
-/* Note what happened. */
+/* Add a word to the log. */
 static void
 note(struct fixture *f, const char *what)
 {

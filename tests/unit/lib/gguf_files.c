@@ -345,7 +345,7 @@ split_rows(const struct model_config *c, int split, size_t cols, float *x)
 	free(y);
 }
 
-/* One tensor into the GGUF file, and what it then is into x. */
+/* Write a tensor into the GGUF file, and its numbers after rounding into x. */
 static void
 put_part(struct gguf_file *g, const struct model_config *c, enum tensor part,
     int layer, enum dtype t, float *x)
@@ -379,7 +379,7 @@ put_part(struct gguf_file *g, const struct model_config *c, enum tensor part,
 	free(bytes);
 }
 
-/* One tensor of the model into both files. */
+/* Write a tensor of the model into both files. */
 static void
 copy_part(struct model *m, struct gguf_file *g, enum tensor part, int layer,
     enum dtype t, json_t *header, FILE *data)

@@ -25,8 +25,8 @@
 /* A channel, and our ends of its two pipes. */
 struct ends {
 	struct chan	*ch;
-	int		 to, from;	/* what we write to and read from */
-	int		 in, out;	/* what the channel has */
+	int		 to, from;	/* our ends */
+	int		 in, out;	/* the channel's ends */
 };
 
 /* Pipes both ways. */

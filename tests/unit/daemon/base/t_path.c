@@ -42,7 +42,7 @@ teardown(void **state)
 	return (r);
 }
 
-/* Slashes between the parts, none doubled. */
+/* One slash between the parts. */
 static void
 join_puts_one_slash(void **state)
 {
