@@ -142,9 +142,10 @@ struct chat_finding {
 };
 
 /*
- * The functions of the host.  The host owns it; the plugin may use it from the
- * call of open until close returns, and only from the thread that the host
- * called it on.  Members without a version came with 1.0.
+ * The host, and the functions that a plugin can call.  The host owns the
+ * struct.  The plugin may use it from the call of open until close returns, and
+ * only on the thread on which the host calls.  Members without a version came
+ * with 1.0.
  */
 struct chat_filter_host {
 	uint32_t	 abi;		/* CHAT_FILTER_ABI of the host */
