@@ -68,8 +68,8 @@ neox_remove(char *folder)
 	free(folder);
 }
 
-/* The parts of a layer: name behind "gpt_neox.layers.N.", shape by letters
- * (Q: 3C), and whether attention_bias decides. */
+/* The parts of a layer: the name after "gpt_neox.layers.N.", the shape by
+ * letters (Q: 3C), and whether it depends on attention_bias. */
 static const struct {
 	const char	*name;
 	char		 rows, cols;

@@ -125,7 +125,7 @@ fixture_reply(const struct tokenizer *tok, int id, struct idbuf *prompt,
 	return (job);
 }
 
-/* A reply job: prompt of len tokens, and what an earlier run made. */
+/* A reply job: a prompt of len tokens, and the ids of an earlier run. */
 struct job *
 fixture_job(const struct tokenizer *tok, int id, int len, int max,
     double temperature, const struct idbuf *resume)
