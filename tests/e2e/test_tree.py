@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house rules of HACKING.md that a program can check."""
+"""The rules of HACKING.md that a program can check."""
 import collections
 import os
 import pathlib
@@ -148,7 +148,8 @@ def test_no_call_points_upwards():
 MODULES = {"engine/serve/admit.c": "engine/serve/scheduler.c",
            "engine/cpu/weights_random.c": "engine/cpu/weights_random.c",
            "engine/model/packed_write.c": "engine/model/packed_write.c",
-           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c"}
+           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c",
+           "plugins/rules/rules_plugin.c": "plugins/rules/rules_plugin.c"}
 
 
 def module(path, files):
@@ -241,7 +242,7 @@ def test_each_source_file_is_in_its_makefile():
 
 
 def test_no_file_outgrows_its_idea():
-    """Data and generated files apart, 600 lines are a warning sign."""
+    """Except for data and generated files, 600 lines are a warning sign."""
     assert ["%s: %d lines" % (p, n) for p in sources(".c", ".h", ".cu")
             for n in [len((SRC / p).read_text().splitlines())]
             if n > 600] == []

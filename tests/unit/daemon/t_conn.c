@@ -30,7 +30,7 @@ struct fixture {
 	int			 pause_at;	/* this line pauses it */
 };
 
-/* Note what happened. */
+/* Add a word to the log. */
 static void
 note(struct fixture *f, const char *what)
 {
@@ -291,7 +291,7 @@ test_close(void **state)
 
 /* ... and all of its last lines are handed out. */
 static void
-test_close_behind_a_burst(void **state)
+test_close_after_a_burst(void **state)
 {
 	struct fixture	*f = *state;
 	char		 text[1024], want[1024];
@@ -482,7 +482,7 @@ main(void)
 		TEST(test_pause_and_resume),
 		TEST(test_half_close),
 		TEST(test_close),
-		TEST(test_close_behind_a_burst),
+		TEST(test_close_after_a_burst),
 		TEST(test_free_in_callback),
 		TEST(test_marks),
 		TEST(test_an_unfinished_line),

@@ -27,8 +27,8 @@ neox_normal(uint64_t *state)
 	return (sum);
 }
 
-/* The parts of a layer: name behind "gpt_neox.layers.N.", shape by letters
- * (Q: 3C), and whether attention_bias decides. */
+/* The parts of a layer: the name after "gpt_neox.layers.N.", the shape by
+ * letters (Q: 3C), and whether it depends on attention_bias. */
 static const struct {
 	const char	*name;
 	char		 rows, cols;

@@ -126,7 +126,7 @@ fixture_reply(int id, struct idbuf *prompt, int max, double temperature)
 	return (job);
 }
 
-/* A reply job: prompt of len tokens, and what an earlier run made. */
+/* A reply job: a prompt of len tokens, and the ids of an earlier run. */
 struct job *
 fixture_job(int id, int len, int max, double temperature,
     const struct idbuf *resume)

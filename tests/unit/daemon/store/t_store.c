@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * begin and finish: what is kept, what goes back to the model as history, and
- * what is refused.
+ * begin and finish: the rows that they store, the history that the model gets,
+ * and the faults.
  */
 #include "store_fixture.h"
 
@@ -15,11 +15,11 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Fields that every begin needs but for the kind's own. */
+/* The fields that every kind of begin needs. */
 #define PLAIN "'uid':1000,'params':{},'seed':1,'model':{},'time':1"
 
 static void
-test_saying_makes_conversation_exchange_and_reply(void **state)
+test_say_creates_conversation_exchange_and_reply(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a;
@@ -53,7 +53,7 @@ test_a_model_is_kept_once(void **state)
 }
 
 static void
-test_a_begin_that_makes_no_sense_is_refused_by_field(void **state)
+test_a_wrong_begin_is_refused_with_the_field(void **state)
 {
 	static const struct {
 		const char	*field, *rest;
@@ -113,7 +113,7 @@ test_the_same_begin_again_changes_nothing(void **state)
 }
 
 static void
-test_a_foreign_conversation_is_not_there(void **state)
+test_a_conversation_of_another_user_is_not_found(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*foreign, *unknown;
@@ -152,7 +152,7 @@ test_a_raw_prompt_has_no_conversation(void **state)
 }
 
 static void
-test_regenerating_adds_a_reply_and_sees_what_came_before(void **state)
+test_regenerate_adds_a_reply_and_gets_the_earlier_turns(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a, *turn;
@@ -171,7 +171,7 @@ test_regenerating_adds_a_reply_and_sees_what_came_before(void **state)
 	json_decref(a);
 }
 
-/* The replies in the history of a further exchange, joined. */
+/* Begin one more exchange; its history must have these replies. */
 static void
 expect_history(struct fixture *fx, const char *key, int64_t bytes,
     const char *want)
@@ -191,7 +191,7 @@ expect_history(struct fixture *fx, const char *key, int64_t bytes,
 }
 
 static void
-test_history_is_what_was_said_and_fits(void **state)
+test_history_has_the_newest_turns_that_fit(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -204,18 +204,18 @@ test_history_is_what_was_said_and_fits(void **state)
 	fixture_say(fx, 7, NULL, "");
 	fixture_say(fx, 8, "done", "hh");
 	expect_history(fx, "h1", 1000, "aa cc ee hh ");
-	/* "prompt 8" and "hh" are ten bytes, and so on. */
+	/* A turn such as "prompt 8" and "hh" has ten bytes. */
 	expect_history(fx, "h2", 39, "cc ee hh ");
 	expect_history(fx, "h3", 20, "ee hh ");
 	expect_history(fx, "h4", 19, "hh ");
 	expect_history(fx, "h5", 0, "");
-	/* The newest reply counts: one regenerated and blocked is gone. */
+	/* The newest reply counts. If it is blocked, the turn is left out. */
 	fixture_do(fx, NULL, BEGIN("regenerate", "'key':'r','exchange':8"));
 	expect_history(fx, "h6", 1000, "aa cc ee ");
 }
 
 static void
-test_finishing_keeps_all_of_the_outcome(void **state)
+test_finish_stores_all_of_the_outcome(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -244,7 +244,7 @@ test_finishing_keeps_all_of_the_outcome(void **state)
 }
 
 static void
-test_a_redacted_prompt_takes_the_place_of_the_first(void **state)
+test_a_redacted_prompt_replaces_the_original(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -270,7 +270,7 @@ test_the_first_finish_counts(void **state)
 }
 
 static void
-test_a_finish_that_makes_no_sense_leaves_the_reply_open(void **state)
+test_a_wrong_finish_leaves_the_reply_running(void **state)
 {
 	static const struct {
 		const char	*code, *field, *rest;
@@ -310,7 +310,7 @@ test_a_finish_that_makes_no_sense_leaves_the_reply_open(void **state)
 }
 
 static void
-test_what_a_crash_left_open_is_interrupted_and_can_be_finished(void **state)
+test_a_reply_left_by_a_crash_can_still_be_finished(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -337,19 +337,19 @@ main(void)
 	cmocka_unit_test_setup_teardown(test_##name, fixture_setup, \
 	    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(saying_makes_conversation_exchange_and_reply),
+		T(say_creates_conversation_exchange_and_reply),
 		T(a_model_is_kept_once),
-		T(a_begin_that_makes_no_sense_is_refused_by_field),
+		T(a_wrong_begin_is_refused_with_the_field),
 		T(the_same_begin_again_changes_nothing),
-		T(a_foreign_conversation_is_not_there),
+		T(a_conversation_of_another_user_is_not_found),
 		T(a_raw_prompt_has_no_conversation),
-		T(regenerating_adds_a_reply_and_sees_what_came_before),
-		T(history_is_what_was_said_and_fits),
-		T(finishing_keeps_all_of_the_outcome),
-		T(a_redacted_prompt_takes_the_place_of_the_first),
+		T(regenerate_adds_a_reply_and_gets_the_earlier_turns),
+		T(history_has_the_newest_turns_that_fit),
+		T(finish_stores_all_of_the_outcome),
+		T(a_redacted_prompt_replaces_the_original),
 		T(the_first_finish_counts),
-		T(a_finish_that_makes_no_sense_leaves_the_reply_open),
-		T(what_a_crash_left_open_is_interrupted_and_can_be_finished),
+		T(a_wrong_finish_leaves_the_reply_running),
+		T(a_reply_left_by_a_crash_can_still_be_finished),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -174,7 +174,7 @@ what_is_not_finite_has_the_bits_of_the_reference(void **state)
 		for (b = 0; b < nitems(bad) * 3; b++) {
 			s = turned_new(elems[i], 48, 3);
 			want = turned_new(elems[i], 48, 3);
-			/* in a query, a key and a value, behind rot */
+			/* in a query, in a key, in a value */
 			at = 33 * HEADS * 144 + b % 3 * 48 + 40;
 			s->qkv[at] = want->qkv[at] = bad[b / 3];
 			turned_run(s, rotary_head, s->qkv, 0, 0, ROWS);
