@@ -44,8 +44,9 @@ json_t	*fixture_show(struct fixture *fx, const char *fmt, ...);
 int64_t	 fixture_do(struct fixture *fx, const char *key, const char *fmt,
 	    ...);
 
-/* Add exchange n, with the prompt "prompt n" and reply n, to the conversation 1.
- * Finish the reply with state and text; if state is NULL, leave it running. */
+/* Add exchange n, with the prompt "prompt n" and reply n, to the conversation
+ * 1. Finish the reply with state and text; if state is NULL, leave it
+ * running. */
 void	 fixture_say(struct fixture *fx, int n, const char *state,
 	    const char *text);
 
