@@ -305,6 +305,18 @@ gguf_file_open(struct gguf_file *g, size_t *n)
 	return (fd);
 }
 
+/* Read them. */
+enum gguf_error
+gguf_file_read(struct gguf_file *g, struct gguf *out, struct fault *f)
+{
+	size_t		 n;
+	int		 fd = gguf_file_open(g, &n);
+	enum gguf_error	 e = gguf_read("some.gguf", fd, n, out, f);
+
+	close(fd);
+	return (e);
+}
+
 /* Add the configuration. */
 static void
 put_config(struct gguf_file *g, const struct model_config *c)

@@ -270,3 +270,16 @@ fixture_found(struct fixture *fx, const char *text)
 	closedir(d);
 	return (found);
 }
+
+/* One exchange more. */
+void
+fixture_say(struct fixture *fx, int n, const char *state, const char *text)
+{
+	int64_t	reply;
+
+	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
+	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
+	if (state != NULL)
+		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
+		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
+}

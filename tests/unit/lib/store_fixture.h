@@ -44,6 +44,12 @@ json_t	*fixture_show(struct fixture *fx, const char *fmt, ...);
 int64_t	 fixture_do(struct fixture *fx, const char *key, const char *fmt,
 	    ...);
 
+/* Add exchange n, with the prompt "prompt n" and reply n, to the conversation
+ * 1. Finish the reply with state and text; if state is NULL, leave it
+ * running. */
+void	 fixture_say(struct fixture *fx, int n, const char *state,
+	    const char *text);
+
 /* Carry out a request that must fail with that code and field (NULL: any). */
 void	 fixture_refused(struct fixture *fx, const char *code,
 	    const char *field, const char *fmt, ...);

@@ -18,19 +18,6 @@
 /* The fields that every kind of begin needs. */
 #define PLAIN "'uid':1000,'params':{},'seed':1,'model':{},'time':1"
 
-/* Add exchange n, with reply n, to the conversation 1. */
-static void
-say(struct fixture *fx, int n, const char *state, const char *text)
-{
-	int64_t	reply;
-
-	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
-	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
-	if (state != NULL)
-		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
-		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
-}
-
 static void
 test_say_creates_conversation_exchange_and_reply(void **state)
 {
@@ -59,8 +46,8 @@ test_a_model_is_kept_once(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, NULL, "");
-	say(fx, 2, NULL, "");
+	fixture_say(fx, 1, NULL, "");
+	fixture_say(fx, 2, NULL, "");
 	assert_string_equal(fixture_sql(fx, "SELECT count(*) FROM model"),
 	    "1");
 }
@@ -109,7 +96,7 @@ test_the_same_begin_again_changes_nothing(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *b;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	a = fixture_ask(fx, BEGIN("say", "'key':'x','prompt':'p',"
 	    "'conversation':1"));
 	b = fixture_ask(fx, BEGIN("say", "'key':'x','prompt':'p',"
@@ -131,7 +118,7 @@ test_a_conversation_of_another_user_is_not_found(void **state)
 	struct fixture	*fx = *state;
 	json_t		*foreign, *unknown;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	foreign = fixture_ask(fx, "{'op':'begin','key':'f','uid':1001,"
 	    "'kind':'say','prompt':'p','params':{},'seed':1,'model':{},"
 	    "'time':1,'conversation':1}");
@@ -170,9 +157,9 @@ test_regenerate_adds_a_reply_and_gets_the_earlier_turns(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *turn;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
-	say(fx, 3, "done", "three");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
+	fixture_say(fx, 3, "done", "three");
 	a = fixture_ask(fx, BEGIN("regenerate", "'key':'k','exchange':2"));
 	assert_int_equal(msg_int(a, "exchange", 0), 2);
 	assert_int_equal(msg_int(a, "reply", 0), 4);
@@ -208,14 +195,14 @@ test_history_has_the_newest_turns_that_fit(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "aa");
-	say(fx, 2, "blocked", "bb");
-	say(fx, 3, "cancelled", "cc");
-	say(fx, 4, "failed", "dd");
-	say(fx, 5, "interrupted", "ee");
-	say(fx, 6, "done", "");
-	say(fx, 7, NULL, "");
-	say(fx, 8, "done", "hh");
+	fixture_say(fx, 1, "done", "aa");
+	fixture_say(fx, 2, "blocked", "bb");
+	fixture_say(fx, 3, "cancelled", "cc");
+	fixture_say(fx, 4, "failed", "dd");
+	fixture_say(fx, 5, "interrupted", "ee");
+	fixture_say(fx, 6, "done", "");
+	fixture_say(fx, 7, NULL, "");
+	fixture_say(fx, 8, "done", "hh");
 	expect_history(fx, "h1", 1000, "aa cc ee hh ");
 	/* A turn such as "prompt 8" and "hh" has ten bytes. */
 	expect_history(fx, "h2", 39, "cc ee hh ");
@@ -232,7 +219,7 @@ test_finish_stores_all_of_the_outcome(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, NULL, "");
+	fixture_say(fx, 1, NULL, "");
 	fixture_do(fx, NULL, "{'op':'finish','reply':1,'state':'blocked',"
 	    "'stop':'stop','text':'na\xc3\xafve','ids':[1,258,4294967295],"
 	    "'prompt_tokens':5,'output_tokens':3,'dropped':1,'queued_ms':2,"
@@ -276,7 +263,7 @@ test_the_first_finish_counts(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "first");
+	fixture_say(fx, 1, "done", "first");
 	fixture_do(fx, NULL, FINISH(1, "failed", "second"));
 	assert_string_equal(fixture_sql(fx, "SELECT state, text FROM reply"),
 	    "done|first");
@@ -314,7 +301,7 @@ test_a_wrong_finish_leaves_the_reply_running(void **state)
 	struct fixture	*fx = *state;
 	size_t		 i;
 
-	say(fx, 1, NULL, "");
+	fixture_say(fx, 1, NULL, "");
 	for (i = 0; i < nitems(cases); i++)
 		fixture_refused(fx, cases[i].code, cases[i].field,
 		    "{'op':'finish','time':1,%s}", cases[i].rest);
@@ -327,9 +314,9 @@ test_a_reply_left_by_a_crash_can_still_be_finished(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, NULL, "");
-	say(fx, 3, NULL, "");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, NULL, "");
+	fixture_say(fx, 3, NULL, "");
 	fixture_reopen(fx);
 	assert_int_equal(fx->st->interrupted, 2);
 	assert_string_equal(fixture_sql(fx, "SELECT state, finished "

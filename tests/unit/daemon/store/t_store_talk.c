@@ -15,19 +15,6 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Add exchange n, with reply n, to the conversation 1. */
-static void
-say(struct fixture *fx, int n, const char *state, const char *text)
-{
-	int64_t	reply;
-
-	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
-	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
-	if (state != NULL)
-		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
-		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
-}
-
 /* Print the ids of the items in an answer, each in an object under key.
  * Borrowed until the next call. */
 static const char *
@@ -84,8 +71,8 @@ test_show_gives_everything_in_order(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *x, *r;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
 	fixture_do(fx, NULL, BEGIN("regenerate", "'key':'k','exchange':1"));
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
 	    "'reply':1,'thumb':-1,'reasons':['unhelpful'],'ideal':'I',"
@@ -123,7 +110,7 @@ test_show_continues_after_an_exchange(void **state)
 	int		 i;
 
 	for (i = 1; i <= 5; i++)
-		say(fx, i, "done", "text");
+		fixture_say(fx, i, "done", "text");
 	a = fixture_show(fx, "{'op':'show','uid':1000,'conversation':1,"
 	    "'limit':2}");
 	assert_string_equal(numbers(a, "exchange"), "1 2");
@@ -207,15 +194,15 @@ test_an_exchange_with_many_replies_comes_in_pieces(void **state)
 	big = xmalloc(30001);
 	memset(big, 'x', 30000);
 	big[30000] = '\0';
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", big);
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", big);
 	for (i = 3; i <= 8; i++) {
 		fixture_do(fx, NULL, BEGIN("regenerate", "'key':'r-%d',"
 		    "'exchange':2"), i);
 		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':"
 		    "'done','text':'%s','ids':[],'time':1}", i, big);
 	}
-	say(fx, 9, "done", "last");
+	fixture_say(fx, 9, "done", "last");
 	n = slices(fx, "{\"op\":\"show\",\"uid\":1000,\"conversation\":1}",
 	    all, sizeof all, &more);
 	assert_string_equal(all, "1:1 2:2,3,4 2+:5,6,7 2+:8 3:9");
@@ -236,7 +223,7 @@ test_raw_prompts_are_listed_shown_and_deleted(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *x;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, BEGIN("complete", "'key':'c','prompt':"
 	    "'MARK-raw and\\nmore'"));
 	fixture_do(fx, NULL, FINISH(2, "done", "MARK-reply"));
@@ -281,7 +268,7 @@ test_a_new_rating_counts_and_the_old_one_is_kept(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,'thumb':-1,"
 	    "'reasons':['harmful','incorrect','harmful'],'ideal':'I',"
 	    "'time':5}");
@@ -299,7 +286,7 @@ test_a_rating_without_thumb_adds_to_the_last(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,'thumb':-1,"
 	    "'reasons':['harmful'],'time':5}");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
@@ -315,8 +302,8 @@ test_a_rating_of_another_users_reply_is_not_found(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
 	fixture_refused(fx, "not_found", NULL, "{'op':'rate','uid':1001,"
 	    "'exchange':1,'thumb':1,'time':5}");
 	fixture_refused(fx, "not_found", NULL, "{'op':'rate','uid':1000,"
@@ -435,8 +422,8 @@ test_the_first_words_name_an_unnamed_conversation(void **state)
 	struct fixture	*fx = *state;
 
 	fixture_do(fx, NULL, "{'op':'new','uid':1000,'time':1}");
-	say(fx, 2, NULL, "");
-	say(fx, 3, NULL, "");
+	fixture_say(fx, 2, NULL, "");
+	fixture_say(fx, 3, NULL, "");
 	assert_string_equal(fixture_sql(fx, "SELECT title "
 	    "FROM conversation"), "prompt 2");
 }
