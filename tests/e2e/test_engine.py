@@ -297,11 +297,7 @@ def test_small_steps_change_nothing(engine):
         assert e.generate(**request)[-1]["ids"] == want
 
 
-<<<<<<< HEAD
-def test_a_reply_goes_on_after_any_token(engine):
-=======
 def test_a_reply_continues_after_any_token(engine):
->>>>>>> eng-daemon
     request = {"messages": [{"role": "human", "text": "Hello!"}],
                "params": SAMPLED}
     whole = engine.generate(**request)

@@ -207,6 +207,16 @@ def test_a_circle_is_found():
         ["b", "c", "b"]
 
 
+def test_no_conflict_was_committed():
+    marks = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.M)
+    assert [str(p.relative_to(SRC)) for p in sorted(SRC.rglob("*"))
+            if p.is_file() and p.suffix in (".c", ".h", ".cu", ".cpp", ".py", ".inc",
+                                            ".am", ".ac", ".md", "")
+            and not set(p.relative_to(SRC).parts) & {".git", "build"}
+            and p.stat().st_size < 1 << 20
+            and marks.search(p.read_bytes().decode(errors="replace"))] == []
+
+
 def test_file_names_are_unique():
     count = collections.Counter(p.name for p in sources(".c", ".h", ".cu",
                                 below=ROOMS + ("tests",)))
