@@ -5,6 +5,9 @@
  */
 #include "config_impl.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,6 +309,30 @@ config_defaults(struct config *c)
 	}
 }
 
+/* Note the values that do not fit together, or into a socket's name. */
+static void
+config_together(struct config *c, struct fault *f)
+{
+	const char	*path = c->file != NULL ? c->file : "defaults";
+	const size_t	 most = sizeof ((struct sockaddr_un *)0)->sun_path - 1;
+	const size_t	 name = strlen(c->socket_path);
+	const size_t	 pre = strlen(c->preprompt);
+
+	if (c->prompt > c->line)
+		config_note(c, fault_set(f, "bad_config", "prompt",
+		    "%s: limits.prompt (%lld bytes) is above limits.line "
+		    "(%lld bytes)", path, (long long)c->prompt,
+		    (long long)c->line), f);
+	if (pre > (size_t)c->prompt)
+		config_note(c, fault_set(f, "bad_config", "preprompt",
+		    "%s: defaults.preprompt (%zu bytes) is above limits.prompt "
+		    "(%lld bytes)", path, pre, (long long)c->prompt), f);
+	if (name == 0 || name > most)
+		config_note(c, fault_set(f, "bad_config", "socket.path",
+		    "%s: socket.path: expected a name of 1 to %zu bytes, found "
+		    "%zu bytes", path, most, name), f);
+}
+
 /* Read a configuration. */
 int
 config_load(const char *path, struct config **out, json_t *errors,
@@ -325,11 +352,8 @@ config_load(const char *path, struct config **out, json_t *errors,
 		r = config_scalars(c, path, "", root, f);
 	config_note(c, r, f);
 	ynode_free(root);
-	if (all.n == 0 && c->prompt > c->line)
-		config_note(c, fault_set(f, "bad_config", "prompt",
-		    "%s: limits.prompt (%lld bytes) is above limits.line "
-		    "(%lld bytes)", path, (long long)c->prompt,
-		    (long long)c->line), f);
+	if (all.n == 0)
+		config_together(c, f);
 	c->errors = NULL;
 	if ((r = config_errors_end(&all, f)) != 0)
 		config_free(c);

@@ -90,6 +90,7 @@ exchange_free(struct exchange *x)
 	judge_free(x->judge);
 	reply_clear(&x->reply);
 	json_decref(x->params);
+	json_decref(x->given);
 	json_decref(x->history);
 	json_decref(x->verdicts);
 	free(x->text);

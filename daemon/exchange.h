@@ -20,7 +20,8 @@ TAILQ_HEAD(exchanges, exchange);
 
 enum exchange_kind { EXCHANGE_SAY, EXCHANGE_COMPLETE, EXCHANGE_REGENERATE };
 
-/* A client's request; strings are borrowed until exchange_new returns. */
+/* A client's request. Strings and given are borrowed until exchange_new
+ * returns. */
 struct exchange_ask {
 	enum exchange_kind	 kind;
 	const char		*text;		/* say, complete */
@@ -29,6 +30,8 @@ struct exchange_ask {
 	int64_t			 exchange;	/* regenerate */
 	json_t			*params;	/* taken: checked, with defaults
 						 * and seed */
+	json_t			*given;		/* the params that the client
+						 * gave, or NULL */
 };
 
 /* Begin an exchange; it ends r. */

@@ -104,6 +104,7 @@ exchange_new(struct chatd *d, struct request *r,
 	x->text = xstrdup(ask->text);
 	x->preprompt = xstrdup(ask->preprompt);
 	x->params = ask->params;
+	x->given = json_incref(ask->given);
 	x->verdicts = json_array();
 	x->t_begin = clock_monotonic();
 	reply_init(&x->reply);
@@ -152,7 +153,7 @@ exchange_begin(struct exchange *x)
 	struct request	*r = x->request;
 	struct fault	 f;
 
-	sampling_fit(x->d->config, x->d->model, x->params);
+	sampling_fit(x->d->model, x->given, x->params);
 	if (sampling_check(x->d->model, x->params, &f) != 0) {
 		x->d->total--;
 		exchange_move(x, EVENT_FORGET);

@@ -73,6 +73,8 @@ struct exchange {
 	char			*text;		/* owned: the prompt */
 	char			*preprompt;	/* owned, or NULL */
 	json_t			*params;	/* owned */
+	json_t			*given;		/* owned, or NULL: those that
+						 * the client gave */
 	json_t			*history;	/* owned: array, or NULL */
 	json_t			*verdicts;	/* owned: of the prompt */
 	char			 key[64];	/* names it to the store */

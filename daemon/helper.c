@@ -309,27 +309,14 @@ helper_heard(struct helper *h)
 		event_del(h->silence);
 }
 
-/* Handle a line from the helper. */
+/* Handle a message from the helper; len is the length of its line. */
 static void
-helper_line(void *arg, char *line, size_t len)
+helper_message(struct helper *h, json_t *msg, size_t len)
 {
-	struct helper	*h = arg;
-	struct fault	 f;
-	json_t		*msg;
-	const char	*event;
-	char		 why[512];
-	int64_t		 id;
+	const char	*event = msg_string(msg, "event");
+	int64_t		 id = msg_int(msg, "id", -1);
 
-	h->line_at = clock_micros();
-	if (json_line_parse_max(line, len, h->spec->values_max, &msg, &f) !=
-	    0) {
-		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
-		helper_down(h, why);
-		return;
-	}
 	helper_heard(h);
-	event = msg_string(msg, "event");
-	id = msg_int(msg, "id", -1);
 	if (event == NULL)
 		helper_down(h, "sent a line without an event");
 	else if (id < 0 && len > HELPER_LOOSE_MAX)
@@ -338,7 +325,27 @@ helper_line(void *arg, char *line, size_t len)
 		helper_loose(h, event, msg);
 	else
 		helper_answer(h, id, event, msg);
-	json_decref(msg);
+}
+
+/* Handle a line from the helper. */
+static void
+helper_line(void *arg, char *line, size_t len)
+{
+	struct helper	*h = arg;
+	struct fault	 f;
+	json_t		*msg;
+	char		 why[512];
+
+	h->line_at = clock_micros();
+	if (json_line_parse_max(line, len, h->spec->values_max, &msg, &f) !=
+	    0) {
+		snprintf(why, sizeof why, "sent a bad line: %s", f.message);
+		helper_down(h, why);
+	} else {
+		helper_message(h, msg, len);
+		json_decref(msg);
+	}
+	h->line_at = 0;
 }
 
 /* Handle a line over the limit. */
@@ -376,11 +383,11 @@ helper_drained(void *arg)
 		shutdown(conn_fd(h->conn), SHUT_WR);
 }
 
-/* The time that the current line has taken so far. */
+/* The time that the current line has taken so far, or 0. */
 int64_t
 helper_since(const struct helper *h)
 {
-	return (clock_micros() - h->line_at);
+	return (h->line_at == 0 ? 0 : clock_micros() - h->line_at);
 }
 
 /* Reap the process if it has ended, and log how. */

@@ -121,7 +121,8 @@ void		 helper_expire(struct helper *h, const char *why);
 /* Call it after SIGCHLD. */
 void		 helper_reap(struct helper *h);
 
-/* In a callback: microseconds since chatd began to handle the line. */
+/* In a callback: microseconds since chatd began to handle the line. 0 if no
+ * line is being handled, for example because the helper was lost. */
 int64_t		 helper_since(const struct helper *h);
 
 enum helper_state helper_state(const struct helper *h);

@@ -55,7 +55,9 @@ struct helper {
 							 * left before it is
 							 * killed */
 	int64_t				 ready_at;	/* monotonic ms */
-	int64_t				 line_at;	/* us: the last line */
+	int64_t				 line_at;	/* us: when the line
+							 * came that is being
+							 * handled; 0: none */
 	char				 why[512];
 };
 

@@ -221,8 +221,10 @@ ops_exchange(struct request *r, struct exchange_ask *ask, json_t *params,
 		fault_set(&f, "bad_field", field, "%s: is empty", field);
 		json_decref(ask->params);
 		request_fault(r, &f);
-	} else
+	} else {
+		ask->given = params;
 		exchange_new(r->d, r, ask);
+	}
 }
 
 /* say: the next turn of a conversation. */

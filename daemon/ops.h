@@ -31,11 +31,12 @@ void	 ops_dispatch(struct request *r, json_t *msg);
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
 
-/* Lower the parameters that are defaults and more than the model can hold, so
- * that no request is refused for a value that it did not give. */
-void	 sampling_fit(const struct config *cf, const json_t *model,
+/* Lower the parameters that the client did not give and that are more than the
+ * model can hold, so that no request is refused for a value that it did not
+ * give. given has those that it gave (borrowed, or NULL). */
+void	 sampling_fit(const json_t *model, const json_t *given,
 	    json_t *params);
-/* Log the defaults that sampling_fit would lower. */
+/* Log the defaults that are more than the model can hold. */
 void	 sampling_warn(const struct config *cf, const json_t *model);
 /* Can the model hold these parameters (complete, after sampling_fit)? Returns
  * 0, or CHAT_EFORMAT with *f filled. */

@@ -86,18 +86,19 @@ sampling_above(const struct config *cf, const json_t *model, size_t *i,
 	return (0);
 }
 
-/* Lower the defaults that the model can't hold. */
+/* Lower the defaults that the model can't hold. What the client gave decides
+ * which values are defaults: the configuration may have changed since. */
 void
-sampling_fit(const struct config *cf, const json_t *model, json_t *params)
+sampling_fit(const json_t *model, const json_t *given, json_t *params)
 {
-	const char	*name;
-	int64_t		 dflt, most;
-	size_t		 i;
+	const struct vocabulary_param	*p;
+	int64_t				 most;
 
-	for (i = 0; (most = sampling_above(cf, model, &i, &dflt)) > 0; i++) {
-		name = vocabulary_params[i].name;
-		if (msg_int(params, name, 0) == dflt)
-			msg_set_int(params, name, most);
+	for (p = vocabulary_params; p->name != NULL; p++) {
+		most = sampling_most(model, p);
+		if (most > 0 && json_object_get(given, p->name) == NULL &&
+		    msg_int(params, p->name, 0) > most)
+			msg_set_int(params, p->name, most);
 	}
 }
 

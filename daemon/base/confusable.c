@@ -40,9 +40,28 @@ static const struct confusable {
 	/* Cherokee */
 	{ 0x13a2, "t" }, { 0x13aa, "a" }, { 0x13b7, "m" }, { 0x13bb, "h" },
 	{ 0x13c2, "h" }, { 0x13cf, "b" }, { 0x13f4, "b" },
+	/* Canadian syllabics */
+	{ 0x142f, "v" }, { 0x144c, "u" }, { 0x144e, "n" }, { 0x146d, "p" },
+	{ 0x146f, "d" }, { 0x1472, "b" }, { 0x148d, "j" }, { 0x14aa, "l" },
+	{ 0x1541, "x" }, { 0x157c, "h" }, { 0x1587, "r" }, { 0x15af, "b" },
+	{ 0x15b4, "f" }, { 0x15c5, "a" }, { 0x15de, "d" }, { 0x15e9, "a" },
+	{ 0x15ea, "d" }, { 0x15f0, "m" }, { 0x15f7, "b" }, { 0x166d, "x" },
 	/* Latin small capitals */
 	{ 0x1d00, "a" }, { 0x1d0d, "m" }, { 0x1d0f, "o" }, { 0x1d1b, "t" },
 	{ 0x1d1c, "u" },
+	/* Coptic */
+	{ 0x2c81, "a" }, { 0x2c83, "b" }, { 0x2c89, "e" }, { 0x2c8f, "h" },
+	{ 0x2c93, "i" }, { 0x2c95, "k" }, { 0x2c99, "m" }, { 0x2c9b, "n" },
+	{ 0x2c9f, "o" }, { 0x2ca3, "p" }, { 0x2ca5, "c" }, { 0x2ca7, "t" },
+	{ 0x2ca9, "y" }, { 0x2cad, "x" },
+	/* Lisu */
+	{ 0xa4d0, "b" }, { 0xa4d1, "p" }, { 0xa4d3, "d" }, { 0xa4d4, "t" },
+	{ 0xa4d6, "g" }, { 0xa4d7, "k" }, { 0xa4d9, "j" }, { 0xa4da, "c" },
+	{ 0xa4dc, "z" }, { 0xa4dd, "f" }, { 0xa4df, "m" }, { 0xa4e0, "n" },
+	{ 0xa4e1, "l" }, { 0xa4e2, "s" }, { 0xa4e3, "r" }, { 0xa4e6, "v" },
+	{ 0xa4e7, "h" }, { 0xa4ea, "w" }, { 0xa4eb, "x" }, { 0xa4ec, "y" },
+	{ 0xa4ee, "a" }, { 0xa4f0, "e" }, { 0xa4f2, "i" }, { 0xa4f3, "o" },
+	{ 0xa4f4, "u" },
 };
 
 /* Find c in the table. NULL if it is not a look-alike. */

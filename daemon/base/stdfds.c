@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,15 @@ stdfds_init(const char *program)
 		_exit(1);
 }
 
+/* Has the reader of standard output gone? A pipe shows it as an error. */
+static int
+stdfds_unread(void)
+{
+	struct pollfd	 p = { .fd = STDOUT_FILENO };
+
+	return (poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0);
+}
+
 /* Flush standard output. */
 void
 stdfds_flush(void)
@@ -51,11 +61,11 @@ stdfds_flush(void)
 	errno = 0;
 	if (fflush(stdout) == 0 && !failed)
 		return;
-	if (errno == EPIPE) {
+	/* The errno of an earlier failed write is lost. */
+	if (errno == EPIPE || (errno == 0 && stdfds_unread())) {
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);
 	}
-	/* The errno of an earlier failed write is lost. */
 	fprintf(stderr, "%s: standard output: %s\n", stdfds_program,
 	    errno != 0 ? strerror(errno) : "write error");
 	_exit(1);

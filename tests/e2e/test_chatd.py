@@ -679,6 +679,11 @@ BAD_CONFIGS = [
     ("filters: [{name: x, when_off: maybe}]\n",
      "when_off: expected block or pass"),
     ("filters: [{name: x, size: 3}]\n", 'unknown key "size" in filters'),
+    ("limits: {prompt: 16}\ndefaults: {preprompt: a text of 23 bytes here}\n",
+     "defaults.preprompt (23 bytes) is above limits.prompt (16 bytes)"),
+    ("socket: {path: ''}\n",
+     "socket.path: expected a name of 1 to 107 bytes, found 0 bytes"),
+    ("socket: {path: /%s}\n" % (107 * "x"), "to 107 bytes, found 108 bytes"),
 ]
 
 

@@ -2,9 +2,11 @@
 """The stored data of users: pages, turns of accounts, quotas and deletion."""
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -452,3 +454,20 @@ def test_accounts_take_turns_with_reads():
         # Twenty wait, yet between two slices of the other account they get
         # little: the slices that were already sent, and one turn.
         assert all(b - a <= 5 for a, b in zip(mine, mine[1:]))
+
+
+def test_the_time_of_a_hung_store_is_not_charged_to_the_waiting_user():
+    with Service(config={"store": {"timeout": "2s"}}) as s:
+        s.wait_model()
+        with s.client() as c:
+            os.kill(s.helper_pid("store"), signal.SIGSTOP)
+            running = [c.send("say", text="Hello") for _ in range(8)]
+            while running:
+                e = c.event()
+                if e["event"] == "error":
+                    assert e["code"] == "store_unavailable", e
+                    running.remove(e["id"])
+        began = time.monotonic()
+        with s.client() as c:
+            assert c.call("status")["event"] == "done"
+        assert time.monotonic() - began < 5

@@ -73,3 +73,36 @@ def test_the_check_waits_for_the_model():
             assert stored(s, c) == ([], [], [(0,)], [(0,)])
             assert c.say("Hello", params={"max_tokens": 2048})[1]["event"] \
                 == "done"
+
+
+@pytest.mark.parametrize("name, most", BOUNDS)
+def test_a_given_value_equal_to_a_lowered_default_is_refused(name, most):
+    with Service(engine=BUILD / "chatd-engine", model=MINI,
+                 config={"defaults": {name: most + 7}}) as s:
+        s.wait_model()
+        with s.client() as c:
+            refused(c.call("say", text="Hello", params={name: most + 7}),
+                    name)
+            assert stored(s, c) == ([], [], [(0,)], [(0,)])
+
+
+@pytest.mark.parametrize("before, after", [(5000, 100), (100, 5000)])
+def test_a_reload_while_the_model_loads_changes_no_given_value(before,
+                                                               after):
+    with Service(env={"SCRIPTED_LOAD": "3", "SCRIPTED_CONTEXT": "2048"},
+                 config={"defaults": {"max_tokens": before}}) as s, \
+            s.client() as c, s.client() as operator:
+        default = c.send("say", text="#long 2")
+        given = c.send("say", text="#long 2", params={"max_tokens": 5000})
+        for _ in range(2):
+            assert c.until("notice")["code"] == "loading"
+        s.config["defaults"]["max_tokens"] = after
+        s.write_config()
+        assert s.reload(operator)["event"] == "done"
+        last = {}
+        while len(last) < 2:
+            e = c.event()
+            if e["event"] in ("done", "error"):
+                last[e["id"]] = e
+        assert last[default]["event"] == "done", last
+        refused(last[given], "max_tokens")

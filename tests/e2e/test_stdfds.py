@@ -118,6 +118,19 @@ def test_a_reader_that_goes_away_ends_it_quietly():
         assert (r.returncode, r.stderr) == (-signal.SIGPIPE, b"")
 
 
+def test_a_long_text_without_a_reader_ends_it_quietly(service):
+    with service.client() as c:
+        conv = c.say(200000 * "y", params={"max_tokens": 1})[1]
+    for args in ["export"], ["show", str(conv["conversation"])]:
+        read, write = os.pipe()
+        os.close(read)
+        r = subprocess.run(
+            [BUILD / "chatctl", "-s", service.socket, *args], stdout=write,
+            stderr=subprocess.PIPE, timeout=60, check=False)
+        os.close(write)
+        assert (r.returncode, r.stderr) == (-signal.SIGPIPE, b""), args
+
+
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
 @pytest.mark.parametrize("program,args", PRINTS,
                          ids=[" ".join([p, *a[-1:]]) for p, a in PRINTS])
