@@ -428,6 +428,7 @@ lop3(uint32_t a, uint32_t b, uint32_t c)
 #endif
 }
 
+#include "device_math.h"
 #include "device_mma.h"
 
 #endif
