@@ -129,7 +129,9 @@ asm(".text\n"
 static void
 fiber_prepare(struct fiber *f)
 {
-	void **top = reinterpret_cast<void **>(f->stack + STACK);
+	/* Not all at the same place in a page: that is slow in the caches. */
+	void **top = reinterpret_cast<void **>(f->stack + STACK -
+	    (f - &fibers[0]) % 64 * 64);
 
 	*--top = NULL;			/* no return address */
 	*--top = reinterpret_cast<void *>(fiber_main);
