@@ -17,6 +17,47 @@
 #ifndef CUDA_DEVICE_MMA_H
 #define CUDA_DEVICE_MMA_H
 
+#ifdef CUDA_HOST
+/* What a lane does once all have put their a and b, widened, into all: f[2 * i]
+ * and the next are a[i], f[8 + 2 * i] and the next b[i].  The sum is rounded
+ * once, so it is more exact than that of a tensor core. */
+inline void
+mma_host_float(float d[4], const struct simt_slot *all)
+{
+	int lane = simt_lane(), row = lane & ~3, col = lane % 4 * 8;
+
+	for (int n = 0; n < 4; n++) {
+		const struct simt_slot	*a = all + row;
+		const struct simt_slot	*b = all + col + n % 2 * 4;
+		double sum = d[n];
+
+		for (int k = 0; k < 16; k++)
+			sum += (double)a[k % 8 / 2].f[k / 8 * 4 + n / 2 * 2 +
+			    k % 2] * b[k % 8 / 2].f[8 + k / 8 * 2 + k % 2];
+		d[n] = (float)sum;
+	}
+}
+
+/* The same for bytes: u[i] is a[i], u[4 + i] is b[i]. */
+inline void
+mma_host_s8(int32_t d[4], const struct simt_slot *all)
+{
+	int lane = simt_lane(), row = lane & ~3, col = lane % 4 * 8;
+
+	for (int n = 0; n < 4; n++) {
+		const struct simt_slot	*a = all + row;
+		const struct simt_slot	*b = all + col + n % 2 * 4;
+		uint32_t sum = (uint32_t)d[n];
+
+		for (int k = 0; k < 32; k++)
+			sum += (uint32_t)((int8_t)(a[k % 16 / 4].u[k / 16 * 2 +
+			    n / 2] >> k % 4 * 8) *
+			    (int8_t)(b[k % 16 / 4].u[4 + k / 16] >> k % 4 * 8));
+		d[n] = (int32_t)sum;
+	}
+}
+#endif
+
 /* K is 16, the elements are fp16, the sums fp32. */
 __device__ __forceinline__ void
 mma_f16(float d[4], const uint32_t a[4], const uint32_t b[2] PLACE)
@@ -30,7 +71,7 @@ mma_f16(float d[4], const uint32_t a[4], const uint32_t b[2] PLACE)
 		mine.f[2 * i] = v.x;
 		mine.f[2 * i + 1] = v.y;
 	}
-	simt_mma_float(d, simt_exchange(SIMT_MMA_F16, mine, at));
+	mma_host_float(d, simt_exchange(SIMT_MMA_F16, mine, at));
 #elif __CUDA_ARCH__ >= 800
 	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
 	    "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -60,7 +101,7 @@ mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2] PLACE)
 		mine.f[2 * i] = v.x;
 		mine.f[2 * i + 1] = v.y;
 	}
-	simt_mma_float(d, simt_exchange(SIMT_MMA_BF16, mine, at));
+	mma_host_float(d, simt_exchange(SIMT_MMA_BF16, mine, at));
 #elif __CUDA_ARCH__ >= 800
 	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
 	    "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -99,7 +140,7 @@ mma_s8(int32_t d[4], const uint32_t a[4], const uint32_t b[2] PLACE)
 
 	for (int i = 0; i < 6; i++)
 		mine.u[i] = i < 4 ? a[i] : b[i - 4];
-	simt_mma_s8(d, simt_exchange(SIMT_MMA_S8, mine, at));
+	mma_host_s8(d, simt_exchange(SIMT_MMA_S8, mine, at));
 #elif __CUDA_ARCH__ >= 800
 	asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
 	    "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
