@@ -116,7 +116,7 @@ void		 rule_clear(struct rule *r);
 struct ynode;
 
 /* Add the pack in a YAML tree (borrowed); file is used in errors. */
-int	 rules_read(struct rules *rs, const char *file, struct ynode *root,
+int	 rulepack_read(struct rules *rs, const char *file, struct ynode *root,
 	    struct fault *f);
 
 /* ---- rules_files.c */
@@ -128,7 +128,7 @@ int	 rules_load(struct rules *rs, const char *path, struct fault *f);
 int	 rules_parse(struct rules *rs, const char *name, const char *text,
 	    size_t len, struct fault *f);
 
-/* ---- match.c */
+/* ---- rules_match.c */
 /*
  * Run every rule of that direction (RULE_PROMPT or RULE_REPLY) over len bytes
  * of valid UTF-8 and call found with each match. It is called at most

@@ -66,8 +66,8 @@ def test_a_packed_file_of_another_precision_is_reported(packed):
     with serve(packed["int8"], precision="int4") as s:
         s.wait_model("down")
         why = s.status()["model"]["why"]
-    assert why == ("%s: is packed in int8, and int4 is asked for: give auto, "
-                   "or the model it was packed from" % packed["int8"])
+    assert why == ("%s: is packed in int8, not in int4: set precision to auto, "
+                   "or load the model it was packed from" % packed["int8"])
 
 
 def test_a_cache_in_int8_is_part_of_the_precision(packed):
@@ -88,8 +88,7 @@ def test_a_cache_that_does_not_fit_the_precision_is_reported(packed):
     with serve(packed["int8"], kv_precision="fp32") as s:
         s.wait_model("down")
         assert s.status()["model"]["why"] == (
-            "kv_precision: fp32 goes with weights in fp32, and they are in "
-            "int8")
+            "kv_precision: fp32 needs weights in fp32, but they are in int8")
 
 
 def start_long(s, c):

@@ -297,7 +297,7 @@ def test_small_steps_change_nothing(engine):
         assert e.generate(**request)[-1]["ids"] == want
 
 
-def test_a_reply_goes_on_behind_any_token(engine):
+def test_a_reply_goes_on_after_any_token(engine):
     request = {"messages": [{"role": "human", "text": "Hello!"}],
                "params": SAMPLED}
     whole = engine.generate(**request)

@@ -219,7 +219,7 @@ def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
     (["--model", str(TINY), "--check", "--kv-precision", "int4"],
      "expected auto, fp32, bf16 or int8, found \"int4\""),
     (["--model", str(TINY), "--check", "--kv-precision", "fp32"],
-     "fp32 goes with weights in fp32, and they are in bf16"),
+     "fp32 needs weights in fp32, but they are in bf16"),
     (["--model", str(TINY), "--threads", "-1"],
      '--threads: expected a number from 0 to 4096, found "-1"'),
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),

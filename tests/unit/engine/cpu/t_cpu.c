@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CPU backend's edges: what it refuses, rows and options and weights, and
- * what it says of itself while it loads and afterwards.
+ * The limits of the CPU backend: the rows, options and weights that it refuses,
+ * its progress while it loads, and its description.
  */
 #include "backend.h"
 
@@ -33,7 +33,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove the model. */
 static int
 teardown(void **state)
 {
@@ -42,7 +42,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Nothing out of range gets as far as memory. */
+/* Rows with values out of range are refused before memory is read. */
 static void
 rows_out_of_range_are_refused(void **state)
 {
@@ -64,7 +64,7 @@ rows_out_of_range_are_refused(void **state)
 	(void)state;
 	b->ops->info(b, &info);
 	high[0] = info.kv_blocks;
-	assert_int_equal(b->ops->step(b, &fine, 0), 0);	/* the first of all */
+	assert_int_equal(b->ops->step(b, &fine, 0), 0);	/* the first step */
 	for (i = 0; i < nitems(cases); i++)
 		assert_int_equal(b->ops->step(b, &cases[i], 1), CHAT_ESHAPE);
 	assert_int_equal(b->ops->step(b, &fine, 1), 0);
@@ -125,11 +125,11 @@ expect_refusal(const char *name, float x, const char *precision,
 }
 
 /*
- * A sequence that overflowed leaves NaN behind in its cache blocks; the next
- * one in the same blocks must not meet them.
+ * A sequence that overflowed leaves NaN in its cache blocks. The next sequence
+ * in the same blocks must not be changed by them.
  */
 static void
-what_is_left_in_the_cache_is_never_read(void **state)
+old_content_of_the_cache_is_never_read(void **state)
 {
 	static const char *const precisions[] = { "fp32", "bf16", "fp32+kv8" };
 	const size_t	 bytes = 41 * sizeof(float) * (size_t)spec.V;
@@ -165,7 +165,7 @@ what_is_left_in_the_cache_is_never_read(void **state)
 	neox_remove(copy);
 }
 
-/* A file with NaN or infinity in it is broken, and says where. */
+/* A file with NaN or infinity is refused, and the message says where. */
 static void
 weights_that_are_not_finite_are_refused(void **state)
 {
@@ -180,7 +180,7 @@ weights_that_are_not_finite_are_refused(void **state)
 	    "too large for bf16");
 }
 
-/* Options that can't be met name what there is. */
+/* The message for an option that can't be met says which ones can be. */
 static void
 options_that_can_not_be_met_are_refused(void **state)
 {
@@ -195,7 +195,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		    "expected auto, fp32, bf16 or int8, found \"int4\"" },
 		{ { .precision = "bf16", .device = "cpu", .isa = "auto",
 		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
-		    "fp32 goes with weights in fp32, and they are in bf16" },
+		    "fp32 needs weights in fp32, but they are in bf16" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, reference, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
@@ -238,9 +238,9 @@ note_progress(void *arg, int64_t bytes, int64_t total)
 	c->total = total;
 }
 
-/* From 0 to the last byte. */
+/* Progress goes from 0 to the last byte. */
 static void
-loading_tells_how_far_it_is(void **state)
+loading_reports_its_progress(void **state)
 {
 	struct calls	 c = { 0 };
 	struct backend_options opt = { .precision = "bf16", .device = "cpu",
@@ -275,10 +275,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_out_of_range_are_refused),
-		cmocka_unit_test(what_is_left_in_the_cache_is_never_read),
+		cmocka_unit_test(old_content_of_the_cache_is_never_read),
 		cmocka_unit_test(weights_that_are_not_finite_are_refused),
 		cmocka_unit_test(options_that_can_not_be_met_are_refused),
-		cmocka_unit_test(loading_tells_how_far_it_is)
+		cmocka_unit_test(loading_reports_its_progress)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

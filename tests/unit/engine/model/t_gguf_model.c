@@ -386,7 +386,7 @@ configurations_are_checked(void **state)
 
 /* Every required key and tensor. */
 static void
-what_is_missing_is_named(void **state)
+missing_keys_are_named(void **state)
 {
 	static const char *const names[] = { "general.architecture",
 		"gptneox.context_length", "gptneox.embedding_length",
@@ -432,7 +432,7 @@ main(void)
 		cmocka_unit_test(other_names_stay),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(configurations_are_checked),
-		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(missing_keys_are_named),
 		cmocka_unit_test(an_embedding_is_a_matrix)
 	};
 

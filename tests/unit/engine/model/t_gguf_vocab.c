@@ -131,7 +131,8 @@ ids_equal_the_reference_of_20b(void **state)
 	tokenizer_free(t);
 }
 
-/* The small one; its special tokens are ordinary text for users. */
+/* The tokenizer of neox-tiny. In a user's text, the names of its special tokens
+ * are ordinary text. */
 static void
 ids_equal_the_reference_of_tiny(void **state)
 {
@@ -239,7 +240,7 @@ tokenizers_are_checked(void **state)
 
 /* Required keys; without the tokenizer's model there is no tokenizer. */
 static void
-what_is_missing_is_named(void **state)
+missing_keys_are_named(void **state)
 {
 	static const char *const names[] = { TOKENS, KINDS, MERGES };
 	struct gguf_file pieces;
@@ -394,7 +395,7 @@ main(void)
 		cmocka_unit_test(ids_equal_the_reference_of_20b),
 		cmocka_unit_test(ids_equal_the_reference_of_tiny),
 		cmocka_unit_test(tokenizers_are_checked),
-		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(missing_keys_are_named),
 		cmocka_unit_test(other_kinds_are_refused),
 		cmocka_unit_test(older_files_have_their_rows_as_they_were),
 		cmocka_unit_test(tokens_come_out_as_they_are),

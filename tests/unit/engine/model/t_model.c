@@ -244,7 +244,7 @@ tensors_that_do_not_fit_the_config_are_named(void **state)
 
 /* Buffers of older files are skipped silently, other tensors with a warning. */
 static void
-unknown_tensors_are_warned_of_and_known_buffers_not(void **state)
+only_unknown_tensors_cause_a_warning(void **state)
 {
 	static const struct {
 		const char	*name, *dtype;
@@ -336,7 +336,7 @@ take_nothing(void *arg, const struct model_slice *s, struct fault *f)
 
 /* If a file shrinks after it was opened, this is an error, not a signal. */
 static void
-a_file_that_shrinks_is_told(void **state)
+a_file_that_shrinks_is_reported(void **state)
 {
 	static const struct change same = { 0 };
 	char		*folder = model_files_folder(whole), *path;
@@ -487,10 +487,10 @@ main(void)
 		cmocka_unit_test(a_tensor_in_two_shards_is_refused),
 		cmocka_unit_test(tensors_that_do_not_fit_the_config_are_named),
 		cmocka_unit_test(
-		    unknown_tensors_are_warned_of_and_known_buffers_not),
+		    only_unknown_tensors_cause_a_warning),
 		cmocka_unit_test(folders_without_a_model_are_refused),
 		cmocka_unit_test(a_cut_file_is_refused),
-		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(a_file_that_shrinks_is_reported),
 		cmocka_unit_test(slices_are_rows_in_order),
 		cmocka_unit_test(names_are_of_the_last_folder),
 		cmocka_unit_test(the_digest_is_what_sha256sum_gives)

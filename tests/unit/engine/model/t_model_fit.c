@@ -216,7 +216,7 @@ static const struct {
 
 /* Each is found while it is read, and the message has its place. */
 static void
-weights_that_are_no_numbers_are_placed(void **state)
+nan_and_infinity_are_reported_with_place(void **state)
 {
 	char	*folder;
 	size_t	 i;
@@ -233,9 +233,9 @@ weights_that_are_no_numbers_are_placed(void **state)
 	}
 }
 
-/* NaN and infinity of the smaller types. */
+/* NaN and infinity in fp16 and bf16. */
 static void
-half_numbers_are_looked_at_too(void **state)
+smaller_types_are_checked_too(void **state)
 {
 	static const struct {
 		const char	*dtype;
@@ -270,7 +270,7 @@ half_numbers_are_looked_at_too(void **state)
 /* An output matrix in a model with tied embeddings: a warning if its bytes are
  * not those of the embedding. */
 static void
-a_head_of_its_own_is_warned_of(void **state)
+a_separate_head_causes_a_warning(void **state)
 {
 	struct change	 c = { .extra = "embed_out.weight",
 			    .extra_dtype = "F16", .extra_shape = 16 };
@@ -300,9 +300,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_config_that_the_weights_do_not_fit_names_the_tensor),
-		cmocka_unit_test(weights_that_are_no_numbers_are_placed),
-		cmocka_unit_test(half_numbers_are_looked_at_too),
-		cmocka_unit_test(a_head_of_its_own_is_warned_of)
+		cmocka_unit_test(nan_and_infinity_are_reported_with_place),
+		cmocka_unit_test(smaller_types_are_checked_too),
+		cmocka_unit_test(a_separate_head_causes_a_warning)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, NULL));

@@ -171,7 +171,7 @@ beginnings_are_shared_within_a_group_only(void **state)
 
 /* A turn that continues another one finds its blocks in the cache. */
 static void
-a_second_turn_computes_only_what_is_new(void **state)
+a_second_turn_computes_only_new_tokens(void **state)
 {
 	struct fixture		*x = fixture_new(16, 64), *y;
 	struct scheduler_stats	 before, st;
@@ -653,7 +653,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(greedy_follows_the_backend),
 		cmocka_unit_test(beginnings_are_shared_within_a_group_only),
-		cmocka_unit_test(a_second_turn_computes_only_what_is_new),
+		cmocka_unit_test(a_second_turn_computes_only_new_tokens),
 		cmocka_unit_test(prompts_are_counted_whole),
 		cmocka_unit_test(shared_beginnings_change_no_reply),
 		cmocka_unit_test(replies_do_not_depend_on_who_shares_the_steps),

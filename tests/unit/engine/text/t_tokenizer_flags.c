@@ -299,7 +299,7 @@ spelling_gives_no_special_token_to_users(void **state)
 /* Earlier texts change nothing: a word from the cache gives the same ids, and
  * so does a short word inside of a long one. */
 static void
-ids_do_not_depend_on_what_went_before(void **state)
+ids_do_not_depend_on_earlier_texts(void **state)
 {
 	static const char alphabet[] = "ab helo'\xc3\xa9";
 	struct tokenizer	*t, *fresh;
@@ -514,7 +514,7 @@ main(void)
 		cmocka_unit_test(whole_words_give_no_special_token_to_users),
 		cmocka_unit_test(unknown_bytes_give_no_special_token_to_users),
 		cmocka_unit_test(spelling_gives_no_special_token_to_users),
-		cmocka_unit_test(ids_do_not_depend_on_what_went_before),
+		cmocka_unit_test(ids_do_not_depend_on_earlier_texts),
 		cmocka_unit_test(other_parts_are_refused),
 		cmocka_unit_test(contradictions_are_refused),
 		cmocka_unit_test(equal_normalised_tokens_are_refused),

@@ -138,7 +138,7 @@ the_20b_tokenizer_survives_its_tables(void **state)
 	json_decref(list);
 }
 
-/* The small one. */
+/* The tokenizer of neox-tiny. */
 static void
 the_tiny_tokenizer_survives_its_tables(void **state)
 {
@@ -173,7 +173,7 @@ restoring_takes_a_small_part_of_parsing(void **state)
 
 /* Bytes after the tables are allowed. */
 static void
-bytes_behind_the_tables_are_left_alone(void **state)
+bytes_after_the_tables_are_ignored(void **state)
 {
 	struct tokenizer	*t;
 	struct fault		 f;
@@ -293,7 +293,7 @@ head_put(uint8_t *bytes, int i, uint32_t v)
 
 /* Change each number of the head, and the special tokens. */
 static void
-what_is_wrong_in_tables_is_named(void **state)
+errors_in_tables_are_named(void **state)
 {
 	static const struct {
 		int		 at;	/* index in the head; -1: see off */
@@ -371,10 +371,10 @@ main(void)
 		cmocka_unit_test(the_20b_tokenizer_survives_its_tables),
 		cmocka_unit_test(the_tiny_tokenizer_survives_its_tables),
 		cmocka_unit_test(restoring_takes_a_small_part_of_parsing),
-		cmocka_unit_test(bytes_behind_the_tables_are_left_alone),
+		cmocka_unit_test(bytes_after_the_tables_are_ignored),
 		cmocka_unit_test(cut_tables_are_refused),
 		cmocka_unit_test(flipped_bytes_are_refused_or_harmless),
-		cmocka_unit_test(what_is_wrong_in_tables_is_named),
+		cmocka_unit_test(errors_in_tables_are_named),
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernels, above all those with tiles: the same bits as the scalar ones, for
- * products of any shape and any end, and for attention.
+ * The kernels, mainly those with tiles: they give the same bits as the scalar
+ * kernels, for products of any shape and with any enum mm_end, and for
+ * attention.
  */
 #include "kernels.h"
 #include "layout_index.h"
@@ -20,7 +21,7 @@
 #include "neox.h"
 #include "xmalloc.h"
 
-/* One product, as random as can be. */
+/* One random product. */
 struct product {
 	struct matmul	 m;
 	struct qrows	 q;
@@ -41,7 +42,7 @@ draw(int n)
 	return (neox_random(&seed, 1u << n));
 }
 
-/* A number of bf16 around 1, some zero or far too small. */
+/* Draw a bf16 around 1; some are denormal or very small. */
 static uint16_t
 draw_bf16(void)
 {
@@ -52,7 +53,7 @@ draw_bf16(void)
 	return ((uint16_t)(draw(1) << 15 | exponent << 7 | draw(7)));
 }
 
-/* The float that these bits are. */
+/* Convert a bf16 to a float. */
 static float
 widen(uint16_t b)
 {
@@ -63,7 +64,7 @@ widen(uint16_t b)
 	return (x);
 }
 
-/* n floats of bf16. */
+/* Draw n floats, each of which is a bf16. */
 static float *
 draw_floats(size_t n)
 {
@@ -75,7 +76,7 @@ draw_floats(size_t n)
 	return (x);
 }
 
-/* Rows in bf16 and in int8, with nothing behind the last one. */
+/* Draw rows in bf16 and in int8, with no memory after the last one. */
 static void
 draw_rows(struct product *p, int rows, int K)
 {
@@ -100,7 +101,7 @@ draw_rows(struct product *p, int rows, int K)
 		kernels_scalar.quantize(p->a + r * K, K, &p->q, r);
 }
 
-/* Panels of an element, each of the size it really has. */
+/* Draw panels of a type of elements, in memory of exactly their size. */
 static void
 draw_panels(struct product *p, enum elem elem, int N, int K)
 {
@@ -156,7 +157,7 @@ product_new(enum elem elem, int rows, int K, int N)
 	return (p);
 }
 
-/* And its end. */
+/* Release a product. */
 static void
 product_free(struct product *p)
 {
@@ -179,7 +180,7 @@ product_free(struct product *p)
 	free(p);
 }
 
-/* Run it, in pieces of so many panels. */
+/* Run a product, `piece` panels at a time. */
 static void
 product_run(struct product *p, const struct kernels *k, enum mm_end end,
     int narrow, int piece)
@@ -204,7 +205,7 @@ product_run(struct product *p, const struct kernels *k, enum mm_end end,
 	fpmode_leave(mode);
 }
 
-/* One product by each variant against scalar. */
+/* Compare one product of each variant with scalar. */
 static void
 compare(enum elem elem, int rows, int K, int N, enum mm_end end)
 {
@@ -235,7 +236,7 @@ compare(enum elem elem, int rows, int K, int N, enum mm_end end)
 
 static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
 
-/* Each number of rows, each end; K and N odd in every way. */
+/* Each number of rows with each end, and random K and N. */
 static void
 products_of_any_shape_have_the_same_bits(void **state)
 {
@@ -254,7 +255,7 @@ products_of_any_shape_have_the_same_bits(void **state)
 					    (enum mm_end)end);
 }
 
-/* So large that rows, k or both are cut for the cache. */
+/* Products so large that rows, k or both are cut for the processor's cache. */
 static void
 products_cut_for_the_cache_have_the_same_bits(void **state)
 {
@@ -271,8 +272,8 @@ products_cut_for_the_cache_have_the_same_bits(void **state)
 			    sizes[j].N, MM_ADD);
 }
 
-/* A sum that becomes -0 stays so where the last block of k is filled up: a
- * difference of two blocks that is flushed, then products that are. */
+/* A sum of -0 stays -0 if the last block of k is padded. First the difference
+ * of two blocks is flushed to -0, then the products of the last block are. */
 static void
 padding_keeps_the_sign_of_zero(void **state)
 {
@@ -314,9 +315,9 @@ struct attention {
 	uint16_t		*cache, *out16;
 };
 
-/* What was there before, behind position last, is no number. */
+/* Fill the cache after position last with NaN. */
 static void
-attention_behind(struct attention *t, int last)
+attention_fill_rest(struct attention *t, int last)
 {
 	const int	 D = t->a.kv.D;
 	const int32_t	 block = t->blocks[last / KV_BLOCK];
@@ -362,7 +363,7 @@ attention_new(int D, int pos, int n)
 	for (j = 0; j < n; j++)
 		t->rows[j] = (struct backend_row){ .pos = pos + j,
 			.blocks = t->blocks };
-	attention_behind(t, pos + n - 1);
+	attention_fill_rest(t, pos + n - 1);
 	t->scratch = xcalloc((size_t)n * ((size_t)blocks * KV_BLOCK + up),
 	    sizeof *t->scratch);
 	t->out = xcalloc((size_t)(n * D), sizeof *t->out);
@@ -370,7 +371,7 @@ attention_new(int D, int pos, int n)
 	return (t);
 }
 
-/* And its end. */
+/* Release it. */
 static void
 attention_free(struct attention *t)
 {
@@ -383,7 +384,7 @@ attention_free(struct attention *t)
 	free(t);
 }
 
-/* The same by each variant, against scalar. */
+/* Compare the attention of each variant with scalar. */
 static void
 compare_attention(int D, int pos, int rows, int narrow)
 {
@@ -413,7 +414,7 @@ compare_attention(int D, int pos, int rows, int narrow)
 	attention_free(t);
 }
 
-/* Sizes of heads, places and numbers of rows. */
+/* Several sizes of heads, positions and numbers of rows. */
 static void
 attention_has_the_same_bits(void **state)
 {
