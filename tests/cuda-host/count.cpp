@@ -153,10 +153,16 @@ simt_count_block_end()
 		done.back().global[i].unique = touched[i].size();
 }
 
+bool
+simt_can_count()
+{
+	return (__tsan_release == NULL);
+}
+
 void
 simt_count_start()
 {
-	if (__tsan_release != NULL)
+	if (!simt_can_count())
 		simt_fault("simt_count_start: not with TSan");
 	done.clear();
 	simt_counting = true;

@@ -32,8 +32,8 @@ static int					 current;
 static char					*range, *next;
 static std::map<const char *, struct block>	 blocks;	/* live */
 static std::map<const char *, struct block>	 freed;
-static std::map<const char *, size_t>		 pinned;	/* also ours: */
-static std::map<const char *, size_t>		 pinned_owned;
+static std::map<const char *, size_t>		 pinned;	/* and of those: */
+static std::map<const char *, size_t>		 pinned_owned;	/* ours */
 static bool					 is_open;
 
 /* The entry of m that p lies in, or its end. */
@@ -287,6 +287,13 @@ simt_is_allocated(const void *p, size_t size)
 	const char	*c = static_cast<const char *>(p);
 
 	return (i != blocks.end() && c + size <= i->first + i->second.size);
+}
+
+void
+simt_live_memory(struct simt_live *out)
+{
+	out->allocations = (int)blocks.size();
+	out->pinned = (int)pinned.size();
 }
 
 /* ---- allocation */

@@ -84,6 +84,16 @@ simt_all_calls()
 	return (all);
 }
 
+struct simt_live
+simt_live()
+{
+	struct simt_live out;
+
+	simt_live_memory(&out);
+	simt_live_streams(&out);
+	return (out);
+}
+
 void
 simt_reset()
 {

@@ -25,6 +25,7 @@ cudaError_t	 simt_error(cudaError_t e);
 struct cudaDeviceProp *simt_current_device();
 void		 simt_memory_open(bool open);
 bool		 simt_is_allocated(const void *p, size_t size);
+void		 simt_live_memory(struct simt_live *out);
 
 /* stream.cpp: put work into a stream or the graph that it captures; run all
  * that waits; is a call that synchronizes forbidden by a capture (which it then
@@ -37,5 +38,6 @@ bool		 simt_is_capturing(cudaStream_t stream);
 /* Run what comes before now in a stream. */
 cudaError_t	 simt_drain(cudaStream_t stream);
 void		 simt_streams_forget();
+void		 simt_live_streams(struct simt_live *out);
 
 #endif

@@ -166,6 +166,11 @@ void	simt_fail_at(const char *call, int n, int e = 0);
 int	simt_calls(const char *call);
 /* Names and calls, of all functions called so far. */
 std::vector<std::pair<const char *, int>> simt_all_calls();
+/* What was made and not yet freed. */
+struct simt_live {
+	int	allocations, pinned, streams, events, graphs;
+};
+struct simt_live simt_live();
 /* End of a test: forget sticky errors, work that waits, planned failures. */
 void	simt_reset();
 
@@ -189,8 +194,9 @@ struct simt_counts {
 	}		 shared[2];
 };
 
-/* Count the launches that run from now on, and what was counted. Not with
- * TSan. */
+/* Count the launches that run from now on, and what was counted. A program with
+ * TSan can't: the notes would be races for it. */
+bool	simt_can_count();
 void	simt_count_start();
 std::vector<struct simt_counts> simt_count_stop();
 void	simt_count_print(FILE *f, const struct simt_counts &c);

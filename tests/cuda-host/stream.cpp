@@ -63,7 +63,9 @@ struct CUgraphExec_st {
 static CUstream_st			 first;		/* the default stream */
 static std::set<CUstream_st *>		 streams;	/* the others */
 static std::set<CUevent_st *>		 events;
-static std::vector<CUstream_st *>	 gone;		/* kept for points */
+static int				 graphs;	/* live, of both kinds */
+/* Destroyed streams, kept for points; never freed, so no leak for LSan. */
+static auto				*gone = new std::vector<CUstream_st *>;
 static std::set<struct capture *>	 captures;
 
 /* The stream of a handle, or NULL. */
@@ -158,6 +160,14 @@ simt_streams_forget()
 	captures.clear();
 	for (CUevent_st *e : events)
 		e->capture = NULL;
+}
+
+void
+simt_live_streams(struct simt_live *out)
+{
+	out->streams = (int)streams.size();
+	out->events = (int)events.size();
+	out->graphs = graphs;
 }
 
 cudaError_t
@@ -276,6 +286,7 @@ cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
 		e = cudaErrorStreamCaptureUnjoined;
 	else {
 		*out = new CUgraph_st();
+		graphs++;
 		(*out)->nodes = std::move(c->nodes);
 	}
 	for (CUstream_st *t : streams)
@@ -344,6 +355,7 @@ cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph,
 	if (graph == NULL)
 		return (simt_error(cudaErrorInvalidValue));
 	*out = new CUgraphExec_st();
+	graphs++;
 	(*out)->nodes = graph->nodes;
 	return (cudaSuccess);
 }
@@ -372,6 +384,7 @@ cudaError_t
 cudaGraphDestroy(cudaGraph_t graph)
 {
 	ENTER(cudaGraphDestroy, cudaErrorUnknown);
+	graphs -= graph != NULL;
 	delete graph;
 	return (cudaSuccess);
 }
@@ -380,6 +393,7 @@ cudaError_t
 cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
 	ENTER(cudaGraphExecDestroy, cudaErrorUnknown);
+	graphs -= exec != NULL;
 	delete exec;
 	return (cudaSuccess);
 }
@@ -412,7 +426,7 @@ cudaStreamDestroy(cudaStream_t stream)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	e = simt_drain(stream);
 	streams.erase(stream);
-	gone.push_back(stream);
+	gone->push_back(stream);
 	return (e);
 }
 
