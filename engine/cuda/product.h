@@ -14,6 +14,18 @@
 #include "cuda_kernels.h"
 #include "device.h"
 
+#define PRODUCT_WARPS	8	/* of a block, in both kernels */
+#define PRODUCT_THREADS	(32 * PRODUCT_WARPS)
+
+static_assert(PRODUCT_WARPS == PRODUCT_RANGES, "a warp has a range");
+
+/* Before sm_80 mma_bf16 needs many registers. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+template <enum cuda_elem E> constexpr bool PRODUCT_SLOW = E == CUDA_BF16;
+#else
+template <enum cuda_elem E> constexpr bool PRODUCT_SLOW = false;
+#endif
+
 /* Shape of a unit. */
 template <enum cuda_elem E>
 struct product_shape {

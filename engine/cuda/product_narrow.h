@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A part of product.cu: the kernel for few rows.  Its time is that of reading
+ * the weights, so they are read once, with many loads on their way.
+ */
+#ifndef CUDA_PRODUCT_NARROW_H
+#define CUDA_PRODUCT_NARROW_H
+
+#include "product.h"
+
+/*
+ * Shape of product_narrow for M panels and NT blocks of rows.
+ *
+ * RING units of each panel are in flight for a warp, 2 to 4.6 KiB:
+ *
+ *			    M = 1   M = 2   M = 4	KiB a warp
+ *   fp16, bf16 (1 KiB)	      4	      2	      -		4
+ *   int8     (0.5 KiB)	      8	      4	      2		4
+ *   int4  (0.5625 KiB)	      4	      2	      2		2.3, 2.3, 4.5
+ *
+ * A multiprocessor holds 8 warps with at most 255 registers a thread, 16 with
+ * 128 and 24 with 80: 32 KiB to 96 KiB of weights are in flight on it, 18 KiB
+ * to 54 KiB for int4.  An H100 needs 3.35 TB/s * 0.7 us / 132 = 18 KiB, an A100
+ * 2 TB/s * 0.6 us / 108 = 11 KiB.  Activations come from L2, which is nearer:
+ * ACTS loads of 32 columns are in flight for each block of rows.
+ */
+template <enum cuda_elem E, int M, int NT>
+struct product_narrow_shape {
+	static constexpr int RING = E == CUDA_I8 ? 8 / M :
+	    E == CUDA_I4 ? (M == 1 ? 4 : 2) : 4 / M;
+	static constexpr int STEPS = RING * product_shape<E>::K32;
+	static constexpr int MOST = NT == 8 ? 1 : NT == 1 && M < 4 ? 4 : 2;
+	static constexpr int ACTS = MOST < STEPS ? MOST : STEPS;
+	static constexpr int PIECES = M * NT;		/* fragments */
+	static constexpr int PASS = PIECES < PRODUCT_WARPS ? PIECES :
+	    PRODUCT_WARPS;
+	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 ||
+	    (E == CUDA_I4 && M * NT == 8 && M == 4) ? 1 : PIECES <= 2 ? 3 :
+	    PIECES <= 8 ? 2 : 1;
+};
+
+/* Where a lane reads in a part. */
+template <enum cuda_elem E, int M, int NT>
+struct product_source {
+	const unsigned char *w[M];	/* first unit of the range */
+	const unsigned char *in[NT];	/* first 32 columns of the range */
+	int		 units;		/* in the range */
+	int		 panels;	/* up to M that exist */
+};
+
+/* Load unit i of all panels; what is after the last panel stays as it is. */
+template <enum cuda_elem E, int M, int NT>
+__device__ __forceinline__ void
+product_narrow_weights(struct product_unit<E> u[M],
+    const struct product_source<E, M, NT> &s, int i, int lane)
+{
+#pragma unroll
+	for (int m = 0; m < M; m++)
+		if (m < s.panels)
+			product_unit_load<E>(&u[m],
+			    s.w[m] + i * product_shape<E>::BYTES, lane);
+}
+
+/* Load 32 columns of all blocks of rows. */
+template <enum cuda_elem E, int M, int NT>
+__device__ __forceinline__ void
+product_narrow_acts(uint4 b[NT], const struct product_source<E, M, NT> &s,
+    int i)
+{
+#pragma unroll
+	for (int r = 0; r < NT; r++)
+		b[r] = ldg16(s.in[r] + i * 512);
+}
+
+/*
+ * Add a range to d from zero: warp.
+ *
+ * Lane instructions for a weight, counted by hand in the code below: a lane has
+ * 32 weights of a tile.  Unpacking: int4 4 words of 12 and a shift, 4 for the
+ * scales, 56; int8 8 pairs of 2, 32... each load and mma counts one, and each
+ * loop over RING units adds two for each pointer.
+ */
+template <enum cuda_elem E, int M, int NT>
+__device__ __forceinline__ void
+product_narrow_range(float d[M * NT][4], struct product_source<E, M, NT> s,
+    int lane)
+{
+	typedef struct product_narrow_shape<E, M, NT> N;
+	const int		 K32 = product_shape<E>::K32;
+	struct product_unit<E>	 ring[N::RING][M];
+	uint4			 b[N::ACTS][NT];
+	uint32_t		 a[4];
+
+#pragma unroll
+	for (int i = 0; i < M * NT; i++)
+		d[i][0] = d[i][1] = d[i][2] = d[i][3] = 0.0f;
+#pragma unroll
+	for (int j = 0; j < N::RING; j++) {
+#pragma unroll
+		for (int m = 0; m < M; m++)
+			product_unit_zero<E>(&ring[j][m]);
+		if (j < s.units)
+			product_narrow_weights<E, M, NT>(ring[j], s, j, lane);
+	}
+#pragma unroll
+	for (int j = 0; j < N::ACTS; j++)
+		if (j < s.units * K32)
+			product_narrow_acts<E, M, NT>(b[j], s, j);
+	while (s.units > 0) {
+#pragma unroll
+		for (int j = 0; j < N::RING; j++) {
+			if (j >= s.units)
+				break;
+#pragma unroll
+			for (int h = 0; h < K32; h++) {
+				const int i = j * K32 + h;
+
+#pragma unroll
+				for (int k = 0; k < 2; k++)
+#pragma unroll
+				for (int m = 0; m < M; m++) {
+					product_operand<E>(a, ring[j][m],
+					    2 * h + k);
+#pragma unroll
+					for (int r = 0; r < NT; r++) {
+						uint4 v = b[i % N::ACTS][r];
+
+						product_mma<E>(d[m * NT + r], a,
+						    k ? v.z : v.x,
+						    k ? v.w : v.y);
+					}
+				}
+				if (i + N::ACTS < s.units * K32)
+					product_narrow_acts<E, M, NT>(
+					    b[i % N::ACTS], s, i + N::ACTS);
+			}
+			if (j + N::RING < s.units)
+				product_narrow_weights<E, M, NT>(ring[j], s,
+				    j + N::RING, lane);
+		}
+		s.units -= N::RING;
+#pragma unroll
+		for (int m = 0; m < M; m++)
+			s.w[m] += N::RING * product_shape<E>::BYTES;
+#pragma unroll
+		for (int r = 0; r < NT; r++)
+			s.in[r] += N::STEPS * 512;
+	}
+}
+
+/* A block computes M panels of one part, or of both parts of a chain, for all
+ * rows: NT blocks of 8. */
+template <enum cuda_elem E, int M, int NT>
+static __global__ void
+__launch_bounds__(PRODUCT_THREADS, product_narrow_shape<E, M, NT>::BLOCKS)
+product_narrow(const struct product p, int first)
+{
+	typedef struct product_narrow_shape<E, M, NT> N;
+	SHARED_ARRAY(float4, sums, PRODUCT_WARPS * N::PASS * 32);
+	SHARED_ARRAY(float4, results, N::PIECES * 32);
+	const int	 lane = (int)threadIdx.x % 32;
+	const int	 warp = (int)threadIdx.x / 32;
+	const int	 block = (int)blockIdx.x;
+	const bool	 second = !p.chain && block >= first;
+	const int	 panel = (second ? block - first : block) * M;
+	const int	 blocks = layout_pad(p.T, LAYOUT_ROWS) / LAYOUT_ROWS;
+	float		 d[N::PIECES][4];
+
+	for (int c = 0; c < (p.chain ? p.n : 1); c++) {
+		const struct product_part &q = p.part[second ? 1 : c];
+		const int	 tiles = layout_pad(q.K, LAYOUT_K) / LAYOUT_K;
+		const int	 per = product_range(tiles);
+		const int	 tile = min(warp * per, tiles);
+		struct product_source<E, M, NT> s;
+
+		s.units = (min(tile + per, tiles) - tile) *
+		    product_shape<E>::TILE;
+		s.panels = product_panels(q) - panel;
+#pragma unroll
+		for (int m = 0; m < M; m++)
+			s.w[m] = static_cast<const unsigned char *>(q.w) +
+			    ((size_t)(panel + m) * (size_t)tiles +
+			    (size_t)tile) * (size_t)layout_tile(E);
+#pragma unroll
+		for (int r = 0; r < NT; r++)
+			s.in[r] = static_cast<const unsigned char *>(q.in) +
+			    ((size_t)min(r, blocks - 1) * (size_t)tiles +
+			    (size_t)tile) * 1024 + (size_t)lane * 16;
+		product_narrow_range<E, M, NT>(d, s, lane);
+
+		/* Warp w merges fragment w of each pass. */
+#pragma unroll
+		for (int i = 0; i < N::PIECES; i += N::PASS) {
+#pragma unroll
+			for (int j = 0; j < N::PASS; j++)
+				st_shared(&sums[(warp * N::PASS + j) * 32 +
+				    lane], make_float4(d[i + j][0],
+				    d[i + j][1], d[i + j][2], d[i + j][3]));
+			SYNC_BLOCK();
+			if (warp < N::PASS) {
+				float4 *to = &results[(i + warp) * 32 + lane];
+				float4 y = make_float4(0, 0, 0, 0), v;
+
+				for (int w = 0; w * per < tiles &&
+				    w < PRODUCT_RANGES; w++) {
+					v = ld_shared(&sums[(w * N::PASS +
+					    warp) * 32 + lane]);
+					y.x = __fadd_rn(y.x, v.x);
+					y.y = __fadd_rn(y.y, v.y);
+					y.z = __fadd_rn(y.z, v.z);
+					y.w = __fadd_rn(y.w, v.w);
+				}
+				y = product_scaled(q, panel + (i + warp) / NT,
+				    lane, y);
+				if (c > 0) {
+					v = ld_shared(to);
+					y = make_float4(__fadd_rn(v.x, y.x),
+					    __fadd_rn(v.y, y.y),
+					    __fadd_rn(v.z, y.z),
+					    __fadd_rn(v.w, y.w));
+				}
+				st_shared(to, y);
+			}
+			SYNC_BLOCK();
+		}
+	}
+
+	/* A lane reads what it has written itself. */
+	const struct product_part &q = p.part[second];
+	const int	 stored = product_stored(q, q.end);
+
+#pragma unroll 1
+	for (int i = warp; i < N::PIECES; i += PRODUCT_WARPS)
+		if (panel + i / NT < stored && i % NT < blocks)
+			product_store<E>(q, p.T, panel + i / NT, i % NT, lane,
+			    ld_shared(&results[i * 32 + lane]));
+}
+
+#endif
