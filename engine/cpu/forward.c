@@ -23,8 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rotary.h"
-
 /* A step in progress. */
 struct forward {
 	struct cpu			*cpu;
@@ -343,7 +341,7 @@ forward_rotary_piece(void *arg, int h, int thread)
 	struct cpu	*c = fw->cpu;
 
 	(void)thread;
-	rotary_head(&fw->attend, c->rows.qkv.f, h, fw->T, c->rotary,
+	c->kernels->rotary(&fw->attend, c->rows.qkv.f, h, fw->T, c->rotary,
 	    c->config.rotary);
 }
 

@@ -109,7 +109,7 @@ void		 rules_free(struct rules *rs);
 /* The number of bytes needed before new text. */
 size_t		 rules_window(const struct rules *rs);
 
-/* Release what one rule holds, also a half-built one. */
+/* Release the members of a rule, also of a half-built one. */
 void		 rule_clear(struct rule *r);
 
 /* ---- rulepack.c */
@@ -140,7 +140,7 @@ int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 	    size_t len, void (*found)(void *arg, const struct rule *rule,
 	    uint64_t start, uint64_t end), void *arg, struct fault *f);
 
-#define RULES_HITS	16	/* matches of one rule reported apart */
+#define RULES_HITS	16	/* matches of a rule reported singly */
 #define RULES_HITS_ALL	2000	/* of all rules; then one per rule */
 #define RULES_UNLESS	64	/* bytes around a match that "unless" sees */
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every form of a model file through chatd, with the real engine: what serves,
-the messages about those that are refused, and files that change in use."""
+"""Every kind of model file with chatd and the real engine: files that work,
+the messages about files that are refused, and files that change during use."""
 import os
 import shutil
 import subprocess
@@ -111,7 +111,7 @@ def test_a_file_cut_in_use_ends_the_reply_with_the_reason(packed, tmp_path):
             assert lost["code"] == "engine_lost"
             assert "does not come back: %s: " % model in lost["message"]
         assert "was cut, or its disk failed" in s.log.read_text()
-        fresh = tmp_path / "fresh"      # and chatd takes what comes next
+        fresh = tmp_path / "fresh"      # and chatd accepts new requests
         shutil.copyfile(packed["bf16"], fresh)
         os.replace(fresh, model)
         s.wait_model()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house rules of HACKING.md that a program can check."""
+"""The rules of HACKING.md that a program can check."""
 import collections
 import os
 import pathlib
@@ -148,7 +148,8 @@ def test_no_call_points_upwards():
 MODULES = {"engine/serve/admit.c": "engine/serve/scheduler.c",
            "engine/cpu/weights_random.c": "engine/cpu/weights_random.c",
            "engine/model/packed_write.c": "engine/model/packed_write.c",
-           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c"}
+           "plugins/rules/rules_files.c": "plugins/rules/rules_files.c",
+           "plugins/rules/rules_plugin.c": "plugins/rules/rules_plugin.c"}
 
 
 def module(path, files):
@@ -206,6 +207,16 @@ def test_a_circle_is_found():
         ["b", "c", "b"]
 
 
+def test_no_conflict_was_committed():
+    marks = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.M)
+    assert [str(p.relative_to(SRC)) for p in sorted(SRC.rglob("*"))
+            if p.is_file() and p.suffix in (".c", ".h", ".cu", ".cpp", ".py", ".inc",
+                                            ".am", ".ac", ".md", "")
+            and not set(p.relative_to(SRC).parts) & {".git", "build"}
+            and p.stat().st_size < 1 << 20
+            and marks.search(p.read_bytes().decode(errors="replace"))] == []
+
+
 def test_file_names_are_unique():
     count = collections.Counter(p.name for p in sources(".c", ".h", ".cu",
                                 below=ROOMS + ("tests",)))
@@ -241,7 +252,7 @@ def test_each_source_file_is_in_its_makefile():
 
 
 def test_no_file_outgrows_its_idea():
-    """Data and generated files apart, 600 lines are a warning sign."""
+    """Except for data and generated files, 600 lines are a warning sign."""
     assert ["%s: %d lines" % (p, n) for p in sources(".c", ".h", ".cu")
             for n in [len((SRC / p).read_text().splitlines())]
             if n > 600] == []

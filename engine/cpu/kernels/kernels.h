@@ -202,6 +202,11 @@ struct kernels {
 	void	(*quantize)(const float *x, int K, const struct qrows *q,
 		    int row);
 
+	/* Turn query and key of head h for T rows, and write key and value
+	 * to the cache: rotary.h. */
+	void	(*rotary)(const struct attend *a, float *qkv, int h, int T,
+		    const float *table, int rot);
+
 	/* Attention of head h for rows first .. last - 1: rows of one sequence
 	 * at consecutive positions, at most ATTEND_ROWS. attend_rows rows at a
 	 * time are fastest. scratch has for each row ROUND_UP(last pos + 1,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "rotary.h"
 #include "vmath.h"
 
 /* KERN_INLINE functions get sizes of tiles and types of elements as constants
@@ -174,6 +175,7 @@ const struct kernels KERNELS = {
 	.normalize = kern_normalize,
 	.narrow = kern_narrow,
 	.quantize = kern_quantize,
+	.rotary = rotary_head,
 #ifdef KERN_TILES
 	.attend_rows = TILE_ROWS,
 #else

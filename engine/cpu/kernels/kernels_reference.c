@@ -7,7 +7,8 @@
  * describes the same in words.
  *
  * Only the elementary functions are shared with the other variants (vmath.h);
- * reference_one calls them for one number.
+ * reference_one calls them for one number.  Rotation and cache writes are in
+ * rotary_reference.c.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "kernels.h"
 #include "layout_index.h"
+#include "rotary.h"
 
 /* f of one number. */
 static float
@@ -451,6 +453,7 @@ const struct kernels kernels_reference = {
 	.normalize = reference_normalize,
 	.narrow = reference_narrow,
 	.quantize = reference_quantize,
+	.rotary = rotary_reference_head,
 	.attend_rows = 1,
 	.attend = reference_attend,
 	.read = reference_read,

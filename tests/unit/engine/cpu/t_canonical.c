@@ -21,7 +21,6 @@
 #include "layout_index.h"
 #include "neox.h"
 #include "quant.h"
-#include "rotary.h"
 #include "xmalloc.h"
 
 #define K_MAX	64
@@ -326,7 +325,7 @@ attention_int8(void)
 	kv_sizes(&a.kv);
 	values = keys + kv_values(&a.kv, 0, 0);
 	assert_int_equal(a.kv.block, sizeof cache);
-	rotary_head(&a, qkv[0], 0, 2, qkv[0], 0);
+	kern->rotary(&a, qkv[0], 0, 2, qkv[0], 0);
 	assert_memory_equal(keys, ((int8_t[]){ 127, 1, 0, 0 }), 4);
 	assert_memory_equal(values, ((int8_t[]){ 0, 49, 0, 127, 0, 0 }), 6);
 	shown("Attention over int8", ((const float *)(const void *)(values -

@@ -96,21 +96,6 @@ end(void **state)
 	return (0);
 }
 
-/* The number of files in the folder. */
-static int
-files(void)
-{
-	DIR		*d = opendir(folder);
-	struct dirent	*e;
-	int		 n = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return (n);
-}
-
 /* Pack the model in a folder to out. Returns the result of cpu_pack_write. */
 static int
 pack(const char *from, const char *precision, void (*progress)(void *,
@@ -147,7 +132,7 @@ static void
 expect_old(void)
 {
 	assert_true(same(out, OLD, strlen(OLD)));
-	assert_int_equal(files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 }
 
 enum { AS_EXPECTED, NOT_AS_EXPECTED, NOT_HERE };
@@ -237,7 +222,7 @@ a_call_that_fails_leaves_the_old_file_or_a_whole_one(void **state)
 			fail_msg("%s: %d", failures[i].name, r);
 		if (failures[i].written) {
 			assert_true(same(out, want, n));
-			assert_int_equal(files(), 1);
+			assert_int_equal(model_files_count(folder), 1);
 		} else
 			expect_old();
 	}

@@ -7,7 +7,6 @@
 
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -80,21 +79,6 @@ pack(const char *from, const char *precision)
 	return (out);
 }
 
-/* Count the files in the folder. */
-static int
-count_files(void)
-{
-	DIR		*d = opendir(folder);
-	struct dirent	*e;
-	int		 n = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return (n);
-}
-
 /* Every precision and shape: the folder and the packed file are equal. */
 static void
 a_packed_model_gives_the_same_bits(void **state)
@@ -128,7 +112,7 @@ a_packed_model_gives_the_same_bits(void **state)
 			free(got);
 			free(path);
 		}
-	assert_int_equal(count_files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 }
 
 /* Name, digest, configuration and tokenizer are kept. */
@@ -320,7 +304,7 @@ a_model_that_can_not_be_packed_is_reported(void **state)
 	assert_int_not_equal(cpu_pack_write(m, NULL, 0, path, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "expected a tokenizer"));
 	model_free(m);
-	assert_int_equal(count_files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 	neox_remove(bad);
 	free(none);
 	free(path);

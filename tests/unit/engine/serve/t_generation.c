@@ -17,8 +17,6 @@
 #define VOCAB	320
 #define EOS	0
 
-static struct tokenizer	*tok;
-
 /* The input of a reply, and the wanted result. */
 struct reply_case {
 	const char	*text;		/* the text that the model writes */
@@ -82,7 +80,7 @@ start(const struct generation_options *opt, size_t context)
 	struct idbuf	 prompt = { NULL, 0, 0 };
 
 	idbuf_add(&prompt, 66);
-	return (generation_new(tok, opt, &prompt, VOCAB, EOS, context));
+	return (generation_new(data_tok, opt, &prompt, VOCAB, EOS, context));
 }
 
 /* Return the id of a single byte. */
@@ -94,7 +92,7 @@ byte_id(unsigned char c)
 	size_t		 n;
 
 	for (id = 2; id < VOCAB; id++) {
-		s = tokenizer_bytes(tok, id, &n);
+		s = tokenizer_bytes(data_tok, id, &n);
 		if (n == 1 && (unsigned char)*s == c)
 			return (id);
 	}
@@ -111,7 +109,7 @@ case_ids(const struct reply_case *c, int bytes)
 	const char	*s;
 
 	if (!bytes)
-		return (data_encode(tok, c->text, 0));
+		return (data_encode(data_tok, c->text, 0));
 	for (s = c->text; *s != '\0'; s++)
 		idbuf_add(&ids, byte_id((unsigned char)*s));
 	return (ids);
@@ -340,24 +338,6 @@ resume_refuses_impossible_ids(void **state)
 	generation_free(g);
 }
 
-/* Open the tokenizer once. */
-static int
-setup(void **state)
-{
-	(void)state;
-	tok = data_tokenizer("neox-tiny");
-	return (0);
-}
-
-/* And release it. */
-static int
-teardown(void **state)
-{
-	(void)state;
-	tokenizer_free(tok);
-	return (0);
-}
-
 /* Run all. */
 int
 main(void)
@@ -373,5 +353,6 @@ main(void)
 		cmocka_unit_test(resume_refuses_impossible_ids),
 	};
 
-	return (cmocka_run_group_tests(tests, setup, teardown));
+	return (cmocka_run_group_tests(tests, data_setup_tiny,
+	    data_teardown));
 }

@@ -3,8 +3,8 @@
  * The KV cache in int8: the numbers that are written to it, and attention,
  * which must have the same bits as the reference kernels.
  */
+#include "kernels.h"
 #include "layout_index.h"
-#include "rotary.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -103,7 +103,7 @@ sequence_run(struct sequence *s, const struct kernels *k, int run)
 
 	memcpy(s->qkv, s->in, sizeof s->in);
 	for (h = 0; h < HEADS; h++) {
-		rotary_head(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
+		k->rotary(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
 		for (t = 0; t < ROWS; t += run)
 			k->attend(&s->a, h, t, t + run < ROWS ? t + run :
 			    ROWS, s->scratch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernels, mainly those with tiles: they give the same bits as the scalar
- * kernels, for products of any shape and with any enum mm_end, and for
+ * The kernels, mainly those with tiles: they give the same bits as the
+ * reference loops, for products of any shape and with any enum mm_end, and for
  * attention.
  */
 #include "kernels.h"
@@ -53,26 +53,18 @@ draw_bf16(void)
 	return ((uint16_t)(draw(1) << 15 | exponent << 7 | draw(7)));
 }
 
-/* Convert a bf16 to a float. */
-static float
-widen(uint16_t b)
-{
-	uint32_t	 bits = (uint32_t)b << 16;
-	float		 x;
-
-	memcpy(&x, &bits, sizeof x);
-	return (x);
-}
-
 /* Draw n floats, each of which is a bf16. */
 static float *
 draw_floats(size_t n)
 {
-	float	*x = xcalloc(n, sizeof *x);
-	size_t	 i;
+	float		*x = xcalloc(n, sizeof *x);
+	uint16_t	 b;
+	size_t		 i;
 
-	for (i = 0; i < n; i++)
-		x[i] = widen(draw_bf16());
+	for (i = 0; i < n; i++) {
+		b = draw_bf16();
+		dtype_to_f32(DTYPE_BF16, &b, &x[i], 1);
+	}
 	return (x);
 }
 
@@ -98,7 +90,7 @@ draw_rows(struct product *p, int rows, int K)
 	p->q.outlier = xcalloc(n * up, sizeof *p->q.outlier);
 	p->q.noutliers = xcalloc(n, sizeof *p->q.noutliers);
 	for (r = 0; r < rows; r++)
-		kernels_scalar.quantize(p->a + r * K, K, &p->q, r);
+		kernels_reference.quantize(p->a + r * K, K, &p->q, r);
 }
 
 /* Draw panels of a type of elements, in memory of exactly their size. */
@@ -205,20 +197,20 @@ product_run(struct product *p, const struct kernels *k, enum mm_end end,
 	fpmode_leave(mode);
 }
 
-/* Compare one product of each variant with scalar. */
+/* Compare one product of each variant with the reference, in pieces of that
+ * many panels. */
 static void
-compare(enum elem elem, int rows, int K, int N, enum mm_end end)
+compare(enum elem elem, int rows, int K, int N, enum mm_end end, int piece)
 {
 	struct product	*p = product_new(elem, rows, K, N);
 	const int	 narrow = draw(1) && end != MM_ROWS &&
 			    end != MM_ADD && end != MM_ADD2;
-	const int	 piece = 1 + (int)neox_random(&seed, 5);
 	float		*out = xcalloc(p->nout, sizeof *out);
 	uint16_t	*out16 = xcalloc(p->n16, sizeof *out16);
 	const char	*isa;
 	int		 at;
 
-	product_run(p, &kernels_scalar, end, narrow, piece);
+	product_run(p, &kernels_reference, end, narrow, piece);
 	memcpy(out, p->out, p->nout * sizeof *out);
 	memcpy(out16, p->out16, p->n16 * sizeof *out16);
 	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
@@ -252,24 +244,27 @@ products_of_any_shape_have_the_same_bits(void **state)
 					compare(elems[i], rows, 2 + 2 *
 					    (int)neox_random(&seed, 90), 1 +
 					    (int)neox_random(&seed, 60),
-					    (enum mm_end)end);
+					    (enum mm_end)end, 1 +
+					    (int)neox_random(&seed, 5));
 }
 
-/* Products so large that rows, k or both are cut for the processor's cache. */
+/* Products so large that rows, k or both are cut for the processor's cache, or
+ * panels for the sums that wait. */
 static void
 products_cut_for_the_cache_have_the_same_bits(void **state)
 {
 	static const struct {
-		int	 rows, K, N;
-	} sizes[] = { { 1030, 40, 20 }, { 300, 2090, 50 }, { 17, 17000, 40 },
-		{ 20, 8226, 600 } };
+		int	 rows, K, N, piece;
+	} sizes[] = { { 1030, 40, 20, 1 }, { 300, 2090, 50, 4 },
+		{ 17, 17000, 40, 2 }, { 20, 8226, 100, 5 },
+		{ 4, 8226, 540, 34 } };
 	size_t	 i, j;
 
 	(void)state;
 	for (i = 0; i < nitems(elems); i++)
 		for (j = 0; j < nitems(sizes); j++)
 			compare(elems[i], sizes[j].rows, sizes[j].K,
-			    sizes[j].N, MM_ADD);
+			    sizes[j].N, MM_ADD, sizes[j].piece);
 }
 
 /* A sum of -0 stays -0 if the last block of k is padded. First the difference
@@ -315,23 +310,24 @@ struct attention {
 	uint16_t		*cache, *out16;
 };
 
-/* Fill the cache after position last with NaN. */
+/* Fill the cache after position last with NaN. The other value of its pair is
+ * left: writing the first one clears it. */
 static void
 attention_fill_rest(struct attention *t, int last)
 {
-	const int	 D = t->a.kv.D;
+	const size_t	 D = (size_t)t->a.kv.D;
+	const size_t	 from = (size_t)(last % KV_BLOCK) + 1;
 	const int32_t	 block = t->blocks[last / KV_BLOCK];
 	uint16_t	*k = t->cache + kv_keys(&t->a.kv, 0, block) / 2;
 	uint16_t	*v = t->cache + kv_values(&t->a.kv, 0, block) / 2;
-	int		 at, i;
+	size_t		 at, i;
 
-	for (at = last % KV_BLOCK + 1; at < KV_BLOCK; at++)
+	for (at = from; at < KV_BLOCK; at++)
 		for (i = 0; i < D; i++) {
-			k[at / 16 * 16 * D + i / 2 * 32 + at % 16 * 2 + i % 2] =
-			    0x7fc0;
-			if (at > last % KV_BLOCK + 1 || at % 2 == 0)
-				v[i / 16 * 512 + at / 2 * 32 + i % 16 * 2 +
-				    at % 2] = 0x7fc0;
+			k[layout_index(ELEM_BF16, D, at, i)] = 0x7fc0;
+			if (at > from || at % 2 == 0)
+				v[layout_index(ELEM_BF16, KV_BLOCK, i, at)] =
+				    0x7fc0;
 		}
 }
 
@@ -384,7 +380,7 @@ attention_free(struct attention *t)
 	free(t);
 }
 
-/* Compare the attention of each variant with scalar. */
+/* Compare the attention of each variant with the reference. */
 static void
 compare_attention(int D, int pos, int rows, int narrow)
 {
@@ -397,7 +393,7 @@ compare_attention(int D, int pos, int rows, int narrow)
 
 	t->a.out = narrow ? NULL : out;
 	t->a.out16 = narrow ? out16 : NULL;
-	kernels_scalar.attend(&t->a, 0, 0, rows, t->scratch);
+	kernels_reference.attend(&t->a, 0, 0, rows, t->scratch);
 	t->a.out = narrow ? NULL : t->out;
 	t->a.out16 = narrow ? t->out16 : NULL;
 	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {

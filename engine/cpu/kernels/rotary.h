@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rotary positions, and writing keys and values to the KV cache.
+ * rotary_head is the member rotary of every struct kernels but
+ * kernels_reference, which has rotary_reference_head.
  */
 #ifndef CPU_ROTARY_H
 #define CPU_ROTARY_H
@@ -21,6 +23,9 @@ float	*rotary_table(int context, int rot, double base);
  * bf16 if the cache is not fp32. Rows of one sequence are in order of pos.
  */
 void	rotary_head(const struct attend *a, float *qkv, int h, int T,
+	    const float *table, int rot);
+/* The same, number by number. */
+void	rotary_reference_head(const struct attend *a, float *qkv, int h, int T,
 	    const float *table, int rot);
 
 #endif
