@@ -179,8 +179,8 @@ struct backend_host {
 	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
 		    struct fault *f);
 	/* The place of row i of the file's tensor in our order: model_row. i
-	 * counts from the first row of the tensor, not of the slice; in a
-	 * vector, it counts elements. */
+	 * counts from the first row of the tensor, not of the slice. A vector
+	 * has rows of one element. */
 	int64_t	(*row)(const struct model *m, const struct model_slice *s,
 		    int64_t i);
 

@@ -230,9 +230,8 @@ convert_put(struct convert *c, const struct convert_open *o, int64_t i, int n,
 
 	switch (o->piece->kind) {
 	case PIECE_VECTOR:
-		for (k = 0; k < K; k++)
-			memcpy(o->bytes + (size_t)c->h->row(c->m, c->slice,
-			    k) * sizeof(float), &room->row[k], sizeof(float));
+		memcpy(o->bytes + (size_t)n * sizeof(float), room->row,
+		    sizeof(float));
 		return;
 	case PIECE_TABLE:
 		for (k = 0; k < K; k++) {
@@ -295,7 +294,7 @@ convert_piece(void *arg, int item, int thread)
 				;
 			return;
 		}
-		n = s->rows == 1 ? 0 : (int)c->h->row(c->m, s, s->first + i);
+		n = (int)c->h->row(c->m, s, s->first + i);
 		for (j = 0; j < c->nopen; j++)
 			convert_put(c, &c->open[j], i, n, room);
 	}
