@@ -106,9 +106,9 @@ product_operand(uint32_t a[4], const struct product_unit<E> &u, int k16)
 #pragma unroll
 		for (int i = 0; i < 2; i++) {
 			w = product_word(u.v[0], 2 * k16 + i);
-			a[2 * i] = sub_f16x2(byte_perm<0x4140>(w, magic),
+			a[2 * i] = sub_f16x2(byte_perm<0x5150>(w, magic),
 			    0x64806480);
-			a[2 * i + 1] = sub_f16x2(byte_perm<0x4342>(w, magic),
+			a[2 * i + 1] = sub_f16x2(byte_perm<0x5352>(w, magic),
 			    0x64806480);
 		}
 	} else if (E == CUDA_I4) {
