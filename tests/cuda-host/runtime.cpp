@@ -334,7 +334,8 @@ launch_check(const void *kernel, dim3 grid, dim3 block, size_t smem)
  * always checked; in a struct, ASan must know it as memory of the host.
  */
 static void
-launch_check_arguments(const char *name, const std::vector<struct simt_arg> &args)
+launch_check_arguments(const char *name,
+    const std::vector<struct simt_arg> &args)
 {
 	for (size_t i = 0; i < args.size(); i++)
 		for (size_t at = 0; at + 8 <= args[i].size; at += 8) {

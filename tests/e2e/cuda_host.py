@@ -14,6 +14,7 @@ CXX = shutil.which("g++")
 NVCC = shutil.which("nvcc")
 PARTS = ("simt", "count", "memory", "stream", "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+         "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
