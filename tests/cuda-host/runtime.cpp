@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CUDA's runtime on the CPU: errors, planned failures, copies and launches.
- * memory.cpp has devices and their memory, stream.cpp streams and graphs.
+ * memory.cpp has devices and their memory, stream.cpp and graph.cpp
+ * the rest.
  */
 #include "runtime.h"
 
