@@ -20,7 +20,7 @@ simt_capture_forbids()
 {
 	bool forbids = false;
 
-	for (struct capture *c : simt_all.captures)
+	for (struct simt_capture *c : simt_all.captures)
 		if (!c->relaxed)
 			c->invalid = forbids = true;
 	return (forbids);
@@ -38,7 +38,7 @@ cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (s->capture != NULL)
 		return (simt_error(cudaErrorInvalidValue));
-	s->capture = new struct capture();
+	s->capture = new struct simt_capture();
 	s->capture->origin = s;
 	s->capture->relaxed = mode == cudaStreamCaptureModeRelaxed;
 	s->last.clear();
@@ -48,7 +48,7 @@ cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
 
 /* Does everything that c's streams have recorded come before its end? */
 static bool
-capture_is_joined(struct capture *c)
+capture_is_joined(struct simt_capture *c)
 {
 	std::set<size_t>	 before = c->origin->last;
 	std::vector<size_t>	 todo(before.begin(), before.end());
@@ -68,7 +68,7 @@ cudaError_t
 cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
 {
 	CUstream_st	*s = simt_stream_of(stream);
-	struct capture	*c;
+	struct simt_capture	*c;
 	cudaError_t	 e = cudaSuccess;
 
 	ENTER(cudaStreamEndCapture, cudaErrorUnknown);
@@ -116,7 +116,7 @@ cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *out)
 
 /* Run the nodes: as recorded, or in random order as far as they allow it. */
 static cudaError_t
-graph_run(const std::vector<struct node> &nodes)
+graph_run(const std::vector<struct simt_node> &nodes)
 {
 	std::vector<bool>	 done(nodes.size());
 	cudaError_t		 e = cudaSuccess, r;

@@ -19,12 +19,16 @@
 #define ALIGN		256ull
 #define FILL_MOST	(256ull << 20)	/* bytes that get NaN */
 
+namespace {
+
 struct block {
 	size_t	 size;
 	int	 device;
 	char	*pages;
 	size_t	 length;	/* of the pages */
 };
+
+}
 
 static std::vector<struct cudaDeviceProp>	 devices;
 static std::vector<size_t>			 used;

@@ -10,10 +10,14 @@
 #include <memory>
 #include <string>
 
+namespace {
+
 struct plan {
 	int	 nth;		/* call that fails, counted from now */
 	int	 error;		/* 0: what the call most likely gives */
 };
+
+}
 
 static cudaError_t			 last, sticky;
 static std::map<std::string, int>	 calls;
@@ -149,12 +153,16 @@ cudaPeekAtLastError(void)
 
 /* ---- copies */
 
+namespace {
+
 /* A copy of height rows of width bytes. */
 struct copy {
 	char		*dst;
 	const char	*src;
 	size_t		 dpitch, spitch, width, height;
 };
+
+}
 
 static void
 copy_run(const struct copy &c)

@@ -28,9 +28,9 @@ void		 simt_memory_open(bool open);
 bool		 simt_is_allocated(const void *p, size_t size);
 void		 simt_live_memory(struct simt_live *out);
 
-/* stream.cpp and graph.cpp: put work into a stream or the graph that it captures; run all
- * that waits; is a call that synchronizes forbidden by a capture (which it then
- * ends)?; forget everything. */
+/* stream.cpp and graph.cpp: put work into a stream or the graph that it
+ * captures; run all that waits; is a call that synchronizes forbidden by a
+ * capture (which it then ends)?; forget everything. */
 cudaError_t	 simt_enqueue(cudaStream_t stream,
 		    std::function<cudaError_t()> work);
 cudaError_t	 simt_drain_all();

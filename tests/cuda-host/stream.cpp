@@ -23,16 +23,16 @@ simt_stream_of(cudaStream_t s)
 
 /* Run s up to a number, and first what that waits for. */
 static cudaError_t
-run_until(const struct point &to)
+run_until(const struct simt_point &to)
 {
 	CUstream_st	*s = to.stream;
 	cudaError_t	 e = cudaSuccess, r;
 
 	while (s->done < to.number && !s->ops.empty()) {
-		struct op op = std::move(s->ops.front());
+		struct simt_item op = std::move(s->ops.front());
 
 		s->ops.pop_front();
-		for (const struct point &p : op.after)
+		for (const struct simt_point &p : op.after)
 			if ((r = run_until(p)) != cudaSuccess)
 				e = r;
 		s->done++;
@@ -66,7 +66,8 @@ simt_drain(cudaStream_t stream)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	/* The default stream comes after all that is in blocking ones. */
 	for (CUstream_st *t : simt_all.streams)
-		if (s == &simt_all.first && (t->flags & cudaStreamNonBlocking) == 0 &&
+		if (s == &simt_all.first &&
+		    (t->flags & cudaStreamNonBlocking) == 0 &&
 		    (r = run(t, t->issued)) != cudaSuccess)
 			e = r;
 	if ((r = run(s, s->issued)) != cudaSuccess)
@@ -97,7 +98,7 @@ simt_streams_forget()
 	}
 	simt_all.first.ops.clear();
 	simt_all.first.done = simt_all.first.issued;
-	for (struct capture *c : simt_all.captures)
+	for (struct simt_capture *c : simt_all.captures)
 		delete c;
 	simt_all.captures.clear();
 	for (CUevent_st *e : simt_all.events)
@@ -116,12 +117,12 @@ cudaError_t
 simt_enqueue(cudaStream_t stream, std::function<cudaError_t()> work)
 {
 	CUstream_st	*s = simt_stream_of(stream);
-	struct op	 op;
+	struct simt_item	 op;
 
 	if (s == NULL)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (s->capture != NULL) {
-		struct capture *c = s->capture;
+		struct simt_capture *c = s->capture;
 
 		if (c->invalid)
 			return (simt_error(cudaErrorStreamCaptureInvalidated));
@@ -129,7 +130,7 @@ simt_enqueue(cudaStream_t stream, std::function<cudaError_t()> work)
 		s->last = { c->nodes.size() - 1 };
 		return (cudaSuccess);
 	}
-	for (struct capture *c : simt_all.captures)
+	for (struct simt_capture *c : simt_all.captures)
 		if (s == &simt_all.first &&
 		    (c->origin->flags & cudaStreamNonBlocking) == 0) {
 			c->invalid = true;

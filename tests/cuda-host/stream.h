@@ -9,59 +9,59 @@
 #include <set>
 
 /* Everything of a stream up to a number, counted from 1. */
-struct point {
+struct simt_point {
 	CUstream_st	*stream;
 	uint64_t	 number;
 };
 
-struct op {
+struct simt_item {
 	std::function<cudaError_t()>	 work;
-	std::vector<struct point>	 after;
+	std::vector<struct simt_point>	 after;
 };
 
-struct node {
+struct simt_node {
 	std::function<cudaError_t()>	 work;
 	std::set<size_t>		 after;	/* nodes */
 };
 
 /* A capture on its way: nodes in the order of the calls. */
-struct capture {
+struct simt_capture {
 	CUstream_st		*origin;
 	bool			 relaxed, invalid;
-	std::vector<struct node> nodes;
+	std::vector<struct simt_node> nodes;
 };
 
 struct CUstream_st {
 	unsigned		 flags;
-	std::deque<struct op>	 ops;
+	std::deque<struct simt_item>	 ops;
 	uint64_t		 issued, done;
-	std::vector<struct point> after;	/* of the next op */
+	std::vector<struct simt_point> after;	/* of the next op */
 	bool			 queried;
-	struct capture		*capture;	/* or NULL */
+	struct simt_capture		*capture;	/* or NULL */
 	std::set<size_t>	 last;		/* its latest nodes */
 };
 
 struct CUevent_st {
-	struct point		 point;		/* stream NULL: not recorded */
+	struct simt_point		 point;		/* NULL: not recorded */
 	bool			 queried;
-	struct capture		*capture;	/* recorded in a capture */
+	struct simt_capture		*capture;	/* it is in, or NULL */
 	std::set<size_t>	 nodes;
 	double			 ms;		/* when it was reached */
 };
 
 struct CUgraph_st {
-	std::vector<struct node> nodes;
+	std::vector<struct simt_node> nodes;
 };
 
 struct CUgraphExec_st {
-	std::vector<struct node> nodes;
+	std::vector<struct simt_node> nodes;
 };
 
 extern struct simt_all {
 	CUstream_st		 first;		/* the default stream */
 	std::set<CUstream_st *>	 streams;	/* the others */
 	std::set<CUevent_st *>	 events;
-	std::set<struct capture *> captures;
+	std::set<struct simt_capture *> captures;
 	int			 graphs;	/* live, of both kinds */
 	/* Destroyed streams, kept for points; never freed, so that LSan does
 	 * not take them for leaks. */

@@ -12,7 +12,8 @@ HOST = SRC / "tests/cuda-host"
 CUDA = SRC / "engine/cuda"
 CXX = shutil.which("g++")
 NVCC = shutil.which("nvcc")
-PARTS = ("simt", "count", "memory", "stream", "graph", "runtime")
+PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
+         "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
          "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),

@@ -13,6 +13,7 @@ from cuda_host import CUDA, CXX, HOST, MODES, NVCC, SEEDS, Programs, run, tool
 needs_gxx = pytest.mark.skipif(CXX is None, reason="there is no g++")
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="there is no nvcc")
 RANDOM = ["1", "2", "3"]
+CHECKS = ("wrappers", "checks", "checks_device")
 
 # What each mode shows of the wrong form of a planted defect: in order, in
 # reversed order, in every random order, with ASan and UBSan, with TSan.
@@ -47,7 +48,7 @@ FINDS = {
     "shared_limit":     ("value", "value", "value", "value", "value"),
 }
 STATUS = {"pass": 0, "value": 1, "fault": 86}
-# What a report must name besides: a pattern in planted.cpp at each line.
+# What a report must name besides: a pattern of each line.
 LINES = {
     ("write_read", "tsan"): ["s[i] = in[i]", "out[i] = s[N - 1 - i]"],
     ("read_write", "tsan"): ["all += s[w]", "s[i / 32] = sum"],
@@ -63,14 +64,15 @@ LINES = {
     ("early_return", "plain"): ["v += shfl_xor(v, mask)"],
     ("misaligned_wrapper", "plain"): ["load_once(in"],
 }
-PLANTED = (HOST / "planted.cpp").read_text(encoding="utf-8").splitlines()
+PLANTED = {name: (HOST / name).read_text(encoding="utf-8").splitlines()
+           for name in ("planted.cpp", "planted_kernels.h")}
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     return Programs(tmp_path_factory.mktemp("cuda"), {
         name: [HOST / (name + ".cpp")]
-        for name in ("planted", "wrappers", "checks")})
+        for name in ("planted", *CHECKS)})
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +114,9 @@ def test_a_right_form_passes(programs, request, mode, name):
 
 
 def names_lines(out, patterns):
-    """Does out name a line of planted.cpp with each of patterns?"""
-    lines = [PLANTED[int(n) - 1]
-             for n in re.findall(r"planted\.cpp:(\d+)", out)]
+    """Does out name a line of the cases with each of patterns?"""
+    lines = [PLANTED[name][int(n) - 1] for name, n in
+             re.findall(r"(planted\.cpp|planted_kernels\.h):(\d+)", out)]
     return all(any(p in line for line in lines) for p in patterns)
 
 
@@ -141,20 +143,20 @@ def test_a_wrong_form_is_found_where_it_can_be(programs, request, mode, name):
 
 @needs_gxx
 @pytest.mark.parametrize("order", ["forward", "reversed", *RANDOM])
-@pytest.mark.parametrize("name", ["wrappers", "checks"])
+@pytest.mark.parametrize("name", CHECKS)
 def test_in_every_order(programs, name, order):
     """The wrappers' definitions and the runtime's promises."""
     assert run(programs[name, "plain"], order=order) == (0, "")
 
 
 @needs_gxx
-@pytest.mark.parametrize("name", ["wrappers", "checks"])
+@pytest.mark.parametrize("name", CHECKS)
 def test_with_asan(programs, name):
     assert run(programs[name, "asan"]) == (0, "")
 
 
 @needs_gxx
-@pytest.mark.parametrize("name", ["wrappers", "checks"])
+@pytest.mark.parametrize("name", CHECKS)
 def test_with_tsan(programs, tsan, name):
     assert run(programs[name, "tsan"]) == (0, "")
 
