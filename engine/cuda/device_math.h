@@ -80,6 +80,36 @@ fma_f16x2(uint32_t a, uint32_t b, uint32_t c)
 #endif
 }
 
+/* The lower half of a word in both halves of the result, and the upper half.
+ * An operation on pairs does this itself with its operand. */
+__device__ __forceinline__ uint32_t
+low_f16x2(uint32_t a)
+{
+#ifdef CUDA_HOST
+	return ((a & 0xffff) | a << 16);
+#else
+	uint32_t d;
+
+	asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {l, l};}"
+	    : "=r"(d) : "r"(a));
+	return (d);
+#endif
+}
+
+__device__ __forceinline__ uint32_t
+high_f16x2(uint32_t a)
+{
+#ifdef CUDA_HOST
+	return (a >> 16 | (a & 0xffff0000));
+#else
+	uint32_t d;
+
+	asm("{.reg .b16 l, h; mov.b32 {l, h}, %1; mov.b32 %0, {h, h};}"
+	    : "=r"(d) : "r"(a));
+	return (d);
+#endif
+}
+
 /* An 8 x 8 matrix of 16-bit elements, transposed: warp.  Lane i holds the
  * elements 2 * (i % 4) and the next of row i / 4, before and after. */
 __device__ __forceinline__ uint32_t

@@ -55,30 +55,39 @@ product_unit_zero(struct product_unit<E> *u)
 	u->scale = make_uint2(0, 0);
 }
 
-/* Load a unit from global memory: 16 bytes a lane at a time, and the scales. */
+/* From a lane's first 16 bytes of a unit to its scales. */
+__device__ __forceinline__ int
+product_to_scale(int lane)
+{
+	return (512 + lane / 4 * 8 - lane * 16);
+}
+
+/* Load a unit from global memory, 16 bytes a lane at a time, and the scales; w
+ * points to the lane's first bytes. */
 template <enum cuda_elem E>
 __device__ __forceinline__ void
-product_unit_load(struct product_unit<E> *u, const unsigned char *w, int lane)
+product_unit_load(struct product_unit<E> *u, const unsigned char *w,
+    int to_scale)
 {
 #pragma unroll
 	for (int i = 0; i < product_shape<E>::LOADS; i++)
-		u->v[i] = load_once(w + (i * 32 + lane) * 16);
+		u->v[i] = load_once(w + i * 512);
 	if (E == CUDA_I4)
-		u->scale = ldg8(w + 512 + lane / 4 * 8);
+		u->scale = ldg8(w + to_scale);
 }
 
 /* The same from shared memory. */
 template <enum cuda_elem E>
 __device__ __forceinline__ void
 product_unit_shared(struct product_unit<E> *u, const unsigned char *w,
-    int lane)
+    int to_scale)
 {
 #pragma unroll
 	for (int i = 0; i < product_shape<E>::LOADS; i++)
-		u->v[i] = ld_shared16(w + (i * 32 + lane) * 16);
+		u->v[i] = ld_shared16(w + i * 512);
 	if (E == CUDA_I4)
 		u->scale = ld_shared(reinterpret_cast<const uint2 *>(
-		    w + 512 + lane / 4 * 8));
+		    w + to_scale));
 }
 
 /* Word i (a constant) of v. */
@@ -106,15 +115,15 @@ product_operand(uint32_t a[4], const struct product_unit<E> &u, int k16)
 #pragma unroll
 		for (int i = 0; i < 2; i++) {
 			w = product_word(u.v[0], 2 * k16 + i);
-			a[2 * i] = sub_f16x2(byte_perm<0x4140>(w, magic),
+			a[2 * i] = sub_f16x2(byte_perm<0x5150>(w, magic),
 			    0x64806480);
-			a[2 * i + 1] = sub_f16x2(byte_perm<0x4342>(w, magic),
+			a[2 * i + 1] = sub_f16x2(byte_perm<0x5352>(w, magic),
 			    0x64806480);
 		}
 	} else if (E == CUDA_I4) {
 		w = k16 < 2 ? u.scale.x : u.scale.y;
-		row[0] = byte_perm<0x1010>(w, 0);
-		row[1] = byte_perm<0x3232>(w, 0);
+		row[0] = low_f16x2(w);
+		row[1] = high_f16x2(w);
 		w = product_word(u.v[0], k16);
 #pragma unroll
 		for (int i = 0; i < 2; i++) {

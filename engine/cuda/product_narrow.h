@@ -8,43 +8,49 @@
 
 #include "product.h"
 
+/* Units of each panel that are in flight for a warp: with M panels they are 2 to
+ * 4.5 KiB. */
+constexpr int
+product_ring(enum cuda_elem e, int M, int NT)
+{
+	if (e == CUDA_I8)
+		return (NT == 8 ? 4 : NT == 1 ? 8 / M : M == 1 ? 4 : 2);
+	if (e == CUDA_I4)
+		return (M == 1 && NT != 4 ? 4 : 2);
+	return (M == 1 && NT <= 2 ? 4 : 2);
+}
+
 /*
  * Shape of product_narrow for M panels and NT blocks of rows.
  *
- * RING units of each panel are in flight for a warp, 2 to 4.6 KiB:
- *
- *			    M = 1   M = 2   M = 4	KiB a warp
- *   fp16, bf16 (1 KiB)	      4	      2	      -		4
- *   int8     (0.5 KiB)	      8	      4	      2		4
- *   int4  (0.5625 KiB)	      4	      2	      2		2.3, 2.3, 4.5
- *
- * A multiprocessor holds 8 warps with at most 255 registers a thread, 16 with
- * 128 and 24 with 80: 32 KiB to 96 KiB of weights are in flight on it, 18 KiB
- * to 54 KiB for int4.  An H100 needs 3.35 TB/s * 0.7 us / 132 = 18 KiB, an A100
- * 2 TB/s * 0.6 us / 108 = 11 KiB.  Activations come from L2, which is nearer:
- * ACTS loads of 32 columns are in flight for each block of rows.
+ * A multiprocessor holds 8 warps of more than 128 registers a thread, 16 of up
+ * to 128 and 24 of up to 80.  So it has 32 to 96 KiB of weights in flight up to
+ * 32 rows, 16 to 32 KiB for more rows; of int4 18 to 72 KiB.  An H100 needs
+ * 3.35 TB/s * 0.7 us / 132 = 18 KiB, an A100 2 TB/s * 0.6 us / 108 = 11 KiB.
+ * Activations come from L2, which is nearer: ACTS loads of 32 columns are in
+ * flight for each block of rows.
  */
 template <enum cuda_elem E, int M, int NT>
 struct product_narrow_shape {
-	static constexpr int RING = E == CUDA_I8 ? 8 / M :
-	    E == CUDA_I4 ? (M == 1 ? 4 : 2) : 4 / M;
+	static constexpr int RING = product_ring(E, M, NT);
 	static constexpr int STEPS = RING * product_shape<E>::K32;
-	static constexpr int MOST = NT == 8 ? 1 : NT == 1 && M < 4 ? 4 : 2;
+	static constexpr int MOST = NT >= 4 ? 1 : NT == 1 && M < 4 ? 4 : 2;
 	static constexpr int ACTS = MOST < STEPS ? MOST : STEPS;
 	static constexpr int PIECES = M * NT;		/* fragments */
 	static constexpr int PASS = PIECES < PRODUCT_WARPS ? PIECES :
 	    PRODUCT_WARPS;
 	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 ||
-	    (E == CUDA_I4 && M * NT == 8 && M == 4) ? 1 : PIECES <= 2 ? 3 :
+	    (E == CUDA_I4 && M > 1 && PIECES == 8) ? 1 : PIECES <= 2 ? 3 :
 	    PIECES <= 8 ? 2 : 1;
 };
 
 /* Where a lane reads in a part. */
 template <enum cuda_elem E, int M, int NT>
 struct product_source {
-	const unsigned char *w[M];	/* first unit of the range */
-	const unsigned char *in[NT];	/* first 32 columns of the range */
-	int		 units;		/* in the range */
+	const unsigned char *w[M];	/* the next unit */
+	const unsigned char *in[NT];	/* the next 32 columns */
+	int		 to_scale;	/* int4: from w to the scales */
+	int		 units;		/* that are left in the range */
 	int		 panels;	/* up to M that exist */
 };
 
@@ -52,13 +58,13 @@ struct product_source {
 template <enum cuda_elem E, int M, int NT>
 __device__ __forceinline__ void
 product_narrow_weights(struct product_unit<E> u[M],
-    const struct product_source<E, M, NT> &s, int i, int lane)
+    const struct product_source<E, M, NT> &s, int i)
 {
 #pragma unroll
 	for (int m = 0; m < M; m++)
 		if (m < s.panels)
 			product_unit_load<E>(&u[m],
-			    s.w[m] + i * product_shape<E>::BYTES, lane);
+			    s.w[m] + i * product_shape<E>::BYTES, s.to_scale);
 }
 
 /* Load 32 columns of all blocks of rows. */
@@ -72,24 +78,64 @@ product_narrow_acts(uint4 b[NT], const struct product_source<E, M, NT> &s,
 		b[r] = ldg16(s.in[r] + i * 512);
 }
 
+/* Add RING units to d and load as many later ones, as far as the range has them;
+ * if WHOLE, it has twice RING: warp. */
+template <enum cuda_elem E, int M, int NT, bool WHOLE>
+__device__ __forceinline__ void
+product_narrow_turn(float d[M * NT][4],
+    struct product_unit<E> ring[product_narrow_shape<E, M, NT>::RING][M],
+    uint4 b[product_narrow_shape<E, M, NT>::ACTS][NT],
+    struct product_source<E, M, NT> &s)
+{
+	typedef struct product_narrow_shape<E, M, NT> N;
+	const int	 K32 = product_shape<E>::K32;
+	uint32_t	 a[4];
+
+#pragma unroll
+	for (int j = 0; j < N::RING * K32; j++) {
+		const int u = j / K32, h = j % K32;
+
+		if (!WHOLE && u >= s.units)
+			break;
+#pragma unroll
+		for (int i = 0; i < 2 * M; i++) {
+			const int m = i % M, k = i / M;
+
+			product_operand<E>(a, ring[u][m], 2 * h + k);
+#pragma unroll
+			for (int r = 0; r < NT; r++) {
+				const uint4 v = b[j % N::ACTS][r];
+
+				product_mma<E>(d[m * NT + r], a,
+				    k ? v.z : v.x, k ? v.w : v.y);
+			}
+		}
+		if (WHOLE || j + N::ACTS < s.units * K32)
+			product_narrow_acts<E, M, NT>(b[j % N::ACTS], s,
+			    j + N::ACTS);
+		if (h == K32 - 1 && (WHOLE || u + N::RING < s.units))
+			product_narrow_weights<E, M, NT>(ring[u], s,
+			    u + N::RING);
+	}
+	s.units -= N::RING;
+#pragma unroll
+	for (int m = 0; m < M; m++)
+		s.w[m] += N::RING * product_shape<E>::BYTES;
+#pragma unroll
+	for (int r = 0; r < NT; r++)
+		s.in[r] += N::STEPS * 512;
+}
+
 /*
- * Add a range to d from zero: warp.
- *
- * Lane instructions for a weight, counted by hand in the code below: a lane has
- * 32 weights of a tile.  Unpacking: int4 4 words of 12 and a shift, 4 for the
- * scales, 56; int8 8 pairs of 2, 32... each load and mma counts one, and each
- * loop over RING units adds two for each pointer.
+ * Set d to the sums of a range: warp.
  */
 template <enum cuda_elem E, int M, int NT>
 __device__ __forceinline__ void
-product_narrow_range(float d[M * NT][4], struct product_source<E, M, NT> s,
-    int lane)
+product_narrow_range(float d[M * NT][4], struct product_source<E, M, NT> s)
 {
 	typedef struct product_narrow_shape<E, M, NT> N;
-	const int		 K32 = product_shape<E>::K32;
 	struct product_unit<E>	 ring[N::RING][M];
 	uint4			 b[N::ACTS][NT];
-	uint32_t		 a[4];
 
 #pragma unroll
 	for (int i = 0; i < M * NT; i++)
@@ -100,52 +146,18 @@ product_narrow_range(float d[M * NT][4], struct product_source<E, M, NT> s,
 		for (int m = 0; m < M; m++)
 			product_unit_zero<E>(&ring[j][m]);
 		if (j < s.units)
-			product_narrow_weights<E, M, NT>(ring[j], s, j, lane);
+			product_narrow_weights<E, M, NT>(ring[j], s, j);
 	}
 #pragma unroll
 	for (int j = 0; j < N::ACTS; j++)
-		if (j < s.units * K32)
+		if (j < s.units * product_shape<E>::K32)
 			product_narrow_acts<E, M, NT>(b[j], s, j);
-	while (s.units > 0) {
-#pragma unroll
-		for (int j = 0; j < N::RING; j++) {
-			if (j >= s.units)
-				break;
-#pragma unroll
-			for (int h = 0; h < K32; h++) {
-				const int i = j * K32 + h;
-
-#pragma unroll
-				for (int k = 0; k < 2; k++)
-#pragma unroll
-				for (int m = 0; m < M; m++) {
-					product_operand<E>(a, ring[j][m],
-					    2 * h + k);
-#pragma unroll
-					for (int r = 0; r < NT; r++) {
-						uint4 v = b[i % N::ACTS][r];
-
-						product_mma<E>(d[m * NT + r], a,
-						    k ? v.z : v.x,
-						    k ? v.w : v.y);
-					}
-				}
-				if (i + N::ACTS < s.units * K32)
-					product_narrow_acts<E, M, NT>(
-					    b[i % N::ACTS], s, i + N::ACTS);
-			}
-			if (j + N::RING < s.units)
-				product_narrow_weights<E, M, NT>(ring[j], s,
-				    j + N::RING, lane);
-		}
-		s.units -= N::RING;
-#pragma unroll
-		for (int m = 0; m < M; m++)
-			s.w[m] += N::RING * product_shape<E>::BYTES;
-#pragma unroll
-		for (int r = 0; r < NT; r++)
-			s.in[r] += N::STEPS * 512;
-	}
+#pragma unroll 1
+	while (s.units >= 2 * N::RING)
+		product_narrow_turn<E, M, NT, true>(d, ring, b, s);
+#pragma unroll 1
+	while (s.units > 0)
+		product_narrow_turn<E, M, NT, false>(d, ring, b, s);
 }
 
 /* A block computes M panels of one part, or of both parts of a chain, for all
@@ -176,17 +188,19 @@ product_narrow(const struct product p, int first)
 		s.units = (min(tile + per, tiles) - tile) *
 		    product_shape<E>::TILE;
 		s.panels = product_panels(q) - panel;
+		s.to_scale = product_to_scale(lane);
 #pragma unroll
 		for (int m = 0; m < M; m++)
 			s.w[m] = static_cast<const unsigned char *>(q.w) +
 			    ((size_t)(panel + m) * (size_t)tiles +
-			    (size_t)tile) * (size_t)layout_tile(E);
+			    (size_t)tile) * (size_t)layout_tile(E) +
+			    (size_t)lane * 16;
 #pragma unroll
 		for (int r = 0; r < NT; r++)
 			s.in[r] = static_cast<const unsigned char *>(q.in) +
 			    ((size_t)min(r, blocks - 1) * (size_t)tiles +
 			    (size_t)tile) * 1024 + (size_t)lane * 16;
-		product_narrow_range<E, M, NT>(d, s, lane);
+		product_narrow_range<E, M, NT>(d, s);
 
 		/* Warp w merges fragment w of each pass. */
 #pragma unroll

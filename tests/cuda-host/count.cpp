@@ -11,6 +11,8 @@
 #include <set>
 #include <unordered_set>
 
+namespace {
+
 /* One warp-wide access, as far as its lanes have come. */
 struct wide {
 	int		 lanes;
@@ -23,6 +25,8 @@ struct site {
 	unsigned			 times[32];	/* of each lane */
 	std::map<unsigned, struct wide>	 open;		/* by number */
 };
+
+}
 
 /* Which access: warp, line, what. */
 typedef std::tuple<int, const char *, int, int, unsigned> site_key;

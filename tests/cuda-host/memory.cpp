@@ -19,6 +19,8 @@
 #define ALIGN		256ull
 #define FILL_MOST	(256ull << 20)	/* bytes that get NaN */
 
+namespace {
+
 struct block {
 	size_t	 size;
 	int	 device;
@@ -26,14 +28,16 @@ struct block {
 	size_t	 length;	/* of the pages */
 };
 
+}
+
 static std::vector<struct cudaDeviceProp>	 devices;
 static std::vector<size_t>			 used;
 static int					 current;
 static char					*range, *next;
 static std::map<const char *, struct block>	 blocks;	/* live */
 static std::map<const char *, struct block>	 freed;
-static std::map<const char *, size_t>		 pinned;	/* and of those: */
-static std::map<const char *, size_t>		 pinned_owned;	/* ours */
+static std::map<const char *, size_t>		 pinned;
+static std::map<const char *, size_t>		 pinned_owned;	/* a part */
 static bool					 is_open;
 
 /* The entry of m that p lies in, or its end. */

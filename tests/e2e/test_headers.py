@@ -16,7 +16,8 @@ CC = shutil.which("cc") or shutil.which("gcc")
 ROOMS = ("daemon", "engine", "plugins", "client")
 HEADERS = sorted(p.relative_to(SRC) for room in ROOMS
                  for p in (SRC / room).rglob("*.h"))
-CUDA = {"device.h", "product.h"}        # C++ for nvcc: see test_cuda_host.py
+# C++ for nvcc: see test_cuda_host.py and test_cuda_product.py
+CUDA = {"device.h", "product.h", "product_narrow.h", "product_wide.h"}
 SETS = ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512vnni",
         "-mamx-tile", "-mamx-int8", "-mamx-bf16"]
 

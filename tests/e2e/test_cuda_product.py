@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Products of activations and weights on a GPU (engine/cuda/product.cu): right
+values, the same bits for any number of rows, and weights that are read once.
+The kernels run on the CPU; with nvcc, their registers are looked at too."""
+import concurrent.futures
+import re
+import subprocess
+
+import pytest
+
+from cuda_host import CUDA, CXX, HOST, NVCC, Programs, run
+
+needs_gxx = pytest.mark.skipif(CXX is None, reason="there is no g++")
+needs_nvcc = pytest.mark.skipif(NVCC is None, reason="there is no nvcc")
+GROUPS = ("values", "bits")
+ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90")
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return Programs(tmp_path_factory.mktemp("product"), {
+        "product": [HOST / "product_test.cpp", CUDA / "product.cu"]},
+        modes=("plain", "asan"))
+
+
+@needs_gxx
+@pytest.mark.parametrize("order", ["forward", "reversed", "1", "2"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_in_every_order(programs, group, order):
+    assert run(programs["product", "plain"], group, order=order) == (0, "")
+
+
+@needs_gxx
+@pytest.mark.parametrize("group", GROUPS)
+def test_with_asan(programs, group):
+    assert run(programs["product", "asan"], group) == (0, "")
+
+
+@needs_gxx
+def test_weights_are_read_once_by_few_instructions(programs):
+    status, out = run(programs["product", "plain"], "counts")
+    assert status == 0, out
+    assert len(out.splitlines()) == 32, out
+
+
+# A change that should be found, and by which group.
+BROKEN = {
+    "ranges are merged from the last to the first": (
+        "product_narrow.h", "&sums[(w * N::PASS +",
+        "&sums[(((tiles - 1) / per - w) * N::PASS +", "bits"),
+    "a range of the wide kernel goes on in the next one": (
+        "product_wide.h", "int		 left = per,",
+        "int		 left = 2 * per,", "bits"),
+    "no barrier before the sums are overwritten": (
+        "product_narrow.h", "				st_shared(to, y);\n"
+        "			}\n			SYNC_BLOCK();",
+        "				st_shared(to, y);\n			}",
+        "values"),
+    "a unit is read before its copy has ended": (
+        "product_wide.h", "cp_async_wait<W::STAGES - 2>();",
+        "cp_async_wait<W::STAGES - 1>();", "values"),
+    "weights are read twice": (
+        "product_narrow.h", "		if (m < s.panels)",
+        "		if (product_unit_load<E>(&u[m], s.w[m], s.to_scale),"
+        "\n		    m < s.panels)", "counts"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken(programs, tmp_path_factory):
+    """The program with each change of BROKEN."""
+    made = {}
+    sources = {}
+    for i, (name, (file, old, new, _)) in enumerate(BROKEN.items()):
+        folder = tmp_path_factory.mktemp("broken")
+        for p in CUDA.glob("product*"):
+            text = p.read_text(encoding="utf-8")
+            if p.name == file:
+                assert text.count(old) == 1, name
+                text = text.replace(old, new)
+            (folder / p.name).write_text(text, encoding="utf-8")
+        made[name] = "broken%d" % i
+        sources[made[name]] = [HOST / "product_test.cpp",
+                               folder / "product.cu"]
+    built = Programs(tmp_path_factory.mktemp("built"), sources,
+                     modes=("plain",), other=programs)
+    return {name: built[key, "plain"] for name, key in made.items()}
+
+
+@needs_gxx
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_wrong_kernel_is_found(broken, name):
+    ends = [run(broken[name], BROKEN[name][3], order=order)
+            for order in ("forward", "1", "2")]
+    assert any(status == 1 and "failures" in out for status, out in ends), ends
+
+
+# ---- with a CUDA toolkit
+
+def compiled(arch, folder):
+    return subprocess.run(
+        [NVCC, "-arch=" + arch, "-std=c++17", "-Xptxas", "-v", "-cubin",
+         "-Xcompiler", "-Wall,-Wextra", "-o", str(folder / arch),
+         str(CUDA / "product.cu")],
+        text=True, timeout=300, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT).stdout
+
+
+def most_registers(arch, kernel, elem, *shape):
+    """What a thread may have, so that as many blocks of 256 threads fit on a
+    multiprocessor as the kernel's source says."""
+    if arch == "sm_75" and elem == 1:   # bf16 without its mma
+        return 255
+    if kernel == "wide":
+        panels, chain = shape
+        return 128 if (panels, chain) == (4, 0) else 255
+    M, NT = shape
+    if NT == 8 or M * NT > 8 or (elem == 3 and M > 1 and M * NT == 8):
+        return 255
+    return 80 if M * NT <= 2 else 128
+
+
+@needs_nvcc
+def test_no_kernel_spills_and_all_have_few_registers(tmp_path):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        outs = list(pool.map(lambda a: compiled(a, tmp_path), ARCHS))
+    for arch, out in zip(ARCHS, outs):
+        assert "warning" not in out and "error" not in out, out
+        kernels = re.findall(
+            r"entry function '_Z\d+product_(\w+?)IL9cuda_elem(\d)E(\w+?)EEv.*?"
+            r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes "
+            r"spill loads.*?Used (\d+) registers", out, re.S)
+        assert len(kernels) == 48, (arch, out)
+        for kernel, elem, shape, stack, stores, loads, used in kernels:
+            sizes = [int(n) for n in re.findall(r"L[ib](\d+)", shape)]
+            what = (arch, kernel, elem, sizes)
+            assert (stack, stores, loads) == ("0", "0", "0"), what
+            assert int(used) <= most_registers(arch, kernel, int(elem),
+                                               *sizes), (what, used)
