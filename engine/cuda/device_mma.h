@@ -114,6 +114,7 @@ mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2] PLACE)
 	/* Lane row + i holds k = 2 * i of the rows, lane col + i and
 	 * col + 4 + i that of the two columns. */
 	for (int half = 0; half < 2; half++)
+#pragma unroll 1	/* kernels have many of these */
 		for (int i = 0; i < 4; i++) {
 			float2 p = unpack_bf16x2(shfl_idx(a[2 * half],
 			    row + i));
