@@ -14,13 +14,20 @@
 
 static int failures;
 
-/* Report a value that is not as it should be. */
+/* Report a value that is not as it should be; of each kind, the first ones. */
 static void
 expect(const char *what, size_t i, double found, double want)
 {
+	static const char	*last;
+	static int		 shown;
+
 	if (found == want)
 		return;
-	if (failures++ < 20)
+	failures++;
+	if (last != what)
+		shown = 0;
+	last = what;
+	if (shown++ < 3)
 		printf("%s[%zu]: found %g, expected %g\n", what, i, found,
 		    want);
 }
@@ -399,6 +406,60 @@ check_convert()
 	}
 }
 
+__global__ void
+narrow(uint32_t *f16, uint32_t *bf16, const float *in, int n)
+{
+	for (int i = threadIdx.x; i < n; i += blockDim.x) {
+		f16[i] = pack_f16x2(in[i], -in[i]);
+		bf16[i] = pack_bf16x2(-in[i], in[i]);
+	}
+}
+
+/* The positive number of these bits; one step above the largest is 2^16 or
+ * 2^128 (as a double). */
+static double
+number(int type, int bits)
+{
+	if (type == BF16)
+		return (ldexp(bits < 128 ? bits : 128 + bits % 128,
+		    (bits < 128 ? 1 : bits / 128) - 134));
+	return (ldexp(bits < 1024 ? bits : 1024 + bits % 1024,
+	    (bits < 1024 ? 1 : bits / 1024) - 25));
+}
+
+/* Between two neighbours: the middle goes to the even one, and the floats
+ * beside the middle to the nearer one. */
+static void
+check_rounding(int type, const char *what)
+{
+	const int		 all = type == F16 ? 0x7c00 : 0x7f80;
+	std::vector<float>	 in;
+	std::vector<uint32_t>	 d;
+	uint32_t		*a, *b;
+
+	for (int i = 0; i < all; i++) {
+		float middle = (float)((number(type, i) +
+		    number(type, i + 1)) / 2);
+
+		in.push_back(nextafterf(middle, 0));
+		in.push_back(middle);
+		in.push_back(nextafterf(middle, INFINITY));
+	}
+	must(cudaMalloc(&a, in.size() * sizeof *a));
+	must(cudaMalloc(&b, in.size() * sizeof *b));
+	LAUNCH(narrow, 1, 64, 0, 0, a, b, up(in), (int)in.size());
+	d = down(type == F16 ? a : b, in.size());
+	for (int i = 0; i < all; i++) {
+		uint32_t want[3] = { (uint32_t)i, (uint32_t)(i + i % 2),
+		    (uint32_t)i + 1 };
+
+		for (int k = 0; k < 3; k++)
+			expect(what, 3 * i + k, d[3 * i + k], type == F16 ?
+			    want[k] | (want[k] | 0x8000) << 16 :
+			    (want[k] | 0x8000) | want[k] << 16);
+	}
+}
+
 int
 main()
 {
@@ -409,5 +470,7 @@ main()
 	check_ring();
 	check_ways();
 	check_convert();
+	check_rounding(F16, "fp16 rounded");
+	check_rounding(BF16, "bf16 rounded");
 	return (failures > 0);
 }

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles programs of CUDA kernels for the CPU: tests/cuda-host/README.md.
+g++ is enough. A test of kernels makes a Programs and takes its paths."""
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+
+SRC = pathlib.Path(os.environ["CHATD_SRC"]).resolve()
+HOST = SRC / "tests/cuda-host"
+CUDA = SRC / "engine/cuda"
+CXX = shutil.which("g++")
+NVCC = shutil.which("nvcc")
+PARTS = ("simt", "count", "memory", "stream", "runtime")
+FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+         "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
+         *("-iquote" + str(SRC / d) for d in
+           ("engine/cuda", "engine", "engine/model", "daemon/base"))]
+MODES = {
+    "plain": [],
+    "asan": ["-fsanitize=address,undefined",
+             "-fno-sanitize-recover=undefined"],
+    "tsan": ["-fsanitize=thread"],
+}
+ENV = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0",
+       "TSAN_OPTIONS": "exitcode=66", "LC_ALL": "C"}
+SEEDS = [str(n) for n in range(1, 21)]
+
+
+def tool(*args):
+    """Run a compiler without a word from it."""
+    r = subprocess.run([str(a) for a in args], text=True, timeout=300,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert (r.returncode, r.stdout) == (0, ""), r.stdout
+
+
+class Programs:
+    """programs: {name: [source, ...]}.  Each is built in each of modes into
+    folder; self[name, mode] is its path.  With other Programs, their parts of
+    the stand-in are taken instead of built."""
+
+    def __init__(self, folder, programs, modes=tuple(MODES), other=None):
+        self.folder = pathlib.Path(folder)
+        self.jobs = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2)
+        # The parts are the same in all modes: they find the sanitizers.
+        parts = [] if other else [
+            self.jobs.submit(self.compile, HOST / (p + ".cpp"), p, [])
+            for p in PARTS]
+        ends = {}
+        for name, sources in programs.items():
+            for mode in modes:
+                ends[name, mode] = [
+                    self.jobs.submit(self.compile, s, "%s-%s-%d"
+                                     % (name, mode, i), MODES[mode])
+                    for i, s in enumerate(sources)]
+        self.objects = other.objects if other else [f.result() for f in parts]
+        for (name, mode), own in ends.items():
+            tool(CXX, *MODES[mode], *(f.result() for f in own),
+                 *self.objects, "-o", self[name, mode])
+
+    def compile(self, source, name, flags):
+        out = self.folder / (name + ".o")
+        tool(CXX, *FLAGS, *flags, "-x", "c++", "-c", source, "-o", out)
+        return out
+
+    def __getitem__(self, key):
+        return self.folder / "-".join(key)
+
+
+def run(program, *args, order="forward", **env):
+    """(status, output) of a program in this order of threads."""
+    r = subprocess.run([str(program), *args], text=True, timeout=300,
+                       errors="replace", env={**ENV, "SIMT_ORDER": order,
+                                              **env},
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return r.returncode, r.stdout
