@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints a hash of what the 16-bit types compute: conversions of all values and
- * of floats between them, sums and products.  It is compiled with the headers of
- * this folder and, if there is a CUDA toolkit, with NVIDIA's: both programs must
- * print the same.
+ * Prints a hash of what the 16-bit types compute: conversions of all values
+ * and of floats between them, sums and products.  It is compiled with the
+ * headers of this folder and, if there is a CUDA toolkit, with NVIDIA's: both
+ * programs must print the same.
  */
 #include <stdint.h>
 #include <stdio.h>

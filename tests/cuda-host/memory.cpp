@@ -32,8 +32,8 @@ static int					 current;
 static char					*range, *next;
 static std::map<const char *, struct block>	 blocks;	/* live */
 static std::map<const char *, struct block>	 freed;
-static std::map<const char *, size_t>		 pinned;	/* and of those: */
-static std::map<const char *, size_t>		 pinned_owned;	/* ours */
+static std::map<const char *, size_t>		 pinned;
+static std::map<const char *, size_t>		 pinned_owned;	/* a part */
 static bool					 is_open;
 
 /* The entry of m that p lies in, or its end. */

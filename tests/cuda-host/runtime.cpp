@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CUDA's runtime on the CPU: errors, planned failures, copies and launches.
- * memory.cpp has devices and their memory, stream.cpp streams and graphs.
+ * memory.cpp has devices and their memory, stream.cpp and graph.cpp
+ * the rest.
  */
 #include "runtime.h"
 
@@ -334,7 +335,8 @@ launch_check(const void *kernel, dim3 grid, dim3 block, size_t smem)
  * always checked; in a struct, ASan must know it as memory of the host.
  */
 static void
-launch_check_arguments(const char *name, const std::vector<struct simt_arg> &args)
+launch_check_arguments(const char *name,
+    const std::vector<struct simt_arg> &args)
 {
 	for (size_t i = 0; i < args.size(); i++)
 		for (size_t at = 0; at + 8 <= args[i].size; at += 8) {

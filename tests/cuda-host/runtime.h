@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the runtime share: memory.cpp, stream.cpp, runtime.cpp. */
+/* What the parts of the runtime share: memory.cpp, stream.cpp, graph.cpp,
+ * runtime.cpp. */
 #ifndef SIMT_RUNTIME_H
 #define SIMT_RUNTIME_H
 
@@ -27,7 +28,7 @@ void		 simt_memory_open(bool open);
 bool		 simt_is_allocated(const void *p, size_t size);
 void		 simt_live_memory(struct simt_live *out);
 
-/* stream.cpp: put work into a stream or the graph that it captures; run all
+/* stream.cpp and graph.cpp: put work into a stream or the graph that it captures; run all
  * that waits; is a call that synchronizes forbidden by a capture (which it then
  * ends)?; forget everything. */
 cudaError_t	 simt_enqueue(cudaStream_t stream,

@@ -32,7 +32,7 @@ void	simt_count_global(int warp, int lane, const void *p, unsigned size,
 void	simt_count_shared(int warp, int lane, const void *p, unsigned size,
 	    enum simt_access access, struct simt_place at);
 
-/* runtime.cpp: may a kernel use these bytes, by what is known of the address? */
+/* memory.cpp: what kind of address is it? */
 bool	simt_is_device(const void *p);
 bool	simt_is_pinned(const void *p);
 

@@ -1,80 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams, events and graphs.  Work stays in its stream until something waits
+ * Streams and events.  Work stays in its stream until something waits
  * for it, and then only what must come before it runs.  So a result that was
  * not waited for is not there, and streams without an event between them run in
  * the order that most likely shows it.
  */
-#include "runtime.h"
+#include "stream.h"
 
 #include <chrono>
-#include <deque>
-#include <set>
 
-/* Everything of a stream up to a number, counted from 1. */
-struct point {
-	CUstream_st	*stream;
-	uint64_t	 number;
-};
+struct simt_all simt_all;
 
-struct op {
-	std::function<cudaError_t()>	 work;
-	std::vector<struct point>	 after;
-};
-
-struct node {
-	std::function<cudaError_t()>	 work;
-	std::set<size_t>		 after;	/* nodes */
-};
-
-/* A capture on its way: nodes in the order of the calls. */
-struct capture {
-	CUstream_st		*origin;
-	bool			 relaxed, invalid;
-	std::vector<struct node> nodes;
-};
-
-struct CUstream_st {
-	unsigned		 flags;
-	std::deque<struct op>	 ops;
-	uint64_t		 issued, done;
-	std::vector<struct point> after;	/* of the next op */
-	bool			 queried;
-	struct capture		*capture;	/* or NULL */
-	std::set<size_t>	 last;		/* its latest nodes */
-};
-
-struct CUevent_st {
-	struct point		 point;		/* stream NULL: not recorded */
-	bool			 queried;
-	struct capture		*capture;	/* recorded in a capture */
-	std::set<size_t>	 nodes;
-	double			 ms;		/* when it was reached */
-};
-
-struct CUgraph_st {
-	std::vector<struct node> nodes;
-};
-
-struct CUgraphExec_st {
-	std::vector<struct node> nodes;
-};
-
-static CUstream_st			 first;		/* the default stream */
-static std::set<CUstream_st *>		 streams;	/* the others */
-static std::set<CUevent_st *>		 events;
-static int				 graphs;	/* live, of both kinds */
-/* Destroyed streams, kept for points; never freed, so no leak for LSan. */
-static auto				*gone = new std::vector<CUstream_st *>;
-static std::set<struct capture *>	 captures;
-
-/* The stream of a handle, or NULL. */
-static CUstream_st *
-stream_of(cudaStream_t s)
+CUstream_st *
+simt_stream_of(cudaStream_t s)
 {
 	if (s == NULL || s == cudaStreamLegacy)
-		return (&first);
-	return (streams.count(s) != 0 ? s : NULL);
+		return (&simt_all.first);
+	return (simt_all.streams.count(s) != 0 ? s : NULL);
 }
 
 /* ---- running */
@@ -117,14 +59,14 @@ run(CUstream_st *s, uint64_t number)
 cudaError_t
 simt_drain(cudaStream_t stream)
 {
-	CUstream_st	*s = stream_of(stream);
+	CUstream_st	*s = simt_stream_of(stream);
 	cudaError_t	 e = cudaSuccess, r;
 
 	if (s == NULL)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	/* The default stream comes after all that is in blocking ones. */
-	for (CUstream_st *t : streams)
-		if (s == &first && (t->flags & cudaStreamNonBlocking) == 0 &&
+	for (CUstream_st *t : simt_all.streams)
+		if (s == &simt_all.first && (t->flags & cudaStreamNonBlocking) == 0 &&
 		    (r = run(t, t->issued)) != cudaSuccess)
 			e = r;
 	if ((r = run(s, s->issued)) != cudaSuccess)
@@ -137,10 +79,10 @@ simt_drain_all()
 {
 	cudaError_t	 e = cudaSuccess, r;
 
-	for (CUstream_st *t : streams)
+	for (CUstream_st *t : simt_all.streams)
 		if ((r = run(t, t->issued)) != cudaSuccess)
 			e = r;
-	if ((r = run(&first, first.issued)) != cudaSuccess)
+	if ((r = run(&simt_all.first, simt_all.first.issued)) != cudaSuccess)
 		e = r;
 	return (e);
 }
@@ -148,32 +90,32 @@ simt_drain_all()
 void
 simt_streams_forget()
 {
-	for (CUstream_st *t : streams) {
+	for (CUstream_st *t : simt_all.streams) {
 		t->ops.clear();
 		t->done = t->issued;
 		t->capture = NULL;
 	}
-	first.ops.clear();
-	first.done = first.issued;
-	for (struct capture *c : captures)
+	simt_all.first.ops.clear();
+	simt_all.first.done = simt_all.first.issued;
+	for (struct capture *c : simt_all.captures)
 		delete c;
-	captures.clear();
-	for (CUevent_st *e : events)
+	simt_all.captures.clear();
+	for (CUevent_st *e : simt_all.events)
 		e->capture = NULL;
 }
 
 void
 simt_live_streams(struct simt_live *out)
 {
-	out->streams = (int)streams.size();
-	out->events = (int)events.size();
-	out->graphs = graphs;
+	out->streams = (int)simt_all.streams.size();
+	out->events = (int)simt_all.events.size();
+	out->graphs = simt_all.graphs;
 }
 
 cudaError_t
 simt_enqueue(cudaStream_t stream, std::function<cudaError_t()> work)
 {
-	CUstream_st	*s = stream_of(stream);
+	CUstream_st	*s = simt_stream_of(stream);
 	struct op	 op;
 
 	if (s == NULL)
@@ -187,214 +129,23 @@ simt_enqueue(cudaStream_t stream, std::function<cudaError_t()> work)
 		s->last = { c->nodes.size() - 1 };
 		return (cudaSuccess);
 	}
-	for (struct capture *c : captures)
-		if (s == &first &&
+	for (struct capture *c : simt_all.captures)
+		if (s == &simt_all.first &&
 		    (c->origin->flags & cudaStreamNonBlocking) == 0) {
 			c->invalid = true;
 			return (simt_error(cudaErrorStreamCaptureImplicit));
 		}
 	op.work = std::move(work);
 	op.after.swap(s->after);
-	if (s == &first) {
-		for (CUstream_st *t : streams)
+	if (s == &simt_all.first) {
+		for (CUstream_st *t : simt_all.streams)
 			if ((t->flags & cudaStreamNonBlocking) == 0)
 				op.after.push_back({ t, t->issued });
 	} else if ((s->flags & cudaStreamNonBlocking) == 0)
-		op.after.push_back({ &first, first.issued });
+		op.after.push_back({ &simt_all.first, simt_all.first.issued });
 	s->ops.push_back(std::move(op));
 	s->issued++;
 	s->queried = false;
-	return (cudaSuccess);
-}
-
-/* ---- captures */
-
-bool
-simt_is_capturing(cudaStream_t stream)
-{
-	CUstream_st *s = stream_of(stream);
-
-	return (s != NULL && s->capture != NULL);
-}
-
-bool
-simt_capture_forbids()
-{
-	bool forbids = false;
-
-	for (struct capture *c : captures)
-		if (!c->relaxed)
-			c->invalid = forbids = true;
-	return (forbids);
-}
-
-cudaError_t
-cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
-{
-	CUstream_st *s = stream_of(stream);
-
-	ENTER(cudaStreamBeginCapture, cudaErrorUnknown);
-	if (s == &first)
-		return (simt_error(cudaErrorStreamCaptureUnsupported));
-	if (s == NULL)
-		return (simt_error(cudaErrorInvalidResourceHandle));
-	if (s->capture != NULL)
-		return (simt_error(cudaErrorInvalidValue));
-	s->capture = new struct capture();
-	s->capture->origin = s;
-	s->capture->relaxed = mode == cudaStreamCaptureModeRelaxed;
-	s->last.clear();
-	captures.insert(s->capture);
-	return (cudaSuccess);
-}
-
-/* Does everything that c's streams have recorded come before its end? */
-static bool
-capture_is_joined(struct capture *c)
-{
-	std::set<size_t>	 before = c->origin->last;
-	std::vector<size_t>	 todo(before.begin(), before.end());
-
-	while (!todo.empty()) {
-		size_t n = todo.back();
-
-		todo.pop_back();
-		for (size_t m : c->nodes[n].after)
-			if (before.insert(m).second)
-				todo.push_back(m);
-	}
-	return (before.size() == c->nodes.size());
-}
-
-cudaError_t
-cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
-{
-	CUstream_st	*s = stream_of(stream);
-	struct capture	*c;
-	cudaError_t	 e = cudaSuccess;
-
-	ENTER(cudaStreamEndCapture, cudaErrorUnknown);
-	*out = NULL;
-	if (s == NULL || s->capture == NULL)
-		return (simt_error(cudaErrorInvalidValue));
-	c = s->capture;
-	if (c->origin != s)
-		return (simt_error(cudaErrorStreamCaptureUnmatched));
-	if (c->invalid)
-		e = cudaErrorStreamCaptureInvalidated;
-	else if (!capture_is_joined(c))
-		e = cudaErrorStreamCaptureUnjoined;
-	else {
-		*out = new CUgraph_st();
-		graphs++;
-		(*out)->nodes = std::move(c->nodes);
-	}
-	for (CUstream_st *t : streams)
-		if (t->capture == c)
-			t->capture = NULL;
-	for (CUevent_st *v : events)
-		if (v->capture == c)
-			v->capture = NULL;
-	captures.erase(c);
-	delete c;
-	return (e == cudaSuccess ? e : simt_error(e));
-}
-
-cudaError_t
-cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *out)
-{
-	CUstream_st *s = stream_of(stream);
-
-	ENTER(cudaStreamIsCapturing, cudaErrorUnknown);
-	if (s == NULL)
-		return (simt_error(cudaErrorInvalidResourceHandle));
-	*out = s->capture == NULL ? cudaStreamCaptureStatusNone :
-	    s->capture->invalid ? cudaStreamCaptureStatusInvalidated :
-	    cudaStreamCaptureStatusActive;
-	return (cudaSuccess);
-}
-
-/* ---- graphs */
-
-/* Run the nodes: as recorded, or in random order as far as they allow it. */
-static cudaError_t
-graph_run(const std::vector<struct node> &nodes)
-{
-	std::vector<bool>	 done(nodes.size());
-	cudaError_t		 e = cudaSuccess, r;
-
-	for (size_t left = nodes.size(); left > 0; left--) {
-		std::vector<size_t> ready;
-
-		for (size_t i = 0; i < nodes.size(); i++) {
-			bool waits = done[i];
-
-			for (size_t n : nodes[i].after)
-				waits = waits || !done[n];
-			if (!waits)
-				ready.push_back(i);
-			if (!waits && simt_random(2) == 0)
-				break;
-		}
-		size_t n = ready[simt_random((unsigned)ready.size())];
-
-		done[n] = true;
-		if ((r = nodes[n].work()) != cudaSuccess)
-			e = r;
-	}
-	return (e);
-}
-
-cudaError_t
-cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph,
-    unsigned long long flags)
-{
-	(void)flags;
-	ENTER(cudaGraphInstantiate, cudaErrorMemoryAllocation);
-	*out = NULL;
-	if (graph == NULL)
-		return (simt_error(cudaErrorInvalidValue));
-	*out = new CUgraphExec_st();
-	graphs++;
-	(*out)->nodes = graph->nodes;
-	return (cudaSuccess);
-}
-
-cudaError_t
-cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream)
-{
-	ENTER(cudaGraphUpload, cudaErrorUnknown);
-	return (exec == NULL || stream_of(stream) == NULL ?
-	    simt_error(cudaErrorInvalidValue) : cudaSuccess);
-}
-
-cudaError_t
-cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
-{
-	ENTER(cudaGraphLaunch, cudaErrorUnknown);
-	if (exec == NULL)
-		return (simt_error(cudaErrorInvalidValue));
-	/* A copy: the graph may be destroyed while it waits. */
-	return (simt_enqueue(stream, [nodes = exec->nodes]() {
-		return (graph_run(nodes));
-	}));
-}
-
-cudaError_t
-cudaGraphDestroy(cudaGraph_t graph)
-{
-	ENTER(cudaGraphDestroy, cudaErrorUnknown);
-	graphs -= graph != NULL;
-	delete graph;
-	return (cudaSuccess);
-}
-
-cudaError_t
-cudaGraphExecDestroy(cudaGraphExec_t exec)
-{
-	ENTER(cudaGraphExecDestroy, cudaErrorUnknown);
-	graphs -= exec != NULL;
-	delete exec;
 	return (cudaSuccess);
 }
 
@@ -406,7 +157,7 @@ cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 	ENTER(cudaStreamCreate, cudaErrorMemoryAllocation);
 	*out = new CUstream_st();
 	(*out)->flags = flags;
-	streams.insert(*out);
+	simt_all.streams.insert(*out);
 	return (cudaSuccess);
 }
 
@@ -422,11 +173,13 @@ cudaStreamDestroy(cudaStream_t stream)
 	cudaError_t e;
 
 	ENTER(cudaStreamDestroy, cudaErrorUnknown);
-	if (streams.count(stream) == 0)
+	if (simt_all.streams.count(stream) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	e = simt_drain(stream);
-	streams.erase(stream);
-	gone->push_back(stream);
+	simt_all.streams.erase(stream);
+	if (simt_all.gone == NULL)
+		simt_all.gone = new std::vector<CUstream_st *>;
+	simt_all.gone->push_back(stream);
 	return (e);
 }
 
@@ -435,7 +188,7 @@ cudaStreamSynchronize(cudaStream_t stream)
 {
 	ENTER(cudaStreamSynchronize, cudaErrorLaunchFailure);
 	if (simt_is_capturing(stream)) {
-		stream_of(stream)->capture->invalid = true;
+		simt_stream_of(stream)->capture->invalid = true;
 		return (simt_error(cudaErrorStreamCaptureUnsupported));
 	}
 	return (simt_drain(stream));
@@ -467,7 +220,7 @@ query(CUstream_st *s, uint64_t number, bool *queried)
 cudaError_t
 cudaStreamQuery(cudaStream_t stream)
 {
-	CUstream_st *s = stream_of(stream);
+	CUstream_st *s = simt_stream_of(stream);
 
 	ENTER(cudaStreamQuery, cudaErrorLaunchFailure);
 	if (s == NULL)
@@ -482,11 +235,11 @@ cudaStreamQuery(cudaStream_t stream)
 cudaError_t
 cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
-	CUstream_st *s = stream_of(stream);
+	CUstream_st *s = simt_stream_of(stream);
 
 	(void)flags;
 	ENTER(cudaStreamWaitEvent, cudaErrorUnknown);
-	if (s == NULL || events.count(event) == 0)
+	if (s == NULL || simt_all.events.count(event) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (event->capture != NULL) {
 		if (s->capture == NULL) {
@@ -528,7 +281,7 @@ cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 	(void)flags;
 	ENTER(cudaEventCreate, cudaErrorMemoryAllocation);
 	*out = new CUevent_st();
-	events.insert(*out);
+	simt_all.events.insert(*out);
 	return (cudaSuccess);
 }
 
@@ -542,7 +295,7 @@ cudaError_t
 cudaEventDestroy(cudaEvent_t event)
 {
 	ENTER(cudaEventDestroy, cudaErrorUnknown);
-	if (events.erase(event) == 0)
+	if (simt_all.events.erase(event) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	delete event;
 	return (cudaSuccess);
@@ -551,11 +304,11 @@ cudaEventDestroy(cudaEvent_t event)
 cudaError_t
 cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-	CUstream_st	*s = stream_of(stream);
+	CUstream_st	*s = simt_stream_of(stream);
 	cudaError_t	 e;
 
 	ENTER(cudaEventRecord, cudaErrorUnknown);
-	if (s == NULL || events.count(event) == 0)
+	if (s == NULL || simt_all.events.count(event) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (s->capture != NULL) {
 		event->capture = s->capture;
@@ -563,7 +316,7 @@ cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 		return (cudaSuccess);
 	}
 	e = simt_enqueue(stream, [event]() {
-		if (events.count(event) != 0)
+		if (simt_all.events.count(event) != 0)
 			event->ms = std::chrono::duration<double, std::milli>(
 			    std::chrono::steady_clock::now().
 			    time_since_epoch()).count();
@@ -581,7 +334,7 @@ cudaError_t
 cudaEventSynchronize(cudaEvent_t event)
 {
 	ENTER(cudaEventSynchronize, cudaErrorLaunchFailure);
-	if (events.count(event) == 0)
+	if (simt_all.events.count(event) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (event->capture != NULL) {
 		event->capture->invalid = true;
@@ -595,7 +348,7 @@ cudaError_t
 cudaEventQuery(cudaEvent_t event)
 {
 	ENTER(cudaEventQuery, cudaErrorLaunchFailure);
-	if (events.count(event) == 0)
+	if (simt_all.events.count(event) == 0)
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (event->capture != NULL) {
 		event->capture->invalid = true;
@@ -610,7 +363,7 @@ cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 {
 	ENTER(cudaEventElapsedTime, cudaErrorUnknown);
 	for (cudaEvent_t e : { from, to }) {
-		if (events.count(e) == 0 || e->point.stream == NULL)
+		if (simt_all.events.count(e) == 0 || e->point.stream == NULL)
 			return (simt_error(cudaErrorInvalidResourceHandle));
 		if (e->point.stream->done < e->point.number)
 			return (cudaErrorNotReady);

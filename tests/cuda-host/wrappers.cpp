@@ -84,8 +84,8 @@ enum { F16, BF16 };
 static uint16_t
 bits_of(int type, float v)
 {
-	return ((uint16_t)(type == F16 ? pack_f16x2(v, 0) :
-	    pack_bf16x2(v, 0)));
+	return (type == F16 ? __half_as_ushort(__float2half_rn(v)) :
+	    __bfloat16_as_ushort(__float2bfloat16_rn(v)));
 }
 
 /* a[16][16] by ldmatrix_x4 from shared memory, b[16][16] transposed: its left

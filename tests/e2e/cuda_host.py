@@ -13,9 +13,10 @@ HOST = SRC / "tests/cuda-host"
 CUDA = SRC / "engine/cuda"
 CXX = shutil.which("g++")
 NVCC = shutil.which("nvcc")
-PARTS = ("simt", "count", "memory", "stream", "runtime")
+PARTS = ("simt", "count", "memory", "stream", "graph", "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
-         "-Wno-unknown-pragmas", "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
+         "-Wno-unknown-pragmas", "-ffp-contract=off",
+         "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
 MODES = {

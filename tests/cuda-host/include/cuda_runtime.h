@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of CUDA's runtime that runs on the CPU: tests/cuda-host/README.md.
- * Calls have the meaning that NVIDIA's manual gives them. If it leaves a choice,
- * the one is taken that shows more mistakes: work starts as late as it may.
+ * Calls have the meaning that NVIDIA's manual gives them.  If it leaves a
+ * choice, the one is taken that shows more mistakes: work starts as late as it
+ * may.
  */
 #ifndef SIMT_CUDA_RUNTIME_H
 #define SIMT_CUDA_RUNTIME_H
