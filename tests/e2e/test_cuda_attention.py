@@ -26,7 +26,7 @@ REGISTERS = {
 def programs(tmp_path_factory):
     return Programs(tmp_path_factory.mktemp("cuda"), {
         "norm": [CUDA / "norm.cu", HOST / "norm_test.cpp"],
-        "attention": ATTENTION}, ["plain", "asan"])
+        "attention": ATTENTION}, ["plain", "asan", "tsan"])
 
 
 def passes(program, *args, order="forward"):
@@ -49,6 +49,15 @@ def test_attention(programs):
 @needs_gxx
 def test_attention_with_sanitizers(programs):
     passes(programs["attention", "asan"], "small")
+
+
+@needs_gxx
+def test_no_warp_races_with_another(programs):
+    for program, *args in (("norm", "races"), ("attention", "races")):
+        status, out = run(programs[program, "tsan"], *args)
+        if "unexpected memory mapping" in out:
+            pytest.skip("TSan does not run on this machine")
+        assert status == 0 and "WARNING" not in out, out
 
 
 # Each of these makes one number of attention depend on the step, or wrong.
