@@ -188,12 +188,16 @@ test_wrong_sizes_are_refused()
 }
 
 int
-main()
+main(int argc, char **argv)
 {
 	static const int wide[] = { 1, 2, 7, 8, 31, 33, 64, 66, 80, 300, 1000,
 	    1025, 2050 };
 	int order = 0;
 
+	test_norms({ CUDA_F16, 300, 2, 1, 0 });
+	test_norms({ CUDA_BF16, 2049, 1, 1, 0 });
+	if (argc > 1 && strcmp(argv[1], "races") == 0)
+		return (test_end());
 	for (enum cuda_elem e : { CUDA_F16, CUDA_BF16 }) {
 		for (int C : { 1, 7, 8, 36, 264, 2049, 4096 })
 			test_embeddings_are_the_rows_of_the_table(e, C, 3);
