@@ -15,8 +15,7 @@ NVCC = shutil.which("nvcc")
 PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
          "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
-         "-Wno-unknown-pragmas",        # unroll
-         "-ffp-contract=off",
+         "-Wno-unknown-pragmas", "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
