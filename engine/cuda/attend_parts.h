@@ -15,15 +15,15 @@
  *	 l of the chunk before
  *   o = sum of p * v: mma with 16 lanes of the head as its rows
  *
- * A position that a row can't see has s = -infinity and p = 0.  So it adds zero,
- * which leaves the bits of l and o as they are; only -0 may become 0, and
+ * A position that a row can't see has s = -infinity and p = 0.  So it adds
+ * zero, which leaves the bits of l and o as they are; only -0 may become 0, and
  * attend_mix makes all zeros 0.  A section that a row can't see at all is not
  * merged.
  */
 #ifndef CUDA_ATTEND_PARTS_H
 #define CUDA_ATTEND_PARTS_H
 
-#include "acts.h"
+#include "cuda_acts.h"
 #include "cuda_kernels.h"
 
 #define ATTEND_WARPS	4	/* of a block */

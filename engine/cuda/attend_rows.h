@@ -8,7 +8,7 @@
 
 #include "attend_parts.h"
 
-#define ATTEND_BATCH	2	/* tiles of the head that a warp loads at once */
+#define ATTEND_BATCH	2	/* tiles of the head: loads at once */
 
 /* Floats between two queries in shared memory: no bank conflict when a warp
  * writes its lanes. */
@@ -129,8 +129,8 @@ attend_section_sum(struct attend_section<TILES> &x, const struct attention &a,
 			if (p <= last) {
 				keys[b] = attend_block<E>(a, table,
 				    p / LAYOUT_POS, h);
-				attend_scores<E, TILES, ANY, 2, ATTEND_BATCH>(s[b], keys[b],
-				    a.D, p, q, limit, c);
+				attend_scores<E, TILES, ANY, 2, ATTEND_BATCH>(
+				    s[b], keys[b], a.D, p, q, limit, c);
 			} else
 				attend_unseen<2>(s[b]);
 		}
@@ -179,7 +179,8 @@ attend_rows(const struct attention &a, int row, int count, float c)
 	SHARED_ARRAY(float, lanes, ATTEND_WARPS * 16 * ATTEND_LD(TILES));
 	SHARED_ARRAY(float, top, ATTEND_WARPS * 16);
 	SHARED_ARRAY(float, sum, ATTEND_WARPS * 16);
-	const int	 w = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+	const int	 w = (int)threadIdx.x / 32;
+	const int	 lane = (int)threadIdx.x % 32;
 	const int	 h = (int)blockIdx.y, r = (int)threadIdx.x / 8;
 	const int	 d = (int)threadIdx.x % 8 * 2;
 	const int	 last = ldg(a.pos + row + count - 1);

@@ -14,7 +14,7 @@ static_assert(ATTEND_WARPS * LAYOUT_POS == ATTEND_SECTION, "a warp, a block");
 struct attend_shared {
 	float		*top;		/* [ATTEND_WARPS] */
 	float		*sum;		/* [ATTEND_WARPS][8]: by g */
-	uint32_t	*weight;	/* [ATTEND_SECTION / 2]: two positions */
+	uint32_t	*weight;	/* [ATTEND_SECTION / 2]: pairs */
 };
 
 /*
@@ -27,7 +27,8 @@ __device__ __forceinline__ void
 attend_single_weights(const struct attention &a, const struct attend_shared &sh,
     int t, int first, int blocks, float c, float *m, float *old)
 {
-	const int	 w = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+	const int	 w = (int)threadIdx.x / 32;
+	const int	 lane = (int)threadIdx.x % 32;
 	const int	 g = lane / 4, h = (int)blockIdx.y;
 	const int	 tiles = attend_tiles<TILES, ANY>(a.D);
 	const int	 limit[1][2] = { { lane % 4 == 0 ? ldg(a.pos + t) : -1,
@@ -128,7 +129,8 @@ attend_single(const struct attention &a, int t, float c)
 	SHARED_ARRAY(float, sum, ATTEND_WARPS * 8);
 	SHARED_ARRAY(uint32_t, weight, ATTEND_SECTION / 2);
 	const struct attend_shared sh = { top, sum, weight };
-	const int	 w = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+	const int	 w = (int)threadIdx.x / 32;
+	const int	 lane = (int)threadIdx.x % 32;
 	const int	 g = lane / 4, h = (int)blockIdx.y;
 	const int	 first = (int)blockIdx.x * ATTEND_SECTION;
 	const int	 blocks = (ldg(a.pos + t) - first + LAYOUT_POS) /

@@ -7,7 +7,7 @@
  * What the cache holds is finite, whatever comes in: blocks are used again
  * without being cleared, and attention multiplies what is left in them by zero.
  */
-#include "acts.h"
+#include "cuda_acts.h"
 #include "cuda_kernels.h"
 
 #define ROTARY_WARPS	4	/* of a block */

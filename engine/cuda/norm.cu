@@ -4,7 +4,7 @@
  * products.  A block has one row.  How the threads share it depends on C alone,
  * so a row's sums have the same order in each step.
  */
-#include "acts.h"
+#include "cuda_acts.h"
 #include "cuda_kernels.h"
 
 #define EMBED_THREADS	256
