@@ -265,9 +265,12 @@ attend_mix(const struct attention &a, int t, int h, int d, float2 o, float l)
 
 	if (E == CUDA_I8)
 		l = __fmul_rn(l, ATTEND_GAIN);
-	if (l != 0)
-		pair = acts_pair<E>(__fadd_rn(__fdiv_rn(o.x, l), 0),
-		    __fadd_rn(__fdiv_rn(o.y, l), 0));
+	if (l != 0) {
+		o.x = __fadd_rn(__fdiv_rn(o.x, l), 0);
+		o.y = __fadd_rn(__fdiv_rn(o.y, l), 0);
+		pair = a.act == CUDA_BF16 ? acts_pair<CUDA_BF16>(o.x, o.y) :
+		    acts_pair<CUDA_F16>(o.x, o.y);
+	}
 	if (d + 1 < a.D && k % 2 == 0) {
 		st_global(reinterpret_cast<uint32_t *>(mix +
 		    layout_act(t, k, Kp)), pair);

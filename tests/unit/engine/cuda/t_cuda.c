@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "model_files.h"
 #include "neox.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -66,6 +67,7 @@ setup(void **state)
 	for (i = 0; i < nitems(specs); i++) {
 		folders[i] = neox_folder();
 		neox_write(folders[i], &specs[i], 1234 + i);
+		model_files_put(folders[i], "tokenizer.json", "{}", 2);
 	}
 	return (0);
 }
