@@ -76,4 +76,7 @@ def run(program, *args, order="forward", **env):
                        errors="replace", env={**ENV, "SIMT_ORDER": order,
                                               **env},
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return r.returncode, r.stdout
+    # Without a switch of our own for this processor, ASan has a word of warning.
+    out = [line for line in r.stdout.splitlines(True)
+           if "support makecontext/swapcontext" not in line]
+    return r.returncode, "".join(out)
