@@ -90,8 +90,7 @@ product_wide_unit(float d[2 * product_wide_shape<E, PANELS>::NB][4],
 #pragma unroll
 	for (int m = 0; m < 2; m++)
 		product_unit_shared<E>(&u[m], stage + (along * 2 + m) *
-		    product_shape<E>::BYTES + lane * 16,
-		    product_to_scale(lane));
+		    product_shape<E>::BYTES, lane);
 #pragma unroll
 	for (int h = 0; h < K32; h++) {
 #pragma unroll

@@ -33,7 +33,7 @@ BROKEN = {
         "cp_async_wait<W::STAGES - 1>();", "values"),
     "weights are read twice": (
         "product_narrow.h", "		if (m < s.panels)",
-        "		if (product_unit_load<E>(&u[m], s.w[m], s.to_scale),"
+        "		if (product_unit_load<E>(&u[m], s.w[m], s.scale[m]),"
         "\n		    m < s.panels)", "counts"),
 }
 
