@@ -55,39 +55,39 @@ product_unit_zero(struct product_unit<E> *u)
 	u->scale = make_uint2(0, 0);
 }
 
-/* From a lane's first 16 bytes of a unit to its scales. */
+/* Byte of a unit where a lane's scales are. */
 __device__ __forceinline__ int
-product_to_scale(int lane)
+product_scale_at(int lane)
 {
-	return (512 + lane / 4 * 8 - lane * 16);
+	return (512 + lane / 4 * 8);
 }
 
 /* Load a unit from global memory, 16 bytes a lane at a time, and the scales; w
- * points to the lane's first bytes. */
+ * and scale point to the lane's first bytes of both. */
 template <enum cuda_elem E>
 __device__ __forceinline__ void
 product_unit_load(struct product_unit<E> *u, const unsigned char *w,
-    int to_scale)
+    const unsigned char *scale)
 {
 #pragma unroll
 	for (int i = 0; i < product_shape<E>::LOADS; i++)
 		u->v[i] = load_once(w + i * 512);
 	if (E == CUDA_I4)
-		u->scale = ldg8(w + to_scale);
+		u->scale = ldg8(scale);
 }
 
-/* The same from shared memory. */
+/* Load a unit that lies in shared memory at w. */
 template <enum cuda_elem E>
 __device__ __forceinline__ void
 product_unit_shared(struct product_unit<E> *u, const unsigned char *w,
-    int to_scale)
+    int lane)
 {
 #pragma unroll
 	for (int i = 0; i < product_shape<E>::LOADS; i++)
-		u->v[i] = ld_shared16(w + i * 512);
+		u->v[i] = ld_shared16(w + (i * 32 + lane) * 16);
 	if (E == CUDA_I4)
 		u->scale = ld_shared(reinterpret_cast<const uint2 *>(
-		    w + to_scale));
+		    w + product_scale_at(lane)));
 }
 
 /* Word i (a constant) of v. */

@@ -16,7 +16,7 @@ product_ring(enum cuda_elem e, int M, int NT)
 	if (e == CUDA_I8)
 		return (NT == 8 ? 4 : NT == 1 ? 8 / M : M == 1 ? 4 : 2);
 	if (e == CUDA_I4)
-		return (M == 1 && NT != 4 ? 4 : 2);
+		return (M > 1 || NT == 4 ? 2 : NT == 1 ? 4 : 3);
 	return (M == 1 && NT <= 2 ? 4 : 2);
 }
 
@@ -36,6 +36,7 @@ struct product_narrow_shape {
 	static constexpr int STEPS = RING * product_shape<E>::K32;
 	static constexpr int MOST = NT >= 4 ? 1 : NT == 1 && M < 4 ? 4 : 2;
 	static constexpr int ACTS = MOST < STEPS ? MOST : STEPS;
+	static_assert(STEPS % ACTS == 0, "each turn starts with load 0");
 	static constexpr int PIECES = M * NT;		/* fragments */
 	static constexpr int PASS = PIECES < PRODUCT_WARPS ? PIECES :
 	    PRODUCT_WARPS;
@@ -48,8 +49,8 @@ struct product_narrow_shape {
 template <enum cuda_elem E, int M, int NT>
 struct product_source {
 	const unsigned char *w[M];	/* the next unit */
+	const unsigned char *scale[M];	/* and its scales, for int4 */
 	const unsigned char *in[NT];	/* the next 32 columns */
-	int		 to_scale;	/* int4: from w to the scales */
 	int		 units;		/* that are left in the range */
 	int		 panels;	/* up to M that exist */
 };
@@ -64,7 +65,8 @@ product_narrow_weights(struct product_unit<E> u[M],
 	for (int m = 0; m < M; m++)
 		if (m < s.panels)
 			product_unit_load<E>(&u[m],
-			    s.w[m] + i * product_shape<E>::BYTES, s.to_scale);
+			    s.w[m] + i * product_shape<E>::BYTES,
+			    s.scale[m] + i * product_shape<E>::BYTES);
 }
 
 /* Load 32 columns of all blocks of rows. */
@@ -119,8 +121,10 @@ product_narrow_turn(float d[M * NT][4],
 	}
 	s.units -= N::RING;
 #pragma unroll
-	for (int m = 0; m < M; m++)
+	for (int m = 0; m < M; m++) {
 		s.w[m] += N::RING * product_shape<E>::BYTES;
+		s.scale[m] += N::RING * product_shape<E>::BYTES;
+	}
 #pragma unroll
 	for (int r = 0; r < NT; r++)
 		s.in[r] += N::STEPS * 512;
@@ -128,6 +132,18 @@ product_narrow_turn(float d[M * NT][4],
 
 /*
  * Set d to the sums of a range: warp.
+ *
+ * Instructions of a lane for a weight in the first loop, in the code for sm_90:
+ *
+ *   rows		   1 .. 8	9 .. 16		17 .. 32
+ *   M		   1     2     4     1     2     4     1     2     4
+ *   fp16, bf16	 0.5   0.7	   0.8   0.8	       1.4   1.3
+ *   int8	 1.3   1.3   1.4   1.7   1.8   1.6   2.2   2.2   2.0
+ *   int4	 2.0   2.0   2.0   2.3   2.3   2.2   2.9   2.6   2.5
+ *
+ * int4 needs 3 for two weights (lop3; sub or fma; mul) and a shift for 8; int8
+ * needs 2 for two weights (byte_perm, sub).  A product has M below 4 only if it
+ * is too small to fill the card.
  */
 template <enum cuda_elem E, int M, int NT>
 __device__ __forceinline__ void
@@ -188,13 +204,14 @@ product_narrow(const struct product p, int first)
 		s.units = (min(tile + per, tiles) - tile) *
 		    product_shape<E>::TILE;
 		s.panels = product_panels(q) - panel;
-		s.to_scale = product_to_scale(lane);
 #pragma unroll
-		for (int m = 0; m < M; m++)
+		for (int m = 0; m < M; m++) {
 			s.w[m] = static_cast<const unsigned char *>(q.w) +
 			    ((size_t)(panel + m) * (size_t)tiles +
-			    (size_t)tile) * (size_t)layout_tile(E) +
-			    (size_t)lane * 16;
+			    (size_t)tile) * (size_t)layout_tile(E);
+			s.scale[m] = s.w[m] + product_scale_at(lane);
+			s.w[m] += lane * 16;
+		}
 #pragma unroll
 		for (int r = 0; r < NT; r++)
 			s.in[r] = static_cast<const unsigned char *>(q.in) +

@@ -85,13 +85,12 @@ product_wide_unit(float d[2 * product_wide_shape<E, PANELS>::NB][4],
 	const int		 K32 = product_shape<E>::K32;
 	struct product_unit<E>	 u[2];
 	uint32_t		 a[2][2][4];
-	uint4			 b;
+	uint4			 b[W::NB / 2];
 
 #pragma unroll
 	for (int m = 0; m < 2; m++)
 		product_unit_shared<E>(&u[m], stage + (along * 2 + m) *
-		    product_shape<E>::BYTES + lane * 16,
-		    product_to_scale(lane));
+		    product_shape<E>::BYTES, lane);
 #pragma unroll
 	for (int h = 0; h < K32; h++) {
 #pragma unroll
@@ -99,18 +98,21 @@ product_wide_unit(float d[2 * product_wide_shape<E, PANELS>::NB][4],
 			product_operand<E>(a[i % 2][i / 2], u[i / 2],
 			    2 * h + i % 2);
 #pragma unroll
-		for (int r = 0; r < W::NB; r++) {
-			b = ld_shared16(stage + W::WEIGHTS +
-			    ((across * W::NB + r) * K32 + h) * 512 +
-			    lane * 16);
+		for (int r = 0; r < W::NB; r += W::NB / 2) {
 #pragma unroll
-			for (int m = 0; m < 2; m++)
-				product_mma<E>(d[m * W::NB + r], a[0][m], b.x,
-				    b.y);
+			for (int i = 0; i < W::NB / 2; i++)
+				b[i] = ld_shared16(stage + W::WEIGHTS +
+				    ((across * W::NB + r + i) * K32 + h) *
+				    512 + lane * 16);
+			/* NB mma pass before one needs its own result again */
 #pragma unroll
-			for (int m = 0; m < 2; m++)
-				product_mma<E>(d[m * W::NB + r], a[1][m], b.z,
-				    b.w);
+			for (int i = 0; i < W::NB; i++)
+				product_mma<E>(d[i % 2 * W::NB + r + i / 2],
+				    a[0][i % 2], b[i / 2].x, b[i / 2].y);
+#pragma unroll
+			for (int i = 0; i < W::NB; i++)
+				product_mma<E>(d[i % 2 * W::NB + r + i / 2],
+				    a[1][i % 2], b[i / 2].z, b[i / 2].w);
 		}
 	}
 }
@@ -185,7 +187,7 @@ product_wide(const struct product p, int first)
 	at.block = (int)blockIdx.x * PRODUCT_TALL;
 	at.blocks = layout_pad(p.T, LAYOUT_ROWS) / LAYOUT_ROWS;
 #pragma unroll 1
-	for (int c = 0; c < (CHAIN ? 2 : 1); c++) {
+	for (int c = 0; c < (CHAIN ? p.n : 1); c++) {
 		const struct product_part &q = p.part[second ? 1 : c];
 
 		at.panels = product_panels(q);
