@@ -16,8 +16,7 @@ NVCC = shutil.which("nvcc")
 PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
          "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
-         "-Wno-unknown-pragmas",        # unroll
-         "-ffp-contract=off",
+         "-Wno-unknown-pragmas", "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
@@ -78,22 +77,7 @@ def run(program, *args, order="forward", **env):
                        errors="replace", env={**ENV, "SIMT_ORDER": order,
                                               **env},
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return r.returncode, r.stdout
-
-
-def registers(source, arch, folder):
-    """Compile kernels for a GPU without a warning: {kernel: (registers,
-    bytes of stack and spills)}."""
-    r = subprocess.run(
-        [NVCC, "-std=c++17", "-O2", "-arch=" + arch, "-cubin", "-Xptxas", "-v",
-         "-Xcompiler", "-Wall,-Wextra", "-I" + str(CUDA), "-o",
-         str(pathlib.Path(folder) / (arch + ".cubin")), str(source)],
-        text=True, timeout=1200, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
-    assert r.returncode == 0 and "arning" not in r.stdout, r.stdout
-    found = re.findall(
-        r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, "
-        r"(\d+) bytes spill stores, (\d+) bytes spill loads.*?"
-        r"Used (\d+) registers", r.stdout, re.S)
-    return {name: (int(used), int(stack) + int(stores) + int(loads))
-            for name, stack, stores, loads, used in found}
+    # Without a switch of our own for this processor, ASan has a word of warning.
+    out = [line for line in r.stdout.splitlines(True)
+           if "support makecontext/swapcontext" not in line]
+    return r.returncode, "".join(out)
