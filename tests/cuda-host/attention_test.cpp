@@ -170,6 +170,28 @@ test_warps_wait_for_each_other(enum cuda_elem elem)
 	    rows);
 }
 
+/* A graph of the launches holds for other positions and sequences. */
+static void
+test_a_graph_is_replayed_for_other_positions(enum cuda_elem elem)
+{
+	world		 w(elem, 64, 1, { 300, 20, 300, 150 }, 3);
+	world_step	 before, step;
+
+	before.add(0, 10, 1);
+	before.add(1, 5, 1);
+	before.add(-1, 0, 1);
+	step.add(2, 299, 1);
+	step.add(0, 11, 1);
+	step.add(3, 130, 1);
+	w.write_all(1000000);
+	compare_bits(w, "replayed", w.run(step, true, &before),
+	    w.attend(step));
+	before.add(0, 100, 10);
+	step.add(2, 120, 10);
+	compare_bits(w, "replayed", w.run(step, true, &before),
+	    w.attend(step));
+}
+
 /* Numbers that no cache can hold leave it finite. */
 static void
 test_the_cache_stays_finite(enum cuda_elem elem)
@@ -241,6 +263,7 @@ main(int argc, char **argv)
 		return (test_end());
 	for (enum cuda_elem e : { CUDA_F16, CUDA_BF16, CUDA_I8 }) {
 		test_the_cache_stays_finite(e);
+		test_a_graph_is_replayed_for_other_positions(e);
 		test_world(e, 8, 1, small ? some : all, 19, seed++);
 		test_world(e, 13, 3, { 1, 34 }, 19, seed++);
 		if (small)

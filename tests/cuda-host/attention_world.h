@@ -268,41 +268,69 @@ struct world {
 			}
 	}
 
-	/* Run a step: the cache is written, and with attend, the mixes of its
-	 * rows are returned. */
+	/* What a step's rows need. */
+	struct inputs {
+		std::vector<float>	 qkv;
+		std::vector<int32_t>	 pos, blocks;
+		int			 sections = 1;
+	};
+
+	/* Beyond a row's own blocks the table has numbers of none. One section
+	 * more than needed is asked for. */
+	struct inputs
+	gather(const world_step &step, int ld) const
+	{
+		struct inputs in;
+
+		in.blocks.assign(step.rows.size() * (size_t)ld, 1 << 30);
+		for (size_t t = 0; t < step.rows.size(); t++) {
+			const int	 p = step.rows[t].second;
+			const sequence	&s = sequences[(size_t)(p < 0 ? 0 :
+					    step.rows[t].first)];
+			const size_t	 from = at(s, p < 0 ? 0 : p, 0, 0);
+
+			in.pos.push_back(p);
+			in.qkv.insert(in.qkv.end(),
+			    qkv.begin() + (ptrdiff_t)from,
+			    qkv.begin() + (ptrdiff_t)from + H * 3 * D);
+			for (int b = 0; p >= 0 && b <= p / LAYOUT_POS; b++)
+				in.blocks[t * (size_t)ld + (size_t)b] =
+				    s.blocks[(size_t)b];
+		}
+		for (const struct attend_item &i : step.items)
+			if (i.count == 1)
+				in.sections = max(in.sections,
+				    in.pos[(size_t)i.row] / ATTEND_SECTION + 2);
+		return (in);
+	}
+
+	/* The three launches of a step. */
+	static void
+	launch(const struct attention *a, cudaStream_t s)
+	{
+		must(rotary_launch(a, s));
+		must(attend_launch(a, s));
+		must(attend_merge_launch(a, s));
+	}
+
+	/* Run a step: the cache is written, and with attends, the mixes of its
+	 * rows are returned. With before, a step of the same items, both are
+	 * replays of one graph, before first. */
 	mixes
-	run(const world_step &step, bool attends)
+	run(const world_step &step, bool attends,
+	    const world_step *before = NULL)
 	{
 		const int		 T = (int)step.rows.size();
 		const int		 Kp = layout_pad(H * D, LAYOUT_K);
 		const int		 ld = context / LAYOUT_POS + 2;
-		std::vector<float>	 in;
-		std::vector<int32_t>	 pos, blocks((size_t)(T * ld), 1 << 30);
+		const struct inputs	 in = gather(step, ld);
 		struct attention	 a = {};
 		mixes			 out;
 
-		for (int t = 0; t < T; t++) {
-			const world_row	&r = step.rows[(size_t)t];
-			const sequence	&s = sequences[(size_t)(r.first < 0 ?
-					    0 : r.first)];
-			const size_t	 from = at(s, r.second < 0 ? 0 :
-					    r.second, 0, 0);
-
-			pos.push_back(r.second);
-			in.insert(in.end(), qkv.begin() + (ptrdiff_t)from,
-			    qkv.begin() + (ptrdiff_t)from + H * 3 * D);
-			for (int b = 0; b <= r.second / LAYOUT_POS &&
-			    r.second >= 0; b++)
-				blocks[(size_t)(t * ld + b)] =
-				    s.blocks[(size_t)b];
-		}
-		a.sections = 1;
-		for (const struct attend_item &i : step.items)
-			if (i.count == 1 && attends)
-				a.sections = max(a.sections,
-				    pos[(size_t)i.row] / ATTEND_SECTION + 2);
-		test_array<float>	 dqkv(in), dangles(angles);
-		test_array<int32_t>	 dpos(pos), dblocks(blocks);
+		a.sections = before == NULL ? in.sections :
+		    max(in.sections, gather(*before, ld).sections);
+		test_array<float>	 dqkv(in.qkv), dangles(angles);
+		test_array<int32_t>	 dpos(in.pos), dblocks(in.blocks);
 		test_array<uint16_t>	 q((size_t)(T * H * Dp));
 		test_array<uint16_t>	 mix(layout_acts(T, H * D));
 		test_array<float>	 partial((size_t)(T * H * a.sections) *
@@ -331,13 +359,37 @@ struct world {
 		a.nitems = (int)step.items.size();
 		a.partial = partial.p;
 		cache.clear();
-		must_run(rotary_launch(&a, 0));
 		if (!attends) {
+			must_run(rotary_launch(&a, 0));
 			check_queries(step, q.down());
 			return (out);
 		}
-		must_run(attend_launch(&a, 0));
-		must_run(attend_merge_launch(&a, 0));
+		if (before == NULL)
+			launch(&a, 0);
+		else {
+			const struct inputs	 old = gather(*before, ld);
+			cudaStream_t		 stream;
+			cudaGraph_t		 graph;
+			cudaGraphExec_t		 exec;
+
+			must(cudaStreamCreate(&stream));
+			must(cudaStreamBeginCapture(stream,
+			    cudaStreamCaptureModeGlobal));
+			launch(&a, stream);
+			must(cudaStreamEndCapture(stream, &graph));
+			must(cudaGraphInstantiate(&exec, graph, 0));
+			for (const struct inputs *i : { &old, &in }) {
+				dqkv.up(i->qkv);
+				dpos.up(i->pos);
+				dblocks.up(i->blocks);
+				must(cudaGraphLaunch(exec, stream));
+				must(cudaStreamSynchronize(stream));
+			}
+			must(cudaGraphExecDestroy(exec));
+			must(cudaGraphDestroy(graph));
+			must(cudaStreamDestroy(stream));
+		}
+		must_run(cudaSuccess);
 		const std::vector<uint16_t> all = mix.down();
 		for (int t = 0; t < T; t++) {
 			std::vector<uint16_t> row;
@@ -345,13 +397,13 @@ struct world {
 			for (int k = 0; k < Kp; k++) {
 				const uint16_t v = all[layout_act(t, k, Kp)];
 
-				check((k < H * D && pos[(size_t)t] >= 0) ||
+				check((k < H * D && in.pos[(size_t)t] >= 0) ||
 				    v == 0, "%s: row %d column %d of mix is "
 				    "%04x, not zero", name.c_str(), t, k, v);
 				if (k < H * D)
 					row.push_back(v);
 			}
-			if (pos[(size_t)t] >= 0)
+			if (in.pos[(size_t)t] >= 0)
 				out[step.rows[(size_t)t]] = row;
 		}
 		return (out);
