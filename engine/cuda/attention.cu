@@ -71,11 +71,14 @@ attend_start_any(const struct attention *a, cudaStream_t s)
 	case 96:
 		attend_start<E, 6, false>(a, s);
 		break;
+	case 112:
+		attend_start<E, 7, false>(a, s);
+		break;
 	case 128:
 		attend_start<E, 8, false>(a, s);
 		break;
-	default:
-		attend_start<E, 8, true>(a, s);
+	default:	/* 16, 32 or 48 */
+		attend_start<E, 4, true>(a, s);
 	}
 }
 

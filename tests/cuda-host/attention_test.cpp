@@ -274,6 +274,7 @@ main(int argc, char **argv)
 		test_world(e, 128, 1, some, 19, seed++);
 		test_world(e, 64, 1, { 1025 }, 19, seed++);
 		test_world(e, 112, 1, { 100 }, 19, seed++);
+		test_world(e, 40, 1, { 100 }, 19, seed++);
 	}
 	if (small)
 		test_world(CUDA_I8, 64, 1, { 1025 }, 19, seed++);
