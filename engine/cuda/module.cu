@@ -129,7 +129,7 @@ module_pieces(const struct backend_host *h, struct model *m,
     const struct backend_options *opt, struct cuda_pieces *p,
     enum cuda_elem *kv, struct fault *f)
 {
-	enum cuda_precision	 precision;
+	enum cuda_precision	 precision = CUDA_FP16_W;
 	int			 r;
 
 	if ((r = module_precision(h, m, opt->precision, &precision, f)) != 0 ||

@@ -11,6 +11,8 @@ import subprocess
 SRC = pathlib.Path(os.environ["CHATD_SRC"]).resolve()
 HOST = SRC / "tests/cuda-host"
 CUDA = SRC / "engine/cuda"
+BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
+CC = shutil.which("gcc")
 CXX = shutil.which("g++")
 NVCC = shutil.which("nvcc")
 PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
@@ -20,6 +22,9 @@ FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
+# What the module has of the engine.
+MODULE_C = ("daemon/base/bytes.c", "engine/model/dtype.c",
+            "engine/model/quant.c", "engine/model/tensors.c")
 MODES = {
     "plain": [],
     "asan": ["-fsanitize=address,undefined",
@@ -69,6 +74,34 @@ class Programs:
 
     def __getitem__(self, key):
         return self.folder / "-".join(key)
+
+
+def module(folder):
+    """Build the backend's module on the stand-in as folder/chatd-cuda.so, for
+    CHATD_MODULES=folder."""
+    folder = pathlib.Path(folder)
+    version = re.search(r'PACKAGE_VERSION "([^"]+)"',
+                        (BUILD / "config.h").read_text())[1]
+    (folder / "version.h").write_text('#define CHATD_VERSION "%s"\n'
+                                      % version)
+    (folder / "exports").write_text(
+        "{ global: backend_module; local: *; };\n")
+    flags = ["-O2", "-fPIC", "-include", str(folder / "version.h")]
+    cxx = [CXX, *FLAGS, *flags, "-x", "c++"]
+    c = [CC, *flags, "-iquote" + str(SRC / "daemon/base"),
+         "-iquote" + str(SRC / "engine/model")]
+    sources = [(cxx, p) for p in sorted(CUDA.glob("*.cu"))]
+    sources += [(cxx, HOST / (p + ".cpp")) for p in (*PARTS, "module_env")]
+    sources += [(c, SRC / p) for p in MODULE_C]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as jobs:
+        done = [jobs.submit(tool, *how, "-c", source, "-o",
+                            folder / (source.name + ".o"))
+                for how, source in sources]
+        for job in done:
+            job.result()
+    tool(CXX, "-shared", *(folder / (s.name + ".o") for _, s in sources),
+         "-Wl,--version-script=" + str(folder / "exports"), "-Wl,-z,defs",
+         "-o", folder / "chatd-cuda.so")
 
 
 def run(program, *args, order="forward", **env):
