@@ -16,7 +16,7 @@ product_ring(enum cuda_elem e, int M, int NT)
 	if (e == CUDA_I8)
 		return (NT == 8 ? 4 : NT == 1 ? 8 / M : M == 1 ? 4 : 2);
 	if (e == CUDA_I4)
-		return (M > 1 || NT == 4 ? 2 : NT == 1 ? 4 : 3);
+		return (M > 1 || NT >= 4 ? 2 : NT == 1 ? 4 : 3);
 	return (M == 1 && NT <= 2 ? 4 : 2);
 }
 

@@ -148,6 +148,32 @@ launches_have_limits()
 	    cudaFuncAttributeMaxDynamicSharedMemorySize, 164 * 1024), 1);
 }
 
+/* Use the stack of each thread. */
+__global__ void
+on_the_stack(int *out)
+{
+	volatile int v[16];
+
+	for (int i = 0; i < 16; i++)
+		v[i] = i;
+	if (threadIdx.x == blockDim.x - 1)
+		*out = v[out[0] & 15] + (int)blockDim.x;
+}
+
+static void
+a_larger_block_gets_clean_stacks()
+{
+	int *p = device_int(3);
+
+	for (int n = 32; n <= 1024; n *= 2) {
+		int three = 3;
+
+		cudaMemcpy(p, &three, sizeof three, cudaMemcpyHostToDevice);
+		LAUNCH(on_the_stack, 1, n, 1000, 0, p);
+		CHECK(host_int(p), 3 + n);
+	}
+}
+
 static void
 what_lives_is_counted()
 {
@@ -267,6 +293,7 @@ main()
 		TEST(kernels_read_pinned_memory),
 		TEST(there_may_be_several_devices),
 		TEST(launches_have_limits),
+		TEST(a_larger_block_gets_clean_stacks),
 		TEST(what_lives_is_counted),
 		TEST(accesses_are_counted),
 	};

@@ -118,6 +118,9 @@ fiber_map(int n)
 		if (memory == MAP_FAILED)
 			simt_fault("no memory for %d threads", n);
 		memory_size = need;
+		/* Its place may have been that of shared memory before. */
+		if (__asan_unpoison_memory_region != NULL)
+			__asan_unpoison_memory_region(memory, need);
 		/* Under TSan there would be too many mappings. */
 		for (int i = 0; __tsan_release == NULL && i < n; i++)
 			mprotect(memory + SHARED_ROOM +

@@ -9,8 +9,11 @@
 static void
 fill(char *p, size_t n)
 {
-	for (volatile char *q = p; n > 0; n--)
-		*q++ = (char)0xff;
+	volatile uint64_t *q = reinterpret_cast<volatile uint64_t *>(p);
+
+	/* Up to 7 bytes more: a red zone follows. */
+	for (; n > 0; n -= n < 8 ? n : 8)
+		*q++ = ~0ull;
 }
 
 char *

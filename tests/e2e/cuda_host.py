@@ -15,8 +15,7 @@ NVCC = shutil.which("nvcc")
 PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
          "runtime")
 FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
-         "-Wno-unknown-pragmas",        # unroll
-         "-ffp-contract=off",
+         "-Wno-unknown-pragmas", "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
@@ -77,4 +76,7 @@ def run(program, *args, order="forward", **env):
                        errors="replace", env={**ENV, "SIMT_ORDER": order,
                                               **env},
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return r.returncode, r.stdout
+    # Without a switch of our own for this processor, ASan has a word of warning.
+    out = [line for line in r.stdout.splitlines(True)
+           if "support makecontext/swapcontext" not in line]
+    return r.returncode, "".join(out)

@@ -64,7 +64,8 @@ def broken_objects(tmp_path_factory):
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory, broken_objects):
     return Programs(tmp_path_factory.mktemp("product"), {
-        "product": [HOST / "product_test.cpp", CUDA / "product.cu"]},
+        "product": [HOST / "product_test.cpp", HOST / "product_case.cpp",
+                    CUDA / "product.cu"]},
         modes=("plain", "asan"))
 
 
@@ -91,7 +92,7 @@ def test_weights_are_read_once_by_few_instructions(programs):
 @needs_gxx
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_wrong_kernel_is_found(programs, broken_objects, tmp_path, name):
-    tool(CXX, programs.folder / "product-plain-0.o",
+    tool(CXX, *(programs.folder / ("product-plain-%d.o" % i) for i in (0, 1)),
          broken_objects[name].result(), *programs.objects,
          "-o", tmp_path / "broken")
     for order in ("forward", "1", "2"):
