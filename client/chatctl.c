@@ -16,7 +16,7 @@
 
 static int	main_help(struct ctl *, int, char **);
 
-/* What runs each command. */
+/* The function of each command. */
 static const struct {
 	unsigned	 bit;
 	/* Returns an exit status, after reporting what went wrong. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of chatctl, one section per file.  chatctl.c finds a
+ * Declarations for all files of chatctl, a section for each.  chatctl.c finds a
  * command and calls its function cmd_NAME, opts.c reads its options, link.c
  * connects and sends its requests, term.c and render.c print the answers.
  *
@@ -55,7 +55,7 @@ struct options {
 	int64_t		 conversation;	/* 0: none */
 	int		 raw;
 	const char	*preprompt;
-	json_t		*params;	/* owned: object, what was given */
+	json_t		*params;	/* owned: object, those given */
 	int		 no_history;
 	int		 all, no_pager;
 	int		 exchange;	/* arguments are numbers of exchanges */
@@ -100,7 +100,7 @@ struct command {
 	const char	*args;		/* "[TEXT...]", for help */
 	int		 min, max;	/* arguments; max -1: any number */
 	const char	*summary;	/* one line, for help */
-	const char	*text;		/* what else --help says, or NULL */
+	const char	*text;		/* more text for --help, or NULL */
 };
 
 const struct command *command_find(const char *name);
@@ -214,8 +214,8 @@ int	 link_run(struct ctl *ctl, json_t *msg, int cancel,
 int	 link_call(struct ctl *ctl, json_t *msg,
 	    void (*fn)(void *arg, const json_t *event), void *arg,
 	    json_t **end);
-/* Report an error event; NULL: the reason why there is none (none after
- * Ctrl-C). */
+/* Report an error event. If it is NULL, report why the request has no last
+ * event; after Ctrl-C nothing is reported. */
 void	 link_report(struct ctl *ctl, const json_t *error);
 int	 link_status_of(const char *code);
 
@@ -240,7 +240,7 @@ int	 input_check(const char *text, const char *name);
 char	*input_edit(const char *text);
 
 /* ---- say.c: one streamed reply */
-/* What is kept of a reply. */
+/* A reply that was printed, for commands that refer to it. */
 struct said {
 	int64_t	 exchange, conversation, reply;	/* 0: not known */
 	char	*text;			/* owned: the text printed */
@@ -269,7 +269,7 @@ void	 say_clear(struct said *said);
 /* Write ms, milliseconds since 1970, to text as local time.  Returns text. */
 const char *stamp_text(int64_t ms, const char *format, char *text);
 
-/* ---- list.c, show.c, show_status.c: printing what the store and chatd say */
+/* ---- list.c, show.c, show_status.c: printing the answers of chatd */
 #define LIST_DEFAULT	50		/* conversations without --limit */
 
 /* Print the list that msg (taken) requests. Returns an exit status. */

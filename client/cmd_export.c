@@ -13,7 +13,7 @@
 
 #include "json.h"
 
-/* Where the text goes. */
+/* The output of an export. */
 struct export {
 	FILE		*out;		/* stdout, or owned */
 	struct render	 render;	/* for a terminal */

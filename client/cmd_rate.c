@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl rate: what a user thinks of a reply.
+ * chatctl rate: a user's opinion of a reply.
  */
 #include "chatctl.h"
 

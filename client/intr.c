@@ -72,7 +72,7 @@ intr_hold(int on)
 	hold = on;
 }
 
-/* What to poll. */
+/* The descriptor to poll. */
 int
 intr_fd(void)
 {

@@ -365,7 +365,7 @@ link_call(struct ctl *ctl, json_t *msg, void (*fn)(void *, const json_t *),
 	return (status);
 }
 
-/* Report an error event, or why there is none. */
+/* Report an error event, or the reason why there is no last event. */
 void
 link_report(struct ctl *ctl, const json_t *error)
 {

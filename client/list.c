@@ -16,7 +16,7 @@
 
 #define LIST_PAGE	200	/* conversations per request */
 
-/* Where the items of a list go. */
+/* The state of a list while its items are printed. */
 struct list {
 	struct ctl	*ctl;		/* borrowed */
 	FILE		*out;		/* borrowed */

@@ -134,7 +134,7 @@ opts_init(struct options *o)
 	o->reasons = json_array();
 }
 
-/* Release what options own. */
+/* Release the options. */
 void
 opts_clear(struct options *o)
 {

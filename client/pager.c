@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Long output on a terminal goes through a pager: $CHATCTL_PAGER, else
- * $PAGER, else less -FIRX.  An empty value or "cat" is none.
+ * $PAGER, else less -FIRX.  An empty value or "cat" means no pager.
  */
 #include "chatctl.h"
 

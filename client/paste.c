@@ -19,7 +19,7 @@ struct paste {
 		char	*text;		/* owned */
 	}	*list;			/* owned */
 	size_t	 n;
-	char	*shown;			/* owned: what paste_add returned */
+	char	*shown;			/* owned: the result of paste_add */
 };
 
 static char	*paste_clean(const char *, size_t);

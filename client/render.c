@@ -31,7 +31,7 @@ static const struct range {
 	{ 0xfff9, 0xfffb },	/* interlinear annotation */
 	{ 0xfffe, 0xffff },
 	{ 0x1d173, 0x1d17a },	/* invisible musical symbols */
-	{ 0xe0000, 0xe0fff },	/* tags, and what is reserved beside them */
+	{ 0xe0000, 0xe0fff },	/* tags, and reserved characters */
 };
 
 static int	render_unsafe(uint32_t);

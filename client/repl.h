@@ -14,10 +14,10 @@ struct paste	*paste_new(void);
 void		 paste_free(struct paste *p);
 
 /*
- * Keep a pasted text of n bytes. Returns what stands for it in the line
- * being edited: the text itself if it is short and has no newline, else
- * "[paste 1: 12 lines]". Borrowed until the next call. CR and CRLF become LF;
- * NUL and newlines at the end are dropped.
+ * Keep a pasted text of n bytes. Returns the text to show in the line being
+ * edited: the pasted text itself if it is short and has no newline, else a name
+ * such as "[paste 1: 12 lines]". Borrowed until the next call. CR and CRLF
+ * become LF; NUL and newlines at the end are dropped.
  */
 const char	*paste_add(struct paste *p, const char *text, size_t n);
 

@@ -54,7 +54,7 @@ static const struct repl_cmd table[] = {
 	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_cmd_quit },
 };
 
-/* What a command expects, for messages. */
+/* The argument that a command expects, for messages. */
 #define REPL_COUNT	"how many conversations to list, 1 or more"
 #define REPL_WHICH	"the number of a conversation, as /list shows it"
 

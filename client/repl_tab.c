@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Tab offers in the interactive chat: commands, and the words that may
+ * Completion by Tab in the interactive chat: commands, and the words that may
  * follow them.
  */
 #include "repl.h"
@@ -27,7 +27,7 @@ static void	repl_tab_commands(struct tab *, int);
 static void	repl_tab_params(struct tab *);
 static void	repl_tab_conversations(struct repl *, struct tab *);
 
-/* Offer a word if it begins with what was typed. */
+/* Offer a word if it begins with the typed text. */
 static void
 repl_tab_add(struct tab *t, const char *word, const char *about)
 {

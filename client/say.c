@@ -11,7 +11,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* What the events of one request are shown with. */
+/* The state of one request while its events are shown. */
 struct say {
 	struct ctl	*ctl;		/* borrowed */
 	struct said	*said;		/* borrowed: filled */
@@ -70,7 +70,7 @@ say_again(int64_t exchange, const json_t *params)
 	return (m);
 }
 
-/* Release what is kept of a reply. */
+/* Release a struct said. */
 void
 say_clear(struct said *said)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Printing a conversation or one exchange: prompts, replies, ratings and what
- * the filters found.
+ * Printing a conversation or one exchange: prompts, replies, ratings and the
+ * findings of the filters.
  */
 #include "chatctl.h"
 
@@ -13,7 +13,7 @@
 
 #define SHOW_PAGE	200	/* exchanges per request */
 
-/* Where the exchanges of a conversation go. */
+/* The state of a page while its exchanges are printed. */
 struct show {
 	struct ctl	*ctl;		/* borrowed */
 	FILE		*out;		/* borrowed */

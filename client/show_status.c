@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Printing what chatd, its model and its helpers are doing, for chatctl status
+ * Printing the state of chatd, its model and its helpers, for chatctl status
  * and /status.
  */
 #include "chatctl.h"
@@ -183,7 +183,7 @@ show_status_since(int64_t ms, FILE *out)
 		    stamp_text(ms, STAMP_SECONDS, text));
 }
 
-/* Print what the store holds. */
+/* Print the numbers of stored rows. */
 static void
 show_status_store(const json_t *store, FILE *out)
 {

@@ -131,7 +131,7 @@ term_note(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Write out what stdout holds. */
+/* Flush stdout. */
 void
 term_flush(void)
 {
@@ -147,7 +147,7 @@ term_json(const json_t *v)
 	/* 15 digits print 0.9 as it was written. */
 	line = json_dumps(v, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	if (line == NULL)
-		abort();	/* what was parsed can be printed */
+		abort();	/* parsed JSON can be printed */
 	render_json(line, strlen(line), stdout);
 	fputc('\n', stdout);
 	free(line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Token buckets, one for each account that has recently spent more than its
- * share. A bucket is filled with a share of the time that passes.
+ * Token buckets. An account has one while it has recently spent more time than
+ * it may. The bucket is filled with a quarter of the time that passes.
  */
 #include "budget.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all files of chatd share. chatd is one process with one event loop and
- * no threads: nothing here needs a lock.
+ * Declarations for all files of chatd. chatd is one process with one event loop
+ * and no threads, so nothing here needs a lock.
  *
  * Layers, from the lowest to the highest. A file calls files of its own row
  * and of the rows before it. A call in the other direction goes through struct

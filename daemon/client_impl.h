@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What client.c (connections) and client_request.c (requests) share.
+ * Declarations for client.c (connections) and client_request.c (requests) only.
  */
 #ifndef DAEMON_CLIENT_IMPL_H
 #define DAEMON_CLIENT_IMPL_H

@@ -73,7 +73,7 @@ config_check_access(const struct config *c, struct config_errors *e,
 }
 
 /* Check that the model is a folder with a configuration, or a file. The engine
- * checks what it holds. */
+ * checks their content. */
 static void
 config_check_model(const struct config *c, struct config_errors *e)
 {
@@ -88,7 +88,7 @@ config_check_model(const struct config *c, struct config_errors *e)
 	free(path);
 }
 
-/* Check what a configuration names. */
+/* Check the files that a configuration names. */
 int
 config_check(const struct config *c, json_t *errors, struct fault *f)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What config.c and config_lists.c share.
+ * Declarations for config.c and config_lists.c only.
  */
 #ifndef DAEMON_CONFIG_IMPL_H
 #define DAEMON_CONFIG_IMPL_H
@@ -15,12 +15,12 @@
 /* Replace an owned string by a copy of text. */
 void	 config_text(char **p, const char *text);
 
-/* If r is not 0, keep the fault among the errors of c: reading goes on. */
+/* If r is not 0, add the fault to the errors of c. The caller reads on. */
 void	 config_note(struct config *c, int r, const struct fault *f);
 
-/* Report the unknown key of n. what is its kind ("key", "category") and in its
- * section ("": not named). words are the known keys; the message suggests the
- * nearest one. Fills f and returns CHAT_EFORMAT. */
+/* Report that the key of n is unknown. The message has its kind (what: "key" or
+ * "category"), its section (in, unless "") and the most similar of the known
+ * keys (words). Fills f and returns CHAT_EFORMAT. */
 int	 config_stray(const char *file, const struct ynode *n,
 	    const char *what, const char *in, const char *const *words,
 	    struct fault *f);

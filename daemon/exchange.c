@@ -348,7 +348,7 @@ exchange_checked(void *arg, const struct verdict *v)
 	exchange_release(x);
 }
 
-/* Send what is settled; at the end of the reply, store it. */
+/* Send the settled text. At the end of the reply, store it. */
 static void
 exchange_release(struct exchange *x)
 {

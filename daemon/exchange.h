@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exchanges: say, regenerate and complete, from the request to the stored
- * reply. The files of exchange*.c share exchange_impl.h.
+ * reply. exchange_impl.h is for the files exchange*.c only.
  */
 #ifndef DAEMON_EXCHANGE_H
 #define DAEMON_EXCHANGE_H
@@ -39,7 +39,7 @@ void	 exchange_new(struct chatd *d, struct request *r,
 void	 exchange_engine_ready(struct chatd *d, int changed);
 /* The engine failed to start: end the exchanges that have waited too long. */
 void	 exchange_engine_down(struct chatd *d);
-/* The store is up again: resend what it has not acknowledged. */
+/* The store is up again: resend the requests that it has not acknowledged. */
 void	 exchange_store_ready(struct chatd *d);
 /* Cancel all exchanges (shutdown). */
 void	 exchange_cancel_all(struct chatd *d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One exchange, as the files exchange*.c share it: exchange_begin.c and then
+ * Declarations for the files exchange*.c only.  exchange_begin.c and then
  * exchange.c decide the order, exchange_msg.c makes the messages, and
  * exchange_list.c handles all exchanges at once.
  */
@@ -51,12 +51,12 @@ enum exchange_event {
 	EXCHANGE_EVENTS
 };
 
-/* What may be outstanding in a state: a mask of these. */
+/* Requests that may be outstanding in a state: a mask. */
 enum { WAITS_STORE = 1, WAITS_ENGINE = 2, WAITS_FILTER = 4 };
 
 struct exchange_rule {
 	const char	*name;
-	int		 waits;		/* what may be outstanding */
+	int		 waits;		/* requests that may be outstanding */
 	/* Where each event leads; EXCHANGE_STATES: it can't come. */
 	enum exchange_state next[EXCHANGE_EVENTS];
 };
@@ -79,14 +79,14 @@ struct exchange {
 	struct reply		 reply;
 	/* Outstanding requests; exchange_rules lists the states of each. */
 	int64_t			 engine_req, store_req; /* requests, or 0 */
-	struct judge		*judge;		/* owned, or NULL: of what is
-						 * screened, then of the
-						 * reply */
+	struct judge		*judge;		/* owned, or NULL: of the text
+						 * that is screened, then of
+						 * the reply */
 	struct ahead_job	 beginning;	/* while it is beginning: its
 						 * turn at the store */
 	char			**screening;	/* while it is screening: text
 						 * or preprompt */
-	/* What has happened, in any state. */
+	/* Set in any state. */
 	int			 cancelled;	/* the client cancelled, or
 						 * disconnected */
 	int			 paused;	/* the client reads too slowly:

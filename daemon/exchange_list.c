@@ -9,7 +9,7 @@
 
 #include "xmalloc.h"
 
-/* The engine is up: send what waits for it. */
+/* The engine is up: send the exchanges that wait for it. */
 void
 exchange_engine_ready(struct chatd *d, int changed)
 {
@@ -50,7 +50,7 @@ exchange_engine_down(struct chatd *d)
 	free(lost);
 }
 
-/* The store is up: send what it has not acknowledged. */
+/* The store is up: send the requests that it has not acknowledged. */
 void
 exchange_store_ready(struct chatd *d)
 {

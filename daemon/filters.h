@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The filter processes of one configuration: one process that the plugins of
- * chatd share, and one for each plugin from elsewhere, so that a foreign plugin
- * can't forge the findings of another, and is switched off alone. filters.c
+ * The filter processes of one configuration. All plugins of chatd run in one
+ * process. Each plugin from elsewhere has its own process, so that it can't
+ * forge the findings of another plugin, and is switched off alone. filters.c
  * runs the processes; judge.c sends them texts. roles.c and reload.c own the
  * sets.
  */
@@ -130,7 +130,8 @@ void		 filters_reap(struct filters *fs);
 /* Is every process up, or switched off? */
 int		 filters_are_ready(const struct filters *fs);
 
-/* The reason why the first process that is down is down; "" if none is down. */
+/* The reason why a process is down (the first one of them); "" if all are
+ * up. */
 const char	*filters_why(const struct filters *fs);
 
 /* The reason if a process has failed to start several times in a row, so that
@@ -148,7 +149,7 @@ void		 filters_mark_off(const struct filters_process *p, json_t *o,
 
 /* ---- judge.c, for filters.c */
 
-/* Prepare and release what judge.c keeps for a process. */
+/* Prepare and release the data of judge.c for a process. */
 void		 judge_process_init(struct filters_process *p);
 void		 judge_process_clear(struct filters_process *p);
 /* The process is up, has ended, or has been switched off. */

@@ -79,7 +79,7 @@ health_disk(struct health_answer *a, const struct chatd *d)
 
 	msg_set_string(o, "path", d->config->state_dir);
 	if (statvfs(d->config->state_dir, &v) == -1)
-		return (o);	/* the store says what is wrong with it */
+		return (o);	/* the store reports the reason */
 	left = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 	msg_set_int(o, "free", left);
 	msg_set_int(o, "size", (int64_t)v.f_blocks * (int64_t)v.f_frsize);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What helper.c (the process) and helper_req.c (its requests) share.
+ * Declarations for helper.c (the process) and helper_req.c (its requests) only.
  */
 #ifndef DAEMON_HELPER_IMPL_H
 #define DAEMON_HELPER_IMPL_H

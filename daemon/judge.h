@@ -35,7 +35,7 @@ typedef void	judge_cb(void *arg, const struct verdict *v);
 
 /*
  * Judge a text of account uid. If a reload replaces the filters, the new ones
- * judge the text from its start; what was settled stays settled. context is the
+ * judge the text from its start; settled text stays settled. context is the
  * prompt that a reply answers, or NULL; it is borrowed as long as the judge
  * lives.
  */

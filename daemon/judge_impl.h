@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What judge.c and judge_turns.c share: judge.c tracks how far a text is judged
- * and reports verdicts; judge_turns.c sends pieces to processes.
+ * Declarations for judge.c and judge_turns.c only.  judge.c tracks how far a
+ * text is judged, and reports verdicts.  judge_turns.c sends pieces to
+ * processes.
  *
  * A judge (one text) has one part for each process. A part waits for its turn
  * in a lane, or has a flight: a piece that the process is judging.

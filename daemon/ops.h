@@ -65,8 +65,8 @@ void	 exporter_new(struct request *r, const char *format, int all);
  * look at it. Starting: not yet. */
 enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_STARTING, HEALTH_DOWN };
 
-/* The answer to health (a new reference). For an operator it includes what
- * concerns all users. */
+/* The answer to health (a new reference). For an operator it includes data
+ * about all users. */
 json_t	*health_message(const struct chatd *d, int operator);
 
 /* ---- status.c: the answer to status, and a part of hello */

@@ -164,7 +164,7 @@ policy_judge(const struct config *c, enum direction d,
 	return (0);
 }
 
-/* Release what a judgement holds. */
+/* Release a judgement. */
 void
 judgement_clear(struct judgement *j)
 {

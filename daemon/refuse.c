@@ -31,7 +31,7 @@ refuse_one(int fd, const char *line, size_t len)
 	ssize_t	 n;
 
 	n = send(fd, line, len, MSG_NOSIGNAL|MSG_DONTWAIT);
-	/* Read what it has sent: otherwise closing would reset the
+	/* Read its lines: otherwise closing would reset the
 	 * connection. */
 	while (n > 0)
 		n = recv(fd, dropped, sizeof dropped, MSG_DONTWAIT);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What relay.c (reads) and relay_write.c (writes) share.
+ * Declarations for relay.c (reads) and relay_write.c (writes) only.
  */
 #ifndef DAEMON_RELAY_IMPL_H
 #define DAEMON_RELAY_IMPL_H

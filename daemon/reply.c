@@ -21,7 +21,7 @@ reply_init(struct reply *p)
 	p->judgement.category = -1;
 }
 
-/* Release what a reply holds. */
+/* Release a reply. */
 void
 reply_clear(struct reply *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state folder: private, and locked, so that two daemons never share a
- * store.
+ * The state folder.  It is private, and locked, so that two daemons never use
+ * the same store.
  */
 #include "chatd.h"
 

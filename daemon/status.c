@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What chatd reports about itself: the model in hello, everything in status.
+ * The state of chatd for clients: the model in hello, everything in status.
  */
 #include <config.h>
 #include "chatd.h"

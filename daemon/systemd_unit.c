@@ -172,7 +172,7 @@ systemd_unit_installed(struct systemd_unit *u)
 	return (r);
 }
 
-/* Release what a unit holds. */
+/* Release a unit. */
 void
 systemd_unit_clear(struct systemd_unit *u)
 {

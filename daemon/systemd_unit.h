@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a systemd unit allows chatd to do, as far as chatd -t needs it.
+ * The settings of a systemd unit that limit chatd, as far as chatd -t checks
+ * them.
  */
 #ifndef DAEMON_SYSTEMD_UNIT_H
 #define DAEMON_SYSTEMD_UNIT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which driver a device means.  The CPU's is linked in.  Any other is a module
- * that is opened only if its device is asked for, so that the same program
- * starts on machines without CUDA.
+ * Finds the driver of a device.  The CPU's driver is linked in.  Any other is a
+ * module that is opened only if its device is asked for, so that the same
+ * program starts on machines without CUDA.
  */
 #include "backend.h"
 
@@ -20,10 +20,10 @@
 #include "packed.h"
 #include "xmalloc.h"
 
-#define BACKEND_INDEX_MAX	1000	/* numbers of devices stay below */
+#define BACKEND_INDEX_MAX	1000	/* numbers of devices are below this */
 #define BACKEND_SYMBOL		"backend_module"
 
-/* Every backend: to add one, add a line. */
+/* All backends. To add one, add a line. */
 static const struct backend_kind {
 	const char			*name;	/* "cuda" of "cuda:0" */
 	const char			*title;	/* in messages */
@@ -59,7 +59,7 @@ backend_is(const struct backend_kind *k, const char *device, int *index)
 	return (*end == '\0' && v < BACKEND_INDEX_MAX);
 }
 
-/* Say which devices there are. */
+/* Report which devices there are. */
 static int
 backend_unknown(const char *device, struct fault *f)
 {
@@ -75,7 +75,7 @@ backend_unknown(const char *device, struct fault *f)
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* The driver of opt->device, and the options that it is called with. */
+/* Find the driver of opt->device, and the options to call it with. */
 static int
 backend_find(const struct backend_options *opt, struct backend_options *own,
     const struct backend_driver **out, struct fault *f)
@@ -111,15 +111,15 @@ backend_find_for(const struct model *m, const struct backend_options *opt,
 	if (layout != NULL && strcmp(layout, packed->layout) == 0)
 		return (0);
 	if (layout == NULL)
-		return (fault_set(f, "bad_model", "device", "%s: %s reads no "
-		    "packed files: give the model it was packed from",
+		return (fault_set(f, "bad_model", "device", "%s: %s can't "
+		    "read packed files: load the model it was packed from",
 		    packed->path, opt->device));
 	return (fault_set(f, "bad_model", NULL, "%s: __metadata__: layout: "
 	    "expected %s for device %s, found %.40s: pack the model again for "
 	    "this device", packed->path, layout, opt->device, packed->layout));
 }
 
-/* What a model needs. */
+/* Plan the memory of a model. */
 int
 backend_plan(struct model *m, const struct backend_options *opt,
     struct backend_plan *out, struct fault *f)
@@ -133,7 +133,7 @@ backend_plan(struct model *m, const struct backend_options *opt,
 	return (d->plan(&backend_host, m, &own, out, f));
 }
 
-/* Is all in a packed file? */
+/* Check the tensors of a packed file. */
 int
 backend_check(struct model *m, const struct backend_options *opt,
     struct fault *f)
@@ -161,7 +161,7 @@ backend_pack(struct model *m, const struct backend_options *opt,
 		return (r);
 	if (d->pack != NULL)
 		return (d->pack(&backend_host, m, &own, tables, n, out, f));
-	/* A device that is not there has words of its own. */
+	/* A device that is not there has its own message. */
 	if ((r = d->plan(&backend_host, m, &own, &plan, f)) != 0)
 		return (r);
 	fault_set(f, "no_device", "device", "%s: has no packed files: load "
@@ -183,7 +183,7 @@ backend_open(struct model *m, const struct backend_options *opt,
 	return (d->open(&backend_host, m, &own, out, f));
 }
 
-/* What a device computes in. */
+/* The precisions of a device. */
 int
 backend_precisions(const struct backend_options *opt,
     const char *const **out, struct fault *f)
@@ -197,7 +197,7 @@ backend_precisions(const struct backend_options *opt,
 	return (r);
 }
 
-/* Is a module's driver, NULL if it has none, of our release? */
+/* Check that a module's driver (NULL if it has none) is of our release. */
 static int
 backend_fits(const struct backend_kind *k, const char *device,
     const char *path, const struct backend_driver *d, struct fault *f)
@@ -218,7 +218,7 @@ backend_fits(const struct backend_kind *k, const char *device,
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* Open a module and check that it is of our build. */
+/* Open a module and check its driver. */
 static int
 backend_load(const struct backend_kind *k, const char *device,
     const struct backend_driver **out, struct fault *f)
@@ -233,8 +233,8 @@ backend_load(const struct backend_kind *k, const char *device,
 	if ((r = backend_dlopen(k, device, path, &module, f)) != 0)
 		goto out;
 	*out = dlsym(module, BACKEND_SYMBOL);
-	/* A module that fits stays: CUDA's libraries can't be unloaded, and
-	 * f->code is the module's. */
+	/* A good module is never closed: CUDA's libraries can't be unloaded,
+	 * and f->code may point into the module. */
 	if ((r = backend_fits(k, device, path, *out, f)) != 0)
 		dlclose(module);
 out:
@@ -242,7 +242,7 @@ out:
 	return (r);
 }
 
-/* dlopen, with words for each way in which it fails. */
+/* dlopen, with a message for each way in which it can fail. */
 static int
 backend_dlopen(const struct backend_kind *k, const char *device,
     const char *path, void **out, struct fault *f)

@@ -47,14 +47,14 @@ struct backend_info {
 	int64_t		 kv_bytes;	/* bytes of the cache */
 	int		 threads;	/* compute threads on the CPU */
 	const char	*device;	/* "cpu", "cuda:0" */
-	const char	*isa;		/* "scalar", "avx2", ... or "" */
-	const char	*precision;	/* "fp32", "bf16", ...; if the cache is
-					 * not in what auto gives, followed by
-					 * "+kv8" or "+kv16" */
+	const char	*isa;		/* "scalar", "avx2", ..., or "" */
+	const char	*precision;	/* "fp32", "bf16", ...; followed by
+					 * "+kv8" or "+kv16" if the cache is not
+					 * in the type that auto chooses */
 	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
 };
 
-/* One figure of what a device can do at most, for people and programs. */
+/* One limit of a device, for people and programs. */
 struct backend_figure {
 	const char	*key;		/* static: its name in the JSON */
 	const char	*unit;		/* static: "GB/s" */
@@ -64,7 +64,7 @@ struct backend_figure {
 
 #define BACKEND_FIGURES_MAX	8
 
-/* What the device of a loaded model allows, for --bench. */
+/* The limits of the device of a loaded model, for --bench. */
 struct backend_limits {
 	int64_t		 touched;	/* bytes of weights for one token */
 	double		 peak;		/* operations a second of the model's
@@ -91,9 +91,9 @@ struct backend_ops {
 	void	(*info)(const struct backend *b, struct backend_info *out);
 	void	(*free)(struct backend *b);
 	/*
-	 * Measure what the device allows, in a few seconds; and the bytes that
-	 * it reads from memory in a second, as of now, in tens of
-	 * milliseconds. Both are NULL if the backend can't be measured.
+	 * limits measures the limits of the device, in a few seconds. read_rate
+	 * measures the bytes that it now reads from memory per second, in tens
+	 * of milliseconds. Both are NULL if the backend can't be measured.
 	 */
 	void	(*limits)(struct backend *b, struct backend_limits *out);
 	double	(*read_rate)(struct backend *b);
@@ -116,13 +116,13 @@ struct backend_options {
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
 	const char	*device;	/* "cpu" or "cuda:N" */
-	const char	*isa;		/* "auto", "scalar", "avx2", "avx512",
-					 * "amx" */
+	const char	*isa;		/* "auto", "reference", "scalar",
+					 * "avx2", "avx512" or "amx" */
 	int		 index;		/* N of device, or 0: backend.c sets it
 					 * for the driver */
 	int		 threads;	/* on the CPU; 0, the default, means one
 					 * per core, which is also the most */
-	int		 pin;		/* each to a core of its own */
+	int		 pin;		/* each thread to a core of its own */
 	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
 	/* Called while weights load, with bytes read; may be NULL. */
@@ -142,11 +142,12 @@ struct backend_plan {
 };
 
 /*
- * What the engine offers to a backend. It lives as long as the process. Its
- * functions may be called from the engine's thread only, during a call of the
- * driver or of backend_ops. Errors are CHAT_E... codes (err.h); then a function
- * with an argument f fills *f. Engine and backend each free what they have
- * allocated; no memory changes its owner, so there is no allocator here.
+ * The functions that the engine offers to a backend. The table lives as long as
+ * the process. Its functions may be called from the engine's thread only,
+ * during a call of the driver or of backend_ops. Errors are CHAT_E... codes
+ * (err.h). On error, a function with an argument f fills *f. Engine and backend
+ * each free the memory that they have allocated. No memory changes its owner,
+ * so there is no allocator here.
  */
 #define BACKEND_VERSION	1	/* of all of this header */
 
@@ -172,14 +173,14 @@ struct backend_host {
 	int	(*stream)(struct model *m, int (*take)(void *arg,
 		    const struct model_slice *s, struct fault *f), void *arg,
 		    struct fault *f);
-	/* Widen row i (0 <= i < s->count) of a slice to s->cols floats, of
-	 * whatever type the file's elements are. 0, or CHAT_EFORMAT if one is
-	 * NaN or infinite. Safe in several threads at once. */
+	/* Widen row i (0 <= i < s->count) of a slice to s->cols floats. The
+	 * file's elements may have any type. 0, or CHAT_EFORMAT if one is NaN
+	 * or infinite. Safe in several threads at once. */
 	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
 		    struct fault *f);
 	/* The place of row i of the file's tensor in our order: model_row. i
-	 * counts from the first row of the tensor, not of the slice; in a
-	 * vector, it counts elements. */
+	 * counts from the first row of the tensor, not of the slice. A vector
+	 * has rows of one element. */
 	int64_t	(*row)(const struct model *m, const struct model_slice *s,
 		    int64_t i);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine offers to a backend: the table of backend.h, filled with the
- * engine's own functions.
+ * The functions of the engine that a backend may call: fills the table of
+ * backend.h.
  */
 #include "backend.h"
 

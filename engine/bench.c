@@ -40,7 +40,7 @@ struct bench {
 	json_t			*out;		/* owned */
 };
 
-/* Order of doubles. */
+/* Compare doubles. */
 int
 bench_compare(const void *a, const void *b)
 {
@@ -49,7 +49,7 @@ bench_compare(const void *a, const void *b)
 	return (*x < *y ? -1 : *x > *y);
 }
 
-/* The middle one of n numbers. */
+/* The median of n numbers. */
 static double
 bench_median(double *x, int n)
 {
@@ -65,17 +65,17 @@ bench_again(int i, double start)
 	    clock_seconds() - start < BENCH_SECONDS));
 }
 
-/* Report a figure, once for people and once for programs. */
+/* Report a figure in the table and in the JSON. */
 void
-bench_tell(json_t *out, const char *key, double value, const char *unit,
+bench_report(json_t *out, const char *key, double value, const char *unit,
     const char *note)
 {
 	fprintf(stderr, "  %-22s %10.4g %-9s %s\n", key, value, unit, note);
 	msg_set_real(out, key, value);
 }
 
-/* Run T rows of sequence s (or one row of each of n sequences, T 0); the
- * seconds it took. */
+/* Run T rows of sequence s or, if T is 0, one row of each of n sequences.
+ * Returns the seconds. */
 static double
 bench_step(struct bench *b, int T, int n)
 {
@@ -101,7 +101,7 @@ bench_step(struct bench *b, int T, int n)
 	return (clock_seconds() - start);
 }
 
-/* Rows of a prompt in one step. */
+/* The number of rows of a prompt in one step. */
 static int
 bench_rows(const struct bench *b)
 {
@@ -109,7 +109,7 @@ bench_rows(const struct bench *b)
 	    BENCH_ROWS);
 }
 
-/* Each run starts from empty sequences. */
+/* Make all sequences empty: each run starts like that. */
 static void
 bench_rewind(struct bench *b, int pos)
 {
@@ -119,7 +119,8 @@ bench_rewind(struct bench *b, int pos)
 		b->seq[i].pos = pos;
 }
 
-/* The seconds of a prompt of n tokens, in steps of at most rows rows. */
+/* Run a prompt of n tokens in steps of at most rows rows. Returns the
+ * seconds. */
 static double
 bench_prompt_once(struct bench *b, int n, int rows)
 {
@@ -132,7 +133,7 @@ bench_prompt_once(struct bench *b, int n, int rows)
 	return (sum);
 }
 
-/* Tokens a second of a prompt of n. */
+/* Measure the tokens per second of a prompt of n tokens. */
 static void
 bench_prompt(struct bench *b, int n)
 {
@@ -147,20 +148,20 @@ bench_prompt(struct bench *b, int n)
 		x[i] = n / bench_prompt_once(b, n, bench_rows(b));
 	rate = bench_median(x, i);
 	/* two operations for each weight of the layers, and for each lane of
-	 * scores and values; on average half of the positions are seen */
+	 * scores and values; on average a row sees half of the positions */
 	work = 2.0 * c->layers * (4 * C * C + 2 * C * F + C * (n + 1));
 	work /= b->limits.peak;
 	snprintf(note, sizeof note, "%.0f %% of the %s peak",
 	    100 * rate * work, b->limits.peak_name);
 	snprintf(key, sizeof key, "prefill_%d", n);
-	bench_tell(b->out, key, rate, "tokens/s", note);
+	bench_report(b->out, key, rate, "tokens/s", note);
 	snprintf(key, sizeof key, "prefill_%d_share", n);
 	msg_set_real(b->out, key, rate * work);
 }
 
-/* Tokens a second of n sequences, all together, each after pos positions. On
- * a machine that others use too the bandwidth varies, so it is measured before
- * and after each run. */
+/* Measure the tokens per second of n sequences together, each after pos
+ * positions. If other programs use the machine, the bandwidth varies, so it is
+ * measured before and after each run. */
 static void
 bench_decode(struct bench *b, int n, int pos)
 {
@@ -187,12 +188,12 @@ bench_decode(struct bench *b, int n, int pos)
 	snprintf(key, sizeof key, "decode_%d", n);
 	if (pos > BENCH_PROMPT)
 		snprintf(key, sizeof key, "decode_%d_at_%d", n, pos);
-	bench_tell(b->out, key, rate, "tokens/s", note);
+	bench_report(b->out, key, rate, "tokens/s", note);
 	snprintf(key + strlen(key), sizeof key - strlen(key), "_share");
 	msg_set_real(b->out, key, sum);
 }
 
-/* Measure what the device allows. */
+/* Measure the limits of the device. */
 static void
 bench_limits(struct bench *b)
 {
@@ -202,11 +203,11 @@ bench_limits(struct bench *b)
 	b->e->backend->ops->limits(b->e->backend, &b->limits);
 	for (i = 0; i < b->limits.nfigures; i++) {
 		x = &b->limits.figures[i];
-		bench_tell(b->out, x->key, x->value, x->unit, x->note);
+		bench_report(b->out, x->key, x->value, x->unit, x->note);
 	}
 }
 
-/* Rows, logits and blocks for everything below. */
+/* Allocate rows, logits and blocks for all measurements. */
 static void
 bench_room(struct bench *b)
 {
@@ -269,7 +270,7 @@ bench_run(struct engine *e)
 		bench_decode(&b, 1, 2048 - BENCH_STEPS);
 	bench_serve(e, bench_rows(&b), b.out);
 	getrusage(RUSAGE_SELF, &ru);
-	bench_tell(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
+	bench_report(b.out, "peak_memory", (double)ru.ru_maxrss / 1024, "MiB",
 	    "");
 	line = msg_line(b.out, &n);
 	fputs(line, stdout);

@@ -11,13 +11,13 @@
 #include "engine.h"
 
 /* Report a figure to people and, as a member of out, to programs. */
-void	 bench_tell(json_t *out, const char *key, double value,
+void	 bench_report(json_t *out, const char *key, double value,
 	    const char *unit, const char *note);
 
-/* Is there time for run number i of a figure that began at start? */
+/* Is there time for run number i of a measurement that began at start? */
 int	 bench_again(int i, double start);
 
-/* Order of doubles, for qsort. */
+/* Compare doubles, for qsort. */
 int	 bench_compare(const void *a, const void *b);
 
 /*

@@ -19,7 +19,7 @@
 #define SERVE_SHORT	32	/* tokens of the prompt of each reply */
 #define SERVE_PROMPTS	2	/* long prompts, one after the other */
 #define SERVE_LONG	2000	/* tokens of a long prompt */
-#define SERVE_CACHE	8192	/* tokens of cache, enough for all of it */
+#define SERVE_CACHE	8192	/* tokens of cache, enough for all of this */
 #define SERVE_FIRST	512	/* tokens of a prompt that runs alone */
 #define SERVE_RUNS	5	/* of that prompt; the median counts */
 #define SERVE_SLOW	3	/* seconds of that prompt, above which the
@@ -142,7 +142,8 @@ bench_serve_add(struct serve *v, int id, int n, int max)
 	(void)scheduler_add(v->sched, job);
 }
 
-/* Run steps until the newest prompt has its first token; the seconds. */
+/* Run steps until the newest prompt has its first token. Returns the
+ * seconds. */
 static double
 bench_serve_first(struct serve *v)
 {
@@ -154,7 +155,7 @@ bench_serve_first(struct serve *v)
 	return (v->first - start);
 }
 
-/* The quantile of the delays, for a share such as 0.99: seconds. */
+/* A quantile of the delays in seconds, for a share such as 0.99. */
 static double
 bench_serve_quantile(struct serve_delays *d, double share)
 {
@@ -162,7 +163,7 @@ bench_serve_quantile(struct serve_delays *d, double share)
 	return (d->x[(size_t)(share * (double)(d->n - 1))]);
 }
 
-/* The seconds to the first token of a prompt that runs alone. */
+/* Measure the seconds to the first token of a prompt that runs alone. */
 static double
 bench_serve_alone(struct serve *v, json_t *out)
 {
@@ -177,7 +178,7 @@ bench_serve_alone(struct serve *v, json_t *out)
 			bench_serve_step(v);
 	}
 	qsort(x, (size_t)i, sizeof *x, bench_compare);
-	bench_tell(out, "first_token_512", 1e3 * x[i / 2], "ms",
+	bench_report(out, "first_token_512", 1e3 * x[i / 2], "ms",
 	    "after a prompt of 512 tokens");
 	return (x[i / 2]);
 }
@@ -193,8 +194,9 @@ bench_serve_replies(struct serve *v)
 		bench_serve_step(v);
 }
 
-/* Measure the delays of replies without and with a prompt beside them, in turn:
- * a delay without a prompt grows with the length of the replies. */
+/* Measure the delays of replies without and with a prompt beside them, one
+ * after the other, because the delay without a prompt grows with the length of
+ * the replies. */
 static void
 bench_serve_beside(struct serve *v, int length, json_t *out)
 {
@@ -213,19 +215,19 @@ bench_serve_beside(struct serve *v, int length, json_t *out)
 	bench_serve_replies(v);
 	alone = bench_serve_quantile(&v->alone, 0.5);
 	p99 = bench_serve_quantile(&v->beside, 0.99);
-	bench_tell(out, "delay_8", 1e3 * alone, "ms",
+	bench_report(out, "delay_8", 1e3 * alone, "ms",
 	    "between tokens of 8 replies, median");
-	bench_tell(out, "delay_8_p99", 1e3 * bench_serve_quantile(&v->alone,
+	bench_report(out, "delay_8_p99", 1e3 * bench_serve_quantile(&v->alone,
 	    0.99), "ms", "99th percentile");
 	snprintf(note, sizeof note, "with a prompt of %d tokens beside them",
 	    length);
-	bench_tell(out, "delay_8_prompt", 1e3 * bench_serve_quantile(&v->beside,
-	    0.5), "ms", note);
+	bench_report(out, "delay_8_prompt", 1e3 *
+	    bench_serve_quantile(&v->beside, 0.5), "ms", note);
 	snprintf(note, sizeof note, "99th percentile: %.2f times the delay "
 	    "without", p99 / alone);
-	bench_tell(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
-	bench_tell(out, "delay_8_prompt_ratio", p99 / alone, "", "");
-	bench_tell(out, "first_token_beside_8", 1e3 * sum / SERVE_PROMPTS,
+	bench_report(out, "delay_8_prompt_p99", 1e3 * p99, "ms", note);
+	bench_report(out, "delay_8_prompt_ratio", p99 / alone, "", "");
+	bench_report(out, "first_token_beside_8", 1e3 * sum / SERVE_PROMPTS,
 	    "ms", "of that prompt");
 }
 
@@ -243,7 +245,7 @@ bench_serve(struct engine *e, int rows, json_t *out)
 	    SERVE_CACHE / KV_BLOCK)
 		bench_serve_beside(&v, length, out);
 	else
-		fprintf(stderr, "  (delays beside prompts need a first token "
+		fprintf(stderr, "  (delays with prompts need a first token "
 		    "within %d s and --kv-tokens %d)\n", SERVE_SLOW,
 		    SERVE_CACHE);
 	scheduler_free(v.sched);

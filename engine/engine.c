@@ -119,8 +119,8 @@ static const char engine_help[] =
 "  -h, --help            this text\n"
 "  -V, --version         the version\n";
 
-/* Say what is wrong with the command line (NULL: getopt has said so), and
- * end. */
+/* Report what is wrong with the command line, and end. With NULL, getopt has
+ * reported it already. */
 static void __attribute__((noreturn, format(printf, 1, 2)))
 engine_usage(const char *fmt, ...)
 {

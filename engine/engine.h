@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of chatd-engine share: engine.c (start-up and loop),
+ * Declarations that the files of chatd-engine share: engine.c (start-up, loop),
  * load.c (loading), engine_ops.c (requests), request.c (a generate
- * message), intake.c (texts that are being encoded), events.c (what the
- * scheduler reports), offline.c (--check and --pack).
+ * message), intake.c (texts that are being encoded), events.c (events of the
+ * scheduler), offline.c (--check and --pack).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -22,13 +22,13 @@
 /* What to load and how; from the command line or the init message. */
 struct engine_options {
 	const char	*model;		/* path: see model_open; borrowed */
-	const char	*synth;		/* shape of a random one instead */
-	const char	*precision;	/* borrowed, as the next three */
+	const char	*synth;		/* shape of a random model instead */
+	const char	*precision;	/* borrowed, like the next three */
 	const char	*kv_precision;
 	const char	*device;
 	const char	*isa;
 	int64_t		 threads;	/* 0: one for each core */
-	int		 pin;		/* each thread to one of them */
+	int		 pin;		/* each thread to a core of its own */
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */
@@ -55,11 +55,11 @@ struct engine {
 
 /* load.c */
 
-/* Open the model and its tokenizer. 0, or an error with *f filled. */
+/* Open the model and its tokenizer. Returns 0, or an error with *f filled. */
 int	load_files(struct engine *e, struct fault *f);
 
-/* The same, and load the model into its backend: all of *e that a loop needs.
- * 0, or an error with *f filled. */
+/* The same, and load the model into its backend: set all members of *e that the
+ * loop needs. Returns 0, or an error with *f filled. */
 int	load_engine(struct engine *e, struct fault *f);
 
 /* The options for a backend; progress goes to e->ch. */
@@ -67,17 +67,18 @@ struct backend_options load_options(struct engine *e);
 
 /* engine_sandbox.c */
 
-/* Confine the process to reading the model of its options; before anything
- * is opened and any thread is started. */
+/* Confine the process to reading the model of its options. Call it before
+ * anything is opened and before any thread is started. */
 void	engine_sandbox(const struct engine *e);
 
 /* engine_ops.c */
 
-/* The keys of an init message, for engine.c. 0 or CHAT_EFORMAT. */
+/* Read an init message into *opt, for engine.c. Returns 0, or CHAT_EFORMAT with
+ * *f filled. */
 int	engine_ops_read_init(json_t *msg, struct engine_options *opt,
 	    struct fault *f);
 
-/* Do what a message asks (borrowed), answering on e->ch. */
+/* Do the operation of a message (borrowed), and answer on e->ch. */
 void	engine_ops_message(struct engine *e, json_t *msg);
 
 /* request.c */
@@ -96,7 +97,7 @@ int	request_end(struct request *r, int64_t id, struct job **out,
 	    struct fault *f);
 void	request_free(struct request *r);
 
-/* Its group, and whether it continues a reply of an earlier run. */
+/* The group of the request; does it continue a reply of an earlier run? */
 int64_t	request_group(const struct request *r);
 int	request_resumes(const struct request *r);
 
@@ -123,7 +124,7 @@ struct intake *intake_new(struct engine *e);
 void	intake_free(struct intake *in);
 
 /* Encode text (borrowed from msg, which is referenced) and answer with its ids;
- * or make a job of a request (taken) and add it to the scheduler. 0, or
+ * or make a job of a request (taken) and add it to the scheduler. Returns 0, or
  * CHAT_EBUSY with *f filled. */
 int	intake_tokenize(struct intake *in, int64_t id, int64_t group,
 	    json_t *msg, const char *text, struct fault *f);
@@ -144,8 +145,8 @@ int	intake_count(const struct intake *in);
 
 /* offline.c */
 
-/* Describe the model, the memory it needs, and whether it is sound; or write a
- * packed file. Returns the exit status. */
+/* Describe the model and the memory that it needs, and check its weights; or
+ * write a packed file. Returns the exit status. */
 int	offline_check(struct engine *e);
 int	offline_pack(struct engine *e);
 

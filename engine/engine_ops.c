@@ -120,7 +120,7 @@ engine_ops_taken(const struct engine *e, int64_t id, struct fault *f)
 	if (!scheduler_has(e->sched, id) && !intake_has(e->intake, id))
 		return (0);
 	return (fault_set(f, "bad_field", "id",
-	    "id: a request of that id is at work"));
+	    "id: a request with that id has not ended"));
 }
 
 /* tokenize {text, group} */
@@ -321,7 +321,7 @@ engine_ops_run(struct engine *e, int64_t id, json_t *msg, struct fault *f)
 	    name == NULL ? "none" : name));
 }
 
-/* Do what a message asks. */
+/* Do the operation of a message. */
 void
 engine_ops_message(struct engine *e, json_t *msg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading: the model's files, its tokenizer, its backend, and what runs above
- * them, with progress on the channel.
+ * Loading: the model's files, its tokenizer, its backend, its scheduler and its
+ * intake, with progress on the channel.
  */
 #include "engine.h"
 

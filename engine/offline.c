@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-engine without serving: --check describes a model, says how much memory
- * it needs and whether it is sound; --pack writes a packed file of it.  Both do
- * so for the device that is asked for.
+ * chatd-engine without serving: --check describes a model and the memory that
+ * it needs, and checks its weights; --pack writes a packed file of it.  Both
+ * work for the device of --device.
  */
 #include "engine.h"
 
@@ -20,7 +20,7 @@
 
 #define OFFLINE_MS	200	/* between two lines of progress */
 
-/* What a terminal shows while a file is read. */
+/* The progress that a terminal shows while a file is read. */
 struct offline_progress {
 	const char	*verb;
 	int64_t		 last_ms;
@@ -102,8 +102,8 @@ offline_facts(const struct engine *e)
 		printf("  packed in   %s\n", p->precision);
 }
 
-/* Print the memory that it needs, in each precision of the device, or in the
- * one that it is packed in: the others are refused. */
+/* Print the memory that the model needs in each precision of the device. A
+ * packed model has one precision only. */
 static int
 offline_needs(const struct engine *e, const struct backend_options *opt,
     int64_t left, struct fault *f)

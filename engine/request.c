@@ -246,7 +246,7 @@ request_dialogue(struct request *r, struct fault *f)
 	return (dialogue_begin(r->e->tok, &d, &r->dialogue, f));
 }
 
-/* Begin the prompt, in whichever form it was given. */
+/* Begin the prompt, which has one of three forms. */
 static int
 request_prompt(struct request *r, struct fault *f)
 {

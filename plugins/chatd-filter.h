@@ -2,11 +2,12 @@
 /*
  * The interface of chatd's misuse filters, version 1.1.
  *
- * A filter plugin is a shared object with one exported symbol, chat_filter,
- * of the type struct chat_filter below.  chatd-filter, a sandboxed process,
- * opens it, hands it what users write and what the model answers, and passes
- * its findings on to chatd.  A plugin says what it has found and how sure it
- * is.  The policy in chatd.yaml decides what follows: flag, redact or block.
+ * A filter plugin is a shared object with one exported symbol, chat_filter, of
+ * the type struct chat_filter below.  chatd-filter, a sandboxed process, opens
+ * it, passes the prompts of users and the replies of the model to it, and
+ * passes its findings on to chatd.  A plugin reports findings, each with a
+ * score for how certain it is.  The policy in chatd.yaml decides what follows:
+ * flag, redact or block.
  *
  * A plugin that finds one word:
  *
@@ -63,14 +64,14 @@
  * Build it with: cc -shared -fPIC -fvisibility=default -o word.so word.c
  *
  * Where a plugin runs.  The sandbox is on before the plugin is loaded:
- *  - while it is loaded and opened it may read the folders of the plugins,
- *    the system's libraries, and every file or folder whose absolute path is
- *    (a part, between colons, of) one of its options; nothing else, and it
- *    can write nothing;
- *  - once every plugin is open it can open no file at all;
- *  - never: network, new processes or threads, signals to others, writable
- *    memory made executable.  A call that is not allowed ends the process,
- *    and chatd then releases no text (it fails closed).
+ *  - While it is loaded and opened it can read the folders of the plugins, the
+ *    system's libraries, and each file or folder that its options name by an
+ *    absolute path.  An option may name several, with colons between them.  It
+ *    can read nothing else, and write nothing.
+ *  - After every plugin is open it can open no file at all.
+ *  - It never has the network, new processes or threads, signals to others, or
+ *    memory that is writable and executable.  A call that is not allowed ends
+ *    the process, and chatd then releases no text (it fails closed).
  * So read and compile everything in open, and touch only memory afterwards.
  * All calls come from one thread, one at a time.  A verdict is due within a
  * deadline (filter.timeout in chatd.yaml, 2 s unless configured), and address
@@ -80,13 +81,14 @@
  * its folder may be writable by anyone else.  It must not be a symbolic link.
  *
  * How texts come.  A text is judged while it grows, in pieces, by the function
- * "part".  Each piece has what is new, and before it the end of what was judged
- * earlier, as many bytes as the plugin's window says.  So the cost of a check
- * does not grow with the text.  A plugin reports a finding as soon as no more
- * text can change it, and calls host->unsettled to say from where on the text
- * could still become part of a finding.  chatd holds back only that, and shows
- * the rest.  A plugin of version 1.0 has no "part": it gets the whole text each
- * time, and chatd holds back a fixed number of bytes (filter.hold).
+ * "part".  Each piece has the new text, and before it the last bytes that were
+ * judged earlier, as many as the plugin's window.  So the cost of a check does
+ * not grow with the text.  A plugin reports a finding as soon as no more text
+ * can change it.  It calls host->unsettled with the first byte from which the
+ * text could still become part of a finding.  chatd holds back the text from
+ * there on, and shows the rest.  A plugin of version 1.0 has no "part": it gets
+ * the whole text each time, and chatd holds back a fixed number of bytes
+ * (filter.hold).
  *
  * Versions.  The major number changes when old plugins stop working; a host
  * refuses another major version, and a newer minor one than its own.  New
@@ -140,9 +142,10 @@ struct chat_finding {
 };
 
 /*
- * What the host offers.  The host owns it; the plugin may use it from the call
- * of open until close returns, and only from the thread that the host called
- * it on.  Members without a version came with 1.0.
+ * The host, and the functions that a plugin can call.  The host owns the
+ * struct.  The plugin may use it from the call of open until close returns, and
+ * only on the thread on which the host calls.  Members without a version came
+ * with 1.0.
  */
 struct chat_filter_host {
 	uint32_t	 abi;		/* CHAT_FILTER_ABI of the host */

@@ -64,7 +64,7 @@ out:
 	return (r);
 }
 
-/* Close a connection; what is in flight is cancelled by chatd. */
+/* Close a connection. chatd then cancels the requests in flight. */
 void
 chat_close(struct chat *c)
 {
@@ -177,7 +177,7 @@ chat_fd(const struct chat *c)
 	return (c->fd);
 }
 
-/* Return what to poll for. */
+/* Return the events to poll for. */
 short
 chat_events(struct chat *c)
 {
@@ -354,7 +354,7 @@ chat_fault(int r, struct fault *f)
 	return (r);
 }
 
-/* The deadline of a wait that begins now; -1: none. */
+/* The deadline of a wait that begins now; -1: no limit. */
 static int64_t
 chat_deadline(int timeout_ms)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of bytes in words, for whoever tells a human.
+ * Numbers of bytes as text for people.
  */
 #include "bytes.h"
 
@@ -8,7 +8,7 @@
 
 #include "xmalloc.h"
 
-/* In the largest unit of which there is one. */
+/* Print n in the largest unit that gives at least 1. */
 const char *
 bytes_text(int64_t n, char buf[BYTES_TEXT])
 {

@@ -47,7 +47,7 @@ chan_new(int in, int out, size_t max_line)
 	return (ch);
 }
 
-/* Release a channel; what is queued is dropped. */
+/* Release a channel. Queued output is dropped. */
 void
 chan_free(struct chan *ch)
 {
@@ -153,7 +153,7 @@ chan_send_line(struct chan *ch, char *s, size_t n)
 	chan_flush(ch);
 }
 
-/* Write what can be written without blocking. */
+/* Write as much as possible without blocking. */
 long
 chan_flush(struct chan *ch)
 {

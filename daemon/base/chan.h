@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A helper's side of its channel to chatd: messages come in on one descriptor
- * and go out on another, usually 0 and 1.  There is no event library, so that a
- * helper can work between two looks at its input.  Sockets, pipes, terminals
- * and files all serve.  Only chan_wait and chan_drain block.
+ * and go out on another, usually 0 and 1.  There is no event loop: a helper
+ * looks at its input between two pieces of work.  Both descriptors may be a
+ * socket, a pipe, a terminal or a file.  Only chan_wait and chan_drain block.
  */
 #ifndef BASE_CHAN_H
 #define BASE_CHAN_H
@@ -22,20 +22,21 @@ void		 chan_free(struct chan *ch);
 
 /*
  * Take the next message, after reading what has arrived; does not block.
- * Returns 1 and *msg (a new reference), 0 if none is complete yet, CHAT_ECLOSED
- * at the end of input (after the last whole line), CHAT_ESYSTEM, or
- * CHAT_EFORMAT with *f filled: that line is lost, and the channel goes on.
+ * Returns 1 and *msg (a new reference), 0 if no line is complete yet,
+ * CHAT_ECLOSED at the end of input (after the last whole line), CHAT_ESYSTEM,
+ * or CHAT_EFORMAT with *f filled: that line is lost, and the channel goes on.
  */
 int		 chan_next(struct chan *ch, json_t **msg, struct fault *f);
 
-/* Queue a message (taken), and write what can be written without blocking. */
+/* Queue a message (taken), and write as much as possible without blocking. */
 void		 chan_send(struct chan *ch, json_t *msg);
 
 /* Do the same with a finished line: n bytes that end in a newline (taken). */
 void		 chan_send_line(struct chan *ch, char *line, size_t n);
 
-/* Write what can be written. Returns bytes still queued, or CHAT_ECLOSED /
- * CHAT_ESYSTEM once writing has failed (everything queued is then dropped). */
+/* Write as much as possible without blocking. Returns the number of bytes still
+ * queued, or CHAT_ECLOSED or CHAT_ESYSTEM if writing has failed; the queue is
+ * then dropped. */
 long		 chan_flush(struct chan *ch);
 
 /*

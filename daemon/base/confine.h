@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sandboxes of the helpers share: limits and privileges. confine_self
- * makes the whole sandbox of a helper that runs only code of this project.
- * Plugins have a tighter one in plugins/host/sandbox.c.  The lists of system
- * calls are in confine_list.h.
+ * Sandboxes for the helpers.  confine_self makes the whole sandbox of the store
+ * or the engine, which run only code of this project.  The sandbox of plugins
+ * is tighter (plugins/host/sandbox.c); it uses the functions for limits and
+ * privileges here, and the lists of system calls of confine_list.h.
  */
 #ifndef CONFINE_H
 #define CONFINE_H
@@ -19,10 +19,10 @@
 void	confine_limit(int what, rlim_t value);
 
 /*
- * Take privileges away: no new privileges, no core files, no capabilities
- * except those of the set keep (bits 1 << CAP_..., 0 for none), and no access
- * for other processes of the same user (except with a sanitizer, which needs
- * it). 0, or -errno.
+ * Give up privileges: no new privileges, no core files, no capabilities except
+ * those of the set keep (bits 1 << CAP_..., 0 for none). Other processes of the
+ * same user can't trace this one, except in a build with a sanitizer, which
+ * needs that. Returns 0 or -errno.
  */
 int	confine_privileges(uint32_t keep);
 
@@ -30,9 +30,10 @@ int	confine_privileges(uint32_t keep);
 enum confine_kind {
 	CONFINE_STORE,		/* one thread; changes files */
 	CONFINE_ENGINE,		/* threads; only reads files */
-	CONFINE_ENGINE_PIN,	/* the same, and places its threads */
-	CONFINE_ENGINE_GPU,	/* a driver's libraries: only what is never
-				 * needed is refused; paths do not count */
+	CONFINE_ENGINE_PIN,	/* the same, and pins threads to cores */
+	CONFINE_ENGINE_GPU,	/* with libraries of a driver: refuses only
+				 * calls that nothing needs; all files are
+				 * allowed */
 };
 
 /*

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 /*
- * One line of a list of system calls. Conditions compare all 64 bits of an
- * argument, while the kernel looks at the low 32 of a descriptor, a signal or
- * a process: so such arguments are compared for equality, never by "not" or
- * "more than".
+ * One line of a list of system calls. A condition compares all 64 bits of an
+ * argument. But of a descriptor, a signal or a process id the kernel uses the
+ * low 32 bits only. So compare these for equality, never by "not" or "more
+ * than": other high bits would get around such a condition.
  */
 struct confine_rule {
 	const char		*name;

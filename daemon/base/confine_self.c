@@ -36,7 +36,7 @@ static const struct confine_rule confine_self_common[] = {
 	OK("close"), OK("lseek"), OK("poll"), OK("ppoll"),
 	{ "recvfrom", CONFINE_OK, 1, { CONFINE_IS(0, 0) } },
 	{ "sendto", CONFINE_OK, 2, { CONFINE_IS(0, 1), CONFINE_IS(4, 0) } },
-	/* files, of which Landlock says which */
+	/* files: Landlock limits them to the allowed paths */
 	OK("fstat"), OK("stat"), OK("lstat"), OK("newfstatat"), OK("statx"),
 	OK("access"), OK("faccessat"), OK("faccessat2"), OK("readlink"),
 	OK("readlinkat"), OK("getcwd"), OK("getdents64"), OK("statfs"),
@@ -65,7 +65,8 @@ static const struct confine_rule confine_self_common[] = {
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_SETFD) } },
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_GETFL) } },
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_DUPFD_CLOEXEC) } },
-	/* answered as by an old kernel: its flags are in memory */
+	/* A list can't check their flags, which are in memory. ENOSYS, as
+	 * from an old kernel, makes the C library use older calls. */
 	{ "clone3", CONFINE_ERR(ENOSYS), 0, {} },
 	{ "openat2", CONFINE_ERR(ENOSYS), 0, {} },
 };
@@ -90,7 +91,7 @@ static const struct confine_rule confine_self_engine[] = {
 	{ "openat", CONFINE_OK, 1, { CONFINE_BITS(2, READING, O_RDONLY) } },
 	{ "clone", CONFINE_OK, 1, { CONFINE_BITS(0, CLONE_VM|CLONE_THREAD,
 	    CLONE_VM|CLONE_THREAD) } },
-	OK("arch_prctl"),		/* leave to use AMX's tiles */
+	OK("arch_prctl"),		/* permission to use AMX tiles */
 	OK("readahead"), OK("get_mempolicy"),
 };
 

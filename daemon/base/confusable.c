@@ -45,7 +45,7 @@ static const struct confusable {
 	{ 0x1d1c, "u" },
 };
 
-/* Find a look-alike; NULL if c is none. */
+/* Find c in the table. NULL if it is not a look-alike. */
 static const struct confusable *
 confusable_find(uint32_t c)
 {

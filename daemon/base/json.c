@@ -119,7 +119,7 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 	return (0);
 }
 
-/* Write a number for a person, a whole one with all of its digits. */
+/* Print a number for a message; an integer with all of its digits. */
 static const char *
 field_number(double v, char *text)
 {

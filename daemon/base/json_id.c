@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The id of a line that was refused although it is JSON: it has a number that
- * no parser here can hold, too many values, or a key twice.  The sender must
- * still learn which request was refused.  So this file reads the line again by
- * the grammar of RFC 8259 alone, and makes no values of it.
+ * The id of a line that was refused although it is JSON: a number in it is too
+ * large, it has too many values, or a key twice.  The sender must still learn
+ * which request was refused.  So this file reads the line again by the grammar
+ * of RFC 8259, and stores no values.
  */
 #include "json.h"
 
@@ -17,7 +17,7 @@
 struct scan {
 	const char	*p, *end;
 	int		 ids;	/* top-level keys that read "id" */
-	int64_t		 id;	/* of the last one; -1: not one to answer to */
+	int64_t		 id;	/* value of the last one, or -1 */
 };
 
 static int	json_id_value(struct scan *, int);

@@ -16,7 +16,7 @@ struct linebuf {
 	char	*data;		/* owned */
 	size_t	 size;		/* bytes of room, and one more for a NUL */
 	size_t	 start;		/* first byte not yet taken */
-	size_t	 end;		/* behind the last byte read */
+	size_t	 end;		/* after the last byte read */
 	size_t	 scan;		/* no newline before this one */
 	size_t	 max;		/* longest line */
 	int	 skipping;	/* inside a line that was too long */

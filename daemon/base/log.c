@@ -108,7 +108,7 @@ log_line(enum log_level level, const char *fmt, va_list ap, int err)
 		;
 }
 
-/* Log what an operator should act on, with errno. */
+/* Log something to act on, with errno. */
 void
 log_warn(const char *fmt, ...)
 {

@@ -12,7 +12,7 @@
 /* a/b in a new string (owned by the caller). An absolute b stands alone. */
 char	*path_join(const char *a, const char *b);
 
-/* The folder of path, in a new string; "." if path names none. */
+/* The folder of path, in a new string; "." if path has no slash. */
 char	*path_folder(const char *path);
 
 /* Create every missing folder of path with mode. 0 or CHAT_ESYSTEM. */

@@ -42,7 +42,7 @@ stdfds_init(const char *program)
 		_exit(1);
 }
 
-/* Write out what standard output holds. */
+/* Flush standard output. */
 void
 stdfds_flush(void)
 {

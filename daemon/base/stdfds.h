@@ -8,21 +8,21 @@
 
 /*
  * Open /dev/null in place of each of the descriptors 0, 1 and 2 that is
- * closed, so that no file that is opened later gets its number.  Reading the
- * first gives the end of input, writing to the second fails with EBADF,
- * writing to the third is lost.  From here on the program's exit flushes
- * standard output and ends with 1 where that fails, as stdfds_flush does.
+ * closed, so that no file that is opened later gets its number.  Then reading
+ * from 0 gives the end of input, writing to 1 fails with EBADF, and output to 2
+ * is lost.  At its exit the program flushes standard output, as stdfds_flush
+ * does.
  *
- *   program   its name, for the message; borrowed for ever
+ *   program   its name, for messages; borrowed until the exit
  *
- * Ends the program with 1 where /dev/null can't be opened.
+ * Ends the program with status 1 if /dev/null can't be opened.
  */
 void	stdfds_init(const char *program);
 
 /*
- * Write out what standard output holds.  If that fails, or an earlier write has
- * failed, the program ends with a message and status 1, or by SIGPIPE without a
- * message if nobody reads any more (EPIPE).
+ * Flush standard output.  If that fails, or an earlier write has failed, the
+ * program ends with a message and status 1.  If nobody reads any more (EPIPE),
+ * it ends by SIGPIPE without a message.
  */
 void	stdfds_flush(void);
 

@@ -68,10 +68,11 @@ const char *const vocabulary_param_names[] = {
 #undef PARAM_NAME
 
 const struct vocabulary_code vocabulary_codes[] = {
-	{ "bad_json", CODE_CLIENT, "the line breaks a rule of framing" },
+	{ "bad_json", CODE_CLIENT, "the line is not one valid JSON object" },
 	{ "bad_field", CODE_CLIENT, "a field is missing, unknown, of the "
 	    "wrong type or out of range" },
-	{ "bad_protocol", CODE_CLIENT, "that version is not spoken" },
+	{ "bad_protocol", CODE_CLIENT, "the protocol version is not "
+	    "supported" },
 	{ "bad_config", CODE_CLIENT, "the configuration has an error" },
 	{ "too_long", CODE_CLIENT, "a line, text or field is over its limit" },
 	{ "denied", CODE_CLIENT, "only operators may do that" },
@@ -83,8 +84,8 @@ const struct vocabulary_code vocabulary_codes[] = {
 	{ "blocked", CODE_CLIENT, "the policy does not let the text pass" },
 	{ "context_full", CODE_CLIENT, "the prompt alone does not fit the "
 	    "model's context" },
-	{ "numeric_error", CODE_CLIENT, "the model computed something that is "
-	    "not a number" },
+	{ "numeric_error", CODE_CLIENT, "the model computed NaN or "
+	    "infinity" },
 	{ "engine_lost", CODE_CLIENT, "the engine died while it wrote the "
 	    "reply, and can't go on with it" },
 	{ "engine_unavailable", CODE_CLIENT, "no model is loaded, and none "
@@ -92,7 +93,7 @@ const struct vocabulary_code vocabulary_codes[] = {
 	{ "filter_unavailable", CODE_CLIENT, "there is no verdict, so the "
 	    "text does not pass" },
 	{ "store_unavailable", CODE_CLIENT, "the store can't write" },
-	{ "shutting_down", CODE_CLIENT, "chatd takes nothing new" },
+	{ "shutting_down", CODE_CLIENT, "chatd accepts no new requests" },
 	{ "cancelled", CODE_HELPER, "the request was cancelled" },
 	{ "bad_version", CODE_HELPER, "chatd and a helper are of different "
 	    "releases" },
@@ -100,7 +101,7 @@ const struct vocabulary_code vocabulary_codes[] = {
 	{ "bad_file", CODE_HELPER, "a packed file can't be written" },
 	{ "bad_plugin", CODE_HELPER, "a plugin can't be used" },
 	{ "no_device", CODE_HELPER, "the device is not there" },
-	{ "no_memory", CODE_HELPER, "memory does not suffice" },
+	{ "no_memory", CODE_HELPER, "there is not enough memory" },
 	{ "no_socket", CODE_LOCAL, "there is no socket" },
 	{ "nobody_listens", CODE_LOCAL, "nobody listens on the socket" },
 	{ "closed", CODE_LOCAL, "chatd has closed the connection" },
@@ -134,7 +135,7 @@ vocabulary_category(const char *slug)
 	return (vocabulary_find(vocabulary_categories, slug));
 }
 
-/* Write a list as a sentence has it. */
+/* Print a list as a part of a sentence. */
 char *
 vocabulary_list(const char *const *words, const char *conjunction)
 {
@@ -151,7 +152,7 @@ vocabulary_list(const char *const *words, const char *conjunction)
 	return (list);
 }
 
-/* Say that a field holds another word. */
+/* Report that a field holds another word. */
 int
 vocabulary_fault(struct fault *f, const char *code, const char *field,
     const char *const *words, const char *found)

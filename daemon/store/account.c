@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much each user has stored.  The operations report by how many bytes an
- * exchange has grown.  Triggers of the database (schema.c) keep the sums, so
- * that a check of a quota counts nothing again.
+ * The amount of data that each user has stored.  Each operation reports by how
+ * many bytes an exchange has grown.  Triggers in the database (schema.c) keep
+ * the sum for each user, so a check of a quota only compares numbers.
  */
 #include "store.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Group commit: all waiting writes share one transaction and one sync of the
- * disk.  Each write has a savepoint, so that a bad one is undone alone.  Reads
- * are in reads.c.
+ * Group commit: all waiting writes go into one transaction, with one sync of
+ * the disk.  Each write has a savepoint, so that a failed one is undone alone.
+ * Reads are in reads.c.
  */
 #include "store.h"
 
@@ -41,7 +41,7 @@ static const struct batch_op batch_ops[] = {
 	{ "probe", 1, batch_probe },
 };
 
-/* ping: the loop turns. */
+/* ping: the answer shows that the process is alive. */
 static int
 batch_ping(struct store *st, struct store_request *req)
 {
@@ -49,8 +49,9 @@ batch_ping(struct store *st, struct store_request *req)
 	return (fields_read(req->msg, NULL, 0, NULL, &req->fault));
 }
 
-/* probe: a commit that changes nothing, to learn whether commits work. It
- * writes the version again, which costs a page of the log. */
+/* probe: a commit that changes nothing, to find out whether the store can
+ * write. It writes the schema version again, which takes one page of the
+ * log. */
 static int
 batch_probe(struct store *st, struct store_request *req)
 {
@@ -95,7 +96,8 @@ batch_clear(struct store_request *req)
 	req->done = NULL;
 }
 
-/* Carry out one request inside the transaction. CHAT_ESYSTEM: all is lost. */
+/* Carry out one request inside the transaction. Returns CHAT_ESYSTEM if the
+ * whole transaction has failed. */
 static int
 batch_one(struct store *st, struct store_request *req)
 {
@@ -124,20 +126,22 @@ batch_one(struct store *st, struct store_request *req)
 	return (req->writes ? sql_run(st, "RELEASE request", "") : 0);
 }
 
-/* Limit the size of the log, which grows as long as a reader holds it. */
+/* Refuse to write if the log is over its limit and can't be emptied, because
+ * another process reads from it. */
 static int
 batch_room(struct store *st)
 {
 	if (st->wal_pages * st->page_size < st->wal_limit ||
 	    store_checkpoint(st) == 0)
 		return (0);
-	snprintf(st->why, sizeof st->why, "%s: a reader has kept the log from "
-	    "being written back for %lld MiB: end it", st->path,
+	snprintf(st->why, sizeof st->why, "%s: a reader keeps the log, which "
+	    "has %lld MiB now, from being written back; end that reader",
+	    st->path,
 	    (long long)(st->wal_pages * st->page_size / (1024 * 1024)));
 	return (CHAT_ESYSTEM);
 }
 
-/* Try all of them in one transaction; 0 once it is on disk. */
+/* Carry out all requests in one transaction. Returns 0 when it is on disk. */
 static int
 batch_try(struct store *st, struct store_request *reqs, size_t n)
 {
@@ -172,9 +176,9 @@ batch_fail(struct store *st, struct store_request *req)
 }
 
 /*
- * Carry out all requests. If the transaction fails, each request that writes
- * nothing is tried alone. If the disk is full, each of the others is tried
- * alone too, since it may need less room.
+ * Carry out all requests. If the transaction fails, each request that does not
+ * write is tried alone. If the disk is full, the other requests are tried alone
+ * too, because a small one may still fit.
  */
 void
 batch_run(struct store *st, struct store_request *reqs, size_t n)
@@ -185,7 +189,7 @@ batch_run(struct store *st, struct store_request *reqs, size_t n)
 	if (batch_try(st, reqs, n) == 0) {
 		for (i = 0; i < n; i++) {
 			if (st->warned && reqs[i].writes) {
-				log_info("%s: can be written again", st->path);
+				log_info("%s: writing works again", st->path);
 				st->warned = 0;
 			}
 		}

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An export: a read-only connection and a writer of lines.  The files of the
- * formats choose what is exported.
+ * An export: a read-only connection and a writer of lines.  The file of each
+ * format (export_*.c) selects the rows.
  *
- * An export is read piece by piece, each in a transaction that has ended
- * before the piece is written: whoever takes the output slowly, or not at all,
- * keeps the log from being written back.  It is of one moment all the same:
- * a row does not change once its reply has ended, and no number is given out
- * twice, so rows with a number above the highest at the start are left out.
- * Two exceptions: what is deleted meanwhile is missing, and a reply that was
- * being written at the start may be there.
+ * An export is read piece by piece.  The transaction of a piece ends before the
+ * piece is written, because an open transaction keeps the log from being
+ * written back, and the reader of the output may be slow.  Still, the export
+ * shows the database as it was at the start: a row does not change after its
+ * reply has ended, ids are never reused, and rows with an id above the highest
+ * one at the start are left out.  There are two exceptions: rows that are
+ * deleted during the export are missing, and a reply that was running at the
+ * start may be included.
  */
 #include "store.h"
 
@@ -26,14 +27,14 @@ static int	export_begin(struct export *);
 static int	export_piece(struct export *, int (*)(struct export *),
 		    FILE *);
 
-/* A function for each of vocabulary_formats. */
+/* The function for each of vocabulary_formats. */
 #define EXPORT_WRITER(name)	export_##name,
 static int	(*const export_writers[])(struct export *) = {
 	VOCABULARY_FORMATS(EXPORT_WRITER)
 };
 #undef EXPORT_WRITER
 
-/* Write a line. */
+/* Add a line to the piece. */
 void
 export_line(struct export *ex, json_t *msg)
 {
@@ -80,7 +81,7 @@ export_open(struct export *ex, struct fault *f)
 	return (0);
 }
 
-/* Note the highest numbers. */
+/* Note the highest ids. */
 static int
 export_begin(struct export *ex)
 {
@@ -115,7 +116,7 @@ export_piece(struct export *ex, int (*format)(struct export *), FILE *out)
 	int	 r;
 
 	if ((ex->out = open_memstream(&text, &n)) == NULL)
-		abort();	/* only for want of memory */
+		abort();	/* out of memory */
 	if ((r = sql_run(&ex->st, "BEGIN", "")) == 0)
 		r = format(ex);
 	if (!sqlite3_get_autocommit(ex->st.db))
@@ -149,7 +150,7 @@ export_run(const char *format, const char *path, int64_t uid, FILE *out,
 		r = errno == EPIPE ? CHAT_ECLOSED : CHAT_ESYSTEM;
 		fault_set(f, "store_unavailable", NULL,
 		    "writing the export: %s", strerror(errno));
-		clearerr(out);		/* it is told once */
+		clearerr(out);		/* not reported again at exit */
 	}
 out:
 	sql_clear(&ex.st);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ratings as a table: "csv", RFC 4180 with a header line.  Fields hold what
- * was stored and nothing is put before a leading "=": whoever opens the file
- * in a spreadsheet imports its columns as text.
+ * The export format "csv": a table of ratings by RFC 4180, with a header line.
+ * Fields are written as they are stored, even if they begin with "=".  A
+ * spreadsheet must import the columns as text, or it takes such a field for a
+ * formula.
  */
 #include "store.h"
 
@@ -14,8 +15,8 @@
 static void	export_csv_field(FILE *, const char *, size_t);
 static void	export_csv_row(struct export *, sqlite3_stmt *);
 
-/* The text of a blocked reply is only in an export of everything: the user
- * has not seen it. */
+/* The text of a blocked reply is only in an export of all users, because the
+ * user has not seen it. */
 static const char export_csv_query[] =
 "SELECT a.id AS rating, a.reply, r.exchange, e.conversation, a.uid, "
 "strftime('%Y-%m-%dT%H:%M:%S', a.created / 1000, 'unixepoch') || "
@@ -66,7 +67,7 @@ export_csv_row(struct export *ex, sqlite3_stmt *q)
 	fputs("\r\n", ex->out);
 }
 
-/* One rating a row. */
+/* Write one row for each rating. */
 int
 export_csv(struct export *ex)
 {

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversations as text to learn from: "oig" and "messages", a line each.
+ * The export formats "oig" and "messages": training data, one conversation per
+ * line.
  *
- * Of each exchange the best reply stands: one with an ideal text (which then
- * takes its place), else one rated +1, else one not rated; the newest of
- * those.  It must have come to its own end and not have been blocked.  An
- * exchange whose replies are all rated -1, or whose reply was cut short, ends
- * its conversation there, for what follows was said in view of it.  One with
- * no reply that anybody saw (blocked, failed) is left out alone.
+ * For each exchange the best reply is written.  The order is: a reply with an
+ * ideal text (the ideal text is written instead), a reply rated +1, a reply
+ * without a rating; the newest one of the same kind.  Cancelled, interrupted,
+ * blocked and failed replies do not count, unless they have an ideal text.
+ *
+ * If the best reply is rated -1, or was cancelled or interrupted, the
+ * conversation ends before its exchange, because later turns refer to it.  If
+ * all replies were blocked or have failed, only their exchange is left out.
  */
 #include "store.h"
 
@@ -51,8 +54,9 @@ export_dialogue_rank(sqlite3_stmt *q)
 }
 
 /*
- * The reply to learn from. 1 and *text (owned by the caller); 1 and NULL: leave
- * the exchange out; 0: the conversation ends before it.
+ * Choose the reply of an exchange. Returns 1 with its text (owned by the
+ * caller), 1 with NULL to leave the exchange out, or 0 if the conversation ends
+ * before it.
  */
 static int
 export_dialogue_reply(struct export *ex, int64_t exchange, char **text)
@@ -85,7 +89,7 @@ export_dialogue_reply(struct export *ex, int64_t exchange, char **text)
 	return (best != TURN_BAD && best != TURN_CUT);
 }
 
-/* The messages of a conversation, in order. */
+/* Make the messages of a conversation, in order. */
 static int
 export_dialogue_turns(struct export *ex, int64_t conversation, json_t *messages)
 {
@@ -143,8 +147,8 @@ export_dialogue_all(struct export *ex, void (*write)(struct export *, json_t *))
 	return (r);
 }
 
-/* Role tags in what people and models wrote become "(human)", "(bot)", as
- * in the prompts that the model was given. */
+/* Replace role tags in the texts by "(human)" and "(bot)", as the engine does
+ * in prompts. */
 static void
 export_dialogue_defuse(char *s)
 {
@@ -202,14 +206,14 @@ export_dialogue_oig(struct export *ex, json_t *messages)
 	export_line(ex, o);
 }
 
-/* One dialogue a line, as messages. */
+/* Write the format "messages". */
 int
 export_messages(struct export *ex)
 {
 	return (export_dialogue_all(ex, export_dialogue_messages));
 }
 
-/* One dialogue a line, as OpenChatKit's training data. */
+/* Write the format "oig": the training data of OpenChatKit. */
 int
 export_oig(struct export *ex)
 {

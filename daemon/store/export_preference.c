@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pairs of a better and a worse reply to the same words: "preference".
+ * The export format "preference": pairs of a better and a worse reply to the
+ * same prompt.
  *
- * The worse one is a finished reply that its reader rated -1, or rated 0 and
- * gave an ideal text for.  The better one is that ideal text; else an ideal
- * text given for another reply to the same prompt; else another reply rated
- * +1, the newest.  The prompt is what the model was given: the earlier
- * exchanges with their newest replies, and the last words of the user.
+ * The worse one is a finished reply that the user rated -1, or rated 0 with an
+ * ideal text.  The better one is that ideal text; else an ideal text for
+ * another reply to the same prompt; else the newest other reply rated +1.  The
+ * prompt is that of the model: the earlier exchanges with their newest replies,
+ * and the last prompt of the user.
  */
 #include "store.h"
 
@@ -21,7 +22,7 @@ static int	export_preference_better(struct export *, int64_t, int64_t,
 		    json_t **);
 static int	export_preference_pair(struct export *, sqlite3_stmt *);
 
-/* Make the messages that the model was given. */
+/* Make the messages of the prompt. */
 static int
 export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 {
@@ -57,8 +58,8 @@ export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
 	return (r);
 }
 
-/* Find a text that is better than a reply: 1 and *out, or 0 if there is
- * none. */
+/* Find a better text than a reply. Returns 1 and *out, or 0 if there is no
+ * such text. */
 static int
 export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
     json_t **out)
@@ -87,8 +88,7 @@ export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
 	return (1);
 }
 
-/* Write the pair of row q, which is the worse reply, if there is a better
- * one. */
+/* Row q has a worse reply: write the pair, if there is a better one. */
 static int
 export_preference_pair(struct export *ex, sqlite3_stmt *q)
 {
@@ -117,7 +117,7 @@ export_preference_pair(struct export *ex, sqlite3_stmt *q)
 	return (0);
 }
 
-/* One pair a line. */
+/* Write one line for each pair. */
 int
 export_preference(struct export *ex)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that only read.  The process has one thread, which commits what is
- * waiting to be written, then reads one slice, and looks for writes again; so
- * a read delays a write by one slice at most.  Why not a second process: a
- * slice takes about a millisecond, and a reader of its own would need its own
- * restarts, back-off and place in chatd's list of helpers.
+ * Requests that only read.  The process has one thread.  It commits the waiting
+ * writes, reads one slice, and looks for writes again.  So a read delays a
+ * write by at most one slice, which takes about a millisecond.  A second
+ * process for reading would not gain much, and would need restarts, a back-off
+ * and a place in chatd's list of helpers.
  *
- * Reads have a connection of their own, which can't write: it sees what is
- * committed and takes no part in a transaction that fails.  No transaction is
- * held from one slice to the next, so nobody who reads slowly keeps the log
- * from being written back.
+ * Reads use a second connection, which can't write.  It sees committed data
+ * only, and is not affected if a write fails.  No transaction stays open from
+ * one slice to the next, so a slow client does not keep the log from being
+ * written back.
  */
 #include "store.h"
 
@@ -31,7 +31,7 @@ static const struct {
 static size_t	reads_find(const json_t *);
 static int	reads_try(struct store *, struct store_request *, size_t);
 
-/* Find an operation; nitems(reads_ops) if it is not one that reads. */
+/* Find an operation; nitems(reads_ops) if it is not in the table. */
 static size_t
 reads_find(const json_t *msg)
 {
@@ -52,8 +52,8 @@ reads_known(const json_t *msg)
 	return (reads_find(msg) < nitems(reads_ops));
 }
 
-/* Carry out a request in a transaction, so that it reads one state of the
- * data. */
+/* Carry out a request in a transaction, so that all of its statements see the
+ * same data. */
 static int
 reads_try(struct store *rd, struct store_request *req, size_t op)
 {

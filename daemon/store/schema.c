@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The database's tables and views, and the steps by which an older file
- * becomes a current one.  PRAGMA user_version holds the version; the comments
- * in the SQL stay in the file, where ".schema" of the sqlite3 shell shows them.
+ * The tables and views of the database, and the steps that bring an older file
+ * up to date.  PRAGMA user_version holds the version of a file.
+ *
+ * SQLite keeps the comments in the SQL, and the sqlite3 shell shows them
+ * (".schema").  They are for administrators and data scientists.  An older file
+ * keeps the comments that it was created with.
  */
 #include "store.h"
 
@@ -11,64 +14,71 @@
 
 static const char schema_tables[] =
 "CREATE TABLE model (\n"
-"	-- a model that has answered: its files and how it was run\n"
+"	-- a model that wrote replies, and the precision it ran in\n"
 "	id INTEGER PRIMARY KEY,\n"
 "	path TEXT NOT NULL,\n"
 "	name TEXT NOT NULL,\n"
-"	digest TEXT NOT NULL,		-- sha256:... of its files\n"
+"	digest TEXT NOT NULL,		-- sha256:... of the files\n"
 "	precision TEXT NOT NULL,	-- fp32, bf16, int8, ...\n"
 "	UNIQUE (digest, precision, name, path)\n"
 ") STRICT;\n"
 
 "CREATE TABLE conversation (\n"
+"	-- a dialogue of one user with the model\n"
 "	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-"	uid INTEGER NOT NULL,		-- its owner\n"
+"	uid INTEGER NOT NULL,		-- the owner\n"
 "	title TEXT NOT NULL,\n"
-"	created INTEGER NOT NULL,	-- ms since 1970 UTC, as all times\n"
-"	updated INTEGER NOT NULL\n"
+"	created INTEGER NOT NULL,	-- milliseconds since 1970 UTC\n"
+"	updated INTEGER NOT NULL	-- milliseconds since 1970 UTC\n"
 ") STRICT;\n"
 "CREATE INDEX conversation_uid ON conversation (uid);\n"
 
 "CREATE TABLE exchange (\n"
-"	-- one prompt; its replies are in reply\n"
+"	-- one prompt of a user; the table reply has the replies to it\n"
 "	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-"	conversation INTEGER		-- null: a raw prompt, kind complete\n"
+"	conversation INTEGER		-- null for a raw prompt\n"
 "		REFERENCES conversation ON DELETE CASCADE,\n"
-"	uid INTEGER NOT NULL,		"
-"-- who asked: the conversation's owner\n"
+"	uid INTEGER NOT NULL,		-- the user who asked\n"
+"	-- say: a turn of a conversation; complete: a raw prompt\n"
 "	kind TEXT NOT NULL CHECK (kind IN ('say', 'complete')),\n"
 "	prompt TEXT NOT NULL,\n"
-"	preprompt TEXT,\n"
-"	created INTEGER NOT NULL,\n"
+"	preprompt TEXT,			-- text before the dialogue\n"
+"	created INTEGER NOT NULL,	-- milliseconds since 1970 UTC\n"
 "	CHECK ((conversation IS NULL) = (kind = 'complete'))\n"
 ") STRICT;\n"
 "CREATE INDEX exchange_conversation ON exchange (conversation);\n"
 
 "CREATE TABLE reply (\n"
-"	-- one attempt at an answer; regenerating adds another, and the one\n"
-"	-- with the highest id is the current one\n"
+"	-- one reply to a prompt. Each regenerate adds a reply; the current\n"
+"	-- one is that with the highest id\n"
 "	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
 "	exchange INTEGER NOT NULL REFERENCES exchange ON DELETE CASCADE,\n"
 "	model INTEGER NOT NULL REFERENCES model,\n"
-"	key TEXT NOT NULL UNIQUE,	-- of the request that began it\n"
+"	key TEXT NOT NULL UNIQUE,	-- chatd's name for it\n"
 "	state TEXT NOT NULL CHECK (state IN ('running', 'done', 'blocked',\n"
 "		'cancelled', 'failed', 'interrupted')),\n"
-"	stop TEXT,			"
-"-- end, stop, length, context, cancelled\n"
-"	error TEXT,			-- code, where it failed\n"
+"	-- why the reply ended: end, stop, length, context or cancelled\n"
+"	stop TEXT,\n"
+"	error TEXT,			-- error code of a failed reply\n"
 "	text TEXT NOT NULL DEFAULT '',\n"
-"	ids BLOB NOT NULL DEFAULT x''	-- token ids, uint32 little-endian\n"
+"	ids BLOB NOT NULL DEFAULT x''	-- tokens: uint32, little-endian\n"
 "		CHECK (length(ids) % 4 = 0),\n"
+"	-- sampling parameters, a JSON object\n"
 "	params TEXT NOT NULL CHECK (json_valid(params)),\n"
 "	seed INTEGER NOT NULL,\n"
 "	prompt_tokens INTEGER NOT NULL DEFAULT 0,\n"
 "	output_tokens INTEGER NOT NULL DEFAULT 0,\n"
-"	dropped INTEGER NOT NULL DEFAULT 0,	-- oldest turns left out\n"
-"	queued_ms INTEGER NOT NULL DEFAULT 0,	-- from begin to the model\n"
-"	first_ms INTEGER NOT NULL DEFAULT 0,	-- from begin to first text\n"
+"	-- the number of oldest turns that did not fit into the context\n"
+"	dropped INTEGER NOT NULL DEFAULT 0,\n"
+"	-- milliseconds from the request to the start of the model, to the\n"
+"	-- first text and to the end\n"
+"	queued_ms INTEGER NOT NULL DEFAULT 0,\n"
+"	first_ms INTEGER NOT NULL DEFAULT 0,\n"
 "	total_ms INTEGER NOT NULL DEFAULT 0,\n"
-"	created INTEGER NOT NULL,\n"
-"	finished INTEGER,	-- null: running, or closed after a crash\n"
+"	created INTEGER NOT NULL,	-- milliseconds since 1970 UTC\n"
+"	-- milliseconds since 1970 UTC; null if the reply is running, or was\n"
+"	-- interrupted by a crash\n"
+"	finished INTEGER,\n"
 "	CHECK (state <> 'running' OR finished IS NULL)\n"
 ") STRICT;\n"
 "CREATE INDEX reply_exchange ON reply (exchange);\n"
@@ -76,15 +86,16 @@ static const char schema_tables[] =
 "CREATE INDEX reply_running ON reply (id) WHERE state = 'running';\n"
 
 "CREATE TABLE rating (\n"
-"	-- what a user thinks of a reply. Rating again adds a row that\n"
-"	-- supersedes the one before; the last of the chain counts\n"
+"	-- a user's opinion of a reply. A new opinion adds a row whose\n"
+"	-- \"supersedes\" is the row before it; only the last row counts\n"
 "	id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
 "	reply INTEGER NOT NULL REFERENCES reply ON DELETE CASCADE,\n"
-"	uid INTEGER NOT NULL,		-- who rated\n"
+"	uid INTEGER NOT NULL,		-- the user who rated\n"
+"	-- 1 good, 0 neutral, -1 bad\n"
 "	thumb INTEGER NOT NULL CHECK (thumb IN (-1, 0, 1)),\n"
-"	reasons TEXT NOT NULL		-- JSON array: incorrect, unhelpful,\n"
-"		CHECK (json_valid(reasons)),	-- harmful, wrong_refusal\n"
-"	ideal TEXT,			-- what the reply should have been\n"
+"	-- JSON array of incorrect, unhelpful, harmful, wrong_refusal\n"
+"	reasons TEXT NOT NULL CHECK (json_valid(reasons)),\n"
+"	ideal TEXT,			-- the reply that the user wanted\n"
 "	comment TEXT,\n"
 "	created INTEGER NOT NULL,\n"
 "	supersedes INTEGER UNIQUE REFERENCES rating ON DELETE CASCADE\n"
@@ -94,14 +105,15 @@ static const char schema_tables[] =
 "CREATE INDEX rating_reply ON rating (reply);\n"
 
 "CREATE TABLE verdict (\n"
-"	-- what a filter found in a prompt or reply, and what was done\n"
+"	-- a finding of a filter in a prompt or reply, and the action taken\n"
 "	id INTEGER PRIMARY KEY,\n"
 "	reply INTEGER NOT NULL REFERENCES reply ON DELETE CASCADE,\n"
 "	direction TEXT NOT NULL CHECK (direction IN ('prompt', 'reply')),\n"
 "	plugin TEXT NOT NULL,\n"
 "	category TEXT NOT NULL,\n"
 "	score REAL NOT NULL CHECK (score BETWEEN 0 AND 1),\n"
-"	start INTEGER NOT NULL,		-- span, bytes of the text judged\n"
+"	-- the span of the finding, [start..end) in bytes of the judged text\n"
+"	start INTEGER NOT NULL,\n"
 "	\"end\" INTEGER NOT NULL,\n"
 "	rule TEXT NOT NULL,\n"
 "	action TEXT NOT NULL CHECK (action IN\n"
@@ -110,7 +122,7 @@ static const char schema_tables[] =
 "CREATE INDEX verdict_reply ON verdict (reply);\n"
 
 "CREATE VIEW v_exchange AS\n"
-"	-- every exchange with each of its replies, times readable\n"
+"	-- a row for each reply, with its exchange; times as readable text\n"
 "	SELECT e.id AS exchange, e.conversation, c.title, e.uid, e.kind,\n"
 "	datetime(e.created / 1000, 'unixepoch') AS asked, e.prompt,\n"
 "	e.preprompt, r.id AS reply, r.state, r.stop, r.error, r.text,\n"
@@ -122,7 +134,7 @@ static const char schema_tables[] =
 "	JOIN reply r ON r.exchange = e.id JOIN model m ON m.id = r.model;\n"
 
 "CREATE VIEW v_rating AS\n"
-"	-- ratings that count (the superseded ones are in rating)\n"
+"	-- the ratings that count, that is, without the superseded ones\n"
 "	SELECT a.id AS rating, a.reply, r.exchange, e.conversation,\n"
 "	a.uid, datetime(a.created / 1000, 'unixepoch') AS rated,\n"
 "	a.thumb, a.reasons, a.ideal, a.comment, e.prompt, r.text,\n"
@@ -132,7 +144,7 @@ static const char schema_tables[] =
 "	WHERE NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id);\n"
 
 "CREATE VIEW v_verdict AS\n"
-"	-- verdicts with the words they are about\n"
+"	-- verdicts with the text that was found\n"
 "	SELECT v.id AS verdict, v.reply, r.exchange, e.conversation,\n"
 "	v.direction, v.action, v.category, v.score, v.plugin, v.rule,\n"
 "	CAST(substr(CAST(CASE v.direction WHEN 'prompt' THEN e.prompt\n"
@@ -146,20 +158,21 @@ static const char schema_tables[] =
 #define BYTES(column)	"ifnull(length(CAST(" column " AS BLOB)), 0)"
 
 /*
- * What each account has stored.  v_size says how large an exchange is; the
- * store itself adds up the same numbers as it writes (account.c), and the
- * triggers carry them on to the account, also where a deletion cascades.
+ * The number of bytes that each account has stored.  v_size computes the size
+ * of an exchange from its rows.  account.c adds up the same numbers while it
+ * writes, and keeps them in the table size.  Triggers carry each change of size
+ * to the table account, also if a deletion cascades.
  */
 static const char schema_sizes[] =
 "CREATE TABLE account (\n"
 "	-- how much each user has stored\n"
 "	uid INTEGER PRIMARY KEY,\n"
 "	conversations INTEGER NOT NULL DEFAULT 0,\n"
-"	bytes INTEGER NOT NULL DEFAULT 0	-- sum of size.bytes\n"
+"	bytes INTEGER NOT NULL DEFAULT 0	-- the sum of size.bytes\n"
 ") STRICT;\n"
 
 "CREATE TABLE size (\n"
-"	-- how large an exchange is, with all that belongs to it\n"
+"	-- the size of an exchange with its replies, verdicts and ratings\n"
 "	exchange INTEGER PRIMARY KEY REFERENCES exchange ON DELETE CASCADE,\n"
 "	uid INTEGER NOT NULL,		-- as in exchange\n"
 "	bytes INTEGER NOT NULL		-- as in v_size\n"
@@ -168,7 +181,7 @@ static const char schema_sizes[] =
 "CREATE INDEX exchange_raw ON exchange (uid) WHERE conversation IS NULL;\n"
 
 "CREATE VIEW v_size AS\n"
-"	-- the bytes of texts and tokens, and 128 for each row\n"
+"	-- computes size: the bytes of texts and tokens, and 128 per row\n"
 "	SELECT e.id AS exchange, e.uid, 128 + " BYTES("e.prompt") "\n"
 "	+ " BYTES("e.preprompt") " + ifnull((SELECT sum(128\n"
 "	+ " BYTES("text") " + length(ids)\n"
@@ -186,7 +199,7 @@ static const char schema_sizes[] =
 "	WHERE exchange = e.id)), 0) AS bytes FROM exchange e;\n"
 
 "CREATE VIEW v_account AS\n"
-"	-- the table account, counted anew; reads everything\n"
+"	-- computes account from all rows, which takes time\n"
 "	SELECT uid, sum(conversations) AS conversations, sum(bytes) AS bytes\n"
 "	FROM (SELECT uid, 1 AS conversations, 0 AS bytes FROM conversation\n"
 "	UNION ALL SELECT uid, 0, bytes FROM v_size) GROUP BY uid;\n"
@@ -241,7 +254,7 @@ schema_number(sqlite3 *db, const char *sql, int64_t *out)
 	return (rc);
 }
 
-/* Describe a damaged file and what an administrator can do about it. */
+/* Report a damaged file, and how an administrator can repair it. */
 static int
 schema_damaged(const char *path, const char *how, struct fault *f)
 {
@@ -252,7 +265,7 @@ schema_damaged(const char *path, const char *how, struct fault *f)
 	    path, how));
 }
 
-/* Tell a damaged file from a failing disk. */
+/* Report a failure of SQLite as a damaged file or as a failing disk. */
 static int
 schema_refuse(const char *path, struct fault *f, sqlite3 *db)
 {
@@ -302,9 +315,9 @@ schema_identify(sqlite3 *db, const char *path, int *version, struct fault *f)
 		    "%s is an SQLite database of another program", path));
 	if (v > SCHEMA_VERSION)
 		return (fault_set(f, "store_unavailable", NULL,
-		    "%s has schema version %lld, this chatd-store knows up "
-		    "to %d: a newer chatd has used it", path, (long long)v,
-		    SCHEMA_VERSION));
+		    "%s has schema version %lld, which a newer chatd has "
+		    "made; this chatd-store supports versions up to %d", path,
+		    (long long)v, SCHEMA_VERSION));
 	*version = (int)v;
 	return (0);
 }
@@ -320,7 +333,7 @@ schema_check(sqlite3 *db, const char *path, int *version, struct fault *f)
 	return (schema_sound(db, path, f));
 }
 
-/* Take every step that is missing. */
+/* Take the steps from version to the current one. */
 int
 schema_migrate(sqlite3 *db, int version)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite statements with typed arguments and a cache. Failures of SQLite are
- * put into words here only.
+ * SQLite statements with typed arguments and a cache.  Only this file turns
+ * failures of SQLite into messages.
  */
 #include "store.h"
 
@@ -18,7 +18,7 @@ static int	sql_bind(sqlite3_stmt *, const char *, va_list);
 static int	sql_vopen(struct store *, sqlite3_stmt **, const char *,
 		    const char *, va_list);
 
-/* Remember a failure and find words for it. */
+/* Note a failure, and make its message. */
 int
 sql_failed(struct store *st, int rc)
 {
@@ -28,15 +28,15 @@ sql_failed(struct store *st, int rc)
 		int		 reopen;
 	} kinds[] = {
 		{ SQLITE_FULL, "the disk is full", 0 },
-		{ SQLITE_IOERR, "the disk gives an error", 1 },
+		{ SQLITE_IOERR, "the disk has reported an error", 1 },
 		{ SQLITE_READONLY, "the file can't be written", 1 },
 		{ SQLITE_BUSY, "another program has locked the file", 0 },
 		{ SQLITE_LOCKED, "another program has locked the file", 0 },
 		{ SQLITE_CANTOPEN, "the file can't be opened", 1 },
-		{ SQLITE_CORRUPT, "the file is damaged, restart for repair "
-		    "steps", 1 },
-		{ SQLITE_NOTADB, "the file is damaged, restart for repair "
-		    "steps", 1 },
+		{ SQLITE_CORRUPT, "the file is damaged; after a restart the "
+		    "log has the steps to repair it", 1 },
+		{ SQLITE_NOTADB, "the file is damaged; after a restart the "
+		    "log has the steps to repair it", 1 },
 	};
 	const char	*words = "unexpected";
 	size_t		 i;
@@ -68,7 +68,7 @@ sql_prepare(struct store *st, const char *sql, sqlite3_stmt **out)
 		}
 	}
 	if (i == STORE_STATEMENTS)
-		abort();		/* more statements than the code has */
+		abort();		/* more than the code has */
 	rc = sqlite3_prepare_v3(st->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
 	    &q, NULL);
 	if (rc != SQLITE_OK)
@@ -195,7 +195,7 @@ sql_step(struct store *st, sqlite3_stmt *q)
 	return (rc == SQLITE_DONE ? 0 : CHAT_ESYSTEM);
 }
 
-/* End a statement and let go of its arguments. */
+/* End a statement and release its arguments. */
 void
 sql_end(sqlite3_stmt *q)
 {

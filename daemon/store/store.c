@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening the database safely and by one store at a time, and maintaining it:
- * the log is written back while nothing waits, and a new connection is made
- * after a disk error.
+ * Opening and maintaining the database.  The file must be safe, and only one
+ * store may have it.  The log is written back while no request waits.  After a
+ * disk error a new connection is made.
  */
 #include "store.h"
 
@@ -19,7 +19,7 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define STORE_RETRY_MS	1000	/* between tries to do what was put off */
+#define STORE_RETRY_MS	1000	/* after maintenance that has failed */
 
 static int	store_wal_hook(void *, sqlite3 *, const char *, int);
 static int	store_folder(const char *, struct fault *);
@@ -42,7 +42,7 @@ store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 	return (SQLITE_OK);
 }
 
-/* Check that only our user and root can create files beside the database. */
+/* Check that only our account and root can create files in its folder. */
 static int
 store_folder(const char *path, struct fault *f)
 {
@@ -73,8 +73,8 @@ store_folder(const char *path, struct fault *f)
 	return (r);
 }
 
-/* Allow one store for a database, by a lock on a file beside it. SQLite's
- * own locks would shut readers out. */
+/* Lock a file beside the database, so that it has one store only. A lock of
+ * SQLite would keep readers out. */
 static int
 store_lock(struct store *st, struct fault *f)
 {
@@ -93,7 +93,8 @@ store_lock(struct store *st, struct fault *f)
 	return (errno == EWOULDBLOCK ? CHAT_EBUSY : CHAT_ESYSTEM);
 }
 
-/* Make the file, mode 0600, before SQLite does: -wal and -shm get its mode. */
+/* Create the file with mode 0600 before SQLite does; -wal and -shm get the same
+ * mode from SQLite. */
 static int
 store_file(const char *path, struct fault *f)
 {
@@ -226,8 +227,8 @@ store_disconnect(struct store *st)
 	st->failed = 1;
 }
 
-/* Close the replies that a crash left running. "finished" stays null, so
- * that a chatd that has survived can still finish them. */
+/* End the replies that a crash of the store left running. "finished" stays
+ * null, because chatd may still be running, and finish them later. */
 static int
 store_settle(struct store *st)
 {
@@ -292,9 +293,9 @@ store_close(struct store *st)
 }
 
 /*
- * After a disk error nothing that the old connection believes is used again:
- * a new one reads the log anew and writes it back and empties it, so that no
- * later commit stands behind a page whose sync has failed.
+ * After a disk error, the state of the old connection may not match the disk. A
+ * new connection reads the log again, writes it back and empties it, so that no
+ * later commit follows a page whose sync has failed.
  */
 int
 store_ready(struct store *st)
@@ -343,7 +344,7 @@ store_maintain(struct store *st, int idle)
 	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
 	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (rc == SQLITE_OK)
-		st->wal_pages = 0;	/* the next commit says how many */
+		st->wal_pages = 0;	/* the next commit sets it */
 	else {
 		sql_failed(st, rc);
 		r = STORE_RETRY_MS;
@@ -358,8 +359,8 @@ store_fault(struct store *st, struct fault *f)
 	int	kind = st->rc & 0xff;
 
 	if (kind == SQLITE_CONSTRAINT || kind == SQLITE_MISMATCH)
-		return (fault_set(f, "bad_field", NULL, "does not fit what is "
-		    "stored: %s", st->why));
+		return (fault_set(f, "bad_field", NULL, "does not match the "
+		    "stored data: %s", st->why));
 	if (kind == SQLITE_TOOBIG)
 		return (fault_set(f, "too_long", NULL, "%s", st->why));
 	fault_set(f, "store_unavailable", NULL, "%s", st->why);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatd-store: the SQLite file with every exchange, verdict and rating.  One
- * section per source file.  stored.c (the program) opens a store, hands it
- * batches of requests and sends the answers; everything else is libstore, so
- * that tests can call it without a process.
+ * section per source file.  stored.c is the program: it opens a store, passes
+ * batches of requests to it, and sends the answers.  The other files are
+ * libstore, so that tests can call them without a process.
  */
 #ifndef DAEMON_STORE_H
 #define DAEMON_STORE_H
@@ -16,43 +16,45 @@
 
 #include "err.h"
 
-#define STORE_STATEMENTS	64	/* prepared statements kept */
-#define STORE_BUSY_MS		5000	/* patience with another writer */
-#define STORE_IDLE_MS		20	/* without a request: idle */
-#define STORE_WAL_CHECKPOINT	1000	/* pages: checkpoint when idle */
-#define STORE_WAL_HIGH		8000	/* pages: checkpoint even under load */
+#define STORE_STATEMENTS	64	/* prepared statements in the cache */
+#define STORE_BUSY_MS		5000	/* wait for another writer's lock */
+#define STORE_IDLE_MS		20	/* without a request: it is idle */
+#define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
+#define STORE_WAL_HIGH		8000	/* pages: write back when busy */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
-#define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes kept on disk */
+#define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
-#define STORE_TITLE_CHARS	60	/* of a title made from a prompt */
+#define STORE_TITLE_CHARS	60	/* in a title made from a prompt */
 #define STORE_SLICE		(64 * 1024)	/* bytes read for one answer */
 #define STORE_PAGE		(1024 * 1024)	/* bytes of a page of show */
-#define STORE_ROW		128	/* bytes that a row counts for, with
-					 * its texts beside it: as in v_size */
+#define STORE_ROW		128	/* bytes counted for a row, in addition
+					 * to its texts: as in v_size */
 
+/* A prepared statement in the cache. */
 struct store_statement {
-	const char	*sql;		/* static text: the cache's key */
+	const char	*sql;		/* borrowed: static, the key */
 	sqlite3_stmt	*q;		/* owned */
 };
 
+/* An open database. */
 struct store {
-	sqlite3		*db;		/* owned; NULL while it can't be had */
+	sqlite3		*db;		/* owned; NULL after a disk error until
+					 * there is a new connection */
 	char		*path;		/* owned: the database file */
 	char		*lock_path;	/* owned: path + ".lock" */
-	int		 lock;		/* owned descriptor, -1 */
+	int		 lock;		/* owned: descriptor, or -1 */
 	int		 rc;		/* SQLite's code of the last failure */
-	char		 why[300];	/* and what it means, one line */
-	int		 failed;	/* reopen before the next use */
-	int		 warned;	/* the log knows that it is failing */
+	char		 why[300];	/* its message, one line */
+	int		 failed;	/* connect again before the next use */
+	int		 warned;	/* the failure has been logged */
 	int		 wipe;		/* deleted text is still in the WAL */
-	int		 wal_pages;	/* in the WAL after the last commit */
+	int		 wal_pages;	/* pages in the WAL */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
-	int64_t		 interrupted;	/* replies closed by store_open */
-	struct store	*reader;	/* owned: the connection of reads.c,
-					 * only db, path and statements; NULL:
-					 * not opened yet */
+	int64_t		 interrupted;	/* replies ended by store_open */
+	struct store	*reader;	/* owned: for reads.c, with db, path and
+					 * statements only; NULL before use */
 	struct store_statement statements[STORE_STATEMENTS];
 	int		 nstatements;
 };
@@ -62,170 +64,178 @@ struct store_request {
 	json_t		*msg;		/* borrowed: the request */
 	int		 writes;	/* it may change something */
 	json_t		*done;		/* owned: the done event, or NULL */
-	struct fault	 fault;		/* with done NULL: why not */
-	int64_t		 used, limit;	/* with a fault of code quota: what
-					 * is stored, what may be */
-	/* Of a read: takes item (taken), a row of the answer. */
+	struct fault	 fault;		/* if done is NULL: the reason */
+	int64_t		 used, limit;	/* if the fault is quota: the stored
+					 * amount and the limit */
+	/* For a read: called with each item (taken) of the answer. */
 	void		(*item)(void *arg, json_t *item);
 	void		*arg;		/* borrowed */
 };
 
-/* ---- store.c: open, close, keep in shape */
+/* ---- store.c: open, close, maintain */
 
 /*
- * Open the database at path, making it where it is not there; the folder must
- * be. Takes the lock, checks the file, brings the schema up to date and closes
- * what a crash left unfinished. 0 and *out (owned by the caller), or an error
- * with the words for it in *f: CHAT_EDENIED (the folder or file is not safe),
- * CHAT_EBUSY (another store has it), CHAT_EFORMAT (damaged, foreign or newer;
- * the file is as it was), CHAT_ESYSTEM.
+ * Open the database at path. Creates it if it does not exist, but not its
+ * folder. Locks it, checks it, brings the schema up to date and ends replies
+ * that a crash left running. Returns 0 and *out (owned by the caller), or an
+ * error with *f filled:
+ *   CHAT_EDENIED   other users could write the folder or read the file
+ *   CHAT_EBUSY     another store has it
+ *   CHAT_EFORMAT   damaged, of another program, or newer; left untouched
+ *   CHAT_ESYSTEM   a system call or SQLite has failed
  */
 int	 store_open(const char *path, struct store **out, struct fault *f);
 
-/* Write the log back into the database, and release the lock and memory. */
+/* Write the log back into the database, and release everything. */
 void	 store_close(struct store *st);
 
-/* Make sure that there is a connection, a new one after a disk error. 0, or
- * CHAT_ESYSTEM with st->why filled. */
+/* Make a new connection if there was a disk error. Returns 0, or CHAT_ESYSTEM
+ * with st->why filled. */
 int	 store_ready(struct store *st);
 
 /*
- * Do maintenance that can wait: write back a log that has grown, wipe deleted
- * text. idle: there was no request for a while. A failure is not fatal; the
- * next call tries again. Returns the number of ms without a request after which
- * to call it with idle set, or -1 if there is no need.
+ * Do maintenance that can wait: write back a log that has grown, and wipe
+ * deleted text from it. idle: there was no request for a while. After a failure
+ * the next call tries again. Returns the number of ms without a request after
+ * which to call it with idle set, or -1 if nothing is left to do.
  */
 int	 store_maintain(struct store *st, int idle);
 
-/* Write the whole log back and empty it. 0, or CHAT_ESYSTEM (a reader holds
- * it, or a disk error). */
+/* Write the whole log back and empty it. Returns 0, or CHAT_ESYSTEM after a
+ * disk error or if a reader still uses the log. */
 int	 store_checkpoint(struct store *st);
 
-/* Get the connection that only reads; opens it if needed. NULL, with st->why
- * filled, if that fails. */
+/* Get the connection for reads (borrowed from st), which is opened if needed.
+ * Returns NULL with st->why filled if that fails. */
 struct store *store_reader(struct store *st);
 
-/* Close it: the next store_reader opens it anew. */
+/* Close it; the next store_reader opens it again. */
 void	 store_reader_close(struct store *st);
 
-/* Fill f (code store_unavailable, or too_long, bad_field where the request
- * itself is at fault) from st->rc. Returns CHAT_ESYSTEM or CHAT_EFORMAT. */
+/* Fill f from st->rc: too_long or bad_field if the request is wrong (returns
+ * CHAT_EFORMAT), else store_unavailable (returns CHAT_ESYSTEM). */
 int	 store_fault(struct store *st, struct fault *f);
 
-/* ---- schema.c: the tables, and how older files become this version */
+/* ---- schema.c: the tables, and updates of older files */
 
 #define SCHEMA_VERSION	2
-#define SCHEMA_ID	0x63686174	/* "chat" in the file's header */
+#define SCHEMA_ID	0x63686174	/* "chat": SQLite's application_id */
 
-/* Check that this is a chatd database of a known version. 0 and *version (0:
- * an empty file), or an error as schema_check. */
+/* Check that this is a chatd database of a known version. Returns as
+ * schema_check does. */
 int	 schema_identify(sqlite3 *db, const char *path, int *version,
 	    struct fault *f);
 
-/* Check the database through db without changing it. 0 and *version (0: an
- * empty file), CHAT_EFORMAT (damaged, newer or foreign) or CHAT_ESYSTEM,
- * both with *f filled. path is for the message only. */
+/* Check the database through db without changing it. path is for messages only.
+ * Returns 0 and *version (0 for an empty file), or with *f filled CHAT_EFORMAT
+ * (damaged, newer, or of another program) or CHAT_ESYSTEM. */
 int	 schema_check(sqlite3 *db, const char *path, int *version,
 	    struct fault *f);
 
-/* Bring db from version to SCHEMA_VERSION, each step in a transaction of its
- * own. Returns SQLite's code: 0, or why it stopped (the steps taken stay). */
+/* Bring db from version to SCHEMA_VERSION, one transaction for each step.
+ * Returns a code of SQLite. After a failure the finished steps stay. */
 int	 schema_migrate(sqlite3 *db, int version);
 
-/* ---- sql.c: statements without ceremony.  Types of the arguments, one
- * letter each: i int64_t, r double, s const char * (NULL: null), b const void *
- * and size_t.  Text and blobs are borrowed until the statement ends.  All
- * return CHAT_ESYSTEM with st->rc and st->why filled where SQLite fails. */
+/*
+ * ---- sql.c: SQL statements.  "types" has a letter for each argument:
+ *   i   int64_t
+ *   r   double
+ *   s   const char *, NULL for null; borrowed until the statement ends
+ *   b   const void * and size_t; borrowed until the statement ends
+ * If SQLite fails, all return CHAT_ESYSTEM with st->rc and st->why filled.
+ */
 
-/* Remember and explain a failure. Returns CHAT_ESYSTEM. */
+/* Fill st->rc and st->why for a failure of SQLite. Returns CHAT_ESYSTEM. */
 int	 sql_failed(struct store *st, int rc);
 
-/* Run a statement to its end. */
+/* Run a statement to its end. Returns 0 or an error. */
 int	 sql_run(struct store *st, const char *sql, const char *types, ...);
 
-/* Run a statement that gives one integer: 1 and *out, or 0 (no row, or
- * null). */
+/* Run a statement that gives one integer. Returns 1 and *out, 0 if there is no
+ * row or it is null, or an error. */
 int	 sql_int(struct store *st, int64_t *out, const char *sql,
 	    const char *types, ...);
 
-/* Begin a statement (borrowed from the store's cache; sql is static text, in
- * use once at a time). */
+/* Begin a statement. sql is static text. *out is borrowed from the cache, so do
+ * not begin the same statement again before it has ended. */
 int	 sql_open(struct store *st, sqlite3_stmt **out, const char *sql,
 	    const char *types, ...);
 
-/* 1: there is a row; 0: no more (and the statement is ended). */
+/* Go to the next row. Returns 1, 0 after the last row, or an error. The
+ * statement has ended after 0 and after an error; sql_end ends it before. */
 int	 sql_step(struct store *st, sqlite3_stmt *q);
 void	 sql_end(sqlite3_stmt *q);
 
-/* Columns into messages. A null text or integer sets nothing. */
+/* Set a key of a message to a column. A null column sets nothing. */
 void	 sql_text(json_t *msg, const char *key, sqlite3_stmt *q, int col);
 void	 sql_integer(json_t *msg, const char *key, sqlite3_stmt *q, int col);
-/* Text that holds JSON, as that JSON (null where it does not parse). */
+/* The same for a text with JSON; null if the JSON is not valid. */
 void	 sql_json(json_t *msg, const char *key, sqlite3_stmt *q, int col);
 
-/* Forget all prepared statements. */
+/* Release all prepared statements. */
 void	 sql_clear(struct store *st);
 
 /* ---- batch.c: many requests, one transaction */
 
-/* Make a request's record from its message (borrowed). */
+/* Fill req for a message (borrowed). */
 void	 batch_init(struct store_request *req, json_t *msg);
 
-/* Release an answer. */
+/* Release the answer in req. */
 void	 batch_clear(struct store_request *req);
 
 /*
- * Carry out n requests in one transaction; when this returns, what is answered
- * done is on disk. A request at fault is undone alone; where the transaction
- * fails, every request that writes gets store_unavailable.
+ * Carry out n requests in one transaction. When this returns, every request
+ * that has req->done is on disk. A request with a fault is undone alone. If the
+ * transaction fails, every request that writes gets store_unavailable.
  */
 void	 batch_run(struct store *st, struct store_request *reqs, size_t n);
 
 /* ---- reads.c: requests that only read, a slice at a time */
 
-/* Is this operation one that only reads? */
+/* Does this request only read? */
 int	 reads_known(const json_t *msg);
 
 /*
- * Carry out one of them on a connection of its own, in a read transaction
- * that has ended when this returns: the rows go to req->item as they come, a
- * slice of them (STORE_SLICE bytes, and one exchange's prompt and one reply
- * above it at most); then req->done, or req->fault. Where the page is not at
- * its end, done has "next": the members to ask the rest with.
+ * Carry out one of them on the connection for reads. Its transaction has ended
+ * when this returns. The items of one slice are passed to req->item; then
+ * req->done or req->fault is set. A slice has STORE_SLICE bytes, and may exceed
+ * that by one prompt and one reply. If the page has not ended, req->done has
+ * "next": the members with which the rest is requested.
  */
 void	 reads_run(struct store *st, struct store_request *req);
 
-/* ---- account.c: how much each user has stored, and may store */
+/* ---- account.c: the amount that each user has stored, and the quotas */
 
-/* The limits of a user; 0: no limit. */
+/* The quota of a user; 0: no limit. */
 struct account_quota {
 	int64_t		 conversations, bytes;
 };
 
-/* The fields of a request that fill one, at offset at of its arguments. */
+/* The fields of a request with a quota; at is the offset of its struct. */
 #define ACCOUNT_FIELDS(at) \
 	{ "max_conversations", FIELD_INT, 0, 0, JSON_INT_MAX, \
 	    (at) + offsetof(struct account_quota, conversations) }, \
 	{ "max_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, \
 	    (at) + offsetof(struct account_quota, bytes) }
 
-/* Count that an exchange of uid has grown by that many bytes, or has been
- * created. */
+/* An exchange of uid has been created, or has grown by that many bytes. */
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
 
 /*
- * To be called when all is written: is uid still within q? made: the request
- * made a conversation. 0, with "near" in req->done where nine tenths are used;
- * CHAT_EFORMAT with req->fault (quota), so that it is undone; CHAT_ESYSTEM.
+ * Is uid within the quota q? Called after everything of the request has been
+ * written. made: the request has created a conversation. Returns 0, and sets
+ * "near" in req->done from nine tenths of the quota on; CHAT_EFORMAT with
+ * req->fault (code quota), and the caller undoes the request; or CHAT_ESYSTEM.
  */
 int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
-/* ---- store_begin.c, store_finish.c, store_conversation.c, store_rating.c,
- * store_delete.c: the operations that write. store_list.c, store_show.c: those
- * that read. Each reads req->msg and fills req->done. Returns 0, CHAT_EFORMAT
- * with req->fault filled, or CHAT_ESYSTEM (see sql.c). */
+/*
+ * ---- store_*.c: the operations.  store_list.c and store_show.c read; the
+ * others write.  Each reads req->msg and fills req->done.  Returns 0,
+ * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
+ */
 
 int	 store_begin(struct store *st, struct store_request *req);
 int	 store_finish(struct store *st, struct store_request *req);
@@ -236,49 +246,52 @@ int	 store_list(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
 
-/* A title from the start of a text: at most STORE_TITLE_CHARS characters, one
- * line. Owned by the caller. */
+/* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
+ * characters, owned by the caller. */
 char	*store_title(const char *text);
 
 /* ---- export.c: one export, in a process that only reads */
 
-#define EXPORT_PIECE	(256 * 1024)	/* bytes in a piece, and a line */
+#define EXPORT_PIECE	(256 * 1024)	/* bytes; one more line may follow */
 
+/* A running export. */
 struct export {
 	struct store	 st;		/* only db, path and statements */
-	FILE		*out;		/* borrowed: the piece */
-	int64_t		 uid;		/* whose data; -1: everybody's */
-	int64_t		 exchange, reply, rating; /* highest at the start */
-	int64_t		 last;		/* the format's: where to go on */
-	int		 pieces;	/* already written */
+	FILE		*out;		/* owned: the piece being read */
+	int64_t		 uid;		/* data of this user; -1: of all */
+	int64_t		 exchange, reply, rating; /* highest ids at the start */
+	int64_t		 last;		/* set by the format: last id read */
+	int		 pieces;	/* number of pieces written */
 };
 
 /*
- * Write an export of the database at path to out: what belongs to uid, or all
- * of it (-1), as it was at the start. format is one of
- * vocabulary_formats. 0, CHAT_ECLOSED (nobody reads out any more), or another
- * error with *f filled.
+ * Write an export of the database at path to out, as the database is now: the
+ * data of uid, or of all users if uid is -1. format is one of
+ * vocabulary_formats. Returns 0, CHAT_ECLOSED if nobody reads out any more, or
+ * another error; *f is filled.
  */
 int	 export_run(const char *format, const char *path, int64_t uid,
 	    FILE *out, struct fault *f);
 
-/* Write msg (taken) as a line. */
+/* Add msg (taken) to the piece, as a line. */
 void	 export_line(struct export *ex, json_t *msg);
 
-/* Has the piece reached its size? */
+/* Has the piece reached EXPORT_PIECE bytes? */
 int	 export_full(struct export *ex);
 
-/* ---- export_dialogue.c, export_preference.c, export_csv.c: the formats.
- * Each writes a piece of its kind, from ex->last on (0 at first), and takes
- * nothing that was not there at the start: 1 where there is more, 0 at the
- * end, or CHAT_ESYSTEM (ex->st.why). */
+/*
+ * ---- export_dialogue.c, export_preference.c, export_csv.c: the formats. Each
+ * writes one piece, from the row after ex->last on (0 at first), and leaves out
+ * rows that are newer than the export.  Returns 1 if there is more, 0 at the
+ * end, or CHAT_ESYSTEM with ex->st.why filled.
+ */
 
 int	 export_oig(struct export *ex);
 int	 export_messages(struct export *ex);
 int	 export_preference(struct export *ex);
 int	 export_csv(struct export *ex);
 
-/* A message of a conversation: {"role": role, "content": text}. */
+/* Make a message of a conversation, {"role": role, "content": text}. */
 json_t	*export_message(const char *role, const char *text);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * begin: store an exchange before anything else happens with it.  A begin that
- * is sent again after a lost answer changes nothing.
+ * begin: store an exchange before the filters and the model get it.  chatd
+ * sends a begin again if the answer was lost; the second one changes nothing.
  */
 #include "store.h"
 
@@ -18,7 +18,7 @@ struct begin_args {
 	int64_t		 history_bytes;
 	struct account_quota quota;
 	json_t		*params, *model;
-	int		 made;		/* a conversation, for it */
+	int		 made;		/* it has created a conversation */
 };
 
 struct begin_model {
@@ -120,8 +120,8 @@ store_begin_known(struct store *st, struct begin_args *a, int64_t *reply,
 	if (uid != a->uid)
 		return (fault_set(f, "bad_field", "key",
 		    "key: used by another user"));
-	/* The restart of a crashed store has closed it, but it is still
-	 * running. */
+	/* If the store was restarted, it has marked the reply as interrupted.
+	 * But chatd still works on it. */
 	if (sql_run(st, "UPDATE reply SET state = 'running' "
 	    "WHERE id = ? AND finished IS NULL", "i", *reply) != 0)
 		return (CHAT_ESYSTEM);
@@ -154,7 +154,7 @@ store_begin_owned(struct store *st, struct begin_args *a, struct fault *f)
 	    (long long)a->exchange));
 }
 
-/* Find or make conversation and exchange. */
+/* Find or create the conversation and the exchange. */
 static int
 store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 {
@@ -193,7 +193,7 @@ store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 	return (0);
 }
 
-/* Find or make the model's row. */
+/* Find or create the row of the model. */
 static int
 store_begin_model(struct store *st, json_t *model, int64_t *id, struct fault *f)
 {
@@ -260,7 +260,7 @@ store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	return (account_check(st, req, a->uid, a->made, &a->quota));
 }
 
-/* Read the earlier turns, newest first, until the room is used up. */
+/* Read the earlier turns, newest first, as many as fit into the room. */
 static int
 store_begin_history(struct store *st, int64_t exchange, int64_t left,
     json_t *history)
@@ -320,7 +320,7 @@ store_begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
 	    room < a->history_bytes ? room : a->history_bytes, history));
 }
 
-/* begin: an exchange, or one more reply to one. */
+/* begin: a new exchange, or a new reply to an exchange. */
 int
 store_begin(struct store *st, struct store_request *req)
 {

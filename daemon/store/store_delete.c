@@ -30,8 +30,8 @@ static const struct field store_delete_fields[] = {
 };
 #undef A
 
-/* Check that it exists and that the user may delete it. done then says what
- * it is and who owns it. */
+/* Check that it exists and that the user may delete it. Sets its kind, id and
+ * owner in done. */
 static int
 store_delete_find(struct store *st, const struct delete_args *a,
     struct store_request *req)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * finish: store the outcome of a reply and the findings of the filters.  A
- * finish that is sent again after a lost answer changes nothing.
+ * finish: store the outcome of a reply and the findings of the filters.  chatd
+ * sends a finish again if the answer was lost; the second one changes nothing.
  */
 #include "store.h"
 
@@ -120,7 +120,7 @@ store_finish_write(struct store *st, const struct finish_args *a,
 	    a->time));
 }
 
-/* Replace the prompt by the redacted one for good, also in the title of the
+/* Overwrite the prompt with the redacted one, also in the title of the
  * conversation. */
 static int
 store_finish_prompt(struct store *st, const struct finish_args *a,
@@ -151,7 +151,7 @@ store_finish_prompt(struct store *st, const struct finish_args *a,
 	if (r == 0)
 		r = sql_run(st, "UPDATE exchange SET prompt = ?2 WHERE "
 		    "id = ?1", "is", exchange, a->prompt);
-	st->wipe = 1;		/* the log still has what was taken out */
+	st->wipe = 1;		/* the log still has the redacted text */
 	free(old);
 	free(new);
 	return (r);
@@ -205,8 +205,8 @@ store_finish_verdicts(struct store *st, const struct finish_args *a,
 	return (0);
 }
 
-/* finish: the first one counts. Its bytes count for the quota, but it is
- * never refused, since the reply exists already. */
+/* finish: only the first one of a reply counts. It counts for the quota, but is
+ * never refused, because the reply exists already. */
 int
 store_finish(struct store *st, struct store_request *req)
 {

@@ -11,7 +11,7 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-#define LIST_LIMIT	50	/* items, where no limit is given */
+#define LIST_LIMIT	50	/* items, if no limit is given */
 
 struct list_args {
 	const char	*kind;
@@ -19,9 +19,9 @@ struct list_args {
 	int		 admin;
 };
 
-/* Two statements of each kind rather than one with OR, for which there is no
- * index. Columns: number, title or prompt, created, uid, and updated and
- * exchanges of a conversation. */
+/* Each kind has two statements, because one statement with OR could not use an
+ * index. Columns: id, title or prompt, created, uid; for a conversation also
+ * updated and the number of its exchanges. */
 #define LIST_CONVERSATIONS(whose) \
 	"SELECT id, title, created, uid, updated, (SELECT count(*) " \
 	"FROM exchange WHERE conversation = c.id) FROM conversation c " \
@@ -116,7 +116,7 @@ store_list(struct store *st, struct store_request *req)
 	return (r < 0 ? r : 0);
 }
 
-/* Set key to the integer that sql gives. */
+/* Set key to the result of sql, an integer. */
 static int
 store_list_count(struct store *st, json_t *done, const char *key,
     const char *sql)
@@ -130,7 +130,7 @@ store_list_count(struct store *st, json_t *done, const char *key,
 	return (0);
 }
 
-/* stats: count what is stored. */
+/* stats: the numbers of stored rows, and the size of the file. */
 int
 store_stats(struct store *st, struct store_request *req)
 {

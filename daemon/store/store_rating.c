@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ratings: what a user thinks of a reply.  Rating again adds a row that
- * supersedes the last one, so that nothing is lost and one row counts.
+ * Ratings: a user's opinion of a reply.  A new rating adds a row that
+ * supersedes the last one.  So old ratings are kept, and only the newest one
+ * counts.
  */
 #include "store.h"
 
@@ -13,7 +14,7 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-#define RATE_NO_THUMB	2	/* none given */
+#define RATE_NO_THUMB	2	/* no thumb is given */
 
 struct rate_args {
 	const char	*ideal, *comment;
@@ -43,7 +44,7 @@ static const struct field store_rating_fields[] = {
 };
 #undef A
 
-/* Make the list that is stored: each reason once, in the order of the
+/* Make the list of reasons as it is stored: each one once, in the order of the
  * vocabulary. */
 static int
 store_rating_reasons(const json_t *reasons, char **out, struct fault *f)
@@ -112,8 +113,8 @@ store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
 }
 
 /*
- * rate: set the opinion of a user. With a thumb it replaces the last opinion;
- * without, it adds to that one, and fields that are not given stay.
+ * rate: store an opinion. With a thumb it replaces the last opinion. Without a
+ * thumb it changes the last one: fields that are not given stay as they are.
  */
 int
 store_rate(struct store *st, struct store_request *req)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * show: a conversation's exchanges in order, or one exchange, a page at a time
- * and of a page a slice at a time.  A page ends after so many exchanges or so
- * many bytes, always between two exchanges; a slice may end between two
- * replies of one exchange, and the rest of these then comes as another item.
+ * show: the exchanges of a conversation in order, or one exchange.
+ *
+ * A client requests a page, and chatd requests the page slice by slice.  A page
+ * ends after "limit" exchanges or STORE_PAGE bytes, always between two
+ * exchanges.  A slice may end between two replies of one exchange; the other
+ * replies follow in another item.
  */
 #include "store.h"
 
@@ -14,14 +16,14 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-#define SHOW_LIMIT	50	/* exchanges, where no limit is given */
+#define SHOW_LIMIT	50	/* exchanges, if no limit is given */
 
 struct show_args {
 	int64_t		 uid, conversation, exchange;
-	int64_t		 after;		/* exchange already shown */
-	int64_t		 reply;		/* with it: shown up to this reply */
+	int64_t		 after;		/* the last exchange shown */
+	int64_t		 reply;		/* its last reply shown; 0: all */
 	int64_t		 limit;		/* exchanges left in the page */
-	int64_t		 bytes;		/* left in the page */
+	int64_t		 bytes;		/* bytes left in the page */
 	int		 admin;
 };
 
@@ -114,7 +116,7 @@ store_show_next(const struct show_args *a, json_t *done)
 	msg_set(done, "next", next);
 }
 
-/* Write the facts about the whole, if the user may see it. */
+/* Set the title and owner, if the user may see the data. */
 static int
 store_show_head(struct store *st, const struct show_args *a,
     struct store_request *req)
@@ -154,8 +156,8 @@ store_show_head(struct store *st, const struct show_args *a,
 }
 
 /*
- * Send the exchange of row q, or the rest of it. Then a->after is this
- * exchange, and a->reply is 0 or the last reply sent.
+ * Send the exchange of row q, or the rest of it. Sets a->after to this
+ * exchange, and a->reply to the last reply sent, or to 0 if that was all.
  */
 static int
 store_show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
@@ -188,8 +190,8 @@ store_show_exchange(struct store *st, sqlite3_stmt *q, struct show_args *a,
 	return (0);
 }
 
-/* Add the replies to an exchange to o, from a->reply on, oldest first, as
- * many as fit into a slice. */
+/* Add the replies of an exchange to o, oldest first, from the one after
+ * a->reply on, as many as fit into a slice. */
 static int
 store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
     json_t *o, int64_t *bytes)

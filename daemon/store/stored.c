@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-store: keeps the database for chatd, which talks to it over
- * descriptors 0 and 1.  It takes all requests that are waiting, commits those
- * that write together, and only then answers; after each commit, and while
- * nothing else waits, it reads one slice for the oldest of those that read
- * (reads.c).  With --export it is another program: a reader that writes one
- * export to its output (export.c).
+ * chatd-store: keeps the database for chatd, which talks to it over descriptors
+ * 0 and 1.  It takes all waiting requests, commits all writes together
+ * (batch.c), and answers them after the commit.  After each commit, and while
+ * no write waits, it reads one slice for the oldest read (reads.c).  With
+ * --export it only writes one export to its output (export.c).
  *
- * Memory: a batch is STORED_BATCH requests or STORED_BATCH_BYTES of text and
- * one line; output waits up to STORED_QUEUE_HIGH, and a slice above it.  With
- * the limits of chatd.yaml at their defaults that is below 64 MiB, whatever is
- * asked.
+ * Memory is limited.  A batch has at most STORED_BATCH requests, and at most
+ * STORED_BATCH_BYTES of text and one line more.  The output queue has at most
+ * STORED_QUEUE_HIGH bytes and one slice more.  With the default limits of
+ * chatd.yaml this is below 64 MiB.
  */
 #include <config.h>
 
@@ -34,15 +33,15 @@
 
 #define STORED_BATCH		256		/* requests in a transaction */
 #define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
-#define STORED_READS		64	/* requests waiting to be read */
-#define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes not yet taken */
+#define STORED_READS		64	/* waiting reads */
+#define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes of waiting output */
 
 struct stored {
 	struct chan		*ch;		/* owned */
 	struct store		*store;		/* owned */
 	struct store_request	 reqs[STORED_BATCH];
-	size_t			 n;		/* of them, waiting */
-	size_t			 bytes;		/* of text in them */
+	size_t			 n;		/* waiting writes in reqs */
+	size_t			 bytes;		/* bytes of text in them */
 	json_t			*reads[STORED_READS];	/* owned: a ring */
 	size_t			 first, nreads;
 };
@@ -68,12 +67,13 @@ stored_usage(FILE *to)
 	fputs("usage: chatd-store\n"
 	    "       chatd-store --export FORMAT --db PATH --uid N | --all\n"
 	    "       chatd-store --help | --version\n\n"
-	    "Keeps chatd's database, talking JSON lines on standard input and "
-	    "output; or\nwrites an export of it to standard output.\n\n"
+	    "Keeps the database of chatd. Requests and answers are JSON lines "
+	    "on standard input\nand output. With --export it writes an export "
+	    "to standard output instead.\n\n"
 	    "  --export FORMAT  oig, messages, preference or csv\n"
 	    "  --db PATH        the database\n"
-	    "  --uid N          what belongs to this user\n"
-	    "  --all            what belongs to everybody\n", to);
+	    "  --uid N          the data of this user\n"
+	    "  --all            the data of all users\n", to);
 }
 
 /* Report a wrong command line. Returns the exit status. */
@@ -143,7 +143,7 @@ stored_init(struct stored *d)
 	return (0);
 }
 
-/* The bytes of a request's long texts. */
+/* Add up the bytes of a request's long texts. */
 static size_t
 stored_weight(const json_t *msg)
 {
@@ -164,8 +164,8 @@ stored_take(struct stored *d, json_t *msg)
 	json_t		*id = json_object_get(msg, "id");
 
 	if (!json_is_integer(id) || json_integer_value(id) < 0) {
-		fault_set(&f, "bad_field", "id", "id: missing or not a number "
-		    "from 0");
+		fault_set(&f, "bad_field", "id", "id: expected an integer, 0 "
+		    "or more");
 		chan_send(d->ch, msg_error(-1, &f));
 		json_decref(msg);
 	} else if (reads_known(msg)) {
@@ -176,8 +176,8 @@ stored_take(struct stored *d, json_t *msg)
 	}
 }
 
-/* Take the waiting requests for which there is room. CHAT_ECLOSED if there
- * will be no more. */
+/* Take waiting requests while there is room. Returns CHAT_ECLOSED at the end of
+ * input. */
 static int
 stored_collect(struct stored *d)
 {
@@ -199,13 +199,13 @@ stored_collect(struct stored *d)
 	return (0);
 }
 
-/* What a read's rows are sent with. */
+/* The argument of stored_item. */
 struct stored_rows {
 	struct stored	*d;		/* borrowed */
 	int64_t		 id;
 };
 
-/* Send one row. */
+/* Send an item of a read's answer. */
 static void
 stored_item(void *arg, json_t *item)
 {
@@ -216,7 +216,7 @@ stored_item(void *arg, json_t *item)
 	chan_send(rows->d->ch, item);
 }
 
-/* Send the last event of one request. */
+/* Send the last event of a request. */
 static void
 stored_answer(struct stored *d, struct store_request *req)
 {
@@ -381,7 +381,7 @@ main(int argc, char **argv)
 	if (optind != argc)
 		return (stored_misuse("no arguments are taken"));
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* a full quota is an error like any */
+	signal(SIGXFSZ, SIG_IGN);	/* an error instead of a signal */
 	if (format != NULL) {
 		if (vocabulary_find(vocabulary_formats, format) == -1)
 			return (stored_misuse("--export: unknown format"));

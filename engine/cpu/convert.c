@@ -22,9 +22,9 @@
 /* A thread's buffers, for one row. */
 struct convert_room {
 	float		*row;		/* owned: [K] */
-	uint8_t		*u;		/* owned: [K up to 64] */
-	int8_t		*q;		/* owned: [K up to 64] */
-	uint16_t	*scale;		/* owned: [K up to 64 / GROUP] */
+	uint8_t		*u;		/* owned: [ROUND_UP(K, 64)] */
+	int8_t		*q;		/* owned: [ROUND_UP(K, 64)] */
+	uint16_t	*scale;		/* owned: [ROUND_UP(K, 64) / GROUP] */
 };
 
 struct convert {
@@ -34,7 +34,7 @@ struct convert {
 	struct pool			*pool;
 	const struct backend_options	*opt;
 	struct convert_room		*room;	/* owned: one per thread */
-	/* the tensor at work, and its slice */
+	/* the tensor that is being converted, and its slice */
 	const struct piece		*piece, *scales;
 	const struct model_slice	*slice;
 	_Atomic int64_t			 bad;	/* first row with a number
@@ -65,7 +65,7 @@ convert_rooms(struct convert *c, int threads)
 	}
 }
 
-/* Tell how far we are. */
+/* Report the bytes read so far. */
 static void
 convert_progress(const struct convert *c)
 {
@@ -102,7 +102,7 @@ convert_model(struct model *m, const struct layout *l, void *base,
 	return (r);
 }
 
-/* One slice. */
+/* Convert one slice. */
 static int
 convert_slice(void *arg, const struct model_slice *s, struct fault *f)
 {
@@ -120,7 +120,7 @@ convert_slice(void *arg, const struct model_slice *s, struct fault *f)
 	return (0);
 }
 
-/* Some rows of a slice. */
+/* Convert some rows of a slice. */
 static void
 convert_piece(void *arg, int item, int thread)
 {
@@ -138,7 +138,7 @@ convert_piece(void *arg, int item, int thread)
 	}
 }
 
-/* Is x a number that this precision can hold? */
+/* Is x finite, and can this precision hold it? */
 static int
 convert_fits(const struct convert *c, float x)
 {
@@ -149,7 +149,7 @@ convert_fits(const struct convert *c, float x)
 	return (isfinite(x));
 }
 
-/* Row i of the slice in fp32. */
+/* Widen row i of the slice to fp32. */
 static void
 convert_widen(const struct model_slice *s, int64_t i, float *row)
 {
@@ -157,7 +157,7 @@ convert_widen(const struct model_slice *s, int64_t i, float *row)
 	    (size_t)s->cols);
 }
 
-/* Say which number of row i is bad. */
+/* Report which number of row i is bad. */
 static int
 convert_bad(struct convert *c, int64_t i, struct fault *f)
 {
@@ -173,7 +173,8 @@ convert_bad(struct convert *c, int64_t i, struct fault *f)
 	    ", too large for int4", f));
 }
 
-/* What stands behind column K is zero, whatever longer row was there. */
+/* Pad the row in room after column K with zeros. The room may still hold a
+ * longer row. */
 static void
 convert_fill(enum elem elem, struct convert_room *room, int64_t K)
 {
@@ -239,7 +240,7 @@ convert_put(const struct convert *c, int64_t n, int64_t K, const float *row)
 			    (size_t)k)] = row[k];
 }
 
-/* Convert row i of the slice. 0 where a number in it is bad. */
+/* Convert row i of the slice. Returns 1, or 0 if a number in it is bad. */
 static int
 convert_row(struct convert *c, int64_t i, struct convert_room *room)
 {

@@ -81,7 +81,7 @@ cpu_plan(const struct backend_host *h, struct model *m,
 	return (0);
 }
 
-/* Is each piece in a packed file? */
+/* Does a packed file have each piece? */
 static int
 cpu_check(const struct backend_host *h, struct model *m,
     const struct backend_options *opt, struct fault *f)
@@ -156,13 +156,13 @@ cpu_precision(const struct model *m, const char *asked,
 		    vocabulary_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
-		    "in %s, and %s is asked for: give auto, or the model it "
-		    "was packed from", packed->path, packed->precision,
-		    asked));
+		    "in %s, not in %s: set precision to auto, or load the "
+		    "model it was packed from", packed->path,
+		    packed->precision, asked));
 	return (0);
 }
 
-/* Precision and instruction set. */
+/* Choose precisions and instruction set. */
 static int
 cpu_choose(struct cpu *c, const struct model *m,
     const struct backend_options *opt, struct fault *f)
@@ -184,7 +184,8 @@ cpu_choose(struct cpu *c, const struct model *m,
 	return (CHAT_EUNSUPPORTED);
 }
 
-/* Start the threads, at most one per core: more would wait for each other. */
+/* Start the threads, at most one per core. More would only wait for each
+ * other. */
 static int
 cpu_threads(struct cpu *c, const struct backend_options *opt,
     struct fault *f)
@@ -199,8 +200,9 @@ cpu_threads(struct cpu *c, const struct backend_options *opt,
 	return (0);
 }
 
-/* Reserve the KV cache; its pages come when they are written. The name of the
- * precision says if the cache is not in what auto gives. */
+/* Reserve the KV cache. The kernel gives it pages when they are written. Also
+ * set the name of the precision: it has a suffix if the cache is not in the
+ * type that auto chooses. */
 static int
 cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 {
@@ -228,7 +230,7 @@ cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 	return (0);
 }
 
-/* Each thread's room for scores, and the rotary table. */
+/* Allocate each thread's memory for scores, and the rotary table. */
 static int
 cpu_scratch(struct cpu *c, struct fault *f)
 {

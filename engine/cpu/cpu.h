@@ -18,14 +18,14 @@
 extern const struct backend_driver cpu_driver;
 
 /*
- * The precision that a model is computed in; asked is "auto" or a name. 0 and
- * *out, or an error with *f filled: no such name, or a packed file in another
- * precision.
+ * The precision for the weights of a model; asked is "auto" or a name. Returns
+ * 0 and *out, or an error with *f filled: no such name, or m is packed in
+ * another precision.
  */
 int	 cpu_precision(const struct model *m, const char *asked,
 	    enum precision *out, struct fault *f);
 
-/* Activations of a step: one array with the forms of it that products read. */
+/* One array of activations of a step, in each form that products read. */
 struct acts {
 	int		 n;		/* numbers of a row */
 	size_t		 ld, ld16;	/* from row to row: floats; bf16 */
@@ -45,15 +45,15 @@ struct cpu_rows {
 	struct acts	 sum;		/* C: its product with the output
 					 * matrix */
 	struct acts	 up;		/* F: inside the MLP */
-	float		**logits;	/* [T] of rows that want logits */
+	float		**logits;	/* [T] of rows with logits */
 	int		*run;		/* [T + 1] see forward.c */
-	/* In int8 and int4: of a and mix, and of b and up, which are never
-	 * needed at once. */
+	/* With weights in int8 and int4: qa is a or mix in int8, qb is b or
+	 * up. The two are never needed at the same time. */
 	struct qrows	 qa, qb;
 };
 
 struct cpu {
-	struct backend		 backend;	/* first: what callers hold */
+	struct backend		 backend;	/* first: callers point to it */
 	struct model_config	 config;
 	const struct kernels	*kernels;
 	struct layout		 layout;
@@ -69,7 +69,7 @@ struct cpu {
 	struct cpu_rows		 rows;
 };
 
-/* roofline.c: see backend.h. The limits are those of all threads together. */
+/* roofline.c: see backend.h. The limits are for all threads together. */
 void	 roofline_limits(struct backend *b, struct backend_limits *out);
 double	 roofline_read_rate(struct backend *b);
 
@@ -77,7 +77,7 @@ double	 roofline_read_rate(struct backend *b);
 int	 forward_step(struct backend *b, const struct backend_row *rows,
 	    int T);
 
-/* rows.c: room for T rows, 0 or CHAT_ENOMEM; its end. */
+/* rows.c: allocate arrays for T rows, 0 or CHAT_ENOMEM; release them. */
 int	 rows_grow(struct cpu *c, int T);
 void	 rows_clear(struct cpu_rows *r);
 

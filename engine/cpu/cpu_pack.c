@@ -22,7 +22,7 @@ struct pack {
 	char				(*names)[TENSOR_NAME_MAX]; /* owned */
 };
 
-/* The pieces as tensors. */
+/* List the pieces as tensors. */
 static void
 cpu_pack_plan(struct pack *p)
 {

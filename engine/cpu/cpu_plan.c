@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums of sizes.
+ * Adds up the sizes of weights, cache and arrays.
  */
 #include "cpu_plan.h"
 
@@ -12,21 +12,21 @@
 #include "pool.h"
 #include "vocabulary.h"
 
-/* The cache by default: room for four whole contexts, but no more than this
- * in bytes unless one context needs it. */
+/* The default cache holds four whole contexts, but at most PLAN_CACHE bytes. It
+ * always holds one context. */
 #define PLAN_CONTEXTS	4
 #define PLAN_CACHE	((size_t)1 << 30)
 #define PLAN_POSITIONS	(1 << 26)	/* at most */
 #define PLAN_PROGRAM	((int64_t)48 << 20)	/* tokenizer, buffers, code */
 
-/* The word for the cache's elements. */
+/* The word for the element type of the cache. */
 const char *
 cpu_plan_elem_name(enum elem e)
 {
 	return (e == ELEM_F32 ? "fp32" : e == ELEM_BF16 ? "bf16" : "int8");
 }
 
-/* The cache's elements. */
+/* The element type of the cache. */
 int
 cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
     struct fault *f)
@@ -42,14 +42,14 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 		    vocabulary_caches, asked));
 	else if (p != PREC_FP32)
 		return (fault_set(f, "bad_field", "kv_precision",
-		    "kv_precision: fp32 goes with weights in fp32, and they "
+		    "kv_precision: fp32 needs weights in fp32, but they "
 		    "are in %s", precision_name(p)));
 	else
 		*out = ELEM_F32;
 	return (0);
 }
 
-/* Shape and size of the cache. */
+/* The shape and size of the cache. */
 void
 cpu_plan_cache(const struct model_config *c, enum precision p,
     const struct backend_options *opt, struct kv_shape *kv,
@@ -109,7 +109,7 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 	layout_clear(&l);
 }
 
-/* The largest precision below p that fits, or PREC_COUNT. */
+/* The largest precision smaller than p that fits, or PREC_COUNT. */
 static enum precision
 cpu_plan_smaller(const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes,
@@ -131,17 +131,17 @@ cpu_plan_check(const char *name, const struct model_config *c, enum precision p,
     const struct backend_options *opt, int64_t free_bytes, struct fault *f)
 {
 	struct backend_plan	 need, less;
-	enum precision	 small;
+	enum precision	 smaller;
 	char		 all[BYTES_TEXT], left[BYTES_TEXT], some[BYTES_TEXT];
 	char		 advice[128];
 
 	cpu_plan_make(c, p, opt, &need);
 	if (need.total <= free_bytes)
 		return (0);
-	small = cpu_plan_smaller(c, p, opt, free_bytes, &less);
-	if (small < PREC_COUNT)
+	smaller = cpu_plan_smaller(c, p, opt, free_bytes, &less);
+	if (smaller < PREC_COUNT)
 		snprintf(advice, sizeof advice, "try %s (%s)",
-		    precision_name(small), bytes_text(less.total, some));
+		    precision_name(smaller), bytes_text(less.total, some));
 	else if (need.total - need.cache < free_bytes)
 		snprintf(advice, sizeof advice, "%s of it are for the cache, "
 		    "see kv_tokens and kv_precision", bytes_text(need.cache,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One step of the model on the CPU.  A step is a row of phases, each cut into
- * pieces for the pool: norms by rows, matrix products by panels of output
- * columns, attention by heads and rows; never along k, so that no piece's
- * result depends on the cut.
+ * One step of the model on the CPU.  A step is a sequence of phases.  Each
+ * phase is cut into pieces for the pool: norms by rows, matrix products by
+ * panels of output columns, attention by heads and rows.  A phase is never cut
+ * along k, so no result depends on the cut.
  *
  *	x = embedding
  *	each layer:	a = norm1(x), b = norm2(x)		by rows
@@ -15,15 +15,13 @@
  *
  * Without the parallel residual, x = x + mix Wattn comes before norm2.  In
  * int8 and int4 the input of every product is rounded to int8 first, by rows.
- * In bf16, kernels with tiles read bf16, which the phase before has written.
+ * In bf16, kernels with tiles read bf16, which the previous phase has written.
  */
 #include "cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "rotary.h"
 
 /* A step in progress. */
 struct forward {
@@ -36,13 +34,14 @@ struct forward {
 	/* one or two norms of x and their results */
 	const struct norm		*norm[2];
 	struct acts			*normed[2];
-	/* arrays to be rounded to int8 in one phase, one or two */
+	/* one or two arrays to be rounded to int8 in one phase */
 	struct acts			*full[2];
-	/* up to two products in one phase, all pieces of the first before
-	 * the second's; with chain set, each piece does both, in order */
+	/* one or two products in one phase. A piece is a part of one product;
+	 * the pieces of the first come first. If chain is set, a piece is a
+	 * part of both, which it computes in order */
 	struct matmul			 mm[2];
 	int				 nmm, chain;
-	int				 panels;	/* of a piece */
+	int				 panels;	/* in a piece */
 	int				 narrow;	/* products read bf16 */
 	/* attention: runs of rows of one sequence */
 	int				*run;		/* [runs + 1] */
@@ -86,7 +85,7 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 	return (0);
 }
 
-/* Tokens, positions and blocks are in range. */
+/* Check that tokens, positions and blocks are in range. */
 static int
 forward_check(const struct cpu *c, const struct backend_row *rows, int T)
 {
@@ -106,8 +105,8 @@ forward_check(const struct cpu *c, const struct backend_row *rows, int T)
 	return (0);
 }
 
-/* Cut the rows into runs of consecutive positions of one sequence, each as
- * long as the kernels like it at most. */
+/* Cut the rows into runs of consecutive positions of one sequence, each of at
+ * most attend_rows rows. */
 static void
 forward_runs(struct forward *fw)
 {
@@ -150,7 +149,7 @@ forward_product(struct forward *fw, const struct acts *in,
 	return (mm);
 }
 
-/* Describe the MLP's first product. */
+/* Describe the first product of the MLP. */
 static void
 forward_up(struct forward *fw)
 {
@@ -164,7 +163,7 @@ forward_up(struct forward *fw)
 	mm->ldo16 = up->ld16;
 }
 
-/* One layer. */
+/* Run one layer. */
 static void
 forward_layer(struct forward *fw)
 {
@@ -198,7 +197,8 @@ forward_layer(struct forward *fw)
 	forward_products(fw);
 }
 
-/* Logits of the rows that want them: their x is moved together first. */
+/* Compute the logits of the rows that have room for them. Their rows of x are
+ * moved together first. */
 static void
 forward_logits(struct forward *fw)
 {
@@ -223,7 +223,7 @@ forward_logits(struct forward *fw)
 	forward_products(fw);
 }
 
-/* Norm one row, once or twice. */
+/* Apply one or two norms to one row. */
 static void
 forward_norm_piece(void *arg, int t, int thread)
 {
@@ -250,7 +250,7 @@ forward_norm_piece(void *arg, int t, int thread)
 	}
 }
 
-/* Norm all rows of x, once or twice. */
+/* Apply one or two norms to all rows of x. */
 static void
 forward_norms(struct forward *fw, const struct norm *n0, struct acts *out0,
     const struct norm *n1, struct acts *out1)
@@ -288,7 +288,7 @@ forward_quantize(struct forward *fw, struct acts *first, struct acts *second)
 	    forward_quantize_piece, fw);
 }
 
-/* Some panels of a product, or of two. */
+/* Compute one piece: some panels of one product, or of both. */
 static void
 forward_product_piece(void *arg, int item, int thread)
 {
@@ -313,8 +313,8 @@ forward_product_piece(void *arg, int item, int thread)
 	}
 }
 
-/* Run the products that were described. Pieces are a few panels: small
- * enough to share out evenly, large enough to stream through memory. */
+/* Run the products that were described. A piece has a few panels: few enough
+ * to divide the work evenly, and enough to read long stretches of memory. */
 static void
 forward_products(struct forward *fw)
 {
@@ -333,7 +333,7 @@ forward_products(struct forward *fw)
 	fw->nmm = fw->chain = 0;
 }
 
-/* One head's rotation and cache writes. */
+/* Turn one head's queries and keys, and write to the cache. */
 static void
 forward_rotary_piece(void *arg, int h, int thread)
 {
@@ -341,11 +341,11 @@ forward_rotary_piece(void *arg, int h, int thread)
 	struct cpu	*c = fw->cpu;
 
 	(void)thread;
-	rotary_head(&fw->attend, c->rows.qkv.f, h, fw->T, c->rotary,
+	c->kernels->rotary(&fw->attend, c->rows.qkv.f, h, fw->T, c->rotary,
 	    c->config.rotary);
 }
 
-/* One head's attention for one run of rows. */
+/* Compute one head's attention for one run of rows. */
 static void
 forward_attend_piece(void *arg, int item, int thread)
 {
@@ -357,7 +357,7 @@ forward_attend_piece(void *arg, int item, int thread)
 	    fw->cpu->scratch[thread]);
 }
 
-/* Attention of all rows. */
+/* Compute the attention of all rows. */
 static void
 forward_attention(struct forward *fw)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The layout of weights: a list of pieces, made by walking over the parts of
- * a model.
+ * The layout of weights: a list of pieces, built from the list of a model's
+ * parts.
  */
 #include "layout.h"
 
@@ -12,7 +12,7 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-/* The elements of matrices. */
+/* The element type of matrices. */
 static const enum elem layout_elems[PREC_COUNT] = {
 	[PREC_FP32] = ELEM_F32,
 	[PREC_BF16] = ELEM_BF16,
@@ -20,7 +20,7 @@ static const enum elem layout_elems[PREC_COUNT] = {
 	[PREC_INT4] = ELEM_I4
 };
 
-/* enum precision follows the vocabulary, where "auto" comes first. */
+/* enum precision has the order of the vocabulary, in which "auto" is first. */
 #define PREC_WORDS	(vocabulary_precisions + 1)
 
 /* Name of a precision. */
@@ -46,7 +46,7 @@ layout_columns(enum elem elem, int K)
 	return (elem == ELEM_I8 || elem == ELEM_I4 ? ROUND_UP(K, 64) : K);
 }
 
-/* Append a piece of so many bytes an element. */
+/* Append a piece; bytes is the size of one element. */
 static void
 layout_add(struct layout *l, const struct piece *p, size_t bytes)
 {
@@ -63,7 +63,7 @@ layout_add(struct layout *l, const struct piece *p, size_t bytes)
 	l->size += q->size;
 }
 
-/* A vector. */
+/* Append a vector. */
 static void
 layout_vector(struct layout *l, enum tensor part, int layer, int64_t n)
 {
@@ -73,7 +73,7 @@ layout_vector(struct layout *l, enum tensor part, int layer, int64_t n)
 	layout_add(l, &p, sizeof(float));
 }
 
-/* A matrix, and its scales where it has some. */
+/* Append a matrix, and its scales if it is quantized. */
 static void
 layout_matrix(struct layout *l, enum tensor part, int layer, int64_t N,
     int64_t K)
@@ -117,11 +117,11 @@ layout_matrix(struct layout *l, enum tensor part, int layer, int64_t N,
 		layout_add(l, &p, sizeof(uint16_t));
 		return;
 	case ELEM_Q8:
-		return;		/* of the KV cache */
+		return;		/* in the KV cache only */
 	}
 }
 
-/* Make a layout: what is there once, then layer by layer. */
+/* Make a layout: the parts that exist once, then those of each layer. */
 void
 layout_init(struct layout *l, const struct model_config *c, enum precision p)
 {
@@ -155,7 +155,7 @@ layout_clear(struct layout *l)
 	memset(l, 0, sizeof *l);
 }
 
-/* Look a piece up. */
+/* Find a piece. */
 const struct piece *
 layout_find(const struct layout *l, enum tensor part, int layer, int scales)
 {

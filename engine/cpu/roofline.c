@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this machine allows: bytes read and operations done in a second, by
- * loops that do nothing else.  For --bench.
+ * The limits of this machine, for --bench: bytes read in a second, and
+ * operations in a second, by loops that do nothing else.
  */
 #include "cpu.h"
 
@@ -11,7 +11,7 @@
 
 #include "clock.h"
 
-#define LIMITS_RUNS	7		/* the best counts: noise only slows */
+#define LIMITS_RUNS	7		/* the fastest run counts */
 #define LIMITS_READS	3
 #define LIMITS_BYTES	((size_t)256 << 20)	/* larger than caches */
 #define LIMITS_PIECE	((size_t)4 << 20)
@@ -57,7 +57,7 @@ roofline_dot8(void *arg, int item, int thread)
 	l->sink = l->cpu->kernels->spin_dot8(LIMITS_ROUNDS);
 }
 
-/* The same for tiles of bf16, and of 8 bits. */
+/* The same for products of bf16 in tiles. */
 static void
 roofline_tile16(void *arg, int item, int thread)
 {
@@ -68,6 +68,7 @@ roofline_tile16(void *arg, int item, int thread)
 	l->sink = l->cpu->kernels->spin_tile16(LIMITS_TILES);
 }
 
+/* The same for products of 8 bits in tiles. */
 static void
 roofline_tile8(void *arg, int item, int thread)
 {
@@ -78,8 +79,11 @@ roofline_tile8(void *arg, int item, int thread)
 	l->sink = l->cpu->kernels->spin_tile8(LIMITS_TILES);
 }
 
-/* The kinds of arithmetic: 6 chains of 16 lanes, of one or of four products,
- * two operations each; 4 products of tiles of 16 by 16, by 32 or by 64 k. */
+/*
+ * The kinds of arithmetic. work counts a multiply-add as two operations. The
+ * first two have 6 chains of 16 lanes, with one or four products in a lane. The
+ * last two have 4 products of tiles, of 16 by 16 sums over 32 or 64 k.
+ */
 static const struct roofline_kind {
 	const char	*name;		/* of the peak */
 	const char	*key, *unit, *note;	/* of the figure */
@@ -96,7 +100,8 @@ static const struct roofline_kind {
 	    131072.0 * LIMITS_TILES, roofline_tile8 }
 };
 
-/* How often n items can be done in a second, at best of some runs. */
+/* Run n items several times. Returns the items per second of the fastest
+ * run. */
 static double
 roofline_rate(struct limits *l, int runs, int n, void (*fn)(void *, int, int))
 {
@@ -162,7 +167,8 @@ roofline_figure(struct backend_limits *out, const char *key, double value,
 		.unit = unit, .note = note, .value = value / 1e9 };
 }
 
-/* One kind of arithmetic: its peak is the model's if it computes so. */
+/* Measure one kind of arithmetic. is_models: the model is computed in it, so
+ * it is also the peak. */
 static void
 roofline_peak(struct limits *l, struct backend_limits *out,
     const struct roofline_kind *k, int is_models)
@@ -177,7 +183,7 @@ roofline_peak(struct limits *l, struct backend_limits *out,
 	out->peak_name = k->name;
 }
 
-/* Measure. */
+/* Measure all limits. */
 void
 roofline_limits(struct backend *b, struct backend_limits *out)
 {

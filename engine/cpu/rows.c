@@ -46,7 +46,8 @@ rows_clear(struct cpu_rows *r)
 	memset(r, 0, sizeof *r);
 }
 
-/* Room for T rows of n floats, zeroed. Returns 0 if there is no memory. */
+/* Allocate T rows of n floats, all 0. Returns 0 if there is no memory, else
+ * 1. */
 static int
 rows_init(struct acts *a, int T, int n)
 {
@@ -65,7 +66,7 @@ rows_init(struct acts *a, int T, int n)
 	return (1);
 }
 
-/* The same for the bf16 form, all -0: see struct matmul. */
+/* The same for the bf16 form, all -0 (see struct matmul). */
 static int
 rows_init16(struct acts *a, int T)
 {
@@ -98,7 +99,7 @@ rows_init_quantized(struct qrows *q, int T, int K)
 	    q->scale != NULL && q->outlier != NULL && q->noutliers != NULL);
 }
 
-/* The forms that products read of a, b, mix and up. */
+/* Allocate the forms of a, b, mix and up that products read. */
 static int
 rows_init_forms(const struct cpu *c, struct cpu_rows *r, int T)
 {
@@ -118,7 +119,7 @@ rows_init_forms(const struct cpu *c, struct cpu_rows *r, int T)
 	return (done);
 }
 
-/* Room for T rows; the old contents are lost. */
+/* Allocate arrays for T rows; the old contents are lost. */
 int
 rows_grow(struct cpu *c, int T)
 {

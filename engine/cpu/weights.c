@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for weights, and what is where in it.
+ * Memory for weights, and the pointers into it.
  */
 #include "weights.h"
 
@@ -52,7 +52,7 @@ weights_load(struct model *m, const struct layout *l, struct pool *pool,
 	return (r);
 }
 
-/* Memory of our own, out of the model's files. */
+/* Allocate memory and fill it from the model's files. */
 static int
 weights_fill(struct weights *w, struct model *m, const struct layout *l,
     struct pool *pool, const struct backend_options *opt, struct fault *f)
@@ -71,7 +71,7 @@ weights_fill(struct weights *w, struct model *m, const struct layout *l,
 	return (convert_model(m, l, w->memory, pool, opt, f));
 }
 
-/* Every piece of the layout is in the file, in its type and shape. */
+/* Check the pieces of a packed file. */
 int
 weights_check(const struct layout *l, const struct packed *p,
     struct fault *f)
@@ -98,7 +98,7 @@ weights_check(const struct layout *l, const struct packed *p,
 	return (0);
 }
 
-/* Map a packed file and bring it into memory. */
+/* Map a packed file and read it into memory. */
 static int
 weights_map(struct weights *w, const struct packed *p,
     const struct backend_options *opt, struct fault *f)
@@ -118,8 +118,8 @@ weights_map(struct weights *w, const struct packed *p,
 		if (opt->progress != NULL)
 			opt->progress(opt->progress_arg, (int64_t)at,
 			    (int64_t)w->size);
-		/* Where the kernel is too old for it, pages come one by one
-		 * when they are needed. */
+		/* A kernel too old for this reads each page when it is
+		 * first used. */
 		(void)madvise((uint8_t *)w->memory + at, n,
 		    MADV_POPULATE_READ);
 	}
@@ -129,14 +129,14 @@ weights_map(struct weights *w, const struct packed *p,
 	return (0);
 }
 
-/* What binding needs at every turn. */
+/* The arguments that all functions of binding need. */
 struct binder {
 	const struct weights	*w;
 	const struct layout	*l;
-	const struct packed	*packed;	/* NULL: our own memory */
+	const struct packed	*packed;	/* NULL: not a packed file */
 };
 
-/* Where a piece is; NULL where the model has none. */
+/* The address of a piece, or NULL if the model does not have it. */
 static const void *
 weights_at(const struct binder *b, enum tensor part, int layer, int scales)
 {
@@ -154,7 +154,7 @@ weights_at(const struct binder *b, enum tensor part, int layer, int scales)
 	return ((const uint8_t *)b->w->memory + at);
 }
 
-/* A matrix, with a bias (TENSOR_COUNT: without). */
+/* Bind a matrix and its bias. bias is TENSOR_COUNT if there is none. */
 static struct matrix
 weights_matrix(const struct binder *b, enum tensor part, enum tensor bias,
     int layer)
@@ -173,7 +173,7 @@ weights_matrix(const struct binder *b, enum tensor part, enum tensor bias,
 	return (m);
 }
 
-/* A norm. */
+/* Bind a norm. */
 static struct norm
 weights_norm(const struct binder *b, enum tensor gain, enum tensor bias,
     int layer)
@@ -182,7 +182,7 @@ weights_norm(const struct binder *b, enum tensor gain, enum tensor bias,
 	    weights_at(b, bias, layer, 0) });
 }
 
-/* Point to everything. */
+/* Bind all matrices and norms. */
 static void
 weights_bind(struct weights *w, const struct layout *l,
     const struct packed *p)
@@ -223,7 +223,7 @@ weights_free(struct weights *w)
 	free(w);
 }
 
-/* A bf16, or the bits of an fp16, as a float. */
+/* Convert a bf16 or fp16 to a float. */
 static float
 weights_widen(enum dtype t, uint16_t h)
 {
@@ -263,7 +263,7 @@ weights_embed(const struct weights *w, int32_t token, float *out)
 			    K, n, k)]);
 			break;
 		case ELEM_Q8:
-			break;	/* of the KV cache */
+			break;	/* in the KV cache only */
 		}
 	}
 }

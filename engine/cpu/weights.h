@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The weights of a model in the form the CPU kernels read (layout.h), in one
- * piece of memory: our own, filled from the model's files, or a packed file,
- * mapped.
+ * The weights of a model in the form that the CPU kernels read (layout.h), in
+ * one piece of memory.  It is either allocated and filled from the model's
+ * files, or a packed file that is mapped.
  */
 #ifndef CPU_WEIGHTS_H
 #define CPU_WEIGHTS_H
@@ -12,7 +12,7 @@
 #include "model.h"
 #include "pool.h"
 
-/* All pointers go into the one piece of memory. */
+/* A matrix. All pointers point into weights.memory. */
 struct matrix {
 	enum elem	 elem;
 	const void	*panels;
@@ -21,6 +21,7 @@ struct matrix {
 	int		 N, K;
 };
 
+/* A layer norm. */
 struct norm {
 	const float	*gain, *bias;
 };
@@ -35,28 +36,28 @@ struct weights {
 	struct layer	*layers;	/* owned: L of them */
 	struct matrix	 head;		/* N = V */
 	struct matrix	 embed;		/* N = V; tied: the same as head */
-	struct norm	 norm;		/* at the end */
+	struct norm	 norm;		/* after the last layer */
 	int64_t		 parameters;
 	void		*memory;	/* owned: mapped */
 	size_t		 size;
 };
 
 /*
- * Load all weights of m, telling opt->progress on the way: l->size bytes of
- * memory of our own, or the packed file, which must be of that layout. 0 and
- * *out (owned), or an error with *f filled.
+ * Load all weights of m in layout l, and call opt->progress meanwhile. A packed
+ * file must have this layout. Returns 0 and *out (owned), or an error with *f
+ * filled.
  */
 int	 weights_load(struct model *m, const struct layout *l,
 	    struct pool *pool, const struct backend_options *opt,
 	    struct weights **out, struct fault *f);
-/* Is every piece of the layout in the packed file, in its type and shape? 0,
- * or an error with *f filled. */
+/* Check that the packed file has every piece of the layout, with its type and
+ * shape. Returns 0, or an error with *f filled. */
 int	 weights_check(const struct layout *l, const struct packed *p,
 	    struct fault *f);
 
 void	 weights_free(struct weights *w);
 
-/* The K floats of token's embedding. */
+/* Write the K floats of token's embedding to out. */
 void	 weights_embed(const struct weights *w, int32_t token, float *out);
 
 #endif

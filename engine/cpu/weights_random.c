@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filling the pieces of a layout, each cut into blocks with a generator of
- * their own, so that the threads do not matter.
+ * Fills the pieces of a layout.  Each piece is cut into blocks, and each block
+ * has its own random generator, so the weights do not depend on the threads.
  */
 #include "weights_random.h"
 
@@ -10,7 +10,7 @@
 #include "dtype.h"
 
 #define RANDOM_BLOCK	((size_t)1 << 20)	/* bytes of one piece of work */
-#define RANDOM_SPREAD	0.035f	/* half the width: deviation 0.02 */
+#define RANDOM_SPREAD	0.035f	/* largest |w|: a deviation of 0.02 */
 
 struct random_work {
 	const struct piece	*piece;
@@ -29,7 +29,7 @@ weights_random_next(uint64_t *state)
 	return (z ^ z >> 31);
 }
 
-/* A number from 16 random bits. */
+/* A float from 16 random bits. */
 static float
 weights_random_float(uint64_t bits)
 {
@@ -37,7 +37,7 @@ weights_random_float(uint64_t bits)
 	    32768));
 }
 
-/* n bytes of a matrix. */
+/* Draw n bytes of a matrix. */
 static void
 weights_random_numbers(enum elem elem, uint8_t *at, size_t n, uint64_t state)
 {
@@ -66,11 +66,11 @@ weights_random_numbers(enum elem elem, uint8_t *at, size_t n, uint64_t state)
 		}
 		break;
 	case ELEM_Q8:
-		break;		/* of the KV cache */
+		break;		/* in the KV cache only */
 	}
 }
 
-/* Scales and gains: all the same. */
+/* Set n bytes of scales, gains or biases: all elements have the same value. */
 static void
 weights_random_constant(const struct piece *p, uint8_t *at, size_t n)
 {
@@ -89,7 +89,7 @@ weights_random_constant(const struct piece *p, uint8_t *at, size_t n)
 			memcpy(at + i, &scale, 4);
 }
 
-/* One block of a piece. */
+/* Fill one block of a piece. */
 static void
 weights_random_piece(void *arg, int item, int thread)
 {

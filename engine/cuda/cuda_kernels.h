@@ -107,7 +107,8 @@ cudaError_t	norms_launch(const struct norms *n, cudaStream_t s);
 
 struct attention {
 	enum cuda_elem	 elem;		/* of the cache: F16, BF16 or I8 */
-	enum cuda_elem	 act;		/* of q and mix: CUDA_BF16 if elem is */
+	enum cuda_elem	 act;		/* of mix; q is CUDA_BF16 if elem is,
+					 * else CUDA_F16 */
 	int		 T, H, D;	/* D is 1 .. 128 */
 	int		 rotary;	/* lanes: even, 0 < rotary <= D */
 	float		 scale;		/* 1 / sqrt(D) */
@@ -120,7 +121,7 @@ struct attention {
 	int		 ldblocks;
 	void		*cache;		/* of this layer: block b of head h at
 					 * (b * H + h) * layout_head() */
-	void		*q;		/* [T][H][Dp] act: written by
+	void		*q;		/* [T][H][Dp]: written by
 					 * rotary_launch */
 	void		*mix;		/* layout_acts, K = H * D: the result;
 					 * its padding of K is set to zero */

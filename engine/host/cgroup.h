@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control groups that this process is in, of either version (cgroups(7)).
+ * The control groups that this process is in, of version 1 or 2 (cgroups(7)).
  */
 #ifndef HOST_CGROUP_H
 #define HOST_CGROUP_H

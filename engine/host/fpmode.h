@@ -32,7 +32,7 @@ fpmode_enter(void)
 #endif
 }
 
-/* Back to the mode before. */
+/* Return to the mode before. */
 static inline void
 fpmode_leave(uint64_t old)
 {

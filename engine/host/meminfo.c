@@ -46,7 +46,7 @@ meminfo_limit(void)
 	return ((int64_t)rl.rlim_cur > used ? (int64_t)rl.rlim_cur - used : 0);
 }
 
-/* The least of all. */
+/* The smallest of these limits. */
 int64_t
 meminfo_free(void)
 {

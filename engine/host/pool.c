@@ -2,10 +2,10 @@
 /*
  * The pool.  A run is announced by one 64-bit ticket: the number of the run,
  * the number of its items, and the next item.  Threads take items by compare
- * and swap on the ticket.  So a thread that the system has not scheduled delays
- * nobody, and a thread that wakes late finds a newer ticket and takes no item
- * by mistake.  Inside a step the next run follows within microseconds, so a
- * thread spins for it a little before it sleeps.
+ * and swap on the ticket.  So a thread that the system has not scheduled does
+ * not delay the others.  A thread that wakes late finds a newer ticket, and
+ * can't take an item of the old run.  Inside a step the next run follows within
+ * microseconds, so a thread spins for it a short time before it sleeps.
  */
 #include "pool.h"
 

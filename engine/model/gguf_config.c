@@ -120,7 +120,7 @@ gguf_config_rest(struct gguf_load *l, struct config_raw *raw)
 	    GGUF_CONFIG : GGUF_OK);
 }
 
-/* Read what only the tensors show. */
+/* Read the facts that only the tensors show. */
 static enum gguf_error
 gguf_config_tensors(struct gguf_load *l, struct config_raw *raw)
 {

@@ -235,7 +235,7 @@ gguf_shape(struct gguf_load *l, const char *name, struct st_tensor *t,
 	return (GGUF_OK);
 }
 
-/* Its type, and how many bytes that makes. */
+/* Read its type, and compute its size in bytes. */
 static enum gguf_error
 gguf_size(struct gguf_load *l, const char *name, struct st_tensor *t,
     uint64_t elems)
@@ -267,8 +267,8 @@ gguf_size(struct gguf_load *l, const char *name, struct st_tensor *t,
 	return (GGUF_OK);
 }
 
-/* Offsets and sizes into places in the file, which is aligned behind the
- * entries. */
+/* Turn offsets and sizes into begin and end in the file. The data starts at the
+ * first aligned byte after the entries. */
 static enum gguf_error
 gguf_place(struct gguf_load *l, uint64_t align)
 {
@@ -295,7 +295,7 @@ gguf_place(struct gguf_load *l, uint64_t align)
 	return (GGUF_OK);
 }
 
-/* Tensors in order of their first byte. */
+/* Compare tensors by their first byte. */
 static int
 gguf_compare_begin(const void *a, const void *b)
 {
@@ -304,7 +304,7 @@ gguf_compare_begin(const void *a, const void *b)
 	return (x->begin < y->begin ? -1 : x->begin > y->begin);
 }
 
-/* Sort the table; no byte belongs to two tensors. */
+/* Sort the table, and check that no byte belongs to two tensors. */
 static enum gguf_error
 gguf_layout(struct gguf_load *l)
 {
@@ -320,7 +320,7 @@ gguf_layout(struct gguf_load *l)
 	return (GGUF_OK);
 }
 
-/* Order of names behind pointers. */
+/* Compare tensors by name, through pointers to them. */
 static int
 gguf_compare_names(const void *a, const void *b)
 {
@@ -329,7 +329,7 @@ gguf_compare_names(const void *a, const void *b)
 	return (strcmp((*x)->name, (*y)->name));
 }
 
-/* Names as folders have them, no two of them equal. */
+/* Replace the names by those of folders, and check that no two are equal. */
 static enum gguf_error
 gguf_names(struct gguf_load *l)
 {
@@ -356,7 +356,7 @@ gguf_names(struct gguf_load *l)
 	return (e);
 }
 
-/* The tensor of a part. */
+/* Return the tensor of a part. */
 const struct st_tensor *
 gguf_tensor(const struct gguf_load *l, enum tensor part)
 {

@@ -29,7 +29,7 @@ enum pickle_error {
 	PICKLE_OK,
 	PICKLE_TOO_BIG,		/* over PICKLE_BYTES_MAX */
 	PICKLE_END,		/* ends inside an instruction, or before STOP */
-	PICKLE_TRAILING,	/* bytes behind STOP */
+	PICKLE_TRAILING,	/* bytes after STOP */
 	PICKLE_PROTOCOL,	/* does not start with PROTO 2 */
 	PICKLE_OPCODE,		/* an instruction that is not supported */
 	PICKLE_GLOBAL,		/* a name that is not supported */

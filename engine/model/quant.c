@@ -11,17 +11,18 @@
 
 #define QUANT_HALF_MAX	65504.0f	/* of finite fp16 */
 
-/* Adding it leaves the nearest integer in the low bits of a float. */
+/* 1.5 * 2^23: after adding it to a float, the low bits are the nearest
+ * integer. */
 #define QUANT_MAGIC	12582912.0f
 
-/* x, |x| below 2^22, to the nearest integer, ties to even. */
+/* Round x to the nearest integer, ties to even. |x| is below 2^22. */
 static float
 quant_round(float x)
 {
 	return (x + QUANT_MAGIC - QUANT_MAGIC);
 }
 
-/* One row to int8. */
+/* Round one row to int8. */
 void
 quant_int8(const float *w, int K, uint8_t *u, float *scale)
 {
@@ -35,7 +36,7 @@ quant_int8(const float *w, int K, uint8_t *u, float *scale)
 	}
 	*scale = max / 127;
 	if (*scale < FLT_MIN)
-		*scale = 0;	/* 1 / scale must be a number */
+		*scale = 0;	/* 1 / scale must be finite */
 	inv = *scale > 0 ? 1 / *scale : 0;
 	for (k = 0; k < K; k++) {
 		float	 q = quant_round(w[k] * inv);
@@ -45,7 +46,8 @@ quant_int8(const float *w, int K, uint8_t *u, float *scale)
 	}
 }
 
-/* 32 numbers with scale d (0: all zero) to q; the sum of squared errors. */
+/* Round 32 numbers with scale d to q; d 0 makes all q zero. Returns the sum of
+ * squared errors. */
 static float
 quant_try(const float *w, float d, float *q)
 {
@@ -65,11 +67,11 @@ quant_try(const float *w, float d, float *q)
 	    ((err[2] + err[6]) + (err[3] + err[7])));
 }
 
-/* One group of 32 numbers; its scale as fp16. */
+/* Round one group of 32 numbers. Returns its scale as fp16. */
 static uint16_t
 quant_group(const float *w, uint8_t *u)
 {
-	/* The largest number in size becomes -8, or a little more or less. */
+	/* The number with the largest |w| becomes about -8. */
 	static const float	 steps[] = { -8, -8.6f, -8.3f, -7.7f, -7.4f,
 				    -7, 7.4f, 7 };
 	float			 max = 0, best = FLT_MAX, err, d;
@@ -96,7 +98,7 @@ quant_group(const float *w, uint8_t *u)
 	return (out);
 }
 
-/* One row to int4. */
+/* Round one row to int4. */
 void
 quant_int4(const float *w, int K, uint8_t *u, uint16_t *scale)
 {

@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Weights to small integers, a row of a matrix at a time.  The same result
- * everywhere: plain C, no contraction.
+ * Rounds weights to int8 and int4, one row of a matrix at a time.  It is plain
+ * C without contraction, so the result is the same on every machine.
  */
 #ifndef CPU_QUANT_H
 #define CPU_QUANT_H
 
 #include <stdint.h>
 
-/* Numbers of a row that share a scale in int4. */
-#define GROUP		32	/* k that share a scale in int4 */
+#define GROUP		32	/* numbers of a row with one scale in int4 */
 
-/* The largest size of a number in int4: its scale is a finite fp16. */
+/* The largest |w| in int4: its scale is a finite fp16. */
 #define QUANT_INT4_MAX	(65504.0f * 8)
 
 /*
- * int8: u[k] = 128 + round(w[k] / scale), with scale = max|w| / 127. A row
- * of zeros, or of numbers so small that their scale would be a denormal, has
- * scale 0.
+ * int8: u[k] = 128 + round(w[k] / scale), with scale = max|w| / 127. If that
+ * scale would be zero or a denormal, scale is 0 and u[k] is 128.
  */
 void	quant_int8(const float *w, int K, uint8_t *u, float *scale);
 
 /*
- * int4: for each group of 32 k, u[k] = 8 + q, q from -8 to 7, and scale[g]
- * the bits of an fp16, so that sum (w - q * scale)^2 is the least among a few
- * scales around max|w| / 8, with max|w| <= QUANT_INT4_MAX. K is a multiple
- * of 2; the last group may be short, u is filled up to 32 with 8.
+ * int4: each group g of 32 k has scale[g], the bits of an fp16, and u[k] =
+ * 8 + q with q from -8 to 7. Of a few scales around max|w| / 8, the one with
+ * the smallest sum of (w - q * scale)^2 is chosen. max|w| is at most
+ * QUANT_INT4_MAX. K is a multiple of 2. The last group may be short; then u is
+ * padded with 8 to a multiple of 32.
  */
 void	quant_int4(const float *w, int K, uint8_t *u, uint16_t *scale);
 

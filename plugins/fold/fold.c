@@ -39,7 +39,7 @@ struct fold_work {
 	size_t			 last;		/* of list: last cluster */
 	size_t			 steady;	/* of list: may follow in it */
 	size_t			 head, tail;	/* of list: as in struct fold */
-	size_t			 begin, end;	/* bytes: of what is folded */
+	size_t			 begin, end;	/* bytes of the piece */
 	int			 begins, ends;	/* no text before, after */
 	utf8proc_int32_t	 cluster[FOLD_CLUSTER];
 	size_t			 k;		/* characters in cluster */

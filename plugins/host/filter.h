@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of chatd-filter: loading plugins, the sandbox, one check.
- * Plugins see chatd-filter.h only.
+ * Declarations for all files of chatd-filter: loading plugins, the sandbox, one
+ * check.  A plugin includes chatd-filter.h only.
  */
 #ifndef FILTER_H
 #define FILTER_H
@@ -63,7 +63,7 @@ int	 plugin_check(const struct chat_filter *cf, const char *name,
 /* Does the plugin judge pieces (part), or only whole texts? */
 int	 plugin_has_part(const struct chat_filter *cf);
 
-/* ---- host.c: one plugin and what it calls */
+/* ---- host.c: one plugin, and the functions that it can call */
 struct host;
 
 /* A text to judge. Strings are borrowed, UTF-8, NUL-terminated. */
@@ -96,15 +96,16 @@ int		 host_fits(const struct host *h, const struct check *c,
 		    struct fault *f);
 
 /*
- * Judge one piece that fits and append what is found to findings, an array of
- * objects {plugin, category, score, start, end, rule}. *settled is lowered to
- * the number of bytes that are settled for this plugin, and to -1 if that is
- * not known (it takes whole texts, and more may follow). 0; CHAT_EUNSUPPORTED
- * if the plugin returns an error, that is, has no verdict, or if it reports
- * more findings than FILTER_FINDINGS_MAX less those that the array already
- * holds; CHAT_EPROTOCOL if it broke the interface's rules and must not be
- * called again. After an error *f gives the reason and the findings must not be
- * used.
+ * Judge one piece, for which host_fits has returned 0. The findings are
+ * appended to the array findings: {plugin, category, score, start, end, rule}
+ * each. *settled is lowered to the number of bytes that are settled for this
+ * plugin, and to -1 if that is not known (the plugin takes whole texts, and
+ * more may follow). Returns 0, or with *f filled:
+ *   CHAT_EUNSUPPORTED  the plugin has no verdict, or the array would have more
+ *                      than FILTER_FINDINGS_MAX findings
+ * CHAT_EPROTOCOL the plugin broke a rule of the interface, and must not be
+ *                      called again
+ * After an error the findings must not be used.
  */
 int		 host_check(struct host *h, const struct check *c,
 		    json_t *findings, int64_t *settled, struct fault *f);

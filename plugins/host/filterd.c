@@ -222,8 +222,8 @@ filterd_start(struct filterd *fd, const struct init *in,
 		log_warnx("the sandbox is off: plugins can do what this "
 		    "user can");
 	else {
-		/* plugin_find has checked the owners of files before: in the
-		 * new namespace other users may have no number. */
+		/* plugin_find has checked the owners of files already: in
+		 * the new namespace other users may have no uid. */
 		nest_enter();
 		if ((r = sandbox_enter(sb, f)) != 0)
 			goto out;

@@ -18,7 +18,7 @@
 
 struct host {
 	struct plugin		*plugin;	/* owned */
-	struct chat_filter_host	 host;		/* what the plugin sees */
+	struct chat_filter_host	 host;		/* given to the plugin */
 	const struct check	*check;		/* borrowed: being judged */
 	json_t			*findings;	/* borrowed: of that check */
 	int			 over;		/* it had too many findings */

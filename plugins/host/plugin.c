@@ -199,7 +199,7 @@ out:
 	return (r);
 }
 
-/* Load what was found. */
+/* Load the file that plugin_find has opened. */
 int
 plugin_load(struct plugin *p, struct fault *f)
 {

@@ -241,10 +241,10 @@ sandbox_begin(scmp_filter_ctx *ctx)
 }
 
 /*
- * Calls that change what is mapped: only from the floor on, and never so that
- * memory is writable and executable.  Files are mapped as code (the loader),
- * memory is not.  What is writable is not shared, so that a log file that is
- * open as descriptor 2 can't be changed this way either.
+ * Allow calls that change mappings, with these limits.  The address is not
+ * below the floor.  Nothing is both writable and executable.  Only files are
+ * mapped as code (by the loader).  Writable mappings are private (MAP_PRIVATE),
+ * so that a log file that is open as descriptor 2 can't be changed through one.
  */
 static int
 sandbox_memory(scmp_filter_ctx ctx, const struct sandbox *sb)

@@ -100,7 +100,7 @@ rulepack_name(struct pack *p, struct ynode *map, const char *key,
 
 /* Append n bytes. */
 static void
-text_add(struct text *t, const char *s, size_t n)
+rulepack_text(struct text *t, const char *s, size_t n)
 {
 	if (t->n + n + 1 > t->size) {
 		t->size = (t->n + n + 1) * 2;
@@ -223,15 +223,15 @@ rulepack_word(struct pack *p, const struct ynode *n, int raw, struct text *out)
 	for (i = 0; i < len; i++) {
 		if (strchr(" \t\n", s[i]) != NULL) {
 			i += strspn(s + i, " \t\n") - 1;
-			text_add(out, "\\s+", 3);
+			rulepack_text(out, "\\s+", 3);
 			continue;
 		}
 		if (strchr("\\^$.[]|()?*+{}#-/", s[i]) != NULL)
-			text_add(out, "\\", 1);
-		text_add(out, s + i, 1);
+			rulepack_text(out, "\\", 1);
+		rulepack_text(out, s + i, 1);
 	}
 	if (stem)
-		text_add(out, "[\\p{L}\\p{N}]*", 13);
+		rulepack_text(out, "[\\p{L}\\p{N}]*", 13);
 out:
 	fold_clear(&f);
 	return (r);
@@ -246,7 +246,7 @@ rulepack_words(struct pack *p, const struct ynode *n, int raw, struct look *out)
 	size_t			 count = 0;
 	int			 r = 0;
 
-	text_add(&t, "(?<![\\p{L}\\p{N}\\p{M}_])(?:", 26);
+	rulepack_text(&t, "(?<![\\p{L}\\p{N}\\p{M}_])(?:", 26);
 	w = n->kind == YNODE_LIST ? n->child : n;
 	for (; w != NULL; w = n->kind == YNODE_LIST ? w->next : NULL) {
 		if (++count > RULES_WORDS) {
@@ -255,7 +255,7 @@ rulepack_words(struct pack *p, const struct ynode *n, int raw, struct look *out)
 			goto out;
 		}
 		if (count > 1)
-			text_add(&t, "|", 1);
+			rulepack_text(&t, "|", 1);
 		if ((r = rulepack_word(p, w, raw, &t)) != 0)
 			goto out;
 	}
@@ -263,7 +263,7 @@ rulepack_words(struct pack *p, const struct ynode *n, int raw, struct look *out)
 		r = rulepack_fault(p, n, "an empty list");
 		goto out;
 	}
-	text_add(&t, ")(?![\\p{L}\\p{N}\\p{M}_])", 23);
+	rulepack_text(&t, ")(?![\\p{L}\\p{N}\\p{M}_])", 23);
 	r = rulepack_compile(p, n, t.s, t.n, raw, out);
 out:
 	free(t.s);
@@ -435,12 +435,11 @@ rulepack_rule(struct pack *p, const char *pack, struct rule *rule)
 
 /* Read a whole pack. */
 int
-rules_read(struct rules *rs, const char *file, struct ynode *root,
+rulepack_read(struct rules *rs, const char *file, struct ynode *root,
     struct fault *f)
 {
-	struct pack	 rulepack_state = { .rules = rs, .file = file,
-			    .fault = f };
-	struct pack	*p = &rulepack_state;
+	struct pack	 whole = { .rules = rs, .file = file, .fault = f };
+	struct pack	*p = &whole;
 	struct ynode	*list;
 	const char	*pack;
 	size_t		 i;

@@ -42,7 +42,7 @@ look_clear(struct look *look)
 	free(look->first);
 }
 
-/* Release what one rule holds. */
+/* Release the members of a rule. */
 void
 rule_clear(struct rule *r)
 {

@@ -109,14 +109,14 @@ void		 rules_free(struct rules *rs);
 /* The number of bytes needed before new text. */
 size_t		 rules_window(const struct rules *rs);
 
-/* Release what one rule holds, also a half-built one. */
+/* Release the members of a rule, also of a half-built one. */
 void		 rule_clear(struct rule *r);
 
 /* ---- rulepack.c */
 struct ynode;
 
 /* Add the pack in a YAML tree (borrowed); file is used in errors. */
-int	 rules_read(struct rules *rs, const char *file, struct ynode *root,
+int	 rulepack_read(struct rules *rs, const char *file, struct ynode *root,
 	    struct fault *f);
 
 /* ---- rules_files.c */
@@ -128,7 +128,7 @@ int	 rules_load(struct rules *rs, const char *path, struct fault *f);
 int	 rules_parse(struct rules *rs, const char *name, const char *text,
 	    size_t len, struct fault *f);
 
-/* ---- match.c */
+/* ---- rules_match.c */
 /*
  * Run every rule of that direction (RULE_PROMPT or RULE_REPLY) over len bytes
  * of valid UTF-8 and call found with each match. It is called at most
@@ -140,7 +140,7 @@ int	 rules_match(struct rules *rs, unsigned direction, const char *text,
 	    size_t len, void (*found)(void *arg, const struct rule *rule,
 	    uint64_t start, uint64_t end), void *arg, struct fault *f);
 
-#define RULES_HITS	16	/* matches of one rule reported apart */
+#define RULES_HITS	16	/* matches of a rule reported singly */
 #define RULES_HITS_ALL	2000	/* of all rules; then one per rule */
 #define RULES_UNLESS	64	/* bytes around a match that "unless" sees */
 

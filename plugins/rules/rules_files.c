@@ -24,7 +24,7 @@ rules_parse(struct rules *rs, const char *name, const char *text, size_t len,
 
 	if ((r = yaml_parse(name, text, len, &root, f)) != 0)
 		return (r);
-	r = rules_read(rs, name, root, f);
+	r = rulepack_read(rs, name, root, f);
 	ynode_free(root);
 	return (r);
 }
@@ -38,7 +38,7 @@ rules_load_file(struct rules *rs, const char *path, struct fault *f)
 
 	if ((r = yaml_load(path, &root, f)) != 0)
 		return (r);
-	r = rules_read(rs, path, root, f);
+	r = rulepack_read(rs, path, root, f);
 	ynode_free(root);
 	return (r);
 }

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a hostile account costs another one.
+"""What an attack by one account costs another account.
 
     CHATD_BUILD=build /usr/bin/python3 tests/bench/fair.py [ATTACK...]
 
-A victim of one account chats with the demo model, the shipped rules on, while
-N connections (1, 16, 90) of another account do one of the attacks below as
-fast as they are let.  For scale, the same N connections chat honestly first.
-Prints the victim's time to its first text and between two texts (median and
-90th of 100), each divided by the honest figure, its failures, and the peak
-memory of each process.  The bar is a ratio of 2.0.  Needs root, to be three
-accounts; for a quiet machine, not part of the tests.
+A victim chats with the demo model and the shipped rules. N connections (1, 16,
+90) of another account run one of the attacks below, as fast as chatd lets them.
+For comparison, the same N connections chat honestly first.  Prints the victim's
+time to the first text and between two texts (median and 90th percentile), each
+divided by the honest figure, its failures, and the peak memory of each process.
+The limit for a ratio is 2.0.  Needs root, because it uses three accounts.  Run
+it on a quiet machine; it is not part of the tests.
 """
 import argparse
 import collections

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logits of the reference library; run by tests/bench/fidelity with a Python
+"""Logits of the reference library. tests/bench/fidelity runs this with a Python
 that has transformers and torch.
 
 Reads {"folder", "ids": [[...], ...]} on standard input. Writes a line of
 JSON, {"reference", "vocab", "dtypes"}, and then for each type, sequence and
-position a row of little-endian float32."""
+position a row of little-endian float32.
+"""
 import json
 import sys
 

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a second of one chatd-filter with the rules plugin.
+"""How many checks a second one chatd-filter does with the rules plugin.
 
     CHATD_BUILD=build /usr/bin/python3 tests/bench/filter.py
 
-A reply of plain text grows by 100 bytes.  For each length that it has
-reached: checks a second of the new piece with the window before it, and of
-the whole text so far, which is what plugins of version 1.0 get.  Seconds are
-those of the processor that chatd-filter used, lines and JSON included; the
-median of five rounds of half a second.
+A reply of plain text grows by 100 bytes at a time.  For several lengths it
+prints the checks a second of the new piece with the window before it, and of
+the whole text so far, as plugins of version 1.0 get it.  A second is one of
+processor time of chatd-filter, which includes lines and JSON.  The figures are
+the medians of five rounds of half a second.
 """
 import json
 import os

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""How long a packed model takes to be ready, against reading its bytes once.
+"""How long a packed model takes to be ready, compared with reading its bytes.
 
-Packs a model of zeros of the shape of pythia-410m with the tokenizer of
-GPT-NeoX-20B (or a --model) in each precision, then starts the engine on the file, from the page cache, and
-measures until "ready" and until the first token.  The time to read the file
-once is that of 4 MiB reads into one buffer, measured between the starts.
-Prints medians.  With --cold the file is dropped from the page cache before
-each (the disk is measured too then).
+Packs a model of zeros (with the shape of pythia-410m and the tokenizer of
+GPT-NeoX-20B), or that of --model, in each precision.  Then starts the engine on
+the file, which is in the page cache, and measures the time to "ready" and to
+the first token.  Between the starts it measures how long it takes to read the
+file once, 4 MiB at a time into one buffer.  Prints medians.  With --cold the
+file is dropped from the page cache before each measurement, which then includes
+the disk.
 """
 
 import argparse

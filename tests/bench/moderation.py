@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Precision and recall of the rule packs on labelled texts.
 
-Drives chatd-filter over a pipe.  --data DIR holds JSON Lines files with the
-fields text, category ("benign" or a slug), also, kind ("request" or
-"content") and fold; requests are checked as prompts, content as replies.
+Runs chatd-filter over a pipe.  --data DIR has JSON Lines files with the fields
+text, category ("benign" or a category), also, kind ("request" or "content") and
+fold.  Requests are checked as prompts, content as replies.
 
-A text counts as flagged for a category where a finding of that category
-reaches the threshold.  Texts labelled other_unsafe are left out of the
-negatives of hate, harassment and violence: their labels do not say.
+A text counts as flagged for a category if a finding of that category reaches
+the threshold.  Texts with the label other_unsafe are not used as negatives of
+hate, harassment and violence, because the label does not exclude these.
 """
 
 import argparse

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other engines on the same shapes, for tests/bench/engine --compare.
+"""Other engines with models of the same shapes, for tests/bench/engine
+--compare.
 
-llama.cpp runs on a GGUF file of random numbers that is written here; its own
-llama-bench measures, and llama-batched-bench beside it, if there.  The
-transformers library runs in the Python that has it, in bfloat16.  Rates are
-tokens a second, under the names that chatd-engine --bench uses.
+llama.cpp runs a GGUF file of random numbers that is written here. llama-bench
+measures, and llama-batched-bench if it is installed beside it.  The
+transformers library runs in a Python that has it, in bfloat16.  Rates are
+tokens a second, with the names that chatd-engine --bench uses.
 """
 import json
 import os
@@ -26,8 +27,8 @@ SHAPES = {"pythia-160m": (12, 768, 12, 50304),
           "pythia-6.9b": (32, 4096, 32, 50432),
           "20b": (44, 6144, 64, 50432)}
 CONTEXT = 2048
-# What to compare a precision with: number of the type, bytes and numbers of
-# a block.
+# The types of llama.cpp to compare a precision with: number of the type, bytes
+# and numbers of a block.
 TYPES = {"bf16": (30, 2, 1), "int8": (8, 34, 32), "int4": (2, 18, 32)}
 
 
@@ -97,7 +98,7 @@ def write_gguf(path, shape, precision):
 
 
 def llama(program, shape, precision, threads, gguf_path=None):
-    """Rates of llama.cpp; {} where the shape or the program is not there."""
+    """Rates of llama.cpp; {} without the shape or the program."""
     with tempfile.TemporaryDirectory() as folder:
         path = gguf_path
         if path is None:

@@ -1,18 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Can an account tell from the time to its first token what another has sent?
+"""Does the time to the first token reveal what another account has sent?
 
-Account A sends half of the prompts; account B then sends all of them, in
-random order, and notes how long each takes to its first token.  A classifier
-that knows the truth for the first half of B's times chooses the threshold that
-separates these best; the second half, 50 + 50 guesses by default, says how
-often it is right.  AUC is the probability that a prompt that A had sent took
-less time than one that it had not: 0.5 says that the times tell nothing.
+Account A sends half of the prompts. Then account B sends all of them in random
+order, and notes for each the time to its first token.  A classifier knows the
+truth for the first half of B's times, and chooses the threshold that separates
+these best.  It then guesses for the second half (50 + 50 by default), and the
+fraction of right guesses is printed.  AUC is the probability that a prompt that
+A had sent took less time than one that A had not sent; 0.5 means that the times
+reveal nothing.
 
-By chance 50 % of 100 guesses are right, give or take 10 % (two standard
-deviations); that is the bar.  The same with B in the place of A, whose own
-beginnings the cache does have, shows that the method would notice: it is
-expected to be right nearly always.
+By chance 50 % of 100 guesses are right, plus or minus 10 % (two standard
+deviations); that is the limit.  The same is done with B in the place of A. The
+cache does have the beginnings of B's own prompts, so nearly all guesses should
+be right, which shows that the method works.
 
 usage: prefix_timing.py [--shape NAME | --model DIR] [--guesses 50]
                         [--tokens 128]

@@ -10,7 +10,7 @@
 int	fdatasync(int fd);
 int	fsync(int fd);
 
-/* Wait, then do what was asked. */
+/* Wait, then make the real call. */
 static int
 slow_sync(const char *name, int fd)
 {

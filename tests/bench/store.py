@@ -5,12 +5,12 @@
     CHATD_BUILD=/path/to/build tests/bench/store.py [--seconds S]
         [--sync-ms MS] [--folder DIR] [N ...]
 
-Each N is a number of clients that wait for an answer at any time (1, 8 and
-64 unless told). A client begins an exchange, and finishes it with a reply of
-2 KB and its tokens, over and over. Printed are answers a second, exchanges a
-second and the wait for an answer (median, 99th of 100, longest). --sync-ms
-makes each sync of the disk take longer (it needs cc). The database is made in
-DIR (the current folder's file system is what is measured, unless told)."""
+N is a number of clients (default: 1, 8 and 64). Each begins an exchange, waits
+for the answer, finishes it with a reply of 2 KB and its tokens, waits for the
+answer, and starts again. Prints answers and exchanges a second, and the wait
+for an answer (median, 99th percentile, longest). --sync-ms makes each sync of
+the disk take longer (it needs cc). The database is made in DIR, by default in
+the current folder; the speed depends on the file system there."""
 import argparse
 import json
 import os

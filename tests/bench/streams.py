@@ -5,11 +5,11 @@ many readers that do not read.
 
     CHATD_BUILD=build /usr/bin/python3 tests/bench/streams.py [WHAT...]
 
-WHAT is streams (1,000 replies of 30 tokens a second, from an engine that only
-writes), idle (10,000 connections) or stalled (1,000 readers that never read
-beside 100 that do); all of them by default.  Prints chatd's share of a core,
-its growth, and the delay it adds to a token.  For a quiet machine; not part
-of the tests.
+WHAT: streams (1,000 replies of 30 tokens a second, from an engine that only
+writes), idle (10,000 connections) or stalled (1,000 readers that never read,
+and 100 that do).  The default is all of them.  Prints the processor time of
+chatd as a fraction of one core, the growth of its memory, and the delay that it
+adds to a token.  Run it on a quiet machine; it is not part of the tests.
 """
 import argparse
 import os
@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1] / "e2e"))
 
 RATE = 30           # tokens a second and stream
-PARTS = 10          # streams of a tick are spread over so many moments
+PARTS = 10          # moments over which the streams of a tick are spread
 FILES = 20000
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -79,7 +79,7 @@ def engine():
         part = (part + 1) % PARTS
 
 
-# ---- what is measured
+# ---- measurements
 
 
 def usage(pid):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the tokenizer is: loading, prose, and texts that are bad for it,
- * beside the reference library where a Python has it.
+ * and the same with the reference library, if a Python has it.
  *
  * usage: tests/bench/tokenizer [-m tokenizer.json] [-t text] [-p python]
  *
@@ -223,7 +223,7 @@ bench_reference(const char *python, const char *tokenizer)
 	rmdir(folder);
 }
 
-/* Print what came out; how many are below their bar. */
+/* Print the results. Returns how many are below their bar. */
 static int
 bench_print(void)
 {

@@ -4,6 +4,7 @@ g++ is enough. A test of kernels makes a Programs and takes its paths."""
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -80,3 +81,22 @@ def run(program, *args, order="forward", **env):
     out = [line for line in r.stdout.splitlines(True)
            if "support makecontext/swapcontext" not in line]
     return r.returncode, "".join(out)
+
+
+def registers(source, arch, folder):
+    """Compile kernels for a GPU without a warning: {kernel: (registers,
+    bytes of stack and spills)}."""
+    r = subprocess.run(
+        [NVCC, "-std=c++17", "-O2", "-arch=" + arch, "-cubin", "-Xptxas", "-v",
+         "-Xcompiler", "-Wall,-Wextra", "-I" + str(CUDA), "-o",
+         str(pathlib.Path(folder) / (arch + ".cubin")), str(source)],
+        text=True, timeout=1200, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    assert r.returncode == 0 and "arning" not in r.stdout, r.stdout
+    found = re.findall(
+        r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, "
+        r"(\d+) bytes spill stores, (\d+) bytes spill loads.*?"
+        r"Used (\d+) registers", r.stdout, re.S)
+    return {name: (int(used), int(stack) + int(stores) + int(loads))
+            for name, stack, stores, loads, used in found}
+

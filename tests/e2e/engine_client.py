@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine over its pipes, for tests: a small model of random weights."""
+"""For tests of chatd-engine: runs it over pipes, on a small model with random
+weights."""
 import json
 import os
 import pathlib
@@ -91,7 +92,7 @@ class Engine:
         return self.until_done(ident)[ident]
 
     def finish(self):
-        """Close the input; the exit status, and what was still said."""
+        """Close the input. Returns the exit status and the last events."""
         self.process.stdin.close()
         rest = []
         while (event := self.event()) is not None:
@@ -100,7 +101,7 @@ class Engine:
 
 
 def copy_model(folder):
-    """A copy of neox-tiny that may be changed, also where tests/ may not."""
+    """A copy of neox-tiny that may be changed."""
     folder.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (folder / name).write_bytes((TINY / name).read_bytes())
@@ -113,14 +114,14 @@ def start(model=TINY, *args):
 
 
 def pieces(events):
-    """What text events said: the text, and the ids."""
+    """The text and the ids of all text events."""
     text = "".join(e["text"] for e in events if e["event"] == "text")
     ids = [i for e in events if e["event"] == "text" for i in e["ids"]]
     return text, ids
 
 
 def check_whole(events):
-    """The order of events, and that done repeats what they said."""
+    """Check the order of events, and that done repeats their content."""
     names = [e["event"] for e in events]
     assert names[0] == "started" and names[-1] == "done"
     assert set(names[1:-1]) <= {"text"}

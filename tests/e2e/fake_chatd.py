@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted chatd for tests of its clients.
+"""A scripted chatd, for tests of its clients.
 
-It speaks the client side of the line protocol on a socket of its own and
-answers by the first word of a message:
+It listens on its own socket and speaks the line protocol. The first word of a
+message decides the answer:
 
     slow        a piece every 20 ms until it is cancelled
     brief       thirty such pieces
     drop        one piece, then the connection is closed
-    vanish      the connection is closed before anything is accepted
-    block       refused by policy; "halfblock": after a piece of text
-    hostile     HOSTILE, cut into one byte of JSON text per event
+    vanish      the connection is closed before "accepted"
+    block       blocked by the policy
+    halfblock   a piece of text, then blocked
+    hostile     the text HOSTILE, one byte of JSON text per event
     notice      with a notice before the text
-    near        with the notice that the quota is near, twice
+    near        with the notice that the quota is nearly used up, twice
     length      ends at the token limit
     empty       an empty reply
     wait        accepted at place 3
-    anything else is said back: "You said: ..."
+    other words "You said: ..."
 
-Run by hand: python3 fake_chatd.py SOCKET [loading]
+By hand: python3 fake_chatd.py SOCKET [loading]
 """
 import json
 import os
@@ -66,7 +67,7 @@ class FakeChatd:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def stop(self):
-        """Close everything, as a chatd that ends."""
+        """Close everything, as chatd does when it ends."""
         if self.listener is None:
             return
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -92,7 +93,7 @@ class FakeChatd:
                              daemon=True).start()
 
     def wait_for(self, op, count=1, seconds=10):
-        """Wait until so many requests of that name have come."""
+        """Wait until that many requests of that name have come."""
         def there():
             return [r for r in self.requests if r["op"] == op]
         with self.changed:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A model's folder as one GGUF file: for tests, and by hand.
+"""Writes the model in a folder as one GGUF file, for tests and by hand.
 
     gguf_files.py FOLDER FILE.gguf [F32|F16|BF16|Q8_0|Q4_0]
 
-Matrices get the type where their rows are whole blocks of it, else F16;
-vectors are F32. The rows of query_key_value are turned around as converters
-for this architecture do.
+A matrix gets the type if its rows are whole blocks of it, else F16. Vectors are
+F32. The rows of query_key_value are reordered, as converters do for this
+architecture.
 """
 import json
 import math
@@ -48,7 +48,7 @@ def value(kind, v):
 
 
 def key(name, kind, v):
-    """A key as it stands in files; for arrays, v is (kind, values)."""
+    """A key as in a file; for an array, v is (kind, values)."""
     head = string(name) + struct.pack("<I", kind)
     if kind != ARRAY:
         return head + value(kind, v)

@@ -1,19 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A helper that lies.  chatd starts it in place of a helper, by a link named
-engine, filter or store; it starts the true one behind itself (LIAR_ENGINE,
-LIAR_FILTER, LIAR_STORE) and passes lines on, some of them changed.
+engine, filter or store.  It starts the true helper (LIAR_ENGINE, LIAR_FILTER,
+LIAR_STORE), passes lines on in both directions, and changes some of them.
 
-LIAR_SEED and the number of the start decide which lies are told, LIAR_RATE is
-their share of the lines.  The folder LIAR_DIR steers it while it runs:
+LIAR_SEED and the number of the start determine the lies.  LIAR_RATE is the
+fraction of the lines with a lie.  The files in the folder LIAR_DIR control it
+while it runs:
 
-  truth     while this file is there, everything is passed on as it is
-  inject    for each request, these lines are sent first, with $ID in them made
-            the request's id
-  drop      a regular expression; lines of the true helper in which it is found
-            are left out, and the file "dropped" is made
-  instead   what is sent for each line of the true helper
-  export    while this file is there, an export closes its output and hangs
+  truth     while this file exists, all lines are passed on unchanged
+  inject    for each request, the lines in this file are sent first; $ID in them
+            becomes the id of the request
+  drop      a regular expression; lines of the true helper that match it are
+            left out, and the file "dropped" is created
+  instead   the text that is sent in place of each line of the true helper
+  export    while this file exists, an export closes its output and hangs
 """
 import json
 import os
@@ -40,14 +41,14 @@ LONG = {"engine": 5 << 20, "filter": 5 << 20, "store": 17 << 20}
 
 
 def start_number():
-    """How many of this name were started before."""
+    """The number of earlier starts of this helper."""
     with open(DIR / ("starts-" + NAME), "ab") as f:
         f.write(b".")
         return f.tell()
 
 
 def control(name):
-    """What the steering file holds, None where there is none."""
+    """The content of a control file, or None if it does not exist."""
     try:
         return (DIR / name).read_text()
     except FileNotFoundError:
@@ -60,14 +61,14 @@ class Liar:
             os.environ.get("LIAR_SEED", "1"), NAME, start_number()))
         self.helper = helper
         self.asked = [0]        # ids of requests, oldest first
-        self.held = []          # lines that come later than they should
+        self.held = []          # lines that are sent later
         self.last = b"{}\n"
         self.closed = False
 
     # ---- bytes that are sent
 
     def say(self, data):
-        """Write all of it; chatd may have had enough meanwhile."""
+        """Write all of it. Ends if chatd has closed the channel."""
         if self.closed:
             return
         try:
@@ -83,7 +84,7 @@ class Liar:
         self.helper.kill()
         os._exit(1)
 
-    # ---- what a lie is made of
+    # ---- parts of lies
 
     def ident(self):
         newest = self.asked[-1]
@@ -161,7 +162,7 @@ class Liar:
         self.change(line, lambda event: event.update(
             findings=[self.finding() for _ in range(n)]))
 
-    # ---- lies out of nothing
+    # ---- lines that the true helper did not send
 
     def invent(self, line):
         event = {"event": self.r.choice(EVENTS), "id": self.ident()}
@@ -177,7 +178,7 @@ class Liar:
         self.say(line)
 
     def end_first(self, line):
-        """The end of what is open, and then its beginning."""
+        """The end of a request, and then its beginning."""
         self.send(event="done", id=self.asked[-1], stop="stop", findings=[],
                   ids=[1])
         self.say(line)
@@ -240,7 +241,7 @@ class Liar:
     # ---- the two directions
 
     def answered(self, line):
-        """A line of the true helper."""
+        """Handle a line of the true helper."""
         other = control("instead")
         if other is not None:
             self.say(other.encode())
@@ -269,7 +270,7 @@ class Liar:
             self.end()
 
     def asks(self, line):
-        """A line of chatd's."""
+        """Handle a line of chatd."""
         message = json.loads(line)
         ident = message.get("id", 0)
         self.asked = (self.asked + [ident])[-50:]

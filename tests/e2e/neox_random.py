@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GPT-NeoX models of random weights, made when they are needed.
+"""GPT-NeoX models with random weights, made when a test needs them.
 
-SHAPES names them; write() makes a model's folder, with nothing but the
-standard library. The same name gives the same bytes with every Python:
-each number comes from random.Random(seed).random(), whose sequence is
-promised to stay, by + - * alone, and is rounded to nearest even. What such a
-model must compute lies in tests/data/fidelity.
+SHAPES has their names; write() makes the folder of a model with the standard
+library only. The same name gives the same bytes with every version of Python:
+each number comes from random.Random(seed).random(), whose sequence Python
+promises not to change. Only + - * are used, and results are rounded to nearest
+even. tests/data/fidelity has the expected results of these models.
 
 Tensor i of the model with seed s draws from random.Random(1000 * s + i), in
-the order of tensors(); with r the next number and d the tensor's deviation,
-each element is 1.7320508 * d * (2 * r - 1), plus a mean in norms' weights.
-The deviations are such that attention is neither flat nor a choice of one
-position, and the logits deviate by about 2.
+the order of tensors(). With r the next number and d the deviation of the
+tensor, each element is 1.7320508 * d * (2 * r - 1), plus a mean in the weights
+of norms. The deviations are chosen so that attention is neither flat nor on a
+single position, and that the deviation of the logits is about 2.
 """
 import functools
 import json
@@ -24,7 +24,7 @@ TINY = pathlib.Path(__file__).resolve().parents[1] / "data/neox-tiny"
 CONTEXT = 384
 TOKENS = 300        # of the input that the expected values belong to
 
-# Sizes, and what the configuration says beyond them.
+# Sizes, and other values of the configuration.
 SHAPES = {
     "erf64": {
         "seed": 1, "hidden": 128, "heads": 2, "inner": 320, "layers": 2,

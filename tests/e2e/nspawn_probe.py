@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs as root inside a container that test_nspawn.py has booted: installs
-chatd from /run/probe/root, uses it as an administrator does, and writes a line
-for each test into /run/probe/out.  A test is a function named test_*."""
+"""Runs as root inside a container that test_nspawn.py has booted.  It installs
+chatd from /run/probe/root, uses it as an administrator does, and writes one
+line for each test into /run/probe/out.  A test is a function named test_*."""
 import contextlib
 import json
 import os
@@ -61,7 +61,7 @@ def lines(connection):
 
 
 def first_line():
-    """What a client hears first."""
+    """The first line that a client receives."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(WAIT)
         s.connect(SOCKET)
@@ -189,7 +189,7 @@ def test_a_bad_reload_fails_and_the_service_stays():
     assert main_pid() == pid
 
 
-def test_a_bad_file_is_told_to_clients_until_it_is_mended():
+def test_a_bad_file_is_reported_to_clients_until_it_is_fixed():
     done("systemctl", "stop", "chatd.service")
     with configuration("limits: {client: 1}\n"):
         for _ in range(30):     # more than a socket's TriggerLimitBurst=

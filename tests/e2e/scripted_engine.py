@@ -1,24 +1,25 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""An engine without a model: speaks chatd-engine's lines, writes what the
-prompt says.  A token is one character, its id the code point, so that a reply
-that goes on after a restart can be compared with one that was not disturbed.
+"""An engine without a model: it speaks the lines of chatd-engine, and the
+prompt determines its reply.  A token is one character and its id is the code
+point.  So a reply that continues after a restart can be compared with an
+undisturbed one.
 
-Commands, at the start of the last human turn (or of a raw prompt):
+Commands at the start of the last human turn, or of a raw prompt:
 
   #say TEXT        the reply is TEXT
   #long N          N words "w0 w1 w2 ..."
   #forever         words without end
-  #wait            nothing, until cancelled
-  #die N           the process dies after N tokens, unless it resumes
-  #die-always N    the same, resumed or not
-  #lie             a line that is no JSON
+  #wait            nothing until it is cancelled
+  #die N           the process dies after N tokens, unless the reply is resumed
+  #die-always N    the same, also if the reply is resumed
+  #lie             a line that is not JSON
   #error CODE      the error event CODE
-  #history         how many turns came before, and their texts
-  anything else    "You said: ..."
+  #history         the number of earlier turns, and their texts
+  other texts      "You said: ..."
 
-A text to be tokenized that begins with "#slow N" takes N seconds; the ids of
-"#asked" are one: how many texts have come, this one included.
+For tokenize, a text that begins with "#slow N" takes N seconds. "#asked" has
+one id: the number of texts so far, with this one.
 """
 import json
 import os

@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A filter without plugins: speaks chatd-filter's lines and does what the
-text, or the folder in its first plugin's option "flags", says.
+"""A filter without plugins: it speaks the lines of chatd-filter. The text,
+and the folder in the option "flags" of its first plugin, control it.
 
-In a text: "#slow N" takes N seconds, "secret" is confidential, "forbidden" is
-violence, "#unsound" gives a span that is not in the text, "#forge" a finding
-of another plugin, "#crash" ends the process, "#fail" gives no verdict,
-"#twice" is found with 0.6 and then with 0.95, "#many N" found N times.
-In the folder: "load" holds the seconds that the next start takes, and
-"loading" is made when it begins; where there is "refuse", it fails; "window"
-holds the bytes it needs before new text; to "checks" each check is added.
+In a text: "#slow N" takes N seconds. "secret" is found as confidential,
+"forbidden" as violence. "#unsound" gives a span outside the text, "#forge" a
+finding of another plugin. "#crash" ends the process, "#fail" gives no verdict.
+"#twice" is found with score 0.6 and then 0.95, "#many N" is found N times.
+
+In the folder: "load" has the number of seconds that the next start takes, and
+"loading" is created when it begins. If "refuse" exists, the start fails.
+"window" has the number of bytes that the filter needs before new text. Each
+check is appended to "checks".
 """
 import json
 import os

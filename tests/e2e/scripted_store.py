@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The real chatd-store behind a door: while the file STORE_FULL names is
-there, nothing new gets through and is answered as from a full disk; while the
-one STORE_GONE names is there, the store does not even start. What is asked is
-noted in the file STORE_LOG names, a line "op uid" each. While the one
-STORE_FLOOD names is there, a show is answered with more than is asked for."""
+"""Passes lines between chatd and the real chatd-store.  Environment variables
+name files that control it:
+
+  STORE_FULL   while the file exists, writes are answered as on a full disk
+  STORE_GONE   while it exists, the store does not start
+  STORE_FLOOD  while it exists, a show is answered with too many items
+  STORE_LOG    a line "op uid" is appended for each request
+"""
 import json
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private chatd for a test, and a client that speaks its lines."""
+"""For tests: a private chatd, and a client of it."""
 import contextlib
 import json
 import os
@@ -77,7 +77,7 @@ class Client:
         return self.events(self.send(op, **fields))[-1]
 
     def say(self, text, **fields):
-        """Text and last event of a say."""
+        """Send a say. Returns its text and its last event."""
         seen = self.events(self.send("say", text=text, **fields))
         return text_of(seen), seen[-1]
 
@@ -145,7 +145,7 @@ class Service:
         return [str(BUILD / "chatd"), "-d", "-f", str(self.file), *args]
 
     def start(self, *args):
-        """Start and wait until it says that it is ready."""
+        """Start, and wait until it reports that it is ready."""
         notify = self.dir / "notify"
         with contextlib.suppress(FileNotFoundError):
             notify.unlink()
@@ -175,7 +175,7 @@ class Service:
         self.process = None
 
     def stop(self):
-        """SIGTERM; the exit status."""
+        """Send SIGTERM. Returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT)
 
@@ -208,7 +208,7 @@ class Service:
         return self
 
     def reload(self, client):
-        """Have client reload, again while an earlier reload still ends.
+        """Reload by client; try again while an earlier reload still runs.
         Returns the answer."""
         answers = []
         self.wait(lambda: answers.append(client.call("reload")) or

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives chatd-store over pipes, as chatd does over a socket."""
+"""For tests of chatd-store: runs it over pipes, as chatd does over a socket."""
 import json
 import os
 import queue
@@ -139,7 +139,8 @@ def reply_of(key):
 
 
 def audit(folder, claimed):
-    """What is lost or torn in the database, given what was promised."""
+    """Faults of the database: damage, and acknowledged requests that are
+    lost or stored in part."""
     faults = [r[0] for r in read(folder, "PRAGMA integrity_check")
               if r[0] != "ok"]
     faults += read(folder, "PRAGMA foreign_key_check")
@@ -162,3 +163,13 @@ def audit(folder, claimed):
         elif what == "finish" and rows[key][1] != "done":
             faults.append("lost the finish of %s" % key)
     return faults
+
+
+def all_written_back(folder):
+    """Can the log be emptied? Not while a reader still needs it."""
+    db = sqlite3.connect(folder / "chatd.db", timeout=0)
+    try:
+        return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == \
+            (0, 0, 0)
+    finally:
+        db.close()

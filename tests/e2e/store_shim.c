@@ -8,7 +8,7 @@
  *   SHIM_STICKY  set: all later ones fail too
  *   SHIM_LIE     set: they do nothing and report success instead
  *   SHIM_LOG     a file that takes a record for every call that changes
- *                something, and for what goes out as answers:
+ *                something, and for every answer that is sent:
  *                kind (1 byte: W, T, S or O), file (1 byte: d, w or o),
  *                offset and length (8 bytes each), then the bytes written
  */
@@ -80,7 +80,7 @@ shim_record(char kind, char file, uint64_t off, const void *buf, uint64_t n)
 		abort();
 }
 
-/* What becomes of this call? */
+/* Decide what to do with this call. */
 static int
 shim_fate(const char *call, int fd)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bootstrap, with stand-ins for apt, make and the programs it starts."""
+"""bootstrap, with fake programs in place of apt, make, chatd and chatctl."""
 import os
 import pathlib
 import shutil
@@ -265,10 +265,10 @@ def test_the_private_configuration(tree):
 
 
 def test_a_wrong_word_of_chat_is_named(tree):
-    for words, told in ((["--modle", "x"], "unknown argument: --modle"),
+    for words, what in ((["--modle", "x"], "unknown argument: --modle"),
                         (["--model"], "--model needs a path")):
         r = tree.run("chat", *words)
-        assert r.returncode == 2 and told in r.stderr, r.stderr
+        assert r.returncode == 2 and what in r.stderr, r.stderr
     assert tree.calls() == []
 
 
@@ -336,7 +336,7 @@ def test_nothing_remains_after(tree, sig):
 @pytest.mark.parametrize("suite,status,last,rc", [
     (SUITE % (7, 2, 0, 0), 0, "7 passed, 0 failed, 2 skipped", 0),
     (SUITE % (5, 1, 2, 1), 2, "5 passed, 3 failed, 1 skipped", 1),
-    # make failed and no test did: the build is what failed
+    # make failed but no test did, so the build has failed
     (SUITE % (7, 0, 0, 0), 2, "7 passed, 1 failed, 0 skipped", 1),
     ("", 2, "0 passed, 1 failed, 0 skipped", 1),
     # nothing was run

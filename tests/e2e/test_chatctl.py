@@ -23,9 +23,9 @@ from fake_chatd import HOSTILE, Client, FakeChatd  # noqa: E402
 
 BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
 CHATCTL = os.path.join(BUILD, "chatctl")
-WAIT = 20       # seconds until something that should come is missing
+WAIT = 20       # seconds to wait for output
 
-# What a terminal may get of HOSTILE: every control visible.
+# HOSTILE on a terminal: every control character is visible.
 SHOWN = ("red\\x1b[31m bell\\x07 back\\x08\\x08\\x08 cr\\x0dxx "
          "csi\\u009b31m osc\\x1b]52;c;aGk=\\x07 bidi\\u202egnp\\u202c "
          "del\\x7f zero\\u200bwidth tag\\U000e0041 ok\u00e9\U0001f600"
@@ -237,16 +237,16 @@ def test_a_reader_that_goes_away_ends_chatctl_quietly(chatd, env):
     p.stderr.close()
 
 
-@pytest.mark.parametrize("text, told", [
+@pytest.mark.parametrize("text, message", [
     (b"\xff\xfe", "not UTF-8 at byte 0"), (b"a\0b", "NUL byte at byte 1"),
     (b"", "empty"), (b"\n", "empty"), (b"x" * 101, "longer than 100"),
 ])
 def test_texts_that_chatd_would_refuse_are_not_sent(
-        path, env, text, told):
+        path, env, text, message):
     with FakeChatd(path, prompt_max=100) as chatd:
         status, out, err = run(env, text=text)
         assert (status, out) == (2, "")
-        assert told in err and err.startswith("chatctl: ")
+        assert message in err and err.startswith("chatctl: ")
         assert [r["op"] for r in chatd.requests if r["op"] == "say"] == []
 
 
@@ -269,7 +269,7 @@ def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
     assert "The reply was blocked." in err
 
 
-@pytest.mark.parametrize("args, told", [
+@pytest.mark.parametrize("args, message", [
     (["--frobnicate"], "--frobnicate: no such option; see"),
     (["--con", "1", "list"], "--con: ambiguous option; see"),
     (["list", "--json=1"], "--json: takes no value; see"),
@@ -308,10 +308,10 @@ def test_status_1_blocked_in_the_middle_ends_the_line(chatd, env):
         ("seed", ""), ("seed", "9007199254740992"), ("stop", ""),
         ("conversation", "")]),
 ])
-def test_status_2_usage(chatd, env, args, told):
+def test_status_2_usage(chatd, env, args, message):
     status, out, err = run(env, *args)
     assert (status, out) == (2, "")
-    assert told in err and err.startswith("chatctl: ")
+    assert message in err and err.startswith("chatctl: ")
 
 
 def test_status_3_no_socket(env, path):
@@ -392,7 +392,7 @@ def test_status_4_says_who_may_connect_and_why_this_user_may_not(
     assert ("only members of the group %s may connect, and nobody is not one "
             "(as root: usermod -aG %s nobody; then log in again)\n"
             % (name, name)) in err
-    # Whose group is right is kept out by something else.
+    # A user in the right group is kept out by something else.
     os.chmod(path, 0o600)
     status, _, err = run(env, "list", preexec_fn=as_nobody(12),
                          executable=copy)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd with a scripted engine: protocol, limits, identity, life and death of
-its helpers.  The store is the real one; filters are added where a test is
-about them."""
+"""chatd with a scripted engine: protocol, limits, identity, and helpers that
+start and die.  The store is the real one.  Only tests about filters have
+filters."""
 import json
 import os
 import re
@@ -592,7 +592,7 @@ def test_a_stale_socket_is_replaced():
 
 
 @pytest.mark.parametrize("kind", ["file", "dir", "link"])
-def test_a_file_that_is_no_socket_is_left_alone(kind):
+def test_another_kind_of_file_is_left_alone(kind):
     with Service(start=False) as s:
         if kind == "file":
             s.socket.write_text("mine")

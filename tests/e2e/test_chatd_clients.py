@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients of chatd that are strangers to each other, or to the protocol: other
-greetings, floods, slow and cut lines, claimed identities, places for
-operators, and the data that a plain user can see."""
+"""Clients of chatd that are strangers: other protocols, floods, slow and cut
+lines, claimed identities, places reserved for operators, and the data that a
+plain user can see."""
 import contextlib
 import grp
 import json
@@ -108,7 +108,7 @@ def test_empty_lines_and_spaces_typed_by_hand_are_accepted(shared):
         c.raw(b" \t")
         c.raw(b'{"op":"status","id":1}\r\n')
         assert c.event()["event"] == "done"
-        c.raw(b"what now?\n")           # a slip, later: costs its line only
+        c.raw(b"what now?\n")           # a later slip: only this line is lost
         assert c.event()["code"] == "bad_json"
         assert c.call("status")["event"] == "done"
 
@@ -254,7 +254,7 @@ def test_clients_that_are_cut_off_anywhere_leave_nothing_running():
 
 
 @ROOT_ONLY
-def test_one_user_has_so_many_connections_and_others_are_served():
+def test_one_user_meets_a_limit_of_connections_and_others_are_served():
     with public({"limits": {"clients_per_uid": 32}}) as s:
         mine = [nobody(s) for _ in range(32)]
         for _ in range(5):
@@ -290,7 +290,7 @@ def test_some_places_are_kept_for_operators():
 
 
 @ROOT_ONLY
-def test_a_limit_of_requests_that_turns_away_is_logged_once():
+def test_refusals_by_a_limit_of_requests_are_logged_once():
     with Service(config={"limits": {"requests": 1}}) as s, s.client() as c:
         s.wait_model()
         c.send("say", text="#wait")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Edges of chatd: helpers that come and go at the wrong moment, readers that
-are stuck, ends that take too long, and limits between users."""
+"""Rare cases of chatd: helpers that start and end at a bad moment, readers
+that are stuck, an end that takes too long, and limits between users."""
 import ast
 import json
 import os
@@ -40,7 +40,8 @@ def scripted_filter(start=True, **kw):
 
 
 def scripted_store(**kw):
-    """A service whose store is full or gone when s.full or s.gone is made."""
+    """A service; its store is full or gone while the file s.full or s.gone
+    exists."""
     s = Service(start=False, **kw)
     s.full, s.gone = s.dir / "full", s.dir / "gone"
     s.env.update(CHATD_STORE=str(BUILD / "chatd-store"),
@@ -149,7 +150,7 @@ def test_reload_keeps_what_only_a_restart_changes():
         assert not (s.dir / "elsewhere").exists()
 
 
-# ---- what filters must see
+# ---- texts that filters must get
 
 
 def test_a_preprompt_of_the_users_is_screened_like_a_prompt():
@@ -421,7 +422,7 @@ def test_requests_to_the_store_at_the_end_do_not_cut_it_short():
         assert "signal 9" not in s.log.read_text()
 
 
-# ---- the share of one user
+# ---- limits of one user
 
 
 def exporters(service):

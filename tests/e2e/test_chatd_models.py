@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every form of a model file through chatd, with the real engine: what serves,
-the messages about those that are refused, and files that change in use."""
+"""Every kind of model file with chatd and the real engine: files that work,
+the messages about files that are refused, and files that change during use."""
 import os
 import shutil
 import subprocess
@@ -66,8 +66,8 @@ def test_a_packed_file_of_another_precision_is_reported(packed):
     with serve(packed["int8"], precision="int4") as s:
         s.wait_model("down")
         why = s.status()["model"]["why"]
-    assert why == ("%s: is packed in int8, and int4 is asked for: give auto, "
-                   "or the model it was packed from" % packed["int8"])
+    assert why == ("%s: is packed in int8, not in int4: set precision to auto, "
+                   "or load the model it was packed from" % packed["int8"])
 
 
 def test_a_cache_in_int8_is_part_of_the_precision(packed):
@@ -88,8 +88,7 @@ def test_a_cache_that_does_not_fit_the_precision_is_reported(packed):
     with serve(packed["int8"], kv_precision="fp32") as s:
         s.wait_model("down")
         assert s.status()["model"]["why"] == (
-            "kv_precision: fp32 goes with weights in fp32, and they are in "
-            "int8")
+            "kv_precision: fp32 needs weights in fp32, but they are in int8")
 
 
 def start_long(s, c):
@@ -112,7 +111,7 @@ def test_a_file_cut_in_use_ends_the_reply_with_the_reason(packed, tmp_path):
             assert lost["code"] == "engine_lost"
             assert "does not come back: %s: " % model in lost["message"]
         assert "was cut, or its disk failed" in s.log.read_text()
-        fresh = tmp_path / "fresh"      # and chatd takes what comes next
+        fresh = tmp_path / "fresh"      # and chatd accepts new requests
         shutil.copyfile(packed["bf16"], fresh)
         os.replace(fresh, model)
         s.wait_model()

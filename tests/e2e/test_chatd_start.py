@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts that fail, in part or for good, and ends: the messages to clients,
-the checks of chatd -t, and health."""
+"""Starts that fail, in part or for good, and the end: the messages to
+clients, the checks of chatd -t, and health."""
 import json
 import os
 import pathlib
@@ -29,8 +29,8 @@ def check(service, *args):
 
 
 def scripted_store(**kw):
-    """A service that is not started yet; its store is full or gone while
-    s.full or s.gone is there."""
+    """A service that has not started; its store is full or gone while the
+    file s.full or s.gone exists."""
     s = Service(start=False, **kw)
     s.full, s.gone = s.dir / "full", s.dir / "gone"
     s.env.update(CHATD_STORE=str(BUILD / "chatd-store"),
@@ -468,7 +468,7 @@ def test_status_and_health_are_true_with_a_full_disk():
 
 
 @ROOT_ONLY
-def test_health_tells_a_user_nothing_of_others():
+def test_health_reveals_nothing_about_other_users():
     nobody = pwd.getpwnam("nobody")
     with Service(config={"socket": {"mode": "0666"}}) as s:
         s.wait_model()

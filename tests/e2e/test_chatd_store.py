@@ -31,7 +31,7 @@ for n, line in enumerate(sys.argv[2:]):
 
 
 def as_nobody(service, *requests):
-    """Ask as another user: the events of each request."""
+    """Send requests as another user. Returns the events of each."""
     service.dir.chmod(0o755)
     r = subprocess.run(["/usr/bin/python3", "-c", AS_NOBODY,
                         str(service.socket), *map(json.dumps, requests)],
@@ -161,7 +161,7 @@ def test_another_users_data_is_never_found(shared, client):
         {"op": "rate", "exchange": raw["exchange"], "thumb": 1},
         {"op": "regenerate", "exchange": raw["exchange"]})
     assert [e["code"] for e in last(got)] == ["not_found"] * 8
-    # The same words as for something that never existed.
+    # The same message as for something that never existed.
     nothing = as_nobody(shared, {"op": "show", "exchange": 99999},
                         {"op": "delete", "exchange": 99999})
     for theirs, none in zip((got[2], got[4]), nothing):
@@ -242,7 +242,7 @@ def test_a_request_over_the_quota_is_refused_until_some_is_deleted():
         ended = last(as_nobody(s, {"op": "delete", "conversation": 1},
                                {"op": "say", "text": "#say e"}))
         assert [e["event"] for e in ended] == ["done", "done"]
-        with s.client() as c:           # operators are not counted out
+        with s.client() as c:           # operators have no quota
             for _ in range(3):
                 assert c.call("new")["event"] == "done"
 
@@ -411,7 +411,7 @@ def test_a_store_whose_page_has_no_end_is_ended(script):
 
 
 @ROOT_ONLY
-def test_reads_are_by_turns_of_accounts():
+def test_accounts_take_turns_with_reads():
     with Service(config={"store": {"program": str(STORE)},
                          "socket": {"mode": "0666"}},
                  env=dict(BUILD_STORE)) as s:

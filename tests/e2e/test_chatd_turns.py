@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filter processes shared by accounts that don't know each other: the order of
-verdicts, the cost of a slow text, and the harm that a plugin which crashes or
-lies can do to others."""
+"""Filter processes that work for several accounts: the order of verdicts, the
+cost of a slow text, and the harm that a plugin does if it crashes or lies."""
 import json
 import os
 import pathlib
@@ -48,7 +47,7 @@ class Scripted(Service):
         self.wait_model()
 
     def checks(self, name):
-        """What a process has been asked, in its order."""
+        """The checks that a process has got, in order."""
         path = self.flags[name] / "checks"
         return [json.loads(line) for line in path.read_text().splitlines()] \
             if path.exists() else []
@@ -62,7 +61,7 @@ class Scripted(Service):
 
 
 @two_accounts
-def test_a_text_waits_for_few_of_another_accounts():
+def test_a_text_waits_for_few_texts_of_another_account():
     with Scripted("f") as s, s.client_as(NOBODY) as many, s.client() as one:
         for i in range(60):
             many.send("moderate", text="many %d #slow 0.02" % i)
@@ -116,7 +115,7 @@ def test_a_growing_reply_is_not_handed_over_again():
         assert checks[-1]["final"]
 
 
-def test_findings_in_any_piece_count_once_and_where_they_are():
+def test_findings_in_any_piece_count_once_and_at_their_place():
     with Scripted("f", window=64) as s, s.client() as c:
         text = "x" * 5000 + " secret " + "y" * 5000
         m = c.call("moderate", text=text)
@@ -129,7 +128,7 @@ def test_findings_in_any_piece_count_once_and_where_they_are():
             [("confidential", 5006)]
 
 
-def test_a_finding_that_comes_again_surer_counts_as_that():
+def test_a_repeated_finding_keeps_the_higher_score():
     with Scripted("f") as s, s.client() as c:
         m = c.call("moderate", text="#twice")
         assert m["categories"]["hate"]["score"] == 0.95
@@ -156,7 +155,7 @@ def test_few_of_many_verdicts_are_kept_and_all_spans_redacted():
 # ---- texts that take too long
 
 
-def test_a_filter_at_work_is_not_taken_for_hung():
+def test_a_busy_filter_does_not_count_as_hung():
     with Scripted("f", timeout="60s") as s, s.client() as c:
         assert c.call("moderate", text="#slow 14")["event"] == "done"
         assert s.status()["helpers"]["filter f"]["restarts"] == 0
@@ -256,7 +255,7 @@ def test_three_crashes_switch_a_plugin_off(when_off):
         assert c.say("#say fine")[0] == "fine"
 
 
-def test_a_plugin_speaks_for_itself_only():
+def test_a_plugin_reports_its_own_findings_only():
     with Scripted("f", "g") as s, s.client() as c:
         e = c.call("moderate", text="#forge")
         assert e["code"] == "filter_unavailable"
@@ -264,7 +263,7 @@ def test_a_plugin_speaks_for_itself_only():
         assert c.say("#say fine")[0] == "fine"
 
 
-def test_no_verdict_from_one_of_two_is_none():
+def test_a_text_needs_the_verdicts_of_both_filters():
     with Scripted("f", "g") as s, s.client() as c:
         assert c.call("say", text="#fail")["code"] == "filter_unavailable"
         assert c.call("say", text="forbidden")["code"] == "blocked"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shell completions: they parse, they know every command and option that
-chatctl --help lists, and bash's does what Tab should do."""
+"""Shell completions: their syntax is valid, they have every command and option
+that chatctl --help lists, and Tab in bash offers the right words."""
 import os
 import re
 import shutil
@@ -36,7 +36,7 @@ def options(text):
 
 
 def complete(*words, env=None):
-    """What bash offers for the last of the words."""
+    """The words that bash offers in place of the last one."""
     script = ('source "$1"; shift\nCOMP_WORDS=("$@")\n'
               'COMP_CWORD=$(($# - 1))\n_chatctl\n'
               'printf "%s\\n" "${COMPREPLY[@]}"\n')

@@ -84,7 +84,7 @@ def test_init_starts_it_too():
     ({"op": "ping", "model": str(TINY)}, "bad_field"),
     ({}, "bad_field"),
 ])
-def test_what_can_not_start_says_why_and_exits(init, code):
+def test_a_failed_start_gives_the_reason_and_exits(init, code):
     with Engine(init=init) as e:
         assert e.first["event"] == "error"
         assert "id" not in e.first
@@ -122,7 +122,7 @@ def test_no_input_and_no_model_is_a_quiet_end():
     assert (r.returncode, r.stdout) == (0, b"")
 
 
-def test_the_end_of_input_finishes_what_is_at_work():
+def test_the_end_of_input_finishes_running_requests():
     with start() as e:
         e.send("generate", ids=[66], params={"max_tokens": 20})
         e.send("score", ids=[66, 67])
@@ -155,7 +155,7 @@ def test_a_reader_that_goes_away_ends_it():
         try:
             e.send("ping")
         except BrokenPipeError:
-            pass        # it has noticed already
+            pass        # the engine has ended already
         assert e.process.wait(WAIT) == 0
         e.process.stdout = open(os.devnull, "rb")
         e.process.stdin = open(os.devnull, "wb")
@@ -297,7 +297,7 @@ def test_small_steps_change_nothing(engine):
         assert e.generate(**request)[-1]["ids"] == want
 
 
-def test_a_reply_goes_on_behind_any_token(engine):
+def test_a_reply_continues_after_any_token(engine):
     request = {"messages": [{"role": "human", "text": "Hello!"}],
                "params": SAMPLED}
     whole = engine.generate(**request)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine on PyTorch's own files: replies, and pickles that attack."""
+"""chatd-engine with PyTorch files: replies, and pickles that attack."""
 import hashlib
 import json
 import os
@@ -75,7 +75,7 @@ def write_bin(folder, pickle):
 
 
 def refusal(folder):
-    """What the engine says of a folder it does not take."""
+    """The message of the engine about a folder that it refuses."""
     run = subprocess.run([ENGINE, "--model", folder], capture_output=True,
                          stdin=subprocess.DEVNULL, timeout=WAIT, check=False)
     assert run.returncode == 1
@@ -83,7 +83,7 @@ def refusal(folder):
 
 
 def test_the_attacks_are_real(tmp_path):
-    """Python itself does run most of them: the canary can appear."""
+    """Python itself runs most of them, and the canary appears."""
     canary, ran = tmp_path / "canary", 0
     for name, pickle in attacks(canary):
         subprocess.run(["/usr/bin/python3", "-c",
@@ -212,9 +212,9 @@ def views(kind, shape):
     """Offset, strides and elements of a storage for a view of that shape."""
     if kind == "transposed":
         strides = row_major(shape[::-1])[::-1]
-    elif kind == "apart":       # every third number, from the fifth on
+    elif kind == "spread":      # every third number, from the fifth on
         strides = [3 * s for s in row_major(shape)]
-    elif kind == "far":         # rows further apart than is read at once
+    elif kind == "far":         # more bytes between rows than one read
         strides = [s + 5000 if i == 0 and len(shape) == 2 else s
                    for i, s in enumerate(row_major(shape))]
     else:                       # a column of a wider matrix, turned around
@@ -224,7 +224,7 @@ def views(kind, shape):
 
 
 def place(values, shape, offset, strides, elems):
-    out = [float("nan")] * elems    # what lies between is not looked at
+    out = [float("nan")] * elems    # gaps are never read
     for i, v in enumerate(values):
         row, col = divmod(i, shape[1]) if len(shape) == 2 else (i, 0)
         out[offset + row * strides[0] +
@@ -232,7 +232,7 @@ def place(values, shape, offset, strides, elems):
     return out
 
 
-@pytest.mark.parametrize("kind", ["transposed", "apart", "far", "column"])
+@pytest.mark.parametrize("kind", ["transposed", "spread", "far", "column"])
 def test_views_are_loaded_as_torch_means_them(tmp_path, kind):
     folder = bin_folder(tmp_path / "m", [])
     table, storages = [], []
@@ -245,8 +245,8 @@ def test_views_are_loaded_as_torch_means_them(tmp_path, kind):
 
 
 def test_views_that_share_a_storage_are_loaded(tmp_path):
-    """All tensors in one storage, one behind the other, matrices turned
-    around; and then two and two of a shape number by number."""
+    """All tensors are in one storage, one after the other, with matrices
+    transposed. Two tensors of the same shape alternate number by number."""
     folder = bin_folder(tmp_path / "m", [])
     tensors = sorted(read_tiny().items(), key=lambda t: t[1][0])
     table, all_of_it = [], []
@@ -305,7 +305,7 @@ def sha256_of(folder):
     (b"M@\x01K\x01\x86", "reaches past its storage"),
 ])
 def test_strides_that_mean_no_matrix_are_refused(tmp_path, strides, words):
-    """Those of the embedding, all else as it was."""
+    """Only the strides of the embedding are changed."""
     folder = bin_folder(tmp_path / "m", [])
     old = b"K@K\x01\x86"
     with zipfile.ZipFile(TINY / "pytorch_model.bin") as a, \

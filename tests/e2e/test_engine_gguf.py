@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine with GGUF files: the same replies as the folder's."""
+"""chatd-engine with GGUF files: the replies are those of the model's folder."""
 import os
 import pathlib
 import subprocess
@@ -65,7 +65,7 @@ def test_a_gguf_file_can_be_packed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["m.gguf", "model.safetensors"])
-def test_what_anybody_may_write_is_refused(name, tmp_path):
+def test_files_that_others_may_write_are_refused(name, tmp_path):
     model = tmp_path / name
     if name == "m.gguf":
         gguf_files.convert(TINY, model, "F16")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine --check and --pack, packed files, and what loading takes."""
+"""chatd-engine --check and --pack, packed files, and the cost of loading."""
 import json
 import os
 import pathlib
@@ -128,7 +128,7 @@ def test_check_says_what_the_cache_takes():
         ["1.0 MiB of cache in fp32"]
 
 
-def test_check_finds_a_number_that_is_none(tmp_path):
+def test_check_finds_infinity(tmp_path):
     model = copy_model(tmp_path / "m")
     data = bytearray((model / "model.safetensors").read_bytes())
     header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
@@ -212,14 +212,15 @@ def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
     (["--check"], "need --model"),
     (["--bench"], "need --model"),
     (["--pack", "x"], "need --model"),
-    (["--model", str(TINY), "--check", "--pack", "x"], "one of --check, --pack and --bench"),
+    (["--model", str(TINY), "--check", "--pack", "x"],
+     "one of --check, --pack and --bench"),
     (["--model", str(TINY), "--check", "x"], 'unexpected argument "x"'),
     (["--model", str(TINY), "--check", "--precision", "fp16"],
      "expected auto, fp32, bf16, int8 or int4, found \"fp16\""),
     (["--model", str(TINY), "--check", "--kv-precision", "int4"],
      "expected auto, fp32, bf16 or int8, found \"int4\""),
     (["--model", str(TINY), "--check", "--kv-precision", "fp32"],
-     "fp32 goes with weights in fp32, and they are in bf16"),
+     "fp32 needs weights in fp32, but they are in bf16"),
     (["--model", str(TINY), "--threads", "-1"],
      '--threads: expected a number from 0 to 4096, found "-1"'),
     (["--model", "/nowhere", "--check"], "/nowhere: No such file"),
@@ -241,7 +242,7 @@ def test_a_packed_file_of_an_older_chatd_is_refused(tmp_path):
     (["--model", str(TINY), "--pack", "x", "--precision", "int3"],
      'found "int3"'),
 ])
-def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
+def test_an_impossible_call_is_reported_in_one_line(args, words, tmp_path):
     (tmp_path / "empty").touch()
     done = subprocess.run([ENGINE, *args], capture_output=True, text=True,
                           cwd=tmp_path, timeout=WAIT)
@@ -250,7 +251,7 @@ def test_what_can_not_be_done_is_told_in_a_line(args, words, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
 
 
-# Files of models whose parts are all there, by what is beside them.
+# Models of every form, and the files that each consists of.
 FILES = {"m": ["config.json", "tokenizer.json", "model.safetensors", "."],
          "shards": ["model.safetensors.index.json",
                     "model-00002-of-00003.safetensors"],
@@ -273,7 +274,7 @@ def every_form(tmp_path_factory):
 
 @pytest.mark.parametrize("model, name", [
     (m, f) for m, names in FILES.items() for f in names])
-def test_what_anybody_may_write_is_refused(every_form, model, name):
+def test_files_that_others_may_write_are_refused(every_form, model, name):
     model = every_form / model
     file = pathlib.Path(os.path.normpath(model / name))
     was = file.stat().st_mode & 0o7777
@@ -351,7 +352,7 @@ def test_packing_replaces_no_file_but_a_packed_one(tmp_path):
     assert {p.name: p.read_bytes() for p in model.iterdir()} == before
 
 
-def test_a_full_disk_is_told_before_it_is_filled(tmp_path):
+def test_a_full_disk_is_reported_before_writing(tmp_path):
     alone = ["unshare", "-rm", "sh", "-c"]
     mount = 'mount -t tmpfs -o size=64k none "$1" && '
     words = [tmp_path, ENGINE, TINY]
@@ -401,7 +402,7 @@ def test_the_tables_of_a_packed_model_are_what_is_used(tmp_path):
     assert tokens(out) == want
 
 
-def test_broken_tables_are_told(tmp_path):
+def test_broken_tables_are_reported(tmp_path):
     out = pack(TINY, tmp_path / "p", "int8")
     at = out.read_bytes().index(b"chatdtok")
     with open(out, "r+b") as f:
@@ -442,7 +443,7 @@ def test_a_kill_leaves_no_half_file(tmp_path):
         time.sleep(rng.random() * took * 0.8)
         p.kill()
         killed += p.wait() == -signal.SIGKILL
-        for path in folder.iterdir():   # made after all, just before
+        for path in folder.iterdir():   # created just before the kill
             assert path.stat().st_size == whole
             assert run("--model", path, "--check").returncode == 0
             path.unlink()
@@ -499,7 +500,7 @@ def test_the_bench_needs_a_model_of_some_length():
     assert "a model for at least 512 tokens, found cpu and" in done.stderr
 
 
-# -- what loading takes
+# -- the cost of loading
 
 def status_of(pid, key):
     with open("/proc/%d/status" % pid) as f:
@@ -524,7 +525,7 @@ def test_loading_needs_little_more_than_the_weights(precision, weights,
 
 @pytest.mark.skipif(SANITIZED, reason="it is slow")
 def test_a_packed_file_in_the_page_cache_is_ready_at_once(tmp_path):
-    """Its bytes are not converted: 128 MiB, where a second is asked for 800."""
+    """Its bytes are not converted: 128 MiB. The limit is 1 s for 800 MiB."""
     model = write_large(tmp_path / "m")
     out = pack(model, tmp_path / "p", "bf16")
     took = []

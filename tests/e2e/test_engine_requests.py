@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine: requests while others run, and requests that are wrong."""
+"""chatd-engine: requests during other requests, and requests with faults."""
 import json
 import struct
 
@@ -18,7 +18,7 @@ def engine():
 
 # -- while it runs
 
-def test_cancel_ends_with_what_there_is(engine):
+def test_cancel_ends_with_the_text_so_far(engine):
     want = engine.ask("generate", ids=[66], params=greedy(95))["ids"]
     ident = engine.send("generate", ids=[66], params=greedy(95))
     event = engine.event()
@@ -56,7 +56,7 @@ def test_pause_holds_and_continue_goes_on(engine):
     assert engine.until_done(pause)[pause][-1]["event"] == "done"
     held = engine.send("generate", ids=[68], params=greedy(20))
     while (event := engine.event())["event"] != "done":
-        assert event["id"] == held      # not a word of the other
+        assert event["id"] == held      # no event of the other
     engine.send("continue", request=ident)
     assert engine.until_done(ident)[ident][-1]["ids"] == want
 
@@ -72,7 +72,7 @@ def test_stats_come_back_to_rest(engine):
     assert after["steps"] > before["steps"]
 
 
-# -- what is wrong
+# -- requests with faults
 
 @pytest.mark.parametrize("op, fields, field", [
     ("nonsense", {}, "op"),
@@ -165,7 +165,7 @@ def test_lines_may_come_in_pieces(engine):
     assert engine.event()["id"] == ident
 
 
-def test_an_id_at_work_is_not_taken_twice(engine):
+def test_an_id_in_use_is_refused(engine):
     ident = engine.next_id
     engine.next_id += 1
     line = b'{"op":"generate","id":%d,"ids":[66]}\n' % ident
@@ -193,7 +193,7 @@ def test_a_full_queue_is_busy(engine):
     assert engine.ask("stats")["running"] == 0
 
 
-def test_weights_that_are_no_numbers_are_named_at_the_start(tmp_path):
+def test_nan_in_weights_is_reported_at_the_start(tmp_path):
     model = copy_model(tmp_path / "nan")
     data = bytearray((model / "model.safetensors").read_bytes())
     size = struct.unpack("<Q", data[:8])[0]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reply is what it is alone: 32 streams whose engine is killed again and
-again go on token for token, and so does a reply that one engine after the
-other takes up, whatever instruction set and threads they have.
+"""A reply does not depend on restarts.  The engine of 32 streams is killed
+again and again, and each reply is the same as without that, token for token.  A
+reply is also the same if each part of it comes from another engine, with any
+instruction set and number of threads.
 
-EQUAL_SEED=N draws the kills of a run that failed again, EQUAL_ROUNDS=N runs
-more than one, of longer replies (make check-long)."""
+EQUAL_SEED=N repeats the kills of a run that has failed. EQUAL_ROUNDS=N runs N
+rounds with longer replies (make check-long).
+"""
 import concurrent.futures
 import os
 import random
@@ -42,8 +44,8 @@ def serve(threads, batch):
 
 
 def drawn(number, length):
-    """Request number so-and-so: some greedy, some in a dialogue, many with
-    a beginning that others have too."""
+    """Request number `number`. Some are greedy, some are dialogues, and many
+    begin like others."""
     rng = random.Random(number)
     params = {"temperature": rng.choice([0, 0.7, 1.0, 1.3]),
               "top_k": rng.choice([0, 40, 200]),
@@ -61,7 +63,7 @@ def drawn(number, length):
 
 
 def stored(service, done):
-    """What the store has of a reply; a dialogue also shows it."""
+    """The stored reply; that of a dialogue is compared with show."""
     ((text, ids, stop),) = service.rows(
         "select text, ids, stop from reply where id = ?", done["reply"])
     if done["conversation"] is not None:
@@ -75,7 +77,7 @@ def stored(service, done):
 
 
 class Kills:
-    """Kills the engine as soon as so many pieces of text have come."""
+    """Kills the engine when a number of pieces of text have come."""
 
     def __init__(self, service, cuts):
         self.service, self.cuts = service, sorted(cuts)
@@ -102,8 +104,8 @@ class Kills:
 
 
 def stream(service, request, count=lambda: None):
-    """One client's reply: as stored, how often it was told of a new engine,
-    and in how many pieces it came."""
+    """One client: its reply as stored, the number of notices about a new
+    engine, and the number of pieces."""
     op, fields = request
     with service.client() as c:
         ident = c.send(op, **fields)
@@ -196,8 +198,8 @@ def test_a_reply_goes_on_from_every_token_in_every_variant(precision):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_one_reply_through_many_engines(precision):
-    """Each engine is killed after some tokens and the next one, of another
-    variant, takes the reply up."""
+    """Each engine is killed after some tokens, and the next one, of another
+    variant, continues the reply."""
     rng = random.Random(SEED)
     request = dict(TAKEN_UP[1])
     if ROUNDS:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-engine against the reference library, on shapes of many kinds.
+"""chatd-engine and the reference library, on models of many shapes.
 
-The models are made by neox_random.py; what they must compute lies in
-tests/data/fidelity, whose README.md says where the limits come from."""
+neox_random.py makes the models. tests/data/fidelity has the expected results,
+and its README.md explains the limits.
+"""
 import functools
 import hashlib
 import importlib.machinery
@@ -23,7 +24,7 @@ NAMES = list(neox_random.SHAPES)
 FP32_LIMIT = 1e-4       # of a logit, and of a log-probability
 BF16_LIMIT = 0.15       # of a logit
 BF16_MEAN = 0.02        # of all logits' differences
-CLEAR = 0.05            # a best token leads by more: bf16 should find it
+CLEAR = 0.05            # if the best token leads by more, bf16 must find it
 WRONG = {               # each must be seen by the limit of fp32
     "hidden_act": lambda c: "gelu" if c["hidden_act"] != "gelu"
     else "gelu_fast",
@@ -86,7 +87,7 @@ def score_all(folder, precision="fp32", *args):
 
 
 def differences(name, done):
-    """What the stored logits and those of the engine differ by."""
+    """The differences between the stored logits and those of the engine."""
     return [abs(got - want) for at, stored in rows(name).items()
             for got, want in zip(done["logits"][at], stored, strict=True)]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-filter by itself, driven over pipes: readiness, findings, plugins
-that must be refused, plugins that misbehave, and the sandbox around them."""
+"""chatd-filter alone, over pipes: start, findings, plugins that must be
+refused, plugins that misbehave, and the sandbox around them."""
 
 import ctypes
 import fcntl
@@ -87,7 +87,7 @@ class Filter:
         return self.receive()
 
     def end(self):
-        """Close the input; (status, what it wrote to stderr)."""
+        """Close the input. Returns the status and the text on stderr."""
         try:
             out, err = self.proc.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -196,8 +196,9 @@ def test_ready_lists_the_needs_of_each_plugin(start, parts, old):
                                 ("old", "1.0", None, True)]
 
 
-@pytest.mark.parametrize("tell", [False, True])
-def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
+@pytest.mark.parametrize("with_settled", [False, True])
+def test_rules_judge_pieces_and_report_settled_bytes(start, rules,
+                                                     with_settled):
     f = start()
     plugin, = f.init(rules)["plugins"]
     assert plugin["window"] > 0 and not plugin["context"]
@@ -210,7 +211,7 @@ def test_rules_judge_pieces_and_report_what_is_settled(start, rules, tell):
         answer = f.check(text[offset:end], offset=offset,
                          fresh=judged - offset, final=end == len(text),
                          settled=max(0, settled[-1] - offset)
-                         if tell and settled else 0)
+                         if with_settled and settled else 0)
         settled.append(offset + answer["settled"])
         found += [(end, x["start"] + offset, x["end"] + offset)
                   for x in answer["findings"]]
@@ -545,7 +546,7 @@ def test_unsettled_text_outside_a_piece_ends_the_filter(start, zoo):
     assert f.receive() is None
 
 
-def test_a_window_that_is_no_good_is_refused(start, parts):
+def test_a_window_above_the_maximum_is_refused(start, parts):
     refused(start(), parts(act="large-window"), "zoo", "65537", "65536")
     refused(start(), parts(act="early-report"), "zoo", "finding outside")
 
@@ -564,7 +565,6 @@ CRASHES = [
 ]
 
 
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer has the last word")
 def over_the_bound(answer, plugin):
     assert (answer["event"], answer["code"]) == ("error",
                                                  "filter_unavailable")
@@ -597,6 +597,7 @@ def test_a_flood_of_findings_costs_its_check_only(start, zoo, second):
     assert f.end()[0] == 0
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer has the last word")
 def test_a_crash_in_a_piece_is_named(start, parts):
     f = start()
     f.init(parts(act="crash"))
@@ -645,8 +646,8 @@ def test_a_leak_meets_the_memory_limit(start, zoo):
     assert f.end()[0] == -signal.SIGSEGV
 
 
-# What each act is caught at: its own system call, one that the C library uses
-# for it, or the blocking of signals that comes before.
+# The system call at which each act is caught: its own call, one that the C
+# library uses for it, or the blocking of signals before it.
 HOSTILE = {
     "fork": "clone fork rt_sigprocmask", "exec": "execve",
     "system": "clone rt_sigprocmask rt_sigaction", "socket": "socket",
@@ -698,11 +699,11 @@ HOSTILE = {
 
 
 def killed(f, calls, where):
-    """It died of the forbidden call, and said so."""
+    """It died of the forbidden call, and reported it."""
     assert f.receive() is None
     status, err = f.end()
     assert status == -signal.SIGSYS, err
-    if TSAN:        # that run-time holds signals back: nobody is left to say
+    if TSAN:        # that run-time delays signals, so nothing is reported
         return
     assert any("plugin zoo: made a forbidden system call: %s in %s\n" %
                (call, where) in err for call in calls.split()), err
@@ -729,7 +730,7 @@ def test_a_hostile_start_is_killed_and_named(start, zoo, act, where):
 
 @pytest.fixture
 def victim():
-    """A process of the same user, and what others could change of it."""
+    """A process of the same user, and a look at what others could change."""
     proc = subprocess.Popen(["sleep", "1000"])
 
     def look():
@@ -890,7 +891,7 @@ def test_plugins_run_in_a_namespace_of_their_own(start, rules):
     for kind in "pid", "ipc":
         assert os.readlink("/proc/%d/ns/%s" % (inner(f), kind)) != \
             os.readlink("/proc/self/ns/%s" % kind)
-    # What waits outside has no part in the channel.
+    # The process that waits outside has closed the channel.
     for fd in 0, 1:
         assert not os.path.exists("/proc/%d/fd/%d" % (f.proc.pid, fd))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of the gate table (tests/gates) that stand for no single part."""
+"""Cases of tests/gates that need all parts of chatd."""
 import os
 import pathlib
 import resource
@@ -50,8 +50,8 @@ def processes(service):
     return found
 
 
-def told_of(pid):
-    """What anybody may read of a process, and what only its owner may."""
+def visible(pid):
+    """The data in /proc about a process, for all users and for its owner."""
     folder = pathlib.Path("/proc/%d" % pid)
     return b"\0".join((folder / name).read_bytes() for name in
                       ("cmdline", "environ", "comm", "status"))
@@ -96,7 +96,7 @@ def test_texts_are_in_no_log_core_argument_or_title():
         everybody = processes(s)
         assert len(everybody) == 4 and all(everybody.values())
         for name, pid in everybody.items():
-            assert found_in(told_of(pid)) == [], name
+            assert found_in(visible(pid)) == [], name
             core = [line.split()[4:6] for line in pathlib.Path(
                 "/proc/%d/limits" % pid).read_text().splitlines()
                 if line.startswith("Max core file size")]
@@ -116,7 +116,7 @@ def test_texts_are_in_no_log_core_argument_or_title():
         assert os.WIFSIGNALED(status) and not os.WCOREDUMP(status)
         assert [p.name for p in s.dir.iterdir() if "core" in p.name] == []
         log = s.log.read_bytes()
-        assert b"connected" in log      # it says a lot, and that is all
+        assert b"connected" in log      # it has many lines, but no texts
         assert found_in(log) == []
         # the control: the store has them, and grep would find them
         stored = b"".join(p.read_bytes() for p in s.state.iterdir())
@@ -128,5 +128,5 @@ def test_a_mark_in_an_argument_would_be_found():
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           env=dict(os.environ, MARK=MARKS[1])) as p:
         assert p.stdout.read(1) == b"1"
-        assert found_in(told_of(p.pid)) == [MARKS[0], MARKS[1]]
+        assert found_in(visible(p.pid)) == [MARKS[0], MARKS[1]]
         p.communicate(b"\n")

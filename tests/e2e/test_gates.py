@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate table: every case that gates a release has tests, and they are
-there."""
+"""tests/gates: each case that gates a release has tests, and they exist."""
 import re
 
 import pytest
@@ -13,7 +12,7 @@ D1 D2 D3 D4 D5 D6 D11 E1 E2 E3 E6 R1 R2 R4 R8 V1 V2 V3 V4""".split()
 
 
 def read_table(text):
-    """{case: its tests}; what is neither a case nor a test is an error."""
+    """{case: its tests}; a line that is neither is an error."""
     table, case = {}, None
     for line in text.splitlines():
         if line == "" or line.startswith("#"):
@@ -55,8 +54,8 @@ def test_every_case_has_tests_that_are_there():
     assert what_is_wrong(read_table((SRC / "tests/gates").read_text())) == []
 
 
-def test_a_wrong_table_is_found_out():
-    table = {case: ["e2e/test_gates.py::test_a_wrong_table_is_found_out"]
+def test_a_wrong_table_is_detected():
+    table = {case: ["e2e/test_gates.py::test_a_wrong_table_is_detected"]
              for case in CASES}
     assert what_is_wrong(table) == []
     del table["S1"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What compiler and linker know against attacks is in the built files."""
+"""The programs are built with the protections of compiler and linker."""
 import os
 import pathlib
 import struct

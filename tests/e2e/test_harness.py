@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The test driver counts cases, and takes no silence for success."""
+"""The test driver counts cases, and a test without a result fails."""
 import os
 import pathlib
 import subprocess

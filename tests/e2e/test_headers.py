@@ -77,7 +77,7 @@ def test_a_header_stands_alone_or_says_what_comes_first(header, flags):
     vectors = any(h.startswith(("vec_avx", "tile_amx"))
                   for h in [header.name, *first])
     source = "".join('#include "%s"\n' % h for h in [*first, header.name])
-    # Static functions that nobody calls are what such headers are made of.
+    # Such headers have static functions that nobody calls.
     r = subprocess.run(
         [CC, "-x", "c", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
          "-Wno-unused-function", *flags, *(SETS if vectors else []), "-"],

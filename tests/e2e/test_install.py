@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What make install puts somewhere, make uninstall takes away."""
+"""make install puts files at the right places; make uninstall removes them."""
 import os
 import pathlib
 import re

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd among helpers that lie (liar.py): whatever one of them sends, only
-that helper ends.  Clients of every kind talk meanwhile; afterwards, with the
-lying off, every request must have ended exactly once, status is answered by
-the same process, and an exchange works.
+"""chatd with helpers that lie (liar.py).  Whatever a helper sends, only that
+helper ends.  Clients of every kind talk during that time.  When the lies have
+stopped, every request has ended exactly once, the same chatd process answers
+status, and an exchange works.
 
-LIAR_SECONDS makes the lying longer, LIAR_SEEDS="1 2 3" changes the seeds."""
+LIAR_SECONDS sets the duration, LIAR_SEEDS="1 2 3" the seeds.
+"""
 import json
 import os
 import pathlib
@@ -91,7 +92,7 @@ class Talker(threading.Thread):
         self.service = service
         self.r = random.Random(seed)
         self.halt = threading.Event()
-        self.wrong = None           # what was seen that must not be
+        self.wrong = None           # an answer that must not come
         self.ended = 0
         self.codes = {}
         self.open = {}              # id: its operation
@@ -171,7 +172,7 @@ class Talker(threading.Thread):
 
 
 def live_through(service, seconds, seed):
-    """Lies for some seconds, then the truth; every promise is held."""
+    """Lies for some seconds, then the truth; all promises are checked."""
     pid, files, memory = (service.process.pid, service.files(),
                           service.peak())
     talkers = [Talker(service, "%s-%d" % (seed, i)) for i in range(4)]
@@ -241,7 +242,7 @@ def test_the_test_of_the_liars_can_fail(act):
         killer.join()
 
 
-# ---- lies that once did harm, each by its name
+# ---- lies that once did harm
 
 ASK = {"engine": ("tokenize", {"text": "hi"}),
        "filter": ("moderate", {"text": "hi"}),
@@ -250,7 +251,7 @@ ASK = {"engine": ("tokenize", {"text": "hi"}),
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_item_for_a_request_of_another_kind_ends_the_helper(name):
-    """The callback of a request was run for it, and again at its end."""
+    """The callback of a request was called for it, and again at the end."""
     with Liars((name,)) as s, s.client() as c:
         pid, helper = s.process.pid, s.helper_pid(name)
         s.steer("inject", '{"event":"item","id":$ID}\n' * 2)
@@ -265,7 +266,7 @@ def test_an_item_for_a_request_of_another_kind_ends_the_helper(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_items_for_all_small_ids_end_the_helper(name):
-    """What a plugin can write to descriptor 1 without knowing any id."""
+    """A plugin can write this to descriptor 1 without knowing any id."""
     lines = "".join('{"event":"item","id":%d}\n' % i for i in range(40))
     with Liars((name,)) as s, s.client() as c:
         pid = s.process.pid
@@ -303,8 +304,8 @@ def test_a_tokenize_whose_answer_was_lost_fails_alone():
         assert s.helper_pid("engine") == engine
 
 
-def test_a_filter_that_is_ready_without_plugins_is_no_filter():
-    """It was taken for one, and the next start that failed ended chatd."""
+def test_a_filter_that_is_ready_without_plugins_is_refused():
+    """chatd accepted it, and ended at the next failed start."""
     with Liars(("filter",)) as s, s.client() as c:
         pid = s.process.pid
         s.steer("instead", '{"event":"ready"}\n')
@@ -317,7 +318,7 @@ def test_a_filter_that_is_ready_without_plugins_is_no_filter():
 
 
 def test_an_exporter_that_closes_its_output_and_hangs_is_killed():
-    """chatd waited for its exit, and for nothing else."""
+    """chatd blocked until it exited."""
     with Liars(("store",)) as s, s.client() as c, s.client() as other:
         s.steer("export", "")
         ident = c.send("export", format="csv")

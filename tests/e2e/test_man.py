@@ -91,8 +91,8 @@ def test_page_has_the_options_that_help_lists(name, page, start, end):
                           stdout=subprocess.PIPE, text=True).stdout
     listed = set(re.findall(r"^ .*?--([a-z][a-z-]+)", text, flags=re.M))
     found = options(read(os.path.join(SRC, "man", page)), start, end)
-    apart = {"help", "version"}
-    assert listed - apart == found - apart, (listed ^ found) - apart
+    both = {"help", "version"}
+    assert listed - both == found - both, (listed ^ found) - both
 
 
 def test_configuration_page_gives_the_range_of_each_number():

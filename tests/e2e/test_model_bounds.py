@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds that only the model knows: what it can't hold is refused before an
-exchange is begun, and nothing of the request is stored."""
+"""Limits that depend on the model.  A request over such a limit is refused
+before its exchange begins, and nothing of it is stored."""
 import pytest
 
 from service import BUILD, SRC, Service
@@ -17,7 +17,7 @@ def mini():
 
 
 def stored(service, client):
-    """What the user and the database have of the refused requests."""
+    """The rows that the user sees and the database has."""
     return (client.events(client.send("list"))[:-1],
             client.events(client.send("list", kind="complete"))[:-1],
             service.rows("select count(*) from exchange"),

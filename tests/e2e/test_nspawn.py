@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """chatd as installed, under a real systemd that is booted in a container.
 
-What happens inside is nspawn_probe.py; here the container is made and cleaned
-up.  Without root, systemd-nspawn, or a kernel that lets one boot, the tests are
-skipped."""
+This file makes the container and removes it; nspawn_probe.py runs inside.  The
+tests are skipped without root, without systemd-nspawn, or if the kernel does
+not allow such a container.
+"""
 import ast
 import contextlib
 import json
@@ -54,7 +55,7 @@ exec systemd-nspawn -q -D "$1" --volatile=overlay --private-network \
 
 
 def make_environment():
-    """Without what a make around the tests hands down, such as -w."""
+    """The environment without variables of an outer make, such as -w."""
     return {k: v for k, v in os.environ.items()
             if not k.startswith("MAKE") and k != "MFLAGS"}
 
@@ -110,7 +111,7 @@ def sweep(name):
 
 
 def boot(folder):
-    """Run the container to its end; what it printed."""
+    """Run the container to its end. Returns its output."""
     root = folder.with_name(folder.name + "-root")
     root.mkdir()
     name = "chatd-test-%d" % os.getpid()

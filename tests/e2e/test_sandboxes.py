@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helpers of a running chatd are confined, and work all the same."""
+"""The helpers of a running chatd are in their sandboxes, and still work."""
 import os
 
 import pytest
@@ -20,7 +20,7 @@ def status_of(pid):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """chatd with a model as those who download models keep it: a folder of
+    """chatd with a model as tools that download models store it: a folder of
     links to files elsewhere."""
     blobs = tmp_path_factory.mktemp("blobs")
     model = tmp_path_factory.mktemp("model")

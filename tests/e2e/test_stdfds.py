@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs started without some of their descriptors 0 to 2, and programs
-whose standard output can't be written."""
+"""Programs that are started without some of the descriptors 0 to 2, and
+programs whose standard output can't be written."""
 import os
 import shlex
 import signal
@@ -11,7 +11,7 @@ import pytest
 from service import BUILD, SRC, Service
 
 MINI = SRC / "engine/mini"
-EXPORTS = ["oig", "messages", "csv"]      # those one rated reply is in
+EXPORTS = ["oig", "messages", "csv"]      # those that have a rated reply
 
 # Every call that prints something and ends: program, arguments.
 PRINTS = [
@@ -26,7 +26,7 @@ PRINTS = [
     ("chatctl", ["ask", "--help"]),
 ]
 
-# What chatctl prints of a chatd that runs.
+# Commands of chatctl that print something.
 ASKS = [
     ["status"], ["status", "--json"], ["ask", "Hello"],
     ["ask", "--json", "Hello"], ["list"], ["list", "--json"], ["show", "1"],
@@ -36,7 +36,7 @@ ASKS = [
 
 
 def shell(redirect, program, *args, text=None):
-    """Run a program with what a shell makes of redirect."""
+    """Run a program with redirections of the shell."""
     return subprocess.run(
         ["sh", "-c", 'exec "$0" "$@" %s' % redirect, program, *args],
         input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -70,7 +70,7 @@ def args_of(program, args, config):
 
 @pytest.mark.parametrize("program,args", PRINTS,
                          ids=[" ".join([p, *a[-1:]]) for p, a in PRINTS])
-def test_lost_output_is_status_1_and_told(program, args, config):
+def test_lost_output_is_status_1_and_reported(program, args, config):
     call = args_of(program, args, config)
     assert shell("", *call).returncode == 0         # it can be printed
     for redirect, why in (">/dev/full", "No space left on device"), \

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""chatd-store driven over pipes: what it answers is on disk, whatever happens
-to it afterwards."""
-import json
+"""chatd-store driven over pipes: requests and answers, the files that it makes
+and opens, and the memory that it takes."""
 import os
-import random
-import resource
-import shutil
+import re
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 
 import pytest
 
 from service import SANITIZED, SRC
-from store_driver import (PROGRAM, Store, audit, begin, finish, read,
-                          reply_of)
+from store_driver import Store, all_written_back, begin, finish, read
 
 
 @pytest.fixture
@@ -74,7 +69,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_line_costs_itself_alone(store, name):
+def test_a_bad_line_is_refused_alone(store, name):
     line, code, field = BAD[name]
     store.send(line, {"op": "ping", "id": 77})
     error = store.event()
@@ -85,8 +80,9 @@ def test_a_bad_line_costs_itself_alone(store, name):
 
 @pytest.mark.parametrize("line, word", [
     ({"op": "ping", "id": 1}, "init"), ({"op": "init"}, "path"),
-    ({"op": "init", "path": "/nowhere/at/all.db"}, "/nowhere/at"), (b"x\n", "")])
-def test_without_a_sound_init_it_says_why_and_exits(line, word):
+    ({"op": "init", "path": "/nowhere/at/all.db"}, "/nowhere/at"),
+    (b"x\n", "")])
+def test_without_a_valid_init_it_gives_the_reason_and_exits(line, word):
     s = Store(None, init=False)
     s.send(line)
     event = s.event()
@@ -102,7 +98,6 @@ def test_the_history_and_the_prompt_fit_into_one_request_of_the_engine(store):
         begun = store.do(**begin(key, conversation=first["conversation"],
                                  prompt="x" * ((1 << 20) - room)))
         assert len(begun["history"]) == turns
-
 
 
 def test_a_folder_open_to_others_is_named(folder):
@@ -122,7 +117,7 @@ def test_a_second_store_exits_within_a_second(store, folder):
     store.do(**begin("a"))
 
 
-def test_a_damaged_database_is_told_with_repair_steps(store, folder):
+def test_a_damaged_database_is_reported_with_repair_steps(store, folder):
     store.do(**begin("a"))
     store.close()
     path = folder / "chatd.db"
@@ -135,7 +130,7 @@ def test_a_damaged_database_is_told_with_repair_steps(store, folder):
     assert path.read_bytes() == data
 
 
-def test_it_stays_until_its_input_ends(store):
+def test_it_runs_until_its_input_ends(store):
     store.do(op="ping")
     store.process.send_signal(signal.SIGTERM)
     store.process.send_signal(signal.SIGINT)
@@ -209,9 +204,9 @@ def fill_conversation(store, exchanges, size):
 
 
 @SHADOWLESS
-def test_ninety_five_shows_of_a_large_conversation_take_little(store):
+def test_ninety_five_shows_of_a_large_conversation_take_little_memory(store):
     conversation = fill_conversation(store, 56, 250000)     # 14 MB
-    # What is asked at once is answered in turn, a slice each.
+    # Requests that come together are answered in turns, a slice each.
     asked = [store.number({"op": "show", "uid": 1000, "limit": 200,
                            "conversation": conversation})
              for _ in range(95)]
@@ -224,7 +219,7 @@ def test_ninety_five_shows_of_a_large_conversation_take_little(store):
         done += event["event"] == "done"
     assert 95 <= items <= 95 * 3
     assert peak(store.process) < 64 << 20
-    # And page for page it is all there.
+    # All pages together have everything.
     seen, after = [], 0
     while True:
         items, end = store.ask(op="show", uid=1000, after=after or None,
@@ -239,7 +234,7 @@ def test_ninety_five_shows_of_a_large_conversation_take_little(store):
 
 
 @SHADOWLESS
-def test_many_long_prompts_at_once_take_little(store):
+def test_many_long_prompts_at_once_take_little_memory(store):
     asked = [store.number(begin("k-%d" % n, prompt="y" * 250000,
                                 history_bytes=0)) for n in range(250)]
     feeder = threading.Thread(target=store.send, args=asked)
@@ -262,7 +257,7 @@ def test_writes_go_before_reads(store):
         if event["id"] == write["id"]:
             break
         before += event["event"] == "done"
-    # Those that were read before the write had come in, at most.
+    # At most those that were read before the write arrived.
     assert event["event"] == "done" and before < 25
     while before < 50:
         before += store.event()["event"] == "done"
@@ -279,17 +274,7 @@ def test_no_slice_leaves_a_transaction_open(store, folder):
     assert all_written_back(folder)
 
 
-def all_written_back(folder):
-    """Can the log be emptied, since no reader needs what is in it?"""
-    db = sqlite3.connect(folder / "chatd.db", timeout=0)
-    try:
-        return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == \
-            (0, 0, 0)
-    finally:
-        db.close()
-
-
-def test_that_is_not_so_while_somebody_reads(store, folder):
+def test_the_log_is_not_written_back_while_somebody_reads(store, folder):
     store.do(**begin("a"))
     db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
     db.execute("BEGIN")
@@ -308,7 +293,13 @@ SUMS = ("SELECT * FROM v_size EXCEPT SELECT exchange, uid, bytes FROM size",
         "SELECT uid, conversations, bytes FROM account",
         "SELECT uid, conversations, bytes FROM account WHERE bytes <> 0 "
         "EXCEPT SELECT * FROM v_account")
-SCHEMA = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+
+
+def schema(folder):
+    """The tables, views and triggers of a database, without comments."""
+    return [(name, sql and re.sub(r"\s*--.*|\s+", " ", sql).split())
+            for name, sql in read(folder, "SELECT name, sql "
+                                  "FROM sqlite_schema ORDER BY name")]
 
 
 def test_a_file_of_the_first_version_is_brought_up_to_date(folder, tmp_path):
@@ -333,291 +324,5 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(folder, tmp_path):
         assert read(folder, sql) == []
     (tmp_path / "new").mkdir(mode=0o700)
     Store(tmp_path / "new/chatd.db").close()
-    assert read(folder, SCHEMA) == read(tmp_path / "new", SCHEMA)
+    assert schema(folder) == schema(tmp_path / "new")
     assert store.close() == 0
-
-
-# ---- kill -9
-
-WINDOW = 16     # requests in flight while it is killed
-
-
-def stream(store, prefix, end, rng, sent, acked):
-    """begin and finish, WINDOW at a time, until the time is up; then kill,
-    and take in what had been answered."""
-    flying, n = {}, 0
-    killed = False
-    while True:
-        while not killed and len(flying) < WINDOW:
-            n += 1
-            key = "%s-%d" % (prefix, n)
-            flying[n] = ("begin", key)
-            sent.add(("begin", key))
-            store.send(dict(begin(key, conversation=rng.choice(
-                [None, 1])), id=n))
-        if not killed and time.monotonic() >= end:
-            killed = True
-            store.process.kill()
-        event = store.event()
-        if event is None:
-            break
-        assert event["event"] == "done", event
-        what, key = flying.pop(event["id"])
-        acked.add((what, key))
-        if what == "begin" and not killed:
-            n += 1
-            flying[n] = ("finish", key)
-            sent.add(("finish", key))
-            store.send(dict(finish(event["reply"], reply_of(key)), id=n))
-    store.wait()
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory):
-    """A database whose store was killed 50 times: folder, sent, acked."""
-    folder = tmp_path_factory.mktemp("killed")
-    os.chmod(folder, 0o700)
-    rng = random.Random(20)
-    sent, acked, slowest = set(), set(), 0
-    first = Store(folder / "chatd.db")
-    first.do(op="new", uid=1000, time=1)
-    first.close()
-    for i in range(50):
-        start = time.monotonic()
-        s = Store(folder / "chatd.db")
-        assert s.ready["event"] == "ready", s.ready
-        slowest = max(slowest, time.monotonic() - start)
-        try:
-            stream(s, str(i), time.monotonic() + rng.uniform(0, 0.12), rng,
-                   sent, acked)
-        except BrokenPipeError:
-            s.wait()
-    Store(folder / "chatd.db").close()
-    return folder, sent, acked, slowest
-
-
-def test_fifty_kills_lose_nothing_acknowledged(killed):
-    folder, _, acked, slowest = killed
-    assert len(acked) > 500
-    assert {what for what, _ in acked} == {"begin", "finish"}
-    assert audit(folder, acked) == []
-    assert slowest < 1, "not ready within a second of a kill"
-    assert read(folder, "SELECT count(*) FROM reply "
-                "WHERE state = 'running'") == [(0,)]
-
-
-def test_the_audit_finds_what_was_sent_but_never_acknowledged(killed):
-    folder, sent, acked, _ = killed
-    assert sent > acked
-    assert any("lost" in f for f in audit(folder, sent))
-
-
-@pytest.mark.parametrize("sql, word", [
-    ("DELETE FROM reply WHERE id BETWEEN 40 AND 80", "lost"),
-    ("UPDATE reply SET text = 'x' WHERE state = 'done' AND id > 40", "half"),
-    ("DELETE FROM verdict WHERE reply > 40", "half"),
-    ("UPDATE reply SET state = 'interrupted', text = '', ids = x'' "
-     "WHERE state = 'done' AND id > 40; DELETE FROM verdict", "lost"),
-    ("PRAGMA foreign_keys = OFF; DELETE FROM conversation", "half")])
-def test_the_audit_finds_damage(killed, tmp_path, sql, word):
-    folder, _, acked, _ = killed
-    shutil.copy(folder / "chatd.db", tmp_path / "chatd.db")
-    db = sqlite3.connect(tmp_path / "chatd.db")
-    db.executescript(sql)
-    db.close()
-    assert any(word in str(f) for f in audit(tmp_path, acked))
-
-
-# ---- a disk without room
-
-def fill(store, text):
-    """Send exchanges until one is refused. Returns how many were taken."""
-    for n in range(2000):
-        event = store.ask(**begin("fill-%d-%d" % (store.next_id, n),
-                                  prompt=text))[1]
-        if event["event"] == "error":
-            assert event["code"] == "store_unavailable", event
-            return n
-    raise AssertionError("it never got full")
-
-
-def test_a_file_that_may_not_grow_is_no_end(store, folder):
-    a = store.do(**begin("a"))
-    _, hard = resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE,
-                     (500 * 1024, hard))
-    taken = fill(store, "x" * 5000)
-    assert taken > 5
-    big = finish(a["reply"], "y" * 500 * 1024)
-    assert store.refused(**big)["code"] == "store_unavailable"
-    resource.prlimit(store.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
-    store.do(**big)
-    assert store.do(op="stats")["exchanges"] == taken + 1
-    assert store.close() == 0
-    assert read(folder, "PRAGMA integrity_check") == [("ok",)]
-
-
-@pytest.fixture
-def small_disk(folder):
-    disk = folder / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700",
-                       "chatd-test", str(disk)], stderr=subprocess.DEVNULL
-                      ).returncode != 0:
-        pytest.skip("a small tmpfs can't be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_full_disk_is_told_and_recovers_by_itself(small_disk):
-    store = Store(small_disk / "chatd.db")
-    a = store.do(**begin("a"))
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 300 * 1024)
-    taken = fill(store, "x" * 5000)
-    error = store.refused(**finish(a["reply"], "y" * 9000))
-    assert error["code"] == "store_unavailable"
-    assert "full" in error["message"]
-    store.do(op="show", uid=1000, conversation=1)    # reading goes on
-    ballast.unlink()
-    store.do(**finish(a["reply"], "y" * 9000))
-    store.do(**begin("again"))
-    assert store.do(op="stats")["exchanges"] == taken + 2
-    assert store.close() == 0
-    assert read(small_disk, "PRAGMA integrity_check") == [("ok",)]
-
-
-# ---- exports
-
-def export(*args, **run):
-    return subprocess.run([PROGRAM, *map(str, args)], capture_output=True,
-                          timeout=20, **run)
-
-
-def test_exports_are_written_beside_a_running_store(store, folder):
-    a = store.do(**begin("a"))
-    store.do(**finish(a["reply"], "Hi!"))
-    store.do(op="rate", uid=1000, exchange=1, thumb=-1, ideal="Hello!",
-             time=5)
-    db = folder / "chatd.db"
-    done = export("--export", "oig", "--db", db, "--uid", 1000)
-    assert done.returncode == 0 and done.stderr == b""
-    assert json.loads(done.stdout) == {
-        "text": "<human>: prompt of a\n<bot>: Hello!"}
-    done = export("--export", "preference", "--db", db, "--all")
-    assert json.loads(done.stdout)["rejected"][0]["content"] == "Hi!"
-    done = export("--export", "messages", "--db", db, "--uid", 1001)
-    assert (done.returncode, done.stdout) == (0, b"")
-    done = export("--export", "csv", "--db", db, "--all")
-    assert done.stdout.count(b"\r\n") == 2
-    store.do(op="ping")
-
-
-def rated_conversations(store):
-    """More than one piece of each format: long texts, with ratings."""
-    for n in range(12):
-        a = store.do(**begin("r-%d" % n, prompt="p" * 50000))
-        store.do(**finish(a["reply"], "%d " % n + "r" * 50000))
-        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
-                 ideal="better", time=5)
-
-
-def write_more(store):
-    """Change what each of the conversations would be exported as."""
-    for n in range(1, 13):
-        a = store.do(**begin("more-%d" % n, conversation=n))
-        store.do(**finish(a["reply"], "more"))
-        a = store.do(**begin("again-%d" % n, kind="regenerate", exchange=n,
-                             prompt=None))
-        store.do(**finish(a["reply"], "again"))
-        store.do(op="rate", uid=1000, exchange=n, reply=a["reply"], thumb=1,
-                 time=6)
-        store.do(op="rate", uid=1000, exchange=n, reply=n, thumb=-1,
-                 ideal="best", time=7)
-
-
-@pytest.mark.parametrize("name", ["oig", "messages", "preference", "csv"])
-def test_an_export_beside_writes_is_of_one_moment(store, folder, name):
-    rated_conversations(store)
-    args = [PROGRAM, "--export", name, "--db", folder / "chatd.db", "--all"]
-    quiet = subprocess.run(args, capture_output=True, timeout=20).stdout
-    assert len(quiet) > 4 * 256 * 1024 / 2
-    with subprocess.Popen(args, stdout=subprocess.PIPE) as exporter:
-        text = exporter.stdout.read(10)
-        write_more(store)
-        text += exporter.stdout.read()
-    assert exporter.returncode == 0
-    assert text == quiet
-    assert subprocess.run(args, capture_output=True,
-                          timeout=20).stdout != quiet
-
-
-def write_much(store, folder):
-    """Write 64 MB. The largest that the log has been."""
-    largest = 0
-    for i in range(0, 256, 8):
-        asked = [store.number(begin("much-%d" % n, prompt="y" * 250000,
-                                    history_bytes=0))
-                 for n in range(i, i + 8)]
-        store.send(*asked)
-        for _ in asked:
-            assert store.event()["event"] == "done"
-        largest = max(largest, (folder / "chatd.db-wal").stat().st_size)
-    return largest
-
-
-@pytest.mark.parametrize("reader", ["export", "transaction"])
-def test_the_log_stays_small_beside_an_export_that_never_ends(
-        store, folder, reader):
-    rated_conversations(store)
-    if reader == "transaction":         # what would let it grow
-        db = sqlite3.connect(folder / "chatd.db", isolation_level=None)
-        db.execute("BEGIN")
-        db.execute("SELECT count(*) FROM exchange").fetchone()
-        assert write_much(store, folder) > 60 << 20
-        db.close()
-        return
-    exporter = subprocess.Popen(
-        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
-        stdout=subprocess.PIPE)
-    assert exporter.stdout.read(10) == b'{"text":"<'
-    exporter.send_signal(signal.SIGSTOP)
-    assert all_written_back(folder)
-    assert write_much(store, folder) < 48 << 20
-    exporter.kill()
-    exporter.wait(20)
-    exporter.stdout.close()
-
-
-@pytest.mark.parametrize("args, status, word", [
-    (["--export", "xml", "--db", "x", "--all"], 2, "format"),
-    (["--export", "oig", "--all"], 2, "--db"),
-    (["--export", "oig", "--db", "x"], 2, "--uid"),
-    (["--export", "oig", "--db", "x", "--all", "--uid", "1"], 2, "--uid"),
-    (["--export", "oig", "--db", "x", "--uid", "me"], 2, "--uid"),
-    (["--export", "oig", "--db", "x", "--uid", "-1"], 2, "--uid"),
-    (["--db", "x"], 2, "--export"), (["x"], 2, "arguments"),
-    (["--fly"], 2, "--help"),
-    (["--export", "oig", "--db", "/nowhere/x.db", "--all"], 1, "/nowhere")])
-def test_a_wrong_call_is_told(args, status, word):
-    done = export(*args)
-    assert done.returncode == status and done.stdout == b""
-    assert word in done.stderr.decode()
-
-
-def test_help_and_version_go_to_stdout():
-    assert export("--help").stdout.startswith(b"usage: chatd-store")
-    assert export("--version").stdout.startswith(b"chatd-store ")
-
-
-def test_a_reader_that_leaves_ends_an_export_quietly(store, folder):
-    a = store.do(**begin("a"))
-    store.do(**finish(a["reply"], "y" * 1000000))
-    exporter = subprocess.Popen(
-        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert exporter.stdout.read(10) == b'{"text":"<'
-    exporter.stdout.close()
-    assert exporter.wait(20) == 1
-    assert exporter.stderr.read() == b""
-    exporter.stderr.close()

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """chatd-store on a disk that fails, and on one that loses power.
 
-A shim (store_shim.c, compiled here) stands between the program and the C
-library. It makes the nth write, sync, read or truncation of the database or
-its log fail, once or from then on; or it records all of them, so that what a
-disk could hold after a power cut can be put together again: everything
-synced, and of what was not, any part, torn at 512 bytes.
+The library store_shim.c is loaded before the C library. It makes the nth write,
+sync, read or truncation of the database or its log fail, once or from then on.
+Or it records all of them. From a record the test makes the states that a disk
+may have after a power cut: everything that was synced, and any part of the
+rest, in units of 512 bytes.
 
 STORE_FAULTS=all tries every point and 2,500 power cuts (minutes) instead of
-some of each."""
+some of each.
+"""
 import json
 import os
 import random
@@ -120,7 +121,7 @@ def test_a_failing_disk_loses_nothing_acknowledged(shim, tmp_path, call, step,
     assert points >= 2
 
 
-def test_a_disk_that_drops_writes_is_found_out(shim, tmp_path):
+def test_a_disk_that_drops_writes_is_detected(shim, tmp_path):
     found = [n for n in range(40, 100, 6)
              if run(shim, tmp_path / str(n), SHIM_CALL="write",
                     SHIM_AT=str(n), SHIM_LIE="1", SHIM_STICKY="1")[1]]
@@ -172,7 +173,7 @@ def apply(image, kind, offset, body, keep=None):
 
 
 def after_power_cut(log, cut, rng, heed_syncs):
-    """What the disk holds if the power goes before log[cut]."""
+    """A state of the disk if the power is lost before log[cut]."""
     files = {"d": bytearray(), "w": bytearray()}
     waiting = {"d": [], "w": []}
     for kind, name, offset, body in log[:cut]:
@@ -195,13 +196,13 @@ def after_power_cut(log, cut, rng, heed_syncs):
 
 
 def promised(log, cut):
-    """The answers that had gone out by then."""
+    """The answers that were sent before that."""
     text = b"".join(body for kind, _, _, body in log[:cut] if kind == "O")
     return [json.loads(line) for line in text.split(b"\n")[:-1]]
 
 
 def survey(log, folder, states, heed_syncs):
-    """Faults found in each of so many states after a power cut."""
+    """Faults found in that many states after a power cut."""
     whole = promised(log, len(log))
     rng, found = random.Random(6), []
     folder.mkdir()
@@ -239,5 +240,5 @@ def test_power_loss_loses_nothing_acknowledged(recording, tmp_path):
                   True) == []
 
 
-def test_without_syncs_power_loss_is_found_out(recording, tmp_path):
+def test_without_syncs_power_loss_is_detected(recording, tmp_path):
     assert len(survey(recording, tmp_path / "disk", 100, False)) > 10

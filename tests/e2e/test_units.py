@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The systemd units are understood without a word, and stay hardened."""
+"""systemd accepts the units without a warning, and they are hardened."""
 import os
 import re
 import shutil
@@ -49,12 +49,12 @@ def test_nothing_is_left_to_substitute(units):
 
 
 def test_verify_is_silent(units):
-    """verify prints what it dislikes, and exits 0 all the same."""
+    """verify prints its complaints, but its exit status is 0."""
     r = verify(units)
     assert (r.returncode, r.stdout) == (0, "")
 
 
-def test_verify_would_tell_a_typo(units):
+def test_verify_finds_a_typo(units):
     path = units / "chatd.service"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("LimitCORE=", "LimitKORE="),
@@ -68,7 +68,7 @@ def test_exposure_is_below_one(units):
     assert r.returncode == 0, r.stdout
 
 
-def test_exposure_would_tell_a_lost_line(units):
+def test_exposure_finds_a_missing_line(units):
     path = units / "chatd.service"
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"^(CapabilityBoundingSet|ProtectSystem|User)=.*\n", "",
@@ -95,7 +95,7 @@ def test_without_a_gpu_exposure_is_lower(cpu_only):
     assert r.returncode == 0, r.stdout
 
 
-def test_lower_exposure_would_tell_a_lost_line(cpu_only):
+def test_lower_exposure_finds_a_missing_line(cpu_only):
     path = cpu_only / "chatd.service.d/cpu-only.conf"
     text = path.read_text(encoding="utf-8")
     path.write_text(re.sub("^(ProcSubset|MemoryDeny|PrivateDev).*\n", "",

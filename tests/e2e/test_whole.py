@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real thing from end to end: chatd, its three helpers and chatctl, with
-the demonstration model.  What the scripted engine can't show: that replies of
-a real model replay, go on after a crash and do not depend on their company."""
+"""All programs together: chatd, its three helpers and chatctl, with the
+demonstration model.  The scripted engine can't show that replies of a real
+model can be replayed, continue after a crash, and do not depend on other
+replies."""
 import json
 import os
 import signal
@@ -125,11 +126,11 @@ def test_what_a_user_types_never_becomes_a_special_token(whole):
     with whole.client() as c:
         _, plain = c.say("hi", params={"max_tokens": 1})
         _, typed = c.say("<|endoftext|>", params={"max_tokens": 1})
-    # one id would be as short as "hi"; text is longer
+    # as a special token it would have one id, as text it has more
     assert typed["prompt_tokens"] > plain["prompt_tokens"] + 3
 
 
-def test_a_broken_model_is_told_by_file_and_reason(tmp_path):
+def test_a_broken_model_is_reported_with_file_and_reason(tmp_path):
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((MINI / name).read_bytes())
     whole = (MINI / "model.safetensors").read_bytes()

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Seeds and dictionary of a fuzz target.  A dictionary is libFuzzer's: a word
- * in quotes on each line, perhaps behind a name and "=", with \\, \" and \xNN
- * inside; "#" starts a comment.
+ * Reads the seeds and the dictionary of a fuzz target.  A dictionary has the
+ * form of libFuzzer: each line has a word in quotes, which may follow a name
+ * and "=".  Inside the quotes, \\, \" and \xNN are escapes.  "#" starts a
+ * comment.
  */
 #include "driver.h"
 
@@ -15,7 +16,7 @@
 #include "path.h"
 #include "xmalloc.h"
 
-/* Say what is wrong with a file, and end. */
+/* Report what is wrong with a file, and end. */
 static void __attribute__((noreturn))
 corpus_die(const char *path, const char *why)
 {
@@ -32,7 +33,7 @@ corpus_add(struct blob **list, size_t *n, void *bytes, size_t size)
 	(*list)[(*n)++].n = size;
 }
 
-/* All files of a folder but hidden ones. */
+/* Read all files of a folder except hidden ones. */
 static void
 corpus_seeds(struct corpus *c, const char *folder)
 {
@@ -56,7 +57,7 @@ corpus_seeds(struct corpus *c, const char *folder)
 		corpus_add(&c->seeds, &c->nseeds, xcalloc(1, 1), 0);
 }
 
-/* The word behind the first quote of a line; its length, or -1. */
+/* Read the word after the first quote of a line. Returns its length, or -1. */
 static int
 corpus_word(const char *s, uint8_t *out)
 {
@@ -79,7 +80,7 @@ corpus_word(const char *s, uint8_t *out)
 	return (n > 0 ? n : -1);
 }
 
-/* The words of a dictionary. */
+/* Read the words of a dictionary. */
 static void
 corpus_words(struct corpus *c, const char *path)
 {
@@ -101,7 +102,7 @@ corpus_words(struct corpus *c, const char *path)
 		fclose(fp);
 }
 
-/* Read all. */
+/* Read seeds and dictionary. */
 void
 corpus_load(struct corpus *c, const char *program)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a fuzz target where there is no libFuzzer, for "make check": every
- * seed, every seed cut short, and mutations that are the same each time.  The
- * target runs in a child, so that a crash, a leak, a hang or too much memory
- * costs only the rest of its phase; the input is then in the build folder.
- * With files as arguments it runs those instead.
+ * Runs a fuzz target without libFuzzer, for "make check": every seed, every
+ * seed cut short, and mutations that are the same each time.  The target runs
+ * in a child.  A crash, a leak, a hang or too much memory ends only its phase,
+ * and the input is stored in the build folder.  With files as arguments, the
+ * driver runs these instead.
  */
 #include <config.h>
 
@@ -29,13 +29,13 @@
 #define DRIVER_MEMORY		(512 * 1024 * 1024)
 #define DRIVER_FILE_MAX		(64 * 1024 * 1024)
 
-/* What a child is at; its parent sees it too. */
+/* The current round of a child; shared with its parent. */
 struct driver_now {
 	size_t		 round;
 	struct input	 in;
 };
 
-/* A phase: how many rounds, and the input of each. */
+/* A phase: the number of rounds, and the input of each. */
 struct driver_phase {
 	const char	*what;
 	size_t		 (*rounds)(const struct corpus *);
@@ -56,7 +56,7 @@ static const struct driver_phase driver_phases[] = {
 
 static struct driver_now	*driver_now;	/* shared with the child */
 
-/* Give the target an input that ends where its memory does. */
+/* Run the target on an input in memory of exactly its size. */
 static void
 driver_run(const void *bytes, size_t n)
 {
@@ -69,7 +69,7 @@ driver_run(const void *bytes, size_t n)
 	free(copy);
 }
 
-/* As many rounds as there are, or as time allows. Exits. */
+/* In the child: run the rounds of a phase until the time is over. Exits. */
 static void __attribute__((noreturn))
 driver_child(const struct driver_phase *p, const struct corpus *c)
 {
@@ -88,10 +88,10 @@ driver_child(const struct driver_phase *p, const struct corpus *c)
 		p->make(c, driver_now->round, &driver_now->in);
 		driver_run(driver_now->in.b, driver_now->in.n);
 	}
-	exit(0);	/* where leaks are looked for */
+	exit(0);	/* a sanitizer looks for leaks here */
 }
 
-/* Keep the input that did it. */
+/* Store the input of the failed round, and report it. */
 static void
 driver_keep(const struct corpus *c, int phase, int status)
 {
@@ -114,7 +114,7 @@ driver_keep(const struct corpus *c, int phase, int status)
 	free(path);
 }
 
-/* One phase in a child. 1 where all went well. */
+/* Run one phase in a child. Returns 1 if it succeeded. */
 static int
 driver_phase(const struct corpus *c, int phase)
 {
@@ -139,7 +139,7 @@ driver_phase(const struct corpus *c, int phase)
 	return (status == 0);
 }
 
-/* Files given by hand. */
+/* Run the files of the command line. */
 static int
 driver_files(char **files)
 {
@@ -158,13 +158,14 @@ driver_files(char **files)
 	return (0);
 }
 
-/* The number of rounds of each phase. */
+/* The number of rounds of each phase: one for each seed, */
 static size_t
 driver_seeds(const struct corpus *c)
 {
 	return (c->nseeds);
 }
 
+/* one for each cut of each seed, */
 static size_t
 driver_cuts(const struct corpus *c)
 {
@@ -175,6 +176,7 @@ driver_cuts(const struct corpus *c)
 	return (n);
 }
 
+/* and a fixed number of mutations. */
 static size_t
 driver_mutations(const struct corpus *c)
 {
@@ -182,7 +184,7 @@ driver_mutations(const struct corpus *c)
 	return (DRIVER_MUTATIONS);
 }
 
-/* A seed as it is. */
+/* An unchanged seed. */
 static void
 driver_seed(const struct corpus *c, size_t round, struct input *out)
 {
@@ -190,7 +192,8 @@ driver_seed(const struct corpus *c, size_t round, struct input *out)
 	memcpy(out->b, c->seeds[round].b, out->n);
 }
 
-/* A seed cut at every byte, or at every so many of a long one. */
+/* A seed cut at a byte. Each seed is cut at every byte, a long one at
+ * DRIVER_CUTS evenly spaced bytes. */
 static void
 driver_cut(const struct corpus *c, size_t round, struct input *out)
 {

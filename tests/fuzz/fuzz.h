@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For fuzz targets: the function that each has, and what they all check.
+ * For fuzz targets: the function that each target has, and a check that all
+ * of them use.
  */
 #ifndef TEST_FUZZ_H
 #define TEST_FUZZ_H
@@ -12,10 +13,10 @@
 
 #include "err.h"
 
-/* One input; 0. Whatever is wrong with the code ends the process. */
+/* Run one input. Returns 0. A fault in the tested code ends the process. */
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A fault has a code, and says something in one line. */
+/* Check that a fault has a code, and a message of one line. */
 static inline void
 fuzz_fault(const struct fault *f)
 {

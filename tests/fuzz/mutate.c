@@ -10,7 +10,7 @@
 #include "xmalloc.h"
 
 #define MUTATE_MOST	8	/* changes of one input */
-#define MUTATE_PIECE	64	/* bytes put in or taken out at once */
+#define MUTATE_PIECE	64	/* bytes added or removed at a time */
 
 /* An input while it is changed. */
 struct mutation {
@@ -19,7 +19,7 @@ struct mutation {
 	uint64_t		 seed;
 };
 
-/* A number below n, which is not 0. Source of the constants: splitmix64,
+/* A random number below n; n is not 0. Source of the constants: splitmix64,
  * Steele, Lea and Flood 2014. */
 static size_t
 mutate_random(struct mutation *m, size_t n)
@@ -31,7 +31,8 @@ mutate_random(struct mutation *m, size_t n)
 	return ((size_t)((z ^ z >> 31) % n));
 }
 
-/* Put n bytes in place of so many at a place: as far as there is room. */
+/* Replace `old` bytes at a place by n bytes. Does nothing if the result would
+ * be too long. */
 static void
 mutate_replace(struct mutation *m, size_t at, size_t old, const void *bytes,
     size_t n)
@@ -47,14 +48,14 @@ mutate_replace(struct mutation *m, size_t at, size_t old, const void *bytes,
 	in->n = in->n - old + n;
 }
 
-/* A place in the input, its end included. */
+/* A random place in the input; may be its end. */
 static size_t
 mutate_place(struct mutation *m)
 {
 	return (mutate_random(m, m->in->n + 1));
 }
 
-/* A length from a place on: at most a piece. */
+/* A random length from a place on, at most MUTATE_PIECE. */
 static size_t
 mutate_length(struct mutation *m, size_t at)
 {
@@ -64,7 +65,7 @@ mutate_length(struct mutation *m, size_t at)
 	    MUTATE_PIECE) + 1));
 }
 
-/* One bit. */
+/* Flip one bit. */
 static void
 mutate_flip(struct mutation *m)
 {
@@ -73,7 +74,7 @@ mutate_flip(struct mutation *m)
 		    (uint8_t)(1 << mutate_random(m, 8));
 }
 
-/* One byte. */
+/* Change one byte. */
 static void
 mutate_set(struct mutation *m)
 {
@@ -82,7 +83,7 @@ mutate_set(struct mutation *m)
 		    (uint8_t)mutate_random(m, 256);
 }
 
-/* Some random bytes more. */
+/* Insert random bytes. */
 static void
 mutate_insert(struct mutation *m)
 {
@@ -94,7 +95,7 @@ mutate_insert(struct mutation *m)
 	mutate_replace(m, mutate_place(m), 0, b, n);
 }
 
-/* Some bytes less. */
+/* Remove some bytes. */
 static void
 mutate_erase(struct mutation *m)
 {
@@ -103,7 +104,7 @@ mutate_erase(struct mutation *m)
 	mutate_replace(m, at, mutate_length(m, at), "", 0);
 }
 
-/* A piece of the input once more, at another place. */
+/* Copy a piece of the input to another place. */
 static void
 mutate_repeat(struct mutation *m)
 {
@@ -113,7 +114,7 @@ mutate_repeat(struct mutation *m)
 	    mutate_length(m, from));
 }
 
-/* The end of another seed in place of ours. */
+/* Replace the end by the end of another seed. */
 static void
 mutate_splice(struct mutation *m)
 {
@@ -125,7 +126,7 @@ mutate_splice(struct mutation *m)
 	mutate_replace(m, at, m->in->n - at, s->b + from, s->n - from);
 }
 
-/* A word of the dictionary, between two bytes or over some. */
+/* Insert a word of the dictionary, or write it over other bytes. */
 static void
 mutate_word(struct mutation *m)
 {
@@ -139,14 +140,14 @@ mutate_word(struct mutation *m)
 	    w->n ? 0 : w->n, w->b, w->n);
 }
 
-/* The rest cut off. */
+/* Cut the input. */
 static void
 mutate_cut(struct mutation *m)
 {
 	m->in->n = mutate_place(m);
 }
 
-/* A binary number that is often mishandled, over what is there. */
+/* Write a binary number that programs often handle wrongly over some bytes. */
 static void
 mutate_extreme(struct mutation *m)
 {
@@ -166,7 +167,7 @@ mutate_extreme(struct mutation *m)
 	memcpy(m->in->b + mutate_random(m, m->in->n - width + 1), b, width);
 }
 
-/* The same for a number in digits: the next one from some place on. */
+/* Replace a number in digits by one that programs often handle wrongly. */
 static void
 mutate_digits(struct mutation *m)
 {
@@ -189,7 +190,7 @@ static void	(*const mutations[])(struct mutation *) = {
 	mutate_splice, mutate_word, mutate_cut, mutate_extreme, mutate_digits
 };
 
-/* A seed with one to eight changes. */
+/* Make a seed with one to eight changes. */
 void
 mutate(const struct corpus *c, size_t round, struct input *out)
 {

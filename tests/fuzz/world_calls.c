@@ -126,7 +126,7 @@ __wrap_event_add(struct event *ev, const struct timeval *tv)
 		;
 	if (i == calls_ntimers) {
 		if (i == CALLS_TIMERS)
-			abort();	/* chatd never has so many timers */
+			abort();	/* chatd never has that many timers */
 		calls_timers[calls_ntimers++] = ev;
 	}
 	calls_ms[i] = tv->tv_sec * 1000 + tv->tv_usec / 1000;

@@ -28,7 +28,7 @@ isa_always(void)
 }
 
 #ifdef CPU_X86
-/* AVX2 and FMA, and an operating system that keeps their registers. */
+/* AVX2 and FMA, and an operating system that saves their registers. */
 static int
 isa_has_avx2(void)
 {
@@ -46,12 +46,12 @@ isa_has_avx512(void)
 #endif
 
 #ifdef CPU_AMX
-/* arch_prctl: may this process use a part of the registers that takes room?
- * Linux 5.16. */
+/* arch_prctl since Linux 5.16: may this process use the tile registers? The
+ * kernel needs more memory to save them. */
 #define ISA_REQ_XCOMP_PERM	0x1023
 #define ISA_XTILEDATA		18
 
-/* Does the system keep the tiles: XCR0, bits 17 and 18. */
+/* Does the kernel save the tile registers? XCR0, bits 17 and 18. */
 static int
 isa_keeps_tiles(void)
 {
@@ -63,8 +63,9 @@ isa_keeps_tiles(void)
 	return ((a >> 17 & 3) == 3);
 }
 
-/* AVX-512, and tiles with products of bf16 and int8, which this process is
- * allowed to use: asked before there are threads, it holds for all. */
+/* AVX-512, and tiles with products of bf16 and int8 that this process is
+ * allowed to use. It asks before there are threads, so that the permission is
+ * for all threads. */
 static int
 isa_has_amx(void)
 {
@@ -91,14 +92,14 @@ static const struct isa_variant isa_variants[] = {
 	{ &kernels_reference, isa_always, NULL }
 };
 
-/* Does it give the bits that it should? */
+/* Does it pass its self-test, if it has one? */
 static int
 isa_agrees(const struct isa_variant *v)
 {
 	return (v->like == NULL || selftest_agree(v->kernels, v->like));
 }
 
-/* Choose one of these. */
+/* Choose one of n variants. */
 const struct kernels *
 isa_pick(const struct isa_variant *v, size_t n, const char *isa)
 {
@@ -115,14 +116,15 @@ isa_pick(const struct isa_variant *v, size_t n, const char *isa)
 	return (NULL);
 }
 
-/* Choose one of those there are. */
+/* Choose one of the variants in this build. */
 const struct kernels *
 kernels_find(const char *isa)
 {
 	return (isa_pick(isa_variants, nitems(isa_variants), isa));
 }
 
-/* "amx, avx512, avx2, scalar", as far as they can be chosen. */
+/* The variants that can be chosen: "amx, avx512, avx2, scalar, reference" or
+ * fewer. */
 void
 kernels_list(char *buf, size_t size)
 {

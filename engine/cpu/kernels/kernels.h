@@ -11,26 +11,28 @@
  *
  * In int8 and int4 the input is rounded to int8, row by row (struct qrows),
  * and a dot product of it is
- *   int8  fma(S, scale of the row, A) * scale of the column, with S the sum
- *	   of q[k] * (u[k] - 128), exact, and A that of the outliers:
+ *   int8  fma(S, scale of the row, A) * scale of the column.  S is the exact
+ *	   sum of q[k] * (u[k] - 128).  A is the sum over the outlier lanes:
  *	   from 0, A = fma(x[k], u[k] - 128, A) for k ascending
- *   int4  fma(S, scale of the row, A): from 0, S = fma(s, scale, S) for the
- *	   groups of 32 k ascending, s the exact sum of q[k] * (u[k] - 8) in
- *	   the group; A = fma(x[k], (u[k] - 8) * scale, A) for k ascending
+ *   int4  fma(S, scale of the row, A).  From 0, S = fma(s, scale, S) for the
+ *	   groups of 32 k ascending; s is the exact sum of q[k] * (u[k] - 8)
+ *	   in the group.  A is the sum over the outlier lanes: from 0,
+ *	   A = fma(x[k], (u[k] - 8) * scale, A) for k ascending
  *
- * The KV cache is in fp32, bf16 or int8.  In bf16 and int8 the query and what
- * attention gives are rounded to bf16.  A score is a dot product of query and
- * key as above, k over lanes; times 1 / sqrt(D), less the largest, its exp is
- * a weight.  A lane of the result is a dot product of weights and values, k
- * over the positions, divided by the sum of the weights.
- *   bf16  keys, values and, once they are summed, weights are rounded to bf16
- *   int8  each key x and each value x of a head is stored as numbers q and a
- *	   scale: scale = max |x| / 127, 0 where that is below FLT_MIN, not a
- *	   number where some x is not finite; q = x * (1 / scale), that product
- *	   rounded to fp32 and then to the nearest integer, ties to even; 0
- *	   where scale is not above 0.  The dot product of the query and q,
- *	   times scale, is the score.  A weight is not rounded; times the scale
- *	   of the value it is multiplied with q
+ * The KV cache is in fp32, bf16 or int8.  In bf16 and int8 the query and the
+ * result of attention are rounded to bf16.  A score is a dot product of query
+ * and key as above, k over lanes, times 1 / sqrt(D).  The weight of a position
+ * is exp(score - largest score).  A lane of the result is a dot product of
+ * weights and values, k over the positions, divided by the sum of the weights.
+ *   bf16  keys and values are rounded to bf16, and the weights, too, after
+ *	   they are summed
+ *   int8  each key x and each value x of a head is stored as integers q and a
+ *	   scale.  scale = max |x| / 127; it is 0 if that is below FLT_MIN, and
+ *	   NaN if some x is not finite.  q = x * (1 / scale), rounded to fp32
+ *	   and then to the nearest integer, ties to even; q is 0 unless scale
+ *	   is above 0.  A score is the dot product of the query and q, times
+ *	   scale, times 1 / sqrt(D).  A weight is not rounded; it is multiplied
+ *	   by the scale of the value, and that product with q
  *
  * All of it runs with denormals taken as zero (fpmode.h).
  */
@@ -43,68 +45,70 @@
 #include "backend.h"
 #include "quant.h"
 
-/* Elements of weights; of the KV cache the first two and ELEM_Q8, signed
- * bytes, which weights are not made of. */
+/* Types of elements. Weights have all but ELEM_Q8. The KV cache has the first
+ * three; ELEM_Q8 are signed bytes. */
 enum elem { ELEM_F32, ELEM_BF16, ELEM_Q8, ELEM_I8, ELEM_I4 };
 
-/* Bytes of one of the first three. */
+/* Bytes of an element of one of the first three types. */
 #define ELEM_SIZE(e)	((e) == ELEM_F32 ? sizeof(float) : \
 			    (e) == ELEM_BF16 ? sizeof(uint16_t) : 1)
-/* Is it quantized: one of the last two? */
+/* Are weights of this type quantized: one of the last two? */
 #define ELEM_QUANTIZED(e)	((e) == ELEM_I8 || (e) == ELEM_I4)
 
 #define PANEL		16	/* output columns of one panel */
-#define OUTLIER		6.0f	/* larger lanes of activations are outliers */
+#define OUTLIER		6.0f	/* lanes with a larger |x| are outliers */
 #define ATTEND_ROWS	16	/* rows in a pass over the cache, at most */
 #define ROUND_UP(n, to)	(((n) + (to) - 1) / (to) * (to))
 
-/* What happens to a finished sum + bias. */
+/* The last operation of a product, on each finished sum + bias (`it`). */
 enum mm_end {
 	MM_STORE,	/* out = it */
-	MM_GELU_ERF,	/* out = x/2 * (1 + erf(x / sqrt 2)) of it */
-	MM_GELU_TANH,	/* out = the tanh form of it */
+	MM_GELU_ERF,	/* out = GELU of it, exact form */
+	MM_GELU_TANH,	/* out = GELU of it, tanh form */
 	MM_ADD,		/* out = out + it */
 	MM_ADD2,	/* out = out + (also + it) */
-	MM_ROWS		/* outs[row] = it, no column behind N touched */
+	MM_ROWS		/* outs[row] = it; writes no column after N */
 };
 
 /*
- * Rows of activations in int8: x[k] = q[k] * scale.  The outliers of a row,
- * lanes with |x[k]| > OUTLIER and NaN, are listed instead, and their q is 0.
- * K is filled up to 64 with zeros.
+ * Rows of activations in int8: x[k] = q[k] * scale.  The outliers of a row are
+ * the lanes with |x[k]| > OUTLIER or NaN.  They are listed, and their q is 0.
+ * Each row is padded with zeros to a multiple of 64 numbers.
  */
 struct qrows {
 	size_t		 ld;		/* numbers from row to row */
 	int8_t		*q;		/* [T][ld] */
-	int32_t		*sums;		/* [T][ld / GROUP] of each group's q */
-	int32_t		*total;		/* [T] of all q */
-	float		*scale;		/* [T] largest |x| but outliers / 127 */
+	int32_t		*sums;		/* [T][ld / GROUP] sum of a group's q */
+	int32_t		*total;		/* [T] sum of all q */
+	float		*scale;		/* [T] largest |x| / 127, without
+					 * outliers */
 	int32_t		*outlier;	/* [T][ld] outlier lanes, ascending */
 	int		*noutliers;	/* [T] their number */
 };
 
 /*
  * out[rows][N] = a[rows][K] * w[N][K]' + bias, then as end says.  Rows of bf16
- * (a16, out16) are filled up with -0 to a multiple of 32 numbers, which
- * changes no sum: -0 * 0 + x is x whatever the sign of a zero.
+ * (a16, out16) are padded with -0 to a multiple of 32 numbers.  This changes no
+ * sum: -0 * 0 + x is x, also if x is 0 or -0.
  */
 struct matmul {
 	const float	*a;		/* bf16 weights: rounded to bf16 */
 	const uint16_t	*a16;		/* the same in bf16, or NULL */
 	size_t		 lda16;		/* numbers from row to row */
-	const struct qrows *q;		/* a again, for int8 and int4 */
+	const struct qrows *q;		/* the same in int8, for weights in
+					 * int8 and int4 */
 	size_t		 lda;		/* floats from row to row */
 	int		 rows, K, N;
 	enum elem	 elem;
 	const void	*w;		/* panels */
 	const void	*scales;	/* int8: [N] floats; int4: fp16 */
-	const float	*bias;		/* [N up to 16], or NULL */
+	const float	*bias;		/* [ROUND_UP(N, 16)], or NULL */
 	enum mm_end	 end;
 	int		 round;		/* round the result to bf16 */
-	float		*out;		/* [rows][ldo], ldo >= N up to 16 */
-	size_t		 ldo;
-	uint16_t	*out16;		/* not NULL: in place of out, and round
-					 * is set: no column behind N touched */
+	float		*out;		/* [rows][ldo] */
+	size_t		 ldo;		/* floats, at least ROUND_UP(N, 16) */
+	uint16_t	*out16;		/* not NULL: written instead of out, no
+					 * column after N; round is set */
 	size_t		 ldo16;
 	const float	*also;		/* MM_ADD2: [rows][ldo] */
 	float *const	*outs;		/* MM_ROWS */
@@ -112,23 +116,24 @@ struct matmul {
 
 /*
  * A layer's part of the KV cache: keys [H][blocks] and then values
- * [H][blocks], so that what a head reads of a sequence lies in a row where
- * its blocks do. Those of one head and one block, D lanes:
- *   K  two panels of 16 positions, k over lanes: [2][D/2][16][2] (or [2][16])
- *   V  panels of 16 lanes, k over positions:	  [D/16 up][16][16][2]
- * In int8 K and V are followed by the scales of their positions, fp32.
+ * [H][blocks]. So if the blocks of a sequence are consecutive, the memory that
+ * a head reads is consecutive, too. One head and one block, D lanes:
+ *   K  two panels of 16 positions, k over lanes: [2][D/2][16][2]
+ *   V  panels of 16 lanes, k over positions:	  [ceil(D/16)][16][16][2]
+ * In fp32 the last two dimensions are [2][16]. In int8 K and V are followed by
+ * the scales of their positions, in fp32.
  */
-#define KV_SCALES	(KV_BLOCK * sizeof(float))	/* bytes of them */
+#define KV_SCALES	(KV_BLOCK * sizeof(float))	/* bytes of scales */
 
 struct kv_shape {
 	enum elem	 elem;
 	int		 H, D;
 	size_t		 keys, values;	/* bytes: of one head and block */
-	size_t		 block;		/* of all heads' keys and values */
-	int		 blocks;
+	size_t		 block;		/* bytes: of one block, all heads */
+	int		 blocks;	/* in the cache */
 };
 
-/* Fill in the sizes; elem, H and D are there. */
+/* Set the sizes in bytes from elem, H and D. */
 static inline void
 kv_sizes(struct kv_shape *kv)
 {
@@ -140,13 +145,14 @@ kv_sizes(struct kv_shape *kv)
 	kv->block = (kv->keys + kv->values) * (size_t)kv->H;
 }
 
-/* Where the keys, and the values, of head h and a block start in a layer. */
+/* Where the keys of head h in a block start: bytes from a layer's start. */
 static inline size_t
 kv_keys(const struct kv_shape *kv, int h, int32_t block)
 {
 	return (((size_t)h * (size_t)kv->blocks + (size_t)block) * kv->keys);
 }
 
+/* The same for the values. */
 static inline size_t
 kv_values(const struct kv_shape *kv, int h, int32_t block)
 {
@@ -154,6 +160,7 @@ kv_values(const struct kv_shape *kv, int h, int32_t block)
 	    (size_t)block) * kv->values);
 }
 
+/* Attention of the rows of a step in one layer. */
 struct attend {
 	const struct backend_row *rows;
 	struct kv_shape	 kv;
@@ -162,7 +169,7 @@ struct attend {
 	size_t		 ldqkv;
 	float		*out;		/* [T][H][D] */
 	size_t		 ldo;
-	uint16_t	*out16;		/* not NULL: in place of out, in bf16 */
+	uint16_t	*out16;		/* not NULL: written instead of out */
 	size_t		 ldo16;
 	float		 scale;		/* of the scores: 1 / sqrt(D) */
 };
@@ -171,46 +178,52 @@ struct attend {
 struct kernels {
 	const char	*name;
 
-	/* Products of bf16 with at least so many rows read a16, where it is
-	 * there, and not a. 0: none does. */
+	/* Products with weights in bf16 and at least rows16 rows read a16
+	 * instead of a, if a16 is not NULL. 0: no product reads a16. */
 	int	rows16;
 
-	/* Panels from first up to, not including, last. */
+	/* Compute panels first to last - 1 of a product. */
 	void	(*matmul)(const struct matmul *m, int first, int last);
 
 	/* Mean of x[n] and 1 / sqrt(variance + eps). */
 	void	(*moments)(const float *x, int n, float eps, float *mean,
 		    float *rstd);
 
-	/* out = (x - mean) * rstd * gain + bias, padded to 16 with what the
-	 * padding of x, gain and bias gives. */
+	/* out = (x - mean) * rstd * gain + bias, for ROUND_UP(n, 16) numbers:
+	 * x, gain and bias are padded to that length. */
 	void	(*normalize)(const float *x, int n, float mean, float rstd,
 		    const float *gain, const float *bias, int round,
 		    float *out);
 
-	/* out = x[n], which are numbers of bf16. */
+	/* Convert x[n] to bf16 in out. Each number is a bf16 already. */
 	void	(*narrow)(const float *x, int n, uint16_t *out);
 
-	/* Round row number row, x[K], to int8. */
+	/* Round x[K] to int8, as row number row of q. */
 	void	(*quantize)(const float *x, int K, const struct qrows *q,
 		    int row);
 
-	/* Attention of head h for rows first .. last - 1, which are one
-	 * sequence's rows at consecutive positions, at most ATTEND_ROWS and
-	 * best attend_rows of them. scratch: for each row
-	 * ROUND_UP(last pos + 1, KV_BLOCK) + D filled up to 16. */
+	/* Turn query and key of head h for T rows, and write key and value
+	 * to the cache: rotary.h. */
+	void	(*rotary)(const struct attend *a, float *qkv, int h, int T,
+		    const float *table, int rot);
+
+	/* Attention of head h for rows first .. last - 1: rows of one sequence
+	 * at consecutive positions, at most ATTEND_ROWS. attend_rows rows at a
+	 * time are fastest. scratch has for each row ROUND_UP(last pos + 1,
+	 * KV_BLOCK) + ROUND_UP(D, 16) floats. */
 	int	attend_rows;
 	void	(*attend)(const struct attend *a, int h, int first, int last,
 		    float *scratch);
 
-	/* Loops for roofline.c: read n bytes, a multiple of 4096, as four
-	 * streams; 6 chains of multiply-add, or of dot products of 8 bits,
-	 * rounds times. What they return means nothing. */
+	/* Loops for roofline.c. read reads n bytes, a multiple of 4096, as
+	 * four streams. spin_fma does 6 chains of multiply-add, rounds times;
+	 * spin_dot8 does 6 chains of 8-bit dot products. The return values
+	 * have no meaning. */
 	float	(*read)(const uint8_t *p, size_t n);
 	float	(*spin_fma)(int rounds);
 	float	(*spin_dot8)(int rounds);
-	/* The same for 4 tiles of sums, of bf16 and of 8 bits: NULL where
-	 * there are no tiles. */
+	/* The same for 4 tiles of sums, in bf16 and in 8 bits. NULL if the
+	 * variant has no tiles. */
 	float	(*spin_tile16)(int rounds);
 	float	(*spin_tile8)(int rounds);
 
@@ -225,8 +238,9 @@ extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
 extern const struct kernels kernels_amx, kernels_reference;
 
 /*
- * The variant of that name, or the best one for "auto". NULL where this CPU
- * or this build lacks it. kernels_list writes the names there are.
+ * The variant named isa, or the best one for "auto". NULL if this CPU or this
+ * build does not have it. kernels_list writes the names of the variants that
+ * can be used here, separated by commas.
  */
 const struct kernels *kernels_find(const char *isa);
 void	kernels_list(char *buf, size_t size);

@@ -5,8 +5,11 @@
 #ifndef CPU_KERNELS_ATTEND_H
 #define CPU_KERNELS_ATTEND_H
 
-/* Scale n scores, turn them into unnormalised weights in place (rounded
- * where the cache is bf16), zeros up to the block's end; their sum. */
+/*
+ * Scale n scores and turn them into unnormalized weights in place. The weights
+ * from n up to padded become zero. If round is set, the weights are rounded to
+ * bf16. Returns the sum of the unrounded weights.
+ */
 static float
 kern_softmax(float *s, int n, int padded, float scale, int round)
 {
@@ -35,22 +38,22 @@ kern_softmax(float *s, int n, int padded, float scale, int round)
 }
 
 /*
- * From block j of whole ones, of so many bytes, to the one that should come
- * near meanwhile, KERN_AHEAD on in the order of use. 0 for one row whose
- * blocks lie in a row: the processor sees to that by itself, and better.
+ * The distance in bytes from block j to the block to prefetch while block j is
+ * in use: about KERN_PREFETCH bytes later in the order of use. size is the
+ * bytes of one block, whole the number of blocks. 0 for one row of consecutive
+ * blocks: the processor prefetches these better by itself.
  */
 KERN_INLINE size_t
-kern_ahead(const int32_t *blocks, int j, int whole, size_t size, int rows)
+kern_prefetch(const int32_t *blocks, int j, int whole, size_t size, int rows)
 {
-	const int	 step = KERN_AHEAD / (int)size + 1;
+	const int	 step = KERN_PREFETCH / (int)size + 1;
 	const int	 to = j + step < whole ? j + step : whole - 1;
 
 	return (rows == 1 && blocks[to] - blocks[j] == to - j ? 0 :
 	    ((size_t)blocks[to] - (size_t)blocks[j]) * size);
 }
 
-/* s[rows][32] times the scales of a block, of which n count: what is behind
- * them becomes s times 0. */
+/* Multiply s[rows][32] by the first n scales of a block, and the rest by 0. */
 static void
 kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 {
@@ -66,7 +69,7 @@ kern_times(float *s, size_t lds, int rows, const float *scales, int n)
 #ifdef KERN_TILES
 #include "kernels_tiles_attend.h"
 #else
-/* No tiles: no block is done in them. */
+/* Without tiles, no block is computed in tiles. */
 #define kern_tiles_scores(a, row, q, h, rows, s, lds) 0
 #define kern_tiles_gather(a, row, h, rows, whole, s, lds, acc) 0
 #endif
@@ -91,8 +94,8 @@ kern_scores(const struct attend *a, const float *q, int rows,
 		    a->kv.keys - KV_SCALES), KV_BLOCK);
 }
 
-/* acc[rows][n][16] += weights s of rows (changed in int8) times the first
- * count values of a block, n panels of lanes. */
+/* acc[rows][n][16] += weights s of the rows times the first count values of a
+ * block, n panels of lanes. In int8, s is changed. */
 static void
 kern_gather(const struct attend *a, float *s, size_t lds, int rows,
     const uint8_t *values, size_t ahead, int count, int n, float *acc)
@@ -111,9 +114,9 @@ kern_gather(const struct attend *a, float *s, size_t lds, int rows,
 }
 
 /*
- * Attention of consecutive rows of one sequence. Blocks that every row sees
- * whole are passed over once for all rows; what the diagonal cuts, row by
- * row, so that no row meets a position behind its own.
+ * Attention of consecutive rows of one sequence. Blocks of which every row sees
+ * all positions are read once for all rows. The last blocks are read row by
+ * row, so that no row sees a position after its own.
  */
 static void
 kern_attend(const struct attend *a, int h, int first, int last,
@@ -136,7 +139,7 @@ kern_attend(const struct attend *a, int h, int first, int last,
 	done = kern_tiles_scores(a, row, q, h, rows, scratch, lds);
 	for (j = done; j < whole; j++)
 		kern_scores(a, q, rows, kern_keys(a, blocks, j, h),
-		    kern_ahead(blocks, j, whole, a->kv.keys, rows),
+		    kern_prefetch(blocks, j, whole, a->kv.keys, rows),
 		    scratch + j * KV_BLOCK, lds);
 	for (r = 0, s = scratch; r < rows; r++, s += lds) {
 		for (j = done > 0 ? done : whole; j * KV_BLOCK <= row[r].pos;
@@ -148,12 +151,12 @@ kern_attend(const struct attend *a, int h, int first, int last,
 		    ROUND_UP(row[r].pos + 1, PANEL), a->scale,
 		    a->kv.elem == ELEM_BF16);
 	}
-	acc = s;			/* behind the scores */
+	acc = s;			/* after the scores */
 	memset(acc, 0, (size_t)(rows * lanes) * sizeof *acc);
 	j = kern_tiles_gather(a, row, h, rows, whole, scratch, lds, acc);
 	for (; j < whole; j++)
 		kern_gather(a, scratch + j * KV_BLOCK, lds, rows,
-		    kern_values(a, blocks, j, h), kern_ahead(blocks, j,
+		    kern_values(a, blocks, j, h), kern_prefetch(blocks, j,
 		    whole, a->kv.values, rows), KV_BLOCK, n, acc);
 	for (r = 0, s = scratch; r < rows; r++, s += lds, acc += lanes) {
 		for (j = whole; (left = row[r].pos + 1 - j * KV_BLOCK) > 0;

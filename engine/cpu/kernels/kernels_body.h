@@ -12,13 +12,15 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "rotary.h"
 #include "vmath.h"
 
-/* Sizes of tiles and kinds of elements are constants where these are used. */
+/* KERN_INLINE functions get sizes of tiles and types of elements as constants
+ * and are compiled for each. KERN_ONCE functions are compiled once. */
 #define KERN_INLINE static inline __attribute__((always_inline))
 #define KERN_ONCE static __attribute__((noinline))
 
-#define KERN_AHEAD	4096	/* bytes of weights fetched ahead */
+#define KERN_PREFETCH	4096	/* prefetch weights this many bytes ahead */
 #define MM_BLOCK	64	/* rows that share a pass over a panel */
 
 /* The sum of 16 lanes, as one fixed tree. */
@@ -35,7 +37,7 @@ kern_sum(struct v16 v)
 	return (f[0]);
 }
 
-/* Up to 16 floats; where there are fewer, fill takes their place. */
+/* Load n floats, at most 16; if n is below 16, the other lanes are fill. */
 static struct v16
 kern_load_part(const float *x, int n, float fill)
 {
@@ -49,7 +51,7 @@ kern_load_part(const float *x, int n, float fill)
 	return (v16_load(f));
 }
 
-/* Up to 16 floats that are of bf16, as bf16. */
+/* Store n lanes, at most 16, as bf16. Each lane is a bf16 already. */
 KERN_INLINE void
 kern_store16(struct v16 v, uint16_t *out, int n)
 {
@@ -69,7 +71,7 @@ kern_store16(struct v16 v, uint16_t *out, int n)
 #include "kernels_tiles.h"
 #endif
 
-/* Panels first to last of a product. */
+/* Panels first to last - 1 of a product. */
 static void
 kern_matmul(const struct matmul *m, int first, int last)
 {
@@ -112,7 +114,7 @@ kern_moments(const float *x, int n, float eps, float *mean, float *rstd)
 	*rstd = 1.0f / __builtin_sqrtf(kern_sum(sum) / (float)n + eps);
 }
 
-/* Layer norm's second half. */
+/* The second half of a layer norm. */
 static void
 kern_normalize(const float *x, int n, float mean, float rstd,
     const float *gain, const float *bias, int round, float *out)
@@ -130,7 +132,7 @@ kern_normalize(const float *x, int n, float mean, float rstd,
 	}
 }
 
-/* Floats that are of bf16, as bf16. */
+/* Convert floats to bf16. Each is a bf16 already. */
 static void
 kern_narrow(const float *x, int n, uint16_t *out)
 {
@@ -173,6 +175,7 @@ const struct kernels KERNELS = {
 	.normalize = kern_normalize,
 	.narrow = kern_narrow,
 	.quantize = kern_quantize,
+	.rotary = rotary_head,
 #ifdef KERN_TILES
 	.attend_rows = TILE_ROWS,
 #else

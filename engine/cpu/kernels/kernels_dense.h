@@ -137,7 +137,7 @@ kern_rows(enum elem elem, const float *a, size_t lda, int rows,
 		    ldacc);
 }
 
-/* The same of the cache. */
+/* The same for keys and values of the cache. */
 KERN_ONCE void
 kern_rows_kv(enum elem elem, const float *a, size_t lda, int rows,
     const uint8_t *w, size_t ahead, int pairs, float *acc, size_t ldacc)
@@ -153,7 +153,7 @@ kern_rows_kv(enum elem elem, const float *a, size_t lda, int rows,
 		    ldacc);
 }
 
-/* What happens to one row's 16 finished sums of panel p. */
+/* Finish one row's 16 sums of panel p: bias, then as m->end says. */
 KERN_INLINE void
 kern_end(const struct matmul *m, int row, int p, const float *acc)
 {
@@ -208,7 +208,7 @@ kern_panel(const struct matmul *m, const uint8_t *w, int p, int row, int rows)
 	for (k = 0; k < pairs; k += MM_PAIRS) {
 		n = pairs - k < MM_PAIRS ? pairs - k : MM_PAIRS;
 		kern_rows(m->elem, a + 2 * k, m->lda, rows,
-		    w + (size_t)k * pair, KERN_AHEAD, n, acc, PANEL);
+		    w + (size_t)k * pair, KERN_PREFETCH, n, acc, PANEL);
 	}
 	for (r = 0; r < rows; r++)
 		kern_end(m, row + r, p, acc + r * PANEL);

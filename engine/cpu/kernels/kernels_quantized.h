@@ -9,8 +9,11 @@
 #define MM_QUADS	128	/* quads: 16 KiB of two panels of int8 */
 #define MM_GROUPS	64	/* groups of int4 in a pass: 16 KiB */
 
-/* acc[R][P][16] += q[R][4 * quads] * int8 panels' of wp bytes; rows of acc
- * are ldacc apart. For one row, the processor itself fetches ahead better. */
+/*
+ * acc[R][P][16] += q[R][4 * quads] * P int8 panels'. A panel has wp bytes; the
+ * distance of two rows of acc is ldacc numbers. One row needs no prefetch: the
+ * processor does it better.
+ */
 KERN_INLINE void
 kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
     const uint8_t *w, size_t wp, int quads, int32_t *acc, size_t ldacc)
@@ -31,7 +34,7 @@ kern_tile8(const int R, const int P, const int8_t *q, size_t ldq,
 			b = b64_load(w + (size_t)p * wp + i * 64);
 			if (R > 1)
 				__builtin_prefetch(w + (size_t)p * wp +
-				    i * 64 + KERN_AHEAD, 0, 2);
+				    i * 64 + KERN_PREFETCH, 0, 2);
 #pragma GCC unroll 8
 			for (r = 0; r < R; r++)
 				i16_dot8(&sum[r * P + p], b,
@@ -57,7 +60,7 @@ kern_group4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 
 #pragma GCC unroll 8
 	for (i = 0; i < 4; i++) {
-		__builtin_prefetch(w + i * 64 + KERN_AHEAD);
+		__builtin_prefetch(w + i * 64 + KERN_PREFETCH);
 		b[i] = b64_load(w + i * 64);
 		b[i + 4] = b64_high(b[i]);
 		b[i] = b64_low(b[i]);
@@ -72,7 +75,7 @@ kern_group4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 	}
 }
 
-/* acc[R][16] += so many groups of q[R] * one int4 panel'. */
+/* acc[R][16] += q[R] * one int4 panel', over the given number of groups. */
 KERN_INLINE void
 kern_tile4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
     const uint8_t *w, const uint16_t *scales, int groups, float *acc)
@@ -92,7 +95,7 @@ kern_tile4(const int R, const int8_t *q, size_t ldq, const int32_t *sums,
 		v16_store(acc + r * PANEL, sum[r]);
 }
 
-/* acc[rows][P][16] += rows' quads * P int8 panels' of wp bytes. */
+/* acc[rows][P][16] += q[rows][4 * quads] * P int8 panels' of wp bytes. */
 KERN_INLINE void
 kern_rows8_of(const int P, const int8_t *q, size_t ldq, int rows,
     const uint8_t *w, size_t wp, int quads, int32_t *acc)
@@ -120,7 +123,7 @@ kern_rows8_of(const int P, const int8_t *q, size_t ldq, int rows,
 #endif
 }
 
-/* The same for one panel or for two. */
+/* The same; panels is 1 or 2. */
 KERN_ONCE void
 kern_rows8(int panels, const int8_t *q, size_t ldq, int rows,
     const uint8_t *w, size_t wp, int quads, int32_t *acc)
@@ -160,8 +163,8 @@ kern_rows4(const int8_t *q, size_t ldq, const int32_t *sums, int rows,
 #endif
 }
 
-/* Lane k of an int8 or int4 panel, 16 columns, for an outlier; int4 with its
- * scales. */
+/* The 16 weights of an int8 or int4 panel for lane k, which is an outlier. In
+ * int4, they are multiplied by their scales. */
 static struct v16
 kern_column(const struct matmul *m, const uint8_t *w, const uint16_t *scales,
     int k)
@@ -183,7 +186,8 @@ kern_column(const struct matmul *m, const uint8_t *w, const uint16_t *scales,
 	    PANEL)));
 }
 
-/* The end of one row's dot products: what kernels.h says of S and A. */
+/* Finish one row's dot products with panel p: sum is the S of kernels.h, and A
+ * is computed here. */
 static void
 kern_quantized_end(const struct matmul *m, const uint8_t *w,
     const uint16_t *scales, int row, int p, struct v16 sum)
@@ -206,7 +210,7 @@ kern_quantized_end(const struct matmul *m, const uint8_t *w,
 	kern_end(m, row, p, out);
 }
 
-/* One or two int8 panels for up to MM_BLOCK rows, k cut as in kern_panel. */
+/* One or two int8 panels for up to MM_BLOCK rows; k is cut as in kern_panel. */
 static void
 kern_panel8(const struct matmul *m, const uint8_t *w, size_t panel,
     int panels, int p, int row, int rows)
@@ -257,7 +261,7 @@ kern_panel4(const struct matmul *m, const uint8_t *w,
 		    v16_load(acc + r * PANEL));
 }
 
-/* Panels first to last of a product with int8 or int4 weights. */
+/* Panels first to last - 1 of a product with int8 or int4 weights. */
 static void
 kern_matmul_quantized(const struct matmul *m, int first, int last)
 {
@@ -269,7 +273,7 @@ kern_matmul_quantized(const struct matmul *m, int first, int last)
 	int		 p = first, row, rows, n;
 
 	for (; p < last; p += n) {
-		/* one row reads one panel after the other: as memory likes */
+		/* for one row, reading panels one by one is faster */
 		n = m->elem == ELEM_I8 && m->rows > 1 && p + 1 < last ? 2 : 1;
 		for (row = 0; row < m->rows; row += MM_BLOCK) {
 			rows = m->rows - row < MM_BLOCK ? m->rows - row :

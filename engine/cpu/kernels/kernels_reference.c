@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernels once more, as plain loops over single numbers.  Nobody should
- * serve with them: they say what the fast ones compute, in which order each
- * sum is taken, and tests hold every fast variant against them bit for bit.
- * --isa reference runs a whole model on them.  doc/canonical.md has the same
- * in words.
+ * The reference: the kernels as plain loops over single numbers.  They show
+ * what the fast variants compute, and in which order each sum is computed.
+ * Tests compare every fast variant with them bit by bit.  They are too slow to
+ * serve with.  --isa reference runs a whole model on them.  doc/canonical.md
+ * describes the same in words.
  *
- * Only the elementary functions are shared with the other variants (vmath.h):
- * reference_one takes one number through them.
+ * Only the elementary functions are shared with the other variants (vmath.h);
+ * reference_one calls them for one number.  Rotation and cache writes are in
+ * rotary_reference.c.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "kernels.h"
 #include "layout_index.h"
+#include "rotary.h"
 
 /* f of one number. */
 static float
@@ -39,7 +41,7 @@ reference_bf16(float x)
 	return (x);
 }
 
-/* A half's bits as a float. */
+/* Convert an fp16 to a float. */
 static float
 reference_half(uint16_t h)
 {
@@ -63,7 +65,7 @@ reference_weight(const struct matmul *m, int n, int k)
 	return (x);
 }
 
-/* Weight (n, k) of a product in int8 or int4: the integer. */
+/* Weight (n, k) of a product in int8 or int4, as an integer without scale. */
 static int
 reference_integer(const struct matmul *m, int n, int k)
 {
@@ -106,8 +108,8 @@ reference_dense(const struct matmul *m, int r, int n)
 	return (sum);
 }
 
-/* Row r times column n in int8 or int4: exact sums of integers, and the
- * outliers of the row by themselves. */
+/* Row r times column n in int8 or int4: exact sums of integers, and a separate
+ * sum over the outliers of the row. */
 static float
 reference_quantized(const struct matmul *m, int r, int n)
 {
@@ -140,7 +142,7 @@ reference_quantized(const struct matmul *m, int r, int n)
 	    reference_scale(m, n, 0));
 }
 
-/* What happens to the finished sum of row r and column n. */
+/* Finish the sum x of row r and column n. */
 static void
 reference_end(const struct matmul *m, int r, int n, float x)
 {
@@ -169,7 +171,7 @@ reference_end(const struct matmul *m, int r, int n, float x)
 		m->out16[(size_t)r * m->ldo16 + (size_t)n] = dtype_bf16(x);
 }
 
-/* Panels first to last of a product. */
+/* Panels first to last - 1 of a product. */
 static void
 reference_matmul(const struct matmul *m, int first, int last)
 {
@@ -182,7 +184,8 @@ reference_matmul(const struct matmul *m, int first, int last)
 			    reference_dense(m, r, n));
 }
 
-/* The sum of n numbers: 16 lanes, then halves onto halves. */
+/* The sum of n numbers: 16 lanes, then the upper half of the lanes is added to
+ * the lower half until one is left. */
 static float
 reference_sum(const float *x, int n)
 {
@@ -197,7 +200,7 @@ reference_sum(const float *x, int n)
 	return (lane[0]);
 }
 
-/* Layer norm's first half: mean, and 1 / standard deviation. */
+/* The first half of a layer norm: mean, and 1 / standard deviation. */
 static void
 reference_moments(const float *x, int n, float eps, float *mean, float *rstd)
 {
@@ -213,7 +216,7 @@ reference_moments(const float *x, int n, float eps, float *mean, float *rstd)
 	*rstd = 1.0f / sqrtf(lane[0] / (float)n + eps);
 }
 
-/* Its second half. */
+/* The second half of a layer norm. */
 static void
 reference_normalize(const float *x, int n, float mean, float rstd,
     const float *gain, const float *bias, int round, float *out)
@@ -227,7 +230,7 @@ reference_normalize(const float *x, int n, float mean, float rstd,
 	}
 }
 
-/* Numbers of bf16, as bf16. */
+/* Convert floats to bf16. Each is a bf16 already. */
 static void
 reference_narrow(const float *x, int n, uint16_t *out)
 {
@@ -237,7 +240,7 @@ reference_narrow(const float *x, int n, uint16_t *out)
 		out[i] = dtype_bf16(x[i]);
 }
 
-/* Is it an outlier?  What is not a number is one, too. */
+/* Is x an outlier? NaN is one. */
 static int
 reference_is_outlier(float x)
 {
@@ -274,8 +277,8 @@ reference_quantize(const float *x, int K, const struct qrows *q, int row)
 	}
 }
 
-/* Lane i of the key (n = 0) or value (1) at position pos, without its
- * scale. */
+/* Lane i of the key (value = 0) or value (value = 1) at position pos, without
+ * its scale. */
 static float
 reference_cached(const struct attend *a, const int32_t *blocks, int h,
     int value, int pos, int i)
@@ -298,7 +301,7 @@ reference_cached(const struct attend *a, const int32_t *blocks, int h,
 	return (x);
 }
 
-/* Its scale, in int8; else 1. */
+/* The scale of a key or value in int8; 1 for other types. */
 static float
 reference_cached_scale(const struct attend *a, const int32_t *blocks, int h,
     int value, int pos)
@@ -338,7 +341,8 @@ reference_score(const struct attend *a, const float *q,
 	    a->scale);
 }
 
-/* From n scores to weights, in place; their sum. */
+/* Turn n scores into weights, in place. Returns the sum of the unrounded
+ * weights. */
 static float
 reference_softmax(float *w, int n, int round)
 {
@@ -356,7 +360,7 @@ reference_softmax(float *w, int n, int round)
 	return (sum);
 }
 
-/* Lane i of the values of n positions, by their weights. */
+/* The sum of weight times value over n positions, for lane i. */
 static float
 reference_mix(const struct attend *a, const float *w, const int32_t *blocks,
     int h, int n, int i)
@@ -407,7 +411,7 @@ reference_attend(const struct attend *a, int h, int first, int last,
 	}
 }
 
-/* Loops for roofline.c: those of plain C. */
+/* Loops for roofline.c: those of kernels_scalar. */
 static float
 reference_read(const uint8_t *p, size_t n)
 {
@@ -436,7 +440,7 @@ name(const float *in, float *out, int n)				\
 		out[i] = reference_one(f, in[i]);			\
 }
 
-/* Element by element. */
+/* Elementwise functions, for tests. */
 REFERENCE_MAP(reference_exp, v16_exp)
 REFERENCE_MAP(reference_gelu_erf, v16_gelu_erf)
 REFERENCE_MAP(reference_gelu_tanh, v16_gelu_tanh)
@@ -449,6 +453,7 @@ const struct kernels kernels_reference = {
 	.normalize = reference_normalize,
 	.narrow = reference_narrow,
 	.quantize = reference_quantize,
+	.rotary = rotary_reference_head,
 	.attend_rows = 1,
 	.attend = reference_attend,
 	.read = reference_read,

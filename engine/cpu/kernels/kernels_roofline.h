@@ -2,8 +2,8 @@
 /*
  * A part of kernels_body.h: loops that do one thing only, for roofline.c.
  */
-#ifndef CPU_KERNELS_LIMITS_H
-#define CPU_KERNELS_LIMITS_H
+#ifndef CPU_KERNELS_ROOFLINE_H
+#define CPU_KERNELS_ROOFLINE_H
 
 /* Read memory. */
 static float
@@ -72,8 +72,8 @@ kern_spin_dot8(int rounds)
 }
 
 #ifdef KERN_TILES
-/* Products into four tiles of sums, of zeros: these take as long as other
- * numbers do. */
+/* Products of zeros into four tiles of sums: they take as long as products of
+ * other numbers. */
 #define KERN_SPIN_TILES(name, dot)					\
 static float								\
 name(int rounds)							\

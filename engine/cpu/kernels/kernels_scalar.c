@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops for plain C, for any machine and as the reference.
+ * The inner loops in plain C, for any machine.
  */
 #include "vec_scalar.h"
 

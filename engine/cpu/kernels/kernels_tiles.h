@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A part of kernels_body.h, if KERN_TILES is defined: products of many rows in
- * tiles, registers of 16 rows of 64 bytes.  A panel of bf16 or int8 is a
- * sequence of such tiles in memory; int4 is unpacked to int8 first.  tile_amx.h
- * or tile_soft.h has the operations.
+ * tiles.  A tile is a register of 16 rows of 64 bytes.  A panel of bf16 or int8
+ * is a sequence of such tiles in memory; int4 is unpacked to int8 first.
+ * tile_amx.h or tile_soft.h has the operations.
  *
- * A tile of A is up to 16 rows of activations; the rows are shared out evenly
- * over as few tiles as hold them, and the last tile begins so early that it
- * ends with the last row: rows it shares with the tile before it are computed
- * twice and finished once.  Two tiles of A times two of B, 32 columns, need
- * four tiles of sums, which is all registers there are.  TILES_FIT tiles of
- * rows stay in the second-level cache while panels pass over them, and a pair
- * of panels while these rows pass over it; k is cut where too few whole rows
- * would fit.
+ * A tile of A has up to 16 rows of activations.  The rows are divided evenly
+ * into the smallest number of tiles.  The last tile ends with the last row.  It
+ * may share rows with the tile before it; these are computed twice and finished
+ * once.  Two tiles of A times two tiles of B (32 columns) need four tiles of
+ * sums, so all eight registers are in use.
+ *
+ * TILES_FIT tiles of rows stay in the second-level cache while panels are
+ * multiplied with them.  A pair of panels stays there while it is multiplied
+ * with these rows.  If too few whole rows would fit, k is cut.
  */
 #ifndef CPU_KERNELS_TILES_H
 #define CPU_KERNELS_TILES_H
 
-/* Fewer rows than these go the way of vectors, which is as fast as memory
- * then, and leaves the processor's tiles asleep. */
+/* Fewer rows than these are computed with vectors. These are then as fast as
+ * memory, and the processor's tile unit stays off. */
 #define TILES_ROWS	4	/* bf16 and int8 */
 #define TILES_ROWS4	8	/* int4 */
 
@@ -26,7 +27,7 @@
 #define TILES_FIT	1024		/* tiles of rows that stay in cache */
 #define TILES_MANY	16		/* tiles of rows in a pass, at least */
 #define TILES_DEEP	256		/* blocks of k in a pass, at most */
-#define TILES_PANELS	32		/* panels whose sums wait for more k */
+#define TILES_PANELS	32		/* panels with unfinished sums */
 #define TILES_SUMS	(TILE_ROWS * PANEL)	/* sums in a tile */
 
 /* A product, cut into tiles. */
@@ -35,9 +36,11 @@ struct tiles {
 	const uint8_t		*a;		/* rows */
 	size_t			 lda;		/* bytes from row to row */
 	size_t			 panel;		/* bytes */
-	int			 rows, count;	/* of a tile; tiles of rows */
-	int			 blocks;	/* of k, the last perhaps cut */
-	size_t			 cut;		/* its bytes then, else 0 */
+	int			 rows;		/* in a tile */
+	int			 count;		/* tiles of rows */
+	int			 blocks;	/* of k; the last may be cut */
+	size_t			 cut;		/* bytes of a cut last block,
+						 * else 0 */
 	int			 many, deep;	/* tiles and blocks in a pass */
 };
 
@@ -46,17 +49,19 @@ struct tiles_step {
 	const uint8_t	*a[2];
 	size_t		 lda;
 	const uint8_t	*w[2];
-	const uint8_t	*end[2];	/* the last block filled up, or NULL */
-	int		 blocks;	/* but for that one */
-	size_t		 next;		/* from w to what is fetched */
-	int		 lines;		/* of it, in each block */
-	const uint8_t	*soon;		/* rows that are fetched too */
-	int		 nsoon;		/* so many, a line in each block */
-	int		 more;		/* sums are there already */
+	const uint8_t	*end[2];	/* a cut last block, padded, or NULL */
+	int		 blocks;	/* without that one */
+	size_t		 next;		/* bytes from w to the lines that are
+					 * prefetched */
+	int		 lines;		/* prefetched with each block */
+	const uint8_t	*soon;		/* rows that are prefetched, too */
+	int		 nsoon;		/* their number, a line of each with
+					 * each block */
+	int		 more;		/* continue the sums in sums */
 	uint32_t	*sums;		/* [2][2] tiles: rows, panels */
 };
 
-/* Shapes of all registers: 0 to 3 are sums, 4 and 5 A, 6 and 7 B. */
+/* Set the shapes of all registers: 0 to 3 are sums, 4 and 5 A, 6 and 7 B. */
 static void
 kern_tiles_shape(int rows, int bytes, int lines)
 {
@@ -99,7 +104,7 @@ kern_tiles_block(const int R, const int P, const int quantized,
 	}
 }
 
-/* A step: sums of R by P tiles. */
+/* One step: the sums of R by P tiles. */
 KERN_INLINE void
 kern_tiles_step(const int R, const int P, const int quantized,
     const struct tiles_step *s)
@@ -148,7 +153,7 @@ kern_tiles_step(const int R, const int P, const int quantized,
 	}
 }
 
-/* The same, of any size. */
+/* The same for any R and P. */
 KERN_ONCE void
 kern_tiles_any(int R, int P, int quantized, const struct tiles_step *s)
 {
@@ -179,8 +184,8 @@ kern_tiles_first(const struct tiles *t, int tile)
 	return (row + t->rows <= t->m->rows ? row : t->m->rows - t->rows);
 }
 
-/* The end of the sums of R tiles from tile on, P panels from p on: each row
- * in the tile that has it first. */
+/* Finish the sums of R tiles from tile on and P panels from p on. A row that is
+ * in two tiles is finished with the first one. */
 static void
 kern_tiles_end(const struct tiles *t, int tile, int R, int p, int P,
     const uint32_t *sums)
@@ -208,7 +213,7 @@ kern_tiles_end(const struct tiles *t, int tile, int R, int p, int P,
 	}
 }
 
-/* Fill up the last block of a panel, which is cut, with zeros. */
+/* Copy the cut last block of a panel to block and pad it with zeros. */
 static const uint8_t *
 kern_tiles_fill(const struct tiles *t, int p, uint8_t *block)
 {
@@ -227,8 +232,8 @@ kern_tiles_at(const struct tiles *t, int tile, int k)
 	    (size_t)k * TILE_BYTES);
 }
 
-/* Blocks of k from k on, of panels p and perhaps p + 1, for tiles of rows
- * from tile on, up to last; cold: rows are not in the cache yet. */
+/* Up to t->deep blocks of k, from k on, of P panels from p on, for tiles tile
+ * to last - 1. cold: the rows are not in the processor's cache yet. */
 static void
 kern_tiles_strip(const struct tiles *t, int k, int p, int P, int tile,
     int last, int cold, uint32_t *sums)
@@ -269,8 +274,8 @@ kern_tiles_strip(const struct tiles *t, int k, int p, int P, int tile,
 	}
 }
 
-/* Some panels, at most TILES_PANELS, for all rows: sums that must wait for
- * more k do so in memory. */
+/* Panels first to last - 1, at most TILES_PANELS, for all rows. If k is cut,
+ * unfinished sums stay in memory. */
 static void
 kern_tiles_panels(const struct tiles *t, int first, int last)
 {
@@ -315,7 +320,8 @@ kern_tiles_wide(struct tiles *t, int first, int last)
 
 #include "kernels_tiles4.h"
 
-/* Panels first to last of a product, where it is one for tiles: 1, else 0. */
+/* Compute panels first to last - 1 of a product in tiles. Returns 1, or 0 with
+ * nothing done if the product is not one for tiles. */
 static int
 kern_tiles(const struct matmul *m, int first, int last)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A part of kernels_tiles.h: products of many rows with weights in int4.  Each
- * group of 32 k has its own scales, so a tile of sums covers half a tile of k
- * only.  While one tile is multiplied, the vector units scale and add up the
- * tile before it.
+ * group of 32 k has its own scales, so a tile of sums is for 32 k only, half of
+ * what a tile can hold.  While one tile is multiplied, the vector units scale
+ * and add up the tile before it.
  */
 #ifndef CPU_KERNELS_TILES4_H
 #define CPU_KERNELS_TILES4_H
@@ -11,10 +11,10 @@
 #define TILES4_GROUPS	128	/* groups in a pass: 64 KiB unpacked */
 #define TILES4_MANY	16	/* tiles of rows in a pass */
 #define TILES4_PANELS	16	/* panels in a pass */
-#define TILES4_LINES	8	/* of 64 bytes in a group unpacked */
+#define TILES4_LINES	8	/* of 64 bytes in an unpacked group */
 #define TILES4_GROUP	(TILES4_LINES * TILE_BYTES)
 
-/* Groups of one panel as signed bytes. */
+/* Unpack some groups of one panel to signed bytes. */
 static void
 kern_tiles4_unpack(const uint8_t *w, int groups, uint8_t *strip)
 {
@@ -23,7 +23,7 @@ kern_tiles4_unpack(const uint8_t *w, int groups, uint8_t *strip)
 
 	for (; groups > 0; groups--, strip += TILES4_GROUP)
 		for (i = 0; i < TILES4_LINES / 2; i++, w += TILE_BYTES) {
-			__builtin_prefetch(w + KERN_AHEAD);
+			__builtin_prefetch(w + KERN_PREFETCH);
 			b = b64_load(w);
 			b64_store(strip + i * TILE_BYTES,
 			    b64_less8(b64_low(b)));
@@ -53,8 +53,8 @@ kern_tiles4_add(const int R, const int32_t *sums, const uint16_t *scales,
 	tile_dot_ss8(c, a, b);						\
 } while (0)
 
-/* One tile of rows, at most R, times an even number of groups. sums is room
- * for two tiles, whose rows behind the tile's are zero. */
+/* One tile of at most R rows times an even number of groups. sums is memory
+ * for two tiles; its rows after those of the tile are zero. */
 KERN_INLINE void
 kern_tiles4_rows(const int R, const int8_t *q, size_t ldq,
     const uint8_t *strip, const uint16_t *scales, int groups, int32_t *sums,
@@ -82,7 +82,7 @@ kern_tiles4_rows(const int R, const int8_t *q, size_t ldq,
 		v16_store(to + r * PANEL, acc[r]);
 }
 
-/* The same for a tile of any size. */
+/* The same for a tile of 1 to TILE_ROWS rows. */
 KERN_ONCE void
 kern_tiles4_any(int rows, const int8_t *q, size_t ldq, const uint8_t *strip,
     const uint16_t *scales, int groups, float *to)
@@ -99,7 +99,7 @@ kern_tiles4_any(int rows, const int8_t *q, size_t ldq, const uint8_t *strip,
 		    sums, to);
 }
 
-/* The end of one tile's sums for panel p. */
+/* Finish the sums of one tile for panel p. */
 static void
 kern_tiles4_end(const struct tiles *t, int tile, int p, const float *sums)
 {
@@ -114,7 +114,8 @@ kern_tiles4_end(const struct tiles *t, int tile, int p, const float *sums)
 		    PANEL));
 }
 
-/* Groups from g on of panel p for tiles of rows from tile on, up to last. */
+/* Up to TILES4_GROUPS groups of panel p, from group g on, for tiles tile to
+ * last - 1. */
 static void
 kern_tiles4_strip(const struct tiles *t, int g, int p, int tile, int last,
     float *sums)
@@ -139,7 +140,7 @@ kern_tiles4_strip(const struct tiles *t, int g, int p, int tile, int last,
 	}
 }
 
-/* Panels first to last: as many at a time as sums are kept for. */
+/* Panels first to last - 1, TILES4_PANELS at a time. */
 static void
 kern_tiles_int4(const struct tiles *t, int first, int last)
 {

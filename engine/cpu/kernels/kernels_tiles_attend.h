@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A part of kernels_attend.h: attention of many rows in tiles, over a cache of
- * bf16, whose panels of keys and values have the form of tiles.
+ * A part of kernels_attend.h: attention of many rows in tiles, over a cache in
+ * bf16.  Its panels of keys and values have the form of tiles.
  */
 #ifndef CPU_KERNELS_TILES_ATTEND_H
 #define CPU_KERNELS_TILES_ATTEND_H
 
-#define TILES_ATTEND	8	/* fewer rows go the way of vectors */
+#define TILES_ATTEND	8	/* fewer rows are computed with vectors */
 #define TILES_LANES	256	/* of a head, at most */
 
-/* Bring some bytes near. */
+/* Prefetch n bytes. */
 KERN_INLINE void
 kern_fetch(const uint8_t *p, size_t n)
 {
@@ -19,7 +19,7 @@ kern_fetch(const uint8_t *p, size_t n)
 		__builtin_prefetch(p + i);
 }
 
-/* May these rows be done in tiles? */
+/* Can these rows be computed in tiles? */
 static int
 kern_tiles_may(const struct attend *a, int rows)
 {
@@ -27,8 +27,9 @@ kern_tiles_may(const struct attend *a, int rows)
 	    a->kv.elem == ELEM_BF16 && a->kv.D <= TILES_LANES);
 }
 
-/* Shapes for scores: sums in 0 and 1, 32 lanes of queries in 2 and of two
- * panels of keys in 3 and 4, and what is left of the lanes in 5, 6 and 7. */
+/* Set the shapes of registers for scores: sums in 0 and 1, 32 lanes of queries
+ * in 2, of two panels of keys in 3 and 4. The last D % 32 lanes of the same are
+ * in 5, 6 and 7. */
 static void
 kern_tiles_shape_scores(int rows, int left)
 {
@@ -43,9 +44,11 @@ kern_tiles_shape_scores(int rows, int left)
 	tile_configure(&c);
 }
 
-/* Scores of rows against all positions of the blocks that the last row sees,
- * also those behind a row's own, which mean nothing; the number of blocks, or
- * 0: not done. */
+/*
+ * Scores of rows against all positions of the blocks that the last row sees.
+ * Scores of positions after a row's own have no meaning. Returns the number of
+ * blocks, or 0 with nothing done.
+ */
 static int
 kern_tiles_scores(const struct attend *a, const struct backend_row *row,
     const float *q, int h, int rows, float *s, size_t lds)
@@ -95,8 +98,11 @@ kern_tiles_scores(const struct attend *a, const struct backend_row *row,
 	tile_dot_bf16(c, 4, b);						\
 } while (0)
 
-/* acc[rows][n panels of lanes] = weights at s, rows lds bytes apart, times
- * values, for the first whole blocks: n is at most 4. */
+/*
+ * acc[rows][n panels of lanes] = weights at s times values, for the first whole
+ * blocks. n is at most 4. lds and ldacc are bytes from row to row; at is bytes
+ * from the start of a block's values.
+ */
 static void
 kern_tiles_values(const struct attend *a, const struct backend_row *row,
     int h, int whole, const uint16_t *s, size_t lds, size_t at, int n,
@@ -132,9 +138,11 @@ kern_tiles_values(const struct attend *a, const struct backend_row *row,
 		tile_store(3, acc + 3 * PANEL, ldacc);
 }
 
-/* acc[rows][lanes] = weights s of rows times values, for the first whole
- * blocks; these weights become bf16, in the first half of their own place.
- * The number of blocks, or 0: not done. */
+/*
+ * acc[rows][lanes] = weights s of rows times values, for the first whole
+ * blocks. These weights are converted to bf16 in place, in the first half of
+ * their memory. Returns the number of blocks, or 0 with nothing done.
+ */
 static int
 kern_tiles_gather(const struct attend *a, const struct backend_row *row,
     int h, int rows, int whole, float *s, size_t lds, float *acc)

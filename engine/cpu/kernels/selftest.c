@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The trial: what a variant with instructions of its own computes must be
- * what the variant without them does.
+ * The self-test: a variant that uses more of the processor's instructions must
+ * compute the same bits as the variant without them.
  */
 #include "selftest.h"
 
@@ -15,19 +15,20 @@
 #define SELFTEST_ROWS	33	/* three tiles that overlap */
 #define SELFTEST_K	8226	/* not a multiple of any block size */
 #define SELFTEST_UP	ROUND_UP(SELFTEST_K, 64)
-#define SELFTEST_N		(3 * PANEL)
+#define SELFTEST_N	(3 * PANEL)
 #define SELFTEST_LANES	80	/* of a head: two blocks and a half */
 #define SELFTEST_POS	70	/* of the first row of attention */
 #define SELFTEST_SEEN	16	/* rows of attention */
 #define SELFTEST_BLOCKS	3	/* that they see */
 
-/* Input of the products; w and scales are what they are made of, whatever the
- * precision makes of them. */
-struct trial {
+/* Input and output of the self-test. The same random bytes of w serve as
+ * weights in each precision. */
+struct selftest {
 	uint64_t	 state;
 	float		 a[SELFTEST_ROWS][SELFTEST_K];
 	uint16_t	 a16[SELFTEST_ROWS][SELFTEST_UP];
 	uint16_t	 w[SELFTEST_N][SELFTEST_UP];
+	/* halves are the scales in int4, floats the bias and those in int8 */
 	uint16_t	 halves[SELFTEST_N][SELFTEST_UP / GROUP];
 	float		 floats[SELFTEST_N];
 	float		 out[2][SELFTEST_ROWS][SELFTEST_N];
@@ -35,8 +36,7 @@ struct trial {
 	uint16_t	 cache[SELFTEST_BLOCKS][2 * KV_BLOCK * SELFTEST_LANES];
 	float		 scratch[SELFTEST_SEEN * (SELFTEST_BLOCKS * KV_BLOCK +
 			    SELFTEST_LANES)];
-	/* what the rows of int8 are kept in */
-	struct qrows	 q;
+	struct qrows	 q;		/* a in int8, in these arrays: */
 	int8_t		 q8[SELFTEST_ROWS * SELFTEST_UP];
 	int32_t		 sums[SELFTEST_ROWS * (SELFTEST_UP / GROUP)];
 	int32_t		 total[SELFTEST_ROWS], noutliers[SELFTEST_ROWS];
@@ -46,15 +46,15 @@ struct trial {
 
 /* 32 random bits. */
 static uint32_t
-selftest_bits(struct trial *t)
+selftest_bits(struct selftest *t)
 {
 	t->state = t->state * 6364136223846793005u + 1442695040888963407u;
 	return ((uint32_t)(t->state >> 32));
 }
 
-/* A number of bf16 below 8 in size; one in 32 is a denormal or zero. */
+/* A bf16 with |x| below 8; one in 32 is a denormal or zero. */
 static uint16_t
-selftest_number(struct trial *t)
+selftest_number(struct selftest *t)
 {
 	uint32_t	 r = selftest_bits(t), exponent = 115 + (r >> 8) % 15;
 
@@ -63,7 +63,7 @@ selftest_number(struct trial *t)
 	return ((uint16_t)((r >> 16 & 0x807f) | exponent << 7));
 }
 
-/* The float that a number of bf16 is. */
+/* Convert a bf16 to a float. */
 static float
 selftest_widen(uint16_t number)
 {
@@ -76,7 +76,7 @@ selftest_widen(uint16_t number)
 
 /* Draw queries, keys and values. */
 static void
-selftest_draw_attention(struct trial *t)
+selftest_draw_attention(struct selftest *t)
 {
 	int	 r, i;
 
@@ -88,11 +88,11 @@ selftest_draw_attention(struct trial *t)
 			t->cache[r][i] = selftest_number(t);
 }
 
-/* Draw all of it. */
-static struct trial *
+/* Allocate a self-test and draw its input. k rounds the rows to int8. */
+static struct selftest *
 selftest_new(const struct kernels *k)
 {
-	struct trial	*t = xcalloc(1, sizeof *t);
+	struct selftest	*t = xcalloc(1, sizeof *t);
 	int		 r, i;
 
 	t->q = (struct qrows){ SELFTEST_UP, t->q8, t->sums, t->total, t->scale,
@@ -117,9 +117,9 @@ selftest_new(const struct kernels *k)
 	return (t);
 }
 
-/* One product by both. */
+/* Compute one product by both variants. Same bits? */
 static int
-selftest_product(struct trial *t, enum elem elem, int rows,
+selftest_product(struct selftest *t, enum elem elem, int rows,
     const struct kernels *const k[2])
 {
 	struct matmul	 m = { .a = t->a[0], .a16 = t->a16[0],
@@ -138,9 +138,9 @@ selftest_product(struct trial *t, enum elem elem, int rows,
 	    sizeof t->out[0][0]) == 0);
 }
 
-/* One head's attention by both. */
+/* Compute one head's attention by both variants. Same bits? */
 static int
-selftest_attention(struct trial *t, const struct kernels *const k[2])
+selftest_attention(struct selftest *t, const struct kernels *const k[2])
 {
 	const int32_t		 blocks[SELFTEST_BLOCKS] = { 1, 0, 2 };
 	struct backend_row	 rows[SELFTEST_SEEN] = { 0 };
@@ -168,7 +168,7 @@ selftest_attention(struct trial *t, const struct kernels *const k[2])
 	    SELFTEST_LANES) == 0);
 }
 
-/* Compare. */
+/* Compare two variants. */
 int
 selftest_agree(const struct kernels *a, const struct kernels *b)
 {
@@ -176,7 +176,7 @@ selftest_agree(const struct kernels *a, const struct kernels *b)
 	static const int	 rows[] = { 9, 16, SELFTEST_ROWS };
 	const struct kernels	*const both[2] = { a, b };
 	const uint64_t		 mode = fpmode_enter();
-	struct trial		*t = selftest_new(b);
+	struct selftest		*t = selftest_new(b);
 	size_t			 i, j;
 	int			 same = 1;
 

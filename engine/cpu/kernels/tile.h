@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shapes of tiles, for whichever tile_*.h has the operations.
+ * The shapes of tiles.  tile_amx.h or tile_soft.h has the operations.
  */
 #ifndef CPU_TILE_H
 #define CPU_TILE_H
@@ -10,7 +10,7 @@
 #define TILE_ROWS	16	/* of a register, at most */
 #define TILE_BYTES	64	/* of a row, at most */
 
-/* What LDTILECFG reads. */
+/* The operand of LDTILECFG. */
 struct tile_config {
 	uint8_t		 palette;	/* 1 */
 	uint8_t		 start;		/* 0 */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tiles as the processor has them (AMX).  Registers are numbers from 0 to 7,
- * written out where these are used.  The same operations as tile_soft.h,
- * which says what they do.  Written in assembler, since the compilers' own
- * forms don't say what memory they read.
+ * Tiles of the processor (AMX).  The operations are those of tile_soft.h, which
+ * says what they do.  A register is a literal number from 0 to 7 in the call.
+ * These are assembler, because the compilers' intrinsics do not declare which
+ * memory they read.
  */
 #ifndef CPU_TILE_AMX_H
 #define CPU_TILE_AMX_H

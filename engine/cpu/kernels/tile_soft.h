@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tiles in plain C, after Intel's manual (Software Developer's Manual,
- * volume 2, and its chapter on AMX in volume 1): for tests on machines that
- * have none.  What the processor refuses, by #GP or #UD, ends the program.
+ * Tiles in plain C, as Intel's manual describes them (Software Developer's
+ * Manual, volume 2, and the chapter on AMX in volume 1), for tests on machines
+ * without AMX.  If the processor would refuse an operation (#GP or #UD), the
+ * program ends.
  */
 #ifndef CPU_TILE_SOFT_H
 #define CPU_TILE_SOFT_H
@@ -24,7 +25,7 @@ static _Thread_local struct {
 	uint8_t			 data[TILE_COUNT][TILE_ROWS][TILE_BYTES];
 } tiles;
 
-/* What the processor would refuse. */
+/* End the program unless right: the processor would refuse this. */
 static inline void
 tile_check(int right, const char *what)
 {
@@ -63,7 +64,7 @@ tile_release(void)
 	memset(&tiles, 0, sizeof tiles);
 }
 
-/* A register that may be used. */
+/* Check that a register is configured. */
 static inline void
 tile_valid(int t)
 {
@@ -79,7 +80,8 @@ tile_zero(int t)
 	memset(tiles.data[t], 0, sizeof tiles.data[t]);
 }
 
-/* TILELOADD: rows stride bytes apart; what the shape leaves out is zero. */
+/* TILELOADD. stride is bytes from row to row. The part of the register outside
+ * its shape becomes zero. */
 static inline void
 tile_load(int t, const void *from, size_t stride)
 {
@@ -103,8 +105,8 @@ tile_store(int t, void *to, size_t stride)
 		    tiles.config.bytes[t]);
 }
 
-/* The shapes of a product c[M][N] += a[M][K] * b[K][N] in groups of 4 bytes:
- * K is the return value. */
+/* Check the shapes of a product c[M][N] += a[M][K] * b[K][N]; N and K count
+ * groups of 4 bytes. Returns K. */
 static inline int
 tile_shapes(int c, int a, int b)
 {
@@ -140,7 +142,8 @@ tile_bf16(const uint8_t *row, int i)
 	return (tile_flush(x));
 }
 
-/* TDPBF16PS: even and odd products each by themselves, then their sum. */
+/* TDPBF16PS: one sum of the even products, one of the odd ones, then both
+ * together. */
 static inline void
 tile_dot_bf16(int c, int a, int b)
 {

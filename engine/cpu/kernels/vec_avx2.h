@@ -290,8 +290,8 @@ b64_high(struct b64 a)
 	    _mm256_srli_epi32(a.hi, 4) }));
 }
 
-/* Products of unsigned w and signed q, four to a sum; two products must fit
- * 16 bits. */
+/* Products of unsigned w and signed q, four added to each sum. The sum of two
+ * products must fit into 16 bits. */
 VEC_INLINE __m256i
 i16_half_dot(__m256i sum, __m256i w, __m256i q)
 {
@@ -309,7 +309,8 @@ i16_quad(const int8_t *q)
 	return (_mm256_set1_epi32(x));
 }
 
-/* The bytes of w count as meant: |w| goes in front, its sign to q. */
+/* i16_dot8 uses bias 128: it multiplies |w - 128| by q with the sign of
+ * w - 128. */
 #define I16_BIAS8 0
 
 VEC_INLINE void

@@ -121,9 +121,12 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	    _mm512_and_si512(a, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-/* Without conversions: q + 128, which is q with bit 7 turned, becomes the low
- * bits of 2^23 + 128 + q; a byte higher, of 2^15 + 128 + q. 0x6a is
- * (a & b) ^ c. */
+/*
+ * This needs no conversions of integers. q + 128, which is q with bit 7
+ * inverted, becomes the low byte of the float 2^23 + 128 + q. For the second of
+ * each pair, it becomes the next byte, of the float 2^15 + 128 + q. 0x6a means
+ * (a & b) ^ c.
+ */
 VEC_INLINE void
 v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 {
@@ -145,7 +148,7 @@ v16_store_bf16(uint16_t *p, struct v16 a)
 	    _mm512_srli_epi32(_mm512_castps_si512(a.v), 16)));
 }
 
-/* 16 halves, widened. */
+/* Load 16 numbers of fp16, as floats. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)
 {
@@ -223,7 +226,7 @@ b64_high(struct b64 a)
 	return (b64_low((struct b64){ _mm512_srli_epi32(a.v, 4) }));
 }
 
-/* Without AVX-512BW: bit 3 turned round, and then into bits 4 to 7. */
+/* Without AVX-512BW: invert bit 3, then copy it to bits 4 to 7. */
 VEC_INLINE struct b64
 b64_less8(struct b64 a)
 {
@@ -242,16 +245,16 @@ b64_store(uint8_t *p, struct b64 a)
 	_mm512_storeu_si512(p, a.v);
 }
 
-/* Four bytes, anywhere. */
+/* Four bytes, not aligned. */
 struct quad {
 	int8_t	 q[4];
 };
 
-/* The bytes of w count as they are, 128 more than meant. */
+/* i16_dot8 uses bias 0, so the sum is 128 times the sum of all q too large. */
 #define I16_BIAS8 128
 
-/* Written out, since compilers copy the sum around the intrinsic and load q
- * apart. */
+/* In assembler: with the intrinsic, compilers copy the sum and load q with an
+ * instruction of its own. */
 VEC_INLINE void
 i16_dot8(struct i16 *sum, struct b64 w, const int8_t *q)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct v16 in plain C: the reference the other two must equal bit for bit.
- * Comparisons take the second operand where one is NaN, as x86 does.
+ * struct v16 in plain C.  vec_avx2.h and vec_avx512.h must give the same bits;
+ * the comments here hold for them, too.  v16_max and v16_min give the second
+ * operand if one is NaN, as x86 does.
  */
 #ifndef CPU_VEC_H
 #define CPU_VEC_H
@@ -112,7 +113,7 @@ v16_min(struct v16 a, struct v16 b)
 	return (z);
 }
 
-/* x where a < b, else y. */
+/* In each lane: x if a < b, else y. */
 VEC_INLINE struct v16
 v16_where_lt(struct v16 a, struct v16 b, struct v16 x, struct v16 y)
 {
@@ -138,7 +139,7 @@ v16_scale(struct v16 p, struct v16 t)
 	return (z);
 }
 
-/* Round to bf16, nearest even, NaN kept. */
+/* Round to bf16, to nearest, ties to even. NaN stays NaN. */
 VEC_INLINE struct v16
 v16_round_bf16(struct v16 x)
 {
@@ -157,7 +158,7 @@ v16_round_bf16(struct v16 x)
 	return (z);
 }
 
-/* 16 pairs of bf16, widened: the first and the second of each pair. */
+/* Load 16 pairs of bf16: the first and the second of each pair, as floats. */
 VEC_INLINE void
 v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 {
@@ -171,7 +172,7 @@ v16_load_bf16(const uint16_t *p, struct v16 *first, struct v16 *second)
 	}
 }
 
-/* 16 pairs of signed bytes, as numbers: the first and the second of each. */
+/* The same for 16 pairs of signed bytes. */
 VEC_INLINE void
 v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 {
@@ -181,7 +182,7 @@ v16_load_q8(const int8_t *p, struct v16 *first, struct v16 *second)
 	}
 }
 
-/* 16 floats that are of bf16, as bf16. */
+/* Store 16 floats as bf16. Each is a bf16 already. */
 VEC_INLINE void
 v16_store_bf16(uint16_t *p, struct v16 a)
 {
@@ -193,7 +194,7 @@ v16_store_bf16(uint16_t *p, struct v16 a)
 	}
 }
 
-/* 16 halves, widened. */
+/* Load 16 numbers of fp16, as floats. */
 VEC_INLINE struct v16
 v16_load_f16(const uint16_t *p)
 {
@@ -203,7 +204,7 @@ v16_load_f16(const uint16_t *p)
 	return (z);
 }
 
-/* Bit l: is a < b in lane l? */
+/* A mask: bit l is set if a < b in lane l. */
 VEC_INLINE uint32_t
 v16_mask_lt(struct v16 a, struct v16 b)
 {
@@ -214,7 +215,7 @@ v16_mask_lt(struct v16 a, struct v16 b)
 	return (mask);
 }
 
-/* The lowest byte of each lane. */
+/* Store the lowest byte of each lane. */
 VEC_INLINE void
 v16_store_low8(int8_t *p, struct v16 a)
 {
@@ -269,7 +270,7 @@ i16_sub(struct i16 a, struct i16 b)
 	return (a);
 }
 
-/* To floats, rounded to nearest even. */
+/* Convert to floats, rounded to nearest, ties to even. */
 VEC_INLINE struct v16
 i16_float(struct i16 a)
 {
@@ -288,7 +289,7 @@ b64_load(const uint8_t *p)
 	return (z);
 }
 
-/* The lower, and the upper, half of each byte. */
+/* The lower half of each byte. */
 VEC_INLINE struct b64
 b64_low(struct b64 a)
 {
@@ -297,6 +298,7 @@ b64_low(struct b64 a)
 	return (a);
 }
 
+/* The upper half of each byte. */
 VEC_INLINE struct b64
 b64_high(struct b64 a)
 {
@@ -305,7 +307,7 @@ b64_high(struct b64 a)
 	return (a);
 }
 
-/* Each byte, at most 15, less 8, as a signed one. */
+/* Each byte minus 8, as a signed byte. The bytes are at most 15. */
 VEC_INLINE struct b64
 b64_less8(struct b64 a)
 {
@@ -320,8 +322,8 @@ b64_store(uint8_t *p, struct b64 a)
 	memcpy(p, a.b, sizeof a.b);
 }
 
-/* Add products of four numbers each to sum: the bytes of w less bias, and the
- * four at q. */
+/* In each lane, add the dot product of four numbers to sum: four bytes of w,
+ * each minus bias, and the four bytes at q. */
 VEC_INLINE void
 i16_dot(struct i16 *sum, const struct b64 *w, const int8_t *q, int bias)
 {
@@ -332,16 +334,18 @@ i16_dot(struct i16 *sum, const struct b64 *w, const int8_t *q, int bias)
 		    (w->b[4 * l + 3] - bias) * q[3];
 }
 
-/* The bytes of w as they are, at most 15. */
+/* The same with bias 0, for bytes of w of at most 15. */
 VEC_INLINE void
 i16_dot4(struct i16 *sum, struct b64 w, const int8_t *q)
 {
 	i16_dot(sum, &w, q, 0);
 }
 
-/* The same for bytes that stand for 128 less: I16_BIAS8 is what they still
- * count too much, so that I16_BIAS8 times the sum of all q must be taken
- * off. */
+/*
+ * The same with bias 128, for any bytes of w. A variant may use a smaller bias.
+ * I16_BIAS8 is the difference: the caller subtracts I16_BIAS8 times the sum of
+ * all q.
+ */
 #define I16_BIAS8 0
 
 VEC_INLINE void

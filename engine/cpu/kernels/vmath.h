@@ -6,24 +6,24 @@
  * Largest errors against the exact value, measured by t_vmath.c:
  *   exp        1.5 ulp from -86.5 to 88.5; 0 below, infinity above
  *   gelu_erf   5 ulp of max(|result|, 2^-20) for all x
- *   gelu_tanh  the same from -1 to 1; 20 in the left tail, where the rounding
- *              of u is multiplied by u
- * The polynomials are interpolations at Chebyshev nodes, made in double.
+ *   gelu_tanh  the same from -1 to 1; 20 in the left tail, because there the
+ *              rounding error of u is multiplied by u
+ * The polynomials are interpolations at Chebyshev nodes, computed in double.
  */
-#ifndef CPU_MATH_H
-#define CPU_MATH_H
+#ifndef CPU_VMATH_H
+#define CPU_VMATH_H
 
 /* exp(x): x = n ln 2 + r, |r| <= ln(2)/2; 2^n goes into the exponent. */
 VEC_INLINE struct v16
 v16_exp(struct v16 x)
 {
-	/* 1.5 * 2^23: adding it leaves n in the low bits. */
+	/* 1.5 * 2^23: after adding it, the low bits are n. */
 	const struct v16 magic = v16_set1(12582912.0f);
 	struct v16	 t, n, r, p;
 
 	t = v16_fma(x, v16_set1(1.44269504f), magic);
 	n = v16_sub(t, magic);
-	/* ln 2 in two parts, the first short enough that n times it is exact */
+	/* ln 2 in two parts; n times the first part is exact */
 	r = v16_fma(n, v16_set1(-0.693359375f), x);
 	r = v16_fma(n, v16_set1(2.12194440e-4f), r);
 	p = v16_set1(0.0013926184f);
@@ -40,8 +40,8 @@ v16_exp(struct v16 x)
 
 /*
  * x * Phi(x).  With z = |x|, the upper tail Q(z) of the normal distribution
- * is exp(-z^2 / 2) * g(t) / (z + 3), t = (z - 3) / (z + 3); g is nearly flat
- * and given by a polynomial for z up to 14, where Q is below 1e-44.
+ * is exp(-z^2 / 2) * g(t) / (z + 3), t = (z - 3) / (z + 3).  g is nearly flat.
+ * A polynomial gives it for z up to 14; there Q is below 1e-44.
  */
 VEC_INLINE struct v16
 v16_gelu_erf(struct v16 x)
@@ -56,7 +56,7 @@ v16_gelu_erf(struct v16 x)
 
 	z = v16_min(v16_set1(14.0f), v16_max(x, v16_sub(zero, x)));
 	h = v16_mul(z, z);
-	low = v16_fma(z, z, v16_sub(zero, h));	/* what h lost */
+	low = v16_fma(z, z, v16_sub(zero, h));	/* rounding error of h */
 	e = v16_exp(v16_mul(h, half));
 	e = v16_fma(v16_mul(e, half), low, e);
 	inv = v16_div(one, v16_add(z, three));
@@ -69,8 +69,8 @@ v16_gelu_erf(struct v16 x)
 }
 
 /*
- * x/2 * (1 + tanh(u)), u = sqrt(2/pi) * (x + 0.044715 x^3), computed as the
- * equal x / (1 + exp(-2u)), in which nothing cancels.
+ * x/2 * (1 + tanh(u)), u = sqrt(2/pi) * (x + 0.044715 x^3), computed as
+ * x / (1 + exp(-2u)), which is equal and has no cancellation.
  */
 VEC_INLINE struct v16
 v16_gelu_tanh(struct v16 x)

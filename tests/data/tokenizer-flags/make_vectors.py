@@ -98,7 +98,7 @@ def update(dst, patch):
 
 
 def build(patch, drop):
-    """What tests/unit/t_tokenizer_flags.c does."""
+    """What tests/unit/engine/text/t_tokenizer_flags.c does."""
     t = copy.deepcopy(BASE)
     update(t, patch)
     for name in drop:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hostile text: what is shown, and that no cut of the text changes it.
+ * Hostile text: its escapes, which do not depend on how the text is cut.
  */
 #include "render.h"
 
@@ -14,7 +14,7 @@
 #include "utf8.h"
 #include "xmalloc.h"
 
-/* What comes out of n bytes cut at a and b. */
+/* Render n bytes that are cut at a and b. */
 static char *
 render_cut(const char *in, size_t n, size_t a, size_t b, unsigned flags)
 {
@@ -122,7 +122,7 @@ test_a_nul_byte_is_shown(void **state)
 	free(out);
 }
 
-/* Every character alone: nothing a terminal acts on gets through. */
+/* Each character alone: no control character reaches the terminal. */
 static void
 test_no_control_gets_through(void **state)
 {

@@ -66,7 +66,7 @@ setup(void **state)
 /* Each account runs jobs up to the limit; the others follow when these
  * leave. */
 static void
-test_a_weight_of_each_account_is_ahead(void **state)
+test_each_account_runs_jobs_up_to_the_limit(void **state)
 {
 	struct ahead	*a = ahead_new(10, NULL);
 	struct job	 j[6] = {};
@@ -93,7 +93,7 @@ test_a_weight_of_each_account_is_ahead(void **state)
 
 /* A job above the limit runs alone, and no other overtakes it. */
 static void
-test_a_heavy_job_goes_alone(void **state)
+test_a_job_above_the_limit_runs_alone(void **state)
 {
 	struct ahead	*a = ahead_new(10, NULL);
 	struct job	 j[3] = {};
@@ -113,7 +113,7 @@ test_a_heavy_job_goes_alone(void **state)
 
 /* A waiting job may leave; it never runs. */
 static void
-test_who_waits_may_leave(void **state)
+test_a_waiting_job_may_leave(void **state)
 {
 	struct ahead	*a = ahead_new(1, NULL);
 	struct job	 j[3] = {};
@@ -131,7 +131,7 @@ test_who_waits_may_leave(void **state)
 
 /* The stack does not grow if many jobs leave while they run. */
 static void
-test_many_that_end_at_once_do_not_nest(void **state)
+test_jobs_that_leave_at_once_do_not_nest(void **state)
 {
 	static struct job	 j[JOBS];
 	struct ahead		*a = ahead_new(1, NULL);
@@ -184,11 +184,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
-		cmocka_unit_test_setup(test_a_weight_of_each_account_is_ahead,
+		cmocka_unit_test_setup(
+		    test_each_account_runs_jobs_up_to_the_limit, setup),
+		cmocka_unit_test_setup(test_a_job_above_the_limit_runs_alone,
 		    setup),
-		cmocka_unit_test_setup(test_a_heavy_job_goes_alone, setup),
-		cmocka_unit_test_setup(test_who_waits_may_leave, setup),
-		cmocka_unit_test_setup(test_many_that_end_at_once_do_not_nest,
+		cmocka_unit_test_setup(test_a_waiting_job_may_leave, setup),
+		cmocka_unit_test_setup(test_jobs_that_leave_at_once_do_not_nest,
 		    setup),
 		cmocka_unit_test_setup(
 		    test_a_job_waits_for_its_accounts_budget, setup),

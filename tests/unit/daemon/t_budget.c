@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The share of the loop's time that an account may take.
+ * Budgets: a quarter of the loop's time for each account.
  */
 #include "budget.h"
 
@@ -19,10 +19,10 @@ wake(void *arg)
 	woken++;
 }
 
-/* An account that takes little never waits; a large piece of work is paid back
- * at the account's share, whatever others do. */
+/* An account that takes little time never waits. After much work it waits four
+ * times as long as the work took, whatever other accounts do. */
 static void
-test_what_was_taken_is_waited_for(void **state)
+test_an_account_waits_after_much_work(void **state)
 {
 	struct event_base	*base = event_base_new();
 	struct budget		*b = budget_new(base, wake, NULL);
@@ -48,7 +48,7 @@ test_what_was_taken_is_waited_for(void **state)
 
 /* A waiting account is woken once. */
 static void
-test_who_waits_is_woken(void **state)
+test_a_waiting_account_is_woken_once(void **state)
 {
 	struct event_base	*base = event_base_new();
 	struct budget		*b = budget_new(base, wake, NULL);
@@ -76,8 +76,8 @@ int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
-		cmocka_unit_test(test_what_was_taken_is_waited_for),
-		cmocka_unit_test(test_who_waits_is_woken),
+		cmocka_unit_test(test_an_account_waits_after_much_work),
+		cmocka_unit_test(test_a_waiting_account_is_woken_once),
 		cmocka_unit_test(test_no_budget_limits_nothing),
 	};
 

@@ -30,7 +30,7 @@ struct fixture {
 	int			 pause_at;	/* this line pauses it */
 };
 
-/* Note what happened. */
+/* Add a word to the log. */
 static void
 note(struct fixture *f, const char *what)
 {
@@ -123,9 +123,9 @@ static const struct conn_ops ops = {
 	.failed = on_failed, .pressure = on_pressure, .drained = on_drained,
 };
 
-/* A stream with lines of up to 16 bytes and marks at 1000 and 100. */
+/* A stream with lines of up to 16 bytes, and its marks. */
 static int
-setup(void **state)
+begin(void **state, size_t high, size_t low, const struct conn_ops *o)
 {
 	struct fixture	*f = xcalloc(1, sizeof *f);
 	int		 fd[2];
@@ -133,24 +133,23 @@ setup(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	f->base = event_base_new();
 	f->peer = fd[1];
-	f->conn = conn_new(f->base, fd[0], 16, 50, 1000, 100, &ops, f);
+	f->conn = conn_new(f->base, fd[0], 16, 50, high, low, o, f);
 	*state = f;
 	return (0);
 }
 
-/* The same, handed out by turns. */
+/* One that is read as it comes, with marks at 1000 and 100. */
+static int
+setup(void **state)
+{
+	return (begin(state, 1000, 100, &ops));
+}
+
+/* One that is handed out by turns. */
 static int
 setup_turns(void **state)
 {
-	struct fixture	*f = xcalloc(1, sizeof *f);
-	int		 fd[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	f->base = event_base_new();
-	f->peer = fd[1];
-	f->conn = conn_new(f->base, fd[0], 16, 50, 0, 0, &turn_ops, f);
-	*state = f;
-	return (0);
+	return (begin(state, 0, 0, &turn_ops));
 }
 
 static int
@@ -174,6 +173,28 @@ turn(struct fixture *f)
 
 	for (i = 0; i < 100; i++)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
+}
+
+/* Run the loop for that long. */
+static void
+wait_ms(struct fixture *f, int ms)
+{
+	struct timeval	 tv = { 0, ms * 1000 };
+
+	event_base_loopexit(f->base, &tv);
+	event_base_dispatch(f->base);
+}
+
+/* A hundred lines, and what the log has of them. */
+static void
+burst(char text[1024], char want[1024])
+{
+	int	 i, n = 0, m = 0;
+
+	for (i = 0; i < 100; i++) {
+		n += snprintf(text + n, 1024 - (size_t)n, "%d\n", i);
+		m += snprintf(want + m, 1024 - (size_t)m, "%d ", i);
+	}
 }
 
 /* Write a text to the stream's other end. */
@@ -217,15 +238,9 @@ static void
 test_a_burst(void **state)
 {
 	struct fixture	*f = *state;
-	char		 text[1024] = "", want[1024] = "", word[8];
-	int		 i;
+	char		 text[1024], want[1024];
 
-	for (i = 0; i < 100; i++) {
-		snprintf(word, sizeof word, "%d\n", i);
-		strcat(text, word);
-		snprintf(word, sizeof word, "%d ", i);
-		strcat(want, word);
-	}
+	burst(text, want);
 	feed(f, text);
 	assert_string_equal(f->log, want);
 }
@@ -276,18 +291,12 @@ test_close(void **state)
 
 /* ... and all of its last lines are handed out. */
 static void
-test_close_behind_a_burst(void **state)
+test_close_after_a_burst(void **state)
 {
 	struct fixture	*f = *state;
-	char		 text[1024] = "", want[1024] = "", word[8];
-	int		 i;
+	char		 text[1024], want[1024];
 
-	for (i = 0; i < 100; i++) {
-		snprintf(word, sizeof word, "%d\n", i);
-		strcat(text, word);
-		snprintf(word, sizeof word, "%d ", i);
-		strcat(want, word);
-	}
+	burst(text, want);
 	assert_int_equal(write(f->peer, text, strlen(text)), strlen(text));
 	close(f->peer);
 	f->peer = -1;
@@ -334,15 +343,12 @@ static void
 test_an_unfinished_line(void **state)
 {
 	struct fixture	*f = *state;
-	struct timeval	 tv = { 0, 200000 };
 
 	feed(f, "a\n");
-	event_base_loopexit(f->base, &tv);
-	event_base_dispatch(f->base);
+	wait_ms(f, 200);
 	assert_string_equal(f->log, "a ");
 	feed(f, "b");
-	event_base_loopexit(f->base, &tv);
-	event_base_dispatch(f->base);
+	wait_ms(f, 200);
 	assert_string_equal(f->log, "a FAILED ");
 }
 
@@ -351,11 +357,9 @@ static void
 test_an_unfinished_line_too_long(void **state)
 {
 	struct fixture	*f = *state;
-	struct timeval	 tv = { 0, 200000 };
 
 	feed(f, "0123456789abcdefghijklmn");
-	event_base_loopexit(f->base, &tv);
-	event_base_dispatch(f->base);
+	wait_ms(f, 200);
 	assert_string_equal(f->log, "TOO_LONG FAILED ");
 }
 
@@ -455,15 +459,13 @@ test_first_bytes(void **state)
 static void
 test_a_late_turn_is_not_a_late_line(void **state)
 {
-	struct timeval	 tv = { 0, 400000 };
 	struct fixture	*f = *state;
 	int		 more;
 
 	feed(f, "a");
 	conn_turn(f->conn, 9 * CONN_COST, &more);
 	feed(f, "b\n");
-	event_base_loopexit(f->base, &tv);
-	event_base_dispatch(f->base);
+	wait_ms(f, 400);
 	conn_turn(f->conn, 9 * CONN_COST, &more);
 	assert_string_equal(f->log, "WAITING FIRST WAITING ab ");
 }
@@ -480,7 +482,7 @@ main(void)
 		TEST(test_pause_and_resume),
 		TEST(test_half_close),
 		TEST(test_close),
-		TEST(test_close_behind_a_burst),
+		TEST(test_close_after_a_burst),
 		TEST(test_free_in_callback),
 		TEST(test_marks),
 		TEST(test_an_unfinished_line),

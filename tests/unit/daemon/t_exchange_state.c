@@ -74,7 +74,7 @@ test_every_state_comes_to_an_end(void **state)
 /* No event leads out of the last state, and every event is allowed in some
  * state. */
 static void
-test_the_end_is_the_end(void **state)
+test_no_event_leaves_the_last_state(void **state)
 {
 	int	 s, e, n;
 
@@ -138,7 +138,7 @@ static const struct {
 };
 
 static void
-test_the_ways_of_faults_are_in_the_table(void **state)
+test_the_paths_of_faults_are_in_the_table(void **state)
 {
 	size_t	 i, k;
 
@@ -187,7 +187,7 @@ test_an_impossible_event_is_fatal(void **state)
 
 /* Only the requests that the state allows may be outstanding. */
 static void
-test_what_is_outstanding_is_checked(void **state)
+test_outstanding_requests_are_checked(void **state)
 {
 	struct exchange	 x = { .state = EXCHANGE_RECEIVED };
 
@@ -213,12 +213,12 @@ main(void)
 		cmocka_unit_test(test_every_cell_is_legal_or_refused),
 		cmocka_unit_test(test_every_state_can_be_reached),
 		cmocka_unit_test(test_every_state_comes_to_an_end),
-		cmocka_unit_test(test_the_end_is_the_end),
+		cmocka_unit_test(test_no_event_leaves_the_last_state),
 		cmocka_unit_test(
 		    test_it_can_be_ended_until_its_outcome_is_fixed),
-		cmocka_unit_test(test_the_ways_of_faults_are_in_the_table),
+		cmocka_unit_test(test_the_paths_of_faults_are_in_the_table),
 		cmocka_unit_test(test_an_impossible_event_is_fatal),
-		cmocka_unit_test(test_what_is_outstanding_is_checked),
+		cmocka_unit_test(test_outstanding_requests_are_checked),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

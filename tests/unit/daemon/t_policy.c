@@ -148,7 +148,7 @@ test_text_waits_for_its_verdict(void **state)
 	reply_clear(&p);
 }
 
-/* A character is never cut where the settled text ends. */
+/* The text to send never ends inside a character. */
 static void
 test_a_character_is_never_cut(void **state)
 {

@@ -122,7 +122,7 @@ test_ninety_connections_delay_another_account_by_one_turn(void **state)
 /* An account that takes more than one turn allows gets less in the next
  * turns. */
 static void
-test_what_is_owed_is_paid_before_the_next_turn(void **state)
+test_a_turn_over_its_limit_is_paid_back(void **state)
 {
 	struct fixture	*f = *state;
 
@@ -134,7 +134,7 @@ test_what_is_owed_is_paid_before_the_next_turn(void **state)
 
 /* Accounts with equal load get equal numbers of turns. */
 static void
-test_turns_go_round(void **state)
+test_accounts_get_equal_turns(void **state)
 {
 	struct fixture	*f = *state;
 
@@ -147,7 +147,7 @@ test_turns_go_round(void **state)
 
 /* The same holds for the connections of one account. */
 static void
-test_connections_of_an_account_go_round(void **state)
+test_connections_of_an_account_get_equal_turns(void **state)
 {
 	struct fixture	*f = *state;
 
@@ -160,7 +160,7 @@ test_connections_of_an_account_go_round(void **state)
 
 /* No account saves up turns: a turn is at most one slice. */
 static void
-test_who_was_silent_has_no_more_than_others(void **state)
+test_turns_are_not_saved_up(void **state)
 {
 	struct fixture	*f = *state;
 	struct talker	*b = talker(f, 2, 'b', 1, 1);
@@ -177,7 +177,7 @@ test_who_was_silent_has_no_more_than_others(void **state)
 
 /* A turn that is asked for twice comes once. */
 static void
-test_a_turn_that_is_wanted_twice_comes_once(void **state)
+test_a_turn_requested_twice_comes_once(void **state)
 {
 	struct fixture	*f = *state;
 
@@ -254,11 +254,11 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	static const struct CMUnitTest	 tests[] = {
 		TEST(test_ninety_connections_delay_another_account_by_one_turn),
-		TEST(test_what_is_owed_is_paid_before_the_next_turn),
-		TEST(test_turns_go_round),
-		TEST(test_connections_of_an_account_go_round),
-		TEST(test_who_was_silent_has_no_more_than_others),
-		TEST(test_a_turn_that_is_wanted_twice_comes_once),
+		TEST(test_a_turn_over_its_limit_is_paid_back),
+		TEST(test_accounts_get_equal_turns),
+		TEST(test_connections_of_an_account_get_equal_turns),
+		TEST(test_turns_are_not_saved_up),
+		TEST(test_a_turn_requested_twice_comes_once),
 		TEST(test_a_place_may_be_cleared_at_its_turn),
 		TEST(test_a_place_may_be_cleared_while_it_waits),
 		TEST(test_other_events_come_between_turns),

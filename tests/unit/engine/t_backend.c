@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Choosing a device: each way in which a device is not there has its own words,
- * and none of them needs CUDA to be tried.  A module works through backend_host
- * alone.
+ * Choosing a device: each way in which a device can be missing has its own
+ * message, and none of these tests needs CUDA.  A module works through
+ * backend_host alone.
  */
 #include "backend.h"
 
@@ -43,7 +43,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove it. */
 static int
 teardown(void **state)
 {
@@ -88,7 +88,7 @@ expect_no_device(const char *device, const char *where, const char *words)
 
 /* Only cpu and cuda:N are devices. */
 static void
-words_that_are_no_device_are_refused(void **state)
+unknown_devices_are_refused(void **state)
 {
 	static const char *const words[] = { "", "gpu", "cuda", "cuda:",
 		"cuda:x", "cuda:-1", "cuda:1x", "cuda: 1", "cuda:1000",
@@ -100,7 +100,7 @@ words_that_are_no_device_are_refused(void **state)
 		expect_no_device(words[i], folder, "expected cpu or cuda:N");
 }
 
-/* No module there. */
+/* A folder without a module. */
 static void
 a_missing_module_is_reported(void **state)
 {
@@ -109,8 +109,9 @@ a_missing_module_is_reported(void **state)
 	expect_no_device("cuda:0", "/nowhere", "/nowhere/chatd-cuda.so");
 }
 
-/* A new folder for modules, with no module yet: a module that was opened stays,
- * and dlopen finds it by its path. The module's path is owned by the caller. */
+/* Make a new folder for modules, still empty: a module that was opened stays
+ * open, and dlopen finds it by its path. Returns the path of the module, owned
+ * by the caller. */
 static char *
 new_modules(void)
 {
@@ -135,7 +136,7 @@ put_module(const void *bytes, size_t n)
 	free(path);
 }
 
-/* A module there that is none. */
+/* A file that is not a module. */
 static void
 a_broken_module_is_reported(void **state)
 {
@@ -144,7 +145,7 @@ a_broken_module_is_reported(void **state)
 	expect_no_device("cuda:0", modules, "the CUDA module can't be used");
 }
 
-/* Where a folder of the build is. */
+/* The path of a folder or file of the build; owned by the caller. */
 static char *
 build_path(const char *name)
 {
@@ -153,7 +154,8 @@ build_path(const char *name)
 	return (xasprintf("%s/%s", build != NULL ? build : ".", name));
 }
 
-/* Link a built file into the module's place; 0 if it was not built. */
+/* Link a built file to the place of the module. Returns 0 if it was not
+ * built. */
 static int
 link_module(const char *name)
 {
@@ -173,7 +175,7 @@ link_module(const char *name)
 	return (r);
 }
 
-/* A sound library that is something else. */
+/* A valid library that is not a module. */
 static void
 another_library_is_reported(void **state)
 {
@@ -193,7 +195,7 @@ a_module_of_another_release_is_reported(void **state)
 	expect_no_device("cuda:0", modules, "found 0.0.0");
 }
 
-/* A module whose libraries are not there. */
+/* A module whose libraries are missing. */
 static void
 missing_libraries_are_reported(void **state)
 {
@@ -258,7 +260,7 @@ host_options(int64_t *bytes)
 		.progress = keep_progress, .progress_arg = bytes });
 }
 
-/* Open a model with that module and hold what a step gives against sum. */
+/* Open a model with that module, and compare the result of a step with sum. */
 static void
 expect_sum(const char *path, uint64_t sum)
 {
@@ -393,15 +395,15 @@ a_packed_file_of_another_device_is_refused(void **state)
 	    "cuda:0, found cpu-1: pack the model again");
 	if (link_module(".libs/chatd-cuda.so")) {
 		assert_int_equal(setenv("CHATD_MODULES", modules, 1), 0);
-		expect_other_layout(out, "cuda:0", "cuda:0 reads no packed "
-		    "files: give the model it was packed from");
+		expect_other_layout(out, "cuda:0", "cuda:0 can't read packed "
+		    "files: load the model it was packed from");
 	}
 	unlink(out);
 	free(out);
 }
 
-/* The real one: no driver, no device or no kernels, as the machine is; never a
- * success, and never a message of backend.c. */
+/* The real module reports that this machine has no driver, no device or no
+ * kernels. It never succeeds here, and no message is one of backend.c. */
 static void
 the_module_says_what_this_machine_lacks(void **state)
 {
@@ -448,7 +450,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words_that_are_no_device_are_refused),
+		cmocka_unit_test(unknown_devices_are_refused),
 		cmocka_unit_test(a_missing_module_is_reported),
 		cmocka_unit_test(a_broken_module_is_reported),
 		cmocka_unit_test(another_library_is_reported),

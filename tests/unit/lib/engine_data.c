@@ -12,6 +12,8 @@
 #include "path.h"
 #include "xmalloc.h"
 
+struct tokenizer	*data_tok;
+
 /* Find a file. */
 char *
 data_path(const char *name)
@@ -40,6 +42,33 @@ data_tokenizer(const char *folder)
 	free(name);
 	free(path);
 	return (t);
+}
+
+/* Share the one of neox-tiny. */
+int
+data_setup_tiny(void **state)
+{
+	(void)state;
+	data_tok = data_tokenizer("neox-tiny");
+	return (0);
+}
+
+/* Share the one of GPT-NeoX-20B. */
+int
+data_setup_20b(void **state)
+{
+	(void)state;
+	data_tok = data_tokenizer("gpt-neox-20b");
+	return (0);
+}
+
+/* Release it. */
+int
+data_teardown(void **state)
+{
+	(void)state;
+	tokenizer_free(data_tok);
+	return (0);
 }
 
 /* Read a file. */
@@ -99,6 +128,60 @@ data_encode(const struct tokenizer *t, const char *s, int special)
 
 	tokenizer_encode(t, s, strlen(s), special, &ids);
 	return (ids);
+}
+
+/* Parse a tree. */
+struct tokenizer *
+data_parse(const json_t *root, struct fault *f)
+{
+	struct tokenizer	*t = NULL;
+	char			*text = json_dumps(root, 0);
+
+	if (tokenizer_parse("some/file", text, strlen(text), &t, f) != 0)
+		t = NULL;
+	free(text);
+	return (t);
+}
+
+/* Encode and compare. */
+int
+data_vector_differs(const struct tokenizer *t, const json_t *v, int special,
+    const char *key)
+{
+	const json_t	*text = json_object_get(v, "text");
+	struct idbuf	 want = data_ids(json_object_get(v, key));
+	struct idbuf	 got = { NULL, 0, 0 };
+	int		 differ;
+
+	tokenizer_encode(t, json_string_value(text), json_string_length(text),
+	    special, &got);
+	differ = data_ids_differ(json_string_value(text), &got, &want);
+	idbuf_clear(&want);
+	idbuf_clear(&got);
+	return (differ);
+}
+
+/* Compare tokens, and the ids before the first and after the last. */
+int
+data_tokens_differ(const struct tokenizer *got, const struct tokenizer *want)
+{
+	const char	*a, *b;
+	size_t		 n, m;
+	int32_t		 i, size = tokenizer_size(want);
+
+	for (i = -1; i <= size; i++) {
+		a = tokenizer_bytes(got, i, &n);
+		b = tokenizer_bytes(want, i, &m);
+		if (n != m || memcmp(a, b, n) != 0 || tokenizer_size(got) !=
+		    size || tokenizer_special(got, i) !=
+		    tokenizer_special(want, i)) {
+			fprintf(stderr, "token %d of %d: got %.*s, want "
+			    "%.*s\n", i, tokenizer_size(got), (int)n, a,
+			    (int)m, b);
+			return (1);
+		}
+	}
+	return (0);
 }
 
 /* Compare. */

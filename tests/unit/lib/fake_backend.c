@@ -18,7 +18,7 @@ fake_mix(uint64_t x)
 	return (x ^ x >> 31);
 }
 
-/* Logit of token v behind history h: -8 to 8. */
+/* The logit of token v after history h, -8 to 8. */
 static float
 fake_logit(uint64_t h, int v)
 {
@@ -26,8 +26,8 @@ fake_logit(uint64_t h, int v)
 	    40) / 0x1p20f - 8);
 }
 
-/* Hash what a row sees; *bad where it sees what was never written, or the
- * poison. */
+/* Hash the tokens that a row can see. *bad is 1 if one of them is the poison. A
+ * position that was never written counts as an error. */
 static uint64_t
 fake_history(struct fake_backend *f, const struct backend_row *row, int *bad)
 {
@@ -127,7 +127,7 @@ fake_backend_new(int context, int vocab, int blocks)
 	return (f);
 }
 
-/* Say what follows, without a cache. */
+/* Compute the next token without a cache. */
 int32_t
 fake_backend_next(const struct fake_backend *f, const int32_t *id, size_t n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GGUF files, put together piece by piece or made of a model's folder.
+ * GGUF files, made piece by piece or from the folder of a model.
  */
 #include "gguf_files.h"
 
@@ -30,7 +30,7 @@ static const uint32_t type_numbers[] = {
 	[DTYPE_BF16] = 30
 };
 
-/* Parts by their name in files, behind "blk.N." those of a layer. */
+/* Parts by their names in files; of a layer, the name after "blk.N.". */
 static const char *const part_names[TENSOR_COUNT] = {
 	[TENSOR_NORM1] = "attn_norm.weight",
 	[TENSOR_NORM1_BIAS] = "attn_norm.bias",
@@ -58,7 +58,7 @@ put(FILE *fp, uint64_t v, int width)
 		fputc((int)(v & 0xff), fp);
 }
 
-/* Write bytes behind their number. */
+/* Write the number of bytes, then the bytes. */
 static void
 put_string(FILE *fp, const char *s, size_t n)
 {
@@ -305,6 +305,18 @@ gguf_file_open(struct gguf_file *g, size_t *n)
 	return (fd);
 }
 
+/* Read them. */
+enum gguf_error
+gguf_file_read(struct gguf_file *g, struct gguf *out, struct fault *f)
+{
+	size_t		 n;
+	int		 fd = gguf_file_open(g, &n);
+	enum gguf_error	 e = gguf_read("some.gguf", fd, n, out, f);
+
+	close(fd);
+	return (e);
+}
+
 /* Add the configuration. */
 static void
 put_config(struct gguf_file *g, const struct model_config *c)
@@ -345,7 +357,7 @@ split_rows(const struct model_config *c, int split, size_t cols, float *x)
 	free(y);
 }
 
-/* One tensor into the GGUF file, and what it then is into x. */
+/* Write a tensor into the GGUF file, and its numbers after rounding into x. */
 static void
 put_part(struct gguf_file *g, const struct model_config *c, enum tensor part,
     int layer, enum dtype t, float *x)
@@ -379,7 +391,7 @@ put_part(struct gguf_file *g, const struct model_config *c, enum tensor part,
 	free(bytes);
 }
 
-/* One tensor of the model into both files. */
+/* Write a tensor of the model into both files. */
 static void
 copy_part(struct model *m, struct gguf_file *g, enum tensor part, int layer,
     enum dtype t, json_t *header, FILE *data)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "gguf.h"
 #include "model.h"
 
 /* Types of values, as numbered in files. */
@@ -70,6 +71,10 @@ uint8_t	*gguf_file_end(struct gguf_file *g, size_t *n);
 
 /* Finish: the whole file, open for reading, without a name. */
 int	 gguf_file_open(struct gguf_file *g, size_t *n);
+
+/* Finish, and read it as "some.gguf". */
+enum gguf_error gguf_file_read(struct gguf_file *g, struct gguf *out,
+	    struct fault *f);
 
 /* Quantize n floats, in whole blocks, with simple rounding. */
 void	 gguf_quantise(enum dtype t, const float *in, uint8_t *out, size_t n);

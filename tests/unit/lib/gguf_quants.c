@@ -26,7 +26,7 @@ to_half(float x)
 	    (int)nearbyint(ldexp(a, 10 - e)) - 1024));
 }
 
-/* Store a half; what it then is. */
+/* Store a half. Returns the number that it holds. */
 static float
 put_half(uint8_t *out, float x)
 {

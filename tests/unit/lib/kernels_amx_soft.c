@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops with tiles, on tiles in plain C: for tests of all but the
- * instructions themselves.
+ * The inner loops with tiles, with tiles in plain C: to test everything except
+ * the instructions.
  */
 #include "vec_scalar.h"
 #include "tile_soft.h"

@@ -4,6 +4,8 @@
  */
 #include "model_files.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "backend.h"
 #include "log.h"
 #include "model.h"
 #include "neox.h"
@@ -44,6 +47,81 @@ model_files_put_json(const char *folder, const char *name, json_t *obj)
 	model_files_put(folder, name, text, strlen(text));
 	free(text);
 	json_decref(obj);
+}
+
+/* Count files. */
+int
+model_files_count(const char *folder)
+{
+	DIR		*d = opendir(folder);
+	struct dirent	*e;
+	int		 n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return (n);
+}
+
+/* Change a tensor. */
+void
+model_files_poke(const char *folder, const char *tensor, size_t off,
+    const void *bytes, size_t n)
+{
+	char		*path = path_join(folder, "model.safetensors"), *all;
+	uint64_t	 header;
+	json_t		*obj, *o;
+	size_t		 size;
+	int		 fd = open(path, O_WRONLY);
+
+	assert_int_equal(path_read(path, FILE_MAX, &all, &size), 0);
+	memcpy(&header, all, 8);
+	obj = json_loadb(all + 8, header, 0, NULL);
+	o = json_object_get(json_object_get(obj, tensor), "data_offsets");
+	assert_non_null(o);
+	assert_int_equal(pwrite(fd, bytes, n, (off_t)(8 + header + off) +
+	    json_integer_value(json_array_get(o, 0))), n);
+	close(fd);
+	json_decref(obj);
+	free(all);
+	free(path);
+}
+
+/* Open what is not sound. */
+void
+model_files_not_opened(const char *path, const char *words)
+{
+	struct model	*m;
+	struct fault	 f;
+
+	if (model_open(path, &m, &f) == 0)
+		fail_msg("opened; expected \"%s\"", words);
+	assert_string_equal(f.code, "bad_model");
+	if (strstr(f.message, words) == NULL)
+		fail_msg("expected \"%s\" in: %s", words, f.message);
+}
+
+/* Read weights that are not sound. */
+void
+model_files_refused(const char *folder, const char *precision,
+    const char *tensor, const char *words)
+{
+	struct backend_options	 opt = { .precision = precision,
+		.device = "cpu", .isa = "auto", .threads = 1 };
+	struct backend		*b;
+	struct model		*m;
+	struct fault		 f;
+
+	if (model_open(folder, &m, &f) != 0)
+		fail_msg("%s", f.message);
+	assert_int_equal(backend_open(m, &opt, &b, &f), CHAT_EFORMAT);
+	assert_string_equal(f.code, "bad_model");
+	if (strstr(f.message, tensor) == NULL ||
+	    strstr(f.message, words) == NULL)
+		fail_msg("expected %s and \"%s\" in: %s", tensor, words,
+		    f.message);
+	model_free(m);
 }
 
 /* A new folder with the sound one's config.json. */

@@ -25,6 +25,21 @@ void	 model_files_put(const char *folder, const char *name,
 void	 model_files_put_json(const char *folder, const char *name,
 	    json_t *obj);
 
+/* How many files a folder has. */
+int	 model_files_count(const char *folder);
+
+/* Put n bytes at byte off of a tensor in folder/model.safetensors. */
+void	 model_files_poke(const char *folder, const char *tensor, size_t off,
+	    const void *bytes, size_t n);
+
+/* Opening must fail, and the message must have these words. */
+void	 model_files_not_opened(const char *path, const char *words);
+
+/* A backend must refuse the weights of the folder; the message names the
+ * tensor and has these words. */
+void	 model_files_refused(const char *folder, const char *precision,
+	    const char *tensor, const char *words);
+
 /* A new folder (owned: neox_remove) with the config.json of whole. */
 char	*model_files_folder(const char *whole);
 

@@ -27,7 +27,7 @@ struct host_backend {
 	int			 vocab, context, layers, threads;
 };
 
-/* Where the weights of a model go while they are read. */
+/* The destination of weights while they are read. */
 struct host_load {
 	const struct backend_host	*h;
 	struct model			*m;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For t_backend: a module of a release that never was.  None of its functions
- * may be called, so it has none.
+ * For t_backend: a module of a release that does not exist.  It has no
+ * functions, because the engine must not call any.
  */
 #include "module.h"
 

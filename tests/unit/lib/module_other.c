@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For t_backend: a library that is no module; as another one's dependency,
- * a library that goes missing.
+ * For t_backend: a library that is not a module.  It is also the library that
+ * is missing when another module needs it.
  */
 int	module_other(void);
 

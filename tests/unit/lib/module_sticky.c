@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For test_whole.py: a device without a model, which breaks for good at step
- * STICKY_STEP of a process, as a GPU does whose context is lost.  It does so
- * while the file STICKY_FILE is there, and takes it away.
+ * For test_whole.py: a device without a model.  If the file STICKY_FILE exists,
+ * it fails at step STICKY_STEP of the process, removes the file, and fails at
+ * each later step, like a GPU whose context is lost.
  */
 #include <config.h>
 

@@ -12,7 +12,7 @@
 #include "kernels.h"
 #include "model.h"
 
-/* A model to make up. */
+/* The sizes of a model. */
 struct neox_spec {
 	const char	*name;
 	int		 L, C, H, F, V, context;
@@ -25,8 +25,8 @@ struct neox_spec {
 /* A random number below n; the state is the caller's, any value. */
 uint32_t	 neox_random(uint64_t *state, uint32_t n);
 
-/* Write config.json and model.safetensors into a folder that exists, the
- * numbers drawn from seed. Fails the test where it can't. */
+/* Write config.json and model.safetensors into a folder that exists, with
+ * weights drawn from seed. Fails the test on any error. */
 void		 neox_write(const char *folder, const struct neox_spec *spec,
 		    uint64_t seed);
 /* The same with norms whose gains deviate that much from 1, not by 0.2. */
@@ -37,33 +37,39 @@ void		 neox_write_gain(const char *folder,
 char		*neox_folder(void);
 void		 neox_remove(char *folder);
 
-/* Open a model and a backend on it; fails the test where that fails. The
- * precision is a name as the backend says it, "+kv8" and "+kv16" included. */
+#define NEOX_ROWS	1024	/* rows of a step, at most */
+
+/* The device of neox_open: CHATD_TEST_DEVICE, or "cpu". */
+const char	*neox_device(void);
+
+/* Open a model and a backend on it; an error fails the test. precision is a
+ * name as the backend reports it, with "+kv8" or "+kv16" if it has one. */
 struct backend	*neox_open(const char *folder, const char *precision,
 		    const char *isa, int threads);
-/* The same with a cache of so many positions (0: as many as usual). */
+/* The same with a cache of that many positions (0: the default). */
 struct backend	*neox_open_cache(const char *folder, const char *precision,
 		    const char *isa, int threads, int positions);
 
-/* A tensor of the model, row by row in our order (zeros where it has none):
- * owned by the caller. */
+/* Read a tensor of the model, row by row in the order of model.h; zeros if the
+ * model does not have it. Owned by the caller. */
 double		*neox_read(struct model *m, enum tensor part, int layer);
 
-/* Logits [n][V] after each id, in double precision. */
+/* Compute the logits [n][V] after each id, in double precision. Owned by the
+ * caller. */
 double		*neox_oracle(const char *folder, const int32_t *ids, int n);
 
 /*
- * Logits [n][V] of the backend, fed in pieces of chunk tokens (0: all at
- * once; below 0: 1, 2, 3, ... tokens), with cache blocks first, first + 1,
- * ...
+ * Compute the logits [n][V] with the backend. The ids are fed in pieces of
+ * chunk tokens (0: all at once; below 0: 1, 2, 3, ... tokens). The cache blocks
+ * are first, first + 1, ... Owned by the caller.
  */
 float		*neox_run(struct backend *b, const int32_t *ids, int n,
 		    int chunk, int first);
 
 /*
- * The next instruction set this machine has, from *at = 0 on, and at last one
- * that stands for "amx" on any machine, on tiles in plain C; NULL: no more.
- * neox_kernels gives the kernels of each.
+ * The next instruction set of this machine; *at is 0 before the first call. The
+ * last one is NEOX_SOFT, which is "amx" with tiles in plain C and runs on any
+ * machine. Then NULL. neox_kernels gives the kernels of each.
  */
 #define NEOX_SOFT	"amx-soft"
 extern const struct kernels kernels_amx_soft;

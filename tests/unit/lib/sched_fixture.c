@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include "engine_data.h"
 #include "xmalloc.h"
 
 /* A job was admitted. */
@@ -110,8 +112,7 @@ fixture_token(int id, int i)
 
 /* A reply job of any prompt. */
 struct job *
-fixture_reply(const struct tokenizer *tok, int id, struct idbuf *prompt,
-    int max, double temperature)
+fixture_reply(int id, struct idbuf *prompt, int max, double temperature)
 {
 	struct generation_options	 opt = { .max_tokens = max,
 					    .ignore_eos = 1, .sampler = {
@@ -120,15 +121,15 @@ fixture_reply(const struct tokenizer *tok, int id, struct idbuf *prompt,
 	struct job			*job = xcalloc(1, sizeof *job);
 
 	job->id = id;
-	job->gen = generation_new(tok, &opt, prompt, FIXTURE_VOCAB, 0,
+	job->gen = generation_new(data_tok, &opt, prompt, FIXTURE_VOCAB, 0,
 	    FIXTURE_CONTEXT);
 	return (job);
 }
 
-/* A reply job: prompt of len tokens, and what an earlier run made. */
+/* A reply job: a prompt of len tokens, and the ids of an earlier run. */
 struct job *
-fixture_job(const struct tokenizer *tok, int id, int len, int max,
-    double temperature, const struct idbuf *resume)
+fixture_job(int id, int len, int max, double temperature,
+    const struct idbuf *resume)
 {
 	struct idbuf	 prompt = { NULL, 0, 0 };
 	struct job	*job;
@@ -136,7 +137,7 @@ fixture_job(const struct tokenizer *tok, int id, int len, int max,
 
 	for (i = 0; i < len; i++)
 		idbuf_add(&prompt, fixture_token(id, i));
-	job = fixture_reply(tok, id, &prompt, max, temperature);
+	job = fixture_reply(id, &prompt, max, temperature);
 	if (resume != NULL)
 		assert_int_equal(generation_resume(job->gen, resume->id,
 		    resume->n, FIXTURE_VOCAB), 0);
@@ -167,4 +168,21 @@ fixture_finish(struct fixture *x)
 	while ((r = scheduler_step(x->sched)) > 0)
 		assert_true(++guard < 100000);
 	assert_int_equal(r, 0);
+}
+
+/* Run a job alone. */
+struct idbuf
+fixture_alone(int id, int len, int max, double temperature)
+{
+	struct fixture	*x = fixture_new(16, 64);
+	struct idbuf	 ids;
+
+	assert_int_equal(scheduler_add(x->sched, fixture_job(id, len, max,
+	    temperature, NULL)), 0);
+	fixture_finish(x);
+	assert_int_equal(x->rec[id].dones, 1);
+	ids = x->rec[id].ids;
+	memset(&x->rec[id].ids, 0, sizeof ids);
+	fixture_free(x);
+	return (ids);
 }

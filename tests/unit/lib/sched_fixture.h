@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For tests of the scheduler: a scheduler over the fake backend, jobs of every
- * kind, and a record of the events of each job.
+ * kind, and a record of the events of each job. Their tokenizer is data_tok.
  */
 #ifndef TESTS_SCHED_FIXTURE_H
 #define TESTS_SCHED_FIXTURE_H
@@ -44,14 +44,17 @@ int32_t		 fixture_token(int id, int i);
 
 /* A reply job: a prompt of len tokens, and the ids of an earlier run (or NULL).
  * Its seed is its id. End-of-text does not end it. */
-struct job	*fixture_job(const struct tokenizer *tok, int id, int len,
-		    int max, double temperature, const struct idbuf *resume);
+struct job	*fixture_job(int id, int len, int max, double temperature,
+		    const struct idbuf *resume);
 
 /* A reply job of any prompt (its ids are taken). */
-struct job	*fixture_reply(const struct tokenizer *tok, int id,
-		    struct idbuf *prompt, int max, double temperature);
+struct job	*fixture_reply(int id, struct idbuf *prompt, int max,
+		    double temperature);
 
 /* A score job. */
 struct job	*fixture_score(int id, int len);
+
+/* The tokens of a reply job that runs alone. The caller clears them. */
+struct idbuf	 fixture_alone(int id, int len, int max, double temperature);
 
 #endif

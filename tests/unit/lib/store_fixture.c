@@ -37,7 +37,7 @@ fixture_setup(void **state)
 	return (0);
 }
 
-/* Remove what is in a folder, and the folder. */
+/* Remove a folder and the files in it. */
 int
 fixture_teardown(void **state)
 {
@@ -126,7 +126,7 @@ fixture_vask(struct fixture *fx, int items, const char *fmt, va_list ap)
 	return (answer);
 }
 
-/* Ask. */
+/* Carry out a request. */
 json_t *
 fixture_ask(struct fixture *fx, const char *fmt, ...)
 {
@@ -139,7 +139,7 @@ fixture_ask(struct fixture *fx, const char *fmt, ...)
 	return (answer);
 }
 
-/* Ask for items too. */
+/* Carry out a request, and keep its items. */
 json_t *
 fixture_show(struct fixture *fx, const char *fmt, ...)
 {
@@ -152,7 +152,7 @@ fixture_show(struct fixture *fx, const char *fmt, ...)
 	return (answer);
 }
 
-/* Ask for what must succeed. */
+/* Carry out a request that must succeed. */
 int64_t
 fixture_do(struct fixture *fx, const char *key, const char *fmt, ...)
 {
@@ -170,7 +170,7 @@ fixture_do(struct fixture *fx, const char *key, const char *fmt, ...)
 	return (v);
 }
 
-/* Ask for what must fail. */
+/* Carry out a request that must fail. */
 void
 fixture_refused(struct fixture *fx, const char *code, const char *field,
     const char *fmt, ...)
@@ -194,7 +194,7 @@ fixture_refused(struct fixture *fx, const char *code, const char *field,
 	json_decref(answer);
 }
 
-/* Ask the database itself. */
+/* Run SQL on another connection. */
 const char *
 fixture_sql(struct fixture *fx, const char *sql)
 {
@@ -269,4 +269,17 @@ fixture_found(struct fixture *fx, const char *text)
 	}
 	closedir(d);
 	return (found);
+}
+
+/* One exchange more. */
+void
+fixture_say(struct fixture *fx, int n, const char *state, const char *text)
+{
+	int64_t	reply;
+
+	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
+	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
+	if (state != NULL)
+		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
+		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of the store share: a store in a folder of its own, and
- * requests written as JSON with ' for ".
+ * For tests of the store: a store in a new folder, and requests written as JSON
+ * with ' in place of ".
  */
 #ifndef TESTS_STORE_FIXTURE_H
 #define TESTS_STORE_FIXTURE_H
 
 #include "store.h"
 
-/* A begin, a finish and a rate with all they need; more keys go in the "...".
- * The key is unique unless one is given. */
+/* A begin and a finish with all fields that they need. rest has the key and the
+ * prompt of a begin, and more fields. */
 #define BEGIN(kind, rest) \
 	"{'op':'begin','uid':1000,'kind':'" kind "','params':{'top_k':40}," \
 	"'seed':7,'model':{'path':'/m','name':'mini','digest':'sha256:ab'," \
@@ -26,17 +26,17 @@ struct fixture {
 	struct store	*st;		/* owned; NULL after fixture_close */
 };
 
-/* cmocka's setup and teardown: a fresh store in *state, and no trace of it. */
+/* Setup and teardown for cmocka: make a new store in *state, and remove it. */
 int	 fixture_setup(void **state);
 int	 fixture_teardown(void **state);
 void	 fixture_close(struct fixture *fx);
 void	 fixture_reopen(struct fixture *fx);
 
-/* Carry out one request (printf format, ' for "): its done event or, where it
- * failed, {"code", "field", "message"}. Release it with json_decref. */
+/* Carry out one request (a printf format, with ' in place of "). Returns its
+ * done event, or {"code", "field", "message"} if it failed: a new reference. */
 json_t	*fixture_ask(struct fixture *fx, const char *fmt, ...);
 
-/* The same, with its items as member "items". */
+/* The same, with the items of the answer under "items". */
 json_t	*fixture_show(struct fixture *fx, const char *fmt, ...);
 
 /* Carry out a request that must succeed, and return one integer of its
@@ -44,18 +44,24 @@ json_t	*fixture_show(struct fixture *fx, const char *fmt, ...);
 int64_t	 fixture_do(struct fixture *fx, const char *key, const char *fmt,
 	    ...);
 
-/* A request must fail with code, about field (NULL: not looked at). */
+/* Add exchange n, with the prompt "prompt n" and reply n, to the conversation
+ * 1. Finish the reply with state and text; if state is NULL, leave it
+ * running. */
+void	 fixture_say(struct fixture *fx, int n, const char *state,
+	    const char *text);
+
+/* Carry out a request that must fail with that code and field (NULL: any). */
 void	 fixture_refused(struct fixture *fx, const char *code,
 	    const char *field, const char *fmt, ...);
 
-/* What sql says through another connection, as one text ("-" for null,
- * columns joined by "|", rows by a line end). Borrowed until the next call. */
+/* Run sql on another connection. Returns the result as one text ("-" for null,
+ * columns joined by "|", rows by a line end), borrowed until the next call. */
 const char *fixture_sql(struct fixture *fx, const char *sql);
 
 /* Is text in any file of the folder? */
 int	 fixture_found(struct fixture *fx, const char *text);
 
-/* A file's bytes (owned by the caller), and how many. */
+/* Read a file of *len bytes (owned by the caller); write one. */
 char	*fixture_bytes(const char *path, size_t *len);
 void	 fixture_write(const char *path, const char *bytes, size_t len);
 

@@ -48,8 +48,8 @@ torch_put(FILE *fp, int width, uint64_t v)
 	fwrite(b, 1, (size_t)width, fp);
 }
 
-/* What local headers and entries of the directory have in common: version to
- * CRC. */
+/* Write the fields that local headers and entries of the directory have in
+ * common: from the version to the CRC. */
 static void
 torch_put_common(FILE *fp, const struct torch_member *m, int options,
     int local)
@@ -62,7 +62,7 @@ torch_put_common(FILE *fp, const struct torch_member *m, int options,
 	    torch_crc(m->bytes, m->n));
 }
 
-/* A member: header, bytes, and what comes later. */
+/* Write a member: header, bytes, and sizes after the bytes. */
 static void
 torch_put_member(FILE *fp, const struct torch_member *m, int options,
     size_t *data)

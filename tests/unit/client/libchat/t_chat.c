@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libchat against a scripted peer: a thread that listens on a socket of its
- * own, says given lines and notes what it hears.
+ * libchat with a scripted peer: a thread that listens on its own socket, sends
+ * given lines and notes the lines that it receives.
  */
 #include "chat.h"
 
@@ -53,7 +53,7 @@ peer_say(struct peer *p, int fd, const char *s)
 	}
 }
 
-/* Serve one client, until it goes. */
+/* Serve one client until it closes. */
 static void *
 peer_run(void *arg)
 {
@@ -322,7 +322,7 @@ test_a_request_over_the_limit_is_not_sent(void **state)
 	msg_set_string(m, "text", text);
 	assert_int_equal(chat_send(c, m, &id, &f), CHAT_ETOOBIG);
 	assert_string_equal(f.code, "too_long");
-	/* The next one goes out, and is the first to have a number. */
+	/* The next request is sent, and gets the first id. */
 	assert_int_equal(chat_send(c, msg_op("list", -1), &id, &f), 0);
 	assert_int_equal(id, 1);
 	chat_close(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers of bytes in words.
+ * Numbers of bytes as text for people.
  */
 #include "bytes.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A helper's channel over socket pairs and pipes: messages whole whatever
- * the cuts, nothing blocks, both ends may go away at any time.
+ * A helper's channel over socket pairs and pipes.  Messages arrive whole
+ * however their bytes are cut, nothing blocks, and both ends may close at any
+ * time.
  */
 #include "chan.h"
 
@@ -24,8 +25,8 @@
 /* A channel, and our ends of its two pipes. */
 struct ends {
 	struct chan	*ch;
-	int		 to, from;	/* what we write to and read from */
-	int		 in, out;	/* what the channel has */
+	int		 to, from;	/* our ends */
+	int		 in, out;	/* the channel's ends */
 };
 
 /* Pipes both ways. */
@@ -53,7 +54,7 @@ ends_open_socket(struct ends *e, size_t max)
 	e->ch = chan_new(e->in, e->out, max);
 }
 
-/* Close what is still open. */
+/* Close the descriptors that are still open. */
 static void
 ends_close(struct ends *e)
 {
@@ -116,7 +117,7 @@ messages_arrive_at_every_cut(void **state)
 	}
 }
 
-/* A bad line is told and costs only itself. */
+/* A bad line is reported, and the next one is read. */
 static void
 bad_line_leaves_the_channel_open(void **state)
 {
@@ -147,8 +148,8 @@ bad_line_leaves_the_channel_open(void **state)
 	ends_close(&e);
 }
 
-/* What came before the end of input is read first; a last line without a
- * newline is no message. */
+/* All lines are read before the end of input is reported. A last line without a
+ * newline is not a message. */
 static void
 end_of_input_comes_after_the_last_line(void **state)
 {
@@ -188,7 +189,7 @@ message_long(size_t n)
 	return (m);
 }
 
-/* Read all that is there, without blocking. Returns how many bytes. */
+/* Read without blocking. Returns the number of bytes. */
 static size_t
 read_all(int fd)
 {
@@ -202,7 +203,7 @@ read_all(int fd)
 	return (sum);
 }
 
-/* A reader that does not read stops nobody; later everything arrives. */
+/* A reader that does not read blocks nobody. All messages arrive later. */
 static void
 full_pipe_is_not_waited_for(void **state)
 {
@@ -251,9 +252,9 @@ long_message_is_read_whole(void **state)
 	ends_close(&e);
 }
 
-/* Writing to a reader that has gone is an answer, not a signal. */
+/* Writing to a reader that has gone is an error, not a signal. */
 static void
-gone_reader_is_told(void **state)
+a_gone_reader_is_reported(void **state)
 {
 	struct ends	 e;
 	int		 i;
@@ -274,7 +275,7 @@ gone_reader_is_told(void **state)
 	signal(SIGPIPE, SIG_DFL);
 }
 
-/* Waiting ends by time, by input, and by the end of input. */
+/* A wait ends after its time, with input, and at the end of input. */
 static void
 wait_sees_input_and_time(void **state)
 {
@@ -306,7 +307,7 @@ main(void)
 		cmocka_unit_test(end_of_input_comes_after_the_last_line),
 		cmocka_unit_test(full_pipe_is_not_waited_for),
 		cmocka_unit_test(long_message_is_read_whole),
-		cmocka_unit_test(gone_reader_is_told),
+		cmocka_unit_test(a_gone_reader_is_reported),
 		cmocka_unit_test(wait_sees_input_and_time),
 	};
 

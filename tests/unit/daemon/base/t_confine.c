@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandboxes of the store and the engine, from inside: a child enters one
- * and does one thing.
+ * The sandboxes of the store and the engine.  A child enters a sandbox and does
+ * one act in it.
  */
 #include <config.h>
 
@@ -31,7 +31,7 @@
 
 #include "xmalloc.h"
 
-#define NO_SECCOMP	200	/* how a child tells what the kernel lacks */
+#define NO_SECCOMP	200	/* status: the kernel has no seccomp */
 #define ANY		(-1)	/* fails, whatever the error */
 
 static char	 inside[] = "/tmp/t_confine-in-XXXXXX",
@@ -277,7 +277,7 @@ make_file(const char *folder, const char *name)
 	close(fd);
 }
 
-/* Put all files where the acts expect them. */
+/* Make the files that the acts expect. */
 static void
 make_files(void)
 {
@@ -290,7 +290,7 @@ make_files(void)
 	unlink(path);
 }
 
-/* Do one act inside; what came of it, or NO_SECCOMP. */
+/* Do one act in a sandbox. Returns its result, or NO_SECCOMP. */
 static int
 run_inside(enum confine_kind kind, const struct act *act)
 {
@@ -302,7 +302,7 @@ run_inside(enum confine_kind kind, const struct act *act)
 	assert_true((pid = fork()) != -1);
 	if (pid == 0) {
 		confine_self(kind, &path, 1);
-		/* Only a list of ours can refuse this. */
+		/* Without our list this is another error. */
 		if (result(setns(-1, 0)) != EPERM)
 			_exit(NO_SECCOMP);
 		_exit(act->run());
@@ -312,7 +312,7 @@ run_inside(enum confine_kind kind, const struct act *act)
 	return (WEXITSTATUS(status));
 }
 
-/* Is there Landlock? */
+/* Does the kernel have Landlock? */
 static int
 have_landlock(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of look-alikes: it knows the letters that role tags and folding
- * need, and it finds every entry.
+ * The table of look-alikes: it has the letters that role tags and folding need,
+ * and every entry is found.
  */
 #include "confusable.h"
 
@@ -26,7 +26,7 @@ static const struct { const char *text; char latin; } alike[] = {
 	{ "ωѡԝա", 'w' }, { "χх", 'x' }, { "ʏуү", 'y' },
 };
 
-/* Can c be read as latin by the list above? */
+/* Does the list above have c for this letter? */
 static int
 expected(uint32_t c, char latin)
 {
@@ -66,7 +66,7 @@ test_the_table_has_these_look_alikes_and_no_others(void **state)
 	}
 }
 
-/* The one letter that folding takes. */
+/* Folding takes one letter, which is among those that c can be read as. */
 static void
 test_the_closest_letter_is_one_that_passes(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Framing: the same lines come out however the bytes are cut.
+ * Framing: the lines do not depend on how the bytes are cut.
  */
 #include "linebuf.h"
 
@@ -169,7 +169,7 @@ endless_line_is_reported_once_and_bounded(void **state)
 	linebuf_free(lb);
 }
 
-/* Bytes that mean nothing here pass through. */
+/* NUL and bytes above 127 are kept. */
 static void
 nul_and_high_bytes_are_kept(void **state)
 {
@@ -188,7 +188,7 @@ nul_and_high_bytes_are_kept(void **state)
 	linebuf_free(lb);
 }
 
-/* Freeing nothing is allowed. */
+/* linebuf_free(NULL) does nothing. */
 static void
 free_takes_null(void **state)
 {

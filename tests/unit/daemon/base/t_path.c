@@ -30,7 +30,7 @@ setup(void **state)
 	return (mkdtemp(folder) == NULL ? -1 : 0);
 }
 
-/* Take it away again. */
+/* Remove it. */
 static int
 teardown(void **state)
 {
@@ -42,7 +42,7 @@ teardown(void **state)
 	return (r);
 }
 
-/* Slashes between the parts, none doubled. */
+/* One slash between the parts. */
 static void
 join_puts_one_slash(void **state)
 {
@@ -126,7 +126,7 @@ mkdirs_refuses_a_file_in_the_way(void **state)
 	free(below);
 }
 
-/* Content, the NUL behind it, and the limit. */
+/* The content, the NUL after it, and the limit. */
 static void
 read_takes_a_file_up_to_its_limit(void **state)
 {
@@ -148,9 +148,9 @@ read_takes_a_file_up_to_its_limit(void **state)
 	free(path);
 }
 
-/* Only regular files are read; a fifo does not stop the reader. */
+/* Only regular files are read. Opening a fifo does not block. */
 static void
-read_refuses_what_is_no_file(void **state)
+read_refuses_other_kinds_of_files(void **state)
 {
 	char	*path, *buf;
 	size_t	 len;
@@ -176,7 +176,7 @@ main(void)
 		cmocka_unit_test(mkdirs_makes_every_missing_folder),
 		cmocka_unit_test(mkdirs_refuses_a_file_in_the_way),
 		cmocka_unit_test(read_takes_a_file_up_to_its_limit),
-		cmocka_unit_test(read_refuses_what_is_no_file),
+		cmocka_unit_test(read_refuses_other_kinds_of_files),
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

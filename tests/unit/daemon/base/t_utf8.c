@@ -27,7 +27,7 @@ static const struct utf8_case {
 	{ "\xef\xbf\xbf", 3, 0xffff },
 	{ "\xf0\x90\x80\x80", 4, 0x10000 },
 	{ "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
-	/* sound but unfinished */
+	/* valid but unfinished */
 	{ "\xc3", 0, 0 },
 	{ "\xe2\x82", 0, 0 },
 	{ "\xf0\x9f", 0, 0 },
@@ -71,7 +71,7 @@ decode_follows_rfc_3629(void **state)
 	}
 }
 
-/* Every code point there and back, and nothing but them. */
+/* Each code point is encoded and decoded again; other numbers are refused. */
 static void
 every_code_point_survives_the_trip(void **state)
 {
@@ -93,7 +93,7 @@ every_code_point_survives_the_trip(void **state)
 
 /* Whole texts. */
 static void
-valid_tells_sound_texts(void **state)
+valid_accepts_valid_utf8_only(void **state)
 {
 	static const struct {
 		const char	*in;
@@ -116,8 +116,8 @@ valid_tells_sound_texts(void **state)
 		    texts[i].valid);
 }
 
-/* Cut a text at every byte: what is shown never ends inside a character,
- * and lacks no whole one. */
+/* A text is cut at every byte. The part to show has all whole characters before
+ * the cut, and no part of another. */
 static void
 whole_never_ends_inside_a_character(void **state)
 {
@@ -134,7 +134,7 @@ whole_never_ends_inside_a_character(void **state)
 	}
 }
 
-/* What can never become a character is not held back. */
+/* Invalid bytes at the end are not held back. */
 static void
 whole_keeps_invalid_bytes(void **state)
 {
@@ -154,7 +154,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decode_follows_rfc_3629),
 		cmocka_unit_test(every_code_point_survives_the_trip),
-		cmocka_unit_test(valid_tells_sound_texts),
+		cmocka_unit_test(valid_accepts_valid_utf8_only),
 		cmocka_unit_test(whole_never_ends_inside_a_character),
 		cmocka_unit_test(whole_keeps_invalid_bytes),
 	};

@@ -13,7 +13,7 @@
 
 #include "vocabulary.h"
 
-/* A word has the place that its enum says. */
+/* Each word is at the index that its enum gives. */
 static void
 words_are_found_at_their_place(void **state)
 {
@@ -28,7 +28,7 @@ words_are_found_at_their_place(void **state)
 	assert_int_equal(vocabulary_category(""), -1);
 }
 
-/* Lists read as sentences do. */
+/* A list is printed as a part of a sentence. */
 static void
 lists_have_commas_and_a_conjunction(void **state)
 {
@@ -50,7 +50,7 @@ lists_have_commas_and_a_conjunction(void **state)
 	}
 }
 
-/* A fault names the field, the words and what was found, if it is text. */
+/* A fault names the field, the words, and the text that was found. */
 static void
 faults_name_the_words(void **state)
 {

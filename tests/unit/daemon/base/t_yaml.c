@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML: what is refused and where, trees with positions, units.
+ * YAML: faults and their places, trees with positions, units.
  */
 #include "yaml.h"
 
@@ -51,7 +51,7 @@ static const struct {
 	{ "a: \x01\n", "f:", "" },
 };
 
-/* Every refusal is told with file, line and column. */
+/* Every fault is reported with file, line and column. */
 static void
 bad_files_are_refused_with_their_place(void **state)
 {
@@ -127,7 +127,7 @@ depth_is_bounded(void **state)
 	}
 }
 
-/* A file of the largest size passes, one byte more does not. */
+/* A file of the largest size is accepted, and one byte more is refused. */
 static void
 size_is_bounded(void **state)
 {
@@ -292,7 +292,7 @@ scalar_read(const struct scalar *c, const struct ynode *n, double *v,
 	return (r);
 }
 
-/* Each reader takes its words and names file, line, column and key else. */
+/* Each reader reads its units. A fault names file, line, column and key. */
 static void
 readers_know_their_units(void **state)
 {
@@ -323,7 +323,7 @@ readers_know_their_units(void **state)
 	}
 }
 
-/* What is wrong with a file itself is told with its name. */
+/* A fault of the file itself is reported with its name. */
 static void
 load_names_the_file(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What each user has stored: counted as it is written, held against the quota.
+ * The amount of data that each user has stored, and the quota.
  */
 #include "store_fixture.h"
 
@@ -16,7 +16,7 @@
 
 #define QUOTA(n, bytes)	"'max_conversations':" #n ",'max_bytes':" #bytes
 
-/* The sums that are kept must be those that counting anew gives. */
+/* The stored sums must equal the sums over all rows. */
 static void
 sums_are_right(struct fixture *fx, const char *when)
 {
@@ -86,7 +86,7 @@ test_the_check_of_the_sums_can_fail(void **state)
 }
 
 static void
-test_what_is_refused_is_not_counted(void **state)
+test_a_refused_request_is_not_counted(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -103,7 +103,7 @@ test_what_is_refused_is_not_counted(void **state)
 }
 
 static void
-test_every_way_to_store_more_is_refused_alike(void **state)
+test_each_operation_over_the_quota_is_refused(void **state)
 {
 	static const struct {
 		const char	*field, *request;
@@ -135,7 +135,7 @@ test_every_way_to_store_more_is_refused_alike(void **state)
 	assert_int_equal(msg_int(a, "used", 0), 2);
 	assert_int_equal(msg_int(a, "limit", 0), 1);
 	json_decref(a);
-	/* A conversation that is there is no new one. */
+	/* A say in an old conversation does not add one. */
 	fixture_do(fx, NULL, BEGIN("say", "'key':'d','prompt':'p',"
 	    "'conversation':1," QUOTA(1, 0)));
 	/* An outcome is never refused, and deleting makes room. */
@@ -160,7 +160,7 @@ test_a_begin_sent_again_is_answered_whatever_the_quota(void **state)
 }
 
 static void
-test_from_nine_tenths_on_it_says_so(void **state)
+test_near_the_quota_there_is_a_notice(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a, *near;
@@ -190,10 +190,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_sums_follow_everything_that_is_written),
 		T(the_check_of_the_sums_can_fail),
-		T(what_is_refused_is_not_counted),
-		T(every_way_to_store_more_is_refused_alike),
+		T(a_refused_request_is_not_counted),
+		T(each_operation_over_the_quota_is_refused),
 		T(a_begin_sent_again_is_answered_whatever_the_quota),
-		T(from_nine_tenths_on_it_says_so),
+		T(near_the_quota_there_is_a_notice),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exports: which replies each format takes, byte for byte.
+ * Exports: the replies that each format has, compared byte by byte.
  */
 #include "store_fixture.h"
 
@@ -21,7 +21,8 @@
 #define BOT(text) "{\"role\":\"assistant\",\"content\":\"" text "\"}"
 #define LINE(turns) "{\"messages\":[" turns "]}\n"
 
-/* An exchange in conversation c (0: a new one) of uid. Returns its reply. */
+/* Add an exchange to conversation c (0: a new one) of uid. Returns its
+ * reply. */
 static int
 say(struct fixture *fx, int uid, int c, const char *prompt, const char *state,
     const char *text)
@@ -41,7 +42,7 @@ say(struct fixture *fx, int uid, int c, const char *prompt, const char *state,
 	return ((int)reply);
 }
 
-/* One more reply to an exchange of uid 1. */
+/* Add a reply to an exchange of uid 1. */
 static void
 again(struct fixture *fx, int exchange, const char *state, const char *text)
 {
@@ -64,7 +65,7 @@ rate(struct fixture *fx, int exchange, int reply, int thumb, const char *more)
 	    more);
 }
 
-/* An export must be exactly this. */
+/* Compare an export with the expected text. */
 static void
 expect(struct fixture *fx, const char *format, int uid, const char *want)
 {
@@ -97,7 +98,7 @@ test_a_conversation_is_a_line(void **state)
 }
 
 static void
-test_each_sees_ones_own_and_all_sees_all(void **state)
+test_a_user_gets_own_data_and_all_gets_everything(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -115,7 +116,7 @@ test_each_sees_ones_own_and_all_sees_all(void **state)
 }
 
 static void
-test_the_best_reply_stands(void **state)
+test_the_best_reply_is_written(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -130,7 +131,7 @@ test_the_best_reply_stands(void **state)
 	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
 	rate(fx, 1, 2, -1, ",'ideal':'ideal'");
 	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("ideal")));
-	rate(fx, 1, 2, -1, "");		/* taken back */
+	rate(fx, 1, 2, -1, "");		/* the rating has changed */
 	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("first")));
 }
 
@@ -156,7 +157,7 @@ test_a_bad_or_cut_reply_ends_its_conversation(void **state)
 }
 
 static void
-test_what_nobody_saw_is_left_out_alone(void **state)
+test_an_exchange_that_nobody_saw_is_left_out(void **state)
 {
 	static const char *const states[] = { "blocked", "failed", "done",
 	    "cancelled", "interrupted", NULL };
@@ -172,14 +173,14 @@ test_what_nobody_saw_is_left_out_alone(void **state)
 }
 
 static void
-test_an_ideal_text_stands_for_a_blocked_reply(void **state)
+test_an_ideal_text_replaces_a_blocked_reply(void **state)
 {
 	struct fixture	*fx = *state;
 
 	say(fx, 1, 0, "p", "blocked", "unseen");
 	rate(fx, 1, 1, -1, ",'reasons':['wrong_refusal'],'ideal':'better'");
 	expect(fx, "messages", 1, LINE(HUMAN("p") "," BOT("better")));
-	/* But nobody preferred it to what nobody saw. */
+	/* But a text that nobody saw is not a worse reply. */
 	expect(fx, "preference", 1, "");
 }
 
@@ -195,7 +196,7 @@ test_text_can_not_open_a_turn_in_oig(void **state)
 }
 
 static void
-test_a_raw_prompt_is_no_dialogue(void **state)
+test_raw_prompts_are_not_in_dialogues(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -226,14 +227,14 @@ test_a_preference_is_a_bad_reply_and_a_better_one(void **state)
 	again(fx, 3, "done", "r5");
 	expect(fx, "preference", 1, "");
 	rate(fx, 3, 3, -1, "");
-	expect(fx, "preference", 1, "");	/* bad, but nothing better */
+	expect(fx, "preference", 1, "");	/* no better reply */
 	rate(fx, 3, 4, 1, "");
 	expect(fx, "preference", 1, PAIR("r4", "r3", 2));
 	rate(fx, 3, 5, 0, ",'ideal':'i5'");
 	expect(fx, "preference", 1, PAIR("i5", "r3", 2) PAIR("i5", "r5", 1));
 	rate(fx, 3, 3, -1, ",'ideal':'i3'");
 	expect(fx, "preference", 1, PAIR("i3", "r3", 2) PAIR("i5", "r5", 1));
-	rate(fx, 3, 3, -1, ",'ideal':'r3'");	/* no better than itself */
+	rate(fx, 3, 3, -1, ",'ideal':'r3'");	/* the same text */
 	expect(fx, "preference", 1, PAIR("i5", "r5", 1));
 }
 
@@ -276,7 +277,7 @@ test_a_blocked_text_is_for_operators_only(void **state)
 	free(got);
 }
 
-/* A stream that counts lines and lets the store commit something meanwhile. */
+/* A stream that counts lines, and lets the store commit something meanwhile. */
 struct meddler {
 	struct fixture	*fx;
 	int		 lines, meddled;
@@ -297,7 +298,7 @@ meddle(void *cookie, const char *buf, size_t n)
 }
 
 static void
-test_an_export_sees_one_moment(void **state)
+test_an_export_shows_one_moment(void **state)
 {
 	struct fixture	*fx = *state;
 	struct meddler	 m = { fx, 0, 0 };
@@ -339,7 +340,7 @@ test_a_reader_that_leaves_ends_the_export(void **state)
 }
 
 static void
-test_what_is_no_store_is_refused(void **state)
+test_another_file_is_refused(void **state)
 {
 	struct fixture	*fx = *state;
 	struct fault	 f;
@@ -369,19 +370,19 @@ main(void)
 	    fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_conversation_is_a_line),
-		T(each_sees_ones_own_and_all_sees_all),
-		T(the_best_reply_stands),
+		T(a_user_gets_own_data_and_all_gets_everything),
+		T(the_best_reply_is_written),
 		T(a_bad_or_cut_reply_ends_its_conversation),
-		T(what_nobody_saw_is_left_out_alone),
-		T(an_ideal_text_stands_for_a_blocked_reply),
+		T(an_exchange_that_nobody_saw_is_left_out),
+		T(an_ideal_text_replaces_a_blocked_reply),
 		T(text_can_not_open_a_turn_in_oig),
-		T(a_raw_prompt_is_no_dialogue),
+		T(raw_prompts_are_not_in_dialogues),
 		T(a_preference_is_a_bad_reply_and_a_better_one),
 		T(ratings_are_rows_that_quote_what_needs_it),
 		T(a_blocked_text_is_for_operators_only),
-		T(an_export_sees_one_moment),
+		T(an_export_shows_one_moment),
 		T(a_reader_that_leaves_ends_the_export),
-		T(what_is_no_store_is_refused),
+		T(another_file_is_refused),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * begin and finish: what is kept, what goes back to the model as history, and
- * what is refused.
+ * begin and finish: the rows that they store, the history that the model gets,
+ * and the faults.
  */
 #include "store_fixture.h"
 
@@ -15,24 +15,11 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Fields that every begin needs but for the kind's own. */
+/* The fields that every kind of begin needs. */
 #define PLAIN "'uid':1000,'params':{},'seed':1,'model':{},'time':1"
 
-/* Exchange after exchange in one conversation: reply n says text n. */
 static void
-say(struct fixture *fx, int n, const char *state, const char *text)
-{
-	int64_t	reply;
-
-	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
-	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
-	if (state != NULL)
-		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
-		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
-}
-
-static void
-test_saying_makes_conversation_exchange_and_reply(void **state)
+test_say_creates_conversation_exchange_and_reply(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a;
@@ -59,14 +46,14 @@ test_a_model_is_kept_once(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, NULL, "");
-	say(fx, 2, NULL, "");
+	fixture_say(fx, 1, NULL, "");
+	fixture_say(fx, 2, NULL, "");
 	assert_string_equal(fixture_sql(fx, "SELECT count(*) FROM model"),
 	    "1");
 }
 
 static void
-test_a_begin_that_makes_no_sense_is_refused_by_field(void **state)
+test_a_wrong_begin_is_refused_with_the_field(void **state)
 {
 	static const struct {
 		const char	*field, *rest;
@@ -109,7 +96,7 @@ test_the_same_begin_again_changes_nothing(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *b;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	a = fixture_ask(fx, BEGIN("say", "'key':'x','prompt':'p',"
 	    "'conversation':1"));
 	b = fixture_ask(fx, BEGIN("say", "'key':'x','prompt':'p',"
@@ -126,12 +113,12 @@ test_the_same_begin_again_changes_nothing(void **state)
 }
 
 static void
-test_a_foreign_conversation_is_not_there(void **state)
+test_a_conversation_of_another_user_is_not_found(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*foreign, *unknown;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	foreign = fixture_ask(fx, "{'op':'begin','key':'f','uid':1001,"
 	    "'kind':'say','prompt':'p','params':{},'seed':1,'model':{},"
 	    "'time':1,'conversation':1}");
@@ -165,14 +152,14 @@ test_a_raw_prompt_has_no_conversation(void **state)
 }
 
 static void
-test_regenerating_adds_a_reply_and_sees_what_came_before(void **state)
+test_regenerate_adds_a_reply_and_gets_the_earlier_turns(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a, *turn;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
-	say(fx, 3, "done", "three");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
+	fixture_say(fx, 3, "done", "three");
 	a = fixture_ask(fx, BEGIN("regenerate", "'key':'k','exchange':2"));
 	assert_int_equal(msg_int(a, "exchange", 0), 2);
 	assert_int_equal(msg_int(a, "reply", 0), 4);
@@ -184,7 +171,7 @@ test_regenerating_adds_a_reply_and_sees_what_came_before(void **state)
 	json_decref(a);
 }
 
-/* The replies in the history of a further exchange, joined. */
+/* Begin one more exchange; its history must have these replies. */
 static void
 expect_history(struct fixture *fx, const char *key, int64_t bytes,
     const char *want)
@@ -204,35 +191,35 @@ expect_history(struct fixture *fx, const char *key, int64_t bytes,
 }
 
 static void
-test_history_is_what_was_said_and_fits(void **state)
+test_history_has_the_newest_turns_that_fit(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "aa");
-	say(fx, 2, "blocked", "bb");
-	say(fx, 3, "cancelled", "cc");
-	say(fx, 4, "failed", "dd");
-	say(fx, 5, "interrupted", "ee");
-	say(fx, 6, "done", "");
-	say(fx, 7, NULL, "");
-	say(fx, 8, "done", "hh");
+	fixture_say(fx, 1, "done", "aa");
+	fixture_say(fx, 2, "blocked", "bb");
+	fixture_say(fx, 3, "cancelled", "cc");
+	fixture_say(fx, 4, "failed", "dd");
+	fixture_say(fx, 5, "interrupted", "ee");
+	fixture_say(fx, 6, "done", "");
+	fixture_say(fx, 7, NULL, "");
+	fixture_say(fx, 8, "done", "hh");
 	expect_history(fx, "h1", 1000, "aa cc ee hh ");
-	/* "prompt 8" and "hh" are ten bytes, and so on. */
+	/* A turn such as "prompt 8" and "hh" has ten bytes. */
 	expect_history(fx, "h2", 39, "cc ee hh ");
 	expect_history(fx, "h3", 20, "ee hh ");
 	expect_history(fx, "h4", 19, "hh ");
 	expect_history(fx, "h5", 0, "");
-	/* The newest reply counts: one regenerated and blocked is gone. */
+	/* The newest reply counts. If it is blocked, the turn is left out. */
 	fixture_do(fx, NULL, BEGIN("regenerate", "'key':'r','exchange':8"));
 	expect_history(fx, "h6", 1000, "aa cc ee ");
 }
 
 static void
-test_finishing_keeps_all_of_the_outcome(void **state)
+test_finish_stores_all_of_the_outcome(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, NULL, "");
+	fixture_say(fx, 1, NULL, "");
 	fixture_do(fx, NULL, "{'op':'finish','reply':1,'state':'blocked',"
 	    "'stop':'stop','text':'na\xc3\xafve','ids':[1,258,4294967295],"
 	    "'prompt_tokens':5,'output_tokens':3,'dropped':1,'queued_ms':2,"
@@ -257,7 +244,7 @@ test_finishing_keeps_all_of_the_outcome(void **state)
 }
 
 static void
-test_a_redacted_prompt_takes_the_place_of_the_first(void **state)
+test_a_redacted_prompt_replaces_the_original(void **state)
 {
 	struct fixture	*fx = *state;
 
@@ -276,14 +263,14 @@ test_the_first_finish_counts(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "first");
+	fixture_say(fx, 1, "done", "first");
 	fixture_do(fx, NULL, FINISH(1, "failed", "second"));
 	assert_string_equal(fixture_sql(fx, "SELECT state, text FROM reply"),
 	    "done|first");
 }
 
 static void
-test_a_finish_that_makes_no_sense_leaves_the_reply_open(void **state)
+test_a_wrong_finish_leaves_the_reply_running(void **state)
 {
 	static const struct {
 		const char	*code, *field, *rest;
@@ -314,7 +301,7 @@ test_a_finish_that_makes_no_sense_leaves_the_reply_open(void **state)
 	struct fixture	*fx = *state;
 	size_t		 i;
 
-	say(fx, 1, NULL, "");
+	fixture_say(fx, 1, NULL, "");
 	for (i = 0; i < nitems(cases); i++)
 		fixture_refused(fx, cases[i].code, cases[i].field,
 		    "{'op':'finish','time':1,%s}", cases[i].rest);
@@ -323,13 +310,13 @@ test_a_finish_that_makes_no_sense_leaves_the_reply_open(void **state)
 }
 
 static void
-test_what_a_crash_left_open_is_interrupted_and_can_be_finished(void **state)
+test_a_reply_left_by_a_crash_can_still_be_finished(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, NULL, "");
-	say(fx, 3, NULL, "");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, NULL, "");
+	fixture_say(fx, 3, NULL, "");
 	fixture_reopen(fx);
 	assert_int_equal(fx->st->interrupted, 2);
 	assert_string_equal(fixture_sql(fx, "SELECT state, finished "
@@ -350,19 +337,19 @@ main(void)
 	cmocka_unit_test_setup_teardown(test_##name, fixture_setup, \
 	    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(saying_makes_conversation_exchange_and_reply),
+		T(say_creates_conversation_exchange_and_reply),
 		T(a_model_is_kept_once),
-		T(a_begin_that_makes_no_sense_is_refused_by_field),
+		T(a_wrong_begin_is_refused_with_the_field),
 		T(the_same_begin_again_changes_nothing),
-		T(a_foreign_conversation_is_not_there),
+		T(a_conversation_of_another_user_is_not_found),
 		T(a_raw_prompt_has_no_conversation),
-		T(regenerating_adds_a_reply_and_sees_what_came_before),
-		T(history_is_what_was_said_and_fits),
-		T(finishing_keeps_all_of_the_outcome),
-		T(a_redacted_prompt_takes_the_place_of_the_first),
+		T(regenerate_adds_a_reply_and_gets_the_earlier_turns),
+		T(history_has_the_newest_turns_that_fit),
+		T(finish_stores_all_of_the_outcome),
+		T(a_redacted_prompt_replaces_the_original),
 		T(the_first_finish_counts),
-		T(a_finish_that_makes_no_sense_leaves_the_reply_open),
-		T(what_a_crash_left_open_is_interrupted_and_can_be_finished),
+		T(a_wrong_finish_leaves_the_reply_running),
+		T(a_reply_left_by_a_crash_can_still_be_finished),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

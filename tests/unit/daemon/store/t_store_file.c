@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store and its file: who may open it, what is refused untouched, what a
- * full or failing disk does.
+ * The database file: who may open it, files that are refused and left
+ * untouched, and full or failing disks.
  */
 #include "store_fixture.h"
 
@@ -22,7 +22,7 @@
 
 #define NEW "{'op':'new','uid':1,'title':'t','time':1}"
 
-/* Opening must fail with code, and with words that hold each of two texts. */
+/* Opening must fail with code, and the message must have both texts. */
 static void
 refused(const char *path, int code, const char *one, const char *two)
 {
@@ -70,7 +70,7 @@ test_all_files_are_private_whatever_the_umask(void **state)
 		assert_int_equal(stat(path, &s), 0);
 		assert_int_equal(s.st_mode & 07777, 0600);
 	}
-	/* One that was made too open is shut. */
+	/* Too many permissions are taken away. */
 	fixture_close(fx);
 	chmod(fx->path, 0666);
 	fixture_reopen(fx);
@@ -95,7 +95,7 @@ test_a_folder_that_others_can_write_is_refused_by_name(void **state)
 }
 
 static void
-test_no_folder_link_or_device_is_taken_for_a_database(void **state)
+test_a_folder_link_or_device_is_not_a_database(void **state)
 {
 	struct fixture	*fx = *state;
 	char		 link_path[300], missing[300];
@@ -119,7 +119,7 @@ test_a_second_store_is_refused_and_the_first_goes_on(void **state)
 	fixture_do(fx, NULL, NEW);
 	refused(fx->path, CHAT_EBUSY, fx->path, "in use by another");
 	fixture_do(fx, NULL, NEW);
-	/* Readers are welcome. */
+	/* Other programs can still read. */
 	assert_string_equal(fixture_sql(fx, "SELECT count(*) "
 	    "FROM conversation"), "2");
 }
@@ -158,7 +158,8 @@ test_a_damaged_database_is_refused_untouched(void **state)
 	fixture_close(fx);
 	whole = fixture_bytes(fx->path, &n);
 	assert_true(n > 8192);
-	/* The head of each page says what the page is: spoil them in turn. */
+	/* The first byte of a page is its kind: damage one page after
+	 * another. */
 	for (page = 0; page < n / 4096; page++) {
 		char	was = whole[page * 4096];
 
@@ -173,12 +174,12 @@ test_a_damaged_database_is_refused_untouched(void **state)
 	}
 	fixture_write(fx->path, whole, n / 2);
 	refused(fx->path, CHAT_EFORMAT, fx->path, "damaged");
-	fixture_write(fx->path, whole, n);	/* sound again */
+	fixture_write(fx->path, whole, n);	/* valid again */
 	fixture_reopen(fx);
 	free(whole);
 }
 
-/* Deny the nth thing that a statement wants to do. */
+/* Deny the nth action that SQLite asks to authorize. */
 static int
 deny(void *arg, int action, const char *a, const char *b, const char *c,
     const char *d)
@@ -209,7 +210,7 @@ test_a_migration_cut_anywhere_leaves_the_old_schema(void **state)
 		sqlite3_set_authorizer(db, NULL, NULL);
 		assert_int_equal(schema_check(db, fx->path, &version, &f), 0);
 		assert_true(version < SCHEMA_VERSION || rc == SQLITE_OK);
-		/* What is there is what that version has, no more. */
+		/* The file has the tables of its version, and no others. */
 		sqlite3_prepare_v2(db, "SELECT (SELECT count(*) FROM "
 		    "sqlite_schema WHERE name = 'model'), (SELECT count(*) "
 		    "FROM sqlite_schema WHERE name IN ('account', 'size', "
@@ -224,7 +225,7 @@ test_a_migration_cut_anywhere_leaves_the_old_schema(void **state)
 		sqlite3_close(db);
 	}
 	assert_true(cuts[0] > 5 && cuts[1] > 5);
-	assert_true(n > 50);		/* there were places to cut */
+	assert_true(n > 50);		/* there were places to fail */
 	fixture_reopen(fx);
 }
 
@@ -279,7 +280,7 @@ test_a_write_error_is_not_acknowledged_and_a_new_connection_helps(void **state)
 }
 
 static void
-test_a_locked_database_is_waited_for_and_then_said(void **state)
+test_a_locked_database_is_waited_for_and_then_reported(void **state)
 {
 	struct fixture	*fx = *state;
 	sqlite3		*other;
@@ -287,7 +288,7 @@ test_a_locked_database_is_waited_for_and_then_said(void **state)
 	assert_int_equal(sqlite3_open(fx->path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL,
 	    NULL), SQLITE_OK);
-	sqlite3_busy_timeout(fx->st->db, 20);	/* not five seconds here */
+	sqlite3_busy_timeout(fx->st->db, 20);	/* instead of 5 s */
 	fixture_refused(fx, "store_unavailable", NULL, NEW);
 	assert_non_null(strstr(fx->st->why, "locked"));
 	fixture_do(fx, NULL, "{'op':'list','uid':1}");
@@ -372,14 +373,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(all_files_are_private_whatever_the_umask),
 		T(a_folder_that_others_can_write_is_refused_by_name),
-		T(no_folder_link_or_device_is_taken_for_a_database),
+		T(a_folder_link_or_device_is_not_a_database),
 		T(a_second_store_is_refused_and_the_first_goes_on),
 		T(a_newer_or_foreign_database_is_refused_untouched),
 		T(a_damaged_database_is_refused_untouched),
 		T(a_migration_cut_anywhere_leaves_the_old_schema),
 		T(a_full_disk_refuses_what_does_not_fit_and_recovers),
 		T(a_write_error_is_not_acknowledged_and_a_new_connection_helps),
-		T(a_locked_database_is_waited_for_and_then_said),
+		T(a_locked_database_is_waited_for_and_then_reported),
 		T(a_reader_that_never_ends_can_not_fill_the_disk),
 		T(the_log_is_written_back_when_idle),
 		T(the_settings_that_durability_and_privacy_need_are_on),

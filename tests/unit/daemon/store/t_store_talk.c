@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversations and ratings: listed, shown, rated, deleted; and requests that
- * share a transaction.
+ * Conversations and ratings: list, show, rate, delete; and several requests in
+ * one transaction.
  */
 #include "store_fixture.h"
 
@@ -15,20 +15,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Exchange after exchange in one conversation: reply n says text n. */
-static void
-say(struct fixture *fx, int n, const char *state, const char *text)
-{
-	int64_t	reply;
-
-	reply = fixture_do(fx, "reply", BEGIN("say", "'key':'say-%d',%s"
-	    "'prompt':'prompt %d'"), n, n == 1 ? "" : "'conversation':1,", n);
-	if (state != NULL)
-		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'%s',"
-		    "'text':'%s','ids':[],'time':1}", (int)reply, state, text);
-}
-
-/* The numbers of the items of an answer, each in an object called key.
+/* Print the ids of the items in an answer, each in an object under key.
  * Borrowed until the next call. */
 static const char *
 numbers(const json_t *answer, const char *key)
@@ -46,13 +33,13 @@ numbers(const json_t *answer, const char *key)
 }
 
 static void
-test_lists_go_backwards_in_pages_and_are_ones_own(void **state)
+test_a_list_has_pages_newest_first_of_one_user(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a, *list;
 	int		 i;
 
-	/* The clock goes back: numbers order them, not times. */
+	/* The clock goes back: the order is that of ids, not of times. */
 	for (i = 1; i <= 5; i++)
 		fixture_do(fx, NULL, "{'op':'new','uid':%d,'title':'t%d',"
 		    "'time':%d}", i == 3 ? 7 : 8, i, 100 - i);
@@ -79,13 +66,13 @@ test_lists_go_backwards_in_pages_and_are_ones_own(void **state)
 }
 
 static void
-test_showing_gives_everything_in_order(void **state)
+test_show_gives_everything_in_order(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a, *x, *r;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
 	fixture_do(fx, NULL, BEGIN("regenerate", "'key':'k','exchange':1"));
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
 	    "'reply':1,'thumb':-1,'reasons':['unhelpful'],'ideal':'I',"
@@ -116,14 +103,14 @@ test_showing_gives_everything_in_order(void **state)
 }
 
 static void
-test_showing_goes_on_after_an_exchange(void **state)
+test_show_continues_after_an_exchange(void **state)
 {
 	struct fixture	*fx = *state;
 	json_t		*a;
 	int		 i;
 
 	for (i = 1; i <= 5; i++)
-		say(fx, i, "done", "text");
+		fixture_say(fx, i, "done", "text");
 	a = fixture_show(fx, "{'op':'show','uid':1000,'conversation':1,"
 	    "'limit':2}");
 	assert_string_equal(numbers(a, "exchange"), "1 2");
@@ -148,8 +135,8 @@ test_showing_goes_on_after_an_exchange(void **state)
 	    "{'op':'show','uid':1001,'exchange':4}");
 }
 
-/* Ask for slice after slice of a page: how many there were. *all gets the
- * numbers of the replies in all items; more: the page's own. */
+/* Request all slices of a page. Returns their number. all gets the ids of the
+ * replies in all items, and *more the member "more" of the page. */
 static int
 slices(struct fixture *fx, const char *ask, char *all, size_t size, int *more)
 {
@@ -184,7 +171,7 @@ slices(struct fixture *fx, const char *ask, char *all, size_t size, int *more)
 				    reply, "text"));
 			}
 		}
-		/* One prompt and one reply above a slice at most. */
+		/* A slice may exceed its size by a prompt and a reply. */
 		assert_in_range(bytes, 0, STORE_SLICE + 60000);
 		*more = json_is_true(json_object_get(a, "more"));
 		if ((next = json_object_get(a, "next")) == NULL)
@@ -207,21 +194,22 @@ test_an_exchange_with_many_replies_comes_in_pieces(void **state)
 	big = xmalloc(30001);
 	memset(big, 'x', 30000);
 	big[30000] = '\0';
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", big);
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", big);
 	for (i = 3; i <= 8; i++) {
 		fixture_do(fx, NULL, BEGIN("regenerate", "'key':'r-%d',"
 		    "'exchange':2"), i);
 		fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':"
 		    "'done','text':'%s','ids':[],'time':1}", i, big);
 	}
-	say(fx, 9, "done", "last");
+	fixture_say(fx, 9, "done", "last");
 	n = slices(fx, "{\"op\":\"show\",\"uid\":1000,\"conversation\":1}",
 	    all, sizeof all, &more);
 	assert_string_equal(all, "1:1 2:2,3,4 2+:5,6,7 2+:8 3:9");
 	assert_int_equal(n, 3);
 	assert_int_equal(more, 0);
-	/* The page is full in the middle of an exchange, and ends after it. */
+	/* The page gets full inside an exchange, and ends after that
+	 * exchange. */
 	n = slices(fx, "{\"op\":\"show\",\"uid\":1000,\"conversation\":1,"
 	    "\"bytes\":1000}", all, sizeof all, &more);
 	assert_string_equal(all, "1:1 2:2,3,4 2+:5,6,7 2+:8");
@@ -235,7 +223,7 @@ test_raw_prompts_are_listed_shown_and_deleted(void **state)
 	struct fixture	*fx = *state;
 	json_t		*a, *x;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, BEGIN("complete", "'key':'c','prompt':"
 	    "'MARK-raw and\\nmore'"));
 	fixture_do(fx, NULL, FINISH(2, "done", "MARK-reply"));
@@ -276,11 +264,11 @@ test_raw_prompts_are_listed_shown_and_deleted(void **state)
 }
 
 static void
-test_rating_again_replaces_and_history_stays(void **state)
+test_a_new_rating_counts_and_the_old_one_is_kept(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,'thumb':-1,"
 	    "'reasons':['harmful','incorrect','harmful'],'ideal':'I',"
 	    "'time':5}");
@@ -298,7 +286,7 @@ test_a_rating_without_thumb_adds_to_the_last(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
+	fixture_say(fx, 1, "done", "one");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,'thumb':-1,"
 	    "'reasons':['harmful'],'time':5}");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
@@ -310,12 +298,12 @@ test_a_rating_without_thumb_adds_to_the_last(void **state)
 }
 
 static void
-test_a_rating_must_be_of_ones_own_reply(void **state)
+test_a_rating_of_another_users_reply_is_not_found(void **state)
 {
 	struct fixture	*fx = *state;
 
-	say(fx, 1, "done", "one");
-	say(fx, 2, "done", "two");
+	fixture_say(fx, 1, "done", "one");
+	fixture_say(fx, 2, "done", "two");
 	fixture_refused(fx, "not_found", NULL, "{'op':'rate','uid':1001,"
 	    "'exchange':1,'thumb':1,'time':5}");
 	fixture_refused(fx, "not_found", NULL, "{'op':'rate','uid':1000,"
@@ -357,7 +345,7 @@ test_deleting_leaves_no_byte(void **state)
 	fixture_refused(fx, "not_found", NULL, "{'op':'delete','uid':1001,"
 	    "'conversation':1}");
 	fixture_do(fx, NULL, "{'op':'delete','uid':1000,'conversation':1}");
-	/* Not yet: this is what shows that the search can find it. */
+	/* The log still has it, which shows that the search works. */
 	assert_true(fixture_found(fx, marks[0]));
 	assert_int_equal(store_maintain(fx->st, 0), -1);
 	for (i = 0; i < nitems(marks); i++)
@@ -365,13 +353,13 @@ test_deleting_leaves_no_byte(void **state)
 	assert_string_equal(fixture_sql(fx, "SELECT (SELECT count(*) FROM "
 	    "exchange), (SELECT count(*) FROM reply), (SELECT count(*) FROM "
 	    "rating), (SELECT count(*) FROM verdict)"), "0|0|0|0");
-	/* Its numbers are not given out again. */
+	/* Its id is not used again. */
 	assert_int_equal(fixture_do(fx, "conversation", "{'op':'new',"
 	    "'uid':1000,'time':1}"), 2);
 }
 
 static void
-test_one_request_at_fault_takes_no_other_with_it(void **state)
+test_a_request_with_a_fault_is_undone_alone(void **state)
 {
 	static const char *const lines[] = {
 		"{\"op\":\"new\",\"uid\":1,\"time\":1}",
@@ -434,8 +422,8 @@ test_the_first_words_name_an_unnamed_conversation(void **state)
 	struct fixture	*fx = *state;
 
 	fixture_do(fx, NULL, "{'op':'new','uid':1000,'time':1}");
-	say(fx, 2, NULL, "");
-	say(fx, 3, NULL, "");
+	fixture_say(fx, 2, NULL, "");
+	fixture_say(fx, 3, NULL, "");
 	assert_string_equal(fixture_sql(fx, "SELECT title "
 	    "FROM conversation"), "prompt 2");
 }
@@ -447,16 +435,16 @@ main(void)
 	cmocka_unit_test_setup_teardown(test_##name, fixture_setup, \
 	    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		T(lists_go_backwards_in_pages_and_are_ones_own),
-		T(showing_gives_everything_in_order),
-		T(showing_goes_on_after_an_exchange),
+		T(a_list_has_pages_newest_first_of_one_user),
+		T(show_gives_everything_in_order),
+		T(show_continues_after_an_exchange),
 		T(an_exchange_with_many_replies_comes_in_pieces),
 		T(raw_prompts_are_listed_shown_and_deleted),
-		T(rating_again_replaces_and_history_stays),
+		T(a_new_rating_counts_and_the_old_one_is_kept),
 		T(a_rating_without_thumb_adds_to_the_last),
-		T(a_rating_must_be_of_ones_own_reply),
+		T(a_rating_of_another_users_reply_is_not_found),
 		T(deleting_leaves_no_byte),
-		T(one_request_at_fault_takes_no_other_with_it),
+		T(a_request_with_a_fault_is_undone_alone),
 		T(a_title_is_one_line_of_sixty_characters),
 		T(the_first_words_name_an_unnamed_conversation),
 	};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worked examples of doc/canonical.md, on every instruction set: what is
- * computed here is what stands there, value and bits, under the same heading.
+ * The worked examples of doc/canonical.md, on every instruction set. The page
+ * must have each value that is computed here, with its bits, under the same
+ * heading.
  */
 #include "kernels.h"
 
@@ -20,13 +21,12 @@
 #include "layout_index.h"
 #include "neox.h"
 #include "quant.h"
-#include "rotary.h"
 #include "xmalloc.h"
 
 #define K_MAX	64
 
 static char			*page;
-static const struct kernels	*kern;		/* the variant at work */
+static const struct kernels	*kern;		/* the variant in use */
 
 /* Run a test with each variant, in the mode that the engine computes in. */
 static void
@@ -44,7 +44,8 @@ every_isa(void (*test)(void))
 	}
 }
 
-/* x is want to the bit, and the page says so under a heading. */
+/* Check that x has the bits of want, and that the page has them under the
+ * heading. */
 static void
 shown(const char *heading, float x, float want)
 {
@@ -85,7 +86,7 @@ dot_bf16(const float *x, const float *w, int K)
 	return (out[0]);
 }
 
-/* Another order: from the left to the right. */
+/* A dot product in another order: from left to right. */
 static float
 dot_plain(const float *x, const float *w, int K)
 {
@@ -151,7 +152,7 @@ rounding(void)
 	shown("Rounding to bf16", out[2], 1.0078125f);
 }
 
-/* What a product with weights in int8 or int4 needs, one row, one column. */
+/* The input of a product with weights in int8 or int4: one row, one column. */
 struct quantized {
 	struct qrows	 q;
 	float		 x[K_MAX];
@@ -183,7 +184,7 @@ dot_quantized(struct quantized *s, enum elem elem)
 	return (out[0]);
 }
 
-/* int8 with a lane kept apart. */
+/* int8 with an outlier lane. */
 static void
 int8_outlier_lane(void)
 {
@@ -204,7 +205,7 @@ int8_outlier_lane(void)
 	assert_int_equal(s.outlier[0], 2);
 }
 
-/* int4 with two groups and a lane apart. */
+/* int4 with two groups and an outlier lane. */
 static void
 int4_two_groups(void)
 {
@@ -232,7 +233,7 @@ int4_two_groups(void)
 	assert_memory_equal(s.q8 + 32, ((int8_t[]){ 32, -64, 0 }), 3);
 }
 
-/* Layer norm: the sum of 16 lanes, and what comes of it. */
+/* Layer norm: the sum of 16 lanes, and the result. */
 static void
 layer_norm(void)
 {
@@ -257,8 +258,8 @@ layer_norm(void)
 
 #define LANES	16
 
-/* Attention of one head over positions, one lane of them used: queries and
- * keys as given, values likewise. */
+/* Attention of one head over n positions. Query, keys and values have one lane
+ * that is not zero. */
 static float
 attend(float query, const float *key, const float *value, int n)
 {
@@ -283,7 +284,7 @@ attend(float query, const float *key, const float *value, int n)
 	return (out[0]);
 }
 
-/* Softmax and the values behind it. */
+/* Softmax, and the sum of the values. */
 static void
 attention(void)
 {
@@ -301,8 +302,8 @@ attention(void)
 	shown("Attention", attend(4, key, late, 2), 2.140625f);
 }
 
-/* A cache in int8: of two positions the first has the key, the second the
- * value. */
+/* A cache in int8 with two positions: the first one has a key, the second one
+ * a value. */
 static void
 attention_int8(void)
 {
@@ -324,7 +325,7 @@ attention_int8(void)
 	kv_sizes(&a.kv);
 	values = keys + kv_values(&a.kv, 0, 0);
 	assert_int_equal(a.kv.block, sizeof cache);
-	rotary_head(&a, qkv[0], 0, 2, qkv[0], 0);
+	kern->rotary(&a, qkv[0], 0, 2, qkv[0], 0);
 	assert_memory_equal(keys, ((int8_t[]){ 127, 1, 0, 0 }), 4);
 	assert_memory_equal(values, ((int8_t[]){ 0, 49, 0, 127, 0, 0 }), 6);
 	shown("Attention over int8", ((const float *)(const void *)(values -
@@ -364,8 +365,8 @@ name(void **state)							\
 	every_isa(fn);							\
 }
 
-EXAMPLE(even_and_odd_k_are_summed_apart, two_chains)
-EXAMPLE(each_32_k_are_summed_by_themselves, blocks_of_32)
+EXAMPLE(even_and_odd_k_have_separate_sums, two_chains)
+EXAMPLE(each_32_k_have_a_separate_sum, blocks_of_32)
 EXAMPLE(denormals_are_zero, denormals)
 EXAMPLE(bf16_is_rounded_to_even, rounding)
 EXAMPLE(int8_keeps_outliers_in_fp32, int8_outlier_lane)
@@ -373,7 +374,7 @@ EXAMPLE(int4_sums_group_by_group, int4_two_groups)
 EXAMPLE(norms_sum_over_sixteen_lanes, layer_norm)
 EXAMPLE(attention_divides_at_the_end, attention)
 EXAMPLE(attention_over_int8_does_not_round_weights, attention_int8)
-EXAMPLE(functions_are_our_own, functions)
+EXAMPLE(functions_do_not_use_the_c_library, functions)
 
 /* Read the page. */
 static int
@@ -387,7 +388,7 @@ setup(void **state)
 
 	(void)state;
 	if (fp == NULL || getdelim(&page, &size, '\0', fp) == -1)
-		fail_msg("%s: not there", path);
+		fail_msg("%s: can't be read", path);
 	fclose(fp);
 	free(path);
 	return (0);
@@ -406,8 +407,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(even_and_odd_k_are_summed_apart),
-		cmocka_unit_test(each_32_k_are_summed_by_themselves),
+		cmocka_unit_test(even_and_odd_k_have_separate_sums),
+		cmocka_unit_test(each_32_k_have_a_separate_sum),
 		cmocka_unit_test(denormals_are_zero),
 		cmocka_unit_test(bf16_is_rounded_to_even),
 		cmocka_unit_test(int8_keeps_outliers_in_fp32),
@@ -415,7 +416,7 @@ main(void)
 		cmocka_unit_test(norms_sum_over_sixteen_lanes),
 		cmocka_unit_test(attention_divides_at_the_end),
 		cmocka_unit_test(attention_over_int8_does_not_round_weights),
-		cmocka_unit_test(functions_are_our_own)
+		cmocka_unit_test(functions_do_not_use_the_c_library)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

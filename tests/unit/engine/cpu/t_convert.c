@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From every form of a model file into memory: the same numbers, bit for bit,
- * and Q4_0 into int4 without loss.
+ * Conversion: every form of a model file gives the same bits in memory, and
+ * Q4_0 becomes int4 without loss.
  */
 #include "convert.h"
 
@@ -26,7 +26,7 @@
 
 #define TOKENS	20
 
-/* Rows that are whole blocks of 256, of 32, and of neither. */
+/* Rows that are whole blocks of 256, of 32, and neither. */
 static const struct neox_spec specs[] = {
 	{ "256", 1, 256, 4, 512, 40, 64, 0.25, "gelu_fast", 1, 0, 1, 0.05 },
 	{ "32", 2, 96, 3, 160, 33, 64, 0.25, "gelu_fast", 0, 1, 0, 0.1 },
@@ -36,7 +36,7 @@ static const struct neox_spec specs[] = {
 static const enum dtype types[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16,
 	DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
 
-/* A folder and its GGUF file, of the same numbers. */
+/* Make a folder, and a GGUF file with the same numbers. */
 static char *
 make_model(const struct neox_spec *spec, enum dtype t, char **gguf)
 {
@@ -48,8 +48,8 @@ make_model(const struct neox_spec *spec, enum dtype t, char **gguf)
 	return (folder);
 }
 
-/* Replies of the GGUF file are those of the folder, but where Q4_0 meets
- * int4: there the folder's numbers are rounded once more. */
+/* The logits of the GGUF file are those of the folder. Q4_0 in int4 is left
+ * out, because the folder's numbers are rounded once more there. */
 static void
 every_type_gives_the_bits_of_the_folder(void **state)
 {
@@ -100,8 +100,8 @@ quantized_at(const uint8_t *u, enum elem elem, int64_t Kp, int64_t n, int64_t k)
 	    15);
 }
 
-/* Rows longer than what is read at a time, and as long as a configuration may
- * have them: right, and the same with every instruction set. */
+/* The longest rows that a configuration may have are longer than one read. The
+ * logits are right, and the same with every instruction set. */
 static void
 the_longest_rows_can_be_read(void **state)
 {
@@ -143,7 +143,7 @@ the_longest_rows_can_be_read(void **state)
 	neox_remove(folder);
 }
 
-/* A weight of an int4 matrix at base, row n and column k of Kp. */
+/* The weight in row n and column k of an int4 matrix with Kp columns. */
 static float
 int4_weight(const uint8_t *u, const uint16_t *scale, int64_t Kp, int64_t n,
     int64_t k)
@@ -156,7 +156,7 @@ int4_weight(const uint8_t *u, const uint16_t *scale, int64_t Kp, int64_t n,
 	return ((float)(q - 8) * d);
 }
 
-/* Every matrix that is Q4_0 in the file has the same numbers in int4. */
+/* Every matrix in Q4_0 has the same numbers in int4. */
 static void
 q4_0_is_taken_into_int4_without_loss(void **state)
 {
@@ -205,7 +205,8 @@ q4_0_is_taken_into_int4_without_loss(void **state)
 	neox_remove(folder);
 }
 
-/* The weights of a model as threads convert them; owned, *n bytes. */
+/* Convert the weights of a model with some threads. Returns *n bytes, owned by
+ * the caller. */
 static uint8_t *
 convert(const char *path, enum precision p, int threads, size_t *n)
 {
@@ -228,7 +229,8 @@ convert(const char *path, enum precision p, int threads, size_t *n)
 	return (base);
 }
 
-/* A matrix of int8 or int4: k from K on, and rows from N on. */
+/* Check the padding of a matrix of int8 or int4: k from K on, and rows from N
+ * on. */
 static void
 check_filled(const uint8_t *base, const struct layout *l, enum tensor part,
     int layer)
@@ -256,10 +258,10 @@ check_filled(const uint8_t *base, const struct layout *l, enum tensor part,
 			    n, k), 0);
 }
 
-/* What is filled up is not what was left in a thread's buffers by a longer
- * row: it is the same for any number of threads. */
+/* The padding does not have numbers of a longer row that a thread's buffer held
+ * before. It is the same for any number of threads. */
 static void
-what_is_filled_up_is_as_it_must_be(void **state)
+padding_has_the_right_values(void **state)
 {
 	struct layout	 l;
 	struct model	*m;
@@ -298,7 +300,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type_gives_the_bits_of_the_folder),
-		cmocka_unit_test(what_is_filled_up_is_as_it_must_be),
+		cmocka_unit_test(padding_has_the_right_values),
 		cmocka_unit_test(the_longest_rows_can_be_read),
 		cmocka_unit_test(q4_0_is_taken_into_int4_without_loss)
 	};

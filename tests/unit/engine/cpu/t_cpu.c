@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CPU backend's edges: what it refuses, rows and options and weights, and
- * what it says of itself while it loads and afterwards.
+ * The limits of the CPU backend: the rows, options and weights that it refuses,
+ * its progress while it loads, and its description.
  */
 #include "backend.h"
 
@@ -9,12 +9,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "model_files.h"
 #include "neox.h"
 #include "xmalloc.h"
 
@@ -33,7 +33,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove the model. */
 static int
 teardown(void **state)
 {
@@ -42,7 +42,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Nothing out of range gets as far as memory. */
+/* Rows with values out of range are refused before memory is read. */
 static void
 rows_out_of_range_are_refused(void **state)
 {
@@ -64,7 +64,7 @@ rows_out_of_range_are_refused(void **state)
 	(void)state;
 	b->ops->info(b, &info);
 	high[0] = info.kv_blocks;
-	assert_int_equal(b->ops->step(b, &fine, 0), 0);	/* the first of all */
+	assert_int_equal(b->ops->step(b, &fine, 0), 0);	/* the first step */
 	for (i = 0; i < nitems(cases); i++)
 		assert_int_equal(b->ops->step(b, &cases[i], 1), CHAT_ESHAPE);
 	assert_int_equal(b->ops->step(b, &fine, 1), 0);
@@ -72,67 +72,29 @@ rows_out_of_range_are_refused(void **state)
 	b->ops->free(b);
 }
 
-/* Write x over n numbers of a tensor in copy's weights, from first on. */
-static void
-poke(const char *copy, const char *name, long first, int n, float x)
-{
-	char		*path, *at, buf[16384];
-	uint64_t	 header;
-	FILE		*fp;
-	long		 begin;
-
-	path = xasprintf("%s/model.safetensors", copy);
-	fp = fopen(path, "r+");
-	assert_non_null(fp);
-	assert_int_equal(fread(&header, 8, 1, fp), 1);
-	assert_true(header < sizeof buf);
-	assert_int_equal(fread(buf, header, 1, fp), 1);
-	buf[header] = '\0';
-	at = strstr(buf, name);
-	assert_non_null(at);
-	begin = strtol(strstr(at, "data_offsets") + 15, NULL, 10);
-	assert_int_equal(fseek(fp, (long)header + 8 + begin + 4 * first,
-	    SEEK_SET), 0);
-	while (n-- > 0)
-		assert_int_equal(fwrite(&x, 4, 1, fp), 1);
-	assert_int_equal(fclose(fp), 0);
-	free(path);
-}
-
 /* A model with x in tensor `name` must be refused, with words. */
 static void
 expect_refusal(const char *name, float x, const char *precision,
     const char *words)
 {
-	struct backend_options	 opt = { .precision = precision,
-		.device = "cpu", .isa = "auto", .threads = 1 };
-	char		*copy = neox_folder();
-	struct backend	*b;
-	struct model	*m;
-	struct fault	 f;
+	char	*copy = neox_folder();
 
 	neox_write(copy, &spec, 5);
-	poke(copy, name, 1, 1, x);
-	assert_int_equal(model_open(copy, &m, &f), 0);
-	assert_int_equal(backend_open(m, &opt, &b, &f), CHAT_EFORMAT);
-	assert_string_equal(f.code, "bad_model");
-	if (strstr(f.message, name) == NULL ||
-	    strstr(f.message, words) == NULL)
-		fail_msg("expected %s and \"%s\" in: %s", name, words,
-		    f.message);
-	model_free(m);
+	model_files_poke(copy, name, sizeof x, &x, sizeof x);
+	model_files_refused(copy, precision, name, words);
 	neox_remove(copy);
 }
 
 /*
- * A sequence that overflowed leaves NaN behind in its cache blocks; the next
- * one in the same blocks must not meet them.
+ * A sequence that overflowed leaves NaN in its cache blocks. The next sequence
+ * in the same blocks must not be changed by them.
  */
 static void
-what_is_left_in_the_cache_is_never_read(void **state)
+old_content_of_the_cache_is_never_read(void **state)
 {
 	static const char *const precisions[] = { "fp32", "bf16", "fp32+kv8" };
 	const size_t	 bytes = 41 * sizeof(float) * (size_t)spec.V;
+	const float	 large = 3e38f;
 	int32_t		 bad[64], ids[41];
 	char		*copy = neox_folder();
 	struct backend	*b;
@@ -143,7 +105,10 @@ what_is_left_in_the_cache_is_never_read(void **state)
 	(void)state;
 	neox_write(copy, &spec, 5);
 	/* the sum of so large an embedding overflows in the first norm */
-	poke(copy, "gpt_neox.embed_in.weight", 7L * spec.C, spec.C, 3e38f);
+	for (i = 0; i < (size_t)spec.C; i++)
+		model_files_poke(copy, "gpt_neox.embed_in.weight",
+		    (7 * (size_t)spec.C + i) * sizeof large, &large,
+		    sizeof large);
 	for (i = 0; i < nitems(bad); i++)
 		bad[i] = 7;
 	for (i = 0; i < nitems(ids); i++)
@@ -165,7 +130,7 @@ what_is_left_in_the_cache_is_never_read(void **state)
 	neox_remove(copy);
 }
 
-/* A file with NaN or infinity in it is broken, and says where. */
+/* A file with NaN or infinity is refused, and the message says where. */
 static void
 weights_that_are_not_finite_are_refused(void **state)
 {
@@ -180,7 +145,7 @@ weights_that_are_not_finite_are_refused(void **state)
 	    "too large for bf16");
 }
 
-/* Options that can't be met name what there is. */
+/* The message for an option that can't be met says which ones can be. */
 static void
 options_that_can_not_be_met_are_refused(void **state)
 {
@@ -195,7 +160,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		    "expected auto, fp32, bf16 or int8, found \"int4\"" },
 		{ { .precision = "bf16", .device = "cpu", .isa = "auto",
 		    .kv_precision = "fp32" }, "bad_field", "kv_precision",
-		    "fp32 goes with weights in fp32, and they are in bf16" },
+		    "fp32 needs weights in fp32, but they are in bf16" },
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, reference, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
@@ -238,9 +203,9 @@ note_progress(void *arg, int64_t bytes, int64_t total)
 	c->total = total;
 }
 
-/* From 0 to the last byte. */
+/* Progress goes from 0 to the last byte. */
 static void
-loading_tells_how_far_it_is(void **state)
+loading_reports_its_progress(void **state)
 {
 	struct calls	 c = { 0 };
 	struct backend_options opt = { .precision = "bf16", .device = "cpu",
@@ -275,10 +240,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_out_of_range_are_refused),
-		cmocka_unit_test(what_is_left_in_the_cache_is_never_read),
+		cmocka_unit_test(old_content_of_the_cache_is_never_read),
 		cmocka_unit_test(weights_that_are_not_finite_are_refused),
 		cmocka_unit_test(options_that_can_not_be_met_are_refused),
-		cmocka_unit_test(loading_tells_how_far_it_is)
+		cmocka_unit_test(loading_reports_its_progress)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

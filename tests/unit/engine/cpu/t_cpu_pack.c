@@ -34,12 +34,12 @@
 #include "xmalloc.h"
 
 #define FILE_MAX	(1 << 24)
-/* How a packed file begins: only one may be replaced. */
+/* The beginning of a packed file: only a packed file may be replaced. */
 #define OLD		"\1\1\1\1\1\1\1\1{\"__metadata__\":" \
 			"{\"chatd_packed\":\"0\"}}"
 #define TMPFILE_BIT	(O_TMPFILE & ~O_DIRECTORY)
 
-#ifndef SYS_rename		/* on machines with the newer call only */
+#ifndef SYS_rename		/* some machines have the newer call only */
 #define SYS_rename	SYS_renameat2
 #endif
 
@@ -65,7 +65,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove the model. */
 static int
 teardown(void **state)
 {
@@ -75,7 +75,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* A folder with a file that packing is to replace. */
+/* Make a folder with a file that packing is to replace. */
 static int
 begin(void **state)
 {
@@ -86,7 +86,7 @@ begin(void **state)
 	return (0);
 }
 
-/* Its end. */
+/* Remove the folder. */
 static int
 end(void **state)
 {
@@ -96,22 +96,7 @@ end(void **state)
 	return (0);
 }
 
-/* Files in the folder. */
-static int
-files(void)
-{
-	DIR		*d = opendir(folder);
-	struct dirent	*e;
-	int		 n = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return (n);
-}
-
-/* Pack the model in a folder to out; cpu_pack_write's result. */
+/* Pack the model in a folder to out. Returns the result of cpu_pack_write. */
 static int
 pack(const char *from, const char *precision, void (*progress)(void *,
     int64_t, int64_t), void *arg, struct fault *f)
@@ -128,7 +113,7 @@ pack(const char *from, const char *precision, void (*progress)(void *,
 	return (r);
 }
 
-/* The bytes at path are those; or not. */
+/* Does the file at path have these bytes? */
 static int
 same(const char *path, const void *bytes, size_t n)
 {
@@ -142,12 +127,12 @@ same(const char *path, const void *bytes, size_t n)
 	return (is);
 }
 
-/* The old file is there, and no other. */
+/* The folder has the old file and no other. */
 static void
 expect_old(void)
 {
 	assert_true(same(out, OLD, strlen(OLD)));
-	assert_int_equal(files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 }
 
 enum { AS_EXPECTED, NOT_AS_EXPECTED, NOT_HERE };
@@ -216,7 +201,7 @@ static const struct failure failures[] = {
 	    EMFILE }, "opening its folder: Too many open files", 1 }
 };
 
-/* Each call fails once; the file is the new one, whole, or the old one. */
+/* Each call fails once. The file is then the whole new one, or the old one. */
 static void
 a_call_that_fails_leaves_the_old_file_or_a_whole_one(void **state)
 {
@@ -237,14 +222,14 @@ a_call_that_fails_leaves_the_old_file_or_a_whole_one(void **state)
 			fail_msg("%s: %d", failures[i].name, r);
 		if (failures[i].written) {
 			assert_true(same(out, want, n));
-			assert_int_equal(files(), 1);
+			assert_int_equal(model_files_count(folder), 1);
 		} else
 			expect_old();
 	}
 	free(want);
 }
 
-/* In a child: the name that the file would have until it is whole is taken. */
+/* In a child: the name that the file has until it is whole already exists. */
 static int
 try_taken(void *arg)
 {
@@ -264,7 +249,7 @@ try_taken(void *arg)
 	return (r);
 }
 
-/* A file that another has put there is named and stays. */
+/* A file of another program under that name is reported, and stays. */
 static void
 a_file_of_another_is_left_alone(void **state)
 {
@@ -280,7 +265,7 @@ a_file_of_another_is_left_alone(void **state)
 	expect_old();
 }
 
-/* In a child: files may have 4 KiB. */
+/* In a child: files may have at most 4 KiB. */
 static int
 try_limited(void *arg)
 {
@@ -293,7 +278,7 @@ try_limited(void *arg)
 	return (try(out, "reserving space: File too large"));
 }
 
-/* The limit of a file's size. */
+/* A limit of the file size. */
 static void
 a_limit_of_size_is_reported(void **state)
 {
@@ -321,7 +306,7 @@ try_full(void *arg)
 	return (r);
 }
 
-/* A disk that is full. */
+/* A full disk. */
 static void
 a_full_disk_is_reported_before_anything_is_read(void **state)
 {
@@ -334,7 +319,7 @@ a_full_disk_is_reported_before_anything_is_read(void **state)
 	expect_old();
 }
 
-/* Progress: the weights lose their second half. */
+/* At the first progress call, cut the weight file in half. */
 static void
 cut_source(void *arg, int64_t bytes, int64_t total)
 {
@@ -342,7 +327,7 @@ cut_source(void *arg, int64_t bytes, int64_t total)
 		assert_int_equal(truncate(arg, total / 2), 0);
 }
 
-/* The model changes under our hands. */
+/* The model changes while it is packed. */
 static void
 a_source_that_shrinks_while_it_is_read_is_reported(void **state)
 {
@@ -362,7 +347,7 @@ a_source_that_shrinks_while_it_is_read_is_reported(void **state)
 	neox_remove(copy);
 }
 
-/* The last number of the weights, which is one of a norm's or a matrix's. */
+/* Replace the last number of the weight file. */
 static void
 put_last(const char *copy, float x)
 {
@@ -376,9 +361,9 @@ put_last(const char *copy, float x)
 	free(weights);
 }
 
-/* In every precision. */
+/* A number that is NaN, infinite or too large, in every precision. */
 static void
-a_weight_that_is_no_number_leaves_no_file(void **state)
+a_nan_weight_leaves_no_file(void **state)
 {
 	static const struct {
 		const char	*precision;
@@ -410,7 +395,7 @@ a_weight_that_is_no_number_leaves_no_file(void **state)
 	neox_remove(copy);
 }
 
-/* Progress: half is done. */
+/* After half of the progress, end by a signal. */
 static void
 die_halfway(void *arg, int64_t bytes, int64_t total)
 {
@@ -419,7 +404,7 @@ die_halfway(void *arg, int64_t bytes, int64_t total)
 		raise(SIGKILL);
 }
 
-/* In a child: never come to an end. */
+/* In a child: pack, and be killed before the end. */
 static int
 try_killed(void *arg)
 {
@@ -430,7 +415,7 @@ try_killed(void *arg)
 	return (NOT_AS_EXPECTED);
 }
 
-/* Killed in the middle of it. */
+/* A process that is killed in the middle of packing. */
 static void
 a_process_that_is_killed_leaves_nothing(void **state)
 {
@@ -462,7 +447,7 @@ main(void)
 		    a_source_that_shrinks_while_it_is_read_is_reported, begin,
 		    end),
 		cmocka_unit_test_setup_teardown(
-		    a_weight_that_is_no_number_leaves_no_file, begin, end),
+		    a_nan_weight_leaves_no_file, begin, end),
 		cmocka_unit_test_setup_teardown(
 		    a_process_that_is_killed_leaves_nothing, begin, end)
 	};

@@ -64,7 +64,7 @@ the_sizes_of_the_20b_model(void **state)
 
 /* The messages if memory is short. */
 static void
-what_does_not_fit_is_refused_with_advice(void **state)
+a_model_too_large_is_refused_with_advice(void **state)
 {
 	static const struct {
 		enum precision	 p;
@@ -121,7 +121,7 @@ the_cache_follows_kv_tokens(void **state)
 	assert_int_equal(kv.elem, ELEM_BF16);
 }
 
-/* The elements and the bytes of the cache, for each kv_precision. */
+/* The element type and the bytes of the cache, for each kv_precision. */
 static void
 the_cache_follows_kv_precision(void **state)
 {
@@ -175,25 +175,25 @@ the_cache_follows_kv_precision(void **state)
 
 /* By default, half the bytes per position give twice the positions. */
 static void
-a_small_cache_holds_more(void **state)
+a_quantized_cache_holds_more(void **state)
 {
 	struct model_config	 c = big;
 	struct backend_options	 o = opt;
 	struct kv_shape		 kv;
-	size_t			 n, small;
+	size_t			 n, quantized;
 
 	(void)state;
 	c.layers = 11;
 	cpu_plan_cache(&c, PREC_BF16, &o, &kv, &n);
 	o.kv_precision = "int8";
-	cpu_plan_cache(&c, PREC_BF16, &o, &kv, &small);
-	assert_true(n > 2048 && small < 4 * 2048);
-	assert_in_range(small, n * 192 / 100, (n + 1) * 192 / 100);
+	cpu_plan_cache(&c, PREC_BF16, &o, &kv, &quantized);
+	assert_true(n > 2048 && quantized < 4 * 2048);
+	assert_in_range(quantized, n * 192 / 100, (n + 1) * 192 / 100);
 }
 
-/* The limit of address space counts. */
+/* The free memory is at most the limit of address space. */
 static void
-free_memory_is_what_the_limit_leaves(void **state)
+free_memory_respects_the_address_limit(void **state)
 {
 	struct rlimit	 rl;
 	int64_t		 all = meminfo_free(), left;
@@ -216,7 +216,7 @@ free_memory_is_what_the_limit_leaves(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* One kind of cgroup: how its files are called. */
+/* A version of cgroups: the names of its files. */
 struct kind {
 	const char	*line;		/* in /proc/self/cgroup, after N */
 	const char	*mount, *limit, *usage, *cache;
@@ -237,12 +237,12 @@ static const struct cgroup {
 } cgroups[] = {
 	{ "67108864", "max", 48, 0, 48, 16 },
 	{ "67108864", "max", 48, 40, 48, 56 },	/* cache can be dropped */
-	{ "67108864", "max", 48, 50, 48, 16 },	/* more than is used */
+	{ "67108864", "max", 48, 50, 48, 16 },	/* cache above usage */
 	{ "67108864", "max", 80, 0, 80, 0 },
-	{ "max", "33554432", 1, 0, 8, 24 },	/* the one above has less */
+	{ "max", "33554432", 1, 0, 8, 24 },	/* the upper one has less */
 	{ "67108864", "33554432", 60, 0, 8, 4 },
 	{ "max", "max", 1, 0, 1, -1 },
-	{ "9223372036854771712", "max", 1, 0, 1, -1 }	/* none, in version 1 */
+	{ "9223372036854771712", "max", 1, 0, 1, -1 }	/* v1: no limit */
 };
 
 struct cgroup_case {
@@ -277,8 +277,9 @@ put_cgroup(const struct kind *k, const char *folder, const char *limit,
 	put(folder, "memory.stat", text);
 }
 
-/* Our own cgroup of that kind as a folder, made with those above it: owned.
- * NULL if this process is in no cgroup, or in the topmost. */
+/* Make the folder of our own cgroup, and those above it. Returns its path
+ * (owned by the caller), or NULL if this process is in no cgroup or in the
+ * topmost one. */
 static char *
 make_cgroup(const struct kind *k)
 {
@@ -306,7 +307,7 @@ make_cgroup(const struct kind *k)
 	return (folder);
 }
 
-/* In a child: cgroups of our own making. */
+/* In a child: make cgroup files, and check the free memory. */
 static int
 try_cgroup(void *arg)
 {
@@ -326,9 +327,10 @@ try_cgroup(void *arg)
 	return (left == (int64_t)t->c->left << 20 ? 0 : 1);
 }
 
-/* The limits of cgroups of both versions count, with those above. */
+/* The free memory is at most the limits of the cgroup and of those above it, in
+ * both versions. */
 static void
-free_memory_is_what_cgroups_leave(void **state)
+free_memory_respects_cgroup_limits(void **state)
 {
 	struct cgroup_case	 t;
 	size_t			 i, k;
@@ -355,12 +357,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_sizes_of_the_20b_model),
-		cmocka_unit_test(what_does_not_fit_is_refused_with_advice),
+		cmocka_unit_test(a_model_too_large_is_refused_with_advice),
 		cmocka_unit_test(the_cache_follows_kv_tokens),
 		cmocka_unit_test(the_cache_follows_kv_precision),
-		cmocka_unit_test(a_small_cache_holds_more),
-		cmocka_unit_test(free_memory_is_what_the_limit_leaves),
-		cmocka_unit_test(free_memory_is_what_cgroups_leave)
+		cmocka_unit_test(a_quantized_cache_holds_more),
+		cmocka_unit_test(free_memory_respects_the_address_limit),
+		cmocka_unit_test(free_memory_respects_cgroup_limits)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

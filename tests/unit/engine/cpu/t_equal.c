@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Equal bits, as a property: models of random shapes, sequences that begin
- * alike or not, cut, mixed, moved over the cache and computed again at
- * random, on each instruction set and with some threads.  Every row must give
- * the bits of the plainest run, which takes one token of one sequence at a
- * time, with one thread, in plain C.
+ * Equal bits as a property.  Models have random shapes.  Sequences begin alike
+ * or not; they are cut, mixed, moved in the cache and computed again at random,
+ * on each instruction set and with a few threads.  Every row must give the bits
+ * of the plain run, which takes one token of one sequence at a time, with one
+ * thread, in plain C.
  */
 #include "equal.h"
 
@@ -26,20 +26,21 @@
 #define LOSSES		2	/* times that a sequence loses its blocks */
 #define WORK		12000000L	/* multiplications of a plain run */
 
-/* A sequence: what it is, what it gives, and how far a run has come. */
+/* A sequence: its tokens, its expected logits, and the state of a run. */
 struct seq {
 	int	 n;		/* tokens */
-	int	 from, shared;	/* it begins as sequence from (-1: none) */
+	int	 from, shared;	/* its first `shared` tokens are those of
+				 * sequence `from` (-1: none) */
 	int32_t	 id[EQUAL_TOKENS];
 	float	*want;		/* owned: [n][V] */
 	int	 begun, over, lost;
 	int	 pos;		/* tokens in the cache */
-	int	 planned;	/* and in the step that is planned */
+	int	 planned;	/* tokens in the step that is planned */
 	int32_t	 blocks[BLOCKS];
 	int	 nblocks;
 };
 
-/* A case, and the run at work. */
+/* A case, and the state of its run. */
 struct run {
 	uint64_t		 state, seed;
 	struct equal_model	 m;
@@ -84,7 +85,7 @@ draw_sequences(struct run *r, int total)
 	}
 }
 
-/* What each sequence gives, plainly. */
+/* Compute the logits of each sequence by a plain run. */
 static void
 plain_runs(struct run *r)
 {
@@ -110,8 +111,8 @@ give_blocks(struct run *r, struct seq *s)
 	s->pos = 0;
 }
 
-/* Begin a sequence: where the one that it begins as has full blocks, and
- * chance wants it, from behind these. */
+/* Begin a sequence. If the sequence `from` has full blocks that both share, it
+ * may, at random, begin after these blocks. */
 static void
 begin(struct run *r, struct seq *s)
 {
@@ -154,7 +155,7 @@ plan_piece(struct run *r, int i, int n)
 	}
 }
 
-/* Plan a step: pieces of the sequences that are at work, in any order. */
+/* Plan a step: pieces of the sequences that have begun, in random order. */
 static void
 plan(struct run *r)
 {
@@ -177,7 +178,7 @@ plan(struct run *r)
 		    sizes[neox_random(&r->state, nitems(sizes))]));
 }
 
-/* A row has the bits that it has plainly. */
+/* Check that a row has the bits of the plain run. */
 static void
 check_row(const struct run *r, int row)
 {
@@ -202,8 +203,8 @@ check_row(const struct run *r, int row)
 	    (double)want[v]);
 }
 
-/* Between two steps: some sequences are over, some lose their blocks and
- * begin again. */
+/* Between two steps: some sequences end, some lose their blocks and begin
+ * again. Returns the number of sequences that are not over. */
 static int
 settle(struct run *r)
 {
@@ -230,7 +231,7 @@ settle(struct run *r)
 	return (left);
 }
 
-/* One run over a cache that may have been used. */
+/* One run over a cache that may hold old content. */
 static void
 run(struct run *r)
 {
@@ -254,7 +255,7 @@ run(struct run *r)
 	}
 }
 
-/* One case: a model, plainly, and each instruction set in two runs. */
+/* One case: a plain run of a model, and two runs with each instruction set. */
 static void
 one_case(uint64_t seed)
 {
@@ -287,7 +288,7 @@ one_case(uint64_t seed)
 
 /* The test. */
 static void
-every_row_has_the_bits_of_the_plainest_run(void **state)
+every_row_has_the_bits_of_the_plain_run(void **state)
 {
 	(void)state;
 	equal_cases(40, one_case);
@@ -298,7 +299,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(
-		    every_row_has_the_bits_of_the_plainest_run,
+		    every_row_has_the_bits_of_the_plain_run,
 		    equal_teardown)
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CPU backend: right by two oracles (published logits of a small model,
- * and a plain double-precision pass over random ones), and the same bits
- * whatever the instruction set, the threads, the chunks and the company.
+ * The CPU backend: its logits are near those of two oracles (published logits
+ * of a small model, and a plain pass in double precision over random models).
+ * Their bits do not depend on instruction set, threads, chunks or other rows.
  */
 #include "backend.h"
 
@@ -23,8 +23,8 @@
 
 #define TOKENS	71	/* three cache blocks, the last one partly used */
 
-/* Shapes that differ where it matters: residual, rotary lanes, head sizes
- * that are no multiple of 16 or 32, activation, tied head, biases. */
+/* Shapes that differ in residual, rotary lanes, head sizes that are no multiple
+ * of 16 or 32, activation, tied head, and biases. */
 static const struct neox_spec specs[] = {
 	{ "parallel", 2, 64, 4, 96, 50, 96, 0.25, "gelu_fast", 1, 0, 1, 0.1 },
 	{ "sequential", 2, 48, 2, 80, 33, 96, 0.25, "gelu", 0, 0, 1, 0.1 },
@@ -38,7 +38,7 @@ static const struct neox_spec specs[] = {
 static char	*folders[nitems(specs)];
 static int32_t	 ids[TOKENS];
 
-/* Where the test data is. */
+/* The path of a file of test data; owned by the caller. */
 static char *
 data_path(const char *name)
 {
@@ -62,7 +62,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take them away. */
+/* Remove the models. */
 static int
 teardown(void **state)
 {
@@ -74,7 +74,7 @@ teardown(void **state)
 	return (0);
 }
 
-/* Random ids below V. */
+/* Draw ids below V. */
 static void
 draw_ids(int V, uint64_t seed)
 {
@@ -84,7 +84,7 @@ draw_ids(int V, uint64_t seed)
 		ids[i] = (int32_t)neox_random(&seed, (uint32_t)V);
 }
 
-/* The numbers of a float32 .npy file in C order; *n is how many. */
+/* Read the *n numbers of a float32 .npy file in C order. */
 static float *
 read_npy(const char *name, size_t *n)
 {
@@ -95,7 +95,7 @@ read_npy(const char *name, size_t *n)
 	long		 end;
 
 	if (fp == NULL)
-		fail_msg("%s: not there", path);
+		fail_msg("%s: can't be read", path);
 	assert_int_equal(fread(head, sizeof head, 1, fp), 1);
 	assert_int_equal(fseek(fp, 0, SEEK_END), 0);
 	end = ftell(fp);
@@ -109,7 +109,7 @@ read_npy(const char *name, size_t *n)
 	return (x);
 }
 
-/* Largest difference of the backend from the published logits. */
+/* The largest difference of the backend from the published logits. */
 static double
 tiny_error(struct backend *b, const char *list, const char *npy, int chunk)
 {
@@ -148,7 +148,7 @@ tiny_error(struct backend *b, const char *list, const char *npy, int chunk)
 	return (worst);
 }
 
-/* fp32 is far inside what the smallest mistake costs. */
+/* The limit is far below the error that the smallest mistake would cause. */
 static void
 tiny_model_in_fp32_gives_the_published_logits(void **state)
 {
@@ -169,7 +169,7 @@ tiny_model_in_fp32_gives_the_published_logits(void **state)
 	free(folder);
 }
 
-/* The exact GELU is another function, by 1.5e-3 here. */
+/* The exact GELU gives other logits than the tanh form, by 1.5e-3 here. */
 static void
 tiny_model_with_the_exact_gelu(void **state)
 {
@@ -194,7 +194,7 @@ tiny_model_with_the_exact_gelu(void **state)
 	free(cmd);
 }
 
-/* bf16 within the limit that goes with the reference. */
+/* In bf16, the difference is below the limit of the test data. */
 static void
 tiny_model_in_bf16_is_near_the_published_logits(void **state)
 {
@@ -211,7 +211,7 @@ tiny_model_in_bf16_is_near_the_published_logits(void **state)
 	free(folder);
 }
 
-/* Each shape against double precision. */
+/* Compare each shape with double precision. */
 static void
 every_shape_agrees_with_double_precision(void **state)
 {
@@ -268,8 +268,8 @@ same_bits(const char *spec, const char *precision, const char *what,
 			    precision, what, i, (double)a[i], (double)b[i]);
 }
 
-/* What every variation below is compared with: one thread, the first
- * instruction set, one token at a time. */
+/* The run that all others are compared with: plain C, one thread, one token at
+ * a time. */
 static float *
 plain_run(size_t spec, const char *precision)
 {
@@ -282,7 +282,7 @@ plain_run(size_t spec, const char *precision)
 	return (out);
 }
 
-/* scalar, avx2, avx512, with 1, 2 and 3 threads, and several cuts. */
+/* Each instruction set with 1, 2 and 3 threads, and several cuts. */
 static void
 bits_do_not_depend_on_isa_threads_or_chunks(void **state)
 {
@@ -347,12 +347,12 @@ bits_do_not_depend_on_the_cut_of_a_prompt(void **state)
 }
 
 /*
- * Three sequences of the same tokens advance by different amounts in shared
- * steps, with rows of a fourth, different one between them; only some rows
- * ask for logits.
+ * Three sequences of the same tokens advance by different numbers of rows in
+ * the same steps, with rows of a fourth, different sequence between them. The
+ * rows of the fourth have no logits.
  */
 static void
-bits_do_not_depend_on_company(void **state)
+bits_do_not_depend_on_other_rows(void **state)
 {
 	static const int start[3] = { 0, 5, 40 };
 	int32_t			 blocks[4][3];
@@ -389,7 +389,7 @@ bits_do_not_depend_on_company(void **state)
 			assert_int_equal(b->ops->step(b, rows, n), 0);
 		}
 		for (s = 0; s < 3; s++)
-			same_bits(specs[0].name, precisions[p], "in company",
+			same_bits(specs[0].name, precisions[p], "with others",
 			    want, out + (size_t)s * TOKENS * V, TOKENS * V);
 		free(out);
 		free(want);
@@ -397,8 +397,8 @@ bits_do_not_depend_on_company(void **state)
 	}
 }
 
-/* Another sequence writes the two whole blocks, and goes on differently; who
- * takes them over computes the rest only. */
+/* One sequence writes two whole blocks, and continues differently. Another one
+ * takes these blocks over, and computes only the rest. */
 static void
 bits_do_not_depend_on_who_wrote_the_prefix(void **state)
 {
@@ -424,7 +424,7 @@ bits_do_not_depend_on_who_wrote_the_prefix(void **state)
 			    .pos = t, .blocks = second, .logits = out +
 			    (size_t)(t - 64) * V };
 		assert_int_equal(b->ops->step(b, rows, TOKENS - 64), 0);
-		same_bits(specs[0].name, precisions[p], "behind a prefix",
+		same_bits(specs[0].name, precisions[p], "after a prefix",
 		    want + 64 * V, out, (TOKENS - 64) * V);
 		b->ops->free(b);
 		free(want);
@@ -443,7 +443,7 @@ main(void)
 		cmocka_unit_test(every_shape_agrees_with_double_precision),
 		cmocka_unit_test(bits_do_not_depend_on_isa_threads_or_chunks),
 		cmocka_unit_test(bits_do_not_depend_on_the_cut_of_a_prompt),
-		cmocka_unit_test(bits_do_not_depend_on_company),
+		cmocka_unit_test(bits_do_not_depend_on_other_rows),
 		cmocka_unit_test(bits_do_not_depend_on_who_wrote_the_prefix)
 	};
 

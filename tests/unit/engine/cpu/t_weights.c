@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading weights: how far it is is told, and what can't be had is an error.
+ * Loading weights: progress is reported, and missing memory is an error.
  */
 #include <config.h>
 
@@ -43,7 +43,7 @@ setup(void **state)
 	return (0);
 }
 
-/* Take it away. */
+/* Remove the model. */
 static int
 teardown(void **state)
 {
@@ -69,30 +69,30 @@ pack(const char *precision)
 	return (out);
 }
 
-/* What is told while a file is loaded. */
-struct told {
+/* The progress that was reported while a file is loaded. */
+struct reported {
 	int64_t	 bytes, total;
 	int	 times;
 };
 
-/* Bytes go up to the total. */
+/* Check that bytes grow, up to the total. */
 static void
-tell(void *arg, int64_t bytes, int64_t total)
+report(void *arg, int64_t bytes, int64_t total)
 {
-	struct told	*t = arg;
+	struct reported	*t = arg;
 
 	assert_true(bytes >= t->bytes && bytes <= total);
-	*t = (struct told){ bytes, total, t->times + 1 };
+	*t = (struct reported){ bytes, total, t->times + 1 };
 }
 
-/* From nothing to all of it. */
+/* Progress ends with all bytes. */
 static void
-loading_a_packed_file_tells_how_far_it_is(void **state)
+loading_a_packed_file_reports_progress(void **state)
 {
-	struct told	 t = { 0, 0, 0 };
+	struct reported	 t = { 0, 0, 0 };
 	struct backend_options	 opt = { .precision = "auto",
 		.device = "cpu", .isa = "auto", .threads = 1,
-		.progress = tell, .progress_arg = &t };
+		.progress = report, .progress_arg = &t };
 	char		*path = pack("bf16");
 	struct backend	*b;
 	struct model	*m;
@@ -108,7 +108,7 @@ loading_a_packed_file_tells_how_far_it_is(void **state)
 	free(path);
 }
 
-/* Memory that the kernel does not give. */
+/* A system call for memory that the kernel refuses. */
 struct shortage {
 	struct refusal	 call;
 	int		 packed;	/* the model is packed */
@@ -141,9 +141,9 @@ try_shortage(void *arg)
 	return (0);
 }
 
-/* Weights of our own, weights that are mapped, and the cache. */
+/* Memory for converted weights, mapped weights, and the cache. */
 static void
-memory_that_can_not_be_had_is_told(void **state)
+missing_memory_is_reported(void **state)
 {
 	static const struct shortage cases[] = {
 		{ { SYS_mmap, 1, UINT32_MAX, 2 << 20, ENOMEM }, 0, "no_memory",
@@ -173,8 +173,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(loading_a_packed_file_tells_how_far_it_is),
-		cmocka_unit_test(memory_that_can_not_be_had_is_told)
+		cmocka_unit_test(loading_a_packed_file_reports_progress),
+		cmocka_unit_test(missing_memory_is_reported)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pool: every item once, whatever the number of threads, and nothing
- * seen by the caller before it is finished.
+ * The pool: every item is done once, with any number of threads, and the caller
+ * sees all results.
  */
 #include "pool.h"
 
@@ -43,7 +43,7 @@ count_item(void *arg, int item, int thread)
 	r->times[item]++;
 }
 
-/* All sizes of runs: none, one, few, many, more than a ticket counts. */
+/* Runs of no item, one, few, many, and more items than a ticket counts. */
 static void
 every_item_is_done_once(void **state)
 {
@@ -127,7 +127,7 @@ sleeping_threads_wake(void **state)
 	pool_free(NULL);
 }
 
-/* 0 means one for each core we may use. */
+/* 0 means one thread for each core that we may use. */
 static void
 zero_threads_are_as_many_as_cores(void **state)
 {
@@ -139,7 +139,7 @@ zero_threads_are_as_many_as_cores(void **state)
 	pool_free(p);
 }
 
-/* Where each thread may run. */
+/* The cores on which each thread may run. */
 static void
 note_cores(void *arg, int item, int thread)
 {
@@ -151,7 +151,7 @@ note_cores(void *arg, int item, int thread)
 	usleep(1000);		/* so that every thread gets one */
 }
 
-/* Pinned threads have a core each, and too many are refused. */
+/* Each pinned thread has a core of its own. Too many threads are refused. */
 static void
 pinned_threads_have_a_core_each(void **state)
 {

@@ -87,9 +87,9 @@ blocks_give_the_numbers_of_the_reference(void **state)
 	}
 }
 
-/* Quants and scales of Q4_0, split from each other, have lost nothing. */
+/* Splitting Q4_0 into quants and scales loses nothing. */
 static void
-q4_0_comes_apart_without_loss(void **state)
+q4_0_is_split_without_loss(void **state)
 {
 	enum { N = 24 * 32 };
 	uint8_t		*blocks = read_data("q4_0", "blocks", N / 32 * 18);
@@ -170,7 +170,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks_give_the_numbers_of_the_reference),
-		cmocka_unit_test(q4_0_comes_apart_without_loss),
+		cmocka_unit_test(q4_0_is_split_without_loss),
 		cmocka_unit_test(plain_types_are_read_at_any_length),
 		cmocka_unit_test(every_type_has_a_size_and_a_name)
 	};

@@ -48,7 +48,7 @@ static const struct {
 
 /* Each mode, on the open file. */
 static void
-what_others_may_write_is_refused(void **state)
+files_that_others_may_write_are_refused(void **state)
 {
 	char		*folder = neox_folder(), *path, *words;
 	struct fault	 f;
@@ -99,7 +99,7 @@ check_open(const char *path, const char *words)
 
 /* The owner of a file, of its folder, and of a link to it. */
 static void
-what_strangers_own_is_refused(void **state)
+files_of_other_owners_are_refused(void **state)
 {
 	static const struct {
 		const char	*name;
@@ -135,7 +135,7 @@ what_strangers_own_is_refused(void **state)
 
 /* A link is checked at its end, and at each folder on the way. */
 static void
-links_are_judged_where_they_lead(void **state)
+links_are_checked_at_their_target(void **state)
 {
 	static const struct { const char *folder; mode_t mode;
 	    const char *words; } cases[] = {
@@ -266,7 +266,7 @@ static const struct {
 
 /* Read each one as a whole. */
 static void
-a_text_is_there_or_its_fault_is_named(void **state)
+a_text_is_read_or_its_fault_is_named(void **state)
 {
 	char		*folder = neox_folder(), *path, *text, *words;
 	struct fault	 f;
@@ -322,12 +322,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_others_may_write_is_refused),
-		cmocka_unit_test(what_strangers_own_is_refused),
-		cmocka_unit_test(links_are_judged_where_they_lead),
+		cmocka_unit_test(files_that_others_may_write_are_refused),
+		cmocka_unit_test(files_of_other_owners_are_refused),
+		cmocka_unit_test(links_are_checked_at_their_target),
 		cmocka_unit_test(a_link_that_is_swapped_opens_nothing_unsound),
 		cmocka_unit_test(a_file_put_in_its_place_changes_nothing),
-		cmocka_unit_test(a_text_is_there_or_its_fault_is_named),
+		cmocka_unit_test(a_text_is_read_or_its_fault_is_named),
 		cmocka_unit_test(reading_is_all_or_nothing)
 	};
 

@@ -380,7 +380,7 @@ alignments_are_kept(void **state)
 
 /* Types that are not readable are in the table, too. */
 static void
-other_types_are_told(void **state)
+other_types_are_reported(void **state)
 {
 	static const struct {
 		uint32_t	 number;
@@ -449,7 +449,7 @@ a_cut_file_is_refused(void **state)
 
 /* The file has become shorter after it was opened. */
 static void
-a_file_that_shrinks_is_told(void **state)
+a_file_that_shrinks_is_reported(void **state)
 {
 	struct gguf_file g;
 	uint8_t		*bytes;
@@ -489,9 +489,9 @@ main(void)
 		cmocka_unit_test(endless_keys_are_refused),
 		cmocka_unit_test(tensors_are_checked),
 		cmocka_unit_test(alignments_are_kept),
-		cmocka_unit_test(other_types_are_told),
+		cmocka_unit_test(other_types_are_reported),
 		cmocka_unit_test(a_cut_file_is_refused),
-		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(a_file_that_shrinks_is_reported),
 		cmocka_unit_test(every_error_was_tried)
 	};
 

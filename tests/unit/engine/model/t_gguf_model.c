@@ -46,18 +46,6 @@ read_file(const char *path, struct gguf *g, int *fd)
 		fail_msg("%s", f.message);
 }
 
-/* The same for a file that is being made. */
-static enum gguf_error
-read_pieces(struct gguf_file *pieces, struct gguf *g, struct fault *f)
-{
-	size_t		 n;
-	int		 fd = gguf_file_open(pieces, &n);
-	enum gguf_error	 e = gguf_read("some.gguf", fd, n, g, f);
-
-	close(fd);
-	return (e);
-}
-
 /* Return the row of [q k v][H][D] that is row r of [H][q k v][D]. */
 static int64_t
 split_row(const struct model_config *c, int64_t r)
@@ -249,7 +237,7 @@ other_names_stay(void **state)
 		gguf_file_frame(&pieces, NULL, VOCAB);
 		gguf_file_tensor(&pieces, cases[i].name, 0, 1, &shape, x,
 		    sizeof x);
-		if (read_pieces(&pieces, &g, &f) != GGUF_OK)
+		if (gguf_file_read(&pieces, &g, &f) != GGUF_OK)
 			fail_msg("%s: %s", cases[i].name, f.message);
 		assert_string_equal(g.table.tensors[1].name,
 		    cases[i].as != NULL ? cases[i].as : cases[i].name);
@@ -267,7 +255,7 @@ defaults_are_filled_in(void **state)
 
 	(void)state;
 	gguf_file_frame(&pieces, ROTARY, VOCAB);
-	assert_int_equal(read_pieces(&pieces, &g, &f), GGUF_OK);
+	assert_int_equal(gguf_file_read(&pieces, &g, &f), GGUF_OK);
 	assert_int_equal(g.config.lanes, 4);
 	assert_int_equal(g.config.rotary, 4);
 	assert_int_equal(g.config.vocab, VOCAB);
@@ -370,7 +358,7 @@ configurations_are_checked(void **state)
 		gguf_file_frame(&pieces, configs[i].key, VOCAB);
 		gguf_file_key(&pieces, configs[i].key, configs[i].type,
 		    configs[i].value, configs[i].n);
-		e = read_pieces(&pieces, &g, &f);
+		e = gguf_file_read(&pieces, &g, &f);
 		if (e != configs[i].error || (e != GGUF_OK &&
 		    strstr(f.message, configs[i].words) == NULL))
 			fail_msg("%s (%zu): expected %d \"%s\", found %d %s",
@@ -386,7 +374,7 @@ configurations_are_checked(void **state)
 
 /* Every required key and tensor. */
 static void
-what_is_missing_is_named(void **state)
+missing_keys_are_named(void **state)
 {
 	static const char *const names[] = { "general.architecture",
 		"gptneox.context_length", "gptneox.embedding_length",
@@ -400,7 +388,7 @@ what_is_missing_is_named(void **state)
 	(void)state;
 	for (i = 0; i < nitems(names); i++) {
 		gguf_file_frame(&pieces, names[i], VOCAB);
-		assert_int_equal(read_pieces(&pieces, &g, &f), GGUF_MISSING);
+		assert_int_equal(gguf_file_read(&pieces, &g, &f), GGUF_MISSING);
 		assert_string_equal(f.field, names[i]);
 	}
 }
@@ -419,7 +407,7 @@ an_embedding_is_a_matrix(void **state)
 	gguf_file_frame(&pieces, "token_embd.weight", VOCAB);
 	gguf_file_tensor(&pieces, "token_embd.weight", 0, 3, shape, zeros,
 	    sizeof zeros);
-	assert_int_equal(read_pieces(&pieces, &g, &f), GGUF_CONFIG);
+	assert_int_equal(gguf_file_read(&pieces, &g, &f), GGUF_CONFIG);
 	assert_non_null(strstr(f.message, "expected 2 dimensions, found 3"));
 }
 
@@ -432,7 +420,7 @@ main(void)
 		cmocka_unit_test(other_names_stay),
 		cmocka_unit_test(defaults_are_filled_in),
 		cmocka_unit_test(configurations_are_checked),
-		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(missing_keys_are_named),
 		cmocka_unit_test(an_embedding_is_a_matrix)
 	};
 

@@ -308,6 +308,20 @@ two_rotations_are_refused(void **state)
 	assert_string_equal(f.field, "rope_scaling");
 }
 
+/* The configuration with one key changed, which must be taken. */
+static struct model_config
+changed(const char *key, const char *value)
+{
+	struct model_config	 c;
+	struct fault		 f;
+	char			*text = mutate(key, value);
+
+	if (hfconfig_parse("c", text, strlen(text), &c, &f) != 0)
+		fail_msg("%s", f.message);
+	free(text);
+	return (c);
+}
+
 /* The library has many names for two functions. */
 static void
 every_name_of_a_gelu_is_known(void **state)
@@ -322,19 +336,12 @@ every_name_of_a_gelu_is_known(void **state)
 		{ "\"gelu_python_tanh\"", GELU_TANH },
 		{ "\"gelu_accurate\"", GELU_TANH }
 	};
-	struct model_config	 c;
-	struct fault		 f;
-	char			*text;
-	size_t			 i;
+	size_t	 i;
 
 	(void)state;
-	for (i = 0; i < nitems(acts); i++) {
-		text = mutate("hidden_act", acts[i].name);
-		if (hfconfig_parse("c", text, strlen(text), &c, &f) != 0)
-			fail_msg("%s", f.message);
-		assert_int_equal(c.gelu, acts[i].gelu);
-		free(text);
-	}
+	for (i = 0; i < nitems(acts); i++)
+		assert_int_equal(changed("hidden_act", acts[i].name).gelu,
+		    acts[i].gelu);
 }
 
 /* null, and a list with one id, are valid forms of eos_token_id, too. */
@@ -345,19 +352,12 @@ the_end_may_be_null_or_in_a_list(void **state)
 		const char	*value;
 		int		 eos;
 	} ends[] = { { "null", -1 }, { "[9]", 9 }, { "0", 0 } };
-	struct model_config	 c;
-	struct fault		 f;
-	char			*text;
-	size_t			 i;
+	size_t	 i;
 
 	(void)state;
-	for (i = 0; i < nitems(ends); i++) {
-		text = mutate("eos_token_id", ends[i].value);
-		if (hfconfig_parse("c", text, strlen(text), &c, &f) != 0)
-			fail_msg("%s", f.message);
-		assert_int_equal(c.eos, ends[i].eos);
-		free(text);
-	}
+	for (i = 0; i < nitems(ends); i++)
+		assert_int_equal(changed("eos_token_id", ends[i].value).eos,
+		    ends[i].eos);
 }
 
 /* The number of rotated lanes is that of Python's int(size * pct), also if the

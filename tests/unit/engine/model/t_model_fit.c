@@ -6,18 +6,15 @@
  */
 #include "model.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "backend.h"
 #include "json.h"
 #include "log.h"
 #include "model_files.h"
@@ -25,7 +22,6 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define FILE_MAX	(1024 * 1024)
 #define ONE		"model.safetensors"
 #define LAYER(part)	"gpt_neox.layers.1." part
 #define NORM		"gpt_neox.final_layer_norm.bias"
@@ -135,57 +131,10 @@ a_config_that_the_weights_do_not_fit_names_the_tensor(void **state)
 	}
 }
 
-/* Put n bytes at byte off of a tensor. */
-static void
-poke(const char *folder, const char *name, long off, const void *bytes,
-    size_t n)
-{
-	char		*path = path_join(folder, ONE), *all;
-	uint64_t	 header;
-	json_t		*obj, *o;
-	size_t		 size;
-	int		 fd = open(path, O_WRONLY);
-
-	assert_int_equal(path_read(path, FILE_MAX, &all, &size), 0);
-	memcpy(&header, all, 8);
-	obj = json_loadb(all + 8, header, 0, NULL);
-	o = json_object_get(json_object_get(obj, name), "data_offsets");
-	assert_non_null(o);
-	assert_int_equal(pwrite(fd, bytes, n, (off_t)(8 + header) + off +
-	    json_integer_value(json_array_get(o, 0))), n);
-	close(fd);
-	json_decref(obj);
-	free(all);
-	free(path);
-}
-
-/* Reading the folder's weights must fail; the message has the tensor and
- * words. */
-static void
-expect_refusal(const char *folder, const char *precision, const char *name,
-    const char *words)
-{
-	struct backend_options	 opt = { .precision = precision,
-		.device = "cpu", .isa = "auto", .threads = 1 };
-	struct backend		*b;
-	struct model		*m;
-	struct fault		 f;
-
-	if (model_open(folder, &m, &f) != 0)
-		fail_msg("%s", f.message);
-	assert_int_equal(backend_open(m, &opt, &b, &f), CHAT_EFORMAT);
-	assert_string_equal(f.code, "bad_model");
-	if (strstr(f.message, name) == NULL ||
-	    strstr(f.message, words) == NULL)
-		fail_msg("expected %s and \"%s\" in: %s", name, words,
-		    f.message);
-	model_free(m);
-}
-
 /* fp32 numbers at the ends and in the middle of tensors. */
 static const struct {
 	const char	*name;
-	long		 at;		/* index of the element */
+	size_t		 at;		/* index of the element */
 	float		 x;
 	const char	*precision, *words;
 } numbers[] = {
@@ -216,7 +165,7 @@ static const struct {
 
 /* Each is found while it is read, and the message has its place. */
 static void
-weights_that_are_no_numbers_are_placed(void **state)
+nan_and_infinity_are_reported_with_place(void **state)
 {
 	char	*folder;
 	size_t	 i;
@@ -225,17 +174,17 @@ weights_that_are_no_numbers_are_placed(void **state)
 	for (i = 0; i < nitems(numbers); i++) {
 		folder = neox_folder();
 		neox_write(folder, &spec, 9);
-		poke(folder, numbers[i].name, 4 * numbers[i].at,
+		model_files_poke(folder, numbers[i].name, 4 * numbers[i].at,
 		    &numbers[i].x, 4);
-		expect_refusal(folder, numbers[i].precision, numbers[i].name,
-		    numbers[i].words);
+		model_files_refused(folder, numbers[i].precision,
+		    numbers[i].name, numbers[i].words);
 		neox_remove(folder);
 	}
 }
 
-/* NaN and infinity of the smaller types. */
+/* NaN and infinity in fp16 and bf16. */
 static void
-half_numbers_are_looked_at_too(void **state)
+smaller_types_are_checked_too(void **state)
 {
 	static const struct {
 		const char	*dtype;
@@ -260,8 +209,8 @@ half_numbers_are_looked_at_too(void **state)
 	for (i = 0; i < nitems(cases); i++) {
 		c.extra_dtype = cases[i].dtype;
 		model_files_put_weights(whole, folder, ONE, &c, NULL);
-		poke(folder, NORM, 2 * 9, &cases[i].bits, 2);
-		expect_refusal(folder, "fp32", NORM, cases[i].words);
+		model_files_poke(folder, NORM, 2 * 9, &cases[i].bits, 2);
+		model_files_refused(folder, "fp32", NORM, cases[i].words);
 	}
 	neox_remove(folder);
 	neox_remove(whole);
@@ -270,7 +219,7 @@ half_numbers_are_looked_at_too(void **state)
 /* An output matrix in a model with tied embeddings: a warning if its bytes are
  * not those of the embedding. */
 static void
-a_head_of_its_own_is_warned_of(void **state)
+a_separate_head_causes_a_warning(void **state)
 {
 	struct change	 c = { .extra = "embed_out.weight",
 			    .extra_dtype = "F16", .extra_shape = 16 };
@@ -300,9 +249,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_config_that_the_weights_do_not_fit_names_the_tensor),
-		cmocka_unit_test(weights_that_are_no_numbers_are_placed),
-		cmocka_unit_test(half_numbers_are_looked_at_too),
-		cmocka_unit_test(a_head_of_its_own_is_warned_of)
+		cmocka_unit_test(nan_and_infinity_are_reported_with_place),
+		cmocka_unit_test(smaller_types_are_checked_too),
+		cmocka_unit_test(a_separate_head_causes_a_warning)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, NULL));

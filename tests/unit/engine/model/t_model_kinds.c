@@ -110,7 +110,7 @@ make(const char *path, enum made what)
 
 /* Another object in a model's folder. */
 static void
-something_else_in_a_folder_is_told(void **state)
+other_things_in_a_folder_are_reported(void **state)
 {
 	static const struct {
 		const char	*name;
@@ -145,7 +145,7 @@ something_else_in_a_folder_is_told(void **state)
 
 /* Another object instead of a model's one file. */
 static void
-something_else_than_a_file_is_told(void **state)
+other_things_than_files_are_reported(void **state)
 {
 	static const struct {
 		enum made	 what;
@@ -173,7 +173,7 @@ something_else_than_a_file_is_told(void **state)
 
 /* Files of known kinds, recognised by their first bytes. */
 static void
-files_that_are_no_models_are_told(void **state)
+files_that_are_no_models_are_reported(void **state)
 {
 	static const struct {
 		const char	*bytes;
@@ -220,7 +220,7 @@ try_closed(void *arg)
 
 /* No more descriptors: for the folder, for its weights, for one file. */
 static void
-what_can_not_be_opened_is_told(void **state)
+paths_that_can_not_be_opened_are_reported(void **state)
 {
 	char		*weights = path_join(whole, WEIGHTS);
 	struct closed	 cases[] = {
@@ -245,10 +245,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(something_else_in_a_folder_is_told),
-		cmocka_unit_test(something_else_than_a_file_is_told),
-		cmocka_unit_test(files_that_are_no_models_are_told),
-		cmocka_unit_test(what_can_not_be_opened_is_told)
+		cmocka_unit_test(other_things_in_a_folder_are_reported),
+		cmocka_unit_test(other_things_than_files_are_reported),
+		cmocka_unit_test(files_that_are_no_models_are_reported),
+		cmocka_unit_test(paths_that_can_not_be_opened_are_reported)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -7,7 +7,6 @@
 
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -80,21 +79,6 @@ pack(const char *from, const char *precision)
 	return (out);
 }
 
-/* Count the files in the folder. */
-static int
-count_files(void)
-{
-	DIR		*d = opendir(folder);
-	struct dirent	*e;
-	int		 n = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return (n);
-}
-
 /* Every precision and shape: the folder and the packed file are equal. */
 static void
 a_packed_model_gives_the_same_bits(void **state)
@@ -128,12 +112,12 @@ a_packed_model_gives_the_same_bits(void **state)
 			free(got);
 			free(path);
 		}
-	assert_int_equal(count_files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 }
 
 /* Name, digest, configuration and tokenizer are kept. */
 static void
-a_packed_model_is_what_it_was_packed_from(void **state)
+a_packed_model_keeps_the_facts_of_its_source(void **state)
 {
 	struct model	*a, *b;
 	struct fault	 f;
@@ -202,7 +186,7 @@ change(const char *path, const char *old, const char *new)
 
 /* One change of the header in each row. */
 static void
-what_is_wrong_in_a_packed_file_is_named(void **state)
+errors_in_a_packed_file_are_named(void **state)
 {
 	static const struct {
 		const char	*old, *new, *words;
@@ -254,7 +238,7 @@ what_is_wrong_in_a_packed_file_is_named(void **state)
 		free(path);
 	}
 	path = pack(models[1], "int8");
-	expect_refusal(path, "bf16", "is packed in int8, and bf16 is asked");
+	expect_refusal(path, "bf16", "is packed in int8, not in bf16");
 	free(path);
 }
 
@@ -320,7 +304,7 @@ a_model_that_can_not_be_packed_is_reported(void **state)
 	assert_int_not_equal(cpu_pack_write(m, NULL, 0, path, &opt, &f), 0);
 	assert_non_null(strstr(f.message, "expected a tokenizer"));
 	model_free(m);
-	assert_int_equal(count_files(), 1);
+	assert_int_equal(model_files_count(folder), 1);
 	neox_remove(bad);
 	free(none);
 	free(path);
@@ -448,8 +432,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_packed_model_gives_the_same_bits),
-		cmocka_unit_test(a_packed_model_is_what_it_was_packed_from),
-		cmocka_unit_test(what_is_wrong_in_a_packed_file_is_named),
+		cmocka_unit_test(a_packed_model_keeps_the_facts_of_its_source),
+		cmocka_unit_test(errors_in_a_packed_file_are_named),
 		cmocka_unit_test(damage_is_found),
 		cmocka_unit_test(a_model_that_can_not_be_packed_is_reported),
 		cmocka_unit_test(a_container_that_is_not_ours_is_reported),

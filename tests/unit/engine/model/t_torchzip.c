@@ -428,7 +428,7 @@ a_cut_file_is_refused(void **state)
 
 /* The file has become shorter after it was opened. */
 static void
-a_file_that_shrinks_is_told(void **state)
+a_file_that_shrinks_is_reported(void **state)
 {
 	struct torch_file	 file;
 	struct torchzip		 z;
@@ -473,7 +473,7 @@ main(void)
 		cmocka_unit_test(an_end_record_in_a_comment_is_not_found),
 		cmocka_unit_test(other_forms_are_named),
 		cmocka_unit_test(a_cut_file_is_refused),
-		cmocka_unit_test(a_file_that_shrinks_is_told),
+		cmocka_unit_test(a_file_that_shrinks_is_reported),
 		cmocka_unit_test(no_error_is_left_untried)
 	};
 

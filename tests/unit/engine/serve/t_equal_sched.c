@@ -25,8 +25,6 @@
 #define CRASHES		3	/* crashes of the engine in a case */
 #define WORK		30000L	/* multiplications for a token */
 
-static struct tokenizer	*tok;
-
 /* A job: its request, its result alone, and its result so far. */
 struct task {
 	int		 len, max;
@@ -64,7 +62,7 @@ task_job(const struct task *t, int number)
 		return (job);
 	}
 	idbuf_append(&prompt, t->id, (size_t)t->len);
-	job = fixture_reply(tok, number, &prompt, t->max, t->temperature);
+	job = fixture_reply(number, &prompt, t->max, t->temperature);
 	assert_int_equal(generation_resume(job->gen, t->got.id, t->got.n,
 	    FIXTURE_VOCAB), 0);
 	return (job);
@@ -279,10 +277,7 @@ main(void)
 		cmocka_unit_test_teardown(every_reply_is_the_one_it_is_alone,
 		    equal_teardown)
 	};
-	int	 r;
 
-	tok = data_tokenizer("neox-tiny");
-	r = cmocka_run_group_tests(tests, NULL, NULL);
-	tokenizer_free(tok);
-	return (r);
+	return (cmocka_run_group_tests(tests, data_setup_tiny,
+	    data_teardown));
 }

@@ -14,8 +14,6 @@
 #include "engine_data.h"
 #include "sched_fixture.h"
 
-static struct tokenizer	*tok;
-
 /* A group that asks for everything does not keep out another group, and its
  * oldest jobs go on. */
 static void
@@ -28,13 +26,13 @@ groups_share_the_places(void **state)
 
 	(void)state;
 	for (i = 0; i < 20; i++)
-		scheduler_add(x->sched, fixture_job(tok, i, 4, 200, 0, NULL));
+		scheduler_add(x->sched, fixture_job(i, 4, 200, 0, NULL));
 	for (i = 0; i < 20; i++)
 		scheduler_step(x->sched);
 	scheduler_stats(x->sched, &st);
 	assert_int_equal(st.running, 8);
 	for (i = 20; i < 30; i++) {
-		job = fixture_job(tok, i, 4, 200, 0, NULL);
+		job = fixture_job(i, 4, 200, 0, NULL);
 		job->group = 7;
 		scheduler_add(x->sched, job);
 	}
@@ -70,9 +68,9 @@ groups_are_read_in_turn(void **state)
 
 	(void)state;
 	for (i = 0; i < 8; i++)
-		scheduler_add(x->sched, fixture_job(tok, i, 250, 1, 0, NULL));
+		scheduler_add(x->sched, fixture_job(i, 250, 1, 0, NULL));
 	scheduler_step(x->sched);
-	job = fixture_job(tok, 9, 40, 1, 0, NULL);
+	job = fixture_job(9, 40, 1, 0, NULL);
 	job->group = 1;
 	scheduler_add(x->sched, job);
 	for (i = 0; x->rec[9].dones == 0; i++)
@@ -88,7 +86,7 @@ groups_are_read_in_turn(void **state)
 static void
 ask(struct fixture *x, int id, int64_t group)
 {
-	struct job	*job = fixture_job(tok, id, 8, 8, 0, NULL);
+	struct job	*job = fixture_job(id, 8, 8, 0, NULL);
 
 	idbuf_clear(&x->rec[id].ids);
 	memset(&x->rec[id], 0, sizeof x->rec[id]);
@@ -213,24 +211,6 @@ few_groups_are_remembered(void **state)
 	assert_true(LIST_EMPTY(&list));
 }
 
-/* Open the tokenizer once. */
-static int
-setup(void **state)
-{
-	(void)state;
-	tok = data_tokenizer("neox-tiny");
-	return (0);
-}
-
-/* And release it. */
-static int
-teardown(void **state)
-{
-	(void)state;
-	tokenizer_free(tok);
-	return (0);
-}
-
 /* Run all. */
 int
 main(void)
@@ -244,5 +224,6 @@ main(void)
 		cmocka_unit_test(paused_groups_need_not_catch_up),
 	};
 
-	return (cmocka_run_group_tests(tests, setup, teardown));
+	return (cmocka_run_group_tests(tests, data_setup_tiny,
+	    data_teardown));
 }

@@ -17,8 +17,6 @@
 #define VOCAB	320
 #define EOS	0
 
-static struct tokenizer	*tok;
-
 /* The input of a reply, and the wanted result. */
 struct reply_case {
 	const char	*text;		/* the text that the model writes */
@@ -82,7 +80,7 @@ start(const struct generation_options *opt, size_t context)
 	struct idbuf	 prompt = { NULL, 0, 0 };
 
 	idbuf_add(&prompt, 66);
-	return (generation_new(tok, opt, &prompt, VOCAB, EOS, context));
+	return (generation_new(data_tok, opt, &prompt, VOCAB, EOS, context));
 }
 
 /* Return the id of a single byte. */
@@ -94,7 +92,7 @@ byte_id(unsigned char c)
 	size_t		 n;
 
 	for (id = 2; id < VOCAB; id++) {
-		s = tokenizer_bytes(tok, id, &n);
+		s = tokenizer_bytes(data_tok, id, &n);
 		if (n == 1 && (unsigned char)*s == c)
 			return (id);
 	}
@@ -111,7 +109,7 @@ case_ids(const struct reply_case *c, int bytes)
 	const char	*s;
 
 	if (!bytes)
-		return (data_encode(tok, c->text, 0));
+		return (data_encode(data_tok, c->text, 0));
 	for (s = c->text; *s != '\0'; s++)
 		idbuf_add(&ids, byte_id((unsigned char)*s));
 	return (ids);
@@ -147,7 +145,7 @@ play(const struct reply_case *c, int bytes, int cut)
 	struct generation		*g = start(&opt, 10000);
 	struct idbuf			 ids = case_ids(c, bytes);
 	struct textbuf			 text = { NULL, 0, 0 };
-	size_t				 i, told = 0;
+	size_t				 i, taken = 0;
 
 	for (i = 0; i < ids.n && g->stop == STOP_NONE; i++) {
 		if ((int)i == cut) {
@@ -157,17 +155,17 @@ play(const struct reply_case *c, int bytes, int cut)
 			    VOCAB), 0);
 		}
 		generation_add(g, ids.id[i]);
-		take(g, &text, &told);
+		take(g, &text, &taken);
 	}
 	assert_int_equal(g->stop, c->reason);
 	if (g->stop == STOP_NONE) {
 		generation_add(g, EOS);
 		assert_int_equal(g->stop, STOP_END);
-		take(g, &text, &told);
+		take(g, &text, &taken);
 	}
 	check_text(c, &text);
 	check_text(c, &g->text);
-	assert_int_equal(told, generation_made(g));
+	assert_int_equal(taken, generation_made(g));
 	textbuf_clear(&text);
 	idbuf_clear(&ids);
 	generation_free(g);
@@ -188,7 +186,7 @@ stops_are_held_back_and_flushed(void **state)
 
 /* Each case, interrupted at every token. */
 static void
-a_reply_goes_on_behind_any_token(void **state)
+a_reply_continues_after_any_token(void **state)
 {
 	size_t	 i;
 	int	 cut;
@@ -248,7 +246,7 @@ a_cut_character_shows_at_the_end_only(void **state)
 
 /* A NUL can't be in a line; special tokens have no text. */
 static void
-what_must_not_show_does_not(void **state)
+nul_and_special_tokens_do_not_show(void **state)
 {
 	struct generation_options	 opt = { .max_tokens = 10,
 					    .ignore_eos = 1,
@@ -320,42 +318,24 @@ cancel_flushes(void **state)
 
 /* Ids after the end, or out of range, are refused. */
 static void
-resume_refuses_what_never_was(void **state)
+resume_refuses_impossible_ids(void **state)
 {
-	static const int32_t	 behind[] = { 66, EOS, 67 };
+	static const int32_t	 after[] = { 66, EOS, 67 };
 	static const int32_t	 range[] = { 66, VOCAB };
 	struct generation_options opt = { .max_tokens = 10,
 				    .sampler = { 1, 0, 1, 1, 0 } };
 	struct generation	*g = start(&opt, 100);
 
 	(void)state;
-	assert_true(generation_resume(g, behind, 3, VOCAB) < 0);
+	assert_true(generation_resume(g, after, 3, VOCAB) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
 	assert_true(generation_resume(g, range, 2, VOCAB) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
-	assert_int_equal(generation_resume(g, behind, 2, VOCAB), 0);
+	assert_int_equal(generation_resume(g, after, 2, VOCAB), 0);
 	assert_int_equal(g->stop, STOP_END);
 	generation_free(g);
-}
-
-/* Open the tokenizer once. */
-static int
-setup(void **state)
-{
-	(void)state;
-	tok = data_tokenizer("neox-tiny");
-	return (0);
-}
-
-/* And release it. */
-static int
-teardown(void **state)
-{
-	(void)state;
-	tokenizer_free(tok);
-	return (0);
 }
 
 /* Run all. */
@@ -364,14 +344,15 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(stops_are_held_back_and_flushed),
-		cmocka_unit_test(a_reply_goes_on_behind_any_token),
+		cmocka_unit_test(a_reply_continues_after_any_token),
 		cmocka_unit_test(text_is_held_no_longer_than_needed),
 		cmocka_unit_test(a_cut_character_shows_at_the_end_only),
-		cmocka_unit_test(what_must_not_show_does_not),
+		cmocka_unit_test(nul_and_special_tokens_do_not_show),
 		cmocka_unit_test(length_and_context_end_it),
 		cmocka_unit_test(cancel_flushes),
-		cmocka_unit_test(resume_refuses_what_never_was),
+		cmocka_unit_test(resume_refuses_impossible_ids),
 	};
 
-	return (cmocka_run_group_tests(tests, setup, teardown));
+	return (cmocka_run_group_tests(tests, data_setup_tiny,
+	    data_teardown));
 }

@@ -52,7 +52,7 @@ cache_blocks_are_taken_once(void **state)
 
 /* A block is the same only after the same beginning. */
 static void
-full_blocks_are_found_by_all_that_is_before_them(void **state)
+full_blocks_are_found_by_all_tokens_before(void **state)
 {
 	struct kvcache	*kv = kvcache_new(8);
 	int32_t		 a[3];
@@ -114,7 +114,7 @@ a_block_is_found_by_its_owner_only(void **state)
 
 /* After a common beginning, each account has its own blocks. */
 static void
-accounts_part_after_what_is_common(void **state)
+accounts_separate_after_common_tokens(void **state)
 {
 	struct kvcache	*kv = kvcache_new(8);
 	int32_t		 a[2], b[2];
@@ -234,9 +234,9 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(cache_blocks_are_taken_once),
 		cmocka_unit_test(
-		    full_blocks_are_found_by_all_that_is_before_them),
+		    full_blocks_are_found_by_all_tokens_before),
 		cmocka_unit_test(a_block_is_found_by_its_owner_only),
-		cmocka_unit_test(accounts_part_after_what_is_common),
+		cmocka_unit_test(accounts_separate_after_common_tokens),
 		cmocka_unit_test(the_same_block_twice_is_one_chain),
 		cmocka_unit_test(the_oldest_goes_first),
 		cmocka_unit_test(blocks_lie_in_a_row),

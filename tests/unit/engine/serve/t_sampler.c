@@ -209,7 +209,7 @@ top_p_keeps_the_smallest_set(void **state)
 
 /* NaN is an error, not a token. */
 static void
-logits_that_are_no_numbers_are_errors(void **state)
+nan_logits_are_errors(void **state)
 {
 	static const float	 bad[][2] = { { NAN, 0 }, { 0, NAN },
 		{ INFINITY, 0 }, { -INFINITY, -INFINITY } };
@@ -286,7 +286,7 @@ main(void)
 		cmocka_unit_test(ties_go_to_the_lower_id),
 		cmocka_unit_test(extremes_keep_something),
 		cmocka_unit_test(top_p_keeps_the_smallest_set),
-		cmocka_unit_test(logits_that_are_no_numbers_are_errors),
+		cmocka_unit_test(nan_logits_are_errors),
 		cmocka_unit_test(random_numbers_are_philox),
 		cmocka_unit_test(draws_follow_the_weights),
 		cmocka_unit_test(exponential_is_exact_enough),

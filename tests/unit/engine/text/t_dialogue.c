@@ -20,7 +20,6 @@
 
 #define TURNS_MAX 8
 
-static struct tokenizer	*tok;
 static size_t		 pre_tokens;	/* tokens of the last prompt's
 					 * pre-prompt */
 
@@ -40,7 +39,7 @@ build(const char *pre, const char *const *texts, size_t context,
 		turn[d.n].text = texts[d.n] + turn[d.n].bot;
 		turn[d.n].n = strlen(turn[d.n].text);
 	}
-	if ((r = dialogue_begin(tok, &d, &run, f)) != 0)
+	if ((r = dialogue_begin(data_tok, &d, &run, f)) != 0)
 		return (r);
 	while (!dialogue_some(run, 10))
 		;
@@ -89,7 +88,7 @@ ids_equal_those_of_the_whole_text(void **state)
 		assert_int_equal(build(cases[i].pre, cases[i].turn, 2048, 128,
 		    &got, &dropped, &f), 0);
 		assert_int_equal(dropped, 0);
-		want = data_encode(tok, cases[i].text, 0);
+		want = data_encode(data_tok, cases[i].text, 0);
 		assert_int_equal(data_ids_differ(cases[i].text, &got, &want),
 		    0);
 		idbuf_clear(&want);
@@ -235,7 +234,7 @@ a_prompt_has_one_tag_for_each_turn(void **state)
 		ids.n = text.n = 0;
 		assert_int_equal(build(NULL, turn, 2048, 1, &ids, &dropped,
 		    NULL), 0);
-		detok_ids(tok, ids.id, ids.n, 0, &text);
+		detok_ids(data_tok, ids.id, ids.n, 0, &text);
 		assert_int_equal(count(&text, "<human>"), 2);
 		assert_int_equal(count(&text, "<bot>"), 2);
 	}
@@ -310,24 +309,6 @@ a_newest_turn_that_does_not_fit_is_refused(void **state)
 	idbuf_clear(&ids);
 }
 
-/* Open the tokenizer once. */
-static int
-setup(void **state)
-{
-	(void)state;
-	tok = data_tokenizer("gpt-neox-20b");
-	return (0);
-}
-
-/* And release it. */
-static int
-teardown(void **state)
-{
-	(void)state;
-	tokenizer_free(tok);
-	return (0);
-}
-
 /* Run all. */
 int
 main(void)
@@ -341,5 +322,6 @@ main(void)
 		cmocka_unit_test(a_newest_turn_that_does_not_fit_is_refused),
 	};
 
-	return (cmocka_run_group_tests(tests, setup, teardown));
+	return (cmocka_run_group_tests(tests, data_setup_20b,
+	    data_teardown));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folding: what reads the same becomes the same, and every folded byte knows
- * where it came from.
+ * Folding: texts that read the same become the same, and the map leads from
+ * each folded byte to the original.
  */
 #include "fold.h"
 
@@ -56,7 +56,7 @@ test_letters_fold_to_plain_small_ones(void **state)
 	fold_table(cases, nitems(cases));
 }
 
-/* What can't be seen, and accents. */
+/* Invisible characters and accents. */
 static void
 test_invisible_characters_and_accents_are_gone(void **state)
 {
@@ -93,7 +93,7 @@ test_look_alikes_fold_in_latin_company_only(void **state)
 		{ "bоmb", "bomb" },			/* Cyrillic o */
 		{ "ВОМВ is a bomb", "bomb is a bomb" },
 		{ "сосаine", "cocaine" },
-		{ "рот", "рот" },	/* a Russian word among none */
+		{ "рот", "рот" },	/* a Russian word alone */
 		{ "мой рот, say", "мои рот, say" },
 		{ "το bomb", "to bomb" },
 		{ "жизнь and life", "жизнь and life" },
@@ -146,7 +146,7 @@ test_role_tags_of_look_alikes_fold_to_role_tags(void **state)
 	}
 }
 
-/* Signs for letters. */
+/* Digits and signs in place of letters. */
 static void
 test_digits_fold_between_letters_only(void **state)
 {
@@ -165,7 +165,7 @@ test_digits_fold_between_letters_only(void **state)
 	fold_table(cases, nitems(cases));
 }
 
-/* Other scripts keep their shape. */
+/* Letters of other scripts stay the same. */
 static void
 test_other_scripts_are_composed_again(void **state)
 {
@@ -217,9 +217,9 @@ test_spans_are_bytes_of_the_original(void **state)
 	}
 }
 
-/* The map's promises, for random text. */
+/* What fold.h promises about the map, with random texts. */
 static void
-test_the_map_never_goes_back_or_splits_a_character(void **state)
+test_the_map_never_decreases_or_splits_a_character(void **state)
 {
 	static const uint32_t letters[] = { 'a', 'Z', '4', ' ', '\n', 0xdf,
 		0x301, 0x200b, 0x43e, 0x1100, 0x1161, 0x11a8, 0xfb03, 0x1f468,
@@ -251,7 +251,7 @@ test_the_map_never_goes_back_or_splits_a_character(void **state)
 	}
 }
 
-/* A long run of marks must not cost its square. */
+/* The time for a run of marks must not grow with the square of its length. */
 static void
 test_a_flood_of_marks_is_cut(void **state)
 {
@@ -285,7 +285,7 @@ main(void)
 		cmocka_unit_test(test_other_scripts_are_composed_again),
 		cmocka_unit_test(test_spans_are_bytes_of_the_original),
 		cmocka_unit_test(
-		    test_the_map_never_goes_back_or_splits_a_character),
+		    test_the_map_never_decreases_or_splits_a_character),
 		cmocka_unit_test(test_a_flood_of_marks_is_cut),
 	};
 

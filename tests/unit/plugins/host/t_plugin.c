@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking at a plugin's struct and file before anything of it is called.
- * Whole plugins are loaded by tests/e2e/test_filter.py.
+ * The checks of a plugin's struct and file, before any of its functions is
+ * called.  tests/e2e/test_filter.py loads whole plugins.
  */
 #include "filter.h"
 
@@ -20,7 +20,7 @@
 
 #include "xmalloc.h"
 
-/* Functions that only have an address. */
+/* Functions that are never called. */
 static int32_t
 some_open(const struct chat_filter_host *host,
     const struct chat_filter_option *options, uint64_t n, void **state)
@@ -66,7 +66,7 @@ static const struct chat_filter sound = {
 	.text = some_text, .close = some_close,
 };
 
-/* The one that fits. */
+/* A valid struct. */
 static void
 test_a_sound_struct_passes(void **state)
 {
@@ -143,7 +143,7 @@ test_each_missing_member_is_named(void **state)
 	assert_non_null(strstr(f.message, "\"y\""));
 }
 
-/* What version 1.1 added. */
+/* The members that version 1.1 added. */
 static uint64_t
 some_window(void *state)
 {
@@ -177,7 +177,7 @@ test_parts_need_a_window_and_nothing_else(void **state)
 	assert_true(plugin_has_part(&c));
 }
 
-/* A struct of 1.0 ends before these members, whatever stands there. */
+/* A struct of 1.0 ends before these members, so their bytes do not count. */
 static void
 test_a_plugin_of_1_0_is_not_read_beyond_its_struct(void **state)
 {

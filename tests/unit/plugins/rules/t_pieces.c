@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts in pieces: however a text is cut, its pieces tell what the whole text
- * tells, and what is settled stays so.
+ * Texts in pieces: the findings do not depend on how a text is cut, and settled
+ * text stays settled.
  */
 #include "rules.h"
 
@@ -21,8 +21,7 @@
 
 static const char *const categories[] = { "hate", "violence", NULL };
 
-/* What rules look for: one of each kind, some with a span that is short for
- * what they match. */
+/* Rules of each kind. Some match more text than their span. */
 static const char *const kinds[] = {
 	"words: [bomb, 'two  words']",
 	"words: [hack*, rope, bombs]",
@@ -46,7 +45,8 @@ static const char *const kinds[] = {
 	"raw: true, pattern: '[0-9]+', unless: 'KEY'",
 };
 
-/* Rule words, and what hides or breaks them. */
+/* Pieces of random texts: words of the rules, and characters that hide or break
+ * them. */
 static const char *const atoms[] = {
 	"bomb", "bombs", "two", "words", "hack", "rope", "make", "making",
 	"bath", "photo", "one", "x", "xx", "KEY-", "12345", "7", "b", "om",
@@ -81,7 +81,7 @@ draw(size_t n)
 	return ((size_t)(seed >> 33) % n);
 }
 
-/* Keep a finding once. A new one must not begin in what was settled. */
+/* Keep a finding once. A new one must not begin in settled text. */
 static void
 keep(void *arg, const struct rule *rule, uint64_t start, uint64_t end)
 {
@@ -114,7 +114,7 @@ compare(const void *a, const void *b)
 	return (x->end < y->end ? -1 : x->end > y->end);
 }
 
-/* The next character's start at or behind i. */
+/* Find the start of a character at or after i. */
 static size_t
 character(const char *text, size_t i)
 {
@@ -181,7 +181,7 @@ judge_pieces(struct rules *rs, const char *text, size_t len, size_t most,
 	assert_int_equal(l->settled, len);
 }
 
-/* Print what one of two lists has more. */
+/* Print the findings that only one of two lists has. */
 static void
 lists_differ(const char *text, const struct list *a, const struct list *b,
     const char *what)
@@ -285,7 +285,7 @@ test_any_cut_of_a_long_text_gives_the_same(void **state)
 	}
 }
 
-/* Forget what matches can begin with, so that PCRE2 is asked everywhere. */
+/* Remove the sets of first bytes, so that PCRE2 runs at each place. */
 static void
 forget_first(struct rules *rs)
 {
@@ -301,7 +301,7 @@ forget_first(struct rules *rs)
 	}
 }
 
-/* Match a text with both; the rules of b get the names of those of a. */
+/* Match a text with the rules a and b, and compare the findings. */
 static void
 check_first(struct rules *a, struct rules *b, const char *text, size_t len)
 {
@@ -322,8 +322,8 @@ check_first(struct rules *a, struct rules *b, const char *text, size_t len)
 	lists_differ(text, &without, &with, "without");
 }
 
-/* Patterns that are read for what they can begin with, in texts of their own
- * letters. */
+/* Patterns with a set of first bytes match the same as without, in texts made
+ * of their own letters. */
 static void
 test_the_beginnings_of_patterns_are_complete(void **state)
 {
@@ -356,7 +356,7 @@ test_the_beginnings_of_patterns_are_complete(void **state)
 		a->hits = b->hits = SIZE_MAX;
 		if (rules_parse(a, "p", pack, strlen(pack), &f) != 0 ||
 		    rules_parse(b, "p", pack, strlen(pack), &f) != 0) {
-			/* Folded text has no such letters. */
+			/* Folded text does not have these letters. */
 			if (raw)
 				fail_msg("%s: %s", tricky[i / 2], f.message);
 		} else {

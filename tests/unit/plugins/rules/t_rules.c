@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rule packs: what they find, what they don't, and how mistakes are told.
+ * Rule packs: their findings, and the messages about mistakes in them.
  */
 #include "rules.h"
 
@@ -18,7 +18,7 @@
 
 static const char *const categories[] = { "hate", "violence", NULL };
 
-/* What a match wrote down: "rule:from-to " for each finding. */
+/* The findings of a match as text: "rule:from-to " for each. */
 struct noted {
 	char	 text[4096];
 	int	 n;
@@ -36,7 +36,7 @@ note_found(void *arg, const struct rule *r, uint64_t start, uint64_t end)
 	    strchr(r->name, '/') + 1, (int)start, (int)end);
 }
 
-/* Rules from one rule's text, which must be sound. */
+/* Make rules from the text of one valid rule. */
 static struct rules *
 rules_of(const char *body)
 {
@@ -52,7 +52,7 @@ rules_of(const char *body)
 	return (rs);
 }
 
-/* Match a text as a prompt and compare with what is expected. */
+/* Match a text as a prompt, and compare the findings. */
 static void
 expect(struct rules *rs, const char *text, const char *found)
 {
@@ -177,7 +177,7 @@ test_the_last_match_covers_the_other_ones(void **state)
 	rules_free(rs);
 }
 
-/* Matches of nothing. */
+/* Matches of the empty string. */
 static void
 test_an_empty_match_moves_on(void **state)
 {
@@ -276,7 +276,7 @@ test_mistakes_are_reported_with_their_place(void **state)
 		if (strstr(f.message, cases[i].what) == NULL ||
 		    strncmp(f.message, cases[i].where,
 		    strlen(cases[i].where)) != 0)
-			fail_msg("%s: %s %s expected, told: %s",
+			fail_msg("%s: %s %s expected, found: %s",
 			    cases[i].rule, cases[i].where, cases[i].what,
 			    f.message);
 		free(text);
@@ -307,8 +307,8 @@ test_a_pattern_of_many_brackets_is_refused_at_once(void **state)
 	rules_free(rs);
 }
 
-/* Patterns that take other engines seconds, memory or the stack: refused, or
- * given up. A hang ends the test by SIGALRM. */
+/* Patterns for which other engines take seconds, memory or the stack are
+ * refused or stop at a limit. If one hangs, SIGALRM ends the test. */
 static void
 test_catastrophic_patterns_are_bounded(void **state)
 {

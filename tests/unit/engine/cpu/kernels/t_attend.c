@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The KV cache in int8: what is written into it, and attention that equals,
- * bit for bit, what kernels.h says it is, written out plainly.
+ * The KV cache in int8: the numbers that are written to it, and attention,
+ * which must have the same bits as the reference kernels.
  */
+#include "kernels.h"
 #include "layout_index.h"
-#include "rotary.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,10 +26,10 @@
 #define LANES	128	/* of a head, at most */
 #define WIDTH	((size_t)HEADS * 3 * LANES)
 
-/* No multiple of 16, of 32, or of 64 among them. */
+/* Lanes of a head. Some are not a multiple of 16, 32 or 64. */
 static const int	 sizes[] = { 10, 32, 48, 64, 80, 96, 128 };
 
-/* One sequence: what goes in, the cache, and what comes out. */
+/* One sequence: its input, its cache, and its output. */
 struct sequence {
 	struct backend_row	 rows[ROWS];
 	int32_t			 blocks[3];
@@ -40,16 +40,18 @@ struct sequence {
 	uint8_t			*cache;		/* owned */
 };
 
-/* Query, key or value (0 to 2) of head h at position t, as it goes in. */
+/* The input query, key or value (0 to 2) of head h at position t. */
 static float *
 part(struct sequence *s, int t, int h, int which)
 {
 	return (s->in[t] + (h * 3 + which) * s->a.kv.D);
 }
 
-/* Draw a sequence of heads of D lanes. Some lanes are far out, some keys and
- * values are zero or too small for a scale; the cache holds what is no number
- * wherever nothing is written. */
+/*
+ * Draw a sequence of heads of D lanes. Some lanes are much larger than the
+ * others. Some keys and values are zero, or too small for a scale. The cache is
+ * filled with bytes whose scales are NaN.
+ */
 static struct sequence *
 sequence_new(int D, uint64_t seed)
 {
@@ -85,7 +87,7 @@ sequence_new(int D, uint64_t seed)
 	return (s);
 }
 
-/* Its end. */
+/* Release it. */
 static void
 sequence_free(struct sequence *s)
 {
@@ -93,7 +95,7 @@ sequence_free(struct sequence *s)
 	free(s);
 }
 
-/* Put all of it into the cache, and attend in runs of so many rows. */
+/* Write all positions to the cache, and run attention `run` rows at a time. */
 static void
 sequence_run(struct sequence *s, const struct kernels *k, int run)
 {
@@ -101,14 +103,14 @@ sequence_run(struct sequence *s, const struct kernels *k, int run)
 
 	memcpy(s->qkv, s->in, sizeof s->in);
 	for (h = 0; h < HEADS; h++) {
-		rotary_head(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
+		k->rotary(&s->a, s->qkv[0], h, ROWS, s->qkv[0], 0);
 		for (t = 0; t < ROWS; t += run)
 			k->attend(&s->a, h, t, t + run < ROWS ? t + run :
 			    ROWS, s->scratch);
 	}
 }
 
-/* Hold all of it against the reference loops. */
+/* Compare the output with that of the reference kernels. */
 static void
 expect_reference(struct sequence *s, const char *isa, int run)
 {
@@ -127,7 +129,7 @@ expect_reference(struct sequence *s, const char *isa, int run)
 				    (double)got[t][i], (double)s->out[t][i]);
 }
 
-/* Every size of heads, each instruction set, one row and several at once. */
+/* Every size of heads, each instruction set, one or several rows at a time. */
 static void
 attention_in_int8_equals_the_reference(void **state)
 {
@@ -150,7 +152,8 @@ attention_in_int8_equals_the_reference(void **state)
 	fpmode_leave(mode);
 }
 
-/* Where position t, head h and lane i of keys or values is in the cache. */
+/* The address in the cache of lane i of head h at position t, of the key or
+ * the value, and its scale. */
 static int8_t *
 stored(struct sequence *s, int t, int h, int i, int value, float *scale)
 {
@@ -173,10 +176,10 @@ stored(struct sequence *s, int t, int h, int i, int value, float *scale)
 	return ((int8_t *)p);
 }
 
-/* Each number is within half a step, the largest of a head exact but for its
- * rounding. */
+/* Each stored number differs by at most half a step from the input, and the
+ * largest of a head is stored as 127. */
 static void
-what_is_stored_is_within_half_a_step(void **state)
+stored_numbers_are_within_half_a_step(void **state)
 {
 	struct sequence	*s = sequence_new(80, 9);
 	const float	*x;
@@ -203,10 +206,11 @@ what_is_stored_is_within_half_a_step(void **state)
 	sequence_free(s);
 }
 
-/* Who sees a key or a value that is no number gets none; who does not is not
- * touched, though it is in the cache beside what he reads. */
+/* If a key or value is NaN or infinite, all positions that see it get NaN. All
+ * other positions and heads do not change, though the cache holds it beside
+ * their own keys and values. */
 static void
-what_is_no_number_reaches_those_behind_it(void **state)
+nan_reaches_only_the_positions_that_see_it(void **state)
 {
 	static const float	 bad[] = { NAN, INFINITY, -INFINITY };
 	struct sequence		*s, *good;
@@ -242,8 +246,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attention_in_int8_equals_the_reference),
-		cmocka_unit_test(what_is_stored_is_within_half_a_step),
-		cmocka_unit_test(what_is_no_number_reaches_those_behind_it)
+		cmocka_unit_test(stored_numbers_are_within_half_a_step),
+		cmocka_unit_test(nan_reaches_only_the_positions_that_see_it)
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * int8 and int4: rounding of weights and of activations, and products that
- * equal, bit for bit, what kernels.h says they are, written out plainly.
+ * int8 and int4: rounding of weights and of activations, and products, which
+ * must have the same bits as the reference kernels.
  */
 #include "layout_index.h"
 #include "quant.h"
@@ -23,15 +23,14 @@
 #include "neox.h"
 #include "xmalloc.h"
 
-/* A number between -scale and scale. */
+/* Draw a number between -scale and scale. */
 static float
 draw(uint64_t *seed, float scale)
 {
 	return (((float)neox_random(seed, 1 << 24) * 0x1p-23f - 1) * scale);
 }
 
-/* int8 is within half a step, and the largest number is exact but for its
- * rounding. */
+/* In int8, each number differs by at most half a step from its weight. */
 static void
 int8_weights_are_within_half_a_step(void **state)
 {
@@ -62,7 +61,7 @@ int8_weights_are_within_half_a_step(void **state)
 	assert_true(u[0] == 128 && u[3] == 128);
 }
 
-/* The half that these bits are. */
+/* Convert an fp16 to a float. */
 static float
 half(uint16_t h)
 {
@@ -72,8 +71,8 @@ half(uint16_t h)
 	return (x);
 }
 
-/* int4 is never worse than the plain scale of max / -8, and a group that int4
- * holds exactly comes back exactly. */
+/* In int4, the error is never larger than with the scale max / -8, and a group
+ * that int4 can hold exactly is stored exactly. */
 static void
 int4_weights_are_as_near_as_the_plain_scale(void **state)
 {
@@ -117,7 +116,7 @@ int4_weights_are_as_near_as_the_plain_scale(void **state)
 	assert_true(u[41] == 8);
 }
 
-/* A row around x, of the largest and the smallest numbers there are. */
+/* Draw a row of numbers between -x and x, with -x and 0. */
 static void
 draw_row(float *w, int n, float x, uint64_t *seed)
 {
@@ -129,7 +128,8 @@ draw_row(float *w, int n, float x, uint64_t *seed)
 	w[n / 2] = 0;
 }
 
-/* No row makes anything that is no number, with denormals or without. */
+/* Very large and very small numbers never give NaN or infinity, with denormals
+ * or without. */
 static void
 numbers_of_any_size_can_be_rounded(void **state)
 {
@@ -169,7 +169,7 @@ numbers_of_any_size_can_be_rounded(void **state)
 			assert_true(isfinite(step) && u[k] <= 15);
 			if (top > QUANT_INT4_MAX)
 				continue;
-			/* halves are 2^-24 apart or more */
+			/* scales in fp16 are multiples of 2^-24 */
 			if (fabs((double)w[k] - (u[k] - 8) * step) >
 			    (double)top / 7 + 0x1p-21)
 				fail_msg("int4: %g is %d of %g", (double)w[k],
@@ -184,7 +184,7 @@ numbers_of_any_size_can_be_rounded(void **state)
 #define COLS_UP	128
 #define OUTS_UP	48
 
-/* Everything a product needs, and what it gives. */
+/* The input and the output of a product. */
 struct product {
 	float		 a[ROWS][COLS];
 	struct qrows	 q;
@@ -201,8 +201,8 @@ struct product {
 	float		 scale[ROWS];
 };
 
-/* Draw a product; some lanes are far out, one row is all zero, one is not a
- * number in one lane. */
+/* Draw a product. Some lanes are outliers, one row is zero, and one row has a
+ * NaN. */
 static struct product *
 product_new(enum elem elem, uint64_t seed)
 {
@@ -243,7 +243,8 @@ product_new(enum elem elem, uint64_t seed)
 	return (p);
 }
 
-/* Activations: within half a step, the outliers listed, sums right. */
+/* Check the rounded activations: within half a step, outliers listed, sums
+ * right. */
 static void
 check_rows(const struct product *p)
 {
@@ -275,7 +276,7 @@ check_rows(const struct product *p)
 	assert_int_equal(p->noutliers[1], 4);
 }
 
-/* Hold p->out against the reference loops: the same bits, or both NaN. */
+/* Compare p->out with the reference kernels: the same bits, or both NaN. */
 static void
 expect_reference(struct product *p, struct matmul *m, const char *isa)
 {

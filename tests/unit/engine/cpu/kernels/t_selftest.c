@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tiles in plain C compute and refuse, and the trial that keeps a
- * variant with other bits from being used.
+ * The tiles in plain C: what they compute and what they refuse; and the
+ * self-test, after which a variant that gives other bits is not used.
  */
 #include "isa.h"
 
@@ -24,7 +24,8 @@
 #include "selftest.h"
 #include "xmalloc.h"
 
-/* The end of a child that does something with tiles: 0, or its signal. */
+/* Call `what` in a child. Returns its exit status, or the signal that ended
+ * it. */
 static int
 ends_with(void (*what)(struct tile_config *))
 {
@@ -77,7 +78,7 @@ TILE_USE(use_short_b, c->rows[2] = 15)
 TILE_USE(use_few_rows, c->rows[1] = 15)
 TILE_USE(use_narrow, c->bytes[0] = 60)
 
-/* Used without configuration. */
+/* A use without a configuration. */
 static void
 use_nothing(struct tile_config *c)
 {
@@ -85,7 +86,7 @@ use_nothing(struct tile_config *c)
 	tile_load(1, block, 64);
 }
 
-/* Used after the end. */
+/* A use after tile_release. */
 static void
 use_released(struct tile_config *c)
 {
@@ -93,7 +94,7 @@ use_released(struct tile_config *c)
 	tile_zero(0);
 }
 
-/* The same register twice. */
+/* A use of the same register twice. */
 static void
 use_twice(struct tile_config *c)
 {
@@ -101,9 +102,9 @@ use_twice(struct tile_config *c)
 	tile_dot_bf16(0, 1, 1);
 }
 
-/* What the processor would refuse ends the program. */
+/* A use that the processor refuses ends the program. */
 static void
-tiles_in_plain_c_refuse_what_the_processor_does(void **state)
+tiles_in_plain_c_refuse_wrong_uses(void **state)
 {
 	static void (*const wrong[])(struct tile_config *) = { use_palette,
 		use_reserved, use_many_rows, use_wide_rows, use_no_rows,
@@ -116,12 +117,12 @@ tiles_in_plain_c_refuse_what_the_processor_does(void **state)
 	assert_int_equal(ends_with(use_half), 0);
 	for (i = 0; i < nitems(wrong); i++)
 		if (ends_with(wrong[i]) != SIGABRT)
-			fail_msg("number %zu is taken", i);
+			fail_msg("wrong use %zu is accepted", i);
 }
 
-/* What the manual says of one product of bf16, by hand. */
+/* One product of each kind, computed by hand from the manual. */
 static void
-tiles_in_plain_c_compute_what_the_manual_says(void **state)
+tiles_in_plain_c_compute_as_in_the_manual(void **state)
 {
 	struct tile_config	 c = { .palette = 1, .bytes = { 4, 8, 4 },
 				    .rows = { 1, 1, 2 } };
@@ -162,9 +163,10 @@ tiles_in_plain_c_compute_what_the_manual_says(void **state)
 	tile_release();
 }
 
-/* The loops of the bench use tiles rightly, and sets without have none. */
+/* The loops for --bench use tiles correctly. Variants without tiles do not have
+ * these loops. */
 static void
-loops_for_the_bench_are_there_where_tiles_are(void **state)
+bench_loops_for_tiles_need_tiles(void **state)
 {
 	(void)state;
 	assert_true(kernels_amx_soft.spin_tile16(2) == 0);
@@ -174,9 +176,9 @@ loops_for_the_bench_are_there_where_tiles_are(void **state)
 }
 
 static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
-static const struct matmul *spoilt;	/* what spoil spoils: its elem */
+static const struct matmul *spoilt;	/* spoil spoils products of its elem */
 
-/* Products of one element that are wrong in one bit. */
+/* Like scalar, but products of one type of elements have one wrong bit. */
 static void
 spoil(const struct matmul *m, int first, int last)
 {
@@ -190,7 +192,7 @@ spoil(const struct matmul *m, int first, int last)
 	memcpy(&m->out[16 * m->ldo + 3], &bits, sizeof bits);
 }
 
-/* Attention that is wrong in one bit. */
+/* Like scalar, but with one wrong bit. */
 static void
 spoil_attention(const struct attend *a, int h, int first, int last,
     float *scratch)
@@ -203,14 +205,14 @@ spoil_attention(const struct attend *a, int h, int first, int last,
 	memcpy(&a->out[(size_t)(last - 1) * a->ldo], &bits, sizeof bits);
 }
 
-/* A variant that is there. */
+/* For variants that can run here. */
 static int
 there(void)
 {
 	return (1);
 }
 
-/* Only what gives the same bits is chosen. */
+/* A variant is chosen only if it gives the same bits. */
 static void
 a_variant_with_other_bits_is_not_used(void **state)
 {
@@ -244,9 +246,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-		    tiles_in_plain_c_refuse_what_the_processor_does),
-		cmocka_unit_test(tiles_in_plain_c_compute_what_the_manual_says),
-		cmocka_unit_test(loops_for_the_bench_are_there_where_tiles_are),
+		    tiles_in_plain_c_refuse_wrong_uses),
+		cmocka_unit_test(tiles_in_plain_c_compute_as_in_the_manual),
+		cmocka_unit_test(bench_loops_for_tiles_need_tiles),
 		cmocka_unit_test(a_variant_with_other_bits_is_not_used)
 	};
 

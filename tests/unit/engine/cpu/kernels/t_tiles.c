@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernels, above all those with tiles: the same bits as the scalar ones, for
- * products of any shape and any end, and for attention.
+ * The kernels, mainly those with tiles: they give the same bits as the
+ * reference loops, for products of any shape and with any enum mm_end, and for
+ * attention.
  */
 #include "kernels.h"
 #include "layout_index.h"
@@ -20,7 +21,7 @@
 #include "neox.h"
 #include "xmalloc.h"
 
-/* One product, as random as can be. */
+/* One random product. */
 struct product {
 	struct matmul	 m;
 	struct qrows	 q;
@@ -41,7 +42,7 @@ draw(int n)
 	return (neox_random(&seed, 1u << n));
 }
 
-/* A number of bf16 around 1, some zero or far too small. */
+/* Draw a bf16 around 1; some are denormal or very small. */
 static uint16_t
 draw_bf16(void)
 {
@@ -52,30 +53,22 @@ draw_bf16(void)
 	return ((uint16_t)(draw(1) << 15 | exponent << 7 | draw(7)));
 }
 
-/* The float that these bits are. */
-static float
-widen(uint16_t b)
-{
-	uint32_t	 bits = (uint32_t)b << 16;
-	float		 x;
-
-	memcpy(&x, &bits, sizeof x);
-	return (x);
-}
-
-/* n floats of bf16. */
+/* Draw n floats, each of which is a bf16. */
 static float *
 draw_floats(size_t n)
 {
-	float	*x = xcalloc(n, sizeof *x);
-	size_t	 i;
+	float		*x = xcalloc(n, sizeof *x);
+	uint16_t	 b;
+	size_t		 i;
 
-	for (i = 0; i < n; i++)
-		x[i] = widen(draw_bf16());
+	for (i = 0; i < n; i++) {
+		b = draw_bf16();
+		dtype_to_f32(DTYPE_BF16, &b, &x[i], 1);
+	}
 	return (x);
 }
 
-/* Rows in bf16 and in int8, with nothing behind the last one. */
+/* Draw rows in bf16 and in int8, with no memory after the last one. */
 static void
 draw_rows(struct product *p, int rows, int K)
 {
@@ -97,10 +90,10 @@ draw_rows(struct product *p, int rows, int K)
 	p->q.outlier = xcalloc(n * up, sizeof *p->q.outlier);
 	p->q.noutliers = xcalloc(n, sizeof *p->q.noutliers);
 	for (r = 0; r < rows; r++)
-		kernels_scalar.quantize(p->a + r * K, K, &p->q, r);
+		kernels_reference.quantize(p->a + r * K, K, &p->q, r);
 }
 
-/* Panels of an element, each of the size it really has. */
+/* Draw panels of a type of elements, in memory of exactly their size. */
 static void
 draw_panels(struct product *p, enum elem elem, int N, int K)
 {
@@ -156,7 +149,7 @@ product_new(enum elem elem, int rows, int K, int N)
 	return (p);
 }
 
-/* And its end. */
+/* Release a product. */
 static void
 product_free(struct product *p)
 {
@@ -179,7 +172,7 @@ product_free(struct product *p)
 	free(p);
 }
 
-/* Run it, in pieces of so many panels. */
+/* Run a product, `piece` panels at a time. */
 static void
 product_run(struct product *p, const struct kernels *k, enum mm_end end,
     int narrow, int piece)
@@ -204,20 +197,20 @@ product_run(struct product *p, const struct kernels *k, enum mm_end end,
 	fpmode_leave(mode);
 }
 
-/* One product by each variant against scalar. */
+/* Compare one product of each variant with the reference, in pieces of that
+ * many panels. */
 static void
-compare(enum elem elem, int rows, int K, int N, enum mm_end end)
+compare(enum elem elem, int rows, int K, int N, enum mm_end end, int piece)
 {
 	struct product	*p = product_new(elem, rows, K, N);
 	const int	 narrow = draw(1) && end != MM_ROWS &&
 			    end != MM_ADD && end != MM_ADD2;
-	const int	 piece = 1 + (int)neox_random(&seed, 5);
 	float		*out = xcalloc(p->nout, sizeof *out);
 	uint16_t	*out16 = xcalloc(p->n16, sizeof *out16);
 	const char	*isa;
 	int		 at;
 
-	product_run(p, &kernels_scalar, end, narrow, piece);
+	product_run(p, &kernels_reference, end, narrow, piece);
 	memcpy(out, p->out, p->nout * sizeof *out);
 	memcpy(out16, p->out16, p->n16 * sizeof *out16);
 	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
@@ -235,7 +228,7 @@ compare(enum elem elem, int rows, int K, int N, enum mm_end end)
 
 static const enum elem	 elems[] = { ELEM_BF16, ELEM_I8, ELEM_I4 };
 
-/* Each number of rows, each end; K and N odd in every way. */
+/* Each number of rows with each end, and random K and N. */
 static void
 products_of_any_shape_have_the_same_bits(void **state)
 {
@@ -251,28 +244,31 @@ products_of_any_shape_have_the_same_bits(void **state)
 					compare(elems[i], rows, 2 + 2 *
 					    (int)neox_random(&seed, 90), 1 +
 					    (int)neox_random(&seed, 60),
-					    (enum mm_end)end);
+					    (enum mm_end)end, 1 +
+					    (int)neox_random(&seed, 5));
 }
 
-/* So large that rows, k or both are cut for the cache. */
+/* Products so large that rows, k or both are cut for the processor's cache, or
+ * panels for the sums that wait. */
 static void
 products_cut_for_the_cache_have_the_same_bits(void **state)
 {
 	static const struct {
-		int	 rows, K, N;
-	} sizes[] = { { 1030, 40, 20 }, { 300, 2090, 50 }, { 17, 17000, 40 },
-		{ 20, 8226, 600 } };
+		int	 rows, K, N, piece;
+	} sizes[] = { { 1030, 40, 20, 1 }, { 300, 2090, 50, 4 },
+		{ 17, 17000, 40, 2 }, { 20, 8226, 100, 5 },
+		{ 4, 8226, 540, 34 } };
 	size_t	 i, j;
 
 	(void)state;
 	for (i = 0; i < nitems(elems); i++)
 		for (j = 0; j < nitems(sizes); j++)
 			compare(elems[i], sizes[j].rows, sizes[j].K,
-			    sizes[j].N, MM_ADD);
+			    sizes[j].N, MM_ADD, sizes[j].piece);
 }
 
-/* A sum that becomes -0 stays so where the last block of k is filled up: a
- * difference of two blocks that is flushed, then products that are. */
+/* A sum of -0 stays -0 if the last block of k is padded. First the difference
+ * of two blocks is flushed to -0, then the products of the last block are. */
 static void
 padding_keeps_the_sign_of_zero(void **state)
 {
@@ -314,23 +310,24 @@ struct attention {
 	uint16_t		*cache, *out16;
 };
 
-/* What was there before, behind position last, is no number. */
+/* Fill the cache after position last with NaN. The other value of its pair is
+ * left: writing the first one clears it. */
 static void
-attention_behind(struct attention *t, int last)
+attention_fill_rest(struct attention *t, int last)
 {
-	const int	 D = t->a.kv.D;
+	const size_t	 D = (size_t)t->a.kv.D;
+	const size_t	 from = (size_t)(last % KV_BLOCK) + 1;
 	const int32_t	 block = t->blocks[last / KV_BLOCK];
 	uint16_t	*k = t->cache + kv_keys(&t->a.kv, 0, block) / 2;
 	uint16_t	*v = t->cache + kv_values(&t->a.kv, 0, block) / 2;
-	int		 at, i;
+	size_t		 at, i;
 
-	for (at = last % KV_BLOCK + 1; at < KV_BLOCK; at++)
+	for (at = from; at < KV_BLOCK; at++)
 		for (i = 0; i < D; i++) {
-			k[at / 16 * 16 * D + i / 2 * 32 + at % 16 * 2 + i % 2] =
-			    0x7fc0;
-			if (at > last % KV_BLOCK + 1 || at % 2 == 0)
-				v[i / 16 * 512 + at / 2 * 32 + i % 16 * 2 +
-				    at % 2] = 0x7fc0;
+			k[layout_index(ELEM_BF16, D, at, i)] = 0x7fc0;
+			if (at > from || at % 2 == 0)
+				v[layout_index(ELEM_BF16, KV_BLOCK, i, at)] =
+				    0x7fc0;
 		}
 }
 
@@ -362,7 +359,7 @@ attention_new(int D, int pos, int n)
 	for (j = 0; j < n; j++)
 		t->rows[j] = (struct backend_row){ .pos = pos + j,
 			.blocks = t->blocks };
-	attention_behind(t, pos + n - 1);
+	attention_fill_rest(t, pos + n - 1);
 	t->scratch = xcalloc((size_t)n * ((size_t)blocks * KV_BLOCK + up),
 	    sizeof *t->scratch);
 	t->out = xcalloc((size_t)(n * D), sizeof *t->out);
@@ -370,7 +367,7 @@ attention_new(int D, int pos, int n)
 	return (t);
 }
 
-/* And its end. */
+/* Release it. */
 static void
 attention_free(struct attention *t)
 {
@@ -383,7 +380,7 @@ attention_free(struct attention *t)
 	free(t);
 }
 
-/* The same by each variant, against scalar. */
+/* Compare the attention of each variant with the reference. */
 static void
 compare_attention(int D, int pos, int rows, int narrow)
 {
@@ -396,7 +393,7 @@ compare_attention(int D, int pos, int rows, int narrow)
 
 	t->a.out = narrow ? NULL : out;
 	t->a.out16 = narrow ? out16 : NULL;
-	kernels_scalar.attend(&t->a, 0, 0, rows, t->scratch);
+	kernels_reference.attend(&t->a, 0, 0, rows, t->scratch);
 	t->a.out = narrow ? NULL : t->out;
 	t->a.out16 = narrow ? t->out16 : NULL;
 	for (at = 0; (isa = neox_isa(&at)) != NULL; ) {
@@ -413,7 +410,7 @@ compare_attention(int D, int pos, int rows, int narrow)
 	attention_free(t);
 }
 
-/* Sizes of heads, places and numbers of rows. */
+/* Several sizes of heads, positions and numbers of rows. */
 static void
 attention_has_the_same_bits(void **state)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The elementary functions of the CPU kernels: how far from the exact value,
- * and that every variant gives the same bits, on odd numbers above all.
+ * The elementary functions of the CPU kernels: their errors, and that every
+ * variant gives the same bits, also for unusual numbers; and the order of sums
+ * in products.
  */
 #include "kernels.h"
 
@@ -22,7 +23,7 @@
 
 #define NUMBERS	(1 << 16)
 
-/* Floats that have tripped such code before. */
+/* Unusual floats: denormals, infinities, ends of ranges. */
 static const float odd[] = { 0.0f, -0.0f, 1e-45f, -1e-45f, 1e-40f, -1e-40f,
 	1.17549435e-38f, -1.17549435e-38f, 3.40282347e38f, -3.40282347e38f,
 	INFINITY, -INFINITY, 1.0f, -1.0f, 0.5f, 13.99f, -13.99f, 14.0f,
@@ -31,7 +32,7 @@ static const float odd[] = { 0.0f, -0.0f, 1e-45f, -1e-45f, 1e-40f, -1e-40f,
 
 static float	 in[NUMBERS], out[NUMBERS];
 
-/* Any bits but those of NaN, whose payload is nobody's promise. */
+/* Fill in with any floats but NaN: its bits are not promised. */
 static void
 fill_bits(uint64_t seed)
 {
@@ -47,7 +48,7 @@ fill_bits(uint64_t seed)
 	memcpy(in, odd, sizeof odd);
 }
 
-/* Evenly from a to b. */
+/* Fill in with evenly spaced numbers from a to b. */
 static void
 fill_range(double a, double b)
 {
@@ -57,8 +58,8 @@ fill_range(double a, double b)
 		in[i] = (float)(a + (b - a) * i / (NUMBERS - 1));
 }
 
-/* Largest error of out over in, in units of the last place of the exact
- * value, or of low where that is larger. */
+/* The largest error of out, in units of the last place of the exact value, or
+ * of low if low is larger. */
 static double
 worst_ulp(double (*exact)(double), double low)
 {
@@ -74,7 +75,8 @@ worst_ulp(double (*exact)(double), double low)
 	return (worst);
 }
 
-/* x/2 (1 + erf(x / sqrt 2)), by the tail where that is small. */
+/* x/2 (1 + erf(x / sqrt 2)), computed by erfc, which is also exact for large
+ * negative x. */
 static double
 exact_gelu_erf(double x)
 {
@@ -90,9 +92,9 @@ exact_gelu_tanh(double x)
 	return (x / (1 + exp(-2 * u)));
 }
 
-/* Errors over the ranges that matter. The limits stand in cpu/math.h. */
+/* The errors over the ranges in use. The limits are those of vmath.h. */
 static void
-errors_stay_below_what_math_h_says(void **state)
+errors_stay_below_the_limits_of_vmath_h(void **state)
 {
 	const struct kernels *k = kernels_find("auto");
 	const struct {
@@ -125,7 +127,7 @@ errors_stay_below_what_math_h_says(void **state)
 	}
 }
 
-/* Behind the ends, and at infinity. */
+/* Beyond the ends of the ranges, at infinity, and NaN. */
 static void
 ends_are_exact(void **state)
 {
@@ -147,7 +149,8 @@ ends_are_exact(void **state)
 	assert_true(isnan(y[7]));
 }
 
-/* bf16 by an independent rounding: to the nearer neighbour, even on a tie. */
+/* Compare with another way to round to bf16: take the nearer neighbour, and on
+ * a tie the even one. */
 static void
 rounding_to_bf16_is_to_nearest_even(void **state)
 {
@@ -191,7 +194,7 @@ rounding_to_bf16_is_to_nearest_even(void **state)
 	}
 }
 
-/* Apply a variant's function by number to in. */
+/* Apply function number `which` of a variant to in. */
 static void
 map(const struct kernels *k, int which, float *to)
 {
@@ -201,7 +204,7 @@ map(const struct kernels *k, int which, float *to)
 	all[which](in, to, NUMBERS);
 }
 
-/* Every variant against scalar, on what is in in. */
+/* Compare every variant with scalar on the numbers in in. */
 static void
 compare_variants(int which)
 {
@@ -221,7 +224,7 @@ compare_variants(int which)
 	}
 }
 
-/* Bit for bit, with denormals as zero as in a step, and without. */
+/* The same bits, with denormals taken as zero (as in a step) and without. */
 static void
 variants_give_the_same_bits(void **state)
 {
@@ -243,7 +246,7 @@ variants_give_the_same_bits(void **state)
 	}
 }
 
-/* A product to try. */
+/* The shape of a product. */
 struct shape {
 	int	 rows, K, N;
 };
@@ -260,7 +263,7 @@ random_floats(size_t n, uint64_t *seed)
 	return (x);
 }
 
-/* Sizes small or odd in every direction, by each variant. */
+/* Small and uneven shapes, by each variant. */
 static void
 products_are_summed_in_the_canonical_order(void **state)
 {
@@ -305,7 +308,7 @@ products_are_summed_in_the_canonical_order(void **state)
 	}
 }
 
-/* Half precision, every one of its numbers. */
+/* Every number of fp16. */
 static void
 halves_widen_exactly(void **state)
 {
@@ -354,7 +357,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(errors_stay_below_what_math_h_says),
+		cmocka_unit_test(errors_stay_below_the_limits_of_vmath_h),
 		cmocka_unit_test(ends_are_exact),
 		cmocka_unit_test(rounding_to_bf16_is_to_nearest_even),
 		cmocka_unit_test(variants_give_the_same_bits),

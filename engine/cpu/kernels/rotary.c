@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rotary positions and cache writes: little work, so plain C, compiled once
- * for all variants.
+ * Rotary positions and cache writes.  This is little work, so it is plain C and
+ * the same for all variants of the kernels.
  */
 #include "rotary.h"
 
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-/* Adding it leaves the nearest integer in the low bits of a float. */
+/* 1.5 * 2^23: after adding it to a float, the low bits are the nearest
+ * integer. */
 #define ROTARY_MAGIC	12582912.0f
 
 /* Make the table. */
@@ -53,8 +53,8 @@ rotary_turn(float *x, const float *cs, int rot)
 	}
 }
 
-/* The scale of a head's D numbers in int8 to *scale, and what they are
- * multiplied by: see kernels.h. */
+/* Set *scale to the scale of a head's D numbers in int8 (see kernels.h).
+ * Returns 1 / *scale, or 0 if *scale is not above 0. */
 static float
 rotary_scale(const float *x, int D, float *scale)
 {
@@ -71,8 +71,8 @@ rotary_scale(const float *x, int D, float *scale)
 	return (*scale > 0 ? 1 / *scale : 0);
 }
 
-/* What dtype_bf16 gives, where a call for each number would be most of the
- * work. */
+/* The same as dtype_bf16, but inline: a call for each number would take most of
+ * the time. */
 static inline uint32_t
 rotary_bf16(float x)
 {
@@ -84,8 +84,8 @@ rotary_bf16(float x)
 	return ((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* Element i of an array of the cache in fp32 or int8; in int8 |x| is at most
- * 127. */
+/* Write x to element i of an array of the cache in fp32 or int8. In int8, |x|
+ * is at most 127. */
 static void
 rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 {
@@ -99,14 +99,14 @@ rotary_put(enum elem elem, uint8_t *at, size_t i, float x)
 		((float *)(void *)at)[i] = x;
 }
 
-/* The place of lane i of the key, and of the value, at position pos of a
- * block. */
+/* The index of lane i of the key at position pos of a block. */
 static size_t
 rotary_key(const struct kv_shape *kv, enum elem elem, int pos, int i)
 {
 	return (layout_index(elem, (size_t)kv->D, (size_t)pos, (size_t)i));
 }
 
+/* The same for the value. */
 static size_t
 rotary_value(enum elem elem, int pos, int i)
 {
@@ -114,8 +114,8 @@ rotary_value(enum elem elem, int pos, int i)
 }
 
 /*
- * The same as rotary_store in int8. Nothing is cleared ahead: what is there is
- * a number, and its weight is taken as zero whatever its scale is.
+ * rotary_store in int8. The next position is not cleared: an int8 is never NaN,
+ * and its weight counts as zero with any scale.
  */
 static void
 rotary_store_q8(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
@@ -135,7 +135,7 @@ rotary_store_q8(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 		    value[i] * inv);
 }
 
-/* The same in bf16, pairs of lanes and of positions at once. */
+/* rotary_store in bf16, two lanes or two positions at once. */
 static void
 rotary_store_bf16(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
     const float *key, const float *value)
@@ -159,9 +159,10 @@ rotary_store_bf16(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,
 }
 
 /*
- * One key and value into a head's k and v of a block, position at in it. The
- * values' other half of a pair is cleared ahead: it is multiplied by a weight
- * of zero before its own position is written.
+ * Write one key and one value to k and v, a head's keys and values in a block,
+ * at position at of the block. If at is even, the value at at + 1 is cleared:
+ * it is multiplied by a weight of zero before it is written, and an old NaN
+ * would stay NaN.
  */
 static void
 rotary_store(const struct kv_shape *kv, uint8_t *k, uint8_t *v, int at,

@@ -27,8 +27,8 @@ enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
 /* A text in the form that a rule needs. */
 struct subject {
 	const char		*text;
-	size_t			 len;	/* what is known of it */
-	size_t			 head;	/* where that begins */
+	size_t			 len;	/* text[head..len) is known */
+	size_t			 head;
 	size_t			 spans;	/* a match that ends later waits */
 	size_t			 known;	/* new text begins after it */
 	size_t			 settled;	/* new matches begin here */
