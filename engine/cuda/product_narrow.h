@@ -25,11 +25,10 @@ product_ring(enum cuda_elem e, int M, int NT)
  *
  * A multiprocessor holds 8 warps of more than 128 registers a thread, 16 of up
  * to 128 and 24 of up to 80.  So it has 32 to 96 KiB of weights in flight up to
- * 32 rows, 16 to 32 KiB for more rows; of int4 18 to 72 KiB, 9 KiB for one panel
- * and more than 32 rows.  An H100 needs
- * 3.35 TB/s * 0.7 us / 132 = 18 KiB, an A100 2 TB/s * 0.6 us / 108 = 11 KiB.
- * Activations come from L2, which is nearer: ACTS loads of 32 columns are in
- * flight for each block of rows.
+ * 32 rows, 16 to 32 KiB for more rows; of int4 18 to 72 KiB, 9 KiB for one
+ * panel and more than 32 rows.  An H100 needs 3.35 TB/s * 0.7 us / 132 = 18
+ * KiB, an A100 2 TB/s * 0.6 us / 108 = 11 KiB.  Activations come from L2, which
+ * is nearer: ACTS loads of 32 columns are in flight for each block of rows.
  */
 template <enum cuda_elem E, int M, int NT>
 struct product_narrow_shape {
