@@ -16,7 +16,7 @@ product_ring(enum cuda_elem e, int M, int NT)
 	if (e == CUDA_I8)
 		return (NT == 8 ? 4 : NT == 1 ? 8 / M : M == 1 ? 4 : 2);
 	if (e == CUDA_I4)
-		return (M > 1 || NT >= 4 ? 2 : NT == 1 ? 4 : 3);
+		return (M == 1 && NT == 1 ? 4 : 2);
 	return (M == 1 && NT <= 2 ? 4 : 2);
 }
 
@@ -80,8 +80,8 @@ product_narrow_acts(uint4 b[NT], const struct product_source<E, M, NT> &s,
 		b[r] = ldg16(s.in[r] + i * 512);
 }
 
-/* Add RING units to d and load as many later ones, as far as the range has them;
- * if WHOLE, it has twice RING: warp. */
+/* Add RING units to d and load as many later ones, as far as the range has
+ * them; if WHOLE, it has twice RING: warp. */
 template <enum cuda_elem E, int M, int NT, bool WHOLE>
 __device__ __forceinline__ void
 product_narrow_turn(float d[M * NT][4],
