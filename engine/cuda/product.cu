@@ -84,8 +84,8 @@ product_start_wide(const struct product &p, cudaStream_t s)
 	    rows), (unsigned)count), PRODUCT_THREADS, 0, s, p, first);
 }
 
-/* Start the kernel that fits to the number of rows; full is the number of blocks
- * that fill the card. */
+/* Start the kernel that fits to the number of rows; full is the number of
+ * blocks that fill the card. */
 template <enum cuda_elem E>
 static void
 product_start_elem(const struct product &p, int full, cudaStream_t s)

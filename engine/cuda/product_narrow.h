@@ -8,15 +8,15 @@
 
 #include "product.h"
 
-/* Units of each panel that are in flight for a warp: with M panels they are 2 to
- * 4.5 KiB. */
+/* Units of each panel that are in flight for a warp: with M panels they are 1.1
+ * to 4.5 KiB. */
 constexpr int
 product_ring(enum cuda_elem e, int M, int NT)
 {
 	if (e == CUDA_I8)
 		return (NT == 8 ? 4 : NT == 1 ? 8 / M : M == 1 ? 4 : 2);
 	if (e == CUDA_I4)
-		return (M > 1 || NT == 4 ? 2 : NT == 1 ? 4 : 3);
+		return (M == 1 && NT == 1 ? 4 : 2);
 	return (M == 1 && NT <= 2 ? 4 : 2);
 }
 
@@ -25,10 +25,10 @@ product_ring(enum cuda_elem e, int M, int NT)
  *
  * A multiprocessor holds 8 warps of more than 128 registers a thread, 16 of up
  * to 128 and 24 of up to 80.  So it has 32 to 96 KiB of weights in flight up to
- * 32 rows, 16 to 32 KiB for more rows; of int4 18 to 72 KiB.  An H100 needs
- * 3.35 TB/s * 0.7 us / 132 = 18 KiB, an A100 2 TB/s * 0.6 us / 108 = 11 KiB.
- * Activations come from L2, which is nearer: ACTS loads of 32 columns are in
- * flight for each block of rows.
+ * 32 rows, 16 to 32 KiB for more rows; of int4 18 to 72 KiB, 9 KiB for one
+ * panel and more than 32 rows.  An H100 needs 3.35 TB/s * 0.7 us / 132 = 18
+ * KiB, an A100 2 TB/s * 0.6 us / 108 = 11 KiB.  Activations come from L2, which
+ * is nearer: ACTS loads of 32 columns are in flight for each block of rows.
  */
 template <enum cuda_elem E, int M, int NT>
 struct product_narrow_shape {
@@ -80,8 +80,8 @@ product_narrow_acts(uint4 b[NT], const struct product_source<E, M, NT> &s,
 		b[r] = ldg16(s.in[r] + i * 512);
 }
 
-/* Add RING units to d and load as many later ones, as far as the range has them;
- * if WHOLE, it has twice RING: warp. */
+/* Add RING units to d and load as many later ones, as far as the range has
+ * them; if WHOLE, it has twice RING: warp. */
 template <enum cuda_elem E, int M, int NT, bool WHOLE>
 __device__ __forceinline__ void
 product_narrow_turn(float d[M * NT][4],
@@ -139,7 +139,7 @@ product_narrow_turn(float d[M * NT][4],
  *   M		   1     2     4     1     2     4     1     2     4
  *   fp16, bf16	 0.5   0.7	   0.8   0.8	       1.4   1.3
  *   int8	 1.3   1.3   1.4   1.7   1.8   1.6   2.2   2.2   2.0
- *   int4	 2.0   2.0   2.0   2.3   2.3   2.2   2.9   2.6   2.5
+ *   int4	 2.0   2.0   2.0   2.4   2.3   2.2   2.9   2.6   2.5
  *
  * int4 needs 3 for two weights (lop3; sub or fma; mul) and a shift for 8; int8
  * needs 2 for two weights (byte_perm, sub).  A product has M below 4 only if it

@@ -170,7 +170,8 @@ product_wide_sum(float total[2 * product_wide_shape<E, PANELS>::NB][4],
  * parts of a chain. */
 template <enum cuda_elem E, int PANELS, bool CHAIN>
 static __global__ void
-__launch_bounds__(PRODUCT_THREADS, PANELS == 8 || CHAIN || PRODUCT_SLOW<E> ? 1 : 2)
+__launch_bounds__(PRODUCT_THREADS,
+    PANELS == 8 || CHAIN || PRODUCT_SLOW<E> ? 1 : 2)
 product_wide(const struct product p, int first)
 {
 	typedef struct product_wide_shape<E, PANELS> W;

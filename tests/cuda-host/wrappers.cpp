@@ -415,6 +415,30 @@ narrow(uint32_t *f16, uint32_t *bf16, const float *in, int n)
 	}
 }
 
+__global__ void
+halves(uint32_t *low, uint32_t *high, const uint32_t *in)
+{
+	low[threadIdx.x] = low_f16x2(in[threadIdx.x]);
+	high[threadIdx.x] = high_f16x2(in[threadIdx.x]);
+}
+
+static void
+check_halves()
+{
+	std::vector<uint32_t>	 in(32), got;
+	uint32_t		*low = up(in), *high = up(in);
+
+	for (int i = 0; i < 32; i++)
+		in[i] = (uint32_t)(1000 + i) | (uint32_t)(60000 - i) << 16;
+	LAUNCH(halves, 1, 32, 0, 0, low, high, up(in));
+	got = down(low, 32);
+	for (int i = 0; i < 32; i++)
+		expect("low_f16x2", i, got[i], (1000 + i) * 65537.0);
+	got = down(high, 32);
+	for (int i = 0; i < 32; i++)
+		expect("high_f16x2", i, got[i], (60000 - i) * 65537.0);
+}
+
 /* The positive number of these bits; one step above the largest is 2^16 or
  * 2^128 (as a double). */
 static double
@@ -470,6 +494,7 @@ main()
 	check_ring();
 	check_ways();
 	check_convert();
+	check_halves();
 	check_rounding(F16, "fp16 rounded");
 	check_rounding(BF16, "bf16 rounded");
 	return (failures > 0);
