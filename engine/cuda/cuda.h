@@ -56,8 +56,8 @@ struct cuda {
 	char				 isa[16];	/* "sm_80" */
 	char				 precision[32];	/* "fp16", "int8+kv8" */
 	cudaStream_t			 stream;
-	uint8_t				*weights, *cache, *work; /* owned: device
-							  * memory */
+	/* owned: device memory */
+	uint8_t				*weights, *cache, *work;
 	int32_t				*host_input;	/* owned: pinned */
 	float				*host_logits;	/* owned: pinned */
 	struct cuda_layer		*layers;	/* owned: [L] */

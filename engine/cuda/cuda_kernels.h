@@ -50,7 +50,7 @@ struct product_part {
 	const void	*in;		/* layout_acts of T rows, K columns */
 	int		 N, K;
 	enum product_end end;		/* unused in the second of a chain */
-	float		*out;		/* for STORE and ADD; n < N is written */
+	float		*out;		/* of STORE and ADD: n < N only */
 	int		 ldo;
 	void		*acts;		/* for GELU: layout_acts with K = N */
 };
@@ -126,7 +126,7 @@ struct attention {
 	void		*mix;		/* layout_acts, K = H * D: the result;
 					 * its padding of K is set to zero */
 	/*
-	 * The work. Item i is rows item[i].row .. + count - 1: one row, or up to
+	 * The work. Item i is count rows from item[i].row on: one, or up to
 	 * ATTEND_ROWS rows of one sequence at consecutive positions. An item of
 	 * one row may be cut into sections that blocks compute side by side and
 	 * attend_merge_launch merges.

@@ -80,8 +80,9 @@ product_start_wide(const struct product &p, cudaStream_t s)
 	int first, count = product_count(p, PANELS, &first);
 	int rows = PRODUCT_TALL * LAYOUT_ROWS;
 
-	LAUNCH((product_wide<E, PANELS, CHAIN>), dim3((unsigned)((p.T + rows - 1) /
-	    rows), (unsigned)count), PRODUCT_THREADS, 0, s, p, first);
+	LAUNCH((product_wide<E, PANELS, CHAIN>),
+	    dim3((unsigned)((p.T + rows - 1) / rows), (unsigned)count),
+	    PRODUCT_THREADS, 0, s, p, first);
 }
 
 /* Start the kernel that fits to the number of rows; full is the number of
