@@ -230,7 +230,7 @@ exchange_started(struct exchange *x, json_t *msg)
 		return;
 	x->dropped = msg_int(msg, "dropped", 0);
 	request_send(x->request, exchange_msg_notice("truncated", "the "
-	    "context is full: the oldest turns were left out", x->dropped));
+	    "context is full: the oldest messages were left out", x->dropped));
 }
 
 /* Return the code of an engine's error, in static storage. An unknown code

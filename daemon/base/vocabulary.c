@@ -115,7 +115,7 @@ const struct vocabulary_code vocabulary_codes[] = {
 	{ "timeout", CODE_LOCAL, "chatd has not answered in time" },
 	{ "loading", CODE_NOTICE, "the model is still loading" },
 	{ "engine_restarted", CODE_NOTICE, "the engine has started again" },
-	{ "truncated", CODE_NOTICE, "the oldest turns were left out" },
+	{ "truncated", CODE_NOTICE, "the oldest messages were left out" },
 	{ "redacted", CODE_NOTICE, "a part of the prompt was replaced" },
 	{ "quota_near", CODE_NOTICE, "the user's quota is nearly used up" },
 	{ NULL, CODE_CLIENT, NULL }

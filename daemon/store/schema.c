@@ -68,7 +68,7 @@ static const char schema_tables[] =
 "	seed INTEGER NOT NULL,\n"
 "	prompt_tokens INTEGER NOT NULL DEFAULT 0,\n"
 "	output_tokens INTEGER NOT NULL DEFAULT 0,\n"
-"	-- the number of oldest turns that did not fit into the context\n"
+"	-- the number of oldest messages that did not fit into the context\n"
 "	dropped INTEGER NOT NULL DEFAULT 0,\n"
 "	-- milliseconds from the request to the start of the model, to the\n"
 "	-- first text and to the end\n"

@@ -64,16 +64,19 @@ static int	stored_export(const char *, const char *, int64_t);
 static void
 stored_usage(FILE *to)
 {
-	fputs("usage: chatd-store\n"
+	char	*formats = vocabulary_list(vocabulary_formats, "or");
+
+	fprintf(to, "usage: chatd-store\n"
 	    "       chatd-store --export FORMAT --db PATH --uid N | --all\n"
 	    "       chatd-store --help | --version\n\n"
 	    "Keeps the database of chatd. Requests and answers are JSON lines "
 	    "on standard input\nand output. With --export it writes an export "
 	    "to standard output instead.\n\n"
-	    "  --export FORMAT  oig, messages, preference or csv\n"
+	    "  --export FORMAT  %s\n"
 	    "  --db PATH        the database\n"
 	    "  --uid N          the data of this user\n"
-	    "  --all            the data of all users\n", to);
+	    "  --all            the data of all users\n", formats);
+	free(formats);
 }
 
 /* Report a wrong command line. Returns the exit status. */

@@ -39,7 +39,7 @@ struct job {
 					 * fairshare.h */
 	struct generation	*gen;	/* owned; either this */
 	struct score		*score;	/* owned; or this, the other is NULL */
-	size_t			 dropped; /* turns left out of the prompt */
+	size_t			 dropped; /* messages left out */
 	size_t			 common; /* tokens at the start of the prompt
 					  * that are text of the
 					  * administrator */

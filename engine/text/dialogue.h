@@ -44,11 +44,11 @@ int	dialogue_some(struct dialogue_run *r, size_t limit);
 
 /*
  * Append the prompt to out. If the prompt and `reserve` tokens for the reply do
- * not fit into the context, the oldest turns are dropped, so that the first
- * remaining turn is a person's. The pre-prompt, the newest turn of a person and
- * the turns after it always stay. *dropped is the number of dropped turns. *pre
- * is the number of tokens of the pre-prompt; they do not depend on the text
- * that follows.
+ * not fit into the context, the oldest messages are dropped, so that the first
+ * remaining one is a person's. The pre-prompt, the newest message of a person
+ * and the messages after it always stay. *dropped is the number of dropped
+ * messages. *pre is the number of tokens of the pre-prompt; they do not depend
+ * on the text that follows.
  *
  * Returns 0, or CHAT_EFORMAT with *f filled ("context_full"): the parts that
  * must stay leave no room for one token.

@@ -483,6 +483,7 @@ def test_a_limit_of_size_is_an_error_and_no_signal(tmp_path):
 
 @pytest.mark.skipif("avx2" not in pathlib.Path("/proc/cpuinfo").read_text(),
                     reason="plain C takes minutes for it")
+@pytest.mark.skipif(SANITIZED, reason="it is slow")
 def test_the_bench_measures_prompts_and_replies():
     done = run("--model", MINI, "--bench", "--kv-precision", "int8")
     assert done.returncode == 0
