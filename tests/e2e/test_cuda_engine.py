@@ -122,6 +122,22 @@ def test_a_plan_is_one_line():
         in err
 
 
+@pytest.mark.parametrize("env, args, device, words", [
+    ({}, [], "cuda:0", "device auto: cuda:0"),
+    ({"SIMT_DEVICES": "0"}, [], "cpu", "device auto: cpu, because of "
+     "cuda:0: no CUDA device on this machine"),
+    ({"CHATD_MODULES": "/nowhere"}, [], "cpu", "module is not installed"),
+    ({"SIMT_MEMORY": "10000"}, [], "cpu", "are free"),
+    ({}, ["--precision", "fp32"], "cpu", "expected auto, fp16")])
+def test_auto_takes_the_device_that_can_be_used(env, args, device, words):
+    r = subprocess.run([ENGINE, "--model", TINY, "--device", "auto", *args],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **env})
+    ready = json.loads(r.stdout.splitlines()[-1])
+    assert (r.returncode, ready["model"]["device"]) == (0, device)
+    assert words in r.stderr
+
+
 @pytest.mark.parametrize("env, words", [
     ({"SIMT_DEVICES": "0"}, "cuda:0: no CUDA device on this machine"),
     ({"SIMT_FAIL": "cudaGetDeviceCount 1"},
@@ -129,7 +145,6 @@ def test_a_plan_is_one_line():
     ({"SIMT_CAPABILITY": "61"},
      "expected compute capability 7.5 or later, found 6.1"),
     ({"SIMT_FAIL": "cudaMemGetInfo 1"}, "can't be used: "),
-    ({"SIMT_FAIL": "cudaStreamCreate 1"}, "cuda:0: a stream: "),
     ({"SIMT_FAIL": "cudaEventRecord 1"}, "cuda:0: loading the weights: "),
     ({"SIMT_FAIL": "cudaMemcpy 1"}, "cuda:0: the table of positions: "),
 ])
@@ -138,11 +153,16 @@ def test_a_device_that_can_not_be_used_is_reported(env, words):
     assert code == "no_device" and words in message
 
 
-@pytest.mark.parametrize("n, what", enumerate(
-    ["the weights", "the cache", "a step"], 1))
-def test_an_allocation_that_fails_is_reported(n, what):
-    code, message = failure(SIMT_FAIL="cudaMalloc %d" % n)
-    assert code == "no_memory" and "cuda:0: memory for " + what in message
+@pytest.mark.parametrize("call, what", [
+    ("cudaMalloc 1", "memory for the weights"),
+    ("cudaMalloc 2", "memory for the cache"),
+    ("cudaMalloc 3", "memory for a step"),
+    ("cudaMallocHost 1", "pinned memory of the machine"),
+    ("cudaMallocHost 3", "buffers for loading"),
+    ("cudaStreamCreate 1", "a stream")])
+def test_an_allocation_that_fails_is_reported(call, what):
+    code, message = failure(SIMT_FAIL=call)
+    assert code == "no_memory" and "cuda:0: %s: " % what in message
 
 
 @pytest.mark.parametrize("size, words", [
