@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "cpu.h"
 #include "model.h"
 #include "packed.h"
@@ -68,10 +69,11 @@ backend_unknown(const char *device, struct fault *f)
 
 	for (i = 0; i < nitems(backend_kinds) && n < sizeof words; i++)
 		n += (size_t)snprintf(words + n, sizeof words - n, "%s%s%s",
-		    i == 0 ? "" : " or ", backend_kinds[i].name,
+		    i == 0 ? "" : i + 1 < nitems(backend_kinds) ?
+		    ", " : " or ", backend_kinds[i].name,
 		    backend_kinds[i].driver != NULL ? "" : ":N");
 	fault_set(f, "no_device", "device",
-	    "device: expected %s, found %.40s", words, device);
+	    "device: expected auto, %s, found %.40s", words, device);
 	return (CHAT_EUNSUPPORTED);
 }
 
@@ -181,6 +183,26 @@ backend_open(struct model *m, const struct backend_options *opt,
 	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
 		return (r);
 	return (d->open(&backend_host, m, &own, out, f));
+}
+
+/* Choose what "auto" means. */
+const char *
+backend_auto(struct model *m, const struct backend_options *opt,
+    struct fault *why)
+{
+	struct backend_options	 own = *opt;
+	struct backend_plan	 plan;
+	char			 need[BYTES_TEXT], left[BYTES_TEXT];
+
+	own.device = "cuda:0";
+	if (backend_plan(m, &own, &plan, why) != 0)
+		return ("cpu");
+	if (plan.total <= plan.free)
+		return ("cuda:0");
+	fault_set(why, "no_memory", "device", "cuda:0: the model needs %s in "
+	    "%s, %s are free", bytes_text(plan.total, need), plan.precision,
+	    bytes_text(plan.free, left));
+	return ("cpu");
 }
 
 /* The precisions of a device. */

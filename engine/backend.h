@@ -115,7 +115,8 @@ struct backend_options {
 					 * "int4" */
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
-	const char	*device;	/* "cpu" or "cuda:N" */
+	const char	*device;	/* "cpu" or "cuda:N"; "auto" is resolved
+					 * by backend_auto */
 	const char	*isa;		/* "auto", "reference", "scalar",
 					 * "avx2", "avx512" or "amx" */
 	int		 index;		/* N of device, or 0: backend.c sets it
@@ -179,8 +180,8 @@ struct backend_host {
 	int	(*widen)(const struct model_slice *s, int64_t i, float *out,
 		    struct fault *f);
 	/* The place of row i of the file's tensor in our order: model_row. i
-	 * counts from the first row of the tensor, not of the slice; in a
-	 * vector, it counts elements. */
+	 * counts from the first row of the tensor, not of the slice. A vector
+	 * has rows of one element. */
 	int64_t	(*row)(const struct model *m, const struct model_slice *s,
 		    int64_t i);
 
@@ -277,6 +278,14 @@ int	backend_pack(struct model *m, const struct backend_options *opt,
 	    const void *tables, size_t n, const char *out, struct fault *f);
 int	backend_open(struct model *m, const struct backend_options *opt,
 	    struct backend **out, struct fault *f);
+
+/*
+ * The device that "auto" means for m: "cuda:0" if it is there and m fits on it
+ * in opt->precision; else "cpu", and *why says what prevents it. Static.
+ */
+const char *backend_auto(struct model *m, const struct backend_options *opt,
+	    struct fault *why);
+
 /* The precisions of opt->device in *out, static. */
 int	backend_precisions(const struct backend_options *opt,
 	    const char *const **out, struct fault *f);

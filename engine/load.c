@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "log.h"
 #include "model.h"
 #include "xmalloc.h"
 
@@ -133,6 +134,22 @@ load_options(struct engine *e)
 	});
 }
 
+/* If the device is "auto", choose one, and log which and why. */
+static void
+load_device(struct engine *e)
+{
+	struct backend_options	 opt = load_options(e);
+	struct fault		 why;
+
+	if (strcmp(e->opt.device, "auto") != 0)
+		return;
+	e->opt.device = backend_auto(e->model, &opt, &why);
+	if (strcmp(e->opt.device, "cpu") == 0)
+		log_info("device auto: cpu, because of %s", why.message);
+	else
+		log_info("device auto: %s", e->opt.device);
+}
+
 /* Open the model and its tokenizer. */
 int
 load_files(struct engine *e, struct fault *f)
@@ -149,6 +166,7 @@ load_files(struct engine *e, struct fault *f)
 		r = model_open(e->opt.model, &e->model, f);
 	if (r != 0)
 		return (r);
+	load_device(e);
 	return (load_tokenizer(e, f));
 }
 
@@ -156,11 +174,13 @@ load_files(struct engine *e, struct fault *f)
 int
 load_engine(struct engine *e, struct fault *f)
 {
-	struct backend_options	 opt = load_options(e);
+	struct backend_options	 opt;
 	int			 r;
 
-	if ((r = load_files(e, f)) != 0 ||
-	    (r = backend_open(e->model, &opt, &e->backend, f)) != 0)
+	if ((r = load_files(e, f)) != 0)
+		return (r);
+	opt = load_options(e);		/* load_files has chosen the device */
+	if ((r = backend_open(e->model, &opt, &e->backend, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
 	if ((r = load_context(e, f)) != 0)

@@ -175,14 +175,16 @@ offline_read(struct offline_check *c, const struct backend_options *opt,
 int
 offline_check(struct engine *e)
 {
-	struct backend_options	 opt = load_options(e);
+	struct backend_options	 opt;
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
 	struct backend_plan	 plan;
 	struct fault		 f;
 
-	if (load_files(e, &f) != 0 ||
-	    backend_plan(e->model, &opt, &plan, &f) != 0)
+	if (load_files(e, &f) != 0)
+		return (offline_failed(&c.progress, &f));
+	opt = load_options(e);
+	if (backend_plan(e->model, &opt, &plan, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
 	if (offline_needs(e, &opt, plan.free, &f) != 0)
@@ -199,17 +201,18 @@ offline_check(struct engine *e)
 int
 offline_pack(struct engine *e)
 {
-	struct backend_options	 opt = load_options(e);
+	struct backend_options	 opt;
 	struct offline_progress	 p = { .verb = "packing" };
 	struct fault		 f;
 	uint8_t			*tables;
 	size_t			 n;
 	int			 r;
 
-	opt.progress = offline_progress;
-	opt.progress_arg = &p;
 	if (load_files(e, &f) != 0)
 		return (offline_failed(&p, &f));
+	opt = load_options(e);
+	opt.progress = offline_progress;
+	opt.progress_arg = &p;
 	tokenizer_save(e->tok, &tables, &n);
 	r = backend_pack(e->model, &opt, tables, n, e->opt.pack, &f);
 	free(tables);

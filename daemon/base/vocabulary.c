@@ -43,9 +43,15 @@ const int vocabulary_thumb_values[] = { 1, -1, 0 };
 
 /* The first is the default. */
 const char *const vocabulary_precisions[] = {
+	"auto", "fp32", "fp16", "bf16", "int8", "int4", NULL
+};
+const char *const vocabulary_cpu_precisions[] = {
 	"auto", "fp32", "bf16", "int8", "int4", NULL
 };
 const char *const vocabulary_caches[] = {
+	"auto", "fp32", "fp16", "bf16", "int8", NULL
+};
+const char *const vocabulary_cpu_caches[] = {
 	"auto", "fp32", "bf16", "int8", NULL
 };
 const char *const vocabulary_isas[] = {

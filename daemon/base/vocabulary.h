@@ -97,7 +97,9 @@ extern const char *const vocabulary_actions[];	   /* by enum action */
 extern const char *const vocabulary_reasons[];	   /* of a rating */
 extern const char *const vocabulary_formats[];	   /* of an export */
 extern const char *const vocabulary_precisions[];  /* of weights */
+extern const char *const vocabulary_cpu_precisions[]; /* those of the CPU */
 extern const char *const vocabulary_caches[];	   /* of the KV cache */
+extern const char *const vocabulary_cpu_caches[];  /* those of the CPU */
 extern const char *const vocabulary_isas[];	   /* instruction sets */
 extern const char *const vocabulary_thumbs[];	   /* of a rating */
 extern const char *const vocabulary_param_names[]; /* as in vocabulary_params */

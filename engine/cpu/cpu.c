@@ -55,7 +55,7 @@ const struct backend_driver cpu_driver = {
 	.size = sizeof cpu_driver,
 	.release = PACKAGE_VERSION,
 	.layout = CPU_LAYOUT,
-	.precisions = vocabulary_precisions + 1,	/* without auto */
+	.precisions = vocabulary_cpu_precisions + 1,	/* without auto */
 	.plan = cpu_plan,
 	.check = cpu_check,
 	.pack = cpu_pack,
@@ -153,7 +153,7 @@ cpu_precision(const struct model *m, const char *asked,
 		asked = packed != NULL ? packed->precision : "bf16";
 	if ((*out = precision_find(asked)) == PREC_COUNT)
 		return (vocabulary_fault(f, "bad_model", "precision",
-		    vocabulary_precisions, asked));
+		    vocabulary_cpu_precisions, asked));
 	if (packed != NULL && strcmp(asked, packed->precision) != 0)
 		return (fault_set(f, "bad_model", "precision", "%s: is packed "
 		    "in %s, not in %s: set precision to auto, or load the "

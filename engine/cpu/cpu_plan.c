@@ -39,7 +39,7 @@ cpu_plan_elem(enum precision p, const char *asked, enum elem *out,
 		*out = ELEM_BF16;
 	else if (strcmp(asked, "fp32") != 0)
 		return (vocabulary_fault(f, "bad_field", "kv_precision",
-		    vocabulary_caches, asked));
+		    vocabulary_cpu_caches, asked));
 	else if (p != PREC_FP32)
 		return (fault_set(f, "bad_field", "kv_precision",
 		    "kv_precision: fp32 needs weights in fp32, but they "

@@ -21,7 +21,7 @@ static const enum elem layout_elems[PREC_COUNT] = {
 };
 
 /* enum precision has the order of the vocabulary, in which "auto" is first. */
-#define PREC_WORDS	(vocabulary_precisions + 1)
+#define PREC_WORDS	(vocabulary_cpu_precisions + 1)
 
 /* Name of a precision. */
 const char *

@@ -63,9 +63,9 @@ struct model;
 struct packed;
 
 /*
- * Some rows of a tensor, as in the file. A vector is one row. If the file has
- * the rows of query, key and value in another order than ours, model_row
- * returns the place of row first + i.
+ * Some rows of a tensor, as in the file. A vector has rows of one element. If
+ * the file has the rows of query, key and value in another order than ours,
+ * model_row returns the place of row first + i.
  */
 struct model_slice {
 	enum tensor	 part;
@@ -155,7 +155,7 @@ int	 model_not_finite(const struct model_slice *s, int64_t i, int64_t k,
 /*
  * The place of row i of a slice's tensor in our order, [H][q k v][D]. This is
  * i, unless the file has the rows of query, key and value as [q k v][H][D]. The
- * same for element i of a vector.
+ * same for row i of a vector.
  */
 int64_t	 model_row(const struct model *m, const struct model_slice *s,
 	    int64_t i);

@@ -10,13 +10,14 @@ import subprocess
 
 import pytest
 
+import cuda_host
+
 SRC = pathlib.Path(os.environ["CHATD_SRC"]).resolve()
 BUILD = pathlib.Path(os.environ["CHATD_BUILD"]).resolve()
 CC = shutil.which("cc") or shutil.which("gcc")
 ROOMS = ("daemon", "engine", "plugins", "client")
 HEADERS = sorted(p.relative_to(SRC) for room in ROOMS
                  for p in (SRC / room).rglob("*.h"))
-CUDA = {"device.h", "product.h"}        # C++ for nvcc: see test_cuda_host.py
 SETS = ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512vnni",
         "-mamx-tile", "-mamx-int8", "-mamx-bf16"]
 
@@ -66,7 +67,26 @@ def is_part(header, text):
                for p in owners)
 
 
-@pytest.mark.parametrize("header", [h for h in HEADERS if h.name not in CUDA],
+def is_cuda(header):
+    """Is it C++ for nvcc?"""
+    return header.parent.name == "cuda" and header.name != "module.h"
+
+
+@pytest.mark.skipif(cuda_host.CXX is None, reason="there is no g++")
+@pytest.mark.parametrize("header", [h for h in HEADERS if is_cuda(h)], ids=str)
+def test_a_header_of_cuda_stands_alone(header):
+    text = (SRC / header).read_text()
+    if is_part(header, text):
+        return
+    r = subprocess.run(
+        [cuda_host.CXX, *cuda_host.FLAGS, "-fsyntax-only",
+         "-Wno-unused-function", "-x", "c++", "-"],
+        input='#include "%s"\n' % header.name, text=True,
+        stderr=subprocess.PIPE)
+    assert r.returncode == 0, r.stderr
+
+
+@pytest.mark.parametrize("header", [h for h in HEADERS if not is_cuda(h)],
                          ids=str)
 def test_a_header_stands_alone_or_says_what_comes_first(header, flags):
     text = (SRC / header).read_text()

@@ -97,7 +97,8 @@ unknown_devices_are_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < nitems(words); i++)
-		expect_no_device(words[i], folder, "expected cpu or cuda:N");
+		expect_no_device(words[i], folder,
+		    "expected auto, cpu or cuda:N");
 }
 
 /* A folder without a module. */

@@ -104,6 +104,8 @@ equal_isa(uint64_t *state)
 	const char	*isa[8], *name;
 	int		 at = 0, n = 0;
 
+	if (strcmp(neox_device(), "cpu") != 0)
+		return ("auto");
 	while (n < (int)nitems(isa) && (name = neox_isa(&at)) != NULL)
 		isa[n++] = name;
 	return (isa[equal_draw(state, 0, n - 1)]);
@@ -171,6 +173,8 @@ equal_model(struct equal_model *m, uint64_t *state, int vocab, int context,
 				    "gelu_pytorch_tanh" };
 	static const char *const precisions[] = { "fp32", "bf16", "int8",
 				    "int4", "bf16+kv8", "int4+kv8" };
+	static const char *const cuda[] = { "fp16", "bf16", "int8", "int4",
+				    "bf16+kv8", "int4+kv8" };
 	struct neox_spec	*s = &m->spec;
 
 	memset(m, 0, sizeof *m);
@@ -185,7 +189,8 @@ equal_model(struct equal_model *m, uint64_t *state, int vocab, int context,
 	 * are outliers */
 	s->scale = equal_chance(state, 8) ? 1e-20 : equal_chance(state, 8) ?
 	    1 : 0.1;
-	m->precision = precisions[neox_random(state, nitems(precisions))];
+	m->precision = (strcmp(neox_device(), "cpu") == 0 ? precisions :
+	    cuda)[neox_random(state, nitems(precisions))];
 	m->folder = neox_folder();
 	neox_write_gain(m->folder, s, neox_random(state, 1 << 30),
 	    equal_chance(state, 3) ? 3 : 0.2);

@@ -53,6 +53,15 @@ neox_remove(char *folder)
 	free(folder);
 }
 
+/* The device of the tests. */
+const char *
+neox_device(void)
+{
+	const char	*device = getenv("CHATD_TEST_DEVICE");
+
+	return (device != NULL && *device != '\0' ? device : "cpu");
+}
+
 /* Open a backend. */
 struct backend *
 neox_open(const char *folder, const char *precision, const char *isa,
@@ -69,9 +78,9 @@ neox_open_cache(const char *folder, const char *precision, const char *isa,
 	const char		*kv = strchr(precision, '+');
 	char			*weights = xstrdup(precision);
 	struct backend_options	 opt = { .precision = weights,
-		.device = "cpu", .isa = strcmp(isa, NEOX_SOFT) == 0 ?
+		.device = neox_device(), .isa = strcmp(isa, NEOX_SOFT) == 0 ?
 		"scalar" : isa, .threads = threads,
-		.kv_tokens = positions };
+		.kv_tokens = positions, .rows = NEOX_ROWS };
 	struct backend_info	 info;
 	struct backend		*b = NULL;
 	struct model		*m;

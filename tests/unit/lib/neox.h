@@ -37,6 +37,11 @@ void		 neox_write_gain(const char *folder,
 char		*neox_folder(void);
 void		 neox_remove(char *folder);
 
+#define NEOX_ROWS	1024	/* rows of a step, at most */
+
+/* The device of neox_open: CHATD_TEST_DEVICE, or "cpu". */
+const char	*neox_device(void);
+
 /* Open a model and a backend on it; an error fails the test. precision is a
  * name as the backend reports it, with "+kv8" or "+kv16" if it has one. */
 struct backend	*neox_open(const char *folder, const char *precision,

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CUDA backend: weights, cache and arrays on one device.  The process has
+ * one stream; nothing is allocated in a step.
+ */
+#ifndef CUDA_CUDA_H
+#define CUDA_CUDA_H
+
+#include <cuda_runtime.h>
+
+#include "backend.h"
+#include "cuda_kernels.h"
+#include "cuda_pieces.h"
+
+#define CUDA_GRAPHS	7	/* batches of 1, 2, 4, ... 64 rows */
+
+/* The sizes of everything on the device, known from the configuration. */
+struct cuda_sizes {
+	enum cuda_elem	 kv;		/* of the cache */
+	int		 rows;		/* in a step, at most */
+	int		 ldblocks;	/* blocks of a context */
+	int		 sections;	/* of a context */
+	int		 Dp;		/* D padded to 16 */
+	int64_t		 blocks;	/* of the cache */
+	size_t		 layer;		/* bytes of the cache of a layer */
+	/* bytes, and places in one piece of memory, of the arrays of a step */
+	size_t		 x, qkv, a, b, mix, up, q, partial, logits, angles,
+			 input;
+	size_t		 work;		/* all of these */
+};
+
+/* The places of a step's input, in int32 numbers from its first: for each row
+ * a token, a position, an item (two numbers), the row of x that a row of logits
+ * is made of, and its blocks. */
+struct cuda_input {
+	size_t	 tokens, pos, items, wants, blocks;
+	size_t	 size;
+};
+
+/* The matrices and vectors of a layer: device memory. */
+struct cuda_layer {
+	struct product_part	 qkv, up, attn, down;
+	const float		*gain[2], *bias[2];	/* norm1, norm2 */
+};
+
+struct cuda {
+	struct backend			 backend;	/* first */
+	const struct backend_host	*h;		/* borrowed */
+	struct model_config		 config;
+	struct cuda_pieces		 pieces;
+	struct cuda_sizes		 sizes;
+	struct cuda_input		 input;
+	int64_t				 parameters;
+	int				 index;		/* of the device */
+	char				 name[32];	/* "cuda:0" */
+	char				 isa[16];	/* "sm_80" */
+	char				 precision[32];	/* "fp16", "int8+kv8" */
+	cudaStream_t			 stream;
+	/* owned: device memory */
+	uint8_t				*weights, *cache, *work;
+	int32_t				*host_input;	/* owned: pinned */
+	float				*host_logits;	/* owned: pinned */
+	struct cuda_layer		*layers;	/* owned: [L] */
+	struct product_part		 head;
+	const float			*gain, *bias;	/* of the last norm */
+	cudaGraphExec_t			 graphs[CUDA_GRAPHS];	/* or NULL */
+};
+
+/* ---- cuda_sizes.cu */
+
+/* The cache's elements for the word asked (NULL: "auto"): 0 and *out, or an
+ * error with *f filled. */
+int	 cuda_sizes_kv(const struct backend_host *h,
+	    enum cuda_precision precision, const char *asked,
+	    enum cuda_elem *out, struct fault *f);
+
+/* All sizes but of the weights. A cache of opt->kv_tokens positions, or, if
+ * that is 0, of as many as the memory left allows after the weights, at most
+ * 64 contexts and at least one. */
+void	 cuda_sizes_init(struct cuda_sizes *s, const struct model_config *c,
+	    const struct cuda_pieces *p, enum cuda_elem kv,
+	    const struct backend_options *opt, int64_t free_bytes);
+
+/* The plan in the terms of the engine. */
+void	 cuda_sizes_plan(const struct cuda_pieces *p,
+	    const struct cuda_sizes *s, int64_t free_bytes,
+	    struct backend_plan *out);
+
+/* Does it fit? One line says what is needed and what is free; if it does not
+ * fit, CHAT_ENOMEM, and *f proposes what does. */
+int	 cuda_sizes_check(const struct backend_host *h, struct model *m,
+	    const struct cuda_pieces *p, const struct cuda_sizes *s,
+	    const struct backend_options *opt, int64_t free_bytes,
+	    struct fault *f);
+
+/* ---- cuda_load.cu */
+
+/* Allocate everything and load the weights. 0, or an error with *f filled. */
+int	 cuda_load(struct cuda *c, struct model *m,
+	    const struct backend_options *opt, struct fault *f);
+void	 cuda_unload(struct cuda *c);
+
+/* Has a packed file each piece, in its size? */
+int	 cuda_load_check(const struct backend_host *h, struct model *m,
+	    const struct cuda_pieces *p, struct fault *f);
+
+/* Write a packed file. */
+int	 cuda_load_pack(const struct backend_host *h, struct model *m,
+	    const struct cuda_pieces *p, const struct backend_options *opt,
+	    const void *tables, size_t n, const char *out, struct fault *f);
+
+/* ---- cuda_forward.cu */
+
+/* The step of backend_ops. A CUDA error ends the process: the device can't be
+ * used any more, and another process goes on from what is stored. */
+int	 cuda_forward(struct backend *b, const struct backend_row *rows, int T);
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One step of the model on the device.
+ *
+ *	x = embedding
+ *	each layer:	a = norm1(x), b = norm2(x)		1 launch
+ *			qkv = a Wqkv, up = gelu(b Wup)		1
+ *			queries turned, keys and values stored	1
+ *			attention, by sections; merged		2
+ *			x = x + (mix Wattn + up Wdown)		1
+ *	logits = norm(x) Whead
+ *
+ * Without the parallel residual the second and the last product are two each,
+ * and norm2 comes between them.
+ *
+ * A batch of up to 64 single rows that all want logits, which is what decoding
+ * is, is padded to a power of two and runs as one CUDA graph, made the first
+ * time.  Padding rows have position -1.  Any other step is launched kernel by
+ * kernel.  Both give the same bits (cuda_kernels.h).
+ */
+#include "cuda.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cuda_fail.h"
+
+/* A step in progress. */
+struct forward {
+	struct cuda	*c;
+	int		 T;		/* rows, with padding */
+	int		 wants;		/* rows of logits */
+	int		 nitems;	/* of attention */
+	int		 sections;
+	int		 singles;	/* items of one row */
+};
+
+/* A CUDA error ends the process: nothing works on the device after it. */
+static void
+forward_try(const struct cuda *c, cudaError_t e, const char *what)
+{
+	if (e == cudaSuccess)
+		return;
+	c->h->warn("%s: %s: %s (CUDA error %d): this process can't use the "
+	    "device any more", c->name, what, cudaGetErrorString(e), (int)e);
+	_exit(1);
+}
+
+/* An array of the step. */
+template <typename T>
+static T *
+forward_at(const struct cuda *c, size_t at)
+{
+	return ((T *)(void *)(c->work + at));
+}
+
+/* A part of the input on the device. */
+static const int32_t *
+forward_input(const struct cuda *c, size_t at)
+{
+	return (forward_at<int32_t>(c, c->sizes.input) + at);
+}
+
+/* Tokens, positions and blocks are in range. */
+static int
+forward_check(const struct cuda *c, const struct backend_row *rows, int T)
+{
+	int	 t, j;
+
+	if (T < 0 || T > c->sizes.rows)
+		return (CHAT_ESHAPE);
+	for (t = 0; t < T; t++) {
+		if (rows[t].token < 0 || rows[t].token >= c->config.vocab ||
+		    rows[t].pos < 0 || rows[t].pos >= c->config.context)
+			return (CHAT_ESHAPE);
+		for (j = 0; j <= rows[t].pos / KV_BLOCK; j++)
+			if (rows[t].blocks[j] < 0 ||
+			    rows[t].blocks[j] >= c->sizes.blocks)
+				return (CHAT_ESHAPE);
+	}
+	return (0);
+}
+
+/* Does row t go on where the row before it was? */
+static int
+forward_follows(const struct backend_row *rows, int t)
+{
+	return (rows[t].blocks == rows[t - 1].blocks &&
+	    rows[t].pos == rows[t - 1].pos + 1);
+}
+
+/* Cut the rows into items: up to ATTEND_ROWS of one sequence. */
+static void
+forward_items(struct forward *fw, const struct backend_row *rows)
+{
+	struct attend_item	*item = (struct attend_item *)(void *)
+				    (fw->c->host_input + fw->c->input.items);
+	int			 t, n;
+
+	for (t = 0; t < fw->T; t += n) {
+		for (n = 1; n < ATTEND_ROWS && t + n < fw->T &&
+		    forward_follows(rows, t + n); n++)
+			;
+		item[fw->nitems].row = t;
+		item[fw->nitems].count = n;
+		fw->nitems++;
+		fw->singles += n == 1;
+	}
+}
+
+/* Put the rows into the pinned input. */
+static void
+forward_fill(struct forward *fw, const struct backend_row *rows)
+{
+	const struct cuda	*c = fw->c;
+	int32_t			*in = c->host_input, *blocks;
+	int			 t;
+
+	for (t = 0; t < fw->T; t++) {
+		in[c->input.tokens + (size_t)t] = rows[t].token;
+		in[c->input.pos + (size_t)t] = rows[t].pos;
+		blocks = in + c->input.blocks + (size_t)t *
+		    (size_t)c->sizes.ldblocks;
+		memcpy(blocks, rows[t].blocks, sizeof *blocks *
+		    (size_t)(rows[t].pos / KV_BLOCK + 1));
+		if (rows[t].logits != NULL)
+			in[c->input.wants + (size_t)fw->wants++] = t;
+		if (rows[t].pos / ATTEND_SECTION >= fw->sections)
+			fw->sections = rows[t].pos / ATTEND_SECTION + 1;
+	}
+	forward_items(fw, rows);
+}
+
+/* Pad single rows to a batch of size rows. */
+static void
+forward_pad(struct forward *fw, int size)
+{
+	const struct cuda	*c = fw->c;
+	struct attend_item	*item = (struct attend_item *)(void *)
+				    (c->host_input + c->input.items);
+	int			 t;
+
+	for (t = fw->T; t < size; t++) {
+		c->host_input[c->input.tokens + (size_t)t] = 0;
+		c->host_input[c->input.pos + (size_t)t] = -1;
+		c->host_input[c->input.wants + (size_t)t] = t;
+		item[t].row = t;
+		item[t].count = 1;
+	}
+	fw->T = fw->wants = fw->nitems = fw->singles = size;
+	fw->sections = c->sizes.sections;
+}
+
+/* Send the input. */
+static void
+forward_send(const struct forward *fw)
+{
+	const struct cuda	*c = fw->c;
+	const size_t		 n = c->input.blocks + (size_t)fw->T *
+				    (size_t)c->sizes.ldblocks;
+
+	forward_try(c, cudaMemcpyAsync(forward_at<int32_t>(c, c->sizes.input),
+	    c->host_input, n * sizeof(int32_t), cudaMemcpyHostToDevice,
+	    c->stream), "sending a step");
+}
+
+/* The norms of x, or of the rows that want logits. */
+static void
+forward_norms(const struct forward *fw, const int32_t *rows, int T,
+    const float *const gain[2], const float *const bias[2], size_t out0,
+    size_t out1)
+{
+	const struct cuda	*c = fw->c;
+	struct norms		 n = {};
+
+	n.x = forward_at<float>(c, c->sizes.x);
+	n.rows = rows;
+	n.eps = c->config.norm_eps;
+	n.T = T;
+	n.C = c->config.channels;
+	n.act = c->pieces.act;
+	n.gain[0] = gain[0];
+	n.bias[0] = bias[0];
+	n.gain[1] = gain[1];
+	n.bias[1] = bias[1];
+	n.out[0] = c->work + out0;
+	n.out[1] = c->work + out1;
+	forward_try(c, norms_launch(&n, c->stream), "norms");
+}
+
+/* A product without parts. */
+static struct product
+forward_product(const struct forward *fw, int T)
+{
+	struct product	 p = {};
+
+	p.elem = fw->c->pieces.elem;
+	p.act = fw->c->pieces.act;
+	p.T = T;
+	return (p);
+}
+
+/* Add a part that reads in and writes to out in fp32. */
+static struct product_part *
+forward_part(struct product *p, const struct product_part *m, const void *in,
+    enum product_end end, float *out, int ldo)
+{
+	struct product_part	*q = &p->part[p->n++];
+
+	*q = *m;
+	q->in = in;
+	q->end = end;
+	q->out = out;
+	q->ldo = ldo;
+	return (q);
+}
+
+/* Add the MLP's first product. */
+static void
+forward_up(const struct forward *fw, struct product *p,
+    const struct cuda_layer *y)
+{
+	const struct cuda	*c = fw->c;
+
+	forward_part(p, &y->up, c->work + c->sizes.b,
+	    c->config.gelu == GELU_ERF ? PRODUCT_GELU_ERF : PRODUCT_GELU_TANH,
+	    NULL, 0)->acts = c->work + c->sizes.up;
+}
+
+/* Attention of all rows, from qkv to mix. */
+static void
+forward_attention(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+	struct attention	 a = {};
+
+	a.elem = c->sizes.kv;
+	a.act = c->pieces.act;
+	a.T = fw->T;
+	a.H = c->config.heads;
+	a.D = c->config.lanes;
+	a.rotary = c->config.rotary;
+	a.scale = 1 / sqrtf((float)c->config.lanes);
+	a.qkv = forward_at<float>(c, c->sizes.qkv);
+	a.angles = forward_at<float>(c, c->sizes.angles);
+	a.pos = forward_input(c, c->input.pos);
+	a.blocks = forward_input(c, c->input.blocks);
+	a.ldblocks = c->sizes.ldblocks;
+	a.cache = c->cache + c->sizes.layer * (size_t)layer;
+	a.q = c->work + c->sizes.q;
+	a.mix = c->work + c->sizes.mix;
+	a.items = (const struct attend_item *)(const void *)
+	    forward_input(c, c->input.items);
+	a.nitems = fw->nitems;
+	a.sections = fw->sections;
+	a.partial = forward_at<float>(c, c->sizes.partial);
+	forward_try(c, rotary_launch(&a, c->stream), "rotary positions");
+	forward_try(c, attend_launch(&a, c->stream), "attention");
+	if (fw->singles > 0)
+		forward_try(c, attend_merge_launch(&a, c->stream),
+		    "merging attention");
+}
+
+/* One layer with the parallel residual. */
+static void
+forward_parallel(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+	const struct cuda_layer	*y = &c->layers[layer];
+	const int		 C = c->config.channels;
+	float			*x = forward_at<float>(c, c->sizes.x);
+	struct product		 p = forward_product(fw, fw->T);
+
+	forward_norms(fw, NULL, fw->T, y->gain, y->bias, c->sizes.a,
+	    c->sizes.b);
+	forward_part(&p, &y->qkv, c->work + c->sizes.a, PRODUCT_STORE,
+	    forward_at<float>(c, c->sizes.qkv), 3 * C);
+	forward_up(fw, &p, y);
+	forward_try(c, product_launch(&p, c->stream), "products qkv and up");
+	forward_attention(fw, layer);
+	p = forward_product(fw, fw->T);
+	p.chain = 1;
+	forward_part(&p, &y->attn, c->work + c->sizes.mix, PRODUCT_ADD, x, C);
+	forward_part(&p, &y->down, c->work + c->sizes.up, PRODUCT_ADD, x, C);
+	forward_try(c, product_launch(&p, c->stream), "products out and down");
+}
+
+/* One layer without it. */
+static void
+forward_serial(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+	const struct cuda_layer	*y = &c->layers[layer];
+	const int		 C = c->config.channels;
+	const float *const	 gain[2][2] = { { y->gain[0], NULL },
+				    { y->gain[1], NULL } };
+	const float *const	 bias[2][2] = { { y->bias[0], NULL },
+				    { y->bias[1], NULL } };
+	float			*x = forward_at<float>(c, c->sizes.x);
+	struct product		 p = forward_product(fw, fw->T);
+
+	forward_norms(fw, NULL, fw->T, gain[0], bias[0], c->sizes.a, 0);
+	forward_part(&p, &y->qkv, c->work + c->sizes.a, PRODUCT_STORE,
+	    forward_at<float>(c, c->sizes.qkv), 3 * C);
+	forward_try(c, product_launch(&p, c->stream), "product qkv");
+	forward_attention(fw, layer);
+	p = forward_product(fw, fw->T);
+	forward_part(&p, &y->attn, c->work + c->sizes.mix, PRODUCT_ADD, x, C);
+	forward_try(c, product_launch(&p, c->stream), "product out");
+	forward_norms(fw, NULL, fw->T, gain[1], bias[1], c->sizes.b, 0);
+	p = forward_product(fw, fw->T);
+	forward_up(fw, &p, y);
+	forward_try(c, product_launch(&p, c->stream), "product up");
+	p = forward_product(fw, fw->T);
+	forward_part(&p, &y->down, c->work + c->sizes.up, PRODUCT_ADD, x, C);
+	forward_try(c, product_launch(&p, c->stream), "product down");
+}
+
+/* Logits of the rows that want them. */
+static void
+forward_logits(const struct forward *fw)
+{
+	const struct cuda	*c = fw->c;
+	const float *const	 gain[2] = { c->gain, NULL };
+	const float *const	 bias[2] = { c->bias, NULL };
+	float			*out = forward_at<float>(c, c->sizes.logits);
+	struct product		 p = forward_product(fw, fw->wants);
+
+	if (fw->wants == 0)
+		return;
+	forward_norms(fw, forward_input(c, c->input.wants), fw->wants, gain,
+	    bias, c->sizes.a, 0);
+	forward_part(&p, &c->head, c->work + c->sizes.a, PRODUCT_STORE, out,
+	    c->config.vocab);
+	forward_try(c, product_launch(&p, c->stream), "logits");
+}
+
+/* All launches of a step. */
+static void
+forward_launch(const struct forward *fw)
+{
+	const struct cuda	*c = fw->c;
+	struct embed		 e = {};
+	int			 i;
+
+	forward_send(fw);
+	e.table = c->weights + cuda_pieces_find(&c->pieces, TENSOR_EMBED, 0,
+	    PIECE_TABLE)->at;
+	e.elem = c->pieces.act;
+	e.tokens = forward_input(c, c->input.tokens);
+	e.x = forward_at<float>(c, c->sizes.x);
+	e.T = fw->T;
+	e.C = c->config.channels;
+	forward_try(c, embed_launch(&e, c->stream), "embeddings");
+	for (i = 0; i < c->config.layers; i++)
+		if (c->config.parallel)
+			forward_parallel(fw, i);
+		else
+			forward_serial(fw, i);
+	forward_logits(fw);
+}
+
+/* The graph for a batch of 1 << g rows, made if it is not there. */
+static cudaGraphExec_t
+forward_graph(const struct forward *fw, int g)
+{
+	struct cuda	*c = fw->c;
+	cudaGraph_t	 graph;
+
+	if (c->graphs[g] != NULL)
+		return (c->graphs[g]);
+	forward_try(c, cudaStreamBeginCapture(c->stream,
+	    cudaStreamCaptureModeThreadLocal), "beginning a graph");
+	forward_launch(fw);
+	forward_try(c, cudaStreamEndCapture(c->stream, &graph),
+	    "ending a graph");
+	forward_try(c, cudaGraphInstantiate(&c->graphs[g], graph, 0),
+	    "making a graph");
+	forward_try(c, cudaGraphDestroy(graph), "making a graph");
+	return (c->graphs[g]);
+}
+
+/* Fetch the logits of n rows. */
+static void
+forward_fetch(const struct cuda *c, const struct backend_row *rows, int T)
+{
+	const size_t	 V = (size_t)c->config.vocab;
+	size_t		 n = 0, i = 0;
+	int		 t;
+
+	for (t = 0; t < T; t++)
+		n += rows[t].logits != NULL;
+	if (n > 0)
+		forward_try(c, cudaMemcpyAsync(c->host_logits,
+		    forward_at<float>(c, c->sizes.logits), n * V *
+		    sizeof(float), cudaMemcpyDeviceToHost, c->stream),
+		    "fetching logits");
+	forward_try(c, cudaStreamSynchronize(c->stream), "a step");
+	for (t = 0; t < T; t++)
+		if (rows[t].logits != NULL)
+			memcpy(rows[t].logits, c->host_logits + i++ * V,
+			    V * sizeof(float));
+}
+
+/* Run one step. */
+int
+cuda_forward(struct backend *b, const struct backend_row *rows, int T)
+{
+	struct cuda	*c = (struct cuda *)b;
+	struct forward	 fw = {};
+	int		 g = 0, r;
+
+	if ((r = forward_check(c, rows, T)) != 0 || T == 0)
+		return (r);
+	fw.c = c;
+	fw.T = T;
+	forward_try(c, cudaSetDevice(c->index), "the device");
+	forward_fill(&fw, rows);
+	if (fw.singles == T && fw.wants == T && T <= PRODUCT_NARROW) {
+		while (1 << g < T)
+			g++;
+		forward_pad(&fw, 1 << g);
+		forward_try(c, cudaGraphLaunch(forward_graph(&fw, g),
+		    c->stream), "a step as a graph");
+	} else
+		forward_launch(&fw);
+	forward_fetch(c, rows, T);
+	return (0);
+}

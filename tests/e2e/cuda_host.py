@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles programs of CUDA kernels for the CPU: tests/cuda-host/README.md.
+g++ is enough. A test of kernels makes a Programs and takes its paths."""
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+SRC = pathlib.Path(os.environ["CHATD_SRC"]).resolve()
+HOST = SRC / "tests/cuda-host"
+CUDA = SRC / "engine/cuda"
+BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
+CC = shutil.which("gcc")
+CXX = shutil.which("g++")
+NVCC = shutil.which("nvcc")
+PARTS = ("simt", "fiber", "lane", "count", "memory", "stream", "graph",
+         "runtime")
+FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+         "-Wno-unknown-pragmas", "-ffp-contract=off",
+         "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
+         *("-iquote" + str(SRC / d) for d in
+           ("engine/cuda", "engine", "engine/model", "daemon/base"))]
+# What the module has of the engine.
+MODULE_C = ("daemon/base/bytes.c", "engine/model/dtype.c",
+            "engine/model/quant.c", "engine/model/tensors.c")
+MODES = {
+    "plain": [],
+    "asan": ["-fsanitize=address,undefined",
+             "-fno-sanitize-recover=undefined"],
+    "tsan": ["-fsanitize=thread"],
+}
+ENV = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0",
+       "TSAN_OPTIONS": "exitcode=66", "LC_ALL": "C"}
+SEEDS = [str(n) for n in range(1, 21)]
+
+
+def tool(*args):
+    """Run a compiler without a word from it."""
+    r = subprocess.run([str(a) for a in args], text=True, timeout=300,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert (r.returncode, r.stdout) == (0, ""), r.stdout
+
+
+class Programs:
+    """programs: {name: [source, ...]}.  Each is built in each of modes into
+    folder; self[name, mode] is its path.  With other Programs, their parts of
+    the stand-in are taken instead of built."""
+
+    def __init__(self, folder, programs, modes=tuple(MODES), other=None):
+        self.folder = pathlib.Path(folder)
+        self.jobs = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2)
+        # The parts are the same in all modes: they find the sanitizers.
+        parts = [] if other else [
+            self.jobs.submit(self.compile, HOST / (p + ".cpp"), p, [])
+            for p in PARTS]
+        ends = {}
+        for name, sources in programs.items():
+            for mode in modes:
+                ends[name, mode] = [
+                    self.jobs.submit(self.compile, s, "%s-%s-%d"
+                                     % (name, mode, i), MODES[mode])
+                    for i, s in enumerate(sources)]
+        self.objects = other.objects if other else [f.result() for f in parts]
+        for (name, mode), own in ends.items():
+            tool(CXX, *MODES[mode], *(f.result() for f in own),
+                 *self.objects, "-o", self[name, mode])
+
+    def compile(self, source, name, flags):
+        out = self.folder / (name + ".o")
+        tool(CXX, *FLAGS, *flags, "-x", "c++", "-c", source, "-o", out)
+        return out
+
+    def __getitem__(self, key):
+        return self.folder / "-".join(key)
+
+
+def module(folder):
+    """Build the backend's module on the stand-in as folder/chatd-cuda.so, for
+    CHATD_MODULES=folder."""
+    folder = pathlib.Path(folder)
+    version = re.search(r'PACKAGE_VERSION "([^"]+)"',
+                        (BUILD / "config.h").read_text())[1]
+    (folder / "version.h").write_text('#define CHATD_VERSION "%s"\n'
+                                      % version)
+    (folder / "exports").write_text(
+        "{ global: backend_module; local: *; };\n")
+    flags = ["-O2", "-fPIC", "-include", str(folder / "version.h")]
+    cxx = [CXX, *FLAGS, *flags, "-x", "c++"]
+    c = [CC, *flags, "-iquote" + str(SRC / "daemon/base"),
+         "-iquote" + str(SRC / "engine/model")]
+    sources = [(cxx, p) for p in sorted(CUDA.glob("*.cu"))]
+    sources += [(cxx, HOST / (p + ".cpp")) for p in (*PARTS, "module_env")]
+    sources += [(c, SRC / p) for p in MODULE_C]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as jobs:
+        done = [jobs.submit(tool, *how, "-c", source, "-o",
+                            folder / (source.name + ".o"))
+                for how, source in sources]
+        for job in done:
+            job.result()
+    tool(CXX, "-shared", *(folder / (s.name + ".o") for _, s in sources),
+         "-Wl,--version-script=" + str(folder / "exports"), "-Wl,-z,defs",
+         "-o", folder / "chatd-cuda.so")
+
+
+def run(program, *args, order="forward", **env):
+    """(status, output) of a program in this order of threads."""
+    r = subprocess.run([str(program), *args], text=True, timeout=300,
+                       errors="replace", env={**ENV, "SIMT_ORDER": order,
+                                              **env},
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # Without a switch of our own for this processor, ASan has a word of warning.
+    out = [line for line in r.stdout.splitlines(True)
+           if "support makecontext/swapcontext" not in line]
+    return r.returncode, "".join(out)
+
+
+def registers(source, arch, folder):
+    """Compile kernels for a GPU without a warning: {kernel: (registers,
+    bytes of stack and spills)}."""
+    r = subprocess.run(
+        [NVCC, "-std=c++17", "-O2", "-arch=" + arch, "-cubin", "-Xptxas", "-v",
+         "-Xcompiler", "-Wall,-Wextra", "-I" + str(CUDA), "-o",
+         str(pathlib.Path(folder) / (arch + ".cubin")), str(source)],
+        text=True, timeout=1200, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    assert r.returncode == 0 and "arning" not in r.stdout, r.stdout
+    found = re.findall(
+        r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, "
+        r"(\d+) bytes spill stores, (\d+) bytes spill loads.*?"
+        r"Used (\d+) registers", r.stdout, re.S)
+    return {name: (int(used), int(stack) + int(stores) + int(loads))
+            for name, stack, stores, loads, used in found}
+

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole engine on the CUDA backend, whose module is built for the CPU with
+the stand-in of tests/cuda-host: another libcudart in front of it, so to say."""
+import json
+import os
+import subprocess
+
+import pytest
+
+import cuda_host
+from engine_client import BUILD, ENGINE, MINI, SRC, TINY, Engine, greedy
+from service import SANITIZED
+
+if cuda_host.CXX is None:
+    pytest.skip("there is no g++", allow_module_level=True)
+if SANITIZED:
+    pytest.skip("a module without a sanitizer does not fit to this build",
+                allow_module_level=True)
+
+HELLO = {"prompt": "Hello", "params": greedy(6)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
+    cuda_host.module(folder)
+    os.environ["CHATD_MODULES"] = str(folder)
+    yield folder
+    del os.environ["CHATD_MODULES"]
+
+
+def engine(*args, **env):
+    """(status, standard output, standard error) of the engine on cuda:0."""
+    r = subprocess.run([ENGINE, "--device", "cuda:0", *map(str, args)],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **env})
+    return r.returncode, r.stdout, r.stderr
+
+
+def failure(*args, **env):
+    """The message with which the engine gives up."""
+    status, out, _ = engine("--model", TINY, *args, **env)
+    last = json.loads(out.splitlines()[-1])
+    assert status != 0 and last["event"] == "error", out
+    return last["code"], last["message"]
+
+
+def unit(name, **env):
+    r = subprocess.run([BUILD / "tests/unit/engine" / name], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       timeout=600, env={**os.environ, "srcdir": str(SRC),
+                                         "CHATD_TEST_DEVICE": "cuda:0",
+                                         **env})
+    assert r.returncode == 0, r.stdout[-3000:]
+
+
+@pytest.mark.parametrize("order", ["forward", "5"])
+def test_logits_and_their_bits(order):
+    unit("cuda/t_cuda", SIMT_ORDER=order)
+
+
+def test_equal_bits_in_random_company():
+    unit("cpu/t_equal", EQUAL_CASES="4")
+
+
+def test_equal_bits_in_random_schedules():
+    unit("serve/t_equal_sched", EQUAL_CASES="2")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+def test_a_reply_is_that_of_the_cpu(precision):
+    """A greedy reply of the demo model, whose choices are clear."""
+    with Engine("--model", MINI, "--precision", "fp32") as cpu:
+        want = cpu.generate(**HELLO)[-1]
+    with Engine("--model", MINI, "--precision", precision,
+                "--device", "cuda:0", "--kv-tokens", 2048) as e:
+        assert e.first["model"]["device"] == "cuda:0"
+        assert e.first["model"]["precision"] == precision
+        got = e.generate(**HELLO)[-1]
+    assert (got["ids"], got["text"]) == (want["ids"], want["text"])
+
+
+def test_replies_side_by_side_are_those_alone():
+    """Sampled, of several lengths: batches are padded, cut and mixed."""
+    asks = [{"prompt": "ab" * (3 * i + 1), "params": {
+        "temperature": 1, "seed": i, "max_tokens": 3 + 2 * i}}
+        for i in range(5)]
+    with Engine("--model", TINY, "--device", "cuda:0", "--batch-tokens", "24",
+                "--kv-tokens", 480) as e:
+        alone = [e.generate(**ask)[-1]["ids"] for ask in asks]
+        idents = [e.send("generate", group=i, **ask)
+                  for i, ask in enumerate(asks)]
+        done = e.until_done(*idents)
+        assert [done[i][-1]["ids"] for i in idents] == alone
+
+
+def test_check_and_pack(tmp_path):
+    status, out, err = engine("--model", TINY, "--check")
+    assert status == 0, err
+    for precision in "fp16", "bf16", "int8", "int4":
+        assert "    %s " % precision in out
+    assert "fp32" not in out and "sound" in out
+    packed = tmp_path / "packed"
+    status, out, err = engine("--model", TINY, "--precision", "int4",
+                              "--pack", packed)
+    assert status == 0, err
+    assert engine("--model", packed, "--check")[0] == 0
+    with Engine("--model", TINY, "--device", "cuda:0", "--precision",
+                "int4") as e:
+        want = e.generate(**HELLO)[-1]["ids"]
+    with Engine("--model", packed, "--device", "cuda:0") as e:
+        assert e.first["model"]["precision"] == "int4"
+        assert e.generate(**HELLO)[-1]["ids"] == want
+    with Engine("--model", packed) as e:
+        assert "expected cpu-1 for device cpu, found cuda-1" in \
+            e.first["message"]
+
+
+def test_a_plan_is_one_line():
+    err = engine("--model", TINY, "--kv-tokens", 960)[2]
+    assert " fp16 needs " in err and "free on cuda:0: 960 tokens of cache" \
+        in err
+
+
+@pytest.mark.parametrize("env, args, device, words", [
+    ({}, [], "cuda:0", "device auto: cuda:0"),
+    ({"SIMT_DEVICES": "0"}, [], "cpu", "device auto: cpu, because of "
+     "cuda:0: no CUDA device on this machine"),
+    ({"CHATD_MODULES": "/nowhere"}, [], "cpu", "module is not installed"),
+    ({"SIMT_MEMORY": "10000"}, [], "cpu", "are free"),
+    ({}, ["--precision", "fp32"], "cpu", "expected auto, fp16")])
+def test_auto_takes_the_device_that_can_be_used(env, args, device, words):
+    r = subprocess.run([ENGINE, "--model", TINY, "--device", "auto", *args],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **env})
+    ready = json.loads(r.stdout.splitlines()[-1])
+    assert (r.returncode, ready["model"]["device"]) == (0, device)
+    assert words in r.stderr
+
+
+@pytest.mark.parametrize("env, words", [
+    ({"SIMT_DEVICES": "0"}, "cuda:0: no CUDA device on this machine"),
+    ({"SIMT_FAIL": "cudaGetDeviceCount 1"},
+     "cuda:0: expected a CUDA driver of at least "),
+    ({"SIMT_CAPABILITY": "61"},
+     "expected compute capability 7.5 or later, found 6.1"),
+    ({"SIMT_FAIL": "cudaMemGetInfo 1"}, "can't be used: "),
+    ({"SIMT_FAIL": "cudaEventRecord 1"}, "cuda:0: loading the weights: "),
+    ({"SIMT_FAIL": "cudaMemcpy 1"}, "cuda:0: the table of positions: "),
+])
+def test_a_device_that_can_not_be_used_is_reported(env, words):
+    code, message = failure(**env)
+    assert code == "no_device" and words in message
+
+
+@pytest.mark.parametrize("call, what", [
+    ("cudaMalloc 1", "memory for the weights"),
+    ("cudaMalloc 2", "memory for the cache"),
+    ("cudaMalloc 3", "memory for a step"),
+    ("cudaMallocHost 1", "pinned memory of the machine"),
+    ("cudaMallocHost 3", "buffers for loading"),
+    ("cudaStreamCreate 1", "a stream")])
+def test_an_allocation_that_fails_is_reported(call, what):
+    code, message = failure(SIMT_FAIL=call)
+    assert code == "no_memory" and "cuda:0: %s: " % what in message
+
+
+@pytest.mark.parametrize("size, words", [
+    (450 << 10, "try int8"),
+    (300 << 10, "the least is ")])
+def test_what_does_not_fit_is_refused_with_advice(size, words):
+    code, message = failure("--kv-tokens", "96", "--batch-tokens", "8",
+                            SIMT_MEMORY=str(size))
+    assert code == "no_memory" and words in message, message
+
+
+def test_a_precision_of_another_device_is_refused():
+    code, message = failure("--precision", "fp32")
+    assert code == "bad_model"
+    assert "expected auto, fp16, bf16, int8 or int4" in message
+    code, message = failure("--kv-precision", "bf16")
+    assert "expected auto, fp16 or int8" in message
+
+
+@pytest.mark.parametrize("fail", ["kernel 40", "cudaMemcpyAsync 31",
+                                  "cudaStreamSynchronize 3"])
+def test_an_error_of_the_device_ends_the_process(fail):
+    r = subprocess.run(
+        [ENGINE, "--model", TINY, "--device", "cuda:0", "--kv-tokens", "96"],
+        input=json.dumps({"op": "generate", "id": 1, **HELLO}) + "\n",
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, "SIMT_FAIL": fail})
+    assert r.returncode == 1
+    assert "cuda:0: " in r.stderr
+    assert "this process can't use the device any more" in r.stderr
