@@ -177,26 +177,25 @@ product_panels(const struct product_shape &p)
 {
 	int M = elem <= CUDA_BF16 || rows > 32 ? 2 : 4;
 
-	while (M > 1 && product_blocks(p, M) < 2 * sms)
+	while (M > 1 && product_blocks(p, M) < 2 * sms / 3)
 		M /= 2;
 	return (M);
 }
 
-/* The slices of a product, each of some whole blocks, at least two. */
+/* The slices of a product, each of some whole blocks. */
 static int
 product_slices(const struct product_shape &p, int M)
 {
 	for (int n = p.part[0].N / 64; n > 1; n--) {
-		int fits = 1, blocks = 0;
+		int fits = 1;
 
 		for (const struct matrix &m : p.part) {
 			const int N = m.N / n;
 
 			fits &= N * n == m.N && N % 64 == 0 &&
 			    N % (LAYOUT_M * M) == 0;
-			blocks += N / (LAYOUT_M * M);
 		}
-		if (fits && (p.chain ? blocks / 2 : blocks) >= 2)
+		if (fits)
 			return (n);
 	}
 	die("a product has no slices");
@@ -243,7 +242,7 @@ product_count(const struct product_shape &shape, int n, int all, int M)
 			blocks += q->N / (LAYOUT_M * M);
 	}
 	/* as many as make product.cu choose M */
-	simt_device(0)->multiProcessorCount = blocks / 2;
+	simt_device(0)->multiProcessorCount = blocks * 3 / 2;
 	simt_count_start();
 	must(product_launch(&p, 0));
 	v = stop();
