@@ -85,13 +85,21 @@ product_start_wide(const struct product &p, cudaStream_t s)
 	    PRODUCT_THREADS, 0, s, p, first);
 }
 
-/* Start the kernel that fits to the number of rows; full is the number of
- * blocks that fill the card. */
+/*
+ * Start the kernel that fits to the number of rows on a card of sms
+ * multiprocessors.
+ *
+ * With few rows each block reads all activations, from L2.  Large blocks do so
+ * less often, and in blocks on two thirds of the multiprocessors enough
+ * weights are in flight (product_narrow_shape).  With many rows two blocks for
+ * each multiprocessor fill the card.
+ */
 template <enum cuda_elem E>
 static void
-product_start_elem(const struct product &p, int full, cudaStream_t s)
+product_start_elem(const struct product &p, int sms, cudaStream_t s)
 {
 	const int rows = PRODUCT_TALL * LAYOUT_ROWS;
+	const int full = 2 * sms / 3;
 	int first;
 
 	if (p.T > PRODUCT_NARROW) {
@@ -99,7 +107,7 @@ product_start_elem(const struct product &p, int full, cudaStream_t s)
 		if (p.chain)
 			product_start_wide<E, 4, true>(p, s);
 		else if ((p.T + rows - 1) / rows *
-		    product_count(p, 8, &first) < full)
+		    product_count(p, 8, &first) < 2 * sms)
 			product_start_wide<E, 4, false>(p, s);
 		else
 			product_start_wide<E, 8, false>(p, s);
@@ -116,26 +124,25 @@ product_start_elem(const struct product &p, int full, cudaStream_t s)
 cudaError_t
 product_launch(const struct product *p, cudaStream_t s)
 {
-	int		 device, full;
+	int		 device, sms;
 	cudaError_t	 e;
 
 	if ((e = cudaGetDevice(&device)) != cudaSuccess ||
-	    (e = cudaDeviceGetAttribute(&full, cudaDevAttrMultiProcessorCount,
+	    (e = cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount,
 	    device)) != cudaSuccess)
 		return (e);
-	full *= 2;	/* two blocks for each multiprocessor */
 	switch (p->elem) {
 	case CUDA_F16:
-		product_start_elem<CUDA_F16>(*p, full, s);
+		product_start_elem<CUDA_F16>(*p, sms, s);
 		break;
 	case CUDA_BF16:
-		product_start_elem<CUDA_BF16>(*p, full, s);
+		product_start_elem<CUDA_BF16>(*p, sms, s);
 		break;
 	case CUDA_I8:
-		product_start_elem<CUDA_I8>(*p, full, s);
+		product_start_elem<CUDA_I8>(*p, sms, s);
 		break;
 	case CUDA_I4:
-		product_start_elem<CUDA_I4>(*p, full, s);
+		product_start_elem<CUDA_I4>(*p, sms, s);
 		break;
 	default:
 		return (cudaErrorInvalidValue);
