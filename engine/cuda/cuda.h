@@ -109,6 +109,12 @@ int	 cuda_load_pack(const struct backend_host *h, struct model *m,
 	    const struct cuda_pieces *p, const struct backend_options *opt,
 	    const void *tables, size_t n, const char *out, struct fault *f);
 
+/* ---- cuda_limits.cu */
+
+/* The functions limits and read_rate of backend_ops. */
+void	 cuda_limits(struct backend *b, struct backend_limits *out);
+double	 cuda_limits_read_rate(struct backend *b);
+
 /* ---- cuda_forward.cu */
 
 /* The step of backend_ops. A CUDA error ends the process: the device can't be

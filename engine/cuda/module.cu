@@ -227,7 +227,8 @@ module_free(struct backend *b)
 }
 
 static const struct backend_ops module_ops = {
-	cuda_forward, module_info, module_free, NULL, NULL
+	cuda_forward, module_info, module_free, cuda_limits,
+	cuda_limits_read_rate
 };
 
 /* Load a model. */

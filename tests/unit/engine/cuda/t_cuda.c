@@ -211,6 +211,28 @@ a_packed_model_gives_the_same_bits(void **state)
 	free(path);
 }
 
+/* The limits for --bench: rates above 0, and the bytes of all weights but the
+ * table of embeddings. */
+static void
+the_device_can_be_measured(void **state)
+{
+	struct backend_limits	 l;
+	struct backend		*b = neox_open(folders[0], "fp16", "auto", 1);
+	const struct neox_spec	*s = &specs[0];
+	int64_t			 least = 2 * ((int64_t)s->L * (4 * s->C * s->C +
+				    2 * s->C * s->F) + (int64_t)s->V * s->C);
+	int			 i;
+
+	(void)state;
+	b->ops->limits(b, &l);
+	assert_true(l.peak > 0 && l.nfigures == 2);
+	for (i = 0; i < l.nfigures; i++)
+		assert_true(l.figures[i].value > 0);
+	assert_true(l.touched >= least && l.touched < 2 * least);
+	assert_true(b->ops->read_rate(b) > 0);
+	b->ops->free(b);
+}
+
 /* Can the device be used? If not, say why. */
 static int
 device_is_there(void)
@@ -239,6 +261,7 @@ main(void)
 		cmocka_unit_test(logits_are_near_those_in_double_precision),
 		cmocka_unit_test(the_cut_of_a_prompt_does_not_matter),
 		cmocka_unit_test(a_packed_model_gives_the_same_bits),
+		cmocka_unit_test(the_device_can_be_measured),
 	};
 
 	setenv("CHATD_TEST_DEVICE", "cuda:0", 0);
