@@ -50,7 +50,10 @@ struct backend_info {
 	const char	*isa;		/* "scalar", "avx2", ..., or "" */
 	const char	*precision;	/* "fp32", "bf16", ...; followed by
 					 * "+kv8" or "+kv16" if the cache is not
-					 * in the type that auto chooses */
+					 * in the type that auto chooses; on a
+					 * GPU then by its kind, "@sm_80.1". A
+					 * reply is continued in the same
+					 * precision only */
 	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
 };
 

@@ -54,7 +54,7 @@ struct cuda {
 	int				 index;		/* of the device */
 	char				 name[32];	/* "cuda:0" */
 	char				 isa[16];	/* "sm_80" */
-	char				 precision[32];	/* "fp16", "int8+kv8" */
+	char				 precision[32];	/* "fp16@sm_80.1" */
 	cudaStream_t			 stream;
 	/* owned: device memory */
 	uint8_t				*weights, *cache, *work;

@@ -28,6 +28,10 @@
 
 #include "cuda_layout.h"
 
+/* Raise it whenever any kernel gives other bits than in the release before: it
+ * is a part of the precision that is stored with a reply. */
+#define CUDA_ARITHMETIC	1
+
 #define PRODUCT_RANGES	8	/* of K */
 #define PRODUCT_NARROW	64	/* rows up to which weights are read once */
 #define ATTEND_SECTION	128	/* positions */

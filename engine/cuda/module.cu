@@ -253,9 +253,9 @@ module_open(const struct backend_host *h, struct model *m,
 	    (r = module_pieces(h, m, opt, &c->pieces, &kv, f)) != 0)
 		goto out;
 	snprintf(c->isa, sizeof c->isa, "sm_%d", sm);
-	snprintf(c->precision, sizeof c->precision, "%s%s",
+	snprintf(c->precision, sizeof c->precision, "%s%s@%s.%d",
 	    cuda_precision_names[c->pieces.precision],
-	    kv == CUDA_I8 ? "+kv8" : "");
+	    kv == CUDA_I8 ? "+kv8" : "", c->isa, CUDA_ARITHMETIC);
 	cuda_sizes_init(&c->sizes, &c->config, &c->pieces, kv, opt, left);
 	if ((r = cuda_sizes_check(h, m, &c->pieces, &c->sizes, opt, left,
 	    f)) != 0 ||
