@@ -284,6 +284,5 @@ def test_plugins_from_elsewhere_run_alone_and_chatds_own_together():
         assert c.call("say", text="XYZZY")["code"] == "filter_unavailable"
         assert c.say("#say fine")[0] == "fine"
         assert s.helper_pid("filter") == shared
-        # A sanitizer has a handler of its own.
-        assert ("plugin zoo: " if SANITIZED else "plugin zoo: crashed") \
-            in s.log.read_text()
+        if not SANITIZED:       # it has a handler and words of its own
+            assert "plugin zoo: crashed" in s.log.read_text()
