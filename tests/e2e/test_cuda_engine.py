@@ -3,13 +3,14 @@
 the stand-in of tests/cuda-host: another libcudart in front of it, so to say."""
 import json
 import os
+import signal
 import subprocess
 
 import pytest
 
 import cuda_host
 from engine_client import BUILD, ENGINE, MINI, SRC, TINY, Engine, greedy
-from service import SANITIZED
+from service import SANITIZED, Service, text_of
 
 if cuda_host.CXX is None:
     pytest.skip("there is no g++", allow_module_level=True)
@@ -194,3 +195,22 @@ def test_an_error_of_the_device_ends_the_process(fail):
     assert r.returncode == 1
     assert "cuda:0: " in r.stderr
     assert "this process can't use the device any more" in r.stderr
+
+
+def test_a_reply_continues_in_the_next_engine():
+    """Under chatd, in its sandbox: an engine is killed in the middle."""
+    config = {"model": {"path": str(MINI), "device": "cuda:0",
+                        "kv_tokens": 2048}}
+    params = {"temperature": 0, "max_tokens": 10}
+    with Service(engine=ENGINE, config=config) as s, \
+            s.wait_model().client() as c:
+        want, last = c.say("Hello", params=params)
+        assert last["event"] == "done"
+        ident = c.send("say", text="Hello", params=params)
+        first = c.until("text")["text"]
+        os.kill(s.helper_pid("engine"), signal.SIGKILL)
+        seen = c.events(ident)
+        assert seen[-1]["event"] == "done"
+        assert "engine_restarted" in [e.get("code") for e in seen]
+        assert first + text_of(seen) == want
+        assert "mini is ready: fp16@sm_80.1 on cuda:0" in s.log.read_text()
