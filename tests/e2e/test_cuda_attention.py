@@ -13,7 +13,8 @@ needs_gxx = pytest.mark.skipif(CXX is None, reason="there is no g++")
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="there is no nvcc")
 ATTENTION = [CUDA / "attention.cu", CUDA / "cuda_rotary.cu",
              HOST / "attention_test.cpp"]
-ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90")
+# The build itself fails if a kernel spills on any architecture.
+ARCHS = ("sm_80", "sm_90")
 # The most registers of a thread: with these, the blocks of a kernel fit into a
 # multiprocessor as its __launch_bounds__ says.
 REGISTERS = {

@@ -12,7 +12,8 @@ from cuda_host import (CUDA, CXX, FLAGS, HOST, NVCC, Programs, registers, run,
 
 needs_gxx = pytest.mark.skipif(CXX is None, reason="there is no g++")
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="there is no nvcc")
-ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90")
+# The build itself fails if a kernel spills on any architecture.
+ARCHS = ("sm_80", "sm_90")
 
 
 # A change that should be found, and by which group.
