@@ -396,6 +396,11 @@ a_packed_file_of_another_device_is_refused(void **state)
 	    "cuda:0, found cpu-1: pack the model again");
 	if (link_module(".libs/chatd-cuda.so")) {
 		assert_int_equal(setenv("CHATD_MODULES", modules, 1), 0);
+		expect_other_layout(out, "cuda:0", "layout: expected cuda-1 "
+		    "for device cuda:0, found cpu-1: pack the model again");
+	}
+	if (link_module(".libs/tests_module_sticky.so")) {
+		assert_int_equal(setenv("CHATD_MODULES", modules, 1), 0);
 		expect_other_layout(out, "cuda:0", "cuda:0 can't read packed "
 		    "files: load the model it was packed from");
 	}
