@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from service import BUILD, SANITIZED, Service
+from service import BUILD, SANITIZED, SRC, Service
 
 HERE = pathlib.Path(__file__).resolve().parent
 NOBODY = 65534
@@ -271,7 +271,7 @@ def test_a_text_needs_the_verdicts_of_both_filters():
 
 def test_plugins_from_elsewhere_run_alone_and_chatds_own_together():
     rules = BUILD / ".libs/rules.so"
-    packs = BUILD / "../etc/rules"
+    packs = SRC / "etc/rules"
     zoo = BUILD / "tests/plugins/.libs/zoo.so"
     filters = [
         {"name": "rules", "path": str(rules),
