@@ -3,8 +3,8 @@
  * The border between the engine and its backends.  It has three tables:
  *
  *   backend_driver  of a backend, before a model is loaded: plan, pack, load
- *   backend_ops     of a loaded model: a batch of rows goes in, logits come
- *                   out
+ *   backend_ops     of a loaded model: a batch of rows goes in, logits or the
+ *                   largest of them come out
  *   backend_host    of the engine, for a backend
  *
  * engine/cpu is linked in.  Any other backend is a module that is opened with
@@ -27,6 +27,26 @@
 #include "err.h"
 
 #define KV_BLOCK 32	/* positions in one block of the KV cache */
+#define BACKEND_BEST_MAX 256	/* logits of a backend_best */
+
+/*
+ * The largest logits of a row, for who does not need all of them. They are
+ * ordered by their value after the repetition penalty, which is computed in
+ * double: logit / penalty if the logit is positive, else logit * penalty. Of
+ * equal values the lower id counts as larger.
+ */
+struct backend_best {
+	int		 k;	/* how many: 1 .. best_max, at most V */
+	double		 penalty; /* of the ids that seen names: above 0 */
+	const uint8_t	*seen;	/* borrowed for the step: [V], 1 for each id
+				 * that has the penalty, else 0; NULL: none */
+	/* The results: */
+	int		 bad;	/* 1: a logit is NaN, or the largest value is
+				 * not finite; nothing else is set then */
+	int32_t		 id[BACKEND_BEST_MAX];	/* k, the largest first */
+	float		 logit[BACKEND_BEST_MAX]; /* theirs, before the penalty;
+						   * not set if k is 1 */
+};
 
 /* One row of a step: one token of one sequence. */
 struct backend_row {
@@ -35,7 +55,9 @@ struct backend_row {
 	const int32_t	*blocks; /* borrowed for the step: cache block of
 				  * positions 0..31, 32..63, ... of this row's
 				  * sequence, at least pos / KV_BLOCK + 1 */
+	/* One of these at most; both are the caller's: */
 	float		*logits; /* room for its V logits, or NULL */
+	struct backend_best *best; /* the largest ones are wanted, or NULL */
 };
 
 struct backend_info {
@@ -55,7 +77,39 @@ struct backend_info {
 					 * reply is continued in the same
 					 * precision only */
 	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
+	int		 best_max;	/* the most that a row may have as its
+					 * best; 0: it may have logits only */
 };
+
+/*
+ * Can a step of the backend that info describes have these rows? 0, or
+ * CHAT_ESHAPE if a token, a position, a block, or what a row wants is out of
+ * range. For backends.
+ */
+static inline int
+backend_rows_check(const struct backend_info *info,
+    const struct backend_row *rows, int T)
+{
+	const struct backend_row	*row;
+	int				 t, j;
+
+	for (t = 0; t < T; t++) {
+		row = &rows[t];
+		if (row->token < 0 || row->token >= info->vocab ||
+		    row->pos < 0 || row->pos >= info->context)
+			return (CHAT_ESHAPE);
+		for (j = 0; j <= row->pos / KV_BLOCK; j++)
+			if (row->blocks[j] < 0 ||
+			    row->blocks[j] >= info->kv_blocks)
+				return (CHAT_ESHAPE);
+		if (row->best != NULL && (row->logits != NULL ||
+		    row->best->k < 1 || row->best->k > info->best_max ||
+		    row->best->k > info->vocab ||
+		    (row->best->seen != NULL && !(row->best->penalty > 0))))
+			return (CHAT_ESHAPE);
+	}
+	return (T < 0 ? CHAT_ESHAPE : 0);
+}
 
 /* One limit of a device, for people and programs. */
 struct backend_figure {
@@ -86,7 +140,7 @@ struct backend_ops {
 	 * this and of earlier steps. A row's result depends on its sequence
 	 * alone, never on which other rows share the step, on T, or on how a
 	 * prompt was cut into steps (design: canonical arithmetic).
-	 * Returns 0, or CHAT_ESHAPE if a token or position is out of range.
+	 * Returns 0, or CHAT_ESHAPE if T or a row is out of range.
 	 */
 	int	(*step)(struct backend *b, const struct backend_row *rows,
 		    int T);
@@ -153,7 +207,7 @@ struct backend_plan {
  * each free the memory that they have allocated. No memory changes its owner,
  * so there is no allocator here.
  */
-#define BACKEND_VERSION	1	/* of all of this header */
+#define BACKEND_VERSION	2	/* of all of this header */
 
 struct backend_host {
 	/* The engine calls only modules of its own release, version and size,

@@ -24,6 +24,7 @@
 #define BENCH_STEPS	16	/* decoded tokens in one run */
 #define BENCH_PROMPT	512	/* the shorter prompt */
 #define BENCH_ROWS	256	/* in one step, without --batch-tokens */
+#define BENCH_TOP_K	40	/* the default of top_k */
 
 /* One sequence: its cache blocks, and its length so far. */
 struct bench_seq {
@@ -35,6 +36,7 @@ struct bench {
 	struct engine		*e;
 	struct backend_row	*rows;		/* owned */
 	float			*logits;	/* owned: [BENCH_BATCH][V] */
+	struct backend_best	*best;		/* owned: [BENCH_BATCH] */
 	struct bench_seq	 seq[BENCH_BATCH];
 	struct backend_limits	 limits;
 	json_t			*out;		/* owned */
@@ -74,6 +76,20 @@ bench_report(json_t *out, const char *key, double value, const char *unit,
 	msg_set_real(out, key, value);
 }
 
+/* Let a row bring what the next token of sequence i needs: of a backend that
+ * can find them, the largest logits for the default of top_k. */
+static void
+bench_want(struct bench *b, struct backend_row *row, int i)
+{
+	const struct backend_info *info = &b->e->info;
+
+	if (info->best_max >= BENCH_TOP_K && info->vocab >= BENCH_TOP_K) {
+		b->best[i].k = BENCH_TOP_K;
+		row->best = &b->best[i];
+	} else
+		row->logits = b->logits + (size_t)i * (size_t)info->vocab;
+}
+
 /* Run T rows of sequence s or, if T is 0, one row of each of n sequences.
  * Returns the seconds. */
 static double
@@ -90,8 +106,7 @@ bench_step(struct bench *b, int T, int n)
 		    s->pos * 104729) % b->e->info.vocab, .pos = s->pos++,
 		    .blocks = s->blocks };
 		if (T == 0 || i == rows - 1)
-			b->rows[i].logits = b->logits + (size_t)(T > 0 ? 0 :
-			    i) * (size_t)b->e->info.vocab;
+			bench_want(b, &b->rows[i], T > 0 ? 0 : i);
 	}
 	start = clock_seconds();
 	if ((r = be->ops->step(be, b->rows, rows)) != 0) {
@@ -219,6 +234,7 @@ bench_room(struct bench *b)
 	    sizeof *b->rows);
 	b->logits = xcalloc((size_t)info->vocab * BENCH_BATCH,
 	    sizeof *b->logits);
+	b->best = xcalloc(BENCH_BATCH, sizeof *b->best);
 	/* The first sequence may grow to the whole context: its later blocks
 	 * belong to other sequences, which do not run then. */
 	for (s = 0; s < BENCH_BATCH; s++) {
@@ -279,6 +295,7 @@ bench_run(struct engine *e)
 		free(b.seq[s].blocks);
 	free(b.rows);
 	free(b.logits);
+	free(b.best);
 	json_decref(b.out);
 	return (0);
 }

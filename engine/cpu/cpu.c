@@ -297,4 +297,5 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->isa = c->kernels->name;
 	out->precision = c->precision;
 	out->kv_precision = cpu_plan_elem_name(c->kv.elem);
+	out->best_max = 0;
 }

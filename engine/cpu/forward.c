@@ -48,8 +48,6 @@ struct forward {
 	int				 runs;
 };
 
-static int	forward_check(const struct cpu *, const struct backend_row *,
-		    int);
 static void	forward_layer(struct forward *);
 static void	forward_logits(struct forward *);
 static void	forward_norms(struct forward *, const struct norm *,
@@ -66,9 +64,11 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 {
 	struct cpu	*c = (struct cpu *)b;
 	struct forward	 fw = { .cpu = c, .rows = rows, .T = T };
+	struct backend_info info;
 	int		 t, r;
 
-	if ((r = forward_check(c, rows, T)) != 0 || T == 0 ||
+	b->ops->info(b, &info);
+	if ((r = backend_rows_check(&info, rows, T)) != 0 || T == 0 ||
 	    (r = rows_grow(c, T)) != 0)
 		return (r);
 	for (t = 0; t < T; t++)
@@ -82,26 +82,6 @@ forward_step(struct backend *b, const struct backend_row *rows, int T)
 		forward_layer(&fw);
 	}
 	forward_logits(&fw);
-	return (0);
-}
-
-/* Check that tokens, positions and blocks are in range. */
-static int
-forward_check(const struct cpu *c, const struct backend_row *rows, int T)
-{
-	int	 t, j;
-
-	if (T < 0)
-		return (CHAT_ESHAPE);
-	for (t = 0; t < T; t++) {
-		if (rows[t].token < 0 || rows[t].token >= c->config.vocab ||
-		    rows[t].pos < 0 || rows[t].pos >= c->config.context)
-			return (CHAT_ESHAPE);
-		for (j = 0; j <= rows[t].pos / KV_BLOCK; j++)
-			if (rows[t].blocks[j] < 0 ||
-			    rows[t].blocks[j] >= c->kv.blocks)
-				return (CHAT_ESHAPE);
-	}
 	return (0);
 }
 

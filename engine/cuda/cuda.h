@@ -25,17 +25,20 @@ struct cuda_sizes {
 	size_t		 layer;		/* bytes of the cache of a layer */
 	/* bytes, and places in one piece of memory, of the arrays of a step */
 	size_t		 x, qkv, a, b, mix, up, q, partial, logits, angles,
-			 input;
+			 input, seen, best;
 	size_t		 work;		/* all of these */
 };
 
 /* The places of a step's input, in int32 numbers from its first: for each row
  * a token, a position, an item (two numbers), the row of x that a row of logits
- * is made of, and its blocks. */
+ * is made of, what is wanted of these logits (a best_row), and its blocks. */
 struct cuda_input {
-	size_t	 tokens, pos, items, wants, blocks;
+	size_t	 tokens, pos, items, wants, best, blocks;
 	size_t	 size;
 };
+
+/* Numbers of int32 of a row's input, less its blocks. */
+#define CUDA_INPUT_ROW	(5 + sizeof(struct best_row) / sizeof(int32_t))
 
 /* The matrices and vectors of a layer: device memory. */
 struct cuda_layer {
@@ -59,6 +62,8 @@ struct cuda {
 	/* owned: device memory */
 	uint8_t				*weights, *cache, *work;
 	int32_t				*host_input;	/* owned: pinned */
+	uint32_t			*host_seen;	/* borrowed: behind it, */
+	int32_t				*host_best;	/* as the results */
 	float				*host_logits;	/* owned: pinned */
 	struct cuda_layer		*layers;	/* owned: [L] */
 	struct product_part		 head;
@@ -115,7 +120,37 @@ int	 cuda_load_pack(const struct backend_host *h, struct model *m,
 void	 cuda_limits(struct backend *b, struct backend_limits *out);
 double	 cuda_limits_read_rate(struct backend *b);
 
+/* ---- cuda_results.cu: what a step gives back */
+
+/* The results of the rows that want logits or the largest of them. */
+struct cuda_results {
+	int	 wants;		/* their number */
+	int	 rows;		/* the same with padding */
+	int	 graph;		/* the launches serve later steps, too */
+	int	 seen;		/* rows with a penalty */
+	size_t	 numbers;	/* of all rows that want the largest: int32 */
+};
+
+/* Note a row that wants something, in the order of the rows. */
+void	 cuda_results_add(const struct cuda *c, struct cuda_results *r,
+	    const struct backend_row *row);
+/* Pad to a graph of so many rows. */
+void	 cuda_results_pad(const struct cuda *c, struct cuda_results *r,
+	    int rows);
+/* Send what only these rows need; it is no part of a graph. */
+cudaError_t	 cuda_results_send(const struct cuda *c,
+		    const struct cuda_results *r);
+/* After the logits: find the largest of those rows that want them. */
+cudaError_t	 cuda_results_launch(const struct cuda *c,
+		    const struct cuda_results *r);
+/* Fetch the results. When that is done, hand them out. */
+cudaError_t	 cuda_results_fetch(const struct cuda *c,
+		    const struct cuda_results *r);
+void	 cuda_results_take(const struct cuda *c,
+	    const struct backend_row *rows, int T);
+
 /* ---- cuda_forward.cu */
+
 
 /* The step of backend_ops. A CUDA error ends the process: the device can't be
  * used any more, and another process goes on from what is stored. */

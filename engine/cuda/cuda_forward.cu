@@ -9,14 +9,16 @@
  *			attention, by sections; merged		2
  *			x = x + (mix Wattn + up Wdown)		1
  *	logits = norm(x) Whead
+ *	the largest of them, of the rows that want no more	1
  *
  * Without the parallel residual the second and the last product are two each,
  * and norm2 comes between them.
  *
- * A batch of up to 64 single rows that all want logits, which is what decoding
- * is, is padded to a power of two and runs as one CUDA graph, made the first
- * time.  Padding rows have position -1.  Any other step is launched kernel by
- * kernel.  Both give the same bits (cuda_kernels.h).
+ * A batch of up to 64 single rows that all want logits or the largest of them,
+ * in any mix, which is what decoding is, is padded to a power of two and runs
+ * as one CUDA graph, made the first time.  Padding rows have position -1.  Any
+ * other step is launched kernel by kernel.  Both give the same bits
+ * (cuda_kernels.h).
  */
 #include "cuda.h"
 
@@ -32,7 +34,7 @@
 struct forward {
 	struct cuda	*c;
 	int		 T;		/* rows, with padding */
-	int		 wants;		/* rows of logits */
+	struct cuda_results results;
 	int		 nitems;	/* of attention */
 	int		 sections;
 	int		 singles;	/* items of one row */
@@ -62,26 +64,6 @@ static const int32_t *
 forward_input(const struct cuda *c, size_t at)
 {
 	return (forward_at<int32_t>(c, c->sizes.input) + at);
-}
-
-/* Tokens, positions and blocks are in range. */
-static int
-forward_check(const struct cuda *c, const struct backend_row *rows, int T)
-{
-	int	 t, j;
-
-	if (T < 0 || T > c->sizes.rows)
-		return (CHAT_ESHAPE);
-	for (t = 0; t < T; t++) {
-		if (rows[t].token < 0 || rows[t].token >= c->config.vocab ||
-		    rows[t].pos < 0 || rows[t].pos >= c->config.context)
-			return (CHAT_ESHAPE);
-		for (j = 0; j <= rows[t].pos / KV_BLOCK; j++)
-			if (rows[t].blocks[j] < 0 ||
-			    rows[t].blocks[j] >= c->sizes.blocks)
-				return (CHAT_ESHAPE);
-	}
-	return (0);
 }
 
 /* Does row t go on where the row before it was? */
@@ -126,8 +108,10 @@ forward_fill(struct forward *fw, const struct backend_row *rows)
 		    (size_t)c->sizes.ldblocks;
 		memcpy(blocks, rows[t].blocks, sizeof *blocks *
 		    (size_t)(rows[t].pos / KV_BLOCK + 1));
-		if (rows[t].logits != NULL)
-			in[c->input.wants + (size_t)fw->wants++] = t;
+		if (rows[t].logits != NULL || rows[t].best != NULL) {
+			in[c->input.wants + (size_t)fw->results.wants++] = t;
+			cuda_results_add(c, &fw->results, &rows[t]);
+		}
 		if (rows[t].pos / ATTEND_SECTION >= fw->sections)
 			fw->sections = rows[t].pos / ATTEND_SECTION + 1;
 	}
@@ -150,7 +134,8 @@ forward_pad(struct forward *fw, int size)
 		item[t].row = t;
 		item[t].count = 1;
 	}
-	fw->T = fw->wants = fw->nitems = fw->singles = size;
+	cuda_results_pad(c, &fw->results, size);
+	fw->T = fw->nitems = fw->singles = size;
 	fw->sections = c->sizes.sections;
 }
 
@@ -319,7 +304,7 @@ forward_serial(const struct forward *fw, int layer)
 	forward_try(c, product_launch(&p, c->stream), "product down");
 }
 
-/* Logits of the rows that want them. */
+/* Logits of the rows that want them, or the largest of them. */
 static void
 forward_logits(const struct forward *fw)
 {
@@ -327,15 +312,18 @@ forward_logits(const struct forward *fw)
 	const float *const	 gain[2] = { c->gain, NULL };
 	const float *const	 bias[2] = { c->bias, NULL };
 	float			*out = forward_at<float>(c, c->sizes.logits);
-	struct product		 p = forward_product(fw, fw->wants);
+	const int		 n = fw->results.rows;
+	struct product		 p = forward_product(fw, n);
 
-	if (fw->wants == 0)
+	if (n == 0)
 		return;
-	forward_norms(fw, forward_input(c, c->input.wants), fw->wants, gain,
-	    bias, c->sizes.a, 0);
+	forward_norms(fw, forward_input(c, c->input.wants), n, gain, bias,
+	    c->sizes.a, 0);
 	forward_part(&p, &c->head, c->work + c->sizes.a, PRODUCT_STORE, out,
 	    c->config.vocab);
 	forward_try(c, product_launch(&p, c->stream), "logits");
+	forward_try(c, cuda_results_launch(c, &fw->results),
+	    "the largest logits");
 }
 
 /* All launches of a step. */
@@ -383,43 +371,27 @@ forward_graph(const struct forward *fw, int g)
 	return (c->graphs[g]);
 }
 
-/* Fetch the logits of n rows. */
-static void
-forward_fetch(const struct cuda *c, const struct backend_row *rows, int T)
-{
-	const size_t	 V = (size_t)c->config.vocab;
-	size_t		 n = 0, i = 0;
-	int		 t;
-
-	for (t = 0; t < T; t++)
-		n += rows[t].logits != NULL;
-	if (n > 0)
-		forward_try(c, cudaMemcpyAsync(c->host_logits,
-		    forward_at<float>(c, c->sizes.logits), n * V *
-		    sizeof(float), cudaMemcpyDeviceToHost, c->stream),
-		    "fetching logits");
-	forward_try(c, cudaStreamSynchronize(c->stream), "a step");
-	for (t = 0; t < T; t++)
-		if (rows[t].logits != NULL)
-			memcpy(rows[t].logits, c->host_logits + i++ * V,
-			    V * sizeof(float));
-}
-
 /* Run one step. */
 int
 cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 {
 	struct cuda	*c = (struct cuda *)b;
 	struct forward	 fw = {};
+	struct backend_info info;
 	int		 g = 0, r;
 
-	if ((r = forward_check(c, rows, T)) != 0 || T == 0)
-		return (r);
+	b->ops->info(b, &info);
+	if (T > c->sizes.rows ||
+	    (r = backend_rows_check(&info, rows, T)) != 0)
+		return (CHAT_ESHAPE);
+	if (T == 0)
+		return (0);
 	fw.c = c;
 	fw.T = T;
 	forward_try(c, cudaSetDevice(c->index), "the device");
 	forward_fill(&fw, rows);
-	if (fw.singles == T && fw.wants == T && T <= PRODUCT_NARROW) {
+	forward_try(c, cuda_results_send(c, &fw.results), "sending a step");
+	if (fw.singles == T && fw.results.wants == T && T <= PRODUCT_NARROW) {
 		while (1 << g < T)
 			g++;
 		forward_pad(&fw, 1 << g);
@@ -427,6 +399,9 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 		    c->stream), "a step as a graph");
 	} else
 		forward_launch(&fw);
-	forward_fetch(c, rows, T);
+	forward_try(c, cuda_results_fetch(c, &fw.results),
+	    "fetching results");
+	forward_try(c, cudaStreamSynchronize(c->stream), "a step");
+	cuda_results_take(c, rows, T);
 	return (0);
 }

@@ -163,4 +163,38 @@ cudaError_t	attend_launch(const struct attention *a, cudaStream_t s);
 cudaError_t	attend_merge_launch(const struct attention *a,
 		    cudaStream_t s);
 
+/* ---- best.cu */
+
+#define BEST_MAX	256	/* BACKEND_BEST_MAX */
+
+/* 32-bit words for a bit of each of V ids. */
+LAYOUT_FN constexpr int
+best_words(int V)
+{
+	return ((V + 31) / 32);
+}
+
+/* What is wanted of a row of logits. */
+struct best_row {
+	double	 penalty;	/* as in backend_best: above 0 */
+	int32_t	 k;		/* 1 .. BEST_MAX, at most V; 0: nothing */
+	int32_t	 seen;		/* row of seen, or -1: no penalty */
+	int32_t	 out;		/* its place in out */
+};
+
+struct best {
+	const float	*logits;	/* [T][V] */
+	const uint32_t	*seen;		/* [.][best_words(V)]: bit i % 32 of word
+					 * i / 32: id i has the penalty */
+	const struct best_row *rows;	/* [T] */
+	/* Of each row k ids, the largest first as in backend_best, then the
+	 * bits of their k logits, which k = 1 leaves out. The first id of a bad
+	 * row is -1; the rest of it is then undefined. */
+	int32_t		*out;
+	int		 T, V;
+};
+
+/* The largest logits of each row. */
+cudaError_t	best_launch(const struct best *b, cudaStream_t s);
+
 #endif

@@ -190,11 +190,13 @@ load_alloc(struct cuda *c, size_t n, const char *what, uint8_t **out,
 	return (0);
 }
 
-/* The device's memory, and the machine's for input and logits. */
+/* The device's memory, and the machine's for input and results. */
 static int
 load_memory(struct cuda *c, struct fault *f)
 {
 	const struct cuda_sizes	*s = &c->sizes;
+	const size_t		 seen = (size_t)s->rows *
+				    (size_t)best_words(c->config.vocab);
 	cudaError_t		 e;
 	int			 r;
 
@@ -205,12 +207,15 @@ load_memory(struct cuda *c, struct fault *f)
 	    (r = load_alloc(c, s->work, "memory for a step", &c->work,
 	    f)) != 0)
 		return (r);
-	if ((e = cudaMallocHost((void **)&c->host_input,
-	    c->input.size * sizeof(int32_t))) != cudaSuccess ||
+	if ((e = cudaMallocHost((void **)&c->host_input, (c->input.size +
+	    seen + (size_t)s->rows * 2 * BEST_MAX) * sizeof(int32_t))) !=
+	    cudaSuccess ||
 	    (e = cudaMallocHost((void **)&c->host_logits, (size_t)s->rows *
 	    (size_t)c->config.vocab * sizeof(float))) != cudaSuccess)
 		return (cuda_fault(c->h, c->name, "pinned memory of the "
 		    "machine", e, f));
+	c->host_seen = (uint32_t *)c->host_input + c->input.size;
+	c->host_best = c->host_input + c->input.size + seen;
 	return (0);
 }
 
@@ -316,8 +321,9 @@ load_input(struct cuda *c)
 	c->input.pos = T;
 	c->input.items = 2 * T;
 	c->input.wants = 4 * T;
-	c->input.blocks = 5 * T;
-	c->input.size = T * (size_t)(5 + c->sizes.ldblocks);
+	c->input.best = 5 * T;
+	c->input.blocks = CUDA_INPUT_ROW * T;
+	c->input.size = T * (CUDA_INPUT_ROW + (size_t)c->sizes.ldblocks);
 }
 
 /* Load a model. */

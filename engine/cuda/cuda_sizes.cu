@@ -70,8 +70,11 @@ sizes_work(struct cuda_sizes *s, const struct model_config *c)
 	s->logits = sizes_add(s, T * (size_t)c->vocab * sizeof(float));
 	s->angles = sizes_add(s, (size_t)c->context * (size_t)c->rotary *
 	    sizeof(float));
-	s->input = sizes_add(s, T * (size_t)(5 + s->ldblocks) *
+	s->input = sizes_add(s, T * (CUDA_INPUT_ROW + (size_t)s->ldblocks) *
 	    sizeof(int32_t));
+	s->seen = sizes_add(s, T * (size_t)best_words(c->vocab) *
+	    sizeof(uint32_t));
+	s->best = sizes_add(s, T * 2 * BEST_MAX * sizeof(int32_t));
 }
 
 /* Positions of the cache, if the administrator has not set them. */

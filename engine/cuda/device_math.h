@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A part of device.h: arithmetic on pairs of 16-bit numbers, selection of
- * bytes, the transposition of a small matrix, and powers of two.
+ * bytes, the transposition of a small matrix, powers of two, and the
+ * bits of a double.
  */
 #ifndef CUDA_DEVICE_MATH_H
 #define CUDA_DEVICE_MATH_H
@@ -22,6 +23,20 @@ byte_perm(uint32_t a, uint32_t b)
 	return (d);
 #else
 	return (__byte_perm(a, b, SEL));
+#endif
+}
+
+/* The bits of a double. */
+__device__ __forceinline__ uint64_t
+double_bits(double x)
+{
+#ifdef CUDA_HOST
+	uint64_t b;
+
+	memcpy(&b, &x, sizeof b);
+	return (b);
+#else
+	return ((uint64_t)__double_as_longlong(x));
 #endif
 }
 

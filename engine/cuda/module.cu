@@ -214,6 +214,7 @@ module_info(const struct backend *b, struct backend_info *out)
 	out->isa = c->isa;
 	out->precision = c->precision;
 	out->kv_precision = plan.kv_precision;
+	out->best_max = BEST_MAX;
 }
 
 /* Release it. */

@@ -72,19 +72,44 @@ generation_resume(struct generation *g, const int32_t *id, size_t n,
 	return (0);
 }
 
-/* Draw and add the next token. */
-int
-generation_sample(struct generation *g, struct sampler *s,
-    const float *logits)
+/* Draw and add the next token, if r says that s is prepared. */
+static int
+generation_draw(struct generation *g, const struct sampler *s, int r)
 {
-	int	 r;
-
-	r = sampler_prepare(s, &g->opt.sampler, logits, g->seen);
 	if (r != 0)
 		return (r);
 	generation_add(g, sampler_draw(s, g->opt.sampler.seed,
 	    generation_made(g)));
 	return (0);
+}
+
+/* Draw the next token from all logits. */
+int
+generation_sample(struct generation *g, struct sampler *s,
+    const float *logits)
+{
+	return (generation_draw(g, s, sampler_prepare(s, &g->opt.sampler,
+	    logits, g->seen)));
+}
+
+/* Ask for the largest logits. */
+int
+generation_best(const struct generation *g, const struct sampler *s, int max,
+    struct backend_best *best)
+{
+	best->k = sampler_best(s, &g->opt.sampler, max);
+	best->penalty = g->opt.sampler.penalty;
+	best->seen = g->seen;
+	return (best->k > 0);
+}
+
+/* Draw the next token from the largest logits. */
+int
+generation_sample_best(struct generation *g, struct sampler *s,
+    const struct backend_best *best)
+{
+	return (generation_draw(g, s, sampler_prepare_best(s,
+	    &g->opt.sampler, best)));
 }
 
 /* Release the first n held bytes. */

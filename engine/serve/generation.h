@@ -90,6 +90,15 @@ int	 generation_resume(struct generation *g, const int32_t *id, size_t n,
 int	 generation_sample(struct generation *g, struct sampler *s,
 	    const float *logits);
 
+/* Ask *best for what the next token needs, at most max logits. Returns 0 if
+ * that is not enough: then all V are needed. */
+int	 generation_best(const struct generation *g, const struct sampler *s,
+	    int max, struct backend_best *best);
+
+/* generation_sample with the logits that generation_best asked for. */
+int	 generation_sample_best(struct generation *g, struct sampler *s,
+	    const struct backend_best *best);
+
 /* Add a token. g->stop says whether it was the last. */
 void	 generation_add(struct generation *g, int32_t id);
 

@@ -85,6 +85,18 @@ sampler_before(const struct sampler_item *a, const struct sampler_item *b)
 	return (a->logit != b->logit ? a->logit > b->logit : a->id < b->id);
 }
 
+/* A logit of id with its penalty. */
+static double
+sampler_penalise(const struct sampler_params *p, float logit,
+    const uint8_t *seen, int32_t id)
+{
+	const double	 x = (double)logit;
+
+	if (seen == NULL || !seen[id])
+		return (x);
+	return (x > 0 ? x / p->penalty : x * p->penalty);
+}
+
 /* Fill the items with penalised logits. *max gets the largest item. */
 static int
 sampler_fill(struct sampler *s, const struct sampler_params *p,
@@ -97,12 +109,9 @@ sampler_fill(struct sampler *s, const struct sampler_params *p,
 		x = &s->item[i];
 		x->id = i;
 		x->weight = 0;
-		x->logit = (double)logits[i];
-		if (isnan(x->logit))
+		if (isnan(logits[i]))
 			return (CHAT_EFORMAT);
-		if (seen != NULL && seen[i])
-			x->logit = x->logit > 0 ? x->logit / p->penalty :
-			    x->logit * p->penalty;
+		x->logit = sampler_penalise(p, logits[i], seen, i);
 		if (i == 0 || sampler_before(x, max))
 			*max = *x;
 	}
@@ -194,6 +203,33 @@ sampler_nucleus(const struct sampler *s, int n, double p)
 	return (i);
 }
 
+/* Keep one item. */
+static void
+sampler_keep_one(struct sampler *s, const struct sampler_item *x)
+{
+	s->item[0] = *x;
+	s->item[0].weight = 1;
+	s->kept = 1;
+	s->total = 1;
+}
+
+/* Keep what top-p leaves of the first n items, which top-k has selected: they
+ * are sorted. */
+static void
+sampler_keep_sorted(struct sampler *s, const struct sampler_params *p, int n)
+{
+	sampler_weigh(s, n, s->item[0].logit, p->temperature);
+	s->kept = p->top_p < 1 ? sampler_nucleus(s, n, p->top_p) : n;
+	s->total = sampler_sum(s, s->kept);
+}
+
+/* Does top-k leave some items out? */
+static int
+sampler_selects(const struct sampler *s, const struct sampler_params *p)
+{
+	return (p->top_k > 0 && p->top_k < s->vocab);
+}
+
 /* Make the distribution. */
 int
 sampler_prepare(struct sampler *s, const struct sampler_params *p,
@@ -204,23 +240,56 @@ sampler_prepare(struct sampler *s, const struct sampler_params *p,
 
 	if ((r = sampler_fill(s, p, logits, seen, &max)) != 0)
 		return (r);
-	s->kept = s->vocab;
 	if (p->temperature == 0) {
-		s->item[0] = max;
-		s->item[0].weight = 1;
-		s->kept = 1;
-		s->total = 1;
+		sampler_keep_one(s, &max);
 		return (0);
 	}
-	if (p->top_k > 0 && p->top_k < s->vocab)
-		s->kept = sampler_select(s, p->top_k, INFINITY);
+	if (sampler_selects(s, p)) {
+		sampler_keep_sorted(s, p, sampler_select(s, p->top_k,
+		    INFINITY));
+		return (0);
+	}
+	s->kept = s->vocab;
 	sampler_weigh(s, s->kept, max.logit, p->temperature);
-	if (p->top_p < 1 && s->kept < s->vocab)
-		s->kept = sampler_nucleus(s, s->kept, p->top_p);
-	else if (p->top_p < 1)
+	if (p->top_p < 1)
 		s->kept = sampler_select(s, s->vocab,
 		    fmax(p->top_p, 0x1p-60) * sampler_sum(s, s->vocab));
 	s->total = sampler_sum(s, s->kept);
+	return (0);
+}
+
+/* How many logits are enough? */
+int
+sampler_best(const struct sampler *s, const struct sampler_params *p, int max)
+{
+	const int	 k = p->temperature == 0 ? 1 : sampler_selects(s, p) ?
+			    p->top_k : 0;
+
+	return (k <= max ? k : 0);
+}
+
+/* Make the distribution from the largest logits. */
+int
+sampler_prepare_best(struct sampler *s, const struct sampler_params *p,
+    const struct backend_best *best)
+{
+	struct sampler_item	 x = { 0 };
+	int			 i;
+
+	if (best->bad)
+		return (CHAT_EFORMAT);
+	x.id = best->id[0];
+	if (best->k == 1) {
+		sampler_keep_one(s, &x);
+		return (0);
+	}
+	for (i = 0; i < best->k; i++) {
+		x.id = best->id[i];
+		x.logit = sampler_penalise(p, best->logit[i], best->seen,
+		    x.id);
+		s->item[i] = x;
+	}
+	sampler_keep_sorted(s, p, best->k);
 	return (0);
 }
 

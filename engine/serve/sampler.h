@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "backend.h"
 #include "err.h"
 
 struct sampler_params {
@@ -52,7 +53,25 @@ int		 sampler_prepare(struct sampler *s,
 		    const struct sampler_params *p, const float *logits,
 		    const uint8_t *seen);
 
-/* Draw an id from the distribution of sampler_prepare. seed and step (0 for the
+/*
+ * How many of the largest logits sampler_prepare_best needs: 1 at temperature
+ * 0, or top_k. 0 if these are more than max, or if top_k is off or keeps all:
+ * then the sum runs over all V items in the order of their ids.
+ */
+int		 sampler_best(const struct sampler *s,
+		    const struct sampler_params *p, int max);
+
+/*
+ * Make the same distribution from these logits, whose number is that of
+ * sampler_best and whose penalty and seen are those that sampler_prepare would
+ * get. The draw is the same, bit for bit; if there is one logit, its item has 0
+ * as its logit. Returns 0, or CHAT_EFORMAT if they are bad.
+ */
+int		 sampler_prepare_best(struct sampler *s,
+		    const struct sampler_params *p,
+		    const struct backend_best *best);
+
+/* Draw an id from the distribution that was prepared. seed and step (0 for the
  * first generated token) determine the random number. */
 int32_t		 sampler_draw(const struct sampler *s, uint64_t seed,
 		    uint64_t step);

@@ -36,6 +36,8 @@ scheduler_new(struct backend *b, int batch_tokens,
 	s->row = xcalloc((size_t)s->rows_max, sizeof *s->row);
 	s->logits = xcalloc((size_t)s->info.vocab * sizeof *s->logits,
 	    (size_t)s->running_max + SCHEDULER_SCORE_ROWS);
+	if (s->info.best_max > 0)
+		s->best = xcalloc((size_t)s->running_max, sizeof *s->best);
 	return (s);
 }
 
@@ -93,6 +95,7 @@ scheduler_free(struct scheduler *s)
 	sampler_free(s->sampler);
 	free(s->row);
 	free(s->logits);
+	free(s->best);
 	free(s);
 }
 
@@ -244,6 +247,19 @@ scheduler_owner(const struct job *job)
 	    job->group);
 }
 
+/* Let a row bring what a job needs of it: the largest logits if these are
+ * enough, or all. */
+static void
+scheduler_want(struct scheduler *s, struct job *job, struct backend_row *row)
+{
+	if (job->gen != NULL && s->best != NULL && generation_best(job->gen,
+	    s->sampler, s->info.best_max, &s->best[s->best_rows]))
+		row->best = job->best = &s->best[s->best_rows++];
+	else
+		row->logits = s->logits + (size_t)s->logit_rows++ *
+		    (size_t)s->info.vocab;
+}
+
 /* Put the next n tokens of a job into the step. */
 static void
 scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
@@ -255,6 +271,7 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 
 	job->logits = s->logits + (size_t)s->logit_rows *
 	    (size_t)s->info.vocab;
+	job->best = NULL;
 	for (i = 0; i < n; i++) {
 		pos = job->fed + i;
 		row = &s->row[s->rows++];
@@ -263,8 +280,7 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 		wants = job->gen != NULL ? pos + 1 == tokens->n :
 		    score_wants(job->score, pos);
 		if (wants)
-			row->logits = s->logits + (size_t)s->logit_rows++ *
-			    (size_t)s->info.vocab;
+			scheduler_want(s, job, row);
 	}
 	job->rows = n;
 	job->share->served += (int64_t)n;
@@ -319,7 +335,7 @@ scheduler_plan(struct scheduler *s)
 	struct job	*job;
 	int		 max;
 
-	s->rows = s->logit_rows = s->score_rows = 0;
+	s->rows = s->logit_rows = s->best_rows = s->score_rows = 0;
 	TAILQ_FOREACH(job, &s->running, entry) {
 		job->rows = 0;
 		if (!job->paused && scheduler_making(job))
@@ -358,6 +374,7 @@ static void
 scheduler_collect(struct scheduler *s, struct job *job)
 {
 	struct generation	*g = job->gen;
+	int			 r;
 
 	if (job->fed < job->read)
 		s->stats.tokens_prompt += (int64_t)job->rows;
@@ -372,7 +389,10 @@ scheduler_collect(struct scheduler *s, struct job *job)
 	}
 	if (job->fed < g->tokens.n)
 		return;
-	if (generation_sample(g, s->sampler, job->logits) != 0) {
+	r = job->best != NULL ?
+	    generation_sample_best(g, s->sampler, job->best) :
+	    generation_sample(g, s->sampler, job->logits);
+	if (r != 0) {
 		scheduler_fail(s, job, "numeric_error",
 		    "the model's output is NaN or infinity");
 		return;

@@ -59,6 +59,8 @@ struct job {
 	size_t			 rows;	/* rows in the current step */
 	float			*logits; /* borrowed: logits of the rows that
 					  * need them, in order */
+	struct backend_best	*best;	/* borrowed: what a reply has instead of
+					 * logits, or NULL */
 	int			 running, paused;
 	int			 started; /* has run before */
 };

@@ -30,10 +30,14 @@ struct scheduler {
 	float				*logits;	/* owned: one [V] for
 							 * each job, then for
 							 * the rows of scores */
+	struct backend_best		*best;		/* owned: one for each
+							 * running job; NULL if
+							 * the backend has
+							 * none */
 	int				 rows;		/* rows planned so
 							 * far */
 	int				 replies;	/* rows of replies */
-	int				 logit_rows;
+	int				 logit_rows, best_rows;
 	int				 score_rows;
 	struct scheduler_stats		 stats;
 };

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "best.h"
 #include "xmalloc.h"
 
 /* Mix the bits of x (splitmix64's finaliser). */
@@ -47,33 +48,51 @@ fake_history(struct fake_backend *f, const struct backend_row *row, int *bad)
 	return (h);
 }
 
+/* Give a row its logits, or the largest of them. */
+static void
+fake_results(struct fake_backend *f, const struct backend_row *row)
+{
+	float		*logits = row->logits;
+	uint64_t	 h;
+	int		 v, bad;
+
+	if (row->best != NULL)
+		logits = xcalloc((size_t)f->vocab, sizeof *logits);
+	h = fake_history(f, row, &bad);
+	for (v = 0; v < f->vocab; v++)
+		logits[v] = bad ? NAN : fake_logit(h, v);
+	if (row->best == NULL)
+		return;
+	best_find(row->best, logits, f->vocab);
+	f->bests++;
+	free(logits);
+}
+
 /* Run one step. */
 static int
 fake_step(struct backend *b, const struct backend_row *rows, int T)
 {
 	struct fake_backend	*f = (struct fake_backend *)b;
-	uint64_t		 h;
-	int			 i, v, bad, wants = 0;
+	struct backend_info	 info;
+	int			 i, wants = 0;
 
 	if (f->fail != 0)
 		return (f->fail);
+	b->ops->info(b, &info);
+	if (backend_rows_check(&info, rows, T) != 0)
+		return (CHAT_ESHAPE);
 	f->steps++;
 	if (T > f->rows_max)
 		f->rows_max = T;
 	for (i = 0; i < T; i++) {
-		if (rows[i].token < 0 || rows[i].token >= f->vocab ||
-		    rows[i].pos < 0 || rows[i].pos >= f->context)
-			return (CHAT_ESHAPE);
 		f->cell[rows[i].blocks[rows[i].pos / KV_BLOCK] * KV_BLOCK +
 		    rows[i].pos % KV_BLOCK] = rows[i].token;
 	}
 	for (i = 0; i < T; i++) {
-		if (rows[i].logits == NULL)
+		if (rows[i].logits == NULL && rows[i].best == NULL)
 			continue;
 		wants++;
-		h = fake_history(f, &rows[i], &bad);
-		for (v = 0; v < f->vocab; v++)
-			rows[i].logits[v] = bad ? NAN : fake_logit(h, v);
+		fake_results(f, &rows[i]);
 	}
 	if (wants > 1)
 		f->mixed_steps++;
@@ -89,7 +108,7 @@ fake_info(const struct backend *b, struct backend_info *out)
 	*out = (struct backend_info){ .context = f->context,
 	    .vocab = f->vocab, .layers = 1, .parameters = 1,
 	    .kv_blocks = f->blocks, .threads = 1, .device = "none",
-	    .isa = "", .precision = "fp32" };
+	    .isa = "", .precision = "fp32", .best_max = f->best_max };
 }
 
 /* Release it. */

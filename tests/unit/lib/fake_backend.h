@@ -20,8 +20,10 @@ struct fake_backend {
 	int32_t		 poison;	/* a token after which the logits are
 					 * NaN; -1: none */
 	int		 fail;		/* result of the next step */
+	int		 best_max;	/* of backend_info; 0 at first */
 	/* Counts: */
 	int		 steps, rows_max, mixed_steps;
+	int		 bests;		/* rows that wanted the largest */
 	int		 errors;	/* rows that broke the contract */
 };
 

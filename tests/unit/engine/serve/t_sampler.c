@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "best.h"
 #include "engine_data.h"
 #include "path.h"
 #include "xmalloc.h"
@@ -224,6 +225,112 @@ nan_logits_are_errors(void **state)
 	sampler_free(s);
 }
 
+/* Draw a logit that is often that of another id, and may be anything. */
+static float
+draw_logit(uint64_t *n, int kind)
+{
+	static const float	 odd[] = { 0, -0.0f, -INFINITY, 1e-42f, -1e-42f,
+		3e38f, -3e38f, 1, -1, 1e-40f };
+	uint64_t		 r = sampler_random(99, (*n)++);
+
+	if (kind == 0)
+		return ((float)(int32_t)r * 0x1p-28f);
+	if (kind == 1)
+		return ((float)(int32_t)(r % 7) - 3);
+	return (odd[r % nitems(odd)]);
+}
+
+/* Compare a sampler that got the largest logits with one that got all. */
+static void
+check_best(struct sampler *a, struct sampler *b, const struct sampler_params *p,
+    const float *logits, const uint8_t *seen)
+{
+	struct backend_best	 best = { .penalty = p->penalty, .seen = seen };
+	int			 i, r;
+
+	best.k = sampler_best(b, p, BACKEND_BEST_MAX);
+	assert_int_equal(best.k, p->temperature == 0 ? 1 : p->top_k);
+	best_find(&best, logits, b->vocab);
+	r = sampler_prepare(a, p, logits, seen);
+	assert_int_equal(sampler_prepare_best(b, p, &best), r);
+	if (r != 0)
+		return;
+	assert_int_equal(a->kept, b->kept);
+	assert_memory_equal(&a->total, &b->total, sizeof a->total);
+	for (i = 0; i < a->kept; i++) {
+		assert_int_equal(a->item[i].id, b->item[i].id);
+		assert_memory_equal(&a->item[i].weight, &b->item[i].weight,
+		    sizeof a->item[i].weight);
+	}
+	for (i = 0; i < 20; i++)
+		assert_int_equal(sampler_draw(a, 5, (uint64_t)i),
+		    sampler_draw(b, 5, (uint64_t)i));
+}
+
+/* Distributions from the largest logits are those from all, bit for bit: with
+ * ties, infinities and NaN, and for any k, temperature, top_p and penalty. */
+static void
+the_largest_logits_give_the_same_draws(void **state)
+{
+	enum { V = 300 };
+	static const int	 ks[] = { 1, 2, 40, 255, 256 };
+	static const double	 temperatures[] = { 0, 1e-3, 0.7, 1, 5 };
+	static const double	 tops[] = { 0, 0.5, 0.95, 1 };
+	static const double	 penalties[] = { 1, 0.01, 0.9, 1.3, 10 };
+	struct sampler		*a = sampler_new(V), *b = sampler_new(V);
+	struct sampler_params	 p = { 0, 0, 1, 1, 0 };
+	float			 logits[V];
+	uint8_t			 seen[V];
+	uint64_t		 n = 0;
+	int			 i, round;
+
+	(void)state;
+	for (round = 0; round < 600; round++) {
+		for (i = 0; i < V; i++) {
+			logits[i] = draw_logit(&n, round % 3);
+			seen[i] = sampler_random(7, n++) % 4 == 0;
+		}
+		if (round % 20 == 7)
+			logits[round % V] = NAN;
+		if (round % 20 == 8)
+			logits[round % V] = INFINITY;
+		p.top_k = ks[round / 3 % (int)nitems(ks)];
+		p.temperature = temperatures[round / 5 % (int)nitems(
+		    temperatures)];
+		p.top_p = tops[round / 7 % (int)nitems(tops)];
+		p.penalty = penalties[round / 11 % (int)nitems(penalties)];
+		check_best(a, b, &p, logits, round % 2 ? seen : NULL);
+	}
+	for (i = 0; i < V; i++)
+		logits[i] = -INFINITY;
+	check_best(a, b, &p, logits, NULL);
+	sampler_free(a);
+	sampler_free(b);
+}
+
+/* Without top_k, or with a larger one than there is room for, all logits are
+ * needed. */
+static void
+other_parameters_need_all_logits(void **state)
+{
+	static const struct { struct sampler_params p; int max, best; }
+	cases[] = {
+		{ { 1, 0, 1, 1, 0 }, 256, 0 }, { { 1, 0, 0.9, 1, 0 }, 256, 0 },
+		{ { 1, 300, 1, 1, 0 }, 300, 0 }, { { 1, 299, 1, 1, 0 }, 299,
+		299 }, { { 1, 41, 1, 1, 0 }, 40, 0 }, { { 1, 40, 1, 1, 0 }, 40,
+		40 }, { { 0, 0, 1, 1, 0 }, 1, 1 }, { { 0, 300, 1, 1, 0 }, 1,
+		1 }, { { 0, 0, 1, 1, 0 }, 0, 0 }
+	};
+	struct sampler		*s = sampler_new(300);
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++)
+		assert_int_equal(sampler_best(s, &cases[i].p, cases[i].max),
+		    cases[i].best);
+	sampler_free(s);
+}
+
 /* Known answers of Philox4x32-10 (Random123's kat_vectors in which the counter
  * words above the second are 0), and distinct steps. */
 static void
@@ -287,6 +394,8 @@ main(void)
 		cmocka_unit_test(extremes_keep_something),
 		cmocka_unit_test(top_p_keeps_the_smallest_set),
 		cmocka_unit_test(nan_logits_are_errors),
+		cmocka_unit_test(the_largest_logits_give_the_same_draws),
+		cmocka_unit_test(other_parameters_need_all_logits),
 		cmocka_unit_test(random_numbers_are_philox),
 		cmocka_unit_test(draws_follow_the_weights),
 		cmocka_unit_test(exponential_is_exact_enough),

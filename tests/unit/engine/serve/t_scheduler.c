@@ -187,6 +187,72 @@ a_numeric_error_ends_one_reply_only(void **state)
 	idbuf_clear(&want);
 }
 
+/* Run jobs of several kinds of sampling over a backend whose rows may have
+ * best_max of the largest logits; their ids in out. Returns how many rows had
+ * these. */
+static int
+run_with_best(int best_max, struct idbuf *out)
+{
+	static const struct sampler_params kinds[] = {
+		{ 0, 0, 1, 1, 0 }, { 0, 0, 1, 1.3, 0 }, { 1, 40, 1, 1, 0 },
+		{ 0.7, 40, 0.9, 1.2, 0 }, { 2, 256, 0.99, 0.5, 0 },
+		{ 1, 1, 0.5, 1, 0 },
+		/* these need all logits */
+		{ 1, 0, 1, 1, 0 }, { 1, 0, 0.9, 1.1, 0 }, { 1, 257, 1, 1, 0 },
+	};
+	struct fake_backend	*fake;
+	struct fixture		*x;
+	struct job		*job;
+	int			 i, bests;
+
+	fake = fake_backend_new(FIXTURE_CONTEXT, FIXTURE_VOCAB, 64);
+	fake->best_max = best_max;
+	fake->poison = 1;
+	x = fixture_over(&fake->b, 16);
+	for (i = 0; i < (int)nitems(kinds); i++) {
+		job = fixture_job(i, 3 + 7 * i, 30, 1, NULL);
+		job->gen->opt.sampler = kinds[i];
+		job->gen->opt.sampler.seed = (uint64_t)i;
+		scheduler_add(x->sched, job);
+	}
+	scheduler_add(x->sched, fixture_score(i, 20));
+	job = fixture_job(i + 1, 10, 40, 0, NULL);
+	job->gen->tokens.id[4] = 1;
+	scheduler_add(x->sched, job);
+	fixture_finish(x);
+	assert_int_equal(x->rec[i].dones, 1);
+	assert_string_equal(x->rec[i + 1].code, "numeric_error");
+	for (i = 0; i < (int)nitems(kinds); i++)
+		idbuf_append(out, x->rec[i].ids.id, x->rec[i].ids.n);
+	bests = fake->bests;
+	fixture_free(x);
+	fake->b.ops->free(&fake->b);
+	return (bests);
+}
+
+/* Replies are the same over a backend that finds the largest logits itself, and
+ * where these are enough, no others are asked for. */
+static void
+the_largest_logits_are_enough(void **state)
+{
+	static const struct { int best_max, bests; } cases[] = {
+		{ 256, 6 * 30 + 1 }, { 255, 5 * 30 + 1 }, { 1, 3 * 30 + 1 }
+	};
+	struct idbuf	 want = { NULL, 0, 0 }, got = { NULL, 0, 0 };
+	size_t		 i;
+
+	(void)state;
+	assert_int_equal(run_with_best(0, &want), 0);
+	assert_int_equal(want.n, 9 * 30);
+	for (i = 0; i < nitems(cases); i++) {
+		assert_int_equal(run_with_best(cases[i].best_max, &got),
+		    cases[i].bests);
+		assert_int_equal(data_ids_differ("best", &got, &want), 0);
+		idbuf_clear(&got);
+	}
+	idbuf_clear(&want);
+}
+
 /* A failed step is reported to the caller. */
 static void
 a_failed_step_is_an_error(void **state)
@@ -212,6 +278,7 @@ main(void)
 		cmocka_unit_test(admission_is_in_order),
 		cmocka_unit_test(a_full_queue_is_busy),
 		cmocka_unit_test(a_numeric_error_ends_one_reply_only),
+		cmocka_unit_test(the_largest_logits_are_enough),
 		cmocka_unit_test(a_failed_step_is_an_error),
 	};
 
