@@ -76,9 +76,10 @@ class Programs:
         return self.folder / "-".join(key)
 
 
-def module(folder):
+def module(folder, other=None, changed=None):
     """Build the backend's module on the stand-in as folder/chatd-cuda.so, for
-    CHATD_MODULES=folder."""
+    CHATD_MODULES=folder.  With the folder of another one, its objects are
+    taken but for that of the source changed."""
     folder = pathlib.Path(folder)
     version = re.search(r'PACKAGE_VERSION "([^"]+)"',
                         (BUILD / "config.h").read_text())[1]
@@ -93,13 +94,19 @@ def module(folder):
     sources = [(cxx, p) for p in sorted(CUDA.glob("*.cu"))]
     sources += [(cxx, HOST / (p + ".cpp")) for p in (*PARTS, "module_env")]
     sources += [(c, SRC / p) for p in MODULE_C]
+    objects = [(other or folder) / (s.name + ".o") for _, s in sources]
+    if other:
+        at = [s.name for _, s in sources].index(changed.name)
+        objects[at] = folder / (changed.name + ".o")
+        sources, build = [(cxx, changed)], [objects[at]]
+    else:
+        build = objects
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as jobs:
-        done = [jobs.submit(tool, *how, "-c", source, "-o",
-                            folder / (source.name + ".o"))
-                for how, source in sources]
+        done = [jobs.submit(tool, *how, "-c", source, "-o", out)
+                for (how, source), out in zip(sources, build)]
         for job in done:
             job.result()
-    tool(CXX, "-shared", *(folder / (s.name + ".o") for _, s in sources),
+    tool(CXX, "-shared", *objects,
          "-Wl,--version-script=" + str(folder / "exports"), "-Wl,-z,defs",
          "-o", folder / "chatd-cuda.so")
 

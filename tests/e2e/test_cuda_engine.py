@@ -96,6 +96,47 @@ def test_replies_side_by_side_are_those_alone():
         assert [done[i][-1]["ids"] for i in idents] == alone
 
 
+def sampled(seed, **params):
+    return {"prompt": "ab" * (seed % 4 + 1), "params": {
+        "seed": seed, "max_tokens": 4 + seed % 5, "temperature": 1, **params}}
+
+
+# The last three need all logits.
+KINDS = [
+    {"temperature": 0}, {"temperature": 0, "repetition_penalty": 1.4},
+    {"top_k": 40}, {"top_k": 40, "top_p": 0.8, "repetition_penalty": 1.2},
+    {"top_k": 256, "top_p": 0.9}, {"top_k": 1},
+    {"top_k": 0}, {"top_k": 0, "top_p": 0.7, "repetition_penalty": 0.7},
+    {"top_k": 300}]
+
+
+def test_tokens_are_those_of_all_logits(tmp_path, modules, monkeypatch):
+    """A device that finds the largest logits, and one whose logits are all
+    read back: alone and in mixed batches."""
+    asks = [sampled(i, **KINDS[i % len(KINDS)]) for i in range(14)]
+    args = ["--model", TINY, "--device", "cuda:0", "--batch-tokens", "24",
+            "--kv-tokens", 960]
+    text = (cuda_host.CUDA / "module.cu").read_text(encoding="utf-8")
+    assert text.count("best_max = BEST_MAX") == 1
+    changed = tmp_path / "module.cu"
+    changed.write_text(text.replace("best_max = BEST_MAX", "best_max = 0"),
+                       encoding="utf-8")
+    cuda_host.module(tmp_path, modules, changed)
+    with monkeypatch.context() as m:
+        m.setenv("CHATD_MODULES", str(tmp_path))
+        with Engine(*args) as e:
+            want = [e.generate(**ask)[-1]["ids"] for ask in asks]
+    assert len({tuple(ids) for ids in want}) > 10
+    for order in "forward", "3":
+        monkeypatch.setenv("SIMT_ORDER", order)
+        with Engine(*args) as e:
+            assert [e.generate(**ask)[-1]["ids"] for ask in asks] == want
+            idents = [e.send("generate", group=i, **ask)
+                      for i, ask in enumerate(asks)]
+            done = e.until_done(*idents)
+            assert [done[i][-1]["ids"] for i in idents] == want
+
+
 def test_check_and_pack(tmp_path):
     status, out, err = engine("--model", TINY, "--check")
     assert status == 0, err

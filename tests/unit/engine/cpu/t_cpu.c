@@ -50,13 +50,15 @@ rows_out_of_range_are_refused(void **state)
 	struct backend_info info;
 	int32_t		 good[3] = { 0, 1, 2 }, low[1] = { -1 }, high[1];
 	float		 out[64];
+	struct backend_best best = { .k = 1, .penalty = 1 };
 	struct backend_row cases[] = {
 		{ .token = -1, .blocks = good, .logits = out },
 		{ .token = spec.V, .blocks = good, .logits = out },
 		{ .pos = -1, .blocks = good, .logits = out },
 		{ .pos = spec.context, .blocks = good, .logits = out },
 		{ .blocks = low, .logits = out },
-		{ .blocks = high, .logits = out }
+		{ .blocks = high, .logits = out },
+		{ .blocks = good, .best = &best }	/* it has none */
 	};
 	struct backend_row fine = { .blocks = good, .logits = out };
 	size_t		 i;
@@ -67,6 +69,7 @@ rows_out_of_range_are_refused(void **state)
 	assert_int_equal(b->ops->step(b, &fine, 0), 0);	/* the first step */
 	for (i = 0; i < nitems(cases); i++)
 		assert_int_equal(b->ops->step(b, &cases[i], 1), CHAT_ESHAPE);
+	assert_int_equal(b->ops->step(b, &fine, -1), CHAT_ESHAPE);
 	assert_int_equal(b->ops->step(b, &fine, 1), 0);
 	assert_int_equal(b->ops->step(b, &fine, 0), 0);
 	b->ops->free(b);

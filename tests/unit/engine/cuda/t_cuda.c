@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "best.h"
 #include "model_files.h"
 #include "neox.h"
 #include "path.h"
@@ -211,6 +212,180 @@ a_packed_model_gives_the_same_bits(void **state)
 	free(path);
 }
 
+/* Give the rows t to t + n - 1 their wishes, in a mix that changes with t:
+ * logits, one, several, or all of the largest, with and without a penalty. */
+static void
+wish(struct backend_row *rows, int n, int V, float *logits,
+    struct backend_best *best, const uint8_t *seen)
+{
+	int	 i;
+
+	for (i = 0; i < n; i++) {
+		rows[i].logits = NULL;
+		rows[i].best = NULL;
+		if (rows[i].pos % 5 == 0) {
+			rows[i].logits = logits + (size_t)i * (size_t)V;
+			continue;
+		}
+		rows[i].best = &best[i];
+		best[i].k = rows[i].pos % 3 == 0 ? 1 : rows[i].pos % 3 == 1 ?
+		    V / 2 : V;
+		best[i].penalty = 1.3;
+		best[i].seen = rows[i].pos % 2 ? seen : NULL;
+	}
+}
+
+/* Compare what a row has got with its logits. */
+static void
+check_wish(const struct backend_row *row, const float *want, int V)
+{
+	struct backend_best	 best;
+	const size_t		 k = row->best != NULL ? (size_t)row->best->k :
+				    0;
+
+	if (row->logits != NULL) {
+		assert_memory_equal(row->logits, want, (size_t)V *
+		    sizeof *want);
+		return;
+	}
+	best = *row->best;
+	best_find(&best, want, V);
+	assert_int_equal(row->best->bad, best.bad);
+	assert_memory_equal(row->best->id, best.id, k * sizeof best.id[0]);
+	if (k > 1)
+		assert_memory_equal(row->best->logit, best.logit,
+		    k * sizeof best.logit[0]);
+}
+
+/* The largest logits are those of all, in steps of any size and mix: prompts
+ * (without a graph), single rows of one sequence, and graphs of several. */
+static void
+the_largest_logits_are_those_of_all(void **state)
+{
+	static const int	 chunks[] = { 1, 7, TOKENS };
+	struct backend_best	*best = xcalloc(TOKENS, sizeof *best);
+	struct backend_row	 rows[TOKENS];
+	int32_t			 blocks[TOKENS];
+	uint8_t			 seen[128];
+	struct backend		*b;
+	float			*want, *got;
+	size_t			 i, c;
+	int			 n, t, k, take, V;
+
+	(void)state;
+	for (t = 0; t < (int)nitems(seen); t++)
+		seen[t] = t % 3 == 0;
+	for (i = 0; i < nitems(specs) - 1; i++) {
+		n = draw_ids(i);
+		V = specs[i].V;
+		b = neox_open(folders[i], "fp16", "auto", 1);
+		want = neox_run(b, ids, n, 0, 0);
+		got = xcalloc((size_t)(n * V), sizeof *got);
+		for (c = 0; c < nitems(chunks); c++)
+			for (t = 0; t < n; t += take) {
+				take = chunks[c] < n - t ? chunks[c] : n - t;
+				for (k = 0; k < take; k++) {
+					blocks[t + k] = t + k;
+					rows[k] = (struct backend_row){
+					    .token = ids[t + k], .pos = t + k,
+					    .blocks = blocks };
+				}
+				wish(rows, take, V, got, best, seen);
+				assert_int_equal(b->ops->step(b, rows, take),
+				    0);
+				for (k = 0; k < take; k++)
+					check_wish(&rows[k], want +
+					    (size_t)(t + k) * (size_t)V, V);
+			}
+		free(want);
+		free(got);
+		b->ops->free(b);
+	}
+	free(best);
+}
+
+/* Rows of several sequences, all at their first position, are a graph; each
+ * wants something else. */
+static void
+a_graph_serves_any_mix(void **state)
+{
+	enum { N = 11 };
+	struct backend_best	*best = xcalloc(N, sizeof *best);
+	struct backend_row	 rows[N];
+	int32_t			 block[N];
+	uint8_t			 seen[128] = { 1, 0, 1 };
+	const int		 V = specs[0].V;
+	struct backend		*b = neox_open(folders[0], "fp16", "auto", 1);
+	float			*got = xcalloc((size_t)(N * V), sizeof *got);
+	float			*want;
+	int			 round, t, k, size;
+
+	(void)state;
+	for (round = 0; round < 12; round++) {
+		size = round % N + 1;
+		for (t = 0; t < size; t++) {
+			block[t] = t;
+			rows[t] = (struct backend_row){ .token = (t + round) %
+			    V, .blocks = &block[t] };
+			k = (t * 7 + round) % 4;
+			if (k == 0) {
+				rows[t].logits = got + t * V;
+				continue;
+			}
+			best[t] = (struct backend_best){ .k = k == 1 ? 1 :
+			    k * 7, .penalty = 0.7, .seen = k == 3 ? seen :
+			    NULL };
+			rows[t].best = &best[t];
+		}
+		assert_int_equal(b->ops->step(b, rows, size), 0);
+		for (t = 0; t < size; t++) {
+			want = neox_run(b, &rows[t].token, 1, 0, 20);
+			check_wish(&rows[t], want, V);
+			free(want);
+		}
+	}
+	free(got);
+	free(best);
+	b->ops->free(b);
+}
+
+/* Rows with values out of range are refused, and the next step works. */
+static void
+rows_out_of_range_are_refused(void **state)
+{
+	struct backend	*b = neox_open(folders[0], "fp16", "auto", 1);
+	struct backend_info info;
+	int32_t		 good[1] = { 0 }, high[1];
+	uint8_t		 seen[64] = { 0 };
+	float		 out[64];
+	struct backend_best fine = { .k = 50, .penalty = 1, .seen = seen };
+	struct backend_best many = { .k = 51, .penalty = 1 };
+	struct backend_best none = { .penalty = 1 };
+	struct backend_best odd = { .k = 1, .seen = seen };
+	struct backend_row cases[] = {
+		{ .token = specs[0].V, .blocks = good, .logits = out },
+		{ .pos = -1, .blocks = good, .logits = out },
+		{ .blocks = high, .logits = out },
+		{ .blocks = good, .logits = out, .best = &fine },
+		{ .blocks = good, .best = &many },
+		{ .blocks = good, .best = &none },
+		{ .blocks = good, .best = &odd }
+	};
+	struct backend_row row = { .blocks = good, .best = &fine };
+	size_t		 i;
+
+	(void)state;
+	b->ops->info(b, &info);
+	high[0] = info.kv_blocks;
+	assert_int_equal(info.best_max, BACKEND_BEST_MAX);
+	for (i = 0; i < nitems(cases); i++)
+		assert_int_equal(b->ops->step(b, &cases[i], 1), CHAT_ESHAPE);
+	assert_int_equal(b->ops->step(b, &row, -1), CHAT_ESHAPE);
+	assert_int_equal(b->ops->step(b, &row, 0), 0);
+	assert_int_equal(b->ops->step(b, &row, 1), 0);
+	b->ops->free(b);
+}
+
 /* The limits for --bench: rates above 0, and the bytes of all weights but the
  * table of embeddings. */
 static void
@@ -261,6 +436,9 @@ main(void)
 		cmocka_unit_test(logits_are_near_those_in_double_precision),
 		cmocka_unit_test(the_cut_of_a_prompt_does_not_matter),
 		cmocka_unit_test(a_packed_model_gives_the_same_bits),
+		cmocka_unit_test(the_largest_logits_are_those_of_all),
+		cmocka_unit_test(a_graph_serves_any_mix),
+		cmocka_unit_test(rows_out_of_range_are_refused),
 		cmocka_unit_test(the_device_can_be_measured),
 	};
 
