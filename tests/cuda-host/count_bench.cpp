@@ -15,8 +15,8 @@
  *		the bytes of a model on a device
  *
  * ELEM is fp16, bf16, int8 or int4, CACHE auto or int8.  T rows of as many
- * sequences are at position POS; SM is the number of multiprocessors, which
- * chooses the shapes of blocks.  One JSON object is printed for each launch.
+ * sequences are at position POS, and each wants its largest logit; SM is the
+ * number of multiprocessors, which chooses the shapes of blocks.  One JSON object is printed for each launch.
  */
 #include "count_bench.h"
 
@@ -174,13 +174,13 @@ step()
 {
 	static const char *const launches[] = { "norms", "qkv up", "rotary",
 		"attend", "merge", "out down" };
+	static const char *const last[] = { "last norm", "head", "best" };
 	struct backend_host		 host = {};
 	struct backend_options		 opt = {};
 	struct backend			*b;
 	const int			 each = job.pos / KV_BLOCK + 1;
 	std::vector<int32_t>		 blocks;
-	std::vector<float>		 logits((size_t)job.rows *
-					    (size_t)job.config->vocab);
+	std::vector<struct backend_best> best((size_t)job.rows);
 	std::vector<struct backend_row>	 step;
 
 	host.config = host_config;
@@ -199,9 +199,11 @@ step()
 	(void)backend_module.open(&host, NULL, &opt, &b, NULL);
 	for (int i = 0; i < job.rows * each; i++)
 		blocks.push_back(i);
-	for (int t = 0; t < job.rows; t++)
+	for (int t = 0; t < job.rows; t++) {
+		best[(size_t)t].k = 1;
 		step.push_back({ t, job.pos, &blocks[(size_t)(t * each)],
-		    &logits[(size_t)t * (size_t)job.config->vocab] });
+		    NULL, &best[(size_t)t] });
+	}
 
 	const int graphs = simt_calls("cudaGraphLaunch");
 
@@ -211,9 +213,8 @@ step()
 	const std::vector<figures> all = count_stop();
 
 	for (size_t i = 0; i < all.size(); i++)
-		count_print(i == 0 ? "embed" : i + 1 == all.size() ? "head" :
-		    i + 2 == all.size() ? "last norm" : launches[(i - 1) % 6],
-		    all[i]);
+		count_print(i == 0 ? "embed" : i + 3 >= all.size() ?
+		    last[i + 3 - all.size()] : launches[(i - 1) % 6], all[i]);
 	printf("{\"layers\": %d, \"launches\": %zu, \"graphs\": %d}\n",
 	    job.config->layers, all.size(), simt_calls("cudaGraphLaunch") -
 	    graphs);

@@ -225,7 +225,7 @@ attention_slices()
 	return (a);
 }
 
-/* ---- norms and embeddings: counted as a whole */
+/* ---- norms, embeddings and the largest logits: counted as a whole */
 
 /* One norm of rows that are listed, or two. */
 static figures
@@ -288,6 +288,30 @@ embed_count()
 	return (count_stop()[0]);
 }
 
+/* The largest logit of each row. */
+static figures
+best_count()
+{
+	zeros			 logits((size_t)job.rows *
+				    (size_t)job.config->vocab * 4);
+	std::vector<best_row>	 rows;
+	struct best		 b = {};
+
+	for (int t = 0; t < job.rows; t++)
+		rows.push_back({ 0, 1, -1, t });
+	test_array<best_row>	 drows(rows);
+	test_array<int32_t>	 out((size_t)job.rows);
+
+	b.logits = (const float *)(void *)logits.p;
+	b.rows = drows.p;
+	b.out = out.p;
+	b.T = job.rows;
+	b.V = job.config->vocab;
+	simt_count_start();
+	must(best_launch(&b, 0));
+	return (count_stop()[0]);
+}
+
 /* The launches of a step in their order. */
 void
 count_slices()
@@ -309,5 +333,6 @@ count_slices()
 	count_print("last norm", norms_count(1, true));
 	product_slice("head", { { { job.config->vocab, C, PRODUCT_STORE } },
 	    0 });
+	count_print("best", best_count());
 }
 

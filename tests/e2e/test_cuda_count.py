@@ -78,8 +78,18 @@ def test_memory_is_read_once(elem, cache, T):
 
 def test_kernels_of_a_layer():
     assert set(TABLE["counts"]["fp16 auto 1"]) == {
-        *bench.LAYER, "embed", "last norm", "head"}
+        *bench.LAYER, "embed", "last norm", "head", "best"}
     assert len(bench.LAYER) <= 6
+
+
+@every
+def test_a_token_comes_back_as_its_id(elem, cache, T):
+    step = bench.Step(TABLE, elem, cache, T)
+    assert step.back() == 4
+    # the logits are read once
+    assert step.counts["best"]["global read bytes"] >= 4 * bench.V * T
+    assert 32 * step.counts["best"]["global read unique"] <= \
+        1.01 * 4 * bench.V * T
 
 
 @every
