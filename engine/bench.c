@@ -76,8 +76,8 @@ bench_report(json_t *out, const char *key, double value, const char *unit,
 	msg_set_real(out, key, value);
 }
 
-/* Let a row bring what the next token of sequence i needs: of a backend that
- * can find them, the largest logits for the default of top_k. */
+/* Let a row bring what the next token of sequence i needs: the logits that the
+ * default of top_k keeps, or all if the backend can't find these. */
 static void
 bench_want(struct bench *b, struct backend_row *row, int i)
 {

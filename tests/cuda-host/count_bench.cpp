@@ -16,7 +16,8 @@
  *
  * ELEM is fp16, bf16, int8 or int4, CACHE auto or int8.  T rows of as many
  * sequences are at position POS, and each wants its largest logit; SM is the
- * number of multiprocessors, which chooses the shapes of blocks.  One JSON object is printed for each launch.
+ * number of multiprocessors, which chooses the shapes of blocks.  One JSON
+ * object is printed for each launch.
  */
 #include "count_bench.h"
 
