@@ -62,8 +62,8 @@ struct cuda {
 	/* owned: device memory */
 	uint8_t				*weights, *cache, *work;
 	int32_t				*host_input;	/* owned: pinned */
-	uint32_t			*host_seen;	/* borrowed: behind it, */
-	int32_t				*host_best;	/* as the results */
+	uint32_t			*host_seen;	/* behind it */
+	int32_t				*host_best;	/* behind that */
 	float				*host_logits;	/* owned: pinned */
 	struct cuda_layer		*layers;	/* owned: [L] */
 	struct product_part		 head;

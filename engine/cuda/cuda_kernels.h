@@ -184,8 +184,8 @@ struct best_row {
 
 struct best {
 	const float	*logits;	/* [T][V] */
-	const uint32_t	*seen;		/* [.][best_words(V)]: bit i % 32 of word
-					 * i / 32: id i has the penalty */
+	const uint32_t	*seen;		/* [.][best_words(V)]: bit i % 32 of
+					 * word i / 32: id i has the penalty */
 	const struct best_row *rows;	/* [T] */
 	/* Of each row k ids, the largest first as in backend_best, then the
 	 * bits of their k logits, which k = 1 leaves out. The first id of a bad

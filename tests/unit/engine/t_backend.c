@@ -452,6 +452,63 @@ the_cpu_opens_without_modules(void **state)
 	b->ops->free(b);
 }
 
+/* The check of rows that all backends share: each value at its limits. */
+static void
+rows_are_checked(void **state)
+{
+	const struct backend_info info = { .vocab = 100, .context = 70,
+		.kv_blocks = 9, .best_max = 40 };
+	static const uint8_t	 seen[100];
+	static const int32_t	 good[3] = { 0, 8, 3 }, low[3] = { 0, 8, -1 };
+	static const int32_t	 high[3] = { 0, 9, 3 };
+	static float		 out[100];
+	struct backend_best	 one = { .k = 1 }, most = { .k = 40,
+				    .penalty = 0.1, .seen = seen };
+	struct backend_best	 none = { .k = 0 }, more = { .k = 41 };
+	struct backend_best	 zero = { .k = 1, .seen = seen };
+	const struct {
+		struct backend_row	 row;
+		int			 r;
+	} cases[] = {
+		{ { 0, 0, good, NULL, NULL }, 0 },
+		{ { 99, 69, good, out, NULL }, 0 },
+		{ { 99, 69, good, NULL, &one }, 0 },
+		{ { 99, 69, good, NULL, &most }, 0 },
+		{ { 0, 31, high, NULL, NULL }, 0 },
+		{ { 0, 63, low, NULL, NULL }, 0 },
+		{ { -1, 0, good, NULL, NULL }, CHAT_ESHAPE },
+		{ { 100, 0, good, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, -1, good, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 70, good, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 32, high, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 64, low, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 0, good, out, &one }, CHAT_ESHAPE },
+		{ { 0, 0, good, NULL, &none }, CHAT_ESHAPE },
+		{ { 0, 0, good, NULL, &more }, CHAT_ESHAPE },
+		{ { 0, 0, good, NULL, &zero }, CHAT_ESHAPE }
+	};
+	struct backend_info	 less = info;
+	struct backend_row	 two[2];
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		two[0] = cases[0].row;
+		two[1] = cases[i].row;
+		if (backend_rows_check(&info, two, 2) != cases[i].r)
+			fail_msg("case %zu", i);
+		assert_int_equal(backend_rows_check(&info, two, 1), 0);
+	}
+	assert_int_equal(backend_rows_check(&info, two, -1), CHAT_ESHAPE);
+	two[0] = cases[3].row;
+	less.vocab = 39;
+	two[0].token = 0;
+	assert_int_equal(backend_rows_check(&less, two, 1), CHAT_ESHAPE);
+	less.best_max = 0;
+	two[0].best = &one;
+	assert_int_equal(backend_rows_check(&less, two, 1), CHAT_ESHAPE);
+}
+
 int
 main(void)
 {
@@ -466,7 +523,8 @@ main(void)
 		cmocka_unit_test(a_module_needs_the_host_alone),
 		cmocka_unit_test(a_packed_file_of_another_device_is_refused),
 		cmocka_unit_test(the_module_says_what_this_machine_lacks),
-		cmocka_unit_test(the_cpu_opens_without_modules)
+		cmocka_unit_test(the_cpu_opens_without_modules),
+		cmocka_unit_test(rows_are_checked)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -356,7 +356,7 @@ bits_do_not_depend_on_other_rows(void **state)
 {
 	static const int start[3] = { 0, 5, 40 };
 	int32_t			 blocks[4][3];
-	struct backend_row	 rows[4 * 8];
+	struct backend_row	 rows[4 * 8] = { { 0 } };
 	struct backend		*b;
 	float			*want, *out;
 	size_t			 p, V = (size_t)specs[0].V;
