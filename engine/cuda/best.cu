@@ -219,7 +219,8 @@ best_sort(const struct best_list &list, int n)
 }
 
 /* Gather the items that are not below bound, as far as there is room, and sort
- * them. Returns their number. */
+ * them. Returns their number. The list is overwritten after the first
+ * barrier. */
 template <bool WIDE>
 __device__ __forceinline__ int
 best_gather(const struct best_in &in, struct best_item bound,
@@ -267,7 +268,6 @@ best_select(const struct best_in &in, int k, const struct best_list &list,
 		return (true);
 	do {
 		bound = best_get(list, k - 1);
-		SYNC_BLOCK();
 		n = best_gather<WIDE>(in, bound, list, count);
 	} while (n > BEST_ROOM);
 	return (false);

@@ -58,7 +58,7 @@ DEFECTS = {
     "a denormal as if it were normal": ("e == 0 || e == 255", "e == 255"),
     "no second gathering": ("while (n > BEST_ROOM)", "while (n > in.V)"),
     "no barrier before the list is overwritten": (
-        "\t\tSYNC_BLOCK();\n\t\tn = best_gather", "\t\tn = best_gather"),
+        "st_shared(count, 0);\n\tSYNC_BLOCK();", "st_shared(count, 0);"),
     "the bound itself is left out": ("if (best_before(bound, v))",
                                      "if (!best_before(v, bound))"),
     "the next row's penalties": ("(size_t)seen * (size_t)best_words(b.V)",
@@ -81,7 +81,8 @@ def test_a_planted_defect_is_found(tmp_path, programs, name):
                           else "all", order=order)
         if status:
             break
-    assert status == 1 and " 0 failures" not in out, out
+    # 86: the stand-in itself has found an address out of range
+    assert status in (1, 86) and " 0 failures" not in out, out
 
 
 @needs_nvcc
