@@ -378,11 +378,10 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 	struct cuda	*c = (struct cuda *)b;
 	struct forward	 fw = {};
 	struct backend_info info;
-	int		 g = 0, r;
+	int		 g = 0;
 
 	b->ops->info(b, &info);
-	if (T > c->sizes.rows ||
-	    (r = backend_rows_check(&info, rows, T)) != 0)
+	if (T > c->sizes.rows || backend_rows_check(&info, rows, T) != 0)
 		return (CHAT_ESHAPE);
 	if (T == 0)
 		return (0);
