@@ -141,8 +141,8 @@ test_a_number_repeats_a_member(void **state)
 static void
 test_rows_are_distinct(void **state)
 {
-	static const char	 file[] = "list x\n1\n2\n3\n4\n5\n6\n7\n8\n9\n\n"
-				    HEAD "p{x}{x}\nq\n";
+	static const char	 file[] = "list x\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
+				    "\n" HEAD "p{x}{x}\nq\n";
 	struct rows		 r = rows_of(file, 0, 1);
 	char			*line, *rest = r.text;
 	int			 seen[100] = { 0 }, k;
@@ -162,8 +162,8 @@ test_rows_are_distinct(void **state)
 static void
 test_draws_depend_on_seed_and_block_only(void **state)
 {
-	static const char	 file[] = "list x\n1\n2\n3\n4\n5\n~ 6\n7\n8\n9\n"
-				    "\n" HEAD "{x}{x}{x}\n";
+	static const char	 file[] = "list x\n1\n2\n3\n4\n5\n~ 6\n7\n8\n"
+				    "9\n\n" HEAD "{x}{x}{x}\n";
 	struct rows		 a = rows_of(file, 0, 1), b;
 	char			*more;
 
