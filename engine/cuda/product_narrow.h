@@ -38,9 +38,11 @@ struct product_narrow_shape {
 	static constexpr int ACTS = MOST < STEPS ? MOST : STEPS;
 	static_assert(STEPS % ACTS == 0, "each turn starts with load 0");
 	static constexpr int PIECES = M * NT;		/* fragments */
-	static constexpr int PASS = PIECES < PRODUCT_WARPS ? PIECES :
-	    PRODUCT_WARPS;
-	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 ||
+	static constexpr int PASS = PIECES <= PRODUCT_WARPS ? PIECES :
+	    PIECES % PRODUCT_WARPS == 0 ? PRODUCT_WARPS : PIECES / 2;
+	static_assert(PASS <= PRODUCT_WARPS && PIECES % PASS == 0,
+	    "all fragments are merged");
+	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 || M == 3 ||
 	    (E == CUDA_I4 && M > 1 && PIECES == 8) ? 1 : PIECES <= 2 ? 3 :
 	    PIECES <= 8 ? 2 : 1;
 };

@@ -174,10 +174,12 @@ step()
 {
 	static const char *const launches[] = { "norms", "qkv up", "rotary",
 		"attend", "merge", "out down" };
+	static const char *const whole[] = { "norms", "qkv up", "rotary",
+		"attend", "out down" };		/* without sections */
 	struct backend_host		 host = {};
 	struct backend_options		 opt = {};
 	struct backend			*b;
-	const int			 each = job.pos / KV_BLOCK + 1;
+	const int			 held = job.pos / KV_BLOCK + 1;
 	std::vector<int32_t>		 blocks;
 	std::vector<float>		 logits((size_t)job.rows *
 					    (size_t)job.config->vocab);
@@ -193,14 +195,14 @@ step()
 	opt.precision = cuda_precision_names[job.precision];
 	opt.kv_precision = job.kv == CUDA_I8 ? "int8" : "auto";
 	opt.device = "cuda:0";
-	opt.kv_tokens = job.rows * each * KV_BLOCK;
+	opt.kv_tokens = job.rows * held * KV_BLOCK;
 	opt.rows = job.rows;
 	simt_device(0)->multiProcessorCount = job.sms;
 	(void)backend_module.open(&host, NULL, &opt, &b, NULL);
-	for (int i = 0; i < job.rows * each; i++)
+	for (int i = 0; i < job.rows * held; i++)
 		blocks.push_back(i);
 	for (int t = 0; t < job.rows; t++)
-		step.push_back({ t, job.pos, &blocks[(size_t)(t * each)],
+		step.push_back({ t, job.pos, &blocks[(size_t)(t * held)],
 		    &logits[(size_t)t * (size_t)job.config->vocab] });
 
 	const int graphs = simt_calls("cudaGraphLaunch");
@@ -209,11 +211,12 @@ step()
 	if (b->ops->step(b, step.data(), job.rows) != 0)
 		count_die("the step has failed");
 	const std::vector<figures> all = count_stop();
+	const size_t each = (all.size() - 3) / (size_t)job.config->layers;
 
 	for (size_t i = 0; i < all.size(); i++)
 		count_print(i == 0 ? "embed" : i + 1 == all.size() ? "head" :
-		    i + 2 == all.size() ? "last norm" : launches[(i - 1) % 6],
-		    all[i]);
+		    i + 2 == all.size() ? "last norm" : each == 6 ?
+		    launches[(i - 1) % 6] : whole[(i - 1) % 5], all[i]);
 	printf("{\"layers\": %d, \"launches\": %zu, \"graphs\": %d}\n",
 	    job.config->layers, all.size(), simt_calls("cudaGraphLaunch") -
 	    graphs);
