@@ -137,15 +137,15 @@ product_narrow_turn(float d[M * NT][4],
  *
  * Instructions of a lane for a weight in the first loop, in the code for sm_90:
  *
- *   rows		   1 .. 8	9 .. 16		17 .. 32
- *   M		   1     2     4     1     2     4     1     2     4
- *   fp16, bf16	 0.5   0.7	   0.8   0.8	       1.4   1.3
- *   int8	 1.3   1.3   1.4   1.7   1.8   1.6   2.2   2.2   2.0
- *   int4	 2.0   2.0   2.0   2.4   2.3   2.2   2.9   2.6   2.5
+ *   rows	1 .. 8		9 .. 16		17 .. 32
+ *   M		  1   2   3   4	  1   2   3   4	  1   2   3   4
+ *   fp16, bf16	0.5 0.7		0.8 0.8		1.4 1.3
+ *   int8	1.4 1.3 1.4 1.4	1.7 1.8 1.6 1.6	2.2 2.2 1.9 2.0
+ *   int4	2.0 2.0 2.0 2.0	2.4 2.3 2.2 2.2	2.9 2.6 2.5 2.5
  *
  * int4 needs 3 for two weights (lop3; sub or fma; mul) and a shift for 8; int8
- * needs 2 for two weights (byte_perm, sub).  A product has M below 4 only if it
- * is too small to fill the card.
+ * needs 2 for two weights (byte_perm, sub).  product_choose says when a block
+ * has fewer than 4 panels.
  */
 template <enum cuda_elem E, int M, int NT>
 __device__ __forceinline__ void

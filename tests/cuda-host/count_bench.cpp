@@ -19,6 +19,7 @@
  * chooses the shapes of blocks.  One JSON object is printed for each launch.
  */
 #include "count_bench.h"
+#include "random_model.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -123,51 +124,6 @@ count_stop()
 
 /* ---- a step as the engine runs it */
 
-extern "C" const struct backend_driver backend_module;
-
-/* What the backend asks of the engine for a random model. */
-static const struct model_config *
-host_config(const struct model *)
-{
-	return (job.config);
-}
-
-static const char *
-host_path(const struct model *)
-{
-	return ("random");
-}
-
-static int64_t
-host_parameters(const struct model *)
-{
-	return (0);
-}
-
-static int
-host_is_synth(const struct model *, uint64_t *seed)
-{
-	*seed = 1;
-	return (1);
-}
-
-static const char *
-host_packed_precision(const struct model *)
-{
-	return (NULL);
-}
-
-static int
-host_fault(struct fault *, const char *, const char *, const char *fmt, ...)
-{
-	count_die("a fault of the backend: %s", fmt);
-}
-
-static void
-host_log(const char *, ...)
-{
-}
-
 /* Run a step, and count the launches of its graph. */
 static void
 step()
@@ -176,7 +132,7 @@ step()
 		"attend", "merge", "out down" };
 	static const char *const whole[] = { "norms", "qkv up", "rotary",
 		"attend", "out down" };		/* without sections */
-	struct backend_host		 host = {};
+	const struct backend_host	 host = random_host(job.config);
 	struct backend_options		 opt = {};
 	struct backend			*b;
 	const int			 held = job.pos / KV_BLOCK + 1;
@@ -185,13 +141,6 @@ step()
 					    (size_t)job.config->vocab);
 	std::vector<struct backend_row>	 step;
 
-	host.config = host_config;
-	host.path = host_path;
-	host.parameters = host_parameters;
-	host.is_synth = host_is_synth;
-	host.packed_precision = host_packed_precision;
-	host.fault = host_fault;
-	host.warn = host.info = host.debug = host_log;
 	opt.precision = cuda_precision_names[job.precision];
 	opt.kv_precision = job.kv == CUDA_I8 ? "int8" : "auto";
 	opt.device = "cuda:0";

@@ -2,7 +2,7 @@
 /*
  * engine/cuda/product.cu on the CPU.
  *
- *	product_test values|bits|counts
+ *	product_test values|bits|counts|races
  *
  * runs one group of checks, prints what is wrong, and has the status 0 if
  * nothing is.  The number of multiprocessors chooses between the shapes of a
@@ -333,6 +333,20 @@ counts()
 				    large);
 }
 
+/* ---- races: both kernels, in few threads, for TSan */
+
+static void
+races()
+{
+	blocks_shape(1);
+	for (int e = CUDA_F16; e <= CUDA_I4; e++)
+		for (int T : { 9, 65 }) {
+			values_single((enum cuda_elem)e, 17, 200, { T });
+			values_double((enum cuda_elem)e, T == 9, 17, 200, 17,
+			    72, T, PRODUCT_ADD);
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -344,8 +358,11 @@ main(int argc, char **argv)
 		bits();
 	else if (strcmp(what, "counts") == 0)
 		counts();
+	else if (strcmp(what, "races") == 0)
+		races();
 	else {
-		fprintf(stderr, "usage: product_test values|bits|counts\n");
+		fprintf(stderr, "usage: product_test "
+		    "values|bits|counts|races\n");
 		return (2);
 	}
 	if (failures > 0)
