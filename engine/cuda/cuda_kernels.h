@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernels of a step, as the host starts them.  Each function puts one
- * launch, or two, on the stream and returns; *f is not filled.  It returns cudaSuccess,
- * or the error of the launch.  All pointers are device memory unless marked
- * otherwise; layouts and paddings are those of cuda_layout.h.  Letters are
- * those of engine/backend.h; Dp and Kp are D and K padded.
+ * launch, or two, on the stream and returns; *f is not filled.  It returns
+ * cudaSuccess, or the error of a launch.  All pointers are device memory unless
+ * marked otherwise; layouts and paddings are those of cuda_layout.h.  Letters
+ * are those of engine/backend.h; Dp and Kp are D and K padded.
  *
  * One arithmetic.  A number of a row depends on that row's inputs alone: not on
  * T, not on the place of the row in the step, and not on which kernel variant

@@ -149,7 +149,7 @@ product_slice(const char *launch, const struct product_shape &p)
 
 /* ---- attention */
 
-/* Rotary positions, attention and perhaps its merging, of T rows and H heads. */
+/* Rotary positions, attention, perhaps its merging: of T rows and H heads. */
 static std::vector<figures>
 attention_count(int T, int H)
 {
