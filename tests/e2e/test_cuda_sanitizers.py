@@ -31,9 +31,6 @@ FAULTS = {
     "an item has a row too many": (
         "asan", "item[fw->nitems].count = n;",
         "item[fw->nitems].count = n + (n > 1);"),
-    "a product writes what the one beside it reads": (
-        "tsan", "->acts = c->work + c->sizes.up;",
-        "->acts = c->work + c->sizes.a;"),
     "the queries lie where others are still read": (
         "tsan", "a.q = c->work + c->sizes.q;",
         "a.q = c->work + c->sizes.qkv;"),
