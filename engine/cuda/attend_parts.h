@@ -45,13 +45,22 @@ attend_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2])
 		mma_f16(d, a, b);
 }
 
-/* The first byte of a head in block b of the cache. */
+/* Numbers of blocks of the cache from a row's table: a lane has that of block
+ * first + lane % n, at most that of block last. */
+__device__ __forceinline__ int
+attend_numbers(const int32_t *table, int first, int n, int last)
+{
+	return (ldg(table + min(first + (int)threadIdx.x % 32 % n, last)));
+}
+
+/* The first byte of head blockIdx.y in the block of the cache whose number
+ * lane i has: warp. */
 template <enum cuda_elem E>
 __device__ __forceinline__ const uint8_t *
-attend_block(const struct attention &a, const int32_t *table, int b, int h)
+attend_block(const struct attention &a, int numbers, int i)
 {
 	return (static_cast<const uint8_t *>(a.cache) +
-	    ((size_t)ldg(table + b) * (size_t)a.H + (size_t)h) *
+	    ((size_t)shfl_idx(numbers, i) * (size_t)a.H + blockIdx.y) *
 	    layout_head(E, a.D));
 }
 
@@ -71,24 +80,74 @@ attend_widen(uint32_t *a, uint32_t bytes)
 	a[1] = sub_f16x2(byte_perm<0x4342>(bytes, 0x64646464u), 0x64806480u);
 }
 
-/* The operands A of both tiles of a block's keys, or of its values, as they lie
- * in the cache: those with lanes 16 * i .. of the head. */
+/*
+ * Where a lane reads the operands A of a block's keys, or of its values: the
+ * first bytes of both tiles, which in int8 lie side by side.  Of a block that
+ * has only positions 0 .. left in use, a lane with others reads what one of the
+ * lanes with these reads.  So the rest of the last block is not fetched; what
+ * comes in its place is finite, and is multiplied by zero.
+ */
+template <enum cuda_elem E>
+struct attend_source {
+	static constexpr int N = E == CUDA_I8 ? 1 : 2;
+	const uint8_t	*at[N];
+};
+
+template <enum cuda_elem E>
+__device__ __forceinline__ struct attend_source<E>
+attend_keys_at(const uint8_t *keys, int left)
+{
+	const int	 g = (int)threadIdx.x % 32 / 4;
+	const int	 t = (int)threadIdx.x % 4;
+	struct attend_source<E> s;
+
+#pragma unroll
+	for (int k = 0; k < s.N; k++) {
+		const int tile = left < 16 * k ? 0 : k;
+
+		s.at[k] = keys + (tile * 32 + min(g, left - 16 * tile) * 4 +
+		    t) * 16;
+	}
+	return (s);
+}
+
+/* A lane with t has the positions 2 * t, the next, and both 8 further on.
+ * Pairs of lanes read whole sectors. */
+template <enum cuda_elem E>
+__device__ __forceinline__ struct attend_source<E>
+attend_values_at(const uint8_t *values, int left)
+{
+	const int	 g = (int)threadIdx.x % 32 / 4;
+	const int	 t = (int)threadIdx.x % 4;
+	struct attend_source<E> s;
+
+#pragma unroll
+	for (int k = 0; k < s.N; k++) {
+		const int tile = left < 16 * k ? 0 : k;
+
+		s.at[k] = values + (tile * 32 + g * 4 + min(t,
+		    (left - 16 * tile) / 2 | 1)) * 16;
+	}
+	return (s);
+}
+
+/* What a lane has of lanes 16 * i .. of the head: the operands of both tiles,
+ * as they lie in the cache. */
 template <enum cuda_elem E>
 struct attend_raw {
-	uint4	 v[E == CUDA_I8 ? 1 : 2];
+	uint4	 v[attend_source<E>::N];
 };
 
 /* Load them. Callers load as many as they have registers for, then use them. */
 template <enum cuda_elem E>
 __device__ __forceinline__ void
-attend_load(struct attend_raw<E> &r, const uint8_t *array, int i)
+attend_load(struct attend_raw<E> &r, const struct attend_source<E> &s, int i)
 {
-	constexpr int	 n = E == CUDA_I8 ? 1 : 2;
-	const int	 lane = (int)threadIdx.x % 32;
+	constexpr int n = attend_source<E>::N;
 
 #pragma unroll
 	for (int k = 0; k < n; k++)
-		r.v[k] = load_once(array + ((i * n + k) * 32 + lane) * 16);
+		r.v[k] = load_once(s.at[k] + i * n * 512);
 }
 
 /* Words for mma of one of the two tiles. */
@@ -166,22 +225,12 @@ attend_tiles(int D)
 	return (ANY ? layout_pad(D, 16) / 16 : TILES);
 }
 
-/* The scores of N times 8 queries with the positions of a block that begins at
- * position first: finished, of both tiles. q are their operands. Keys are
- * loaded for BATCH tiles of the head at once. */
-template <enum cuda_elem E, int TILES, bool ANY, int N, int BATCH>
+/* For all lanes of the head and both tiles of a block, call f(lanes / 16, tile,
+ * operand A): warp. BATCH tiles of the head are loaded at once. */
+template <enum cuda_elem E, int TILES, bool ANY, int BATCH, typename F>
 __device__ __forceinline__ void
-attend_scores(float (&s)[2][N][4], const uint8_t *keys, int D, int first,
-    const uint32_t (&q)[TILES][N][2], const int (&limit)[N][2], float c)
+attend_walk(const struct attend_source<E> &s, int tiles, const F &f)
 {
-	const int tiles = attend_tiles<TILES, ANY>(D);
-	const float *scales = reinterpret_cast<const float *>(keys +
-	    2 * attend_bytes<E>(tiles));
-
-	for (int tile = 0; tile < 2; tile++)
-		for (int n = 0; n < N; n++)
-			for (int i = 0; i < 4; i++)
-				s[tile][n][i] = 0;
 #pragma unroll
 	for (int at = 0; at < TILES; at += BATCH) {
 		struct attend_raw<E> r[BATCH];
@@ -189,7 +238,7 @@ attend_scores(float (&s)[2][N][4], const uint8_t *keys, int D, int first,
 #pragma unroll
 		for (int i = 0; i < BATCH; i++)
 			if (at + i < TILES && (!ANY || at + i < tiles))
-				attend_load<E>(r[i], keys, at + i);
+				attend_load<E>(r[i], s, at + i);
 #pragma unroll
 		for (int i = 0; i < BATCH; i++)
 #pragma unroll
@@ -199,11 +248,34 @@ attend_scores(float (&s)[2][N][4], const uint8_t *keys, int D, int first,
 				if (at + i >= TILES || (ANY && at + i >= tiles))
 					continue;
 				attend_operand<E>(a, r[i], tile);
-				for (int n = 0; n < N; n++)
-					attend_mma<E>(s[tile][n], a,
-					    q[at + i][n]);
+				f(at + i, tile, a);
 			}
 	}
+}
+
+/* The scores of N times 8 queries with the positions of a block that begins at
+ * position first: finished, of both tiles. q are their operands; no query sees
+ * more than position last. */
+template <enum cuda_elem E, int TILES, bool ANY, int N, int BATCH>
+__device__ __forceinline__ void
+attend_scores(float (&s)[2][N][4], const uint8_t *keys, int D, int first,
+    int last, const uint32_t (&q)[TILES][N][2], const int (&limit)[N][2],
+    float c)
+{
+	const int tiles = attend_tiles<TILES, ANY>(D);
+	const float *scales = reinterpret_cast<const float *>(keys +
+	    2 * attend_bytes<E>(tiles));
+
+	for (int tile = 0; tile < 2; tile++)
+		for (int n = 0; n < N; n++)
+			for (int i = 0; i < 4; i++)
+				s[tile][n][i] = 0;
+	attend_walk<E, TILES, ANY, BATCH>(attend_keys_at<E>(keys,
+	    last - first), tiles,
+	    [&](int i, int tile, const uint32_t (&a)[4]) {
+		for (int n = 0; n < N; n++)
+			attend_mma<E>(s[tile][n], a, q[i][n]);
+	    });
 	for (int tile = 0; tile < 2; tile++)
 		attend_finish<E, N>(s[tile], scales + 16 * tile,
 		    first + 16 * tile, limit, c);

@@ -54,11 +54,12 @@ attend_powers(struct attend_section<TILES> &x,
 	    sum[1])));
 }
 
-/* Add p times the values of a block. */
+/* Add p times the values of a block, of which positions 0 .. left are in
+ * use. */
 template <enum cuda_elem E, int TILES, bool ANY>
 __device__ __forceinline__ void
 attend_values(struct attend_section<TILES> &x, const float (&p)[2][2][4],
-    const uint8_t *keys, int D)
+    const uint8_t *keys, int D, int left)
 {
 	const int	 g = (int)threadIdx.x % 32 / 4;
 	const int	 tiles = attend_tiles<TILES, ANY>(D);
@@ -76,28 +77,11 @@ attend_values(struct attend_section<TILES> &x, const float (&p)[2][2][4],
 			    attend_weight<E>(p[tile][n][2 * half], v),
 			    attend_weight<E>(p[tile][n][2 * half + 1], v)));
 	}
-#pragma unroll
-	for (int at = 0; at < TILES; at += ATTEND_BATCH) {
-		struct attend_raw<E> r[ATTEND_BATCH];
-
-#pragma unroll
-		for (int i = 0; i < ATTEND_BATCH; i++)
-			if (at + i < TILES && (!ANY || at + i < tiles))
-				attend_load<E>(r[i], values, at + i);
-#pragma unroll
-		for (int i = 0; i < ATTEND_BATCH; i++)
-#pragma unroll
-			for (int tile = 0; tile < 2; tile++) {
-				uint32_t a[4];
-
-				if (at + i >= TILES || (ANY && at + i >= tiles))
-					continue;
-				attend_operand<E>(a, r[i], tile);
-				for (int n = 0; n < 2; n++)
-					attend_mma<E>(x.o[at + i][n], a,
-					    y[tile][n]);
-			}
-	}
+	attend_walk<E, TILES, ANY, ATTEND_BATCH>(attend_values_at<E>(values,
+	    left), tiles, [&](int i, int tile, const uint32_t (&a)[4]) {
+		for (int n = 0; n < 2; n++)
+			attend_mma<E>(x.o[i][n], a, y[tile][n]);
+	});
 }
 
 /* The section that begins at position first, up to position last. */
@@ -107,7 +91,8 @@ attend_section_sum(struct attend_section<TILES> &x, const struct attention &a,
     const int32_t *table, int first, int last,
     const uint32_t (&q)[TILES][2][2], const int (&limit)[2][2], float c)
 {
-	const int h = (int)blockIdx.y;
+	const int numbers = attend_numbers(table, first / LAYOUT_POS,
+	    ATTEND_SECTION / LAYOUT_POS, last / LAYOUT_POS);
 
 	for (int n = 0; n < 2; n++)
 		for (int j = 0; j < 2; j++) {
@@ -127,10 +112,10 @@ attend_section_sum(struct attend_section<TILES> &x, const struct attention &a,
 
 			keys[b] = NULL;
 			if (p <= last) {
-				keys[b] = attend_block<E>(a, table,
-				    p / LAYOUT_POS, h);
+				keys[b] = attend_block<E>(a, numbers,
+				    (p - first) / LAYOUT_POS);
 				attend_scores<E, TILES, ANY, 2, ATTEND_BATCH>(
-				    s[b], keys[b], a.D, p, q, limit, c);
+				    s[b], keys[b], a.D, p, last, q, limit, c);
 			} else
 				attend_unseen<2>(s[b]);
 		}
@@ -143,7 +128,7 @@ attend_section_sum(struct attend_section<TILES> &x, const struct attention &a,
 		for (int b = 0; b < ATTEND_BLOCKS; b++)
 			if (keys[b] != NULL)
 				attend_values<E, TILES, ANY>(x, s[b], keys[b],
-				    a.D);
+				    a.D, last - at - b * LAYOUT_POS);
 	}
 }
 

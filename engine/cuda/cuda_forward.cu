@@ -6,7 +6,7 @@
  *	each layer:	a = norm1(x), b = norm2(x)		1 launch
  *			qkv = a Wqkv, up = gelu(b Wup)		1
  *			queries turned, keys and values stored	1
- *			attention, by sections; merged		2
+ *			attention; its sections merged		1 or 2
  *			x = x + (mix Wattn + up Wdown)		1
  *	logits = norm(x) Whead
  *	the largest of them, of the rows that want no more	1
@@ -244,9 +244,6 @@ forward_attention(const struct forward *fw, int layer)
 	a.partial = forward_at<float>(c, c->sizes.partial);
 	forward_try(c, rotary_launch(&a, c->stream), "rotary positions");
 	forward_try(c, attend_launch(&a, c->stream), "attention");
-	if (fw->singles > 0)
-		forward_try(c, attend_merge_launch(&a, c->stream),
-		    "merging attention");
 }
 
 /* One layer with the parallel residual. */

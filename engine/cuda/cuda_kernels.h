@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernels of a step, as the host starts them.  Each function puts one
- * launch on the stream and returns; *f is not filled.  It returns cudaSuccess,
- * or the error of the launch.  All pointers are device memory unless marked
- * otherwise; layouts and paddings are those of cuda_layout.h.  Letters are
- * those of engine/backend.h; Dp and Kp are D and K padded.
+ * launch, or two, on the stream and returns; *f is not filled.  It returns
+ * cudaSuccess, or the error of a launch.  All pointers are device memory unless
+ * marked otherwise; layouts and paddings are those of cuda_layout.h.  Letters
+ * are those of engine/backend.h; Dp and Kp are D and K padded.
  *
  * One arithmetic.  A number of a row depends on that row's inputs alone: not on
  * T, not on the place of the row in the step, and not on which kernel variant
@@ -131,9 +131,9 @@ struct attention {
 					 * its padding of K is set to zero */
 	/*
 	 * The work. Item i is count rows from item[i].row on: one, or up to
-	 * ATTEND_ROWS rows of one sequence at consecutive positions. An item of
-	 * one row may be cut into sections that blocks compute side by side and
-	 * attend_merge_launch merges.
+	 * ATTEND_ROWS rows of one sequence at consecutive positions. If all
+	 * items have one row and are few, each is cut into sections, which
+	 * blocks compute side by side and another launch merges.
 	 */
 	const struct attend_item *items;
 	int		 nitems;
@@ -146,7 +146,7 @@ struct attention {
 #define ATTEND_ROWS	16	/* rows of an item */
 
 struct attend_item {
-	int32_t	 row, count;	/* count 1: a single row, by sections */
+	int32_t	 row, count;	/* count 1: a single row */
 };
 
 /* Turn queries and keys by their positions, round the queries to q, and put
@@ -155,13 +155,9 @@ struct attend_item {
  * q = x / scale to nearest even. Before attend_launch, as another launch. */
 cudaError_t	rotary_launch(const struct attention *a, cudaStream_t s);
 
-/* Attention of all items over positions 0 .. pos. Items of several rows write
- * mix; single rows write partial. */
+/* Attention of all items over positions 0 .. pos, to mix: one or two launches,
+ * as the number of multiprocessors of the current device says. */
 cudaError_t	attend_launch(const struct attention *a, cudaStream_t s);
-
-/* Merge the sections of the single rows to mix. */
-cudaError_t	attend_merge_launch(const struct attention *a,
-		    cudaStream_t s);
 
 /* ---- best.cu */
 

@@ -30,16 +30,21 @@ product_count(const struct product &p, int M, int *first)
 	return (count);
 }
 
-/* The most panels of a block, up to M, of which there are still at least full
- * blocks. */
+/*
+ * The panels of a block, up to M, on a card of sms multiprocessors.  Each block
+ * reads all activations, from L2.  Large blocks do so less often, and in blocks
+ * on two thirds of the multiprocessors enough weights are in flight
+ * (product_narrow_shape).  But 3 panels are better than 4 if each
+ * multiprocessor still has at most one block: more of them then share the work.
+ */
 static int
-product_choose(const struct product &p, int M, int full)
+product_choose(const struct product &p, int M, int sms)
 {
 	int first;
 
-	while (M > 1 && product_count(p, M, &first) < full)
+	while (M > 1 && product_count(p, M, &first) < 2 * sms / 3)
 		M /= 2;
-	return (M);
+	return (M == 4 && product_count(p, 3, &first) <= sms ? 3 : M);
 }
 
 template <enum cuda_elem E, int M, int NT>
@@ -56,13 +61,16 @@ product_start(const struct product &p, cudaStream_t s)
  * registers. */
 template <enum cuda_elem E, int NT>
 static void
-product_start_narrow(const struct product &p, int full, cudaStream_t s)
+product_start_narrow(const struct product &p, int sms, cudaStream_t s)
 {
 	constexpr int most = E <= CUDA_BF16 || NT == 8 ? 2 : 4;
 
-	switch (product_choose(p, most, full)) {
+	switch (product_choose(p, most, sms)) {
 	case 4:
 		product_start<E, most, NT>(p, s);
+		break;
+	case 3:
+		product_start<E, most == 4 ? 3 : most, NT>(p, s);
 		break;
 	case 2:
 		product_start<E, 2, NT>(p, s);
@@ -85,21 +93,13 @@ product_start_wide(const struct product &p, cudaStream_t s)
 	    PRODUCT_THREADS, 0, s, p, first);
 }
 
-/*
- * Start the kernel that fits to the number of rows on a card of sms
- * multiprocessors.
- *
- * With few rows each block reads all activations, from L2.  Large blocks do so
- * less often, and in blocks on two thirds of the multiprocessors enough
- * weights are in flight (product_narrow_shape).  With many rows two blocks for
- * each multiprocessor fill the card.
- */
+/* Start the kernel that fits to the number of rows on a card of sms
+ * multiprocessors. With many rows two blocks for each fill the card. */
 template <enum cuda_elem E>
 static void
 product_start_elem(const struct product &p, int sms, cudaStream_t s)
 {
 	const int rows = PRODUCT_TALL * LAYOUT_ROWS;
-	const int full = 2 * sms / 3;
 	int first;
 
 	if (p.T > PRODUCT_NARROW) {
@@ -112,13 +112,13 @@ product_start_elem(const struct product &p, int sms, cudaStream_t s)
 		else
 			product_start_wide<E, 8, false>(p, s);
 	} else if (p.T > 32)
-		product_start_narrow<E, 8>(p, full, s);
+		product_start_narrow<E, 8>(p, sms, s);
 	else if (p.T > 16)
-		product_start_narrow<E, 4>(p, full, s);
+		product_start_narrow<E, 4>(p, sms, s);
 	else if (p.T > 8)
-		product_start_narrow<E, 2>(p, full, s);
+		product_start_narrow<E, 2>(p, sms, s);
 	else
-		product_start_narrow<E, 1>(p, full, s);
+		product_start_narrow<E, 1>(p, sms, s);
 }
 
 cudaError_t

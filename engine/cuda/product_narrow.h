@@ -38,9 +38,11 @@ struct product_narrow_shape {
 	static constexpr int ACTS = MOST < STEPS ? MOST : STEPS;
 	static_assert(STEPS % ACTS == 0, "each turn starts with load 0");
 	static constexpr int PIECES = M * NT;		/* fragments */
-	static constexpr int PASS = PIECES < PRODUCT_WARPS ? PIECES :
-	    PRODUCT_WARPS;
-	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 ||
+	static constexpr int PASS = PIECES <= PRODUCT_WARPS ? PIECES :
+	    PIECES % PRODUCT_WARPS == 0 ? PRODUCT_WARPS : PIECES / 2;
+	static_assert(PASS <= PRODUCT_WARPS && PIECES % PASS == 0,
+	    "all fragments are merged");
+	static constexpr int BLOCKS = PRODUCT_SLOW<E> || NT == 8 || M == 3 ||
 	    (E == CUDA_I4 && M > 1 && PIECES == 8) ? 1 : PIECES <= 2 ? 3 :
 	    PIECES <= 8 ? 2 : 1;
 };
@@ -135,15 +137,15 @@ product_narrow_turn(float d[M * NT][4],
  *
  * Instructions of a lane for a weight in the first loop, in the code for sm_90:
  *
- *   rows		   1 .. 8	9 .. 16		17 .. 32
- *   M		   1     2     4     1     2     4     1     2     4
- *   fp16, bf16	 0.5   0.7	   0.8   0.8	       1.4   1.3
- *   int8	 1.3   1.3   1.4   1.7   1.8   1.6   2.2   2.2   2.0
- *   int4	 2.0   2.0   2.0   2.4   2.3   2.2   2.9   2.6   2.5
+ *   rows	1 .. 8		9 .. 16		17 .. 32
+ *   M		  1   2   3   4	  1   2   3   4	  1   2   3   4
+ *   fp16, bf16	0.5 0.7		0.8 0.8		1.4 1.3
+ *   int8	1.4 1.3 1.4 1.4	1.7 1.8 1.6 1.6	2.2 2.2 1.9 2.0
+ *   int4	2.0 2.0 2.0 2.0	2.4 2.3 2.2 2.2	2.9 2.6 2.5 2.5
  *
  * int4 needs 3 for two weights (lop3; sub or fma; mul) and a shift for 8; int8
- * needs 2 for two weights (byte_perm, sub).  A product has M below 4 only if it
- * is too small to fill the card.
+ * needs 2 for two weights (byte_perm, sub).  product_choose says when a block
+ * has fewer than 4 panels.
  */
 template <enum cuda_elem E, int M, int NT>
 __device__ __forceinline__ void

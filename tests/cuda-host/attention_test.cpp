@@ -123,7 +123,7 @@ test_world(enum cuda_elem elem, int D, int H, const std::vector<int> &lengths,
     int tail, int seed)
 {
 	world		 w(elem, D, H, lengths, (uint64_t)seed);
-	mixes		 single, rows;
+	mixes		 single, whole, rows;
 
 	/* All rows of all sequences, so that the cache is full. */
 	test_order(seed % 3);
@@ -131,11 +131,16 @@ test_world(enum cuda_elem elem, int D, int H, const std::vector<int> &lengths,
 	w.check_foreign();
 	for (const sequence &s : w.sequences)
 		compare_cache(w, s);
+	test_multiprocessors(10000);	/* by sections */
 	single = w.attend(w.plan(tail, { 1 }, false, 2));
 	for (const sequence &s : w.sequences)
 		for (int p = s.length > tail ? s.length - tail : 0;
 		    p < s.length; p += s.length > 200 ? 11 : 3)
 			compare_row(w, s, p, single.at({ s.id, p }));
+	test_multiprocessors(1);
+	whole = w.attend(w.plan(tail, { 1 }, true, 1));
+	check(whole.size() == single.size(), "%s: rows", w.name.c_str());
+	compare_bits(w, "whole rows", whole, single);
 	test_order((seed + 1) % 3);
 	rows = w.attend(w.plan(tail, { 16 }, true, 0));
 	compare_bits(w, "items of 16 rows", rows, single);
@@ -148,6 +153,7 @@ test_world(enum cuda_elem elem, int D, int H, const std::vector<int> &lengths,
 		world	 fresh(elem, D, H, lengths, (uint64_t)seed);
 
 		fresh.write_until(back);
+		test_multiprocessors(back == 8 ? 10000 : 1);
 		compare_bits(w, "nothing written after it",
 		    fresh.attend(fresh.plan_last(back)), single);
 	}
@@ -164,8 +170,11 @@ test_warps_wait_for_each_other(enum cuda_elem elem)
 	mixes	 rows;
 
 	rows = w.attend(w.plan(16, { 16 }, false, 0));
-	compare_bits(w, "single rows", w.attend(w.plan(2, { 1 }, false, 1)),
-	    rows);
+	for (int n : { 1, 10000 }) {
+		test_multiprocessors(n);
+		compare_bits(w, n == 1 ? "whole rows" : "sections",
+		    w.attend(w.plan(2, { 1 }, false, 1)), rows);
+	}
 	compare_bits(w, "both kinds", w.attend(w.plan(3, { 2, 1 }, false, 0)),
 	    rows);
 }
@@ -244,7 +253,6 @@ test_wrong_sizes_are_refused()
 	a.T = a.nitems = 0;
 	check(rotary_launch(&a, 0) == cudaSuccess, "rotary of no rows");
 	check(attend_launch(&a, 0) == cudaSuccess, "attention of no rows");
-	check(attend_merge_launch(&a, 0) == cudaSuccess, "merge of no rows");
 }
 
 int

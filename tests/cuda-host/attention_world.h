@@ -304,13 +304,12 @@ struct world {
 		return (in);
 	}
 
-	/* The three launches of a step. */
+	/* The launches of a step. */
 	static void
 	launch(const struct attention *a, cudaStream_t s)
 	{
 		must(rotary_launch(a, s));
 		must(attend_launch(a, s));
-		must(attend_merge_launch(a, s));
 	}
 
 	/* Run a step: the cache is written, and with attends, the mixes of its

@@ -20,6 +20,7 @@
  * object is printed for each launch.
  */
 #include "count_bench.h"
+#include "random_model.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -124,85 +125,35 @@ count_stop()
 
 /* ---- a step as the engine runs it */
 
-extern "C" const struct backend_driver backend_module;
-
-/* What the backend asks of the engine for a random model. */
-static const struct model_config *
-host_config(const struct model *)
-{
-	return (job.config);
-}
-
-static const char *
-host_path(const struct model *)
-{
-	return ("random");
-}
-
-static int64_t
-host_parameters(const struct model *)
-{
-	return (0);
-}
-
-static int
-host_is_synth(const struct model *, uint64_t *seed)
-{
-	*seed = 1;
-	return (1);
-}
-
-static const char *
-host_packed_precision(const struct model *)
-{
-	return (NULL);
-}
-
-static int
-host_fault(struct fault *, const char *, const char *, const char *fmt, ...)
-{
-	count_die("a fault of the backend: %s", fmt);
-}
-
-static void
-host_log(const char *, ...)
-{
-}
-
 /* Run a step, and count the launches of its graph. */
 static void
 step()
 {
 	static const char *const launches[] = { "norms", "qkv up", "rotary",
 		"attend", "merge", "out down" };
+	static const char *const whole[] = { "norms", "qkv up", "rotary",
+		"attend", "out down" };		/* without sections */
 	static const char *const last[] = { "last norm", "head", "best" };
-	struct backend_host		 host = {};
+	const struct backend_host	 host = random_host(job.config);
 	struct backend_options		 opt = {};
 	struct backend			*b;
-	const int			 each = job.pos / KV_BLOCK + 1;
+	const int			 held = job.pos / KV_BLOCK + 1;
 	std::vector<int32_t>		 blocks;
 	std::vector<struct backend_best> best((size_t)job.rows);
 	std::vector<struct backend_row>	 step;
 
-	host.config = host_config;
-	host.path = host_path;
-	host.parameters = host_parameters;
-	host.is_synth = host_is_synth;
-	host.packed_precision = host_packed_precision;
-	host.fault = host_fault;
-	host.warn = host.info = host.debug = host_log;
 	opt.precision = cuda_precision_names[job.precision];
 	opt.kv_precision = job.kv == CUDA_I8 ? "int8" : "auto";
 	opt.device = "cuda:0";
-	opt.kv_tokens = job.rows * each * KV_BLOCK;
+	opt.kv_tokens = job.rows * held * KV_BLOCK;
 	opt.rows = job.rows;
 	simt_device(0)->multiProcessorCount = job.sms;
 	(void)backend_module.open(&host, NULL, &opt, &b, NULL);
-	for (int i = 0; i < job.rows * each; i++)
+	for (int i = 0; i < job.rows * held; i++)
 		blocks.push_back(i);
 	for (int t = 0; t < job.rows; t++) {
 		best[(size_t)t].k = 1;
-		step.push_back({ t, job.pos, &blocks[(size_t)(t * each)],
+		step.push_back({ t, job.pos, &blocks[(size_t)(t * held)],
 		    NULL, &best[(size_t)t] });
 	}
 
@@ -212,10 +163,12 @@ step()
 	if (b->ops->step(b, step.data(), job.rows) != 0)
 		count_die("the step has failed");
 	const std::vector<figures> all = count_stop();
+	const size_t each = (all.size() - 4) / (size_t)job.config->layers;
 
 	for (size_t i = 0; i < all.size(); i++)
 		count_print(i == 0 ? "embed" : i + 3 >= all.size() ?
-		    last[i + 3 - all.size()] : launches[(i - 1) % 6], all[i]);
+		    last[i + 3 - all.size()] : each == 6 ?
+		    launches[(i - 1) % 6] : whole[(i - 1) % 5], all[i]);
 	printf("{\"layers\": %d, \"launches\": %zu, \"graphs\": %d}\n",
 	    job.config->layers, all.size(), simt_calls("cudaGraphLaunch") -
 	    graphs);

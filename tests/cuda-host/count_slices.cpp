@@ -62,7 +62,7 @@ product_panels(const struct product_shape &p)
 
 	while (M > 1 && product_blocks(p, M) < 2 * job.sms / 3)
 		M /= 2;
-	return (M);
+	return (M == 4 && product_blocks(p, 3) <= job.sms ? 3 : M);
 }
 
 /* The slices of a product, each of some whole blocks. */
@@ -125,7 +125,8 @@ product_count(const struct product_shape &shape, int n, int all, int M)
 			blocks += q->N / (LAYOUT_M * M);
 	}
 	/* as many as make product.cu choose M */
-	simt_device(0)->multiProcessorCount = blocks * 3 / 2;
+	simt_device(0)->multiProcessorCount = M >= 3 ? blocks :
+	    blocks * 3 / 2;
 	simt_count_start();
 	must(product_launch(&p, 0));
 	v = count_stop();
@@ -148,7 +149,7 @@ product_slice(const char *launch, const struct product_shape &p)
 
 /* ---- attention */
 
-/* Rotary positions, attention and its merging, of T rows and H heads. */
+/* Rotary positions, attention, perhaps its merging: of T rows and H heads. */
 static std::vector<figures>
 attention_count(int T, int H)
 {
@@ -193,10 +194,12 @@ attention_count(int T, int H)
 	a.mix = mix.p;
 	a.items = ditems.p;
 	a.partial = (float *)(void *)partial.p;
+	/* as many as make attention.cu cut all rows into sections, or none */
+	simt_device(0)->multiProcessorCount = job.config->heads * job.rows <
+	    3 * job.sms ? T * H : 1;
 	simt_count_start();
 	must(rotary_launch(&a, 0));
 	must(attend_launch(&a, 0));
-	must(attend_merge_launch(&a, 0));
 	return (count_stop());
 }
 
@@ -327,7 +330,8 @@ count_slices()
 	a = attention_slices();
 	count_print("rotary", a[0]);
 	count_print("attend", a[1]);
-	count_print("merge", a[2]);
+	if (a.size() > 2)
+		count_print("merge", a[2]);
 	product_slice("out down", { { { C, C, PRODUCT_ADD },
 	    { C, F, PRODUCT_ADD } }, 1 });
 	count_print("last norm", norms_count(1, true));

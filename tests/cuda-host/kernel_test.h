@@ -181,4 +181,15 @@ test_order(int i)
 #endif
 }
 
+/* Let the device have n multiprocessors, on the CPU: few make large blocks. */
+static inline void
+test_multiprocessors(int n)
+{
+#ifdef CUDA_HOST
+	simt_device(0)->multiProcessorCount = n;
+#else
+	(void)n;
+#endif
+}
+
 #endif

@@ -2,19 +2,24 @@
 /*
  * engine/cuda/product.cu on the CPU.
  *
- *	product_test values|bits|counts
+ *	product_test values|bits|counts|races
  *
  * runs one group of checks, prints what is wrong, and has the status 0 if
  * nothing is.  The number of multiprocessors chooses between the shapes of a
- * block, so all checks run with 1, which gives large blocks, and with many.
+ * block, so all checks run with many, which gives small blocks, and with few.
  */
 #include "product_case.h"
 
-/* Let a launch take the largest blocks there are, or the smallest. */
+#define SHAPES	3
+
+/* Let a launch take the smallest blocks there are (0), the largest (1), or
+ * those of three panels (2), of which small matrices have two. */
 static void
-blocks_large(bool large)
+blocks_shape(int i)
 {
-	simt_device(0)->multiProcessorCount = large ? 1 : 100000;
+	static const int count[SHAPES] = { 100000, 1, 2 };
+
+	simt_device(0)->multiProcessorCount = count[i];
 }
 
 /* ---- values */
@@ -34,7 +39,7 @@ values_single(enum cuda_elem e, int N, int K, const std::vector<int> &Ts)
 		struct product	 p = product_new(m, T);
 		int		 first = draw(201 - T);
 
-		blocks_large(turn++ / 4 % 2);
+		blocks_shape(turn++ / 4 % SHAPES);
 		p.n = 1;
 		p.part[0] = part_new(m, v, first, T, o);
 		launch(&p);
@@ -125,7 +130,7 @@ values()
 			values_single((enum cuda_elem)e, c.N, c.K, c.T);
 		for (int T : { 1, 9, 31, 64, 65, 130 })
 			for (int chain = 0; chain < 2; chain++) {
-				blocks_large(turn / 2 % 2);
+				blocks_shape(turn / 2 % SHAPES);
 				values_double((enum cuda_elem)e, chain, 33,
 				    200, chain ? 33 : 70, 72, T,
 				    (enum product_end)(turn++ % 4));
@@ -149,8 +154,8 @@ bits_single(enum cuda_elem e, int N, int K)
 	    { 33, 97 }, { 64, 3 }, { 16, 50 }, { 12, 118 }, { 1, 0 },
 	    { 1, 50 }, { 1, 129 }, { 8, 7 } };
 
-	for (int large = 0; large < 2; large++) {
-		blocks_large(large);
+	for (int shape = 0; shape < SHAPES; shape++) {
+		blocks_shape(shape);
 		for (const auto &c : cut) {
 			struct output	 o = output_new(PRODUCT_STORE, N, c.T);
 			struct product	 p = product_new(m, c.T);
@@ -166,7 +171,7 @@ bits_single(enum cuda_elem e, int N, int K)
 				float *w = &want[(size_t)(c.first + t) * N];
 				float *f = &out[(size_t)t * o.ldo];
 
-				if (c.T == 130 && !large)
+				if (c.T == 130 && shape == 0)
 					memcpy(w, f, N * sizeof *f);
 				else if (memcmp(w, f, N * sizeof *f) != 0)
 					FAIL("%s N %d K %d: row %d has other "
@@ -205,7 +210,7 @@ bits_double(enum cuda_elem e, bool chain, enum product_end end)
 
 		p.n = 2;
 		p.chain = chain;
-		blocks_large(i % 2);
+		blocks_shape(i % SHAPES);
 		for (int t = 0; o.out != NULL && t < T; t++)
 			must(cudaMemcpy(o.out + t * o.ldo, &old[(size_t)
 			    (first + t) * N[0]], N[0] * sizeof old[0],
@@ -280,7 +285,7 @@ counts_narrow(enum cuda_elem e, int N, int K, int T, bool large)
 	if (e == CUDA_I8)	/* read once for 8 rows */
 		scales = (size_t)layout_pad(N, 16) * 4 * (size_t)layout_pad(T,
 		    LAYOUT_ROWS) / LAYOUT_ROWS;
-	blocks_large(large);
+	blocks_shape(large);
 	p.n = 1;
 	p.part[0] = part_new(m, v, 0, T, o);
 	simt_count_start();
@@ -328,6 +333,20 @@ counts()
 				    large);
 }
 
+/* ---- races: both kernels, in few threads, for TSan */
+
+static void
+races()
+{
+	blocks_shape(1);
+	for (int e = CUDA_F16; e <= CUDA_I4; e++)
+		for (int T : { 9, 65 }) {
+			values_single((enum cuda_elem)e, 17, 200, { T });
+			values_double((enum cuda_elem)e, T == 9, 17, 200, 17,
+			    72, T, PRODUCT_ADD);
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -339,8 +358,11 @@ main(int argc, char **argv)
 		bits();
 	else if (strcmp(what, "counts") == 0)
 		counts();
+	else if (strcmp(what, "races") == 0)
+		races();
 	else {
-		fprintf(stderr, "usage: product_test values|bits|counts\n");
+		fprintf(stderr, "usage: product_test "
+		    "values|bits|counts|races\n");
 		return (2);
 	}
 	if (failures > 0)

@@ -22,6 +22,8 @@ FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
            ("engine/cuda", "engine", "engine/model", "daemon/base"))]
+C_FOLDERS = ["-iquote" + str(SRC / d) for d in
+             ("daemon/base", "engine/model")]
 # What the module has of the engine.
 MODULE_C = ("daemon/base/bytes.c", "engine/model/dtype.c",
             "engine/model/quant.c", "engine/model/tensors.c")
@@ -38,15 +40,16 @@ SEEDS = [str(n) for n in range(1, 21)]
 
 def tool(*args):
     """Run a compiler without a word from it."""
-    r = subprocess.run([str(a) for a in args], text=True, timeout=300,
+    r = subprocess.run([str(a) for a in args], text=True, timeout=900,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert (r.returncode, r.stdout) == (0, ""), r.stdout
 
 
 class Programs:
     """programs: {name: [source, ...]}.  Each is built in each of modes into
-    folder; self[name, mode] is its path.  With other Programs, their parts of
-    the stand-in are taken instead of built."""
+    folder; self[name, mode] is its path.  A source that several programs have
+    is compiled once a mode, to self.made[source, mode].  With other Programs,
+    what these have made is taken instead of built."""
 
     def __init__(self, folder, programs, modes=tuple(MODES), other=None):
         self.folder = pathlib.Path(folder)
@@ -55,21 +58,30 @@ class Programs:
         parts = [] if other else [
             self.jobs.submit(self.compile, HOST / (p + ".cpp"), p, [])
             for p in PARTS]
-        ends = {}
+        self.made = dict(other.made) if other else {}
+        jobs = {}
+        for mode in modes:
+            for source in {s: 0 for own in programs.values() for s in own}:
+                if (source, mode) not in self.made:
+                    jobs[source, mode] = self.jobs.submit(
+                        self.compile, source, "%s-%s-%d" % (
+                            source.stem, mode, len(jobs)), MODES[mode])
+        self.objects = other.objects if other else [f.result() for f in parts]
+        self.made.update((key, job.result()) for key, job in jobs.items())
         for name, sources in programs.items():
             for mode in modes:
-                ends[name, mode] = [
-                    self.jobs.submit(self.compile, s, "%s-%s-%d"
-                                     % (name, mode, i), MODES[mode])
-                    for i, s in enumerate(sources)]
-        self.objects = other.objects if other else [f.result() for f in parts]
-        for (name, mode), own in ends.items():
-            tool(CXX, *MODES[mode], *(f.result() for f in own),
-                 *self.objects, "-o", self[name, mode])
+                tool(CXX, *MODES[mode],
+                     *(self.made[s, mode] for s in sources), *self.objects,
+                     "-o", self[name, mode])
 
     def compile(self, source, name, flags):
         out = self.folder / (name + ".o")
-        tool(CXX, *FLAGS, *flags, "-x", "c++", "-c", source, "-o", out)
+        if source.suffix == ".c":   # of the engine
+            tool(CC, "-O1", "-g", "-fPIC", "-D_GNU_SOURCE", *C_FOLDERS, *flags,
+                 "-c", source, "-o", out)
+        else:
+            tool(CXX, *FLAGS, '-DCHATD_VERSION="test"', *flags, "-x", "c++",
+                 "-c", source, "-o", out)
         return out
 
     def __getitem__(self, key):
@@ -89,8 +101,7 @@ def module(folder, other=None, changed=None):
         "{ global: backend_module; local: *; };\n")
     flags = ["-O2", "-fPIC", "-include", str(folder / "version.h")]
     cxx = [CXX, *FLAGS, *flags, "-x", "c++"]
-    c = [CC, *flags, "-iquote" + str(SRC / "daemon/base"),
-         "-iquote" + str(SRC / "engine/model")]
+    c = [CC, *flags, *C_FOLDERS]
     sources = [(cxx, p) for p in sorted(CUDA.glob("*.cu"))]
     sources += [(cxx, HOST / (p + ".cpp")) for p in (*PARTS, "module_env")]
     sources += [(c, SRC / p) for p in MODULE_C]
@@ -113,7 +124,7 @@ def module(folder, other=None, changed=None):
 
 def run(program, *args, order="forward", **env):
     """(status, output) of a program in this order of threads."""
-    r = subprocess.run([str(program), *args], text=True, timeout=300,
+    r = subprocess.run([str(program), *args], text=True, timeout=900,
                        errors="replace", env={**ENV, "SIMT_ORDER": order,
                                               **env},
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -64,11 +64,8 @@ def test_other_positions_have_other_counts(program):
 @every
 def test_memory_is_read_once(elem, cache, T):
     step = bench.Step(TABLE, elem, cache, T)
-    # Of int4 at 16 rows, 3 % are arrays of the step, which L2 keeps, and 1.3 %
-    # the rest of the last block of the cache.
-    assert 1 <= step.traffic() <= max(1.05, bench.most_traffic(T))
-    # What is not used are positions and block numbers, which many warps read.
-    assert step.used() >= (0.98 if T == 1 else 0.96)
+    assert 1 <= step.traffic() <= bench.most_traffic(T)
+    assert step.used() >= 0.98
     for launch in bench.PRODUCTS:
         counts = step.counts[launch]
         assert counts["global read used"] == \
@@ -77,9 +74,21 @@ def test_memory_is_read_once(elem, cache, T):
 
 
 def test_kernels_of_a_layer():
-    assert set(TABLE["counts"]["fp16 auto 1"]) == {
-        *bench.LAYER, "embed", "last norm", "head", "best"}
+    ends = {"embed", "last norm", "head", "best"}
+    assert set(TABLE["counts"]["fp16 auto 1"]) == {*bench.LAYER, *ends}
+    assert set(TABLE["counts"]["fp16 auto 8"]) == \
+        {*bench.LAYER, *ends} - {"merge"}
     assert len(bench.LAYER) <= 6
+
+
+@needs_gxx
+def test_fewer_multiprocessors_have_other_blocks(program):
+    few = min(c.sms for c in bench.CARDS.values())
+    found = bench.count(program, "int8", "auto", 8, sms=few)
+    for launch, figures in TABLE["counts"]["int8 auto 8"].items():
+        want = TABLE["others"]["int8 8"].get(launch, figures)
+        assert found[launch] == want, launch
+    assert set(TABLE["others"]["int8 8"]) == {"out down"}
 
 
 @every
@@ -106,7 +115,9 @@ def test_predictions_reach_their_bars(card, elem):
     c = bench.CARDS[card]
     one, many = (bench.Step(TABLE, elem, "auto", T) for T in (1, 16))
     assert one.share(c) >= (0.7 if elem == "int4" else 0.8)
-    assert many.products_time(c) <= one.products_time(c) / 0.85
+    # Of int4 at 16 rows, L2 limits an H100, not its memory.
+    keeps = 0.87 if (card, elem) == ("H100 SXM", "int4") else 0.9
+    assert many.products_time(c) <= one.products_time(c) / keeps
 
 
 def test_more_traffic_is_noticed():
