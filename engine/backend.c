@@ -17,14 +17,16 @@
 
 #include "bytes.h"
 #include "cpu.h"
+#include "devices.h"
+#include "log.h"
 #include "model.h"
 #include "packed.h"
+#include "stages.h"
 #include "xmalloc.h"
 
-#define BACKEND_INDEX_MAX	1000	/* numbers of devices are below this */
 #define BACKEND_SYMBOL		"backend_module"
 
-/* All backends. To add one, add a line. */
+/* All backends. To add one, add a line, and one in daemon/base/devices.c. */
 static const struct backend_kind {
 	const char			*name;	/* "cuda" of "cuda:0" */
 	const char			*title;	/* in messages */
@@ -57,34 +59,22 @@ backend_is(const struct backend_kind *k, const char *device, int *index)
 		return (0);
 	v = strtol(device + n + 1, &end, 10);
 	*index = (int)v;
-	return (*end == '\0' && v < BACKEND_INDEX_MAX);
+	return (*end == '\0' && v < DEVICES_INDEX);
 }
 
-/* Report which devices there are. */
-static int
-backend_unknown(const char *device, struct fault *f)
-{
-	char	 words[128] = "";
-	size_t	 i, n = 0;
-
-	for (i = 0; i < nitems(backend_kinds) && n < sizeof words; i++)
-		n += (size_t)snprintf(words + n, sizeof words - n, "%s%s%s",
-		    i == 0 ? "" : i + 1 < nitems(backend_kinds) ?
-		    ", " : " or ", backend_kinds[i].name,
-		    backend_kinds[i].driver != NULL ? "" : ":N");
-	fault_set(f, "no_device", "device",
-	    "device: expected auto, %s, found %.40s", words, device);
-	return (CHAT_EUNSUPPORTED);
-}
-
-/* Find the driver of opt->device, and the options to call it with. */
+/* Find the driver of opt->device, which is one device, and the options to call
+ * it with. */
 static int
 backend_find(const struct backend_options *opt, struct backend_options *own,
     const struct backend_driver **out, struct fault *f)
 {
-	size_t	 i;
+	struct devices	 list;
+	size_t		 i;
+	int		 r;
 
 	*own = *opt;
+	if ((r = devices_parse(opt->device, &list, f)) != 0)
+		return (r);
 	for (i = 0; i < nitems(backend_kinds); i++) {
 		if (!backend_is(&backend_kinds[i], opt->device, &own->index))
 			continue;
@@ -94,7 +84,50 @@ backend_find(const struct backend_options *opt, struct backend_options *own,
 		*out = backend_kinds[i].driver;
 		return (0);
 	}
-	return (backend_unknown(opt->device, f));
+	fault_set(f, "no_device", "device", "device: expected one device, "
+	    "found %.40s", opt->device);
+	return (CHAT_EUNSUPPORTED);
+}
+
+/* The number of devices of a kind. */
+int
+backend_devices(const char *kind, int *out, struct fault *f)
+{
+	const struct backend_driver	*d;
+	struct backend_options		 own, opt = { .device = "" };
+	char				 name[32];
+	int				 r;
+
+	snprintf(name, sizeof name, "%.16s:0", kind);
+	opt.device = name;
+	if ((r = backend_find(&opt, &own, &d, f)) != 0)
+		return (r);
+	return (d->devices(&backend_host, out, f));
+}
+
+/* The device whose driver packs and checks files for all of opt->device, and
+ * whose precisions those of opt->device are: the first GPU, or else the CPU. */
+static int
+backend_first(const struct backend_options *opt, int one_kind, char out[16],
+    struct fault *f)
+{
+	struct devices	 list;
+	int		 i, r, cpu = 0;
+
+	if ((r = devices_parse(opt->device, &list, f)) != 0)
+		return (r);
+	snprintf(out, 16, "%s", list.n == 0 ? "cuda:0" : "cpu");
+	for (i = list.n - 1; i >= 0; i--)
+		if (strcmp(list.list[i].name, "cpu") == 0)
+			cpu = 1;
+		else
+			memcpy(out, list.list[i].name,
+			    sizeof list.list[i].name);
+	if (!one_kind || !cpu || list.n == 1)
+		return (0);
+	fault_set(f, "no_device", "device", "%.80s: expected devices of one "
+	    "kind for a packed file, found GPUs and the CPU", opt->device);
+	return (CHAT_EUNSUPPORTED);
 }
 
 /* The same for a model, whose packed file must be for that driver. */
@@ -121,6 +154,27 @@ backend_find_for(const struct model *m, const struct backend_options *opt,
 	    "this device", packed->path, layout, opt->device, packed->layout));
 }
 
+/* Plan the memory of a model on several devices. */
+static int
+backend_plan_list(struct model *m, const struct backend_options *opt,
+    struct backend_plan *out, struct fault *f)
+{
+	struct stages_plan	 p;
+	int			 i, r;
+
+	if ((r = stages_divide(m, opt, &p, f)) != 0)
+		return (r);
+	*out = p.part[0].plan;
+	for (i = 1; i < p.n; i++) {
+		out->weights += p.part[i].plan.weights;
+		out->cache += p.part[i].plan.cache;
+		out->work += p.part[i].plan.work;
+		out->total += p.part[i].plan.total;
+		out->free += p.part[i].plan.free;
+	}
+	return (0);
+}
+
 /* Plan the memory of a model. */
 int
 backend_plan(struct model *m, const struct backend_options *opt,
@@ -130,6 +184,8 @@ backend_plan(struct model *m, const struct backend_options *opt,
 	struct backend_options		 own;
 	int				 r;
 
+	if (!devices_is_one(opt->device))
+		return (backend_plan_list(m, opt, out, f));
 	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
 		return (r);
 	return (d->plan(&backend_host, m, &own, out, f));
@@ -141,10 +197,16 @@ backend_check(struct model *m, const struct backend_options *opt,
     struct fault *f)
 {
 	const struct backend_driver	*d;
-	struct backend_options		 own;
+	struct backend_options		 own, one = *opt;
+	char				 device[16];
 	int				 r;
 
-	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
+	if (!devices_is_one(opt->device)) {
+		if ((r = backend_first(opt, 1, device, f)) != 0)
+			return (r);
+		one.device = device;
+	}
+	if ((r = backend_find_for(m, &one, &own, &d, f)) != 0)
 		return (r);
 	return (d->check(&backend_host, m, &own, f));
 }
@@ -155,11 +217,17 @@ backend_pack(struct model *m, const struct backend_options *opt,
     const void *tables, size_t n, const char *out, struct fault *f)
 {
 	const struct backend_driver	*d;
-	struct backend_options		 own;
+	struct backend_options		 own, one = *opt;
 	struct backend_plan		 plan;
+	char				 device[16];
 	int				 r;
 
-	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
+	if (!devices_is_one(opt->device)) {
+		if ((r = backend_first(opt, 1, device, f)) != 0)
+			return (r);
+		one.device = device;
+	}
+	if ((r = backend_find_for(m, &one, &own, &d, f)) != 0)
 		return (r);
 	if (d->pack != NULL)
 		return (d->pack(&backend_host, m, &own, tables, n, out, f));
@@ -171,6 +239,29 @@ backend_pack(struct model *m, const struct backend_options *opt,
 	return (CHAT_EUNSUPPORTED);
 }
 
+/* Load a model on several devices. Their plan goes to the log. */
+static int
+backend_open_list(struct model *m, const struct backend_options *opt,
+    struct backend **out, struct fault *f)
+{
+	struct backend_options	 own;
+	struct stages_plan	 p;
+	char			 line[400];
+	int			 i, r;
+
+	if ((r = stages_divide(m, opt, &p, f)) != 0)
+		return (r);
+	if (p.n == 1) {
+		own = stages_options(&p, 0, opt);
+		return (backend_open(m, &own, out, f));
+	}
+	for (i = 0; i < p.n; i++) {
+		stages_line(&p, i, line, sizeof line);
+		log_info("%s", line);
+	}
+	return (stages_open(m, opt, &p, out, f));
+}
+
 /* Load a model. */
 int
 backend_open(struct model *m, const struct backend_options *opt,
@@ -180,6 +271,8 @@ backend_open(struct model *m, const struct backend_options *opt,
 	struct backend_options		 own;
 	int				 r;
 
+	if (!devices_is_one(opt->device))
+		return (backend_open_list(m, opt, out, f));
 	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
 		return (r);
 	return (d->open(&backend_host, m, &own, out, f));
@@ -193,15 +286,25 @@ backend_auto(struct model *m, const struct backend_options *opt,
 	struct backend_options	 own = *opt;
 	struct backend_plan	 plan;
 	char			 need[BYTES_TEXT], left[BYTES_TEXT];
+	struct fault		 all;
+	int			 r, n;
 
 	own.device = "cuda:0";
-	if (backend_plan(m, &own, &plan, why) != 0)
-		return ("cpu");
-	if (plan.total <= plan.free)
+	if ((r = backend_plan(m, &own, &plan, why)) == 0 &&
+	    plan.total <= plan.free)
 		return ("cuda:0");
-	fault_set(why, "no_memory", "device", "cuda:0: the model needs %s in "
-	    "%s, %s are free", bytes_text(plan.total, need), plan.precision,
-	    bytes_text(plan.free, left));
+	if (r == 0)
+		fault_set(why, "no_memory", "device", "cuda:0: the model "
+		    "needs %s in %s, %s are free; \"cuda:0,cpu\" would use "
+		    "both", bytes_text(plan.total, need), plan.precision,
+		    bytes_text(plan.free, left));
+	own.device = "cuda";
+	if (backend_devices("cuda", &n, &all) != 0 || n < 2)
+		return ("cpu");
+	if (backend_plan(m, &own, &plan, &all) == 0)
+		return ("cuda");
+	if (strcmp(all.code, "no_memory") == 0)
+		*why = all;
 	return ("cpu");
 }
 
@@ -211,10 +314,14 @@ backend_precisions(const struct backend_options *opt,
     const char *const **out, struct fault *f)
 {
 	const struct backend_driver	*d;
-	struct backend_options		 own;
+	struct backend_options		 own, one = *opt;
+	char				 device[16];
 	int				 r;
 
-	if ((r = backend_find(opt, &own, &d, f)) == 0)
+	if ((r = backend_first(opt, 0, device, f)) != 0)
+		return (r);
+	one.device = device;
+	if ((r = backend_find(&one, &own, &d, f)) == 0)
 		*out = d->precisions;
 	return (r);
 }
