@@ -36,6 +36,8 @@ struct forward {
 	int		 nitems;	/* of attention */
 	int		 sections;
 	int		 singles;	/* items of one row */
+	int		 in, out;	/* x comes from a stage, or goes to
+					 * one */
 };
 
 /* A CUDA error ends the process: nothing works on the device after it. */
@@ -141,6 +143,7 @@ forward_pad(struct forward *fw, int size)
 	const struct cuda	*c = fw->c;
 	struct attend_item	*item = (struct attend_item *)(void *)
 				    (c->host_input + c->input.items);
+	const size_t		 C = (size_t)c->config.channels;
 	int			 t;
 
 	for (t = fw->T; t < size; t++) {
@@ -150,6 +153,9 @@ forward_pad(struct forward *fw, int size)
 		item[t].row = t;
 		item[t].count = 1;
 	}
+	if (fw->in)	/* any finite numbers */
+		memset(c->host_x + (size_t)fw->T * C, 0, sizeof *c->host_x *
+		    (size_t)(size - fw->T) * C);
 	fw->T = fw->wants = fw->nitems = fw->singles = size;
 	fw->sections = c->sizes.sections;
 }
@@ -165,6 +171,11 @@ forward_send(const struct forward *fw)
 	forward_try(c, cudaMemcpyAsync(forward_at<int32_t>(c, c->sizes.input),
 	    c->host_input, n * sizeof(int32_t), cudaMemcpyHostToDevice,
 	    c->stream), "sending a step");
+	if (fw->in)
+		forward_try(c, cudaMemcpyAsync(forward_at<float>(c,
+		    c->sizes.x), c->host_x, (size_t)fw->T *
+		    (size_t)c->config.channels * sizeof(float),
+		    cudaMemcpyHostToDevice, c->stream), "sending rows");
 }
 
 /* The norms of x, or of the rows that want logits. */
@@ -338,15 +349,13 @@ forward_logits(const struct forward *fw)
 	forward_try(c, product_launch(&p, c->stream), "logits");
 }
 
-/* All launches of a step. */
+/* The embeddings of the rows. */
 static void
-forward_launch(const struct forward *fw)
+forward_embed(const struct forward *fw)
 {
 	const struct cuda	*c = fw->c;
 	struct embed		 e = {};
-	int			 i;
 
-	forward_send(fw);
 	e.table = c->weights + cuda_pieces_find(&c->pieces, TENSOR_EMBED, 0,
 	    PIECE_TABLE)->at;
 	e.elem = c->pieces.act;
@@ -355,12 +364,25 @@ forward_launch(const struct forward *fw)
 	e.T = fw->T;
 	e.C = c->config.channels;
 	forward_try(c, embed_launch(&e, c->stream), "embeddings");
-	for (i = 0; i < c->config.layers; i++)
+}
+
+/* All launches of a step. */
+static void
+forward_launch(const struct forward *fw)
+{
+	const struct cuda	*c = fw->c;
+	int			 i;
+
+	forward_send(fw);
+	if (!fw->in)
+		forward_embed(fw);
+	for (i = 0; i < cuda_layers(&c->pieces); i++)
 		if (c->config.parallel)
 			forward_parallel(fw, i);
 		else
 			forward_serial(fw, i);
-	forward_logits(fw);
+	if (!fw->out)
+		forward_logits(fw);
 }
 
 /* The graph for a batch of 1 << g rows, made if it is not there. */
@@ -405,9 +427,31 @@ forward_fetch(const struct cuda *c, const struct backend_row *rows, int T)
 			    V * sizeof(float));
 }
 
-/* Run one step. */
+/* Fetch the rows of x for the next stage. */
+static void
+forward_pass(const struct cuda *c, int T, float *out)
+{
+	const size_t	 n = (size_t)T * (size_t)c->config.channels *
+			    sizeof(float);
+
+	forward_try(c, cudaMemcpyAsync(c->host_x, forward_at<float>(c,
+	    c->sizes.x), n, cudaMemcpyDeviceToHost, c->stream),
+	    "fetching rows");
+	forward_try(c, cudaStreamSynchronize(c->stream), "a step");
+	memcpy(out, c->host_x, n);
+}
+
+/* Run one step of a whole model. */
 int
 cuda_forward(struct backend *b, const struct backend_row *rows, int T)
+{
+	return (cuda_forward_stage(b, rows, T, NULL, NULL));
+}
+
+/* Run one step, or that of a stage. */
+int
+cuda_forward_stage(struct backend *b, const struct backend_row *rows, int T,
+    const float *in, float *out)
 {
 	struct cuda	*c = (struct cuda *)b;
 	struct forward	 fw = {};
@@ -417,6 +461,11 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 		return (r);
 	fw.c = c;
 	fw.T = T;
+	fw.in = in != NULL;
+	fw.out = out != NULL;
+	if (in != NULL)
+		memcpy(c->host_x, in, sizeof *in * (size_t)T *
+		    (size_t)c->config.channels);
 	forward_try(c, cudaSetDevice(c->index), "the device");
 	forward_fill(&fw, rows);
 	if (fw.singles == T && fw.wants == T && T <= PRODUCT_NARROW) {
@@ -427,6 +476,9 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 		    c->stream), "a step as a graph");
 	} else
 		forward_launch(&fw);
-	forward_fetch(c, rows, T);
+	if (out != NULL)
+		forward_pass(c, T, out);
+	else
+		forward_fetch(c, rows, T);
 	return (0);
 }
