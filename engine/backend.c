@@ -102,7 +102,8 @@ backend_devices(const char *kind, int *out, struct fault *f)
 	opt.device = name;
 	if ((r = backend_find(&opt, &own, &d, f)) != 0)
 		return (r);
-	return (d->devices(&backend_host, out, f));
+	*out = 1;
+	return (d->devices != NULL ? d->devices(&backend_host, out, f) : 0);
 }
 
 /* The device whose driver packs and checks files for all of opt->device, and
@@ -251,13 +252,13 @@ backend_open_list(struct model *m, const struct backend_options *opt,
 
 	if ((r = stages_divide(m, opt, &p, f)) != 0)
 		return (r);
-	if (p.n == 1) {
-		own = stages_options(&p, 0, opt);
-		return (backend_open(m, &own, out, f));
-	}
 	for (i = 0; i < p.n; i++) {
 		stages_line(&p, i, line, sizeof line);
 		log_info("%s", line);
+	}
+	if (p.n == 1) {
+		own = stages_options(&p, 0, opt);
+		return (backend_open(m, &own, out, f));
 	}
 	return (stages_open(m, opt, &p, out, f));
 }
@@ -295,8 +296,8 @@ backend_auto(struct model *m, const struct backend_options *opt,
 		return ("cuda:0");
 	if (r == 0)
 		fault_set(why, "no_memory", "device", "cuda:0: the model "
-		    "needs %s in %s, %s are free; \"cuda:0,cpu\" would use "
-		    "both", bytes_text(plan.total, need), plan.precision,
+		    "needs %s in %s, %s are free; the device "
+		    "\"cpu,cuda:0\" would use both", bytes_text(plan.total, need), plan.precision,
 		    bytes_text(plan.free, left));
 	own.device = "cuda";
 	if (backend_devices("cuda", &n, &all) != 0 || n < 2)

@@ -106,7 +106,7 @@ struct backend_ops {
 	 * before the first of these layers, out has room for it after the last:
 	 * [T][C] fp32 in the machine's memory. in is NULL if the range begins
 	 * with layer 0, out is NULL if it ends with the last one. Other ranges
-	 * give no logits.
+	 * give no logits. NULL if the backend can't have a part of a model.
 	 */
 	int	(*stage)(struct backend *b, const struct backend_row *rows,
 		    int T, const float *in, float *out);
@@ -294,7 +294,8 @@ struct backend_driver {
 	int	(*open)(const struct backend_host *h, struct model *m,
 		    const struct backend_options *opt, struct backend **out,
 		    struct fault *f);
-	/* The number of its devices on this machine, usable or not. */
+	/* The number of its devices on this machine, usable or not. NULL: it
+	 * has one. */
 	int	(*devices)(const struct backend_host *h, int *out,
 		    struct fault *f);
 };

@@ -131,7 +131,7 @@ offline_needs(const struct engine *e, const struct backend_options *opt,
 		if (r != 0)
 			continue;
 		printf("    %s      %s of weights, %s of cache in %s: %s, "
-		    "%s\n", plan.precision, bytes_text(plan.weights, w),
+		    "%s\n", *p, bytes_text(plan.weights, w),
 		    bytes_text(plan.cache, c), plan.kv_precision,
 		    bytes_text(plan.total, t),
 		    plan.total <= plan.free ? "fits" : "does not fit");

@@ -139,7 +139,11 @@ stages_next(struct stages_load *l, struct fault *f)
 	if ((r = backend_open(l->m, &opt, &s->stage[i], f)) != 0)
 		return (r);
 	s->stage[i]->ops->info(s->stage[i], &s->info[i]);
-	return (0);
+	if (s->stage[i]->ops->stage != NULL)
+		return (0);
+	fault_set(f, "no_device", "device", "%s: can't have a part of a model",
+	    opt.device);
+	return (CHAT_EUNSUPPORTED);
 }
 
 /* Load all stages. */

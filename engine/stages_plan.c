@@ -254,12 +254,14 @@ split_fixed(struct split *s, struct fault *f)
 	return (0);
 }
 
-/* Say what each device has and what is needed. */
+/* Say what each device has, what is needed, and which precision (or NULL)
+ * needs less. */
 static int
-split_refuse(const struct split *s, struct fault *f)
+split_refuse(const struct split *s, const char *smaller, struct fault *f)
 {
 	struct backend_plan	 p = s->d[0].all;
-	char			 text[BYTES_TEXT], has[200] = "";
+	char			 text[BYTES_TEXT], more[BYTES_TEXT];
+	char			 has[160] = "";
 	size_t			 n = 0;
 	int			 i, cpu = 0;
 
@@ -270,12 +272,13 @@ split_refuse(const struct split *s, struct fault *f)
 		cpu += s->d[i].cpu;
 	}
 	p.total += (s->blocks - 1) * s->L * s->d[0].block;
-	fault_set(f, "no_memory", "device", "%s: needs %s in %s, and %s for "
-	    "each device; %s are free%s", model_path(s->m),
+	fault_set(f, "no_memory", "device", "%.100s: needs %s in %s, and %s "
+	    "on each device; free are %s%s%s%s", model_path(s->m),
 	    bytes_text(p.total - p.work, text), p.precision,
-	    bytes_text(p.work, (char[BYTES_TEXT]){ "" }), has,
-	    cpu ? "" : ": add cpu to model.device, or take a smaller "
-	    "precision");
+	    bytes_text(p.work, more), has, smaller != NULL ? ": try " :
+	    cpu ? "" : ": add cpu to the devices",
+	    smaller != NULL ? smaller : "",
+	    smaller != NULL && !cpu ? ", or add cpu to the devices" : "");
 	return (CHAT_ENOMEM);
 }
 
@@ -389,27 +392,63 @@ split_write(struct split *s, struct stages_plan *out, struct fault *f)
 	return (0);
 }
 
-/* Divide. */
-int
-stages_divide(struct model *m, const struct backend_options *opt,
-    struct stages_plan *out, struct fault *f)
+/* Ask all devices of opt->device what they need. */
+static int
+split_init(struct split *s, struct model *m, const struct backend_options *opt,
+    struct fault *f)
 {
-	struct split	 s = { .m = m, .opt = opt,
-				.L = model_config(m)->layers };
 	struct devices	 list;
 	int64_t		 tokens = opt->kv_tokens > 0 ? opt->kv_tokens :
 			    model_config(m)->context;
 	int		 r;
 
-	s.blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
-	if ((r = devices_parse(opt->device, &list, f)) != 0 ||
-	    (r = list.n == 0 ? split_all(&s, opt->device, f) :
-	    split_list(&s, &list, f)) != 0)
+	memset(s, 0, sizeof *s);
+	s->m = m;
+	s->opt = opt;
+	s->L = model_config(m)->layers;
+	s->blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
+	if ((r = devices_parse(opt->device, &list, f)) != 0)
+		return (r);
+	return (list.n == 0 ? split_all(s, opt->device, f) :
+	    split_list(s, &list, f));
+}
+
+/* The next smaller precision in which the model fits, or NULL. */
+static const char *
+split_smaller(const struct split *s)
+{
+	struct backend_options	 own = *s->opt;
+	struct split		 less;
+	struct fault		 f;
+	const char *const	*p;
+
+	if (backend_precisions(s->opt, &p, &f) != 0)
+		return (NULL);
+	while (*p != NULL && strcmp(*p, s->d[0].all.precision) != 0)
+		p++;
+	for (; *p != NULL; p++) {
+		own.precision = *p;
+		if (split_init(&less, s->m, &own, &f) == 0 &&
+		    split_choose(&less))
+			return (*p);
+	}
+	return (NULL);
+}
+
+/* Divide. */
+int
+stages_divide(struct model *m, const struct backend_options *opt,
+    struct stages_plan *out, struct fault *f)
+{
+	struct split	 s;
+	int		 r;
+
+	if ((r = split_init(&s, m, opt, f)) != 0)
 		return (r);
 	if (s.d[0].fixed > 0)
 		r = split_fixed(&s, f);
 	else if (!split_choose(&s))
-		r = split_refuse(&s, f);
+		r = split_refuse(&s, split_smaller(&s), f);
 	return (r != 0 ? r : split_write(&s, out, f));
 }
 
@@ -419,15 +458,17 @@ stages_line(const struct stages_plan *p, int i, char *buf, size_t size)
 {
 	const struct stage_part	*part = &p->part[i];
 	char			 w[BYTES_TEXT], c[BYTES_TEXT], k[BYTES_TEXT];
-	char			 left[BYTES_TEXT], from[64] = "";
+	char			 left[BYTES_TEXT], from[64] = "", to[16] = "";
 
 	if (i > 0)
-		snprintf(from, sizeof from, ", %lld bytes a row from %s",
+		snprintf(from, sizeof from, "; %lld bytes a row come from %s",
 		    (long long)p->row, p->part[i - 1].device);
-	snprintf(buf, size, "%s: layers %d-%d of %d in %s: %s of weights, %s "
-	    "of cache for %d tokens, %s for a step; %s are free%s",
-	    part->device, part->first, part->end - 1, p->layers,
-	    part->plan.precision, bytes_text(part->plan.weights, w),
+	if (part->end - 1 > part->first)
+		snprintf(to, sizeof to, "-%d", part->end - 1);
+	snprintf(buf, size, "%s: layer%s %d%s of 0-%d in %s: %s of weights, "
+	    "%s of cache for %d tokens, %s for a step; %s are free%s",
+	    part->device, to[0] != '\0' ? "s" : "", part->first, to,
+	    p->layers - 1, part->plan.precision, bytes_text(part->plan.weights, w),
 	    bytes_text(part->plan.cache, c), p->kv_tokens,
 	    bytes_text(part->plan.work, k), bytes_text(part->plan.free, left),
 	    from);

@@ -181,6 +181,7 @@ cuda_limits(struct backend *b, struct backend_limits *out)
 {
 	struct cuda	*c = (struct cuda *)b;
 
+	limits_try(c, cudaSetDevice(c->index));
 	out->nfigures = 0;
 	out->touched = limits_touched(c);
 	out->peak = limits_peak(c);

@@ -353,6 +353,8 @@ cuda_unload(struct cuda *c)
 {
 	int	 i;
 
+	if (c->stream != NULL)	/* another stage may have changed it */
+		(void)cudaSetDevice(c->index);
 	for (i = 0; i < CUDA_GRAPHS; i++)
 		if (c->graphs[i] != NULL)
 			(void)cudaGraphExecDestroy(c->graphs[i]);

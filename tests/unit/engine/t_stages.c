@@ -86,7 +86,7 @@ open_parts(const char *path, const char *precision, const char *isa,
 	struct backend_options	 opt = { .precision = weights,
 		.kv_precision = kv != NULL ? "int8" : "auto",
 		.device = devices.list[0].name, .isa = isa,
-		.threads = threads, .kv_tokens = 160, .rows = NEOX_ROWS,
+		.threads = threads, .kv_tokens = 160, .rows = TOKENS,
 		.progress = seen != NULL ? see_progress : NULL,
 		.progress_arg = seen };
 	struct backend		*b;
@@ -208,14 +208,15 @@ the_stages_are_described_as_one(void **state)
 	const int		 end[] = { 1, 4 };
 	struct stages_plan	 p;
 	struct backend_info	 whole, info;
+	struct backend_limits	 l[2];
 	struct backend		*b;
 
 	(void)state;
 	b = open_parts(folder, "bf16", "auto", 2, NULL, NULL);
 	b->ops->info(b, &whole);
-	cut(&p, 5, 3, end);
-	info = whole;
+	b->ops->limits(b, &l[0]);
 	b->ops->free(b);
+	cut(&p, 5, 3, end);
 	b = open_parts(folder, "bf16", "auto", 2, &p, NULL);
 	b->ops->info(b, &info);
 	assert_int_equal(info.layers, 5);
@@ -227,6 +228,9 @@ the_stages_are_described_as_one(void **state)
 	assert_string_equal(info.kv_precision, "bf16");
 	if (on_cpu())
 		assert_string_equal(info.device, "cpu,cpu,cpu");
+	b->ops->limits(b, &l[1]);
+	assert_int_equal(l[0].touched, l[1].touched);
+	assert_true(l[1].peak > 0 && l[1].nfigures == 2);
 	assert_true(b->ops->read_rate(b) > 0);
 	b->ops->free(b);
 }
