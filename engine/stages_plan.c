@@ -272,8 +272,8 @@ split_refuse(const struct split *s, const char *smaller, struct fault *f)
 		cpu += s->d[i].cpu;
 	}
 	p.total += (s->blocks - 1) * s->L * s->d[0].block;
-	fault_set(f, "no_memory", "device", "%.100s: needs %s in %s, and %s "
-	    "on each device; free are %s%s%s%s", model_path(s->m),
+	fault_set(f, "no_memory", "device", "%.100s: needs %s in %s, and up "
+	    "to %s on each device; free are %s%s%s%s", model_path(s->m),
 	    bytes_text(p.total - p.work, text), p.precision,
 	    bytes_text(p.work, more), has, smaller != NULL ? ": try " :
 	    cpu ? "" : ": add cpu to the devices",

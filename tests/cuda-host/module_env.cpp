@@ -35,6 +35,7 @@ module_env()
 	unsigned long long v;
 	int		 i, n = 1;
 
+	simt_device(0);		/* there is one, unless SIMT_DEVICES is set */
 	if ((s = getenv("SIMT_DEVICES")) != NULL)
 		n = atoi(s);
 	simt_set_devices(n);

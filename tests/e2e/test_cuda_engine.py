@@ -309,21 +309,21 @@ def test_layers_are_divided_by_memory(memory, device, want):
 
 def test_the_stages_are_planned_as_they_are_loaded():
     """One line a stage in the log, and it fits."""
-    env = {"SIMT_MEMORY": "12000000,12000000", **PAIR}
+    env = {"SIMT_MEMORY": "20000000,20000000", **PAIR}
     r = subprocess.run([ENGINE, "--model", MINI, "--device", BOTH],
                        stdin=subprocess.DEVNULL, capture_output=True,
                        text=True, timeout=120, env={**os.environ, **env})
     assert r.returncode == 0, r.stdout
     lines = [line for line in r.stderr.splitlines() if "layers" in line]
     assert len(lines) == 2
-    for line, words in zip(lines, ["cuda:0: layers 0-2 of 0-5 in fp16: ",
-                                   "cuda:1: layers 3-5 of 0-5 in fp16: "]):
+    for line, words in zip(lines, ["cuda:0: layers 0-3 of 0-5 in fp16: ",
+                                   "cuda:1: layers 4-5 of 0-5 in fp16: "]):
         assert words in line and " of cache for 1024 tokens" in line
 
 
 @pytest.mark.parametrize("env, args, words", [
-    ({"SIMT_MEMORY": "6000000,6000000"}, ["--device", BOTH],
-     "on each device; free are 5.7 MiB on cuda:0, 5.7 MiB on cuda:1: try "
+    ({"SIMT_MEMORY": "8000000,8000000"}, ["--device", BOTH],
+     "on each device; free are 7.6 MiB on cuda:0, 7.6 MiB on cuda:1: try "
      "int8, or add cpu to the devices"),
     ({"SIMT_MEMORY": "3000000,3000000"}, ["--device", BOTH, "--precision",
                                           "int4"], ": add cpu to the devices"),
@@ -354,8 +354,8 @@ def test_devices_that_can_not_be_used_together(env, args, words):
     ({"SIMT_MEMORY": "12000000,12000000"}, BOTH, "device auto: cuda"),
     ({"SIMT_MEMORY": "40000000,12000000"}, "cuda:0", "device auto: cuda:0"),
     ({"SIMT_CAPABILITY": "61,80"}, "cuda:1", "device auto: cuda"),
-    ({"SIMT_MEMORY": "6000000,6000000"}, "cpu",
-     "free are 5.7 MiB on cuda:0, 5.7 MiB on cuda:1: try int8"),
+    ({"SIMT_MEMORY": "8000000,8000000"}, "cpu",
+     "free are 7.6 MiB on cuda:0, 7.6 MiB on cuda:1: try int8"),
     ({"SIMT_MEMORY": "6000000", "SIMT_DEVICES": "1"}, "cpu",
      'the device "cpu,cuda:0" would use both')])
 def test_auto_takes_all_devices_before_the_cpu(env, device, words):
