@@ -1,110 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the driver of a device.  The CPU's driver is linked in.  Any other is a
- * module that is opened only if its device is asked for, so that the same
- * program starts on machines without CUDA.
+ * What the engine calls for its device, which is one (drivers.c) or several
+ * (stages.c), and the choice of "auto".
  */
 #include "backend.h"
 
-#include <config.h>
-
-#include <dlfcn.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bytes.h"
-#include "cpu.h"
 #include "devices.h"
+#include "drivers.h"
 #include "log.h"
-#include "model.h"
-#include "packed.h"
 #include "stages.h"
-#include "xmalloc.h"
-
-#define BACKEND_SYMBOL		"backend_module"
-
-/* All backends. To add one, add a line, and one in daemon/base/devices.c. */
-static const struct backend_kind {
-	const char			*name;	/* "cuda" of "cuda:0" */
-	const char			*title;	/* in messages */
-	const struct backend_driver	*driver; /* NULL: in the module
-						  * chatd-NAME.so, and devices
-						  * have a number */
-} backend_kinds[] = {
-	{ "cpu", "CPU", &cpu_driver },
-	{ "cuda", "CUDA", NULL }
-};
-
-static int	backend_load(const struct backend_kind *, const char *,
-		    const struct backend_driver **, struct fault *);
-static int	backend_dlopen(const struct backend_kind *, const char *,
-		    const char *, void **, struct fault *);
-
-/* Is device one of kind k? *index is its number. */
-static int
-backend_is(const struct backend_kind *k, const char *device, int *index)
-{
-	const size_t	 n = strlen(k->name);
-	char		*end;
-	long		 v;
-
-	*index = 0;
-	if (k->driver != NULL)
-		return (strcmp(device, k->name) == 0);
-	if (strncmp(device, k->name, n) != 0 || device[n] != ':' ||
-	    device[n + 1] < '0' || device[n + 1] > '9')
-		return (0);
-	v = strtol(device + n + 1, &end, 10);
-	*index = (int)v;
-	return (*end == '\0' && v < DEVICES_INDEX);
-}
-
-/* Find the driver of opt->device, which is one device, and the options to call
- * it with. */
-static int
-backend_find(const struct backend_options *opt, struct backend_options *own,
-    const struct backend_driver **out, struct fault *f)
-{
-	struct devices	 list;
-	size_t		 i;
-	int		 r;
-
-	*own = *opt;
-	if ((r = devices_parse(opt->device, &list, f)) != 0)
-		return (r);
-	for (i = 0; i < nitems(backend_kinds); i++) {
-		if (!backend_is(&backend_kinds[i], opt->device, &own->index))
-			continue;
-		if (backend_kinds[i].driver == NULL)
-			return (backend_load(&backend_kinds[i], opt->device,
-			    out, f));
-		*out = backend_kinds[i].driver;
-		return (0);
-	}
-	fault_set(f, "no_device", "device", "device: expected one device, "
-	    "found %.40s", opt->device);
-	return (CHAT_EUNSUPPORTED);
-}
-
-/* The number of devices of a kind. */
-int
-backend_devices(const char *kind, int *out, struct fault *f)
-{
-	const struct backend_driver	*d;
-	struct backend_options		 own, opt = { .device = "" };
-	char				 name[32];
-	int				 r;
-
-	snprintf(name, sizeof name, "%.16s:0", kind);
-	opt.device = name;
-	if ((r = backend_find(&opt, &own, &d, f)) != 0)
-		return (r);
-	*out = 1;
-	return (d->devices != NULL ? d->devices(&backend_host, out, f) : 0);
-}
 
 /* The device whose driver packs and checks files for all of opt->device, and
  * whose precisions those of opt->device are: the first GPU, or else the CPU. */
@@ -129,30 +37,6 @@ backend_first(const struct backend_options *opt, int one_kind, char out[16],
 	fault_set(f, "no_device", "device", "%.80s: expected devices of one "
 	    "kind for a packed file, found GPUs and the CPU", opt->device);
 	return (CHAT_EUNSUPPORTED);
-}
-
-/* The same for a model, whose packed file must be for that driver. */
-static int
-backend_find_for(const struct model *m, const struct backend_options *opt,
-    struct backend_options *own, const struct backend_driver **out,
-    struct fault *f)
-{
-	const struct packed	*packed = model_packed(m);
-	const char		*layout;
-	int			 r;
-
-	if ((r = backend_find(opt, own, out, f)) != 0 || packed == NULL)
-		return (r);
-	layout = (*out)->layout;
-	if (layout != NULL && strcmp(layout, packed->layout) == 0)
-		return (0);
-	if (layout == NULL)
-		return (fault_set(f, "bad_model", "device", "%s: %s can't "
-		    "read packed files: load the model it was packed from",
-		    packed->path, opt->device));
-	return (fault_set(f, "bad_model", NULL, "%s: __metadata__: layout: "
-	    "expected %s for device %s, found %.40s: pack the model again for "
-	    "this device", packed->path, layout, opt->device, packed->layout));
 }
 
 /* Plan the memory of a model on several devices. */
@@ -181,15 +65,9 @@ int
 backend_plan(struct model *m, const struct backend_options *opt,
     struct backend_plan *out, struct fault *f)
 {
-	const struct backend_driver	*d;
-	struct backend_options		 own;
-	int				 r;
-
-	if (!devices_is_one(opt->device))
-		return (backend_plan_list(m, opt, out, f));
-	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
-		return (r);
-	return (d->plan(&backend_host, m, &own, out, f));
+	if (devices_is_one(opt->device))
+		return (drivers_plan(m, opt, out, f));
+	return (backend_plan_list(m, opt, out, f));
 }
 
 /* Check the tensors of a packed file. */
@@ -197,19 +75,16 @@ int
 backend_check(struct model *m, const struct backend_options *opt,
     struct fault *f)
 {
-	const struct backend_driver	*d;
-	struct backend_options		 own, one = *opt;
-	char				 device[16];
-	int				 r;
+	struct backend_options	 one = *opt;
+	char			 device[16];
+	int			 r;
 
-	if (!devices_is_one(opt->device)) {
-		if ((r = backend_first(opt, 1, device, f)) != 0)
-			return (r);
-		one.device = device;
-	}
-	if ((r = backend_find_for(m, &one, &own, &d, f)) != 0)
+	if (devices_is_one(opt->device))
+		return (drivers_check(m, opt, f));
+	if ((r = backend_first(opt, 1, device, f)) != 0)
 		return (r);
-	return (d->check(&backend_host, m, &own, f));
+	one.device = device;
+	return (drivers_check(m, &one, f));
 }
 
 /* Write a packed file. */
@@ -217,27 +92,16 @@ int
 backend_pack(struct model *m, const struct backend_options *opt,
     const void *tables, size_t n, const char *out, struct fault *f)
 {
-	const struct backend_driver	*d;
-	struct backend_options		 own, one = *opt;
-	struct backend_plan		 plan;
-	char				 device[16];
-	int				 r;
+	struct backend_options	 one = *opt;
+	char			 device[16];
+	int			 r;
 
-	if (!devices_is_one(opt->device)) {
-		if ((r = backend_first(opt, 1, device, f)) != 0)
-			return (r);
-		one.device = device;
-	}
-	if ((r = backend_find_for(m, &one, &own, &d, f)) != 0)
+	if (devices_is_one(opt->device))
+		return (drivers_pack(m, opt, tables, n, out, f));
+	if ((r = backend_first(opt, 1, device, f)) != 0)
 		return (r);
-	if (d->pack != NULL)
-		return (d->pack(&backend_host, m, &own, tables, n, out, f));
-	/* A device that is not there has its own message. */
-	if ((r = d->plan(&backend_host, m, &own, &plan, f)) != 0)
-		return (r);
-	fault_set(f, "no_device", "device", "%s: has no packed files: load "
-	    "the model as it is", opt->device);
-	return (CHAT_EUNSUPPORTED);
+	one.device = device;
+	return (drivers_pack(m, &one, tables, n, out, f));
 }
 
 /* Load a model on several devices. Their plan goes to the log. */
@@ -258,7 +122,7 @@ backend_open_list(struct model *m, const struct backend_options *opt,
 	}
 	if (p.n == 1) {
 		own = stages_options(&p, 0, opt);
-		return (backend_open(m, &own, out, f));
+		return (drivers_open(m, &own, out, f));
 	}
 	return (stages_open(m, opt, &p, out, f));
 }
@@ -268,15 +132,9 @@ int
 backend_open(struct model *m, const struct backend_options *opt,
     struct backend **out, struct fault *f)
 {
-	const struct backend_driver	*d;
-	struct backend_options		 own;
-	int				 r;
-
-	if (!devices_is_one(opt->device))
-		return (backend_open_list(m, opt, out, f));
-	if ((r = backend_find_for(m, opt, &own, &d, f)) != 0)
-		return (r);
-	return (d->open(&backend_host, m, &own, out, f));
+	if (devices_is_one(opt->device))
+		return (drivers_open(m, opt, out, f));
+	return (backend_open_list(m, opt, out, f));
 }
 
 /* Choose what "auto" means. */
@@ -296,11 +154,11 @@ backend_auto(struct model *m, const struct backend_options *opt,
 		return ("cuda:0");
 	if (r == 0)
 		fault_set(why, "no_memory", "device", "cuda:0: the model "
-		    "needs %s in %s, %s are free; the device "
-		    "\"cpu,cuda:0\" would use both", bytes_text(plan.total, need), plan.precision,
-		    bytes_text(plan.free, left));
+		    "needs %s in %s, %s are free; the device \"cpu,cuda:0\" "
+		    "would use both", bytes_text(plan.total, need),
+		    plan.precision, bytes_text(plan.free, left));
 	own.device = "cuda";
-	if (backend_devices("cuda", &n, &all) != 0 || n < 2)
+	if (drivers_count("cuda", &n, &all) != 0 || n < 2)
 		return ("cpu");
 	if (backend_plan(m, &own, &plan, &all) == 0)
 		return ("cuda");
@@ -314,85 +172,12 @@ int
 backend_precisions(const struct backend_options *opt,
     const char *const **out, struct fault *f)
 {
-	const struct backend_driver	*d;
-	struct backend_options		 own, one = *opt;
-	char				 device[16];
-	int				 r;
+	struct backend_options	 one = *opt;
+	char			 device[16];
+	int			 r;
 
 	if ((r = backend_first(opt, 0, device, f)) != 0)
 		return (r);
 	one.device = device;
-	if ((r = backend_find(&one, &own, &d, f)) == 0)
-		*out = d->precisions;
-	return (r);
-}
-
-/* Check that a module's driver (NULL if it has none) is of our release. */
-static int
-backend_fits(const struct backend_kind *k, const char *device,
-    const char *path, const struct backend_driver *d, struct fault *f)
-{
-	if (d != NULL && strcmp(d->release, PACKAGE_VERSION) == 0 &&
-	    d->version == BACKEND_VERSION && d->size == sizeof *d)
-		return (0);
-	if (d == NULL || strcmp(d->release, PACKAGE_VERSION) != 0)
-		fault_set(f, "no_device", "device", "%s: %s: expected the %s "
-		    "module of chatd " PACKAGE_VERSION ", found %s", device,
-		    path, k->title, d == NULL ? "another library" :
-		    d->release);
-	else
-		fault_set(f, "no_device", "device", "%s: %s: expected a "
-		    "driver of version %d and %zu bytes, found version %u and "
-		    "%u bytes", device, path, BACKEND_VERSION, sizeof *d,
-		    d->version, d->size);
-	return (CHAT_EUNSUPPORTED);
-}
-
-/* Open a module and check its driver. */
-static int
-backend_load(const struct backend_kind *k, const char *device,
-    const struct backend_driver **out, struct fault *f)
-{
-	const char	*folder = secure_getenv("CHATD_MODULES");
-	char		*path;
-	void		*module;
-	int		 r;
-
-	path = xasprintf("%s/chatd-%s.so", folder != NULL ? folder : MODULEDIR,
-	    k->name);
-	if ((r = backend_dlopen(k, device, path, &module, f)) != 0)
-		goto out;
-	*out = dlsym(module, BACKEND_SYMBOL);
-	/* A good module is never closed: CUDA's libraries can't be unloaded,
-	 * and f->code may point into the module. */
-	if ((r = backend_fits(k, device, path, *out, f)) != 0)
-		dlclose(module);
-out:
-	free(path);
-	return (r);
-}
-
-/* dlopen, with a message for each way in which it can fail. */
-static int
-backend_dlopen(const struct backend_kind *k, const char *device,
-    const char *path, void **out, struct fault *f)
-{
-	const char	*why;
-
-	if (access(path, F_OK) == -1) {
-		fault_set(f, "no_device", "device",
-		    "%s: the %s module is not installed: %s: %s", device,
-		    k->title, path, strerror(errno));
-		return (CHAT_EUNSUPPORTED);
-	}
-	if ((*out = dlopen(path, RTLD_NOW | RTLD_LOCAL)) != NULL)
-		return (0);
-	why = dlerror();
-	if (strstr(why, "cannot open shared object file") != NULL)
-		fault_set(f, "no_device", "device", "%s: the %s libraries are "
-		    "missing: %s", device, k->title, why);
-	else
-		fault_set(f, "no_device", "device", "%s: the %s module can't "
-		    "be used: %s", device, k->title, why);
-	return (CHAT_EUNSUPPORTED);
+	return (drivers_precisions(&one, out, f));
 }

@@ -128,9 +128,9 @@ struct backend_options {
 					 * "int4" */
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
-	const char	*device;	/* "cpu" or "cuda:N", or several of them:
-					 * devices.h; "auto" is resolved by
-					 * backend_auto */
+	const char	*device;	/* "cpu" or "cuda:N", or several of
+					 * them: devices.h; "auto" is resolved
+					 * by backend_auto */
 	const char	*isa;		/* "auto", "reference", "scalar",
 					 * "avx2", "avx512" or "amx" */
 	int		 index;		/* N of device, or 0: backend.c sets it
@@ -323,9 +323,6 @@ int	backend_open(struct model *m, const struct backend_options *opt,
  */
 const char *backend_auto(struct model *m, const struct backend_options *opt,
 	    struct fault *why);
-
-/* The number of devices of a kind ("cuda") on this machine. */
-int	backend_devices(const char *kind, int *out, struct fault *f);
 
 /* The precisions of opt->device in *out, static; of a list with GPUs, those of
  * the GPUs. */

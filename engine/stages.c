@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers.h"
 #include "model.h"
 #include "sha256.h"
 #include "xmalloc.h"
@@ -136,7 +137,7 @@ stages_next(struct stages_load *l, struct fault *f)
 		opt.progress = stages_progress;
 		opt.progress_arg = l;
 	}
-	if ((r = backend_open(l->m, &opt, &s->stage[i], f)) != 0)
+	if ((r = drivers_open(l->m, &opt, &s->stage[i], f)) != 0)
 		return (r);
 	s->stage[i]->ops->info(s->stage[i], &s->info[i]);
 	if (s->stage[i]->ops->stage != NULL)

@@ -10,13 +10,14 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "drivers.h"
 #include "log.h"
 #include "model.h"
 #include "packed.h"
 #include "xmalloc.h"
 
 /* A device, and what a range of layers needs on it. */
-struct split_device {
+struct plan_device {
 	char			 name[16];
 	int			 cpu;
 	int			 fixed;		/* layers that are asked for;
@@ -27,10 +28,10 @@ struct split_device {
 						 * of one layer */
 };
 
-struct split {
+struct plan {
 	struct model			*m;
 	const struct backend_options	*opt;
-	struct split_device		 d[DEVICES_MAX];
+	struct plan_device		 d[DEVICES_MAX];
 	int				 n;
 	int				 L;
 	int				 mixed;
@@ -40,7 +41,7 @@ struct split {
 
 /* The options for a device of a list. */
 static struct backend_options
-split_options(const struct backend_options *opt, const char *device, int mixed,
+plan_options(const struct backend_options *opt, const char *device, int mixed,
     int first, int end)
 {
 	struct backend_options	 own = *opt;
@@ -63,7 +64,7 @@ struct backend_options
 stages_options(const struct stages_plan *p, int i,
     const struct backend_options *opt)
 {
-	struct backend_options	 own = split_options(opt, p->part[i].device,
+	struct backend_options	 own = plan_options(opt, p->part[i].device,
 				    p->mixed, p->part[i].first,
 				    p->part[i].end);
 
@@ -73,37 +74,37 @@ stages_options(const struct stages_plan *p, int i,
 
 /* Plan some layers on a device, with a cache of KV_BLOCK positions. */
 static int
-split_ask(const struct split *s, struct split_device *d, int first, int end,
+plan_ask(const struct plan *s, struct plan_device *d, int first, int end,
     struct backend_plan *out, struct fault *f)
 {
-	struct backend_options	 own = split_options(s->opt, d->name,
+	struct backend_options	 own = plan_options(s->opt, d->name,
 				    s->mixed, first, end);
 
 	own.kv_tokens = KV_BLOCK;
-	return (backend_plan(s->m, &own, out, f));
+	return (drivers_plan(s->m, &own, out, f));
 }
 
 /* Ask what a device needs. */
 static int
-split_measure(const struct split *s, struct split_device *d, struct fault *f)
+plan_measure(const struct plan *s, struct plan_device *d, struct fault *f)
 {
 	const int	 L = s->L;
 	int		 r;
 
-	if ((r = split_ask(s, d, 0, L, &d->all, f)) != 0 ||
-	    (r = split_ask(s, d, 0, 1, &d->first, f)) != 0 ||
-	    (r = split_ask(s, d, L - 1, L, &d->last, f)) != 0 ||
-	    (L > 2 && (r = split_ask(s, d, 1, 2, &d->mid, f)) != 0))
+	if ((r = plan_ask(s, d, 0, L, &d->all, f)) != 0 ||
+	    (r = plan_ask(s, d, 0, 1, &d->first, f)) != 0 ||
+	    (r = plan_ask(s, d, L - 1, L, &d->last, f)) != 0 ||
+	    (L > 2 && (r = plan_ask(s, d, 1, 2, &d->mid, f)) != 0))
 		return (r);
 	d->block = d->first.cache;
 	return (0);
 }
 
 /* The device that has the first layer, or the last one. */
-static const struct split_device *
-split_end(const struct split *s, int last)
+static const struct plan_device *
+plan_end(const struct plan *s, int last)
 {
-	const struct split_device	*d = NULL;
+	const struct plan_device	*d = NULL;
 	int				 i;
 
 	for (i = 0; i < s->n; i++)
@@ -114,10 +115,10 @@ split_end(const struct split *s, int last)
 
 /* The plan of a device for n layers in this division. */
 static struct backend_plan
-split_need(const struct split *s, const struct split_device *d, int n)
+plan_need(const struct plan *s, const struct plan_device *d, int n)
 {
-	const int		 first = split_end(s, 0) == d;
-	const int		 last = split_end(s, 1) == d;
+	const int		 first = plan_end(s, 0) == d;
+	const int		 last = plan_end(s, 1) == d;
 	struct backend_plan	 p = first ? d->first : last ? d->last :
 				    d->mid;
 
@@ -133,9 +134,9 @@ split_need(const struct split *s, const struct split_device *d, int n)
 
 /* Does it fit? */
 static int
-split_fits(const struct split *s, const struct split_device *d, int n)
+plan_fits(const struct plan *s, const struct plan_device *d, int n)
 {
-	const struct backend_plan	 p = split_need(s, d, n);
+	const struct backend_plan	 p = plan_need(s, d, n);
 
 	return (p.total <= p.free);
 }
@@ -143,9 +144,9 @@ split_fits(const struct split *s, const struct split_device *d, int n)
 /* The layers of a device per byte of the memory that is free after its fixed
  * costs, if it has one more layer. */
 static double
-split_load(const struct split *s, const struct split_device *d)
+plan_load(const struct plan *s, const struct plan_device *d)
 {
-	const struct backend_plan	 p = split_need(s, d, 1);
+	const struct backend_plan	 p = plan_need(s, d, 1);
 	int64_t				 left = p.free - p.work - p.weights +
 					    (s->L > 2 ? d->mid.weights : 0);
 
@@ -153,17 +154,17 @@ split_load(const struct split *s, const struct split_device *d)
 }
 
 /* The GPU that takes the next layer, or NULL if none has room. */
-static struct split_device *
-split_next(struct split *s)
+static struct plan_device *
+plan_next(struct plan *s)
 {
-	struct split_device	*d, *best = NULL;
+	struct plan_device	*d, *best = NULL;
 	int			 i;
 
 	for (i = 0; i < s->n; i++) {
 		d = &s->d[i];
-		if (!d->in || d->cpu || !split_fits(s, d, d->layers + 1))
+		if (!d->in || d->cpu || !plan_fits(s, d, d->layers + 1))
 			continue;
-		if (best == NULL || split_load(s, d) < split_load(s, best))
+		if (best == NULL || plan_load(s, d) < plan_load(s, best))
 			best = d;
 	}
 	return (best);
@@ -176,16 +177,16 @@ split_next(struct split *s)
  * returned: try again.
  */
 static int
-split_try(struct split *s)
+plan_try(struct plan *s)
 {
-	struct split_device	*d, *cpu = NULL;
+	struct plan_device	*d, *cpu = NULL;
 	int			 i, left = s->L;
 
 	for (i = 0; i < s->n; i++) {
 		d = &s->d[i];
 		d->layers = d->in ? 1 : 0;
 		if (d->in && (left == 0 || (!d->cpu &&
-		    !split_fits(s, d, 1)))) {
+		    !plan_fits(s, d, 1)))) {
 			d->in = 0;
 			return (-1);
 		}
@@ -193,19 +194,19 @@ split_try(struct split *s)
 		if (d->in && d->cpu)
 			cpu = d;
 	}
-	while (left > 0 && (d = split_next(s)) != NULL) {
+	while (left > 0 && (d = plan_next(s)) != NULL) {
 		d->layers++;
 		left--;
 	}
 	if (cpu == NULL)
-		return (left == 0 && split_end(s, 0) != NULL);
+		return (left == 0 && plan_end(s, 0) != NULL);
 	cpu->layers += left;
-	return (split_fits(s, cpu, cpu->layers));
+	return (plan_fits(s, cpu, cpu->layers));
 }
 
 /* Choose the layers: the GPUs alone, else with the CPU. */
 static int
-split_choose(struct split *s)
+plan_choose(struct plan *s)
 {
 	int	 with, i, r = 0, cpu = 0, gpu = 0;
 
@@ -216,7 +217,7 @@ split_choose(struct split *s)
 	for (with = gpu == 0; with <= cpu; with++) {
 		for (i = 0; i < s->n; i++)
 			s->d[i].in = with || !s->d[i].cpu;
-		while ((r = split_try(s)) == -1)
+		while ((r = plan_try(s)) == -1)
 			;
 		if (r == 1)
 			return (1);
@@ -226,7 +227,7 @@ split_choose(struct split *s)
 
 /* Take the layers that are asked for. Returns 0, or an error. */
 static int
-split_fixed(struct split *s, struct fault *f)
+plan_fixed(struct plan *s, struct fault *f)
 {
 	struct backend_plan	 p;
 	char			 need[BYTES_TEXT], left[BYTES_TEXT];
@@ -242,7 +243,7 @@ split_fixed(struct split *s, struct fault *f)
 		    "%d layers in all, found %d in %.80s", s->L, sum,
 		    s->opt->device));
 	for (i = 0; i < s->n; i++) {
-		p = split_need(s, &s->d[i], s->d[i].layers);
+		p = plan_need(s, &s->d[i], s->d[i].layers);
 		if (p.total <= p.free)
 			continue;
 		fault_set(f, "no_memory", "device", "%s: %d layers need %s in "
@@ -257,7 +258,7 @@ split_fixed(struct split *s, struct fault *f)
 /* Say what each device has, what is needed, and which precision (or NULL)
  * needs less. */
 static int
-split_refuse(const struct split *s, const char *smaller, struct fault *f)
+plan_refuse(const struct plan *s, const char *smaller, struct fault *f)
 {
 	struct backend_plan	 p = s->d[0].all;
 	char			 text[BYTES_TEXT], more[BYTES_TEXT];
@@ -284,18 +285,18 @@ split_refuse(const struct split *s, const char *smaller, struct fault *f)
 
 /* Every device of a kind that can be used. */
 static int
-split_all(struct split *s, const char *kind, struct fault *f)
+plan_all(struct plan *s, const char *kind, struct fault *f)
 {
 	struct fault		 why;
 	char			 name[16];
 	int			 i, n, r, last = 0;
 
-	if ((r = backend_devices(kind, &n, f)) != 0)
+	if ((r = drivers_count(kind, &n, f)) != 0)
 		return (r);
 	for (i = 0; i < n && s->n < DEVICES_MAX; i++) {
 		snprintf(name, sizeof name, "%s:%d", kind, i);
 		memcpy(s->d[s->n].name, name, sizeof name);
-		if ((r = split_measure(s, &s->d[s->n], &why)) == 0)
+		if ((r = plan_measure(s, &s->d[s->n], &why)) == 0)
 			s->n++;
 		else if (strcmp(why.code, "no_device") != 0) {
 			*f = why;
@@ -311,10 +312,10 @@ split_all(struct split *s, const char *kind, struct fault *f)
 
 /* The devices of a list. A packed file is for one kind of device only. */
 static int
-split_list(struct split *s, const struct devices *list, struct fault *f)
+plan_list(struct plan *s, const struct devices *list, struct fault *f)
 {
 	const struct packed	*packed = model_packed(s->m);
-	struct split_device	*d;
+	struct plan_device	*d;
 	int			 i, r, cpu = 0;
 
 	for (i = 0; i < list->n; i++)
@@ -331,7 +332,7 @@ split_list(struct split *s, const struct devices *list, struct fault *f)
 		memcpy(d->name, list->list[i].name, sizeof d->name);
 		d->cpu = strcmp(d->name, "cpu") == 0;
 		d->fixed = list->list[i].layers;
-		if ((r = split_measure(s, d, f)) != 0)
+		if ((r = plan_measure(s, d, f)) != 0)
 			return (r);
 	}
 	return (0);
@@ -339,7 +340,7 @@ split_list(struct split *s, const struct devices *list, struct fault *f)
 
 /* The positions that the cache of every stage has room for. */
 static int
-split_tokens(const struct split *s, struct stages_plan *out, struct fault *f)
+plan_tokens(const struct plan *s, struct stages_plan *out, struct fault *f)
 {
 	struct backend_options	 own;
 	struct backend_plan	 p;
@@ -349,11 +350,11 @@ split_tokens(const struct split *s, struct stages_plan *out, struct fault *f)
 	for (i = 0; i < out->n && s->opt->kv_tokens == 0; i++) {
 		own = stages_options(out, i, s->opt);
 		own.kv_tokens = 0;
-		if ((r = backend_plan(s->m, &own, &p, f)) != 0)
+		if ((r = drivers_plan(s->m, &own, &p, f)) != 0)
 			return (r);
 		own.kv_tokens = KV_BLOCK;
 		blocks = p.cache;
-		if ((r = backend_plan(s->m, &own, &p, f)) != 0)
+		if ((r = drivers_plan(s->m, &own, &p, f)) != 0)
 			return (r);
 		blocks /= p.cache;
 		if (i == 0 || blocks < least)
@@ -366,7 +367,7 @@ split_tokens(const struct split *s, struct stages_plan *out, struct fault *f)
 
 /* Write the division down. */
 static int
-split_write(struct split *s, struct stages_plan *out, struct fault *f)
+plan_write(struct plan *s, struct stages_plan *out, struct fault *f)
 {
 	struct stage_part	*part;
 	int			 i, at = 0, r;
@@ -382,19 +383,19 @@ split_write(struct split *s, struct stages_plan *out, struct fault *f)
 		part->first = at;
 		part->end = at += s->d[i].layers;
 	}
-	if ((r = split_tokens(s, out, f)) != 0)
+	if ((r = plan_tokens(s, out, f)) != 0)
 		return (r);
 	s->blocks = (out->kv_tokens + KV_BLOCK - 1) / KV_BLOCK;
 	for (out->n = 0, i = 0; i < s->n; i++)
 		if (s->d[i].in)
-			out->part[out->n++].plan = split_need(s, &s->d[i],
+			out->part[out->n++].plan = plan_need(s, &s->d[i],
 			    s->d[i].layers);
 	return (0);
 }
 
 /* Ask all devices of opt->device what they need. */
 static int
-split_init(struct split *s, struct model *m, const struct backend_options *opt,
+plan_init(struct plan *s, struct model *m, const struct backend_options *opt,
     struct fault *f)
 {
 	struct devices	 list;
@@ -409,27 +410,32 @@ split_init(struct split *s, struct model *m, const struct backend_options *opt,
 	s->blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
 	if ((r = devices_parse(opt->device, &list, f)) != 0)
 		return (r);
-	return (list.n == 0 ? split_all(s, opt->device, f) :
-	    split_list(s, &list, f));
+	return (list.n == 0 ? plan_all(s, opt->device, f) :
+	    plan_list(s, &list, f));
 }
 
 /* The next smaller precision in which the model fits, or NULL. */
 static const char *
-split_smaller(const struct split *s)
+plan_smaller(const struct plan *s)
 {
 	struct backend_options	 own = *s->opt;
-	struct split		 less;
+	struct plan		 less;
 	struct fault		 f;
 	const char *const	*p;
+	int			 i = 0;
 
-	if (backend_precisions(s->opt, &p, &f) != 0)
+	while (i + 1 < s->n && s->d[i].cpu)
+		i++;		/* the precisions of the GPUs */
+	own.device = s->d[i].name;
+	if (drivers_precisions(&own, &p, &f) != 0)
 		return (NULL);
-	while (*p != NULL && strcmp(*p, s->d[0].all.precision) != 0)
+	own.device = s->opt->device;
+	while (*p != NULL && strcmp(*p, s->d[i].all.precision) != 0)
 		p++;
 	for (; *p != NULL; p++) {
 		own.precision = *p;
-		if (split_init(&less, s->m, &own, &f) == 0 &&
-		    split_choose(&less))
+		if (plan_init(&less, s->m, &own, &f) == 0 &&
+		    plan_choose(&less))
 			return (*p);
 	}
 	return (NULL);
@@ -440,16 +446,16 @@ int
 stages_divide(struct model *m, const struct backend_options *opt,
     struct stages_plan *out, struct fault *f)
 {
-	struct split	 s;
+	struct plan	 s;
 	int		 r;
 
-	if ((r = split_init(&s, m, opt, f)) != 0)
+	if ((r = plan_init(&s, m, opt, f)) != 0)
 		return (r);
 	if (s.d[0].fixed > 0)
-		r = split_fixed(&s, f);
-	else if (!split_choose(&s))
-		r = split_refuse(&s, split_smaller(&s), f);
-	return (r != 0 ? r : split_write(&s, out, f));
+		r = plan_fixed(&s, f);
+	else if (!plan_choose(&s))
+		r = plan_refuse(&s, plan_smaller(&s), f);
+	return (r != 0 ? r : plan_write(&s, out, f));
 }
 
 /* Describe a stage. */
@@ -468,8 +474,9 @@ stages_line(const struct stages_plan *p, int i, char *buf, size_t size)
 	snprintf(buf, size, "%s: layer%s %d%s of 0-%d in %s: %s of weights, "
 	    "%s of cache for %d tokens, %s for a step; %s are free%s",
 	    part->device, to[0] != '\0' ? "s" : "", part->first, to,
-	    p->layers - 1, part->plan.precision, bytes_text(part->plan.weights, w),
-	    bytes_text(part->plan.cache, c), p->kv_tokens,
+	    p->layers - 1, part->plan.precision,
+	    bytes_text(part->plan.weights, w), bytes_text(part->plan.cache, c),
+	    p->kv_tokens,
 	    bytes_text(part->plan.work, k), bytes_text(part->plan.free, left),
 	    from);
 }

@@ -13,7 +13,7 @@
 #define DEVICES_WORDS	"expected auto, cpu, cuda, cuda:N, or a list such as " \
 			"cuda:0,cuda:1 or cuda:0=30,cpu=14"
 
-/* The kinds of devices. engine/backend.c has the same. */
+/* The kinds of devices. engine/drivers.c has the same. */
 static const struct devices_kind {
 	const char	*name;
 	int		 numbered;	/* its devices have numbers */
