@@ -89,7 +89,7 @@ open_parts(const char *path, const char *precision, const char *isa,
 		.threads = threads, .kv_tokens = 160, .rows = TOKENS,
 		.progress = seen != NULL ? see_progress : NULL,
 		.progress_arg = seen };
-	struct backend		*b;
+	struct backend		*b = NULL;
 	struct model		*m;
 	struct fault		 f;
 
