@@ -339,7 +339,11 @@ def test_the_stages_are_planned_as_they_are_loaded():
     ({"SIMT_FAIL": "cudaMalloc 5"}, ["--device", BOTH],
      "cuda:1: memory for the cache"),
     ({"SIMT_FAIL": "cudaStreamCreate 2"}, ["--device", BOTH],
-     "cuda:1: a stream")])
+     "cuda:1: a stream"),
+    ({"SIMT_FAIL": "cudaEventRecord 5"}, ["--device", BOTH],
+     ": loading the weights: "),
+    ({"SIMT_FAIL": "cudaMemcpy 2"}, ["--device", BOTH],
+     "cuda:0: the table of positions: ")])
 def test_devices_that_can_not_be_used_together(env, args, words):
     r = subprocess.run([ENGINE, "--model", MINI, *SMALL, *args],
                        stdin=subprocess.DEVNULL, capture_output=True,
