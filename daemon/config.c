@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices.h"
 #include "log.h"
 #include "protocol.h"
 #include "suggest.h"
@@ -21,7 +22,7 @@
 
 enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
 	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
-	CONFIG_PRECISION, CONFIG_KV_PRECISION };
+	CONFIG_PRECISION, CONFIG_KV_PRECISION, CONFIG_DEVICE };
 
 /* One scalar key: its section, and its default in the form of the file. */
 struct config_key {
@@ -49,7 +50,7 @@ static const struct config_key config_keys[] = {
 	    AT(precision) },
 	{ "model", "kv_precision", CONFIG_KV_PRECISION, 0, 0, "auto",
 	    AT(kv_precision) },
-	{ "model", "device", CONFIG_TEXT, 0, 0, "cpu", AT(device) },
+	{ "model", "device", CONFIG_DEVICE, 0, 0, "cpu", AT(device) },
 	{ "model", "isa", CONFIG_TEXT, 0, 0, "auto", AT(isa) },
 	{ "model", "threads", CONFIG_INT, 0, 1024, "0", AT(threads) },
 	{ "model", "pin", CONFIG_BOOL, 0, 0, "false", AT(pin) },
@@ -147,12 +148,30 @@ config_word(char **p, const char *const *words, const char *file,
 	return (0);
 }
 
+/* Store a list of devices: devices.h. */
+static int
+config_device(char **p, const char *file, const struct ynode *n,
+    struct fault *f)
+{
+	struct devices	 list;
+	struct fault	 why;
+	const char	*at;
+
+	if (devices_parse(n->text, &list, &why) != 0) {
+		at = strstr(why.message, "expected");	/* the key is known */
+		return (ynode_fault(file, n, f, "%s", at != NULL ? at :
+		    why.message));
+	}
+	config_text(p, n->text);
+	return (0);
+}
+
 /* Is the key's value an owned string? */
 static int
 config_is_text(const struct config_key *k)
 {
 	return (k->type == CONFIG_TEXT || k->type == CONFIG_PRECISION ||
-	    k->type == CONFIG_KV_PRECISION);
+	    k->type == CONFIG_KV_PRECISION || k->type == CONFIG_DEVICE);
 }
 
 /* Store the scalar n at its place. */
@@ -201,6 +220,8 @@ config_store(struct config *c, const struct config_key *k, const char *file,
 	case CONFIG_KV_PRECISION:
 		return (config_word((char **)p, k->type == CONFIG_PRECISION ?
 		    vocabulary_precisions : vocabulary_caches, file, n, f));
+	case CONFIG_DEVICE:
+		return (config_device((char **)p, file, n, f));
 	}
 	return (0);
 }

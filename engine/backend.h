@@ -78,7 +78,9 @@ struct backend_info {
 					 * precision only */
 	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
 	int		 best_max;	/* the most that a row may have as its
-					 * best; 0: it may have logits only */
+					 * best; 0: it may have logits only. A
+					 * stage that isn't the last gives no
+					 * results, so it takes any row */
 };
 
 /*
@@ -154,6 +156,16 @@ struct backend_ops {
 	 */
 	void	(*limits)(struct backend *b, struct backend_limits *out);
 	double	(*read_rate)(struct backend *b);
+	/*
+	 * The same as step for a backend that was opened for a range of layers
+	 * (options.first, options.end). in is the residual stream of the rows
+	 * before the first of these layers, out has room for it after the last:
+	 * [T][C] fp32 in the machine's memory. in is NULL if the range begins
+	 * with layer 0, out is NULL if it ends with the last one. Other ranges
+	 * give no logits. NULL if the backend can't have a part of a model.
+	 */
+	int	(*stage)(struct backend *b, const struct backend_row *rows,
+		    int T, const float *in, float *out);
 };
 
 struct backend {
@@ -172,7 +184,8 @@ struct backend_options {
 					 * "int4" */
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
 					 * "fp32", "bf16" or "int8" */
-	const char	*device;	/* "cpu" or "cuda:N"; "auto" is resolved
+	const char	*device;	/* "cpu" or "cuda:N", or several of
+					 * them: devices.h; "auto" is resolved
 					 * by backend_auto */
 	const char	*isa;		/* "auto", "reference", "scalar",
 					 * "avx2", "avx512" or "amx" */
@@ -183,10 +196,27 @@ struct backend_options {
 	int		 pin;		/* each thread to a core of its own */
 	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
+	/* The layers of a stage: first .. end - 1. The one that has layer 0 has
+	 * the embeddings, the one that has the last layer has the last norm and
+	 * the output matrix. end 0, the default: all layers. */
+	int		 first, end;
+	/* Called instead of backend_host.stream; NULL: not. */
+	int		(*stream)(void *arg, struct model *m,
+			    int (*take)(void *take_arg,
+			    const struct model_slice *s, struct fault *f),
+			    void *take_arg, struct fault *f);
+	void		*stream_arg;
 	/* Called while weights load, with bytes read; may be NULL. */
 	void		(*progress)(void *arg, int64_t bytes, int64_t total);
 	void		*progress_arg;
 };
+
+/* The end of the layers of a stage, in a model of L layers. */
+static inline int
+backend_end(const struct backend_options *opt, int L)
+{
+	return (opt->end > 0 ? opt->end : L);
+}
 
 /* The memory that a model needs on a device, in bytes. */
 struct backend_plan {
@@ -320,12 +350,18 @@ struct backend_driver {
 	int	(*open)(const struct backend_host *h, struct model *m,
 		    const struct backend_options *opt, struct backend **out,
 		    struct fault *f);
+	/* The number of its devices on this machine, usable or not. NULL: it
+	 * has one. */
+	int	(*devices)(const struct backend_host *h, int *out,
+		    struct fault *f);
 };
 
 /*
  * The same for the driver of opt->device; opt->index is ignored. If the device
  * is unknown or not there: CHAT_EUNSUPPORTED, code "no_device". If m is packed
- * in another layout than the driver's: CHAT_EFORMAT, code "bad_model".
+ * in another layout than the driver's: CHAT_EFORMAT, code "bad_model". If there
+ * are several devices, the plan is the sum of theirs, and CHAT_ENOMEM, code
+ * "no_memory", says that the model does not fit on them (stages.h).
  */
 int	backend_plan(struct model *m, const struct backend_options *opt,
 	    struct backend_plan *out, struct fault *f);
@@ -338,12 +374,14 @@ int	backend_open(struct model *m, const struct backend_options *opt,
 
 /*
  * The device that "auto" means for m: "cuda:0" if it is there and m fits on it
- * in opt->precision; else "cpu", and *why says what prevents it. Static.
+ * in opt->precision; else "cuda" if m fits on all GPUs together; else "cpu",
+ * and *why says what prevents it. Static.
  */
 const char *backend_auto(struct model *m, const struct backend_options *opt,
 	    struct fault *why);
 
-/* The precisions of opt->device in *out, static. */
+/* The precisions of opt->device in *out, static; of a list with GPUs, those of
+ * the GPUs. */
 int	backend_precisions(const struct backend_options *opt,
 	    const char *const **out, struct fault *f);
 

@@ -13,8 +13,10 @@
 
 #include "bytes.h"
 #include "clock.h"
+#include "devices.h"
 #include "model.h"
 #include "packed.h"
+#include "stages.h"
 #include "stdfds.h"
 #include "xmalloc.h"
 
@@ -117,18 +119,47 @@ offline_needs(const struct engine *e, const struct backend_options *opt,
 
 	if ((r = backend_precisions(opt, &p, f)) != 0)
 		return (r);
-	printf("  memory      %s are free\n", bytes_text(left, w));
+	if (devices_is_one(opt->device))
+		printf("  memory      %s are free\n", bytes_text(left, w));
+	else
+		printf("  memory      of %s\n", opt->device);
 	for (; *p != NULL; p++) {
 		one.precision = *p;
-		if (backend_plan(e->model, &one, &plan, &why) != 0)
+		r = backend_plan(e->model, &one, &plan, &why);
+		if (r == CHAT_ENOMEM)
+			printf("    %s      does not fit\n", *p);
+		if (r != 0)
 			continue;
 		printf("    %s      %s of weights, %s of cache in %s: %s, "
-		    "%s\n", plan.precision, bytes_text(plan.weights, w),
+		    "%s\n", *p, bytes_text(plan.weights, w),
 		    bytes_text(plan.cache, c), plan.kv_precision,
 		    bytes_text(plan.total, t),
 		    plan.total <= plan.free ? "fits" : "does not fit");
 	}
 	return (0);
+}
+
+/* Print how the model is divided over several devices, or why it can't be. */
+static int
+offline_stages(const struct engine *e, const struct backend_options *opt,
+    struct fault *f)
+{
+	struct stages_plan	 p;
+	char			 line[400];
+	int			 i, r;
+
+	if (devices_is_one(opt->device))
+		return (0);
+	if ((r = stages_divide(e->model, opt, &p, f)) == CHAT_ENOMEM) {
+		printf("  stages      %s\n", f->message);
+		return (0);
+	}
+	for (i = 0; r == 0 && i < p.n; i++) {
+		stages_line(&p, i, line, sizeof line);
+		printf("%s%s\n", i == 0 ? "  stages      " :
+		    "              ", line);
+	}
+	return (r);
 }
 
 /* State of reading all of a model. */
@@ -178,16 +209,19 @@ offline_check(struct engine *e)
 	struct backend_options	 opt;
 	struct offline_check	 c = { .e = e, .progress = { .verb =
 				    "reading" } };
-	struct backend_plan	 plan;
+	struct backend_plan	 plan = { .free = 0 };
 	struct fault		 f;
+	int			 r;
 
 	if (load_files(e, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	opt = load_options(e);
-	if (backend_plan(e->model, &opt, &plan, &f) != 0)
+	r = backend_plan(e->model, &opt, &plan, &f);
+	if (r != 0 && r != CHAT_ENOMEM)
 		return (offline_failed(&c.progress, &f));
 	offline_facts(e);
-	if (offline_needs(e, &opt, plan.free, &f) != 0)
+	if (offline_needs(e, &opt, plan.free, &f) != 0 ||
+	    offline_stages(e, &opt, &f) != 0)
 		return (offline_failed(&c.progress, &f));
 	stdfds_flush();
 	if (offline_read(&c, &opt, &f) != 0)

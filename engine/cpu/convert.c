@@ -90,7 +90,11 @@ convert_model(struct model *m, const struct layout *l, void *base,
 	}
 	convert_rooms(&c, threads);
 	convert_progress(&c);
-	if ((r = model_stream(m, convert_slice, &c, f)) == 0)
+	if (opt->stream != NULL)
+		r = opt->stream(opt->stream_arg, m, convert_slice, &c, f);
+	else
+		r = model_stream(m, convert_slice, &c, f);
+	if (r == 0)
 		convert_progress(&c);
 	for (i = 0; i < threads; i++) {
 		free(c.room[i].row);
@@ -109,7 +113,10 @@ convert_slice(void *arg, const struct model_slice *s, struct fault *f)
 	struct convert	*c = arg;
 
 	c->slice = s;
-	c->piece = layout_find(c->l, s->part, s->layer, 0);
+	if ((c->piece = layout_find(c->l, s->part, s->layer, 0)) == NULL) {
+		convert_progress(c);	/* of another stage */
+		return (0);
+	}
 	c->scales = layout_find(c->l, s->part, s->layer, 1);
 	atomic_store(&c->bad, INT64_MAX);
 	pool_run(c->pool, (int)((s->count + CONVERT_ROWS - 1) / CONVERT_ROWS),

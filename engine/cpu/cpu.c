@@ -32,6 +32,8 @@ static int	cpu_pack(const struct backend_host *, struct model *,
 static int	cpu_open(const struct backend_host *, struct model *,
 		    const struct backend_options *, struct backend **,
 		    struct fault *);
+static int	cpu_devices(const struct backend_host *, int *,
+		    struct fault *);
 static void	cpu_free(struct backend *);
 static void	cpu_info(const struct backend *, struct backend_info *);
 static int	cpu_choose(struct cpu *, const struct model *,
@@ -47,7 +49,8 @@ static const struct backend_ops cpu_ops = {
 	.info = cpu_info,
 	.free = cpu_free,
 	.limits = roofline_limits,
-	.read_rate = roofline_read_rate
+	.read_rate = roofline_read_rate,
+	.stage = forward_stage
 };
 
 const struct backend_driver cpu_driver = {
@@ -59,7 +62,8 @@ const struct backend_driver cpu_driver = {
 	.plan = cpu_plan,
 	.check = cpu_check,
 	.pack = cpu_pack,
-	.open = cpu_open
+	.open = cpu_open,
+	.devices = cpu_devices
 };
 
 /* The memory that a model needs. */
@@ -93,7 +97,8 @@ cpu_check(const struct backend_host *h, struct model *m,
 	(void)h;
 	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0)
 		return (r);
-	layout_init(&l, model_config(m), p);
+	layout_init_range(&l, model_config(m), p, opt->first, backend_end(opt,
+	    model_config(m)->layers));
 	r = weights_check(&l, model_packed(m), f);
 	layout_clear(&l);
 	return (r);
@@ -107,6 +112,16 @@ cpu_pack(const struct backend_host *h, struct model *m,
 {
 	(void)h;
 	return (cpu_pack_write(m, tables, n, out, opt, f));
+}
+
+/* There is one CPU. */
+static int
+cpu_devices(const struct backend_host *h, int *out, struct fault *f)
+{
+	(void)h;
+	(void)f;
+	*out = 1;
+	return (0);
 }
 
 /* Load a model. */
@@ -174,7 +189,8 @@ cpu_choose(struct cpu *c, const struct model *m,
 	if ((r = cpu_precision(m, opt->precision, &p, f)) != 0 ||
 	    (r = cpu_plan_elem(p, opt->kv_precision, &c->kv.elem, f)) != 0)
 		return (r);
-	layout_init(&c->layout, &c->config, p);
+	layout_init_range(&c->layout, &c->config, p, opt->first,
+	    backend_end(opt, c->config.layers));
 	c->quantized = p == PREC_INT8 || p == PREC_INT4;
 	if ((c->kernels = kernels_find(opt->isa)) != NULL)
 		return (0);
@@ -216,7 +232,7 @@ cpu_cache(struct cpu *c, const struct backend_options *opt, struct fault *f)
 	    c->kv.elem == usual ? "" : c->kv.elem == ELEM_Q8 ? "+kv8" :
 	    "+kv16");
 	c->cache_size = c->kv.block * (size_t)c->kv.blocks *
-	    (size_t)c->config.layers;
+	    (size_t)(c->layout.end - c->layout.first);
 	c->cache = mmap(NULL, c->cache_size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (c->cache == MAP_FAILED) {
@@ -288,7 +304,7 @@ cpu_info(const struct backend *b, struct backend_info *out)
 
 	out->context = c->config.context;
 	out->vocab = c->config.vocab;
-	out->layers = c->config.layers;
+	out->layers = c->layout.end - c->layout.first;
 	out->parameters = c->weights->parameters;
 	out->kv_blocks = c->kv.blocks;
 	out->kv_bytes = (int64_t)c->cache_size;
@@ -297,5 +313,6 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->isa = c->kernels->name;
 	out->precision = c->precision;
 	out->kv_precision = cpu_plan_elem_name(c->kv.elem);
-	out->best_max = 0;
+	out->best_max = c->layout.end < c->config.layers ?
+	    BACKEND_BEST_MAX : 0;
 }

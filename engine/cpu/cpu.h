@@ -63,7 +63,8 @@ struct cpu {
 	float			*rotary;	/* owned: rotary.h */
 	struct kv_shape		 kv;
 	char			 precision[16];	/* of weights and cache */
-	uint8_t			*cache;		/* owned: [L][blocks] */
+	uint8_t			*cache;		/* owned: [layers of layout]
+						 * [blocks] */
 	size_t			 cache_size;
 	float			**scratch;	/* owned: one per thread */
 	struct cpu_rows		 rows;
@@ -73,9 +74,11 @@ struct cpu {
 void	 roofline_limits(struct backend *b, struct backend_limits *out);
 double	 roofline_read_rate(struct backend *b);
 
-/* One step; see backend.h. */
+/* One step, or that of a stage; see backend.h. */
 int	 forward_step(struct backend *b, const struct backend_row *rows,
 	    int T);
+int	 forward_stage(struct backend *b, const struct backend_row *rows,
+	    int T, const float *in, float *out);
 
 /* rows.c: allocate arrays for T rows, 0 or CHAT_ENOMEM; release them. */
 int	 rows_grow(struct cpu *c, int T);

@@ -64,7 +64,8 @@ cpu_plan_cache(const struct model_config *c, enum precision p,
 	kv->H = c->heads;
 	kv->D = c->lanes;
 	kv_sizes(kv);
-	bytes = kv->block / KV_BLOCK * (size_t)c->layers;
+	bytes = kv->block / KV_BLOCK * (size_t)(backend_end(opt, c->layers) -
+	    opt->first);
 	if (opt->kv_tokens <= 0) {
 		n = PLAN_CONTEXTS * context;
 		if (n > PLAN_CACHE / bytes)
@@ -88,15 +89,17 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 	const int64_t	 C = c->channels, F = c->inner;
 	int64_t		 row, rows = opt->rows > 0 ? opt->rows : 1, threads;
 	size_t		 positions;
+	const int	 end = backend_end(opt, c->layers);
 
 	threads = opt->threads > 0 ? opt->threads : pool_cores();
-	layout_init(&l, c, p);
+	layout_init_range(&l, c, p, opt->first, end);
 	cpu_plan_cache(c, p, opt, &kv, &positions);
 	out->precision = precision_name(p);
 	out->kv_precision = cpu_plan_elem_name(kv.elem);
 	out->free = 0;
 	out->weights = (int64_t)l.size;
-	out->cache = (int64_t)(kv.block * (size_t)kv.blocks) * c->layers;
+	out->cache = (int64_t)(kv.block * (size_t)kv.blocks) *
+	    (end - opt->first);
 	row = (8 * C + F) * (int64_t)sizeof(float);
 	if (p == PREC_INT8 || p == PREC_INT4)
 		row += (C + (C > F ? C : F)) * 6;

@@ -58,30 +58,49 @@ static void	forward_quantize(struct forward *, struct acts *,
 static void	forward_products(struct forward *);
 static void	forward_runs(struct forward *);
 
-/* Run one step. */
+/* Run one step of a whole model. */
 int
 forward_step(struct backend *b, const struct backend_row *rows, int T)
+{
+	return (forward_stage(b, rows, T, NULL, NULL));
+}
+
+/* Run one step, or that of a stage. */
+int
+forward_stage(struct backend *b, const struct backend_row *rows, int T,
+    const float *in, float *out)
 {
 	struct cpu	*c = (struct cpu *)b;
 	struct forward	 fw = { .cpu = c, .rows = rows, .T = T };
 	struct backend_info info;
+	const size_t	 C = (size_t)c->config.channels;
+	size_t		 ld;
 	int		 t, r;
 
 	b->ops->info(b, &info);
 	if ((r = backend_rows_check(&info, rows, T)) != 0 || T == 0 ||
 	    (r = rows_grow(c, T)) != 0)
 		return (r);
+	ld = c->rows.x.ld;
 	for (t = 0; t < T; t++)
-		weights_embed(c->weights, rows[t].token,
-		    c->rows.x.f + (size_t)t * c->rows.x.ld);
+		if (in == NULL)
+			weights_embed(c->weights, rows[t].token,
+			    c->rows.x.f + (size_t)t * ld);
+		else
+			memcpy(c->rows.x.f + (size_t)t * ld, in +
+			    (size_t)t * C, C * sizeof *in);
 	fw.run = c->rows.run;
 	fw.narrow = c->rows.a.b16 != NULL && T >= c->kernels->rows16;
 	forward_runs(&fw);
-	for (fw.l = 0; fw.l < c->config.layers; fw.l++) {
+	for (fw.l = 0; fw.l < c->layout.end - c->layout.first; fw.l++) {
 		fw.layer = &c->weights->layers[fw.l];
 		forward_layer(&fw);
 	}
-	forward_logits(&fw);
+	if (out == NULL)
+		forward_logits(&fw);
+	for (t = 0; out != NULL && t < T; t++)
+		memcpy(out + (size_t)t * C, c->rows.x.f + (size_t)t * ld,
+		    C * sizeof *out);
 	return (0);
 }
 

@@ -46,21 +46,41 @@ layout_columns(enum elem elem, int K)
 	return (elem == ELEM_I8 || elem == ELEM_I4 ? ROUND_UP(K, 64) : K);
 }
 
-/* Append a piece; bytes is the size of one element. */
+/* Does the range of layers have this part? The tied output matrix is that of
+ * the embeddings. */
+static int
+layout_has(const struct layout *l, enum tensor part, int layer)
+{
+	const int	 last = l->end == l->config.layers;
+
+	if (part < TENSOR_LAYER_COUNT)
+		return (layer >= l->first && layer < l->end);
+	if (part == TENSOR_EMBED)
+		return (l->first == 0 || (last && l->config.tied));
+	return (last);
+}
+
+/* Append a piece if the range has it; bytes is the size of one element. */
 static void
 layout_add(struct layout *l, const struct piece *p, size_t bytes)
 {
 	struct piece	*q;
+	size_t		 size = bytes;
 	int		 i;
 
-	l->pieces = xreallocarray(l->pieces, l->n + 1, sizeof *l->pieces);
-	q = &l->pieces[l->n++];
-	*q = *p;
-	q->at = l->size;
-	q->size = bytes;
-	for (i = 0; i < q->dims; i++)
-		q->size *= (size_t)q->shape[i];
-	l->size += q->size;
+	for (i = 0; i < p->dims; i++)
+		size *= (size_t)p->shape[i];
+	if (layout_has(l, p->part, p->layer)) {
+		l->pieces = xreallocarray(l->pieces, l->n + 1,
+		    sizeof *l->pieces);
+		q = &l->pieces[l->n++];
+		*q = *p;
+		q->at = l->size;
+		q->whole = l->whole;
+		q->size = size;
+		l->size += size;
+	}
+	l->whole += size;
 }
 
 /* Append a vector. */
@@ -125,12 +145,22 @@ layout_matrix(struct layout *l, enum tensor part, int layer, int64_t N,
 void
 layout_init(struct layout *l, const struct model_config *c, enum precision p)
 {
+	layout_init_range(l, c, p, 0, c->layers);
+}
+
+/* The same for some layers. */
+void
+layout_init_range(struct layout *l, const struct model_config *c,
+    enum precision p, int first, int end)
+{
 	int64_t	 rows, cols;
 	int	 layer, part;
 
 	memset(l, 0, sizeof *l);
 	l->config = *c;
 	l->precision = p;
+	l->first = first;
+	l->end = end;
 	for (layer = -1; layer < c->layers; layer++)
 		for (part = layer < 0 ? TENSOR_LAYER_COUNT : 0;
 		    part < (layer < 0 ? TENSOR_COUNT : TENSOR_LAYER_COUNT);

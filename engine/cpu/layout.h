@@ -49,19 +49,25 @@ struct piece {
 	int64_t		 shape[5];
 	size_t		 size;		/* bytes, a multiple of 64 */
 	size_t		 at;		/* from the start of the memory */
+	size_t		 whole;		/* the same if all layers are there */
 };
 
 struct layout {
 	struct model_config	 config;
 	enum precision		 precision;
+	int			 first, end;	/* layers that it has */
 	struct piece		*pieces;	/* owned: in order of at */
 	size_t			 n;
 	size_t			 size;		/* bytes of the memory */
+	size_t			 whole;		/* the same with all layers */
 };
 
 /* The layout of a model of configuration c. Never fails. */
 void	 layout_init(struct layout *l, const struct model_config *c,
 	    enum precision p);
+/* The layout of the layers first .. end - 1: see backend_options. */
+void	 layout_init_range(struct layout *l, const struct model_config *c,
+	    enum precision p, int first, int end);
 void	 layout_clear(struct layout *l);
 
 /* The piece of a part: its numbers, or with scales set its scales. NULL if

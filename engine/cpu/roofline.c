@@ -144,16 +144,17 @@ roofline_read_rate(struct backend *b)
 	return (rate);
 }
 
-/* Bytes of weights for one token: all but the embedding's other rows. */
+/* Bytes of weights for one token: all but the embedding's other rows, unless
+ * they are the output matrix, too. */
 static int64_t
 roofline_touched(const struct cpu *c)
 {
 	int64_t	 sum = 0;
 	size_t	 i;
+	int	 head = c->config.tied && c->layout.end == c->config.layers;
 
 	for (i = 0; i < c->layout.n; i++)
-		if (c->config.tied ||
-		    c->layout.pieces[i].part != TENSOR_EMBED)
+		if (head || c->layout.pieces[i].part != TENSOR_EMBED)
 			sum += (int64_t)c->layout.pieces[i].size;
 	return (sum);
 }

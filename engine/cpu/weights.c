@@ -154,16 +154,20 @@ weights_at(const struct binder *b, enum tensor part, int layer, int scales)
 	return ((const uint8_t *)b->w->memory + at);
 }
 
-/* Bind a matrix and its bias. bias is TENSOR_COUNT if there is none. */
+/* Bind a matrix and its bias. bias is TENSOR_COUNT if there is none. A matrix
+ * of another stage is all zero. */
 static struct matrix
 weights_matrix(const struct binder *b, enum tensor part, enum tensor bias,
     int layer)
 {
-	struct matrix	 m = { 0 };
-	int64_t		 rows, cols;
+	const struct piece	*q = layout_find(b->l, part, layer, 0);
+	struct matrix		 m = { 0 };
+	int64_t			 rows, cols;
 
+	if (q == NULL)
+		return (m);
 	tensor_shape(part, &b->l->config, &rows, &cols);
-	m.elem = layout_find(b->l, part, layer, 0)->elem;
+	m.elem = q->elem;
 	m.N = (int)rows;
 	m.K = (int)cols;
 	m.panels = weights_at(b, part, layer, 0);
@@ -191,9 +195,9 @@ weights_bind(struct weights *w, const struct layout *l,
 	struct layer	*y;
 	int		 i;
 
-	w->layers = xcalloc((size_t)l->config.layers, sizeof *w->layers);
-	for (i = 0; i < l->config.layers; i++) {
-		y = &w->layers[i];
+	w->layers = xcalloc((size_t)(l->end - l->first), sizeof *w->layers);
+	for (i = l->first; i < l->end; i++) {
+		y = &w->layers[i - l->first];
 		y->norm1 = weights_norm(&b, TENSOR_NORM1, TENSOR_NORM1_BIAS,
 		    i);
 		y->norm2 = weights_norm(&b, TENSOR_NORM2, TENSOR_NORM2_BIAS,
@@ -205,10 +209,10 @@ weights_bind(struct weights *w, const struct layout *l,
 		y->down = weights_matrix(&b, TENSOR_DOWN, TENSOR_DOWN_BIAS,
 		    i);
 	}
-	w->norm = weights_norm(&b, TENSOR_NORM, TENSOR_NORM_BIAS, 0);
 	w->embed = weights_matrix(&b, TENSOR_EMBED, TENSOR_COUNT, 0);
 	w->head = l->config.tied ? w->embed :
 	    weights_matrix(&b, TENSOR_HEAD, TENSOR_COUNT, 0);
+	w->norm = weights_norm(&b, TENSOR_NORM, TENSOR_NORM_BIAS, 0);
 }
 
 /* Release everything. */

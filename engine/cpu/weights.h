@@ -33,7 +33,7 @@ struct layer {
 
 struct weights {
 	enum precision	 precision;
-	struct layer	*layers;	/* owned: L of them */
+	struct layer	*layers;	/* owned: those of the layout */
 	struct matrix	 head;		/* N = V */
 	struct matrix	 embed;		/* N = V; tied: the same as head */
 	struct norm	 norm;		/* after the last layer */

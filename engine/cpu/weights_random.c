@@ -103,7 +103,7 @@ weights_random_piece(void *arg, int item, int thread)
 		weights_random_constant(w->piece, w->at + off, n);
 	else
 		weights_random_numbers(w->piece->elem, w->at + off, n, w->seed +
-		    (w->piece->at + off) * 0x9e3779b97f4a7c15U);
+		    (w->piece->whole + off) * 0x9e3779b97f4a7c15U);
 }
 
 /* Fill everything. */

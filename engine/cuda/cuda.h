@@ -65,11 +65,20 @@ struct cuda {
 	uint32_t			*host_seen;	/* behind it */
 	int32_t				*host_best;	/* behind that */
 	float				*host_logits;	/* owned: pinned */
-	struct cuda_layer		*layers;	/* owned: [L] */
+	float				*host_x;	/* owned: pinned; of a
+							 * stage: [rows][C] */
+	struct cuda_layer		*layers;	/* owned: [of pieces] */
 	struct product_part		 head;
 	const float			*gain, *bias;	/* of the last norm */
 	cudaGraphExec_t			 graphs[CUDA_GRAPHS];	/* or NULL */
 };
+
+/* The layers that are on the device. */
+static inline int
+cuda_layers(const struct cuda_pieces *p)
+{
+	return (p->end - p->first);
+}
 
 /* ---- cuda_sizes.cu */
 
@@ -155,5 +164,8 @@ void	 cuda_results_take(const struct cuda *c,
 /* The step of backend_ops. A CUDA error ends the process: the device can't be
  * used any more, and another process goes on from what is stored. */
 int	 cuda_forward(struct backend *b, const struct backend_row *rows, int T);
+/* The same for a stage. */
+int	 cuda_forward_stage(struct backend *b, const struct backend_row *rows,
+	    int T, const float *in, float *out);
 
 #endif

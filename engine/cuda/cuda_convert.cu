@@ -335,6 +335,10 @@ convert_slice(void *arg, const struct model_slice *s, struct fault *f)
 
 	if (s->first == 0)
 		convert_begin_all(c, s->part, s->layer);
+	if (c->nopen == 0) {	/* of another stage */
+		convert_progress(c);
+		return (0);
+	}
 	c->slice = s;
 	c->bad.store(INT64_MAX);
 	c->h->pool_run(c->pool, (int)((s->count + CONVERT_ROWS - 1) /
@@ -438,7 +442,7 @@ convert_random(struct convert *c, uint64_t seed, struct fault *f)
 	for (i = 0; i < c->p->n && r == 0; i++) {
 		q = &c->p->list[i];
 		bytes = c->sink->begin(c->sink->arg, q);
-		convert_random_piece(c, q, bytes, seed + q->at *
+		convert_random_piece(c, q, bytes, seed + q->whole *
 		    0x9e3779b97f4a7c15U);
 		r = c->sink->done(c->sink->arg, q, bytes, f);
 	}
@@ -464,7 +468,8 @@ cuda_convert(const struct backend_host *h, struct model *m,
 		return (convert_random(&c, seed, f));
 	convert_rooms(&c);
 	convert_progress(&c);
-	r = h->stream(m, convert_slice, &c, f);
+	r = opt->stream != NULL ? opt->stream(opt->stream_arg, m,
+	    convert_slice, &c, f) : h->stream(m, convert_slice, &c, f);
 	if (r == 0)
 		convert_progress(&c);
 	convert_rooms_free(&c);

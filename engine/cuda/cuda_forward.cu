@@ -38,6 +38,8 @@ struct forward {
 	int		 nitems;	/* of attention */
 	int		 sections;
 	int		 singles;	/* items of one row */
+	int		 in, out;	/* x comes from a stage, or goes to
+					 * one */
 };
 
 /* A CUDA error ends the process: nothing works on the device after it. */
@@ -110,7 +112,8 @@ forward_fill(struct forward *fw, const struct backend_row *rows)
 		    (size_t)(rows[t].pos / KV_BLOCK + 1));
 		if (rows[t].logits != NULL || rows[t].best != NULL) {
 			in[c->input.wants + (size_t)fw->results.wants++] = t;
-			cuda_results_add(c, &fw->results, &rows[t]);
+			if (!fw->out)
+				cuda_results_add(c, &fw->results, &rows[t]);
 		}
 		if (rows[t].pos / ATTEND_SECTION >= fw->sections)
 			fw->sections = rows[t].pos / ATTEND_SECTION + 1;
@@ -125,6 +128,7 @@ forward_pad(struct forward *fw, int size)
 	const struct cuda	*c = fw->c;
 	struct attend_item	*item = (struct attend_item *)(void *)
 				    (c->host_input + c->input.items);
+	const size_t		 C = (size_t)c->config.channels;
 	int			 t;
 
 	for (t = fw->T; t < size; t++) {
@@ -134,7 +138,11 @@ forward_pad(struct forward *fw, int size)
 		item[t].row = t;
 		item[t].count = 1;
 	}
-	cuda_results_pad(c, &fw->results, size);
+	if (fw->in)	/* any finite numbers */
+		memset(c->host_x + (size_t)fw->T * C, 0, sizeof *c->host_x *
+		    (size_t)(size - fw->T) * C);
+	if (!fw->out)
+		cuda_results_pad(c, &fw->results, size);
 	fw->T = fw->nitems = fw->singles = size;
 	fw->sections = c->sizes.sections;
 }
@@ -150,6 +158,11 @@ forward_send(const struct forward *fw)
 	forward_try(c, cudaMemcpyAsync(forward_at<int32_t>(c, c->sizes.input),
 	    c->host_input, n * sizeof(int32_t), cudaMemcpyHostToDevice,
 	    c->stream), "sending a step");
+	if (fw->in)
+		forward_try(c, cudaMemcpyAsync(forward_at<float>(c,
+		    c->sizes.x), c->host_x, (size_t)fw->T *
+		    (size_t)c->config.channels * sizeof(float),
+		    cudaMemcpyHostToDevice, c->stream), "sending rows");
 }
 
 /* The norms of x, or of the rows that want logits. */
@@ -323,15 +336,13 @@ forward_logits(const struct forward *fw)
 	    "the largest logits");
 }
 
-/* All launches of a step. */
+/* The embeddings of the rows. */
 static void
-forward_launch(const struct forward *fw)
+forward_embed(const struct forward *fw)
 {
 	const struct cuda	*c = fw->c;
 	struct embed		 e = {};
-	int			 i;
 
-	forward_send(fw);
 	e.table = c->weights + cuda_pieces_find(&c->pieces, TENSOR_EMBED, 0,
 	    PIECE_TABLE)->at;
 	e.elem = c->pieces.act;
@@ -340,12 +351,25 @@ forward_launch(const struct forward *fw)
 	e.T = fw->T;
 	e.C = c->config.channels;
 	forward_try(c, embed_launch(&e, c->stream), "embeddings");
-	for (i = 0; i < c->config.layers; i++)
+}
+
+/* All launches of a step. */
+static void
+forward_launch(const struct forward *fw)
+{
+	const struct cuda	*c = fw->c;
+	int			 i;
+
+	forward_send(fw);
+	if (!fw->in)
+		forward_embed(fw);
+	for (i = 0; i < cuda_layers(&c->pieces); i++)
 		if (c->config.parallel)
 			forward_parallel(fw, i);
 		else
 			forward_serial(fw, i);
-	forward_logits(fw);
+	if (!fw->out)
+		forward_logits(fw);
 }
 
 /* The graph for a batch of 1 << g rows, made if it is not there. */
@@ -368,9 +392,31 @@ forward_graph(const struct forward *fw, int g)
 	return (c->graphs[g]);
 }
 
-/* Run one step. */
+/* Fetch the rows of x for the next stage. */
+static void
+forward_pass(const struct cuda *c, int T, float *out)
+{
+	const size_t	 n = (size_t)T * (size_t)c->config.channels *
+			    sizeof(float);
+
+	forward_try(c, cudaMemcpyAsync(c->host_x, forward_at<float>(c,
+	    c->sizes.x), n, cudaMemcpyDeviceToHost, c->stream),
+	    "fetching rows");
+	forward_try(c, cudaStreamSynchronize(c->stream), "a step");
+	memcpy(out, c->host_x, n);
+}
+
+/* Run one step of a whole model. */
 int
 cuda_forward(struct backend *b, const struct backend_row *rows, int T)
+{
+	return (cuda_forward_stage(b, rows, T, NULL, NULL));
+}
+
+/* Run one step, or that of a stage. */
+int
+cuda_forward_stage(struct backend *b, const struct backend_row *rows, int T,
+    const float *in, float *out)
 {
 	struct cuda	*c = (struct cuda *)b;
 	struct forward	 fw = {};
@@ -384,6 +430,11 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 		return (0);
 	fw.c = c;
 	fw.T = T;
+	fw.in = in != NULL;
+	fw.out = out != NULL;
+	if (in != NULL)
+		memcpy(c->host_x, in, sizeof *in * (size_t)T *
+		    (size_t)c->config.channels);
 	forward_try(c, cudaSetDevice(c->index), "the device");
 	forward_fill(&fw, rows);
 	forward_try(c, cuda_results_send(c, &fw.results), "sending a step");
@@ -395,6 +446,10 @@ cuda_forward(struct backend *b, const struct backend_row *rows, int T)
 		    c->stream), "a step as a graph");
 	} else
 		forward_launch(&fw);
+	if (out != NULL) {
+		forward_pass(c, T, out);
+		return (0);
+	}
 	forward_try(c, cuda_results_fetch(c, &fw.results),
 	    "fetching results");
 	forward_try(c, cudaStreamSynchronize(c->stream), "a step");

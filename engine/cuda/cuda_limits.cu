@@ -93,7 +93,7 @@ cuda_limits_read_rate(struct backend *b)
 {
 	struct cuda		*c = (struct cuda *)b;
 	const size_t		 cache = c->sizes.layer *
-				    (size_t)c->config.layers;
+				    (size_t)cuda_layers(&c->pieces);
 	size_t			 n = LIMITS_COPY;
 	uint8_t			*at = c->cache, *own = NULL;
 	struct limits_clock	 k;
@@ -181,6 +181,7 @@ cuda_limits(struct backend *b, struct backend_limits *out)
 {
 	struct cuda	*c = (struct cuda *)b;
 
+	limits_try(c, cudaSetDevice(c->index));
 	out->nfigures = 0;
 	out->touched = limits_touched(c);
 	out->peak = limits_peak(c);

@@ -80,7 +80,7 @@ load_done(void *arg, const struct cuda_piece *q, uint8_t *bytes,
     struct fault *f)
 {
 	struct load	*l = (struct load *)arg;
-	cudaError_t	 e = cudaSuccess;
+	cudaError_t	 e = cudaSetDevice(l->c->index);
 	uint8_t		*to;
 	size_t		 at, n;
 
@@ -158,7 +158,9 @@ load_weights(struct cuda *c, struct model *m,
 		r = load_packed(&l, m, opt, f);
 	else
 		r = cuda_convert(c->h, m, &c->pieces, opt, &sink, f);
-	e = cudaStreamSynchronize(c->stream);
+	/* Another stage may have made its device the current one. */
+	if ((e = cudaSetDevice(c->index)) == cudaSuccess)
+		e = cudaStreamSynchronize(c->stream);
 	if (r == 0 && e != cudaSuccess)
 		r = cuda_fault(c->h, c->name, "loading the weights", e, f);
 	for (i = 0; i < LOAD_BUFFERS; i++) {
@@ -195,23 +197,26 @@ static int
 load_memory(struct cuda *c, struct fault *f)
 {
 	const struct cuda_sizes	*s = &c->sizes;
-	const size_t		 seen = (size_t)s->rows *
-				    (size_t)best_words(c->config.vocab);
+	const size_t		 T = (size_t)s->rows;
+	const size_t		 seen = T * (size_t)best_words(c->config.vocab);
+	const int		 last = c->pieces.end == c->config.layers;
 	cudaError_t		 e;
 	int			 r;
 
 	if ((r = load_alloc(c, c->pieces.size, "memory for the weights",
 	    &c->weights, f)) != 0 ||
-	    (r = load_alloc(c, s->layer * (size_t)c->config.layers,
+	    (r = load_alloc(c, s->layer * (size_t)cuda_layers(&c->pieces),
 	    "memory for the cache", &c->cache, f)) != 0 ||
 	    (r = load_alloc(c, s->work, "memory for a step", &c->work,
 	    f)) != 0)
 		return (r);
 	if ((e = cudaMallocHost((void **)&c->host_input, (c->input.size +
-	    seen + (size_t)s->rows * 2 * BEST_MAX) * sizeof(int32_t))) !=
-	    cudaSuccess ||
-	    (e = cudaMallocHost((void **)&c->host_logits, (size_t)s->rows *
-	    (size_t)c->config.vocab * sizeof(float))) != cudaSuccess)
+	    seen + T * 2 * BEST_MAX) * sizeof(int32_t))) != cudaSuccess ||
+	    (last && (e = cudaMallocHost((void **)&c->host_logits, T *
+	    (size_t)c->config.vocab * sizeof(float))) != cudaSuccess) ||
+	    (cuda_layers(&c->pieces) < c->config.layers &&
+	    (e = cudaMallocHost((void **)&c->host_x, T *
+	    (size_t)c->config.channels * sizeof(float))) != cudaSuccess))
 		return (cuda_fault(c->h, c->name, "pinned memory of the "
 		    "machine", e, f));
 	c->host_seen = (uint32_t *)c->host_input + c->input.size;
@@ -287,12 +292,12 @@ load_layers(struct cuda *c)
 	struct cuda_layer	*y;
 	int			 i;
 
-	c->layers = (struct cuda_layer *)calloc((size_t)c->config.layers,
-	    sizeof *c->layers);
+	c->layers = (struct cuda_layer *)calloc(
+	    (size_t)cuda_layers(&c->pieces), sizeof *c->layers);
 	if (c->layers == NULL)
 		abort();
-	for (i = 0; i < c->config.layers; i++) {
-		y = &c->layers[i];
+	for (i = c->pieces.first; i < c->pieces.end; i++) {
+		y = &c->layers[i - c->pieces.first];
 		load_matrix(c, TENSOR_QKV, i, load_vector(c, TENSOR_QKV_BIAS,
 		    i), &y->qkv);
 		load_matrix(c, TENSOR_ATTN, i, load_vector(c, TENSOR_ATTN_BIAS,
@@ -306,7 +311,8 @@ load_layers(struct cuda *c)
 		y->gain[1] = load_vector(c, TENSOR_NORM2, i);
 		y->bias[1] = load_vector(c, TENSOR_NORM2_BIAS, i);
 	}
-	load_matrix(c, TENSOR_HEAD, 0, NULL, &c->head);
+	if (c->pieces.end == c->config.layers)
+		load_matrix(c, TENSOR_HEAD, 0, NULL, &c->head);
 	c->gain = load_vector(c, TENSOR_NORM, 0);
 	c->bias = load_vector(c, TENSOR_NORM_BIAS, 0);
 }
@@ -351,12 +357,15 @@ cuda_unload(struct cuda *c)
 {
 	int	 i;
 
+	if (c->stream != NULL)	/* another stage may have changed it */
+		(void)cudaSetDevice(c->index);
 	for (i = 0; i < CUDA_GRAPHS; i++)
 		if (c->graphs[i] != NULL)
 			(void)cudaGraphExecDestroy(c->graphs[i]);
 	free(c->layers);
 	(void)cudaFreeHost(c->host_input);
 	(void)cudaFreeHost(c->host_logits);
+	(void)cudaFreeHost(c->host_x);
 	(void)cudaFree(c->weights);
 	(void)cudaFree(c->cache);
 	(void)cudaFree(c->work);

@@ -14,13 +14,27 @@ const char *const cuda_precision_names[CUDA_PRECISIONS + 1] = {
 	"fp16", "bf16", "int8", "int4", NULL
 };
 
-/* Append a piece. */
+/* Does the range of layers have this part? */
+static int
+cuda_pieces_has(const struct cuda_pieces *p, enum tensor part, int layer)
+{
+	if (part < TENSOR_LAYER_COUNT)
+		return (layer >= p->first && layer < p->end);
+	return (part == TENSOR_EMBED ? p->first == 0 :
+	    p->end == p->config.layers);
+}
+
+/* Append a piece if the range has it. */
 static void
 cuda_pieces_add(struct cuda_pieces *p, enum tensor part, int layer,
     enum piece_kind kind, int N, int K, size_t size)
 {
 	struct cuda_piece	*q;
 
+	size = layout_pad(size, PIECE_ALIGN);
+	p->whole += size;
+	if (!cuda_pieces_has(p, part, layer))
+		return;
 	p->list = (struct cuda_piece *)realloc(p->list,
 	    sizeof *p->list * (size_t)(p->n + 1));
 	if (p->list == NULL)
@@ -31,8 +45,9 @@ cuda_pieces_add(struct cuda_pieces *p, enum tensor part, int layer,
 	q->kind = kind;
 	q->N = N;
 	q->K = K;
-	q->size = layout_pad(size, PIECE_ALIGN);
+	q->size = size;
 	q->at = p->size;
+	q->whole = p->whole - size;
 	p->size += q->size;
 }
 
@@ -72,10 +87,18 @@ cuda_pieces_part(struct cuda_pieces *p, enum tensor part, int layer)
 		cuda_pieces_matrix(p, part, layer, (int)rows, (int)cols);
 }
 
-/* Make the list: the embeddings, the layers, the end. */
+/* The pieces of a whole model. */
 void
 cuda_pieces_init(struct cuda_pieces *p, const struct model_config *c,
     enum cuda_precision precision)
+{
+	cuda_pieces_range(p, c, precision, 0, c->layers);
+}
+
+/* Make the list: the embeddings, the layers, the end. */
+void
+cuda_pieces_range(struct cuda_pieces *p, const struct model_config *c,
+    enum cuda_precision precision, int first, int end)
 {
 	static const enum cuda_elem elems[CUDA_PRECISIONS] = { CUDA_F16,
 		CUDA_BF16, CUDA_I8, CUDA_I4 };
@@ -84,6 +107,8 @@ cuda_pieces_init(struct cuda_pieces *p, const struct model_config *c,
 	memset(p, 0, sizeof *p);
 	p->config = *c;
 	p->precision = precision;
+	p->first = first;
+	p->end = end;
 	p->elem = elems[precision];
 	p->act = p->elem == CUDA_BF16 ? CUDA_BF16 : CUDA_F16;
 	cuda_pieces_part(p, TENSOR_EMBED, 0);

@@ -36,6 +36,7 @@ struct cuda_piece {
 	int		 N, K;		/* rows and columns; a vector: N, 1 */
 	size_t		 size;		/* bytes, a multiple of 256 */
 	size_t		 at;		/* from the first piece */
+	size_t		 whole;		/* the same if all layers are there */
 };
 
 struct cuda_pieces {
@@ -44,9 +45,11 @@ struct cuda_pieces {
 	enum cuda_elem		 elem;		/* of matrices */
 	enum cuda_elem		 act;		/* of activations, and of the
 						 * table */
+	int			 first, end;	/* layers that it has */
 	struct cuda_piece	*list;		/* owned: in order of at */
 	int			 n;
 	size_t			 size;		/* of all */
+	size_t			 whole;		/* the same with all layers */
 };
 
 /* The names of the precisions; NULL ends the list. */
@@ -55,9 +58,12 @@ extern const char *const cuda_precision_names[CUDA_PRECISIONS + 1];
 /* The pieces of a model of configuration c. Never fails. */
 void	 cuda_pieces_init(struct cuda_pieces *p, const struct model_config *c,
 	    enum cuda_precision precision);
+/* Those of the layers first .. end - 1: see backend_options. */
+void	 cuda_pieces_range(struct cuda_pieces *p, const struct model_config *c,
+	    enum cuda_precision precision, int first, int end);
 void	 cuda_pieces_clear(struct cuda_pieces *p);
 
-/* A piece, or NULL if the model has none. If the embeddings are tied, the
+/* A piece, or NULL if the range has none. If the embeddings are tied, the
  * matrix of TENSOR_HEAD is made of the rows of TENSOR_EMBED. */
 const struct cuda_piece *cuda_pieces_find(const struct cuda_pieces *p,
 	    enum tensor part, int layer, enum piece_kind kind);

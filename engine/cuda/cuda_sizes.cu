@@ -53,7 +53,8 @@ sizes_add(struct cuda_sizes *s, size_t n)
 
 /* The arrays of a step. */
 static void
-sizes_work(struct cuda_sizes *s, const struct model_config *c)
+sizes_work(struct cuda_sizes *s, const struct model_config *c,
+    const struct cuda_pieces *p)
 {
 	const size_t	 T = (size_t)s->rows, C = (size_t)c->channels;
 	const size_t	 H = (size_t)c->heads;
@@ -67,7 +68,8 @@ sizes_work(struct cuda_sizes *s, const struct model_config *c)
 	s->q = sizes_add(s, T * H * (size_t)s->Dp * 2);
 	s->partial = sizes_add(s, T * H * (size_t)s->sections *
 	    (size_t)(s->Dp + 2) * sizeof(float));
-	s->logits = sizes_add(s, T * (size_t)c->vocab * sizeof(float));
+	s->logits = sizes_add(s, p->end < c->layers ? 0 : T *
+	    (size_t)c->vocab * sizeof(float));
 	s->angles = sizes_add(s, (size_t)c->context * (size_t)c->rotary *
 	    sizeof(float));
 	s->input = sizes_add(s, T * (CUDA_INPUT_ROW + (size_t)s->ldblocks) *
@@ -103,9 +105,9 @@ cuda_sizes_init(struct cuda_sizes *s, const struct model_config *c,
 	s->ldblocks = (c->context + KV_BLOCK - 1) / KV_BLOCK;
 	s->sections = (c->context + ATTEND_SECTION - 1) / ATTEND_SECTION;
 	s->Dp = layout_pad(c->lanes, 16);
-	sizes_work(s, c);
+	sizes_work(s, c, p);
 	position = (int64_t)(layout_head(kv, c->lanes) / KV_BLOCK *
-	    (size_t)c->heads * (size_t)c->layers);
+	    (size_t)c->heads * (size_t)cuda_layers(p));
 	if (n <= 0)
 		n = sizes_positions(c, position, free_bytes - SIZES_SPARE -
 		    (int64_t)(p->size + s->work));
@@ -124,7 +126,7 @@ cuda_sizes_plan(const struct cuda_pieces *p, const struct cuda_sizes *s,
 	out->precision = cuda_precision_names[p->precision];
 	out->kv_precision = sizes_kv_names[s->kv];
 	out->weights = (int64_t)p->size;
-	out->cache = (int64_t)s->layer * p->config.layers;
+	out->cache = (int64_t)s->layer * cuda_layers(p);
 	out->work = (int64_t)s->work;
 	out->total = out->weights + out->cache + out->work;
 	out->free = free_bytes;
@@ -143,11 +145,12 @@ sizes_advice(const struct cuda_pieces *p, const struct cuda_sizes *s,
 	int64_t			 total = 0;
 
 	for (i = p->precision + 1; i < CUDA_PRECISIONS && !fits; i++) {
-		cuda_pieces_init(&less, &p->config, (enum cuda_precision)i);
+		cuda_pieces_range(&less, &p->config, (enum cuda_precision)i,
+		    p->first, p->end);
 		cuda_sizes_init(&need, &p->config, &less, s->kv == CUDA_I8 ?
 		    CUDA_I8 : less.act, opt, free_bytes);
 		total = (int64_t)(less.size + need.work) + (int64_t)need.layer *
-		    p->config.layers;
+		    cuda_layers(p);
 		fits = total <= free_bytes;
 		cuda_pieces_clear(&less);
 	}
@@ -157,7 +160,7 @@ sizes_advice(const struct cuda_pieces *p, const struct cuda_sizes *s,
 	else if ((int64_t)(p->size + s->work) < free_bytes)
 		snprintf(out, size, "%s of it are for the cache, see "
 		    "kv_tokens and kv_precision", bytes_text(
-		    (int64_t)s->layer * p->config.layers, text));
+		    (int64_t)s->layer * cuda_layers(p), text));
 	else
 		snprintf(out, size, "the least is %s in %s",
 		    bytes_text(total > 0 ? total : (int64_t)p->size, text),
@@ -177,6 +180,8 @@ cuda_sizes_check(const struct backend_host *h, struct model *m,
 
 	cuda_sizes_plan(p, s, free_bytes, &plan);
 	bytes_text(free_bytes, left);
+	if (plan.total <= free_bytes && cuda_layers(p) < p->config.layers)
+		return (0);	/* the engine has reported its stages */
 	if (plan.total <= free_bytes) {
 		h->info("%s: %s needs %s and %s a token of cache; %s are free "
 		    "on %s: %lld tokens of cache", h->path(m), plan.precision,

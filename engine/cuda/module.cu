@@ -136,7 +136,8 @@ module_pieces(const struct backend_host *h, struct model *m,
 	    (r = module_fits(h, m, f)) != 0 ||
 	    (r = cuda_sizes_kv(h, precision, opt->kv_precision, kv, f)) != 0)
 		return (r);
-	cuda_pieces_init(p, h->config(m), precision);
+	cuda_pieces_range(p, h->config(m), precision, opt->first,
+	    backend_end(opt, h->config(m)->layers));
 	return (0);
 }
 
@@ -158,6 +159,21 @@ module_plan(const struct backend_host *h, struct model *m,
 	cuda_sizes_init(&s, &p.config, &p, kv, opt, left);
 	cuda_sizes_plan(&p, &s, left, out);
 	cuda_pieces_clear(&p);
+	return (0);
+}
+
+/* The number of devices. */
+static int
+module_devices(const struct backend_host *h, int *out, struct fault *f)
+{
+	cudaError_t	 e;
+	int		 r;
+
+	if ((r = module_count(h, 0, f)) != 0)
+		return (r);
+	if ((e = cudaGetDeviceCount(out)) != cudaSuccess)
+		return (MODULE_FAIL(h, f, "cuda:0: looking for devices: %s",
+		    cudaGetErrorString(e)));
 	return (0);
 }
 
@@ -205,7 +221,7 @@ module_info(const struct backend *b, struct backend_info *out)
 	cuda_sizes_plan(&c->pieces, &c->sizes, 0, &plan);
 	out->context = c->config.context;
 	out->vocab = c->config.vocab;
-	out->layers = c->config.layers;
+	out->layers = cuda_layers(&c->pieces);
 	out->parameters = c->parameters;
 	out->kv_blocks = (int)c->sizes.blocks;
 	out->kv_bytes = plan.cache;
@@ -229,7 +245,7 @@ module_free(struct backend *b)
 
 static const struct backend_ops module_ops = {
 	cuda_forward, module_info, module_free, cuda_limits,
-	cuda_limits_read_rate
+	cuda_limits_read_rate, cuda_forward_stage
 };
 
 /* Load a model. */
@@ -279,5 +295,6 @@ extern "C" const struct backend_driver backend_module = {
 	module_plan,
 	module_check,
 	module_pack,
-	module_open
+	module_open,
+	module_devices
 };

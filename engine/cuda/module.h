@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a module of a backend exports: its driver, as plain C data that
- * engine/backend.c finds with dlsym.
+ * engine/drivers.c finds with dlsym.
  */
 #ifndef CUDA_MODULE_H
 #define CUDA_MODULE_H

@@ -94,6 +94,38 @@ kernels_read_pinned_memory()
 	CHECK(host_int(p), 8);
 }
 
+/* Two devices are there. Memory may be copied from any of them; a kernel and an
+ * event belong to the device of their stream. */
+static void
+a_stream_belongs_to_a_device()
+{
+	cudaStream_t	 s;
+	cudaEvent_t	 here, there;
+	int		*p, x = 1;
+
+	cudaSetDevice(1);
+	CHECK(cudaStreamCreate(&s), 0);
+	CHECK(cudaEventCreate(&there), 0);
+	CHECK(cudaMalloc(&p, sizeof *p), 0);
+	cudaSetDevice(0);
+	CHECK(cudaEventCreate(&here), 0);
+	CHECK(cudaMemcpyAsync(p, &x, sizeof x, cudaMemcpyHostToDevice, s), 0);
+	CHECK(cudaStreamSynchronize(s), 0);
+	CHECK(cudaEventRecord(there, s), 0);
+	CHECK(cudaEventRecord(here, s), 400);
+	(void)cudaGetLastError();
+	LAUNCH(add, 1, 32, 0, s, p, p, 1, 1);
+	CHECK(cudaGetLastError(), 400);
+	cudaSetDevice(1);
+	LAUNCH(add, 1, 32, 0, s, p, p, 1, 1);
+	CHECK(cudaGetLastError(), 0);
+	CHECK(cudaStreamDestroy(s), 0);
+	cudaFree(p);
+	cudaEventDestroy(here);
+	cudaEventDestroy(there);
+	cudaSetDevice(0);
+}
+
 static void
 there_may_be_several_devices()
 {
@@ -115,6 +147,7 @@ there_may_be_several_devices()
 	CHECK(cudaDeviceGetAttribute(&value,
 	    cudaDevAttrComputeCapabilityMajor, 0), 0);
 	CHECK(value, 8);
+	a_stream_belongs_to_a_device();
 	simt_set_devices(0);
 	n = 7;
 	CHECK(cudaGetDeviceCount(&n), 100);

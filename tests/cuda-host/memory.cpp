@@ -106,6 +106,12 @@ simt_device(int device)
 	return (&devices.at((size_t)device));
 }
 
+int
+simt_current()
+{
+	return (current);
+}
+
 struct cudaDeviceProp *
 simt_current_device()
 {

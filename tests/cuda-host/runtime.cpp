@@ -378,6 +378,10 @@ simt_launch_any(const char *name, const void *kernel, dim3 grid, dim3 block,
 
 	if (simt_enter("launch", cudaErrorLaunchOutOfResources) != cudaSuccess)
 		return;
+	if (!simt_stream_is_here(stream)) {
+		simt_error(cudaErrorInvalidResourceHandle);
+		return;
+	}
 	if ((e = launch_check(kernel, grid, block, smem)) != cudaSuccess) {
 		simt_error(e);
 		return;

@@ -24,6 +24,7 @@ cudaError_t	 simt_error(cudaError_t e);
 
 /* memory.cpp */
 struct cudaDeviceProp *simt_current_device();
+int		 simt_current();	/* its number */
 void		 simt_memory_open(bool open);
 bool		 simt_is_allocated(const void *p, size_t size);
 void		 simt_live_memory(struct simt_live *out);
@@ -34,6 +35,8 @@ void		 simt_live_memory(struct simt_live *out);
 cudaError_t	 simt_enqueue(cudaStream_t stream,
 		    std::function<cudaError_t()> work);
 cudaError_t	 simt_drain_all();
+/* Does a stream belong to the current device? The default one does. */
+bool		 simt_stream_is_here(cudaStream_t stream);
 bool		 simt_capture_forbids();
 bool		 simt_is_capturing(cudaStream_t stream);
 /* Run what comes before now in a stream. */

@@ -19,6 +19,15 @@ simt_stream_of(cudaStream_t s)
 	return (simt_all.streams.count(s) != 0 ? s : NULL);
 }
 
+bool
+simt_stream_is_here(cudaStream_t stream)
+{
+	CUstream_st	*s = simt_stream_of(stream);
+
+	return (s == &simt_all.first || (s != NULL &&
+	    s->device == simt_current()));
+}
+
 /* ---- running */
 
 /* Run s up to a number, and first what that waits for. */
@@ -158,6 +167,7 @@ cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 	ENTER(cudaStreamCreate, cudaErrorMemoryAllocation);
 	*out = new CUstream_st();
 	(*out)->flags = flags;
+	(*out)->device = simt_current();
 	simt_all.streams.insert(*out);
 	return (cudaSuccess);
 }
@@ -282,6 +292,7 @@ cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 	(void)flags;
 	ENTER(cudaEventCreate, cudaErrorMemoryAllocation);
 	*out = new CUevent_st();
+	(*out)->device = simt_current();
 	simt_all.events.insert(*out);
 	return (cudaSuccess);
 }
@@ -309,7 +320,9 @@ cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 	cudaError_t	 e;
 
 	ENTER(cudaEventRecord, cudaErrorUnknown);
-	if (s == NULL || simt_all.events.count(event) == 0)
+	if (s == NULL || simt_all.events.count(event) == 0 ||
+	    event->device != (s == &simt_all.first ? simt_current() :
+	    s->device))
 		return (simt_error(cudaErrorInvalidResourceHandle));
 	if (s->capture != NULL) {
 		event->capture = s->capture;

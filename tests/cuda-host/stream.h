@@ -39,6 +39,7 @@ struct CUstream_st {
 	bool			 queried;
 	struct simt_capture		*capture;	/* or NULL */
 	std::set<size_t>	 last;		/* its latest nodes */
+	int			 device;
 };
 
 struct CUevent_st {
@@ -47,6 +48,7 @@ struct CUevent_st {
 	struct simt_capture		*capture;	/* it is in, or NULL */
 	std::set<size_t>	 nodes;
 	double			 ms;		/* when it was reached */
+	int			 device;
 };
 
 struct CUgraph_st {

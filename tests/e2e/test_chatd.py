@@ -668,6 +668,12 @@ BAD_CONFIGS = [
      'expected auto, fp32, fp16, bf16, int8 or int4, found "fp8"'),
     ("model: {kv_precision: int4}\n",
      'expected auto, fp32, fp16, bf16 or int8, found "int4"'),
+    ("model: {device: gpu}\n", "device: expected auto, cpu, cuda, cuda:N, or "
+     "a list such as cuda:0,cuda:1 or cuda:0=30,cpu=14, found gpu"),
+    ("model:\n  device: cuda:0,cuda:0\n",
+     "device: expected each device once, found cuda:0 twice"),
+    ("model:\n  device: cuda:0=30,cpu\n",
+     "expected a number of layers for every device or for none"),
     ("policy: {prompt: {rude: {block: 1}}}\n", 'unknown category "rude"'),
     ("policy: {prompt: {hate: {block: 2}}}\n", "2 is not between 0 and 1"),
     ("filter: {timeout: soon}\n", "a time such as"),

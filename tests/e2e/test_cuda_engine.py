@@ -3,6 +3,7 @@
 the stand-in of tests/cuda-host: another libcudart in front of it, so to say."""
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -236,6 +237,244 @@ def test_an_error_of_the_device_ends_the_process(fail):
     assert r.returncode == 1
     assert "cuda:0: " in r.stderr
     assert "this process can't use the device any more" in r.stderr
+
+
+# -- several devices
+
+PAIR = {"SIMT_DEVICES": "2"}
+BOTH = "cuda:0,cuda:1"
+SMALL = ["--kv-tokens", "512", "--batch-tokens", "64"]
+
+
+def stages(*args, model=MINI, precision="fp16", **env):
+    """{device: its layers} of --check, and all that it prints."""
+    r = subprocess.run([ENGINE, "--model", model, "--precision", precision,
+                        "--check", *SMALL, *args], capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **env})
+    assert r.returncode == 0, r.stderr
+    found = re.findall(r"^ .* (cpu|cuda:\d): layers? (\d+)(?:-(\d+))? of",
+                       r.stdout, re.M)
+    return {name: int(end or first) - int(first) + 1
+            for name, first, end in found}, r.stdout
+
+
+@pytest.mark.parametrize("order", ["forward", "5"])
+def test_random_cuts_over_two_devices_give_the_same_bits(order):
+    unit("t_stages", CHATD_TEST_DEVICE=BOTH, EQUAL_CASES="2",
+         SIMT_ORDER=order, **PAIR)
+
+
+def test_equal_bits_in_random_company_on_two_devices():
+    unit("cpu/t_equal", CHATD_TEST_DEVICE=BOTH, EQUAL_CASES="2", **PAIR)
+
+
+def test_two_devices_reply_as_one(monkeypatch):
+    """Sampled, side by side, in a model that is cut in the middle."""
+    monkeypatch.setenv("SIMT_DEVICES", "2")
+    asks = [{"prompt": "ab" * (3 * i + 1), "params": {
+        "temperature": 1, "seed": i, "max_tokens": 3 + 2 * i,
+        **KINDS[2 * i + 1]}} for i in range(4)]
+    names = ["cuda:0", BOTH, "cuda:1=1,cuda:0=1", "cuda"]
+    seen = []
+    for device in names:
+        with Engine("--model", TINY, "--device", device, "--kv-tokens", 480,
+                    "--batch-tokens", "24") as e:
+            model = e.first["model"]
+            assert model["precision"] == "fp16@sm_80.1"
+            assert model["layers"] == 2
+            last = e.progress[-1]
+            assert last["bytes"] == last["bytes_total"]
+            idents = [e.send("generate", group=i, **ask)
+                      for i, ask in enumerate(asks)]
+            done = e.until_done(*idents)
+            seen.append([done[i][-1]["ids"] for i in idents])
+            assert model["device"] == {"cuda": BOTH,
+                "cuda:1=1,cuda:0=1": "cuda:1,cuda:0"}.get(device, device)
+            assert model["kv_tokens"] == 480
+    assert seen == [seen[0]] * len(names)
+
+
+@pytest.mark.parametrize("device, precision", [
+    ("cuda:0=2,cpu=4", "fp16@sm_80.1[0-1]+bf16[2-5]"),
+    ("cpu=5,cuda:0=1", "bf16[0-4]+fp16@sm_80.1[5-5]")])
+def test_a_gpu_and_the_cpu_share_a_model(device, precision):
+    with Engine("--model", MINI, "--precision", "fp32") as cpu:
+        want = cpu.generate(**HELLO)[-1]
+    with Engine("--model", MINI, "--device", device, *SMALL) as e:
+        assert e.first["model"]["precision"] == precision
+        assert e.first["model"]["kv_precision"] in ("fp16,bf16", "bf16,fp16")
+        assert e.generate(**HELLO)[-1]["ids"] == want["ids"]
+
+
+@pytest.mark.parametrize("capability, precision", [
+    ("80,80,80", "int8+kv8@sm_80.1"),
+    ("80,90,90", "int8+kv8@sm_80.1[0-1]+int8+kv8@sm_90.1[2-5]"),
+    ("80,86,120", None)])
+def test_the_precision_names_each_kind_of_device(capability, precision,
+                                                 monkeypatch):
+    """A name that is too long for the store becomes a digest."""
+    monkeypatch.setenv("SIMT_DEVICES", "3")
+    monkeypatch.setenv("SIMT_CAPABILITY", capability)
+    with Engine("--model", MINI, "--device", "cuda:0=2,cuda:1=2,cuda:2=2",
+                "--precision", "int8", "--kv-precision", "int8",
+                *SMALL) as e:
+        name = e.first["model"]["precision"]
+    if precision is not None:
+        assert name == precision
+    else:
+        assert re.fullmatch(r"int8\+stages\.[0-9a-f]{32}", name)
+    assert len(name) <= 64
+
+
+@pytest.mark.parametrize("memory, device, want", [
+    # as much for each
+    ("12000000,12000000", BOTH, {"cuda:0": 3, "cuda:1": 3}),
+    # in proportion, after the embeddings and the output matrix
+    ("20000000,9000000", BOTH, {"cuda:0": 5, "cuda:1": 1}),
+    ("9000000,20000000", BOTH, {"cuda:0": 1, "cuda:1": 5}),
+    # the CPU is not needed
+    ("12000000,12000000", BOTH + ",cpu", {"cuda:0": 3, "cuda:1": 3}),
+    # it takes what does not fit
+    ("10000000,6000000", BOTH + ",cpu", {"cuda:0": 3, "cuda:1": 2, "cpu": 1}),
+    ("6000000,10000000", "cpu," + BOTH, {"cpu": 2, "cuda:0": 2, "cuda:1": 2}),
+    # a device without room for one layer is left out
+    ("2000000,20000000", BOTH, {"cuda:1": 6}),
+    ("2000000,2000000", BOTH + ",cpu", {"cpu": 6}),
+    # as they are asked for
+    ("20000000,20000000", "cuda:1=1,cuda:0=5", {"cuda:1": 1, "cuda:0": 5})])
+def test_layers_are_divided_by_memory(memory, device, want):
+    got, out = stages("--device", device, SIMT_MEMORY=memory, **PAIR)
+    assert got == want, out
+    assert out.count("1024 bytes a row come from") == len(want) - 1
+
+
+def test_the_stages_are_planned_as_they_are_loaded():
+    """One line a stage in the log, and it fits."""
+    env = {"SIMT_MEMORY": "20000000,20000000", **PAIR}
+    r = subprocess.run([ENGINE, "--model", MINI, "--device", BOTH],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **env})
+    assert r.returncode == 0, r.stdout
+    lines = [line for line in r.stderr.splitlines() if "layers" in line]
+    assert len(lines) == 2
+    for line, words in zip(lines, ["cuda:0: layers 0-3 of 0-5 in fp16: ",
+                                   "cuda:1: layers 4-5 of 0-5 in fp16: "]):
+        assert words in line and " of cache for 1024 tokens" in line
+
+
+@pytest.mark.parametrize("env, args, words", [
+    ({"SIMT_MEMORY": "8000000,8000000"}, ["--device", BOTH],
+     "on each device; free are 7.6 MiB on cuda:0, 7.6 MiB on cuda:1: try "
+     "int8, or add cpu to the devices"),
+    ({"SIMT_MEMORY": "3000000,3000000"}, ["--device", BOTH, "--precision",
+                                          "int4"], ": add cpu to the devices"),
+    ({"SIMT_MEMORY": "6000000"}, ["--device", "cuda:0=4,cpu=2"],
+     "cuda:0: 4 layers need "),
+    ({}, ["--device", "cuda:0=4,cuda:1=1"],
+     "expected 6 layers in all, found 5 in cuda:0=4,cuda:1=1"),
+    ({}, ["--device", "cuda:0,cuda:2"], "expected a device up to cuda:1"),
+    ({}, ["--device", "cuda:0,cuda:0"], "found cuda:0 twice"),
+    ({}, ["--device", BOTH, "--precision", "fp32"], "expected auto, fp16"),
+    ({"SIMT_DEVICES": "0"}, ["--device", "cuda"], "no CUDA device"),
+    ({"SIMT_CAPABILITY": "61,61"}, ["--device", "cuda"], "found 6.1"),
+    ({"SIMT_FAIL": "cudaMalloc 5"}, ["--device", BOTH],
+     "cuda:1: memory for the cache"),
+    ({"SIMT_FAIL": "cudaStreamCreate 2"}, ["--device", BOTH],
+     "cuda:1: a stream"),
+    ({"SIMT_FAIL": "cudaEventRecord 5"}, ["--device", BOTH],
+     ": loading the weights: "),
+    ({"SIMT_FAIL": "cudaMemcpy 2"}, ["--device", BOTH],
+     "cuda:0: the table of positions: ")])
+def test_devices_that_can_not_be_used_together(env, args, words):
+    r = subprocess.run([ENGINE, "--model", MINI, *SMALL, *args],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **PAIR,
+                                                    **env})
+    last = json.loads(r.stdout.splitlines()[-1])
+    assert r.returncode != 0 and last["event"] == "error"
+    assert words in last["message"], last["message"]
+
+
+@pytest.mark.parametrize("env, device, words", [
+    ({"SIMT_MEMORY": "12000000,12000000"}, BOTH, "device auto: cuda"),
+    ({"SIMT_MEMORY": "40000000,12000000"}, "cuda:0", "device auto: cuda:0"),
+    ({"SIMT_CAPABILITY": "61,80"}, "cuda:1", "device auto: cuda"),
+    ({"SIMT_MEMORY": "8000000,8000000"}, "cpu",
+     "free are 7.6 MiB on cuda:0, 7.6 MiB on cuda:1: try int8"),
+    ({"SIMT_MEMORY": "6000000", "SIMT_DEVICES": "1"}, "cpu",
+     'the device "cpu,cuda:0" would use both')])
+def test_auto_takes_all_devices_before_the_cpu(env, device, words):
+    r = subprocess.run([ENGINE, "--model", MINI, "--device", "auto", *SMALL],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=120, env={**os.environ, **PAIR,
+                                                    **env})
+    ready = json.loads(r.stdout.splitlines()[-1])
+    assert (r.returncode, ready["model"]["device"]) == (0, device)
+    assert words in r.stderr
+
+
+def test_a_packed_file_serves_several_gpus(tmp_path):
+    packed = tmp_path / "packed"
+    args = ["--model", TINY, "--precision", "int8", "--pack"]
+    run = lambda *args: subprocess.run(
+        [ENGINE, *map(str, args)], capture_output=True, text=True,
+        timeout=120, stdin=subprocess.DEVNULL, env={**os.environ, **PAIR})
+    r = run(*args, packed, "--device", "cuda:0,cpu")
+    assert r.returncode == 1
+    assert "expected devices of one kind for a packed file" in r.stderr
+    r = run(*args, packed, "--device", BOTH)
+    assert r.returncode == 0, r.stderr
+    r = run("--model", packed, "--check", "--device", BOTH)
+    assert r.returncode == 0 and "sound" in r.stdout, r.stderr
+    with Engine("--model", packed, "--device", "cuda:0") as e:
+        want = e.generate(**HELLO)[-1]["ids"]
+    os.environ.update(PAIR)
+    try:
+        with Engine("--model", packed, "--device", BOTH) as e:
+            assert e.first["model"]["precision"] == "int8@sm_80.1"
+            assert e.generate(**HELLO)[-1]["ids"] == want
+            last = e.progress[-1]
+            assert last["bytes"] == last["bytes_total"]
+    finally:
+        del os.environ["SIMT_DEVICES"]
+    r = run("--model", packed, "--device", "cuda:0,cpu")
+    assert "is packed for GPUs, but cuda:0,cpu are GPUs and the CPU" in \
+        r.stdout
+
+
+def test_an_error_of_the_second_device_names_it():
+    """The kernels of a step on cuda:0 succeed, then one on cuda:1 fails."""
+    seen = set()
+    for n in range(1, 40, 3):
+        r = subprocess.run(
+            [ENGINE, "--model", TINY, "--device", BOTH, "--kv-tokens", "96"],
+            input=json.dumps({"op": "generate", "id": 1, **HELLO}) + "\n",
+            capture_output=True, text=True, timeout=120,
+            env={**os.environ, **PAIR, "SIMT_FAIL": "kernel %d" % n})
+        assert r.returncode == 1
+        seen |= set(re.findall(r"(cuda:\d): .*this process can't use", r.stderr))
+        if "cuda:1" in seen:
+            break
+    assert "cuda:1" in seen
+
+
+def test_a_reply_continues_on_a_gpu_and_the_cpu():
+    """The name of a mixed precision passes through the store."""
+    config = {"model": {"path": str(MINI), "device": "cuda:0=2,cpu=4",
+                        "kv_tokens": 2048}}
+    params = {"temperature": 0, "max_tokens": 8}
+    with Service(engine=ENGINE, config=config) as s, \
+            s.wait_model().client() as c:
+        want, last = c.say("Hello", params=params)
+        assert last["event"] == "done"
+        ident = c.send("say", text="Hello", params=params)
+        first = c.until("text")["text"]
+        os.kill(s.helper_pid("engine"), signal.SIGKILL)
+        seen = c.events(ident)
+        assert seen[-1]["event"] == "done"
+        assert first + text_of(seen) == want
+        assert ("mini is ready: fp16@sm_80.1[0-1]+bf16[2-5] on cuda:0,cpu"
+                in s.log.read_text())
 
 
 def test_a_reply_continues_in_the_next_engine():

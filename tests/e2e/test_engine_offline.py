@@ -165,7 +165,8 @@ def run_on(device, *args):
 @pytest.mark.parametrize("device, words", [
     ("cuda:0", "cuda:0: the CUDA module is not installed: "
      "/nowhere/chatd-cuda.so"),
-    ("gpu", "device: expected auto, cpu or cuda:N, found gpu")])
+    ("gpu", "device: expected auto, cpu, cuda, cuda:N, or a list such as "
+     "cuda:0,cuda:1 or cuda:0=30,cpu=14, found gpu")])
 def test_check_pack_and_bench_refuse_a_device_that_is_not_there(
         tmp_path, device, words):
     out = tmp_path / "p"

@@ -146,6 +146,7 @@ def test_no_call_points_upwards():
 # Files whose names do not say which module they belong to: admit.c is a part of
 # the scheduler (scheduler_impl.h); the others stand alone.
 MODULES = {"engine/serve/admit.c": "engine/serve/scheduler.c",
+           "engine/backend_host.c": "engine/backend_host.c",
            "engine/cpu/weights_random.c": "engine/cpu/weights_random.c",
            "engine/model/packed_write.c": "engine/model/packed_write.c",
            "plugins/rules/rules_files.c": "plugins/rules/rules_files.c",

@@ -86,11 +86,11 @@ expect_no_device(const char *device, const char *where, const char *words)
 	free(out);
 }
 
-/* Only cpu and cuda:N are devices. */
+/* Only cpu, cuda and cuda:N are devices. */
 static void
 unknown_devices_are_refused(void **state)
 {
-	static const char *const words[] = { "", "gpu", "cuda", "cuda:",
+	static const char *const words[] = { "", "gpu", "cuda:",
 		"cuda:x", "cuda:-1", "cuda:1x", "cuda: 1", "cuda:1000",
 		"cuda:99999999999999999999", "CPU", "cpu:0" };
 	size_t	 i;
@@ -98,7 +98,7 @@ unknown_devices_are_refused(void **state)
 	(void)state;
 	for (i = 0; i < nitems(words); i++)
 		expect_no_device(words[i], folder,
-		    "expected auto, cpu or cuda:N");
+		    "expected auto, cpu, cuda, cuda:N, or a list");
 }
 
 /* A folder without a module. */

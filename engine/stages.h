@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One model over several devices: a backend that is made of others, its stages.
+ * Each stage has some layers of the model, one after the other, with their
+ * weights and their part of the cache. A step runs through them in order. Only
+ * the residual stream of its rows passes from one to the next, through the
+ * machine's memory, 4 * C bytes a row, unchanged. So a row has the same bits as
+ * on one device if all stages compute in the same way.
+ *
+ * stages_plan.c divides the layers; stages.c loads and runs the stages.
+ */
+#ifndef ENGINE_STAGES_H
+#define ENGINE_STAGES_H
+
+#include "backend.h"
+#include "devices.h"
+
+/* A stage: a device and its layers. */
+struct stage_part {
+	char			 device[16];
+	int			 first, end;
+	struct backend_plan	 plan;	/* of these layers */
+};
+
+/* A model that is divided. */
+struct stages_plan {
+	struct stage_part	 part[DEVICES_MAX];
+	int			 n;
+	int			 mixed;		/* GPUs and the CPU */
+	int			 kv_tokens;
+	int			 layers;	/* of the model */
+	int64_t			 row;		/* bytes of a row that passes
+						 * from stage to stage */
+};
+
+/*
+ * Divide m over the devices of opt->device, which is "cuda" or a list. GPUs
+ * take layers in proportion to their memory that is free after their fixed
+ * costs; the CPU, if it is in the list, takes what does not fit. A device that
+ * gets no layer is left out. Returns 0, or an error with *f filled: CHAT_ENOMEM
+ * and one line if m does not fit.
+ */
+int	 stages_divide(struct model *m, const struct backend_options *opt,
+	    struct stages_plan *out, struct fault *f);
+
+/* The one line of stage i, without a newline, for people. */
+void	 stages_line(const struct stages_plan *p, int i, char *buf,
+	    size_t size);
+
+/* The options of one stage. The CPU has no fp16: beside GPUs it takes bf16. */
+struct backend_options stages_options(const struct stages_plan *p, int i,
+	    const struct backend_options *opt);
+
+/* Load the stages. Reads the weights once. The devices of the plan need not
+ * differ. Returns 0 and *out (owned), or an error with *f filled. */
+int	 stages_open(struct model *m, const struct backend_options *opt,
+	    const struct stages_plan *p, struct backend **out,
+	    struct fault *f);
+
+#endif
