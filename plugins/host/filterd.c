@@ -88,8 +88,10 @@ filterd_judge(struct filterd *fd, const struct check *c, struct text *tx,
 	size_t	 i;
 	int	 r = 0;
 
-	for (i = 0; r == 0 && i < fd->n; i++)
-		r = host_check(fd->hosts[i], c, tx, a, f);
+	for (i = 0; r == 0 && i < fd->n; i++) {
+		if ((r = host_check(fd->hosts[i], c, tx, a, f)) != 0)
+			fd->blamed = host_name(fd->hosts[i]);
+	}
 	return (r);
 }
 
@@ -258,8 +260,10 @@ filterd_message(struct filterd *fd, json_t *msg)
 {
 	struct fault	 f = { .code = "bad_field" };
 	const char	*op = msg_string(msg, "op");
+	json_t		*error;
 	int		 r;
 
+	fd->blamed = NULL;
 	if (fd->ready)
 		r = filterd_request(fd, msg, &f);
 	else if (op == NULL || strcmp(op, "init") != 0)
@@ -269,7 +273,9 @@ filterd_message(struct filterd *fd, json_t *msg)
 		r = filterd_init(fd, msg, &f);
 	if (r == 0)
 		return (0);
-	chan_send(fd->chan, msg_error(msg_int(msg, "id", -1), &f));
+	error = msg_error(msg_int(msg, "id", -1), &f);
+	msg_set_string(error, "plugin", fd->blamed);
+	chan_send(fd->chan, error);
 	if (fd->ready && r != CHAT_EPROTOCOL)
 		return (0);
 	log_warnx("%s", f.message);

@@ -18,6 +18,8 @@ struct filterd {
 	size_t		  ncategories;
 	struct texts	 *texts;	/* owned: being judged */
 	int		  ready;	/* init has succeeded */
+	const char	 *blamed;	/* borrowed: the plugin that caused the
+					 * error of a request, or NULL */
 };
 
 /* ---- filterd_init.c */
