@@ -39,7 +39,7 @@ judge(const char *text, size_t len, struct judgement *j)
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 0.2, .redact = 0.4, .block = 2 };
-	r = policy_judge(c, DIRECTION_PROMPT, v, len, j);
+	r = policy_judge(c, NULL, DIRECTION_PROMPT, v, len, j);
 	json_decref(v);
 	config_free(c);
 	return (r);
@@ -240,7 +240,8 @@ test_many_spans_take_no_time(void **state)
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
-	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);
+	assert_int_equal(policy_judge(c, NULL, DIRECTION_PROMPT, all, 2 * n,
+	    &j), 0);
 	alarm(60);	/* comparing all pairs of spans would take hours */
 	s = policy_redact(&j, text, 0, &to, &k);
 	alarm(0);
