@@ -141,8 +141,8 @@ filters_new(struct event_base *base, const struct config *cf,
 	TAILQ_INIT(&fs->accounts);
 	filters_divide(fs, cf);
 	for (i = 0; i < fs->n; i++) {
-		filters_count_init(&fs->process[i]);
-		filters_saved_init(&fs->process[i], old);
+		tally_init(&fs->process[i]);
+		saved_init(&fs->process[i], old);
 	}
 	for (i = 0; i < fs->n; i++)
 		fs->process[i].helper = helper_new(base,
@@ -166,8 +166,8 @@ filters_free(struct filters *fs)
 		p = &fs->process[i];
 		helper_free(p->helper);
 		judge_process_clear(p);
-		filters_saved_clear(p);
-		filters_count_clear(p);
+		saved_clear(p);
+		tally_clear(p);
 		json_decref(p->init);
 		json_decref(p->plugins);
 		free(p->name);
@@ -210,7 +210,7 @@ filters_reap(struct filters *fs)
 static json_t *
 filters_init(void *arg)
 {
-	return (filters_saved_offer(arg));
+	return (saved_offer(arg));
 }
 
 /* While it has pieces, their deadline replaces the heartbeat. */
@@ -279,7 +279,7 @@ filters_process_ready(void *arg, json_t *msg)
 	json_decref(p->plugins);
 	p->plugins = plugins;
 	filters_read_plugins(p);
-	filters_saved_up(p);
+	saved_up(p);
 	judge_process_up(p);
 	filters_changed(fs);
 	if (fs->ready || !filters_are_ready(fs))
@@ -339,7 +339,7 @@ filters_process_gone(void *arg, int started)
 	struct filters_process	*p = arg;
 	struct filters		*fs = p->set;
 	int			 expired = p->expired;
-	int			 again = filters_saved_gone(p, started);
+	int			 again = saved_gone(p, started);
 
 	judge_process_gone(p);
 	if (p->helper == NULL || again)	/* it is tried again */

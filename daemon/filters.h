@@ -21,7 +21,7 @@
 struct chatd;
 struct config;
 struct filters;
-struct filters_count;
+struct tally;
 struct judge;
 struct judge_account;
 struct judge_flight;
@@ -54,11 +54,11 @@ struct filters_process {
 	int			 off;		/* switched off */
 	int			 retired;	/* has ended for good */
 	int64_t			 crashes[FILTERS_CRASHES]; /* monotonic ms */
-	struct filters_count	*count;		/* owned: for each plugin, in
+	struct tally	*count;		/* owned: for each plugin, in
 						 * the order of init */
 	size_t			 nplugins;
 
-	/* ---- of filters_saved.c: what plugins save for the next process */
+	/* ---- of saved.c: what plugins save for the next process */
 	int			 saves;		/* some plugin does */
 	json_t			*saved;		/* owned: {plugin: text} */
 	int			 offered;	/* the process that starts was
@@ -172,10 +172,10 @@ void		 filters_mark_off(const struct filters_process *p, json_t *o,
  * what the service offers: {name, version, abi, rules, digest, state}. */
 json_t		*filters_list(const struct filters *fs, int operator);
 
-/* ---- filters_count.c: what the plugins of a process have done */
+/* ---- tally.c: what the plugins of a process have done */
 
 /* Of one plugin since its set was started. */
-struct filters_count {
+struct tally {
 	const char	*plugin;	/* borrowed from the init message */
 	int64_t		 texts;		/* that it has judged */
 	int64_t		 findings;	/* in them */
@@ -184,32 +184,32 @@ struct filters_count {
 };
 
 /* Prepare and release the counts of p. */
-void		 filters_count_init(struct filters_process *p);
-void		 filters_count_clear(struct filters_process *p);
+void		 tally_init(struct filters_process *p);
+void		 tally_clear(struct filters_process *p);
 /* Number of a plugin in p, or -1. */
-int		 filters_count_find(const struct filters_process *p,
+int		 tally_find(const struct filters_process *p,
 		    const char *plugin);
 /* A text is judged: ns has the time of each plugin (nplugins of them). */
-void		 filters_count_text(struct filters_process *p,
+void		 tally_text(struct filters_process *p,
 		    const int64_t *ns, const json_t *findings);
 /* A plugin (NULL: not known) had no verdict. */
-void		 filters_count_error(struct filters_process *p,
+void		 tally_error(struct filters_process *p,
 		    const char *plugin);
 
-/* ---- filters_saved.c, for filters.c and judge_turns.c */
+/* ---- saved.c, for filters.c and judge_turns.c */
 
-void		 filters_saved_init(struct filters_process *p,
+void		 saved_init(struct filters_process *p,
 		    const struct filters *old);
-void		 filters_saved_clear(struct filters_process *p);
+void		 saved_clear(struct filters_process *p);
 /* The init message of p with what was saved: a new reference. */
-json_t		*filters_saved_offer(struct filters_process *p);
+json_t		*saved_offer(struct filters_process *p);
 /* The process is up. */
-void		 filters_saved_up(struct filters_process *p);
+void		 saved_up(struct filters_process *p);
 /* The process has ended. Returns 1 if it ended while it started with what was
  * saved, which is then dropped: that may have been the reason. */
-int		 filters_saved_gone(struct filters_process *p, int started);
+int		 saved_gone(struct filters_process *p, int started);
 /* It has judged something: ask for its state soon. */
-void		 filters_saved_later(struct filters_process *p);
+void		 saved_later(struct filters_process *p);
 
 /* ---- judge.c, for filters.c */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "account.h"
+#include "speaker.h"
 #include "xmalloc.h"
 
 /* Is no part of the text waiting or being judged? */
@@ -54,7 +54,7 @@ judge_new(struct filters *fs, uid_t uid, enum direction d,
 
 	j = xcalloc(1, sizeof *j);
 	j->uid = uid;
-	j->account = account_number(uid);
+	j->account = speaker_number(uid);
 	j->direction = d;
 	j->context = context;
 	j->cb = cb;

@@ -93,7 +93,7 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	if (!policy_sound(findings, fl->len))
 		return (JUDGE_UNSOUND);
 	json_array_foreach(findings, i, o) {
-		if (filters_count_find(t->process, msg_string(o, "plugin")) ==
+		if (tally_find(t->process, msg_string(o, "plugin")) ==
 		    -1)
 			return (JUDGE_UNSOUND);
 	}
@@ -116,7 +116,7 @@ judge_lower_to(struct judge_part *t, int plugin, const char *category,
 	size_t	 i;
 
 	json_array_foreach(t->findings, i, o) {
-		if (filters_count_find(t->process, msg_string(o, "plugin")) >=
+		if (tally_find(t->process, msg_string(o, "plugin")) >=
 		    plugin || (category != NULL &&
 		    strcmp(msg_string(o, "category"), category) != 0) ||
 		    json_is_true(json_object_get(o, "proven")) ||
@@ -144,7 +144,7 @@ judge_lower(struct judge_part *t, const struct judge_flight *fl,
 	if (lowered != NULL && !json_is_array(lowered))
 		return (JUDGE_UNSOUND);
 	json_array_foreach(lowered, i, o) {
-		plugin = filters_count_find(t->process,
+		plugin = tally_find(t->process,
 		    msg_string(o, "plugin"));
 		category = msg_string(o, "category");
 		score = msg_real(o, "score", -1);
@@ -197,7 +197,7 @@ judge_advance(struct judge_part *t, const struct judge_flight *fl,
 	t->final = fl->final;
 	judge_time_took(t, json_object_get(msg, "ns"));
 	if (t->final)
-		filters_count_text(t->process, t->ns, t->findings);
+		tally_text(t->process, t->ns, t->findings);
 	if (settled > t->settled)
 		t->settled = settled;
 }

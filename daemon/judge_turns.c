@@ -364,7 +364,7 @@ judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 	if (!p->losing && !p->set->closing) {
 		p->losing = 1;
 		judge_blame(p->set, uid);
-		filters_count_error(p, NULL);
+		tally_error(p, NULL);
 		if (t != NULL)
 			judge_fail(t->judge, "the filter was lost before its "
 			    "verdict");
@@ -401,7 +401,7 @@ judge_answered(void *arg, json_t *msg)
 	if (strcmp(msg_string(msg, "event"), "error") == 0) {
 		log_warnx("%s: no verdict: %s", p->name,
 		    msg_string(msg, "message"));
-		filters_count_error(p, msg_string(msg, "plugin"));
+		tally_error(p, msg_string(msg, "plugin"));
 		if (t != NULL)
 			judge_fail(t->judge, "the filter gave no verdict");
 		judge_pump(p);
@@ -427,7 +427,7 @@ judge_answered(void *arg, json_t *msg)
 		return;
 	}
 	judge_advance(t, &f, msg);
-	filters_saved_later(p);
+	saved_later(p);
 	judge_queue(t, 0);
 	judge_pump(p);
 	judge_back(t->judge);

@@ -31,8 +31,8 @@
  * Memory.  Each side releases what it allocated.  What the host passes (texts,
  * pieces, options, blobs) is gone when the call returns; only the host itself
  * lives until close returns.  What the plugin passes to the host is copied
- * before the function returns.  *state belongs to the plugin from open to close, and
- * *text_state from text_begin to text_end.
+ * before the function returns.  *state belongs to the plugin from open to
+ * close, and *text_state from text_begin to text_end.
  *
  * The file must belong to root or to the user of chatd, and neither it nor
  * its folder may be writable by anyone else.  It must not be a symbolic link.

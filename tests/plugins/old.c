@@ -2,8 +2,8 @@
 /*
  * A filter plugin as it was built with version 1.0 of the interface, or with
  * OLD_PARTS as it was built with 1.1, whose structs are repeated here as they
- * were then: the word XYZZY, and each time the length of the prompt that a reply
- * answers, as a rule's name.
+ * were then: the word XYZZY, and each time the length of the prompt that a
+ * reply answers, as a rule's name.
  */
 #include <stdint.h>
 #include <stdio.h>

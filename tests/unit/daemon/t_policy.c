@@ -120,7 +120,8 @@ test_a_detail_is_checked_and_not_kept(void **state)
 		int		 r;
 	} cases[] = {
 		{ "[]", 0 },
-		{ "[{\"name\":\"n\",\"weight\":-1.5,\"start\":0,\"end\":10}]", 0 },
+		{ "[{\"name\":\"n\",\"weight\":-1.5,\"start\":0,\"end\":10}]",
+		    0 },
 		{ "[{\"name\":\"n\",\"weight\":1,\"start\":0,\"end\":11}]",
 		    CHAT_EPROTOCOL },
 		{ "[{\"name\":\"n\",\"weight\":1,\"start\":2,\"end\":1}]",

@@ -4,7 +4,7 @@
  * memory of this process only. Two of 100,000 accounts have the same number
  * with a chance of one in a million.
  */
-#include "account.h"
+#include "speaker.h"
 
 #include <sys/random.h>
 
@@ -17,7 +17,7 @@
 
 /* The number of an account. */
 int64_t
-account_number(uid_t uid)
+speaker_number(uid_t uid)
 {
 	static unsigned char	 key[32];
 	static int		 made;

@@ -11,15 +11,15 @@
 #include "json.h"
 #include "log.h"
 
-#define FILTERS_SAVE_MS		1000	/* after a text was judged */
-#define FILTERS_SAVED_MAX	131072	/* characters: 64 KiB in hexadecimal */
-#define FILTERS_SAVE_ANSWER_MS	10000	/* limit of the answer */
+#define SAVED_MS		1000	/* after a text was judged */
+#define SAVED_MAX	131072	/* characters: 64 KiB in hexadecimal */
+#define SAVED_ANSWER_MS	10000	/* limit of the answer */
 
-static const struct helper_kind filters_kind_save = { "save", NULL, 0 };
+static const struct helper_kind saved_kind = { "save", NULL, 0 };
 
 /* Find what a plugin of that name and file has saved in a set, or NULL. */
 static json_t *
-filters_saved_find(const struct filters *fs, const char *name,
+saved_find(const struct filters *fs, const char *name,
     const char *path)
 {
 	const json_t	*list, *o;
@@ -38,29 +38,29 @@ filters_saved_find(const struct filters *fs, const char *name,
 }
 
 /* Ask for it. */
-static void	filters_saved_ask(evutil_socket_t, short, void *);
+static void	saved_ask(evutil_socket_t, short, void *);
 
 /* Prepare, with what the plugins have saved in another set. */
 void
-filters_saved_init(struct filters_process *p, const struct filters *old)
+saved_init(struct filters_process *p, const struct filters *old)
 {
 	const json_t	*list = json_object_get(p->init, "plugins"), *o;
 	const char	*name;
 	size_t		 i;
 
 	p->saved = json_object();
-	p->save_timer = evtimer_new(p->set->base, filters_saved_ask, p);
+	p->save_timer = evtimer_new(p->set->base, saved_ask, p);
 	json_array_foreach(list, i, o) {
 		name = msg_string(o, "name");
 		if (old != NULL)
-			msg_set(p->saved, name, json_incref(filters_saved_find(
+			msg_set(p->saved, name, json_incref(saved_find(
 			    old, name, msg_string(o, "path"))));
 	}
 }
 
 /* Release. */
 void
-filters_saved_clear(struct filters_process *p)
+saved_clear(struct filters_process *p)
 {
 	json_decref(p->saved);
 	p->saved = NULL;
@@ -69,7 +69,7 @@ filters_saved_clear(struct filters_process *p)
 
 /* Add it to a copy of the init message. */
 json_t *
-filters_saved_offer(struct filters_process *p)
+saved_offer(struct filters_process *p)
 {
 	json_t		*init, *o;
 	size_t		 i;
@@ -86,7 +86,7 @@ filters_saved_offer(struct filters_process *p)
 
 /* The process is up. */
 void
-filters_saved_up(struct filters_process *p)
+saved_up(struct filters_process *p)
 {
 	const json_t	*o;
 	size_t		 i;
@@ -99,7 +99,7 @@ filters_saved_up(struct filters_process *p)
 
 /* The process has ended. */
 int
-filters_saved_gone(struct filters_process *p, int started)
+saved_gone(struct filters_process *p, int started)
 {
 	int	 again = p->offered && !started;
 
@@ -115,10 +115,10 @@ filters_saved_gone(struct filters_process *p, int started)
 
 /* Ask soon. */
 void
-filters_saved_later(struct filters_process *p)
+saved_later(struct filters_process *p)
 {
-	struct timeval	 tv = { FILTERS_SAVE_MS / 1000,
-			    FILTERS_SAVE_MS % 1000 * 1000 };
+	struct timeval	 tv = { SAVED_MS / 1000,
+			    SAVED_MS % 1000 * 1000 };
 
 	if (p->saves && p->save_req == 0 &&
 	    !event_pending(p->save_timer, EV_TIMEOUT, NULL))
@@ -127,17 +127,17 @@ filters_saved_later(struct filters_process *p)
 
 /* Is it what a plugin may save? */
 static int
-filters_saved_sound(const json_t *v)
+saved_sound(const json_t *v)
 {
 	const char	*s = json_string_value(v);
 
-	return (s != NULL && strlen(s) <= FILTERS_SAVED_MAX &&
+	return (s != NULL && strlen(s) <= SAVED_MAX &&
 	    strspn(s, "0123456789abcdef") == strlen(s));
 }
 
 /* Keep the answer. */
 static void
-filters_saved_take(void *arg, json_t *msg)
+saved_take(void *arg, json_t *msg)
 {
 	struct filters_process	*p = arg;
 	json_t			*saved = json_object_get(msg, "saved"), *v;
@@ -152,8 +152,8 @@ filters_saved_take(void *arg, json_t *msg)
 		return;
 	}
 	json_object_foreach(saved, name, v) {
-		if (filters_count_find(p, name) == -1 ||
-		    !filters_saved_sound(v)) {
+		if (tally_find(p, name) == -1 ||
+		    !saved_sound(v)) {
 			helper_kill(p->helper, "saved something unsound");
 			return;
 		}
@@ -164,14 +164,14 @@ filters_saved_take(void *arg, json_t *msg)
 
 /* Ask the process. */
 static void
-filters_saved_ask(evutil_socket_t fd, short what, void *arg)
+saved_ask(evutil_socket_t fd, short what, void *arg)
 {
 	struct filters_process	*p = arg;
 
 	(void)fd;
 	(void)what;
 	if (helper_state(p->helper) == HELPER_READY && p->save_req == 0)
-		p->save_req = helper_request(p->helper, &filters_kind_save,
-		    msg_op("save", -1), 0, FILTERS_SAVE_ANSWER_MS,
-		    filters_saved_take, p);
+		p->save_req = helper_request(p->helper, &saved_kind,
+		    msg_op("save", -1), 0, SAVED_ANSWER_MS,
+		    saved_take, p);
 }
