@@ -58,15 +58,20 @@ def test_a_plugin_keeps_a_state_while_a_reply_grows():
         assert moderate(c, "y" * 3000)["sum"] == 3000
 
 
-def test_a_new_process_gets_the_text_from_its_beginning():
+@pytest.mark.parametrize("how", ["crash", "reload"])
+def test_a_new_process_gets_the_text_from_its_beginning(how):
     with serve(plugin("zoo", act="tell"),
-               env={"SCRIPTED_TICK": "0.2"}) as s, s.client() as c:
+               env={"SCRIPTED_TICK": "0.2"}) as s, s.client() as c, \
+            s.client() as other:
         s.wait_model()
         before = moderate(c)["begun"]
         ident = c.send("say", text="#say one two three")
         c.until("text")
         pid = s.helper_pid("filter")
-        os.kill(pid, signal.SIGKILL)
+        if how == "crash":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            assert other.call("reload")["event"] == "done"
         s.wait(lambda: s.helper_pid("filter") not in (0, None, pid))
         seen = c.events(ident)
         assert seen[-1]["event"] == "done", seen[-1]
@@ -156,6 +161,15 @@ def test_a_state_that_is_too_large_ends_the_process_only():
         assert begun(c) == 3
         assert s.wait(lambda: "saved 65537 bytes" in s.log.read_text())
         assert s.wait(lambda: s.status()["filters"][0]["state"] == "ready")
+
+
+def test_a_plugin_that_hangs_while_it_saves_is_ended():
+    with serve(plugin("zoo", process="own", act="good", save="loop")) as s, \
+            s.client() as c:
+        c.call("moderate", text="x")
+        assert s.wait(lambda: "hung" in s.log.read_text())
+        assert s.wait(lambda: c.call("moderate", text="x")["event"]
+                      == "done")
 
 
 # ---- self-tests
