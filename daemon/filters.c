@@ -18,10 +18,11 @@
 #define FILTERS_START_MS	60000	/* limit of silence while it starts */
 #define FILTERS_BACKOFF_MS	60000	/* longest wait before a restart */
 
-/* The longest answer has the findings of one check: 4,096 of each plugin, 14
- * values each. One value costs about 100 bytes while it is read. */
+/* The longest answer has 4,096 findings of one check, 16 values each, and 512
+ * features of them, 10 values each. One value costs about 100 bytes while it is
+ * read. */
 #define FILTERS_LINE		(4 * 1024 * 1024)
-#define FILTERS_VALUES		(64 * 1024)
+#define FILTERS_VALUES		(80 * 1024)
 
 static json_t	*filters_init(void *);
 static int	 filters_busy(void *);

@@ -24,6 +24,8 @@
 
 #define JUDGE_FLIGHTS	4		/* pieces in one process at a time */
 #define JUDGE_PIECE	512		/* new bytes in a piece */
+#define JUDGE_WORD	64		/* it ends after a word, if a word ends
+					 * within its last bytes */
 #define JUDGE_LONG	16384		/* for each of these bytes in a piece
 					 * its deadline is filter.timeout
 					 * later */
@@ -210,6 +212,21 @@ judge_character(const char *text, size_t i)
 	return (i);
 }
 
+/* Find an end for a piece that begins at byte "from" and may have JUDGE_PIECE
+ * bytes: after the last white space near its end, so that a piece seldom ends
+ * inside a word, or else between two characters. */
+static size_t
+judge_piece_end(const char *text, size_t from)
+{
+	size_t	 end = judge_character(text, from + JUDGE_PIECE), i;
+
+	for (i = end; i > end - JUDGE_WORD; i--) {
+		if (strchr(" \t\r\n", text[i - 1]) != NULL)
+			return (i);
+	}
+	return (end);
+}
+
 /* Cut the next piece of a part: earlier text for the plugins, and new text.
  * Returns where the new text begins in the piece. */
 static size_t
@@ -228,7 +245,7 @@ judge_cut(const struct judge_part *t, struct judge_flight *fl)
 	fl->offset = t->judged > window ?
 	    judge_character(j->text, t->judged - window) : 0;
 	if (end - t->judged > JUDGE_PIECE)
-		end = judge_character(j->text, t->judged + JUDGE_PIECE);
+		end = judge_piece_end(j->text, t->judged);
 	fl->len = end - fl->offset;
 	fl->final = j->final && end == j->len;
 	return (t->judged - fl->offset);
