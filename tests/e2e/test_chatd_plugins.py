@@ -406,7 +406,7 @@ def test_a_group_can_have_a_policy_of_its_own():
             s.config["policy"] = {
                 "prompt": {"default": {"block": 0.8}}, "groups": groups}
             s.write_config()
-            assert c.call("reload")["event"] == "done"
+            assert s.reload(c)["event"] == "done"
             return [c.call("moderate", text=t)["action"]
                     for t in ("make a bomb", "card 41111234")]
 
