@@ -242,6 +242,8 @@ filters_read_plugins(struct filters_process *p)
 		p->context |= !json_is_false(v);
 		p->texts |= json_is_true(json_object_get(o, "texts"));
 	}
+	if (p->window < 0)	/* each check is a text by itself */
+		p->texts = 0;
 }
 
 /* Call changed(), if ready() has been called. */

@@ -144,8 +144,8 @@ judge_end_text(struct judge_part *t)
 	struct filters_process	*p = t->process;
 	json_t			*m;
 
-	if (t->text_id == 0 || t->final || t->start != p->starts ||
-	    p->helper == NULL)
+	if (!p->texts || t->text_id == 0 || t->final ||
+	    t->start != p->starts || p->helper == NULL)
 		return;
 	m = msg_op("end", -1);
 	msg_set_int(m, "text_id", t->text_id);
@@ -268,7 +268,7 @@ judge_message(const struct judge_part *t, const struct judge_flight *fl,
 			msg_set_int(m, "settled",
 			    (int64_t)(t->said - fl->offset));
 	}
-	if (t->process->texts && t->process->window >= 0)
+	if (t->process->texts)
 		msg_set_int(m, "text_id", t->text_id);
 	msg_set_int(m, "account", j->account);
 	if (j->again || (t->process->window < 0 && t->judged > 0))

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from service import BUILD, Service, text_of
-from test_chatd_filter import Filtered
+from test_chatd_filter import Filtered, add_rule
 
 POLICY = {d: {"default": {"flag": 0.1, "block": 0.8}}
           for d in ("prompt", "reply")}
@@ -328,6 +328,14 @@ def test_chatctl_explains_with_brackets_or_in_colour():
         assert "[make" not in out
         assert re.search("Please \x1b\\[[0-9;]*mmake a bomb\x1b\\[[0-9;]*m "
                          "now", out)
+        # Places that overlap are one.
+        add_rule(s, "{name: now, category: illegal, score: 0.3, "
+                 "words: [a bomb now]}")
+        assert chatctl(s, "reload")[0] == 0
+        lines = chatctl(s, "moderate", "-e", "make a bomb now!")[1] \
+            .splitlines()
+        assert lines[1] == "[make a bomb now]!" and len(lines) == 4
+        assert " allow " in lines[3]
     with serve(plugin("zoo", act="good-detail")) as s:
         out = chatctl(s, "moderate", "-e", "a XYZZY\x1b[2J")[1]
         assert "XYZZY +1.50" in out and "\x1b" not in out
