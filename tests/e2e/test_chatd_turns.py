@@ -105,6 +105,27 @@ def test_pieces_cover_the_text_once_and_include_earlier_text():
         assert at == len(data)
 
 
+def test_a_piece_ends_after_a_word_if_one_ends_near():
+    with Scripted("f", window=16) as s, s.client() as c:
+        for text in "a word " * 500, ("n" * 60 + "\n") * 50, \
+                ("x" * 200 + "\t") * 50:
+            c.call("moderate", text=text)
+        ends = [p["text"][-1] for p in s.checks("f") if not p["final"]]
+        # Words of 200 bytes are cut.
+        assert ends.count(" ") > 5 and ends.count("\n") > 5
+        assert set(ends) == {" ", "\n", "\t", "x"}
+
+
+@two_accounts
+def test_each_account_has_a_number_of_its_own():
+    with Scripted("f") as s, s.client_as(NOBODY) as other, s.client() as one:
+        for c in one, other, one:
+            c.call("moderate", text="x")
+        a, b, again = [c["account"] for c in s.checks("f")]
+        assert a == again != b
+        assert not {a, b} & {0, NOBODY, os.getuid()}
+
+
 def test_a_growing_reply_is_not_handed_over_again():
     with Scripted("f", window=32) as s, s.client() as c:
         reply, _ = c.say("#long 400", params={"max_tokens": 9999})
