@@ -11,8 +11,6 @@
  * The compiler turns the lanes into what the processor has.  It must not fuse
  * multiplications and additions (-ffp-contract=off).
  */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 #include <math.h>
 #include <string.h>
 

@@ -8,7 +8,6 @@
 
 #define BODY_NAME	encoder_plain
 #define BODY_ISA	"plain"
-#define body_bytes(a, b, out)	plain_bytes(&(a), &(b), out)
 
 /* See encoder_kernels.h. */
 static void
@@ -34,14 +33,14 @@ body_gemm(const struct encoder_matrix *m, uint32_t from, uint32_t to,
 }
 
 /* 16 integers, clamped to 0..255, as bytes. */
-static void
-plain_bytes(const v8i *a, const v8i *b, uint8_t *out)
+static inline __attribute__((always_inline)) void
+body_bytes(v8i a, v8i b, uint8_t *out)
 {
 	int32_t	 v;
 	int	 i;
 
 	for (i = 0; i < 16; i++) {
-		v = i < 8 ? (*a)[i] : (*b)[i - 8];
+		v = i < 8 ? a[i] : b[i - 8];
 		out[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 	}
 }

@@ -2,8 +2,8 @@
 /*
  * SHA-256 of bytes that are added in pieces.
  */
-#ifndef MODEL_SHA256_H
-#define MODEL_SHA256_H
+#ifndef BASE_SHA256_H
+#define BASE_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>
