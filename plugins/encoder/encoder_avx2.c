@@ -52,9 +52,11 @@ avx2_tile(const struct encoder_matrix *m, uint32_t j, const uint8_t *q8,
 	size_t		 k;
 	int		 r;
 
+	UNROLL
 	for (r = 0; r < n; r++)
 		sum[r][0] = sum[r][1] = _mm256_setzero_si256();
 	for (k = 0; k < m->k; k += 8, w += 4) {
+		UNROLL
 		for (r = 0; r < n; r++) {
 			a = avx2_four(q8 + (size_t)r * m->k + k);
 			b = avx2_four(q8 + (size_t)r * m->k + k + 4);
@@ -68,6 +70,7 @@ avx2_tile(const struct encoder_matrix *m, uint32_t j, const uint8_t *q8,
 			    _mm256_madd_epi16(s1, ones));
 		}
 	}
+	UNROLL
 	for (r = 0; r < n; r++) {
 		avx2_finish(sum[r][0], zero[r], scale[r], m, j,
 		    out + (size_t)r * ld);

@@ -227,17 +227,20 @@ body_scores(const float *q, size_t ld, int n, const float *keys, size_t wide,
 	int	 r;
 
 	for (j = 0; j < wide; j += 2 * LANES) {
+		UNROLL
 		for (r = 0; r < n; r++)
 			s[r][0] = s[r][1] = body_all(0);
 		for (i = 0; i < d; i++) {
 			k0 = body_load(keys + i * wide + j);
 			k1 = body_load(keys + i * wide + j + LANES);
+			UNROLL
 			for (r = 0; r < n; r++) {
 				f = body_all(q[(size_t)r * ld + i]);
 				s[r][0] = s[r][0] + f * k0;
 				s[r][1] = s[r][1] + f * k1;
 			}
 		}
+		UNROLL
 		for (r = 0; r < n; r++) {
 			body_store(scores + (size_t)r * wide + j, s[r][0]);
 			body_store(scores + (size_t)r * wide + j + LANES,
@@ -281,19 +284,26 @@ body_mix(const float *scores, size_t wide, int n, int vecs, const float *val,
 	size_t	 j;
 	int	 r, c;
 
+	UNROLL
 	for (r = 0; r < n; r++)
+		UNROLL
 		for (c = 0; c < vecs; c++)
 			s[r][c] = body_all(0);
 	for (j = 0; j < t; j++) {
+		UNROLL
 		for (c = 0; c < vecs; c++)
 			v[c] = body_load(val + j * ld + (size_t)c * LANES);
+		UNROLL
 		for (r = 0; r < n; r++) {
 			f = body_all(scores[(size_t)r * wide + j]);
+			UNROLL
 			for (c = 0; c < vecs; c++)
 				s[r][c] = s[r][c] + f * v[c];
 		}
 	}
+	UNROLL
 	for (r = 0; r < n; r++)
+		UNROLL
 		for (c = 0; c < vecs; c++)
 			body_store(ctx + (size_t)r * h + (size_t)c * LANES,
 			    s[r][c]);

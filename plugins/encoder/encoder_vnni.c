@@ -37,20 +37,27 @@ vnni_tile(const struct encoder_matrix *m, uint32_t j, int panels,
 	uint32_t	 at;
 	int		 r, p;
 
+	UNROLL
 	for (r = 0; r < n; r++)
+		UNROLL
 		for (p = 0; p < panels; p++)
 			sum[r][p] = _mm512_setzero_si512();
 	for (k = 0; k < m->k; k += 4, w += 64) {
+		UNROLL
 		for (p = 0; p < panels; p++)
 			v[p] = _mm512_loadu_si512(w + (size_t)p * 16 * m->k);
+		UNROLL
 		for (r = 0; r < n; r++) {
 			a = vnni_four(q8 + (size_t)r * m->k + k);
+			UNROLL
 			for (p = 0; p < panels; p++)
 				sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], a,
 				    v[p]);
 		}
 	}
+	UNROLL
 	for (r = 0; r < n; r++) {
+		UNROLL
 		for (p = 0; p < panels; p++) {
 			at = j + (uint32_t)p * 16;
 			a = _mm512_sub_epi32(sum[r][p], _mm512_mullo_epi32(
