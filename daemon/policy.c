@@ -12,15 +12,30 @@
 
 #define POLICY_FINDINGS_MAX	65536	/* in one answer */
 #define POLICY_VERDICTS_MAX	100	/* kept of one text */
+#define POLICY_FEATURES_MAX	16	/* of one finding */
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
+/* Find the scores that count for a member of a group, or (NULL) anybody. */
+static const struct threshold *
+policy_threshold(const struct config *c, const char *group, enum direction d,
+    int category)
+{
+	size_t	 i;
+
+	for (i = 0; group != NULL && i < c->ngroups; i++) {
+		if (strcmp(c->groups[i].name, group) == 0)
+			return (&c->groups[i].policy[d][category]);
+	}
+	return (&c->policy[d][category]);
+}
+
 /* Return the action for a score. */
 enum action
-policy_action(const struct config *c, enum direction d, int category,
-    double score)
+policy_action(const struct config *c, const char *group, enum direction d,
+    int category, double score)
 {
-	const struct threshold	*t = &c->policy[d][category];
+	const struct threshold	*t = policy_threshold(c, group, d, category);
 
 	if (score >= t->block)
 		return (ACTION_BLOCK);
@@ -38,6 +53,30 @@ policy_name(const json_t *finding, const char *key)
 	const char	*s = msg_string(finding, key);
 
 	return (s != NULL && s[0] != '\0' && strlen(s) <= POLICY_NAME_MAX);
+}
+
+/* Is it the detail of a finding about a text of len bytes, or missing? */
+static int
+policy_detail(const json_t *list, size_t len)
+{
+	const json_t	*o;
+	int64_t		 start, end;
+	size_t		 i;
+
+	if (list == NULL)
+		return (1);
+	if (!json_is_array(list) || json_array_size(list) >
+	    POLICY_FEATURES_MAX)
+		return (0);
+	json_array_foreach(list, i, o) {
+		start = msg_int(o, "start", -1);
+		end = msg_int(o, "end", -1);
+		if (!policy_name(o, "name") ||
+		    !json_is_number(json_object_get(o, "weight")) ||
+		    start < 0 || end < start || (uint64_t)end > len)
+			return (0);
+	}
+	return (1);
 }
 
 /* Are all of these findings about a text of len bytes? */
@@ -61,7 +100,8 @@ policy_sound(const json_t *findings, size_t len)
 		if (slug == NULL || vocabulary_category(slug) == -1 ||
 		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
 		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
-		    (uint64_t)end > len)
+		    (uint64_t)end > len ||
+		    !policy_detail(json_object_get(fd, "detail"), len))
 			return (0);
 	}
 	return (1);
@@ -95,6 +135,23 @@ policy_order_spans(struct judgement *j)
 	j->nspans = k;
 }
 
+/* Make a verdict of a finding: what is stored and shown to the user. */
+static json_t *
+policy_verdict(const json_t *finding, enum direction d, enum action act)
+{
+	static const char *const	 keys[] = { "plugin", "category",
+					    "score", "start", "end", "rule" };
+	json_t				*v = json_object();
+	size_t				 i;
+
+	for (i = 0; i < nitems(keys); i++)
+		msg_set(v, keys[i], json_incref(json_object_get(finding,
+		    keys[i])));
+	msg_set_string(v, "direction", vocabulary_directions[d]);
+	msg_set_string(v, "action", vocabulary_actions[act]);
+	return (v);
+}
+
 /* Keep a finding as a verdict. If there are very many, the first and the
  * strongest are kept. */
 static void
@@ -106,9 +163,7 @@ policy_keep(struct judgement *j, enum direction d, const json_t *finding,
 
 	if (n >= POLICY_VERDICTS_MAX && !strongest)
 		return;
-	v = json_copy((json_t *)(uintptr_t)finding);
-	msg_set_string(v, "direction", vocabulary_directions[d]);
-	msg_set_string(v, "action", vocabulary_actions[act]);
+	v = policy_verdict(finding, d, act);
 	if (n >= POLICY_VERDICTS_MAX)
 		json_array_set_new(j->verdicts, n - 1, v);
 	else
@@ -128,7 +183,7 @@ policy_note_span(struct judgement *j, const json_t *finding)
 
 /* Judge the findings about one text. */
 int
-policy_judge(const struct config *c, enum direction d,
+policy_judge(const struct config *c, const char *group, enum direction d,
     const json_t *findings, size_t len, struct judgement *j)
 {
 	json_t		*fd;
@@ -146,7 +201,7 @@ policy_judge(const struct config *c, enum direction d,
 	json_array_foreach(findings, i, fd) {
 		cat = vocabulary_category(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
-		act = policy_action(c, d, cat, score);
+		act = policy_action(c, group, d, cat, score);
 		if (act == ACTION_ALLOW)
 			continue;
 		strongest = act > j->action ||

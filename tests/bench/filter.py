@@ -35,6 +35,11 @@ class Filter:
         if ready["event"] != "ready":
             sys.exit(ready["message"])
         self.window = ready["plugins"][0]["window"]
+        # The process that has the plugins may be the only child, in a
+        # namespace of its own.
+        pid = self.proc.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
+            self.pid = int((children.read().split() or [pid])[0])
 
     def ask(self, **message):
         return self.line(json.dumps(message).encode() + b"\n")
@@ -51,7 +56,7 @@ class Filter:
 
     def used(self):
         """Seconds of processor time so far."""
-        with open("/proc/%d/stat" % self.proc.pid) as f:
+        with open("/proc/%d/stat" % self.pid) as f:
             v = f.read().rpartition(")")[2].split()
         return (int(v[11]) + int(v[12])) / TICKS
 

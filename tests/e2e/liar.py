@@ -36,7 +36,8 @@ EVENTS = ["ready", "progress", "started", "text", "done", "error", "item",
 MEMBERS = ["event", "id", "ids", "text", "stop", "findings", "conversation",
            "exchange", "reply", "history", "prompt", "preprompt", "more",
            "conversations", "code", "message", "plugins", "model", "field",
-           "prompt_tokens", "dropped", "interrupted"]
+           "prompt_tokens", "dropped", "interrupted", "lowered", "ns",
+           "saved", "plugin"]
 LONG = {"engine": 5 << 20, "filter": 5 << 20, "store": 17 << 20}
 
 
@@ -100,13 +101,22 @@ class Liar:
             [1, "x", None], {"x": 1}, [{"text": 1}], "y" * 3000,
             ["z"] * 3000])
 
+    def feature(self):
+        return {"name": self.r.choice(["n", "", 7, "n" * 200]),
+                "weight": self.r.choice([0, -1.5, "1", None, 1e308]),
+                "start": self.r.choice([0, 1, -1, 2 ** 40]),
+                "end": self.r.choice([0, 1, 2 ** 53])}
+
     def finding(self):
         return {"plugin": self.r.choice(["p", "", "q" * 200, None]),
                 "rule": self.r.choice(["r", "", 7]),
                 "category": self.r.choice(["violence", "hate", "dance"]),
                 "score": self.r.choice([0, 0.6, 0.9, 1, -1, 2, "1"]),
                 "start": self.r.choice([0, 1, 5, -1, 2 ** 40]),
-                "end": self.r.choice([0, 2, 3, 9, 2 ** 53])}
+                "end": self.r.choice([0, 2, 3, 9, 2 ** 53]),
+                **self.r.choice([{}, {"proven": self.value()}, {
+                    "detail": [self.feature() for _ in range(
+                        self.r.choice([0, 1, 17]))]}])}
 
     # ---- lies about one line of the true helper
 
@@ -161,6 +171,21 @@ class Liar:
         n = self.r.choice([1, 3, 200])
         self.change(line, lambda event: event.update(
             findings=[self.finding() for _ in range(n)]))
+
+    def wrong_lowered(self, line):
+        n = self.r.choice([1, 3, 100])
+        self.change(line, lambda event: event.update(
+            lowered=[{**self.finding(), "plugin": "rules"}
+                     for _ in range(n)]))
+
+    def wrong_times(self, line):
+        self.change(line, lambda event: event.update(
+            ns={"rules": self.value()}))
+
+    def wrong_saved(self, line):
+        self.change(line, lambda event: event.update(
+            saved={self.r.choice(["rules", "p", ""]): self.r.choice(
+                ["00", "0", "xx", "0" * 200000, 7, None])}))
 
     # ---- lines that the true helper did not send
 
@@ -234,7 +259,8 @@ class Liar:
         self.say(line)
 
     MILD = [drop, double, later, retype, remove, other_id, other_event,
-            wrong_findings, invent, end_first, bare_error, endless, hang]
+            wrong_findings, wrong_lowered, wrong_times, wrong_saved, invent,
+            end_first, bare_error, endless, hang]
     RARE = [cut, cut_short, glue, flip, ready_again, too_long, many, deep,
             junk, crash, leave, close]
 

@@ -119,7 +119,7 @@ truth_find(json_t *findings, const char *plugin, const char *text,
 }
 
 /* Answer as a filter. One with the plugin "other" reads growing texts in
- * pieces. */
+ * pieces, keeps a state of each, lowers what it has found, and saves. */
 static int
 truth_filter(struct world *w, struct world_peer *p, const char *op,
     const json_t *m)
@@ -133,7 +133,8 @@ truth_filter(struct world *w, struct world_peer *p, const char *op,
 		e = json_pack("{s:s,s:s,s:i}", "name", plugin, "version", "1",
 		    "rules", 3);
 		if (strcmp(plugin, "other") == 0)
-			msg_set_int(e, "window", 4);
+			json_object_update_new(e, json_pack("{s:i,s:b,s:b}",
+			    "window", 4, "texts", 1, "keeps", 1));
 		world_send(w, p, json_pack("{s:s,s:[o]}", "event", "ready",
 		    "plugins", e));
 		return (1);
@@ -146,8 +147,14 @@ truth_filter(struct world *w, struct world_peer *p, const char *op,
 		truth_find(findings, plugin, text, "look", .3);
 		msg_set(e, "findings", findings);
 		if (strcmp(plugin, "other") == 0)
-			msg_set_int(e, "settled", (int64_t)strlen(text) / 2);
+			json_object_update_new(e, json_pack(
+			    "{s:I,s:{s:i},s:[{s:s,s:f,s:i,s:I}]}", "settled",
+			    (json_int_t)strlen(text) / 2, "ns", plugin, 5,
+			    "lowered", "plugin", plugin, "score", .1, "start",
+			    0, "end", (json_int_t)strlen(text)));
 	}
+	if (strcmp(op, "save") == 0)
+		msg_set(e, "saved", json_pack("{s:s}", plugin, "00ff"));
 	world_send(w, p, e);
 	return (1);
 }
