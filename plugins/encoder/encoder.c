@@ -130,10 +130,42 @@ encoder_pass(struct encoder *e, const uint32_t *ids, size_t n, float *logit)
 	return (0);
 }
 
+/* The calibrated log odds. */
+double
+encoder_odds(const struct encoder *e, uint32_t i, float logit)
+{
+	return ((double)logit * (double)e->head_mul[i] +
+	    (double)e->head_shift[i]);
+}
+
 /* The calibrated score. */
 double
 encoder_score(const struct encoder *e, uint32_t i, float logit)
 {
-	return (1 / (1 + exp(-((double)logit * (double)e->head_mul[i] +
-	    (double)e->head_shift[i]))));
+	return (1 / (1 + exp(-encoder_odds(e, i, logit))));
+}
+
+/* The name of the instruction set. */
+const char *
+encoder_isa(const struct encoder *e)
+{
+	return (e->kernels->name);
+}
+
+/* Compare with plain C. */
+int
+encoder_agrees(struct encoder *e, const uint32_t *ids, size_t n)
+{
+	const struct encoder_kernels	*k = e->kernels;
+	float				 a[ENCODER_OUTPUTS_MAX];
+	float				 b[ENCODER_OUTPUTS_MAX];
+	int				 r;
+
+	if ((r = encoder_pass(e, ids, n, a)) != 0)
+		return (r);
+	e->kernels = &encoder_plain;
+	r = encoder_pass(e, ids, n, b);
+	e->kernels = k;
+	return (r != 0 || memcmp(a, b, e->outputs * sizeof *a) != 0 ?
+	    CHAT_EFORMAT : 0);
 }

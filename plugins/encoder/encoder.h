@@ -96,6 +96,15 @@ int	 encoder_pass(struct encoder *e, const uint32_t *ids, size_t n,
 /* The calibrated score of output i, 0 to 1. */
 double	 encoder_score(const struct encoder *e, uint32_t i, float logit);
 
+/* The calibrated log odds of output i. */
+double	 encoder_odds(const struct encoder *e, uint32_t i, float logit);
+
+/* The name of the instruction set in use. */
+const char	*encoder_isa(const struct encoder *e);
+
+/* Does a pass give the same numbers in plain C? Returns 0, or CHAT_EFORMAT. */
+int	 encoder_agrees(struct encoder *e, const uint32_t *ids, size_t n);
+
 /* The kernels of an instruction set, or NULL if this processor lacks it. */
 const struct encoder_kernels	*encoder_kernels_find(const char *isa);
 

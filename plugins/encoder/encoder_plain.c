@@ -9,27 +9,40 @@
 #define BODY_NAME	encoder_plain
 #define BODY_ISA	"plain"
 
+/* 16 outputs from j on, of one row. */
+static void
+plain_tile(const struct encoder_matrix *m, uint32_t j, const uint8_t *q8,
+    float scale, int32_t zero, float *out)
+{
+	const int8_t	*w = m->w + (size_t)j * m->k;
+	int32_t		 sum[16] = { 0 };
+	size_t		 k;
+	int		 c;
+
+	for (k = 0; k < m->k; k += 4, w += 64)
+		for (c = 0; c < 16; c++)
+			sum[c] += q8[k] * w[4 * c] + q8[k + 1] * w[4 * c + 1] +
+			    q8[k + 2] * w[4 * c + 2] +
+			    q8[k + 3] * w[4 * c + 3];
+	for (c = 0; c < 16; c++)
+		out[c] = (float)(sum[c] - zero * m->sums[j + (uint32_t)c]) *
+		    (scale * m->scale[j + (uint32_t)c]) +
+		    m->bias[j + (uint32_t)c];
+}
+
 /* See encoder_kernels.h. */
 static void
 body_gemm(const struct encoder_matrix *m, uint32_t from, uint32_t to,
     const uint8_t *q8, const float *scale, const int32_t *zero, size_t rows,
     float *out, size_t ld)
 {
-	const int8_t	*w;
-	size_t		 t, k;
 	uint32_t	 j;
-	int32_t		 sum;
+	size_t		 t;
 
-	for (t = 0; t < rows; t++, q8 += m->k, out += ld) {
-		for (j = from; j < to; j++) {
-			w = m->w + (size_t)(j / 16) * 16 * m->k + j % 16 * 4;
-			sum = 0;
-			for (k = 0; k < m->k; k++)
-				sum += q8[k] * w[k / 4 * 64 + k % 4];
-			out[j - from] = (float)(sum - zero[t] * m->sums[j]) *
-			    (scale[t] * m->scale[j]) + m->bias[j];
-		}
-	}
+	for (j = from; j < to; j += 16)
+		for (t = 0; t < rows; t++)
+			plain_tile(m, j, q8 + t * m->k, scale[t], zero[t],
+			    out + t * ld + (j - from));
 }
 
 /* 16 integers, clamped to 0..255, as bytes. */
