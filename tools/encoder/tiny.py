@@ -63,7 +63,7 @@ def write(folder):
             "outputs": outputs, "temperature": 2, "shift": .25}))
         export.export(tmp, folder / "tiny.enc", name="tiny")
         tok = BertWordPieceTokenizer(str(tmp / "vocab.txt"), lowercase=True)
-    tok.encode_special_tokens = True    # their names are text
+    tok._tokenizer.encode_special_tokens = True    # their names are text
     cases = []
     for text in TEXTS:
         e = tok.encode(text, add_special_tokens=False)
