@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model file of the classifier, and how it scores a text.
+ *
+ * A model has two heads: requests (what users ask for) and content (what is
+ * harmful by itself).  Each head has a gate, which says how certain it is that
+ * the text is harmful at all, and an output for each category, which names it.
+ * All are linear in the features of features.h.  The weights are 8-bit and
+ * stand in two tables of buckets, one for the gates and one for the categories;
+ * a 16-bit fingerprint tells the features of a bucket apart.
+ *
+ * The score of a gate in a window is
+ *
+ *	1 / (1 + exp(-(slope * (bias + scale * sum / sqrt(n)) + offset)))
+ *
+ * where sum is of the weights of the window's n features.  A window is two
+ * halves of FEATURES_HALF words; a shorter text is one window.
+ */
+#ifndef CLASSIFIER_MODEL_H
+#define CLASSIFIER_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "features.h"
+
+#define MODEL_HEADS	2
+#define MODEL_CATEGORIES 11
+#define MODEL_SLOTS	16		/* features in a bucket of the gates */
+#define MODEL_NAMES	8		/* and in one of the categories */
+#define MODEL_MAX	(16u << 20)	/* bytes of a file */
+#define MODEL_TOP	4		/* features that are named */
+
+enum { HEAD_REQUEST, HEAD_CONTENT };
+
+/* Slugs in the order of the outputs. */
+extern const char *const model_categories[MODEL_CATEGORIES];
+
+struct model_gate {			/* 64 bytes: a line of the cache */
+	uint16_t	 print[MODEL_SLOTS];	/* 0: free */
+	int8_t		 weight[MODEL_HEADS][MODEL_SLOTS];
+};
+
+struct model_name {			/* 192 bytes */
+	uint16_t	 print[MODEL_NAMES];	/* 0: free */
+	int8_t		 weight[MODEL_NAMES][MODEL_HEADS * MODEL_CATEGORIES];
+};
+
+/* The numbers of a head. */
+struct model_head {
+	float	 bias, scale;		/* of the gate */
+	float	 slope, offset;		/* calibration */
+	float	 name_scale;
+	float	 name_bias[MODEL_CATEGORIES];
+};
+
+struct model {
+	struct model_head	 head[MODEL_HEADS];
+	struct features_words	 words;
+	uint64_t		*groups, *clusters;	/* owned */
+	struct model_gate	*gates;			/* owned */
+	struct model_name	*names;			/* owned */
+	uint32_t		 gates_n, names_n;
+	uint64_t		 digest;
+};
+
+/* A feature that spoke. */
+struct model_top {
+	float		 weight;
+	uint8_t		 len;
+	char		 text[2 * FEATURES_TOKEN + 1];
+};
+
+/* The sums of half a window. */
+struct model_half {
+	int32_t		 gate[MODEL_HEADS];
+	int32_t		 name[MODEL_HEADS * MODEL_CATEGORIES];
+	uint32_t	 n, names;	/* features, of the gate and the names */
+	uint64_t	 from, to;	/* bytes of the text; from > to: none */
+	struct model_top top[MODEL_HEADS][MODEL_TOP];
+};
+
+/* The verdict on a window. */
+struct model_score {
+	double		 gate[MODEL_HEADS];	/* 0 to 1 */
+	double		 category[MODEL_HEADS][MODEL_CATEGORIES]; /* of gate:
+						 * they add up to 1 */
+	uint64_t	 from, to;		/* bytes of the text */
+	const struct model_half	*half[2];	/* borrowed; may be NULL */
+};
+
+typedef void	(*model_fn)(void *arg, const struct model_score *);
+
+/* A text being scored. Zero it to begin; a copy goes on by itself. */
+struct model_text {
+	struct features		 features;
+	struct model_half	 half[2];	/* the last one, this one */
+	uint32_t		 halves;	/* complete ones */
+	uint32_t		 fresh;		/* tokens since a verdict */
+	uint64_t		 done;		/* bytes that were read */
+};
+
+/*
+ * Load a model of len bytes. name is for errors. Returns 0 and *out (owned by
+ * the caller), or CHAT_EFORMAT with *f filled.
+ */
+int	 model_parse(const char *name, const void *data, size_t len,
+	    struct model **out, struct fault *f);
+
+/* Load the file at path. Also returns CHAT_ESYSTEM and CHAT_ETOOBIG. */
+int	 model_load(const char *path, struct model **out, struct fault *f);
+
+/* Write a model to memory: a new string of *len bytes. */
+void	*model_write(const struct model *, size_t *len);
+
+/* Free a model. NULL does nothing. */
+void	 model_free(struct model *);
+
+/* Place a feature in a bucket; of a full bucket the weakest feature leaves.
+ * The features must come from strong to weak. Returns 0 if there is no room. */
+int	 model_put_gate(struct model *, uint64_t hash,
+	    const int8_t weight[MODEL_HEADS]);
+int	 model_put_name(struct model *, uint64_t hash,
+	    const int8_t weight[MODEL_HEADS * MODEL_CATEGORIES]);
+
+/*
+ * Read more of a text. text is a piece of len bytes that begins at byte
+ * "offset" of the whole text, offset <= t->done; the bytes before t->done are
+ * context. fn is called for each complete window, and at the end of the text.
+ * With stops set it is called at the end of each sentence too.
+ */
+void	 model_read(const struct model *, struct model_text *t,
+	    const char *text, size_t len, uint64_t offset, int final, int stops,
+	    model_fn fn, void *arg);
+
+/* The bytes before the new text that model_read needs. */
+#define MODEL_WINDOW	512
+
+/* Write what spoke most in a head to buf: "make bomb, explosive". */
+void	 model_explain(const struct model_score *, int head, char *buf,
+	    size_t size);
+
+#endif
