@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of chatd-modtrain.  Each gets its own arguments, argv[0] is the
+ * command's name.  Each reports its errors on the standard error output and
+ * returns an exit status.
+ */
+#ifndef MODTRAIN_H
+#define MODTRAIN_H
+
+#define MODTRAIN_OK	0
+#define MODTRAIN_FAILED	1
+#define MODTRAIN_USAGE	2	/* wrong arguments */
+
+int	modtrain_generate(int argc, char **argv);
+
+#endif
