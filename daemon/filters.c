@@ -123,7 +123,7 @@ filters_idle(struct filters *fs)
 /* Start the processes of a configuration. */
 struct filters *
 filters_new(struct event_base *base, const struct config *cf,
-    const struct filters_ops *ops, void *arg)
+    const struct filters *old, const struct filters_ops *ops, void *arg)
 {
 	struct filters	*fs;
 	size_t		 i;
@@ -139,6 +139,10 @@ filters_new(struct event_base *base, const struct config *cf,
 	TAILQ_INIT(&fs->judges);
 	TAILQ_INIT(&fs->accounts);
 	filters_divide(fs, cf);
+	for (i = 0; i < fs->n; i++) {
+		filters_count_init(&fs->process[i]);
+		filters_saved_init(&fs->process[i], old);
+	}
 	for (i = 0; i < fs->n; i++)
 		fs->process[i].helper = helper_new(base,
 		    &fs->process[i].spec);
@@ -161,6 +165,8 @@ filters_free(struct filters *fs)
 		p = &fs->process[i];
 		helper_free(p->helper);
 		judge_process_clear(p);
+		filters_saved_clear(p);
+		filters_count_clear(p);
 		json_decref(p->init);
 		json_decref(p->plugins);
 		free(p->name);
@@ -203,7 +209,7 @@ filters_reap(struct filters *fs)
 static json_t *
 filters_init(void *arg)
 {
-	return (json_incref(((struct filters_process *)arg)->init));
+	return (filters_saved_offer(arg));
 }
 
 /* While it has pieces, their deadline replaces the heartbeat. */
@@ -223,6 +229,7 @@ filters_read_plugins(struct filters_process *p)
 
 	p->window = 0;
 	p->context = 0;
+	p->texts = 0;
 	json_array_foreach(p->plugins, i, o) {
 		window = msg_int(o, "window", -1);
 		if (window < 0 || p->window < 0)
@@ -231,6 +238,7 @@ filters_read_plugins(struct filters_process *p)
 			p->window = window;
 		v = json_object_get(o, "context");
 		p->context |= !json_is_false(v);
+		p->texts |= json_is_true(json_object_get(o, "texts"));
 	}
 }
 
@@ -270,6 +278,7 @@ filters_process_ready(void *arg, json_t *msg)
 	json_decref(p->plugins);
 	p->plugins = plugins;
 	filters_read_plugins(p);
+	filters_saved_up(p);
 	judge_process_up(p);
 	filters_changed(fs);
 	if (fs->ready || !filters_are_ready(fs))
@@ -329,9 +338,10 @@ filters_process_gone(void *arg, int started)
 	struct filters_process	*p = arg;
 	struct filters		*fs = p->set;
 	int			 expired = p->expired;
+	int			 again = filters_saved_gone(p, started);
 
 	judge_process_gone(p);
-	if (p->helper == NULL)		/* not spawned: tried again */
+	if (p->helper == NULL || again)	/* it is tried again */
 		return;
 	if (fs->retiring && helper_is_retired(p->helper)) {
 		filters_process_retired(p);
@@ -390,52 +400,6 @@ filters_failing(const struct filters *fs)
 			return (helper_why(fs->process[i].helper));
 	}
 	return ("");
-}
-
-/* Return what the process reported about a plugin when it was ready, or
- * NULL. */
-static json_t *
-filters_said(const struct filters_process *p, const char *name)
-{
-	json_t		*o;
-	const char	*s;
-	size_t		 i;
-
-	json_array_foreach(p->plugins, i, o) {
-		s = msg_string(o, "name");
-		if (s != NULL && strcmp(s, name) == 0)
-			return (o);
-	}
-	return (NULL);
-}
-
-/* List the plugins for status. */
-json_t *
-filters_status(const struct filters *fs)
-{
-	const struct filters_process	*p;
-	json_t				*list = json_array(), *o, *said;
-	const char			*name;
-	size_t				 i, k;
-
-	for (i = 0; i < fs->n; i++) {
-		p = &fs->process[i];
-		json_array_foreach(json_object_get(p->init, "plugins"), k, o) {
-			name = msg_string(o, "name");
-			said = filters_said(p, name);
-			o = said != NULL ? json_copy(said) : json_object();
-			msg_set_string(o, "name", name);
-			msg_set_string(o, "process", p->name);
-			msg_set_string(o, "state",
-			    helper_state_name(p->helper));
-			if (helper_why(p->helper)[0] != '\0')
-				msg_set_string(o, "why",
-				    helper_why(p->helper));
-			filters_mark_off(p, o, 1);
-			json_array_append_new(list, o);
-		}
-	}
-	return (list);
 }
 
 /* Report that a process is switched off. */

@@ -21,6 +21,7 @@
 struct chatd;
 struct config;
 struct filters;
+struct filters_count;
 struct judge;
 struct judge_account;
 struct judge_flight;
@@ -48,11 +49,27 @@ struct filters_process {
 						 * them */
 	int			 context;	/* it needs the prompt of a
 						 * reply */
+	int			 texts;		/* it keeps a state of each
+						 * text */
 	int			 off;		/* switched off */
 	int			 retired;	/* has ended for good */
 	int64_t			 crashes[FILTERS_CRASHES]; /* monotonic ms */
+	struct filters_count	*count;		/* owned: for each plugin, in
+						 * the order of init */
+	size_t			 nplugins;
+
+	/* ---- of filters_saved.c: what plugins save for the next process */
+	int			 saves;		/* some plugin does */
+	json_t			*saved;		/* owned: {plugin: text} */
+	int			 offered;	/* the process that starts was
+						 * given it */
+	int64_t			 save_req;	/* running request, or 0 */
+	struct event		*save_timer;	/* owned */
 
 	/* ---- of judge.c */
+	int64_t			 starts;	/* processes so far: a state
+						 * belongs to one of them */
+	int64_t			 last_text;	/* number given to a text */
 	TAILQ_HEAD(, judge_lane) lanes;		/* owned: accounts with parts,
 						 * in the order of turns */
 	TAILQ_HEAD(, judge_flight) flights;	/* owned: pieces sent to the
@@ -105,10 +122,13 @@ struct filters {
 						 * paused */
 };
 
-/* Start the processes that cf (borrowed during the call) asks for. ops and arg
- * are borrowed; no callback is called before filters_new has returned. */
+/* Start the processes that cf (borrowed during the call) asks for. Plugins that
+ * old (borrowed during the call; NULL: none) has as well get what they have
+ * saved there. ops and arg are borrowed; no callback is called before
+ * filters_new has returned. */
 struct filters	*filters_new(struct event_base *base, const struct config *cf,
-		    const struct filters_ops *ops, void *arg);
+		    const struct filters *old, const struct filters_ops *ops,
+		    void *arg);
 
 /* Kill all processes. Texts being judged fail with filter_unavailable. */
 void		 filters_free(struct filters *fs);
@@ -146,6 +166,49 @@ json_t		*filters_status(const struct filters *fs);
  * state and, for operators, the reason. */
 void		 filters_mark_off(const struct filters_process *p, json_t *o,
 		    int operator);
+
+/* For the operation filters: the same with counts and times; for users only
+ * what the service offers: {name, version, abi, rules, digest, state}. */
+json_t		*filters_list(const struct filters *fs, int operator);
+
+/* ---- filters_count.c: what the plugins of a process have done */
+
+/* Of one plugin since its set was started. */
+struct filters_count {
+	const char	*plugin;	/* borrowed from the init message */
+	int64_t		 texts;		/* that it has judged */
+	int64_t		 findings;	/* in them */
+	int64_t		 errors;	/* checks without a verdict */
+	int64_t		 ns, ns_max;	/* for all texts; for one text */
+};
+
+/* Prepare and release the counts of p. */
+void		 filters_count_init(struct filters_process *p);
+void		 filters_count_clear(struct filters_process *p);
+/* Number of a plugin in p, or -1. */
+int		 filters_count_find(const struct filters_process *p,
+		    const char *plugin);
+/* A text is judged: ns has the time of each plugin (nplugins of them). */
+void		 filters_count_text(struct filters_process *p,
+		    const int64_t *ns, const json_t *findings);
+/* A plugin (NULL: not known) had no verdict. */
+void		 filters_count_error(struct filters_process *p,
+		    const char *plugin);
+
+/* ---- filters_saved.c, for filters.c and judge_turns.c */
+
+void		 filters_saved_init(struct filters_process *p,
+		    const struct filters *old);
+void		 filters_saved_clear(struct filters_process *p);
+/* The init message of p with what was saved: a new reference. */
+json_t		*filters_saved_offer(struct filters_process *p);
+/* The process is up. */
+void		 filters_saved_up(struct filters_process *p);
+/* The process has ended. Returns 1 if it ended while it started with what was
+ * saved, which is then dropped: that may have been the reason. */
+int		 filters_saved_gone(struct filters_process *p, int started);
+/* It has judged something: ask for its state soon. */
+void		 filters_saved_later(struct filters_process *p);
 
 /* ---- judge.c, for filters.c */
 

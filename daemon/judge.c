@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far each text is judged, and its findings.
+ * How far each text is judged. judge_findings.c has its findings.
  */
 #include "judge_impl.h"
 
@@ -8,11 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account.h"
 #include "xmalloc.h"
-
-#define JUDGE_FINDINGS	4096		/* most findings per text and process */
-#define JUDGE_SAME	1024		/* last findings to compare a new one
-					 * with */
 
 /* Is no part of the text waiting or being judged? */
 static int
@@ -42,6 +39,8 @@ judge_enter(struct judge *j, struct filters *fs)
 		j->part[i].judge = j;
 		j->part[i].process = &fs->process[i];
 		j->part[i].findings = json_array();
+		j->part[i].ns = xcalloc(fs->process[i].nplugins + 1,
+		    sizeof *j->part[i].ns);
 	}
 	TAILQ_INSERT_TAIL(&fs->judges, j, entry);
 }
@@ -55,6 +54,7 @@ judge_new(struct filters *fs, uid_t uid, enum direction d,
 
 	j = xcalloc(1, sizeof *j);
 	j->uid = uid;
+	j->account = account_number(uid);
 	j->direction = d;
 	j->context = context;
 	j->cb = cb;
@@ -75,6 +75,7 @@ judge_leave(struct judge *j)
 		if (j->part[i].flight != NULL)
 			j->part[i].flight->part = NULL;
 		j->part[i].flight = NULL;
+		judge_end_text(&j->part[i]);
 	}
 	if (fs == NULL)
 		return;
@@ -90,8 +91,10 @@ judge_free_parts(struct judge *j)
 {
 	size_t	 i;
 
-	for (i = 0; i < j->nparts; i++)
+	for (i = 0; i < j->nparts; i++) {
 		json_decref(j->part[i].findings);
+		free(j->part[i].ns);
+	}
 	free(j->part);
 	j->part = NULL;
 	j->nparts = 0;
@@ -155,7 +158,7 @@ judge_report(struct judge *j)
 {
 	struct verdict	 v = { .settled = j->len, .final = j->final };
 	json_t		*findings;
-	size_t		 i;
+	size_t		 i, k;
 
 	for (i = 0; i < j->nparts; i++) {
 		if (j->part[i].process->off) {
@@ -165,6 +168,8 @@ judge_report(struct judge *j)
 			return;
 		}
 		v.final &= j->part[i].final;
+		for (k = 0; k < j->part[i].process->nplugins; k++)
+			v.ns += j->part[i].ns[k];
 		if (j->part[i].settled < v.settled)
 			v.settled = j->part[i].settled;
 	}
@@ -210,7 +215,10 @@ static void
 judge_move(struct judge *j)
 {
 	struct filters	*to = j->set->successor;
+	size_t		 i;
 
+	for (i = 0; i < j->nparts; i++)
+		j->again |= j->part[i].judged > 0;
 	judge_leave(j);
 	judge_free_parts(j);
 	judge_enter(j, to);
@@ -229,105 +237,6 @@ judge_back(struct judge *j)
 		judge_report(j);
 	else if (judge_is_idle(j))
 		judge_move(j);
-}
-
-/* ---- findings */
-
-/* Keep a finding. If a finding is repeated, perhaps longer or with a higher
- * score, it is merged with the earlier one. Returns -1 if there are too
- * many. */
-static int
-judge_keep(json_t *list, json_t *o)
-{
-	static const char *const	 keys[] = { "plugin", "rule",
-					    "category" };
-	json_t				*old;
-	size_t				 n = json_array_size(list), i, k;
-
-	for (i = n; i > 0 && n - i < JUDGE_SAME; i--) {
-		old = json_array_get(list, i - 1);
-		if (msg_int(old, "start", -1) != msg_int(o, "start", -1))
-			continue;
-		for (k = 0; k < nitems(keys) && strcmp(msg_string(old,
-		    keys[k]), msg_string(o, keys[k])) == 0; k++)
-			;
-		if (k < nitems(keys))
-			continue;
-		if (msg_int(o, "end", 0) > msg_int(old, "end", 0))
-			msg_set_int(old, "end", msg_int(o, "end", 0));
-		if (msg_real(o, "score", 0) > msg_real(old, "score", 0))
-			msg_set_real(old, "score", msg_real(o, "score", 0));
-		json_decref(o);
-		return (0);
-	}
-	json_array_append_new(list, o);
-	return (n < JUDGE_FINDINGS ? 0 : -1);
-}
-
-/* Is this plugin one of the process's? */
-static int
-judge_has_plugin(const struct filters_process *p, const char *name)
-{
-	const json_t	*o;
-	size_t		 i;
-
-	json_array_foreach(json_object_get(p->init, "plugins"), i, o) {
-		if (strcmp(msg_string(o, "name"), name) == 0)
-			return (1);
-	}
-	return (0);
-}
-
-/* Add the findings about a piece. */
-int
-judge_take(struct judge_part *t, const struct judge_flight *fl,
-    const json_t *findings)
-{
-	json_t	*o;
-	int64_t	 start, end;
-	size_t	 i;
-
-	if (!policy_sound(findings, fl->len))
-		return (JUDGE_UNSOUND);
-	json_array_foreach(findings, i, o) {
-		if (!judge_has_plugin(t->process, msg_string(o, "plugin")))
-			return (JUDGE_UNSOUND);
-	}
-	if (t->process->window < 0)
-		json_array_clear(t->findings);
-	json_array_foreach(findings, i, o) {
-		start = msg_int(o, "start", 0) + (int64_t)fl->offset;
-		end = msg_int(o, "end", 0) + (int64_t)fl->offset;
-		o = json_copy(o);
-		msg_set_int(o, "start", start);
-		msg_set_int(o, "end", end);
-		if (judge_keep(t->findings, o) != 0)
-			return (JUDGE_TOO_MANY);
-	}
-	return (0);
-}
-
-/* Note from the answer to a piece how far the part is judged. Text that could
- * still become a finding is held back, but at most fs->hold bytes. */
-void
-judge_advance(struct judge_part *t, const struct judge_flight *fl,
-    const json_t *msg)
-{
-	size_t	 hold = t->process->set->hold, end = fl->offset + fl->len;
-	size_t	 settled = end > hold ? end - hold : 0;
-	int64_t	 said = msg_int(msg, "settled", -1);
-
-	if (fl->final)
-		settled = end;
-	else if (said >= 0 && (uint64_t)said <= fl->len &&
-	    fl->offset + (size_t)said > settled)
-		settled = fl->offset + (size_t)said;
-	t->judged = end;
-	t->said = said >= 0 && (uint64_t)said <= fl->len ?
-	    fl->offset + (size_t)said : 0;
-	t->final = fl->final;
-	if (settled > t->settled)
-		t->settled = settled;
 }
 
 /* Pass on the texts that no process is judging. */

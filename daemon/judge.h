@@ -28,14 +28,15 @@ struct verdict {
 					 * cause a finding */
 	int		 final;		/* the text is complete, and all of it
 					 * is judged */
+	int64_t		 ns;		/* nanoseconds that plugins took */
 };
 
 /* Called when more is known. May free the judge. */
 typedef void	judge_cb(void *arg, const struct verdict *v);
 
 /*
- * Judge a text of account uid. If a reload replaces the filters, the new ones
- * judge the text from its start; settled text stays settled. context is the
+ * Judge a text of account uid. If a reload or a crash replaces a process, the
+ * new one judges the text from its start; settled text stays settled. context is the
  * prompt that a reply answers, or NULL; it is borrowed as long as the judge
  * lives.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Declarations for judge.c and judge_turns.c only.  judge.c tracks how far a
- * text is judged, and reports verdicts.  judge_turns.c sends pieces to
- * processes.
+ * Declarations for the files judge*.c only.  judge.c tracks how far a text is
+ * judged, and reports verdicts.  judge_findings.c takes the findings.
+ * judge_turns.c sends pieces to processes.
  *
  * A judge (one text) has one part for each process. A part waits for its turn
  * in a lane, or has a flight: a piece that the process is judging.
@@ -28,6 +28,11 @@ struct judge_part {
 	size_t			 settled;
 	int			 final;		/* it has judged the complete
 						 * text */
+	int64_t			 text_id;	/* number of the text in the
+						 * process, or 0 */
+	int64_t			 start;		/* the start of the process that
+						 * has judged it so far */
+	int64_t			*ns;		/* owned: time of each plugin */
 	int			 tries;
 	json_t			*findings;	/* owned */
 };
@@ -62,7 +67,10 @@ struct judge {
 	TAILQ_ENTRY(judge)	 entry;		/* of the set */
 	struct filters		*set;		/* borrowed; NULL: failed */
 	uid_t			 uid;
+	int64_t			 account;	/* opaque number of the uid */
 	enum direction		 direction;
+	int			 again;		/* a process that is gone has
+						 * judged some of it */
 	const char		*context;	/* borrowed, or NULL */
 	judge_cb		*cb;
 	void			*arg;		/* borrowed */
@@ -87,18 +95,30 @@ void	 judge_report(struct judge *j);
 /* A piece has been answered, or must be sent again: report a verdict, or move
  * the text to the successor of its set. Do not use the judge after this. */
 void	 judge_back(struct judge *j);
+
+/* ---- judge_findings.c */
+
 /* Add the findings about a piece. Returns 0, JUDGE_UNSOUND if they are not
  * sound findings about this piece, or JUDGE_TOO_MANY if the text has too
  * many. */
 enum { JUDGE_UNSOUND = -1, JUDGE_TOO_MANY = -2 };
 int	 judge_take(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *findings);
+/* Lower findings as the answer to a piece says. Returns 0 or JUDGE_UNSOUND. */
+int	 judge_lower(struct judge_part *t, const struct judge_flight *fl,
+	    const json_t *lowered);
 /* Note from the answer to a piece how far the part is judged. */
 void	 judge_advance(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *msg);
 
 /* ---- judge_turns.c */
 
+/* If the process is not the one that has judged the part so far, and that one
+ * kept a state of the text, the part begins again. Text that is settled stays
+ * settled. */
+void	 judge_renew(struct judge_part *t);
+/* Tell the process that the text will not be continued. */
+void	 judge_end_text(struct judge_part *t);
 /* Put a part into its lane, if it has text to judge. first: before all other
  * parts, in the lane that is next. */
 void	 judge_queue(struct judge_part *t, int first);

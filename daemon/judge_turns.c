@@ -119,6 +119,38 @@ judge_wants(const struct judge_part *t)
 	    (j->len > t->judged || j->final));
 }
 
+/* Begin again, if the state of the text was lost with its process. */
+void
+judge_renew(struct judge_part *t)
+{
+	struct filters_process	*p = t->process;
+
+	if (t->start == p->starts || t->final)
+		return;
+	t->start = p->starts;
+	t->text_id = 0;
+	if (!p->texts || t->judged == 0)
+		return;
+	t->judge->again = 1;
+	t->judged = t->said = 0;
+}
+
+/* The text will not be continued: its state can go. */
+void
+judge_end_text(struct judge_part *t)
+{
+	struct filters_process	*p = t->process;
+	json_t			*m;
+
+	if (t->text_id == 0 || t->final || t->start != p->starts ||
+	    p->helper == NULL)
+		return;
+	m = msg_op("end", -1);
+	msg_set_int(m, "text_id", t->text_id);
+	helper_notify(p->helper, m);
+	t->text_id = 0;
+}
+
 /* Remove a part from its lane. */
 void
 judge_unqueue(struct judge_part *t)
@@ -142,6 +174,7 @@ judge_queue(struct judge_part *t, int first)
 	struct filters_process	*p = t->process;
 	struct judge_lane	*l;
 
+	judge_renew(t);
 	if (!judge_wants(t) || t->lane != NULL || t->flight != NULL)
 		return;
 	if (p->set->retiring)
@@ -218,6 +251,11 @@ judge_message(const struct judge_part *t, const struct judge_flight *fl,
 			msg_set_int(m, "settled",
 			    (int64_t)(t->said - fl->offset));
 	}
+	if (t->process->texts && t->process->window >= 0)
+		msg_set_int(m, "text_id", t->text_id);
+	msg_set_int(m, "account", j->account);
+	if (j->again || (t->process->window < 0 && t->judged > 0))
+		msg_set_bool(m, "again", 1);
 	if (t->process->context)
 		msg_set_string(m, "context", j->context);
 	msg_set_bool(m, "final", fl->final);
@@ -249,6 +287,9 @@ judge_send(struct judge_part *t)
 	fl->process = p;
 	fl->part = t;
 	fl->uid = t->judge->uid;
+	judge_renew(t);
+	if (t->text_id == 0)
+		t->text_id = ++p->last_text;
 	fresh = judge_cut(t, fl);
 	m = judge_message(t, fl, fresh);
 	t->flight = fl;
@@ -323,6 +364,7 @@ judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 	if (!p->losing && !p->set->closing) {
 		p->losing = 1;
 		judge_blame(p->set, uid);
+		filters_count_error(p, NULL);
 		if (t != NULL)
 			judge_fail(t->judge, "the filter was lost before its "
 			    "verdict");
@@ -359,6 +401,7 @@ judge_answered(void *arg, json_t *msg)
 	if (strcmp(msg_string(msg, "event"), "error") == 0) {
 		log_warnx("%s: no verdict: %s", p->name,
 		    msg_string(msg, "message"));
+		filters_count_error(p, msg_string(msg, "plugin"));
 		if (t != NULL)
 			judge_fail(t->judge, "the filter gave no verdict");
 		judge_pump(p);
@@ -369,6 +412,8 @@ judge_answered(void *arg, json_t *msg)
 		return;
 	}
 	r = judge_take(t, &f, json_object_get(msg, "findings"));
+	if (r == 0)
+		r = judge_lower(t, &f, json_object_get(msg, "lowered"));
 	if (r == JUDGE_UNSOUND) {
 		p->losing = 1;
 		helper_kill(p->helper, "gave an unsound verdict");
@@ -382,6 +427,7 @@ judge_answered(void *arg, json_t *msg)
 		return;
 	}
 	judge_advance(t, &f, msg);
+	filters_saved_later(p);
 	judge_queue(t, 0);
 	judge_pump(p);
 	judge_back(t->judge);
@@ -472,6 +518,7 @@ void
 judge_process_gone(struct filters_process *p)
 {
 	p->losing = p->expired = 0;
+	p->starts++;
 	event_del(p->deadline);
 	if (!TAILQ_EMPTY(&p->lanes))
 		judge_arm(p->patience, JUDGE_WAIT_MS);

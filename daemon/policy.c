@@ -12,6 +12,7 @@
 
 #define POLICY_FINDINGS_MAX	65536	/* in one answer */
 #define POLICY_VERDICTS_MAX	100	/* kept of one text */
+#define POLICY_FEATURES_MAX	16	/* of one finding */
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
@@ -40,6 +41,30 @@ policy_name(const json_t *finding, const char *key)
 	return (s != NULL && s[0] != '\0' && strlen(s) <= POLICY_NAME_MAX);
 }
 
+/* Is it the detail of a finding about a text of len bytes, or missing? */
+static int
+policy_detail(const json_t *list, size_t len)
+{
+	const json_t	*o;
+	int64_t		 start, end;
+	size_t		 i;
+
+	if (list == NULL)
+		return (1);
+	if (!json_is_array(list) || json_array_size(list) >
+	    POLICY_FEATURES_MAX)
+		return (0);
+	json_array_foreach(list, i, o) {
+		start = msg_int(o, "start", -1);
+		end = msg_int(o, "end", -1);
+		if (!policy_name(o, "name") ||
+		    !json_is_number(json_object_get(o, "weight")) ||
+		    start < 0 || end < start || (uint64_t)end > len)
+			return (0);
+	}
+	return (1);
+}
+
 /* Are all of these findings about a text of len bytes? */
 int
 policy_sound(const json_t *findings, size_t len)
@@ -61,7 +86,8 @@ policy_sound(const json_t *findings, size_t len)
 		if (slug == NULL || vocabulary_category(slug) == -1 ||
 		    !policy_name(fd, "plugin") || !policy_name(fd, "rule") ||
 		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
-		    (uint64_t)end > len)
+		    (uint64_t)end > len ||
+		    !policy_detail(json_object_get(fd, "detail"), len))
 			return (0);
 	}
 	return (1);
@@ -95,6 +121,23 @@ policy_order_spans(struct judgement *j)
 	j->nspans = k;
 }
 
+/* Make a verdict of a finding: what is stored and shown to the user. */
+static json_t *
+policy_verdict(const json_t *finding, enum direction d, enum action act)
+{
+	static const char *const	 keys[] = { "plugin", "category",
+					    "score", "start", "end", "rule" };
+	json_t				*v = json_object();
+	size_t				 i;
+
+	for (i = 0; i < nitems(keys); i++)
+		msg_set(v, keys[i], json_incref(json_object_get(finding,
+		    keys[i])));
+	msg_set_string(v, "direction", vocabulary_directions[d]);
+	msg_set_string(v, "action", vocabulary_actions[act]);
+	return (v);
+}
+
 /* Keep a finding as a verdict. If there are very many, the first and the
  * strongest are kept. */
 static void
@@ -106,9 +149,7 @@ policy_keep(struct judgement *j, enum direction d, const json_t *finding,
 
 	if (n >= POLICY_VERDICTS_MAX && !strongest)
 		return;
-	v = json_copy((json_t *)(uintptr_t)finding);
-	msg_set_string(v, "direction", vocabulary_directions[d]);
-	msg_set_string(v, "action", vocabulary_actions[act]);
+	v = policy_verdict(finding, d, act);
 	if (n >= POLICY_VERDICTS_MAX)
 		json_array_set_new(j->verdicts, n - 1, v);
 	else

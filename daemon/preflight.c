@@ -211,7 +211,7 @@ preflight_filter(const struct config *c, json_t *errors)
 
 	t.base = event_base_new();
 	log_set_level(LOG_LEVEL_ERROR);		/* reported below */
-	fs = filters_new(t.base, c, &ops, &t);
+	fs = filters_new(t.base, c, NULL, &ops, &t);
 	event_base_loopexit(t.base, &tv);
 	event_base_dispatch(t.base);
 	filters_free(fs);

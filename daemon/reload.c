@@ -134,7 +134,7 @@ reload_new(struct chatd *d, struct request *r)
 	rl->config = new;
 	rl->request = r;
 	d->reload = rl;
-	rl->filters = filters_new(d->base, new, &reload_ops, rl);
+	rl->filters = filters_new(d->base, new, d->filters, &reload_ops, rl);
 }
 
 /* A reload is over: begin the next one, if a signal asked for it. */

@@ -315,8 +315,8 @@ roles_start(struct chatd *d)
 {
 	roles_configure(d);
 	d->store = helper_new(d->base, &store_spec);
-	d->filters = filters_new(d->base, d->config, roles_filters_ops(),
-	    d);
+	d->filters = filters_new(d->base, d->config, NULL,
+	    roles_filters_ops(), d);
 	d->engine = helper_new(d->base, &engine_spec);
 	roles_report(d);	/* they may have failed already */
 }

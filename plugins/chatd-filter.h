@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The interface of chatd's misuse filters, version 1.1.
+ * The interface of chatd's misuse filters, version 1.2.
  *
  * A filter plugin is a shared object with one exported symbol, chat_filter, of
  * the type struct chat_filter below.  chatd-filter, a sandboxed process, opens
@@ -9,59 +9,7 @@
  * score for how certain it is.  The policy in chatd.yaml decides what follows:
  * flag, redact or block.
  *
- * A plugin that finds one word:
- *
- *	#define _GNU_SOURCE			// for memmem
- *	#include <chatd-filter.h>
- *	#include <string.h>
- *
- *	static const struct chat_filter_host *host;
- *
- *	static int32_t
- *	word_open(const struct chat_filter_host *h,
- *	    const struct chat_filter_option *options, uint64_t n, void **state)
- *	{
- *		host = h;
- *		return (CHAT_FILTER_OK);
- *	}
- *
- *	static uint64_t
- *	word_window(void *state)
- *	{
- *		return (4);			// of 5 bytes, 4 may be old
- *	}
- *
- *	static int32_t
- *	word_part(void *state, const struct chat_filter_part *p)
- *	{
- *		const char *at = p->text, *end = p->text + p->len;
- *		uint64_t n = p->len < 4 ? p->len : 4;
- *
- *		for (; (at = memmem(at, end - at, "xyzzy", 5)) != NULL; at += 5)
- *			host->report(host->cookie, &(struct chat_finding){
- *			    .size = sizeof(struct chat_finding),
- *			    .category = "illegal", .score = 1,
- *			    .start = at - p->text, .end = at - p->text + 5,
- *			    .rule = "xyzzy" });
- *		while (n > 0 && memcmp(end - n, "xyzzy", n) != 0)
- *			n--;
- *		if (n > 0)			// "xy" may become "xyzzy"
- *			host->unsettled(host->cookie, p->len - n);
- *		return (CHAT_FILTER_OK);
- *	}
- *
- *	static void
- *	word_close(void *state)
- *	{
- *	}
- *
- *	struct chat_filter chat_filter = {
- *		.abi = CHAT_FILTER_ABI, .size = sizeof(struct chat_filter),
- *		.name = "word", .version = "1", .open = word_open,
- *		.close = word_close, .window = word_window, .part = word_part,
- *	};
- *
- * Build it with: cc -shared -fPIC -fvisibility=default -o word.so word.c
+ * chatd-filter(3) explains a whole plugin, the one in plugins/sample.
  *
  * Where a plugin runs.  The sandbox is on before the plugin is loaded:
  *  - While it is loaded and opened it can read the folders of the plugins, the
@@ -73,9 +21,18 @@
  *    memory that is writable and executable.  A call that is not allowed ends
  *    the process, and chatd then releases no text (it fails closed).
  * So read and compile everything in open, and touch only memory afterwards.
- * All calls come from one thread, one at a time.  A verdict is due within a
- * deadline (filter.timeout in chatd.yaml, 2 s unless configured), and address
- * space is limited (1 GiB).
+ * A verdict is due within a deadline (filter.timeout in chatd.yaml, 2 s unless
+ * configured), and address space is limited (1 GiB).
+ *
+ * Threads.  All calls come from one thread, one at a time.  No call of the
+ * plugin is made while another one runs, also not from a function of the host.
+ * A plugin can't start threads.
+ *
+ * Memory.  Each side releases what it allocated.  What the host passes (texts,
+ * pieces, options, blobs) is gone when the call returns; only the host itself
+ * lives until close returns.  What the plugin passes to the host is copied
+ * before the function returns.  *state belongs to the plugin from open to close, and
+ * *text_state from text_begin to text_end.
  *
  * The file must belong to root or to the user of chatd, and neither it nor
  * its folder may be writable by anyone else.  It must not be a symbolic link.
@@ -90,10 +47,31 @@
  * the whole text each time, and chatd holds back a fixed number of bytes
  * (filter.hold).
  *
+ * What a plugin remembers.  Between two pieces of one text it may keep a state
+ * (text_begin, text_end), so that its sums continue where they were.  If a text
+ * comes to a fresh process, because the old one crashed or was replaced, the
+ * process gets the text from its beginning, and must reach the same findings:
+ * so a state may depend on nothing but the text.  Between texts a plugin may
+ * keep counters in its own state.  If it has save and restore, they outlive a
+ * crash and a reload, but not chatd itself.
+ *
+ * The order.  The plugins of one process run in the order of chatd.yaml, and
+ * each knows the highest scores of those before it (score, scores).  One that
+ * is slow can ask for the texts only about which those are unsure (band), and
+ * can lower their findings (lower).
+ *
  * Versions.  The major number changes when old plugins stop working; a host
  * refuses another major version, and a newer minor one than its own.  New
  * members come only at the end of a struct, each with the version that
  * brought it; "size" says how much of a struct is there.
+ *  1.0  open, prompt, text, close, rules; report, log, fail
+ *  1.1  pieces: flags, window, part, struct chat_filter_part; unsettled
+ *  1.2  state of a text: text_begin, text_end, struct chat_filter_text;
+ *       self-test: selftest; state that outlives a process: save, restore;
+ *       findings that explain themselves: detail, struct chat_feature,
+ *       CHAT_FILTER_PROVEN; tiers: band, lower, struct chat_lower, score,
+ *       scores, missed; who speaks and when: account, now.
+ * 1.2 is the last version of 1.x.  A plugin of 1.0 or 1.1 runs unchanged.
  */
 #ifndef CHATD_FILTER_H
 #define CHATD_FILTER_H
@@ -105,12 +83,12 @@ extern "C" {
 #endif
 
 #define CHAT_FILTER_ABI_MAJOR	1u
-#define CHAT_FILTER_ABI_MINOR	1u
+#define CHAT_FILTER_ABI_MINOR	2u
 #define CHAT_FILTER_ABI \
 	((CHAT_FILTER_ABI_MAJOR << 16) | CHAT_FILTER_ABI_MINOR)
 
-/* 1.0: the results of open, prompt, text and part. Every value other than 0
- * counts as an error. */
+/* 1.0: the results of every function that returns int32_t. Every value other
+ * than 0 counts as an error. */
 #define CHAT_FILTER_OK		0
 #define CHAT_FILTER_ERROR	(-1)
 
@@ -125,13 +103,38 @@ extern "C" {
 /* 1.1: the largest window, in bytes. */
 #define CHAT_FILTER_WINDOW_MAX	65536u
 
+/* 1.2: the flags of a finding. */
+#define CHAT_FILTER_PROVEN	0x1u	/* a checksum or the like shows that
+					 * it is what the rule says: no other
+					 * plugin can lower it */
+
+/* 1.2: bounds. */
+#define CHAT_FILTER_FEATURES_MAX	16u	/* features of a finding */
+#define CHAT_FILTER_BLOB_MAX		65536u	/* bytes that save may give */
+
+/*
+ * 1.2: a feature that spoke for a finding, or against it.  It has no "size",
+ * because it never gets another member.  The host shows features to whoever may
+ * see the text, in the order given: put the heaviest first.
+ */
+struct chat_feature {
+	const char	*name;		/* what spoke, as people can read it
+					 * ("make a bomb"): UTF-8, 1 to 128
+					 * bytes, then NUL */
+	double		 weight;	/* what it added: finite, in a unit of
+					 * the plugin (log odds are usual);
+					 * negative: it spoke against */
+	uint64_t	 start, end;	/* its place, as in struct
+					 * chat_finding; start = end: none */
+};
+
 /*
  * One finding.  The plugin owns it and its strings; the host copies what it
- * needs before report returns.  All members came with 1.0.
+ * needs before report returns.  Members without a version came with 1.0.
  */
 struct chat_finding {
 	uint32_t	 size;		/* sizeof(struct chat_finding) */
-	uint32_t	 flags;		/* 0 */
+	uint32_t	 flags;		/* 1.2: CHAT_FILTER_PROVEN, or 0 */
 	const char	*category;	/* one of the host's categories */
 	double		 score;		/* 0 (no) to 1 (certain) */
 	uint64_t	 start, end;	/* bytes of the judged text: start <=
@@ -139,6 +142,24 @@ struct chat_finding {
 					 * characters, or len */
 	const char	*rule;		/* the rule's name, for the operator:
 					 * UTF-8, 1 to 128 bytes, then NUL */
+	/* 1.2: what spoke, at most CHAT_FILTER_FEATURES_MAX; may be NULL with
+	 * 0. One check keeps 512 features of all plugins in the process; more
+	 * are left out. */
+	const struct chat_feature *detail;
+	uint64_t	 features;	/* 1.2: number of them */
+};
+
+/*
+ * 1.2: earlier findings that count less.  The plugin owns it.  It never gets
+ * another member after 1.2.
+ */
+struct chat_lower {
+	uint32_t	 size;		/* sizeof(struct chat_lower) */
+	uint32_t	 reserved;	/* 0 */
+	const char	*category;	/* NULL: every category */
+	double		 score;		/* 0 to 1: the most they count */
+	uint64_t	 start, end;	/* bytes of the judged text: findings
+					 * that lie inside */
 };
 
 /*
@@ -158,7 +179,7 @@ struct chat_filter_host {
 
 	/*
 	 * Report a finding about the text being judged. Call it only inside
-	 * prompt, text and part. A finding that is not as described above is
+	 * prompt, text and part. A finding that is not as described here is
 	 * a failure of the plugin, and the host ends. One check may have 4096
 	 * findings of all plugins in the process; a plugin that reports more
 	 * makes that check fail, and no finding of the check is used.
@@ -172,7 +193,7 @@ struct chat_filter_host {
 	void		(*log)(void *cookie, int32_t level, const char *line);
 
 	/*
-	 * Give the reason before open, prompt, text or part returns an error:
+	 * Give the reason before a function returns an error:
 	 * one line (UTF-8, NUL at the end, the first 299 bytes count) that
 	 * names the file and place, or the rule. The host copies it. The last
 	 * call counts.
@@ -188,6 +209,42 @@ struct chat_filter_host {
 	 * the text is settled too.
 	 */
 	void		(*unsettled)(void *cookie, uint64_t from);
+
+	/*
+	 * 1.2: ask to be called only while the highest score of the plugins
+	 * before this one, in this text so far, is from low to high (0 <= low
+	 * <= high <= 1). No finding counts as 0. Call it only inside open.
+	 * Without a call the plugin gets every piece. A text can come into
+	 * the band late: then the plugin gets the next piece, in which all
+	 * that it has not seen is new (fresh, missed).
+	 */
+	void		(*band)(void *cookie, double low, double high);
+
+	/*
+	 * 1.2: let findings of the plugins before this one count less: those
+	 * reported in this check, and those that were reported earlier in
+	 * this text. Findings with CHAT_FILTER_PROVEN keep their score, and so
+	 * do findings of other processes. What has been shown or blocked
+	 * already stays so. Call it only inside prompt, text and part. One
+	 * check may have 64 of all plugins; more are ignored.
+	 */
+	void		(*lower)(void *cookie, const struct chat_lower *);
+};
+
+/*
+ * 1.2: a text whose judging begins.  The host owns it and its strings.
+ */
+struct chat_filter_text {
+	uint32_t	 size;		/* sizeof(struct chat_filter_text) */
+	int32_t		 reply;		/* as in struct chat_filter_part */
+	int32_t		 again;		/* 1: another process has judged a
+					 * part of this text already, so don't
+					 * count it twice */
+	uint32_t	 reserved;	/* 0 */
+	uint64_t	 account;	/* as in struct chat_filter_part */
+	uint64_t	 now;		/* the same */
+	const char	*prompt;	/* the same */
+	uint64_t	 prompt_len;	/* the same */
 };
 
 /*
@@ -196,8 +253,8 @@ struct chat_filter_host {
  * far, or at least the window.  The bytes text[0..settled) were settled by
  * earlier checks of this text and need not be searched again.  The host owns
  * the piece and its strings, which are valid UTF-8 with a NUL after the last
- * byte and none before; they are gone when part returns.  All members came
- * with 1.1.
+ * byte and none before; they are gone when part returns.  Members without
+ * a version came with 1.1.
  */
 struct chat_filter_part {
 	uint32_t	 size;		/* sizeof(struct chat_filter_part) */
@@ -215,6 +272,23 @@ struct chat_filter_part {
 	const char	*prompt;	/* "" if there is none, or without
 					 * CHAT_FILTER_READS_PROMPT */
 	uint64_t	 prompt_len;	/* bytes of prompt */
+	void		*text_state;	/* 1.2: of text_begin, or NULL */
+	/* 1.2: who wrote the prompt, or asked for the reply: the same number
+	 * for all texts of an account while chatd runs, and another one after
+	 * that. 0: not known. It says nothing about the account: a plugin may
+	 * come from a stranger, and needs only to know same from other. */
+	uint64_t	 account;
+	uint64_t	 now;		/* 1.2: milliseconds of a clock that
+					 * never goes back, also not when
+					 * chatd starts again */
+	/* 1.2: bytes of the whole text that this plugin has not seen and that
+	 * text no longer has: they stand before text. 0 without a band. */
+	uint64_t	 missed;
+	/* 1.2: the highest score that the plugins before this one in its
+	 * process have reported in this text so far, as they reported it; and
+	 * the highest of each category, in the order of the host's. */
+	double		 score;
+	const double	*scores;
 };
 
 /*
@@ -291,8 +365,8 @@ struct chat_filter {
 
 	/*
 	 * 1.1: judge the next piece of a text. If it is NULL, prompt and
-	 * text judge whole texts. Several texts may grow in turns, so keep
-	 * nothing between calls.
+	 * text judge whole texts. Several texts may grow in turns: what is
+	 * kept between calls belongs into text_state.
 	 *
 	 * Report each finding at the latest in the call in which no more text
 	 * can change it: a match that could grow, or that the next character
@@ -305,6 +379,55 @@ struct chat_filter {
 	 */
 	int32_t		(*part)(void *state,
 			    const struct chat_filter_part *part);
+
+	/*
+	 * 1.2: begin a text: store what part needs in *text_state (NULL
+	 * before the call, and may stay so). The pieces of the text follow,
+	 * from its first byte and without a gap (but see band). Both or
+	 * neither of text_begin and text_end are NULL; a plugin that has them
+	 * has a part. An error means that there is no verdict; text_end is
+	 * then not called.
+	 */
+	int32_t		(*text_begin)(void *state,
+			    const struct chat_filter_text *text,
+			    void **text_state);
+
+	/* 1.2: release what text_begin made: the text is complete, or will
+	 * not be continued. Called for every text before close. */
+	void		(*text_end)(void *state, void *text_state);
+
+	/*
+	 * 1.2: check that the plugin works, for example with the examples of
+	 * a rule pack. Called once, after all plugins are open and the second
+	 * stage of the sandbox is on: when chatd starts, by chatd -t, and at a
+	 * reload before the old process is replaced. Returns CHAT_FILTER_OK,
+	 * or CHAT_FILTER_ERROR after calling host->fail: chatd then lets no
+	 * text pass, or keeps the old process. It reports no findings. May be
+	 * NULL. The plugins of a process have 25 s in all to be loaded and
+	 * opened and to test themselves.
+	 */
+	int32_t		(*selftest)(void *state);
+
+	/*
+	 * 1.2: write what shall outlive this process into blob, of room
+	 * (CHAT_FILTER_BLOB_MAX) bytes, and return how many were written; 0:
+	 * nothing. chatd calls it about a second after a text was judged, and
+	 * keeps the last blob in memory, never in a file. What changed after
+	 * that is lost in a crash. Both or neither of save and restore are
+	 * NULL.
+	 */
+	uint64_t	(*save)(void *state, void *blob, uint64_t room);
+
+	/*
+	 * 1.2: take over a blob of save, which an earlier process of this
+	 * plugin has written: perhaps another version of the plugin, perhaps
+	 * while it was failing, so check it. Called once, after selftest, if
+	 * there is a blob. After an error the plugin goes on without it, as
+	 * open left it. If the process ends in this call, the blob is thrown
+	 * away.
+	 */
+	int32_t		(*restore)(void *state, const void *blob,
+			    uint64_t len);
 };
 
 /* The symbol that a plugin exports. */

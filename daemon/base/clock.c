@@ -33,6 +33,16 @@ clock_micros(void)
 	return ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
 }
 
+/* Nanoseconds of a clock that never jumps. */
+int64_t
+clock_nanos(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+}
+
 /* Seconds of a clock that never jumps. */
 double
 clock_seconds(void)

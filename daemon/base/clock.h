@@ -14,6 +14,9 @@ int64_t	clock_monotonic(void);
 /* Microseconds of the same clock. */
 int64_t	 clock_micros(void);
 
+/* Nanoseconds of the same clock. */
+int64_t	 clock_nanos(void);
+
 /* Seconds of the same clock, to the nanosecond. */
 double	clock_seconds(void);
 

@@ -29,6 +29,7 @@ struct crash_line {
 
 static const char	*crash_plugin, *crash_call;	/* for the signal */
 static char		*crash_names[CRASH_CALLS];	/* owned, for ever */
+static volatile unsigned crash_seconds;	/* limit of the start; 0: over */
 
 static const struct crash_signal {
 	int		 number;
@@ -112,6 +113,49 @@ crash_handler(int sig, siginfo_t *info, void *context)
 	 * _exit, before which a sanitizer would read files. */
 	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
 	syscall(SYS_exit_group, NEST_SIGNAL + sig);
+}
+
+/* The start takes too long: say so to chatd, and end. Only letters of the
+ * plugin's name are used that need no escape. */
+static void
+crash_late(int sig)
+{
+	struct crash_line	 l = { .n = 0 };
+	size_t			 i;
+	ssize_t			 unused;
+
+	(void)sig;
+	if (crash_seconds == 0)
+		return;
+	crash_add(&l, "{\"event\":\"error\",\"code\":\"bad_plugin\","
+	    "\"message\":\"plugin ");
+	i = l.n;
+	crash_add(&l, crash_plugin != NULL ? crash_plugin : "?");
+	for (; i < l.n; i++) {
+		if (l.text[i] == '"' || l.text[i] == '\\' ||
+		    (unsigned char)l.text[i] < ' ')
+			l.text[i] = '?';
+	}
+	crash_add(&l, ": has not started within ");
+	crash_add_number(&l, crash_seconds);
+	crash_add(&l, " s, in ");
+	crash_add(&l, crash_call != NULL ? crash_call : "?");
+	crash_add(&l, "\"}\n");
+	unused = write(STDOUT_FILENO, l.text, l.n);
+	(void)unused;
+	syscall(SYS_exit_group, 1);
+}
+
+/* Limit the start. The alarm is not taken back, since the sandbox has no
+ * timers: it finds that the start is over. */
+void
+crash_limit(unsigned seconds)
+{
+	crash_seconds = seconds;
+	if (seconds == 0)
+		return;
+	signal(SIGALRM, crash_late);
+	alarm(seconds);
 }
 
 /* Set the handlers; a sanitizer keeps its own for crashes. */

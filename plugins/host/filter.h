@@ -12,6 +12,7 @@
 
 #include "chatd-filter.h"
 #include "err.h"
+#include "sha256.h"
 
 #define FILTER_PLUGINS_MAX	16
 #define FILTER_FINDINGS_MAX	4096	/* of all plugins in one check */
@@ -20,6 +21,10 @@
 #define FILTER_RULE_MAX		128		/* bytes of a rule's name */
 #define FILTER_RULES_MAX	1000000000	/* highest number reported */
 #define FILTER_OPTIONS_MAX	1024		/* of one plugin */
+#define FILTER_FEATURES_MAX	512	/* of all findings in one check */
+#define FILTER_LOWERED_MAX	64	/* calls of lower in one check */
+#define FILTER_TEXTS_MAX	65536	/* that are judged at a time */
+#define FILTER_START_S		25	/* limit of a start */
 
 /* ---- filterd.c: the misuse categories, NULL after the last */
 extern const char *const filter_categories[];
@@ -34,6 +39,7 @@ struct plugin {
 	const struct chat_filter *filter;	/* borrowed from handle */
 	void			*state;		/* owned: of filter->open */
 	int			 opened;	/* close is due */
+	char			 digest[SHA256_HEX];	/* of the file */
 };
 
 /*
@@ -60,10 +66,48 @@ void	 plugin_free(struct plugin *p);
 int	 plugin_check(const struct chat_filter *cf, const char *name,
 	    const char *path, struct fault *f);
 
+/* The minor number of the interface that it was built with. */
+unsigned plugin_minor(const struct chat_filter *cf);
+
 /* Does the plugin judge pieces (part), or only whole texts? */
 int	 plugin_has_part(const struct chat_filter *cf);
 
-/* ---- host.c: one plugin, and the functions that it can call */
+/* ---- text.c: the texts that are being judged */
+struct texts;
+struct text;
+
+/* What one plugin keeps about a text. */
+struct text_plugin {
+	void	*state;		/* owned: of text_begin */
+	int	 begun;		/* text_end is due */
+	int64_t	 seen;		/* bytes of the text that it was given */
+};
+
+struct texts	*texts_new(void);
+void		 texts_free(struct texts *ts);	/* all texts have gone */
+struct text	*texts_find(const struct texts *ts, int64_t id);
+/* Some text, or NULL if there is none. */
+struct text	*texts_any(const struct texts *ts);
+
+/* Make a text, of which judged bytes were judged elsewhere; id 0: it is not in
+ * the table. NULL: there are FILTER_TEXTS_MAX. Before text_free, host_end must
+ * be called for each plugin. */
+struct text	*text_new(struct texts *ts, int64_t id, int64_t judged,
+		    size_t ncategories);
+void		 text_free(struct texts *ts, struct text *tx);
+int64_t		 text_judged(const struct text *tx);
+void		 text_set_judged(struct text *tx, int64_t judged);
+struct text_plugin *text_plugin(struct text *tx, size_t plugin);
+
+/* Note a score that a plugin has reported for a category. */
+void		 text_note(struct text *tx, size_t plugin, size_t category,
+		    double score);
+/* Fill the highest score of each category that the plugins before this one have
+ * reported. Returns the highest of all. */
+double		 text_scores(const struct text *tx, size_t plugin,
+		    double *scores);
+
+/* ---- host.c and host_calls.c: one plugin, and the functions it can call */
 struct host;
 
 /* A text to judge. Strings are borrowed, UTF-8, NUL-terminated. */
@@ -77,18 +121,54 @@ struct check {
 	const char	*context;	/* of a reply: its prompt, or "" */
 	size_t		 context_len;
 	int		 final;		/* nothing follows */
+	int64_t		 text_id;	/* names the text; 0: this check is all
+					 * of it */
+	int64_t		 account;	/* who speaks; 0: not known */
+	int64_t		 now;		/* monotonic ms */
+	int		 again;		/* another process has judged some of
+					 * it */
 };
 
-/* A host for plugin (taken) that takes findings of the categories (borrowed
- * for the host's life; NULL after the last). */
-struct host	*host_new(struct plugin *plugin,
+/* What the plugins say about a piece. */
+struct answer {
+	json_t		*findings;	/* owned: {plugin, category, score,
+					 * start, end, rule[, proven]
+					 * [, detail]} each */
+	json_t		*lowered;	/* owned: {plugin, category or null,
+					 * score, start, end} each */
+	json_t		*ns;		/* owned: plugin: nanoseconds */
+	size_t		 features;	/* in the findings */
+	int64_t		 settled;	/* bytes that are settled for every
+					 * plugin; -1: not known, a plugin
+					 * takes whole texts and more may
+					 * follow */
+};
+
+/* A host for plugin (taken), which is the one at index in the order and takes
+ * findings of the categories (borrowed for the host's life; NULL after the
+ * last). */
+struct host	*host_new(struct plugin *plugin, size_t index,
 		    const char *const *categories);
 void		 host_free(struct host *h);
+const char	*host_name(const struct host *h);	/* of the plugin */
 
 /* Open the plugin with the members of options (borrowed; NULL: none). 0, or
  * CHAT_EFORMAT with *f filled. */
 int		 host_open(struct host *h, const json_t *options,
 		    struct fault *f);
+
+/* Let the plugin test itself, if it can. 0, or CHAT_EFORMAT with *f filled. */
+int		 host_selftest(struct host *h, struct fault *f);
+
+/* Give the plugin what an earlier process has saved: a string of hexadecimal
+ * digits, or NULL. A plugin that does not take it is reported in the log. 0, or
+ * CHAT_EFORMAT with *f filled: it broke a rule of the interface. */
+int		 host_restore(struct host *h, const char *hex,
+		    struct fault *f);
+
+/* Let the plugin save. 0 and *hex (owned; NULL: nothing), or CHAT_EPROTOCOL
+ * with *f filled. */
+int		 host_save(struct host *h, char **hex, struct fault *f);
 
 /* Check that c has enough text before the new text for this plugin. 0, or
  * CHAT_EFORMAT or CHAT_EUNSUPPORTED with *f filled. */
@@ -96,21 +176,23 @@ int		 host_fits(const struct host *h, const struct check *c,
 		    struct fault *f);
 
 /*
- * Judge one piece, for which host_fits has returned 0. The findings are
- * appended to the array findings: {plugin, category, score, start, end, rule}
- * each. *settled is lowered to the number of bytes that are settled for this
- * plugin, and to -1 if that is not known (the plugin takes whole texts, and
- * more may follow). Returns 0, or with *f filled:
- *   CHAT_EUNSUPPORTED  the plugin has no verdict, or the array would have more
+ * Judge one piece of tx, for which host_fits has returned 0, after the plugins
+ * before this one. Adds to the answer, and lowers its "settled". A plugin
+ * outside its band is not called. Returns 0, or with *f filled:
+ *   CHAT_EUNSUPPORTED  the plugin has no verdict, or the answer would have more
  *                      than FILTER_FINDINGS_MAX findings
- * CHAT_EPROTOCOL the plugin broke a rule of the interface, and must not be
- *                      called again
- * After an error the findings must not be used.
+ *   CHAT_EPROTOCOL     the plugin broke a rule of the interface, and must not
+ *                      be called again
+ * After an error the answer must not be used.
  */
 int		 host_check(struct host *h, const struct check *c,
-		    json_t *findings, int64_t *settled, struct fault *f);
+		    struct text *tx, struct answer *a, struct fault *f);
 
-/* {name, version, rules, abi, window, context}, a new reference. */
+/* The text is over: let the plugin release what it kept about it. */
+void		 host_end(struct host *h, struct text *tx);
+
+/* {name, version, rules, abi, window, context, texts, keeps, digest}, a new
+ * reference. */
 json_t		*host_describe(const struct host *h);
 
 /* ---- sandbox.c */
@@ -157,5 +239,9 @@ void		 crash_mark(const char *plugin, const char *call);
 
 /* Report crashes (SIGSEGV and its like) with those names on stderr. */
 void		 crash_watch(void);
+
+/* End the process, with an error message on descriptor 1 that names the plugin
+ * and the call, if the start takes longer than that; 0: the start is over. */
+void		 crash_limit(unsigned seconds);
 
 #endif

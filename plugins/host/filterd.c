@@ -1,71 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-filter: takes its part of the configuration, loads the filter plugins
- * inside a sandbox, and answers checks with their findings, one JSON line at a
- * time on descriptors 0 and 1.  chatd decides what follows from a finding.
- * main.c calls this file.
+ * chatd-filter: starts the filter plugins (filterd_init.c), and answers checks
+ * with their findings, one JSON line at a time on descriptors 0 and 1.  chatd
+ * decides what follows from a finding.  main.c calls this file.
  */
 #include <config.h>
 #include "filterd.h"
 
-#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "chan.h"
-#include "filter.h"
+#include "clock.h"
+#include "filterd_impl.h"
 #include "json.h"
 #include "protocol.h"
 #include "log.h"
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-struct filterd {
-	struct chan	 *chan;		/* owned */
-	struct host	 *hosts[FILTER_PLUGINS_MAX];	/* owned */
-	size_t		  n;
-	const char	**categories;	/* owned list of static slugs */
-	int		  ready;	/* init has succeeded */
-};
-
-/* The init message, and one entry of its plugins. */
-struct init {
-	json_t		*plugins, *categories;
-	const char	*version;	/* borrowed: chatd's, or NULL */
-	int		 sandbox;
-};
-
-struct init_plugin {
-	const char	*name, *path;
-	json_t		*options;
-};
-
-static int	filterd_init(struct filterd *, json_t *, struct fault *);
-static int	filterd_start(struct filterd *, const struct init *,
-		    const struct init_plugin *, struct fault *);
-static int	filterd_check(struct filterd *, int64_t, json_t *,
-		    struct fault *);
-
-static const struct field filterd_init_fields[] = {
-	{ "plugins", FIELD_ARRAY, FIELD_REQUIRED, 0, 0,
-	    offsetof(struct init, plugins) },
-	{ "categories", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
-	    offsetof(struct init, categories) },
-	{ "sandbox", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
-	    offsetof(struct init, sandbox) },
-	{ "version", FIELD_STRING, 0, 0, 64,
-	    offsetof(struct init, version) },
-};
-
-static const struct field filterd_plugin_fields[] = {
-	{ "name", FIELD_STRING, FIELD_REQUIRED, 0, 63,
-	    offsetof(struct init_plugin, name) },
-	{ "path", FIELD_STRING, FIELD_REQUIRED, 0, 1023,
-	    offsetof(struct init_plugin, path) },
-	{ "options", FIELD_OBJECT, FIELD_NULLABLE, 0, 0,
-	    offsetof(struct init_plugin, options) },
+static const struct field filterd_end_fields[] = {
+	{ "text_id", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX,
+	    offsetof(struct check, text_id) },
 };
 
 static const struct field filterd_check_fields[] = {
@@ -83,196 +41,58 @@ static const struct field filterd_check_fields[] = {
 	    offsetof(struct check, settled) },
 	{ "final", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct check, final) },
+	{ "text_id", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
+	    offsetof(struct check, text_id) },
+	{ "account", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX,
+	    offsetof(struct check, account) },
+	{ "now", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX,
+	    offsetof(struct check, now) },
+	{ "again", FIELD_BOOL, FIELD_NULLABLE, 0, 0,
+	    offsetof(struct check, again) },
 };
 
-/* Fill the list of categories that findings may have. */
-static int
-filterd_read_categories(struct filterd *fd, const json_t *list,
-    struct fault *f)
+/* Prepare an answer to a piece of len bytes. */
+void
+filterd_answer_init(struct answer *a, size_t len)
 {
-	const char	*slug;
-	const json_t	*v;
-	size_t		 i, n = 0;
-	int		 k;
-
-	fd->categories = xcalloc(nitems(vocabulary_categories) +
-	    json_array_size(list), sizeof *fd->categories);
-	if (list == NULL) {
-		memcpy(fd->categories, vocabulary_categories,
-		    sizeof vocabulary_categories);
-		return (0);
-	}
-	json_array_foreach(list, i, v) {
-		if ((slug = json_string_value(v)) == NULL)
-			return (fault_set(f, "bad_field", "categories",
-			    "categories: expected strings"));
-		if ((k = vocabulary_category(slug)) == -1)
-			return (fault_set(f, "bad_field", "categories",
-			    "categories: unknown category \"%.40s\"", slug));
-		fd->categories[n++] = vocabulary_categories[k];
-	}
-	return (0);
+	*a = (struct answer){ .findings = json_array(),
+	    .lowered = json_array(), .ns = json_object(),
+	    .settled = (int64_t)len };
 }
 
-/* Read the entries of plugins. */
-static int
-filterd_read_plugins(json_t *list, struct init_plugin *out, struct fault *f)
+/* Release it. */
+void
+filterd_answer_clear(struct answer *a)
 {
-	size_t	 i, k;
-	int	 r;
-
-	if (json_array_size(list) > FILTER_PLUGINS_MAX)
-		return (fault_set(f, "bad_field", "plugins",
-		    "plugins: more than %d", FILTER_PLUGINS_MAX));
-	for (i = 0; i < json_array_size(list); i++) {
-		if (!json_is_object(json_array_get(list, i)))
-			return (fault_set(f, "bad_field", "plugins",
-			    "plugins: expected objects"));
-		if ((r = fields_read(json_array_get(list, i),
-		    filterd_plugin_fields, nitems(filterd_plugin_fields),
-		    &out[i], f)) != 0)
-			return (r);
-		for (k = 0; k < i; k++) {
-			if (strcmp(out[k].name, out[i].name) == 0)
-				return (fault_set(f, "bad_field", "plugins",
-				    "plugins: \"%s\" is there twice",
-				    out[i].name));
-		}
-	}
-	return (0);
+	json_decref(a->findings);
+	json_decref(a->lowered);
+	json_decref(a->ns);
 }
 
-/* Make every path in an option's text (parts between colons) readable. */
-static void
-filterd_allow_text(struct sandbox *sb, const char *text)
+/* A text is over: let every plugin release what it kept. */
+void
+filterd_end(struct filterd *fd, struct text *tx)
 {
-	char	*copy, *s, *save;
+	size_t	 i;
 
-	if (text == NULL)
-		return;
-	copy = xstrdup(text);
-	for (s = strtok_r(copy, ":", &save); s != NULL;
-	    s = strtok_r(NULL, ":", &save)) {
-		if (s[0] == '/')
-			sandbox_allow_read(sb, s);
-	}
-	free(copy);
+	for (i = 0; tx != NULL && i < fd->n; i++)
+		host_end(fd->hosts[i], tx);
+	text_free(fd->texts, tx);
 }
 
-/* Allow the first stage to read the files of one plugin. */
-static void
-filterd_allow(struct sandbox *sb, const struct init_plugin *p)
+/* Have every plugin judge a piece of a text, in order. */
+int
+filterd_judge(struct filterd *fd, const struct check *c, struct text *tx,
+    struct answer *a, struct fault *f)
 {
-	const char	*key;
-	const json_t	*v;
-	char		*path;
-	size_t		 i;
+	size_t	 i;
+	int	 r = 0;
 
-	path = xstrdup(p->path);
-	if (path[0] == '/')
-		sandbox_allow_read(sb, dirname(path));
-	free(path);
-	json_object_foreach(p->options, key, v) {
-		filterd_allow_text(sb, json_string_value(v));
-		for (i = 0; i < json_array_size(v); i++)
-			filterd_allow_text(sb, json_string_value(
-			    json_array_get(v, i)));
+	for (i = 0; r == 0 && i < fd->n; i++) {
+		if ((r = host_check(fd->hosts[i], c, tx, a, f)) != 0)
+			fd->blamed = host_name(fd->hosts[i]);
 	}
-}
-
-/* Judge a harmless prompt and reply, so that a plugin that fails in the sandbox
- * fails at start. */
-static int
-filterd_try(struct host *h, struct fault *f)
-{
-	struct check	 c = { .direction = "prompt", .text = "Hello.",
-			    .len = 6, .context = "", .final = 1 };
-	json_t		*findings;
-	int64_t		 settled = (int64_t)c.len;
-	int		 r;
-
-	findings = json_array();
-	if ((r = host_check(h, &c, findings, &settled, f)) == 0) {
-		json_array_clear(findings);
-		c.direction = "reply";
-		r = host_check(h, &c, findings, &settled, f);
-	}
-	json_decref(findings);
 	return (r);
-}
-
-/* Load, open and try the plugins, with the sandbox around them. */
-static int
-filterd_start(struct filterd *fd, const struct init *in,
-    const struct init_plugin *list, struct fault *f)
-{
-	struct sandbox	*sb;
-	struct plugin	*found[FILTER_PLUGINS_MAX] = {};
-	size_t		 i, n = json_array_size(in->plugins);
-	int		 r = 0;
-
-	sb = sandbox_new();
-	for (i = 0; r == 0 && i < n; i++) {
-		filterd_allow(sb, &list[i]);
-		r = plugin_find(list[i].name, list[i].path, &found[i], f);
-	}
-	if (r != 0)
-		goto out;
-	if (!in->sandbox)
-		log_warnx("the sandbox is off: plugins can do what this "
-		    "user can");
-	else {
-		/* plugin_find has checked the owners of files already: in
-		 * the new namespace other users may have no uid. */
-		nest_enter();
-		if ((r = sandbox_enter(sb, f)) != 0)
-			goto out;
-	}
-	for (i = 0; i < n; i++) {
-		if ((r = plugin_load(found[i], f)) != 0)
-			goto out;
-		fd->hosts[fd->n++] = host_new(found[i], fd->categories);
-		found[i] = NULL;
-		if ((r = host_open(fd->hosts[i], list[i].options, f)) != 0)
-			goto out;
-	}
-	if (in->sandbox && (r = sandbox_tighten(sb, f)) != 0)
-		goto out;
-	for (i = 0; r == 0 && i < n; i++)
-		r = filterd_try(fd->hosts[i], f);
-out:
-	for (i = 0; i < n; i++)
-		plugin_free(found[i]);
-	sandbox_free(sb);
-	return (r);
-}
-
-/* The first message. */
-static int
-filterd_init(struct filterd *fd, json_t *msg, struct fault *f)
-{
-	struct init		 in = { .sandbox = 1 };
-	struct init_plugin	 list[FILTER_PLUGINS_MAX] = {};
-	json_t			*plugins, *ready;
-	size_t			 i;
-	int			 r;
-
-	if ((r = fields_read(msg, filterd_init_fields,
-	    nitems(filterd_init_fields), &in, f)) != 0 ||
-	    (r = init_version("chatd-filter", PACKAGE_VERSION, in.version,
-	    f)) != 0 ||
-	    (r = filterd_read_categories(fd, in.categories, f)) != 0 ||
-	    (r = filterd_read_plugins(in.plugins, list, f)) != 0 ||
-	    (r = filterd_start(fd, &in, list, f)) != 0)
-		return (r);
-	plugins = json_array();
-	for (i = 0; i < fd->n; i++)
-		json_array_append_new(plugins, host_describe(fd->hosts[i]));
-	ready = msg_event("ready", -1);
-	msg_set(ready, "plugins", plugins);
-	chan_send(fd->chan, ready);
-	fd->ready = 1;
-	return (0);
 }
 
 /* Read a check and make sure that its piece fits every plugin. */
@@ -300,9 +120,39 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 		return (fault_set(f, "bad_field", "settled", "settled: "
 		    "expected the start of a character of text, 0 to %lld",
 		    (long long)c->fresh));
+	if (c->now == 0)
+		c->now = clock_monotonic();
 	for (i = 0; r == 0 && i < fd->n; i++)
 		r = host_fits(fd->hosts[i], c, f);
 	return (r);
+}
+
+/* Find or make the text of a check. Returns 0 and *out, or CHAT_EFORMAT or
+ * CHAT_EUNSUPPORTED with *f filled. */
+static int
+filterd_text(struct filterd *fd, const struct check *c, struct text **out,
+    struct fault *f)
+{
+	int64_t	 judged = c->offset + c->fresh;
+
+	*out = c->text_id > 0 ? texts_find(fd->texts, c->text_id) : NULL;
+	if (*out == NULL && c->text_id > 0 && judged > 0)
+		return (fault_set(f, "bad_field", "text_id", "text_id: text "
+		    "%lld begins with %lld bytes judged before, expected 0",
+		    (long long)c->text_id, (long long)judged));
+	if (*out != NULL && judged != text_judged(*out))
+		return (fault_set(f, "bad_field", "fresh", "fresh: %lld bytes "
+		    "of text %lld are judged, not %lld",
+		    (long long)text_judged(*out), (long long)c->text_id,
+		    (long long)judged));
+	if (*out == NULL)
+		*out = text_new(fd->texts, c->text_id, judged,
+		    fd->ncategories);
+	if (*out != NULL)
+		return (0);
+	fault_set(f, "filter_unavailable", NULL, "more than %d texts at a "
+	    "time", FILTER_TEXTS_MAX);
+	return (CHAT_EUNSUPPORTED);
 }
 
 /* Judge one piece. Returns CHAT_EPROTOCOL if a plugin broke the rules. */
@@ -310,25 +160,70 @@ static int
 filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
 {
 	struct check	 c = { .context = "", .final = 1 };
-	json_t		*findings, *done;
-	int64_t		 settled;
-	size_t		 i;
+	struct answer	 a;
+	struct text	*tx;
+	json_t		*done;
 	int		 r;
 
-	if ((r = filterd_read_check(fd, msg, &c, f)) != 0)
+	if ((r = filterd_read_check(fd, msg, &c, f)) != 0 ||
+	    (r = filterd_text(fd, &c, &tx, f)) != 0)
 		return (r);
-	settled = (int64_t)c.len;
-	findings = json_array();
-	for (i = 0; r == 0 && i < fd->n; i++)
-		r = host_check(fd->hosts[i], &c, findings, &settled, f);
+	filterd_answer_init(&a, c.len);
+	r = filterd_judge(fd, &c, tx, &a, f);
+	text_set_judged(tx, c.offset + (int64_t)c.len);
+	if (r != 0 || c.final || c.text_id == 0)
+		filterd_end(fd, tx);
+	if (r == 0) {
+		done = msg_event("done", id);
+		msg_set(done, "findings", json_incref(a.findings));
+		if (json_array_size(a.lowered) > 0)
+			msg_set(done, "lowered", json_incref(a.lowered));
+		msg_set(done, "ns", json_incref(a.ns));
+		if (a.settled >= 0)
+			msg_set_int(done, "settled", a.settled);
+		chan_send(fd->chan, done);
+	}
+	filterd_answer_clear(&a);
+	return (r);
+}
+
+/* A text will not be continued. */
+static int
+filterd_end_text(struct filterd *fd, int64_t id, json_t *msg,
+    struct fault *f)
+{
+	struct check	 c = { .text_id = 0 };
+	int		 r;
+
+	if ((r = fields_read(msg, filterd_end_fields,
+	    nitems(filterd_end_fields), &c, f)) != 0)
+		return (r);
+	filterd_end(fd, texts_find(fd->texts, c.text_id));
+	chan_send(fd->chan, msg_event("done", id));
+	return (0);
+}
+
+/* Send what the plugins save. */
+static int
+filterd_save(struct filterd *fd, int64_t id, struct fault *f)
+{
+	json_t	*done, *saved = json_object();
+	char	*hex;
+	size_t	 i;
+	int	 r = 0;
+
+	for (i = 0; r == 0 && i < fd->n; i++) {
+		r = host_save(fd->hosts[i], &hex, f);
+		if (r == 0 && hex != NULL)
+			msg_set_string(saved, host_name(fd->hosts[i]), hex);
+		free(hex);
+	}
 	if (r != 0) {
-		json_decref(findings);
+		json_decref(saved);
 		return (r);
 	}
 	done = msg_event("done", id);
-	msg_set(done, "findings", findings);
-	if (settled >= 0)
-		msg_set_int(done, "settled", settled);
+	msg_set(done, "saved", saved);
 	chan_send(fd->chan, done);
 	return (0);
 }
@@ -343,14 +238,18 @@ filterd_request(struct filterd *fd, json_t *msg, struct fault *f)
 	if (id < 0)
 		return (fault_set(f, "bad_field", "id",
 		    "id: expected an integer, 0 or more"));
-	if (op == NULL || (strcmp(op, "check") != 0 &&
-	    strcmp(op, "ping") != 0))
-		return (fault_set(f, "bad_field", "op",
-		    "op: expected \"check\" or \"ping\""));
-	if (strcmp(op, "check") == 0)
+	if (op != NULL && strcmp(op, "check") == 0)
 		return (filterd_check(fd, id, msg, f));
+	if (op != NULL && strcmp(op, "end") == 0)
+		return (filterd_end_text(fd, id, msg, f));
+	if (op == NULL || (strcmp(op, "ping") != 0 &&
+	    strcmp(op, "save") != 0))
+		return (fault_set(f, "bad_field", "op",
+		    "op: expected \"check\", \"end\", \"save\" or \"ping\""));
 	if (fields_read(msg, NULL, 0, NULL, f) != 0)
 		return (CHAT_EFORMAT);
+	if (strcmp(op, "save") == 0)
+		return (filterd_save(fd, id, f));
 	chan_send(fd->chan, msg_event("done", id));
 	return (0);
 }
@@ -361,8 +260,10 @@ filterd_message(struct filterd *fd, json_t *msg)
 {
 	struct fault	 f = { .code = "bad_field" };
 	const char	*op = msg_string(msg, "op");
+	json_t		*error;
 	int		 r;
 
+	fd->blamed = NULL;
 	if (fd->ready)
 		r = filterd_request(fd, msg, &f);
 	else if (op == NULL || strcmp(op, "init") != 0)
@@ -372,7 +273,9 @@ filterd_message(struct filterd *fd, json_t *msg)
 		r = filterd_init(fd, msg, &f);
 	if (r == 0)
 		return (0);
-	chan_send(fd->chan, msg_error(msg_int(msg, "id", -1), &f));
+	error = msg_error(msg_int(msg, "id", -1), &f);
+	msg_set_string(error, "plugin", fd->blamed);
+	chan_send(fd->chan, error);
 	if (fd->ready && r != CHAT_EPROTOCOL)
 		return (0);
 	log_warnx("%s", f.message);
@@ -383,8 +286,9 @@ filterd_message(struct filterd *fd, json_t *msg)
 int
 filterd_run(int in, int out)
 {
-	struct filterd	 fd = { .ready = 0 };
+	struct filterd	 fd = { .texts = texts_new() };
 	struct fault	 f;
+	struct text	*tx;
 	json_t		*msg;
 	size_t		 i;
 	int		 r;
@@ -408,6 +312,9 @@ filterd_run(int in, int out)
 			break;
 	}
 	chan_drain(fd.chan);
+	while ((tx = texts_any(fd.texts)) != NULL)
+		filterd_end(&fd, tx);
+	texts_free(fd.texts);
 	for (i = 0; i < fd.n; i++)
 		host_free(fd.hosts[i]);
 	free(fd.categories);

@@ -1,55 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's side of the plugin interface: passes options in and findings out,
- * and checks everything that a plugin passes.  The sandbox, not this file,
- * protects the rest of the system from a plugin.
+ * The host's side of the plugin interface: opens a plugin with its options, and
+ * gives it texts.  The sandbox, not this file, protects the rest of the system
+ * from a plugin.
  */
-#include "filter.h"
+#include "host_impl.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "json.h"
 #include "log.h"
-#include "utf8.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
-
-struct host {
-	struct plugin		*plugin;	/* owned */
-	struct chat_filter_host	 host;		/* given to the plugin */
-	const struct check	*check;		/* borrowed: being judged */
-	json_t			*findings;	/* borrowed: of that check */
-	int			 over;		/* it had too many findings */
-	uint64_t		 settled;	/* bytes, of that check */
-	int			 parts;		/* the plugin judges pieces */
-	uint64_t		 window;	/* it needs before new text */
-	char			 broken[300];	/* rule that it broke, or "" */
-	char			 why[300];	/* given by fail, or "" */
-};
-
-static void	host_report(void *, const struct chat_finding *);
-static void	host_log(void *, int32_t, const char *);
-static void	host_fail(void *, const char *);
-static void	host_unsettled(void *, uint64_t);
 
 /* Make a host. */
 struct host *
-host_new(struct plugin *plugin, const char *const *categories)
+host_new(struct plugin *plugin, size_t index, const char *const *categories)
 {
 	struct host	*h;
 
 	h = xcalloc(1, sizeof *h);
 	h->plugin = plugin;
+	h->index = index;
 	h->parts = plugin_has_part(plugin->filter);
+	h->stateful = plugin_minor(plugin->filter) >= 2 &&
+	    plugin->filter->text_begin != NULL;
 	h->host = (struct chat_filter_host){
 		.abi = CHAT_FILTER_ABI, .size = sizeof h->host, .cookie = h,
-		.categories = categories, .report = host_report,
-		.log = host_log, .fail = host_fail,
-		.unsettled = host_unsettled,
+		.categories = categories,
 	};
+	while (categories[h->ncategories] != NULL)
+		h->ncategories++;
+	host_calls_init(h);
 	return (h);
+}
+
+/* The name of its plugin. */
+const char *
+host_name(const struct host *h)
+{
+	return (h->plugin->name);
 }
 
 /* Release a host and its plugin. */
@@ -60,121 +53,6 @@ host_free(struct host *h)
 		return;
 	plugin_free(h->plugin);
 	free(h);
-}
-
-/* Note the first rule of the interface that the plugin broke. */
-static void __attribute__((format(printf, 2, 3)))
-host_broken(struct host *h, const char *fmt, ...)
-{
-	va_list	 ap;
-
-	if (h->broken[0] != '\0')
-		return;
-	va_start(ap, fmt);
-	vsnprintf(h->broken, sizeof h->broken, fmt, ap);
-	va_end(ap);
-}
-
-/* The host's own copy of a category's slug, or NULL. */
-static const char *
-host_category(const struct host *h, const char *slug)
-{
-	const char *const	*c;
-
-	for (c = h->host.categories; slug != NULL && *c != NULL; c++) {
-		if (strcmp(*c, slug) == 0)
-			return (*c);
-	}
-	return (NULL);
-}
-
-/* Is byte i the start of a character (or the end)? */
-static int
-host_at_character(const struct check *c, uint64_t i)
-{
-	return (i <= c->len && (c->text[i] & 0xc0) != 0x80);
-}
-
-/* Called by a plugin: a finding. */
-static void
-host_report(void *cookie, const struct chat_finding *in)
-{
-	struct host	*h = cookie;
-	const char	*category = NULL;
-	json_t		*o;
-
-	if (h->check == NULL)
-		host_broken(h, "a finding outside prompt, text and part");
-	else if (in == NULL || in->size < sizeof *in)
-		host_broken(h, "a finding of %u bytes, at least %zu expected",
-		    in == NULL ? 0 : (unsigned)in->size, sizeof *in);
-	else if ((category = host_category(h, in->category)) == NULL)
-		host_broken(h, "unknown category \"%.40s\" in a finding",
-		    in->category == NULL ? "(NULL)" : in->category);
-	else if (!(in->score >= 0 && in->score <= 1))
-		host_broken(h, "score %g in a finding, 0 to 1 expected",
-		    in->score);
-	else if (in->start > in->end || !host_at_character(h->check,
-	    in->start) || !host_at_character(h->check, in->end))
-		host_broken(h, "span %llu to %llu in a finding, in a text of "
-		    "%zu bytes", (unsigned long long)in->start,
-		    (unsigned long long)in->end, h->check->len);
-	else if (in->rule == NULL || in->rule[0] == '\0' ||
-	    strnlen(in->rule, FILTER_RULE_MAX + 1) > FILTER_RULE_MAX ||
-	    !utf8_valid(in->rule, strlen(in->rule)))
-		host_broken(h, "a finding without a sound rule name");
-	else if (json_array_size(h->findings) >= FILTER_FINDINGS_MAX)
-		h->over = 1;
-	if (h->broken[0] != '\0' || h->over)
-		return;
-	o = json_object();
-	msg_set_string(o, "plugin", h->plugin->name);
-	msg_set_string(o, "category", category);
-	msg_set_real(o, "score", in->score);
-	msg_set_int(o, "start", (int64_t)in->start);
-	msg_set_int(o, "end", (int64_t)in->end);
-	msg_set_string(o, "rule", in->rule);
-	json_array_append_new(h->findings, o);
-}
-
-/* Called by a plugin: a line for the log. */
-static void
-host_log(void *cookie, int32_t level, const char *line)
-{
-	struct host	*h = cookie;
-
-	if (line == NULL)
-		return;
-	if (level <= CHAT_FILTER_WARN)
-		log_warnx("plugin %s: %.1000s", h->plugin->name, line);
-	else if (level == CHAT_FILTER_INFO)
-		log_info("plugin %s: %.1000s", h->plugin->name, line);
-	else
-		log_debug("plugin %s: %.1000s", h->plugin->name, line);
-}
-
-/* Called by a plugin: the reason for the error that it will return. */
-static void
-host_fail(void *cookie, const char *why)
-{
-	struct host	*h = cookie;
-
-	snprintf(h->why, sizeof h->why, "%s", why == NULL ? "" : why);
-}
-
-/* Called by a plugin: the text is unsettled from there on. */
-static void
-host_unsettled(void *cookie, uint64_t from)
-{
-	struct host	*h = cookie;
-
-	if (h->check == NULL || !h->parts)
-		host_broken(h, "unsettled text outside part");
-	else if (!host_at_character(h->check, from))
-		host_broken(h, "unsettled from byte %llu of a text of %zu "
-		    "bytes", (unsigned long long)from, h->check->len);
-	else if (from < h->settled)
-		h->settled = from;
 }
 
 /* One option's value as text, in a new string; NULL for other kinds. */
@@ -246,12 +124,14 @@ host_open(struct host *h, const json_t *options, struct fault *f)
 			goto out;
 	}
 	crash_mark(h->plugin->name, "open");
+	h->opening = 1;
 	if (cf->open(&h->host, list, n, &h->plugin->state) != CHAT_FILTER_OK)
 		r = fault_set(f, "bad_config", NULL, "plugin %s: %s",
 		    h->plugin->name, h->why[0] != '\0' ? h->why :
 		    "can't be opened");
 	else
 		h->plugin->opened = 1;
+	h->opening = 0;
 	if (r == 0 && h->parts)
 		r = host_window(h, f);
 	if (r == 0 && h->broken[0] != '\0')
@@ -265,6 +145,29 @@ out:
 	return (r);
 }
 
+/* Let the plugin test itself. */
+int
+host_selftest(struct host *h, struct fault *f)
+{
+	const struct chat_filter	*cf = h->plugin->filter;
+	int32_t				 r;
+
+	if (plugin_minor(cf) < 2 || cf->selftest == NULL)
+		return (0);
+	h->why[0] = '\0';
+	crash_mark(h->plugin->name, "selftest");
+	r = cf->selftest(h->plugin->state);
+	crash_mark(NULL, NULL);
+	if (h->broken[0] != '\0')
+		return (fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
+		    h->plugin->name, h->broken));
+	if (r != CHAT_FILTER_OK)
+		return (fault_set(f, "bad_plugin", NULL, "plugin %s: its "
+		    "self-test has failed: %s", h->plugin->name,
+		    h->why[0] != '\0' ? h->why : "no reason given"));
+	return (0);
+}
+
 /* Check that a piece fits the plugin. */
 int
 host_fits(const struct host *h, const struct check *c, struct fault *f)
@@ -276,6 +179,12 @@ host_fits(const struct host *h, const struct check *c, struct fault *f)
 		    "the whole text each time", h->plugin->name);
 		return (CHAT_EUNSUPPORTED);
 	}
+	if (h->stateful && c->text_id == 0) {
+		fault_set(f, "filter_unavailable", "text_id", "plugin %s "
+		    "needs the text from its beginning, with a text_id",
+		    h->plugin->name);
+		return (CHAT_EUNSUPPORTED);
+	}
 	if ((uint64_t)c->fresh < h->window)
 		return (fault_set(f, "bad_field", "fresh", "fresh: %lld bytes "
 		    "before the new text, plugin %s needs %llu",
@@ -284,24 +193,68 @@ host_fits(const struct host *h, const struct check *c, struct fault *f)
 	return (0);
 }
 
-/* Call the function that judges pieces. */
-static int32_t
-host_part(const struct host *h, const struct check *c)
+/* The prompt of a reply, if the plugin reads it. */
+static const char *
+host_prompt(const struct host *h, const struct check *c, uint64_t *len)
 {
-	const struct chat_filter	*cf = h->plugin->filter;
-	struct chat_filter_part		 part = {
+	if (strcmp(c->direction, "reply") != 0 ||
+	    !(h->plugin->filter->flags & CHAT_FILTER_READS_PROMPT)) {
+		*len = 0;
+		return ("");
+	}
+	*len = c->context_len;
+	return (c->context);
+}
+
+/* Begin a text. */
+static int32_t
+host_begin(const struct host *h, const struct check *c,
+    struct text_plugin *tp)
+{
+	struct chat_filter_text	 text = { .size = sizeof text,
+		.reply = strcmp(c->direction, "reply") == 0,
+		.again = c->again, .account = (uint64_t)c->account,
+		.now = (uint64_t)c->now };
+	int32_t			 r;
+
+	text.prompt = host_prompt(h, c, &text.prompt_len);
+	crash_mark(h->plugin->name, "text_begin");
+	r = h->plugin->filter->text_begin(h->plugin->state, &text,
+	    &tp->state);
+	tp->begun = r == CHAT_FILTER_OK;
+	return (r);
+}
+
+/* Call the function that judges pieces. To a plugin that was not called for
+ * earlier pieces, their text is new, if it is still there. */
+static int32_t
+host_part(const struct host *h, const struct check *c, struct text *tx,
+    double score, const double *scores)
+{
+	struct text_plugin	*tp = text_plugin(tx, h->index);
+	int64_t			 fresh = tp->seen > c->offset ?
+				    tp->seen - c->offset : 0;
+	struct chat_filter_part	 part = {
 		.size = sizeof part, .final = c->final,
 		.reply = strcmp(c->direction, "reply") == 0,
 		.offset = (uint64_t)c->offset, .text = c->text,
-		.len = c->len, .fresh = (uint64_t)c->fresh,
-		.settled = (uint64_t)c->settled, .prompt = "" };
+		.len = c->len, .fresh = (uint64_t)fresh,
+		.settled = (uint64_t)(c->settled < fresh ? c->settled :
+		    fresh), .account = (uint64_t)c->account,
+		.now = (uint64_t)c->now, .score = score, .scores = scores };
+	int32_t			 r;
 
-	if (part.reply && (cf->flags & CHAT_FILTER_READS_PROMPT)) {
-		part.prompt = c->context;
-		part.prompt_len = c->context_len;
-	}
+	if (c->offset > tp->seen)
+		part.missed = (uint64_t)(c->offset - tp->seen);
+	part.prompt = host_prompt(h, c, &part.prompt_len);
+	if (h->stateful && !tp->begun &&
+	    (r = host_begin(h, c, tp)) != CHAT_FILTER_OK)
+		return (r);
+	part.text_state = tp->state;
 	crash_mark(h->plugin->name, "part");
-	return (cf->part(h->plugin->state, &part));
+	r = h->plugin->filter->part(h->plugin->state, &part);
+	tp->seen = c->offset + (int64_t)c->len;
+	return (r);
 }
 
 /* Call the function that judges whole texts. */
@@ -319,22 +272,42 @@ host_whole(const struct host *h, const struct check *c)
 	    c->text, c->len, c->final));
 }
 
-/* Judge one piece. */
-int
-host_check(struct host *h, const struct check *c, json_t *findings,
-    int64_t *settled, struct fault *f)
+/* Call the plugin, and return what it returns. The findings are added to the
+ * answer meanwhile. */
+static int32_t
+host_judge(struct host *h, const struct check *c, struct text *tx,
+    struct answer *a, double score, const double *scores)
 {
+	int64_t	 begin = clock_nanos();
 	int32_t	 r;
 
 	h->check = c;
-	h->findings = findings;
+	h->text = tx;
+	h->answer = a;
 	h->over = 0;
 	h->settled = c->len;
 	h->why[0] = '\0';
-	r = h->parts ? host_part(h, c) : host_whole(h, c);
+	r = h->parts ? host_part(h, c, tx, score, scores) : host_whole(h, c);
 	crash_mark(NULL, NULL);
 	h->check = NULL;
-	h->findings = NULL;
+	h->text = NULL;
+	h->answer = NULL;
+	msg_set_int(a->ns, h->plugin->name, clock_nanos() - begin);
+	return (r);
+}
+
+/* Judge one piece. */
+int
+host_check(struct host *h, const struct check *c, struct text *tx,
+    struct answer *a, struct fault *f)
+{
+	double	 scores[CATEGORIES + 1], score;
+	int32_t	 r;
+
+	score = text_scores(tx, h->index, scores);
+	if (h->banded && !(score >= h->low && score <= h->high))
+		return (0);
+	r = host_judge(h, c, tx, a, score, scores);
 	if (h->broken[0] != '\0') {
 		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
 		    h->plugin->name, h->broken);
@@ -355,10 +328,123 @@ host_check(struct host *h, const struct check *c, json_t *findings,
 	if (c->final)
 		return (0);
 	if (!h->parts)
-		*settled = -1;
-	else if ((int64_t)h->settled < *settled)
-		*settled = (int64_t)h->settled > c->settled ?
+		a->settled = -1;
+	else if ((int64_t)h->settled < a->settled)
+		a->settled = (int64_t)h->settled > c->settled ?
 		    (int64_t)h->settled : c->settled;
+	return (0);
+}
+
+/* The text is over. */
+void
+host_end(struct host *h, struct text *tx)
+{
+	struct text_plugin	*tp = text_plugin(tx, h->index);
+
+	if (!tp->begun)
+		return;
+	crash_mark(h->plugin->name, "text_end");
+	h->plugin->filter->text_end(h->plugin->state, tp->state);
+	crash_mark(NULL, NULL);
+	tp->begun = 0;
+	tp->state = NULL;
+}
+
+/* Let the plugin save. */
+int
+host_save(struct host *h, char **hex, struct fault *f)
+{
+	static const char		 digits[] = "0123456789abcdef";
+	const struct chat_filter	*cf = h->plugin->filter;
+	unsigned char			*blob;
+	uint64_t			 n, i;
+
+	*hex = NULL;
+	if (plugin_minor(cf) < 2 || cf->save == NULL)
+		return (0);
+	blob = xcalloc(1, CHAT_FILTER_BLOB_MAX);
+	crash_mark(h->plugin->name, "save");
+	n = cf->save(h->plugin->state, blob, CHAT_FILTER_BLOB_MAX);
+	crash_mark(NULL, NULL);
+	if (n > CHAT_FILTER_BLOB_MAX)
+		host_broken(h, "saved %llu bytes, at most %u",
+		    (unsigned long long)n, CHAT_FILTER_BLOB_MAX);
+	if (h->broken[0] != '\0') {
+		free(blob);
+		fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
+		    h->plugin->name, h->broken);
+		return (CHAT_EPROTOCOL);
+	}
+	if (n > 0) {
+		*hex = xmalloc(2 * n + 1);
+		for (i = 0; i < n; i++) {
+			(*hex)[2 * i] = digits[blob[i] >> 4];
+			(*hex)[2 * i + 1] = digits[blob[i] & 15];
+		}
+		(*hex)[2 * n] = '\0';
+	}
+	free(blob);
+	return (0);
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static int
+host_digit(char c)
+{
+	return (c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ?
+	    c - 'a' + 10 : -1);
+}
+
+/* Read hexadecimal digits into a new blob of *n bytes, or return NULL. */
+static unsigned char *
+host_blob(const char *hex, size_t *n)
+{
+	size_t		 len = strlen(hex), i;
+	unsigned char	*blob;
+	int		 a, b;
+
+	if (len % 2 != 0 || len / 2 > CHAT_FILTER_BLOB_MAX)
+		return (NULL);
+	blob = xmalloc(len / 2 + 1);
+	for (i = 0; i < len / 2; i++) {
+		a = host_digit(hex[2 * i]);
+		b = host_digit(hex[2 * i + 1]);
+		if (a < 0 || b < 0) {
+			free(blob);
+			return (NULL);
+		}
+		blob[i] = (unsigned char)(a << 4 | b);
+	}
+	*n = len / 2;
+	return (blob);
+}
+
+/* Give the plugin what was saved. */
+int
+host_restore(struct host *h, const char *hex, struct fault *f)
+{
+	const struct chat_filter	*cf = h->plugin->filter;
+	unsigned char			*blob;
+	size_t				 n;
+	int32_t				 r;
+
+	if (hex == NULL || plugin_minor(cf) < 2 || cf->restore == NULL)
+		return (0);
+	if ((blob = host_blob(hex, &n)) == NULL)
+		return (fault_set(f, "bad_field", "saved", "saved: expected "
+		    "at most %u bytes in hexadecimal", CHAT_FILTER_BLOB_MAX));
+	h->why[0] = '\0';
+	crash_mark(h->plugin->name, "restore");
+	r = cf->restore(h->plugin->state, blob, n);
+	crash_mark(NULL, NULL);
+	free(blob);
+	if (h->broken[0] != '\0')
+		return (fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
+		    h->plugin->name, h->broken));
+	if (r != CHAT_FILTER_OK)
+		log_warnx("plugin %s: does not take over what an earlier "
+		    "process has saved: %s", h->plugin->name,
+		    h->why[0] != '\0' ? h->why : "no reason given");
 	return (0);
 }
 
@@ -388,5 +474,8 @@ host_describe(const struct host *h)
 	    json_null());
 	msg_set_bool(o, "context", !h->parts ||
 	    (cf->flags & CHAT_FILTER_READS_PROMPT) != 0);
+	msg_set_bool(o, "texts", h->parts && plugin_minor(cf) >= 2);
+	msg_set_bool(o, "keeps", plugin_minor(cf) >= 2 && cf->save != NULL);
+	msg_set_string(o, "digest", h->plugin->digest);
 	return (o);
 }

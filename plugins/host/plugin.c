@@ -24,6 +24,8 @@
 			sizeof(((struct chat_filter *)NULL)->rules))
 #define PLUGIN_SIZE_1_1	(offsetof(struct chat_filter, part) + \
 			sizeof(((struct chat_filter *)NULL)->part))
+#define PLUGIN_SIZE_1_2	(offsetof(struct chat_filter, restore) + \
+			sizeof(((struct chat_filter *)NULL)->restore))
 
 static int	plugin_trusted(const struct stat *, const char *,
 		    const char *, struct fault *);
@@ -81,8 +83,10 @@ plugin_open_file(struct plugin *p, struct fault *f)
 	if (!S_ISREG(st.st_mode))
 		r = fault_set(f, "bad_plugin", NULL, "%s: not a regular file",
 		    p->path);
-	else
-		r = plugin_trusted(&st, "the file", p->path, f);
+	else if ((r = plugin_trusted(&st, "the file", p->path, f)) == 0 &&
+	    (r = sha256_file(p->fd, p->digest)) != 0)
+		fault_set(f, "bad_plugin", NULL, "%s: %s", p->path,
+		    strerror(errno));
 out:
 	if (dfd != -1)
 		close(dfd);
@@ -108,24 +112,43 @@ plugin_dlopen(struct plugin *p, struct fault *f)
 	return (0);
 }
 
-/* Is the plugin of minor version 1 or newer? */
-static int
-plugin_is_1_1(const struct chat_filter *cf)
+/* The minor number of its interface. */
+unsigned
+plugin_minor(const struct chat_filter *cf)
 {
-	return ((cf->abi & 0xffff) >= 1);
+	return (cf->abi & 0xffff);
 }
 
 /* The member part, which plugins of 1.0 do not have. */
 int
 plugin_has_part(const struct chat_filter *cf)
 {
-	return (plugin_is_1_1(cf) && cf->part != NULL);
+	return (plugin_minor(cf) >= 1 && cf->part != NULL);
+}
+
+/* The same for the members of 1.2, some of which belong together. */
+static const char *
+plugin_missing_1_2(const struct chat_filter *cf)
+{
+	if (cf->text_begin != NULL || cf->text_end != NULL) {
+		if (cf->text_begin == NULL)
+			return ("text_begin");
+		if (cf->text_end == NULL)
+			return ("text_end");
+		if (cf->part == NULL)
+			return ("part");
+	}
+	if (cf->save == NULL && cf->restore != NULL)
+		return ("save");
+	return (cf->save != NULL && cf->restore == NULL ? "restore" : NULL);
 }
 
 /* The name of the first member that is NULL and must not be, or NULL. */
 static const char *
 plugin_missing(const struct chat_filter *cf)
 {
+	const char	*missing;
+
 	if (cf->name == NULL)
 		return ("name");
 	if (cf->version == NULL)
@@ -134,6 +157,9 @@ plugin_missing(const struct chat_filter *cf)
 		return ("open");
 	if (cf->close == NULL)
 		return ("close");
+	if (plugin_minor(cf) >= 2 &&
+	    (missing = plugin_missing_1_2(cf)) != NULL)
+		return (missing);
 	if (plugin_has_part(cf))
 		return (cf->window == NULL ? "window" : NULL);
 	return (cf->prompt == NULL ? "prompt" : cf->text == NULL ? "text" :
@@ -156,7 +182,8 @@ plugin_check(const struct chat_filter *cf, const char *name, const char *path,
 		    CHAT_FILTER_ABI_MINOR);
 		return (CHAT_EUNSUPPORTED);
 	}
-	size = plugin_is_1_1(cf) ? PLUGIN_SIZE_1_1 : PLUGIN_SIZE_1_0;
+	size = minor >= 2 ? PLUGIN_SIZE_1_2 : minor == 1 ? PLUGIN_SIZE_1_1 :
+	    PLUGIN_SIZE_1_0;
 	if (cf->size < size)
 		return (fault_set(f, "bad_plugin", NULL, "%s: its struct "
 		    "chat_filter has %u bytes; ABI %u.%u has %zu", path,

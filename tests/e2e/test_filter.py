@@ -4,6 +4,7 @@ refused, plugins that misbehave, and the sandbox around them."""
 
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import resource
@@ -161,10 +162,25 @@ def second(folder):
 
 
 @pytest.fixture
+def tier(folder):
+    """The same as parts, under another name."""
+    path = copy(folder, "tests/plugins/.libs/zoo-tier.so", "zoo-tier.so")
+    return lambda **options: {"name": "tier", "path": path,
+                              "options": options}
+
+
+@pytest.fixture
 def old(folder):
     """A plugin of version 1.0."""
     return {"name": "old", "path": copy(folder, "tests/plugins/.libs/old.so",
                                         "old.so")}
+
+
+@pytest.fixture
+def old_parts(folder):
+    """A plugin of version 1.1."""
+    return {"name": "old", "path": copy(
+        folder, "tests/plugins/.libs/old-parts.so", "old-parts.so")}
 
 
 def test_ready_names_each_plugin_with_version_and_rules(start, rules):
@@ -192,7 +208,7 @@ def test_a_finding_has_category_score_rule_and_byte_span(start, rules):
 def test_ready_lists_the_needs_of_each_plugin(start, parts, old):
     ready = start().init(parts(act="good"), old)["plugins"]
     assert [(p["name"], p["abi"], p["window"], p["context"])
-            for p in ready] == [("zoo", "1.1", 10, False),
+            for p in ready] == [("zoo", "1.2", 10, False),
                                 ("old", "1.0", None, True)]
 
 
@@ -225,7 +241,7 @@ def test_rules_judge_pieces_and_report_settled_bytes(start, rules,
     assert settled.count(at) >= len("build a bomb")
 
 
-def test_an_old_plugin_gets_whole_texts_and_the_prompt(start, old, parts):
+def test_an_old_plugin_gets_whole_texts_and_the_prompt(start, old, rules):
     f = start()
     f.init(old)
     answer = f.check("a XYZZY", direction="reply", context="four",
@@ -238,26 +254,47 @@ def test_an_old_plugin_gets_whole_texts_and_the_prompt(start, old, parts):
     assert answer["findings"][0]["rule"] == "text-4-1"
     assert answer["settled"] == 9
     assert f.check("XYZZY")["findings"][0]["rule"] == "prompt"
-    for plugins in [old], [parts(act="good"), old]:
+    for plugins in [old], [rules, old]:
         f = start()
         f.init(*plugins)
-        answer = f.check("0123456789XYZZY", direction="reply", offset=1,
-                         fresh=10, final=True)
+        answer = f.check("0123456789" * 500, direction="reply", offset=1,
+                         fresh=4990, final=True)
         assert (answer["event"], answer["code"]) == ("error",
                                                      "filter_unavailable")
         assert "old" in answer["message"]
         assert "settled" not in f.check("x", direction="reply", final=False)
 
 
+def test_a_plugin_of_1_1_judges_pieces_as_before(start, old_parts, parts):
+    f = start()
+    ready = f.init(parts(act="good"), old_parts)["plugins"]
+    assert [p["abi"] for p in ready] == ["1.2", "1.1"]
+    assert [p["texts"] for p in ready] == [True, False]
+    answer = f.check("0123456789 X", direction="reply", context="four",
+                     final=False, text_id=1)
+    assert (answer["findings"], answer["settled"]) == ([], 11)
+    answer = f.check("0123456789 XYZZY", direction="reply", context="four",
+                     fresh=12, text_id=1)
+    found = {x["plugin"]: x for x in answer["findings"]}
+    assert found["old"]["rule"] == "part-4-12-1"
+    assert (found["old"]["start"], found["old"]["end"]) == (11, 16)
+    f = start()
+    f.init(old_parts)
+    assert f.check("1234567 XYZZY", offset=9, fresh=7)["settled"] == 13
+
+
 def test_a_piece_needs_the_window_before_it(start, parts):
     f = start()
     f.init(parts(act="good"))
     text = "0123456789XYZZY"
-    answer = f.check(text, direction="reply", offset=3, fresh=9)
+    assert f.check(text[:12], direction="reply", final=False,
+                   text_id=1)["settled"] == 12
+    answer = f.check(text, direction="reply", offset=3, fresh=9, text_id=1)
     assert (answer["code"], answer["field"]) == ("bad_field", "fresh")
     assert "10" in answer["message"]
-    answer = f.check(text, direction="reply", offset=3, fresh=10, final=False)
-    assert len(answer["findings"]) == 1 and answer["settled"] == 15
+    answer = f.check(text[2:], direction="reply", offset=2, fresh=10,
+                     final=False, text_id=1)
+    assert len(answer["findings"]) == 1 and answer["settled"] == 13
     assert f.check(text, offset=0, fresh=2, final=False)["settled"] == 15
 
 
@@ -364,8 +401,8 @@ def refused(f, plugin, *words, **more):
 
 
 MISFITS = [
-    ("major", ["misfit-major.so", "2.0", "1.1"]),
-    ("minor", ["misfit-minor.so", "1.99", "1.1"]),
+    ("major", ["misfit-major.so", "2.0", "1.2"]),
+    ("minor", ["misfit-minor.so", "1.99", "1.2"]),
     ("size", ["misfit-size.so", "40 bytes"]),
     ("name", ["misfit-name.so", '"other"', '"misfit"']),
     ("null", ["misfit-null.so", '"text" is NULL']),
@@ -1043,35 +1080,6 @@ def test_limits_are_on_while_it_serves(start, rules):
     assert "CapEff:\t0000000000000000" in state
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_the_example_in_the_header_is_a_plugin(start, folder):
-    with open(os.path.join(SRC, "plugins", "chatd-filter.h")) as header:
-        text = header.read()
-    lines = text.split("finds one word:")[1].split("Build it with")[0]
-    source = folder / "word.c"
-    source.write_text("\n".join(
-        x[3:] if x.startswith(" *\t") else "" for x in lines.split("\n")))
-    path = str(folder / "word.so")
-    subprocess.run(["cc", "-I", os.path.join(SRC, "plugins"), "-shared",
-                    "-fPIC", "-Wall", "-Werror", "-o", path, str(source)],
-                   check=True)
-    os.chmod(path, 0o755)
-    f = start()
-    assert f.init({"name": "word", "path": path})["event"] == "ready"
-    (found,) = f.check("say xyzzy", direction="reply")["findings"]
-    assert (found["start"], found["end"]) == (4, 9)
-    answer = f.check("say xy", direction="reply", final=False)
-    assert (answer["findings"], answer["settled"]) == ([], 4)
-    answer = f.check("y xyz", direction="reply", offset=3, fresh=4,
-                     final=False)
-    assert answer["settled"] == 2
-    answer = f.check(" xyzzy", direction="reply", offset=3, fresh=4,
-                     final=False)
-    assert (answer["findings"][0]["start"], answer["settled"]) == (1, 6)
-    answer = f.check("x", direction="reply", final=True)
-    assert answer["settled"] == 1
-
-
 def test_nothing_of_a_text_reaches_the_log(start, rules):
     f = start()
     f.init(rules)
@@ -1080,3 +1088,272 @@ def test_nothing_of_a_text_reaches_the_log(start, rules):
     f.raw(b"\n")
     f.receive()
     assert "marker-4711" not in f.end()[1]
+
+
+def told(answer):
+    """What the plugin was told about the piece: a dict."""
+    (rule,) = {x["rule"] for x in answer["findings"]
+               if x["category"] == "illegal"}
+    return {k: float(v) for k, v in
+            (word.split("=") for word in rule.split())}
+
+
+def test_a_plugin_keeps_a_state_of_each_text(start, parts):
+    f = start()
+    f.init(parts(act="tell"))
+    texts = {1: "one two three four", 2: "eins zwei drei vier"}
+    for end in 3, 7, 18:
+        for id, text in texts.items():
+            judged = {3: 0, 7: 3, 18: 7}[end]
+            got = told(f.check(text[:end], fresh=judged, text_id=id,
+                               final=False))
+            assert (got["sum"], got["fresh"]) == (end, judged)
+    # The final piece ends it: the same number is then another text.
+    assert told(f.check(texts[1], fresh=18, text_id=1))["sum"] == 18
+    assert told(f.check(texts[1][:3], text_id=1, final=False))["sum"] == 3
+    # So does an order to end.
+    f.send(op="end", id=5, text_id=2)
+    assert f.receive()["event"] == "done"
+    assert told(f.check("x", text_id=2, final=False))["sum"] == 1
+    # Without a number a check is a text by itself.
+    assert told(f.check("four", fresh=2, final=False))["sum"] == 2
+    assert told(f.check("four", fresh=2, final=False))["sum"] == 2
+    assert f.end()[0] == 0
+
+
+@pytest.mark.parametrize("more,field", [
+    ({"fresh": 2}, "fresh"),                    # 3 are judged
+    ({"fresh": 3, "text_id": 8}, "text_id"),    # never begun
+    ({"fresh": 3, "text_id": 0}, "text_id"),
+    ({"fresh": 3, "account": -1}, "account"),
+    ({"fresh": 3, "again": 1}, "again"),
+    ({"fresh": 3, "now": "1"}, "now"),
+])
+def test_a_piece_must_continue_its_text(start, parts, more, field):
+    f = start()
+    f.init(parts(act="good"))
+    f.check("one", text_id=7, final=False)
+    answer = f.check("one two", **{"text_id": 7, **more})
+    assert (answer["code"], answer["field"]) == ("bad_field", field)
+    assert f.check("one two", text_id=7, fresh=3)["event"] == "done"
+
+
+def test_a_text_with_a_state_needs_its_beginning(start, parts):
+    f = start()
+    f.init(parts(act="good"))
+    answer = f.check("0123456789abc", offset=4, fresh=10)
+    assert (answer["code"], answer["field"]) == ("filter_unavailable",
+                                                 "text_id")
+
+
+def test_account_and_time_reach_the_plugin(start, parts):
+    f = start()
+    f.init(parts(act="tell"))
+    got = told(f.check("x", text_id=1, account=7, now=1234, final=False))
+    assert (got["account"], got["now"]) == (7, 1234)
+    before = time.monotonic() * 1000
+    got = told(f.check("x"))
+    assert got["account"] == 0
+    assert before - 1 <= got["now"] <= time.monotonic() * 1000 + 1
+
+
+def test_a_later_plugin_knows_the_scores_before_it(start, parts, tier):
+    f = start()
+    f.init(parts(act="good"), tier(act="tell"))
+    got = told(f.check("harmless", text_id=1, final=False))
+    assert (got["score"], got["hate"]) == (0, 0)
+    got = told(f.check("harmless XYZZY", fresh=8, text_id=1, final=False))
+    assert (got["score"], got["hate"]) == (0.5, 0.5)
+    # They stay for the rest of the text, and of this text only.
+    got = told(f.check("harmless XYZZY and", fresh=14, text_id=1,
+                       final=False))
+    assert (got["score"], got["hate"]) == (0.5, 0.5)
+    assert told(f.check("harmless", text_id=2))["score"] == 0
+    # The other way round it knows nothing.
+    f = start()
+    f.init(tier(act="tell"), parts(act="good"))
+    assert told(f.check("XYZZY"))["score"] == 0
+
+
+def test_a_plugin_in_a_band_is_asked_only_then(start, parts, tier):
+    f = start()
+    f.init(parts(act="good"), tier(act="tell", band="0.4 0.6"))
+
+    def asked(answer):
+        return [x["rule"] for x in answer["findings"]
+                if x["plugin"] == "tier"]
+
+    assert asked(f.check("harmless", text_id=1, final=False)) == []
+    got = told(f.check("harmless XYZZY", fresh=8, text_id=1, final=False))
+    assert (got["fresh"], got["missed"], got["sum"]) == (0, 0, 14)
+    got = told(f.check("harmless XYZZY.", fresh=14, text_id=1, final=False))
+    assert (got["fresh"], got["sum"]) == (14, 15)
+    # What stands no longer in the window is missed.
+    f.check("0123456789abcdef", text_id=2, final=False)
+    got = told(f.check("456789abcdef XYZZY", offset=4, fresh=12, text_id=2))
+    assert (got["fresh"], got["missed"], got["sum"]) == (0, 4, 18)
+    for band in "0.6 1", "0 0.4":
+        f = start()
+        f.init(parts(act="good"), tier(act="tell", band=band))
+        assert asked(f.check("XYZZY")) == []
+        assert bool(asked(f.check("x"))) == (band == "0 0.4")
+
+
+def test_a_finding_carries_what_spoke_for_it(start, parts):
+    f = start()
+    f.init(parts(act="good-detail"))
+    (found,) = f.check("a XYZZY")["findings"]
+    assert found["detail"] == [{"name": "XYZZY", "weight": 1.5, "start": 0,
+                                "end": 7}]
+    assert "proven" not in found
+
+
+def test_a_later_plugin_lowers_findings_that_are_not_proven(
+        start, parts, tier):
+    for act, lower, score in (("good", "lower", 0.1),
+                              ("good", "lower-hate", 0.1),
+                              ("proven-good", "lower", 0.5)):
+        f = start()
+        f.init(parts(act=act), tier(act=lower))
+        answer = f.check("a XYZZY")
+        (found,) = answer["findings"]
+        assert found["score"] == score
+        assert found.get("proven", False) == (act == "proven-good")
+        assert answer["lowered"] == [{
+            "plugin": "tier", "score": 0.1, "start": 0, "end": 7,
+            **({"category": "hate"} if "hate" in lower else {})}]
+    # Nobody lowers what comes after it.
+    f = start()
+    f.init(tier(act="lower"), parts(act="good"))
+    assert f.check("a XYZZY")["findings"][0]["score"] == 0.5
+
+
+BROKEN_1_2 = ["bad-detail", "empty-detail", "nan-detail", "span-detail",
+              "null-detail", "many-detail", "lower-category", "lower-score",
+              "lower-span", "lower-short", "late-band"]
+
+
+@pytest.mark.parametrize("act", BROKEN_1_2)
+def test_a_broken_rule_of_1_2_ends_the_process(start, parts, act):
+    f = start()
+    f.init(parts(act=act))
+    answer = f.check("\u00e9 XYZZY")
+    assert (answer["event"], answer["code"]) == ("error",
+                                                 "filter_unavailable")
+    assert "plugin zoo" in answer["message"]
+    assert f.receive() is None
+    assert f.end()[0] == 1
+
+
+def test_a_bad_band_is_refused(start, parts):
+    refused(start(), parts(act="good", open="bad-band"), "zoo", "band",
+            "1 to 0")
+    refused(start(), parts(act="good", band="0.5 nan"), "zoo", "band")
+
+
+@pytest.mark.parametrize("call,act,words", [
+    ("selftest", "fail", ["self-test", "out of ideas"]),
+    ("selftest", "silent-fail", ["self-test", "no reason given"]),
+    ("selftest", "good", ["outside prompt"]),
+])
+def test_a_failed_selftest_refuses_the_start(start, parts, call, act, words):
+    refused(start(), parts(act="good", **{call: act}), "zoo", *words)
+
+
+@pytest.mark.parametrize("call", ["begin", "end", "selftest", "save",
+                                  "restore"])
+@pytest.mark.parametrize("act", ["crash", "abort", "leak", "exit", "open",
+                                 "fork", "socket"])
+def test_a_crash_in_a_call_of_1_2_is_named(start, parts, call, act):
+    if SANITIZED and act == "leak":
+        pytest.skip("a sanitizer has no limit of address space")
+    f = start()
+    plugin = parts(act="good", **{call: act})
+    if call == "restore":
+        plugin["saved"] = "0100000000000000"
+    f.init(plugin) if call in ("save", "restore", "selftest") else \
+        f.send(op="init", plugins=[plugin])
+    f.send(op="check", id=1, direction="prompt", text="x", text_id=1)
+    f.send(op="save", id=2)
+    while f.receive() is not None:
+        pass
+    status, err = f.end()
+    if act == "exit":
+        assert status == 0
+    else:
+        assert status != 0
+    if act in ("crash", "abort") and not SANITIZED:
+        name = call if call not in ("begin", "end") else "text_" + call
+        assert "zoo: %s" % {"crash": "crashed", "abort": "aborted"}[act] \
+            in err and "in %s" % name in err
+
+
+def test_a_failed_text_begin_costs_only_its_text(start, parts):
+    f = start()
+    # The start judges a text as well, so it must fail later.
+    answer = f.init(parts(act="good", begin="fail"))
+    assert answer["event"] == "error" and "out of ideas" in answer["message"]
+
+
+def test_a_hung_start_is_ended_and_named(start, parts):
+    f = start()
+    f.send(op="init", plugins=[parts(act="good", selftest="loop")])
+    answer = f.receive(timeout=60)
+    assert answer["event"] == "error"
+    for word in "zoo", "selftest", "25 s":
+        assert word in answer["message"]
+    assert f.receive() is None
+    assert f.end()[0] == 1
+
+
+def test_a_saved_state_goes_to_the_next_process(start, parts):
+    f = start()
+    plugin = parts(act="tell")
+    assert f.init(plugin)["plugins"][0]["keeps"]
+    begun = told(f.check("x"))["begun"]
+    f.send(op="save", id=2)
+    saved = f.receive()["saved"]["zoo"]
+    assert saved == "%02x00000000000000" % int(begun)
+    f = start()
+    f.init({**plugin, "saved": saved})
+    # Two texts at the start, and this one; one that is judged again.
+    assert told(f.check("x", again=True))["begun"] == begun + 2
+
+
+def test_a_state_that_does_not_fit_is_reported_and_dropped(start, parts):
+    f = start()
+    assert f.init({**parts(act="good"), "saved": "01"})["event"] == "ready"
+    assert f.check("XYZZY")["findings"]
+    assert "not of this plugin" in f.end()[1]
+    for saved in "0", "0g", "AB":
+        f = start()
+        answer = f.init({**parts(act="good"), "saved": saved})
+        assert (answer["code"], answer["field"]) == ("bad_field", "saved")
+
+
+def test_a_blob_has_a_limit(start, parts):
+    f = start()
+    f.init(parts(act="good", save="full-size"))
+    f.send(op="save", id=2)
+    assert f.receive()["saved"]["zoo"] == "a5" * 65536
+    f = start()
+    f.init(parts(act="good", save="too-large"))
+    f.send(op="save", id=2)
+    answer = f.receive()
+    assert answer["event"] == "error" and "65537" in answer["message"]
+    assert f.receive() is None
+
+
+def test_ready_has_the_digest_of_the_file(start, parts):
+    plugin = parts(act="good")
+    with open(plugin["path"], "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    assert start().init(plugin)["plugins"][0]["digest"] == digest
+
+
+def test_each_check_says_how_long_each_plugin_took(start, parts, rules):
+    f = start()
+    f.init(rules, parts(act="good"))
+    ns = f.check("build a bomb")["ns"]
+    assert set(ns) == {"rules", "zoo"}
+    assert all(0 < n < 1e9 for n in ns.values())

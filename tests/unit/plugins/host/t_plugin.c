@@ -87,11 +87,11 @@ test_another_version_is_refused_and_named(void **state)
 		uint32_t	 abi;
 		const char	*words;
 	} cases[] = {
-		{ 0, "ABI 0.0; this chatd has 1.1" },
-		{ 1, "ABI 0.1; this chatd has 1.1" },
-		{ 0x10002, "ABI 1.2; this chatd has 1.1" },
-		{ 0x20000, "ABI 2.0; this chatd has 1.1" },
-		{ 0xffffffff, "ABI 65535.65535; this chatd has 1.1" },
+		{ 0, "ABI 0.0; this chatd has 1.2" },
+		{ 1, "ABI 0.1; this chatd has 1.2" },
+		{ 0x10003, "ABI 1.3; this chatd has 1.2" },
+		{ 0x20000, "ABI 2.0; this chatd has 1.2" },
+		{ 0xffffffff, "ABI 65535.65535; this chatd has 1.2" },
 	};
 	struct chat_filter	 c = sound;
 	struct fault		 f;
@@ -177,6 +177,83 @@ test_parts_need_a_window_and_nothing_else(void **state)
 	assert_true(plugin_has_part(&c));
 }
 
+/* The members that version 1.2 added. */
+static int32_t
+some_begin(void *state, const struct chat_filter_text *text,
+    void **text_state)
+{
+	(void)state;
+	(void)text;
+	(void)text_state;
+	return (0);
+}
+
+static void
+some_end(void *state, void *text_state)
+{
+	(void)state;
+	(void)text_state;
+}
+
+static uint64_t
+some_save(void *state, void *blob, uint64_t room)
+{
+	(void)state;
+	(void)blob;
+	(void)room;
+	return (0);
+}
+
+static int32_t
+some_restore(void *state, const void *blob, uint64_t len)
+{
+	(void)state;
+	(void)blob;
+	(void)len;
+	return (0);
+}
+
+static void
+test_members_of_1_2_come_in_pairs(void **state)
+{
+	static const struct {
+		int		 begin, end, part, save, restore;
+		const char	*missing;	/* NULL: none */
+	} cases[] = {
+		{ 1, 1, 1, 1, 1, NULL },
+		{ 0, 0, 0, 1, 1, NULL },
+		{ 1, 0, 1, 0, 0, "\"text_end\" is NULL" },
+		{ 0, 1, 1, 0, 0, "\"text_begin\" is NULL" },
+		{ 1, 1, 0, 0, 0, "\"part\" is NULL" },
+		{ 0, 0, 1, 1, 0, "\"restore\" is NULL" },
+		{ 0, 0, 1, 0, 1, "\"save\" is NULL" },
+	};
+	struct chat_filter	 c;
+	struct fault		 f;
+	size_t			 i;
+	int			 r;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		c = sound;
+		c.window = some_window;
+		c.part = cases[i].part ? some_part : NULL;
+		c.text_begin = cases[i].begin ? some_begin : NULL;
+		c.text_end = cases[i].end ? some_end : NULL;
+		c.save = cases[i].save ? some_save : NULL;
+		c.restore = cases[i].restore ? some_restore : NULL;
+		r = plugin_check(&c, "x", "/x.so", &f);
+		assert_int_equal(r, cases[i].missing == NULL ? 0 :
+		    CHAT_EFORMAT);
+		if (cases[i].missing != NULL)
+			assert_non_null(strstr(f.message, cases[i].missing));
+		/* In a struct of 1.1 they are not there. */
+		c.abi = CHAT_FILTER_ABI_MAJOR << 16 | 1;
+		c.size = offsetof(struct chat_filter, text_begin);
+		assert_int_equal(plugin_check(&c, "x", "/x.so", &f), 0);
+	}
+}
+
 /* A struct of 1.0 ends before these members, so their bytes do not count. */
 static void
 test_a_plugin_of_1_0_is_not_read_beyond_its_struct(void **state)
@@ -195,7 +272,7 @@ test_a_plugin_of_1_0_is_not_read_beyond_its_struct(void **state)
 	c = sound;
 	c.size = offsetof(struct chat_filter, flags);
 	assert_int_equal(plugin_check(&c, "x", "/x.so", &f), CHAT_EFORMAT);
-	assert_non_null(strstr(f.message, "ABI 1.1"));
+	assert_non_null(strstr(f.message, "ABI 1.2"));
 }
 
 /* Files. */
@@ -251,6 +328,7 @@ main(void)
 		cmocka_unit_test(test_another_version_is_refused_and_named),
 		cmocka_unit_test(test_each_missing_member_is_named),
 		cmocka_unit_test(test_parts_need_a_window_and_nothing_else),
+		cmocka_unit_test(test_members_of_1_2_come_in_pairs),
 		cmocka_unit_test(
 		    test_a_plugin_of_1_0_is_not_read_beyond_its_struct),
 		cmocka_unit_test(
