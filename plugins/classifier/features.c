@@ -351,7 +351,8 @@ features_shift(struct features_run *r)
 	uint64_t		 h = SALT_PHRASE;
 	uint32_t		 i, best = 0;
 
-	for (i = 0; i < f->queued && q[i].kind == FEATURES_WORD; i++) {
+	for (i = 0; i < f->queued && (q[i].kind == FEATURES_WORD ||
+	    q[i].kind == FEATURES_EMOJI); i++) {
 		h = features_mix(h, q[i].hash);
 		if (features_find(r->words->groups, r->words->groups_n, h) <
 		    r->words->groups_n)
@@ -376,11 +377,9 @@ features_push(struct features_run *r, const struct features_token *t)
 			features_shift(r);
 	else if (f->queued == FEATURES_PHRASE)
 		features_shift(r);
-	if (t->kind != FEATURES_WORD) {
-		features_emit(r, t);
-		return;
-	}
 	f->queue[f->queued++] = *t;
+	if (t->kind != FEATURES_WORD)
+		features_shift(r);
 }
 
 /* Is c a letter of a word? Folded text has no capitals. */

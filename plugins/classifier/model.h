@@ -67,8 +67,9 @@ struct model {
 
 /* A feature that spoke. */
 struct model_top {
-	float		 weight;
+	float		 weight;	/* of the token's features together */
 	uint8_t		 len;
+	uint64_t	 from, to;	/* bytes of the text */
 	char		 text[2 * FEATURES_TOKEN + 1];
 };
 
@@ -117,8 +118,11 @@ void	*model_write(const struct model *, size_t *len);
 /* Free a model. NULL does nothing. */
 void	 model_free(struct model *);
 
-/* Place a feature in a bucket; of a full bucket the weakest feature leaves.
- * The features must come from strong to weak. Returns 0 if there is no room. */
+/* The number of features of the gates. */
+uint64_t model_features(const struct model *);
+
+/* Place a feature in its bucket. The features must come from strong to weak.
+ * Returns 0 if the bucket is full. */
 int	 model_put_gate(struct model *, uint64_t hash,
 	    const int8_t weight[MODEL_HEADS]);
 int	 model_put_name(struct model *, uint64_t hash,
@@ -128,17 +132,25 @@ int	 model_put_name(struct model *, uint64_t hash,
  * Read more of a text. text is a piece of len bytes that begins at byte
  * "offset" of the whole text, offset <= t->done; the bytes before t->done are
  * context. fn is called for each complete window, and at the end of the text.
- * With stops set it is called at the end of each sentence too.
+ * With stops set it is called at the end of each sentence too, after the
+ * first MODEL_FEW words.
  */
 void	 model_read(const struct model *, struct model_text *t,
 	    const char *text, size_t len, uint64_t offset, int final, int stops,
 	    model_fn fn, void *arg);
 
+#define MODEL_FEW	8
+
 /* The bytes before the new text that model_read needs. */
 #define MODEL_WINDOW	512
 
-/* Write what spoke most in a head to buf: "make bomb, explosive". */
-void	 model_explain(const struct model_score *, int head, char *buf,
-	    size_t size);
+/* Store what spoke most in a head in list, the most first; borrowed from the
+ * halves of the score. Returns how many: at most 2 * MODEL_TOP. */
+size_t	 model_explain(const struct model_score *, int head,
+	    const struct model_top *list[2 * MODEL_TOP]);
+
+/* What a token with this weight added to the log odds of a head. */
+double	 model_odds(const struct model *, const struct model_score *, int head,
+	    float weight);
 
 #endif

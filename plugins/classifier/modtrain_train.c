@@ -2,7 +2,7 @@
 /*
  * The commands train and test.
  */
-#include "train.h"
+#include "modtrain.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train.h"
 #include "xmalloc.h"
 
 struct train {
 	struct recipe		 recipe;
 	struct rows		 rows;
 	struct corpus		 corpus;
+	struct groups		 groups;
 	struct features_words	 words;
 	const char		*out;
 	const char		*folds;		/* to leave out, with commas */
@@ -77,9 +79,11 @@ modtrain_train(int argc, char **argv)
 	int		 c, k, n = 0, r = 0;
 
 	memset(&t, 0, sizeof t);
-	while (r == 0 && (c = getopt(argc, argv, "r:o:l:s:")) != -1) {
+	while (r == 0 && (c = getopt(argc, argv, "r:o:l:s:g:")) != -1) {
 		if (c == 'r')
 			r = recipe_load(optarg, &t.recipe, &f);
+		else if (c == 'g')
+			r = groups_load(&t.groups, optarg, &f);
 		else if (c == 's')
 			r = recipe_set(&t.recipe, optarg, &f);
 		else if (c == 'o')
@@ -95,6 +99,9 @@ modtrain_train(int argc, char **argv)
 		fprintf(stderr, "chatd-modtrain: %s\n", f.message);
 		return (1);
 	}
+	groups_sort(&t.groups);
+	t.words.groups = t.groups.hash;
+	t.words.groups_n = t.groups.n;
 	rows_mark(&t.rows, &t.recipe);
 	corpus_build(&t.corpus, &t.rows, &t.recipe, &t.words);
 	fprintf(stderr, "%zu rows, %zu documents, %zu features, %zu distinct\n",
@@ -126,5 +133,6 @@ modtrain_train(int argc, char **argv)
 	corpus_clear(&t.corpus);
 	rows_clear(&t.rows);
 	recipe_clear(&t.recipe);
+	free(t.groups.hash);
 	return (r != 0);
 }

@@ -12,6 +12,8 @@
 
 #include "fold.h"
 
+#define MODEL_NEAR	8	/* bytes */
+
 struct model_run {
 	const struct model	*m;
 	struct model_text	*t;
@@ -89,6 +91,8 @@ model_note(struct model_half *h, int head, float weight,
 		memcpy(top[at].text, o->before->text, n);
 		top[at].text[n++] = ' ';
 	}
+	top[at].from = n > 0 ? o->before->from : o->token->from;
+	top[at].to = o->token->to;
 	k = o->token->len;
 	memcpy(top[at].text + n, o->token->text, k);
 	top[at].len = (uint8_t)(n + k);
@@ -151,13 +155,30 @@ model_token(void *arg, const struct features_out *o)
 	t->fresh++;
 	if (o->half && t->halves > 0)
 		model_window(r, &t->half[0], h);
-	else if (o->stop && r->stops)
+	else if (o->stop && r->stops && t->features.total >= MODEL_FEW)
 		model_window(r, t->halves > 0 ? &t->half[0] : NULL, h);
 	if (o->half) {
 		t->half[0] = *h;
 		memset(h, 0, sizeof *h);
 		t->halves++;
 	}
+}
+
+/* The first byte of a piece that may matter for the folding of the bytes from
+ * done on. In plain ASCII only the letters beside a sign do. */
+static size_t
+model_skip(const char *text, size_t len, size_t done)
+{
+	size_t	 skip = done > MODEL_NEAR ? done - MODEL_NEAR : 0, i;
+
+	for (i = skip; i < len && !((unsigned char)text[i] & 0x80); i++)
+		;
+	if (i == len)
+		return (skip);
+	skip = done > MODEL_WINDOW ? done - MODEL_WINDOW : 0;
+	while (skip > 0 && ((unsigned char)text[skip] & 0xc0) == 0x80)
+		skip--;
+	return (skip);
 }
 
 /* Read more of a text. */
@@ -167,15 +188,10 @@ model_read(const struct model *m, struct model_text *t, const char *text,
 {
 	struct model_run	 r = { m, t, stops, fn, arg };
 	struct fold		 f;
-	size_t			 at, end, skip = 0;
+	size_t			 at, end, skip;
 	uint64_t		 done = t->done - offset;
 
-	/* fold what may matter for the first new token, and no more */
-	if (done > MODEL_WINDOW) {
-		skip = (size_t)done - MODEL_WINDOW;
-		while (skip > 0 && ((unsigned char)text[skip] & 0xc0) == 0x80)
-			skip--;
-	}
+	skip = model_skip(text, len, (size_t)done);
 	fold_piece(&f, text + skip, len - skip, len - skip,
 	    (offset + skip == 0 ? FOLD_BEGINS : 0) | (final ? FOLD_ENDS : 0));
 	for (at = 0; at < f.len && f.from[at] + skip < done; at++)
@@ -191,6 +207,19 @@ model_read(const struct model *m, struct model_text *t, const char *text,
 	if (final && t->fresh > 0)
 		model_window(&r, t->halves > 0 ? &t->half[0] : NULL,
 		    &t->half[1]);
+}
+
+/* Count the features of the gates. */
+uint64_t
+model_features(const struct model *m)
+{
+	uint64_t	 n = 0;
+	uint32_t	 i, k;
+
+	for (i = 0; i < m->gates_n; i++)
+		for (k = 0; k < MODEL_SLOTS; k++)
+			n += m->gates[i].print[k] != 0;
+	return (n);
 }
 
 /* Place a feature in a bucket of the gates. */
@@ -230,38 +259,39 @@ model_put_name(struct model *m, uint64_t hash,
 	return (1);
 }
 
-/* Name what spoke most. */
-void
-model_explain(const struct model_score *s, int head, char *buf, size_t size)
+/* Find what spoke most. */
+size_t
+model_explain(const struct model_score *s, int head,
+    const struct model_top *list[2 * MODEL_TOP])
 {
-	const struct model_top	*list[2 * MODEL_TOP], *t;
-	size_t			 n = 0, i, used = 0;
+	const struct model_top	*t;
+	size_t			 n = 0, i, at;
 	int			 h;
 
-	for (h = 0; h < 2; h++)
+	for (h = 0; h < 2; h++) {
 		for (i = 0; s->half[h] != NULL && i < MODEL_TOP; i++) {
-			size_t	 at = n;
-
 			t = &s->half[h]->top[head][i];
 			if (t->weight <= 0)
 				continue;
-			for (; at > 0 && list[at - 1]->weight < t->weight;
-			    at--)
+			for (at = n++; at > 0 && list[at - 1]->weight <
+			    t->weight; at--)
 				list[at] = list[at - 1];
 			list[at] = t;
-			n++;
 		}
-	buf[0] = '\0';
-	for (i = 0; i < n && i < MODEL_TOP; i++) {
-		t = list[i];
-		if (used + t->len + 3 > size)
-			break;
-		if (used > 0) {
-			memcpy(buf + used, ", ", 2);
-			used += 2;
-		}
-		memcpy(buf + used, t->text, t->len);
-		used += t->len;
-		buf[used] = '\0';
 	}
+	return (n);
+}
+
+/* Turn the weight of a token into log odds. */
+double
+model_odds(const struct model *m, const struct model_score *s, int head,
+    float weight)
+{
+	double	 n = 0;
+	int	 h;
+
+	for (h = 0; h < 2; h++)
+		n += s->half[h] != NULL ? s->half[h]->n : 0;
+	return (m->head[head].slope * m->head[head].scale * weight /
+	    sqrt(n > 0 ? n : 1));
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatd-modtrain: makes and measures the models of the classifier.
+ * Inside chatd-modtrain: what its commands train and test share.
  *
- *   modtrain_      the program and its commands
  *   recipe_        the recipe: what is learned from, and how
  *   rows_          labelled texts
  *   corpus_        the features of all rows, as numbers
@@ -66,7 +65,7 @@ struct recipe {
 	size_t	  folds_n;
 	double	  epochs, rate, l2, min_rows, min_sources, noise, cross, power;
 	double	  gates, names, name_epochs, name_l2, seed, balance, chars,
-		  max_fold, tune_weight, dropout;
+		  dropout;
 };
 
 int	 recipe_load(const char *path, struct recipe *, struct fault *);
@@ -81,6 +80,14 @@ int	 recipe_part_has(const struct recipe_fold *, int part,
 int	 rows_load(struct rows *, const char *path, struct fault *);
 void	 rows_clear(struct rows *);
 void	 rows_mark(struct rows *, const struct recipe *);
+
+#define GROUPS_NAME	120	/* bytes of a name */
+struct groups {
+	uint64_t	*hash;		/* owned */
+	size_t		 n;
+};
+int	 groups_load(struct groups *, const char *path, struct fault *);
+void	 groups_sort(struct groups *);
 
 /* A feature of a row: a number of the corpus, and a flag. */
 #define CORPUS_NAME	0x80000000u	/* the categories use it too */
@@ -142,8 +149,5 @@ void	 report_judge(const struct model *, const struct row *,
 	    struct judged *);
 void	 report_fold(FILE *, const struct model *, const struct rows *,
 	    const struct recipe_fold *, double *figures);
-
-int	 modtrain_train(int argc, char **argv);
-int	 modtrain_test(int argc, char **argv);
 
 #endif

@@ -121,8 +121,7 @@ learn_lessons(struct learner *l, const unsigned char *left)
 
 		if (left[r->source] || (r->labels == ROW_OTHER))
 			continue;
-		w = r->weight * (r->tune ? l->rc->tune_weight > 0 ?
-		    l->rc->tune_weight : 1 : 1);
+		w = r->weight;
 		if (c->doc[d].flags & CORPUS_NOISE)
 			w *= 0.5;
 		if (r->head != l->head) {

@@ -34,8 +34,6 @@ static const struct recipe_number recipe_numbers[] = {
 	NUMBER(seed, 1, 0, 1000000),
 	NUMBER(balance, 1, 0, 1),
 	NUMBER(chars, 1, 0, 1),
-	NUMBER(max_fold, 0, 0, 1),
-	NUMBER(tune_weight, 0, 0, 1),
 	NUMBER(dropout, 0, 0, 0.9),
 };
 
