@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The plugin "classifier": connects the interface of chatd-filter.h with
- * model.h.  A prompt is judged by both heads, a reply by the head for content.
+ * linear.h.  A prompt is judged by both heads, a reply by the head for content.
  */
 #include <config.h>
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "chatd-filter.h"
-#include "model.h"
+#include "linear.h"
 #include "xmalloc.h"
 
 #define PLUGIN_SPAN	2048	/* bytes before new text that a span may begin
@@ -21,8 +21,8 @@
 
 struct plugin_state {
 	const struct chat_filter_host	*host;	/* borrowed */
-	struct model			*model;	/* owned */
-	const char	*category[MODEL_CATEGORIES]; /* borrowed; NULL: the
+	struct linear			*model;	/* owned */
+	const char	*category[LINEAR_CATEGORIES]; /* borrowed; NULL: the
 						 * host does not know it */
 	double				 least;	/* min_score */
 };
@@ -71,9 +71,9 @@ classifier_option(struct plugin_state *st, const struct chat_filter_option *o,
 			return (fault_set(f, "bad_config", "model",
 			    "model: \"%.100s\" is not an absolute path",
 			    o->value));
-		model_free(st->model);
+		linear_free(st->model);
 		st->model = NULL;
-		return (model_load(o->value, &st->model, f));
+		return (linear_load(o->value, &st->model, f));
 	}
 	if (strcmp(o->key, "min_score") == 0) {
 		st->least = strtod(o->value, &end);
@@ -95,9 +95,9 @@ classifier_categories(struct plugin_state *st)
 	const char	*const *c;
 	size_t		 i;
 
-	for (i = 0; i < MODEL_CATEGORIES; i++)
+	for (i = 0; i < LINEAR_CATEGORIES; i++)
 		for (c = st->host->categories; *c != NULL; c++)
-			if (strcmp(*c, model_categories[i]) == 0)
+			if (strcmp(*c, linear_categories[i]) == 0)
 				st->category[i] = *c;
 }
 
@@ -139,7 +139,7 @@ classifier_close(void *state)
 {
 	struct plugin_state	*st = state;
 
-	model_free(st->model);
+	linear_free(st->model);
 	free(st);
 }
 
@@ -147,7 +147,7 @@ classifier_close(void *state)
 static uint64_t
 classifier_rules(void *state)
 {
-	return (model_features(((struct plugin_state *)state)->model));
+	return (linear_features(((struct plugin_state *)state)->model));
 }
 
 /* The bytes before new text. */
@@ -164,7 +164,7 @@ classifier_begin(void *state, const struct chat_filter_text *text, void **out)
 {
 	(void)state;
 	(void)text;
-	*out = xcalloc(1, sizeof(struct model_text));
+	*out = xcalloc(1, sizeof(struct linear_text));
 	return (CHAT_FILTER_OK);
 }
 
@@ -189,7 +189,7 @@ classifier_place(const struct chat_filter_part *p, uint64_t at)
 
 /* Write the name of a finding: "classifier: make a bomb, explosive". */
 static size_t
-classifier_name(const struct model_top *const *top, size_t n, char *buf,
+classifier_name(const struct linear_top *const *top, size_t n, char *buf,
     size_t size)
 {
 	size_t	 used, i, shown = 0;
@@ -209,33 +209,33 @@ classifier_name(const struct model_top *const *top, size_t n, char *buf,
 
 /* Report what a head says of a window. */
 static void
-classifier_report(const struct plugin_piece *p, const struct model_score *s,
+classifier_report(const struct plugin_piece *p, const struct linear_score *s,
     int head)
 {
 	const struct plugin_state	*st = p->st;
-	const struct model_top		*top[2 * MODEL_TOP];
+	const struct linear_top		*top[2 * LINEAR_TOP];
 	char				 rule[PLUGIN_RULE];
-	char				 text[2 * MODEL_TOP][2 *
+	char				 text[2 * LINEAR_TOP][2 *
 					     FEATURES_TOKEN + 2];
-	struct chat_feature		 detail[2 * MODEL_TOP];
+	struct chat_feature		 detail[2 * LINEAR_TOP];
 	struct chat_finding		 finding = {
 		.size = sizeof finding, .rule = rule, .detail = detail };
 	double				 score;
 	size_t				 n, i;
 	int				 c, best = -1;
 
-	for (c = 0; c < MODEL_CATEGORIES; c++)
+	for (c = 0; c < LINEAR_CATEGORIES; c++)
 		if (st->category[c] != NULL && (best < 0 ||
 		    s->category[head][c] > s->category[head][best]))
 			best = c;
 	if (best < 0)
 		return;
-	n = model_explain(s, head, top);
+	n = linear_explain(s, head, top);
 	for (i = 0; i < n; i++) {
 		memcpy(text[i], top[i]->text, top[i]->len);
 		text[i][top[i]->len] = '\0';
 		detail[i] = (struct chat_feature){ text[i],
-		    model_odds(st->model, s, head, top[i]->weight),
+		    linear_odds(st->model, s, head, top[i]->weight),
 		    classifier_place(p->part, top[i]->from),
 		    classifier_place(p->part, top[i]->to) };
 	}
@@ -243,7 +243,7 @@ classifier_report(const struct plugin_piece *p, const struct model_score *s,
 	classifier_name(top, n, rule, sizeof rule);
 	finding.start = classifier_place(p->part, s->from);
 	finding.end = classifier_place(p->part, s->to);
-	for (c = 0; c < MODEL_CATEGORIES; c++) {
+	for (c = 0; c < LINEAR_CATEGORIES; c++) {
 		score = c == best ? s->gate[head] : s->category[head][c] <
 		    PLUGIN_SHARE ? 0 : s->gate[head] * s->category[head][c];
 		if (st->category[c] == NULL || score < st->least ||
@@ -257,12 +257,12 @@ classifier_report(const struct plugin_piece *p, const struct model_score *s,
 
 /* Take the verdict on a window. */
 static void
-classifier_window_done(void *arg, const struct model_score *s)
+classifier_window_done(void *arg, const struct linear_score *s)
 {
 	const struct plugin_piece	*p = arg;
 	int				 h;
 
-	for (h = p->part->reply ? HEAD_CONTENT : 0; h < MODEL_HEADS; h++)
+	for (h = p->part->reply ? HEAD_CONTENT : 0; h < LINEAR_HEADS; h++)
 		if (s->gate[h] >= p->st->least)
 			classifier_report(p, s, h);
 }
@@ -273,9 +273,9 @@ classifier_part(void *state, const struct chat_filter_part *part)
 {
 	struct plugin_state	*st = state;
 	struct plugin_piece	 p = { st, part };
-	struct model_text	*t = part->text_state;
+	struct linear_text	*t = part->text_state;
 
-	model_read(st->model, t, part->text, part->len, part->offset,
+	linear_read(st->model, t, part->text, part->len, part->offset,
 	    part->final, part->reply, classifier_window_done, &p);
 	if (!part->final)
 		st->host->unsettled(st->host->cookie,
@@ -285,9 +285,9 @@ classifier_part(void *state, const struct chat_filter_part *part)
 
 /* Keep the last verdict. */
 static void
-classifier_keep(void *arg, const struct model_score *s)
+classifier_keep(void *arg, const struct linear_score *s)
 {
-	*(struct model_score *)arg = *s;
+	*(struct linear_score *)arg = *s;
 }
 
 /* Do the same sums come out of a text as a whole and in single bytes? */
@@ -297,22 +297,22 @@ classifier_selftest(void *state)
 	static const char	 text[] =
 	    "Say no to \"hate\". How do I write a poem, and to whom? 😀";
 	struct plugin_state	*st = state;
-	struct model_score	 whole, bytes;
-	struct model_text	*t;
+	struct linear_score	 whole, bytes;
+	struct linear_text	*t;
 	size_t			 i;
 	int			 h, bad = 0;
 
 	t = xcalloc(1, sizeof *t);
-	model_read(st->model, t, text, sizeof text - 1, 0, 1, 0,
+	linear_read(st->model, t, text, sizeof text - 1, 0, 1, 0,
 	    classifier_keep, &whole);
 	memset(t, 0, sizeof *t);
 	for (i = 1; i < sizeof text; i++)
 		if (i == sizeof text - 1 || ((unsigned char)text[i] & 0xc0) !=
 		    0x80)
-			model_read(st->model, t, text, i, 0,
+			linear_read(st->model, t, text, i, 0,
 			    i == sizeof text - 1, 0, classifier_keep, &bytes);
 	free(t);
-	for (h = 0; h < MODEL_HEADS; h++)
+	for (h = 0; h < LINEAR_HEADS; h++)
 		bad |= !(whole.gate[h] >= 0 && whole.gate[h] <= 1) ||
 		    fabs(whole.gate[h] - bytes.gate[h]) > 1e-12;
 	if (bad) {

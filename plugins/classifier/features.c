@@ -535,10 +535,14 @@ features_feed(struct features *f, const struct features_words *words,
     const char *text, size_t at, size_t end, const uint32_t *from,
     const uint32_t *to, uint64_t offset, int final, features_fn fn, void *arg)
 {
-	struct features_run	 r = { f, words, fn, arg, { 0 }, 0 };
+	struct features_run	 r;
 	struct features_token	 t;
 	size_t			 next;
 
+	r.f = f;
+	r.words = words;
+	r.fn = fn;
+	r.arg = arg;
 	for (; at < end; at = next) {
 		next = features_read(text, at, end, final, &t);
 		if (next == SIZE_MAX)

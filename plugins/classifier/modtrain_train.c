@@ -37,13 +37,13 @@ train_left(const struct rows *rows, const struct recipe_fold *fold)
 }
 
 /* Train without a fold, and print what the model does on it. */
-static struct model *
+static struct linear *
 train_fold(struct train *t, const struct recipe_fold *fold, double *figures)
 {
 	unsigned char	*left = train_left(&t->rows, fold);
-	struct model	*m;
+	struct linear	*m;
 
-	m = learn_model(&t->corpus, &t->rows, &t->recipe, &t->words, left);
+	m = learn_linear(&t->corpus, &t->rows, &t->recipe, &t->words, left);
 	free(left);
 	if (fold != NULL)
 		report_fold(stdout, m, &t->rows, fold, figures);
@@ -72,7 +72,7 @@ modtrain_train(int argc, char **argv)
 {
 	struct train	 t;
 	struct fault	 f = { .message = "" };
-	struct model	*m;
+	struct linear	*m;
 	double		 figures[8], sum[8] = { 0 };
 	char		*data, *name, *save = NULL, *folds;
 	size_t		 len;
@@ -111,7 +111,7 @@ modtrain_train(int argc, char **argv)
 	    name = strtok_r(NULL, ",", &save)) {
 		memset(figures, 0, sizeof figures);
 		m = train_fold(&t, recipe_fold(&t.recipe, name), figures);
-		model_free(m);
+		linear_free(m);
 		for (k = 0; k < 8; k++)
 			sum[k] += figures[k];
 		n++;
@@ -124,11 +124,11 @@ modtrain_train(int argc, char **argv)
 	free(folds);
 	if (t.out != NULL) {
 		m = train_fold(&t, NULL, NULL);
-		data = model_write(m, &len);
+		data = linear_write(m, &len);
 		if ((r = train_write(t.out, data, len, &f)) != 0)
 			fprintf(stderr, "chatd-modtrain: %s\n", f.message);
 		free(data);
-		model_free(m);
+		linear_free(m);
 	}
 	corpus_clear(&t.corpus);
 	rows_clear(&t.rows);

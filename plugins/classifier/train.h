@@ -17,9 +17,9 @@
 #include <stdio.h>
 
 #include "err.h"
-#include "model.h"
+#include "linear.h"
 
-#define ROW_OTHER	(1u << MODEL_CATEGORIES)	/* other_unsafe */
+#define ROW_OTHER	(1u << LINEAR_CATEGORIES)	/* other_unsafe */
 
 /* A labelled text. */
 struct row {
@@ -122,7 +122,7 @@ void	 corpus_clear(struct corpus *);
 
 /* Train a model on all rows but those of the left out sources. left[source]
  * is set for these. */
-struct model *learn_model(const struct corpus *, const struct rows *,
+struct linear *learn_linear(const struct corpus *, const struct rows *,
 	    const struct recipe *, const struct features_words *,
 	    const unsigned char *left);
 
@@ -142,12 +142,12 @@ double	 measure_accuracy(struct point *, size_t n, double specificity,
 
 /* What a model says of a row. */
 struct judged {
-	double	 gate[MODEL_HEADS];
-	double	 category[MODEL_HEADS][MODEL_CATEGORIES];
+	double	 gate[LINEAR_HEADS];
+	double	 category[LINEAR_HEADS][LINEAR_CATEGORIES];
 };
-void	 report_judge(const struct model *, const struct row *,
+void	 report_judge(const struct linear *, const struct row *,
 	    struct judged *);
-void	 report_fold(FILE *, const struct model *, const struct rows *,
+void	 report_fold(FILE *, const struct linear *, const struct rows *,
 	    const struct recipe_fold *, double *figures);
 
 #endif

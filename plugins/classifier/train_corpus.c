@@ -168,6 +168,46 @@ corpus_noise(const char *s, size_t len, char *out, uint64_t seed)
 	return (n);
 }
 
+/* Drop the features of fewer than "least" documents, and number the rest
+ * anew. */
+static void
+corpus_prune(struct corpus *c, uint32_t least)
+{
+	uint32_t	*docs, *last, k, n = 0;
+	size_t		 d, h, i, at = 0, from;
+
+	docs = xcalloc(c->numbers_n + 1, sizeof *docs);
+	last = xcalloc(c->numbers_n + 1, sizeof *last);
+	for (d = 0; d < c->docs_n; d++) {
+		h = c->doc[d].half + c->doc[d].halves - 1;
+		for (i = c->half[c->doc[d].half].at; i < c->half[h].at +
+		    c->half[h].n; i++) {
+			k = c->feature[i] & ~CORPUS_NAME;
+			docs[k] += last[k] != d + 1;
+			last[k] = (uint32_t)d + 1;
+		}
+	}
+	for (i = 0; i < c->numbers_n; i++) {
+		last[i] = docs[i] >= least ? n : UINT32_MAX;
+		if (docs[i] >= least)
+			c->hash[n++] = c->hash[i];
+	}
+	c->numbers_n = n;
+	for (h = 0; h < c->halves_n; h++) {
+		from = c->half[h].at;
+		c->half[h].at = at;
+		for (i = from; i < from + c->half[h].n; i++)
+			if (last[c->feature[i] & ~CORPUS_NAME] != UINT32_MAX)
+				c->feature[at++] = last[c->feature[i] &
+				    ~CORPUS_NAME] | (c->feature[i] &
+				    CORPUS_NAME);
+		c->half[h].n = (uint32_t)(at - c->half[h].at);
+	}
+	c->n = at;
+	free(docs);
+	free(last);
+}
+
 /* Read all rows. */
 void
 corpus_build(struct corpus *c, const struct rows *rs, const struct recipe *rc,
@@ -195,6 +235,7 @@ corpus_build(struct corpus *c, const struct rows *rs, const struct recipe *rc,
 	}
 	free(c->table);
 	c->table = NULL;
+	corpus_prune(c, (uint32_t)rc->min_rows);
 }
 
 /* Free a corpus. */

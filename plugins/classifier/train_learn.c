@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "score.h"
+#include "linear_impl.h"
 #include "xmalloc.h"
 
 #define NONE	UINT32_MAX
@@ -41,7 +41,7 @@ struct learner {
 	struct weight		*gate;		/* owned */
 	float			 bias, bias_g;
 	struct weight		*name;		/* owned: [][categories] */
-	struct weight		 name_bias[MODEL_CATEGORIES];
+	struct weight		 name_bias[LINEAR_CATEGORIES];
 	double			 loss;
 };
 
@@ -217,7 +217,7 @@ learn_gate(struct learner *l, const struct lesson *t)
 	g = (float)(prob - t->harmful) * t->weight;
 	l->bias_g += g * g;
 	l->bias -= rate * g / sqrtf(l->bias_g + 1e-6f);
-	if (fabsf(g) < 1e-4f)
+	if (fabsf(g) < 0.005f * t->weight)
 		return;
 	k = l->c->half[first].all + (two ? l->c->half[first + 1].all : 0);
 	x = 1 / sqrtf((float)k);
@@ -241,10 +241,10 @@ static void
 learn_name(struct learner *l, const struct lesson *t)
 {
 	const struct corpus_doc	*doc = &l->c->doc[t->doc];
-	float			 z[MODEL_CATEGORIES], g[MODEL_CATEGORIES], x,
+	float			 z[LINEAR_CATEGORIES], g[LINEAR_CATEGORIES], x,
 				 d, rate = (float)l->rc->rate,
 				 l2 = (float)l->rc->name_l2;
-	double			 prob[MODEL_CATEGORIES], sum = 0;
+	double			 prob[LINEAR_CATEGORIES], sum = 0;
 	const uint32_t		*p, *end;
 	struct weight		*w;
 	uint32_t		 first, k, names;
@@ -264,11 +264,11 @@ learn_name(struct learner *l, const struct lesson *t)
 				if (!(*p & CORPUS_NAME) || (k = l->name_map[
 				    *p & ~CORPUS_NAME]) == NONE)
 					continue;
-				w = l->name + (size_t)k * MODEL_CATEGORIES;
-				for (c = 0; pass == 0 && c < MODEL_CATEGORIES;
+				w = l->name + (size_t)k * LINEAR_CATEGORIES;
+				for (c = 0; pass == 0 && c < LINEAR_CATEGORIES;
 				    c++)
 					z[c] += w[c].w;
-				for (c = 0; pass == 1 && c < MODEL_CATEGORIES;
+				for (c = 0; pass == 1 && c < LINEAR_CATEGORIES;
 				    c++) {
 					d = g[c] * x + l2 * w[c].w;
 					w[c].g += d * d;
@@ -280,10 +280,10 @@ learn_name(struct learner *l, const struct lesson *t)
 		if (pass == 1)
 			break;
 		labels = __builtin_popcount(t->labels);
-		for (c = 0; c < MODEL_CATEGORIES; c++)
+		for (c = 0; c < LINEAR_CATEGORIES; c++)
 			sum += prob[c] = exp(fminf(l->name_bias[c].w + z[c] *
 			    x, 60));
-		for (c = 0; c < MODEL_CATEGORIES; c++) {
+		for (c = 0; c < LINEAR_CATEGORIES; c++) {
 			g[c] = (float)(prob[c] / sum - (t->labels >> c & 1 ?
 			    1.0 / labels : 0)) * t->weight;
 			w = &l->name_bias[c];
@@ -349,12 +349,12 @@ learn_byte(float w, float scale)
 
 /* Fill the table of the gates. */
 static void
-learn_put_gates(struct model *m, const struct corpus *c,
+learn_put_gates(struct linear *m, const struct corpus *c,
     const struct learner *l, const uint32_t *map)
 {
 	struct choice	*list;
-	float		 top[MODEL_HEADS] = { 0, 0 }, a, b;
-	int8_t		 w[MODEL_HEADS];
+	float		 top[LINEAR_HEADS] = { 0, 0 }, a, b;
+	int8_t		 w[LINEAR_HEADS];
 	size_t		 i, n = 0;
 	int		 h;
 
@@ -369,26 +369,26 @@ learn_put_gates(struct model *m, const struct corpus *c,
 		top[1] = b > top[1] ? b : top[1];
 	}
 	qsort(list, n, sizeof *list, learn_compare);
-	for (h = 0; h < MODEL_HEADS; h++)
+	for (h = 0; h < LINEAR_HEADS; h++)
 		m->head[h].scale = top[h] > 0 ? top[h] / 127 : 1;
 	for (i = 0; i < n && list[i].matters > 0; i++) {
-		for (h = 0; h < MODEL_HEADS; h++)
+		for (h = 0; h < LINEAR_HEADS; h++)
 			w[h] = learn_byte(l[h].gate[map[list[i].number]].w,
 			    m->head[h].scale);
 		if (w[0] != 0 || w[1] != 0)
-			model_put_gate(m, c->hash[list[i].number], w);
+			linear_put_gate(m, c->hash[list[i].number], w);
 	}
 	free(list);
 }
 
 /* Fill the table of the categories. */
 static void
-learn_put_names(struct model *m, const struct corpus *c,
+learn_put_names(struct linear *m, const struct corpus *c,
     const struct learner *l, const uint32_t *map)
 {
 	struct choice	*list;
-	float		 top[MODEL_HEADS] = { 0, 0 }, a, sum;
-	int8_t		 w[MODEL_HEADS * MODEL_CATEGORIES];
+	float		 top[LINEAR_HEADS] = { 0, 0 }, a, sum;
+	int8_t		 w[LINEAR_HEADS * LINEAR_CATEGORIES];
 	size_t		 i, n = 0;
 	int		 h, k;
 
@@ -396,37 +396,37 @@ learn_put_names(struct model *m, const struct corpus *c,
 	for (i = 0; i < c->numbers_n; i++) {
 		if (map[i] == NONE)
 			continue;
-		for (sum = 0, h = 0; h < MODEL_HEADS; h++)
-			for (k = 0; k < MODEL_CATEGORIES; k++) {
+		for (sum = 0, h = 0; h < LINEAR_HEADS; h++)
+			for (k = 0; k < LINEAR_CATEGORIES; k++) {
 				a = fabsf(l[h].name[(size_t)map[i] *
-				    MODEL_CATEGORIES + (size_t)k].w);
+				    LINEAR_CATEGORIES + (size_t)k].w);
 				sum += a * a;
 				top[h] = a > top[h] ? a : top[h];
 			}
 		list[n++] = (struct choice){ sum, (uint32_t)i };
 	}
 	qsort(list, n, sizeof *list, learn_compare);
-	for (h = 0; h < MODEL_HEADS; h++)
+	for (h = 0; h < LINEAR_HEADS; h++)
 		m->head[h].name_scale = top[h] > 0 ? top[h] / 127 : 1;
 	for (i = 0; i < n && list[i].matters > 0; i++) {
-		for (h = 0; h < MODEL_HEADS; h++)
-			for (k = 0; k < MODEL_CATEGORIES; k++)
-				w[h * MODEL_CATEGORIES + k] = learn_byte(
+		for (h = 0; h < LINEAR_HEADS; h++)
+			for (k = 0; k < LINEAR_CATEGORIES; k++)
+				w[h * LINEAR_CATEGORIES + k] = learn_byte(
 				    l[h].name[(size_t)map[list[i].number] *
-				    MODEL_CATEGORIES + (size_t)k].w,
+				    LINEAR_CATEGORIES + (size_t)k].w,
 				    m->head[h].name_scale);
-		model_put_name(m, c->hash[list[i].number], w);
+		linear_put_name(m, c->hash[list[i].number], w);
 	}
 	free(list);
 }
 
 /* Make a model of what was learned. */
-static struct model *
+static struct linear *
 learn_finish(const struct corpus *c, const struct recipe *rc,
     const struct learner *l, const struct features_words *words,
     const uint32_t *map, const uint32_t *name_map)
 {
-	struct model	*m;
+	struct linear	*m;
 	int		 h, k;
 
 	m = xcalloc(1, sizeof *m);
@@ -444,23 +444,23 @@ learn_finish(const struct corpus *c, const struct recipe *rc,
 	m->names = xcalloc(m->names_n, sizeof *m->names);
 	learn_put_gates(m, c, l, map);
 	learn_put_names(m, c, l, name_map);
-	for (h = 0; h < MODEL_HEADS; h++) {
+	for (h = 0; h < LINEAR_HEADS; h++) {
 		m->head[h].bias = l[h].bias;
 		m->head[h].slope = 1;
-		for (k = 0; k < MODEL_CATEGORIES; k++)
+		for (k = 0; k < LINEAR_CATEGORIES; k++)
 			m->head[h].name_bias[k] = l[h].name_bias[k].w;
 	}
 	return (m);
 }
 
 /* Train a model. */
-struct model *
-learn_model(const struct corpus *c, const struct rows *rows,
+struct linear *
+learn_linear(const struct corpus *c, const struct rows *rows,
     const struct recipe *rc, const struct features_words *words,
     const unsigned char *left)
 {
-	struct learner	 l[MODEL_HEADS];
-	struct model	*m;
+	struct learner	 l[LINEAR_HEADS];
+	struct linear	*m;
 	pthread_t	 thread;
 	uint32_t	*map, *name_map, n, names;
 	int		 h, threaded;
@@ -469,11 +469,11 @@ learn_model(const struct corpus *c, const struct rows *rows,
 	name_map = xcalloc(c->numbers_n + 1, sizeof *name_map);
 	n = learn_map(c, rows, rc, left, 0, map);
 	names = learn_map(c, rows, rc, left, 1, name_map);
-	for (h = 0; h < MODEL_HEADS; h++) {
+	for (h = 0; h < LINEAR_HEADS; h++) {
 		l[h] = (struct learner){ .c = c, .rows = rows, .rc = rc,
 		    .map = map, .name_map = name_map, .head = h };
 		l[h].gate = xcalloc(n + 1, sizeof *l[h].gate);
-		l[h].name = xcalloc(((size_t)names + 1) * MODEL_CATEGORIES,
+		l[h].name = xcalloc(((size_t)names + 1) * LINEAR_CATEGORIES,
 		    sizeof *l[h].name);
 		learn_lessons(&l[h], left);
 	}
@@ -488,7 +488,7 @@ learn_model(const struct corpus *c, const struct rows *rows,
 	    l[0].loss / (double)(l[0].n + 1),
 	    l[1].loss / (double)(l[1].n + 1));
 	m = learn_finish(c, rc, l, words, map, name_map);
-	for (h = 0; h < MODEL_HEADS; h++) {
+	for (h = 0; h < LINEAR_HEADS; h++) {
 		free(l[h].gate);
 		free(l[h].name);
 		free(l[h].lesson);

@@ -11,16 +11,16 @@
 
 /* Keep the highest scores of a text's windows. */
 static void
-report_window(void *arg, const struct model_score *s)
+report_window(void *arg, const struct linear_score *s)
 {
 	struct judged	*j = arg;
 	int		 h, c;
 	double		 p;
 
-	for (h = 0; h < MODEL_HEADS; h++) {
+	for (h = 0; h < LINEAR_HEADS; h++) {
 		if (s->gate[h] > j->gate[h])
 			j->gate[h] = s->gate[h];
-		for (c = 0; c < MODEL_CATEGORIES; c++) {
+		for (c = 0; c < LINEAR_CATEGORIES; c++) {
 			p = s->gate[h] * s->category[h][c];
 			if (p > j->category[h][c])
 				j->category[h][c] = p;
@@ -30,13 +30,13 @@ report_window(void *arg, const struct model_score *s)
 
 /* Score a row as the plugin does. */
 void
-report_judge(const struct model *m, const struct row *r, struct judged *j)
+report_judge(const struct linear *m, const struct row *r, struct judged *j)
 {
-	struct model_text	 t;
+	struct linear_text	 t;
 
 	memset(j, 0, sizeof *j);
 	memset(&t, 0, sizeof t);
-	model_read(m, &t, r->text, r->len, 0, 1, 0, report_window, j);
+	linear_read(m, &t, r->text, r->len, 0, 1, 0, report_window, j);
 }
 
 /* The score of a row's verdict: a request is judged by both heads. */
@@ -146,7 +146,7 @@ report_categories(FILE *out, struct report *r, double *figures)
 	int			 c, cs = 0;
 
 	fprintf(out, "  AUPRC:");
-	for (c = 0; c < MODEL_CATEGORIES; c++) {
+	for (c = 0; c < LINEAR_CATEGORIES; c++) {
 		for (i = n = k = 0; i < r->n; i++) {
 			row = &r->rows->row[r->index[i]];
 			if ((row->labels & ROW_OTHER) || row->weight < 0.2f)
@@ -159,7 +159,7 @@ report_categories(FILE *out, struct report *r, double *figures)
 			continue;
 		ap = measure_auprc(r->point, n);
 		f1 = measure_f1(r->point, n, &at);
-		fprintf(out, " %.9s %.2f (F1 %.2f, %zu)", model_categories[c],
+		fprintf(out, " %.9s %.2f (F1 %.2f, %zu)", linear_categories[c],
 		    ap, f1, k);
 		sum += ap;
 		cs++;
@@ -204,7 +204,7 @@ report_sources(FILE *out, struct report *r)
 
 /* Print all figures of a fold. */
 void
-report_fold(FILE *out, const struct model *m, const struct rows *rows,
+report_fold(FILE *out, const struct linear *m, const struct rows *rows,
     const struct recipe_fold *fold, double *figures)
 {
 	struct report	 r = { .rows = rows, .fold = fold };

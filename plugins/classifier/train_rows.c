@@ -38,8 +38,8 @@ rows_label(const char *s, uint32_t *out)
 		*out |= ROW_OTHER;
 		return (0);
 	}
-	for (i = 0; i < MODEL_CATEGORIES; i++) {
-		if (strcmp(s, model_categories[i]) == 0) {
+	for (i = 0; i < LINEAR_CATEGORIES; i++) {
+		if (strcmp(s, linear_categories[i]) == 0) {
 			*out |= 1u << i;
 			return (0);
 		}

@@ -16,8 +16,8 @@
  * where sum is of the weights of the window's n features.  A window is two
  * halves of FEATURES_HALF words; a shorter text is one window.
  */
-#ifndef CLASSIFIER_MODEL_H
-#define CLASSIFIER_MODEL_H
+#ifndef CLASSIFIER_LINEAR_H
+#define CLASSIFIER_LINEAR_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,48 +25,48 @@
 #include "err.h"
 #include "features.h"
 
-#define MODEL_HEADS	2
-#define MODEL_CATEGORIES 11
-#define MODEL_SLOTS	16		/* features in a bucket of the gates */
-#define MODEL_NAMES	8		/* and in one of the categories */
-#define MODEL_MAX	(16u << 20)	/* bytes of a file */
-#define MODEL_TOP	4		/* features that are named */
+#define LINEAR_HEADS	2
+#define LINEAR_CATEGORIES 11
+#define LINEAR_SLOTS	16		/* features in a bucket of the gates */
+#define LINEAR_NAMES	8		/* and in one of the categories */
+#define LINEAR_MAX	(16u << 20)	/* bytes of a file */
+#define LINEAR_TOP	4		/* features that are named */
 
 enum { HEAD_REQUEST, HEAD_CONTENT };
 
 /* Slugs in the order of the outputs. */
-extern const char *const model_categories[MODEL_CATEGORIES];
+extern const char *const linear_categories[LINEAR_CATEGORIES];
 
-struct model_gate {			/* 64 bytes: a line of the cache */
-	uint16_t	 print[MODEL_SLOTS];	/* 0: free */
-	int8_t		 weight[MODEL_HEADS][MODEL_SLOTS];
+struct linear_gate {			/* 64 bytes: a line of the cache */
+	uint16_t	 print[LINEAR_SLOTS];	/* 0: free */
+	int8_t		 weight[LINEAR_HEADS][LINEAR_SLOTS];
 };
 
-struct model_name {			/* 192 bytes */
-	uint16_t	 print[MODEL_NAMES];	/* 0: free */
-	int8_t		 weight[MODEL_NAMES][MODEL_HEADS * MODEL_CATEGORIES];
+struct linear_name {			/* 192 bytes */
+	uint16_t	 print[LINEAR_NAMES];	/* 0: free */
+	int8_t		 weight[LINEAR_NAMES][LINEAR_HEADS * LINEAR_CATEGORIES];
 };
 
 /* The numbers of a head. */
-struct model_head {
+struct linear_head {
 	float	 bias, scale;		/* of the gate */
 	float	 slope, offset;		/* calibration */
 	float	 name_scale;
-	float	 name_bias[MODEL_CATEGORIES];
+	float	 name_bias[LINEAR_CATEGORIES];
 };
 
-struct model {
-	struct model_head	 head[MODEL_HEADS];
+struct linear {
+	struct linear_head	 head[LINEAR_HEADS];
 	struct features_words	 words;
 	uint64_t		*groups, *clusters;	/* owned */
-	struct model_gate	*gates;			/* owned */
-	struct model_name	*names;			/* owned */
+	struct linear_gate	*gates;			/* owned */
+	struct linear_name	*names;			/* owned */
 	uint32_t		 gates_n, names_n;
 	uint64_t		 digest;
 };
 
 /* A feature that spoke. */
-struct model_top {
+struct linear_top {
 	float		 weight;	/* of the token's features together */
 	uint8_t		 len;
 	uint64_t	 from, to;	/* bytes of the text */
@@ -74,29 +74,29 @@ struct model_top {
 };
 
 /* The sums of half a window. */
-struct model_half {
-	int32_t		 gate[MODEL_HEADS];
-	int32_t		 name[MODEL_HEADS * MODEL_CATEGORIES];
+struct linear_half {
+	int32_t		 gate[LINEAR_HEADS];
+	int32_t		 name[LINEAR_HEADS * LINEAR_CATEGORIES];
 	uint32_t	 n, names;	/* features, of the gate and the names */
 	uint64_t	 from, to;	/* bytes of the text; from > to: none */
-	struct model_top top[MODEL_HEADS][MODEL_TOP];
+	struct linear_top top[LINEAR_HEADS][LINEAR_TOP];
 };
 
 /* The verdict on a window. */
-struct model_score {
-	double		 gate[MODEL_HEADS];	/* 0 to 1 */
-	double		 category[MODEL_HEADS][MODEL_CATEGORIES]; /* of gate:
+struct linear_score {
+	double		 gate[LINEAR_HEADS];	/* 0 to 1 */
+	double		 category[LINEAR_HEADS][LINEAR_CATEGORIES]; /* of gate:
 						 * they add up to 1 */
 	uint64_t	 from, to;		/* bytes of the text */
-	const struct model_half	*half[2];	/* borrowed; may be NULL */
+	const struct linear_half	*half[2];	/* borrowed; may be NULL */
 };
 
-typedef void	(*model_fn)(void *arg, const struct model_score *);
+typedef void	(*linear_fn)(void *arg, const struct linear_score *);
 
 /* A text being scored. Zero it to begin; a copy goes on by itself. */
-struct model_text {
+struct linear_text {
 	struct features		 features;
-	struct model_half	 half[2];	/* the last one, this one */
+	struct linear_half	 half[2];	/* the last one, this one */
 	uint32_t		 halves;	/* complete ones */
 	uint32_t		 fresh;		/* tokens since a verdict */
 	uint64_t		 done;		/* bytes that were read */
@@ -106,51 +106,51 @@ struct model_text {
  * Load a model of len bytes. name is for errors. Returns 0 and *out (owned by
  * the caller), or CHAT_EFORMAT with *f filled.
  */
-int	 model_parse(const char *name, const void *data, size_t len,
-	    struct model **out, struct fault *f);
+int	 linear_parse(const char *name, const void *data, size_t len,
+	    struct linear **out, struct fault *f);
 
 /* Load the file at path. Also returns CHAT_ESYSTEM and CHAT_ETOOBIG. */
-int	 model_load(const char *path, struct model **out, struct fault *f);
+int	 linear_load(const char *path, struct linear **out, struct fault *f);
 
 /* Write a model to memory: a new string of *len bytes. */
-void	*model_write(const struct model *, size_t *len);
+void	*linear_write(const struct linear *, size_t *len);
 
 /* Free a model. NULL does nothing. */
-void	 model_free(struct model *);
+void	 linear_free(struct linear *);
 
 /* The number of features of the gates. */
-uint64_t model_features(const struct model *);
+uint64_t linear_features(const struct linear *);
 
 /* Place a feature in its bucket. The features must come from strong to weak.
  * Returns 0 if the bucket is full. */
-int	 model_put_gate(struct model *, uint64_t hash,
-	    const int8_t weight[MODEL_HEADS]);
-int	 model_put_name(struct model *, uint64_t hash,
-	    const int8_t weight[MODEL_HEADS * MODEL_CATEGORIES]);
+int	 linear_put_gate(struct linear *, uint64_t hash,
+	    const int8_t weight[LINEAR_HEADS]);
+int	 linear_put_name(struct linear *, uint64_t hash,
+	    const int8_t weight[LINEAR_HEADS * LINEAR_CATEGORIES]);
 
 /*
  * Read more of a text. text is a piece of len bytes that begins at byte
  * "offset" of the whole text, offset <= t->done; the bytes before t->done are
  * context. fn is called for each complete window, and at the end of the text.
  * With stops set it is called at the end of each sentence too, after the
- * first MODEL_FEW words.
+ * first LINEAR_FEW words.
  */
-void	 model_read(const struct model *, struct model_text *t,
+void	 linear_read(const struct linear *, struct linear_text *t,
 	    const char *text, size_t len, uint64_t offset, int final, int stops,
-	    model_fn fn, void *arg);
+	    linear_fn fn, void *arg);
 
-#define MODEL_FEW	8
+#define LINEAR_FEW	8
 
-/* The bytes before the new text that model_read needs. */
-#define MODEL_WINDOW	512
+/* The bytes before the new text that linear_read needs. */
+#define LINEAR_WINDOW	512
 
 /* Store what spoke most in a head in list, the most first; borrowed from the
- * halves of the score. Returns how many: at most 2 * MODEL_TOP. */
-size_t	 model_explain(const struct model_score *, int head,
-	    const struct model_top *list[2 * MODEL_TOP]);
+ * halves of the score. Returns how many: at most 2 * LINEAR_TOP. */
+size_t	 linear_explain(const struct linear_score *, int head,
+	    const struct linear_top *list[2 * LINEAR_TOP]);
 
 /* What a token with this weight added to the log odds of a head. */
-double	 model_odds(const struct model *, const struct model_score *, int head,
+double	 linear_odds(const struct linear *, const struct linear_score *, int head,
 	    float weight);
 
 #endif

@@ -2,14 +2,14 @@
 /*
  * How a feature finds its weights: inside the classifier and its trainer.
  */
-#ifndef CLASSIFIER_SCORE_H
-#define CLASSIFIER_SCORE_H
+#ifndef CLASSIFIER_LINEAR_IMPL_H
+#define CLASSIFIER_LINEAR_IMPL_H
 
-#include "model.h"
+#include "linear.h"
 
 /* The fingerprint of a feature; 0 means a free place. */
 static inline uint16_t
-model_print(uint64_t hash)
+linear_print(uint64_t hash)
 {
 	uint16_t	 p = (uint16_t)hash;
 
@@ -18,7 +18,7 @@ model_print(uint64_t hash)
 
 /* The bucket of a feature among n. */
 static inline uint32_t
-model_bucket(uint64_t hash, uint32_t n)
+linear_bucket(uint64_t hash, uint32_t n)
 {
 	return ((uint32_t)(((hash >> 32) * n) >> 32));
 }

@@ -5,7 +5,7 @@
  * features, four counts, the digest of all that follows; then the heads, the
  * groups, the clusters, the gates and the names.
  */
-#include "model.h"
+#include "linear.h"
 
 #include <sys/stat.h>
 
@@ -18,26 +18,26 @@
 
 #include "xmalloc.h"
 
-#define MODEL_VERSION	1
-#define MODEL_HEADER	40	/* bytes before the heads */
-#define MODEL_HEAD	((5 + MODEL_CATEGORIES) * 4)
-#define MODEL_LIST	(1u << 16)	/* groups, clusters */
-#define MODEL_BUCKETS	(1u << 18)
+#define LINEAR_VERSION	1
+#define LINEAR_HEADER	40	/* bytes before the heads */
+#define LINEAR_HEAD	((5 + LINEAR_CATEGORIES) * 4)
+#define LINEAR_LIST	(1u << 16)	/* groups, clusters */
+#define LINEAR_BUCKETS	(1u << 18)
 
-const char *const model_categories[MODEL_CATEGORIES] = {
+const char *const linear_categories[LINEAR_CATEGORIES] = {
 	"misinformation", "hate", "violence", "impersonation", "harassment",
 	"defamation", "spam_scam", "confidential", "terms_violation",
 	"malicious_bot", "illegal"
 };
 
-struct model_in {
+struct linear_in {
 	const unsigned char	*p;
 	size_t			 n;
 };
 
 /* Read a number of 1 to 8 bytes. */
 static uint64_t
-model_get(struct model_in *in, size_t size)
+linear_get(struct linear_in *in, size_t size)
 {
 	uint64_t	 v = 0;
 	size_t		 i;
@@ -51,9 +51,9 @@ model_get(struct model_in *in, size_t size)
 
 /* Read a float. */
 static float
-model_get_float(struct model_in *in)
+linear_get_float(struct linear_in *in)
 {
-	uint32_t	 v = (uint32_t)model_get(in, 4);
+	uint32_t	 v = (uint32_t)linear_get(in, 4);
 	float		 x;
 
 	memcpy(&x, &v, sizeof x);
@@ -62,7 +62,7 @@ model_get_float(struct model_in *in)
 
 /* FNV-1a, eight bytes at a time: against damage, not against an attacker. */
 static uint64_t
-model_digest(const unsigned char *p, size_t n)
+linear_digest(const unsigned char *p, size_t n)
 {
 	uint64_t	 h = 0xcbf29ce484222325u, v;
 	size_t		 i, k;
@@ -79,14 +79,14 @@ model_digest(const unsigned char *p, size_t n)
 
 /* Read a list of hashes in rising order. */
 static int
-model_get_list(struct model_in *in, const char *name, const char *what,
+linear_get_list(struct linear_in *in, const char *name, const char *what,
     size_t n, uint64_t **out, struct fault *f)
 {
 	size_t	 i;
 
 	*out = xcalloc(n + 1, sizeof **out);
 	for (i = 0; i < n; i++) {
-		(*out)[i] = model_get(in, 8);
+		(*out)[i] = linear_get(in, 8);
 		if (i > 0 && (*out)[i] <= (*out)[i - 1])
 			return (fault_set(f, "bad_model", NULL,
 			    "%s: %s %zu: not in rising order", name, what, i));
@@ -96,7 +96,7 @@ model_get_list(struct model_in *in, const char *name, const char *what,
 
 /* Read the numbers of a head. */
 static int
-model_get_head(struct model_in *in, const char *name, struct model_head *h,
+linear_get_head(struct linear_in *in, const char *name, struct linear_head *h,
     struct fault *f)
 {
 	float	*v[5] = { &h->bias, &h->scale, &h->slope, &h->offset,
@@ -105,11 +105,11 @@ model_get_head(struct model_in *in, const char *name, struct model_head *h,
 	int	 bad = 0;
 
 	for (i = 0; i < 5; i++) {
-		*v[i] = model_get_float(in);
+		*v[i] = linear_get_float(in);
 		bad |= !(fabsf(*v[i]) < 1e4f);
 	}
-	for (i = 0; i < MODEL_CATEGORIES; i++) {
-		h->name_bias[i] = model_get_float(in);
+	for (i = 0; i < LINEAR_CATEGORIES; i++) {
+		h->name_bias[i] = linear_get_float(in);
 		bad |= !(fabsf(h->name_bias[i]) < 1e4f);
 	}
 	return (bad ? fault_set(f, "bad_model", NULL,
@@ -119,21 +119,21 @@ model_get_head(struct model_in *in, const char *name, struct model_head *h,
 
 /* Read the tables. */
 static void
-model_get_tables(struct model_in *in, struct model *m)
+linear_get_tables(struct linear_in *in, struct linear *m)
 {
 	size_t	 i, k;
 
 	m->gates = xcalloc(m->gates_n, sizeof *m->gates);
 	for (i = 0; i < m->gates_n; i++) {
-		for (k = 0; k < MODEL_SLOTS; k++)
-			m->gates[i].print[k] = (uint16_t)model_get(in, 2);
+		for (k = 0; k < LINEAR_SLOTS; k++)
+			m->gates[i].print[k] = (uint16_t)linear_get(in, 2);
 		memcpy(m->gates[i].weight, in->p, sizeof m->gates[i].weight);
 		in->p += sizeof m->gates[i].weight;
 	}
 	m->names = xcalloc(m->names_n, sizeof *m->names);
 	for (i = 0; i < m->names_n; i++) {
-		for (k = 0; k < MODEL_NAMES; k++)
-			m->names[i].print[k] = (uint16_t)model_get(in, 2);
+		for (k = 0; k < LINEAR_NAMES; k++)
+			m->names[i].print[k] = (uint16_t)linear_get(in, 2);
 		memcpy(m->names[i].weight, in->p, sizeof m->names[i].weight);
 		in->p += sizeof m->names[i].weight;
 	}
@@ -141,90 +141,90 @@ model_get_tables(struct model_in *in, struct model *m)
 
 /* Check the header. Returns the bytes that must follow it, or 0. */
 static uint64_t
-model_header(struct model_in *in, const char *name, struct model *m,
+linear_header(struct linear_in *in, const char *name, struct linear *m,
     size_t *groups, size_t *clusters, struct fault *f)
 {
 	uint64_t	 version, features;
 
-	if (in->n < MODEL_HEADER || memcmp(in->p, "chatdclf", 8) != 0) {
+	if (in->n < LINEAR_HEADER || memcmp(in->p, "chatdclf", 8) != 0) {
 		fault_set(f, "bad_model", NULL,
 		    "%s: not a model of the classifier", name);
 		return (0);
 	}
 	in->p += 8;
 	in->n -= 8;
-	version = model_get(in, 4);
-	features = model_get(in, 4);
-	*groups = model_get(in, 4);
-	*clusters = model_get(in, 4);
-	m->gates_n = (uint32_t)model_get(in, 4);
-	m->names_n = (uint32_t)model_get(in, 4);
-	if (version != MODEL_VERSION || features != FEATURES_VERSION) {
+	version = linear_get(in, 4);
+	features = linear_get(in, 4);
+	*groups = linear_get(in, 4);
+	*clusters = linear_get(in, 4);
+	m->gates_n = (uint32_t)linear_get(in, 4);
+	m->names_n = (uint32_t)linear_get(in, 4);
+	if (version != LINEAR_VERSION || features != FEATURES_VERSION) {
 		fault_set(f, "bad_model", NULL, "%s: version %llu.%llu, but "
 		    "this program reads %d.%d", name,
 		    (unsigned long long)version, (unsigned long long)features,
-		    MODEL_VERSION, FEATURES_VERSION);
+		    LINEAR_VERSION, FEATURES_VERSION);
 		return (0);
 	}
-	if (*groups > MODEL_LIST || *clusters > MODEL_LIST ||
-	    m->gates_n == 0 || m->gates_n > MODEL_BUCKETS ||
-	    m->names_n == 0 || m->names_n > MODEL_BUCKETS) {
+	if (*groups > LINEAR_LIST || *clusters > LINEAR_LIST ||
+	    m->gates_n == 0 || m->gates_n > LINEAR_BUCKETS ||
+	    m->names_n == 0 || m->names_n > LINEAR_BUCKETS) {
 		fault_set(f, "bad_model", NULL,
 		    "%s: a count in the header is out of range", name);
 		return (0);
 	}
-	m->digest = model_get(in, 8);
-	return (MODEL_HEADS * MODEL_HEAD + 8 * (*groups + *clusters) +
-	    (uint64_t)m->gates_n * sizeof(struct model_gate) +
-	    (uint64_t)m->names_n * sizeof(struct model_name));
+	m->digest = linear_get(in, 8);
+	return (LINEAR_HEADS * LINEAR_HEAD + 8 * (*groups + *clusters) +
+	    (uint64_t)m->gates_n * sizeof(struct linear_gate) +
+	    (uint64_t)m->names_n * sizeof(struct linear_name));
 }
 
 /* Load a model from memory. */
 int
-model_parse(const char *name, const void *data, size_t len,
-    struct model **out, struct fault *f)
+linear_parse(const char *name, const void *data, size_t len,
+    struct linear **out, struct fault *f)
 {
-	struct model_in	 in = { data, len };
-	struct model	*m;
+	struct linear_in	 in = { data, len };
+	struct linear	*m;
 	uint64_t	 need;
 	size_t		 groups, clusters, i;
 	int		 r = CHAT_EFORMAT;
 
 	m = xcalloc(1, sizeof *m);
-	if ((need = model_header(&in, name, m, &groups, &clusters, f)) == 0)
+	if ((need = linear_header(&in, name, m, &groups, &clusters, f)) == 0)
 		goto out;
 	if (in.n != need) {
 		fault_set(f, "bad_model", NULL,
 		    "%s: %zu bytes, but its header says %llu", name, len,
-		    (unsigned long long)(need + MODEL_HEADER));
+		    (unsigned long long)(need + LINEAR_HEADER));
 		goto out;
 	}
-	if (model_digest(in.p, in.n) != m->digest) {
+	if (linear_digest(in.p, in.n) != m->digest) {
 		fault_set(f, "bad_model", NULL,
 		    "%s: damaged: its digest is another", name);
 		goto out;
 	}
-	for (i = 0; i < MODEL_HEADS; i++)
-		if (model_get_head(&in, name, &m->head[i], f) != 0)
+	for (i = 0; i < LINEAR_HEADS; i++)
+		if (linear_get_head(&in, name, &m->head[i], f) != 0)
 			goto out;
-	if (model_get_list(&in, name, "group", groups, &m->groups, f) != 0 ||
-	    model_get_list(&in, name, "cluster", clusters, &m->clusters,
+	if (linear_get_list(&in, name, "group", groups, &m->groups, f) != 0 ||
+	    linear_get_list(&in, name, "cluster", clusters, &m->clusters,
 	    f) != 0)
 		goto out;
 	m->words = (struct features_words){ m->groups, groups, m->clusters,
 	    clusters };
-	model_get_tables(&in, m);
+	linear_get_tables(&in, m);
 	*out = m;
 	m = NULL;
 	r = 0;
 out:
-	model_free(m);
+	linear_free(m);
 	return (r);
 }
 
 /* Load a file. */
 int
-model_load(const char *path, struct model **out, struct fault *f)
+linear_load(const char *path, struct linear **out, struct fault *f)
 {
 	struct stat	 st;
 	char		*data = NULL;
@@ -238,9 +238,9 @@ model_load(const char *path, struct model **out, struct fault *f)
 		    strerror(errno));
 		goto out;
 	}
-	if (st.st_size > (off_t)MODEL_MAX) {
+	if (st.st_size > (off_t)LINEAR_MAX) {
 		fault_set(f, "bad_model", NULL, "%s: more than %u bytes", path,
-		    MODEL_MAX);
+		    LINEAR_MAX);
 		r = CHAT_ETOOBIG;
 		goto out;
 	}
@@ -248,7 +248,7 @@ model_load(const char *path, struct model **out, struct fault *f)
 	while (n < (size_t)st.st_size && (k = read(fd, data + n,
 	    (size_t)st.st_size - n)) > 0)
 		n += (size_t)k;
-	r = model_parse(path, data, n, out, f);
+	r = linear_parse(path, data, n, out, f);
 out:
 	free(data);
 	if (fd != -1)
@@ -258,7 +258,7 @@ out:
 
 /* Free a model. */
 void
-model_free(struct model *m)
+linear_free(struct linear *m)
 {
 	if (m == NULL)
 		return;
@@ -271,7 +271,7 @@ model_free(struct model *m)
 
 /* Write a number. */
 static void
-model_set(unsigned char **p, uint64_t v, size_t size)
+linear_set(unsigned char **p, uint64_t v, size_t size)
 {
 	while (size-- > 0) {
 		*(*p)++ = (unsigned char)v;
@@ -281,43 +281,43 @@ model_set(unsigned char **p, uint64_t v, size_t size)
 
 /* Write a float. */
 static void
-model_set_float(unsigned char **p, float x)
+linear_set_float(unsigned char **p, float x)
 {
 	uint32_t	 v;
 
 	memcpy(&v, &x, sizeof v);
-	model_set(p, v, 4);
+	linear_set(p, v, 4);
 }
 
 /* Write the heads, the lists and the tables. */
 static void
-model_set_body(unsigned char **p, const struct model *m)
+linear_set_body(unsigned char **p, const struct linear *m)
 {
-	const struct model_head	*h;
+	const struct linear_head	*h;
 	size_t			 i, k;
 
-	for (h = m->head; h < m->head + MODEL_HEADS; h++) {
-		model_set_float(p, h->bias);
-		model_set_float(p, h->scale);
-		model_set_float(p, h->slope);
-		model_set_float(p, h->offset);
-		model_set_float(p, h->name_scale);
-		for (i = 0; i < MODEL_CATEGORIES; i++)
-			model_set_float(p, h->name_bias[i]);
+	for (h = m->head; h < m->head + LINEAR_HEADS; h++) {
+		linear_set_float(p, h->bias);
+		linear_set_float(p, h->scale);
+		linear_set_float(p, h->slope);
+		linear_set_float(p, h->offset);
+		linear_set_float(p, h->name_scale);
+		for (i = 0; i < LINEAR_CATEGORIES; i++)
+			linear_set_float(p, h->name_bias[i]);
 	}
 	for (i = 0; i < m->words.groups_n; i++)
-		model_set(p, m->words.groups[i], 8);
+		linear_set(p, m->words.groups[i], 8);
 	for (i = 0; i < m->words.clusters_n; i++)
-		model_set(p, m->words.clusters[i], 8);
+		linear_set(p, m->words.clusters[i], 8);
 	for (i = 0; i < m->gates_n; i++) {
-		for (k = 0; k < MODEL_SLOTS; k++)
-			model_set(p, m->gates[i].print[k], 2);
+		for (k = 0; k < LINEAR_SLOTS; k++)
+			linear_set(p, m->gates[i].print[k], 2);
 		memcpy(*p, m->gates[i].weight, sizeof m->gates[i].weight);
 		*p += sizeof m->gates[i].weight;
 	}
 	for (i = 0; i < m->names_n; i++) {
-		for (k = 0; k < MODEL_NAMES; k++)
-			model_set(p, m->names[i].print[k], 2);
+		for (k = 0; k < LINEAR_NAMES; k++)
+			linear_set(p, m->names[i].print[k], 2);
 		memcpy(*p, m->names[i].weight, sizeof m->names[i].weight);
 		*p += sizeof m->names[i].weight;
 	}
@@ -325,27 +325,27 @@ model_set_body(unsigned char **p, const struct model *m)
 
 /* Write a model. */
 void *
-model_write(const struct model *m, size_t *len)
+linear_write(const struct linear *m, size_t *len)
 {
 	unsigned char	*data, *p;
 
-	*len = MODEL_HEADER + MODEL_HEADS * MODEL_HEAD +
+	*len = LINEAR_HEADER + LINEAR_HEADS * LINEAR_HEAD +
 	    8 * (m->words.groups_n + m->words.clusters_n) +
-	    m->gates_n * sizeof(struct model_gate) +
-	    m->names_n * sizeof(struct model_name);
+	    m->gates_n * sizeof(struct linear_gate) +
+	    m->names_n * sizeof(struct linear_name);
 	data = xmalloc(*len);
-	p = data + MODEL_HEADER;
-	model_set_body(&p, m);
+	p = data + LINEAR_HEADER;
+	linear_set_body(&p, m);
 	p = data;
 	memcpy(p, "chatdclf", 8);
 	p += 8;
-	model_set(&p, MODEL_VERSION, 4);
-	model_set(&p, FEATURES_VERSION, 4);
-	model_set(&p, m->words.groups_n, 4);
-	model_set(&p, m->words.clusters_n, 4);
-	model_set(&p, m->gates_n, 4);
-	model_set(&p, m->names_n, 4);
-	model_set(&p, model_digest(data + MODEL_HEADER, *len - MODEL_HEADER),
+	linear_set(&p, LINEAR_VERSION, 4);
+	linear_set(&p, FEATURES_VERSION, 4);
+	linear_set(&p, m->words.groups_n, 4);
+	linear_set(&p, m->words.clusters_n, 4);
+	linear_set(&p, m->gates_n, 4);
+	linear_set(&p, m->names_n, 4);
+	linear_set(&p, linear_digest(data + LINEAR_HEADER, *len - LINEAR_HEADER),
 	    8);
 	return (data);
 }
