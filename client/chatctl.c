@@ -32,6 +32,7 @@ static const struct {
 	{ CMD_STATUS, cmd_status },
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },
+	{ CMD_FILTERS, cmd_filters },
 	{ CMD_MODERATE, cmd_moderate },
 	{ CMD_TOKENIZE, cmd_tokenize },
 	{ CMD_HELP, main_help },

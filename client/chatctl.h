@@ -9,7 +9,7 @@
  *   term
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager
- *   say  list  show_status
+ *   say  list  show_status  explain
  *   show
  *   repl_... (repl.h)
  *   cmd_...
@@ -61,7 +61,7 @@ struct options {
 	int		 exchange;	/* arguments are numbers of exchanges */
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
-	int		 jsonl;
+	int		 jsonl, explain;
 	int64_t		 reply;		/* 0: not given */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
@@ -92,7 +92,8 @@ struct ctl {
 #define CMD_TOKENIZE	0x400
 #define CMD_HELP	0x800
 #define CMD_HEALTH	0x1000
-#define CMD_ANY		0x1fff
+#define CMD_FILTERS	0x2000
+#define CMD_ANY		0x3fff
 
 struct command {
 	const char	*name;
@@ -282,6 +283,11 @@ int	 show_conversation(struct ctl *ctl, int64_t number, FILE *out,
 	    struct said *said);
 int	 show_status(struct ctl *ctl, FILE *out);
 
+/* ---- explain.c: what filters found */
+/* Print a done event of moderate with "explain", about text (UTF-8): the text
+ * with the places that were found, and each finding with what it weighed. */
+void	 explain_print(const char *text, const json_t *end);
+
 /* ---- rate.c: ratings */
 #define RATE_NONE	2		/* no thumb */
 
@@ -303,6 +309,7 @@ int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);
+int	 cmd_filters(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
 

@@ -20,6 +20,7 @@ struct moderate {
 	struct flight {
 		int64_t	 id;		/* 0: never sent, end says why */
 		json_t	*end;		/* owned: NULL while under way */
+		char	*text;		/* owned, or NULL */
 	}		 ring[MODERATE_FLIGHT];
 	size_t		 head, n, room;
 	int64_t		 line;		/* of stdin; 0: arguments */
@@ -29,7 +30,8 @@ struct moderate {
 
 static int	moderate_text(struct moderate *, const char *);
 static int	moderate_take(struct moderate *, size_t);
-static void	moderate_print(struct moderate *, const json_t *);
+static void	moderate_print(struct moderate *, const struct flight *);
+static void	moderate_drop(struct moderate *);
 static void	moderate_words(const json_t *);
 static int	moderate_lines(struct moderate *);
 static int	moderate_line(struct moderate *, char *, size_t);
@@ -61,17 +63,27 @@ cmd_moderate(struct ctl *ctl, int argc, char **argv)
 		i = moderate_take(&m, 0);
 	else
 		i = CTL_OK;
-	while (m.n > 0) {
-		json_decref(m.ring[m.head].end);
-		m.head = (m.head + 1) % MODERATE_FLIGHT;
-		m.n--;
-	}
+	while (m.n > 0)
+		moderate_drop(&m);
 	if (status == CTL_OK)
 		status = i;
 	if (status == CTL_OK)
 		status = m.status;
 	return (status == CTL_OK && argc > 0 && m.blocked ? CTL_REFUSED :
 	    status);
+}
+
+/* Remove the first text of the ring. */
+static void
+moderate_drop(struct moderate *m)
+{
+	struct flight	*slot = &m->ring[m->head];
+
+	json_decref(slot->end);
+	free(slot->text);
+	*slot = (struct flight){ 0 };
+	m->head = (m->head + 1) % MODERATE_FLIGHT;
+	m->n--;
 }
 
 /* Send one text. */
@@ -89,8 +101,10 @@ moderate_text(struct moderate *m, const char *text)
 	msg_set_string(msg, "text", text);
 	msg_set_string(msg, "direction", m->ctl->opt.direction);
 	msg_set_string(msg, "prompt", m->ctl->opt.prompt);
+	if (m->ctl->opt.explain)
+		msg_set_bool(msg, "explain", 1);
 	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
-	*slot = (struct flight){ 0 };
+	*slot = (struct flight){ .text = xstrdup(text) };
 	r = chat_send(m->ctl->chat, msg, &slot->id, &f);
 	if (r == CHAT_ETOOBIG) {
 		slot->id = 0;
@@ -99,6 +113,7 @@ moderate_text(struct moderate *m, const char *text)
 		term_error("%s: connection lost: %s", m->ctl->socket,
 		    f.message);
 		link_close(m->ctl);
+		free(slot->text);
 		return (CTL_UNREACHABLE);
 	}
 	m->n++;
@@ -117,11 +132,8 @@ moderate_take(struct moderate *m, size_t most)
 
 	for (;;) {
 		while (m->n > 0 && m->ring[m->head].end != NULL) {
-			moderate_print(m, m->ring[m->head].end);
-			json_decref(m->ring[m->head].end);
-			m->ring[m->head].end = NULL;
-			m->head = (m->head + 1) % MODERATE_FLIGHT;
-			m->n--;
+			moderate_print(m, &m->ring[m->head]);
+			moderate_drop(m);
 		}
 		if (m->n <= most)
 			return (CTL_OK);
@@ -153,8 +165,9 @@ moderate_take(struct moderate *m, size_t most)
 
 /* Print one answer. */
 static void
-moderate_print(struct moderate *m, const json_t *end)
+moderate_print(struct moderate *m, const struct flight *slot)
 {
+	const json_t	*end = slot->end;
 	const char	*action = msg_string(end, "action");
 	json_t		*out, *error;
 
@@ -180,7 +193,9 @@ moderate_print(struct moderate *m, const json_t *end)
 		json_object_del(out, "id");
 		term_json(out);
 		json_decref(out);
-	} else
+	} else if (m->ctl->opt.explain && slot->text != NULL)
+		explain_print(slot->text, end);
+	else
 		moderate_words(end);
 }
 
@@ -281,7 +296,7 @@ moderate_bad(struct moderate *m, const char *why)
 	if ((status = moderate_take(m, m->room - 1)) != CTL_OK)
 		return (status);
 	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
-	slot->id = 0;
+	*slot = (struct flight){ 0 };
 	slot->end = msg_error(-1, &f);
 	m->n++;
 	return (CTL_OK);

@@ -43,6 +43,10 @@ static const struct command commands[] = {
 	    "answer them.\n" },
 	{ "reload", CMD_RELOAD, "", 0, 0,
 	    "Make chatd read its configuration again (operators only)", NULL },
+	{ "filters", CMD_FILTERS, "", 0, 0,
+	    "List the plugins that judge texts",
+	    "Operators also see where each plugin comes from, what it has "
+	    "found and how long\nit took.\n" },
 	{ "moderate", CMD_MODERATE, "[TEXT...]", 0, -1,
 	    "Show what the filters find in texts",
 	    "Each TEXT is checked on its own. Without TEXT, each line of "

@@ -96,6 +96,8 @@ static const struct opt {
 	    "TEXT", "the prompt that the replies answer" },
 	{ "jsonl", 0, OPT_FLAG, CMD_MODERATE, AT(jsonl), 0, 0, NULL,
 	    NULL, "each line of input is a JSON string" },
+	{ "explain", 'e', OPT_FLAG, CMD_MODERATE, AT(explain), 0, 0, NULL,
+	    NULL, "show each text with what was found, and why" },
 	{ "json", 'j', OPT_FLAG, CMD_ANY, AT(json), 0, 0, NULL,
 	    NULL, "print JSON, one object per line" },
 	{ "quiet", 'q', OPT_FLAG, CMD_ANY, AT(quiet), 0, 0, NULL,

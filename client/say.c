@@ -179,6 +179,25 @@ say_newline(struct say *say)
 	say->render.column = 0;
 }
 
+/* After a text was blocked: name the category, and how to object. */
+static void
+say_appeal(const struct say *say, const json_t *end)
+{
+	const char	*code = msg_string(end, "code");
+	const char	*category = msg_string(end, "category");
+
+	if (code == NULL || strcmp(code, "blocked") != 0 || category == NULL ||
+	    say->said->exchange == 0)
+		return;
+	if (say->chatting)
+		term_note("[blocked as %s; if that is wrong: /bad "
+		    "wrong_refusal]", category);
+	else
+		term_note("[blocked as %s; if that is wrong: chatctl rate "
+		    "%lld bad --reason wrong_refusal]", category,
+		    (long long)say->said->exchange);
+}
+
 /* The request has ended. Returns the exit status. */
 static int
 say_end(struct say *say, int status, const json_t *end)
@@ -196,6 +215,7 @@ say_end(struct say *say, int status, const json_t *end)
 	say_newline(say);
 	if (status != CTL_OK) {
 		link_report(say->ctl, end);
+		say_appeal(say, end);
 		return (status);
 	}
 	if (stop != NULL)

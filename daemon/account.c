@@ -31,7 +31,7 @@ account_number(uid_t uid)
 	sha256_init(&s);
 	sha256_add(&s, key, sizeof key);
 	sha256_add(&s, &uid, sizeof uid);
-	sha256_hex(&s, hex);
+	sha256_end(&s, hex);
 	hex[13] = '\0';			/* 52 bits */
 	n = strtoll(hex, NULL, 16);
 	return (n == 0 ? 1 : n);

@@ -142,6 +142,27 @@ client_admit(struct client *c)
 	return (0);
 }
 
+/* Find the first group with a policy that a peer is in, or -1. */
+static int
+client_find_group(const struct config *cf, int fd, const struct ucred *cr)
+{
+	size_t	 i;
+
+	for (i = 0; i < cf->ngroups; i++) {
+		if (peer_is_in(cf->groups[i].name, fd, cr))
+			return ((int)i);
+	}
+	return (-1);
+}
+
+/* Return the group whose policy counts. */
+const char *
+client_group(const struct client *c)
+{
+	return (c == NULL || c->group == -1 ? NULL :
+	    c->d->config->groups[c->group].name);
+}
+
 /* Take a new connection. */
 void
 client_accept(struct chatd *d, int fd)
@@ -163,6 +184,7 @@ client_accept(struct chatd *d, int fd)
 	c->uid = cr.uid;
 	c->pid = cr.pid;
 	c->operator = peer_is_operator(cf->operators, fd, &cr);
+	c->group = client_find_group(cf, fd, &cr);
 	TAILQ_INIT(&c->requests);
 	c->stall = evtimer_new(d->base, client_stalled, c);
 	c->conn = conn_new(d->base, fd, (size_t)cf->line, (int)cf->line_time,
@@ -177,18 +199,24 @@ client_accept(struct chatd *d, int fd)
 	conn_send(c->conn, client_hello(c));
 }
 
-/* Decide again which clients are operators: the group may have changed. */
+/* Decide again which clients are operators, and whose policy counts for them:
+ * the groups may have changed. */
 void
 client_configure(struct chatd *d)
 {
 	struct client	*c;
 	struct ucred	 cr;
 	socklen_t	 len = sizeof cr;
+	int		 fd, known;
 
-	TAILQ_FOREACH(c, &d->clients, entry)
-		c->operator = getsockopt(conn_fd(c->conn), SOL_SOCKET,
-		    SO_PEERCRED, &cr, &len) == 0 && peer_is_operator(
-		    d->config->operators, conn_fd(c->conn), &cr);
+	TAILQ_FOREACH(c, &d->clients, entry) {
+		fd = conn_fd(c->conn);
+		known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cr,
+		    &len) == 0;
+		c->operator = known &&
+		    peer_is_operator(d->config->operators, fd, &cr);
+		c->group = known ? client_find_group(d->config, fd, &cr) : -1;
+	}
 }
 
 /* Close a connection and stop its running requests. */

@@ -58,6 +58,8 @@ int	 client_count(const struct chatd *d);
 size_t	 client_unwritten(const struct chatd *d);
 /* Find one of the client's running requests; NULL if there is none. */
 struct request *client_find(struct client *c, int64_t id);
+/* The group whose policy counts for a client; NULL: that for everybody. */
+const char *client_group(const struct client *c);
 /* Is its output queue above the high mark? */
 int	 client_pressed(const struct client *c);
 

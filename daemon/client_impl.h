@@ -26,6 +26,8 @@ struct client {
 	uid_t			 uid;
 	pid_t			 pid;		/* for the log only */
 	int			 operator;
+	int			 group;		/* number of its group among
+						 * those with a policy, or -1 */
 	int			 half;		/* it sends no more */
 	int			 closing;	/* when its output is written */
 	int			 pressed;

@@ -304,8 +304,8 @@ config_defaults(struct config *c)
 		for (d = 0; d < DIRECTIONS; d++)
 			c->policy[d][i] = (struct threshold){ .flag = 0.5,
 			    .redact = NEVER, .block = 0.8 };
-		config_text(&c->words[i], "This was blocked by the rules of "
-		    "this service.");
+		c->words[i] = xasprintf("This was blocked by the rules of "
+		    "this service (%s).", vocabulary_categories[i]);
 	}
 }
 
@@ -382,6 +382,9 @@ config_free(struct config *c)
 	for (i = 0; i < CATEGORIES; i++)
 		free(c->words[i]);
 	free(c->filters);
+	for (i = 0; i < c->ngroups; i++)
+		free(c->groups[i].name);
+	free(c->groups);
 	free(c->file);
 	free(c);
 }

@@ -184,26 +184,68 @@ config_direction(struct config *c, struct threshold *t, const char *file,
 	return (0);
 }
 
-/* policy: prompt and reply. */
-int
-config_policy(struct config *c, const char *file, const struct ynode *map,
-    struct fault *f)
+/* prompt and reply of a policy; groups is 1 if the key groups may be there. */
+static int
+config_directions(struct config *c,
+    struct threshold (*policy)[CATEGORIES], const char *file,
+    const struct ynode *map, int groups, struct fault *f)
 {
+	static const char *const words[] = { "prompt", "reply", "groups",
+	    NULL };
 	struct ynode	*n;
 	int		 d;
 
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f, "expected prompt and reply"));
 	for (n = map->child; n != NULL; n = n->next) {
+		if (groups && strcmp(n->key, "groups") == 0)
+			continue;
 		d = vocabulary_find(vocabulary_directions, n->key);
 		if (d == -1)
 			config_note(c, config_stray(file, n, "direction", "",
-			    vocabulary_directions, f), f);
+			    groups ? words : vocabulary_directions, f), f);
 		else
-			config_note(c, config_direction(c, c->policy[d], file,
-			    n, f), f);
+			config_note(c, config_direction(c, policy[d], file, n,
+			    f), f);
 	}
 	return (0);
+}
+
+/* policy.groups: a policy for each group, over the one for everybody. */
+static int
+config_groups(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n;
+	struct config_group	*g;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected names of groups"));
+	for (n = map->child; n != NULL; n = n->next) {
+		c->groups = xreallocarray(c->groups, c->ngroups + 1,
+		    sizeof *c->groups);
+		g = &c->groups[c->ngroups++];
+		g->name = xstrdup(n->key);
+		memcpy(g->policy, c->policy, sizeof g->policy);
+		config_note(c, config_directions(c, g->policy, file, n, 0, f),
+		    f);
+	}
+	return (0);
+}
+
+/* policy: prompt, reply and groups. */
+int
+config_policy(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n;
+	int			 r;
+
+	r = config_directions(c, c->policy, file, map, 1, f);
+	if (r == 0 && (n = ynode_get((struct ynode *)(uintptr_t)map,
+	    "groups")) != NULL)
+		r = config_groups(c, file, n, f);
+	return (r);
 }
 
 /* messages: the words for each category, and for all others. */

@@ -93,6 +93,7 @@ exchange_free(struct exchange *x)
 	json_decref(x->given);
 	json_decref(x->history);
 	json_decref(x->verdicts);
+	free(x->group);
 	free(x->text);
 	free(x->preprompt);
 	free(x->message);
@@ -115,12 +116,22 @@ static int
 exchange_judge(struct exchange *x, enum direction d, const struct verdict *v,
     size_t len, struct judgement *j)
 {
-	if (v->error == NULL && policy_judge(x->d->config, d, v->findings,
-	    len, j) == 0)
+	if (v->error == NULL && policy_judge(x->d->config, x->group, d,
+	    v->findings, len, j) == 0)
 		return (1);
 	exchange_end(x, "failed", "filter_unavailable", v->error != NULL ?
 	    v->error : "the filter gave no sound verdict");
 	return (0);
+}
+
+/* End the exchange because the policy blocks a text. */
+static void
+exchange_block(struct exchange *x, enum direction d, int category)
+{
+	x->category = vocabulary_categories[category];
+	x->blocked = vocabulary_directions[d];
+	exchange_end(x, "blocked", "blocked",
+	    policy_words(x->d->config, category));
 }
 
 /* Redact the screened text as the verdict demands. */
@@ -171,8 +182,7 @@ exchange_screened(void *arg, const struct verdict *v)
 	if (j.action == ACTION_BLOCK || v->final)
 		json_array_extend(x->verdicts, j.verdicts);
 	if (j.action == ACTION_BLOCK)
-		exchange_end(x, "blocked", "blocked",
-		    policy_words(x->d->config, j.category));
+		exchange_block(x, DIRECTION_PROMPT, j.category);
 	else if (v->final) {
 		exchange_redact(x, &j);
 		exchange_passed(x);
@@ -339,8 +349,7 @@ exchange_checked(void *arg, const struct verdict *v)
 		return;
 	if (j.action == ACTION_BLOCK) {
 		json_array_extend(x->verdicts, j.verdicts);
-		exchange_end(x, "blocked", "blocked",
-		    policy_words(x->d->config, j.category));
+		exchange_block(x, DIRECTION_REPLY, j.category);
 		judgement_clear(&j);
 		return;
 	}

@@ -99,6 +99,7 @@ exchange_new(struct chatd *d, struct request *r,
 	x->request = r;
 	x->kind = ask->kind;
 	x->uid = r->uid;
+	x->group = xstrdup(client_group(r->client));
 	x->conversation = ask->conversation;
 	x->id = ask->exchange;
 	x->text = xstrdup(ask->text);

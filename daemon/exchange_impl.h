@@ -69,6 +69,8 @@ struct exchange {
 	enum exchange_state	 state;
 	enum exchange_kind	 kind;
 	uid_t			 uid;
+	char			*group;		/* owned: whose policy counts,
+						 * or NULL */
 	int64_t			 conversation, id, reply_id;
 	char			*text;		/* owned: the prompt */
 	char			*preprompt;	/* owned, or NULL */
@@ -102,6 +104,8 @@ struct exchange {
 	const char		*outcome;	/* done, blocked, ... */
 	const char		*code;		/* error code, or NULL */
 	char			*message;	/* owned: with code */
+	const char		*category;	/* static: of a blocked text */
+	const char		*blocked;	/* static: its direction */
 	struct event		*retry;		/* owned: store again */
 	int			 failing;	/* while it is committing: the
 						 * store did not accept it;

@@ -162,6 +162,8 @@ exchange_msg_last(const struct exchange *x)
 	m = msg_event(x->code != NULL ? "error" : "done", -1);
 	msg_set_string(m, "code", x->code);
 	msg_set_string(m, "message", x->message);
+	msg_set_string(m, "category", x->category);
+	msg_set_string(m, "direction", x->blocked);
 	msg_set_int(m, "exchange", x->id);
 	msg_set(m, "conversation", x->conversation != 0 ?
 	    json_integer(x->conversation) : json_null());

@@ -133,6 +133,7 @@ filters_new(struct event_base *base, const struct config *cf,
 	fs->ops = ops;
 	fs->arg = arg;
 	fs->program = xstrdup(cf->filter_program);
+	fs->since = clock_wall();
 	fs->timeout_ms = (int)cf->filter_timeout;
 	fs->hold = (size_t)cf->filter_hold;
 	fs->idle = filters_idle;

@@ -107,6 +107,7 @@ struct filters {
 	size_t			 hold;		/* most bytes held back */
 	struct filters_process	*process;	/* owned: n of them */
 	size_t			 n;
+	int64_t			 since;		/* wall ms: it was started */
 	int			 ready;		/* ready() was called */
 	int			 retiring;
 	int			 closing;	/* lost pieces have no

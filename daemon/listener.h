@@ -33,6 +33,8 @@ const char *peer_name(uid_t uid);
 /* Is the peer on fd, with these credentials, root, of our own account, or in
  * the group (NULL or "": none)? */
 int	 peer_is_operator(const char *group, int fd, const struct ucred *cr);
+/* Is the peer in that group? */
+int	 peer_is_in(const char *group, int fd, const struct ucred *cr);
 
 /* ---- refuse.c: the answer of a chatd that can't start */
 

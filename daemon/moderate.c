@@ -18,18 +18,36 @@ struct moderate {
 	struct ahead_job job;
 	struct request	*request;	/* borrowed */
 	enum direction	 direction;
+	int		 explain;	/* the answer has all findings */
+	char		*group;		/* owned: whose policy counts, or
+					 * NULL */
 	char		*text, *prompt;	/* owned; prompt may be NULL */
 	struct judge	*judge;		/* owned; NULL: it waits */
 };
 
 static void	moderate_judged(void *, const struct verdict *);
 
+#define MODERATE_FINDINGS	100	/* most in an answer */
+
+/* Return a copy of a finding with its action. */
+static json_t *
+moderate_finding(const struct config *c, const struct moderate *om,
+    const json_t *finding)
+{
+	json_t	*o = json_copy((json_t *)(uintptr_t)finding);
+
+	msg_set_string(o, "action", vocabulary_actions[policy_action(c,
+	    om->group, om->direction, vocabulary_category(msg_string(finding,
+	    "category")), msg_real(finding, "score", 0))]);
+	return (o);
+}
+
 /*
  * Return the strongest finding of each category (all are sound) with its
  * action, which may be to allow.
  */
 static json_t *
-moderate_categories(const struct config *c, enum direction d,
+moderate_categories(const struct config *c, const struct moderate *om,
     const json_t *findings)
 {
 	json_t		*o = json_object(), *v, *best;
@@ -43,12 +61,42 @@ moderate_categories(const struct config *c, enum direction d,
 		best = json_object_get(o, slug);
 		if (best != NULL && msg_real(best, "score", 0) >= score)
 			continue;
-		best = json_copy(v);
-		msg_set_string(best, "action", vocabulary_actions[
-		    policy_action(c, d, vocabulary_category(slug), score)]);
-		msg_set(o, slug, best);
+		msg_set(o, slug, moderate_finding(c, om, v));
 	}
 	return (o);
+}
+
+/* Order two findings: the higher score first, then the earlier place. */
+static int
+moderate_order(const void *a, const void *b)
+{
+	const json_t	*x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	double		 sx = msg_real(x, "score", 0);
+	double		 sy = msg_real(y, "score", 0);
+	int64_t		 ix = msg_int(x, "start", 0);
+	int64_t		 iy = msg_int(y, "start", 0);
+
+	if (sx != sy)
+		return (sx < sy ? 1 : -1);
+	return ((ix > iy) - (ix < iy));
+}
+
+/* Return the strongest findings, at most MODERATE_FINDINGS, in order. */
+static json_t *
+moderate_findings(const struct config *c, const struct moderate *om,
+    const json_t *findings)
+{
+	json_t	*list = json_array(), **all;
+	size_t	 i, n = json_array_size(findings);
+
+	all = xcalloc(n + 1, sizeof *all);
+	for (i = 0; i < n; i++)
+		all[i] = json_array_get(findings, i);
+	qsort(all, n, sizeof *all, moderate_order);
+	for (i = 0; i < n && i < MODERATE_FINDINGS; i++)
+		json_array_append_new(list, moderate_finding(c, om, all[i]));
+	free(all);
+	return (list);
 }
 
 /* It is its turn: have the text judged. May end the request. */
@@ -71,6 +119,7 @@ moderate_free(struct moderate *om)
 
 	judge_free(om->judge);
 	ahead_leave(&om->job);
+	free(om->group);
 	free(om->text);
 	free(om->prompt);
 	free(om);
@@ -90,8 +139,8 @@ moderate_judged(void *arg, const struct verdict *v)
 
 	if (v->error == NULL && !v->final)
 		return;
-	if (v->error != NULL || policy_judge(c, om->direction, v->findings,
-	    strlen(om->text), &j) != 0) {
+	if (v->error != NULL || policy_judge(c, om->group, om->direction,
+	    v->findings, strlen(om->text), &j) != 0) {
 		request_fail(moderate_free(om), "filter_unavailable", "%s",
 		    v->error != NULL ? v->error :
 		    "the filter gave no sound verdict");
@@ -99,10 +148,15 @@ moderate_judged(void *arg, const struct verdict *v)
 	}
 	m = msg_event("done", -1);
 	msg_set_string(m, "action", vocabulary_actions[j.action]);
-	msg_set(m, "categories", moderate_categories(c, om->direction,
-	    v->findings));
-	if (j.action == ACTION_BLOCK)
+	msg_set(m, "categories", moderate_categories(c, om, v->findings));
+	if (om->explain)
+		msg_set(m, "findings", moderate_findings(c, om, v->findings));
+	msg_set_real(m, "us", (double)v->ns / 1000);
+	if (j.action == ACTION_BLOCK) {
+		msg_set_string(m, "category",
+		    vocabulary_categories[j.category]);
 		msg_set_string(m, "message", policy_words(c, j.category));
+	}
 	judgement_clear(&j);
 	request_done(moderate_free(om), m);
 }
@@ -120,7 +174,7 @@ moderate_stop(struct request *r)
 /* Have a text judged for a request. */
 void
 moderate_new(struct request *r, enum direction d, const char *text,
-    const char *prompt)
+    const char *prompt, int explain)
 {
 	struct moderate	*om;
 
@@ -133,6 +187,8 @@ moderate_new(struct request *r, enum direction d, const char *text,
 	om = xcalloc(1, sizeof *om);
 	om->request = r;
 	om->direction = d;
+	om->explain = explain;
+	om->group = xstrdup(client_group(r->client));
 	om->text = xstrdup(text);
 	om->prompt = xstrdup(prompt);
 	r->arg = om;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "filters.h"
 #include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
@@ -25,7 +26,7 @@ struct ops_args {
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	json_t		*params, *reasons;	/* borrowed */
-	int		 all;
+	int		 all, explain;
 };
 
 static void	ops_hello(struct request *, struct ops_args *);
@@ -40,6 +41,7 @@ static void	ops_rate(struct request *, struct ops_args *);
 static void	ops_delete(struct request *, struct ops_args *);
 static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
+static void	ops_filters(struct request *, struct ops_args *);
 static void	ops_status(struct request *, struct ops_args *);
 static void	ops_health(struct request *, struct ops_args *);
 static void	ops_export(struct request *, struct ops_args *);
@@ -107,6 +109,7 @@ static const struct field ops_moderate_fields[] = {
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
 	{ "direction", FIELD_STRING, 0, 0, 0, A(direction) },
 	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
+	{ "explain", FIELD_BOOL, 0, 0, 0, A(explain) },
 };
 static const struct field ops_export_fields[] = {
 	{ "format", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(format) },
@@ -135,6 +138,7 @@ static const struct op {
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
+	{ "filters", 0, NULL, 0, ops_filters },
 	{ "status", 0, NULL, 0, ops_status },
 	{ "health", 0, NULL, 0, ops_health },
 	{ "export", 0, FIELDS(ops_export_fields), ops_export },
@@ -417,7 +421,20 @@ ops_moderate(struct request *r, struct ops_args *a)
 		request_fault(r, &f);
 		return;
 	}
-	moderate_new(r, (enum direction)d, a->text, a->prompt);
+	moderate_new(r, (enum direction)d, a->text, a->prompt, a->explain);
+}
+
+/* filters: the plugins, in the order in which they judge. */
+static void
+ops_filters(struct request *r, struct ops_args *a)
+{
+	json_t	*m = msg_event("done", -1);
+
+	(void)a;
+	msg_set(m, "filters", filters_list(r->d->filters, r->operator));
+	if (r->operator)
+		msg_set_int(m, "since", r->d->filters->since);
+	request_done(r, m);
 }
 
 /* status: the state of everything. */

@@ -48,7 +48,7 @@ int	 sampling_check(const json_t *model, const json_t *params,
 /* Have text judged. If text is a reply, prompt is the prompt of it, or NULL.
  * Ends r. */
 void	 moderate_new(struct request *r, enum direction d, const char *text,
-	    const char *prompt);
+	    const char *prompt, int explain);
 
 /* ---- tokenize.c: the token ids of a text */
 

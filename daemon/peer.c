@@ -21,6 +21,7 @@
 
 #define PEER_NAMES	256	/* cache size: indexed by the low bits of the
 				 * uid */
+#define PEER_CACHE	16	/* groups in a cache of the same kind */
 #define PEER_MS		30000	/* a cached name is valid for this time */
 #define PEER_GROUPS	65536	/* most groups of a process on Linux */
 
@@ -47,23 +48,32 @@ peer_name(uid_t uid)
 	return (n->name);
 }
 
-/* Find a group's number, or -1 if there is no such group. Only the last one is
- * cached: there is one group of operators. */
+/* Find a group's number, or -1 if there is no such group. */
 static int64_t
 peer_group(const char *name)
 {
-	static char	 last[64];
-	static int64_t	 gid, until;
+	static struct {
+		char	 name[64];
+		int64_t	 gid, until;	/* monotonic ms; 0: empty */
+	} groups[PEER_CACHE], *g = groups;
 	struct group	*gr;
+	size_t		 i;
 
-	if (until > clock_monotonic() && strcmp(last, name) == 0)
-		return (gid);
-	gid = (gr = getgrnam(name)) != NULL ? (int64_t)gr->gr_gid : -1;
-	if (strlen(name) < sizeof last) {
-		memcpy(last, name, strlen(name) + 1);
-		until = clock_monotonic() + PEER_MS;
+	/* Take its entry, or else the one that is out of date first. */
+	for (i = 0; i < PEER_CACHE; i++) {
+		if (groups[i].until > clock_monotonic() &&
+		    strcmp(groups[i].name, name) == 0)
+			return (groups[i].gid);
+		if (groups[i].until < g->until)
+			g = &groups[i];
 	}
-	return (gid);
+	gr = getgrnam(name);
+	if (strlen(name) >= sizeof g->name)
+		return (gr != NULL ? (int64_t)gr->gr_gid : -1);
+	memcpy(g->name, name, strlen(name) + 1);
+	g->gid = gr != NULL ? (int64_t)gr->gr_gid : -1;
+	g->until = clock_monotonic() + PEER_MS;
+	return (g->gid);
 }
 
 /* Is gid among the peer's groups, as the kernel reports them? */
@@ -90,16 +100,21 @@ peer_in_group(int fd, gid_t gid, gid_t primary)
 	return (found);
 }
 
+/* Is the peer in the group? */
+int
+peer_is_in(const char *group, int fd, const struct ucred *cr)
+{
+	int64_t	 gid = peer_group(group);
+
+	return (gid != -1 && peer_in_group(fd, (gid_t)gid, cr->gid));
+}
+
 /* Is the peer root, of the daemon's own account, or in the group? */
 int
 peer_is_operator(const char *group, int fd, const struct ucred *cr)
 {
-	int64_t	 gid;
-
 	if (cr->uid == 0 || cr->uid == geteuid())
 		return (1);
-	if (group == NULL || group[0] == '\0' ||
-	    (gid = peer_group(group)) == -1)
-		return (0);
-	return (peer_in_group(fd, (gid_t)gid, cr->gid));
+	return (group != NULL && group[0] != '\0' &&
+	    peer_is_in(group, fd, cr));
 }

@@ -16,12 +16,26 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
+/* Find the scores that count for a member of a group, or (NULL) anybody. */
+static const struct threshold *
+policy_threshold(const struct config *c, const char *group, enum direction d,
+    int category)
+{
+	size_t	 i;
+
+	for (i = 0; group != NULL && i < c->ngroups; i++) {
+		if (strcmp(c->groups[i].name, group) == 0)
+			return (&c->groups[i].policy[d][category]);
+	}
+	return (&c->policy[d][category]);
+}
+
 /* Return the action for a score. */
 enum action
-policy_action(const struct config *c, enum direction d, int category,
-    double score)
+policy_action(const struct config *c, const char *group, enum direction d,
+    int category, double score)
 {
-	const struct threshold	*t = &c->policy[d][category];
+	const struct threshold	*t = policy_threshold(c, group, d, category);
 
 	if (score >= t->block)
 		return (ACTION_BLOCK);
@@ -169,7 +183,7 @@ policy_note_span(struct judgement *j, const json_t *finding)
 
 /* Judge the findings about one text. */
 int
-policy_judge(const struct config *c, enum direction d,
+policy_judge(const struct config *c, const char *group, enum direction d,
     const json_t *findings, size_t len, struct judgement *j)
 {
 	json_t		*fd;
@@ -187,7 +201,7 @@ policy_judge(const struct config *c, enum direction d,
 	json_array_foreach(findings, i, fd) {
 		cat = vocabulary_category(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
-		act = policy_action(c, d, cat, score);
+		act = policy_action(c, group, d, cat, score);
 		if (act == ACTION_ALLOW)
 			continue;
 		strongest = act > j->action ||

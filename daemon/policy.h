@@ -34,17 +34,18 @@ struct judgement {
 int	 policy_sound(const json_t *findings, size_t len);
 
 /*
- * Judge the "findings" array of a filter's answer (borrowed) about a text of
+ * Judge for a member of group (or NULL) the "findings" array of a filter's answer (borrowed) about a text of
  * len bytes. Returns 0 with *j filled (clear it with judgement_clear), or
  * CHAT_EPROTOCOL if the array is not sound.
  */
-int	 policy_judge(const struct config *c, enum direction d,
-	    const json_t *findings, size_t len, struct judgement *j);
+int	 policy_judge(const struct config *c, const char *group,
+	    enum direction d, const json_t *findings, size_t len, struct judgement *j);
 void	 judgement_clear(struct judgement *j);
 
-/* The action that follows from a finding of that category and score. */
-enum action policy_action(const struct config *c, enum direction d,
-	    int category, double score);
+/* The action that follows from a finding of that category and score, for a
+ * member of group. NULL, or a group without a policy: as for everybody. */
+enum action policy_action(const struct config *c, const char *group,
+	    enum direction d, int category, double score);
 
 /* The message to a user whose text was blocked for that category. */
 const char *policy_words(const struct config *c, int category);

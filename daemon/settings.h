@@ -33,6 +33,12 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
+/* The policy for the members of a group. */
+struct config_group {
+	char		*name;		/* owned */
+	struct threshold policy[DIRECTIONS][CATEGORIES];
+};
+
 struct config {
 	char		*file;		/* owned: the file read, or NULL */
 	struct config_errors *errors;	/* borrowed: while it is being read */
@@ -59,6 +65,9 @@ struct config {
 	size_t		 nfilters;
 	/* policy */
 	struct threshold policy[DIRECTIONS][CATEGORIES];
+	struct config_group *groups;	/* owned: the first that an account is
+					 * in counts for it */
+	size_t		 ngroups;
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* limits */
 	int64_t		 clients, clients_per_uid;

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256. Source: FIPS 180-4, sections 4.2.2, 5.3.3 and 6.2.
+ * SHA-256 as in FIPS 180-4, section 6.2, in plain C, and the choice of the
+ * special instructions if the processor has them (sha256_x86.c). The digest of
+ * a model's files identifies the model. t_sha256.c has the published examples.
  */
+#include <config.h>
+
 #include "sha256.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "err.h"
+#ifdef CPU_X86
+#include <cpuid.h>
+#endif
 
-static const uint32_t sha256_k[64] = {
+#include "sha256_impl.h"
+
+#define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
+
+const uint32_t sha256_k[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
 	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
 	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
@@ -22,122 +29,136 @@ static const uint32_t sha256_k[64] = {
 	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
 	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
 	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
 };
 
-/* Rotate right. */
-static uint32_t
-sha256_ror(uint32_t x, int n)
+/* Round r of eight. The names a to h move down by one in each round, so that no
+ * value has to be moved. kw is the sum of the constant and the word of the
+ * round. */
+static inline void __attribute__((always_inline))
+sha256_round(uint32_t v[8], unsigned r, uint32_t kw)
 {
-	return (x >> n | x << (32 - n));
+	const uint32_t	 a = v[-r & 7], b = v[(1 - r) & 7], c = v[(2 - r) & 7];
+	const uint32_t	 e = v[(4 - r) & 7], f = v[(5 - r) & 7];
+	const uint32_t	 g = v[(6 - r) & 7];
+	uint32_t	*d = &v[(3 - r) & 7], *h = &v[(7 - r) & 7];
+
+	*h += (ROTR(e, 6) ^ ROTR(e, 11) ^ ROTR(e, 25)) +
+	    ((e & f) ^ (~e & g)) + kw;
+	*d += *h;
+	*h += (ROTR(a, 2) ^ ROTR(a, 13) ^ ROTR(a, 22)) +
+	    ((a & b) ^ (a & c) ^ (b & c));
 }
 
-/* Begin. */
+/* Mix one block of 64 bytes into the state. */
+static void
+sha256_block(uint32_t *state, const uint8_t *p)
+{
+	uint32_t	 w[64], v[8], t1, t2;
+	unsigned	 i;
+
+	for (i = 0; i < 16; i++, p += 4)
+		w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+		    (uint32_t)p[2] << 8 | p[3];
+	for (; i < 64; i++) {
+		t1 = ROTR(w[i - 2], 17) ^ ROTR(w[i - 2], 19) ^ w[i - 2] >> 10;
+		t2 = ROTR(w[i - 15], 7) ^ ROTR(w[i - 15], 18) ^
+		    w[i - 15] >> 3;
+		w[i] = t1 + w[i - 7] + t2 + w[i - 16];
+	}
+	memcpy(v, state, sizeof v);
+	for (i = 0; i < 64; i += 8) {
+		sha256_round(v, 0, sha256_k[i] + w[i]);
+		sha256_round(v, 1, sha256_k[i + 1] + w[i + 1]);
+		sha256_round(v, 2, sha256_k[i + 2] + w[i + 2]);
+		sha256_round(v, 3, sha256_k[i + 3] + w[i + 3]);
+		sha256_round(v, 4, sha256_k[i + 4] + w[i + 4]);
+		sha256_round(v, 5, sha256_k[i + 5] + w[i + 5]);
+		sha256_round(v, 6, sha256_k[i + 6] + w[i + 6]);
+		sha256_round(v, 7, sha256_k[i + 7] + w[i + 7]);
+	}
+	for (i = 0; i < 8; i++)
+		state[i] += v[i];
+}
+
+/* Mix blocks into the state, in plain C. */
+void
+sha256_blocks_c(uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+	for (; blocks > 0; blocks--, p += 64)
+		sha256_block(state, p);
+}
+
+/* Return the fastest way for this machine. */
+static sha256_blocks *
+sha256_choose(void)
+{
+#ifdef CPU_X86
+	unsigned	 a, b, c, d;
+
+	/* The SHA code also needs SSSE3 and SSE4.1. gcc 12 has no name for SHA
+	 * in __builtin_cpu_supports. */
+	if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) != 0 &&
+	    (c & bit_SSE4_1) != 0 && __get_cpuid_count(7, 0, &a, &b, &c,
+	    &d) && (b & bit_SHA) != 0)
+		return (sha256_blocks_x86);
+#endif
+	return (sha256_blocks_c);
+}
+
+/* Start a new digest. */
 void
 sha256_init(struct sha256 *s)
 {
-	*s = (struct sha256){ .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372,
-	    0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
+	static const uint32_t start[8] = {
+		0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+		0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19
+	};
+
+	memcpy(s->state, start, sizeof start);
+	s->bytes = 0;
+	s->blocks = sha256_choose();
 }
 
-/* Fill the 64 words of a block's schedule. */
-static void
-sha256_schedule(const unsigned char *p, uint32_t w[64])
-{
-	uint32_t	 a, b;
-	int		 t;
-
-	for (t = 0; t < 16; t++, p += 4)
-		w[t] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-		    (uint32_t)p[2] << 8 | p[3];
-	for (; t < 64; t++) {
-		a = w[t - 15];
-		b = w[t - 2];
-		w[t] = w[t - 16] + w[t - 7] +
-		    (sha256_ror(a, 7) ^ sha256_ror(a, 18) ^ a >> 3) +
-		    (sha256_ror(b, 17) ^ sha256_ror(b, 19) ^ b >> 10);
-	}
-}
-
-/* Add one block. */
-static void
-sha256_block(struct sha256 *s, const unsigned char *p)
-{
-	uint32_t	 w[64], v[8], x, y;
-	int		 t, i;
-
-	sha256_schedule(p, w);
-	memcpy(v, s->h, sizeof v);
-	for (t = 0; t < 64; t++) {
-		x = v[7] + (sha256_ror(v[4], 6) ^ sha256_ror(v[4], 11) ^
-		    sha256_ror(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
-		    sha256_k[t] + w[t];
-		y = (sha256_ror(v[0], 2) ^ sha256_ror(v[0], 13) ^
-		    sha256_ror(v[0], 22)) +
-		    ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof *v);
-		v[4] += x;
-		v[0] = x + y;
-	}
-	for (i = 0; i < 8; i++)
-		s->h[i] += v[i];
-}
-
-/* Add bytes. */
+/* Add n more bytes. */
 void
-sha256_add(struct sha256 *s, const void *data, size_t n)
+sha256_add(struct sha256 *s, const void *p, size_t n)
 {
-	const unsigned char	*p = data;
-	size_t			 used, k;
+	const uint8_t	*b = p;
+	size_t		 have = s->bytes % 64, take;
 
-	while (n > 0) {
-		used = s->bytes % sizeof s->block;
-		k = n < sizeof s->block - used ? n : sizeof s->block - used;
-		memcpy(s->block + used, p, k);
-		s->bytes += k;
-		p += k;
-		n -= k;
-		if (used + k == sizeof s->block)
-			sha256_block(s, s->block);
+	if (n == 0)
+		return;
+	s->bytes += n;
+	if (have > 0) {
+		take = n < 64 - have ? n : 64 - have;
+		memcpy(s->block + have, b, take);
+		b += take;
+		n -= take;
+		if (have + take < 64)
+			return;
+		s->blocks(s->state, s->block, 1);
 	}
+	s->blocks(s->state, b, n / 64);
+	if (n % 64 > 0)
+		memcpy(s->block, b + n / 64 * 64, n % 64);
 }
 
-/* Finish. */
+/* Finish the digest: padding, length in bits, and the state as hex. */
 void
-sha256_hex(struct sha256 *s, char out[SHA256_HEX])
+sha256_end(struct sha256 *s, char hex[SHA256_HEX])
 {
-	const uint64_t	 bits = s->bytes * 8;
-	unsigned char	 tail[8];
-	int		 i;
+	static const uint8_t	 pad[64] = { 0x80 };
+	static const char	 digits[] = "0123456789abcdef";
+	uint64_t		 bits = s->bytes * 8;
+	uint8_t			 len[8];
+	int			 i;
 
-	sha256_add(s, "\x80", 1);
-	while (s->bytes % sizeof s->block != 56)
-		sha256_add(s, "", 1);
 	for (i = 0; i < 8; i++)
-		tail[i] = (unsigned char)(bits >> (56 - 8 * i));
-	sha256_add(s, tail, sizeof tail);
-	for (i = 0; i < 8; i++)
-		snprintf(out + 8 * i, 9, "%08x", (unsigned)s->h[i]);
-}
-
-/* Read a file. */
-int
-sha256_file(int fd, char out[SHA256_HEX])
-{
-	struct sha256	 s;
-	char		 buf[16384];
-	ssize_t		 n;
-	off_t		 at = 0;
-
-	sha256_init(&s);
-	while ((n = pread(fd, buf, sizeof buf, at)) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return (CHAT_ESYSTEM);
-		sha256_add(&s, buf, (size_t)n);
-		at += n;
-	}
-	sha256_hex(&s, out);
-	return (0);
+		len[i] = (uint8_t)(bits >> (56 - 8 * i));
+	sha256_add(s, pad, 1 + (119 - s->bytes % 64) % 64);
+	sha256_add(s, len, sizeof len);
+	for (i = 0; i < 64; i++)
+		hex[i] = digits[s->state[i / 8] >> (28 - i % 8 * 4) & 15];
+	hex[64] = '\0';
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256, as sha256sum(1) computes it: digests of files for operators.
+ * SHA-256 of bytes that are added in pieces.
  */
 #ifndef BASE_SHA256_H
 #define BASE_SHA256_H
@@ -8,21 +8,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_HEX	65		/* characters of a digest, with NUL */
+#define SHA256_HEX 65	/* 64 digits and NUL */
+
+/* Mix blocks of 64 bytes at p into a state. */
+typedef void sha256_blocks(uint32_t state[8], const uint8_t *p,
+	    size_t blocks);
 
 struct sha256 {
-	uint32_t	 h[8];
-	uint64_t	 bytes;		/* added so far */
-	unsigned char	 block[64];	/* its first bytes % 64 are used */
+	uint32_t	 state[8];
+	uint64_t	 bytes;		/* bytes added so far */
+	uint8_t		 block[64];	/* the last bytes % 64 of them */
+	sha256_blocks	*blocks;	/* the way chosen for this machine */
 };
 
-void	 sha256_init(struct sha256 *s);
-void	 sha256_add(struct sha256 *s, const void *data, size_t n);
-/* Finish, and write the digest in hexadecimal; s can't be used after it. */
-void	 sha256_hex(struct sha256 *s, char out[SHA256_HEX]);
-
-/* The digest of an open file from its start; its offset stays. Returns 0, or
- * CHAT_ESYSTEM with errno set. */
-int	 sha256_file(int fd, char out[SHA256_HEX]);
+/* Start a new digest. */
+void	sha256_init(struct sha256 *s);
+/* Add n more bytes; p may be NULL if n is 0. */
+void	sha256_add(struct sha256 *s, const void *p, size_t n);
+/* Finish: 64 lower-case hex digits and NUL. Start s again before its next
+ * use. */
+void	sha256_end(struct sha256 *s, char hex[SHA256_HEX]);
 
 #endif

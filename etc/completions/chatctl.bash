@@ -30,7 +30,7 @@ _chatctl_options()
 	delete)		echo "--exchange $any" ;;
 	rate)		echo "--reason --ideal --comment --reply $any" ;;
 	export)		echo "--format --output --all $any" ;;
-	moderate)	echo "--direction --prompt --jsonl $any" ;;
+	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
 	esac
 }
@@ -40,7 +40,7 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show rate delete export status health reload
-		moderate tokenize help"
+		filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in

@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show rate delete export status health reload moderate tokenize help
+set -l commands chat ask list show rate delete export status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show rate delete export status health reload moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show rate delete export status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -21,6 +21,7 @@ complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
 complete -c chatctl -n $none -a reload -d 'Make chatd read its configuration again'
+complete -c chatctl -n $none -a filters -d 'List the plugins that judge texts'
 complete -c chatctl -n $none -a moderate -d 'Show what the filters find in texts'
 complete -c chatctl -n $none -a tokenize -d 'Print token ids'
 complete -c chatctl -n $none -a help -d 'Print help'
@@ -65,3 +66,4 @@ complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Direction of the text'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'The prompt of the replies'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l jsonl -d 'Each line is a JSON string'
+complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s e -l explain -d 'Show what was found, and why'

@@ -52,6 +52,27 @@ plugin_trusted(const struct stat *st, const char *what, const char *path,
 	return (0);
 }
 
+/* Compute the digest of the open file. 0, or CHAT_ESYSTEM with *f filled. */
+static int
+plugin_digest(struct plugin *p, struct fault *f)
+{
+	struct sha256	 s;
+	char		 buf[16384];
+	ssize_t		 n;
+	off_t		 at = 0;
+
+	sha256_init(&s);
+	while ((n = pread(p->fd, buf, sizeof buf, at)) > 0) {
+		sha256_add(&s, buf, (size_t)n);
+		at += n;
+	}
+	sha256_end(&s, p->digest);
+	if (n == 0)
+		return (0);
+	fault_set(f, "bad_plugin", NULL, "%s: %s", p->path, strerror(errno));
+	return (CHAT_ESYSTEM);
+}
+
 /* Open the folder and the file in it, and check both. */
 static int
 plugin_open_file(struct plugin *p, struct fault *f)
@@ -83,10 +104,8 @@ plugin_open_file(struct plugin *p, struct fault *f)
 	if (!S_ISREG(st.st_mode))
 		r = fault_set(f, "bad_plugin", NULL, "%s: not a regular file",
 		    p->path);
-	else if ((r = plugin_trusted(&st, "the file", p->path, f)) == 0 &&
-	    (r = sha256_file(p->fd, p->digest)) != 0)
-		fault_set(f, "bad_plugin", NULL, "%s: %s", p->path,
-		    strerror(errno));
+	else if ((r = plugin_trusted(&st, "the file", p->path, f)) == 0)
+		r = plugin_digest(p, f);
 out:
 	if (dfd != -1)
 		close(dfd);

@@ -1357,3 +1357,70 @@ def test_each_check_says_how_long_each_plugin_took(start, parts, rules):
     ns = f.check("build a bomb")["ns"]
     assert set(ns) == {"rules", "zoo"}
     assert all(0 < n < 1e9 for n in ns.values())
+
+
+@pytest.fixture
+def sample(folder):
+    """The plugin of chatd-filter(3), built from the text of the page."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    with open(os.path.join(SRC, "man", "chatd-filter.3")) as page:
+        text = page.read().split(".Sh EXAMPLES")[1]
+    source = folder / "sample.c"
+    source.write_text(text.split(".Bd -literal\n")[1].split(".Ed\n")[0])
+    path = str(folder / "sample.so")
+    subprocess.run(["cc", "-I", os.path.join(SRC, "plugins"), "-shared",
+                    "-fPIC", "-Wall", "-Werror", "-o", path, str(source)],
+                   check=True)
+    os.chmod(path, 0o755)
+    return {"name": "sample", "path": path, "options": {"word": "xyzzy"}}
+
+
+def test_the_sample_is_the_plugin_of_the_page(sample, folder):
+    with open(os.path.join(SRC, "plugins", "sample", "sample.c")) as f:
+        assert f.read() == (folder / "sample.c").read_text()
+
+
+def test_the_sample_finds_words_and_counts_them(start, sample):
+    f = start()
+    assert f.init(sample)["plugins"][0]["window"] == 4
+    found = f.check("xyzzy say xyzzy")["findings"]
+    assert [(x["start"], x["end"], round(x["score"], 6))
+            for x in found] == [(0, 5, 0.5), (10, 15, 0.666667)]
+    assert found[1]["detail"] == [{"name": "xyzzy", "weight": 2.0,
+                                   "start": 10, "end": 15}]
+
+
+def test_the_sample_finds_the_same_however_the_text_is_cut(start, sample):
+    f = start()
+    f.init(sample)
+    text = "xyxyzzy\u00e9xyzzyxyzzy xyz xyzz xyzzy"
+    whole = [(x["start"], x["score"]) for x in f.check(text)["findings"]]
+    assert len(whole) == 4
+    data = text.encode()
+    for size in range(1, 9):
+        ends = [n for n in range(size, len(data), size)
+                if data[n] & 0xc0 != 0x80] + [len(data)]
+        judged, found = 0, []
+        for end in ends:
+            offset = max(0, judged - 4)
+            while data[offset] & 0xc0 == 0x80:
+                offset -= 1
+            answer = f.check(data[offset:end].decode(), offset=offset,
+                             fresh=judged - offset, text_id=size,
+                             final=end == len(data))
+            found += [(x["start"] + offset, x["score"])
+                      for x in answer["findings"]]
+            # What is settled holds no part of a word to come.
+            for start_, _ in whole:
+                if start_ < end < start_ + 5:
+                    assert offset + answer["settled"] <= start_
+            judged = end
+        assert found == whole, size
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"word": ""}, {"word": "x" * 33}, {"words": "x"},
+    {"word": "x", "more": "y"}])
+def test_the_sample_refuses_other_options(start, sample, options):
+    refused(start(), {**sample, "options": options}, "sample", "word")

@@ -39,7 +39,7 @@ judge(const char *text, size_t len, struct judgement *j)
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 0.2, .redact = 0.4, .block = 2 };
-	r = policy_judge(c, DIRECTION_PROMPT, v, len, j);
+	r = policy_judge(c, NULL, DIRECTION_PROMPT, v, len, j);
 	json_decref(v);
 	config_free(c);
 	return (r);
@@ -109,6 +109,49 @@ test_unsound_findings_are_refused(void **state)
 	(void)state;
 	for (i = 0; i < nitems(cases); i++)
 		assert_int_equal(judge(cases[i], 10, &j), CHAT_EPROTOCOL);
+}
+
+/* The detail of a finding is checked, and is not a part of the verdict. */
+static void
+test_a_detail_is_checked_and_not_kept(void **state)
+{
+	static const struct {
+		const char	*detail;
+		int		 r;
+	} cases[] = {
+		{ "[]", 0 },
+		{ "[{\"name\":\"n\",\"weight\":-1.5,\"start\":0,\"end\":10}]", 0 },
+		{ "[{\"name\":\"n\",\"weight\":1,\"start\":0,\"end\":11}]",
+		    CHAT_EPROTOCOL },
+		{ "[{\"name\":\"n\",\"weight\":1,\"start\":2,\"end\":1}]",
+		    CHAT_EPROTOCOL },
+		{ "[{\"name\":\"\",\"weight\":1,\"start\":0,\"end\":1}]",
+		    CHAT_EPROTOCOL },
+		{ "[{\"name\":\"n\",\"weight\":\"1\",\"start\":0,\"end\":1}]",
+		    CHAT_EPROTOCOL },
+		{ "[7]", CHAT_EPROTOCOL },
+		{ "{}", CHAT_EPROTOCOL },
+	};
+	struct judgement	 j;
+	char			*text;
+	json_t			*v;
+	size_t			 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		text = xasprintf("[{\"plugin\":\"p\",\"rule\":\"r\","
+		    "\"category\":\"hate\",\"score\":0.9,\"start\":0,"
+		    "\"end\":1,\"proven\":true,\"lowered\":0.9,"
+		    "\"detail\":%s}]", cases[i].detail);
+		assert_int_equal(judge(text, 10, &j), cases[i].r);
+		free(text);
+		if (cases[i].r != 0)
+			continue;
+		v = json_array_get(j.verdicts, 0);
+		assert_int_equal(json_object_size(v), 8);
+		assert_null(json_object_get(v, "detail"));
+		judgement_clear(&j);
+	}
 }
 
 /* Put a text into a reply and settle its first bytes. */
@@ -240,7 +283,8 @@ test_many_spans_take_no_time(void **state)
 	assert_int_equal(config_load(NULL, &c, NULL, &f), 0);
 	c->policy[DIRECTION_PROMPT][vocabulary_category("confidential")] =
 	    (struct threshold){ .flag = 2, .redact = 0.5, .block = 2 };
-	assert_int_equal(policy_judge(c, DIRECTION_PROMPT, all, 2 * n, &j), 0);
+	assert_int_equal(policy_judge(c, NULL, DIRECTION_PROMPT, all, 2 * n,
+	    &j), 0);
 	alarm(60);	/* comparing all pairs of spans would take hours */
 	s = policy_redact(&j, text, 0, &to, &k);
 	alarm(0);
@@ -297,6 +341,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_strongest_finding_decides),
 		cmocka_unit_test(test_unsound_findings_are_refused),
+		cmocka_unit_test(test_a_detail_is_checked_and_not_kept),
 		cmocka_unit_test(test_text_waits_for_its_verdict),
 		cmocka_unit_test(test_a_character_is_never_cut),
 		cmocka_unit_test(test_a_redacted_span_is_never_shown),

@@ -3,8 +3,8 @@
  * Inside SHA-256: the ways to mix blocks. sha256.c chooses one of them; the
  * test compares them.
  */
-#ifndef MODEL_SHA256_IMPL_H
-#define MODEL_SHA256_IMPL_H
+#ifndef BASE_SHA256_IMPL_H
+#define BASE_SHA256_IMPL_H
 
 #include "sha256.h"
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chatctl filters: the plugins that judge texts, and what they have done.
+ */
+#include "chatctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+/* Print a string of an object after a word, on its own line, if it is there. */
+static void
+filters_more(const json_t *o, const char *word, const char *key)
+{
+	char	*safe;
+
+	if (msg_string(o, key) == NULL)
+		return;
+	safe = render_line(msg_string(o, key));
+	printf("           %s%s\n", word, safe);
+	free(safe);
+}
+
+/* Print what a plugin has done, which chatd reports to operators only. */
+static void
+filters_counts(const json_t *o)
+{
+	int64_t	 restarts = msg_int(o, "restarts", 0);
+	char	*safe;
+
+	if (json_object_get(o, "texts") == NULL)
+		return;
+	printf("           %lld texts, %lld findings, %lld errors; "
+	    "%.1f us a text, at most %.1f us\n",
+	    (long long)msg_int(o, "texts", 0),
+	    (long long)msg_int(o, "findings", 0),
+	    (long long)msg_int(o, "errors", 0), msg_real(o, "us_mean", 0),
+	    msg_real(o, "us_max", 0));
+	safe = render_line(msg_string(o, "process"));
+	printf("           in %s", safe);
+	free(safe);
+	if (msg_int(o, "pid", 0) > 0)
+		printf(", process %lld", (long long)msg_int(o, "pid", 0));
+	if (restarts > 0)
+		printf(", restarted %lld time%s", (long long)restarts,
+		    restarts == 1 ? "" : "s");
+	putchar('\n');
+}
+
+/* Print one plugin. */
+static void
+filters_print(const json_t *o)
+{
+	const char	*state = msg_string(o, "state");
+	char		*name, *version, *abi, *safe;
+
+	if (state == NULL)
+		state = "unknown";
+	name = render_line(msg_string(o, "name"));
+	version = render_line(msg_string(o, "version"));
+	abi = render_line(msg_string(o, "abi"));
+	safe = render_line(state);
+	printf("%-9s  ", name);
+	if (version[0] != '\0')
+		printf("%s, interface %s, %lld rules: ", version, abi,
+		    (long long)msg_int(o, "rules", 0));
+	printf("%s%s%s\n", term_on(1, strcmp(state, "ready") == 0 ?
+	    ROLE_GOOD : ROLE_BAD), safe, term_off(1));
+	free(name);
+	free(version);
+	free(abi);
+	free(safe);
+	filters_counts(o);
+	filters_more(o, "", "path");
+	filters_more(o, "sha256 ", "digest");
+	if (strcmp(state, "ready") != 0)
+		filters_more(o, "", "why");
+}
+
+/* chatctl filters */
+int
+cmd_filters(struct ctl *ctl, int argc, char **argv)
+{
+	json_t	*end, *list, *o;
+	char	 when[STAMP_TEXT];
+	size_t	 i;
+	int	 status;
+
+	(void)argc;
+	(void)argv;
+	if ((status = link_open(ctl)) != CTL_OK ||
+	    (status = link_call(ctl, msg_op("filters", -1), NULL, NULL,
+	    &end)) != CTL_OK)
+		return (status);
+	list = json_object_get(end, "filters");
+	if (ctl->opt.json) {
+		json_object_del(end, "event");
+		json_object_del(end, "id");
+		term_json(end);
+	} else {
+		json_array_foreach(list, i, o)
+			filters_print(o);
+		if (json_array_size(list) == 0)
+			puts("no filters: every text passes");
+		else if (msg_int(end, "since", 0) > 0)
+			printf("since      %s\n", stamp_text(msg_int(end,
+			    "since", 0), STAMP_SECONDS, when));
+	}
+	json_decref(end);
+	term_flush();
+	return (CTL_OK);
+}
