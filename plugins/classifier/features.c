@@ -282,7 +282,9 @@ features_emit(struct features_run *r, const struct features_token *t)
 	out.pairs = r->n;
 	if (t->kind == FEATURES_WORD && out.coarse > 0)
 		features_chars(r, t->text, t->len);
-	if (word)
+	if (t->kind == FEATURES_GROUP)
+		features_joined(r, "*", 1);
+	else if (word)
 		features_joined(r, t->text, t->len);
 	if (word) {
 		if (f->place < 2)

@@ -100,6 +100,8 @@ struct linear_text {
 	uint32_t		 halves;	/* complete ones */
 	uint32_t		 fresh;		/* tokens since a verdict */
 	uint64_t		 done;		/* bytes that were read */
+	size_t			 inside;	/* folded bytes of the character
+						 * at done that were read too */
 };
 
 /*

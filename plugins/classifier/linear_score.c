@@ -214,12 +214,16 @@ linear_read(const struct linear *m, struct linear_text *t, const char *text,
 	    (offset + skip == 0 ? FOLD_BEGINS : 0) | (final ? FOLD_ENDS : 0));
 	for (at = 0; at < f.len && f.from[at] + skip < done; at++)
 		;
+	at += t->inside;
 	end = final ? f.len : f.tail < f.spans ? f.tail : f.spans;
 	if (at < end || final) {
 		at = features_feed(&t->features, &m->words, f.text, at, end,
 		    f.from, f.to, offset + skip, final, linear_token, &r);
 		t->done = at < f.len ? offset + skip + f.from[at] :
 		    offset + len;
+		for (t->inside = 0; at < f.len && at > t->inside &&
+		    f.from[at - t->inside - 1] == f.from[at]; t->inside++)
+			;
 	}
 	fold_clear(&f);
 	if (final && t->fresh > 0)

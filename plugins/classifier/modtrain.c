@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
 	{ "generate", modtrain_generate, "expand contrast files to texts" },
 	{ "train", modtrain_train, "make a model of the classifier" },
+	{ "test", modtrain_test, "measure a model of the classifier" },
 };
 
 /* Print the commands. */

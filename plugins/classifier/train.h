@@ -65,7 +65,7 @@ struct recipe {
 	size_t	  folds_n;
 	double	  epochs, rate, l2, min_rows, min_sources, noise, cross, power;
 	double	  gates, names, name_epochs, name_l2, seed, balance, chars,
-		  dropout;
+		  dropout, request_alarms, content_alarms;
 };
 
 int	 recipe_load(const char *path, struct recipe *, struct fault *);
@@ -147,7 +147,22 @@ struct judged {
 };
 void	 report_judge(const struct linear *, const struct row *,
 	    struct judged *);
+
+/* The figures of a fold; n counts the folds that have each. */
+enum { FIGURE_5, FIGURE_8, FIGURE_INJECTION, FIGURE_INJECTION_HARD,
+	FIGURE_HATE, FIGURE_BALANCED, FIGURE_MACRO, FIGURE_F1, FIGURES };
+struct figures {
+	double	 value[FIGURES];
+	int	 n[FIGURES];
+};
 void	 report_fold(FILE *, const struct linear *, const struct rows *,
-	    const struct recipe_fold *, double *figures);
+	    const struct recipe_fold *, struct figures *);
+void	 report_add(struct figures *sum, const struct figures *);
+void	 report_mean(FILE *, const struct figures *sum);
+
+/* The figures of the rows of fold "tune". Returns 0 if there are none. */
+#define TUNE_FIGURES	5
+int	 report_tune(FILE *, const struct linear *, const struct rows *,
+	    double figures[TUNE_FIGURES]);
 
 #endif

@@ -35,6 +35,8 @@ static const struct recipe_number recipe_numbers[] = {
 	NUMBER(balance, 1, 0, 1),
 	NUMBER(chars, 1, 0, 1),
 	NUMBER(dropout, 0, 0, 0.9),
+	NUMBER(request_alarms, 0.05, 0, 0.5),
+	NUMBER(content_alarms, 0.2, 0, 0.5),
 };
 
 static const char *const recipe_parts[PART_N] = {
