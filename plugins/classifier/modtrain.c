@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stdfds.h"
 #include "xmalloc.h"
 
 static const struct {
@@ -40,6 +41,7 @@ main(int argc, char **argv)
 {
 	size_t	 i;
 
+	stdfds_init("chatd-modtrain");
 	if (argc < 2) {
 		usage(stderr);
 		return (MODTRAIN_USAGE);

@@ -14,6 +14,7 @@
 #include "contrast.h"
 #include "json.h"
 #include "modtrain.h"
+#include "stdfds.h"
 #include "vocabulary.h"
 #include "xmalloc.h"
 
@@ -131,12 +132,14 @@ generate_all(struct generate *g, const struct contrast *c)
 			    "%zu rows\n", g->block->file, g->block->name, n,
 			    g->block->rows);
 	}
+	if (g->path == NULL) {
+		stdfds_flush();
+		return (MODTRAIN_OK);
+	}
 	errno = 0;
-	if (ferror(g->out) | (g->path != NULL ? fclose(g->out) :
-	    fflush(g->out))) {
-		fprintf(stderr, "chatd-modtrain: %s: %s\n", g->path == NULL ?
-		    "standard output" : g->path, errno == 0 ?
-		    "cannot write" : strerror(errno));
+	if (ferror(g->out) | fclose(g->out)) {
+		fprintf(stderr, "chatd-modtrain: %s: %s\n", g->path,
+		    errno == 0 ? "cannot write" : strerror(errno));
 		return (MODTRAIN_FAILED);
 	}
 	return (MODTRAIN_OK);

@@ -7,7 +7,8 @@ import struct
 import pytest
 
 BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
-PROGRAMS = ["chatd", "chatd-engine", "chatd-store", "chatd-filter", "chatctl"]
+PROGRAMS = ["chatd", "chatd-engine", "chatd-store", "chatd-filter", "chatctl",
+            "chatd-modtrain"]
 FILES = PROGRAMS + ["rules.so"]
 
 with open(BUILD / "Makefile", encoding="utf-8") as f:

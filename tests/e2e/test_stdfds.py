@@ -109,7 +109,8 @@ def test_a_helper_whose_answers_are_lost_ends_with_1(tmp_path):
 
 
 def test_a_reader_that_goes_away_ends_it_quietly():
-    for program in "chatd", "chatd-engine", "chatd-store", "chatctl":
+    for program in "chatd", "chatd-engine", "chatd-store", "chatctl", \
+            "chatd-modtrain":
         read, write = os.pipe()
         os.close(read)
         r = subprocess.run([BUILD / program, "--help"], stdout=write,
