@@ -207,8 +207,13 @@ linear_read(const struct linear *m, struct linear_text *t, const char *text,
 	struct linear_run	 r = { m, t, stops, fn, arg };
 	struct fold		 f;
 	size_t			 at, end, skip;
-	uint64_t		 done = t->done - offset;
+	uint64_t		 done;
 
+	if (t->done < offset) {		/* what stood before was not seen */
+		t->done = offset;
+		t->inside = 0;
+	}
+	done = t->done - offset;
 	skip = linear_skip(text, len, (size_t)done);
 	fold_piece(&f, text + skip, len - skip, len - skip,
 	    (offset + skip == 0 ? FOLD_BEGINS : 0) | (final ? FOLD_ENDS : 0));
