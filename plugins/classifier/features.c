@@ -19,8 +19,8 @@
 enum {
 	SALT_WORD = 1, SALT_PAIR, SALT_SKIP, SALT_FAR, SALT_TRIPLE, SALT_CHAR,
 	SALT_JOINED, SALT_NEGATED, SALT_QUOTED, SALT_BEGIN, SALT_FIRST,
-	SALT_FIRSTS, SALT_QUESTION, SALT_CLUSTER, SALT_CLUSTERS, SALT_OPENING,
-	SALT_PHRASE
+	SALT_FIRSTS, SALT_QUESTION, SALT_CLASS, SALT_CLASSES, SALT_OPENING,
+	SALT_PHRASE, SALT_MIXED, SALT_FIRST_CLASS
 };
 
 struct features_run {
@@ -94,12 +94,16 @@ features_find(const uint64_t *list, size_t n, uint64_t h)
 }
 
 /* The class of a word, or 0. */
-static uint64_t
-features_cluster(const struct features_words *w, uint64_t h)
+static uint16_t
+features_class(const struct features_words *w, const struct features_token *t)
 {
-	size_t	 lo = 0, hi = w->clusters_n, mid;
+	size_t		 lo = 0, hi = w->clusters_n, mid;
+	uint64_t	 h = t->hash & ~(uint64_t)0xffff;
 
-	h &= ~(uint64_t)0xffff;
+	if (t->kind == FEATURES_GROUP)
+		return (UINT16_MAX);
+	if (t->kind != FEATURES_WORD)
+		return (0);
 	while (lo < hi) {
 		mid = (lo + hi) / 2;
 		if (w->clusters[mid] < h)
@@ -107,8 +111,8 @@ features_cluster(const struct features_words *w, uint64_t h)
 		else
 			hi = mid;
 	}
-	return (lo < w->clusters_n && (w->clusters[lo] & ~(uint64_t)0xffff) ==
-	    h ? (w->clusters[lo] & 0xffff) + 1 : 0);
+	return (lo < w->clusters_n && ((w->clusters[lo] ^ h) >> 16) == 0 ?
+	    (uint16_t)w->clusters[lo] : 0);
 }
 
 /* Add a feature. */
@@ -227,7 +231,6 @@ features_pairs(struct features_run *r, const struct features_token *t)
 {
 	struct features			*f = r->f;
 	const struct features_token	*l = f->last;
-	uint64_t			 c, b;
 
 	features_add(r, SALT_PAIR, l[0].hash, t->hash);
 	if (l[0].kind != FEATURES_NONE) {
@@ -237,17 +240,30 @@ features_pairs(struct features_run *r, const struct features_token *t)
 		if (l[1].kind != FEATURES_NONE)
 			features_add(r, SALT_FAR, l[2].hash, t->hash);
 	}
-	if (r->words->clusters_n > 0 && t->kind <= FEATURES_GROUP) {
-		c = t->kind == FEATURES_GROUP ? 0x10000 :
-		    features_cluster(r->words, t->hash);
-		b = l[0].kind == FEATURES_GROUP ? 0x10000 :
-		    features_cluster(r->words, l[0].hash);
-		if (c != 0) {
-			features_add(r, SALT_CLUSTER, c, 0);
-			features_add(r, SALT_CLUSTERS, b, c);
-			features_add(r, SALT_CLUSTERS + 100, f->first[0], c);
-		}
-	}
+}
+
+/* The features of the word's class, with the classes and words before. */
+static void
+features_classes(struct features_run *r, const struct features_token *t)
+{
+	struct features			*f = r->f;
+	const struct features_token	*l = f->last;
+	int				 i;
+
+	if (t->class == 0)
+		return;
+	features_add(r, SALT_CLASS, t->class, f->negated > 0);
+	for (i = 0; i < 3; i++)
+		if (l[i].class != 0)
+			features_add(r, SALT_CLASSES + (uint64_t)i * 256,
+			    l[i].class, t->class);
+	features_add(r, SALT_MIXED, l[0].hash, t->class);
+	if (l[1].kind != FEATURES_NONE)
+		features_add(r, SALT_MIXED + 256, l[1].hash, t->class);
+	if (f->place > 0)
+		features_add(r, SALT_FIRST_CLASS, f->first[0], t->class);
+	if (f->place > 1)
+		features_add(r, SALT_FIRST_CLASS + 256, f->first[2], t->class);
 }
 
 /* End a sentence. */
@@ -279,6 +295,7 @@ features_emit(struct features_run *r, const struct features_token *t)
 		features_add(r, SALT_QUESTION, f->first[2], 0);
 	out.coarse = r->n;
 	features_pairs(r, t);
+	features_classes(r, t);
 	out.pairs = r->n;
 	if (t->kind == FEATURES_WORD && out.coarse > 0)
 		features_chars(r, t->text, t->len);
@@ -363,6 +380,7 @@ features_shift(struct features_run *r)
 	if (best > 0)
 		features_group(f, best);
 	t = q[0];
+	t.class = features_class(r->words, &t);
 	f->queued--;
 	memmove(q, q + 1, f->queued * sizeof *q);
 	features_emit(r, &t);
@@ -551,6 +569,7 @@ features_feed(struct features *f, const struct features_words *words,
 			break;
 		if (t.kind == FEATURES_NONE)
 			continue;
+		t.class = 0;
 		t.hash = features_word(t.text, t.len);
 		if (t.kind >= FEATURES_STOP)
 			t.hash ^= t.kind;

@@ -25,14 +25,16 @@
 struct features_words {
 	const uint64_t	*groups;	/* features_phrase of each name */
 	size_t		 groups_n;
-	const uint64_t	*clusters;	/* (hash & ~0xffff) | class */
+	const uint64_t	*clusters;	/* (features_word & ~0xffff) |
+					 * class, from 1 */
 	size_t		 clusters_n;
 };
 
 /* A token that was read. */
 struct features_token {
-	uint64_t	 hash;		/* of its class, if it is a group */
+	uint64_t	 hash;		/* the same for all groups */
 	uint64_t	 from, to;	/* bytes of the whole original text */
+	uint16_t	 class;		/* of words of like meaning; 0: none */
 	uint8_t		 kind;		/* enum features_kind */
 	uint8_t		 len;		/* bytes of text */
 	char		 text[FEATURES_TOKEN];

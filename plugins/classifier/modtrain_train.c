@@ -27,7 +27,7 @@ struct train {
 	int			 has_recipe;
 	struct rows		 rows;
 	struct corpus		 corpus;
-	struct groups		 groups;
+	struct groups		 groups, classes;
 	struct features_words	 words;
 	const char		*out;
 	char			*folds;		/* to leave out, with commas */
@@ -42,6 +42,7 @@ struct left_out {
 static const struct option train_options[] = {
 	{ "recipe", required_argument, NULL, 'r' },
 	{ "groups", required_argument, NULL, 'g' },
+	{ "classes", required_argument, NULL, 'c' },
 	{ "set", required_argument, NULL, 's' },
 	{ "out", required_argument, NULL, 'o' },
 	{ "leave-out", required_argument, NULL, 'l' },
@@ -82,6 +83,7 @@ modtrain_train(int argc, char **argv)
 	rows_clear(&t.rows);
 	recipe_clear(&t.recipe);
 	free(t.groups.hash);
+	free(t.classes.hash);
 	free(t.folds);
 	return (r != 0 ? MODTRAIN_FAILED : MODTRAIN_OK);
 }
@@ -91,7 +93,7 @@ static int
 train_usage(void)
 {
 	fprintf(stderr, "usage: chatd-modtrain train -r RECIPE "
-	    "[-g CONTRAST] [-s NAME=VALUE]\n"
+	    "[-g CONTRAST] [-c CLASSES] [-s NAME=VALUE]\n"
 	    "           [-o MODEL] [-l FOLD[,FOLD]] DATA ...\n");
 	return (MODTRAIN_USAGE);
 }
@@ -103,7 +105,7 @@ train_arguments(struct train *t, int argc, char **argv, struct fault *f)
 {
 	int	 c, r = 0;
 
-	while (r == 0 && (c = getopt_long(argc, argv, "r:g:s:o:l:",
+	while (r == 0 && (c = getopt_long(argc, argv, "r:g:c:s:o:l:",
 	    train_options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
@@ -114,6 +116,9 @@ train_arguments(struct train *t, int argc, char **argv, struct fault *f)
 			break;
 		case 'g':
 			r = groups_load(&t->groups, optarg, f);
+			break;
+		case 'c':
+			r = classes_load(&t->classes, optarg, f);
 			break;
 		case 's':
 			if (!t->has_recipe)
@@ -154,6 +159,9 @@ train_check(struct train *t, struct fault *f)
 			    "the recipe has no fold \"%.40s\"", name);
 	free(copy);
 	groups_sort(&t->groups);
+	groups_sort(&t->classes);
+	t->words.clusters = t->classes.hash;
+	t->words.clusters_n = t->classes.n;
 	t->words.groups = t->groups.hash;
 	t->words.groups_n = t->groups.n;
 	rows_mark(&t->rows, &t->recipe);
@@ -162,7 +170,8 @@ train_check(struct train *t, struct fault *f)
 
 /* Train without a fold; NULL: with all. */
 static struct linear *
-train_without(const struct train *t, const struct recipe_fold *fold)
+train_without(const struct train *t, const struct recipe_fold *fold,
+    int with_names)
 {
 	unsigned char	*left = xcalloc(t->rows.sources_n + 1, 1);
 	struct linear	*m;
@@ -171,7 +180,8 @@ train_without(const struct train *t, const struct recipe_fold *fold)
 	for (i = 0; fold != NULL && i < t->rows.sources_n; i++)
 		left[i] = (unsigned char)recipe_fold_has(fold,
 		    t->rows.source[i]);
-	m = learn_linear(&t->corpus, &t->rows, &t->recipe, &t->words, left);
+	m = learn_linear(&t->corpus, &t->rows, &t->recipe, &t->words, left,
+	    with_names);
 	free(left);
 	return (m);
 }
@@ -187,7 +197,7 @@ train_measure(struct train *t)
 	memset(&sum, 0, sizeof sum);
 	for (name = strtok_r(t->folds, ",", &save); name != NULL;
 	    name = strtok_r(NULL, ",", &save)) {
-		m = train_without(t, recipe_fold(&t->recipe, name));
+		m = train_without(t, recipe_fold(&t->recipe, name), 1);
 		report_fold(stdout, m, &t->rows, recipe_fold(&t->recipe,
 		    name), &one);
 		fflush(stdout);
@@ -277,20 +287,27 @@ static void
 train_calibrate(const struct train *t, struct linear *m)
 {
 	struct left_out		 out[LINEAR_HEADS];
+	struct figures		 figures, sum;
 	struct linear		*one;
 	size_t			 i;
 	int			 h;
 
+	memset(&sum, 0, sizeof sum);
 	for (h = 0; h < LINEAR_HEADS; h++)
 		out[h] = (struct left_out){ xcalloc(t->rows.n + 1,
 		    sizeof *out[h].point), 0 };
 	for (i = 0; i < t->recipe.folds_n; i++) {
 		if (!t->recipe.fold[i].rotate)
 			continue;
-		one = train_without(t, &t->recipe.fold[i]);
+		one = train_without(t, &t->recipe.fold[i], 1);
+		report_fold(stdout, one, &t->rows, &t->recipe.fold[i],
+		    &figures);
+		fflush(stdout);
+		report_add(&sum, &figures);
 		train_collect(t, &t->recipe.fold[i], one, out);
 		linear_free(one);
 	}
+	report_mean(stdout, &sum);
 	train_fit(&out[HEAD_REQUEST], t->recipe.request_alarms,
 	    &m->head[HEAD_REQUEST]);
 	train_fit(&out[HEAD_CONTENT], t->recipe.content_alarms,
@@ -328,7 +345,7 @@ train_write(const char *path, const void *data, size_t len, struct fault *f)
 static int
 train_make(struct train *t, struct fault *f)
 {
-	struct linear	*m = train_without(t, NULL);
+	struct linear	*m = train_without(t, NULL, 1);
 	size_t		 len;
 	void		*data;
 	int		 r;

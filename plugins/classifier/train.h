@@ -29,7 +29,9 @@ struct row {
 	uint32_t	 labels;	/* a bit a category, ROW_OTHER; 0: benign */
 	int		 head;		/* HEAD_... of its kind */
 	int		 test;		/* never trained on */
-	int		 tune;		/* left out for calibration */
+	int		 tune;		/* left out, to measure with */
+	int		 spare;		/* of a source with more rows than are
+					 * used */
 	float		 weight;	/* of its source */
 	uint64_t	 id;		/* hash of its id and text */
 };
@@ -64,8 +66,8 @@ struct recipe {
 	struct recipe_fold	 fold[FOLD_MAX];
 	size_t	  folds_n;
 	double	  epochs, rate, l2, min_rows, min_sources, noise, cross, power;
-	double	  gates, names, name_epochs, name_l2, seed, balance, chars,
-		  dropout, request_alarms, content_alarms;
+	double	  gates, names, name_epochs, name_l2, seed, balance, max_rows,
+		  request_alarms, content_alarms;
 };
 
 int	 recipe_load(const char *path, struct recipe *, struct fault *);
@@ -87,6 +89,7 @@ struct groups {
 	size_t		 n;
 };
 int	 groups_load(struct groups *, const char *path, struct fault *);
+int	 classes_load(struct groups *, const char *path, struct fault *);
 void	 groups_sort(struct groups *);
 
 /* A feature of a row: a number of the corpus, and a flag. */
@@ -120,11 +123,11 @@ void	 corpus_build(struct corpus *, const struct rows *,
 	    const struct recipe *, const struct features_words *);
 void	 corpus_clear(struct corpus *);
 
-/* Train a model on all rows but those of the left out sources. left[source]
- * is set for these. */
+/* Train a model on all rows but those of the left out sources, for which
+ * left[source] is set. Without names it does not learn the categories. */
 struct linear *learn_linear(const struct corpus *, const struct rows *,
 	    const struct recipe *, const struct features_words *,
-	    const unsigned char *left);
+	    const unsigned char *left, int with_names);
 
 /* A score and its label. */
 struct point {

@@ -222,7 +222,7 @@ corpus_build(struct corpus *c, const struct rows *rs, const struct recipe *rc,
 	c->doc = xcalloc(rs->n * 2 + 1, sizeof *c->doc);
 	for (i = 0; i < rs->n; i++) {
 		r = &rs->row[i];
-		if (r->test || r->tune || r->weight <= 0)
+		if (r->test || r->tune || r->spare || r->weight <= 0)
 			continue;
 		corpus_add(c, (uint32_t)i, r->text, r->len, 0, words);
 		seed = r->id;

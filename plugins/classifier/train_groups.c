@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names of identity groups: the members of the lists "group..." of the
- * contrast files, folded.
+ * contrast files, folded.  And the classes of words of like meaning: a file with
+ * a class on each line.
  */
 #include "train.h"
 
@@ -100,4 +101,39 @@ groups_sort(struct groups *g)
 		if (n == 0 || g->hash[i] != g->hash[n - 1])
 			g->hash[n++] = g->hash[i];
 	g->n = n;
+}
+
+/* Read a file of classes. */
+int
+classes_load(struct groups *g, const char *path, struct fault *f)
+{
+	FILE		*in;
+	char		*line = NULL, *word, *save;
+	size_t		 size = 0;
+	uint64_t	 class = 0;
+
+	if ((in = fopen(path, "re")) == NULL) {
+		fault_set(f, "bad_file", NULL, "%s: %s", path,
+		    strerror(errno));
+		return (CHAT_ESYSTEM);
+	}
+	while (getline(&line, &size, in) > 0) {
+		if (line[0] == '#' || (word = strtok_r(line, " \r\n",
+		    &save)) == NULL)
+			continue;
+		if (++class >= UINT16_MAX) {
+			fault_set(f, "bad_file", NULL,
+			    "%s: more than %d classes", path, UINT16_MAX - 1);
+			break;
+		}
+		for (; word != NULL; word = strtok_r(NULL, " \r\n", &save)) {
+			g->hash = xreallocarray(g->hash, g->n + 1,
+			    sizeof *g->hash);
+			g->hash[g->n++] = (features_word(word, strlen(word)) &
+			    ~(uint64_t)0xffff) | class;
+		}
+	}
+	free(line);
+	fclose(in);
+	return (class >= UINT16_MAX ? CHAT_EFORMAT : 0);
 }

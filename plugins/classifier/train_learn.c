@@ -43,6 +43,7 @@ struct learner {
 	struct weight		*name;		/* owned: [][categories] */
 	struct weight		 name_bias[LINEAR_CATEGORIES];
 	double			 loss;
+	int			 with_names;
 };
 
 /* The next number of a generator. */
@@ -314,7 +315,7 @@ learn_run(void *arg)
 		for (i = 0; i < l->n; i++)
 			learn_gate(l, &l->lesson[i]);
 	}
-	for (e = 0; e < (int)l->rc->name_epochs; e++)
+	for (e = 0; l->with_names && e < (int)l->rc->name_epochs; e++)
 		for (i = 0; i < l->n; i++)
 			if (l->lesson[i].harmful)
 				learn_name(l, &l->lesson[i]);
@@ -457,7 +458,7 @@ learn_finish(const struct corpus *c, const struct recipe *rc,
 struct linear *
 learn_linear(const struct corpus *c, const struct rows *rows,
     const struct recipe *rc, const struct features_words *words,
-    const unsigned char *left)
+    const unsigned char *left, int with_names)
 {
 	struct learner	 l[LINEAR_HEADS];
 	struct linear	*m;
@@ -471,7 +472,8 @@ learn_linear(const struct corpus *c, const struct rows *rows,
 	names = learn_map(c, rows, rc, left, 1, name_map);
 	for (h = 0; h < LINEAR_HEADS; h++) {
 		l[h] = (struct learner){ .c = c, .rows = rows, .rc = rc,
-		    .map = map, .name_map = name_map, .head = h };
+		    .map = map, .name_map = name_map, .head = h,
+		    .with_names = with_names };
 		l[h].gate = xcalloc(n + 1, sizeof *l[h].gate);
 		l[h].name = xcalloc(((size_t)names + 1) * LINEAR_CATEGORIES,
 		    sizeof *l[h].name);

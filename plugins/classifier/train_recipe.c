@@ -22,6 +22,7 @@ static const struct recipe_number recipe_numbers[] = {
 	NUMBER(epochs, 6, 1, 100),
 	NUMBER(rate, 0.5, 0.001, 10),
 	NUMBER(l2, 0.00001, 0, 1),
+	NUMBER(max_rows, 1000000, 1, 1000000),
 	NUMBER(min_rows, 3, 1, 100),
 	NUMBER(min_sources, 1, 1, 10),
 	NUMBER(noise, 0.1, 0, 1),
@@ -33,8 +34,6 @@ static const struct recipe_number recipe_numbers[] = {
 	NUMBER(name_l2, 0.00001, 0, 1),
 	NUMBER(seed, 1, 0, 1000000),
 	NUMBER(balance, 1, 0, 1),
-	NUMBER(chars, 1, 0, 1),
-	NUMBER(dropout, 0, 0, 0.9),
 	NUMBER(request_alarms, 0.05, 0, 0.5),
 	NUMBER(content_alarms, 0.2, 0, 0.5),
 };

@@ -133,12 +133,28 @@ rows_load(struct rows *rs, const char *path, struct fault *f)
 	return (r);
 }
 
+/* Mark rows of sources with more than "most" rows as spare, by their hash. */
+static void
+rows_spare(struct rows *rs, double most)
+{
+	double		*count = xcalloc(rs->sources_n + 1, sizeof *count);
+	struct row	*r;
+
+	for (r = rs->row; r < rs->row + rs->n; r++)
+		count[r->source]++;
+	for (r = rs->row; r < rs->row + rs->n; r++)
+		r->spare = (double)(r->id >> 40) / (1 << 24) >=
+		    most / count[r->source];
+	free(count);
+}
+
 /* Give each row the weight of its source, and mark what is measured only. */
 void
 rows_mark(struct rows *rs, const struct recipe *rc)
 {
 	size_t	 i, k;
 
+	rows_spare(rs, rc->max_rows);
 	for (i = 0; i < rs->n; i++) {
 		struct row	*r = &rs->row[i];
 

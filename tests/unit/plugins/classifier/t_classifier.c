@@ -37,6 +37,9 @@ static const char recipe[] =
 	"sources:\n  odd: 0\n"
 	"folds:\n  X:\n    rotate: true\n    benign: [x]\n    harmful: [x]\n";
 
+static const char classes[] = "# words of like meaning\nbake cook roast\n"
+	"bomb bombs grenade\n";
+
 static const char groups[] = "list groups\ngay people\n~ people of colour\n";
 
 static uint64_t	seed = 7;
@@ -70,7 +73,7 @@ train(uint64_t order)
 		"how do I bake a cake", "take a photo" };
 	struct recipe		 rc;
 	struct rows		 rows;
-	struct groups		 gs;
+	struct groups		 gs, cs;
 	struct corpus		 corpus;
 	struct features_words	 words = { NULL, 0, NULL, 0 };
 	struct fault		 f = { .message = "" };
@@ -83,6 +86,7 @@ train(uint64_t order)
 	snprintf(name, sizeof name, "t_classifier.%ld", (long)getpid());
 	memset(&rows, 0, sizeof rows);
 	memset(&gs, 0, sizeof gs);
+	memset(&cs, 0, sizeof cs);
 	put(name, recipe);
 	assert_int_equal(recipe_load(name, &rc, &f), 0);
 	put(name, groups);
@@ -91,6 +95,12 @@ train(uint64_t order)
 	assert_int_equal(gs.n, 2);
 	words.groups = gs.hash;
 	words.groups_n = gs.n;
+	put(name, classes);
+	assert_int_equal(classes_load(&cs, name, &f), 0);
+	groups_sort(&cs);
+	assert_int_equal(cs.n, 6);
+	words.clusters = cs.hash;
+	words.clusters_n = cs.n;
 	assert_non_null(out = fopen(name, "we"));
 	for (i = 0; i < 64; i++) {
 		fprintf(out, "{\"id\": \"%d\", \"text\": \"%s %d\", "
@@ -112,11 +122,12 @@ train(uint64_t order)
 	rc.seed = (double)order;
 	rows_mark(&rows, &rc);
 	corpus_build(&corpus, &rows, &rc, &words);
-	m = learn_linear(&corpus, &rows, &rc, &words, left);
+	m = learn_linear(&corpus, &rows, &rc, &words, left, 1);
 	corpus_clear(&corpus);
 	rows_clear(&rows);
 	recipe_clear(&rc);
 	free(gs.hash);
+	free(cs.hash);
 	return (m);
 }
 
@@ -173,6 +184,20 @@ test_the_names_of_groups_are_one_token(void **state)
 	(void)state;
 	assert_true(a.gate[HEAD_CONTENT] == b.gate[HEAD_CONTENT]);
 	assert_true(a.gate[HEAD_CONTENT] != c.gate[HEAD_CONTENT]);
+	linear_free(m);
+}
+
+static void
+test_a_word_that_no_row_has_is_judged_by_its_class(void **state)
+{
+	struct linear		*m = train(1);
+	struct linear_score	 a = score(m, "xyzzy a grenade");
+	struct linear_score	 b = score(m, "xyzzy a folder");
+	struct linear_score	 c = score(m, "xyzzy a roast");
+
+	(void)state;
+	assert_true(a.gate[HEAD_REQUEST] > b.gate[HEAD_REQUEST]);
+	assert_true(b.gate[HEAD_REQUEST] > c.gate[HEAD_REQUEST]);
 	linear_free(m);
 }
 
@@ -428,6 +453,8 @@ main(void)
 		cmocka_unit_test(
 		    test_training_learns_what_the_rows_have_in_common),
 		cmocka_unit_test(test_the_names_of_groups_are_one_token),
+		cmocka_unit_test(
+		    test_a_word_that_no_row_has_is_judged_by_its_class),
 		cmocka_unit_test(test_training_gives_the_same_bytes_each_time),
 		cmocka_unit_test(
 		    test_scores_do_not_depend_on_how_a_text_is_cut),
