@@ -19,6 +19,8 @@ static const struct {
 	const char	*about;
 } commands[] = {
 	{ "generate", modtrain_generate, "expand contrast files to texts" },
+	{ "train", modtrain_train, "make a model of the classifier" },
+	{ "test", modtrain_test, "measure a model of the classifier" },
 };
 
 /* Print the commands. */

@@ -12,5 +12,7 @@
 #define MODTRAIN_USAGE	2	/* wrong arguments */
 
 int	modtrain_generate(int argc, char **argv);
+int	modtrain_train(int argc, char **argv);
+int	modtrain_test(int argc, char **argv);
 
 #endif

@@ -721,6 +721,10 @@ def test_the_configuration_that_is_installed_is_sound(tmp_path):
     text = re.sub(r"# path: \S+/rules.so",
                   "path: %s" % (BUILD / ".libs/rules.so"), text)
     text = re.sub("packs: .*", "packs: %s" % (SRC / "etc/rules"), text)
+    text = re.sub("- name: classifier", "- name: classifier\n    path: %s" %
+                  (BUILD / ".libs/classifier.so"), text)
+    text = re.sub("model: .*/classifier.model", "model: %s" %
+                  (SRC / "plugins/classifier/classifier.model"), text)
     for name in ("engine", "filter", "store"):
         text += "%s: {program: %s}\n" % (name, BUILD / ("chatd-" + name))
     f = tmp_path / "chatd.yaml"
