@@ -3,8 +3,8 @@
  * Which parts of a text the encoder judges, and when.
  *
  * A prompt: windows of as many tokens as the model takes (128 with [CLS] and
- * [SEP]), from its beginning, each with the last 32 of the one before.  A window
- * is judged when it is full, or at the end of the text.
+ * [SEP]), from its beginning, each with the last 32 of the one before.  A
+ * window is judged when it is full, or at the end of the text.
  *
  * A reply, of which the reader sees the beginning while it grows: at the end of
  * a sentence, or after about 40 words without one, the last 128 tokens are

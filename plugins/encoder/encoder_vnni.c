@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops for AVX-512 with VNNI: vpdpbusd multiplies bytes and adds four
- * products in 32 bits.
+ * The inner loops for AVX-512 with VNNI: vpdpbusd multiplies bytes and adds
+ * four products in 32 bits.
  */
 #include "encoder_kernels.h"
 
