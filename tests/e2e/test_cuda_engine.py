@@ -210,7 +210,7 @@ def test_an_allocation_that_fails_is_reported(call, what):
 
 
 @pytest.mark.parametrize("size, words", [
-    (450 << 10, "try int8"),
+    (570 << 10, "try int8"),
     (300 << 10, "the least is ")])
 def test_what_does_not_fit_is_refused_with_advice(size, words):
     code, message = failure("--kv-tokens", "96", "--batch-tokens", "8",
