@@ -65,7 +65,7 @@ struct recipe {
 	size_t	  n;
 	struct recipe_fold	 fold[FOLD_MAX];
 	size_t	  folds_n;
-	double	  epochs, rate, l2, damp, min_rows, min_sources, noise, cross, power;
+	double	  epochs, rate, l2, min_rows, min_sources, noise, cross, power;
 	double	  gates, names, name_epochs, name_l2, seed, balance, max_rows,
 		  request_alarms, content_alarms;
 };

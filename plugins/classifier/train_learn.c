@@ -54,12 +54,11 @@ learn_random(uint64_t *s)
 	return ((uint32_t)(*s >> 33));
 }
 
-/* Give feature numbers that occur in enough rows, and sources, a weight. Sets
- * *counts to the rows of each (owned by the caller). */
+/* Give feature numbers that occur in enough rows, and sources, a weight. */
 static uint32_t
 learn_map(const struct corpus *c, const struct rows *rs,
     const struct recipe *rc, const unsigned char *left, int names,
-    uint32_t *map, uint32_t **counts)
+    uint32_t *map)
 {
 	uint32_t	*rows, *last, *source, *sources, n = 0, k;
 	size_t		 d, h, i;
@@ -96,7 +95,7 @@ learn_map(const struct corpus *c, const struct rows *rs,
 	for (i = 0; i < c->numbers_n; i++)
 		map[i] = rows[i] >= rc->min_rows && sources[i] >=
 		    rc->min_sources ? n++ : NONE;
-	*counts = rows;
+	free(rows);
 	free(last);
 	free(source);
 	free(sources);
@@ -208,8 +207,7 @@ learn_gate(struct learner *l, const struct lesson *t)
 	uint32_t		 first, k;
 	struct weight		*w;
 	float			 z, g, x, d, rate = (float)l->rc->rate,
-				 l2 = (float)l->rc->l2,
-				 damp = (float)l->rc->damp;
+				 l2 = (float)l->rc->l2;
 	int			 two, i;
 	double			 prob;
 
@@ -234,7 +232,7 @@ learn_gate(struct learner *l, const struct lesson *t)
 			w = &l->gate[k];
 			d = g * x + l2 * w->w;
 			w->g += d * d;
-			w->w -= rate * d / sqrtf(w->g + damp);
+			w->w -= rate * d / sqrtf(w->g + 1e-6f);
 		}
 	}
 }
@@ -246,8 +244,7 @@ learn_name(struct learner *l, const struct lesson *t)
 	const struct corpus_doc	*doc = &l->c->doc[t->doc];
 	float			 z[LINEAR_CATEGORIES], g[LINEAR_CATEGORIES], x,
 				 d, rate = (float)l->rc->rate,
-				 l2 = (float)l->rc->name_l2,
-				 damp = (float)l->rc->damp;
+				 l2 = (float)l->rc->name_l2;
 	double			 prob[LINEAR_CATEGORIES], sum = 0;
 	const uint32_t		*p, *end;
 	struct weight		*w;
@@ -277,7 +274,7 @@ learn_name(struct learner *l, const struct lesson *t)
 					d = g[c] * x + l2 * w[c].w;
 					w[c].g += d * d;
 					w[c].w -= rate * d /
-					    sqrtf(w[c].g + damp);
+					    sqrtf(w[c].g + 1e-6f);
 				}
 			}
 		}
@@ -354,7 +351,7 @@ learn_byte(float w, float scale)
 /* Fill the table of the gates. */
 static void
 learn_put_gates(struct linear *m, const struct corpus *c,
-    const struct learner *l, const uint32_t *map, const uint32_t *rows)
+    const struct learner *l, const uint32_t *map)
 {
 	struct choice	*list;
 	float		 top[LINEAR_HEADS] = { 0, 0 }, a, b;
@@ -368,8 +365,7 @@ learn_put_gates(struct linear *m, const struct corpus *c,
 			continue;
 		a = fabsf(l[0].gate[map[i]].w);
 		b = fabsf(l[1].gate[map[i]].w);
-		list[n++] = (struct choice){ (a > b ? a : b) *
-		    sqrtf((float)rows[i]), (uint32_t)i };
+		list[n++] = (struct choice){ a > b ? a : b, (uint32_t)i };
 		top[0] = a > top[0] ? a : top[0];
 		top[1] = b > top[1] ? b : top[1];
 	}
@@ -389,7 +385,7 @@ learn_put_gates(struct linear *m, const struct corpus *c,
 /* Fill the table of the categories. */
 static void
 learn_put_names(struct linear *m, const struct corpus *c,
-    const struct learner *l, const uint32_t *map, const uint32_t *rows)
+    const struct learner *l, const uint32_t *map)
 {
 	struct choice	*list;
 	float		 top[LINEAR_HEADS] = { 0, 0 }, a, sum;
@@ -408,8 +404,7 @@ learn_put_names(struct linear *m, const struct corpus *c,
 				sum += a * a;
 				top[h] = a > top[h] ? a : top[h];
 			}
-		list[n++] = (struct choice){ sum * (float)rows[i],
-		    (uint32_t)i };
+		list[n++] = (struct choice){ sum, (uint32_t)i };
 	}
 	qsort(list, n, sizeof *list, learn_compare);
 	for (h = 0; h < LINEAR_HEADS; h++)
@@ -430,8 +425,7 @@ learn_put_names(struct linear *m, const struct corpus *c,
 static struct linear *
 learn_finish(const struct corpus *c, const struct recipe *rc,
     const struct learner *l, const struct features_words *words,
-    const uint32_t *map, const uint32_t *name_map, const uint32_t *rows,
-    const uint32_t *name_rows)
+    const uint32_t *map, const uint32_t *name_map)
 {
 	struct linear	*m;
 	int		 h, k;
@@ -449,8 +443,8 @@ learn_finish(const struct corpus *c, const struct recipe *rc,
 	m->gates = xcalloc(m->gates_n, sizeof *m->gates);
 	m->names_n = (uint32_t)rc->names;
 	m->names = xcalloc(m->names_n, sizeof *m->names);
-	learn_put_gates(m, c, l, map, rows);
-	learn_put_names(m, c, l, name_map, name_rows);
+	learn_put_gates(m, c, l, map);
+	learn_put_names(m, c, l, name_map);
 	for (h = 0; h < LINEAR_HEADS; h++) {
 		m->head[h].bias = l[h].bias;
 		m->head[h].slope = 1;
@@ -469,13 +463,13 @@ learn_linear(const struct corpus *c, const struct rows *rows,
 	struct learner	 l[LINEAR_HEADS];
 	struct linear	*m;
 	pthread_t	 thread;
-	uint32_t	*map, *name_map, *count, *name_count, n, names;
+	uint32_t	*map, *name_map, n, names;
 	int		 h, threaded;
 
 	map = xcalloc(c->numbers_n + 1, sizeof *map);
 	name_map = xcalloc(c->numbers_n + 1, sizeof *name_map);
-	n = learn_map(c, rows, rc, left, 0, map, &count);
-	names = learn_map(c, rows, rc, left, 1, name_map, &name_count);
+	n = learn_map(c, rows, rc, left, 0, map);
+	names = learn_map(c, rows, rc, left, 1, name_map);
 	for (h = 0; h < LINEAR_HEADS; h++) {
 		l[h] = (struct learner){ .c = c, .rows = rows, .rc = rc,
 		    .map = map, .name_map = name_map, .head = h,
@@ -495,7 +489,7 @@ learn_linear(const struct corpus *c, const struct rows *rows,
 	    "categories, loss %.4f %.4f\n", l[0].n, l[1].n, n, names,
 	    l[0].loss / (double)(l[0].n + 1),
 	    l[1].loss / (double)(l[1].n + 1));
-	m = learn_finish(c, rc, l, words, map, name_map, count, name_count);
+	m = learn_finish(c, rc, l, words, map, name_map);
 	for (h = 0; h < LINEAR_HEADS; h++) {
 		free(l[h].gate);
 		free(l[h].name);
@@ -503,7 +497,5 @@ learn_linear(const struct corpus *c, const struct rows *rows,
 	}
 	free(map);
 	free(name_map);
-	free(count);
-	free(name_count);
 	return (m);
 }

@@ -22,7 +22,6 @@ static const struct recipe_number recipe_numbers[] = {
 	NUMBER(epochs, 6, 1, 100),
 	NUMBER(rate, 0.5, 0.001, 10),
 	NUMBER(l2, 0.00001, 0, 1),
-	NUMBER(damp, 0.000001, 0.000001, 10),
 	NUMBER(max_rows, 1000000, 1, 1000000),
 	NUMBER(min_rows, 3, 1, 100),
 	NUMBER(min_sources, 1, 1, 10),
