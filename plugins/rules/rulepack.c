@@ -76,6 +76,18 @@ static const struct {
 	    "investigat\\w+|laws?|hotlines?|insurance|researchers?|podcasts?|"
 	    "quiz|charity|fiction|thriller|scanners?|removal|removers?|"
 	    "protection|classifier|filters?|analysis)\\b)" },
+	/* For "unless": somebody tells, asks about the past, or objects. */
+	{ "harmless", "\\bhow (?:did|does) (?!(?:one|some|any|a person|you)\\b)"
+	    "|\\bin (?:the|an?|this|that) (?:\\w+ )?(?:movie|film|tv show|show|"
+	    "series|novel|book|game)\\b|\\b(?:video|board|computer|"
+	    "role.?playing) game\\b|\\b(?:wrong|problems?|issue) with\\b|"
+	    "\\b(?:address|restrict|oppos|condemn|denounc|discourag|criticiz|"
+	    "criticis|outlaw|prevent|combat|counter)(?:e?s|e?d|e|ing)?\\b|"
+	    "\\b(?:consequences?|impacts?|effects?|dangers?|harms?|history|"
+	    "victims?|penalt(?:y|ies)) (?:of|for)\\b|\\bstand up\\b|"
+	    "\\b(?:awareness|justification|unethical to|illegal to)\\b|"
+	    "\\b(?:disclos|safeguard|never)\\w*\\b.{0,20}\\b(?:shar|access|stor|"
+	    "expos)(?:e|ing)\\b" },
 };
 
 /* Fill the fault with a node's place and the rule's name. */

@@ -31,6 +31,8 @@
  *		 conjunction or pronoun
  *	{{head}}  after a noun that does not begin a longer harmless one ("murder
  *		 mystery", "bomb disposal")
+ *	{{harmless}}  for "unless": words that report or object ("how did", "in
+ *		 the movie", "wrong with", "consequences of", "prevent")
  * A rule may also have these:
  *	near	 for "all": the most bytes of folded text between the match of
  *		 the first pattern and the others (1..1000; default 100)
