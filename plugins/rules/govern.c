@@ -179,9 +179,10 @@ govern_joined(const char *text, size_t from, size_t to, size_t len)
 	return (govern_form(w.s, govern_verbs));
 }
 
-/* Is the word that begins at "at" negated? */
+/* Is the word that begins at "at" negated? A word at "part" does not count: it
+ * begins the match itself ("no limits"). */
 static int
-govern_negated(const char *text, size_t head, size_t at)
+govern_negated(const char *text, size_t head, size_t at, size_t part)
 {
 	struct word	 words[GOVERN_BACK], w;
 	size_t		 i, n = 0, from, begin;
@@ -195,7 +196,7 @@ govern_negated(const char *text, size_t head, size_t at)
 	for (i = begin; govern_next(text, &i, at, at, &w);) {
 		if (govern_in(w.s, govern_joins) || strcmp(w.s, "or") == 0)
 			n = 0;
-		else
+		else if (i <= part || i > part + strlen(w.s))
 			words[n++] = w;
 	}
 	for (i = n > GOVERN_NEGATED ? n - GOVERN_NEGATED : 0; i < n; i++) {
@@ -219,5 +220,5 @@ govern_exempts(const char *text, size_t head, size_t len,
 	if (from < to && (govern_clause(text, from, to, len) < to ||
 	    govern_joined(text, from, to, len)))
 		return (0);
-	return (!govern_negated(text, head, exempt->start));
+	return (!govern_negated(text, head, exempt->start, match->start));
 }

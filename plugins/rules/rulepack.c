@@ -27,6 +27,8 @@ struct pack {
 	const char	*file;
 	struct ynode	*rule;		/* borrowed: the rule being read */
 	const char	*name;		/* borrowed: its name */
+	const struct look *main;	/* borrowed: the pattern of the rule
+					 * that the prefilter looks for */
 	struct fault	*fault;
 };
 
@@ -65,7 +67,8 @@ static const struct {
 	const char	*name, *pattern;
 } rulepack_holders[] = {
 	/* Between a verb and its object. */
-	{ "object", "(?:" PACK_SPACE PACK_THE PACK_ADJECTIVE "{0,3}(?:of"
+	{ "object", "(?:" PACK_SPACE "(?:(?:me|us|him|them|myself)" PACK_SPACE
+	    ")?" PACK_THE PACK_ADJECTIVE "{0,3}(?:of"
 	    PACK_SPACE PACK_THE PACK_ADJECTIVE "{0,2})?)" },
 	/* After a noun that is not a part of a longer one. */
 	{ "head", "\\b(?!" PACK_SPACE "(?:myster(?:y|ies)|part(?:y|ies)|"
@@ -192,7 +195,8 @@ rulepack_compile(struct pack *p, const struct ynode *n, const char *text,
 	out->code = code;
 	out->span = span_of(text, len);
 	out->first = first_of(text, len);
-	out->literals = literals_of(text, len);
+	if (out == p->main)
+		out->literals = literals_of(text, len);
 	return (0);
 }
 
@@ -534,6 +538,7 @@ rulepack_rule(struct pack *p, const char *pack, struct rule *rule)
 	int		 r;
 
 	p->name = NULL;
+	p->main = &rule->look[0];
 	if ((r = rulepack_known(p, p->rule, rulepack_rule_keys)) != 0 ||
 	    (r = rulepack_name(p, p->rule, "name", &p->name)) != 0)
 		return (r);
