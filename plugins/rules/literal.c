@@ -18,6 +18,9 @@
 #define LITERAL_CLASS	6	/* characters of a class that are tried singly */
 #define LITERAL_EDGE	'\1'	/* in a string: a word begins or ends here */
 #define LITERAL_RARE	0.02	/* the most literals of a text per byte */
+#define LITERAL_TRY	2	/* us: to try a pattern at a place */
+#define LITERAL_WALK	0.7	/* us: to look for such places in a span */
+#define LITERAL_SPAN	500	/* bytes */
 
 /* rulepack.c puts these around the words of a rule. */
 #define LITERAL_NO_WORD_BEFORE	"?<![\\p{L}\\p{N}\\p{M}_])"
@@ -39,6 +42,8 @@ struct part {
 					 * nothing else */
 	struct strings	 all;
 	struct strings	 best;		/* one is in each match; n = 0: none */
+	struct strings	 front;		/* each match begins with one; n = 0:
+					 * not known; empty if whole */
 	int		 begins, ends;	/* with no word character; if !whole */
 };
 
@@ -206,6 +211,7 @@ part_clear(struct part *part)
 {
 	strings_clear(&part->all);
 	strings_clear(&part->best);
+	strings_clear(&part->front);
 	memset(part, 0, sizeof *part);
 }
 
@@ -215,6 +221,17 @@ part_string(struct part *part, const char *s, size_t n)
 {
 	part->whole = 1;
 	strings_add(&part->all, s, n);
+}
+
+/* The line line->all, which is whole, continues with a part that can't be
+ * appended: it gets a front. */
+static void
+part_front(struct part *line, const struct part *item)
+{
+	line->whole = 0;
+	strings_join(&line->front, &line->all);
+	if (!item->whole && item->front.n > 0)
+		strings_append(&line->front, &item->front);
 }
 
 /* Append a part to a line of parts. line->all are the strings at its end that
@@ -227,23 +244,21 @@ part_append(struct part *line, const struct part *item, int first)
 
 	if (item->whole && strings_append(&line->all, &item->all) == 0)
 		return;
+	strings_add(&one, edge, !item->whole && item->begins ? 1 : 0);
 	if (line->whole)
 		line->begins = first ? item->begins :
 		    strings_edge(&line->all, 0);
-	line->whole = 0;
-	if (item->whole) {
-		part_offer(line, &line->all);
-		strings_clear(&line->all);
-		strings_join(&line->all, &item->all);
-		return;
-	}
-	strings_add(&one, edge, item->begins ? 1 : 0);
 	strings_append(&line->all, &one);
+	if (line->whole)
+		part_front(line, item);
 	part_offer(line, &line->all);
 	part_offer(line, &item->best);
 	strings_clear(&line->all);
 	strings_clear(&one);
-	strings_add(&line->all, edge, item->ends ? 1 : 0);
+	if (item->whole)
+		strings_join(&line->all, &item->all);
+	else
+		strings_add(&line->all, edge, item->ends ? 1 : 0);
 }
 
 /* Complete a line. */
@@ -257,30 +272,39 @@ part_close(struct part *line)
 	strings_clear(&line->all);
 }
 
+/* Unite a set of a part with that of a line. It becomes empty if one of them
+ * is, or if there are too many. */
+static void
+part_unite_set(struct strings *sum, const struct strings *one, int first)
+{
+	if ((!first && sum->n == 0) || one->n == 0 ||
+	    strings_join(sum, one) != 0)
+		strings_clear(sum);
+}
+
 /* Unite a line, which it releases, with the lines before it. */
 static void
 part_unite(struct part *sum, struct part *line, int first)
 {
 	const struct strings	*one;
-	int			 none;
 
-	none = !first && (sum->whole ? sum->all.n : sum->best.n) == 0;
 	one = line->whole ? &line->all : &line->best;
 	if (first)
 		sum->begins = sum->ends = sum->whole = 1;
 	sum->begins &= line->whole ? strings_edge(one, 0) : line->begins;
 	sum->ends &= line->whole ? strings_edge(one, 1) : line->ends;
-	if (sum->whole && !line->whole) {
+	if (sum->whole && (!line->whole || strings_join(&sum->all, one) !=
+	    0)) {
 		sum->whole = 0;
 		sum->best = sum->all;
 		sum->all = (struct strings){ NULL, 0 };
+		strings_join(&sum->front, &sum->best);
+	} else if (sum->whole) {
+		part_clear(line);
+		return;
 	}
-	if (none || one->n == 0 || strings_join(sum->whole ? &sum->all :
-	    &sum->best, one) != 0) {
-		sum->whole = 0;
-		strings_clear(&sum->all);
-		strings_clear(&sum->best);
-	}
+	part_unite_set(&sum->best, one, first);
+	part_unite_set(&sum->front, line->whole ? one : &line->front, first);
 	part_clear(line);
 }
 
@@ -504,6 +528,7 @@ literal_repeated(struct literal_reader *r, struct part *part)
 		part->ends = strings_edge(&once, 1);
 		strings_clear(&part->all);
 		part_offer(part, &once);
+		strings_join(&part->front, &once);
 	}
 	strings_clear(&once);
 }
@@ -544,16 +569,24 @@ literals_of(const char *pattern, size_t len)
 	struct strings		*set;
 	struct part		 sum;
 	size_t			 i;
+	double			 share;
+	int			 lead;
 
 	memset(&sum, 0, sizeof sum);
 	literal_alternatives(&r, &sum);
-	set = sum.whole ? &sum.all : &sum.best;
+	/* Literals at the beginning say exactly where to try. */
+	share = strings_share(&sum.front);
+	lead = sum.whole || (sum.front.n > 0 && share * LITERAL_TRY <
+	    strings_share(&sum.best) * (LITERAL_WALK + LITERAL_SPAN * share *
+	    LITERAL_TRY));
+	set = sum.whole ? &sum.all : lead ? &sum.front : &sum.best;
 	if (!r.failed && r.p == r.end && memchr(pattern, LITERAL_EDGE, len) ==
 	    NULL && strings_share(set) < LITERAL_RARE) {
 		out = xmalloc(sizeof *out + set->n * sizeof out->list[0]);
 		for (i = 0; i < set->n; i++)
 			out->list[i] = literal_make(&set->list[i]);
 		out->n = set->n;
+		out->lead = lead;
 	}
 	part_clear(&sum);
 	return (out);

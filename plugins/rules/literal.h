@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #define LITERAL_BYTES	10	/* kept of one literal */
+#define LITERAL_WIDE	30	/* bytes of a text that one may take */
 #define LITERALS_MAX	256	/* in a set */
 
 /* What must stand beside a literal: no letter, digit or "_" of ASCII. */
@@ -23,6 +24,7 @@ struct literal {
 
 struct literals {
 	size_t		 n;
+	int		 lead;		/* every match begins with one */
 	struct literal	 list[];
 };
 

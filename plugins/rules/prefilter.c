@@ -13,13 +13,12 @@
 #include "xmalloc.h"
 
 #define PREFILTER_NODES	(1u << 17)	/* at most */
-#define PREFILTER_WIDE	64		/* bytes: more than a literal takes if
-					 * its letters are wide */
 
 /* A literal that ends at a node. */
 struct prefilter_end {
 	uint32_t	 rule;
-	uint32_t	 span;
+	uint32_t	 span;		/* bytes from the start of a match to
+					 * its end, at most */
 	uint32_t	 next;		/* index, or 0 */
 	unsigned char	 len, edges;
 };
@@ -114,7 +113,8 @@ prefilter_add(struct prefilter *pf, size_t rule, size_t span,
 			    sizeof *pf->list);
 		}
 		pf->list[pf->n] = (struct prefilter_end){ (uint32_t)rule,
-		    (uint32_t)span, pf->ends[at], l->len, l->edges };
+		    literals->lead ? LITERAL_WIDE : (uint32_t)span,
+		    pf->ends[at], l->len, l->edges };
 		pf->ends[at] = (uint32_t)pf->n++;
 	}
 	return (0);
@@ -281,7 +281,7 @@ prefilter_scan(const struct prefilter *pf, const char *text, size_t head,
 		node = go[node * pf->classes + pf->class[c]];
 		if (pf->ends[node] != 0 || pf->also[node] != 0)
 			prefilter_ends(pf, node, text, head, from, len, i + 1,
-			    wide != 0 && i + 1 - wide < PREFILTER_WIDE, hits);
+			    wide != 0 && i + 1 - wide < LITERAL_WIDE, hits);
 	}
 }
 

@@ -390,11 +390,15 @@ match_rule(struct rules *rs, const struct rule *rule,
 	size_t		 least = match_least(rule, s), from, reported;
 	int		 r = MATCH_NONE, back = 0;
 
+	*open = s->len;
 	reported = from = match_begin(rule, s);
+	if (s->ends && s->hits != NULL && rule->look[0].filtered &&
+	    s->hits->head[rule->look[0].rule] == 0 && from >= s->scanned)
+		return (0);
 	if (from < least && s->cut)
 		return (MATCH_MORE);
 	from = from > least ? from : match_character(s, least, 1);
-	for (*open = s->len; from <= s->len;) {
+	while (from <= s->len) {
 		r = match_next_place(rs, rule, s, from, &first, &at);
 		if (r == MATCH_OPEN)
 			*open = first.start;
