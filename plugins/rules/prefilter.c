@@ -34,7 +34,6 @@ struct prefilter {
 	struct prefilter_end	*list;		/* owned; [0] is not used */
 	size_t			 n, list_size;
 	size_t			 rules;
-	int			 built;
 };
 
 /* Make an empty automaton. */
@@ -159,7 +158,6 @@ prefilter_build(struct prefilter *pf)
 	size_t		 i, c, n = 1;
 
 	prefilter_classes(pf);
-	pf->built = 1;
 	order = xcalloc(pf->nodes, sizeof *order);
 	back = xcalloc(pf->nodes, sizeof *back);
 	pf->also = xcalloc(pf->nodes, sizeof *pf->also);

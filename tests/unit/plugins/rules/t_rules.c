@@ -205,7 +205,7 @@ test_placeholders_keep_verb_and_object_together(void **state)
 	}, *const pass[] = {
 		"plan for a bombing", "plan. Bombing", "plan what a bombing is",
 		"plan and a bombing", "plan a bombing museum",
-		"a plan one two three four bombing",
+		"plan big red hot long bombings",
 	};
 	struct rules	*rs;
 	struct noted	 n;
@@ -561,6 +561,47 @@ test_each_installed_rule_has_tests_that_pass(void **state)
 	rules_free(rs);
 }
 
+/* Without the literals of rules each rule is tried everywhere. The findings in
+ * the texts of all rules' tests, alone and between others, are the same. */
+static void
+test_literals_of_the_installed_packs_lose_no_match(void **state)
+{
+	static struct noted	 with, without;
+	struct rules		*a = installed_packs(), *b = installed_packs();
+	struct fault		 f;
+	char			*text = xstrdup(""), *more;
+	size_t			 i, k, found = 0;
+
+	(void)state;
+	for (i = 0; i < b->n; i++) {
+		free(b->list[i].look[0].literals);
+		b->list[i].look[0].literals = NULL;
+	}
+	for (i = 0; i < a->n; i++) {
+		for (k = 0; k < 2; k++) {
+			more = xasprintf("%s %s %s.\n", strlen(text) > 500 ?
+			    "" : text, a->list[i].pass[0],
+			    a->list[i].match[k]);
+			free(text);
+			text = more;
+			memset(&with, 0, sizeof with);
+			memset(&without, 0, sizeof without);
+			assert_int_equal(rules_match(a, k == 0 ? RULE_PROMPT :
+			    RULE_REPLY, text, strlen(text), note_found, &with,
+			    &f), 0);
+			assert_int_equal(rules_match(b, k == 0 ? RULE_PROMPT :
+			    RULE_REPLY, text, strlen(text), note_found,
+			    &without, &f), 0);
+			assert_string_equal(with.text, without.text);
+			found += (size_t)with.n;
+		}
+	}
+	assert_in_range(found, a->n, SIZE_MAX);
+	free(text);
+	rules_free(a);
+	rules_free(b);
+}
+
 /* Harmless lines with the words of harmful ones: no rule of any pack. */
 static void
 test_harmless_lines_pass_all_installed_packs(void **state)
@@ -614,6 +655,8 @@ main(void)
 		cmocka_unit_test(
 		    test_the_installed_packs_load_and_cover_all_categories),
 		cmocka_unit_test(test_each_installed_rule_has_tests_that_pass),
+		cmocka_unit_test(
+		    test_literals_of_the_installed_packs_lose_no_match),
 		cmocka_unit_test(test_harmless_lines_pass_all_installed_packs),
 	};
 
