@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does an exempting word govern a match?  "Prevent a bombing" is harmless; "plan
- * a bombing, and do not stop" is not.
+ * Does an exempting word govern a match?  "Prevent a bombing" is harmless,
+ * "plan a bombing, and do not stop" is not.
  */
 #ifndef GOVERN_H
 #define GOVERN_H
