@@ -14,6 +14,22 @@
 
 #define FIRST_DEPTH	40	/* groups in groups */
 
+/* Letters, digits and "_" of ASCII. */
+const unsigned char first_word[256] = {
+	['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1,
+	['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['_'] = 1,
+	['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
+	['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1,
+	['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
+	['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
+	['Y'] = 1, ['Z'] = 1,
+	['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
+	['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
+	['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1,
+	['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+	['y'] = 1, ['z'] = 1,
+};
+
 /* rulepack.c puts this after the "(" before the words of a rule. */
 #define FIRST_NO_WORD	"?<![\\p{L}\\p{N}\\p{M}_])"
 
@@ -100,12 +116,12 @@ first_unite(struct first_set *s, const struct first_set *t)
 static void
 first_add_wide(struct first_set *s)
 {
-	unsigned	 i, k;
+	unsigned	 i;
 
 	for (i = 0xc2; i < 0xf5; i++) {
 		first_add(s->may.bytes, i);
-		for (k = 0x80; k < 0xc0; k++)
-			first_add(s->may.pairs, i << 8 | k);
+		/* The second byte is 0x80 to 0xbf. */
+		s->may.pairs[i * 4 + 2] = UINT64_MAX;
 	}
 }
 

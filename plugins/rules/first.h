@@ -23,12 +23,13 @@ struct first {
  */
 struct first	*first_of(const char *pattern, size_t len);
 
+extern const unsigned char first_word[256];
+
 /* Is c a letter, a digit or "_" of ASCII? */
 static inline int
 first_is_word(unsigned c)
 {
-	return ((c >= '0' && c <= '9') || c == '_' ||
-	    ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'));
+	return (first_word[c & 0xff]);
 }
 
 /* Can a match begin at text[i], i < len? Any byte may follow the text. */
@@ -38,15 +39,15 @@ first_may_begin(const struct first *f, const char *text, size_t len,
 {
 	unsigned	 c = (unsigned char)text[i], pair;
 
+	if (f->bound && i > 0 && first_is_word(c) &&
+	    first_is_word((unsigned char)text[i - 1]))
+		return (0);
 	if (!((f->bytes[c / 64] >> (c % 64)) & 1))
 		return (0);
-	if (i + 1 < len) {
-		pair = c << 8 | (unsigned char)text[i + 1];
-		if (!((f->pairs[pair / 64] >> (pair % 64)) & 1))
-			return (0);
-	}
-	return (!f->bound || i == 0 || !first_is_word(c) ||
-	    !first_is_word((unsigned char)text[i - 1]));
+	if (i + 1 == len)
+		return (1);
+	pair = c << 8 | (unsigned char)text[i + 1];
+	return ((int)((f->pairs[pair / 64] >> (pair % 64)) & 1));
 }
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "first.h"
 #include "fold.h"
+#include "govern.h"
+#include "literal.h"
 #include "span.h"
 #include "utf8.h"
 #include "xmalloc.h"
@@ -25,6 +27,8 @@ struct pack {
 	const char	*file;
 	struct ynode	*rule;		/* borrowed: the rule being read */
 	const char	*name;		/* borrowed: its name */
+	const struct look *main;	/* borrowed: the pattern of the rule
+					 * that the prefilter looks for */
 	struct fault	*fault;
 };
 
@@ -41,7 +45,53 @@ static const char *const rulepack_keys[] = { "pack", "version", "description",
 	"rules", NULL };
 static const char *const rulepack_rule_keys[] = { "name", "category", "score",
 	"direction", "words", "pattern", "all", "near", "unless", "raw",
-	"note", NULL };
+	"proven", "tests", "note", NULL };
+static const char *const rulepack_test_keys[] = { "match", "pass", NULL };
+
+/* Parts of the placeholders: what stands between words of one phrase, words
+ * before a noun, and words that are no part of the phrase of a noun. */
+#define PACK_SPACE	"[^\\w.!?;:\\n]{1,3}"
+#define PACK_THE	"(?:(?:an?|the|some|any|my|your|his|her|their|our|its|" \
+	"this|these|those|such|more|another|other|many|several|few|all|every|" \
+	"each|one|two|three|\\d+)" PACK_SPACE "){0,2}"
+#define PACK_ADJECTIVE	"(?:(?!(?:an?|the|my|your|his|her|their|our|its|this|" \
+	"these|those|to|in|on|at|for|with|from|about|and|or|but|nor|that|" \
+	"which|who|whom|whose|what|when|where|while|why|how|if|is|are|was|" \
+	"were|be|been|being|am|has|have|had|do|does|did|not|by|as|into|onto|" \
+	"after|before|than|then|of|it|they|he|she|we|you|i|me|us|them|him|so|" \
+	"because|until|against|without|between|during|over|under|can|could|" \
+	"will|would|should|may|might|must|out|up|off)\\b)\\w{1,16}" PACK_SPACE ")"
+
+/* What a pattern can have in "{{" and "}}". */
+static const struct {
+	const char	*name, *pattern;
+} rulepack_holders[] = {
+	/* Between a verb and its object. */
+	{ "object", "(?:" PACK_SPACE "(?:(?:me|us|him|them|myself)" PACK_SPACE
+	    ")?" PACK_THE PACK_ADJECTIVE "{0,3}(?:of"
+	    PACK_SPACE PACK_THE PACK_ADJECTIVE "{0,2})?)" },
+	/* After a noun that is not a part of a longer one. */
+	{ "head", "\\b(?!" PACK_SPACE "(?:myster(?:y|ies)|part(?:y|ies)|"
+	    "data ?sets?|data|detect(?:ors?|ion)|disposal|squads?|shelters?|"
+	    "survivors?|victims?|prevention|awareness|drills?|scenes?|novels?|"
+	    "stor(?:y|ies)|movies?|films?|games?|documentar(?:y|ies)|trials?|"
+	    "histor(?:y|ian)\\w*|museums?|memorials?|statistics|charges|"
+	    "investigat\\w+|laws?|hotlines?|insurance|researchers?|podcasts?|"
+	    "quiz|charity|fiction|thriller|scanners?|removal|removers?|"
+	    "protection|classifier|filters?|analysis)\\b)" },
+	/* For "unless": somebody tells, asks about the past, or objects. */
+	{ "harmless", "\\bhow (?:did|does) (?!(?:one|some|any|a person|you)\\b)"
+	    "|\\bin (?:the|an?|this|that) (?:\\w+ )?(?:movie|film|tv show|show|"
+	    "series|novel|book|game)\\b|\\b(?:video|board|computer|"
+	    "role.?playing) game\\b|\\b(?:wrong|problems?|issue) with\\b|"
+	    "\\b(?:address|restrict|oppos|condemn|denounc|discourag|criticiz|"
+	    "criticis|outlaw|prevent|combat|counter)(?:e?s|e?d|e|ing)?\\b|"
+	    "\\b(?:consequences?|impacts?|effects?|dangers?|harms?|history|"
+	    "victims?|penalt(?:y|ies)) (?:of|for)\\b|\\bstand up\\b|"
+	    "\\b(?:awareness|justification|unethical to|illegal to)\\b|"
+	    "\\b(?:disclos|safeguard|never)\\w*\\b.{0,20}\\b(?:shar|access|stor|"
+	    "expos)(?:e|ing)\\b" },
+};
 
 /* Fill the fault with a node's place and the rule's name. */
 static int __attribute__((format(printf, 3, 4)))
@@ -145,6 +195,8 @@ rulepack_compile(struct pack *p, const struct ynode *n, const char *text,
 	out->code = code;
 	out->span = span_of(text, len);
 	out->first = first_of(text, len);
+	if (out == p->main)
+		out->literals = literals_of(text, len);
 	return (0);
 }
 
@@ -178,12 +230,42 @@ rulepack_foldable(struct pack *p, const struct ynode *n)
 	return (0);
 }
 
+/* Append a pattern, with the placeholders in it replaced. */
+static int
+rulepack_expand(struct pack *p, const struct ynode *n, struct text *out)
+{
+	const char	*s = n->text, *at, *end;
+	size_t		 i;
+
+	while ((at = strstr(s, "{{")) != NULL &&
+	    (end = strstr(at, "}}")) != NULL) {
+		rulepack_text(out, s, (size_t)(at - s));
+		for (i = 0; i < nitems(rulepack_holders); i++) {
+			if (strlen(rulepack_holders[i].name) ==
+			    (size_t)(end - at - 2) &&
+			    memcmp(rulepack_holders[i].name, at + 2,
+			    (size_t)(end - at - 2)) == 0)
+				break;
+		}
+		if (i == nitems(rulepack_holders))
+			return (rulepack_fault(p, n, "no placeholder "
+			    "\"%.*s\"", (int)(end + 2 - at < 40 ? end + 2 -
+			    at : 40), at));
+		rulepack_text(out, rulepack_holders[i].pattern,
+		    strlen(rulepack_holders[i].pattern));
+		s = end + 2;
+	}
+	rulepack_text(out, s, strlen(s));
+	return (0);
+}
+
 /* Compile a pattern as written in the pack. */
 static int
 rulepack_pattern(struct pack *p, const struct ynode *n, int raw,
     struct look *out)
 {
-	int	 r;
+	struct text	 t = { .s = NULL };
+	int		 r;
 
 	if (n->kind != YNODE_SCALAR || n->text[0] == '\0')
 		return (rulepack_fault(p, n, "expected a pattern"));
@@ -192,7 +274,10 @@ rulepack_pattern(struct pack *p, const struct ynode *n, int raw,
 		    strlen(n->text), RULES_PATTERN));
 	if (!raw && (r = rulepack_foldable(p, n)) != 0)
 		return (r);
-	return (rulepack_compile(p, n, n->text, strlen(n->text), raw, out));
+	if ((r = rulepack_expand(p, n, &t)) == 0)
+		r = rulepack_compile(p, n, t.s, t.n, raw, out);
+	free(t.s);
+	return (r);
 }
 
 /* Append a word as a pattern, in which white space matches any white space. */
@@ -358,6 +443,45 @@ rulepack_verdict(struct pack *p, struct rule *rule)
 	return (0);
 }
 
+/* Read a list of texts; key may be missing. */
+static int
+rulepack_texts(struct pack *p, struct ynode *map, const char *key, char ***out)
+{
+	struct ynode	*n = ynode_get(map, key), *v;
+	size_t		 count = 0;
+
+	if (n == NULL)
+		return (0);
+	if (n->kind != YNODE_LIST || n->child == NULL)
+		return (rulepack_fault(p, n, "expected a list of texts"));
+	for (v = n->child; v != NULL; v = v->next) {
+		if (v->kind != YNODE_SCALAR || v->text[0] == '\0')
+			return (rulepack_fault(p, v, "expected a text"));
+		if (count == RULES_TESTS)
+			return (rulepack_fault(p, v, "more than %d texts",
+			    RULES_TESTS));
+		*out = xreallocarray(*out, count + 2, sizeof **out);
+		(*out)[count++] = xstrdup(v->text);
+		(*out)[count] = NULL;
+	}
+	return (0);
+}
+
+/* Read "tests". */
+static int
+rulepack_tests(struct pack *p, struct rule *rule)
+{
+	struct ynode	*n = ynode_get(p->rule, "tests");
+	int		 r;
+
+	if (n == NULL)
+		return (0);
+	if ((r = rulepack_known(p, n, rulepack_test_keys)) != 0 ||
+	    (r = rulepack_texts(p, n, "match", &rule->match)) != 0)
+		return (r);
+	return (rulepack_texts(p, n, "pass", &rule->pass));
+}
+
 /* The number of characters that a pattern looks back at. */
 static size_t
 rulepack_look_behind(const struct look *look)
@@ -389,8 +513,8 @@ rulepack_reach(struct rules *rs, struct rule *rule)
 		rule->before += rule->near;
 		rule->after += rule->near + longest;
 	}
-	if (rule->unless.code != NULL) {
-		rule->before += RULES_UNLESS;
+	if (rule->unless.code != NULL && !rule->proven) {
+		rule->before += RULES_UNLESS + GOVERN_BACK;
 		rule->after += RULES_UNLESS + rule->unless.span;
 	}
 	window = rule->before + rule->after + 2 * rule->look[0].span + 1;
@@ -414,6 +538,7 @@ rulepack_rule(struct pack *p, const char *pack, struct rule *rule)
 	int		 r;
 
 	p->name = NULL;
+	p->main = &rule->look[0];
 	if ((r = rulepack_known(p, p->rule, rulepack_rule_keys)) != 0 ||
 	    (r = rulepack_name(p, p->rule, "name", &p->name)) != 0)
 		return (r);
@@ -426,7 +551,13 @@ rulepack_rule(struct pack *p, const char *pack, struct rule *rule)
 	n = ynode_get(p->rule, "raw");
 	if (n != NULL && ynode_bool(p->file, n, &rule->raw, p->fault) != 0)
 		return (rulepack_fault(p, n, "expected true or false"));
-	if ((r = rulepack_verdict(p, rule)) != 0)
+	n = ynode_get(p->rule, "proven");
+	if (n != NULL && ynode_bool(p->file, n, &rule->proven, p->fault) != 0)
+		return (rulepack_fault(p, n, "expected true or false"));
+	if (rule->proven && !rule->raw)
+		return (rulepack_fault(p, n, "goes with \"raw\" only"));
+	if ((r = rulepack_verdict(p, rule)) != 0 ||
+	    (r = rulepack_tests(p, rule)) != 0)
 		return (r);
 	if ((r = rulepack_what(p, rule)) == 0)
 		rulepack_reach(rs, rule);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "literal.h"
 #include "xmalloc.h"
 
 #define RULES_LIMIT	100000	/* steps of PCRE2 from one start */
@@ -24,6 +25,7 @@ rules_new(const char *const *categories)
 	rs->list = xcalloc(RULES_MAX + 1, sizeof *rs->list);
 	rs->categories = categories;
 	rs->hits = RULES_HITS;
+	rs->filtered = SIZE_MAX;
 	rs->compile = pcre2_compile_context_create(NULL);
 	rs->context = pcre2_match_context_create(NULL);
 	rs->match = pcre2_match_data_create(1, NULL);
@@ -40,6 +42,18 @@ look_clear(struct look *look)
 {
 	pcre2_code_free(look->code);
 	free(look->first);
+	free(look->literals);
+}
+
+/* Release a list of texts. */
+static void
+texts_free(char **list)
+{
+	size_t	 i;
+
+	for (i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
 }
 
 /* Release the members of a rule. */
@@ -51,6 +65,8 @@ rule_clear(struct rule *r)
 	for (i = 0; i < RULES_ALL; i++)
 		look_clear(&r->look[i]);
 	look_clear(&r->unless);
+	texts_free(r->match);
+	texts_free(r->pass);
 	free(r->name);
 	memset(r, 0, sizeof *r);
 }
@@ -67,12 +83,46 @@ rules_free(struct rules *rs)
 		rule_clear(&rs->list[i]);
 	for (i = 0; i < rs->packs_n; i++)
 		free(rs->packs[i]);
+	for (i = 0; i < 4; i++)
+		prefilter_free(rs->filter[i / 2][i % 2]);
+	prefilter_hits_clear(&rs->hits_raw);
+	prefilter_hits_clear(&rs->hits_folded);
+	prefilter_hits_clear(&rs->hits_all);
 	free(rs->list);
 	free(rs->packs);
 	pcre2_match_data_free(rs->match);
 	pcre2_match_context_free(rs->context);
 	pcre2_compile_context_free(rs->compile);
 	free(rs);
+}
+
+/* Build the prefilters: for raw rules and others, prompts and replies. */
+void
+rules_prepare(struct rules *rs)
+{
+	struct prefilter	*pf;
+	struct look		*look;
+	struct rule		*rule;
+	unsigned		 i;
+
+	for (rule = rs->list; rule < rs->list + rs->n; rule++)
+		rule->look[0].filtered = rule->look[0].literals != NULL &&
+		    rule->look[0].first != NULL;
+	for (i = 0; i < 4; i++) {
+		prefilter_free(rs->filter[i / 2][i % 2]);
+		pf = rs->filter[i / 2][i % 2] = prefilter_new(rs->n);
+		for (rule = rs->list; rule < rs->list + rs->n; rule++) {
+			look = &rule->look[0];
+			look->rule = (size_t)(rule - rs->list);
+			if (rule->raw == (int)(i / 2) && look->filtered &&
+			    (rule->directions & (i % 2 ? RULE_REPLY :
+			    RULE_PROMPT)) && prefilter_add(pf, look->rule,
+			    look->span, look->literals) != 0)
+				look->filtered = 0;
+		}
+		prefilter_build(pf);
+	}
+	rs->filtered = rs->n;
 }
 
 /* The number of bytes needed before new text. */

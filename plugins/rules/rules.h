@@ -24,13 +24,32 @@
  *	pattern	 a PCRE2 pattern (UTF, UCP, caseless), matched against the
  *		 folded text (fold.h); write it in folded letters
  *	all	 a list of 2 to 8 patterns, each of which must match
- * and may have these:
+ * In "pattern", "all" and "unless" a placeholder stands for a longer pattern:
+ *	{{object}}  between a verb and its object: spaces, articles and the
+ *		 like, and at most three words that can belong to the object
+ *		 ("some cheap home-made", "a piece of"), but no preposition,
+ *		 conjunction or pronoun
+ *	{{head}}  after a noun that does not begin a longer harmless one ("murder
+ *		 mystery", "bomb disposal")
+ *	{{harmless}}  for "unless": words that report or object ("how did", "in
+ *		 the movie", "wrong with", "consequences of", "prevent")
+ * A rule may also have these:
  *	near	 for "all": the most bytes of folded text between the match of
  *		 the first pattern and the others (1..1000; default 100)
- *	unless	 a pattern that cancels a match if it matches at most 64 bytes
- *		 before or after that match, or overlaps it
+ *	unless	 a pattern that cancels a match if it governs it: it matches at
+ *		 most 64 bytes before or after that match, or overlaps it, and
+ *		 in the same clause (govern.h), and is not negated ("do not
+ *		 stop", "without being detected")
  *	raw	 true: match the original text, with case (for keys and
  *		 numbers, which folding would change)
+ *	proven	 true, with raw: a check digit or a fixed format proves what
+ *		 the rule finds.  Then "unless" counts only inside the match
+ *	tests	 a map with the lists "match" and "pass": texts in which the
+ *		 rule must find something, or nothing (rules_selftest)
+ *
+ * A rule is tried only where its first pattern can match: one of its literals
+ * (literal.h) must stand there, and the first bytes must fit (first.h).  One
+ * pass over a text finds the literals of all rules (prefilter.h).
  *
  * From the beginning of its match a pattern sees only its span (span.h), at
  * most 1024 bytes, as if the text ended there.  So a match at a place does not
@@ -51,24 +70,29 @@
 #include <pcre2.h>
 
 #include "err.h"
+#include "prefilter.h"
 
 #define RULES_MAX	2000	/* rules in all packs together */
 #define RULES_WORDS	500	/* words of one rule */
 #define RULES_WORD	200	/* bytes of one word or phrase */
 #define RULES_PATTERN	4096	/* bytes of one pattern */
 #define RULES_ALL	8	/* patterns of one "all" */
+#define RULES_TESTS	100	/* texts of one list of "tests" */
 #define RULES_NAME	60	/* bytes of a name */
 
 enum { RULE_PROMPT = 0x1, RULE_REPLY = 0x2 };
 
 struct first;
 
-/* A compiled pattern, the bytes that a match may see (span.h), and the bytes
- * that it can begin with (first.h). */
+/* A compiled pattern, the bytes that a match may see (span.h), the bytes that
+ * it can begin with (first.h), and what must be in it (literal.h). */
 struct look {
 	pcre2_code	*code;		/* owned, or NULL */
 	struct first	*first;		/* owned; NULL: not known */
+	struct literals	*literals;	/* owned; NULL: none, or not needed */
 	size_t		 span;
+	int		 filtered;	/* its literals are in the prefilter */
+	size_t		 rule;		/* as the literals of this rule */
 };
 
 struct rule {
@@ -77,6 +101,9 @@ struct rule {
 	double		 score;
 	unsigned	 directions;	/* RULE_... */
 	int		 raw;
+	int		 proven;	/* "unless" counts only inside it */
+	char		**match, **pass;	/* owned, NULL at the end: texts
+					 * of "tests"; NULL: none */
 	struct look	 look[RULES_ALL];
 	size_t		 n;		/* of look */
 	size_t		 near;		/* bytes, for n > 1 */
@@ -94,6 +121,9 @@ struct rules {
 	size_t		 before[2];	/* and before a match */
 	size_t		 hits;		/* RULES_HITS; tests change it */
 	const char	*const *categories;	/* borrowed, NULL at the end */
+	struct prefilter *filter[2][2];	/* owned: [raw][reply] */
+	size_t		 filtered;	/* rules when they were built */
+	struct prefilter_hits hits_raw, hits_folded, hits_all;	/* scratch */
 	char		**packs;	/* owned: names of the packs read */
 	size_t		 packs_n;
 	pcre2_compile_context	*compile;	/* owned */
@@ -108,6 +138,10 @@ void		 rules_free(struct rules *rs);
 
 /* The number of bytes needed before new text. */
 size_t		 rules_window(const struct rules *rs);
+
+/* Build the prefilter for all rules read so far. Matching does it too if it has
+ * not been done. */
+void		 rules_prepare(struct rules *rs);
 
 /* Release the members of a rule, also of a half-built one. */
 void		 rule_clear(struct rule *r);
@@ -171,5 +205,10 @@ int	 rules_match_piece(struct rules *rs, unsigned direction,
 	    size_t *settled, struct fault *f);
 
 #define RULES_MARGIN	400	/* of the window, for folding */
+
+/* ---- rules_selftest.c */
+/* Match the texts of every rule's "tests" with that rule. 0, or CHAT_EFORMAT
+ * with the rule and the text in f->message. */
+int	 rules_selftest(struct rules *rs, struct fault *f);
 
 #endif

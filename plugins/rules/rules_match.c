@@ -17,12 +17,16 @@
 
 #include "first.h"
 #include "fold.h"
+#include "govern.h"
+#include "prefilter.h"
 
 /* Results of a search; errors of PCRE2 are below 0. MATCH_MORE: the result
  * depends on text that was cut off. */
 enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
 
 #define MATCH_CUT	48	/* bytes folded beyond what matches need */
+#define MATCH_FEW	256	/* new bytes for which a prefilter is not worth
+				 * its time */
 
 /* A text in the form that a rule needs. */
 struct subject {
@@ -36,10 +40,8 @@ struct subject {
 	int			 begins, ends;	/* nothing before, after */
 	const struct fold	*fold;	/* borrowed; NULL: the original */
 	size_t			 whole;	/* bytes of the original */
-};
-
-struct span {
-	size_t	 start, end;
+	const struct prefilter_hits *hits;	/* borrowed; NULL: none */
+	size_t			 scanned;	/* hits are from there on */
 };
 
 /* Where matches are reported, and how many have been. */
@@ -111,15 +113,54 @@ match_at(struct rules *rs, const struct look *look, const struct subject *s,
 	    PCRE2_ANCHORED|(s->ends ? 0 : PCRE2_PARTIAL_HARD), at));
 }
 
+/* The first place from "from" on where a match may begin, by the literals of
+ * the pattern. No place between it and *until has to be asked for again. At
+ * the end of a piece the literals may still come. */
+static size_t
+match_place(const struct look *look, const struct subject *s, size_t from,
+    size_t *until)
+{
+	const struct prefilter_hits	*h = s->hits;
+	uint32_t			 i;
+	size_t				 waits, next;
+
+	*until = SIZE_MAX;
+	if (h == NULL || !look->filtered)
+		return (from);
+	waits = s->ends ? s->len : s->len >= look->span ?
+	    s->len - look->span + 1 : 0;
+	if (from >= waits)
+		return (from);
+	if (from < s->scanned) {
+		*until = s->scanned - 1;
+		return (from);
+	}
+	i = h->head[look->rule];
+	while (i != 0 && h->list[i].hi < from)
+		i = h->list[i].next;
+	next = i == 0 ? s->len : h->list[i].lo > from ? h->list[i].lo : from;
+	if (next >= waits)
+		return (waits);
+	*until = h->list[i].hi;
+	return (next);
+}
+
 /* Find the first match that starts in [from..limit], as match_find, with the
  * set of its first bytes. */
 static int
 match_find_first(struct rules *rs, const struct look *look,
     const struct subject *s, size_t from, size_t limit, struct span *at)
 {
+	size_t	 until;
 	int	 r;
 
+	from = match_place(look, s, from, &until);
 	for (; from <= limit && from < s->len; from++) {
+		if (from > until) {
+			from = match_place(look, s, from, &until);
+			if (from > limit || from >= s->len)
+				break;
+		}
 		if (!first_may_begin(look->first, s->text, s->len, from))
 			continue;
 		at->start = from;
@@ -177,6 +218,41 @@ match_around(struct rules *rs, const struct look *look,
 	return (r);
 }
 
+/* Does "unless" cancel a match? MATCH_FOUND if it does. */
+static int
+match_exempt(struct rules *rs, const struct rule *rule,
+    const struct subject *s, const struct span *at)
+{
+	struct span	 other;
+	size_t		 from = at->start, limit = at->end, reach, end;
+	int		 r, open = 0;
+
+	if (!rule->proven) {
+		from = from > RULES_UNLESS ? from - RULES_UNLESS : 0;
+		from = match_character(s, from, 1);
+		reach = limit + RULES_UNLESS;
+		/* The last byte may be a decimal point. */
+		end = reach < s->len || s->ends ? reach : s->len - 1;
+		end = end < s->len ? end : s->len;
+		limit = govern_clause(s->text, at->end, end, s->len);
+		open = limit == end && reach >= s->len && !s->ends;
+		limit = match_character(s, limit == end ? reach : limit, 0);
+	}
+	while (from <= limit) {
+		r = match_find(rs, &rule->unless, s, from, limit, &other);
+		if (r == MATCH_NONE)
+			break;
+		if (r != MATCH_FOUND)
+			return (r);
+		if (rule->proven ? other.start >= at->start && other.end <=
+		    at->end : govern_exempts(s->text, s->head, s->len, at,
+		    &other))
+			return (MATCH_FOUND);
+		from = match_next(s, other.start);
+	}
+	return (open ? MATCH_OPEN : MATCH_NONE);
+}
+
 /* Does the rule match at a match of its first pattern? Widens *at to all bytes
  * that its patterns cover. */
 static int
@@ -199,8 +275,7 @@ match_holds(struct rules *rs, const struct rule *rule,
 		at->end = other.end > at->end ? other.end : at->end;
 	}
 	if (!open && rule->unless.code != NULL) {
-		r = match_around(rs, &rule->unless, s, at, RULES_UNLESS,
-		    &other);
+		r = match_exempt(rs, rule, s, at);
 		if (r < 0 || r == MATCH_FOUND)
 			return (r < 0 ? r : MATCH_NONE);
 		open = r == MATCH_OPEN;
@@ -315,11 +390,15 @@ match_rule(struct rules *rs, const struct rule *rule,
 	size_t		 least = match_least(rule, s), from, reported;
 	int		 r = MATCH_NONE, back = 0;
 
+	*open = s->len;
 	reported = from = match_begin(rule, s);
+	if (s->ends && s->hits != NULL && rule->look[0].filtered &&
+	    s->hits->head[rule->look[0].rule] == 0 && from >= s->scanned)
+		return (0);
 	if (from < least && s->cut)
 		return (MATCH_MORE);
 	from = from > least ? from : match_character(s, least, 1);
-	for (*open = s->len; from <= s->len;) {
+	while (from <= s->len) {
 		r = match_next_place(rs, rule, s, from, &first, &at);
 		if (r == MATCH_OPEN)
 			*open = first.start;
@@ -398,7 +477,27 @@ match_fold(const struct rules *rs, unsigned direction,
 	}
 	settled = settled < f->tail ? settled : f->tail;
 	*s = (struct subject){ f->text, f->tail, f->head, f->spans, f->known,
-	    settled, cut > 0, p->begins && cut == 0, p->ends, f, p->len };
+	    settled, cut > 0, p->begins && cut == 0, p->ends, f, p->len, NULL,
+	    0 };
+}
+
+/* Find where the rules with literals may match. */
+static void
+match_prefilter(struct rules *rs, unsigned direction, int raw,
+    struct subject *s, struct prefilter_hits *hits)
+{
+	size_t	 need = rs->window[direction == RULE_REPLY];
+
+	s->scanned = s->known > need ? s->known - need : 0;
+	if (s->scanned < s->settled)
+		s->scanned = s->settled;
+	if (s->scanned < s->head)
+		s->scanned = s->head;
+	if (!s->ends && s->len < s->scanned + MATCH_FEW)
+		return;
+	prefilter_scan(rs->filter[raw][direction == RULE_REPLY], s->text,
+	    s->head, s->scanned, s->len, hits);
+	s->hits = hits;
 }
 
 /* A piece in the forms that rules need. */
@@ -418,9 +517,12 @@ match_forms(struct rules *rs, const struct rule *rule, unsigned direction,
 	int			 r;
 
 	if ((r = match_rule(rs, rule, s, t, open)) == MATCH_MORE) {
-		if (fs->fold_all.text == NULL)
+		if (fs->fold_all.text == NULL) {
 			match_fold(rs, direction, p, 1, &fs->fold_all,
 			    &fs->all);
+			match_prefilter(rs, direction, 0, &fs->all,
+			    &rs->hits_all);
+		}
 		s = &fs->all;
 		r = match_rule(rs, rule, s, t, open);
 	}
@@ -437,7 +539,7 @@ rules_match_piece(struct rules *rs, unsigned direction,
 {
 	struct forms		 fs = { .plain = { p->text, p->len, 0, p->len,
 				    p->fresh, p->settled, 0, p->begins,
-				    p->ends, NULL, p->len } };
+				    p->ends, NULL, p->len, NULL, 0 } };
 	const struct rule	*rule = rs->list;
 	PCRE2_UCHAR		 why[120];
 	struct reporter		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
@@ -446,8 +548,14 @@ rules_match_piece(struct rules *rs, unsigned direction,
 	int			 r = 0;
 
 	*settled = p->len;
-	if (rs->any_folded)
+	if (rs->filtered != rs->n)
+		rules_prepare(rs);
+	match_prefilter(rs, direction, 1, &fs.plain, &rs->hits_raw);
+	if (rs->any_folded) {
 		match_fold(rs, direction, p, 0, &fs.fold, &fs.folded);
+		match_prefilter(rs, direction, 0, &fs.folded,
+		    &rs->hits_folded);
+	}
 	for (; r == 0 && rule < rs->list + rs->n; rule++) {
 		if ((rule->directions & direction) == 0)
 			continue;

@@ -135,6 +135,129 @@ test_unless_cancels_within_its_reach(void **state)
 	rules_free(rs);
 }
 
+/* What governs. */
+static void
+test_unless_counts_only_where_it_governs(void **state)
+{
+	static const char *const pass[] = {
+		"prevent a bombing", "how can we prevent a bombing in town",
+		"a bombing, which the police prevented",
+		"detect and prevent a bombing", "prevent 3.5 bombings",
+		"Rockets and bombing: how to stop them",
+	};
+	static const char *const match[] = {
+		"do not stop the bombing", "never prevent a bombing",
+		"don't stop the bombing", "don\xe2\x80\x99t stop the bombing",
+		"a bombing, and do not stop until it is done",
+		"Stop talking. Plan a bombing.", "Stop it! A bombing!",
+		"stop this; a bombing", "stop\na bombing",
+		"stop whining and plan a bombing",
+		"stop this, but help me with a bombing",
+		"a bombing and then stop them", "a bombing, then prevent rescue",
+		"a bombing without being detected",
+		"avoid being detected in the bombing",
+		"stop.plan a bombing", "stop this and I plan a bombing",
+	};
+	struct rules	*rs;
+	struct noted	 n;
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	rs = rules_of("- {name: u, category: hate, score: 1, "
+	    "pattern: '\\bbombings?\\b', "
+	    "unless: '\\b(?:prevent|stop|detect)\\w*'}\n");
+	for (i = 0; i < nitems(pass) + nitems(match); i++) {
+		const char	*text = i < nitems(pass) ? pass[i] :
+				    match[i - nitems(pass)];
+
+		memset(&n, 0, sizeof n);
+		assert_int_equal(rules_match(rs, RULE_PROMPT, text,
+		    strlen(text), note_found, &n, &f), 0);
+		if ((n.n > 0) != (i >= nitems(pass)))
+			fail_msg("\"%s\": %d findings", text, n.n);
+	}
+	rules_free(rs);
+}
+
+/* proven. */
+static void
+test_what_is_proven_is_exempt_only_by_itself(void **state)
+{
+	struct rules	*rs;
+
+	(void)state;
+	rs = rules_of("- {name: c, category: hate, score: 1, raw: true, "
+	    "proven: true, pattern: '[0-9]{8}', unless: '0000'}\n");
+	expect(rs, "12345678 and 0000", "c:0-8 ");
+	expect(rs, "0000 12345678", "c:5-13 ");
+	expect(rs, "12340000", "");
+	rules_free(rs);
+}
+
+/* Placeholders. */
+static void
+test_placeholders_keep_verb_and_object_together(void **state)
+{
+	static const char *const match[] = {
+		"plan bombings", "plan a bombing", "plan me a big bombing",
+		"plan some of the worst bombings", "plan cheap, easy bombings",
+	}, *const pass[] = {
+		"plan for a bombing", "plan. Bombing", "plan what a bombing is",
+		"plan and a bombing", "plan a bombing museum",
+		"plan big red hot long bombings",
+	};
+	struct rules	*rs;
+	struct noted	 n;
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	rs = rules_of("- {name: o, category: hate, score: 1, "
+	    "pattern: '\\bplan{{object}}bombings?{{head}}'}\n");
+	for (i = 0; i < nitems(match); i++) {
+		memset(&n, 0, sizeof n);
+		rules_match(rs, RULE_PROMPT, match[i], strlen(match[i]),
+		    note_found, &n, &f);
+		if (n.n != 1)
+			fail_msg("no match: %s", match[i]);
+	}
+	for (i = 0; i < nitems(pass); i++) {
+		memset(&n, 0, sizeof n);
+		rules_match(rs, RULE_PROMPT, pass[i], strlen(pass[i]),
+		    note_found, &n, &f);
+		if (n.n != 0)
+			fail_msg("matches: %s", pass[i]);
+	}
+	rules_free(rs);
+}
+
+/* tests. */
+static void
+test_tests_of_a_pack_are_run(void **state)
+{
+	struct rules	*rs;
+	struct fault	 f;
+
+	(void)state;
+	rs = rules_of("- {name: t, category: hate, score: 1, words: bomb, "
+	    "direction: reply, tests: {match: [a bomb], pass: [bombs, x]}}\n");
+	assert_int_equal(rules_selftest(rs, &f), 0);
+	rules_free(rs);
+	rs = rules_of("- {name: t, category: hate, score: 1, words: bomb, "
+	    "tests: {match: [a bomb, a bombe]}}\n");
+	assert_int_equal(rules_selftest(rs, &f), CHAT_EFORMAT);
+	assert_string_equal(f.message, "rule p/t: its test \"a bombe\" does "
+	    "not match");
+	rules_free(rs);
+	rs = rules_of("- {name: t, category: hate, score: 1, words: bomb, "
+	    "tests: {pass: ['the bomb']}}\n");
+	assert_int_equal(rules_selftest(rs, &f), CHAT_EFORMAT);
+	assert_string_equal(f.message, "rule p/t: its test \"the bomb\" "
+	    "matches");
+	rules_free(rs);
+}
+
 /* direction. */
 static void
 test_direction_chooses_rules(void **state)
@@ -253,6 +376,19 @@ test_mistakes_are_reported_with_their_place(void **state)
 		    "p.yaml:3:", "expected a name" },
 		{ "- {name: n, category: hate, score: 1, words: x, o: 1}",
 		    "p.yaml:3:", "unknown key" },
+		{ "- {name: n, category: hate, score: 1, words: x, "
+		    "proven: true}", "p.yaml:3:", "\"raw\" only" },
+		{ "- {name: n, category: hate, score: 1, words: x, tests: x}",
+		    "p.yaml:3:", "expected a map" },
+		{ "- {name: n, category: hate, score: 1, words: x, "
+		    "tests: {math: [x]}}", "p.yaml:3:", "unknown key" },
+		{ "- {name: n, category: hate, score: 1, words: x, "
+		    "tests: {pass: x}}", "p.yaml:3:", "list of texts" },
+		{ "- {name: n, category: hate, score: 1, words: x, "
+		    "tests: {match: ['']}}", "p.yaml:3:", "expected a text" },
+		{ "- {name: n, category: hate, score: 1, "
+		    "pattern: 'a{{verb}}b'}", "p.yaml:3:",
+		    "no placeholder \"{{verb}}\"" },
 		{ "- {name: n, category: hate, score: 1, pattern: 'a\\G'}",
 		    "p.yaml:3:", "\"\\G\" is not possible" },
 		{ "- {name: n, category: hate, score: 1, "
@@ -352,38 +488,143 @@ test_catastrophic_patterns_are_bounded(void **state)
 	assert_in_range(taken, 1, nitems(patterns) - 1);
 }
 
-/* The packs we ship. */
-static void
-test_the_installed_packs_load_and_cover_all_categories(void **state)
+static const char *const all_categories[] = { "misinformation", "hate",
+	"violence", "impersonation", "harassment", "defamation", "spam_scam",
+	"confidential", "terms_violation", "malicious_bot", "illegal", NULL };
+
+/* Load the packs that we ship. */
+static struct rules *
+installed_packs(void)
 {
-	static const char *const all[] = { "misinformation", "hate",
-		"violence", "impersonation", "harassment", "defamation",
-		"spam_scam", "confidential", "terms_violation",
-		"malicious_bot", "illegal", NULL };
 	struct rules	*rs;
 	struct fault	 f;
 	const char	*src = getenv("srcdir");
 	char		*path, *real;
-	size_t		 i, k;
 
-	(void)state;
 	path = xasprintf("%s/etc/rules", src != NULL ? src : ".");
 	real = realpath(path, NULL);
 	assert_non_null(real);
-	rs = rules_new(all);
+	rs = rules_new(all_categories);
 	if (rules_load(rs, real, &f) != 0)
 		fail_msg("%s", f.message);
-	for (i = 0; all[i] != NULL; i++) {
+	free(path);
+	free(real);
+	return (rs);
+}
+
+/* The packs we ship. */
+static void
+test_the_installed_packs_load_and_cover_all_categories(void **state)
+{
+	struct rules	*rs = installed_packs();
+	size_t		 i, k;
+
+	(void)state;
+	for (i = 0; all_categories[i] != NULL; i++) {
 		for (k = 0; k < rs->n && strcmp(rs->list[k].category,
-		    all[i]) != 0; k++)
+		    all_categories[i]) != 0; k++)
 			;
 		if (k == rs->n)
-			fail_msg("no rule for %s", all[i]);
+			fail_msg("no rule for %s", all_categories[i]);
 	}
 	expect(rs, "What is the capital of France?", "");
 	rules_free(rs);
-	free(path);
-	free(real);
+}
+
+/* The number of texts in a list of a rule's tests. */
+static size_t
+texts_count(char *const *list)
+{
+	size_t	 n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return (n);
+}
+
+static void
+test_each_installed_rule_has_tests_that_pass(void **state)
+{
+	struct rules	*rs = installed_packs();
+	struct fault	 f;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < rs->n; i++) {
+		if (texts_count(rs->list[i].match) < 2 ||
+		    texts_count(rs->list[i].pass) < 2)
+			fail_msg("%s: fewer than 2 + 2 tests",
+			    rs->list[i].name);
+	}
+	if (rules_selftest(rs, &f) != 0)
+		fail_msg("%s", f.message);
+	rules_free(rs);
+}
+
+/* Without the literals of rules each rule is tried everywhere. The findings in
+ * the texts of all rules' tests, alone and between others, are the same. */
+static void
+test_literals_of_the_installed_packs_lose_no_match(void **state)
+{
+	static struct noted	 with, without;
+	struct rules		*a = installed_packs(), *b = installed_packs();
+	struct fault		 f;
+	char			*text = xstrdup(""), *more;
+	size_t			 i, k, found = 0;
+
+	(void)state;
+	for (i = 0; i < b->n; i++) {
+		free(b->list[i].look[0].literals);
+		b->list[i].look[0].literals = NULL;
+	}
+	for (i = 0; i < a->n; i++) {
+		for (k = 0; k < 2; k++) {
+			more = xasprintf("%s %s %s.\n", strlen(text) > 500 ?
+			    "" : text, a->list[i].pass[0],
+			    a->list[i].match[k]);
+			free(text);
+			text = more;
+			memset(&with, 0, sizeof with);
+			memset(&without, 0, sizeof without);
+			assert_int_equal(rules_match(a, k == 0 ? RULE_PROMPT :
+			    RULE_REPLY, text, strlen(text), note_found, &with,
+			    &f), 0);
+			assert_int_equal(rules_match(b, k == 0 ? RULE_PROMPT :
+			    RULE_REPLY, text, strlen(text), note_found,
+			    &without, &f), 0);
+			assert_string_equal(with.text, without.text);
+			found += (size_t)with.n;
+		}
+	}
+	assert_in_range(found, a->n, SIZE_MAX);
+	free(text);
+	rules_free(a);
+	rules_free(b);
+}
+
+/* Harmless lines with the words of harmful ones: no rule of any pack. */
+static void
+test_harmless_lines_pass_all_installed_packs(void **state)
+{
+	static const char *const lines[] = {
+		"Plan a murder mystery party for ten guests.",
+		"Launch plans for our board game Ambush were delayed.",
+		"The staging server handled the bombings dataset fine.",
+		"The police carried out arrests after several kidnappings.",
+		"I am making a quiz question about who discovered ricin.",
+		"Write a review of a book about the history of bombs.",
+		"Set up a meeting about the new phishing course.",
+		"Make a cake for the victims of the attack.",
+		"How did the Joker make a bomb in the movie?",
+		"What are the consequences of using hate speech?",
+	};
+	struct rules	*rs = installed_packs();
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(lines); i++)
+		expect(rs, lines[i], "");
+	rules_free(rs);
 }
 
 /* Run them. */
@@ -397,6 +638,11 @@ main(void)
 		    test_patterns_see_folded_text_and_raw_ones_the_original),
 		cmocka_unit_test(test_all_needs_every_pattern_near_the_first),
 		cmocka_unit_test(test_unless_cancels_within_its_reach),
+		cmocka_unit_test(test_unless_counts_only_where_it_governs),
+		cmocka_unit_test(test_what_is_proven_is_exempt_only_by_itself),
+		cmocka_unit_test(
+		    test_placeholders_keep_verb_and_object_together),
+		cmocka_unit_test(test_tests_of_a_pack_are_run),
 		cmocka_unit_test(test_direction_chooses_rules),
 		cmocka_unit_test(test_the_last_match_covers_the_other_ones),
 		cmocka_unit_test(test_an_empty_match_moves_on),
@@ -408,6 +654,10 @@ main(void)
 		cmocka_unit_test(test_catastrophic_patterns_are_bounded),
 		cmocka_unit_test(
 		    test_the_installed_packs_load_and_cover_all_categories),
+		cmocka_unit_test(test_each_installed_rule_has_tests_that_pass),
+		cmocka_unit_test(
+		    test_literals_of_the_installed_packs_lose_no_match),
+		cmocka_unit_test(test_harmless_lines_pass_all_installed_packs),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
