@@ -160,6 +160,22 @@ pii_note_parts(struct pii_in *in, const struct pii_token *w)
 	}
 }
 
+/* Note a word such as PGPASSWORD by its end. */
+static void
+pii_note_end(struct pii_in *in, const struct pii_token *w)
+{
+	static const char *const ends[] = { "password", "passwd", "secret",
+		"token", "apikey" };
+	size_t	i, k;
+
+	for (i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		k = strlen(ends[i]);
+		if (w->end - w->p > k && pii_starts(in, w->end - k, ends[i]))
+			pii_note(in, i < 2 ? 1u << W_PASS : 1u << W_SECRET,
+			    w->end);
+	}
+}
+
 /* Scanners for a word that has digits, or goes on after its end. */
 static int
 pii_try(struct pii_in *in, const struct pii_token *w, unsigned char before)
@@ -226,10 +242,14 @@ pii_step(struct pii_in *in, size_t p)
 			return (in->f.end);
 		if (in->more)
 			return (p);
+		in->f.rule = NULL;
 		if (groups != 0)
 			pii_note(in, groups, w.end);
 		else if (w.uppers > 0 && w.lowers > 0)
 			pii_note_parts(in, &w);
+		else if (w.end - p >= 8 && w.digits == 0 && strchr("dtny",
+		    in->t[w.end - 1] | 0x20) != NULL)
+			pii_note_end(in, &w);
 		return (w.end);
 	}
 	if (c == '-' && pii_pem(in, p) && !in->more)
@@ -243,6 +263,7 @@ pii_step(struct pii_in *in, size_t p)
 		return (in->f.end);
 	if (in->more)
 		return (p);
+	in->f.rule = NULL;
 	for (p++; p < in->len && ((unsigned char)in->t[p] & 0xc0) == 0x80; p++)
 		;
 	return (p);

@@ -23,7 +23,7 @@ enum pii_word {
 	W_CARD, W_PHONE, W_SSN, W_SOCIAL, W_BANK, W_PASSPORT, W_LICENSE,
 	W_NATIONAL, W_BIRTH, W_PASS, W_PIN, W_SECRET, W_KEY, W_QUALIFIER,
 	W_NOTKEY, W_ADDR, W_HASH, W_NUMBER, W_DOC, W_VERSION, W_CVV,
-	W_STREET, W_BEFORE, W_AMBIGUOUS, W_WORDS
+	W_STREET, W_BEFORE, W_AMBIGUOUS, W_MONTH, W_LIVE, W_WORDS
 };
 
 /* The bytes before new text that the search needs, and the longest span. */

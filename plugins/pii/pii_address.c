@@ -22,18 +22,20 @@ struct pii_part {
 	size_t		 number;	/* digits at its beginning */
 };
 
-/* Ends of street names in one word. */
+/* Ends of street names in one word; after the empty one, those that English
+ * words have too. */
 static const char *const pii_suffixes[] = {
-	"stra\xc3\x9f" "e", "strasse", "gasse", "weg", "platz", "allee",
-	"straat", "laan", "plein", "gracht", "kade", "singel", "dreef", "hof",
-	"vej", "veien", "vegen", "gata", "gate", "gade", "gatan", "gatu",
-	"v\xc3\xa4gen", "v\xc3\xa4g", "st\xc3\xadgur", "braut", "tie", "katu",
-	"kuja", "polku", "ufer", "damm", "steig", "steg", "ring", "markt",
-	"utca", "terasse", "terrasse", "all\xc3\xa9", "vangur", "tun",
-	"gr\xc3\xa4nd", "stien", "toften", "parken", "bakken", "brug",
-	"br\xc3\xbc" "cke", "stigen", "torget", "gasse", "winkel", "gaten",
-	"wijk", "baan", "steenweg", "pad", "bakki", "holt", "teig", "berg",
-	"vegur", "vollen", "kroken", "krogen", "str", "graben", "park",
+	"stra\xc3\x9f" "e", "strasse", "gasse", "platz", "allee", "straat",
+	"laan", "plein", "gracht", "singel", "dreef", "vej", "veien", "vegen",
+	"gatan", "gatu", "v\xc3\xa4gen", "v\xc3\xa4g", "st\xc3\xadgur",
+	"braut", "katu", "kuja", "polku", "ufer", "steig", "utca", "terasse",
+	"terrasse", "all\xc3\xa9", "vangur", "gr\xc3\xa4nd", "stien",
+	"toften", "parken", "bakken", "br\xc3\xbc" "cke", "stigen", "torget",
+	"gaten", "steenweg", "vegur", "vollen", "kroken", "krogen", "graben",
+	"gata", "weg", "",
+	"kade", "hof", "gate", "gade", "tie", "damm", "steg", "ring", "markt",
+	"tun", "brug", "winkel", "wijk", "baan", "pad", "bakki", "holt",
+	"teig", "berg", "str", "park"
 };
 
 /* Small words inside the names of streets. */
@@ -41,7 +43,14 @@ static const char *const pii_particles[] = {
 	"de", "la", "le", "les", "du", "des", "da", "do", "dos", "das", "del",
 	"della", "dei", "di", "den", "der", "van", "von", "el", "los", "las",
 	"e", "y", "na", "am", "an", "im", "auf", "of", "the", "ten", "zu", "et",
-	"ter", "te", "in", "bei", "zum", "zur", "dem", "aan", "op", "van't"
+	"ter", "te", "in", "bei", "zum", "zur", "dem", "aan", "op", "delle",
+	"degli", "alla", "alle", "der", "och", "und", "sul", "dello"
+};
+
+/* Words before the names of streets that are also English. */
+static const char *const pii_common[] = {
+	"via", "place", "plaza", "passage", "largo", "av", "plaza", "impasse",
+	"cours", "strada", "rambla", "paseo"
 };
 
 static const char *const pii_units[] = {
@@ -62,17 +71,20 @@ pii_listed(struct pii_in *in, size_t p, size_t end, const char *const *list,
 	return (0);
 }
 
-/* Does a word end as the names of streets do? */
+/* Does a word end as the names of streets do?  2: as few other words do. */
 static int
 pii_suffix(struct pii_in *in, size_t p, size_t end)
 {
 	size_t	i, k;
+	int	strong = 2;
 
 	for (i = 0; i < sizeof pii_suffixes / sizeof pii_suffixes[0]; i++) {
 		k = strlen(pii_suffixes[i]);
-		if (end - p >= k + 3 && pii_starts(in, end - k,
+		if (k == 0)
+			strong = 1;
+		else if (end - p >= k + 3 && pii_starts(in, end - k,
 		    pii_suffixes[i]))
-			return (1);
+			return (strong);
 	}
 	return (0);
 }
@@ -93,6 +105,9 @@ pii_parts(struct pii_in *in, size_t p, struct pii_part *part, size_t most)
 			i++;
 			continue;
 		}
+		if (c == '-' && n > 0 && part[n - 1].end == i &&
+		    !part[n - 1].digits && pii_is(pii_at(in, i + 1), B_DIGIT))
+			break;
 		if (c == ',' || c == '>' || c == '-' || c == '\'' ||
 		    c == '/' || (c == '?' && lines > 0 && pii_at(in, i + 1) ==
 		    '?') || (c == '?' && cut == 3)) {
@@ -163,8 +178,10 @@ pii_extend(struct pii_in *in, const struct pii_part *part, size_t n, size_t k,
 			*unit = 1;
 			last = ++i;
 			words = 0;
-		} else if (part[i].digits && part[i].number >= 3 &&
-		    part[i].number <= 6 && words > 0) {
+		} else if (part[i].digits && words > 0 &&
+		    (part[i].number == 5 || (part[i].number >= 3 &&
+		    part[i].number <= 6 && (*unit || pii_near(in, W_ADDR,
+		    part[0].p, 140))))) {
 			*zip = 1;
 			return (i);
 		} else if (part[i].digits && part[i].number == 5) {
@@ -204,6 +221,18 @@ pii_forces(struct pii_in *in, size_t p)
 	    pii_is(pii_at(in, p + 9), B_DIGIT));
 }
 
+/* Does a number, a flat or a comma stand in the next four parts after k? */
+static int
+pii_numbered(const struct pii_part *part, size_t n, size_t k)
+{
+	size_t	i;
+
+	for (i = k + 2; i < n && i < k + 6; i++)
+		if (part[i].digits || part[i].unit)
+			return (1);
+	return (0);
+}
+
 /* An address that begins with the number w: "10 Downing Street"? */
 int
 pii_address_number(struct pii_in *in, const struct pii_token *w)
@@ -227,14 +256,18 @@ pii_address_number(struct pii_in *in, const struct pii_token *w)
 	context = pii_near(in, W_ADDR, w->p, 40);
 	near = pii_near(in, W_ADDR, w->p, 120);
 	lower = context && pii_is(c, B_LOWER);
-	if (!pii_is(c, B_UPPER|B_HIGH|B_DIGIT) && !near && !pii_starts(in, k,
-	    "rue") && !pii_starts(in, k, "avenue") && !pii_starts(in, k,
-	    "boulevard") && !pii_starts(in, k, "bd "))
+	if (!pii_is(c, B_UPPER|B_HIGH|B_DIGIT) && !near &&
+	    !(pii_words_at(in, k, &last) & 1u << W_BEFORE))
 		return (0);
+	last = 0;
 	n = pii_parts(in, w->end, part, ADDRESS_PARTS);
 	if (in->more)
 		return (0);
 	for (k = 0; k < n && words < 7 && part[k].cut < 2; k++) {
+		if (part[k].groups & 1u << W_MONTH) {
+			n = k;
+			break;
+		}
 		if (part[k].unit && k + 1 < n && part[k + 1].digits)
 			break;
 		if (part[k].digits) {
@@ -256,17 +289,21 @@ pii_address_number(struct pii_in *in, const struct pii_token *w)
 			score = 0.85;
 			last = k + 1;
 		} else if ((part[k].groups & 1u << W_BEFORE) && words <= 2 &&
-		    k + 1 < n && !part[k + 1].digits && (part[k + 1].capital ||
+		    k + 1 < n && (part[k].capital || near || pii_numbered(part,
+		    n, k) || !pii_listed(in, part[k].p, part[k].end, pii_common,
+		    sizeof pii_common / sizeof pii_common[0])) && !part[k + 1].digits && (part[k + 1].capital ||
 		    pii_particle(in, &part[k + 1]) || lower)) {
 			score = 0.85;
 			last = k + 2;
 		} else if (part[k].suffix && (part[k].capital || lower) &&
-		    (near || (k + 1 < n && part[k + 1].digits))) {
+		    (part[k].suffix > 1 || near) && (near || (k + 1 < n && part[k + 1].digits))) {
 			score = 0.85;
 			last = k + 1;
 		} else if ((part[k].groups & 1u << W_AMBIGUOUS) && words > 1 &&
-		    (caps > 1 || (lower && context)) && (near || k + 1 == n ||
-		    part[k + 1].cut || part[k].capital)) {
+		    (caps > 1 || (lower && context)) && part[k - 1].end -
+		    part[k - 1].p > 2 && (context || (part[k].capital &&
+		    caps == words && words < 5 && (k + 1 == n ||
+		    part[k + 1].cut || part[k + 1].unit)))) {
 			score = near ? 0.85 : 0.7;
 			last = k + 1;
 		}
@@ -278,21 +315,19 @@ pii_address_number(struct pii_in *in, const struct pii_token *w)
 			last = second + 1;
 		return (pii_address(in, w->p, part, n, last - 1, score));
 	}
-	if (words == 0 || k == 0)
+	if (words == 0 || k == 0 || n == 0)
 		return (0);
-	if (second != 0 && caps + (size_t)lower > 0 && (near ||
-	    w->end - w->p >= 3)) {
-		last = second;
-		score = near ? 0.85 : part[second].number <= 4 && (second <= 3)
-		    ? 0.5 : 0;
-	}
+	if (second != 0 && caps > 0 && near && second <= 4 &&
+	    (part[second].number < 4 || (in->t[part[second].p] != '1' &&
+	    in->t[part[second].p] != '2')))
+		score = 0.85;
 	last = second != 0 ? second : k - 1;
 	pii_extend(in, part, n, last, &unit, &zip);
 	if (unit || (zip && (near || second != 0)) || (near && context &&
 	    caps > 0 && zip))
 		score = 0.85;
 	if (score == 0 && context && caps > 0 && words <= 5 && n > 0 &&
-	    part[0].digits)
+	    part[0].digits && pii_near(in, W_LIVE, w->p, 40))
 		score = 0.6;
 	return (score > 0 && pii_address(in, w->p, part, n, last, score));
 }
@@ -364,7 +399,8 @@ pii_corner(struct pii_in *in, const struct pii_token *w)
 			continue;
 		}
 		if (part[k].cut > 1 || (!part[k].capital && !part[k].digits &&
-		    !lower && !pii_particle(in, &part[k])))
+		    !lower && !pii_particle(in, &part[k]) &&
+		    !(part[k].groups & 1u << W_STREET)))
 			break;
 		street |= part[k].digits || part[k].suffix ||
 		    (part[k].groups & (1u << W_STREET | 1u << W_AMBIGUOUS |
@@ -385,7 +421,7 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 	struct pii_part	part[ADDRESS_PARTS];
 	unsigned char	c = pii_at(in, w->end);
 	size_t		n, k, from = 0;
-	int		context, before, suffix, capital, high;
+	int		context, before, suffix, capital, high, live;
 
 	if (w->end - w->p == 1 && c == '.' && (in->t[w->p] | 0x20) == 'p')
 		return (pii_box(in, w));
@@ -400,18 +436,25 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 	high = (unsigned char)in->t[w->p] >= 0x80;
 	capital = pii_is((unsigned char)in->t[w->p], B_UPPER) || high;
 	context = pii_near(in, W_ADDR, w->p, 40) && !(groups & 1u << W_ADDR);
-	before = (groups & 1u << W_BEFORE) && (capital || context);
-	suffix = pii_suffix(in, w->p, w->end);
-	if (!before && !(suffix && (capital || context)) && !(context &&
-	    capital && pii_near(in, W_ADDR, w->p, 24)))
+	live = pii_near(in, W_LIVE, w->p, 24) && capital && c != '-';
+	if (groups & 1u << W_MONTH)
 		return (0);
-	n = pii_parts(in, w->end, part, ADDRESS_PARTS);
+	before = (groups & 1u << W_BEFORE) && (capital || context ||
+	    (c == '.' && pii_starts(in, w->p, "ul")));
+	suffix = pii_suffix(in, w->p, w->end);
+	if (suffix == 1 && !context)
+		suffix = 0;
+	if (!before && !(suffix && (capital || context)) && !(context && live))
+		return (0);
+	n = pii_parts(in, w->end + (c == '.'), part, ADDRESS_PARTS);
 	if (in->more || n == 0)
 		return (0);
 	if (suffix && part[0].digits && part[0].number <= 4 &&
 	    part[0].end - part[0].p <= 5 && part[0].cut == 0)
 		return (pii_address(in, w->p, part, n, 0, 0.85));
 	for (k = 0; k < n && k < 8 && part[k].cut < 2; k++) {
+		if (part[k].groups & 1u << W_MONTH)
+			return (0);
 		if (part[k].digits) {
 			if (part[k].number > 4 || (k == 0 && !before &&
 			    part[k].number == 4))
@@ -430,8 +473,8 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 			if (from != 0)
 				return (pii_address(in, w->p, part, n, k,
 				    0.8));
-			return (context && capital && (k > 0 || part[k].number
-			    <= 3) && pii_address(in, w->p, part, n, k, 0.6));
+			return (context && live && k < 4 && part[k].number
+			    <= 3 && pii_address(in, w->p, part, n, k, 0.6));
 		}
 		if (!part[k].capital && !pii_particle(in, &part[k]) &&
 		    !(part[k].groups & 1u << W_STREET))
@@ -439,7 +482,7 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 		if ((part[k].groups & 1u << W_STREET) || part[k].suffix)
 			from = k + 1;
 	}
-	if (context && from != 0 && pii_near(in, W_ADDR, w->p, 24) && capital)
+	if (context && from != 0 && live && part[from - 1].suffix != 1)
 		return (pii_address(in, w->p, part, n, from - 1, 0.6));
 	return (0);
 }

@@ -80,7 +80,7 @@ pii_format_at(struct pii_in *in, const struct pii_token_format *f, size_t p)
 	if (end - p - k < f->least || end - p - k > f->most ||
 	    pii_is(pii_at(in, end), B_ALNUM))
 		return (0);
-	if (in->more || pii_placeholder(in, p + k, end - p - k))
+	if (in->more || pii_placeholder(in, p, end - p))
 		return (0);
 	if (k < 4 && !pii_random(in->t + p + k, end - p - k))
 		return (0);

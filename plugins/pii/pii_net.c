@@ -323,7 +323,7 @@ pii_url(struct pii_in *in, const struct pii_token *w)
 	if (pii_at(in, i) != ':')
 		return (0);
 	for (pass = ++i; i < pass + 150 && (c = pii_at(in, i)) != 0 &&
-	    !pii_is(c, B_SPACE) && strchr("@\"'<>", c) == NULL; i++)
+	    !pii_is(c, B_SPACE) && strchr("@\"'<>/?", c) == NULL; i++)
 		;
 	at = i;
 	if (pii_at(in, at) != '@' || at - pass < 3 || in->t[pass] == '$' ||

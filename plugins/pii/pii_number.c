@@ -113,7 +113,8 @@ pii_card(struct pii_in *in, size_t p, const char *d, size_t n,
 		return (0);
 	issuer = pii_issuer(d, n);
 	if (issuer == 0)
-		return (0);
+		return (word && n >= 13 && pii_luhn(d, n) && pii_found(in,
+		    PII_CARD, "pii/card", 0.8, 0, p, end));
 	if (!pii_luhn(d, n)) {
 		if (!word || n < 13 || memcmp(d, "1234", 4) == 0)
 			return (0);
@@ -248,7 +249,7 @@ pii_number(struct pii_in *in, const struct pii_token *w)
 	unsigned char	before = pii_before(in, p), next;
 
 	if (before == '/' || before == '@')
-		return (0);
+		return (pii_ipv4(in, w));
 	if (pii_ipv4(in, w) || pii_ipv6(in, p))
 		return (1);
 	if (strchr("-._,$#", before) != NULL && p > 1 && (before == '_' ||

@@ -16,7 +16,9 @@ struct pii_made {
 };
 
 /* How the value was introduced. */
-enum pii_intro { INTRO_NONE, INTRO_NEAR, INTRO_TOLD, INTRO_ASSIGNED };
+enum pii_intro {
+	INTRO_NONE, INTRO_NEAR, INTRO_LEAD, INTRO_TOLD, INTRO_ASSIGNED
+};
 
 /* Words that follow "password is" and are none, and types and values of
  * programs. */
@@ -66,7 +68,7 @@ pii_made_of(const char *t, size_t n)
 		m.lower += pii_is(c, B_LOWER);
 		m.high += c >= 0x80;
 		m.under += c == '_' || c == '-' || c == '.' || c == '/';
-		m.marks += c < 0x80 && !pii_is(c, B_ALNUM) && c != '_' &&
+		m.marks += c < 0x80 && c != ' ' && !pii_is(c, B_ALNUM) && c != '_' &&
 		    c != '-' && c != '.' && c != '/';
 	}
 	return (m);
@@ -101,10 +103,10 @@ pii_gap_ends(const char *g, size_t n, const char *word)
 static enum pii_intro
 pii_introduce(const char *g, size_t n)
 {
-	static const char *const told[] = { "is", "was", "be", "to", "are",
-		"it's", "use", "with", "code", "number", "ist", "lautet", "est",
-		"es", "called", "like", "try", "key", "value", "\xe2\x86\x92",
-		"->", "=>", "=", ":" };
+	static const char *const told[] = { "is", "was", "are", "it's", "ist",
+		"lautet", "est", "es", "\xe2\x86\x92", "->", "=>", "=", ":" };
+	static const char *const lead[] = { "be", "to", "use", "with", "code",
+		"number", "called", "like", "try", "key", "value" };
 	size_t	i;
 	int	op = 0, other = 0;
 
@@ -124,7 +126,7 @@ pii_introduce(const char *g, size_t n)
 			return (INTRO_NONE);
 	for (i = 0; i < n; i++)
 		if (g[i] == '?')
-			return (n <= 3 ? INTRO_TOLD : INTRO_NONE);
+			return (n <= 3 ? INTRO_LEAD : INTRO_NONE);
 	if (pii_contains(g, n, "not ") || pii_contains(g, n, "n't ") ||
 	    pii_contains(g, n, "must ") || pii_contains(g, n, "should ") ||
 	    pii_contains(g, n, "least ") || pii_contains(g, n, "forgot"))
@@ -132,7 +134,10 @@ pii_introduce(const char *g, size_t n)
 	for (i = 0; i < sizeof told / sizeof told[0]; i++)
 		if (pii_gap_ends(g, n, told[i]))
 			return (INTRO_TOLD);
-	return (n <= 2 && !other ? INTRO_TOLD : INTRO_NEAR);
+	for (i = 0; i < sizeof lead / sizeof lead[0]; i++)
+		if (pii_gap_ends(g, n, lead[i]))
+			return (INTRO_LEAD);
+	return (n <= 2 && !other ? INTRO_LEAD : INTRO_NEAR);
 }
 
 /* Read a value from p: to its quote, or to a space, without the marks at its
@@ -169,7 +174,8 @@ pii_value_end(struct pii_in *in, size_t p, enum pii_intro intro)
 
 /* Is it a name, a call, a path, a date or the like, and no secret? */
 static int
-pii_harmless(struct pii_in *in, size_t p, size_t n, const struct pii_made *m)
+pii_harmless(struct pii_in *in, size_t p, size_t n, const struct pii_made *m,
+    int password)
 {
 	const char	*t = in->t + p;
 	size_t		 i, colons = 0;
@@ -194,6 +200,8 @@ pii_harmless(struct pii_in *in, size_t p, size_t n, const struct pii_made *m)
 			return (memchr(t, ')', n) != NULL || m->digits == 0);
 		colons += t[i] == ':';
 	}
+	if (!password && memchr(t, '\\', n) != NULL)
+		return (1);
 	if (n > 3 && (memmem(t, n, "://", 3) != NULL || (t[0] == '.' &&
 	    t[1] == '/') || (t[0] == '~' && t[1] == '/')))
 		return (1);
@@ -202,6 +210,7 @@ pii_harmless(struct pii_in *in, size_t p, size_t n, const struct pii_made *m)
 		    strlen(ends[i]), strlen(ends[i]), ends[i]))
 			return (1);
 	if (m->digits <= 2 && m->marks == 0 && m->under > 0 &&
+	    (!password || memchr(t, '-', n) == NULL) &&
 	    (m->upper == 0 || m->lower == 0) && !pii_random(t, n))
 		return (1);		/* a name of a program */
 	if (m->digits == 0 && m->marks == 0 && memchr(t, '.', n) != NULL)
@@ -237,6 +246,20 @@ pii_hex(const char *t, size_t n)
 	return (1);
 }
 
+/* Do capitals and small letters change too often for words? */
+static int
+pii_mixed(const char *t, size_t n)
+{
+	size_t	i, changes = 0, upper = 0;
+
+	for (i = 0; i < n; i++) {
+		upper += pii_is((unsigned char)t[i], B_UPPER);
+		changes += i > 0 && pii_is((unsigned char)t[i], B_UPPER) !=
+		    pii_is((unsigned char)t[i - 1], B_UPPER);
+	}
+	return (changes >= 3 || (upper >= 3 && upper + 3 >= n && changes > 0));
+}
+
 /* A value that was introduced as a password? */
 static int
 pii_password(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
@@ -247,7 +270,7 @@ pii_password(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
 			    quote == '`') && next == quote;
 	int		strong = m.digits > 0 && m.upper + m.lower > 0;
 
-	if (n < 4 || intro < INTRO_TOLD || pii_harmless(in, p, n, &m) ||
+	if (n < 4 || intro < INTRO_LEAD || pii_harmless(in, p, n, &m, 1) ||
 	    pii_no_secret_word(in, p, n))
 		return (0);
 	if (m.marks > 0 && m.upper + m.lower + m.digits >= 3 &&
@@ -261,25 +284,25 @@ pii_password(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
 		if (intro != INTRO_ASSIGNED && m.digits + m.lower == n &&
 		    m.digits < 3 && n < 6)
 			return (0);
-		if (intro == INTRO_TOLD && m.upper == 0 && m.marks == 0 &&
+		if (intro < INTRO_ASSIGNED && m.upper == 0 && m.marks == 0 &&
 		    in->t[p] <= '9' && m.digits >= m.lower && n < 8 &&
 		    m.lower == 2)
 			return (0);		/* 10th, 24px */
 		return (pii_found(in, PII_PASSWORD, "pii/password",
 		    intro == INTRO_ASSIGNED ? 0.9 : 0.85, 0, p, p + n));
 	}
-	if (m.digits == n && n >= 4 && n <= 12)
+	if (m.digits == n && n >= 4 && n <= 12 && intro >= INTRO_TOLD)
 		return (pii_found(in, PII_PASSWORD, "pii/password", 0.8, 0, p,
 		    p + n));
-	if (m.digits == n || m.marks > 2)
+	if (m.digits == n || m.marks > 2 || (intro < INTRO_TOLD && !quoted))
 		return (0);
-	if (quoted && n >= 5 && n <= 64 && intro >= INTRO_TOLD && (m.upper == 0
+	if (quoted && n >= 5 && n <= 64 && intro >= INTRO_LEAD && (m.upper == 0
 	    || m.lower > 0 || m.under == 0) && (m.under == 0 || m.marks > 0 ||
 	    memchr(in->t + p, '-', n) != NULL))
 		return (pii_found(in, PII_PASSWORD, "pii/password", 0.8, 0, p,
 		    p + n));
 	if ((n >= 6 && m.upper > 0 && m.lower > 0 && m.upper + m.lower == n &&
-	    pii_random(in->t + p, n)) || (m.under > 1 && m.lower >= 10 &&
+	    pii_mixed(in->t + p, n)) || (m.under > 1 && m.lower >= 10 &&
 	    memchr(in->t + p, '-', n) != NULL))
 		return (pii_found(in, PII_PASSWORD, "pii/password", 0.8, 0, p,
 		    p + n));
@@ -302,7 +325,7 @@ pii_secret(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
 	int		 random, weak;
 
 	if (n < 8 || m.high > 0 || (m.digits == n && (intro < INTRO_ASSIGNED ||
-	    n < 10)) || pii_harmless(in, p, n, &m))
+	    n < 10)) || pii_harmless(in, p, n, &m, 0))
 		return (0);
 	if (memchr(t, ' ', n) != NULL)
 		return (0);
@@ -312,7 +335,7 @@ pii_secret(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
 	    in->scan->word[W_SECRET] && (pii_hex(t, n) || pii_uuid(t, n)))
 		return (0);
 	if (pii_uuid(t, n))
-		return (intro >= INTRO_TOLD && !weak &&
+		return (intro >= INTRO_LEAD && !weak &&
 		    !pii_near(in, W_HASH, p, 40) && pii_found(in, PII_SECRET,
 		    "pii/secret", 0.85, 0, p, p + n));
 	random = pii_random(t, n);
@@ -320,12 +343,12 @@ pii_secret(struct pii_in *in, size_t p, size_t n, enum pii_intro intro)
 	    m.digits >= 2 && m.upper + m.lower >= 2 && m.marks < n / 3)))
 		return (pii_found(in, PII_SECRET, "pii/secret", 0.9, 0, p,
 		    p + n));
-	if (intro == INTRO_TOLD && ((random && n >= 12) || (!weak && n >= 16 &&
+	if (intro >= INTRO_LEAD && ((random && n >= 12) || (!weak && n >= 16 &&
 	    m.digits >= 2 && m.upper + m.lower >= 2 && m.under < 4 &&
 	    m.marks < 3)))
 		return (pii_found(in, PII_SECRET, "pii/secret", 0.85, 0, p,
 		    p + n));
-	return (intro == INTRO_NEAR && random && n >= 16 &&
+	return (intro == INTRO_NEAR && random && n >= 16 && m.under <= 3 &&
 	    !(pii_hex(t, n) && weak) && pii_found(in, PII_SECRET,
 	    "pii/secret", 0.8, 0, p, p + n));
 }
@@ -371,6 +394,20 @@ pii_value(struct pii_in *in, size_t p)
 	return (pii_secret(in, p, n, intro));
 }
 
+/* Is a word one of the parts of a head such as "acme_live_"? */
+static int
+pii_head(const char *t, size_t n, const char *word)
+{
+	size_t	i, k = strlen(word);
+
+	for (i = 0; i + k < n; i++)
+		if ((i == 0 || !pii_is((unsigned char)t[i - 1], B_ALNUM)) &&
+		    !pii_is((unsigned char)t[i + k], B_ALNUM) &&
+		    pii_contains(t + i, k, word))
+			return (1);
+	return (0);
+}
+
 /* A random string without a name: a prefix and characters, or long? */
 int
 pii_generic(struct pii_in *in, const struct pii_token *w)
@@ -411,7 +448,7 @@ pii_generic(struct pii_in *in, const struct pii_token *w)
 	    slashes == 0 && dots <= 2 && !pii_starts(in, p, "sha") &&
 	    !pii_placeholder(in, p, end - p)) {
 		for (i = 0; i < sizeof heads / sizeof heads[0]; i++)
-			named |= pii_contains(t + p, tail - p, heads[i]);
+			named |= pii_head(t + p, tail - p, heads[i]);
 		if (pii_is((unsigned char)t[p], B_LETTER) && (named ||
 		    (m.upper > 1 && m.lower > 1 && n >= 20 && m.digits > 1) ||
 		    (n >= 24 && !pii_hex(t + tail, n))))

@@ -21,7 +21,7 @@ static const char *const pii_fillers[] = {
 	"dummy", "redacted", "insert", "<", ">", "...", "todo", "${", "{{",
 	"%s", "$(", "replace", "abcdefgh", "12345678", "98765432", "goeshere",
 	"goes_here", "goes-here", "0000000", "not-a-real", "notreal",
-	"example_", "_example", "example-", "-example", "dontuse", "hidden",
+	"dontuse", "hidden",
 	"masked", "some_", "some-", "my_secret", "my-secret", "mysecret",
 	"my_api", "my-api", "my_token", "\xe2\x80\xa2\xe2\x80\xa2",
 	"deadbeefdeadbeef", "process.env", "environ", "getenv", "secrets."
@@ -173,6 +173,8 @@ pii_placeholder(const struct pii_in *in, size_t p, size_t n)
 	for (i = 0; i < sizeof pii_fillers / sizeof pii_fillers[0]; i++)
 		if (pii_contains(s, n < 200 ? n : 200, pii_fillers[i]))
 			return (1);
+	if (memmem(s, n, "example", 7) != NULL)
+		return (1);
 	at = memmem(s, n, "EXAMPLE", 7);
 	if (at != NULL) {
 		if (pii_near(in, W_DOC, p, 64))
