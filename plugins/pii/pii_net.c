@@ -176,9 +176,10 @@ pii_add_range(struct pii *pii, const char *range, struct fault *f)
 	}
 	r->v6 = strchr(copy, ':') != NULL;
 	ok = inet_pton(r->v6 ? AF_INET6 : AF_INET, copy, r->addr) == 1;
+	ok = ok && end != NULL && end != slash + 1 && *end == '\0' &&
+	    bits >= 0 && bits <= (r->v6 ? 128 : 32);
 	free(copy);
-	if (!ok || end == NULL || *end != '\0' || bits < 0 ||
-	    bits > (r->v6 ? 128 : 32))
+	if (!ok)
 		return (fault_set(f, "bad_config", "ranges",
 		    "ranges: expected an address, \"/\" and a number of bits, "
 		    "such as 192.0.2.0/24, found \"%.60s\"", range));
