@@ -82,7 +82,8 @@ pii_suffix(struct pii_in *in, size_t p, size_t end)
 		k = strlen(pii_suffixes[i]);
 		if (k == 0)
 			strong = 1;
-		else if (end - p >= k + 3 && pii_starts(in, end - k,
+		else if (end - p >= k + 3 && (in->t[end - 1] | 0x20) ==
+		    (pii_suffixes[i][k - 1] | 0x20) && pii_starts(in, end - k,
 		    pii_suffixes[i]))
 			return (strong);
 	}
@@ -441,7 +442,7 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 		return (0);
 	before = (groups & 1u << W_BEFORE) && (capital || context ||
 	    (c == '.' && pii_starts(in, w->p, "ul")));
-	suffix = pii_suffix(in, w->p, w->end);
+	suffix = capital || context ? pii_suffix(in, w->p, w->end) : 0;
 	if (suffix == 1 && !context)
 		suffix = 0;
 	if (!before && !(suffix && (capital || context)) && !(context && live))
