@@ -429,7 +429,8 @@ pii_address_word(struct pii_in *in, const struct pii_token *w,
 	if (c != ' ' && !(c == '.' && (pii_at(in, w->end + 1) == ' ' ||
 	    pii_is(pii_at(in, w->end + 1), B_DIGIT))) && c != '-')
 		return (0);
-	if (w->end - w->p >= 3 && w->end - w->p <= 8 && pii_box(in, w))
+	if (w->end - w->p >= 3 && w->end - w->p <= 8 &&
+	    strchr("abcdfpuABCDFPU", in->t[w->p]) != NULL && pii_box(in, w))
 		return (1);
 	if (w->end - w->p == 6 && pii_starts(in, w->p, "corner") &&
 	    pii_corner(in, w))
