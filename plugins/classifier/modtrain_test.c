@@ -58,7 +58,7 @@ modtrain_test(int argc, char **argv)
 		fprintf(stderr, "chatd-modtrain: %s\n", f.message);
 	linear_free(t.model);
 	linear_free(t.baseline);
-	rows_clear(&t.rows);
+	textrows_clear(&t.rows);
 	recipe_clear(&t.recipe);
 	free(t.folds);
 	return (r > 0 ? MODTRAIN_USAGE : r < 0 ? MODTRAIN_FAILED :
@@ -78,9 +78,9 @@ test_arguments(struct test *t, int argc, char **argv, struct fault *f)
 	if (r == 0 && (!t->has_recipe || t->model == NULL || optind == argc))
 		return (1);
 	for (; r == 0 && optind < argc; optind++)
-		r = rows_load(&t->rows, argv[optind], f);
+		r = textrows_load(&t->rows, argv[optind], f);
 	if (r == 0)
-		rows_mark(&t->rows, &t->recipe);
+		textrows_mark(&t->rows, &t->recipe);
 	return (r);
 }
 

@@ -80,7 +80,7 @@ modtrain_train(int argc, char **argv)
 	if (r != 0)
 		fprintf(stderr, "chatd-modtrain: %s\n", f.message);
 	corpus_clear(&t.corpus);
-	rows_clear(&t.rows);
+	textrows_clear(&t.rows);
 	recipe_clear(&t.recipe);
 	free(t.groups.hash);
 	free(t.classes.hash);
@@ -140,7 +140,7 @@ train_arguments(struct train *t, int argc, char **argv, struct fault *f)
 	    (t->out == NULL && t->folds == NULL)))
 		return (1);
 	for (; r == 0 && optind < argc; optind++)
-		r = rows_load(&t->rows, argv[optind], f);
+		r = textrows_load(&t->rows, argv[optind], f);
 	return (r);
 }
 
@@ -164,7 +164,7 @@ train_check(struct train *t, struct fault *f)
 	t->words.clusters_n = t->classes.n;
 	t->words.groups = t->groups.hash;
 	t->words.groups_n = t->groups.n;
-	rows_mark(&t->rows, &t->recipe);
+	textrows_mark(&t->rows, &t->recipe);
 	return (r);
 }
 

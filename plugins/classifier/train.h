@@ -3,7 +3,7 @@
  * Inside chatd-modtrain: what its commands train and test share.
  *
  *   recipe_        the recipe: what is learned from, and how
- *   rows_          labelled texts
+ *   textrows_      labelled texts
  *   corpus_        the features of all rows, as numbers
  *   learn_         logistic regression
  *   measure_       figures from scores
@@ -79,9 +79,9 @@ int	 recipe_fold_has(const struct recipe_fold *, const char *source);
 int	 recipe_part_has(const struct recipe_fold *, int part,
 	    const char *source);
 
-int	 rows_load(struct rows *, const char *path, struct fault *);
-void	 rows_clear(struct rows *);
-void	 rows_mark(struct rows *, const struct recipe *);
+int	 textrows_load(struct rows *, const char *path, struct fault *);
+void	 textrows_clear(struct rows *);
+void	 textrows_mark(struct rows *, const struct recipe *);
 
 #define GROUPS_NAME	120	/* bytes of a name */
 struct groups {

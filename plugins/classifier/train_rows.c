@@ -13,7 +13,7 @@
 
 /* The number of a source, new if needed. */
 static uint32_t
-rows_source(struct rows *rs, const char *name)
+textrows_source(struct rows *rs, const char *name)
 {
 	size_t	 i;
 
@@ -28,7 +28,7 @@ rows_source(struct rows *rs, const char *name)
 
 /* The bit of a category; 0 for benign. */
 static int
-rows_label(const char *s, uint32_t *out)
+textrows_label(const char *s, uint32_t *out)
 {
 	uint32_t	 i;
 
@@ -49,7 +49,7 @@ rows_label(const char *s, uint32_t *out)
 
 /* Take a parsed line. */
 static int
-rows_add(struct rows *rs, const char *place, const json_t *o,
+textrows_add(struct rows *rs, const char *place, const json_t *o,
     struct fault *f)
 {
 	const char	*text = msg_string(o, "text"), *kind, *fold, *id;
@@ -62,11 +62,11 @@ rows_add(struct rows *rs, const char *place, const json_t *o,
 	if (text == NULL || category == NULL)
 		return (fault_set(f, "bad_data", NULL,
 		    "%s: no text or no category", place));
-	if (rows_label(category, &labels) != 0)
+	if (textrows_label(category, &labels) != 0)
 		return (fault_set(f, "bad_data", NULL,
 		    "%s: unknown category \"%.40s\"", place, category));
 	json_array_foreach(also, i, v)
-		if (!json_is_string(v) || rows_label(json_string_value(v),
+		if (!json_is_string(v) || textrows_label(json_string_value(v),
 		    &labels) != 0)
 			return (fault_set(f, "bad_data", NULL,
 			    "%s: also: unknown category", place));
@@ -85,7 +85,7 @@ rows_add(struct rows *rs, const char *place, const json_t *o,
 	r->labels = labels;
 	r->head = kind != NULL && strcmp(kind, "request") == 0 ?
 	    HEAD_REQUEST : HEAD_CONTENT;
-	r->source = rows_source(rs, source != NULL ? source : "unknown");
+	r->source = textrows_source(rs, source != NULL ? source : "unknown");
 	r->test = fold != NULL && strcmp(fold, "test") == 0;
 	r->tune = fold != NULL && strcmp(fold, "tune") == 0;
 	r->weight = 1;
@@ -96,7 +96,7 @@ rows_add(struct rows *rs, const char *place, const json_t *o,
 
 /* Read a file. */
 int
-rows_load(struct rows *rs, const char *path, struct fault *f)
+textrows_load(struct rows *rs, const char *path, struct fault *f)
 {
 	char		*line = NULL, place[200];
 	size_t		 size = 0, n = 0;
@@ -125,7 +125,7 @@ rows_load(struct rows *rs, const char *path, struct fault *f)
 			    why);
 			break;
 		}
-		r = rows_add(rs, place, o, f);
+		r = textrows_add(rs, place, o, f);
 		json_decref(o);
 	}
 	free(line);
@@ -135,7 +135,7 @@ rows_load(struct rows *rs, const char *path, struct fault *f)
 
 /* Mark rows of sources with more than "most" rows as spare, by their hash. */
 static void
-rows_spare(struct rows *rs, double most)
+textrows_spare(struct rows *rs, double most)
 {
 	double		*count = xcalloc(rs->sources_n + 1, sizeof *count);
 	struct row	*r;
@@ -150,11 +150,11 @@ rows_spare(struct rows *rs, double most)
 
 /* Give each row the weight of its source, and mark what is measured only. */
 void
-rows_mark(struct rows *rs, const struct recipe *rc)
+textrows_mark(struct rows *rs, const struct recipe *rc)
 {
 	size_t	 i, k;
 
-	rows_spare(rs, rc->max_rows);
+	textrows_spare(rs, rc->max_rows);
 	for (i = 0; i < rs->n; i++) {
 		struct row	*r = &rs->row[i];
 
@@ -168,7 +168,7 @@ rows_mark(struct rows *rs, const struct recipe *rc)
 
 /* Free all rows. */
 void
-rows_clear(struct rows *rs)
+textrows_clear(struct rows *rs)
 {
 	size_t	 i;
 

@@ -23,6 +23,7 @@ static void	rules_plugin_close(void *);
 static uint64_t	rules_plugin_rules(void *);
 static uint64_t	rules_plugin_window(void *);
 static int32_t	rules_plugin_part(void *, const struct chat_filter_part *);
+static int32_t	rules_plugin_selftest(void *);
 
 struct chat_filter chat_filter = {
 	.abi = CHAT_FILTER_ABI,
@@ -34,6 +35,7 @@ struct chat_filter chat_filter = {
 	.rules = rules_plugin_rules,
 	.window = rules_plugin_window,
 	.part = rules_plugin_part,
+	.selftest = rules_plugin_selftest,
 };
 
 /* Read the packs of one option: paths between colons. */
@@ -80,6 +82,7 @@ rules_plugin_open(const struct chat_filter_host *host,
 		rules_plugin_close(st);
 		return (CHAT_FILTER_ERROR);
 	}
+	rules_prepare(st->rules);
 	snprintf(line, sizeof line, "%zu rules from %zu packs", st->rules->n,
 	    st->rules->packs_n);
 	host->log(host->cookie, CHAT_FILTER_DEBUG, line);
@@ -96,7 +99,8 @@ rules_plugin_found(void *arg, const struct rule *rule, uint64_t start,
 	struct chat_finding	 finding = {
 		.size = sizeof finding, .category = rule->category,
 		.score = rule->score, .start = start, .end = end,
-		.rule = rule->name };
+		.rule = rule->name,
+		.flags = rule->proven ? CHAT_FILTER_PROVEN : 0 };
 
 	st->host->report(st->host->cookie, &finding);
 }
@@ -126,6 +130,19 @@ rules_plugin_part(void *state, const struct chat_filter_part *part)
 	}
 	st->host->unsettled(st->host->cookie, settled);
 	return (CHAT_FILTER_OK);
+}
+
+/* Run the examples of all packs. */
+static int32_t
+rules_plugin_selftest(void *state)
+{
+	struct plugin_state	*st = state;
+	struct fault		 f;
+
+	if (rules_selftest(st->rules, &f) == 0)
+		return (CHAT_FILTER_OK);
+	st->host->fail(st->host->cookie, f.message);
+	return (CHAT_FILTER_ERROR);
 }
 
 /* Close the plugin. */

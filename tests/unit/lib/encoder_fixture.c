@@ -15,7 +15,7 @@
 
 /* A path. */
 char *
-fixture_path(const char *name)
+encfix_path(const char *name)
 {
 	const char	*src = getenv("srcdir");
 
@@ -25,11 +25,11 @@ fixture_path(const char *name)
 
 /* Open tiny.enc. */
 struct encoder *
-fixture_encoder(const char *isa)
+encfix_encoder(const char *isa)
 {
 	struct encoder	*e = NULL;
 	struct fault	 f = { .message = "" };
-	char		*path = fixture_path("tiny.enc");
+	char		*path = encfix_path("tiny.enc");
 
 	if (encoder_kernels_find(isa) != NULL &&
 	    encoder_open(path, isa, &e, &f) != 0)
@@ -40,9 +40,9 @@ fixture_encoder(const char *isa)
 
 /* Read tiny.enc. */
 uint8_t *
-fixture_bytes(size_t *n)
+encfix_bytes(size_t *n)
 {
-	char	*path = fixture_path("tiny.enc");
+	char	*path = encfix_path("tiny.enc");
 	uint8_t	*p = xmalloc(65536);
 	FILE	*f = fopen(path, "rb");
 
@@ -55,7 +55,7 @@ fixture_bytes(size_t *n)
 
 /* Write a file. */
 char *
-fixture_write(uint8_t *bytes, size_t n, int digest)
+encfix_write(uint8_t *bytes, size_t n, int digest)
 {
 	struct sha256	 s;
 	char		 hex[SHA256_HEX], *path = xstrdup("/tmp/encXXXXXX");

@@ -11,16 +11,16 @@
 #include "encoder.h"
 
 /* The path of a file of tests/data/encoder (owned). */
-char	*fixture_path(const char *name);
+char	*encfix_path(const char *name);
 
 /* Open tiny.enc for an instruction set; NULL if this processor lacks it. */
-struct encoder *fixture_encoder(const char *isa);
+struct encoder *encfix_encoder(const char *isa);
 
 /* Read tiny.enc (owned, *n bytes). */
-uint8_t	*fixture_bytes(size_t *n);
+uint8_t	*encfix_bytes(size_t *n);
 
 /* Write n bytes to a new file, with the right digest at their end if "digest".
  * Returns its path (owned). */
-char	*fixture_write(uint8_t *bytes, size_t n, int digest);
+char	*encfix_write(uint8_t *bytes, size_t n, int digest);
 
 #endif

@@ -116,15 +116,15 @@ train(uint64_t order)
 	fprintf(out, "{\"text\": \"make a cake\", \"category\": \"illegal\", "
 	    "\"source\": \"odd\"}\n");
 	assert_int_equal(fclose(out), 0);
-	assert_int_equal(rows_load(&rows, name, &f), 0);
+	assert_int_equal(textrows_load(&rows, name, &f), 0);
 	assert_int_equal(rows.n, 129);
 	unlink(name);
 	rc.seed = (double)order;
-	rows_mark(&rows, &rc);
+	textrows_mark(&rows, &rc);
 	corpus_build(&corpus, &rows, &rc, &words);
 	m = learn_linear(&corpus, &rows, &rc, &words, left, 1);
 	corpus_clear(&corpus);
-	rows_clear(&rows);
+	textrows_clear(&rows);
 	recipe_clear(&rc);
 	free(gs.hash);
 	free(cs.hash);
@@ -439,9 +439,9 @@ test_a_bad_row_is_refused_with_its_place(void **state)
 		memset(&rows, 0, sizeof rows);
 		snprintf(text, sizeof text, "\n%s", cases[i]);
 		put(name, text);
-		assert_int_not_equal(rows_load(&rows, name, &f), 0);
+		assert_int_not_equal(textrows_load(&rows, name, &f), 0);
 		assert_non_null(strstr(f.message, ":2:"));
-		rows_clear(&rows);
+		textrows_clear(&rows);
 	}
 	unlink(name);
 }

@@ -163,7 +163,7 @@ slow_pass(const struct encoder *e, const uint32_t *ids, size_t n, float *logit)
 static void
 test_outputs_are_those_of_the_reference(void **state)
 {
-	struct encoder	*e = fixture_encoder("auto");
+	struct encoder	*e = encfix_encoder("auto");
 	uint32_t	 ids[ENCODER_TOKENS];
 	float		 logit[ENCODER_OUTPUTS_MAX];
 	json_t		*c, *t;
@@ -194,7 +194,7 @@ test_outputs_are_those_of_the_reference(void **state)
 static void
 test_rounded_inputs_change_little(void **state)
 {
-	struct encoder	*e = fixture_encoder("auto");
+	struct encoder	*e = encfix_encoder("auto");
 	uint32_t	 ids[ENCODER_TOKENS];
 	float		 logit[ENCODER_OUTPUTS_MAX];
 	float		 want[ENCODER_OUTPUTS_MAX];
@@ -219,7 +219,7 @@ test_rounded_inputs_change_little(void **state)
 static void
 test_each_instruction_set_gives_the_same_bits(void **state)
 {
-	struct encoder	*plain = fixture_encoder("plain"), *e;
+	struct encoder	*plain = encfix_encoder("plain"), *e;
 	uint32_t	 ids[ENCODER_TOKENS];
 	float		 a[ENCODER_OUTPUTS_MAX], b[ENCODER_OUTPUTS_MAX];
 	size_t		 i, n;
@@ -227,7 +227,7 @@ test_each_instruction_set_gives_the_same_bits(void **state)
 
 	(void)state;
 	for (isa = 0; encoder_isas[isa] != NULL; isa++) {
-		if ((e = fixture_encoder(encoder_isas[isa])) == NULL)
+		if ((e = encfix_encoder(encoder_isas[isa])) == NULL)
 			continue;
 		for (n = 2; n <= e->tokens; n++) {
 			for (i = 0; i < n; i++)
@@ -316,7 +316,7 @@ main(void)
 		cmocka_unit_test(test_products_at_the_bounds_are_exact),
 		cmocka_unit_test(test_gelu_is_close_to_the_function),
 	};
-	char	*path = fixture_path("tiny.json");
+	char	*path = encfix_path("tiny.json");
 	json_t	*root = json_load_file(path, JSON_ALLOW_NUL, NULL);
 	int	 r;
 

@@ -31,7 +31,7 @@ refused(const uint8_t *bytes, size_t n, int digest, const char *words)
 	char		*path;
 
 	memcpy(copy, bytes, n);
-	path = fixture_write(copy, n, digest);
+	path = encfix_write(copy, n, digest);
 	assert_int_not_equal(encoder_open(path, "plain", &e, &f), 0);
 	assert_null(e);
 	if (strstr(f.message, words) == NULL)
@@ -155,7 +155,7 @@ test_sizes_out_of_range_are_refused(void **state)
 static void
 test_numbers_that_are_none_are_refused(void **state)
 {
-	struct encoder	*e = fixture_encoder("plain");
+	struct encoder	*e = encfix_encoder("plain");
 	float		 nan = NAN, inf = INFINITY, minus = -1, huge = 1e30f;
 	uint32_t	 v;
 	size_t		 scale = place(e, e->layer[1].up.scale) + 8;
@@ -182,7 +182,7 @@ test_the_good_file_and_its_copy_open(void **state)
 {
 	struct encoder	*e = NULL;
 	struct fault	 f = { .message = "" };
-	char		*path = fixture_write(good, good_n, 1);
+	char		*path = encfix_write(good, good_n, 1);
 
 	(void)state;
 	if (encoder_open(path, "plain", &e, &f) != 0)
@@ -212,7 +212,7 @@ main(void)
 	};
 	int	 r;
 
-	good = fixture_bytes(&good_n);
+	good = encfix_bytes(&good_n);
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	free(good);
 	return (r);

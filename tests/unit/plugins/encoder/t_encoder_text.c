@@ -172,7 +172,7 @@ main(void)
 	};
 	int	 r;
 
-	tiny = fixture_encoder("plain");
+	tiny = encfix_encoder("plain");
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	encoder_free(tiny);
 	return (r);

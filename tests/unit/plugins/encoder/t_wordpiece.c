@@ -33,7 +33,7 @@ test_tokens_are_those_of_the_reference(void **state)
 	struct wordpiece_token	 out[512];
 	json_t			*root, *cases, *c, *want;
 	const char		*text;
-	char			*path = fixture_path("tiny.json");
+	char			*path = encfix_path("tiny.json");
 	size_t			 i, k, n;
 
 	(void)state;
@@ -135,7 +135,7 @@ main(void)
 	};
 	int	 r;
 
-	tiny = fixture_encoder("plain");
+	tiny = encfix_encoder("plain");
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	encoder_free(tiny);
 	return (r);
