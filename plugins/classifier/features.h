@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FEATURES_VERSION 1	/* of the hashes: another number, other models */
+#define FEATURES_VERSION 1	/* of the hashes and models */
 #define FEATURES_TOKEN	32	/* bytes of a token; longer ones are cut */
 #define FEATURES_HALF	32	/* words in half a window */
 #define FEATURES_MAX	256	/* features of one token */
@@ -70,7 +70,7 @@ struct features {
 	uint8_t			 single;	/* the quotation began with ' */
 	uint8_t			 tail_n;
 	char			 tail[4];	/* letters before, no spaces */
-	uint32_t		 seen[FEATURES_HALF * 2]; /* words of the half */
+	uint32_t		 seen[FEATURES_HALF * 2]; /* its words */
 	uint32_t		 seen_n;
 };
 

@@ -24,11 +24,13 @@
 #define LINEAR_LIST	(1u << 16)	/* groups, clusters */
 #define LINEAR_BUCKETS	(1u << 18)
 
-const char *const linear_categories[LINEAR_CATEGORIES] = {
-	"misinformation", "hate", "violence", "impersonation", "harassment",
-	"defamation", "spam_scam", "confidential", "terms_violation",
-	"malicious_bot", "illegal"
+#define LINEAR_WORD(word)	#word,
+const char *const linear_categories[CATEGORIES] = {
+	VOCABULARY_CATEGORIES(LINEAR_WORD)
 };
+#undef LINEAR_WORD
+_Static_assert(LINEAR_CATEGORIES == CATEGORIES - 1,
+    "the last category is the one that the model card does not name");
 
 struct linear_in {
 	const unsigned char	*p;
@@ -345,7 +347,7 @@ linear_write(const struct linear *m, size_t *len)
 	linear_set(&p, m->words.clusters_n, 4);
 	linear_set(&p, m->gates_n, 4);
 	linear_set(&p, m->names_n, 4);
-	linear_set(&p, linear_digest(data + LINEAR_HEADER, *len - LINEAR_HEADER),
-	    8);
+	linear_set(&p, linear_digest(data + LINEAR_HEADER,
+	    *len - LINEAR_HEADER), 8);
 	return (data);
 }

@@ -24,6 +24,7 @@
 
 #include "err.h"
 #include "features.h"
+#include "vocabulary.h"
 
 #define LINEAR_HEADS	2
 #define LINEAR_CATEGORIES 11
@@ -35,7 +36,7 @@
 enum { HEAD_REQUEST, HEAD_CONTENT };
 
 /* Slugs in the order of the outputs. */
-extern const char *const linear_categories[LINEAR_CATEGORIES];
+extern const char *const linear_categories[CATEGORIES];
 
 struct linear_gate {			/* 64 bytes: a line of the cache */
 	uint16_t	 print[LINEAR_SLOTS];	/* 0: free */
@@ -77,7 +78,7 @@ struct linear_top {
 struct linear_half {
 	int32_t		 gate[LINEAR_HEADS];
 	int32_t		 name[LINEAR_HEADS * LINEAR_CATEGORIES];
-	uint32_t	 n, names;	/* features, of the gate and the names */
+	uint32_t	 n, names;	/* of the gate and the names */
 	uint64_t	 from, to;	/* bytes of the text; from > to: none */
 	struct linear_top top[LINEAR_HEADS][LINEAR_TOP];
 };
@@ -88,7 +89,7 @@ struct linear_score {
 	double		 category[LINEAR_HEADS][LINEAR_CATEGORIES]; /* of gate:
 						 * they add up to 1 */
 	uint64_t	 from, to;		/* bytes of the text */
-	const struct linear_half	*half[2];	/* borrowed; may be NULL */
+	const struct linear_half	*half[2];	/* borrowed, or NULL */
 };
 
 typedef void	(*linear_fn)(void *arg, const struct linear_score *);
@@ -152,7 +153,7 @@ size_t	 linear_explain(const struct linear_score *, int head,
 	    const struct linear_top *list[2 * LINEAR_TOP]);
 
 /* What a token with this weight added to the log odds of a head. */
-double	 linear_odds(const struct linear *, const struct linear_score *, int head,
-	    float weight);
+double	 linear_odds(const struct linear *, const struct linear_score *,
+	    int head, float weight);
 
 #endif

@@ -151,7 +151,7 @@ test_run(struct test *t, struct fault *f)
 	if (t->folds != NULL)
 		return (test_folds(t, f));
 	if (!report_tune(stdout, t->model, &t->rows, a))
-		return (fault_set(f, "bad_data", NULL,
+		return (fault_set(f, "bad_field", NULL,
 		    "no rows of the fold \"tune\" to measure with"));
 	if (t->baseline == NULL)
 		return (0);
@@ -159,7 +159,7 @@ test_run(struct test *t, struct fault *f)
 	report_tune(stdout, t->baseline, &t->rows, b);
 	for (i = 0; i < TUNE_FIGURES; i++)
 		if (a[i] < b[i] - t->margin)
-			return (fault_set(f, "worse", NULL, "the model is "
+			return (fault_set(f, "bad_model", NULL, "the model is "
 			    "worse than the baseline: %s %.3f, not %.3f",
 			    names[i], a[i], b[i]));
 	printf("not worse than the baseline by more than %g\n", t->margin);

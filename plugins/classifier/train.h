@@ -26,7 +26,7 @@ struct row {
 	char		*text;		/* owned */
 	uint32_t	 len;
 	uint32_t	 source;	/* index in rows.source */
-	uint32_t	 labels;	/* a bit a category, ROW_OTHER; 0: benign */
+	uint32_t	 labels;	/* a bit a category, or ROW_OTHER */
 	int		 head;		/* HEAD_... of its kind */
 	int		 test;		/* never trained on */
 	int		 tune;		/* left out, to measure with */

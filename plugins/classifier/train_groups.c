@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names of identity groups: the members of the lists "group..." of the
- * contrast files, folded.  And the classes of words of like meaning: a file with
+ * contrast files, folded.  And the classes of words of like meaning: a file
  * a class on each line.
  */
 #include "train.h"

@@ -33,7 +33,7 @@ struct learner {
 	const struct corpus	*c;
 	const struct rows	*rows;
 	const struct recipe	*rc;
-	const uint32_t		*map;		/* numbers to weights, or NONE */
+	const uint32_t		*map;		/* to weights, or NONE */
 	const uint32_t		*name_map;
 	int			 head;
 	struct lesson		*lesson;	/* owned */

@@ -115,8 +115,10 @@ report_requests(FILE *out, struct report *r, struct figures *figures)
 		fprintf(out, "  injections: %zu rows, AUPRC %.3f beside, ", n,
 		    figures->value[FIGURE_INJECTION]);
 		n = report_points(r, PART_INJECTION, PART_BENIGN, PART_PLAIN);
-		figures->value[FIGURE_INJECTION_HARD] = measure_auprc(r->point, n);
-		fprintf(out, "%.3f with hard benign\n", figures->value[FIGURE_INJECTION_HARD]);
+		figures->value[FIGURE_INJECTION_HARD] =
+		    measure_auprc(r->point, n);
+		fprintf(out, "%.3f with hard benign\n",
+		    figures->value[FIGURE_INJECTION_HARD]);
 	}
 }
 
@@ -129,7 +131,8 @@ report_hate(FILE *out, struct report *r, struct figures *figures)
 
 	if (n == 0)
 		return;
-	figures->value[FIGURE_HATE] = measure_accuracy(r->point, n, 0.6, &balanced);
+	figures->value[FIGURE_HATE] = measure_accuracy(r->point, n, 0.6,
+	    &balanced);
 	fprintf(out, "  hate: %zu rows, accuracy %.1f %%, balanced %.1f %%, "
 	    "AUC %.1f\n", n, 100 * figures->value[FIGURE_HATE], 100 * balanced,
 	    100 * measure_auc(r->point, n));
@@ -226,8 +229,8 @@ report_fold(FILE *out, const struct linear *m, const struct rows *rows,
 	if (fold->part[PART_OTHER].n > 0) {
 		i = report_points(&r, PART_OTHER, PART_OTHER, PART_OTHER);
 		figures->value[FIGURE_F1] = measure_f1(r.point, i, &at);
-		fprintf(out, "  F1 %.3f (from %.2f), AUPRC %.3f\n", figures->value[FIGURE_F1],
-		    at, measure_auprc(r.point, i));
+		fprintf(out, "  F1 %.3f (from %.2f), AUPRC %.3f\n",
+		    figures->value[FIGURE_F1], at, measure_auprc(r.point, i));
 	}
 	report_categories(out, &r, figures);
 	report_sources(out, &r);

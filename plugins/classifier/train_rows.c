@@ -60,15 +60,15 @@ textrows_add(struct rows *rs, const char *place, const json_t *o,
 	uint32_t	 labels = 0;
 
 	if (text == NULL || category == NULL)
-		return (fault_set(f, "bad_data", NULL,
+		return (fault_set(f, "bad_field", NULL,
 		    "%s: no text or no category", place));
 	if (textrows_label(category, &labels) != 0)
-		return (fault_set(f, "bad_data", NULL,
+		return (fault_set(f, "bad_field", NULL,
 		    "%s: unknown category \"%.40s\"", place, category));
 	json_array_foreach(also, i, v)
 		if (!json_is_string(v) || textrows_label(json_string_value(v),
 		    &labels) != 0)
-			return (fault_set(f, "bad_data", NULL,
+			return (fault_set(f, "bad_field", NULL,
 			    "%s: also: unknown category", place));
 	kind = msg_string(o, "kind");
 	fold = msg_string(o, "fold");
@@ -106,7 +106,7 @@ textrows_load(struct rows *rs, const char *path, struct fault *f)
 	int		 r = 0;
 
 	if ((in = fopen(path, "re")) == NULL) {
-		fault_set(f, "bad_data", NULL, "%s: %s", path,
+		fault_set(f, "bad_field", NULL, "%s: %s", path,
 		    strerror(errno));
 		return (CHAT_ESYSTEM);
 	}
@@ -121,7 +121,7 @@ textrows_load(struct rows *rs, const char *path, struct fault *f)
 			char	 why[sizeof f->message];
 
 			memcpy(why, f->message, sizeof why);
-			fault_set(f, "bad_data", NULL, "%s: %.150s", place,
+			fault_set(f, "bad_field", NULL, "%s: %.150s", place,
 			    why);
 			break;
 		}

@@ -32,7 +32,7 @@ const unsigned char pii_class[256] = {
 	B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH,
 	B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH, B_HIGH,
 	B_HIGH, B_HIGH, B_HIGH, B_HIGH,		/* to 0xdf: two bytes */
-	[0xe1] = B_HIGH,			/* Greek, Georgian, Vietnamese */
+	[0xe1] = B_HIGH,			/* Greek, Georgian and others */
 };
 
 static const char *const pii_kind_names[PII_KINDS] = {

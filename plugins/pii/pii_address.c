@@ -292,12 +292,14 @@ pii_address_number(struct pii_in *in, const struct pii_token *w)
 		} else if ((part[k].groups & 1u << W_BEFORE) && words <= 2 &&
 		    k + 1 < n && (part[k].capital || near || pii_numbered(part,
 		    n, k) || !pii_listed(in, part[k].p, part[k].end, pii_common,
-		    sizeof pii_common / sizeof pii_common[0])) && !part[k + 1].digits && (part[k + 1].capital ||
+		    sizeof pii_common / sizeof pii_common[0])) &&
+		    !part[k + 1].digits && (part[k + 1].capital ||
 		    pii_particle(in, &part[k + 1]) || lower)) {
 			score = 0.85;
 			last = k + 2;
 		} else if (part[k].suffix && (part[k].capital || lower) &&
-		    (part[k].suffix > 1 || near) && (near || (k + 1 < n && part[k + 1].digits))) {
+		    (part[k].suffix > 1 || near) &&
+		    (near || (k + 1 < n && part[k + 1].digits))) {
 			score = 0.85;
 			last = k + 1;
 		} else if ((part[k].groups & 1u << W_AMBIGUOUS) && words > 1 &&

@@ -207,7 +207,8 @@ static int
 pii_is_date(const char *shape, const char *d)
 {
 	size_t	year = strncmp(shape, "4-", 2) == 0 ||
-		    strncmp(shape, "4/", 2) == 0 || strncmp(shape, "4.", 2) == 0;
+		    strncmp(shape, "4/", 2) == 0 ||
+		    strncmp(shape, "4.", 2) == 0;
 
 	if (year && strlen(shape) >= 5 && shape[2] <= '2' &&
 	    shape[3] == shape[1] && shape[4] <= '2')

@@ -107,8 +107,8 @@ pii_phone(struct pii_in *in, const struct pii_token *w, const char *d,
 		return (pii_phone_found(in, d, n, 0.85, w->p, end));
 	if (strlen(shape) < 3)
 		return (0);
-	if (d[0] == '0' && d[1] != '0' && n >= 9 && n <= 11 && shape[0] >= '2' &&
-	    shape[0] <= '5' && strchr(shape, '.') == NULL)
+	if (d[0] == '0' && d[1] != '0' && n >= 9 && n <= 11 &&
+	    shape[0] >= '2' && shape[0] <= '5' && strchr(shape, '.') == NULL)
 		return (pii_phone_found(in, d, n, 0.65, w->p, end));
 	if (pii_phone_label(in, end))
 		return (pii_phone_found(in, d, n, 0.8, w->p, end));

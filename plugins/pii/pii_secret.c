@@ -68,8 +68,8 @@ pii_made_of(const char *t, size_t n)
 		m.lower += pii_is(c, B_LOWER);
 		m.high += c >= 0x80;
 		m.under += c == '_' || c == '-' || c == '.' || c == '/';
-		m.marks += c < 0x80 && c != ' ' && !pii_is(c, B_ALNUM) && c != '_' &&
-		    c != '-' && c != '.' && c != '/';
+		m.marks += c < 0x80 && c != ' ' && !pii_is(c, B_ALNUM) &&
+		    c != '_' && c != '-' && c != '.' && c != '/';
 	}
 	return (m);
 }

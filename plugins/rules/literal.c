@@ -15,7 +15,7 @@
 
 #define LITERAL_DEPTH	40	/* groups in groups */
 #define LITERAL_LONG	28	/* bytes of a string in the parser */
-#define LITERAL_CLASS	6	/* characters of a class that are tried singly */
+#define LITERAL_CLASS	6	/* characters of a class, at most */
 #define LITERAL_EDGE	'\1'	/* in a string: a word begins or ends here */
 #define LITERAL_RARE	0.02	/* the most literals of a text per byte */
 #define LITERAL_TRY	2	/* us: to try a pattern at a place */

@@ -29,8 +29,8 @@
  *		 like, and at most three words that can belong to the object
  *		 ("some cheap home-made", "a piece of"), but no preposition,
  *		 conjunction or pronoun
- *	{{head}}  after a noun that does not begin a longer harmless one ("murder
- *		 mystery", "bomb disposal")
+ *	{{head}}  after a noun that does not begin a longer harmless one
+ *		 ("murder mystery", "bomb disposal")
  *	{{harmless}}  for "unless": words that report or object ("how did", "in
  *		 the movie", "wrong with", "consequences of", "prevent")
  * A rule may also have these:

@@ -21,14 +21,14 @@
 #define TOKEN	4
 
 static const char	text[] =
-	"I have been thinking about how people in the old town used to make "
-	"their bread, and whether the recipe that my grandmother wrote down is "
-	"the one which they sold at the market every Sunday morning. She always "
-	"said that nobody should tell the baker how much salt she took, because "
-	"he would laugh at her and then charge twice the price for a loaf. When "
-	"I try to bake it now, it never rises properly, so perhaps you can tell "
-	"me what I should change: more yeast, a warmer room, or another kind of "
-	"flour?";
+	"I have been thinking about how people in the old town used to "
+	"make their bread, and whether the recipe that my grandmother "
+	"wrote down is the one which they sold at the market every Sunday"
+	" morning. She always said that nobody should tell the baker how "
+	"much salt she took, because he would laugh at her and then "
+	"charge twice the price for a loaf. When I try to bake it now, it"
+	" never rises properly, so perhaps you can tell me what I should "
+	"change: more yeast, a warmer room, or another kind of flour?";
 
 /* Seconds of processor time. */
 static double

@@ -27,7 +27,8 @@ static const char *const atoms[] = {
 	"people of ", "colour ", "b0mb", "$", "1", "12345 ", "\xcc\x81",
 	"\xe2\x80\x8b", "é", "ﬁ", "Ｂ", "𝐛", "中", "か\xe3\x82\x99", "👩‍👧",
 	"🇩🇪", "😀", "क्षि", "ß", "rоpе ", "_", "-", "\t", " ", " ", " ", " ",
-	" ", ". ", "! ", "? ", "\n", "\r\n", ", ", "(", ") ", "[URL] ", "@user ",
+	" ", ". ", "! ", "? ", "\n", "\r\n", ", ", "(", ") ", "[URL] ",
+	"@user ",
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "#tag ",
 	"<human>: ", "во", "ромб ", "’s ", "`", "don", "'", "t",
 };

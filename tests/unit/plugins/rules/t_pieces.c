@@ -336,7 +336,8 @@ test_the_beginnings_of_patterns_are_complete(void **state)
 		"(?:(?:a|)(?:b|))c", "a|b\\b", "[[:alpha:]]b", "(?s)a.b|.\\nc",
 		"\\p{L}b|\\pLc", "(?x) a b # c", "(?:c(?R)|a)b", "\\$a|\\{b|{c",
 		"(?:ab|cd)+x?", "\\b(?:ab|c)d\\b|ks", "a[bc]{2}d|[sk]{2}",
-		"(?:x\\W+)?ab|\\bs\\W", "\\bks\\b|\\bkk", "(?i)sk|x[^a]{0,40}ks\\b",
+		"(?:x\\W+)?ab|\\bs\\W", "\\bks\\b|\\bkk",
+		"(?i)sk|x[^a]{0,40}ks\\b",
 		"a\\W+(?:\\w+\\W+){0,3}(?:bc|\\bde)\\b", "(?:a|b\\w*)c(?!d)",
 		"x\\s*(?:ab|y\\b)", "(?:(?:ab)?c|d{2,3})e", "\\w{1,70}ab\\b",
 	};
