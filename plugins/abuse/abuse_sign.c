@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "confusable.h"
 #include "fold.h"
 
 #define SIGN_PLANES	16	/* counts up to 65535: more than there are */
@@ -111,26 +112,24 @@ sign_has_scheme(const char *s, size_t len)
 }
 
 /*
- * The end of the link or the address that begins at byte i of the folded text,
- * the start of a word, or i if none does. Without a scheme, "host.tld/path" and
- * "name@host.tld" count, after a space or the like. Folding may have made a
- * letter of the sign @, so that one is read in the original.
+ * The end of the link or the address that begins at byte i, the start of a word,
+ * or i if none does. Without a scheme, "host.tld/path" and "name@host.tld" count,
+ * after a space or the like.
  */
 static size_t
-sign_link(const struct fold *f, const char *text, size_t i)
+sign_link(const char *s, size_t len, size_t i)
 {
-	const char	*s = f->text;
 	size_t		 end;
-	int		 scheme = sign_has_scheme(s + i, f->len - i);
+	int		 scheme = sign_has_scheme(s + i, len - i);
 	int		 at = 0, dot = 0, path = 0;
 
 	if (!scheme && i > 0 && sign_is_link((unsigned char)s[i - 1]))
 		return (i);
-	for (end = i; end < f->len && sign_is_link((unsigned char)s[end]);
+	for (end = i; end < len && sign_is_link((unsigned char)s[end]);
 	    end++) {
-		at |= end > i && text[f->from[end]] == '@';
+		at |= end > i && s[end] == '@';
 		path |= dot && s[end] == '/';
-		dot |= s[end] == '.' && end > i && end + 2 < f->len &&
+		dot |= s[end] == '.' && end > i && end + 2 < len &&
 		    s[end - 1] != '.' && s[end + 1] >= 'a' && s[end + 1] <= 'z';
 	}
 	while (end > i && strchr(".!?:/", s[end - 1]) != NULL)
@@ -192,15 +191,51 @@ sign_is_ten(const char *s, size_t len)
 	return (len >= 2 && s[0] != '0');
 }
 
+/*
+ * Fold a text that is as simple as most are: ASCII, without signs that stand
+ * for letters. Returns 1 with the len folded bytes in out, as fold_init makes
+ * them, or 0 if it is not so simple.
+ */
+static int
+sign_plain(char *out, const char *text, size_t len)
+{
+	unsigned char	 c;
+	size_t		 i;
+	int		 letter = 0;	/* 1: before this byte stands a letter,
+					 * 2: and then signs */
+
+	for (i = 0; i < len; i++) {
+		c = (unsigned char)text[i];
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		if (c >= 'a' && c <= 'z') {
+			if (letter == 2)
+				return (0);
+			letter = 1;
+		} else if (c == ' ' || c == '\n' || c == '\t') {
+			letter = 0;
+			c = c == '\t' ? ' ' : c;
+		} else if (c < ' ' || c > '~') {
+			return (0);
+		} else if (letter > 0) {
+			letter = confusable_leet(c) != 0 ? 2 : 0;
+		}
+		out[i] = (char)c;
+	}
+	return (1);
+}
+
 /* Make the signature. */
 void
 abuse_sign(struct abuse_sign *sign, const char *text, size_t len)
 {
 	struct sign_sums	 sums = { .n = 0 };
-	struct fold		 f;
+	struct fold		 fold = { .text = NULL };
+	char			 plain[ABUSE_TEXT_MAX];
+	const char		*s = plain;
 	uint64_t		 h, last = 0;
 	unsigned		 ten = 0;	/* words since a number */
-	size_t			 i, end;
+	size_t			 n, i, end;
 	int			 digits;
 
 	memset(sign, 0, sizeof *sign);
@@ -209,11 +244,16 @@ abuse_sign(struct abuse_sign *sign, const char *text, size_t len)
 		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
 			len--;
 	}
-	fold_init(&f, text, len);
-	for (i = 0; i < f.len; i = end) {
+	n = len;
+	if (!sign_plain(plain, text, len)) {
+		fold_init(&fold, text, len);
+		s = fold.text;
+		n = fold.len;
+	}
+	for (i = 0; i < n; i = end) {
 		end = i + 1;
-		if (!sign_is_word((unsigned char)f.text[i])) {
-			end = sign_gap(f.text, f.len, i);
+		if (!sign_is_word((unsigned char)s[i])) {
+			end = sign_gap(s, n, i);
 			if (end > i)
 				sign->signs |= ABUSE_GAP;
 			else
@@ -221,24 +261,23 @@ abuse_sign(struct abuse_sign *sign, const char *text, size_t len)
 			if (end == i + 1)
 				continue;
 			h = sign_hash("{", 1);
-		} else if ((end = sign_link(&f, text, i)) > i) {
+		} else if ((end = sign_link(s, n, i)) > i) {
 			sign->signs |= ABUSE_LINK;
 			if (sign->link == 0)
-				sign->link = sign_hash(f.text + i, end - i);
+				sign->link = sign_hash(s + i, end - i);
 			h = sign_hash("@", 1);
 		} else {
 			digits = 0;
-			for (end = i; end < f.len &&
-			    sign_is_word((unsigned char)f.text[end]); end++)
-				digits |= f.text[end] >= '0' &&
-				    f.text[end] <= '9';
-			if (sign_is_ten(f.text + i, end - i))
+			for (end = i; end < n &&
+			    sign_is_word((unsigned char)s[end]); end++)
+				digits |= s[end] >= '0' && s[end] <= '9';
+			if (sign_is_ten(s + i, end - i))
 				ten = 4;
 			else if (ten > 0 && ten-- &&
-			    sign_is_made(f.text + i, end - i))
+			    sign_is_made(s + i, end - i))
 				sign->signs |= ABUSE_MANY;
 			h = digits ? sign_hash("0", 1) :
-			    sign_hash(f.text + i, end - i);
+			    sign_hash(s + i, end - i);
 		}
 		sign->words++;
 		sign_add(&sums, h);
@@ -247,5 +286,5 @@ abuse_sign(struct abuse_sign *sign, const char *text, size_t len)
 		last = h;
 	}
 	sign->text = sign_majority(&sums);
-	fold_clear(&f);
+	fold_clear(&fold);
 }

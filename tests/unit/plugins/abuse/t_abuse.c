@@ -61,6 +61,32 @@ test_what_mass_messages_vary_changes_no_signature(void **state)
 	assert_true(distance(MAIL, "Please " MAIL) <= 6);
 }
 
+/* Plain texts are read without libfold, to the same signature. An invisible
+ * character at the end makes a text less plain. */
+static void
+test_plain_texts_are_folded_alike(void **state)
+{
+	static const char	 sign_of[] = "abcdefgABCDEFG 0134579@$!|+.,:/"
+				    "'-_(){}[]<>%\t\n     ";
+	char			 a[80], b[90];
+	unsigned		 seed = 3;
+	int			 n, i, len;
+
+	(void)state;
+	for (n = 0; n < 20000; n++) {
+		len = n % 79;
+		for (i = 0; i < len; i++) {
+			seed = seed * 1664525 + 1013904223;
+			a[i] = sign_of[(seed >> 8) % (sizeof sign_of - 1)];
+		}
+		a[len] = '\0';
+		snprintf(b, sizeof b, "%s\342\200\213", a);
+		struct abuse_sign x = sign(a), y = sign(b);
+		assert_true(x.text == y.text && x.link == y.link &&
+		    x.words == y.words && x.signs == y.signs);
+	}
+}
+
 /* The signs of a message for many. */
 static void
 test_signs(void **state)
@@ -362,6 +388,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(
 		    test_what_mass_messages_vary_changes_no_signature),
+		cmocka_unit_test(test_plain_texts_are_folded_alike),
 		cmocka_unit_test(test_signs),
 		cmocka_unit_test(test_only_the_beginning_of_a_long_text_counts),
 		cmocka_unit_test(test_accounts_with_nearly_equal_prompts),
