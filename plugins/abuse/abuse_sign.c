@@ -112,9 +112,9 @@ sign_has_scheme(const char *s, size_t len)
 }
 
 /*
- * The end of the link or the address that begins at byte i, the start of a word,
- * or i if none does. Without a scheme, "host.tld/path" and "name@host.tld" count,
- * after a space or the like.
+ * The end of the link or the address that begins at byte i, the start of a
+ * word, or i if none does. Without a scheme, "host.tld/path" and
+ * "name@host.tld" count, after a space or the like.
  */
 static size_t
 sign_link(const char *s, size_t len, size_t i)
