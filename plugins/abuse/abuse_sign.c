@@ -152,7 +152,8 @@ sign_gap(const char *s, size_t len, size_t i)
 			break;
 		if (s[k] >= 'a' && s[k] <= 'z')
 			letters++;
-		else if (strchr(" _-{'", s[k]) == NULL || s[k] == '\0')
+		else if (strchr(" _-{'", s[k]) == NULL || s[k] == '\0' ||
+		    (s[k] == '{' && k > i + 1))
 			return (i);
 	}
 	return (k < len && k < i + 32 && letters > 2 ? k + 1 : i);

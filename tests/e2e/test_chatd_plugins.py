@@ -157,7 +157,7 @@ def test_the_plugin_abuse_counts_on_in_the_next_process(how):
             os.kill(pid, signal.SIGKILL)
         else:
             assert c.call("reload")["event"] == "done"
-        s.wait(lambda: s.helper_pid("filter") not in (0, None, pid))
+        assert s.wait(lambda: s.helper_pid("filter") not in (0, None, pid))
         assert rules(c) == [("abuse/repeats", "flag")]
 
 

@@ -99,6 +99,7 @@ test_signs(void **state)
 	assert_int_equal(sign("the end.and then, and/or 3.5/4").signs, 0);
 	assert_int_equal(sign("Dear {first name}, hello").signs, ABUSE_GAP);
 	assert_int_equal(sign("Dear [NAME], hello").signs, ABUSE_GAP);
+	assert_int_equal(sign("Dear {{name}}, hello").signs, ABUSE_GAP);
 	assert_int_equal(sign("if (a[i] < b) { return 100 % c; }").signs, 0);
 	assert_int_equal(sign("make 50 different versions").signs, ABUSE_MANY);
 	assert_int_equal(sign("make 5 different versions").signs, 0);
