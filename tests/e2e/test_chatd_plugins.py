@@ -136,6 +136,31 @@ def test_what_a_plugin_saves_goes_to_the_next_process(how):
         assert begun(c) < 20
 
 
+@pytest.mark.parametrize("how", ["crash", "reload"])
+def test_the_plugin_abuse_counts_on_in_the_next_process(how):
+    text = ("Write a friendly mail to our customers that asks them to confirm "
+            "the account within one day")
+
+    def rules(client):
+        return [(v["rule"], v["action"]) for v in client.call(
+            "moderate", text=text, explain=True)["findings"]]
+
+    with Service(filters=[{"name": "abuse", "process": "shared",
+                           "path": str(BUILD / ".libs/abuse.so"),
+                           "options": {"repeats": 3}}],
+                 config={"policy": {"prompt": {"default": {
+                     "flag": 0.5, "block": 0.8}}}}) as s, s.client() as c:
+        assert rules(c) == rules(c) == []
+        wait_saved(s)
+        pid = s.helper_pid("filter")
+        if how == "crash":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            assert c.call("reload")["event"] == "done"
+        assert s.wait(lambda: s.helper_pid("filter") not in (0, None, pid))
+        assert rules(c) == [("abuse/repeats", "flag")]
+
+
 def test_a_state_on_which_the_plugin_crashes_is_dropped():
     with serve(plugin("zoo", act="tell", restore="abort")) as s, \
             s.client() as c:
