@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops of encoder_kernels.h, over eight lanes.  An instruction set
- * includes this file after it has defined
+ * A part of encoder_*.c: the inner loops of encoder_kernels.h, over eight
+ * lanes.  An instruction set includes this file after it has defined
  *
  *	BODY_NAME	its struct encoder_kernels
  *	BODY_ISA	its name

@@ -49,8 +49,8 @@ static const char *const pii_no_password[] = {
 	"long", "simple", "complex", "easy", "hard", "updated", "saved",
 	"cached", "revoked", "created", "issued", "signed", "used", "usually",
 	"often", "sometimes", "probably", "now", "then", "based", "typed",
-	"everything", "nothing", "nobody", "ready", "gone", "fine", "good",
-	"bad", "okay", "correctly", "necessary", "mandatory", "readable"
+	"everything", "nothing", "nobody", "ready", "gone", "fine", "bad",
+	"good", "okay", "correctly", "necessary", "mandatory", "readable"
 };
 
 /* Count what a value is made of. */

@@ -10,8 +10,8 @@
  * before a noun, and words that are no part of the phrase of a noun. */
 #define PACK_SPACE	"[^\\w.!?;:\\n]{1,3}"
 #define PACK_THE	"(?:(?:an?|the|some|any|my|your|his|her|their|our|" \
-	"its|this|these|those|such|more|another|other|many|several|few|all|every|" \
-	"each|one|two|three|\\d+)" PACK_SPACE "){0,2}"
+	"its|this|these|those|such|more|another|other|many|several|few|all|" \
+	"every|each|one|two|three|\\d+)" PACK_SPACE "){0,2}"
 #define PACK_ADJECTIVE	"(?:(?!(?:an?|the|my|your|his|her|their|our|its|this|" \
 	"these|those|to|in|on|at|for|with|from|about|and|or|but|nor|that|" \
 	"which|who|whom|whose|what|when|where|while|why|how|if|is|are|was|" \

@@ -721,10 +721,11 @@ def test_the_configuration_that_is_installed_is_sound(tmp_path):
     text = re.sub(r"# path: \S+/(\w+\.so)",
                   r"path: %s/\1" % (BUILD / ".libs"), text)
     text = re.sub("packs: .*", "packs: %s" % (SRC / "etc/rules"), text)
-    text = re.sub("- name: classifier", "- name: classifier\n    path: %s" %
-                  (BUILD / ".libs/classifier.so"), text)
-    text = re.sub("model: .*/classifier.model", "model: %s" %
-                  (SRC / "plugins/classifier/classifier.model"), text)
+    text = re.sub(r"- name: (pii|classifier|encoder)$",
+                  r"- name: \1\n    path: %s/\1.so" % (BUILD / ".libs"), text,
+                  flags=re.M)
+    text = re.sub(r"model: .*/(\w+)\.model", r"model: %s/\1/\1.model" %
+                  (SRC / "plugins"), text)
     for name in ("engine", "filter", "store"):
         text += "%s: {program: %s}\n" % (name, BUILD / ("chatd-" + name))
     f = tmp_path / "chatd.yaml"
