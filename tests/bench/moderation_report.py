@@ -251,7 +251,7 @@ def write(path, text):
         with open(new, "w", encoding="utf-8") as f:
             f.write(text)
         os.replace(new, path)
-    except OSError:
+    except (OSError, ValueError):
         if os.path.exists(new):
             os.unlink(new)
         raise
