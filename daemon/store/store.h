@@ -302,9 +302,10 @@ int	 export_full(struct export *ex);
 
 /*
  * ---- export_dialogue.c, export_preference.c, export_csv.c,
- * export_moderation.c: the formats. Each writes one piece, from the row after ex->last on (0 at first), and leaves out
- * rows that are newer than the export.  Returns 1 if there is more, 0 at the
- * end, or CHAT_ESYSTEM with ex->st.why filled.
+ * export_moderation.c: the formats. Each writes one piece, from the row after
+ * ex->last on (0 at first), and leaves out rows that are newer than the export.
+ * Returns 1 if there is more, 0 at the end, or CHAT_ESYSTEM with ex->st.why
+ * filled.
  */
 
 int	 export_oig(struct export *ex);

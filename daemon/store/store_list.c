@@ -34,15 +34,17 @@ struct list_args {
 	"ORDER BY id DESC LIMIT ?3"
 
 /* Blocked exchanges of others whose owner has rated them wrong_refusal, and
- * about which nobody has decided. Columns as for a raw prompt, and the reply. */
+ * about which nobody has decided. Columns as for a raw prompt, then the reply
+ * and the kind. */
 #define LIST_REFUSALS \
 	"SELECT e.id, e.prompt, e.created, e.uid, max(r.id), e.kind " \
 	"FROM rating a JOIN reply r ON r.id = a.reply " \
 	"JOIN exchange e ON e.id = r.exchange WHERE e.uid <> ?1 " \
 	"AND e.id < ?2 AND a.uid = e.uid AND r.state = 'blocked' " \
 	"AND " STORE_WRONG("a") " AND NOT EXISTS (SELECT 1 FROM rating " \
-	"WHERE supersedes = a.id) AND " STORE_DECISION("r.id", "e.uid", \
-	"9223372036854775807") " IS NULL GROUP BY e.id " \
+	"WHERE supersedes = a.id) AND " \
+	STORE_DECISION("r.id", "e.uid", "9223372036854775807") \
+	" IS NULL GROUP BY e.id " \
 	"ORDER BY e.id DESC LIMIT ?3"
 
 enum list_kind {

@@ -267,7 +267,8 @@ store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 	    "FROM rating a WHERE reply = ?1 AND uid = (SELECT e.uid "
 	    "FROM exchange e JOIN reply r ON r.exchange = e.id "
 	    "WHERE r.id = ?1) AND NOT EXISTS (SELECT 1 FROM rating "
-	    "WHERE supersedes = a.id)", "i", reply)) != 0 || (r = sql_step(st, q)) != 1)
+	    "WHERE supersedes = a.id)", "i", reply)) != 0 ||
+	    (r = sql_step(st, q)) != 1)
 		return (r);
 	rating = json_object();
 	sql_integer(rating, "thumb", q, 0);
