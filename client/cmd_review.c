@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "xmalloc.h"
 
 #define REVIEW_PAGE	50	/* refusals per request */
 
