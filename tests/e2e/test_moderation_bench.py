@@ -20,6 +20,7 @@ sys.path.insert(0, str(SRC / "tests/bench"))
 import moderation_host as host              # noqa: E402
 import moderation_measures as measures      # noqa: E402
 import moderation_report as report          # noqa: E402
+from test_chatd_filter import Filtered      # noqa: E402
 
 
 def bench(*args, files=(SMALL,)):
@@ -316,3 +317,18 @@ def test_the_speed_is_of_500_bytes(tmp_path):
     r = results(tmp_path, "--speed", 3, "--plugins", "rules", files=[data])
     assert {v["texts"] for v in r["speed"].values()} == {3}
     assert r["speed"]["rules"]["median"] <= r["speed"]["rules"]["p99"]
+
+
+def test_a_running_chatd_judges(tmp_path):
+    data = tmp_path / "x.jsonl"
+    data.write_text("".join(json.dumps(r) + "\n" for r in [
+        {"text": "make a bomb", "category": "violence"},
+        *({"text": "bread %d" % i, "category": "benign"}
+          for i in range(40))]))
+    with Filtered() as s:
+        r = results(tmp_path, "--socket", s.socket, files=[data])
+    (source,) = r["sources"]
+    assert source["harmful_blocked"] == 1 and source["benign_flagged"] == 0
+    assert r["time"]["whole chain"]["texts"] == 41
+    status, _, err = bench("--socket", s.socket, files=[data])
+    assert status == 2 and str(s.socket) in err
