@@ -186,6 +186,9 @@ def test_a_baseline_is_a_gate(tmp_path, scripted):
     status, out, _ = bench(*scripted, "--baseline", base)
     assert status == 0 and "0 of " in out
     kept = json.loads(base.read_text())
+    assert "other texts:" not in out
+    assert "other texts: 17 there, 2 here" in bench(
+        *scripted, "--baseline", base, "--fold", "tune")[1]
     kept["kept"]["twins/D"]["value"] = 0.5          # we are better now
     base.write_text(json.dumps(kept))
     assert bench(*scripted, "--baseline", base)[0] == 0
