@@ -33,6 +33,7 @@ static const struct {
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },
 	{ CMD_FILTERS, cmd_filters },
+	{ CMD_REVIEW, cmd_review },
 	{ CMD_MODERATE, cmd_moderate },
 	{ CMD_TOKENIZE, cmd_tokenize },
 	{ CMD_HELP, main_help },

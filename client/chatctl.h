@@ -61,7 +61,7 @@ struct options {
 	int		 exchange;	/* arguments are numbers of exchanges */
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
-	int		 jsonl, explain;
+	int		 jsonl, explain, refusals;
 	int64_t		 reply;		/* 0: not given */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
@@ -93,7 +93,8 @@ struct ctl {
 #define CMD_HELP	0x800
 #define CMD_HEALTH	0x1000
 #define CMD_FILTERS	0x2000
-#define CMD_ANY		0x3fff
+#define CMD_REVIEW	0x4000
+#define CMD_ANY		0x7fff
 
 struct command {
 	const char	*name;
@@ -310,6 +311,7 @@ int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);
 int	 cmd_filters(struct ctl *ctl, int argc, char **argv);
+int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
 

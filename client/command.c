@@ -28,6 +28,11 @@ static const struct command commands[] = {
 	    "The numbers of exchanges are in chatctl show and in the done "
 	    "event of\nchatctl ask --json. Rating again replaces your "
 	    "rating.\n" },
+	{ "review", CMD_REVIEW, "", 0, 0,
+	    "Decide about refusals that users call wrong (operators only)",
+	    "Each blocked message is shown with what the filters found. Press "
+	    "k to keep the\nblock, o to overturn it, s to skip it, q to "
+	    "quit. If stdin is not a terminal, each\nline is a key.\n" },
 	{ "delete", CMD_DELETE, "CONVERSATION...", 1, -1,
 	    "Delete conversations for good",
 	    "With --exchange, delete raw prompts. Operators may also delete "

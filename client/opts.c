@@ -85,6 +85,8 @@ static const struct opt {
 	    "TEXT", "a comment on the reply" },
 	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
 	    "N", "rate reply N of the exchange, not the newest one" },
+	{ "refusals", 0, OPT_FLAG, CMD_REVIEW, AT(refusals), 0, 0, NULL,
+	    NULL, "those that users have rated wrong_refusal" },
 	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0,
 	    vocabulary_formats,
 	    "NAME", "(messages)" },

@@ -156,6 +156,11 @@ show_reply(struct show *l, const json_t *reply, int numbered)
 	}
 	show_verdicts(l, json_object_get(reply, "verdicts"));
 	show_rating(l, json_object_get(reply, "rating"));
+	if ((state = msg_string(reply, "decision")) != NULL)
+		fprintf(l->out, "%s[an operator has decided: %s]%s\n",
+		    term_on(1, ROLE_DIM), strcmp(state, "overturn") == 0 ?
+		    "the block was wrong" : "the block was right",
+		    term_off(1));
 }
 
 /* Print how a reply was rated. */

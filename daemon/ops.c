@@ -26,7 +26,7 @@ struct ops_args {
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	json_t		*params, *reasons;	/* borrowed */
-	int		 all, explain;
+	int		 all, explain, review;
 };
 
 static void	ops_hello(struct request *, struct ops_args *);
@@ -101,6 +101,7 @@ static const struct field ops_rate_fields[] = {
 	{ "reasons", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(reasons) },
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
+	{ "review", FIELD_BOOL, 0, 0, 0, A(review) },
 };
 static const struct field ops_tokenize_fields[] = {
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
@@ -317,13 +318,16 @@ ops_new(struct request *r, struct ops_args *a)
 static void
 ops_list(struct request *r, struct ops_args *a)
 {
-	json_t	*m;
+	const int	 refusals = a->kind != NULL &&
+			    strcmp(a->kind, "refusal") == 0;
+	json_t		*m;
 
-	if (a->all && !r->operator) {
-		request_fail(r, "denied", "all: for operators only");
+	if ((a->all || refusals) && !r->operator) {
+		request_fail(r, "denied", "%s: for operators only",
+		    refusals ? "refusal" : "all");
 		return;
 	}
-	m = ops_to_store(r, "list", a->all);
+	m = ops_to_store(r, "list", a->all || refusals);
 	msg_set_string(m, "kind", a->kind);
 	if (a->before > 0)
 		msg_set_int(m, "before", a->before);
@@ -344,19 +348,24 @@ ops_show(struct request *r, struct ops_args *a)
 	relay_read(r, m);
 }
 
-/* rate: a person's opinion of a reply. */
+/* rate: a person's opinion of a reply, or an operator's decision about a block
+ * of somebody else. */
 static void
 ops_rate(struct request *r, struct ops_args *a)
 {
 	struct fault	 f;
 	json_t		*m;
 
+	if (a->review && !r->operator) {
+		request_fail(r, "denied", "review: for operators only");
+		return;
+	}
 	if (ops_prompt(r, "ideal", a->ideal, &f) != 0 ||
 	    ops_prompt(r, "comment", a->comment, &f) != 0) {
 		request_fault(r, &f);
 		return;
 	}
-	m = ops_to_store(r, "rate", 0);
+	m = ops_to_store(r, "rate", a->review);
 	msg_set_int(m, "exchange", a->exchange);
 	if (a->reply > 0)
 		msg_set_int(m, "reply", a->reply);

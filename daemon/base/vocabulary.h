@@ -41,7 +41,8 @@ enum { CATEGORIES = 0 VOCABULARY_CATEGORIES(VOCABULARY_ONE) };
 	X(oig) \
 	X(messages) \
 	X(preference) \
-	X(csv)
+	X(csv) \
+	X(moderation)
 
 /*
  * The sampling parameters: name, type, least and greatest value, default and

@@ -27,7 +27,8 @@ static const char export_csv_query[] =
 "ELSE r.text END AS reply_text, a.ideal, a.comment "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
-"WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND a.id <= ?3 AND NOT EXISTS "
+"WHERE ((e.uid = ?1 AND a.uid = ?1) OR ?1 = -1) AND a.id > ?2 "
+"AND a.id <= ?3 AND NOT EXISTS "
 "(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) ORDER BY a.id";
 
 /* Write a field, in quotes if it needs them. */

@@ -69,7 +69,8 @@ export_dialogue_reply(struct export *ex, int64_t exchange, char **text)
 	if ((r = sql_open(&ex->st, &q, "SELECT r.state, r.text, a.thumb, "
 	    "a.ideal FROM reply r LEFT JOIN rating a ON a.reply = r.id "
 	    "AND a.id <= ?3 AND NOT EXISTS (SELECT 1 FROM rating "
-	    "WHERE supersedes = a.id AND id <= ?3) WHERE r.exchange = ?1 "
+	    "WHERE supersedes = a.id AND id <= ?3) AND a.uid = (SELECT uid "
+	    "FROM exchange WHERE id = ?1) WHERE r.exchange = ?1 "
 	    "AND r.id <= ?2 ORDER BY r.id", "iii", exchange, ex->reply,
 	    ex->rating)) != 0)
 		return (r);

@@ -246,6 +246,27 @@ int	 store_list(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
 
+/*
+ * SQL: was the reply rated wrong_refusal by its owner? And the decision of an
+ * operator about it, "keep", "overturn" or NULL. Only ratings up to the id
+ * "last" are looked at.
+ */
+#define STORE_COUNTS(a, last) \
+	a ".id <= " last " AND NOT EXISTS (SELECT 1 FROM rating " \
+	"WHERE supersedes = " a ".id AND id <= " last ")"
+#define STORE_WRONG(a) \
+	"EXISTS (SELECT 1 FROM json_each(" a ".reasons) " \
+	"WHERE value = 'wrong_refusal')"
+#define STORE_APPEAL(reply, owner, last) \
+	"EXISTS (SELECT 1 FROM rating o WHERE o.reply = " reply " AND " \
+	"o.uid = " owner " AND " STORE_WRONG("o") " AND " \
+	STORE_COUNTS("o", last) ")"
+#define STORE_DECISION(reply, owner, last) \
+	"(SELECT CASE WHEN " STORE_WRONG("d") " THEN 'overturn' " \
+	"WHEN d.thumb = 1 THEN 'keep' END FROM rating d WHERE d.reply = " \
+	reply " AND d.uid <> " owner " AND " STORE_COUNTS("d", last) \
+	" ORDER BY d.id DESC LIMIT 1)"
+
 /* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
  * characters, owned by the caller. */
 char	*store_title(const char *text);
@@ -280,16 +301,18 @@ void	 export_line(struct export *ex, json_t *msg);
 int	 export_full(struct export *ex);
 
 /*
- * ---- export_dialogue.c, export_preference.c, export_csv.c: the formats. Each
- * writes one piece, from the row after ex->last on (0 at first), and leaves out
- * rows that are newer than the export.  Returns 1 if there is more, 0 at the
- * end, or CHAT_ESYSTEM with ex->st.why filled.
+ * ---- export_dialogue.c, export_preference.c, export_csv.c,
+ * export_moderation.c: the formats. Each writes one piece, from the row after
+ * ex->last on (0 at first), and leaves out rows that are newer than the export.
+ * Returns 1 if there is more, 0 at the end, or CHAT_ESYSTEM with ex->st.why
+ * filled.
  */
 
 int	 export_oig(struct export *ex);
 int	 export_messages(struct export *ex);
 int	 export_preference(struct export *ex);
 int	 export_csv(struct export *ex);
+int	 export_moderation(struct export *ex);
 
 /* Make a message of a conversation, {"role": role, "content": text}. */
 json_t	*export_message(const char *role, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list: a user's conversations, or raw prompts, newest first; and stats.
+ * list: a user's conversations, or raw prompts, or what was blocked and is
+ * called a wrong refusal, newest first; and stats.
  */
 #include "store.h"
 
@@ -9,6 +10,7 @@
 
 #include "json.h"
 #include "protocol.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define LIST_LIMIT	50	/* items, if no limit is given */
@@ -31,12 +33,34 @@ struct list_args {
 	"WHERE conversation IS NULL AND " whose " AND id < ?2 " \
 	"ORDER BY id DESC LIMIT ?3"
 
-static const char *const store_list_queries[2][2] = {
+/* Blocked exchanges of others whose owner has rated them wrong_refusal, and
+ * about which nobody has decided. Columns as for a raw prompt, then the reply
+ * and the kind. */
+#define LIST_REFUSALS \
+	"SELECT e.id, e.prompt, e.created, e.uid, max(r.id), e.kind " \
+	"FROM rating a JOIN reply r ON r.id = a.reply " \
+	"JOIN exchange e ON e.id = r.exchange WHERE e.uid <> ?1 " \
+	"AND e.id < ?2 AND a.uid = e.uid AND r.state = 'blocked' " \
+	"AND " STORE_WRONG("a") " AND NOT EXISTS (SELECT 1 FROM rating " \
+	"WHERE supersedes = a.id) AND " \
+	STORE_DECISION("r.id", "e.uid", "9223372036854775807") \
+	" IS NULL GROUP BY e.id " \
+	"ORDER BY e.id DESC LIMIT ?3"
+
+enum list_kind {
+	LIST_SAY,
+	LIST_COMPLETE,
+	LIST_REFUSAL
+};
+static const char *const store_list_kinds[] = { "say", "complete", "refusal",
+    NULL };
+static const char *const store_list_queries[][2] = {
 	{ LIST_CONVERSATIONS("uid = ?1"), LIST_CONVERSATIONS("?1 = ?1") },
 	{ LIST_PROMPTS("uid = ?1"), LIST_PROMPTS("?1 = ?1") },
+	{ LIST_REFUSALS, LIST_REFUSALS },
 };
 
-static json_t	*store_list_item(sqlite3_stmt *, int);
+static json_t	*store_list_item(sqlite3_stmt *, enum list_kind);
 static int	store_list_count(struct store *, json_t *, const char *,
 		    const char *);
 
@@ -53,16 +77,21 @@ static const struct field store_list_fields[] = {
 /* Make the item of row q: a conversation, or an exchange without its
  * replies. */
 static json_t *
-store_list_item(sqlite3_stmt *q, int raw)
+store_list_item(sqlite3_stmt *q, enum list_kind kind)
 {
-	json_t	*m = json_object(), *o = json_object();
-	char	*title;
+	json_t		*m = json_object(), *o = json_object();
+	const int	 raw = kind != LIST_SAY;
+	char		*title;
 
 	msg_set(m, raw ? "exchange" : "conversation", o);
 	sql_integer(o, raw ? "exchange" : "conversation", q, 0);
 	if (raw) {
 		title = store_title((const char *)sqlite3_column_text(q, 1));
-		msg_set_string(o, "kind", "complete");
+		if (kind == LIST_REFUSAL) {
+			sql_text(o, "kind", q, 5);
+			sql_integer(o, "reply", q, 4);
+		} else
+			msg_set_string(o, "kind", "complete");
 		msg_set_string(o, "title", title);
 		free(title);
 	} else
@@ -85,23 +114,25 @@ store_list(struct store *st, struct store_request *req)
 	sqlite3_stmt	*q;
 	json_t		*next;
 	int64_t		 last = 0, n = 0, bytes = 0;
-	int		 raw, r;
+	int		 kind, r;
 
 	if ((r = fields_read(req->msg, store_list_fields,
 	    nitems(store_list_fields), &a, &req->fault)) != 0)
 		return (r);
-	raw = strcmp(a.kind, "complete") == 0;
-	if (!raw && strcmp(a.kind, "say") != 0)
-		return (fault_set(&req->fault, "bad_field", "kind",
-		    "kind: expected say or complete"));
-	if ((r = sql_open(st, &q, store_list_queries[raw][a.admin != 0], "iii",
+	if ((kind = vocabulary_find(store_list_kinds, a.kind)) == -1)
+		return (vocabulary_fault(&req->fault, "bad_field", "kind",
+		    store_list_kinds, a.kind));
+	if (kind == LIST_REFUSAL && !a.admin)
+		return (fault_set(&req->fault, "denied", "kind",
+		    "kind: refusal is for operators"));
+	if ((r = sql_open(st, &q, store_list_queries[kind][a.admin != 0], "iii",
 	    a.uid, a.before, a.limit + 1)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1 && n < a.limit &&
 	    bytes < STORE_SLICE) {
 		last = sqlite3_column_int64(q, 0);
 		bytes += sqlite3_column_bytes(q, 1);
-		req->item(req->arg, store_list_item(q, raw));
+		req->item(req->arg, store_list_item(q, (enum list_kind)kind));
 		n++;
 	}
 	msg_set_bool(req->done, "more", r == 1);

@@ -2,7 +2,8 @@
 /*
  * Ratings: a user's opinion of a reply.  A new rating adds a row that
  * supersedes the last one.  So old ratings are kept, and only the newest one
- * counts.
+ * counts.  The rating of a blocked reply by somebody else is the decision of an
+ * operator about it.
  */
 #include "store.h"
 
@@ -19,8 +20,10 @@
 struct rate_args {
 	const char	*ideal, *comment;
 	int64_t		 uid, exchange, reply, thumb, time;
+	int64_t		 owner;		/* whose exchange it is */
 	struct account_quota quota;
 	json_t		*reasons;
+	int		 admin;		/* the decision of an operator */
 };
 
 static int	store_rating_reasons(const json_t *, char **, struct fault *);
@@ -40,6 +43,7 @@ static const struct field store_rating_fields[] = {
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
+	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 	ACCOUNT_FIELDS(A(quota)),
 };
 #undef A
@@ -74,29 +78,35 @@ store_rating_reasons(const json_t *reasons, char **out, struct fault *f)
 	return (0);
 }
 
-/* Find the reply. A reply of another user is not found. */
+/* Find the reply and its owner. A reply of another user is found only by an
+ * operator who decides about it; then it must be blocked. */
 static int
 store_rating_find(struct store *st, struct rate_args *a, struct fault *f)
 {
-	int	r;
+	sqlite3_stmt	*q;
+	int		 r;
 
-	if (a->reply == 0)
-		r = sql_int(st, &a->reply, "SELECT max(r.id) FROM reply r "
-		    "JOIN exchange e ON e.id = r.exchange WHERE e.id = ? "
-		    "AND e.uid = ?", "ii", a->exchange, a->uid);
-	else
-		r = sql_int(st, &a->reply, "SELECT r.id FROM reply r "
-		    "JOIN exchange e ON e.id = r.exchange WHERE e.id = ? "
-		    "AND e.uid = ? AND r.id = ?", "iii", a->exchange, a->uid,
-		    a->reply);
+	if ((r = sql_open(st, &q, "SELECT r.id, e.uid FROM reply r "
+	    "JOIN exchange e ON e.id = r.exchange WHERE e.id = ?1 AND "
+	    "CASE WHEN ?4 THEN e.uid <> ?2 AND r.state = 'blocked' "
+	    "ELSE e.uid = ?2 END AND ?3 IN (0, r.id) ORDER BY r.id DESC "
+	    "LIMIT 1", "iiii", a->exchange, a->uid, a->reply,
+	    (int64_t)a->admin)) != 0 || (r = sql_step(st, q)) < 0)
+		return (r);
 	if (r == 0)
 		return (fault_set(f, "not_found", "exchange",
+		    a->admin ? "no exchange %lld of another user with such a "
+		    "reply that was blocked" :
 		    "no exchange %lld with such a reply",
 		    (long long)a->exchange));
-	return (r == 1 ? 0 : r);
+	a->reply = sqlite3_column_int64(q, 0);
+	a->owner = sqlite3_column_int64(q, 1);
+	sql_end(q);
+	return (0);
 }
 
-/* Count the new row, and check the quota of the user. */
+/* Count the new row, and check the quota of the user. An operator who decides
+ * adds to what the owner has stored, whatever the quota. */
 static int
 store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
     struct store_request *req)
@@ -107,9 +117,9 @@ store_rating_count(struct store *st, const struct rate_args *a, int64_t rating,
 	    "ifnull(length(CAST(ideal AS BLOB)), 0) + "
 	    "ifnull(length(CAST(comment AS BLOB)), 0) FROM rating "
 	    "WHERE id = ?", "i", rating) < 0 ||
-	    account_grow(st, a->exchange, a->uid, STORE_ROW + bytes) != 0)
+	    account_grow(st, a->exchange, a->owner, STORE_ROW + bytes) != 0)
 		return (CHAT_ESYSTEM);
-	return (account_check(st, req, a->uid, 0, &a->quota));
+	return (a->admin ? 0 : account_check(st, req, a->uid, 0, &a->quota));
 }
 
 /*

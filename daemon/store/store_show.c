@@ -36,6 +36,7 @@ static int	store_show_replies(struct store *, struct show_args *, int64_t,
 static int	store_show_reply(struct store *, sqlite3_stmt *, json_t *,
 		    int64_t *);
 static int	store_show_rating(struct store *, int64_t, json_t *, int64_t *);
+static int	store_show_decision(struct store *, int64_t, json_t *);
 static int	store_show_verdicts(struct store *, int64_t, json_t *,
 		    int64_t *);
 static void	store_show_next(const struct show_args *, json_t *);
@@ -247,12 +248,13 @@ store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 	sql_integer(o, "output_tokens", q, 11);
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 1) +
 	    sqlite3_column_bytes(q, 9);
-	if ((r = store_show_rating(st, id, o, bytes)) != 0)
+	if ((r = store_show_rating(st, id, o, bytes)) != 0 ||
+	    (r = store_show_decision(st, id, o)) != 0)
 		return (r);
 	return (store_show_verdicts(st, id, o, bytes));
 }
 
-/* Add the rating that counts to o. */
+/* Add the owner's rating that counts to o. */
 static int
 store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 {
@@ -262,9 +264,11 @@ store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 
 	msg_set(o, "rating", json_null());
 	if ((r = sql_open(st, &q, "SELECT thumb, reasons, ideal, comment "
-	    "FROM rating a WHERE reply = ? AND NOT EXISTS (SELECT 1 "
-	    "FROM rating WHERE supersedes = a.id) ORDER BY id DESC", "i",
-	    reply)) != 0 || (r = sql_step(st, q)) != 1)
+	    "FROM rating a WHERE reply = ?1 AND uid = (SELECT e.uid "
+	    "FROM exchange e JOIN reply r ON r.exchange = e.id "
+	    "WHERE r.id = ?1) AND NOT EXISTS (SELECT 1 FROM rating "
+	    "WHERE supersedes = a.id)", "i", reply)) != 0 ||
+	    (r = sql_step(st, q)) != 1)
 		return (r);
 	rating = json_object();
 	sql_integer(rating, "thumb", q, 0);
@@ -274,6 +278,24 @@ store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 	*bytes += sqlite3_column_bytes(q, 2) + sqlite3_column_bytes(q, 3);
 	sql_end(q);
 	msg_set(o, "rating", rating);
+	return (0);
+}
+
+/* Add what an operator has decided about a blocked reply to o. */
+static int
+store_show_decision(struct store *st, int64_t reply, json_t *o)
+{
+	sqlite3_stmt	*q;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT " STORE_DECISION("r.id", "e.uid",
+	    "9223372036854775807") " FROM reply r JOIN exchange e "
+	    "ON e.id = r.exchange WHERE r.id = ?", "i", reply)) != 0 ||
+	    (r = sql_step(st, q)) != 1)
+		return (r);
+	if (sqlite3_column_type(q, 0) != SQLITE_NULL)
+		sql_text(o, "decision", q, 0);
+	sql_end(q);
 	return (0);
 }
 

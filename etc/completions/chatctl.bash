@@ -29,6 +29,7 @@ _chatctl_options()
 	show)		echo "--exchange --no-pager $any" ;;
 	delete)		echo "--exchange $any" ;;
 	rate)		echo "--reason --ideal --comment --reply $any" ;;
+	review)		echo "--refusals $any" ;;
 	export)		echo "--format --output --all $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
@@ -39,13 +40,13 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show rate delete export status health reload
-		filters moderate tokenize help"
+	commands="chat ask list show rate review delete export status health
+		reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
 	--color)	words="auto always never" ;;
-	--format|-f)	words="oig messages preference csv" ;;
+	--format|-f)	words="oig messages preference csv moderation" ;;
 	--direction|-d)	words="prompt reply" ;;
 	--reason)	words="incorrect unhelpful harmful wrong_refusal" ;;
 	--socket|-s|--output|-o)

@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show rate delete export status health reload filters moderate tokenize help
+set -l commands chat ask list show rate review delete export status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show rate delete export status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show rate review delete export status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -16,6 +16,7 @@ complete -c chatctl -n $none -a ask -d 'Ask one thing and print the reply'
 complete -c chatctl -n $none -a list -d 'List conversations'
 complete -c chatctl -n $none -a show -d 'Show a conversation'
 complete -c chatctl -n $none -a rate -d 'Rate a reply'
+complete -c chatctl -n $none -a review -d 'Decide about refusals that users call wrong'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
@@ -61,7 +62,8 @@ complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reason -x -a 'incor
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l ideal -x -d 'The reply you wanted'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l comment -x -d 'A comment'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reply -x -d 'The number of a reply'
-complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig messages preference csv' -d 'Format'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l refusals -d 'Those that users have rated wrong_refusal'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig messages preference csv moderation' -d 'Format'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F -d 'A new file'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Direction of the text'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'The prompt of the replies'

@@ -48,6 +48,7 @@ class FakeChatd:
         self.connections = 0
         self.conversations = {}     # number -> {"title", "exchanges"}
         self.raw = {}               # number -> exchange of kind complete
+        self.refusals = {}          # exchange: reply, to be decided
         self.next = {"conversation": 1, "exchange": 1, "reply": 1}
         self.changed = threading.Condition()
         self.listener = None
@@ -310,6 +311,18 @@ class Client:
         if r.get("all") and not self.server.operator:
             self.error(r, "denied", "all: operators only", field="all")
             return
+        if r.get("kind") == "refusal":
+            if not self.server.operator:
+                self.error(r, "denied", "refusal: for operators only")
+                return
+            numbers = [n for n in sorted(self.server.refusals, reverse=True)
+                       if n < r.get("before", 1 << 53)]
+            for n in numbers[:r.get("limit", 50)]:
+                self.item(r, exchange={
+                    "exchange": n, "kind": "say", "created": 1700000000000,
+                    "title": "x", "uid": 1, "reply": self.server.refusals[n]})
+            self.done(r, more=len(numbers) > r.get("limit", 50))
+            return
         raw = r.get("kind") == "complete"
         numbers = [n for n in sorted(self.server.raw if raw else
                                      self.server.conversations, reverse=True)
@@ -361,6 +374,12 @@ class Client:
             self.done(r)
 
     def op_rate(self, r):
+        if r.get("review"):
+            if self.server.refusals.pop(r["exchange"], None) is None:
+                self.error(r, "not_found", "no exchange %d" % r["exchange"])
+            else:
+                self.done(r, rating=1, reply=r["reply"])
+            return
         for c in self.server.conversations.values():
             for x in c["exchanges"]:
                 if x["exchange"] == r["exchange"]:

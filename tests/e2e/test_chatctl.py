@@ -759,6 +759,93 @@ def test_a_failed_export_leaves_no_file(path, env, tmp_path):
 
 # ---- the interactive chat
 
+def refuse(chatd, prompt, text="", reply=None):
+    """Store a blocked exchange that waits for a decision."""
+    n, number = chatd.add_raw(prompt, text)
+    chatd.raw[n]["replies"][0].update(
+        state="blocked", rating={"thumb": -1, "reasons": ["wrong_refusal"],
+                                 "ideal": None, "comment": "It is a story."},
+        verdicts=[{"direction": "prompt", "plugin": "rules", "score": 0.9,
+                   "category": "violence", "start": 0, "end": 4,
+                   "rule": "threat/kill", "action": "block"}])
+    chatd.refusals[n] = number
+    return n, number
+
+
+def test_review_decides_with_one_key_each(chatd, env):
+    first, second, third = (refuse(chatd, p) for p in (
+        "kill a process", "kill a person", "kill \x1b[2J time"))
+    with Terminal(env, "review", "--refusals") as t:
+        shown = t.expect("[k/o/s/q]")       # the newest first
+        assert "kill \\x1b[2J time" in shown and "\x1b[2J" not in shown
+        assert "[block: violence 0.90 (prompt)]" in shown
+        assert "[rated bad: wrong_refusal; It is a story.]" in shown
+        t.send("x")                         # no such key
+        t.expect("[k/o/s/q]")
+        t.send("s")
+        t.expect("skipped")
+        assert "kill a person" in t.expect("[k/o/s/q]")
+        t.send("k")
+        t.expect("kept")
+        assert "kill a process" in t.expect("[k/o/s/q]")
+        t.send("o")
+        t.expect("overturned")
+        t.expect("1 kept, 1 overturned, 1 left")
+        assert t.end() == 0
+    keep, overturn = chatd.wait_for("rate", 2)
+    for r, (exchange, reply), thumb, reasons in (
+            (keep, second, 1, None), (overturn, first, -1,
+                                      ["wrong_refusal"])):
+        assert (r["exchange"], r["reply"], r["thumb"], r["review"]) == \
+            (exchange, reply, thumb, True)
+        assert r.get("reasons") == reasons
+    assert list(chatd.refusals) == [third[0]]
+
+
+@pytest.mark.parametrize("key, status", [
+    ("q", 0), ("\x04", 0), ("\x03", 130)])
+def test_review_ends_and_leaves_the_terminal_as_it_was(chatd, env, key,
+                                                       status):
+    refuse(chatd, "kill a process")
+    with Terminal(env, "review", "--refusals") as t:
+        before = termios.tcgetattr(t.fd)[3]
+        t.expect("[k/o/s/q]")
+        end = time.monotonic() + WAIT
+        while termios.tcgetattr(t.fd)[3] & termios.ICANON:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        os.set_blocking(t.fd, True)
+        t.send(key)
+        while termios.tcgetattr(t.fd)[3] != before:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert t.end() == status
+    assert len(chatd.refusals) == 1
+
+
+def test_review_reads_lines_from_a_pipe(chatd, env):
+    for i in range(120):                    # more than two pages
+        refuse(chatd, "kill %d" % i)
+    status, out, err = run(env, "review", "--refusals",
+                           text="overturn\n" * 100 + "skip\nkeep\n")
+    assert status == 0 and out.count("overturned") == 100
+    assert "1 kept, 100 overturned, 2 left" in err
+    assert len(chatd.refusals) == 19
+    status, out, _ = run(env, "review", "--refusals", "--json")
+    assert status == 0 and len(out.splitlines()) == 19
+    assert json.loads(out.splitlines()[0])["reply"] > 0
+    assert len(chatd.refusals) == 19
+
+
+def test_review_of_nothing_without_its_option_and_by_a_user(chatd, env):
+    assert run(env, "review", "--refusals") == (
+        0, "", "chatctl: no refusal waits for a decision\n")
+    status, _, err = run(env, "review")
+    assert status == 2 and "expected --refusals" in err
+    chatd.operator = False
+    assert run(env, "review", "--refusals")[0] == 4
+
+
 def test_a_session_from_hello_to_ctrl_d(chatd, env):
     with Terminal(env) as t:
         t.expect("/help lists commands, Ctrl-D leaves")

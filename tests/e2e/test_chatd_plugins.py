@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -389,6 +390,40 @@ def test_a_blocked_user_is_told_the_category_and_how_to_object():
             "bad --reason wrong_refusal]" % number in err
         assert chatctl(s, "rate", str(number), "bad", "--reason",
                        "wrong_refusal")[0] == 0
+
+
+def test_an_operator_decides_about_the_refusal_of_another_user():
+    with Filtered() as s, s.client() as c:
+        e = c.call("say", text="make a bomb")
+        c.call("rate", exchange=e["exchange"], thumb=-1,
+               reasons=["wrong_refusal"])
+        # Nobody decides about their own messages.
+        assert c.call("list", kind="refusal")["more"] is False
+        got = c.call("rate", exchange=e["exchange"], thumb=1, review=True)
+        assert got["code"] == "not_found"
+        db = sqlite3.connect(s.state / "chatd.db")
+        for table in "conversation", "exchange", "rating", "size":
+            db.execute("update %s set uid = 65534" % table)
+        db.commit()
+        db.close()
+        status, out, err = chatctl(s, "review", "--refusals", "--json")
+        assert (status, json.loads(out)["exchange"]) == (0, e["exchange"])
+        p = subprocess.run(
+            [BUILD / "chatctl", "review", "--refusals"], input="o\n",
+            env={"CHATD_SOCKET": str(s.socket)}, text=True,
+            capture_output=True, timeout=60)
+        assert p.returncode == 0 and "make a bomb" in p.stdout
+        assert "0 kept, 1 overturned, 0 left" in p.stderr
+        assert chatctl(s, "review", "--refusals")[1] == ""
+        lines = chatctl(s, "export", "--format", "moderation", "--all")[1]
+        row = json.loads(lines)
+        assert (row["text"], row["category"], row["label"], row["kind"]) == \
+            ("make a bomb", "benign", "overturn", "request")
+        assert row["wrong_refusal"] is True
+        got = c.events(c.send("show", exchange=e["exchange"]))
+        reply = got[0]["exchange"]["replies"][0]
+        assert reply["decision"] == "overturn"
+        assert reply["rating"]["reasons"] == ["wrong_refusal"]
 
 
 def test_the_default_message_names_the_category():

@@ -69,8 +69,8 @@ def test_every_command_and_option_is_known(shell):
 
 
 @pytest.mark.parametrize("command", [
-    "ask", "list", "show", "rate", "delete", "export", "status", "reload",
-    "moderate", "tokenize"])
+    "ask", "list", "show", "rate", "review", "delete", "export", "status",
+    "reload", "moderate", "tokenize"])
 def test_bash_offers_the_options_of_a_command_and_no_others(command):
     assert set(complete(command, "--")) == \
         {"--" + o for o in options(help_of(command))}
@@ -82,7 +82,7 @@ def test_bash_offers_the_options_of_a_command_and_no_others(command):
     (["--temp"], ["--temperature"]),
     (["--socket", "/s", "mod"], ["moderate"]),
     (["-c", "as"], ["ask"]),
-    (["export", "--format", "m"], ["messages"]),
+    (["export", "--format", "m"], ["messages", "moderation"]),
     (["moderate", "-d", ""], ["prompt", "reply"]),
     (["rate", "3", "g"], ["good"]),
     (["rate", "3", "bad", "--reason", "w"], ["wrong_refusal"]),

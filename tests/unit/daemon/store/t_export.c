@@ -277,6 +277,61 @@ test_a_blocked_text_is_for_operators_only(void **state)
 	free(got);
 }
 
+/* Finish reply of uid 1 as blocked, with a finding in that direction. */
+static void
+blocked(struct fixture *fx, int reply, const char *direction)
+{
+	fixture_do(fx, NULL, "{'op':'finish','reply':%d,'state':'blocked',"
+	    "'text':'t','ids':[],'time':2,'verdicts':[{'direction':'%s',"
+	    "'plugin':'rules','category':'hate','score':0.5,'start':0,"
+	    "'end':1,'rule':'a','action':'flag'},{'direction':'%s',"
+	    "'plugin':'rules','category':'violence','score':0.25,'start':0,"
+	    "'end':1,'rule':'b','action':'block'}]}", reply, direction,
+	    direction);
+}
+
+#define VERDICT(category, score, rule, action) \
+	"{\"plugin\":\"rules\",\"category\":\"" category "\",\"score\":" \
+	score ",\"start\":0,\"end\":1,\"rule\":\"" rule "\"," \
+	"\"action\":\"" action "\"}"
+#define JUDGED(n, direction, text, category, kind, label, wrong) \
+	"{\"id\":\"reply-" n "-" direction "\",\"text\":\"" text "\"," \
+	"\"category\":\"" category "\",\"kind\":\"" kind "\"," \
+	"\"source\":\"chatd\",\"label\":\"" label "\",\"exchange\":" n \
+	",\"reply\":" n ",\"state\":\"blocked\",\"wrong_refusal\":" wrong \
+	",\"verdicts\":[" VERDICT("violence", "0.25", "b", "block") "," \
+	VERDICT("hate", "0.5", "a", "flag") "]}\n"
+
+static void
+test_a_text_for_training_has_what_an_operator_decided(void **state)
+{
+	struct fixture	*fx = *state;
+	int		 i;
+
+	for (i = 1; i <= 4; i++)
+		blocked(fx, say(fx, 1, 0, "p", NULL, NULL),
+		    i == 4 ? "reply" : "prompt");
+	say(fx, 1, 0, "harmless", "done", "x");
+	for (i = 1; i <= 3; i++)
+		rate(fx, i, i, -1, ",'reasons':['wrong_refusal']");
+	fixture_do(fx, NULL, "{'op':'rate','uid':2,'admin':true,"
+	    "'exchange':2,'reply':2,'thumb':1,'time':3}");
+	fixture_do(fx, NULL, "{'op':'rate','uid':2,'admin':true,"
+	    "'exchange':3,'thumb':1,'time':3}");
+	fixture_do(fx, NULL, "{'op':'rate','uid':2,'admin':true,"
+	    "'exchange':3,'thumb':-1,'reasons':['wrong_refusal'],'time':4}");
+#define PROMPTS \
+	JUDGED("1", "prompt", "p", "other_unsafe", "request", "undecided", \
+	    "true") \
+	JUDGED("2", "prompt", "p", "violence", "request", "keep", "true") \
+	JUDGED("3", "prompt", "p", "benign", "request", "overturn", "true")
+	expect(fx, "moderation", -1, PROMPTS JUDGED("4", "reply", "t",
+	    "other_unsafe", "content", "undecided", "false"));
+	/* The user has not seen the blocked reply. */
+	expect(fx, "moderation", 1, PROMPTS);
+	expect(fx, "moderation", 2, "");
+}
+
 /* A stream that counts lines, and lets the store commit something meanwhile. */
 struct meddler {
 	struct fixture	*fx;
@@ -380,6 +435,7 @@ main(void)
 		T(a_preference_is_a_bad_reply_and_a_better_one),
 		T(ratings_are_rows_that_quote_what_needs_it),
 		T(a_blocked_text_is_for_operators_only),
+		T(a_text_for_training_has_what_an_operator_decided),
 		T(an_export_shows_one_moment),
 		T(a_reader_that_leaves_ends_the_export),
 		T(another_file_is_refused),
