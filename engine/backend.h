@@ -30,16 +30,16 @@
 #define BACKEND_BEST_MAX 256	/* logits of a backend_best */
 
 /*
- * The largest logits of a row, for who does not need all of them. They are
+ * The largest logits of a row, for a caller that does not need all. They are
  * ordered by their value after the repetition penalty, which is computed in
  * double: logit / penalty if the logit is positive, else logit * penalty. Of
  * equal values the lower id counts as larger.
  */
 struct backend_best {
 	int		 k;	/* how many: 1 .. best_max, at most V */
-	double		 penalty; /* of the ids that seen names: above 0 */
+	double		 penalty; /* for the ids that seen marks: above 0 */
 	const uint8_t	*seen;	/* borrowed for the step: [V], 1 for each id
-				 * that has the penalty, else 0; NULL: none */
+				 * that gets the penalty, else 0; NULL: none */
 	/* The results: */
 	int		 bad;	/* 1: a logit is NaN, or the largest value is
 				 * not finite; nothing else is set then */
@@ -76,7 +76,7 @@ struct backend_info {
 					 * GPU then by its kind, "@sm_80.1". A
 					 * reply is continued in the same
 					 * precision only */
-	const char	*kv_precision;	/* "fp32", "bf16" or "int8" */
+	const char	*kv_precision;	/* "fp32", "fp16", "bf16" or "int8" */
 	int		 best_max;	/* the most that a row may have as its
 					 * best; 0: it may have logits only. A
 					 * stage that isn't the last gives no
@@ -161,8 +161,9 @@ struct backend_ops {
 	 * (options.first, options.end). in is the residual stream of the rows
 	 * before the first of these layers, out has room for it after the last:
 	 * [T][C] fp32 in the machine's memory. in is NULL if the range begins
-	 * with layer 0, out is NULL if it ends with the last one. Other ranges
-	 * give no logits. NULL if the backend can't have a part of a model.
+	 * with layer 0, out is NULL if it ends with the last layer of the
+	 * model; only then there are logits. The function is NULL if the
+	 * backend can't run a part of a model.
 	 */
 	int	(*stage)(struct backend *b, const struct backend_row *rows,
 		    int T, const float *in, float *out);
@@ -172,18 +173,18 @@ struct backend {
 	const struct backend_ops *ops;
 };
 
-struct model;		/* engine/model/model.h, as the next two */
+struct model;		/* engine/model/model.h, like the next two */
 struct model_config;
 struct model_slice;
-struct packed_tensor;	/* engine/model/packed_write.h, as the next */
+struct packed_tensor;	/* engine/model/packed_write.h, like the next */
 struct packed_job;
 struct pool;		/* engine/host/pool.h */
 
 struct backend_options {
-	const char	*precision;	/* "auto", "fp32", "bf16", "int8" or
-					 * "int4" */
+	const char	*precision;	/* "auto", "fp32", "fp16", "bf16",
+					 * "int8" or "int4" */
 	const char	*kv_precision;	/* of the cache: "auto" (or NULL),
-					 * "fp32", "bf16" or "int8" */
+					 * "fp32", "fp16", "bf16" or "int8" */
 	const char	*device;	/* "cpu" or "cuda:N", or several of
 					 * them: devices.h; "auto" is resolved
 					 * by backend_auto */
@@ -192,15 +193,15 @@ struct backend_options {
 	int		 index;		/* N of device, or 0: backend.c sets it
 					 * for the driver */
 	int		 threads;	/* on the CPU; 0, the default, means one
-					 * per core, which is also the most */
+					 * per core, which is also the maximum */
 	int		 pin;		/* each thread to a core of its own */
 	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
-	/* The layers of a stage: first .. end - 1. The one that has layer 0 has
-	 * the embeddings, the one that has the last layer has the last norm and
-	 * the output matrix. end 0, the default: all layers. */
+	/* The layers of a stage: first .. end - 1. The stage with layer 0 also
+	 * has the embeddings; the stage with the last layer also has the last
+	 * norm and the output matrix. end 0, the default: all layers. */
 	int		 first, end;
-	/* Called instead of backend_host.stream; NULL: not. */
+	/* If not NULL, called in place of backend_host.stream. */
 	int		(*stream)(void *arg, struct model *m,
 			    int (*take)(void *take_arg,
 			    const struct model_slice *s, struct fault *f),

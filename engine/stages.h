@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One model over several devices: a backend that is made of others, its stages.
- * Each stage has some layers of the model, one after the other, with their
- * weights and their part of the cache. A step runs through them in order. Only
+ * Each stage has some consecutive layers of the model, with their weights and
+ * their part of the cache. A step runs through them in order. Only
  * the residual stream of its rows passes from one to the next, through the
  * machine's memory, 4 * C bytes a row, unchanged. So a row has the same bits as
  * on one device if all stages compute in the same way.
@@ -15,7 +15,7 @@
 #include "backend.h"
 #include "devices.h"
 
-/* A stage: a device and its layers. */
+/* A stage: a device and its layers, first .. end - 1. */
 struct stage_part {
 	char			 device[16];
 	int			 first, end;
@@ -47,12 +47,12 @@ int	 stages_divide(struct model *m, const struct backend_options *opt,
 void	 stages_line(const struct stages_plan *p, int i, char *buf,
 	    size_t size);
 
-/* The options of one stage. The CPU has no fp16: beside GPUs it takes bf16. */
+/* The options of stage i. The CPU has no fp16: beside GPUs it takes bf16. */
 struct backend_options stages_options(const struct stages_plan *p, int i,
 	    const struct backend_options *opt);
 
-/* Load the stages. Reads the weights once. The devices of the plan need not
- * differ. Returns 0 and *out (owned), or an error with *f filled. */
+/* Load the stages. Reads the weights once. Stages of the plan may be on the
+ * same device. Returns 0 and *out (owned), or an error with *f filled. */
 int	 stages_open(struct model *m, const struct backend_options *opt,
 	    const struct stages_plan *p, struct backend **out,
 	    struct fault *f);
