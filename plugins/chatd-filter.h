@@ -24,8 +24,8 @@
  * A verdict is due within a deadline (filter.timeout in chatd.yaml, 2 s unless
  * configured), and address space is limited (1 GiB).
  *
- * Threads.  All calls come from one thread, one at a time.  No call of the
- * plugin is made while another one runs, also not from a function of the host.
+ * Threads.  All calls come from one thread, one at a time.  The plugin is not
+ * called while another call of it runs, not even from a function of the host.
  * A plugin can't start threads.
  *
  * Memory.  Each side releases what it allocated.  What the host passes (texts,
@@ -56,9 +56,9 @@
  * crash and a reload, but not chatd itself.
  *
  * The order.  The plugins of one process run in the order of chatd.yaml, and
- * each knows the highest scores of those before it (score, scores).  One that
- * is slow can ask for the texts only about which those are unsure (band), and
- * can lower their findings (lower).
+ * each knows the highest scores of those before it (score, scores).  A slow one
+ * can ask to be called only if those before it are unsure (band).  Each can let
+ * the findings of those before it count less (lower).
  *
  * Versions.  The major number changes when old plugins stop working; a host
  * refuses another major version, and a newer minor one than its own.  New
@@ -105,7 +105,7 @@ extern "C" {
 
 /* 1.2: the flags of a finding. */
 #define CHAT_FILTER_PROVEN	0x1u	/* a checksum or the like shows that
-					 * it is what the rule says: no other
+					 * the finding is true: no other
 					 * plugin can lower it */
 
 /* 1.2: bounds. */
@@ -114,8 +114,8 @@ extern "C" {
 
 /*
  * 1.2: a feature that spoke for a finding, or against it.  It has no "size",
- * because it never gets another member.  The host shows features to whoever may
- * see the text, in the order given: put the heaviest first.
+ * because it never gets another member.  The host shows features to those who
+ * may see the text, in the order given: put the heaviest first.
  */
 struct chat_feature {
 	const char	*name;		/* what spoke, as people can read it
@@ -214,9 +214,10 @@ struct chat_filter_host {
 	 * 1.2: ask to be called only while the highest score of the plugins
 	 * before this one, in this text so far, is from low to high (0 <= low
 	 * <= high <= 1). No finding counts as 0. Call it only inside open.
-	 * Without a call the plugin gets every piece. A text can come into
-	 * the band late: then the plugin gets the next piece, in which all
-	 * that it has not seen is new (fresh, missed).
+	 * Without a call the plugin gets every piece. A text can enter the
+	 * band late, when a part of it has been judged already: then the
+	 * plugin gets the next piece, in which all that it has not seen is
+	 * new (fresh, missed).
 	 */
 	void		(*band)(void *cookie, double low, double high);
 
@@ -226,7 +227,8 @@ struct chat_filter_host {
 	 * this text. Findings with CHAT_FILTER_PROVEN keep their score, and so
 	 * do findings of other processes. What has been shown or blocked
 	 * already stays so. Call it only inside prompt, text and part. One
-	 * check may have 64 of all plugins; more are ignored.
+	 * check may have 64 calls by all plugins in the process; more are
+	 * ignored.
 	 */
 	void		(*lower)(void *cookie, const struct chat_lower *);
 };
@@ -274,9 +276,10 @@ struct chat_filter_part {
 	uint64_t	 prompt_len;	/* bytes of prompt */
 	void		*text_state;	/* 1.2: of text_begin, or NULL */
 	/* 1.2: who wrote the prompt, or asked for the reply: the same number
-	 * for all texts of an account while chatd runs, and another one after
-	 * that. 0: not known. It says nothing about the account: a plugin may
-	 * come from a stranger, and needs only to know same from other. */
+	 * for all texts of an account while chatd runs; it changes when chatd
+	 * starts again. 0: not known. It says nothing else about the account:
+	 * a plugin may come from a stranger, and needs only to know which
+	 * texts come from the same account. */
 	uint64_t	 account;
 	uint64_t	 now;		/* 1.2: milliseconds of a clock that
 					 * never goes back, also not when
@@ -409,7 +412,7 @@ struct chat_filter {
 	int32_t		(*selftest)(void *state);
 
 	/*
-	 * 1.2: write what shall outlive this process into blob, of room
+	 * 1.2: write what the next process needs to know into blob, of room
 	 * (CHAT_FILTER_BLOB_MAX) bytes, and return how many were written; 0:
 	 * nothing. chatd calls it about a second after a text was judged, and
 	 * keeps the last blob in memory, never in a file. What changed after
