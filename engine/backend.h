@@ -73,14 +73,14 @@ struct backend_info {
 	const char	*precision;	/* "fp32", "bf16", ...; followed by
 					 * "+kv8" or "+kv16" if the cache is not
 					 * in the type that auto chooses; on a
-					 * GPU then by its kind, "@sm_80.1". A
-					 * reply is continued in the same
-					 * precision only */
+					 * GPU its kind follows, "@sm_80.1". A
+					 * reply is continued only in the same
+					 * precision */
 	const char	*kv_precision;	/* "fp32", "fp16", "bf16" or "int8" */
-	int		 best_max;	/* the most that a row may have as its
-					 * best; 0: it may have logits only. A
-					 * stage that isn't the last gives no
-					 * results, so it takes any row */
+	int		 best_max;	/* the largest k of a row's best; 0: a
+					 * row may have logits only. A stage that
+					 * isn't the last gives no results, so
+					 * it takes any row */
 };
 
 /*
@@ -376,13 +376,13 @@ int	backend_open(struct model *m, const struct backend_options *opt,
 /*
  * The device that "auto" means for m: "cuda:0" if it is there and m fits on it
  * in opt->precision; else "cuda" if m fits on all GPUs together; else "cpu",
- * and *why says what prevents it. Static.
+ * and *why says why no GPU was taken. The string is static.
  */
 const char *backend_auto(struct model *m, const struct backend_options *opt,
 	    struct fault *why);
 
-/* The precisions of opt->device in *out, static; of a list with GPUs, those of
- * the GPUs. */
+/* Store the precisions of opt->device in *out, which is static. For a list of
+ * devices with GPUs, they are those of the GPUs. */
 int	backend_precisions(const struct backend_options *opt,
 	    const char *const **out, struct fault *f);
 

@@ -34,16 +34,16 @@ struct stages_plan {
 };
 
 /*
- * Divide m over the devices of opt->device, which is "cuda" or a list. GPUs
- * take layers in proportion to their memory that is free after their fixed
- * costs; the CPU, if it is in the list, takes what does not fit. A device that
- * gets no layer is left out. Returns 0, or an error with *f filled: CHAT_ENOMEM
- * and one line if m does not fit.
+ * Divide m over the devices of opt->device, which is "cuda" or a list. If the
+ * list has no numbers of layers, GPUs take layers in proportion to their memory
+ * that is free after their fixed costs; the CPU, if it is in the list, takes
+ * what does not fit. A device that gets no layer is left out. Returns 0, or an
+ * error with *f filled: CHAT_ENOMEM and one line if m does not fit.
  */
 int	 stages_divide(struct model *m, const struct backend_options *opt,
 	    struct stages_plan *out, struct fault *f);
 
-/* The one line of stage i, without a newline, for people. */
+/* Describe stage i in one line, without a newline, for people to read. */
 void	 stages_line(const struct stages_plan *p, int i, char *buf,
 	    size_t size);
 
