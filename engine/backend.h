@@ -78,9 +78,9 @@ struct backend_info {
 					 * precision */
 	const char	*kv_precision;	/* "fp32", "fp16", "bf16" or "int8" */
 	int		 best_max;	/* the largest k of a row's best; 0: a
-					 * row may have logits only. A stage that
-					 * isn't the last gives no results, so
-					 * it takes any row */
+					 * row may have logits only. A stage
+					 * that isn't the last gives no
+					 * results, so it takes any row */
 };
 
 /*
@@ -193,7 +193,7 @@ struct backend_options {
 	int		 index;		/* N of device, or 0: backend.c sets it
 					 * for the driver */
 	int		 threads;	/* on the CPU; 0, the default, means one
-					 * per core, which is also the maximum */
+					 * per core, also the maximum */
 	int		 pin;		/* each thread to a core of its own */
 	int		 kv_tokens;	/* positions of the cache; 0: default */
 	int		 rows;		/* in one step, at most: for the plan */
