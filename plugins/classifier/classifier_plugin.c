@@ -25,6 +25,7 @@ struct plugin_state {
 	const char	*category[LINEAR_CATEGORIES]; /* borrowed; NULL: the
 						 * host does not know it */
 	double				 least;	/* min_score */
+	double				 bias;	/* log odds */
 };
 
 /* A piece that is being judged. */
@@ -59,13 +60,25 @@ struct chat_filter chat_filter = {
 	.selftest = classifier_selftest,
 };
 
+/* Read a number from least to most. */
+static int
+classifier_number(const struct chat_filter_option *o, double least,
+    double most, double *out, struct fault *f)
+{
+	char	*end;
+
+	*out = strtod(o->value, &end);
+	if (end != o->value && *end == '\0' && *out >= least && *out <= most)
+		return (0);
+	return (fault_set(f, "bad_config", o->key, "%s: \"%.40s\" is not a "
+	    "number from %g to %g", o->key, o->value, least, most));
+}
+
 /* Take an option. */
 static int
 classifier_option(struct plugin_state *st, const struct chat_filter_option *o,
     struct fault *f)
 {
-	char	*end;
-
 	if (strcmp(o->key, "model") == 0) {
 		if (o->value[0] != '/')
 			return (fault_set(f, "bad_config", "model",
@@ -75,15 +88,10 @@ classifier_option(struct plugin_state *st, const struct chat_filter_option *o,
 		st->model = NULL;
 		return (linear_load(o->value, &st->model, f));
 	}
-	if (strcmp(o->key, "min_score") == 0) {
-		st->least = strtod(o->value, &end);
-		if (end == o->value || *end != '\0' || !(st->least >= 0 &&
-		    st->least <= 1))
-			return (fault_set(f, "bad_config", "min_score",
-			    "min_score: \"%.40s\" is not a number from 0 to 1",
-			    o->value));
-		return (0);
-	}
+	if (strcmp(o->key, "min_score") == 0)
+		return (classifier_number(o, 0, 1, &st->least, f));
+	if (strcmp(o->key, "bias") == 0)
+		return (classifier_number(o, -10, 10, &st->bias, f));
 	return (fault_set(f, "bad_config", o->key, "unknown option \"%.60s\"",
 	    o->key));
 }
@@ -207,6 +215,19 @@ classifier_name(const struct linear_top *const *top, size_t n, char *buf,
 	return (used);
 }
 
+/* The score of a head, with the bias of the configuration. */
+static double
+classifier_gate(const struct plugin_state *st, const struct linear_score *s,
+    int head)
+{
+	double	 odds;
+
+	if (st->bias == 0)
+		return (s->gate[head]);
+	odds = s->gate[head] / (1 - s->gate[head]) * exp(st->bias);
+	return (isfinite(odds) ? odds / (1 + odds) : 1);
+}
+
 /* Report what a head says of a window. */
 static void
 classifier_report(const struct plugin_piece *p, const struct linear_score *s,
@@ -220,6 +241,7 @@ classifier_report(const struct plugin_piece *p, const struct linear_score *s,
 	struct chat_feature		 detail[2 * LINEAR_TOP];
 	struct chat_finding		 finding = {
 		.size = sizeof finding, .rule = rule, .detail = detail };
+	const double			 gate = classifier_gate(st, s, head);
 	double				 score;
 	size_t				 n, i;
 	int				 c, best = -1;
@@ -244,8 +266,8 @@ classifier_report(const struct plugin_piece *p, const struct linear_score *s,
 	finding.start = classifier_place(p->part, s->from);
 	finding.end = classifier_place(p->part, s->to);
 	for (c = 0; c < LINEAR_CATEGORIES; c++) {
-		score = c == best ? s->gate[head] : s->category[head][c] <
-		    PLUGIN_SHARE ? 0 : s->gate[head] * s->category[head][c];
+		score = c == best ? gate : s->category[head][c] <
+		    PLUGIN_SHARE ? 0 : gate * s->category[head][c];
 		if (st->category[c] == NULL || score < st->least ||
 		    score <= 0)
 			continue;
@@ -263,7 +285,7 @@ classifier_window_done(void *arg, const struct linear_score *s)
 	int				 h;
 
 	for (h = p->part->reply ? HEAD_CONTENT : 0; h < LINEAR_HEADS; h++)
-		if (s->gate[h] >= p->st->least)
+		if (classifier_gate(p->st, s, h) >= p->st->least)
 			classifier_report(p, s, h);
 }
 
