@@ -167,7 +167,7 @@ options_that_can_not_be_met_are_refused(void **state)
 		{ { .precision = "fp32", .device = "cpu", .isa = "mmx" },
 		    "no_device", "isa", "scalar, reference, found mmx" },
 		{ { .precision = "fp32", .device = "tpu", .isa = "auto" },
-		    "no_device", "device", "cpu or cuda:N, found tpu" }
+		    "no_device", "device", "cuda:0=30,cpu=14, found tpu" }
 	};
 	struct backend	*b;
 	struct model	*m;
