@@ -234,15 +234,24 @@ pii_numbered(const struct pii_part *part, size_t n, size_t k)
 	return (0);
 }
 
-/* An address that begins with the number w: "10 Downing Street"? */
-int
-pii_address_number(struct pii_in *in, const struct pii_token *w)
-{
+/* What follows a number that may begin an address. */
+struct pii_street {
 	struct pii_part	part[ADDRESS_PARTS];
+	size_t		n;		/* of part */
+	size_t		last;		/* after the street; 0: none */
+	size_t		second;		/* a second number; 0: none */
+	size_t		read;		/* parts that were looked at */
+	size_t		words, caps;	/* of these, words; with a capital */
+	int		context, near;	/* a word such as "address", how near */
+	int		lower;		/* small letters will do */
+	double		score;		/* of a street; 0: none */
+};
+
+/* Can an address begin with the number w? The first byte after it. */
+static size_t
+pii_street_begin(struct pii_in *in, const struct pii_token *w)
+{
 	unsigned char	before = pii_before(in, w->p), c = pii_at(in, w->end);
-	size_t		n, k, last = 0, caps = 0, second = 0, words = 0;
-	int		context, near, unit = 0, zip = 0, lower;
-	double		score = 0;
 
 	if (w->end - w->p > 6 || (c != ' ' && c != ',') ||
 	    (before != '\n' && strchr(" >(\"'\t:,#", before) == NULL) ||
@@ -250,89 +259,134 @@ pii_address_number(struct pii_in *in, const struct pii_token *w)
 		return (0);
 	if (c == ',' && pii_at(in, w->end + 1) != ' ')
 		return (0);
-	k = w->end + 1 + (c == ',');
-	c = pii_at(in, k);
-	if (!pii_is(c, B_WORD))
+	return (w->end + 1 + (c == ','));
+}
+
+/* Does the word at k say what kind of street it is? Sets score and last. */
+static void
+pii_street_word(struct pii_in *in, struct pii_street *s, size_t k)
+{
+	const struct pii_part	*p = &s->part[k], *next = p + 1;
+	const int		 more = k + 1 < s->n;
+
+	if ((p->groups & 1u << W_STREET) && (s->words > 1 || p->suffix) &&
+	    (s->caps > 0 || s->lower)) {
+		s->score = 0.85;
+		s->last = k + 1;
+	} else if ((p->groups & 1u << W_BEFORE) && s->words <= 2 && more &&
+	    (p->capital || s->near || pii_numbered(s->part, s->n, k) ||
+	    !pii_listed(in, p->p, p->end, pii_common,
+	    sizeof pii_common / sizeof pii_common[0])) && !next->digits &&
+	    (next->capital || pii_particle(in, next) || s->lower)) {
+		s->score = 0.85;
+		s->last = k + 2;
+	} else if (p->suffix && (p->capital || s->lower) &&
+	    (p->suffix > 1 || s->near) &&
+	    (s->near || (more && next->digits))) {
+		s->score = 0.85;
+		s->last = k + 1;
+	} else if ((p->groups & 1u << W_AMBIGUOUS) && s->words > 1 &&
+	    (s->caps > 1 || (s->lower && s->context)) &&
+	    p[-1].end - p[-1].p > 2 && (s->context || (p->capital &&
+	    s->caps == s->words && s->words < 5 &&
+	    (!more || next->cut || next->unit)))) {
+		s->score = s->near ? 0.85 : 0.7;
+		s->last = k + 1;
+	}
+}
+
+/* Read the parts after the number, up to the end of a street. */
+static void
+pii_street_read(struct pii_in *in, struct pii_street *s)
+{
+	const struct pii_part	*p;
+	size_t			 k;
+
+	for (k = 0; k < s->n && s->words < 7 && s->part[k].cut < 2; k++) {
+		p = &s->part[k];
+		if (p->groups & 1u << W_MONTH) {
+			s->n = k;
+			break;
+		}
+		if (p->unit && k + 1 < s->n && p[1].digits)
+			break;
+		if (p->digits && s->words > 0) {
+			if (s->second == 0 && p->number <= 4) {
+				s->second = k;
+				s->last = s->last > 0 ? k : s->last;
+			}
+			break;
+		}
+		if (p->digits)
+			continue;
+		if (!p->capital && !s->lower && !pii_particle(in, p) &&
+		    !(p->groups & (1u << W_STREET | 1u << W_BEFORE)))
+			break;
+		s->words++;
+		s->caps += p->capital;
+		pii_street_word(in, s, k);
+	}
+	s->read = k;
+	if (s->last > s->n)
+		s->last = s->n;
+}
+
+/* Without a word for a street: does what follows look like an address? */
+static int
+pii_street_other(struct pii_in *in, const struct pii_token *w,
+    const struct pii_street *s)
+{
+	const struct pii_part	*second = &s->part[s->second];
+	size_t			 last = s->second != 0 ? s->second :
+				    s->read - 1;
+	int			 unit = 0, zip = 0;
+	double			 score = 0;
+
+	if (s->second != 0 && s->caps > 0 && s->near && s->second <= 4 &&
+	    (second->number < 4 || (in->t[second->p] != '1' &&
+	    in->t[second->p] != '2')))
+		score = 0.85;
+	pii_extend(in, s->part, s->n, last, &unit, &zip);
+	if (unit || (zip && (s->near || s->second != 0)) || (s->near &&
+	    s->context && s->caps > 0 && zip))
+		score = 0.85;
+	if (score == 0 && s->context && s->caps > 0 && s->words <= 5 &&
+	    s->part[0].digits && pii_near(in, W_LIVE, w->p, 40))
+		score = 0.6;
+	return (score > 0 && pii_address(in, w->p, s->part, s->n, last,
+	    score));
+}
+
+/* An address that begins with the number w: "10 Downing Street"? */
+int
+pii_address_number(struct pii_in *in, const struct pii_token *w)
+{
+	struct pii_street	s = { .n = 0 };
+	size_t			k = pii_street_begin(in, w), end = 0;
+	unsigned char		c;
+
+	if (k == 0 || !pii_is(c = pii_at(in, k), B_WORD))
 		return (0);
-	context = pii_near(in, W_ADDR, w->p, 40);
-	near = pii_near(in, W_ADDR, w->p, 120);
-	lower = context && pii_is(c, B_LOWER);
-	if (!pii_is(c, B_UPPER|B_HIGH|B_DIGIT) && !near &&
-	    !(pii_words_at(in, k, &last) & 1u << W_BEFORE))
+	s.context = pii_near(in, W_ADDR, w->p, 40);
+	s.near = pii_near(in, W_ADDR, w->p, 120);
+	s.lower = s.context && pii_is(c, B_LOWER);
+	if (!pii_is(c, B_UPPER|B_HIGH|B_DIGIT) && !s.near &&
+	    !(pii_words_at(in, k, &end) & 1u << W_BEFORE))
 		return (0);
-	last = 0;
-	n = pii_parts(in, w->end, part, ADDRESS_PARTS);
+	s.n = pii_parts(in, w->end, s.part, ADDRESS_PARTS);
 	if (in->more)
 		return (0);
-	for (k = 0; k < n && words < 7 && part[k].cut < 2; k++) {
-		if (part[k].groups & 1u << W_MONTH) {
-			n = k;
-			break;
-		}
-		if (part[k].unit && k + 1 < n && part[k + 1].digits)
-			break;
-		if (part[k].digits) {
-			if (words > 0 && second == 0 && part[k].number <= 4) {
-				second = k;
-				last = last > 0 ? k : last;
-			}
-			if (words > 0)
-				break;
-			continue;
-		}
-		if (!part[k].capital && !lower && !pii_particle(in, &part[k]) &&
-		    !(part[k].groups & (1u << W_STREET | 1u << W_BEFORE)))
-			break;
-		words++;
-		caps += part[k].capital;
-		if ((part[k].groups & 1u << W_STREET) && (words > 1 ||
-		    part[k].suffix) && (caps > 0 || lower)) {
-			score = 0.85;
-			last = k + 1;
-		} else if ((part[k].groups & 1u << W_BEFORE) && words <= 2 &&
-		    k + 1 < n && (part[k].capital || near || pii_numbered(part,
-		    n, k) || !pii_listed(in, part[k].p, part[k].end, pii_common,
-		    sizeof pii_common / sizeof pii_common[0])) &&
-		    !part[k + 1].digits && (part[k + 1].capital ||
-		    pii_particle(in, &part[k + 1]) || lower)) {
-			score = 0.85;
-			last = k + 2;
-		} else if (part[k].suffix && (part[k].capital || lower) &&
-		    (part[k].suffix > 1 || near) &&
-		    (near || (k + 1 < n && part[k + 1].digits))) {
-			score = 0.85;
-			last = k + 1;
-		} else if ((part[k].groups & 1u << W_AMBIGUOUS) && words > 1 &&
-		    (caps > 1 || (lower && context)) && part[k - 1].end -
-		    part[k - 1].p > 2 && (context || (part[k].capital &&
-		    caps == words && words < 5 && (k + 1 == n ||
-		    part[k + 1].cut || part[k + 1].unit)))) {
-			score = near ? 0.85 : 0.7;
-			last = k + 1;
-		}
+	pii_street_read(in, &s);
+	if (s.score > 0) {
+		if (s.second != 0 && s.second + 1 > s.last &&
+		    s.second <= s.last + 2)
+			s.last = s.second + 1;
+		return (pii_address(in, w->p, s.part, s.n, s.last - 1,
+		    s.score));
 	}
-	if (last > n)
-		last = n;
-	if (score > 0) {
-		if (second != 0 && second + 1 > last && second <= last + 2)
-			last = second + 1;
-		return (pii_address(in, w->p, part, n, last - 1, score));
-	}
-	if (words == 0 || k == 0 || n == 0)
+	if (s.words == 0 || s.read == 0 || s.n == 0)
 		return (0);
-	if (second != 0 && caps > 0 && near && second <= 4 &&
-	    (part[second].number < 4 || (in->t[part[second].p] != '1' &&
-	    in->t[part[second].p] != '2')))
-		score = 0.85;
-	last = second != 0 ? second : k - 1;
-	pii_extend(in, part, n, last, &unit, &zip);
-	if (unit || (zip && (near || second != 0)) || (near && context &&
-	    caps > 0 && zip))
-		score = 0.85;
-	if (score == 0 && context && caps > 0 && words <= 5 && n > 0 &&
-	    part[0].digits && pii_near(in, W_LIVE, w->p, 40))
-		score = 0.6;
-	return (score > 0 && pii_address(in, w->p, part, n, last, score));
+	return (pii_street_other(in, w, &s));
 }
 
 /* A box: "P.O. Box 21", "Postbox 21", "PSC 3294, Box 9168". */
