@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pattern_reader.h"
 #include "xmalloc.h"
 
 #define FIRST_DEPTH	40	/* groups in groups */
@@ -40,13 +41,7 @@ struct first_set {
 	int		 empty;		/* the empty string is in it */
 };
 
-struct first_reader {
-	const char	*p, *end;
-	int		 depth;
-	int		 failed;
-};
-
-static void	first_alternatives(struct first_reader *, struct first_set *);
+static void	first_alternatives(struct pattern_reader *, struct first_set *);
 
 /* Add a bit. */
 static void
@@ -160,7 +155,7 @@ first_add_any(struct first_set *s)
 
 /* Add the characters of an escape; the backslash has been read. */
 static void
-first_escape(struct first_reader *r, struct first_set *s)
+first_escape(struct pattern_reader *r, struct first_set *s)
 {
 	char	 c = *r->p++;
 
@@ -193,7 +188,7 @@ first_escape(struct first_reader *r, struct first_set *s)
 
 /* Read a class, after "[". */
 static void
-first_class(struct first_reader *r, struct first_set *s)
+first_class(struct pattern_reader *r, struct first_set *s)
 {
 	int		 not = r->p < r->end && *r->p == '^', begun = 0;
 	unsigned char	 c;
@@ -225,41 +220,9 @@ first_class(struct first_reader *r, struct first_set *s)
 		first_add_any(s);
 }
 
-/* Read what follows "(?". 1 for a group, 0 for flags only. */
-static int
-first_flags(struct first_reader *r, int *nothing)
-{
-	if (r->end - r->p > 1 && *r->p == 'P' && r->p[1] == '<')
-		r->p++;
-	if (r->p < r->end && (*r->p == '=' || *r->p == '!')) {
-		*nothing = 1;
-		r->p++;
-		return (1);
-	}
-	if (r->end - r->p > 1 && *r->p == '<') {
-		if (r->p[1] == '=' || r->p[1] == '!') {
-			*nothing = 1;
-			r->p += 2;
-			return (1);
-		}
-		while (r->p < r->end && *r->p != '>')
-			r->p++;
-		r->p += r->p < r->end;
-		return (1);
-	}
-	while (r->p < r->end && strchr("imsnJU-", *r->p) != NULL)
-		r->p++;
-	if (r->p < r->end && *r->p == ')')
-		return (0);
-	if (r->p == r->end || strchr(":>|", *r->p) == NULL)
-		r->failed = 1;
-	r->p += r->p < r->end;
-	return (1);
-}
-
 /* Read a group, after "(". */
 static void
-first_group(struct first_reader *r, struct first_set *s)
+first_group(struct pattern_reader *r, struct first_set *s)
 {
 	int	 nothing = 0, group = 1;
 	size_t	 n = strlen(FIRST_NO_WORD);
@@ -274,7 +237,7 @@ first_group(struct first_reader *r, struct first_set *s)
 		r->failed = 1;
 	if (r->p < r->end && *r->p == '?') {
 		r->p++;
-		group = first_flags(r, &nothing);
+		group = pattern_flags(r, &nothing);
 	}
 	if (++r->depth > FIRST_DEPTH)
 		r->failed = 1;
@@ -290,7 +253,7 @@ first_group(struct first_reader *r, struct first_set *s)
 
 /* Read one item. */
 static void
-first_item(struct first_reader *r, struct first_set *s)
+first_item(struct pattern_reader *r, struct first_set *s)
 {
 	unsigned char	 c = (unsigned char)*r->p++;
 
@@ -322,7 +285,7 @@ first_item(struct first_reader *r, struct first_set *s)
 /* Read a repeat: *least is the least number; returns whether more than one is
  * possible. */
 static int
-first_repeat(struct first_reader *r, unsigned long *least)
+first_repeat(struct pattern_reader *r, unsigned long *least)
 {
 	char		*at;
 	unsigned long	 most;
@@ -353,7 +316,7 @@ first_repeat(struct first_reader *r, unsigned long *least)
 
 /* Read an item with its repeat. */
 static void
-first_repeated(struct first_reader *r, struct first_set *s)
+first_repeated(struct pattern_reader *r, struct first_set *s)
 {
 	unsigned long	 least;
 	int		 more;
@@ -376,7 +339,7 @@ first_repeated(struct first_reader *r, struct first_set *s)
 
 /* Read alternatives up to ")" or the end into s, which is empty before. */
 static void
-first_alternatives(struct first_reader *r, struct first_set *s)
+first_alternatives(struct pattern_reader *r, struct first_set *s)
 {
 	struct first_set	*line, *item;
 	int			 bound = 1;
@@ -407,7 +370,7 @@ first_alternatives(struct first_reader *r, struct first_set *s)
 struct first *
 first_of(const char *pattern, size_t len)
 {
-	struct first_reader	 r = { pattern, pattern + len, 0, 0 };
+	struct pattern_reader	 r = { pattern, pattern + len, 0, 0 };
 	struct first_set	*s;
 	struct first		*f = NULL;
 

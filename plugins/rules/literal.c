@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "first.h"
+#include "pattern_reader.h"
 #include "xmalloc.h"
 
 #define LITERAL_DEPTH	40	/* groups in groups */
@@ -47,13 +48,7 @@ struct part {
 	int		 begins, ends;	/* with no word character; if !whole */
 };
 
-struct literal_reader {
-	const char	*p, *end;
-	int		 depth;
-	int		 failed;
-};
-
-static void	literal_alternatives(struct literal_reader *, struct part *);
+static void	literal_alternatives(struct pattern_reader *, struct part *);
 
 /* Add a string of n bytes, unless it is in the set. 0, or -1 if it is too
  * long or there are too many. */
@@ -310,7 +305,7 @@ part_unite(struct part *sum, struct part *line, int first)
 
 /* Read an escape; the backslash has been read. */
 static void
-literal_escape(struct literal_reader *r, struct part *part)
+literal_escape(struct pattern_reader *r, struct part *part)
 {
 	char	 c = *r->p++, s[1];
 
@@ -337,7 +332,7 @@ literal_escape(struct literal_reader *r, struct part *part)
 
 /* Read a class, after "[". */
 static void
-literal_class(struct literal_reader *r, struct part *part)
+literal_class(struct pattern_reader *r, struct part *part)
 {
 	struct part	 one;
 	int		 few, begun = 0;
@@ -373,62 +368,22 @@ literal_class(struct literal_reader *r, struct part *part)
 		strings_clear(&part->all);
 }
 
-/* Read what follows "(?". 1 for a group, 0 for flags only. */
-static int
-literal_flags(struct literal_reader *r, int *nothing)
-{
-	if (r->end - r->p > 1 && *r->p == 'P' && r->p[1] == '<')
-		r->p++;
-	*nothing = *r->p == '=' || *r->p == '!' || (*r->p == '<' &&
-	    (r->p[1] == '=' || r->p[1] == '!'));
-	if (*nothing) {
-		r->p += *r->p == '<' ? 2 : 1;
-		return (1);
-	}
-	if (*r->p == '<') {
-		while (r->p < r->end && *r->p != '>')
-			r->p++;
-		r->p += r->p < r->end;
-		return (1);
-	}
-	while (r->p < r->end && strchr("imsn-", *r->p) != NULL)
-		r->p++;
-	if (r->p < r->end && *r->p == ')')
-		return (0);
-	if (r->p == r->end || strchr(":>|", *r->p) == NULL)
-		r->failed = 1;
-	r->p += r->p < r->end;
-	return (1);
-}
-
-/* Is s next? Then skip it. */
-static int
-literal_skip(struct literal_reader *r, const char *s)
-{
-	size_t	 n = strlen(s);
-
-	if ((size_t)(r->end - r->p) < n || memcmp(r->p, s, n) != 0)
-		return (0);
-	r->p += n;
-	return (1);
-}
-
 /* Read a group, after "(". */
 static void
-literal_group(struct literal_reader *r, struct part *part)
+literal_group(struct pattern_reader *r, struct part *part)
 {
 	static const char	 edge[1] = { LITERAL_EDGE };
 	int			 nothing = 0, group = 1;
 
-	if (literal_skip(r, LITERAL_NO_WORD_BEFORE) ||
-	    literal_skip(r, LITERAL_NO_WORD_AFTER)) {
+	if (pattern_skip(r, LITERAL_NO_WORD_BEFORE) ||
+	    pattern_skip(r, LITERAL_NO_WORD_AFTER)) {
 		part_string(part, edge, 1);
 		return;
 	}
 	if (r->p < r->end && *r->p == '*')
 		r->failed = 1;
-	if (literal_skip(r, "?"))
-		group = literal_flags(r, &nothing);
+	if (pattern_skip(r, "?"))
+		group = pattern_flags(r, &nothing);
 	if (++r->depth > LITERAL_DEPTH)
 		r->failed = 1;
 	if (group && !r->failed)
@@ -443,7 +398,7 @@ literal_group(struct literal_reader *r, struct part *part)
 
 /* Read one item. */
 static void
-literal_item(struct literal_reader *r, struct part *part)
+literal_item(struct pattern_reader *r, struct part *part)
 {
 	char	 c = *r->p++;
 
@@ -466,7 +421,7 @@ literal_item(struct literal_reader *r, struct part *part)
 
 /* Read a repeat: the least and the greatest number. */
 static void
-literal_repeat(struct literal_reader *r, unsigned long *least,
+literal_repeat(struct pattern_reader *r, unsigned long *least,
     unsigned long *most)
 {
 	char	*at;
@@ -500,7 +455,7 @@ literal_repeat(struct literal_reader *r, unsigned long *least,
 
 /* Read an item with its repeat. */
 static void
-literal_repeated(struct literal_reader *r, struct part *part)
+literal_repeated(struct pattern_reader *r, struct part *part)
 {
 	struct strings	 once = { NULL, 0 };
 	unsigned long	 least, most, i;
@@ -535,7 +490,7 @@ literal_repeated(struct literal_reader *r, struct part *part)
 
 /* Read alternatives up to ")" or the end into sum, which is empty before. */
 static void
-literal_alternatives(struct literal_reader *r, struct part *sum)
+literal_alternatives(struct pattern_reader *r, struct part *sum)
 {
 	struct part	 line, item;
 	int		 first = 1, items = 0;
@@ -564,7 +519,7 @@ literal_alternatives(struct literal_reader *r, struct part *sum)
 struct literals *
 literals_of(const char *pattern, size_t len)
 {
-	struct literal_reader	 r = { pattern, pattern + len, 0, 0 };
+	struct pattern_reader	 r = { pattern, pattern + len, 0, 0 };
 	struct literals		*out = NULL;
 	struct strings		*set;
 	struct part		 sum;

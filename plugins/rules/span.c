@@ -9,37 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pattern_reader.h"
+
 #define SPAN_HUGE	100000	/* characters: the upper limit */
 
-struct span_reader {
-	const char	*p, *end;
-};
-
-static size_t	span_alternatives(struct span_reader *);
-
-/* Is s next? Then skip it. */
-static int
-span_skip(struct span_reader *r, const char *s)
-{
-	size_t	 n = strlen(s);
-
-	if ((size_t)(r->end - r->p) < n || memcmp(r->p, s, n) != 0)
-		return (0);
-	r->p += n;
-	return (1);
-}
+static size_t	span_alternatives(struct pattern_reader *);
 
 /* Skip everything up to and including s. */
 static void
-span_skip_to(struct span_reader *r, const char *s)
+span_skip_to(struct pattern_reader *r, const char *s)
 {
-	while (r->p < r->end && !span_skip(r, s))
+	while (r->p < r->end && !pattern_skip(r, s))
 		r->p++;
 }
 
 /* Read an escape, after the backslash. */
 static size_t
-span_escape(struct span_reader *r)
+span_escape(struct pattern_reader *r)
 {
 	const char	*start;
 	char		 c;
@@ -54,7 +40,7 @@ span_escape(struct span_reader *r)
 	}
 	if (strchr("bBAzZGKE", c) != NULL)
 		return (0);
-	if (strchr("pPxoNgk", c) != NULL && span_skip(r, "{"))
+	if (strchr("pPxoNgk", c) != NULL && pattern_skip(r, "{"))
 		span_skip_to(r, "}");
 	else if (strchr("pP", c) != NULL && r->p < r->end)
 		r->p++;
@@ -71,49 +57,49 @@ span_escape(struct span_reader *r)
 
 /* Read a class, after "[". */
 static size_t
-span_class(struct span_reader *r)
+span_class(struct pattern_reader *r)
 {
-	span_skip(r, "^");
-	span_skip(r, "]");
+	pattern_skip(r, "^");
+	pattern_skip(r, "]");
 	while (r->p < r->end && *r->p != ']') {
-		if (span_skip(r, "\\"))
+		if (pattern_skip(r, "\\"))
 			span_escape(r);
-		else if (span_skip(r, "[:"))
+		else if (pattern_skip(r, "[:"))
 			span_skip_to(r, ":]");
 		else
 			r->p++;
 	}
-	span_skip(r, "]");
+	pattern_skip(r, "]");
 	return (1);
 }
 
 /* Read a group, after "(". */
 static size_t
-span_group(struct span_reader *r)
+span_group(struct pattern_reader *r)
 {
 	size_t	 n;
 	int	 behind = 0;
 
-	if (span_skip(r, "?#")) {
+	if (pattern_skip(r, "?#")) {
 		span_skip_to(r, ")");
 		return (0);
 	}
-	if (span_skip(r, "*")) {
+	if (pattern_skip(r, "*")) {
 		while (r->p < r->end && *r->p != ')' && *r->p != ':')
 			r->p++;
-		span_skip(r, ":");
-	} else if (span_skip(r, "?(")) {
+		pattern_skip(r, ":");
+	} else if (pattern_skip(r, "?(")) {
 		span_skip_to(r, ")");
-	} else if (span_skip(r, "?")) {
-		behind = span_skip(r, "<=") || span_skip(r, "<!");
+	} else if (pattern_skip(r, "?")) {
+		behind = pattern_skip(r, "<=") || pattern_skip(r, "<!");
 		if (!behind && r->p < r->end &&
 		    strchr("R&+123456789", *r->p) != NULL) {
 			span_skip_to(r, ")");	/* a pattern in itself */
 			return (SPAN_HUGE);
 		}
-		if (!behind && (span_skip(r, "P<") || span_skip(r, "<")))
+		if (!behind && (pattern_skip(r, "P<") || pattern_skip(r, "<")))
 			span_skip_to(r, ">");
-		else if (!behind && span_skip(r, "'"))
+		else if (!behind && pattern_skip(r, "'"))
 			span_skip_to(r, "'");
 		else if (!behind)
 			while (r->p < r->end && *r->p != ')' &&
@@ -123,23 +109,23 @@ span_group(struct span_reader *r)
 			r->p++;
 	}
 	n = span_alternatives(r);
-	span_skip(r, ")");
+	pattern_skip(r, ")");
 	return (behind ? 0 : n);
 }
 
 /* Read a repeat of an item of n characters. */
 static size_t
-span_repeat(struct span_reader *r, size_t n)
+span_repeat(struct pattern_reader *r, size_t n)
 {
 	const char	*s = r->p;
 	char		*at;
 	size_t		 times = 1;
 
-	if (span_skip(r, "?"))
+	if (pattern_skip(r, "?"))
 		return (n);
-	if (span_skip(r, "*"))
+	if (pattern_skip(r, "*"))
 		times = SPAN_REPEAT;
-	else if (span_skip(r, "+"))
+	else if (pattern_skip(r, "+"))
 		times = 1 + SPAN_REPEAT;
 	else if (s < r->end && *s == '{' && s + 1 < r->end &&
 	    strchr("0123456789", s[1]) != NULL) {
@@ -154,15 +140,15 @@ span_repeat(struct span_reader *r, size_t n)
 		r->p = at + 1;
 	} else
 		return (n);
-	if (!span_skip(r, "?"))
-		span_skip(r, "+");
+	if (!pattern_skip(r, "?"))
+		pattern_skip(r, "+");
 	n *= times < SPAN_HUGE ? times : SPAN_HUGE;
 	return (n < SPAN_HUGE ? n : SPAN_HUGE);
 }
 
 /* Read an item: a character, a class or a group. */
 static size_t
-span_item(struct span_reader *r)
+span_item(struct pattern_reader *r)
 {
 	unsigned char	 c = (unsigned char)*r->p++;
 
@@ -185,12 +171,12 @@ span_item(struct span_reader *r)
 
 /* Read alternatives up to ")" or the end; the longest counts. */
 static size_t
-span_alternatives(struct span_reader *r)
+span_alternatives(struct pattern_reader *r)
 {
 	size_t	 n = 0, max = 0;
 
 	while (r->p < r->end && *r->p != ')') {
-		if (span_skip(r, "|")) {
+		if (pattern_skip(r, "|")) {
 			n = 0;
 			continue;
 		}
@@ -205,7 +191,7 @@ span_alternatives(struct span_reader *r)
 size_t
 span_of(const char *pattern, size_t len)
 {
-	struct span_reader	 r = { pattern, pattern + len };
+	struct pattern_reader	 r = { pattern, pattern + len, 0, 0 };
 	size_t			 n = 2 * span_alternatives(&r);
 
 	return (n < SPAN_MIN ? SPAN_MIN : n > SPAN_MAX ? SPAN_MAX : n);
@@ -215,16 +201,16 @@ span_of(const char *pattern, size_t len)
 const char *
 span_not_local(const char *pattern, size_t len)
 {
-	struct span_reader	 r = { pattern, pattern + len };
+	struct pattern_reader	 r = { pattern, pattern + len, 0, 0 };
 
 	while (r.p < r.end) {
-		if (span_skip(&r, "\\G"))
+		if (pattern_skip(&r, "\\G"))
 			return ("\\G");
-		if (span_skip(&r, "(*SKIP"))
+		if (pattern_skip(&r, "(*SKIP"))
 			return ("(*SKIP");
-		if (span_skip(&r, "(*COMMIT"))
+		if (pattern_skip(&r, "(*COMMIT"))
 			return ("(*COMMIT");
-		if (!span_skip(&r, "\\") || r.p < r.end)
+		if (!pattern_skip(&r, "\\") || r.p < r.end)
 			r.p++;
 	}
 	return (NULL);
