@@ -62,7 +62,7 @@ filters_print(const json_t *o)
 	version = render_line(msg_string(o, "version"));
 	abi = render_line(msg_string(o, "abi"));
 	safe = render_line(state);
-	printf("%-9s  ", name);
+	printf("%-10s ", name);
 	if (version[0] != '\0')
 		printf("%s, interface %s, %lld rules: ", version, abi,
 		    (long long)msg_int(o, "rules", 0));

@@ -99,9 +99,12 @@ file_header(struct file_work *w, size_t size)
 
 	if (memcmp(h->magic, "chatdenc", 8) != 0)
 		return (file_bad(w, "no model file of the encoder"));
-	if (h->version != FILE_VERSION || h->header != FILE_HEADER)
+	if (h->version != FILE_VERSION)
 		return (file_bad(w, "version %u of the format, expected %d",
 		    h->version, FILE_VERSION));
+	if (h->header != FILE_HEADER)
+		return (file_bad(w, "a header of %u bytes, expected %d",
+		    h->header, FILE_HEADER));
 	if (h->size != size)
 		return (file_bad(w, "%zu bytes, its header says %llu", size,
 		    (unsigned long long)h->size));
