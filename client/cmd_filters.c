@@ -79,6 +79,33 @@ filters_print(const json_t *o)
 		filters_more(o, "", "why");
 }
 
+/* Print what the judge has done, if there is one. */
+static void
+filters_judge(const json_t *o)
+{
+	const char	*state = msg_string(o, "state");
+	char		*model, *safe;
+
+	if (o == NULL || state == NULL)
+		return;
+	model = render_line(msg_string(o, "model"));
+	safe = render_line(state);
+	printf("%-10s %s: %s%s%s\n", "judge", model, term_on(1,
+	    strcmp(state, "ready") == 0 ? ROLE_GOOD : ROLE_BAD), safe,
+	    term_off(1));
+	free(model);
+	free(safe);
+	printf("           %lld texts, %lld findings, %lld without a verdict, "
+	    "of these %lld late; %.1f ms a text, at most %lld ms\n",
+	    (long long)msg_int(o, "texts", 0),
+	    (long long)msg_int(o, "findings", 0),
+	    (long long)msg_int(o, "failed", 0),
+	    (long long)msg_int(o, "late", 0), msg_real(o, "ms_mean", 0),
+	    (long long)msg_int(o, "ms_max", 0));
+	if (strcmp(state, "ready") != 0)
+		filters_more(o, "", "why");
+}
+
 /* chatctl filters */
 int
 cmd_filters(struct ctl *ctl, int argc, char **argv)
@@ -102,6 +129,7 @@ cmd_filters(struct ctl *ctl, int argc, char **argv)
 	} else {
 		json_array_foreach(list, i, o)
 			filters_print(o);
+		filters_judge(json_object_get(end, "judge"));
 		if (json_array_size(list) == 0)
 			puts("no filters: every text passes");
 		else if (msg_int(end, "since", 0) > 0)

@@ -83,6 +83,7 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 	helper_reap(d->engine);
 	filters_reap(d->filters);
 	helper_reap(d->store);
+	helper_reap(d->judge);
 	reload_reap(d);
 }
 

@@ -65,7 +65,7 @@ int	 state_dir_lock(struct chatd *d, struct fault *f);
 
 /* ---- roles.c: engine, filter and store */
 
-/* Start all three helpers. */
+/* Start the helpers. */
 void	 roles_start(struct chatd *d);
 /* Kill them. */
 void	 roles_stop(struct chatd *d);
@@ -73,6 +73,10 @@ void	 roles_stop(struct chatd *d);
 void	 roles_report(const struct chatd *d);
 /* The configuration has changed: the next start of each helper uses it. */
 void	 roles_configure(struct chatd *d);
+
+/* Start, restart or end the judge's engine if old (borrowed), the earlier
+ * configuration, differs in what it needs. Call it after roles_configure. */
+void	 roles_judge(struct chatd *d, const struct config *old);
 
 /* The callbacks for the filters in use. */
 const struct filters_ops *roles_filters_ops(void);
@@ -139,11 +143,21 @@ struct chatd_hooks {
 #define TOKENIZES_AHEAD	2	/* texts: their ids take memory */
 #define MODERATES_AHEAD	8	/* texts: their findings take memory */
 
+/* What the judge has done (modeljudge.c). */
+struct modeljudge_count {
+	int64_t	 texts, findings;	/* answered, and found in them */
+	int64_t	 failed, late;		/* no answer; of these, in time */
+	int64_t	 ms, ms_max;		/* of the answered texts */
+};
+
 struct chatd {
 	const struct chatd_hooks *hooks;	/* borrowed: static */
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
 	struct helper		*engine, *store;	/* owned */
+	struct helper		*judge;		/* owned: its own engine, or
+						 * NULL */
+	struct modeljudge_count	 judge_count;
 	struct filters		*filters;	/* owned */
 	struct reload		*reload;	/* owned: running, or NULL */
 	struct reload_old	*reload_old;	/* owned: draining, or NULL */

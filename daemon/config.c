@@ -34,6 +34,14 @@ struct config_key {
 	size_t			 offset;	/* in struct config */
 };
 
+#define CONFIG_JUDGE_PROMPT_MAX	4096	/* bytes */
+
+/* The form that the moderation model of OpenChatKit was trained with. */
+#define CONFIG_JUDGE_PROMPT \
+	"Possible labels:\n1. casual\n2. needs caution\n" \
+	"3. needs intervention\n4. possibly needs caution\n" \
+	"5. probably needs caution\n\nInput: {text}\nOutput:"
+
 #define AT(member) offsetof(struct config, member)
 static const struct config_key config_keys[] = {
 	{ "", "state_dir", CONFIG_TEXT, 0, 0, "/var/lib/chatd",
@@ -76,6 +84,21 @@ static const struct config_key config_keys[] = {
 	    LIBEXECDIR "/chatd-store", AT(store_program) },
 	{ "store", "timeout", CONFIG_TIME, 1000, 3600000, "30s",
 	    AT(store_timeout) },
+	{ "judge", "enabled", CONFIG_BOOL, 0, 0, "false",
+	    AT(judge_enabled) },
+	{ "judge", "required", CONFIG_BOOL, 0, 0, "false",
+	    AT(judge_required) },
+	{ "judge", "model", CONFIG_TEXT, 0, 0, "", AT(judge_model) },
+	{ "judge", "precision", CONFIG_PRECISION, 0, 0, "auto",
+	    AT(judge_precision) },
+	{ "judge", "device", CONFIG_DEVICE, 0, 0, "cpu", AT(judge_device) },
+	{ "judge", "threads", CONFIG_INT, 0, 1024, "0", AT(judge_threads) },
+	{ "judge", "timeout", CONFIG_TIME, 10, 600000, "2s",
+	    AT(judge_timeout) },
+	{ "judge", "low", CONFIG_REAL, 0, 1, "0", AT(judge_low) },
+	{ "judge", "high", CONFIG_REAL, 0, 1, "1", AT(judge_high) },
+	{ "judge", "prompt", CONFIG_TEXT, 0, 0, CONFIG_JUDGE_PROMPT,
+	    AT(judge_prompt) },
 	{ "limits", "clients", CONFIG_INT, 1, 1000000, "1000",
 	    AT(clients) },
 	{ "limits", "clients_per_uid", CONFIG_INT, 1, 1000000, "100",
@@ -109,16 +132,18 @@ static const struct config_key config_keys[] = {
 
 /* Sections that hold more than scalars of the table above. */
 static const struct config_section {
+	const char	*in;		/* "" at the top */
 	const char	*name;
 	int		(*read)(struct config *, const char *,
 			    const struct ynode *, struct fault *);
 } config_sections[] = {
-	{ "filters", config_filters },
-	{ "policy", config_policy },
-	{ "messages", config_words },
-	{ "socket", NULL }, { "model", NULL }, { "engine", NULL },
-	{ "filter", NULL }, { "store", NULL }, { "limits", NULL },
-	{ "defaults", NULL },
+	{ "", "filters", config_filters },
+	{ "", "policy", config_policy },
+	{ "", "messages", config_words },
+	{ "judge", "labels", config_labels },
+	{ "", "socket", NULL }, { "", "model", NULL }, { "", "engine", NULL },
+	{ "", "filter", NULL }, { "", "judge", NULL }, { "", "store", NULL },
+	{ "", "limits", NULL }, { "", "defaults", NULL },
 };
 
 /* Replace an owned string. */
@@ -261,8 +286,10 @@ config_unknown(const char *file, const char *section, const struct ynode *n,
 		if (strcmp(config_keys[i].section, section) == 0)
 			words[k++] = config_keys[i].name;
 	}
-	for (i = 0; section[0] == '\0' && i < nitems(config_sections); i++)
-		words[k++] = config_sections[i].name;
+	for (i = 0; i < nitems(config_sections); i++) {
+		if (strcmp(config_sections[i].in, section) == 0)
+			words[k++] = config_sections[i].name;
+	}
 	words[k] = NULL;
 	return (config_stray(file, n, "key", section, words, f));
 }
@@ -291,11 +318,11 @@ config_scalars(struct config *c, const char *file, const char *section,
 			continue;
 		}
 		for (s = 0; s < nitems(config_sections); s++) {
-			if (section[0] == '\0' && strcmp(n->key,
-			    config_sections[s].name) == 0)
+			if (strcmp(config_sections[s].in, section) == 0 &&
+			    strcmp(config_sections[s].name, n->key) == 0)
 				break;
 		}
-		if (section[0] != '\0' || s == nitems(config_sections))
+		if (s == nitems(config_sections))
 			config_note(c, config_unknown(file, section, n, f), f);
 		else
 			config_note(c, config_sections[s].read != NULL ?
@@ -328,6 +355,32 @@ config_defaults(struct config *c)
 		c->words[i] = xasprintf("This was blocked by the rules of "
 		    "this service (%s).", vocabulary_categories[i]);
 	}
+	config_labels_default(c);
+}
+
+/* Note a fault in the section judge. */
+static void
+config_judge(struct config *c, const char *path, struct fault *f)
+{
+	const char	*place = strstr(c->judge_prompt, "{text}");
+	size_t		 i;
+
+	for (i = 0; i < c->njudge_labels &&
+	    c->judge_labels[i].category == -1; i++)
+		;
+	if (place == NULL || strstr(place + 1, "{text}") != NULL ||
+	    strlen(c->judge_prompt) > CONFIG_JUDGE_PROMPT_MAX)
+		config_note(c, fault_set(f, "bad_config", "judge.prompt",
+		    "%s: judge.prompt: expected at most %d bytes that hold "
+		    "{text} once", path, CONFIG_JUDGE_PROMPT_MAX), f);
+	if (c->njudge_labels < 2 || i == c->njudge_labels)
+		config_note(c, fault_set(f, "bad_config", "judge.labels",
+		    "%s: judge.labels: expected at least two labels, one of "
+		    "them with a category", path), f);
+	if (c->judge_low > c->judge_high)
+		config_note(c, fault_set(f, "bad_config", "judge.low",
+		    "%s: judge.low (%g) is above judge.high (%g)", path,
+		    c->judge_low, c->judge_high), f);
 }
 
 /* Note the values that do not fit together, or into a socket's name. */
@@ -352,6 +405,7 @@ config_together(struct config *c, struct fault *f)
 		config_note(c, fault_set(f, "bad_config", "socket.path",
 		    "%s: socket.path: expected a name of 1 to %zu bytes, found "
 		    "%zu bytes", path, most, name), f);
+	config_judge(c, path, f);
 }
 
 /* Read a configuration. */
@@ -406,6 +460,7 @@ config_free(struct config *c)
 	for (i = 0; i < c->ngroups; i++)
 		free(c->groups[i].name);
 	free(c->groups);
+	config_labels_clear(c);
 	free(c->file);
 	free(c);
 }

@@ -35,5 +35,12 @@ int	 config_policy(struct config *c, const char *file,
 	    const struct ynode *map, struct fault *f);
 int	 config_words(struct config *c, const char *file,
 	    const struct ynode *map, struct fault *f);
+int	 config_labels(struct config *c, const char *file,
+	    const struct ynode *map, struct fault *f);
+
+/* Set the labels of OpenChatKit's moderation model. */
+void	 config_labels_default(struct config *c);
+/* Release the labels. */
+void	 config_labels_clear(struct config *c);
 
 #endif

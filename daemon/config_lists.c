@@ -11,6 +11,9 @@
 
 #include "xmalloc.h"
 
+#define CONFIG_LABELS_MAX	32	/* of the judge */
+#define CONFIG_LABEL_BYTES	100
+
 /* Report an unknown category. */
 static int
 config_no_category(const char *file, const struct ynode *n, struct fault *f)
@@ -272,6 +275,75 @@ config_words(struct config *c, const char *file, const struct ynode *map,
 			config_note(c, config_no_category(file, n, f), f);
 		else
 			config_text(&c->words[i], n->text);
+	}
+	return (0);
+}
+
+/* Release the labels of the judge. */
+void
+config_labels_clear(struct config *c)
+{
+	size_t	 i;
+
+	for (i = 0; i < c->njudge_labels; i++)
+		free(c->judge_labels[i].name);
+	free(c->judge_labels);
+	c->judge_labels = NULL;
+	c->njudge_labels = 0;
+}
+
+/* Add a label. */
+static void
+config_label(struct config *c, const char *name, int category)
+{
+	c->judge_labels = xreallocarray(c->judge_labels, c->njudge_labels + 1,
+	    sizeof *c->judge_labels);
+	c->judge_labels[c->njudge_labels++] = (struct config_label){
+	    .name = xstrdup(name), .category = category };
+}
+
+/* Set the labels of OpenChatKit's moderation model, which tell how harmful a
+ * text is, but not the kind of harm. */
+void
+config_labels_default(struct config *c)
+{
+	const int	 any = vocabulary_category("illegal");
+
+	config_label(c, "casual", -1);
+	config_label(c, "possibly needs caution", -1);
+	config_label(c, "probably needs caution", -1);
+	config_label(c, "needs caution", any);
+	config_label(c, "needs intervention", any);
+}
+
+/* judge.labels: the category of each label, or "harmless". */
+int
+config_labels(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n;
+	int			 i;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f,
+		    "expected labels and their categories"));
+	config_labels_clear(c);
+	for (n = map->child; n != NULL; n = n->next) {
+		i = n->kind == YNODE_SCALAR ?
+		    vocabulary_category(n->text) : -1;
+		if (i == -1 && (n->kind != YNODE_SCALAR ||
+		    strcmp(n->text, "harmless") != 0))
+			config_note(c, ynode_fault(file, n, f, "expected a "
+			    "category or harmless"), f);
+		else if (c->njudge_labels == CONFIG_LABELS_MAX)
+			return (ynode_fault(file, n, f, "expected at most %d "
+			    "labels", CONFIG_LABELS_MAX));
+		else if (n->key[0] == '\0' || strlen(n->key) >
+		    CONFIG_LABEL_BYTES)
+			config_note(c, ynode_fault(file, n, f, "expected a "
+			    "label of 1 to %d bytes", CONFIG_LABEL_BYTES), f);
+		else
+			config_label(c, n->key, i);
 	}
 	return (0);
 }

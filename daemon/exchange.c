@@ -35,6 +35,7 @@ static const struct helper_kind
 	exchange_kind_finish = { "finish", NULL, 0 };
 
 static void	exchange_screened(void *, const struct verdict *);
+static void	exchange_classified(void *, const json_t *, const char *);
 static void	exchange_engine(void *, json_t *);
 static void	exchange_check(struct exchange *);
 static void	exchange_checked(void *, const struct verdict *);
@@ -47,6 +48,18 @@ void
 exchange_notice(struct exchange *x, const char *code, const char *message)
 {
 	request_send(x->request, exchange_msg_notice(code, message, 0));
+}
+
+/* Drop a verdict that is due. */
+static void
+exchange_free_judges(struct exchange *x)
+{
+	judge_free(x->judge);
+	modeljudge_free(x->modeljudge);
+	json_decref(x->found);
+	x->judge = NULL;
+	x->modeljudge = NULL;
+	x->found = NULL;
 }
 
 /*
@@ -68,8 +81,7 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 		helper_notify(x->d->engine, m);
 		x->engine_req = 0;
 	}
-	judge_free(x->judge);
-	x->judge = NULL;
+	exchange_free_judges(x);
 	exchange_move(x, EVENT_END);
 	x->outcome = outcome;
 	x->code = code;
@@ -87,7 +99,7 @@ exchange_free(struct exchange *x)
 	if (x->retry != NULL)
 		event_free(x->retry);
 	ahead_leave(&x->beginning);
-	judge_free(x->judge);
+	exchange_free_judges(x);
 	reply_clear(&x->reply);
 	json_decref(x->params);
 	json_decref(x->given);
@@ -105,7 +117,7 @@ void
 exchange_screen(struct exchange *x)
 {
 	exchange_move(x, EVENT_SCREEN);
-	judge_free(x->judge);
+	exchange_free_judges(x);
 	x->judge = judge_new(x->d->filters, x->uid, DIRECTION_PROMPT, NULL,
 	    exchange_screened, x);
 	judge_text(x->judge, *x->screening, strlen(*x->screening), 1);
@@ -159,8 +171,7 @@ exchange_redact(struct exchange *x, const struct judgement *j)
 static void
 exchange_passed(struct exchange *x)
 {
-	judge_free(x->judge);
-	x->judge = NULL;
+	exchange_free_judges(x);
 	if (x->screening == &x->text)
 		exchange_generate(x);
 	else {
@@ -169,16 +180,24 @@ exchange_passed(struct exchange *x)
 	}
 }
 
-/* Handle a verdict on the pre-prompt or the prompt. */
+/* Handle a verdict on the pre-prompt or the prompt: that of the filters, or of
+ * the filters and the model that is asked after them. */
 static void
-exchange_screened(void *arg, const struct verdict *v)
+exchange_decide(struct exchange *x, const struct verdict *v, int asked)
 {
-	struct exchange		*x = arg;
+	const size_t		 len = strlen(*x->screening);
 	struct judgement	 j;
 
-	if (!exchange_judge(x, DIRECTION_PROMPT, v, strlen(*x->screening),
-	    &j))
+	if (!exchange_judge(x, DIRECTION_PROMPT, v, len, &j))
 		return;
+	if (v->final && j.action != ACTION_BLOCK && !asked &&
+	    modeljudge_wanted(x->d, v->findings)) {
+		judgement_clear(&j);
+		x->found = modeljudge_join(v->findings, NULL);
+		x->modeljudge = modeljudge_new(x->d, x->uid, *x->screening,
+		    len, exchange_classified, x);
+		return;
+	}
 	if (j.action == ACTION_BLOCK || v->final)
 		json_array_extend(x->verdicts, j.verdicts);
 	if (j.action == ACTION_BLOCK)
@@ -188,6 +207,28 @@ exchange_screened(void *arg, const struct verdict *v)
 		exchange_passed(x);
 	}
 	judgement_clear(&j);
+}
+
+/* Handle a verdict of the filters on the pre-prompt or the prompt. */
+static void
+exchange_screened(void *arg, const struct verdict *v)
+{
+	exchange_decide(arg, v, 0);
+}
+
+/* Handle the verdict of the model that is asked after the filters. */
+static void
+exchange_classified(void *arg, const json_t *findings, const char *why)
+{
+	struct exchange	*x = arg;
+	json_t		*all = modeljudge_join(x->found, findings);
+	struct verdict	 v = { .findings = all, .final = 1,
+			    .settled = strlen(*x->screening) };
+
+	if (findings == NULL && x->d->config->judge_required)
+		v.error = why;
+	exchange_decide(x, &v, 1);
+	json_decref(all);
 }
 
 /*

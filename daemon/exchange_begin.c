@@ -272,7 +272,8 @@ exchange_is_begun(struct exchange *x, json_t *msg)
 	relay_near(r, msg);
 	if (x->cancelled)
 		exchange_end(x, "cancelled", NULL, NULL);
-	else if (x->d->config->nfilters == 0)
+	else if (x->d->config->nfilters == 0 &&
+	    !x->d->config->judge_enabled)
 		exchange_generate(x);
 	else {
 		x->screening = exchange_own_preprompt(x) ? &x->preprompt :

@@ -9,6 +9,7 @@
 
 #include "chatd.h"
 #include "ahead.h"
+#include "modeljudge.h"
 #include "reply.h"
 
 /*
@@ -86,6 +87,11 @@ struct exchange {
 	struct judge		*judge;		/* owned, or NULL: of the text
 						 * that is screened, then of
 						 * the reply */
+	struct modeljudge	*modeljudge;	/* owned, or NULL: of the text
+						 * that is screened, after the
+						 * filters */
+	json_t			*found;		/* owned, or NULL: what the
+						 * filters found in it */
 	struct ahead_job	 beginning;	/* while it is beginning: its
 						 * turn at the store */
 	char			**screening;	/* while it is screening: text

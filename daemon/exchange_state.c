@@ -73,5 +73,6 @@ exchange_is_sound(const struct exchange *x)
 	return ((x->store_req == 0 || (waits & WAITS_STORE) != 0) &&
 	    (x->engine_req == 0 || (waits & WAITS_ENGINE) != 0) &&
 	    (x->judge == NULL || (waits & WAITS_FILTER) != 0) &&
+	    (x->modeljudge == NULL || x->state == EXCHANGE_SCREENING) &&
 	    (!x->failing || x->state == EXCHANGE_COMMITTING));
 }

@@ -56,6 +56,21 @@ health_helper(struct health_answer *a, const struct helper *h,
 		    HEALTH_DOWN, name, why[0] == '\0' ? NULL : why);
 }
 
+/* Add the state of the judge's engine. If texts pass without its verdict, the
+ * service is degraded, not down. */
+static void
+health_judge(struct health_answer *a, const struct chatd *d)
+{
+	if (d->judge == NULL || helper_state(d->judge) == HELPER_READY)
+		return;
+	if (d->config->judge_required)
+		health_helper(a, d->judge, "judge");
+	else
+		health_worsen(a, HEALTH_DEGRADED, "judge",
+		    helper_why(d->judge)[0] != '\0' ? helper_why(d->judge) :
+		    "starting");
+}
+
 /* Add the state of a filter process. If it is switched off and texts pass
  * without it, the service is degraded, not down. */
 static void
@@ -115,6 +130,8 @@ health_helpers(const struct health_answer *a, const struct chatd *d)
 	size_t	 i;
 
 	msg_set(o, "engine", health_state(a, d->engine));
+	if (d->judge != NULL)
+		msg_set(o, "judge", health_state(a, d->judge));
 	for (i = 0; i < d->filters->n; i++) {
 		h = health_state(a, d->filters->process[i].helper);
 		filters_mark_off(&d->filters->process[i], h, a->operator);
@@ -153,6 +170,7 @@ health_message(const struct chatd *d, int operator)
 	for (i = 0; d->config->nfilters > 0 && i < d->filters->n; i++)
 		health_filter(&a, &d->filters->process[i]);
 	health_helper(&a, d->engine, "engine");
+	health_judge(&a, d);
 	if (d->store_since != 0)
 		health_worsen(&a, HEALTH_DOWN, "store", d->store_error);
 	disk = health_disk(&a, d);

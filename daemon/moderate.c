@@ -11,6 +11,7 @@
 #include "ahead.h"
 #include "filters.h"
 #include "judge.h"
+#include "modeljudge.h"
 #include "xmalloc.h"
 
 /* A moderate request that waits for its verdict. */
@@ -23,6 +24,9 @@ struct moderate {
 					 * NULL */
 	char		*text, *prompt;	/* owned; prompt may be NULL */
 	struct judge	*judge;		/* owned; NULL: it waits */
+	struct modeljudge *modeljudge;	/* owned, or NULL */
+	json_t		*found;		/* owned, or NULL: by the filters */
+	int64_t		 ns;		/* time of the filters */
 };
 
 static void	moderate_judged(void *, const struct verdict *);
@@ -118,6 +122,8 @@ moderate_free(struct moderate *om)
 	struct request	*r = om->request;
 
 	judge_free(om->judge);
+	modeljudge_free(om->modeljudge);
+	json_decref(om->found);
 	ahead_leave(&om->job);
 	free(om->group);
 	free(om->text);
@@ -127,31 +133,28 @@ moderate_free(struct moderate *om)
 	return (r);
 }
 
-/* Send the verdict, once the whole text is judged. */
+/* Send the verdict. */
 static void
-moderate_judged(void *arg, const struct verdict *v)
+moderate_end(struct moderate *om, const json_t *findings, const char *error)
 {
-	struct moderate		*om = arg;
 	struct request		*r = om->request;
 	const struct config	*c = r->d->config;
 	struct judgement	 j;
 	json_t			*m;
 
-	if (v->error == NULL && !v->final)
-		return;
-	if (v->error != NULL || policy_judge(c, om->group, om->direction,
-	    v->findings, strlen(om->text), &j) != 0) {
+	if (error != NULL || policy_judge(c, om->group, om->direction,
+	    findings, strlen(om->text), &j) != 0) {
 		request_fail(moderate_free(om), "filter_unavailable", "%s",
-		    v->error != NULL ? v->error :
+		    error != NULL ? error :
 		    "the filter gave no sound verdict");
 		return;
 	}
 	m = msg_event("done", -1);
 	msg_set_string(m, "action", vocabulary_actions[j.action]);
-	msg_set(m, "categories", moderate_categories(c, om, v->findings));
+	msg_set(m, "categories", moderate_categories(c, om, findings));
 	if (om->explain)
-		msg_set(m, "findings", moderate_findings(c, om, v->findings));
-	msg_set_real(m, "us", (double)v->ns / 1000);
+		msg_set(m, "findings", moderate_findings(c, om, findings));
+	msg_set_real(m, "us", (double)om->ns / 1000);
 	if (j.action == ACTION_BLOCK) {
 		msg_set_string(m, "category",
 		    vocabulary_categories[j.category]);
@@ -159,6 +162,39 @@ moderate_judged(void *arg, const struct verdict *v)
 	}
 	judgement_clear(&j);
 	request_done(moderate_free(om), m);
+}
+
+/* The model that is asked after the filters has judged. */
+static void
+moderate_classified(void *arg, const json_t *findings, const char *why)
+{
+	struct moderate	*om = arg;
+	json_t		*all = modeljudge_join(om->found, findings);
+
+	moderate_end(om, all, findings == NULL &&
+	    om->request->d->config->judge_required ? why : NULL);
+	json_decref(all);
+}
+
+/* The filters have judged. Once the whole text is judged, send the verdict, or
+ * ask the model first. */
+static void
+moderate_judged(void *arg, const struct verdict *v)
+{
+	struct moderate		*om = arg;
+	struct request		*r = om->request;
+
+	if (v->error == NULL && !v->final)
+		return;
+	om->ns = v->ns;
+	if (v->error != NULL || om->direction != DIRECTION_PROMPT ||
+	    !modeljudge_wanted(r->d, v->findings)) {
+		moderate_end(om, v->findings, v->error);
+		return;
+	}
+	om->found = modeljudge_join(v->findings, NULL);
+	om->modeljudge = modeljudge_new(r->d, r->uid, om->text,
+	    strlen(om->text), moderate_classified, om);
 }
 
 /* The client cancelled, or disconnected: the verdict is not needed. */

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "filters.h"
+#include "modeljudge.h"
 #include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
@@ -441,6 +442,8 @@ ops_filters(struct request *r, struct ops_args *a)
 
 	(void)a;
 	msg_set(m, "filters", filters_list(r->d->filters, r->operator));
+	if (r->operator && r->d->config->judge_enabled)
+		msg_set(m, "judge", modeljudge_status(r->d));
 	if (r->operator)
 		msg_set_int(m, "since", r->d->filters->since);
 	request_done(r, m);

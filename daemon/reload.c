@@ -167,17 +167,20 @@ reload_ready(void *arg)
 {
 	struct reload	*rl = arg;
 	struct chatd	*d = rl->d;
+	struct config	*before;
 	struct filters	*old = d->filters;
 	struct request	*r = rl->request;
 
 	if (reload_keep(d->config, rl->config) != 0)
 		log_warnx("reload: socket, state_dir and model change at a "
 		    "restart only");
-	config_free(d->config);
+	before = d->config;
 	d->config = rl->config;
 	d->filters = rl->filters;
 	d->reload = NULL;
 	roles_configure(d);
+	roles_judge(d, before);
+	config_free(before);
 	client_configure(d);
 	filters_adopt(d->filters, roles_filters_ops(), d);
 	log_set_level((enum log_level)d->config->log_level);

@@ -36,7 +36,10 @@
 #define HELPERS_STORE_LINE	(40 * 1024 * 1024)
 #define HELPERS_STORE_VALUES	(512 * 1024)
 
-static struct helper_spec	 engine_spec, store_spec;
+#define ROLES_JUDGE_TOKENS	8192	/* cache of the judge's engine, and so
+					 * its longest prompt */
+
+static struct helper_spec	 engine_spec, store_spec, judge_spec;
 
 /* Make the engine's part of the configuration. */
 static json_t *
@@ -57,6 +60,48 @@ roles_engine_init(void *arg)
 	msg_set_int(m, "kv_tokens", cf->kv_tokens);
 	msg_set_int(m, "batch_tokens", cf->batch_tokens);
 	return (m);
+}
+
+/* Make the part of the configuration of the judge's engine. */
+static json_t *
+roles_judge_init(void *arg)
+{
+	const struct config	*cf = ((struct chatd *)arg)->config;
+	json_t			*m = msg_op("init", -1);
+
+	msg_set_string(m, "version", PACKAGE_VERSION);
+	msg_set_string(m, "model", cf->judge_model);
+	msg_set_string(m, "precision", cf->judge_precision);
+	msg_set_string(m, "device", cf->judge_device);
+	msg_set_int(m, "threads", cf->judge_threads);
+	msg_set_int(m, "kv_tokens", ROLES_JUDGE_TOKENS);
+	return (m);
+}
+
+/* The judge's model is loaded. */
+static void
+roles_judge_ready(void *arg, json_t *msg)
+{
+	const char	*name = msg_string(json_object_get(msg, "model"),
+			    "name");
+
+	(void)arg;
+	log_info("judge: %s is ready", name != NULL ? name : "the model");
+}
+
+/* Its model is loading: only the timer of silence depends on it. */
+static void
+roles_judge_event(void *arg, json_t *msg)
+{
+	(void)arg;
+	(void)msg;
+}
+
+/* Does the judge have an engine of its own? */
+static int
+roles_judge_needed(const struct config *cf)
+{
+	return (cf->judge_enabled && cf->judge_model[0] != '\0');
 }
 
 /* Would the new model continue a reply of the old one differently? */
@@ -186,7 +231,7 @@ roles_report(const struct chatd *d)
 	    filters_why(d->filters)[0] == '\0'))
 		return;
 	if (!reported) {
-		if (d->config->nfilters == 0)
+		if (d->config->nfilters == 0 && !d->config->judge_enabled)
 			log_warnx("filters: none is configured, nothing is "
 			    "screened");
 		log_info("ready on %s%s", d->config->socket_path,
@@ -281,6 +326,32 @@ roles_store_gone(void *arg, int started)
 		roles_report(d);
 }
 
+/* The judge's engine has died. Texts that wait for it get no verdict. */
+static void
+roles_judge_gone(void *arg, int started)
+{
+	(void)arg;
+	(void)started;
+}
+
+/* Start, restart or end the judge's engine after a reload. */
+void
+roles_judge(struct chatd *d, const struct config *old)
+{
+	const struct config	*cf = d->config;
+
+	if (d->judge != NULL && (!roles_judge_needed(cf) ||
+	    strcmp(old->judge_model, cf->judge_model) != 0 ||
+	    strcmp(old->judge_precision, cf->judge_precision) != 0 ||
+	    strcmp(old->judge_device, cf->judge_device) != 0 ||
+	    old->judge_threads != cf->judge_threads)) {
+		helper_free(d->judge);
+		d->judge = NULL;
+	}
+	if (d->judge == NULL && roles_judge_needed(cf))
+		d->judge = helper_new(d->base, &judge_spec);
+}
+
 /* Fill in the specs of the helpers. */
 void
 roles_configure(struct chatd *d)
@@ -297,6 +368,16 @@ roles_configure(struct chatd *d)
 	    .init = roles_engine_init,
 	    .ready = roles_engine_ready, .event = roles_engine_event,
 	    .gone = roles_engine_gone, .arg = d };
+	judge_spec = (struct helper_spec){ .name = "judge",
+	    .program = cf->engine_program,
+	    .timeout_ms = (int)cf->engine_timeout,
+	    .start_ms = HELPERS_ENGINE_MS,
+	    .backoff_max_ms = HELPERS_BACKOFF_MS,
+	    .line_max = HELPERS_ENGINE_LINE,
+	    .values_max = HELPERS_ENGINE_VALUES, .loading = "progress",
+	    .init = roles_judge_init, .ready = roles_judge_ready,
+	    .event = roles_judge_event,
+	    .gone = roles_judge_gone, .arg = d };
 	store_spec = (struct helper_spec){ .name = "store",
 	    .program = cf->store_program,
 	    .timeout_ms = (int)cf->store_timeout,
@@ -309,7 +390,7 @@ roles_configure(struct chatd *d)
 	    .gone = roles_store_gone, .arg = d };
 }
 
-/* Start all three. */
+/* Start them. */
 void
 roles_start(struct chatd *d)
 {
@@ -318,13 +399,15 @@ roles_start(struct chatd *d)
 	d->filters = filters_new(d->base, d->config, NULL,
 	    roles_filters_ops(), d);
 	d->engine = helper_new(d->base, &engine_spec);
+	roles_judge(d, d->config);
 	roles_report(d);	/* they may have failed already */
 }
 
-/* Kill all three, and release their state. */
+/* Kill them, and release their state. */
 void
 roles_stop(struct chatd *d)
 {
+	helper_free(d->judge);
 	helper_free(d->engine);
 	filters_free(d->filters);
 	helper_free(d->store);

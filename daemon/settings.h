@@ -33,6 +33,12 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
+/* A label of the judge. */
+struct config_label {
+	char		*name;		/* owned: what the model writes */
+	int		 category;	/* -1: harmless */
+};
+
 /* The policy for the members of a group. */
 struct config_group {
 	char		*name;		/* owned */
@@ -69,6 +75,14 @@ struct config {
 					 * in counts for it */
 	size_t		 ngroups;
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
+	/* judge */
+	int		 judge_enabled, judge_required;
+	char		*judge_model;	/* owned; "": the loaded one */
+	char		*judge_precision, *judge_device, *judge_prompt;
+	int64_t		 judge_threads, judge_timeout;	/* ms */
+	double		 judge_low, judge_high;
+	struct config_label *judge_labels;	/* owned */
+	size_t		 njudge_labels;
 	/* limits */
 	int64_t		 clients, clients_per_uid;
 	int64_t		 operator_clients;	/* in addition to clients */

@@ -87,6 +87,8 @@ status_message(const struct chatd *d, int operator)
 	msg_set(m, "exchanges", operator ? o : status_keep(o, load));
 	o = json_object();
 	msg_set(o, "engine", status_helper(d->engine, operator));
+	if (d->judge != NULL)
+		msg_set(o, "judge", status_helper(d->judge, operator));
 	for (i = 0; i < d->filters->n; i++) {
 		h = status_helper(d->filters->process[i].helper, operator);
 		filters_mark_off(&d->filters->process[i], h, operator);

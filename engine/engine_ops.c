@@ -20,7 +20,7 @@ struct ops_keys {
 	const char	*text;		/* borrowed */
 	json_t		*ids;		/* borrowed */
 	const char	*logits;	/* borrowed */
-	int64_t		 request, group;
+	int64_t		 request, group, from;
 };
 
 struct ops_op {
@@ -48,6 +48,8 @@ static const struct field engine_ops_score_keys[] = {
 	    offsetof(struct ops_keys, ids) },
 	{ "logits", FIELD_STRING, 0, 0, 0,
 	    offsetof(struct ops_keys, logits) },
+	{ "from", FIELD_INT, 0, 0, JSON_INT_MAX,
+	    offsetof(struct ops_keys, from) },
 	OPS_GROUP
 };
 static const struct field engine_ops_request[] = {
@@ -159,7 +161,7 @@ engine_ops_detokenize(struct engine *e, int64_t id, json_t *msg,
 	return (r);
 }
 
-/* score {ids, logits, group} */
+/* score {ids, from, logits, group} */
 static int
 engine_ops_score(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
@@ -183,6 +185,10 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 	}
 	r = request_ids(k->ids, "ids", e->info.vocab, 1, (size_t)e->context,
 	    &ids, f);
+	if (r == 0 && (uint64_t)k->from >= ids.n)
+		r = fault_set(f, "bad_field", "from", "from: expected less "
+		    "than the %zu ids, found %lld", ids.n,
+		    (long long)k->from);
 	if (r == 0 && want == SCORE_ALL && ids.n * (size_t)e->info.vocab >
 	    HELPER_LINE_MAX / SCORE_NUMBER_BYTES)
 		r = fault_set(f, "too_long", "logits", "logits: %zu x %d "
@@ -194,7 +200,8 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 	job = xcalloc(1, sizeof *job);
 	job->id = id;
 	job->group = k->group;
-	job->score = score_new(&ids, (enum score_logits)want, e->info.vocab);
+	job->score = score_new(&ids, (size_t)k->from,
+	    (enum score_logits)want, e->info.vocab);
 	if (scheduler_add(e->sched, job) != 0)
 		return (fault_set(f, "busy", NULL, "%d requests are waiting "
 		    "already", SCHEDULER_WAITING_MAX));

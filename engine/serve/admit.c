@@ -88,8 +88,16 @@ admit_victim(const struct scheduler *s, int least)
 	return (best);
 }
 
-/* Take over the full blocks that the cache has for the start of a reply. The
- * last token is always computed, because its logits are needed. */
+/* Return how many tokens at the start of a job may come from the cache: those
+ * before the first whose logits are needed. */
+static size_t
+admit_cached(const struct job *job)
+{
+	return (job->gen != NULL ? job->gen->tokens.n - 1 :
+	    score_first(job->score));
+}
+
+/* Take over the full blocks that the cache has for the start of a job. */
 static void
 admit_reuse(struct scheduler *s, struct job *job)
 {
@@ -98,7 +106,7 @@ admit_reuse(struct scheduler *s, struct job *job)
 
 	job->full = 0;
 	job->chain = KVCACHE_START;
-	while (job->gen != NULL && (job->full + 1) * KV_BLOCK < tokens->n) {
+	while ((job->full + 1) * KV_BLOCK <= admit_cached(job)) {
 		block = kvcache_find(s->kv, scheduler_owner(job), &job->chain,
 		    tokens->id + job->full * KV_BLOCK);
 		if (block == -1)

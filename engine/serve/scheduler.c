@@ -281,11 +281,10 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 		    score_wants(job->score, pos);
 		if (wants)
 			scheduler_want(s, job, row);
+		s->score_rows += wants && job->score != NULL;
 	}
 	job->rows = n;
 	job->share->served += (int64_t)n;
-	if (job->score != NULL)
-		s->score_rows += (int)n;
 }
 
 /* Put as much of a job into the step as fits. The step may have max rows in
@@ -293,12 +292,17 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 static void
 scheduler_plan_job(struct scheduler *s, struct job *job, int max)
 {
-	size_t	 left = scheduler_tokens(job)->n - job->fed;
+	size_t	 left = scheduler_tokens(job)->n - job->fed, first;
 	int	 room = max - s->rows;
 
-	if (job->score != NULL && room > SCHEDULER_SCORE_ROWS - s->score_rows)
-		room = SCHEDULER_SCORE_ROWS - s->score_rows;
-	if (room > 0)
+	if (job->score != NULL) {
+		first = score_first(job->score);
+		first = first > job->fed ? first - job->fed : 0;
+		first += (size_t)(SCHEDULER_SCORE_ROWS - s->score_rows);
+		if (left > first)
+			left = first;
+	}
+	if (room > 0 && left > 0)
 		scheduler_plan_rows(s, job, left < (size_t)room ? left :
 		    (size_t)room);
 }

@@ -14,16 +14,18 @@
 
 /* Begin. */
 struct score *
-score_new(struct idbuf *ids, enum score_logits want, int vocab)
+score_new(struct idbuf *ids, size_t from, enum score_logits want, int vocab)
 {
 	struct score	*s;
 
 	s = xcalloc(1, sizeof *s);
 	s->ids = *ids;
 	memset(ids, 0, sizeof *ids);
+	s->from = from;
 	s->want = want;
 	s->vocab = vocab;
-	textbuf_puts(&s->logprobs, "null");
+	if (from == 0)
+		textbuf_puts(&s->logprobs, "null");
 	return (s);
 }
 
@@ -39,11 +41,19 @@ score_free(struct score *s)
 	free(s);
 }
 
+/* Find the first row that is needed: that before the first id to score. */
+size_t
+score_first(const struct score *s)
+{
+	return (s->want == SCORE_ALL || s->from == 0 ? 0 : s->from - 1);
+}
+
 /* Are the logits of row i needed? */
 int
 score_wants(const struct score *s, size_t i)
 {
-	return (i + 1 < s->ids.n || s->want != SCORE_NONE);
+	return (i >= score_first(s) &&
+	    (i + 1 < s->ids.n || s->want != SCORE_NONE));
 }
 
 /* Append a comma and a number; nine digits restore a float exactly. */
@@ -85,7 +95,7 @@ score_row(struct score *s, size_t i, const float *logits)
 		s->bad = !isfinite(logits[v]);
 	if (s->bad)
 		return;
-	if (!last)
+	if (!last && i + 1 >= s->from)
 		score_print(&s->logprobs, score_logprob(logits, s->vocab,
 		    s->ids.id[i + 1]));
 	if (s->want == SCORE_NONE || (s->want == SCORE_LAST && !last))

@@ -18,10 +18,15 @@ Commands at the start of the last human turn, or of a raw prompt:
   #history         the number of earlier turns, and their texts
   other texts      "You said: ..."
 
+For score, a text in the ids with "#label NAME;" makes the label NAME probable
+(.9 for the label, and the rest for each of the others); "#stall" is never
+answered, and "#crash" ends the process.
+
 For tokenize, a text that begins with "#slow N" takes N seconds. "#asked" has
 one id: the number of texts so far, with this one.
 """
 import json
+import math
 import os
 import select
 import signal
@@ -117,6 +122,19 @@ class Generation:
         return True
 
 
+def score(msg, ident):
+    text = "".join(map(chr, msg["ids"]))
+    prompt, label = text[:msg["from"]], text[msg["from"]:].strip()
+    if "#stall" in prompt:
+        return
+    if "#crash" in prompt:
+        os.kill(os.getpid(), signal.SIGKILL)
+    wanted = prompt.partition("#label ")[2].partition(";")[0]
+    p = math.log(.9 if label == wanted else .1)
+    n = len(text) - msg["from"]
+    send(event="done", id=ident, logprobs=[p / n] * n)
+
+
 def answer(msg, running):
     op, ident = msg.get("op"), msg.get("id")
     if op == "generate":
@@ -126,6 +144,9 @@ def answer(msg, running):
         running.pop(msg["request"]).end("cancelled")
     elif op in ("pause", "continue") and msg["request"] in running:
         running[msg["request"]].paused = op == "pause"
+    elif op == "score":
+        score(msg, ident)
+        return
     elif op == "tokenize":
         ASKED.append(msg["group"])
         if msg["text"].startswith("#slow "):

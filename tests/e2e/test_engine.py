@@ -201,6 +201,26 @@ def test_scores_equal_the_reference(engine, number):
     assert none["logprobs"] == every["logprobs"] and "logits" not in none
 
 
+def test_the_end_of_a_text_is_scored_alike(engine):
+    """With "from", the tokens before are not scored, and come from the cache
+    if they are there."""
+    ids = [i % 200 + 3 for i in range(90)]
+    want = engine.ask("score", ids=ids, group=1)["logprobs"]
+    for first in (0, 1, 31, 32, 33, 70, 89):
+        for _ in range(2):
+            before = engine.ask("stats")["tokens_reused"]
+            got = engine.ask("score", ids=ids, **{"from": first}, group=1)
+            assert got["logprobs"] == want[first:], first
+            reused = engine.ask("stats")["tokens_reused"] - before
+            assert reused == max(first - 1, 0) // 32 * 32
+    last = engine.ask("score", ids=ids, logits="last", **{"from": 70})
+    every = engine.ask("score", ids=ids, logits="all", **{"from": 70})
+    assert last["logits"] == every["logits"][-1] and len(every["logits"]) == 90
+    assert last["logprobs"] == every["logprobs"] == want[70:]
+    refused = engine.ask("score", ids=ids, **{"from": 90})
+    assert refused["code"] == "bad_field" and refused["field"] == "from"
+
+
 def test_bf16_finds_the_best_token_where_it_is_clear():
     rows = read_npy(TINY / EXPECTED["logits"])
     clear = found = 0

@@ -155,7 +155,7 @@ fixture_score(int id, int len)
 	for (i = 0; i < len; i++)
 		idbuf_add(&ids, fixture_token(id, i));
 	job->id = id;
-	job->score = score_new(&ids, SCORE_NONE, FIXTURE_VOCAB);
+	job->score = score_new(&ids, 0, SCORE_NONE, FIXTURE_VOCAB);
 	return (job);
 }
 

@@ -23,7 +23,7 @@ logprobs_are_natural_logs(void **state)
 	(void)state;
 	idbuf_add(&ids, 0);
 	idbuf_add(&ids, 1);
-	s = score_new(&ids, SCORE_LAST, 3);
+	s = score_new(&ids, 0, SCORE_LAST, 3);
 	assert_true(score_wants(s, 0) && score_wants(s, 1));
 	score_row(s, 0, logits);
 	score_row(s, 1, logits);
