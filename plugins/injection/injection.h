@@ -36,7 +36,7 @@
 /* A word or a sign. Offsets are bytes of the whole text. */
 struct injection_token {
 	uint64_t	 from, to;
-	uint32_t	 hash;		/* of the len bytes */
+	uint32_t	 hash;		/* of all its bytes */
 	uint8_t		 len;
 	uint8_t		 word;		/* 0: a sign */
 	char		 text[INJECTION_TOKEN];
@@ -120,7 +120,11 @@ uint64_t injection_classes(const struct injection *, uint32_t hash);
 
 /* Continue a hash (FNV-1a) with n bytes; it begins with INJECTION_HASH. */
 #define INJECTION_HASH	UINT32_C(2166136261)
+#define INJECTION_PRIME	UINT32_C(16777619)
 uint32_t injection_hash(uint32_t h, const char *s, size_t n);
+
+/* The hash of a pair of words. */
+uint32_t injection_pair(uint32_t first, uint32_t second);
 
 /* What is called for each feature. */
 typedef void (*injection_feature_fn)(void *arg,

@@ -35,8 +35,8 @@ read_kind(uint32_t c)
 			return (READ_LETTER);
 		if (c == '\n')
 			return (READ_LINE);
-		if (c == '\'' || c == '`')
-			return (c == '`' ? READ_SIGN : READ_APOSTROPHE);
+		if (c == '\'')
+			return (READ_APOSTROPHE);
 		return (c <= ' ' || c == 0x7f ? READ_SPACE : READ_SIGN);
 	}
 	if (c == 0x2019 || c == 0x2018)
@@ -59,8 +59,6 @@ read_end(struct read_run *r)
 	if (!t->open)
 		return;
 	t->open = 0;
-	t->token.hash = injection_hash(INJECTION_HASH, t->token.text,
-	    t->token.len);
 	injection_sign(r->in, &t->state, &t->token, r->fn, r->arg);
 }
 
@@ -70,8 +68,28 @@ read_begin(struct injection_text *t, int word, uint64_t from)
 {
 	t->open = 1;
 	t->token.len = 0;
+	t->token.hash = INJECTION_HASH;
 	t->token.word = (uint8_t)word;
 	t->token.from = from;
+}
+
+/* Add a character of n bytes to a word or a sign. */
+static inline void
+read_letter(struct injection_text *t, const char *s, size_t n, uint64_t from,
+    uint64_t to)
+{
+	size_t	 i;
+
+	if (from - t->token.from > INJECTION_TOKEN * 4)
+		t->token.from = from;	/* its beginning gets out of reach */
+	for (i = 0; i < n; i++)
+		t->token.hash = (t->token.hash ^ (unsigned char)s[i]) *
+		    INJECTION_PRIME;
+	if (t->token.len + n <= INJECTION_TOKEN) {
+		for (i = 0; i < n; i++)
+			t->token.text[t->token.len++] = s[i];
+	}
+	t->token.to = to;
 }
 
 /* Take a folded character of n bytes. */
@@ -98,13 +116,7 @@ read_character(struct read_run *r, const char *s, size_t n, uint64_t from,
 	}
 	if (!t->open)
 		read_begin(t, kind != READ_SIGN, from);
-	if (from - t->token.from > INJECTION_TOKEN * 4)
-		t->token.from = from;	/* its beginning gets out of reach */
-	if (t->token.len + n <= INJECTION_TOKEN) {
-		memcpy(t->token.text + t->token.len, s, n);
-		t->token.len = (uint8_t)(t->token.len + n);
-	}
-	t->token.to = to;
+	read_letter(t, s, n, from, to);
 	if (kind != READ_LETTER)
 		read_end(r);
 }
@@ -160,6 +172,12 @@ injection_read(const struct injection *in, struct injection_text *t,
 	at += t->inside;
 	end = final ? f.len : f.tail < f.spans ? f.tail : f.spans;
 	for (; at < end; at += n) {
+		if (t->open && f.text[at] >= 'a' && f.text[at] <= 'z') {
+			read_letter(t, f.text + at, 1, offset + skip +
+			    f.from[at], offset + skip + f.to[at]);
+			n = 1;
+			continue;
+		}
 		n = read_length(f.text + at, f.len - at);
 		read_character(&r, f.text + at, n, offset + skip + f.from[at],
 		    offset + skip + f.to[at]);

@@ -52,8 +52,30 @@ injection_hash(uint32_t h, const char *s, size_t n)
 	size_t	 i;
 
 	for (i = 0; i < n; i++)
-		h = (h ^ (unsigned char)s[i]) * UINT32_C(16777619);
+		h = (h ^ (unsigned char)s[i]) * INJECTION_PRIME;
 	return (h);
+}
+
+/* The hash of a pair. */
+uint32_t
+injection_pair(uint32_t first, uint32_t second)
+{
+	return ((first * UINT32_C(2654435761) ^ second) *
+	    UINT32_C(2246822519));
+}
+
+/* The hash of the feature that has this name. */
+static uint32_t
+score_hash(const char *name)
+{
+	const char	*space = strchr(name, ' ');
+	uint32_t	 h;
+
+	if (space == NULL || (name[0] == '*' && space != name + 1))
+		return (injection_hash(INJECTION_HASH, name, strlen(name)));
+	h = injection_hash(INJECTION_HASH, name, (size_t)(space - name));
+	return (injection_pair(h, injection_hash(INJECTION_HASH, space + 1,
+	    strlen(space + 1))));
 }
 
 /* The slot of a table of a power of two. */
@@ -94,8 +116,7 @@ injection_new(void)
 		}
 	}
 	for (i = 1; i < SCORE_WEIGHTS; i++) {	/* the first is the bias */
-		s = score_weights[i].name;
-		h = injection_hash(INJECTION_HASH, s, strlen(s));
+		h = score_hash(score_weights[i].name);
 		n = score_slot(h, SCORE_SLOTS);
 		while (in->slot[n].index != 0)
 			n = (n + 1) & (SCORE_SLOTS - 1);

@@ -38,9 +38,9 @@ static const struct sign signs[] = {
 	{ I_REVEAL, I_OVERRIDE, 12, I_RULES, 8,
 	    MOODS("override, then a new task") },
 	{ I_TELL, I_RULES, 5, I_YOU, 4, ALL("instructions you were given") },
-	{ I_RULES, I_YOU, 3, 0, 0, MOODS("your instructions") },
-	{ I_PROMPT, I_SYSTEM, 2, I_YOU, 4, MOODS("your system prompt") },
-	{ I_PROMPT, I_SYSTEM, 1, 0, 0, MOODS("a system prompt") },
+	{ I_RULES, I_YOU, 3, 0, 0, ALL("your instructions") },
+	{ I_PROMPT, I_SYSTEM, 2, I_YOU, 4, ALL("your system prompt") },
+	{ I_PROMPT, I_SYSTEM, 1, 0, 0, ALL("a system prompt") },
 	{ I_PROMPT, I_REVEAL, 8, I_SYSTEM, 2,
 	    MOODS("reveal the system prompt") },
 	{ I_PROMPT, I_REVEAL, 7, I_YOU, 4, MOODS("reveal your instructions") },
@@ -86,6 +86,12 @@ static const struct sign signs[] = {
 	{ I_AI, I_FICTION, 10, 0, 0, ALL("fiction with an AI") },
 	{ I_RULES, I_TOPIC, 6, 0, 0, ALL("instructions as a topic") },
 	{ I_PROMPT, I_TOPIC, 6, 0, 0, ALL("a prompt as a topic") },
+	{ I_OVERRIDE, I_RULES, 5, 0, 0, ALL("instructions are void") },
+	{ I_OVERRIDE, I_LIMIT, 5, I_YOU, 8, ALL("your limits are void") },
+	{ I_BOSS, I_PLAY, 3, 0, 0, ALL("play an administrator") },
+	{ I_RUN, I_PLAY, 8, 0, 0, ALL("play a part, then run") },
+	{ I_REVEAL, I_NO, 6, I_YOU, 6, ALL("what you must not tell") },
+	{ I_AI, I_YOU, 2, 0, 0, ALL("addressed as an AI") },
 	{ I_CODE, I_OVERRIDE, 8, 0, 0, MOODS("ignoring in code") },
 	{ I_OVERRIDE, I_OTHER, 2, 0, 0, ALL("somebody else ignores") },
 	{ I_OVERRIDE, I_SELF, 2, 0, 0, ALL("I ignore") },
@@ -176,6 +182,8 @@ sign_marks(const struct injection_state *st, const struct sign_run *r,
 			sign_found(r, "markup of a chat", r->token->from);
 		return;
 	}
+	if (c == ':' && (st->last & I_BIT(I_OVERRIDE)))
+		sign_found(r, "an override and a colon", st->before.from);
 	if (!(st->last & I_BIT(I_ROLE)))
 		return;
 	if (c == ':' && st->n == st->line + 1)
@@ -204,8 +212,7 @@ sign_pair(const struct injection_state *st, const struct sign_run *r)
 	f.before = &st->before;
 	if (f.to - st->before.from <= INJECTION_BACK)
 		f.from = st->before.from;
-	f.hash = injection_hash(st->before.hash, " ", 1);
-	f.hash = injection_hash(f.hash, r->token->text, r->token->len);
+	f.hash = injection_pair(st->before.hash, r->token->hash);
 	r->fn(r->arg, &f);
 }
 

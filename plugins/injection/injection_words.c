@@ -15,7 +15,9 @@ const char *const injection_words[I_LAST] = {
 	    "remove dismiss supersede supersedes replace evade defy escape "
 	    "ignoriere ignorieren vergiss missachte ignorez ignorer oublie "
 	    "oubliez ignora ignorar olvida ignorare dimentica ignore esqueca "
-	    "desconsidere negeer ignoruj",
+	    "desconsidere negeer ignoruj suspended cleared disabled lifted "
+	    "cancelled canceled overridden bypassed removed deleted outdated "
+	    "obsolete",
 	[I_PRIOR] = "previous previously prior above earlier preceding initial "
 	    "original former foregoing existing current old past last first "
 	    "everything all any every these those such vorherigen vorigen "

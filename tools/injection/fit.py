@@ -36,6 +36,7 @@ MADE = 0.3              # the weight of a text that was made from templates
 PASTED = 0.3            # and of one that a prompt may quote
 PAIRS = 4               # texts that must have a word or a pair of words
 SOURCES = 2             # sources that must have it
+SIGN = 2                # how much more freely signs are learned than words
 WEIGHTS = 3000          # that are kept
 CONTENT = 8             # of so many pasted texts one is learned
 # Benign texts with one of these hold a trigger word.
@@ -130,7 +131,8 @@ def matrix(stretches, names):
     for _, found in stretches:
         column += sorted(index[n] for n in found if n in index)
         start.append(len(column))
-    return sparse.csr_matrix((np.ones(len(column)), column, start),
+    value = np.array([SIGN if is_sign(n) else 1 for n in names], float)
+    return sparse.csr_matrix((value[column], column, start),
                              shape=(len(stretches), len(names)))
 
 
@@ -198,7 +200,7 @@ def write(path, model):
         f.write("/* Made by tools/injection/fit.py; thousandths of log odds. "
                 "*/\n{ %d, \"\" },\n" % round(1000 * bias))
         for n, w in zip(names, weights):
-            w = round(1000 * w)
+            w = round(1000 * w * (SIGN if is_sign(n) else 1))
             if w != 0:
                 f.write("{ %d, \"%s\" },\n" % (w, n.replace(
                     "\\", "\\\\").replace('"', '\\"')))
