@@ -58,7 +58,7 @@ const char *const injection_words[I_LAST] = {
 	[I_PLAY] = "pretend pretending act acting roleplay simulate simulating "
 	    "impersonate behave imagine play playing become embody assume "
 	    "respond answer emulate immerse portray speak talk",
-	[I_ARE] = "are be is being will am must have become youre",
+	[I_ARE] = "are im be is being will am must have become youre",
 	[I_AI] = "ai bot chatbot assistant chatgpt gpt model models llm dan "
 	    "language openai anthropic claude bard siri alexa dans stan aim "
 	    "machine robot",
