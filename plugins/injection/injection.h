@@ -5,13 +5,14 @@
  * secret, forged turns of other speakers, characters that may do everything.
  *
  *  injection_words.c   classes of words ("ignore", "instructions")
+ *  injection_table.c   tables of them, and of weights
  *  injection_read.c    the words of a text that comes in pieces
  *  injection_sign.c    signs: which classes stand together, and in what kind
  *                      of sentence
  *  injection_score.c   weights of signs, words and pairs of words, and a score
  *                      for each stretch of a text
  *  injection_plugin.c  options and findings
- *  features.c          a program that prints the features of texts, for
+ *  injection_features.c  a program that prints the features of texts, for
  *                      tools/injection/fit.py, which makes weights.inc
  *
  * A trigger word alone says little: "ignore" stands in questions on git. What
@@ -75,7 +76,8 @@ struct injection_half {
 /* A feature that spoke for an injection, with its place; to = 0: none. */
 struct injection_why {
 	uint64_t	 from, to;	/* bytes of the whole text */
-	uint32_t	 weight;	/* index */
+	uint32_t	 index;		/* of the weight */
+	int32_t		 weight;	/* thousandths of log odds */
 };
 
 /* A text that comes in pieces. All zero at its beginning. */
@@ -108,12 +110,15 @@ struct injection;
 struct injection *injection_new(void);
 void	 injection_free(struct injection *);
 
-/* The number of weights; the name and the weight (log odds) of one, and
- * whether it is that of a sign. */
+/* The number of weights; the name and the weight (thousandths of log odds) of
+ * one, and whether it is that of a sign. The first is the bias. */
 size_t	 injection_weights(const struct injection *);
 int	 injection_is_sign(const struct injection *, size_t i);
 const char *injection_name(const struct injection *, size_t i);
-double	 injection_weight(const struct injection *, size_t i);
+int	 injection_weight(const struct injection *, size_t i);
+
+/* The index of the weight of a feature that has this hash; 0: none. */
+size_t	 injection_find(const struct injection *, uint32_t hash);
 
 /* The classes of the word that has this hash, as bits. */
 uint64_t injection_classes(const struct injection *, uint32_t hash);

@@ -175,8 +175,8 @@ injection_rule(const struct injection *in, const struct injection_score *s,
 	used = (size_t)snprintf(buf, size, "injection");
 	for (signs = 1; signs >= 0 && shown == 0; signs--) {
 		for (i = 0; i < s->n && shown < PLUGIN_SHOWN; i++) {
-			name = injection_name(in, s->why[i]->weight);
-			if (injection_is_sign(in, s->why[i]->weight) !=
+			name = injection_name(in, s->why[i]->index);
+			if (injection_is_sign(in, s->why[i]->index) !=
 			    signs || used + strlen(name) + 3 > size)
 				continue;
 			used += (size_t)snprintf(buf + used, size - used,
@@ -209,7 +209,7 @@ injection_report(void *arg, const struct injection_score *s)
 	for (i = 0; i < s->n; i++) {
 		w = s->why[i];
 		detail[i] = (struct chat_feature){ injection_name(st->in,
-		    w->weight), injection_weight(st->in, w->weight),
+		    w->index), w->weight / 1000.0,
 		    injection_place(p->part, w->from),
 		    injection_place(p->part, w->to) };
 	}

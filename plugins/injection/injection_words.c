@@ -111,7 +111,7 @@ const char *const injection_words[I_LAST] = {
 	[I_FICTION] = "hypothetical hypothetically fictional fictitious story "
 	    "novel game movie scene imaginary universe grandmother "
 	    "simulation",
-	[I_ENCODE] = "base64 rot13 backwards verbatim backward reversed reverse "
-	    "morse hex json codeblock emoji word exactly exact full entire "
+	[I_ENCODE] = "base64 rot13 backwards verbatim backward reversed "
+	    "reverse morse hex json codeblock emoji word exactly exact full entire "
 	    "complete",
 };

@@ -73,7 +73,7 @@ keep(void *arg, const struct injection_score *s)
 	assert_true(s->score >= 0 && s->score <= 1);
 	assert_true(all->n < SCORES);
 	all->one[all->n++] = (struct one){ s->score, s->from, s->to, s->n,
-	    s->n > 0 ? s->why[0]->weight : 0, all->offset };
+	    s->n > 0 ? s->why[0]->index : 0, all->offset };
 	if (s->score > all->highest)
 		all->highest = s->score;
 }
