@@ -11,13 +11,13 @@
 enum sign_mood { M_ORDER, M_ASKED, M_REPORTED, M_QUOTED, M_MOODS };
 
 /*
- * A sign: a word of the class "at", and before it, in the same sentence and at
+ * A sign: a word of a certain class, and before it, in the same sentence and at
  * most "gap" words away, one of the class "with"; and, if "also" is not 0, one
  * of that class at most also_gap words before. The names are for each mood of
  * the word of "with", or one for all.
  */
 struct sign {
-	uint8_t		 at, with, gap, also, also_gap;
+	uint8_t		 with, gap, also, also_gap;
 	const char	*name[M_MOODS];
 };
 
@@ -25,84 +25,106 @@ struct sign {
 			    s " (quoted)" }
 #define ALL(s)		{ s, NULL, NULL, NULL }
 
-static const struct sign signs[] = {
-	{ I_RULES, I_OVERRIDE, 8, I_PRIOR, 5,
-	    MOODS("override of earlier instructions") },
-	{ I_RULES, I_OVERRIDE, 8, I_YOU, 6,
-	    MOODS("override of your instructions") },
-	{ I_RULES, I_OVERRIDE, 4, 0, 0, MOODS("override of instructions") },
-	{ I_TELL, I_OVERRIDE, 8, I_YOU, 3,
-	    MOODS("override of what you were told") },
-	{ I_ABOVE, I_OVERRIDE, 4, 0, 0, MOODS("override of the text above") },
-	{ I_LIMIT, I_OVERRIDE, 4, 0, 0, MOODS("override of limits") },
-	{ I_REVEAL, I_OVERRIDE, 12, I_RULES, 8,
-	    MOODS("override, then a new task") },
-	{ I_TELL, I_RULES, 5, I_YOU, 4, ALL("instructions you were given") },
-	{ I_RULES, I_YOU, 3, 0, 0, ALL("your instructions") },
-	{ I_PROMPT, I_SYSTEM, 2, I_YOU, 4, ALL("your system prompt") },
-	{ I_PROMPT, I_SYSTEM, 1, 0, 0, ALL("a system prompt") },
-	{ I_PROMPT, I_REVEAL, 8, I_SYSTEM, 2,
-	    MOODS("reveal the system prompt") },
-	{ I_PROMPT, I_REVEAL, 7, I_YOU, 4, MOODS("reveal your instructions") },
-	{ I_SECRET, I_REVEAL, 6, 0, 0, MOODS("reveal a secret") },
-	{ I_SECRET, I_REVEAL, 6, I_YOU, 4, MOODS("reveal your secret") },
-	{ I_ABOVE, I_REVEAL, 5, 0, 0, MOODS("repeat what stands above") },
-	{ I_ENCODE, I_REVEAL, 10, I_PROMPT, 6,
-	    MOODS("encode the instructions") },
-	{ I_ENCODE, I_PROMPT, 5, I_YOU, 8, ALL("your instructions, encoded") },
-	{ I_PROMPT, I_ENCODE, 6, I_YOU, 4, ALL("encoded, your instructions") },
-	{ I_TELL, I_YOU, 4, I_REVEAL, 10, ALL("what you were told") },
-	{ I_TELL, I_ASK, 3, I_YOU, 2, ALL("what were you told") },
-	{ I_PROMPT, I_ASK, 6, I_YOU, 3, ALL("what is your prompt") },
-	{ I_SECRET, I_ASK, 5, I_YOU, 3, ALL("what is your secret") },
-	{ I_AI, I_YOU, 5, I_ARE, 4, ALL("you are an AI") },
-	{ I_FREE, I_YOU, 8, 0, 0, ALL("you, without limits") },
-	{ I_FREE, I_AI, 6, 0, 0, ALL("an AI without limits") },
-	{ I_AI, I_FREE, 4, 0, 0, ALL("unrestricted AI") },
-	{ I_NOW, I_FROM, 2, 0, 0, ALL("from now on") },
-	{ I_YOU, I_NOW, 2, I_FROM, 4, ALL("from now on you") },
-	{ I_NOW, I_YOU, 2, I_ARE, 1, ALL("you are now") },
-	{ I_AI, I_PLAY, 6, 0, 0, MOODS("play an AI") },
-	{ I_FREE, I_PLAY, 10, 0, 0, MOODS("play without limits") },
-	{ I_YOU, I_PLAY, 2, 0, 0, MOODS("pretend that you") },
-	{ I_NO, I_PLAY, 10, 0, 0, MOODS("play somebody who has no") },
-	{ I_LIMIT, I_NO, 5, 0, 0, ALL("no limits") },
-	{ I_LIMIT, I_NO, 6, I_YOU, 10, ALL("no limits for you") },
-	{ I_LIMIT, I_NO, 6, I_AI, 10, ALL("an AI with no limits") },
-	{ I_REFUSE, I_NO, 3, 0, 0, ALL("never refuse") },
-	{ I_REFUSE, I_NO, 4, I_YOU, 6, ALL("you never refuse") },
-	{ I_LIMIT, I_FREE, 4, 0, 0, ALL("free from limits") },
-	{ I_MODE, I_BOSS, 2, 0, 0, ALL("developer mode") },
-	{ I_MODE, I_FREE, 2, 0, 0, ALL("unrestricted mode") },
-	{ I_BOSS, I_SELF, 4, I_ARE, 3, ALL("I am your developer") },
-	{ I_BOSS, I_SELF, 5, I_YOU, 2, ALL("your developer speaks") },
-	{ I_BOSS, I_MODE, 3, 0, 0, ALL("access of an administrator") },
-	{ I_FILE, I_RUN, 6, 0, 0, ALL("run a command on a guarded file") },
-	{ I_RUN, I_RUN, 4, 0, 0, ALL("run a command") },
-	{ I_CHARACTER, I_STAY, 3, 0, 0, ALL("stay in character") },
-	{ I_NOW, I_ANYTHING, 1, 0, 0, ALL("do anything now") },
-	{ I_ANYTHING, I_ARE, 6, I_YOU, 7, ALL("you do everything") },
-	{ I_PLAY, I_FICTION, 12, 0, 0, ALL("fiction, then a part to play") },
-	{ I_AI, I_FICTION, 10, 0, 0, ALL("fiction with an AI") },
-	{ I_RULES, I_TOPIC, 6, 0, 0, ALL("instructions as a topic") },
-	{ I_PROMPT, I_TOPIC, 6, 0, 0, ALL("a prompt as a topic") },
-	{ I_OVERRIDE, I_RULES, 5, 0, 0, ALL("instructions are void") },
-	{ I_OVERRIDE, I_LIMIT, 5, I_YOU, 8, ALL("your limits are void") },
-	{ I_BOSS, I_PLAY, 3, 0, 0, ALL("play an administrator") },
-	{ I_RUN, I_PLAY, 8, 0, 0, ALL("play a part, then run") },
-	{ I_REVEAL, I_NO, 6, I_YOU, 6, ALL("what you must not tell") },
-	{ I_AI, I_YOU, 2, 0, 0, ALL("addressed as an AI") },
-	{ I_CODE, I_OVERRIDE, 8, 0, 0, MOODS("ignoring in code") },
-	{ I_OVERRIDE, I_OTHER, 2, 0, 0, ALL("somebody else ignores") },
-	{ I_OVERRIDE, I_SELF, 2, 0, 0, ALL("I ignore") },
-	{ I_OVERRIDE, I_YOU, 4, 0, 0, ALL("you ignore") },
-	{ I_RULES, I_SELF, 2, 0, 0, ALL("my rules") },
-	{ I_SECRET, I_SELF, 2, 0, 0, ALL("my secret") },
-	{ I_SECRET, I_OTHER, 2, 0, 0, ALL("somebody else's secret") },
-	{ I_PROMPT, I_NO, 8, I_REVEAL, 7, ALL("never reveal the prompt") },
-	{ I_SECRET, I_NO, 8, I_REVEAL, 7, ALL("never reveal the secret") },
+/* The signs that end with a word of a class, and one without "with". */
+#define SIGNS(class, ...) \
+	[class] = (const struct sign[]){ __VA_ARGS__, { 0, 0, 0, 0, ALL("") } }
+
+static const struct sign *const signs[I_LAST] = {
+	SIGNS(I_RULES,
+	    { I_OVERRIDE, 8, I_PRIOR, 5,
+		MOODS("override of earlier instructions") },
+	    { I_OVERRIDE, 8, I_YOU, 6, MOODS("override of your instructions") },
+	    { I_OVERRIDE, 4, 0, 0, MOODS("override of instructions") },
+	    { I_YOU, 3, 0, 0, ALL("your instructions") },
+	    { I_TOPIC, 6, 0, 0, ALL("instructions as a topic") },
+	    { I_SELF, 2, 0, 0, ALL("my rules") }),
+	SIGNS(I_TELL,
+	    { I_OVERRIDE, 8, I_YOU, 3,
+		MOODS("override of what you were told") },
+	    { I_RULES, 5, I_YOU, 4, ALL("instructions you were given") },
+	    { I_YOU, 4, I_REVEAL, 10, ALL("what you were told") },
+	    { I_ASK, 3, I_YOU, 2, ALL("what were you told") }),
+	SIGNS(I_ABOVE,
+	    { I_OVERRIDE, 4, 0, 0, MOODS("override of the text above") },
+	    { I_REVEAL, 5, 0, 0, MOODS("repeat what stands above") }),
+	SIGNS(I_LIMIT,
+	    { I_OVERRIDE, 4, 0, 0, MOODS("override of limits") },
+	    { I_NO, 5, 0, 0, ALL("no limits") },
+	    { I_NO, 6, I_YOU, 10, ALL("no limits for you") },
+	    { I_NO, 6, I_AI, 10, ALL("an AI with no limits") },
+	    { I_FREE, 4, 0, 0, ALL("free from limits") }),
+	SIGNS(I_REVEAL,
+	    { I_OVERRIDE, 12, I_RULES, 8, MOODS("override, then a new task") },
+	    { I_NO, 6, I_YOU, 6, ALL("what you must not tell") }),
+	SIGNS(I_PROMPT,
+	    { I_SYSTEM, 2, I_YOU, 4, ALL("your system prompt") },
+	    { I_SYSTEM, 1, 0, 0, ALL("a system prompt") },
+	    { I_REVEAL, 8, I_SYSTEM, 2, MOODS("reveal the system prompt") },
+	    { I_REVEAL, 7, I_YOU, 4, MOODS("reveal your instructions") },
+	    { I_ENCODE, 6, I_YOU, 4, ALL("encoded, your instructions") },
+	    { I_ASK, 6, I_YOU, 3, ALL("what is your prompt") },
+	    { I_TOPIC, 6, 0, 0, ALL("a prompt as a topic") },
+	    { I_NO, 8, I_REVEAL, 7, ALL("never reveal the prompt") }),
+	SIGNS(I_SECRET,
+	    { I_REVEAL, 6, 0, 0, MOODS("reveal a secret") },
+	    { I_REVEAL, 6, I_YOU, 4, MOODS("reveal your secret") },
+	    { I_ASK, 5, I_YOU, 3, ALL("what is your secret") },
+	    { I_SELF, 2, 0, 0, ALL("my secret") },
+	    { I_OTHER, 2, 0, 0, ALL("somebody else's secret") },
+	    { I_NO, 8, I_REVEAL, 7, ALL("never reveal the secret") }),
+	SIGNS(I_ENCODE,
+	    { I_REVEAL, 10, I_PROMPT, 6, MOODS("encode the instructions") },
+	    { I_PROMPT, 5, I_YOU, 8, ALL("your instructions, encoded") }),
+	SIGNS(I_AI,
+	    { I_YOU, 5, I_ARE, 4, ALL("you are an AI") },
+	    { I_FREE, 4, 0, 0, ALL("unrestricted AI") },
+	    { I_PLAY, 6, 0, 0, MOODS("play an AI") },
+	    { I_FICTION, 10, 0, 0, ALL("fiction with an AI") },
+	    { I_YOU, 2, 0, 0, ALL("addressed as an AI") }),
+	SIGNS(I_FREE,
+	    { I_YOU, 8, 0, 0, ALL("you, without limits") },
+	    { I_AI, 6, 0, 0, ALL("an AI without limits") },
+	    { I_PLAY, 10, 0, 0, MOODS("play without limits") }),
+	SIGNS(I_NOW,
+	    { I_FROM, 2, 0, 0, ALL("from now on") },
+	    { I_YOU, 2, I_ARE, 1, ALL("you are now") },
+	    { I_ANYTHING, 1, 0, 0, ALL("do anything now") }),
+	SIGNS(I_YOU,
+	    { I_NOW, 2, I_FROM, 4, ALL("from now on you") },
+	    { I_PLAY, 2, 0, 0, MOODS("pretend that you") }),
+	SIGNS(I_NO,
+	    { I_PLAY, 10, 0, 0, MOODS("play somebody who has no") }),
+	SIGNS(I_REFUSE,
+	    { I_NO, 3, 0, 0, ALL("never refuse") },
+	    { I_NO, 4, I_YOU, 6, ALL("you never refuse") }),
+	SIGNS(I_MODE,
+	    { I_BOSS, 2, 0, 0, ALL("developer mode") },
+	    { I_FREE, 2, 0, 0, ALL("unrestricted mode") }),
+	SIGNS(I_BOSS,
+	    { I_SELF, 4, I_ARE, 3, ALL("I am your developer") },
+	    { I_SELF, 5, I_YOU, 2, ALL("your developer speaks") },
+	    { I_MODE, 3, 0, 0, ALL("access of an administrator") },
+	    { I_PLAY, 3, 0, 0, ALL("play an administrator") }),
+	SIGNS(I_FILE,
+	    { I_RUN, 6, 0, 0, ALL("run a command on a guarded file") }),
+	SIGNS(I_RUN,
+	    { I_RUN, 4, 0, 0, ALL("run a command") },
+	    { I_PLAY, 8, 0, 0, ALL("play a part, then run") }),
+	SIGNS(I_CHARACTER,
+	    { I_STAY, 3, 0, 0, ALL("stay in character") }),
+	SIGNS(I_ANYTHING,
+	    { I_ARE, 6, I_YOU, 7, ALL("you do everything") }),
+	SIGNS(I_PLAY,
+	    { I_FICTION, 12, 0, 0, ALL("fiction, then a part to play") }),
+	SIGNS(I_OVERRIDE,
+	    { I_RULES, 5, 0, 0, ALL("instructions are void") },
+	    { I_LIMIT, 5, I_YOU, 8, ALL("your limits are void") },
+	    { I_OTHER, 2, 0, 0, ALL("somebody else ignores") },
+	    { I_SELF, 2, 0, 0, ALL("I ignore") },
+	    { I_YOU, 4, 0, 0, ALL("you ignore") }),
+	SIGNS(I_CODE,
+	    { I_OVERRIDE, 8, 0, 0, MOODS("ignoring in code") }),
 };
-#define SIGNS	(sizeof signs / sizeof signs[0])
 
 #define SIGN_FIRST	1000u	/* the number of the first token */
 
@@ -154,19 +176,20 @@ sign_words(const struct injection_state *st, const struct sign_run *r,
 	const struct sign	*s;
 	const char		*name;
 	uint64_t		 from;
-	size_t			 i;
 
-	for (i = 0; i < SIGNS; i++) {
-		s = &signs[i];
-		if (!(classes & I_BIT(s->at)) ||
-		    !sign_near(st, s->with, s->gap) ||
-		    (s->also != 0 && !sign_near(st, s->also, s->also_gap)))
-			continue;
-		name = s->name[st->mood[s->with]];
-		from = st->from[s->with];
-		if (s->also != 0 && st->from[s->also] < from)
-			from = st->from[s->also];
-		sign_found(r, name != NULL ? name : s->name[0], from);
+	for (; classes != 0; classes &= classes - 1) {
+		s = signs[__builtin_ctzll(classes)];
+		for (; s != NULL && s->with != 0; s++) {
+			if (!sign_near(st, s->with, s->gap) ||
+			    (s->also != 0 &&
+			    !sign_near(st, s->also, s->also_gap)))
+				continue;
+			name = s->name[st->mood[s->with]];
+			from = st->from[s->with];
+			if (s->also != 0 && st->from[s->also] < from)
+				from = st->from[s->also];
+			sign_found(r, name != NULL ? name : s->name[0], from);
+		}
 	}
 }
 

@@ -112,6 +112,6 @@ const char *const injection_words[I_LAST] = {
 	    "novel game movie scene imaginary universe grandmother "
 	    "simulation",
 	[I_ENCODE] = "base64 rot13 backwards verbatim backward reversed "
-	    "reverse morse hex json codeblock emoji word exactly exact full entire "
-	    "complete",
+	    "reverse morse hex json codeblock emoji word exactly exact full "
+	    "entire complete",
 };
