@@ -117,8 +117,9 @@ int	 injection_is_sign(const struct injection *, size_t i);
 const char *injection_name(const struct injection *, size_t i);
 int	 injection_weight(const struct injection *, size_t i);
 
-/* The index of the weight of a feature that has this hash; 0: none. */
-size_t	 injection_find(const struct injection *, uint32_t hash);
+/* The index of the weight of a feature that has this hash, with *weight set;
+ * 0: none. */
+size_t	 injection_find(const struct injection *, uint32_t hash, int *weight);
 
 /* The classes of the word that has this hash, as bits. */
 uint64_t injection_classes(const struct injection *, uint32_t hash);

@@ -127,16 +127,15 @@ score_feature(void *arg, const struct injection_feature *f)
 	struct injection_text	*t = r->t;
 	struct injection_half	*h;
 	size_t			 i;
-	int			 weight;
+	int			 weight = 0;
 
 	score_until(r, f->token->from);
 	t->fresh = 1;
-	i = injection_find(r->in, f->hash);
+	i = injection_find(r->in, f->hash, &weight);
 	h = &t->half[1];
 	if (i == 0 || score_is_set(h, i))
 		return;
 	h->set[i / 64] |= UINT64_C(1) << (i % 64);
-	weight = injection_weight(r->in, i);
 	h->sum += weight;
 	if (weight > 0)
 		score_note(t->why[1], i, weight, f);

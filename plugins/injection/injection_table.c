@@ -10,7 +10,7 @@
 
 #include "xmalloc.h"
 
-#define TABLE_SLOTS	(4 * INJECTION_WEIGHTS)	/* of hash tables */
+#define TABLE_SLOTS	(2 * INJECTION_WEIGHTS)	/* of hash tables */
 #define TABLE_CLASSES	4096u
 
 /* What tools/injection/fit.py has found, in thousandths of log odds. The first
@@ -25,9 +25,13 @@ static const struct table_weight {
 _Static_assert(TABLE_WEIGHTS <= INJECTION_WEIGHTS, "room for weights");
 
 struct injection {
+	/* Bit k is set if a hash with the upper half k is in slot; few others
+	 * are looked for there. */
+	uint64_t	 some[65536 / 64];
 	struct table_slot {
 		uint32_t	 hash;
-		uint32_t	 index;		/* 0: free */
+		uint16_t	 index;		/* 0: free */
+		int16_t		 weight;
 	} slot[TABLE_SLOTS];
 	struct table_class {
 		uint32_t	 hash;
@@ -111,7 +115,9 @@ injection_new(void)
 		while (in->slot[n].index != 0)
 			n = (n + 1) & (TABLE_SLOTS - 1);
 		in->slot[n].hash = h;
-		in->slot[n].index = (uint32_t)i;
+		in->slot[n].index = (uint16_t)i;
+		in->slot[n].weight = table_weights[i].weight;
+		in->some[h >> 22] |= UINT64_C(1) << (h >> 16 & 63);
 	}
 	return (in);
 }
@@ -167,13 +173,17 @@ injection_classes(const struct injection *in, uint32_t hash)
 	return (in->class[i].bits);
 }
 
-/* The index of the weight of a hash; 0: none. */
+/* The weight of a hash. */
 size_t
-injection_find(const struct injection *in, uint32_t hash)
+injection_find(const struct injection *in, uint32_t hash, int *weight)
 {
-	size_t	 i = table_slot(hash, TABLE_SLOTS);
+	size_t	 i;
 
+	if (!(in->some[hash >> 22] >> (hash >> 16 & 63) & 1))
+		return (0);
+	i = table_slot(hash, TABLE_SLOTS);
 	while (in->slot[i].index != 0 && in->slot[i].hash != hash)
 		i = (i + 1) & (TABLE_SLOTS - 1);
+	*weight = in->slot[i].weight;
 	return (in->slot[i].index);
 }
