@@ -45,6 +45,7 @@ enum injection_class {
 	I_ANYTHING,	/* anything, everything, all */
 	I_FICTION,	/* hypothetical, story */
 	I_ENCODE,	/* base64, backwards, verbatim */
+	I_TO,		/* to */
 	I_LAST
 };
 _Static_assert((unsigned)I_LAST <= INJECTION_CLASSES, "room for classes");

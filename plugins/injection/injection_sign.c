@@ -162,8 +162,8 @@ sign_mood(const struct injection_state *st)
 
 	if (st->quoted)
 		return (M_QUOTED);
-	if (!first && (!(st->last & I_BIT(I_PLEASE)) ||
-	    (st->last & I_BIT(I_OTHER))))
+	if (!first && !(st->last & I_BIT(I_PLEASE)) &&
+	    !((st->last & I_BIT(I_TO)) && sign_near(st, I_YOU, 3)))
 		return (st->asks ? M_ASKED : M_REPORTED);
 	return (st->asks && st->n != st->sentence ? M_ASKED : M_ORDER);
 }

@@ -96,7 +96,7 @@ const char *const injection_words[I_LAST] = {
 	[I_ASK] = "how why which when where does did do is are can should "
 	    "what whats whos who difference could would",
 	[I_PLEASE] = "please now just kindly simply and then so also instead "
-	    "you must should shall ok okay well to first next will lets stop "
+	    "you must should shall ok okay well first next will lets stop "
 	    "immediately hereby can could would only but assistant chatgpt "
 	    "bot ai",
 	[I_TOPIC] = "explain article essay define definition summarize "
@@ -114,4 +114,5 @@ const char *const injection_words[I_LAST] = {
 	[I_ENCODE] = "base64 rot13 backwards verbatim backward reversed "
 	    "reverse morse hex json codeblock emoji word exactly exact full "
 	    "entire complete",
+	[I_TO] = "to",
 };

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fit the weights of the plugin injection.
 
-    chatd-modtrain generate -o contrast.jsonl plugins/classifier/contrast/*.txt
+    chatd-modtrain generate -o contrast.jsonl \\
+        plugins/classifier/contrast/*.txt plugins/injection/injection-twins.txt
     tools/injection/fit.py [--out plugins/injection/weights.inc] \\
         build/plugins/injection/features dev-request.jsonl \\
         dev-request-2.jsonl dev-functional.jsonl dev-functional-2.jsonl \\
