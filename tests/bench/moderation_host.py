@@ -17,7 +17,8 @@ SRC = pathlib.Path(__file__).resolve().parents[2]
 DIRECTIONS = "prompt", "reply"
 ACTIONS = "allow", "flag", "redact", "block"
 # What makes a plugin tell also scores below those that the policy uses.
-RAW = {"classifier": {"min_score": "0"}, "encoder": {"min_score": "0"}}
+RAW = {"classifier": {"min_score": "0"}, "encoder": {"min_score": "0"},
+       "injection": {"min_score": "0"}}
 
 
 class Trouble(Exception):
