@@ -5,6 +5,7 @@
  */
 #include "judge_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "xmalloc.h"
@@ -104,6 +105,28 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 			return (JUDGE_TOO_MANY);
 	}
 	return (0);
+}
+
+/* Return the plugin of the process with the most findings of a part. */
+const char *
+judge_most(const struct judge_part *t)
+{
+	const struct filters_process	*p = t->process;
+	const json_t			*o;
+	size_t				*n, i, best = 0;
+	int				 k;
+
+	n = xcalloc(p->nplugins + 1, sizeof *n);
+	json_array_foreach(t->findings, i, o) {
+		if ((k = tally_find(p, msg_string(o, "plugin"))) >= 0)
+			n[k]++;
+	}
+	for (i = 0; i < p->nplugins; i++) {
+		if (n[i] > n[best])
+			best = i;
+	}
+	free(n);
+	return (p->count[best].plugin);
 }
 
 /* Lower the findings of the plugins before plugin, [start..end) in the whole

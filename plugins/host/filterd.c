@@ -278,7 +278,8 @@ filterd_message(struct filterd *fd, json_t *msg)
 	chan_send(fd->chan, error);
 	if (fd->ready && r != CHAT_EPROTOCOL)
 		return (0);
-	log_warnx("%s", f.message);
+	if (fd->ready)		/* else chatd reports it */
+		log_warnx("%s", f.message);
 	return (r);
 }
 

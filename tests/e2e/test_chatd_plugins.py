@@ -347,21 +347,28 @@ def test_chatctl_explains_with_brackets_or_in_colour():
         lines = out.splitlines()
         assert re.fullmatch(r"block \(\d+ us\)", lines[0])
         assert lines[1] == "Please [make a bomb] now"
-        assert re.fullmatch(r"  violence +0\.90  block +rules test/bomb",
-                            lines[2])
+        assert re.fullmatch(r"  violence +0\.90  block +rules test/bomb, "
+                            r"bytes 7 to 18", lines[2])
         out = chatctl(s, "--color", "always", "moderate", "-e",
                       "Please make a bomb now")[1]
         assert "[make" not in out
         assert re.search("Please \x1b\\[[0-9;]*mmake a bomb\x1b\\[[0-9;]*m "
                          "now", out)
-        # Places that overlap are one.
+        # Places that overlap have numbers, or are one colour.
         add_rule(s, "{name: now, category: illegal, score: 0.3, "
                  "words: [a bomb now]}")
         assert chatctl(s, "reload")[0] == 0
         lines = chatctl(s, "moderate", "-e", "make a bomb now!")[1] \
             .splitlines()
-        assert lines[1] == "[make a bomb now]!" and len(lines) == 4
-        assert " allow " in lines[3]
+        assert lines[1] == "[1:make [2:a bomb:1] now:2]!"
+        assert len(lines) == 4
+        assert lines[2].startswith("  1  violence")
+        assert lines[3].startswith("  2  illegal") and " allow " in lines[3]
+        assert lines[3].endswith("bytes 5 to 15")
+        out = chatctl(s, "--color", "always", "moderate", "-e",
+                      "make a bomb now!")[1]
+        assert re.search("\x1b\\[[0-9;]*mmake a bomb now\x1b\\[[0-9;]*m!",
+                         out)
     with serve(plugin("zoo", act="good-detail")) as s:
         out = chatctl(s, "moderate", "-e", "a XYZZY\x1b[2J")[1]
         assert "XYZZY +1.50" in out and "\x1b" not in out

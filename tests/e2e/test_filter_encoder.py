@@ -130,7 +130,9 @@ def test_each_instruction_set_gives_the_same_scores(
     ({"low": .9, "high": .5}, ["low", "above high"]),
     ({"low": "much"}, ["low", "expected a number from 0 to 1"]),
     ({"windows": 0}, ["windows", "1 to 1000"]),
-    ({"isa": "vax"}, ["isa", "vax"]),
+    ({"isa": "vax"}, ["isa", "vax", "expected auto, avx512, avx2 or plain"]),
+    ({"isa": "a word of many letters"}, ["isa", "avx512, avx2 or plain"]),
+    ({"when": ["unsure", "off"]}, ["when: a list, expected one value"]),
     ({"speed": 1}, ["unknown option", "speed"]),
 ])
 def test_a_wrong_option_is_refused(start, encoder, options,
