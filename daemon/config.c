@@ -70,7 +70,7 @@ static const struct config_key config_keys[] = {
 	    AT(filter_timeout) },
 	{ "filter", "sandbox", CONFIG_BOOL, 0, 0, "true",
 	    AT(filter_sandbox) },
-	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "256B",
+	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "512B",
 	    AT(filter_hold) },
 	{ "store", "program", CONFIG_TEXT, 0, 0,
 	    LIBEXECDIR "/chatd-store", AT(store_program) },

@@ -4,6 +4,7 @@
 import json
 import math
 import os
+import random
 import shutil
 
 import pytest
@@ -93,6 +94,58 @@ def test_it_can_lower_findings_before_it(start, rules, encoder):  # noqa: F811
     top = max(x["score"] for x in of_encoder(answer))
     (found,) = [x for x in answer["findings"] if x["plugin"] == "rules"]
     assert top < .9 and abs(found["score"] - top) < 1e-6
+
+
+@pytest.mark.parametrize("options", [
+    {"low": .2, "high": .9}, {"low": 0, "high": .6, "clear": .7}])
+def test_findings_depend_on_the_text_only(start, rules, encoder,
+                                          folder, options):  # noqa: F811
+    (folder / "test.yaml").write_text("""\
+pack: test
+version: 1
+rules:
+  - {name: maybe, category: illegal, score: 0.5, words: [perhaps]}
+  - {name: sure, category: violence, score: 0.95, words: [build a bomb]}
+""")
+    f = start()
+    f.init(rules, encoder(when="unsure", **options))
+    draw = random.Random(3)
+    words = ["the cake", "is here.", "And", "perhaps", "build a bomb", "so",
+             "\u00e9t\u00e9", "make", "!", "\n"]
+    ident = 0
+
+    def judged(*pieces):
+        """All findings about a text in pieces, as chatd takes them."""
+        found, at = {}, 0
+        for i, piece in enumerate(pieces):
+            answer = f.check(piece, direction="reply", text_id=ident,
+                             offset=at, final=i == len(pieces) - 1)
+            for x in answer["findings"]:
+                key = x["plugin"], x["rule"], x["start"] + at, x["end"] + at
+                found[key] = min(x["score"], found.get(key, 1))
+            for x in answer.get("lowered", []):
+                for key in found:
+                    if key[0] == "rules" and key[2] >= x["start"] + at \
+                            and key[3] <= x["end"] + at:
+                        found[key] = min(found[key], x["score"])
+            at += len(piece.encode())
+        return found
+
+    seen = set()
+    for _ in range(12):
+        text = " ".join(draw.choice(words)
+                        for _ in range(draw.randrange(1, 90)))
+        ident += 1
+        want = judged(text)
+        seen |= {key[0] for key in want}
+        for most in (1, 9, 150):
+            pieces = []
+            while sum(map(len, pieces)) < len(text):
+                at = sum(map(len, pieces))
+                pieces.append(text[at:at + draw.randint(1, most)])
+            ident += 1
+            assert judged(*pieces, "") == want, (text, pieces)
+    assert seen == {"rules", "encoder"}
 
 
 def test_no_more_windows_than_allowed(start, encoder):  # noqa: F811
