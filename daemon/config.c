@@ -326,7 +326,9 @@ config_defaults(struct config *c)
 			c->policy[d][i] = (struct threshold){ .flag = 0.5,
 			    .redact = NEVER, .block = 0.8 };
 		c->words[i] = xasprintf("This was blocked by the rules of "
-		    "this service (%s).", vocabulary_categories[i]);
+		    "this service: it looks like %s (%s). If that is wrong, "
+		    "rate it bad with the reason wrong_refusal.",
+		    vocabulary_misuse[i], vocabulary_categories[i]);
 	}
 }
 
@@ -406,6 +408,9 @@ config_free(struct config *c)
 	for (i = 0; i < c->ngroups; i++)
 		free(c->groups[i].name);
 	free(c->groups);
+	for (i = 0; i < c->nplugins; i++)
+		free(c->plugins[i].name);
+	free(c->plugins);
 	free(c->file);
 	free(c);
 }

@@ -16,13 +16,19 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
-/* Find the scores that count for a member of a group, or (NULL) anybody. */
+/* Find the scores that count for a plugin's findings, for a member of a group
+ * or (NULL) anybody. */
 static const struct threshold *
 policy_threshold(const struct config *c, const char *group, enum direction d,
-    int category)
+    const char *plugin, int category)
 {
 	size_t	 i;
 
+	for (i = 0; i < c->nplugins; i++) {
+		if (strcmp(c->plugins[i].name, plugin) == 0 &&
+		    c->plugins[i].policy[d][category].set)
+			return (&c->plugins[i].policy[d][category]);
+	}
 	for (i = 0; group != NULL && i < c->ngroups; i++) {
 		if (strcmp(c->groups[i].name, group) == 0)
 			return (&c->groups[i].policy[d][category]);
@@ -30,12 +36,16 @@ policy_threshold(const struct config *c, const char *group, enum direction d,
 	return (&c->policy[d][category]);
 }
 
-/* Return the action for a score. */
+/* Return the action for a finding. */
 enum action
 policy_action(const struct config *c, const char *group, enum direction d,
-    int category, double score)
+    const json_t *finding)
 {
-	const struct threshold	*t = policy_threshold(c, group, d, category);
+	const struct threshold	*t = policy_threshold(c, group, d,
+				    msg_string(finding, "plugin"),
+				    vocabulary_category(msg_string(finding,
+				    "category")));
+	double			 score = msg_real(finding, "score", 0);
 
 	if (score >= t->block)
 		return (ACTION_BLOCK);
@@ -201,7 +211,7 @@ policy_judge(const struct config *c, const char *group, enum direction d,
 	json_array_foreach(findings, i, fd) {
 		cat = vocabulary_category(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
-		act = policy_action(c, group, d, cat, score);
+		act = policy_action(c, group, d, fd);
 		if (act == ACTION_ALLOW)
 			continue;
 		strongest = act > j->action ||

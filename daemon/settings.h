@@ -18,6 +18,7 @@ struct config_errors;
 /* The lowest score of a finding that has each effect; above 1: never. */
 struct threshold {
 	double		 flag, redact, block;
+	int		 set;		/* chatd.yaml has it */
 };
 
 /* The process that a plugin runs in, and what happens to texts after the
@@ -33,7 +34,7 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
-/* The policy for the members of a group. */
+/* The policy for the members of a group, or for the findings of a plugin. */
 struct config_group {
 	char		*name;		/* owned */
 	struct threshold policy[DIRECTIONS][CATEGORIES];
@@ -68,6 +69,9 @@ struct config {
 	struct config_group *groups;	/* owned: the first that an account is
 					 * in counts for it */
 	size_t		 ngroups;
+	struct config_group *plugins;	/* owned: what is set counts for the
+					 * plugin's findings, before all else */
+	size_t		 nplugins;
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* limits */
 	int64_t		 clients, clients_per_uid;

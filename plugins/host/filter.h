@@ -140,14 +140,14 @@ struct text_band *text_band(struct text *tx, size_t plugin);
 double		 text_band_scores(struct text *tx, size_t plugin, int64_t end,
 		    double *scores);
 
-/* Add what is new in a check to the end of the text that is kept, and make out
- * the same check with as much text before the new bytes as is needed. */
+/* Add what is new in a check to the end of the text that is kept, and make
+ * out the same check with as much text before the new bytes as is needed. */
 void		 text_add(struct texts *ts, struct text *tx,
 		    const struct check *c, struct check *out);
 
 /*
- * The piece of a kept text that a plugin with a band gets at byte "end" (at most
- * what was added): the bytes that it has not seen, at most FILTER_BAND_KEEP, and
+ * The piece of a kept text that a plugin with a band gets at byte "end", which
+ * was added: the bytes that it has not seen, at most FILTER_BAND_KEEP, and
  * window bytes before them. Fills text, len and offset of out. The byte after
  * the piece becomes NUL until text_uncut.
  */
@@ -161,7 +161,7 @@ int64_t		 text_character(const struct text *tx, int64_t i);
 /* Forget the kept text that no plugin will need. */
 void		 text_trim(struct texts *ts, struct text *tx);
 
-/* ---- host.c, host_band.c and host_calls.c: one plugin, and the functions it can call */
+/* ---- host.c, host_band.c, host_calls.c: one plugin, and what it can call */
 struct host;
 
 /* A text to judge. Strings are borrowed, UTF-8, NUL-terminated. */

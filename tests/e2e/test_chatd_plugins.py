@@ -437,7 +437,9 @@ def test_the_default_message_names_the_category():
     with Service(filters=[plugin("zoo", act="good")], config={"policy": {
             "prompt": {"hate": {"block": 0.5}}}}) as s, s.client() as c:
         assert c.call("moderate", text="XYZZY")["message"] == \
-            "This was blocked by the rules of this service (hate)."
+            "This was blocked by the rules of this service: it looks like " \
+            "hate speech or discrimination (hate). If that is wrong, rate " \
+            "it bad with the reason wrong_refusal."
 
 
 def test_a_block_in_the_middle_stores_the_whole_reply_for_operators():
@@ -471,6 +473,32 @@ def group_of_others():
     mine = set(os.getgroups()) | {os.getegid()}
     return next((g.gr_name for g in grp.getgrall() if g.gr_gid not in mine),
                 None)
+
+
+def test_a_plugin_can_have_a_policy_of_its_own():
+    """Before that of everybody and of groups, for what it names."""
+    mine = grp.getgrgid(os.getgid()).gr_name
+    with serve(plugin("zoo", act="good"), plugin("tier", act="good")) as s, \
+            s.client() as c:
+        s.config["policy"] = {
+            "prompt": {"default": {"block": 0.4}},
+            "groups": {mine: {"prompt": {"hate": {"flag": 0.4}}}},
+            "plugins": {"tier": {"prompt": {"hate": {"redact": 0.4}}},
+                        "zoo": {"reply": {"default": {"flag": 1}},
+                                "prompt": {"violence": {"flag": 1}}}}}
+        s.write_config()
+        assert c.call("reload")["event"] == "done"
+        for direction, want in ("prompt", {"zoo": "flag", "tier": "redact"}), \
+                ("reply", {"zoo": "allow", "tier": "flag"}):
+            got = c.call("moderate", text="XYZZY", explain=True,
+                         direction=direction)
+            assert {x["plugin"]: x["action"] for x in got["findings"]} == want
+        s.config["policy"]["plugins"]["nobody"] = {}
+        s.write_config()
+        r = subprocess.run([BUILD / "chatd", "-t", "-f", s.file], text=True,
+                           capture_output=True, timeout=60)
+        assert r.returncode == 0
+        assert 'policy.plugins: there is no filter "nobody"' in r.stderr
 
 
 def test_a_group_can_have_a_policy_of_its_own():

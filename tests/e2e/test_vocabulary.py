@@ -153,7 +153,9 @@ def test_the_shipped_configuration_names_what_there_is():
     names = re.findall(r"(\w+): \{", policy)
     assert set(names) - {"default"} <= set(V["categories"])
     assert set(re.findall(r"(\w+): [\d.]", policy)) <= set(V["actions"])
-    same(re.findall(r"^  (\w+):$", policy, re.M), V["directions"])
+    same(re.findall(r"^  (\w+):$", policy, re.M),
+         [*V["directions"], "plugins"])
+    same(re.findall(r"^      (\w+):$", policy, re.M), V["directions"])
 
 
 def test_the_completions_have_the_words():
