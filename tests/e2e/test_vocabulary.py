@@ -68,7 +68,7 @@ LISTS = [
     ("chatd.yaml.5", r"^\.It Cm model\.isa.*?$", r"^takes the best", "isas"),
     ("chatd-engine.8", r"^\.It Fl -kv-precision.*?$", r"^See$", "caches"),
     ("chatd-model.5", r"^\.It Sy name.*?$", r"^\.El", "precisions"),
-    ("chatd-filter.3", r'^\.Bl -tag -width "other_unsafe".*?$', r"^\.El",
+    ("chatd-filters.7", r'^\.Bl -tag -width "other_unsafe".*?$', r"^\.El",
      "categories"),
     ("chatd-db.5", r"^\.It Cm reasons\n", r"^\.It", "reasons"),
     ("chatd-db.5", r"^bytes of the text\n\.It Cm action\n", r"^\.El",
