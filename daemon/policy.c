@@ -16,17 +16,27 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
-/* Find the scores that count for a plugin's findings, for a member of a group
- * or (NULL) anybody. */
+/* Is name that of the plugin of a finding, or does its rule begin with it? */
+static int
+policy_names(const char *name, const json_t *finding)
+{
+	return (strcmp(name, msg_string(finding, "plugin")) == 0 ||
+	    strncmp(name, msg_string(finding, "rule"), strlen(name)) == 0);
+}
+
+/* Find the scores that count for a finding, for a member of a group or (NULL)
+ * anybody. */
 static const struct threshold *
 policy_threshold(const struct config *c, const char *group, enum direction d,
-    const char *plugin, int category)
+    const json_t *finding)
 {
+	int	 category = vocabulary_category(msg_string(finding,
+		    "category"));
 	size_t	 i;
 
 	for (i = 0; i < c->nplugins; i++) {
-		if (strcmp(c->plugins[i].name, plugin) == 0 &&
-		    c->plugins[i].policy[d][category].set)
+		if (c->plugins[i].policy[d][category].set &&
+		    policy_names(c->plugins[i].name, finding))
 			return (&c->plugins[i].policy[d][category]);
 	}
 	for (i = 0; group != NULL && i < c->ngroups; i++) {
@@ -41,10 +51,7 @@ enum action
 policy_action(const struct config *c, const char *group, enum direction d,
     const json_t *finding)
 {
-	const struct threshold	*t = policy_threshold(c, group, d,
-				    msg_string(finding, "plugin"),
-				    vocabulary_category(msg_string(finding,
-				    "category")));
+	const struct threshold	*t = policy_threshold(c, group, d, finding);
 	double			 score = msg_real(finding, "score", 0);
 
 	if (score >= t->block)

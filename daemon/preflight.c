@@ -236,6 +236,8 @@ preflight_group(const struct config *c)
 			    c->groups[i].name);
 	}
 	for (i = 0; i < c->nplugins; i++) {
+		if (strpbrk(c->plugins[i].name, ":/") != NULL)
+			continue;	/* it names rules */
 		for (k = 0; k < c->nfilters && strcmp(c->filters[k].name,
 		    c->plugins[i].name) != 0; k++)
 			;

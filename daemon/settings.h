@@ -34,7 +34,8 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
-/* The policy for the members of a group, or for the findings of a plugin. */
+/* The policy for the members of a group, or for the findings of a plugin or of
+ * the rules whose names begin so. */
 struct config_group {
 	char		*name;		/* owned */
 	struct threshold policy[DIRECTIONS][CATEGORIES];
@@ -69,8 +70,8 @@ struct config {
 	struct config_group *groups;	/* owned: the first that an account is
 					 * in counts for it */
 	size_t		 ngroups;
-	struct config_group *plugins;	/* owned: what is set counts for the
-					 * plugin's findings, before all else */
+	struct config_group *plugins;	/* owned: what is set counts for these
+					 * findings, before all else */
 	size_t		 nplugins;
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* limits */

@@ -493,7 +493,15 @@ def test_a_plugin_can_have_a_policy_of_its_own():
             got = c.call("moderate", text="XYZZY", explain=True,
                          direction=direction)
             assert {x["plugin"]: x["action"] for x in got["findings"]} == want
-        s.config["policy"]["plugins"]["nobody"] = {}
+        # The beginning of the name of a rule, and the first that is named.
+        s.config["policy"]["plugins"] = {
+            "zo": {"prompt": {"violence": {"flag": 0.4}}},
+            "z": {"prompt": {"hate": {"redact": 0.4}}},
+            "zoo": {"prompt": {"hate": {"flag": 0.4}}}, "nobody": {}}
+        s.write_config()
+        assert c.call("reload")["event"] == "done"
+        got = c.call("moderate", text="XYZZY", explain=True)
+        assert [x["action"] for x in got["findings"]] == ["redact"] * 2
         s.write_config()
         r = subprocess.run([BUILD / "chatd", "-t", "-f", s.file], text=True,
                            capture_output=True, timeout=60)

@@ -155,7 +155,8 @@ def test_the_shipped_configuration_names_what_there_is():
     assert set(re.findall(r"(\w+): [\d.]", policy)) <= set(V["actions"])
     same(re.findall(r"^  (\w+):$", policy, re.M),
          [*V["directions"], "plugins"])
-    same(re.findall(r"^      (\w+):$", policy, re.M), V["directions"])
+    assert set(re.findall(r"^      (\w+):$", policy, re.M)) <= \
+        set(V["directions"])
 
 
 def test_the_completions_have_the_words():
