@@ -86,6 +86,7 @@ struct text_plugin {
 	void	*state;		/* owned: of text_begin */
 	int	 begun;		/* text_end is due */
 	int64_t	 seen;		/* bytes of the text that it was given */
+	int64_t	 ns;		/* nanoseconds that it took */
 };
 
 struct texts	*texts_new(void);
@@ -194,7 +195,6 @@ struct answer {
 					 * are before the piece */
 	json_t		*lowered;	/* owned: {plugin, category or null,
 					 * score, start, end} each */
-	json_t		*ns;		/* owned: plugin: nanoseconds */
 	size_t		 features;	/* in the findings */
 	int64_t		 settled;	/* bytes of the piece that are settled
 					 * for every plugin; while it is

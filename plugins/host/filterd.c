@@ -56,7 +56,7 @@ void
 filterd_answer_init(struct answer *a)
 {
 	*a = (struct answer){ .findings = json_array(),
-	    .lowered = json_array(), .ns = json_object() };
+	    .lowered = json_array() };
 }
 
 /* Release it. */
@@ -65,7 +65,6 @@ filterd_answer_clear(struct answer *a)
 {
 	json_decref(a->findings);
 	json_decref(a->lowered);
-	json_decref(a->ns);
 }
 
 /* A text is over: let every plugin release what it kept. */
@@ -190,6 +189,21 @@ filterd_text(struct filterd *fd, const struct check *c, struct text **out,
 	return (CHAT_EUNSUPPORTED);
 }
 
+/* The time that each plugin took for a text, if it was called. */
+static json_t *
+filterd_took(const struct filterd *fd, struct text *tx)
+{
+	json_t	*o = json_object();
+	size_t	 i;
+
+	for (i = 0; i < fd->n; i++) {
+		if (text_plugin(tx, i)->ns > 0)
+			msg_set_int(o, host_name(fd->hosts[i]),
+			    text_plugin(tx, i)->ns);
+	}
+	return (o);
+}
+
 /* Judge one piece. Returns CHAT_EPROTOCOL if a plugin broke the rules. */
 static int
 filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
@@ -205,18 +219,19 @@ filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
 		return (r);
 	filterd_answer_init(&a);
 	r = filterd_judge(fd, &c, tx, &a, f);
-	if (r != 0 || c.final || c.text_id == 0)
-		filterd_end(fd, tx);
 	if (r == 0) {
 		done = msg_event("done", id);
 		msg_set(done, "findings", json_incref(a.findings));
 		if (json_array_size(a.lowered) > 0)
 			msg_set(done, "lowered", json_incref(a.lowered));
-		msg_set(done, "ns", json_incref(a.ns));
+		if (c.final || c.text_id == 0)
+			msg_set(done, "ns", filterd_took(fd, tx));
 		if (a.is_settled)
 			msg_set_int(done, "settled", a.settled);
 		chan_send(fd->chan, done);
 	}
+	if (r != 0 || c.final || c.text_id == 0)
+		filterd_end(fd, tx);
 	filterd_answer_clear(&a);
 	return (r);
 }

@@ -306,8 +306,7 @@ host_judge(struct host *h, const struct check *c, struct text *tx,
 	h->check = NULL;
 	h->text = NULL;
 	h->answer = NULL;
-	msg_set_int(a->ns, h->plugin->name, msg_int(a->ns, h->plugin->name,
-	    0) + clock_nanos() - begin);
+	text_plugin(tx, h->index)->ns += clock_nanos() - begin;
 	return (r);
 }
 

@@ -1435,9 +1435,12 @@ def test_ready_has_the_digest_of_the_file(start, parts):
     assert start().init(plugin)["plugins"][0]["digest"] == digest
 
 
-def test_each_check_says_how_long_each_plugin_took(start, parts, rules):
+def test_the_last_check_says_how_long_each_plugin_took(start, parts, tier,
+                                                       rules):
     f = start()
-    f.init(rules, parts(act="good"))
+    f.init(rules, parts(act="good"), tier(act="good", band="0.99 1"))
+    assert "ns" not in f.check("how to", text_id=1, final=False)
+    assert set(f.check("", offset=6, text_id=1)["ns"]) == {"rules", "zoo"}
     ns = f.check("build a bomb")["ns"]
     assert set(ns) == {"rules", "zoo"}
     assert all(0 < n < 1e9 for n in ns.values())
