@@ -16,12 +16,15 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
-/* Is name that of the plugin of a finding, or does its rule begin with it? */
+/* Is name that of the plugin of a finding, or, if it has one of the signs that
+ * names of plugins lack, does the finding's rule begin with it? */
 static int
 policy_names(const char *name, const json_t *finding)
 {
-	return (strcmp(name, msg_string(finding, "plugin")) == 0 ||
-	    strncmp(name, msg_string(finding, "rule"), strlen(name)) == 0);
+	if (strpbrk(name, ":/") == NULL)
+		return (strcmp(name, msg_string(finding, "plugin")) == 0);
+	return (strncmp(name, msg_string(finding, "rule"), strlen(name)) ==
+	    0);
 }
 
 /* Find the scores that count for a finding, for a member of a group or (NULL)

@@ -151,8 +151,9 @@ class Config:
         for name, levels in self.first:
             at = levels[direction].get(finding["category"],
                                        levels[direction].get("default"))
-            if at is not None and (finding["plugin"] == name or
-                                   finding["rule"].startswith(name)):
+            if at is not None and (finding["rule"].startswith(name)
+                                   if ":" in name or "/" in name
+                                   else finding["plugin"] == name):
                 return at
         levels = self.levels[direction]
         return levels.get(finding["category"], levels["default"])

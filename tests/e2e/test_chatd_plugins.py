@@ -493,20 +493,28 @@ def test_a_plugin_can_have_a_policy_of_its_own():
             got = c.call("moderate", text="XYZZY", explain=True,
                          direction=direction)
             assert {x["plugin"]: x["action"] for x in got["findings"]} == want
-        # The beginning of the name of a rule, and the first that is named.
-        s.config["policy"]["plugins"] = {
-            "zo": {"prompt": {"violence": {"flag": 0.4}}},
-            "z": {"prompt": {"hate": {"redact": 0.4}}},
-            "zoo": {"prompt": {"hate": {"flag": 0.4}}}, "nobody": {}}
-        s.write_config()
-        assert c.call("reload")["event"] == "done"
-        got = c.call("moderate", text="XYZZY", explain=True)
-        assert [x["action"] for x in got["findings"]] == ["redact"] * 2
+        s.config["policy"]["plugins"] = {"nobody": {}, "no/rule": {}}
         s.write_config()
         r = subprocess.run([BUILD / "chatd", "-t", "-f", s.file], text=True,
                            capture_output=True, timeout=60)
         assert r.returncode == 0
         assert 'policy.plugins: there is no filter "nobody"' in r.stderr
+        assert "no/rule" not in r.stderr
+
+
+@pytest.mark.parametrize("names,action", [
+    (["test/b"], "flag"), (["test/bomb", "test/b"], "redact"),
+    (["test/x"], "block"), (["test"], "block")])
+def test_rules_whose_names_begin_alike_can_have_a_policy(names, action):
+    """The first that fits counts."""
+    with Filtered() as s, s.client() as c:
+        what = ["redact", "flag"][-len(names):]
+        s.config["policy"]["plugins"] = {
+            name: {"prompt": {"violence": {w: 0.5}}}
+            for name, w in zip(names, what)}
+        s.write_config()
+        assert c.call("reload")["event"] == "done"
+        assert c.call("moderate", text="make a bomb")["action"] == action
 
 
 def test_a_group_can_have_a_policy_of_its_own():
