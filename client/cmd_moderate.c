@@ -19,6 +19,7 @@ struct moderate {
 	struct ctl	*ctl;		/* borrowed */
 	struct flight {
 		int64_t	 id;		/* 0: never sent, end says why */
+		int	 unread;	/* the line can't be a text */
 		json_t	*end;		/* owned: NULL while under way */
 		char	*text;		/* owned, or NULL */
 	}		 ring[MODERATE_FLIGHT];
@@ -172,7 +173,8 @@ moderate_print(struct moderate *m, const struct flight *slot)
 	json_t		*out, *error;
 
 	if (strcmp(msg_string(end, "event"), "error") == 0) {
-		m->status = link_status_of(msg_string(end, "code"));
+		m->status = slot->unread ? CTL_USAGE :
+		    link_status_of(msg_string(end, "code"));
 		out = json_object();
 		error = json_deep_copy(end);
 		json_object_del(error, "event");
@@ -180,7 +182,7 @@ moderate_print(struct moderate *m, const struct flight *slot)
 		msg_set(out, "error", error);
 		if (m->ctl->opt.json)
 			term_json(out);
-		else
+		else if (!slot->unread)		/* it was reported */
 			link_report(m->ctl, end);
 		json_decref(out);
 		return;
@@ -259,12 +261,13 @@ moderate_line(struct moderate *m, char *line, size_t n)
 	json_error_t	 err;
 	json_t		*v;
 	char		*name;
-	int		 status = CTL_OK;
+	int		 status;
 
 	name = xasprintf("stdin: line %lld", (long long)m->line);
-	if (memchr(line, '\0', n) != NULL)
+	if (memchr(line, '\0', n) != NULL) {
+		term_error("%s: a NUL byte", name);
 		status = moderate_bad(m, "a NUL byte in the line");
-	else if (!m->ctl->opt.jsonl) {
+	} else if (!m->ctl->opt.jsonl) {
 		if (input_check(line, name) != 0)
 			status = moderate_bad(m, "not UTF-8");
 		else
@@ -283,7 +286,8 @@ moderate_line(struct moderate *m, char *line, size_t n)
 	return (status);
 }
 
-/* Take an error as the answer to a line that can't be sent. */
+/* Take an error as the answer to a line that can't be sent; it was reported
+ * already. */
 static int
 moderate_bad(struct moderate *m, const char *why)
 {
@@ -296,8 +300,7 @@ moderate_bad(struct moderate *m, const char *why)
 	if ((status = moderate_take(m, m->room - 1)) != CTL_OK)
 		return (status);
 	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
-	*slot = (struct flight){ 0 };
-	slot->end = msg_error(-1, &f);
+	*slot = (struct flight){ .unread = 1, .end = msg_error(-1, &f) };
 	m->n++;
 	return (CTL_OK);
 }

@@ -28,7 +28,7 @@ static const struct command commands[] = {
 	    "The numbers of exchanges are in chatctl show and in the done "
 	    "event of\nchatctl ask --json. Rating again replaces your "
 	    "rating.\n" },
-	{ "review", CMD_REVIEW, "", 0, 0,
+	{ "review", CMD_REVIEW, "--refusals", 0, 0,
 	    "Decide about refusals that users call wrong (operators only)",
 	    "Each blocked message is shown with what the filters found. Press "
 	    "k to keep the\nblock, o to overturn it, s to skip it, q to "

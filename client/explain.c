@@ -14,16 +14,21 @@
 /* A place that was found, bytes of the text. */
 struct explain_span {
 	size_t	 start, end;
+	size_t	 number;	/* of the finding, from 1 */
 	int	 acts;		/* the finding has an action */
 };
 
-/* Order two places by their start. */
+/* Order two places: the earlier start first, then the longer one. */
 static int
 explain_order(const void *a, const void *b)
 {
 	const struct explain_span	*x = a, *y = b;
 
-	return ((x->start > y->start) - (x->start < y->start));
+	if (x->start != y->start)
+		return (x->start < y->start ? -1 : 1);
+	if (x->end != y->end)
+		return (x->end > y->end ? -1 : 1);
+	return ((x->number > y->number) - (x->number < y->number));
 }
 
 /* The action of a finding; "allow" if it has none. */
@@ -35,15 +40,15 @@ explain_action(const json_t *finding)
 	return (action != NULL ? action : "allow");
 }
 
-/* Collect the places that lie in a text of len bytes, in order; those that
- * overlap become one. Returns their number, and *out (owned). */
+/* Collect the places that lie in a text of len bytes, in order. Returns their
+ * number, and *out (owned). */
 static size_t
 explain_spans(const json_t *findings, size_t len, struct explain_span **out)
 {
 	struct explain_span	*sp;
 	const json_t		*o;
 	int64_t			 start, end;
-	size_t			 i, n = 0, k = 0;
+	size_t			 i, n = 0;
 
 	sp = xcalloc(json_array_size(findings) + 1, sizeof *sp);
 	json_array_foreach(findings, i, o) {
@@ -52,9 +57,34 @@ explain_spans(const json_t *findings, size_t len, struct explain_span **out)
 		if (start < 0 || end <= start || (uint64_t)end > len)
 			continue;
 		sp[n++] = (struct explain_span){ (size_t)start, (size_t)end,
-		    strcmp(explain_action(o), "allow") != 0 };
+		    i + 1, strcmp(explain_action(o), "allow") != 0 };
 	}
 	qsort(sp, n, sizeof *sp, explain_order);
+	*out = sp;
+	return (n);
+}
+
+/* Do two of n places, in order, overlap, and are they not the same place? */
+static int
+explain_overlap(const struct explain_span *sp, size_t n)
+{
+	size_t	 i;
+
+	for (i = 1; i < n; i++) {
+		if (sp[i].start < sp[i - 1].end &&
+		    (sp[i].start != sp[i - 1].start ||
+		    sp[i].end != sp[i - 1].end))
+			return (1);
+	}
+	return (0);
+}
+
+/* Make those of n places that overlap one. Returns their number. */
+static size_t
+explain_merge(struct explain_span *sp, size_t n)
+{
+	size_t	 i, k = 0;
+
 	for (i = 0; i < n; i++) {
 		if (k == 0 || sp[i].start >= sp[k - 1].end) {
 			sp[k++] = sp[i];
@@ -64,7 +94,6 @@ explain_spans(const json_t *findings, size_t len, struct explain_span **out)
 			sp[k - 1].end = sp[i].end;
 		sp[k - 1].acts |= sp[i].acts;
 	}
-	*out = sp;
 	return (k);
 }
 
@@ -79,16 +108,44 @@ explain_piece(const char *s, size_t n)
 	render_end(&r);
 }
 
-/* Print the text. The places stand in colour, or in brackets if there are no
- * colours. */
+/* Print the text with places that overlap: the brackets of each place have the
+ * number of its finding. */
 static void
-explain_text(const char *text, const json_t *findings)
+explain_numbered(const char *text, const struct explain_span *sp, size_t n)
 {
-	struct explain_span	*sp;
-	const char		*on;
-	size_t			 len = strlen(text), at = 0, i, n;
+	size_t	 len = strlen(text), at = 0, next, i;
 
-	n = explain_spans(findings, len, &sp);
+	for (;;) {
+		for (i = n; i-- > 0;) {
+			if (sp[i].end == at)
+				printf(":%zu]", sp[i].number);
+		}
+		for (i = 0; i < n; i++) {
+			if (sp[i].start == at)
+				printf("[%zu:", sp[i].number);
+		}
+		if (at == len)
+			return;
+		next = len;
+		for (i = 0; i < n; i++) {
+			if (sp[i].start > at && sp[i].start < next)
+				next = sp[i].start;
+			if (sp[i].end > at && sp[i].end < next)
+				next = sp[i].end;
+		}
+		explain_piece(text + at, next - at);
+		at = next;
+	}
+}
+
+/* Print the text with n places that do not overlap, in colour or in
+ * brackets. */
+static void
+explain_marked(const char *text, const struct explain_span *sp, size_t n)
+{
+	const char	*on;
+	size_t		 at = 0, i;
+
 	for (i = 0; i < n; i++) {
 		on = term_on(1, sp[i].acts ? ROLE_BAD : ROLE_BOLD);
 		explain_piece(text + at, sp[i].start - at);
@@ -97,22 +154,45 @@ explain_text(const char *text, const json_t *findings)
 		fputs(on[0] != '\0' ? term_off(1) : "]", stdout);
 		at = sp[i].end;
 	}
-	explain_piece(text + at, len - at);
-	putchar('\n');
-	free(sp);
+	explain_piece(text + at, strlen(text) - at);
 }
 
-/* Print one finding on a line, and what it weighed on the next. */
+/* Print the text with the places. Without colours, places that overlap are
+ * numbered. Returns whether they are. */
+static int
+explain_text(const char *text, const json_t *findings)
+{
+	struct explain_span	*sp;
+	size_t			 n;
+	int			 numbered;
+
+	n = explain_spans(findings, strlen(text), &sp);
+	numbered = term_on(1, ROLE_BAD)[0] == '\0' && explain_overlap(sp, n);
+	if (numbered)
+		explain_numbered(text, sp, n);
+	else
+		explain_marked(text, sp, explain_merge(sp, n));
+	putchar('\n');
+	free(sp);
+	return (numbered);
+}
+
+/* Print one finding on a line, after its number (0: none), and what it weighed
+ * on the next. */
 static void
-explain_finding(const json_t *o)
+explain_finding(const json_t *o, size_t number)
 {
 	const json_t	*list = json_object_get(o, "detail"), *ft;
 	char		*line, *safe;
 	size_t		 i;
 
-	line = xasprintf("%-15s %.2f  %-6s  %s %s%s", msg_string(o,
-	    "category"), msg_real(o, "score", 0), explain_action(o),
+	if (number > 0)
+		printf("%3zu", number);
+	line = xasprintf("%-15s %.2f  %-6s  %s %s, bytes %lld to %lld%s",
+	    msg_string(o, "category"), msg_real(o, "score", 0),
+	    explain_action(o),
 	    msg_string(o, "plugin"), msg_string(o, "rule"),
+	    (long long)msg_int(o, "start", 0), (long long)msg_int(o, "end", 0),
 	    json_is_true(json_object_get(o, "proven")) ? " (proven)" :
 	    json_object_get(o, "lowered") != NULL ? " (lowered)" : "");
 	safe = render_line(line);
@@ -136,16 +216,17 @@ explain_print(const char *text, const json_t *end)
 	const json_t	*findings = json_object_get(end, "findings"), *o;
 	size_t		 i;
 	char		*safe;
+	int		 numbered;
 
 	safe = render_line(msg_string(end, "action"));
 	printf("%s (%.0f us)\n", safe, msg_real(end, "us", 0));
 	free(safe);
-	explain_text(text, findings);
+	numbered = explain_text(text, findings);
 	json_array_foreach(findings, i, o) {
 		if (msg_string(o, "category") != NULL &&
 		    msg_string(o, "plugin") != NULL &&
 		    msg_string(o, "rule") != NULL)
-			explain_finding(o);
+			explain_finding(o, numbered ? i + 1 : 0);
 	}
 	term_flush();
 }

@@ -208,11 +208,15 @@ show_verdicts(struct show *l, const json_t *verdicts)
 		action = msg_string(v, "action");
 		if (action == NULL || strcmp(action, "allow") == 0)
 			continue;
-		text = xasprintf("%s: %s %.2f (%s)", action,
+		text = xasprintf("%s: %s %.2f (%s; %s %s)", action,
 		    msg_string(v, "category") == NULL ? "?" :
 		    msg_string(v, "category"), msg_real(v, "score", 0),
 		    msg_string(v, "direction") == NULL ? "?" :
-		    msg_string(v, "direction"));
+		    msg_string(v, "direction"),
+		    msg_string(v, "plugin") == NULL ? "?" :
+		    msg_string(v, "plugin"),
+		    msg_string(v, "rule") == NULL ? "?" :
+		    msg_string(v, "rule"));
 		safe = render_line(text);
 		fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_BAD), safe,
 		    term_off(1));

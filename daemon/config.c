@@ -78,7 +78,7 @@ static const struct config_key config_keys[] = {
 	    AT(filter_timeout) },
 	{ "filter", "sandbox", CONFIG_BOOL, 0, 0, "true",
 	    AT(filter_sandbox) },
-	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "256B",
+	{ "filter", "hold", CONFIG_SIZE, 0, 1048576, "512B",
 	    AT(filter_hold) },
 	{ "store", "program", CONFIG_TEXT, 0, 0,
 	    LIBEXECDIR "/chatd-store", AT(store_program) },
@@ -353,7 +353,9 @@ config_defaults(struct config *c)
 			c->policy[d][i] = (struct threshold){ .flag = 0.5,
 			    .redact = NEVER, .block = 0.8 };
 		c->words[i] = xasprintf("This was blocked by the rules of "
-		    "this service (%s).", vocabulary_categories[i]);
+		    "this service: it looks like %s (%s). If that is wrong, "
+		    "rate it bad with the reason wrong_refusal.",
+		    vocabulary_misuse[i], vocabulary_categories[i]);
 	}
 	config_labels_default(c);
 }
@@ -461,6 +463,9 @@ config_free(struct config *c)
 		free(c->groups[i].name);
 	free(c->groups);
 	config_labels_clear(c);
+	for (i = 0; i < c->nplugins; i++)
+		free(c->plugins[i].name);
+	free(c->plugins);
 	free(c->file);
 	free(c);
 }

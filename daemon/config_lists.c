@@ -146,7 +146,7 @@ config_threshold(struct config *c, struct threshold *t, const char *file,
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f,
 		    "expected flag, redact or block with a score"));
-	*t = (struct threshold){ NEVER, NEVER, NEVER };
+	*t = (struct threshold){ NEVER, NEVER, NEVER, 1 };
 	for (n = map->child; n != NULL; n = n->next) {
 		i = vocabulary_find(vocabulary_actions, n->key);
 		if (i < ACTION_FLAG)
@@ -187,21 +187,23 @@ config_direction(struct config *c, struct threshold *t, const char *file,
 	return (0);
 }
 
-/* prompt and reply of a policy; groups is 1 if the key groups may be there. */
+/* prompt and reply of a policy; groups is 1 if the keys groups and plugins may
+ * be there. */
 static int
 config_directions(struct config *c,
     struct threshold (*policy)[CATEGORIES], const char *file,
     const struct ynode *map, int groups, struct fault *f)
 {
 	static const char *const words[] = { "prompt", "reply", "groups",
-	    NULL };
+	    "plugins", NULL };
 	struct ynode	*n;
 	int		 d;
 
 	if (map->kind != YNODE_MAP)
 		return (ynode_fault(file, map, f, "expected prompt and reply"));
 	for (n = map->child; n != NULL; n = n->next) {
-		if (groups && strcmp(n->key, "groups") == 0)
+		if (groups && (strcmp(n->key, "groups") == 0 ||
+		    strcmp(n->key, "plugins") == 0))
 			continue;
 		d = vocabulary_find(vocabulary_directions, n->key);
 		if (d == -1)
@@ -236,7 +238,30 @@ config_groups(struct config *c, const char *file, const struct ynode *map,
 	return (0);
 }
 
-/* policy: prompt, reply and groups. */
+/* policy.plugins: a policy for the findings of each plugin. */
+static int
+config_plugins(struct config *c, const char *file, const struct ynode *map,
+    struct fault *f)
+{
+	const struct ynode	*n;
+	struct config_group	*g;
+
+	if (map->kind != YNODE_MAP)
+		return (ynode_fault(file, map, f, "expected names of "
+		    "plugins"));
+	for (n = map->child; n != NULL; n = n->next) {
+		c->plugins = xreallocarray(c->plugins, c->nplugins + 1,
+		    sizeof *c->plugins);
+		g = &c->plugins[c->nplugins++];
+		memset(g, 0, sizeof *g);
+		g->name = xstrdup(n->key);
+		config_note(c, config_directions(c, g->policy, file, n, 0, f),
+		    f);
+	}
+	return (0);
+}
+
+/* policy: prompt, reply, groups and plugins. */
 int
 config_policy(struct config *c, const char *file, const struct ynode *map,
     struct fault *f)
@@ -248,6 +273,9 @@ config_policy(struct config *c, const char *file, const struct ynode *map,
 	if (r == 0 && (n = ynode_get((struct ynode *)(uintptr_t)map,
 	    "groups")) != NULL)
 		r = config_groups(c, file, n, f);
+	if (r == 0 && (n = ynode_get((struct ynode *)(uintptr_t)map,
+	    "plugins")) != NULL)
+		r = config_plugins(c, file, n, f);
 	return (r);
 }
 

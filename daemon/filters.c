@@ -231,7 +231,7 @@ filters_read_plugins(struct filters_process *p)
 
 	p->window = 0;
 	p->context = 0;
-	p->texts = 0;
+	p->texts = p->tails;
 	json_array_foreach(p->plugins, i, o) {
 		window = msg_int(o, "window", -1);
 		if (window < 0 || p->window < 0)
@@ -244,6 +244,8 @@ filters_read_plugins(struct filters_process *p)
 	}
 	if (p->window < 0)	/* each check is a text by itself */
 		p->texts = 0;
+	else if (p->tails)
+		p->window = 0;
 }
 
 /* Call changed(), if ready() has been called. */
@@ -281,6 +283,7 @@ filters_process_ready(void *arg, json_t *msg)
 	json_incref(plugins);
 	json_decref(p->plugins);
 	p->plugins = plugins;
+	p->tails = json_is_true(json_object_get(msg, "tails"));
 	filters_read_plugins(p);
 	saved_up(p);
 	judge_process_up(p);

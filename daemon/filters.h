@@ -51,6 +51,8 @@ struct filters_process {
 						 * reply */
 	int			 texts;		/* it keeps a state of each
 						 * text */
+	int			 tails;		/* it keeps the end of each
+						 * text: window is 0 */
 	int			 off;		/* switched off */
 	int			 retired;	/* has ended for good */
 	int64_t			 crashes[FILTERS_CRASHES]; /* monotonic ms */

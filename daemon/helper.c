@@ -128,6 +128,7 @@ helper_start(struct helper *h)
 		return;
 	}
 	log_debug("%s: started, pid %d", h->spec->name, (int)h->pid);
+	h->killed = 0;
 	h->state = HELPER_STARTING;
 	h->conn = conn_new(h->base, fd[0], h->spec->line_max, 0, 0, 0,
 	    &helper_conn_ops, h);
@@ -140,7 +141,7 @@ void
 helper_down(struct helper *h, const char *why)
 {
 	int	 started = h->state == HELPER_READY;
-	int	 known = strcmp(h->why, why) == 0 && helper_failing(h);
+	int	 known = !started && h->fails > 0 && strcmp(h->why, why) == 0;
 
 	if (h->why != why)
 		snprintf(h->why, sizeof h->why, "%s", why);
@@ -157,8 +158,10 @@ helper_down(struct helper *h, const char *why)
 	h->conn = NULL;
 	event_del(h->beat);
 	event_del(h->silence);
-	if (h->pid > 0 && (h->ending == 0 || h->retired))
+	if (h->pid > 0 && (h->ending == 0 || h->retired)) {
 		kill(h->pid, SIGKILL);
+		h->killed = 1;
+	}
 	if (!h->retired) {
 		helper_arm(h->timer, h->backoff_ms);
 		h->backoff_ms = h->backoff_ms == 0 ? HELPER_BACKOFF_MS :
@@ -406,7 +409,10 @@ helper_reap(struct helper *h)
 	else
 		snprintf(how, sizeof how, "ended with status %d",
 		    WEXITSTATUS(status));
-	log_info("%s: pid %d %s", h->spec->name, (int)h->pid, how);
+	if (h->killed)		/* why is in the log */
+		log_debug("%s: pid %d %s", h->spec->name, (int)h->pid, how);
+	else
+		log_info("%s: pid %d %s", h->spec->name, (int)h->pid, how);
 	if (strcmp(h->why, "ended") == 0)
 		snprintf(h->why, sizeof h->why, "%s", how);
 	h->pid = 0;

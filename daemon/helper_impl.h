@@ -50,6 +50,8 @@ struct helper {
 	int				 restarts;
 	int				 fails;		/* starts in a row */
 	int				 retired;
+	int				 killed;	/* by chatd, for the
+							 * reason in why */
 	int				 ending;	/* it closed its
 							 * channel: looks
 							 * left before it is

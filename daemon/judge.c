@@ -126,18 +126,25 @@ judge_fail(struct judge *j, const char *why)
 
 /* ---- verdicts */
 
-/* Return all findings of a text, a new reference. */
+/* Return the findings of a text that count, a new reference: those that begin
+ * in its first bytes, which are settled. A later plugin may still lower the
+ * others. */
 static json_t *
-judge_findings(const struct judge *j)
+judge_findings(const struct judge *j, size_t settled, int final)
 {
-	json_t	*all;
-	size_t	 i;
+	json_t	*all, *o;
+	size_t	 i, k;
 
-	if (j->nparts == 1)
+	if (j->nparts == 1 && final)
 		return (json_incref(j->part[0].findings));
 	all = json_array();
-	for (i = 0; i < j->nparts; i++)
-		json_array_extend(all, j->part[i].findings);
+	for (i = 0; i < j->nparts; i++) {
+		json_array_foreach(j->part[i].findings, k, o) {
+			if (final || msg_int(o, "start", 0) <
+			    (int64_t)settled)
+				json_array_append(all, o);
+		}
+	}
 	return (all);
 }
 
@@ -179,7 +186,7 @@ judge_report(struct judge *j)
 		return;
 	j->reported = 1;
 	j->reported_settled = v.settled;
-	findings = judge_findings(j);
+	findings = judge_findings(j, v.settled, v.final);
 	v.findings = findings;
 	j->cb(j->arg, &v);
 	json_decref(findings);

@@ -21,9 +21,10 @@ struct judge;
 struct verdict {
 	const char	*error;		/* NULL; or why there will be no
 					 * verdict */
-	const json_t	*findings;	/* borrowed: array of all findings so
-					 * far, checked; start and end in bytes
-					 * of the text */
+	const json_t	*findings;	/* borrowed: array of the findings that
+					 * begin in settled text, checked;
+					 * start and end in bytes of the
+					 * text */
 	size_t		 settled;	/* bytes in which further text can't
 					 * cause a finding */
 	int		 final;		/* the text is complete, and all of it

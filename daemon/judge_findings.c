@@ -5,6 +5,7 @@
  */
 #include "judge_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "xmalloc.h"
@@ -61,25 +62,41 @@ judge_keep(json_t *list, json_t *o)
 	return (n < JUDGE_FINDINGS ? 0 : -1);
 }
 
-/* Add the place of the piece to the span of o. */
+/* Turn a place in a piece, which may be before the piece, into one in the whole
+ * text; -1 if it is none. */
 static void
-judge_shift(json_t *o, const struct judge_flight *fl)
+judge_shift(json_t *o, const char *key, const struct judge_flight *fl)
 {
-	msg_set_int(o, "start", msg_int(o, "start", 0) + (int64_t)fl->offset);
-	msg_set_int(o, "end", msg_int(o, "end", 0) + (int64_t)fl->offset);
+	const json_t	*v = json_object_get(o, key);
+	int64_t		 at = json_integer_value(v);
+
+	msg_set_int(o, key, !json_is_integer(v) || at > (int64_t)fl->len ||
+	    at < -(int64_t)fl->offset ? -1 : at + (int64_t)fl->offset);
 }
 
-/* Make a copy of a finding whose spans are places in the whole text. */
+/* Make copies of findings whose places are in the whole text; NULL if they are
+ * not sound. */
 static json_t *
-judge_copy(const json_t *finding, const struct judge_flight *fl)
+judge_copy(const json_t *findings, const struct judge_flight *fl)
 {
-	json_t	*o = json_deep_copy(finding), *feature;
-	size_t	 i;
+	json_t	*list, *o, *feature;
+	size_t	 i, k;
 
-	judge_shift(o, fl);
-	json_array_foreach(json_object_get(o, "detail"), i, feature)
-		judge_shift(feature, fl);
-	return (o);
+	if (!json_is_array(findings))
+		return (NULL);
+	list = json_deep_copy(findings);
+	json_array_foreach(list, i, o) {
+		judge_shift(o, "start", fl);
+		judge_shift(o, "end", fl);
+		json_array_foreach(json_object_get(o, "detail"), k, feature) {
+			judge_shift(feature, "start", fl);
+			judge_shift(feature, "end", fl);
+		}
+	}
+	if (policy_sound(list, fl->offset + fl->len))
+		return (list);
+	json_decref(list);
+	return (NULL);
 }
 
 /* Add the findings about a piece. */
@@ -87,23 +104,47 @@ int
 judge_take(struct judge_part *t, const struct judge_flight *fl,
     const json_t *findings)
 {
-	json_t	*o;
+	json_t	*list, *o;
 	size_t	 i;
+	int	 r = 0;
 
-	if (!policy_sound(findings, fl->len))
+	if ((list = judge_copy(findings, fl)) == NULL)
 		return (JUDGE_UNSOUND);
-	json_array_foreach(findings, i, o) {
-		if (tally_find(t->process, msg_string(o, "plugin")) ==
-		    -1)
-			return (JUDGE_UNSOUND);
+	json_array_foreach(list, i, o) {
+		if (tally_find(t->process, msg_string(o, "plugin")) == -1)
+			r = JUDGE_UNSOUND;
 	}
-	if (t->process->window < 0)
+	if (r == 0 && t->process->window < 0)
 		json_array_clear(t->findings);
-	json_array_foreach(findings, i, o) {
-		if (judge_keep(t->findings, judge_copy(o, fl)) != 0)
-			return (JUDGE_TOO_MANY);
+	for (i = 0; r == 0 && i < json_array_size(list); i++) {
+		if (judge_keep(t->findings, json_incref(json_array_get(list,
+		    i))) != 0)
+			r = JUDGE_TOO_MANY;
 	}
-	return (0);
+	json_decref(list);
+	return (r);
+}
+
+/* Return the plugin of the process with the most findings of a part. */
+const char *
+judge_most(const struct judge_part *t)
+{
+	const struct filters_process	*p = t->process;
+	const json_t			*o;
+	size_t				*n, i, best = 0;
+	int				 k;
+
+	n = xcalloc(p->nplugins + 1, sizeof *n);
+	json_array_foreach(t->findings, i, o) {
+		if ((k = tally_find(p, msg_string(o, "plugin"))) >= 0)
+			n[k]++;
+	}
+	for (i = 0; i < p->nplugins; i++) {
+		if (n[i] > n[best])
+			best = i;
+	}
+	free(n);
+	return (p->count[best].plugin);
 }
 
 /* Lower the findings of the plugins before plugin, [start..end) in the whole
@@ -132,10 +173,10 @@ judge_lower_to(struct judge_part *t, int plugin, const char *category,
 /* Lower findings as the answer to a piece says. */
 int
 judge_lower(struct judge_part *t, const struct judge_flight *fl,
-    const json_t *lowered)
+    json_t *lowered)
 {
 	const char	*category;
-	const json_t	*o;
+	json_t		*o;
 	int64_t		 start, end;
 	double		 score;
 	size_t		 i;
@@ -148,15 +189,15 @@ judge_lower(struct judge_part *t, const struct judge_flight *fl,
 		    msg_string(o, "plugin"));
 		category = msg_string(o, "category");
 		score = msg_real(o, "score", -1);
+		judge_shift(o, "start", fl);
+		judge_shift(o, "end", fl);
 		start = msg_int(o, "start", -1);
 		end = msg_int(o, "end", -1);
 		if (i >= JUDGE_LOWERED || plugin == -1 || (category != NULL &&
 		    vocabulary_category(category) == -1) ||
-		    !(score >= 0 && score <= 1) || start < 0 || end < start ||
-		    (uint64_t)end > fl->len)
+		    !(score >= 0 && score <= 1) || start < 0 || end < start)
 			return (JUDGE_UNSOUND);
-		judge_lower_to(t, plugin, category, score,
-		    start + (int64_t)fl->offset, end + (int64_t)fl->offset);
+		judge_lower_to(t, plugin, category, score, start, end);
 	}
 	return (0);
 }
@@ -182,18 +223,21 @@ void
 judge_advance(struct judge_part *t, const struct judge_flight *fl,
     const json_t *msg)
 {
-	size_t	 hold = t->process->set->hold, end = fl->offset + fl->len;
-	size_t	 settled = end > hold ? end - hold : 0;
-	int64_t	 said = msg_int(msg, "settled", -1);
+	size_t		 hold = t->process->set->hold;
+	size_t		 end = fl->offset + fl->len, said = 0;
+	size_t		 settled = end > hold ? end - hold : 0;
+	const json_t	*v = json_object_get(msg, "settled");
+	int64_t		 at = json_integer_value(v);
 
+	if (json_is_integer(v) && at <= (int64_t)fl->len &&
+	    at >= -(int64_t)fl->offset)
+		said = (size_t)((int64_t)fl->offset + at);
 	if (fl->final)
 		settled = end;
-	else if (said >= 0 && (uint64_t)said <= fl->len &&
-	    fl->offset + (size_t)said > settled)
-		settled = fl->offset + (size_t)said;
+	else if (said > settled)
+		settled = said;
 	t->judged = end;
-	t->said = said >= 0 && (uint64_t)said <= fl->len ?
-	    fl->offset + (size_t)said : 0;
+	t->said = said;
 	t->final = fl->final;
 	judge_time_took(t, json_object_get(msg, "ns"));
 	if (t->final)

@@ -104,9 +104,12 @@ void	 judge_back(struct judge *j);
 enum { JUDGE_UNSOUND = -1, JUDGE_TOO_MANY = -2 };
 int	 judge_take(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *findings);
-/* Lower findings as the answer to a piece says. Returns 0 or JUDGE_UNSOUND. */
+/* The plugin with the most findings of a part. */
+const char *judge_most(const struct judge_part *t);
+/* Lower findings as the answer to a piece says; the places in lowered become
+ * those in the whole text. Returns 0 or JUDGE_UNSOUND. */
 int	 judge_lower(struct judge_part *t, const struct judge_flight *fl,
-	    const json_t *lowered);
+	    json_t *lowered);
 /* Note from the answer to a piece how far the part is judged. */
 void	 judge_advance(struct judge_part *t, const struct judge_flight *fl,
 	    const json_t *msg);

@@ -394,6 +394,22 @@ judge_lost(struct filters_process *p, struct judge_part *t, uid_t uid)
 	}
 }
 
+/* A text has too many findings. Name the plugin that has the most of them. */
+static void
+judge_too_many(struct judge_part *t)
+{
+	struct filters_process	*p = t->process;
+	const char		*plugin = judge_most(t);
+	char			 why[256];
+
+	log_warnx("%s: no verdict: plugin %s: too many matches in a text",
+	    p->name, plugin);
+	tally_error(p, plugin);
+	snprintf(why, sizeof why, "the filter plugin %s found too many "
+	    "matches in this text: send less of it at once", plugin);
+	judge_fail(t->judge, why);
+}
+
 /* Handle the answer to a piece; NULL: the process was lost. */
 static void
 judge_answered(void *arg, json_t *msg)
@@ -438,9 +454,8 @@ judge_answered(void *arg, json_t *msg)
 		return;
 	}
 	if (r == JUDGE_TOO_MANY) {
+		judge_too_many(t);
 		judge_pump(p);
-		judge_fail(t->judge, "the filter found too many matches in "
-		    "this text: send less of it at once");
 		return;
 	}
 	judge_advance(t, &f, msg);

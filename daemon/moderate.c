@@ -41,8 +41,7 @@ moderate_finding(const struct config *c, const struct moderate *om,
 	json_t	*o = json_copy((json_t *)(uintptr_t)finding);
 
 	msg_set_string(o, "action", vocabulary_actions[policy_action(c,
-	    om->group, om->direction, vocabulary_category(msg_string(finding,
-	    "category")), msg_real(finding, "score", 0))]);
+	    om->group, om->direction, finding)]);
 	return (o);
 }
 

@@ -16,13 +16,32 @@
 #define POLICY_NAME_MAX		128	/* bytes: of a plugin or a rule */
 #define POLICY_REDACTED		"[redacted]"
 
-/* Find the scores that count for a member of a group, or (NULL) anybody. */
+/* Is name that of the plugin of a finding, or, if it has one of the signs that
+ * names of plugins lack, does the finding's rule begin with it? */
+static int
+policy_names(const char *name, const json_t *finding)
+{
+	if (strpbrk(name, ":/") == NULL)
+		return (strcmp(name, msg_string(finding, "plugin")) == 0);
+	return (strncmp(name, msg_string(finding, "rule"), strlen(name)) ==
+	    0);
+}
+
+/* Find the scores that count for a finding, for a member of a group or (NULL)
+ * anybody. */
 static const struct threshold *
 policy_threshold(const struct config *c, const char *group, enum direction d,
-    int category)
+    const json_t *finding)
 {
+	int	 category = vocabulary_category(msg_string(finding,
+		    "category"));
 	size_t	 i;
 
+	for (i = 0; i < c->nplugins; i++) {
+		if (c->plugins[i].policy[d][category].set &&
+		    policy_names(c->plugins[i].name, finding))
+			return (&c->plugins[i].policy[d][category]);
+	}
 	for (i = 0; group != NULL && i < c->ngroups; i++) {
 		if (strcmp(c->groups[i].name, group) == 0)
 			return (&c->groups[i].policy[d][category]);
@@ -30,12 +49,13 @@ policy_threshold(const struct config *c, const char *group, enum direction d,
 	return (&c->policy[d][category]);
 }
 
-/* Return the action for a score. */
+/* Return the action for a finding. */
 enum action
 policy_action(const struct config *c, const char *group, enum direction d,
-    int category, double score)
+    const json_t *finding)
 {
-	const struct threshold	*t = policy_threshold(c, group, d, category);
+	const struct threshold	*t = policy_threshold(c, group, d, finding);
+	double			 score = msg_real(finding, "score", 0);
 
 	if (score >= t->block)
 		return (ACTION_BLOCK);
@@ -201,7 +221,7 @@ policy_judge(const struct config *c, const char *group, enum direction d,
 	json_array_foreach(findings, i, fd) {
 		cat = vocabulary_category(msg_string(fd, "category"));
 		score = msg_real(fd, "score", 0);
-		act = policy_action(c, group, d, cat, score);
+		act = policy_action(c, group, d, fd);
 		if (act == ACTION_ALLOW)
 			continue;
 		strongest = act > j->action ||

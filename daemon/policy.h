@@ -43,10 +43,10 @@ int	 policy_judge(const struct config *c, const char *group,
 	    struct judgement *j);
 void	 judgement_clear(struct judgement *j);
 
-/* The action that follows from a finding of that category and score, for a
- * member of group. NULL, or a group without a policy: as for everybody. */
+/* The action that follows from a finding, which is sound, for a member of
+ * group. NULL, or a group without a policy: as for everybody. */
 enum action policy_action(const struct config *c, const char *group,
-	    enum direction d, int category, double score);
+	    enum direction d, const json_t *finding);
 
 /* The message to a user whose text was blocked for that category. */
 const char *policy_words(const struct config *c, int category);

@@ -221,19 +221,30 @@ preflight_filter(const struct config *c, json_t *errors)
 		    c->file != NULL ? c->file : "defaults", t.why));
 }
 
-/* Look up the socket's group, and those with a policy. systemd may create the
- * socket, so a missing group is a warning. */
+/* Look up the socket's group, and the groups and plugins with a policy. systemd
+ * may create the socket, so a missing group is a warning. */
 static void
 preflight_group(const struct config *c)
 {
 	const char	*name = c->socket_group;
-	size_t		 i;
+	size_t		 i, k;
 
 	for (i = 0; i < c->ngroups; i++) {
 		if (getgrnam(c->groups[i].name) == NULL)
 			log_warnx("policy.groups: there is no group \"%s\": "
 			    "its policy counts for nobody",
 			    c->groups[i].name);
+	}
+	for (i = 0; i < c->nplugins; i++) {
+		if (strpbrk(c->plugins[i].name, ":/") != NULL)
+			continue;	/* it names rules */
+		for (k = 0; k < c->nfilters && strcmp(c->filters[k].name,
+		    c->plugins[i].name) != 0; k++)
+			;
+		if (k == c->nfilters)
+			log_warnx("policy.plugins: there is no filter \"%s\": "
+			    "its policy counts for nothing",
+			    c->plugins[i].name);
 	}
 	if (name != NULL && name[0] != '\0' && getgrnam(name) == NULL)
 		log_warnx("socket.group: there is no group \"%s\": chatd "

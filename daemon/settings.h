@@ -18,6 +18,7 @@ struct config_errors;
 /* The lowest score of a finding that has each effect; above 1: never. */
 struct threshold {
 	double		 flag, redact, block;
+	int		 set;		/* chatd.yaml has it */
 };
 
 /* The process that a plugin runs in, and what happens to texts after the
@@ -39,7 +40,8 @@ struct config_label {
 	int		 category;	/* -1: harmless */
 };
 
-/* The policy for the members of a group. */
+/* The policy for the members of a group, or for the findings of a plugin or of
+ * the rules whose names begin so. */
 struct config_group {
 	char		*name;		/* owned */
 	struct threshold policy[DIRECTIONS][CATEGORIES];
@@ -74,6 +76,9 @@ struct config {
 	struct config_group *groups;	/* owned: the first that an account is
 					 * in counts for it */
 	size_t		 ngroups;
+	struct config_group *plugins;	/* owned: what is set counts for these
+					 * findings, before all else */
+	size_t		 nplugins;
 	char		*words[CATEGORIES];	/* owned: to a blocked user */
 	/* judge */
 	int		 judge_enabled, judge_required;

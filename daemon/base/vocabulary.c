@@ -14,6 +14,23 @@
 const char *const vocabulary_categories[CATEGORIES + 1] = {
 	VOCABULARY_CATEGORIES(WORD) NULL
 };
+
+const char *const vocabulary_misuse[] = {
+	"fake news, misinformation or propaganda",
+	"hate speech or discrimination",
+	"violence against people or groups",
+	"impersonation of a person or an organization",
+	"bullying or harassment",
+	"a defamatory statement about a person",
+	"spam or a scam",
+	"sharing or obtaining confidential information of others",
+	"circumventing the rules of this service",
+	"malware, phishing or automated abuse",
+	"something illegal or unethical",
+	"unsafe content",
+};
+_Static_assert(sizeof vocabulary_misuse / sizeof *vocabulary_misuse ==
+    CATEGORIES, "one for each category");
 const char *const vocabulary_formats[] = {
 	VOCABULARY_FORMATS(WORD) NULL
 };

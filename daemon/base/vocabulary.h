@@ -93,6 +93,7 @@ extern const int	 vocabulary_thumb_values[];
 
 /* Each list ends with NULL, or with an entry whose first member is NULL. */
 extern const char *const vocabulary_categories[CATEGORIES + 1];
+extern const char *const vocabulary_misuse[];	   /* what each one is */
 extern const char *const vocabulary_directions[];  /* by enum direction */
 extern const char *const vocabulary_actions[];	   /* by enum action */
 extern const char *const vocabulary_reasons[];	   /* of a rating */

@@ -15,6 +15,7 @@
 
 #include "abuse.h"
 #include "chatd-filter.h"
+#include "option.h"
 #include "xmalloc.h"
 
 /* The highest score: below the 0.8 from which the policy in etc/chatd.yaml
@@ -129,6 +130,7 @@ abuse_plugin_open(const struct chat_filter_host *host,
 	struct plugin_state	*st;
 	char			 why[200];
 	uint64_t		 i;
+	int			 r;
 
 	st = xcalloc(1, sizeof *st);
 	st->host = host;
@@ -136,8 +138,14 @@ abuse_plugin_open(const struct chat_filter_host *host,
 		*plugin_limit(&st->limits, &plugin_options[i]) =
 		    plugin_options[i].value;
 	for (i = 0; i < n; i++) {
-		if (plugin_set(&st->limits, &options[i], why,
-		    sizeof why) != 0) {
+		if (option_repeats(options, i, NULL, NULL)) {
+			snprintf(why, sizeof why, "%.60s: a list, expected "
+			    "one value", options[i].key);
+			r = -1;
+		} else
+			r = plugin_set(&st->limits, &options[i], why,
+			    sizeof why);
+		if (r != 0) {
 			host->fail(host->cookie, why);
 			free(st);
 			return (CHAT_FILTER_ERROR);

@@ -12,6 +12,7 @@
 
 #include "chatd-filter.h"
 #include "linear.h"
+#include "option.h"
 #include "xmalloc.h"
 
 #define PLUGIN_SPAN	2048	/* bytes before new text that a span may begin
@@ -125,7 +126,10 @@ classifier_open(const struct chat_filter_host *host,
 	st->least = 0.5;
 	classifier_categories(st);
 	for (i = 0; r == 0 && i < n; i++)
-		r = classifier_option(st, &options[i], &f);
+		r = option_repeats(options, i, NULL, NULL) ?
+		    fault_set(&f, "bad_config", options[i].key,
+		    "%.60s: a list, expected one value", options[i].key) :
+		    classifier_option(st, &options[i], &f);
 	if (r == 0 && st->model == NULL)
 		r = fault_set(&f, "bad_config", "model",
 		    "the option \"model\" is missing");

@@ -163,7 +163,7 @@ reader_category(struct reader *r, struct cframes *fr, char *value)
 		    (n > 0 || strcmp(slug, "benign") != 0))
 			return (CONTRAST_FAULT(r->c, r->file, r->line,
 			    r->fault, "category: expected benign or a category "
-			    "of chatd-filter(3), found \"%s\"", slug));
+			    "of chatd-filters(7), found \"%s\"", slug));
 		if (n > CONTRAST_ALSO_MAX || (n > 0 &&
 		    strcmp(fr->head.category, "benign") == 0))
 			return (CONTRAST_FAULT(r->c, r->file, r->line,

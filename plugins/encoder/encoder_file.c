@@ -488,8 +488,9 @@ encoder_open(const char *path, const char *isa, struct encoder **out,
 	int			 fd, r;
 
 	if ((k = encoder_kernels_find(isa)) == NULL)
-		return (fault_set(f, "bad_config", "isa", "isa: \"%.40s\" is "
-		    "not known, or not of this processor", isa));
+		return (fault_set(f, "bad_config", "isa", "isa: \"%.40s\": "
+		    "this processor lacks it; expected another one or auto",
+		    isa));
 	if ((fd = open(path, O_RDONLY|O_CLOEXEC|O_NOCTTY)) == -1)
 		return (file_bad(&w, "%s", strerror(errno)));
 	w.e = xcalloc(1, sizeof *w.e);

@@ -13,6 +13,7 @@
 
 #include "chatd-filter.h"
 #include "encoder_text.h"
+#include "option.h"
 #include "xmalloc.h"
 
 #define PLUGIN_LOW	0.2
@@ -20,6 +21,8 @@
 #define PLUGIN_MIN	0.3
 #define PLUGIN_WINDOWS	32
 #define PLUGIN_TOP	3	/* categories that a finding explains */
+#define PLUGIN_WHENS	"unsure, always or off"
+#define PLUGIN_ISAS	"auto, avx512, avx2 or plain"
 #define PLUGIN_SELFTEST	"how do i bake a cake for my friend? 123, 45!"
 
 /* The outputs of one head. */
@@ -84,14 +87,14 @@ plugin_number(const struct chat_filter_option *o, double low, double high,
 	return (0);
 }
 
-/* Take a word. */
+/* Take a word; expected lists those that are known. */
 static int
 plugin_word(const struct chat_filter_option *o, char *out, size_t size,
-    struct fault *f)
+    const char *expected, struct fault *f)
 {
 	if (strlen(o->value) >= size)
-		return (fault_set(f, "bad_config", o->key, "%s: \"%.40s\" is "
-		    "not known", o->key, o->value));
+		return (fault_set(f, "bad_config", o->key, "%s: \"%.40s\", "
+		    "expected %s", o->key, o->value, expected));
 	strcpy(out, o->value);
 	return (0);
 }
@@ -113,9 +116,11 @@ plugin_option(struct plugin_state *st, const struct chat_filter_option *o,
 		return (0);
 	}
 	if (strcmp(o->key, "when") == 0)
-		return (plugin_word(o, st->when, sizeof st->when, f));
+		return (plugin_word(o, st->when, sizeof st->when,
+		    PLUGIN_WHENS, f));
 	if (strcmp(o->key, "isa") == 0)
-		return (plugin_word(o, st->isa, sizeof st->isa, f));
+		return (plugin_word(o, st->isa, sizeof st->isa,
+		    PLUGIN_ISAS, f));
 	if (strcmp(o->key, "low") == 0)
 		return (plugin_number(o, 0, 1, &st->low, f));
 	if (strcmp(o->key, "high") == 0)
@@ -199,13 +204,22 @@ plugin_outputs(struct plugin_state *st, struct fault *f)
 static int
 plugin_start(struct plugin_state *st, struct fault *f)
 {
-	char	 line[160];
-	int	 off = strcmp(st->when, "off") == 0, r;
+	char			 line[160];
+	const char *const	*isa;
+	int			 off = strcmp(st->when, "off") == 0, r;
 
 	if (!off && strcmp(st->when, "unsure") != 0 &&
 	    strcmp(st->when, "always") != 0)
 		return (fault_set(f, "bad_config", "when", "when: \"%.16s\", "
-		    "expected unsure, always or off", st->when));
+		    "expected " PLUGIN_WHENS, st->when));
+	if (strcmp(st->isa, "auto") != 0) {
+		for (isa = encoder_isas; *isa != NULL &&
+		    strcmp(*isa, st->isa) != 0; isa++)
+			;
+		if (*isa == NULL)
+			return (fault_set(f, "bad_config", "isa", "isa: "
+			    "\"%.16s\", expected " PLUGIN_ISAS, st->isa));
+	}
 	if (st->low > st->high)
 		return (fault_set(f, "bad_config", "low", "low: %g is above "
 		    "high, %g", st->low, st->high));
@@ -241,7 +255,10 @@ encoder_plugin_open(const struct chat_filter_host *host,
 	    .high = PLUGIN_HIGH, .min_score = PLUGIN_MIN,
 	    .windows = PLUGIN_WINDOWS, .isa = "auto", .when = "unsure" };
 	for (i = 0; r == 0 && i < n; i++)
-		r = plugin_option(st, &options[i], &f);
+		r = option_repeats(options, i, NULL, NULL) ?
+		    fault_set(&f, "bad_config", options[i].key,
+		    "%.60s: a list, expected one value", options[i].key) :
+		    plugin_option(st, &options[i], &f);
 	if (r == 0)
 		r = plugin_start(st, &f);
 	free(st->model);

@@ -24,6 +24,10 @@
 #define FILTER_FEATURES_MAX	512	/* of all findings in one check */
 #define FILTER_LOWERED_MAX	64	/* calls of lower in one check */
 #define FILTER_TEXTS_MAX	65536	/* that are judged at a time */
+#define FILTER_TAILS_MAX	(256 * 1024 * 1024)	/* bytes kept of them */
+#define FILTER_BAND_KEEP	4096	/* bytes that a plugin with a band gets
+					 * at most when it is called late */
+#define FILTER_BAND_STEP	32	/* bytes between two of its places */
 #define FILTER_START_S		25	/* limit of a start */
 
 /* ---- filterd.c: the misuse categories, NULL after the last */
@@ -72,42 +76,93 @@ unsigned plugin_minor(const struct chat_filter *cf);
 /* Does the plugin judge pieces (part), or only whole texts? */
 int	 plugin_has_part(const struct chat_filter *cf);
 
-/* ---- text.c: the texts that are being judged */
+/* ---- text.c and tail.c: the texts that are being judged */
 struct texts;
 struct text;
+struct check;
 
 /* What one plugin keeps about a text. */
 struct text_plugin {
 	void	*state;		/* owned: of text_begin */
 	int	 begun;		/* text_end is due */
 	int64_t	 seen;		/* bytes of the text that it was given */
+	int64_t	 ns;		/* nanoseconds that it took */
 };
 
 struct texts	*texts_new(void);
+
+/* Before the first text: keep at least that many bytes of each text before its
+ * new bytes. */
+void		 texts_keep(struct texts *ts, uint64_t window);
+
+/* Before the first text: this plugin has a band. */
+void		 texts_band(struct texts *ts, size_t plugin);
+int		 texts_banded(const struct texts *ts);	/* is there one? */
+
 void		 texts_free(struct texts *ts);	/* all texts have gone */
 struct text	*texts_find(const struct texts *ts, int64_t id);
 /* Some text, or NULL if there is none. */
 struct text	*texts_any(const struct texts *ts);
 
 /* Make a text, of which judged bytes were judged elsewhere; id 0: it is not in
- * the table. NULL: there are FILTER_TEXTS_MAX. Before text_free, host_end must
- * be called for each plugin. */
+ * the table. NULL: there are FILTER_TEXTS_MAX, or they keep FILTER_TAILS_MAX
+ * bytes. Before text_free, host_end must be called for each plugin. */
 struct text	*text_new(struct texts *ts, int64_t id, int64_t judged,
 		    size_t ncategories);
 void		 text_free(struct texts *ts, struct text *tx);
 int64_t		 text_judged(const struct text *tx);
-void		 text_set_judged(struct text *tx, int64_t judged);
+void		 text_set_judged(struct text *tx, int64_t judged,
+		    int64_t settled);
 struct text_plugin *text_plugin(struct text *tx, size_t plugin);
 
-/* Note a score that a plugin has reported for a category. */
+/* Note a score that a plugin has reported for a category, and where its finding
+ * ends; TEXT_END: known only when the text is complete. */
+#define TEXT_END	INT64_MAX
 void		 text_note(struct text *tx, size_t plugin, size_t category,
-		    double score);
+		    double score, int64_t end);
 /* Fill the highest score of each category that the plugins before this one have
  * reported. Returns the highest of all. */
 double		 text_scores(const struct text *tx, size_t plugin,
 		    double *scores);
 
-/* ---- host.c and host_calls.c: one plugin, and the functions it can call */
+/*
+ * How far a plugin with a band has come. It is given the text in steps that end
+ * at the same places however the text was cut, and at each place its band is
+ * compared with the findings that end before it.
+ */
+struct text_band {
+	int64_t	 at;		/* bytes for which that was done */
+	int64_t	 settled;	/* bytes that are settled for the plugin */
+};
+struct text_band *text_band(struct text *tx, size_t plugin);
+
+/* Like text_scores, for a plugin with a band: of the findings that end at byte
+ * "end" or before it. end must not decrease; TEXT_END: of all. */
+double		 text_band_scores(struct text *tx, size_t plugin, int64_t end,
+		    double *scores);
+
+/* Add what is new in a check to the end of the text that is kept, and make
+ * out the same check with as much text before the new bytes as is needed. */
+void		 text_add(struct texts *ts, struct text *tx,
+		    const struct check *c, struct check *out);
+
+/*
+ * The piece of a kept text that a plugin with a band gets at byte "end", which
+ * was added: the bytes that it has not seen, at most FILTER_BAND_KEEP, and
+ * window bytes before them. Fills text, len and offset of out. The byte after
+ * the piece becomes NUL until text_uncut.
+ */
+void		 text_cut(struct text *tx, size_t plugin, uint64_t window,
+		    int64_t end, struct check *out);
+void		 text_uncut(struct text *tx);
+
+/* The start of the character at or before byte i of the kept text. */
+int64_t		 text_character(const struct text *tx, int64_t i);
+
+/* Forget the kept text that no plugin will need. */
+void		 text_trim(struct texts *ts, struct text *tx);
+
+/* ---- host.c, host_band.c, host_calls.c: one plugin, and what it can call */
 struct host;
 
 /* A text to judge. Strings are borrowed, UTF-8, NUL-terminated. */
@@ -127,21 +182,25 @@ struct check {
 	int64_t		 now;		/* monotonic ms */
 	int		 again;		/* another process has judged some of
 					 * it */
+	int64_t		 shift;		/* added to the places in the answer */
+	int		 more;		/* nothing follows, but a check of the
+					 * complete text */
 };
 
 /* What the plugins say about a piece. */
 struct answer {
 	json_t		*findings;	/* owned: {plugin, category, score,
 					 * start, end, rule[, proven]
-					 * [, detail]} each */
+					 * [, detail]} each; places below 0
+					 * are before the piece */
 	json_t		*lowered;	/* owned: {plugin, category or null,
 					 * score, start, end} each */
-	json_t		*ns;		/* owned: plugin: nanoseconds */
 	size_t		 features;	/* in the findings */
-	int64_t		 settled;	/* bytes that are settled for every
-					 * plugin; -1: not known, a plugin
-					 * takes whole texts and more may
-					 * follow */
+	int64_t		 settled;	/* bytes of the piece that are settled
+					 * for every plugin; while it is
+					 * judged -1: not known, a plugin takes
+					 * whole texts and more may follow */
+	int		 is_settled;	/* it is known */
 };
 
 /* A host for plugin (taken), which is the one at index in the order and takes
@@ -169,6 +228,10 @@ int		 host_restore(struct host *h, const char *hex,
 /* Let the plugin save. 0 and *hex (owned; NULL: nothing), or CHAT_EPROTOCOL
  * with *f filled. */
 int		 host_save(struct host *h, char **hex, struct fault *f);
+
+/* The bytes that it needs before new text; 0: whole texts. */
+uint64_t	 host_window(const struct host *h);
+int		 host_is_banded(const struct host *h);
 
 /* Check that c has enough text before the new text for this plugin. 0, or
  * CHAT_EFORMAT or CHAT_EUNSUPPORTED with *f filled. */

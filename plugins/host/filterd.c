@@ -51,13 +51,12 @@ static const struct field filterd_check_fields[] = {
 	    offsetof(struct check, again) },
 };
 
-/* Prepare an answer to a piece of len bytes. */
+/* Prepare an answer. */
 void
-filterd_answer_init(struct answer *a, size_t len)
+filterd_answer_init(struct answer *a)
 {
 	*a = (struct answer){ .findings = json_array(),
-	    .lowered = json_array(), .ns = json_object(),
-	    .settled = (int64_t)len };
+	    .lowered = json_array() };
 }
 
 /* Release it. */
@@ -66,7 +65,6 @@ filterd_answer_clear(struct answer *a)
 {
 	json_decref(a->findings);
 	json_decref(a->lowered);
-	json_decref(a->ns);
 }
 
 /* A text is over: let every plugin release what it kept. */
@@ -80,14 +78,16 @@ filterd_end(struct filterd *fd, struct text *tx)
 	text_free(fd->texts, tx);
 }
 
-/* Have every plugin judge a piece of a text, in order. */
-int
-filterd_judge(struct filterd *fd, const struct check *c, struct text *tx,
+/* Give a piece to every plugin, in order. a->settled becomes the bytes of the
+ * piece that are settled, or -1. */
+static int
+filterd_pass(struct filterd *fd, const struct check *c, struct text *tx,
     struct answer *a, struct fault *f)
 {
 	size_t	 i;
 	int	 r = 0;
 
+	a->settled = (int64_t)c->len;
 	for (i = 0; r == 0 && i < fd->n; i++) {
 		if ((r = host_check(fd->hosts[i], c, tx, a, f)) != 0)
 			fd->blamed = host_name(fd->hosts[i]);
@@ -95,12 +95,48 @@ filterd_judge(struct filterd *fd, const struct check *c, struct text *tx,
 	return (r);
 }
 
-/* Read a check and make sure that its piece fits every plugin. */
-static int
-filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
-    struct fault *f)
+/*
+ * Have every plugin judge a piece of a text. If there are plugins with a band,
+ * the last piece is judged first as if more could follow: so they get the same
+ * whether the last bytes came with the end of the text or before it.
+ */
+int
+filterd_judge(struct filterd *fd, const struct check *c, struct text *tx,
+    struct answer *a, struct fault *f)
 {
-	size_t	 i;
+	struct check	 piece;
+	size_t		 i;
+	int		 r = 0;
+
+	text_add(fd->texts, tx, c, &piece);
+	for (i = 0; r == 0 && i < fd->n; i++)
+		r = host_fits(fd->hosts[i], &piece, f);
+	if (r == 0 && piece.final && texts_banded(fd->texts)) {
+		piece.final = 0;
+		piece.more = 1;
+		r = filterd_pass(fd, &piece, tx, a, f);
+		piece.final = 1;
+		piece.more = 0;
+		piece.fresh = (int64_t)piece.len;
+		if (a->settled > piece.settled)
+			piece.settled = a->settled;
+	}
+	if (r == 0)
+		r = filterd_pass(fd, &piece, tx, a, f);
+	text_set_judged(tx, piece.offset + (int64_t)piece.len,
+	    a->settled < 0 ? 0 : piece.offset + a->settled);
+	text_trim(fd->texts, tx);
+	if (a->settled >= 0) {
+		a->settled += piece.shift;
+		a->is_settled = 1;
+	}
+	return (r);
+}
+
+/* Read a check. */
+static int
+filterd_read_check(json_t *msg, struct check *c, struct fault *f)
+{
 	int	 r;
 
 	if ((r = fields_read(msg, filterd_check_fields,
@@ -122,9 +158,7 @@ filterd_read_check(const struct filterd *fd, json_t *msg, struct check *c,
 		    (long long)c->fresh));
 	if (c->now == 0)
 		c->now = clock_monotonic();
-	for (i = 0; r == 0 && i < fd->n; i++)
-		r = host_fits(fd->hosts[i], c, f);
-	return (r);
+	return (0);
 }
 
 /* Find or make the text of a check. Returns 0 and *out, or CHAT_EFORMAT or
@@ -155,6 +189,21 @@ filterd_text(struct filterd *fd, const struct check *c, struct text **out,
 	return (CHAT_EUNSUPPORTED);
 }
 
+/* The time that each plugin took for a text, if it was called. */
+static json_t *
+filterd_took(const struct filterd *fd, struct text *tx)
+{
+	json_t	*o = json_object();
+	size_t	 i;
+
+	for (i = 0; i < fd->n; i++) {
+		if (text_plugin(tx, i)->ns > 0)
+			msg_set_int(o, host_name(fd->hosts[i]),
+			    text_plugin(tx, i)->ns);
+	}
+	return (o);
+}
+
 /* Judge one piece. Returns CHAT_EPROTOCOL if a plugin broke the rules. */
 static int
 filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
@@ -165,24 +214,24 @@ filterd_check(struct filterd *fd, int64_t id, json_t *msg, struct fault *f)
 	json_t		*done;
 	int		 r;
 
-	if ((r = filterd_read_check(fd, msg, &c, f)) != 0 ||
+	if ((r = filterd_read_check(msg, &c, f)) != 0 ||
 	    (r = filterd_text(fd, &c, &tx, f)) != 0)
 		return (r);
-	filterd_answer_init(&a, c.len);
+	filterd_answer_init(&a);
 	r = filterd_judge(fd, &c, tx, &a, f);
-	text_set_judged(tx, c.offset + (int64_t)c.len);
-	if (r != 0 || c.final || c.text_id == 0)
-		filterd_end(fd, tx);
 	if (r == 0) {
 		done = msg_event("done", id);
 		msg_set(done, "findings", json_incref(a.findings));
 		if (json_array_size(a.lowered) > 0)
 			msg_set(done, "lowered", json_incref(a.lowered));
-		msg_set(done, "ns", json_incref(a.ns));
-		if (a.settled >= 0)
+		if (c.final || c.text_id == 0)
+			msg_set(done, "ns", filterd_took(fd, tx));
+		if (a.is_settled)
 			msg_set_int(done, "settled", a.settled);
 		chan_send(fd->chan, done);
 	}
+	if (r != 0 || c.final || c.text_id == 0)
+		filterd_end(fd, tx);
 	filterd_answer_clear(&a);
 	return (r);
 }
@@ -278,7 +327,8 @@ filterd_message(struct filterd *fd, json_t *msg)
 	chan_send(fd->chan, error);
 	if (fd->ready && r != CHAT_EPROTOCOL)
 		return (0);
-	log_warnx("%s", f.message);
+	if (fd->ready)		/* else chatd reports it */
+		log_warnx("%s", f.message);
 	return (r);
 }
 

@@ -30,8 +30,8 @@ int	 filterd_init(struct filterd *fd, json_t *msg, struct fault *f);
 
 /* ---- filterd.c */
 
-/* Prepare an answer to a piece of len bytes; release it. */
-void	 filterd_answer_init(struct answer *a, size_t len);
+/* Prepare an answer; release it. */
+void	 filterd_answer_init(struct answer *a);
 void	 filterd_answer_clear(struct answer *a);
 /* Have every plugin judge a piece of a text, in order. Returns as host_check
  * does. */

@@ -169,7 +169,7 @@ filterd_try(struct filterd *fd, struct fault *f)
 	c.now = clock_monotonic();
 	for (i = 0; r == 0 && i < nitems(directions); i++) {
 		c.direction = directions[i];
-		filterd_answer_init(&a, c.len);
+		filterd_answer_init(&a);
 		tx = text_new(fd->texts, 0, 0, fd->ncategories);
 		r = filterd_judge(fd, &c, tx, &a, f);
 		filterd_end(fd, tx);
@@ -215,6 +215,9 @@ filterd_start(struct filterd *fd, const struct init *in,
 		found[i] = NULL;
 		if ((r = host_open(fd->hosts[i], list[i].options, f)) != 0)
 			goto out;
+		texts_keep(fd->texts, host_window(fd->hosts[i]));
+		if (host_is_banded(fd->hosts[i]))
+			texts_band(fd->texts, i);
 	}
 	if (in->sandbox && (r = sandbox_tighten(sb, f)) != 0)
 		goto out;
@@ -255,6 +258,7 @@ filterd_init(struct filterd *fd, json_t *msg, struct fault *f)
 		json_array_append_new(plugins, host_describe(fd->hosts[i]));
 	ready = msg_event("ready", -1);
 	msg_set(ready, "plugins", plugins);
+	msg_set_bool(ready, "tails", 1);
 	chan_send(fd->chan, ready);
 	fd->ready = 1;
 	return (0);

@@ -91,7 +91,7 @@ host_option_add(struct chat_filter_option *list, size_t *n, const char *key,
 
 /* Get the window of an open plugin. */
 static int
-host_window(struct host *h, struct fault *f)
+host_ask_window(struct host *h, struct fault *f)
 {
 	crash_mark(h->plugin->name, "window");
 	h->window = h->plugin->filter->window(h->plugin->state);
@@ -133,7 +133,7 @@ host_open(struct host *h, const json_t *options, struct fault *f)
 		h->plugin->opened = 1;
 	h->opening = 0;
 	if (r == 0 && h->parts)
-		r = host_window(h, f);
+		r = host_ask_window(h, f);
 	if (r == 0 && h->broken[0] != '\0')
 		r = fault_set(f, "bad_plugin", NULL, "plugin %s: %s",
 		    h->plugin->name, h->broken);
@@ -166,6 +166,20 @@ host_selftest(struct host *h, struct fault *f)
 		    "self-test has failed: %s", h->plugin->name,
 		    h->why[0] != '\0' ? h->why : "no reason given"));
 	return (0);
+}
+
+/* The bytes that it needs before new text. */
+uint64_t
+host_window(const struct host *h)
+{
+	return (h->window);
+}
+
+/* Does it have a band, and judge pieces? */
+int
+host_is_banded(const struct host *h)
+{
+	return (h->banded && h->parts);
 }
 
 /* Check that a piece fits the plugin. */
@@ -292,22 +306,19 @@ host_judge(struct host *h, const struct check *c, struct text *tx,
 	h->check = NULL;
 	h->text = NULL;
 	h->answer = NULL;
-	msg_set_int(a->ns, h->plugin->name, clock_nanos() - begin);
+	text_plugin(tx, h->index)->ns += clock_nanos() - begin;
 	return (r);
 }
 
-/* Judge one piece. */
+/* Give a piece to the plugin. */
 int
-host_check(struct host *h, const struct check *c, struct text *tx,
-    struct answer *a, struct fault *f)
+host_give(struct host *h, const struct check *c, struct text *tx,
+    struct answer *a, double score, const double *scores, int64_t *settled,
+    struct fault *f)
 {
-	double	 scores[CATEGORIES + 1], score;
-	int32_t	 r;
+	int32_t	 r = host_judge(h, c, tx, a, score, scores);
 
-	score = text_scores(tx, h->index, scores);
-	if (h->banded && !(score >= h->low && score <= h->high))
-		return (0);
-	r = host_judge(h, c, tx, a, score, scores);
+	*settled = (int64_t)h->settled;
 	if (h->broken[0] != '\0') {
 		fault_set(f, "filter_unavailable", NULL, "plugin %s: %s",
 		    h->plugin->name, h->broken);
@@ -325,13 +336,34 @@ host_check(struct host *h, const struct check *c, struct text *tx,
 		    "no verdict");
 		return (CHAT_EUNSUPPORTED);
 	}
-	if (c->final)
+	return (0);
+}
+
+/* Judge one piece. */
+int
+host_check(struct host *h, const struct check *c, struct text *tx,
+    struct answer *a, struct fault *f)
+{
+	double	 scores[CATEGORIES + 1], score;
+	int64_t	 settled;
+	int	 r;
+
+	if (h->banded && h->parts)
+		return (host_check_band(h, c, tx, a, f));
+	score = text_scores(tx, h->index, scores);
+	if (h->banded && !(score >= h->low && score <= h->high))
 		return (0);
+	if (!h->parts && c->more) {	/* it gets the whole text later */
+		a->settled = -1;
+		return (0);
+	}
+	r = host_give(h, c, tx, a, score, scores, &settled, f);
+	if (r != 0 || c->final)
+		return (r);
 	if (!h->parts)
 		a->settled = -1;
-	else if ((int64_t)h->settled < a->settled)
-		a->settled = (int64_t)h->settled > c->settled ?
-		    (int64_t)h->settled : c->settled;
+	else if (settled < a->settled)
+		a->settled = settled > c->settled ? settled : c->settled;
 	return (0);
 }
 

@@ -118,8 +118,9 @@ host_detail(struct host *h, const struct chat_finding *in)
 		o = json_object();
 		msg_set_string(o, "name", ft->name);
 		msg_set_real(o, "weight", ft->weight);
-		msg_set_int(o, "start", (int64_t)ft->start);
-		msg_set_int(o, "end", (int64_t)ft->end);
+		msg_set_int(o, "start", (int64_t)ft->start +
+		    h->check->shift);
+		msg_set_int(o, "end", (int64_t)ft->end + h->check->shift);
 		json_array_append_new(list, o);
 		h->answer->features++;
 	}
@@ -168,13 +169,14 @@ host_report(void *cookie, const struct chat_finding *in)
 		h->over = 1;
 	if (h->over)
 		return;
-	text_note(h->text, h->index, (size_t)category, in->score);
+	text_note(h->text, h->index, (size_t)category, in->score,
+	    h->check->final ? TEXT_END : h->check->offset + (int64_t)in->end);
 	o = json_object();
 	msg_set_string(o, "plugin", h->plugin->name);
 	msg_set_string(o, "category", h->host.categories[category]);
 	msg_set_real(o, "score", in->score);
-	msg_set_int(o, "start", (int64_t)in->start);
-	msg_set_int(o, "end", (int64_t)in->end);
+	msg_set_int(o, "start", (int64_t)in->start + h->check->shift);
+	msg_set_int(o, "end", (int64_t)in->end + h->check->shift);
 	msg_set_string(o, "rule", in->rule);
 	if ((in->flags & CHAT_FILTER_PROVEN) &&
 	    plugin_minor(h->plugin->filter) >= 2)
@@ -251,8 +253,9 @@ host_lower_findings(struct host *h, const struct chat_lower *in)
 		    (in->category != NULL && strcmp(msg_string(o, "category"),
 		    in->category) != 0) ||
 		    json_is_true(json_object_get(o, "proven")) ||
-		    msg_int(o, "start", 0) < (int64_t)in->start ||
-		    msg_int(o, "end", 0) > (int64_t)in->end ||
+		    msg_int(o, "start", 0) < (int64_t)in->start +
+		    h->check->shift || msg_int(o, "end", 0) >
+		    (int64_t)in->end + h->check->shift ||
 		    msg_real(o, "score", 0) <= in->score)
 			continue;
 		msg_set_real(o, "score", in->score);
@@ -290,8 +293,8 @@ host_lower(void *cookie, const struct chat_lower *in)
 	msg_set_string(o, "plugin", h->plugin->name);
 	msg_set_string(o, "category", in->category);
 	msg_set_real(o, "score", in->score);
-	msg_set_int(o, "start", (int64_t)in->start);
-	msg_set_int(o, "end", (int64_t)in->end);
+	msg_set_int(o, "start", (int64_t)in->start + h->check->shift);
+	msg_set_int(o, "end", (int64_t)in->end + h->check->shift);
 	json_array_append_new(h->answer->lowered, o);
 }
 

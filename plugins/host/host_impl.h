@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Declarations for host.c and host_calls.c only.  host.c calls a plugin;
- * host_calls.c has the functions that the plugin calls.
+ * Declarations for the files host*.c only.  host.c calls a plugin; host_band.c
+ * decides where a plugin with a band is called; host_calls.c has the functions
+ * that the plugin calls.
  */
 #ifndef HOST_IMPL_H
 #define HOST_IMPL_H
@@ -28,6 +29,22 @@ struct host {
 	char			 broken[300];	/* rule that it broke, or "" */
 	char			 why[300];	/* given by fail, or "" */
 };
+
+/* ---- host.c */
+
+/* Give a piece to the plugin, with the scores of those before it. Returns as
+ * host_check does; *settled becomes the bytes of it that are settled. */
+int	 host_give(struct host *h, const struct check *c, struct text *tx,
+	    struct answer *a, double score, const double *scores,
+	    int64_t *settled, struct fault *f);
+
+/* ---- host_band.c */
+
+/* As host_check, for a plugin with a band. */
+int	 host_check_band(struct host *h, const struct check *c,
+	    struct text *tx, struct answer *a, struct fault *f);
+
+/* ---- host_calls.c */
 
 /* Fill the functions of h->host. */
 void	 host_calls_init(struct host *h);

@@ -2,37 +2,42 @@
 /*
  * The texts that are being judged: what each plugin keeps about a text between
  * two pieces, how far it has read, and the scores it has reported.  chatd names
- * a text by a number, and says when it is over.
+ * a text by a number, and says when it is over.  tail.c keeps the end of its
+ * bytes.
  */
-#include "filter.h"
+#include "text_impl.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "xmalloc.h"
-
-#define TEXT_BUCKETS	1024	/* a power of 2 */
-
-struct text {
-	LIST_ENTRY(text)	 entry;
-	int64_t			 id;		/* 0: not in the table */
-	int64_t			 judged;	/* bytes judged */
-	size_t			 ncategories;
-	struct text_plugin	 plugin[FILTER_PLUGINS_MAX];
-	double			*scores;	/* owned: of each plugin, the
-						 * highest of each category */
-};
-
-struct texts {
-	LIST_HEAD(, text)	 bucket[TEXT_BUCKETS];
-	size_t			 n;
-};
 
 /* Make an empty table. */
 struct texts *
 texts_new(void)
 {
 	return (xcalloc(1, sizeof(struct texts)));
+}
+
+/* Keep that many bytes before new ones. */
+void
+texts_keep(struct texts *ts, uint64_t window)
+{
+	if (window > ts->window)
+		ts->window = window;
+}
+
+/* Note that a plugin has a band. */
+void
+texts_band(struct texts *ts, size_t plugin)
+{
+	ts->banded[plugin] = ts->bands = 1;
+}
+
+/* Is there one? */
+int
+texts_banded(const struct texts *ts)
+{
+	return (ts->bands);
 }
 
 /* Release a table without texts. */
@@ -75,16 +80,24 @@ text_new(struct texts *ts, int64_t id, int64_t judged, size_t ncategories)
 	struct text	*tx;
 	size_t		 i;
 
-	if (ts->n >= FILTER_TEXTS_MAX)
+	if (ts->n >= FILTER_TEXTS_MAX || ts->kept > FILTER_TAILS_MAX)
 		return (NULL);
 	tx = xcalloc(1, sizeof *tx);
 	tx->id = id;
 	tx->judged = judged;
+	tx->settled = -1;
 	tx->ncategories = ncategories;
 	tx->scores = xcalloc(FILTER_PLUGINS_MAX * ncategories + 1,
 	    sizeof *tx->scores);
-	for (i = 0; i < FILTER_PLUGINS_MAX; i++)
+	for (i = 0; i < FILTER_PLUGINS_MAX; i++) {
 		tx->plugin[i].seen = judged;
+		if (!ts->banded[i])
+			continue;
+		tx->band[i] = xcalloc(1, sizeof *tx->band[i]);
+		tx->band[i]->band.at = tx->band[i]->band.settled = judged;
+		tx->band[i]->scores = xcalloc(ncategories + 1,
+		    sizeof *tx->band[i]->scores);
+	}
 	if (id > 0) {
 		LIST_INSERT_HEAD(&ts->bucket[id % TEXT_BUCKETS], tx, entry);
 		ts->n++;
@@ -96,8 +109,19 @@ text_new(struct texts *ts, int64_t id, int64_t judged, size_t ncategories)
 void
 text_free(struct texts *ts, struct text *tx)
 {
+	size_t	 i;
+
 	if (tx == NULL)
 		return;
+	for (i = 0; i < FILTER_PLUGINS_MAX; i++) {
+		if (tx->band[i] == NULL)
+			continue;
+		free(tx->band[i]->note);
+		free(tx->band[i]->scores);
+		free(tx->band[i]);
+	}
+	ts->kept -= tx->tail_size;
+	free(tx->tail);
 	if (tx->id > 0) {
 		LIST_REMOVE(tx, entry);
 		ts->n--;
@@ -113,11 +137,13 @@ text_judged(const struct text *tx)
 	return (tx->judged);
 }
 
-/* Note that they are. */
+/* Note how many are judged and settled. */
 void
-text_set_judged(struct text *tx, int64_t judged)
+text_set_judged(struct text *tx, int64_t judged, int64_t settled)
 {
 	tx->judged = judged;
+	if (settled > tx->settled)
+		tx->settled = settled;
 }
 
 /* What a plugin keeps about it. */
@@ -127,14 +153,32 @@ text_plugin(struct text *tx, size_t plugin)
 	return (&tx->plugin[plugin]);
 }
 
+/* Note a score for a plugin with a band. */
+static void
+text_note_band(struct text_bander *b, size_t category, double score,
+    int64_t end)
+{
+	if (b->n == b->size) {
+		b->size = b->size * 2 + 8;
+		b->note = xreallocarray(b->note, b->size, sizeof *b->note);
+	}
+	b->note[b->n++] = (struct text_note){ end, category, score };
+}
+
 /* Note a score. */
 void
-text_note(struct text *tx, size_t plugin, size_t category, double score)
+text_note(struct text *tx, size_t plugin, size_t category, double score,
+    int64_t end)
 {
 	double	*best = &tx->scores[plugin * tx->ncategories + category];
+	size_t	 i;
 
 	if (score > *best)
 		*best = score;
+	for (i = plugin + 1; i < FILTER_PLUGINS_MAX; i++) {
+		if (tx->band[i] != NULL)
+			text_note_band(tx->band[i], category, score, end);
+	}
 }
 
 /* Collect the scores of the plugins before one. */
@@ -151,6 +195,37 @@ text_scores(const struct text *tx, size_t plugin, double *scores)
 			scores[i % n] = tx->scores[i];
 		if (tx->scores[i] > best)
 			best = tx->scores[i];
+	}
+	return (best);
+}
+
+/* How far a plugin with a band has come. */
+struct text_band *
+text_band(struct text *tx, size_t plugin)
+{
+	return (&tx->band[plugin]->band);
+}
+
+/* Collect the scores of the findings up to byte "end". */
+double
+text_band_scores(struct text *tx, size_t plugin, int64_t end, double *scores)
+{
+	struct text_bander	*b = tx->band[plugin];
+	const struct text_note	*note;
+	double			 best = 0;
+	size_t			 i, k = 0;
+
+	for (i = 0; i < b->n; i++) {
+		note = &b->note[i];
+		if (note->end > end)
+			b->note[k++] = *note;
+		else if (note->score > b->scores[note->category])
+			b->scores[note->category] = note->score;
+	}
+	b->n = k;
+	for (i = 0; i < tx->ncategories; i++) {
+		scores[i] = b->scores[i];
+		best = scores[i] > best ? scores[i] : best;
 	}
 	return (best);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "chatd-filter.h"
+#include "option.h"
 #include "pii.h"
 #include "xmalloc.h"
 
@@ -72,12 +73,19 @@ pii_plugin_open(const struct chat_filter_host *host,
 	struct pii_state	*st;
 	struct fault		 f = { .message = "" };
 	uint64_t		 i;
+	int			 r;
 
 	st = xcalloc(1, sizeof *st);
 	st->host = host;
 	st->pii = pii_new();
 	for (i = 0; i < n; i++) {
-		if (pii_plugin_option(st->pii, &options[i], &f) != 0) {
+		if (option_repeats(options, i, "off", "ranges"))
+			r = fault_set(&f, "bad_config", options[i].key,
+			    "%.60s: a list, expected one value",
+			    options[i].key);
+		else
+			r = pii_plugin_option(st->pii, &options[i], &f);
+		if (r != 0) {
 			host->fail(host->cookie, f.message);
 			pii_plugin_close(st);
 			return (CHAT_FILTER_ERROR);

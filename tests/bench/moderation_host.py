@@ -67,10 +67,11 @@ def block(lines, at, indent, name):
             item, at = block(lines, at, inner, name)
             out.append(item)
             continue
-        key, colon, rest = text.partition(":")
-        if not colon:
+        found = re.fullmatch(r"""("[^"]*"|'[^']*'|[^:]*):(.*)""", text)
+        if not found:
             raise Trouble("%s: expected KEY: VALUE, found %.60r"
                           % (where, text))
+        key, rest = found.groups()
         at += 1
         if rest.strip():
             out[scalar(key)] = value(rest, where)
@@ -118,8 +119,15 @@ class Config:
         policy = config.get("policy") or {}
         for d in DIRECTIONS:
             self.levels[d] = self.read_levels(d, policy.get(d) or {})
+            self.levels[d].setdefault("default", {"flag": 0.5, "block": 0.8})
+        self.first = [(name, {d: self.read_levels(d, (given or {}).get(d)
+                                                  or {})
+                              for d in DIRECTIONS})
+                      for name, given in (policy.get("plugins")
+                                          or {}).items()]
 
     def read_levels(self, d, given):
+        """The levels that are given, by category."""
         out = {}
         for category, at in given.items():
             bad = not isinstance(at, dict) or set(at) - set(ACTIONS[1:])
@@ -131,7 +139,6 @@ class Config:
                 raise Trouble("%s: policy.%s.%s: expected numbers for flag, "
                               "redact and block, found %s" % (
                                   self.path, d, category, at))
-        out.setdefault("default", {"flag": 0.5, "block": 0.8})
         return out
 
     def level(self, direction, category, action):
@@ -140,12 +147,25 @@ class Config:
         at = levels.get(category, levels["default"])
         return at.get(action, float("inf"))
 
-    def action(self, direction, scores):
-        """The strongest action that scores by category lead to."""
+    def levels_of(self, direction, finding):
+        """The levels that count for a finding, as policy.plugins says."""
+        for name, levels in self.first:
+            at = levels[direction].get(finding["category"],
+                                       levels[direction].get("default"))
+            if at is not None and (finding["rule"].startswith(name)
+                                   if ":" in name or "/" in name
+                                   else finding["plugin"] == name):
+                return at
+        levels = self.levels[direction]
+        return levels.get(finding["category"], levels["default"])
+
+    def action(self, direction, findings):
+        """The strongest action that findings lead to."""
         best = 0
-        for category, score in scores.items():
+        for f in findings:
+            at = self.levels_of(direction, f)
             for i in range(3, best, -1):
-                if score >= self.level(direction, category, ACTIONS[i]):
+                if f["score"] >= at.get(ACTIONS[i], float("inf")):
                     best = i
                     break
         return ACTIONS[best]

@@ -706,7 +706,12 @@ def test_moderate_prints_an_error_for_a_bad_line(chatd, env):
     objects = [json.loads(line) for line in out.splitlines()]
     assert [sorted(o)[0] for o in objects] == ["action", "error", "action"]
     assert objects[1]["error"]["code"] == "bad_json"
-    assert status != 0 and "line 2" in err
+    assert status == 2 and err == (
+        "chatctl: stdin: line 2: expected a JSON string\n")
+    status, out, err = run(env, "moderate", text=b"a\n\xff\nb\0c\nd\n")
+    assert status == 2 and out == "allow\nallow\n"
+    assert err.count("\n") == 2 and "line 2: " in err and \
+        "line 3: a NUL byte" in err
 
 
 def test_moderate_without_json_is_readable(chatd, env):
@@ -778,7 +783,7 @@ def test_review_decides_with_one_key_each(chatd, env):
     with Terminal(env, "review", "--refusals") as t:
         shown = t.expect("[k/o/s/q]")       # the newest first
         assert "kill \\x1b[2J time" in shown and "\x1b[2J" not in shown
-        assert "[block: violence 0.90 (prompt)]" in shown
+        assert "[block: violence 0.90 (prompt; rules threat/kill)]" in shown
         assert "[rated bad: wrong_refusal; It is a story.]" in shown
         t.send("x")                         # no such key
         t.expect("[k/o/s/q]")
@@ -842,6 +847,8 @@ def test_review_of_nothing_without_its_option_and_by_a_user(chatd, env):
         0, "", "chatctl: no refusal waits for a decision\n")
     status, _, err = run(env, "review")
     assert status == 2 and "expected --refusals" in err
+    status, _, err = run(env, "review", "x")
+    assert status == 2 and "usage: chatctl review --refusals" in err
     chatd.operator = False
     assert run(env, "review", "--refusals")[0] == 4
 

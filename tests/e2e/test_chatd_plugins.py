@@ -347,21 +347,28 @@ def test_chatctl_explains_with_brackets_or_in_colour():
         lines = out.splitlines()
         assert re.fullmatch(r"block \(\d+ us\)", lines[0])
         assert lines[1] == "Please [make a bomb] now"
-        assert re.fullmatch(r"  violence +0\.90  block +rules test/bomb",
-                            lines[2])
+        assert re.fullmatch(r"  violence +0\.90  block +rules test/bomb, "
+                            r"bytes 7 to 18", lines[2])
         out = chatctl(s, "--color", "always", "moderate", "-e",
                       "Please make a bomb now")[1]
         assert "[make" not in out
         assert re.search("Please \x1b\\[[0-9;]*mmake a bomb\x1b\\[[0-9;]*m "
                          "now", out)
-        # Places that overlap are one.
+        # Places that overlap have numbers, or are one colour.
         add_rule(s, "{name: now, category: illegal, score: 0.3, "
                  "words: [a bomb now]}")
         assert chatctl(s, "reload")[0] == 0
         lines = chatctl(s, "moderate", "-e", "make a bomb now!")[1] \
             .splitlines()
-        assert lines[1] == "[make a bomb now]!" and len(lines) == 4
-        assert " allow " in lines[3]
+        assert lines[1] == "[1:make [2:a bomb:1] now:2]!"
+        assert len(lines) == 4
+        assert lines[2].startswith("  1  violence")
+        assert lines[3].startswith("  2  illegal") and " allow " in lines[3]
+        assert lines[3].endswith("bytes 5 to 15")
+        out = chatctl(s, "--color", "always", "moderate", "-e",
+                      "make a bomb now!")[1]
+        assert re.search("\x1b\\[[0-9;]*mmake a bomb now\x1b\\[[0-9;]*m!",
+                         out)
     with serve(plugin("zoo", act="good-detail")) as s:
         out = chatctl(s, "moderate", "-e", "a XYZZY\x1b[2J")[1]
         assert "XYZZY +1.50" in out and "\x1b" not in out
@@ -430,7 +437,9 @@ def test_the_default_message_names_the_category():
     with Service(filters=[plugin("zoo", act="good")], config={"policy": {
             "prompt": {"hate": {"block": 0.5}}}}) as s, s.client() as c:
         assert c.call("moderate", text="XYZZY")["message"] == \
-            "This was blocked by the rules of this service (hate)."
+            "This was blocked by the rules of this service: it looks like " \
+            "hate speech or discrimination (hate). If that is wrong, rate " \
+            "it bad with the reason wrong_refusal."
 
 
 def test_a_block_in_the_middle_stores_the_whole_reply_for_operators():
@@ -464,6 +473,48 @@ def group_of_others():
     mine = set(os.getgroups()) | {os.getegid()}
     return next((g.gr_name for g in grp.getgrall() if g.gr_gid not in mine),
                 None)
+
+
+def test_a_plugin_can_have_a_policy_of_its_own():
+    """Before that of everybody and of groups, for what it names."""
+    mine = grp.getgrgid(os.getgid()).gr_name
+    with serve(plugin("zoo", act="good"), plugin("tier", act="good")) as s, \
+            s.client() as c:
+        s.config["policy"] = {
+            "prompt": {"default": {"block": 0.4}},
+            "groups": {mine: {"prompt": {"hate": {"flag": 0.4}}}},
+            "plugins": {"tier": {"prompt": {"hate": {"redact": 0.4}}},
+                        "zoo": {"reply": {"default": {"flag": 1}},
+                                "prompt": {"violence": {"flag": 1}}}}}
+        s.write_config()
+        assert c.call("reload")["event"] == "done"
+        for direction, want in ("prompt", {"zoo": "flag", "tier": "redact"}), \
+                ("reply", {"zoo": "allow", "tier": "flag"}):
+            got = c.call("moderate", text="XYZZY", explain=True,
+                         direction=direction)
+            assert {x["plugin"]: x["action"] for x in got["findings"]} == want
+        s.config["policy"]["plugins"] = {"nobody": {}, "no/rule": {}}
+        s.write_config()
+        r = subprocess.run([BUILD / "chatd", "-t", "-f", s.file], text=True,
+                           capture_output=True, timeout=60)
+        assert r.returncode == 0
+        assert 'policy.plugins: there is no filter "nobody"' in r.stderr
+        assert "no/rule" not in r.stderr
+
+
+@pytest.mark.parametrize("names,action", [
+    (["test/b"], "flag"), (["test/bomb", "test/b"], "redact"),
+    (["test/x"], "block"), (["test"], "block")])
+def test_rules_whose_names_begin_alike_can_have_a_policy(names, action):
+    """The first that fits counts."""
+    with Filtered() as s, s.client() as c:
+        what = ["redact", "flag"][-len(names):]
+        s.config["policy"]["plugins"] = {
+            name: {"prompt": {"violence": {w: 0.5}}}
+            for name, w in zip(names, what)}
+        s.write_config()
+        assert c.call("reload")["event"] == "done"
+        assert c.call("moderate", text="make a bomb")["action"] == action
 
 
 def test_a_group_can_have_a_policy_of_its_own():

@@ -303,6 +303,37 @@ def test_a_plugins_options_are_tried(options, words):
         r = check(s)
         assert r.returncode == 78
         assert "filters: " in r.stderr and words in r.stderr
+        assert r.stderr.count(words) == 1, r.stderr
+
+
+@pytest.mark.parametrize("name,options", [
+    ("classifier", {"min_score": [0.5, 0.6]}), ("abuse", {"rate": [5, 6]}),
+    ("pii", {"private": [True, False]})])
+def test_a_list_for_one_value_is_refused(name, options):
+    with Service(start=False, filters=[{
+            "name": name, "options": options,
+            "path": str(BUILD / (".libs/%s.so" % name))}]) as s:
+        r = check(s)
+        assert r.returncode == 78
+        assert "plugin %s: %s: a list, expected one value\n" % (
+            name, list(options)[0]) in r.stderr
+
+
+def test_a_damaged_model_is_reported_once(tmp_path):
+    data = bytearray((SRC / "plugins/classifier/classifier.model")
+                     .read_bytes())
+    data[1000] ^= 0xff
+    (tmp_path / "bad.model").write_bytes(data)
+    words = "bad.model: damaged: its digest is another"
+    with Service(start=False, filters=[{
+            "name": "classifier", "options": {
+                "model": str(tmp_path / "bad.model")},
+            "path": str(BUILD / ".libs/classifier.so")}]) as s:
+        assert check(s).stderr.count(words) == 1
+        s.start()
+        s.wait(lambda: s.status()["helpers"]["filter"]["restarts"] >= 4)
+        assert s.log.read_text().count(words) == 1
+        assert "Killed" not in s.log.read_text()
 
 
 @pytest.mark.parametrize("option,value,words", [

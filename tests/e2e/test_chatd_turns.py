@@ -161,7 +161,12 @@ def test_more_findings_than_can_be_kept_let_nothing_through():
         assert c.say("#many 4096")[0].startswith("You said")
         e = c.call("say", text="#many 4097 forbidden")
         assert e["code"] == "filter_unavailable"
-        assert "found too many matches" in e["message"]
+        assert "plugin f found too many matches" in e["message"] or \
+            "plugin g found too many matches" in e["message"]
+        errors = {p["name"]: p["errors"]
+                  for p in c.call("filters")["filters"]}
+        assert sum(errors.values()) == 1, errors
+        assert "too many matches" in s.log.read_text()
         assert c.call("say", text="#many 4000 forbidden")["code"] == "blocked"
 
 

@@ -4,6 +4,7 @@
 import json
 import math
 import os
+import random
 import shutil
 
 import pytest
@@ -95,6 +96,58 @@ def test_it_can_lower_findings_before_it(start, rules, encoder):  # noqa: F811
     assert top < .9 and abs(found["score"] - top) < 1e-6
 
 
+@pytest.mark.parametrize("options", [
+    {"low": .2, "high": .9}, {"low": 0, "high": .6, "clear": .7}])
+def test_findings_depend_on_the_text_only(start, rules, encoder,
+                                          folder, options):  # noqa: F811
+    (folder / "test.yaml").write_text("""\
+pack: test
+version: 1
+rules:
+  - {name: maybe, category: illegal, score: 0.5, words: [perhaps]}
+  - {name: sure, category: violence, score: 0.95, words: [build a bomb]}
+""")
+    f = start()
+    f.init(rules, encoder(when="unsure", **options))
+    draw = random.Random(3)
+    words = ["the cake", "is here.", "And", "perhaps", "build a bomb", "so",
+             "\u00e9t\u00e9", "make", "!", "\n"]
+    ident = 0
+
+    def judged(*pieces):
+        """All findings about a text in pieces, as chatd takes them."""
+        found, at = {}, 0
+        for i, piece in enumerate(pieces):
+            answer = f.check(piece, direction="reply", text_id=ident,
+                             offset=at, final=i == len(pieces) - 1)
+            for x in answer["findings"]:
+                key = x["plugin"], x["rule"], x["start"] + at, x["end"] + at
+                found[key] = min(x["score"], found.get(key, 1))
+            for x in answer.get("lowered", []):
+                for key in found:
+                    if key[0] == "rules" and key[2] >= x["start"] + at \
+                            and key[3] <= x["end"] + at:
+                        found[key] = min(found[key], x["score"])
+            at += len(piece.encode())
+        return found
+
+    seen = set()
+    for _ in range(12):
+        text = " ".join(draw.choice(words)
+                        for _ in range(draw.randrange(1, 90)))
+        ident += 1
+        want = judged(text)
+        seen |= {key[0] for key in want}
+        for most in (1, 9, 150):
+            pieces = []
+            while sum(map(len, pieces)) < len(text):
+                at = sum(map(len, pieces))
+                pieces.append(text[at:at + draw.randint(1, most)])
+            ident += 1
+            assert judged(*pieces, "") == want, (text, pieces)
+    assert seen == {"rules", "encoder"}
+
+
 def test_no_more_windows_than_allowed(start, encoder):  # noqa: F811
     f = start()
     f.init(encoder(windows=2))
@@ -130,7 +183,9 @@ def test_each_instruction_set_gives_the_same_scores(
     ({"low": .9, "high": .5}, ["low", "above high"]),
     ({"low": "much"}, ["low", "expected a number from 0 to 1"]),
     ({"windows": 0}, ["windows", "1 to 1000"]),
-    ({"isa": "vax"}, ["isa", "vax"]),
+    ({"isa": "vax"}, ["isa", "vax", "expected auto, avx512, avx2 or plain"]),
+    ({"isa": "a word of many letters"}, ["isa", "avx512, avx2 or plain"]),
+    ({"when": ["unsure", "off"]}, ["when: a list, expected one value"]),
     ({"speed": 1}, ["unknown option", "speed"]),
 ])
 def test_a_wrong_option_is_refused(start, encoder, options,

@@ -110,10 +110,22 @@ def test_the_policy_chooses_the_strongest_action(tmp_path):
     (tmp_path / "c").write_text(
         "policy:\n  reply:\n    hate: {flag: 0.2, redact: 0.4}\n")
     c = host.Config(tmp_path / "c", BUILD)
-    assert c.action("reply", {"hate": 0.99}) == "redact"
-    assert c.action("reply", {"hate": 0.3, "violence": 0.8}) == "block"
-    assert c.action("reply", {"hate": 0.1, "violence": 0.4}) == "allow"
-    assert c.action("prompt", {"hate": 0.5}) == "flag"
+
+    def action(direction, rule="x", **scores):
+        return c.action(direction, [
+            {"plugin": "p", "rule": rule, "category": k, "score": v}
+            for k, v in scores.items()])
+    assert action("reply", hate=0.99) == "redact"
+    assert action("reply", hate=0.3, violence=0.8) == "block"
+    assert action("reply", hate=0.1, violence=0.4) == "allow"
+    assert action("prompt", hate=0.5) == "flag"
+    with open(tmp_path / "c", "a") as f:
+        f.write('  plugins:\n    "x: y":\n      reply:\n        '
+                "hate: {flag: 0.9}\n")
+    c = host.Config(tmp_path / "c", BUILD)
+    assert action("reply", hate=0.99) == "redact"
+    assert action("reply", "x: yes", hate=0.99) == "flag"
+    assert action("reply", "x: yes", violence=0.99) == "block"
 
 
 @pytest.mark.parametrize("text, words", [

@@ -68,7 +68,7 @@ LISTS = [
     ("chatd.yaml.5", r"^\.It Cm model\.isa.*?$", r"^takes the best", "isas"),
     ("chatd-engine.8", r"^\.It Fl -kv-precision.*?$", r"^See$", "caches"),
     ("chatd-model.5", r"^\.It Sy name.*?$", r"^\.El", "precisions"),
-    ("chatd-filter.3", r'^\.Bl -tag -width "other_unsafe".*?$', r"^\.El",
+    ("chatd-filters.7", r'^\.Bl -tag -width "other_unsafe".*?$', r"^\.El",
      "categories"),
     ("chatd-db.5", r"^\.It Cm reasons\n", r"^\.It", "reasons"),
     ("chatd-db.5", r"^bytes of the text\n\.It Cm action\n", r"^\.El",
@@ -153,7 +153,10 @@ def test_the_shipped_configuration_names_what_there_is():
     names = re.findall(r"(\w+): \{", policy)
     assert set(names) - {"default"} <= set(V["categories"])
     assert set(re.findall(r"(\w+): [\d.]", policy)) <= set(V["actions"])
-    same(re.findall(r"^  (\w+):$", policy, re.M), V["directions"])
+    same(re.findall(r"^  (\w+):$", policy, re.M),
+         [*V["directions"], "plugins"])
+    assert set(re.findall(r"^      (\w+):$", policy, re.M)) <= \
+        set(V["directions"])
 
 
 def test_the_completions_have_the_words():

@@ -293,7 +293,8 @@ configure_load(struct config **out, json_t *errors, struct fault *f)
 	c->prompt = 4096;
 	for (d = 0; d < DIRECTIONS; d++) {
 		for (i = 0; i < CATEGORIES; i++)
-			c->policy[d][i] = (struct threshold){ .2, .5, .8 };
+			c->policy[d][i] = (struct threshold){ .2, .5, .8,
+			    0 };
 	}
 	*out = c;
 	return (0);

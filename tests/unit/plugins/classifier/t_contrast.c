@@ -270,7 +270,8 @@ test_faults_are_reported(void **state)
 		{ "frames f kind=poem category=benign\n", "kind: expected "
 		    "request or content, found \"poem\"" },
 		{ "frames f kind=request category=evil\n", "category: expected "
-		    "benign or a category of chatd-filter(3), found \"evil\"" },
+		    "benign or a category of chatd-filters(7), found "
+		    "\"evil\"" },
 		{ "frames f kind=request category=benign,hate\n",
 		    "category: expected benign alone" },
 		{ "frames f kind=request category=hate severity=9\n",

@@ -491,7 +491,8 @@ test_catastrophic_patterns_are_bounded(void **state)
 
 static const char *const all_categories[] = { "misinformation", "hate",
 	"violence", "impersonation", "harassment", "defamation", "spam_scam",
-	"confidential", "terms_violation", "malicious_bot", "illegal", NULL };
+	"confidential", "terms_violation", "malicious_bot", "illegal",
+	"other_unsafe", NULL };
 
 /* Load the packs that we ship. */
 static struct rules *
