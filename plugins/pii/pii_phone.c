@@ -15,8 +15,8 @@ pii_phone_fiction(const char *d, size_t n)
 }
 
 /* Is it a number that belongs to no person: one whose calls are free for the
- * caller (North America, United Kingdom), or a switchboard of a government that
- * is published for everyone? */
+ * caller (North America), or a switchboard of a government that is published
+ * for everyone? */
 static int
 pii_phone_public(const char *d, size_t n)
 {
@@ -25,10 +25,6 @@ pii_phone_public(const char *d, size_t n)
 		"2022243121" };
 	size_t	i;
 
-	if (strncmp(d, "44800", 5) == 0 || strncmp(d, "44808", 5) == 0 ||
-	    ((strncmp(d, "0800", 4) == 0 || strncmp(d, "0808", 4) == 0) &&
-	    n >= 10))
-		return (1);
 	if (n == 11 && d[0] == '1') {
 		d++;
 		n--;
