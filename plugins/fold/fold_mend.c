@@ -185,8 +185,8 @@ mend_letters(struct fold_work *w, const struct mend_word *word)
 		fc[i].gap = mark[i];
 }
 
-/* Are two words near each other, and is "odd", one of them, a word if its digits
- * are read as letters? */
+/* Are two words near each other, and is "odd", one of them, a word if its
+ * digits are read as letters? */
 static int
 mend_near(const struct fold_work *w, const struct mend_word *a,
     const struct mend_word *b, const struct mend_word *odd)

@@ -18,7 +18,7 @@
 #define WORDS_EACH	3	/* bits for one more word */
 
 static const char *const words_lines[] = {
-#include "words.inc"
+#include "english.inc"
 };
 
 static struct {

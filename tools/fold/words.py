@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make plugins/fold/words.inc: English words, the commonest first.
+"""Make plugins/fold/english.inc: English words, the commonest first.
 
     tools/fold/words.py [--known FILE] [--lists FILE] [--text FILE]
-        JSONL ... > words.inc
+        JSONL ... > english.inc
 
 Words are counted in all strings of the JSON Lines (rows that are for tests
 only are left out).  --lists names a JSON object of lists of names, --known a

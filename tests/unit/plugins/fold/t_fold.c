@@ -373,8 +373,10 @@ check_piece(const char *text, const struct fold *whole, size_t len, size_t a,
 	assert_true(f.tail <= f.len && f.spans <= f.tail);
 	for (i = f.head; i < f.known; i++)
 		if (i >= early.tail || early.text[i] != f.text[i])
-			fail_msg("known %zu early tail %zu byte %zu of \"%.*s\" fresh %zu: %s / %s",
-			    f.known, early.tail, i, (int)(b - a), text + a, fresh, f.text,
+			fail_msg("byte %zu of \"%.*s\", known %zu, is not "
+			    "so for the first %zu, tail %zu: %s / %s", i,
+			    (int)(b - a), text + a, f.known, fresh,
+			    early.tail, f.text,
 			    early.text);
 	for (j = 0; f.head < f.tail && whole->from[j] < f.from[f.head] + a; j++)
 		;
