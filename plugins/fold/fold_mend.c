@@ -15,6 +15,8 @@
 #define MEND_SPLIT	10	/* letters of a word that is split */
 #define MEND_BITS	3.6	/* for a letter of words run together */
 #define MEND_NEAR	3	/* characters between words that are near */
+#define MEND_ALONE	5	/* letters and digits of a word that needs no other
+				 * word with digits near it */
 
 /* A word of small letters, digits and signs: the characters [start..end). */
 struct mend_word {
@@ -218,7 +220,8 @@ mend_word(struct fold_work *w, const struct mend_word *before,
 		mend_star(w, word);
 	else if (word->stars == 0 && word->marks == 0)
 		mend_letters(w, word);
-	else if (word->stars == 0 && (mend_near(w, before, word, before) ||
+	else if (word->stars == 0 && ((word->letters >= 2 && n >= MEND_ALONE) ||
+	    mend_near(w, before, word, before) ||
 	    mend_near(w, word, after, after)))
 		mend_leet(w, word);
 }
