@@ -15,8 +15,8 @@
 #define MEND_SPLIT	10	/* letters of a word that is split */
 #define MEND_BITS	3.6	/* for a letter of words run together */
 #define MEND_NEAR	3	/* characters between words that are near */
-#define MEND_ALONE	5	/* letters and digits of a word that needs no other
-				 * word with digits near it */
+#define MEND_ALONE	5	/* letters and digits of a word with digits
+				 * that needs no other such word near it */
 
 /* A word of small letters, digits and signs: the characters [start..end). */
 struct mend_word {
