@@ -2,6 +2,14 @@
 /*
  * The list of words is a table of hashes, filled when it is first needed.  Two
  * words of the same hash would be taken for each other, which is rare enough.
+ *
+ * tools/fold/words.py made english.inc.  The words were counted in the texts
+ * that plugins/classifier/MODEL_CARD.md names, and in chitchat (Microsoft),
+ * chatterbot, Topical-Chat (Alexa), Synthetic-Persona-Chat and Taskmaster
+ * (Google), open-assistant (LAION), self-instruct (Y. Wang), vaderSentiment,
+ * the UCI sentiment sentences and Aesop's fables.  Words that were only known
+ * are from the vocabulary of all-MiniLM-L6-v2 (sentence-transformers,
+ * Apache-2.0), the word lists of dariusk/corpora (CC0) and the contrast files.
  */
 #include "words.h"
 
