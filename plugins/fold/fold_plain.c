@@ -388,13 +388,15 @@ plain_signs(struct fold_work *w)
 		}
 		if (word.end >= hi) {
 			fold_unknown_tail(w, ends ? hi : plain_open(&g,
-			    word.start < hi ? hi : before.end));
+			    word.start <= hi ? hi : before.end));
 			return;
 		}
 	}
 	open = plain_open(&g, before.end);
+	/* a space that begins a gap is one, whatever follows */
 	if (!ends)
-		fold_unknown_tail(w, open);
+		fold_unknown_tail(w, !first && open == before.end &&
+		    open < w->n && w->list[open].c == ' ' ? open + 1 : open);
 	if (before.end < fresh && open < w->known)
 		w->known = open;
 }
