@@ -265,6 +265,17 @@ features_classes(struct features_run *r, const struct features_token *t)
 		features_add(r, SALT_FIRST_CLASS + 256, f->first[2], t->class);
 }
 
+/* Does a token repeat what stands before it, as in "no no no no" or "1 a 1 a"?
+ * Else a run of one word would weigh as much as a text of many. */
+static int
+features_repeats(const struct features *f, const struct features_token *t)
+{
+	const struct features_token	*l = f->last;
+
+	return (l[2].kind != FEATURES_NONE && t->hash == l[1].hash &&
+	    l[0].hash == l[2].hash);
+}
+
 /* End a sentence. */
 static void
 features_stop(struct features *f)
@@ -302,6 +313,8 @@ features_emit(struct features_run *r, const struct features_token *t)
 		features_joined(r, "*", 1);
 	else if (word)
 		features_joined(r, t->text, t->len);
+	if (features_repeats(f, t))
+		r->n = out.coarse = out.pairs = 0;
 	if (word) {
 		if (f->place < 2)
 			f->first[f->place] = t->hash;

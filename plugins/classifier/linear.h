@@ -145,7 +145,7 @@ void	 linear_read(const struct linear *, struct linear_text *t,
 #define LINEAR_FEW	8
 
 /* The bytes before the new text that linear_read needs. */
-#define LINEAR_WINDOW	512
+#define LINEAR_WINDOW	2048
 
 /* Store what spoke most in a head in list, the most first; borrowed from the
  * halves of the score. Returns how many: at most 2 * LINEAR_TOP. */

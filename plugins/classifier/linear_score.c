@@ -12,7 +12,7 @@
 
 #include "fold.h"
 
-#define LINEAR_NEAR	8	/* bytes */
+#define LINEAR_NEAR	8	/* bytes before new ones, at first */
 
 struct linear_run {
 	const struct linear	*m;
@@ -182,21 +182,27 @@ linear_token(void *arg, const struct features_out *o)
 	}
 }
 
-/* The first byte of a piece that may matter for the folding of the bytes from
- * done on. In plain ASCII only the letters beside a sign do. */
+/* Fold a piece from a byte on, so that the bytes from "done" on are known. That
+ * takes a few bytes before them, or many in a text with odd spellings. Returns
+ * the byte. */
 static size_t
-linear_skip(const char *text, size_t len, size_t done)
+linear_fold(struct fold *f, const char *text, size_t len, size_t done,
+    uint64_t offset, int final)
 {
-	size_t	 skip = done > LINEAR_NEAR ? done - LINEAR_NEAR : 0, i;
+	size_t	 back, skip;
 
-	for (i = skip; i < len && !((unsigned char)text[i] & 0x80); i++)
-		;
-	if (i == len)
-		return (skip);
-	skip = done > LINEAR_WINDOW ? done - LINEAR_WINDOW : 0;
-	while (skip > 0 && ((unsigned char)text[skip] & 0xc0) == 0x80)
-		skip--;
-	return (skip);
+	for (back = LINEAR_NEAR;; back *= 8) {
+		skip = done > back ? done - back : 0;
+		while (skip > 0 && ((unsigned char)text[skip] & 0xc0) == 0x80)
+			skip--;
+		fold_piece(f, text + skip, len - skip, len - skip,
+		    (offset + skip == 0 ? FOLD_BEGINS : 0) |
+		    (final ? FOLD_ENDS : 0) | FOLD_PLAIN);
+		if (skip == 0 || back >= LINEAR_WINDOW || (f->head < f->len ?
+		    f->from[f->head] : len - skip) + skip <= done)
+			return (skip);
+		fold_clear(f);
+	}
 }
 
 /* Read more of a text. */
@@ -214,9 +220,7 @@ linear_read(const struct linear *m, struct linear_text *t, const char *text,
 		t->inside = 0;
 	}
 	done = t->done - offset;
-	skip = linear_skip(text, len, (size_t)done);
-	fold_piece(&f, text + skip, len - skip, len - skip,
-	    (offset + skip == 0 ? FOLD_BEGINS : 0) | (final ? FOLD_ENDS : 0));
+	skip = linear_fold(&f, text, len, (size_t)done, offset, final);
 	for (at = 0; at < f.len && f.from[at] + skip < done; at++)
 		;
 	at += t->inside;

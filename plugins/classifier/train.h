@@ -153,7 +153,8 @@ void	 report_judge(const struct linear *, const struct row *,
 
 /* The figures of a fold; n counts the folds that have each. */
 enum { FIGURE_5, FIGURE_8, FIGURE_INJECTION, FIGURE_INJECTION_HARD,
-	FIGURE_HATE, FIGURE_BALANCED, FIGURE_MACRO, FIGURE_F1, FIGURES };
+	FIGURE_HATE, FIGURE_BALANCED, FIGURE_MACRO, FIGURE_F1,
+	FIGURE_AUPRC, FIGURE_IMPERSONATION, FIGURE_DEFAMATION, FIGURES };
 struct figures {
 	double	 value[FIGURES];
 	int	 n[FIGURES];

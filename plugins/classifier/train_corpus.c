@@ -112,7 +112,7 @@ corpus_add(struct corpus *c, uint32_t row, const char *text, size_t len,
 	c->doc[c->docs_n++] = (struct corpus_doc){ row,
 	    (uint32_t)c->halves_n, 0, flags };
 	memset(&state, 0, sizeof state);
-	fold_init(&f, text, len);
+	fold_piece(&f, text, len, 0, FOLD_BEGINS|FOLD_ENDS|FOLD_PLAIN);
 	features_feed(&state, words, f.text, 0, f.len, f.from, f.to, 0, 1,
 	    corpus_token, &r);
 	fold_clear(&f);

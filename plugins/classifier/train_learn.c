@@ -16,6 +16,7 @@
 #include "xmalloc.h"
 
 #define NONE	UINT32_MAX
+#define LEARN_MEAN	20	/* places */
 
 struct weight {
 	float	 w, g;
@@ -38,7 +39,8 @@ struct learner {
 	int			 head;
 	struct lesson		*lesson;	/* owned */
 	size_t			 n;
-	struct weight		*gate;		/* owned */
+	struct weight		*gate;		/* owned: [gates] */
+	size_t			 gates;
 	float			 bias, bias_g;
 	struct weight		*name;		/* owned: [][categories] */
 	struct weight		 name_bias[LINEAR_CATEGORIES];
@@ -294,14 +296,17 @@ learn_name(struct learner *l, const struct lesson *t)
 	}
 }
 
-/* Train a head. */
+/* Train a head. The weights of the gates become their mean over LEARN_MEAN
+ * places in the last epoch, which depends less on the order of the rows. */
 static void *
 learn_run(void *arg)
 {
 	struct learner	*l = arg;
 	struct lesson	 t;
 	uint64_t	 seed = (uint64_t)l->rc->seed * 7919 + 13;
-	size_t		 i, k;
+	double		 bias = 0;
+	float		*mean = xcalloc(l->gates + 1, sizeof *mean);
+	size_t		 i, k, places = 0;
 	int		 e;
 
 	for (e = 0; e < (int)l->rc->epochs; e++) {
@@ -312,9 +317,21 @@ learn_run(void *arg)
 			l->lesson[i - 1] = t;
 		}
 		l->loss = 0;
-		for (i = 0; i < l->n; i++)
+		for (i = 0; i < l->n; i++) {
 			learn_gate(l, &l->lesson[i]);
+			if (e + 1 < (int)l->rc->epochs || (i + 1) %
+			    (l->n / LEARN_MEAN + 1) != 0)
+				continue;
+			for (k = 0; k < l->gates; k++)
+				mean[k] += l->gate[k].w;
+			bias += l->bias;
+			places++;
+		}
 	}
+	for (k = 0; places > 0 && k < l->gates; k++)
+		l->gate[k].w = mean[k] / (float)places;
+	l->bias = places > 0 ? (float)(bias / (double)places) : l->bias;
+	free(mean);
 	for (e = 0; l->with_names && e < (int)l->rc->name_epochs; e++)
 		for (i = 0; i < l->n; i++)
 			if (l->lesson[i].harmful)
@@ -474,6 +491,7 @@ learn_linear(const struct corpus *c, const struct rows *rows,
 		l[h] = (struct learner){ .c = c, .rows = rows, .rc = rc,
 		    .map = map, .name_map = name_map, .head = h,
 		    .with_names = with_names };
+		l[h].gates = n;
 		l[h].gate = xcalloc(n + 1, sizeof *l[h].gate);
 		l[h].name = xcalloc(((size_t)names + 1) * LINEAR_CATEGORIES,
 		    sizeof *l[h].name);

@@ -166,6 +166,10 @@ report_categories(FILE *out, struct report *r, struct figures *figures)
 		    ap, f1, k);
 		sum += ap;
 		cs++;
+		if (strcmp(linear_categories[c], "impersonation") == 0)
+			figures->value[FIGURE_IMPERSONATION] = f1;
+		if (strcmp(linear_categories[c], "defamation") == 0)
+			figures->value[FIGURE_DEFAMATION] = f1;
 	}
 	if (cs > 0)
 		figures->value[FIGURE_MACRO] = sum / cs;
@@ -229,8 +233,10 @@ report_fold(FILE *out, const struct linear *m, const struct rows *rows,
 	if (fold->part[PART_OTHER].n > 0) {
 		i = report_points(&r, PART_OTHER, PART_OTHER, PART_OTHER);
 		figures->value[FIGURE_F1] = measure_f1(r.point, i, &at);
+		figures->value[FIGURE_AUPRC] = measure_auprc(r.point, i);
 		fprintf(out, "  F1 %.3f (from %.2f), AUPRC %.3f\n",
-		    figures->value[FIGURE_F1], at, measure_auprc(r.point, i));
+		    figures->value[FIGURE_F1], at,
+		    figures->value[FIGURE_AUPRC]);
 	}
 	report_categories(out, &r, figures);
 	report_sources(out, &r);
@@ -258,7 +264,8 @@ void
 report_mean(FILE *out, const struct figures *sum)
 {
 	static const char *const names[FIGURES] = { "5%", "8%", "injection",
-		"injection-hard", "hate", "balanced", "macro", "F1" };
+		"injection-hard", "hate", "balanced", "macro", "F1", "AUPRC",
+		"impersonation-F1", "defamation-F1" };
 	int	 i;
 
 	fprintf(out, "mean:");

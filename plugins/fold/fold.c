@@ -7,44 +7,21 @@
  * so a piece of a text can be folded alone.  If that part reaches beyond the
  * piece, the character is not known yet: it is before "head" or after "tail".
  */
-#include "fold.h"
+#include "fold_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "confusable.h"
 #include "utf8.h"
 #include "xmalloc.h"
 
-#define FOLD_CLUSTER	32	/* characters; longer ones are cut, as in the
-				 * Stream-Safe format of UAX 15 */
 #define FOLD_EXPANDED	(FOLD_CLUSTER * 24)	/* one character decomposes
 						 * to at most 18 */
 #define FOLD_WORD	64	/* letters; look-alikes stay in longer words */
 #define FOLD_BEFORE	128	/* bytes around a word of look-alikes */
 #define FOLD_AFTER	32	/* that decide whether it is Latin */
 #define FOLD_LEET	3	/* signs in a row between letters */
-
-/* One folded character and the bytes it came from. */
-struct fold_char {
-	uint32_t	 c;
-	uint32_t	 from, to;
-	int		 alike;		/* c replaced a look-alike */
-};
-
-struct fold_work {
-	struct fold_char	*list;		/* owned */
-	size_t			 n, size;
-	size_t			 last;		/* of list: last cluster */
-	size_t			 steady;	/* of list: may follow in it */
-	size_t			 head, tail;	/* of list: as in struct fold */
-	size_t			 begin, end;	/* bytes of the piece */
-	int			 begins, ends;	/* no text before, after */
-	utf8proc_int32_t	 cluster[FOLD_CLUSTER];
-	size_t			 k;		/* characters in cluster */
-	uint32_t		 from, to;	/* bytes of the cluster */
-};
 
 static void	fold_cluster(struct fold_work *);
 static void	fold_words(struct fold_work *);
@@ -58,7 +35,8 @@ fold_push(struct fold_work *w, uint32_t c)
 		w->size = w->size * 2 + 64;
 		w->list = xreallocarray(w->list, w->size, sizeof *w->list);
 	}
-	w->list[w->n++] = (struct fold_char){ c, w->from, w->to, 0 };
+	w->list[w->n++] = (struct fold_char){ .c = c, .from = w->from,
+	    .to = w->to };
 }
 
 /* Is c a mark that is drawn over letters of any script? */
@@ -71,7 +49,7 @@ fold_is_accent(uint32_t c)
 }
 
 /* Is c a letter? */
-static int
+int
 fold_is_letter(uint32_t c)
 {
 	utf8proc_category_t	 k;
@@ -121,6 +99,19 @@ fold_is_steady(uint32_t c)
 	    UTF8PROC_BOUNDCLASS_EXTEND);
 }
 
+/* Fold an ASCII character at byte i that is a cluster. Returns it. */
+static int
+fold_ascii(struct fold_work *w, unsigned char c, size_t i)
+{
+	w->last = w->n;
+	w->from = (uint32_t)i;
+	w->to = (uint32_t)i + 1;
+	fold_push(w, c >= 'A' && c <= 'Z' ? c + 32u : c < ' ' ?
+	    fold_space(c) : c);
+	w->steady = w->n;
+	return (c);
+}
+
 /* Fold the collected cluster and append the result. */
 static void
 fold_cluster(struct fold_work *w)
@@ -132,11 +123,8 @@ fold_cluster(struct fold_work *w)
 	char			 bytes[4];
 
 	w->last = w->n;
-	if (w->k == 1 && w->cluster[0] < 0x80) {	/* most text */
-		t = w->cluster[0];
-		fold_push(w, t >= 'A' && t <= 'Z' ? (uint32_t)t + 32 :
-		    t < ' ' ? fold_space((uint32_t)t) : (uint32_t)t);
-		w->steady = w->n;
+	if (w->k == 1 && w->cluster[0] < 0x80) {
+		fold_ascii(w, (unsigned char)w->cluster[0], w->from);
 		w->k = 0;
 		return;
 	}
@@ -182,13 +170,13 @@ fold_cluster(struct fold_work *w)
 }
 
 /* Note that the first n characters, or those from n on, are not known. */
-static void
+void
 fold_unknown_head(struct fold_work *w, size_t n)
 {
 	w->head = n > w->head ? n : w->head;
 }
 
-static void
+void
 fold_unknown_tail(struct fold_work *w, size_t n)
 {
 	w->tail = n < w->tail ? n : w->tail;
@@ -287,6 +275,8 @@ fold_leet(struct fold_work *w)
 	int	 after;
 
 	for (i = 0; i < w->n; i++) {
+		if (w->list[i].c - 'a' < 26 || w->list[i].c == ' ')
+			continue;
 		for (k = i; k < w->n && k < i + FOLD_LEET &&
 		    confusable_leet(w->list[k].c) != 0; k++)
 			;
@@ -299,8 +289,10 @@ fold_leet(struct fold_work *w)
 			fold_unknown_tail(w, i);
 		if (k == w->n || !after || !fold_is_letter(w->list[k].c))
 			continue;
-		for (; i < k; i++)
+		for (; i < k; i++) {
 			w->list[i].c = confusable_leet(w->list[i].c);
+			w->list[i].leet = 1;
+		}
 	}
 }
 
@@ -332,9 +324,9 @@ fold_write(struct fold *f, const struct fold_work *w, size_t known)
 	size_t			 i;
 	int			 k, n;
 
-	f->text = xmalloc(w->n * 4 + 1);
-	f->from = xmalloc((w->n * 4 + 1) * sizeof *f->from);
-	f->to = xmalloc((w->n * 4 + 1) * sizeof *f->to);
+	f->text = xmalloc(w->n * 5 + 1);
+	f->from = xmalloc((w->n * 5 + 1) * sizeof *f->from);
+	f->to = xmalloc((w->n * 5 + 1) * sizeof *f->to);
 	f->len = f->head = f->known = 0;
 	f->tail = f->spans = SIZE_MAX;
 	for (i = 0; i < w->n; i++, fc++) {
@@ -351,6 +343,10 @@ fold_write(struct fold *f, const struct fold_work *w, size_t known)
 			f->text[f->len] = (char)fc->c;
 		else
 			n = utf8_encode(fc->c, f->text + f->len);
+		if (fc->drop)
+			n = 0;
+		if (fc->gap)
+			f->text[f->len + (size_t)n++] = ' ';
 		for (k = 0; k < n; k++) {
 			f->from[f->len + (size_t)k] = fc->from;
 			f->to[f->len + (size_t)k] = fc->to;
@@ -417,6 +413,14 @@ fold_begin(const char *text, size_t len)
 	return (len);
 }
 
+/* Are byte i and the next one ASCII, so that i begins no longer cluster? */
+static int
+fold_alone(const char *text, size_t i, size_t len)
+{
+	return (i + 1 < len && !(((unsigned char)text[i] |
+	    (unsigned char)text[i + 1]) & 0x80));
+}
+
 /* Fold a piece of a text. */
 void
 fold_piece(struct fold *f, const char *text, size_t len, size_t fresh,
@@ -434,7 +438,16 @@ fold_piece(struct fold *f, const char *text, size_t len, size_t fresh,
 	w.size = len - w.begin + 64;
 	w.list = xmalloc(w.size * sizeof *w.list);
 	for (i = w.begin; i < len; i += n) {
+		n = 1;
+		if (last < 0x80 && fold_alone(text, i, len)) {
+			if (w.k > 0)
+				fold_cluster(&w);
+			last = fold_ascii(&w, (unsigned char)text[i], i);
+			state = 0;
+			continue;
+		}
 		n = fold_decode(text + i, len - i, &c);
+		w.wide |= c >= 0x80;
 		if (c < 0x80 && last < 0x80) {	/* so CR and LF are two */
 			state = 0;
 			if (w.k > 0)
@@ -452,9 +465,18 @@ fold_piece(struct fold *f, const char *text, size_t len, size_t fresh,
 	if (w.k > 0)
 		fold_cluster(&w);
 	w.tail = w.ends ? w.n : w.steady;
-	fold_words(&w);
+	w.known = w.n;
+	w.fresh = fresh;
+	if (flags & FOLD_PLAIN)
+		fold_plain(&w);
+	if (w.wide)
+		fold_words(&w);
 	fold_leet(&w);
-	fold_write(f, &w, fold_known(&w, fresh));
+	n = fold_known(&w, fresh);
+	w.known = n < w.known ? n : w.known;
+	if (flags & FOLD_PLAIN)
+		fold_mend(&w);
+	fold_write(f, &w, w.known);
 	free(w.list);
 }
 

@@ -17,6 +17,16 @@
  *    between letters: "p4ssw0rd" becomes "password", "route 66" stays.
  *  - White space becomes a space.  Line ends become "\n".
  *
+ * With FOLD_PLAIN it also mends spellings that hide a word, with the help of a
+ * list of English words.  Words of the list and what is no mistake for one of
+ * them stay as they are.
+ *  - Letters that stand alone are joined: "b o m b", "h-o-w t-o".
+ *  - Signs that replace spaces become spaces: "how_to_bake_it".
+ *  - In words that are not in the list letters that changed places ("mkae") or
+ *    were repeated ("maaake") are put right, and so are a star in place of a
+ *    letter ("m*ke") and digits at the ends of words ("d0 1 m4ke").
+ *  - Words without spaces between them get these ("howtobakeacake").
+ *
  * A plugin that gets whole texts uses fold_init, searches f.text, maps each
  * match back with fold_span, and calls fold_clear:
  *
@@ -72,11 +82,12 @@ void	 fold_init(struct fold *f, const char *text, size_t len);
 /* Flags for fold_piece. */
 #define FOLD_BEGINS	0x1u	/* the piece is the beginning of its text */
 #define FOLD_ENDS	0x2u	/* the piece is the end of its text */
+#define FOLD_PLAIN	0x4u	/* mend what was spelled to hide it */
 
 /*
  * Fold a piece of a text as fold_init does. The bytes before "fresh" (0 to
  * len) were folded by an earlier call, those from it on are new. flags holds
- * FOLD_BEGINS, FOLD_ENDS, both or neither.
+ * FOLD_BEGINS, FOLD_ENDS and FOLD_PLAIN, or none of them.
  */
 void	 fold_piece(struct fold *f, const char *text, size_t len,
 	    size_t fresh, unsigned flags);

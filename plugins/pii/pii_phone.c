@@ -14,6 +14,27 @@ pii_phone_fiction(const char *d, size_t n)
 	return (n >= 7 && memcmp(d + n - 7, "55501", 5) == 0);
 }
 
+/* Is it a number that belongs to no person: one whose calls are free for the
+ * caller (North America), or a switchboard of a government that is published
+ * for everyone? */
+static int
+pii_phone_public(const char *d, size_t n)
+{
+	static const char *const starts[] = { "800", "833", "844", "855",
+		"866", "877", "888", "2024561111", "2024561414",
+		"2022243121" };
+	size_t	i;
+
+	if (n == 11 && d[0] == '1') {
+		d++;
+		n--;
+	}
+	for (i = 0; n == 10 && i < sizeof starts / sizeof starts[0]; i++)
+		if (strncmp(d, starts[i], strlen(starts[i])) == 0)
+			return (1);
+	return (0);
+}
+
 /* The end of an extension ("x036", "ext. 5") after end. */
 static size_t
 pii_phone_extension(struct pii_in *in, size_t end)
@@ -37,14 +58,17 @@ pii_phone_extension(struct pii_in *in, size_t end)
 	return (end);
 }
 
-/* Report, unless the number is kept for fiction. */
+/* Report, unless the number is kept for fiction or belongs to no person; one
+ * with an extension may. */
 static int
 pii_phone_found(struct pii_in *in, const char *d, size_t n, double score,
     size_t p, size_t end)
 {
-	if (pii_phone_fiction(d, n))
+	size_t	full = pii_phone_extension(in, end);
+
+	if (pii_phone_fiction(d, n) || (full == end && pii_phone_public(d, n)))
 		return (0);
-	end = pii_phone_extension(in, end);
+	end = full;
 	return (pii_found(in, PII_PHONE, "pii/phone", score, 0, p, end));
 }
 

@@ -464,7 +464,8 @@ match_fold(const struct rules *rs, unsigned direction,
 			cut--;
 		fold_piece(f, p->text + cut, p->len - cut, p->fresh - cut,
 		    (p->begins && cut == 0 ? FOLD_BEGINS : 0) |
-		    (p->ends ? FOLD_ENDS : 0));
+		    (p->ends ? FOLD_ENDS : 0) |
+		    (direction == RULE_PROMPT ? FOLD_PLAIN : 0));
 		for (i = 0; cut > 0 && i < f->len; i++) {
 			f->from[i] += (uint32_t)cut;
 			f->to[i] += (uint32_t)cut;

@@ -31,6 +31,8 @@ static const char *const atoms[] = {
 	"@user ",
 	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "#tag ",
 	"<human>: ", "во", "ромб ", "’s ", "`", "don", "'", "t",
+	"b o m b ", "m-a-k-e ", "make_a_bomb_", "bmob ", "b*mb", "h0w ", "d0 ",
+	"howtobuildabomb ", "buuuuild ", "b  ",
 };
 
 static const char recipe[] =
