@@ -118,13 +118,17 @@ text_is_sentence(const char *s, size_t i)
 static size_t
 text_point(const struct encoder_piece *p, size_t from)
 {
-	size_t	 i;
+	const int	 early = p->offset + from < TEXT_EARLY;
+	const size_t	 sentence = early ? TEXT_EARLY_SENTENCE :
+			    TEXT_SENTENCE;
+	const size_t	 words = early ? TEXT_EARLY_WORDS : TEXT_WORDS;
+	size_t		 i;
 
 	for (i = from + 1; i < p->len; i++) {
 		if (text_is_space(p->text[i]) &&
-		    ((i - from >= TEXT_SENTENCE && (p->text[i] == '\n' ||
+		    ((i - from >= sentence && (p->text[i] == '\n' ||
 		    text_is_sentence(p->text + from, i - from))) ||
-		    i - from >= TEXT_WORDS))
+		    i - from >= words))
 			return (i);
 		if (i - from >= TEXT_LETTERS && (p->text[i] & 0xc0) != 0x80)
 			return (i);

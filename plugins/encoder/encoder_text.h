@@ -7,8 +7,9 @@
  * window is judged when it is full, or at the end of the text.
  *
  * A reply, of which the reader sees the beginning while it grows: at the end of
- * a sentence, or after about 40 words without one, the last 128 tokens are
- * judged.  The text after the last such point is not settled.
+ * a sentence, or after about 20 words without one, the last 128 tokens are
+ * judged.  The text after the last such point is not settled.  The beginning of
+ * a reply is judged more often, so that a slow reply appears soon.
  *
  * Both depend on the text alone, not on where it was cut into pieces.
  */
@@ -21,7 +22,10 @@
 #define TEXT_WINDOW	2048	/* bytes of a window, at most */
 #define TEXT_BEFORE	1024	/* bytes before the new ones of a reply */
 #define TEXT_SENTENCE	80	/* bytes after which a sentence may end */
-#define TEXT_WORDS	240	/* bytes after which any word may end */
+#define TEXT_WORDS	120	/* bytes after which any word may end */
+#define TEXT_EARLY	256	/* in so many bytes from the beginning, */
+#define TEXT_EARLY_SENTENCE 24	/* ... and these numbers count */
+#define TEXT_EARLY_WORDS 40
 #define TEXT_LETTERS	480	/* bytes after which any character may */
 #define TEXT_CONTEXT	4096	/* bytes before new text that are needed */
 

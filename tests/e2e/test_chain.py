@@ -94,7 +94,8 @@ def client(service):
 
 def test_every_category_has_a_case(service, client):
     names = {x["name"] for x in client.call("filters")["filters"]}
-    assert names == {"rules", "classifier", "encoder", "pii", "abuse"}
+    assert names == {"rules", "injection", "classifier", "encoder", "pii",
+                     "abuse"}
     page = (SRC / "man/chatd-filters.7").read_text()
     listed = re.search(r'-width "other_unsafe".*?^\.El', page,
                        re.M | re.S)[0]

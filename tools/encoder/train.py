@@ -195,6 +195,13 @@ class Net(torch.nn.Module):
             h[:, 0].float(), .1, self.training))
 
 
+def freeze(net, layers):
+    """Leave the embeddings and the first layers as they are."""
+    for part in [net.bert.embeddings, *net.bert.encoder.layer[:layers]]:
+        for p in part.parameters():
+            p.requires_grad_(False)
+
+
 def train(net, items, tokenizer, args, rng):
     groups = [
         {"params": [p for n, p in net.named_parameters()
@@ -261,6 +268,8 @@ def main():
                         help="of the most rows of each source")
     parser.add_argument("--made", type=int, default=30000,
                         help="rows of chatd-modtrain generate, at most")
+    parser.add_argument("--freeze", type=int, default=0, metavar="LAYERS",
+                        help="train only the layers after these, and the head")
     parser.add_argument("--leave-out", nargs="*", default=[],
                         metavar="SOURCE")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -279,6 +288,8 @@ def main():
              for t in [targets(r)] if t is not None]
     print("%d rows, of them %d made" % (len(items), sum(map(made, rows))))
     net = Net(args.base, args.layers)
+    if args.freeze:
+        freeze(net, args.freeze)
     train(net, items, tokenizer, args, rng)
     args.out.mkdir(parents=True, exist_ok=True)
     net.bert.save_pretrained(args.out)
