@@ -159,8 +159,12 @@ def test_a_verdict_on_a_reply_does_not_depend_on_its_pieces():
                                    params={"max_tokens": 1000}))
             done = seen[-1]
             if want["action"] == "block":
-                assert (done["code"], done["direction"], done["category"]) \
-                    == ("blocked", "reply", want["category"])
+                # by the first finding that blocks, not by the strongest
+                assert (done["code"], done["direction"]) == ("blocked",
+                                                             "reply")
+                assert done["category"] in {
+                    v["category"] for v in want["findings"]
+                    if v["action"] == "block"}
                 blocked += 1
                 continue
             assert done["event"] == "done", done

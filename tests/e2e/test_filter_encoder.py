@@ -59,7 +59,7 @@ def test_a_prompt_is_judged_by_both_heads(start, encoder):  # noqa: F811
 def test_a_reply_is_held_until_a_point(start, encoder):  # noqa: F811
     f = start()
     f.init(encoder())
-    text = "the cake " * 10 + "is here. And then the cake"
+    text = "the cake is here and now. And then the cake"
     at = text.index(" And")
     first = f.check(text[:at], direction="reply", text_id=1, final=False)
     assert first["findings"] == [] and first["settled"] == 0
