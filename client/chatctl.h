@@ -7,6 +7,7 @@
  * A file calls only files of the lines above its own:
  *   render
  *   term
+ *   table  flow  waiting
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager
  *   say  list  show_status  explain
@@ -57,6 +58,7 @@ struct options {
 	const char	*preprompt;
 	json_t		*params;	/* owned: object, those given */
 	int		 no_history;
+	int		 plain;		/* neither wrapping nor markdown */
 	int		 all, no_pager;
 	int		 exchange;	/* arguments are numbers of exchanges */
 	int64_t		 limit, before;	/* 0: not given */
@@ -76,6 +78,10 @@ struct ctl {
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
 	int		 near;		/* quota_near notices so far */
+	/* Called about four times a second while link_run waits for an event;
+	 * NULL: not. */
+	void		(*tick)(void *);
+	void		*tick_arg;	/* borrowed */
 };
 
 /* ---- command.c: the table of commands */
@@ -167,6 +173,21 @@ void	 term_flush(void);
 /* One object as one line on stdout. */
 void	 term_json(const json_t *v);
 
+/* ---- waiting.c: what a reply waits for */
+struct waiting {
+	int	 on;		/* wanted, on a terminal that can do it */
+	int	 shown;		/* the line is on the screen */
+	int64_t	 since;		/* monotonic ms */
+	int64_t	 place;		/* replies before this one */
+	int64_t	 tokens;	/* of the prompt, once it is being read */
+	int	 restarting;	/* the engine has died */
+	size_t	 rows;		/* of a table that is not complete */
+};
+/* Begin to wait; the line is shown after half a second. */
+void	 waiting_begin(struct waiting *w, int wanted);
+void	 waiting_show(struct waiting *w);	/* draw it, or draw it again */
+void	 waiting_clear(struct waiting *w);	/* erase it */
+
 /* ---- pager.c: long output on a terminal */
 /*
  * A stream that a list is written to, until pager_close. If stdout is a
@@ -188,7 +209,10 @@ void	 intr_hold(int on);
 int	 intr_fd(void);		/* readable after a Ctrl-C or another signal */
 /* Has Ctrl-C been pressed since the last call? */
 int	 intr_take(void);
-/* Has SIGTERM or SIGHUP come? SIGCONT, SIGWINCH since the last call? */
+/* on: Ctrl-Z is noted, for the line editor; off: it stops the program. */
+void	 intr_hold_stop(int on);
+/* Has SIGTERM or SIGHUP come? Ctrl-Z, SIGCONT, SIGWINCH since the last call? */
+int	 intr_stopped(void);
 int	 intr_ended(void);
 int	 intr_resumed(void);
 int	 intr_resized(void);

@@ -67,6 +67,8 @@ static const struct opt {
 	    NULL, "continue after the model ends the text" },
 	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
 	    NULL, "neither read nor write the history file" },
+	{ "plain", 0, OPT_FLAG, MAKES_TEXT | CMD_SHOW, AT(plain), 0, 0, NULL,
+	    NULL, "show replies as they are: no markdown, no line breaks" },
 	{ "limit", 'n', OPT_NUMBER, CMD_LIST, AT(limit), 1, 1000000, NULL,
 	    "N", "show at most N (50)" },
 	{ "before", 0, OPT_NUMBER, CMD_LIST, AT(before), 1, JSON_INT_MAX,

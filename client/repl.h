@@ -21,6 +21,10 @@ void		 paste_free(struct paste *p);
  */
 const char	*paste_add(struct paste *p, const char *text, size_t n);
 
+/* The bytes of the name that ends at byte n of line, or 0 if none does. */
+size_t		 paste_name_before(const struct paste *p, const char *line,
+		    size_t n);
+
 /* The line with each name replaced by its text, in a new string; *held is the
  * number of names replaced. */
 char		*paste_expand(const struct paste *p, const char *line,
@@ -39,6 +43,25 @@ void		 history_file_each(struct history_file *h,
 		    void (*fn)(void *arg, const char *entry), void *arg);
 /* Append an entry; other chats may append to the same file. */
 void		 history_file_add(struct history_file *h, const char *entry);
+
+/* ---- keys.c: what the keyboard sends */
+
+/* A key as one character for the line editor: a control character as it is, or
+ * one of 0x80 to 0x9f, which nobody can type. */
+enum key {
+	KEY_NONE = 0,		/* a key without a meaning here */
+	KEY_ENTER = 0x0d,
+	KEY_UP = 0x80, KEY_DOWN, KEY_LEFT, KEY_RIGHT, KEY_HOME, KEY_END,
+	KEY_PREV_WORD, KEY_NEXT_WORD, KEY_DELETE, KEY_DELETE_WORD, KEY_PASTE,
+	KEY_LAST		/* one more than the last */
+};
+
+/*
+ * Read the key that begins with the ESC at s[0]. Returns its bytes and sets
+ * *key, or returns 0 if the n bytes may be the beginning of a longer one. *key
+ * is ESC itself if the next byte is a key of its own.
+ */
+size_t	 keys_read(const char *s, size_t n, enum key *key);
 
 /* ---- edit.c: the line editor */
 struct edit;
