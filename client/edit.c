@@ -34,6 +34,8 @@ struct edit {
 	char			 in[4096];	/* bytes typed, not yet used */
 	size_t			 start, end;
 	int			 pasting;	/* bytes are not keys */
+	char			*drawn;		/* owned: the line when it was
+						 * last looked at, or NULL */
 	enum edit_end		 why;		/* why reading stopped */
 	int			 bracketed;	/* the terminal can do it */
 };
@@ -42,6 +44,7 @@ static int	edit_getc(EditLine *, wchar_t *);
 static int	edit_fill(struct edit *, int);
 static wchar_t	edit_key(struct edit *);
 static void	edit_bind(struct edit *);
+static void	edit_settle(struct edit *);
 static unsigned char edit_rubout(EditLine *, wint_t);
 static int	edit_signals(struct edit *);
 static char	*edit_prompt(EditLine *);
@@ -131,6 +134,7 @@ edit_free(struct edit *e)
 		history_end(e->hist);
 	history_file_close(e->file);
 	paste_free(e->paste);
+	free(e->drawn);
 	free(e);
 }
 
@@ -178,6 +182,8 @@ edit_line(struct edit *e, const char *prompt, char **line)
 	el_set(e->el, EL_PREP_TERM, 1);
 	if (e->bracketed)
 		fputs(PASTE_ON, stdout);
+	free(e->drawn);
+	e->drawn = NULL;
 	intr_hold_stop(1);
 	s = el_gets(e->el, &n);
 	intr_hold_stop(0);
@@ -216,20 +222,56 @@ edit_expand(const struct edit *e, const char *line)
 	return (paste_expand(e->paste, line, &held));
 }
 
+/* Return the line of the screen, counted from that of the prompt, on which byte
+ * n of the edited line is. */
+static int
+edit_row(const LineInfo *li, size_t n)
+{
+	int	 rows, columns;
+
+	term_size(&rows, &columns);
+	return ((EDIT_PROMPT_WIDTH + render_width(li->buffer, n)) / columns);
+}
+
+/*
+ * Draw a line of several screen lines again after a change in its middle.
+ * libedit (3.1-20221030) redraws only the first of them, and the others show
+ * the old text.
+ */
+static void
+edit_settle(struct edit *e)
+{
+	const LineInfo	*li = el_line(e->el);
+	const size_t	 n = (size_t)(li->lastchar - li->buffer);
+	const size_t	 had = e->drawn != NULL ? strlen(e->drawn) : 0;
+	char		*line = xstrndup(li->buffer, n);
+	int		 row, same, more;
+
+	same = e->drawn != NULL && strcmp(e->drawn, line) == 0;
+	more = li->cursor == li->lastchar && had <= n &&
+	    strncmp(line, e->drawn != NULL ? e->drawn : "", had) == 0;
+	if (e->bracketed && !same && !more && edit_row(li, n) > 0 &&
+	    strchr(line, '\n') == NULL) {
+		fputc('\r', stdout);
+		row = edit_row(li, (size_t)(li->cursor - li->buffer));
+		while (row-- > 0)
+			fputs("\033[A", stdout);
+		fputs("\033[J", stdout);
+		el_set(e->el, EL_REFRESH);
+	}
+	free(e->drawn);
+	e->drawn = line;
+}
+
 /* Move the cursor to the last of the lines of the screen that the line takes,
  * so that what is printed next is below it. */
 static void
 edit_to_end(struct edit *e)
 {
 	const LineInfo	*li = el_line(e->el);
-	const size_t	 before = (size_t)(li->cursor - li->buffer);
-	const size_t	 all = (size_t)(li->lastchar - li->buffer);
-	int		 rows, columns, at, end;
+	int		 row = edit_row(li, (size_t)(li->cursor - li->buffer));
 
-	term_size(&rows, &columns);
-	at = EDIT_PROMPT_WIDTH + render_width(li->buffer, before);
-	end = EDIT_PROMPT_WIDTH + render_width(li->buffer, all);
-	for (rows = at / columns; rows < end / columns; rows++)
+	for (; row < edit_row(li, (size_t)(li->lastchar - li->buffer)); row++)
 		fputc('\n', stdout);
 }
 
@@ -341,6 +383,8 @@ edit_getc(EditLine *el, wchar_t *wc)
 		len = e->end == e->start ? 0 : utf8_decode(e->in + e->start,
 		    e->end - e->start, &cp);
 		if (len == 0) {
+			if (!e->pasting)
+				edit_settle(e);
 			if ((r = edit_fill(e, -1)) != 1) {
 				errno = EINTR;
 				return (r);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -116,6 +117,23 @@ show_keep(struct said *said, const json_t *x, const json_t *replies)
 	said->text = xstrdup(text != NULL ? text : "");
 }
 
+/* Print a reply. */
+static void
+show_said(struct show *l, const char *text)
+{
+	struct flow	*flow;
+
+	if (text == NULL || !term_is(1) || l->ctl->opt.plain) {
+		show_text(l, text, "");
+		return;
+	}
+	flow = flow_new(l->out, 0, term_mark(1) != 0);
+	flow_text(flow, text, strlen(text));
+	flow_end(flow);
+	flow_break(flow);
+	flow_free(flow);
+}
+
 /* Print a text with mark before each line. */
 static void
 show_text(struct show *l, const char *text, const char *mark)
@@ -147,7 +165,7 @@ show_reply(struct show *l, const json_t *reply, int numbered)
 	if (numbered)
 		fprintf(l->out, "%s[reply %lld]%s\n", term_on(1, ROLE_DIM),
 		    (long long)msg_int(reply, "reply", 0), term_off(1));
-	show_text(l, msg_string(reply, "text"), "");
+	show_said(l, msg_string(reply, "text"));
 	if (state != NULL && strcmp(state, "done") != 0) {
 		safe = render_line(state);
 		fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_DIM), safe,

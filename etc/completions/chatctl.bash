@@ -21,12 +21,12 @@ _chatctl_options()
 	local any="--json --quiet --socket --wait --color --help --version"
 	local text="--continue --conversation --raw --preprompt --temperature
 		--top-k --top-p --repetition-penalty --max-tokens --seed
-		--stop --ignore-eos"
+		--stop --ignore-eos --plain"
 	case $1 in
 	''|chat)	echo "$text --no-history $any" ;;
 	ask)		echo "$text $any" ;;
 	list)		echo "--limit --before --all --raw --no-pager $any" ;;
-	show)		echo "--exchange --no-pager $any" ;;
+	show)		echo "--exchange --no-pager --plain $any" ;;
 	delete)		echo "--exchange $any" ;;
 	rate)		echo "--reason --ideal --comment --reply $any" ;;
 	review)		echo "--refusals $any" ;;

@@ -908,7 +908,7 @@ def test_blocks_and_continued_lines(chatd, env):
         t.say("one \\")
         t.expect(". ")
         t.send("two\r")
-        t.expect("You said: one \r\ntwo\r\n")
+        t.expect("You said: one\r\ntwo\r\n")
         t.say('"""')
         for line in "a", "", " b", '"""':
             t.expect("\x1b[?2004h")
@@ -926,7 +926,7 @@ def test_blocks_and_continued_lines(chatd, env):
 
 
 def test_hostile_text_does_not_drive_the_terminal(chatd, env):
-    with Terminal(env) as t:
+    with Terminal(env, "chat", "--plain") as t:
         t.say("hostile")
         t.expect("\x1b[?2004l")
         shown = t.expect(b"end\r\n")
@@ -936,7 +936,7 @@ def test_hostile_text_does_not_drive_the_terminal(chatd, env):
 
 def test_hostile_text_on_a_terminal_without_the_chat(chatd, env):
     for args in ["ask", "hostile"], ["show", "1"]:
-        with Terminal(env, *args) as t:
+        with Terminal(env, *args, "--plain") as t:
             assert t.end() == 0
             for c in b"\x1b\x07\x08\x7f":
                 assert bytes([c]) not in t.out

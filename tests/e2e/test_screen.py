@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""chatctl on a real terminal: tmux draws what it prints, and the screens are
+compared. The same scenes run under several values of TERM."""
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from service import BUILD, Service, WAIT
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None,
+                                reason="tmux is not installed")
+TERMS = ["xterm-256color", "tmux-256color", "screen", "linux", "putty",
+         "vt100", "dumb"]
+WIDE = 60
+LINE = " ".join(c * 4 for c in "abcdefghijklmnopqr")     # 89 columns
+
+
+def known(term):
+    return subprocess.run(["infocmp", term], capture_output=True).returncode \
+        == 0
+
+
+class Screen:
+    """chatctl in a window of tmux."""
+
+    def __init__(self, service, folder, term="xterm-256color", *args):
+        self.tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
+        env = dict(os.environ, HOME=str(folder), SHELL="/bin/sh",
+                   LC_ALL="C.UTF-8")
+        env.pop("TMUX", None)
+        command = "env PS1='$ ' sh -i"
+        subprocess.run(
+            self.tmux + ["new-session", "-d", "-x", str(WIDE), "-y", "24",
+                         command], env=env, check=True, timeout=WAIT)
+        self.wait("$")
+        self.type("TERM=%s %s -s %s %s; echo end $?" % (
+            term, BUILD / "chatctl", service.socket, " ".join(args)))
+        self.keys("Enter")
+        self.wait("Ctrl-D leaves")
+        self.keys("C-l")        # the commands above scroll away
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.run("kill-server")
+
+    def run(self, *args):
+        return subprocess.run(self.tmux + list(args), capture_output=True,
+                              text=True, timeout=WAIT).stdout
+
+    def keys(self, *names):
+        self.run("send-keys", "-t", "0", *names)
+
+    def type(self, text):
+        self.run("send-keys", "-t", "0", "-l", text)
+
+    def paste(self, text):
+        self.run("set-buffer", text)
+        self.run("paste-buffer", "-p", "-t", "0")
+
+    def lines(self):
+        return [x.rstrip() for x in
+                self.run("capture-pane", "-t", "0", "-p").splitlines()]
+
+    def cursor(self):
+        """The column of the cursor."""
+        return self.run("display-message", "-p", "-t", "0",
+                        "#{cursor_x}").strip()
+
+    def last(self, n=1):
+        """The last n lines with text."""
+        return [x for x in self.lines() if x][-n:]
+
+    def wait(self, text):
+        return self.until(lambda: any(text in x for x in self.lines()), text)
+
+    def until(self, condition, what=""):
+        end = time.monotonic() + WAIT
+        while not condition():
+            assert time.monotonic() < end, "%s did not come: %s" % (
+                what, "\n".join(self.lines()))
+            time.sleep(0.02)
+        return self
+
+    def ends_with(self, *wanted):
+        wanted = [x.rstrip() for x in wanted]
+        self.until(lambda: self.last(len(wanted)) == wanted,
+                   "\n".join(wanted))
+
+
+@pytest.fixture(scope="module")
+def service():
+    with Service(env={"SCRIPTED_TICK": "0.001"},
+                 config={"defaults": {"max_tokens": 2000}}) as s:
+        s.wait_model()
+        yield s
+
+
+@pytest.fixture
+def screen(service, tmp_path):
+    with Screen(service, tmp_path) as s:
+        yield s
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_keys_and_a_reply(service, tmp_path, term):
+    """Editing in the middle of a line, and a reply over several lines."""
+    if not known(term):
+        pytest.skip("terminfo does not know " + term)
+    with Screen(service, tmp_path, term) as s:
+        s.type("two three")
+        s.keys("Home")
+        s.type("one ")
+        s.keys("End")
+        s.type(" x")
+        for key in "PPage", "NPage", "F5", "F12", "IC", "C-PPage", "S-F2":
+            s.keys(key)
+        s.keys("C-Left", "C-Left", "C-Left")
+        s.type("2")
+        s.keys("C-Right", "Right", "DC", "End", "BSpace", "BSpace")
+        s.ends_with("> one 2two hree")
+        s.keys("C-u", "C-k")
+        s.type("#say " + LINE)
+        s.keys("Enter")
+        s.ends_with(LINE[:59], LINE[60:], ">")
+
+
+@pytest.mark.parametrize("key, shown", [("C-c", []), ("C-z", ["Stopped"])])
+def test_a_long_line_is_left_in_order(screen, key, shown):
+    """Ctrl-C and Ctrl-Z from the start of a line of two screen lines."""
+    screen.type(LINE)
+    screen.keys("C-a")
+    screen.until(lambda: screen.cursor() == "2")
+    screen.keys(key)        # the terminal drops what is before it
+    if key == "C-z":
+        screen.wait("Stopped")
+        assert "> " + LINE[:58] in screen.lines()
+        screen.type("fg")
+        screen.keys("Enter")
+        screen.ends_with("> " + LINE[:58], LINE[58:])
+        screen.type("new ")
+        screen.ends_with("> new " + LINE[:54], LINE[54:])
+        screen.keys("BSpace", "C-Right", "Right")
+        screen.type("X")
+        screen.ends_with("> new" + LINE[:4] + " X" + LINE[5:54],
+                         LINE[54:])
+    else:
+        screen.ends_with("> " + LINE[:58], LINE[58:], ">")
+
+
+def test_waiting_is_visible_and_leaves_no_trace(screen):
+    screen.type("#wait")
+    screen.keys("Enter")
+    screen.wait("reading 7 tokens, 2 s")
+    screen.keys("C-c")
+    screen.ends_with("> #wait", "[stopped]", ">")
+    assert not any("reading" in x for x in screen.lines())
+
+
+def test_a_table_is_aligned(screen):
+    screen.paste("#say Fruit:\n\n| Name | Price |\n|-|-:|\n| **Apple** | 1 |\n"
+                 "| Fig | 22.50 |\n\nThat is all.")
+    screen.keys("Enter")
+    screen.ends_with("Fruit:", "| Name  | Price |", "|-------|------:|",
+                     "| Apple |     1 |", "| Fig   | 22.50 |", "That is all.",
+                     ">")
+
+
+def test_a_pasted_document_is_one_word_to_backspace(screen):
+    screen.type("see ")
+    screen.paste("\n".join("line %d" % i for i in range(60)))
+    screen.ends_with("> see [paste 1: 60 lines]")
+    screen.type("!")
+    screen.keys("BSpace", "BSpace")
+    screen.ends_with("> see")
+    screen.paste("a\nb")
+    screen.keys("Enter")
+    screen.ends_with("> see [paste 2: 2 lines]", "You said: see a", "b", ">")
+
+
+def test_the_loss_of_the_engine_splits_no_word(screen):
+    screen.type("#die 100")
+    screen.keys("Enter")
+    screen.wait("the reply goes on")
+    screen.wait("w199")
+    text = " ".join(x for x in screen.lines()
+                    if x[:1] == "w").split()
+    assert text == ["w%d" % i for i in range(200)][-len(text):]
+
+
+def test_history_is_searched_and_left_with_an_arrow(screen):
+    screen.type("alpha beta")
+    screen.keys("Enter")
+    screen.ends_with("You said: alpha beta", ">")
+    screen.keys("C-r")
+    screen.type("bet")
+    screen.keys("Left", "Right", "End")
+    screen.type("!")
+    screen.ends_with("> alpha beta!")
+
+
+def test_another_width_counts_for_the_next_line(screen):
+    screen.run("resize-window", "-t", "0", "-x", "40", "-y", "24")
+    screen.type("#say " + LINE)
+    screen.keys("Enter")
+    screen.ends_with(LINE[:39], LINE[40:79], LINE[80:], ">")
+
+
+def test_plain_changes_nothing(service, tmp_path):
+    with Screen(service, tmp_path, "xterm-256color", "chat", "--plain") as s:
+        s.paste("#say | **a** |\n|-|\n" + LINE)
+        s.keys("Enter")
+        s.ends_with("| **a** |", "|-|", LINE[:60], LINE[60:], ">")
