@@ -166,8 +166,8 @@ a_message_does_not_split_a_word(void **state)
 static void
 any_bytes_are_shown(void **state)
 {
-	static const char	 parts[] = "*`|-# \n\tab1.:\\\303\251\346\227\245"
-				    "\377\033";
+	static const char	 parts[] = "*`|-# \n\tab1.:\\\303\251"
+				    "\346\227\245\377\033";
 	char			 in[200], *one, *two;
 	unsigned		 seed = 1;
 	size_t			 i, n;
