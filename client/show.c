@@ -36,13 +36,17 @@ show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 {
 	struct show	 l = { .ctl = ctl, .out = out, .said = said };
 	json_t		*m, *end;
-	int		 status, more;
+	int		 status, more = 0;
 
 	do {
 		m = msg_op("show", -1);
 		msg_set_int(m, ctl->opt.exchange ? "exchange" :
 		    "conversation", number);
 		msg_set_int(m, "limit", SHOW_PAGE);
+		if ((status = filter_add(ctl, m)) != CTL_OK) {
+			json_decref(m);
+			break;
+		}
 		if (l.last != 0)
 			msg_set_int(m, "after", l.last);
 		l.shown = 0;

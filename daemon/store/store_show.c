@@ -18,6 +18,11 @@
 
 #define SHOW_LIMIT	50	/* exchanges, if no limit is given */
 
+/* SQL: exchanges, and whether the filter lets them pass (?3: there is one). */
+#define SHOW_EXCHANGES \
+	"SELECT e.id, created, prompt, kind, NOT ?3 OR " STORE_FILTER \
+	" FROM exchange e WHERE "
+
 struct show_args {
 	int64_t		 uid, conversation, exchange;
 	int64_t		 after;		/* the last exchange shown */
@@ -25,6 +30,7 @@ struct show_args {
 	int64_t		 limit;		/* exchanges left in the page */
 	int64_t		 bytes;		/* bytes left in the page */
 	int		 admin;
+	struct store_filter filter;
 };
 
 static int	store_show_head(struct store *, const struct show_args *,
@@ -53,6 +59,7 @@ static const struct field store_show_fields[] = {
 	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
 	{ "bytes", FIELD_INT, 0, NUMBER, A(bytes) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+	STORE_FILTER_FIELDS(A(filter)),
 };
 #undef A
 
@@ -63,27 +70,29 @@ store_show(struct store *st, struct store_request *req)
 	struct show_args a = { .limit = SHOW_LIMIT, .bytes = STORE_PAGE };
 	sqlite3_stmt	*q;
 	int64_t		 slice = 0;
-	int		 r, page = 1;
+	int		 r, page = 1, looked = 0;
 
 	if ((r = fields_read(req->msg, store_show_fields,
-	    nitems(store_show_fields), &a,
-	    &req->fault)) != 0 || (r = store_show_head(st, &a, req)) != 0)
+	    nitems(store_show_fields), &a, &req->fault)) != 0 ||
+	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0 ||
+	    (r = store_show_head(st, &a, req)) != 0)
 		return (r);
-	if (a.exchange != 0)
-		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
-		    "FROM exchange WHERE id = ?1 AND id >= ?2", "ii",
-		    a.exchange, a.reply != 0 ? a.after : a.after + 1);
-	else
-		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
-		    "FROM exchange WHERE conversation = ?1 AND id >= ?2 "
-		    "ORDER BY id", "ii", a.conversation,
-		    a.reply != 0 ? a.after : a.after + 1);
-	if (r != 0)
+	if ((r = sql_open(st, &q, a.exchange != 0 ?
+	    SHOW_EXCHANGES "e.id = ?1 AND e.id >= ?2" :
+	    SHOW_EXCHANGES "conversation = ?1 AND e.id >= ?2 ORDER BY e.id",
+	    "iiii" STORE_FILTER_TYPES, a.exchange != 0 ? a.exchange :
+	    a.conversation, a.reply != 0 ? a.after : a.after + 1,
+	    (int64_t)a.filter.any, (int64_t)a.admin,
+	    STORE_FILTER_ARGS(&a.filter))) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		page = a.reply != 0 || (a.limit > 0 && a.bytes > 0);
-		if (!page || slice >= STORE_SLICE)
+		if (!page || slice >= STORE_SLICE || looked++ == STORE_LOOK)
 			break;
+		if (!sqlite3_column_int(q, 4)) {
+			a.after = sqlite3_column_int64(q, 0);
+			continue;
+		}
 		if ((r = store_show_exchange(st, q, &a, req, &slice)) != 0) {
 			sql_end(q);
 			return (r);
