@@ -168,6 +168,11 @@ json_t		*filters_status(const struct filters *fs);
 void		 filters_mark_off(const struct filters_process *p, json_t *o,
 		    int operator);
 
+/* What p reported about a plugin when it was ready, {name, version, abi, rules,
+ * digest} (borrowed), or NULL. */
+json_t		*filters_said(const struct filters_process *p,
+		    const char *name);
+
 /* For the operation filters: the same with counts and times; for users only
  * what the service offers: {name, version, abi, rules, digest, state}. */
 json_t		*filters_list(const struct filters *fs, int operator);

@@ -10,9 +10,8 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Return what the process reported about a plugin when it was ready, or
- * NULL. */
-static json_t *
+/* Return what the process reported about a plugin when it was ready. */
+json_t *
 filters_said(const struct filters_process *p, const char *name)
 {
 	json_t		*o;

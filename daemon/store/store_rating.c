@@ -18,7 +18,7 @@
 #define RATE_NO_THUMB	2	/* no thumb is given */
 
 struct rate_args {
-	const char	*ideal, *comment;
+	const char	*ideal, *comment, *name;
 	int64_t		 uid, exchange, reply, thumb, time;
 	int64_t		 owner;		/* whose exchange it is */
 	struct account_quota quota;
@@ -42,6 +42,7 @@ static const struct field store_rating_fields[] = {
 	{ "reasons", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(reasons) },
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 	ACCOUNT_FIELDS(A(quota)),
@@ -141,15 +142,15 @@ store_rate(struct store *st, struct store_request *req)
 	    (r = store_rating_find(st, &a, &req->fault)) != 0)
 		goto out;
 	if ((r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
-	    "ideal, comment, created, supersedes) SELECT ?1, ?2, "
+	    "ideal, comment, created, supersedes, name) SELECT ?1, ?2, "
 	    "CASE WHEN ?8 THEN coalesce(o.thumb, 0) ELSE ?3 END, "
 	    "coalesce(?4, CASE WHEN ?8 THEN o.reasons END, '[]'), "
 	    "coalesce(?5, CASE WHEN ?8 THEN o.ideal END), "
-	    "coalesce(?6, CASE WHEN ?8 THEN o.comment END), ?7, o.id "
+	    "coalesce(?6, CASE WHEN ?8 THEN o.comment END), ?7, o.id, ?9 "
 	    "FROM (SELECT 1) LEFT JOIN rating o ON o.id = (SELECT max(id) "
-	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssii",
+	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssiis",
 	    a.reply, a.uid, a.thumb, reasons, a.ideal, a.comment, a.time,
-	    (int64_t)(a.thumb == RATE_NO_THUMB))) != 0)
+	    (int64_t)(a.thumb == RATE_NO_THUMB), a.name)) != 0)
 		goto out;
 	rating = sqlite3_last_insert_rowid(st->db);
 	msg_set_int(req->done, "rating", rating);
