@@ -79,6 +79,10 @@ struct ctl {
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
 	int		 near;		/* quota_near notices so far */
+	/* For show_conversation: */
+	int		 whole;		/* whatever the filter of the options */
+	int		 blind;		/* without ratings */
+	int64_t		 only;		/* only this reply; 0: all */
 };
 
 /* ---- command.c: the table of commands */

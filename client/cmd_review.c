@@ -146,6 +146,7 @@ review_refusals(struct ctl *ctl)
 	int		 status = CTL_OK, more = 1;
 
 	ctl->opt.exchange = 1;
+	ctl->whole = 1;
 	while (status == CTL_OK && more && !v.quit) {
 		v.items = json_array();
 		status = review_page(&v);

@@ -315,6 +315,7 @@ ops_new(struct request *r, struct ops_args *a)
 	json_t	*m = ops_to_store(r, "new", 0);
 
 	msg_set_string(m, "title", a->title);
+	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);

@@ -36,6 +36,7 @@ ops_rate(struct request *r, struct ops_args *a)
 	msg_set(m, "reasons", json_incref(a->reasons));
 	msg_set_string(m, "ideal", a->ideal);
 	msg_set_string(m, "comment", a->comment);
+	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);

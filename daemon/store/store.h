@@ -22,6 +22,7 @@
 #define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
 #define STORE_WAL_HIGH		8000	/* pages: write back when busy */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
+#define STORE_PURGE_PAGES	500	/* of the index, merged in one step */
 #define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
@@ -49,6 +50,8 @@ struct store {
 	int		 failed;	/* connect again before the next use */
 	int		 warned;	/* the failure has been logged */
 	int		 wipe;		/* deleted text is still in the WAL */
+	int		 purge;		/* deleted words are still in the search
+					 * index: 1, or 2 once it has begun */
 	int		 wal_pages;	/* pages in the WAL */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
@@ -118,8 +121,12 @@ int	 store_fault(struct store *st, struct fault *f);
 
 /* ---- schema.c: the tables, and updates of older files */
 
-#define SCHEMA_VERSION	2
+#define SCHEMA_VERSION	3
 #define SCHEMA_ID	0x63686174	/* "chat": SQLite's application_id */
+
+/* schema_steps.c: step i, the SQL that takes a file from version i to version
+ * i + 1. */
+extern const char	*const schema_steps[SCHEMA_VERSION];
 
 /* Check that this is a chatd database of a known version. Returns as
  * schema_check does. */
@@ -221,6 +228,9 @@ struct account_quota {
 /* An exchange of uid has been created, or has grown by that many bytes. */
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
+
+/* Note the account name of uid, as it is now (NULL: not known). */
+int	 account_named(struct store *st, int64_t uid, const char *name);
 
 /*
  * Is uid within the quota q? Called after everything of the request has been

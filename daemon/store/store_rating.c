@@ -27,7 +27,7 @@
 	"ifnull(length(CAST(a.comment AS BLOB)), 0)"
 
 struct rate_args {
-	const char	*ideal, *comment;
+	const char	*ideal, *comment, *name;
 	int64_t		 uid, exchange, reply, thumb, time;
 	int64_t		 owner;		/* whose exchange it is */
 	struct account_quota quota;
@@ -63,6 +63,7 @@ static const struct field store_rating_fields[] = {
 	{ "reasons", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(reasons) },
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 	ACCOUNT_FIELDS(A(quota)),
@@ -339,15 +340,15 @@ store_rate(struct store *st, struct store_request *req)
 	    (r = store_rating_room(st, &a, req)) != 0)
 		goto out;
 	if ((r = sql_run(st, "INSERT INTO rating (reply, uid, thumb, reasons, "
-	    "ideal, comment, created, supersedes) SELECT ?1, ?2, "
+	    "ideal, comment, created, supersedes, name) SELECT ?1, ?2, "
 	    "CASE ?3 WHEN 2 THEN coalesce(o.thumb, 0) ELSE ?3 END, "
 	    "coalesce(?4, CASE WHEN ?8 THEN o.reasons END, '[]'), "
 	    "coalesce(?5, CASE WHEN ?8 THEN o.ideal END), "
-	    "coalesce(?6, CASE WHEN ?8 THEN o.comment END), ?7, o.id "
+	    "coalesce(?6, CASE WHEN ?8 THEN o.comment END), ?7, o.id, ?9 "
 	    "FROM (SELECT 1) LEFT JOIN rating o ON o.id = (SELECT max(id) "
-	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssii",
+	    "FROM rating WHERE reply = ?1 AND uid = ?2)", "iiisssiis",
 	    a.reply, a.uid, a.thumb, reasons, a.ideal, a.comment, a.time,
-	    adds)) != 0)
+	    adds, a.name)) != 0)
 		goto out;
 	msg_set_int(req->done, "exchange", a.exchange);
 	msg_set_int(req->done, "reply", a.reply);

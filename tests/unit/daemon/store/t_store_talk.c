@@ -258,7 +258,9 @@ test_raw_prompts_are_listed_shown_and_deleted(void **state)
 	assert_true(fixture_found(fx, "MARK-reply"));
 	assert_int_equal(fixture_do(fx, "uid", "{'op':'delete','uid':7,"
 	    "'exchange':2,'admin':true}"), 1000);
-	assert_int_equal(store_maintain(fx->st, 0), -1);
+	assert_int_equal(store_maintain(fx->st, 0), STORE_IDLE_MS);
+	while (store_maintain(fx->st, 1) != -1)
+		;
 	assert_false(fixture_found(fx, "MARK"));
 	assert_string_equal(fixture_sql(fx, "SELECT id FROM exchange"), "1");
 }
@@ -467,29 +469,33 @@ test_an_operator_rates_replies_of_others(void **state)
 static void
 test_deleting_leaves_no_byte(void **state)
 {
-	static const char *const marks[] = { "MARK-prompt", "MARK-pre",
-	    "MARK-reply", "MARK-ideal", "MARK-comment", "MARK-rule" };
+	static const char *const marks[] = { "promptmark", "premark",
+	    "replymark", "idealmark", "commentmark", "rulemark" };
 	struct fixture	*fx = *state;
 	size_t		 i;
 
-	fixture_do(fx, NULL, BEGIN("say", "'key':'k','preprompt':'MARK-pre',"
-	    "'prompt':'MARK-prompt'"));
+	fixture_do(fx, NULL, BEGIN("say", "'key':'k','preprompt':'premark',"
+	    "'prompt':'promptmark'"));
 	fixture_do(fx, NULL, "{'op':'finish','reply':1,'state':'done',"
-	    "'text':'MARK-reply','ids':[1],'time':1,'verdicts':[{'direction':"
-	    "'reply','category':'c','score':1,'rule':'MARK-rule',"
+	    "'text':'replymark','ids':[1],'time':1,'verdicts':[{'direction':"
+	    "'reply','category':'c','score':1,'rule':'rulemark',"
 	    "'action':'flag'}]}");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
-	    "'ideal':'MARK-ideal','comment':'MARK-comment','time':1}");
+	    "'ideal':'idealmark','comment':'commentmark','time':1}");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,"
 	    "'thumb':1,'time':2}");
 	for (i = 0; i < nitems(marks); i++)
 		assert_true(fixture_found(fx, marks[i]));
+	/* Words of the search index are in small letters. */
+	assert_true(fixture_found(fx, "0commentmark"));
 	fixture_refused(fx, "not_found", NULL, "{'op':'delete','uid':1001,"
 	    "'conversation':1}");
 	fixture_do(fx, NULL, "{'op':'delete','uid':1000,'conversation':1}");
 	/* The log still has it, which shows that the search works. */
 	assert_true(fixture_found(fx, marks[0]));
-	assert_int_equal(store_maintain(fx->st, 0), -1);
+	assert_int_equal(store_maintain(fx->st, 0), STORE_IDLE_MS);
+	while (store_maintain(fx->st, 1) != -1)
+		;
 	for (i = 0; i < nitems(marks); i++)
 		assert_false(fixture_found(fx, marks[i]));
 	assert_string_equal(fixture_sql(fx, "SELECT (SELECT count(*) FROM "
