@@ -224,8 +224,8 @@ relay_goes_on(struct relay_read *rd, const json_t *next)
 		return (0);
 	if (limit != left || reply > shown)
 		return (limit < left || (limit == left && reply > shown));
-	at = msg_int(next, "before", JSON_INT_MAX);
-	was = msg_int(rd->msg, "before", JSON_INT_MAX);
+	at = msg_int(next, "before", INT64_MAX);
+	was = msg_int(rd->msg, "before", INT64_MAX);
 	if (at != was)
 		return (at < was);
 	return (msg_int(next, "after", 0) > msg_int(rd->msg, "after", 0));
