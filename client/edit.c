@@ -95,22 +95,22 @@ edit_new(const struct edit_help *help, int no_history)
 	return (e);
 }
 
-/* Bind the keys of keys.c, and Tab. */
+/* Bind the keys of keyseq.c, and Tab. */
 static void
 edit_bind(struct edit *e)
 {
-	static const struct { enum key key; const wchar_t *does; } keys[] = {
-		{ KEY_UP, L"ed-prev-history" },
-		{ KEY_DOWN, L"ed-next-history" },
-		{ KEY_LEFT, L"ed-prev-char" },
-		{ KEY_RIGHT, L"ed-next-char" },
-		{ KEY_HOME, L"ed-move-to-beg" },
-		{ KEY_END, L"ed-move-to-end" },
-		{ KEY_PREV_WORD, L"ed-prev-word" },
-		{ KEY_NEXT_WORD, L"em-next-word" },
-		{ KEY_DELETE, L"ed-delete-next-char" },
-		{ KEY_DELETE_WORD, L"em-delete-next-word" },
-		{ KEY_PASTE, L"chat-paste" },
+	static const struct { enum keyseq key; const wchar_t *does; } keys[] = {
+		{ KEYSEQ_UP, L"ed-prev-history" },
+		{ KEYSEQ_DOWN, L"ed-next-history" },
+		{ KEYSEQ_LEFT, L"ed-prev-char" },
+		{ KEYSEQ_RIGHT, L"ed-next-char" },
+		{ KEYSEQ_HOME, L"ed-move-to-beg" },
+		{ KEYSEQ_END, L"ed-move-to-end" },
+		{ KEYSEQ_PREV_WORD, L"ed-prev-word" },
+		{ KEYSEQ_NEXT_WORD, L"em-next-word" },
+		{ KEYSEQ_DELETE, L"ed-delete-next-char" },
+		{ KEYSEQ_DELETE_WORD, L"em-delete-next-word" },
+		{ KEYSEQ_PASTE, L"chat-paste" },
 	};
 	wchar_t	 name[2] = { 0, 0 };
 	size_t	 i;
@@ -355,16 +355,16 @@ edit_fill(struct edit *e, int ms)
 static wchar_t
 edit_key(struct edit *e)
 {
-	enum key	 key;
+	enum keyseq	 key;
 	size_t		 n;
 
-	while ((n = keys_read(e->in + e->start, e->end - e->start,
+	while ((n = keyseq_read(e->in + e->start, e->end - e->start,
 	    &key)) == 0) {
 		if (edit_fill(e, EDIT_ESC_MS) == 1)
 			continue;
 		/* ESC alone, or a sequence that does not go on. */
 		n = e->end - e->start;
-		key = n == 1 ? (enum key)'\033' : KEY_NONE;
+		key = n == 1 ? (enum keyseq)'\033' : KEYSEQ_NONE;
 		break;
 	}
 	e->start += n;

@@ -44,16 +44,16 @@ void		 history_file_each(struct history_file *h,
 /* Append an entry; other chats may append to the same file. */
 void		 history_file_add(struct history_file *h, const char *entry);
 
-/* ---- keys.c: what the keyboard sends */
+/* ---- keyseq.c: what the keyboard sends */
 
 /* A key as one character for the line editor: a control character as it is, or
  * one of 0x80 to 0x9f, which nobody can type. */
-enum key {
-	KEY_NONE = 0,		/* a key without a meaning here */
-	KEY_ENTER = 0x0d,
-	KEY_UP = 0x80, KEY_DOWN, KEY_LEFT, KEY_RIGHT, KEY_HOME, KEY_END,
-	KEY_PREV_WORD, KEY_NEXT_WORD, KEY_DELETE, KEY_DELETE_WORD, KEY_PASTE,
-	KEY_LAST		/* one more than the last */
+enum keyseq {
+	KEYSEQ_NONE = 0,		/* a key without a meaning here */
+	KEYSEQ_ENTER = 0x0d,
+	KEYSEQ_UP = 0x80, KEYSEQ_DOWN, KEYSEQ_LEFT, KEYSEQ_RIGHT, KEYSEQ_HOME, KEYSEQ_END,
+	KEYSEQ_PREV_WORD, KEYSEQ_NEXT_WORD, KEYSEQ_DELETE, KEYSEQ_DELETE_WORD, KEYSEQ_PASTE,
+	KEYSEQ_LAST		/* one more than the last */
 };
 
 /*
@@ -61,7 +61,7 @@ enum key {
  * *key, or returns 0 if the n bytes may be the beginning of a longer one. *key
  * is ESC itself if the next byte is a key of its own.
  */
-size_t	 keys_read(const char *s, size_t n, enum key *key);
+size_t	 keyseq_read(const char *s, size_t n, enum keyseq *key);
 
 /* ---- edit.c: the line editor */
 struct edit;

@@ -69,12 +69,19 @@ judge_shift(json_t *o, const struct judge_flight *fl)
 	msg_set_int(o, "end", msg_int(o, "end", 0) + (int64_t)fl->offset);
 }
 
-/* Make a copy of a finding whose spans are places in the whole text. */
+/* Make a copy of a finding whose spans are places in the whole text. It names
+ * the version of its plugin and the digest of its rules. */
 static json_t *
-judge_copy(const json_t *finding, const struct judge_flight *fl)
+judge_copy(const struct judge_part *t, const json_t *finding,
+    const struct judge_flight *fl)
 {
-	json_t	*o = json_deep_copy(finding), *feature;
-	size_t	 i;
+	const json_t	*said;
+	json_t		*o = json_deep_copy(finding), *feature;
+	size_t		 i;
+
+	said = tally_said(t->process, msg_string(o, "plugin"));
+	msg_set_string(o, "version", msg_string(said, "version"));
+	msg_set_string(o, "digest", msg_string(said, "digest"));
 
 	judge_shift(o, fl);
 	json_array_foreach(json_object_get(o, "detail"), i, feature)
@@ -100,7 +107,7 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	if (t->process->window < 0)
 		json_array_clear(t->findings);
 	json_array_foreach(findings, i, o) {
-		if (judge_keep(t->findings, judge_copy(o, fl)) != 0)
+		if (judge_keep(t->findings, judge_copy(t, o, fl)) != 0)
 			return (JUDGE_TOO_MANY);
 	}
 	return (0);

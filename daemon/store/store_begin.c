@@ -14,6 +14,7 @@
 
 struct begin_args {
 	const char	*key, *kind, *prompt, *preprompt;
+	const char	*name, *build;
 	int64_t		 uid, conversation, exchange, seed, time;
 	int64_t		 history_bytes;
 	struct account_quota quota;
@@ -45,6 +46,8 @@ static int	store_begin_answer(struct store *, const struct begin_args *,
 static const struct field store_begin_fields[] = {
 	{ "key", FIELD_STRING, FIELD_REQUIRED, 0, STORE_KEY_MAX, A(key) },
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
+	{ "build", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(build) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
 	    A(conversation) },
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
@@ -166,16 +169,17 @@ store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 		return (r);
 	if (strcmp(a->kind, "complete") == 0) {
 		r = sql_run(st, "INSERT INTO exchange (uid, kind, prompt, "
-		    "preprompt, created) VALUES (?, 'complete', ?, ?, ?)",
-		    "issi", a->uid, a->prompt, a->preprompt, a->time);
+		    "preprompt, created, name) VALUES (?, 'complete', ?, ?, "
+		    "?, ?)", "issis", a->uid, a->prompt, a->preprompt,
+		    a->time, a->name);
 		a->exchange = sqlite3_last_insert_rowid(st->db);
 		return (r);
 	}
 	title = store_title(a->prompt);
 	if (conversation == 0) {
 		r = sql_run(st, "INSERT INTO conversation (uid, title, "
-		    "created, updated) VALUES (?1, ?2, ?3, ?3)", "isi",
-		    a->uid, title, a->time);
+		    "created, updated, name) VALUES (?1, ?2, ?3, ?3, ?4)",
+		    "isis", a->uid, title, a->time, a->name);
 		conversation = sqlite3_last_insert_rowid(st->db);
 		a->made = 1;
 	} else
@@ -185,9 +189,9 @@ store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 		    a->time, title);
 	free(title);
 	if (r != 0 || (r = sql_run(st, "INSERT INTO exchange (conversation, "
-	    "uid, kind, prompt, preprompt, created) VALUES (?, ?, 'say', "
-	    "?, ?, ?)", "iissi", conversation, a->uid, a->prompt,
-	    a->preprompt, a->time)) != 0)
+	    "uid, kind, prompt, preprompt, created, name) VALUES (?, ?, "
+	    "'say', ?, ?, ?, ?)", "iissis", conversation, a->uid, a->prompt,
+	    a->preprompt, a->time, a->name)) != 0)
 		return (r);
 	a->exchange = sqlite3_last_insert_rowid(st->db);
 	return (0);
@@ -251,11 +255,13 @@ store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	params = store_begin_params(a->params);
 	bytes += (int64_t)strlen(params);
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
-	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
-	    "iissii", a->exchange, model, a->key, params, a->seed, a->time);
+	    "params, seed, created, build) VALUES (?, ?, ?, 'running', ?, ?, "
+	    "?, ?)", "iissiis", a->exchange, model, a->key, params, a->seed,
+	    a->time, a->build);
 	free(params);
 	*reply = sqlite3_last_insert_rowid(st->db);
-	if (r != 0 || (r = account_grow(st, a->exchange, a->uid, bytes)) != 0)
+	if (r != 0 || (r = account_grow(st, a->exchange, a->uid,
+	    bytes)) != 0 || (r = account_named(st, a->uid, a->name)) != 0)
 		return (r);
 	return (account_check(st, req, a->uid, a->made, &a->quota));
 }
