@@ -80,6 +80,7 @@ struct ctl {
 	struct chat	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
+	int		 verbose;	/* print numbers after each reply */
 	int		 near;		/* quota_near notices so far */
 	/* Called about four times a second while link_run waits for an event;
 	 * NULL: not. */
@@ -154,8 +155,10 @@ int	 opts_number(const char *s, int64_t min, int64_t max, int64_t *out);
  * parameter.
  */
 char	*param_opts_set(json_t *params, const char *name, const char *value);
-/* Print the parameters, one per line, for people. */
-void	 param_opts_show(const json_t *params, FILE *out);
+/* Print the parameters that are in force, one per line, for people: those of
+ * params, else of defaults (may be NULL). */
+void	 param_opts_show(const json_t *params, const json_t *defaults,
+	    FILE *out);
 
 /* ---- term.c: the terminal, colours, messages */
 enum role { ROLE_PLAIN, ROLE_DIM, ROLE_BOLD, ROLE_BAD, ROLE_GOOD };

@@ -43,6 +43,8 @@ repl_run(struct ctl *ctl)
 	status = repl_loop(&r);
 	intr_hold(0);
 	say_clear(&r.last);
+	free(r.sent);
+	free(r.preprompt);
 	edit_free(r.edit);
 	return (status);
 }
@@ -205,10 +207,6 @@ repl_take(struct repl *r, char *text)
 		return;
 	}
 	whole = edit_expand(r->edit, text + (text[0] == '/'));
-	if (r->ctl->opt.raw)
-		repl_link_say(r, say_complete(whole, r->ctl->opt.params));
-	else if (repl_link_open(r) == 0)
-		repl_link_say(r, say_message(whole, r->conversation,
-		    r->ctl->opt.preprompt, r->ctl->opt.params));
+	repl_text_send(r, whole);
 	free(whole);
 }

@@ -108,6 +108,9 @@ struct repl {
 	struct edit	*edit;		/* owned */
 	int64_t		 conversation;	/* 0: the next message begins one */
 	struct said	 last;		/* the newest reply */
+	char		*sent;		/* owned: the newest message, or
+					 * NULL */
+	char		*preprompt;	/* owned: set by /system, or NULL */
 	int		 leave;
 };
 
@@ -139,6 +142,14 @@ const struct repl_cmd *repl_cmd_at(size_t i);	/* NULL after the last */
 const struct repl_cmd *repl_cmd_find(const char *name, size_t n);
 /* Run a line that begins with one slash. */
 void	 repl_cmd_run(struct repl *r, char *line);
+
+/* ---- repl_text.c: commands about the texts that the model reads */
+void	 repl_text_system(struct repl *r, char *rest);
+void	 repl_text_file(struct repl *r, char *rest);
+void	 repl_text_edit(struct repl *r, char *rest);
+void	 repl_text_context(struct repl *r, char *rest);
+/* Send a message, and keep it for /edit. */
+void	 repl_text_send(struct repl *r, const char *text);
 
 /* ---- repl_tab.c: completion */
 /* The words that may follow text, for struct edit_help; arg is the struct

@@ -24,6 +24,9 @@ static void	repl_cmd_edit(struct repl *, char *);
 static void	repl_cmd_again(struct repl *, char *);
 static void	repl_cmd_raw(struct repl *, char *);
 static void	repl_cmd_params(struct repl *, char *);
+static void	repl_cmd_delete(struct repl *, char *);
+static void	repl_cmd_search(struct repl *, char *);
+static void	repl_cmd_verbose(struct repl *, char *);
 static void	repl_cmd_status(struct repl *, char *);
 static void	repl_cmd_quit(struct repl *, char *);
 
@@ -38,6 +41,18 @@ static const struct repl_cmd table[] = {
 	    repl_cmd_open },
 	{ "/show", "[N]", "this conversation, or N", WORDS_CONVERSATIONS,
 	    repl_cmd_show },
+	{ "/search", "WORDS", "find your exchanges with these words",
+	    WORDS_NONE, repl_cmd_search },
+	{ "/delete", "N", "delete conversation N for good",
+	    WORDS_CONVERSATIONS, repl_cmd_delete },
+	{ "/system", "[TEXT]", "show or set the pre-prompt, which the model "
+	    "reads first; reset unsets it", WORDS_NONE, repl_text_system },
+	{ "/file", "PATH [MESSAGE]", "send a file, after MESSAGE if there is "
+	    "one", WORDS_NONE, repl_text_file },
+	{ "/edit", "", "change your last message in your editor, and send it",
+	    WORDS_NONE, repl_text_edit },
+	{ "/context", "", "what the model will see, in tokens", WORDS_NONE,
+	    repl_text_context },
 	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
 	    repl_cmd_good },
 	{ "/bad", "[REASON...] [COMMENT]", "the last reply was bad; "
@@ -52,9 +67,18 @@ static const struct repl_cmd table[] = {
 	    "conversations", WORDS_NONE, repl_cmd_raw },
 	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
 	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_cmd_params },
+	{ "/verbose", "", "after each reply, show its tokens and its speed; "
+	    "or no more", WORDS_NONE, repl_cmd_verbose },
 	{ "/status", "", "what chatd, its model and its helpers are doing",
 	    WORDS_NONE, repl_cmd_status },
-	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_cmd_quit },
+	{ "/quit", "", "leave (also /exit, /bye, Ctrl-D)", WORDS_NONE,
+	    repl_cmd_quit },
+};
+
+/* Other names of commands. */
+static const struct { const char *name, *means; } aliases[] = {
+	{ "/exit", "/quit" },
+	{ "/bye", "/quit" },
 };
 
 /* The argument that a command expects, for messages. */
@@ -80,6 +104,14 @@ repl_cmd_find(const char *name, size_t n)
 {
 	size_t	 i;
 
+	for (i = 0; i < nitems(aliases); i++) {
+		if (strlen(aliases[i].name) == n &&
+		    strncmp(aliases[i].name, name, n) == 0) {
+			name = aliases[i].means;
+			n = strlen(name);
+			break;
+		}
+	}
 	for (i = 0; i < nitems(table); i++)
 		if (strlen(table[i].name) == n &&
 		    strncmp(table[i].name, name, n) == 0)
@@ -410,7 +442,9 @@ repl_cmd_params(struct repl *r, char *rest)
 	char	 end;
 
 	if (*rest == '\0')
-		param_opts_show(r->ctl->opt.params, stdout);
+		param_opts_show(r->ctl->opt.params,
+		    json_object_get(chat_hello(r->ctl->chat), "defaults"),
+		    stdout);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n");
 		end = rest[n];
@@ -421,6 +455,59 @@ repl_cmd_params(struct repl *r, char *rest)
 			rest++;
 		rest += strspn(rest, " \t\n");
 	}
+}
+
+/* /search */
+static void
+repl_cmd_search(struct repl *r, char *rest)
+{
+	struct pager	 p;
+	json_t		*m;
+
+	input_chomp(rest);
+	if (*rest == '\0') {
+		term_error("/search WORDS: expected words to find");
+		return;
+	}
+	if (repl_link_open(r) == -1)
+		return;
+	m = msg_op("search", -1);
+	msg_set_string(m, "query", rest);
+	msg_set_int(m, "limit", LIST_DEFAULT);
+	list_print(r->ctl, m, pager_open(&p, !r->ctl->opt.no_pager));
+	pager_close(&p);
+}
+
+/* /delete: always with a number, so that nothing is deleted by accident. */
+static void
+repl_cmd_delete(struct repl *r, char *rest)
+{
+	int64_t	 n = repl_cmd_number("/delete", REPL_WHICH, rest, 0);
+	json_t	*m, *end;
+
+	if (n == 0 || repl_link_open(r) == -1)
+		return;
+	m = msg_op("delete", -1);
+	msg_set_int(m, "conversation", n);
+	if (link_call(r->ctl, m, NULL, NULL, &end) == CTL_OK) {
+		term_note("[conversation %lld is deleted]", (long long)n);
+		if (n == r->conversation) {
+			r->conversation = 0;
+			say_clear(&r->last);
+			term_note("[a new conversation]");
+		}
+	}
+	json_decref(end);
+}
+
+/* /verbose */
+static void
+repl_cmd_verbose(struct repl *r, char *rest)
+{
+	(void)rest;
+	r->ctl->verbose = !r->ctl->verbose;
+	term_note(r->ctl->verbose ? "[each reply is followed by its tokens "
+	    "and its speed]" : "[no more numbers after replies]");
 }
 
 /* /status */

@@ -265,6 +265,22 @@ say_appeal(const struct say *say, const json_t *end)
 		    (long long)say->said->exchange);
 }
 
+/* Print the numbers of tokens of a reply, and its speed from the first text
+ * on. */
+static void
+say_speed(const json_t *end)
+{
+	const json_t	*times = json_object_get(end, "times");
+	int64_t		 n = msg_int(end, "output_tokens", 0);
+	int64_t		 first = msg_int(times, "first_ms", 0);
+	int64_t		 ms = msg_int(times, "total_ms", 0) - first;
+
+	term_note("[read %lld tokens, wrote %lld; first text after %.1f s, "
+	    "then %.1f tokens/s]", (long long)msg_int(end, "prompt_tokens",
+	    0), (long long)n, (double)first / 1000, n > 1 && ms > 0 ?
+	    (double)(n - 1) * 1000 / (double)ms : 0.0);
+}
+
 /* The request has ended. Returns the exit status. */
 static int
 say_end(struct say *say, int status, const json_t *end)
@@ -289,6 +305,8 @@ say_end(struct say *say, int status, const json_t *end)
 	if (stop != NULL)
 		snprintf(say->said->stop, sizeof say->said->stop, "%s", stop);
 	say_stop(say);
+	if (say->ctl->verbose)
+		say_speed(end);
 	return (strcmp(say->said->stop, "cancelled") == 0 ?
 	    CTL_INTERRUPTED : CTL_OK);
 }
@@ -300,7 +318,8 @@ say_stop(struct say *say)
 	static const struct {
 		const char	*stop, *message;
 	} table[] = {
-		{ "length", "[cut off at the token limit: max_tokens]" },
+		{ "length", "[cut off at the token limit: max_tokens; "
+		    "/params max_tokens=N changes it]" },
 		{ "context", "[cut off: the model's context is full]" },
 		{ "cancelled", "[stopped]" },
 	};

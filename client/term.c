@@ -13,6 +13,8 @@
 
 #include "stdfds.h"
 
+#define TERM_NARROW	20	/* narrower terminals are not wrapped */
+
 /* The terminal. Set once, by term_init. */
 static struct {
 	int	 is[3];		/* fd 1 and 2: a terminal */
@@ -91,6 +93,32 @@ term_size(int *rows, int *columns)
 		*columns = ws.ws_col;
 }
 
+/* Print a message after n columns of prefix; on a terminal, lines are broken
+ * between words. */
+static void
+term_lines(const char *text, int n)
+{
+	int	 rows, columns, width;
+	size_t	 len;
+
+	term_size(&rows, &columns);
+	for (; *text != '\0'; text += len) {
+		len = strspn(text, " ");
+		len += strcspn(text + len, " ");
+		width = render_width(text, len);
+		if (term.is[2] && columns >= TERM_NARROW && n > 0 &&
+		    n + width > columns) {
+			fputc('\n', stderr);
+			len -= strspn(text, " ");
+			text += strspn(text, " ");
+			n = 0;
+			width = render_width(text, len);
+		}
+		fprintf(stderr, "%.*s", (int)len, text);
+		n += width;
+	}
+}
+
 /* Write out stdout, then print one message on stderr. */
 static void
 term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
@@ -101,8 +129,9 @@ term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 		abort();
 	safe = render_line(text);
 	stdfds_flush();
-	fprintf(stderr, "%s%s%s%s\n", term_on(2, role), prefix, safe,
-	    term_off(2));
+	fprintf(stderr, "%s%s", term_on(2, role), prefix);
+	term_lines(safe, (int)strlen(prefix));
+	fprintf(stderr, "%s\n", term_off(2));
 	free(safe);
 	free(text);
 }

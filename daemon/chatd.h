@@ -127,6 +127,8 @@ struct chatd_hooks {
 	void	(*dispatch)(struct request *r, json_t *msg);
 	/* The "model" member of hello: a new reference. */
 	json_t	*(*model)(const struct chatd *d, int operator);
+	/* The "defaults" member of hello: a new reference. */
+	json_t	*(*defaults)(const struct chatd *d);
 	/* The state of a helper has changed, or the store can write again,
 	 * or no longer. */
 	void	(*changed)(const struct chatd *d);

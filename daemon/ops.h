@@ -30,6 +30,9 @@ void	 ops_dispatch(struct request *r, json_t *msg);
  */
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
+/* The defaults that are in force, as an object with the names of the protocol:
+ * a new reference. */
+json_t	*sampling_stated(const struct chatd *d);
 
 /* Lower the parameters that the client did not give and that are more than the
  * model can hold, so that no request is refused for a value that it did not

@@ -69,6 +69,8 @@ class Terminal:
         self.seen = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # so wide that no message takes two lines
+            termios.tcsetwinsize(0, (24, 1000))
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(CHATCTL, [CHATCTL, *args], env)
         self.status = None
@@ -978,7 +980,7 @@ def test_commands_of_the_chat(chatd, env):
         t.say("/params temperature=0 top_k=nine")
         t.expect("top_k: expected a whole number")
         t.say("/params")
-        t.expect("temperature         0.0\r\n")
+        t.expect("temperature         0.0  (set here)\r\n")
         t.say("/raw Q:")
         t.expect("You said: Q:")
         t.say("/show")

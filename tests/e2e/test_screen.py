@@ -210,6 +210,85 @@ def test_another_width_counts_for_the_next_line(screen):
     screen.ends_with(LINE[:39], LINE[40:79], LINE[80:], ">")
 
 
+def test_a_file_is_sent_with_its_tokens(screen, tmp_path):
+    (tmp_path / "notes").write_text("alpha\nbeta\n")
+    screen.type("/file ~/notes Sum up:")
+    screen.keys("Enter")
+    screen.ends_with("You said: Sum up:", "alpha", "beta", ">")
+    assert any(x.endswith("10 tokens]") for x in screen.lines())
+    screen.type("/file ~/missing")
+    screen.keys("Enter")
+    screen.wait("No such file or directory")
+
+
+def test_context_lists_what_the_model_reads(screen):
+    screen.type("/context")
+    screen.keys("Enter")
+    screen.wait("[nothing yet: your next message is all that the model will")
+    for line in "/system Be brief.", "one", "#say " + "two " * 10, "/context":
+        screen.type(line)
+        screen.keys("Enter")
+        screen.until(lambda: screen.last()[0] == ">")
+    seen = [x.split(None, 2) for x in screen.last(7)[:-2]]
+    # a token of the scripted engine is a character
+    two = ("two " * 10).strip()
+    assert seen == [["10", "pre-prompt", "Be brief."],
+                    ["13", "you", "one"], ["21", "model", "You said: one"],
+                    ["54", "you", ("#say " + two)[:36] + "..."],
+                    ["47", "model", two]]
+    assert screen.last(2)[0] == \
+        "     145  of 1048576 tokens; 2000 are left for the reply"
+
+
+def test_parameters_in_force_are_shown(screen):
+    screen.type("/params temperature=0.3 max_tokens=7")
+    screen.keys("Enter")
+    screen.type("/params")
+    screen.keys("Enter")
+    screen.wait("ignore_eos")
+    lines = [x.split(None, 1) for x in screen.lines()]
+    assert ["temperature", "0.3  (set here)"] in lines
+    assert ["max_tokens", "7  (set here)"] in lines
+    assert ["top_k", "40"] in lines and ["seed", "not set"] in lines
+
+
+def test_numbers_of_a_reply_and_the_ways_out(screen):
+    screen.type("/verbose")
+    screen.keys("Enter")
+    screen.type("hello")
+    screen.keys("Enter")
+    screen.wait("[read 7 tokens, wrote 15; first text after ")
+    screen.type("/bye")
+    screen.keys("Enter")
+    screen.ends_with("end 0", "$")
+
+
+def test_an_edited_message_is_sent_again(service, tmp_path):
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i s/one/two/ "$1"\n')
+    editor.chmod(0o755)
+    with Screen(service, tmp_path, "xterm VISUAL=%s" % editor) as s:
+        for line in "one", "/edit":
+            s.type(line)
+            s.keys("Enter")
+            s.until(lambda: s.last()[0] == ">")
+        s.ends_with("> /edit", "You said: two", ">")
+
+
+def test_a_conversation_is_found_and_deleted(screen):
+    screen.type("#say marmalade sandwich")
+    screen.keys("Enter")
+    screen.ends_with("marmalade sandwich", ">")
+    screen.type("/search marmalade")
+    screen.keys("Enter")
+    screen.until(lambda: screen.last()[0] == ">")
+    found = [x for x in screen.lines() if "marmalade" in x]
+    assert len(found) > 3
+    screen.type("/delete 1000")
+    screen.keys("Enter")
+    screen.wait("not_found")
+
+
 def test_plain_changes_nothing(service, tmp_path):
     with Screen(service, tmp_path, "xterm-256color", "chat", "--plain") as s:
         s.paste("#say | **a** |\n|-|\n" + LINE)
