@@ -321,6 +321,8 @@ say_stop(struct say *say)
 		{ "length", "[cut off at the token limit: max_tokens; "
 		    "/params max_tokens=N changes it]" },
 		{ "context", "[cut off: the model's context is full]" },
+		{ "repeat", "[stopped: the reply repeats itself; /again asks "
+		    "for another]" },
 		{ "cancelled", "[stopped]" },
 	};
 	size_t	 i;

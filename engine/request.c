@@ -151,6 +151,7 @@ request_options(const struct engine *e, const struct request_keys *rq,
 	if (rq->messages != NULL) {
 		strcpy(opt->stop[opt->stops++], ROLETAG_HUMAN);
 		opt->trim = 1;
+		opt->repeats = !opt->ignore_eos;
 	}
 	return (0);
 }

@@ -235,7 +235,7 @@ def test_context_lists_what_the_model_reads(screen):
     assert seen == [["10", "pre-prompt", "Be brief."],
                     ["13", "you", "one"], ["21", "model", "You said: one"],
                     ["54", "you", ("#say " + two)[:36] + "..."],
-                    ["47", "model", two]]
+                    ["47", "model", two[:36] + "..."]]
     assert screen.last(2)[0] == \
         "     145  of 1048576 tokens; 2000 are left for the reply"
 
