@@ -58,6 +58,7 @@ struct options {
 	const char	*preprompt;
 	json_t		*params;	/* owned: object, those given */
 	int		 no_history;
+	int		 no_stdin;
 	int		 plain;		/* neither wrapping nor markdown */
 	int		 all, no_pager;
 	int		 exchange;	/* arguments are numbers of exchanges */
@@ -80,6 +81,7 @@ struct ctl {
 	struct chat	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
+	int64_t		 current;	/* conversation marked in lists */
 	int		 verbose;	/* print numbers after each reply */
 	int		 near;		/* quota_near notices so far */
 	/* Called about four times a second while link_run waits for an event;
@@ -319,6 +321,10 @@ int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
  * NULL) with the newest reply. Returns an exit status.
  */
 int	 show_conversation(struct ctl *ctl, int64_t number, FILE *out,
+	    struct said *said);
+/* Print only the newest exchange, the title, and how much of the model's
+ * context the conversation takes. Otherwise as show_conversation. */
+int	 show_recap(struct ctl *ctl, int64_t number, FILE *out,
 	    struct said *said);
 int	 show_status(struct ctl *ctl, FILE *out);
 

@@ -66,6 +66,15 @@ list_print(struct ctl *ctl, json_t *m, FILE *out)
 	return (status);
 }
 
+/* Print what the columns are. */
+static void
+list_head(const struct list *l)
+{
+	fprintf(l->out, "%s%6s  %-16s  %4s  %s%s%s\n", term_on(1, ROLE_DIM),
+	    "number", "last used", "said", l->ctl->opt.all ? "user          " :
+	    "", "title", term_off(1));
+}
+
 /* Print one conversation, raw prompt or found exchange. */
 static void
 list_item(void *arg, const json_t *event)
@@ -84,8 +93,11 @@ list_item(void *arg, const json_t *event)
 	term_size(&rows, &columns);
 	stamp_text(msg_int(c, "updated", msg_int(c, "created", 0)),
 	    STAMP_MINUTES, when);
-	fprintf(l->out, "%s%6lld%s  %s  ", term_on(1, ROLE_BOLD),
-	    (long long)l->last, term_off(1), when);
+	if (l->shown == 1 && term_is(1) && !l->found)
+		list_head(l);
+	fprintf(l->out, "%s%6lld%s%s %s  ", term_on(1, ROLE_BOLD),
+	    (long long)l->last, term_off(1), !l->found && l->last ==
+	    l->ctl->current ? "*" : " ", when);
 	if (l->found)
 		list_rating(l, c);
 	else

@@ -76,6 +76,8 @@ static const struct opt {
 	    NULL, "show replies as they are: no markdown, no line breaks" },
 	{ "limit", 'n', OPT_NUMBER, LISTS | CMD_REVIEW, AT(limit), 1, 1000000,
 	    NULL, "N", "at most N (50; review: 1000)" },
+	{ "no-stdin", 'n', OPT_FLAG, CMD_ASK, AT(no_stdin), 0, 0, NULL,
+	    NULL, "do not read standard input" },
 	{ "before", 0, OPT_NUMBER, LISTS, AT(before), 1, JSON_INT_MAX,
 	    NULL, "N", "only entries older than number N" },
 	{ "all", 0, OPT_FLAG, LISTS | CMD_EXPORT | CMD_STATS, AT(all), 0, 0,
@@ -226,7 +228,8 @@ opts_read(struct options *o, const struct command *cmd, int argc, char **argv)
 		}
 		for (i = 0; i < nitems(table); i++)
 			if (c == OPT_CODE + (int)i ||
-			    (c < OPT_CODE && c == table[i].letter))
+			    (c < OPT_CODE && c == table[i].letter &&
+			    opts_applies(&table[i], cmd)))
 				break;
 		if (opts_store(o, &table[i], optarg) == -1)
 			return (-1);

@@ -58,11 +58,14 @@ repl_greet(struct repl *r)
 
 	model = json_object_get(chat_hello(r->ctl->chat), "model");
 	name = msg_string(model, "name");
-	if (r->conversation != 0)
+	if (r->conversation != 0) {
 		term_note("%s, conversation %lld; /help lists commands, "
 		    "Ctrl-D leaves", name == NULL ? "chatd" : name,
 		    (long long)r->conversation);
-	else
+		if (show_recap(r->ctl, r->conversation, stdout, &r->last) ==
+		    CTL_OK)
+			r->last.conversation = r->conversation;
+	} else
 		term_note("%s; /help lists commands, Ctrl-D leaves",
 		    name == NULL ? "chatd" : name);
 }

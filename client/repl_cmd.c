@@ -238,6 +238,7 @@ repl_cmd_list(struct repl *r, char *rest)
 	m = msg_op("list", -1);
 	msg_set_int(m, "limit", n > 200 ? 200 : n);
 	out = pager_open(&p, !r->ctl->opt.no_pager);
+	r->ctl->current = r->conversation;
 	list_print(r->ctl, m, out);
 	pager_close(&p);
 }
@@ -251,7 +252,7 @@ repl_cmd_open(struct repl *r, char *rest)
 
 	if (n == 0 || repl_link_open(r) == -1)
 		return;
-	if (show_conversation(r->ctl, n, stdout, &last) != CTL_OK) {
+	if (show_recap(r->ctl, n, stdout, &last) != CTL_OK) {
 		say_clear(&last);
 		return;
 	}

@@ -21,6 +21,11 @@ struct show {
 	struct said	*said;		/* borrowed, or NULL */
 	int64_t		 last;		/* number of the last one printed */
 	int64_t		 shown;		/* exchanges of this page */
+	int64_t		 all;		/* exchanges so far */
+	FILE		*recap;		/* owned, or NULL: writes newest */
+	char		*newest;	/* owned: the last exchange, printed */
+	size_t		 size;
+	int64_t		 tokens;	/* of it, and of what came before */
 };
 
 static void	show_title(struct show *, const json_t *);
@@ -31,11 +36,11 @@ static void	show_reply(struct show *, const json_t *, int);
 static void	show_rating(struct show *, const json_t *);
 static void	show_verdicts(struct show *, const json_t *);
 
-/* Print a conversation, or with --exchange an exchange. */
-int
-show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
+/* Ask for all pages of a conversation or an exchange. */
+static int
+show_pages(struct show *l, int64_t number)
 {
-	struct show	 l = { .ctl = ctl, .out = out, .said = said };
+	struct ctl	*ctl = l->ctl;
 	json_t		*m, *end;
 	int		 status, more = 0;
 
@@ -48,15 +53,62 @@ show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 			json_decref(m);
 			break;
 		}
-		if (l.last != 0)
-			msg_set_int(m, "after", l.last);
-		l.shown = 0;
-		status = link_call(ctl, m, show_item, &l, &end);
+		if (l->last != 0)
+			msg_set_int(m, "after", l->last);
+		l->shown = 0;
+		status = link_call(ctl, m, show_item, l, &end);
 		more = json_is_true(json_object_get(end, "more"));
 		if (status == CTL_OK && !more && !ctl->opt.json)
-			show_title(&l, end);
+			show_title(l, end);
 		json_decref(end);
-	} while (status == CTL_OK && more && l.shown > 0);
+	} while (status == CTL_OK && more && l->shown > 0);
+	return (status);
+}
+
+/* Print a conversation, or with --exchange an exchange. */
+int
+show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
+{
+	struct show	 l = { .ctl = ctl, .out = out, .said = said };
+
+	return (show_pages(&l, number));
+}
+
+/* Begin the text of the newest exchange of a recap. */
+static void
+show_recap_begin(struct show *l)
+{
+	if (l->recap != NULL)
+		fclose(l->recap);
+	free(l->newest);
+	if ((l->recap = open_memstream(&l->newest, &l->size)) == NULL)
+		abort();
+	l->out = l->recap;
+}
+
+/* Print the newest exchange of a conversation, and how long it is. */
+int
+show_recap(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
+{
+	const json_t	*model = json_object_get(chat_hello(ctl->chat),
+			    "model");
+	struct show	 l = { .ctl = ctl, .said = said };
+	int64_t		 context = msg_int(model, "context", 0);
+	int		 status;
+
+	show_recap_begin(&l);
+	status = show_pages(&l, number);
+	fclose(l.recap);
+	if (status == CTL_OK && l.all > 1)
+		term_note("[%lld exchange%s before; /show prints all]",
+		    (long long)l.all - 1, l.all == 2 ? "" : "s");
+	if (status == CTL_OK)
+		fputs(l.newest, out);
+	fflush(out);
+	if (status == CTL_OK && l.tokens > 0 && context > 0)
+		term_note("[%lld of %lld tokens are used]",
+		    (long long)l.tokens, (long long)context);
+	free(l.newest);
 	return (status);
 }
 
@@ -89,6 +141,13 @@ show_item(void *arg, const json_t *event)
 
 	l->last = msg_int(x, "exchange", 0);
 	l->shown++;
+	if (!more && l->recap != NULL)
+		show_recap_begin(l);
+	l->all += !more;
+	reply = json_array_get(replies, json_array_size(replies) - 1);
+	if (reply != NULL)
+		l->tokens = msg_int(reply, "prompt_tokens", 0) +
+		    msg_int(reply, "output_tokens", 0);
 	if (l->ctl->opt.json) {
 		term_json(x);
 		return;

@@ -24,7 +24,7 @@ _chatctl_options()
 		--stop --ignore-eos --plain"
 	case $1 in
 	''|chat)	echo "$text --no-history $any" ;;
-	ask)		echo "$text $any" ;;
+	ask)		echo "$text --no-stdin $any" ;;
 	list)		echo "--limit --before --all --raw --no-pager $any" ;;
 	show)		echo "--exchange --no-pager --plain $any" ;;
 	delete)		echo "--exchange $any" ;;

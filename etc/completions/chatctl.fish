@@ -50,6 +50,7 @@ complete -c chatctl -n $text -l stop -x -d 'End the reply before this text'
 complete -c chatctl -n $text -l ignore-eos -d 'Continue after the model ends the text'
 complete -c chatctl -n $text -l plain -d 'No markdown, no line breaks'
 complete -c chatctl -n '__fish_seen_subcommand_from show' -l plain -d 'No markdown, no line breaks'
+complete -c chatctl -n '__fish_seen_subcommand_from ask' -s n -l no-stdin -d 'Do not read standard input'
 complete -c chatctl -n $none -l no-history -d 'Keep no history file'
 
 complete -c chatctl -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'Maximum number'

@@ -1231,7 +1231,7 @@ def test_long_lists_go_through_the_pager(chatd, env):
     env["CHATCTL_PAGER"] = "sed 's/^/PAGED /'"
     with Terminal(env, "list", "-n", "60") as t:
         assert t.end() == 0
-        assert t.out.count(b"PAGED ") == 60
+        assert t.out.count(b"PAGED ") == 61      # with the heading
     with Terminal(env, "list", "-n", "3") as t:
         assert t.end() == 0
         assert b"PAGED" not in t.out

@@ -294,3 +294,35 @@ def test_plain_changes_nothing(service, tmp_path):
         s.paste("#say | **a** |\n|-|\n" + LINE)
         s.keys("Enter")
         s.ends_with("| **a** |", "|-|", LINE[:60], LINE[60:], ">")
+
+
+def test_opening_a_conversation_shows_its_end(service, tmp_path):
+    with service.client() as c:
+        talk = c.say("first words")[1]["conversation"]
+        c.say("last words", conversation=talk)
+    with Screen(service, tmp_path) as s:
+        s.type("/open %d" % talk)
+        s.keys("Enter")
+        s.wait("[conversation %d]" % talk)
+        lines = s.lines()
+        assert "[1 exchange before; /show prints all]" in lines
+        assert "> last words" in lines and "You said: last words" in lines
+        assert not any("first words" in x and "[conv" not in x
+                       for x in lines)
+        assert any(" tokens are used]" in x for x in lines)
+        s.type("/list 3")
+        s.keys("Enter")
+        s.wait("last used")
+        assert any(x.split()[:1] == ["%d*" % talk] for x in s.lines())
+
+
+def test_ask_says_that_it_reads_standard_input(service):
+    run = [BUILD / "chatctl", "-s", service.socket, "ask"]
+    with subprocess.Popen(run + ["one"], stdin=subprocess.PIPE, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        assert "-n leaves it alone" in p.stderr.readline()
+        out, _ = p.communicate("two\n", timeout=WAIT)
+    assert out == "You said: one\n\ntwo\n"
+    with subprocess.Popen(run + ["-n", "one"], stdin=subprocess.PIPE,
+                          text=True, stdout=subprocess.PIPE) as p:
+        assert p.stdout.read() == "You said: one\n"
