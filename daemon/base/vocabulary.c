@@ -14,6 +14,8 @@
 const char *const vocabulary_categories[CATEGORIES + 1] = {
 	VOCABULARY_CATEGORIES(WORD) NULL
 };
+#undef WORD
+#define WORD(name, word)	word,
 const char *const vocabulary_formats[] = {
 	VOCABULARY_FORMATS(WORD) NULL
 };

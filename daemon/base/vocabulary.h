@@ -36,13 +36,20 @@
 enum { CATEGORIES = 0 VOCABULARY_CATEGORIES(VOCABULARY_ONE) };
 #undef VOCABULARY_ONE
 
-/* The formats of an export: export.c calls the function export_NAME. */
+/* The formats of an export, and the part of the names of their functions:
+ * export.c calls export_NAME. */
 #define VOCABULARY_FORMATS(X) \
-	X(oig) \
-	X(messages) \
-	X(preference) \
-	X(csv) \
-	X(moderation)
+	X(oig, "oig") \
+	X(sft, "sft") \
+	X(messages, "messages") \
+	X(preference, "preference") \
+	X(openai_dpo, "openai-dpo") \
+	X(kto, "kto") \
+	X(oasst, "oasst") \
+	X(moderation, "moderation") \
+	X(argilla, "argilla") \
+	X(label_studio, "label-studio") \
+	X(csv, "csv")
 
 /*
  * The sampling parameters: name, type, least and greatest value, default and

@@ -28,6 +28,7 @@
 #include "path.h"
 #include "stdfds.h"
 #include "vocabulary.h"
+#include "export.h"
 #include "store.h"
 #include "xmalloc.h"
 
@@ -327,10 +328,12 @@ stored_uid(const char *s)
 static int
 stored_export(const char *format, const char *path, int64_t uid)
 {
-	struct fault	 f = { 0 };
-	int		 r;
+	struct export_options	opt = { .format = format, .uid = uid,
+				    .heldout = 10 };
+	struct fault		f = { 0 };
+	int			r;
 
-	if ((r = export_run(format, path, uid, stdout, &f)) != 0 &&
+	if ((r = export_run(&opt, path, stdout, &f)) != 0 &&
 	    r != CHAT_ECLOSED)
 		log_warnx("%s", f.message);
 	return (r != 0);
