@@ -40,6 +40,12 @@ const char *const vocabulary_reasons[] = {
 	"incorrect", "unhelpful", "harmful", "wrong_refusal", NULL
 };
 
+/* The first is the default. "vouched": rated good, or with an ideal text. */
+const char *const vocabulary_choices[] = {
+	"vouched", "good", "bad", "neutral", "any", "none", "ideal", "all", NULL
+};
+const char *const vocabulary_splits[] = { "train", "heldout", NULL };
+
 const char *const vocabulary_thumbs[] = { "good", "bad", "neutral", NULL };
 const int vocabulary_thumb_values[] = { 1, -1, 0 };
 

@@ -103,6 +103,8 @@ extern const char *const vocabulary_categories[CATEGORIES + 1];
 extern const char *const vocabulary_directions[];  /* by enum direction */
 extern const char *const vocabulary_actions[];	   /* by enum action */
 extern const char *const vocabulary_reasons[];	   /* of a rating */
+extern const char *const vocabulary_choices[];	   /* which ratings */
+extern const char *const vocabulary_splits[];
 extern const char *const vocabulary_formats[];	   /* of an export */
 extern const char *const vocabulary_precisions[];  /* of weights */
 extern const char *const vocabulary_cpu_precisions[]; /* those of the CPU */

@@ -31,13 +31,6 @@ static int	export_twice(struct export *, const char *, size_t);
 static void	export_grow(struct export *);
 static void	export_put(struct export *, json_t *);
 
-const char *const export_ratings[] = {
-	[RATING_VOUCHED] = "vouched", [RATING_GOOD] = "good",
-	[RATING_BAD] = "bad", [RATING_NEUTRAL] = "neutral",
-	[RATING_RATED] = "rated", [RATING_UNRATED] = "unrated",
-	[RATING_ALL] = "all", NULL
-};
-
 /* The function for each of vocabulary_formats. */
 #define EXPORT_WRITER(name, word)	export_##name,
 static int	(*const export_writers[])(struct export *) = {
@@ -208,15 +201,13 @@ export_split(const struct export *ex, const char *name)
 int
 export_check(const struct export_options *opt, struct fault *f)
 {
-	static const char *const splits[] = { "train", "heldout", NULL };
-
 	if (vocabulary_find(vocabulary_formats, opt->format) == -1)
 		return (vocabulary_fault(f, "bad_field", "format",
 		    vocabulary_formats, opt->format));
 	if (opt->rating != NULL &&
-	    vocabulary_find(export_ratings, opt->rating) == -1)
+	    vocabulary_find(vocabulary_choices, opt->rating) == -1)
 		return (vocabulary_fault(f, "bad_field", "rating",
-		    export_ratings, opt->rating));
+		    vocabulary_choices, opt->rating));
 	if (opt->reason != NULL &&
 	    vocabulary_find(vocabulary_reasons, opt->reason) == -1)
 		return (vocabulary_fault(f, "bad_field", "reason",
@@ -224,9 +215,9 @@ export_check(const struct export_options *opt, struct fault *f)
 	if (opt->category != NULL && vocabulary_category(opt->category) == -1)
 		return (vocabulary_fault(f, "bad_field", "category",
 		    vocabulary_categories, opt->category));
-	if (opt->split != NULL && vocabulary_find(splits, opt->split) == -1)
-		return (vocabulary_fault(f, "bad_field", "split", splits,
-		    opt->split));
+	if (opt->split != NULL && vocabulary_find(vocabulary_splits, opt->split) == -1)
+		return (vocabulary_fault(f, "bad_field", "split",
+		    vocabulary_splits, opt->split));
 	if (opt->heldout < 0 || opt->heldout > 100)
 		return (fault_set(f, "bad_field", "heldout", "heldout: %lld is "
 		    "not a percentage from 0 to 100", (long long)opt->heldout));
@@ -343,7 +334,7 @@ export_run(const struct export_options *opt, const char *path, FILE *out,
 	if ((r = export_check(opt, f)) != 0)
 		return (r);
 	if (opt->rating != NULL)
-		ex.rating = (enum export_rating)vocabulary_find(export_ratings,
+		ex.rating = (enum export_rating)vocabulary_find(vocabulary_choices,
 		    opt->rating);
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)

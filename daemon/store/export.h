@@ -23,7 +23,7 @@ struct export_options {
 	int64_t		 uid;		/* the data of this user; -1: of all */
 	int64_t		 since, until;	/* ms since 1970 UTC of the reply,
 					 * [since..until); 0: no bound */
-	const char	*rating;	/* one of export_ratings */
+	const char	*rating;	/* one of vocabulary_choices */
 	const char	*reason;	/* one of vocabulary_reasons */
 	const char	*category;	/* one that a filter has found */
 	const char	*model;		/* its name or its digest */
@@ -37,10 +37,9 @@ struct export_options {
 	int		 trailer;	/* a NUL and the manifest at the end */
 };
 
-/* The values of the filter "rating", ended by NULL. */
+/* The filter "rating", in the order of vocabulary_choices. */
 enum export_rating { RATING_VOUCHED, RATING_GOOD, RATING_BAD, RATING_NEUTRAL,
-	RATING_RATED, RATING_UNRATED, RATING_ALL };
-extern const char	*const export_ratings[];
+	RATING_ANY, RATING_NONE, RATING_IDEAL, RATING_ALL };
 
 /* Why rows are missing: counted for the manifest. */
 enum export_lack { LACK_CUT, LACK_CONTEXT, LACK_RUNNING, LACK_UNSEEN,

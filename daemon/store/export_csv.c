@@ -110,7 +110,7 @@ export_csv_wanted(const struct export *ex, sqlite3_stmt *q)
 		return (thumb < 0);
 	case RATING_NEUTRAL:
 		return (thumb == 0);
-	case RATING_UNRATED:
+	case RATING_NONE:
 		return (0);
 	default:
 		return (1);

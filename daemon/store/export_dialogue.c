@@ -357,13 +357,14 @@ export_clean(const struct export *ex, const struct export_reply *r)
 		return (r->thumb > 0);
 	case RATING_NEUTRAL:
 		return (r->rated && r->thumb == 0);
-	case RATING_RATED:
+	case RATING_ANY:
 		return (r->rated && r->thumb >= 0);
-	case RATING_UNRATED:
+	case RATING_NONE:
 		return (!r->rated);
 	case RATING_ALL:
 		return (r->thumb >= 0);
 	case RATING_BAD:
+	case RATING_IDEAL:
 		break;
 	}
 	return (0);
@@ -384,7 +385,7 @@ export_vouched(const struct export *ex, const struct export_reply *r)
 		return (r->thumb < 0);
 	case RATING_NEUTRAL:
 		return (r->thumb == 0);
-	case RATING_UNRATED:
+	case RATING_NONE:
 		return (0);
 	default:
 		return (1);

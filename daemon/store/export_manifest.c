@@ -33,7 +33,7 @@ manifest_filters(const struct export *ex)
 		msg_set_int(m, "since", o->since);
 	if (o->until != 0)
 		msg_set_int(m, "until", o->until);
-	msg_set_string(m, "rating", export_ratings[ex->rating]);
+	msg_set_string(m, "rating", vocabulary_choices[ex->rating]);
 	msg_set_string(m, "reason", o->reason);
 	msg_set_string(m, "category", o->category);
 	msg_set_string(m, "model", o->model);

@@ -42,10 +42,12 @@ review_wanted(const struct export *ex, const struct export_reply *r)
 		return (r->thumb < 0);
 	case RATING_NEUTRAL:
 		return (r->rated && r->thumb == 0);
-	case RATING_RATED:
+	case RATING_ANY:
 		return (r->rated);
-	case RATING_UNRATED:
+	case RATING_NONE:
 		return (!r->rated);
+	case RATING_IDEAL:
+		return (r->ideal != 0);
 	case RATING_ALL:
 		break;
 	}

@@ -189,13 +189,19 @@ test_only_what_somebody_vouched_for_goes_out(void **state)
 	expect_rated(fx, "messages", 1, NULL, LINE(HUMAN("p") "," BOT("r")));
 	expect_rated(fx, "messages", 1, "neutral", LINE(HUMAN("p") ","
 	    BOT("r")));
-	expect_rated(fx, "messages", 1, "unrated", LINE(HUMAN("p") ","
+	expect_rated(fx, "messages", 1, "none", LINE(HUMAN("p") ","
 	    BOT("r")));
 	expect_rated(fx, "messages", 1, "bad", "");
-	rate(fx, 3, 3, -1, ",'ideal':' \\n\\u00a0'");	/* blank */
+	/* Blank, or the same: chatd of version 2 stored such ratings. */
+	rate(fx, 3, 3, -1, ",'ideal':'i'");
+	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE rating SET ideal = "
+	    "char(10, 160)", NULL, NULL, NULL), SQLITE_OK);
 	expect_rated(fx, "messages", 1, "bad", "");
-	rate(fx, 3, 3, -1, ",'ideal':'r'");		/* the same */
+	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE rating SET ideal = "
+	    "'r'", NULL, NULL, NULL), SQLITE_OK);
 	expect_rated(fx, "messages", 1, "bad", "");
+	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE rating SET ideal = "
+	    "NULL", NULL, NULL, NULL), SQLITE_OK);
 	rate(fx, 3, 3, -1, ",'ideal':'i'");
 	expect_rated(fx, "messages", 1, "bad", LINE(HUMAN("p") "," BOT("i")));
 	expect_rated(fx, "messages", 1, NULL, LINE(HUMAN("p") "," BOT("r"))
@@ -392,7 +398,10 @@ test_a_preference_is_a_bad_reply_and_a_better_one(void **state)
 	expect(fx, "preference", 1, PAIR("i5", "r3", 2) PAIR("i5", "r5", 1));
 	rate(fx, 3, 3, -1, ",'ideal':'i3'");
 	expect(fx, "preference", 1, PAIR("i3", "r3", 2) PAIR("i5", "r5", 1));
-	rate(fx, 3, 3, -1, ",'ideal':'r3'");	/* the same text */
+	rate(fx, 3, 3, -1, ",'ideal':'x'");
+	/* The same text: chatd of version 2 stored such ratings. */
+	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE rating SET "
+	    "ideal = 'r3' WHERE ideal = 'x'", NULL, NULL, NULL), SQLITE_OK);
 	expect(fx, "preference", 1, PAIR("i5", "r3", 2) PAIR("i5", "r5", 1));
 	expect(fx, "openai-dpo", 1, "{\"input\":{\"messages\":[" HUMAN("1")
 	    "," BOT("one") "," HUMAN("2") "]},\"preferred_output\":["
@@ -423,7 +432,7 @@ test_ratings_are_rows_that_quote_what_needs_it(void **state)
 	say(fx, 1, 0, "say \\\"a, b\\\"\\r\\nplease", "done", " x");
 	rate(fx, 1, 1, -1, "");
 	rate(fx, 1, 1, -1, ",'reasons':['harmful','incorrect'],"
-	    "'ideal':'=1+1','comment':''");
+	    "'ideal':'=1+1'");
 	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE conversation SET "
 	    "uuid = 'u'", NULL, NULL, NULL), SQLITE_OK);
 	/* A known key gives known pseudonyms. */
@@ -433,7 +442,7 @@ test_ratings_are_rows_that_quote_what_needs_it(void **state)
 	expect(fx, "csv", 1, HEADER "2,1,1,1,\"u\",\"user-ce304734d1c40c3f\","
 	    "\"2023-11-14T22:13:20.123Z\",-1,\"incorrect harmful\",\"mini\","
 	    "\"\",\"\",1,\"{}\",\"done\",\"say\",,"
-	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",\"=1+1\",\"\",\r\n");
+	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",\"=1+1\",,\r\n");
 }
 
 static void
