@@ -68,7 +68,9 @@ struct options {
 	int64_t		 reply;		/* 0: not given */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
-	const char	*format, *output;
+	const char	*format, *output, *split;
+	int64_t		 heldout;	/* per cent */
+	int		 consent, unique, bare, sidecar;
 };
 
 /* One run of the program. */
@@ -103,7 +105,8 @@ struct ctl {
 #define CMD_REVIEW	0x4000
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
-#define CMD_ANY		0x1ffff
+#define CMD_CONSENT	0x20000
+#define CMD_ANY		0x3ffff
 
 struct command {
 	const char	*name;
@@ -347,6 +350,7 @@ int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
+int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

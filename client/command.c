@@ -46,6 +46,11 @@ static const struct command commands[] = {
 	    "Delete conversations for good",
 	    "With --exchange, delete raw prompts. Operators may also delete "
 	    "the\nconversations of other users.\n" },
+	{ "consent", CMD_CONSENT, "[yes|no|unset] [CONVERSATION...]", 0, -1,
+	    "Say whether your conversations may be used for training",
+	    "Without a number it is about all of them; what is said about "
+	    "one conversation\ngoes before that. Without a word, print what "
+	    "holds.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
 	{ "stats", CMD_STATS, "", 0, 0,

@@ -215,7 +215,8 @@ export_check(const struct export_options *opt, struct fault *f)
 	if (opt->category != NULL && vocabulary_category(opt->category) == -1)
 		return (vocabulary_fault(f, "bad_field", "category",
 		    vocabulary_categories, opt->category));
-	if (opt->split != NULL && vocabulary_find(vocabulary_splits, opt->split) == -1)
+	if (opt->split != NULL &&
+	    vocabulary_find(vocabulary_splits, opt->split) == -1)
 		return (vocabulary_fault(f, "bad_field", "split",
 		    vocabulary_splits, opt->split));
 	if (opt->heldout < 0 || opt->heldout > 100)
@@ -300,7 +301,7 @@ export_piece(struct export *ex, int (*format)(struct export *), FILE *out)
 
 /* Write all pieces, then the manifest. */
 static int
-export_pieces(struct export *ex, FILE *out)
+export_pieces(struct export *ex, FILE *out, json_t **to)
 {
 	json_t	*manifest;
 	char	*s;
@@ -311,10 +312,14 @@ export_pieces(struct export *ex, FILE *out)
 		return (r);
 	while ((r = export_piece(ex, export_writers[i], out)) == 1)
 		;
-	if (r != 0 || !ex->opt->trailer || ferror(out))
+	if (r != 0 || (!ex->opt->trailer && to == NULL) || ferror(out))
 		return (r);
 	if ((manifest = export_manifest(ex)) == NULL)
 		return (CHAT_ESYSTEM);
+	if (to != NULL) {
+		*to = manifest;
+		return (0);
+	}
 	s = msg_line(manifest, &n);
 	putc('\0', out);
 	fwrite(s, 1, n, out);
@@ -325,8 +330,8 @@ export_pieces(struct export *ex, FILE *out)
 
 /* Write one export. */
 int
-export_run(const struct export_options *opt, const char *path, FILE *out,
-    struct fault *f)
+export_make(const struct export_options *opt, const char *path, FILE *out,
+    json_t **manifest, struct fault *f)
 {
 	struct export	 ex = { .opt = opt, .uid = opt->uid };
 	int		 r;
@@ -339,7 +344,7 @@ export_run(const struct export_options *opt, const char *path, FILE *out,
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;
-	if ((r = export_pieces(&ex, out)) != 0)
+	if ((r = export_pieces(&ex, out, manifest)) != 0)
 		store_fault(&ex.st, f);
 	else if (fflush(out) != 0 || ferror(out)) {
 		r = errno == EPIPE ? CHAT_ECLOSED : CHAT_ESYSTEM;

@@ -117,11 +117,12 @@ struct export {
 
 /*
  * Write an export of the database at path to out, as the database is now. Rows
- * are written in pieces, each in a transaction of its own. Returns 0,
- * CHAT_ECLOSED if nobody reads out any more, or another error; *f is filled.
+ * are written in pieces, each in a transaction of its own. If manifest is not
+ * NULL, *manifest becomes a new reference. Returns 0, CHAT_ECLOSED if nobody
+ * reads out any more, or another error; *f is filled.
  */
-int	 export_run(const struct export_options *opt, const char *path,
-	    FILE *out, struct fault *f);
+int	 export_make(const struct export_options *opt, const char *path,
+	    FILE *out, json_t **manifest, struct fault *f);
 
 /* Check the words in opt. Returns 0, or CHAT_EFORMAT with *f filled: code
  * bad_field, and the field. */

@@ -75,7 +75,7 @@ run(struct fixture *fx, const struct export_options *opt)
 	size_t		 n;
 	FILE		*out = open_memstream(&got, &n);
 
-	if (export_run(opt, fx->path, out, &f) != 0)
+	if (export_make(opt, fx->path, out, NULL, &f) != 0)
 		fail_msg("%s", f.message);
 	fclose(out);
 	return (got);
@@ -109,7 +109,7 @@ run_to(struct fixture *fx, const char *format, int uid, FILE *out,
 	struct export_options	 opt = { .format = format, .uid = uid,
 				    .rating = "all", .bare = 1 };
 
-	return (export_run(&opt, fx->path, out, f));
+	return (export_make(&opt, fx->path, out, NULL, f));
 }
 
 /* The same of another file. */
@@ -118,7 +118,7 @@ run_file(const char *path, struct fault *f)
 {
 	struct export_options	 opt = { .format = "csv", .uid = 1 };
 
-	return (export_run(&opt, path, stdout, f));
+	return (export_make(&opt, path, stdout, NULL, f));
 }
 
 static void
