@@ -20,6 +20,8 @@
 #define SEARCH_LIMIT	50	/* items, if no limit is given */
 #define SEARCH_BYTES	1000	/* of a query */
 #define SEARCH_WORDS	32	/* words and phrases of a query */
+#define SEARCH_EXCERPT	4096	/* bytes counted for an excerpt, which takes
+				 * time to make */
 #define SEARCH_SPAN	20000	/* exchanges that the index looks at for one
 				 * slice: a few milliseconds */
 #define SEARCH_BEGIN	'\002'	/* marks in an excerpt, from SQLite */
@@ -340,10 +342,12 @@ store_search_item(struct store *st, const struct search_args *a,
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 6) +
 	    sqlite3_column_int64(q, 13);
 	sql_end(q);
-	if (a->match != NULL &&
-	    (r = store_search_excerpt(st, a, exchange, o)) < 0) {
-		json_decref(m);
-		return (r);
+	if (a->match != NULL) {
+		*bytes += SEARCH_EXCERPT;
+		if ((r = store_search_excerpt(st, a, exchange, o)) < 0) {
+			json_decref(m);
+			return (r);
+		}
 	}
 	req->item(req->arg, m);
 	return (0);
