@@ -28,8 +28,8 @@ static const struct command commands[] = {
 	{ "search", CMD_SEARCH, "[WORD...]", 0, -1,
 	    "Find exchanges by their words, newest first",
 	    "All words must occur in the prompt, the replies, or what was "
-	    "written in ratings.\n\"Words in quotes\" must occur together; after "
-	    "--, a -word must not occur. Without\nwords, list your "
+	    "written in ratings.\n\"Words in quotes\" must occur together; "
+	    "after --, a -word must not occur. Without\nwords, list your "
 	    "exchanges.\n" },
 	{ "rate", CMD_RATE, "EXCHANGE|last [good|bad|neutral]", 1, 2,
 	    "Rate a reply, or say what it should have been",
