@@ -8,9 +8,11 @@
  *   render
  *   term
  *   intr  stamp  command  param_opts  input  rate
- *   opts  link  pager
- *   say  list  show_status  explain  filter
+ *   opts  link  pager  key
+ *   filter
+ *   say  list  show_status  explain
  *   show
+ *   review_walk
  *   repl_... (repl.h)
  *   cmd_...
  *   chatctl
@@ -282,6 +284,9 @@ void	 say_clear(struct said *said);
 
 /* Write ms, milliseconds since 1970, to text as local time.  Returns text. */
 const char *stamp_text(int64_t ms, const char *format, char *text);
+/* Read a date, a date and a time, or an age such as 7d, as ms since 1970. 0, or
+ * -1, not reported. */
+int	 stamp_read(const char *text, int64_t *ms);
 
 /* ---- list.c, show.c, show_status.c: printing the answers of chatd */
 #define LIST_DEFAULT	50		/* conversations without --limit */
@@ -304,9 +309,6 @@ int	 filter_add(const struct ctl *ctl, json_t *msg);
 /* Read a number of an exchange, or "last", which is the user's newest exchange.
  * The connection is open. Returns an exit status, reported. */
 int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
-/* Read a time: a date, a date and a time, or an age such as 7d. 0, or -1, not
- * reported. */
-int	 filter_time(const char *text, int64_t *ms);
 /* The name of an account, in a new string; "1000" if it has none. */
 char	*filter_user(int64_t uid);
 

@@ -32,8 +32,6 @@ enum opt_kind {
 #define CHOOSES		(FILTERS | CMD_EXPORT)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
-static const char *const ratings[] = { "good", "bad", "neutral", "any", "none",
-    "ideal", NULL };
 
 #define AT(member) offsetof(struct options, member)
 static const struct opt {
@@ -83,8 +81,8 @@ static const struct opt {
 	    "only from TIME on: 2026-11-29, 2026-11-29T18:00, 7d or 12h" },
 	{ "until", 0, OPT_TIME, CHOOSES, AT(until), 0, 0, NULL, "TIME",
 	    "only before TIME" },
-	{ "rating", 0, OPT_WORD, FILTERS, AT(rating), 0, 0, ratings, "WORD",
-	    "(only replies rated so)" },
+	{ "rating", 0, OPT_WORD, FILTERS, AT(rating), 0, 0,
+	    vocabulary_ratings, "WORD", "(only replies rated so)" },
 	{ "rating", 0, OPT_WORD, CMD_EXPORT, AT(rating), 0, 0,
 	    vocabulary_choices, "WORD", "(vouched)" },
 	{ "category", 0, OPT_WORD, CHOOSES, AT(category), 0, 0,
@@ -318,7 +316,7 @@ opts_store(struct options *o, const struct opt *p, const char *value)
 		    (long long)p->max, value);
 		return (-1);
 	case OPT_TIME:
-		if (filter_time(value, (int64_t *)at) == 0)
+		if (stamp_read(value, (int64_t *)at) == 0)
 			break;
 		term_error("--%s: expected a time such as 2026-11-29, "
 		    "2026-11-29T18:00 or 7d, found \"%s\"", p->name, value);

@@ -48,6 +48,9 @@ const char *const vocabulary_splits[] = { "train", "heldout", NULL };
 
 const char *const vocabulary_thumbs[] = { "good", "bad", "neutral", NULL };
 const int vocabulary_thumb_values[] = { 1, -1, 0 };
+const char *const vocabulary_ratings[] = {
+	"good", "bad", "neutral", "any", "none", "ideal", NULL
+};
 
 /* The first is the default. */
 const char *const vocabulary_precisions[] = {

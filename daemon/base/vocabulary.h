@@ -112,6 +112,7 @@ extern const char *const vocabulary_caches[];	   /* of the KV cache */
 extern const char *const vocabulary_cpu_caches[];  /* those of the CPU */
 extern const char *const vocabulary_isas[];	   /* instruction sets */
 extern const char *const vocabulary_thumbs[];	   /* of a rating */
+extern const char *const vocabulary_ratings[];	   /* of a filter */
 extern const char *const vocabulary_param_names[]; /* as in vocabulary_params */
 extern const struct vocabulary_param vocabulary_params[];
 extern const struct vocabulary_code vocabulary_codes[];

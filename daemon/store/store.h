@@ -242,8 +242,9 @@ int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
 /*
- * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c and
- * store_count.c read; the others write.  Each reads req->msg and fills req->done.  Returns 0,
+ * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c
+ * and store_count.c read; the others write.  Each reads req->msg and fills
+ * req->done.  Returns 0,
  * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
  */
 

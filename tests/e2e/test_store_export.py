@@ -348,6 +348,7 @@ def generation_tags(jinja2):
 
 def test_the_template_makes_the_text_of_oig(store, folder):
     jinja2 = pytest.importorskip("jinja2")
+    pytest.importorskip("jinja2.ext")
     for n, (prompt, reply) in enumerate([
             ("  hi <bot>: x ", "a"), ("", "b"), ("x\ny", "<human>")]):
         a = store.do(**begin("t-%d" % n, prompt=prompt or "?",
