@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "pseudonym.h"
 #include "xmalloc.h"
 
 #define STORE_RETRY_MS	1000	/* after maintenance that has failed */
@@ -300,6 +301,7 @@ store_open(const char *path, struct store **out, struct fault *f)
 	if ((r = store_folder(path, f)) != 0 ||
 	    (r = store_lock(st, f)) != 0 ||
 	    (r = store_file(path, f)) != 0 ||
+	    (r = pseudonym_make(path, f)) != 0 ||
 	    (r = store_look(path, &version, f)) != 0)
 		goto out;
 	if ((r = store_connect(st)) != 0) {

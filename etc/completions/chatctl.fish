@@ -6,19 +6,21 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show rate review delete export status health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete export stats status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show rate review delete export status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete export stats status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
 complete -c chatctl -n $none -a ask -d 'Ask one thing and print the reply'
 complete -c chatctl -n $none -a list -d 'List conversations'
 complete -c chatctl -n $none -a show -d 'Show a conversation'
+complete -c chatctl -n $none -a search -d 'Find exchanges by their words'
 complete -c chatctl -n $none -a rate -d 'Rate a reply'
-complete -c chatctl -n $none -a review -d 'Decide about refusals that users call wrong'
+complete -c chatctl -n $none -a review -d 'Rate the replies to others one after the other'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
+complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
 complete -c chatctl -n $none -a reload -d 'Make chatd read its configuration again'
@@ -53,19 +55,30 @@ complete -c chatctl -n '__fish_seen_subcommand_from show' -l plain -d 'No markdo
 complete -c chatctl -n '__fish_seen_subcommand_from ask' -s n -l no-stdin -d 'Do not read standard input'
 complete -c chatctl -n $none -l no-history -d 'Keep no history file'
 
-complete -c chatctl -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'Maximum number'
-complete -c chatctl -n '__fish_seen_subcommand_from list' -l before -x -d 'Only older entries'
-complete -c chatctl -n '__fish_seen_subcommand_from list export' -l all -d 'Include the data of all users'
+complete -c chatctl -n '__fish_seen_subcommand_from list search review' -s n -l limit -x -d 'Maximum number'
+complete -c chatctl -n '__fish_seen_subcommand_from list search' -l before -x -d 'Only older entries'
+complete -c chatctl -n '__fish_seen_subcommand_from list search stats export' -l all -d 'Include the data of all users'
 complete -c chatctl -n '__fish_seen_subcommand_from list' -l raw -d 'Raw prompts'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -l exchange -d 'The numbers are those of exchanges'
-complete -c chatctl -n '__fish_seen_subcommand_from list show' -l no-pager -d 'Use no pager'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search' -l no-pager -d 'Use no pager'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l rating -x -a 'good bad neutral any none ideal' -d 'Only replies rated so'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l model -x -d 'Only replies of this model'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -a 'good bad neutral'
-complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l ideal -x -d 'The reply you wanted'
+complete -c chatctl -n '__fish_seen_subcommand_from rate' -l edit -d 'Change the reply in your editor'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l comment -x -d 'A comment'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reply -x -d 'The number of a reply'
-complete -c chatctl -n '__fish_seen_subcommand_from review' -l refusals -d 'Those that users have rated wrong_refusal'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l unrated -d 'Replies that nobody has rated'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l second -d 'Replies that others have rated'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l disputed -d 'Rated good by one and bad by another'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l flagged -d 'Replies with findings of the filters'
+complete -c chatctl -n '__fish_seen_subcommand_from review' -l refusals -d 'Blocks that users have rated wrong_refusal'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig messages preference csv moderation' -d 'Format'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F -d 'A new file'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Direction of the text'
