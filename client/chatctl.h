@@ -86,6 +86,9 @@ struct ctl {
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
 	int64_t		 current;	/* conversation marked in lists */
+	const char	*known;		/* borrowed, or NULL: the beginning of
+					 * the next reply that is not shown
+					 * again */
 	int		 verbose;	/* print numbers after each reply */
 	int		 near;		/* quota_near notices so far */
 	/* Called about four times a second while link_run waits for an event;
@@ -295,7 +298,7 @@ struct said {
 json_t	*say_message(const char *text, int64_t conversation,
 	    const char *preprompt, const json_t *params);
 json_t	*say_complete(const char *prompt, const json_t *params);
-json_t	*say_again(int64_t exchange, const json_t *params);
+json_t	*say_again(int64_t exchange, int further, const json_t *params);
 /*
  * Send msg (taken), print the reply on stdout as it comes, and notices and
  * errors on stderr. Fills *said, which is zero before the first use and cleared

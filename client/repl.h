@@ -108,6 +108,7 @@ struct repl {
 	struct edit	*edit;		/* owned */
 	int64_t		 conversation;	/* 0: the next message begins one */
 	struct said	 last;		/* the newest reply */
+	int		 topic;		/* the next message begins a subject */
 	char		*sent;		/* owned: the newest message, or
 					 * NULL */
 	char		*preprompt;	/* owned: set by /system, or NULL */

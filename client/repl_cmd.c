@@ -22,6 +22,8 @@ static void	repl_cmd_bad(struct repl *, char *);
 static void	repl_cmd_ideal(struct repl *, char *);
 static void	repl_cmd_edit(struct repl *, char *);
 static void	repl_cmd_again(struct repl *, char *);
+static void	repl_cmd_continue(struct repl *, char *);
+static void	repl_cmd_topic(struct repl *, char *);
 static void	repl_cmd_raw(struct repl *, char *);
 static void	repl_cmd_params(struct repl *, char *);
 static void	repl_cmd_delete(struct repl *, char *);
@@ -63,6 +65,10 @@ static const struct repl_cmd table[] = {
 	    "one you wanted", WORDS_NONE, repl_cmd_edit },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
 	    repl_cmd_again },
+	{ "/continue", "", "more of the last reply, which was cut off",
+	    WORDS_NONE, repl_cmd_continue },
+	{ "/topic", "", "begin a new subject: the model forgets, you don't",
+	    WORDS_NONE, repl_cmd_topic },
 	{ "/raw", "PROMPT", "continue PROMPT itself, outside "
 	    "conversations", WORDS_NONE, repl_cmd_raw },
 	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
@@ -395,8 +401,37 @@ repl_cmd_again(struct repl *r, char *rest)
 	if (r->last.exchange == 0)
 		term_error("there is no message to answer again yet");
 	else
-		repl_link_say(r, say_again(r->last.exchange,
+		repl_link_say(r, say_again(r->last.exchange, 0,
 		    r->ctl->opt.params));
+}
+
+/* /continue */
+static void
+repl_cmd_continue(struct repl *r, char *rest)
+{
+	char	*known;
+
+	(void)rest;
+	if (r->last.exchange == 0) {
+		term_error("there is no reply to continue yet");
+		return;
+	}
+	known = xstrdup(r->last.text);
+	r->ctl->known = known;
+	repl_link_say(r, say_again(r->last.exchange, 1, r->ctl->opt.params));
+	r->ctl->known = NULL;
+	free(known);
+}
+
+/* /topic */
+static void
+repl_cmd_topic(struct repl *r, char *rest)
+{
+	(void)rest;
+	r->topic = r->conversation != 0;
+	term_note(r->topic ? "[your next message begins a new subject: the "
+	    "model reads nothing of what was said before]" :
+	    "[nothing has been said yet]");
 }
 
 /* /raw */

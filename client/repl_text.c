@@ -23,14 +23,20 @@ void
 repl_text_send(struct repl *r, const char *text)
 {
 	char	*kept = xstrdup(text);
+	json_t	*m;
 
 	free(r->sent);
 	r->sent = kept;
 	if (r->ctl->opt.raw)
 		repl_link_say(r, say_complete(kept, r->ctl->opt.params));
-	else if (repl_link_open(r) == 0)
-		repl_link_say(r, say_message(kept, r->conversation,
-		    r->ctl->opt.preprompt, r->ctl->opt.params));
+	else if (repl_link_open(r) == 0) {
+		m = say_message(kept, r->conversation, r->ctl->opt.preprompt,
+		    r->ctl->opt.params);
+		if (r->topic)
+			msg_set_bool(m, "topic", 1);
+		r->topic = 0;
+		repl_link_say(r, m);
+	}
 }
 
 /* Count the tokens of a text, or return -1, reported. */

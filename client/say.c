@@ -65,13 +65,15 @@ say_complete(const char *prompt, const json_t *params)
 	return (m);
 }
 
-/* A request for another reply to the same prompt. */
+/* A request for another reply to the same prompt, or for more of the newest. */
 json_t *
-say_again(int64_t exchange, const json_t *params)
+say_again(int64_t exchange, int further, const json_t *params)
 {
 	json_t	*m = msg_op("regenerate", -1);
 
 	msg_set_int(m, "exchange", exchange);
+	if (further)
+		msg_set_bool(m, "continue", 1);
 	if (json_object_size(params) > 0)
 		msg_set(m, "params", json_deep_copy(params));
 	return (m);
@@ -196,6 +198,12 @@ say_text(struct say *say, const char *text)
 		return;
 	n = strlen(text);
 	fwrite(text, 1, n, say->copy);
+	for (; say->ctl->known != NULL && n > 0 &&
+	    *text == *say->ctl->known; n--, text++)
+		say->ctl->known++;	/* it is on the screen already */
+	if (n == 0)
+		return;
+	say->ctl->known = NULL;
 	say->shown = 1;
 	say->waiting.restarting = 0;
 	say->waiting.since = clock_monotonic();
@@ -319,7 +327,7 @@ say_stop(struct say *say)
 		const char	*stop, *message;
 	} table[] = {
 		{ "length", "[cut off at the token limit: max_tokens; "
-		    "/params max_tokens=N changes it]" },
+		    "/continue goes on]" },
 		{ "context", "[cut off: the model's context is full]" },
 		{ "repeat", "[stopped: the reply repeats itself; /again asks "
 		    "for another]" },

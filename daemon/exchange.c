@@ -92,6 +92,7 @@ exchange_free(struct exchange *x)
 	json_decref(x->params);
 	json_decref(x->given);
 	json_decref(x->history);
+	json_decref(x->resume);
 	json_decref(x->verdicts);
 	free(x->group);
 	free(x->text);

@@ -28,6 +28,10 @@ struct exchange_ask {
 	const char		*preprompt;	/* or NULL */
 	int64_t			 conversation;	/* 0: a new one */
 	int64_t			 exchange;	/* regenerate */
+	int			 topic;		/* say: the model reads nothing
+						 * of what was said before */
+	int			 further;	/* regenerate: continue the
+						 * newest reply */
 	json_t			*params;	/* taken: checked, with defaults
 						 * and seed */
 	json_t			*given;		/* the params that the client

@@ -57,6 +57,12 @@ exchange_msg_begin(const struct exchange *x)
 		msg_set_string(model, facts[i],
 		    msg_string(x->d->model, facts[i]));
 	msg_set(m, "model", model);
+	if (x->topic)
+		msg_set_bool(m, "topic", 1);
+	if (x->further) {
+		msg_set_bool(m, "continue", 1);
+		msg_set_int(m, "context", msg_int(x->d->model, "context", 0));
+	}
 	msg_set_int(m, "time", clock_wall());
 	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);
 	relay_quota(x->request, m);
@@ -133,6 +139,10 @@ exchange_msg_generate(const struct exchange *x)
 	msg_set(m, "params", json_incref(x->params));
 	if (json_array_size(x->reply.ids) > 0)
 		msg_set(m, "resume", json_copy(x->reply.ids));
+	else if (x->resume != NULL) {
+		msg_set(m, "resume", json_incref(x->resume));
+		msg_set_bool(m, "retell", 1);
+	}
 	msg_set_int(m, "group", x->uid);
 	return (m);
 }

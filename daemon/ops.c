@@ -46,9 +46,11 @@ static const struct field ops_say_fields[] = {
 	    A(conversation) },
 	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(preprompt) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
+	{ "topic", FIELD_BOOL, 0, 0, 0, A(topic) },
 };
 static const struct field ops_regenerate_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
+	{ "continue", FIELD_BOOL, 0, 0, 0, A(further) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
 };
 static const struct field ops_complete_fields[] = {
@@ -258,6 +260,7 @@ ops_say(struct request *r, struct ops_args *a)
 {
 	struct exchange_ask	 ask = { .kind = EXCHANGE_SAY,
 	    .text = a->text, .conversation = a->conversation,
+	    .topic = a->topic,
 	    .preprompt = a->preprompt != NULL ? a->preprompt :
 	    r->d->config->preprompt };
 
@@ -269,7 +272,7 @@ static void
 ops_regenerate(struct request *r, struct ops_args *a)
 {
 	struct exchange_ask	 ask = { .kind = EXCHANGE_REGENERATE,
-	    .exchange = a->exchange };
+	    .exchange = a->exchange, .further = a->further };
 
 	ops_exchange(r, &ask, a->params, "exchange");
 }

@@ -19,7 +19,7 @@ struct ops_args {
 	const char	*user, *split, *word;
 	int64_t		 heldout;
 	json_t		*params, *reasons;	/* borrowed */
-	int		 all, explain, review;
+	int		 all, explain, review, topic, further;
 	int		 consent, bare, sidecar, unique, manifest;
 };
 

@@ -58,7 +58,7 @@ generation_free(struct generation *g)
 /* Rebuild the state after ids that an earlier run generated. */
 int
 generation_resume(struct generation *g, const int32_t *id, size_t n,
-    int vocab)
+    int vocab, int retell)
 {
 	struct generation_news	 news;
 	size_t			 i;
@@ -68,7 +68,8 @@ generation_resume(struct generation *g, const int32_t *id, size_t n,
 			return (CHAT_EFORMAT);
 		generation_add(g, id[i]);
 	}
-	generation_take(g, &news);
+	if (!retell)
+		generation_take(g, &news);
 	return (0);
 }
 

@@ -152,7 +152,7 @@ play(const struct reply_case *c, int bytes, int cut)
 			generation_free(g);
 			g = start(&opt, 10000);
 			assert_int_equal(generation_resume(g, ids.id, i,
-			    VOCAB), 0);
+			    VOCAB, 0), 0);
 		}
 		generation_add(g, ids.id[i]);
 		take(g, &text, &taken);
@@ -362,13 +362,13 @@ resume_refuses_impossible_ids(void **state)
 	struct generation	*g = start(&opt, 100);
 
 	(void)state;
-	assert_true(generation_resume(g, after, 3, VOCAB) < 0);
+	assert_true(generation_resume(g, after, 3, VOCAB, 0) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
-	assert_true(generation_resume(g, range, 2, VOCAB) < 0);
+	assert_true(generation_resume(g, range, 2, VOCAB, 0) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
-	assert_int_equal(generation_resume(g, after, 2, VOCAB), 0);
+	assert_int_equal(generation_resume(g, after, 2, VOCAB, 0), 0);
 	assert_int_equal(g->stop, STOP_END);
 	generation_free(g);
 }
