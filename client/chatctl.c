@@ -39,6 +39,7 @@ static const struct {
 	{ CMD_REVIEW, cmd_review },
 	{ CMD_MODERATE, cmd_moderate },
 	{ CMD_TOKENIZE, cmd_tokenize },
+	{ CMD_TOP, cmd_top },
 	{ CMD_HELP, main_help },
 };
 

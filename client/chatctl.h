@@ -120,7 +120,8 @@ struct ctl {
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
 #define CMD_CONSENT	0x20000
-#define CMD_ANY		0x3ffff
+#define CMD_TOP		0x40000
+#define CMD_ANY		0x7ffff
 
 struct command {
 	const char	*name;
@@ -192,6 +193,9 @@ void	 term_note(const char *fmt, ...)
 /* Write out stdout. On failure the program ends: as by SIGPIPE if nobody reads
  * stdout, else with a message and CTL_REFUSED. */
 void	 term_flush(void);
+/* Without echo (on is 0), keys come without Enter, and those that are pressed
+ * during a reply are kept for the next prompt. */
+void	 term_echo(int on);
 /* One object as one line on stdout. */
 void	 term_json(const json_t *v);
 
@@ -396,6 +400,7 @@ int	 cmd_filters(struct ctl *ctl, int argc, char **argv);
 int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
+int	 cmd_top(struct ctl *ctl, int argc, char **argv);
 
 /* Connect, wait for the model and find the conversation that --continue
  * means. 0 or an exit status, reported. */

@@ -56,6 +56,10 @@ static const struct command commands[] = {
 	{ "stats", CMD_STATS, "", 0, 0,
 	    "Count replies and ratings, and how far raters agree",
 	    "Without --all, count your own.\n" },
+	{ "top", CMD_TOP, "", 0, 0,
+	    "Watch the replies that run and wait; q leaves",
+	    "Operators see those of all users, and the engine's tokens per "
+	    "second. If stdout is\nno terminal, it is printed once.\n" },
 	{ "status", CMD_STATUS, "", 0, 0,
 	    "Show what chatd, its model and its helpers are doing", NULL },
 	{ "health", CMD_HEALTH, "", 0, 0,

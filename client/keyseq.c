@@ -25,7 +25,7 @@ static const struct {
 	int		 number;
 	enum keyseq	 plain, word;	/* alone; with Ctrl or Alt */
 } numbers[] = {
-	{ 1, KEYSEQ_HOME, KEYSEQ_HOME },	/* Linux console, PuTTY, screen */
+	{ 1, KEYSEQ_HOME, KEYSEQ_HOME },	/* Linux console, screen */
 	{ 3, KEYSEQ_DELETE, KEYSEQ_DELETE_WORD },
 	{ 4, KEYSEQ_END, KEYSEQ_END },
 	{ 7, KEYSEQ_HOME, KEYSEQ_HOME },	/* rxvt */

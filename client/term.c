@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "stdfds.h"
@@ -165,6 +166,21 @@ void
 term_flush(void)
 {
 	stdfds_flush();
+}
+
+/* Switch the echo and the line mode of the terminal. */
+void
+term_echo(int on)
+{
+	struct termios	 t;
+
+	if (tcgetattr(STDIN_FILENO, &t) == -1)
+		return;
+	if (on)
+		t.c_lflag |= ECHO | ICANON;
+	else
+		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
 /* Print an object. */

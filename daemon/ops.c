@@ -29,6 +29,7 @@ static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
 static void	ops_filters(struct request *, struct ops_args *);
 static void	ops_status(struct request *, struct ops_args *);
+static void	ops_top(struct request *, struct ops_args *);
 static void	ops_health(struct request *, struct ops_args *);
 static void	ops_export(struct request *, struct ops_args *);
 static void	ops_reload(struct request *, struct ops_args *);
@@ -163,6 +164,7 @@ static const struct op {
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "filters", 0, NULL, 0, ops_filters },
 	{ "status", 0, NULL, 0, ops_status },
+	{ "top", 0, NULL, 0, ops_top },
 	{ "health", 0, NULL, 0, ops_health },
 	{ "export", 0, FIELDS(ops_export_fields), ops_export },
 	{ "reload", OPS_OPERATOR, NULL, 0, ops_reload },
@@ -445,6 +447,14 @@ ops_status(struct request *r, struct ops_args *a)
 {
 	(void)a;
 	request_done(r, status_message(r->d, r->operator));
+}
+
+/* top: what runs and waits now. */
+static void
+ops_top(struct request *r, struct ops_args *a)
+{
+	(void)a;
+	top_new(r);
 }
 
 /* health: the state of the service in one word. */

@@ -58,6 +58,11 @@ void	 moderate_new(struct request *r, enum direction d, const char *text,
 /* Answer r with the ids of text, when it is the account's turn. Ends r. */
 void	 tokenize_new(struct request *r, const char *text);
 
+/* ---- top.c */
+
+/* Answer top: what runs and waits now. */
+void	 top_new(struct request *r);
+
 /* ---- exporter.c: a read-only process per export */
 
 /* What an export shall have. Strings are borrowed until exporter_new returns;

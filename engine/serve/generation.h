@@ -87,8 +87,8 @@ void	 generation_free(struct generation *g);
 
 /*
  * Continue after n ids that an earlier run generated. They and their released
- * text count as already taken, unless retell is 1. Returns CHAT_EFORMAT if an id is out of range or
- * follows an id that ended the reply.
+ * text count as already taken, unless retell is 1. Returns CHAT_EFORMAT if an
+ * id is out of range or follows an id that ended the reply.
  */
 int	 generation_resume(struct generation *g, const int32_t *id, size_t n,
 	    int vocab, int retell);

@@ -48,7 +48,7 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show search rate review delete export stats
-		status health reload filters moderate tokenize help"
+		status top health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in

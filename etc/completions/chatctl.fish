@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete export stats status health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete export stats status top health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete export stats status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete export stats status top health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -21,6 +21,7 @@ complete -c chatctl -n $none -a review -d 'Rate the replies to others one after 
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
+complete -c chatctl -n $none -a top -d 'Watch what runs and waits'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
 complete -c chatctl -n $none -a reload -d 'Make chatd read its configuration again'

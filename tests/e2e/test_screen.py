@@ -326,3 +326,26 @@ def test_ask_says_that_it_reads_standard_input(service):
     with subprocess.Popen(run + ["-n", "one"], stdin=subprocess.PIPE,
                           text=True, stdout=subprocess.PIPE) as p:
         assert p.stdout.read() == "You said: one\n"
+
+
+def test_top_shows_what_runs(service, tmp_path):
+    with service.client() as c, service.client() as other:
+        ident = c.send("say", text="#wait")
+        c.until("started")
+        top = other.call("top")
+        assert [x["state"] for x in top["exchanges"]] == ["generating"]
+        assert top["exchanges"][0]["prompt_tokens"] == 7
+        once = subprocess.run([BUILD / "chatctl", "-s", service.socket, "top"],
+                              capture_output=True, text=True, timeout=WAIT)
+        assert once.returncode == 0 and "generating" in once.stdout
+        with Screen(service, tmp_path) as s:
+            s.keys("C-d")
+            s.wait("end 0")
+            s.type("%s -s %s top; echo left $?" % (BUILD / "chatctl",
+                                                   service.socket))
+            s.keys("Enter")
+            s.wait("generating")
+            c.send("cancel", request=ident)
+            s.until(lambda: not any("generating" in x for x in s.lines()))
+            s.type("q")
+            s.wait("left 0")
