@@ -60,6 +60,7 @@ struct options {
 	const char	*preprompt;
 	json_t		*params;	/* owned: object, those given */
 	int		 no_history;
+	int		 markdown;
 	int		 no_stdin;
 	int		 plain;		/* neither wrapping nor markdown */
 	int		 all, no_pager;

@@ -75,6 +75,8 @@ static const struct opt {
 	    NULL, "show replies as they are: no markdown, no line breaks" },
 	{ "limit", 'n', OPT_NUMBER, LISTS | CMD_REVIEW, AT(limit), 1, 1000000,
 	    NULL, "N", "at most N (50; review: 1000)" },
+	{ "markdown", 0, OPT_FLAG, CMD_SHOW, AT(markdown), 0, 0, NULL,
+	    NULL, "print the conversation as markdown" },
 	{ "no-stdin", 'n', OPT_FLAG, CMD_ASK, AT(no_stdin), 0, 0, NULL,
 	    NULL, "do not read standard input" },
 	{ "before", 0, OPT_NUMBER, LISTS, AT(before), 1, JSON_INT_MAX,

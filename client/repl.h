@@ -150,6 +150,7 @@ void	 repl_text_system(struct repl *r, char *rest);
 void	 repl_text_file(struct repl *r, char *rest);
 void	 repl_text_edit(struct repl *r, char *rest);
 void	 repl_text_context(struct repl *r, char *rest);
+void	 repl_text_branch(struct repl *r, char *rest);
 /* Send a message, and keep it for /edit. */
 void	 repl_text_send(struct repl *r, const char *text);
 

@@ -65,6 +65,8 @@ static const struct repl_cmd table[] = {
 	    "one you wanted", WORDS_NONE, repl_cmd_edit },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
 	    repl_cmd_again },
+	{ "/branch", "[N]", "list the replies to the last message, or go to "
+	    "reply N", WORDS_NONE, repl_text_branch },
 	{ "/continue", "", "more of the last reply, which was cut off",
 	    WORDS_NONE, repl_cmd_continue },
 	{ "/topic", "", "begin a new subject: the model forgets, you don't",

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "flow.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -203,9 +204,9 @@ seen_exchange(void *arg, const json_t *event)
 	seen_add(s, "model", "<bot>: ", text);
 }
 
-/* Print one message. */
+/* Print as much of the beginning of a text as fits into the line. */
 static void
-seen_print(const struct seen_text *t, int dropped)
+seen_head(const struct seen_text *t)
 {
 	size_t	 n = 0, len = strlen(t->head);
 	int	 width = 0, rows, columns;
@@ -216,9 +217,17 @@ seen_print(const struct seen_text *t, int dropped)
 		    render_next(t->head + n, len - n));
 		n += render_next(t->head + n, len - n);
 	}
-	printf("%s%8lld  %-10s %.*s%s%s\n", dropped ? term_on(1, ROLE_DIM) :
-	    "", (long long)t->tokens, dropped ? "(left out)" : t->role,
-	    (int)n, t->head, n < len ? "..." : "", dropped ? term_off(1) : "");
+	printf("%.*s%s", (int)n, t->head, n < len ? "..." : "");
+}
+
+/* Print one message. */
+static void
+seen_print(const struct seen_text *t, int dropped)
+{
+	printf("%s%8lld  %-10s ", dropped ? term_on(1, ROLE_DIM) : "",
+	    (long long)t->tokens, dropped ? "(left out)" : t->role);
+	seen_head(t);
+	printf("%s\n", dropped ? term_off(1) : "");
 }
 
 /* Count the tokens, and print all messages. */
@@ -280,4 +289,96 @@ repl_text_context(struct repl *r, char *rest)
 		free(s.list[i].text);
 	}
 	free(s.list);
+}
+
+/* ---- /branch */
+
+/* The replies to one prompt. */
+struct branches {
+	json_t	*list;		/* owned */
+};
+
+/* Collect the replies of an exchange; a long one comes in several parts. */
+static void
+branch_take(void *arg, const json_t *event)
+{
+	struct branches	*b = arg;
+
+	json_array_extend(b->list, json_object_get(json_object_get(event,
+	    "exchange"), "replies"));
+}
+
+/* Print one reply as a line of a list. */
+static void
+branch_line(const struct repl *r, size_t i, const json_t *reply)
+{
+	struct seen_text	 t = { .role = "" };
+	const char		*state;
+	const json_t		*rating = json_object_get(reply, "rating");
+	int64_t			 thumb = msg_int(rating, "thumb", 0);
+
+	state = thumb > 0 ? "good" : thumb < 0 ? "bad" :
+	    msg_string(reply, "state");
+	if (state == NULL || (thumb == 0 && strcmp(state, "done") == 0))
+		state = "";
+	t.head = render_line(msg_string(reply, "text"));
+	printf("%4zu%s %-10.10s ", i + 1, msg_int(reply, "reply", 0) ==
+	    r->last.reply ? "*" : " ", state);
+	seen_head(&t);
+	putchar('\n');
+	free(t.head);
+}
+
+/* /branch */
+void
+repl_text_branch(struct repl *r, char *rest)
+{
+	struct branches	 b = { json_array() };
+	json_t		*m, *end = NULL, *reply;
+	struct flow	*flow;
+	const char	*text;
+	int64_t		 n = 0;
+	size_t		 i;
+
+	input_chomp(rest);
+	if (r->last.exchange == 0) {
+		term_error("there is no reply yet");
+		goto out;
+	}
+	if (*rest != '\0' && opts_number(rest, 1, INT64_MAX, &n) != 0) {
+		term_error("/branch: expected the number of a reply, as "
+		    "/branch lists it, found \"%s\"", rest);
+		goto out;
+	}
+	if (repl_link_open(r) == -1)
+		goto out;
+	m = msg_op("show", -1);
+	msg_set_int(m, "exchange", r->last.exchange);
+	if (link_call(r->ctl, m, branch_take, &b, &end) != CTL_OK)
+		goto out;
+	json_array_foreach(b.list, i, reply) {
+		if (n == 0)
+			branch_line(r, i, reply);
+	}
+	if (n == 0)
+		goto out;
+	if ((reply = json_array_get(b.list, (size_t)n - 1)) == NULL) {
+		term_error("/branch: there are %zu replies, found %lld",
+		    json_array_size(b.list), (long long)n);
+		goto out;
+	}
+	text = msg_string(reply, "text");
+	r->last.reply = msg_int(reply, "reply", 0);
+	free(r->last.text);
+	r->last.text = xstrdup(text != NULL ? text : "");
+	flow = flow_new(stdout, 0, term_mark(1) != 0);
+	flow_text(flow, r->last.text, strlen(r->last.text));
+	flow_end(flow);
+	flow_break(flow);
+	flow_free(flow);
+	term_note("[reply %lld of %zu; /good, /bad and /ideal are about it]",
+	    (long long)n, json_array_size(b.list));
+out:
+	json_decref(end);
+	json_decref(b.list);
 }

@@ -26,6 +26,7 @@ struct show {
 	char		*newest;	/* owned: the last exchange, printed */
 	size_t		 size;
 	int64_t		 tokens;	/* of it, and of what came before */
+	char		*title;		/* owned, for markdown */
 };
 
 static void	show_title(struct show *, const json_t *);
@@ -65,15 +66,6 @@ show_pages(struct show *l, int64_t number)
 	return (status);
 }
 
-/* Print a conversation, or with --exchange an exchange. */
-int
-show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
-{
-	struct show	 l = { .ctl = ctl, .out = out, .said = said };
-
-	return (show_pages(&l, number));
-}
-
 /* Begin the text of the newest exchange of a recap. */
 static void
 show_recap_begin(struct show *l)
@@ -84,6 +76,60 @@ show_recap_begin(struct show *l)
 	if ((l->recap = open_memstream(&l->newest, &l->size)) == NULL)
 		abort();
 	l->out = l->recap;
+}
+
+/* Print an exchange as markdown: the prompt, and the newest reply. */
+static void
+show_markdown_item(struct show *l, const json_t *x, int more)
+{
+	const json_t	*replies = json_object_get(x, "replies"), *reply;
+	const char	*text = msg_string(x, "prompt");
+	char		*model;
+
+	if (!more && text != NULL)
+		fprintf(l->out, "## You\n\n%s\n\n", text);
+	reply = json_array_get(replies, json_array_size(replies) - 1);
+	if ((text = msg_string(reply, "text")) == NULL || *text == '\0')
+		return;
+	model = render_line(msg_string(reply, "model"));
+	fprintf(l->out, "## %s\n\n%s\n\n", model[0] != '\0' ? model : "Model",
+	    text);
+	free(model);
+}
+
+/* Print a conversation as markdown. The title comes last, but stands first. */
+static int
+show_markdown(struct show *l, int64_t number)
+{
+	FILE	*out = l->out;
+	char	*title;
+	int	 status;
+
+	l->title = NULL;
+	show_recap_begin(l);
+	status = show_pages(l, number);
+	fclose(l->recap);
+	if (status == CTL_OK) {
+		title = render_line(l->title);
+		if (title[0] != '\0')
+			fprintf(out, "# %s\n\n", title);
+		fputs(l->newest, out);
+		free(title);
+	}
+	free(l->title);
+	free(l->newest);
+	return (status);
+}
+
+/* Print a conversation, or with --exchange an exchange. */
+int
+show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
+{
+	struct show	 l = { .ctl = ctl, .out = out, .said = said };
+
+	if (ctl->opt.markdown && !ctl->opt.json)
+		return (show_markdown(&l, number));
+	return (show_pages(&l, number));
 }
 
 /* Print the newest exchange of a conversation, and how long it is. */
@@ -121,6 +167,11 @@ show_title(struct show *l, const json_t *end)
 
 	if (text == NULL)
 		return;
+	if (l->ctl->opt.markdown) {
+		free(l->title);
+		l->title = xstrdup(text);
+		return;
+	}
 	title = render_line(text);
 	fprintf(l->out, "%s[conversation %lld: %s]%s\n",
 	    term_on(1, ROLE_DIM), (long long)msg_int(end, "conversation", 0),
@@ -141,6 +192,10 @@ show_item(void *arg, const json_t *event)
 
 	l->last = msg_int(x, "exchange", 0);
 	l->shown++;
+	if (l->ctl->opt.markdown && !l->ctl->opt.json) {
+		show_markdown_item(l, x, more);
+		return;
+	}
 	if (!more && l->recap != NULL)
 		show_recap_begin(l);
 	l->all += !more;

@@ -31,7 +31,7 @@ _chatctl_options()
 			    $any" ;;
 	search)		echo "--limit --before --all --no-pager $filter
 			    $any" ;;
-	show)		echo "--exchange --no-pager --plain $filter $any" ;;
+	show)		echo "--exchange --markdown --no-pager --plain $filter $any" ;;
 	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
 	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;

@@ -328,6 +328,40 @@ def test_ask_says_that_it_reads_standard_input(service):
         assert p.stdout.read() == "You said: one\n"
 
 
+def test_alternatives_are_walked(screen):
+    for line in "#say one more time", "/again", "/branch":
+        screen.type(line)
+        screen.keys("Enter")
+        screen.until(lambda: screen.last()[0] == ">")
+    screen.ends_with("   1             one more time",
+                     "   2*            one more time", ">")
+    screen.type("/branch 1")
+    screen.keys("Enter")
+    screen.wait("[reply 1 of 2; /good, /bad and /ideal are about it]")
+    screen.type("/good")
+    screen.keys("Enter")
+    screen.wait("rated good")
+    screen.type("/branch")
+    screen.keys("Enter")
+    screen.ends_with("   1* good       one more time",
+                     "   2             one more time", ">")
+    screen.type("/branch 3")
+    screen.keys("Enter")
+    screen.wait("/branch: there are 2 replies, found 3")
+
+
+def test_a_conversation_as_markdown(service):
+    with service.client() as c:
+        talk = c.say("#say *hello*")[1]["conversation"]
+        c.say("bye", conversation=talk)
+    out = subprocess.run([BUILD / "chatctl", "-s", service.socket, "show",
+                          "--markdown", str(talk)], capture_output=True,
+                         text=True, timeout=WAIT)
+    assert out.stdout == (
+        "# #say *hello*\n\n## You\n\n#say *hello*\n\n## scripted\n\n"
+        "*hello*\n\n## You\n\nbye\n\n## scripted\n\nYou said: bye\n\n")
+
+
 def test_top_shows_what_runs(service, tmp_path):
     with service.client() as c, service.client() as other:
         ident = c.send("say", text="#wait")
