@@ -26,9 +26,12 @@ static const struct {
 	{ CMD_ASK, cmd_ask },
 	{ CMD_LIST, cmd_list },
 	{ CMD_SHOW, cmd_show },
+	{ CMD_SEARCH, cmd_search },
 	{ CMD_RATE, cmd_rate },
 	{ CMD_DELETE, cmd_delete },
 	{ CMD_EXPORT, cmd_export },
+	{ CMD_STATS, cmd_stats },
+	{ CMD_CONSENT, cmd_consent },
 	{ CMD_STATUS, cmd_status },
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },
@@ -36,6 +39,7 @@ static const struct {
 	{ CMD_REVIEW, cmd_review },
 	{ CMD_MODERATE, cmd_moderate },
 	{ CMD_TOKENIZE, cmd_tokenize },
+	{ CMD_TOP, cmd_top },
 	{ CMD_HELP, main_help },
 };
 

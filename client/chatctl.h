@@ -7,10 +7,13 @@
  * A file calls only files of the lines above its own:
  *   render
  *   term
+ *   table  flow  waiting
  *   intr  stamp  command  param_opts  input  rate
- *   opts  link  pager
+ *   opts  link  pager  key
+ *   filter
  *   say  list  show_status  explain
  *   show
+ *   review_walk
  *   repl_... (repl.h)
  *   cmd_...
  *   chatctl
@@ -57,15 +60,23 @@ struct options {
 	const char	*preprompt;
 	json_t		*params;	/* owned: object, those given */
 	int		 no_history;
+	int		 markdown;
+	int		 no_stdin;
+	int		 plain;		/* neither wrapping nor markdown */
 	int		 all, no_pager;
 	int		 exchange;	/* arguments are numbers of exchanges */
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
 	int		 jsonl, explain, refusals;
+	int		 unrated, second, disputed, flagged, edit;
+	int64_t		 since, until;	/* ms since 1970; 0: not given */
+	const char	*rating, *category, *model, *user;
 	int64_t		 reply;		/* 0: not given */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
-	const char	*format, *output;
+	const char	*format, *output, *split;
+	int64_t		 heldout;	/* per cent */
+	int		 consent, unique, bare, sidecar;
 };
 
 /* One run of the program. */
@@ -75,7 +86,20 @@ struct ctl {
 	struct chat	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
+	int64_t		 current;	/* conversation marked in lists */
+	const char	*known;		/* borrowed, or NULL: the beginning of
+					 * the next reply that is not shown
+					 * again */
+	int		 verbose;	/* print numbers after each reply */
 	int		 near;		/* quota_near notices so far */
+	/* Called about four times a second while link_run waits for an event;
+	 * NULL: not. */
+	void		(*tick)(void *);
+	void		*tick_arg;	/* borrowed */
+	/* For show_conversation: */
+	int		 whole;		/* whatever the filter of the options */
+	int		 blind;		/* without ratings */
+	int64_t		 only;		/* only this reply; 0: all */
 };
 
 /* ---- command.c: the table of commands */
@@ -94,7 +118,11 @@ struct ctl {
 #define CMD_HEALTH	0x1000
 #define CMD_FILTERS	0x2000
 #define CMD_REVIEW	0x4000
-#define CMD_ANY		0x7fff
+#define CMD_SEARCH	0x8000
+#define CMD_STATS	0x10000
+#define CMD_CONSENT	0x20000
+#define CMD_TOP		0x40000
+#define CMD_ANY		0x7ffff
 
 struct command {
 	const char	*name;
@@ -139,8 +167,10 @@ int	 opts_number(const char *s, int64_t min, int64_t max, int64_t *out);
  * parameter.
  */
 char	*param_opts_set(json_t *params, const char *name, const char *value);
-/* Print the parameters, one per line, for people. */
-void	 param_opts_show(const json_t *params, FILE *out);
+/* Print the parameters that are in force, one per line, for people: those of
+ * params, else of defaults (may be NULL). */
+void	 param_opts_show(const json_t *params, const json_t *defaults,
+	    FILE *out);
 
 /* ---- term.c: the terminal, colours, messages */
 enum role { ROLE_PLAIN, ROLE_DIM, ROLE_BOLD, ROLE_BAD, ROLE_GOOD };
@@ -164,8 +194,26 @@ void	 term_note(const char *fmt, ...)
 /* Write out stdout. On failure the program ends: as by SIGPIPE if nobody reads
  * stdout, else with a message and CTL_REFUSED. */
 void	 term_flush(void);
+/* Without echo (on is 0), keys come without Enter, and those that are pressed
+ * during a reply are kept for the next prompt. */
+void	 term_echo(int on);
 /* One object as one line on stdout. */
 void	 term_json(const json_t *v);
+
+/* ---- waiting.c: what a reply waits for */
+struct waiting {
+	int	 on;		/* wanted, on a terminal that can do it */
+	int	 shown;		/* the line is on the screen */
+	int64_t	 since;		/* monotonic ms */
+	int64_t	 place;		/* replies before this one */
+	int64_t	 tokens;	/* of the prompt, once it is being read */
+	int	 restarting;	/* the engine has died */
+	size_t	 rows;		/* of a table that is not complete */
+};
+/* Begin to wait; the line is shown after half a second. */
+void	 waiting_begin(struct waiting *w, int wanted);
+void	 waiting_show(struct waiting *w);	/* draw it, or draw it again */
+void	 waiting_clear(struct waiting *w);	/* erase it */
 
 /* ---- pager.c: long output on a terminal */
 /*
@@ -188,7 +236,10 @@ void	 intr_hold(int on);
 int	 intr_fd(void);		/* readable after a Ctrl-C or another signal */
 /* Has Ctrl-C been pressed since the last call? */
 int	 intr_take(void);
-/* Has SIGTERM or SIGHUP come? SIGCONT, SIGWINCH since the last call? */
+/* on: Ctrl-Z is noted, for the line editor; off: it stops the program. */
+void	 intr_hold_stop(int on);
+/* Has SIGTERM or SIGHUP come? Ctrl-Z, SIGCONT, SIGWINCH since the last call? */
+int	 intr_stopped(void);
 int	 intr_ended(void);
 int	 intr_resumed(void);
 int	 intr_resized(void);
@@ -252,7 +303,7 @@ struct said {
 json_t	*say_message(const char *text, int64_t conversation,
 	    const char *preprompt, const json_t *params);
 json_t	*say_complete(const char *prompt, const json_t *params);
-json_t	*say_again(int64_t exchange, const json_t *params);
+json_t	*say_again(int64_t exchange, int further, const json_t *params);
 /*
  * Send msg (taken), print the reply on stdout as it comes, and notices and
  * errors on stderr. Fills *said, which is zero before the first use and cleared
@@ -270,11 +321,16 @@ void	 say_clear(struct said *said);
 
 /* Write ms, milliseconds since 1970, to text as local time.  Returns text. */
 const char *stamp_text(int64_t ms, const char *format, char *text);
+/* Read a date, a date and a time, or an age such as 7d, as ms since 1970. 0, or
+ * -1, not reported. */
+int	 stamp_read(const char *text, int64_t *ms);
 
 /* ---- list.c, show.c, show_status.c: printing the answers of chatd */
 #define LIST_DEFAULT	50		/* conversations without --limit */
 
-/* Print the list that msg (taken) requests. Returns an exit status. */
+/* Print the list that msg (taken) requests: of conversations, or if raw or
+ * found is set, of raw prompts or of what a search has found. Returns an exit
+ * status. */
 int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
 /*
  * Print a conversation, or with --exchange an exchange. Fills *said (may be
@@ -282,7 +338,20 @@ int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
  */
 int	 show_conversation(struct ctl *ctl, int64_t number, FILE *out,
 	    struct said *said);
+/* Print only the newest exchange, the title, and how much of the model's
+ * context the conversation takes. Otherwise as show_conversation. */
+int	 show_recap(struct ctl *ctl, int64_t number, FILE *out,
+	    struct said *said);
 int	 show_status(struct ctl *ctl, FILE *out);
+
+/* ---- filter.c: the options that choose exchanges */
+/* Add the filter of the options to a request. 0, or CTL_USAGE, reported. */
+int	 filter_add(const struct ctl *ctl, json_t *msg);
+/* Read a number of an exchange, or "last", which is the user's newest exchange.
+ * The connection is open. Returns an exit status, reported. */
+int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
+/* The name of an account, in a new string; "1000" if it has none. */
+char	*filter_user(int64_t uid);
 
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text
@@ -298,6 +367,21 @@ void	 explain_print(const char *text, const json_t *end);
  */
 json_t	*rate_message(int64_t exchange, int64_t reply, int thumb,
 	    const json_t *reasons, const char *ideal, const char *comment);
+/* Report the done event of a rate request: what was recorded. */
+void	 rate_report(const json_t *end);
+
+/* ---- review_walk.c: an operator rates replies one after the other */
+/* The kind of review as chatd names it. Returns an exit status. */
+int	 review_walk(struct ctl *ctl, const char *kind);
+
+/* ---- key.c: single keys */
+enum {
+	KEY_END = -1,		/* the end of the input */
+	KEY_STOP = -2		/* Ctrl-C or another signal */
+};
+/* Read a key: on a terminal without the return key, else the first letter of a
+ * line. */
+int	 key_read(void);
 
 /* ---- cmd_*.c: one command each; argv has its arguments */
 int	 cmd_chat(struct ctl *ctl, int argc, char **argv);
@@ -307,6 +391,9 @@ int	 cmd_show(struct ctl *ctl, int argc, char **argv);
 int	 cmd_delete(struct ctl *ctl, int argc, char **argv);
 int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
+int	 cmd_search(struct ctl *ctl, int argc, char **argv);
+int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
+int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);
@@ -314,6 +401,7 @@ int	 cmd_filters(struct ctl *ctl, int argc, char **argv);
 int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
+int	 cmd_top(struct ctl *ctl, int argc, char **argv);
 
 /* Connect, wait for the model and find the conversation that --continue
  * means. 0 or an exit status, reported. */

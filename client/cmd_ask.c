@@ -4,12 +4,15 @@
  */
 #include "chatctl.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "json.h"
 #include "xmalloc.h"
+
+#define ASK_STDIN_MS	1000	/* without a byte from stdin, until a note */
 
 static int	ask_text(struct ctl *, int, char **, char **);
 static int	ask_newest(struct ctl *, int64_t *);
@@ -67,6 +70,18 @@ cmd_ask_open(struct ctl *ctl)
 	return (CTL_OK);
 }
 
+/* If nothing comes from stdin, say what is waited for. */
+static void
+ask_waits(int whole)
+{
+	struct pollfd	 p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	if (!isatty(STDIN_FILENO) && poll(&p, 1, ASK_STDIN_MS) == 0)
+		term_note(whole ? "[waiting for the message on standard "
+		    "input]" : "[waiting for more of the message on standard "
+		    "input; -n leaves it alone]");
+}
+
 /* The message: arguments, stdin, or both. */
 static int
 ask_text(struct ctl *ctl, int argc, char **argv, char **out)
@@ -79,7 +94,8 @@ ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 	whole = argc == 0 || (argc == 1 && strcmp(argv[0], "-") == 0);
 	if (whole && isatty(STDIN_FILENO))
 		term_note("type the message, then Ctrl-D on a line of its own");
-	if (whole || input_piped()) {
+	if (whole || (!ctl->opt.no_stdin && input_piped())) {
+		ask_waits(whole);
 		status = input_read(STDIN_FILENO, "stdin", max, &document);
 		if (status != CTL_OK)
 			return (status);

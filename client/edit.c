@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <histedit.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "xmalloc.h"
 
 #define EDIT_HISTORY	2000		/* entries that can be recalled */
+#define EDIT_PROMPT_WIDTH 2	/* of every prompt */
+#define EDIT_ESC_MS	50	/* a sequence of a key comes at once */
 #define PASTE_ON	"\033[?2004h"
 #define PASTE_OFF	"\033[?2004l"
 #define PASTE_END	"\033[201~"
@@ -30,12 +33,19 @@ struct edit {
 	const char		*prompt;	/* borrowed, while reading */
 	char			 in[4096];	/* bytes typed, not yet used */
 	size_t			 start, end;
+	int			 pasting;	/* bytes are not keys */
+	char			*drawn;		/* owned: the line when it was
+						 * last looked at, or NULL */
 	enum edit_end		 why;		/* why reading stopped */
 	int			 bracketed;	/* the terminal can do it */
 };
 
 static int	edit_getc(EditLine *, wchar_t *);
-static int	edit_fill(struct edit *);
+static int	edit_fill(struct edit *, int);
+static wchar_t	edit_key(struct edit *);
+static void	edit_bind(struct edit *);
+static void	edit_settle(struct edit *);
+static unsigned char edit_rubout(EditLine *, wint_t);
 static int	edit_signals(struct edit *);
 static char	*edit_prompt(EditLine *);
 static struct edit *edit_of(EditLine *);
@@ -73,13 +83,43 @@ edit_new(const struct edit_help *help, int no_history)
 	    edit_paste);
 	el_wset(e->el, EL_ADDFN, L"chat-complete", L"complete",
 	    edit_complete);
+	el_wset(e->el, EL_ADDFN, L"chat-rubout", L"delete a character or the "
+	    "name of a pasted text", edit_rubout);
 	el_set(e->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_set(e->el, EL_BIND, "^H", "chat-rubout", NULL);
+	el_set(e->el, EL_BIND, "^?", "chat-rubout", NULL);
 	el_source(e->el, NULL);
-	el_set(e->el, EL_BIND, "\\e[200~", "chat-paste", NULL);
-	el_set(e->el, EL_BIND, "^I", "chat-complete", NULL);
+	edit_bind(e);
 	if ((e->file = history_file_open(no_history)) != NULL)
 		history_file_each(e->file, edit_enter, e);
 	return (e);
+}
+
+/* Bind the keys of keyseq.c, and Tab. */
+static void
+edit_bind(struct edit *e)
+{
+	static const struct { enum keyseq key; const wchar_t *does; } keys[] = {
+		{ KEYSEQ_UP, L"ed-prev-history" },
+		{ KEYSEQ_DOWN, L"ed-next-history" },
+		{ KEYSEQ_LEFT, L"ed-prev-char" },
+		{ KEYSEQ_RIGHT, L"ed-next-char" },
+		{ KEYSEQ_HOME, L"ed-move-to-beg" },
+		{ KEYSEQ_END, L"ed-move-to-end" },
+		{ KEYSEQ_PREV_WORD, L"ed-prev-word" },
+		{ KEYSEQ_NEXT_WORD, L"em-next-word" },
+		{ KEYSEQ_DELETE, L"ed-delete-next-char" },
+		{ KEYSEQ_DELETE_WORD, L"em-delete-next-word" },
+		{ KEYSEQ_PASTE, L"chat-paste" },
+	};
+	wchar_t	 name[2] = { 0, 0 };
+	size_t	 i;
+
+	for (i = 0; i < nitems(keys); i++) {
+		name[0] = (wchar_t)keys[i].key;
+		el_wset(e->el, EL_BIND, name, keys[i].does, NULL);
+	}
+	el_set(e->el, EL_BIND, "^I", "chat-complete", NULL);
 }
 
 /* Release an editor. */
@@ -94,6 +134,7 @@ edit_free(struct edit *e)
 		history_end(e->hist);
 	history_file_close(e->file);
 	paste_free(e->paste);
+	free(e->drawn);
 	free(e);
 }
 
@@ -141,7 +182,11 @@ edit_line(struct edit *e, const char *prompt, char **line)
 	el_set(e->el, EL_PREP_TERM, 1);
 	if (e->bracketed)
 		fputs(PASTE_ON, stdout);
+	free(e->drawn);
+	e->drawn = NULL;
+	intr_hold_stop(1);
 	s = el_gets(e->el, &n);
+	intr_hold_stop(0);
 	if (e->bracketed)
 		fputs(PASTE_OFF, stdout);
 	if (e->why != EDIT_LINE || s == NULL || n <= 0) {
@@ -177,6 +222,72 @@ edit_expand(const struct edit *e, const char *line)
 	return (paste_expand(e->paste, line, &held));
 }
 
+/* Return the line of the screen, counted from that of the prompt, on which byte
+ * n of the edited line is. */
+static int
+edit_row(const LineInfo *li, size_t n)
+{
+	int	 rows, columns;
+
+	term_size(&rows, &columns);
+	return ((EDIT_PROMPT_WIDTH + render_width(li->buffer, n)) / columns);
+}
+
+/*
+ * Draw a line of several screen lines again after a change in its middle.
+ * libedit (3.1-20221030) redraws only the first of them, and the others show
+ * the old text.
+ */
+static void
+edit_settle(struct edit *e)
+{
+	const LineInfo	*li = el_line(e->el);
+	const size_t	 n = (size_t)(li->lastchar - li->buffer);
+	const size_t	 had = e->drawn != NULL ? strlen(e->drawn) : 0;
+	char		*line = xstrndup(li->buffer, n);
+	int		 row, same, more;
+
+	same = e->drawn != NULL && strcmp(e->drawn, line) == 0;
+	more = li->cursor == li->lastchar && had <= n &&
+	    strncmp(line, e->drawn != NULL ? e->drawn : "", had) == 0;
+	if (e->bracketed && !same && !more && edit_row(li, n) > 0 &&
+	    strchr(line, '\n') == NULL) {
+		fputc('\r', stdout);
+		row = edit_row(li, (size_t)(li->cursor - li->buffer));
+		while (row-- > 0)
+			fputs("\033[A", stdout);
+		fputs("\033[J", stdout);
+		el_set(e->el, EL_REFRESH);
+	}
+	free(e->drawn);
+	e->drawn = line;
+}
+
+/* Move the cursor to the last of the lines of the screen that the line takes,
+ * so that what is printed next is below it. */
+static void
+edit_to_end(struct edit *e)
+{
+	const LineInfo	*li = el_line(e->el);
+	int		 row = edit_row(li, (size_t)(li->cursor - li->buffer));
+
+	for (; row < edit_row(li, (size_t)(li->lastchar - li->buffer)); row++)
+		fputc('\n', stdout);
+}
+
+/* Ctrl-Z: leave the screen in order, and stop. */
+static void
+edit_stop(struct edit *e)
+{
+	edit_to_end(e);
+	if (e->bracketed)
+		fputs(PASTE_OFF, stdout);
+	fputc('\n', stdout);
+	fflush(stdout);
+	el_set(e->el, EL_PREP_TERM, 0);
+	raise(SIGSTOP);
+}
+
 /* Handle signals. 0, or -1: stop reading. */
 static int
 edit_signals(struct edit *e)
@@ -190,20 +301,26 @@ edit_signals(struct edit *e)
 	if (intr_take()) {
 		li = el_line(e->el);
 		e->why = li->lastchar > li->buffer ? EDIT_CANCEL : EDIT_BREAK;
+		edit_to_end(e);
 		return (-1);
 	}
+	if (intr_stopped())
+		edit_stop(e);
 	if (intr_resized())
 		el_resize(e->el);
 	if (intr_resumed()) {
 		el_set(e->el, EL_PREP_TERM, 1);
+		if (e->bracketed)
+			fputs(PASTE_ON, stdout);
 		el_set(e->el, EL_REFRESH);
 	}
 	return (0);
 }
 
-/* Get more bytes from the keyboard. 1, 0 at its end, -1: stop reading. */
+/* Get more bytes from the keyboard within ms (-1: any time). 1, 0 at its end or
+ * when the time is over, -1: stop reading. */
 static int
-edit_fill(struct edit *e)
+edit_fill(struct edit *e, int ms)
 {
 	struct pollfd	 p[2] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
@@ -217,8 +334,10 @@ edit_fill(struct edit *e)
 	for (;;) {
 		if (edit_signals(e) == -1)
 			return (-1);
-		if (poll(p, 2, -1) == -1 && errno != EINTR)
+		if (poll(p, 2, ms) == -1 && errno != EINTR)
 			return (-1);
+		if (p[0].revents == 0 && p[1].revents == 0 && ms >= 0)
+			return (0);
 		if (p[0].revents == 0)
 			continue;
 		n = read(STDIN_FILENO, e->in + e->end,
@@ -232,6 +351,26 @@ edit_fill(struct edit *e)
 	}
 }
 
+/* Read the key that begins with ESC. Returns 0 if it means nothing. */
+static wchar_t
+edit_key(struct edit *e)
+{
+	enum keyseq	 key;
+	size_t		 n;
+
+	while ((n = keyseq_read(e->in + e->start, e->end - e->start,
+	    &key)) == 0) {
+		if (edit_fill(e, EDIT_ESC_MS) == 1)
+			continue;
+		/* ESC alone, or a sequence that does not go on. */
+		n = e->end - e->start;
+		key = n == 1 ? (enum keyseq)'\033' : KEYSEQ_NONE;
+		break;
+	}
+	e->start += n;
+	return ((wchar_t)key);
+}
+
 /* libedit's hook for characters: read one as UTF-8 in every locale. */
 static int
 edit_getc(EditLine *el, wchar_t *wc)
@@ -243,14 +382,24 @@ edit_getc(EditLine *el, wchar_t *wc)
 	for (;;) {
 		len = e->end == e->start ? 0 : utf8_decode(e->in + e->start,
 		    e->end - e->start, &cp);
-		if (len != 0)
-			break;
-		if ((r = edit_fill(e)) != 1) {
-			errno = EINTR;
-			return (r);
+		if (len == 0) {
+			if (!e->pasting)
+				edit_settle(e);
+			if ((r = edit_fill(e, -1)) != 1) {
+				errno = EINTR;
+				return (r);
+			}
+			continue;
 		}
+		if (len > 0 && cp == '\033' && !e->pasting) {
+			if ((*wc = edit_key(e)) != 0)
+				return (1);
+			continue;
+		}
+		e->start += (size_t)(len > 0 ? len : -len);
+		if (len < 0 || cp < 0x80 || cp >= 0xa0 || e->pasting)
+			break;		/* C1 controls stand for keys */
 	}
-	e->start += (size_t)(len > 0 ? len : -len);
 	*wc = len > 0 ? (wchar_t)cp : 0xfffd;
 	return (1);
 }
@@ -269,6 +418,7 @@ edit_paste(EditLine *el, wint_t ch)
 	(void)ch;
 	if ((f = open_memstream(&text, &len)) == NULL)
 		return (CC_ERROR);
+	e->pasting = 1;
 	while (el_wgetc(el, &wc) == 1) {
 		n = utf8_encode((uint32_t)wc, one);
 		fwrite(one, 1, (size_t)n, f);
@@ -279,11 +429,30 @@ edit_paste(EditLine *el, wint_t ch)
 		    memcmp(text + len - tail, PASTE_END, tail) == 0)
 			break;
 	}
+	e->pasting = 0;
 	fclose(f);
 	if (len >= tail && memcmp(text + len - tail, PASTE_END, tail) == 0)
 		len -= tail;
 	el_insertstr(el, paste_add(e->paste, text, len));
 	free(text);
+	return (CC_REFRESH);
+}
+
+/* Bound to Backspace: delete the name of a pasted text as a whole, with the
+ * text, or one character. */
+static unsigned char
+edit_rubout(EditLine *el, wint_t ch)
+{
+	struct edit	*e = edit_of(el);
+	const LineInfo	*li = el_line(el);
+	size_t		 n;
+
+	(void)ch;
+	if (li->cursor == li->buffer)
+		return (CC_ERROR);
+	n = paste_name_before(e->paste, li->buffer,
+	    (size_t)(li->cursor - li->buffer));
+	el_deletestr(el, n > 0 ? (int)n : 1);
 	return (CC_REFRESH);
 }
 

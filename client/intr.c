@@ -14,7 +14,8 @@
 #include "xmalloc.h"
 
 /* Set by the handler. */
-static volatile sig_atomic_t	 hold, pressed, ended, resumed, resized;
+static volatile sig_atomic_t	 hold, pressed, ended, resumed, resized,
+				 stopped;
 static int			 pipe_fd[2] = { -1, -1 };
 
 static void	intr_handler(int);
@@ -36,6 +37,8 @@ intr_handler(int sig)
 		resumed = 1;
 	else if (sig == SIGWINCH)
 		resized = 1;
+	else if (sig == SIGTSTP)
+		stopped = 1;
 	else
 		ended = sig;
 	if (write(pipe_fd[1], "", 1) == -1)
@@ -72,6 +75,18 @@ intr_hold(int on)
 	hold = on;
 }
 
+/* Note Ctrl-Z, or let it stop the program. */
+void
+intr_hold_stop(int on)
+{
+	struct sigaction	 sa = { .sa_handler = on ? intr_handler :
+				    SIG_DFL }, was;
+
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(SIGTSTP, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+		sigaction(SIGTSTP, &sa, NULL);
+}
+
 /* The descriptor to poll. */
 int
 intr_fd(void)
@@ -105,6 +120,13 @@ int
 intr_ended(void)
 {
 	return (ended);
+}
+
+/* Was Ctrl-Z pressed? */
+int
+intr_stopped(void)
+{
+	return (intr_clear(&stopped));
 }
 
 /* Were we stopped? */

@@ -27,6 +27,7 @@
 #define LINK_POLL_MS	200	/* between looks at a loading model */
 #define LINK_GROUPS	1024	/* groups of a user that are checked */
 #define LINK_CANCEL_MS	3000	/* wait for the end of a cancelled reply */
+#define LINK_TICK_MS	250	/* between calls of tick */
 
 static void	link_pause(int);
 static int	link_report_open(const struct ctl *, int, const struct fault *);
@@ -315,10 +316,14 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 		left = deadline == 0 ? -1 : deadline - clock_monotonic();
 		if (deadline != 0 && left <= 0)
 			return (CTL_INTERRUPTED);
+		if (ctl->tick != NULL && (left < 0 || left > LINK_TICK_MS))
+			left = LINK_TICK_MS;
 		r = link_next(ctl, (int)left, &m);
 		if (r < 0)
 			return (-r);
 		if (r == 0) {
+			if (ctl->tick != NULL)
+				ctl->tick(ctl->tick_arg);
 			if (intr_ended())
 				return (CTL_INTERRUPTED);
 			if (intr_take() && (!cancel ||

@@ -85,18 +85,24 @@ param_opts_set(json_t *params, const char *name, const char *value)
 
 /* List all parameters and the values that are set. */
 void
-param_opts_show(const json_t *params, FILE *out)
+param_opts_show(const json_t *params, const json_t *defaults, FILE *out)
 {
 	const char	*name;
 	json_t		*v;
 	char		*s, *safe;
 	size_t		 i;
+	int		 mine;
 
 	for (i = 0; (name = vocabulary_param_names[i]) != NULL; i++) {
 		v = json_object_get(params, name);
-		s = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY);
-		safe = render_line(s == NULL ? "chatd's default" : s);
-		fprintf(out, "  %-18s  %s\n", name, safe);
+		mine = v != NULL;
+		if (!mine)
+			v = json_object_get(defaults, name);
+		s = v == NULL ? NULL : json_dumps(v, JSON_ENCODE_ANY |
+		    JSON_REAL_PRECISION(15));
+		safe = render_line(s == NULL ? "not set" : s);
+		fprintf(out, "  %-18s  %s%s\n", name, safe, mine ?
+		    "  (set here)" : "");
 		free(safe);
 		free(s);
 	}

@@ -96,6 +96,21 @@ paste_add(struct paste *p, const char *s, size_t n)
 	return (p->shown);
 }
 
+/* Find the name that ends at byte n of a line. */
+size_t
+paste_name_before(const struct paste *p, const char *line, size_t n)
+{
+	size_t	 i, len;
+
+	for (i = 0; i < p->n; i++) {
+		len = strlen(p->list[i].name);
+		if (len <= n && memcmp(line + n - len, p->list[i].name,
+		    len) == 0)
+			return (len);
+	}
+	return (0);
+}
+
 /* Put the texts back. */
 char *
 paste_expand(const struct paste *p, const char *line, int *held)

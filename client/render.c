@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "utf8.h"
 #include "xmalloc.h"
@@ -144,6 +145,39 @@ render_escape(struct render *r, const char *fmt, unsigned value)
 	else
 		fputs(text, r->out);
 	r->column = 1;
+}
+
+/* The first character. */
+size_t
+render_next(const char *s, size_t n)
+{
+	uint32_t	 cp;
+	int		 len = utf8_decode(s, n, &cp);
+
+	return (len == 0 ? n : (size_t)abs(len));
+}
+
+/* The width of a text. */
+int
+render_width(const char *s, size_t n)
+{
+	uint32_t	 cp;
+	size_t		 i;
+	int		 len, width = 0;
+
+	for (i = 0; i < n; i += render_next(s + i, n - i)) {
+		if ((len = utf8_decode(s + i, n - i, &cp)) <= 0)
+			width += 4 * (len == 0 ? (int)(n - i) : -len);
+		else if (cp == '\n' || cp == '\t')
+			continue;
+		else if (cp < 0x80 && (cp < ' ' || cp == 0x7f))
+			width += 4;
+		else if (render_unsafe(cp))
+			width += cp > 0xffff ? 10 : 6;
+		else
+			width += utf8proc_charwidth((int32_t)cp);
+	}
+	return (width);
 }
 
 /* One safe line in a new string. */

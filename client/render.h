@@ -32,6 +32,14 @@ void	 render_text(struct render *r, const char *s, size_t n);
 /* End the text: print the bytes of an unfinished character as escapes. */
 void	 render_end(struct render *r);
 
+/* The bytes of the first character of s[n] (n > 0), or of the bytes that are
+ * none. */
+size_t	 render_next(const char *s, size_t n);
+
+/* The columns that s[n] takes on a terminal, escapes included. A newline takes
+ * none. */
+int	 render_width(const char *s, size_t n);
+
 /*
  * A title or a message as one line, in a new string (owned by the caller).
  * NULL gives "".

@@ -43,6 +43,8 @@ repl_run(struct ctl *ctl)
 	status = repl_loop(&r);
 	intr_hold(0);
 	say_clear(&r.last);
+	free(r.sent);
+	free(r.preprompt);
 	edit_free(r.edit);
 	return (status);
 }
@@ -56,11 +58,14 @@ repl_greet(struct repl *r)
 
 	model = json_object_get(chat_hello(r->ctl->chat), "model");
 	name = msg_string(model, "name");
-	if (r->conversation != 0)
+	if (r->conversation != 0) {
 		term_note("%s, conversation %lld; /help lists commands, "
 		    "Ctrl-D leaves", name == NULL ? "chatd" : name,
 		    (long long)r->conversation);
-	else
+		if (show_recap(r->ctl, r->conversation, stdout, &r->last) ==
+		    CTL_OK)
+			r->last.conversation = r->conversation;
+	} else
 		term_note("%s; /help lists commands, Ctrl-D leaves",
 		    name == NULL ? "chatd" : name);
 }
@@ -205,10 +210,6 @@ repl_take(struct repl *r, char *text)
 		return;
 	}
 	whole = edit_expand(r->edit, text + (text[0] == '/'));
-	if (r->ctl->opt.raw)
-		repl_link_say(r, say_complete(whole, r->ctl->opt.params));
-	else if (repl_link_open(r) == 0)
-		repl_link_say(r, say_message(whole, r->conversation,
-		    r->ctl->opt.preprompt, r->ctl->opt.params));
+	repl_text_send(r, whole);
 	free(whole);
 }

@@ -21,6 +21,10 @@ void		 paste_free(struct paste *p);
  */
 const char	*paste_add(struct paste *p, const char *text, size_t n);
 
+/* The bytes of the name that ends at byte n of line, or 0 if none does. */
+size_t		 paste_name_before(const struct paste *p, const char *line,
+		    size_t n);
+
 /* The line with each name replaced by its text, in a new string; *held is the
  * number of names replaced. */
 char		*paste_expand(const struct paste *p, const char *line,
@@ -39,6 +43,26 @@ void		 history_file_each(struct history_file *h,
 		    void (*fn)(void *arg, const char *entry), void *arg);
 /* Append an entry; other chats may append to the same file. */
 void		 history_file_add(struct history_file *h, const char *entry);
+
+/* ---- keyseq.c: what the keyboard sends */
+
+/* A key as one character for the line editor: a control character as it is, or
+ * one of 0x80 to 0x9f, which nobody can type. */
+enum keyseq {
+	KEYSEQ_NONE = 0,		/* a key without a meaning here */
+	KEYSEQ_ENTER = 0x0d,
+	KEYSEQ_UP = 0x80, KEYSEQ_DOWN, KEYSEQ_LEFT, KEYSEQ_RIGHT,
+	KEYSEQ_HOME, KEYSEQ_END, KEYSEQ_PREV_WORD, KEYSEQ_NEXT_WORD,
+	KEYSEQ_DELETE, KEYSEQ_DELETE_WORD, KEYSEQ_PASTE,
+	KEYSEQ_LAST		/* one more than the last */
+};
+
+/*
+ * Read the key that begins with the ESC at s[0]. Returns its bytes and sets
+ * *key, or returns 0 if the n bytes may be the beginning of a longer one. *key
+ * is ESC itself if the next byte is a key of its own.
+ */
+size_t	 keyseq_read(const char *s, size_t n, enum keyseq *key);
 
 /* ---- edit.c: the line editor */
 struct edit;
@@ -85,6 +109,10 @@ struct repl {
 	struct edit	*edit;		/* owned */
 	int64_t		 conversation;	/* 0: the next message begins one */
 	struct said	 last;		/* the newest reply */
+	int		 topic;		/* the next message begins a subject */
+	char		*sent;		/* owned: the newest message, or
+					 * NULL */
+	char		*preprompt;	/* owned: set by /system, or NULL */
 	int		 leave;
 };
 
@@ -116,6 +144,15 @@ const struct repl_cmd *repl_cmd_at(size_t i);	/* NULL after the last */
 const struct repl_cmd *repl_cmd_find(const char *name, size_t n);
 /* Run a line that begins with one slash. */
 void	 repl_cmd_run(struct repl *r, char *line);
+
+/* ---- repl_text.c: commands about the texts that the model reads */
+void	 repl_text_system(struct repl *r, char *rest);
+void	 repl_text_file(struct repl *r, char *rest);
+void	 repl_text_edit(struct repl *r, char *rest);
+void	 repl_text_context(struct repl *r, char *rest);
+void	 repl_text_branch(struct repl *r, char *rest);
+/* Send a message, and keep it for /edit. */
+void	 repl_text_send(struct repl *r, const char *text);
 
 /* ---- repl_tab.c: completion */
 /* The words that may follow text, for struct edit_help; arg is the struct

@@ -20,9 +20,15 @@ static void	repl_cmd_show(struct repl *, char *);
 static void	repl_cmd_good(struct repl *, char *);
 static void	repl_cmd_bad(struct repl *, char *);
 static void	repl_cmd_ideal(struct repl *, char *);
+static void	repl_cmd_edit(struct repl *, char *);
 static void	repl_cmd_again(struct repl *, char *);
+static void	repl_cmd_continue(struct repl *, char *);
+static void	repl_cmd_topic(struct repl *, char *);
 static void	repl_cmd_raw(struct repl *, char *);
 static void	repl_cmd_params(struct repl *, char *);
+static void	repl_cmd_delete(struct repl *, char *);
+static void	repl_cmd_search(struct repl *, char *);
+static void	repl_cmd_verbose(struct repl *, char *);
 static void	repl_cmd_status(struct repl *, char *);
 static void	repl_cmd_quit(struct repl *, char *);
 
@@ -37,21 +43,50 @@ static const struct repl_cmd table[] = {
 	    repl_cmd_open },
 	{ "/show", "[N]", "this conversation, or N", WORDS_CONVERSATIONS,
 	    repl_cmd_show },
+	{ "/search", "WORDS", "find your exchanges with these words",
+	    WORDS_NONE, repl_cmd_search },
+	{ "/delete", "N", "delete conversation N for good",
+	    WORDS_CONVERSATIONS, repl_cmd_delete },
+	{ "/system", "[TEXT]", "show or set the pre-prompt, which the model "
+	    "reads first; reset unsets it", WORDS_NONE, repl_text_system },
+	{ "/file", "PATH [MESSAGE]", "send a file, after MESSAGE if there is "
+	    "one", WORDS_NONE, repl_text_file },
+	{ "/edit", "", "change your last message in your editor, and send it",
+	    WORDS_NONE, repl_text_edit },
+	{ "/context", "", "what the model will see, in tokens", WORDS_NONE,
+	    repl_text_context },
 	{ "/good", "[COMMENT]", "the last reply was good", WORDS_NONE,
 	    repl_cmd_good },
 	{ "/bad", "[REASON...] [COMMENT]", "the last reply was bad; "
 	    "Tab offers reasons", WORDS_REASONS, repl_cmd_bad },
 	{ "/ideal", "[TEXT]", "the reply you wanted; without TEXT, in "
 	    "your editor", WORDS_NONE, repl_cmd_ideal },
+	{ "/edit-reply", "", "change the last reply in your editor into the "
+	    "one you wanted", WORDS_NONE, repl_cmd_edit },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
 	    repl_cmd_again },
+	{ "/branch", "[N]", "list the replies to the last message, or go to "
+	    "reply N", WORDS_NONE, repl_text_branch },
+	{ "/continue", "", "more of the last reply, which was cut off",
+	    WORDS_NONE, repl_cmd_continue },
+	{ "/topic", "", "begin a new subject: the model forgets, you don't",
+	    WORDS_NONE, repl_cmd_topic },
 	{ "/raw", "PROMPT", "continue PROMPT itself, outside "
 	    "conversations", WORDS_NONE, repl_cmd_raw },
 	{ "/params", "[NAME=VALUE...]", "show or set sampling parameters; "
 	    "NAME= unsets, reset unsets all", WORDS_PARAMS, repl_cmd_params },
+	{ "/verbose", "", "after each reply, show its tokens and its speed; "
+	    "or no more", WORDS_NONE, repl_cmd_verbose },
 	{ "/status", "", "what chatd, its model and its helpers are doing",
 	    WORDS_NONE, repl_cmd_status },
-	{ "/quit", "", "leave (also Ctrl-D)", WORDS_NONE, repl_cmd_quit },
+	{ "/quit", "", "leave (also /exit, /bye, Ctrl-D)", WORDS_NONE,
+	    repl_cmd_quit },
+};
+
+/* Other names of commands. */
+static const struct { const char *name, *means; } aliases[] = {
+	{ "/exit", "/quit" },
+	{ "/bye", "/quit" },
 };
 
 /* The argument that a command expects, for messages. */
@@ -77,6 +112,14 @@ repl_cmd_find(const char *name, size_t n)
 {
 	size_t	 i;
 
+	for (i = 0; i < nitems(aliases); i++) {
+		if (strlen(aliases[i].name) == n &&
+		    strncmp(aliases[i].name, name, n) == 0) {
+			name = aliases[i].means;
+			n = strlen(name);
+			break;
+		}
+	}
 	for (i = 0; i < nitems(table); i++)
 		if (strlen(table[i].name) == n &&
 		    strncmp(table[i].name, name, n) == 0)
@@ -161,7 +204,7 @@ repl_cmd_help(struct repl *r, char *rest)
 	for (i = 0; i < nitems(table); i++) {
 		if (only != NULL && only != &table[i])
 			continue;
-		printf("  %-8s%-22s %s\n", table[i].name, table[i].args,
+		printf("  %-12s%-22s %s\n", table[i].name, table[i].args,
 		    table[i].help);
 	}
 	if (only == NULL)
@@ -203,6 +246,7 @@ repl_cmd_list(struct repl *r, char *rest)
 	m = msg_op("list", -1);
 	msg_set_int(m, "limit", n > 200 ? 200 : n);
 	out = pager_open(&p, !r->ctl->opt.no_pager);
+	r->ctl->current = r->conversation;
 	list_print(r->ctl, m, out);
 	pager_close(&p);
 }
@@ -216,7 +260,7 @@ repl_cmd_open(struct repl *r, char *rest)
 
 	if (n == 0 || repl_link_open(r) == -1)
 		return;
-	if (show_conversation(r->ctl, n, stdout, &last) != CTL_OK) {
+	if (show_recap(r->ctl, n, stdout, &last) != CTL_OK) {
 		say_clear(&last);
 		return;
 	}
@@ -261,7 +305,7 @@ repl_cmd_rate(struct repl *r, int thumb, const json_t *reasons,
 		return;
 	if (link_call(r->ctl, rate_message(r->last.exchange, r->last.reply,
 	    thumb, reasons, ideal, comment), NULL, NULL, &end) == CTL_OK)
-		term_note("[rated]");
+		rate_report(end);
 	json_decref(end);
 }
 
@@ -271,6 +315,21 @@ repl_cmd_good(struct repl *r, char *rest)
 {
 	input_chomp(rest);
 	repl_cmd_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
+}
+
+/* Report a word that is nearly a reason, so that it is not taken for the
+ * beginning of the comment. Returns 1, or 0 if it is another word. */
+static int
+repl_cmd_misspelt(const char *rest, size_t n)
+{
+	char		*word = xstrndup(rest, n);
+	const char	*near = suggest_word(word, vocabulary_reasons);
+
+	if (near != NULL)
+		term_error("/bad: \"%s\" is no reason; did you mean %s? "
+		    "A comment may follow --", word, near);
+	free(word);
+	return (near != NULL);
 }
 
 /* /bad: reasons, then a comment. */
@@ -283,10 +342,19 @@ repl_cmd_bad(struct repl *r, char *rest)
 	input_chomp(rest);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n,");
+		if (n == 2 && strncmp(rest, "--", n) == 0) {
+			rest += n + strspn(rest + n, " \t\n");
+			break;
+		}
 		for (i = 0; vocabulary_reasons[i] != NULL; i++)
 			if (strlen(vocabulary_reasons[i]) == n &&
 			    strncmp(vocabulary_reasons[i], rest, n) == 0)
 				break;
+		if (vocabulary_reasons[i] == NULL &&
+		    repl_cmd_misspelt(rest, n)) {
+			json_decref(reasons);
+			return;
+		}
 		if (vocabulary_reasons[i] == NULL)
 			break;
 		json_array_append_new(reasons,
@@ -320,6 +388,13 @@ repl_cmd_ideal(struct repl *r, char *rest)
 	free(text);
 }
 
+/* /edit-reply: the same in the editor. */
+static void
+repl_cmd_edit(struct repl *r, char *rest)
+{
+	repl_cmd_ideal(r, rest);
+}
+
 /* /again */
 static void
 repl_cmd_again(struct repl *r, char *rest)
@@ -328,8 +403,37 @@ repl_cmd_again(struct repl *r, char *rest)
 	if (r->last.exchange == 0)
 		term_error("there is no message to answer again yet");
 	else
-		repl_link_say(r, say_again(r->last.exchange,
+		repl_link_say(r, say_again(r->last.exchange, 0,
 		    r->ctl->opt.params));
+}
+
+/* /continue */
+static void
+repl_cmd_continue(struct repl *r, char *rest)
+{
+	char	*known;
+
+	(void)rest;
+	if (r->last.exchange == 0) {
+		term_error("there is no reply to continue yet");
+		return;
+	}
+	known = xstrdup(r->last.text);
+	r->ctl->known = known;
+	repl_link_say(r, say_again(r->last.exchange, 1, r->ctl->opt.params));
+	r->ctl->known = NULL;
+	free(known);
+}
+
+/* /topic */
+static void
+repl_cmd_topic(struct repl *r, char *rest)
+{
+	(void)rest;
+	r->topic = r->conversation != 0;
+	term_note(r->topic ? "[your next message begins a new subject: the "
+	    "model reads nothing of what was said before]" :
+	    "[nothing has been said yet]");
 }
 
 /* /raw */
@@ -376,7 +480,9 @@ repl_cmd_params(struct repl *r, char *rest)
 	char	 end;
 
 	if (*rest == '\0')
-		param_opts_show(r->ctl->opt.params, stdout);
+		param_opts_show(r->ctl->opt.params,
+		    json_object_get(chat_hello(r->ctl->chat), "defaults"),
+		    stdout);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n");
 		end = rest[n];
@@ -387,6 +493,59 @@ repl_cmd_params(struct repl *r, char *rest)
 			rest++;
 		rest += strspn(rest, " \t\n");
 	}
+}
+
+/* /search */
+static void
+repl_cmd_search(struct repl *r, char *rest)
+{
+	struct pager	 p;
+	json_t		*m;
+
+	input_chomp(rest);
+	if (*rest == '\0') {
+		term_error("/search WORDS: expected words to find");
+		return;
+	}
+	if (repl_link_open(r) == -1)
+		return;
+	m = msg_op("search", -1);
+	msg_set_string(m, "query", rest);
+	msg_set_int(m, "limit", LIST_DEFAULT);
+	list_print(r->ctl, m, pager_open(&p, !r->ctl->opt.no_pager));
+	pager_close(&p);
+}
+
+/* /delete: always with a number, so that nothing is deleted by accident. */
+static void
+repl_cmd_delete(struct repl *r, char *rest)
+{
+	int64_t	 n = repl_cmd_number("/delete", REPL_WHICH, rest, 0);
+	json_t	*m, *end;
+
+	if (n == 0 || repl_link_open(r) == -1)
+		return;
+	m = msg_op("delete", -1);
+	msg_set_int(m, "conversation", n);
+	if (link_call(r->ctl, m, NULL, NULL, &end) == CTL_OK) {
+		term_note("[conversation %lld is deleted]", (long long)n);
+		if (n == r->conversation) {
+			r->conversation = 0;
+			say_clear(&r->last);
+			term_note("[a new conversation]");
+		}
+	}
+	json_decref(end);
+}
+
+/* /verbose */
+static void
+repl_cmd_verbose(struct repl *r, char *rest)
+{
+	(void)rest;
+	r->ctl->verbose = !r->ctl->verbose;
+	term_note(r->ctl->verbose ? "[each reply is followed by its tokens "
+	    "and its speed]" : "[no more numbers after replies]");
 }
 
 /* /status */

@@ -4,13 +4,9 @@
  */
 #include "repl.h"
 
-#include <termios.h>
-#include <unistd.h>
-
 #define REPL_LINK_WAIT	30	/* seconds to wait for a chatd that went away */
 
 static int	repl_link_alive(struct ctl *);
-static void	repl_link_echo(int);
 
 /* Connect again if the connection is lost. */
 int
@@ -60,9 +56,9 @@ repl_link_say(struct repl *r, json_t *msg)
 		json_decref(msg);
 		return;
 	}
-	repl_link_echo(0);
+	term_echo(0);
 	say_run(r->ctl, msg, 1, &said);
-	repl_link_echo(1);
+	term_echo(1);
 	putchar('\n');
 	if (said.conversation != 0)
 		r->conversation = said.conversation;
@@ -75,20 +71,4 @@ repl_link_say(struct repl *r, json_t *msg)
 		term_note(taken ?
 		    "[connected again; /again requests the reply again]" :
 		    "[connected again; send the message again]");
-}
-
-/* Switch the terminal's echo. Without echo, keys that are pressed during a
- * reply are kept for the next prompt. */
-static void
-repl_link_echo(int on)
-{
-	struct termios	 t;
-
-	if (tcgetattr(STDIN_FILENO, &t) == -1)
-		return;
-	if (on)
-		t.c_lflag |= ECHO | ICANON;
-	else
-		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+#include "flow.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -15,7 +17,9 @@
 struct say {
 	struct ctl	*ctl;		/* borrowed */
 	struct said	*said;		/* borrowed: filled */
-	struct render	 render;
+	struct render	 render;	/* how the text is shown */
+	struct flow	*flow;		/* owned: or so, if not NULL */
+	struct waiting	 waiting;
 	FILE		*copy;		/* owned: writes said->text */
 	size_t		 copy_len;
 	int		 chatting;	/* in the interactive chat */
@@ -25,6 +29,9 @@ struct say {
 static void	say_event(void *, const json_t *);
 static void	say_text(struct say *, const char *);
 static void	say_notice(struct say *, const json_t *);
+static void	say_tick(void *);
+static void	say_quiet(struct say *);
+static int	say_column(const struct say *);
 static void	say_numbers(struct said *, const json_t *);
 static void	say_newline(struct say *);
 static int	say_end(struct say *, int, const json_t *);
@@ -58,13 +65,15 @@ say_complete(const char *prompt, const json_t *params)
 	return (m);
 }
 
-/* A request for another reply to the same prompt. */
+/* A request for another reply to the same prompt, or for more of the newest. */
 json_t *
-say_again(int64_t exchange, const json_t *params)
+say_again(int64_t exchange, int further, const json_t *params)
 {
 	json_t	*m = msg_op("regenerate", -1);
 
 	msg_set_int(m, "exchange", exchange);
+	if (further)
+		msg_set_bool(m, "continue", 1);
 	if (json_object_size(params) > 0)
 		msg_set(m, "params", json_deep_copy(params));
 	return (m);
@@ -89,15 +98,57 @@ say_run(struct ctl *ctl, json_t *msg, int chatting, struct said *said)
 
 	say_clear(said);
 	render_init(&say.render, stdout, term_mark(1));
+	if (term_is(1) && !ctl->opt.json && !ctl->opt.plain)
+		say.flow = flow_new(stdout, 0, term_mark(1) != 0);
+	waiting_begin(&say.waiting, !ctl->opt.json && !ctl->opt.quiet);
+	ctl->tick = say_tick;
+	ctl->tick_arg = &say;
 	if ((say.copy = open_memstream(&said->text, &say.copy_len)) == NULL)
 		abort();
 	status = link_run(ctl, msg, 1, say_event, &say, &end);
+	ctl->tick = NULL;
+	say_quiet(&say);
 	render_end(&say.render);
+	if (say.flow != NULL)
+		flow_end(say.flow);
 	status = say_end(&say, status, end);
 	json_decref(end);
 	fclose(say.copy);
+	flow_free(say.flow);
 	term_flush();
 	return (status);
+}
+
+/* Erase the line that says what is waited for. */
+static void
+say_quiet(struct say *say)
+{
+	if (!say->waiting.shown)
+		return;
+	waiting_clear(&say->waiting);
+	fflush(stderr);
+}
+
+/* Nothing has come for a while. */
+static void
+say_tick(void *arg)
+{
+	struct say	*say = arg;
+
+	say->waiting.rows = say->flow != NULL ? flow_rows(say->flow) : 0;
+	if (say->shown && say->waiting.rows == 0 && !say->waiting.restarting)
+		return;
+	if (say_column(say) != 0)
+		return;		/* it has a line of its own */
+	waiting_show(&say->waiting);
+}
+
+/* The column of the cursor. */
+static int
+say_column(const struct say *say)
+{
+	return (say->flow != NULL ? flow_column(say->flow) :
+	    say->render.column);
 }
 
 /* Take one event before the last. */
@@ -115,10 +166,16 @@ say_event(void *arg, const json_t *event)
 		say_text(say, msg_string(event, "text"));
 	else if (strcmp(name, "notice") == 0)
 		say_notice(say, event);
-	if (strcmp(name, "accepted") == 0 && say->chatting &&
-	    msg_int(event, "place", 0) > 0)
-		term_note("[waiting: %lld before you]",
-		    (long long)msg_int(event, "place", 0));
+	if (strcmp(name, "accepted") == 0) {
+		say->waiting.place = msg_int(event, "place", 0);
+		if (say->chatting && !say->waiting.on &&
+		    say->waiting.place > 0)
+			term_note("[waiting: %lld before you]",
+			    (long long)say->waiting.place);
+	} else if (strcmp(name, "started") == 0) {
+		say->waiting.tokens = msg_int(event, "prompt_tokens", 0);
+		say->waiting.restarting = 0;
+	}
 }
 
 /* Keep the numbers that chatd assigned. */
@@ -141,10 +198,21 @@ say_text(struct say *say, const char *text)
 		return;
 	n = strlen(text);
 	fwrite(text, 1, n, say->copy);
+	for (; say->ctl->known != NULL && n > 0 &&
+	    *text == *say->ctl->known; n--, text++)
+		say->ctl->known++;	/* it is on the screen already */
+	if (n == 0)
+		return;
+	say->ctl->known = NULL;
 	say->shown = 1;
+	say->waiting.restarting = 0;
+	say->waiting.since = clock_monotonic();
 	if (say->ctl->opt.json)
 		return;
-	if (term_is(1))
+	say_quiet(say);
+	if (say->flow != NULL)
+		flow_text(say->flow, text, n);
+	else if (term_is(1))
 		render_text(&say->render, text, n);
 	else {
 		fwrite(text, 1, n, stdout);
@@ -165,6 +233,11 @@ say_notice(struct say *say, const json_t *event)
 		return;		/* print it once only */
 	if (text == NULL)
 		text = code;
+	if (code != NULL && strcmp(code, "engine_restarted") == 0) {
+		say->waiting.restarting = 1;
+		say->waiting.since = clock_monotonic();
+	}
+	say_quiet(say);
 	if (say->chatting || term_is(1))
 		say_newline(say);
 	term_note("[%s]", text == NULL ? "notice without a message" : text);
@@ -174,7 +247,9 @@ say_notice(struct say *say, const json_t *event)
 static void
 say_newline(struct say *say)
 {
-	if (!say->ctl->opt.json && say->render.column != 0)
+	if (say->flow != NULL)
+		flow_break(say->flow);
+	else if (!say->ctl->opt.json && say->render.column != 0)
 		fputc('\n', stdout);
 	say->render.column = 0;
 }
@@ -198,6 +273,22 @@ say_appeal(const struct say *say, const json_t *end)
 		    (long long)say->said->exchange);
 }
 
+/* Print the numbers of tokens of a reply, and its speed from the first text
+ * on. */
+static void
+say_speed(const json_t *end)
+{
+	const json_t	*times = json_object_get(end, "times");
+	int64_t		 n = msg_int(end, "output_tokens", 0);
+	int64_t		 first = msg_int(times, "first_ms", 0);
+	int64_t		 ms = msg_int(times, "total_ms", 0) - first;
+
+	term_note("[read %lld tokens, wrote %lld; first text after %.1f s, "
+	    "then %.1f tokens/s]", (long long)msg_int(end, "prompt_tokens",
+	    0), (long long)n, (double)first / 1000, n > 1 && ms > 0 ?
+	    (double)(n - 1) * 1000 / (double)ms : 0.0);
+}
+
 /* The request has ended. Returns the exit status. */
 static int
 say_end(struct say *say, int status, const json_t *end)
@@ -210,8 +301,9 @@ say_end(struct say *say, int status, const json_t *end)
 			term_json(end);
 	}
 	/* Outside the interactive chat an empty reply is an empty line. */
-	if (status == CTL_OK && !say->shown && !say->chatting)
-		say->render.column = 1;
+	if (status == CTL_OK && !say->shown && !say->chatting &&
+	    !say->ctl->opt.json)
+		fputc('\n', stdout);
 	say_newline(say);
 	if (status != CTL_OK) {
 		link_report(say->ctl, end);
@@ -221,6 +313,8 @@ say_end(struct say *say, int status, const json_t *end)
 	if (stop != NULL)
 		snprintf(say->said->stop, sizeof say->said->stop, "%s", stop);
 	say_stop(say);
+	if (say->ctl->verbose)
+		say_speed(end);
 	return (strcmp(say->said->stop, "cancelled") == 0 ?
 	    CTL_INTERRUPTED : CTL_OK);
 }
@@ -232,8 +326,11 @@ say_stop(struct say *say)
 	static const struct {
 		const char	*stop, *message;
 	} table[] = {
-		{ "length", "[cut off at the token limit: max_tokens]" },
+		{ "length", "[cut off at the token limit: max_tokens; "
+		    "/continue goes on]" },
 		{ "context", "[cut off: the model's context is full]" },
+		{ "repeat", "[stopped: the reply repeats itself; /again asks "
+		    "for another]" },
 		{ "cancelled", "[stopped]" },
 	};
 	size_t	 i;

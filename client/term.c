@@ -9,9 +9,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "stdfds.h"
+
+#define TERM_NARROW	20	/* narrower terminals are not wrapped */
 
 /* The terminal. Set once, by term_init. */
 static struct {
@@ -91,6 +94,32 @@ term_size(int *rows, int *columns)
 		*columns = ws.ws_col;
 }
 
+/* Print a message after n columns of prefix; on a terminal, lines are broken
+ * between words. */
+static void
+term_lines(const char *text, int n)
+{
+	int	 rows, columns, width;
+	size_t	 len;
+
+	term_size(&rows, &columns);
+	for (; *text != '\0'; text += len) {
+		len = strspn(text, " ");
+		len += strcspn(text + len, " ");
+		width = render_width(text, len);
+		if (term.is[2] && columns >= TERM_NARROW && n > 0 &&
+		    n + width > columns) {
+			fputc('\n', stderr);
+			len -= strspn(text, " ");
+			text += strspn(text, " ");
+			n = 0;
+			width = render_width(text, len);
+		}
+		fprintf(stderr, "%.*s", (int)len, text);
+		n += width;
+	}
+}
+
 /* Write out stdout, then print one message on stderr. */
 static void
 term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
@@ -101,8 +130,9 @@ term_message(const char *prefix, enum role role, const char *fmt, va_list ap)
 		abort();
 	safe = render_line(text);
 	stdfds_flush();
-	fprintf(stderr, "%s%s%s%s\n", term_on(2, role), prefix, safe,
-	    term_off(2));
+	fprintf(stderr, "%s%s", term_on(2, role), prefix);
+	term_lines(safe, (int)strlen(prefix));
+	fprintf(stderr, "%s\n", term_off(2));
 	free(safe);
 	free(text);
 }
@@ -136,6 +166,21 @@ void
 term_flush(void)
 {
 	stdfds_flush();
+}
+
+/* Switch the echo and the line mode of the terminal. */
+void
+term_echo(int on)
+{
+	struct termios	 t;
+
+	if (tcgetattr(STDIN_FILENO, &t) == -1)
+		return;
+	if (on)
+		t.c_lflag |= ECHO | ICANON;
+	else
+		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 }
 
 /* Print an object. */

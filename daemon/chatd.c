@@ -48,6 +48,7 @@ struct chatd_options {
 static const struct chatd_hooks	 chatd_hooks = {
 	.dispatch = ops_dispatch,
 	.model = status_model,
+	.defaults = sampling_stated,
 	.changed = roles_report,
 	.store_ended = drain_check,
 };

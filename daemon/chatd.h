@@ -131,6 +131,8 @@ struct chatd_hooks {
 	void	(*dispatch)(struct request *r, json_t *msg);
 	/* The "model" member of hello: a new reference. */
 	json_t	*(*model)(const struct chatd *d, int operator);
+	/* The "defaults" member of hello: a new reference. */
+	json_t	*(*defaults)(const struct chatd *d);
 	/* The state of a helper has changed, or the store can write again,
 	 * or no longer. */
 	void	(*changed)(const struct chatd *d);
@@ -157,6 +159,8 @@ struct chatd {
 	struct helper		*engine, *store;	/* owned */
 	struct helper		*judge;		/* owned: its own engine, or
 						 * NULL */
+	json_t			*judge_model;	/* owned: what it said of its
+						 * model, or NULL */
 	struct modeljudge_count	 judge_count;
 	struct filters		*filters;	/* owned */
 	struct reload		*reload;	/* owned: running, or NULL */

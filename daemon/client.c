@@ -70,6 +70,7 @@ client_hello(struct client *c)
 	msg_set_int(o, "requests_per_uid", cf->requests_per_uid);
 	msg_set_int(o, "prompt", cf->prompt);
 	msg_set(m, "limits", o);
+	msg_set(m, "defaults", c->d->hooks->defaults(c->d));
 	o = json_object();
 	msg_set_int(o, "uid", c->uid);
 	msg_set_string(o, "name", peer_name(c->uid));

@@ -104,6 +104,7 @@ exchange_free(struct exchange *x)
 	json_decref(x->params);
 	json_decref(x->given);
 	json_decref(x->history);
+	json_decref(x->resume);
 	json_decref(x->verdicts);
 	free(x->group);
 	free(x->text);
@@ -274,10 +275,15 @@ exchange_engine_lost(struct exchange *x)
 static void
 exchange_started(struct exchange *x, json_t *msg)
 {
+	json_t	*m;
+
 	exchange_move(x, EVENT_START);
 	if (x->t_start == 0)
 		x->t_start = clock_monotonic();
 	x->prompt_tokens = msg_int(msg, "prompt_tokens", 0);
+	m = msg_event("started", -1);
+	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
+	request_send(x->request, m);
 	if (x->dropped != 0 || msg_int(msg, "dropped", 0) <= 0)
 		return;
 	x->dropped = msg_int(msg, "dropped", 0);

@@ -28,6 +28,10 @@ struct exchange_ask {
 	const char		*preprompt;	/* or NULL */
 	int64_t			 conversation;	/* 0: a new one */
 	int64_t			 exchange;	/* regenerate */
+	int			 topic;		/* say: the model reads nothing
+						 * of what was said before */
+	int			 further;	/* regenerate: continue the
+						 * newest reply */
 	json_t			*params;	/* taken: checked, with defaults
 						 * and seed */
 	json_t			*given;		/* the params that the client
@@ -52,6 +56,9 @@ void	 exchange_drop_all(struct chatd *d);
  * exchange? Counts only exchanges that r's user may know of. */
 int	 exchange_busy(const struct request *r, int64_t conversation,
 	    int64_t exchange);
+/* The exchanges that r's user may know of, an array for top (a new
+ * reference). */
+json_t	*exchange_top(const struct request *r);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

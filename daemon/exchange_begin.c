@@ -102,6 +102,8 @@ exchange_new(struct chatd *d, struct request *r,
 	x->group = xstrdup(client_group(r->client));
 	x->conversation = ask->conversation;
 	x->id = ask->exchange;
+	x->topic = ask->topic;
+	x->further = ask->further;
 	x->text = xstrdup(ask->text);
 	x->preprompt = xstrdup(ask->preprompt);
 	x->params = ask->params;
@@ -228,6 +230,22 @@ exchange_has_company(const struct exchange *x)
 	return (0);
 }
 
+/* Take the reply that is continued: its ids, and its parameters with more
+ * tokens. */
+static void
+exchange_take_further(struct exchange *x, const json_t *msg)
+{
+	json_t	*params = json_object_get(msg, "params");
+	json_t	*resume = json_object_get(msg, "resume");
+
+	if (!json_is_object(params) || !json_is_array(resume))
+		return;
+	json_decref(x->params);
+	x->params = json_incref(params);
+	json_decref(x->resume);
+	x->resume = json_incref(resume);
+}
+
 /* The store knows the exchange: send accepted, and start the filters. */
 static void
 exchange_is_begun(struct exchange *x, json_t *msg)
@@ -257,7 +275,10 @@ exchange_is_begun(struct exchange *x, json_t *msg)
 		x->text = xstrdup(msg_string(msg, "prompt"));
 		x->preprompt = xstrdup(msg_string(msg, "preprompt"));
 	}
-	if (x->id == 0 || x->reply_id == 0 || x->text == NULL) {
+	if (x->further)
+		exchange_take_further(x, msg);
+	if (x->id == 0 || x->reply_id == 0 || x->text == NULL ||
+	    (x->further && x->resume == NULL)) {
 		helper_kill(x->d->store, "sent an unsound answer to begin");
 		exchange_refuse(x, "store_unavailable",
 		    "the store did not take the request, try again");

@@ -80,6 +80,9 @@ struct exchange {
 						 * the client gave */
 	json_t			*history;	/* owned: array, or NULL */
 	json_t			*verdicts;	/* owned: of the prompt */
+	int			 topic, further;	/* as exchange_ask */
+	json_t			*resume;	/* owned: ids of the reply that
+						 * is continued, or NULL */
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
 	/* Outstanding requests; exchange_rules lists the states of each. */

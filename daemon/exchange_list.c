@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "xmalloc.h"
 
 /* The engine is up: send the exchanges that wait for it. */
@@ -105,6 +106,36 @@ exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
 			return (1);
 	}
 	return (0);
+}
+
+/* List those that the user may know of, for top. */
+json_t *
+exchange_top(const struct request *r)
+{
+	const struct exchange	*x;
+	json_t			*list = json_array(), *o;
+	int64_t			 now = clock_monotonic();
+
+	TAILQ_FOREACH(x, &r->d->exchanges, entry) {
+		if (x->uid != r->uid && !r->operator)
+			continue;
+		o = json_object();
+		msg_set_int(o, "exchange", x->id);
+		msg_set(o, "conversation", x->conversation != 0 ?
+		    json_integer(x->conversation) : json_null());
+		msg_set_int(o, "uid", x->uid);
+		msg_set_string(o, "user", peer_name(x->uid));
+		msg_set_string(o, "state", x->paused ? "paused" :
+		    exchange_rules[x->state].name);
+		msg_set_int(o, "ms", now - x->t_begin);
+		msg_set_int(o, "prompt_tokens", x->prompt_tokens);
+		msg_set_int(o, "output_tokens",
+		    (int64_t)json_array_size(x->reply.ids));
+		msg_set_int(o, "first_ms", x->t_first != 0 ?
+		    x->t_first - x->t_begin : 0);
+		json_array_append_new(list, o);
+	}
+	return (list);
 }
 
 /* Count them, for status. */

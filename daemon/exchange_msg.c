@@ -2,13 +2,29 @@
 /*
  * The messages of an exchange to its helpers and to its client.
  */
+#include <config.h>
 #include "exchange_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "protocol.h"
 #include "xmalloc.h"
+
+/* Name what computes the reply: the release, the device and its kernels. The
+ * text is owned by the caller. */
+static char *
+exchange_build(const struct exchange *x)
+{
+	const char	*device = msg_string(x->d->model, "device");
+	const char	*isa = msg_string(x->d->model, "isa");
+
+	return (xasprintf("chatd %s%s%s%s%s", PACKAGE_VERSION,
+	    device != NULL ? ", " : "", device != NULL ? device : "",
+	    isa != NULL && isa[0] != '\0' ? ", " : "",
+	    isa != NULL ? isa : ""));
+}
 
 /* Make begin: a new exchange, or a new reply to an old one. */
 json_t *
@@ -19,10 +35,14 @@ exchange_msg_begin(const struct exchange *x)
 	static const char *const facts[] = { "path", "name", "digest",
 	    "precision" };
 	json_t	*m = msg_op("begin", -1), *model;
+	char	*build = exchange_build(x);
 	size_t	 i;
 
 	msg_set_string(m, "key", x->key);
 	msg_set_int(m, "uid", x->uid);
+	msg_set_string(m, "name", peer_name(x->uid));
+	msg_set_string(m, "build", build);
+	free(build);
 	msg_set_string(m, "kind", kinds[x->kind]);
 	if (x->kind == EXCHANGE_REGENERATE)
 		msg_set_int(m, "exchange", x->id);
@@ -37,6 +57,12 @@ exchange_msg_begin(const struct exchange *x)
 		msg_set_string(model, facts[i],
 		    msg_string(x->d->model, facts[i]));
 	msg_set(m, "model", model);
+	if (x->topic)
+		msg_set_bool(m, "topic", 1);
+	if (x->further) {
+		msg_set_bool(m, "continue", 1);
+		msg_set_int(m, "context", msg_int(x->d->model, "context", 0));
+	}
 	msg_set_int(m, "time", clock_wall());
 	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);
 	relay_quota(x->request, m);
@@ -113,6 +139,10 @@ exchange_msg_generate(const struct exchange *x)
 	msg_set(m, "params", json_incref(x->params));
 	if (json_array_size(x->reply.ids) > 0)
 		msg_set(m, "resume", json_copy(x->reply.ids));
+	else if (x->resume != NULL) {
+		msg_set(m, "resume", json_incref(x->resume));
+		msg_set_bool(m, "retell", 1);
+	}
 	msg_set_int(m, "group", x->uid);
 	return (m);
 }
@@ -168,7 +198,7 @@ exchange_msg_last(const struct exchange *x)
 	msg_set(m, "conversation", x->conversation != 0 ?
 	    json_integer(x->conversation) : json_null());
 	msg_set_int(m, "reply", x->reply_id);
-	msg_set(m, "verdicts", json_incref(x->verdicts));
+	msg_set(m, "verdicts", policy_shown(x->verdicts));
 	if (x->code != NULL)
 		return (m);
 	msg_set_string(m, "stop", strcmp(x->outcome, "cancelled") == 0 ?

@@ -191,6 +191,10 @@ void		 tally_clear(struct filters_process *p);
 /* Number of a plugin in p, or -1. */
 int		 tally_find(const struct filters_process *p,
 		    const char *plugin);
+/* What p reported about a plugin when it was ready, {name, version, abi, rules,
+ * digest} (borrowed), or NULL. */
+json_t		*tally_said(const struct filters_process *p,
+		    const char *name);
 /* A text is judged: ns has the time of each plugin (nplugins of them). */
 void		 tally_text(struct filters_process *p,
 		    const int64_t *ns, const json_t *findings);

@@ -75,17 +75,23 @@ judge_shift(json_t *o, const char *key, const struct judge_flight *fl)
 }
 
 /* Make copies of findings whose places are in the whole text; NULL if they are
- * not sound. */
+ * not sound. Each names the version of its plugin and the digest of its
+ * rules. */
 static json_t *
-judge_copy(const json_t *findings, const struct judge_flight *fl)
+judge_copy(const struct judge_part *t, const json_t *findings,
+    const struct judge_flight *fl)
 {
-	json_t	*list, *o, *feature;
-	size_t	 i, k;
+	const json_t	*said;
+	json_t		*list, *o, *feature;
+	size_t		 i, k;
 
 	if (!json_is_array(findings))
 		return (NULL);
 	list = json_deep_copy(findings);
 	json_array_foreach(list, i, o) {
+		said = tally_said(t->process, msg_string(o, "plugin"));
+		msg_set_string(o, "version", msg_string(said, "version"));
+		msg_set_string(o, "digest", msg_string(said, "digest"));
 		judge_shift(o, "start", fl);
 		judge_shift(o, "end", fl);
 		json_array_foreach(json_object_get(o, "detail"), k, feature) {
@@ -108,7 +114,7 @@ judge_take(struct judge_part *t, const struct judge_flight *fl,
 	size_t	 i;
 	int	 r = 0;
 
-	if ((list = judge_copy(findings, fl)) == NULL)
+	if ((list = judge_copy(t, findings, fl)) == NULL)
 		return (JUDGE_UNSOUND);
 	json_array_foreach(list, i, o) {
 		if (tally_find(t->process, msg_string(o, "plugin")) == -1)

@@ -299,6 +299,14 @@ modeljudge_tokenized(void *arg, json_t *msg)
 		modeljudge_score(mj, 0);
 }
 
+/* Return what the judge's engine has said of its model, or NULL. */
+static const json_t *
+modeljudge_model(const struct modeljudge *mj)
+{
+	return (mj->engine == mj->d->judge ? mj->d->judge_model :
+	    mj->d->model);
+}
+
 /* Add the findings about the piece, from the labels' log-probabilities. */
 static void
 modeljudge_take(struct modeljudge *mj)
@@ -336,6 +344,10 @@ modeljudge_take(struct modeljudge *mj)
 		msg_set_int(o, "start", (int64_t)mj->from);
 		msg_set_int(o, "end", (int64_t)mj->to);
 		msg_set_string(o, "rule", l[rule].name);
+		msg_set_string(o, "version", msg_string(modeljudge_model(mj),
+		    "name"));
+		msg_set_string(o, "digest", msg_string(modeljudge_model(mj),
+		    "digest"));
 		json_array_append_new(mj->findings, o);
 	}
 }

@@ -40,6 +40,8 @@ moderate_finding(const struct config *c, const struct moderate *om,
 {
 	json_t	*o = json_copy((json_t *)(uintptr_t)finding);
 
+	json_object_del(o, "version");
+	json_object_del(o, "digest");
 	msg_set_string(o, "action", vocabulary_actions[policy_action(c,
 	    om->group, om->direction, finding)]);
 	return (o);

@@ -4,7 +4,7 @@
  * table checks the fields of an operation. The operation then answers at once,
  * or asks a helper (relay.c does that for the store), or begins an exchange.
  */
-#include "chatd.h"
+#include "ops_impl.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,19 +17,6 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define OPS_NO_THUMB	2	/* rate: none was given */
-#define OPS_LIST_MAX	200	/* items in one answer */
-
-/* The fields of all operations; each uses those that its table lists. */
-struct ops_args {
-	int64_t		 protocol, conversation, exchange, reply, request;
-	int64_t		 before, after, limit, thumb;
-	const char	*client, *kind, *text, *prompt, *preprompt, *title;
-	const char	*direction, *format, *ideal, *comment;
-	json_t		*params, *reasons;	/* borrowed */
-	int		 all, explain, review;
-};
-
 static void	ops_hello(struct request *, struct ops_args *);
 static void	ops_say(struct request *, struct ops_args *);
 static void	ops_regenerate(struct request *, struct ops_args *);
@@ -38,12 +25,12 @@ static void	ops_cancel(struct request *, struct ops_args *);
 static void	ops_new(struct request *, struct ops_args *);
 static void	ops_list(struct request *, struct ops_args *);
 static void	ops_show(struct request *, struct ops_args *);
-static void	ops_rate(struct request *, struct ops_args *);
 static void	ops_delete(struct request *, struct ops_args *);
 static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
 static void	ops_filters(struct request *, struct ops_args *);
 static void	ops_status(struct request *, struct ops_args *);
+static void	ops_top(struct request *, struct ops_args *);
 static void	ops_health(struct request *, struct ops_args *);
 static void	ops_export(struct request *, struct ops_args *);
 static void	ops_reload(struct request *, struct ops_args *);
@@ -61,9 +48,11 @@ static const struct field ops_say_fields[] = {
 	    A(conversation) },
 	{ "preprompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(preprompt) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
+	{ "topic", FIELD_BOOL, 0, 0, 0, A(topic) },
 };
 static const struct field ops_regenerate_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
+	{ "continue", FIELD_BOOL, 0, 0, 0, A(further) },
 	{ "params", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(params) },
 };
 static const struct field ops_complete_fields[] = {
@@ -82,6 +71,7 @@ static const struct field ops_list_fields[] = {
 	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
 	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
 };
 static const struct field ops_show_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
@@ -89,6 +79,19 @@ static const struct field ops_show_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
 	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+	OPS_FILTER_FIELDS,
+};
+static const struct field ops_search_fields[] = {
+	{ "query", FIELD_STRING, FIELD_NULLABLE, 0, 1000, A(query) },
+	{ "review", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(queue) },
+	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
+	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
+};
+static const struct field ops_stats_fields[] = {
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
 };
 static const struct field ops_delete_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
@@ -104,6 +107,9 @@ static const struct field ops_rate_fields[] = {
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
 	{ "review", FIELD_BOOL, 0, 0, 0, A(review) },
 };
+static const struct field ops_unrate_fields[] = {
+	{ "rating", FIELD_INT, FIELD_REQUIRED, NUMBER, A(rated) },
+};
 static const struct field ops_tokenize_fields[] = {
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
 };
@@ -113,9 +119,22 @@ static const struct field ops_moderate_fields[] = {
 	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
 	{ "explain", FIELD_BOOL, 0, 0, 0, A(explain) },
 };
+static const struct field ops_consent_fields[] = {
+	{ "consent", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(word) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
+	    A(conversation) },
+};
 static const struct field ops_export_fields[] = {
 	{ "format", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(format) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
+	{ "split", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(split) },
+	{ "heldout", FIELD_INT, 0, 0, 100, A(heldout) },
+	{ "consent", FIELD_BOOL, 0, 0, 0, A(consent) },
+	{ "bare", FIELD_BOOL, 0, 0, 0, A(bare) },
+	{ "sidecar", FIELD_BOOL, 0, 0, 0, A(sidecar) },
+	{ "unique", FIELD_BOOL, 0, 0, 0, A(unique) },
+	{ "manifest", FIELD_BOOL, 0, 0, 0, A(manifest) },
 };
 
 #define OPS_OPERATOR	0x1	/* operators only */
@@ -136,12 +155,17 @@ static const struct op {
 	{ "new", 0, FIELDS(ops_new_fields), ops_new },
 	{ "list", 0, FIELDS(ops_list_fields), ops_list },
 	{ "show", 0, FIELDS(ops_show_fields), ops_show },
+	{ "search", 0, FIELDS(ops_search_fields), ops_search },
+	{ "stats", 0, FIELDS(ops_stats_fields), ops_stats },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
+	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
+	{ "consent", 0, FIELDS(ops_consent_fields), ops_consent },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "filters", 0, NULL, 0, ops_filters },
 	{ "status", 0, NULL, 0, ops_status },
+	{ "top", 0, NULL, 0, ops_top },
 	{ "health", 0, NULL, 0, ops_health },
 	{ "export", 0, FIELDS(ops_export_fields), ops_export },
 	{ "reload", OPS_OPERATOR, NULL, 0, ops_reload },
@@ -152,7 +176,7 @@ static const struct op {
 void
 ops_dispatch(struct request *r, json_t *msg)
 {
-	struct ops_args	 args = { .limit = 50, .thumb = OPS_NO_THUMB };
+	struct ops_args	 args = { .limit = 50, .heldout = 10, .thumb = OPS_NO_THUMB };
 	const struct op	*op;
 	const char	*name = msg_string(msg, "op");
 	struct fault	 f;
@@ -199,7 +223,7 @@ ops_hello(struct request *r, struct ops_args *a)
 }
 
 /* Check a prompt's length. */
-static int
+int
 ops_prompt(struct request *r, const char *field, const char *text,
     struct fault *f)
 {
@@ -239,6 +263,7 @@ ops_say(struct request *r, struct ops_args *a)
 {
 	struct exchange_ask	 ask = { .kind = EXCHANGE_SAY,
 	    .text = a->text, .conversation = a->conversation,
+	    .topic = a->topic,
 	    .preprompt = a->preprompt != NULL ? a->preprompt :
 	    r->d->config->preprompt };
 
@@ -250,7 +275,7 @@ static void
 ops_regenerate(struct request *r, struct ops_args *a)
 {
 	struct exchange_ask	 ask = { .kind = EXCHANGE_REGENERATE,
-	    .exchange = a->exchange };
+	    .exchange = a->exchange, .further = a->further };
 
 	ops_exchange(r, &ask, a->params, "exchange");
 }
@@ -282,7 +307,7 @@ ops_cancel(struct request *r, struct ops_args *a)
 
 /* Make a request for the store, with the user's id. admin: an operator may read
  * and change what belongs to others. */
-static json_t *
+json_t *
 ops_to_store(const struct request *r, const char *op, int admin)
 {
 	json_t	*m = msg_op(op, -1);
@@ -310,6 +335,7 @@ ops_new(struct request *r, struct ops_args *a)
 	json_t	*m = ops_to_store(r, "new", 0);
 
 	msg_set_string(m, "title", a->title);
+	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);
@@ -333,6 +359,7 @@ ops_list(struct request *r, struct ops_args *a)
 	if (a->before > 0)
 		msg_set_int(m, "before", a->before);
 	msg_set_int(m, "limit", a->limit);
+	ops_filter(m, a);
 	relay_read(r, m);
 }
 
@@ -346,40 +373,8 @@ ops_show(struct request *r, struct ops_args *a)
 	if (a->after > 0)
 		msg_set_int(m, "after", a->after);
 	msg_set_int(m, "limit", a->limit);
+	ops_filter(m, a);
 	relay_read(r, m);
-}
-
-/* rate: a person's opinion of a reply, or an operator's decision about a block
- * of somebody else. */
-static void
-ops_rate(struct request *r, struct ops_args *a)
-{
-	struct fault	 f;
-	json_t		*m;
-
-	if (a->review && !r->operator) {
-		request_fail(r, "denied", "review: for operators only");
-		return;
-	}
-	if (ops_prompt(r, "ideal", a->ideal, &f) != 0 ||
-	    ops_prompt(r, "comment", a->comment, &f) != 0) {
-		request_fault(r, &f);
-		return;
-	}
-	m = ops_to_store(r, "rate", a->review);
-	msg_set_int(m, "exchange", a->exchange);
-	if (a->reply > 0)
-		msg_set_int(m, "reply", a->reply);
-	/* Fields that are not given keep the values of the user's last
-	 * rating. */
-	if (a->thumb != OPS_NO_THUMB)
-		msg_set_int(m, "thumb", a->thumb);
-	msg_set(m, "reasons", json_incref(a->reasons));
-	msg_set_string(m, "ideal", a->ideal);
-	msg_set_string(m, "comment", a->comment);
-	msg_set_int(m, "time", clock_wall());
-	relay_quota(r, m);
-	relay_store(r, m);
 }
 
 /* delete: a conversation or a raw prompt, for good. */
@@ -457,6 +452,14 @@ ops_status(struct request *r, struct ops_args *a)
 	request_done(r, status_message(r->d, r->operator));
 }
 
+/* top: what runs and waits now. */
+static void
+ops_top(struct request *r, struct ops_args *a)
+{
+	(void)a;
+	top_new(r);
+}
+
 /* health: the state of the service in one word. */
 static void
 ops_health(struct request *r, struct ops_args *a)
@@ -469,10 +472,18 @@ ops_health(struct request *r, struct ops_args *a)
 static void
 ops_export(struct request *r, struct ops_args *a)
 {
-	if (a->all && !r->operator)
-		request_fail(r, "denied", "all: for operators only");
+	struct export_ask	ask = { .format = a->format, .all = a->all,
+	    .since = a->since, .until = a->until, .rating = a->rating,
+	    .reason = a->reason, .category = a->category, .model = a->model,
+	    .user = a->user, .split = a->split, .heldout = a->heldout,
+	    .consent = a->consent, .bare = a->bare, .sidecar = a->sidecar,
+	    .unique = a->unique, .manifest = a->manifest };
+
+	if ((a->all || a->user != NULL) && !r->operator)
+		request_fail(r, "denied", "%s: for operators only",
+		    a->all ? "all" : "user");
 	else
-		exporter_new(r, a->format, a->all);
+		exporter_new(r, &ask);
 }
 
 /* reload: read chatd.yaml again. */

@@ -30,6 +30,9 @@ void	 ops_dispatch(struct request *r, json_t *msg);
  */
 int	 sampling_read(const struct config *cf, json_t *given, json_t **out,
 	    struct fault *f);
+/* The defaults that are in force, as an object with the names of the protocol:
+ * a new reference. */
+json_t	*sampling_stated(const struct chatd *d);
 
 /* Lower the parameters that the client did not give and that are more than the
  * model can hold, so that no request is refused for a value that it did not
@@ -55,10 +58,24 @@ void	 moderate_new(struct request *r, enum direction d, const char *text,
 /* Answer r with the ids of text, when it is the account's turn. Ends r. */
 void	 tokenize_new(struct request *r, const char *text);
 
+/* ---- top.c */
+
+/* Answer top: what runs and waits now. */
+void	 top_new(struct request *r);
+
 /* ---- exporter.c: a read-only process per export */
 
+/* What an export shall have. Strings are borrowed until exporter_new returns;
+ * NULL and 0: not given. */
+struct export_ask {
+	const char	*format, *rating, *reason, *category, *model, *user;
+	const char	*split;
+	int64_t		 since, until, heldout;
+	int		 all, consent, bare, sidecar, unique, manifest;
+};
+
 /* Run an export. Ends r. */
-void	 exporter_new(struct request *r, const char *format, int all);
+void	 exporter_new(struct request *r, const struct export_ask *ask);
 
 /* ---- health.c: the answer to health */
 

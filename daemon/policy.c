@@ -155,12 +155,13 @@ policy_order_spans(struct judgement *j)
 	j->nspans = k;
 }
 
-/* Make a verdict of a finding: what is stored and shown to the user. */
+/* Make a verdict of a finding, as it is stored. */
 static json_t *
 policy_verdict(const json_t *finding, enum direction d, enum action act)
 {
 	static const char *const	 keys[] = { "plugin", "category",
-					    "score", "start", "end", "rule" };
+					    "score", "start", "end", "rule",
+					    "version", "digest", "detail" };
 	json_t				*v = json_object();
 	size_t				 i;
 
@@ -247,6 +248,23 @@ judgement_clear(struct judgement *j)
 	free(j->spans);
 	memset(j, 0, sizeof *j);
 	j->category = -1;
+}
+
+/* Leave out what is only for the store. */
+json_t *
+policy_shown(const json_t *verdicts)
+{
+	json_t	*list = json_array(), *v, *o;
+	size_t	 i;
+
+	json_array_foreach(verdicts, i, v) {
+		o = json_copy(v);
+		json_object_del(o, "version");
+		json_object_del(o, "digest");
+		json_object_del(o, "detail");
+		json_array_append_new(list, o);
+	}
+	return (list);
 }
 
 /* Return the message for a blocked user. */

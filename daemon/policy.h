@@ -27,7 +27,7 @@ struct judgement {
 	size_t		 nspans;
 	json_t		*verdicts;	/* owned: array of findings that reach
 					 * a threshold, each with "direction"
-					 * and "action" */
+					 * and "action"; as they are stored */
 };
 
 /* Is findings an array of complete findings about a text of len bytes? */
@@ -47,6 +47,10 @@ void	 judgement_clear(struct judgement *j);
  * group. NULL, or a group without a policy: as for everybody. */
 enum action policy_action(const struct config *c, const char *group,
 	    enum direction d, const json_t *finding);
+
+/* Verdicts as the user gets them: a new list without the version of the plugin,
+ * the digest of its rules and what spoke for the finding. */
+json_t	*policy_shown(const json_t *verdicts);
 
 /* The message to a user whose text was blocked for that category. */
 const char *policy_words(const struct config *c, int category);

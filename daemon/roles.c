@@ -82,10 +82,13 @@ roles_judge_init(void *arg)
 static void
 roles_judge_ready(void *arg, json_t *msg)
 {
-	const char	*name = msg_string(json_object_get(msg, "model"),
-			    "name");
+	struct chatd	*d = arg;
+	json_t		*model = json_object_get(msg, "model");
+	const char	*name = msg_string(model, "name");
 
-	(void)arg;
+	json_incref(model);
+	json_decref(d->judge_model);
+	d->judge_model = model;
 	log_info("judge: %s is ready", name != NULL ? name : "the model");
 }
 
@@ -412,5 +415,6 @@ roles_stop(struct chatd *d)
 	filters_free(d->filters);
 	helper_free(d->store);
 	json_decref(d->model);
+	json_decref(d->judge_model);
 	json_decref(d->progress);
 }

@@ -148,6 +148,23 @@ sampling_start(const struct config *cf, struct params *p)
 	p->seed = (int64_t)(seed & JSON_INT_MAX);
 }
 
+/* The defaults. */
+json_t *
+sampling_stated(const struct chatd *d)
+{
+	const struct config	*cf = d->config;
+	json_t			*m = json_object();
+
+	msg_set_real(m, "temperature", cf->temperature);
+	msg_set_int(m, "top_k", cf->top_k);
+	msg_set_real(m, "top_p", cf->top_p);
+	msg_set_real(m, "repetition_penalty", cf->repetition_penalty);
+	msg_set_int(m, "max_tokens", cf->max_tokens);
+	if (d->model != NULL)
+		sampling_fit(d->model, NULL, m);
+	return (m);
+}
+
 /* Make complete parameters: given ones, defaults and a seed. */
 int
 sampling_read(const struct config *cf, json_t *given, json_t **out,

@@ -26,7 +26,7 @@ struct request_keys {
 	json_t		*params;
 	json_t		*resume;
 	int64_t		 group;
-	int		 common;
+	int		 common, retell;
 };
 
 struct request {
@@ -63,6 +63,8 @@ static const struct field request_fields[] = {
 	    offsetof(struct request_keys, params) },
 	{ "resume", FIELD_ARRAY, FIELD_NULLABLE, 0, 0,
 	    offsetof(struct request_keys, resume) },
+	{ "retell", FIELD_BOOL, 0, 0, 0,
+	    offsetof(struct request_keys, retell) },
 	{ "group", FIELD_INT, 0, 0, JSON_INT_MAX,
 	    offsetof(struct request_keys, group) },
 	{ "preprompt_common", FIELD_BOOL, 0, 0, 0,
@@ -151,6 +153,7 @@ request_options(const struct engine *e, const struct request_keys *rq,
 	if (rq->messages != NULL) {
 		strcpy(opt->stop[opt->stops++], ROLETAG_HUMAN);
 		opt->trim = 1;
+		opt->repeats = !opt->ignore_eos;
 	}
 	return (0);
 }
@@ -359,8 +362,8 @@ request_resume(const struct engine *e, const struct request_keys *rq,
 		return (0);
 	r = request_ids(rq->resume, "resume", e->info.vocab, 0,
 	    ENGINE_IDS_MAX, &ids, f);
-	if (r == 0 && generation_resume(g, ids.id, ids.n,
-	    e->info.vocab) != 0)
+	if (r == 0 && generation_resume(g, ids.id, ids.n, e->info.vocab,
+	    rq->retell) != 0)
 		r = fault_set(f, "bad_field", "resume",
 		    "resume: the reply ends before the last of these ids");
 	idbuf_clear(&ids);

@@ -21,6 +21,14 @@ account_grow(struct store *st, int64_t exchange, int64_t uid, int64_t bytes)
 	    "bytes = bytes + excluded.bytes", "iii", exchange, uid, bytes));
 }
 
+/* Note the name of an account that has stored something. */
+int
+account_named(struct store *st, int64_t uid, const char *name)
+{
+	return (name == NULL ? 0 : sql_run(st, "UPDATE account SET name = ?2 "
+	    "WHERE uid = ?1 AND name IS NOT ?2", "is", uid, name));
+}
+
 /* Compare usage with a limit: refuse, warn, or do nothing. */
 static int
 account_over(struct store_request *req, const char *field, const char *words,

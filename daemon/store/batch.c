@@ -36,6 +36,8 @@ static const struct batch_op batch_ops[] = {
 	{ "finish", 1, store_finish },
 	{ "new", 1, store_new },
 	{ "rate", 1, store_rate },
+	{ "unrate", 1, store_unrate },
+	{ "consent", 1, store_consent },
 	{ "delete", 1, store_delete },
 	{ "ping", 0, batch_ping },
 	{ "probe", 1, batch_probe },

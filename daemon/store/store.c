@@ -17,9 +17,13 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "pseudonym.h"
 #include "xmalloc.h"
 
 #define STORE_RETRY_MS	1000	/* after maintenance that has failed */
+
+#define STORE_TEXT_(x)	#x
+#define STORE_TEXT(x)	STORE_TEXT_(x)	/* a macro's value in a string */
 
 static int	store_wal_hook(void *, sqlite3 *, const char *, int);
 static int	store_folder(const char *, struct fault *);
@@ -29,6 +33,9 @@ static int	store_look(const char *, int *, struct fault *);
 static int	store_connect(struct store *);
 static void	store_disconnect(struct store *);
 static int	store_settle(struct store *);
+static int	store_purge(struct store *);
+static void	store_shrinkable(struct store *);
+static void	store_orphans(struct store *);
 
 /* SQLite reports the length of the log after each commit. */
 static int
@@ -147,6 +154,7 @@ static int
 store_connect(struct store *st)
 {
 	static const char setup[] =
+	    "PRAGMA auto_vacuum = INCREMENTAL;"	/* of a new file */
 	    "PRAGMA secure_delete = ON;"
 	    "PRAGMA foreign_keys = ON;"
 	    "PRAGMA temp_store = MEMORY;"
@@ -239,6 +247,45 @@ store_settle(struct store *st)
 	return (0);
 }
 
+/* Let the file of an older version give pages back from now on. SQLite has to
+ * write the file anew for that, once. Without the room it stays as it is. */
+static void
+store_shrinkable(struct store *st)
+{
+	int64_t	mode = 0;
+	int	rc;
+
+	if (sql_int(st, &mode, "PRAGMA auto_vacuum", "") != 1 || mode == 2)
+		return;
+	log_info("%s: is written anew once, so that it can shrink", st->path);
+	sql_clear(st);
+	if ((rc = sqlite3_exec(st->db, "PRAGMA auto_vacuum = INCREMENTAL; "
+	    "VACUUM", NULL, NULL, NULL)) == SQLITE_OK)
+		return;
+	sql_failed(st, rc);
+	log_warnx("%s: the file can't shrink yet; the next start tries again",
+	    st->why);
+}
+
+/* Report rows whose parent has been deleted by a program that did not check
+ * foreign keys. */
+static void
+store_orphans(struct store *st)
+{
+	sqlite3_stmt	*q;
+
+	if (sql_open(st, &q, "SELECT count(*), \"table\", parent "
+	    "FROM pragma_foreign_key_check GROUP BY 2, 3", "") != 0)
+		return;
+	while (sql_step(st, q) == 1)
+		log_warnx("%s: %lld rows of %s belong to a row of %s that is "
+		    "gone: another program has deleted it with foreign keys "
+		    "off. To remove them, stop chatd and see chatd-db(5), "
+		    "orphans", st->path, (long long)sqlite3_column_int64(q, 0),
+		    (const char *)sqlite3_column_text(q, 1),
+		    (const char *)sqlite3_column_text(q, 2));
+}
+
 /* Open a store. */
 int
 store_open(const char *path, struct store **out, struct fault *f)
@@ -254,6 +301,7 @@ store_open(const char *path, struct store **out, struct fault *f)
 	if ((r = store_folder(path, f)) != 0 ||
 	    (r = store_lock(st, f)) != 0 ||
 	    (r = store_file(path, f)) != 0 ||
+	    (r = pseudonym_make(path, f)) != 0 ||
 	    (r = store_look(path, &version, f)) != 0)
 		goto out;
 	if ((r = store_connect(st)) != 0) {
@@ -262,8 +310,11 @@ store_open(const char *path, struct store **out, struct fault *f)
 	}
 	if ((rc = schema_migrate(st->db, version)) != SQLITE_OK)
 		r = sql_failed(st, rc);
-	else if ((r = store_settle(st)) == 0)
+	else if ((r = store_settle(st)) == 0) {
+		store_orphans(st);
+		store_shrinkable(st);
 		r = store_checkpoint(st) != 0 && st->failed ? CHAT_ESYSTEM : 0;
+	}
 	if (r != 0) {
 		fault_set(f, "store_unavailable", NULL, "%s", st->why);
 		goto out;
@@ -327,6 +378,32 @@ store_checkpoint(struct store *st)
 	return (0);
 }
 
+/*
+ * Take a step in merging the search index into one segment, which leaves out
+ * the words of what was deleted.  The first step says that all of it is to be
+ * merged.  A step that changes nothing is the last one.  Returns a code of
+ * SQLite.
+ */
+static int
+store_purge(struct store *st)
+{
+	const char	*sql = st->purge == 1 ?
+			    "INSERT INTO search (search, rank) VALUES "
+			    "('merge', -" STORE_TEXT(STORE_PURGE_PAGES) ")" :
+			    "INSERT INTO search (search, rank) VALUES "
+			    "('merge', " STORE_TEXT(STORE_PURGE_PAGES) ")";
+	int		 before = sqlite3_total_changes(st->db), rc;
+
+	rc = sqlite3_exec(st->db, sql, NULL, NULL, NULL);
+	if (rc != SQLITE_OK) {
+		sql_failed(st, rc);
+		return (rc);
+	}
+	st->purge = sqlite3_total_changes(st->db) - before < 2 ? 0 : 2;
+	st->wipe = 1;
+	return (rc);
+}
+
 /* Do maintenance that can wait. */
 int
 store_maintain(struct store *st, int idle)
@@ -335,8 +412,13 @@ store_maintain(struct store *st, int idle)
 
 	if (st->failed)
 		return (-1);
-	if (st->wipe)
-		return (store_checkpoint(st) == 0 ? -1 : STORE_RETRY_MS);
+	if (st->purge && idle && store_purge(st) != SQLITE_OK)
+		return (STORE_RETRY_MS);
+	if (st->wipe && !(st->purge == 2 && idle) &&
+	    store_checkpoint(st) != 0)
+		return (STORE_RETRY_MS);
+	if (st->purge)
+		return (idle ? 0 : STORE_IDLE_MS);
 	if (st->wal_pages < STORE_WAL_CHECKPOINT)
 		return (-1);
 	if (!idle && st->wal_pages < STORE_WAL_HIGH)

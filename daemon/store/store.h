@@ -22,6 +22,7 @@
 #define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
 #define STORE_WAL_HIGH		8000	/* pages: write back when busy */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
+#define STORE_PURGE_PAGES	500	/* of the index, merged in one step */
 #define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
@@ -49,6 +50,8 @@ struct store {
 	int		 failed;	/* connect again before the next use */
 	int		 warned;	/* the failure has been logged */
 	int		 wipe;		/* deleted text is still in the WAL */
+	int		 purge;		/* deleted words are still in the search
+					 * index: 1, or 2 once it has begun */
 	int		 wal_pages;	/* pages in the WAL */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
@@ -118,8 +121,12 @@ int	 store_fault(struct store *st, struct fault *f);
 
 /* ---- schema.c: the tables, and updates of older files */
 
-#define SCHEMA_VERSION	2
+#define SCHEMA_VERSION	3
 #define SCHEMA_ID	0x63686174	/* "chat": SQLite's application_id */
+
+/* schema_steps.c: step i, the SQL that takes a file from version i to version
+ * i + 1. */
+extern const char	*const schema_steps[SCHEMA_VERSION];
 
 /* Check that this is a chatd database of a known version. Returns as
  * schema_check does. */
@@ -222,6 +229,9 @@ struct account_quota {
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
 
+/* Note the account name of uid, as it is now (NULL: not known). */
+int	 account_named(struct store *st, int64_t uid, const char *name);
+
 /*
  * Is uid within the quota q? Called after everything of the request has been
  * written. made: the request has created a conversation. Returns 0, and sets
@@ -232,8 +242,9 @@ int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
 /*
- * ---- store_*.c: the operations.  store_list.c and store_show.c read; the
- * others write.  Each reads req->msg and fills req->done.  Returns 0,
+ * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c
+ * and store_count.c read; the others write.  Each reads req->msg and fills
+ * req->done.  Returns 0,
  * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
  */
 
@@ -241,8 +252,12 @@ int	 store_begin(struct store *st, struct store_request *req);
 int	 store_finish(struct store *st, struct store_request *req);
 int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
+int	 store_unrate(struct store *st, struct store_request *req);
+int	 store_consent(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
+int	 store_search(struct store *st, struct store_request *req);
+int	 store_count(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
 
@@ -267,54 +282,76 @@ int	 store_stats(struct store *st, struct store_request *req);
 	reply " AND d.uid <> " owner " AND " STORE_COUNTS("d", last) \
 	" ORDER BY d.id DESC LIMIT 1)"
 
+/*
+ * ---- store_filter.c: which exchanges a request is about.  Rating, reason,
+ * category and model are looked for in one reply of an exchange.
+ */
+struct store_filter {
+	int64_t		 since, until;	/* ms: [since..until); until 0: now */
+	const char	*model;		/* its name or its digest */
+	const char	*category;	/* of a finding that was acted upon */
+	const char	*rating;	/* a thumb, any, none or ideal */
+	const char	*reason;
+	const char	*user;		/* the name of the owner, or NULL */
+	int64_t		 uid;		/* the owner; -1: not given */
+	int		 given;		/* something about a reply */
+	int		 any;		/* something at all */
+};
+
+#define STORE_LOOK	256	/* rows looked at for one slice of an answer
+				 * with a filter: about a millisecond */
+
+/* The fields of a request with a filter; at is the offset of its struct. */
+#define STORE_FILTER_FIELDS(at) \
+	{ "since", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct store_filter, since) }, \
+	{ "until", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct store_filter, until) }, \
+	{ "model", FIELD_STRING, FIELD_NULLABLE, 0, 4096, \
+	    (at) + offsetof(struct store_filter, model) }, \
+	{ "category", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, category) }, \
+	{ "rating", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, rating) }, \
+	{ "reason", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, reason) }, \
+	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, \
+	    (at) + offsetof(struct store_filter, user) }
+
+/* Check a filter after its fields were read. Returns 0, or CHAT_EFORMAT with *f
+ * filled. */
+int	 store_filter_read(struct store_filter *ft, int admin,
+	    struct fault *f);
+
+/*
+ * SQL: does the exchange e pass the filter?  The statement has the parameter
+ * ?4, true if ratings by others than the owner are looked at, and ?5 to ?13,
+ * which are STORE_FILTER_ARGS with the types STORE_FILTER_TYPES.
+ */
+#define STORE_FILTER_TYPES	"iiisissss"
+#define STORE_FILTER_ARGS(ft) \
+	(ft)->since, (ft)->until != 0 ? (ft)->until : (int64_t)JSON_INT_MAX, \
+	(ft)->uid, (ft)->user, (int64_t)(ft)->given, (ft)->model, \
+	(ft)->category, (ft)->rating, (ft)->reason
+#define STORE_FILTER \
+	"(e.created >= ?5 AND e.created < ?6 AND (?7 = -1 OR e.uid = ?7) " \
+	"AND (?8 IS NULL OR e.name = ?8) AND (NOT ?9 OR EXISTS (SELECT 1 " \
+	"FROM reply fr WHERE fr.exchange = e.id AND (?10 IS NULL OR " \
+	"EXISTS (SELECT 1 FROM model WHERE id = fr.model AND (name = ?10 " \
+	"OR digest = ?10))) AND (?11 IS NULL OR EXISTS (SELECT 1 " \
+	"FROM verdict WHERE reply = fr.id AND category = ?11 " \
+	"AND action <> 'allow')) AND (coalesce(?12, ?13) IS NULL OR " \
+	"(ifnull(?12, '') = 'none') <> EXISTS (SELECT 1 FROM rating fa " \
+	"WHERE fa.reply = fr.id AND (fa.uid = e.uid OR ?4) AND NOT EXISTS " \
+	"(SELECT 1 FROM rating WHERE supersedes = fa.id) AND " \
+	"CASE ifnull(?12, 'any') WHEN 'good' THEN fa.thumb = 1 " \
+	"WHEN 'bad' THEN fa.thumb = -1 WHEN 'neutral' THEN fa.thumb = 0 " \
+	"WHEN 'ideal' THEN fa.ideal IS NOT NULL ELSE 1 END AND " \
+	"(?13 IS NULL OR EXISTS (SELECT 1 FROM json_each(fa.reasons) " \
+	"WHERE value = ?13)))))))"
+
 /* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
  * characters, owned by the caller. */
 char	*store_title(const char *text);
-
-/* ---- export.c: one export, in a process that only reads */
-
-#define EXPORT_PIECE	(256 * 1024)	/* bytes; one more line may follow */
-
-/* A running export. */
-struct export {
-	struct store	 st;		/* only db, path and statements */
-	FILE		*out;		/* owned: the piece being read */
-	int64_t		 uid;		/* data of this user; -1: of all */
-	int64_t		 exchange, reply, rating; /* highest ids at the start */
-	int64_t		 last;		/* set by the format: last id read */
-	int		 pieces;	/* number of pieces written */
-};
-
-/*
- * Write an export of the database at path to out, as the database is now: the
- * data of uid, or of all users if uid is -1. format is one of
- * vocabulary_formats. Returns 0, CHAT_ECLOSED if nobody reads out any more, or
- * another error; *f is filled.
- */
-int	 export_run(const char *format, const char *path, int64_t uid,
-	    FILE *out, struct fault *f);
-
-/* Add msg (taken) to the piece, as a line. */
-void	 export_line(struct export *ex, json_t *msg);
-
-/* Has the piece reached EXPORT_PIECE bytes? */
-int	 export_full(struct export *ex);
-
-/*
- * ---- export_dialogue.c, export_preference.c, export_csv.c,
- * export_moderation.c: the formats. Each writes one piece, from the row after
- * ex->last on (0 at first), and leaves out rows that are newer than the export.
- * Returns 1 if there is more, 0 at the end, or CHAT_ESYSTEM with ex->st.why
- * filled.
- */
-
-int	 export_oig(struct export *ex);
-int	 export_messages(struct export *ex);
-int	 export_preference(struct export *ex);
-int	 export_csv(struct export *ex);
-int	 export_moderation(struct export *ex);
-
-/* Make a message of a conversation, {"role": role, "content": text}. */
-json_t	*export_message(const char *role, const char *text);
 
 #endif

@@ -14,11 +14,16 @@
 
 struct begin_args {
 	const char	*key, *kind, *prompt, *preprompt;
+	const char	*name, *build;
 	int64_t		 uid, conversation, exchange, seed, time;
 	int64_t		 history_bytes;
 	struct account_quota quota;
 	json_t		*params, *model;
+	int64_t		 context;	/* of the model; 0: not known */
+	int		 topic, further;
 	int		 made;		/* it has created a conversation */
+	json_t		*merged;	/* owned, or NULL: params of a reply
+					 * that is continued */
 };
 
 struct begin_model {
@@ -45,6 +50,8 @@ static int	store_begin_answer(struct store *, const struct begin_args *,
 static const struct field store_begin_fields[] = {
 	{ "key", FIELD_STRING, FIELD_REQUIRED, 0, STORE_KEY_MAX, A(key) },
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
+	{ "build", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(build) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
 	    A(conversation) },
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
@@ -57,6 +64,9 @@ static const struct field store_begin_fields[] = {
 	{ "model", FIELD_OBJECT, FIELD_REQUIRED, 0, 0, A(model) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	{ "history_bytes", FIELD_INT, 0, 0, JSON_INT_MAX, A(history_bytes) },
+	{ "topic", FIELD_BOOL, 0, 0, 0, A(topic) },
+	{ "continue", FIELD_BOOL, 0, 0, 0, A(further) },
+	{ "context", FIELD_INT, 0, 0, JSON_INT_MAX, A(context) },
 	ACCOUNT_FIELDS(A(quota)),
 };
 #undef A
@@ -91,6 +101,12 @@ store_begin_check(const struct begin_args *a, struct fault *f)
 	if (again && a->preprompt != NULL)
 		return (fault_set(f, "bad_field", "preprompt",
 		    "preprompt: not for regenerate"));
+	if (!say && a->topic)
+		return (fault_set(f, "bad_field", "topic",
+		    "topic: only for say"));
+	if (!again && a->further)
+		return (fault_set(f, "bad_field", "continue",
+		    "continue: only for regenerate"));
 	if (!say && a->conversation != 0)
 		return (fault_set(f, "bad_field", "conversation",
 		    "conversation: only for say"));
@@ -166,16 +182,17 @@ store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 		return (r);
 	if (strcmp(a->kind, "complete") == 0) {
 		r = sql_run(st, "INSERT INTO exchange (uid, kind, prompt, "
-		    "preprompt, created) VALUES (?, 'complete', ?, ?, ?)",
-		    "issi", a->uid, a->prompt, a->preprompt, a->time);
+		    "preprompt, created, name) VALUES (?, 'complete', ?, ?, "
+		    "?, ?)", "issis", a->uid, a->prompt, a->preprompt,
+		    a->time, a->name);
 		a->exchange = sqlite3_last_insert_rowid(st->db);
 		return (r);
 	}
 	title = store_title(a->prompt);
 	if (conversation == 0) {
 		r = sql_run(st, "INSERT INTO conversation (uid, title, "
-		    "created, updated) VALUES (?1, ?2, ?3, ?3)", "isi",
-		    a->uid, title, a->time);
+		    "created, updated, name) VALUES (?1, ?2, ?3, ?3, ?4)",
+		    "isis", a->uid, title, a->time, a->name);
 		conversation = sqlite3_last_insert_rowid(st->db);
 		a->made = 1;
 	} else
@@ -185,9 +202,10 @@ store_begin_place(struct store *st, struct begin_args *a, struct fault *f)
 		    a->time, title);
 	free(title);
 	if (r != 0 || (r = sql_run(st, "INSERT INTO exchange (conversation, "
-	    "uid, kind, prompt, preprompt, created) VALUES (?, ?, 'say', "
-	    "?, ?, ?)", "iissi", conversation, a->uid, a->prompt,
-	    a->preprompt, a->time)) != 0)
+	    "uid, kind, prompt, preprompt, created, name, topic) VALUES "
+	    "(?, ?, 'say', ?, ?, ?, ?, ?)", "iissisi", conversation, a->uid,
+	    a->prompt, a->preprompt, a->time, a->name,
+	    (int64_t)a->topic)) != 0)
 		return (r);
 	a->exchange = sqlite3_last_insert_rowid(st->db);
 	return (0);
@@ -233,6 +251,58 @@ store_begin_params(const json_t *params)
 	return (s);
 }
 
+/* The reply that is continued, at q: may it be? */
+static int
+store_begin_may(const struct begin_args *a, sqlite3_stmt *q, struct fault *f)
+{
+	const char	*state = (const char *)sqlite3_column_text(q, 0);
+	const char	*stop = (const char *)sqlite3_column_text(q, 1);
+	const char	*digest = msg_string(a->model, "digest");
+	const char	*precision = msg_string(a->model, "precision");
+
+	if (sqlite3_column_bytes(q, 2) == 0 || (strcmp(state, "done") == 0 &&
+	    (stop == NULL || strcmp(stop, "length") != 0)) ||
+	    (strcmp(state, "done") != 0 && strcmp(state, "cancelled") != 0 &&
+	    strcmp(state, "interrupted") != 0))
+		return (fault_set(f, "bad_field", "continue", "continue: only "
+		    "a reply that was cut off can be continued"));
+	if (digest == NULL || precision == NULL || strcmp((const char *)
+	    sqlite3_column_text(q, 3), digest) != 0 || strcmp((const char *)
+	    sqlite3_column_text(q, 4), precision) != 0)
+		return (fault_set(f, "bad_field", "continue", "continue: the "
+		    "reply was written by another model"));
+	return (0);
+}
+
+/* Make the parameters of a reply that continues the newest one: those of that
+ * reply, with as many tokens more as were asked for. */
+static int
+store_begin_merge(struct store *st, struct begin_args *a, struct fault *f)
+{
+	sqlite3_stmt	*q;
+	int64_t		 most;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT r.state, r.stop, r.ids, m.digest, "
+	    "m.precision, r.params FROM reply r JOIN model m ON m.id = r.model "
+	    "WHERE r.exchange = ? ORDER BY r.id DESC LIMIT 1", "i",
+	    a->exchange)) != 0 || (r = sql_step(st, q)) != 1)
+		return (r == 0 ? CHAT_ESYSTEM : r);
+	if ((r = store_begin_may(a, q, f)) == 0) {
+		a->merged = json_loads((const char *)sqlite3_column_text(q,
+		    5), 0, NULL);
+		most = sqlite3_column_bytes(q, 2) / 4 +
+		    msg_int(a->params, "max_tokens", 0);
+		if (a->context > 0 && most > a->context)
+			most = a->context;
+		msg_set_int(a->merged, "max_tokens", most);
+		a->params = a->merged;
+		a->seed = msg_int(a->merged, "seed", a->seed);
+	}
+	sql_end(q);
+	return (r);
+}
+
 /* Add a reply to the exchange, if the user may store that much. */
 static int
 store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
@@ -245,17 +315,20 @@ store_begin_reply(struct store *st, struct begin_args *a, int64_t *reply,
 	if (a->prompt != NULL)
 		bytes += STORE_ROW + (int64_t)strlen(a->prompt) +
 		    (a->preprompt != NULL ? (int64_t)strlen(a->preprompt) : 0);
-	if ((r = store_begin_place(st, a, &req->fault)) != 0 ||
+	if ((r = store_begin_place(st, a, &req->fault)) != 0 || (a->further &&
+	    (r = store_begin_merge(st, a, &req->fault)) != 0) ||
 	    (r = store_begin_model(st, a->model, &model, &req->fault)) != 0)
 		return (r);
 	params = store_begin_params(a->params);
 	bytes += (int64_t)strlen(params);
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
-	    "params, seed, created) VALUES (?, ?, ?, 'running', ?, ?, ?)",
-	    "iissii", a->exchange, model, a->key, params, a->seed, a->time);
+	    "params, seed, created, build) VALUES (?, ?, ?, 'running', ?, ?, "
+	    "?, ?)", "iissiis", a->exchange, model, a->key, params, a->seed,
+	    a->time, a->build);
 	free(params);
 	*reply = sqlite3_last_insert_rowid(st->db);
-	if (r != 0 || (r = account_grow(st, a->exchange, a->uid, bytes)) != 0)
+	if (r != 0 || (r = account_grow(st, a->exchange, a->uid,
+	    bytes)) != 0 || (r = account_named(st, a->uid, a->name)) != 0)
 		return (r);
 	return (account_check(st, req, a->uid, a->made, &a->quota));
 }
@@ -273,6 +346,9 @@ store_begin_history(struct store *st, int64_t exchange, int64_t left,
 	    "JOIN reply r ON r.id = (SELECT max(id) FROM reply "
 	    "WHERE exchange = e.id) WHERE e.id < ?1 AND e.conversation = "
 	    "(SELECT conversation FROM exchange WHERE id = ?1) "
+	    "AND e.id >= ifnull((SELECT max(t.id) FROM exchange t "
+	    "WHERE t.conversation = e.conversation AND t.topic = 1 "
+	    "AND t.id <= ?1), 0) "
 	    "AND r.state IN ('done', 'cancelled', 'interrupted') "
 	    "AND r.text <> '' ORDER BY e.id DESC", "i", exchange)) != 0)
 		return (r);
@@ -289,6 +365,34 @@ store_begin_history(struct store *st, int64_t exchange, int64_t left,
 		json_array_insert_new(history, 0, turn);
 	}
 	return (r);
+}
+
+/* Add what a reply continues: its parameters, and the ids of the reply before
+ * it. */
+static int
+store_begin_resume(struct store *st, int64_t reply, json_t *done)
+{
+	sqlite3_stmt		*q;
+	const unsigned char	*id;
+	json_t			*ids;
+	int			 i, n, r;
+
+	if ((r = sql_open(st, &q, "SELECT n.params, r.ids FROM reply n "
+	    "JOIN reply r ON r.id = (SELECT max(id) FROM reply WHERE "
+	    "exchange = n.exchange AND id < n.id) WHERE n.id = ?", "i",
+	    reply)) != 0 || (r = sql_step(st, q)) != 1)
+		return (r);
+	sql_json(done, "params", q, 0);
+	id = sqlite3_column_blob(q, 1);
+	n = sqlite3_column_bytes(q, 1) / 4;
+	ids = json_array();
+	for (i = 0; i < n; i++, id += 4)
+		json_array_append_new(ids, json_integer((json_int_t)id[0] |
+		    (json_int_t)id[1] << 8 | (json_int_t)id[2] << 16 |
+		    (json_int_t)id[3] << 24));
+	msg_set(done, "resume", ids);
+	sql_end(q);
+	return (0);
 }
 
 /* Fill the answer. */
@@ -314,6 +418,8 @@ store_begin_answer(struct store *st, const struct begin_args *a, int64_t reply,
 	/* The engine takes the history and the prompt in one request. */
 	room = TEXT_BYTES_MAX - sqlite3_column_bytes(q, 1);
 	sql_end(q);
+	if (a->further && (r = store_begin_resume(st, reply, done)) != 0)
+		return (r);
 	history = json_array();
 	msg_set(done, "history", history);
 	return (store_begin_history(st, a->exchange,
@@ -335,7 +441,8 @@ store_begin(struct store *st, struct store_request *req)
 		return (r);
 	if ((r = store_begin_known(st, &a, &reply, f)) == 0)
 		r = store_begin_reply(st, &a, &reply, req);
-	if (r < 0)
-		return (r);
-	return (store_begin_answer(st, &a, reply, req->done));
+	if (r >= 0)
+		r = store_begin_answer(st, &a, reply, req->done);
+	json_decref(a.merged);
+	return (r);
 }

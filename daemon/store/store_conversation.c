@@ -13,7 +13,7 @@
 #include "xmalloc.h"
 
 struct new_args {
-	const char		*title;
+	const char		*title, *name;
 	int64_t			 uid, time;
 	struct account_quota	 quota;
 };
@@ -21,6 +21,7 @@ struct new_args {
 #define A(member) offsetof(struct new_args, member)
 static const struct field new_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "title", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(title) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	ACCOUNT_FIELDS(A(quota)),
@@ -68,11 +69,14 @@ store_new(struct store *st, struct store_request *req)
 		return (r);
 	title = store_title(a.title);
 	r = sql_run(st, "INSERT INTO conversation (uid, title, created, "
-	    "updated) VALUES (?1, ?2, ?3, ?3)", "isi", a.uid, title, a.time);
+	    "updated, name) VALUES (?1, ?2, ?3, ?3, ?4)", "isis", a.uid, title,
+	    a.time, a.name);
 	free(title);
 	if (r != 0)
 		return (r);
 	msg_set_int(req->done, "conversation",
 	    sqlite3_last_insert_rowid(st->db));
+	if ((r = account_named(st, a.uid, a.name)) != 0)
+		return (r);
 	return (account_check(st, req, a.uid, 1, &a.quota));
 }

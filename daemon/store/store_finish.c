@@ -21,6 +21,8 @@ struct finish_args {
 
 struct finish_verdict {
 	const char	*direction, *plugin, *category, *rule, *action;
+	const char	*version, *digest;
+	json_t		*detail;
 	double		 score;
 	int64_t		 start, end;
 };
@@ -33,6 +35,10 @@ static int	store_finish_prompt(struct store *, const struct finish_args *,
 		    int64_t *);
 static int	store_finish_preprompt(struct store *,
 		    const struct finish_args *, int64_t *);
+static int	store_finish_version(struct store *,
+		    const struct finish_verdict *, int64_t *);
+static int	store_finish_verdict(struct store *, int64_t,
+		    const struct finish_verdict *, int64_t *);
 static int	store_finish_verdicts(struct store *,
 		    const struct finish_args *, int64_t *, struct fault *);
 
@@ -69,6 +75,9 @@ static const struct field verdict_fields[] = {
 	{ "end", FIELD_INT, 0, 0, JSON_INT_MAX, A(end) },
 	{ "rule", FIELD_STRING, FIELD_NULLABLE, 0, 1024, A(rule) },
 	{ "action", FIELD_STRING, FIELD_REQUIRED, 0, 16, A(action) },
+	{ "version", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(version) },
+	{ "digest", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(digest) },
+	{ "detail", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(detail) },
 };
 #undef A
 
@@ -175,6 +184,56 @@ store_finish_preprompt(struct store *st, const struct finish_args *a,
 	    a->preprompt));
 }
 
+/* Find or create the row of the filter that has found something. *id is 0 if
+ * its version is not known. */
+static int
+store_finish_version(struct store *st, const struct finish_verdict *v,
+    int64_t *id)
+{
+	const char	*digest = v->digest != NULL ? v->digest : "";
+	int		 r;
+
+	*id = 0;
+	if (v->version == NULL)
+		return (0);
+	if ((r = sql_int(st, id, "SELECT id FROM filter_version "
+	    "WHERE plugin = ? AND version = ? AND digest = ?", "sss",
+	    v->plugin, v->version, digest)) != 0)
+		return (r == 1 ? 0 : r);
+	if ((r = sql_run(st, "INSERT INTO filter_version (plugin, version, "
+	    "digest) VALUES (?, ?, ?)", "sss", v->plugin, v->version,
+	    digest)) != 0)
+		return (r);
+	*id = sqlite3_last_insert_rowid(st->db);
+	return (0);
+}
+
+/* Store one finding, and add its size to *bytes. */
+static int
+store_finish_verdict(struct store *st, int64_t reply,
+    const struct finish_verdict *v, int64_t *bytes)
+{
+	char	*detail = NULL;
+	int64_t	 version;
+	int	 r;
+
+	if ((r = store_finish_version(st, v, &version)) != 0)
+		return (r);
+	if (json_array_size(v->detail) > 0)
+		detail = json_dumps(v->detail, JSON_COMPACT|
+		    JSON_REAL_PRECISION(6));
+	r = sql_run(st, "INSERT INTO verdict (reply, direction, plugin, "
+	    "category, score, start, \"end\", rule, action, version, detail) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?)",
+	    "isssriissis", reply, v->direction, v->plugin, v->category,
+	    v->score, v->start, v->end, v->rule, v->action, version, detail);
+	*bytes += STORE_ROW + (int64_t)(strlen(v->plugin) +
+	    strlen(v->category) + strlen(v->rule) +
+	    (detail != NULL ? strlen(detail) : 0));
+	free(detail);
+	return (r);
+}
+
 /* Store the findings of the filters. */
 static int
 store_finish_verdicts(struct store *st, const struct finish_args *a,
@@ -193,14 +252,8 @@ store_finish_verdicts(struct store *st, const struct finish_args *a,
 		if ((r = fields_read(o, verdict_fields,
 		    nitems(verdict_fields), &v, f)) != 0)
 			return (r);
-		if ((r = sql_run(st, "INSERT INTO verdict (reply, direction, "
-		    "plugin, category, score, start, \"end\", rule, action) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", "isssriiss",
-		    a->reply, v.direction, v.plugin, v.category, v.score,
-		    v.start, v.end, v.rule, v.action)) != 0)
+		if ((r = store_finish_verdict(st, a->reply, &v, bytes)) != 0)
 			return (r);
-		*bytes += STORE_ROW + (int64_t)(strlen(v.plugin) +
-		    strlen(v.category) + strlen(v.rule));
 	}
 	return (0);
 }
@@ -241,12 +294,14 @@ store_finish(struct store *st, struct store_request *req)
 	if ((r = store_finish_ids(a.ids, &ids, &len, f)) != 0)
 		return (r);
 	bytes = (int64_t)(strlen(a.text) + len);
-	if ((r = store_finish_write(st, &a, ids, len)) == 0)
-		r = store_finish_verdicts(st, &a, &bytes, f);
-	if (r == 0 && a.prompt != NULL)
+	/* What is redacted comes first: with store_finish_write the exchange
+	 * comes into the search index. */
+	if (a.prompt != NULL)
 		r = store_finish_prompt(st, &a, &bytes);
 	if (r == 0 && a.preprompt != NULL)
 		r = store_finish_preprompt(st, &a, &bytes);
+	if (r == 0 && (r = store_finish_write(st, &a, ids, len)) == 0)
+		r = store_finish_verdicts(st, &a, &bytes, f);
 	if (r == 0)
 		r = account_grow(st, exchange, uid, bytes);
 	free(ids);

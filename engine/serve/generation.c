@@ -58,7 +58,7 @@ generation_free(struct generation *g)
 /* Rebuild the state after ids that an earlier run generated. */
 int
 generation_resume(struct generation *g, const int32_t *id, size_t n,
-    int vocab)
+    int vocab, int retell)
 {
 	struct generation_news	 news;
 	size_t			 i;
@@ -68,7 +68,8 @@ generation_resume(struct generation *g, const int32_t *id, size_t n,
 			return (CHAT_EFORMAT);
 		generation_add(g, id[i]);
 	}
-	generation_take(g, &news);
+	if (!retell)
+		generation_take(g, &news);
 	return (0);
 }
 
@@ -218,6 +219,37 @@ generation_decode(struct generation *g, int32_t id)
 	textbuf_clear(&new);
 }
 
+/* Does the reply end in copies of the same p tokens? */
+static int
+generation_has_period(const struct generation *g, size_t p)
+{
+	const int32_t	*end = g->tokens.id + g->tokens.n;
+	size_t		 n = p * GENERATION_COPIES, i;
+
+	if (n < GENERATION_REPEATED)
+		n = (GENERATION_REPEATED + p - 1) / p * p;
+	if (n > generation_made(g))
+		return (0);
+	for (i = 1; i <= n - p; i++) {
+		if (*(end - i) != *(end - i - p))
+			return (0);
+	}
+	return (1);
+}
+
+/* Does the reply repeat itself? */
+static int
+generation_repeats(const struct generation *g)
+{
+	size_t	 p;
+
+	for (p = 1; p <= GENERATION_PERIOD; p++) {
+		if (generation_has_period(g, p))
+			return (1);
+	}
+	return (0);
+}
+
 /* Add a token. */
 void
 generation_add(struct generation *g, int32_t id)
@@ -235,6 +267,8 @@ generation_add(struct generation *g, int32_t id)
 			g->stop = STOP_LENGTH;
 		else if (g->tokens.n >= g->context)
 			g->stop = STOP_CONTEXT;
+		else if (g->opt.repeats && generation_repeats(g))
+			g->stop = STOP_REPEAT;
 	}
 	if (g->stop != STOP_NONE && g->stop != STOP_STRING)
 		generation_flush(g);
@@ -275,7 +309,7 @@ const char *
 generation_stop_name(enum stop_reason stop)
 {
 	static const char *const names[] = { "", "end", "stop", "length",
-	    "context", "cancelled" };
+	    "context", "cancelled", "repeat" };
 
 	return (names[stop]);
 }

@@ -22,7 +22,14 @@
 #include "vocabulary.h"
 
 enum stop_reason { STOP_NONE, STOP_END, STOP_STRING, STOP_LENGTH,
-	STOP_CONTEXT, STOP_CANCELLED };
+	STOP_CONTEXT, STOP_CANCELLED, STOP_REPEAT };
+
+/* A reply in a dialogue ends when its last tokens are at least
+ * GENERATION_COPIES copies of at most GENERATION_PERIOD tokens, and at least
+ * GENERATION_REPEATED tokens in all. */
+#define GENERATION_COPIES	4
+#define GENERATION_PERIOD	64
+#define GENERATION_REPEATED	64
 
 struct generation_options {
 	struct sampler_params	 sampler;
@@ -36,6 +43,7 @@ struct generation_options {
 	int			 strip;		/* leave out white space at the
 						 * start */
 	int			 trim;		/* and before a stop string */
+	int			 repeats;	/* end when it repeats itself */
 };
 
 struct generation {
@@ -79,11 +87,11 @@ void	 generation_free(struct generation *g);
 
 /*
  * Continue after n ids that an earlier run generated. They and their released
- * text count as already taken. Returns CHAT_EFORMAT if an id is out of range or
- * follows an id that ended the reply.
+ * text count as already taken, unless retell is 1. Returns CHAT_EFORMAT if an
+ * id is out of range or follows an id that ended the reply.
  */
 int	 generation_resume(struct generation *g, const int32_t *id, size_t n,
-	    int vocab);
+	    int vocab, int retell);
 
 /* Draw the next token from V logits and add it. Returns 0, or CHAT_EFORMAT if a
  * logit is NaN or none is finite. */
@@ -111,7 +119,7 @@ int	 generation_take(struct generation *g, struct generation_news *news);
 /* The number of tokens generated so far. */
 size_t	 generation_made(const struct generation *g);
 
-/* "end", "stop", "length", "context", "cancelled". */
+/* "end", "stop", "length", "context", "cancelled", "repeat". */
 const char *generation_stop_name(enum stop_reason stop);
 
 #endif

@@ -21,15 +21,22 @@ _chatctl_options()
 	local any="--json --quiet --socket --wait --color --help --version"
 	local text="--continue --conversation --raw --preprompt --temperature
 		--top-k --top-p --repetition-penalty --max-tokens --seed
-		--stop --ignore-eos"
+		--stop --ignore-eos --plain"
+	local filter="--since --until --rating --reason --category --model
+		--user"
 	case $1 in
 	''|chat)	echo "$text --no-history $any" ;;
-	ask)		echo "$text $any" ;;
-	list)		echo "--limit --before --all --raw --no-pager $any" ;;
-	show)		echo "--exchange --no-pager $any" ;;
+	ask)		echo "$text --no-stdin $any" ;;
+	list)		echo "--limit --before --all --raw --no-pager $filter
+			    $any" ;;
+	search)		echo "--limit --before --all --no-pager $filter
+			    $any" ;;
+	show)		echo "--exchange --markdown --no-pager --plain $filter $any" ;;
+	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
-	rate)		echo "--reason --ideal --comment --reply $any" ;;
-	review)		echo "--refusals $any" ;;
+	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
+	review)		echo "--unrated --second --disputed --flagged
+			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
@@ -40,8 +47,8 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show rate review delete export status health
-		reload filters moderate tokenize help"
+	commands="chat ask list show search rate review delete export stats
+		status top health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
@@ -49,6 +56,10 @@ _chatctl()
 	--format|-f)	words="oig messages preference csv moderation" ;;
 	--direction|-d)	words="prompt reply" ;;
 	--reason)	words="incorrect unhelpful harmful wrong_refusal" ;;
+	--rating)	words="good bad neutral any none ideal" ;;
+	--category)	words="misinformation hate violence impersonation
+		harassment defamation spam_scam confidential terms_violation
+		malicious_bot illegal other_unsafe" ;;
 	--socket|-s|--output|-o)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))

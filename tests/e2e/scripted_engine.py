@@ -36,6 +36,7 @@ import time
 TICK = float(os.environ.get("SCRIPTED_TICK", "0.002"))   # seconds a token
 LOAD = float(os.environ.get("SCRIPTED_LOAD", "0"))       # seconds of loading
 CONTEXT = int(os.environ.get("SCRIPTED_CONTEXT", 1 << 20))   # tokens
+DIGEST = os.environ.get("SCRIPTED_DIGEST", "sha256:0")
 NAME = os.environ.get("SCRIPTED_NAME", "scripted")
 
 ASKED = []          # groups of the texts to be tokenized
@@ -83,6 +84,7 @@ class Generation:
         for _ in range(self.resumed):
             next(self.source)
         self.ids = list(msg.get("resume", []))
+        self.retell = msg.get("retell", False)
         self.max = msg["params"]["max_tokens"]
         self.paused = False
         self.started = False
@@ -114,6 +116,10 @@ class Generation:
             self.end("length")
             return False
         char = next(self.source, None)
+        if char is not None and self.retell:
+            self.retell = False
+            send(event="text", id=self.id, ids=list(self.ids),
+                 text="".join(map(chr, self.ids)))
         if char is None:
             self.end("stop")
             return False
@@ -172,7 +178,7 @@ def main():
     if os.environ.get("SCRIPTED_NO_MODEL"):
         send(event="ready", protocol=1)
     send(event="ready", protocol=1, model={
-        "path": "/scripted", "name": NAME, "digest": "sha256:0",
+        "path": "/scripted", "name": NAME, "digest": DIGEST,
         "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,
         "context": CONTEXT, "vocab": 1114112, "parameters": 0, "layers": 4})
     running, partial = {}, b""

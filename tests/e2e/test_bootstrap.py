@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -129,11 +130,11 @@ class Tree:
         self.put(name, text)
         (self.stubs / name).chmod(0o755)
 
-    def run(self, *args, text="", cwd="/", **env):
+    def run(self, *args, text="", cwd="/", user=None, **env):
         return subprocess.run([str(self.top / "bootstrap"), *args],
                               input=text, cwd=cwd, text=True, timeout=60,
                               capture_output=True, env={**self.env, **env},
-                              check=False)
+                              user=user, check=False)
 
     def calls(self):
         return (self.stubs / "calls").read_text(
@@ -270,6 +271,48 @@ def test_a_wrong_word_of_chat_is_named(tree):
         r = tree.run("chat", *words)
         assert r.returncode == 2 and what in r.stderr, r.stderr
     assert tree.calls() == []
+
+
+def test_options_after_two_dashes_are_for_chatctl(tree):
+    assert tree.run("chat", "--keep", "--", "--temperature", "0",
+                    "a b").returncode == 0
+    assert "--temperature 0 a b" in "".join(tree.calls())
+
+
+def test_with_keep_a_second_terminal_can_join(tree):
+    r = tree.run("chat", "--keep")
+    assert "in a second terminal: %s/build/chatctl --socket " % tree.top \
+        in r.stderr
+
+
+def test_a_tree_that_cannot_be_written_is_used_as_it_is():
+    """Root may write everywhere, so this runs as another user."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="chatd-test-"))
+    user = 65534 if os.geteuid() == 0 else None
+    try:
+        tree = Tree(folder)
+        assert tree.run("chat").returncode == 0
+        build = tree.top / "build"
+        for path in folder, tree.top, build:
+            path.chmod(0o555)
+        for path in [tree.stubs, tree.run_dir, *tree.stubs.iterdir()]:
+            path.chmod(0o777)
+        before = tree.calls()
+        r = tree.run("chat", user=user)
+        assert r.returncode == 0, r.stderr
+        calls = tree.calls()[len(before):]
+        assert any(c.startswith("chatctl") for c in calls)
+        assert [c for c in calls
+                if c.startswith(("make", "configure", "apt"))] == []
+        build.chmod(0o755)
+        (build / "chatd").unlink()
+        build.chmod(0o555)
+        r = tree.run("chat", user=user)
+        assert r.returncode == 1 and "no finished build" in r.stderr
+    finally:
+        for path in folder, folder / "a tree", folder / "a tree/build":
+            path.chmod(0o755)
+        shutil.rmtree(folder)
 
 
 def test_the_wait_for_a_model_has_the_default_limit(tree):

@@ -69,6 +69,8 @@ class Terminal:
         self.seen = 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # so wide that no message takes two lines
+            termios.tcsetwinsize(0, (24, 1000))
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(CHATCTL, [CHATCTL, *args], env)
         self.status = None
@@ -842,13 +844,13 @@ def test_review_reads_lines_from_a_pipe(chatd, env):
     assert len(chatd.refusals) == 19
 
 
-def test_review_of_nothing_without_its_option_and_by_a_user(chatd, env):
+def test_review_of_nothing_of_two_kinds_and_by_a_user(chatd, env):
     assert run(env, "review", "--refusals") == (
         0, "", "chatctl: no refusal waits for a decision\n")
-    status, _, err = run(env, "review")
-    assert status == 2 and "expected --refusals" in err
+    status, _, err = run(env, "review", "--refusals", "--second")
+    assert status == 2 and "found several" in err
     status, _, err = run(env, "review", "x")
-    assert status == 2 and "usage: chatctl review --refusals" in err
+    assert status == 2 and "usage: chatctl review" in err
     chatd.operator = False
     assert run(env, "review", "--refusals")[0] == 4
 
@@ -915,7 +917,7 @@ def test_blocks_and_continued_lines(chatd, env):
         t.say("one \\")
         t.expect(". ")
         t.send("two\r")
-        t.expect("You said: one \r\ntwo\r\n")
+        t.expect("You said: one\r\ntwo\r\n")
         t.say('"""')
         for line in "a", "", " b", '"""':
             t.expect("\x1b[?2004h")
@@ -933,7 +935,7 @@ def test_blocks_and_continued_lines(chatd, env):
 
 
 def test_hostile_text_does_not_drive_the_terminal(chatd, env):
-    with Terminal(env) as t:
+    with Terminal(env, "chat", "--plain") as t:
         t.say("hostile")
         t.expect("\x1b[?2004l")
         shown = t.expect(b"end\r\n")
@@ -943,7 +945,7 @@ def test_hostile_text_does_not_drive_the_terminal(chatd, env):
 
 def test_hostile_text_on_a_terminal_without_the_chat(chatd, env):
     for args in ["ask", "hostile"], ["show", "1"]:
-        with Terminal(env, *args) as t:
+        with Terminal(env, *args, "--plain") as t:
             assert t.end() == 0
             for c in b"\x1b\x07\x08\x7f":
                 assert bytes([c]) not in t.out
@@ -972,16 +974,20 @@ def test_commands_of_the_chat(chatd, env):
         t.expect("no reply to rate yet")
         t.say("first")
         t.expect("You said: first")
+        t.say("/bad incorect not so")
+        t.expect('"incorect" is no reason; did you mean incorrect?')
         t.say("/bad incorrect harmful not so")
-        t.expect("[rated]")
+        t.expect("[exchange 1 rated bad: incorrect, harmful; with a comment]")
+        t.say("/bad -- incorect at the beginning")
+        t.expect("[exchange 1 rated bad; with a comment]")
         t.say("/ideal This one.")
-        t.expect("[rated]")
+        t.expect("; with the reply you wanted]")
         t.say("/again")
         t.expect("You said: again first")
         t.say("/params temperature=0 top_k=nine")
         t.expect("top_k: expected a whole number")
         t.say("/params")
-        t.expect("temperature         0.0\r\n")
+        t.expect("temperature         0.0  (set here)\r\n")
         t.say("/raw Q:")
         t.expect("You said: Q:")
         t.say("/show")
@@ -1009,11 +1015,12 @@ def test_commands_of_the_chat(chatd, env):
             t.expect(found)
         t.say("/help")
         for name in ("help", "new", "list", "open", "show", "good", "bad",
-                     "ideal", "again", "raw", "params", "status", "quit"):
+                     "ideal", "edit-reply", "again", "raw", "params", "status", "quit"):
             t.expect("/" + name)
         t.say("/quit")
         assert t.end() == 0
-    bad, ideal = chatd.wait_for("rate", 2)
+    bad, verbatim, ideal = chatd.wait_for("rate", 3)
+    assert verbatim["comment"] == "incorect at the beginning"
     assert (bad["thumb"], bad["reasons"], bad["comment"]) == (
         -1, ["incorrect", "harmful"], "not so")
     assert ideal["ideal"] == "This one." and "thumb" not in ideal
@@ -1023,7 +1030,8 @@ def test_commands_of_the_chat(chatd, env):
          if c["title"] == "A title"][0]
 
 
-def test_ideal_opens_the_editor(chatd, env, tmp_path):
+@pytest.mark.parametrize("command", ["/ideal", "/edit-reply"])
+def test_ideal_opens_the_editor(chatd, env, tmp_path, command):
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\ncat "$2" >%s/was\n'
                       'echo better >"$2"\n' % tmp_path)
@@ -1032,8 +1040,8 @@ def test_ideal_opens_the_editor(chatd, env, tmp_path):
     with Terminal(env) as t:
         t.say("hi")
         t.expect("You said: hi")
-        t.say("/ideal")
-        t.expect("[rated]")
+        t.say(command)
+        t.expect("; with the reply you wanted]")
         assert t.leave() == 0
     assert chatd.wait_for("rate")[0]["ideal"] == "better"
     assert (tmp_path / "was").read_text() == "You said: hi"
@@ -1070,7 +1078,7 @@ def test_an_opened_conversation_can_be_rated_and_answered_again(chatd, env):
         t.expect("an answer")
         t.prompt()
         t.send("/good\r")
-        t.expect("[rated]")
+        t.expect("rated good]")
         t.prompt()
         t.send("/again\r")
         (again,) = chatd.wait_for("regenerate")
@@ -1230,7 +1238,7 @@ def test_long_lists_go_through_the_pager(chatd, env):
     env["CHATCTL_PAGER"] = "sed 's/^/PAGED /'"
     with Terminal(env, "list", "-n", "60") as t:
         assert t.end() == 0
-        assert t.out.count(b"PAGED ") == 60
+        assert t.out.count(b"PAGED ") == 61      # with the heading
     with Terminal(env, "list", "-n", "3") as t:
         assert t.end() == 0
         assert b"PAGED" not in t.out

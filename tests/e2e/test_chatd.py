@@ -156,7 +156,7 @@ def test_another_protocol_is_closed(shared):
 
 def test_the_same_id_twice_at_once_is_refused(client):
     client.send("say", ident=5, text="#wait")
-    client.until("accepted")
+    client.until("started")
     client.send("status", ident=5)
     e = client.event()
     assert (e["code"], e["field"]) == ("bad_field", "id")

@@ -140,7 +140,7 @@ fixture_job(int id, int len, int max, double temperature,
 	job = fixture_reply(id, &prompt, max, temperature);
 	if (resume != NULL)
 		assert_int_equal(generation_resume(job->gen, resume->id,
-		    resume->n, FIXTURE_VOCAB), 0);
+		    resume->n, FIXTURE_VOCAB, 0), 0);
 	return (job);
 }
 

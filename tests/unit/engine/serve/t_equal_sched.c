@@ -64,7 +64,7 @@ task_job(const struct task *t, int number)
 	idbuf_append(&prompt, t->id, (size_t)t->len);
 	job = fixture_reply(number, &prompt, t->max, t->temperature);
 	assert_int_equal(generation_resume(job->gen, t->got.id, t->got.n,
-	    FIXTURE_VOCAB), 0);
+	    FIXTURE_VOCAB, 0), 0);
 	return (job);
 }
 

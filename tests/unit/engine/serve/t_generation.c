@@ -152,7 +152,7 @@ play(const struct reply_case *c, int bytes, int cut)
 			generation_free(g);
 			g = start(&opt, 10000);
 			assert_int_equal(generation_resume(g, ids.id, i,
-			    VOCAB), 0);
+			    VOCAB, 0), 0);
 		}
 		generation_add(g, ids.id[i]);
 		take(g, &text, &taken);
@@ -297,6 +297,41 @@ length_and_context_end_it(void **state)
 	}
 }
 
+/* A reply ends when it repeats itself, and not one token earlier. */
+static void
+repeats_end_it(void **state)
+{
+	static const struct { int before, period, made; } loops[] = {
+		{ 0, 1, 64 }, { 5, 1, 69 }, { 0, 3, 66 }, { 2, 16, 66 },
+		{ 0, 17, 68 }, { 7, 64, 263 }, { 0, 65, 0 },
+	};
+	struct generation_options	 opt = { .repeats = 1,
+					    .max_tokens = 600,
+					    .sampler = { 1, 0, 1, 1, 0 } };
+	struct generation		*g;
+	size_t				 c;
+	int				 i, k, made;
+
+	(void)state;
+	for (c = 0; c < nitems(loops) * 2; c++) {
+		opt.repeats = c < nitems(loops);
+		made = loops[c % nitems(loops)].made;
+		k = loops[c % nitems(loops)].before;
+		g = start(&opt, 1000);
+		for (i = 0; i < 500 && g->stop == STOP_NONE; i++)
+			generation_add(g, byte_id(i < k ? '!' + i : '0' +
+			    (i - k) % loops[c % nitems(loops)].period));
+		if (!opt.repeats || made == 0)
+			assert_int_equal(g->stop, STOP_NONE);
+		else {
+			assert_int_equal(g->stop, STOP_REPEAT);
+			assert_int_equal(generation_made(g), made);
+			assert_int_equal(g->text.n, generation_made(g));
+		}
+		generation_free(g);
+	}
+}
+
 /* Cancelling releases the held text; a second time has no effect. */
 static void
 cancel_flushes(void **state)
@@ -327,13 +362,13 @@ resume_refuses_impossible_ids(void **state)
 	struct generation	*g = start(&opt, 100);
 
 	(void)state;
-	assert_true(generation_resume(g, after, 3, VOCAB) < 0);
+	assert_true(generation_resume(g, after, 3, VOCAB, 0) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
-	assert_true(generation_resume(g, range, 2, VOCAB) < 0);
+	assert_true(generation_resume(g, range, 2, VOCAB, 0) < 0);
 	generation_free(g);
 	g = start(&opt, 100);
-	assert_int_equal(generation_resume(g, after, 2, VOCAB), 0);
+	assert_int_equal(generation_resume(g, after, 2, VOCAB, 0), 0);
 	assert_int_equal(g->stop, STOP_END);
 	generation_free(g);
 }
@@ -349,6 +384,7 @@ main(void)
 		cmocka_unit_test(a_cut_character_shows_at_the_end_only),
 		cmocka_unit_test(nul_and_special_tokens_do_not_show),
 		cmocka_unit_test(length_and_context_end_it),
+		cmocka_unit_test(repeats_end_it),
 		cmocka_unit_test(cancel_flushes),
 		cmocka_unit_test(resume_refuses_impossible_ids),
 	};

@@ -4,8 +4,8 @@
  * text.  The caller holds the struct and sets it to zeros before first use.
  * Both grow by doubling.
  */
-#ifndef ENGINE_GROWBUF_H
-#define ENGINE_GROWBUF_H
+#ifndef BASE_GROWBUF_H
+#define BASE_GROWBUF_H
 
 #include <stddef.h>
 #include <stdint.h>
