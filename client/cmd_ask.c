@@ -71,7 +71,7 @@ cmd_ask_open(struct ctl *ctl)
 static int
 ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 {
-	size_t	 max = (size_t)chat_limit(ctl->chat, "prompt",
+	size_t	 max = (size_t)wire_limit(ctl->chat, "prompt",
 		    CTL_PROMPT_MAX);
 	char	*text = NULL, *document = NULL, *both;
 	int	 whole, status;

@@ -41,7 +41,7 @@ cmd_rate(struct ctl *ctl, int argc, char **argv)
 		return (status);
 	if (ctl->opt.ideal != NULL) {
 		status = input_value(ctl->opt.ideal, "--ideal",
-		    (size_t)chat_limit(ctl->chat, "prompt", CTL_PROMPT_MAX),
+		    (size_t)wire_limit(ctl->chat, "prompt", CTL_PROMPT_MAX),
 		    &ideal);
 		if (status != CTL_OK)
 			return (status);
