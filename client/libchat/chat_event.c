@@ -33,7 +33,8 @@ chat_event_take(struct chat *c, struct chat_event *ev)
 	    &ev->root, &f) == 0 && chat_event_read(ev, &f) == 0)
 		return (1);
 	chat_event_clear(ev);
-	return (chat_fail_fault(c, CHAT_ERR_PROTOCOL, &f));
+	return (chat_fail_fault(c, strcmp(f.code, "no_memory") == 0 ?
+	    CHAT_ERR_NO_MEMORY : CHAT_ERR_PROTOCOL, &f));
 }
 
 /* Find out what the event is, and whose. */

@@ -37,6 +37,7 @@ chat_request_new(const char *op)
 		return (NULL);
 	}
 	chat_request_string(rq, "op", op);
+	chat_request_int(rq, "id", 0);	/* the place of the later one */
 	return (rq);
 }
 

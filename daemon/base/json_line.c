@@ -100,7 +100,11 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 		    "the line is not valid UTF-8"));
 	if ((r = json_check(line, len, max, f)) != 0)
 		return (r);
-	if ((v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err)) == NULL)
+	v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err);
+	if (v == NULL && err.text[0] == '\0')
+		return (fault_set(f, "no_memory", NULL,
+		    "there is not enough memory"));
+	if (v == NULL)
 		return (fault_set(f, "bad_json", NULL, "%s at byte %d",
 		    err.text, err.position));
 	if (!json_is_object(v)) {
