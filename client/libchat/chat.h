@@ -58,7 +58,7 @@ enum chat_error {
 	CHAT_ERR_NO_SOCKET = -3,	/* nothing there, or not a socket */
 	CHAT_ERR_CLOSED = -4,		/* nobody listens, chatd has closed the
 					 * connection, or there is none */
-	CHAT_ERR_DENIED = -5,		/* the socket's mode does not allow it */
+	CHAT_ERR_DENIED = -5,		/* the socket's mode forbids it */
 	CHAT_ERR_TIMEOUT = -6,
 	CHAT_ERR_PROTOCOL = -7,		/* not chatd, or another version of the
 					 * protocol */
@@ -85,7 +85,7 @@ enum chat_kind {
 /*
  * A function of the caller's, called by chat_dispatch and chat_wait for each
  * event of a request, in order.  CHAT_DONE, CHAT_ERROR or CHAT_LOST comes once
- * and last.  c and ev are borrowed; ev, and all strings of it, end with the call.
+ * and last.  c and ev are borrowed; ev and all strings of it end with the call.
  * arg is what was passed with the request.
  *
  * The function may send requests on c.  chat_connect, chat_connect_fd,
@@ -146,12 +146,13 @@ void		 chat_close(struct chat *c);
 
 /* chatd's hello (chatd-protocol(7), The first event), borrowed until the next
  * chat_connect, chat_close or chat_free, or until the connection is lost.  NULL
- * if there is no connection.  chat_get_int(chat_hello(c), "limits.prompt", 0) is
- * the longest prompt in bytes. */
+ * if there is no connection.  The longest prompt in bytes is
+ * chat_get_int(chat_hello(c), "limits.prompt", 0). */
 const struct chat_event *chat_hello(const struct chat *c);
 
 /* Set the function for events of requests that were sent with fn NULL, and for
- * errors that have no id.  fn NULL: such events are dropped. */
+ * errors that have no id (chat_id is -1), which end every request, since chatd
+ * does not say which one was at fault.  fn NULL: such events are dropped. */
 void		 chat_set_handler(struct chat *c, chat_fn fn, void *arg);
 
 /* ---- waiting */
@@ -159,11 +160,15 @@ void		 chat_set_handler(struct chat *c, chat_fn fn, void *arg);
 /*
  * Wait until request id has ended; with id 0, until no request runs.  Calls the
  * functions of all requests meanwhile.  timeout_ms: milliseconds; -1: no limit.
- * Returns 0 after CHAT_DONE (with id 0 after any end); CHAT_ERR_REFUSED after
- * CHAT_ERROR, and chat_error_code and so on have its fields; CHAT_ERR_TIMEOUT or
- * CHAT_ERR_INTERRUPTED, and the request runs on; CHAT_ERR_USE if request id does
- * not run; or an error after which the connection is lost: CHAT_ERR_CLOSED,
- * _PROTOCOL, _NO_MEMORY or _SYSTEM.
+ * Returns
+ *   0                     after CHAT_DONE; with id 0 after any end
+ *   CHAT_ERR_REFUSED      after CHAT_ERROR; chat_error_code and so on have its
+ *                         fields
+ *   CHAT_ERR_TIMEOUT, CHAT_ERR_INTERRUPTED   the request runs on
+ *   CHAT_ERR_USE          request id does not run
+ *   id                    if it is negative: the result of a request that was
+ *                         not sent can be passed on
+ *   CHAT_ERR_CLOSED, _PROTOCOL, _NO_MEMORY, _SYSTEM   the connection is lost
  */
 int		 chat_wait(struct chat *c, int64_t id, int timeout_ms);
 
@@ -187,11 +192,14 @@ size_t		 chat_running(const struct chat *c);
  *
  * Each function sends a request and returns its id, from 1, which no other
  * request of c ever has; or a negative error, and then fn is not called:
- * CHAT_ERR_TOO_LONG if the request is longer than chatd takes, or if 64 MiB wait
- * to be sent, CHAT_ERR_USE for a wrong argument, CHAT_ERR_NO_MEMORY, and
- * CHAT_ERR_CLOSED or _SYSTEM if the connection is lost: then close it, or
- * dispatch once more to get what came before.  Bytes that the socket does not
- * take now are sent by chat_dispatch and chat_wait.
+ *   CHAT_ERR_TOO_LONG    the request is longer than chatd takes, or 64 MiB wait
+ *                        to be sent
+ *   CHAT_ERR_USE         an argument is wrong
+ *   CHAT_ERR_NO_MEMORY
+ *   CHAT_ERR_CLOSED, CHAT_ERR_SYSTEM   there is no connection, or it is lost;
+ *                        dispatch once more to get what came before
+ * Bytes that the socket does not take now are sent by chat_dispatch and
+ * chat_wait.
  *   fn      for the events; NULL: see chat_set_handler
  *   arg     passed to fn, borrowed until the request has ended
  *   params  a JSON object, "{\"temperature\":0.2}" (chatd-protocol(7),
@@ -236,8 +244,8 @@ int64_t		 chat_rate(struct chat *c, int64_t exchange, int64_t reply,
 int64_t		 chat_list(struct chat *c, int64_t before, int64_t limit,
 		    chat_fn fn, void *arg);
 
-/* Show a conversation: the exchanges after the number after (0: from the first),
- * at most limit (0: 50).  Events: CHAT_ITEM ("exchange.prompt",
+/* Show a conversation: the exchanges after the number after (0: from the
+ * first), at most limit (0: 50).  Events: CHAT_ITEM ("exchange.prompt",
  * "exchange.replies.0.text"), CHAT_DONE ("more"). */
 int64_t		 chat_show(struct chat *c, int64_t conversation,
 		    int64_t after, int64_t limit, chat_fn fn, void *arg);
@@ -249,9 +257,8 @@ int64_t		 chat_search(struct chat *c, const char *query,
 		    int64_t before, int64_t limit, chat_fn fn, void *arg);
 
 /* Export the user's conversations and ratings in a format of chatd-db(5),
- * "messages" for example.  The file comes in pieces.  Events: CHAT_TEXT,
- * CHAT_DONE.  Until fn has returned, no more is read from chatd, and a slow
- * writer slows only itself. */
+ * "messages" for example.  The file comes in pieces, however long it is; chatd
+ * sends no more than fn takes.  Events: CHAT_TEXT, CHAT_DONE. */
 int64_t		 chat_export(struct chat *c, const char *format, chat_fn fn,
 		    void *arg);
 
@@ -310,8 +317,8 @@ const char	*chat_json(const struct chat_event *ev, size_t *len);
 /*
  * Look a field up.  path has the keys from the outside in, with dots between
  * them: "times.total_ms"; a number is the place in an array, from 0:
- * "exchange.replies.0.text".  If it is missing or of another type, the result is
- * NULL or dflt.  chat_get_int takes integers, chat_get_real all numbers.
+ * "exchange.replies.0.text".  If it is missing or of another type, the result
+ * is NULL or dflt.  chat_get_int takes integers, chat_get_real all numbers.
  * chat_get_string is UTF-8 without NULs.
  */
 const char	*chat_get_string(const struct chat_event *ev,

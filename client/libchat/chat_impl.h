@@ -65,7 +65,7 @@ struct chat {
 	void			*handler_arg;	/* borrowed */
 	int			 calling;	/* inside a caller's function */
 	int64_t			 waited;	/* the id of chat_wait, or 0 */
-	int			 result;	/* how it ended; 1: it has not */
+	int			 result;	/* its end; 1: none yet */
 	char			 code[64];	/* the last error */
 	char			 message[400], field[64];
 };

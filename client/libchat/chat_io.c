@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libchat: bytes from and to the socket, and lines of them.  A lack of memory is
- * an error here, which is why daemon/base's framing is not used.
+ * libchat: bytes from and to the socket, and lines of them.  A lack of memory
+ * is an error here, which is why daemon/base's framing is not used.
  */
 #include "chat_impl.h"
 

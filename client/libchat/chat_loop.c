@@ -219,6 +219,8 @@ chat_wait(struct chat *c, int64_t id, int timeout_ms)
 	struct fault	 f;
 	int		 r = 0;
 
+	if (id < 0)
+		return ((int)id);
 	if (c->calling || (id != 0 && chat_loop_find(c, id) == NULL))
 		return (chat_fail_plain(c, CHAT_ERR_USE));
 	c->waited = id;

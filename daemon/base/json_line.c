@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line from outside becomes a json_t, after checks of its size. The client
- * library has this file too: it allocates by jansson alone, and a lack of memory
- * is an error.
+ * A line from outside becomes a json_t, after checks of its size.  The client
+ * library has this file too: it allocates by jansson alone, and a lack of
+ * memory is an error.
  */
 #include "json.h"
 

@@ -176,7 +176,8 @@ test_call_returns_the_end_of_its_own_request(void **state)
 	json_t		*end;
 
 	(void)state;
-	peer_start(&p, PEER_HELLO, "{\"event\":\"done\",\"id\":0,\"protocol\":1}\n"
+	peer_start(&p, PEER_HELLO,
+	    "{\"event\":\"done\",\"id\":0,\"protocol\":1}\n"
 	    "{\"event\":\"text\",\"id\":1,\"text\":\"x\"}\n"
 	    "{\"event\":\"done\",\"id\":9}\n"
 	    "{\"event\":\"error\",\"id\":1,\"code\":\"busy\","
@@ -216,7 +217,8 @@ test_a_refused_hello_is_a_protocol_error(void **state)
 	json_t		*end;
 
 	(void)state;
-	peer_start(&p, PEER_HELLO, "{\"event\":\"error\",\"id\":0,"
+	peer_start(&p, PEER_HELLO,
+	    "{\"event\":\"error\",\"id\":0,"
 	    "\"code\":\"bad_protocol\",\"message\":\"no\"}\n", 0);
 	assert_int_equal(wire_open(p.path, "t", PEER_MS, &c, &f), 0);
 	assert_int_equal(wire_call(c, msg_op("list", -1), PEER_MS, &end, &f),
@@ -265,7 +267,8 @@ test_poll_wakes_for_events_and_the_end(void **state)
 	int		 r, events = 0;
 
 	(void)state;
-	peer_start(&p, PEER_HELLO, "{\"event\":\"text\",\"id\":1,\"text\":\"a\"}\n"
+	peer_start(&p, PEER_HELLO,
+	    "{\"event\":\"text\",\"id\":1,\"text\":\"a\"}\n"
 	    "{\"event\":\"text\",\"id\":1,\"text\":\"BYE\"}\n", 1);
 	assert_int_equal(wire_open(p.path, "t", PEER_MS, &c, &f), 0);
 	assert_int_equal(wire_send(c, msg_op("list", -1), NULL, &f), 0);

@@ -26,8 +26,8 @@ struct peer {
 	pthread_t	 thread;
 };
 
-/* Begin to listen. says and answers are borrowed; step bytes are written at once,
- * 0: all. If answers has "BYE", the peer closes after them. */
+/* Begin to listen. says and answers are borrowed; step bytes are written at
+ * once, 0: all. If answers has "BYE", the peer closes after them. */
 void	peer_start(struct peer *p, const char *says, const char *answers,
 	    size_t step);
 

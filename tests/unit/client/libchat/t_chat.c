@@ -198,10 +198,13 @@ test_the_events_of_a_message_come_in_order(void **state)
 	assert_string_equal(s.log,
 	    "accepted other notice text:Hi text: you done ");
 	assert_int_equal(chat_wait(c, id, PEER_MS), CHAT_ERR_USE);
+	assert_int_equal(chat_wait(c, CHAT_ERR_TOO_LONG, PEER_MS),
+	    CHAT_ERR_TOO_LONG);
 	chat_free(c);
 	peer_stop(&p);
-	assert_non_null(strstr(p.heard, "{\"op\":\"say\",\"id\":1,\"text\":\"Hello\","
-	    "\"conversation\":5,\"params\":{\"seed\":7,\"top_p\":0.9}}\n"));
+	assert_non_null(strstr(p.heard, "{\"op\":\"say\",\"id\":1,"
+	    "\"text\":\"Hello\",\"conversation\":5,"
+	    "\"params\":{\"seed\":7,\"top_p\":0.9}}\n"));
 }
 
 static void
@@ -493,12 +496,13 @@ test_each_function_sends_its_fields(void **state)
 	    "{\"op\":\"rate\",\"id\":3,\"exchange\":3,\"thumb\":0}",
 	    "{\"op\":\"rate\",\"id\":4,\"exchange\":3,\"comment\":\"c\"}",
 	    "{\"op\":\"list\",\"id\":5,\"before\":9,\"limit\":2}",
-	    "{\"op\":\"show\",\"id\":6,\"conversation\":5,\"after\":6,\"limit\":7,"
-	    "}",
+	    "{\"op\":\"show\",\"id\":6,\"conversation\":5,\"after\":6,"
+	    "\"limit\":7}",
 	    "{\"op\":\"search\",\"id\":7,\"query\":\"q\",\"limit\":2}",
 	    "{\"op\":\"export\",\"id\":8,\"format\":\"csv\"}",
 	    "{\"op\":\"delete\",\"id\":9,\"conversation\":5}",
-	    "{\"op\":\"moderate\",\"id\":10,\"text\":\"a\xef\xbf\xbd" "b\xef\xbf\xbd\","
+	    "{\"op\":\"moderate\",\"id\":10,\"text\":\"a\xef\xbf\xbd" "b"
+	    "\xef\xbf\xbd\","
 	    "\"explain\":true,\"x\":0.5,\"y\":[1]}" };
 	struct chat_request	*rq;
 	struct peer		 p;
