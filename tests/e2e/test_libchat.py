@@ -209,7 +209,7 @@ def test_chat_say_py_says(service):
 def test_chat_say_sh_says(service):
     program = EXAMPLES / "chat-say.sh"
     assert run("sh", program, service.socket, 'Hello "\u00e9" \\n a/b') == \
-        (0, 'You said: Hello "\u00e9" \\n a/b\n', "")
+        (0, 'You said: Hello \\"\u00e9\\" \\\\n a/b\n', "")
     code, out, _ = run("sh", program, service.socket, "#error numeric_error")
     assert code == 0 and out.startswith("error: ")
 

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "json.h"
-#include "peer.h"
+#include "peer_fixture.h"
 #include "xmalloc.h"
 
 /* Send a request and take events up to its end: 1 and *end, or what wire_send

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "peer.h"
+#include "peer_fixture.h"
 
 #define ITEMS(a) (sizeof (a) / sizeof (a)[0])
 

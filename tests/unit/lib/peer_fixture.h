@@ -4,8 +4,8 @@
  * socket, serves one client, sends given lines and notes the lines that it
  * receives.
  */
-#ifndef TEST_PEER_H
-#define TEST_PEER_H
+#ifndef TEST_PEER_FIXTURE_H
+#define TEST_PEER_FIXTURE_H
 
 #include <pthread.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /*
  * A scripted chatd for unit tests of clients.
  */
-#include "peer.h"
+#include "peer_fixture.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
