@@ -54,7 +54,7 @@ struct chat_event;
 enum chat_error {
 	CHAT_OK = 0,
 	CHAT_ERR_SYSTEM = -1,		/* a system call failed */
-	CHAT_ERR_NO_MEMORY = -2,
+	CHAT_ERR_NO_MEMORY = -2,	/* in the parser also _PROTOCOL, _USE */
 	CHAT_ERR_NO_SOCKET = -3,	/* nothing there, or not a socket */
 	CHAT_ERR_CLOSED = -4,		/* nobody listens, chatd has closed the
 					 * connection, or there is none */

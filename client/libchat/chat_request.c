@@ -180,8 +180,8 @@ chat_request_parse(const char *json, json_t **out)
 	    &err);
 	if (*out != NULL)
 		return (0);
-	return (json_error_code(&err) == json_error_out_of_memory ?
-	    CHAT_ERR_NO_MEMORY : CHAT_ERR_USE);
+	/* The parser has no words for most of its lacks of memory. */
+	return (err.text[0] == '\0' ? CHAT_ERR_NO_MEMORY : CHAT_ERR_USE);
 }
 
 /* Set a JSON value. */

@@ -101,6 +101,7 @@ json_line_parse_max(const char *line, size_t len, size_t max, json_t **out,
 	if ((r = json_check(line, len, max, f)) != 0)
 		return (r);
 	v = json_loadb(line, len, JSON_REJECT_DUPLICATES, &err);
+	/* The parser has no words for most of its lacks of memory. */
 	if (v == NULL && err.text[0] == '\0')
 		return (fault_set(f, "no_memory", NULL,
 		    "there is not enough memory"));
