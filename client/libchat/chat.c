@@ -44,8 +44,7 @@ chat_error_text(int error)
 		[-CHAT_ERR_CLOSED] = "there is no connection",
 		[-CHAT_ERR_DENIED] = "permission denied",
 		[-CHAT_ERR_TIMEOUT] = "no answer in time",
-		[-CHAT_ERR_PROTOCOL] = "the other side does not speak this "
-		    "protocol",
+		[-CHAT_ERR_PROTOCOL] = "the other side speaks no such protocol",
 		[-CHAT_ERR_TOO_LONG] = "the request is too long",
 		[-CHAT_ERR_USE] = "the call is not allowed here",
 		[-CHAT_ERR_REFUSED] = "chatd refused the request",
