@@ -11,6 +11,7 @@
 
 #include "chat.h"
 #include "json.h"
+#include "log.h"
 #include "vocabulary.h"
 #include "xmalloc.h"
 
@@ -166,18 +167,24 @@ wire_event(struct chat *c, const struct chat_event *ev, void *arg)
 		json_array_append_new(w->events, wire_message(ev));
 }
 
-/* Make a message of an event. */
+/* Make a message of an event, whose line libchat has checked. */
 static json_t *
 wire_message(const struct chat_event *ev)
 {
-	struct fault	 f;
 	const char	*line;
 	json_t		*msg;
 	size_t		 len;
 
+	/* Pieces of an export are long, and have nothing but their text. */
+	if ((line = chat_text(ev, &len)) != NULL) {
+		msg = msg_event("text", -1);
+		msg_set_text(msg, "text", line, len);
+		msg_set_int(msg, "id", chat_id(ev));
+		return (msg);
+	}
 	line = chat_json(ev, &len);
-	if (json_line_parse(line, len, &msg, &f) != 0)
-		abort();	/* libchat has parsed it */
+	if ((msg = json_loadb(line, len, 0, NULL)) == NULL)
+		fatalx("out of memory");
 	return (msg);
 }
 

@@ -275,6 +275,8 @@ chat_request_line(struct chat *c, const json_t *msg, int64_t id, chat_fn fn,
 	if (line == NULL)
 		return (chat_fail_plain(c, CHAT_ERR_NO_MEMORY));
 	n = strlen(line);
+	if (max < 0)
+		max = CHAT_LINE_SENT;
 	if (n > (size_t)max) {
 		free(line);
 		fault_set(&f, "too_long", NULL, "the request has %zu bytes, "
