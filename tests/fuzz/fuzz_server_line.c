@@ -17,6 +17,7 @@
 
 #define SERVER_REQUESTS	3
 #define SERVER_BYTES	65536	/* fit into a socket */
+#define SERVER_WRITES	64	/* at most, so that a round is short */
 
 struct server {
 	int	 ends[SERVER_REQUESTS + 1];	/* by id; 0: without an id */
@@ -68,6 +69,8 @@ server_play(struct chat *c, int fd, const uint8_t *data, size_t n, size_t step)
 	for (i = 0; i < SERVER_REQUESTS; i++)
 		if (chat_list(c, 0, 0, server_event, &s) > 0)
 			begun++;
+	if (step < n / SERVER_WRITES)
+		step = n / SERVER_WRITES;
 	do {
 		k = n < step ? n : step;
 		if (k > 0 && send(fd, data, k, MSG_NOSIGNAL) != (ssize_t)k)
