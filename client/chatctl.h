@@ -5,7 +5,7 @@
  * connects and sends its requests, term.c and render.c print the answers.
  *
  * A file calls only files of the lines above its own:
- *   render
+ *   render  wire
  *   term
  *   table  flow  waiting
  *   intr  stamp  command  param_opts  input  rate
@@ -27,7 +27,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "chat.h"
+#include "wire.h"
 #include "render.h"
 
 #define CTL_SOCKET	"/run/chatd/chatd.sock"
@@ -83,7 +83,7 @@ struct options {
 struct ctl {
 	struct options	 opt;
 	const char	*socket;	/* borrowed: the path in use */
-	struct chat	*chat;		/* owned: NULL before link_open */
+	struct wire	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
 	int64_t		 current;	/* conversation marked in lists */

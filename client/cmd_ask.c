@@ -86,7 +86,7 @@ ask_waits(int whole)
 static int
 ask_text(struct ctl *ctl, int argc, char **argv, char **out)
 {
-	size_t	 max = (size_t)chat_limit(ctl->chat, "prompt",
+	size_t	 max = (size_t)wire_limit(ctl->chat, "prompt",
 		    CTL_PROMPT_MAX);
 	char	*text = NULL, *document = NULL, *both;
 	int	 whole, status;

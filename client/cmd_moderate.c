@@ -51,7 +51,7 @@ cmd_moderate(struct ctl *ctl, int argc, char **argv)
 	if (ctl->opt.prompt != NULL &&
 	    input_check(ctl->opt.prompt, "--prompt") != 0)
 		return (CTL_USAGE);
-	requests = chat_limit(ctl->chat, "requests", MODERATE_FLIGHT);
+	requests = wire_limit(ctl->chat, "requests", MODERATE_FLIGHT);
 	m.room = requests < 2 ? 1 : requests > MODERATE_FLIGHT ?
 	    MODERATE_FLIGHT : (size_t)requests - 1;
 	for (i = 0; i < argc && status == CTL_OK; i++) {
@@ -106,7 +106,7 @@ moderate_text(struct moderate *m, const char *text)
 		msg_set_bool(msg, "explain", 1);
 	slot = &m->ring[(m->head + m->n) % MODERATE_FLIGHT];
 	*slot = (struct flight){ .text = xstrdup(text) };
-	r = chat_send(m->ctl->chat, msg, &slot->id, &f);
+	r = wire_send(m->ctl->chat, msg, &slot->id, &f);
 	if (r == CHAT_ETOOBIG) {
 		slot->id = 0;
 		slot->end = msg_error(-1, &f);
@@ -138,7 +138,7 @@ moderate_take(struct moderate *m, size_t most)
 		}
 		if (m->n <= most)
 			return (CTL_OK);
-		if ((r = chat_next(m->ctl->chat, -1, &msg, &f)) == 0)
+		if ((r = wire_next(m->ctl->chat, -1, &msg, &f)) == 0)
 			continue;
 		if (r < 0) {
 			term_error("%s: connection lost: %s", m->ctl->socket,
@@ -147,7 +147,7 @@ moderate_take(struct moderate *m, size_t most)
 			return (r == CHAT_EPROTOCOL ? CTL_PROTOCOL :
 			    CTL_UNREACHABLE);
 		}
-		if (chat_about_none(msg)) {
+		if (wire_about_none(msg)) {
 			r = link_status_of(msg_string(msg, "code"));
 			link_report(m->ctl, msg);
 			json_decref(msg);

@@ -89,7 +89,7 @@ cmd_rate_ideal(struct ctl *ctl, int64_t exchange, char **ideal)
 
 	if (ctl->opt.ideal != NULL)
 		status = input_value(ctl->opt.ideal, "--ideal",
-		    (size_t)chat_limit(ctl->chat, "prompt", CTL_PROMPT_MAX),
+		    (size_t)wire_limit(ctl->chat, "prompt", CTL_PROMPT_MAX),
 		    ideal);
 	else if (ctl->opt.edit) {
 		m = msg_op("show", -1);

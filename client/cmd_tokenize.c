@@ -21,7 +21,7 @@ cmd_tokenize(struct ctl *ctl, int argc, char **argv)
 	if ((status = link_open(ctl)) != CTL_OK ||
 	    (status = link_wait_model(ctl)) != CTL_OK)
 		return (status);
-	max = (size_t)chat_limit(ctl->chat, "prompt", CTL_PROMPT_MAX);
+	max = (size_t)wire_limit(ctl->chat, "prompt", CTL_PROMPT_MAX);
 	if (argc == 0)
 		status = input_read(STDIN_FILENO, "stdin", max, &text);
 	else {

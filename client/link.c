@@ -58,7 +58,7 @@ link_open(struct ctl *ctl)
 	int		 r;
 
 	for (;;) {
-		r = chat_open(ctl->socket, LINK_CLIENT, LINK_HELLO_MS,
+		r = wire_open(ctl->socket, LINK_CLIENT, LINK_HELLO_MS,
 		    &ctl->chat, &f);
 		if (r == 0 || r == CHAT_EDENIED || r == CHAT_EPROTOCOL ||
 		    clock_monotonic() >= end)
@@ -161,7 +161,7 @@ link_report_denied(const struct ctl *ctl, const struct fault *f)
 void
 link_close(struct ctl *ctl)
 {
-	chat_close(ctl->chat);
+	wire_close(ctl->chat);
 	ctl->chat = NULL;
 }
 
@@ -175,7 +175,7 @@ link_wait_model(struct ctl *ctl)
 	int64_t		 start = clock_monotonic(), limit;
 	int		 status = CTL_OK, reported = 0;
 
-	model = json_object_get(chat_hello(ctl->chat), "model");
+	model = json_object_get(wire_hello(ctl->chat), "model");
 	for (;;) {
 		state = msg_string(model, "state");
 		if (state == NULL || strcmp(state, "ready") == 0)
@@ -256,12 +256,12 @@ link_next(struct ctl *ctl, int timeout_ms, json_t **msg)
 	struct pollfd	 p[2];
 	int		 r;
 
-	if ((r = chat_next(ctl->chat, 0, msg, &f)) == 0) {
-		p[0] = (struct pollfd){ .fd = chat_fd(ctl->chat),
-		    .events = chat_events(ctl->chat) };
+	if ((r = wire_next(ctl->chat, 0, msg, &f)) == 0) {
+		p[0] = (struct pollfd){ .fd = wire_fd(ctl->chat),
+		    .events = wire_events(ctl->chat) };
 		p[1] = (struct pollfd){ .fd = intr_fd(), .events = POLLIN };
 		poll(p, 2, timeout_ms);
-		r = chat_next(ctl->chat, 0, msg, &f);
+		r = wire_next(ctl->chat, 0, msg, &f);
 	}
 	if (r < 0)
 		return (-link_lost(ctl, r, &f));
@@ -289,7 +289,7 @@ link_cancel(struct ctl *ctl, int64_t id, int64_t *deadline)
 		return (-1);	/* a second Ctrl-C */
 	m = msg_op("cancel", -1);
 	msg_set_int(m, "request", id);
-	if (chat_send(ctl->chat, m, NULL, &f) != 0)
+	if (wire_send(ctl->chat, m, NULL, &f) != 0)
 		return (-1);
 	*deadline = clock_monotonic() + LINK_CANCEL_MS;
 	return (0);
@@ -307,7 +307,7 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 	int		 r;
 
 	*end = NULL;
-	if ((r = chat_send(ctl->chat, msg, &id, &f)) == CHAT_ETOOBIG) {
+	if ((r = wire_send(ctl->chat, msg, &id, &f)) == CHAT_ETOOBIG) {
 		snprintf(ctl->lost, sizeof ctl->lost, "%s", f.message);
 		return (CTL_USAGE);
 	} else if (r != 0)
@@ -332,7 +332,7 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 			continue;
 		}
 		event = msg_string(m, "event");
-		if (chat_about_none(m)) {
+		if (wire_about_none(m)) {
 			*end = m;
 			return (link_status_of(msg_string(m, "code")));
 		}

@@ -56,7 +56,7 @@ repl_greet(struct repl *r)
 	const json_t	*model;
 	const char	*name;
 
-	model = json_object_get(chat_hello(r->ctl->chat), "model");
+	model = json_object_get(wire_hello(r->ctl->chat), "model");
 	name = msg_string(model, "name");
 	if (r->conversation != 0) {
 		term_note("%s, conversation %lld; /help lists commands, "

@@ -481,7 +481,7 @@ repl_cmd_params(struct repl *r, char *rest)
 
 	if (*rest == '\0')
 		param_opts_show(r->ctl->opt.params,
-		    json_object_get(chat_hello(r->ctl->chat), "defaults"),
+		    json_object_get(wire_hello(r->ctl->chat), "defaults"),
 		    stdout);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n");

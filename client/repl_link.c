@@ -38,7 +38,7 @@ repl_link_alive(struct ctl *ctl)
 
 	if (ctl->chat == NULL)
 		return (0);
-	while ((n = chat_next(ctl->chat, 0, &m, &f)) == 1)
+	while ((n = wire_next(ctl->chat, 0, &m, &f)) == 1)
 		json_decref(m);		/* nothing is in flight */
 	if (n < 0)
 		link_close(ctl);

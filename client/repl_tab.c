@@ -78,9 +78,9 @@ repl_tab_conversations(struct repl *r, struct tab *t)
 		return;
 	m = msg_op("list", -1);
 	msg_set_int(m, "limit", REPL_TAB_LIST);
-	if (chat_send(r->ctl->chat, m, &id, &f) != 0)
+	if (wire_send(r->ctl->chat, m, &id, &f) != 0)
 		return;
-	while (chat_next(r->ctl->chat, REPL_TAB_MS, &m, &f) == 1) {
+	while (wire_next(r->ctl->chat, REPL_TAB_MS, &m, &f) == 1) {
 		c = json_object_get(m, "conversation");
 		if (msg_int(m, "id", -1) != id || c == NULL) {
 			json_decref(m);

@@ -92,7 +92,7 @@ repl_text_read(struct repl *r, const char *path, char **text)
 		term_error("%s: %s", path, strerror(errno));
 		return (-1);
 	}
-	status = input_read(fd, path, (size_t)chat_limit(r->ctl->chat,
+	status = input_read(fd, path, (size_t)wire_limit(r->ctl->chat,
 	    "prompt", CTL_PROMPT_MAX), text);
 	close(fd);
 	if (status != CTL_OK)
@@ -234,7 +234,7 @@ seen_print(const struct seen_text *t, int dropped)
 static void
 seen_show(struct repl *r, struct seen *s)
 {
-	const json_t	*hello = chat_hello(r->ctl->chat);
+	const json_t	*hello = wire_hello(r->ctl->chat);
 	int64_t		 context = msg_int(json_object_get(hello, "model"),
 			    "context", 0);
 	int64_t		 most, sum = 0;

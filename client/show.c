@@ -136,7 +136,7 @@ show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 int
 show_recap(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 {
-	const json_t	*model = json_object_get(chat_hello(ctl->chat),
+	const json_t	*model = json_object_get(wire_hello(ctl->chat),
 			    "model");
 	struct show	 l = { .ctl = ctl, .said = said };
 	int64_t		 context = msg_int(model, "context", 0);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libchat: connecting, sending requests and taking events.  daemon/base does
- * framing and JSON; the caller interprets the events.
+ * libchat: connections and errors.
  */
 #include "chat.h"
 
@@ -11,163 +10,227 @@
 #include <sys/un.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "chan.h"
-#include "clock.h"
-#include "json.h"
+#include "chat_impl.h"
 #include "protocol.h"
-#include "xmalloc.h"
+#include "utf8.h"
 
-#define CHAT_LINE_MAX	(16 * 1024 * 1024)	/* longest event taken */
-#define CHAT_LINE_SENT	(1024 * 1024)	/* longest request before hello */
-#define CHAT_HELLO_ID	0		/* our own hello; others from 1 */
+static int	chat_socket(struct chat *, const char *, int64_t, int *);
+static int	chat_socket_fail(struct chat *, const char *);
+static int	chat_greet(struct chat *, int64_t);
+static int	chat_check_hello(struct chat *);
+static int	chat_say_hello(struct chat *);
+static void	chat_drop(struct chat *);
 
-struct chat {
-	int		 fd;		/* owned */
-	struct chan	*lines;		/* owned */
-	json_t		*hello;		/* owned */
-	int64_t		 next_id;
-};
-
-static int	chat_connect(const char *, int, int *, struct fault *);
-static int	chat_connect_fault(const char *, struct fault *);
-static int	chat_greet(struct chat *, const char *, int, struct fault *);
-static int	chat_check_hello(struct chat *, struct fault *);
-static int	chat_fault(int, struct fault *);
-static int	chat_left(int64_t);
-static int64_t	chat_deadline(int);
-
-/* Connect, and exchange hellos. */
+/* Return the version of the library. */
 int
-chat_open(const char *path, const char *client, int timeout_ms,
-    struct chat **out, struct fault *f)
+chat_version(void)
 {
-	struct chat	*c;
-	int		 r;
-
-	c = xcalloc(1, sizeof *c);
-	c->fd = -1;
-	c->next_id = CHAT_HELLO_ID + 1;
-	if ((r = chat_connect(path, timeout_ms, &c->fd, f)) != 0)
-		goto out;
-	c->lines = chan_new(c->fd, c->fd, CHAT_LINE_MAX);
-	if ((r = chat_greet(c, client, timeout_ms, f)) != 0)
-		goto out;
-	*out = c;
-	c = NULL;
-out:
-	chat_close(c);
-	return (r);
+	return (CHAT_VERSION);
 }
 
-/* Close a connection. chatd then cancels the requests in flight. */
-void
-chat_close(struct chat *c)
+/* Describe an error. */
+const char *
+chat_error_text(int error)
 {
-	if (c == NULL)
+	static const char *const texts[] = {
+		[CHAT_OK] = "success",
+		[-CHAT_ERR_SYSTEM] = "a system call failed",
+		[-CHAT_ERR_NO_MEMORY] = "there is not enough memory",
+		[-CHAT_ERR_NO_SOCKET] = "there is no such socket",
+		[-CHAT_ERR_CLOSED] = "there is no connection",
+		[-CHAT_ERR_DENIED] = "permission denied",
+		[-CHAT_ERR_TIMEOUT] = "no answer in time",
+		[-CHAT_ERR_PROTOCOL] = "the other side speaks no such protocol",
+		[-CHAT_ERR_TOO_LONG] = "the request is too long",
+		[-CHAT_ERR_USE] = "the call is not allowed here",
+		[-CHAT_ERR_REFUSED] = "chatd refused the request",
+		[-CHAT_ERR_INTERRUPTED] = "a signal came",
+	};
+
+	if (error > 0 || error < CHAT_ERR_INTERRUPTED)
+		return ("unknown error");
+	return (texts[-error]);
+}
+
+/* Copy s to out, which has room for size bytes; only whole characters. */
+static void
+chat_copy(char *out, size_t size, const char *s)
+{
+	size_t	 n = strlen(s);
+
+	if (n > size - 1)
+		n = utf8_whole(s, size - 1);
+	memcpy(out, s, n);
+	out[n] = '\0';
+	for (; *out != '\0'; out++)
+		if ((unsigned char)*out < ' ' || *out == 127)
+			*out = '?';
+}
+
+/* Keep an error. */
+int
+chat_fail(struct chat *c, int error, const char *code, const char *field,
+    const char *message)
+{
+	chat_copy(c->code, sizeof c->code, code);
+	chat_copy(c->field, sizeof c->field, field);
+	chat_copy(c->message, sizeof c->message, message);
+	return (error);
+}
+
+/* Keep the error of a fault. */
+int
+chat_fail_fault(struct chat *c, int error, const struct fault *f)
+{
+	return (chat_fail(c, error, f->code, f->field, f->message));
+}
+
+/* Keep an error with its usual words. */
+int
+chat_fail_plain(struct chat *c, int error)
+{
+	char		 buf[128];
+	struct fault	 f;
+
+	if (error == CHAT_ERR_CLOSED)
+		fault_set(&f, "closed", NULL, "chatd closed the connection");
+	else if (error == CHAT_ERR_NO_MEMORY)
+		fault_set(&f, "no_memory", NULL, "%s", chat_error_text(error));
+	else if (error == CHAT_ERR_INTERRUPTED)
+		fault_set(&f, "interrupted", NULL, "%s",
+		    chat_error_text(error));
+	else if (error == CHAT_ERR_USE)
+		fault_set(&f, "bad_use", NULL, "%s", chat_error_text(error));
+	else
+		fault_set(&f, "system", NULL, "%s",
+		    strerror_r(errno, buf, sizeof buf));
+	return (chat_fail_fault(c, error, &f));
+}
+
+/* Return the last error. */
+const char *
+chat_error_code(const struct chat *c)
+{
+	return (c->code);
+}
+
+/* Return its message. */
+const char *
+chat_error_message(const struct chat *c)
+{
+	return (c->message);
+}
+
+/* Return its field. */
+const char *
+chat_error_field(const struct chat *c)
+{
+	return (c->field);
+}
+
+/* Make a connection. */
+struct chat *
+chat_new(const char *client)
+{
+	struct chat	*c;
+
+	if ((c = calloc(1, sizeof *c)) == NULL)
+		return (NULL);
+	c->fd = -1;
+	c->next_id = CHAT_HELLO_ID + 1;
+	c->client = strdup(client == NULL ? "libchat" : client);
+	if (c->client == NULL) {
+		free(c);
+		return (NULL);
+	}
+	return (c);
+}
+
+/* Free a connection. */
+void
+chat_free(struct chat *c)
+{
+	if (c == NULL || c->calling)
 		return;
-	chan_free(c->lines);
-	json_decref(c->hello);
-	if (c->fd != -1)
-		close(c->fd);
+	chat_drop(c);
+	free(c->slots);
+	free(c->client);
 	free(c);
 }
 
-/* Return chatd's hello. */
-const json_t *
+/* Close a connection. */
+void
+chat_close(struct chat *c)
+{
+	if (!c->calling)
+		chat_drop(c);
+}
+
+/* Close the socket, and forget all that belongs to it. */
+static void
+chat_drop(struct chat *c)
+{
+	if (c->fd != -1)
+		close(c->fd);
+	c->fd = -1;
+	c->n_slots = 0;
+	c->eof = c->broken = 0;
+	chat_io_clear(c);
+	chat_event_clear(&c->hello);
+	free(c->hello_line);
+	c->hello_line = NULL;
+}
+
+/* Connect to a path, and exchange hellos. */
+int
+chat_connect(struct chat *c, const char *path, int timeout_ms)
+{
+	int64_t	 deadline = chat_io_deadline(timeout_ms);
+	int	 fd, r;
+
+	if (c->calling)
+		return (chat_fail_plain(c, CHAT_ERR_USE));
+	chat_drop(c);
+	r = chat_socket(c, path == NULL ? CHAT_SOCKET : path, deadline, &fd);
+	if (r != 0)
+		return (r);
+	return (chat_connect_fd(c, fd, chat_io_left(deadline)));
+}
+
+/* Take a connected socket, and exchange hellos. */
+int
+chat_connect_fd(struct chat *c, int fd, int timeout_ms)
+{
+	int	 r;
+
+	if (c->calling) {
+		close(fd);
+		return (chat_fail_plain(c, CHAT_ERR_USE));
+	}
+	chat_drop(c);
+	c->fd = fd;
+	if ((r = chat_greet(c, chat_io_deadline(timeout_ms))) != 0)
+		chat_drop(c);
+	return (r);
+}
+
+/* Return the hello. */
+const struct chat_event *
 chat_hello(const struct chat *c)
 {
-	return (c->hello);
+	return (c->fd == -1 ? NULL : &c->hello);
 }
 
-/* Return an announced limit. */
-int64_t
-chat_limit(const struct chat *c, const char *name, int64_t dflt)
+/* Set the function for what belongs to no other. */
+void
+chat_set_handler(struct chat *c, chat_fn fn, void *arg)
 {
-	return (msg_int(json_object_get(c->hello, "limits"), name, dflt));
-}
-
-/* Send a request. */
-int
-chat_send(struct chat *c, json_t *msg, int64_t *id, struct fault *f)
-{
-	int64_t	 max = chat_limit(c, "line", CHAT_LINE_SENT);
-	size_t	 len;
-
-	msg_set_int(msg, "id", c->next_id);
-	free(msg_line(msg, &len));
-	if (len - 1 > (size_t)max) {
-		json_decref(msg);
-		fault_set(f, "too_long", NULL, "the request has %zu bytes, "
-		    "chatd takes at most %lld", len - 1, (long long)max);
-		return (CHAT_ETOOBIG);
-	}
-	if (id != NULL)
-		*id = c->next_id;
-	c->next_id++;
-	chan_send(c->lines, msg);
-	return (chan_flush(c->lines) < 0 ?
-	    chat_fault((int)chan_flush(c->lines), f) : 0);
-}
-
-/* Take the next event. */
-int
-chat_next(struct chat *c, int timeout_ms, json_t **msg, struct fault *f)
-{
-	json_t		*m;
-	const char	*event;
-	int		 r, waited = 0;
-
-	for (;;) {
-		chan_flush(c->lines);
-		r = chan_next(c->lines, &m, f);
-		if (r == CHAT_EFORMAT)
-			return (CHAT_EPROTOCOL);
-		if (r < 0)
-			return (chat_fault(r, f));
-		if (r == 0) {
-			if (timeout_ms == 0 || waited)
-				return (0);
-			if (!chan_wait(c->lines, timeout_ms))
-				return (0);
-			/* Part of a line, or space to write, may have ended
-			 * the wait. With a timeout the caller tries again. */
-			waited = timeout_ms > 0;
-			continue;
-		}
-		event = msg_string(m, "event");
-		if (event == NULL) {
-			json_decref(m);
-			fault_set(f, "bad_protocol", NULL,
-			    "a line without an event came");
-			return (CHAT_EPROTOCOL);
-		}
-		if (c->hello == NULL ||
-		    msg_int(m, "id", -1) != CHAT_HELLO_ID) {
-			*msg = m;
-			return (1);
-		}
-		if (strcmp(event, "error") == 0) {
-			fault_set(f, "bad_protocol", NULL, "%s",
-			    msg_string(m, "message") == NULL ? "refused" :
-			    msg_string(m, "message"));
-			json_decref(m);
-			return (CHAT_EPROTOCOL);
-		}
-		json_decref(m);		/* done of our hello */
-	}
-}
-
-/* Is it an error without a request's id? */
-int
-chat_about_none(const json_t *msg)
-{
-	return (strcmp(msg_string(msg, "event"), "error") == 0 &&
-	    !json_is_integer(json_object_get(msg, "id")));
+	c->handler = fn;
+	c->handler_arg = arg;
 }
 
 /* Return the socket. */
@@ -177,198 +240,166 @@ chat_fd(const struct chat *c)
 	return (c->fd);
 }
 
-/* Return the events to poll for. */
-short
-chat_events(struct chat *c)
-{
-	return (chan_flush(c->lines) > 0 ? POLLIN|POLLOUT : POLLIN);
-}
-
-/* Send a request and wait for its end. */
-int
-chat_call(struct chat *c, json_t *msg, int timeout_ms, json_t **end,
-    struct fault *f)
-{
-	int64_t		 id, deadline = chat_deadline(timeout_ms);
-	const char	*event;
-	json_t		*m;
-	int		 r;
-
-	if ((r = chat_send(c, msg, &id, f)) != 0)
-		return (r);
-	for (;;) {
-		if (deadline != -1 && chat_left(deadline) == 0) {
-			fault_set(f, "timeout", NULL, "no answer in %d ms",
-			    timeout_ms);
-			return (CHAT_EBUSY);
-		}
-		r = chat_next(c, chat_left(deadline), &m, f);
-		if (r < 0)
-			return (r);
-		if (r == 0)
-			continue;
-		event = msg_string(m, "event");
-		if (chat_about_none(m) || (msg_int(m, "id", -1) == id &&
-		    (strcmp(event, "done") == 0 ||
-		    strcmp(event, "error") == 0))) {
-			*end = m;
-			return (0);
-		}
-		json_decref(m);
-	}
-}
-
-/* Connect to path. timeout_ms limits the wait if the backlog is full. */
+/* Connect to path: a new socket in *out. The wait is for a place in the queue
+ * of the listener. */
 static int
-chat_connect(const char *path, int timeout_ms, int *out, struct fault *f)
+chat_socket(struct chat *c, const char *path, int64_t deadline, int *out)
 {
 	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
-	struct timeval		 tv = { timeout_ms / 1000,
-				    timeout_ms % 1000 * 1000 };
-	int			 fd;
+	struct timeval		 tv;
+	struct fault		 f;
+	int			 fd, left;
 
 	if (strlen(path) >= sizeof sun.sun_path) {
-		fault_set(f, "no_socket", NULL, "a socket's path has at most "
+		fault_set(&f, "no_socket", NULL, "a socket's path has at most "
 		    "%zu bytes, this one has %zu", sizeof sun.sun_path - 1,
 		    strlen(path));
-		return (CHAT_ENOTFOUND);
+		return (chat_fail_fault(c, CHAT_ERR_NO_SOCKET, &f));
 	}
-	strcpy(sun.sun_path, path);
+	memcpy(sun.sun_path, path, strlen(path));
 	if ((fd = socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0)) == -1)
-		return (chat_fault(CHAT_ESYSTEM, f));
-	if (timeout_ms > 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
-	while (connect(fd, (struct sockaddr *)&sun, sizeof sun) == -1) {
-		if (errno == EINTR)
-			continue;
-		close(fd);
-		return (chat_connect_fault(path, f));
-	}
-	*out = fd;
-	return (0);
+		return (chat_fail_plain(c, CHAT_ERR_SYSTEM));
+	do {
+		/* A timeout of 0 would be none. */
+		if ((left = chat_io_left(deadline)) == 0)
+			left = 1;
+		tv.tv_sec = left / 1000;
+		tv.tv_usec = left % 1000 * 1000;
+		if (left != -1)
+			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv,
+			    sizeof tv);
+		if (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0) {
+			*out = fd;
+			return (0);
+		}
+	} while (errno == EINTR);
+	left = chat_socket_fail(c, path);
+	close(fd);
+	return (left);
 }
 
-/* Fill f after connect failed. Returns the error code. */
+/* Keep the reason why connect failed. Returns the error. */
 static int
-chat_connect_fault(const char *path, struct fault *f)
+chat_socket_fail(struct chat *c, const char *path)
 {
 	struct stat	 st;
-	int		 e = errno;
+	struct fault	 f;
+	int		 e = errno, r = CHAT_ERR_NO_SOCKET;
 
 	switch (e) {
 	case ENOENT:
 	case ENOTDIR:
-		fault_set(f, "no_socket", NULL, "no such socket");
-		return (CHAT_ENOTFOUND);
+		fault_set(&f, "no_socket", NULL, "no such socket");
+		break;
 	case ENOTSOCK:
 	case ECONNREFUSED:
 		if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-			fault_set(f, "no_socket", NULL, "not a socket");
-			return (CHAT_ENOTFOUND);
+			fault_set(&f, "no_socket", NULL, "not a socket");
+			break;
 		}
-		fault_set(f, "nobody_listens", NULL, "nobody listens there");
-		return (CHAT_ECLOSED);
+		fault_set(&f, "nobody_listens", NULL, "nobody listens there");
+		r = CHAT_ERR_CLOSED;
+		break;
 	case EACCES:
 	case EPERM:
-		fault_set(f, "denied", NULL, "permission denied");
-		return (CHAT_EDENIED);
+		fault_set(&f, "denied", NULL, "permission denied");
+		r = CHAT_ERR_DENIED;
+		break;
 	case EAGAIN:
 	case ETIMEDOUT:
-		fault_set(f, "timeout", NULL, "the connection was not taken "
+		fault_set(&f, "timeout", NULL, "the connection was not taken "
 		    "in time");
-		return (CHAT_EBUSY);
+		r = CHAT_ERR_TIMEOUT;
+		break;
 	default:
 		errno = e;
-		return (chat_fault(CHAT_ESYSTEM, f));
+		return (chat_fail_plain(c, CHAT_ERR_SYSTEM));
 	}
+	return (chat_fail_fault(c, r, &f));
 }
 
 /* Wait for chatd's hello, check it, and send ours. */
 static int
-chat_greet(struct chat *c, const char *client, int timeout_ms,
-    struct fault *f)
+chat_greet(struct chat *c, int64_t deadline)
 {
-	int64_t	 deadline = chat_deadline(timeout_ms);
-	json_t	*m;
-	int	 r;
+	struct chat_event	 ev;
+	struct fault		 f;
+	int			 r;
 
-	for (;;) {
-		if ((r = chat_next(c, chat_left(deadline), &c->hello, f)) == 1)
-			break;
-		if (r < 0)
-			return (r);
-		if (deadline != -1 && chat_left(deadline) == 0) {
-			fault_set(f, "timeout", NULL,
-			    "connected, but no hello came in %d ms",
-			    timeout_ms);
-			return (CHAT_EBUSY);
+	while ((r = chat_event_take(c, &ev)) == 0) {
+		if (c->eof)
+			return (chat_fail_plain(c, CHAT_ERR_CLOSED));
+		if ((r = chat_io_fill(c)) < 0)
+			return (chat_fail_plain(c, r));
+		if (r == 1)
+			continue;
+		if (deadline != -1 && chat_io_left(deadline) == 0) {
+			fault_set(&f, "timeout", NULL,
+			    "no hello from chatd in time");
+			return (chat_fail_fault(c, CHAT_ERR_TIMEOUT, &f));
 		}
+		if ((r = chat_io_wait(c, chat_io_left(deadline))) ==
+		    CHAT_ERR_SYSTEM)
+			return (chat_fail_plain(c, r));
 	}
-	if ((r = chat_check_hello(c, f)) != 0)
+	if (r < 0)
 		return (r);
-	m = msg_op("hello", CHAT_HELLO_ID);
-	msg_set_int(m, "protocol", PROTOCOL_VERSION);
-	msg_set_string(m, "client", client);
-	chan_send(c->lines, m);
-	return (0);
+	/* The line goes with the next one. */
+	c->hello = ev;
+	c->hello_line = strndup(ev.line, ev.len);
+	c->hello.line = c->hello_line;
+	if (c->hello_line == NULL)
+		return (chat_fail_plain(c, CHAT_ERR_NO_MEMORY));
+	if ((r = chat_check_hello(c)) != 0)
+		return (r);
+	return (chat_say_hello(c));
 }
 
-/* Check chatd's hello. */
+/* Is it the hello of a chatd that we understand? */
 static int
-chat_check_hello(struct chat *c, struct fault *f)
+chat_check_hello(struct chat *c)
 {
-	const char	*event = msg_string(c->hello, "event");
-	const char	*text = msg_string(c->hello, "message");
-	const char	*server = msg_string(c->hello, "server");
-	int64_t		 protocol = msg_int(c->hello, "protocol", -1);
+	const struct chat_event	*h = &c->hello;
+	const char		*text, *code;
+	struct fault		 f;
+	int64_t			 protocol;
 
-	if (strcmp(event, "error") == 0) {
-		fault_set(f, "busy", NULL, "%s",
-		    text == NULL ? "refused without a message" : text);
-		return (CHAT_EBUSY);
+	if (h->kind == CHAT_ERROR) {
+		code = chat_get_string(h, "code");
+		text = chat_get_string(h, "message");
+		return (chat_fail(c, CHAT_ERR_REFUSED,
+		    code == NULL ? "busy" : code, "", text == NULL ?
+		    "refused without a message" : text));
 	}
-	if (strcmp(event, "hello") != 0 || protocol < 0) {
-		fault_set(f, "bad_protocol", NULL,
-		    "expected chatd's hello, found event \"%s\"", event);
-		return (CHAT_EPROTOCOL);
+	protocol = chat_get_int(h, "protocol", -1);
+	if (h->kind != CHAT_HELLO || protocol < 0) {
+		fault_set(&f, "bad_protocol", NULL,
+		    "expected chatd's hello, found event \"%s\"",
+		    chat_get_string(h, "event"));
+		return (chat_fail_fault(c, CHAT_ERR_PROTOCOL, &f));
 	}
 	if (protocol != PROTOCOL_VERSION) {
-		fault_set(f, "bad_protocol", NULL, "%s speaks protocol %lld, "
-		    "this client speaks %d", server == NULL ? "chatd" : server,
+		text = chat_get_string(h, "server");
+		fault_set(&f, "bad_protocol", NULL, "%s speaks protocol %lld, "
+		    "this client speaks %d", text == NULL ? "chatd" : text,
 		    (long long)protocol, PROTOCOL_VERSION);
-		return (CHAT_EPROTOCOL);
+		return (chat_fail_fault(c, CHAT_ERR_PROTOCOL, &f));
 	}
 	return (0);
 }
 
-/* Fill f for a lost connection. Returns r. */
+/* Send our hello. */
 static int
-chat_fault(int r, struct fault *f)
+chat_say_hello(struct chat *c)
 {
-	if (r == CHAT_ECLOSED)
-		fault_set(f, "closed", NULL, "chatd closed the connection");
-	else if (r == CHAT_ESYSTEM)
-		fault_set(f, "system", NULL, "%s", strerror(errno));
-	else
-		fault_set(f, "system", NULL, "%s", chat_strerror(r));
-	return (r);
-}
+	struct chat_request	*rq = chat_request_new("hello");
+	int64_t			 next = c->next_id, r;
 
-/* The deadline of a wait that begins now; -1: no limit. */
-static int64_t
-chat_deadline(int timeout_ms)
-{
-	return (timeout_ms < 0 ? -1 : clock_monotonic() + timeout_ms);
-}
-
-/* Milliseconds left until a deadline; -1: no deadline. */
-static int
-chat_left(int64_t deadline)
-{
-	int64_t	 left;
-
-	if (deadline == -1)
-		return (-1);
-	left = deadline - clock_monotonic();
-	return (left > 0 ? (int)left : 0);
+	chat_request_int(rq, "protocol", PROTOCOL_VERSION);
+	chat_request_string(rq, "client", c->client);
+	c->next_id = CHAT_HELLO_ID;
+	r = chat_send(c, rq, NULL, NULL);
+	c->next_id = next;
+	chat_loop_drop(c, CHAT_HELLO_ID);
+	return (r < 0 ? (int)r : 0);
 }

@@ -25,7 +25,8 @@
 
 /*
  * Parse a line of len bytes, which must be one object. Returns 0 and *out (a
- * new reference), or CHAT_EFORMAT with *f filled (code bad_json).
+ * new reference), or CHAT_EFORMAT with *f filled (code bad_json; no_memory if
+ * there is not enough).
  */
 int	 json_line_parse(const char *line, size_t len, json_t **out,
 	    struct fault *f);

@@ -142,6 +142,8 @@ const struct vocabulary_code vocabulary_codes[] = {
 	{ "closed", CODE_LOCAL, "chatd has closed the connection" },
 	{ "system", CODE_LOCAL, "a system call has failed" },
 	{ "timeout", CODE_LOCAL, "chatd has not answered in time" },
+	{ "interrupted", CODE_LOCAL, "a signal came" },
+	{ "bad_use", CODE_LOCAL, "a call of libchat is not allowed" },
 	{ "loading", CODE_NOTICE, "the model is still loading" },
 	{ "engine_restarted", CODE_NOTICE, "the engine has started again" },
 	{ "truncated", CODE_NOTICE, "the oldest messages were left out" },

@@ -9,7 +9,7 @@ import pytest
 BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
 PROGRAMS = ["chatd", "chatd-engine", "chatd-store", "chatd-filter", "chatctl",
             "chatd-modtrain"]
-FILES = PROGRAMS + ["rules.so"]
+FILES = PROGRAMS + ["rules.so", "libchat.so"]
 
 with open(BUILD / "Makefile", encoding="utf-8") as f:
     MAKEFILE = dict(line.rstrip("\n").split(" = ", 1) for line in f

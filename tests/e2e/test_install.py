@@ -51,6 +51,45 @@ def test_uninstall_leaves_a_changed_configuration(installed):
     assert files(installed) == {path}
 
 
+def value(name):
+    """A variable of the Makefile."""
+    found = re.search("^%s =(.*)$" % name,
+                      (BUILD / "Makefile").read_text(), re.M)
+    return found[1].strip()
+
+
+@pytest.mark.skipif(shutil.which("pkg-config") is None,
+                    reason="needs pkg-config")
+def test_a_program_is_built_with_the_installed_library(installed):
+    """Only what is installed is used: the header, the library, its .pc file
+    and an example."""
+    pc = next(installed.rglob("libchat.pc"))
+    env = dict(ENV, PKG_CONFIG_PATH=str(pc.parent),
+               PKG_CONFIG_SYSROOT_DIR=str(installed),
+               PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
+               PKG_CONFIG_ALLOW_SYSTEM_LIBS="1")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libchat"],
+                           env=env, check=True, text=True, timeout=20,
+                           stdout=subprocess.PIPE).stdout.split()
+    libs = [p.name for p in pc.parents[1].glob("libchat*")]
+    assert sorted(libs) == ["libchat.la", "libchat.so", "libchat.so.0",
+                            "libchat.so.0.0.0"]
+    examples = next(installed.rglob("chat-say.c")).parent
+    assert {p.name for p in examples.iterdir()} == {
+        "chat-poll.c", "chat-say.c", "chat-say.py", "chat-say.sh"}
+    assert [p.parent.name for p in installed.rglob("chat.3")] == ["man3"]
+    for name in "chat-say", "chat-poll":
+        program = installed / name
+        subprocess.run([*value("CC").split(), *value("SAN_CFLAGS").split(),
+                        "-o", program, examples / (name + ".c"), *flags],
+                       check=True, timeout=60)
+    r = subprocess.run([installed / "chat-say", "/nowhere/s", "x"], text=True,
+                       env=dict(ENV, LD_LIBRARY_PATH=str(pc.parents[1])),
+                       capture_output=True, timeout=20, check=False)
+    assert (r.returncode, r.stderr) == \
+        (1, "chat-say: /nowhere/s: no_socket: no such socket\n")
+
+
 def test_the_completion_of_zsh_is_where_debians_zsh_looks(installed):
     found = [p for p in installed.rglob("_chatctl")]
     assert len(found) == 1
