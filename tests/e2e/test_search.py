@@ -137,6 +137,15 @@ def test_a_blocked_text_is_found_by_operators_only(store):
     assert not any("codes" in json.dumps(i) for i in items)
 
 
+def test_an_excerpt_never_shows_a_blocked_text(store):
+    talk(store, "a", "launch it", "launch codes: zebra " * 3,
+         state="blocked")
+    (item,), _ = store.ask(op="search", uid=1000, query="launch")
+    assert "zebra" not in json.dumps(item) and item["excerpt"] == "launch it"
+    assert found(store, query="launch -zebra") == [1]
+    assert found(store, uid=7, admin=True, all=True, query="zebra") == [1]
+
+
 def test_redacted_and_deleted_text_is_not_found(store):
     b = store.do(**begin("a", prompt="my number is 4711"))
     store.do(**finish(b["reply"], "ok", prompt="my number is [redacted]"))
