@@ -171,7 +171,8 @@ static const struct op {
 void
 ops_dispatch(struct request *r, json_t *msg)
 {
-	struct ops_args	 args = { .limit = 50, .heldout = 10, .thumb = OPS_NO_THUMB };
+	struct ops_args	 args = { .limit = 50, .heldout = 10,
+			    .thumb = OPS_NO_THUMB };
 	const struct op	*op;
 	const char	*name = msg_string(msg, "op");
 	struct fault	 f;

@@ -339,8 +339,8 @@ export_make(const struct export_options *opt, const char *path, FILE *out,
 	if ((r = export_check(opt, f)) != 0)
 		return (r);
 	if (opt->rating != NULL)
-		ex.rating = (enum export_rating)vocabulary_find(vocabulary_choices,
-		    opt->rating);
+		ex.rating = (enum export_rating)vocabulary_find(
+		    vocabulary_choices, opt->rating);
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;

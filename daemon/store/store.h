@@ -53,6 +53,8 @@ struct store {
 	int		 purge;		/* deleted words are still in the search
 					 * index: 1, or 2 once it has begun */
 	int		 wal_pages;	/* pages in the WAL */
+	int		 wal_kept;	/* pages in it when a reader last kept
+					 * it from being written back, or 0 */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
 	int64_t		 interrupted;	/* replies ended by store_open */
