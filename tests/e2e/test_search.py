@@ -454,6 +454,39 @@ def test_chatctl_searches_rates_the_last_and_counts(service):
                    "--comment", " ")[0] == 2
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to be two users")
+def test_the_texts_of_others_are_for_operators_only():
+    with Service(config={"socket": {"mode": "0666"},
+                         "operators_group": ""}) as s, \
+            s.client() as root, s.client_as(65534) as c:
+        n = root.say("#say heron")[1]["exchange"]
+        mine = c.say("#say my heron")[1]["exchange"]
+        seen = c.events(c.send("search", query="heron"))
+        assert [e["exchange"]["exchange"] for e in seen[:-1]] == [mine]
+        for op, fields in (("search", {"all": True}),
+                           ("search", {"review": "unrated"}),
+                           ("search", {"user": "0"}),
+                           ("stats", {"all": True}),
+                           ("stats", {"user": "root"}),
+                           ("list", {"user": "0"}),
+                           ("rate", {"exchange": n, "thumb": 1,
+                                     "review": True})):
+            assert c.call(op, **fields)["code"] == "denied", (op, fields)
+        assert c.call("rate", exchange=n, thumb=1)["code"] == "not_found"
+        assert c.call("stats")["states"] == {"done": 1}
+        got = root.call("rate", exchange=mine, thumb=-1, review=True)
+        assert got["thumb"] == -1
+        assert c.call("unrate", rating=got["rating"])["code"] == "not_found"
+        (item, end) = c.events(c.send("show", exchange=mine))
+        assert "ratings" not in item["exchange"]["replies"][0] and \
+            item["exchange"]["replies"][0]["rating"] is None
+        (item, end) = root.events(root.send("show", exchange=mine))
+        (other,) = item["exchange"]["replies"][0]["ratings"]
+        assert (other["thumb"], other["user"]) == (-1, "root")
+        seen = root.events(root.send("search", user="nobody", all=True))
+        assert [e["exchange"]["user"] for e in seen[:-1]] == ["nobody"]
+
+
 @pytest.mark.parametrize("given, count", [
     ("1m", 1), ("2000-01-01", 1), ("2100-01-01", 0),
     ("2000-01-01T12:30", 1), ("2000-01-01 12:30:59", 1)])
