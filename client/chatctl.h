@@ -108,7 +108,8 @@ struct ctl {
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
 #define CMD_CONSENT	0x20000
-#define CMD_ANY		0x3ffff
+#define CMD_IMPORT	0x40000
+#define CMD_ANY		0x7ffff
 
 struct command {
 	const char	*name;
@@ -356,6 +357,7 @@ int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
 int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
+int	 cmd_import(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

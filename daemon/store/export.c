@@ -190,7 +190,7 @@ export_split(const struct export *ex, const char *name)
 	char		 hex[SHA256_HEX];
 
 	sha256_init(&s);
-	sha256_add(&s, name, strlen(name));
+	sha256_add(&s, name, strcspn(name, "#"));
 	sha256_end(&s, hex);
 	hex[8] = '\0';
 	return ((int64_t)(strtoul(hex, NULL, 16) % 100) < ex->opt->heldout ?

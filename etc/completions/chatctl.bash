@@ -48,7 +48,7 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show search rate review delete consent export stats
+	commands="chat ask list show search rate review delete consent export import stats
 		status health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
@@ -64,7 +64,7 @@ _chatctl()
 	--category)	words="misinformation hate violence impersonation
 		harassment defamation spam_scam confidential terms_violation
 		malicious_bot illegal other_unsafe" ;;
-	--socket|-s|--output|-o)
+	--socket|-s|--output|-o|import)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;

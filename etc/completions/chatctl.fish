@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete consent export stats status health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete consent export import stats status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete consent export stats status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete consent export import stats status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -20,6 +20,7 @@ complete -c chatctl -n $none -a rate -d 'Rate a reply'
 complete -c chatctl -n $none -a review -d 'Rate replies one after the other'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
+complete -c chatctl -n $none -a import -d 'Store the rows of exports'
 complete -c chatctl -n $none -a consent -d 'Say whether conversations may be used for training'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
@@ -85,6 +86,7 @@ complete -c chatctl -n '__fish_seen_subcommand_from export' -l consent -d 'Only 
 complete -c chatctl -n '__fish_seen_subcommand_from export' -l unique -d 'Write equal rows once'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -l bare -d 'No metadata in the rows'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -l sidecar -d 'Only the metadata'
+complete -c chatctl -n '__fish_seen_subcommand_from import' -F
 complete -c chatctl -n '__fish_seen_subcommand_from consent' -a 'yes no unset'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F -d 'A new file'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Direction of the text'
