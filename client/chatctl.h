@@ -121,8 +121,9 @@ struct ctl {
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
 #define CMD_CONSENT	0x20000
-#define CMD_TOP		0x40000
-#define CMD_ANY		0x7ffff
+#define CMD_IMPORT	0x40000
+#define CMD_TOP		0x80000
+#define CMD_ANY		0xfffff
 
 struct command {
 	const char	*name;
@@ -382,6 +383,9 @@ enum {
 /* Read a key: on a terminal without the return key, else the first letter of a
  * line. */
 int	 key_read(void);
+/* Read a line, a new string without its newline; NULL after Ctrl-C and at the
+ * end of the input. */
+char	*key_line(void);
 
 /* ---- cmd_*.c: one command each; argv has its arguments */
 int	 cmd_chat(struct ctl *ctl, int argc, char **argv);
@@ -394,6 +398,7 @@ int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
 int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
+int	 cmd_import(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

@@ -36,8 +36,9 @@ static const struct command commands[] = {
 	    "The numbers of exchanges are in chatctl show, chatctl search and "
 	    "the done event of\nchatctl ask --json; last is your newest one. "
 	    "Rating again replaces your rating.\n" },
-	{ "review", CMD_REVIEW, "", 0, 0,
-	    "Rate the replies to others one after the other (operators only)",
+	{ "review", CMD_REVIEW,
+	    "[--unrated|--second|--disputed|--flagged|--refusals]", 0, 0,
+	    "Rate replies one after the other (operators only)",
 	    "Without an option: those that nobody has rated. One key rates a "
 	    "reply; ? lists the\nkeys. With --refusals, decide about blocks: "
 	    "k keeps the block, o overturns it, s\nskips it, q quits. If "
@@ -53,6 +54,10 @@ static const struct command commands[] = {
 	    "holds.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
+	{ "import", CMD_IMPORT, "FILE...", 1, -1,
+	    "Store the rows of exports (operators only)",
+	    "Reads messages, oig and oasst, one row on each line; - is stdin. "
+	    "What is known\nor was deleted here is left out.\n" },
 	{ "stats", CMD_STATS, "", 0, 0,
 	    "Count replies and ratings, and how far raters agree",
 	    "Without --all, count your own.\n" },

@@ -271,6 +271,12 @@ static const char schema_sizes[] =
 	"	WHERE r.exchange = e.id AND a.uid " op " e.uid\n" \
 	"	AND NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id))"
 
+/* SQL: has something been taken out of the reply r? */
+#define REDACTED \
+	"EXISTS (SELECT 1\n" \
+	"	FROM verdict v WHERE v.reply = r.id AND v.action = 'redact'\n" \
+	"	AND v.direction = 'reply')"
+
 /* Who, with what and by which filter; consent; drafts; tombstones; search. */
 static const char schema_facts[] =
 "ALTER TABLE conversation ADD COLUMN\n"
@@ -478,7 +484,14 @@ SEARCH_TRIGGERS("unrated", "DELETE ON rating", "", OF_REPLY("old"))
 "	END AS span, r.state, f.version, f.digest, v.detail\n"
 "	FROM verdict v JOIN reply r ON r.id = v.reply\n"
 "	JOIN exchange e ON e.id = r.exchange\n"
-"	LEFT JOIN filter_version f ON f.id = v.version;\n";
+"	LEFT JOIN filter_version f ON f.id = v.version;\n"
+
+/* The tokens of a redacted reply spell what was taken out. */
+"UPDATE size SET bytes = bytes - (SELECT sum(length(r.ids)) FROM reply r\n"
+"	WHERE r.exchange = size.exchange AND " REDACTED ")\n"
+"	WHERE exchange IN (SELECT r.exchange FROM reply r\n"
+"	WHERE " REDACTED ");\n"
+"UPDATE reply AS r SET ids = x'' WHERE " REDACTED ";\n";
 
 /* Step i takes a file from version i to version i + 1. */
 const char *const schema_steps[SCHEMA_VERSION] = {

@@ -373,7 +373,7 @@ store_checkpoint(struct store *st)
 	sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
 	if (rc != SQLITE_OK)
 		return (sql_failed(st, rc));
-	st->wal_pages = 0;
+	st->wal_pages = st->wal_kept = 0;
 	st->wipe = 0;
 	return (0);
 }
@@ -408,7 +408,7 @@ store_purge(struct store *st)
 int
 store_maintain(struct store *st, int idle)
 {
-	int	rc, r = -1;
+	int	rc, r = -1, pages = 0, back = 0;
 
 	if (st->failed)
 		return (-1);
@@ -421,14 +421,19 @@ store_maintain(struct store *st, int idle)
 		return (idle ? 0 : STORE_IDLE_MS);
 	if (st->wal_pages < STORE_WAL_CHECKPOINT)
 		return (-1);
-	if (!idle && st->wal_pages < STORE_WAL_HIGH)
+	if (!idle && st->wal_pages < STORE_WAL_HIGH + st->wal_kept)
 		return (STORE_IDLE_MS);
 	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
-	    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	if (rc == SQLITE_OK)
-		st->wal_pages = 0;	/* the next commit sets it */
-	else {
+	    SQLITE_CHECKPOINT_PASSIVE, &pages, &back);
+	if (rc != SQLITE_OK) {
 		sql_failed(st, rc);
+		r = STORE_RETRY_MS;
+	} else if (pages == back)
+		st->wal_pages = st->wal_kept = 0; /* the next commit sets it */
+	else {
+		/* A reader still needs the log, which goes on growing. Try
+		 * again when it is idle, or has grown by as much again. */
+		st->wal_kept = pages;
 		r = STORE_RETRY_MS;
 	}
 	return (r);

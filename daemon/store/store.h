@@ -53,6 +53,8 @@ struct store {
 	int		 purge;		/* deleted words are still in the search
 					 * index: 1, or 2 once it has begun */
 	int		 wal_pages;	/* pages in the WAL */
+	int		 wal_kept;	/* pages in it when a reader last kept
+					 * it from being written back, or 0 */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
 	int64_t		 interrupted;	/* replies ended by store_open */
@@ -254,6 +256,7 @@ int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
 int	 store_unrate(struct store *st, struct store_request *req);
 int	 store_consent(struct store *st, struct store_request *req);
+int	 store_import(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_search(struct store *st, struct store_request *req);
