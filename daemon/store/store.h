@@ -21,8 +21,12 @@
 #define STORE_IDLE_MS		20	/* without a request: it is idle */
 #define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
 #define STORE_WAL_HIGH		8000	/* pages: write back when busy */
+#define STORE_WAL_LONG	16000	/* pages: empty it, and wait for readers */
+#define STORE_WAL_WAIT_MS	50	/* for their transactions to end */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
 #define STORE_PURGE_PAGES	500	/* of the index, merged in one step */
+#define STORE_FREE_PAGES	64	/* so many may stay free in the file */
+#define STORE_SHRINK_PAGES	500	/* given back in one step */
 #define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
@@ -52,7 +56,10 @@ struct store {
 	int		 wipe;		/* deleted text is still in the WAL */
 	int		 purge;		/* deleted words are still in the search
 					 * index: 1, or 2 once it has begun */
+	int		 shrink;	/* the file may have free pages */
 	int		 wal_pages;	/* pages in the WAL */
+	int		 wal_back;	/* of them written back already */
+	int64_t		 wal_next;	/* monotonic ms: not emptied before */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
 	int64_t		 interrupted;	/* replies ended by store_open */

@@ -89,6 +89,6 @@ store_delete(struct store *st, struct store_request *req)
 		r = sql_run(st, "DELETE FROM conversation WHERE id = ?", "i",
 		    a.conversation);
 	if (r == 0)
-		st->wipe = st->purge = 1;
+		st->wipe = st->purge = st->shrink = 1;
 	return (r);
 }
