@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "clock.h"
 #include "log.h"
 #include "path.h"
@@ -35,6 +36,9 @@ struct export {
 	pid_t		 pid;
 	int		 fd;		/* owned: its stdout */
 	struct event	*ev;		/* owned: readable, then a timer */
+	struct event	*rest;		/* owned: until the account has budget
+					 * again */
+	int		 high;		/* the client reads too slowly */
 	int64_t		 ended;		/* monotonic ms: its output ended */
 	size_t		 held;		/* bytes of an unfinished character */
 	char		 buf[EXPORT_PIECE];
@@ -43,7 +47,9 @@ struct export {
 static struct exports	 exporter_all = TAILQ_HEAD_INITIALIZER(exporter_all);
 
 static void	exporter_readable(evutil_socket_t, short, void *);
+static void	exporter_rest(struct export *);
 static void	exporter_exited(evutil_socket_t, short, void *);
+static void	exporter_resume(evutil_socket_t, short, void *);
 static void	exporter_stop(struct request *);
 static void	exporter_pressure(struct request *, int);
 
@@ -127,6 +133,7 @@ exporter_new(struct request *r, const char *format, int all)
 	r->pressure = exporter_pressure;
 	e->ev = event_new(r->d->base, e->fd, EV_READ|EV_PERSIST,
 	    exporter_readable, e);
+	e->rest = evtimer_new(r->d->base, exporter_resume, e);
 	exporter_pressure(r, client_pressed(r->client));
 }
 
@@ -139,9 +146,13 @@ exporter_end(struct export *e, int cancelled, int status)
 
 	TAILQ_REMOVE(&exporter_all, e, entry);
 	event_free(e->ev);
+	event_free(e->rest);
 	close(e->fd);
 	free(e);
 	r->arg = NULL;
+	if (!cancelled && WIFSIGNALED(status))
+		log_warnx("the export of uid %u was killed by signal %d",
+		    (unsigned)r->uid, WTERMSIG(status));
 	if (cancelled) {
 		m = msg_event("done", -1);
 		msg_set_string(m, "stop", "cancelled");
@@ -203,8 +214,10 @@ static void
 exporter_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct export	*e = arg;
+	struct chatd	*d = e->request->d;
 	ssize_t		 n;
 	size_t		 whole, have;
+	int64_t		 since;
 	json_t		*m;
 
 	(void)what;
@@ -215,6 +228,7 @@ exporter_readable(evutil_socket_t fd, short what, void *arg)
 		exporter_closed(e);
 		return;
 	}
+	since = clock_micros();
 	have = e->held + (size_t)n;
 	whole = utf8_whole(e->buf, have);
 	m = msg_event("text", -1);
@@ -222,6 +236,34 @@ exporter_readable(evutil_socket_t fd, short what, void *arg)
 	e->held = have - whole;
 	memmove(e->buf, e->buf + whole, e->held);
 	request_send(e->request, m);
+	/* It has to be written to the client, too, which takes as long. */
+	budget_charge(d->budget, e->request->uid,
+	    (clock_micros() - since) * 2);
+	if (budget_wait(d->budget, e->request->uid) > 0)
+		exporter_rest(e);
+}
+
+/* The account has used up its share of the loop's time: others come first. */
+static void
+exporter_rest(struct export *e)
+{
+	int64_t		ms = budget_wait(e->request->d->budget,
+			    e->request->uid);
+	struct timeval	tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_del(e->ev);
+	event_add(e->rest, &tv);
+}
+
+/* It has budget again. */
+static void
+exporter_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct export	*e = arg;
+
+	(void)fd;
+	(void)what;
+	exporter_pressure(e->request, e->high);
 }
 
 /* The client cancelled, or disconnected. */
@@ -239,10 +281,11 @@ exporter_pressure(struct request *r, int high)
 {
 	struct export	*e = r->arg;
 
+	e->high = high;
 	if (e->ended != 0)
 		return;
 	if (high)
 		event_del(e->ev);
-	else
+	else if (!event_pending(e->rest, EV_TIMEOUT, NULL))
 		event_add(e->ev, NULL);
 }
