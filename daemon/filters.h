@@ -168,11 +168,6 @@ json_t		*filters_status(const struct filters *fs);
 void		 filters_mark_off(const struct filters_process *p, json_t *o,
 		    int operator);
 
-/* What p reported about a plugin when it was ready, {name, version, abi, rules,
- * digest} (borrowed), or NULL. */
-json_t		*filters_said(const struct filters_process *p,
-		    const char *name);
-
 /* For the operation filters: the same with counts and times; for users only
  * what the service offers: {name, version, abi, rules, digest, state}. */
 json_t		*filters_list(const struct filters *fs, int operator);
@@ -194,6 +189,10 @@ void		 tally_clear(struct filters_process *p);
 /* Number of a plugin in p, or -1. */
 int		 tally_find(const struct filters_process *p,
 		    const char *plugin);
+/* What p reported about a plugin when it was ready, {name, version, abi, rules,
+ * digest} (borrowed), or NULL. */
+json_t		*tally_said(const struct filters_process *p,
+		    const char *name);
 /* A text is judged: ns has the time of each plugin (nplugins of them). */
 void		 tally_text(struct filters_process *p,
 		    const int64_t *ns, const json_t *findings);

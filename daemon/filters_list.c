@@ -10,22 +10,6 @@
 #include "json.h"
 #include "xmalloc.h"
 
-/* Return what the process reported about a plugin when it was ready. */
-json_t *
-filters_said(const struct filters_process *p, const char *name)
-{
-	json_t		*o;
-	const char	*s;
-	size_t		 i;
-
-	json_array_foreach(p->plugins, i, o) {
-		s = msg_string(o, "name");
-		if (s != NULL && strcmp(s, name) == 0)
-			return (o);
-	}
-	return (NULL);
-}
-
 /* List the plugins for status. */
 json_t *
 filters_status(const struct filters *fs)
@@ -39,7 +23,7 @@ filters_status(const struct filters *fs)
 		p = &fs->process[i];
 		json_array_foreach(json_object_get(p->init, "plugins"), k, o) {
 			name = msg_string(o, "name");
-			said = filters_said(p, name);
+			said = tally_said(p, name);
 			o = said != NULL ? json_copy(said) : json_object();
 			msg_set_string(o, "name", name);
 			msg_set_string(o, "process", p->name);

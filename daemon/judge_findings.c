@@ -79,7 +79,7 @@ judge_copy(const struct judge_part *t, const json_t *finding,
 	json_t		*o = json_deep_copy(finding), *feature;
 	size_t		 i;
 
-	said = filters_said(t->process, msg_string(o, "plugin"));
+	said = tally_said(t->process, msg_string(o, "plugin"));
 	msg_set_string(o, "version", msg_string(said, "version"));
 	msg_set_string(o, "digest", msg_string(said, "digest"));
 

@@ -80,3 +80,19 @@ tally_error(struct filters_process *p, const char *plugin)
 	for (i = 0; i < p->nplugins; i++)
 		p->count[i].errors += k == -1 || (size_t)k == i;
 }
+
+/* Return what the process reported about a plugin when it was ready. */
+json_t *
+tally_said(const struct filters_process *p, const char *name)
+{
+	json_t		*o;
+	const char	*s;
+	size_t		 i;
+
+	json_array_foreach(p->plugins, i, o) {
+		s = msg_string(o, "name");
+		if (s != NULL && strcmp(s, name) == 0)
+			return (o);
+	}
+	return (NULL);
+}

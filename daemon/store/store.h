@@ -131,6 +131,10 @@ int	 store_fault(struct store *st, struct fault *f);
 #define SCHEMA_VERSION	3
 #define SCHEMA_ID	0x63686174	/* "chat": SQLite's application_id */
 
+/* schema_steps.c: step i, the SQL that takes a file from version i to version
+ * i + 1. */
+extern const char	*const schema_steps[SCHEMA_VERSION];
+
 /* Check that this is a chatd database of a known version. Returns as
  * schema_check does. */
 int	 schema_identify(sqlite3 *db, const char *path, int *version,

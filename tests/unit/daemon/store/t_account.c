@@ -44,8 +44,9 @@ test_the_sums_follow_everything_that_is_written(void **state)
 		    "'ids':[1,2,3],'time':1,'prompt':'[redacted]',"
 		    "'preprompt':'x','verdicts':[{'direction':'prompt',"
 		    "'plugin':'rules','category':'cat','score':1,'rule':'rü',"
-		    "'action':'redact','version':'1','digest':'d','detail':[{'name':"
-		    "'wörd','weight':1.5}]},{'direction':'reply','category':'c',"
+		    "'action':'redact','version':'1','digest':'d',"
+		    "'detail':[{'name':'wörd','weight':1.5}]},"
+		    "{'direction':'reply','category':'c',"
 		    "'score':0,'action':'flag'}]}",
 		BEGIN("say", "'key':'a','prompt':'Grüße'"),	/* again */
 		"{'op':'finish','reply':1,'state':'done','text':'again',"

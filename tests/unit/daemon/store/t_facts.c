@@ -80,7 +80,8 @@ test_names_build_and_filter_versions_are_kept(void **state)
 	    "v_rating"), "anna2|1");
 	assert_string_equal(fixture_sql(fx, "SELECT plugin, version, digest, "
 	    "detail FROM v_verdict"), "rules|1.0|sha256:aa|"
-	    "[{\"name\":\"w\",\"weight\":0.5}]\nrules|1.0|sha256:aa|-\nx|-|-|-");
+	    "[{\"name\":\"w\",\"weight\":0.5}]\nrules|1.0|sha256:aa|-\n"
+	    "x|-|-|-");
 	assert_string_equal(fixture_sql(fx, "SELECT count(*) FROM "
 	    "filter_version"), "1");
 }
