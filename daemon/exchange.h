@@ -52,6 +52,9 @@ void	 exchange_drop_all(struct chatd *d);
  * exchange? Counts only exchanges that r's user may know of. */
 int	 exchange_busy(const struct request *r, int64_t conversation,
 	    int64_t exchange);
+/* Is any reply being written for that account, a name or a number? NULL: for
+ * r's. */
+int	 exchange_busy_user(const struct request *r, const char *user);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

@@ -57,7 +57,7 @@ static void	exporter_pressure(struct request *, int);
 static pid_t
 exporter_run(struct request *r, const char *format, int all, int out)
 {
-	char	*argv[8], *db, uid[24];
+	char	*argv[10], *db, uid[24];
 	pid_t	 pid;
 	int	 n = 0;
 
@@ -69,8 +69,11 @@ exporter_run(struct request *r, const char *format, int all, int out)
 	argv[n++] = (char *)(uintptr_t)"--db";
 	argv[n++] = db;
 	argv[n++] = (char *)(uintptr_t)(all ? "--all" : "--uid");
-	if (!all)
+	if (!all) {
 		argv[n++] = uid;
+		argv[n++] = (char *)(uintptr_t)"--name";
+		argv[n++] = (char *)(uintptr_t)peer_name(r->uid);
+	}
 	argv[n] = NULL;
 	pid = spawn_program(argv, -1, out);
 	free(db);

@@ -25,6 +25,7 @@ struct ops_args {
 	int64_t		 before, after, limit, thumb;
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
+	const char	*user, *from, *to;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all, explain, review;
 };
@@ -39,6 +40,8 @@ static void	ops_list(struct request *, struct ops_args *);
 static void	ops_show(struct request *, struct ops_args *);
 static void	ops_rate(struct request *, struct ops_args *);
 static void	ops_delete(struct request *, struct ops_args *);
+static void	ops_forget(struct request *, struct ops_args *);
+static void	ops_adopt(struct request *, struct ops_args *);
 static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
 static void	ops_filters(struct request *, struct ops_args *);
@@ -94,6 +97,16 @@ static const struct field ops_delete_fields[] = {
 	    A(conversation) },
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 };
+static const struct field ops_forget_fields[] = {
+	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(user) },
+	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
+	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+static const struct field ops_adopt_fields[] = {
+	{ "from", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(from) },
+	{ "to", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(to) },
+};
 static const struct field ops_rate_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
 	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
@@ -137,6 +150,8 @@ static const struct op {
 	{ "show", 0, FIELDS(ops_show_fields), ops_show },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
+	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
+	{ "adopt", OPS_OPERATOR, FIELDS(ops_adopt_fields), ops_adopt },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "filters", 0, NULL, 0, ops_filters },
@@ -287,6 +302,7 @@ ops_to_store(const struct request *r, const char *op, int admin)
 	json_t	*m = msg_op(op, -1);
 
 	msg_set_int(m, "uid", r->uid);
+	msg_set_string(m, "name", peer_name(r->uid));
 	if (admin && r->operator)
 		msg_set_bool(m, "admin", 1);
 	return (m);
@@ -309,7 +325,6 @@ ops_new(struct request *r, struct ops_args *a)
 	json_t	*m = ops_to_store(r, "new", 0);
 
 	msg_set_string(m, "title", a->title);
-	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);
@@ -377,7 +392,6 @@ ops_rate(struct request *r, struct ops_args *a)
 	msg_set(m, "reasons", json_incref(a->reasons));
 	msg_set_string(m, "ideal", a->ideal);
 	msg_set_string(m, "comment", a->comment);
-	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);
@@ -399,6 +413,43 @@ ops_delete(struct request *r, struct ops_args *a)
 	m = ops_to_store(r, "delete", 1);
 	ops_name(m, a);
 	relay_delete(r, m);
+}
+
+/* forget: what an account has said in a range of time, or all of it. */
+static void
+ops_forget(struct request *r, struct ops_args *a)
+{
+	json_t	*m;
+
+	if (a->user != NULL && !r->operator) {
+		request_fail(r, "denied", "user: for operators only");
+		return;
+	}
+	if (exchange_busy_user(r, a->user)) {
+		request_fail(r, "busy", "a reply is being written: cancel it "
+		    "first");
+		return;
+	}
+	m = ops_to_store(r, "forget", 1);
+	msg_set_string(m, "user", a->user);
+	if (a->after > 0)
+		msg_set_int(m, "after", a->after);
+	if (a->before > 0)
+		msg_set_int(m, "before", a->before);
+	if (a->all)
+		msg_set_bool(m, "all", 1);
+	relay_forget(r, m);
+}
+
+/* adopt: give an account what is held. */
+static void
+ops_adopt(struct request *r, struct ops_args *a)
+{
+	json_t	*m = ops_to_store(r, "adopt", 0);
+
+	msg_set_string(m, "from", a->from);
+	msg_set_string(m, "to", a->to);
+	relay_adopt(r, m);
 }
 
 /* tokenize: ids of a text. */

@@ -16,7 +16,7 @@
 
 #include "err.h"
 
-#define STORE_STATEMENTS	64	/* prepared statements in the cache */
+#define STORE_STATEMENTS	160	/* prepared statements in the cache */
 #define STORE_BUSY_MS		5000	/* wait for another writer's lock */
 #define STORE_IDLE_MS		20	/* without a request: it is idle */
 #define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
@@ -259,6 +259,9 @@ int	 store_finish(struct store *st, struct store_request *req);
 int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
+int	 store_forget(struct store *st, struct store_request *req);
+int	 store_expire(struct store *st, struct store_request *req);
+int	 store_adopt(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
@@ -283,6 +286,27 @@ int	 store_stats(struct store *st, struct store_request *req);
 	"WHEN d.thumb = 1 THEN 'keep' END FROM rating d WHERE d.reply = " \
 	reply " AND d.uid <> " owner " AND " STORE_COUNTS("d", last) \
 	" ORDER BY d.id DESC LIMIT 1)"
+
+/*
+ * Before an operation: if the account "uid" of msg had another "name" when it
+ * was last seen, hold what it has stored (store_hold.c). Needs a transaction.
+ */
+int	 store_hold(struct store *st, const json_t *msg);
+
+/* Would store_hold do so? Returns 1, 0, or CHAT_ESYSTEM. */
+int	 store_is_held(struct store *st, int64_t uid, const char *name);
+
+/* The same for the database at path, which need not be open. Returns 0 if it
+ * can't be read. */
+int	 store_file_is_held(const char *path, int64_t uid, const char *name);
+
+/* Is text the name of an account? Only digits, and NULL, are not. */
+int	 store_is_name(const char *text);
+
+/* Find the number of the account "user", a number or a name. field is for
+ * messages. Returns 0, CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
+int	 store_account(struct store *st, const char *user, const char *field,
+	    int64_t *uid, struct fault *f);
 
 /* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
  * characters, owned by the caller. */

@@ -35,6 +35,7 @@
 #define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
 #define STORED_READS		64	/* waiting reads */
 #define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes of waiting output */
+#define STORED_NOBODY		(-2)	/* no user has this number */
 
 struct stored {
 	struct chan		*ch;		/* owned */
@@ -75,6 +76,8 @@ stored_usage(FILE *to)
 	    "  --export FORMAT  %s\n"
 	    "  --db PATH        the database\n"
 	    "  --uid N          the data of this user\n"
+	    "  --name NAME      nothing, if this user had another name when it "
+	    "was last seen\n"
 	    "  --all            the data of all users\n", formats);
 	free(formats);
 }
@@ -344,12 +347,13 @@ main(int argc, char **argv)
 		{ "export", required_argument, NULL, 'e' },
 		{ "db", required_argument, NULL, 'd' },
 		{ "uid", required_argument, NULL, 'u' },
+		{ "name", required_argument, NULL, 'n' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char	*format = NULL, *path = NULL;
+	const char	*format = NULL, *path = NULL, *name = NULL;
 	int64_t		 uid = -1;
 	int		 c, all = 0, whose = 0;
 
@@ -367,6 +371,9 @@ main(int argc, char **argv)
 			whose = 1;
 			if ((uid = stored_uid(optarg)) == -1)
 				return (stored_misuse("--uid: not a uid"));
+			break;
+		case 'n':
+			name = optarg;
 			break;
 		case 'a':
 			all = 1;
@@ -391,9 +398,11 @@ main(int argc, char **argv)
 		if (path == NULL || whose + all != 1)
 			return (stored_misuse("--export needs --db, and "
 			    "either --uid or --all"));
+		if (name != NULL && store_file_is_held(path, uid, name))
+			uid = STORED_NOBODY;
 		return (stored_export(format, path, uid));
 	}
-	if (path != NULL || whose || all)
+	if (path != NULL || whose || all || name != NULL)
 		return (stored_misuse("only with --export"));
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
