@@ -69,7 +69,7 @@ store_hold_move(struct store *st, int64_t from, int64_t to)
 		    "(SELECT consent FROM account WHERE uid = ?1)) "
 		    "WHERE uid = ?2",
 		"UPDATE account SET conversations = 0, bytes = 0, "
-		    "consent = NULL WHERE uid = ?1",
+		    "consent = NULL WHERE uid = ?1 AND ?2 <> ?1",
 		"UPDATE size SET uid = ?2 WHERE uid = ?1",
 		"UPDATE exchange SET uid = ?2 WHERE conversation IN (SELECT id "
 		    "FROM conversation WHERE uid = ?1)",
