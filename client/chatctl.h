@@ -9,7 +9,7 @@
  *   term
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager
- *   say  list  show_status  explain
+ *   say  list  show_status  explain  filter
  *   show
  *   repl_... (repl.h)
  *   cmd_...
@@ -62,6 +62,9 @@ struct options {
 	int64_t		 limit, before;	/* 0: not given */
 	const char	*direction, *prompt;
 	int		 jsonl, explain, refusals;
+	int		 unrated, second, disputed, flagged, edit;
+	int64_t		 since, until;	/* ms since 1970; 0: not given */
+	const char	*rating, *category, *model, *user;
 	int64_t		 reply;		/* 0: not given */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
@@ -76,6 +79,10 @@ struct ctl {
 	char		 lost[512];	/* why link_run set *end to NULL */
 	int		 loading;	/* a progress line is on the terminal */
 	int		 near;		/* quota_near notices so far */
+	/* For show_conversation: */
+	int		 whole;		/* whatever the filter of the options */
+	int		 blind;		/* without ratings */
+	int64_t		 only;		/* only this reply; 0: all */
 };
 
 /* ---- command.c: the table of commands */
@@ -94,7 +101,9 @@ struct ctl {
 #define CMD_HEALTH	0x1000
 #define CMD_FILTERS	0x2000
 #define CMD_REVIEW	0x4000
-#define CMD_ANY		0x7fff
+#define CMD_SEARCH	0x8000
+#define CMD_STATS	0x10000
+#define CMD_ANY		0x1ffff
 
 struct command {
 	const char	*name;
@@ -274,7 +283,9 @@ const char *stamp_text(int64_t ms, const char *format, char *text);
 /* ---- list.c, show.c, show_status.c: printing the answers of chatd */
 #define LIST_DEFAULT	50		/* conversations without --limit */
 
-/* Print the list that msg (taken) requests. Returns an exit status. */
+/* Print the list that msg (taken) requests: of conversations, or if raw or
+ * found is set, of raw prompts or of what a search has found. Returns an exit
+ * status. */
 int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
 /*
  * Print a conversation, or with --exchange an exchange. Fills *said (may be
@@ -283,6 +294,18 @@ int	 list_print(struct ctl *ctl, json_t *msg, FILE *out);
 int	 show_conversation(struct ctl *ctl, int64_t number, FILE *out,
 	    struct said *said);
 int	 show_status(struct ctl *ctl, FILE *out);
+
+/* ---- filter.c: the options that choose exchanges */
+/* Add the filter of the options to a request. 0, or CTL_USAGE, reported. */
+int	 filter_add(const struct ctl *ctl, json_t *msg);
+/* Read a number of an exchange, or "last", which is the user's newest exchange.
+ * The connection is open. Returns an exit status, reported. */
+int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
+/* Read a time: a date, a date and a time, or an age such as 7d. 0, or -1, not
+ * reported. */
+int	 filter_time(const char *text, int64_t *ms);
+/* The name of an account, in a new string; "1000" if it has none. */
+char	*filter_user(int64_t uid);
 
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text
@@ -298,6 +321,21 @@ void	 explain_print(const char *text, const json_t *end);
  */
 json_t	*rate_message(int64_t exchange, int64_t reply, int thumb,
 	    const json_t *reasons, const char *ideal, const char *comment);
+/* Report the done event of a rate request: what was recorded. */
+void	 rate_report(const json_t *end);
+
+/* ---- review_walk.c: an operator rates replies one after the other */
+/* The kind of review as chatd names it. Returns an exit status. */
+int	 review_walk(struct ctl *ctl, const char *kind);
+
+/* ---- key.c: single keys */
+enum {
+	KEY_END = -1,		/* the end of the input */
+	KEY_STOP = -2		/* Ctrl-C or another signal */
+};
+/* Read a key: on a terminal without the return key, else the first letter of a
+ * line. */
+int	 key_read(void);
 
 /* ---- cmd_*.c: one command each; argv has its arguments */
 int	 cmd_chat(struct ctl *ctl, int argc, char **argv);
@@ -307,6 +345,8 @@ int	 cmd_show(struct ctl *ctl, int argc, char **argv);
 int	 cmd_delete(struct ctl *ctl, int argc, char **argv);
 int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
+int	 cmd_search(struct ctl *ctl, int argc, char **argv);
+int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

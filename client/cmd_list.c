@@ -16,9 +16,14 @@ cmd_list(struct ctl *ctl, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	if ((status = link_open(ctl)) != CTL_OK)
-		return (status);
 	m = msg_op("list", -1);
+	if ((status = filter_add(ctl, m)) != CTL_OK ||
+	    (status = link_open(ctl)) != CTL_OK) {
+		json_decref(m);
+		return (status);
+	}
+	if (ctl->opt.user != NULL)
+		ctl->opt.all = 1;
 	msg_set_int(m, "limit", ctl->opt.limit > 0 ? ctl->opt.limit :
 	    LIST_DEFAULT);
 	if (ctl->opt.before > 0)

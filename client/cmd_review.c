@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chatctl review: an operator walks over the blocked exchanges whose users say
- * that the refusal was wrong, and keeps or overturns each block.
+ * chatctl review: with --refusals, an operator walks over the blocked exchanges
+ * whose users say that the refusal was wrong, and keeps or overturns each block.
+ * review_walk.c has the other reviews.
  */
 #include "chatctl.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "json.h"
 #include "xmalloc.h"
 
 #define REVIEW_PAGE	50	/* refusals per request */
-
-/* A key that ends the walk, beside the letters. */
-enum {
-	REVIEW_END = -1,	/* the end of the input */
-	REVIEW_STOP = -2	/* Ctrl-C or another signal */
-};
 
 /* The walk. */
 struct review {
@@ -49,67 +40,16 @@ review_page(struct review *v)
 	int	 status;
 
 	msg_set_string(m, "kind", "refusal");
+	if ((status = filter_add(v->ctl, m)) != CTL_OK) {
+		json_decref(m);
+		return (status);
+	}
 	msg_set_int(m, "limit", REVIEW_PAGE);
 	if (v->before != 0)
 		msg_set_int(m, "before", v->before);
 	status = link_call(v->ctl, m, review_item, v, &end);
 	json_decref(end);
 	return (status);
-}
-
-/* Read one character of the input. Returns it, REVIEW_END or REVIEW_STOP. */
-static int
-review_byte(void)
-{
-	struct pollfd	 p[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
-			    { .fd = intr_fd(), .events = POLLIN } };
-	unsigned char	 c;
-	ssize_t		 n;
-
-	for (;;) {
-		if (intr_take() || intr_ended())
-			return (REVIEW_STOP);
-		if (poll(p, nitems(p), -1) == -1 && errno != EINTR)
-			return (REVIEW_END);
-		if ((p[0].revents & (POLLIN|POLLHUP|POLLERR)) == 0)
-			continue;
-		n = read(STDIN_FILENO, &c, 1);
-		if (n == 1)
-			return (c);
-		if (n == 0 || errno != EINTR)
-			return (REVIEW_END);
-	}
-}
-
-/* Read a key: on a terminal without the return key, else the first letter of a
- * line. */
-static int
-review_key(void)
-{
-	struct termios	 was, t;
-	int		 key, c, raw;
-
-	raw = tcgetattr(STDIN_FILENO, &was) == 0;
-	if (raw) {
-		t = was;
-		t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-		t.c_cc[VMIN] = 1;
-		t.c_cc[VTIME] = 0;
-		t.c_cc[VSUSP] = _POSIX_VDISABLE;
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
-	}
-	intr_hold(1);
-	key = c = review_byte();
-	while (!raw && c >= 0 && c != '\n')
-		c = review_byte();
-	if (c == REVIEW_STOP)
-		key = c;
-	else if (raw && key == 4)	/* Ctrl-D */
-		key = REVIEW_END;
-	intr_hold(0);
-	if (raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &was);
-	return (key);
 }
 
 /* Ask until a key is one of those that are offered. */
@@ -122,7 +62,7 @@ review_ask(void)
 		printf("%skeep the block, overturn it, skip, quit? "
 		    "[k/o/s/q]%s ", term_on(1, ROLE_BOLD), term_off(1));
 		term_flush();
-		key = review_key();
+		key = key_read();
 		if (key < 0)
 			putchar('\n');
 		if (key < 0 || (key != '\0' && strchr("kosq", key) != NULL))
@@ -179,9 +119,9 @@ review_one(struct review *v, const json_t *item)
 		return (status);
 	v->seen++;
 	key = review_ask();
-	if (key == REVIEW_STOP)
+	if (key == KEY_STOP)
 		return (CTL_INTERRUPTED);
-	if (key == REVIEW_END || key == 'q') {
+	if (key == KEY_END || key == 'q') {
 		v->quit = 1;
 		if (key == 'q')
 			printf("quit\n");
@@ -196,24 +136,17 @@ review_one(struct review *v, const json_t *item)
 	return (status);
 }
 
-/* chatctl review */
-int
-cmd_review(struct ctl *ctl, int argc, char **argv)
+/* Walk over the refusals. Returns a status. */
+static int
+review_refusals(struct ctl *ctl)
 {
 	struct review	 v = { .ctl = ctl };
 	json_t		*item;
 	size_t		 i;
-	int		 status, more = 1;
+	int		 status = CTL_OK, more = 1;
 
-	(void)argc;
-	(void)argv;
-	if (!ctl->opt.refusals) {
-		term_error("review: expected --refusals");
-		return (CTL_USAGE);
-	}
-	if ((status = link_open(ctl)) != CTL_OK)
-		return (status);
 	ctl->opt.exchange = 1;
+	ctl->whole = 1;
 	while (status == CTL_OK && more && !v.quit) {
 		v.items = json_array();
 		status = review_page(&v);
@@ -235,4 +168,27 @@ cmd_review(struct ctl *ctl, int argc, char **argv)
 	}
 	term_flush();
 	return (status);
+}
+
+/* chatctl review */
+int
+cmd_review(struct ctl *ctl, int argc, char **argv)
+{
+	const struct options	*o = &ctl->opt;
+	int			 status;
+
+	(void)argc;
+	(void)argv;
+	if (o->refusals + o->unrated + o->second + o->disputed + o->flagged >
+	    1) {
+		term_error("review: expected one of --unrated, --second, "
+		    "--disputed, --flagged and --refusals, found several");
+		return (CTL_USAGE);
+	}
+	if ((status = link_open(ctl)) != CTL_OK)
+		return (status);
+	if (o->refusals)
+		return (review_refusals(ctl));
+	return (review_walk(ctl, o->second ? "second" : o->disputed ?
+	    "disputed" : o->flagged ? "flagged" : "unrated"));
 }

@@ -20,25 +20,37 @@ static const struct command commands[] = {
 	    "TEXT, or if TEXT is -, stdin\nis the whole message.\n" },
 	{ "list", CMD_LIST, "", 0, 0,
 	    "List your conversations, newest first",
-	    "With --raw, list your raw prompts (chatctl ask --raw).\n" },
+	    "With --raw, list your raw prompts (chatctl ask --raw). With "
+	    "--since, --rating and\nso on, list the conversations that have "
+	    "such an exchange.\n" },
 	{ "show", CMD_SHOW, "CONVERSATION", 1, 1,
 	    "Show a conversation, or with --exchange one exchange", NULL },
-	{ "rate", CMD_RATE, "EXCHANGE [good|bad|neutral]", 1, 2,
+	{ "search", CMD_SEARCH, "[WORD...]", 0, -1,
+	    "Find exchanges by their words, newest first",
+	    "All words must occur in the prompt, the replies, or what was "
+	    "written in ratings.\n\"Words in quotes\" must occur together, "
+	    "word* begins a word, -word must not occur\n(after --). Without "
+	    "words, list your exchanges.\n" },
+	{ "rate", CMD_RATE, "EXCHANGE|last [good|bad|neutral]", 1, 2,
 	    "Rate a reply, or say what it should have been",
-	    "The numbers of exchanges are in chatctl show and in the done "
-	    "event of\nchatctl ask --json. Rating again replaces your "
-	    "rating.\n" },
+	    "The numbers of exchanges are in chatctl show, chatctl search and "
+	    "the done event of\nchatctl ask --json; last is your newest one. "
+	    "Rating again replaces your rating.\n" },
 	{ "review", CMD_REVIEW, "", 0, 0,
-	    "Decide about refusals that users call wrong (operators only)",
-	    "Each blocked message is shown with what the filters found. Press "
-	    "k to keep the\nblock, o to overturn it, s to skip it, q to "
-	    "quit. If stdin is not a terminal, each\nline is a key.\n" },
+	    "Rate the replies to others one after the other (operators only)",
+	    "Without an option: those that nobody has rated. One key rates a "
+	    "reply; ? lists the\nkeys. With --refusals, decide about blocks: "
+	    "k keeps the block, o overturns it, s\nskips it, q quits. If "
+	    "stdin is not a terminal, each line is a key.\n" },
 	{ "delete", CMD_DELETE, "CONVERSATION...", 1, -1,
 	    "Delete conversations for good",
 	    "With --exchange, delete raw prompts. Operators may also delete "
 	    "the\nconversations of other users.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
+	{ "stats", CMD_STATS, "", 0, 0,
+	    "Count replies and ratings, and how far raters agree",
+	    "Without --all, count your own.\n" },
 	{ "status", CMD_STATUS, "", 0, 0,
 	    "Show what chatd, its model and its helpers are doing", NULL },
 	{ "health", CMD_HEALTH, "", 0, 0,

@@ -19,6 +19,7 @@ enum opt_kind {
 	OPT_FLAG,	/* int: 1 */
 	OPT_TEXT,	/* const char * */
 	OPT_NUMBER,	/* int64_t within min..max */
+	OPT_TIME,	/* int64_t: ms since 1970 */
 	OPT_WORD,	/* const char *, one of words */
 	OPT_PARAM,	/* into options.params, by the option's name */
 	OPT_REASON	/* onto options.reasons, one of words */
@@ -26,8 +27,12 @@ enum opt_kind {
 
 #define OPT_CODE	256	/* getopt_long returns this plus the row */
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
+#define LISTS		(CMD_LIST | CMD_SEARCH)
+#define FILTERS		(LISTS | CMD_SHOW | CMD_REVIEW | CMD_STATS)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
+static const char *const ratings[] = { "good", "bad", "neutral", "any", "none",
+    "ideal", NULL };
 
 #define AT(member) offsetof(struct options, member)
 static const struct opt {
@@ -67,26 +72,48 @@ static const struct opt {
 	    NULL, "continue after the model ends the text" },
 	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
 	    NULL, "neither read nor write the history file" },
-	{ "limit", 'n', OPT_NUMBER, CMD_LIST, AT(limit), 1, 1000000, NULL,
-	    "N", "show at most N (50)" },
-	{ "before", 0, OPT_NUMBER, CMD_LIST, AT(before), 1, JSON_INT_MAX,
+	{ "limit", 'n', OPT_NUMBER, LISTS | CMD_REVIEW, AT(limit), 1, 1000000,
+	    NULL, "N", "at most N (50; review: 1000)" },
+	{ "before", 0, OPT_NUMBER, LISTS, AT(before), 1, JSON_INT_MAX,
 	    NULL, "N", "only entries older than number N" },
-	{ "all", 0, OPT_FLAG, CMD_LIST | CMD_EXPORT, AT(all), 0, 0, NULL,
-	    NULL, "include the data of all users (operators only)" },
+	{ "all", 0, OPT_FLAG, LISTS | CMD_EXPORT | CMD_STATS, AT(all), 0, 0,
+	    NULL, NULL, "include the data of all users (operators only)" },
+	{ "since", 0, OPT_TIME, FILTERS, AT(since), 0, 0, NULL, "TIME",
+	    "only from TIME on: 2026-11-29, 2026-11-29T18:00, 7d or 12h" },
+	{ "until", 0, OPT_TIME, FILTERS, AT(until), 0, 0, NULL, "TIME",
+	    "only before TIME" },
+	{ "rating", 0, OPT_WORD, FILTERS, AT(rating), 0, 0, ratings, "WORD",
+	    "(only replies rated so)" },
+	{ "category", 0, OPT_WORD, FILTERS, AT(category), 0, 0,
+	    vocabulary_categories, "WORD", "(only with such a finding)" },
+	{ "model", 0, OPT_TEXT, FILTERS, AT(model), 0, 0, NULL, "NAME",
+	    "only replies of this model" },
+	{ "user", 0, OPT_TEXT, FILTERS, AT(user), 0, 0, NULL, "NAME",
+	    "only this user, also a number (operators only)" },
 	{ "exchange", 0, OPT_FLAG, CMD_SHOW | CMD_DELETE, AT(exchange), 0, 0,
 	    NULL, NULL, "the numbers are those of exchanges (see list --raw)" },
-	{ "no-pager", 0, OPT_FLAG, CMD_LIST | CMD_SHOW, AT(no_pager), 0, 0,
+	{ "no-pager", 0, OPT_FLAG, LISTS | CMD_SHOW, AT(no_pager), 0, 0,
 	    NULL, NULL, "do not show long output in a pager" },
-	{ "reason", 0, OPT_REASON, CMD_RATE, 0, 0, 0, vocabulary_reasons,
-	    "WORD", "(repeatable)" },
+	{ "reason", 0, OPT_REASON, CMD_RATE | FILTERS, 0, 0, 0,
+	    vocabulary_reasons, "WORD", "(rate: repeatable)" },
 	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
 	    "TEXT", "the reply you wanted; - is stdin, @FILE a file" },
 	{ "comment", 0, OPT_TEXT, CMD_RATE, AT(comment), 0, 0, NULL,
 	    "TEXT", "a comment on the reply" },
 	{ "reply", 0, OPT_NUMBER, CMD_RATE, AT(reply), 1, JSON_INT_MAX, NULL,
 	    "N", "rate reply N of the exchange, not the newest one" },
+	{ "edit", 0, OPT_FLAG, CMD_RATE, AT(edit), 0, 0, NULL,
+	    NULL, "change the reply in your editor into the one you wanted" },
+	{ "unrated", 0, OPT_FLAG, CMD_REVIEW, AT(unrated), 0, 0, NULL,
+	    NULL, "replies that nobody has rated (the default)" },
+	{ "second", 0, OPT_FLAG, CMD_REVIEW, AT(second), 0, 0, NULL,
+	    NULL, "replies that others have rated, and you have not" },
+	{ "disputed", 0, OPT_FLAG, CMD_REVIEW, AT(disputed), 0, 0, NULL,
+	    NULL, "replies rated good by one and bad by another" },
+	{ "flagged", 0, OPT_FLAG, CMD_REVIEW, AT(flagged), 0, 0, NULL,
+	    NULL, "replies in which the filters have found something" },
 	{ "refusals", 0, OPT_FLAG, CMD_REVIEW, AT(refusals), 0, 0, NULL,
-	    NULL, "those that users have rated wrong_refusal" },
+	    NULL, "blocks that users have rated wrong_refusal" },
 	{ "format", 'f', OPT_WORD, CMD_EXPORT, AT(format), 0, 0,
 	    vocabulary_formats,
 	    "NAME", "(messages)" },
@@ -273,6 +300,12 @@ opts_store(struct options *o, const struct opt *p, const char *value)
 		    "found \"%s\"", p->name, (long long)p->min,
 		    (long long)p->max, value);
 		return (-1);
+	case OPT_TIME:
+		if (filter_time(value, (int64_t *)at) == 0)
+			break;
+		term_error("--%s: expected a time such as 2026-11-29, "
+		    "2026-11-29T18:00 or 7d, found \"%s\"", p->name, value);
+		return (-1);
 	case OPT_PARAM:
 		return (opts_param(o, p, value));
 	case OPT_REASON:
@@ -339,7 +372,8 @@ opts_check(const struct options *o, const struct command *cmd)
 		if (opts_applies(&table[i], cmd))
 			continue;
 		size = table[i].kind == OPT_FLAG ? sizeof(int) :
-		    table[i].kind == OPT_NUMBER ? sizeof(int64_t) :
+		    table[i].kind == OPT_NUMBER ||
+		    table[i].kind == OPT_TIME ? sizeof(int64_t) :
 		    sizeof(char *);
 		if (table[i].kind == OPT_PARAM)
 			set = json_object_size(o->params) > 0;

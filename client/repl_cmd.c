@@ -20,6 +20,7 @@ static void	repl_cmd_show(struct repl *, char *);
 static void	repl_cmd_good(struct repl *, char *);
 static void	repl_cmd_bad(struct repl *, char *);
 static void	repl_cmd_ideal(struct repl *, char *);
+static void	repl_cmd_edit(struct repl *, char *);
 static void	repl_cmd_again(struct repl *, char *);
 static void	repl_cmd_raw(struct repl *, char *);
 static void	repl_cmd_params(struct repl *, char *);
@@ -43,6 +44,8 @@ static const struct repl_cmd table[] = {
 	    "Tab offers reasons", WORDS_REASONS, repl_cmd_bad },
 	{ "/ideal", "[TEXT]", "the reply you wanted; without TEXT, in "
 	    "your editor", WORDS_NONE, repl_cmd_ideal },
+	{ "/edit-reply", "", "change the last reply in your editor into the "
+	    "one you wanted", WORDS_NONE, repl_cmd_edit },
 	{ "/again", "", "another reply to the last message", WORDS_NONE,
 	    repl_cmd_again },
 	{ "/raw", "PROMPT", "continue PROMPT itself, outside "
@@ -161,7 +164,7 @@ repl_cmd_help(struct repl *r, char *rest)
 	for (i = 0; i < nitems(table); i++) {
 		if (only != NULL && only != &table[i])
 			continue;
-		printf("  %-8s%-22s %s\n", table[i].name, table[i].args,
+		printf("  %-12s%-22s %s\n", table[i].name, table[i].args,
 		    table[i].help);
 	}
 	if (only == NULL)
@@ -261,7 +264,7 @@ repl_cmd_rate(struct repl *r, int thumb, const json_t *reasons,
 		return;
 	if (link_call(r->ctl, rate_message(r->last.exchange, r->last.reply,
 	    thumb, reasons, ideal, comment), NULL, NULL, &end) == CTL_OK)
-		term_note("[rated]");
+		rate_report(end);
 	json_decref(end);
 }
 
@@ -271,6 +274,21 @@ repl_cmd_good(struct repl *r, char *rest)
 {
 	input_chomp(rest);
 	repl_cmd_rate(r, 1, NULL, NULL, *rest == '\0' ? NULL : rest);
+}
+
+/* Report a word that is nearly a reason, so that it is not taken for the
+ * beginning of the comment. Returns 1, or 0 if it is another word. */
+static int
+repl_cmd_misspelt(const char *rest, size_t n)
+{
+	char		*word = xstrndup(rest, n);
+	const char	*near = suggest_word(word, vocabulary_reasons);
+
+	if (near != NULL)
+		term_error("/bad: \"%s\" is no reason; did you mean %s? "
+		    "A comment may follow --", word, near);
+	free(word);
+	return (near != NULL);
 }
 
 /* /bad: reasons, then a comment. */
@@ -283,10 +301,19 @@ repl_cmd_bad(struct repl *r, char *rest)
 	input_chomp(rest);
 	while (*rest != '\0') {
 		n = strcspn(rest, " \t\n,");
+		if (n == 2 && strncmp(rest, "--", n) == 0) {
+			rest += n + strspn(rest + n, " \t\n");
+			break;
+		}
 		for (i = 0; vocabulary_reasons[i] != NULL; i++)
 			if (strlen(vocabulary_reasons[i]) == n &&
 			    strncmp(vocabulary_reasons[i], rest, n) == 0)
 				break;
+		if (vocabulary_reasons[i] == NULL &&
+		    repl_cmd_misspelt(rest, n)) {
+			json_decref(reasons);
+			return;
+		}
 		if (vocabulary_reasons[i] == NULL)
 			break;
 		json_array_append_new(reasons,
@@ -318,6 +345,13 @@ repl_cmd_ideal(struct repl *r, char *rest)
 	else
 		repl_cmd_rate(r, RATE_NONE, NULL, text, NULL);
 	free(text);
+}
+
+/* /edit-reply: the same in the editor. */
+static void
+repl_cmd_edit(struct repl *r, char *rest)
+{
+	repl_cmd_ideal(r, rest);
 }
 
 /* /again */

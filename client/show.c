@@ -36,13 +36,17 @@ show_conversation(struct ctl *ctl, int64_t number, FILE *out, struct said *said)
 {
 	struct show	 l = { .ctl = ctl, .out = out, .said = said };
 	json_t		*m, *end;
-	int		 status, more;
+	int		 status, more = 0;
 
 	do {
 		m = msg_op("show", -1);
 		msg_set_int(m, ctl->opt.exchange ? "exchange" :
 		    "conversation", number);
 		msg_set_int(m, "limit", SHOW_PAGE);
+		if (!ctl->whole && (status = filter_add(ctl, m)) != CTL_OK) {
+			json_decref(m);
+			break;
+		}
 		if (l.last != 0)
 			msg_set_int(m, "after", l.last);
 		l.shown = 0;
@@ -95,8 +99,12 @@ show_item(void *arg, const json_t *event)
 		    term_off(1));
 		show_text(l, msg_string(x, "prompt"), "> ");
 	}
-	json_array_foreach(replies, i, reply)
-		show_reply(l, reply, more || json_array_size(replies) > 1);
+	json_array_foreach(replies, i, reply) {
+		if (l->ctl->only == 0 ||
+		    msg_int(reply, "reply", 0) == l->ctl->only)
+			show_reply(l, reply, more ||
+			    json_array_size(replies) > 1);
+	}
 	fputc('\n', l->out);
 	if (l->said != NULL)
 		show_keep(l->said, x, replies);
@@ -143,6 +151,8 @@ show_reply(struct show *l, const json_t *reply, int numbered)
 {
 	const char	*state = msg_string(reply, "state");
 	char		*safe;
+	json_t		*other;
+	size_t		 i;
 
 	if (numbered)
 		fprintf(l->out, "%s[reply %lld]%s\n", term_on(1, ROLE_DIM),
@@ -155,7 +165,12 @@ show_reply(struct show *l, const json_t *reply, int numbered)
 		free(safe);
 	}
 	show_verdicts(l, json_object_get(reply, "verdicts"));
-	show_rating(l, json_object_get(reply, "rating"));
+	if (!l->ctl->blind) {
+		show_rating(l, json_object_get(reply, "rating"));
+		json_array_foreach(json_object_get(reply, "ratings"), i,
+		    other)
+			show_rating(l, other);
+	}
 	if ((state = msg_string(reply, "decision")) != NULL)
 		fprintf(l->out, "%s[an operator has decided: %s]%s\n",
 		    term_on(1, ROLE_DIM), strcmp(state, "overturn") == 0 ?
@@ -163,23 +178,27 @@ show_reply(struct show *l, const json_t *reply, int numbered)
 		    term_off(1));
 }
 
-/* Print how a reply was rated. */
+/* Print how a reply was rated: by its user, or by an operator, who has a
+ * name. */
 static void
 show_rating(struct show *l, const json_t *rating)
 {
 	int64_t		 thumb = msg_int(rating, "thumb", 0);
-	const char	*text;
+	const char	*text = msg_string(rating, "user");
 	char		*safe;
 	json_t		*reason;
 	size_t		 i;
 
 	if (!json_is_object(rating))
 		return;
-	fprintf(l->out, "%s[rated %s%s", term_on(1, thumb > 0 ? ROLE_GOOD :
-	    thumb < 0 ? ROLE_BAD : ROLE_DIM), thumb > 0 ? "good" :
+	safe = render_line(text);
+	fprintf(l->out, "%s[%s%srated %s%s", term_on(1, thumb > 0 ?
+	    ROLE_GOOD : thumb < 0 ? ROLE_BAD : ROLE_DIM), safe,
+	    *safe == '\0' ? "" : " ", thumb > 0 ? "good" :
 	    thumb < 0 ? "bad" : "neutral",
 	    json_array_size(json_object_get(rating, "reasons")) > 0 ? ":" :
 	    "");
+	free(safe);
 	json_array_foreach(json_object_get(rating, "reasons"), i, reason) {
 		safe = render_line(json_string_value(reason));
 		fprintf(l->out, " %s", safe);

@@ -4,7 +4,7 @@
  * table checks the fields of an operation. The operation then answers at once,
  * or asks a helper (relay.c does that for the store), or begins an exchange.
  */
-#include "chatd.h"
+#include "ops_impl.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -16,20 +16,6 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define OPS_NO_THUMB	2	/* rate: none was given */
-#define OPS_LIST_MAX	200	/* items in one answer */
-
-/* The fields of all operations; each uses those that its table lists. */
-struct ops_args {
-	int64_t		 protocol, conversation, exchange, reply, request;
-	int64_t		 before, after, limit, thumb;
-	const char	*client, *kind, *text, *prompt, *preprompt, *title;
-	const char	*direction, *format, *ideal, *comment;
-	const char	*user, *from, *to;
-	json_t		*params, *reasons;	/* borrowed */
-	int		 all, explain, review;
-};
-
 static void	ops_hello(struct request *, struct ops_args *);
 static void	ops_say(struct request *, struct ops_args *);
 static void	ops_regenerate(struct request *, struct ops_args *);
@@ -38,10 +24,7 @@ static void	ops_cancel(struct request *, struct ops_args *);
 static void	ops_new(struct request *, struct ops_args *);
 static void	ops_list(struct request *, struct ops_args *);
 static void	ops_show(struct request *, struct ops_args *);
-static void	ops_rate(struct request *, struct ops_args *);
 static void	ops_delete(struct request *, struct ops_args *);
-static void	ops_forget(struct request *, struct ops_args *);
-static void	ops_adopt(struct request *, struct ops_args *);
 static void	ops_tokenize(struct request *, struct ops_args *);
 static void	ops_moderate(struct request *, struct ops_args *);
 static void	ops_filters(struct request *, struct ops_args *);
@@ -84,6 +67,7 @@ static const struct field ops_list_fields[] = {
 	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
 	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
 };
 static const struct field ops_show_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
@@ -91,6 +75,19 @@ static const struct field ops_show_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
 	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+	OPS_FILTER_FIELDS,
+};
+static const struct field ops_search_fields[] = {
+	{ "query", FIELD_STRING, FIELD_NULLABLE, 0, 1000, A(query) },
+	{ "review", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(queue) },
+	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
+	{ "limit", FIELD_INT, 0, 1, OPS_LIST_MAX, A(limit) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
+};
+static const struct field ops_stats_fields[] = {
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
 };
 static const struct field ops_delete_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
@@ -99,8 +96,8 @@ static const struct field ops_delete_fields[] = {
 };
 static const struct field ops_forget_fields[] = {
 	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(user) },
-	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
-	{ "before", FIELD_INT, FIELD_NULLABLE, NUMBER, A(before) },
+	{ "since", FIELD_INT, FIELD_NULLABLE, NUMBER, A(since) },
+	{ "until", FIELD_INT, FIELD_NULLABLE, NUMBER, A(until) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 };
 static const struct field ops_adopt_fields[] = {
@@ -115,6 +112,9 @@ static const struct field ops_rate_fields[] = {
 	{ "ideal", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(ideal) },
 	{ "comment", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(comment) },
 	{ "review", FIELD_BOOL, 0, 0, 0, A(review) },
+};
+static const struct field ops_unrate_fields[] = {
+	{ "rating", FIELD_INT, FIELD_REQUIRED, NUMBER, A(rated) },
 };
 static const struct field ops_tokenize_fields[] = {
 	{ "text", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(text) },
@@ -148,7 +148,10 @@ static const struct op {
 	{ "new", 0, FIELDS(ops_new_fields), ops_new },
 	{ "list", 0, FIELDS(ops_list_fields), ops_list },
 	{ "show", 0, FIELDS(ops_show_fields), ops_show },
+	{ "search", 0, FIELDS(ops_search_fields), ops_search },
+	{ "stats", 0, FIELDS(ops_stats_fields), ops_stats },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
+	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
 	{ "adopt", OPS_OPERATOR, FIELDS(ops_adopt_fields), ops_adopt },
@@ -213,7 +216,7 @@ ops_hello(struct request *r, struct ops_args *a)
 }
 
 /* Check a prompt's length. */
-static int
+int
 ops_prompt(struct request *r, const char *field, const char *text,
     struct fault *f)
 {
@@ -296,7 +299,7 @@ ops_cancel(struct request *r, struct ops_args *a)
 
 /* Make a request for the store, with the user's id. admin: an operator may read
  * and change what belongs to others. */
-static json_t *
+json_t *
 ops_to_store(const struct request *r, const char *op, int admin)
 {
 	json_t	*m = msg_op(op, -1);
@@ -348,6 +351,7 @@ ops_list(struct request *r, struct ops_args *a)
 	if (a->before > 0)
 		msg_set_int(m, "before", a->before);
 	msg_set_int(m, "limit", a->limit);
+	ops_filter(m, a);
 	relay_read(r, m);
 }
 
@@ -361,40 +365,8 @@ ops_show(struct request *r, struct ops_args *a)
 	if (a->after > 0)
 		msg_set_int(m, "after", a->after);
 	msg_set_int(m, "limit", a->limit);
+	ops_filter(m, a);
 	relay_read(r, m);
-}
-
-/* rate: a person's opinion of a reply, or an operator's decision about a block
- * of somebody else. */
-static void
-ops_rate(struct request *r, struct ops_args *a)
-{
-	struct fault	 f;
-	json_t		*m;
-
-	if (a->review && !r->operator) {
-		request_fail(r, "denied", "review: for operators only");
-		return;
-	}
-	if (ops_prompt(r, "ideal", a->ideal, &f) != 0 ||
-	    ops_prompt(r, "comment", a->comment, &f) != 0) {
-		request_fault(r, &f);
-		return;
-	}
-	m = ops_to_store(r, "rate", a->review);
-	msg_set_int(m, "exchange", a->exchange);
-	if (a->reply > 0)
-		msg_set_int(m, "reply", a->reply);
-	/* Fields that are not given keep the values of the user's last
-	 * rating. */
-	if (a->thumb != OPS_NO_THUMB)
-		msg_set_int(m, "thumb", a->thumb);
-	msg_set(m, "reasons", json_incref(a->reasons));
-	msg_set_string(m, "ideal", a->ideal);
-	msg_set_string(m, "comment", a->comment);
-	msg_set_int(m, "time", clock_wall());
-	relay_quota(r, m);
-	relay_store(r, m);
 }
 
 /* delete: a conversation or a raw prompt, for good. */
@@ -413,43 +385,6 @@ ops_delete(struct request *r, struct ops_args *a)
 	m = ops_to_store(r, "delete", 1);
 	ops_name(m, a);
 	relay_delete(r, m);
-}
-
-/* forget: what an account has said in a range of time, or all of it. */
-static void
-ops_forget(struct request *r, struct ops_args *a)
-{
-	json_t	*m;
-
-	if (a->user != NULL && !r->operator) {
-		request_fail(r, "denied", "user: for operators only");
-		return;
-	}
-	if (exchange_busy_user(r, a->user)) {
-		request_fail(r, "busy", "a reply is being written: cancel it "
-		    "first");
-		return;
-	}
-	m = ops_to_store(r, "forget", 1);
-	msg_set_string(m, "user", a->user);
-	if (a->after > 0)
-		msg_set_int(m, "after", a->after);
-	if (a->before > 0)
-		msg_set_int(m, "before", a->before);
-	if (a->all)
-		msg_set_bool(m, "all", 1);
-	relay_forget(r, m);
-}
-
-/* adopt: give an account what is held. */
-static void
-ops_adopt(struct request *r, struct ops_args *a)
-{
-	json_t	*m = ops_to_store(r, "adopt", 0);
-
-	msg_set_string(m, "from", a->from);
-	msg_set_string(m, "to", a->to);
-	relay_adopt(r, m);
 }
 
 /* tokenize: ids of a text. */

@@ -22,8 +22,8 @@
 				 * while the other is sent */
 #define RELAY_ITEMS	200	/* items in a slice: the most that a page may
 				 * have */
-#define RELAY_PAGE	4096	/* slices of a page: with 64 KiB in each, no
-				 * real exchange needs as many */
+#define RELAY_PAGE	65536	/* slices of a page: with 64 KiB or 256 rows
+				 * in each, no real page needs as many */
 
 /* A read that is running. */
 struct relay_read {
@@ -209,11 +209,12 @@ relay_slice(void *arg, json_t *msg)
 }
 
 /* Does next bring the page closer to its end? Each slice leaves fewer items to
- * send, or continues with later replies of the same exchange. */
+ * send, or has looked at more rows, or continues with later replies of the same
+ * exchange. */
 static int
 relay_goes_on(struct relay_read *rd, const json_t *next)
 {
-	int64_t	 limit, left, reply, shown;
+	int64_t	 limit, left, reply, shown, at, was;
 
 	left = json_integer_value(json_object_get(rd->msg, "limit"));
 	shown = json_integer_value(json_object_get(rd->msg, "reply"));
@@ -221,7 +222,13 @@ relay_goes_on(struct relay_read *rd, const json_t *next)
 	reply = json_integer_value(json_object_get(next, "reply"));
 	if (++rd->slices >= RELAY_PAGE || limit < 1)
 		return (0);
-	return (limit < left || (limit == left && reply > shown));
+	if (limit != left || reply > shown)
+		return (limit < left || (limit == left && reply > shown));
+	at = msg_int(next, "before", INT64_MAX);
+	was = msg_int(rd->msg, "before", INT64_MAX);
+	if (at != was)
+		return (at < was);
+	return (msg_int(next, "after", 0) > msg_int(rd->msg, "after", 0));
 }
 
 /* Pass a row on to the client, without the texts of blocked replies unless it

@@ -36,6 +36,7 @@ static const struct batch_op batch_ops[] = {
 	{ "finish", 1, store_finish },
 	{ "new", 1, store_new },
 	{ "rate", 1, store_rate },
+	{ "unrate", 1, store_unrate },
 	{ "delete", 1, store_delete },
 	{ "forget", 1, store_forget },
 	{ "expire", 1, store_expire },

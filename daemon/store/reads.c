@@ -23,7 +23,9 @@ static const struct {
 	const char	*name;
 	int		(*run)(struct store *, struct store_request *);
 } reads_ops[] = {
+	{ "count", store_count },
 	{ "list", store_list },
+	{ "search", store_search },
 	{ "show", store_show },
 	{ "stats", store_stats },
 };

@@ -286,6 +286,7 @@ static const char schema_facts[] =
 "	UPDATE conversation SET uuid = " UUID "\n"
 "	WHERE id = new.id;\n"
 "END;\n"
+"CREATE INDEX exchange_uid ON exchange (uid);\n"
 "ALTER TABLE exchange ADD COLUMN\n"
 "	name /* the account name of the user at that time */ TEXT;\n"
 "ALTER TABLE reply ADD COLUMN\n"

@@ -249,8 +249,8 @@ int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
 /*
- * ---- store_*.c: the operations.  store_list.c and store_show.c read; the
- * others write.  Each reads req->msg and fills req->done.  Returns 0,
+ * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c and
+ * store_count.c read; the others write.  Each reads req->msg and fills req->done.  Returns 0,
  * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
  */
 
@@ -258,11 +258,14 @@ int	 store_begin(struct store *st, struct store_request *req);
 int	 store_finish(struct store *st, struct store_request *req);
 int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
+int	 store_unrate(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
 int	 store_forget(struct store *st, struct store_request *req);
 int	 store_expire(struct store *st, struct store_request *req);
 int	 store_adopt(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
+int	 store_search(struct store *st, struct store_request *req);
+int	 store_count(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
 
@@ -307,6 +310,74 @@ int	 store_is_name(const char *text);
  * messages. Returns 0, CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
 int	 store_account(struct store *st, const char *user, const char *field,
 	    int64_t *uid, struct fault *f);
+
+/*
+ * ---- store_filter.c: which exchanges a request is about.  Rating, reason,
+ * category and model are looked for in one reply of an exchange.
+ */
+struct store_filter {
+	int64_t		 since, until;	/* ms: [since..until); until 0: now */
+	const char	*model;		/* its name or its digest */
+	const char	*category;	/* of a finding that was acted upon */
+	const char	*rating;	/* a thumb, any, none or ideal */
+	const char	*reason;
+	const char	*user;		/* the name of the owner, or NULL */
+	int64_t		 uid;		/* the owner; -1: not given */
+	int		 given;		/* something about a reply */
+	int		 any;		/* something at all */
+};
+
+#define STORE_LOOK	256	/* rows looked at for one slice of an answer
+				 * with a filter: about a millisecond */
+
+/* The fields of a request with a filter; at is the offset of its struct. */
+#define STORE_FILTER_FIELDS(at) \
+	{ "since", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct store_filter, since) }, \
+	{ "until", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, \
+	    (at) + offsetof(struct store_filter, until) }, \
+	{ "model", FIELD_STRING, FIELD_NULLABLE, 0, 4096, \
+	    (at) + offsetof(struct store_filter, model) }, \
+	{ "category", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, category) }, \
+	{ "rating", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, rating) }, \
+	{ "reason", FIELD_STRING, FIELD_NULLABLE, 0, 64, \
+	    (at) + offsetof(struct store_filter, reason) }, \
+	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, \
+	    (at) + offsetof(struct store_filter, user) }
+
+/* Check a filter after its fields were read. Returns 0, or CHAT_EFORMAT with *f
+ * filled. */
+int	 store_filter_read(struct store_filter *ft, int admin,
+	    struct fault *f);
+
+/*
+ * SQL: does the exchange e pass the filter?  The statement has the parameter
+ * ?4, true if ratings by others than the owner are looked at, and ?5 to ?13,
+ * which are STORE_FILTER_ARGS with the types STORE_FILTER_TYPES.
+ */
+#define STORE_FILTER_TYPES	"iiisissss"
+#define STORE_FILTER_ARGS(ft) \
+	(ft)->since, (ft)->until != 0 ? (ft)->until : (int64_t)JSON_INT_MAX, \
+	(ft)->uid, (ft)->user, (int64_t)(ft)->given, (ft)->model, \
+	(ft)->category, (ft)->rating, (ft)->reason
+#define STORE_FILTER \
+	"(e.created >= ?5 AND e.created < ?6 AND (?7 = -1 OR e.uid = ?7) " \
+	"AND (?8 IS NULL OR e.name = ?8) AND (NOT ?9 OR EXISTS (SELECT 1 " \
+	"FROM reply fr WHERE fr.exchange = e.id AND (?10 IS NULL OR " \
+	"EXISTS (SELECT 1 FROM model WHERE id = fr.model AND (name = ?10 " \
+	"OR digest = ?10))) AND (?11 IS NULL OR EXISTS (SELECT 1 " \
+	"FROM verdict WHERE reply = fr.id AND category = ?11 " \
+	"AND action <> 'allow')) AND (coalesce(?12, ?13) IS NULL OR " \
+	"(ifnull(?12, '') = 'none') <> EXISTS (SELECT 1 FROM rating fa " \
+	"WHERE fa.reply = fr.id AND (fa.uid = e.uid OR ?4) AND NOT EXISTS " \
+	"(SELECT 1 FROM rating WHERE supersedes = fa.id) AND " \
+	"CASE ifnull(?12, 'any') WHEN 'good' THEN fa.thumb = 1 " \
+	"WHEN 'bad' THEN fa.thumb = -1 WHEN 'neutral' THEN fa.thumb = 0 " \
+	"WHEN 'ideal' THEN fa.ideal IS NOT NULL ELSE 1 END AND " \
+	"(?13 IS NULL OR EXISTS (SELECT 1 FROM json_each(fa.reasons) " \
+	"WHERE value = ?13)))))))"
 
 /* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
  * characters, owned by the caller. */

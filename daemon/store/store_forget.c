@@ -18,7 +18,7 @@
 
 struct forget_args {
 	const char	*user, *name;
-	int64_t		 uid, after, before;
+	int64_t		 uid, since, until;
 	int		 all, admin;
 };
 
@@ -39,8 +39,8 @@ static const struct field store_forget_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "user", FIELD_STRING, FIELD_NULLABLE, 1, 256, A(user) },
-	{ "after", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, A(after) },
-	{ "before", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, A(before) },
+	{ "since", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, A(since) },
+	{ "until", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, A(until) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 };
@@ -98,14 +98,14 @@ store_account(struct store *st, const char *user, const char *field,
 static int
 store_forget_whose(struct store *st, struct forget_args *a, struct fault *f)
 {
-	if (a->all == (a->after != 0 || a->before != 0))
+	if (a->all == (a->since != 0 || a->until != 0))
 		return (fault_set(f, "bad_field", "all", "expected either all "
 		    "or a range of time"));
-	if (a->before != 0 && a->before <= a->after)
-		return (fault_set(f, "bad_field", "before", "before: expected "
-		    "a time after \"after\""));
-	if (a->before == 0)
-		a->before = INT64_MAX;
+	if (a->until != 0 && a->until <= a->since)
+		return (fault_set(f, "bad_field", "until", "until: expected "
+		    "a time after \"since\""));
+	if (a->until == 0)
+		a->until = INT64_MAX;
 	if (a->user == NULL)
 		return (0);
 	if (!a->admin)
@@ -124,7 +124,7 @@ store_forget_run(struct store *st, const char *sql, const struct forget_args *a,
 
 	if (*left == 0)
 		return (0);
-	if ((r = sql_run(st, sql, "iiii", a->uid, a->after, a->before,
+	if ((r = sql_run(st, sql, "iiii", a->uid, a->since, a->until,
 	    *left)) != 0)
 		return (r);
 	n = sqlite3_changes(st->db);

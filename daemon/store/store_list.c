@@ -19,33 +19,36 @@ struct list_args {
 	const char	*kind;
 	int64_t		 uid, before, limit;
 	int		 admin;
+	struct store_filter filter;
 };
 
 /* Each kind has two statements, because one statement with OR could not use an
- * index. Columns: id, title or prompt, created, uid; for a conversation also
- * updated and the number of its exchanges. */
+ * index. Columns: id, title or prompt, created, uid, and whether the filter lets
+ * it pass (?3: there is a filter); for a conversation also updated and the
+ * number of its exchanges. A conversation passes if one of its exchanges does. */
 #define LIST_CONVERSATIONS(whose) \
-	"SELECT id, title, created, uid, updated, (SELECT count(*) " \
-	"FROM exchange WHERE conversation = c.id) FROM conversation c " \
-	"WHERE " whose " AND id < ?2 ORDER BY id DESC LIMIT ?3"
+	"SELECT id, title, created, uid, NOT ?3 OR EXISTS (SELECT 1 " \
+	"FROM exchange e WHERE e.conversation = c.id AND " STORE_FILTER "), " \
+	"updated, (SELECT count(*) FROM exchange WHERE conversation = c.id) " \
+	"FROM conversation c WHERE " whose " AND id < ?2 ORDER BY id DESC"
 #define LIST_PROMPTS(whose) \
-	"SELECT id, prompt, created, uid FROM exchange " \
-	"WHERE conversation IS NULL AND " whose " AND id < ?2 " \
-	"ORDER BY id DESC LIMIT ?3"
+	"SELECT id, prompt, created, uid, NOT ?3 OR " STORE_FILTER \
+	" FROM exchange e WHERE conversation IS NULL AND " whose \
+	" AND id < ?2 ORDER BY id DESC"
 
 /* Blocked exchanges of others whose owner has rated them wrong_refusal, and
  * about which nobody has decided. Columns as for a raw prompt, then the reply
  * and the kind. */
 #define LIST_REFUSALS \
-	"SELECT e.id, e.prompt, e.created, e.uid, max(r.id), e.kind " \
+	"SELECT e.id, e.prompt, e.created, e.uid, 1, max(r.id), e.kind " \
 	"FROM rating a JOIN reply r ON r.id = a.reply " \
 	"JOIN exchange e ON e.id = r.exchange WHERE e.uid <> ?1 " \
 	"AND e.id < ?2 AND a.uid = e.uid AND r.state = 'blocked' " \
 	"AND " STORE_WRONG("a") " AND NOT EXISTS (SELECT 1 FROM rating " \
 	"WHERE supersedes = a.id) AND " \
 	STORE_DECISION("r.id", "e.uid", "9223372036854775807") \
-	" IS NULL GROUP BY e.id " \
-	"ORDER BY e.id DESC LIMIT ?3"
+	" IS NULL AND (NOT ?3 OR " STORE_FILTER ") GROUP BY e.id " \
+	"ORDER BY e.id DESC"
 
 enum list_kind {
 	LIST_SAY,
@@ -71,6 +74,7 @@ static const struct field store_list_fields[] = {
 	{ "before", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(before) },
 	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+	STORE_FILTER_FIELDS(A(filter)),
 };
 #undef A
 
@@ -88,8 +92,8 @@ store_list_item(sqlite3_stmt *q, enum list_kind kind)
 	if (raw) {
 		title = store_title((const char *)sqlite3_column_text(q, 1));
 		if (kind == LIST_REFUSAL) {
-			sql_text(o, "kind", q, 5);
-			sql_integer(o, "reply", q, 4);
+			sql_text(o, "kind", q, 6);
+			sql_integer(o, "reply", q, 5);
 		} else
 			msg_set_string(o, "kind", "complete");
 		msg_set_string(o, "title", title);
@@ -99,8 +103,8 @@ store_list_item(sqlite3_stmt *q, enum list_kind kind)
 	sql_integer(o, "created", q, 2);
 	sql_integer(o, "uid", q, 3);
 	if (!raw) {
-		sql_integer(o, "updated", q, 4);
-		sql_integer(o, "exchanges", q, 5);
+		sql_integer(o, "updated", q, 5);
+		sql_integer(o, "exchanges", q, 6);
 	}
 	return (m);
 }
@@ -114,10 +118,11 @@ store_list(struct store *st, struct store_request *req)
 	sqlite3_stmt	*q;
 	json_t		*next;
 	int64_t		 last = 0, n = 0, bytes = 0;
-	int		 kind, r;
+	int		 kind, r, pass, looked = 0;
 
 	if ((r = fields_read(req->msg, store_list_fields,
-	    nitems(store_list_fields), &a, &req->fault)) != 0)
+	    nitems(store_list_fields), &a, &req->fault)) != 0 ||
+	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0)
 		return (r);
 	if ((kind = vocabulary_find(store_list_kinds, a.kind)) == -1)
 		return (vocabulary_fault(&req->fault, "bad_field", "kind",
@@ -125,12 +130,18 @@ store_list(struct store *st, struct store_request *req)
 	if (kind == LIST_REFUSAL && !a.admin)
 		return (fault_set(&req->fault, "denied", "kind",
 		    "kind: refusal is for operators"));
-	if ((r = sql_open(st, &q, store_list_queries[kind][a.admin != 0], "iii",
-	    a.uid, a.before, a.limit + 1)) != 0)
+	if ((r = sql_open(st, &q, store_list_queries[kind][a.admin != 0],
+	    "iiii" STORE_FILTER_TYPES, a.uid, a.before, (int64_t)a.filter.any,
+	    (int64_t)a.admin, STORE_FILTER_ARGS(&a.filter))) != 0)
 		return (r);
-	while ((r = sql_step(st, q)) == 1 && n < a.limit &&
-	    bytes < STORE_SLICE) {
+	while ((r = sql_step(st, q)) == 1) {
+		pass = sqlite3_column_int(q, 4);
+		if ((pass && n == a.limit) || bytes >= STORE_SLICE ||
+		    looked++ == STORE_LOOK)
+			break;
 		last = sqlite3_column_int64(q, 0);
+		if (!pass)
+			continue;
 		bytes += sqlite3_column_bytes(q, 1);
 		req->item(req->arg, store_list_item(q, (enum list_kind)kind));
 		n++;

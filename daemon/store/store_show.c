@@ -18,6 +18,11 @@
 
 #define SHOW_LIMIT	50	/* exchanges, if no limit is given */
 
+/* SQL: exchanges, and whether the filter lets them pass (?3: there is one). */
+#define SHOW_EXCHANGES \
+	"SELECT e.id, created, prompt, kind, NOT ?3 OR " STORE_FILTER \
+	" FROM exchange e WHERE "
+
 struct show_args {
 	int64_t		 uid, conversation, exchange;
 	int64_t		 after;		/* the last exchange shown */
@@ -25,6 +30,7 @@ struct show_args {
 	int64_t		 limit;		/* exchanges left in the page */
 	int64_t		 bytes;		/* bytes left in the page */
 	int		 admin;
+	struct store_filter filter;
 };
 
 static int	store_show_head(struct store *, const struct show_args *,
@@ -33,9 +39,10 @@ static int	store_show_exchange(struct store *, sqlite3_stmt *,
 		    struct show_args *, struct store_request *, int64_t *);
 static int	store_show_replies(struct store *, struct show_args *, int64_t,
 		    json_t *, int64_t *);
-static int	store_show_reply(struct store *, sqlite3_stmt *, json_t *,
-		    int64_t *);
+static int	store_show_reply(struct store *, const struct show_args *,
+		    sqlite3_stmt *, json_t *, int64_t *);
 static int	store_show_rating(struct store *, int64_t, json_t *, int64_t *);
+static int	store_show_others(struct store *, int64_t, json_t *, int64_t *);
 static int	store_show_decision(struct store *, int64_t, json_t *);
 static int	store_show_verdicts(struct store *, int64_t, json_t *,
 		    int64_t *);
@@ -53,6 +60,7 @@ static const struct field store_show_fields[] = {
 	{ "limit", FIELD_INT, 0, 1, 1000, A(limit) },
 	{ "bytes", FIELD_INT, 0, NUMBER, A(bytes) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
+	STORE_FILTER_FIELDS(A(filter)),
 };
 #undef A
 
@@ -63,27 +71,29 @@ store_show(struct store *st, struct store_request *req)
 	struct show_args a = { .limit = SHOW_LIMIT, .bytes = STORE_PAGE };
 	sqlite3_stmt	*q;
 	int64_t		 slice = 0;
-	int		 r, page = 1;
+	int		 r, page = 1, looked = 0;
 
 	if ((r = fields_read(req->msg, store_show_fields,
-	    nitems(store_show_fields), &a,
-	    &req->fault)) != 0 || (r = store_show_head(st, &a, req)) != 0)
+	    nitems(store_show_fields), &a, &req->fault)) != 0 ||
+	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0 ||
+	    (r = store_show_head(st, &a, req)) != 0)
 		return (r);
-	if (a.exchange != 0)
-		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
-		    "FROM exchange WHERE id = ?1 AND id >= ?2", "ii",
-		    a.exchange, a.reply != 0 ? a.after : a.after + 1);
-	else
-		r = sql_open(st, &q, "SELECT id, created, prompt, kind "
-		    "FROM exchange WHERE conversation = ?1 AND id >= ?2 "
-		    "ORDER BY id", "ii", a.conversation,
-		    a.reply != 0 ? a.after : a.after + 1);
-	if (r != 0)
+	if ((r = sql_open(st, &q, a.exchange != 0 ?
+	    SHOW_EXCHANGES "e.id = ?1 AND e.id >= ?2" :
+	    SHOW_EXCHANGES "conversation = ?1 AND e.id >= ?2 ORDER BY e.id",
+	    "iiii" STORE_FILTER_TYPES, a.exchange != 0 ? a.exchange :
+	    a.conversation, a.reply != 0 ? a.after : a.after + 1,
+	    (int64_t)a.filter.any, (int64_t)a.admin,
+	    STORE_FILTER_ARGS(&a.filter))) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		page = a.reply != 0 || (a.limit > 0 && a.bytes > 0);
-		if (!page || slice >= STORE_SLICE)
+		if (!page || slice >= STORE_SLICE || looked++ == STORE_LOOK)
 			break;
+		if (!sqlite3_column_int(q, 4)) {
+			a.after = sqlite3_column_int64(q, 0);
+			continue;
+		}
 		if ((r = store_show_exchange(st, q, &a, req, &slice)) != 0) {
 			sql_end(q);
 			return (r);
@@ -219,7 +229,7 @@ store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
 		last = sqlite3_column_int64(q, 0);
 		reply = json_object();
 		json_array_append_new(list, reply);
-		if ((r = store_show_reply(st, q, reply, bytes)) != 0) {
+		if ((r = store_show_reply(st, a, q, reply, bytes)) != 0) {
 			sql_end(q);
 			return (r);
 		}
@@ -227,9 +237,10 @@ store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
 	return (r);
 }
 
-/* Add one reply to o: the row at q, its rating and verdicts. */
+/* Add one reply to o: the row at q, its ratings and verdicts. */
 static int
-store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
+store_show_reply(struct store *st, const struct show_args *a, sqlite3_stmt *q,
+    json_t *o, int64_t *bytes)
 {
 	int64_t	 id = sqlite3_column_int64(q, 0);
 	int	 r;
@@ -249,6 +260,7 @@ store_show_reply(struct store *st, sqlite3_stmt *q, json_t *o, int64_t *bytes)
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 1) +
 	    sqlite3_column_bytes(q, 9);
 	if ((r = store_show_rating(st, id, o, bytes)) != 0 ||
+	    (a->admin && (r = store_show_others(st, id, o, bytes)) != 0) ||
 	    (r = store_show_decision(st, id, o)) != 0)
 		return (r);
 	return (store_show_verdicts(st, id, o, bytes));
@@ -279,6 +291,37 @@ store_show_rating(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
 	sql_end(q);
 	msg_set(o, "rating", rating);
 	return (0);
+}
+
+/* Add the ratings that count of others than the owner to o. */
+static int
+store_show_others(struct store *st, int64_t reply, json_t *o, int64_t *bytes)
+{
+	sqlite3_stmt	*q;
+	json_t		*list = json_array(), *rating;
+	int		 r;
+
+	msg_set(o, "ratings", list);
+	if ((r = sql_open(st, &q, "SELECT thumb, reasons, ideal, comment, "
+	    "uid, coalesce(name, uid) FROM rating a WHERE reply = ?1 "
+	    "AND uid <> (SELECT e.uid FROM exchange e JOIN reply r "
+	    "ON r.exchange = e.id WHERE r.id = ?1) AND NOT EXISTS (SELECT 1 "
+	    "FROM rating WHERE supersedes = a.id) ORDER BY id", "i",
+	    reply)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		rating = json_object();
+		sql_integer(rating, "thumb", q, 0);
+		sql_json(rating, "reasons", q, 1);
+		sql_text(rating, "ideal", q, 2);
+		sql_text(rating, "comment", q, 3);
+		sql_integer(rating, "uid", q, 4);
+		sql_text(rating, "user", q, 5);
+		*bytes += STORE_ROW + sqlite3_column_bytes(q, 2) +
+		    sqlite3_column_bytes(q, 3);
+		json_array_append_new(list, rating);
+	}
+	return (r);
 }
 
 /* Add what an operator has decided about a blocked reply to o. */

@@ -373,12 +373,17 @@ class Client:
         else:
             self.done(r)
 
+    def rated(self, r, reply):
+        self.done(r, rating=1, exchange=r["exchange"], reply=reply,
+                  thumb=r.get("thumb", 0), reasons=r.get("reasons", []),
+                  ideal="ideal" in r, comment="comment" in r)
+
     def op_rate(self, r):
         if r.get("review"):
             if self.server.refusals.pop(r["exchange"], None) is None:
                 self.error(r, "not_found", "no exchange %d" % r["exchange"])
             else:
-                self.done(r, rating=1, reply=r["reply"])
+                self.rated(r, r["reply"])
             return
         for c in self.server.conversations.values():
             for x in c["exchanges"]:
@@ -386,8 +391,7 @@ class Client:
                     x["replies"][-1]["rating"] = {
                         k: r.get(k) for k in ("thumb", "reasons", "ideal",
                                               "comment")}
-                    self.done(r, rating=1,
-                              reply=x["replies"][-1]["reply"])
+                    self.rated(r, x["replies"][-1]["reply"])
                     return
         self.error(r, "not_found", "no exchange %d" % r["exchange"])
 

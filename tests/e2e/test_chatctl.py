@@ -837,11 +837,11 @@ def test_review_reads_lines_from_a_pipe(chatd, env):
     assert len(chatd.refusals) == 19
 
 
-def test_review_of_nothing_without_its_option_and_by_a_user(chatd, env):
+def test_review_of_nothing_of_two_kinds_and_by_a_user(chatd, env):
     assert run(env, "review", "--refusals") == (
         0, "", "chatctl: no refusal waits for a decision\n")
-    status, _, err = run(env, "review")
-    assert status == 2 and "expected --refusals" in err
+    status, _, err = run(env, "review", "--refusals", "--second")
+    assert status == 2 and "found several" in err
     chatd.operator = False
     assert run(env, "review", "--refusals")[0] == 4
 
@@ -965,10 +965,14 @@ def test_commands_of_the_chat(chatd, env):
         t.expect("no reply to rate yet")
         t.say("first")
         t.expect("You said: first")
+        t.say("/bad incorect not so")
+        t.expect('"incorect" is no reason; did you mean incorrect?')
         t.say("/bad incorrect harmful not so")
-        t.expect("[rated]")
+        t.expect("[exchange 1 rated bad: incorrect, harmful; with a comment]")
+        t.say("/bad -- incorect at the beginning")
+        t.expect("[exchange 1 rated bad; with a comment]")
         t.say("/ideal This one.")
-        t.expect("[rated]")
+        t.expect("; with the reply you wanted]")
         t.say("/again")
         t.expect("You said: again first")
         t.say("/params temperature=0 top_k=nine")
@@ -1002,11 +1006,12 @@ def test_commands_of_the_chat(chatd, env):
             t.expect(found)
         t.say("/help")
         for name in ("help", "new", "list", "open", "show", "good", "bad",
-                     "ideal", "again", "raw", "params", "status", "quit"):
+                     "ideal", "edit-reply", "again", "raw", "params", "status", "quit"):
             t.expect("/" + name)
         t.say("/quit")
         assert t.end() == 0
-    bad, ideal = chatd.wait_for("rate", 2)
+    bad, verbatim, ideal = chatd.wait_for("rate", 3)
+    assert verbatim["comment"] == "incorect at the beginning"
     assert (bad["thumb"], bad["reasons"], bad["comment"]) == (
         -1, ["incorrect", "harmful"], "not so")
     assert ideal["ideal"] == "This one." and "thumb" not in ideal
@@ -1016,7 +1021,8 @@ def test_commands_of_the_chat(chatd, env):
          if c["title"] == "A title"][0]
 
 
-def test_ideal_opens_the_editor(chatd, env, tmp_path):
+@pytest.mark.parametrize("command", ["/ideal", "/edit-reply"])
+def test_ideal_opens_the_editor(chatd, env, tmp_path, command):
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\ncat "$2" >%s/was\n'
                       'echo better >"$2"\n' % tmp_path)
@@ -1025,8 +1031,8 @@ def test_ideal_opens_the_editor(chatd, env, tmp_path):
     with Terminal(env) as t:
         t.say("hi")
         t.expect("You said: hi")
-        t.say("/ideal")
-        t.expect("[rated]")
+        t.say(command)
+        t.expect("; with the reply you wanted]")
         assert t.leave() == 0
     assert chatd.wait_for("rate")[0]["ideal"] == "better"
     assert (tmp_path / "was").read_text() == "You said: hi"
@@ -1063,7 +1069,7 @@ def test_an_opened_conversation_can_be_rated_and_answered_again(chatd, env):
         t.expect("an answer")
         t.prompt()
         t.send("/good\r")
-        t.expect("[rated]")
+        t.expect("rated good]")
         t.prompt()
         t.send("/again\r")
         (again,) = chatd.wait_for("regenerate")

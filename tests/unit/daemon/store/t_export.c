@@ -234,7 +234,10 @@ test_a_preference_is_a_bad_reply_and_a_better_one(void **state)
 	expect(fx, "preference", 1, PAIR("i5", "r3", 2) PAIR("i5", "r5", 1));
 	rate(fx, 3, 3, -1, ",'ideal':'i3'");
 	expect(fx, "preference", 1, PAIR("i3", "r3", 2) PAIR("i5", "r5", 1));
-	rate(fx, 3, 3, -1, ",'ideal':'r3'");	/* the same text */
+	rate(fx, 3, 3, -1, ",'ideal':'x'");
+	/* The same text: chatd of version 2 stored such ratings. */
+	assert_int_equal(sqlite3_exec(fx->st->db, "UPDATE rating SET "
+	    "ideal = 'r3' WHERE ideal = 'x'", NULL, NULL, NULL), SQLITE_OK);
 	expect(fx, "preference", 1, PAIR("i5", "r5", 1));
 }
 
@@ -250,7 +253,7 @@ test_ratings_are_rows_that_quote_what_needs_it(void **state)
 	say(fx, 1, 0, "say \\\"a, b\\\"\\r\\nplease", "done", " x");
 	rate(fx, 1, 1, -1, "");
 	rate(fx, 1, 1, -1, ",'reasons':['harmful','incorrect'],"
-	    "'ideal':'=1+1','comment':''");
+	    "'ideal':'=1+1'");
 	expect(fx, "csv", 1, HEADER "2,1,1,1,1,2023-11-14T22:13:20.123Z,-1,"
 	    "incorrect harmful,mini,,,1,{},done,say,,"
 	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",=1+1,\r\n");

@@ -70,8 +70,8 @@ test_a_range_of_time_is_forgotten_and_the_rest_stays(void **state)
 	fixture_do(fx, NULL, RAW(7, "d", "raw middle", 260));
 	fixture_do(fx, NULL, SAY(8, "e", "of another", 210));
 	fixture_do(fx, NULL, SAY(7, "f", "late", 300));
-	a = fixture_ask(fx, "{'op':'forget','uid':7,'after':200,"
-	    "'before':300}");
+	a = fixture_ask(fx, "{'op':'forget','uid':7,'since':200,"
+	    "'until':300}");
 	assert_int_equal(msg_int(a, "exchanges", -1), 3);
 	assert_int_equal(msg_int(a, "conversations", -1), 1);
 	assert_true(json_is_false(json_object_get(a, "more")));
@@ -83,9 +83,9 @@ test_a_range_of_time_is_forgotten_and_the_rest_stays(void **state)
 	sound(fx);
 	fixture_refused(fx, "bad_field", "all", "{'op':'forget','uid':7}");
 	fixture_refused(fx, "bad_field", "all", "{'op':'forget','uid':7,"
-	    "'all':true,'after':1}");
-	fixture_refused(fx, "bad_field", "before", "{'op':'forget','uid':7,"
-	    "'after':5,'before':5}");
+	    "'all':true,'since':1}");
+	fixture_refused(fx, "bad_field", "until", "{'op':'forget','uid':7,"
+	    "'since':5,'until':5}");
 	fixture_refused(fx, "denied", "user", "{'op':'forget','uid':7,"
 	    "'all':true,'user':'u8'}");
 }
@@ -147,7 +147,7 @@ test_without_secure_delete_the_text_would_stay(void **state)
 	fixture_do(fx, NULL, SAY(7, "b", "stays", 200));
 	settle(fx);
 	store_checkpoint(fx->st);
-	fixture_do(fx, NULL, "{'op':'forget','uid':7,'before':150}");
+	fixture_do(fx, NULL, "{'op':'forget','uid':7,'until':150}");
 	settle(fx);
 	assert_true(fixture_found(fx, "MARKER"));
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options that choose exchanges by time, rating, reason, category, model and
+ * user, for list, show, search, stats and review.
+ */
+#include "chatctl.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "json.h"
+#include "xmalloc.h"
+
+/* Add the filter to a request. */
+int
+filter_add(const struct ctl *ctl, json_t *msg)
+{
+	const struct options	*o = &ctl->opt;
+	const size_t		 n = json_array_size(o->reasons);
+
+	if (n > 1) {
+		term_error("--reason: expected one word to look for, found "
+		    "%zu", n);
+		return (CTL_USAGE);
+	}
+	if (o->since > 0)
+		msg_set_int(msg, "since", o->since);
+	if (o->until > 0)
+		msg_set_int(msg, "until", o->until);
+	msg_set_string(msg, "rating", o->rating);
+	if (n == 1)
+		msg_set_string(msg, "reason",
+		    json_string_value(json_array_get(o->reasons, 0)));
+	msg_set_string(msg, "category", o->category);
+	msg_set_string(msg, "model", o->model);
+	msg_set_string(msg, "user", o->user);
+	return (CTL_OK);
+}
+
+/* Note the number of an exchange. */
+static void
+filter_item(void *arg, const json_t *event)
+{
+	*(int64_t *)arg = msg_int(json_object_get(event, "exchange"),
+	    "exchange", 0);
+}
+
+/* Read a number or "last". */
+int
+filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange)
+{
+	json_t	*m, *end;
+	int	 status;
+
+	if (strcmp(word, "last") != 0)
+		return (opts_number(word, 1, INT64_MAX, exchange) == 0 ?
+		    CTL_OK : CTL_USAGE);
+	*exchange = 0;
+	m = msg_op("search", -1);
+	msg_set_int(m, "limit", 1);
+	status = link_call(ctl, m, filter_item, exchange, &end);
+	json_decref(end);
+	if (status == CTL_OK && *exchange == 0) {
+		term_error("last: you have not asked anything yet");
+		status = CTL_REFUSED;
+	}
+	return (status);
+}
+
+/* The number of seconds in one unit of an age, or 0. */
+static int64_t
+filter_unit(const char *unit)
+{
+	static const struct {
+		const char	*unit;
+		int64_t		 seconds;
+	} table[] = { { "m", 60 }, { "h", 3600 }, { "d", 86400 },
+	    { "w", 604800 } };
+	size_t	 i;
+
+	for (i = 0; i < nitems(table); i++)
+		if (strcmp(table[i].unit, unit) == 0)
+			return (table[i].seconds);
+	return (0);
+}
+
+/* Read a time. */
+int
+filter_time(const char *text, int64_t *ms)
+{
+	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M",
+	    "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S" };
+	struct tm	 tm, same;
+	const char	*end;
+	char		*unit;
+	long		 n;
+	time_t		 t;
+	size_t		 i;
+
+	n = strtol(text, &unit, 10);
+	if (*text >= '0' && *text <= '9' && n <= 100000 &&
+	    filter_unit(unit) > 0) {
+		*ms = clock_wall() - n * filter_unit(unit) * 1000;
+		return (*ms > 0 ? 0 : -1);
+	}
+	for (i = 0; i < nitems(forms); i++) {
+		memset(&tm, 0, sizeof tm);
+		end = strptime(text, forms[i], &tm);
+		if (end == NULL || *end != '\0')
+			continue;
+		tm.tm_isdst = -1;
+		same = tm;
+		if ((t = mktime(&tm)) <= 0 || tm.tm_mday != same.tm_mday)
+			return (-1);
+		*ms = (int64_t)t * 1000;
+		return (0);
+	}
+	return (-1);
+}
+
+/* Name an account. */
+char *
+filter_user(int64_t uid)
+{
+	struct passwd	*pw = getpwuid((uid_t)uid);
+
+	return (pw != NULL ? xstrdup(pw->pw_name) :
+	    xasprintf("%lld", (long long)uid));
+}
