@@ -65,7 +65,8 @@ struct options {
 	int		 unrated, second, disputed, flagged, edit;
 	int64_t		 since, until;	/* ms since 1970; 0: not given */
 	const char	*rating, *category, *model, *user;
-	int64_t		 reply;		/* 0: not given */
+	int64_t		 reply, sample;	/* 0: not given */
+	int		 yes;		/* do not ask */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
 	const char	*format, *output;
@@ -103,7 +104,12 @@ struct ctl {
 #define CMD_REVIEW	0x4000
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
-#define CMD_ANY		0x1ffff
+#define CMD_FORGET	0x20000
+#define CMD_ADOPT	0x40000
+#define CMD_REPLAY	0x80000
+#define CMD_BACKUP	0x100000
+#define CMD_RESTORE	0x200000
+#define CMD_ANY		0x3fffff
 
 struct command {
 	const char	*name;
@@ -343,6 +349,11 @@ int	 cmd_ask(struct ctl *ctl, int argc, char **argv);
 int	 cmd_list(struct ctl *ctl, int argc, char **argv);
 int	 cmd_show(struct ctl *ctl, int argc, char **argv);
 int	 cmd_delete(struct ctl *ctl, int argc, char **argv);
+int	 cmd_forget(struct ctl *ctl, int argc, char **argv);
+int	 cmd_adopt(struct ctl *ctl, int argc, char **argv);
+int	 cmd_replay(struct ctl *ctl, int argc, char **argv);
+int	 cmd_backup(struct ctl *ctl, int argc, char **argv);
+int	 cmd_restore(struct ctl *ctl, int argc, char **argv);
 int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exports: chatd-store run once more, read-only, in a process of its own,
- * whose output goes to the client as it comes.  The writer of the store never
+ * Exports and backups: chatd-store run once more, read-only, in a process of
+ * its own, whose output goes to the client as it comes.  The writer of the store never
  * waits for an export.
  */
 #include "chatd.h"
@@ -26,6 +26,7 @@
 #define EXPORT_PIECE	32768	/* bytes in one text event */
 #define EXPORT_UID_MAX	2	/* exports of one user at once */
 #define EXPORT_END_MS	5000	/* to exit, once the output is closed */
+#define EXPORT_OPTIONS	8	/* options of chatd-store at most */
 #define EXPORT_LOOK_MS	5	/* between two looks */
 
 TAILQ_HEAD(exports, export);
@@ -33,6 +34,8 @@ TAILQ_HEAD(exports, export);
 struct export {
 	TAILQ_ENTRY(export) entry;
 	struct request	*request;	/* borrowed: ended by us */
+	const char	*what;		/* static: for messages */
+	void		(*done)(struct chatd *); /* after success, or NULL */
 	pid_t		 pid;
 	int		 fd;		/* owned: its stdout */
 	struct event	*ev;		/* owned: readable, then a timer */
@@ -53,27 +56,20 @@ static void	exporter_resume(evutil_socket_t, short, void *);
 static void	exporter_stop(struct request *);
 static void	exporter_pressure(struct request *, int);
 
-/* Start the export of a request. */
+/* Run chatd-store with options (NULL ends them) on the database. */
 static pid_t
-exporter_run(struct request *r, const char *format, int all, int out)
+exporter_run(struct request *r, const char *const *options, int out)
 {
-	char	*argv[10], *db, uid[24];
+	char	*argv[EXPORT_OPTIONS + 4], *db;
 	pid_t	 pid;
 	int	 n = 0;
 
 	db = path_join(r->d->config->state_dir, "chatd.db");
-	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
 	argv[n++] = r->d->config->store_program;
-	argv[n++] = (char *)(uintptr_t)"--export";
-	argv[n++] = (char *)(uintptr_t)format;
+	for (; *options != NULL; options++)
+		argv[n++] = (char *)(uintptr_t)*options;
 	argv[n++] = (char *)(uintptr_t)"--db";
 	argv[n++] = db;
-	argv[n++] = (char *)(uintptr_t)(all ? "--all" : "--uid");
-	if (!all) {
-		argv[n++] = uid;
-		argv[n++] = (char *)(uintptr_t)"--name";
-		argv[n++] = (char *)(uintptr_t)peer_name(r->uid);
-	}
 	argv[n] = NULL;
 	pid = spawn_program(argv, -1, out);
 	free(db);
@@ -92,20 +88,15 @@ exporter_count(uid_t uid)
 	return (n);
 }
 
-/* Run an export. */
-void
-exporter_new(struct request *r, const char *format, int all)
+/* Run chatd-store with these options, and pass its output on to the client.
+ * "done" is called when it has succeeded; it may be NULL. */
+static void
+exporter_start(struct request *r, const char *what, const char *const *options,
+    void (*done)(struct chatd *))
 {
 	struct export	*e;
-	struct fault	 f;
 	int		 fd[2];
 
-	if (vocabulary_find(vocabulary_formats, format) == -1) {
-		vocabulary_fault(&f, "bad_field", "format",
-		    vocabulary_formats, format);
-		request_fault(r, &f);
-		return;
-	}
 	if (exporter_count(r->uid) >= EXPORT_UID_MAX) {
 		request_fail(r, "busy", "%d exports of this user are running",
 		    EXPORT_UID_MAX);
@@ -120,7 +111,9 @@ exporter_new(struct request *r, const char *format, int all)
 	e = xcalloc(1, sizeof *e);
 	e->request = r;
 	e->fd = fd[0];
-	e->pid = exporter_run(r, format, all, fd[1]);
+	e->what = what;
+	e->done = done;
+	e->pid = exporter_run(r, options, fd[1]);
 	close(fd[1]);
 	if (e->pid == -1) {
 		request_fail(r, "store_unavailable", "%s: %s",
@@ -140,11 +133,61 @@ exporter_new(struct request *r, const char *format, int all)
 	exporter_pressure(r, client_pressed(r->client));
 }
 
+/* Run an export. */
+void
+exporter_new(struct request *r, const char *format, int all)
+{
+	char		 uid[24];
+	struct fault	 f;
+	const char	*options[EXPORT_OPTIONS + 1] = { "--export", format,
+			    "--uid", uid, "--name", peer_name(r->uid), NULL };
+
+	if (vocabulary_find(vocabulary_formats, format) == -1) {
+		vocabulary_fault(&f, "bad_field", "format",
+		    vocabulary_formats, format);
+		request_fault(r, &f);
+		return;
+	}
+	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
+	if (all) {
+		options[2] = "--all";
+		options[3] = NULL;
+	}
+	exporter_start(r, "export", options, NULL);
+}
+
+/* Make a backup. */
+void
+exporter_backup(struct request *r)
+{
+	static const char *const	options[] = { "--backup", NULL };
+
+	exporter_start(r, "backup", options, NULL);
+}
+
+/* The backup is ready: the store takes it when it starts. */
+static void
+exporter_restored(struct chatd *d)
+{
+	helper_expire(d->store, "starts again with a backup");
+}
+
+/* Restore a backup. */
+void
+exporter_restore(struct request *r, const char *name)
+{
+	const char *const	options[] = { "--restore", name, NULL };
+
+	exporter_start(r, "restore", options, exporter_restored);
+}
+
 /* The export is over with this exit status. */
 static void
 exporter_end(struct export *e, int cancelled, int status)
 {
 	struct request	*r = e->request;
+	const char	*what = e->what;
+	void		(*done)(struct chatd *) = e->done;
 	json_t		*m;
 
 	TAILQ_REMOVE(&exporter_all, e, entry);
@@ -154,17 +197,19 @@ exporter_end(struct export *e, int cancelled, int status)
 	free(e);
 	r->arg = NULL;
 	if (!cancelled && WIFSIGNALED(status))
-		log_warnx("the export of uid %u was killed by signal %d",
+		log_warnx("the %s of uid %u was killed by signal %d", what,
 		    (unsigned)r->uid, WTERMSIG(status));
 	if (cancelled) {
 		m = msg_event("done", -1);
 		msg_set_string(m, "stop", "cancelled");
 		request_done(r, m);
-	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		if (done != NULL)
+			done(r->d);
 		request_done(r, NULL);
-	else
+	} else
 		request_fail(r, "store_unavailable",
-		    "the export failed; the service's log says why");
+		    "the %s failed; the service's log says why", what);
 }
 
 /* End the exporter. */

@@ -100,6 +100,15 @@ static const struct field ops_forget_fields[] = {
 	{ "until", FIELD_INT, FIELD_NULLABLE, NUMBER, A(until) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 };
+static const struct field ops_replay_fields[] = {
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
+	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
+	{ "sample", FIELD_INT, FIELD_NULLABLE, 1, OPS_LIST_MAX, A(sample) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+static const struct field ops_restore_fields[] = {
+	{ "file", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(file) },
+};
 static const struct field ops_adopt_fields[] = {
 	{ "from", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(from) },
 	{ "to", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(to) },
@@ -154,6 +163,9 @@ static const struct op {
 	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
+	{ "replay", 0, FIELDS(ops_replay_fields), ops_replay },
+	{ "backup", OPS_OPERATOR, NULL, 0, ops_backup },
+	{ "restore", OPS_OPERATOR, FIELDS(ops_restore_fields), ops_restore },
 	{ "adopt", OPS_OPERATOR, FIELDS(ops_adopt_fields), ops_adopt },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },

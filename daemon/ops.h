@@ -59,6 +59,10 @@ void	 tokenize_new(struct request *r, const char *text);
 
 /* Run an export. Ends r. */
 void	 exporter_new(struct request *r, const char *format, int all);
+/* Make a backup; the output is a line of JSON, {"path","bytes"}. Ends r. */
+void	 exporter_backup(struct request *r);
+/* Check the backup of that name, and start the store again with it. Ends r. */
+void	 exporter_restore(struct request *r, const char *name);
 
 /* ---- health.c: the answer to health */
 

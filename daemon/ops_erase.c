@@ -4,6 +4,10 @@
  */
 #include "ops_impl.h"
 
+#include <string.h>
+
+#include "replay.h"
+
 /* forget: what an account has said in a range of time, or all of it. */
 void
 ops_forget(struct request *r, struct ops_args *a)
@@ -39,4 +43,52 @@ ops_adopt(struct request *r, struct ops_args *a)
 	msg_set_string(m, "from", a->from);
 	msg_set_string(m, "to", a->to);
 	relay_adopt(r, m);
+}
+
+/* replay: compare a logged reply, or draw some that can be compared. */
+void
+ops_replay(struct request *r, struct ops_args *a)
+{
+	json_t	*m;
+
+	if (a->all && !r->operator) {
+		request_fail(r, "denied", "all: for operators only");
+		return;
+	}
+	m = ops_to_store(r, "replay", 1);
+	if (a->exchange > 0)
+		msg_set_int(m, "exchange", a->exchange);
+	if (a->reply > 0)
+		msg_set_int(m, "reply", a->reply);
+	if (a->sample > 0)
+		msg_set_int(m, "sample", a->sample);
+	if (a->all)
+		msg_set_bool(m, "all", 1);
+	if (a->sample > 0)
+		relay_store(r, m);
+	else
+		replay_new(r, m);
+}
+
+/* backup: a copy of the database, in the folder of the state. */
+void
+ops_backup(struct request *r, struct ops_args *a)
+{
+	(void)a;
+	exporter_backup(r);
+}
+
+/* restore: a backup takes the place of the database. */
+void
+ops_restore(struct request *r, struct ops_args *a)
+{
+	if (a->file[0] == '.' || strchr(a->file, '/') != NULL)
+		request_fail(r, "bad_field", "file: expected the name of a "
+		    "file in the folder \"backup\", found \"%.80s\"",
+		    a->file);
+	else if (!TAILQ_EMPTY(&r->d->exchanges))
+		request_fail(r, "busy", "replies are being written: try "
+		    "again when no exchange runs");
+	else
+		exporter_restore(r, a->file);
 }

@@ -16,7 +16,8 @@ struct ops_args {
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	const char	*query, *queue, *rating, *reason, *category, *model;
-	const char	*user, *from, *to;
+	const char	*user, *from, *to, *file;
+	int64_t		 sample;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all, explain, review;
 };
@@ -58,5 +59,8 @@ void	 ops_filter(json_t *m, const struct ops_args *a);
 
 void	 ops_forget(struct request *r, struct ops_args *a);
 void	 ops_adopt(struct request *r, struct ops_args *a);
+void	 ops_replay(struct request *r, struct ops_args *a);
+void	 ops_backup(struct request *r, struct ops_args *a);
+void	 ops_restore(struct request *r, struct ops_args *a);
 
 #endif

@@ -28,6 +28,7 @@ static const struct {
 	{ "search", store_search },
 	{ "show", store_show },
 	{ "stats", store_stats },
+	{ "replay", store_replay },
 };
 
 static size_t	reads_find(const json_t *);

@@ -404,6 +404,14 @@ SEARCH_TRIGGERS("unrated", "DELETE ON rating", "", OF_REPLY("old"))
 "	FROM (SELECT uid, 1 AS conversations, 0 AS bytes FROM conversation\n"
 "	UNION ALL SELECT uid, 0, bytes FROM v_size) GROUP BY uid;\n"
 
+/* The tokens of a reply that was redacted still spell what was taken out. */
+"UPDATE reply SET ids = x'' WHERE state <> 'blocked' AND ids <> x''\n"
+"	AND EXISTS (SELECT 1 FROM verdict WHERE reply = reply.id\n"
+"	AND direction = 'reply' AND action = 'redact');\n"
+"UPDATE size SET bytes = (SELECT bytes FROM v_size v\n"
+"	WHERE v.exchange = size.exchange) WHERE bytes <> (SELECT bytes\n"
+"	FROM v_size v WHERE v.exchange = size.exchange);\n"
+
 "DROP VIEW v_exchange;\n"
 "CREATE VIEW v_exchange AS\n"
 "	-- a row for each reply, with its exchange; times as readable text\n"

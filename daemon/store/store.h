@@ -126,6 +126,20 @@ void	 store_reader_close(struct store *st);
  * CHAT_EFORMAT), else store_unavailable (returns CHAT_ESYSTEM). */
 int	 store_fault(struct store *st, struct fault *f);
 
+/* ---- store_backup.c: copies of the database, and taking one back */
+
+/* Copy the database at path, which may be in use, into a new file, and write
+ * {"path","bytes"} as a line to out. Returns 0, or an error with *f filled. */
+int	 backup_make(const char *path, FILE *out, struct fault *f);
+
+/* Check the backup of that name, and have the store take it at its next start.
+ * Returns 0, or an error with *f filled. */
+int	 backup_stage(const char *path, const char *name, struct fault *f);
+
+/* Take a backup that backup_stage has put there. A failure is logged; then the
+ * database stays as it was. The caller has locked the database. */
+void	 backup_take(const char *path);
+
 /* ---- schema.c: the tables, and updates of older files */
 
 #define SCHEMA_VERSION	3
@@ -263,6 +277,7 @@ int	 store_delete(struct store *st, struct store_request *req);
 int	 store_forget(struct store *st, struct store_request *req);
 int	 store_expire(struct store *st, struct store_request *req);
 int	 store_adopt(struct store *st, struct store_request *req);
+int	 store_replay(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_search(struct store *st, struct store_request *req);
 int	 store_count(struct store *st, struct store_request *req);

@@ -58,6 +58,7 @@ static void	stored_answer(struct stored *, struct store_request *);
 static void	stored_commit(struct stored *);
 static void	stored_read(struct stored *);
 static int	stored_serve(void);
+static int	stored_backup(const char *, const char *);
 static int64_t	stored_uid(const char *);
 static int	stored_export(const char *, const char *, int64_t);
 
@@ -69,6 +70,8 @@ stored_usage(FILE *to)
 
 	fprintf(to, "usage: chatd-store\n"
 	    "       chatd-store --export FORMAT --db PATH --uid N | --all\n"
+	    "       chatd-store --backup --db PATH\n"
+	    "       chatd-store --restore NAME --db PATH\n"
 	    "       chatd-store --help | --version\n\n"
 	    "Keeps the database of chatd. Requests and answers are JSON lines "
 	    "on standard input\nand output. With --export it writes an export "
@@ -78,7 +81,11 @@ stored_usage(FILE *to)
 	    "  --uid N          the data of this user\n"
 	    "  --name NAME      nothing, if this user had another name when it "
 	    "was last seen\n"
-	    "  --all            the data of all users\n", formats);
+	    "  --all            the data of all users\n"
+	    "  --backup         copy the database, which may be in use, into "
+	    "a new file in\n                   the folder backup beside it\n"
+	    "  --restore NAME   have chatd-store take this file of that "
+	    "folder when it\n                   starts the next time\n", formats);
 	free(formats);
 }
 
@@ -339,6 +346,20 @@ stored_export(const char *format, const char *path, int64_t uid)
 	return (r != 0);
 }
 
+/* Make a backup, or with a name have it restored. Returns the exit status. */
+static int
+stored_backup(const char *path, const char *name)
+{
+	struct fault	 f = { 0 };
+	int		 r;
+
+	r = name == NULL ? backup_make(path, stdout, &f) :
+	    backup_stage(path, name, &f);
+	if (r != 0)
+		log_warnx("%s", f.message);
+	return (r != 0);
+}
+
 /* Read the command line, then serve or export. */
 int
 main(int argc, char **argv)
@@ -349,13 +370,16 @@ main(int argc, char **argv)
 		{ "uid", required_argument, NULL, 'u' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "all", no_argument, NULL, 'a' },
+		{ "backup", no_argument, NULL, 'b' },
+		{ "restore", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char	*format = NULL, *path = NULL, *name = NULL;
+	const char	*format = NULL, *path = NULL, *name = NULL,
+			*restore = NULL;
 	int64_t		 uid = -1;
-	int		 c, all = 0, whose = 0;
+	int		 c, all = 0, whose = 0, backup = 0;
 
 	stdfds_init("chatd-store");
 	log_init("chatd-store", LOG_LEVEL_INFO);
@@ -378,6 +402,12 @@ main(int argc, char **argv)
 		case 'a':
 			all = 1;
 			break;
+		case 'b':
+			backup = 1;
+			break;
+		case 'r':
+			restore = optarg;
+			break;
 		case 'h':
 			stored_usage(stdout);
 			return (0);
@@ -392,6 +422,13 @@ main(int argc, char **argv)
 		return (stored_misuse("no arguments are taken"));
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* an error instead of a signal */
+	if (backup || restore != NULL) {
+		if (path == NULL || format != NULL || whose || all ||
+		    name != NULL || (backup && restore != NULL))
+			return (stored_misuse("--backup and --restore need "
+			    "--db, and nothing else"));
+		return (stored_backup(path, restore));
+	}
 	if (format != NULL) {
 		if (vocabulary_find(vocabulary_formats, format) == -1)
 			return (stored_misuse("--export: unknown format"));
@@ -403,7 +440,8 @@ main(int argc, char **argv)
 		return (stored_export(format, path, uid));
 	}
 	if (path != NULL || whose || all || name != NULL)
-		return (stored_misuse("only with --export"));
+		return (stored_misuse("only with --export, --backup or "
+		    "--restore"));
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	return (stored_serve());
