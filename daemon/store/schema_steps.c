@@ -409,8 +409,9 @@ SEARCH_TRIGGERS("unrated", "DELETE ON rating", "", OF_REPLY("old"))
 "	AND EXISTS (SELECT 1 FROM verdict WHERE reply = reply.id\n"
 "	AND direction = 'reply' AND action = 'redact');\n"
 "UPDATE size SET bytes = (SELECT bytes FROM v_size v\n"
-"	WHERE v.exchange = size.exchange) WHERE bytes <> (SELECT bytes\n"
-"	FROM v_size v WHERE v.exchange = size.exchange);\n"
+"	WHERE v.exchange = size.exchange) WHERE exchange IN\n"
+"	(SELECT r.exchange FROM reply r JOIN verdict v ON v.reply = r.id\n"
+"	WHERE v.direction = 'reply' AND v.action = 'redact');\n"
 
 "DROP VIEW v_exchange;\n"
 "CREATE VIEW v_exchange AS\n"
