@@ -28,6 +28,8 @@ _chatctl_options()
 	list)		echo "--limit --before --all --raw --no-pager $any" ;;
 	show)		echo "--exchange --no-pager $any" ;;
 	delete)		echo "--exchange $any" ;;
+	forget)		echo "--all --since --until --user --yes $any" ;;
+	replay)		echo "--reply --sample --all $any" ;;
 	rate)		echo "--reason --ideal --comment --reply $any" ;;
 	review)		echo "--refusals $any" ;;
 	export)		echo "--format --output --all $any" ;;
@@ -40,7 +42,8 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show rate review delete export status health
+	commands="chat ask list show rate review delete forget adopt
+		export replay backup restore status health
 		reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
@@ -60,7 +63,7 @@ _chatctl()
 		*,'')	words=$commands ;;
 		*,rate)	words="good bad neutral" ;;
 		*,help)	words=$commands ;;
-		*,show|*,delete)
+		*,show|*,delete|*,forget)
 			# Numbers of conversations, where chatd answers at once.
 			words=$(chatctl list --wait 0 --quiet 2>/dev/null |
 			    while read -r n _; do echo "$n"; done) ;;

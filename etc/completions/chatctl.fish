@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show rate review delete export status health reload filters moderate tokenize help
+set -l commands chat ask list show rate review delete forget adopt export replay backup restore status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show rate review delete export status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show rate review delete forget adopt export replay backup restore status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -18,7 +18,12 @@ complete -c chatctl -n $none -a show -d 'Show a conversation'
 complete -c chatctl -n $none -a rate -d 'Rate a reply'
 complete -c chatctl -n $none -a review -d 'Decide about refusals that users call wrong'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
+complete -c chatctl -n $none -a forget -d 'Delete conversations, a time, or all of yours'
+complete -c chatctl -n $none -a adopt -d 'Give an account what is held of another'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
+complete -c chatctl -n $none -a replay -d 'Have a stored reply written again, and compare'
+complete -c chatctl -n $none -a backup -d 'Copy the database while chatd runs'
+complete -c chatctl -n $none -a restore -d 'Put a backup in the place of the database'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
 complete -c chatctl -n $none -a reload -d 'Make chatd read its configuration again'
@@ -57,6 +62,15 @@ complete -c chatctl -n '__fish_seen_subcommand_from list' -l raw -d 'Raw prompts
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -l exchange -d 'The numbers are those of exchanges'
 complete -c chatctl -n '__fish_seen_subcommand_from list show' -l no-pager -d 'Use no pager'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -a '(__chatctl_conversations)'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l all -d 'All of yours'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l user -x -d 'Another account'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'Do not ask'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l reply -x -d 'The number of a reply'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l sample -x -d 'Compare replies drawn at random'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l all -d 'Include the data of all users'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -a 'good bad neutral'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l ideal -x -d 'The reply you wanted'

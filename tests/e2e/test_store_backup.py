@@ -2,6 +2,7 @@
 """Backups of a database in use, and how they come back."""
 import json
 import os
+import pathlib
 import sqlite3
 import stat
 import subprocess
@@ -185,3 +186,36 @@ def test_a_backup_beside_writers_is_one_moment(folder):
         stop.set()
         thread.join()
     store.close()
+
+
+ORPHANS = "PRAGMA foreign_keys = OFF; DELETE FROM conversation WHERE id = 1;"
+
+
+def test_orphans_are_reported_and_removed_as_the_manual_says(folder):
+    store = Store(folder / "chatd.db")
+    a = say(store, "orphan", prompt="MARKER")
+    store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1, time=1)
+    say(store, "stays")
+    store.close()
+    db = sqlite3.connect(folder / "chatd.db")
+    db.executescript(ORPHANS)
+    db.close()
+    again = Store(folder / "chatd.db")
+    assert again.ready["event"] == "ready"
+    again.close()
+    assert sum("1 rows of exchange belong to a row of conversation" in e
+               for e in again.errors) == 1
+    page = (pathlib.Path(os.environ.get("CHATD_SRC", ".")) /
+            "man/chatd-db.5").read_text()
+    sql = page.split('sqlite3 /var/lib/chatd/chatd.db "PRAGMA foreign_keys '
+                     '= ON;')[1].split('"')[0]
+    db = sqlite3.connect(folder / "chatd.db")
+    db.executescript("PRAGMA foreign_keys = ON;" + sql)
+    db.close()
+    third = Store(folder / "chatd.db")
+    third.close()
+    assert third.errors == []
+    assert prompts(folder) == ["prompt of stays"]
+    assert b"MARKER" not in (folder / "chatd.db").read_bytes()
+    assert read(folder, "SELECT * FROM (SELECT exchange, uid, bytes FROM size "
+                "EXCEPT SELECT * FROM v_size)") == []
