@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exports and backups: chatd-store run once more, read-only, in a process of
- * its own, whose output goes to the client as it comes.  The writer of the store never
- * waits for an export.
+ * its own, whose output goes to the client as it comes.  The writer of the
+ * store never waits for an export.  An export spends the budget of its account,
+ * so it does not keep others from the loop.
  */
 #include "chatd.h"
 

@@ -81,7 +81,8 @@ replay_new(struct request *r, json_t *msg)
 	}
 	if (helper_state(r->d->engine) != HELPER_READY) {
 		json_decref(msg);
-		request_fail(r, "engine_unavailable", "the model is not loaded");
+		request_fail(r, "engine_unavailable",
+		    "the model is not loaded");
 		return;
 	}
 	if (relay_refused(r, msg))

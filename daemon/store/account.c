@@ -25,7 +25,9 @@ account_grow(struct store *st, int64_t exchange, int64_t uid, int64_t bytes)
 int
 account_named(struct store *st, int64_t uid, const char *name)
 {
-	return (!store_is_name(name) ? 0 : sql_run(st, "UPDATE account SET name = ?2 "
+	if (!store_is_name(name))
+		return (0);
+	return (sql_run(st, "UPDATE account SET name = ?2 "
 	    "WHERE uid = ?1 AND name IS NOT ?2", "is", uid, name));
 }
 

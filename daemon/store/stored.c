@@ -85,7 +85,8 @@ stored_usage(FILE *to)
 	    "  --backup         copy the database, which may be in use, into "
 	    "a new file in\n                   the folder backup beside it\n"
 	    "  --restore NAME   have chatd-store take this file of that "
-	    "folder when it\n                   starts the next time\n", formats);
+	    "folder when it\n                   starts the next time\n",
+	    formats);
 	free(formats);
 }
 
