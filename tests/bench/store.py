@@ -7,8 +7,9 @@
 
 N is a number of clients (default: 1, 8 and 64). Each begins an exchange, waits
 for the answer, finishes it with a reply of 2 KB and its tokens, waits for the
-answer, and starts again. Prints answers and exchanges a second, and the wait
-for an answer (median, 99th percentile, longest). --sync-ms makes each sync of
+answer, and starts again. Prints answers and exchanges a second, the wait for an
+answer (median, 99th percentile, longest), and the processor time of the store
+for an exchange, which tells more than the speed if the machine has other work. --sync-ms makes each sync of
 the disk take longer (it needs cc). The database is made in DIR, by default in
 the current folder; the speed depends on the file system there."""
 import argparse
@@ -52,6 +53,13 @@ def lines(pipe):
         yield [json.loads(line) for line in whole]
 
 
+def time_of(pid):
+    """Seconds of processor time that a process has used."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(clients, seconds, folder, environment):
     os.makedirs(folder, 0o700)
     store = subprocess.Popen(
@@ -63,7 +71,7 @@ def measure(clients, seconds, folder, environment):
     store.stdin.flush()
     answers = lines(store.stdout.fileno())
     assert next(answers)[0]["event"] == "ready"
-    asked, waits, begun = {}, [], 0
+    asked, waits, done = {}, [], 0
     number = 0
     out = []
 
@@ -73,6 +81,7 @@ def measure(clients, seconds, folder, environment):
         asked[number] = (what, client, time.monotonic())
         out.append(json.dumps(request(what, number, reply, client)))
 
+    spent = time_of(store.pid)
     start = time.monotonic()
     for client in range(clients):
         ask("begin", None, client)
@@ -88,19 +97,21 @@ def measure(clients, seconds, folder, environment):
             if now - start > seconds:
                 continue
             waits.append(now - since)
-            begun += what == "finish"
+            done += what == "finish"
             if what == "begin":
                 ask("finish", answer["reply"], client)
             else:
                 ask("begin", None, client)
+    spent = time_of(store.pid) - spent
     store.stdin.close()
     store.wait()
     waits.sort()
     print("%4d waiting: %6.0f answers/s %6.0f exchanges/s   wait "
-          "%6.1f ms  p99 %6.1f ms  longest %6.1f ms" %
-          (clients, len(waits) / seconds, begun / seconds,
+          "%6.1f ms  p99 %6.1f ms  longest %6.1f ms   %.2f ms of a core "
+          "for an exchange" %
+          (clients, len(waits) / seconds, done / seconds,
            waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3,
-           waits[-1] * 1e3), flush=True)
+           waits[-1] * 1e3, spent * 1e3 / max(done, 1)), flush=True)
 
 
 def main():
