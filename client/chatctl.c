@@ -36,6 +36,7 @@ static const struct {
 	{ CMD_BACKUP, cmd_backup },
 	{ CMD_RESTORE, cmd_restore },
 	{ CMD_STATS, cmd_stats },
+	{ CMD_CONSENT, cmd_consent },
 	{ CMD_STATUS, cmd_status },
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },

@@ -8,9 +8,11 @@
  *   render
  *   term
  *   intr  stamp  command  param_opts  input  rate
- *   opts  link  pager
- *   say  list  show_status  explain  filter
+ *   opts  link  pager  key
+ *   filter
+ *   say  list  show_status  explain
  *   show
+ *   review_walk
  *   repl_... (repl.h)
  *   cmd_...
  *   chatctl
@@ -69,7 +71,9 @@ struct options {
 	int		 yes;		/* do not ask */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
-	const char	*format, *output;
+	const char	*format, *output, *split;
+	int64_t		 heldout;	/* per cent */
+	int		 consent, unique, bare, sidecar;
 };
 
 /* One run of the program. */
@@ -104,12 +108,13 @@ struct ctl {
 #define CMD_REVIEW	0x4000
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
-#define CMD_FORGET	0x20000
-#define CMD_ADOPT	0x40000
-#define CMD_REPLAY	0x80000
-#define CMD_BACKUP	0x100000
-#define CMD_RESTORE	0x200000
-#define CMD_ANY		0x3fffff
+#define CMD_CONSENT	0x20000
+#define CMD_FORGET	0x40000
+#define CMD_ADOPT	0x80000
+#define CMD_REPLAY	0x100000
+#define CMD_BACKUP	0x200000
+#define CMD_RESTORE	0x400000
+#define CMD_ANY		0x7fffff
 
 struct command {
 	const char	*name;
@@ -285,6 +290,9 @@ void	 say_clear(struct said *said);
 
 /* Write ms, milliseconds since 1970, to text as local time.  Returns text. */
 const char *stamp_text(int64_t ms, const char *format, char *text);
+/* Read a date, a date and a time, or an age such as 7d, as ms since 1970. 0, or
+ * -1, not reported. */
+int	 stamp_read(const char *text, int64_t *ms);
 
 /* ---- list.c, show.c, show_status.c: printing the answers of chatd */
 #define LIST_DEFAULT	50		/* conversations without --limit */
@@ -307,9 +315,6 @@ int	 filter_add(const struct ctl *ctl, json_t *msg);
 /* Read a number of an exchange, or "last", which is the user's newest exchange.
  * The connection is open. Returns an exit status, reported. */
 int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
-/* Read a time: a date, a date and a time, or an age such as 7d. 0, or -1, not
- * reported. */
-int	 filter_time(const char *text, int64_t *ms);
 /* The name of an account, in a new string; "1000" if it has none. */
 char	*filter_user(int64_t uid);
 
@@ -358,6 +363,7 @@ int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
+int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

@@ -1,74 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl export: writes exchanges and ratings to stdout, or to a new file that
- * only its owner can read.
+ * only its owner can read, with a manifest.
  */
 #include "chatctl.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "exportfile.h"
 #include "json.h"
 
 /* The output of an export. */
 struct export {
-	FILE		*out;		/* stdout, or owned */
+	struct outfile	*file;		/* owned; NULL: stdout */
 	struct render	 render;	/* for a terminal */
-	int		 failed;	/* errno of a write to a file */
 };
 
-static int	export_open(const char *, struct export *);
+static json_t	*export_message(const struct ctl *, int);
+static int	export_open(const struct ctl *, const char *,
+		    struct export *);
 static void	export_text(void *, const json_t *);
-static int	export_close(const char *, struct export *, int);
+static int	export_close(const struct ctl *, const char *,
+		    struct export *, int, const json_t *);
+
+/* Make the request. */
+static json_t *
+export_message(const struct ctl *ctl, int manifest)
+{
+	const struct options	*o = &ctl->opt;
+	json_t			*m = msg_op("export", -1);
+
+	msg_set_string(m, "format", o->format);
+	msg_set_string(m, "split", o->split);
+	if (o->all)
+		msg_set_bool(m, "all", 1);
+	if (o->heldout != 10)
+		msg_set_int(m, "heldout", o->heldout);
+	if (o->consent)
+		msg_set_bool(m, "consent", 1);
+	if (o->unique)
+		msg_set_bool(m, "unique", 1);
+	if (o->bare)
+		msg_set_bool(m, "bare", 1);
+	if (o->sidecar)
+		msg_set_bool(m, "sidecar", 1);
+	if (manifest)
+		msg_set_bool(m, "manifest", 1);
+	return (m);
+}
 
 /* chatctl export */
 int
 cmd_export(struct ctl *ctl, int argc, char **argv)
 {
-	struct export	 e = { .out = stdout };
+	const char	*path = ctl->opt.output;
+	struct export	 e = { NULL, { 0 } };
 	json_t		*m, *end;
 	int		 status;
 
 	(void)argc;
 	(void)argv;
-	if ((status = link_open(ctl)) != CTL_OK)
+	if (path != NULL && strcmp(path, "-") == 0)
+		path = NULL;
+	m = export_message(ctl, path != NULL);
+	if ((status = filter_add(ctl, m)) != CTL_OK ||
+	    (status = link_open(ctl)) != CTL_OK ||
+	    (status = export_open(ctl, path, &e)) != CTL_OK) {
+		json_decref(m);
 		return (status);
-	if (ctl->opt.output != NULL &&
-	    export_open(ctl->opt.output, &e) == -1)
-		return (CTL_REFUSED);
+	}
 	render_init(&e.render, stdout, term_mark(1));
-	m = msg_op("export", -1);
-	msg_set_string(m, "format", ctl->opt.format);
-	if (ctl->opt.all)
-		msg_set_bool(m, "all", 1);
 	status = link_call(ctl, m, export_text, &e, &end);
+	if (path != NULL)
+		status = export_close(ctl, path, &e, status, end);
+	else {
+		render_end(&e.render);
+		term_flush();
+	}
 	json_decref(end);
-	if (ctl->opt.output != NULL)
-		return (export_close(ctl->opt.output, &e, status));
-	render_end(&e.render);
-	term_flush();
 	return (status);
 }
 
-/* Create the file. An existing file or a link is an error. */
+/* Begin the file (NULL: none), if all names are free. */
 static int
-export_open(const char *path, struct export *e)
+export_open(const struct ctl *ctl, const char *path, struct export *e)
 {
-	int	 fd;
+	struct fault	f;
 
-	fd = open(path, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600);
-	if (fd == -1) {
-		term_error("%s: %s", path, errno == EEXIST ?
-		    "already exists; expected the name of a new file" :
-		    strerror(errno));
-		return (-1);
-	}
-	if ((e->out = fdopen(fd, "w")) == NULL)
-		abort();	/* out of memory */
-	return (0);
+	if (path == NULL || (exportfile_free(path, ctl->opt.format,
+	    &f) == 0 && outfile_new(path, &e->file, &f) == 0))
+		return (CTL_OK);
+	term_error("%s", f.message);
+	return (CTL_REFUSED);
 }
 
 /* Write a piece. */
@@ -79,31 +103,35 @@ export_text(void *arg, const json_t *event)
 	const char	*text = msg_string(event, "text");
 	size_t		 n;
 
-	if (text == NULL || e->failed)
+	if (text == NULL)
 		return;
 	n = strlen(text);
-	if (e->out == stdout && term_is(1))
+	if (e->file != NULL)
+		outfile_write(e->file, text, n);
+	else if (term_is(1))
 		render_text(&e->render, text, n);
-	else if (fwrite(text, 1, n, e->out) != n && e->out != stdout)
-		e->failed = errno;
-	if (e->out == stdout)
+	else
+		fwrite(text, 1, n, stdout);
+	if (e->file == NULL)
 		term_flush();
 }
 
-/* Finish the file, or remove it after a failure. Returns the exit status. */
+/* Complete the files, or remove them after a failure. Returns the exit
+ * status. */
 static int
-export_close(const char *path, struct export *e, int status)
+export_close(const struct ctl *ctl, const char *path, struct export *e,
+    int status, const json_t *end)
 {
-	if (!e->failed && (fflush(e->out) != 0 ||
-	    fsync(fileno(e->out)) == -1))
-		e->failed = errno;
-	if (fclose(e->out) != 0 && !e->failed)
-		e->failed = errno;
-	if (e->failed) {
-		term_error("%s: %s", path, strerror(e->failed));
-		status = CTL_REFUSED;
+	json_t		*manifest = json_object_get(end, "manifest");
+	struct fault	 f;
+
+	if (status != CTL_OK) {
+		outfile_drop(e->file);
+		return (status);
 	}
-	if (status != CTL_OK)
-		unlink(path);
-	return (status);
+	if (exportfile_end(e->file, path, ctl->opt.format, manifest,
+	    &f) == 0)
+		return (CTL_OK);
+	term_error("%s", f.message);
+	return (CTL_REFUSED);
 }

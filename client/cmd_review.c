@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chatctl review: with --refusals, an operator walks over the blocked exchanges
- * whose users say that the refusal was wrong, and keeps or overturns each block.
- * review_walk.c has the other reviews.
+ * whose users say that the refusal was wrong, and keeps or overturns each
+ * block.  review_walk.c has the other reviews.
  */
 #include "chatctl.h"
 

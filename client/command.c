@@ -28,9 +28,9 @@ static const struct command commands[] = {
 	{ "search", CMD_SEARCH, "[WORD...]", 0, -1,
 	    "Find exchanges by their words, newest first",
 	    "All words must occur in the prompt, the replies, or what was "
-	    "written in ratings.\n\"Words in quotes\" must occur together, "
-	    "word* begins a word, -word must not occur\n(after --). Without "
-	    "words, list your exchanges.\n" },
+	    "written in ratings.\n\"Words in quotes\" must occur together; "
+	    "after --, a -word must not occur. Without\nwords, list your "
+	    "exchanges.\n" },
 	{ "rate", CMD_RATE, "EXCHANGE|last [good|bad|neutral]", 1, 2,
 	    "Rate a reply, or say what it should have been",
 	    "The numbers of exchanges are in chatctl show, chatctl search and "
@@ -55,6 +55,11 @@ static const struct command commands[] = {
 	    "Give an account what is held of another (operators only)",
 	    "What an account has stored is held if its number comes with "
 	    "another name. HELD is\nthe number in the service's log.\n" },
+	{ "consent", CMD_CONSENT, "[yes|no|unset] [CONVERSATION...]", 0, -1,
+	    "Say whether your conversations may be used for training",
+	    "Without a number it is about all of them; what is said about "
+	    "one conversation\ngoes before that. Without a word, print what "
+	    "holds.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
 	{ "stats", CMD_STATS, "", 0, 0,

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The options that choose exchanges by time, rating, reason, category, model and
- * user, for list, show, search, stats and review.
+ * The options that choose exchanges by time, rating, reason, category, model
+ * and user, for list, show, search, stats and review.
  */
 #include "chatctl.h"
 
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "clock.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -68,57 +66,6 @@ filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange)
 		status = CTL_REFUSED;
 	}
 	return (status);
-}
-
-/* The number of seconds in one unit of an age, or 0. */
-static int64_t
-filter_unit(const char *unit)
-{
-	static const struct {
-		const char	*unit;
-		int64_t		 seconds;
-	} table[] = { { "m", 60 }, { "h", 3600 }, { "d", 86400 },
-	    { "w", 604800 } };
-	size_t	 i;
-
-	for (i = 0; i < nitems(table); i++)
-		if (strcmp(table[i].unit, unit) == 0)
-			return (table[i].seconds);
-	return (0);
-}
-
-/* Read a time. */
-int
-filter_time(const char *text, int64_t *ms)
-{
-	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M",
-	    "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S" };
-	struct tm	 tm, same;
-	const char	*end;
-	char		*unit;
-	long		 n;
-	time_t		 t;
-	size_t		 i;
-
-	n = strtol(text, &unit, 10);
-	if (*text >= '0' && *text <= '9' && n <= 100000 &&
-	    filter_unit(unit) > 0) {
-		*ms = clock_wall() - n * filter_unit(unit) * 1000;
-		return (*ms > 0 ? 0 : -1);
-	}
-	for (i = 0; i < nitems(forms); i++) {
-		memset(&tm, 0, sizeof tm);
-		end = strptime(text, forms[i], &tm);
-		if (end == NULL || *end != '\0')
-			continue;
-		tm.tm_isdst = -1;
-		same = tm;
-		if ((t = mktime(&tm)) <= 0 || tm.tm_mday != same.tm_mday)
-			return (-1);
-		*ms = (int64_t)t * 1000;
-		return (0);
-	}
-	return (-1);
 }
 
 /* Name an account. */

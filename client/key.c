@@ -42,6 +42,7 @@ key_read(void)
 	struct termios	 was, t;
 	int		 key, c, raw;
 
+	intr_hold(1);		/* as long as the terminal is changed */
 	raw = tcgetattr(STDIN_FILENO, &was) == 0;
 	if (raw) {
 		t = was;
@@ -51,7 +52,6 @@ key_read(void)
 		t.c_cc[VSUSP] = _POSIX_VDISABLE;
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
 	}
-	intr_hold(1);
 	key = c = key_byte();
 	while (!raw && c >= 0 && c != '\n')
 		c = key_byte();
@@ -59,8 +59,8 @@ key_read(void)
 		key = c;
 	else if (raw && key == 4)	/* Ctrl-D */
 		key = KEY_END;
-	intr_hold(0);
 	if (raw)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &was);
+	intr_hold(0);
 	return (key);
 }

@@ -29,10 +29,9 @@ enum opt_kind {
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
 #define LISTS		(CMD_LIST | CMD_SEARCH)
 #define FILTERS		(LISTS | CMD_SHOW | CMD_REVIEW | CMD_STATS)
+#define CHOOSES		(FILTERS | CMD_EXPORT)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
-static const char *const ratings[] = { "good", "bad", "neutral", "any", "none",
-    "ideal", NULL };
 
 #define AT(member) offsetof(struct options, member)
 static const struct opt {
@@ -77,27 +76,30 @@ static const struct opt {
 	{ "before", 0, OPT_NUMBER, LISTS, AT(before), 1, JSON_INT_MAX,
 	    NULL, "N", "only entries older than number N" },
 	{ "all", 0, OPT_FLAG, LISTS | CMD_EXPORT | CMD_STATS | CMD_REPLAY |
-	    CMD_FORGET, AT(all), 0, 0,
-	    NULL, NULL, "all users (operators only); forget: all of yours" },
-	{ "since", 0, OPT_TIME, FILTERS | CMD_FORGET, AT(since), 0, 0,
+	    CMD_FORGET, AT(all), 0, 0, NULL, NULL,
+	    "all users (operators only); forget: all of yours" },
+	{ "since", 0, OPT_TIME, CHOOSES | CMD_FORGET, AT(since), 0, 0,
 	    NULL, "TIME",
 	    "only from TIME on: 2026-11-29, 2026-11-29T18:00, 7d or 12h" },
-	{ "until", 0, OPT_TIME, FILTERS | CMD_FORGET, AT(until), 0, 0,
-	    NULL, "TIME", "only before TIME" },
-	{ "rating", 0, OPT_WORD, FILTERS, AT(rating), 0, 0, ratings, "WORD",
-	    "(only replies rated so)" },
-	{ "category", 0, OPT_WORD, FILTERS, AT(category), 0, 0,
+	{ "until", 0, OPT_TIME, CHOOSES | CMD_FORGET, AT(until), 0, 0,
+	    NULL, "TIME",
+	    "only before TIME" },
+	{ "rating", 0, OPT_WORD, FILTERS, AT(rating), 0, 0,
+	    vocabulary_ratings, "WORD", "(only replies rated so)" },
+	{ "rating", 0, OPT_WORD, CMD_EXPORT, AT(rating), 0, 0,
+	    vocabulary_choices, "WORD", "(vouched)" },
+	{ "category", 0, OPT_WORD, CHOOSES, AT(category), 0, 0,
 	    vocabulary_categories, "WORD", "(only with such a finding)" },
-	{ "model", 0, OPT_TEXT, FILTERS, AT(model), 0, 0, NULL, "NAME",
+	{ "model", 0, OPT_TEXT, CHOOSES, AT(model), 0, 0, NULL, "NAME",
 	    "only replies of this model" },
-	{ "user", 0, OPT_TEXT, FILTERS | CMD_FORGET, AT(user), 0, 0,
+	{ "user", 0, OPT_TEXT, CHOOSES | CMD_FORGET, AT(user), 0, 0,
 	    NULL, "NAME",
 	    "only this user, also a number (operators only)" },
 	{ "exchange", 0, OPT_FLAG, CMD_SHOW | CMD_DELETE, AT(exchange), 0, 0,
 	    NULL, NULL, "the numbers are those of exchanges (see list --raw)" },
 	{ "no-pager", 0, OPT_FLAG, LISTS | CMD_SHOW, AT(no_pager), 0, 0,
 	    NULL, NULL, "do not show long output in a pager" },
-	{ "reason", 0, OPT_REASON, CMD_RATE | FILTERS, 0, 0, 0,
+	{ "reason", 0, OPT_REASON, CMD_RATE | CHOOSES, 0, 0, 0,
 	    vocabulary_reasons, "WORD", "(rate: repeatable)" },
 	{ "ideal", 0, OPT_TEXT, CMD_RATE, AT(ideal), 0, 0, NULL,
 	    "TEXT", "the reply you wanted; - is stdin, @FILE a file" },
@@ -125,7 +127,20 @@ static const struct opt {
 	    vocabulary_formats,
 	    "NAME", "(messages)" },
 	{ "output", 'o', OPT_TEXT, CMD_EXPORT, AT(output), 0, 0, NULL,
-	    "FILE", "write a new file, mode 0600, instead of stdout" },
+	    "FILE", "write a new file, mode 0600, and its manifest; .gz and "
+	    ".zst compress" },
+	{ "split", 0, OPT_WORD, CMD_EXPORT, AT(split), 0, 0, vocabulary_splits,
+	    "WORD", "(only this part)" },
+	{ "heldout", 0, OPT_NUMBER, CMD_EXPORT, AT(heldout), 0, 100, NULL,
+	    "N", "hold out N of 100 conversations (10)" },
+	{ "consent", 0, OPT_FLAG, CMD_EXPORT, AT(consent), 0, 0, NULL,
+	    NULL, "only of users who have agreed to training" },
+	{ "unique", 0, OPT_FLAG, CMD_EXPORT, AT(unique), 0, 0, NULL,
+	    NULL, "write equal rows once" },
+	{ "bare", 0, OPT_FLAG, CMD_EXPORT, AT(bare), 0, 0, NULL,
+	    NULL, "no metadata in the rows" },
+	{ "sidecar", 0, OPT_FLAG, CMD_EXPORT, AT(sidecar), 0, 0, NULL,
+	    NULL, "only the metadata, for the rows of --bare" },
 	{ "direction", 'd', OPT_WORD, CMD_MODERATE, AT(direction), 0, 0,
 	    vocabulary_directions, "WORD", "(prompt)" },
 	{ "prompt", 0, OPT_TEXT, CMD_MODERATE, AT(prompt), 0, 0, NULL,
@@ -167,6 +182,7 @@ opts_init(struct options *o)
 	o->wait = -1;
 	o->color = "auto";
 	o->format = "messages";
+	o->heldout = 10;
 	o->direction = "prompt";
 	o->params = json_object();
 	o->reasons = json_array();
@@ -308,7 +324,7 @@ opts_store(struct options *o, const struct opt *p, const char *value)
 		    (long long)p->max, value);
 		return (-1);
 	case OPT_TIME:
-		if (filter_time(value, (int64_t *)at) == 0)
+		if (stamp_read(value, (int64_t *)at) == 0)
 			break;
 		term_error("--%s: expected a time such as 2026-11-29, "
 		    "2026-11-29T18:00 or 7d, found \"%s\"", p->name, value);

@@ -36,7 +36,7 @@ struct walk {
 					 * the rating is stored */
 	size_t		 at;		/* the one that is shown */
 	int		 more;		/* there are more than those */
-	unsigned	 reasons;	/* chosen for this one: a bit for each */
+	unsigned	 reasons;	/* chosen for this one, as bits */
 	char		*ideal;		/* owned, or NULL */
 	char		*comment;	/* owned, or NULL */
 	unsigned	 good, bad, neutral, gone;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,8 +28,10 @@
 #define EXPORT_PIECE	32768	/* bytes in one text event */
 #define EXPORT_UID_MAX	2	/* exports of one user at once */
 #define EXPORT_END_MS	5000	/* to exit, once the output is closed */
-#define EXPORT_OPTIONS	8	/* options of chatd-store at most */
+#define EXPORT_NICE	10	/* its niceness */
 #define EXPORT_LOOK_MS	5	/* between two looks */
+#define EXPORT_ARGS	28	/* of its command line, at most */
+#define EXPORT_MANIFEST	(4 * 1024 * 1024)	/* bytes, at most */
 
 TAILQ_HEAD(exports, export);
 
@@ -45,6 +48,9 @@ struct export {
 	int		 high;		/* the client reads too slowly */
 	int64_t		 ended;		/* monotonic ms: its output ended */
 	size_t		 held;		/* bytes of an unfinished character */
+	char		*trailer;	/* owned: the manifest so far, or
+					 * NULL */
+	size_t		 ntrailer;
 	char		 buf[EXPORT_PIECE];
 };
 
@@ -52,27 +58,72 @@ static struct exports	 exporter_all = TAILQ_HEAD_INITIALIZER(exporter_all);
 
 static void	exporter_readable(evutil_socket_t, short, void *);
 static void	exporter_rest(struct export *);
-static void	exporter_exited(evutil_socket_t, short, void *);
 static void	exporter_resume(evutil_socket_t, short, void *);
+static void	exporter_exited(evutil_socket_t, short, void *);
 static void	exporter_stop(struct request *);
 static void	exporter_pressure(struct request *, int);
 
-/* Run chatd-store with options (NULL ends them) on the database. */
-static pid_t
-exporter_run(struct request *r, const char *const *options, int out)
+/* Release a command line. */
+static void
+exporter_drop(char **argv, int n)
 {
-	char	*argv[EXPORT_OPTIONS + 4], *db;
+	while (n > 0)
+		free(argv[--n]);
+}
+
+/* Add an option with a value, if there is one. */
+static void
+exporter_option(char **argv, int *n, const char *name, const char *value)
+{
+	if (value != NULL)
+		argv[(*n)++] = xasprintf("--%s=%s", name, value);
+}
+
+/* Make the options that choose what is written. They are owned by the
+ * caller. */
+static void
+exporter_options(const struct export_ask *a, char **argv, int *n)
+{
+	char	text[32];
+
+	exporter_option(argv, n, "export", a->format);
+	exporter_option(argv, n, "rating", a->rating);
+	exporter_option(argv, n, "reason", a->reason);
+	exporter_option(argv, n, "category", a->category);
+	exporter_option(argv, n, "model", a->model);
+	exporter_option(argv, n, "user", a->user);
+	exporter_option(argv, n, "split", a->split);
+	snprintf(text, sizeof text, "%lld", (long long)a->heldout);
+	exporter_option(argv, n, "heldout", text);
+	snprintf(text, sizeof text, "@%lld", (long long)a->since);
+	exporter_option(argv, n, "since", a->since > 0 ? text : NULL);
+	snprintf(text, sizeof text, "@%lld", (long long)a->until);
+	exporter_option(argv, n, "until", a->until > 0 ? text : NULL);
+	if (a->consent)
+		argv[(*n)++] = xstrdup("--consent");
+	if (a->bare)
+		argv[(*n)++] = xstrdup("--bare");
+	if (a->sidecar)
+		argv[(*n)++] = xstrdup("--sidecar");
+	if (a->unique)
+		argv[(*n)++] = xstrdup("--unique");
+	if (a->manifest)
+		argv[(*n)++] = xstrdup("--trailer");
+}
+
+/* Run chatd-store with n words (taken) of a command line for the database of
+ * r's chatd. argv has room for three more. */
+static pid_t
+exporter_run(const struct request *r, char **argv, int n, int out)
+{
+	char	*db;
 	pid_t	 pid;
-	int	 n = 0;
 
 	db = path_join(r->d->config->state_dir, "chatd.db");
-	argv[n++] = r->d->config->store_program;
-	for (; *options != NULL; options++)
-		argv[n++] = (char *)(uintptr_t)*options;
-	argv[n++] = (char *)(uintptr_t)"--db";
-	argv[n++] = db;
+	exporter_option(argv, &n, "db", db);
 	argv[n] = NULL;
 	pid = spawn_program(argv, -1, out);
+	exporter_drop(argv, n);
 	free(db);
 	return (pid);
 }
@@ -89,21 +140,33 @@ exporter_count(uid_t uid)
 	return (n);
 }
 
-/* Run chatd-store with these options, and pass its output on to the client.
+/* Check a word. */
+static int
+exporter_word(const char *field, const char *const *words, const char *word,
+    struct fault *f)
+{
+	if (word == NULL || vocabulary_find(words, word) != -1)
+		return (0);
+	return (vocabulary_fault(f, "bad_field", field, words, word));
+}
+
+/* Run chatd-store with n words (taken), and pass its output on to the client.
  * "done" is called when it has succeeded; it may be NULL. */
 static void
-exporter_start(struct request *r, const char *what, const char *const *options,
+exporter_start(struct request *r, const char *what, char **argv, int n,
     void (*done)(struct chatd *))
 {
 	struct export	*e;
 	int		 fd[2];
 
 	if (exporter_count(r->uid) >= EXPORT_UID_MAX) {
+		exporter_drop(argv, n);
 		request_fail(r, "busy", "%d exports of this user are running",
 		    EXPORT_UID_MAX);
 		return;
 	}
 	if (pipe2(fd, O_CLOEXEC|O_NONBLOCK) == -1) {
+		exporter_drop(argv, n);
 		request_fail(r, "store_unavailable", "%s", strerror(errno));
 		return;
 	}
@@ -114,7 +177,7 @@ exporter_start(struct request *r, const char *what, const char *const *options,
 	e->fd = fd[0];
 	e->what = what;
 	e->done = done;
-	e->pid = exporter_run(r, options, fd[1]);
+	e->pid = exporter_run(r, argv, n, fd[1]);
 	close(fd[1]);
 	if (e->pid == -1) {
 		request_fail(r, "store_unavailable", "%s: %s",
@@ -123,6 +186,8 @@ exporter_start(struct request *r, const char *what, const char *const *options,
 		free(e);
 		return;
 	}
+	/* Conversations go first. */
+	setpriority(PRIO_PROCESS, (id_t)e->pid, EXPORT_NICE);
 	TAILQ_INSERT_TAIL(&exporter_all, e, entry);
 	request_lasts(r);
 	r->arg = e;
@@ -136,34 +201,44 @@ exporter_start(struct request *r, const char *what, const char *const *options,
 
 /* Run an export. */
 void
-exporter_new(struct request *r, const char *format, int all)
+exporter_new(struct request *r, const struct export_ask *ask)
 {
-	char		 uid[24];
+	char		*argv[EXPORT_ARGS], uid[24];
 	struct fault	 f;
-	const char	*options[EXPORT_OPTIONS + 1] = { "--export", format,
-			    "--uid", uid, "--name", peer_name(r->uid), NULL };
+	int		 n = 0;
 
-	if (vocabulary_find(vocabulary_formats, format) == -1) {
-		vocabulary_fault(&f, "bad_field", "format",
-		    vocabulary_formats, format);
+	if (exporter_word("format", vocabulary_formats, ask->format,
+	    &f) != 0 || exporter_word("rating", vocabulary_choices,
+	    ask->rating, &f) != 0 || exporter_word("reason",
+	    vocabulary_reasons, ask->reason, &f) != 0 ||
+	    exporter_word("category", vocabulary_categories, ask->category,
+	    &f) != 0 || exporter_word("split", vocabulary_splits, ask->split,
+	    &f) != 0) {
 		request_fault(r, &f);
 		return;
 	}
 	snprintf(uid, sizeof uid, "%u", (unsigned)r->uid);
-	if (all) {
-		options[2] = "--all";
-		options[3] = NULL;
+	argv[n++] = xstrdup(r->d->config->store_program);
+	argv[n++] = xstrdup("export");
+	exporter_options(ask, argv, &n);
+	if (ask->all || ask->user != NULL)
+		argv[n++] = xstrdup("--all");
+	else {
+		exporter_option(argv, &n, "uid", uid);
+		exporter_option(argv, &n, "name", peer_name(r->uid));
 	}
-	exporter_start(r, "export", options, NULL);
+	exporter_start(r, "export", argv, n, NULL);
 }
 
 /* Make a backup. */
 void
 exporter_backup(struct request *r)
 {
-	static const char *const	options[] = { "--backup", NULL };
+	char	*argv[EXPORT_ARGS];
 
-	exporter_start(r, "backup", options, NULL);
+	argv[0] = xstrdup(r->d->config->store_program);
+	argv[1] = xstrdup("backup");
+	exporter_start(r, "backup", argv, 2, NULL);
 }
 
 /* The backup is ready: the store takes it when it starts. */
@@ -177,9 +252,13 @@ exporter_restored(struct chatd *d)
 void
 exporter_restore(struct request *r, const char *name)
 {
-	const char *const	options[] = { "--restore", name, NULL };
+	char	*argv[EXPORT_ARGS];
+	int	 n = 0;
 
-	exporter_start(r, "restore", options, exporter_restored);
+	argv[n++] = xstrdup(r->d->config->store_program);
+	argv[n++] = xstrdup("restore");
+	exporter_option(argv, &n, "file", name);
+	exporter_start(r, "restore", argv, n, exporter_restored);
 }
 
 /* The export is over with this exit status. */
@@ -189,17 +268,17 @@ exporter_end(struct export *e, int cancelled, int status)
 	struct request	*r = e->request;
 	const char	*what = e->what;
 	void		(*done)(struct chatd *) = e->done;
-	json_t		*m;
+	json_t		*m, *manifest = NULL;
 
 	TAILQ_REMOVE(&exporter_all, e, entry);
 	event_free(e->ev);
 	event_free(e->rest);
 	close(e->fd);
+	if (e->trailer != NULL)
+		manifest = json_loadb(e->trailer, e->ntrailer, 0, NULL);
+	free(e->trailer);
 	free(e);
 	r->arg = NULL;
-	if (!cancelled && WIFSIGNALED(status))
-		log_warnx("the %s of uid %u was killed by signal %d", what,
-		    (unsigned)r->uid, WTERMSIG(status));
 	if (cancelled) {
 		m = msg_event("done", -1);
 		msg_set_string(m, "stop", "cancelled");
@@ -207,10 +286,17 @@ exporter_end(struct export *e, int cancelled, int status)
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		if (done != NULL)
 			done(r->d);
-		request_done(r, NULL);
-	} else
+		m = msg_event("done", -1);
+		msg_set(m, "manifest", json_incref(manifest));
+		request_done(r, m);
+	} else {
+		if (WIFSIGNALED(status))
+			log_warnx("the %s of uid %u was ended by signal %d",
+			    what, (unsigned)r->uid, WTERMSIG(status));
 		request_fail(r, "store_unavailable",
 		    "the %s failed; the service's log says why", what);
+	}
+	json_decref(manifest);
 }
 
 /* End the exporter. */
@@ -258,6 +344,17 @@ exporter_closed(struct export *e)
 	exporter_exited(-1, 0, e);
 }
 
+/* Add to the manifest, which comes after a NUL. */
+static void
+exporter_trailer(struct export *e, const char *s, size_t n)
+{
+	if (n > EXPORT_MANIFEST - e->ntrailer)
+		n = EXPORT_MANIFEST - e->ntrailer;
+	e->trailer = xreallocarray(e->trailer, 1, e->ntrailer + n + 1);
+	memcpy(e->trailer + e->ntrailer, s, n);
+	e->ntrailer += n;
+}
+
 /* Pass on the output of the exporter. */
 static void
 exporter_readable(evutil_socket_t fd, short what, void *arg)
@@ -267,6 +364,7 @@ exporter_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t		 n;
 	size_t		 whole, have;
 	int64_t		 since;
+	const char	*nul;
 	json_t		*m;
 
 	(void)what;
@@ -279,6 +377,18 @@ exporter_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	since = clock_micros();
 	have = e->held + (size_t)n;
+	if (e->trailer != NULL) {
+		exporter_trailer(e, e->buf, have);
+		return;
+	}
+	if ((nul = memchr(e->buf, '\0', have)) != NULL) {
+		exporter_trailer(e, nul + 1, have - (size_t)(nul + 1 - e->buf));
+		have = (size_t)(nul - e->buf);
+		if (have == 0) {
+			e->held = 0;
+			return;
+		}
+	}
 	whole = utf8_whole(e->buf, have);
 	m = msg_event("text", -1);
 	msg_set_text(m, "text", e->buf, whole);

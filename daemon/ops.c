@@ -134,9 +134,22 @@ static const struct field ops_moderate_fields[] = {
 	{ "prompt", FIELD_STRING, FIELD_NULLABLE, 0, 0, A(prompt) },
 	{ "explain", FIELD_BOOL, 0, 0, 0, A(explain) },
 };
+static const struct field ops_consent_fields[] = {
+	{ "consent", FIELD_STRING, FIELD_NULLABLE, 0, 16, A(word) },
+	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
+	    A(conversation) },
+};
 static const struct field ops_export_fields[] = {
 	{ "format", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(format) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+	OPS_FILTER_FIELDS,
+	{ "split", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(split) },
+	{ "heldout", FIELD_INT, 0, 0, 100, A(heldout) },
+	{ "consent", FIELD_BOOL, 0, 0, 0, A(consent) },
+	{ "bare", FIELD_BOOL, 0, 0, 0, A(bare) },
+	{ "sidecar", FIELD_BOOL, 0, 0, 0, A(sidecar) },
+	{ "unique", FIELD_BOOL, 0, 0, 0, A(unique) },
+	{ "manifest", FIELD_BOOL, 0, 0, 0, A(manifest) },
 };
 
 #define OPS_OPERATOR	0x1	/* operators only */
@@ -161,6 +174,7 @@ static const struct op {
 	{ "stats", 0, FIELDS(ops_stats_fields), ops_stats },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
 	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
+	{ "consent", 0, FIELDS(ops_consent_fields), ops_consent },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
 	{ "replay", 0, FIELDS(ops_replay_fields), ops_replay },
@@ -181,7 +195,7 @@ static const struct op {
 void
 ops_dispatch(struct request *r, json_t *msg)
 {
-	struct ops_args	 args = { .limit = 50, .thumb = OPS_NO_THUMB };
+	struct ops_args	 args = { .limit = 50, .heldout = 10, .thumb = OPS_NO_THUMB };
 	const struct op	*op;
 	const char	*name = msg_string(msg, "op");
 	struct fault	 f;
@@ -466,10 +480,18 @@ ops_health(struct request *r, struct ops_args *a)
 static void
 ops_export(struct request *r, struct ops_args *a)
 {
-	if (a->all && !r->operator)
-		request_fail(r, "denied", "all: for operators only");
+	struct export_ask	ask = { .format = a->format, .all = a->all,
+	    .since = a->since, .until = a->until, .rating = a->rating,
+	    .reason = a->reason, .category = a->category, .model = a->model,
+	    .user = a->user, .split = a->split, .heldout = a->heldout,
+	    .consent = a->consent, .bare = a->bare, .sidecar = a->sidecar,
+	    .unique = a->unique, .manifest = a->manifest };
+
+	if ((a->all || a->user != NULL) && !r->operator)
+		request_fail(r, "denied", "%s: for operators only",
+		    a->all ? "all" : "user");
 	else
-		exporter_new(r, a->format, a->all);
+		exporter_new(r, &ask);
 }
 
 /* reload: read chatd.yaml again. */

@@ -57,8 +57,17 @@ void	 tokenize_new(struct request *r, const char *text);
 
 /* ---- exporter.c: a read-only process per export */
 
+/* What an export shall have. Strings are borrowed until exporter_new returns;
+ * NULL and 0: not given. */
+struct export_ask {
+	const char	*format, *rating, *reason, *category, *model, *user;
+	const char	*split;
+	int64_t		 since, until, heldout;
+	int		 all, consent, bare, sidecar, unique, manifest;
+};
+
 /* Run an export. Ends r. */
-void	 exporter_new(struct request *r, const char *format, int all);
+void	 exporter_new(struct request *r, const struct export_ask *ask);
 /* Make a backup; the output is a line of JSON, {"path","bytes"}. Ends r. */
 void	 exporter_backup(struct request *r);
 /* Check the backup of that name, and start the store again with it. Ends r. */

@@ -16,10 +16,11 @@ struct ops_args {
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	const char	*query, *queue, *rating, *reason, *category, *model;
-	const char	*user, *from, *to, *file;
-	int64_t		 sample;
+	const char	*user, *split, *word, *from, *to, *file;
+	int64_t		 heldout, sample;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all, explain, review;
+	int		 consent, bare, sidecar, unique, manifest;
 };
 
 #define OPS_NO_THUMB	2	/* rate: none was given */
@@ -49,6 +50,7 @@ int	 ops_prompt(struct request *r, const char *field, const char *text,
 
 void	 ops_rate(struct request *r, struct ops_args *a);
 void	 ops_unrate(struct request *r, struct ops_args *a);
+void	 ops_consent(struct request *r, struct ops_args *a);
 void	 ops_search(struct request *r, struct ops_args *a);
 void	 ops_stats(struct request *r, struct ops_args *a);
 

@@ -52,6 +52,19 @@ ops_unrate(struct request *r, struct ops_args *a)
 	relay_store(r, m);
 }
 
+/* consent: may the user's conversations be used for training? */
+void
+ops_consent(struct request *r, struct ops_args *a)
+{
+	json_t	*m = ops_to_store(r, "consent", 0);
+
+	msg_set_string(m, "consent", a->word);
+	if (a->conversation > 0)
+		msg_set_int(m, "conversation", a->conversation);
+	msg_set_string(m, "name", peer_name(r->uid));
+	relay_store(r, m);
+}
+
 /* Put a filter into a message. */
 void
 ops_filter(json_t *m, const struct ops_args *a)

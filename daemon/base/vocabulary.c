@@ -14,6 +14,8 @@
 const char *const vocabulary_categories[CATEGORIES + 1] = {
 	VOCABULARY_CATEGORIES(WORD) NULL
 };
+#undef WORD
+#define WORD(name, word)	word,
 const char *const vocabulary_formats[] = {
 	VOCABULARY_FORMATS(WORD) NULL
 };
@@ -38,8 +40,17 @@ const char *const vocabulary_reasons[] = {
 	"incorrect", "unhelpful", "harmful", "wrong_refusal", NULL
 };
 
+/* The first is the default. "vouched": rated good, or with an ideal text. */
+const char *const vocabulary_choices[] = {
+	"vouched", "good", "bad", "neutral", "any", "none", "ideal", "all", NULL
+};
+const char *const vocabulary_splits[] = { "train", "heldout", NULL };
+
 const char *const vocabulary_thumbs[] = { "good", "bad", "neutral", NULL };
 const int vocabulary_thumb_values[] = { 1, -1, 0 };
+const char *const vocabulary_ratings[] = {
+	"good", "bad", "neutral", "any", "none", "ideal", NULL
+};
 
 /* The first is the default. */
 const char *const vocabulary_precisions[] = {

@@ -36,13 +36,20 @@
 enum { CATEGORIES = 0 VOCABULARY_CATEGORIES(VOCABULARY_ONE) };
 #undef VOCABULARY_ONE
 
-/* The formats of an export: export.c calls the function export_NAME. */
+/* The formats of an export, and the part of the names of their functions:
+ * export.c calls export_NAME. */
 #define VOCABULARY_FORMATS(X) \
-	X(oig) \
-	X(messages) \
-	X(preference) \
-	X(csv) \
-	X(moderation)
+	X(oig, "oig") \
+	X(sft, "sft") \
+	X(messages, "messages") \
+	X(preference, "preference") \
+	X(openai_dpo, "openai-dpo") \
+	X(kto, "kto") \
+	X(oasst, "oasst") \
+	X(moderation, "moderation") \
+	X(argilla, "argilla") \
+	X(label_studio, "label-studio") \
+	X(csv, "csv")
 
 /*
  * The sampling parameters: name, type, least and greatest value, default and
@@ -96,6 +103,8 @@ extern const char *const vocabulary_categories[CATEGORIES + 1];
 extern const char *const vocabulary_directions[];  /* by enum direction */
 extern const char *const vocabulary_actions[];	   /* by enum action */
 extern const char *const vocabulary_reasons[];	   /* of a rating */
+extern const char *const vocabulary_choices[];	   /* which ratings */
+extern const char *const vocabulary_splits[];
 extern const char *const vocabulary_formats[];	   /* of an export */
 extern const char *const vocabulary_precisions[];  /* of weights */
 extern const char *const vocabulary_cpu_precisions[]; /* those of the CPU */
@@ -103,6 +112,7 @@ extern const char *const vocabulary_caches[];	   /* of the KV cache */
 extern const char *const vocabulary_cpu_caches[];  /* those of the CPU */
 extern const char *const vocabulary_isas[];	   /* instruction sets */
 extern const char *const vocabulary_thumbs[];	   /* of a rating */
+extern const char *const vocabulary_ratings[];	   /* of a filter */
 extern const char *const vocabulary_param_names[]; /* as in vocabulary_params */
 extern const struct vocabulary_param vocabulary_params[];
 extern const struct vocabulary_code vocabulary_codes[];

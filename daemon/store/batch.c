@@ -37,6 +37,7 @@ static const struct batch_op batch_ops[] = {
 	{ "new", 1, store_new },
 	{ "rate", 1, store_rate },
 	{ "unrate", 1, store_unrate },
+	{ "consent", 1, store_consent },
 	{ "delete", 1, store_delete },
 	{ "forget", 1, store_forget },
 	{ "expire", 1, store_expire },

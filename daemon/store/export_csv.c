@@ -5,43 +5,46 @@
  * spreadsheet must import the columns as text, or it takes such a field for a
  * formula.
  */
-#include "store.h"
+#include "export.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
 #include "xmalloc.h"
 
-static void	export_csv_field(FILE *, const char *, size_t);
-static void	export_csv_row(struct export *, sqlite3_stmt *);
+static void	export_csv_text(FILE *, const char *, size_t);
+static void	export_csv_field(struct export *, sqlite3_stmt *, int);
+static void	export_csv_row(struct export *, sqlite3_stmt *, int);
+static int	export_csv_wanted(const struct export *, sqlite3_stmt *);
 
 /* The text of a blocked reply is only in an export of all users, because the
  * user has not seen it. */
 static const char export_csv_query[] =
-"SELECT a.id AS rating, a.reply, r.exchange, e.conversation, a.uid, "
+"SELECT a.id AS rating, a.reply, r.exchange, e.conversation, "
+EXPORT_NAME " AS dialogue, a.uid AS user, a.name, "
 "strftime('%Y-%m-%dT%H:%M:%S', a.created / 1000, 'unixepoch') || "
 "printf('.%03dZ', a.created % 1000) AS rated, a.thumb, "
 "(SELECT group_concat(value, ' ') FROM json_each(a.reasons)) AS reasons, "
 "m.name AS model, m.precision, m.digest, r.seed, r.params, r.state, e.kind, "
 "e.preprompt, e.prompt, CASE WHEN r.state = 'blocked' AND ?1 <> -1 THEN '' "
-"ELSE r.text END AS reply_text, a.ideal, a.comment "
+"ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
 "WHERE ((e.uid = ?1 AND a.uid = ?1) OR ?1 = -1) AND a.id > ?2 "
-"AND a.id <= ?3 AND NOT EXISTS "
-"(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) ORDER BY a.id";
+"AND a.id <= ?4 AND ?3 = ?3 AND NOT EXISTS "
+"(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?4) AND "
+EXPORT_FILTERS " ORDER BY a.id";
 
-/* Write a field, in quotes if it needs them. */
+/* The columns that are not written as they are. */
+enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8 };
+
+/* Write a text in quotes. */
 static void
-export_csv_field(FILE *out, const char *s, size_t n)
+export_csv_text(FILE *out, const char *s, size_t n)
 {
 	size_t	 i;
 
-	if (strcspn(s, ",\"\r\n") == n && (n == 0 ||
-	    (s[0] != ' ' && s[n - 1] != ' '))) {
-		fwrite(s, 1, n, out);
-		return;
-	}
 	putc('"', out);
 	for (i = 0; i < n; i++) {
 		if (s[i] == '"')
@@ -51,21 +54,67 @@ export_csv_field(FILE *out, const char *s, size_t n)
 	putc('"', out);
 }
 
-/* Write a row. */
+/* Write a field: a number as it is, a text in quotes, nothing for null. So an
+ * empty text and "NA" differ from null. */
 static void
-export_csv_row(struct export *ex, sqlite3_stmt *q)
+export_csv_field(struct export *ex, sqlite3_stmt *q, int i)
 {
-	const char	*s;
-	int		 i;
+	char	*user;
+
+	if (i == CSV_USER) {
+		user = pseudonym(ex->key, sqlite3_column_int64(q, i),
+		    (const char *)sqlite3_column_text(q, CSV_NAME));
+		export_csv_text(ex->out, user, strlen(user));
+		free(user);
+	} else if (sqlite3_column_type(q, i) == SQLITE_INTEGER)
+		fprintf(ex->out, "%lld",
+		    (long long)sqlite3_column_int64(q, i));
+	else if (sqlite3_column_type(q, i) != SQLITE_NULL)
+		export_csv_text(ex->out, (const char *)
+		    sqlite3_column_text(q, i),
+		    (size_t)sqlite3_column_bytes(q, i));
+}
+
+/* Write a row, or (head) the names of the columns. */
+static void
+export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
+{
+	int	 i;
 
 	for (i = 0; i < sqlite3_column_count(q); i++) {
+		if (i == CSV_NAME)
+			continue;
 		if (i > 0)
 			putc(',', ex->out);
-		if ((s = (const char *)sqlite3_column_text(q, i)) != NULL)
-			export_csv_field(ex->out, s,
-			    (size_t)sqlite3_column_bytes(q, i));
+		if (head)
+			fputs(sqlite3_column_name(q, i), ex->out);
+		else
+			export_csv_field(ex, q, i);
 	}
 	fputs("\r\n", ex->out);
+}
+
+/* Does the filter "rating" let the row pass? */
+static int
+export_csv_wanted(const struct export *ex, sqlite3_stmt *q)
+{
+	int	thumb = sqlite3_column_int(q, CSV_THUMB);
+
+	if (ex->opt->split != NULL && strcmp(ex->opt->split, export_split(ex,
+	    (const char *)sqlite3_column_text(q, CSV_DIALOGUE))) != 0)
+		return (0);
+	switch (ex->rating) {
+	case RATING_GOOD:
+		return (thumb > 0);
+	case RATING_BAD:
+		return (thumb < 0);
+	case RATING_NEUTRAL:
+		return (thumb == 0);
+	case RATING_NONE:
+		return (0);
+	default:
+		return (1);
+	}
 }
 
 /* Write one row for each rating. */
@@ -73,19 +122,24 @@ int
 export_csv(struct export *ex)
 {
 	sqlite3_stmt	*q;
-	int		 i, r;
+	int		 r, thumb;
 
-	if ((r = sql_open(&ex->st, &q, export_csv_query, "iii", ex->uid,
-	    ex->last, ex->rating)) != 0)
+	if ((r = sql_open(&ex->st, &q, export_csv_query, "iiii" EXPORT_TYPES,
+	    ex->uid, ex->last, ex->reply, ex->rated,
+	    EXPORT_ARGS(ex->opt))) != 0)
 		return (r);
-	for (i = 0; ex->pieces == 0 && i < sqlite3_column_count(q); i++)
-		fprintf(ex->out, "%s%s", i > 0 ? "," : "",
-		    sqlite3_column_name(q, i));
 	if (ex->pieces == 0)
-		fputs("\r\n", ex->out);
+		export_csv_row(ex, q, 1);
 	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
 		ex->last = sqlite3_column_int64(q, 0);
-		export_csv_row(ex, q);
+		if (!export_csv_wanted(ex, q))
+			continue;
+		thumb = sqlite3_column_int(q, CSV_THUMB);
+		ex->counts.good += thumb > 0;
+		ex->counts.bad += thumb < 0;
+		ex->counts.neutral += thumb == 0;
+		ex->counts.rows++;
+		export_csv_row(ex, q, 0);
 	}
 	if (r == 1)
 		sql_end(q);

@@ -7,7 +7,7 @@
  * overturned it.  As long as nobody has decided, it is "other_unsafe", which a
  * trainer takes neither as harmful nor as harmless.
  */
-#include "store.h"
+#include "export.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +27,16 @@ static const char export_moderation_query[] =
 "SELECT " TEXT_NUMBER ", r.id, d.direction, r.exchange, r.state, "
 "CASE d.direction WHEN 'prompt' THEN e.prompt ELSE r.text END, "
 STORE_APPEAL("r.id", "e.uid", "?4") ", "
-STORE_DECISION("r.id", "e.uid", "?4") " "
-"FROM reply r JOIN exchange e ON e.id = r.exchange CROSS JOIN "
+STORE_DECISION("r.id", "e.uid", "?4")
+", " EXPORT_NAME " FROM reply r JOIN exchange e ON e.id = r.exchange "
+"JOIN model m ON m.id = r.model CROSS JOIN "
 "(SELECT 'prompt' AS direction UNION ALL SELECT 'reply') d "
 "WHERE r.id >= ?2 / 2 AND " TEXT_NUMBER " > ?2 AND r.id <= ?3 "
 "AND (e.uid = ?1 OR ?1 = -1) AND r.state <> 'running' "
 "AND (?1 = -1 OR r.state <> 'blocked' OR d.direction = 'prompt') "
 "AND EXISTS (SELECT 1 FROM verdict WHERE reply = r.id "
-"AND direction = d.direction AND action <> 'allow') ORDER BY 1";
+"AND direction = d.direction AND action <> 'allow') AND "
+EXPORT_FILTERS " ORDER BY 1";
 
 /* Add the findings in a text to list, the strongest one first. *category is a
  * new string, the category of that one if it blocks, or NULL. */
@@ -106,7 +108,7 @@ export_moderation_line(struct export *ex, sqlite3_stmt *q)
 	msg_set_bool(o, "wrong_refusal", category != NULL &&
 	    sqlite3_column_int(q, 6));
 	msg_set(o, "verdicts", list);
-	export_line(ex, o);
+	export_row(ex, o, NULL, NULL);
 	free(category);
 	return (0);
 }
@@ -118,11 +120,16 @@ export_moderation(struct export *ex)
 	sqlite3_stmt	*q;
 	int		 r;
 
-	if ((r = sql_open(&ex->st, &q, export_moderation_query, "iiii",
-	    ex->uid, ex->last, ex->reply, ex->rating)) != 0)
+	if ((r = sql_open(&ex->st, &q, export_moderation_query,
+	    "iiii" EXPORT_TYPES, ex->uid, ex->last, ex->reply, ex->rated,
+	    EXPORT_ARGS(ex->opt))) != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
 		ex->last = sqlite3_column_int64(q, 0);
+		if (ex->opt->split != NULL && strcmp(ex->opt->split,
+		    export_split(ex, (const char *)
+		    sqlite3_column_text(q, 8))) != 0)
+			continue;
 		if ((r = export_moderation_line(ex, q)) != 0) {
 			sql_end(q);
 			return (r);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The export format "preference": pairs of a better and a worse reply to the
- * same prompt.
+ * The export formats "preference" and "openai-dpo", pairs of a better and a
+ * worse reply to the same prompt, and "kto", single replies with a label.
  *
- * The worse one is a finished reply that the user rated -1, or rated 0 with an
- * ideal text.  The better one is that ideal text; else an ideal text for
- * another reply to the same prompt; else the newest other reply rated +1.  The
- * prompt is that of the model: the earlier exchanges with their newest replies,
- * and the last prompt of the user.
+ * The worse one is a whole reply that was rated -1, or has an ideal text.  The
+ * better one is that ideal text; else an ideal text for another reply to the
+ * same prompt; else the newest other reply rated 1.  Another reply is taken
+ * only if the model had read the same turns for it.
  */
-#include "store.h"
+#include "export.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,130 +16,190 @@
 #include "json.h"
 #include "xmalloc.h"
 
-static int	export_preference_prompt(struct export *, int64_t, json_t **);
-static int	export_preference_better(struct export *, int64_t, int64_t,
-		    json_t **);
-static int	export_preference_pair(struct export *, sqlite3_stmt *);
+static int	export_same(const struct export_dialogue *, size_t, size_t);
+static size_t	export_preferred(const struct export_dialogue *, size_t);
+static int	export_pair(struct export *, struct export_dialogue *, size_t,
+		    size_t);
+static int	export_pairs(struct export *, struct export_dialogue *);
+static int	export_label(struct export *, struct export_dialogue *,
+		    size_t, int, int);
+static int	export_labels(struct export *, struct export_dialogue *);
 
-/* Make the messages of the prompt. */
+/* Had the model read the same for both replies to a prompt? */
 static int
-export_preference_prompt(struct export *ex, int64_t exchange, json_t **out)
+export_same(const struct export_dialogue *d, size_t a, size_t b)
 {
-	sqlite3_stmt	*q;
-	json_t		*list;
-	const char	*text;
-	int		 r;
+	size_t	*x, *y, n = export_context(d, a, &x);
+	int	 same;
 
-	if ((r = sql_open(&ex->st, &q, "SELECT e.id, e.prompt, r.text, "
-	    "r.state IN ('done', 'cancelled', 'interrupted') AND r.text <> '' "
-	    "FROM exchange e JOIN reply r ON r.id = (SELECT max(id) "
-	    "FROM reply WHERE exchange = e.id AND id <= ?2) WHERE e.id <= ?1 "
-	    "AND e.conversation = (SELECT conversation FROM exchange "
-	    "WHERE id = ?1) ORDER BY e.id", "ii", exchange, ex->reply)) != 0)
-		return (r);
-	list = json_array();
-	while ((r = sql_step(&ex->st, q)) == 1) {
-		if (sqlite3_column_int64(q, 0) != exchange &&
-		    !sqlite3_column_int(q, 3))
-			continue;
-		text = (const char *)sqlite3_column_text(q, 1);
-		json_array_append_new(list, export_message("user", text));
-		if (sqlite3_column_int64(q, 0) == exchange)
-			continue;
-		text = (const char *)sqlite3_column_text(q, 2);
-		json_array_append_new(list, export_message("assistant",
-		    text));
-	}
-	if (r < 0)
-		json_decref(list);
-	else
-		*out = list;
-	return (r);
+	same = export_context(d, b, &y) == n && (n == 0 ||
+	    memcmp(x, y, n * sizeof *x) == 0);
+	free(x);
+	free(y);
+	return (same);
 }
 
-/* Find a better text than a reply. Returns 1 and *out, or 0 if there is no
- * such text. */
-static int
-export_preference_better(struct export *ex, int64_t exchange, int64_t reply,
-    json_t **out)
+/* Find a better reply than d->reply[worse]. Returns its index, or SIZE_MAX. */
+static size_t
+export_preferred(const struct export_dialogue *d, size_t worse)
 {
-	sqlite3_stmt	*q;
-	json_t		*list;
-	int		 r;
+	const struct export_turn	*t = &d->turn[d->reply[worse].turn];
+	const struct export_reply	*r;
+	size_t				 i, best = SIZE_MAX;
 
-	if ((r = sql_open(&ex->st, &q, "SELECT CASE WHEN a.ideal <> '' "
-	    "THEN a.ideal ELSE r.text END FROM reply r JOIN rating a "
-	    "ON a.reply = r.id AND a.id <= ?3 AND NOT EXISTS (SELECT 1 "
-	    "FROM rating WHERE supersedes = a.id AND id <= ?3) "
-	    "WHERE r.exchange = ?1 AND (a.ideal <> '' OR "
-	    "(r.id <> ?2 AND a.thumb = 1 AND "
-	    "r.state = 'done' AND r.text <> '')) ORDER BY "
-	    "coalesce(a.ideal <> '' AND r.id = ?2, 0) DESC, "
-	    "coalesce(a.ideal <> '', 0) DESC, r.id DESC LIMIT 1", "iii",
-	    exchange, reply, ex->rating)) != 0 ||
-	    (r = sql_step(&ex->st, q)) != 1)
-		return (r);
-	list = json_array();
-	json_array_append_new(list, export_message("assistant",
-	    (const char *)sqlite3_column_text(q, 0)));
-	sql_end(q);
-	*out = list;
-	return (1);
+	if (d->reply[worse].ideal != 0)
+		return (worse);
+	for (i = t->first; i < t->first + t->n; i++) {
+		r = &d->reply[i];
+		if (i == worse || (r->ideal == 0 && (r->thumb <= 0 ||
+		    !r->done || r->cut)) || !export_same(d, worse, i))
+			continue;
+		if (best == SIZE_MAX || r->ideal != 0 ||
+		    d->reply[best].ideal == 0)
+			best = i;
+	}
+	return (best);
 }
 
-/* Row q has a worse reply: write the pair, if there is a better one. */
+/* Write a pair, unless both texts are equal. */
 static int
-export_preference_pair(struct export *ex, sqlite3_stmt *q)
+export_pair(struct export *ex, struct export_dialogue *d, size_t better,
+    size_t worse)
 {
-	json_t	*chosen = NULL, *rejected, *prompt, *o;
-	int64_t	 exchange = sqlite3_column_int64(q, 1);
-	int	 r;
+	const struct export_reply	*r = &d->reply[worse];
+	const struct export_reply	*b = &d->reply[better];
+	const int			 dpo = strcmp(ex->opt->format,
+					    "openai-dpo") == 0;
+	json_t				*o, *in, *prompt, *good, *bad;
+	json_t				*metadata = NULL;
+	char				*x = NULL, *y = NULL;
+	int				 e;
 
-	if ((r = export_preference_better(ex, exchange,
-	    sqlite3_column_int64(q, 0), &chosen)) != 1)
-		return (r);
-	rejected = json_array();
-	json_array_append_new(rejected, export_message("assistant",
-	    (const char *)sqlite3_column_text(q, 2)));
-	if (json_equal(chosen, rejected) ||
-	    (r = export_preference_prompt(ex, exchange, &prompt)) != 0) {
-		json_decref(chosen);
-		json_decref(rejected);
-		return (r < 0 ? r : 0);
+	if ((e = export_text(ex, b, b->ideal != 0, &x)) != 0 ||
+	    (e = export_text(ex, r, 0, &y)) != 0 || strcmp(x, y) == 0 ||
+	    (e = export_metadata(ex, d, r, better == worse, &metadata)) != 0 ||
+	    (e = export_messages_of(ex, d, worse, &prompt)) != 0) {
+		json_decref(metadata);
+		free(x);
+		free(y);
+		return (e);
 	}
+	good = json_array();
+	json_array_append_new(good, export_message("assistant", x));
+	bad = json_array();
+	json_array_append_new(bad, export_message("assistant", y));
+	free(x);
+	free(y);
 	o = json_object();
-	msg_set(o, "prompt", prompt);
-	msg_set(o, "chosen", chosen);
-	msg_set(o, "rejected", rejected);
-	msg_set_int(o, "margin", 1 - sqlite3_column_int64(q, 3));
-	export_line(ex, o);
+	if (dpo) {
+		in = json_object();
+		msg_set(in, "messages", prompt);
+		msg_set(o, "input", in);
+	} else
+		msg_set(o, "prompt", prompt);
+	msg_set(o, dpo ? "preferred_output" : "chosen", good);
+	msg_set(o, dpo ? "non_preferred_output" : "rejected", bad);
+	if (!dpo)
+		msg_set_int(o, "margin", 1 - r->thumb);
+	if (dpo && !ex->opt->sidecar) {	/* services refuse other keys */
+		json_decref(metadata);
+		metadata = NULL;
+	}
+	export_row(ex, o, metadata, r);
 	return (0);
 }
 
-/* Write one line for each pair. */
+/* Write the pairs of a dialogue. */
+static int
+export_pairs(struct export *ex, struct export_dialogue *d)
+{
+	const struct export_reply	*r;
+	size_t				 i, better;
+	int				 e;
+
+	for (i = 0; i < d->nreplies; i++) {
+		r = &d->reply[i];
+		if (!r->wanted || !r->done || r->cut || (r->thumb >= 0 &&
+		    r->ideal == 0))
+			continue;
+		if ((better = export_preferred(d, i)) == SIZE_MAX) {
+			export_lacks(ex, LACK_PAIR);
+			continue;
+		}
+		if ((e = export_pair(ex, d, better, i)) != 0)
+			return (e);
+	}
+	return (0);
+}
+
+/* Write a reply or its ideal text with a label. */
+static int
+export_label(struct export *ex, struct export_dialogue *d, size_t i, int ideal,
+    int label)
+{
+	const struct export_reply	*r = &d->reply[i];
+	json_t				*o, *metadata;
+	char				*prompt, *s, *completion;
+	int				 e;
+
+	if ((e = export_string_of(ex, d, i, &prompt)) != 0)
+		return (e);
+	if ((e = export_text(ex, r, ideal, &s)) != 0 ||
+	    (e = export_metadata(ex, d, r, ideal, &metadata)) != 0) {
+		free(prompt);
+		return (e);
+	}
+	completion = xasprintf("%s%s", d->name != NULL ? " " : "", s);
+	free(s);
+	o = json_object();
+	msg_set_string(o, "prompt", prompt);
+	msg_set_string(o, "completion", completion);
+	msg_set_bool(o, "label", label);
+	free(prompt);
+	free(completion);
+	ex->counts.labels[label]++;
+	export_row(ex, o, metadata, r);
+	return (0);
+}
+
+/* Write the labelled texts of a dialogue: an ideal text is good; a reply is
+ * what it was rated. A reply that was cut short is no example of a good one. */
+static int
+export_labels(struct export *ex, struct export_dialogue *d)
+{
+	const struct export_reply	*r;
+	size_t				 i;
+	int				 e = 0;
+
+	for (i = 0; e == 0 && i < d->nreplies; i++) {
+		r = &d->reply[i];
+		if (!r->wanted)
+			continue;
+		if (r->shown && (r->thumb < 0 || (r->thumb > 0 && !r->cut)))
+			e = export_label(ex, d, i, 0, r->thumb > 0);
+		if (e == 0 && r->ideal != 0)
+			e = export_label(ex, d, i, 1, 1);
+	}
+	return (e);
+}
+
+/* Write the format "preference". */
 int
 export_preference(struct export *ex)
 {
-	sqlite3_stmt	*q;
-	int		 r;
+	return (export_dialogues(ex, export_pairs, 0));
+}
 
-	if ((r = sql_open(&ex->st, &q, "SELECT r.id, e.id, r.text, a.thumb "
-	    "FROM rating a JOIN reply r ON r.id = a.reply "
-	    "JOIN exchange e ON e.id = r.exchange WHERE (e.uid = ?1 "
-	    "OR ?1 = -1) AND r.id > ?2 AND a.id <= ?3 AND NOT EXISTS "
-	    "(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?3) "
-	    "AND e.kind = 'say' AND r.state = 'done' AND r.text <> '' AND "
-	    "(a.thumb = -1 OR (a.thumb = 0 AND a.ideal <> '')) ORDER BY r.id",
-	    "iii", ex->uid, ex->last, ex->rating)) != 0)
-		return (r);
-	while ((r = sql_step(&ex->st, q)) == 1 && !export_full(ex)) {
-		ex->last = sqlite3_column_int64(q, 0);
-		if ((r = export_preference_pair(ex, q)) != 0) {
-			sql_end(q);
-			return (r);
-		}
-	}
-	if (r == 1)
-		sql_end(q);
-	return (r);
+/* Write the format "openai-dpo". */
+int
+export_openai_dpo(struct export *ex)
+{
+	return (export_dialogues(ex, export_pairs, 0));
+}
+
+/* Write the format "kto". */
+int
+export_kto(struct export *ex)
+{
+	return (export_dialogues(ex, export_labels, 1));
 }

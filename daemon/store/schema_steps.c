@@ -361,7 +361,7 @@ static const char schema_facts[] =
 "	-- finds exchanges by words; its rowid is the exchange\n"
 "	prompt, reply, ideal, comment, hidden, content='v_search',\n"
 "	content_rowid='exchange',\n"
-"	tokenize='unicode61 remove_diacritics 2'\n"
+"	tokenize='porter unicode61 remove_diacritics 2'\n"
 ");\n"
 "INSERT INTO search (rowid, prompt, reply, ideal, comment, hidden)\n"
 "	SELECT exchange, prompt, reply, ideal, comment, hidden\n"

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pseudonym.h"
 #include "xmalloc.h"
 
 #define STORE_RETRY_MS	1000	/* after maintenance that has failed */
@@ -307,6 +308,7 @@ store_open(const char *path, struct store **out, struct fault *f)
 		goto out;
 	backup_take(path);
 	if ((r = store_file(path, f)) != 0 ||
+	    (r = pseudonym_make(path, f)) != 0 ||
 	    (r = store_look(path, &version, f)) != 0)
 		goto out;
 	if ((r = store_connect(st)) != 0) {

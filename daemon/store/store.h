@@ -263,8 +263,9 @@ int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
 /*
- * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c and
- * store_count.c read; the others write.  Each reads req->msg and fills req->done.  Returns 0,
+ * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c
+ * and store_count.c read; the others write.  Each reads req->msg and fills
+ * req->done.  Returns 0,
  * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
  */
 
@@ -273,6 +274,7 @@ int	 store_finish(struct store *st, struct store_request *req);
 int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
 int	 store_unrate(struct store *st, struct store_request *req);
+int	 store_consent(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
 int	 store_forget(struct store *st, struct store_request *req);
 int	 store_expire(struct store *st, struct store_request *req);
@@ -397,51 +399,5 @@ int	 store_filter_read(struct store_filter *ft, int admin,
 /* Make a title from the start of a text: one line of at most STORE_TITLE_CHARS
  * characters, owned by the caller. */
 char	*store_title(const char *text);
-
-/* ---- export.c: one export, in a process that only reads */
-
-#define EXPORT_PIECE	(256 * 1024)	/* bytes; one more line may follow */
-
-/* A running export. */
-struct export {
-	struct store	 st;		/* only db, path and statements */
-	FILE		*out;		/* owned: the piece being read */
-	int64_t		 uid;		/* data of this user; -1: of all */
-	int64_t		 exchange, reply, rating; /* highest ids at the start */
-	int64_t		 last;		/* set by the format: last id read */
-	int		 pieces;	/* number of pieces written */
-};
-
-/*
- * Write an export of the database at path to out, as the database is now: the
- * data of uid, or of all users if uid is -1. format is one of
- * vocabulary_formats. Returns 0, CHAT_ECLOSED if nobody reads out any more, or
- * another error; *f is filled.
- */
-int	 export_run(const char *format, const char *path, int64_t uid,
-	    FILE *out, struct fault *f);
-
-/* Add msg (taken) to the piece, as a line. */
-void	 export_line(struct export *ex, json_t *msg);
-
-/* Has the piece reached EXPORT_PIECE bytes? */
-int	 export_full(struct export *ex);
-
-/*
- * ---- export_dialogue.c, export_preference.c, export_csv.c,
- * export_moderation.c: the formats. Each writes one piece, from the row after
- * ex->last on (0 at first), and leaves out rows that are newer than the export.
- * Returns 1 if there is more, 0 at the end, or CHAT_ESYSTEM with ex->st.why
- * filled.
- */
-
-int	 export_oig(struct export *ex);
-int	 export_messages(struct export *ex);
-int	 export_preference(struct export *ex);
-int	 export_csv(struct export *ex);
-int	 export_moderation(struct export *ex);
-
-/* Make a message of a conversation, {"role": role, "content": text}. */
-json_t	*export_message(const char *role, const char *text);
 
 #endif

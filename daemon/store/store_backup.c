@@ -292,6 +292,7 @@ backup_take(const char *path)
 {
 	char		*ready = xasprintf("%s.restore", path);
 	char		*lock = xasprintf("%s.lock", ready);
+	char		*key = xasprintf("%s.key", ready);
 	struct store	*st = NULL;
 	struct fault	 f;
 
@@ -308,7 +309,9 @@ backup_take(const char *path)
 			backup_swap(path, ready);
 		}
 		unlink(lock);
+		unlink(key);
 	}
+	free(key);
 	free(lock);
 	free(ready);
 }

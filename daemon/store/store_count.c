@@ -3,9 +3,9 @@
  * count: how many replies there are, how they were rated, what the filters have
  * found, and how far the raters agree.
  *
- * The store looks at STORE_LOOK replies in one slice.  The sums so far travel in
- * the answer's "next" and come back with the request for the next slice, so the
- * store keeps no state.
+ * The store looks at STORE_LOOK replies in one slice.  The sums so far travel
+ * in the answer's "next" and come back with the request for the next slice, so
+ * the store keeps no state.
  *
  * Agreement is Cohen's kappa of the thumbs that two raters gave to the same
  * replies (J. Cohen, "A coefficient of agreement for nominal scales", 1960).
@@ -147,7 +147,6 @@ static int
 store_count_ratings(struct store *st, const struct count_args *a, json_t *sums,
     int64_t reply, int64_t owner)
 {
-	static const char *const names[] = { "bad", "neutral", "good" };
 	struct count_rating	 by[COUNT_RATERS];
 	sqlite3_stmt		*q;
 	json_t			*reasons, *reason;
@@ -162,7 +161,9 @@ store_count_ratings(struct store *st, const struct count_args *a, json_t *sums,
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		thumb = sqlite3_column_int(q, 0);
-		store_count_add(sums, "ratings", names[thumb + 1], 1);
+		for (i = 0; vocabulary_thumb_values[i] != thumb; i++)
+			;
+		store_count_add(sums, "ratings", vocabulary_thumbs[i], 1);
 		if (sqlite3_column_int(q, 2))
 			store_count_add(sums, "ratings", "ideal", 1);
 		if (sqlite3_column_int(q, 3))

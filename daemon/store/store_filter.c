@@ -10,10 +10,6 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-/* Beside the thumbs, a filter may ask for these ratings. */
-static const char *const store_filter_ratings[] = { "good", "bad", "neutral",
-    "any", "none", "ideal", NULL };
-
 /* Check the words of a filter, and find out what its user is. */
 int
 store_filter_read(struct store_filter *ft, int admin, struct fault *f)
@@ -26,9 +22,9 @@ store_filter_read(struct store_filter *ft, int admin, struct fault *f)
 	    ft->user != NULL;
 	ft->uid = -1;
 	if (ft->rating != NULL &&
-	    vocabulary_find(store_filter_ratings, ft->rating) == -1)
+	    vocabulary_find(vocabulary_ratings, ft->rating) == -1)
 		return (vocabulary_fault(f, "bad_field", "rating",
-		    store_filter_ratings, ft->rating));
+		    vocabulary_ratings, ft->rating));
 	if (ft->reason != NULL &&
 	    vocabulary_find(vocabulary_reasons, ft->reason) == -1)
 		return (vocabulary_fault(f, "bad_field", "reason",

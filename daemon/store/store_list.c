@@ -23,9 +23,10 @@ struct list_args {
 };
 
 /* Each kind has two statements, because one statement with OR could not use an
- * index. Columns: id, title or prompt, created, uid, and whether the filter lets
- * it pass (?3: there is a filter); for a conversation also updated and the
- * number of its exchanges. A conversation passes if one of its exchanges does. */
+ * index. Columns: id, title or prompt, created, uid, and whether the filter
+ * lets it pass (?3: there is a filter); for a conversation also updated and the
+ * number of its exchanges. A conversation passes if one of its exchanges
+ * does. */
 #define LIST_CONVERSATIONS(whose) \
 	"SELECT id, title, created, uid, NOT ?3 OR EXISTS (SELECT 1 " \
 	"FROM exchange e WHERE e.conversation = c.id AND " STORE_FILTER "), " \

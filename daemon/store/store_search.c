@@ -20,6 +20,10 @@
 #define SEARCH_LIMIT	50	/* items, if no limit is given */
 #define SEARCH_BYTES	1000	/* of a query */
 #define SEARCH_WORDS	32	/* words and phrases of a query */
+#define SEARCH_EXCERPT	4096	/* bytes counted for an excerpt, which takes
+				 * time to make */
+#define SEARCH_SPAN	20000	/* exchanges that the index looks at for one
+				 * slice: a few milliseconds */
 #define SEARCH_BEGIN	'\002'	/* marks in an excerpt, from SQLite */
 #define SEARCH_END	'\003'
 
@@ -27,6 +31,7 @@ struct search_args {
 	const char	*query, *review;
 	char		*match;		/* owned: the query for the index */
 	int64_t		 uid, before, limit;
+	int64_t		 low;		/* the slice ends at this exchange */
 	int		 admin, all;
 	struct store_filter filter;
 };
@@ -42,8 +47,9 @@ struct search_query {
  * The scans. Columns: where the next slice goes on, exchange, reply (0: the
  * newest), and whether the row is one of those that are looked for. ?1 is the
  * user, ?2 before, ?3 the query or the kind of review, ?14 whether everybody's
- * exchanges are looked at. The first two are two statements because one with OR
- * could not use an index.
+ * exchanges are looked at, ?15 the oldest exchange that is looked at: the index
+ * could take long to find the next one that matches. The first two are two
+ * statements because one with OR could not use an index.
  */
 #define SEARCH_OWN \
 	"SELECT e.id, e.id, 0, " STORE_FILTER " FROM exchange e " \
@@ -54,7 +60,8 @@ struct search_query {
 #define SEARCH_MATCH \
 	"SELECT s.rowid, s.rowid, 0, (?14 OR e.uid = ?1) AND " STORE_FILTER \
 	" FROM search s JOIN exchange e ON e.id = s.rowid " \
-	"WHERE s.search MATCH ?3 AND s.rowid < ?2 ORDER BY s.rowid DESC"
+	"WHERE s.search MATCH ?3 AND s.rowid < ?2 AND s.rowid >= ?15 " \
+	"ORDER BY s.rowid DESC"
 
 /*
  * What an operator has to review, each reply that this operator has not rated:
@@ -97,7 +104,7 @@ static const char *const store_search_reviews[] = { "unrated", "second",
 static int	store_search_check(struct search_args *, struct fault *);
 static char	*store_search_query(const char *, int, struct fault *);
 static const char *store_search_word(struct search_query *, const char *);
-static int	store_search_open(struct store *, const struct search_args *,
+static int	store_search_open(struct store *, struct search_args *,
 		    sqlite3_stmt **);
 static int	store_search_item(struct store *, const struct search_args *,
 		    int64_t, int64_t, struct store_request *, int64_t *);
@@ -150,9 +157,13 @@ store_search(struct store *st, struct store_request *req)
 	}
 	if (r < 0)
 		goto out;
-	msg_set_bool(req->done, "more", r == 1);
 	if (r == 1)
 		sql_end(q);
+	else if (a.low > 0) {		/* the index may have older ones */
+		last = a.low;
+		r = 1;
+	}
+	msg_set_bool(req->done, "more", r == 1);
 	if (r == 1 && n < a.limit) {
 		next = json_object();
 		msg_set_int(next, "before", last);
@@ -191,16 +202,26 @@ store_search_check(struct search_args *a, struct fault *f)
 
 /* Begin the scan. */
 static int
-store_search_open(struct store *st, const struct search_args *a,
-    sqlite3_stmt **q)
+store_search_open(struct store *st, struct search_args *a, sqlite3_stmt **q)
 {
+	int64_t	newest = 0;
+	int	r;
+
+	if (a->match != NULL) {
+		if ((r = sql_int(st, &newest, "SELECT max(id) FROM exchange",
+		    "")) < 0)
+			return (r);
+		if (a->before > newest + 1)
+			a->before = newest + 1;
+		if (a->before > SEARCH_SPAN)
+			a->low = a->before - SEARCH_SPAN;
+	}
 	return (sql_open(st, q, a->review != NULL ? SEARCH_REVIEW :
 	    a->match != NULL ? SEARCH_MATCH : a->all ? SEARCH_ALL : SEARCH_OWN,
-	    a->review == NULL && a->match == NULL ? "iisi" STORE_FILTER_TYPES :
-	    a->review != NULL ? "iisi" STORE_FILTER_TYPES :
-	    "iisi" STORE_FILTER_TYPES "i", a->uid, a->before,
+	    a->match == NULL ? "iisi" STORE_FILTER_TYPES :
+	    "iisi" STORE_FILTER_TYPES "ii", a->uid, a->before,
 	    a->review != NULL ? a->review : a->match, (int64_t)a->admin,
-	    STORE_FILTER_ARGS(&a->filter), (int64_t)a->all));
+	    STORE_FILTER_ARGS(&a->filter), (int64_t)a->all, a->low));
 }
 
 /* Does a character belong to no word of the index? Roughly: beyond ASCII, only
@@ -279,9 +300,8 @@ store_search_word(struct search_query *sq, const char *text)
 		return (text);
 	to = minus ? sq->not : sq->want;
 	count = minus ? &sq->nnot : &sq->nwant;
-	fprintf(to, "%s\"%.*s\"%s", (*count)++ == 0 ? "" : minus ? " OR " :
-	    " AND ", (int)(end - s), s, (quoted ? *text : end[-1]) == '*' ?
-	    " *" : "");
+	fprintf(to, "%s\"%.*s\"", (*count)++ == 0 ? "" : minus ? " OR " :
+	    " AND ", (int)(end - s), s);
 	return (text);
 }
 
@@ -322,10 +342,12 @@ store_search_item(struct store *st, const struct search_args *a,
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 6) +
 	    sqlite3_column_int64(q, 13);
 	sql_end(q);
-	if (a->match != NULL &&
-	    (r = store_search_excerpt(st, a, exchange, o)) < 0) {
-		json_decref(m);
-		return (r);
+	if (a->match != NULL) {
+		*bytes += SEARCH_EXCERPT;
+		if ((r = store_search_excerpt(st, a, exchange, o)) < 0) {
+			json_decref(m);
+			return (r);
+		}
 	}
 	req->item(req->arg, m);
 	return (0);

@@ -27,15 +27,14 @@
 #include "log.h"
 #include "path.h"
 #include "stdfds.h"
-#include "vocabulary.h"
 #include "store.h"
+#include "stored.h"
 #include "xmalloc.h"
 
 #define STORED_BATCH		256		/* requests in a transaction */
 #define STORED_BATCH_BYTES	(4 * 1024 * 1024) /* of text in them */
 #define STORED_READS		64	/* waiting reads */
 #define STORED_QUEUE_HIGH	(1024 * 1024)	/* bytes of waiting output */
-#define STORED_NOBODY		(-2)	/* no user has this number */
 
 struct stored {
 	struct chan		*ch;		/* owned */
@@ -47,8 +46,6 @@ struct stored {
 	size_t			 first, nreads;
 };
 
-static void	stored_usage(FILE *);
-static int	stored_misuse(const char *);
 static int	stored_init(struct stored *);
 static int	stored_collect(struct stored *);
 static size_t	stored_weight(const json_t *);
@@ -58,47 +55,6 @@ static void	stored_answer(struct stored *, struct store_request *);
 static void	stored_commit(struct stored *);
 static void	stored_read(struct stored *);
 static int	stored_serve(void);
-static int	stored_backup(const char *, const char *);
-static int64_t	stored_uid(const char *);
-static int	stored_export(const char *, const char *, int64_t);
-
-/* Print the usage. */
-static void
-stored_usage(FILE *to)
-{
-	char	*formats = vocabulary_list(vocabulary_formats, "or");
-
-	fprintf(to, "usage: chatd-store\n"
-	    "       chatd-store --export FORMAT --db PATH --uid N | --all\n"
-	    "       chatd-store --backup --db PATH\n"
-	    "       chatd-store --restore NAME --db PATH\n"
-	    "       chatd-store --help | --version\n\n"
-	    "Keeps the database of chatd. Requests and answers are JSON lines "
-	    "on standard input\nand output. With --export it writes an export "
-	    "to standard output instead.\n\n"
-	    "  --export FORMAT  %s\n"
-	    "  --db PATH        the database\n"
-	    "  --uid N          the data of this user\n"
-	    "  --name NAME      nothing, if this user had another name when it "
-	    "was last seen\n"
-	    "  --all            the data of all users\n"
-	    "  --backup         copy the database, which may be in use, into "
-	    "a new file in\n                   the folder backup beside it\n"
-	    "  --restore NAME   have chatd-store take this file of that "
-	    "folder when it\n                   starts the next time\n",
-	    formats);
-	free(formats);
-}
-
-/* Report a wrong command line. Returns the exit status. */
-static int
-stored_misuse(const char *why)
-{
-	if (why != NULL)
-		fprintf(stderr, "chatd-store: %s\n", why);
-	fputs("Try 'chatd-store --help'.\n", stderr);
-	return (2);
-}
 
 /* Confine the process to the database's folder. */
 static void
@@ -322,93 +278,27 @@ out:
 	return (status);
 }
 
-/* Read a uid. Returns -1 if the text is not one. */
-static int64_t
-stored_uid(const char *s)
-{
-	char		*end;
-	long long	 v;
-
-	v = strtoll(s, &end, 10);
-	return (*s < '0' || *s > '9' || *end != '\0' || v > 4294967294LL ?
-	    -1 : v);
-}
-
-/* Write an export. Returns the exit status. */
-static int
-stored_export(const char *format, const char *path, int64_t uid)
-{
-	struct fault	 f = { 0 };
-	int		 r;
-
-	if ((r = export_run(format, path, uid, stdout, &f)) != 0 &&
-	    r != CHAT_ECLOSED)
-		log_warnx("%s", f.message);
-	return (r != 0);
-}
-
-/* Make a backup, or with a name have it restored. Returns the exit status. */
-static int
-stored_backup(const char *path, const char *name)
-{
-	struct fault	 f = { 0 };
-	int		 r;
-
-	r = name == NULL ? backup_make(path, stdout, &f) :
-	    backup_stage(path, name, &f);
-	if (r != 0)
-		log_warnx("%s", f.message);
-	return (r != 0);
-}
-
 /* Read the command line, then serve or export. */
 int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "export", required_argument, NULL, 'e' },
-		{ "db", required_argument, NULL, 'd' },
-		{ "uid", required_argument, NULL, 'u' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "backup", no_argument, NULL, 'b' },
-		{ "restore", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char	*format = NULL, *path = NULL, *name = NULL,
-			*restore = NULL;
-	int64_t		 uid = -1;
-	int		 c, all = 0, whose = 0, backup = 0;
+	int	c;
 
 	stdfds_init("chatd-store");
 	log_init("chatd-store", LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* an error instead of a signal */
+	if (stored_backup_wanted(argc, argv))
+		return (stored_backup(argc, argv));
+	if (stored_export_wanted(argc, argv))
+		return (stored_export(argc, argv));
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'e':
-			format = optarg;
-			break;
-		case 'd':
-			path = optarg;
-			break;
-		case 'u':
-			whose = 1;
-			if ((uid = stored_uid(optarg)) == -1)
-				return (stored_misuse("--uid: not a uid"));
-			break;
-		case 'n':
-			name = optarg;
-			break;
-		case 'a':
-			all = 1;
-			break;
-		case 'b':
-			backup = 1;
-			break;
-		case 'r':
-			restore = optarg;
-			break;
 		case 'h':
 			stored_usage(stdout);
 			return (0);
@@ -421,28 +311,6 @@ main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return (stored_misuse("no arguments are taken"));
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* an error instead of a signal */
-	if (backup || restore != NULL) {
-		if (path == NULL || format != NULL || whose || all ||
-		    name != NULL || (backup && restore != NULL))
-			return (stored_misuse("--backup and --restore need "
-			    "--db, and nothing else"));
-		return (stored_backup(path, restore));
-	}
-	if (format != NULL) {
-		if (vocabulary_find(vocabulary_formats, format) == -1)
-			return (stored_misuse("--export: unknown format"));
-		if (path == NULL || whose + all != 1)
-			return (stored_misuse("--export needs --db, and "
-			    "either --uid or --all"));
-		if (name != NULL && store_file_is_held(path, uid, name))
-			uid = STORED_NOBODY;
-		return (stored_export(format, path, uid));
-	}
-	if (path != NULL || whose || all || name != NULL)
-		return (stored_misuse("only with --export, --backup or "
-		    "--restore"));
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	return (stored_serve());

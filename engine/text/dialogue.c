@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pretoken.h"
 #include "roletag.h"
+#include "turntext.h"
 #include "xmalloc.h"
 
 struct dialogue_run {
@@ -38,24 +38,18 @@ static void
 dialogue_write_turn(const struct dialogue *d, size_t i, struct textbuf *line)
 {
 	const struct dialogue_turn	*turn = &d->turn[i];
-	struct textbuf			 clean = { NULL, 0, 0 };
 	int				 last = i + 1 == d->n;
-	size_t				 skip;
+	size_t				 was;
 
-	roletag_defuse(turn->text, turn->n, &clean);
-	if (!(last && turn->bot))
-		clean.n -= pretoken_trailing(clean.s, clean.n);
-	skip = pretoken_leading(clean.s, clean.n);
-	textbuf_puts(line, turn->bot ? ROLETAG_BOT ":" : ROLETAG_HUMAN ":");
-	if (clean.n > skip) {
-		textbuf_puts(line, " ");
-		textbuf_add(line, clean.s + skip, clean.n - skip);
-	}
+	textbuf_puts(line, turn->bot ? ROLETAG_BOT ": " : ROLETAG_HUMAN ": ");
+	was = line->n;
+	turntext_add(turn->text, turn->n, last && turn->bot, line);
+	if (line->n == was)
+		line->n--;	/* nothing comes after the blank */
 	if (last && !turn->bot)
 		textbuf_puts(line, "\n" ROLETAG_BOT ":");
 	else if (!last)
 		textbuf_puts(line, "\n");
-	textbuf_clear(&clean);
 }
 
 /* Write the pre-prompt as it is before a tag: with the "<" that follows. The id
@@ -63,12 +57,9 @@ dialogue_write_turn(const struct dialogue *d, size_t i, struct textbuf *line)
 static void
 dialogue_write_preprompt(const char *s, struct textbuf *line)
 {
-	if (s == NULL || *s == '\0')
-		return;
-	roletag_defuse(s, strlen(s), line);
-	if (line->s[line->n - 1] != '\n')
-		textbuf_puts(line, "\n");
-	textbuf_puts(line, "<");
+	turntext_add_preprompt(s, line);
+	if (line->n > 0)
+		textbuf_puts(line, "<");
 }
 
 /* Return the index of the newest turn of a person, or n. */

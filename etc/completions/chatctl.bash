@@ -22,16 +22,23 @@ _chatctl_options()
 	local text="--continue --conversation --raw --preprompt --temperature
 		--top-k --top-p --repetition-penalty --max-tokens --seed
 		--stop --ignore-eos"
+	local filter="--since --until --rating --reason --category --model
+		--user"
 	case $1 in
 	''|chat)	echo "$text --no-history $any" ;;
 	ask)		echo "$text $any" ;;
-	list)		echo "--limit --before --all --raw --no-pager $any" ;;
-	show)		echo "--exchange --no-pager $any" ;;
+	list)		echo "--limit --before --all --raw --no-pager $filter
+			    $any" ;;
+	search)		echo "--limit --before --all --no-pager $filter
+			    $any" ;;
+	show)		echo "--exchange --no-pager $filter $any" ;;
+	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
 	forget)		echo "--all --since --until --user --yes $any" ;;
 	replay)		echo "--reply --sample --all $any" ;;
-	rate)		echo "--reason --ideal --comment --reply $any" ;;
-	review)		echo "--refusals $any" ;;
+	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
+	review)		echo "--unrated --second --disputed --flagged
+			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
@@ -42,9 +49,9 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show rate review delete forget adopt
-		export replay backup restore status health
-		reload filters moderate tokenize help"
+	commands="chat ask list show search rate review delete forget adopt
+		export replay backup restore stats status health reload
+		filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
@@ -52,6 +59,10 @@ _chatctl()
 	--format|-f)	words="oig messages preference csv moderation" ;;
 	--direction|-d)	words="prompt reply" ;;
 	--reason)	words="incorrect unhelpful harmful wrong_refusal" ;;
+	--rating)	words="good bad neutral any none ideal" ;;
+	--category)	words="misinformation hate violence impersonation
+		harassment defamation spam_scam confidential terms_violation
+		malicious_bot illegal other_unsafe" ;;
 	--socket|-s|--output|-o)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))

@@ -13,7 +13,7 @@ import pytest
 
 from service import BUILD, SRC, Service
 
-MARKER = "Zanzibarquince"
+MARKER = "Zanzibarkumquat"
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs two accounts")
 OTHER = 65534
 
@@ -160,7 +160,8 @@ def test_a_number_that_somebody_else_got_inherits_nothing():
         db.close()
         s.start()
         s.wait_model()
-        done = chatctl(s, "export", "--format", "oig", uid=OTHER)
+        done = chatctl(s, "export", "--format", "oig", "--rating", "all",
+                       uid=OTHER)
         # the control: without the other name there would be a line
         assert (done.returncode, done.stdout) == (0, "")
         with s.client_as(OTHER) as c:
@@ -177,7 +178,8 @@ def test_a_number_that_somebody_else_got_inherits_nothing():
         with s.client_as(OTHER) as c:
             assert c.call("show", conversation=old["conversation"])[
                 "event"] == "done"
-        done = chatctl(s, "export", "--format", "oig", uid=OTHER)
+        done = chatctl(s, "export", "--format", "oig", "--rating", "all",
+                       uid=OTHER)
         assert done.stdout.count("\n") == 2
 
 
@@ -251,7 +253,7 @@ def test_a_killed_exporter_is_logged():
             os.kill(exporters(s)[0], signal.SIGKILL)
             last = c.events(ident)[-1]
         assert last["code"] == "store_unavailable"
-        assert "the export of uid %d was killed by signal 9" % os.getuid() \
+        assert "the export of uid %d was ended by signal 9" % os.getuid() \
             in s.log.read_text()
 
 
@@ -315,7 +317,8 @@ def change(s, sql, *args):
      "WHERE exchange = ?", None)])
 def test_a_replay_says_where_and_why_it_parts(real, sql, what):
     with real.client() as c:
-        e = c.say("What can you do?", params=PARAMS)[1]
+        e = c.call("complete", prompt="<human>: Tell me a story\n<bot>:",
+                   params=dict(PARAMS, ignore_eos=True, temperature=2.0))
         change(real, "INSERT OR IGNORE INTO model (path, name, digest, "
                "precision) VALUES ('/x', 'x', 'sha256:00', 'bf16')")
         change(real, sql, e["exchange"])
@@ -331,7 +334,7 @@ def test_a_replay_says_where_and_why_it_parts(real, sql, what):
     assert out.returncode == (0 if done["identical"] else 1)
     assert done["identical"] or "parts after" in out.stdout
     assert what is None or "  %s was " % what in out.stdout
-    change(real, "DELETE FROM conversation WHERE id = ?", e["conversation"])
+    change(real, "DELETE FROM exchange WHERE id = ?", e["exchange"])
 
 
 def test_a_cut_reply_is_compared_as_far_as_it_goes(real):

@@ -25,7 +25,7 @@ def run(folder, *args):
 
 
 def backup(folder):
-    done = run(folder, "--backup")
+    done = run(folder, "backup")
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
@@ -51,7 +51,7 @@ def test_a_backup_is_private_whole_and_can_be_restored(folder):
     assert os.listdir(folder / "backup") == [os.path.basename(made["path"])]
     say(store, "after")
     name = os.path.basename(made["path"])
-    assert run(folder, "--restore", name).returncode == 0
+    assert run(folder, "restore", "--file", name).returncode == 0
     assert prompts(folder) == ["prompt of before", "prompt of after"]
     assert store.close() == 0
     again = Store(folder / "chatd.db")
@@ -68,7 +68,7 @@ def test_a_backup_is_private_whole_and_can_be_restored(folder):
     # Nothing else is left, and the next start restores nothing.
     Store(folder / "chatd.db").close()
     assert {p.name for p in folder.iterdir()} == {
-        "backup", "chatd.db", "chatd.db.lock", old.name}
+        "backup", "chatd.db", "chatd.db.key", "chatd.db.lock", old.name}
     assert prompts(folder) == ["prompt of before", "prompt of later"]
 
 
@@ -82,7 +82,7 @@ def test_what_was_deleted_since_stays_deleted(folder):
     store.do(op="delete", uid=1000, exchange=raw["exchange"])
     say(store, "not in the backup")
     name = os.path.basename(made["path"])
-    assert run(folder, "--restore", name).returncode == 0
+    assert run(folder, "restore", "--file", name).returncode == 0
     store.kill()        # with a log that has not been written back
     again = Store(folder / "chatd.db")
     assert again.close() == 0
@@ -101,7 +101,7 @@ def test_a_database_that_is_damaged_can_be_replaced(folder):
     refused = Store(folder / "chatd.db")
     assert refused.ready["event"] == "error"
     refused.wait()
-    assert run(folder, "--restore", name).returncode == 0
+    assert run(folder, "restore", "--file", name).returncode == 0
     again = Store(folder / "chatd.db")
     assert again.ready["event"] == "ready"
     again.close()
@@ -116,7 +116,7 @@ def test_a_restore_that_was_cut_is_done_by_the_next_start(folder, steps):
     name = os.path.basename(backup(folder)["path"])
     say(store, "after")
     store.kill()
-    assert run(folder, "--restore", name).returncode == 0
+    assert run(folder, "restore", "--file", name).returncode == 0
     # The first steps of the swap, as if the power had been lost then.
     db = folder / "chatd.db"
     for step in (lambda: (folder / "chatd.db-wal").rename(folder / "x-wal"),
@@ -148,7 +148,7 @@ def test_what_is_no_backup_is_refused(folder, name, words):
     db = sqlite3.connect(folder / "backup/other.db")
     db.execute("CREATE TABLE t (x)")
     db.close()
-    done = run(folder, "--restore", name)
+    done = run(folder, "restore", "--file", name)
     assert done.returncode == 1
     assert words in done.stderr and done.stderr.count("\n") == 1
     assert not list(folder.glob("chatd.db.restore*"))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exports: chatd-store --export, also while a store writes to the same
 database."""
+import gzip
+import hashlib
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ import time
 
 import pytest
 
+from service import SRC
 from store_driver import PROGRAM, Store, all_written_back, begin, finish
 
 
@@ -41,8 +44,9 @@ def test_exports_work_while_a_store_runs(store, folder):
     db = folder / "chatd.db"
     done = export("--export", "oig", "--db", db, "--uid", 1000)
     assert done.returncode == 0 and done.stderr == b""
-    assert json.loads(done.stdout) == {
-        "text": "<human>: prompt of a\n<bot>: Hello!"}
+    row = json.loads(done.stdout)
+    assert row.pop("metadata")["ideal"] is True
+    assert row == {"text": "<human>: prompt of a\n<bot>: Hello!"}
     done = export("--export", "preference", "--db", db, "--all")
     assert json.loads(done.stdout)["rejected"][0]["content"] == "Hi!"
     done = export("--export", "messages", "--db", db, "--uid", 1001)
@@ -121,7 +125,10 @@ def test_the_log_stays_small_beside_an_export_that_never_ends(
         stdout=subprocess.PIPE)
     assert exporter.stdout.read(10) == b'{"text":"<'
     exporter.send_signal(signal.SIGSTOP)
-    assert all_written_back(folder)
+    end = time.monotonic() + 10     # the store itself may be writing back
+    while not all_written_back(folder):
+        assert time.monotonic() < end
+        time.sleep(0.1)
     assert write_much(store, folder) < 48 << 20
     exporter.kill()
     exporter.wait(20)
@@ -169,6 +176,16 @@ def test_readers_whose_transactions_overlap_do_not_let_the_log_grow(
     (["--export", "oig", "--db", "x", "--all", "--uid", "1"], 2, "--uid"),
     (["--export", "oig", "--db", "x", "--uid", "me"], 2, "--uid"),
     (["--export", "oig", "--db", "x", "--uid", "-1"], 2, "--uid"),
+    (["--export", "oig", "--db", "x", "--uid", "1", "--user", "a"], 2,
+     "user"),
+    (["export", "--db", "x", "--all", "-f", "oig", "--rating", "god"], 2,
+     "good"),
+    (["export", "--db", "x", "--all", "-f", "oig", "--split", "x"], 2,
+     "heldout"),
+    (["export", "--db", "x", "--all", "-f", "oig", "--since", "now"], 2,
+     "--since"),
+    (["export", "--db", "x", "--all", "-f", "oig", "--heldout", "101"], 2,
+     "percentage"),
     (["--db", "x"], 2, "--export"), (["x"], 2, "arguments"),
     (["--fly"], 2, "--help"),
     (["--export", "oig", "--db", "/nowhere/x.db", "--all"], 1, "/nowhere")])
@@ -187,10 +204,256 @@ def test_a_reader_that_leaves_ends_an_export_quietly(store, folder):
     a = store.do(**begin("a"))
     store.do(**finish(a["reply"], "y" * 1000000))
     exporter = subprocess.Popen(
-        [PROGRAM, "--export", "oig", "--db", folder / "chatd.db", "--all"],
+        [PROGRAM, "--export", "oig", "--rating", "all", "--db",
+         folder / "chatd.db", "--all"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert exporter.stdout.read(10) == b'{"text":"<'
     exporter.stdout.close()
     assert exporter.wait(20) == 1
     assert exporter.stderr.read() == b""
     exporter.stderr.close()
+
+
+def campaign(store):
+    """Ratings of every kind. Returns the database."""
+    for n in range(40):
+        a = store.do(**begin("c-%d" % n, prompt="question %d" % (n // 2),
+                             name="anna"))
+        store.do(**finish(a["reply"], "answer %d" % (n % 4)))
+        if n % 4 == 0:
+            store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1,
+                     time=5, name="anna")
+        elif n % 4 == 1:
+            store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
+                     reasons=["incorrect"], ideal="better %d" % n, time=5)
+        elif n % 4 == 2:
+            store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
+                     reasons=["harmful"], time=5)
+
+
+def rows(*args):
+    done = export("export", *args)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_files_come_with_a_manifest(store, folder):
+    campaign(store)
+    db = folder / "chatd.db"
+    out = folder / "kto.jsonl"
+    args = ["--db", db, "--all", "--format", "kto"]
+    assert export("export", *args, "-o", out).returncode == 0
+    text = out.read_bytes()
+    assert text == export("export", *args).stdout
+    assert os.stat(out).st_mode & 0o777 == 0o600
+    made = json.loads((folder / "kto.jsonl.manifest.json").read_text())
+    assert made["rows"] == text.count(b"\n") == 40
+    assert made["ratings"] == {
+        "good": 10, "neutral": 0, "bad": 20, "unrated": 10, "ideal": 10,
+        "reasons": {"incorrect": 10, "unhelpful": 0, "harmful": 10,
+                    "wrong_refusal": 0}}
+    assert made["kto"] == {"true": 20, "false": 20, "desirable_weight": 1.0,
+                           "undesirable_weight": 1.0}
+    assert made["files"] == [{"name": "kto.jsonl", "bytes": len(text),
+                              "sha256": hashlib.sha256(text).hexdigest()}]
+    assert made["schema"] == 3 and made["models"][0]["replies"] == 40
+    assert sum(made["tokens"].values()) == 40
+    # A second one does not take its place, nor that of its companions.
+    again = export("export", *args, "-o", out)
+    assert again.returncode == 1 and b"manifest.json" in again.stderr
+    assert out.read_bytes() == text
+    assert sorted(p.name for p in folder.iterdir() if "kto" in p.name) == \
+        ["kto.jsonl", "kto.jsonl.manifest.json"]
+    (folder / "kto.jsonl.manifest.json").unlink()
+    again = export("export", *args, "-o", out)
+    assert again.returncode == 1 and b"already exists" in again.stderr
+    assert export("export", *args, "-o", "-").stdout == text
+    assert not (folder / "-").exists()
+
+
+def test_files_are_compressed_by_their_names(store, folder):
+    campaign(store)
+    args = ["--db", folder / "chatd.db", "--all", "--format", "messages"]
+    plain = export("export", *args).stdout
+    assert export("export", *args, "-o", folder / "m.gz").returncode == 0
+    packed = (folder / "m.gz").read_bytes()
+    assert gzip.decompress(packed) == plain
+    made = json.loads((folder / "m.gz.manifest.json").read_text())
+    assert made["files"][0]["sha256"] == hashlib.sha256(packed).hexdigest()
+    assert (folder / "m.gz.chat_template.jinja").exists()
+    done = export("export", *args, "-o", folder / "m.zst")
+    if b"can't write .zst" in done.stderr:
+        pytest.skip("built without libzstd")
+    assert done.returncode == 0
+    assert (folder / "m.zst").read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+    try:
+        unpacked = subprocess.run(["zstd", "-dc", folder / "m.zst"],
+                                  capture_output=True, timeout=20)
+    except FileNotFoundError:
+        pytest.skip("no program zstd")
+    assert unpacked.stdout == plain
+
+
+def test_filters_choose_rows(store, folder):
+    campaign(store)
+    db = ["--db", folder / "chatd.db", "--all"]
+    sft = db + ["--format", "sft"]
+    assert len(rows(*sft)) == 20
+    assert len(rows(*sft, "--rating", "good")) == 10
+    assert len(rows(*sft, "--rating", "ideal")) == 10
+    assert len(rows(*sft, "--rating", "none")) == 10
+    assert len(rows(*sft, "--rating", "all")) == 30
+    assert len(rows(*sft, "--reason", "incorrect")) == 10
+    assert len(rows(*sft, "--user", "anna")) == 20
+    assert len(rows(*sft, "--user", "1000")) == 20
+    assert rows(*sft, "--user", "bert") == []
+    assert rows(*sft, "--model", "other") == []
+    assert rows(*sft, "--until", "2001-01-01") == []
+    assert len(rows(*sft, "--since", "2001-01-01")) == 20
+    # "better N" differs, "answer 0" to "question N" does not.
+    assert len(rows(*sft, "--rating", "all", "--unique")) == 30
+    csv = export("export", *db, "--format", "csv", "--rating", "bad").stdout
+    assert csv.count(b"\r\n") == 21
+
+
+def test_a_split_is_stable_and_complete(store, folder):
+    campaign(store)
+    args = ["--db", folder / "chatd.db", "--all", "--format", "kto",
+            "--heldout", "30"]
+    parts = {name: rows(*args, "--split", name)
+             for name in ("train", "heldout")}
+    whole = rows(*args)
+    assert len(parts["train"]) + len(parts["heldout"]) == len(whole)
+    assert parts["heldout"]
+    for name, some in parts.items():
+        assert all(r["metadata"]["split"] == name for r in some)
+        assert [r for r in whole if r["metadata"]["split"] == name] == some
+
+
+def test_a_sidecar_has_the_metadata_of_bare_rows(store, folder):
+    campaign(store)
+    args = ["--db", folder / "chatd.db", "--all", "--format", "preference"]
+    bare = rows(*args, "--bare")
+    side = rows(*args, "--sidecar")
+    whole = rows(*args)
+    assert len(whole) == 10
+    for n, (b, s, w) in enumerate(zip(bare, side, whole)):
+        assert s.pop("row") == n
+        assert w == dict(b, metadata=s)
+    assert "metadata" not in bare[0]
+    dpo = args[:-1] + ["openai-dpo"]
+    assert rows(*dpo) == rows(*dpo, "--bare")
+    assert [s["reply"] for s in rows(*dpo, "--sidecar")] == \
+        [s["reply"] for s in side]
+
+
+def test_who_said_no_is_left_out(store, folder):
+    for uid in (1000, 1001, 1002):
+        a = store.do(**begin("c-%d" % uid, uid=uid))
+        store.do(**finish(a["reply"], "answer"))
+        store.do(op="rate", uid=uid, exchange=a["exchange"], thumb=1, time=5)
+    store.do(op="consent", uid=1001, consent="no")
+    store.do(op="consent", uid=1002, consent="yes")
+    args = ["--db", folder / "chatd.db", "--format", "sft"]
+    users = [r["metadata"]["user"] for r in rows(*args, "--all")]
+    assert len(set(users)) == 2
+    assert all(u.startswith("user-") and "100" not in u[:8] for u in users)
+    assert len(rows(*args, "--all", "--consent")) == 1
+    assert len(rows(*args, "--uid", 1001)) == 1     # own data
+    store.do(op="consent", uid=1001, conversation=2, consent="yes")
+    assert len(rows(*args, "--all")) == 3
+    store.do(op="consent", uid=1001, conversation=2, consent="unset")
+    assert len(rows(*args, "--all")) == 2
+    assert store.refused(op="consent", uid=1000, conversation=2,
+                         consent="yes")["code"] == "not_found"
+
+
+def generation_tags(jinja2):
+    """The tag that trainers add to the language of templates."""
+    class Generation(jinja2.ext.Extension):
+        tags = {"generation"}
+
+        def parse(self, parser):
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(["name:endgeneration"],
+                                           drop_needle=True)
+            return jinja2.nodes.Scope(body, lineno=line)
+    return Generation
+
+
+def test_the_template_makes_the_text_of_oig(store, folder):
+    jinja2 = pytest.importorskip("jinja2")
+    pytest.importorskip("jinja2.ext")
+    for n, (prompt, reply) in enumerate([
+            ("  hi <bot>: x ", "a"), ("", "b"), ("x\ny", "<human>")]):
+        a = store.do(**begin("t-%d" % n, prompt=prompt or "?",
+                             conversation=1 if n else None,
+                             preprompt="Be kind."))
+        store.do(**finish(a["reply"], reply))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1, time=5)
+    args = ["--db", folder / "chatd.db", "--all"]
+    text = [r["text"] for r in rows(*args, "--format", "oig")]
+    out = folder / "m.jsonl"
+    assert export("export", *args, "-f", "messages", "-o", out).returncode == 0
+    template = (folder / "m.jsonl.chat_template.jinja").read_text()
+    assert template == (SRC / "engine/mini/chat_template.jinja").read_text()
+    render = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True,
+        extensions=[generation_tags(jinja2)]).from_string(template).render
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [render(messages=r["messages"]) for r in lines] == text
+    assert text[0].startswith("Be kind.\n<human>: hi (bot): x\n<bot>: a")
+    prompt = render(messages=lines[0]["messages"][:-1],
+                    add_generation_prompt=True)
+    assert prompt.endswith("\n<human>: x\ny\n<bot>:")
+    assert prompt == rows(*args, "--format", "sft")[-1]["prompt"]
+
+
+def test_other_formats_are_complete(store, folder):
+    campaign(store)
+    again = store.do(**begin("again", kind="regenerate", exchange=1,
+                             prompt=None))
+    store.do(**finish(again["reply"], "another"))
+    follow = store.do(**begin("next", conversation=1))
+    store.do(**finish(follow["reply"], "third"))
+    args = ["--db", folder / "chatd.db", "--all", "--format"]
+    trees = rows(*args, "oasst")
+    assert len(trees) == 40
+    root = trees[0]["prompt"]
+    assert trees[0]["message_tree_id"] == root["message_id"]
+    assert root["role"] == "prompter" and "parent_id" not in root
+    assert [r["text"] for r in root["replies"]] == ["answer 0", "another"]
+    first, second = root["replies"]
+    assert first["parent_id"] == root["message_id"]
+    assert first["events"]["score"][0]["score"] == 1
+    assert second["replies"][0]["replies"][0]["text"] == "third"
+    ideal = trees[1]["prompt"]["replies"][1]
+    assert (ideal["text"], ideal["synthetic"], ideal["rank"]) == \
+        ("better 1", False, 0)
+    report = trees[1]["prompt"]["replies"][0]["events"]["report"][0]
+    assert report["reasons"] == ["incorrect"]
+    records = rows(*args, "argilla")
+    assert len(records) == 42
+    assert {r["rating.response"] for r in records} == {"good", "bad", None}
+    assert records[0]["id"] == records[0]["metadata"]["reply"]
+    tasks = json.loads(export("export", *args, "label-studio").stdout)
+    assert len(tasks) == 42
+    ids = [x["id"] for t in tasks for a in t.get("annotations", [])
+           for x in a["result"]]
+    assert len(ids) == len(set(ids)) == 10 + 30 + 20
+    assert tasks[0]["data"]["messages"][-1]["role"] == "assistant"
+
+
+def test_long_conversations_are_not_written_again_and_again(store, folder):
+    for n in range(300):
+        a = store.do(**begin("l-%d" % n, conversation=1 if n else None,
+                             prompt="p" * 500))
+        done = finish(a["reply"], "r" * 500)
+        done["dropped"] = max(0, 2 * (n - 4))
+        store.do(**done)
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=-1,
+                 ideal="i" * 400, time=5)
+    done = export("export", "--db", folder / "chatd.db", "--all", "--format",
+                  "preference", "--bare")
+    assert done.stdout.count(b"\n") == 300
+    assert len(done.stdout) < 300 * 8000

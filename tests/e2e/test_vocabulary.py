@@ -61,6 +61,9 @@ LISTS = [
      r"^\.Cm categories", "actions"),
     ("chatd-protocol.7", r"^Codes are\n", r"^\.It Cm text", "notices"),
     ("chatctl.1", r"^Why it is bad:", r"^May be", "reasons"),
+    ("chatctl.1", r"^Only exchanges with a reply that was rated$",
+     r"^Operators", "ratings"),
+    ("chatd-protocol.7", r"^\.It Cm rating\n", r"^Ratings by", "ratings"),
     ("chatd.yaml.5", r"^\.It Cm model\.precision.*?$", r"^is what a packed",
      "precisions"),
     ("chatd.yaml.5", r"^\.It Cm model\.kv_precision.*?$", r"^holds nearly",
@@ -159,7 +162,8 @@ def test_the_shipped_configuration_names_what_there_is():
 def test_the_completions_have_the_words():
     bash, zsh, fish = (read("etc", "completions", s) for s in SHELLS)
     for option, name in (("reason", "reasons"), ("format", "formats"),
-                         ("direction", "directions")):
+                         ("direction", "directions"), ("rating", "ratings"),
+                         ("category", "categories")):
         same(piece(bash, r"--%s\b[^)\n]*\)\s*words=\"" % option,
                    '"').split(), V[name])
         same(piece(zsh, r"--%s\}?'?\[[^\]]*\]:\w+:\(" % option,

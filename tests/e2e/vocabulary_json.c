@@ -65,6 +65,7 @@ main(void)
 	add_words(out, "actions", vocabulary_actions);
 	add_words(out, "reasons", vocabulary_reasons);
 	add_words(out, "thumbs", vocabulary_thumbs);
+	add_words(out, "ratings", vocabulary_ratings);
 	add_words(out, "formats", vocabulary_formats);
 	add_words(out, "precisions", vocabulary_precisions);
 	add_words(out, "caches", vocabulary_caches);

@@ -413,8 +413,8 @@ test_the_newest_rating_can_be_removed(void **state)
 	assert_int_equal(msg_int(a, "rating", 0), 1);
 	assert_int_equal(msg_int(a, "thumb", 0), -1);
 	json_decref(a);
-	assert_string_equal(fixture_sql(fx, "SELECT rating, thumb FROM v_rating"),
-	    "1|-1");
+	assert_string_equal(fixture_sql(fx, "SELECT rating, thumb "
+	    "FROM v_rating"), "1|-1");
 	assert_string_equal(fixture_sql(fx, "SELECT bytes = (SELECT bytes "
 	    "FROM v_account) FROM account"), "1");
 	a = fixture_ask(fx, "{'op':'unrate','uid':1000,'rating':1}");

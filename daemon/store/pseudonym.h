@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pseudonyms of users.  A key, a file beside the database, turns users into
+ * pseudonyms.  It is in no export, so a pseudonym says only which rows are of
+ * the same user.
+ */
+#ifndef DAEMON_PSEUDONYM_H
+#define DAEMON_PSEUDONYM_H
+
+#include <stdint.h>
+
+#include "err.h"
+
+#define PSEUDONYM_KEY		32	/* bytes of the key */
+#define PSEUDONYM_NOBODY	4294967295LL	/* the uid of imported data */
+
+/* Create the key of the database at path, if there is none. Returns 0, or
+ * CHAT_ESYSTEM with *f filled. */
+int	 pseudonym_make(const char *path, struct fault *f);
+
+/* Read it: PSEUDONYM_KEY bytes. Returns 0 or an error, with *f filled. */
+int	 pseudonym_read(const char *path, unsigned char *key,
+	    struct fault *f);
+
+/* Name a user: a new string. name is the pseudonym of an imported user, which
+ * stays. */
+char	*pseudonym(const unsigned char *key, int64_t uid, const char *name);
+
+#endif
