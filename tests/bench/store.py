@@ -53,6 +53,15 @@ def lines(pipe):
         yield [json.loads(line) for line in whole]
 
 
+def slow_shim(folder):
+    """Compile the library that makes syncs slow."""
+    shim = os.path.join(folder, "slow_sync.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", shim,
+                    os.path.join(HERE, "../fault/slow_sync.c"), "-ldl"],
+                   check=True)
+    return shim
+
+
 def time_of(pid):
     """Seconds of processor time that a process has used."""
     with open("/proc/%d/stat" % pid) as f:
@@ -125,11 +134,8 @@ def main():
     environment = dict(os.environ)
     try:
         if a.sync_ms:
-            shim = os.path.join(folder, "slow_sync.so")
-            subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o",
-                            shim, os.path.join(HERE, "slow_sync.c"), "-ldl"],
-                           check=True)
-            environment.update(LD_PRELOAD=shim, SLOW_SYNC_MS=str(a.sync_ms))
+            environment.update(LD_PRELOAD=slow_shim(folder),
+                               SLOW_SYNC_MS=str(a.sync_ms))
         for i, n in enumerate(a.clients or [1, 8, 64]):
             measure(n, a.seconds, os.path.join(folder, str(i)), environment)
     finally:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Erasing, retention, backups and replays through chatd and chatctl."""
+import contextlib
 import json
 import os
 import pty
@@ -238,8 +239,13 @@ def exporters(s):
     pid = s.process.pid
     with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
         children = f.read().split()
-    return [int(c) for c in children if b"--export" in
-            open("/proc/%s/cmdline" % c, "rb").read()]
+    found = []
+    for child in children:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open("/proc/%s/cmdline" % child, "rb") as f:
+                if b"--export" in f.read():
+                    found.append(int(child))
+    return found
 
 
 def test_a_killed_exporter_is_logged():
@@ -248,7 +254,7 @@ def test_a_killed_exporter_is_logged():
         with s.client() as c:
             for _ in range(3):
                 c.say("y" * 200000)
-            ident = c.send("export", format="messages")
+            ident = c.send("export", format="messages", rating="all")
             s.wait(lambda: len(exporters(s)) == 1)
             os.kill(exporters(s)[0], signal.SIGKILL)
             last = c.events(ident)[-1]
