@@ -28,18 +28,26 @@ MODEL = {"path": "/m", "name": "mini", "digest": "sha256:ab",
 TEXT = "A reply of some length, as a model gives it. " * 45
 
 
+# The clients shall cost little beside the store.
+FINISH = json.dumps({
+    "op": "finish", "id": -1, "reply": -2, "state": "done", "stop": "stop",
+    "text": TEXT, "ids": list(range(1000, 1400)), "prompt_tokens": 50,
+    "output_tokens": 400, "dropped": 0, "queued_ms": 1, "first_ms": 2,
+    "total_ms": 3, "time": 1700000000000, "verdicts": []}).replace(
+        "%", "%%").replace("-1", "%d").replace("-2", "%d")
+BEGIN = json.dumps({
+    "op": "begin", "id": -1, "key": "-2", "uid": 1000, "kind": "say",
+    "prompt": "A question of client -3", "params": {"temperature": 0.6},
+    "seed": 7, "model": MODEL, "time": 1700000000000,
+    "history_bytes": 65536}).replace("-1", "%d").replace(
+        "-2", "%d").replace("-3", "%d")
+
+
 def request(what, number, reply, client):
+    """A line."""
     if what == "finish":
-        return {"op": "finish", "id": number, "reply": reply,
-                "state": "done", "stop": "stop", "text": TEXT,
-                "ids": list(range(1000, 1400)), "prompt_tokens": 50,
-                "output_tokens": 400, "dropped": 0, "queued_ms": 1,
-                "first_ms": 2, "total_ms": 3, "time": 1700000000000,
-                "verdicts": []}
-    return {"op": "begin", "id": number, "key": "%d" % number, "uid": 1000,
-            "kind": "say", "prompt": "A question of client %d" % client,
-            "params": {"temperature": 0.6}, "seed": number, "model": MODEL,
-            "time": 1700000000000, "history_bytes": 65536}
+        return FINISH % (number, reply)
+    return BEGIN % (number, number, client)
 
 
 def lines(pipe):
@@ -88,7 +96,7 @@ def measure(clients, seconds, folder, environment):
         nonlocal number
         number += 1
         asked[number] = (what, client, time.monotonic())
-        out.append(json.dumps(request(what, number, reply, client)))
+        out.append(request(what, number, reply, client))
 
     spent = time_of(store.pid)
     start = time.monotonic()
