@@ -304,10 +304,8 @@ store_open(const char *path, struct store **out, struct fault *f)
 	st->lock_path = xasprintf("%s.lock", path);
 	st->wal_limit = STORE_WAL_LIMIT;
 	if ((r = store_folder(path, f)) != 0 ||
-	    (r = store_lock(st, f)) != 0)
-		goto out;
-	backup_take(path);
-	if ((r = store_file(path, f)) != 0 ||
+	    (r = store_lock(st, f)) != 0 ||
+	    (r = store_file(path, f)) != 0 ||
 	    (r = pseudonym_make(path, f)) != 0 ||
 	    (r = store_look(path, &version, f)) != 0)
 		goto out;

@@ -136,8 +136,8 @@ int	 backup_make(const char *path, FILE *out, struct fault *f);
  * Returns 0, or an error with *f filled. */
 int	 backup_stage(const char *path, const char *name, struct fault *f);
 
-/* Take a backup that backup_stage has put there. A failure is logged; then the
- * database stays as it was. The caller has locked the database. */
+/* Before store_open: take a backup that backup_stage has put there. A failure
+ * is logged; then the database stays as it was. */
 void	 backup_take(const char *path);
 
 /* ---- schema.c: the tables, and updates of older files */
@@ -250,6 +250,14 @@ struct account_quota {
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
 
+/* Is text the name of an account? Only digits, and NULL, are not. */
+int	 account_is_name(const char *text);
+
+/* Find the number of the account "user", a number or a name. field is for
+ * messages. Returns 0, CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
+int	 account_find(struct store *st, const char *user, const char *field,
+	    int64_t *uid, struct fault *f);
+
 /* Note the account name of uid, as it is now (NULL: not known). */
 int	 account_named(struct store *st, int64_t uid, const char *name);
 
@@ -319,14 +327,6 @@ int	 store_is_held(struct store *st, int64_t uid, const char *name);
 /* The same for the database at path, which need not be open. Returns 0 if it
  * can't be read. */
 int	 store_file_is_held(const char *path, int64_t uid, const char *name);
-
-/* Is text the name of an account? Only digits, and NULL, are not. */
-int	 store_is_name(const char *text);
-
-/* Find the number of the account "user", a number or a name. field is for
- * messages. Returns 0, CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
-int	 store_account(struct store *st, const char *user, const char *field,
-	    int64_t *uid, struct fault *f);
 
 /*
  * ---- store_filter.c: which exchanges a request is about.  Rating, reason,

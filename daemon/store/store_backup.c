@@ -10,6 +10,7 @@
  */
 #include "store.h"
 
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -286,32 +287,59 @@ backup_swap(const char *path, const char *ready)
 	free(start);
 }
 
-/* Take a backup that waits to be restored. */
+/* Lock the database at path. Returns a descriptor, or -1 if a store has it. */
+static int
+backup_lock(const char *path)
+{
+	char	*lock = xasprintf("%s.lock", path);
+	int	 fd;
+
+	fd = open(lock, O_RDWR|O_CREAT|O_NOFOLLOW|O_CLOEXEC, 0600);
+	if (fd != -1 && flock(fd, LOCK_EX|LOCK_NB) == -1) {
+		close(fd);
+		fd = -1;
+	}
+	free(lock);
+	return (fd);
+}
+
+/* Put the backup at ready, which is open as st, in the place of the database at
+ * path. */
+static void
+backup_replace(struct store *st, const char *path, const char *ready)
+{
+	if (access(path, F_OK) == 0 && backup_buried(st, path) != 0)
+		log_warnx("%s: what was deleted since the backup may be back: "
+		    "%s", path, st->why);
+	store_close(st);
+	backup_swap(path, ready);
+}
+
+/* Take a backup that waits to be restored. If another store has the database,
+ * store_open will say so. */
 void
 backup_take(const char *path)
 {
-	char		*ready = xasprintf("%s.restore", path);
-	char		*lock = xasprintf("%s.lock", ready);
-	char		*key = xasprintf("%s.key", ready);
+	static const char *const rest[] = { "lock", "key" };
+	char		*ready = xasprintf("%s.restore", path), *name;
 	struct store	*st = NULL;
 	struct fault	 f;
+	size_t		 i;
+	int		 fd = -1;
 
-	if (access(ready, F_OK) == 0) {
-		if (store_open(ready, &st, &f) != 0) {
+	if (access(ready, F_OK) == 0 && (fd = backup_lock(path)) != -1) {
+		if (store_open(ready, &st, &f) == 0)
+			backup_replace(st, path, ready);
+		else {
 			log_warnx("not restored: %s", f.message);
 			unlink(ready);
-		} else {
-			if (access(path, F_OK) == 0 &&
-			    backup_buried(st, path) != 0)
-				log_warnx("%s: what was deleted since the "
-				    "backup may be back: %s", path, st->why);
-			store_close(st);
-			backup_swap(path, ready);
 		}
-		unlink(lock);
-		unlink(key);
+		for (i = 0; i < nitems(rest); i++) {
+			name = xasprintf("%s.%s", ready, rest[i]);
+			unlink(name);
+			free(name);
+		}
+		close(fd);
 	}
-	free(key);
-	free(lock);
 	free(ready);
 }

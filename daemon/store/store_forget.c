@@ -53,47 +53,6 @@ static const struct field store_expire_fields[] = {
 };
 #undef A
 
-/* Is text the name of an account, as far as we know it? A name of digits stands
- * for a number that has no name. */
-int
-store_is_name(const char *text)
-{
-	return (text != NULL && text[strspn(text, "0123456789")] != '\0');
-}
-
-/* Find the account number of "user", a number or a name that the account had
- * when it was last seen. */
-int
-store_account(struct store *st, const char *user, const char *field,
-    int64_t *uid, struct fault *f)
-{
-	sqlite3_stmt	*q;
-	int64_t		 other;
-	int		 r;
-
-	if (!store_is_name(user)) {
-		*uid = strtoll(user, NULL, 10);
-		return (strlen(user) > 0 && strlen(user) <= 15 ? 0 :
-		    fault_set(f, "bad_field", field, "%s: expected the name "
-		    "or number of an account, found \"%s\"", field, user));
-	}
-	if ((r = sql_open(st, &q, "SELECT uid FROM account WHERE name = ? "
-	    "ORDER BY uid", "s", user)) != 0 || (r = sql_step(st, q)) < 0)
-		return (r);
-	if (r == 0)
-		return (fault_set(f, "not_found", field, "%s has stored "
-		    "nothing under that name; try the number of the account",
-		    user));
-	*uid = sqlite3_column_int64(q, 0);
-	if ((r = sql_step(st, q)) != 1)
-		return (r);
-	other = sqlite3_column_int64(q, 0);
-	sql_end(q);
-	return (fault_set(f, "bad_field", field, "%s is the name of the "
-	    "accounts %lld and %lld: expected one of the numbers", user,
-	    (long long)*uid, (long long)other));
-}
-
 /* Whose data is meant? */
 static int
 store_forget_whose(struct store *st, struct forget_args *a, struct fault *f)
@@ -111,7 +70,7 @@ store_forget_whose(struct store *st, struct forget_args *a, struct fault *f)
 	if (!a->admin)
 		return (fault_set(f, "denied", "user", "user: for operators "
 		    "only"));
-	return (store_account(st, a->user, "user", &a->uid, f));
+	return (account_find(st, a->user, "user", &a->uid, f));
 }
 
 /* Remove at most *left rows, and count them. */

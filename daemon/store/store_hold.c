@@ -137,9 +137,9 @@ store_hold(struct store *st, const json_t *msg)
 	char		*old;
 	int		 r;
 
-	if (uid < 0 || !store_is_name(name))
+	if (uid < 0 || !account_is_name(name))
 		return (0);
-	if ((r = store_hold_name(st, uid, &old)) == 0 && store_is_name(old) &&
+	if ((r = store_hold_name(st, uid, &old)) == 0 && account_is_name(old) &&
 	    strcmp(old, name) != 0)
 		r = store_hold_begin(st, uid, old, name);
 	free(old);
@@ -153,10 +153,10 @@ store_is_held(struct store *st, int64_t uid, const char *name)
 	char	*old;
 	int	 r;
 
-	if (!store_is_name(name))
+	if (!account_is_name(name))
 		return (0);
 	if ((r = store_hold_name(st, uid, &old)) == 0)
-		r = store_is_name(old) && strcmp(old, name) != 0;
+		r = account_is_name(old) && strcmp(old, name) != 0;
 	free(old);
 	return (r);
 }
@@ -189,8 +189,8 @@ store_adopt(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_adopt_fields,
 	    nitems(store_adopt_fields), &a, f)) != 0 ||
-	    (r = store_account(st, a.from, "from", &from, f)) != 0 ||
-	    (r = store_account(st, a.to, "to", &to, f)) != 0)
+	    (r = account_find(st, a.from, "from", &from, f)) != 0 ||
+	    (r = account_find(st, a.to, "to", &to, f)) != 0)
 		return (r);
 	if (from < HOLD_STEP || to >= HOLD_STEP)
 		return (fault_set(f, "bad_field", from < HOLD_STEP ? "from" :

@@ -96,6 +96,7 @@ stored_init(struct stored *d)
 		    &f)) == 0 && (r = init_version("chatd-store",
 		    PACKAGE_VERSION, in.version, &f)) == 0) {
 			stored_sandbox(in.path);
+			backup_take(in.path);
 			r = store_open(in.path, &d->store, &f);
 		}
 	}
