@@ -39,6 +39,7 @@ static void	store_shrinkable(struct store *);
 static int	store_write_back(struct store *);
 static int	store_shrink(struct store *);
 static void	store_orphans(struct store *);
+static void	store_unpurged(struct store *);
 
 /* SQLite reports the length of the log after each commit. */
 static int
@@ -291,6 +292,17 @@ store_orphans(struct store *st)
 		    (const char *)sqlite3_column_text(q, 2));
 }
 
+/* If something was ever deleted, a store that was killed may have left its words
+ * in the search index. */
+static void
+store_unpurged(struct store *st)
+{
+	int64_t	one;
+
+	if (sql_int(st, &one, "SELECT 1 FROM tombstone LIMIT 1", "") == 1)
+		st->purge = st->shrink = 1;
+}
+
 /* Open a store. */
 int
 store_open(const char *path, struct store **out, struct fault *f)
@@ -318,6 +330,7 @@ store_open(const char *path, struct store **out, struct fault *f)
 	else if ((r = store_settle(st)) == 0) {
 		store_orphans(st);
 		store_shrinkable(st);
+		store_unpurged(st);
 		r = store_checkpoint(st) != 0 && st->failed ? CHAT_ESYSTEM : 0;
 	}
 	if (r != 0) {

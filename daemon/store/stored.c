@@ -256,6 +256,7 @@ stored_serve(void)
 	d->ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if ((status = stored_init(d)) != 0)
 		goto out;
+	wait = store_maintain(d->store, 0);
 	while (r == 0 || d->nreads > 0) {
 		if (r == 0)
 			r = stored_collect(d);

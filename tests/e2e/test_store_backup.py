@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -186,6 +187,22 @@ def test_a_backup_beside_writers_is_one_moment(folder):
         stop.set()
         thread.join()
     store.close()
+
+
+def test_words_of_what_was_deleted_go_after_a_kill_too(folder):
+    store = Store(folder / "chatd.db")
+    for n in range(20):
+        say(store, "n%d" % n, prompt="Zanzibarkumquat %d" % n)
+    gone = store.do(op="forget", uid=1000, all=True)
+    assert gone["exchanges"] == 20
+    store.kill()
+    again = Store(folder / "chatd.db")
+    end = time.monotonic() + 20
+    while any(b"anzibarkumquat" in p.read_bytes()
+              for p in folder.glob("chatd.db*")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert again.close() == 0
 
 
 ORPHANS = "PRAGMA foreign_keys = OFF; DELETE FROM conversation WHERE id = 1;"
