@@ -37,6 +37,7 @@ static const struct {
 	{ CMD_RESTORE, cmd_restore },
 	{ CMD_STATS, cmd_stats },
 	{ CMD_CONSENT, cmd_consent },
+	{ CMD_IMPORT, cmd_import },
 	{ CMD_STATUS, cmd_status },
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },

@@ -109,12 +109,13 @@ struct ctl {
 #define CMD_SEARCH	0x8000
 #define CMD_STATS	0x10000
 #define CMD_CONSENT	0x20000
-#define CMD_FORGET	0x40000
-#define CMD_ADOPT	0x80000
-#define CMD_REPLAY	0x100000
-#define CMD_BACKUP	0x200000
-#define CMD_RESTORE	0x400000
-#define CMD_ANY		0x7fffff
+#define CMD_IMPORT	0x40000
+#define CMD_FORGET	0x80000
+#define CMD_ADOPT	0x100000
+#define CMD_REPLAY	0x200000
+#define CMD_BACKUP	0x400000
+#define CMD_RESTORE	0x800000
+#define CMD_ANY		0xffffff
 
 struct command {
 	const char	*name;
@@ -364,6 +365,7 @@ int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
 int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
+int	 cmd_import(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);

@@ -62,6 +62,10 @@ static const struct command commands[] = {
 	    "holds.\n" },
 	{ "export", CMD_EXPORT, "", 0, 0,
 	    "Export exchanges and ratings", NULL },
+	{ "import", CMD_IMPORT, "FILE...", 1, -1,
+	    "Store the rows of exports (operators only)",
+	    "Reads messages, oig and oasst, one row on each line; - is stdin. "
+	    "What is known\nor was deleted here is left out.\n" },
 	{ "stats", CMD_STATS, "", 0, 0,
 	    "Count replies and ratings, and how far raters agree",
 	    "Without --all, count your own.\n" },

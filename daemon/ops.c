@@ -139,6 +139,9 @@ static const struct field ops_consent_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
 	    A(conversation) },
 };
+static const struct field ops_import_fields[] = {
+	{ "row", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(word) },
+};
 static const struct field ops_export_fields[] = {
 	{ "format", FIELD_STRING, FIELD_REQUIRED, 0, 0, A(format) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
@@ -175,6 +178,7 @@ static const struct op {
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
 	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
 	{ "consent", 0, FIELDS(ops_consent_fields), ops_consent },
+	{ "import", OPS_OPERATOR, FIELDS(ops_import_fields), ops_import },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
 	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
 	{ "replay", 0, FIELDS(ops_replay_fields), ops_replay },
@@ -195,7 +199,8 @@ static const struct op {
 void
 ops_dispatch(struct request *r, json_t *msg)
 {
-	struct ops_args	 args = { .limit = 50, .heldout = 10, .thumb = OPS_NO_THUMB };
+	struct ops_args	 args = { .limit = 50, .heldout = 10,
+			    .thumb = OPS_NO_THUMB };
 	const struct op	*op;
 	const char	*name = msg_string(msg, "op");
 	struct fault	 f;

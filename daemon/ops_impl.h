@@ -51,6 +51,7 @@ int	 ops_prompt(struct request *r, const char *field, const char *text,
 void	 ops_rate(struct request *r, struct ops_args *a);
 void	 ops_unrate(struct request *r, struct ops_args *a);
 void	 ops_consent(struct request *r, struct ops_args *a);
+void	 ops_import(struct request *r, struct ops_args *a);
 void	 ops_search(struct request *r, struct ops_args *a);
 void	 ops_stats(struct request *r, struct ops_args *a);
 

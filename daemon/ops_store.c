@@ -65,6 +65,16 @@ ops_consent(struct request *r, struct ops_args *a)
 	relay_store(r, m);
 }
 
+/* import: a row of an export. */
+void
+ops_import(struct request *r, struct ops_args *a)
+{
+	json_t	*m = msg_op("import", -1);
+
+	msg_set_string(m, "row", a->word);
+	relay_store(r, m);
+}
+
 /* Put a filter into a message. */
 void
 ops_filter(json_t *m, const struct ops_args *a)

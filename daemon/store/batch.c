@@ -38,6 +38,7 @@ static const struct batch_op batch_ops[] = {
 	{ "rate", 1, store_rate },
 	{ "unrate", 1, store_unrate },
 	{ "consent", 1, store_consent },
+	{ "import", 1, store_import },
 	{ "delete", 1, store_delete },
 	{ "forget", 1, store_forget },
 	{ "expire", 1, store_expire },

@@ -190,7 +190,7 @@ export_split(const struct export *ex, const char *name)
 	char		 hex[SHA256_HEX];
 
 	sha256_init(&s);
-	sha256_add(&s, name, strlen(name));
+	sha256_add(&s, name, strcspn(name, "#"));
 	sha256_end(&s, hex);
 	hex[8] = '\0';
 	return ((int64_t)(strtoul(hex, NULL, 16) % 100) < ex->opt->heldout ?
@@ -339,8 +339,8 @@ export_make(const struct export_options *opt, const char *path, FILE *out,
 	if ((r = export_check(opt, f)) != 0)
 		return (r);
 	if (opt->rating != NULL)
-		ex.rating = (enum export_rating)vocabulary_find(vocabulary_choices,
-		    opt->rating);
+		ex.rating = (enum export_rating)vocabulary_find(
+		    vocabulary_choices, opt->rating);
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;

@@ -168,7 +168,8 @@ int64_t	 export_number(const char *user);
 	(o)->user, export_number((o)->user), (int64_t)(o)->consent
 /* SQL: the name of a dialogue, which decides about the split. */
 #define EXPORT_NAME \
-	"ifnull((SELECT uuid FROM conversation WHERE id = e.conversation), " \
+	"ifnull((SELECT substr(uuid, 1, instr(uuid || '#', '#') - 1) " \
+	"FROM conversation WHERE id = e.conversation), " \
 	"(SELECT key FROM reply WHERE exchange = e.id ORDER BY id LIMIT 1))"
 
 /* In which part of the split is the conversation or raw prompt of that name:

@@ -233,12 +233,14 @@ export_dialogue_load(struct export *ex, sqlite3_stmt *q, int raw,
 				    1);
 	int			 r = 0;
 
-	d.split = export_split(ex, name != NULL ? name : "");
+	if (name == NULL)
+		name = "";
+	d.split = export_split(ex, name);
 	if (ex->opt->split != NULL && strcmp(ex->opt->split, d.split) != 0)
 		return (0);
 	if (!raw) {
-		d.id = id;
-		d.name = xstrdup(name);
+		d.id = id;	/* an imported row has NAME#KEY */
+		d.name = xstrndup(name, strcspn(name, "#"));
 	}
 	d.user = pseudonym(ex->key, sqlite3_column_int64(q, 2),
 	    (const char *)sqlite3_column_text(q, 3));
@@ -304,7 +306,7 @@ export_number(const char *user)
 	if (user == NULL || *user < '0' || *user > '9')
 		return (-1);
 	v = strtoll(user, &end, 10);
-	return (*end != '\0' || v >= PSEUDONYM_NOBODY ? -1 : v);
+	return (*end != '\0' || v >= PSEUDONYM_IMPORTED - 1 ? -1 : v);
 }
 
 /* What the model had read. This follows store_begin_history and the engine's

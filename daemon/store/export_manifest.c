@@ -12,7 +12,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-#define MANIFEST_TOMBSTONES	100000	/* at most, the newest ones */
+#define MANIFEST_TOMBSTONES	10000	/* at most, the newest ones */
 
 static json_t	*manifest_filters(const struct export *);
 static json_t	*manifest_ratings(const struct export *);
@@ -172,10 +172,11 @@ export_manifest(struct export *ex)
 	if (manifest_rows(ex, models, "SELECT m.name, m.digest, m.precision, "
 	    "count(*) AS replies FROM reply r JOIN model m ON m.id = r.model "
 	    "JOIN exchange e ON e.id = r.exchange WHERE r.id <= ?1 "
-	    "AND ?2 = ?2 AND (e.uid = ?3 OR ?3 = -1) GROUP BY m.digest, m.name, "
-	    "m.precision ORDER BY 1, 2, 3") != 0 ||
+	    "AND ?2 = ?2 AND (e.uid = ?3 OR ?3 = -1) GROUP BY m.digest, "
+	    "m.name, m.precision ORDER BY 1, 2, 3") != 0 ||
 	    manifest_rows(ex, gone, "SELECT kind, name, deleted FROM "
-	    "tombstone WHERE ?1 = ?1 AND ?3 = -1 ORDER BY id DESC LIMIT ?2") != 0) {
+	    "tombstone WHERE ?1 = ?1 AND ?3 = -1 ORDER BY id DESC "
+	    "LIMIT ?2") != 0) {
 		json_decref(m);
 		return (NULL);
 	}

@@ -299,7 +299,8 @@ static int
 oasst_grow(struct oasst *t, size_t turn, size_t *first, json_t **root)
 {
 	size_t	 parent = oasst_parent(t->d, turn);
-	json_t	*o = NULL, *up = parent == SIZE_MAX ? NULL : t->node[parent], *list;
+	json_t	*o = NULL, *list;
+	json_t	*up = parent == SIZE_MAX ? NULL : t->node[parent];
 	int	 e;
 
 	if ((e = oasst_turn(t, turn, &o)) != 0 || o == NULL)

@@ -188,8 +188,8 @@ static int
 studio_task(struct export *ex, const struct export_dialogue *d, size_t i)
 {
 	const struct export_reply	*r = &d->reply[i];
-	json_t				*o, *data, *chat, *meta = NULL, *a, *list,
-					*finding = NULL, *reasons;
+	json_t				*o, *data, *chat, *a, *list, *reasons;
+	json_t				*meta = NULL, *finding = NULL;
 	char				*s, id[32];
 	int				 e;
 

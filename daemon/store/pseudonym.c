@@ -91,7 +91,7 @@ pseudonym(const unsigned char *key, int64_t uid, const char *name)
 	struct sha256	 s;
 	char		 hex[SHA256_HEX], text[32];
 
-	if (uid == PSEUDONYM_NOBODY && name != NULL)
+	if (uid >= PSEUDONYM_IMPORTED && name != NULL)
 		return (xstrdup(name));
 	snprintf(text, sizeof text, "%lld", (long long)uid);
 	sha256_init(&s);

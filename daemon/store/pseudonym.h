@@ -12,7 +12,8 @@
 #include "err.h"
 
 #define PSEUDONYM_KEY		32	/* bytes of the key */
-#define PSEUDONYM_NOBODY	4294967295LL	/* the uid of imported data */
+#define PSEUDONYM_IMPORTED	4294967296LL	/* uids of imported users begin
+						 * here */
 
 /* Create the key of the database at path, if there is none. Returns 0, or
  * CHAT_ESYSTEM with *f filled. */

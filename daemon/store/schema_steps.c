@@ -270,6 +270,12 @@ static const char schema_sizes[] =
 	"	WHERE r.exchange = e.id AND a.uid " op " e.uid\n" \
 	"	AND NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id))"
 
+/* SQL: has something been taken out of the reply r? */
+#define REDACTED \
+	"EXISTS (SELECT 1\n" \
+	"	FROM verdict v WHERE v.reply = r.id AND v.action = 'redact'\n" \
+	"	AND v.direction = 'reply')"
+
 /* Who, with what and by which filter; consent; drafts; tombstones; search. */
 static const char schema_facts[] =
 "ALTER TABLE conversation ADD COLUMN\n"
@@ -404,15 +410,6 @@ SEARCH_TRIGGERS("unrated", "DELETE ON rating", "", OF_REPLY("old"))
 "	FROM (SELECT uid, 1 AS conversations, 0 AS bytes FROM conversation\n"
 "	UNION ALL SELECT uid, 0, bytes FROM v_size) GROUP BY uid;\n"
 
-/* The tokens of a reply that was redacted still spell what was taken out. */
-"UPDATE reply SET ids = x'' WHERE state <> 'blocked' AND ids <> x''\n"
-"	AND EXISTS (SELECT 1 FROM verdict WHERE reply = reply.id\n"
-"	AND direction = 'reply' AND action = 'redact');\n"
-"UPDATE size SET bytes = (SELECT bytes FROM v_size v\n"
-"	WHERE v.exchange = size.exchange) WHERE exchange IN\n"
-"	(SELECT r.exchange FROM reply r JOIN verdict v ON v.reply = r.id\n"
-"	WHERE v.direction = 'reply' AND v.action = 'redact');\n"
-
 "DROP VIEW v_exchange;\n"
 "CREATE VIEW v_exchange AS\n"
 "	-- a row for each reply, with its exchange; times as readable text\n"
@@ -483,7 +480,14 @@ SEARCH_TRIGGERS("unrated", "DELETE ON rating", "", OF_REPLY("old"))
 "	END AS span, r.state, f.version, f.digest, v.detail\n"
 "	FROM verdict v JOIN reply r ON r.id = v.reply\n"
 "	JOIN exchange e ON e.id = r.exchange\n"
-"	LEFT JOIN filter_version f ON f.id = v.version;\n";
+"	LEFT JOIN filter_version f ON f.id = v.version;\n"
+
+/* The tokens of a redacted reply spell what was taken out. */
+"UPDATE size SET bytes = bytes - (SELECT sum(length(r.ids)) FROM reply r\n"
+"	WHERE r.exchange = size.exchange AND " REDACTED ")\n"
+"	WHERE exchange IN (SELECT r.exchange FROM reply r\n"
+"	WHERE " REDACTED ");\n"
+"UPDATE reply AS r SET ids = x'' WHERE " REDACTED ";\n";
 
 /* Step i takes a file from version i to version i + 1. */
 const char *const schema_steps[SCHEMA_VERSION] = {

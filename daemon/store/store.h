@@ -283,6 +283,7 @@ int	 store_new(struct store *st, struct store_request *req);
 int	 store_rate(struct store *st, struct store_request *req);
 int	 store_unrate(struct store *st, struct store_request *req);
 int	 store_consent(struct store *st, struct store_request *req);
+int	 store_import(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
 int	 store_forget(struct store *st, struct store_request *req);
 int	 store_expire(struct store *st, struct store_request *req);

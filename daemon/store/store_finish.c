@@ -35,6 +35,7 @@ static int	store_finish_prompt(struct store *, const struct finish_args *,
 		    int64_t *);
 static int	store_finish_preprompt(struct store *,
 		    const struct finish_args *, int64_t *);
+static int	store_finish_redacted(const json_t *);
 static int	store_finish_version(struct store *,
 		    const struct finish_verdict *, int64_t *);
 static int	store_finish_verdict(struct store *, int64_t,
@@ -258,6 +259,26 @@ store_finish_verdicts(struct store *st, const struct finish_args *a,
 	return (0);
 }
 
+/* Has something been taken out of the reply? Then its tokens, which still spell
+ * it, are not kept. */
+static int
+store_finish_redacted(const json_t *verdicts)
+{
+	const char	*action, *direction;
+	const json_t	*o;
+	size_t		 i;
+
+	json_array_foreach(verdicts, i, o) {
+		action = msg_string(o, "action");
+		direction = msg_string(o, "direction");
+		if (action != NULL && direction != NULL &&
+		    strcmp(action, "redact") == 0 &&
+		    strcmp(direction, "reply") == 0)
+			return (1);
+	}
+	return (0);
+}
+
 /* finish: only the first one of a reply counts. It counts for the quota, but is
  * never refused, because the reply exists already. */
 int
@@ -293,6 +314,8 @@ store_finish(struct store *st, struct store_request *req)
 		return (0);
 	if ((r = store_finish_ids(a.ids, &ids, &len, f)) != 0)
 		return (r);
+	if (store_finish_redacted(a.verdicts))
+		len = 0;
 	bytes = (int64_t)(strlen(a.text) + len);
 	/* What is redacted comes first: with store_finish_write the exchange
 	 * comes into the search index. */

@@ -39,7 +39,8 @@ _chatctl_options()
 	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
 	review)		echo "--unrated --second --disputed --flagged
 			    --refusals --limit $filter $any" ;;
-	export)		echo "--format --output --all $any" ;;
+	export)		echo "--format --output --all --split --heldout --consent
+			    --unique --bare --sidecar $filter $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
 	esac
@@ -50,20 +51,23 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show search rate review delete forget adopt
-		export replay backup restore stats status health reload
-		filters moderate tokenize help"
+		consent export import replay backup restore stats status
+		health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
 	--color)	words="auto always never" ;;
-	--format|-f)	words="oig messages preference csv moderation" ;;
+	--format|-f)	words="oig sft messages preference openai-dpo kto oasst
+		moderation argilla label-studio csv" ;;
 	--direction|-d)	words="prompt reply" ;;
 	--reason)	words="incorrect unhelpful harmful wrong_refusal" ;;
-	--rating)	words="good bad neutral any none ideal" ;;
+	--rating)	words="good bad neutral any none ideal"
+		[[ $command == export ]] && words+=" vouched all" ;;
+	--split)	words="train heldout" ;;
 	--category)	words="misinformation hate violence impersonation
 		harassment defamation spam_scam confidential terms_violation
 		malicious_bot illegal other_unsafe" ;;
-	--socket|-s|--output|-o)
+	--socket|-s|--output|-o|import)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
@@ -73,6 +77,7 @@ _chatctl()
 		-*,*)	words=$(_chatctl_options "$command") ;;
 		*,'')	words=$commands ;;
 		*,rate)	words="good bad neutral" ;;
+		*,consent)	words="yes no unset" ;;
 		*,help)	words=$commands ;;
 		*,show|*,delete|*,forget)
 			# Numbers of conversations, where chatd answers at once.

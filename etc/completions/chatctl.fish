@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete forget adopt export replay backup restore stats status health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt export replay backup restore stats status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -25,6 +25,8 @@ complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
 complete -c chatctl -n $none -a replay -d 'Have a stored reply written again, and compare'
 complete -c chatctl -n $none -a backup -d 'Copy the database while chatd runs'
 complete -c chatctl -n $none -a restore -d 'Put a backup in the place of the database'
+complete -c chatctl -n $none -a import -d 'Store the rows of exports'
+complete -c chatctl -n $none -a consent -d 'Say whether conversations may be used for training'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
@@ -63,13 +65,13 @@ complete -c chatctl -n '__fish_seen_subcommand_from list search stats export' -l
 complete -c chatctl -n '__fish_seen_subcommand_from list' -l raw -d 'Raw prompts'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -l exchange -d 'The numbers are those of exchanges'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search' -l no-pager -d 'Use no pager'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l since -x -d 'Only from this time on'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l until -x -d 'Only before this time'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l rating -x -a 'good bad neutral any none ideal' -d 'Only replies rated so'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l model -x -d 'Only replies of this model'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l model -x -d 'Only replies of this model'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from forget' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from forget' -l all -d 'All of yours'
@@ -90,7 +92,16 @@ complete -c chatctl -n '__fish_seen_subcommand_from review' -l second -d 'Replie
 complete -c chatctl -n '__fish_seen_subcommand_from review' -l disputed -d 'Rated good by one and bad by another'
 complete -c chatctl -n '__fish_seen_subcommand_from review' -l flagged -d 'Replies with findings of the filters'
 complete -c chatctl -n '__fish_seen_subcommand_from review' -l refusals -d 'Blocks that users have rated wrong_refusal'
-complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig messages preference csv moderation' -d 'Format'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -s f -l format -x -a 'oig sft messages preference openai-dpo kto oasst moderation argilla label-studio csv' -d 'Format'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l rating -r -f -a 'vouched good bad neutral any none ideal all' -d 'Which replies'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l split -x -a 'train heldout' -d 'Only this part'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l heldout -x -d 'Hold out so many of 100'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l consent -d 'Only of users who have agreed'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l unique -d 'Write equal rows once'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l bare -d 'No metadata in the rows'
+complete -c chatctl -n '__fish_seen_subcommand_from export' -l sidecar -d 'Only the metadata'
+complete -c chatctl -n '__fish_seen_subcommand_from import' -F
+complete -c chatctl -n '__fish_seen_subcommand_from consent' -a 'yes no unset'
 complete -c chatctl -n '__fish_seen_subcommand_from export' -s o -l output -r -F -d 'A new file'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction -x -a 'prompt reply' -d 'Direction of the text'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'The prompt of the replies'

@@ -329,3 +329,66 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(folder, tmp_path):
     Store(tmp_path / "new/chatd.db").close()
     assert schema(folder) == schema(tmp_path / "new")
     assert store.close() == 0
+
+
+def examples():
+    """The statements of the examples of chatd-db(5)."""
+    page = (SRC / "man/chatd-db.5").read_text().split(".Sh EXAMPLES")[1]
+    page = page.split(".Sh DIAGNOSTICS")[0]
+    return [re.sub(r"\s+", " ", sql) for sql in re.findall(
+        r'sqlite3 (?:-readonly )?/var/lib/chatd/chatd.db \\\\?e?\n\s*"(.*?)"\n',
+        page, re.S)]
+
+
+def test_the_examples_of_the_page_work(store, folder):
+    for n, thumb in enumerate((1, -1, 1)):
+        a = store.do(**begin("x-%d" % n, build="chatd 1",
+                             prompt="the capital of France, %d" % n))
+        done = finish(a["reply"], "Paris %d" % n)
+        done["verdicts"] = [{"direction": "reply", "category": "hate",
+                             "score": 1, "rule": "r", "action": "block"}]
+        store.do(**done)
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=thumb,
+                 ideal="Lyon" if thumb < 0 else None, time=5)
+    found = {}
+    for sql in examples():
+        if sql.startswith("DELETE"):
+            continue
+        found[sql.split()[1]] = read(folder, sql)
+    assert found == {
+        "rated,": [("1970-01-01 00:00:00", "[]", "the capital of France, 1",
+                    "Paris 1", "Lyon")],
+        "direction,": [("reply", "hate", "r", 3)],
+        "*": read(folder, "SELECT * FROM account"),
+        "exchange,": [],
+        "rowid,": found["rowid,"],
+        "x.model,": [("mini", "chatd 1", 2, 1)],
+        "prompt,": [("the capital of France, 1", "Lyon", "Paris 1")],
+        "conversation,": found["conversation,"]}
+    assert sorted(r[0] for r in found["rowid,"]) == [1, 2, 3]
+    assert "[capital]" in found["rowid,"][0][1]
+    assert [r[3] for r in found["conversation,"]] == [1, 1, 1]
+
+
+def test_orphans_are_reported_and_the_page_removes_them(store, folder):
+    for n in range(2):
+        a = store.do(**begin("x-%d" % n))
+        store.do(**finish(a["reply"], "text"))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1, time=5)
+    store.close()
+    db = sqlite3.connect(folder / "chatd.db")
+    db.execute("DELETE FROM conversation WHERE id = 1")     # no foreign keys
+    db.commit()
+    db.close()
+    s = Store(folder / "chatd.db")
+    s.close()
+    assert "1 rows of exchange belong to a row of conversation" in \
+        "".join(s.errors)
+    remove = [sql for sql in examples() if sql.startswith("DELETE")][0]
+    db = sqlite3.connect(folder / "chatd.db")
+    db.executescript(remove)
+    assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert db.execute("SELECT count(*) FROM rating").fetchone() == (1,)
+    db.execute("INSERT INTO search (search, rank) "
+               "VALUES ('integrity-check', 1)")
+    db.close()

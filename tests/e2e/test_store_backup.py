@@ -224,10 +224,9 @@ def test_orphans_are_reported_and_removed_as_the_manual_says(folder):
                for e in again.errors) == 1
     page = (pathlib.Path(os.environ.get("CHATD_SRC", ".")) /
             "man/chatd-db.5").read_text()
-    sql = page.split('sqlite3 /var/lib/chatd/chatd.db "PRAGMA foreign_keys '
-                     '= ON;')[1].split('"')[0]
+    sql = page.split("Remove orphans")[1].split('"')[1]
     db = sqlite3.connect(folder / "chatd.db")
-    db.executescript("PRAGMA foreign_keys = ON;" + sql)
+    db.executescript("PRAGMA secure_delete = ON;" + sql)
     db.close()
     third = Store(folder / "chatd.db")
     third.close()

@@ -40,7 +40,7 @@ def words(text, macros="Cm|Ql", symbols=False):
         if m:
             out += [w for w in re.sub(r"\bNo\b.*?(?:Cm|Ql|$)", "",
                                       m[1]).split()
-                    if symbols or re.fullmatch(r"[a-z][a-z0-9_]*", w)]
+                    if symbols or re.fullmatch(r"[a-z][a-z0-9_-]*", w)]
     return out
 
 
@@ -55,7 +55,7 @@ def same(found, expected, ordered=False):
 LISTS = [
     ("chatd-protocol.7", r"^\.Cm reasons\nis an array of", r"^\.Cm ideal",
      "reasons"),
-    ("chatd-protocol.7", r"^\.Xr chatd-db 5 :\n", r"^The file comes",
+    ("chatd-protocol.7", r"^\.Xr chatd-export 5 :\n", r"^The file comes",
      "formats"),
     ("chatd-protocol.7", r"^\.Pq Cm action , categories.*?\n\.Cm action\nis",
      r"^\.Cm categories", "actions"),
@@ -103,8 +103,8 @@ def test_the_protocols_page_has_each_error_code():
     same(items(page), V["errors"])
 
 
-def test_the_database_page_has_each_export_format():
-    page = piece(read("man", "chatd-db.5"), r"^\.Sh EXPORT FORMATS", r"^\.Sh")
+def test_the_page_of_exports_has_each_format():
+    page = piece(read("man", "chatd-export.5"), r"^\.Sh EXPORT FORMATS", r"^\.Sh")
     same(items(page), V["formats"], ordered=True)
 
 
@@ -142,6 +142,8 @@ def test_the_pages_have_each_default():
 def test_the_client_page_has_formats_and_directions():
     page = read("man", "chatctl.1")
     same(piece(page, "-format Cm ", "$").split(" | "), V["formats"])
+    same(piece(page, "export : Fl -rating Cm ", "$").split(" | "),
+         V["choices"])
     same(piece(page, "-direction Cm ", "$").split(" | "), V["directions"])
 
 
@@ -169,6 +171,13 @@ def test_the_completions_have_the_words():
         same(piece(zsh, r"--%s\}?'?\[[^\]]*\]:\w+:\(" % option,
                    r"\)").split(), V[name])
         same(piece(fish, r"-l %s -x -a '" % option, "'").split(), V[name])
+    same((piece(bash, r"--rating\)\s*words=\"", '"') +
+          piece(bash, r"export \]\] && words\+=\"", '"')).split(),
+         V["choices"])
+    same(piece(zsh, r"--rating=\[[^\]]*\]:\w+:\(", r"\)").split(),
+         V["choices"])
+    same(piece(fish, r"-l rating -r -f -a '", "'").split(), V["choices"])
+    same(piece(bash, r'--split\)\s*words="', '"').split(), V["splits"])
     same(piece(bash, r'rate\)\s*words="', '"').split(), V["thumbs"])
     same(piece(zsh, r"2:verdict:\(", r"\)").split(), V["thumbs"])
     same(piece(fish, r"from rate' -a '", "'").split(), V["thumbs"])

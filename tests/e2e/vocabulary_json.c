@@ -67,6 +67,8 @@ main(void)
 	add_words(out, "thumbs", vocabulary_thumbs);
 	add_words(out, "ratings", vocabulary_ratings);
 	add_words(out, "formats", vocabulary_formats);
+	add_words(out, "choices", vocabulary_choices);
+	add_words(out, "splits", vocabulary_splits);
 	add_words(out, "precisions", vocabulary_precisions);
 	add_words(out, "caches", vocabulary_caches);
 	add_words(out, "isas", vocabulary_isas);

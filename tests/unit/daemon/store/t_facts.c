@@ -204,6 +204,27 @@ test_a_place_in_a_redacted_text_has_no_span(void **state)
 }
 
 static void
+test_the_tokens_of_a_redacted_reply_are_not_kept(void **state)
+{
+	struct fixture	*fx = *state;
+
+	fixture_do(fx, NULL, BEGIN("say", "'key':'a','prompt':'p'"));
+	fixture_do(fx, NULL, "{'op':'finish','reply':1,'state':'done','text':"
+	    "'[x]','ids':[1,2],'output_tokens':2,'time':1,'verdicts':["
+	    "{'direction':'reply','category':'c','score':1,"
+	    "'action':'redact'}]}");
+	fixture_do(fx, NULL, BEGIN("say", "'key':'b','prompt':'p'"));
+	fixture_do(fx, NULL, "{'op':'finish','reply':2,'state':'done','text':"
+	    "'x','ids':[1,2],'time':1,'verdicts':[{'direction':'prompt',"
+	    "'category':'c','score':1,'action':'redact'}]}");
+	assert_string_equal(fixture_sql(fx, "SELECT length(ids) FROM reply"),
+	    "0\n8");
+	assert_string_equal(fixture_sql(fx, "SELECT count(*) FROM (SELECT "
+	    "exchange, uid, bytes FROM size EXCEPT SELECT * FROM v_size)"),
+	    "0");
+}
+
+static void
 test_a_draft_counts_for_nothing_and_goes_with_its_reply(void **state)
 {
 	struct fixture	*fx = *state;
@@ -251,6 +272,7 @@ main(void)
 		T(what_is_redacted_never_comes_into_the_index),
 		T(views_pair_texts_and_resolve_consent),
 		T(a_place_in_a_redacted_text_has_no_span),
+		T(the_tokens_of_a_redacted_reply_are_not_kept),
 		T(a_draft_counts_for_nothing_and_goes_with_its_reply),
 		T(the_file_can_shrink),
 	};

@@ -376,6 +376,40 @@ test_a_busy_store_counts_the_log_that_a_reader_keeps(void **state)
 }
 
 static void
+test_the_limit_of_the_log_holds_after_maintenance(void **state)
+{
+	struct fixture	*fx = *state;
+	sqlite3		*reader;
+	json_t		*a = NULL;
+	char		*big = xmalloc(30001);
+	int		 i;
+
+	memset(big, 'x', 30000);
+	big[30000] = '\0';
+	fx->st->wal_limit = 64 * 1024 * 1024;
+	assert_int_equal(sqlite3_open(fx->path, &reader), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM "
+	    "conversation", NULL, NULL, NULL), SQLITE_OK);
+	/* More than STORE_WAL_HIGH pages: maintenance tries, and can't. */
+	for (i = 0; i < 3000; i++) {
+		json_decref(a);
+		a = fixture_ask(fx, BEGIN("say", "'key':'%d','prompt':'%s'"),
+		    i, big);
+		if (msg_string(a, "code") != NULL)
+			break;
+		store_maintain(fx->st, i % 8 == 0);
+	}
+	assert_string_equal(msg_string(a, "code"), "store_unavailable");
+	assert_true(fx->st->wal_pages * fx->st->page_size >=
+	    fx->st->wal_limit);
+	json_decref(a);
+	sqlite3_close(reader);
+	fixture_do(fx, NULL, NEW);
+	assert_true(fx->st->wal_pages < 100);
+	free(big);
+}
+
+static void
 test_the_log_is_written_back_when_idle(void **state)
 {
 	struct fixture	*fx = *state;
@@ -433,6 +467,7 @@ main(void)
 		T(a_locked_database_is_waited_for_and_then_reported),
 		T(a_reader_that_never_ends_can_not_fill_the_disk),
 		T(a_busy_store_counts_the_log_that_a_reader_keeps),
+		T(the_limit_of_the_log_holds_after_maintenance),
 		T(the_log_is_written_back_when_idle),
 		T(the_settings_that_durability_and_privacy_need_are_on),
 	};

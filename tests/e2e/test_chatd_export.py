@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports, imports and consent through chatd: chatctl export gives what
+chatd-store export gives."""
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from service import BUILD, Service
+
+FORMATS = ["oig", "sft", "messages", "preference", "openai-dpo", "kto",
+           "oasst", "moderation", "argilla", "label-studio", "csv"]
+
+
+@pytest.fixture(scope="module")
+def service():
+    with Service() as s:
+        s.wait_model()
+        with s.client() as c:
+            for n in range(6):
+                x = c.say("#say reply \u2028 %d" % n)[1]
+                c.call("rate", exchange=x["exchange"], thumb=1)
+                if n % 2:
+                    c.call("rate", exchange=x["exchange"], thumb=-1,
+                           reasons=["incorrect"], ideal="better")
+        yield s
+
+
+def chatctl(s, *args, **more):
+    done = subprocess.run([BUILD / "chatctl", "--socket", s.socket, *args],
+                          capture_output=True, timeout=60, **more)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def offline(s, *args):
+    done = subprocess.run([BUILD / "chatd-store", "export", "--db",
+                           s.state / "chatd.db", *args], capture_output=True,
+                          timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_both_ways_give_the_same(service, name):
+    uid = str(os.getuid())
+    status, out, err = chatctl(service, "export", "-f", name)
+    assert (status, err) == (0, "")
+    assert out == offline(service, "-f", name, "--uid", uid)
+    assert out.count(b"\n") > (0 if name == "moderation" else 2) - 1
+    status, out, _ = chatctl(service, "export", "-f", name, "--all",
+                             "--rating", "all", "--bare", "--unique")
+    assert out == offline(service, "-f", name, "--all", "--rating", "all",
+                          "--bare", "--unique")
+
+
+def test_a_file_has_a_manifest_and_a_template(service, tmp_path):
+    out = tmp_path / "chats.jsonl.gz"
+    assert chatctl(service, "export", "--all", "-o", out) == (0, b"", "")
+    made = json.loads((tmp_path / "chats.jsonl.gz.manifest.json").read_text())
+    assert made["rows"] > 2 and made["format"] == "messages"
+    assert made["files"][0]["sha256"] == \
+        hashlib.sha256(out.read_bytes()).hexdigest()
+    assert made["models"] and made["filters"]["users"] == "all"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "chats.jsonl.gz", "chats.jsonl.gz.chat_template.jinja",
+        "chats.jsonl.gz.manifest.json"]
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in tmp_path.iterdir())
+
+
+def test_a_dash_is_standard_output(service, tmp_path):
+    status, out, err = chatctl(service, "export", "-o", "-", cwd=tmp_path)
+    assert (status, err) == (0, "") and out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fields, field", [
+    ({"rating": "god"}, "rating"), ({"reason": "x"}, "reason"),
+    ({"category": "x"}, "category"), ({"split": "x"}, "split"),
+    ({"heldout": 101}, "heldout"), ({"format": "x"}, "format")])
+def test_a_wrong_word_is_named(service, fields, field):
+    with service.client() as c:
+        e = c.call("export", **dict({"format": "oig"}, **fields))
+        assert (e["code"], e["field"]) == ("bad_field", field)
+
+
+def test_consent_is_kept_and_shown(service):
+    assert chatctl(service, "consent") == (0, b"unset\n", "")
+    assert chatctl(service, "consent", "no")[1] == b"no\n"
+    assert chatctl(service, "export", "--all", "-f", "sft")[1] == b""
+    assert chatctl(service, "export", "-f", "sft")[1] != b""
+    assert chatctl(service, "consent", "yes", "1", "2")[1] == \
+        b"conversation 1: yes\nconversation 2: yes\n"
+    assert chatctl(service, "export", "--all", "-f", "sft",
+                   "--consent")[1].count(b"\n") == 2
+    assert chatctl(service, "consent", "unset", "1", "2")[0] == 0
+    assert chatctl(service, "consent", "unset")[1] == b"unset\n"
+    assert chatctl(service, "consent", "maybe")[0] == 2
+    assert chatctl(service, "consent", "yes", "999")[0] == 1
+
+
+def test_an_import_through_chatd(service, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"text": "<human>: a\n<bot>: b"}) + "\n"
+                    "nonsense\n" + json.dumps({"text": "x"}) + "\n")
+    status, out, err = chatctl(service, "import", rows)
+    assert status == 1
+    assert out == b"1 rows: 1 replies stored, 0 known, 0 conversations " \
+        b"deleted here, 2 bad rows\n"
+    assert "rows.jsonl:2: row" in err and "rows.jsonl:3: row" in err
+    status, out, _ = chatctl(service, "import", "--json", rows)
+    assert json.loads(out)["known"] == 1
+    assert b"<human>: a\\n<bot>: b" in chatctl(
+        service, "export", "--all", "-f", "oig")[1]
+    assert b"<human>: a\\n<bot>: b" not in chatctl(
+        service, "export", "-f", "oig")[1]
+    assert chatctl(service, "import", tmp_path / "none")[0] == 1
+
+
+def test_an_export_that_is_killed_leaves_a_line_in_the_log(service):
+    with service.client() as c:
+        c.say("y" * 100000)
+        ident = c.send("export", format="messages", rating="all")
+        killed = False
+        end = time.monotonic() + 20
+        while not killed and time.monotonic() < end:
+            pid = service.process.pid
+            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                for child in f.read().split():
+                    try:
+                        with open("/proc/%s/cmdline" % child) as g:
+                            if "--export" in g.read():
+                                os.kill(int(child), signal.SIGKILL)
+                                killed = True
+                    except OSError:
+                        pass
+        if not killed:
+            pytest.skip("the export was faster")
+        assert c.events(ident)[-1]["code"] == "store_unavailable"
+    service.wait(lambda: "was ended by signal 9" in service.log.read_text())
