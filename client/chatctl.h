@@ -71,7 +71,8 @@ struct options {
 	int		 unrated, second, disputed, flagged, edit;
 	int64_t		 since, until;	/* ms since 1970; 0: not given */
 	const char	*rating, *category, *model, *user;
-	int64_t		 reply;		/* 0: not given */
+	int64_t		 reply, sample;	/* 0: not given */
+	int		 yes;		/* do not ask */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
 	const char	*format, *output, *split;
@@ -122,8 +123,13 @@ struct ctl {
 #define CMD_STATS	0x10000
 #define CMD_CONSENT	0x20000
 #define CMD_IMPORT	0x40000
-#define CMD_TOP		0x80000
-#define CMD_ANY		0xfffff
+#define CMD_FORGET	0x80000
+#define CMD_ADOPT	0x100000
+#define CMD_REPLAY	0x200000
+#define CMD_BACKUP	0x400000
+#define CMD_RESTORE	0x800000
+#define CMD_TOP		0x1000000
+#define CMD_ANY		0x1ffffff
 
 struct command {
 	const char	*name;
@@ -393,6 +399,11 @@ int	 cmd_ask(struct ctl *ctl, int argc, char **argv);
 int	 cmd_list(struct ctl *ctl, int argc, char **argv);
 int	 cmd_show(struct ctl *ctl, int argc, char **argv);
 int	 cmd_delete(struct ctl *ctl, int argc, char **argv);
+int	 cmd_forget(struct ctl *ctl, int argc, char **argv);
+int	 cmd_adopt(struct ctl *ctl, int argc, char **argv);
+int	 cmd_replay(struct ctl *ctl, int argc, char **argv);
+int	 cmd_backup(struct ctl *ctl, int argc, char **argv);
+int	 cmd_restore(struct ctl *ctl, int argc, char **argv);
 int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);

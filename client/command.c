@@ -47,6 +47,15 @@ static const struct command commands[] = {
 	    "Delete conversations for good",
 	    "With --exchange, delete raw prompts. Operators may also delete "
 	    "the\nconversations of other users.\n" },
+	{ "forget", CMD_FORGET, "[CONVERSATION...]", 0, -1,
+	    "Delete conversations, a time, or all of yours, for good",
+	    "With --since or --until, what was said in that time; with --all, "
+	    "everything that\nyou have stored. Operators name another "
+	    "account with --user, also by number.\n" },
+	{ "adopt", CMD_ADOPT, "HELD USER", 2, 2,
+	    "Give an account what is held of another (operators only)",
+	    "What an account has stored is held if its number comes with "
+	    "another name. HELD is\nthe number in the service's log.\n" },
 	{ "consent", CMD_CONSENT, "[yes|no|unset] [CONVERSATION...]", 0, -1,
 	    "Say whether your conversations may be used for training",
 	    "Without a number it is about all of them; what is said about "
@@ -61,6 +70,19 @@ static const struct command commands[] = {
 	{ "stats", CMD_STATS, "", 0, 0,
 	    "Count replies and ratings, and how far raters agree",
 	    "Without --all, count your own.\n" },
+	{ "replay", CMD_REPLAY, "[EXCHANGE]", 0, 1,
+	    "Have a stored reply written again, and compare the tokens",
+	    "With --sample, compare so many replies drawn at random.\n"
+	    "Exit status: 0 if all are identical, 1 if not.\n" },
+	{ "backup", CMD_BACKUP, "", 0, 0,
+	    "Copy the database while chatd runs (operators only)",
+	    "The copy is a new file in the folder backup of chatd's state; "
+	    "its name is printed.\n" },
+	{ "restore", CMD_RESTORE, "FILE", 1, 1,
+	    "Put a backup in the place of the database (operators only)",
+	    "FILE is a name in the folder backup of chatd's state. What was "
+	    "deleted since the\nbackup stays deleted. The database before is "
+	    "kept beside the new one.\n" },
 	{ "top", CMD_TOP, "", 0, 0,
 	    "Watch the replies that run and wait; q leaves",
 	    "Operators see those of all users, and the engine's tokens per "

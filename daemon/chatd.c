@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "filters.h"
 #include "log.h"
+#include "retention.h"
 #include "stdfds.h"
 #include "xmalloc.h"
 
@@ -357,6 +358,7 @@ main(int argc, char **argv)
 	if (listener_new(&d, fd, &d.listener, &f) != 0)
 		chatd_give_up(-1, &f);
 	drain_init(&d);
+	retention_init(&d);
 	chatd_events_init(&d, watchdog);
 	log_info("chatd %s starts", PACKAGE_VERSION);
 	roles_start(&d);
@@ -374,6 +376,7 @@ main(int argc, char **argv)
 	ahead_free(d.tokenizes);
 	ahead_free(d.moderates);
 	budget_free(d.budget);
+	retention_clear();
 	drain_clear();
 	chatd_events_clear();
 	event_base_free(d.base);

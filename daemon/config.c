@@ -24,6 +24,8 @@ enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_REAL, CONFIG_BOOL,
 	CONFIG_SIZE, CONFIG_TIME, CONFIG_MODE, CONFIG_LEVEL,
 	CONFIG_PRECISION, CONFIG_KV_PRECISION, CONFIG_DEVICE };
 
+#define CONFIG_KEEP_MAX	3.1536e12	/* ms: 100 years */
+
 /* One scalar key: its section, and its default in the form of the file. */
 struct config_key {
 	const char		*section;	/* "" at the top */
@@ -123,6 +125,10 @@ static const struct config_key config_keys[] = {
 	    AT(stall_time) },
 	{ "limits", "drain_time", CONFIG_TIME, 0, 3600000, "10s",
 	    AT(drain_time) },
+	{ "retention", "rated", CONFIG_TIME, 0, CONFIG_KEEP_MAX, "0d",
+	    AT(keep_rated) },
+	{ "retention", "unrated", CONFIG_TIME, 0, CONFIG_KEEP_MAX, "0d",
+	    AT(keep_unrated) },
 #define CONFIG_DEFAULT(name, type, min, max, dflt, bound) \
 	{ "defaults", #name, CONFIG_##type, min, max, dflt, AT(name) },
 	VOCABULARY_DEFAULTS(CONFIG_DEFAULT)
@@ -143,7 +149,8 @@ static const struct config_section {
 	{ "judge", "labels", config_labels },
 	{ "", "socket", NULL }, { "", "model", NULL }, { "", "engine", NULL },
 	{ "", "filter", NULL }, { "", "judge", NULL }, { "", "store", NULL },
-	{ "", "limits", NULL }, { "", "defaults", NULL },
+	{ "", "limits", NULL }, { "", "retention", NULL },
+	{ "", "defaults", NULL },
 };
 
 /* Replace an owned string. */

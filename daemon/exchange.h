@@ -59,6 +59,12 @@ int	 exchange_busy(const struct request *r, int64_t conversation,
 /* The exchanges that r's user may know of, an array for top (a new
  * reference). */
 json_t	*exchange_top(const struct request *r);
+/* Is any reply being written for that account, a name or a number? NULL: for
+ * r's. */
+int	 exchange_busy_user(const struct request *r, const char *user);
+/* Name what computes replies now: the release, the device and its kernels. The
+ * text is owned by the caller. */
+char	*exchange_build(const struct chatd *d);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

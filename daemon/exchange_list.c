@@ -5,7 +5,9 @@
  */
 #include "exchange_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "xmalloc.h"
@@ -103,6 +105,23 @@ exchange_busy(const struct request *r, int64_t conversation, int64_t exchange)
 		if ((x->uid == r->uid || r->operator) &&
 		    (conversation != 0 ? x->conversation == conversation :
 		    exchange != 0 && x->id == exchange))
+			return (1);
+	}
+	return (0);
+}
+
+/* Is a reply being written for an account? */
+int
+exchange_busy_user(const struct request *r, const char *user)
+{
+	const struct exchange	*x;
+	char			 number[24];
+
+	TAILQ_FOREACH(x, &r->d->exchanges, entry) {
+		snprintf(number, sizeof number, "%u", (unsigned)x->uid);
+		if (user == NULL ? x->uid == r->uid :
+		    strcmp(user, number) == 0 ||
+		    strcmp(user, peer_name(x->uid)) == 0)
 			return (1);
 	}
 	return (0);

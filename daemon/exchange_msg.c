@@ -12,13 +12,12 @@
 #include "protocol.h"
 #include "xmalloc.h"
 
-/* Name what computes the reply: the release, the device and its kernels. The
- * text is owned by the caller. */
-static char *
-exchange_build(const struct exchange *x)
+/* Name what computes a reply. */
+char *
+exchange_build(const struct chatd *d)
 {
-	const char	*device = msg_string(x->d->model, "device");
-	const char	*isa = msg_string(x->d->model, "isa");
+	const char	*device = msg_string(d->model, "device");
+	const char	*isa = msg_string(d->model, "isa");
 
 	return (xasprintf("chatd %s%s%s%s%s", PACKAGE_VERSION,
 	    device != NULL ? ", " : "", device != NULL ? device : "",
@@ -35,7 +34,7 @@ exchange_msg_begin(const struct exchange *x)
 	static const char *const facts[] = { "path", "name", "digest",
 	    "precision" };
 	json_t	*m = msg_op("begin", -1), *model;
-	char	*build = exchange_build(x);
+	char	*build = exchange_build(x->d);
 	size_t	 i;
 
 	msg_set_string(m, "key", x->key);
@@ -167,7 +166,9 @@ exchange_msg_finish(const struct exchange *x)
 		msg_set_string(m, "prompt", x->text);
 	if (x->preprompt_redacted)
 		msg_set_string(m, "preprompt", x->preprompt);
-	msg_set(m, "ids", json_incref(x->reply.ids));
+	/* The tokens would spell what the text does not show. */
+	msg_set(m, "ids", blocked || reply_is_shown(&x->reply) ?
+	    json_incref(x->reply.ids) : json_array());
 	msg_set_int(m, "prompt_tokens", x->prompt_tokens);
 	msg_set_int(m, "output_tokens",
 	    (int64_t)json_array_size(x->reply.ids));

@@ -98,6 +98,25 @@ static const struct field ops_delete_fields[] = {
 	    A(conversation) },
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 };
+static const struct field ops_forget_fields[] = {
+	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(user) },
+	{ "since", FIELD_INT, FIELD_NULLABLE, NUMBER, A(since) },
+	{ "until", FIELD_INT, FIELD_NULLABLE, NUMBER, A(until) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+static const struct field ops_replay_fields[] = {
+	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
+	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
+	{ "sample", FIELD_INT, FIELD_NULLABLE, 1, OPS_LIST_MAX, A(sample) },
+	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
+};
+static const struct field ops_restore_fields[] = {
+	{ "file", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(file) },
+};
+static const struct field ops_adopt_fields[] = {
+	{ "from", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(from) },
+	{ "to", FIELD_STRING, FIELD_REQUIRED, 0, 256, A(to) },
+};
 static const struct field ops_rate_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_REQUIRED, NUMBER, A(exchange) },
 	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
@@ -165,6 +184,11 @@ static const struct op {
 	{ "consent", 0, FIELDS(ops_consent_fields), ops_consent },
 	{ "import", OPS_OPERATOR, FIELDS(ops_import_fields), ops_import },
 	{ "delete", 0, FIELDS(ops_delete_fields), ops_delete },
+	{ "forget", 0, FIELDS(ops_forget_fields), ops_forget },
+	{ "replay", 0, FIELDS(ops_replay_fields), ops_replay },
+	{ "backup", OPS_OPERATOR, NULL, 0, ops_backup },
+	{ "restore", OPS_OPERATOR, FIELDS(ops_restore_fields), ops_restore },
+	{ "adopt", OPS_OPERATOR, FIELDS(ops_adopt_fields), ops_adopt },
 	{ "tokenize", 0, FIELDS(ops_tokenize_fields), ops_tokenize },
 	{ "moderate", 0, FIELDS(ops_moderate_fields), ops_moderate },
 	{ "filters", 0, NULL, 0, ops_filters },
@@ -318,6 +342,7 @@ ops_to_store(const struct request *r, const char *op, int admin)
 	json_t	*m = msg_op(op, -1);
 
 	msg_set_int(m, "uid", r->uid);
+	msg_set_string(m, "name", peer_name(r->uid));
 	if (admin && r->operator)
 		msg_set_bool(m, "admin", 1);
 	return (m);
@@ -340,7 +365,6 @@ ops_new(struct request *r, struct ops_args *a)
 	json_t	*m = ops_to_store(r, "new", 0);
 
 	msg_set_string(m, "title", a->title);
-	msg_set_string(m, "name", peer_name(r->uid));
 	msg_set_int(m, "time", clock_wall());
 	relay_quota(r, m);
 	relay_store(r, m);

@@ -76,6 +76,10 @@ struct export_ask {
 
 /* Run an export. Ends r. */
 void	 exporter_new(struct request *r, const struct export_ask *ask);
+/* Make a backup; the output is a line of JSON, {"path","bytes"}. Ends r. */
+void	 exporter_backup(struct request *r);
+/* Check the backup of that name, and start the store again with it. Ends r. */
+void	 exporter_restore(struct request *r, const char *name);
 
 /* ---- health.c: the answer to health */
 

@@ -16,8 +16,8 @@ struct ops_args {
 	const char	*client, *kind, *text, *prompt, *preprompt, *title;
 	const char	*direction, *format, *ideal, *comment;
 	const char	*query, *queue, *rating, *reason, *category, *model;
-	const char	*user, *split, *word;
-	int64_t		 heldout;
+	const char	*user, *split, *word, *from, *to, *file;
+	int64_t		 heldout, sample;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 all, explain, review, topic, further;
 	int		 consent, bare, sidecar, unique, manifest;
@@ -57,5 +57,13 @@ void	 ops_stats(struct request *r, struct ops_args *a);
 
 /* Put the filter of a request into a message for the store. */
 void	 ops_filter(json_t *m, const struct ops_args *a);
+
+/* ---- ops_erase.c: forgetting and its like */
+
+void	 ops_forget(struct request *r, struct ops_args *a);
+void	 ops_adopt(struct request *r, struct ops_args *a);
+void	 ops_replay(struct request *r, struct ops_args *a);
+void	 ops_backup(struct request *r, struct ops_args *a);
+void	 ops_restore(struct request *r, struct ops_args *a);
 
 #endif

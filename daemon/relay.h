@@ -14,6 +14,9 @@ struct request;
 void	 relay_store(struct request *r, json_t *msg);
 /* The same for a deletion, which is logged if r is not the owner's. */
 void	 relay_delete(struct request *r, json_t *msg);
+/* The same for forget and adopt; what an operator does to others is logged. */
+void	 relay_forget(struct request *r, json_t *msg);
+void	 relay_adopt(struct request *r, json_t *msg);
 /* The same for list and show: the items are passed on as fast as the client
  * reads them, and accounts take turns. */
 void	 relay_read(struct request *r, json_t *msg);

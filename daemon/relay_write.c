@@ -29,6 +29,8 @@ static const struct helper_kind relay_kind_write =
 
 static void	relay_plain(void *, json_t *);
 static void	relay_deleted(void *, json_t *);
+static void	relay_forgotten(void *, json_t *);
+static void	relay_adopted(void *, json_t *);
 static void	relay_written(void *, json_t *);
 
 /* Release it and return its request, which the caller must end. The account's
@@ -116,6 +118,20 @@ void
 relay_delete(struct request *r, json_t *msg)
 {
 	relay_write(r, msg, relay_deleted);
+}
+
+/* Send a request to forget what an account has stored. */
+void
+relay_forget(struct request *r, json_t *msg)
+{
+	relay_write(r, msg, relay_forgotten);
+}
+
+/* Send a request to give an account what is held. */
+void
+relay_adopt(struct request *r, json_t *msg)
+{
+	relay_write(r, msg, relay_adopted);
 }
 
 /* Add the user's quotas; operators have none. */
@@ -217,4 +233,37 @@ relay_deleted(void *arg, json_t *msg)
 		    (long long)(id != 0 ? id : msg_int(msg, "exchange", 0)),
 		    (long long)owner);
 	request_done(r, NULL);
+}
+
+/* A part of it is forgotten; what an operator does for others is logged. */
+static void
+relay_forgotten(void *arg, json_t *msg)
+{
+	struct request	*r = arg;
+	int64_t		 owner;
+
+	if (relay_ended(r, msg))
+		return;
+	owner = msg_int(msg, "uid", -1);
+	if (owner != (int64_t)r->uid)
+		log_info("uid %u (operator) has deleted %lld exchanges of "
+		    "account %lld", (unsigned)r->uid,
+		    (long long)msg_int(msg, "exchanges", 0),
+		    (long long)owner);
+	request_done(r, json_copy(msg));
+}
+
+/* An account has got what was held. */
+static void
+relay_adopted(void *arg, json_t *msg)
+{
+	struct request	*r = arg;
+
+	if (relay_ended(r, msg))
+		return;
+	log_info("uid %u (operator) has given what was held as account %lld "
+	    "to account %lld", (unsigned)r->uid,
+	    (long long)msg_int(msg, "from", -1),
+	    (long long)msg_int(msg, "to", -1));
+	request_done(r, json_copy(msg));
 }

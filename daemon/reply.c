@@ -45,6 +45,14 @@ reply_add(char **s, size_t *len, size_t *size, const char *text, size_t n)
 	(*s)[*len] = '\0';
 }
 
+/* Does the client have the text as the engine wrote it, all of it? */
+int
+reply_is_shown(const struct reply *p)
+{
+	return (p->shown_len == p->len && memcmp(p->shown, p->text,
+	    p->len) == 0);
+}
+
 /* Append text from the engine. */
 int
 reply_append(struct reply *p, const char *text, size_t n, const json_t *ids)

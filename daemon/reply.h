@@ -40,6 +40,9 @@ void	 reply_clear(struct reply *p);
 int	 reply_append(struct reply *p, const char *text, size_t n,
 	    const json_t *ids);
 
+/* Is what was shown the text as the engine wrote it, all of it? */
+int	 reply_is_shown(const struct reply *p);
+
 /* Replace the judgement of the reply (j is taken). The first len bytes are
  * settled. */
 void	 reply_judge(struct reply *p, struct judgement *j, size_t len,

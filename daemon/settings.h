@@ -94,6 +94,7 @@ struct config {
 	int64_t		 requests, requests_per_uid;
 	int64_t		 conversations_per_uid;	/* stored; 0: no limit */
 	int64_t		 bytes_per_uid;		/* stored; 0: no limit */
+	int64_t		 keep_rated, keep_unrated; /* ms; 0: for ever */
 	int64_t		 line, prompt;		/* bytes */
 	int64_t		 output_high;		/* bytes */
 	int64_t		 line_time, stall_time, drain_time; /* ms */

@@ -76,6 +76,7 @@ static const struct confine_rule confine_self_store[] = {
 	OK("open"), OK("openat"), OK("pwrite64"), OK("ftruncate"),
 	OK("fallocate"), OK("fsync"), OK("fdatasync"), OK("flock"),
 	OK("unlink"), OK("unlinkat"), OK("fchmod"), OK("fchown"),
+	OK("rename"), OK("renameat"), OK("renameat2"),
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_GETLK) } },
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_SETLK) } },
 	{ "fcntl", CONFINE_OK, 1, { CONFINE_IS(1, F_SETLKW) } },

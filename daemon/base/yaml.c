@@ -436,7 +436,7 @@ ynode_time(const char *name, const struct ynode *n, int64_t min, int64_t max,
 {
 	static const struct yaml_unit units[] = {
 		{ "ms", 1 }, { "", 1000 }, { "s", 1000 }, { "min", 60000 },
-		{ "h", 3600000 }, { NULL, 0 },
+		{ "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
 	};
 
 	return (ynode_unit(name, n, units,

@@ -6,6 +6,9 @@
  */
 #include "store.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "json.h"
 #include "xmalloc.h"
 
@@ -21,11 +24,54 @@ account_grow(struct store *st, int64_t exchange, int64_t uid, int64_t bytes)
 	    "bytes = bytes + excluded.bytes", "iii", exchange, uid, bytes));
 }
 
+/* Is text the name of an account, as far as we know it? A name of digits stands
+ * for a number that has no name. */
+int
+account_is_name(const char *text)
+{
+	return (text != NULL && text[strspn(text, "0123456789")] != '\0');
+}
+
+/* Find the account number of "user", a number or a name that the account had
+ * when it was last seen. */
+int
+account_find(struct store *st, const char *user, const char *field,
+    int64_t *uid, struct fault *f)
+{
+	sqlite3_stmt	*q;
+	int64_t		 other;
+	int		 r;
+
+	if (!account_is_name(user)) {
+		*uid = strtoll(user, NULL, 10);
+		return (strlen(user) > 0 && strlen(user) <= 15 ? 0 :
+		    fault_set(f, "bad_field", field, "%s: expected the name "
+		    "or number of an account, found \"%s\"", field, user));
+	}
+	if ((r = sql_open(st, &q, "SELECT uid FROM account WHERE name = ? "
+	    "ORDER BY uid", "s", user)) != 0 || (r = sql_step(st, q)) < 0)
+		return (r);
+	if (r == 0)
+		return (fault_set(f, "not_found", field, "%s has stored "
+		    "nothing under that name; try the number of the account",
+		    user));
+	*uid = sqlite3_column_int64(q, 0);
+	if ((r = sql_step(st, q)) != 1)
+		return (r);
+	other = sqlite3_column_int64(q, 0);
+	sql_end(q);
+	return (fault_set(f, "bad_field", field, "%s is the name of the "
+	    "accounts %lld and %lld: expected one of the numbers", user,
+	    (long long)*uid, (long long)other));
+}
+
 /* Note the name of an account that has stored something. */
 int
 account_named(struct store *st, int64_t uid, const char *name)
 {
-	return (name == NULL ? 0 : sql_run(st, "UPDATE account SET name = ?2 "
+	if (!account_is_name(name))
+		return (0);
+	return (sql_run(st, "UPDATE account SET name = ?2 "
 	    "WHERE uid = ?1 AND name IS NOT ?2", "is", uid, name));
 }
 

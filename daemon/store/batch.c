@@ -40,6 +40,9 @@ static const struct batch_op batch_ops[] = {
 	{ "consent", 1, store_consent },
 	{ "import", 1, store_import },
 	{ "delete", 1, store_delete },
+	{ "forget", 1, store_forget },
+	{ "expire", 1, store_expire },
+	{ "adopt", 1, store_adopt },
 	{ "ping", 0, batch_ping },
 	{ "probe", 1, batch_probe },
 };
@@ -114,7 +117,8 @@ batch_one(struct store *st, struct store_request *req)
 	if (req->writes && (r = sql_run(st, "SAVEPOINT request", "")) != 0)
 		return (r);
 	req->done = json_object();
-	r = op->run(st, req);
+	if (!req->writes || (r = store_hold(st, req->msg)) == 0)
+		r = op->run(st, req);
 	if (r == CHAT_ESYSTEM)
 		r = store_fault(st, &req->fault);
 	if (r == CHAT_ESYSTEM)

@@ -28,9 +28,11 @@ static const struct {
 	{ "search", store_search },
 	{ "show", store_show },
 	{ "stats", store_stats },
+	{ "replay", store_replay },
 };
 
 static size_t	reads_find(const json_t *);
+static int	reads_hold(struct store *, json_t *);
 static int	reads_try(struct store *, struct store_request *, size_t);
 
 /* Find an operation; nitems(reads_ops) if it is not in the table. */
@@ -52,6 +54,26 @@ int
 reads_known(const json_t *msg)
 {
 	return (reads_find(msg) < nitems(reads_ops));
+}
+
+/* Take the name out of a request. If the account had another name, hold what it
+ * has stored first, with the connection that writes. */
+static int
+reads_hold(struct store *st, json_t *msg)
+{
+	const char	*name = msg_string(msg, "name");
+	int		 r = 0;
+
+	if (name != NULL && !st->failed && (r = store_is_held(st,
+	    msg_int(msg, "uid", -1), name)) == 1) {
+		if ((r = sql_run(st, "BEGIN IMMEDIATE", "")) == 0 &&
+		    (r = store_hold(st, msg)) == 0)
+			r = sql_run(st, "COMMIT", "");
+		if (r != 0 && !sqlite3_get_autocommit(st->db))
+			sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+	}
+	json_object_del(msg, "name");
+	return (r);
 }
 
 /* Carry out a request in a transaction, so that all of its statements see the
@@ -76,7 +98,11 @@ reads_run(struct store *st, struct store_request *req)
 	int		 r = CHAT_ESYSTEM;
 
 	req->done = json_object();
-	if ((rd = store_reader(st)) == NULL)
+	if (reads_hold(st, req->msg) != 0) {
+		store_fault(st, &req->fault);
+		fault_set(&req->fault, "store_unavailable", NULL, "%s",
+		    st->why);
+	} else if ((rd = store_reader(st)) == NULL)
 		fault_set(&req->fault, "store_unavailable", NULL, "%s",
 		    st->why);
 	else if ((r = reads_try(rd, req, reads_find(req->msg))) ==

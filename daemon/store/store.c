@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "pseudonym.h"
 #include "xmalloc.h"
@@ -35,7 +36,10 @@ static void	store_disconnect(struct store *);
 static int	store_settle(struct store *);
 static int	store_purge(struct store *);
 static void	store_shrinkable(struct store *);
+static int	store_write_back(struct store *);
+static int	store_shrink(struct store *);
 static void	store_orphans(struct store *);
+static void	store_unpurged(struct store *);
 
 /* SQLite reports the length of the log after each commit. */
 static int
@@ -45,6 +49,8 @@ store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 
 	(void)db;
 	(void)name;
+	if (pages < st->wal_pages)	/* it was started anew */
+		st->wal_back = 0;
 	st->wal_pages = pages;
 	return (SQLITE_OK);
 }
@@ -286,6 +292,17 @@ store_orphans(struct store *st)
 		    (const char *)sqlite3_column_text(q, 2));
 }
 
+/* If something was ever deleted, a store that was killed may have left its words
+ * in the search index. */
+static void
+store_unpurged(struct store *st)
+{
+	int64_t	one;
+
+	if (sql_int(st, &one, "SELECT 1 FROM tombstone LIMIT 1", "") == 1)
+		st->purge = st->shrink = 1;
+}
+
 /* Open a store. */
 int
 store_open(const char *path, struct store **out, struct fault *f)
@@ -313,6 +330,7 @@ store_open(const char *path, struct store **out, struct fault *f)
 	else if ((r = store_settle(st)) == 0) {
 		store_orphans(st);
 		store_shrinkable(st);
+		store_unpurged(st);
 		r = store_checkpoint(st) != 0 && st->failed ? CHAT_ESYSTEM : 0;
 	}
 	if (r != 0) {
@@ -360,22 +378,83 @@ store_ready(struct store *st)
 	return (0);
 }
 
+/* Empty the log, and wait up to wait_ms for readers. Returns a code of
+ * SQLite. */
+static int
+store_empty(struct store *st, int wait_ms)
+{
+	int	rc;
+
+	sqlite3_busy_timeout(st->db, wait_ms);
+	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
+	if (rc == SQLITE_OK) {
+		st->wal_pages = st->wal_back = 0;
+		st->wipe = 0;
+	}
+	return (rc);
+}
+
 /* Empty the log. */
 int
 store_checkpoint(struct store *st)
 {
-	int	rc;
-
 	/* This does not wait for readers; the caller tries again. */
-	sqlite3_busy_timeout(st->db, 0);
+	int	rc = store_empty(st, 0);
+
+	return (rc == SQLITE_OK ? 0 : sql_failed(st, rc));
+}
+
+/*
+ * Write the log back.  A log that readers keep from starting anew would grow
+ * without end, so a long one is emptied: that waits until the transactions of
+ * all readers have ended, and new ones no longer use the log.  This stops the
+ * store, so it waits for a short time only, and not often.  Returns a code of
+ * SQLite; SQLITE_OK also if a reader still uses the log.
+ */
+static int
+store_write_back(struct store *st)
+{
+	int64_t	now = clock_monotonic();
+	int	rc, pages = -1, done = -1;
+
+	if (st->wal_pages >= STORE_WAL_LONG && now >= st->wal_next) {
+		rc = store_empty(st, STORE_WAL_WAIT_MS);
+		if (rc == SQLITE_OK)
+			return (rc);
+		if ((rc & 0xff) != SQLITE_BUSY)
+			return (sql_failed(st, rc), rc);
+		st->wal_next = clock_monotonic() + STORE_RETRY_MS;
+	}
 	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
-	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	sqlite3_busy_timeout(st->db, STORE_BUSY_MS);
+	    SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
 	if (rc != SQLITE_OK)
-		return (sql_failed(st, rc));
-	st->wal_pages = st->wal_kept = 0;
-	st->wipe = 0;
-	return (0);
+		return (sql_failed(st, rc), rc);
+	/* The log keeps its length. If all of it is written back, the next
+	 * commit starts it anew, unless a reader uses it. */
+	st->wal_pages = pages;
+	st->wal_back = done;
+	return (rc);
+}
+
+/* Give free pages at the end of the file back to the file system, some at a
+ * time. Returns 1 if there are more. */
+static int
+store_shrink(struct store *st)
+{
+	int64_t	mode = 0, pages = 0, left = 0;
+
+	if (sql_int(st, &mode, "PRAGMA auto_vacuum", "") != 1 || mode != 2 ||
+	    sql_int(st, &pages, "PRAGMA freelist_count", "") != 1 ||
+	    pages < STORE_FREE_PAGES)
+		return (0);
+	if (sqlite3_exec(st->db, "PRAGMA incremental_vacuum("
+	    STORE_TEXT(STORE_SHRINK_PAGES) ")", NULL, NULL, NULL) !=
+	    SQLITE_OK ||
+	    sql_int(st, &left, "PRAGMA freelist_count", "") != 1)
+		return (0);
+	return (left < pages && left >= STORE_FREE_PAGES);
 }
 
 /*
@@ -408,7 +487,7 @@ store_purge(struct store *st)
 int
 store_maintain(struct store *st, int idle)
 {
-	int	rc, r = -1, pages = 0, back = 0;
+	int	r = -1;
 
 	if (st->failed)
 		return (-1);
@@ -419,23 +498,18 @@ store_maintain(struct store *st, int idle)
 		return (STORE_RETRY_MS);
 	if (st->purge)
 		return (idle ? 0 : STORE_IDLE_MS);
-	if (st->wal_pages < STORE_WAL_CHECKPOINT)
-		return (-1);
-	if (!idle && st->wal_pages < STORE_WAL_HIGH + st->wal_kept)
-		return (STORE_IDLE_MS);
-	rc = sqlite3_wal_checkpoint_v2(st->db, NULL,
-	    SQLITE_CHECKPOINT_PASSIVE, &pages, &back);
-	if (rc != SQLITE_OK) {
-		sql_failed(st, rc);
-		r = STORE_RETRY_MS;
-	} else if (pages == back)
-		st->wal_pages = st->wal_kept = 0; /* the next commit sets it */
-	else {
-		/* A reader still needs the log, which goes on growing. Try
-		 * again when it is idle, or has grown by as much again. */
-		st->wal_kept = pages;
-		r = STORE_RETRY_MS;
+	if (idle && st->shrink) {
+		st->shrink = store_shrink(st);
+		return (0);
 	}
+	if (st->wal_pages < STORE_WAL_CHECKPOINT ||
+	    st->wal_back == st->wal_pages)
+		return (st->shrink ? STORE_IDLE_MS : -1);
+	if (!idle && st->wal_pages - st->wal_back < STORE_WAL_HIGH)
+		return (STORE_IDLE_MS);
+	if (store_write_back(st) != SQLITE_OK ||
+	    (idle && st->wal_back < st->wal_pages))
+		r = STORE_RETRY_MS;
 	return (r);
 }
 

@@ -16,13 +16,17 @@
 
 #include "err.h"
 
-#define STORE_STATEMENTS	64	/* prepared statements in the cache */
+#define STORE_STATEMENTS	160	/* prepared statements in the cache */
 #define STORE_BUSY_MS		5000	/* wait for another writer's lock */
 #define STORE_IDLE_MS		20	/* without a request: it is idle */
 #define STORE_WAL_CHECKPOINT	1000	/* pages: write back when idle */
 #define STORE_WAL_HIGH		8000	/* pages: write back when busy */
+#define STORE_WAL_LONG	16000	/* pages: empty it, and wait for readers */
+#define STORE_WAL_WAIT_MS	50	/* for their transactions to end */
 #define STORE_WAL_LIMIT		(1024LL * 1024 * 1024)	/* bytes: refuse */
 #define STORE_PURGE_PAGES	500	/* of the index, merged in one step */
+#define STORE_FREE_PAGES	64	/* so many may stay free in the file */
+#define STORE_SHRINK_PAGES	500	/* given back in one step */
 #define STORE_WAL_KEEP		(16 * 1024 * 1024)	/* bytes on disk */
 #define STORE_KEY_MAX		128	/* bytes of a begin's key */
 #define STORE_UID_MAX		4294967294.0	/* a uid, as a field's bound */
@@ -52,9 +56,10 @@ struct store {
 	int		 wipe;		/* deleted text is still in the WAL */
 	int		 purge;		/* deleted words are still in the search
 					 * index: 1, or 2 once it has begun */
+	int		 shrink;	/* the file may have free pages */
 	int		 wal_pages;	/* pages in the WAL */
-	int		 wal_kept;	/* pages in it when a reader last kept
-					 * it from being written back, or 0 */
+	int		 wal_back;	/* of them written back already */
+	int64_t		 wal_next;	/* monotonic ms: not emptied before */
 	int64_t		 page_size;	/* bytes */
 	int64_t		 wal_limit;	/* bytes: STORE_WAL_LIMIT */
 	int64_t		 interrupted;	/* replies ended by store_open */
@@ -120,6 +125,20 @@ void	 store_reader_close(struct store *st);
 /* Fill f from st->rc: too_long or bad_field if the request is wrong (returns
  * CHAT_EFORMAT), else store_unavailable (returns CHAT_ESYSTEM). */
 int	 store_fault(struct store *st, struct fault *f);
+
+/* ---- store_backup.c: copies of the database, and taking one back */
+
+/* Copy the database at path, which may be in use, into a new file, and write
+ * {"path","bytes"} as a line to out. Returns 0, or an error with *f filled. */
+int	 backup_make(const char *path, FILE *out, struct fault *f);
+
+/* Check the backup of that name, and have the store take it at its next start.
+ * Returns 0, or an error with *f filled. */
+int	 backup_stage(const char *path, const char *name, struct fault *f);
+
+/* Before store_open: take a backup that backup_stage has put there. A failure
+ * is logged; then the database stays as it was. */
+void	 backup_take(const char *path);
 
 /* ---- schema.c: the tables, and updates of older files */
 
@@ -231,6 +250,14 @@ struct account_quota {
 int	 account_grow(struct store *st, int64_t exchange, int64_t uid,
 	    int64_t bytes);
 
+/* Is text the name of an account? Only digits, and NULL, are not. */
+int	 account_is_name(const char *text);
+
+/* Find the number of the account "user", a number or a name. field is for
+ * messages. Returns 0, CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
+int	 account_find(struct store *st, const char *user, const char *field,
+	    int64_t *uid, struct fault *f);
+
 /* Note the account name of uid, as it is now (NULL: not known). */
 int	 account_named(struct store *st, int64_t uid, const char *name);
 
@@ -258,6 +285,10 @@ int	 store_unrate(struct store *st, struct store_request *req);
 int	 store_consent(struct store *st, struct store_request *req);
 int	 store_import(struct store *st, struct store_request *req);
 int	 store_delete(struct store *st, struct store_request *req);
+int	 store_forget(struct store *st, struct store_request *req);
+int	 store_expire(struct store *st, struct store_request *req);
+int	 store_adopt(struct store *st, struct store_request *req);
+int	 store_replay(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_search(struct store *st, struct store_request *req);
 int	 store_count(struct store *st, struct store_request *req);
@@ -284,6 +315,19 @@ int	 store_stats(struct store *st, struct store_request *req);
 	"WHEN d.thumb = 1 THEN 'keep' END FROM rating d WHERE d.reply = " \
 	reply " AND d.uid <> " owner " AND " STORE_COUNTS("d", last) \
 	" ORDER BY d.id DESC LIMIT 1)"
+
+/*
+ * Before an operation: if the account "uid" of msg had another "name" when it
+ * was last seen, hold what it has stored (store_hold.c). Needs a transaction.
+ */
+int	 store_hold(struct store *st, const json_t *msg);
+
+/* Would store_hold do so? Returns 1, 0, or CHAT_ESYSTEM. */
+int	 store_is_held(struct store *st, int64_t uid, const char *name);
+
+/* The same for the database at path, which need not be open. Returns 0 if it
+ * can't be read. */
+int	 store_file_is_held(const char *path, int64_t uid, const char *name);
 
 /*
  * ---- store_filter.c: which exchanges a request is about.  Rating, reason,

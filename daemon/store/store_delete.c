@@ -12,6 +12,7 @@
 #include "xmalloc.h"
 
 struct delete_args {
+	const char	*name;
 	int64_t		 uid, conversation, exchange;
 	int		 admin;
 };
@@ -22,6 +23,7 @@ static int	store_delete_find(struct store *, const struct delete_args *,
 #define A(member) offsetof(struct delete_args, member)
 static const struct field store_delete_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
 	    A(conversation) },
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX,
@@ -89,6 +91,6 @@ store_delete(struct store *st, struct store_request *req)
 		r = sql_run(st, "DELETE FROM conversation WHERE id = ?", "i",
 		    a.conversation);
 	if (r == 0)
-		st->wipe = st->purge = 1;
+		st->wipe = st->purge = st->shrink = 1;
 	return (r);
 }

@@ -36,6 +36,7 @@ struct rate_args {
 };
 
 struct unrate_args {
+	const char	*name;
 	int64_t		 uid, rating;
 };
 
@@ -73,6 +74,7 @@ static const struct field store_rating_fields[] = {
 #define A(member) offsetof(struct unrate_args, member)
 static const struct field store_unrate_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
+	{ "name", FIELD_STRING, FIELD_NULLABLE, 0, 256, A(name) },
 	{ "rating", FIELD_INT, FIELD_REQUIRED, 1, JSON_INT_MAX, A(rating) },
 };
 #undef A

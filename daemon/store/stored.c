@@ -96,6 +96,7 @@ stored_init(struct stored *d)
 		    &f)) == 0 && (r = init_version("chatd-store",
 		    PACKAGE_VERSION, in.version, &f)) == 0) {
 			stored_sandbox(in.path);
+			backup_take(in.path);
 			r = store_open(in.path, &d->store, &f);
 		}
 	}
@@ -255,6 +256,7 @@ stored_serve(void)
 	d->ch = chan_new(STDIN_FILENO, STDOUT_FILENO, HELPER_LINE_MAX);
 	if ((status = stored_init(d)) != 0)
 		goto out;
+	wait = store_maintain(d->store, 0);
 	while (r == 0 || d->nreads > 0) {
 		if (r == 0)
 			r = stored_collect(d);
@@ -293,6 +295,8 @@ main(int argc, char **argv)
 	log_init("chatd-store", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* an error instead of a signal */
+	if (stored_backup_wanted(argc, argv))
+		return (stored_backup(argc, argv));
 	if (stored_export_wanted(argc, argv))
 		return (stored_export(argc, argv));
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

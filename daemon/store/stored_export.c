@@ -17,6 +17,7 @@
 #include "log.h"
 #include "xmalloc.h"
 
+#define STORED_NOBODY	(-2)	/* no user has this number */
 #define STORED_CODE	256	/* getopt_long returns this plus the row */
 
 enum stored_kind { STORED_TEXT, STORED_TIME, STORED_NUMBER, STORED_FLAG };
@@ -25,7 +26,7 @@ enum stored_kind { STORED_TEXT, STORED_TIME, STORED_NUMBER, STORED_FLAG };
 struct stored_ask {
 	struct export_options	 opt;
 	const char		*path, *output;
-	const char		*uid;		/* digits */
+	const char		*uid, *name;	/* uid: digits */
 	int			 all;
 };
 
@@ -38,6 +39,8 @@ static const struct stored_option {
 } stored_options[] = {
 	{ "db", STORED_TEXT, AT(path), "PATH", "the database" },
 	{ "uid", STORED_TEXT, AT(uid), "N", "the data of this user" },
+	{ "name", STORED_TEXT, AT(name), "NAME",
+	    "nothing, if this user had another name before" },
 	{ "all", STORED_FLAG, AT(all), NULL, "the data of all users" },
 	{ "format", STORED_TEXT, AT(opt.format), "NAME", NULL },
 	{ "export", STORED_TEXT, AT(opt.format), "NAME", "the same" },
@@ -106,11 +109,15 @@ stored_usage(FILE *to)
 	fputs("usage: chatd-store\n"
 	    "       chatd-store export --db PATH --uid N | --all "
 	    "[OPTION ...]\n"
+	    "       chatd-store backup --db PATH\n"
+	    "       chatd-store restore --db PATH --file NAME\n"
 	    "       chatd-store --help | --version\n\n"
 	    "Keeps the database of chatd. Requests and answers are JSON lines "
 	    "on standard input\nand output. With \"export\" it writes an "
 	    "export to standard output or to a file\ninstead, also while "
-	    "chatd runs.\n\n", to);
+	    "chatd runs. With \"backup\" it copies the database into the "
+	    "folder backup beside it;\nwith \"restore\" the next start takes "
+	    "this file of that folder.\n\n", to);
 	for (i = 0; i < nitems(stored_options); i++) {
 		o = &stored_options[i];
 		snprintf(name, sizeof name, "--%s %s", o->name,
@@ -202,6 +209,8 @@ stored_set(struct stored_ask *ask, const struct stored_option *o,
 static int
 stored_whose(struct stored_ask *ask)
 {
+	int	held;
+
 	ask->opt.uid = -1;
 	if (ask->uid != NULL) {
 		ask->opt.uid = export_number(ask->uid);
@@ -214,6 +223,10 @@ stored_whose(struct stored_ask *ask)
 	if (ask->path == NULL || (ask->uid != NULL) + ask->all != 1)
 		return (stored_misuse("an export needs --db, and either "
 		    "--uid or --all"));
+	/* What a user of another name has stored belongs to that one. */
+	held = store_file_is_held(ask->path, ask->opt.uid, ask->name);
+	if (held)
+		ask->opt.uid = STORED_NOBODY;
 	return (0);
 }
 

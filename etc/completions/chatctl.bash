@@ -34,6 +34,8 @@ _chatctl_options()
 	show)		echo "--exchange --markdown --no-pager --plain $filter $any" ;;
 	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
+	forget)		echo "--all --since --until --user --yes $any" ;;
+	replay)		echo "--reply --sample --all $any" ;;
 	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
 	review)		echo "--unrated --second --disputed --flagged
 			    --refusals --limit $filter $any" ;;
@@ -48,8 +50,9 @@ _chatctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
-	commands="chat ask list show search rate review delete consent export import stats
-		status top health reload filters moderate tokenize help"
+	commands="chat ask list show search rate review delete forget adopt
+		consent export import replay backup restore stats top status
+		health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
@@ -76,7 +79,7 @@ _chatctl()
 		*,rate)	words="good bad neutral" ;;
 		*,consent)	words="yes no unset" ;;
 		*,help)	words=$commands ;;
-		*,show|*,delete)
+		*,show|*,delete|*,forget)
 			# Numbers of conversations, where chatd answers at once.
 			words=$(chatctl list --wait 0 --quiet 2>/dev/null |
 			    while read -r n _; do echo "$n"; done) ;;

@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete consent export import stats status top health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats top status health reload filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete consent export import stats status top health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats top status health reload filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -19,7 +19,12 @@ complete -c chatctl -n $none -a search -d 'Find exchanges by their words'
 complete -c chatctl -n $none -a rate -d 'Rate a reply'
 complete -c chatctl -n $none -a review -d 'Rate replies one after the other'
 complete -c chatctl -n $none -a delete -d 'Delete conversations for good'
+complete -c chatctl -n $none -a forget -d 'Delete conversations, a time, or all of yours'
+complete -c chatctl -n $none -a adopt -d 'Give an account what is held of another'
 complete -c chatctl -n $none -a export -d 'Export exchanges and ratings'
+complete -c chatctl -n $none -a replay -d 'Have a stored reply written again, and compare'
+complete -c chatctl -n $none -a backup -d 'Copy the database while chatd runs'
+complete -c chatctl -n $none -a restore -d 'Put a backup in the place of the database'
 complete -c chatctl -n $none -a import -d 'Store the rows of exports'
 complete -c chatctl -n $none -a consent -d 'Say whether conversations may be used for training'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
@@ -73,6 +78,15 @@ complete -c chatctl -n '__fish_seen_subcommand_from list show search stats revie
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l model -x -d 'Only replies of this model'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -a '(__chatctl_conversations)'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l all -d 'All of yours'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -l user -x -d 'Another account'
+complete -c chatctl -n '__fish_seen_subcommand_from forget' -s y -l yes -d 'Do not ask'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l reply -x -d 'The number of a reply'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l sample -x -d 'Compare replies drawn at random'
+complete -c chatctl -n '__fish_seen_subcommand_from replay' -l all -d 'Include the data of all users'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -a 'good bad neutral'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l ideal -x -d 'The reply you wanted'
 complete -c chatctl -n '__fish_seen_subcommand_from rate' -l edit -d 'Change the reply in your editor'

@@ -7,8 +7,9 @@
 
 N is a number of clients (default: 1, 8 and 64). Each begins an exchange, waits
 for the answer, finishes it with a reply of 2 KB and its tokens, waits for the
-answer, and starts again. Prints answers and exchanges a second, and the wait
-for an answer (median, 99th percentile, longest). --sync-ms makes each sync of
+answer, and starts again. Prints answers and exchanges a second, the wait for an
+answer (median, 99th percentile, longest), and the processor time of the store
+for an exchange, which tells more than the speed if the machine has other work. --sync-ms makes each sync of
 the disk take longer (it needs cc). The database is made in DIR, by default in
 the current folder; the speed depends on the file system there."""
 import argparse
@@ -27,18 +28,26 @@ MODEL = {"path": "/m", "name": "mini", "digest": "sha256:ab",
 TEXT = "A reply of some length, as a model gives it. " * 45
 
 
+# The clients shall cost little beside the store.
+FINISH = json.dumps({
+    "op": "finish", "id": -1, "reply": -2, "state": "done", "stop": "stop",
+    "text": TEXT, "ids": list(range(1000, 1400)), "prompt_tokens": 50,
+    "output_tokens": 400, "dropped": 0, "queued_ms": 1, "first_ms": 2,
+    "total_ms": 3, "time": 1700000000000, "verdicts": []}).replace(
+        "%", "%%").replace("-1", "%d").replace("-2", "%d")
+BEGIN = json.dumps({
+    "op": "begin", "id": -1, "key": "-2", "uid": 1000, "kind": "say",
+    "prompt": "A question of client -3", "params": {"temperature": 0.6},
+    "seed": 7, "model": MODEL, "time": 1700000000000,
+    "history_bytes": 65536}).replace("-1", "%d").replace(
+        "-2", "%d").replace("-3", "%d")
+
+
 def request(what, number, reply, client):
+    """A line."""
     if what == "finish":
-        return {"op": "finish", "id": number, "reply": reply,
-                "state": "done", "stop": "stop", "text": TEXT,
-                "ids": list(range(1000, 1400)), "prompt_tokens": 50,
-                "output_tokens": 400, "dropped": 0, "queued_ms": 1,
-                "first_ms": 2, "total_ms": 3, "time": 1700000000000,
-                "verdicts": []}
-    return {"op": "begin", "id": number, "key": "%d" % number, "uid": 1000,
-            "kind": "say", "prompt": "A question of client %d" % client,
-            "params": {"temperature": 0.6}, "seed": number, "model": MODEL,
-            "time": 1700000000000, "history_bytes": 65536}
+        return FINISH % (number, reply)
+    return BEGIN % (number, number, client)
 
 
 def lines(pipe):
@@ -52,6 +61,22 @@ def lines(pipe):
         yield [json.loads(line) for line in whole]
 
 
+def slow_shim(folder):
+    """Compile the library that makes syncs slow."""
+    shim = os.path.join(folder, "slow_sync.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", shim,
+                    os.path.join(HERE, "../fault/slow_sync.c"), "-ldl"],
+                   check=True)
+    return shim
+
+
+def time_of(pid):
+    """Seconds of processor time that a process has used."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(clients, seconds, folder, environment):
     os.makedirs(folder, 0o700)
     store = subprocess.Popen(
@@ -63,7 +88,7 @@ def measure(clients, seconds, folder, environment):
     store.stdin.flush()
     answers = lines(store.stdout.fileno())
     assert next(answers)[0]["event"] == "ready"
-    asked, waits, begun = {}, [], 0
+    asked, waits, done = {}, [], 0
     number = 0
     out = []
 
@@ -71,8 +96,9 @@ def measure(clients, seconds, folder, environment):
         nonlocal number
         number += 1
         asked[number] = (what, client, time.monotonic())
-        out.append(json.dumps(request(what, number, reply, client)))
+        out.append(request(what, number, reply, client))
 
+    spent = time_of(store.pid)
     start = time.monotonic()
     for client in range(clients):
         ask("begin", None, client)
@@ -88,19 +114,21 @@ def measure(clients, seconds, folder, environment):
             if now - start > seconds:
                 continue
             waits.append(now - since)
-            begun += what == "finish"
+            done += what == "finish"
             if what == "begin":
                 ask("finish", answer["reply"], client)
             else:
                 ask("begin", None, client)
+    spent = time_of(store.pid) - spent
     store.stdin.close()
     store.wait()
     waits.sort()
     print("%4d waiting: %6.0f answers/s %6.0f exchanges/s   wait "
-          "%6.1f ms  p99 %6.1f ms  longest %6.1f ms" %
-          (clients, len(waits) / seconds, begun / seconds,
+          "%6.1f ms  p99 %6.1f ms  longest %6.1f ms   %.2f ms of a core "
+          "for an exchange" %
+          (clients, len(waits) / seconds, done / seconds,
            waits[len(waits) // 2] * 1e3, waits[len(waits) * 99 // 100] * 1e3,
-           waits[-1] * 1e3), flush=True)
+           waits[-1] * 1e3, spent * 1e3 / max(done, 1)), flush=True)
 
 
 def main():
@@ -114,11 +142,8 @@ def main():
     environment = dict(os.environ)
     try:
         if a.sync_ms:
-            shim = os.path.join(folder, "slow_sync.so")
-            subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o",
-                            shim, os.path.join(HERE, "slow_sync.c"), "-ldl"],
-                           check=True)
-            environment.update(LD_PRELOAD=shim, SLOW_SYNC_MS=str(a.sync_ms))
+            environment.update(LD_PRELOAD=slow_shim(folder),
+                               SLOW_SYNC_MS=str(a.sync_ms))
         for i, n in enumerate(a.clients or [1, 8, 64]):
             measure(n, a.seconds, os.path.join(folder, str(i)), environment)
     finally:

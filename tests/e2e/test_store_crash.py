@@ -2,16 +2,19 @@
 """chatd-store loses nothing that it has acknowledged: it is killed again and
 again, and its disk gets full."""
 import os
-import random
+import pathlib
 import resource
 import shutil
 import sqlite3
 import subprocess
-import time
+import sys
 
 import pytest
 
-from store_driver import Store, audit, begin, finish, read, reply_of
+from store_driver import Store, audit, begin, finish, read
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
+from store_faults import kill_often  # noqa: E402
 
 
 @pytest.fixture
@@ -30,61 +33,13 @@ def store(folder):
 
 # ---- kill -9
 
-WINDOW = 16     # requests in flight while it is killed
-
-
-def stream(store, prefix, end, rng, sent, acked):
-    """Send begin and finish, WINDOW at a time, until the time is up. Then kill
-    the store, and read the answers that it has sent."""
-    flying, n = {}, 0
-    killed = False
-    while True:
-        while not killed and len(flying) < WINDOW:
-            n += 1
-            key = "%s-%d" % (prefix, n)
-            flying[n] = ("begin", key)
-            sent.add(("begin", key))
-            store.send(dict(begin(key, conversation=rng.choice(
-                [None, 1])), id=n))
-        if not killed and time.monotonic() >= end:
-            killed = True
-            store.process.kill()
-        event = store.event()
-        if event is None:
-            break
-        assert event["event"] == "done", event
-        what, key = flying.pop(event["id"])
-        acked.add((what, key))
-        if what == "begin" and not killed:
-            n += 1
-            flying[n] = ("finish", key)
-            sent.add(("finish", key))
-            store.send(dict(finish(event["reply"], reply_of(key)), id=n))
-    store.wait()
-
-
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """A database whose store was killed 50 times: folder, sent, acked."""
+    """A database whose store was killed 50 times: folder, sent, acked, and the
+    longest start."""
     folder = tmp_path_factory.mktemp("killed")
     os.chmod(folder, 0o700)
-    rng = random.Random(20)
-    sent, acked, slowest = set(), set(), 0
-    first = Store(folder / "chatd.db")
-    first.do(op="new", uid=1000, time=1)
-    first.close()
-    for i in range(50):
-        start = time.monotonic()
-        s = Store(folder / "chatd.db")
-        assert s.ready["event"] == "ready", s.ready
-        slowest = max(slowest, time.monotonic() - start)
-        try:
-            stream(s, str(i), time.monotonic() + rng.uniform(0, 0.12), rng,
-                   sent, acked)
-        except BrokenPipeError:
-            s.wait()
-    Store(folder / "chatd.db").close()
-    return folder, sent, acked, slowest
+    return (folder, *kill_often(folder, 50))
 
 
 def test_fifty_kills_lose_nothing_acknowledged(killed):

@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import pytest
@@ -94,11 +95,11 @@ def test_an_export_during_writes_shows_one_moment(store, folder, name):
                           timeout=20).stdout != quiet
 
 
-def write_much(store, folder):
+def write_much(store, folder, name="much"):
     """Write 64 MB. Returns the largest size of the log."""
     largest = 0
     for i in range(0, 256, 8):
-        asked = [store.number(begin("much-%d" % n, prompt="y" * 250000,
+        asked = [store.number(begin("%s-%d" % (name, n), prompt="y" * 250000,
                                     history_bytes=0))
                  for n in range(i, i + 8)]
         store.send(*asked)
@@ -132,6 +133,40 @@ def test_the_log_stays_small_beside_an_export_that_never_ends(
     exporter.kill()
     exporter.wait(20)
     exporter.stdout.close()
+
+
+READER = """
+import sqlite3, sys, time
+dbs = [sqlite3.connect(sys.argv[1], isolation_level=None) for _ in "ab"]
+print("ready", flush=True)
+while True:
+    for db in dbs:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM exchange").fetchone()
+        time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("pause, stays", [(0.008, True), (3, False)])
+def test_readers_whose_transactions_overlap_do_not_let_the_log_grow(
+        store, folder, pause, stays):
+    """At each moment some transaction uses the log, as beside a program that
+    reads all the time. With long transactions it can't be helped."""
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, folder / "chatd.db", str(pause)],
+        stdout=subprocess.PIPE)
+    try:
+        assert reader.stdout.readline() == b"ready\n"
+        time.sleep(0.1)
+        largest = max(write_much(store, folder, n) for n in "ab")
+    finally:
+        reader.kill()
+        reader.wait(20)
+        reader.stdout.close()
+    print("%d MB" % (largest >> 20))
+    assert (largest < 110 << 20) == stays
 
 
 @pytest.mark.parametrize("args, status, word", [

@@ -65,19 +65,19 @@ test_names_build_and_filter_versions_are_kept(void **state)
 	    "{'direction':'reply','plugin':'x','category':'hate','score':1,"
 	    "'action':'flag'}]}");
 	fixture_do(fx, NULL, "{'op':'rate','uid':1000,'exchange':1,'thumb':1,"
-	    "'time':2,'name':'anna2'}");
+	    "'time':2,'name':'anna'}");
 	fixture_do(fx, NULL, BEGIN("complete", "'key':'b','prompt':'p',"
-	    "'name':'anna3'"));
+	    "'name':'anna'"));
 	fixture_do(fx, NULL, "{'op':'new','uid':7,'time':1,'name':'bert'}");
 	assert_string_equal(fixture_sql(fx, "SELECT name, length(uuid), "
 	    "substr(uuid, 15, 1) FROM conversation"), "anna|36|4\nbert|36|4");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, name FROM account"),
-	    "7|bert\n1000|anna3");
+	    "7|bert\n1000|anna");
 	assert_string_equal(fixture_sql(fx, "SELECT name, build, digest FROM "
 	    "v_exchange"), "anna|chatd 1, CPU, avx2|sha256:ab\n"
-	    "anna3|-|sha256:ab");
+	    "anna|-|sha256:ab");
 	assert_string_equal(fixture_sql(fx, "SELECT name, by_owner FROM "
-	    "v_rating"), "anna2|1");
+	    "v_rating"), "anna|1");
 	assert_string_equal(fixture_sql(fx, "SELECT plugin, version, digest, "
 	    "detail FROM v_verdict"), "rules|1.0|sha256:aa|"
 	    "[{\"name\":\"w\",\"weight\":0.5}]\nrules|1.0|sha256:aa|-\n"

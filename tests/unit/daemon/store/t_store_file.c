@@ -337,6 +337,44 @@ test_a_reader_that_never_ends_can_not_fill_the_disk(void **state)
 	fixture_do(fx, NULL, NEW);
 }
 
+/* Writing back what the reader allows must not hide how long the log is. */
+static void
+test_a_busy_store_counts_the_log_that_a_reader_keeps(void **state)
+{
+	struct fixture	*fx = *state;
+	const int	 limit = (STORE_WAL_HIGH + 2000) * 4096;
+	sqlite3		*reader;
+	struct stat	 s;
+	char		 wal[300], *ask, *prompt;
+	json_t		*a = NULL;
+	int		 i;
+
+	snprintf(wal, sizeof wal, "%s-wal", fx->path);
+	fx->st->wal_limit = limit;
+	prompt = xmalloc(200001);
+	memset(prompt, 'p', 200000);
+	prompt[200000] = '\0';
+	assert_int_equal(sqlite3_open(fx->path, &reader), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM "
+	    "conversation", NULL, NULL, NULL), SQLITE_OK);
+	for (i = 0; i < 300; i++) {
+		json_decref(a);
+		ask = xasprintf("{'op':'begin','key':'k%d','uid':1,"
+		    "'kind':'complete','prompt':'%s','params':{},'seed':1,"
+		    "'model':{},'time':1}", i, prompt);
+		a = fixture_ask(fx, ask);
+		free(ask);
+		store_maintain(fx->st, 0);
+		assert_int_equal(stat(wal, &s), 0);
+		assert_in_range(s.st_size, 0, limit + 1024 * 1024);
+	}
+	assert_string_equal(msg_string(a, "code"), "store_unavailable");
+	json_decref(a);
+	free(prompt);
+	sqlite3_close(reader);
+	fixture_do(fx, NULL, NEW);
+}
+
 static void
 test_the_limit_of_the_log_holds_after_maintenance(void **state)
 {
@@ -428,6 +466,7 @@ main(void)
 		T(a_write_error_is_not_acknowledged_and_a_new_connection_helps),
 		T(a_locked_database_is_waited_for_and_then_reported),
 		T(a_reader_that_never_ends_can_not_fill_the_disk),
+		T(a_busy_store_counts_the_log_that_a_reader_keeps),
 		T(the_limit_of_the_log_holds_after_maintenance),
 		T(the_log_is_written_back_when_idle),
 		T(the_settings_that_durability_and_privacy_need_are_on),

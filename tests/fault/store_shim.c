@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loaded in front of chatd-store (LD_PRELOAD) by test_store_faults.py: makes
- * calls on the database and its log fail, or records them for a power cut.
+ * Loaded in front of chatd-store (LD_PRELOAD) by test_store_faults.py and
+ * bench/durability.py: makes calls on the database and its log fail, kills the
+ * process before one of them, or records them for a power cut.
  *
  *   SHIM_CALL    write, sync, read or truncate: which calls are meant
  *   SHIM_AT      the number of the first of them to fail, from 1
  *   SHIM_STICKY  set: all later ones fail too
  *   SHIM_LIE     set: they do nothing and report success instead
+ *   SHIM_KILL    set: the process is killed instead (kill -9)
+ *   SHIM_NORMAL  set: SQLite runs with synchronous = NORMAL, which does not
+ *                sync each commit
  *   SHIM_LOG     a file that takes a record for every call that changes
  *                something, and for every answer that is sent:
  *                kind (1 byte: W, T, S or O), file (1 byte: d, w or o),
@@ -15,6 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +38,8 @@ int	ftruncate(int fd, off_t size);
 int	fdatasync(int fd);
 int	fsync(int fd);
 ssize_t	write(int fd, const void *buf, size_t n);
+int	sqlite3_exec(void *db, const char *sql, void *cb, void *arg,
+	    void *error);
 
 /* 'd' for the database, 'w' for its log, 0 for all else. */
 static char
@@ -96,6 +103,8 @@ shim_fate(const char *call, int fd)
 		return (SHIM_PASS);
 	if (count == atol(at))
 		fputs("shim: here\n", stderr);
+	if (getenv("SHIM_KILL") != NULL)
+		raise(SIGKILL);
 	if (getenv("SHIM_LIE") != NULL)
 		return (SHIM_LIED);
 	errno = EIO;
@@ -181,6 +190,28 @@ int
 fsync(int fd)
 {
 	return (fdatasync(fd));
+}
+
+/* SQLite's function, which sets up the store's connection. */
+int
+sqlite3_exec(void *db, const char *sql, void *cb, void *arg, void *error)
+{
+	static const char	full[] = "synchronous = FULL";
+	int	(*real)(void *, const char *, void *, void *, void *);
+	char	*copy, *at;
+	int	 r;
+
+	shim_real(&real, "sqlite3_exec");
+	if (getenv("SHIM_NORMAL") == NULL || sql == NULL ||
+	    strstr(sql, full) == NULL)
+		return (real(db, sql, cb, arg, error));
+	if ((copy = strdup(sql)) == NULL)
+		abort();
+	at = strstr(copy, full);
+	memcpy(at, "synchronous = 1   ", sizeof full - 1);
+	r = real(db, copy, cb, arg, error);
+	free(copy);
+	return (r);
 }
 
 /* Answers go out through a pipe: from here on they are a promise. */
