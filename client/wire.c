@@ -48,7 +48,7 @@ wire_open(const char *path, const char *client, int timeout_ms,
 	}
 	w = xcalloc(1, sizeof *w);
 	w->chat = c;
-	w->hello = wire_message(wire_hello(c));
+	w->hello = wire_message(chat_hello(c));
 	w->events = json_array();
 	chat_set_handler(c, wire_event, w);
 	*out = w;
@@ -146,14 +146,14 @@ wire_about_none(const json_t *msg)
 int
 wire_fd(const struct wire *w)
 {
-	return (wire_fd(w->chat));
+	return (chat_fd(w->chat));
 }
 
 /* Return the events to poll for. */
 short
 wire_events(const struct wire *w)
 {
-	return (wire_events(w->chat));
+	return (chat_events(w->chat));
 }
 
 /* Queue an event. That the connection is lost, wire_next reports. */
