@@ -348,6 +348,9 @@ enum {
 /* Read a key: on a terminal without the return key, else the first letter of a
  * line. */
 int	 key_read(void);
+/* Read a line, a new string without its newline; NULL after Ctrl-C and at the
+ * end of the input. */
+char	*key_line(void);
 
 /* ---- cmd_*.c: one command each; argv has its arguments */
 int	 cmd_chat(struct ctl *ctl, int argc, char **argv);

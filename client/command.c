@@ -36,8 +36,9 @@ static const struct command commands[] = {
 	    "The numbers of exchanges are in chatctl show, chatctl search and "
 	    "the done event of\nchatctl ask --json; last is your newest one. "
 	    "Rating again replaces your rating.\n" },
-	{ "review", CMD_REVIEW, "", 0, 0,
-	    "Rate the replies to others one after the other (operators only)",
+	{ "review", CMD_REVIEW,
+	    "[--unrated|--second|--disputed|--flagged|--refusals]", 0, 0,
+	    "Rate replies one after the other (operators only)",
 	    "Without an option: those that nobody has rated. One key rates a "
 	    "reply; ? lists the\nkeys. With --refusals, decide about blocks: "
 	    "k keeps the block, o overturns it, s\nskips it, q quits. If "

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -63,4 +64,27 @@ key_read(void)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &was);
 	intr_hold(0);
 	return (key);
+}
+
+/* Read a line. */
+char *
+key_line(void)
+{
+	char	*line = NULL;
+	size_t	 n = 0;
+	FILE	*out;
+	int	 c;
+
+	if ((out = open_memstream(&line, &n)) == NULL)
+		abort();
+	intr_hold(1);
+	while ((c = key_byte()) >= 0 && c != '\n')
+		fputc(c, out);
+	intr_hold(0);
+	fclose(out);
+	if (c < 0) {
+		free(line);
+		line = NULL;
+	}
+	return (line);
 }

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "vocabulary.h"
@@ -50,6 +51,8 @@ static enum walk_end walk_rate(struct walk *, int);
 static enum walk_end walk_undo(struct walk *);
 static void	walk_edit(struct walk *);
 static void	walk_comment(struct walk *);
+static void	walk_view(struct walk *);
+static enum walk_end walk_last(struct walk *);
 static void	walk_help(void);
 static void	walk_forget(struct walk *);
 
@@ -71,11 +74,12 @@ review_walk(struct ctl *ctl, const char *kind)
 	ctl->whole = 1;
 	for (i = 0; ctl->opt.json && i < n; i++)
 		term_json(json_array_get(v.items, i));
-	while (!ctl->opt.json && v.status == CTL_OK && v.at < n &&
+	while (!ctl->opt.json && v.status == CTL_OK && n > 0 &&
 	    end != WALK_QUIT) {
-		if (end != WALK_STAY)
+		if (end != WALK_STAY && v.at < n)
 			walk_show(&v);
-		end = v.status == CTL_OK ? walk_ask(&v) : WALK_QUIT;
+		end = v.status != CTL_OK ? WALK_QUIT : v.at < n ?
+		    walk_ask(&v) : walk_last(&v);
 		if (end == WALK_NEXT || end == WALK_BACK)
 			walk_forget(&v);
 		if (end == WALK_NEXT)
@@ -169,9 +173,8 @@ walk_show(struct walk *v)
 	v->status = show_conversation(v->ctl, msg_int(item, "exchange", 0),
 	    stdout, NULL);
 	v->ctl->only = 0;
-	if (v->status == CTL_REFUSED) {		/* it was deleted */
+	if (v->status == CTL_REFUSED)	/* it was deleted, and that was said */
 		v->status = CTL_OK;
-	}
 }
 
 /* Print the question, with what has been chosen so far. */
@@ -225,6 +228,9 @@ walk_ask(struct walk *v)
 	case 'c':
 		walk_comment(v);
 		return (WALK_STAY);
+	case 'v':
+		walk_view(v);
+		return (WALK_STAY);
 	case 's':
 	case ' ':
 		return (WALK_NEXT);
@@ -238,6 +244,24 @@ walk_ask(struct walk *v)
 	}
 }
 
+/* After the last reply: its rating may be taken back, too. */
+static enum walk_end
+walk_last(struct walk *v)
+{
+	int	 key;
+
+	if (!isatty(STDIN_FILENO))
+		return (WALK_QUIT);
+	printf("%sthat was the last one: z goes back, any other key ends%s ",
+	    term_on(1, ROLE_BOLD), term_off(1));
+	term_flush();
+	key = key_read();
+	putchar('\n');
+	if (key == KEY_STOP)
+		v->status = CTL_INTERRUPTED;
+	return (key == 'z' ? walk_undo(v) : WALK_QUIT);
+}
+
 /* List the keys. */
 static void
 walk_help(void)
@@ -247,8 +271,8 @@ walk_help(void)
 	    "w  wrong_refusal\n"
 	    "     (then b or Return; the same key takes the reason back)\n"
 	    "  e  change the reply in your editor into the one it should be\n"
-	    "  c  a comment     s  skip     z  back, and take the rating back"
-	    "     q  quit\n");
+	    "  c  a comment     v  view the conversation\n"
+	    "  s  skip     z  back, and take the rating back     q  quit\n");
 }
 
 /* Store a rating. A reply that was deleted in the meantime is not an error. */
@@ -364,20 +388,37 @@ walk_edit(struct walk *v)
 static void
 walk_comment(struct walk *v)
 {
-	char	*line = NULL;
-	size_t	 size = 0;
+	char	*line;
 
 	printf("comment: ");
 	term_flush();
 	free(v->comment);
 	v->comment = NULL;
-	if (getline(&line, &size, stdin) > 0) {
-		input_chomp(line);
-		if (line[strspn(line, " \t")] != '\0' &&
-		    input_check(line, "the comment") == 0)
-			v->comment = xstrdup(line);
+	if ((line = key_line()) != NULL &&
+	    line[strspn(line, " \t\r")] != '\0' &&
+	    input_check(line, "the comment") == 0) {
+		v->comment = line;
+		return;
 	}
 	free(line);
+}
+
+/* Show the whole conversation, in a pager if it is long. */
+static void
+walk_view(struct walk *v)
+{
+	const json_t	*item = json_array_get(v->items, v->at);
+	struct pager	 p;
+	int64_t		 n = msg_int(item, "conversation", 0);
+
+	if (n == 0) {
+		term_note("a raw prompt belongs to no conversation");
+		return;
+	}
+	v->ctl->opt.exchange = 0;
+	show_conversation(v->ctl, n, pager_open(&p, 1), NULL);
+	pager_close(&p);
+	v->ctl->opt.exchange = 1;
 }
 
 /* Forget what was chosen for a reply. */

@@ -22,8 +22,10 @@
 				 * while the other is sent */
 #define RELAY_ITEMS	200	/* items in a slice: the most that a page may
 				 * have */
-#define RELAY_PAGE	65536	/* slices of a page: with 64 KiB or 256 rows
-				 * in each, no real page needs as many */
+#define RELAY_PAGE	4096	/* slices of a page: with 64 KiB in each, no
+				 * real exchange needs as many */
+#define RELAY_LOOKS	65536	/* slices of a page without items: rows that a
+				 * filter leaves out, 256 in each */
 
 /* A read that is running. */
 struct relay_read {
@@ -35,6 +37,7 @@ struct relay_read {
 	json_t			*msg;		/* owned: the next request */
 	int			 items;		/* received of this slice */
 	int			 slices;	/* received of this page */
+	int			 looks;		/* the same, without items */
 	struct relay_account	*account;	/* borrowed: the account whose
 						 * list it is in; NULL: with the
 						 * store */
@@ -220,10 +223,12 @@ relay_goes_on(struct relay_read *rd, const json_t *next)
 	shown = json_integer_value(json_object_get(rd->msg, "reply"));
 	limit = json_integer_value(json_object_get(next, "limit"));
 	reply = json_integer_value(json_object_get(next, "reply"));
-	if (++rd->slices >= RELAY_PAGE || limit < 1)
+	if (limit < 1)
 		return (0);
 	if (limit != left || reply > shown)
-		return (limit < left || (limit == left && reply > shown));
+		return (++rd->slices < RELAY_PAGE && limit <= left);
+	if (++rd->looks >= RELAY_LOOKS)
+		return (0);
 	at = msg_int(next, "before", INT64_MAX);
 	was = msg_int(rd->msg, "before", INT64_MAX);
 	if (at != was)

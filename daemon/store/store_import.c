@@ -4,8 +4,8 @@
  *
  * A row becomes turns with replies, in the order in which they were written.
  * What is known or was deleted here is left out, by the names of conversations
- * and the keys of replies, so a row can be imported twice.  A row from elsewhere
- * has no names; they are made from its text.
+ * and the keys of replies, so a row can be imported twice.  A row from
+ * elsewhere has no names; they are made from its text.
  *
  * A tree is a conversation.  A row of "messages" or "oig" is a part of one, and
  * others may overlap it, or have another reply at the same place.  So each row

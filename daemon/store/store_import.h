@@ -28,8 +28,8 @@ struct import_reply {
 	int64_t			 dropped;
 	struct import_rating	*rating;	/* owned */
 	size_t			 nratings;
-	json_t			*next;		/* borrowed: the prompt after it in
-						 * a tree, or NULL */
+	json_t			*next;	/* borrowed: the prompt after it in a
+					 * tree, or NULL */
 };
 
 /* A turn. */
@@ -38,16 +38,16 @@ struct import_turn {
 	int64_t			 created;
 	struct import_reply	*reply;		/* owned */
 	size_t			 nreplies;
-	size_t			 split;		/* so many replies came before the
-						 * next turn; 0: all */
+	size_t			 split;	/* so many replies came before the next
+					 * turn; 0: all */
 };
 
 /* A row, and where it goes. */
 struct import {
 	char			*conversation;	/* owned: its name */
 	const char		*user;		/* borrowed: of the owner */
-	const char		*continues;	/* borrowed: the key of the reply
-						 * before, or NULL */
+	const char		*continues;	/* borrowed: the key of the
+						 * reply before, or NULL */
 	int			 whole;		/* it is a tree */
 	struct import_turn	*turn;		/* owned */
 	size_t			 nturns;

@@ -233,7 +233,8 @@ static int
 import_oig(json_t *row, struct import *im, struct fault *f)
 {
 	static const char *const	 tags[] = { "<human>:", "<bot>:" };
-	const char			*s = msg_string(row, "text"), *end, *pre;
+	const char			*s = msg_string(row, "text");
+	const char			*end, *pre;
 	struct import_turn		*t = NULL;
 	size_t				 n, bot;
 

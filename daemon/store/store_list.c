@@ -25,11 +25,13 @@ struct list_args {
 /* Each kind has two statements, because one statement with OR could not use an
  * index. Columns: id, title or prompt, created, uid, and whether the filter
  * lets it pass (?3: there is a filter); for a conversation also updated and the
- * number of its exchanges. A conversation passes if one of its exchanges
- * does. */
+ * number of its exchanges. A conversation passes if one of its newest exchanges
+ * does: 2,000 of them take about 20 ms. */
 #define LIST_CONVERSATIONS(whose) \
 	"SELECT id, title, created, uid, NOT ?3 OR EXISTS (SELECT 1 " \
-	"FROM exchange e WHERE e.conversation = c.id AND " STORE_FILTER "), " \
+	"FROM (SELECT id, uid, name, created FROM exchange " \
+	"WHERE conversation = c.id ORDER BY id DESC LIMIT 2000) e " \
+	"WHERE " STORE_FILTER "), " \
 	"updated, (SELECT count(*) FROM exchange WHERE conversation = c.id) " \
 	"FROM conversation c WHERE " whose " AND id < ?2 ORDER BY id DESC"
 #define LIST_PROMPTS(whose) \
@@ -118,8 +120,8 @@ store_list(struct store *st, struct store_request *req)
 	    .limit = LIST_LIMIT };
 	sqlite3_stmt	*q;
 	json_t		*next;
-	int64_t		 last = 0, n = 0, bytes = 0;
-	int		 kind, r, pass, looked = 0;
+	int64_t		 last = 0, n = 0, bytes = 0, looked = 0;
+	int		 kind, r, pass;
 
 	if ((r = fields_read(req->msg, store_list_fields,
 	    nitems(store_list_fields), &a, &req->fault)) != 0 ||
@@ -138,8 +140,11 @@ store_list(struct store *st, struct store_request *req)
 	while ((r = sql_step(st, q)) == 1) {
 		pass = sqlite3_column_int(q, 4);
 		if ((pass && n == a.limit) || bytes >= STORE_SLICE ||
-		    looked++ == STORE_LOOK)
+		    looked >= STORE_LOOK)
 			break;
+		/* A filter looks at the exchanges of a conversation. */
+		looked += 1 + (kind == LIST_SAY && a.filter.any ?
+		    sqlite3_column_int64(q, 6) : 0);
 		last = sqlite3_column_int64(q, 0);
 		if (!pass)
 			continue;

@@ -842,6 +842,8 @@ def test_review_of_nothing_of_two_kinds_and_by_a_user(chatd, env):
         0, "", "chatctl: no refusal waits for a decision\n")
     status, _, err = run(env, "review", "--refusals", "--second")
     assert status == 2 and "found several" in err
+    status, _, err = run(env, "review", "x")
+    assert status == 2 and "usage: chatctl review [--unrated|" in err
     chatd.operator = False
     assert run(env, "review", "--refusals")[0] == 4
 

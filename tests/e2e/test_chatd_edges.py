@@ -448,7 +448,7 @@ def test_exports_are_few_and_wait_for_their_reader():
             for _ in range(2):
                 assert c.say("y" * 200000)[1]["event"] == "done"
             for _ in range(2):
-                stuck.send("export", format="messages", rating="all")
+                stuck.send("export", format="oasst")
             s.wait(lambda: exporters(s) == 2)
             assert c.call("export", format="csv")["code"] == "busy"
             time.sleep(0.5)

@@ -78,6 +78,8 @@ def test_one_key_rates_and_the_progress_is_shown(service):
         t.expect("[g/b/n")
         t.send("n")
         t.expect("rated neutral]")
+        t.expect("z goes back")
+        t.send("\r")
         t.expect("1 good, 1 bad, 1 neutral, 0 left")
         assert t.end() == 0
     assert ratings(service) == [(a, 0, "[]", None, None),
@@ -107,7 +109,13 @@ def test_undo_takes_ratings_back_one_by_one(service):
         t.send("g")
         t.expect("2 of 2")
         t.expect("[g/b/n")
+        t.send("b")
+        t.expect("that was the last one: z goes back")
+        t.send("z")
+        assert "2 of 2" in t.expect("[g/b/n")
         t.send("s")
+        t.expect("z goes back")
+        t.send("\r")
         t.expect("1 good, 0 bad, 0 neutral, 1 left")
         assert t.end() == 0
     assert ratings(service) == [(b, 1, "[]", None, None)]
@@ -136,6 +144,8 @@ def test_the_ideal_reply_comes_from_the_editor_and_a_comment_too(service):
         t.send("b")
         t.expect("rated bad: harmful; with the reply you wanted and a "
                  "comment]")
+        t.expect("z goes back")
+        t.send("q")
         assert t.end() == 0
     assert (service.dir / "was").read_text() == "wrong"
     assert ratings(service) == [(a, -1, '["harmful"]', "right", "not so")]
@@ -192,6 +202,19 @@ def test_keys_come_from_a_pipe_and_the_list_has_an_end(service):
     assert (p.returncode, p.stdout) == (0, b"")
 
 
+def test_the_conversation_can_be_viewed_and_comments_come_from_a_pipe(
+        service):
+    with service.client() as c:
+        first = c.say("#say earlier turn")[1]
+        c.say("#say later turn", conversation=first["conversation"])
+    p = subprocess.run([BUILD / "chatctl", "review", "-n", "1"],
+                       env=env(service), text=True, capture_output=True,
+                       timeout=60, input="c\nmy remark\nv\nbad\nb\n")
+    assert p.returncode == 0 and p.stdout.count("earlier turn\n") == 2
+    assert ratings(service) == [(first["reply"] + 1, -1, "[]", None,
+                                 "my remark")]
+
+
 def test_a_reply_that_was_deleted_in_the_meantime_is_passed_over(service):
     say(service, "first", "second")
     with Terminal(env(service), "review") as t:
@@ -206,6 +229,8 @@ def test_a_reply_that_was_deleted_in_the_meantime_is_passed_over(service):
         t.expect("[g/b/n")
         t.send("g")
         t.expect("gone: it was deleted")
+        t.expect("z goes back")
+        t.send("\r")
         t.expect("0 good, 0 bad, 0 neutral, 0 left")
         assert t.end() == 0
 

@@ -137,6 +137,15 @@ def test_a_blocked_text_is_found_by_operators_only(store):
     assert not any("codes" in json.dumps(i) for i in items)
 
 
+def test_an_excerpt_never_shows_a_blocked_text(store):
+    talk(store, "a", "launch it", "launch codes: zebra " * 3,
+         state="blocked")
+    (item,), _ = store.ask(op="search", uid=1000, query="launch")
+    assert "zebra" not in json.dumps(item) and item["excerpt"] == "launch it"
+    assert found(store, query="launch -zebra") == [1]
+    assert found(store, uid=7, admin=True, all=True, query="zebra") == [1]
+
+
 def test_redacted_and_deleted_text_is_not_found(store):
     b = store.do(**begin("a", prompt="my number is 4711"))
     store.do(**finish(b["reply"], "ok", prompt="my number is [redacted]"))
@@ -443,6 +452,39 @@ def test_chatctl_searches_rates_the_last_and_counts(service):
     assert chatctl(service, "rate", "latest", "bad")[0] == 2
     assert chatctl(service, "rate", "last", "bad", "--reason", "harmful",
                    "--comment", " ")[0] == 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to be two users")
+def test_the_texts_of_others_are_for_operators_only():
+    with Service(config={"socket": {"mode": "0666"},
+                         "operators_group": ""}) as s, \
+            s.client() as root, s.client_as(65534) as c:
+        n = root.say("#say heron")[1]["exchange"]
+        mine = c.say("#say my heron")[1]["exchange"]
+        seen = c.events(c.send("search", query="heron"))
+        assert [e["exchange"]["exchange"] for e in seen[:-1]] == [mine]
+        for op, fields in (("search", {"all": True}),
+                           ("search", {"review": "unrated"}),
+                           ("search", {"user": "0"}),
+                           ("stats", {"all": True}),
+                           ("stats", {"user": "root"}),
+                           ("list", {"user": "0"}),
+                           ("rate", {"exchange": n, "thumb": 1,
+                                     "review": True})):
+            assert c.call(op, **fields)["code"] == "denied", (op, fields)
+        assert c.call("rate", exchange=n, thumb=1)["code"] == "not_found"
+        assert c.call("stats")["states"] == {"done": 1}
+        got = root.call("rate", exchange=mine, thumb=-1, review=True)
+        assert got["thumb"] == -1
+        assert c.call("unrate", rating=got["rating"])["code"] == "not_found"
+        (item, end) = c.events(c.send("show", exchange=mine))
+        assert "ratings" not in item["exchange"]["replies"][0] and \
+            item["exchange"]["replies"][0]["rating"] is None
+        (item, end) = root.events(root.send("show", exchange=mine))
+        (other,) = item["exchange"]["replies"][0]["ratings"]
+        assert (other["thumb"], other["user"]) == (-1, "root")
+        seen = root.events(root.send("search", user="nobody", all=True))
+        assert [e["exchange"]["user"] for e in seen[:-1]] == ["nobody"]
 
 
 @pytest.mark.parametrize("given, count", [
