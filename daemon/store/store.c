@@ -292,8 +292,8 @@ store_orphans(struct store *st)
 		    (const char *)sqlite3_column_text(q, 2));
 }
 
-/* If something was ever deleted, a store that was killed may have left its words
- * in the search index. */
+/* If something was ever deleted, a store that was killed may have left its
+ * words in the search index. */
 static void
 store_unpurged(struct store *st)
 {

@@ -39,7 +39,7 @@ def test_a_failing_disk_loses_nothing_acknowledged(shim, tmp_path, call, step,
 
 
 def test_a_disk_that_drops_writes_is_detected(shim, tmp_path):
-    found = [n for n in range(60, 360, 20)
+    found = [n for n in range(60, 700, 40)
              if run(shim, tmp_path / str(n), SHIM_CALL="write",
                     SHIM_AT=str(n), SHIM_LIE="1", SHIM_STICKY="1")[1]]
     assert found
