@@ -15,6 +15,9 @@
 #include "xmalloc.h"
 
 #define NET_CHUNK	64	/* rows that a thread takes at a time */
+/* Elements at whose multiples parameters begin: a cache line's, and a block's
+ * of optim8.h, so that two threads never share one. */
+#define NET_ALIGN	256
 #define NET_COLUMNS	64	/* columns, for sums */
 
 /* A run over rows, for the threads. */
@@ -83,7 +86,7 @@ net_tensor_add(struct net *n, enum tensor part, int layer)
 	t->layer = layer;
 	t->at = n->n;
 	t->n = (size_t)t->rows * (size_t)t->cols;
-	n->n += (t->n + 15) / 16 * 16;		/* each begins aligned */
+	n->n += (t->n + NET_ALIGN - 1) / NET_ALIGN * NET_ALIGN;
 	n->tensors++;
 }
 
