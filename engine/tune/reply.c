@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Greedy replies.  Each of REPLY_SLOTS sequences has blocks of the backend's
+ * cache of its own.
+ */
+#include "reply.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "growbuf.h"
+#include "model.h"
+#include "tokenizer.h"
+#include "xmalloc.h"
+
+#define REPLY_SLOTS	16
+#define REPLY_STOP	"<human>"
+
+/* A sequence. */
+struct reply_slot {
+	struct reply_item	*item;
+	struct idbuf		 id;	/* prompt and reply */
+	size_t			 prompt;
+	struct textbuf		 text;	/* of the reply */
+	int32_t			*blocks; /* owned */
+	struct backend_best	 best;
+	int			 active;
+};
+
+struct reply_model {
+	struct model		*model;		/* owned, like the next */
+	struct tokenizer	*tok;
+	struct backend		*b;
+	struct backend_info	 info;
+	struct reply_slot	 slot[REPLY_SLOTS];
+	int			 eos;
+};
+
+/* Open the parts of a model. */
+static int
+reply_parts(struct reply_model *m, const char *path,
+    const struct backend_options *opt, struct fault *f)
+{
+	const char	*text, *where;
+	size_t		 n;
+	int		 r;
+
+	if ((r = model_open(path, &m->model, f)) != 0)
+		return (r);
+	if ((text = model_tokenizer(m->model, &n, &where)) == NULL)
+		return (fault_set(f, "bad_model", NULL,
+		    "%s: no tokenizer.json", path));
+	if ((r = tokenizer_parse(where, text, n, &m->tok, f)) != 0)
+		return (r);
+	return (backend_open(m->model, opt, &m->b, f));
+}
+
+/* Open a model. */
+int
+reply_open(const char *path, const char *precision, int threads,
+    struct reply_model **out, struct fault *f)
+{
+	struct backend_options	 opt = { .precision = precision,
+				    .kv_precision = "auto", .device = "cpu",
+				    .isa = "auto", .threads = threads };
+	struct reply_model	*m = xcalloc(1, sizeof *m);
+	int			 r, i, k, per;
+
+	opt.rows = 64;
+	opt.kv_tokens = 65536;
+	if ((r = reply_parts(m, path, &opt, f)) != 0) {
+		reply_free(m);
+		return (r);
+	}
+	m->b->ops->info(m->b, &m->info);
+	m->eos = model_config(m->model)->eos;
+	per = m->info.kv_blocks / REPLY_SLOTS;
+	if (per > (m->info.context + KV_BLOCK - 1) / KV_BLOCK)
+		per = (m->info.context + KV_BLOCK - 1) / KV_BLOCK;
+	for (i = 0; i < REPLY_SLOTS; i++) {
+		m->slot[i].blocks = xcalloc((size_t)per,
+		    sizeof *m->slot[i].blocks);
+		for (k = 0; k < per; k++)
+			m->slot[i].blocks[k] = i * per + k;
+	}
+	if (m->info.context > per * KV_BLOCK)
+		m->info.context = per * KV_BLOCK;
+	*out = m;
+	return (0);
+}
+
+/* Close it. */
+void
+reply_free(struct reply_model *m)
+{
+	int	 i;
+
+	if (m == NULL)
+		return;
+	for (i = 0; i < REPLY_SLOTS; i++) {
+		free(m->slot[i].blocks);
+		idbuf_clear(&m->slot[i].id);
+		textbuf_clear(&m->slot[i].text);
+	}
+	if (m->b != NULL)
+		m->b->ops->free(m->b);
+	tokenizer_free(m->tok);
+	model_free(m->model);
+	free(m);
+}
+
+/* End a reply: without the stop text and white space. */
+static void
+reply_end(struct reply_slot *s, int ended)
+{
+	const char	*t = s->text.s;
+	size_t		 n = s->text.n;
+
+	while (n > 0 && strchr(" \n\t", *t) != NULL) {
+		t++;
+		n--;
+	}
+	while (n > 0 && strchr(" \n\t", t[n - 1]) != NULL)
+		n--;
+	s->item->reply = n > 0 ? xstrndup(t, n) : xstrdup("");
+	s->item->ended = ended;
+	s->active = 0;
+}
+
+/* Take the token that a step has found. */
+static void
+reply_take(struct reply_model *m, struct reply_slot *s, int most)
+{
+	const char	*bytes, *stop;
+	size_t		 n, stop_n = strlen(REPLY_STOP);
+	int32_t		 id = s->best.id[0];
+
+	if (id == m->eos || s->best.bad) {
+		reply_end(s, !s->best.bad);
+		return;
+	}
+	bytes = tokenizer_bytes(m->tok, id, &n);
+	textbuf_add(&s->text, bytes, n);
+	idbuf_add(&s->id, id);
+	stop = s->text.n >= stop_n ? memmem(s->text.s, s->text.n, REPLY_STOP,
+	    stop_n) : NULL;
+	if (stop != NULL) {
+		s->text.n = (size_t)(stop - s->text.s);
+		reply_end(s, 1);
+	} else if (s->id.n - s->prompt >= (size_t)most ||
+	    s->id.n >= (size_t)m->info.context)
+		reply_end(s, 0);
+}
+
+/* Run the rows of a slot from position `from` on; the last one wants the best
+ * token. */
+static void
+reply_rows(struct reply_model *m, struct reply_slot *s, size_t from)
+{
+	struct backend_row	*row = xcalloc(s->id.n - from, sizeof *row);
+	size_t			 i;
+
+	for (i = from; i < s->id.n; i++) {
+		row[i - from].token = s->id.id[i];
+		row[i - from].pos = (int32_t)i;
+		row[i - from].blocks = s->blocks;
+	}
+	memset(&s->best, 0, sizeof s->best);
+	s->best.k = 1;
+	s->best.penalty = 1;
+	row[s->id.n - from - 1].best = &s->best;
+	if (m->b->ops->step(m->b, row, (int)(s->id.n - from)) != 0)
+		s->best.bad = 1;
+	free(row);
+}
+
+/* Begin an item in a slot. */
+static void
+reply_begin(struct reply_model *m, struct reply_slot *s,
+    struct reply_item *item, int most)
+{
+	s->item = item;
+	s->id.n = s->text.n = 0;
+	s->active = 1;
+	tokenizer_encode(m->tok, item->prompt, strlen(item->prompt), 0,
+	    &s->id);
+	s->prompt = s->id.n;
+	if (s->id.n == 0 || s->id.n >= (size_t)m->info.context) {
+		reply_end(s, 0);
+		return;
+	}
+	reply_rows(m, s, 0);
+	reply_take(m, s, most);
+}
+
+/* One token for each active slot. Returns their number. */
+static int
+reply_step(struct reply_model *m, int most)
+{
+	struct backend_row	 row[REPLY_SLOTS];
+	struct reply_slot	*used[REPLY_SLOTS], *s;
+	int			 i, n = 0;
+
+	memset(row, 0, sizeof row);
+	for (i = 0; i < REPLY_SLOTS; i++) {
+		s = &m->slot[i];
+		if (!s->active)
+			continue;
+		row[n].token = s->id.id[s->id.n - 1];
+		row[n].pos = (int32_t)s->id.n - 1;
+		row[n].blocks = s->blocks;
+		memset(&s->best, 0, sizeof s->best);
+		s->best.k = 1;
+		s->best.penalty = 1;
+		row[n].best = &s->best;
+		used[n++] = s;
+	}
+	if (n > 0 && m->b->ops->step(m->b, row, n) != 0)
+		for (i = 0; i < n; i++)
+			used[i]->best.bad = 1;
+	for (i = 0; i < n; i++)
+		reply_take(m, used[i], most);
+	return (n);
+}
+
+/* Reply to all. */
+void
+reply_run(struct reply_model *m, struct reply_item *item, size_t n, int most)
+{
+	size_t	 next = 0;
+	int	 i;
+
+	for (;;) {
+		for (i = 0; i < REPLY_SLOTS && next < n; i++)
+			if (!m->slot[i].active)
+				reply_begin(m, &m->slot[i], &item[next++],
+				    most);
+		if (reply_step(m, most) == 0 && next == n)
+			return;
+	}
+}
+
+/* The loss of one row of logits. */
+static double
+reply_row_loss(const float *logit, int V, int32_t id)
+{
+	float	 max = logit[0];
+	double	 sum = 0;
+	int	 i;
+
+	for (i = 1; i < V; i++)
+		max = logit[i] > max ? logit[i] : max;
+	for (i = 0; i < V; i++)
+		sum += exp((double)logit[i] - (double)max);
+	return (log(sum) + (double)max - (double)logit[id]);
+}
+
+/* The loss of a text. */
+double
+reply_loss(struct reply_model *m, const char *s, size_t n, int *tokens)
+{
+	struct reply_slot	*slot = &m->slot[0];
+	struct backend_row	*row;
+	int			 V = m->info.vocab, T, i;
+	float			*logits;
+	double			 sum = 0;
+
+	slot->id.n = 0;
+	tokenizer_encode(m->tok, s, n, 0, &slot->id);
+	T = (int)slot->id.n < m->info.context ? (int)slot->id.n :
+	    m->info.context;
+	*tokens = 0;
+	if (T < 2)
+		return (0);
+	row = xcalloc((size_t)T, sizeof *row);
+	logits = xcalloc((size_t)T * (size_t)V, sizeof *logits);
+	for (i = 0; i < T; i++) {
+		row[i].token = slot->id.id[i];
+		row[i].pos = i;
+		row[i].blocks = slot->blocks;
+		row[i].logits = logits + (size_t)i * (size_t)V;
+	}
+	if (m->b->ops->step(m->b, row, T) == 0) {
+		for (i = 0; i + 1 < T; i++)
+			sum += reply_row_loss(row[i].logits, V,
+			    slot->id.id[i + 1]);
+		*tokens = T - 1;
+	}
+	free(logits);
+	free(row);
+	return (sum);
+}
