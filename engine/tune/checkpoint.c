@@ -102,9 +102,11 @@ checkpoint_check(const struct train *t, const struct checkpoint_head *h,
 	if (memcmp(h->magic, CHECKPOINT_MAGIC, sizeof CHECKPOINT_MAGIC) != 0)
 		return (fault_set(f, "bad_checkpoint", NULL,
 		    "%s: not a checkpoint of this version", path));
-	if (strncmp(h->digest, t->digest, sizeof t->digest) != 0)
+	if (!t->changed && strncmp(h->digest, t->digest,
+	    sizeof t->digest) != 0)
 		return (fault_set(f, "bad_checkpoint", NULL, "%s: of another "
-		    "recipe or corpus; --fresh begins again", path));
+		    "recipe or corpus; --fresh begins again, --changed goes "
+		    "on", path));
 	if (h->params != (int64_t)n || h->step < 0 || h->step > t->r->steps)
 		return (fault_set(f, "bad_checkpoint", NULL, "%s: step %lld "
 		    "with %lld numbers; expected up to step %lld with %zu",

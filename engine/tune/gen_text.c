@@ -10,7 +10,8 @@
  *   {one|two|}    one of these
  *   {int 2 99}    a number;  {int 2 99:x}
  *   {+ $x $y}     the sum of two numbers
- *   {name}        a first name, or a made-up one;  {madeup} always made up
+ *   {name}        a first name, or a made-up one;  {madeup} always made up;
+ *                 {madeups} a made-up plural, as of a fruit
  */
 #include "gen.h"
 
@@ -186,6 +187,14 @@ gen_draw_deep(struct gen_ctx *c, const char *name, int depth)
 	if (strcmp(name, "madeup") == 0 || (strcmp(name, "name") == 0 &&
 	    gen_chance(c, 0.6)))
 		return (gen_madeup(c));
+	if (strcmp(name, "madeups") == 0) {
+		item = gen_madeup(c);
+		textbuf_add(&out, item, strlen(item));
+		free((void *)(uintptr_t)item);
+		out.s[0] |= 0x20;
+		textbuf_add(&out, "s", 2);
+		return (out.s);
+	}
 	l = gen_list_find(c->g, strcmp(name, "name") == 0 ?
 	    "w.first_names" : name);
 	if (l == NULL || l->n == 0 || depth > GEN_DEPTH)
@@ -369,6 +378,7 @@ gen_check_text(const struct gen *g, const char *where, const char *s,
 			if ((var = strrchr(gap, ':')) != NULL)
 				*var = '\0';
 			if (strcmp(gap, "madeup") != 0 &&
+			    strcmp(gap, "madeups") != 0 &&
 			    strcmp(gap, "name") != 0 &&
 			    strncmp(gap, "w.", 2) != 0 &&
 			    strncmp(gap, "intent.", 7) != 0 &&

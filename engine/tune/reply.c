@@ -25,7 +25,8 @@ struct reply_slot {
 	size_t			 prompt;
 	struct textbuf		 text;	/* of the reply */
 	int32_t			*blocks; /* owned */
-	struct backend_best	 best;
+	float			*logits; /* owned: after the last token */
+	int			 bad;	/* a step has failed */
 	int			 active;
 };
 
@@ -82,6 +83,8 @@ reply_open(const char *path, const char *precision, int threads,
 	for (i = 0; i < REPLY_SLOTS; i++) {
 		m->slot[i].blocks = xcalloc((size_t)per,
 		    sizeof *m->slot[i].blocks);
+		m->slot[i].logits = xcalloc((size_t)m->info.vocab,
+		    sizeof *m->slot[i].logits);
 		for (k = 0; k < per; k++)
 			m->slot[i].blocks[k] = i * per + k;
 	}
@@ -101,6 +104,7 @@ reply_free(struct reply_model *m)
 		return;
 	for (i = 0; i < REPLY_SLOTS; i++) {
 		free(m->slot[i].blocks);
+		free(m->slot[i].logits);
 		idbuf_clear(&m->slot[i].id);
 		textbuf_clear(&m->slot[i].text);
 	}
@@ -129,16 +133,28 @@ reply_end(struct reply_slot *s, int ended)
 	s->active = 0;
 }
 
+/* The largest logit. */
+static int32_t
+reply_best(const float *logit, int V)
+{
+	int	 i, best = 0;
+
+	for (i = 1; i < V; i++)
+		if (logit[i] > logit[best])
+			best = i;
+	return (best);
+}
+
 /* Take the token that a step has found. */
 static void
 reply_take(struct reply_model *m, struct reply_slot *s, int most)
 {
 	const char	*bytes, *stop;
 	size_t		 n, stop_n = strlen(REPLY_STOP);
-	int32_t		 id = s->best.id[0];
+	int32_t		 id = reply_best(s->logits, m->info.vocab);
 
-	if (id == m->eos || s->best.bad) {
-		reply_end(s, !s->best.bad);
+	if (id == m->eos || s->bad) {
+		reply_end(s, !s->bad);
 		return;
 	}
 	bytes = tokenizer_bytes(m->tok, id, &n);
@@ -154,8 +170,8 @@ reply_take(struct reply_model *m, struct reply_slot *s, int most)
 		reply_end(s, 0);
 }
 
-/* Run the rows of a slot from position `from` on; the last one wants the best
- * token. */
+/* Run the rows of a slot from position `from` on; the last one wants
+ * logits. */
 static void
 reply_rows(struct reply_model *m, struct reply_slot *s, size_t from)
 {
@@ -167,12 +183,9 @@ reply_rows(struct reply_model *m, struct reply_slot *s, size_t from)
 		row[i - from].pos = (int32_t)i;
 		row[i - from].blocks = s->blocks;
 	}
-	memset(&s->best, 0, sizeof s->best);
-	s->best.k = 1;
-	s->best.penalty = 1;
-	row[s->id.n - from - 1].best = &s->best;
+	row[s->id.n - from - 1].logits = s->logits;
 	if (m->b->ops->step(m->b, row, (int)(s->id.n - from)) != 0)
-		s->best.bad = 1;
+		s->bad = 1;
 	free(row);
 }
 
@@ -184,6 +197,7 @@ reply_begin(struct reply_model *m, struct reply_slot *s,
 	s->item = item;
 	s->id.n = s->text.n = 0;
 	s->active = 1;
+	s->bad = 0;
 	tokenizer_encode(m->tok, item->prompt, strlen(item->prompt), 0,
 	    &s->id);
 	s->prompt = s->id.n;
@@ -211,15 +225,12 @@ reply_step(struct reply_model *m, int most)
 		row[n].token = s->id.id[s->id.n - 1];
 		row[n].pos = (int32_t)s->id.n - 1;
 		row[n].blocks = s->blocks;
-		memset(&s->best, 0, sizeof s->best);
-		s->best.k = 1;
-		s->best.penalty = 1;
-		row[n].best = &s->best;
+		row[n].logits = s->logits;
 		used[n++] = s;
 	}
 	if (n > 0 && m->b->ops->step(m->b, row, n) != 0)
 		for (i = 0; i < n; i++)
-			used[i]->best.bad = 1;
+			used[i]->bad = 1;
 	for (i = 0; i < n; i++)
 		reply_take(m, used[i], most);
 	return (n);

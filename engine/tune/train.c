@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "begin.h"
 #include "bpe_train.h"
@@ -177,9 +178,20 @@ train_optimizer(struct train *t)
 	t->optim = optim_new(&o, t->net);
 }
 
+/* Processor time of all threads, in seconds. */
+static double
+train_cpu(void)
+{
+	struct timespec	 t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+}
+
 /* A line of progress. */
 static void
-train_say(const struct train *t, int64_t first, int64_t tokens, double begin)
+train_say(const struct train *t, int64_t first, int64_t tokens, double begin,
+    double cpu)
 {
 	const struct train_point	*p = &t->point[t->step - 1];
 	double	 spent = clock_seconds() - begin, rate, left;
@@ -188,10 +200,12 @@ train_say(const struct train *t, int64_t first, int64_t tokens, double begin)
 	left = spent / (double)(t->step - first) *
 	    (double)(t->r->steps - t->step);
 	printf("step %lld/%lld  %.2fM tokens  loss %.4f  norm %.3g  rate "
-	    "%.3f  %.0f tokens/s  %.0f GFLOP/s  %d:%02d left\n",
+	    "%.3f  %.0f tokens/s (%.0f, %.0f GFLOP per CPU s)  %d:%02d "
+	    "left\n",
 	    (long long)t->step, (long long)t->r->steps,
 	    (double)t->tokens / 1e6, p->loss, p->norm, p->rate, rate,
-	    t->net->mat.flops / 1e9 / (spent > 0 ? spent : 1e-9),
+	    (double)(t->tokens - tokens) / (train_cpu() - cpu),
+	    t->net->mat.flops / 1e9 / (train_cpu() - cpu),
 	    (int)(left / 60), (int)left % 60);
 	fflush(stdout);
 }
@@ -203,14 +217,14 @@ train_steps(struct train *t, const struct train_options *o, struct fault *f)
 	int64_t	 first = t->step, tokens = t->tokens;
 	int64_t	 end = o->stop > 0 && o->stop < t->r->steps ? o->stop :
 		    t->r->steps;
-	double	 begin = clock_seconds();
+	double	 begin = clock_seconds(), cpu = train_cpu();
 	int	 r = 0;
 
 	while (r == 0 && t->step < end) {
 		train_step(t);
 		if (o->every > 0 && (t->step % o->every == 0 ||
 		    t->step == end))
-			train_say(t, first, tokens, begin);
+			train_say(t, first, tokens, begin, cpu);
 		if (t->step % t->r->save_every == 0 || t->step == end)
 			r = checkpoint_write(t, o->out, f);
 	}
@@ -261,6 +275,7 @@ train_all(struct train *t, struct recipe *r, const struct train_options *o,
 	int	 e;
 
 	t->r = r;
+	t->changed = o->changed;
 	if ((e = data_open(r, o->corpus, &t->data, f)) != 0 ||
 	    (e = train_tokenizer(t, m, o->out, f)) != 0 ||
 	    (e = train_model(t, r, m, kind, f)) != 0)

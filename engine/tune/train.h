@@ -30,6 +30,7 @@ struct train_point {
 struct train {
 	const struct recipe	*r;		/* borrowed */
 	char			 digest[65];	/* of the recipe's text */
+	int			 changed;	/* any checkpoint is welcome */
 	struct pool		*pool;		/* owned, like the next */
 	struct data		*data;
 	struct tokenizer	*tok;
@@ -57,6 +58,7 @@ struct train_options {
 	const char	*isa;
 	int		 threads;
 	int		 fresh;		/* ignore a checkpoint */
+	int		 changed;	/* continue one of another recipe */
 	int64_t		 stop;		/* after this step; 0: at the end */
 	int		 every;		/* steps between lines of progress */
 };

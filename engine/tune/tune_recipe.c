@@ -10,10 +10,10 @@
 #include "train.h"
 
 #define USAGE	"recipe FILE --out DIR [--corpus DIR] [--threads N] " \
-	"[--isa NAME] [--every STEPS] [--stop STEP] [--fresh]"
+	"[--isa NAME] [--every STEPS] [--stop STEP] [--fresh] [--changed]"
 
 enum { OPT_OUT = 256, OPT_CORPUS, OPT_THREADS, OPT_ISA, OPT_EVERY, OPT_STOP,
-	OPT_FRESH };
+	OPT_FRESH, OPT_CHANGED };
 
 static const struct option options[] = {
 	{ "out", required_argument, NULL, OPT_OUT },
@@ -23,6 +23,7 @@ static const struct option options[] = {
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "stop", required_argument, NULL, OPT_STOP },
 	{ "fresh", no_argument, NULL, OPT_FRESH },
+	{ "changed", no_argument, NULL, OPT_CHANGED },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -44,6 +45,9 @@ recipe_option(struct train_options *o, int c)
 		return (0);
 	case OPT_FRESH:
 		o->fresh = 1;
+		return (0);
+	case OPT_CHANGED:
+		o->changed = 1;
 		return (0);
 	case OPT_THREADS:
 		if (tune_number("--threads", optarg, 0, 256, &n) != 0)
