@@ -88,7 +88,7 @@ data_turn(const struct tokenizer *t, struct data_doc *d, const char *tag,
 
 /* Encode turns. */
 void
-data_encode(const struct tokenizer *t, const struct recipe *r,
+data_add_turns(const struct tokenizer *t, const struct recipe *r,
     const struct gen_doc *doc, struct data_doc *out)
 {
 	double	 all = r->objective == RECIPE_LM ? 1 : 0;
@@ -303,7 +303,7 @@ data_free(struct data *d)
 
 /* Set the tokenizer. */
 void
-data_tokenizer(struct data *d, const struct tokenizer *t)
+data_set_tokenizer(struct data *d, const struct tokenizer *t)
 {
 	d->tok = t;
 }
@@ -373,7 +373,7 @@ data_other(struct data *d, const struct data_row *row, struct data_doc *out)
 	memcpy(turn, row->doc.turn, row->doc.n * sizeof *turn);
 	turn[row->prompt].text = row->other;
 	other.turn = turn;
-	data_encode(d->tok, d->r, &other, out);
+	data_add_turns(d->tok, d->r, &other, out);
 }
 
 /* Document i. */
@@ -386,7 +386,7 @@ data_document(struct data *d, int64_t i, struct data_doc *out)
 
 	out->id.n = 0;
 	doc = data_turns_of(d, i, &made, &row);
-	data_encode(d->tok, d->r, doc, out);
+	data_add_turns(d->tok, d->r, doc, out);
 	if (d->r->length > 0 && out->id.n > (size_t)d->r->length)
 		out->id.n = (size_t)d->r->length;
 	out->split = out->id.n;

@@ -35,7 +35,7 @@ int	 data_open(const struct recipe *r, const char *corpus,
 void	 data_free(struct data *d);
 
 /* From now on, documents are encoded with t (borrowed). */
-void	 data_tokenizer(struct data *d, const struct tokenizer *t);
+void	 data_set_tokenizer(struct data *d, const struct tokenizer *t);
 
 /* Document i. It has at most r->length tokens, and more than one. */
 void	 data_document(struct data *d, int64_t i, struct data_doc *out);
@@ -46,7 +46,7 @@ void	 data_text(struct data *d, int64_t i, struct textbuf *out);
 
 /* Append the tokens of the turns of a generated document; what follows the last
  * reply ends it, so it is learnt, too. */
-void	 data_encode(const struct tokenizer *t, const struct recipe *r,
+void	 data_add_turns(const struct tokenizer *t, const struct recipe *r,
 	    const struct gen_doc *doc, struct data_doc *out);
 
 #endif

@@ -52,20 +52,27 @@ mat_block_part(const float *a, const float *b, int K, float *c,
 	struct v16	 s[MAT_ROWS][MAT_VECS], x, y[MAT_VECS];
 	int		 i, j, k;
 
+#pragma GCC unroll 8
 	for (i = 0; i < MAT_ROWS; i++)
+#pragma GCC unroll 2
 		for (j = 0; j < MAT_VECS; j++)
 			s[i][j] = add ? v16_load(c + i * ldc + 16 * j) :
 			    v16_set1(0.0f);
 	for (k = 0; k < K; k++, a += MAT_PANEL, b += MAT_PANEL) {
+#pragma GCC unroll 2
 		for (j = 0; j < MAT_VECS; j++)
 			y[j] = v16_load(b + 16 * j);
+#pragma GCC unroll 8
 		for (i = 0; i < MAT_ROWS; i++) {
 			x = v16_set1(a[i]);
+#pragma GCC unroll 2
 			for (j = 0; j < MAT_VECS; j++)
 				s[i][j] = MAT_FMA(x, y[j], s[i][j]);
 		}
 	}
+#pragma GCC unroll 8
 	for (i = 0; i < MAT_ROWS; i++)
+#pragma GCC unroll 2
 		for (j = 0; j < MAT_VECS; j++)
 			v16_store(c + i * ldc + 16 * j, s[i][j]);
 }

@@ -140,13 +140,17 @@ optim_norm(const struct optim *o)
 {
 	const struct optim_group	*g;
 	double				 sum = 0;
-	size_t				 k;
+	size_t				 k, n;
 	int				 i;
 
 	for (i = 0; i < o->groups; i++) {
 		g = &o->group[i];
-		for (k = g->at; g->rows == 0 && k < g->at + g->n; k++)
-			sum += (double)o->grad[k] * (double)o->grad[k];
+		for (k = 0; g->rows == 0 && k < g->n; k += n) {
+			n = g->n - k < OPTIM_CHUNK ? g->n - k : OPTIM_CHUNK;
+			/* What fills a group up to a whole vector is 0. */
+			sum += (double)o->net->kind->dot_row(o->grad + g->at +
+			    k, o->grad + g->at + k, (int)n);
+		}
 	}
 	return (sqrt(sum));
 }
@@ -212,26 +216,21 @@ optim_orthogonal(struct optim *o, int r, int c)
 {
 	const float	 ka = 3.4445f, kb = -4.7750f, kc = 2.0315f;
 	struct mat	*m = &o->net->mat;
-	size_t		 n = (size_t)r * (size_t)c, i, rr = (size_t)r *
-			    (size_t)r;
-	double		 sum = 0;
+	const struct mat_kind *kind = o->net->kind;
 	float		*t;
-	int		 k;
+	int		 i, k;
 
-	for (i = 0; i < n; i++)
-		sum += (double)o->x[i] * (double)o->x[i];
-	sum = 1 / (sqrt(sum) + 1e-7);
-	for (i = 0; i < n; i++)
-		o->x[i] *= (float)sum;
+	kind->scale_row(o->x, r * c, 1 / (sqrtf(kind->dot_row(o->x, o->x,
+	    r * c)) + 1e-12f));
 	for (k = 0; k < OPTIM_ROUNDS; k++) {
 		mat_mul(m, r, r, c, (struct mat_in){ o->x, c, 1 },
 		    (struct mat_in){ o->x, c, 1 }, o->a, r, 0);
 		mat_mul(m, r, r, r, (struct mat_in){ o->a, r, 1 },
 		    (struct mat_in){ o->a, r, 1 }, o->b, r, 0);
-		for (i = 0; i < rr; i++)
-			o->b[i] = kb * o->a[i] + kc * o->b[i];
-		for (i = 0; i < (size_t)r; i++)
-			o->b[i * (size_t)r + i] += ka;
+		kind->scale_row(o->b, r * r, kc);
+		kind->add_row(o->b, o->a, r * r, kb);
+		for (i = 0; i < r; i++)
+			o->b[i * r + i] += ka;
 		mat_mul(m, r, c, r, (struct mat_in){ o->b, r, 1 },
 		    (struct mat_in){ o->x, 1, c }, o->y, c, 0);
 		t = o->x;
@@ -245,17 +244,17 @@ static void
 optim_muon(struct optim *o, struct optim_group *g, double factor)
 {
 	const float	 beta = (float)o->opt.momentum;
-	float		*p = o->param + g->at, *m = o->m + g->at;
+	const struct mat_kind *kind = o->net->kind;
+	float		*p = o->param + g->at, *m = o->m + g->at, *u;
 	const float	*d = o->grad + g->at;
-	const int	 tall = g->rows > g->cols;
+	const int	 tall = g->rows > g->cols, n = (int)g->n;
 	double		 rate = g->rate * factor;
-	float		 keep, step, *u = o->y;
-	size_t		 i;
 
-	for (i = 0; i < g->n; i++) {
-		m[i] += (1 - beta) * (d[i] - m[i]);
-		o->x[i] = d[i] + beta * (m[i] - d[i]);
-	}
+	kind->scale_row(m, n, beta);
+	kind->add_row(m, d, n, 1 - beta);
+	memcpy(o->x, d, g->n * sizeof *d);
+	kind->scale_row(o->x, n, 1 - beta);
+	kind->add_row(o->x, m, n, beta);
 	if (tall) {
 		optim_turn(o->y, o->x, g->rows, g->cols, 1);
 		u = o->x;
@@ -271,10 +270,8 @@ optim_muon(struct optim *o, struct optim_group *g, double factor)
 		o->y = u;
 		rate *= sqrt((double)g->rows / g->cols);
 	}
-	keep = (float)(1 - rate * g->decay);
-	step = (float)rate;
-	for (i = 0; i < g->n; i++)
-		p[i] = p[i] * keep - step * o->x[i];
+	kind->scale_row(p, n, (float)(1 - rate * g->decay));
+	kind->add_row(p, o->x, n, (float)-rate);
 }
 
 /* A step. */

@@ -96,7 +96,7 @@ train_tokenizer(struct train *t, const struct model *m, const char *out,
 	r = tokenizer_parse(path, t->tok_text, t->tok_len, &t->tok, f);
 	free(own);
 	if (r == 0)
-		data_tokenizer(t->data, t->tok);
+		data_set_tokenizer(t->data, t->tok);
 	return (r);
 }
 

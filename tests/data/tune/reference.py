@@ -9,7 +9,7 @@ engine/tune/net.c) is 0.2 sin(0.7 i^2 + k), plus 1 for the scales of norms.  The
 tokens are (7 i + 3) mod vocab in documents of 5, 37 and 70 tokens; every third token
 has weight 0.3, the others 1.  Each line of a model has the sum of the gradient of a
 tensor, the sum of its absolute values, and its elements 0 and n - 1.
-The last part has the losses of 50 steps of torch.optim.AdamW on the first model.
+The last part has the losses of 50 steps of torch.optim.AdamW without decay on the first model.
 """
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -70,7 +70,7 @@ def main():
             g = p.grad.double().flatten()
             print("%s %.6e %.6e %.6e %.6e" % (name, g.sum(), g.abs().sum(), g[0], g[-1]))
     model, params = make(MODELS[0])
-    adam = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    adam = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0)
     print("adamw", end="")
     for _ in range(50):
         value = loss(model)
