@@ -40,7 +40,7 @@ struct bpe_train {
 	json_t			*words;	/* owned: word in hex to count */
 	struct bpe_word		*word;	/* owned */
 	size_t			 n;
-	int32_t			*symbol; /* owned: all words, -1 after a merge */
+	int32_t			*symbol; /* owned: of all words */
 	struct bpe_token	*token;	/* owned */
 	int			 tokens;
 	int			 pair[2];

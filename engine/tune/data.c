@@ -2,7 +2,8 @@
 /*
  * Sources of documents: templates, and files of JSON lines.
  *
- *   dialogues    {"turns": [...]}, {"messages": [...]} or {"text": "<human>: ..."}
+ *   dialogues    {"turns": [...]}, {"messages": [...]} or
+ *                {"text": "<human>: ..."}
  *   text         {"text": "..."}
  *   preference   {"prompt", "chosen", "rejected"}
  *   labels       {"prompt", "completion", "label"}

@@ -18,7 +18,7 @@
 #include "dtype.h"
 #include "growbuf.h"
 #include "hfconfig.h"
-#include "lora.h"
+#include "net_lora.h"
 #include "path.h"
 #include "tensors.h"
 #include "xmalloc.h"

@@ -7,7 +7,7 @@
  * measuring uses nothing else.  Template lines that begin with "~ " are held
  * out; of words of the corpus and made-up names, one in eight by a hash.
  *
- *   gen_read.c    template files      gen_corpus.c   the corpus
+ *   gen.c         template files      gen_corpus.c   the corpus
  *   gen_text.c    filling gaps        gen_chat.c     sessions of small talk
  *   gen_task.c    tables, questions on a text, sentiment
  */

@@ -5,10 +5,10 @@
  * net_loss the losses of the wanted tokens and the gradient at the top,
  * net_backward the gradients of all parameters.
  *
- *   net.c       parameters, buffers, the norms
- *   forward.c   net_forward      backward.c  net_backward
- *   attend.c    attention        head.c      net_loss
- *   lora.c      adapters
+ *   net.c          parameters, buffers, the norms
+ *   net_forward.c  net_forward     net_backward.c  net_backward
+ *   net_attend.c   attention       net_head.c      net_loss
+ *   net_lora.c     adapters
  */
 #ifndef TUNE_NET_H
 #define TUNE_NET_H
@@ -78,7 +78,7 @@ struct net {
 
 	/* Buffers for `rows` tokens; owned. */
 	int			 rows;
-	struct net_layer	*layer;		/* [L + 1]: the last has x only */
+	struct net_layer	*layer;		/* [L + 1]: the last has x */
 	float			*h, *g, *dg, *dh, *dx, *dqkv, *dout;
 	float			*hn, *dhn, *logits;
 	float			*part;		/* partial sums of gradients */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lora.h"
+#include "net_lora.h"
 #include "optim8.h"
 #include "pool.h"
 #include "xmalloc.h"

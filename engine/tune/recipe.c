@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lora.h"
+#include "net_lora.h"
 #include "optim.h"
 #include "path.h"
 #include "xmalloc.h"

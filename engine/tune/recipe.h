@@ -29,16 +29,16 @@ struct recipe {
 	char			*start;		/* owned; NULL: a new model */
 	struct model_config	 model;
 	int			 induction;	/* begin with copying heads */
-	char			*tokenizer;	/* owned: a file; NULL: of start,
-						 * or trained */
-	int			 documents;	/* to train the tokenizer with */
+	char			*tokenizer;	/* owned: a file; NULL: of
+						 * start, or trained */
+	int			 documents;	/* for the tokenizer */
 	struct recipe_source	*source;	/* owned */
 	size_t			 sources;
 	int			 objective;
 	double			 beta;		/* of DPO and KTO */
 	double			 desirable, undesirable; /* weights of KTO */
 	double			 reply, prompt, plain;	/* weights of losses */
-	int			 pack;		/* join documents, as OIG does */
+	int			 pack;		/* join documents, as OIG */
 	/* How. */
 	int			 optimizer;
 	double			 rate, embed_rate, vector_rate;
@@ -49,7 +49,7 @@ struct recipe {
 	int64_t			 steps, warmup;
 	int64_t			 batch;		/* tokens in a step */
 	int64_t			 micro;		/* tokens in a pass */
-	int64_t			 length;	/* longest document, in tokens */
+	int64_t			 length;	/* longest document: tokens */
 	int64_t			 seed;
 	int64_t			 save_every;	/* steps between checkpoints */
 	int			 dtype;		/* index of recipe_dtypes */

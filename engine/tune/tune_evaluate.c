@@ -13,7 +13,7 @@
 
 #include "gen.h"
 #include "growbuf.h"
-#include "reply.h"
+#include "greedy.h"
 #include "rng.h"
 #include "xmalloc.h"
 
@@ -42,7 +42,7 @@ struct eval {
 	const char	*templates, *corpus, *tasks, *precision;
 	long long	 items, threads, show;
 	struct gen	*gen;
-	struct reply_model *model;
+	struct greedy_model *model;
 };
 
 /* The counts of one family of a task. */
@@ -53,7 +53,7 @@ struct eval_family {
 
 /* The prompts of a task. */
 struct eval_set {
-	struct reply_item	*item;		/* owned */
+	struct greedy_item	*item;		/* owned */
 	char			**want;		/* owned */
 	const char		**family;	/* owned array */
 	size_t			 n;
@@ -177,7 +177,7 @@ eval_task(struct eval *e, const char *task)
 		}
 	if (s.n == 0)
 		return (0);
-	reply_run(e->model, s.item, s.n, EVAL_REPLY);
+	greedy_run(e->model, s.item, s.n, EVAL_REPLY);
 	eval_report(e, &s, task);
 	return (0);
 }
@@ -204,7 +204,7 @@ eval_perplexity(struct eval *e)
 		for (k = 0; k < doc.n; k++)
 			textbuf_puts(&b, doc.turn[k].text);
 		gen_doc_clear(&doc);
-		sum += reply_loss(e->model, b.s, b.n, &n);
+		sum += greedy_loss(e->model, b.s, b.n, &n);
 		all += n;
 	}
 	textbuf_clear(&b);
@@ -223,7 +223,7 @@ eval_run(struct eval *e, const char *model)
 	int		 r = 0;
 
 	if (gen_open(e->templates, e->corpus, &e->gen, &f) != 0 ||
-	    reply_open(model, e->precision, (int)e->threads, &e->model,
+	    greedy_open(model, e->precision, (int)e->threads, &e->model,
 	    &f) != 0) {
 		free(list);
 		return (tune_failed(&f));
@@ -285,7 +285,7 @@ tune_evaluate(int argc, char **argv)
 	if (optind != argc - 1 || e.templates == NULL)
 		return (tune_usage(USAGE));
 	r = eval_run(&e, argv[optind]);
-	reply_free(e.model);
+	greedy_free(e.model);
 	gen_free(e.gen);
 	return (r);
 }

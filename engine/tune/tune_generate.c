@@ -56,7 +56,8 @@ generate_print(const struct gen_doc *doc)
 	size_t	 i;
 
 	for (i = 0; i < doc->n; i++)
-		printf("%s%s\n", tags[doc->turn[i].role], doc->turn[i].text);
+		printf("%s%s%s", tags[doc->turn[i].role], doc->turn[i].text,
+		    doc->turn[i].role == GEN_PLAIN ? "" : "\n");
 	printf("\n");
 }
 

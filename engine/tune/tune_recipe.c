@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "train.h"
+#include "run.h"
 
 #define USAGE	"recipe FILE --out DIR [--corpus DIR] [--threads N] " \
 	"[--isa NAME] [--every STEPS] [--stop STEP] [--fresh] [--changed]"
@@ -29,7 +29,7 @@ static const struct option options[] = {
 
 /* Take one option. 0, or -1 after a message. */
 static int
-recipe_option(struct train_options *o, int c)
+recipe_option(struct run_options *o, int c)
 {
 	long long	 n = 0;
 
@@ -72,7 +72,7 @@ recipe_option(struct train_options *o, int c)
 int
 tune_recipe(int argc, char **argv)
 {
-	struct train_options	 o = { .isa = "auto", .every = 20 };
+	struct run_options	 o = { .isa = "auto", .every = 20 };
 	struct fault		 f;
 	int			 c;
 
@@ -82,7 +82,7 @@ tune_recipe(int argc, char **argv)
 	if (optind != argc - 1 || o.out == NULL)
 		return (tune_usage(USAGE));
 	o.recipe = argv[optind];
-	if (train_run(&o, &f) != 0)
+	if (run_recipe(&o, &f) != 0)
 		return (tune_failed(&f));
 	return (TUNE_OK);
 }

@@ -18,7 +18,7 @@
 
 #include "engine_data.h"
 #include "err.h"
-#include "lora.h"
+#include "net_lora.h"
 #include "pool.h"
 #include "rng.h"
 #include "tensors.h"

@@ -4,8 +4,8 @@
  * W + scale B A, with A [rank][cols] and B [rows][rank].  Only A and B are
  * trained.
  */
-#ifndef TUNE_LORA_H
-#define TUNE_LORA_H
+#ifndef TUNE_NET_LORA_H
+#define TUNE_NET_LORA_H
 
 #include "net.h"
 

@@ -4,7 +4,7 @@
  * tokens until there are r->batch of them; the gradients of all batches are
  * added up.
  */
-#include "train.h"
+#include "run.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 /* The batch that n more tokens fit into. */
 static struct net_batch *
-train_batch(struct train *t, int n)
+run_batch(struct run *t, int n)
 {
 	struct net_batch	*b;
 
@@ -33,7 +33,7 @@ train_batch(struct train *t, int n)
 
 /* Get the next document. */
 static struct data_doc *
-train_next(struct train *t)
+run_next(struct run *t)
 {
 	do
 		data_document(t->data, t->cursor++, &t->doc);
@@ -43,14 +43,14 @@ train_next(struct train *t)
 
 /* Documents side by side. Returns the tokens. */
 static int64_t
-train_documents(struct train *t)
+run_documents(struct run *t)
 {
 	struct data_doc	*d;
 	int64_t		 n = 0;
 
 	while (n < t->r->batch) {
-		d = train_next(t);
-		net_batch_add(train_batch(t, (int)d->id.n), d->id.id,
+		d = run_next(t);
+		net_batch_add(run_batch(t, (int)d->id.n), d->id.id,
 		    d->weight, (int)d->id.n);
 		n += (int64_t)d->id.n;
 	}
@@ -60,7 +60,7 @@ train_documents(struct train *t)
 /* Documents joined and cut to the full length, as OIG's loader packs them: each
  * begins with an end of line. The rest of the last one is left out. */
 static int64_t
-train_packed(struct train *t)
+run_packed(struct run *t)
 {
 	struct idbuf	 id = { 0 }, line = { 0 };
 	float		*w = NULL;
@@ -70,7 +70,7 @@ train_packed(struct train *t)
 
 	tokenizer_encode(t->tok, "\n", 1, 0, &line);
 	while (n < t->r->batch) {
-		d = train_next(t);
+		d = run_next(t);
 		if (id.n + line.n + d->id.n > size) {
 			size = 2 * (id.n + line.n + d->id.n);
 			w = xreallocarray(w, size, sizeof *w);
@@ -81,7 +81,7 @@ train_packed(struct train *t)
 		idbuf_append(&id, line.id, line.n);
 		idbuf_append(&id, d->id.id, d->id.n);
 		for (; id.n >= L && n < t->r->batch; n += (int64_t)L) {
-			net_batch_add(train_batch(t, (int)L), id.id, w,
+			net_batch_add(run_batch(t, (int)L), id.id, w,
 			    (int)L);
 			id.n -= L;
 			memmove(id.id, id.id + L, id.n * sizeof *id.id);
@@ -96,7 +96,7 @@ train_packed(struct train *t)
 
 /* The sum of the weights of all batches. */
 static double
-train_weight(const struct train *t)
+run_weight(const struct run *t)
 {
 	double	 sum = 0;
 	size_t	 i;
@@ -110,9 +110,9 @@ train_weight(const struct train *t)
 
 /* Forward and backward for all batches. Returns the mean loss. */
 static double
-train_likelihood(struct train *t)
+run_likelihood(struct run *t)
 {
-	double	 total = train_weight(t), sum = 0;
+	double	 total = run_weight(t), sum = 0;
 	size_t	 i;
 
 	if (total <= 0)
@@ -128,7 +128,7 @@ train_likelihood(struct train *t)
 
 /* The log-likelihoods of the replies of a batch's documents, by n: owned. */
 static double *
-train_scores(struct net *n, const struct net_batch *b)
+run_scores(struct net *n, const struct net_batch *b)
 {
 	float	*loss = xcalloc((size_t)b->T, sizeof *loss);
 	double	*out = xcalloc((size_t)b->docs, sizeof *out);
@@ -147,21 +147,21 @@ train_scores(struct net *n, const struct net_batch *b)
 
 /* The same by the reference: the model at the start. */
 static double *
-train_reference(struct train *t, const struct net_batch *b)
+run_reference(struct run *t, const struct net_batch *b)
 {
 	double	*out;
 
 	if (t->ref != NULL)
-		return (train_scores(t->ref, b));
+		return (run_scores(t->ref, b));
 	t->net->lora = NULL;
-	out = train_scores(t->net, b);
+	out = run_scores(t->net, b);
 	t->net->lora = t->lora;
 	return (out);
 }
 
 /* 1 / (1 + exp(-x)). */
 static double
-train_logistic(double x)
+run_logistic(double x)
 {
 	return (1 / (1 + exp(-x)));
 }
@@ -172,7 +172,7 @@ train_logistic(double x)
  * d's log-likelihood. Returns the sum of the losses.
  */
 static double
-train_dpo(const struct recipe *r, int docs, const double *p,
+run_dpo(const struct recipe *r, int docs, const double *p,
     const double *ref, double *slope)
 {
 	double	 m, sum = 0;
@@ -181,7 +181,7 @@ train_dpo(const struct recipe *r, int docs, const double *p,
 	for (d = 0; d + 1 < docs; d += 2) {
 		m = r->beta * ((p[d] - ref[d]) - (p[d + 1] - ref[d + 1]));
 		sum += log1p(exp(-m));
-		slope[d] = -r->beta * train_logistic(-m);
+		slope[d] = -r->beta * run_logistic(-m);
 		slope[d + 1] = -slope[d];
 	}
 	return (sum);
@@ -192,7 +192,7 @@ train_dpo(const struct recipe *r, int docs, const double *p,
  * estimated from the batch's own replies.
  */
 static double
-train_kto(const struct recipe *r, const int *label, int docs,
+run_kto(const struct recipe *r, const int *label, int docs,
     const double *p, const double *ref, double *slope)
 {
 	double	 z = 0, s, w, sum = 0;
@@ -203,7 +203,7 @@ train_kto(const struct recipe *r, const int *label, int docs,
 	z = z > 0 ? z : 0;
 	for (d = 0; d < docs; d++) {
 		w = label[d] ? r->desirable : r->undesirable;
-		s = train_logistic((label[d] ? 1 : -1) * r->beta *
+		s = run_logistic((label[d] ? 1 : -1) * r->beta *
 		    (p[d] - ref[d] - z));
 		sum += w * (1 - s);
 		slope[d] = (label[d] ? -1 : 1) * w * r->beta * s * (1 - s);
@@ -214,17 +214,17 @@ train_kto(const struct recipe *r, const int *label, int docs,
 /* The gradients of one batch of preferences or labels; f is the share of one
  * document in the mean. Returns the sum of the losses. */
 static double
-train_compare(struct train *t, struct net_batch *b, const int *label,
+run_compare(struct run *t, struct net_batch *b, const int *label,
     double f)
 {
-	double	*ref = train_reference(t, b);
-	double	*p = train_scores(t->net, b), sum;
+	double	*ref = run_reference(t, b);
+	double	*p = run_scores(t->net, b), sum;
 	double	*slope = xcalloc((size_t)b->docs, sizeof *slope);
 	int	 d, k;
 
 	sum = t->r->objective == RECIPE_DPO ?
-	    train_dpo(t->r, b->docs, p, ref, slope) :
-	    train_kto(t->r, label, b->docs, p, ref, slope);
+	    run_dpo(t->r, b->docs, p, ref, slope) :
+	    run_kto(t->r, label, b->docs, p, ref, slope);
 	/* net_loss weights -log p, whose slope is the other way. */
 	for (d = 0; d < b->docs; d++)
 		for (k = b->doc[d].start; k < b->doc[d].start +
@@ -242,7 +242,7 @@ train_compare(struct train *t, struct net_batch *b, const int *label,
 /* Batches of pairs or labelled replies; whole pairs stay together. Returns the
  * tokens; *loss is the mean. */
 static int64_t
-train_preferences(struct train *t, double *loss)
+run_preferences(struct run *t, double *loss)
 {
 	struct net_batch	*b;
 	struct data_doc		*d;
@@ -253,8 +253,8 @@ train_preferences(struct train *t, double *loss)
 	int			 two = t->r->objective == RECIPE_DPO;
 
 	while (n < t->r->batch) {
-		d = train_next(t);
-		b = train_batch(t, (int)d->id.n);
+		d = run_next(t);
+		b = run_batch(t, (int)d->id.n);
 		net_batch_add(b, d->id.id, d->weight, (int)d->split);
 		if (two)
 			net_batch_add(b, d->id.id + d->split,
@@ -265,7 +265,7 @@ train_preferences(struct train *t, double *loss)
 	}
 	f = 1.0 / docs;
 	for (i = 0; i < t->batches; i++) {
-		sum += train_compare(t, &t->batch[i], label + first, f);
+		sum += run_compare(t, &t->batch[i], label + first, f);
 		first += two ? t->batch[i].docs / 2 : t->batch[i].docs;
 	}
 	*loss = sum / docs;
@@ -275,9 +275,9 @@ train_preferences(struct train *t, double *loss)
 
 /* One step. */
 void
-train_step(struct train *t)
+run_step(struct run *t)
 {
-	struct train_point	*p = &t->point[t->step];
+	struct run_point	*p = &t->point[t->step];
 	int			 compare = t->r->objective == RECIPE_DPO ||
 				    t->r->objective == RECIPE_KTO;
 
@@ -287,11 +287,11 @@ train_step(struct train *t)
 	else
 		net_zero(t->net);
 	if (compare) {
-		t->tokens += train_preferences(t, &p->loss);
+		t->tokens += run_preferences(t, &p->loss);
 	} else {
-		t->tokens += t->r->pack ? train_packed(t) :
-		    train_documents(t);
-		p->loss = train_likelihood(t);
+		t->tokens += t->r->pack ? run_packed(t) :
+		    run_documents(t);
+		p->loss = run_likelihood(t);
 	}
 	p->rate = recipe_factor(t->r, t->step);
 	p->norm = optim_step(t->optim, p->rate);

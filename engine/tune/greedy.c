@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Greedy replies.  Each of REPLY_SLOTS sequences has blocks of the backend's
+ * Greedy replies.  Each of GREEDY_SLOTS sequences has blocks of the backend's
  * cache of its own.
  */
-#include "reply.h"
+#include "greedy.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,12 +15,12 @@
 #include "tokenizer.h"
 #include "xmalloc.h"
 
-#define REPLY_SLOTS	16
-#define REPLY_STOP	"<human>"
+#define GREEDY_SLOTS	16
+#define GREEDY_STOP	"<human>"
 
 /* A sequence. */
-struct reply_slot {
-	struct reply_item	*item;
+struct greedy_slot {
+	struct greedy_item	*item;
 	struct idbuf		 id;	/* prompt and reply */
 	size_t			 prompt;
 	struct textbuf		 text;	/* of the reply */
@@ -30,18 +30,18 @@ struct reply_slot {
 	int			 active;
 };
 
-struct reply_model {
+struct greedy_model {
 	struct model		*model;		/* owned, like the next */
 	struct tokenizer	*tok;
 	struct backend		*b;
 	struct backend_info	 info;
-	struct reply_slot	 slot[REPLY_SLOTS];
+	struct greedy_slot	 slot[GREEDY_SLOTS];
 	int			 eos;
 };
 
 /* Open the parts of a model. */
 static int
-reply_parts(struct reply_model *m, const char *path,
+greedy_parts(struct greedy_model *m, const char *path,
     const struct backend_options *opt, struct fault *f)
 {
 	const char	*text, *where;
@@ -60,27 +60,27 @@ reply_parts(struct reply_model *m, const char *path,
 
 /* Open a model. */
 int
-reply_open(const char *path, const char *precision, int threads,
-    struct reply_model **out, struct fault *f)
+greedy_open(const char *path, const char *precision, int threads,
+    struct greedy_model **out, struct fault *f)
 {
 	struct backend_options	 opt = { .precision = precision,
 				    .kv_precision = "auto", .device = "cpu",
 				    .isa = "auto", .threads = threads };
-	struct reply_model	*m = xcalloc(1, sizeof *m);
+	struct greedy_model	*m = xcalloc(1, sizeof *m);
 	int			 r, i, k, per;
 
 	opt.rows = 64;
 	opt.kv_tokens = 65536;
-	if ((r = reply_parts(m, path, &opt, f)) != 0) {
-		reply_free(m);
+	if ((r = greedy_parts(m, path, &opt, f)) != 0) {
+		greedy_free(m);
 		return (r);
 	}
 	m->b->ops->info(m->b, &m->info);
 	m->eos = model_config(m->model)->eos;
-	per = m->info.kv_blocks / REPLY_SLOTS;
+	per = m->info.kv_blocks / GREEDY_SLOTS;
 	if (per > (m->info.context + KV_BLOCK - 1) / KV_BLOCK)
 		per = (m->info.context + KV_BLOCK - 1) / KV_BLOCK;
-	for (i = 0; i < REPLY_SLOTS; i++) {
+	for (i = 0; i < GREEDY_SLOTS; i++) {
 		m->slot[i].blocks = xcalloc((size_t)per,
 		    sizeof *m->slot[i].blocks);
 		m->slot[i].logits = xcalloc((size_t)m->info.vocab,
@@ -96,13 +96,13 @@ reply_open(const char *path, const char *precision, int threads,
 
 /* Close it. */
 void
-reply_free(struct reply_model *m)
+greedy_free(struct greedy_model *m)
 {
 	int	 i;
 
 	if (m == NULL)
 		return;
-	for (i = 0; i < REPLY_SLOTS; i++) {
+	for (i = 0; i < GREEDY_SLOTS; i++) {
 		free(m->slot[i].blocks);
 		free(m->slot[i].logits);
 		idbuf_clear(&m->slot[i].id);
@@ -117,7 +117,7 @@ reply_free(struct reply_model *m)
 
 /* End a reply: without the stop text and white space. */
 static void
-reply_end(struct reply_slot *s, int ended)
+greedy_end(struct greedy_slot *s, int ended)
 {
 	const char	*t = s->text.s;
 	size_t		 n = s->text.n;
@@ -135,7 +135,7 @@ reply_end(struct reply_slot *s, int ended)
 
 /* The largest logit. */
 static int32_t
-reply_best(const float *logit, int V)
+greedy_best(const float *logit, int V)
 {
 	int	 i, best = 0;
 
@@ -147,33 +147,33 @@ reply_best(const float *logit, int V)
 
 /* Take the token that a step has found. */
 static void
-reply_take(struct reply_model *m, struct reply_slot *s, int most)
+greedy_take(struct greedy_model *m, struct greedy_slot *s, int most)
 {
 	const char	*bytes, *stop;
-	size_t		 n, stop_n = strlen(REPLY_STOP);
-	int32_t		 id = reply_best(s->logits, m->info.vocab);
+	size_t		 n, stop_n = strlen(GREEDY_STOP);
+	int32_t		 id = greedy_best(s->logits, m->info.vocab);
 
 	if (id == m->eos || s->bad) {
-		reply_end(s, !s->bad);
+		greedy_end(s, !s->bad);
 		return;
 	}
 	bytes = tokenizer_bytes(m->tok, id, &n);
 	textbuf_add(&s->text, bytes, n);
 	idbuf_add(&s->id, id);
-	stop = s->text.n >= stop_n ? memmem(s->text.s, s->text.n, REPLY_STOP,
+	stop = s->text.n >= stop_n ? memmem(s->text.s, s->text.n, GREEDY_STOP,
 	    stop_n) : NULL;
 	if (stop != NULL) {
 		s->text.n = (size_t)(stop - s->text.s);
-		reply_end(s, 1);
+		greedy_end(s, 1);
 	} else if (s->id.n - s->prompt >= (size_t)most ||
 	    s->id.n >= (size_t)m->info.context)
-		reply_end(s, 0);
+		greedy_end(s, 0);
 }
 
 /* Run the rows of a slot from position `from` on; the last one wants
  * logits. */
 static void
-reply_rows(struct reply_model *m, struct reply_slot *s, size_t from)
+greedy_rows(struct greedy_model *m, struct greedy_slot *s, size_t from)
 {
 	struct backend_row	*row = xcalloc(s->id.n - from, sizeof *row);
 	size_t			 i;
@@ -191,8 +191,8 @@ reply_rows(struct reply_model *m, struct reply_slot *s, size_t from)
 
 /* Begin an item in a slot. */
 static void
-reply_begin(struct reply_model *m, struct reply_slot *s,
-    struct reply_item *item, int most)
+greedy_begin(struct greedy_model *m, struct greedy_slot *s,
+    struct greedy_item *item, int most)
 {
 	s->item = item;
 	s->id.n = s->text.n = 0;
@@ -202,23 +202,23 @@ reply_begin(struct reply_model *m, struct reply_slot *s,
 	    &s->id);
 	s->prompt = s->id.n;
 	if (s->id.n == 0 || s->id.n >= (size_t)m->info.context) {
-		reply_end(s, 0);
+		greedy_end(s, 0);
 		return;
 	}
-	reply_rows(m, s, 0);
-	reply_take(m, s, most);
+	greedy_rows(m, s, 0);
+	greedy_take(m, s, most);
 }
 
 /* One token for each active slot. Returns their number. */
 static int
-reply_step(struct reply_model *m, int most)
+greedy_step(struct greedy_model *m, int most)
 {
-	struct backend_row	 row[REPLY_SLOTS];
-	struct reply_slot	*used[REPLY_SLOTS], *s;
+	struct backend_row	 row[GREEDY_SLOTS];
+	struct greedy_slot	*used[GREEDY_SLOTS], *s;
 	int			 i, n = 0;
 
 	memset(row, 0, sizeof row);
-	for (i = 0; i < REPLY_SLOTS; i++) {
+	for (i = 0; i < GREEDY_SLOTS; i++) {
 		s = &m->slot[i];
 		if (!s->active)
 			continue;
@@ -232,30 +232,30 @@ reply_step(struct reply_model *m, int most)
 		for (i = 0; i < n; i++)
 			used[i]->bad = 1;
 	for (i = 0; i < n; i++)
-		reply_take(m, used[i], most);
+		greedy_take(m, used[i], most);
 	return (n);
 }
 
 /* Reply to all. */
 void
-reply_run(struct reply_model *m, struct reply_item *item, size_t n, int most)
+greedy_run(struct greedy_model *m, struct greedy_item *item, size_t n, int most)
 {
 	size_t	 next = 0;
 	int	 i;
 
 	for (;;) {
-		for (i = 0; i < REPLY_SLOTS && next < n; i++)
+		for (i = 0; i < GREEDY_SLOTS && next < n; i++)
 			if (!m->slot[i].active)
-				reply_begin(m, &m->slot[i], &item[next++],
+				greedy_begin(m, &m->slot[i], &item[next++],
 				    most);
-		if (reply_step(m, most) == 0 && next == n)
+		if (greedy_step(m, most) == 0 && next == n)
 			return;
 	}
 }
 
 /* The loss of one row of logits. */
 static double
-reply_row_loss(const float *logit, int V, int32_t id)
+greedy_row_loss(const float *logit, int V, int32_t id)
 {
 	float	 max = logit[0];
 	double	 sum = 0;
@@ -270,9 +270,9 @@ reply_row_loss(const float *logit, int V, int32_t id)
 
 /* The loss of a text. */
 double
-reply_loss(struct reply_model *m, const char *s, size_t n, int *tokens)
+greedy_loss(struct greedy_model *m, const char *s, size_t n, int *tokens)
 {
-	struct reply_slot	*slot = &m->slot[0];
+	struct greedy_slot	*slot = &m->slot[0];
 	struct backend_row	*row;
 	int			 V = m->info.vocab, T, i;
 	float			*logits;
@@ -295,7 +295,7 @@ reply_loss(struct reply_model *m, const char *s, size_t n, int *tokens)
 	}
 	if (m->b->ops->step(m->b, row, T) == 0) {
 		for (i = 0; i + 1 < T; i++)
-			sum += reply_row_loss(row[i].logits, V,
+			sum += greedy_row_loss(row[i].logits, V,
 			    slot->id.id[i + 1]);
 		*tokens = T - 1;
 	}

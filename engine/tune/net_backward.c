@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "lora.h"
+#include "net_lora.h"
 
 /* A layer's pass over rows, for the threads. */
 struct backward_rows {

@@ -3,7 +3,7 @@
  * Checkpoints: everything that a run needs to go on as if it had never stopped.
  * The file is of this machine's byte order, and only for the same recipe.
  */
-#include "train.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct checkpoint_head {
 
 /* The parameters that are trained. */
 static float *
-checkpoint_params(const struct train *t, size_t *n)
+checkpoint_params(const struct run *t, size_t *n)
 {
 	*n = t->lora != NULL ? t->lora->n : t->net->n;
 	return (t->lora != NULL ? t->lora->param : t->net->param);
@@ -34,7 +34,7 @@ checkpoint_params(const struct train *t, size_t *n)
 
 /* Write everything to an open file. 0, or -1. */
 static int
-checkpoint_put(const struct train *t, FILE *f)
+checkpoint_put(const struct run *t, FILE *f)
 {
 	struct checkpoint_head	 h;
 	size_t			 n, steps = (size_t)t->step;
@@ -57,7 +57,7 @@ checkpoint_put(const struct train *t, FILE *f)
 
 /* Write a checkpoint; the old one stays until the new one is whole. */
 int
-checkpoint_write(const struct train *t, const char *out, struct fault *f)
+run_save(const struct run *t, const char *out, struct fault *f)
 {
 	char	*path = path_join(out, "checkpoint");
 	char	*tmp = xasprintf("%s.new", path);
@@ -78,7 +78,7 @@ checkpoint_write(const struct train *t, const char *out, struct fault *f)
 
 /* Read everything after the head. 0, or -1. */
 static int
-checkpoint_get(struct train *t, const struct checkpoint_head *h, FILE *f)
+checkpoint_get(struct run *t, const struct checkpoint_head *h, FILE *f)
 {
 	char	 end[sizeof CHECKPOINT_MAGIC];
 	size_t	 n, steps = (size_t)h->step;
@@ -93,7 +93,7 @@ checkpoint_get(struct train *t, const struct checkpoint_head *h, FILE *f)
 
 /* Check a head. 0, or an error. */
 static int
-checkpoint_check(const struct train *t, const struct checkpoint_head *h,
+checkpoint_check(const struct run *t, const struct checkpoint_head *h,
     const char *path, struct fault *f)
 {
 	size_t	 n;
@@ -117,7 +117,7 @@ checkpoint_check(const struct train *t, const struct checkpoint_head *h,
 
 /* Continue from a checkpoint. */
 int
-checkpoint_read(struct train *t, const char *out, struct fault *f)
+run_restore(struct run *t, const char *out, struct fault *f)
 {
 	struct checkpoint_head	 h;
 	char			*path = path_join(out, "checkpoint");

@@ -2,7 +2,7 @@
 /*
  * A training run, from the recipe to the folder of the model.
  */
-#include "train.h"
+#include "run.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 
 /* Add the bytes of a file to the digest; a folder's name counts. */
 static int
-train_digest_file(struct sha256 *s, const char *path, struct fault *f)
+run_digest_file(struct sha256 *s, const char *path, struct fault *f)
 {
 	char	*text;
 	size_t	 n;
@@ -42,7 +42,7 @@ train_digest_file(struct sha256 *s, const char *path, struct fault *f)
 
 /* Make the tokenizer from the recipe's documents. */
 static void
-train_tokenizer_new(struct train *t)
+run_tokenizer_new(struct run *t)
 {
 	struct bpe_train	*b = bpe_train_new();
 	struct textbuf		 text = { 0 };
@@ -63,7 +63,7 @@ train_tokenizer_new(struct train *t)
 /* The tokenizer: of a file, of the model (may be NULL), or a new one. What an
  * earlier part of this run has made is used again. */
 static int
-train_tokenizer(struct train *t, const struct model *m, const char *out,
+run_tokenizer(struct run *t, const struct model *m, const char *out,
     struct fault *f)
 {
 	const char	*path = t->r->tokenizer, *text = NULL;
@@ -85,7 +85,7 @@ train_tokenizer(struct train *t, const struct model *m, const char *out,
 			return (r);
 		}
 		if (r != 0) {
-			train_tokenizer_new(t);
+			run_tokenizer_new(t);
 			if ((r = folder_put(out, "tokenizer.json",
 			    t->tok_text, t->tok_len, f)) != 0) {
 				free(own);
@@ -102,7 +102,7 @@ train_tokenizer(struct train *t, const struct model *m, const char *out,
 
 /* Tokens of the longest pass. */
 static int
-train_rows(const struct recipe *r)
+run_rows(const struct recipe *r)
 {
 	int64_t	 most = r->objective == RECIPE_DPO ? 2 * r->length :
 		    r->length;
@@ -112,7 +112,7 @@ train_rows(const struct recipe *r)
 
 /* Check that the ids of the tokenizer have embeddings. */
 static int
-train_fits(const struct train *t, const struct model_config *c,
+run_fits(const struct run *t, const struct model_config *c,
     struct fault *f)
 {
 	if (tokenizer_size(t->tok) > c->vocab)
@@ -124,7 +124,7 @@ train_fits(const struct train *t, const struct model_config *c,
 
 /* The model: read, or new. */
 static int
-train_model(struct train *t, struct recipe *r, struct model *m,
+run_model(struct run *t, struct recipe *r, struct model *m,
     const struct mat_kind *kind, struct fault *f)
 {
 	struct model_config	 c = m != NULL ? *model_config(m) : r->model;
@@ -134,8 +134,8 @@ train_model(struct train *t, struct recipe *r, struct model *m,
 		r->length = c.context;
 	if (m == NULL && tokenizer_size(t->tok) < c.vocab)
 		c.vocab = tokenizer_size(t->tok);
-	if ((e = train_fits(t, &c, f)) != 0 ||
-	    (e = net_new(&c, train_rows(r), kind, t->pool, &t->net, f)) != 0)
+	if ((e = run_fits(t, &c, f)) != 0 ||
+	    (e = net_new(&c, run_rows(r), kind, t->pool, &t->net, f)) != 0)
 		return (e);
 	if (m != NULL)
 		e = folder_read(m, t->net, f);
@@ -152,7 +152,7 @@ train_model(struct train *t, struct recipe *r, struct model *m,
 		t->net->frozen = 1;
 	} else if (r->objective == RECIPE_DPO ||
 	    r->objective == RECIPE_KTO) {
-		if ((e = net_new(&c, train_rows(r), kind, t->pool, &t->ref,
+		if ((e = net_new(&c, run_rows(r), kind, t->pool, &t->ref,
 		    f)) != 0)
 			return (e);
 		memcpy(t->ref->param, t->net->param,
@@ -163,7 +163,7 @@ train_model(struct train *t, struct recipe *r, struct model *m,
 
 /* The optimiser of the recipe. */
 static void
-train_optimizer(struct train *t)
+run_optimizer(struct run *t)
 {
 	const struct recipe	*r = t->r;
 	struct optim_options	 o = { .kind = (enum optim_kind)r->optimizer,
@@ -180,7 +180,7 @@ train_optimizer(struct train *t)
 
 /* Processor time of all threads, in seconds. */
 static double
-train_cpu(void)
+run_cpu(void)
 {
 	struct timespec	 t;
 
@@ -190,10 +190,10 @@ train_cpu(void)
 
 /* A line of progress. */
 static void
-train_say(const struct train *t, int64_t first, int64_t tokens, double begin,
+run_say(const struct run *t, int64_t first, int64_t tokens, double begin,
     double cpu)
 {
-	const struct train_point	*p = &t->point[t->step - 1];
+	const struct run_point	*p = &t->point[t->step - 1];
 	double	 spent = clock_seconds() - begin, rate, left;
 
 	rate = (double)(t->tokens - tokens) / (spent > 0 ? spent : 1e-9);
@@ -204,38 +204,38 @@ train_say(const struct train *t, int64_t first, int64_t tokens, double begin,
 	    "left\n",
 	    (long long)t->step, (long long)t->r->steps,
 	    (double)t->tokens / 1e6, p->loss, p->norm, p->rate, rate,
-	    (double)(t->tokens - tokens) / (train_cpu() - cpu),
-	    t->net->mat.flops / 1e9 / (train_cpu() - cpu),
+	    (double)(t->tokens - tokens) / (run_cpu() - cpu),
+	    t->net->mat.flops / 1e9 / (run_cpu() - cpu),
 	    (int)(left / 60), (int)left % 60);
 	fflush(stdout);
 }
 
 /* All steps that are left. */
 static int
-train_steps(struct train *t, const struct train_options *o, struct fault *f)
+run_steps(struct run *t, const struct run_options *o, struct fault *f)
 {
 	int64_t	 first = t->step, tokens = t->tokens;
 	int64_t	 end = o->stop > 0 && o->stop < t->r->steps ? o->stop :
 		    t->r->steps;
-	double	 begin = clock_seconds(), cpu = train_cpu();
+	double	 begin = clock_seconds(), cpu = run_cpu();
 	int	 r = 0;
 
 	while (r == 0 && t->step < end) {
-		train_step(t);
+		run_step(t);
 		if (o->every > 0 && (t->step % o->every == 0 ||
 		    t->step == end))
-			train_say(t, first, tokens, begin, cpu);
+			run_say(t, first, tokens, begin, cpu);
 		if (t->step % t->r->save_every == 0 || t->step == end)
-			r = checkpoint_write(t, o->out, f);
+			r = run_save(t, o->out, f);
 	}
 	return (r);
 }
 
 /* What a whole run leaves: the model or the adapters, and the log. */
 static int
-train_finish(struct train *t, const struct train_options *o, struct fault *f)
+run_finish(struct run *t, const struct run_options *o, struct fault *f)
 {
-	int	 r = plot_write(t, o->out, f);
+	int	 r = run_plot(t, o->out, f);
 
 	if (r != 0 || t->step < t->r->steps)
 		return (r);
@@ -248,7 +248,7 @@ train_finish(struct train *t, const struct train_options *o, struct fault *f)
 
 /* Release everything. */
 static void
-train_clear(struct train *t)
+run_clear(struct run *t)
 {
 	size_t	 i;
 
@@ -269,7 +269,7 @@ train_clear(struct train *t)
 
 /* Set everything up, and run. */
 static int
-train_all(struct train *t, struct recipe *r, const struct train_options *o,
+run_all(struct run *t, struct recipe *r, const struct run_options *o,
     struct model *m, const struct mat_kind *kind, struct fault *f)
 {
 	int	 e;
@@ -277,12 +277,12 @@ train_all(struct train *t, struct recipe *r, const struct train_options *o,
 	t->r = r;
 	t->changed = o->changed;
 	if ((e = data_open(r, o->corpus, &t->data, f)) != 0 ||
-	    (e = train_tokenizer(t, m, o->out, f)) != 0 ||
-	    (e = train_model(t, r, m, kind, f)) != 0)
+	    (e = run_tokenizer(t, m, o->out, f)) != 0 ||
+	    (e = run_model(t, r, m, kind, f)) != 0)
 		return (e);
-	train_optimizer(t);
+	run_optimizer(t);
 	t->point = xcalloc((size_t)r->steps, sizeof *t->point);
-	if (!o->fresh && (e = checkpoint_read(t, o->out, f)) < 0)
+	if (!o->fresh && (e = run_restore(t, o->out, f)) < 0)
 		return (e);
 	if (e == 1)
 		printf("continued after step %lld\n", (long long)t->step);
@@ -290,17 +290,17 @@ train_all(struct train *t, struct recipe *r, const struct train_options *o,
 		printf("%zu parameters, %s, %d threads\n", t->lora != NULL ?
 		    t->lora->n : t->net->n, kind->name,
 		    pool_size(t->pool));
-	if ((e = train_steps(t, o, f)) != 0)
+	if ((e = run_steps(t, o, f)) != 0)
 		return (e);
-	return (train_finish(t, o, f));
+	return (run_finish(t, o, f));
 }
 
 /* A run. */
 int
-train_run(const struct train_options *o, struct fault *f)
+run_recipe(const struct run_options *o, struct fault *f)
 {
 	const struct mat_kind	*kind = mat_find(o->isa);
-	struct train		 t;
+	struct run		 t;
 	struct recipe		 r;
 	struct model		*m = NULL;
 	struct sha256		 s;
@@ -320,7 +320,7 @@ train_run(const struct train_options *o, struct fault *f)
 		return (CHAT_ESYSTEM);
 	}
 	sha256_init(&s);
-	e = train_digest_file(&s, o->recipe, f);
+	e = run_digest_file(&s, o->recipe, f);
 	sha256_add(&s, o->corpus, o->corpus == NULL ? 0 :
 	    strlen(o->corpus));
 	sha256_end(&s, t.digest);
@@ -328,8 +328,8 @@ train_run(const struct train_options *o, struct fault *f)
 		e = model_open(r.start, &m, f);
 	if (e == 0) {
 		t.pool = pool_new(o->threads);
-		e = train_all(&t, &r, o, m, kind, f);
-		train_clear(&t);
+		e = run_all(&t, &r, o, m, kind, f);
+		run_clear(&t);
 	}
 	model_free(m);
 	recipe_clear(&r);

@@ -2,17 +2,17 @@
 /*
  * A training run: steps, checkpoints, and what it writes in the end.
  *
- *   train.c       the run        train_step.c  one step
- *   checkpoint.c  checkpoints    plot.c        loss.csv and loss.svg
+ *   run.c             the run      run_step.c  one step
+ *   run_checkpoint.c  checkpoints  run_plot.c  loss.csv and loss.svg
  */
-#ifndef TUNE_TRAIN_H
-#define TUNE_TRAIN_H
+#ifndef TUNE_RUN_H
+#define TUNE_RUN_H
 
 #include <stdint.h>
 
 #include "data.h"
 #include "err.h"
-#include "lora.h"
+#include "net_lora.h"
 #include "net.h"
 #include "optim.h"
 #include "recipe.h"
@@ -20,14 +20,14 @@
 struct pool;
 
 /* One step, for the log. */
-struct train_point {
+struct run_point {
 	int64_t	 tokens;	/* so far */
 	double	 loss;		/* mean, by weight */
 	double	 norm;		/* of the gradient */
 	double	 rate;		/* share of the full rate */
 };
 
-struct train {
+struct run {
 	const struct recipe	*r;		/* borrowed */
 	char			 digest[65];	/* of the recipe's text */
 	int			 changed;	/* any checkpoint is welcome */
@@ -44,14 +44,14 @@ struct train {
 	int64_t			 step;		/* done */
 	int64_t			 cursor;	/* next document */
 	int64_t			 tokens;	/* seen */
-	struct train_point	*point;		/* owned: [r->steps] */
+	struct run_point	*point;		/* owned: [r->steps] */
 	/* Of one step: */
 	struct net_batch	*batch;		/* owned */
 	size_t			 batches, batch_size;
 	struct data_doc		 doc;
 };
 
-struct train_options {
+struct run_options {
 	const char	*recipe;	/* path */
 	const char	*corpus;	/* or NULL */
 	const char	*out;		/* folder */
@@ -64,21 +64,21 @@ struct train_options {
 };
 
 /* Run. Returns 0, or an error with *f filled. */
-int	 train_run(const struct train_options *o, struct fault *f);
+int	 run_recipe(const struct run_options *o, struct fault *f);
 
 /* One step; its loss and norm go into the log. */
-void	 train_step(struct train *t);
+void	 run_step(struct run *t);
 
 /*
- * The file "checkpoint" of the folder. checkpoint_read returns 1 if it has
+ * The file "checkpoint" of the folder. run_restore returns 1 if it has
  * continued from one, 0 if there is none, or an error with *f filled: it is
  * damaged, or of another recipe.
  */
-int	 checkpoint_write(const struct train *t, const char *out,
+int	 run_save(const struct run *t, const char *out,
 	    struct fault *f);
-int	 checkpoint_read(struct train *t, const char *out, struct fault *f);
+int	 run_restore(struct run *t, const char *out, struct fault *f);
 
 /* Write loss.csv and loss.svg. */
-int	 plot_write(const struct train *t, const char *out, struct fault *f);
+int	 run_plot(const struct run *t, const char *out, struct fault *f);
 
 #endif

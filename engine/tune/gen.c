@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Template files.  A line "@KIND NAME [WEIGHT]" begins a section; the lines
- * after it are its entries, "KEY TEXT", or just "TEXT" in a list.  An empty line
- * begins another group.  "#" begins a comment, "~ " an entry that is held out;
+ * after it are its entries, "KEY TEXT", or just "TEXT" in a list.  An empty
+ * line begins another group.  "#" begins a comment, "~ " an entry that is held out;
  * "\n" in a text is the end of a line.
  */
 #include "gen.h"

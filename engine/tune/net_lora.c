@@ -2,7 +2,7 @@
 /*
  * Adapters: their passes, and merging them into the model.
  */
-#include "lora.h"
+#include "net_lora.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /*
  * The log of a run: loss.csv, and a plot of it as loss.svg.
  */
-#include "train.h"
+#include "run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,9 +30,9 @@ plot_add(struct textbuf *b, char *s)
 
 /* loss.csv. */
 static int
-plot_csv(const struct train *t, const char *out, struct fault *f)
+plot_csv(const struct run *t, const char *out, struct fault *f)
 {
-	const struct train_point	*p;
+	const struct run_point	*p;
 	struct textbuf			 b = { 0 };
 	int64_t				 i;
 	int				 r;
@@ -51,7 +51,7 @@ plot_csv(const struct train *t, const char *out, struct fault *f)
 
 /* The mean loss of the steps of point k of n. */
 static double
-plot_mean(const struct train *t, int k, int n)
+plot_mean(const struct run *t, int k, int n)
 {
 	int64_t	 from = t->step * k / n, to = t->step * (k + 1) / n, i;
 	double	 sum = 0;
@@ -63,7 +63,7 @@ plot_mean(const struct train *t, int k, int n)
 
 /* Axes and their numbers. */
 static void
-plot_axes(const struct train *t, struct textbuf *b, double low, double high)
+plot_axes(const struct run *t, struct textbuf *b, double low, double high)
 {
 	int	 i, x, y;
 
@@ -90,7 +90,7 @@ plot_axes(const struct train *t, struct textbuf *b, double low, double high)
 
 /* loss.svg. */
 static int
-plot_svg(const struct train *t, const char *out, struct fault *f)
+plot_svg(const struct run *t, const char *out, struct fault *f)
 {
 	struct textbuf	 b = { 0 };
 	int		 n = t->step < PLOT_POINTS ? (int)t->step :
@@ -126,7 +126,7 @@ plot_svg(const struct train *t, const char *out, struct fault *f)
 
 /* Write both. */
 int
-plot_write(const struct train *t, const char *out, struct fault *f)
+run_plot(const struct run *t, const char *out, struct fault *f)
 {
 	int	 r = plot_csv(t, out, f);
 
