@@ -265,7 +265,7 @@ BAD = [
     ("kind: dialogues", "kind: talks",
      '"talks" is not templates, dialogues, text, preference or labels'),
     ("path: talk.jsonl", "path: gone.jsonl", "gone.jsonl: No such file"),
-    ("context: 64", "context: 1", "r.yaml:1:66: context: "),
+    ("context: 64", "context: 1", "r.yaml:1:64: context: "),
     ("data: [{kind: dialogues, path: talk.jsonl}]\n", "",
      "data: no source of documents"),
 ]
