@@ -2,9 +2,9 @@
 /*
  * Training of a tokenizer: byte-level BPE as GPT-NeoX has it.  Words of the
  * GPT-2 pattern are counted after NFC; then the most frequent pair of tokens
- * becomes a token, again and again.  Of equally frequent pairs, the one with the
- * lower ids is taken: the reference trainer (the "tokenizers" library) does the
- * same, and gets the same merges.
+ * becomes a token, again and again.  Of equally frequent pairs, the one with
+ * the lower ids is taken: the reference trainer (the "tokenizers" library) does
+ * the same, and gets the same merges.
  */
 #ifndef TUNE_BPE_TRAIN_H
 #define TUNE_BPE_TRAIN_H

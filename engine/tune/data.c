@@ -229,7 +229,7 @@ data_file(const struct recipe_source *from, struct data_source *to,
 	int	 r = 0;
 
 	if (in == NULL) {
-		fault_set(f, "bad_data", NULL, "%s: %s", from->path,
+		fault_set(f, "bad_config", NULL, "%s: %s", from->path,
 		    strerror(errno));
 		return (CHAT_ESYSTEM);
 	}
@@ -241,10 +241,10 @@ data_file(const struct recipe_source *from, struct data_source *to,
 		memset(&to->row[to->n], 0, sizeof *to->row);
 		row = json_loadb(line, (size_t)len, 0, NULL);
 		if (!json_is_object(row))
-			r = fault_set(f, "bad_data", NULL,
+			r = fault_set(f, "bad_config", NULL,
 			    "%s:%zu: not a JSON object", from->path, lines);
 		else if (!data_row(from->kind, row, &to->row[to->n]))
-			r = fault_set(f, "bad_data", NULL, "%s:%zu: the row "
+			r = fault_set(f, "bad_config", NULL, "%s:%zu: the row "
 			    "has not the keys of its kind (chatd-tune(1))",
 			    from->path, lines);
 		to->n++;
@@ -253,7 +253,7 @@ data_file(const struct recipe_source *from, struct data_source *to,
 	free(line);
 	fclose(in);
 	if (r == 0 && to->n == 0)
-		r = fault_set(f, "bad_data", NULL, "%s: no rows",
+		r = fault_set(f, "bad_config", NULL, "%s: no rows",
 		    from->path);
 	return (r);
 }

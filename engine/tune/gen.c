@@ -2,8 +2,8 @@
 /*
  * Template files.  A line "@KIND NAME [WEIGHT]" begins a section; the lines
  * after it are its entries, "KEY TEXT", or just "TEXT" in a list.  An empty
- * line begins another group.  "#" begins a comment, "~ " an entry that is held out;
- * "\n" in a text is the end of a line.
+ * line begins another group.  "#" begins a comment, "~ " an entry that is held
+ * out; "\n" in a text is the end of a line.
  */
 #include "gen.h"
 
@@ -104,7 +104,7 @@ static int
 gen_bad(const struct gen_reader *r, struct fault *f, const char *why,
     const char *what)
 {
-	return (fault_set(f, "bad_template", NULL, "%s:%d: %s \"%s\"",
+	return (fault_set(f, "bad_config", NULL, "%s:%d: %s \"%s\"",
 	    r->path, r->line, why, what));
 }
 
@@ -213,7 +213,7 @@ gen_file(struct gen *g, const char *path, struct fault *f)
 	int			 e;
 
 	if ((e = path_read(path, GEN_FILE_MAX, &text, &n)) != 0) {
-		fault_set(f, "bad_template", NULL, "%s: %s", path,
+		fault_set(f, "bad_config", NULL, "%s: %s", path,
 		    e == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(e));
 		return (e);
 	}
@@ -247,7 +247,7 @@ gen_read_folder(struct gen *g, const char *path, struct fault *f)
 	int		 e = 0;
 
 	if (n == -1) {
-		fault_set(f, "bad_template", NULL, "%s: %s", path,
+		fault_set(f, "bad_config", NULL, "%s: %s", path,
 		    strerror(errno));
 		return (CHAT_ESYSTEM);
 	}
@@ -260,7 +260,7 @@ gen_read_folder(struct gen *g, const char *path, struct fault *f)
 	}
 	free(d);
 	if (e == 0 && n == 0)
-		e = fault_set(f, "bad_template", NULL,
+		e = fault_set(f, "bad_config", NULL,
 		    "%s: no template file (*.txt) there", path);
 	return (e);
 }

@@ -37,7 +37,7 @@ gen_corpus_regex(struct gen *g, const char *name, regex_t *out,
 
 	if (regcomp(out, l != NULL && l->n > 0 ? l->item[0] : "$.",
 	    REG_EXTENDED | REG_NOSUB | REG_ICASE) != 0)
-		return (fault_set(f, "bad_template", NULL,
+		return (fault_set(f, "bad_config", NULL,
 		    "list %s: not a regular expression", name));
 	return (0);
 }
@@ -327,7 +327,7 @@ gen_rows(struct gen_corpus *c, const char *folder, const char *name,
 	int		 r = 0;
 
 	if (in == NULL) {
-		fault_set(f, "bad_corpus", NULL, "%s: %s", path,
+		fault_set(f, "bad_config", NULL, "%s: %s", path,
 		    strerror(errno));
 		r = CHAT_ESYSTEM;
 	}
@@ -335,7 +335,7 @@ gen_rows(struct gen_corpus *c, const char *folder, const char *name,
 		n++;
 		row = json_loadb(line, (size_t)len, 0, NULL);
 		if (!json_is_object(row))
-			r = fault_set(f, "bad_corpus", NULL,
+			r = fault_set(f, "bad_config", NULL,
 			    "%s:%zu: not a JSON object", path, n);
 		else
 			take(c, row);
@@ -358,7 +358,7 @@ gen_wordlists(struct gen_corpus *c, const char *folder, struct fault *f)
 	int		 r = 0;
 
 	if (root == NULL)
-		r = fault_set(f, "bad_corpus", NULL, "%s:%d: %s", path,
+		r = fault_set(f, "bad_config", NULL, "%s:%d: %s", path,
 		    e.line, e.text);
 	else
 		gen_words(c, root);

@@ -364,7 +364,7 @@ gen_check_text(const struct gen *g, const char *where, const char *s,
 			continue;
 		end = i + gen_gap(s + i, n - i, &bars);
 		if (end >= n)
-			return (fault_set(f, "bad_template", NULL,
+			return (fault_set(f, "bad_config", NULL,
 			    "%s: a brace is not closed: \"%s\"", where, s));
 		gap = xstrndup(s + i + 1, end - i - 1);
 		for (k = 0; bars > 0 && k < end - i - 1; k++)
@@ -384,7 +384,7 @@ gen_check_text(const struct gen *g, const char *where, const char *s,
 			    strncmp(gap, "intent.", 7) != 0 &&
 			    strncmp(gap, "corpus.", 7) != 0 &&
 			    gen_list_find(g, gap) == NULL)
-				r = fault_set(f, "bad_template", NULL,
+				r = fault_set(f, "bad_config", NULL,
 				    "%s: no list \"%s\"", where, gap);
 		}
 		free(gap);

@@ -354,7 +354,7 @@ recipe_check(const char *path, struct recipe *r, struct fault *f)
 
 	if (m->channels % m->heads != 0 ||
 	    m->rotary > m->channels / m->heads || m->rotary % 2 != 0)
-		return (fault_set(f, "bad_recipe", "model", "%s: model: "
+		return (fault_set(f, "bad_config", "model", "%s: model: "
 		    "channels %d must be a multiple of heads %d, and rotary "
 		    "%d even and at most channels / heads", path, m->channels,
 		    m->heads, m->rotary));
@@ -365,7 +365,7 @@ recipe_check(const char *path, struct recipe *r, struct fault *f)
 	if (r->vector_rate < 0)
 		r->vector_rate = r->rate;
 	if (r->sources == 0)
-		return (fault_set(f, "bad_recipe", "data",
+		return (fault_set(f, "bad_config", "data",
 		    "%s: data: no source of documents", path));
 	return (0);
 }

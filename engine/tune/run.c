@@ -31,7 +31,7 @@ run_digest_file(struct sha256 *s, const char *path, struct fault *f)
 	int	 r;
 
 	if ((r = path_read(path, TRAIN_RECIPE_MAX, &text, &n)) != 0) {
-		fault_set(f, "bad_recipe", NULL, "%s: %s", path,
+		fault_set(f, "bad_config", NULL, "%s: %s", path,
 		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
 		return (r);
 	}
@@ -79,7 +79,7 @@ run_tokenizer(struct run *t, const struct model *m, const char *out,
 		r = path_read(path, TOKENIZER_FILE_MAX, &t->tok_text,
 		    &t->tok_len);
 		if (r != 0 && own == NULL) {
-			fault_set(f, "bad_recipe", "tokenizer", "%s: %s",
+			fault_set(f, "bad_config", "tokenizer", "%s: %s",
 			    path, r == CHAT_ESYSTEM ? strerror(errno) :
 			    chat_strerror(r));
 			return (r);
@@ -116,7 +116,7 @@ run_fits(const struct run *t, const struct model_config *c,
     struct fault *f)
 {
 	if (tokenizer_size(t->tok) > c->vocab)
-		return (fault_set(f, "bad_recipe", NULL, "the tokenizer has "
+		return (fault_set(f, "bad_config", NULL, "the tokenizer has "
 		    "%d ids, the model's vocab_size is %d",
 		    tokenizer_size(t->tok), c->vocab));
 	return (0);
@@ -308,7 +308,7 @@ run_recipe(const struct run_options *o, struct fault *f)
 
 	memset(&t, 0, sizeof t);
 	if (kind == NULL)
-		return (fault_set(f, "bad_usage", NULL, "--isa: \"%s\" is "
+		return (fault_set(f, "bad_config", NULL, "--isa: \"%s\" is "
 		    "not auto, amx, avx512, avx2 or scalar, or this "
 		    "processor can't run it", o->isa));
 	if ((e = recipe_load(o->recipe, &r, f)) != 0)

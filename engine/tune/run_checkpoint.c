@@ -100,15 +100,15 @@ checkpoint_check(const struct run *t, const struct checkpoint_head *h,
 
 	(void)checkpoint_params(t, &n);
 	if (memcmp(h->magic, CHECKPOINT_MAGIC, sizeof CHECKPOINT_MAGIC) != 0)
-		return (fault_set(f, "bad_checkpoint", NULL,
+		return (fault_set(f, "bad_config", NULL,
 		    "%s: not a checkpoint of this version", path));
 	if (!t->changed && strncmp(h->digest, t->digest,
 	    sizeof t->digest) != 0)
-		return (fault_set(f, "bad_checkpoint", NULL, "%s: of another "
+		return (fault_set(f, "bad_config", NULL, "%s: of another "
 		    "recipe or corpus; --fresh begins again, --changed goes "
 		    "on", path));
 	if (h->params != (int64_t)n || h->step < 0 || h->step > t->r->steps)
-		return (fault_set(f, "bad_checkpoint", NULL, "%s: step %lld "
+		return (fault_set(f, "bad_config", NULL, "%s: step %lld "
 		    "with %lld numbers; expected up to step %lld with %zu",
 		    path, (long long)h->step, (long long)h->params,
 		    (long long)t->r->steps, n));
@@ -133,11 +133,11 @@ run_restore(struct run *t, const char *out, struct fault *f)
 		return (r);
 	}
 	if (fread(&h, sizeof h, 1, file) != 1)
-		r = fault_set(f, "bad_checkpoint", NULL, "%s: too short",
+		r = fault_set(f, "bad_config", NULL, "%s: too short",
 		    path);
 	else if ((r = checkpoint_check(t, &h, path, f)) == 0 &&
 	    checkpoint_get(t, &h, file) != 0)
-		r = fault_set(f, "bad_checkpoint", NULL,
+		r = fault_set(f, "bad_config", NULL,
 		    "%s: the end is missing", path);
 	if (r == 0) {
 		t->step = h.step;

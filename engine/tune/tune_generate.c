@@ -145,7 +145,7 @@ tokenizer_file(struct bpe_train *t, const char *path)
 	int		 r = path_read(path, TEXT_MAX, &text, &n);
 
 	if (r != 0) {
-		fault_set(&f, "bad_data", NULL, "%s: %s", path,
+		fault_set(&f, "bad_config", NULL, "%s: %s", path,
 		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
 		return (tune_failed(&f));
 	}
@@ -153,7 +153,7 @@ tokenizer_file(struct bpe_train *t, const char *path)
 		bpe_train_text(t, text, n);
 		r = TUNE_OK;
 	} else {
-		fault_set(&f, "bad_data", NULL, "%s: not UTF-8", path);
+		fault_set(&f, "bad_config", NULL, "%s: not UTF-8", path);
 		r = tune_failed(&f);
 	}
 	free(text);
