@@ -13,10 +13,6 @@
 #include "vmath.h"
 
 #ifndef MAT_TILES
-#ifndef MAT_FMA
-#define MAT_FMA(a, b, c)	v16_fma(a, b, c)
-#endif
-
 /* Nothing to prepare. */
 static void
 mat_enter(void)
@@ -67,7 +63,7 @@ mat_block_part(const float *a, const float *b, int K, float *c,
 			x = v16_set1(a[i]);
 #pragma GCC unroll 2
 			for (j = 0; j < MAT_VECS; j++)
-				s[i][j] = MAT_FMA(x, y[j], s[i][j]);
+				s[i][j] = v16_fma(x, y[j], s[i][j]);
 		}
 	}
 #pragma GCC unroll 8
