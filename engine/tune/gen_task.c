@@ -128,15 +128,13 @@ task_half(struct gen_ctx *c, const char *s, int second)
 /* One fact about a person: a sentence, and questions. */
 static void
 task_fact(struct gen_ctx *c, const struct gen_section *s, const char *person,
-    struct textbuf *text, struct task_quiz *q, int sure)
+    struct textbuf *text, struct task_quiz *q)
 {
 	const struct gen_entry	*ask = gen_pick(c, s, -1, "ask");
 	const struct gen_entry	*who = gen_pick(c, s, -1, "who");
 
 	gen_bind(c, "p", person);
 	task_add(text, gen_fill(c, gen_pick(c, s, -1, "say")->text));
-	if (!sure)
-		return;
 	task_question(q, gen_fill(c, ask->text), xstrdup(gen_var(c, "v")));
 	if (who != NULL)
 		task_question(q, gen_fill(c, who->text), xstrdup(person));
@@ -162,61 +160,83 @@ task_unknown(struct gen_ctx *c, struct task_quiz *q, char *const *person,
 	free(name);
 }
 
+/* The facts of a text. */
+struct task_facts {
+	const struct gen_section *kind[TASK_FACTS];
+	char			*person[TASK_FACTS];	/* owned */
+	char			*value[TASK_FACTS];	/* owned */
+	int			 n;
+};
+
+/* Choose the kind and the person of the next fact: somebody new, or somebody
+ * who comes up again with a fact of another kind. 0: there are no facts. */
+static int
+task_person(struct gen_ctx *c, struct task_facts *t)
+{
+	int	 n = t->n, k, taken, tries;
+
+	for (tries = 0;; tries++) {
+		if ((t->kind[n] = gen_kind(c, "fact")) == NULL)
+			return (0);
+		t->person[n] = n > 0 && gen_chance(c, 0.25) ?
+		    xstrdup(t->person[gen_below(c, (size_t)n)]) :
+		    gen_draw(c, "name");
+		for (taken = k = 0; k < n; k++)
+			taken |= strcmp(t->person[k], t->person[n]) == 0 &&
+			    t->kind[k] == t->kind[n];
+		if (!taken || tries == TASK_TRIES)
+			return (1);
+		free(t->person[n]);
+	}
+}
+
+/* Choose a value for it that no other fact has. */
+static void
+task_value(struct gen_ctx *c, struct task_facts *t)
+{
+	int	 n = t->n, k, taken, tries;
+
+	for (tries = 0;; tries++) {
+		t->value[n] = gen_fill(c, gen_pick(c, t->kind[n], -1,
+		    "value")->text);
+		for (taken = k = 0; k < n; k++)
+			taken |= strcmp(t->value[k], t->value[n]) == 0;
+		if (!taken || tries == TASK_TRIES)
+			return;
+		free(t->value[n]);
+	}
+}
+
 /* A text of facts about persons. */
 static int
 task_spans(struct gen_ctx *c)
 {
-	const struct gen_section *s, *used[TASK_FACTS];
-	char		*person[TASK_FACTS], *value[TASK_FACTS];
-	struct task_quiz q = { .n = 0 };
-	struct textbuf	 text = { 0 };
-	const char	*between;
-	int		 n, i, k, tries, taken;
+	struct task_facts	 t = { .n = 0 };
+	struct task_quiz	 q = { .n = 0 };
+	struct textbuf		 text = { 0 };
+	const char		*between = gen_chance(c, 0.2) ? "\n" : " ";
+	int			 want = c->test ? 3 + (int)gen_below(c, 4) :
+				    1 + (int)gen_below(c, TASK_FACTS);
 
-	n = c->test ? 3 + (int)gen_below(c, 4) :
-	    1 + (int)gen_below(c, TASK_FACTS);
-	between = gen_chance(c, 0.2) ? "\n" : " ";
-	for (i = 0; i < n; i++) {
-		/* A person comes up again with another fact, or is new. */
-		for (tries = 0;; tries++) {
-			s = gen_kind(c, "fact");
-			if (s == NULL)
-				return (CHAT_ENOTFOUND);
-			person[i] = i > 0 && gen_chance(c, 0.25) ?
-			    xstrdup(person[gen_below(c, (size_t)i)]) :
-			    gen_draw(c, "name");
-			for (taken = k = 0; k < i; k++)
-				taken |= strcmp(person[k], person[i]) == 0 &&
-				    used[k] == s;
-			if (!taken || tries == TASK_TRIES)
-				break;
-			free(person[i]);
-		}
-		used[i] = s;
-		for (tries = 0;; tries++) {
-			value[i] = gen_fill(c, gen_pick(c, s, -1,
-			    "value")->text);
-			for (taken = k = 0; k < i; k++)
-				taken |= strcmp(value[k], value[i]) == 0;
-			if (!taken || tries == TASK_TRIES)
-				break;
-			free(value[i]);
-		}
-		if (i > 0)
+	for (; t.n < want; t.n++) {
+		if (!task_person(c, &t))
+			return (CHAT_ENOTFOUND);
+		task_value(c, &t);
+		if (t.n > 0)
 			textbuf_puts(&text, between);
 		if (gen_chance(c, 0.12)) {
 			task_add(&text, gen_draw(c, "filler"));
 			textbuf_puts(&text, between);
 		}
-		gen_bind(c, "v", value[i]);
-		task_fact(c, s, person[i], &text, &q, 1);
+		gen_bind(c, "v", t.value[t.n]);
+		task_fact(c, t.kind[t.n], t.person[t.n], &text, &q);
 	}
 	if (!c->test && gen_chance(c, 0.1))
-		task_unknown(c, &q, person, n);
+		task_unknown(c, &q, t.person, t.n);
 	task_talk(c, task_end(&text), &q);
-	for (i = 0; i < n; i++) {
-		free(person[i]);
-		free(value[i]);
+	while (t.n > 0) {
+		free(t.person[--t.n]);
+		free(t.value[t.n]);
 	}
 	task_quiz_clear(&q);
 	return (0);

@@ -28,6 +28,7 @@ struct mat_job {
 	struct mat	*m;
 	int		 M, N, K, k0, kn;	/* K is cut: k0, kn columns */
 	struct mat_in	 a, b;
+	void		*packed;	/* B, from column k0 on */
 	float		*c;
 	ptrdiff_t	 ldc;
 	int		 add;
@@ -174,7 +175,7 @@ mat_pack_item(void *arg, int item, int thread)
 	int		 n = j->N - item * MAT_PANEL;
 
 	(void)thread;
-	j->m->kind->pack_b(mat_panel(j->m->kind, j->m->b, j->kn, item),
+	j->m->kind->pack_b(mat_panel(j->m->kind, j->packed, j->kn, item),
 	    j->b.x + item * MAT_PANEL * j->b.rs + j->k0 * j->b.cs,
 	    j->b.rs, j->b.cs, n < MAT_PANEL ? n : MAT_PANEL, j->kn);
 }
@@ -198,12 +199,51 @@ mat_mul_item(void *arg, int item, int thread)
 		for (i = 0; i < rows; i += MAT_PANEL) {
 			left = rows - i;
 			mat_part(kind, mat_panel(kind, a, j->kn,
-			    i / MAT_PANEL), mat_panel(kind, j->m->b, j->kn,
-			    n / MAT_PANEL), MAT_UP(j->kn) / MAT_PANEL,
+			    i / MAT_PANEL), mat_panel(kind, j->packed,
+			    j->kn, n / MAT_PANEL), MAT_UP(j->kn) / MAT_PANEL,
 			    j->c + (m0 + i) * j->ldc + n, j->ldc, left,
 			    j->N - n, j->add || j->k0 > 0);
 		}
 	}
+}
+
+/* The part of a packed operand that begins with column k0, a multiple of
+ * MAT_K. */
+static void *
+mat_from(const struct mat_job *j, const void *packed)
+{
+	return ((char *)(uintptr_t)packed + mat_bytes(j->m->kind, j->N,
+	    j->k0));
+}
+
+/* Pack B. */
+void
+mat_prepare(struct mat *m, int N, int K, struct mat_in b, void *packed)
+{
+	struct mat_job	 j = { .m = m, .N = N, .K = K, .b = b };
+
+	for (; j.k0 < K; j.k0 += j.kn) {
+		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
+		j.packed = mat_from(&j, packed);
+		pool_run(m->pool, MAT_UP(N) / MAT_PANEL, mat_pack_item, &j);
+	}
+}
+
+/* Multiply by a packed B. */
+void
+mat_mul_packed(struct mat *m, int M, int N, int K, struct mat_in a,
+    const void *packed, float *c, ptrdiff_t ldc, int add)
+{
+	struct mat_job	 j = { .m = m, .M = M, .N = N, .K = K, .a = a,
+			    .c = c, .ldc = ldc, .add = add };
+
+	for (; M > 0 && j.k0 < K; j.k0 += j.kn) {
+		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
+		j.packed = mat_from(&j, packed);
+		pool_run(m->pool, (MAT_UP(M) / MAT_PANEL + MAT_GROUP - 1) /
+		    MAT_GROUP, mat_mul_item, &j);
+	}
+	m->flops += 2.0 * M * N * K;
 }
 
 /* Multiply. */
@@ -211,8 +251,7 @@ void
 mat_mul(struct mat *m, int M, int N, int K, struct mat_in a, struct mat_in b,
     float *c, ptrdiff_t ldc, int add)
 {
-	struct mat_job	 j = { m, M, N, K, 0, 0, a, b, c, ldc, add };
-	size_t		 need = mat_bytes(m->kind, N, K < MAT_K ? K : MAT_K);
+	size_t	 need = mat_bytes(m->kind, N, K);
 
 	if (M <= 0 || N <= 0 || K <= 0)
 		return;
@@ -221,11 +260,6 @@ mat_mul(struct mat *m, int M, int N, int K, struct mat_in a, struct mat_in b,
 		m->b = mat_room(need);
 		m->b_size = need;
 	}
-	for (; j.k0 < K; j.k0 += j.kn) {
-		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
-		pool_run(m->pool, MAT_UP(N) / MAT_PANEL, mat_pack_item, &j);
-		pool_run(m->pool, (MAT_UP(M) / MAT_PANEL + MAT_GROUP - 1) /
-		    MAT_GROUP, mat_mul_item, &j);
-	}
-	m->flops += 2.0 * M * N * K;
+	mat_prepare(m, N, K, b, m->b);
+	mat_mul_packed(m, M, N, K, a, m->b, c, ldc, add);
 }

@@ -18,6 +18,10 @@
 /* Elements at whose multiples parameters begin: a cache line's, and a block's
  * of optim8.h, so that two threads never share one. */
 #define NET_ALIGN	256
+/* Bytes of one array of the MLP that stay in a core's second cache; and the
+ * largest MLP for which products with so few rows are worth it. */
+#define NET_CHUNK_BYTES	(768 * 1024)
+#define NET_CHUNK_INNER	2048
 #define NET_COLUMNS	64	/* columns, for sums */
 
 /* A run over rows, for the threads. */
@@ -122,6 +126,32 @@ net_grad(const struct net *n, enum tensor part, int layer)
 	return (t == NULL || n->grad == NULL ? NULL : n->grad + t->at);
 }
 
+/* Forget the packed operands. */
+void
+net_changed(struct net *n)
+{
+	memset(n->fresh, 0, 2 * (size_t)n->tensors);
+}
+
+/* A matrix as the second operand of a product: x W^T, or with `back` y W. */
+const void *
+net_operand(struct net *n, enum tensor part, int layer, int back)
+{
+	const struct net_tensor	*t = net_find(n, part, layer);
+	int			 i = 2 * (int)(t - n->tensor) + (back != 0);
+	int			 rows = (int)(back ? t->cols : t->rows);
+	int			 cols = (int)(back ? t->rows : t->cols);
+	struct mat_in		 in = { n->param + t->at,
+				    back ? 1 : t->cols, back ? t->cols : 1 };
+
+	if (n->packed[i] == NULL)
+		n->packed[i] = mat_packed(n->kind, rows, cols);
+	if (!n->fresh[i])
+		mat_prepare(&n->mat, rows, cols, in, n->packed[i]);
+	n->fresh[i] = 1;
+	return (n->packed[i]);
+}
+
 /* Forget the gradients. */
 void
 net_zero(struct net *n)
@@ -217,6 +247,10 @@ net_new(const struct model_config *c, int rows, const struct mat_kind *kind,
 			net_tensor_add(n, (enum tensor)part, i);
 	for (part = TENSOR_EMBED + 1; part < TENSOR_COUNT; part++)
 		net_tensor_add(n, (enum tensor)part, 0);
+	n->packed = xcalloc(2 * (size_t)n->tensors, sizeof *n->packed);
+	n->fresh = xcalloc(2 * (size_t)n->tensors, 1);
+	n->chunk = c->inner > NET_CHUNK_INNER ? rows : pool_size(pool) *
+	    (NET_CHUNK_BYTES / 4 / c->inner / 64 * 64);
 	n->param = mat_floats(n->n);
 	n->grad = mat_floats(n->n);
 	net_angles(n);
@@ -263,6 +297,10 @@ net_free(struct net *n)
 	free(n->cos);
 	free(n->sin);
 	attend_free(n->attend);
+	for (i = 0; i < 2 * n->tensors; i++)
+		free(n->packed[i]);
+	free(n->packed);
+	free(n->fresh);
 	free(n->param);
 	free(n->grad);
 	free(n->tensor);

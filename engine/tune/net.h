@@ -75,6 +75,13 @@ struct net {
 	size_t			 n;		/* elements in each */
 	struct net_lora		*lora;		/* borrowed; NULL: none */
 	int			 frozen;	/* param has no gradients */
+	/* The matrices as operands, [tensor][2]: as they are, and transposed.
+	 * They are packed when they are first needed. */
+	void			**packed;	/* owned */
+	uint8_t			*fresh;		/* owned: [tensor][2] */
+	int			 chunk;		/* rows that the MLP takes at a
+						 * time, so that they stay in a
+						 * cache */
 
 	/* Buffers for `rows` tokens; owned. */
 	int			 rows;
@@ -108,6 +115,9 @@ float	*net_grad(const struct net *n, enum tensor part, int layer);
 /* Forget the gradients. */
 void	 net_zero(struct net *n);
 
+/* The parameters have changed. */
+void	 net_changed(struct net *n);
+
 /* Run the model over the tokens of b (at most n->rows). */
 void	 net_forward(struct net *n, const struct net_batch *b);
 
@@ -137,6 +147,8 @@ void	 net_norm_back(struct net *n, const float *dy, const float *x, int T,
 	    const float *rstd, float *dx);
 void	 net_column_sums(struct net *n, const float *x, int T, int cols,
 	    float *sums);
+const void *net_operand(struct net *n, enum tensor part, int layer,
+	    int back);
 void	 net_rows(struct net *n, int T, void (*fn)(void *arg, int first,
 	    int end), void *arg);
 void	 forward_rotary(const struct net *n, float *qkv, int pos, int back);

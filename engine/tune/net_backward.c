@@ -63,45 +63,58 @@ backward_linear(struct net *n, const float *dy, const float *x, int T,
 		    (struct mat_in){ x, 1, cols },
 		    net_grad(n, part, layer), cols, 1);
 	net_column_sums(n, dy, T, rows, net_grad(n, bias, layer));
-	mat_mul(&n->mat, T, cols, rows, (struct mat_in){ dy, rows, 1 },
-	    (struct mat_in){ net_param(n, part, layer), 1, cols }, dx, cols,
-	    0);
+	mat_mul_packed(&n->mat, T, cols, rows, (struct mat_in){ dy, rows, 1 },
+	    net_operand(n, part, layer, 1), dx, cols, 0);
 	if (n->lora != NULL)
 		lora_backward(n, dy, x, T, part, layer, dx);
 }
 
-/* The gradients of the MLP, from n->dx; added to n->dx if add_now, else left
- * in n->dh. */
+/*
+ * The gradients of the MLP for `rows` rows from row t on. d is the gradient of
+ * its output; that of its input is added there. gelu's gradient needs dg, and
+ * the gradient of DOWN needs gelu, so DOWN's two products are apart.
+ */
 static void
-backward_mlp(struct net *n, const struct net_batch *b, int i)
+backward_mlp_rows(struct net *n, int i, int t, int rows, const float *y,
+    float *d)
 {
 	struct net_layer	*l = &n->layer[i];
 	const int		 C = n->c.channels, F = n->c.inner;
-	const float		*y = n->c.parallel ? l->x : l->mid;
-	struct backward_rows	 k = { .n = n, .b = b };
+	struct backward_rows	 k = { .n = n, .y = n->g, .d = n->dg };
 
-	/* gelu's gradient needs dg, and the gradient of DOWN needs gelu, so
-	 * DOWN's two products are apart. */
-	mat_mul(&n->mat, b->T, F, C, (struct mat_in){ n->dx, C, 1 },
-	    (struct mat_in){ net_param(n, TENSOR_DOWN, i), 1, F }, n->dg, F,
-	    0);
-	k.x = l->u;
+	mat_mul_packed(&n->mat, rows, F, C, (struct mat_in){ d, C, 1 },
+	    net_operand(n, TENSOR_DOWN, i, 1), n->dg, F, 0);
+	k.x = l->u + (size_t)t * (size_t)F;
 	k.bias = net_param(n, TENSOR_UP_BIAS, i);
 	if (n->lora != NULL)
-		lora_down(n, b->T, i, k.x, k.bias);
-	k.y = n->g;
-	k.d = n->dg;
-	net_rows(n, b->T, backward_gelu, &k);
+		lora_down(n, rows, i, k.x, k.bias, d);
+	net_rows(n, rows, backward_gelu, &k);
 	if (!n->frozen)
-		mat_mul(&n->mat, C, F, b->T, (struct mat_in){ n->dx, 1, C },
+		mat_mul(&n->mat, C, F, rows, (struct mat_in){ d, 1, C },
 		    (struct mat_in){ n->g, 1, F },
 		    net_grad(n, TENSOR_DOWN, i), F, 1);
-	net_column_sums(n, n->dx, b->T, C, net_grad(n, TENSOR_DOWN_BIAS, i));
-	net_norm(n, y, b->T, TENSOR_NORM2, i, l->mean2, l->rstd2, n->h);
-	backward_linear(n, n->dg, n->h, b->T, TENSOR_UP, i, F, C,
+	net_column_sums(n, d, rows, C, net_grad(n, TENSOR_DOWN_BIAS, i));
+	net_norm(n, y, rows, TENSOR_NORM2, i, l->mean2 + t, l->rstd2 + t,
+	    n->h);
+	backward_linear(n, n->dg, n->h, rows, TENSOR_UP, i, F, C,
 	    TENSOR_UP_BIAS, n->dh);
-	net_norm_back(n, n->dh, y, b->T, TENSOR_NORM2, i, l->mean2, l->rstd2,
-	    n->dx);
+	net_norm_back(n, n->dh, y, rows, TENSOR_NORM2, i, l->mean2 + t,
+	    l->rstd2 + t, d);
+}
+
+/* The gradients of the MLP, from n->dx and added to it, some rows at a time. */
+static void
+backward_mlp(struct net *n, const struct net_batch *b, int i)
+{
+	const float	*y = n->c.parallel ? n->layer[i].x : n->layer[i].mid;
+	const size_t	 C = (size_t)n->c.channels;
+	int		 t, rows;
+
+	for (t = 0; t < b->T; t += rows) {
+		rows = b->T - t < n->chunk ? b->T - t : n->chunk;
+		backward_mlp_rows(n, i, t, rows, y + (size_t)t * C,
+		    n->dx + (size_t)t * C);
+	}
 }
 
 /* The gradients of attention, from n->dout, added to n->dx. */

@@ -124,11 +124,36 @@ static void
 forward_linear(struct net *n, const float *x, int T, enum tensor part,
     int layer, int rows, int cols, float *y, int add)
 {
-	mat_mul(&n->mat, T, rows, cols, (struct mat_in){ x, cols, 1 },
-	    (struct mat_in){ net_param(n, part, layer), cols, 1 }, y, rows,
-	    add);
+	mat_mul_packed(&n->mat, T, rows, cols, (struct mat_in){ x, cols, 1 },
+	    net_operand(n, part, layer, 0), y, rows, add);
 	if (n->lora != NULL)
 		lora_forward(n, x, T, part, layer, y);
+}
+
+/* The MLP: from y, added to next, some rows at a time. */
+static void
+forward_mlp(struct net *n, int T, int i, const float *y, float *next)
+{
+	struct net_layer	*l = &n->layer[i];
+	const int		 C = n->c.channels, F = n->c.inner;
+	struct forward_rows	 k = { .n = n };
+	int			 t, rows;
+	size_t			 at;
+
+	k.bias = net_param(n, TENSOR_UP_BIAS, i);
+	k.to = n->g;
+	for (t = 0; t < T; t += rows) {
+		rows = T - t < n->chunk ? T - t : n->chunk;
+		at = (size_t)t * (size_t)C;
+		net_norm(n, y + at, rows, TENSOR_NORM2, i, l->mean2 + t,
+		    l->rstd2 + t, n->h);
+		k.from = l->u + (size_t)t * (size_t)F;
+		forward_linear(n, n->h, rows, TENSOR_UP, i, F, C,
+		    l->u + (size_t)t * (size_t)F, 0);
+		net_rows(n, rows, forward_gelu, &k);
+		forward_linear(n, n->g, rows, TENSOR_DOWN, i, C, F,
+		    next + at, 1);
+	}
 }
 
 /* One layer. */
@@ -138,7 +163,7 @@ forward_layer(struct net *n, const struct net_batch *b, int i)
 	struct net_layer	*l = &n->layer[i];
 	const float		*y;
 	float			*next = n->layer[i + 1].x;
-	const int		 T = b->T, C = n->c.channels, F = n->c.inner;
+	const int		 T = b->T, C = n->c.channels;
 	struct forward_rows	 k = { .n = n, .b = b };
 
 	net_norm(n, l->x, T, TENSOR_NORM1, i, l->mean1, l->rstd1, n->h);
@@ -162,13 +187,7 @@ forward_layer(struct net *n, const struct net_batch *b, int i)
 		net_rows(n, T, forward_residual, &k);
 	}
 
-	net_norm(n, y, T, TENSOR_NORM2, i, l->mean2, l->rstd2, n->h);
-	forward_linear(n, n->h, T, TENSOR_UP, i, F, C, l->u, 0);
-	k.from = l->u;
-	k.bias = net_param(n, TENSOR_UP_BIAS, i);
-	k.to = n->g;
-	net_rows(n, T, forward_gelu, &k);
-	forward_linear(n, n->g, T, TENSOR_DOWN, i, C, F, next, 1);
+	forward_mlp(n, T, i, y, next);
 }
 
 /* The forward pass. */

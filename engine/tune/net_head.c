@@ -21,13 +21,11 @@ struct head_job {
 	float			 grad;
 };
 
-/* The output matrix, or its gradient. */
-static float *
-head_matrix(struct net *n, int grad)
+/* The output matrix. */
+static enum tensor
+head_part(const struct net *n)
 {
-	enum tensor	 part = n->c.tied ? TENSOR_EMBED : TENSOR_HEAD;
-
-	return (grad ? net_grad(n, part, 0) : net_param(n, part, 0));
+	return (n->c.tied ? TENSOR_EMBED : TENSOR_HEAD);
 }
 
 /* Losses of some rows; their logits become gradients. */
@@ -92,9 +90,9 @@ head_logits(struct net *n, int first, int rows, int ld)
 
 	if (n->logits == NULL)
 		n->logits = mat_floats((size_t)HEAD_ROWS * (size_t)ld);
-	mat_mul(&n->mat, rows, n->c.vocab, C,
+	mat_mul_packed(&n->mat, rows, n->c.vocab, C,
 	    (struct mat_in){ n->hn + (size_t)first * (size_t)C, C, 1 },
-	    (struct mat_in){ head_matrix(n, 0), C, 1 }, n->logits, ld, 0);
+	    net_operand(n, head_part(n), 0, 0), n->logits, ld, 0);
 }
 
 /* The gradients of head_logits, from the gradients in n->logits. */
@@ -104,12 +102,12 @@ head_back(struct net *n, int first, int rows, int ld)
 	const int	 C = n->c.channels, V = n->c.vocab;
 	const size_t	 at = (size_t)first * (size_t)C;
 
-	mat_mul(&n->mat, rows, C, V, (struct mat_in){ n->logits, ld, 1 },
-	    (struct mat_in){ head_matrix(n, 0), 1, C }, n->dhn + at, C, 0);
+	mat_mul_packed(&n->mat, rows, C, V, (struct mat_in){ n->logits, ld,
+	    1 }, net_operand(n, head_part(n), 0, 1), n->dhn + at, C, 0);
 	if (!n->frozen)
 		mat_mul(&n->mat, V, C, rows, (struct mat_in){ n->logits, 1,
 		    ld }, (struct mat_in){ n->hn + at, 1, C },
-		    head_matrix(n, 1), C, 1);
+		    net_grad(n, head_part(n), 0), C, 1);
 }
 
 /* Losses, and the gradient at the top. */

@@ -212,14 +212,15 @@ lora_gelu(void *arg, int first, int end)
 
 /* The gradients of DOWN's adapter. */
 void
-lora_down(struct net *n, int T, int layer, const float *u, const float *bias)
+lora_down(struct net *n, int T, int layer, const float *u, const float *bias,
+    const float *d)
 {
 	struct lora_rows	 k = { n, u, bias };
 
 	if (lora_pair(n->lora, TENSOR_DOWN, layer) == NULL)
 		return;
 	net_rows(n, T, lora_gelu, &k);
-	lora_backward(n, n->dx, n->g, T, TENSOR_DOWN, layer, n->dg);
+	lora_backward(n, d, n->g, T, TENSOR_DOWN, layer, n->dg);
 }
 
 /* Merge. */
@@ -231,6 +232,7 @@ lora_merge(struct net *n)
 	float			*w, sum;
 	int			 i, k, r, c, j;
 
+	net_changed(n);
 	for (i = 0; i < n->c.layers; i++)
 		for (k = 0; k < LORA_TARGETS; k++) {
 			p = &l->pair[i * LORA_TARGETS + k];

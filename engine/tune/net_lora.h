@@ -49,9 +49,9 @@ void	 lora_backward(struct net *n, const float *dy, const float *x, int T,
 	    enum tensor part, int layer, float *dx);
 
 /* The same for DOWN, whose input gelu(u + bias) is computed in n->g first:
- * from n->dx, added to n->dg. */
+ * from d, the gradient of DOWN's output, added to n->dg. */
 void	 lora_down(struct net *n, int T, int layer, const float *u,
-	    const float *bias);
+	    const float *bias, const float *d);
 
 /* Add the adapters to the matrices of n. */
 void	 lora_merge(struct net *n);

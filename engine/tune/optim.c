@@ -289,6 +289,8 @@ optim_step(struct optim *o, double factor)
 			optim_muon(o, &o->group[i], factor);
 		else
 			optim_adam(o, &o->group[i], factor, clip);
+	if (o->net->lora == NULL)
+		net_changed(o->net);
 	return (norm);
 }
 
