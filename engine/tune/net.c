@@ -21,7 +21,7 @@
 /* Bytes of one array of the MLP that stay in a core's second cache; and the
  * largest MLP for which products with so few rows are worth it. */
 #define NET_CHUNK_BYTES	(768 * 1024)
-#define NET_CHUNK_INNER	2048
+#define NET_CHUNK_INNER	1024
 #define NET_COLUMNS	64	/* columns, for sums */
 
 /* A run over rows, for the threads. */
