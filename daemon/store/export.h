@@ -71,6 +71,7 @@ struct export_turn {
 	size_t		 bytes;		/* of its prompt */
 	uint64_t	 preprompt;	/* a hash of it */
 	size_t		 first, n;
+	int		 topic;		/* the model read nothing before it */
 };
 
 /* A conversation, or a raw prompt as one with a single turn. */

@@ -43,7 +43,7 @@
 	"(?7 IS NULL OR EXISTS (SELECT 1 FROM rating a, json_each(a.reasons) " \
 	"j WHERE a.reply = r.id AND a.id <= ?8 AND j.value = ?7 AND NOT " \
 	"EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id AND " \
-	"id <= ?8))) FROM exchange e JOIN reply r ON r.exchange = e.id " \
+	"id <= ?8))), e.topic FROM exchange e JOIN reply r ON r.exchange = e.id " \
 	"JOIN model m ON m.id = r.model WHERE " where " AND r.id <= ?2 " \
 	"ORDER BY e.id, r.id"
 #define DIALOGUE_RATINGS(where) \
@@ -102,6 +102,7 @@ export_dialogue_reply(struct export_dialogue *d, sqlite3_stmt *q)
 		t->bytes = (size_t)sqlite3_column_int64(q, 2);
 		t->preprompt = export_hash((const char *)
 		    sqlite3_column_text(q, 3));
+		t->topic = sqlite3_column_int(q, 10);
 	}
 	t = &d->turn[d->nturns - 1];
 	t->n++;
@@ -323,7 +324,7 @@ export_context(const struct export_dialogue *d, size_t r, size_t **out)
 	if (left > HISTORY_BYTES_MAX)
 		left = HISTORY_BYTES_MAX;
 	list = xcalloc(this->turn + 1, sizeof *list);
-	for (i = this->turn; i > 0; i--) {
+	for (i = this->turn; i > 0 && !d->turn[i].topic; i--) {
 		t = &d->turn[i - 1];
 		for (k = t->n; k > 0 && d->reply[t->first + k - 1].id >
 		    this->id; k--)

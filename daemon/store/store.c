@@ -30,6 +30,7 @@ static int	store_wal_hook(void *, sqlite3 *, const char *, int);
 static int	store_folder(const char *, struct fault *);
 static int	store_lock(struct store *, struct fault *);
 static int	store_file(const char *, struct fault *);
+static void	store_undo(const char *);
 static int	store_look(const char *, int *, struct fault *);
 static int	store_connect(struct store *);
 static void	store_disconnect(struct store *);
@@ -135,6 +136,24 @@ store_file(const char *path, struct fault *f)
 	return (r);
 }
 
+/* Undo the transaction that a journal describes: a new file is made with one,
+ * and is left with it if the disk fails then. A connection that can't change
+ * the file can't read it before. store_look reports what is wrong. */
+static void
+store_undo(const char *path)
+{
+	char	*journal = xasprintf("%s-journal", path);
+	sqlite3	*db = NULL;
+
+	if (access(journal, F_OK) == 0 && sqlite3_open_v2(path, &db,
+	    SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+		sqlite3_busy_timeout(db, STORE_BUSY_MS);
+		sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL);
+	}
+	sqlite3_close(db);
+	free(journal);
+}
+
 /* Check the file through a connection that can't change it. */
 static int
 store_look(const char *path, int *version, struct fault *f)
@@ -142,6 +161,7 @@ store_look(const char *path, int *version, struct fault *f)
 	sqlite3	*db = NULL;
 	int	 r;
 
+	store_undo(path);
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) !=
 	    SQLITE_OK) {
 		fault_set(f, "store_unavailable", NULL, "%s: %s", path,
@@ -292,8 +312,8 @@ store_orphans(struct store *st)
 		    (const char *)sqlite3_column_text(q, 2));
 }
 
-/* If something was ever deleted, a store that was killed may have left its words
- * in the search index. */
+/* If something was ever deleted, a store that was killed may have left its
+ * words in the search index. */
 static void
 store_unpurged(struct store *st)
 {

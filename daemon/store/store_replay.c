@@ -94,7 +94,9 @@ store_replay_history(struct store *st, int64_t exchange, int64_t reply,
 	    "JOIN reply r ON r.id = (SELECT max(id) FROM reply "
 	    "WHERE exchange = e.id AND id < ?2) WHERE e.id < ?1 AND "
 	    "e.conversation = (SELECT conversation FROM exchange "
-	    "WHERE id = ?1) AND r.state IN ('done', 'cancelled', "
+	    "WHERE id = ?1) AND e.id >= ifnull((SELECT max(t.id) FROM "
+	    "exchange t WHERE t.conversation = e.conversation AND t.topic = 1 "
+	    "AND t.id <= ?1), 0) AND r.state IN ('done', 'cancelled', "
 	    "'interrupted') AND r.text <> '' ORDER BY e.id DESC", "ii",
 	    exchange, reply)) != 0)
 		return (r);

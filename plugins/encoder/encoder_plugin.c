@@ -411,7 +411,8 @@ encoder_plugin_part(void *state, const struct chat_filter_part *part)
 	if (st->e == NULL)
 		return (CHAT_FILTER_OK);
 	while (t->windows < st->windows && encoder_text_next(st->e, t, &p, &w))
-		if (plugin_judge(st, t->reply, &w) != 0)
+		if (encoder_text_english(p.text + w.start, w.end - w.start) &&
+		    plugin_judge(st, t->reply, &w) != 0)
 			return (CHAT_FILTER_ERROR);
 	if (t->windows < st->windows)
 		st->host->unsettled(st->host->cookie,

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "words.h"
+
 /* The last start of a character at or before byte i. */
 static size_t
 text_character(const struct encoder_piece *p, size_t i)
@@ -177,6 +179,34 @@ encoder_text_next(const struct encoder *e, struct encoder_text *t,
 	} while (w->n == 2);		/* no token */
 	t->windows++;
 	return (1);
+}
+
+/* Is it English? A word is a run of letters; all bytes from 0x80 on count as
+ * letters, and no word of the list has one. */
+int
+encoder_text_english(const char *text, size_t n)
+{
+	char	 word[WORDS_LONGEST];
+	size_t	 i, len = 0, words = 0, known = 0;
+	int	 c, strange = 0;
+
+	for (i = 0; i <= n; i++) {
+		c = i < n ? (unsigned char)text[i] : ' ';
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		if ((c >= 'a' && c <= 'z') || c >= 0x80) {
+			strange |= c >= 0x80 || len >= sizeof word;
+			if (len < sizeof word)
+				word[len] = (char)c;
+			len++;
+			continue;
+		}
+		words += len > 0;
+		known += len > 0 && !strange && words_find(word, len) > 0;
+		len = 0;
+		strange = 0;
+	}
+	return (words < TEXT_FEW || known * 100 >= words * TEXT_ENGLISH);
 }
 
 /* The first byte that is not settled. */

@@ -27,6 +27,9 @@
 #define TEXT_EARLY_SENTENCE 24	/* ... and these numbers count */
 #define TEXT_EARLY_WORDS 40
 #define TEXT_LETTERS	480	/* bytes after which any character may */
+#define TEXT_FEW	4	/* words that can't tell the language */
+#define TEXT_ENGLISH	35	/* percent of the words that a text has of the
+				 * list of English words, at least */
 #define TEXT_CONTEXT	4096	/* bytes before new text that are needed */
 
 /* How far a text is judged; bytes of the whole text. */
@@ -60,6 +63,10 @@ struct encoder_window {
  */
 int	 encoder_text_next(const struct encoder *e, struct encoder_text *t,
 	    const struct encoder_piece *p, struct encoder_window *w);
+
+/* Is text[n] English, as far as its words tell? The model knows no other
+ * language, so it guesses there. A text of few words counts as English. */
+int	 encoder_text_english(const char *text, size_t n);
 
 /* The first byte of the piece that is not settled. */
 size_t	 encoder_text_settled(const struct encoder_text *t,

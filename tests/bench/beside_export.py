@@ -61,7 +61,7 @@ def exporting(service, stop, took):
     """Export again and again, and drop what comes."""
     with service.client_as(UID) as client:
         while not stop.is_set():
-            client.send("export", format="oig")
+            client.send("export", format="oig", rating="all")
             while True:
                 data = client.sock.recv(1 << 18)
                 took.append(len(data))
@@ -95,7 +95,7 @@ def main():
         thread.join()
         show("beside an export", waits, "  export %.0f MB/s" % rate)
         offline = subprocess.Popen(
-            ["sh", "-c", "while :; do '%s' --export oig --db '%s' --uid %d "
+            ["sh", "-c", "while :; do '%s' export --format oig --rating all --db '%s' --uid %d "
              ">/dev/null; done" % (BUILD / "chatd-store",
                                    s.state / "chatd.db", UID)],
             start_new_session=True)

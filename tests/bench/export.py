@@ -143,7 +143,9 @@ def main():
         fill(path, args.n)
         print("%d exchanges, %.0f MB, written in %.0f s" % (
             args.n, path.stat().st_size / 1e6, time.perf_counter() - begun))
-        store = Store(path)
+        store = Store(path, init=False)
+        store.send({"op": "init", "path": str(path)})
+        store.event(timeout=600)        # it checks the whole file
         writers = Writers(store, args.w)
         time.sleep(5)
         alone = writers.take()

@@ -143,7 +143,8 @@ def test_reload_keeps_what_only_a_restart_changes():
         s.config["state_dir"] = str(s.dir / "elsewhere")
         s.write_config()
         assert c.call("reload")["event"] == "done"
-        seen = c.events(c.send("export", format="messages"))
+        seen = c.events(c.send("export", format="messages",
+                               rating="all"))
         assert "kept" in text_of(seen)
         os.kill(s.helper_pid("store"), signal.SIGKILL)
         s.wait(lambda: c.call("list")["event"] == "done")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replies that are continued, and new subjects in a conversation."""
+import subprocess
+
 import pytest
 
 from service import BUILD, SRC, Service, text_of
@@ -121,3 +123,31 @@ def test_a_new_subject_hides_what_was_said_before(service):
         assert shown == ["one", "two", "#history", "#history", "#history"]
     assert service.rows("select topic from exchange where conversation = ?",
                         talk) == [(0,), (0,), (0,), (1,), (0,)]
+
+
+def test_exports_have_what_the_model_read(service):
+    """An export, and a replay, know of the new subject."""
+    with service.client() as c:
+        talk = c.say("alpha")[1]["conversation"]
+        c.say("beta", conversation=talk, topic=True)
+        _, end = c.say("gamma", conversation=talk)
+        c.call("rate", exchange=end["exchange"], thumb=1)
+        seen = c.events(c.send("export", format="oig"))
+        text = "".join(e.get("text", "") for e in seen)
+    assert "beta" in text and "gamma" in text and "alpha" not in text
+
+
+def test_a_continued_reply_replays(mini):
+    with mini.client() as c:
+        _, end = c.say("Tell me a story about a dog.",
+                       params={"max_tokens": 5, "seed": 3})
+        _, end = again(c, end["exchange"], **{"continue": True},
+                       params={"max_tokens": 12})
+        _, other = c.say("And now?", conversation=end["conversation"],
+                         topic=True, params={"max_tokens": 6})
+    for exchange in end["exchange"], other["exchange"]:
+        r = subprocess.run(
+            [BUILD / "chatctl", "-s", mini.socket, "replay", str(exchange)],
+            capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0 and "identical" in r.stdout, (r.stdout,
+                                                               r.stderr)

@@ -8,7 +8,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
 PROGRAMS = ["chatd", "chatd-engine", "chatd-store", "chatd-filter", "chatctl",
-            "chatd-modtrain"]
+            "chatd-modtrain", "chatd-tune"]
 FILES = PROGRAMS + ["rules.so", "libchat.so"]
 
 with open(BUILD / "Makefile", encoding="utf-8") as f:

@@ -110,7 +110,7 @@ def test_a_helper_whose_answers_are_lost_ends_with_1(tmp_path):
 
 def test_a_reader_that_goes_away_ends_it_quietly():
     for program in "chatd", "chatd-engine", "chatd-store", "chatctl", \
-            "chatd-modtrain":
+            "chatd-modtrain", "chatd-tune":
         read, write = os.pipe()
         os.close(read)
         r = subprocess.run([BUILD / program, "--help"], stdout=write,

@@ -111,9 +111,10 @@ test_unsound_findings_are_refused(void **state)
 		assert_int_equal(judge(cases[i], 10, &j), CHAT_EPROTOCOL);
 }
 
-/* The detail of a finding is checked, and is not a part of the verdict. */
+/* The detail of a finding is checked. It is stored, and users do not see it,
+ * nor the version and the rules of the plugin. */
 static void
-test_a_detail_is_checked_and_not_kept(void **state)
+test_a_detail_is_checked_and_not_shown(void **state)
 {
 	static const struct {
 		const char	*detail;
@@ -135,7 +136,7 @@ test_a_detail_is_checked_and_not_kept(void **state)
 	};
 	struct judgement	 j;
 	char			*text;
-	json_t			*v;
+	json_t			*v, *shown;
 	size_t			 i;
 
 	(void)state;
@@ -143,14 +144,21 @@ test_a_detail_is_checked_and_not_kept(void **state)
 		text = xasprintf("[{\"plugin\":\"p\",\"rule\":\"r\","
 		    "\"category\":\"hate\",\"score\":0.9,\"start\":0,"
 		    "\"end\":1,\"proven\":true,\"lowered\":0.9,"
+		    "\"version\":\"1\",\"digest\":\"d\","
 		    "\"detail\":%s}]", cases[i].detail);
 		assert_int_equal(judge(text, 10, &j), cases[i].r);
 		free(text);
 		if (cases[i].r != 0)
 			continue;
 		v = json_array_get(j.verdicts, 0);
+		assert_int_equal(json_object_size(v), 11);
+		assert_non_null(json_object_get(v, "detail"));
+		shown = policy_shown(j.verdicts);
+		v = json_array_get(shown, 0);
 		assert_int_equal(json_object_size(v), 8);
 		assert_null(json_object_get(v, "detail"));
+		assert_null(json_object_get(v, "version"));
+		json_decref(shown);
 		judgement_clear(&j);
 	}
 }
@@ -342,7 +350,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_strongest_finding_decides),
 		cmocka_unit_test(test_unsound_findings_are_refused),
-		cmocka_unit_test(test_a_detail_is_checked_and_not_kept),
+		cmocka_unit_test(test_a_detail_is_checked_and_not_shown),
 		cmocka_unit_test(test_text_waits_for_its_verdict),
 		cmocka_unit_test(test_a_character_is_never_cut),
 		cmocka_unit_test(test_a_redacted_span_is_never_shown),

@@ -160,6 +160,33 @@ test_a_text_can_come_late(void **state)
 	assert_int_equal(encoder_text_next(tiny, &t, &p, &w), 0);
 }
 
+/* The language of texts. */
+static void
+test_only_english_is_judged(void **state)
+{
+	static const struct { const char *text; int english; } cases[] = {
+		{ "", 1 }, { "asdf qwer", 1 },
+		{ "How do I make a bomb?", 1 },
+		{ "HOW DO I MAKE A BOMB, John Smith of Wuppertal?", 1 },
+		{ "I want to kill teh nieghbour and his dog", 1 },
+		{ "Das Rezept: 500 g Mehl, 2 Eier, eine Prise Salz. Alles "
+		    "verr\xc3\xbchren und 30 Minuten ruhen lassen.", 0 },
+		{ "Voici une recette de cr\xc3\xaapes : m\xc3\xa9langez 250 g "
+		    "de farine, 4 \xc5\x93ufs et un demi-litre de lait.", 0 },
+		{ "\xd0\x9c\xd0\xbe\xd1\x81\xd0\xba\xd0\xb2\xd0\xb0 "
+		    "\xd1\x8f \xd0\xb8 \xd1\x81\xd0\xb0", 0 },
+	};
+	size_t	 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		if (encoder_text_english(cases[i].text,
+		    strlen(cases[i].text)) != cases[i].english)
+			fail_msg("\"%s\": expected %d", cases[i].text,
+			    cases[i].english);
+	}
+}
+
 /* Run the tests. */
 int
 main(void)
@@ -170,6 +197,7 @@ main(void)
 		    test_a_reply_is_judged_at_sentences_and_after_some_words),
 		cmocka_unit_test(test_a_short_prompt_is_one_window),
 		cmocka_unit_test(test_a_text_can_come_late),
+		cmocka_unit_test(test_only_english_is_judged),
 	};
 	int	 r;
 

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks that have a right answer: tables from a text ("table" sections),
+ * questions on a text ("fact" and "story"), sentiment ("feeling", and real
+ * sentences of the corpus).
+ */
+#include "gen.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+#define TASK_FACTS	8	/* in a text, at most */
+#define TASK_COLUMNS	6
+#define TASK_ROWS	6
+#define TASK_QUESTIONS	24
+#define TASK_TRIES	20
+
+/* Questions on a text and their answers. */
+struct task_quiz {
+	char	*ask[TASK_QUESTIONS], *answer[TASK_QUESTIONS];	/* owned */
+	int	 n;
+};
+
+static const char *const task_labels[] = { "Negative", "Neutral",
+	"Positive" };
+
+/* Append a text, and free it. */
+static void
+task_add(struct textbuf *b, char *s)
+{
+	textbuf_puts(b, s);
+	free(s);
+}
+
+/* End a text, which the caller then owns. */
+static char *
+task_end(struct textbuf *b)
+{
+	textbuf_add(b, "", 1);
+	return (b->s);
+}
+
+/* Add a question; both texts are taken. */
+static void
+task_question(struct task_quiz *q, char *ask, char *answer)
+{
+	if (q->n == TASK_QUESTIONS) {
+		free(ask);
+		free(answer);
+		return;
+	}
+	q->ask[q->n] = ask;
+	q->answer[q->n++] = answer;
+}
+
+/* Release the questions. */
+static void
+task_quiz_clear(struct task_quiz *q)
+{
+	while (q->n > 0) {
+		free(q->ask[--q->n]);
+		free(q->answer[q->n]);
+	}
+}
+
+/* Take a question at random: its texts pass to the caller. */
+static void
+task_take(struct gen_ctx *c, struct task_quiz *q, char **ask, char **answer)
+{
+	int	 i = (int)gen_below(c, (size_t)q->n);
+
+	*ask = q->ask[i];
+	*answer = q->answer[i];
+	q->n--;
+	q->ask[i] = q->ask[q->n];
+	q->answer[i] = q->answer[q->n];
+}
+
+/* A text (taken) and some of the questions on it, over turns. */
+static void
+task_talk(struct gen_ctx *c, char *text, struct task_quiz *q)
+{
+	char	*ask, *answer;
+	int	 more = c->test ? 2 : (int)gen_below(c, 4), first = 1;
+
+	gen_bind(c, "text", text);
+	free(text);
+	if (q->n > 0 && !gen_chance(c, 0.25)) {
+		task_take(c, q, &ask, &answer);
+		gen_bind(c, "ask", ask);
+		free(ask);
+		gen_say(c->doc, GEN_SAID, gen_draw(c, "text-and-question"));
+		gen_say(c->doc, GEN_REPLY, answer);
+	} else {
+		gen_say(c->doc, GEN_SAID, gen_draw(c, "text-alone"));
+		gen_say(c->doc, c->test ? GEN_CONTEXT : GEN_REPLY,
+		    gen_draw(c, "text-read"));
+		more += first;
+	}
+	for (; more > 0 && q->n > 0; more--) {
+		task_take(c, q, &ask, &answer);
+		gen_bind(c, "ask", ask);
+		free(ask);
+		gen_say(c->doc, GEN_SAID, gen_typed(c, gen_draw(c,
+		    "question-more"), 1));
+		gen_say(c->doc, GEN_REPLY, answer);
+	}
+}
+
+/* The part of "A = B" before or after the sign, filled. Owned. */
+static char *
+task_half(struct gen_ctx *c, const char *s, int second)
+{
+	const char	*at = strstr(s, " = ");
+	char		*part, *out;
+
+	part = at == NULL ? xstrdup(s) : second ? xstrdup(at + 3) :
+	    xstrndup(s, (size_t)(at - s));
+	out = gen_fill(c, part);
+	free(part);
+	return (out);
+}
+
+/* One fact about a person: a sentence, and questions. */
+static void
+task_fact(struct gen_ctx *c, const struct gen_section *s, const char *person,
+    struct textbuf *text, struct task_quiz *q)
+{
+	const struct gen_entry	*ask = gen_pick(c, s, -1, "ask");
+	const struct gen_entry	*who = gen_pick(c, s, -1, "who");
+
+	gen_bind(c, "p", person);
+	task_add(text, gen_fill(c, gen_pick(c, s, -1, "say")->text));
+	task_question(q, gen_fill(c, ask->text), xstrdup(gen_var(c, "v")));
+	if (who != NULL)
+		task_question(q, gen_fill(c, who->text), xstrdup(person));
+}
+
+/* A question that the text does not answer. */
+static void
+task_unknown(struct gen_ctx *c, struct task_quiz *q, char *const *person,
+    int persons)
+{
+	const struct gen_section	*s = gen_kind(c, "fact");
+	char				*name = gen_draw(c, "madeup");
+	int				 i;
+
+	for (i = 0; i < persons; i++)
+		if (strcmp(person[i], name) == 0)
+			break;
+	if (i == persons) {
+		gen_bind(c, "p", name);
+		task_question(q, gen_fill(c, gen_pick(c, s, -1,
+		    "ask")->text), gen_draw(c, "text-silent"));
+	}
+	free(name);
+}
+
+/* The facts of a text. */
+struct task_facts {
+	const struct gen_section *kind[TASK_FACTS];
+	char			*person[TASK_FACTS];	/* owned */
+	char			*value[TASK_FACTS];	/* owned */
+	int			 n;
+};
+
+/* Choose the kind and the person of the next fact: somebody new, or somebody
+ * who comes up again with a fact of another kind. 0: there are no facts. */
+static int
+task_person(struct gen_ctx *c, struct task_facts *t)
+{
+	int	 n = t->n, k, taken, tries;
+
+	for (tries = 0;; tries++) {
+		if ((t->kind[n] = gen_kind(c, "fact")) == NULL)
+			return (0);
+		t->person[n] = n > 0 && gen_chance(c, 0.25) ?
+		    xstrdup(t->person[gen_below(c, (size_t)n)]) :
+		    gen_draw(c, "name");
+		for (taken = k = 0; k < n; k++)
+			taken |= strcmp(t->person[k], t->person[n]) == 0 &&
+			    t->kind[k] == t->kind[n];
+		if (!taken || tries == TASK_TRIES)
+			return (1);
+		free(t->person[n]);
+	}
+}
+
+/* Choose a value for it that no other fact has. */
+static void
+task_value(struct gen_ctx *c, struct task_facts *t)
+{
+	int	 n = t->n, k, taken, tries;
+
+	for (tries = 0;; tries++) {
+		t->value[n] = gen_fill(c, gen_pick(c, t->kind[n], -1,
+		    "value")->text);
+		for (taken = k = 0; k < n; k++)
+			taken |= strcmp(t->value[k], t->value[n]) == 0;
+		if (!taken || tries == TASK_TRIES)
+			return;
+		free(t->value[n]);
+	}
+}
+
+/* A text of facts about persons. */
+static int
+task_spans(struct gen_ctx *c)
+{
+	struct task_facts	 t = { .n = 0 };
+	struct task_quiz	 q = { .n = 0 };
+	struct textbuf		 text = { 0 };
+	const char		*between = gen_chance(c, 0.2) ? "\n" : " ";
+	int			 want = c->test ? 3 + (int)gen_below(c, 4) :
+				    1 + (int)gen_below(c, TASK_FACTS);
+
+	for (; t.n < want; t.n++) {
+		if (!task_person(c, &t))
+			return (CHAT_ENOTFOUND);
+		task_value(c, &t);
+		if (t.n > 0)
+			textbuf_puts(&text, between);
+		if (gen_chance(c, 0.12)) {
+			task_add(&text, gen_draw(c, "filler"));
+			textbuf_puts(&text, between);
+		}
+		gen_bind(c, "v", t.value[t.n]);
+		task_fact(c, t.kind[t.n], t.person[t.n], &text, &q);
+	}
+	if (!c->test && gen_chance(c, 0.1))
+		task_unknown(c, &q, t.person, t.n);
+	task_talk(c, task_end(&text), &q);
+	while (t.n > 0) {
+		free(t.person[--t.n]);
+		free(t.value[t.n]);
+	}
+	task_quiz_clear(&q);
+	return (0);
+}
+
+/* A text about one thing: a group of a "story" has ways to say one thing, and
+ * questions on it. */
+static int
+task_story(struct gen_ctx *c)
+{
+	const struct gen_section	*s = gen_kind(c, "story");
+	const struct gen_entry		*e;
+	struct task_quiz		 q = { .n = 0 };
+	struct textbuf			 text = { 0 };
+	char				*sum = NULL;
+	int				 group;
+	size_t				 i;
+
+	if (s == NULL)
+		return (CHAT_ENOTFOUND);
+	for (group = 0; group <= s->groups; group++) {
+		if (group > 0 && gen_chance(c, 0.35))
+			continue;
+		if ((e = gen_pick(c, s, group, "say")) == NULL)
+			continue;
+		if (text.n > 0)
+			textbuf_puts(&text, " ");
+		task_add(&text, gen_fill(c, e->text));
+		if ((e = gen_pick(c, s, group, "sum")) != NULL)
+			sum = gen_fill(c, e->text);
+		for (i = 0; i < s->n; i++)
+			if (s->e[i].group == group &&
+			    strcmp(s->e[i].key, "q") == 0 &&
+			    (s->e[i].held == 0 || c->test))
+				task_question(&q, task_half(c, s->e[i].text,
+				    0), task_half(c, s->e[i].text, 1));
+	}
+	if (sum != NULL && gen_chance(c, 0.3))
+		task_question(&q, gen_draw(c, "summary-ask"), xstrdup(sum));
+	free(sum);
+	task_talk(c, task_end(&text), &q);
+	task_quiz_clear(&q);
+	return (0);
+}
+
+/* The columns that a row's template mentions, as bits: {$1} is bit 0. */
+static unsigned
+task_columns(const char *row)
+{
+	unsigned	 set = 0;
+
+	for (; (row = strstr(row, "$")) != NULL; row++)
+		if (row[1] >= '1' && row[1] <= '0' + TASK_COLUMNS)
+			set |= 1U << (row[1] - '1');
+	return (set);
+}
+
+/* Another template of a row with the same columns. */
+static const char *
+task_row(struct gen_ctx *c, const struct gen_section *s, unsigned set)
+{
+	const struct gen_entry	*e;
+
+	do
+		e = gen_pick(c, s, -1, "row");
+	while (task_columns(e->text) != set);
+	return (e->text);
+}
+
+/* Title and template of column k of a table: "TITLE | TITLE = TEMPLATE". */
+static const char *
+task_column(const struct gen_section *s, int k)
+{
+	size_t	 i;
+
+	for (i = 0; i < s->n; i++)
+		if (strcmp(s->e[i].key, "col") == 0 && k-- == 0)
+			return (s->e[i].text);
+	return (NULL);
+}
+
+/* The names of the columns in a sentence: "A, B and C". */
+static char *
+task_names(char *const *title, int n)
+{
+	struct textbuf	 b = { 0 };
+	int		 i;
+
+	for (i = 0; i < n; i++) {
+		textbuf_puts(&b, i == 0 ? "" : i == n - 1 ? " and " : ", ");
+		textbuf_puts(&b, title[i]);
+	}
+	return (task_end(&b));
+}
+
+/* A line of a table. */
+static void
+task_line(struct textbuf *b, char *const *cell, int n, const char *fixed)
+{
+	int	 i;
+
+	textbuf_puts(b, b->n > 0 ? "\n|" : "|");
+	for (i = 0; i < n; i++) {
+		textbuf_puts(b, " ");
+		textbuf_puts(b, fixed != NULL ? fixed : cell[i]);
+		textbuf_puts(b, " |");
+	}
+}
+
+/* The rows of a table: text and answer. */
+static void
+task_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
+    int rows, struct textbuf *text, struct textbuf *table)
+{
+	static const char *const betweens[] = { " ", " ", "\n", "\n- " };
+	const char	*between = betweens[gen_below(c, nitems(betweens))];
+	const char	*one = gen_chance(c, 0.5) ? task_row(c, s, set) : NULL;
+	char		*cell[TASK_COLUMNS], name[2] = "1", first[64];
+	int		 r, k, n;
+
+	for (r = 0; r < rows; r++) {
+		for (k = n = 0; task_column(s, k) != NULL; k++) {
+			if ((set >> k & 1) == 0)
+				continue;
+			cell[n] = task_half(c, task_column(s, k), 1);
+			name[0] = (char)('1' + k);
+			gen_bind(c, name, cell[n++]);
+		}
+		/* Remember the first column, so that rows differ. */
+		snprintf(first, sizeof first, "row%d", r);
+		gen_bind(c, first, cell[0]);
+		textbuf_puts(text, r == 0 && between[1] == '\0' ? " " :
+		    between);
+		task_add(text, gen_fill(c, one != NULL && !c->test ? one :
+		    task_row(c, s, set)));
+		task_line(table, cell, n, NULL);
+		while (n > 0)
+			free(cell[--n]);
+	}
+}
+
+/* A text with options, and a table of them. */
+static int
+task_table(struct gen_ctx *c, const char **family)
+{
+	const struct gen_section *s = gen_kind(c, "table");
+	const struct gen_entry	 *e;
+	struct textbuf	 text = { 0 }, table = { 0 };
+	char		*title[TASK_COLUMNS], *names;
+	unsigned	 set;
+	int		 k, n = 0;
+
+	if (s == NULL)
+		return (CHAT_ENOTFOUND);
+	*family = s->name;
+	set = task_columns(gen_pick(c, s, -1, "row")->text);
+	for (k = 0; task_column(s, k) != NULL; k++)
+		if (set >> k & 1)
+			title[n++] = task_half(c, task_column(s, k), 0);
+	names = task_names(title, n);
+	gen_bind(c, "columns", names);
+	gen_bind(c, "things", gen_pick(c, s, -1, "things")->text);
+	if ((e = gen_pick(c, s, -1, "head")) != NULL)
+		task_add(&text, gen_fill(c, e->text));
+	task_line(&table, title, n, NULL);
+	task_line(&table, title, n, "---");
+	task_rows(c, s, set, 2 + (int)gen_below(c, TASK_ROWS - 1), &text,
+	    &table);
+	if ((e = gen_pick(c, s, -1, "tail")) != NULL && gen_chance(c, 0.6)) {
+		textbuf_puts(&text, " ");
+		task_add(&text, gen_fill(c, e->text));
+	}
+	free(names);
+	names = task_end(&text);
+	gen_bind(c, "text", names[0] == ' ' || names[0] == '\n' ? names + 1 :
+	    names);
+	free(names);
+	gen_say(c->doc, GEN_SAID, gen_draw(c, "table-form"));
+	gen_say(c->doc, GEN_REPLY, task_end(&table));
+	while (n > 0)
+		free(title[--n]);
+	return (0);
+}
+
+/* A sentence of templates with a sentiment: "feeling" sections have the names
+ * negative, neutral and positive. Owned. */
+static char *
+task_feeling(struct gen_ctx *c, int label)
+{
+	const struct gen_section	*s;
+	size_t				 i;
+
+	for (i = 0; i < c->g->sections; i++) {
+		s = &c->g->section[i];
+		if (strcmp(s->kind, "feeling") == 0 &&
+		    strcasecmp(s->name, task_labels[label]) == 0)
+			return (gen_fill(c, gen_pick(c, s, -1,
+			    "say")->text));
+	}
+	return (gen_draw(c, "madeup"));
+}
+
+/* A real sentence with a sentiment: owned; its label in *label, which is not
+ * neutral if two is set. */
+static char *
+task_opinion(struct gen_ctx *c, int two, int *label)
+{
+	const struct gen_opinion	*o;
+
+	do
+		o = &c->g->opinion[gen_below(c, c->g->opinions)];
+	while (o->held != (c->test != 0) || (two && o->label == 1));
+	*label = o->label;
+	return (xstrdup(o->text));
+}
+
+/* A sentence, real or made. */
+static char *
+task_sentence(struct gen_ctx *c, int real, int two, int *label)
+{
+	if (real && c->g->opinions > 0)
+		return (task_opinion(c, two, label));
+	*label = two ? 2 * (int)gen_below(c, 2) : (int)gen_below(c, 3);
+	return (task_feeling(c, *label));
+}
+
+/* Examples with labels, and a sentence without. */
+static char *
+task_shots(struct gen_ctx *c, int real, int *label)
+{
+	const struct gen_list	*l = gen_list_find(c->g, "shot-item");
+	const char		*form = l->item[gen_below(c, l->n)];
+	struct textbuf		 b = { 0 };
+	int			 n = 2 + (int)gen_below(c, 4), i;
+	int			 lower = gen_chance(c, 0.6);
+	char			*s, name[16];
+
+	task_add(&b, gen_draw(c, "shot-head"));
+	for (i = 0; i <= n; i++) {
+		s = task_sentence(c, real, 0, label);
+		gen_bind(c, "text", s);
+		free(s);
+		snprintf(name, sizeof name, "%s", i == n ? "" :
+		    task_labels[*label]);
+		if (lower)
+			name[0] = (char)tolower((unsigned char)name[0]);
+		gen_bind(c, "label", name);
+		textbuf_puts(&b, i == 0 ? "\n" : "\n\n");
+		task_add(&b, gen_fill(c, form));
+	}
+	while (b.n > 0 && b.s[b.n - 1] == ' ')
+		b.n--;
+	*label += lower ? 3 : 0;
+	return (task_end(&b));
+}
+
+/* Sentiment. */
+static int
+task_sentiment(struct gen_ctx *c, int real, const char **family)
+{
+	static const char *const lower[] = { "negative", "neutral",
+		"positive" };
+	int	 two = !real && gen_chance(c, 0.4), label;
+	char	*s;
+
+	if (real)
+		two = !c->test && gen_chance(c, 0.2);
+	if (gen_chance(c, 0.3) && !(real && c->test)) {
+		*family = "examples";
+		s = task_shots(c, real && gen_chance(c, 0.5), &label);
+		gen_say(c->doc, GEN_SAID, s);
+		gen_say(c->doc, GEN_REPLY, xstrdup(label >= 3 ?
+		    lower[label - 3] : task_labels[label]));
+		return (0);
+	}
+	*family = two ? "feeling-two" : "feeling-three";
+	s = task_sentence(c, real, two, &label);
+	gen_bind(c, "text", s);
+	free(s);
+	gen_say(c->doc, GEN_SAID, gen_draw(c, *family));
+	gen_say(c->doc, GEN_REPLY, xstrdup(task_labels[label]));
+	return (0);
+}
+
+/* A task by name. */
+int
+gen_task(struct gen_ctx *c, const char *name, const char **family)
+{
+	int	 r = CHAT_ENOTFOUND;
+
+	*family = name;
+	if (strcmp(name, "table") == 0)
+		r = task_table(c, family);
+	else if (strcmp(name, "spans") == 0 && gen_chance(c, 0.4)) {
+		*family = "story";
+		r = task_story(c);
+	} else if (strcmp(name, "spans") == 0) {
+		*family = "facts";
+		r = task_spans(c);
+	} else if (strcmp(name, "sentiment") == 0)
+		r = task_sentiment(c, 0, family);
+	else if (strcmp(name, "opinion") == 0)
+		r = task_sentiment(c, 1, family);
+	gen_forget(c);
+	return (r);
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Filling the gaps of a template.  In braces stand:
+ *
+ *   {list}        an item of a list, filled itself
+ *   {list:x}      the same, and x is a variable until the end of the block;
+ *                 with a capital letter, until the end of the session
+ *   {$x}          the value of x;  {^$x} with a capital letter;  {a $x} with
+ *                 "a" or "an" before it
+ *   {one|two|}    one of these
+ *   {int 2 99}    a number;  {int 2 99:x}
+ *   {+ $x $y}     the sum of two numbers
+ *   {name}        a first name, or a made-up one;  {madeup} always made up;
+ *                 {madeups} a made-up plural, as of a fruit
+ */
+#include "gen.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rng.h"
+#include "xmalloc.h"
+
+#define GEN_DEPTH	12	/* of lists inside of lists */
+#define GEN_TRIES	50	/* until a word is of the wanted kind */
+
+static void	gen_fill_some(struct gen_ctx *, const char *, size_t,
+		    struct textbuf *, int);
+
+/* Begin a document. */
+void
+gen_ctx_init(struct gen_ctx *c, const struct gen *g, uint64_t seed, int test,
+    struct gen_doc *doc)
+{
+	memset(c, 0, sizeof *c);
+	c->g = g;
+	c->rng = seed;
+	c->test = test;
+	c->doc = doc;
+	(void)rng_next(&c->rng);
+}
+
+/* Forget all variables. */
+void
+gen_ctx_clear(struct gen_ctx *c)
+{
+	int	 i;
+
+	for (i = 0; i < c->vars; i++) {
+		free(c->var[i].name);
+		free(c->var[i].value);
+	}
+	c->vars = 0;
+}
+
+/* A number below n. */
+uint32_t
+gen_below(struct gen_ctx *c, size_t n)
+{
+	return (rng_below(&c->rng, (uint32_t)n));
+}
+
+/* True with probability p. */
+int
+gen_chance(struct gen_ctx *c, double p)
+{
+	return (rng_real(&c->rng) < p);
+}
+
+/* The value of a variable, or NULL. */
+const char *
+gen_var(const struct gen_ctx *c, const char *name)
+{
+	int	 i;
+
+	for (i = c->vars; i > 0; i--)
+		if (strcmp(c->var[i - 1].name, name) == 0)
+			return (c->var[i - 1].value);
+	return (NULL);
+}
+
+/* Set a variable. */
+void
+gen_bind(struct gen_ctx *c, const char *name, const char *value)
+{
+	int	 i;
+
+	for (i = 0; i < c->vars; i++)
+		if (strcmp(c->var[i].name, name) == 0) {
+			free(c->var[i].value);
+			c->var[i].value = xstrdup(value);
+			return;
+		}
+	if (c->vars == GEN_VARS)
+		return;
+	c->var[c->vars].name = xstrdup(name);
+	c->var[c->vars].value = xstrdup(value);
+	c->var[c->vars++].session = isupper((unsigned char)name[0]);
+}
+
+/* Forget the variables of a block. */
+void
+gen_forget(struct gen_ctx *c)
+{
+	int	 i, n = 0;
+
+	for (i = 0; i < c->vars; i++)
+		if (c->var[i].session)
+			c->var[n++] = c->var[i];
+		else {
+			free(c->var[i].name);
+			free(c->var[i].value);
+		}
+	c->vars = n;
+}
+
+/* Does a variable of this block have this value? */
+static int
+gen_taken(const struct gen_ctx *c, const char *value)
+{
+	int	 i;
+
+	for (i = 0; i < c->vars; i++)
+		if (!c->var[i].session &&
+		    strcmp(c->var[i].value, value) == 0)
+			return (1);
+	return (0);
+}
+
+/* A made-up name that is held out, or one that is not. */
+static char *
+gen_madeup(struct gen_ctx *c)
+{
+	static const char *const first[] = { "b", "d", "f", "g", "h", "j",
+		"k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z", "br",
+		"tr", "st", "kl", "sh", "th", "gr", "fl", "pr", "dr" };
+	static const char *const then[] = { "a", "e", "i", "o", "u", "a",
+		"e", "i", "o", "ai", "ee", "oo", "ia" };
+	static const char *const last[] = { "", "", "n", "r", "l", "s", "x",
+		"m", "th", "nd", "k" };
+	char	 s[64];
+	int	 i, n, tries;
+
+	for (tries = 0; tries < GEN_TRIES; tries++) {
+		s[0] = '\0';
+		n = 2 + (gen_below(c, 4) == 0);
+		for (i = 0; i < n; i++) {
+			strcat(s, first[gen_below(c, nitems(first))]);
+			strcat(s, then[gen_below(c, nitems(then))]);
+		}
+		strcat(s, last[gen_below(c, nitems(last))]);
+		s[0] = (char)toupper((unsigned char)s[0]);
+		if (gen_held(s) == (c->test != 0))
+			break;
+	}
+	return (xstrdup(s));
+}
+
+/* An item of a list: in tests a held-out one, if there is one. */
+static const char *
+gen_item(struct gen_ctx *c, const struct gen_list *l)
+{
+	size_t	 i = 0;
+	int	 tries;
+
+	for (tries = 0; tries < GEN_TRIES; tries++) {
+		i = gen_below(c, l->n);
+		if (l->held[i] == (c->test != 0))
+			return (l->item[i]);
+	}
+	/* Most lists have no items that are held out. */
+	for (tries = 0; tries < GEN_TRIES && !c->test && l->held[i]; tries++)
+		i = gen_below(c, l->n);
+	return (l->item[i]);
+}
+
+/* An item of a list, filled. Owned. */
+static char *
+gen_draw_deep(struct gen_ctx *c, const char *name, int depth)
+{
+	const struct gen_list	*l;
+	struct textbuf		 out = { 0 };
+	const char		*item;
+
+	if (strcmp(name, "madeup") == 0 || (strcmp(name, "name") == 0 &&
+	    gen_chance(c, 0.6)))
+		return (gen_madeup(c));
+	if (strcmp(name, "madeups") == 0) {
+		item = gen_madeup(c);
+		textbuf_add(&out, item, strlen(item));
+		free((void *)(uintptr_t)item);
+		out.s[0] |= 0x20;
+		textbuf_add(&out, "s", 2);
+		return (out.s);
+	}
+	l = gen_list_find(c->g, strcmp(name, "name") == 0 ?
+	    "w.first_names" : name);
+	if (l == NULL || l->n == 0 || depth > GEN_DEPTH)
+		return (gen_madeup(c));
+	item = gen_item(c, l);
+	if (strchr(l->name, '.') != NULL)	/* of the corpus: no gaps */
+		return (xstrdup(item));
+	gen_fill_some(c, item, strlen(item), &out, depth + 1);
+	textbuf_add(&out, "", 1);
+	return (out.s);
+}
+
+/* The same for callers. */
+char *
+gen_draw(struct gen_ctx *c, const char *list)
+{
+	return (gen_draw_deep(c, list, 0));
+}
+
+/* The end of the gap that begins at s[0] == '{'; bars gets the number of
+ * choices' separators. */
+static size_t
+gen_gap(const char *s, size_t n, int *bars)
+{
+	size_t	 i;
+	int	 depth = 0;
+
+	*bars = 0;
+	for (i = 0; i < n; i++) {
+		depth += (s[i] == '{') - (s[i] == '}');
+		*bars += s[i] == '|' && depth == 1;
+		if (depth == 0)
+			return (i);
+	}
+	return (n);
+}
+
+/* One of the choices of n bytes, which have `bars` bars. */
+static void
+gen_choose(struct gen_ctx *c, const char *s, size_t n, int bars,
+    struct textbuf *out, int depth)
+{
+	int	 want = (int)gen_below(c, (size_t)bars + 1), d = 0;
+	size_t	 i, from = 0;
+
+	for (i = 0; i <= n; i++) {
+		if (i < n)
+			d += (s[i] == '{') - (s[i] == '}');
+		if (i < n && (s[i] != '|' || d > 0))
+			continue;
+		if (want-- == 0) {
+			gen_fill_some(c, s + from, i - from, out, depth + 1);
+			return;
+		}
+		from = i + 1;
+	}
+}
+
+/* A variable, plain or with a letter of its own before the "$". */
+static void
+gen_value(struct gen_ctx *c, const char *s, struct textbuf *out)
+{
+	const char	*v = gen_var(c, strchr(s, '$') + 1);
+	char		*copy;
+
+	copy = xstrdup(v == NULL ? "" : v);
+	if (s[0] == '^')
+		gen_capital(copy);
+	if (s[0] == 'a')
+		textbuf_puts(out, strchr("aeiouAEIOU", copy[0]) != NULL ?
+		    "an " : "a ");
+	textbuf_puts(out, copy);
+	free(copy);
+}
+
+/* A number, or a sum. */
+static char *
+gen_number(struct gen_ctx *c, const char *s)
+{
+	char	 a[32], b[32];
+	int	 lo, hi;
+
+	if (sscanf(s, "int %d %d", &lo, &hi) == 2 && hi >= lo)
+		return (xasprintf("%d", lo + (int)gen_below(c,
+		    (size_t)(hi - lo + 1))));
+	if (sscanf(s, "+ $%31s $%31s", a, b) == 2 && gen_var(c, a) != NULL &&
+	    gen_var(c, b) != NULL)
+		return (xasprintf("%d", atoi(gen_var(c, a)) +
+		    atoi(gen_var(c, b))));
+	return (NULL);
+}
+
+/* A gap without choices: n bytes. */
+static void
+gen_gap_fill(struct gen_ctx *c, const char *s, size_t n,
+    struct textbuf *out, int depth)
+{
+	char	*gap = xstrndup(s, n), *var = strrchr(gap, ':'), *v = NULL;
+	int	 tries;
+
+	if (strchr(gap, '$') != NULL && gap[0] != '+') {
+		gen_value(c, gap, out);
+		free(gap);
+		return;
+	}
+	if (var != NULL)
+		*var++ = '\0';
+	for (tries = 0; tries < 8; tries++) {
+		free(v);
+		if ((v = gen_number(c, gap)) == NULL)
+			v = gen_draw_deep(c, gap, depth);
+		if (var == NULL || !gen_taken(c, v))
+			break;
+	}
+	if (var != NULL)
+		gen_bind(c, var, v);
+	textbuf_puts(out, v);
+	free(v);
+	free(gap);
+}
+
+/* Fill n bytes. */
+static void
+gen_fill_some(struct gen_ctx *c, const char *s, size_t n,
+    struct textbuf *out, int depth)
+{
+	size_t	 i, end;
+	int	 bars;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] != '{') {
+			textbuf_add(out, s + i, 1);
+			continue;
+		}
+		end = i + gen_gap(s + i, n - i, &bars);
+		if (bars > 0)
+			gen_choose(c, s + i + 1, end - i - 1, bars, out,
+			    depth);
+		else
+			gen_gap_fill(c, s + i + 1, end - i - 1, out, depth);
+		i = end;
+	}
+}
+
+/* Fill a template. Owned. */
+char *
+gen_fill(struct gen_ctx *c, const char *text)
+{
+	struct textbuf	 out = { 0 };
+
+	gen_fill_some(c, text, strlen(text), &out, 0);
+	textbuf_add(&out, "", 1);
+	return (out.s);
+}
+
+/* Check the gaps of a text: lists must be there. */
+static int
+gen_check_text(const struct gen *g, const char *where, const char *s,
+    size_t n, struct fault *f)
+{
+	size_t	 i, end, k;
+	char	*gap, *var;
+	int	 bars, r = 0;
+
+	for (i = 0; r == 0 && i < n; i++) {
+		if (s[i] != '{')
+			continue;
+		end = i + gen_gap(s + i, n - i, &bars);
+		if (end >= n)
+			return (fault_set(f, "bad_config", NULL,
+			    "%s: a brace is not closed: \"%s\"", where, s));
+		gap = xstrndup(s + i + 1, end - i - 1);
+		for (k = 0; bars > 0 && k < end - i - 1; k++)
+			if (gap[k] == '{')	/* gaps inside of choices */
+				break;
+		if (bars > 0)
+			r = gen_check_text(g, where, s + i + 1, end - i - 1,
+			    f);
+		else if (strchr(gap, '$') == NULL &&
+		    strncmp(gap, "int ", 4) != 0) {
+			if ((var = strrchr(gap, ':')) != NULL)
+				*var = '\0';
+			if (strcmp(gap, "madeup") != 0 &&
+			    strcmp(gap, "madeups") != 0 &&
+			    strcmp(gap, "name") != 0 &&
+			    strncmp(gap, "w.", 2) != 0 &&
+			    strncmp(gap, "intent.", 7) != 0 &&
+			    strncmp(gap, "corpus.", 7) != 0 &&
+			    gen_list_find(g, gap) == NULL)
+				r = fault_set(f, "bad_config", NULL,
+				    "%s: no list \"%s\"", where, gap);
+		}
+		free(gap);
+		i = end;
+	}
+	return (r);
+}
+
+/* Check all templates. */
+int
+gen_check(const struct gen *g, struct fault *f)
+{
+	size_t	 i, k;
+	int	 r = 0;
+
+	for (i = 0; i < g->sections; i++)
+		for (k = 0; r == 0 && k < g->section[i].n; k++)
+			r = gen_check_text(g, g->section[i].name,
+			    g->section[i].e[k].text,
+			    strlen(g->section[i].e[k].text), f);
+	for (i = 0; i < g->lists; i++)
+		for (k = 0; r == 0 && k < g->list[i].n &&
+		    strchr(g->list[i].name, '.') == NULL; k++)
+			r = gen_check_text(g, g->list[i].name,
+			    g->list[i].item[k], strlen(g->list[i].item[k]),
+			    f);
+	return (r);
+}
+
+/* An entry of a section's group (-1: any) with this key; in tests a held-out
+ * one, if there is one. NULL: none. */
+const struct gen_entry *
+gen_pick(struct gen_ctx *c, const struct gen_section *s, int group,
+    const char *key)
+{
+	const struct gen_entry	*e;
+	uint32_t		 n[2] = { 0, 0 }, want;
+	int			 held;
+	size_t			 i;
+
+	for (i = 0; i < s->n; i++) {
+		e = &s->e[i];
+		if ((group < 0 || e->group == group) &&
+		    strcmp(e->key, key) == 0)
+			n[e->held != 0]++;
+	}
+	held = c->test && n[1] > 0;
+	if (n[held] == 0)
+		return (NULL);
+	want = gen_below(c, n[held]);
+	for (i = 0;; i++) {
+		e = &s->e[i];
+		if ((group < 0 || e->group == group) &&
+		    strcmp(e->key, key) == 0 && e->held == held &&
+		    want-- == 0)
+			return (e);
+	}
+}
+
+/* A section of a kind, by weight. NULL: none. */
+const struct gen_section *
+gen_kind(struct gen_ctx *c, const char *kind)
+{
+	const struct gen_section	*s, *last = NULL;
+	double				 sum = 0, at;
+	size_t				 i;
+
+	for (i = 0; i < c->g->sections; i++)
+		if (strcmp(c->g->section[i].kind, kind) == 0)
+			sum += c->g->section[i].weight;
+	at = rng_real(&c->rng) * sum;
+	for (i = 0; i < c->g->sections; i++) {
+		s = &c->g->section[i];
+		if (strcmp(s->kind, kind) != 0)
+			continue;
+		last = s;
+		if ((at -= s->weight) < 0)
+			return (s);
+	}
+	return (last);
+}
+
+/* A capital letter first. */
+char *
+gen_capital(char *s)
+{
+	s[0] = (char)toupper((unsigned char)s[0]);
+	return (s);
+}
+
+/* A slip of the fingers in s, which has room for one more byte. */
+static void
+gen_slip(struct gen_ctx *c, char *s)
+{
+	size_t	 n = strlen(s), i;
+	char	 t;
+
+	if (n < 4)
+		return;
+	i = 1 + gen_below(c, n - 2);
+	if (!isalpha((unsigned char)s[i]) || !isalpha((unsigned char)s[i + 1]))
+		return;
+	switch (gen_below(c, 3)) {
+	case 0:
+		t = s[i];
+		s[i] = s[i + 1];
+		s[i + 1] = t;
+		break;
+	case 1:
+		memmove(s + i, s + i + 1, n - i);
+		break;
+	default:
+		s[i] = (char)('a' + gen_below(c, 26));
+	}
+}
+
+/* Remove a character. */
+static void
+gen_without(char *s, char ch)
+{
+	char	*to = s;
+
+	for (; *s != '\0'; s++)
+		if (*s != ch)
+			*to++ = *s;
+	*to = '\0';
+}
+
+/* The text as people type it; gently: words that are copied stay as they are.
+ * s is taken, the result is owned. */
+char *
+gen_typed(struct gen_ctx *c, char *s, int gently)
+{
+	double	 x = rng_real(&c->rng);
+	size_t	 n, i;
+
+	if (c->test || s[0] == '\0')
+		return (s);
+	if (!gently && x < 0.33)
+		for (i = 0; s[i] != '\0'; i++)
+			s[i] = (char)tolower((unsigned char)s[i]);
+	else if (gently && x < 0.2 && isupper((unsigned char)s[0]) &&
+	    (s[1] == ' ' || strncmp(s, "My ", 3) == 0 ||
+	    strncmp(s, "Wh", 2) == 0 || strncmp(s, "Ho", 2) == 0) &&
+	    strncmp(s, "I ", 2) != 0)
+		s[0] = (char)tolower((unsigned char)s[0]);
+	else if (!gently && x > 0.98 && strlen(s) < 30)
+		for (i = 0; s[i] != '\0'; i++)
+			s[i] = (char)toupper((unsigned char)s[i]);
+	n = strlen(s);
+	if (gen_chance(c, 0.3))
+		while (n > 1 && strchr(".!?", s[n - 1]) != NULL)
+			s[--n] = '\0';
+	if (gen_chance(c, 0.1))
+		gen_without(s, '\'');
+	if (!gently && gen_chance(c, 0.1))
+		for (i = 0; i < 1 + n / 40; i++)
+			gen_slip(c, s);
+	return (s);
+}

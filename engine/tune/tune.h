@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of chatd-tune.  Each gets its own arguments, argv[0] is the
+ * command's name.  Each reports its errors on the standard error output and
+ * returns an exit status.
+ */
+#ifndef TUNE_TUNE_H
+#define TUNE_TUNE_H
+
+#define TUNE_OK		0
+#define TUNE_FAILED	1
+#define TUNE_USAGE	2	/* wrong arguments */
+
+struct fault;
+
+int	tune_recipe(int argc, char **argv);
+int	tune_evaluate(int argc, char **argv);
+int	tune_tokenizer(int argc, char **argv);
+int	tune_generate(int argc, char **argv);
+
+/* Report a fault. Returns TUNE_FAILED. */
+int	tune_failed(const struct fault *f);
+
+/* Report wrong arguments, and print the usage of a command. Returns
+ * TUNE_USAGE. */
+int	tune_usage(const char *usage);
+
+/* A number of an option, from min to max. 0, or -1 after a message. */
+int	tune_number(const char *option, const char *s, long long min,
+	    long long max, long long *out);
+
+#endif

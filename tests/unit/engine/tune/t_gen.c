@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generated dialogues: a seed gives the same document again; training never
+ * gets what is held out and tests get nothing else; the answers of tasks are in
+ * their texts; a mistake in a template is reported with its place.
+ */
+#include "gen.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine_data.h"
+#include "xmalloc.h"
+
+#define TEMPLATES	"../../engine/mini/templates"
+#define DOCUMENTS	400
+
+static struct gen	*gen;
+
+/* Open the templates of the shipped model, without a corpus. */
+static int
+setup(void **state)
+{
+	char		*path = data_path(TEMPLATES);
+	struct fault	 f;
+	int		 r = gen_open(path, NULL, &gen, &f);
+
+	(void)state;
+	if (r != 0)
+		fprintf(stderr, "%s\n", f.message);
+	free(path);
+	return (r);
+}
+
+/* Close them. */
+static int
+teardown(void **state)
+{
+	(void)state;
+	gen_free(gen);
+	return (0);
+}
+
+/* A folder with one template file. Owned; discard removes it. */
+static char *
+folder(const char *text)
+{
+	char	*dir = xstrdup("/tmp/t_gen.XXXXXX"), *path;
+	FILE	*f;
+
+	assert_non_null(mkdtemp(dir));
+	path = xasprintf("%s/a.txt", dir);
+	assert_non_null(f = fopen(path, "w"));
+	fputs(text, f);
+	fclose(f);
+	free(path);
+	return (dir);
+}
+
+/* Remove it. */
+static void
+discard(char *dir)
+{
+	char	*path = xasprintf("%s/a.txt", dir);
+
+	unlink(path);
+	rmdir(dir);
+	free(path);
+	free(dir);
+}
+
+/* Does a document have this text? */
+static int
+has(const struct gen_doc *doc, const char *s)
+{
+	size_t	 i;
+
+	for (i = 0; i < doc->n; i++)
+		if (strstr(doc->turn[i].text, s) != NULL)
+			return (1);
+	return (0);
+}
+
+static void
+test_a_seed_gives_the_same_document(void **state)
+{
+	struct gen_doc	 a, b;
+	uint64_t	 i;
+	size_t		 k;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		gen_document(gen, i, 600, 0, &a);
+		gen_document(gen, i, 600, 0, &b);
+		assert_int_equal(a.n, b.n);
+		assert_true(a.n > 1);
+		for (k = 0; k < a.n; k++)
+			assert_string_equal(a.turn[k].text, b.turn[k].text);
+		gen_doc_clear(&a);
+		gen_doc_clear(&b);
+	}
+}
+
+static void
+test_training_and_tests_share_no_phrasing(void **state)
+{
+	static const char text[] =
+	    "@talk tell-x 1\n\n> seen {name:X}\n~ > held {name:X}\n< ok\n"
+	    "@talk ask-x 1\nif X\n\n> seen?\n~ > held?\n< {$X}\n"
+	    "@talk other 1\n\n> other\n< yes\n";
+	char		*dir = folder(text);
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	const char	*family;
+	uint64_t	 i;
+	size_t		 k;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		gen_document(g, i, 100, 0, &doc);
+		assert_false(has(&doc, "held"));
+		gen_doc_clear(&doc);
+		assert_int_equal(gen_test(g, "memory", i, &doc, &family), 0);
+		assert_false(has(&doc, "seen"));
+		k = doc.n - 1;
+		assert_int_equal(doc.turn[k].role, GEN_REPLY);
+		assert_true(gen_held(doc.turn[k].text));
+		gen_doc_clear(&doc);
+	}
+	gen_free(g);
+	discard(dir);
+}
+
+static void
+test_answers_are_in_their_texts(void **state)
+{
+	static const char *const tasks[] = { "spans", "table" };
+	struct gen_doc	 doc;
+	const char	*family, *s, *end;
+	char		*cell;
+	uint64_t	 i;
+	size_t		 t, k;
+
+	(void)state;
+	for (t = 0; t < nitems(tasks); t++)
+		for (i = 0; i < DOCUMENTS; i++) {
+			assert_int_equal(gen_test(gen, tasks[t], i, &doc,
+			    &family), 0);
+			for (k = 1; k < doc.n; k++) {
+				s = doc.turn[k].text;
+				if (doc.turn[k].role != GEN_REPLY ||
+				    s[strlen(s) - 1] == '.')
+					continue;	/* a summary */
+				if (s[0] != '|') {
+					if (strncmp(s, "When", 4) != 0 &&
+					    strstr(s, " to ") == NULL &&
+					    strstr(s, " at ") == NULL)
+						cell = xstrdup(s);
+					else
+						cell = xstrndup(s,
+						    strcspn(s, " "));
+				} else {
+					/* The first cell of the last row. */
+					s = strrchr(s, '\n') + 3;
+					end = strstr(s, " |");
+					cell = xstrndup(s,
+					    (size_t)(end - s));
+				}
+				if (strstr(doc.turn[0].text, cell) == NULL &&
+				    strstr(cell, " ") == NULL)
+					fail_msg("\"%s\" is not in: %s",
+					    cell, doc.turn[0].text);
+				free(cell);
+			}
+			gen_doc_clear(&doc);
+		}
+}
+
+static void
+test_a_feeling_has_a_label(void **state)
+{
+	struct gen_doc	 doc;
+	const char	*family, *s;
+	int		 count[3] = { 0, 0, 0 };
+	uint64_t	 i;
+
+	(void)state;
+	for (i = 0; i < DOCUMENTS; i++) {
+		assert_int_equal(gen_test(gen, "sentiment", i, &doc,
+		    &family), 0);
+		s = doc.turn[doc.n - 1].text;
+		if (strcasecmp(s, "negative") == 0)
+			count[0]++;
+		else if (strcasecmp(s, "neutral") == 0)
+			count[1]++;
+		else if (strcasecmp(s, "positive") == 0)
+			count[2]++;
+		else
+			fail_msg("\"%s\" is no label", s);
+		gen_doc_clear(&doc);
+	}
+	assert_true(count[0] > DOCUMENTS / 10 && count[1] > DOCUMENTS / 10 &&
+	    count[2] > DOCUMENTS / 10);
+}
+
+static void
+test_mistakes_are_reported(void **state)
+{
+	static const struct {
+		const char	*text, *message;
+	} cases[] = {
+		{ "@talk a\n\n> {nothere}\n< b\n", "no list \"nothere\"" },
+		{ "@talk a\n\n> {open\n< b\n", "a brace is not closed" },
+		{ "@song a\n", "a.txt:1: not @KIND NAME [WEIGHT]: \"song\"" },
+		{ "@talk a x\n", "a.txt:1: not a weight: \"x\"" },
+		{ "# c\nword\n", "a.txt:2: before any section: \"word\"" },
+		{ "@talk a\nword\n", "a.txt:2: not KEY TEXT: \"word\"" },
+		{ "@talk a\nafter (\n", "a.txt:2: not a regular expression" },
+	};
+	struct gen	*g;
+	struct fault	 f;
+	char		*dir;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		dir = folder(cases[i].text);
+		assert_int_not_equal(gen_open(dir, NULL, &g, &f), 0);
+		if (strstr(f.message, cases[i].message) == NULL)
+			fail_msg("\"%s\": %s", cases[i].text, f.message);
+		discard(dir);
+	}
+	assert_int_not_equal(gen_open("/nonexistent", NULL, &g, &f), 0);
+	assert_non_null(strstr(f.message, "/nonexistent: No such file"));
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_seed_gives_the_same_document),
+		cmocka_unit_test(test_training_and_tests_share_no_phrasing),
+		cmocka_unit_test(test_answers_are_in_their_texts),
+		cmocka_unit_test(test_a_feeling_has_a_label),
+		cmocka_unit_test(test_mistakes_are_reported)
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
