@@ -364,6 +364,12 @@ char	*filter_user(int64_t uid);
 /* Print a done event of moderate with "explain", about text (UTF-8): the text
  * with the places that were found, and each finding with what it weighed. */
 void	 explain_print(const char *text, const json_t *end);
+/* The plugin and the rule of a finding, a new string; the plugin once if the
+ * name of the rule begins with it. */
+char	*explain_name(const json_t *finding);
+/* Order two findings, elements of an array of json_t *, as moderate does: the
+ * higher score first, then the earlier place. For qsort. */
+int	 explain_strongest(const void *a, const void *b);
 
 /* ---- rate.c: ratings */
 #define RATE_NONE	2		/* no thumb */

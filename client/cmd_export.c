@@ -14,6 +14,7 @@
 /* The output of an export. */
 struct export {
 	struct outfile	*file;		/* owned; NULL: stdout */
+	size_t		 bytes;		/* written so far */
 	struct render	 render;	/* for a terminal */
 };
 
@@ -55,7 +56,7 @@ int
 cmd_export(struct ctl *ctl, int argc, char **argv)
 {
 	const char	*path = ctl->opt.output;
-	struct export	 e = { NULL, { 0 } };
+	struct export	 e = { .file = NULL };
 	json_t		*m, *end;
 	int		 status;
 
@@ -78,6 +79,10 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 		render_end(&e.render);
 		term_flush();
 	}
+	if (status == CTL_OK && e.bytes == 0)
+		term_note("[nothing to export%s]", ctl->opt.all ? "" :
+		    " among your own texts; operators get those of all users "
+		    "with --all");
 	json_decref(end);
 	return (status);
 }
@@ -106,6 +111,7 @@ export_text(void *arg, const json_t *event)
 	if (text == NULL)
 		return;
 	n = strlen(text);
+	e->bytes += n;
 	if (e->file != NULL)
 		outfile_write(e->file, text, n);
 	else if (term_is(1))

@@ -49,6 +49,25 @@ filters_counts(const json_t *o)
 	putchar('\n');
 }
 
+/* Print the models and rule packs that a plugin has read. */
+static void
+filters_reads(const json_t *list)
+{
+	json_t	*o;
+	size_t	 i;
+	char	*path, *digest;
+
+	json_array_foreach(list, i, o) {
+		path = render_line(msg_string(o, "path"));
+		digest = render_line(msg_string(o, "digest"));
+		printf("           reads %s\n", path);
+		if (digest[0] != '\0')
+			printf("           sha256 %s\n", digest);
+		free(path);
+		free(digest);
+	}
+}
+
 /* Print one plugin. */
 static void
 filters_print(const json_t *o)
@@ -64,8 +83,12 @@ filters_print(const json_t *o)
 	safe = render_line(state);
 	printf("%-10s ", name);
 	if (version[0] != '\0')
-		printf("%s, interface %s, %lld rules: ", version, abi,
+		printf("%s, interface %s", version, abi);
+	if (msg_int(o, "rules", 0) > 0)
+		printf(", %lld rules or features",
 		    (long long)msg_int(o, "rules", 0));
+	if (version[0] != '\0')
+		printf(": ");
 	printf("%s%s%s\n", term_on(1, strcmp(state, "ready") == 0 ?
 	    ROLE_GOOD : ROLE_BAD), safe, term_off(1));
 	free(name);
@@ -75,6 +98,7 @@ filters_print(const json_t *o)
 	filters_counts(o);
 	filters_more(o, "", "path");
 	filters_more(o, "sha256 ", "digest");
+	filters_reads(json_object_get(o, "reads"));
 	if (strcmp(state, "ready") != 0)
 		filters_more(o, "", "why");
 }

@@ -207,18 +207,16 @@ moderate_words(const json_t *end)
 {
 	const char	*slug;
 	json_t		*c;
-	char		*text, *safe;
+	char		*text, *safe, *name;
 
 	safe = render_line(msg_string(end, "action"));
 	fputs(safe, stdout);
 	free(safe);
 	json_object_foreach(json_object_get(end, "categories"), slug, c) {
-		text = xasprintf("%s %.2f (%s %s, bytes %lld to %lld: %s)",
-		    slug, msg_real(c, "score", 0),
-		    msg_string(c, "plugin") == NULL ? "?" :
-		    msg_string(c, "plugin"),
-		    msg_string(c, "rule") == NULL ? "?" :
-		    msg_string(c, "rule"), (long long)msg_int(c, "start", 0),
+		name = explain_name(c);
+		text = xasprintf("%s %.2f (%s, bytes %lld to %lld: %s)",
+		    slug, msg_real(c, "score", 0), name,
+		    (long long)msg_int(c, "start", 0),
 		    (long long)msg_int(c, "end", 0),
 		    msg_string(c, "action") == NULL ? "allow" :
 		    msg_string(c, "action"));
@@ -226,6 +224,7 @@ moderate_words(const json_t *end)
 		printf("\t%s", safe);
 		free(safe);
 		free(text);
+		free(name);
 	}
 	fputc('\n', stdout);
 	term_flush();

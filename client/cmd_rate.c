@@ -13,6 +13,7 @@
 #include "xmalloc.h"
 
 static int	cmd_rate_thumb(const char *, int *);
+static void	cmd_rate_appeal(struct ctl *, const json_t *);
 static int	cmd_rate_ideal(struct ctl *, int64_t, char **);
 
 /* chatctl rate */
@@ -53,11 +54,60 @@ cmd_rate(struct ctl *ctl, int argc, char **argv)
 	    o->reasons, ideal, o->comment), NULL, NULL, &end);
 	if (status == CTL_OK && o->json)
 		term_json(end);
-	else if (status == CTL_OK)
+	else if (status == CTL_OK) {
 		rate_report(end);
+		cmd_rate_appeal(ctl, end);
+	}
 	json_decref(end);
 	free(ideal);
 	return (status);
+}
+
+/* A reply of an exchange. */
+struct cmd_rate_state {
+	int64_t	 reply;
+	int	 blocked;	/* -1: not found */
+};
+
+/* Note whether the reply was blocked. */
+static void
+cmd_rate_blocked(void *arg, const json_t *event)
+{
+	struct cmd_rate_state	*s = arg;
+	const char		*state;
+	json_t			*reply;
+	size_t			 i;
+
+	json_array_foreach(json_object_get(json_object_get(event, "exchange"),
+	    "replies"), i, reply) {
+		state = msg_string(reply, "state");
+		if (msg_int(reply, "reply", 0) == s->reply && state != NULL)
+			s->blocked = strcmp(state, "blocked") == 0;
+	}
+}
+
+/* Tell a user who has just objected to a block that there was none: operators
+ * review blocked texts only. */
+static void
+cmd_rate_appeal(struct ctl *ctl, const json_t *end)
+{
+	struct cmd_rate_state	 s = { msg_int(end, "reply", 0), -1 };
+	json_t			*m, *v, *done = NULL;
+	size_t			 i;
+	int			 appeal = 0;
+
+	json_array_foreach(ctl->opt.reasons, i, v)
+		appeal |= json_is_string(v) &&
+		    strcmp(json_string_value(v), "wrong_refusal") == 0;
+	if (!appeal)
+		return;
+	m = msg_op("show", -1);
+	msg_set_int(m, "exchange", msg_int(end, "exchange", 0));
+	if (link_call(ctl, m, cmd_rate_blocked, &s, &done) == CTL_OK &&
+	    s.blocked == 0)
+		term_note("[this reply was not blocked, so no operator will "
+		    "review it]");
+	json_decref(done);
 }
 
 /* Note the reply that --reply names, or the newest one. */

@@ -20,6 +20,8 @@ cmd_reload(struct ctl *ctl, int argc, char **argv)
 	status = link_call(ctl, msg_op("reload", -1), NULL, NULL, &end);
 	if (status == CTL_OK && ctl->opt.json)
 		term_json(end);
+	else if (status == CTL_OK && term_is(1))
+		term_note("[configuration read again]");
 	json_decref(end);
 	return (status);
 }

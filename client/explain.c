@@ -177,21 +177,53 @@ explain_text(const char *text, const json_t *findings)
 	return (numbered);
 }
 
+/* The plugin and the rule of a finding. */
+char *
+explain_name(const json_t *finding)
+{
+	const char	*plugin = msg_string(finding, "plugin");
+	const char	*rule = msg_string(finding, "rule");
+	size_t		 n;
+
+	if (plugin == NULL || rule == NULL)
+		return (xstrdup(plugin != NULL ? plugin : rule != NULL ? rule :
+		    "?"));
+	n = strlen(plugin);
+	if (strncmp(rule, plugin, n) == 0 &&
+	    (rule[n] == '\0' || rule[n] == ':' || rule[n] == '/'))
+		return (xstrdup(rule));
+	return (xasprintf("%s %s", plugin, rule));
+}
+
+/* Order two findings: the higher score first, then the earlier place. */
+int
+explain_strongest(const void *a, const void *b)
+{
+	const json_t	*x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	double		 sx = msg_real(x, "score", 0);
+	double		 sy = msg_real(y, "score", 0);
+	int64_t		 ix = msg_int(x, "start", 0);
+	int64_t		 iy = msg_int(y, "start", 0);
+
+	if (sx != sy)
+		return (sx < sy ? 1 : -1);
+	return ((ix > iy) - (ix < iy));
+}
+
 /* Print one finding on a line, after its number (0: none), and what it weighed
  * on the next. */
 static void
 explain_finding(const json_t *o, size_t number)
 {
 	const json_t	*list = json_object_get(o, "detail"), *ft;
-	char		*line, *safe;
+	char		*line, *safe, *name = explain_name(o);
 	size_t		 i;
 
 	if (number > 0)
 		printf("%3zu", number);
-	line = xasprintf("%-15s %.2f  %-6s  %s %s, bytes %lld to %lld%s",
+	line = xasprintf("%-15s %.2f  %-6s  %s, bytes %lld to %lld%s",
 	    msg_string(o, "category"), msg_real(o, "score", 0),
-	    explain_action(o),
-	    msg_string(o, "plugin"), msg_string(o, "rule"),
+	    explain_action(o), name,
 	    (long long)msg_int(o, "start", 0), (long long)msg_int(o, "end", 0),
 	    json_is_true(json_object_get(o, "proven")) ? " (proven)" :
 	    json_object_get(o, "lowered") != NULL ? " (lowered)" : "");
@@ -199,6 +231,7 @@ explain_finding(const json_t *o, size_t number)
 	printf("  %s\n", safe);
 	free(safe);
 	free(line);
+	free(name);
 	json_array_foreach(list, i, ft) {
 		safe = render_line(msg_string(ft, "name"));
 		printf("%s%s %+.2f", i == 0 ? "      " : ", ", safe,

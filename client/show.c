@@ -346,32 +346,50 @@ show_rating(struct show *l, const json_t *rating)
 		show_text(l, text, "= ");
 }
 
-/* Print the findings of the filters. */
+/* Print a finding of the filters. */
+static void
+show_verdict(struct show *l, const json_t *v, const char *action)
+{
+	const char	*direction = msg_string(v, "direction");
+	char		*name = explain_name(v), *safe, *text;
+
+	text = xasprintf("%s: %s %.2f (%s; %s)", action,
+	    msg_string(v, "category") == NULL ? "?" :
+	    msg_string(v, "category"), msg_real(v, "score", 0),
+	    direction == NULL ? "?" : direction, name);
+	safe = render_line(text);
+	fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_BAD), safe,
+	    term_off(1));
+	free(safe);
+	free(text);
+	free(name);
+}
+
+/* Print the findings of the filters: those about the prompt, then those about
+ * the reply, the strongest first. */
 static void
 show_verdicts(struct show *l, const json_t *verdicts)
 {
-	json_t		*v;
-	const char	*action;
-	char		*safe, *text;
+	const size_t	 n = json_array_size(verdicts);
+	const char	*action, *direction;
+	json_t		**all;
 	size_t		 i;
+	int		 reply;
 
-	json_array_foreach(verdicts, i, v) {
-		action = msg_string(v, "action");
-		if (action == NULL || strcmp(action, "allow") == 0)
-			continue;
-		text = xasprintf("%s: %s %.2f (%s; %s %s)", action,
-		    msg_string(v, "category") == NULL ? "?" :
-		    msg_string(v, "category"), msg_real(v, "score", 0),
-		    msg_string(v, "direction") == NULL ? "?" :
-		    msg_string(v, "direction"),
-		    msg_string(v, "plugin") == NULL ? "?" :
-		    msg_string(v, "plugin"),
-		    msg_string(v, "rule") == NULL ? "?" :
-		    msg_string(v, "rule"));
-		safe = render_line(text);
-		fprintf(l->out, "%s[%s]%s\n", term_on(1, ROLE_BAD), safe,
-		    term_off(1));
-		free(safe);
-		free(text);
+	all = xcalloc(n + 1, sizeof(json_t *));
+	for (i = 0; i < n; i++)
+		all[i] = json_array_get(verdicts, i);
+	qsort(all, n, sizeof *all, explain_strongest);
+	for (reply = 0; reply < 2; reply++) {
+		for (i = 0; i < n; i++) {
+			action = msg_string(all[i], "action");
+			direction = msg_string(all[i], "direction");
+			if (action == NULL || strcmp(action, "allow") == 0 ||
+			    reply != (direction != NULL &&
+			    strcmp(direction, "reply") == 0))
+				continue;
+			show_verdict(l, all[i], action);
+		}
 	}
+	free(all);
 }

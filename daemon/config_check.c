@@ -72,19 +72,20 @@ config_check_access(const struct config *c, struct config_errors *e,
 	return (0);
 }
 
-/* Check that the model is a folder with a configuration, or a file. The engine
+/* Check that a model is a folder with a configuration, or a file. The engine
  * checks their content. */
 static void
-config_check_model(const struct config *c, struct config_errors *e)
+config_check_model(const struct config *c, struct config_errors *e,
+    const char *key, const char *model)
 {
 	struct stat	 st;
 	char		*path;
 
-	if (!config_check_access(c, e, "model.path", c->model_path, R_OK) ||
-	    stat(c->model_path, &st) == -1 || !S_ISDIR(st.st_mode))
+	if (!config_check_access(c, e, key, model, R_OK) ||
+	    stat(model, &st) == -1 || !S_ISDIR(st.st_mode))
 		return;
-	path = path_join(c->model_path, "config.json");
-	config_check_access(c, e, "model.path", path, R_OK);
+	path = path_join(model, "config.json");
+	config_check_access(c, e, key, path, R_OK);
 	free(path);
 }
 
@@ -99,7 +100,9 @@ config_check(const struct config *c, json_t *errors, struct fault *f)
 	config_check_access(c, &e, "engine.program", c->engine_program, X_OK);
 	config_check_access(c, &e, "filter.program", c->filter_program, X_OK);
 	config_check_access(c, &e, "store.program", c->store_program, X_OK);
-	config_check_model(c, &e);
+	config_check_model(c, &e, "model.path", c->model_path);
+	if (c->judge_enabled && c->judge_model[0] != '\0')
+		config_check_model(c, &e, "judge.model", c->judge_model);
 	for (i = 0; i < c->nfilters; i++)
 		config_check_access(c, &e, "filters", c->filters[i].path, R_OK);
 	/* A missing state folder is created later. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "xmalloc.h"
 
 #define CONFIG_LABELS_MAX	32	/* of the judge */
@@ -133,6 +134,32 @@ config_filters(struct config *c, const char *file, const struct ynode *list,
 	return (0);
 }
 
+/* Warn about actions that can never follow: those with a score above that of a
+ * stricter one. Without any action everything passes. */
+static void
+config_threshold_warn(const struct threshold *t, const char *file,
+    const struct ynode *map)
+{
+	const double	 scores[] = { t->flag, t->redact, t->block };
+	int		 i, k;
+
+	for (i = 0; i < 3; i++) {
+		for (k = i + 1; k < 3; k++) {
+			if (scores[i] == NEVER || scores[k] == NEVER ||
+			    scores[i] <= scores[k])
+				continue;
+			log_warnx("%s:%d: %s: %s from %g on never happens, "
+			    "because %s from %g on comes first", file,
+			    map->line, map->key,
+			    vocabulary_actions[ACTION_FLAG + i], scores[i],
+			    vocabulary_actions[ACTION_FLAG + k], scores[k]);
+		}
+	}
+	if (map->child == NULL)
+		log_warnx("%s:%d: %s: no action has a score, so everything "
+		    "passes", file, map->line, map->key);
+}
+
 /* flag, redact and block of one category or of "default". */
 static int
 config_threshold(struct config *c, struct threshold *t, const char *file,
@@ -156,6 +183,7 @@ config_threshold(struct config *c, struct threshold *t, const char *file,
 			config_note(c, ynode_real(file, n, 0, 1, scores[i],
 			    f), f);
 	}
+	config_threshold_warn(t, file, map);
 	return (0);
 }
 

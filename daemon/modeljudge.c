@@ -145,14 +145,22 @@ modeljudge_fail(struct modeljudge *mj, const char *why)
 	mj->cb(mj->arg, NULL, why);
 }
 
-/* The time is over. */
+/* The time is over, or the engine can't start. */
 static void
 modeljudge_late(evutil_socket_t fd, short what, void *arg)
 {
 	struct modeljudge	*mj = arg;
+	struct fault		 f;
 
 	(void)fd;
 	(void)what;
+	if (helper_state(mj->engine) != HELPER_READY &&
+	    helper_why(mj->engine)[0] != '\0') {
+		fault_set(&f, NULL, NULL, "the judge is not running: %s",
+		    helper_why(mj->engine));
+		modeljudge_fail(mj, f.message);
+		return;
+	}
 	mj->d->judge_count.late++;
 	modeljudge_fail(mj, "the judge gave no verdict within judge.timeout");
 }
@@ -433,6 +441,11 @@ modeljudge_new(struct chatd *d, uid_t uid, const char *text, size_t len,
 	mj->findings = json_array();
 	mj->began = clock_monotonic();
 	mj->deadline = evtimer_new(d->base, modeljudge_late, mj);
+	if (helper_failing(mj->engine)) {	/* don't wait for it */
+		timerclear(&tv);
+		event_add(mj->deadline, &tv);
+		return (mj);
+	}
 	event_add(mj->deadline, &tv);
 	modeljudge_labels(mj);
 	modeljudge_piece(mj);

@@ -19,7 +19,8 @@ struct modeljudge;
 /*
  * Called once. findings (borrowed) is an array of findings in the form of a
  * filter, with the plugin name "judge" and the label as rule; NULL: the model
- * gave no verdict in time, and why says the reason. May free the judge.
+ * gave no verdict in time or is not running, and why says the reason. May free
+ * the judge.
  */
 typedef void	modeljudge_cb(void *arg, const json_t *findings,
 		    const char *why);

@@ -19,10 +19,12 @@
 #include "filters.h"
 #include "log.h"
 #include "path.h"
+#include "suggest.h"
 #include "systemd_unit.h"
 #include "xmalloc.h"
 
 #define PREFLIGHT_START_S	30	/* seconds for the filters to start */
+#define PREFLIGHT_PLUGINS	64	/* names to suggest */
 #define PREFLIGHT_JSON_MAX (1024 * 1024)	/* bytes of config.json */
 
 static struct systemd_unit service;	/* empty: no unit uses that file */
@@ -221,30 +223,61 @@ preflight_filter(const struct config *c, json_t *errors)
 		    c->file != NULL ? c->file : "defaults", t.why));
 }
 
-/* Look up the socket's group, and the groups and plugins with a policy. systemd
- * may create the socket, so a missing group is a warning. */
+/* Is there something with findings of that name: a filter, or the judge? */
+static int
+preflight_finds(const struct config *c, const char *name, size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < c->nfilters; i++) {
+		if (strlen(c->filters[i].name) == len &&
+		    memcmp(c->filters[i].name, name, len) == 0)
+			return (1);
+	}
+	return (c->judge_enabled && len == 5 && memcmp(name, "judge", 5) == 0);
+}
+
+/* Look for plugins that have a policy but are not there. A name with a colon
+ * begins with that of its plugin; one with a slash may be that of a pack. */
+static void
+preflight_plugins(const struct config *c)
+{
+	const char	*name, *near, *words[PREFLIGHT_PLUGINS + 1];
+	char		*plugin;
+	size_t		 i, n;
+
+	for (n = 0; n < c->nfilters && n < PREFLIGHT_PLUGINS; n++)
+		words[n] = c->filters[n].name;
+	words[n] = NULL;
+	for (i = 0; i < c->nplugins; i++) {
+		name = c->plugins[i].name;
+		n = strcspn(name, ":");
+		if (memchr(name, '/', n) != NULL || preflight_finds(c, name,
+		    n))
+			continue;
+		plugin = xstrndup(name, n);
+		near = suggest_word(plugin, words);
+		log_warnx("policy.plugins: there is no filter \"%s\": its "
+		    "policy counts for nothing%s%s%s", plugin,
+		    near != NULL ? "; did you mean \"" : "", near != NULL ?
+		    near : "", near != NULL ? "\"?" : "");
+		free(plugin);
+	}
+}
+
+/* Look up the socket's group and the groups with a policy. systemd may create
+ * the socket, so a missing group is a warning. */
 static void
 preflight_group(const struct config *c)
 {
 	const char	*name = c->socket_group;
-	size_t		 i, k;
+	size_t		 i;
 
 	for (i = 0; i < c->ngroups; i++) {
 		if (getgrnam(c->groups[i].name) == NULL)
 			log_warnx("policy.groups: there is no group \"%s\": "
 			    "its policy counts for nobody",
 			    c->groups[i].name);
-	}
-	for (i = 0; i < c->nplugins; i++) {
-		if (strpbrk(c->plugins[i].name, ":/") != NULL)
-			continue;	/* it names rules */
-		for (k = 0; k < c->nfilters && strcmp(c->filters[k].name,
-		    c->plugins[i].name) != 0; k++)
-			;
-		if (k == c->nfilters)
-			log_warnx("policy.plugins: there is no filter \"%s\": "
-			    "its policy counts for nothing",
-			    c->plugins[i].name);
 	}
 	if (name != NULL && name[0] != '\0' && getgrnam(name) == NULL)
 		log_warnx("socket.group: there is no group \"%s\": chatd "
@@ -259,6 +292,7 @@ preflight_start(const struct config *c, json_t *errors)
 
 	preflight_by_unit(c);
 	preflight_group(c);
+	preflight_plugins(c);
 	preflight_model(c, errors);
 	preflight_filter(c, errors);
 	return (json_array_size(errors) == n ? 0 : CHAT_EFORMAT);

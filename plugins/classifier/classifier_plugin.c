@@ -75,6 +75,19 @@ classifier_number(const struct chat_filter_option *o, double least,
 	    "number from %g to %g", o->key, o->value, least, most));
 }
 
+/* Load the model, which must be able to find something. */
+static int
+classifier_model(struct plugin_state *st, const char *path, struct fault *f)
+{
+	int	 r;
+
+	if ((r = linear_load(path, &st->model, f)) == 0 &&
+	    linear_features(st->model) == 0)
+		r = fault_set(f, "bad_model", "model", "%.150s: a model "
+		    "without features, which finds nothing", path);
+	return (r);
+}
+
 /* Take an option. */
 static int
 classifier_option(struct plugin_state *st, const struct chat_filter_option *o,
@@ -85,9 +98,7 @@ classifier_option(struct plugin_state *st, const struct chat_filter_option *o,
 			return (fault_set(f, "bad_config", "model",
 			    "model: \"%.100s\" is not an absolute path",
 			    o->value));
-		linear_free(st->model);
-		st->model = NULL;
-		return (linear_load(o->value, &st->model, f));
+		return (classifier_model(st, o->value, f));
 	}
 	if (strcmp(o->key, "min_score") == 0)
 		return (classifier_number(o, 0, 1, &st->least, f));

@@ -10,6 +10,7 @@
 #define MODTRAIN_OK	0
 #define MODTRAIN_FAILED	1
 #define MODTRAIN_USAGE	2	/* wrong arguments */
+#define MODTRAIN_NOTHING	3	/* no rows to measure with */
 
 int	modtrain_generate(int argc, char **argv);
 int	modtrain_train(int argc, char **argv);

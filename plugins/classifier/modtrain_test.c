@@ -23,6 +23,7 @@ struct test {
 	int		 has_recipe;
 	char		*folds;
 	double		 margin;
+	int		 nothing;	/* no rows to measure with */
 };
 
 static const struct option test_options[] = {
@@ -61,8 +62,8 @@ modtrain_test(int argc, char **argv)
 	textrows_clear(&t.rows);
 	train_recipe_clear(&t.recipe);
 	free(t.folds);
-	return (r > 0 ? MODTRAIN_USAGE : r < 0 ? MODTRAIN_FAILED :
-	    MODTRAIN_OK);
+	return (r > 0 ? MODTRAIN_USAGE : t.nothing ? MODTRAIN_NOTHING :
+	    r < 0 ? MODTRAIN_FAILED : MODTRAIN_OK);
 }
 
 /* Read the arguments and the files that they name. Returns 1 if they are
@@ -150,9 +151,12 @@ test_run(struct test *t, struct fault *f)
 
 	if (t->folds != NULL)
 		return (test_folds(t, f));
-	if (!report_tune(stdout, t->model, &t->rows, a))
-		return (fault_set(f, "bad_field", NULL,
-		    "no rows of the fold \"tune\" to measure with"));
+	if (!report_tune(stdout, t->model, &t->rows, a)) {
+		t->nothing = 1;
+		return (fault_set(f, "bad_field", NULL, "no rows of the fold "
+		    "\"tune\" to measure with: give some rows the field "
+		    "\"fold\" with the value \"tune\" before training"));
+	}
 	if (t->baseline == NULL)
 		return (0);
 	printf("baseline:\n");

@@ -282,15 +282,30 @@ train_fit(struct left_out *l, double alarms, struct linear_head *h)
 	h->offset = (float)(-a * l->point[i < l->n ? i : l->n - 1].score);
 }
 
+/* Print how a head was calibrated, from n rows. */
+static void
+train_calibrated(const char *name, const struct linear_head *h, size_t n,
+    int rotates)
+{
+	if (n > 0)
+		fprintf(stderr, "%s: slope %.3f, offset %.3f from %zu rows\n",
+		    name, (double)h->slope, (double)h->offset, n);
+	else
+		fprintf(stderr, "%s: not calibrated: %s\n", name, rotates ?
+		    "no rows in the folds with rotate" : "no fold has rotate");
+}
+
 /* Calibrate a model. */
 static void
 train_calibrate(const struct train *t, struct linear *m)
 {
+	static const char *const names[LINEAR_HEADS] = { "requests",
+		"content" };
 	struct left_out		 out[LINEAR_HEADS];
 	struct figures		 figures, sum;
 	struct linear		*one;
 	size_t			 i;
-	int			 h;
+	int			 h, rotates = 0;
 
 	memset(&sum, 0, sizeof sum);
 	for (h = 0; h < LINEAR_HEADS; h++)
@@ -299,6 +314,7 @@ train_calibrate(const struct train *t, struct linear *m)
 	for (i = 0; i < t->recipe.folds_n; i++) {
 		if (!t->recipe.fold[i].rotate)
 			continue;
+		rotates = 1;
 		one = train_without(t, &t->recipe.fold[i], 1);
 		report_fold(stdout, one, &t->rows, &t->recipe.fold[i],
 		    &figures);
@@ -307,15 +323,14 @@ train_calibrate(const struct train *t, struct linear *m)
 		train_collect(t, &t->recipe.fold[i], one, out);
 		linear_free(one);
 	}
-	report_mean(stdout, &sum);
+	if (rotates)
+		report_mean(stdout, &sum);
 	train_fit(&out[HEAD_REQUEST], t->recipe.request_alarms,
 	    &m->head[HEAD_REQUEST]);
 	train_fit(&out[HEAD_CONTENT], t->recipe.content_alarms,
 	    &m->head[HEAD_CONTENT]);
 	for (h = 0; h < LINEAR_HEADS; h++) {
-		fprintf(stderr, "head %d: slope %.3f, offset %.3f from %zu "
-		    "rows\n", h, (double)m->head[h].slope,
-		    (double)m->head[h].offset, out[h].n);
+		train_calibrated(names[h], &m->head[h], out[h].n, rotates);
 		free(out[h].point);
 	}
 }
@@ -341,6 +356,19 @@ train_write(const char *path, const void *data, size_t len, struct fault *f)
 	return (0);
 }
 
+/* Does a model have features? Without them it scores all texts alike. */
+static int
+train_has_features(const struct train *t, const struct linear *m,
+    struct fault *f)
+{
+	if (linear_features(m) > 0)
+		return (0);
+	return (fault_set(f, "bad_config", NULL, "the model would have no "
+	    "features: none occurs in min_rows (%g) rows and min_sources (%g) "
+	    "sources; lower these two numbers of the recipe, or give more "
+	    "texts", t->recipe.min_rows, t->recipe.min_sources));
+}
+
 /* Train on everything, calibrate and write. */
 static int
 train_make(struct train *t, struct fault *f)
@@ -350,6 +378,10 @@ train_make(struct train *t, struct fault *f)
 	void		*data;
 	int		 r;
 
+	if ((r = train_has_features(t, m, f)) != 0) {
+		linear_free(m);
+		return (r);
+	}
 	train_calibrate(t, m);
 	data = linear_write(m, &len);
 	r = train_write(t->out, data, len, f);

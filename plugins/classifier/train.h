@@ -41,6 +41,7 @@ struct rows {
 	size_t		 n, size;
 	char		**source;	/* owned: names */
 	size_t		 sources_n;
+	size_t		 no_kind;	/* rows without a known kind */
 };
 
 #define FOLD_MAX	12
@@ -81,6 +82,8 @@ int	 recipe_part_has(const struct recipe_fold *, int part,
 
 int	 textrows_load(struct rows *, const char *path, struct fault *);
 void	 textrows_clear(struct rows *);
+/* Give each row the weight of its source, mark what is measured only, and
+ * report rows without a kind. */
 void	 textrows_mark(struct rows *, const struct recipe *);
 
 #define GROUPS_NAME	120	/* bytes of a name */

@@ -85,6 +85,8 @@ textrows_add(struct rows *rs, const char *place, const json_t *o,
 	r->labels = labels;
 	r->head = kind != NULL && strcmp(kind, "request") == 0 ?
 	    HEAD_REQUEST : HEAD_CONTENT;
+	rs->no_kind += r->head == HEAD_CONTENT &&
+	    (kind == NULL || strcmp(kind, "content") != 0);
 	r->source = textrows_source(rs, source != NULL ? source : "unknown");
 	r->test = fold != NULL && strcmp(fold, "test") == 0;
 	r->tune = fold != NULL && strcmp(fold, "tune") == 0;
@@ -148,12 +150,16 @@ textrows_spare(struct rows *rs, double most)
 	free(count);
 }
 
-/* Give each row the weight of its source, and mark what is measured only. */
+/* Give each row the weight of its source, mark what is measured only, and
+ * report rows without a kind. */
 void
 textrows_mark(struct rows *rs, const struct recipe *rc)
 {
 	size_t	 i, k;
 
+	if (rs->no_kind > 0)
+		fprintf(stderr, "%zu rows without kind: taken as content\n",
+		    rs->no_kind);
 	textrows_spare(rs, rc->max_rows);
 	for (i = 0; i < rs->n; i++) {
 		struct row	*r = &rs->row[i];

@@ -44,6 +44,7 @@ struct plugin {
 	void			*state;		/* owned: of filter->open */
 	int			 opened;	/* close is due */
 	char			 digest[SHA256_HEX];	/* of the file */
+	json_t			*reads;		/* owned: of inputs_allow */
 };
 
 /*
@@ -254,8 +255,8 @@ int		 host_check(struct host *h, const struct check *c,
 /* The text is over: let the plugin release what it kept about it. */
 void		 host_end(struct host *h, struct text *tx);
 
-/* {name, version, rules, abi, window, context, texts, keeps, digest}, a new
- * reference. */
+/* {name, version, rules, abi, window, context, texts, keeps, digest, reads}, a
+ * new reference. */
 json_t		*host_describe(const struct host *h);
 
 /* ---- sandbox.c */
@@ -280,6 +281,18 @@ int		 sandbox_enter(struct sandbox *sb, struct fault *f);
 /* Second stage: only memory, the clock and descriptors 0, 1, 2. Returns as
  * sandbox_enter does. */
 int		 sandbox_tighten(const struct sandbox *sb, struct fault *f);
+
+/* ---- inputs.c */
+/*
+ * Before sandbox_enter: leave the absolute paths in a plugin's options (object,
+ * borrowed, or NULL) readable, as sandbox_allow_read does, and check that only
+ * root and the effective user may write these files. Appends {path, digest} to
+ * list for each file that is there, without digest if it can't be read; that of
+ * a folder is made of the names and the bytes of its *.yaml. Returns 0,
+ * CHAT_ESYSTEM or CHAT_EDENIED with *f filled (code bad_plugin).
+ */
+int		 inputs_allow(struct sandbox *sb, const json_t *options,
+		    json_t *list, struct fault *f);
 
 /* ---- nest.c */
 /*

@@ -115,42 +115,15 @@ filterd_read_plugins(json_t *list, struct init_plugin *out, struct fault *f)
 	return (0);
 }
 
-/* Make every path in an option's text (parts between colons) readable. */
-static void
-filterd_allow_text(struct sandbox *sb, const char *text)
-{
-	char	*copy, *s, *save;
-
-	if (text == NULL)
-		return;
-	copy = xstrdup(text);
-	for (s = strtok_r(copy, ":", &save); s != NULL;
-	    s = strtok_r(NULL, ":", &save)) {
-		if (s[0] == '/')
-			sandbox_allow_read(sb, s);
-	}
-	free(copy);
-}
-
-/* Allow the first stage to read the files of one plugin. */
+/* Allow the first stage to read the folder of one plugin. */
 static void
 filterd_allow(struct sandbox *sb, const struct init_plugin *p)
 {
-	const char	*key;
-	const json_t	*v;
-	char		*path;
-	size_t		 i;
+	char	*path = xstrdup(p->path);
 
-	path = xstrdup(p->path);
 	if (path[0] == '/')
 		sandbox_allow_read(sb, dirname(path));
 	free(path);
-	json_object_foreach(p->options, key, v) {
-		filterd_allow_text(sb, json_string_value(v));
-		for (i = 0; i < json_array_size(v); i++)
-			filterd_allow_text(sb, json_string_value(
-			    json_array_get(v, i)));
-	}
 }
 
 /* Judge a harmless prompt and reply, so that a plugin that fails in the sandbox
@@ -191,7 +164,10 @@ filterd_start(struct filterd *fd, const struct init *in,
 	sb = sandbox_new();
 	for (i = 0; r == 0 && i < n; i++) {
 		filterd_allow(sb, &list[i]);
-		r = plugin_find(list[i].name, list[i].path, &found[i], f);
+		if ((r = plugin_find(list[i].name, list[i].path, &found[i],
+		    f)) == 0)
+			r = inputs_allow(sb, list[i].options, found[i]->reads,
+			    f);
 	}
 	if (r != 0)
 		goto out;

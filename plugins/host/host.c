@@ -509,5 +509,6 @@ host_describe(const struct host *h)
 	msg_set_bool(o, "texts", h->parts && plugin_minor(cf) >= 2);
 	msg_set_bool(o, "keeps", plugin_minor(cf) >= 2 && cf->save != NULL);
 	msg_set_string(o, "digest", h->plugin->digest);
+	msg_set(o, "reads", json_incref(h->plugin->reads));
 	return (o);
 }

@@ -227,6 +227,7 @@ plugin_find(const char *name, const char *path, struct plugin **out,
 
 	p = xcalloc(1, sizeof *p);
 	p->fd = -1;
+	p->reads = json_array();
 	if (path[0] != '/' || strlen(path) >= sizeof p->path ||
 	    name[0] == '\0' || strlen(name) >= sizeof p->name) {
 		r = fault_set(f, "bad_plugin", NULL, "%.100s: the path must "
@@ -272,5 +273,6 @@ plugin_free(struct plugin *p)
 	crash_mark(NULL, NULL);
 	if (p->fd != -1)
 		close(p->fd);
+	json_decref(p->reads);
 	free(p);
 }

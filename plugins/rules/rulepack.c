@@ -196,6 +196,10 @@ rulepack_expand(struct pack *p, const struct ynode *n, struct text *out)
 	while ((at = strstr(s, "{{")) != NULL &&
 	    (end = strstr(at, "}}")) != NULL) {
 		rulepack_text(out, s, (size_t)(at - s));
+		if (strncmp(at, "{{object}}", 10) == 0 &&
+		    ((at > n->text && at[-1] == ' ') || end[2] == ' '))
+			return (rulepack_fault(p, n, "a space beside "
+			    "{{object}}, which stands for the spaces itself"));
 		for (i = 0; i < nitems(rulepack_holders); i++) {
 			if (strlen(rulepack_holders[i].name) ==
 			    (size_t)(end - at - 2) &&
@@ -259,6 +263,12 @@ rulepack_word(struct pack *p, const struct ynode *n, int raw, struct text *out)
 	if (strspn(s, " \t\n") >= len) {
 		r = rulepack_fault(p, n, "nothing is left of \"%.40s\" to look "
 		    "for", n->text);
+		goto out;
+	}
+	if (memchr(s, '*', len) != NULL) {
+		r = rulepack_fault(p, n, "\"%.40s\": a \"*\" may stand at "
+		    "the end only; use \"pattern\" for another place",
+		    n->text);
 		goto out;
 	}
 	for (i = 0; i < len; i++) {
@@ -529,6 +539,7 @@ rulepack_read(struct rules *rs, const char *file, struct ynode *root,
 	struct pack	*p = &whole;
 	struct ynode	*list;
 	const char	*pack;
+	int64_t		 version;
 	size_t		 i;
 	int		 r;
 
@@ -540,6 +551,11 @@ rulepack_read(struct rules *rs, const char *file, struct ynode *root,
 			return (rulepack_fault(p, root, "a second pack named "
 			    "\"%s\"", pack));
 	}
+	list = ynode_get(root, "version");
+	if (list != NULL && ynode_int(file, list, 1, 1000000, &version,
+	    f) != 0)
+		return (rulepack_fault(p, list, "\"version\": expected a "
+		    "number from 1 to 1000000"));
 	list = ynode_get(root, "rules");
 	if (list == NULL || list->kind != YNODE_LIST)
 		return (rulepack_fault(p, list != NULL ? list : root,

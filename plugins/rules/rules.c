@@ -90,6 +90,7 @@ rules_free(struct rules *rs)
 	prefilter_hits_clear(&rs->hits_all);
 	free(rs->list);
 	free(rs->packs);
+	free(rs->unread);
 	pcre2_match_data_free(rs->match);
 	pcre2_match_context_free(rs->context);
 	pcre2_compile_context_free(rs->compile);

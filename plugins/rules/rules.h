@@ -5,7 +5,7 @@
  * A pack is one file:
  *
  *	pack: violence			# name: a-z 0-9 - _ . (at most 60)
- *	version: 1			# any text, for the log
+ *	version: 1			# a number, for people
  *	description: ...		# optional, for people
  *	rules:
  *	  - name: build-bomb		# as the pack's name; a finding has
@@ -126,6 +126,8 @@ struct rules {
 	struct prefilter_hits hits_raw, hits_folded, hits_all;	/* scratch */
 	char		**packs;	/* owned: names of the packs read */
 	size_t		 packs_n;
+	char		*unread;	/* owned, or NULL: a *.yml of a folder,
+					 * which is not read */
 	pcre2_compile_context	*compile;	/* owned */
 	pcre2_match_context	*context;	/* owned: the limits */
 	pcre2_match_data	*match;		/* owned: one pair */

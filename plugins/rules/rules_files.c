@@ -53,6 +53,33 @@ rules_is_pack(const struct dirent *d)
 	    strcmp(d->d_name + n - 5, ".yaml") == 0);
 }
 
+/* Is this a file that was probably meant to be a pack? */
+static int
+rules_is_yml(const struct dirent *d)
+{
+	size_t	 n = strlen(d->d_name);
+
+	return (d->d_name[0] != '.' && n > 4 &&
+	    strcmp(d->d_name + n - 4, ".yml") == 0);
+}
+
+/* Note a file of the folder that is not read. */
+static void
+rules_note_yml(struct rules *rs, const char *path)
+{
+	struct dirent	**names;
+	int		  n, i;
+
+	n = scandir(path, &names, rules_is_yml, alphasort);
+	for (i = 0; i < n; i++) {
+		if (rs->unread == NULL)
+			rs->unread = path_join(path, names[i]->d_name);
+		free(names[i]);
+	}
+	if (n != -1)
+		free(names);
+}
+
 /* Add a file or a folder. */
 int
 rules_load(struct rules *rs, const char *path, struct fault *f)
@@ -77,6 +104,7 @@ rules_load(struct rules *rs, const char *path, struct fault *f)
 		    strerror(errno));
 		return (CHAT_ESYSTEM);
 	}
+	rules_note_yml(rs, path);
 	if (n == 0)
 		r = fault_set(f, "bad_config", "packs", "%s: no *.yaml in it",
 		    path);

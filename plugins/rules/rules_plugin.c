@@ -83,6 +83,11 @@ rules_plugin_open(const struct chat_filter_host *host,
 		return (CHAT_FILTER_ERROR);
 	}
 	rules_prepare(st->rules);
+	if (st->rules->unread != NULL) {
+		fault_set(&f, NULL, NULL, "%.200s is not read: the name of a "
+		    "pack ends in .yaml", st->rules->unread);
+		host->log(host->cookie, CHAT_FILTER_WARN, f.message);
+	}
 	snprintf(line, sizeof line, "%zu rules from %zu packs", st->rules->n,
 	    st->rules->packs_n);
 	host->log(host->cookie, CHAT_FILTER_DEBUG, line);

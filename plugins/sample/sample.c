@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin to learn from: it finds a word, and is surer with each one. */
 #include <chatd-filter.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,17 @@ sample_open(const struct chat_filter_host *host,
     const struct chat_filter_option *o, uint64_t n, void **state)
 {
 	struct sample	*s;
+	char		 why[80];
 
-	if (n != 1 || strcmp(o->key, "word") != 0 || *o->value == 0 ||
-	    strlen(o->value) >= sizeof s->word ||
+	for (uint64_t i = 0; i < n; i++) {
+		if (strcmp(o[i].key, "word") == 0)
+			continue;
+		snprintf(why, sizeof why, "expected word, found %.40s",
+		    o[i].key);
+		host->fail(host->cookie, why);
+		return (CHAT_FILTER_ERROR);
+	}
+	if (n != 1 || *o->value == 0 || strlen(o->value) >= sizeof s->word ||
 	    (s = calloc(1, sizeof *s)) == NULL) {
 		host->fail(host->cookie, "expected word, of 1 to 32 bytes");
 		return (CHAT_FILTER_ERROR);
@@ -37,6 +46,8 @@ sample_window(void *state)		/* old text that part needs */
 static int32_t
 sample_begin(void *state, const struct chat_filter_text *text, void **sum)
 {
+	(void)state;
+	(void)text;
 	return ((*sum = calloc(1, sizeof(int))) == NULL);
 }
 
@@ -79,6 +90,7 @@ sample_part(void *state, const struct chat_filter_part *p)
 static void
 sample_end(void *state, void *sum)
 {
+	(void)state;
 	free(sum);
 }
 

@@ -344,10 +344,14 @@ class Client:
 
     def op_show(self, r):
         if "exchange" in r:
-            if r["exchange"] not in self.server.raw:
+            of_all = [*self.server.raw.values()] + [
+                x for c in self.server.conversations.values()
+                for x in c["exchanges"]]
+            found = [x for x in of_all if x["exchange"] == r["exchange"]]
+            if not found:
                 self.error(r, "not_found", "no exchange %d" % r["exchange"])
                 return
-            self.item(r, exchange=self.server.raw[r["exchange"]])
+            self.item(r, exchange=found[0])
             self.done(r, conversation=None, created=1700000000000,
                       more=False)
             return

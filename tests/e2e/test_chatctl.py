@@ -623,6 +623,14 @@ def test_rate_sends_everything(chatd, env, tmp_path):
     assert run(env, "rate", "77", "good")[0] == 1
 
 
+def test_rate_says_that_only_a_block_is_reviewed(chatd, env):
+    _, x, _ = chatd.add(None, "p", "r")
+    for reason, noted in ("wrong_refusal", True), ("unhelpful", False):
+        status, _, err = run(env, "rate", str(x), "bad", "--reason", reason)
+        assert status == 0
+        assert ("not blocked, so no operator will review it" in err) == noted
+
+
 def test_delete_checks_all_numbers_first(chatd, env):
     chatd.add(None, "a", "x")
     assert run(env, "delete", "1", "x")[0] == 2

@@ -3,6 +3,7 @@
 texts, what they save, self-tests, tiers, details, counts; and the policy and
 the words that follow."""
 import grp
+import hashlib
 import json
 import os
 import re
@@ -323,12 +324,84 @@ def chatctl(service, *args, env=None):
     return got.returncode, got.stdout, got.stderr
 
 
+def test_chatctl_says_that_the_configuration_was_read_again():
+    with serve(plugin("zoo", act="good")) as s:
+        master, slave = os.openpty()
+        done = subprocess.run(
+            [BUILD / "chatctl", "--socket", str(s.socket), "reload"],
+            stdout=slave, stderr=subprocess.PIPE, text=True, timeout=60)
+        os.close(slave)
+        os.close(master)
+        assert (done.returncode, done.stderr) == (
+            0, "chatctl: [configuration read again]\n")
+        for _ in range(100):  # the first one may still be running
+            got = chatctl(s, "reload")
+            if got[0] == 0:
+                break
+            time.sleep(.1)
+        assert got == (0, "", "")
+
+
+def test_chatctl_show_has_the_findings_as_explain_has_them():
+    """The strongest first, and the plugin once."""
+    with Service() as s:
+        packs = s.dir / "p.yaml"
+        packs.write_text(
+            "pack: t\nversion: 1\nrules:\n" +
+            "".join("  - {name: %s, category: %s, score: %s, words: [%s]}\n"
+                    % x for x in [("a", "hate", .6, "aa"),
+                                  ("b", "illegal", .9, "bb"),
+                                  ("c", "violence", .7, "cc")]))
+        s.config["filters"] = [{
+            "name": "rules", "path": str(BUILD / ".libs/rules.so"),
+            "options": {"packs": str(packs)}},
+            {"name": "pii", "path": str(BUILD / ".libs/pii.so")}]
+        s.write_config()
+        with s.client() as c:
+            assert s.reload(c)["event"] == "done"
+        text = "aa bb cc and my card is 4539578763621486"
+        explained = [line.split(",")[0].split(None, 3)[3] for line in chatctl(
+            s, "moderate", "-e", text)[1].splitlines() if ", bytes" in line]
+        assert explained[:2] == ["pii/card", "rules t/b"]
+        with s.client() as c:
+            number = c.call("say", text=text)["exchange"]
+        shown = [line.rstrip("]").split("; ")[1] for line in chatctl(
+            s, "show", "--exchange", str(number))[1].splitlines()
+            if "(prompt; " in line]
+        assert [x.rstrip(")") for x in shown] == explained
+
+
+def test_chatctl_says_that_an_export_is_empty():
+    with serve(plugin("zoo", act="good")) as s:
+        status, out, err = chatctl(s, "export", "--format", "moderation")
+        assert (status, out) == (0, "")
+        assert "nothing to export among your own texts" in err
+        assert "--all" in err
+        assert chatctl(s, "export", "--all", "--format", "moderation") == (
+            0, "", "chatctl: [nothing to export]\n")
+
+
+def test_chatctl_lists_what_plugins_read(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    pack = tmp_path / "a.yaml"
+    pack.write_text("pack: a\nversion: 1\nrules:\n  - {name: x, category: "
+                    "hate, score: 1, words: [xyzzy]}\n")
+    with Service(filters=[{"name": "rules", "path": str(
+            BUILD / ".libs/rules.so"), "options": {"packs": str(pack)}},
+            plugin("zoo", act="good")]) as s:
+        out = chatctl(s, "filters")[1]
+    digest = hashlib.sha256(pack.read_bytes()).hexdigest()
+    assert "           reads %s\n           sha256 %s\n" % (
+        pack, digest) in out
+    assert ", 1 rules or features: " in out and " 0 rules" not in out
+
+
 def test_chatctl_lists_filters():
     with serve(plugin("zoo", act="good")) as s:
         chatctl(s, "moderate", "XYZZY")
         status, out, _ = chatctl(s, "filters")
         assert status == 0
-        assert re.match(r"zoo +1, interface 1\.2, 0 rules: ready\n", out)
+        assert re.match(r"zoo +1, interface 1\.2: ready\n", out)
         assert "1 texts, 1 findings, 0 errors; " in out
         assert "sha256 " in out and "zoo-parts.so" in out
         status, out, _ = chatctl(s, "filters", "--json")
@@ -395,8 +468,9 @@ def test_a_blocked_user_is_told_the_category_and_how_to_object():
         number = s.rows("select max(id) from exchange")[0][0]
         assert "[blocked as violence; if that is wrong: chatctl rate %d " \
             "bad --reason wrong_refusal]" % number in err
-        assert chatctl(s, "rate", str(number), "bad", "--reason",
-                       "wrong_refusal")[0] == 0
+        status, _, err = chatctl(s, "rate", str(number), "bad", "--reason",
+                                 "wrong_refusal")
+        assert status == 0 and "not blocked" not in err
 
 
 def test_an_operator_decides_about_the_refusal_of_another_user():
@@ -500,6 +574,36 @@ def test_a_plugin_can_have_a_policy_of_its_own():
         assert r.returncode == 0
         assert 'policy.plugins: there is no filter "nobody"' in r.stderr
         assert "no/rule" not in r.stderr
+
+
+def test_a_policy_that_does_nothing_is_mentioned():
+    """By chatd -t, which still succeeds."""
+    with Service(start=False, filters=[plugin("zoo", act="good")]) as s:
+        def check(**policy):
+            s.config["policy"] = policy
+            s.write_config()
+            r = subprocess.run([BUILD / "chatd", "-t", "-f", s.file],
+                               text=True, capture_output=True, timeout=60)
+            assert r.returncode == 0, r.stderr
+            return [x for x in r.stderr.splitlines()
+                    if "never happens" in x or "everything passes" in x or
+                    "no filter" in x]
+
+        hate = {"hate": {"flag": .5}}
+        assert check(prompt={"hate": {"flag": .5, "block": .5}},
+                     plugins={"zoo: x": {"prompt": hate},
+                              "zoo": {"prompt": hate}}) == []
+        (line,) = check(prompt={"hate": {"flag": .8, "block": .3}})
+        assert "hate: flag from 0.8 on never happens, because block from " \
+            "0.3 on comes first" in line
+        (line,) = check(prompt={"default": {"redact": .9, "block": .8}})
+        assert "default: redact from 0.9 on never happens" in line
+        (line,) = check(reply={"hate": {}})
+        assert "hate: no action has a score, so everything passes" in line
+        (line,) = check(plugins={"zooo: x": {"prompt": hate}})
+        assert 'no filter "zooo"' in line and 'did you mean "zoo"?' in line
+        (line,) = check(plugins={"judge": {"prompt": hate}})
+        assert 'no filter "judge"' in line
 
 
 @pytest.mark.parametrize("names,action", [

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -159,6 +160,58 @@ def test_leave_out_measures_sources_that_were_not_seen(trained):
     done = modtrain("train", "-r", trained / "recipe.yaml", "-l", "Y",
                     trained / "rows.jsonl")
     assert done.returncode == 1 and 'no fold "Y"' in done.stderr
+
+
+def test_a_model_without_features_is_not_made(trained):
+    """A few rows, and a recipe that asks for more."""
+    out = trained / "empty.model"
+    one = trained / "one.jsonl"
+    one.write_text("".join(json.dumps(row) + "\n" for row in rows()
+                           if row["source"] == "x"))
+    done = modtrain("train", "-r", trained / "recipe.yaml", "-s",
+                    "min_sources=10", "-o", out, one)
+    assert done.returncode == 1, done.stderr
+    assert "no features: none occurs in min_rows (1) rows and min_sources " \
+        "(10) sources" in done.stderr
+    assert not out.exists()
+
+
+def seal(data):
+    """Put the digest of a model into its header: FNV-1a of eight bytes."""
+    h, body = 0xcbf29ce484222325, bytes(data[40:])
+    for i in range(0, len(body), 8):
+        h ^= int.from_bytes(body[i:i + 8], "little")
+        h = h * 0x100000001b3 & (1 << 64) - 1
+        h ^= h >> 31
+    return bytes(data[:32]) + struct.pack("<Q", h) + body
+
+
+def test_the_plugin_refuses_a_model_without_features(trained):
+    data = bytearray((trained / "a.model").read_bytes())
+    groups, clusters, gates, names = struct.unpack_from("<4I", data, 16)
+    at = len(data) - 192 * names - 64 * gates
+    data[at:at + 64 * gates] = bytes(64 * gates)
+    (trained / "zero.model").write_bytes(seal(data))
+    with Filter(trained, model=str(trained / "zero.model")) as f:
+        assert f.ready["event"] == "error", f.ready
+        assert "without features" in f.ready["message"]
+
+
+def test_what_is_missing_in_the_rows_is_said(trained):
+    few = trained / "few.jsonl"
+    few.write_text("".join(json.dumps({k: v for k, v in row.items()
+                                       if k not in ("kind", "fold")}) + "\n"
+                           for row in rows()))
+    recipe = trained / "plain.yaml"
+    recipe.write_text("min_rows: 2\ngates: 400\nnames: 100\n")
+    done = modtrain("train", "-r", recipe, "-o", trained / "few.model", few)
+    assert done.returncode == 0, done.stderr
+    assert "160 rows without kind: taken as content" in done.stderr
+    for head in "requests", "content":
+        assert head + ": not calibrated: no fold has rotate" in done.stderr
+    done = modtrain("test", "-r", recipe, "-m", trained / "few.model", few)
+    assert done.returncode == 3
+    assert '"fold" with the value "tune"' in done.stderr
 
 
 def test_a_worse_model_does_not_pass(trained):

@@ -459,6 +459,47 @@ def test_a_plugin_in_a_folder_writable_by_others_is_refused(start, rules,
         refused(start(), rules, "rules.so", "folder", "%04o" % mode)
 
 
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_packs_writable_by_others_are_refused(start, rules, folder,
+                                              whole_folder):
+    packs = folder / "packs"
+    packs.mkdir()
+    os.chmod(packs, 0o755)
+    file = packs / "a.yaml"
+    file.write_text(PACK)
+    rules["options"]["packs"] = str(packs if whole_folder else file)
+    for mode in 0o666, 0o646:
+        os.chmod(file, mode)
+        refused(start(), rules, "a.yaml", "%04o" % mode, "chmod go-w")
+    os.chmod(file, 0o644)
+    os.chmod(packs, 0o777)
+    refused(start(), rules, str(packs), "0777", "chmod go-w")
+    os.chmod(packs, 0o755)
+    assert start().init(rules)["event"] == "ready"
+
+
+def test_the_private_group_of_the_owner_may_write_packs(start, rules, folder):
+    file = folder / "test.yaml"
+    os.chmod(file, 0o664)
+    st = file.stat()
+    if st.st_uid == st.st_gid:
+        assert start().init(rules)["event"] == "ready"
+    else:
+        refused(start(), rules, "test.yaml", "0664")
+
+
+def test_ready_names_what_a_plugin_reads(start, rules, folder):
+    (read,) = start().init(rules)["plugins"][0]["reads"]
+    assert read == {"path": rules["options"]["packs"], "digest":
+                    hashlib.sha256(PACK.encode()).hexdigest()}
+    rules["options"]["packs"] = str(folder)
+    before, = start().init(rules)["plugins"][0]["reads"]
+    assert before["path"] == str(folder) and before != read
+    os.rename(folder / "test.yaml", folder / "tset.yaml")
+    after, = start().init(rules)["plugins"][0]["reads"]
+    assert after["digest"] != before["digest"]
+
+
 def test_a_symbolic_link_is_refused(start, rules, folder):
     os.symlink("rules.so", folder / "link.so")
     rules["path"] = str(folder / "link.so")
@@ -493,6 +534,7 @@ BAD_PACKS = [
     ("name: bomb", "name: Bomb!", ":4:", "expected a name"),
     ("version: 1", "version: [", ":"),
     ("pack: test", "title: test", ":1:", "title"),
+    ("version: 1", "version: one", ":2:", '"version": expected a number'),
     ("rules:", "rules: 7 #", "list of rules"),
 ]
 
@@ -519,6 +561,37 @@ def test_packs_come_from_files_and_folders(start, rules, folder):
         assert start().init(rules)["plugins"][0]["rules"] == 4
     rules["options"] = {"packs": [both[0], both[0]]}
     refused(start(), rules, "test.yaml:", "second pack")
+
+
+@pytest.mark.parametrize("rule, why", [
+    ("words: [pl*n]", '"pl*n": a "*" may stand at the end only'),
+    ("raw: true, words: ['a*b*']", '"a*b*": a "*" may stand at the end'),
+    ("pattern: 'make{{object}}bombs?'", None),
+    ("pattern: 'make {{object}}bombs?'", "a space beside {{object}}"),
+    ("pattern: 'make{{object}} bombs?'", "a space beside {{object}}")])
+def test_what_would_never_match_is_refused(start, rules, folder, rule, why):
+    (folder / "test.yaml").write_text(
+        "pack: t\nversion: 1\nrules:\n  - {name: n, category: violence, "
+        "score: 1, %s}\n" % rule)
+    if why is not None:
+        refused(start(), rules, "test.yaml:4:", 'rule "n"', why)
+        return
+    f = start()
+    f.init(rules)
+    for text in "make bombs", "make some cheap bombs":
+        assert f.check(text)["findings"], text
+
+
+def test_a_pack_that_is_not_read_is_mentioned(start, rules, folder):
+    rules["options"]["packs"] = str(folder)
+    f = start()
+    assert f.init(rules)["event"] == "ready"
+    assert "is not read" not in f.end()[1]
+    (folder / "local.yml").write_text(PACK)
+    f = start()
+    assert f.init(rules)["event"] == "ready"
+    assert "%s is not read: the name of a pack ends in .yaml" % (
+        folder / "local.yml") in f.end()[1]
 
 
 def test_missing_packs_and_unknown_options_are_refused(start, rules, folder):
@@ -1457,7 +1530,7 @@ def sample(folder):
     source.write_text(text.split(".Bd -literal\n")[1].split(".Ed\n")[0])
     path = str(folder / "sample.so")
     subprocess.run(["cc", "-I", os.path.join(SRC, "plugins"), "-shared",
-                    "-fPIC", "-Wall", "-Werror", "-o", path, str(source)],
+                    "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", path, str(source)],
                    check=True)
     os.chmod(path, 0o755)
     return {"name": "sample", "path": path, "options": {"word": "xyzzy"}}
@@ -1510,4 +1583,5 @@ def test_the_sample_finds_the_same_however_the_text_is_cut(start, sample):
     {}, {"word": ""}, {"word": "x" * 33}, {"words": "x"},
     {"word": "x", "more": "y"}])
 def test_the_sample_refuses_other_options(start, sample, options):
-    refused(start(), {**sample, "options": options}, "sample", "word")
+    refused(start(), {**sample, "options": options}, "sample", "word",
+            *[key for key in options if key != "word"])

@@ -175,6 +175,38 @@ def test_a_model_of_its_own():
             assert moderate(c, say_as("war"))["action"] == "allow"
 
 
+def test_a_reload_refuses_a_judge_that_is_not_there(tmp_path):
+    with serve({"enabled": False}) as s:
+        s.wait_model()
+        with s.client() as c:
+            for model, why in [(tmp_path / "none", "none"),
+                               (tmp_path, "config.json")]:
+                s.config["judge"].update(enabled=True, model=str(model))
+                s.write_config()
+                got = s.reload(c)
+                assert got["event"] == "error", got
+                assert "judge.model: " in got["message"]
+                assert "%s: No such file" % why in got["message"]
+            assert "judge" not in s.status()["helpers"]
+
+
+def test_a_judge_that_cannot_start_says_so_at_once(tmp_path):
+    """The texts do not wait for judge.timeout, and do not count as late."""
+    bad = tmp_path / "bad.gguf"
+    bad.write_text("no model")
+    with serve({"model": str(bad), "required": True, "timeout": "60s"},
+               engine={"program": str(ENGINE)}) as s:
+        with s.client() as c:
+            s.wait(lambda: s.status()["helpers"]["judge"].get(
+                "why", "").find("bad.gguf") >= 0)
+            end = moderate(c, "hello")
+            assert end["code"] == "filter_unavailable"
+            assert "the judge is not running: " in end["message"]
+            assert "bad.gguf" in end["message"]
+            counts = c.call("filters")["judge"]
+        assert (counts["late"], counts["failed"]) == (0, 1)
+
+
 def logprob(engine, prompt, label):
     """The sum of the log-probabilities of a label, by whole scores."""
     ids = [engine.ask("tokenize", text=t)["ids"] for t in (prompt, label)]
