@@ -29,8 +29,8 @@ struct subject {
 
 /*
  * Fold the end of a piece into *f and *s, as much as the rules of that
- * direction need, or (all) the whole piece; mend is FOLD_PLAIN or 0. The caller calls
- * fold_clear; the subject borrows f.
+ * direction need, or (all) the whole piece; mend is FOLD_PLAIN or 0. The caller
+ * calls fold_clear; the subject borrows f.
  */
 void	 subject_fold(const struct rules *rs, unsigned direction,
 	    const struct rules_piece *p, int all, unsigned mend,
