@@ -496,7 +496,8 @@ match_all(struct rules *rs, unsigned direction, const struct rules_piece *p,
 }
 
 /* Make the folded forms of a piece anew, with the spellings that hide a word
- * mended. Returns 0 if that changes nothing. */
+ * mended. Returns 0 if that changes neither the text nor which of its bytes are
+ * certain. */
 static int
 match_mend(struct rules *rs, unsigned direction, const struct rules_piece *p,
     struct forms *fs)
@@ -506,8 +507,9 @@ match_mend(struct rules *rs, unsigned direction, const struct rules_piece *p,
 
 	fs->mend = FOLD_PLAIN;
 	subject_fold(rs, direction, p, 0, fs->mend, &fs->fold, &fs->folded);
-	same = fs->fold.len == before.len && memcmp(fs->fold.text,
-	    before.text, before.len) == 0;
+	same = fs->fold.len == before.len && fs->fold.head == before.head &&
+	    fs->fold.tail == before.tail && fs->fold.spans == before.spans &&
+	    memcmp(fs->fold.text, before.text, before.len) == 0;
 	fold_clear(&before);
 	fold_clear(&fs->fold_all);
 	if (!same)
