@@ -43,7 +43,8 @@
 	"(?7 IS NULL OR EXISTS (SELECT 1 FROM rating a, json_each(a.reasons) " \
 	"j WHERE a.reply = r.id AND a.id <= ?8 AND j.value = ?7 AND NOT " \
 	"EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id AND " \
-	"id <= ?8))), e.topic FROM exchange e JOIN reply r ON r.exchange = e.id " \
+	"id <= ?8))), e.topic FROM exchange e " \
+	"JOIN reply r ON r.exchange = e.id " \
 	"JOIN model m ON m.id = r.model WHERE " where " AND r.id <= ?2 " \
 	"ORDER BY e.id, r.id"
 #define DIALOGUE_RATINGS(where) \

@@ -13,6 +13,9 @@
 
 #define GEN_EXCHANGES	60	/* of a session, at most */
 #define GEN_TRIES	30	/* to find an exchange that fits */
+#define GEN_TELL	0.3	/* how often a session begins with something
+				 * that is told */
+#define GEN_RECALL	0.25	/* how often it is asked for then */
 
 /* Append a turn; text is taken. */
 void
@@ -260,12 +263,36 @@ gen_reaction(struct gen_ctx *c)
 	gen_say(c->doc, GEN_REPLY, xstrdup(r->reply));
 }
 
-/* One exchange, or a few that belong together. */
+/* A talk whose name begins so, and that may come now; all are equally likely.
+ * NULL: none. */
+static const struct gen_section *
+gen_named_like(struct gen_ctx *c, const char *start)
+{
+	const struct gen_section	*s, *found = NULL;
+	uint32_t			 n = 0;
+	size_t				 i;
+
+	for (i = 0; i < c->g->sections; i++) {
+		s = &c->g->section[i];
+		if (strncmp(s->name, start, strlen(start)) == 0 &&
+		    gen_allowed(c, s) && gen_below(c, ++n) == 0)
+			found = s;
+	}
+	return (found);
+}
+
+/* One exchange, or a few that belong together. What was told is asked for
+ * often, since to remember has to be learnt. */
 static void
 gen_some(struct gen_ctx *c)
 {
-	const struct gen_section	*s = gen_next(c);
+	const struct gen_section	*s = NULL;
 	const char			*family;
+
+	if (gen_chance(c, GEN_RECALL))
+		s = gen_named_like(c, "ask-");
+	if (s == NULL)
+		s = gen_next(c);
 
 	if (s == NULL)
 		return;
@@ -285,8 +312,12 @@ gen_some(struct gen_ctx *c)
 void
 gen_session(struct gen_ctx *c, size_t bytes)
 {
-	int	 i;
+	const struct gen_section	*s;
+	int				 i;
 
+	while (gen_chance(c, GEN_TELL) &&
+	    (s = gen_named_like(c, "tell-")) != NULL)
+		gen_exchange(c, s, GEN_REPLY);
 	for (i = 0; i < GEN_EXCHANGES && c->doc->bytes < bytes; i++)
 		gen_some(c);
 }

@@ -133,7 +133,8 @@ void	 mat_mul(struct mat *m, int M, int N, int K, struct mat_in a,
 
 /* The same in two steps, for a B that is used again: pack it into room for
  * mat_packed(kind, N, K), and multiply. */
-void	 mat_prepare(struct mat *m, int N, int K, struct mat_in b, void *packed);
+void	 mat_prepare(struct mat *m, int N, int K, struct mat_in b,
+	    void *packed);
 void	 mat_mul_packed(struct mat *m, int M, int N, int K, struct mat_in a,
 	    const void *packed, float *c, ptrdiff_t ldc, int add);
 

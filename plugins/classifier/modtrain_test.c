@@ -60,7 +60,7 @@ modtrain_test(int argc, char **argv)
 	linear_free(t.model);
 	linear_free(t.baseline);
 	textrows_clear(&t.rows);
-	recipe_clear(&t.recipe);
+	train_recipe_clear(&t.recipe);
 	free(t.folds);
 	return (r > 0 ? MODTRAIN_USAGE : t.nothing ? MODTRAIN_NOTHING :
 	    r < 0 ? MODTRAIN_FAILED : MODTRAIN_OK);
@@ -96,7 +96,7 @@ test_option(struct test *t, int c, struct fault *f)
 		if (t->has_recipe)
 			return (1);
 		t->has_recipe = 1;
-		return (recipe_load(optarg, &t->recipe, f));
+		return (train_recipe_load(optarg, &t->recipe, f));
 	case 'm':
 		return (t->model != NULL ? 1 : linear_load(optarg, &t->model,
 		    f));

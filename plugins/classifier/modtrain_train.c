@@ -81,7 +81,7 @@ modtrain_train(int argc, char **argv)
 		fprintf(stderr, "chatd-modtrain: %s\n", f.message);
 	corpus_clear(&t.corpus);
 	textrows_clear(&t.rows);
-	recipe_clear(&t.recipe);
+	train_recipe_clear(&t.recipe);
 	free(t.groups.hash);
 	free(t.classes.hash);
 	free(t.folds);
@@ -112,7 +112,7 @@ train_arguments(struct train *t, int argc, char **argv, struct fault *f)
 			if (t->has_recipe)
 				return (1);
 			t->has_recipe = 1;
-			r = recipe_load(optarg, &t->recipe, f);
+			r = train_recipe_load(optarg, &t->recipe, f);
 			break;
 		case 'g':
 			r = groups_load(&t->groups, optarg, f);

@@ -71,9 +71,9 @@ struct recipe {
 		  request_alarms, content_alarms;
 };
 
-int	 recipe_load(const char *path, struct recipe *, struct fault *);
+int	 train_recipe_load(const char *path, struct recipe *, struct fault *);
 int	 recipe_set(struct recipe *, const char *assignment, struct fault *);
-void	 recipe_clear(struct recipe *);
+void	 train_recipe_clear(struct recipe *);
 double	 recipe_weight(const struct recipe *, const char *source);
 const struct recipe_fold *recipe_fold(const struct recipe *, const char *);
 int	 recipe_fold_has(const struct recipe_fold *, const char *source);

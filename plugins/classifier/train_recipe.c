@@ -113,7 +113,7 @@ recipe_read_weights(const char *path, struct recipe *r, struct ynode *map,
 
 /* Read a recipe. */
 int
-recipe_load(const char *path, struct recipe *r, struct fault *f)
+train_recipe_load(const char *path, struct recipe *r, struct fault *f)
 {
 	const struct recipe_number	*t;
 	struct ynode			*root, *n;
@@ -185,7 +185,7 @@ recipe_set(struct recipe *r, const char *s, struct fault *f)
 
 /* Free a recipe's members. */
 void
-recipe_clear(struct recipe *r)
+train_recipe_clear(struct recipe *r)
 {
 	size_t	 i, k;
 	int	 p;

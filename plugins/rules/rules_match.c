@@ -15,34 +15,20 @@
  */
 #include "rules.h"
 
+#include <string.h>
+
 #include "first.h"
 #include "fold.h"
 #include "govern.h"
 #include "prefilter.h"
+#include "rules_subject.h"
 
 /* Results of a search; errors of PCRE2 are below 0. MATCH_MORE: the result
  * depends on text that was cut off. */
 enum { MATCH_NONE, MATCH_FOUND, MATCH_OPEN, MATCH_MORE };
 
-#define MATCH_CUT	48	/* bytes folded beyond what matches need */
 #define MATCH_FEW	256	/* new bytes for which a prefilter is not worth
 				 * its time */
-
-/* A text in the form that a rule needs. */
-struct subject {
-	const char		*text;
-	size_t			 len;	/* text[head..len) is known */
-	size_t			 head;
-	size_t			 spans;	/* a match that ends later waits */
-	size_t			 known;	/* new text begins after it */
-	size_t			 settled;	/* new matches begin here */
-	int			 cut;	/* there is more before head */
-	int			 begins, ends;	/* nothing before, after */
-	const struct fold	*fold;	/* borrowed; NULL: the original */
-	size_t			 whole;	/* bytes of the original */
-	const struct prefilter_hits *hits;	/* borrowed; NULL: none */
-	size_t			 scanned;	/* hits are from there on */
-};
 
 /* Where matches are reported, and how many have been. */
 struct reporter {
@@ -429,59 +415,6 @@ match_rule(struct rules *rs, const struct rule *rule,
 	return (r < 0 ? r : 0);
 }
 
-/* The first folded byte that came from byte i of the original or from a byte
- * after it. */
-static size_t
-match_folded(const struct fold *f, size_t i)
-{
-	size_t	 lo = 0, hi = f->len, mid;
-
-	while (lo < hi) {
-		mid = (lo + hi) / 2;
-		if (f->to[mid] <= i)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return (lo);
-}
-
-/* Fold the end of a piece, as much as the rules of that direction need, or all
- * of it. */
-static void
-match_fold(const struct rules *rs, unsigned direction,
-    const struct rules_piece *p, int all, struct fold *f, struct subject *s)
-{
-	size_t	 need = rs->window[direction == RULE_REPLY];
-	size_t	 before = rs->before[direction == RULE_REPLY];
-	size_t	 back, cut, settled, i;
-
-	for (back = before + MATCH_CUT;; back *= 2) {
-		i = p->fresh > need ? p->fresh - need : 0;
-		i = i > p->settled ? i : p->settled;
-		cut = i > back && !all ? i - back : 0;
-		while (cut > 0 && (p->text[cut] & 0xc0) == 0x80)
-			cut--;
-		fold_piece(f, p->text + cut, p->len - cut, p->fresh - cut,
-		    (p->begins && cut == 0 ? FOLD_BEGINS : 0) |
-		    (p->ends ? FOLD_ENDS : 0) |
-		    (direction == RULE_PROMPT ? FOLD_PLAIN : 0));
-		for (i = 0; cut > 0 && i < f->len; i++) {
-			f->from[i] += (uint32_t)cut;
-			f->to[i] += (uint32_t)cut;
-		}
-		settled = match_folded(f, p->settled);
-		if (cut == 0 || settled >= f->head + before ||
-		    f->known >= f->head + need)
-			break;
-		fold_clear(f);
-	}
-	settled = settled < f->tail ? settled : f->tail;
-	*s = (struct subject){ f->text, f->tail, f->head, f->spans, f->known,
-	    settled, cut > 0, p->begins && cut == 0, p->ends, f, p->len, NULL,
-	    0 };
-}
-
 /* Find where the rules with literals may match. */
 static void
 match_prefilter(struct rules *rs, unsigned direction, int raw,
@@ -503,6 +436,8 @@ match_prefilter(struct rules *rs, unsigned direction, int raw,
 
 /* A piece in the forms that rules need. */
 struct forms {
+	unsigned	 mend;			/* of the last two: FOLD_PLAIN,
+						 * or 0 */
 	struct subject	 plain, folded, all;
 	struct fold	 fold, fold_all;	/* of the last two */
 };
@@ -519,8 +454,8 @@ match_forms(struct rules *rs, const struct rule *rule, unsigned direction,
 
 	if ((r = match_rule(rs, rule, s, t, open)) == MATCH_MORE) {
 		if (fs->fold_all.text == NULL) {
-			match_fold(rs, direction, p, 1, &fs->fold_all,
-			    &fs->all);
+			subject_fold(rs, direction, p, 1, fs->mend,
+			    &fs->fold_all, &fs->all);
 			match_prefilter(rs, direction, 0, &fs->all,
 			    &rs->hits_all);
 		}
@@ -532,35 +467,23 @@ match_forms(struct rules *rs, const struct rule *rule, unsigned direction,
 	return (r);
 }
 
-/* Run all rules over a piece of a text. */
-int
-rules_match_piece(struct rules *rs, unsigned direction,
-    const struct rules_piece *p, void (*found)(void *, const struct rule *,
-    uint64_t, uint64_t), void *arg, size_t *settled, struct fault *f)
+/* Run the rules over the forms of a piece; only_folded leaves out those that
+ * read the text as it is. */
+static int
+match_all(struct rules *rs, unsigned direction, const struct rules_piece *p,
+    struct forms *fs, int only_folded, struct reporter *t, size_t *settled,
+    struct fault *f)
 {
-	struct forms		 fs = { .plain = { p->text, p->len, 0, p->len,
-				    p->fresh, p->settled, 0, p->begins,
-				    p->ends, NULL, p->len, NULL, 0 } };
 	const struct rule	*rule = rs->list;
 	PCRE2_UCHAR		 why[120];
-	struct reporter		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
-				    0 };
 	size_t			 open;
 	int			 r = 0;
 
-	*settled = p->len;
-	if (rs->filtered != rs->n)
-		rules_prepare(rs);
-	match_prefilter(rs, direction, 1, &fs.plain, &rs->hits_raw);
-	if (rs->any_folded) {
-		match_fold(rs, direction, p, 0, &fs.fold, &fs.folded);
-		match_prefilter(rs, direction, 0, &fs.folded,
-		    &rs->hits_folded);
-	}
 	for (; r == 0 && rule < rs->list + rs->n; rule++) {
-		if ((rule->directions & direction) == 0)
+		if ((rule->directions & direction) == 0 ||
+		    (only_folded && rule->raw))
 			continue;
-		r = match_forms(rs, rule, direction, p, &fs, &t, &open);
+		r = match_forms(rs, rule, direction, p, fs, t, &open);
 		if (!p->ends && open < *settled)
 			*settled = open;
 		if (r == 0)
@@ -569,6 +492,58 @@ rules_match_piece(struct rules *rs, unsigned direction,
 		fault_set(f, "filter_unavailable", NULL, "rule %s: %s",
 		    rule->name, (char *)why);
 	}
+	return (r);
+}
+
+/* Make the folded forms of a piece anew, with the spellings that hide a word
+ * mended. Returns 0 if that changes nothing. */
+static int
+match_mend(struct rules *rs, unsigned direction, const struct rules_piece *p,
+    struct forms *fs)
+{
+	struct fold	 before = fs->fold;
+	int		 same;
+
+	fs->mend = FOLD_PLAIN;
+	subject_fold(rs, direction, p, 0, fs->mend, &fs->fold, &fs->folded);
+	same = fs->fold.len == before.len && memcmp(fs->fold.text,
+	    before.text, before.len) == 0;
+	fold_clear(&before);
+	fold_clear(&fs->fold_all);
+	if (!same)
+		match_prefilter(rs, direction, 0, &fs->folded,
+		    &rs->hits_folded);
+	return (!same);
+}
+
+/* Run all rules over a piece of a text. A prompt is read as it was spelled, and
+ * once more with its spelling mended: a word of a rule may be none of the list
+ * of words, so that mending takes it apart. */
+int
+rules_match_piece(struct rules *rs, unsigned direction,
+    const struct rules_piece *p, void (*found)(void *, const struct rule *,
+    uint64_t, uint64_t), void *arg, size_t *settled, struct fault *f)
+{
+	struct forms		 fs = { .plain = { p->text, p->len, 0, p->len,
+				    p->fresh, p->settled, 0, p->begins,
+				    p->ends, NULL, p->len, NULL, 0 } };
+	struct reporter		 t = { found, arg, rs->hits, 0, 0, UINT64_MAX,
+				    0 };
+	int			 r;
+
+	*settled = p->len;
+	if (rs->filtered != rs->n)
+		rules_prepare(rs);
+	match_prefilter(rs, direction, 1, &fs.plain, &rs->hits_raw);
+	if (rs->any_folded) {
+		subject_fold(rs, direction, p, 0, 0, &fs.fold, &fs.folded);
+		match_prefilter(rs, direction, 0, &fs.folded,
+		    &rs->hits_folded);
+	}
+	r = match_all(rs, direction, p, &fs, 0, &t, settled, f);
+	if (r == 0 && rs->any_folded && direction == RULE_PROMPT &&
+	    match_mend(rs, direction, p, &fs))
+		r = match_all(rs, direction, p, &fs, 1, &t, settled, f);
 	fold_clear(&fs.fold);
 	fold_clear(&fs.fold_all);
 	return (r == 0 ? 0 : CHAT_ETOOBIG);

@@ -728,7 +728,7 @@ def test_the_configuration_that_is_installed_is_sound(tmp_path):
     text = re.sub(r"# path: \S+/(\w+\.so)",
                   r"path: %s/\1" % (BUILD / ".libs"), text)
     text = re.sub("packs: .*", "packs: %s" % (SRC / "etc/rules"), text)
-    text = re.sub(r"- name: (pii|classifier|encoder)$",
+    text = re.sub(r"- name: (pii|injection|classifier|encoder)$",
                   r"- name: \1\n    path: %s/\1.so" % (BUILD / ".libs"), text,
                   flags=re.M)
     text = re.sub(r"model: .*/(\w+)\.model", r"model: %s/\1/\1.model" %

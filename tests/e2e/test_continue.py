@@ -132,7 +132,7 @@ def test_exports_have_what_the_model_read(service):
         c.say("beta", conversation=talk, topic=True)
         _, end = c.say("gamma", conversation=talk)
         c.call("rate", exchange=end["exchange"], thumb=1)
-        seen = c.events(c.send("export", format="oig"))
+        seen = c.events(c.send("export", format="sft"))
         text = "".join(e.get("text", "") for e in seen)
     assert "beta" in text and "gamma" in text and "alpha" not in text
 

@@ -26,7 +26,8 @@ def service(tmp_path_factory):
     model = tmp_path_factory.mktemp("model")
     for folder in blobs, model:
         os.chmod(folder, 0o755)
-    for i, file in enumerate(sorted(MINI.iterdir())):
+    for i, file in enumerate(sorted(
+            x for x in MINI.iterdir() if x.is_file())):
         (blobs / str(i)).write_bytes(file.read_bytes())
         os.chmod(blobs / str(i), 0o644)
         os.symlink(blobs / str(i), model / file.name)

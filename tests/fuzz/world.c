@@ -311,6 +311,7 @@ world_new(void)
 	static const struct chatd_hooks	 hooks = {
 		.dispatch = ops_dispatch,
 		.model = status_model,
+		.defaults = sampling_stated,
 		.changed = roles_report,
 		.store_ended = world_store_ended,
 	};

@@ -24,7 +24,7 @@
 
 static struct gen	*gen;
 
-/* Open the templates of the shipped model, without a corpus. */
+/* Open the templates of etc/mini.yaml, without a corpus. */
 static int
 setup(void **state)
 {

@@ -91,7 +91,7 @@ train(uint64_t order)
 	memset(&gs, 0, sizeof gs);
 	memset(&cs, 0, sizeof cs);
 	put(name, recipe);
-	assert_int_equal(recipe_load(name, &rc, &f), 0);
+	assert_int_equal(train_recipe_load(name, &rc, &f), 0);
 	put(name, groups);
 	assert_int_equal(groups_load(&gs, name, &f), 0);
 	groups_sort(&gs);
@@ -128,7 +128,7 @@ train(uint64_t order)
 	m = learn_linear(&corpus, &rows, &rc, &words, left, 1);
 	corpus_clear(&corpus);
 	textrows_clear(&rows);
-	recipe_clear(&rc);
+	train_recipe_clear(&rc);
 	free(gs.hash);
 	free(cs.hash);
 	return (m);
@@ -418,9 +418,9 @@ test_a_bad_recipe_is_refused_with_its_place(void **state)
 	snprintf(name, sizeof name, "t_classifier.%ld", (long)getpid());
 	for (i = 0; i < nitems(cases); i++) {
 		put(name, cases[i].text);
-		assert_int_not_equal(recipe_load(name, &rc, &f), 0);
+		assert_int_not_equal(train_recipe_load(name, &rc, &f), 0);
 		assert_non_null(strstr(f.message, cases[i].why));
-		recipe_clear(&rc);
+		train_recipe_clear(&rc);
 	}
 	unlink(name);
 }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents as tokens: which of them are learnt, and how rows of files become
+ * documents.
+ */
+#include "data.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine_data.h"
+#include "xmalloc.h"
+
+/* A recipe with one file of rows. Its path is owned by the recipe. */
+static void
+recipe_of(struct recipe *r, enum recipe_kind kind, const char *rows)
+{
+	char	 path[] = "/tmp/t_data.XXXXXX";
+	int	 fd = mkstemp(path);
+	FILE	*f = fdopen(fd, "w");
+
+	assert_non_null(f);
+	fputs(rows, f);
+	fclose(f);
+	recipe_defaults(r);
+	r->source = xcalloc(1, sizeof *r->source);
+	r->sources = 1;
+	r->source[0].kind = kind;
+	r->source[0].path = xstrdup(path);
+	r->source[0].share = 1;
+	r->length = 512;
+}
+
+/* Remove the file and the recipe. */
+static void
+discard(struct recipe *r)
+{
+	unlink(r->source[0].path);
+	recipe_clear(r);
+}
+
+/* The first document of a recipe: its text, with the learnt parts in [ ]. The
+ * rejected reply comes after "/". Owned. */
+static char *
+shown(struct recipe *r)
+{
+	struct data	*d;
+	struct data_doc	 doc = { .id = { 0 } };
+	struct textbuf	 b = { 0 };
+	struct fault	 f;
+	const char	*s;
+	size_t		 i, n;
+	int		 in = 0;
+
+	if (data_open(r, NULL, &d, &f) != 0)
+		fail_msg("%s", f.message);
+	data_set_tokenizer(d, data_tok);
+	data_document(d, 7, &doc);
+	for (i = 0; i < doc.id.n; i++) {
+		if ((doc.weight[i] > 0) != in)
+			textbuf_puts(&b, in ? "]" : "[");
+		in = doc.weight[i] > 0;
+		if (i == doc.split)
+			textbuf_puts(&b, "/");
+		s = tokenizer_bytes(data_tok, doc.id.id[i], &n);
+		textbuf_add(&b, s, n);
+	}
+	textbuf_puts(&b, in ? "]" : "");
+	textbuf_add(&b, "", 1);
+	data_doc_clear(&doc);
+	data_free(d);
+	return (b.s);
+}
+
+/* Compare a document. */
+static void
+expect(struct recipe *r, const char *want)
+{
+	char	*got = shown(r);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void
+test_replies_and_their_ends_are_learnt(void **state)
+{
+	struct recipe	 r;
+
+	(void)state;
+	recipe_of(&r, DATA_DIALOGUES,
+	    "{\"turns\": [\"Hi\", \"Hello.\", \"Bye\", \" See you \"]}\n");
+	expect(&r, "<human>: Hi\n<bot>:[ Hello.\n<human>:] Bye\n<bot>:"
+	    "[ See you\n<human>:]");
+	r.objective = RECIPE_LM;
+	expect(&r, "[<human>: Hi\n<bot>: Hello.\n<human>: Bye\n<bot>: See you"
+	    "\n<human>:]");
+	discard(&r);
+}
+
+static void
+test_all_forms_of_dialogues_are_equal(void **state)
+{
+	static const char *const rows[] = {
+		"{\"turns\": [\"A b\", \"C d\"]}\n",
+		"{\"messages\": [{\"role\": \"user\", \"content\": \"A b\"}, "
+		"{\"role\": \"assistant\", \"content\": \"C d\"}]}\n",
+		"{\"text\": \"<human>: A b\\n<bot>: C d\"}\n",
+		"\n{\"text\": \"<human>: A b\\n<bot>: C d\\n\"}\n"
+	};
+	struct recipe	 r;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < nitems(rows); i++) {
+		recipe_of(&r, DATA_DIALOGUES, rows[i]);
+		expect(&r, "<human>: A b\n<bot>:[ C d\n<human>:]");
+		discard(&r);
+	}
+}
+
+static void
+test_text_without_roles_has_its_own_weight(void **state)
+{
+	struct recipe	 r;
+
+	(void)state;
+	recipe_of(&r, DATA_TEXT, "{\"text\": \"Plain text.\"}\n");
+	expect(&r, "[Plain text.\n]");
+	r.plain = 0;
+	expect(&r, "Plain text.\n");
+	discard(&r);
+}
+
+static void
+test_a_preference_has_both_replies(void **state)
+{
+	struct recipe	 r;
+
+	(void)state;
+	recipe_of(&r, DATA_PREFERENCE, "{\"prompt\": \"<human>: A\\n<bot>:\", "
+	    "\"chosen\": \" Yes\", \"rejected\": \" No\"}\n");
+	r.objective = RECIPE_DPO;
+	expect(&r, "<human>: A\n<bot>:[ Yes\n<human>:]/<human>: A\n<bot>:"
+	    "[ No\n<human>:]");
+	discard(&r);
+}
+
+static void
+test_long_documents_are_cut(void **state)
+{
+	struct recipe	 r;
+	struct data	*d;
+	struct data_doc	 doc = { .id = { 0 } };
+	struct fault	 f;
+
+	(void)state;
+	recipe_of(&r, DATA_TEXT, "{\"text\": \"one two three four five six "
+	    "seven eight nine ten eleven twelve\"}\n");
+	r.length = 5;
+	assert_int_equal(data_open(&r, NULL, &d, &f), 0);
+	data_set_tokenizer(d, data_tok);
+	data_document(d, 0, &doc);
+	assert_int_equal(doc.id.n, 5);
+	data_doc_clear(&doc);
+	data_free(d);
+	discard(&r);
+}
+
+/* Run all. */
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replies_and_their_ends_are_learnt),
+		cmocka_unit_test(test_all_forms_of_dialogues_are_equal),
+		cmocka_unit_test(test_text_without_roles_has_its_own_weight),
+		cmocka_unit_test(test_a_preference_has_both_replies),
+		cmocka_unit_test(test_long_documents_are_cut)
+	};
+
+	return (cmocka_run_group_tests(tests, data_setup_20b,
+	    data_teardown));
+}
