@@ -449,7 +449,9 @@ learn_finish(const struct corpus *c, const struct recipe *rc,
 
 	m = xcalloc(1, sizeof *m);
 	m->groups = xcalloc(words->groups_n + 1, sizeof *m->groups);
-	memcpy(m->groups, words->groups, words->groups_n * sizeof *m->groups);
+	if (words->groups_n > 0)
+		memcpy(m->groups, words->groups, words->groups_n *
+		    sizeof *m->groups);
 	m->clusters = xcalloc(words->clusters_n + 1, sizeof *m->clusters);
 	if (words->clusters_n > 0)
 		memcpy(m->clusters, words->clusters, words->clusters_n *
