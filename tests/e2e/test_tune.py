@@ -306,8 +306,8 @@ def test_wrong_arguments(args):
 def test_an_unknown_instruction_set(tmp_path):
     done = tune("recipe", "x.yaml", "--out", tmp_path, "--isa", "sse")
     assert (done.returncode, done.stderr) == (
-        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512, avx2 or scalar, '
-        "or this processor can't run it\n")
+        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512bf16, avx512, '
+        "avx2 or scalar, or this processor can't run it\n")
 
 
 def test_help_and_version():
@@ -352,4 +352,4 @@ def test_a_tokenizer_of_text_files(tmp_path):
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
     done = tune("tokenizer", "--out", tmp_path / "t.json", tmp_path / "b.txt")
     assert (done.returncode, done.stderr) == (
-        1, "chatd-tune: %s/b.txt: not UTF-8\n" % tmp_path)
+        1, "chatd-tune: %s/b.txt: not a text in UTF-8\n" % tmp_path)
