@@ -4,9 +4,7 @@ chatd-store export gives."""
 import hashlib
 import json
 import os
-import signal
 import subprocess
-import time
 
 import pytest
 
@@ -132,26 +130,3 @@ def test_an_import_through_chatd(service, tmp_path):
     assert b"<human>: a\\n<bot>: b" not in chatctl(
         service, "export", "-f", "oig")[1]
     assert chatctl(service, "import", tmp_path / "none")[0] == 1
-
-
-def test_an_export_that_is_killed_leaves_a_line_in_the_log(service):
-    with service.client() as c:
-        c.say("y" * 100000)
-        ident = c.send("export", format="messages", rating="all")
-        killed = False
-        end = time.monotonic() + 20
-        while not killed and time.monotonic() < end:
-            pid = service.process.pid
-            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-                for child in f.read().split():
-                    try:
-                        with open("/proc/%s/cmdline" % child) as g:
-                            if "--export" in g.read():
-                                os.kill(int(child), signal.SIGKILL)
-                                killed = True
-                    except OSError:
-                        pass
-        if not killed:
-            pytest.skip("the export was faster")
-        assert c.events(ident)[-1]["code"] == "store_unavailable"
-    service.wait(lambda: "was ended by signal 9" in service.log.read_text())
