@@ -147,6 +147,16 @@ void	 export_lacks(struct export *ex, enum export_lack why);
 int64_t	 export_number(const char *user);
 
 /*
+ * SQL: does the rating a of the reply r to the exchange e count as an opinion
+ * in this export? last is the newest rating, whose the user, or -1. What others
+ * than the owner say counts only in an export of all users, and what they say
+ * about a blocked reply is a decision about the filter.
+ */
+#define EXPORT_OPINION(a, last, whose) \
+	STORE_COUNTS(a, last) " AND (" a ".uid = e.uid OR (" whose " = -1 " \
+	"AND r.state <> 'blocked'))"
+
+/*
  * SQL: the filters for a query of replies r with their exchange e and model m.
  * ?1 is the user and ?4 the newest rating; EXPORT_TYPES and EXPORT_ARGS are for
  * ?5 to ?12.
@@ -157,7 +167,7 @@ int64_t	 export_number(const char *user);
 	"EXISTS (SELECT 1 FROM verdict WHERE reply = r.id AND category = ?8 " \
 	"AND action <> 'allow')) AND (?9 IS NULL OR EXISTS (SELECT 1 " \
 	"FROM rating x, json_each(x.reasons) j WHERE x.reply = r.id AND " \
-	"j.value = ?9 AND " STORE_COUNTS("x", "?4") ")) AND (?10 IS NULL OR " \
+	"j.value = ?9 AND " EXPORT_OPINION("x", "?4", "?1") ")) AND (?10 IS NULL OR " \
 	"e.name = ?10 OR e.uid = ?11) AND (?1 <> -1 OR CASE WHEN ?12 THEN " \
 	EXPORT_CONSENT " IS 1 ELSE " EXPORT_CONSENT " IS NOT 0 END)"
 #define EXPORT_CONSENT \

@@ -31,10 +31,8 @@ EXPORT_NAME " AS dialogue, a.uid AS user, a.name, "
 "ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
-"WHERE ((e.uid = ?1 AND a.uid = ?1) OR ?1 = -1) AND a.id > ?2 "
-"AND a.id <= ?4 AND ?3 = ?3 AND NOT EXISTS "
-"(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?4) AND "
-EXPORT_FILTERS " ORDER BY a.id";
+"WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND ?3 = ?3 AND "
+EXPORT_OPINION("a", "?4", "?1") " AND " EXPORT_FILTERS " ORDER BY a.id";
 
 /* The columns that are not written as they are. */
 enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8 };

@@ -27,11 +27,6 @@
 	"AND (?2 <> -1 OR CASE WHEN ?5 THEN " value " IS 1 ELSE " value \
 	" IS NOT 0 END) "
 
-/* SQL: a rating a that counts as an opinion. What others than the owner say
- * about a blocked reply is a decision about the filter. */
-#define DIALOGUE_OPINION \
-	STORE_COUNTS("a", "?2") " AND (a.uid = e.uid OR r.state <> 'blocked')"
-
 /* SQL: the replies of a conversation or of an exchange, and its ratings. */
 #define DIALOGUE_REPLIES(where) \
 	"SELECT r.id, e.id, length(CAST(e.prompt AS BLOB)), e.preprompt, " \
@@ -41,9 +36,8 @@
 	"m.digest = ?5) AND (?6 IS NULL OR EXISTS (SELECT 1 FROM verdict " \
 	"WHERE reply = r.id AND category = ?6 AND action <> 'allow')) AND " \
 	"(?7 IS NULL OR EXISTS (SELECT 1 FROM rating a, json_each(a.reasons) " \
-	"j WHERE a.reply = r.id AND a.id <= ?8 AND j.value = ?7 AND NOT " \
-	"EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id AND " \
-	"id <= ?8))), e.topic FROM exchange e " \
+	"j WHERE a.reply = r.id AND j.value = ?7 AND " \
+	EXPORT_OPINION("a", "?8", "?9") ")), e.topic FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id " \
 	"JOIN model m ON m.id = r.model WHERE " where " AND r.id <= ?2 " \
 	"ORDER BY e.id, r.id"
@@ -52,7 +46,7 @@
 	"char(9, 10, 11, 12, 13, 32, 133, 160)) <> '' AND " \
 	"a.ideal <> r.text, a.reasons, a.uid = e.uid FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id JOIN rating a ON a.reply = r.id " \
-	"WHERE " where " AND " DIALOGUE_OPINION " ORDER BY e.id, r.id, a.id"
+	"WHERE " where " AND " EXPORT_OPINION("a", "?2", "?3") " ORDER BY e.id, r.id, a.id"
 
 static uint64_t	export_hash(const char *);
 static void	export_dialogue_reply(struct export_dialogue *,
@@ -134,12 +128,12 @@ export_dialogue_replies(struct export *ex, struct export_dialogue *d,
 	int				 r;
 
 	r = d->name != NULL ? sql_open(&ex->st, &q,
-	    DIALOGUE_REPLIES("e.conversation = ?1"), "iiiisssi", id,
+	    DIALOGUE_REPLIES("e.conversation = ?1"), "iiiisssii", id,
 	    ex->reply, o->since, o->until, o->model, o->category, o->reason,
-	    ex->rated) :
-	    sql_open(&ex->st, &q, DIALOGUE_REPLIES("e.id = ?1"), "iiiisssi",
+	    ex->rated, ex->uid) :
+	    sql_open(&ex->st, &q, DIALOGUE_REPLIES("e.id = ?1"), "iiiisssii",
 	    id, ex->reply, o->since, o->until, o->model, o->category,
-	    o->reason, ex->rated);
+	    o->reason, ex->rated, ex->uid);
 	if (r != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1)
@@ -180,9 +174,10 @@ export_dialogue_ratings(struct export *ex, struct export_dialogue *d,
 	int		 r;
 
 	r = d->name != NULL ? sql_open(&ex->st, &q,
-	    DIALOGUE_RATINGS("e.conversation = ?1"), "ii", id, ex->rated) :
-	    sql_open(&ex->st, &q, DIALOGUE_RATINGS("e.id = ?1"), "ii", id,
-	    ex->rated);
+	    DIALOGUE_RATINGS("e.conversation = ?1"), "iii", id, ex->rated,
+	    ex->uid) :
+	    sql_open(&ex->st, &q, DIALOGUE_RATINGS("e.id = ?1"), "iii", id,
+	    ex->rated, ex->uid);
 	if (r != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {

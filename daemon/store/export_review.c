@@ -62,9 +62,10 @@ review_reasons(struct export *ex, const struct export_reply *r)
 	json_t		*list = NULL;
 
 	if (sql_open(&ex->st, &q, "SELECT json_group_array(value) FROM "
-	    "(SELECT DISTINCT j.value FROM rating a, json_each(a.reasons) j "
-	    "WHERE a.reply = ?1 AND " STORE_COUNTS("a", "?2") " ORDER BY 1)",
-	    "ii", r->id, ex->rated) != 0 || sql_step(&ex->st, q) != 1)
+	    "(SELECT DISTINCT j.value FROM rating a, json_each(a.reasons) j, "
+	    "reply r, exchange e WHERE a.reply = ?1 AND r.id = ?1 AND "
+	    "e.id = r.exchange AND " EXPORT_OPINION("a", "?2", "?3")
+	    " ORDER BY 1)", "iii", r->id, ex->rated, ex->uid) != 0 || sql_step(&ex->st, q) != 1)
 		return (NULL);
 	list = json_loads((const char *)sqlite3_column_text(q, 0), 0, NULL);
 	sql_end(q);

@@ -316,6 +316,44 @@ def test_filters_choose_rows(store, folder):
     assert csv.count(b"\r\n") == 21
 
 
+FORMATS = ("oig", "sft", "messages", "preference", "openai-dpo", "kto",
+           "oasst", "moderation", "argilla", "label-studio", "csv")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_own_export_has_nothing_that_operators_have_said(
+        store, folder, name):
+    """It is the same before and after an operator has rated."""
+    done = store.do(**begin("done", prompt="one"))
+    store.do(**finish(done["reply"], "answer"))
+    own = store.do(**begin("own", prompt="two"))
+    store.do(**finish(own["reply"], "reply"))
+    store.do(op="rate", uid=1000, exchange=own["exchange"], thumb=1, time=5)
+    stopped = store.do(**begin("stopped", prompt="three"))
+    store.do(**finish(stopped["reply"], "hidden", state="blocked"))
+    store.do(op="rate", uid=1000, exchange=stopped["exchange"], thumb=-1,
+             reasons=["wrong_refusal"], ideal="wish", time=5)
+    calls = [("export", "--db", folder / "chatd.db", "--uid", "1000",
+              "--format", name, *more) for more in (
+                  ["--rating", "all"], ["--reason", "harmful"], [],
+                  ["--rating", "bad"], ["--sidecar"],
+                  ["--reason", "wrong_refusal", "--rating", "all"])]
+    before = [export(*c) for c in calls]
+    for a, thumb, reasons in ((done, -1, ["harmful"]),
+                              (own, -1, ["harmful", "incorrect"])):
+        store.do(op="rate", uid=7, exchange=a["exchange"], thumb=thumb,
+                 reasons=reasons, ideal="operator's", admin=True,
+                 comment="operator's", name="olga", time=6)
+    store.do(op="rate", uid=7, exchange=stopped["exchange"], thumb=0,
+             comment="operator's", admin=True, name="olga", time=6)
+    after = [export(*c) for c in calls]
+    assert [x.returncode for x in before + after] == [0] * len(calls) * 2
+    assert [x.stdout for x in after] == [x.stdout for x in before]
+    everything = export("export", "--db", folder / "chatd.db", "--all",
+                        "--format", name, "--rating", "all").stdout
+    assert (b"operator's" in everything) == (name != "moderation")
+
+
 def test_a_split_is_stable_and_complete(store, folder):
     campaign(store)
     args = ["--db", folder / "chatd.db", "--all", "--format", "kto",
