@@ -19,6 +19,8 @@
 #include "turntext.h"
 #include "xmalloc.h"
 
+#define EXPORT_NUMBER	999999999999999LL	/* no account is above it */
+
 /* SQL: the conversations or raw prompts of an export. */
 #define DIALOGUE_WHOSE(a) \
 	"(" a ".uid = ?2 OR ?2 = -1) AND (?3 IS NULL OR " a ".name = ?3 " \
@@ -303,7 +305,7 @@ export_number(const char *user)
 	if (user == NULL || *user < '0' || *user > '9')
 		return (-1);
 	v = strtoll(user, &end, 10);
-	return (*end != '\0' || v >= PSEUDONYM_IMPORTED - 1 ? -1 : v);
+	return (*end != '\0' || v > EXPORT_NUMBER ? -1 : v);
 }
 
 /* What the model had read. This follows store_begin_history and the engine's

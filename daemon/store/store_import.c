@@ -127,7 +127,7 @@ import_conversation(struct store *st, struct import *im, struct fault *f)
 	im->id = sqlite3_column_int64(q, 0);
 	uid = sqlite3_column_int64(q, 1);
 	sql_end(q);
-	im->native = uid < PSEUDONYM_IMPORTED;
+	im->native = !pseudonym_is_imported(uid);
 	if (!im->native && uid != im->uid)
 		return (fault_set(f, "bad_field", "row", "conversation %.60s "
 		    "is of another user", im->conversation));

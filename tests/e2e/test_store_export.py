@@ -354,6 +354,61 @@ def test_an_own_export_has_nothing_that_operators_have_said(
     assert (b"operator's" in everything) == (name != "moderation")
 
 
+HELD = 2199023255552        # what is held has numbers from here on
+
+
+def names_another(store):
+    """The number 1000 goes from anna to bert."""
+    a = store.do(**begin("one", prompt="said by one", name="anna"))
+    store.do(**finish(a["reply"], "answer"))
+    store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1,
+             reasons=[], comment="fine", time=5, name="anna")
+    b = store.do(**begin("two", prompt="said by two", name="bert"))
+    store.do(**finish(b["reply"], "answer"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_held_account_has_a_pseudonym(store, folder, name):
+    names_another(store)
+    args = ["export", "--db", folder / "chatd.db", "--all", "--rating", "all",
+            "--format", name]
+    assert b"anna" not in export(*args).stdout
+    held = export(*args, "--user", HELD + 1000)
+    if name in ("sft", "oasst", "argilla"):
+        assert b"said by one" in held.stdout
+    assert b"said by two" not in held.stdout
+
+
+def test_what_an_older_chatd_holds_gets_another_number(store, folder):
+    """It had a number that an imported user could have."""
+    names_another(store)
+    store.do(op="import", row=json.dumps({"messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"}]}))
+    assert store.close() == 0
+    db = sqlite3.connect(folder / "chatd.db")
+    for table in "account", "size", "exchange", "conversation", "rating":
+        db.execute("UPDATE %s SET uid = uid - ? + 4294967296 "
+                   "WHERE uid >= ?" % table, (HELD, HELD))
+    users = "SELECT uid, name, conversations FROM account ORDER BY uid"
+    old = db.execute(users).fetchall()
+    db.commit()
+    db.close()
+    again = Store(folder / "chatd.db")
+    assert again.close() == 0
+    db = sqlite3.connect(folder / "chatd.db")
+    new = db.execute(users).fetchall()
+    assert [x for x in new if x[0] < HELD] == \
+        [x for x in old if x[0] != 4294967296 + 1000]
+    assert [x for x in new if x[0] >= HELD] == [(HELD + 1000, "anna", 1)]
+    for table in "size", "exchange", "conversation", "rating":
+        assert db.execute("SELECT count(*) FROM %s WHERE uid = ?" % table,
+                          (HELD + 1000,)).fetchone() == (1,)
+    db.close()
+    assert "is held as account %d now" % (HELD + 1000) in \
+        "".join(again.errors)
+
+
 def test_a_split_is_stable_and_complete(store, folder):
     campaign(store)
     args = ["--db", folder / "chatd.db", "--all", "--format", "kto",

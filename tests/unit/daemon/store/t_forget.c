@@ -234,13 +234,13 @@ test_a_number_with_another_name_does_not_inherit(void **state)
 	fixture_refused(fx, "not_found", NULL, "{'op':'delete','uid':7,"
 	    "'name':'bob','conversation':1}");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, name, conversations "
-	    "FROM account ORDER BY uid"), "7|bob|0\n4294967303|u7|1");
+	    "FROM account ORDER BY uid"), "7|bob|0\n2199023255559|u7|1");
 	sound(fx);
 	/* Operators see it, and give it back or erase it. */
 	fixture_do(fx, NULL, "{'op':'show','uid':0,'admin':true,"
 	    "'conversation':1}");
 	fixture_refused(fx, "not_found", "from", "{'op':'adopt','uid':0,"
-	    "'from':'8589934599','to':'7'}");
+	    "'from':'2203318222855','to':'7'}");
 	fixture_refused(fx, "bad_field", "from", "{'op':'adopt','uid':0,"
 	    "'from':'bob','to':'7'}");
 	fixture_do(fx, NULL, "{'op':'adopt','uid':0,'from':'u7','to':'bob'}");
@@ -264,7 +264,7 @@ test_a_write_of_the_new_owner_holds_too(void **state)
 	    "'kind':'say','params':{},'seed':1,'model':{},'key':'c',"
 	    "'prompt':'of eve','time':300}");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, prompt FROM exchange "
-	    "ORDER BY id"), "4294967303|of ann\n8589934599|of bob\n7|of eve");
+	    "ORDER BY id"), "2199023255559|of ann\n2203318222855|of bob\n7|of eve");
 	fixture_do(fx, NULL, "{'op':'forget','uid':0,'admin':true,"
 	    "'user':'bob','all':true}");
 	assert_string_equal(fixture_sql(fx, "SELECT prompt FROM exchange "
