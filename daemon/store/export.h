@@ -106,6 +106,9 @@ struct export {
 	int64_t			 exchange, reply, rated; /* highest ids at the
 							  * start */
 	int64_t			 last;	/* set by the format: last id read */
+	const char		*between; /* static: before each row but the
+					 * first one; NULL: nothing */
+	const char		*begin;	/* static: before the first one */
 	int			 raw;	/* the conversations are done */
 	int			 pieces; /* number of pieces written */
 	unsigned char		 key[PSEUDONYM_KEY];	/* of the pseudonyms */
@@ -135,9 +138,10 @@ int	 export_full(struct export *ex);
 /*
  * Write a row (taken), with its metadata (taken) as the options say. If rows
  * shall be unique and one with the same content was written, it is left out.
- * r is the reply that the row is about (for the counts), or NULL.
+ * r is the reply that the row is about (for the counts), or NULL. Returns 1 if
+ * it was written, 0 if it was left out.
  */
-void	 export_row(struct export *ex, json_t *row, json_t *metadata,
+int	 export_row(struct export *ex, json_t *row, json_t *metadata,
 	    const struct export_reply *r);
 
 /* Note that something is missing. */

@@ -59,6 +59,10 @@ static void	export_dialogue_rate(struct export *, struct export_reply *,
 		    sqlite3_stmt *, unsigned *);
 static int	export_dialogue_ratings(struct export *,
 		    struct export_dialogue *, int64_t);
+static int	export_dialogue_cut(const struct export *,
+		    const struct export_reply *);
+static int	export_liked(const struct export *,
+		    const struct export_reply *);
 static void	export_dialogue_count(struct export *,
 		    const struct export_dialogue *);
 static int	export_dialogue_load(struct export *, sqlite3_stmt *, int,
@@ -192,6 +196,25 @@ export_dialogue_ratings(struct export *ex, struct export_dialogue *d,
 	return (r);
 }
 
+/* Is a row missing only because the reply was cut? */
+static int
+export_dialogue_cut(const struct export *ex, const struct export_reply *r)
+{
+	const char	*format = ex->opt->format;
+
+	if (!r->cut || !r->shown || r->ideal != 0)
+		return (0);
+	if (strcmp(format, "oasst") == 0 || strcmp(format, "argilla") == 0 ||
+	    strcmp(format, "label-studio") == 0)
+		return (0);	/* they have it */
+	if (strcmp(format, "kto") == 0)
+		return (r->thumb > 0);
+	if (strcmp(format, "preference") == 0 ||
+	    strcmp(format, "openai-dpo") == 0)
+		return (r->thumb < 0);
+	return (export_liked(ex, r));
+}
+
 /* Count it for the manifest. */
 static void
 export_dialogue_count(struct export *ex, const struct export_dialogue *d)
@@ -215,9 +238,8 @@ export_dialogue_count(struct export *ex, const struct export_dialogue *d)
 		c->ideals += r->ideal != 0;
 		c->lacks[LACK_RUNNING] += r->running;
 		c->lacks[LACK_UNSEEN] += !r->running && !r->shown &&
-		    r->ideal == 0;
-		c->lacks[LACK_CUT] += r->cut && r->shown && r->thumb >= 0 &&
-		    r->ideal == 0;
+		    r->ideal == 0 && strcmp(ex->opt->format, "oasst") != 0;
+		c->lacks[LACK_CUT] += export_dialogue_cut(ex, r);
 	}
 }
 
@@ -346,12 +368,10 @@ export_context(const struct export_dialogue *d, size_t r, size_t **out)
 	return (n);
 }
 
-/* Is its own text one to learn from? */
-int
-export_clean(const struct export *ex, const struct export_reply *r)
+/* Is its rating one that the export is to have? */
+static int
+export_liked(const struct export *ex, const struct export_reply *r)
 {
-	if (!r->done || r->cut)
-		return (0);
 	switch (ex->rating) {
 	case RATING_VOUCHED:
 	case RATING_GOOD:
@@ -369,6 +389,13 @@ export_clean(const struct export *ex, const struct export_reply *r)
 		break;
 	}
 	return (0);
+}
+
+/* Is its own text one to learn from? */
+int
+export_clean(const struct export *ex, const struct export_reply *r)
+{
+	return (r->done && !r->cut && export_liked(ex, r));
 }
 
 /* Is it, or its ideal text, one to learn from? */

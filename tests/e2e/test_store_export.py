@@ -354,6 +354,66 @@ def test_an_own_export_has_nothing_that_operators_have_said(
     assert (b"operator's" in everything) == (name != "moderation")
 
 
+def manifest(folder, name, *args):
+    """Export to a file: its bytes and its manifest."""
+    out = folder / name
+    done = export("export", "--db", folder / "chatd.db", "-o", out, *args)
+    assert done.returncode == 0, done.stderr
+    made = json.loads((folder / (name + ".manifest.json")).read_text())
+    return out.read_bytes(), made
+
+
+def test_equal_rows_are_left_out_of_file_and_manifest(store, folder):
+    for n in range(4):
+        a = store.do(**begin("same-%d" % n, prompt="same"))
+        store.do(**finish(a["reply"], "same", verdicts=[]))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], time=5,
+                 thumb=1 if n < 3 else -1)
+    text, made = manifest(folder, "kto", "--all", "--format", "kto",
+                          "--unique")
+    assert made["rows"] == text.count(b"\n") == 2
+    assert (made["kto"]["true"], made["kto"]["false"]) == (1, 1)
+    assert made["left_out"]["duplicate"] == 2
+    for n in range(3):
+        a = store.do(**begin("other-%d" % n, prompt="other", uid=2000))
+        store.do(**finish(a["reply"], "other", verdicts=[]))
+    args = ["--uid", "2000", "--format", "label-studio", "--unique"]
+    text, made = manifest(folder, "tasks", *args, "--bare")
+    assert made["rows"] == len(json.loads(text)) == 1
+    text, made = manifest(folder, "side", *args, "--sidecar")
+    (row,) = json.loads(text)
+    assert (row["row"], row["reply"]) == (0, "other-0")
+
+
+@pytest.mark.parametrize("name, cut", [
+    ("messages", 1), ("sft", 1), ("kto", 1), ("preference", 1),
+    ("oasst", 0), ("argilla", 0), ("label-studio", 0)])
+def test_the_manifest_has_the_cut_replies_that_are_missing(
+        store, folder, name, cut):
+    for thumb in (1, 0, -1, None):
+        a = store.do(**begin("cut%s" % thumb))
+        store.do(**finish(a["reply"], "and then", stop="length"))
+        if thumb is not None:
+            store.do(op="rate", uid=1000, exchange=a["exchange"], time=5,
+                     thumb=thumb)
+    made = manifest(folder, "out", "--all", "--format", name)[1]
+    assert made["left_out"]["cut"] == cut
+    assert made["rows"] == {"oasst": 4, "argilla": 4, "label-studio": 4,
+                            "kto": 1}.get(name, 0)
+
+
+def test_the_manifest_of_csv_counts_its_rows(store, folder):
+    campaign(store)
+    made = manifest(folder, "csv", "--all", "--format", "csv")[1]
+    assert made["rows"] == 30 and "conversations" not in made
+    assert made["ratings"] == {
+        "good": 10, "neutral": 0, "bad": 20, "unrated": 0, "ideal": 10,
+        "reasons": {"incorrect": 10, "unhelpful": 0, "harmful": 10,
+                    "wrong_refusal": 0}}
+    made = manifest(folder, "texts", "--all", "--format", "moderation")[1]
+    assert made["rows"] == 40 and "ratings" not in made
+
+
 HELD = 2199023255552        # what is held has numbers from here on
 
 
