@@ -68,9 +68,10 @@ store_hold_move(struct store *st, int64_t from, int64_t to)
 		"UPDATE account SET conversations = conversations + "
 		    "(SELECT conversations FROM account WHERE uid = ?1), "
 		    "bytes = bytes + (SELECT bytes FROM account "
-		    "WHERE uid = ?1), consent = ifnull(consent, "
-		    "(SELECT consent FROM account WHERE uid = ?1)) "
-		    "WHERE uid = ?2",
+		    "WHERE uid = ?1) WHERE uid = ?2",
+		/* If one of the two has refused training (0), both have. */
+		"UPDATE account SET consent = (SELECT min(consent) "
+		    "FROM account WHERE uid IN (?1, ?2)) WHERE uid = ?2",
 		"UPDATE account SET conversations = 0, bytes = 0, "
 		    "consent = NULL WHERE uid = ?1 AND ?2 <> ?1",
 		"UPDATE size SET uid = ?2 WHERE uid = ?1",

@@ -181,7 +181,7 @@ import_exchange(struct store *st, struct import *im,
 	    (int64_t)strlen(t->preprompt) : 0)));
 }
 
-/* Store a rating. */
+/* Store a rating. A later one of the same user counts instead of it. */
 static int
 import_rating(struct store *st, struct import *im, int64_t reply,
     const struct import_rating *a)
@@ -190,8 +190,9 @@ import_rating(struct store *st, struct import *im, int64_t reply,
 	int	 r;
 
 	r = sql_run(st, "INSERT INTO rating (reply, uid, name, thumb, "
-	    "reasons, ideal, comment, created) VALUES (?, ?, ?, ?, ?, ?, ?, "
-	    "?)", "iisisssi", reply, import_uid(a->user), a->user,
+	    "reasons, ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, "
+	    "?4, ?5, ?6, ?7, ?8, (SELECT max(id) FROM rating WHERE "
+	    "reply = ?1 AND uid = ?2))", "iisisssi", reply, import_uid(a->user), a->user,
 	    (int64_t)a->thumb, reasons, a->ideal, a->comment, a->created);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +

@@ -414,6 +414,21 @@ def test_the_manifest_of_csv_counts_its_rows(store, folder):
     assert made["rows"] == 40 and "ratings" not in made
 
 
+def test_a_redacted_text_has_no_places(store, folder):
+    """They would be places in the text before."""
+    verdict = {"direction": "reply", "plugin": "pii", "category": "x",
+               "score": 0.5, "start": 9, "end": 24, "rule": "r"}
+    for key, actions in ("redacted", ("redact", "flag")), ("not", ("flag",)):
+        a = store.do(**begin(key))
+        store.do(**finish(a["reply"], "My card: [card].", verdicts=[
+            dict(verdict, action=x) for x in actions]))
+    one, two = rows("--db", folder / "chatd.db", "--all", "--format",
+                    "moderation")
+    assert [v["action"] for v in one["verdicts"]] == ["redact", "flag"]
+    assert not any("start" in v or "end" in v for v in one["verdicts"])
+    assert [(v["start"], v["end"]) for v in two["verdicts"]] == [(9, 24)]
+
+
 HELD = 2199023255552        # what is held has numbers from here on
 
 
@@ -437,6 +452,22 @@ def test_a_held_account_has_a_pseudonym(store, folder, name):
     if name in ("sft", "oasst", "argilla"):
         assert b"said by one" in held.stdout
     assert b"said by two" not in held.stdout
+
+
+@pytest.mark.parametrize("held, other, both", [
+    ("no", "yes", "no"), ("yes", "no", "no"), ("no", None, "no"),
+    ("yes", None, "yes"), (None, "no", "no"), (None, None, "unset")])
+def test_who_said_no_is_left_out_after_an_adoption(store, folder, held,
+                                                   other, both):
+    for name, word in ("anna", held), ("bert", other):
+        a = store.do(**begin("of " + name, name=name))
+        store.do(**finish(a["reply"], "answer"))
+        if word is not None:
+            store.do(op="consent", uid=1000, consent=word, name=name)
+    store.do(op="adopt", uid=0, **{"from": "anna", "to": "bert"})
+    assert store.do(op="consent", uid=1000)["consent"] == both
+    assert len(rows("--db", folder / "chatd.db", "--all", "--format", "sft",
+                    "--rating", "all")) == (0 if both == "no" else 2)
 
 
 def test_what_an_older_chatd_holds_gets_another_number(store, folder):

@@ -143,6 +143,18 @@ def test_a_bad_row_is_refused_with_a_reason(folder, row, word):
     store.close()
 
 
+def test_of_two_ratings_by_one_user_the_last_one_counts(folder):
+    store = Store(folder / "chatd.db")
+    tree = {"message_tree_id": "t", "prompt": {"text": "a", "replies": [
+        {"text": "b", "message_id": "m", "events": {"score": [
+            {"user_id": "u", "score": 1}, {"user_id": "v", "score": 1},
+            {"user_id": "u", "score": -1}]}}]}}
+    assert store.do(op="import", row=json.dumps(tree))["stored"] == 1
+    assert read(folder, "SELECT name, thumb FROM v_rating ORDER BY 1") == \
+        [("u", -1), ("v", 1)]
+    store.close()
+
+
 def test_a_conversation_with_another_text_is_refused(folder):
     store = Store(folder / "chatd.db")
 
