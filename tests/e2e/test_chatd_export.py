@@ -4,6 +4,7 @@ chatd-store export gives."""
 import hashlib
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -81,6 +82,27 @@ def test_a_file_has_a_manifest_and_a_template(service, tmp_path):
         "chats.jsonl.gz", "chats.jsonl.gz.chat_template.jinja",
         "chats.jsonl.gz.manifest.json"]
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
+                                    signal.SIGHUP])
+def test_no_part_of_a_file_is_left_after_a_signal(tmp_path, number):
+    with Service(start=False) as s:
+        wait = s.dir / "store"      # its exports do not come
+        wait.write_text("#!/bin/sh\ncase \"$*\" in *--export*) while :; do "
+                        "sleep 1; done;; esac\nexec %s \"$@\"\n" %
+                        (BUILD / "chatd-store"))
+        wait.chmod(0o755)
+        s.config["store"]["program"] = str(wait)
+        s.write_config()
+        s.start()
+        ctl = subprocess.Popen(
+            [BUILD / "chatctl", "-s", s.socket, "export", "-o",
+             tmp_path / "out.gz"], stderr=subprocess.DEVNULL)
+        s.wait(s.exporters)
+        ctl.send_signal(number)
+        assert ctl.wait(60) == 128 + number
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dash_is_standard_output(service, tmp_path):
