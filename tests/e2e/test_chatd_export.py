@@ -152,3 +152,10 @@ def test_an_import_through_chatd(service, tmp_path):
     assert b"<human>: a\\n<bot>: b" not in chatctl(
         service, "export", "-f", "oig")[1]
     assert chatctl(service, "import", tmp_path / "none")[0] == 1
+    assert chatctl(service, "import", tmp_path)[0] == 1
+    rows.write_text(
+        json.dumps({"text": "<human>: a\n<bot>: " + "b" * 2000000}) + "\n" +
+        json.dumps({"text": "<human>: c\n<bot>: d"}) + "\n")
+    status, out, err = chatctl(service, "import", rows)
+    assert status == 1 and out.startswith(b"1 rows: 1 replies stored, 0 known")
+    assert "rows.jsonl:1: the request has" in err

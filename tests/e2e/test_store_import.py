@@ -97,6 +97,30 @@ def test_a_round_trip_gives_the_same_bytes(folder, args, seed):
     second.close()
 
 
+def test_a_long_conversation_comes_in_rows_that_can_be_sent(folder):
+    first = Store(folder / "first.db")
+    a = first.do(**begin("0", prompt="\n" * 90000))
+    first.do(**finish(a["reply"], "x" * 1000, verdicts=[]))
+    for n in range(1, 12):
+        b = first.do(**begin(str(n), conversation=a["conversation"],
+                             prompt="%d" % n + "\n" * 90000))
+        first.do(**finish(b["reply"], "x" * 1000, verdicts=[]))
+    first.close()
+    text = export(folder / "first.db", "-f", "oasst")
+    lines = text.decode().splitlines()
+    assert len(lines) == 6
+    assert all(len(json.dumps({"op": "import", "row": x})) < 1048576
+               for x in lines)
+    (folder / "second").mkdir(mode=0o700)
+    db = folder / "second/chatd.db"
+    second = Store(db)
+    take(second, text)
+    second.close()
+    assert export(db, "-f", "oasst") == text
+    assert read(folder / "second", "SELECT count(*) FROM conversation") == \
+        [(1,)]
+
+
 def test_a_site_knows_its_own_rows_and_what_it_has_deleted(folder):
     store = Store(folder / "chatd.db")
     campaign(store, 1)
