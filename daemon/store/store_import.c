@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "json.h"
 #include "protocol.h"
 #include "pseudonym.h"
@@ -41,6 +42,7 @@ static int	import_exchange(struct store *, struct import *,
 		    const struct import_turn *, int64_t, int64_t *);
 static int	import_look(struct store *, struct import *);
 static int	import_place(struct store *, struct import *);
+static int	import_updated(struct store *, const struct import *);
 static int	import_reply(struct store *, struct import *,
 		    const struct import_reply *);
 static int	import_rating(struct store *, struct import *, int64_t,
@@ -272,6 +274,25 @@ import_place(struct store *st, struct import *im)
 	return (r < 0 ? r : 0);
 }
 
+/* Note when something was last said, for the retention: now, if the row does not
+ * say when. */
+static int
+import_updated(struct store *st, const struct import *im)
+{
+	int64_t	last = 0;
+	size_t	i;
+
+	if (im->stored == 0)
+		return (0);
+	for (i = 0; i < im->nturns; i++) {
+		if (im->turn[i].created > last)
+			last = im->turn[i].created;
+	}
+	return (sql_run(st, "UPDATE conversation SET updated = "
+	    "max(updated, ?2) WHERE id = ?1", "ii", im->id,
+	    last != 0 ? last : clock_wall()));
+}
+
 /* Store what a row has. */
 static int
 import_store(struct store *st, struct import *im, struct fault *f)
@@ -314,7 +335,7 @@ import_store(struct store *st, struct import *im, struct fault *f)
 			r = import_reply(st, im, &t->reply[k]);
 	}
 	free(exchange);
-	return (r);
+	return (r == 0 ? import_updated(st, im) : r);
 }
 
 /* Parse a row. A tree is deeper than messages may be. */

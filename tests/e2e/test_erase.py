@@ -202,7 +202,8 @@ def test_what_is_old_is_deleted_by_itself():
         s.wait(lambda: s.rows("SELECT id FROM exchange") ==
                [(rated["exchange"],), (new["exchange"],)])
         is_gone(s, MARKER)
-        assert "retention: deleted 1 conversation" in s.log.read_text()
+        s.wait(lambda: "retention: deleted 1 conversation" in
+               s.log.read_text())
 
 
 def test_backup_and_restore_while_chatd_runs():

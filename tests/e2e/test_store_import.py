@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -164,6 +165,34 @@ def test_a_bad_row_is_refused_with_a_reason(folder, row, word):
     store = Store(folder / "chatd.db")
     assert word in store.refused(op="import", row=json.dumps(row))["message"]
     assert read(folder, "SELECT count(*) FROM conversation") == [(0,)]
+    store.close()
+
+
+def test_what_is_imported_is_as_old_as_its_last_turn(folder):
+    """So retention does not delete it at once; without a time it is new."""
+    day = 86400000
+    now = int(time.time() * 1000)
+    store = Store(folder / "chatd.db")
+
+    def reply(n, created, *next):
+        return {"role": "assistant", "text": "b", "message_id": "m%d" % n,
+                "created_date": created, "replies": list(next)}
+    for row in (
+            {"text": "<human>: no time\n<bot>: b"},
+            {"message_tree_id": "t", "prompt": {
+                "text": "old", "created_date": "2020-01-01T00:00:00.000Z",
+                "replies": [reply(1, "2020-01-01T00:00:00.000Z", {
+                    "text": "later",
+                    "created_date": "2024-01-01T00:00:00.000Z",
+                    "replies": [reply(2, "2024-01-01T00:00:00.000Z")]})]}}):
+        assert store.do(op="import", row=json.dumps(row))["stored"] > 0
+    (first,), (second,) = read(folder, "SELECT updated FROM conversation "
+                               "ORDER BY id")
+    assert now <= first < now + day and second == 1704067200000
+    done = store.do(op="expire", rated=now - day, unrated=second)
+    assert done["conversations"] == 0
+    done = store.do(op="expire", rated=now - day, unrated=second + 1)
+    assert done["conversations"] == 1
     store.close()
 
 
