@@ -72,7 +72,7 @@ static const struct config_key config_keys[] = {
 	    LIBEXECDIR "/chatd-engine", AT(engine_program) },
 	{ "engine", "timeout", CONFIG_TIME, 100, 3600000, "60s",
 	    AT(engine_timeout) },
-	{ "engine", "load_timeout", CONFIG_TIME, 100, 86400000, "30m",
+	{ "engine", "load_timeout", CONFIG_TIME, 100, 86400000, "30min",
 	    AT(engine_load_timeout) },
 	{ "engine", "attempts", CONFIG_INT, 0, 1000, "3",
 	    AT(engine_attempts) },

@@ -293,6 +293,26 @@ replay_compare(struct replay *p, const json_t *more)
 	return (0);
 }
 
+/* The engine has refused it. If another model made the reply, that may be
+ * why. */
+static void
+replay_refused(struct replay *p, const char *code, const char *text)
+{
+	const char	*was = msg_string(json_object_get(p->logged, "model"),
+			    "digest");
+	const char	*is = msg_string(p->slot->model, "digest");
+	char		*why;
+
+	if (was == NULL || is == NULL || strcmp(was, is) == 0) {
+		replay_fail(p, code, text);
+		return;
+	}
+	why = xasprintf("another model made the reply (%s; now %s serves): %s",
+	    was, is, text);
+	replay_fail(p, code, why);
+	free(why);
+}
+
 /* Handle an event of the engine. */
 static void
 replay_engine(void *arg, json_t *msg)
@@ -323,7 +343,7 @@ replay_engine(void *arg, json_t *msg)
 		p->engine_req = 0;
 		text = msg_string(msg, "message");
 		code = msg_string(msg, "code");
-		replay_fail(p, code != NULL && strcmp(code, "context_full") ==
+		replay_refused(p, code != NULL && strcmp(code, "context_full") ==
 		    0 ? "context_full" : "engine_lost", text != NULL ? text :
 		    "the engine refused the request");
 	}
