@@ -133,7 +133,9 @@ configure_load(const char *model, struct config **out, json_t *errors,
 		configure_remembered(*out);
 	else if (strcmp(model, "default") != 0)
 		(*out)->model_chosen = xstrdup(model);
-	if ((r = config_check(*out, errors, f)) != 0)
+	if ((r = config_check(*out, errors, f)) != 0 ||
+	    (model != NULL && (*out)->model_chosen != NULL &&
+	    (r = config_check_model("model", model, f)) != 0))
 		config_free(*out);
 	else
 		configure_limits(*out);

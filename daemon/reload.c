@@ -8,36 +8,15 @@
  * something new can't start, all of it ends instead, and the old configuration
  * stays. A rollback is the same with the model alone.
  */
-#include "chatd.h"
+#include "reload_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "choice.h"
 #include "clock.h"
 #include "filters.h"
 #include "log.h"
 #include "xmalloc.h"
-
-/* A running reload or rollback. */
-struct reload {
-	struct chatd		*d;		/* borrowed */
-	const char		*what;		/* static: for the log */
-	struct config		*config;	/* owned: the new one; NULL: the
-						 * old one stays (rollback) */
-	char			*path;		/* owned: the model that loads
-						 * in d->beside, or NULL */
-	char			*digest;	/* owned: that it must have, or
-						 * NULL */
-	struct filters		*filters;	/* owned: the new ones, or NULL:
-						 * not yet */
-	struct request		*request;	/* borrowed; NULL: a signal, or
-						 * it has ended */
-	int			 failed;	/* it waits for the end of its
-						 * engine only */
-	struct fault		 why;		/* then: the reason */
-	int64_t			 began;		/* monotonic ms */
-};
 
 /* Filters that were replaced and still have verdicts to give. */
 struct reload_old {
@@ -45,14 +24,8 @@ struct reload_old {
 	struct filters		*filters;	/* owned */
 };
 
-static void	 reload_ready(void *);
 static void	 reload_refused(void *, const char *);
 static void	 reload_old_gone(void *);
-static void	 reload_loaded(void *, struct slot *, int);
-static void	 reload_progress(void *, struct slot *);
-static void	 reload_gone(void *, struct slot *, int);
-static void	 reload_ended(void *, struct slot *);
-static void	 reload_cancel(struct request *);
 
 static const struct filters_ops reload_ops = {
 	.ready = reload_ready,
@@ -61,13 +34,6 @@ static const struct filters_ops reload_ops = {
 static const struct filters_ops reload_old_ops = {
 	.retired = reload_old_gone,
 };
-static const struct slot_ops reload_slot_ops = {
-	.ready = reload_loaded,
-	.progress = reload_progress,
-	.gone = reload_gone,
-	.ended = reload_ended,
-};
-
 /*
  * Keep the values that only a restart changes, so that a restarted helper or an
  * export has the same values as the other processes. Returns how many values
@@ -129,7 +95,7 @@ reload_over(struct chatd *d)
 }
 
 /* All that was started for it has ended: report the failure. */
-static void
+void
 reload_give_up(struct reload *rl)
 {
 	struct chatd	*d = rl->d;
@@ -156,9 +122,10 @@ reload_free_filters(evutil_socket_t fd, short what, void *arg)
 }
 
 /* It has failed: end the new filters, if there are some. */
-static void
-reload_drop_filters(struct reload *rl)
+void
+reload_is_failed(struct reload *rl)
 {
+	rl->failed = 1;
 	if (rl->filters == NULL)
 		return;
 	filters_adopt(rl->filters, NULL, NULL);
@@ -170,15 +137,14 @@ reload_drop_filters(struct reload *rl)
 
 /* It has failed, for the reason in rl->why. If an engine was started, report
  * that only when it has ended, so that the next try finds its memory free. */
-static void
+void
 reload_fails(struct reload *rl)
 {
 	struct slot	*s = rl->path != NULL ? rl->d->beside : NULL;
 
 	if (rl->failed)
 		return;
-	rl->failed = 1;
-	reload_drop_filters(rl);
+	reload_is_failed(rl);
 	if (s == NULL)
 		reload_give_up(rl);
 	else
@@ -188,7 +154,7 @@ reload_fails(struct reload *rl)
 /* ---- the beginning */
 
 /* Is something still running that a reload can't go beside? Fills *f. */
-static int
+int
 reload_busy(const struct chatd *d, struct fault *f)
 {
 	if (d->reload == NULL && d->reload_old == NULL)
@@ -201,20 +167,8 @@ reload_busy(const struct chatd *d, struct fault *f)
 	return (1);
 }
 
-/* Does the model before still finish its replies? Fills *f. */
-static int
-reload_finishing(const struct chatd *d, struct fault *f)
-{
-	if (d->beside == NULL)
-		return (0);
-	fault_set(f, "busy", NULL, "the model before, %s, has not ended yet: it "
-	    "has %d replies to finish", d->beside->path,
-	    exchange_count(d, d->beside));
-	return (1);
-}
-
 /* Make a reload. config (taken) may be NULL. */
-static struct reload *
+struct reload *
 reload_make(struct chatd *d, struct request *r, const char *what,
     struct config *config)
 {
@@ -229,26 +183,8 @@ reload_make(struct chatd *d, struct request *r, const char *what,
 	return (rl);
 }
 
-/* Load a model beside the one that serves. */
-static void
-reload_load(struct reload *rl, const char *path)
-{
-	struct chatd	*d = rl->d;
-
-	rl->path = xstrdup(path);
-	if (rl->request != NULL) {
-		request_lasts(rl->request);
-		rl->request->stop = reload_cancel;
-		rl->request->arg = rl;
-	}
-	log_info("%s: loading %s", rl->what, path);
-	d->beside = slot_new(d->base, rl->config != NULL ? rl->config :
-	    d->config, path, SLOT_LOADS, &reload_slot_ops, rl);
-	roles_report(d);
-}
-
 /* The service ends: refuse a request, or forget a signal. */
-static void
+void
 reload_shutting_down(struct request *r)
 {
 	if (r != NULL)
@@ -289,200 +225,18 @@ reload_new(struct chatd *d, struct request *r, const char *model)
 	if (swap)
 		reload_load(rl, config_model(new));
 	else
-		rl->filters = filters_new(d->base, new, d->filters,
-		    &reload_ops, rl);
+		reload_filters(rl);
 }
 
-/* Begin a rollback. */
+/* Start the new filters. */
 void
-reload_back(struct chatd *d, struct request *r)
+reload_filters(struct reload *rl)
 {
-	struct reload	*rl;
-	struct choice	 c;
-	struct fault	 f;
-	int		 e;
-
-	if (d->draining) {
-		reload_shutting_down(r);
-		return;
-	}
-	if (reload_busy(d, &f) || reload_finishing(d, &f)) {
-		request_fault(r, &f);
-		return;
-	}
-	e = choice_read(d->config->state_dir, &c, &f);
-	if (e == CHAT_ENOTFOUND || (e == 0 && c.previous.path == NULL)) {
-		e = CHAT_ENOTFOUND;
-		fault_set(&f, "not_found", NULL, "there is no model before "
-		    "this one: %s is the only one so far", d->engine->path);
-	}
-	if (e != 0 ||
-	    config_check_model("rollback", c.previous.path, &f) != 0) {
-		choice_clear(&c);
-		request_fault(r, &f);
-		return;
-	}
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)clock_monotonic() * 1000);
-	rl = reload_make(d, r, "rollback", NULL);
-	rl->digest = xstrdup(c.previous.digest);
-	reload_load(rl, c.previous.path);
-	choice_clear(&c);
-}
-
-/* ---- while a model loads */
-
-/* The client cancelled, or disconnected: nothing changes. */
-static void
-reload_cancel(struct request *r)
-{
-	struct reload	*rl = r->arg;
-	json_t		*m = json_object();
-
-	rl->request = NULL;
-	fault_set(&rl->why, "cancelled", NULL, "cancelled, or the client has "
-	    "disconnected");
-	reload_fails(rl);
-	msg_set_string(m, "stop", "cancelled");
-	request_done(r, m);
-}
-
-/* Report progress to the client that waits. */
-static void
-reload_progress(void *arg, struct slot *s)
-{
-	struct reload	*rl = arg;
-	json_t		*m;
-
-	if (rl->request == NULL || rl->failed)
-		return;
-	m = msg_event("progress", -1);
-	json_object_update(m, s->progress);
-	request_send(rl->request, m);
-}
-
-/* The new engine has died: nothing changes. reload_ended follows. */
-static void
-reload_gone(void *arg, struct slot *s, int started)
-{
-	struct reload	*rl = arg;
-
-	(void)s;
-	(void)started;
-	rl->failed = 1;
-	reload_drop_filters(rl);
-}
-
-/* The new engine has ended, and none follows: the reload has failed. */
-static void
-reload_ended(void *arg, struct slot *s)
-{
-	struct reload	*rl = arg;
-	struct chatd	*d = rl->d;
-
-	if (rl->why.code == NULL)
-		fault_set(&rl->why, "bad_config", "model", "model: %s: the "
-		    "engine did not load it: %s", s->path,
-		    helper_why(s->helper));
-	d->beside = NULL;
-	slot_free(s);
-	reload_give_up(rl);
-}
-
-/* ---- what is remembered */
-
-/* Take a path and a digest in place of what m has. */
-static void
-reload_model(struct choice_model *m, const char *path, const char *digest)
-{
-	free(m->path);
-	free(m->digest);
-	m->path = xstrdup(path);
-	m->digest = xstrdup(digest);
-}
-
-/* Are these two different? A digest that is not known is like any other. */
-static int
-reload_other(const struct choice_model *m, const char *path,
-    const char *digest)
-{
-	return (strcmp(m->path, path) != 0 || (m->digest != NULL &&
-	    digest != NULL && strcmp(m->digest, digest) != 0));
-}
-
-/*
- * Remember that the model of slot s serves. before is the one that it replaces;
- * NULL: none, so that nothing is written if there is nothing new about what was
- * remembered. Returns 0, or an error with *f filled.
- */
-static int
-reload_remember(const struct config *cf, const struct slot *s,
-    const struct slot *before, int chosen, struct fault *f)
-{
-	const char	*digest = msg_string(s->model, "digest");
-	struct choice	 c;
-	int		 r, other;
-
-	r = choice_read(cf->state_dir, &c, f);
-	if (r != 0 && before == NULL)
-		return (0);
-	if (before != NULL)
-		reload_model(&c.current, before->path,
-		    msg_string(before->model, "digest"));
-	other = reload_other(&c.current, s->path, digest);
-	if (before != NULL || other || c.chosen != chosen ||
-	    strcmp(c.configured, cf->model_path) != 0) {
-		if (other)
-			reload_model(&c.previous, c.current.path,
-			    c.current.digest);
-		reload_model(&c.current, s->path, digest);
-		free(c.configured);
-		c.configured = xstrdup(cf->model_path);
-		c.chosen = chosen;
-		r = choice_write(cf->state_dir, &c, f);
-	}
-	choice_clear(&c);
-	return (r);
-}
-
-/* The engine that was started first has loaded its model. */
-void
-reload_first(struct chatd *d)
-{
-	struct fault	 f;
-
-	if (reload_remember(d->config, d->engine, NULL,
-	    d->config->model_chosen != NULL, &f) != 0)
-		log_warnx("%s; the next start does not know which model "
-		    "serves now", f.message);
+	rl->filters = filters_new(rl->d->base, rl->config, rl->d->filters,
+	    &reload_ops, rl);
 }
 
 /* ---- the change */
-
-/* The new model is loaded: start the new filters, if there are any. */
-static void
-reload_loaded(void *arg, struct slot *s, int changed)
-{
-	struct reload	*rl = arg;
-	const char	*digest = msg_string(s->model, "digest");
-
-	(void)changed;
-	if (rl->failed)
-		return;
-	if (rl->digest != NULL &&
-	    (digest == NULL || strcmp(digest, rl->digest) != 0)) {
-		fault_set(&rl->why, "bad_config", "model", "model: %s: its "
-		    "files have changed: expected digest %s, found %s",
-		    s->path, rl->digest, digest != NULL ? digest : "none");
-		reload_fails(rl);
-		return;
-	}
-	if (rl->config == NULL)
-		reload_ready(rl);
-	else
-		rl->filters = filters_new(rl->d->base, rl->config,
-		    rl->d->filters, &reload_ops, rl);
-}
 
 /* Retire the old filters. */
 static void
@@ -546,7 +300,7 @@ reload_answer(struct reload *rl, json_t *before)
 }
 
 /* Everything new is up: everything changes at once. */
-static void
+void
 reload_ready(void *arg)
 {
 	struct reload		*rl = arg;
