@@ -108,7 +108,8 @@ tokenize_answered(void *arg, json_t *msg)
 
 	if (msg != NULL)
 		budget_charge(d->budget, uid, helper_since(t->slot->helper));
-	else if (helper_state(t->slot->helper) != HELPER_READY) {
+	else if (t->slot == d->engine &&
+	    helper_state(t->slot->helper) != HELPER_READY) {
 		while ((arg = ahead_waiting(d->tokenizes, uid)) != NULL)
 			tokenize_lost(tokenize_free(arg));
 	}
