@@ -134,7 +134,7 @@ show_status_swap(const json_t *swap, FILE *out)
 		    bytes_text(msg_int(swap, "bytes", 0), done),
 		    bytes_text(msg_int(swap, "bytes_total", 0), all));
 	else if (json_object_get(swap, "replies") != NULL)
-		fprintf(out, ": %lld replies left",
+		fprintf(out, ", replies to finish: %lld",
 		    (long long)msg_int(swap, "replies", 0));
 	fputc('\n', out);
 	free(state);

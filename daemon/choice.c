@@ -32,8 +32,7 @@ choice_clear(struct choice *c)
 	memset(c, 0, sizeof *c);
 }
 
-/* Take a model from the object at key. Returns 0, or -1 if its path is not an
- * absolute one. */
+/* Take a model from the object at key. Returns 0, or -1 if it has no path. */
 static int
 choice_take(const json_t *o, const char *key, struct choice_model *m)
 {
@@ -42,7 +41,7 @@ choice_take(const json_t *o, const char *key, struct choice_model *m)
 
 	if (v == NULL)
 		return (0);
-	if (path == NULL || path[0] != '/')
+	if (path == NULL || path[0] == '\0')
 		return (-1);
 	m->path = xstrdup(path);
 	m->digest = xstrdup(msg_string(v, "digest"));

@@ -32,8 +32,8 @@ reload_finishing(const struct chatd *d, struct fault *f)
 {
 	if (d->beside == NULL)
 		return (0);
-	fault_set(f, "busy", NULL, "the model before, %s, has not ended yet: it "
-	    "has %d replies to finish", d->beside->path,
+	fault_set(f, "busy", NULL, "the model before, %s, has not ended yet "
+	    "(replies to finish: %d)", d->beside->path,
 	    exchange_count(d, d->beside));
 	return (1);
 }

@@ -41,15 +41,21 @@ def two(tmp_path, config=None, **keys):
     """A service with the model a, and the path of a model b."""
     a = scripted(tmp_path / "a", "a")
     b = scripted(tmp_path / "b", "b", **keys)
+    config = {"defaults": {"max_tokens": 100000}, **(config or {})}
     with Service(model=a, config=config) as s:
         s.wait_model()
         yield s, a, b
 
 
 def swap(s, **fields):
-    """Ask for a reload. Returns all events of the answer."""
-    with s.client() as c:
-        return c.events(c.send("reload", **fields))
+    """Ask for a reload; try again while the filters before still end. Returns
+    all events of the answer."""
+    while True:
+        with s.client() as c:
+            events = c.events(c.send("reload", **fields))
+        if events[-1].get("message") != "another reload is running":
+            return events
+        time.sleep(.01)
 
 
 def name(s):
@@ -89,7 +95,7 @@ def variant(folder):
     file = folder / "model.safetensors"
     data = bytearray(file.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
-    data[start::64] = bytes(b ^ 0x30 for b in data[start::64])
+    data[start::16] = bytes(b ^ 0xf0 for b in data[start::16])
     file.chmod(0o644)
     file.write_bytes(data)
     return str(folder)
@@ -190,7 +196,7 @@ def test_too_little_memory_keeps_the_old_model():
         s.write_config()
         e = swap(s)[-1]
         assert e["code"] == "bad_config"
-        assert "memory" in e["message"], e
+        assert "GiB are free" in e["message"]
         with s.client() as c:
             assert c.events(complete(c, 1, 5))[-1]["event"] == "done"
 
@@ -340,14 +346,14 @@ def test_a_path_that_serves_already_is_loaded_again(tmp_path):
     ("path", None), ("precision", "int8"), ("context", 512), ("pin", True)])
 def test_a_reload_takes_a_changed_model_section(tmp_path, key, value):
     with two(tmp_path) as (s, a, b), s.client() as c:
-        ident = c.send("say", text="#long 200")
+        ident = c.send("say", text="#long 100")
         first = c.until("text")["text"]
         s.config["model"][key] = b if key == "path" else value
         s.write_config()
         done = swap(s)[-1]
         assert done["before"]["path"] == a
         assert done["model"]["path"] == s.config["model"]["path"]
-        assert first + text_of(c.events(ident)) == words("a", 200)
+        assert first + text_of(c.events(ident)) == words("a", 100)
         settled(s)
         assert swap(s)[-1].get("before") is None
         assert "restart only" not in s.log.read_text()
@@ -433,7 +439,7 @@ def test_a_choice_that_is_gone_gives_way_to_the_configured_model(tmp_path):
 
 @pytest.mark.parametrize("content", [
     "", "{", "[]", "{}", '{"configured":"/m"}',
-    '{"configured":"/m","chosen":true,"current":{"path":"relative"}}',
+    '{"configured":"/m","chosen":true,"current":{"path":""}}',
     '{"configured":7,"current":{"path":"/m"}}'])
 def test_a_damaged_file_is_reported_and_replaced(tmp_path, content):
     with two(tmp_path) as (s, a, b):
@@ -453,7 +459,7 @@ def test_a_damaged_file_is_reported_and_replaced(tmp_path, content):
 def test_the_old_engine_dies_while_the_new_one_loads(tmp_path):
     with two(tmp_path, load=1.5) as (s, _, b), s.client() as c, \
             s.client() as d:
-        ident = c.send("say", text="#long 600")
+        ident = c.send("say", text="#long 400")
         first = c.until("text")["text"]
         asked = d.send("reload", model=b)
         loading(s)
@@ -461,7 +467,7 @@ def test_the_old_engine_dies_while_the_new_one_loads(tmp_path):
         seen = c.events(ident)
         assert seen[-1]["event"] == "done"
         assert "engine_restarted" in [e.get("code") for e in seen]
-        assert first + text_of(seen) == words("a", 600)
+        assert first + text_of(seen) == words("a", 400)
         assert d.events(asked)[-1]["event"] == "done"
         assert digests(s) == ["sha256:aaaa"]
         assert c.say("#long 3")[0] == words("b", 3)
@@ -470,7 +476,7 @@ def test_the_old_engine_dies_while_the_new_one_loads(tmp_path):
 def test_the_new_engine_dies_while_it_loads(tmp_path):
     with two(tmp_path, load=30) as (s, _, b), s.client() as c, \
             s.client() as d:
-        ident = c.send("say", text="#long 300")
+        ident = c.send("say", text="#long 150")
         first = c.until("text")["text"]
         asked = d.send("reload", model=b)
         loading(s)
@@ -478,13 +484,13 @@ def test_the_new_engine_dies_while_it_loads(tmp_path):
         e = d.events(asked)[-1]
         assert e["code"] == "bad_config"
         assert "ended by signal 9" in e["message"]
-        assert first + text_of(c.events(ident)) == words("a", 300)
+        assert first + text_of(c.events(ident)) == words("a", 150)
         assert name(s) == "a" and "swap" not in s.status()
 
 
 def test_the_old_engine_dies_while_it_finishes(tmp_path):
     with two(tmp_path) as (s, _, b), s.client() as c:
-        ident = c.send("say", text="#long 800")
+        ident = c.send("say", text="#long 300")
         first = c.until("text")["text"]
         assert swap(s, model=b)[-1]["event"] == "done"
         swapping = s.status()["swap"]
@@ -494,7 +500,7 @@ def test_the_old_engine_dies_while_it_finishes(tmp_path):
             assert d.say("#long 3")[0] == words("b", 3)
         seen = c.events(ident)
         assert seen[-1]["event"] == "done"
-        assert first + text_of(seen) == words("a", 800)
+        assert first + text_of(seen) == words("a", 300)
         assert digests(s) == ["sha256:aaaa", "sha256:bbbb"]
         settled(s)
 
@@ -504,11 +510,11 @@ def test_the_new_engine_dies_while_the_old_one_finishes(tmp_path):
         ident = c.send("say", text="#forever")
         c.until("text")
         assert swap(s, model=b)[-1]["event"] == "done"
-        other = d.send("say", text="#long 300")
+        other = d.send("say", text="#long 150")
         first = d.until("text")["text"]
         os.kill(s.helper_pid("engine"), signal.SIGKILL)
         seen = d.events(other)
-        assert first + text_of(seen) == words("b", 300)
+        assert first + text_of(seen) == words("b", 150)
         c.send("cancel", request=ident)
         seen = c.events(ident)
         assert seen[-1]["stop"] == "cancelled"
@@ -548,8 +554,8 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             assert c.events(first)[-1]["event"] == "done"
             e = swap(s, model=a)[-1]        # a finishes one reply
             assert e["code"] == "busy"
-            assert e["message"] == ("the model before, %s, has not ended yet: "
-                                    "it has 1 replies to finish" % a)
+            assert e["message"] == ("the model before, %s, has not ended yet "
+                                    "(replies to finish: 1)" % a)
             assert c.call("rollback")["code"] == "busy"
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
@@ -598,14 +604,14 @@ def test_a_shutdown_gives_up_a_swap_and_finishes_both_models(tmp_path):
         assert c.events(ident)[-1]["code"] == "shutting_down"
         assert s.process.wait(WAIT) == 0
     with two(tmp_path) as (s, _, b), s.client() as c, s.client() as d:
-        one = c.send("say", text="#long 300")
+        one = c.send("say", text="#long 150")
         c.until("text")
         swap(s, model=b)
-        two_ = d.send("say", text="#long 300")
+        two_ = d.send("say", text="#long 150")
         d.until("text")
         s.process.send_signal(signal.SIGTERM)
-        assert text_of(c.events(one)).endswith(" a299")
-        assert text_of(d.events(two_)).endswith(" b299")
+        assert text_of(c.events(one)).endswith(" a149")
+        assert text_of(d.events(two_)).endswith(" b149")
         assert s.process.wait(WAIT) == 0
 
 
@@ -664,7 +670,7 @@ def test_chatctl_swaps_and_rolls_back(tmp_path):
         assert lines[:2] == ["model    %s (sha256:bbbb)" % b,
                              "before   %s (sha256:aaaa)" % a]
         assert lines[2].startswith("time     0.")
-        assert "swap       finishing %s: 1 replies left" % a in \
+        assert "swap       finishing %s, replies to finish: 1" % a in \
             chatctl(s, "status")[1]
         assert "; finishing a former model;" in chatctl(s, "health")[1]
         c.send("cancel", request=ident)
@@ -680,7 +686,7 @@ def test_chatctl_swaps_and_rolls_back(tmp_path):
 
 def test_the_judge_goes_on_with_the_model_that_serves(tmp_path):
     judge = {"judge": {"enabled": True, "required": True, "labels": {
-        "casual": "none", "bad": "hate"}, "prompt": "Input: {text}\nOutput:"}}
+        "casual": "harmless", "bad": "hate"}, "prompt": "Input: {text}\nOutput:"}}
     with two(tmp_path, judge) as (s, _, b), s.client() as c:
         for _ in range(2):
             text, end = c.say("#say well #label casual;")
