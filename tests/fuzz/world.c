@@ -329,7 +329,7 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	configure_load(&w->d.config, NULL, &f);
+	configure_load(NULL, &w->d.config, NULL, &f);
 	w->d.lock = STDIN_FILENO;	/* the state folder counts as locked */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();

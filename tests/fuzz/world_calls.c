@@ -285,7 +285,7 @@ choice_read(const char *state_dir, struct choice *c, struct fault *f)
 	memset(c, 0, sizeof *c);
 	c->configured = xstrdup("/model");
 	c->current.path = xstrdup("/model");
-	c->previous.path = xstrdup("/");
+	c->previous.path = xstrdup("/dev/null");
 	return (0);
 }
 
