@@ -97,8 +97,8 @@ static const struct command commands[] = {
 	{ "reload", CMD_RELOAD, "", 0, 0,
 	    "Make chatd read its configuration again (operators only)",
 	    "If its model has changed, or with --model, chatd loads the new "
-	    "model while the old\none serves, then changes over; running "
-	    "replies end with the model that began them.\nCtrl-C while it "
+	    "model while the\nold one serves, then changes over; running "
+	    "replies end with the model that began\nthem. Ctrl-C while it "
 	    "loads leaves everything as it is.\n" },
 	{ "rollback", CMD_ROLLBACK, "", 0, 0,
 	    "Change back to the model before (operators only)", NULL },

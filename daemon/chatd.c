@@ -51,6 +51,8 @@ static const struct chatd_hooks	 chatd_hooks = {
 	.model = status_model,
 	.defaults = sampling_stated,
 	.changed = roles_report,
+	.model_loaded = reload_first,
+	.model_ended = reload_over,
 	.store_ended = drain_check,
 };
 static struct chatd_events	 chatd_events;

@@ -155,6 +155,10 @@ struct chatd_hooks {
 	/* The state of a helper has changed, or the store can write again,
 	 * or no longer. */
 	void	(*changed)(const struct chatd *d);
+	/* The engine that serves has loaded its model. */
+	void	(*model_loaded)(struct chatd *d);
+	/* The engine of the model before has ended. */
+	void	(*model_ended)(struct chatd *d);
 	/* The store has ended after helper_retire. */
 	void	(*store_ended)(struct chatd *d);
 };

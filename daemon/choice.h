@@ -25,8 +25,8 @@ struct choice {
 
 /*
  * Read what is remembered in a state folder. Returns 0 and fills *c, which the
- * caller clears; CHAT_ENOTFOUND if there is no such file; or another error, with
- * *f filled. *c is empty then.
+ * caller clears; CHAT_ENOTFOUND if there is no such file; or another error,
+ * with *f filled. *c is empty then.
  */
 int	 choice_read(const char *state_dir, struct choice *c, struct fault *f);
 

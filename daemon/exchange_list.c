@@ -48,7 +48,8 @@ exchange_engine_down(struct chatd *d, struct slot *s)
 			exchange_refuse(x, "engine_unavailable",
 			    helper_why(s->helper));
 		else if (x->slot == s && x->state == EXCHANGE_QUEUED &&
-		    x->engine_req == 0 && ++x->deaths > d->config->engine_attempts)
+		    x->engine_req == 0 &&
+		    ++x->deaths > d->config->engine_attempts)
 			exchange_end(x, "failed", "engine_lost", lost);
 	}
 	free(lost);

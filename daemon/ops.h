@@ -96,8 +96,8 @@ json_t	*health_message(const struct chatd *d, int operator);
 /* The "model" member of hello and status (a new reference). Without operator
  * it holds no paths and no reasons. */
 json_t	*status_model(const struct chatd *d, int operator);
-/* The "swap" member of status and health: the model that loads, or that finishes
- * its replies, beside the one that serves. A new reference, or NULL if there is
+/* The "swap" member of status and health: the model beside the one that serves,
+ * which loads, or finishes its replies. A new reference, or NULL if there is
  * none. Without operator it holds no path. */
 json_t	*status_swap(const struct chatd *d, int operator);
 /* The answer to status (a new reference). Without operator it holds only the

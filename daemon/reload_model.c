@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The model in a reload, and a rollback: a second engine loads it beside the one
- * that serves. reload.c then puts it into force together with the rest.
+ * The model in a reload, and a rollback: a second engine loads it beside the
+ * one that serves. reload.c then puts it into force together with the rest.
  */
 #include "reload_impl.h"
 

@@ -343,8 +343,9 @@ replay_engine(void *arg, json_t *msg)
 		p->engine_req = 0;
 		text = msg_string(msg, "message");
 		code = msg_string(msg, "code");
-		replay_refused(p, code != NULL && strcmp(code, "context_full") ==
-		    0 ? "context_full" : "engine_lost", text != NULL ? text :
+		replay_refused(p, code != NULL &&
+		    strcmp(code, "context_full") == 0 ? "context_full" :
+		    "engine_lost", text != NULL ? text :
 		    "the engine refused the request");
 	}
 }

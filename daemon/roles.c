@@ -99,7 +99,7 @@ roles_engine_ready(void *arg, struct slot *s, int changed)
 	    device != NULL ? device : "?");
 	if (s == d->engine) {
 		sampling_warn(d->config, s->model);
-		reload_first(d);
+		d->hooks->model_loaded(d);
 		roles_report(d);
 	}
 	exchange_engine_ready(d, s, changed);
@@ -143,7 +143,7 @@ roles_engine_ended(void *arg, struct slot *s)
 	d->beside = NULL;
 	slot_free(s);
 	roles_report(d);
-	reload_over(d);
+	d->hooks->model_ended(d);
 }
 
 /* Return the callbacks of engines. */

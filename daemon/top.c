@@ -80,7 +80,8 @@ top_new(struct request *r)
 {
 	struct top	*t;
 
-	if (!r->operator || helper_state(r->d->engine->helper) != HELPER_READY) {
+	if (!r->operator ||
+	    helper_state(r->d->engine->helper) != HELPER_READY) {
 		top_end(r, NULL);
 		return;
 	}

@@ -35,6 +35,7 @@ _chatctl_options()
 	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
 	forget)		echo "--all --since --until --user --yes $any" ;;
+	reload)		echo "--model $any" ;;
 	replay)		echo "--reply --sample --all $any" ;;
 	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
 	review)		echo "--unrated --second --disputed --flagged

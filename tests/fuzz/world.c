@@ -313,6 +313,8 @@ world_new(void)
 		.model = status_model,
 		.defaults = sampling_stated,
 		.changed = roles_report,
+		.model_loaded = reload_first,
+		.model_ended = reload_over,
 		.store_ended = world_store_ended,
 	};
 	struct world	*w = xcalloc(1, sizeof *w);
