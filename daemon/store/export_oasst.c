@@ -138,7 +138,8 @@ oasst_opinions(struct oasst *t, size_t i, json_t *node, json_t *siblings)
 	    "a.reasons, a.comment, " OASST_TIME("a.created") ", a.ideal "
 	    "FROM rating a JOIN reply r ON r.id = a.reply JOIN exchange e "
 	    "ON e.id = r.exchange WHERE a.reply = ?1 AND "
-	    EXPORT_OPINION("a", "?2", "?3") " ORDER BY a.id", "iii", r->id, t->ex->rated, t->ex->uid)) != 0)
+	    EXPORT_OPINION("a", "?2", "?3") " ORDER BY a.id", "iii", r->id,
+	    t->ex->rated, t->ex->uid)) != 0)
 		goto out;
 	while ((e = sql_step(&t->ex->st, q)) == 1) {
 		oasst_opinion(t->ex, q, scores, reports, labels);

@@ -194,8 +194,9 @@ import_rating(struct store *st, struct import *im, int64_t reply,
 	r = sql_run(st, "INSERT INTO rating (reply, uid, name, thumb, "
 	    "reasons, ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, "
 	    "?4, ?5, ?6, ?7, ?8, (SELECT max(id) FROM rating WHERE "
-	    "reply = ?1 AND uid = ?2))", "iisisssi", reply, import_uid(a->user), a->user,
-	    (int64_t)a->thumb, reasons, a->ideal, a->comment, a->created);
+	    "reply = ?1 AND uid = ?2))", "iisisssi", reply,
+	    import_uid(a->user), a->user, (int64_t)a->thumb, reasons,
+	    a->ideal, a->comment, a->created);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +
 		    (int64_t)strlen(reasons) + (a->ideal != NULL ?
@@ -274,8 +275,8 @@ import_place(struct store *st, struct import *im)
 	return (r < 0 ? r : 0);
 }
 
-/* Note when something was last said, for the retention: now, if the row does not
- * say when. */
+/* Note when something was last said, for the retention: now, if the row does
+ * not say when. */
 static int
 import_updated(struct store *st, const struct import *im)
 {
