@@ -18,6 +18,7 @@
 #define SAMPLING_INT	int64_t
 #define SAMPLING_ARRAY	json_t *	/* borrowed, or NULL */
 #define SAMPLING_BOOL	int
+#define SAMPLING_STRING	const char *	/* borrowed, or NULL */
 #define SAMPLING_MEMBER(name, type, min, max, dflt, bound) \
 	SAMPLING_##type	 name;
 struct params {
@@ -190,6 +191,7 @@ sampling_read(const struct config *cf, json_t *given, json_t **out,
 		msg_set(m, "stop", json_incref(p.stop));
 	if (p.ignore_eos)
 		msg_set_bool(m, "ignore_eos", 1);
+	msg_set_string(m, "adapter", p.adapter);
 	*out = m;
 	return (0);
 }

@@ -296,5 +296,6 @@ extern "C" const struct backend_driver backend_module = {
 	module_check,
 	module_pack,
 	module_open,
-	module_devices
+	module_devices,
+	0	/* no adapters */
 };
