@@ -78,6 +78,7 @@ reload_keep(struct config *old, struct config *new)
 		n += numbers[i].old != *numbers[i].new;
 		*numbers[i].new = numbers[i].old;
 	}
+	n += config_adapters_keep(old, new);
 	n += old->pin != new->pin;
 	new->pin = old->pin;
 	return (n);

@@ -41,6 +41,22 @@
 
 static struct helper_spec	 engine_spec, store_spec, judge_spec;
 
+/* List the adapters for the engine. */
+static json_t *
+roles_adapters(const struct config *cf)
+{
+	json_t	*list = json_array(), *o;
+	size_t	 i;
+
+	for (i = 0; i < cf->nadapters; i++) {
+		o = json_object();
+		msg_set_string(o, "name", cf->adapters[i].name);
+		msg_set_string(o, "path", cf->adapters[i].path);
+		json_array_append_new(list, o);
+	}
+	return (list);
+}
+
 /* Make the engine's part of the configuration. */
 static json_t *
 roles_engine_init(void *arg)
@@ -59,6 +75,8 @@ roles_engine_init(void *arg)
 	msg_set_int(m, "context", cf->context);
 	msg_set_int(m, "kv_tokens", cf->kv_tokens);
 	msg_set_int(m, "batch_tokens", cf->batch_tokens);
+	if (cf->nadapters > 0)
+		msg_set(m, "adapters", roles_adapters(cf));
 	return (m);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "adapters.h"
 #include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
@@ -131,7 +132,7 @@ sampling_check(const json_t *model, const json_t *params, struct fault *f)
 			    "expected at most %lld, the model's %s", p->name,
 			    (long long)most, p->bound));
 	}
-	return (0);
+	return (adapters_check(model, params, f));
 }
 
 /* Put the defaults of the configuration and a seed in place. */

@@ -34,6 +34,13 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
+/* An adapter beside the model. */
+struct config_adapter {
+	char		*name;		/* owned */
+	char		*path;		/* owned: its folder */
+	double		 share;		/* of the conversations: model.ab */
+};
+
 /* A label of the judge. */
 struct config_label {
 	char		*name;		/* owned: what the model writes */
@@ -62,6 +69,13 @@ struct config {
 	char		*precision, *kv_precision, *device, *isa; /* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
 	int		 pin;
+	struct config_adapter *adapters;	/* owned */
+	size_t		 nadapters;
+	struct config_adapter *shares;	/* owned: model.ab, as the file has
+					 * it */
+	size_t		 nshares;
+	int		 ab;		/* model.ab is there */
+	char		*ab_key;	/* owned: adapters.h */
 	/* helpers */
 	char		*engine_program, *filter_program, *store_program;
 	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */
@@ -115,6 +129,11 @@ struct config {
 int	 config_load(const char *path, struct config **out, json_t *errors,
 	    struct fault *f);
 void	 config_free(struct config *c);
+
+/* Have old and new other adapters? Then new gets those of old, with the shares
+ * of old, which has none afterwards, and 1 is returned. For a reload: the
+ * engine that runs has the adapters of old. */
+int	 config_adapters_keep(struct config *old, struct config *new);
 
 /* Does this plugin of c get its own process? With FILTER_AUTO, every plugin
  * outside chatd's folder of plugins does. */
