@@ -144,8 +144,8 @@ cpu_open(const struct backend_host *h, struct model *m,
 	if ((r = cpu_threads(c, opt, f)) != 0 ||
 	    (r = weights_load(m, &c->layout, c->pool, opt, &c->weights,
 	    f)) != 0 ||
-	    (r = lora_new(opt->adapters, opt->nadapters, c->layout.first,
-	    c->layout.end, &c->lora, f)) != 0 ||
+	    (r = adapt_new(opt->adapters, opt->nadapters, c->layout.first,
+	    c->layout.end, &c->adapt, f)) != 0 ||
 	    (r = cpu_scratch(c, f)) != 0)
 		goto out;
 	*out = &c->backend;
@@ -294,7 +294,7 @@ cpu_free(struct backend *b)
 	weights_free(c->weights);
 	layout_clear(&c->layout);
 	rows_clear(&c->rows);
-	lora_free(c->lora);
+	adapt_free(c->adapt);
 	if (c->cache != NULL)
 		munmap(c->cache, c->cache_size);
 	free(c);
@@ -319,5 +319,5 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->kv_precision = cpu_plan_elem_name(c->kv.elem);
 	out->best_max = c->layout.end < c->config.layers ?
 	    BACKEND_BEST_MAX : 0;
-	out->adapters = lora_count(c->lora);
+	out->adapters = adapt_count(c->adapt);
 }

@@ -10,7 +10,7 @@
 #include "backend.h"
 #include "kernels.h"
 #include "layout.h"
-#include "lora.h"
+#include "adapt.h"
 #include "model.h"
 #include "pool.h"
 #include "weights.h"
@@ -69,7 +69,7 @@ struct cpu {
 	size_t			 cache_size;
 	float			**scratch;	/* owned: one per thread */
 	struct cpu_rows		 rows;
-	struct lora		*lora;		/* owned; NULL: no adapters */
+	struct adapt		*adapt;		/* owned; NULL: no adapters */
 };
 
 /* roofline.c: see backend.h. The limits are for all threads together. */

@@ -9,7 +9,7 @@
 
 #include "backend.h"
 #include "bytes.h"
-#include "lora.h"
+#include "adapt.h"
 #include "pool.h"
 #include "vocabulary.h"
 
@@ -109,7 +109,7 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 	out->work = PLAN_PROGRAM + rows * row + threads * (ATTEND_ROWS *
 	    (int64_t)sizeof(float) * c->context + (C > F ? C : F) * 8) +
 	    (int64_t)sizeof(float) * c->context * c->rotary +
-	    lora_bytes(opt->adapters, opt->nadapters, opt->first, end,
+	    adapt_bytes(opt->adapters, opt->nadapters, opt->first, end,
 	    (int)rows);
 	out->total = out->weights + out->cache + out->work;
 	layout_clear(&l);

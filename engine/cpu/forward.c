@@ -18,7 +18,7 @@
  * In bf16, kernels with tiles read bf16, which the previous phase has written.
  *
  * If rows of the step have adapters, each product that these change is stored,
- * the adapters are added (lora.h), and what else ends the product follows in a
+ * the adapters are added (adapt.h), and what else ends the product follows in a
  * phase of its own: the same operations, so the other rows keep their bits.
  */
 #include "cpu.h"
@@ -89,7 +89,7 @@ forward_stage(struct backend *b, const struct backend_row *rows, int T,
 	b->ops->info(b, &info);
 	if ((r = backend_rows_check(&info, rows, T)) != 0 || T == 0 ||
 	    (r = rows_grow(c, T)) != 0 ||
-	    (r = lora_begin(c->lora, rows, T, &fw.adapted)) != 0)
+	    (r = adapt_begin(c->adapt, rows, T, &fw.adapted)) != 0)
 		return (r);
 	ld = c->rows.x.ld;
 	for (t = 0; t < T; t++)
@@ -171,10 +171,10 @@ forward_adapt(struct forward *fw, enum adapter_target t,
     const struct acts *in, struct acts *out, enum adapter_target t2,
     const struct acts *in2, struct acts *out2)
 {
-	const struct lora_job	 jobs[] = { { t, in, out },
+	const struct adapt_job	 jobs[] = { { t, in, out },
 				    { t2, in2, out2 } };
 
-	lora_add(fw->cpu->lora, fw->cpu->pool, fw->cpu->kernels, fw->l, jobs,
+	adapt_add(fw->cpu->adapt, fw->cpu->pool, fw->cpu->kernels, fw->l, jobs,
 	    in2 != NULL ? 2 : 1);
 }
 

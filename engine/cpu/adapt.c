@@ -2,7 +2,7 @@
 /*
  * Adapters: their panels, and adding them to products.
  */
-#include "lora.h"
+#include "adapt.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,62 +12,62 @@
 #include "layout_index.h"
 #include "xmalloc.h"
 
-#define LORA_RUN	16	/* rows of a piece, at most */
-#define LORA_PANELS	32	/* panels of a piece, at most */
-#define LORA_JOBS	2	/* products in one lora_add, at most */
+#define ADAPT_RUN	16	/* rows of a piece, at most */
+#define ADAPT_PANELS	32	/* panels of a piece, at most */
+#define ADAPT_JOBS	2	/* products in one adapt_add, at most */
 
 /* The panels of one matrix; a is NULL if the adapter does not change it. */
-struct lora_pair {
+struct adapt_pair {
 	const float	*a, *b;
 	int		 N, K;
 };
 
-struct lora_adapter {
+struct adapt_adapter {
 	int			 rank;
 	unsigned		 targets;
-	struct lora_pair	*pair;		/* owned: [layers][targets] */
+	struct adapt_pair	*pair;		/* owned: [layers][targets] */
 	float			*memory;	/* owned */
 };
 
 /* Rows of one adapter that follow each other in a step. */
-struct lora_run {
-	int	 adapter;	/* index in lora.adapter */
+struct adapt_run {
+	int	 adapter;	/* index in adapt.adapter */
 	int	 first, rows;
 };
 
-struct lora {
-	struct lora_adapter	*adapter;	/* owned: [n] */
+struct adapt {
+	struct adapt_adapter	*adapter;	/* owned: [n] */
 	int			 n;
 	size_t			 ldz;		/* floats from row to row */
-	float			*z;		/* owned: [LORA_JOBS][size]
+	float			*z;		/* owned: [ADAPT_JOBS][size]
 						 * [ldz] */
-	struct lora_run		*run;		/* owned: [size] */
+	struct adapt_run		*run;		/* owned: [size] */
 	int			 size;		/* rows there is room for */
 	int			 runs;
 	/* the products in progress */
 	const struct kernels	*kernels;
 	int			 layer;
-	const struct lora_job	*job;
+	const struct adapt_job	*job;
 	int			 chunks;	/* pieces of a run */
 	int			 from;		/* the first job of this pass */
 };
 
 /* Floats of the panels of A, and of those of B. */
 static size_t
-lora_floats_a(int rank, int K)
+adapt_floats_a(int rank, int K)
 {
 	return (ROUND_UP((size_t)rank, PANEL) * (size_t)K);
 }
 
 static size_t
-lora_floats_b(int rank, int N)
+adapt_floats_b(int rank, int N)
 {
 	return (ROUND_UP((size_t)N, PANEL) * ROUND_UP((size_t)rank, 2));
 }
 
 /* Floats of an adapter in these layers. */
 static size_t
-lora_floats(const struct adapter *a, int first, int end)
+adapt_floats(const struct adapter *a, int first, int end)
 {
 	const struct adapter_pair *p;
 	size_t			 n = 0;
@@ -78,15 +78,15 @@ lora_floats(const struct adapter *a, int first, int end)
 			if ((a->targets >> t & 1) == 0)
 				continue;
 			p = adapter_pair(a, l, (enum adapter_target)t);
-			n += lora_floats_a(a->rank, p->K) +
-			    lora_floats_b(a->rank, p->N);
+			n += adapt_floats_a(a->rank, p->K) +
+			    adapt_floats_b(a->rank, p->N);
 		}
 	return (n);
 }
 
 /* The floats of a row of z: the largest rank, as panels write it. */
 static size_t
-lora_width(const struct adapter *const *list, int n)
+adapt_width(const struct adapter *const *list, int n)
 {
 	size_t	 width = 0, w;
 	int	 i;
@@ -101,22 +101,22 @@ lora_width(const struct adapter *const *list, int n)
 
 /* The bytes. */
 int64_t
-lora_bytes(const struct adapter *const *list, int n, int first, int end,
+adapt_bytes(const struct adapter *const *list, int n, int first, int end,
     int rows)
 {
-	size_t	 floats = LORA_JOBS * (size_t)rows * lora_width(list, n);
+	size_t	 floats = ADAPT_JOBS * (size_t)rows * adapt_width(list, n);
 	int	 i;
 
 	for (i = 0; i < n; i++)
-		floats += lora_floats(list[i], first, end);
+		floats += adapt_floats(list[i], first, end);
 	return ((int64_t)(floats * sizeof(float)));
 }
 
 /* Write the panels of one pair to *at, and advance it. Returns 0 if a number
  * times the scale is not finite, else 1. */
 static int
-lora_panels(const struct adapter *a, const struct adapter_pair *p,
-    struct lora_pair *out, float **at)
+adapt_panels(const struct adapter *a, const struct adapter_pair *p,
+    struct adapt_pair *out, float **at)
 {
 	const size_t	 r = (size_t)a->rank, K = (size_t)p->K;
 	const size_t	 even = ROUND_UP(r, 2);
@@ -124,12 +124,12 @@ lora_panels(const struct adapter *a, const struct adapter_pair *p,
 	float		*to = *at;
 	int		 finite = 1;
 
-	*out = (struct lora_pair){ .a = to, .N = p->N, .K = p->K };
+	*out = (struct adapt_pair){ .a = to, .N = p->N, .K = p->K };
 	for (i = 0; i < r; i++)
 		for (k = 0; k < K; k++)
 			to[layout_index(ELEM_F32, K, i, k)] =
 			    p->a[i * K + k];
-	to += lora_floats_a(a->rank, p->K);
+	to += adapt_floats_a(a->rank, p->K);
 	out->b = to;
 	for (i = 0; i < (size_t)p->N; i++)
 		for (k = 0; k < r; k++) {
@@ -138,16 +138,16 @@ lora_panels(const struct adapter *a, const struct adapter_pair *p,
 			finite = finite && isfinite(a->scale *
 			    p->b[i * r + k]);
 		}
-	*at = to + lora_floats_b(a->rank, p->N);
+	*at = to + adapt_floats_b(a->rank, p->N);
 	return (finite);
 }
 
 /* Copy one adapter. */
 static int
-lora_copy(const struct adapter *a, int first, int end,
-    struct lora_adapter *out, struct fault *f)
+adapt_copy(const struct adapter *a, int first, int end,
+    struct adapt_adapter *out, struct fault *f)
 {
-	const size_t	 n = lora_floats(a, first, end);
+	const size_t	 n = adapt_floats(a, first, end);
 	float		*at;
 	void		*p;
 	int		 l, t;
@@ -164,7 +164,7 @@ lora_copy(const struct adapter *a, int first, int end,
 	out->memory = at = memset(p, 0, n * sizeof(float));
 	for (l = first; l < end; l++)
 		for (t = 0; t < ADAPTER_TARGETS; t++)
-			if ((a->targets >> t & 1) != 0 && !lora_panels(a,
+			if ((a->targets >> t & 1) != 0 && !adapt_panels(a,
 			    adapter_pair(a, l, (enum adapter_target)t),
 			    &out->pair[(l - first) * ADAPTER_TARGETS + t],
 			    &at))
@@ -179,10 +179,10 @@ lora_copy(const struct adapter *a, int first, int end,
 
 /* Copy all. */
 int
-lora_new(const struct adapter *const *list, int n, int first, int end,
-    struct lora **out, struct fault *f)
+adapt_new(const struct adapter *const *list, int n, int first, int end,
+    struct adapt **out, struct fault *f)
 {
-	struct lora	*l;
+	struct adapt	*l;
 	int		 i, r = 0;
 
 	*out = NULL;
@@ -191,19 +191,19 @@ lora_new(const struct adapter *const *list, int n, int first, int end,
 	l = xcalloc(1, sizeof *l);
 	l->adapter = xcalloc((size_t)n, sizeof *l->adapter);
 	l->n = n;
-	l->ldz = lora_width(list, n);
+	l->ldz = adapt_width(list, n);
 	for (i = 0; i < n && r == 0; i++)
-		r = lora_copy(list[i], first, end, &l->adapter[i], f);
+		r = adapt_copy(list[i], first, end, &l->adapter[i], f);
 	if (r == 0)
 		*out = l;
 	else
-		lora_free(l);
+		adapt_free(l);
 	return (r);
 }
 
 /* Release all. */
 void
-lora_free(struct lora *l)
+adapt_free(struct adapt *l)
 {
 	int	 i;
 
@@ -221,14 +221,14 @@ lora_free(struct lora *l)
 
 /* The number of adapters. */
 int
-lora_count(const struct lora *l)
+adapt_count(const struct adapt *l)
 {
 	return (l != NULL ? l->n : 0);
 }
 
 /* Make room for the arrays of T rows. */
 static int
-lora_grow(struct lora *l, int T)
+adapt_grow(struct adapt *l, int T)
 {
 	void	*p;
 
@@ -237,7 +237,7 @@ lora_grow(struct lora *l, int T)
 	free(l->z);
 	free(l->run);
 	l->size = 0;
-	l->z = posix_memalign(&p, 64, LORA_JOBS * (size_t)T * l->ldz *
+	l->z = posix_memalign(&p, 64, ADAPT_JOBS * (size_t)T * l->ldz *
 	    sizeof *l->z) == 0 ? p : NULL;
 	l->run = calloc((size_t)T, sizeof *l->run);
 	if (l->z == NULL || l->run == NULL)
@@ -248,16 +248,16 @@ lora_grow(struct lora *l, int T)
 
 /* Find the runs. */
 int
-lora_begin(struct lora *l, const struct backend_row *rows, int T,
+adapt_begin(struct adapt *l, const struct backend_row *rows, int T,
     unsigned *targets)
 {
-	struct lora_run	*run;
+	struct adapt_run	*run;
 	int		 t, r;
 
 	*targets = 0;
 	if (l == NULL)
 		return (0);
-	if ((r = lora_grow(l, T)) != 0)
+	if ((r = adapt_grow(l, T)) != 0)
 		return (r);
 	l->runs = 0;
 	for (t = 0; t < T; t++) {
@@ -265,11 +265,11 @@ lora_begin(struct lora *l, const struct backend_row *rows, int T,
 			continue;
 		run = l->runs > 0 ? &l->run[l->runs - 1] : NULL;
 		if (run != NULL && run->adapter == rows[t].adapter - 1 &&
-		    run->first + run->rows == t && run->rows < LORA_RUN) {
+		    run->first + run->rows == t && run->rows < ADAPT_RUN) {
 			run->rows++;
 			continue;
 		}
-		l->run[l->runs++] = (struct lora_run){
+		l->run[l->runs++] = (struct adapt_run){
 		    rows[t].adapter - 1, t, 1 };
 		*targets |= l->adapter[rows[t].adapter - 1].targets;
 	}
@@ -277,11 +277,11 @@ lora_begin(struct lora *l, const struct backend_row *rows, int T,
 }
 
 /* The panels of a job for a run; NULL if its adapter has none. */
-static const struct lora_pair *
-lora_pair(const struct lora *l, const struct lora_job *job,
-    const struct lora_run *run)
+static const struct adapt_pair *
+adapt_pair(const struct adapt *l, const struct adapt_job *job,
+    const struct adapt_run *run)
 {
-	const struct lora_pair	*p = &l->adapter[run->adapter].pair[l->layer *
+	const struct adapt_pair	*p = &l->adapter[run->adapter].pair[l->layer *
 				    ADAPTER_TARGETS + job->target];
 
 	return (p->a != NULL ? p : NULL);
@@ -289,8 +289,8 @@ lora_pair(const struct lora *l, const struct lora_job *job,
 
 /* The place of z for the first row of a run. */
 static float *
-lora_z(const struct lora *l, const struct lora_job *job,
-    const struct lora_run *run)
+adapt_z(const struct adapt *l, const struct adapt_job *job,
+    const struct adapt_run *run)
 {
 	return (l->z + ((size_t)(job - l->job) * (size_t)l->size +
 	    (size_t)run->first) * l->ldz);
@@ -298,12 +298,12 @@ lora_z(const struct lora *l, const struct lora_job *job,
 
 /* z = x A' for one run of one job. */
 static void
-lora_low_piece(void *arg, int item, int thread)
+adapt_low_piece(void *arg, int item, int thread)
 {
-	const struct lora	*l = arg;
-	const struct lora_run	*run = &l->run[item % l->runs];
-	const struct lora_job	*job = &l->job[item / l->runs];
-	const struct lora_pair	*p = lora_pair(l, job, run);
+	const struct adapt	*l = arg;
+	const struct adapt_run	*run = &l->run[item % l->runs];
+	const struct adapt_job	*job = &l->job[item / l->runs];
+	const struct adapt_pair	*p = adapt_pair(l, job, run);
 	const int		 rank = l->adapter[run->adapter].rank;
 	struct matmul		 m = { .elem = ELEM_F32, .end = MM_STORE };
 
@@ -316,21 +316,21 @@ lora_low_piece(void *arg, int item, int thread)
 	m.K = p->K;
 	m.N = rank;
 	m.w = p->a;
-	m.out = lora_z(l, job, run);
+	m.out = adapt_z(l, job, run);
 	m.ldo = l->ldz;
 	l->kernels->matmul(&m, 0, (rank + PANEL - 1) / PANEL);
 }
 
 /* y = y + z B' for some panels of one run of one job. */
 static void
-lora_high_piece(void *arg, int item, int thread)
+adapt_high_piece(void *arg, int item, int thread)
 {
-	const struct lora	*l = arg;
-	const struct lora_job	*job = &l->job[l->from + item / (l->runs *
+	const struct adapt	*l = arg;
+	const struct adapt_job	*job = &l->job[l->from + item / (l->runs *
 				    l->chunks)];
-	const struct lora_run	*run = &l->run[item / l->chunks % l->runs];
-	const struct lora_pair	*p = lora_pair(l, job, run);
-	const int		 first = item % l->chunks * LORA_PANELS;
+	const struct adapt_run	*run = &l->run[item / l->chunks % l->runs];
+	const struct adapt_pair	*p = adapt_pair(l, job, run);
+	const int		 first = item % l->chunks * ADAPT_PANELS;
 	struct matmul		 m = { .elem = ELEM_F32, .end = MM_ADD };
 	int			 panels, last;
 
@@ -338,8 +338,8 @@ lora_high_piece(void *arg, int item, int thread)
 	if (p == NULL)
 		return;
 	panels = (p->N + PANEL - 1) / PANEL;
-	last = first + LORA_PANELS < panels ? first + LORA_PANELS : panels;
-	m.a = lora_z(l, job, run);
+	last = first + ADAPT_PANELS < panels ? first + ADAPT_PANELS : panels;
+	m.a = adapt_z(l, job, run);
 	m.lda = l->ldz;
 	m.rows = run->rows;
 	m.K = ROUND_UP(l->adapter[run->adapter].rank, 2);
@@ -353,8 +353,8 @@ lora_high_piece(void *arg, int item, int thread)
 
 /* Add the adapters. */
 void
-lora_add(struct lora *l, struct pool *pool, const struct kernels *kernels,
-    int layer, const struct lora_job *jobs, int n)
+adapt_add(struct adapt *l, struct pool *pool, const struct kernels *kernels,
+    int layer, const struct adapt_job *jobs, int n)
 {
 	int	 i, panels, most = 0;
 
@@ -363,16 +363,16 @@ lora_add(struct lora *l, struct pool *pool, const struct kernels *kernels,
 	l->kernels = kernels;
 	l->layer = layer;
 	l->job = jobs;
-	pool_run(pool, n * l->runs, lora_low_piece, l);
+	pool_run(pool, n * l->runs, adapt_low_piece, l);
 	for (i = 0; i < n; i++) {
 		panels = (jobs[i].out->n + PANEL - 1) / PANEL;
 		most = panels > most ? panels : most;
 	}
-	l->chunks = (most + LORA_PANELS - 1) / LORA_PANELS;
+	l->chunks = (most + ADAPT_PANELS - 1) / ADAPT_PANELS;
 	l->from = 0;
 	if (n == 2 && jobs[0].out == jobs[1].out) {
-		pool_run(pool, l->runs * l->chunks, lora_high_piece, l);
+		pool_run(pool, l->runs * l->chunks, adapt_high_piece, l);
 		l->from = n = 1;
 	}
-	pool_run(pool, n * l->runs * l->chunks, lora_high_piece, l);
+	pool_run(pool, n * l->runs * l->chunks, adapt_high_piece, l);
 }
