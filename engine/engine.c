@@ -220,24 +220,6 @@ engine_options(int argc, char **argv, struct engine_options *opt,
 		engine_usage("--check, --pack and --bench need --model");
 }
 
-/* Describe the adapters. */
-static json_t *
-engine_adapters(const struct engine *e)
-{
-	json_t	*list = json_array(), *o;
-	int	 i;
-
-	for (i = 0; i < e->nadapters; i++) {
-		o = json_object();
-		msg_set_string(o, "name", e->adapter[i]->name);
-		msg_set_string(o, "digest", e->adapter[i]->digest);
-		msg_set_int(o, "rank", e->adapter[i]->rank);
-		msg_set_int(o, "parameters", e->adapter[i]->parameters);
-		json_array_append_new(list, o);
-	}
-	return (list);
-}
-
 /* Announce the loaded model. */
 static void
 engine_ready(struct engine *e)
@@ -258,7 +240,7 @@ engine_ready(struct engine *e)
 	msg_set_string(o, "kv_precision", e->info.kv_precision);
 	msg_set_int(o, "kv_tokens", (int64_t)e->info.kv_blocks * KV_BLOCK);
 	msg_set_int(o, "kv_bytes", e->info.kv_bytes);
-	msg_set(o, "adapters", engine_adapters(e));
+	msg_set(o, "adapters", adapters_describe(e));
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set(m, "model", o);
 	chan_send(e->ch, m);
@@ -371,7 +353,7 @@ engine_clear(struct engine *e)
 	if (e->backend != NULL)
 		e->backend->ops->free(e->backend);
 	tokenizer_free(e->tok);
-	load_adapters_clear(e);
+	adapters_clear(e);
 	model_free(e->model);
 	chan_free(e->ch);
 	json_decref(e->init);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Declarations that the files of chatd-engine share: engine.c (start-up, loop),
- * load.c (loading), engine_ops.c (requests), request.c (a generate
+ * load.c (loading), adapters.c, engine_ops.c (requests), request.c (a generate
  * message), intake.c (texts that are being encoded), events.c (events of the
  * scheduler), offline.c (--check and --pack).
  */
@@ -70,16 +70,27 @@ int	load_files(struct engine *e, struct fault *f);
  * loop needs. Returns 0, or an error with *f filled. */
 int	load_engine(struct engine *e, struct fault *f);
 
-/* Release the adapters. */
-void	load_adapters_clear(struct engine *e);
+/* The options for a backend; progress goes to e->ch. */
+struct backend_options load_options(struct engine *e);
+
+/* adapters.c */
+
+/* Read the adapters of the options. Returns 0, or an error with *f filled. */
+int	adapters_load(struct engine *e, struct fault *f);
+
+/* After the backend has copied them: check that they belong to the model, whose
+ * digest is known now, and release their matrices. Returns 0, or an error with
+ * *f filled. */
+int	adapters_end(struct engine *e, struct fault *f);
+void	adapters_clear(struct engine *e);
 
 /* The number of an adapter for a row: 0 if name is NULL or "", else 1 to
  * e->nadapters. Returns 0 and *out, or CHAT_EFORMAT with *f filled. */
-int	load_adapter(const struct engine *e, const char *name, int *out,
+int	adapters_find(const struct engine *e, const char *name, int *out,
 	    struct fault *f);
 
-/* The options for a backend; progress goes to e->ch. */
-struct backend_options load_options(struct engine *e);
+/* Describe them for "ready": a new reference. */
+json_t	*adapters_describe(const struct engine *e);
 
 /* engine_sandbox.c */
 

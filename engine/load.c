@@ -15,7 +15,6 @@
 #include "json.h"
 #include "log.h"
 #include "model.h"
-#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define LOAD_BATCH_TOKENS	256	/* default */
@@ -153,98 +152,6 @@ load_device(struct engine *e)
 		log_info("device auto: %s", e->opt.device);
 }
 
-/* Read one adapter. */
-static int
-load_adapter_one(struct engine *e, json_t *item, struct fault *f)
-{
-	const char	*name = msg_string(item, "name");
-	const char	*path = msg_string(item, "path");
-	int		 i, r;
-
-	if (name == NULL || path == NULL || name[0] == '\0' ||
-	    strlen(name) > ADAPTER_NAME_MAX ||
-	    strcmp(name, ADAPTER_BASE_NAME) == 0)
-		return (fault_set(f, "bad_field", "adapters", "adapters: "
-		    "expected objects with a path and a name of 1 to %d bytes "
-		    "other than " ADAPTER_BASE_NAME, ADAPTER_NAME_MAX));
-	for (i = 0; i < e->nadapters; i++)
-		if (strcmp(e->adapter[i]->name, name) == 0)
-			return (fault_set(f, "bad_field", "adapters",
-			    "adapters: %s is there twice", name));
-	if ((r = adapter_open(name, path, model_config(e->model),
-	    &e->adapter[e->nadapters], f)) == 0)
-		e->nadapters++;
-	return (r);
-}
-
-/* Read the adapters. */
-static int
-load_adapters(struct engine *e, struct fault *f)
-{
-	json_t	*item;
-	size_t	 i;
-	int	 r;
-
-	if (json_array_size(e->opt.adapters) > ADAPTERS_MAX)
-		return (fault_set(f, "bad_field", "adapters", "adapters: "
-		    "expected at most %d, found %zu", ADAPTERS_MAX,
-		    json_array_size(e->opt.adapters)));
-	json_array_foreach(e->opt.adapters, i, item)
-		if ((r = load_adapter_one(e, item, f)) != 0)
-			return (r);
-	return (0);
-}
-
-/* The model is loaded, so its digest is known, and the backend has copies of
- * the adapters: check that they belong to it, and release their matrices. */
-static int
-load_adapters_end(struct engine *e, struct fault *f)
-{
-	int	 i, r;
-
-	for (i = 0; i < e->nadapters; i++) {
-		if ((r = adapter_check_base(e->adapter[i],
-		    model_path(e->model), model_digest(e->model), f)) != 0)
-			return (r);
-		adapter_drop(e->adapter[i]);
-	}
-	return (0);
-}
-
-/* Release the adapters. */
-void
-load_adapters_clear(struct engine *e)
-{
-	while (e->nadapters > 0)
-		adapter_free(e->adapter[--e->nadapters]);
-}
-
-/* The number of an adapter. */
-int
-load_adapter(const struct engine *e, const char *name, int *out,
-    struct fault *f)
-{
-	struct textbuf	 known = { 0 };
-	int		 i;
-
-	*out = 0;
-	if (name == NULL || name[0] == '\0')
-		return (0);
-	for (i = 0; i < e->nadapters; i++) {
-		if (strcmp(e->adapter[i]->name, name) == 0) {
-			*out = i + 1;
-			return (0);
-		}
-		textbuf_puts(&known, i > 0 ? ", " : "");
-		textbuf_puts(&known, e->adapter[i]->name);
-	}
-	fault_set(f, "bad_field", "adapter", "adapter: expected \"\"%s%s, "
-	    "found %.64s", known.n > 0 ? " or one of " : ", since there is no "
-	    "adapter", known.n > 0 ? known.s : "", name);
-	textbuf_clear(&known);
-	return (CHAT_EFORMAT);
-}
-
 /* Open the model and its tokenizer. */
 int
 load_files(struct engine *e, struct fault *f)
@@ -259,7 +166,7 @@ load_files(struct engine *e, struct fault *f)
 		r = model_synth(e->opt.synth, LOAD_SYNTH_SEED, &e->model, f);
 	else
 		r = model_open(e->opt.model, &e->model, f);
-	if (r != 0 || (r = load_adapters(e, f)) != 0)
+	if (r != 0 || (r = adapters_load(e, f)) != 0)
 		return (r);
 	load_device(e);
 	return (load_tokenizer(e, f));
@@ -276,7 +183,7 @@ load_engine(struct engine *e, struct fault *f)
 		return (r);
 	opt = load_options(e);		/* load_files has chosen the device */
 	if ((r = backend_open(e->model, &opt, &e->backend, f)) != 0 ||
-	    (r = load_adapters_end(e, f)) != 0)
+	    (r = adapters_end(e, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
 	if ((r = load_context(e, f)) != 0)

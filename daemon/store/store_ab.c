@@ -20,6 +20,7 @@
 
 #include "json.h"
 #include "protocol.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
 
 #define AB_VARIANTS	32		/* variants in an answer */
@@ -117,16 +118,16 @@ store_ab_add(json_t *v, const char *key)
 static void
 store_ab_reply(json_t *sums, sqlite3_stmt *q)
 {
-	static const char *const words[] = { "bad", "neutral", "good" };
 	json_t	*v = store_ab_variant(sums, q);
-	int	 thumb = sqlite3_column_int(q, 6);
+	size_t	 i;
 
 	if (v == NULL)
 		return;
 	store_ab_add(v, "replies");
-	if (sqlite3_column_type(q, 6) != SQLITE_NULL && thumb >= -1 &&
-	    thumb <= 1)
-		store_ab_add(v, words[thumb + 1]);
+	for (i = 0; sqlite3_column_type(q, 6) != SQLITE_NULL &&
+	    vocabulary_thumbs[i] != NULL; i++)
+		if (vocabulary_thumb_values[i] == sqlite3_column_int(q, 6))
+			store_ab_add(v, vocabulary_thumbs[i]);
 }
 
 /* Wilson's interval of good of n, n above 0. */
@@ -158,13 +159,11 @@ store_ab_rated(const json_t *v, struct ab_share *out)
 static void
 store_ab_complete(json_t *v)
 {
-	static const char *const counts[] = { "replies", "good", "bad",
-	    "neutral" };
+	const char *const *word;
 	struct ab_share	 s;
-	size_t		 i;
 
-	for (i = 0; i < nitems(counts); i++)
-		msg_set_int(v, counts[i], msg_int(v, counts[i], 0));
+	for (word = vocabulary_thumbs; *word != NULL; word++)
+		msg_set_int(v, *word, msg_int(v, *word, 0));
 	msg_set_int(v, "rated", msg_int(v, "good", 0) + msg_int(v, "bad", 0));
 	if (!store_ab_rated(v, &s)) {
 		msg_set(v, "share", json_null());
