@@ -134,8 +134,8 @@ drivers_adapters(const struct backend_driver *d,
 {
 	if (opt->nadapters == 0 || d->adapters)
 		return (0);
-	fault_set(f, "no_device", "adapters", "%s: can't run adapters: expected "
-	    "the device cpu, or no adapters", opt->device);
+	fault_set(f, "no_device", "adapters", "%s: can't run adapters: "
+	    "expected the device cpu, or no adapters", opt->device);
 	return (CHAT_EUNSUPPORTED);
 }
 

@@ -272,9 +272,9 @@ int	 account_check(struct store *st, struct store_request *req,
 
 /*
  * ---- store_*.c: the operations.  store_ab.c, store_count.c, store_list.c,
- * store_search.c and store_show.c read; the others write.  Each reads req->msg and fills
- * req->done.  Returns 0,
- * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
+ * store_search.c and store_show.c read; the others write.  Each reads req->msg
+ * and fills req->done.  Returns 0, CHAT_EFORMAT with req->fault filled, or
+ * CHAT_ESYSTEM as sql.c does.
  */
 
 int	 store_begin(struct store *st, struct store_request *req);

@@ -317,8 +317,8 @@ store_begin_merge(struct store *st, struct begin_args *a, struct fault *f)
 	if ((r = sql_open(st, &q, "SELECT r.state, r.stop, r.ids, m.digest, "
 	    "m.precision, r.params, l.name, l.digest FROM reply r "
 	    "JOIN model m ON m.id = r.model LEFT JOIN adapter l "
-	    "ON l.id = r.adapter WHERE r.exchange = ? ORDER BY r.id DESC LIMIT 1", "i",
-	    a->exchange)) != 0 || (r = sql_step(st, q)) != 1)
+	    "ON l.id = r.adapter WHERE r.exchange = ? ORDER BY r.id DESC "
+	    "LIMIT 1", "i", a->exchange)) != 0 || (r = sql_step(st, q)) != 1)
 		return (r == 0 ? CHAT_ESYSTEM : r);
 	if ((r = store_begin_may(a, q, f)) == 0) {
 		a->merged = json_loads((const char *)sqlite3_column_text(q,
@@ -399,8 +399,8 @@ store_begin_history(struct store *st, int64_t exchange, int64_t left,
 	return (r);
 }
 
-/* Add what a reply continues: its parameters, and the ids and the adapter of the
- * reply before it. */
+/* Add what a reply continues: its parameters, and the ids and the adapter of
+ * the reply before it. */
 static int
 store_begin_resume(struct store *st, int64_t reply, json_t *done)
 {

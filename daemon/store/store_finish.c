@@ -121,7 +121,8 @@ store_finish_write(struct store *st, const struct finish_args *a,
 	int64_t	 adapter;
 	int	 r;
 
-	if ((r = store_adapter(st, a->adapter, &adapter, f)) != 0 || (r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
+	if ((r = store_adapter(st, a->adapter, &adapter, f)) != 0 ||
+	    (r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
 	    "error = ?4, text = ?5, ids = ?6, prompt_tokens = ?7, "
 	    "output_tokens = ?8, dropped = ?9, queued_ms = ?10, "
 	    "first_ms = ?11, total_ms = ?12, finished = ?13, "

@@ -241,9 +241,10 @@ import_reply(struct store *st, struct import *im, const struct import_reply *x)
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
 	    "stop, text, params, seed, prompt_tokens, output_tokens, dropped, "
 	    "created, finished, adapter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-	    "?8, ?9, ?10, ?11, ?12, ?12, nullif(?13, 0))", "iisssssiiiiii", im->exchange, model, x->key,
-	    x->state, x->stop, x->text, params, x->seed, x->prompt_tokens,
-	    x->output_tokens, x->dropped, x->created, adapter);
+	    "?8, ?9, ?10, ?11, ?12, ?12, nullif(?13, 0))", "iisssssiiiiii",
+	    im->exchange, model, x->key, x->state, x->stop, x->text, params,
+	    x->seed, x->prompt_tokens, x->output_tokens, x->dropped,
+	    x->created, adapter);
 	reply = sqlite3_last_insert_rowid(st->db);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +

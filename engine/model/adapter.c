@@ -191,7 +191,8 @@ adapter_line(struct sha256 *all, struct sha256 *file, const char *name)
 static int
 adapter_config(struct adapter *a, struct sha256 *all, struct fault *f)
 {
-	char		*path = path_join(a->path, ADAPTER_CONFIG), *text = NULL;
+	char		*path = path_join(a->path, ADAPTER_CONFIG);
+	char		*text = NULL;
 	struct sha256	 sum;
 	struct fault	 why;
 	json_t		*obj = NULL;

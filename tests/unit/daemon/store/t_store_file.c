@@ -132,15 +132,15 @@ test_a_newer_or_foreign_database_is_refused_untouched(void **state)
 	size_t		 n, m;
 
 	fixture_close(fx);
-	change(fx, "PRAGMA user_version = 4");
+	change(fx, "PRAGMA user_version = 5");
 	before = fixture_bytes(fx->path, &n);
-	refused(fx->path, CHAT_EFORMAT, "schema version 4", "newer");
+	refused(fx->path, CHAT_EFORMAT, "schema version 5", "newer");
 	after = fixture_bytes(fx->path, &m);
 	assert_int_equal(n, m);
 	assert_memory_equal(before, after, n);
 	free(before);
 	free(after);
-	change(fx, "PRAGMA user_version = 3; PRAGMA application_id = 5");
+	change(fx, "PRAGMA user_version = 4; PRAGMA application_id = 5");
 	refused(fx->path, CHAT_EFORMAT, fx->path, "another program");
 }
 
