@@ -240,7 +240,7 @@ engine_ready(struct engine *e)
 	msg_set_string(o, "kv_precision", e->info.kv_precision);
 	msg_set_int(o, "kv_tokens", (int64_t)e->info.kv_blocks * KV_BLOCK);
 	msg_set_int(o, "kv_bytes", e->info.kv_bytes);
-	msg_set(o, "adapters", load_adapters_describe(e));
+	msg_set(o, "adapters", lora_describe(e));
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set(m, "model", o);
 	chan_send(e->ch, m);
@@ -353,7 +353,7 @@ engine_clear(struct engine *e)
 	if (e->backend != NULL)
 		e->backend->ops->free(e->backend);
 	tokenizer_free(e->tok);
-	load_adapters_clear(e);
+	lora_clear(e);
 	model_free(e->model);
 	chan_free(e->ch);
 	json_decref(e->init);

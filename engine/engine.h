@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Declarations that the files of chatd-engine share: engine.c (start-up, loop),
- * load.c and load_adapters.c (loading), engine_ops.c (requests), request.c (a
+ * load.c and lora.c (loading), engine_ops.c (requests), request.c (a
  * generate message), intake.c (texts that are being encoded), events.c (events
  * of the scheduler), offline.c (--check and --pack).
  */
@@ -73,24 +73,24 @@ int	load_engine(struct engine *e, struct fault *f);
 /* The options for a backend; progress goes to e->ch. */
 struct backend_options load_options(struct engine *e);
 
-/* load_adapters.c */
+/* lora.c */
 
 /* Read the adapters of the options. Returns 0, or an error with *f filled. */
-int	load_adapters_read(struct engine *e, struct fault *f);
+int	lora_read(struct engine *e, struct fault *f);
 
 /* After the backend has copied them: check that they belong to the model, whose
  * digest is known now, and release their matrices. Returns 0, or an error with
  * *f filled. */
-int	load_adapters_end(struct engine *e, struct fault *f);
-void	load_adapters_clear(struct engine *e);
+int	lora_end(struct engine *e, struct fault *f);
+void	lora_clear(struct engine *e);
 
 /* The number of an adapter for a row: 0 if name is NULL or "", else 1 to
  * e->nadapters. Returns 0 and *out, or CHAT_EFORMAT with *f filled. */
-int	load_adapters_find(const struct engine *e, const char *name, int *out,
+int	lora_find(const struct engine *e, const char *name, int *out,
 	    struct fault *f);
 
 /* Describe them for "ready": a new reference. */
-json_t	*load_adapters_describe(const struct engine *e);
+json_t	*lora_describe(const struct engine *e);
 
 /* engine_sandbox.c */
 

@@ -179,7 +179,7 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 
 	(void)msg;
 	if ((r = engine_ops_taken(e, id, f)) != 0 ||
-	    (r = load_adapters_find(e, k->adapter, &adapter, f)) != 0)
+	    (r = lora_find(e, k->adapter, &adapter, f)) != 0)
 		return (r);
 	if (k->logits != NULL) {
 		while (want < nitems(names) &&

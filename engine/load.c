@@ -166,7 +166,7 @@ load_files(struct engine *e, struct fault *f)
 		r = model_synth(e->opt.synth, LOAD_SYNTH_SEED, &e->model, f);
 	else
 		r = model_open(e->opt.model, &e->model, f);
-	if (r != 0 || (r = load_adapters_read(e, f)) != 0)
+	if (r != 0 || (r = lora_read(e, f)) != 0)
 		return (r);
 	load_device(e);
 	return (load_tokenizer(e, f));
@@ -183,7 +183,7 @@ load_engine(struct engine *e, struct fault *f)
 		return (r);
 	opt = load_options(e);		/* load_files has chosen the device */
 	if ((r = backend_open(e->model, &opt, &e->backend, f)) != 0 ||
-	    (r = load_adapters_end(e, f)) != 0)
+	    (r = lora_end(e, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
 	if ((r = load_context(e, f)) != 0)

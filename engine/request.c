@@ -147,7 +147,7 @@ request_options(const struct engine *e, const struct request_keys *rq,
 	memset(opt, 0, sizeof *opt);
 	if ((r = request_params(e, rq->params, &p, f)) != 0 ||
 	    (r = request_stops(p.stop, opt, f)) != 0 ||
-	    (r = load_adapters_find(e, p.adapter, adapter, f)) != 0)
+	    (r = lora_find(e, p.adapter, adapter, f)) != 0)
 		return (r);
 	opt->sampler = (struct sampler_params){ p.temperature, (int)p.top_k,
 	    p.top_p, p.repetition_penalty, (uint64_t)p.seed };

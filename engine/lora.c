@@ -14,7 +14,7 @@
 
 /* Read one adapter. */
 static int
-load_adapters_one(struct engine *e, json_t *item, struct fault *f)
+lora_one(struct engine *e, json_t *item, struct fault *f)
 {
 	const char	*name = msg_string(item, "name");
 	const char	*path = msg_string(item, "path");
@@ -38,7 +38,7 @@ load_adapters_one(struct engine *e, json_t *item, struct fault *f)
 
 /* Read the adapters. */
 int
-load_adapters_read(struct engine *e, struct fault *f)
+lora_read(struct engine *e, struct fault *f)
 {
 	json_t	*item;
 	size_t	 i;
@@ -49,7 +49,7 @@ load_adapters_read(struct engine *e, struct fault *f)
 		    "expected at most %d, found %zu", ADAPTERS_MAX,
 		    json_array_size(e->opt.adapters)));
 	json_array_foreach(e->opt.adapters, i, item)
-		if ((r = load_adapters_one(e, item, f)) != 0)
+		if ((r = lora_one(e, item, f)) != 0)
 			return (r);
 	return (0);
 }
@@ -57,7 +57,7 @@ load_adapters_read(struct engine *e, struct fault *f)
 /* The model is loaded, so its digest is known, and the backend has copies of
  * the adapters: check that they belong to it, and release their matrices. */
 int
-load_adapters_end(struct engine *e, struct fault *f)
+lora_end(struct engine *e, struct fault *f)
 {
 	int	 i, r;
 
@@ -72,7 +72,7 @@ load_adapters_end(struct engine *e, struct fault *f)
 
 /* Release the adapters. */
 void
-load_adapters_clear(struct engine *e)
+lora_clear(struct engine *e)
 {
 	while (e->nadapters > 0)
 		adapter_free(e->adapter[--e->nadapters]);
@@ -80,7 +80,7 @@ load_adapters_clear(struct engine *e)
 
 /* The number of an adapter. */
 int
-load_adapters_find(const struct engine *e, const char *name, int *out,
+lora_find(const struct engine *e, const char *name, int *out,
     struct fault *f)
 {
 	struct textbuf	 known = { 0 };
@@ -106,7 +106,7 @@ load_adapters_find(const struct engine *e, const char *name, int *out,
 
 /* Describe the adapters. */
 json_t *
-load_adapters_describe(const struct engine *e)
+lora_describe(const struct engine *e)
 {
 	json_t	*list = json_array(), *o;
 	int	 i;
