@@ -72,6 +72,7 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 		return (status);
 	}
 	render_init(&e.render, stdout, term_mark(1));
+	intr_hold(path != NULL);	/* no part of a file is left */
 	status = link_call(ctl, m, export_text, &e, &end);
 	if (path != NULL)
 		status = export_close(ctl, path, &e, status, end);
@@ -79,6 +80,7 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 		render_end(&e.render);
 		term_flush();
 	}
+	intr_hold(0);
 	if (status == CTL_OK && e.bytes == 0)
 		term_note("[nothing to export%s]", ctl->opt.all ? "" :
 		    " among your own texts; operators get those of all users "

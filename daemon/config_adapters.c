@@ -164,32 +164,3 @@ config_adapters_clear(struct config *c)
 	c->nadapters = c->nshares = 0;
 	c->ab = 0;
 }
-
-/* Have two configurations the same adapters, in the same order? Their shares
- * may differ. */
-static int
-config_adapters_equal(const struct config *a, const struct config *b)
-{
-	size_t	 i;
-
-	for (i = 0; i < a->nadapters && i < b->nadapters; i++)
-		if (strcmp(a->adapters[i].name, b->adapters[i].name) != 0 ||
-		    strcmp(a->adapters[i].path, b->adapters[i].path) != 0)
-			return (0);
-	return (a->nadapters == b->nadapters);
-}
-
-/* Keep the adapters of old in new. */
-int
-config_adapters_keep(struct config *old, struct config *new)
-{
-	if (config_adapters_equal(old, new))
-		return (0);
-	config_adapters_clear(new);
-	new->adapters = old->adapters;
-	new->nadapters = old->nadapters;
-	new->ab = old->ab;
-	old->adapters = NULL;
-	old->nadapters = 0;
-	return (1);
-}

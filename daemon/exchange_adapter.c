@@ -35,12 +35,15 @@ exchange_adapter_choose(struct exchange *x, const json_t *msg)
 		x->assigned = json_is_true(json_object_get(msg, "assigned"));
 	} else if (json_object_get(x->params, "adapter") == NULL &&
 	    (name = adapters_choose(x->d->config, x->conversation,
-	    x->id)) != NULL) {
+	    x->id)) != NULL && (name[0] == '\0' ||
+	    adapters_digest(x->slot->model, name) != NULL)) {
+		/* else a reload has just brought other adapters, and this
+		 * reply is still for the engine before */
 		exchange_adapter_set(x, name);
 		x->assigned = 1;
 	}
 	free(x->adapter);
-	x->adapter = xstrdup(adapters_digest(x->d->model, msg_string(x->params,
+	x->adapter = xstrdup(adapters_digest(x->slot->model, msg_string(x->params,
 	    "adapter")));
 }
 
@@ -48,7 +51,7 @@ exchange_adapter_choose(struct exchange *x, const json_t *msg)
 int
 exchange_adapter_differs(const struct exchange *x)
 {
-	const char	*now = adapters_digest(x->d->model, msg_string(
+	const char	*now = adapters_digest(x->slot->model, msg_string(
 			    x->params, "adapter"));
 
 	return (x->adapter != NULL && (now == NULL ||

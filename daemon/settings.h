@@ -66,6 +66,8 @@ struct config {
 	int64_t		 log_level;	/* enum log_level */
 	/* model, as sent to the engine */
 	char		*model_path;	/* owned */
+	char		*model_chosen;	/* owned: an operator's choice, which
+					 * counts instead; or NULL */
 	char		*precision, *kv_precision, *device, *isa; /* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
 	int		 pin;
@@ -79,6 +81,8 @@ struct config {
 	/* helpers */
 	char		*engine_program, *filter_program, *store_program;
 	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */
+	int64_t		 engine_load_timeout; /* ms of silence while a model
+					       * loads */
 	int64_t		 engine_attempts; /* engine deaths one exchange
 					   * survives */
 	int		 filter_sandbox;
@@ -130,10 +134,8 @@ int	 config_load(const char *path, struct config **out, json_t *errors,
 	    struct fault *f);
 void	 config_free(struct config *c);
 
-/* Have old and new other adapters? Then new gets those of old, with the shares
- * of old, which has none afterwards, and 1 is returned. For a reload: the
- * engine that runs has the adapters of old. */
-int	 config_adapters_keep(struct config *old, struct config *new);
+/* The model to load (borrowed): the operator's choice, or model.path. */
+const char *config_model(const struct config *c);
 
 /* Does this plugin of c get its own process? With FILTER_AUTO, every plugin
  * outside chatd's folder of plugins does. */
@@ -146,6 +148,11 @@ int	 config_filter_own(const struct config *c,
  * and the permissions of its state folder. Returns and reports errors as
  * config_load does. */
 int	 config_check(const struct config *c, json_t *errors,
+	    struct fault *f);
+
+/* Check that a model (name it as key in messages) is a file, or a folder with a
+ * configuration, that we may read. Returns 0, or an error with *f filled. */
+int	 config_check_model(const char *key, const char *model,
 	    struct fault *f);
 
 /* Check that a file or folder, and the folder that holds it, belong to our

@@ -338,6 +338,10 @@ void	 store_adapter_tell(json_t *msg, sqlite3_stmt *q, int col);
  */
 int	 store_hold(struct store *st, const json_t *msg);
 
+/* When a store is opened: give accounts that are held under a number of an
+ * older chatd, which imported users may have, a new number. */
+int	 store_hold_settle(struct store *st);
+
 /* Would store_hold do so? Returns 1, 0, or CHAT_ESYSTEM. */
 int	 store_is_held(struct store *st, int64_t uid, const char *name);
 

@@ -437,7 +437,7 @@ def test_a_bad_configuration_is_refused(model, words):
     assert done.returncode != 0 and words in done.stderr, done.stderr
 
 
-def test_shares_change_at_a_reload_and_adapters_do_not(folders):
+def test_a_reload_changes_shares_and_loads_adapters(folders):
     with service(folders, ["one"], ab={"one": 0}) as s:
         s.wait_model()
         with s.client() as c:
@@ -448,13 +448,23 @@ def test_shares_change_at_a_reload_and_adapters_do_not(folders):
             assert s.reload(c)["event"] == "done"
             assert variant(s, c.say("Hi", params=GREEDY)[1]["reply"])[0] == \
                 "one"
-            s.config["model"]["adapters"][0]["name"] = "new"
-            s.config["model"]["ab"] = {"new": 0}
+            pid = s.helper_pid("engine")
+            s.config["model"]["adapters"].append(
+                {"name": "new", "path": str(folders["erf64", "two"])})
+            s.config["model"]["ab"] = {"new": 1}
             s.write_config()
             assert s.reload(c)["event"] == "done"
+            assert variant(s, c.say("Hi", params=GREEDY)[1]["reply"]) == \
+                ("new", lora_random.digest(folders["erf64", "two"]), 1)
+            assert s.helper_pid("engine") != pid
+            s.config["model"]["adapters"][1]["path"] = str(
+                folders["sequential80", "two"])
+            s.write_config()
+            error = s.reload(c)
+            assert error["event"] == "error"
+            assert "for this model" in error["message"]
             assert variant(s, c.say("Hi", params=GREEDY)[1]["reply"])[0] == \
-                "one"
-        assert "change at a restart only" in s.log.read_text()
+                "new"
 
 
 # -- chatctl
