@@ -43,8 +43,8 @@ exchange_adapter_choose(struct exchange *x, const json_t *msg)
 		x->assigned = 1;
 	}
 	free(x->adapter);
-	x->adapter = xstrdup(adapters_digest(x->slot->model, msg_string(x->params,
-	    "adapter")));
+	x->adapter = xstrdup(adapters_digest(x->slot->model,
+	    msg_string(x->params, "adapter")));
 }
 
 /* Is it another one now? */
