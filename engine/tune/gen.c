@@ -30,7 +30,7 @@ struct gen_reader {
 };
 
 static const char *const gen_kinds[] = {
-	"list", "talk", "task", "fact", "table", "story", "feeling"
+	"list", "talk", "task", "fact", "table", "story", "feeling", "vary"
 };
 
 /* FNV-1a, whose upper bits decide. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluate.h"
 #include "gen.h"
 #include "growbuf.h"
 #include "greedy.h"
@@ -41,8 +42,11 @@ static const struct option options[] = {
 struct eval {
 	const char	*templates, *corpus, *tasks, *precision;
 	long long	 items, threads, show;
-	struct gen	*gen;
+	struct gen	*own;		/* owned, or NULL */
+	const struct gen *gen;
 	struct greedy_model *model;
+	int		 silent;	/* print nothing */
+	int		 right, n;	/* of the last task */
 };
 
 /* The counts of one family of a task. */
@@ -74,7 +78,8 @@ eval_prompt(const struct gen_doc *doc, size_t k)
 		    "<human>: " : doc->turn[i].role == GEN_PLAIN ? "" :
 		    "<bot>: ");
 		textbuf_puts(&b, doc->turn[i].text);
-		textbuf_puts(&b, "\n");
+		if (doc->turn[i].role != GEN_PLAIN)
+			textbuf_puts(&b, "\n");
 	}
 	textbuf_puts(&b, "<bot>:");
 	textbuf_add(&b, "", 1);
@@ -152,9 +157,12 @@ eval_report(struct eval *e, struct eval_set *s, const char *task)
 		free(s->item[j].reply);
 		free(s->want[j]);
 	}
-	printf("%-11s %5.1f %%  of %d, %.1f %% ended\n", task, 100.0 *
+	e->right = all.right;
+	e->n = all.n;
+	if (!e->silent)
+		printf("%-11s %5.1f %%  of %d, %.1f %% ended\n", task, 100.0 *
 	    all.right / all.n, all.n, 100.0 * all.ended / all.n);
-	for (i = 0; i < n && n > 1; i++)
+	for (i = 0; i < n && n > 1 && !e->silent; i++)
 		printf("  %-14s %5.1f %%  of %d\n", f[i].name, 100.0 *
 		    f[i].right / f[i].n, f[i].n);
 	fflush(stdout);
@@ -182,35 +190,52 @@ eval_task(struct eval *e, const char *task)
 	return (0);
 }
 
+/* The right answers of a task. */
+int
+evaluate_task(const struct gen *g, struct greedy_model *m, const char *task,
+    int items, int *right, int *n)
+{
+	struct eval	 e = { .gen = g, .model = m, .items = items,
+			    .silent = 1 };
+	int		 r = eval_task(&e, task);
+
+	*right = e.right;
+	*n = e.n;
+	return (r);
+}
+
 /* The perplexity of a part of the corpus' dialogues. Their words are not held
  * out: training has seen one part in eight of each at most a few times. */
-static void
-eval_perplexity(struct eval *e)
+double
+evaluate_perplexity(const struct gen *g, struct greedy_model *m, int *tokens)
 {
 	struct gen_doc	 doc = { 0 };
 	struct gen_ctx	 c;
 	struct textbuf	 b = { 0 };
 	double		 sum = 0;
-	size_t		 k;
-	long		 all = 0;
+	char		*s;
 	int		 i, n;
 
-	for (i = 0; i < 50 && e->gen->talks > 0; i++) {
-		gen_ctx_init(&c, e->gen, rng_seed(EVAL_SEED,
+	*tokens = 0;
+	for (i = 0; i < 50; i++) {
+		gen_ctx_init(&c, g, rng_seed(EVAL_SEED,
 		    (uint64_t)(1000000 + i)), 1, &doc);
-		gen_plain(&c, 1500);
+		if (g->talks > 0)
+			gen_plain(&c, 1500);
+		else
+			gen_session(&c, 900);
 		gen_ctx_clear(&c);
+		s = eval_prompt(&doc, doc.n);
 		b.n = 0;
-		for (k = 0; k < doc.n; k++)
-			textbuf_puts(&b, doc.turn[k].text);
+		textbuf_puts(&b, s);
+		b.n -= strlen("<bot>:");
+		free(s);
 		gen_doc_clear(&doc);
-		sum += greedy_loss(e->model, b.s, b.n, &n);
-		all += n;
+		sum += greedy_loss(m, b.s, b.n, &n);
+		*tokens += n;
 	}
 	textbuf_clear(&b);
-	if (all > 0)
-		printf("dialogue    perplexity %.2f of %ld tokens\n",
-		    exp(sum / (double)all), all);
+	return (*tokens > 0 ? exp(sum / *tokens) : 0);
 }
 
 /* All tasks that are wanted. */
@@ -219,22 +244,28 @@ eval_run(struct eval *e, const char *model)
 {
 	struct fault	 f;
 	char		*list = xstrdup(e->tasks), *task, *save;
+	double		 perplexity;
 	size_t		 i;
-	int		 r = 0;
+	int		 r = 0, tokens;
 
-	if (gen_open(e->templates, e->corpus, &e->gen, &f) != 0 ||
+	if (gen_open(e->templates, e->corpus, &e->own, &f) != 0 ||
 	    greedy_open(model, e->precision, (int)e->threads, &e->model,
 	    &f) != 0) {
 		free(list);
 		return (tune_failed(&f));
 	}
+	e->gen = e->own;
 	if (list == NULL) {
 		for (i = 0; r == 0 && i < nitems(eval_all); i++)
 			if (e->corpus != NULL ||
 			    strcmp(eval_all[i], "opinion") != 0)
 				r = eval_task(e, eval_all[i]);
-		if (r == 0)
-			eval_perplexity(e);
+		if (r == 0 && e->gen->talks > 0) {
+			perplexity = evaluate_perplexity(e->gen, e->model,
+			    &tokens);
+			printf("dialogue    perplexity %.2f of %d tokens\n",
+			    perplexity, tokens);
+		}
 	} else
 		for (task = strtok_r(list, ",", &save); r == 0 &&
 		    task != NULL; task = strtok_r(NULL, ",", &save))
@@ -286,6 +317,6 @@ tune_evaluate(int argc, char **argv)
 		return (tune_usage(USAGE));
 	r = eval_run(&e, argv[optind]);
 	greedy_free(e.model);
-	gen_free(e.gen);
+	gen_free(e.own);
 	return (r);
 }

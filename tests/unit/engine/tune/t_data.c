@@ -62,7 +62,7 @@ shown(struct recipe *r)
 	if (data_open(r, NULL, &d, &f) != 0)
 		fail_msg("%s", f.message);
 	data_set_tokenizer(d, data_tok);
-	data_document(d, 7, &doc);
+	data_document(d, 7, DATA_LEARNT, &doc);
 	for (i = 0; i < doc.id.n; i++) {
 		if ((doc.weight[i] > 0) != in)
 			textbuf_puts(&b, in ? "]" : "[");
@@ -167,7 +167,7 @@ test_long_documents_are_cut(void **state)
 	r.length = 5;
 	assert_int_equal(data_open(&r, NULL, &d, &f), 0);
 	data_set_tokenizer(d, data_tok);
-	data_document(d, 0, &doc);
+	data_document(d, 0, DATA_LEARNT, &doc);
 	assert_int_equal(doc.id.n, 5);
 	data_doc_clear(&doc);
 	data_free(d);
