@@ -11,6 +11,7 @@
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager  key
  *   filter
+ *   export
  *   say  list  show_status  explain
  *   show
  *   review_walk
@@ -78,6 +79,8 @@ struct options {
 	const char	*format, *output, *split;
 	int64_t		 heldout;	/* per cent */
 	int		 consent, unique, bare, sidecar;
+	const char	*parent, *preset, *templates, *corpus;	/* of tune */
+	int		 dry_run, no_swap;
 };
 
 /* One run of the program. */
@@ -129,7 +132,8 @@ struct ctl {
 #define CMD_BACKUP	0x400000
 #define CMD_RESTORE	0x800000
 #define CMD_TOP		0x1000000
-#define CMD_ANY		0x1ffffff
+#define CMD_TUNE	0x4000000
+#define CMD_ANY		0x7ffffff
 
 struct command {
 	const char	*name;
@@ -360,6 +364,15 @@ int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
 /* The name of an account, in a new string; "1000" if it has none. */
 char	*filter_user(int64_t uid);
 
+/* ---- export.c: exports */
+/*
+ * Export what the options choose, to stdout, or to a new file with its
+ * manifest. *bytes is what was written; *end a new reference to the done event,
+ * or NULL. A connection that is open is used. Returns an exit status, reported.
+ */
+int	 export_run(struct ctl *ctl, const char *format, const char *path,
+	    size_t *bytes, json_t **end);
+
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text
  * with the places that were found, and each finding with what it weighed. */
@@ -424,6 +437,7 @@ int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
 int	 cmd_top(struct ctl *ctl, int argc, char **argv);
+int	 cmd_tune(struct ctl *ctl, int argc, char **argv);
 
 /* Connect, wait for the model and find the conversation that --continue
  * means. 0 or an exit status, reported. */

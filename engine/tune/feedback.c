@@ -115,12 +115,17 @@ feedback_open(struct feedback *t, struct fault *f)
 	for (i = 0; i < t->o->n; i++)
 		if ((r = feedback_read(t->o->exports[i], &t->data, f)) != 0)
 			return (r);
+	return (gen_open(t->o->templates, t->o->corpus, &t->gen, f));
+}
+
+/* Is there nothing to learn? */
+static int
+feedback_empty(const struct feedback *t)
+{
 	if (t->data.good == 0 && (t->data.bad == 0 ||
 	    t->p.compare == FEEDBACK_DPO || t->p.compare == FEEDBACK_NONE))
-		return (fault_set(f, "bad_config", NULL, "%s: nothing to "
-		    "learn: no reply that was rated good, and no ideal text",
-		    t->o->exports[0]));
-	return (gen_open(t->o->templates, t->o->corpus, &t->gen, f));
+		return (1);
+	return (feedback_known(t));
 }
 
 /* The text of the recipe that is there, or NULL. Owned. */
@@ -230,32 +235,34 @@ feedback_gate(struct feedback *t, struct fault *f)
 
 /* Lineage, publishing, and the last words. */
 static int
-feedback_end(struct feedback *t, int *published, struct fault *f)
+feedback_end(struct feedback *t, enum feedback_result *result,
+    struct fault *f)
 {
 	char	*name;
-	int	 r;
+	int	 r, passed = gate_passed(t->gate);
 
-	*published = gate_passed(t->gate);
+	*result = passed ? FEEDBACK_PUBLISHED : FEEDBACK_REFUSED;
 	if (t->o->json)
 		feedback_event(json_pack("{s:s, s:O}", "event", "gate",
 		    "gate", t->gate));
 	else
 		gate_print(t->gate);
 	if ((r = feedback_lineage(t, f)) != 0 ||
-	    (r = feedback_publish(t, !*published, &name, f)) != 0)
+	    (r = feedback_publish(t, !passed, &name, f)) != 0)
 		return (r);
 	if (t->o->json)
 		feedback_event(json_pack("{s:s, s:b, s:s}", "event", "done",
-		    "published", *published, "path", name));
+		    "published", passed, "path", name));
 	else
-		printf("%s: %s\n", *published ? "published" : "refused", name);
+		printf("%s: %s\n", passed ? "published" : "refused", name);
 	free(name);
 	return (0);
 }
 
 /* All stages after the exports are read. */
 static int
-feedback_stages(struct feedback *t, int *published, struct fault *f)
+feedback_stages(struct feedback *t, enum feedback_result *result,
+    struct fault *f)
 {
 	char	*before;
 	int	 r;
@@ -263,6 +270,23 @@ feedback_stages(struct feedback *t, int *published, struct fault *f)
 	feedback_stage(t, "read", xasprintf("%zu replies of %zu exports: %zu "
 	    "with a right reply, %zu with a wrong one beside it", t->data.n,
 	    t->data.sources, t->data.good, t->data.pairs));
+	if (feedback_empty(t)) {
+		*result = FEEDBACK_NOTHING;
+		feedback_stage(t, "end", xstrdup("nothing to learn that the "
+		    "model was not made with"));
+		return (0);
+	}
+	if (t->o->dry) {
+		*result = FEEDBACK_PUBLISHED;
+		if ((r = feedback_write(t, f)) == 0)
+			feedback_stage(t, "plan", xasprintf("%lld steps of "
+			    "%lld tokens on %zu phrasings and %zu "
+			    "comparisons, then %lld tests of each task",
+			    (long long)t->steps, (long long)t->p.batch,
+			    t->learnt, t->compared,
+			    (long long)t->p.gate.items));
+		return (r);
+	}
 	if (path_mkdirs(t->work, 0700) != 0 || chmod(t->work, 0700) != 0) {
 		(void)fault_set(f, "system", NULL, "%s: %s", t->work,
 		    strerror(errno));
@@ -283,12 +307,12 @@ feedback_stages(struct feedback *t, int *published, struct fault *f)
 	    "task", (long long)t->p.gate.items));
 	if ((r = feedback_gate(t, f)) != 0)
 		return (r);
-	return (feedback_end(t, published, f));
+	return (feedback_end(t, result, f));
 }
 
 /* Run. */
 int
-feedback_run(const struct feedback_options *o, int *published,
+feedback_run(const struct feedback_options *o, enum feedback_result *result,
     struct fault *f)
 {
 	struct feedback	 t = { .o = o };
@@ -298,7 +322,7 @@ feedback_run(const struct feedback_options *o, int *published,
 	t.made = path_join(t.work, "model");
 	t.whole = path_join(t.work, "whole");
 	if ((r = feedback_open(&t, f)) == 0)
-		r = feedback_stages(&t, published, f);
+		r = feedback_stages(&t, result, f);
 	feedback_clear(&t.data);
 	gen_free(t.gen);
 	json_decref(t.gate);

@@ -91,6 +91,7 @@ struct feedback_options {
 	int		 threads;
 	int		 rank;		/* of adapters; -1: as the preset says */
 	int		 json;		/* print events */
+	int		 dry;		/* only say what there is to do */
 };
 
 /* A run. */
@@ -117,7 +118,10 @@ char	*feedback_prompt(const struct feedback_row *row, const char *said);
 /* Write the files that are trained on, and the recipe, into t->work. */
 int	 feedback_write(struct feedback *t, struct fault *f);
 
-/* Write lineage.json into the new folder. */
+/* Was the parent made with these exports? */
+int	 feedback_known(const struct feedback *t);
+
+/* Write lineage.json and gate.json into the new folder. */
 int	 feedback_lineage(const struct feedback *t, struct fault *f);
 
 /* Give the folder of the model its name: o->out, or if `refused` another one.
@@ -125,11 +129,15 @@ int	 feedback_lineage(const struct feedback *t, struct fault *f);
 int	 feedback_publish(const struct feedback *t, int refused, char **name,
 	    struct fault *f);
 
+enum feedback_result { FEEDBACK_PUBLISHED, FEEDBACK_REFUSED,
+	FEEDBACK_NOTHING };
+
 /*
- * Run all stages. Returns 0 and *published, which is 0 if the gate has refused;
- * or an error with *f filled. A run that was stopped is continued.
+ * Run all stages. Returns 0 and *result: FEEDBACK_NOTHING means that the
+ * exports have nothing to learn, or are those that the parent was made with. Or
+ * an error with *f filled. A run that was stopped is continued.
  */
-int	 feedback_run(const struct feedback_options *o, int *published,
-	    struct fault *f);
+int	 feedback_run(const struct feedback_options *o,
+	    enum feedback_result *result, struct fault *f);
 
 #endif

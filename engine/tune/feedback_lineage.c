@@ -42,6 +42,32 @@ lineage_sources(const struct feedback *t)
 	return (list);
 }
 
+/* Was the parent made with these exports? Their bytes are the same then. */
+int
+feedback_known(const struct feedback *t)
+{
+	char	*path = path_join(t->o->parent, "lineage.json"), *text;
+	json_t	*o = NULL, *list, *known;
+	size_t	 n, i;
+	int	 same = 0;
+
+	if (path_read(path, LINEAGE_FILE_MAX, &text, &n) == 0) {
+		o = json_loadb(text, n, 0, NULL);
+		free(text);
+	}
+	free(path);
+	list = json_object_get(o, "exports");
+	same = t->data.sources > 0 && json_array_size(list) ==
+	    t->data.sources;
+	for (i = 0; same && i < t->data.sources; i++) {
+		known = json_object_get(json_array_get(list, i), "digest");
+		same = json_is_string(known) && strcmp(
+		    json_string_value(known), t->data.source[i].digest) == 0;
+	}
+	json_decref(o);
+	return (same);
+}
+
 /* The text of the recipe, or null. */
 static json_t *
 lineage_recipe(const struct feedback *t)

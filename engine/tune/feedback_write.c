@@ -281,6 +281,20 @@ write_data(const struct feedback *t, struct textbuf *b,
 		    1 / write_mean(compared));
 }
 
+/* The digest of all rows, so that another recipe is written for others. */
+static void
+write_digest(const struct write_rows *said, const struct write_rows *own,
+    const struct write_rows *compared, char hex[SHA256_HEX])
+{
+	struct sha256	 d;
+
+	sha256_init(&d);
+	sha256_add(&d, said->text.s, said->text.n);
+	sha256_add(&d, own->text.s, own->text.n);
+	sha256_add(&d, compared->text.s, compared->text.n);
+	sha256_end(&d, hex);
+}
+
 /* The recipe. Owned. */
 static char *
 write_recipe(struct feedback *t, const struct write_rows *said,
@@ -290,10 +304,11 @@ write_recipe(struct feedback *t, const struct write_rows *said,
 	const struct feedback_preset	*p = &t->p;
 	struct textbuf			 b = { 0 };
 	char				*parent = write_quoted(t->o->parent);
-	char				*s;
+	char				 digest[SHA256_HEX], *s;
 
-	s = xasprintf("# Written by chatd-tune feedback.\nstart: %s\n",
-	    parent);
+	write_digest(said, own, compared, digest);
+	s = xasprintf("# Written by chatd-tune feedback, for rows with the "
+	    "SHA-256 %s.\nstart: %s\n", digest, parent);
 	textbuf_puts(&b, s);
 	free(s);
 	free(parent);
@@ -360,7 +375,9 @@ feedback_write(struct feedback *t, struct fault *f)
 	t->learnt = said.n;
 	t->compared = compared.n;
 	t->steps = write_steps(t, &said);
-	if ((r = write_own(t, &own, f)) == 0 &&
+	if (t->o->dry)
+		r = 0;
+	else if ((r = write_own(t, &own, f)) == 0 &&
 	    (r = write_file(t, "said.jsonl", &said, f)) == 0 &&
 	    (r = write_file(t, "own.jsonl", &own, f)) == 0 &&
 	    (r = write_file(t, "compared.jsonl", &compared, f)) == 0) {

@@ -11,6 +11,7 @@
 #define TUNE_FAILED	1
 #define TUNE_USAGE	2	/* wrong arguments */
 #define TUNE_REFUSED	3	/* the gate has refused the model */
+#define TUNE_NOTHING	4	/* there is nothing new to learn */
 
 struct fault;
 

@@ -15,12 +15,12 @@
 
 #define FEEDBACK "feedback MODEL --out DIR [--preset FILE] " \
 	"[--templates DIR] [--corpus DIR] [--lora RANK] [--threads N] " \
-	"[--json] EXPORT ..."
+	"[--json] [--dry-run] EXPORT ..."
 #define GATE	"gate PARENT MODEL [--preset FILE] [--templates DIR] " \
 	"[--corpus DIR] [--threads N] [--json]"
 
 enum { OPT_OUT = 256, OPT_PRESET, OPT_TEMPLATES, OPT_CORPUS, OPT_LORA,
-	OPT_THREADS, OPT_JSON };
+	OPT_THREADS, OPT_JSON, OPT_DRY_RUN };
 
 static const struct option options[] = {
 	{ "preset", required_argument, NULL, OPT_PRESET },
@@ -30,6 +30,7 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "out", required_argument, NULL, OPT_OUT },
 	{ "lora", required_argument, NULL, OPT_LORA },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -54,6 +55,9 @@ feedback_option(struct feedback_options *o, int c)
 		return (0);
 	case OPT_JSON:
 		o->json = 1;
+		return (0);
+	case OPT_DRY_RUN:
+		o->dry = 1;
 		return (0);
 	case OPT_LORA:
 		if (tune_number("--lora", optarg, 1, 256, &n) != 0)
@@ -92,7 +96,10 @@ tune_feedback(int argc, char **argv)
 {
 	struct feedback_options	 o = { .templates = TEMPLATEDIR, .rank = -1 };
 	struct fault		 f;
-	int			 c, published = 0, r = TUNE_FAILED;
+	enum feedback_result	 result;
+	int			 c, r = TUNE_FAILED;
+	static const int	 status[] = { TUNE_OK, TUNE_REFUSED,
+				    TUNE_NOTHING };
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (feedback_option(&o, c) != 0)
@@ -107,10 +114,10 @@ tune_feedback(int argc, char **argv)
 	    feedback_absolute(&o.templates) != 0 ||
 	    feedback_absolute(&o.corpus) != 0)
 		goto out;
-	if (feedback_run(&o, &published, &f) != 0)
+	if (feedback_run(&o, &result, &f) != 0)
 		tune_failed(&f);
 	else
-		r = published ? TUNE_OK : TUNE_REFUSED;
+		r = status[result];
 out:
 	free(o.exports);
 	return (r);
@@ -146,7 +153,7 @@ tune_gate(int argc, char **argv)
 	int			 c, r = TUNE_OK;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (c == OPT_OUT || c == OPT_LORA ||
+		if (c == OPT_OUT || c == OPT_LORA || c == OPT_DRY_RUN ||
 		    feedback_option(&o, c) != 0)
 			return (tune_usage(GATE));
 	if (argc - optind != 2)
