@@ -285,7 +285,7 @@ tune_gate(struct tune *t, json_t *gate)
 	size_t	 i;
 
 	t->gate = json_incref(gate);
-	tune_stage(t, "gate");
+	tune_stage(t, "");
 	printf("%-6s %9s %10s %9s\n", "", "before", "after", "change");
 	json_array_foreach(json_object_get(gate, "learnt"), i, row)
 		tune_row(row, " %", msg_real(row, "change", 0));

@@ -15,9 +15,10 @@ int	 evaluate_task(const struct gen *g, struct greedy_model *m,
 
 /*
  * The perplexity of natural dialogue of the corpus; without a corpus, of
- * generated sessions. *tokens is 0 if there is nothing to measure.
+ * generated sessions. *tokens is how many were measured.
  */
+#define EVALUATE_DOCUMENTS	50	/* a useful number */
 double	 evaluate_perplexity(const struct gen *g, struct greedy_model *m,
-	    int *tokens);
+	    int documents, int *tokens);
 
 #endif

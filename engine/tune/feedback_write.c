@@ -318,7 +318,7 @@ write_recipe(struct feedback *t, const struct write_rows *said,
 	    "optimizer: %s\nrate: %.6g\nembed_rate: %.6g\nvector_rate: %.6g\n"
 	    "beta1: 0.9\nbeta2: 0.98\neps: 1e-10\ndecay: 0.01\nclip: %.6g\n"
 	    "schedule: linear\nfall: %.6g\nwarmup: %lld\nsteps: %lld\n"
-	    "batch: %lld\nmicro: %lld\nseed: %lld\nsave_every: 50\n"
+	    "batch: %lld\nmicro: %lld\nseed: %lld\nsave_every: 20\n"
 	    "dtype: F16\n", compare == FEEDBACK_DPO ? "sft_dpo" :
 	    compare == FEEDBACK_KTO ? "sft_kto" : "sft", p->beta,
 	    (long long)p->pairs, p->pair_weight, p->rank > 0 ? "adamw" :

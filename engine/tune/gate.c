@@ -84,7 +84,9 @@ gate_measure(const struct gen *g, struct greedy_model *m,
 		    out->n[out->tasks] > 0)
 			out->tasks++;
 	}
-	out->perplexity = evaluate_perplexity(g, m, &out->tokens);
+	out->perplexity = evaluate_perplexity(g, m, o->items <
+	    EVALUATE_DOCUMENTS ? (int)o->items : EVALUATE_DOCUMENTS,
+	    &out->tokens);
 	for (i = 0; i < sets; i++) {
 		out->set_n[i] = (int)set[i].n;
 		out->set[i] = gate_answers(m, &set[i]);

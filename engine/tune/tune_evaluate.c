@@ -207,7 +207,8 @@ evaluate_task(const struct gen *g, struct greedy_model *m, const char *task,
 /* The perplexity of a part of the corpus' dialogues. Their words are not held
  * out: training has seen one part in eight of each at most a few times. */
 double
-evaluate_perplexity(const struct gen *g, struct greedy_model *m, int *tokens)
+evaluate_perplexity(const struct gen *g, struct greedy_model *m,
+    int documents, int *tokens)
 {
 	struct gen_doc	 doc = { 0 };
 	struct gen_ctx	 c;
@@ -217,7 +218,7 @@ evaluate_perplexity(const struct gen *g, struct greedy_model *m, int *tokens)
 	int		 i, n;
 
 	*tokens = 0;
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < documents; i++) {
 		gen_ctx_init(&c, g, rng_seed(EVAL_SEED,
 		    (uint64_t)(1000000 + i)), 1, &doc);
 		if (g->talks > 0)
@@ -262,7 +263,7 @@ eval_run(struct eval *e, const char *model)
 				r = eval_task(e, eval_all[i]);
 		if (r == 0 && e->gen->talks > 0) {
 			perplexity = evaluate_perplexity(e->gen, e->model,
-			    &tokens);
+			    EVALUATE_DOCUMENTS, &tokens);
 			printf("dialogue    perplexity %.2f of %d tokens\n",
 			    perplexity, tokens);
 		}
