@@ -19,7 +19,7 @@
 static const char *const gate_tasks[GATE_TASKS] = { "sentiment", "table",
 	"spans", "memory", "opinion" };
 
-/* Add a question; prompt is taken. */
+/* Add a question. */
 void
 gate_add(struct gate_set *s, char *prompt, const char *want)
 {
@@ -45,24 +45,52 @@ gate_clear(struct gate_set *s)
 	s->n = 0;
 }
 
-/* The right answers of a set. */
-static int
-gate_answers(struct greedy_model *m, const struct gate_set *s)
+/* -log p of a reply and its end after a prompt. */
+static double
+gate_loss(struct greedy_model *m, const char *prompt, const char *reply)
+{
+	char	*all = xasprintf("%s %s\n<human>:", prompt, reply);
+	int	 n;
+	double	 loss = greedy_loss(m, all, strlen(all), &n) -
+		    greedy_loss(m, prompt, strlen(prompt), &n);
+
+	free(all);
+	return (loss);
+}
+
+/* Ask all. */
+struct gate_answer *
+gate_ask(struct greedy_model *m, const struct gate_set *s)
 {
 	struct greedy_item	*item = xcalloc(s->n + 1, sizeof *item);
+	struct gate_answer	*a = xcalloc(s->n + 1, sizeof *a);
 	size_t			 i;
-	int			 right = 0;
 
 	for (i = 0; i < s->n; i++)
 		item[i].prompt = s->prompt[i];
 	if (s->n > 0)
 		greedy_run(m, item, s->n, GATE_REPLY);
 	for (i = 0; i < s->n; i++) {
-		right += item[i].ended &&
+		a[i].right = item[i].ended &&
 		    strcmp(item[i].reply, s->want[i]) == 0;
+		a[i].loss = gate_loss(m, s->prompt[i], s->want[i]);
 		free(item[i].reply);
 	}
 	free(item);
+	return (a);
+}
+
+/* The right answers of a set. */
+static int
+gate_answers(struct greedy_model *m, const struct gate_set *s)
+{
+	struct gate_answer	*a = gate_ask(m, s);
+	size_t			 i;
+	int			 right = 0;
+
+	for (i = 0; i < s->n; i++)
+		right += a[i].right;
+	free(a);
 	return (right);
 }
 

@@ -29,8 +29,18 @@ struct gate_set {
 	size_t		 n;
 };
 
+/* Add a question; prompt is taken. */
 void	 gate_add(struct gate_set *s, char *prompt, const char *want);
 void	 gate_clear(struct gate_set *s);
+
+/* How one question was answered. */
+struct gate_answer {
+	int	 right;		/* the greedy reply is the wanted one */
+	double	 loss;		/* -log p of the wanted one */
+};
+
+/* Ask all. Owned: [s->n]. */
+struct gate_answer *gate_ask(struct greedy_model *m, const struct gate_set *s);
 
 /* The scores of one model. */
 struct gate_scores {
