@@ -41,6 +41,9 @@ _chatctl_options()
 			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all --split --heldout --consent
 			    --unique --bare --sidecar $filter $any" ;;
+	tune)		echo "--output --parent --preset --templates --corpus
+			    --since --until --user --consent --dry-run --no-swap
+			    --plain $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
 	esac
@@ -51,7 +54,7 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show search rate review delete forget adopt
-		consent export import replay backup restore stats top status
+		consent export import replay backup restore stats tune top status
 		health reload filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
@@ -67,7 +70,7 @@ _chatctl()
 	--category)	words="misinformation hate violence impersonation
 		harassment defamation spam_scam confidential terms_violation
 		malicious_bot illegal other_unsafe" ;;
-	--socket|-s|--output|-o|import)
+	--socket|-s|--output|-o|--parent|--preset|--templates|--corpus|import)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;

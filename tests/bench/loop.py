@@ -152,7 +152,7 @@ def rate(service, rows):
         for question, ideal, _ in rows:
             text, done = c.say(question, params={"temperature": 0})
             wrong += text != ideal
-            end = c.call("rate", exchange=done["exchange"], rating=-1,
+            end = c.call("rate", exchange=done["exchange"], thumb=-1,
                          ideal=ideal)
             if end["event"] != "done":
                 sys.exit("rate: %s" % end)
