@@ -11,7 +11,7 @@
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager  key
  *   filter
- *   export
+ *   exporting
  *   say  list  show_status  explain
  *   show
  *   review_walk
@@ -364,13 +364,13 @@ int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
 /* The name of an account, in a new string; "1000" if it has none. */
 char	*filter_user(int64_t uid);
 
-/* ---- export.c: exports */
+/* ---- exporting.c: exports */
 /*
  * Export what the options choose, to stdout, or to a new file with its
  * manifest. *bytes is what was written; *end a new reference to the done event,
  * or NULL. A connection that is open is used. Returns an exit status, reported.
  */
-int	 export_run(struct ctl *ctl, const char *format, const char *path,
+int	 exporting_run(struct ctl *ctl, const char *format, const char *path,
 	    size_t *bytes, json_t **end);
 
 /* ---- explain.c: what filters found */

@@ -20,7 +20,7 @@ cmd_export(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (path != NULL && strcmp(path, "-") == 0)
 		path = NULL;
-	status = export_run(ctl, ctl->opt.format, path, &bytes, &end);
+	status = exporting_run(ctl, ctl->opt.format, path, &bytes, &end);
 	if (status == CTL_OK && bytes == 0)
 		term_note("[nothing to export%s]", ctl->opt.all ? "" :
 		    " among your own texts; operators get those of all users "

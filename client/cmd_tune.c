@@ -127,7 +127,7 @@ tune_export(struct tune *t)
 	t->ctl->opt.all = 1;
 	for (i = 0; i < nitems(tune_formats); i++) {
 		path = xasprintf("%s/%s.jsonl", t->exports, tune_formats[i]);
-		status = export_run(t->ctl, tune_formats[i], path, &bytes,
+		status = exporting_run(t->ctl, tune_formats[i], path, &bytes,
 		    &end);
 		n[i] = tune_rows(end);
 		json_decref(end);

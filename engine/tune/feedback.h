@@ -89,7 +89,8 @@ struct feedback_options {
 	size_t		 n;
 	const char	*templates, *corpus;	/* corpus may be NULL */
 	int		 threads;
-	int		 rank;		/* of adapters; -1: as the preset says */
+	int		 rank;		/* of adapters; -1: that of the
+					 * preset */
 	int		 json;		/* print events */
 	int		 dry;		/* only say what there is to do */
 };

@@ -100,17 +100,22 @@ gate_measure(const struct gen *g, struct greedy_model *m,
     const struct gate_options *o, const struct gate_set *set, size_t sets,
     struct gate_scores *out)
 {
-	size_t	 i;
+	struct evaluate_set	 asked;
+	size_t			 i, k;
 
 	memset(out, 0, sizeof *out);
 	for (i = 0; i < GATE_TASKS; i++) {
 		if (strcmp(gate_tasks[i], "opinion") == 0 && !g->corpus)
 			continue;
+		if (evaluate_ask(g, m, gate_tasks[i], (int)o->items,
+		    &asked) != 0)
+			continue;
+		for (k = 0; k < asked.n; k++)
+			out->right[out->tasks] += evaluate_right(&asked, k);
 		out->name[out->tasks] = gate_tasks[i];
-		if (evaluate_task(g, m, gate_tasks[i], (int)o->items,
-		    &out->right[out->tasks], &out->n[out->tasks]) == 0 &&
-		    out->n[out->tasks] > 0)
-			out->tasks++;
+		out->n[out->tasks] = (int)asked.n;
+		out->tasks += asked.n > 0;
+		evaluate_clear(&asked);
 	}
 	out->perplexity = evaluate_perplexity(g, m, o->items <
 	    EVALUATE_DOCUMENTS ? (int)o->items : EVALUATE_DOCUMENTS,

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -185,6 +186,7 @@ def main():
         done = chatctl(s, "tune", "--plain", *([] if able else ["--no-swap"]),
                        "--templates", TEMPLATES, *more, "-o", folder / "new")
         spent = time.monotonic() - begin
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         streams.stop.set()
         streams.join()
     made = folder / ("new" if done.returncode == 0 else "new.refused")
@@ -194,7 +196,7 @@ def main():
         stdout=subprocess.PIPE)
     table = json.loads(gate.stdout)
     report(table, json.loads((made / "gate.json").read_text()), spent,
-           streams, able, done.returncode == 0)
+           used.ru_utime + used.ru_stime, streams, able, done.returncode == 0)
     if o.keep:
         print("kept: %s" % made)
     else:
@@ -202,7 +204,7 @@ def main():
     return done.returncode
 
 
-def report(table, first, spent, streams, able, published):
+def report(table, first, spent, cpu, streams, able, published):
     asked = table["asked"]
     rose = sum(a["loss_after"] < a["loss_before"] for a in asked)
     equal = sum(a["right_after"] for a in asked)
@@ -227,7 +229,8 @@ def report(table, first, spent, streams, able, published):
     print("perplexity                           %.2f, before %.2f" %
           (table["perplexity"]["after"], table["perplexity"]["before"]))
     print("the whole cycle                      %.1f min  (target: 15 on 2 "
-          "cores; here %d)" % (spent / 60, os.cpu_count()))
+          "cores; here %d)" % (spent / 60, len(os.sched_getaffinity(0))))
+    print("its processor time                   %.1f min" % (cpu / 60))
     print("published                            %s" % published)
     print("streams while the model was %s: %d ended, %d dropped" %
           ("trained and changed" if able else "trained (this chatd does not "

@@ -12,21 +12,21 @@
 #include "json.h"
 
 /* The output of an export. */
-struct export {
+struct exporting {
 	struct outfile	*file;		/* owned; NULL: stdout */
 	size_t		 bytes;		/* written so far */
 	struct render	 render;	/* for a terminal */
 };
 
-static json_t	*export_message(const struct ctl *, const char *, int);
-static int	export_open(const char *, const char *, struct export *);
-static void	export_text(void *, const json_t *);
-static int	export_close(const char *, const char *, struct export *, int,
-		    const json_t *);
+static json_t	*exporting_message(const struct ctl *, const char *, int);
+static int	exporting_open(const char *, const char *, struct exporting *);
+static void	exporting_text(void *, const json_t *);
+static int	exporting_close(const char *, const char *,
+		    struct exporting *, int, const json_t *);
 
 /* Make the request. */
 static json_t *
-export_message(const struct ctl *ctl, const char *format, int manifest)
+exporting_message(const struct ctl *ctl, const char *format, int manifest)
 {
 	const struct options	*o = &ctl->opt;
 	json_t			*m = msg_op("export", -1);
@@ -52,24 +52,24 @@ export_message(const struct ctl *ctl, const char *format, int manifest)
 
 /* Export. */
 int
-export_run(struct ctl *ctl, const char *format, const char *path,
+exporting_run(struct ctl *ctl, const char *format, const char *path,
     size_t *bytes, json_t **end)
 {
-	struct export	 e = { .file = NULL };
-	json_t		*m = export_message(ctl, format, path != NULL);
+	struct exporting	 e = { .file = NULL };
+	json_t		*m = exporting_message(ctl, format, path != NULL);
 	int		 status;
 
 	*end = NULL;
 	if ((status = filter_add(ctl, m)) != CTL_OK ||
 	    (ctl->chat == NULL && (status = link_open(ctl)) != CTL_OK) ||
-	    (status = export_open(format, path, &e)) != CTL_OK) {
+	    (status = exporting_open(format, path, &e)) != CTL_OK) {
 		json_decref(m);
 		return (status);
 	}
 	render_init(&e.render, stdout, term_mark(1));
-	status = link_call(ctl, m, export_text, &e, end);
+	status = link_call(ctl, m, exporting_text, &e, end);
 	if (path != NULL)
-		status = export_close(format, path, &e, status, *end);
+		status = exporting_close(format, path, &e, status, *end);
 	else {
 		render_end(&e.render);
 		term_flush();
@@ -80,7 +80,7 @@ export_run(struct ctl *ctl, const char *format, const char *path,
 
 /* Begin the file (NULL: none), if all names are free. */
 static int
-export_open(const char *format, const char *path, struct export *e)
+exporting_open(const char *format, const char *path, struct exporting *e)
 {
 	struct fault	f;
 
@@ -93,9 +93,9 @@ export_open(const char *format, const char *path, struct export *e)
 
 /* Write a piece. */
 static void
-export_text(void *arg, const json_t *event)
+exporting_text(void *arg, const json_t *event)
 {
-	struct export	*e = arg;
+	struct exporting	*e = arg;
 	const char	*text = msg_string(event, "text");
 	size_t		 n;
 
@@ -116,7 +116,7 @@ export_text(void *arg, const json_t *event)
 /* Complete the files, or remove them after a failure. Returns the exit
  * status. */
 static int
-export_close(const char *format, const char *path, struct export *e,
+exporting_close(const char *format, const char *path, struct exporting *e,
     int status, const json_t *end)
 {
 	json_t		*manifest = json_object_get(end, "manifest");
