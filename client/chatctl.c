@@ -41,6 +41,7 @@ static const struct {
 	{ CMD_STATUS, cmd_status },
 	{ CMD_HEALTH, cmd_health },
 	{ CMD_RELOAD, cmd_reload },
+	{ CMD_ROLLBACK, cmd_rollback },
 	{ CMD_FILTERS, cmd_filters },
 	{ CMD_REVIEW, cmd_review },
 	{ CMD_MODERATE, cmd_moderate },

@@ -132,6 +132,7 @@ struct ctl {
 #define CMD_BACKUP	0x400000
 #define CMD_RESTORE	0x800000
 #define CMD_TOP		0x1000000
+#define CMD_ROLLBACK	0x2000000
 #define CMD_TUNE	0x4000000
 #define CMD_ANY		0x7ffffff
 
@@ -260,6 +261,10 @@ int	 link_open(struct ctl *ctl);	/* 0 or an exit status, reported */
 void	 link_close(struct ctl *ctl);
 /* Wait until the model is loaded, as --wait says. 0 or a status, reported. */
 int	 link_wait_model(struct ctl *ctl);
+/* Print the progress of loading (bytes and bytes_total of m) over the last
+ * progress line, if standard error is a terminal. Then erase that line. */
+void	 link_progress(struct ctl *ctl, const json_t *m);
+void	 link_progress_end(struct ctl *ctl);
 
 /*
  * Send msg (taken) and call fn (may be NULL) with each event but the last. With
@@ -432,6 +437,7 @@ int	 cmd_import(struct ctl *ctl, int argc, char **argv);
 int	 cmd_status(struct ctl *ctl, int argc, char **argv);
 int	 cmd_health(struct ctl *ctl, int argc, char **argv);
 int	 cmd_reload(struct ctl *ctl, int argc, char **argv);
+int	 cmd_rollback(struct ctl *ctl, int argc, char **argv);
 int	 cmd_filters(struct ctl *ctl, int argc, char **argv);
 int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);

@@ -44,6 +44,13 @@ health_print(const json_t *m, const char *word, enum role role)
 	printf("; %lld running, %lld waiting",
 	    (long long)msg_int(x, "running", 0),
 	    (long long)msg_int(x, "waiting", 0));
+	x = json_object_get(m, "swap");
+	if (msg_string(x, "state") != NULL) {
+		safe = render_line(msg_string(x, "state"));
+		printf("; %s a %s model", safe, strcmp(safe, "loading") == 0 ?
+		    "new" : "former");
+		free(safe);
+	}
 	x = json_object_get(m, "disk");
 	if (msg_int(x, "free", -1) >= 0)
 		printf("; %s free", bytes_text(msg_int(x, "free", 0), bytes));

@@ -58,6 +58,11 @@ import_row(struct ctl *ctl, const char *name, int64_t line, const char *s,
 		im->bad++;
 		if (strcmp(msg_string(end, "code"), "bad_field") == 0)
 			status = CTL_OK;
+	} else if (status == CTL_USAGE) {	/* too long to be sent */
+		term_error("%s:%lld: %s", name, (long long)line, ctl->lost);
+		ctl->lost[0] = '\0';
+		im->bad++;
+		status = CTL_OK;
 	} else
 		link_report(ctl, NULL);
 	json_decref(end);
@@ -85,6 +90,10 @@ import_file(struct ctl *ctl, const char *name, struct import *im)
 			n--;
 		if (n > 0)
 			status = import_row(ctl, name, i, line, (size_t)n, im);
+	}
+	if (status == CTL_OK && ferror(in)) {
+		term_error("%s: %s", name, strerror(errno));
+		status = CTL_REFUSED;
 	}
 	free(line);
 	if (in != stdin)

@@ -46,8 +46,14 @@ replay_print(const struct ctl *ctl, const json_t *end)
 		    msg_string(o, "was") : "");
 		is = render_line(msg_string(o, "is") != NULL ?
 		    msg_string(o, "is") : "");
-		printf("  %s was %s and is %s\n", msg_string(o, "what") !=
-		    NULL ? msg_string(o, "what") : "?", was, is);
+		if (msg_string(o, "what") != NULL &&
+		    strcmp(msg_string(o, "what"), "model") == 0)
+			printf("  another model made it: %s; now %s serves\n",
+			    was, is);
+		else
+			printf("  %s was %s and is %s\n",
+			    msg_string(o, "what") != NULL ?
+			    msg_string(o, "what") : "?", was, is);
 		free(was);
 		free(is);
 	}

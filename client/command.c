@@ -100,7 +100,13 @@ static const struct command commands[] = {
 	    "1 if it answers them\nbut something is wrong, 3 if it does not "
 	    "answer them.\n" },
 	{ "reload", CMD_RELOAD, "", 0, 0,
-	    "Make chatd read its configuration again (operators only)", NULL },
+	    "Make chatd read its configuration again (operators only)",
+	    "If its model has changed, or with --model, chatd loads the new "
+	    "model while the\nold one serves, then changes over; running "
+	    "replies end with the model that began\nthem. Ctrl-C while it "
+	    "loads leaves everything as it is.\n" },
+	{ "rollback", CMD_ROLLBACK, "", 0, 0,
+	    "Change back to the model before (operators only)", NULL },
 	{ "filters", CMD_FILTERS, "", 0, 0,
 	    "List the plugins that judge texts",
 	    "Operators also see where each plugin comes from, what it has "

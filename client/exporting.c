@@ -67,6 +67,7 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 		return (status);
 	}
 	render_init(&e.render, stdout, term_mark(1));
+	intr_hold(path != NULL);	/* no part of a file is left */
 	status = link_call(ctl, m, exporting_text, &e, end);
 	if (path != NULL)
 		status = exporting_close(format, path, &e, status, *end);
@@ -74,6 +75,7 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 		render_end(&e.render);
 		term_flush();
 	}
+	intr_hold(0);
 	*bytes = e.bytes;
 	return (status);
 }

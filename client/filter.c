@@ -72,7 +72,9 @@ filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange)
 char *
 filter_user(int64_t uid)
 {
-	struct passwd	*pw = getpwuid((uid_t)uid);
+	/* What is held for an account has a larger number than any account. */
+	struct passwd	*pw = uid < 0 || uid >= (uid_t)-1 ? NULL :
+			    getpwuid((uid_t)uid);
 
 	return (pw != NULL ? xstrdup(pw->pw_name) :
 	    xasprintf("%lld", (long long)uid));

@@ -12,6 +12,8 @@
 
 #include "xmalloc.h"
 
+#define KEY_CTRL_D	4
+
 /* Read one character of the input. Returns it, KEY_END or KEY_STOP. */
 static int
 key_byte(void)
@@ -36,7 +38,8 @@ key_byte(void)
 	}
 }
 
-/* Read a key. */
+/* Read a key. Ctrl-D ends the input, also if it was pressed while the terminal
+ * still read lines: then it is read as NUL. */
 int
 key_read(void)
 {
@@ -58,7 +61,7 @@ key_read(void)
 		c = key_byte();
 	if (c == KEY_STOP)
 		key = c;
-	else if (raw && key == 4)	/* Ctrl-D */
+	else if (raw && (key == KEY_CTRL_D || key == '\0'))
 		key = KEY_END;
 	if (raw)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &was);

@@ -35,8 +35,6 @@ static void	link_report_denied(const struct ctl *, const struct fault *);
 static const char *link_group(const char *);
 static int	link_next(struct ctl *, int, json_t **);
 static int	link_lost(struct ctl *, int, const struct fault *);
-static void	link_progress(struct ctl *, const json_t *);
-static void	link_progress_end(struct ctl *);
 static int	link_cancel(struct ctl *, int64_t, int64_t *);
 
 /* Wait for ms milliseconds, or until Ctrl-C. */
@@ -221,7 +219,7 @@ link_wait_model(struct ctl *ctl)
 }
 
 /* Print the progress of loading over the last progress line. */
-static void
+void
 link_progress(struct ctl *ctl, const json_t *model)
 {
 	int64_t		 total = msg_int(model, "bytes_total", 0);
@@ -239,7 +237,7 @@ link_progress(struct ctl *ctl, const json_t *model)
 }
 
 /* Erase the progress line. */
-static void
+void
 link_progress_end(struct ctl *ctl)
 {
 	if (ctl->loading)

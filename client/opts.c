@@ -100,6 +100,8 @@ static const struct opt {
 	    vocabulary_categories, "WORD", "(only with such a finding)" },
 	{ "model", 0, OPT_TEXT, CHOOSES, AT(model), 0, 0, NULL, "NAME",
 	    "only replies of this model" },
+	{ "model", 0, OPT_TEXT, CMD_RELOAD, AT(model), 0, 0, NULL, "PATH",
+	    "change to this model; \"default\" is that of chatd.yaml" },
 	{ "user", 0, OPT_TEXT, CHOOSES | CMD_FORGET | CMD_TUNE, AT(user), 0, 0,
 	    NULL, "NAME",
 	    "only this user, also a number (operators only)" },

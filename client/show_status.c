@@ -13,6 +13,7 @@
 
 static void	show_status_uptime(int64_t, FILE *);
 static void	show_status_model(const json_t *, FILE *);
+static void	show_status_swap(const json_t *, FILE *);
 static void	show_status_cache(const json_t *, FILE *);
 static void	show_status_more(const json_t *, const char *, FILE *);
 static void	show_status_helper(const char *, const json_t *, FILE *);
@@ -48,6 +49,7 @@ show_status(struct ctl *ctl, FILE *out)
 	fputs(", up ", out);
 	show_status_uptime(msg_int(end, "uptime_s", 0), out);
 	show_status_model(json_object_get(end, "model"), out);
+	show_status_swap(json_object_get(end, "swap"), out);
 	x = json_object_get(end, "exchanges");
 	fprintf(out, "exchanges  %lld running, %lld waiting",
 	    (long long)msg_int(x, "running", 0),
@@ -113,6 +115,30 @@ show_status_model(const json_t *model, FILE *out)
 	free(name);
 	free(precision);
 	free(safe);
+}
+
+/* Print what the model beside the one that serves does, if there is one. */
+static void
+show_status_swap(const json_t *swap, FILE *out)
+{
+	char	*state, *path, done[BYTES_TEXT], all[BYTES_TEXT];
+
+	if (swap == NULL)
+		return;
+	state = render_line(msg_string(swap, "state"));
+	path = render_line(msg_string(swap, "path") != NULL ?
+	    msg_string(swap, "path") : "another model");
+	fprintf(out, "swap       %s %s", state, path);
+	if (msg_int(swap, "bytes_total", 0) > 0)
+		fprintf(out, ": %s of %s read",
+		    bytes_text(msg_int(swap, "bytes", 0), done),
+		    bytes_text(msg_int(swap, "bytes_total", 0), all));
+	else if (json_object_get(swap, "replies") != NULL)
+		fprintf(out, ", replies to finish: %lld",
+		    (long long)msg_int(swap, "replies", 0));
+	fputc('\n', out);
+	free(state);
+	free(path);
 }
 
 /* Print the size of the cache of keys and values, if it is known. */

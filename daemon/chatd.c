@@ -51,6 +51,8 @@ static const struct chatd_hooks	 chatd_hooks = {
 	.model = status_model,
 	.defaults = sampling_stated,
 	.changed = roles_report,
+	.model_loaded = reload_first,
+	.model_ended = reload_over,
 	.store_ended = drain_check,
 };
 static struct chatd_events	 chatd_events;
@@ -71,7 +73,7 @@ chatd_hangup(evutil_socket_t sig, short what, void *arg)
 {
 	(void)sig;
 	(void)what;
-	reload_new(arg, NULL);
+	reload_new(arg, NULL, NULL);
 }
 
 /* SIGCHLD: a helper has ended. */
@@ -82,7 +84,9 @@ chatd_child(evutil_socket_t sig, short what, void *arg)
 
 	(void)sig;
 	(void)what;
-	helper_reap(d->engine);
+	helper_reap(d->engine->helper);
+	if (d->beside != NULL)
+		helper_reap(d->beside->helper);
 	filters_reap(d->filters);
 	helper_reap(d->store);
 	helper_reap(d->judge);
@@ -267,7 +271,7 @@ chatd_first_config(int fd)
 	json_t		*errors = json_array();
 	size_t		 i;
 
-	if (configure_load(&cf, errors, &f) != 0) {
+	if (configure_load(NULL, &cf, errors, &f) != 0) {
 		/* chatd_give_up() reports the first one. */
 		for (i = 1; i < json_array_size(errors); i++)
 			log_warnx("%s", json_string_value(
@@ -275,6 +279,7 @@ chatd_first_config(int fd)
 		chatd_give_up(fd, &f);
 	}
 	json_decref(errors);
+	configure_explain(cf);
 	return (cf);
 }
 
@@ -290,7 +295,7 @@ chatd_test(const struct chatd_options *o)
 	int		 r;
 
 	preflight_unit(o->configure.file, o->unit);
-	r = configure_load(&cf, errors, &f);
+	r = configure_load(NULL, &cf, errors, &f);
 	if (r == 0 && (r = preflight_start(cf, errors)) == 0)
 		printf("%s: the configuration is sound\n",
 		    cf->file != NULL ? cf->file : "defaults");

@@ -7,12 +7,12 @@
  * and of the rows before it. A call in the other direction goes through struct
  * chatd_hooks, or through a callback that the higher file has registered.
  *
- *   conn turns budget ahead spawn helper	lines, accounts, processes
+ *   conn turns budget ahead spawn helper slot	lines, accounts, processes
  *   client					connections, requests
  *   filters judge policy			moderation
  *   readiness relay				the store
  *   exchange					one prompt and its reply
- *   status health roles reload ops drain	the service
+ *   status health roles choice reload ops drain	the service
  *   chatd					the process
  */
 #ifndef DAEMON_CHATD_H
@@ -37,6 +37,7 @@
 #include "policy.h"
 #include "relay.h"
 #include "settings.h"
+#include "slot.h"
 #include "turns.h"
 #include "vocabulary.h"
 
@@ -78,14 +79,28 @@ void	 roles_configure(struct chatd *d);
  * configuration, differs in what it needs. Call it after roles_configure. */
 void	 roles_judge(struct chatd *d, const struct config *old);
 
-/* The callbacks for the filters in use. */
+/* The callbacks for the filters in use, and for engines. */
 const struct filters_ops *roles_filters_ops(void);
+const struct slot_ops *roles_slot_ops(void);
+/* Send new replies to the engine beside the present one, which finishes. */
+void	 roles_switch(struct chatd *d);
 
 /* ---- reload.c: a new configuration, as a whole or not at all */
 
-/* Read the configuration again. r (NULL after a signal) is ended when the new
- * one is in force, or has been refused. */
-void	 reload_new(struct chatd *d, struct request *r);
+/* Read the configuration again. model is as in configure_load; a path is loaded
+ * also if it serves already. r (NULL after a signal) is ended when the new
+ * configuration and the new model, if there is one, are in force, or have been
+ * refused. */
+void	 reload_new(struct chatd *d, struct request *r, const char *model);
+/* Load the model before again. Ends r. */
+void	 reload_back(struct chatd *d, struct request *r);
+/* The first model is loaded: bring up to date what is remembered. */
+void	 reload_first(struct chatd *d);
+/* What kept a reload from beginning is over: begin the one that a signal asked
+ * for. */
+void	 reload_over(struct chatd *d);
+/* The service ends: give up a model that loads. */
+void	 reload_drain(struct chatd *d);
 /* Drop a running reload. */
 void	 reload_stop(struct chatd *d);
 /* Call it after SIGCHLD. */
@@ -102,10 +117,14 @@ struct configure_options {
 
 /* Keep these options for each call of configure_load. */
 void	 configure_init(const struct configure_options *opt);
-/* Read and check the configuration, and apply the options. Returns and
+/* Read and check the configuration, and apply the options. model is what an
+ * operator asks for: a path, "default" for model.path, or NULL for the choice
+ * that is remembered, if model.path is still the one of that time. Returns and
  * reports errors as config_load does. */
-int	 configure_load(struct config **out, json_t *errors,
+int	 configure_load(const char *model, struct config **out, json_t *errors,
 	    struct fault *f);
+/* Log which model counts, if an operator has chosen one, and why. */
+void	 configure_explain(const struct config *cf);
 
 /* ---- drain.c: the end of the service */
 
@@ -136,6 +155,10 @@ struct chatd_hooks {
 	/* The state of a helper has changed, or the store can write again,
 	 * or no longer. */
 	void	(*changed)(const struct chatd *d);
+	/* The engine that serves has loaded its model. */
+	void	(*model_loaded)(struct chatd *d);
+	/* The engine of the model before has ended. */
+	void	(*model_ended)(struct chatd *d);
 	/* The store has ended after helper_retire. */
 	void	(*store_ended)(struct chatd *d);
 };
@@ -156,7 +179,12 @@ struct chatd {
 	const struct chatd_hooks *hooks;	/* borrowed: static */
 	struct event_base	*base;		/* owned */
 	struct config		*config;	/* owned */
-	struct helper		*engine, *store;	/* owned */
+	struct slot		*engine;	/* owned: new replies go to
+						 * it */
+	struct slot		*beside;	/* owned: a model that loads,
+						 * or that finishes its
+						 * replies, or NULL */
+	struct helper		*store;		/* owned */
 	struct helper		*judge;		/* owned: its own engine, or
 						 * NULL */
 	json_t			*judge_model;	/* owned: what it said of its
@@ -175,9 +203,6 @@ struct chatd {
 	struct ahead		*tokenizes;	/* owned: for the engine */
 	struct ahead		*moderates;	/* owned: for the filters */
 	int64_t			 total;		/* exchanges ever */
-	json_t			*model;		/* owned: the engine's "ready",
-						 * NULL before */
-	json_t			*progress;	/* owned: last "progress" */
 	int			 draining;
 	int			 lock;		/* owned: of state_dir, or -1 */
 	int64_t			 last_commit;	/* wall ms, 0: none yet */

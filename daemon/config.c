@@ -72,6 +72,8 @@ static const struct config_key config_keys[] = {
 	    LIBEXECDIR "/chatd-engine", AT(engine_program) },
 	{ "engine", "timeout", CONFIG_TIME, 100, 3600000, "60s",
 	    AT(engine_timeout) },
+	{ "engine", "load_timeout", CONFIG_TIME, 100, 86400000, "30min",
+	    AT(engine_load_timeout) },
 	{ "engine", "attempts", CONFIG_INT, 0, 1000, "3",
 	    AT(engine_attempts) },
 	{ "filter", "program", CONFIG_TEXT, 0, 0,
@@ -473,6 +475,14 @@ config_free(struct config *c)
 	for (i = 0; i < c->nplugins; i++)
 		free(c->plugins[i].name);
 	free(c->plugins);
+	free(c->model_chosen);
 	free(c->file);
 	free(c);
+}
+
+/* Return the model to load. */
+const char *
+config_model(const struct config *c)
+{
+	return (c->model_chosen != NULL ? c->model_chosen : c->model_path);
 }

@@ -74,19 +74,39 @@ config_check_access(const struct config *c, struct config_errors *e,
 
 /* Check that a model is a folder with a configuration, or a file. The engine
  * checks their content. */
-static void
-config_check_model(const struct config *c, struct config_errors *e,
-    const char *key, const char *model)
+int
+config_check_model(const char *key, const char *model, struct fault *f)
 {
 	struct stat	 st;
 	char		*path;
+	int		 r = 0;
 
-	if (!config_check_access(c, e, key, model, R_OK) ||
-	    stat(model, &st) == -1 || !S_ISDIR(st.st_mode))
-		return;
+	if (access(model, R_OK) == -1)
+		return (fault_set(f, "bad_config", key, "%s: %s: %s", key,
+		    model, strerror(errno)));
+	if (stat(model, &st) == -1 || !S_ISDIR(st.st_mode))
+		return (0);
 	path = path_join(model, "config.json");
-	config_check_access(c, e, key, path, R_OK);
+	if (access(path, R_OK) == -1)
+		r = fault_set(f, "bad_config", key, "%s: %s: %s", key, path,
+		    strerror(errno));
 	free(path);
+	return (r);
+}
+
+/* Note an error if a model of the file can't be used. */
+static void
+config_check_models(const struct config *c, struct config_errors *e,
+    const char *key, const char *model)
+{
+	struct fault	 why, f;
+
+	if (config_check_model(key, model, &why) == 0)
+		return;
+	fault_set(&f, "bad_config", key, "%s%s%s",
+	    c->file != NULL ? c->file : "", c->file != NULL ? ": " : "",
+	    why.message);
+	config_errors_add(e, &f);
 }
 
 /* Check the files that a configuration names. */
@@ -100,9 +120,10 @@ config_check(const struct config *c, json_t *errors, struct fault *f)
 	config_check_access(c, &e, "engine.program", c->engine_program, X_OK);
 	config_check_access(c, &e, "filter.program", c->filter_program, X_OK);
 	config_check_access(c, &e, "store.program", c->store_program, X_OK);
-	config_check_model(c, &e, "model.path", c->model_path);
+	if (c->model_chosen == NULL)	/* else configure.c has checked it */
+		config_check_models(c, &e, "model.path", c->model_path);
 	if (c->judge_enabled && c->judge_model[0] != '\0')
-		config_check_model(c, &e, "judge.model", c->judge_model);
+		config_check_models(c, &e, "judge.model", c->judge_model);
 	for (i = 0; i < c->nfilters; i++)
 		config_check_access(c, &e, "filters", c->filters[i].path, R_OK);
 	/* A missing state folder is created later. */

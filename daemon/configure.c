@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "choice.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -76,16 +78,64 @@ configure_limits(struct config *cf)
 	setrlimit(RLIMIT_CORE, &rl);
 }
 
+/* Apply the choice that is remembered. If it can't be used, model.path
+ * counts. */
+static void
+configure_remembered(struct config *cf)
+{
+	struct choice	 c;
+	struct fault	 f;
+	int		 r = choice_read(cf->state_dir, &c, &f);
+
+	if (r == CHAT_ENOTFOUND)
+		return;
+	if (r != 0)
+		log_warnx("%s; model.path counts", f.message);
+	else if (c.chosen && strcmp(c.configured, cf->model_path) == 0) {
+		if (config_check_model("model", c.current.path, &f) == 0)
+			cf->model_chosen = xstrdup(c.current.path);
+		else
+			log_warnx("%s, which an operator has chosen; "
+			    "model.path counts", f.message);
+	}
+	choice_clear(&c);
+}
+
+/* Log which model counts, and why. */
+void
+configure_explain(const struct config *cf)
+{
+	struct choice	 c;
+
+	if (choice_read(cf->state_dir, &c, NULL) != 0)
+		return;
+	if (cf->model_chosen != NULL)
+		log_info("model: %s counts, which an operator has chosen, not "
+		    "model.path (%s)", cf->model_chosen, cf->model_path);
+	else if (c.chosen && strcmp(c.configured, cf->model_path) != 0)
+		log_info("model: model.path (%s) counts, since it was %s when "
+		    "an operator chose %s", cf->model_path, c.configured,
+		    c.current.path);
+	choice_clear(&c);
+}
+
 /* Read and check the configuration, and apply the options. */
 int
-configure_load(struct config **out, json_t *errors, struct fault *f)
+configure_load(const char *model, struct config **out, json_t *errors,
+    struct fault *f)
 {
 	int	 r;
 
 	if ((r = config_load(configure_opt.file, out, errors, f)) != 0)
 		return (r);
 	configure_override(*out);
-	if ((r = config_check(*out, errors, f)) != 0)
+	if (model == NULL)
+		configure_remembered(*out);
+	else if (strcmp(model, "default") != 0)
+		(*out)->model_chosen = xstrdup(model);
+	if ((r = config_check(*out, errors, f)) != 0 ||
+	    (model != NULL && (*out)->model_chosen != NULL &&
+	    (r = config_check_model("model", model, f)) != 0))
 		config_free(*out);
 	else
 		configure_limits(*out);

@@ -60,6 +60,7 @@ drain_begin(struct chatd *d, int sig)
 	log_info("signal %d: finishing the running replies", sig);
 	notify_send("STOPPING=1\nSTATUS=Finishing replies");
 	d->draining = 1;
+	reload_drain(d);
 	listener_free(d->listener);
 	d->listener = NULL;
 	event_add(drain.cancel, &tv);

@@ -62,6 +62,14 @@ exchange_free_judges(struct exchange *x)
 	x->found = NULL;
 }
 
+/* The engine has no more to do for it. */
+static void
+exchange_leave(struct exchange *x)
+{
+	slot_leave(x->slot);
+	x->slot = NULL;
+}
+
 /*
  * Fix the outcome: nothing more is written or shown. If the exchange was begun
  * in the store, its end is stored; otherwise there is nothing to keep.
@@ -75,12 +83,13 @@ exchange_end(struct exchange *x, const char *outcome, const char *code,
 	if (!exchange_allows(x, EVENT_END))
 		return;
 	if (x->engine_req != 0) {
-		helper_forget(x->d->engine, x->engine_req);
+		helper_forget(x->slot->helper, x->engine_req);
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
-		helper_notify(x->d->engine, m);
+		helper_notify(x->slot->helper, m);
 		x->engine_req = 0;
 	}
+	exchange_leave(x);
 	exchange_free_judges(x);
 	exchange_move(x, EVENT_END);
 	x->outcome = outcome;
@@ -99,6 +108,7 @@ exchange_free(struct exchange *x)
 	if (x->retry != NULL)
 		event_free(x->retry);
 	ahead_leave(&x->beginning);
+	exchange_leave(x);
 	exchange_free_judges(x);
 	reply_clear(&x->reply);
 	json_decref(x->params);
@@ -244,9 +254,9 @@ exchange_generate(struct exchange *x)
 		exchange_end(x, "cancelled", NULL, NULL);
 		return;
 	}
-	if (helper_state(x->d->engine) != HELPER_READY)
+	if (helper_state(x->slot->helper) != HELPER_READY)
 		return;
-	x->engine_req = helper_request(x->d->engine,
+	x->engine_req = helper_request(x->slot->helper,
 	    &exchange_kind_generate, exchange_msg_generate(x), 0, 0,
 	    exchange_engine, x);
 	if (x->paused || (x->request->client != NULL &&
@@ -340,7 +350,7 @@ exchange_engine(void *arg, json_t *msg)
 		if (text == NULL || reply_append(&x->reply, text,
 		    strlen(text), json_object_get(msg, "ids")) != 0 ||
 		    exchange_overflows(x)) {
-			helper_kill(x->d->engine, "sent an unsound text "
+			helper_kill(x->slot->helper, "sent an unsound text "
 			    "event");
 			return;
 		}
@@ -353,6 +363,7 @@ exchange_engine(void *arg, json_t *msg)
 		snprintf(x->stop, sizeof x->stop, "%s",
 		    stop != NULL ? stop : "end");
 		x->reply.final = 1;
+		exchange_leave(x);
 		exchange_move(x, EVENT_WRITTEN);
 		exchange_check(x);
 	} else if (strcmp(event, "error") == 0) {
@@ -528,9 +539,9 @@ exchange_stop(struct request *r)
 		 * resumed. */
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", x->engine_req);
-		helper_hurry(x->d->engine, x->engine_req,
+		helper_hurry(x->slot->helper, x->engine_req,
 		    (int)x->d->config->engine_timeout);
-		helper_notify(x->d->engine, m);
+		helper_notify(x->slot->helper, m);
 	} else if (x->state != EXCHANGE_HELD && x->store_req == 0)
 		exchange_end(x, "cancelled", NULL, NULL);
 }
@@ -547,6 +558,6 @@ exchange_pressure(struct request *r, int high)
 		return;
 	m = msg_op(high ? "pause" : "continue", -1);
 	msg_set_int(m, "request", x->engine_req);
-	helper_notify(x->d->engine, m);
+	helper_notify(x->slot->helper, m);
 }
 

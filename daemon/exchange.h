@@ -15,6 +15,7 @@
 struct chatd;
 struct exchange;
 struct request;
+struct slot;
 
 TAILQ_HEAD(exchanges, exchange);
 
@@ -41,11 +42,14 @@ struct exchange_ask {
 /* Begin an exchange; it ends r. */
 void	 exchange_new(struct chatd *d, struct request *r,
 	    const struct exchange_ask *ask);
-/* The engine is up (again): send the exchanges that wait for it. changed: it
- * has another model than before, so an unfinished reply can't continue. */
-void	 exchange_engine_ready(struct chatd *d, int changed);
-/* The engine failed to start: end the exchanges that have waited too long. */
-void	 exchange_engine_down(struct chatd *d);
+/* The engine of a slot is up (again): send the exchanges that wait for it.
+ * changed: it has another model than before, so an unfinished reply can't
+ * continue. */
+void	 exchange_engine_ready(struct chatd *d, struct slot *s, int changed);
+/* It failed to start: end the exchanges that have waited too long. */
+void	 exchange_engine_down(struct chatd *d, struct slot *s);
+/* Count the exchanges that a slot still has to write. */
+int	 exchange_count(const struct chatd *d, const struct slot *s);
 /* The store is up again: resend the requests that it has not acknowledged. */
 void	 exchange_store_ready(struct chatd *d);
 /* Cancel all exchanges (shutdown). */
@@ -62,9 +66,9 @@ json_t	*exchange_top(const struct request *r);
 /* Is any reply being written for that account, a name or a number? NULL: for
  * r's. */
 int	 exchange_busy_user(const struct request *r, const char *user);
-/* Name what computes replies now: the release, the device and its kernels. The
- * text is owned by the caller. */
-char	*exchange_build(const struct chatd *d);
+/* Name what computes the replies of a model (borrowed, see struct slot): the
+ * release, the device and its kernels. The text is owned by the caller. */
+char	*exchange_build(const json_t *model);
 /* {"running","waiting","total"} for status (a new reference). */
 json_t	*exchange_status(const struct chatd *d);
 

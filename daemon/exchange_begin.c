@@ -119,7 +119,7 @@ exchange_new(struct chatd *d, struct request *r,
 	r->pressure = exchange_pressure;
 	TAILQ_INSERT_TAIL(&d->exchanges, x, entry);
 	d->total++;
-	if (d->model == NULL)
+	if (d->engine->model == NULL)
 		exchange_notice(x, "loading", "the model is still loading");
 	else
 		exchange_begin(x);
@@ -156,8 +156,9 @@ exchange_begin(struct exchange *x)
 	struct request	*r = x->request;
 	struct fault	 f;
 
-	sampling_fit(x->d->model, x->given, x->params);
-	if (sampling_check(x->d->model, x->params, &f) != 0) {
+	x->slot = slot_use(x->d->engine);
+	sampling_fit(x->slot->model, x->given, x->params);
+	if (sampling_check(x->slot->model, x->params, &f) != 0) {
 		x->d->total--;
 		exchange_move(x, EVENT_FORGET);
 		exchange_free(x);

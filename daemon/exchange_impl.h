@@ -85,6 +85,9 @@ struct exchange {
 						 * is continued, or NULL */
 	char			 key[64];	/* names it to the store */
 	struct reply		 reply;
+	struct slot		*slot;		/* in use from begin until the
+						 * reply is written: the engine
+						 * that writes it; else NULL */
 	/* Outstanding requests; exchange_rules lists the states of each. */
 	int64_t			 engine_req, store_req; /* requests, or 0 */
 	struct judge		*judge;		/* owned, or NULL: of the text

@@ -12,17 +12,18 @@
 #include "clock.h"
 #include "xmalloc.h"
 
-/* The engine is up: send the exchanges that wait for it. */
+/* An engine is up: send the exchanges that wait for it. */
 void
-exchange_engine_ready(struct chatd *d, int changed)
+exchange_engine_ready(struct chatd *d, struct slot *s, int changed)
 {
 	struct exchange	*x, *next;
 
 	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
 		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED)
+		if (x->state == EXCHANGE_RECEIVED && s == d->engine)
 			exchange_begin(x);
-		else if (x->state != EXCHANGE_QUEUED || x->engine_req != 0)
+		else if (x->slot != s || x->state != EXCHANGE_QUEUED ||
+		    x->engine_req != 0)
 			continue;
 		else if (changed && json_array_size(x->reply.ids) > 0)
 			exchange_end(x, "failed", "engine_lost",
@@ -32,25 +33,38 @@ exchange_engine_ready(struct chatd *d, int changed)
 	}
 }
 
-/* The engine can't start: end the exchanges that have not begun, and count a
+/* An engine can't start: end the exchanges that have not begun, and count a
  * death for those that wait. */
 void
-exchange_engine_down(struct chatd *d)
+exchange_engine_down(struct chatd *d, struct slot *s)
 {
 	struct exchange	*x, *next;
 	char		*lost = xasprintf("the engine does not come back: %s",
-			    helper_why(d->engine));
+			    helper_why(s->helper));
 
 	for (x = TAILQ_FIRST(&d->exchanges); x != NULL; x = next) {
 		next = TAILQ_NEXT(x, entry);
-		if (x->state == EXCHANGE_RECEIVED)
+		if (x->state == EXCHANGE_RECEIVED && s == d->engine)
 			exchange_refuse(x, "engine_unavailable",
-			    helper_why(d->engine));
-		else if (x->state == EXCHANGE_QUEUED && x->engine_req == 0 &&
+			    helper_why(s->helper));
+		else if (x->slot == s && x->state == EXCHANGE_QUEUED &&
+		    x->engine_req == 0 &&
 		    ++x->deaths > d->config->engine_attempts)
 			exchange_end(x, "failed", "engine_lost", lost);
 	}
 	free(lost);
+}
+
+/* Count those that a slot has to write. */
+int
+exchange_count(const struct chatd *d, const struct slot *s)
+{
+	const struct exchange	*x;
+	int			 n = 0;
+
+	TAILQ_FOREACH(x, &d->exchanges, entry)
+		n += x->slot == s;
+	return (n);
 }
 
 /* The store is up: send the requests that it has not acknowledged. */
@@ -86,7 +100,8 @@ exchange_drop_all(struct chatd *d)
 	struct exchange	*x;
 
 	while ((x = TAILQ_FIRST(&d->exchanges)) != NULL) {
-		helper_forget(d->engine, x->engine_req);
+		if (x->engine_req != 0)
+			helper_forget(x->slot->helper, x->engine_req);
 		helper_forget(d->store, x->store_req);
 		exchange_refuse(x, "shutting_down", "chatd is shutting down");
 	}

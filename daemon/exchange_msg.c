@@ -14,10 +14,10 @@
 
 /* Name what computes a reply. */
 char *
-exchange_build(const struct chatd *d)
+exchange_build(const json_t *model)
 {
-	const char	*device = msg_string(d->model, "device");
-	const char	*isa = msg_string(d->model, "isa");
+	const char	*device = msg_string(model, "device");
+	const char	*isa = msg_string(model, "isa");
 
 	return (xasprintf("chatd %s%s%s%s%s", PACKAGE_VERSION,
 	    device != NULL ? ", " : "", device != NULL ? device : "",
@@ -34,7 +34,7 @@ exchange_msg_begin(const struct exchange *x)
 	static const char *const facts[] = { "path", "name", "digest",
 	    "precision" };
 	json_t	*m = msg_op("begin", -1), *model;
-	char	*build = exchange_build(x->d);
+	char	*build = exchange_build(x->slot->model);
 	size_t	 i;
 
 	msg_set_string(m, "key", x->key);
@@ -54,13 +54,14 @@ exchange_msg_begin(const struct exchange *x)
 	model = json_object();
 	for (i = 0; i < nitems(facts); i++)
 		msg_set_string(model, facts[i],
-		    msg_string(x->d->model, facts[i]));
+		    msg_string(x->slot->model, facts[i]));
 	msg_set(m, "model", model);
 	if (x->topic)
 		msg_set_bool(m, "topic", 1);
 	if (x->further) {
 		msg_set_bool(m, "continue", 1);
-		msg_set_int(m, "context", msg_int(x->d->model, "context", 0));
+		msg_set_int(m, "context", msg_int(x->slot->model, "context",
+		    0));
 	}
 	msg_set_int(m, "time", clock_wall());
 	msg_set_int(m, "history_bytes", HISTORY_BYTES_MAX);

@@ -129,7 +129,7 @@ health_helpers(const struct health_answer *a, const struct chatd *d)
 	json_t	*o = json_object(), *h;
 	size_t	 i;
 
-	msg_set(o, "engine", health_state(a, d->engine));
+	msg_set(o, "engine", health_state(a, d->engine->helper));
 	if (d->judge != NULL)
 		msg_set(o, "judge", health_state(a, d->judge));
 	for (i = 0; i < d->filters->n; i++) {
@@ -169,7 +169,7 @@ health_message(const struct chatd *d, int operator)
 	health_helper(&a, d->store, "store");
 	for (i = 0; d->config->nfilters > 0 && i < d->filters->n; i++)
 		health_filter(&a, &d->filters->process[i]);
-	health_helper(&a, d->engine, "engine");
+	health_helper(&a, d->engine->helper, "engine");
 	health_judge(&a, d);
 	if (d->store_since != 0)
 		health_worsen(&a, HEALTH_DOWN, "store", d->store_error);
@@ -180,6 +180,7 @@ health_message(const struct chatd *d, int operator)
 	msg_set(m, "why", a.why);
 	msg_set(m, "helpers", health_helpers(&a, d));
 	msg_set(m, "model", health_model(d));
+	msg_set(m, "swap", status_swap(d, operator));
 	o = exchange_status(d);
 	json_object_del(o, "total");
 	msg_set(m, "exchanges", o);

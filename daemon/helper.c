@@ -162,7 +162,9 @@ helper_down(struct helper *h, const char *why)
 		kill(h->pid, SIGKILL);
 		h->killed = 1;
 	}
-	if (!h->retired) {
+	if (h->spec->ended != NULL)
+		helper_arm(h->timer, 0);
+	else if (!h->retired) {
 		helper_arm(h->timer, h->backoff_ms);
 		h->backoff_ms = h->backoff_ms == 0 ? HELPER_BACKOFF_MS :
 		    h->backoff_ms * 2;
@@ -174,7 +176,7 @@ helper_down(struct helper *h, const char *why)
 	h->spec->gone(h->spec->arg, started);
 }
 
-/* Start again, once the old process has ended. */
+/* Once the old process has ended, start again, or report its end. */
 static void
 helper_restart(evutil_socket_t fd, short what, void *arg)
 {
@@ -187,7 +189,9 @@ helper_restart(evutil_socket_t fd, short what, void *arg)
 		if (h->ending > 0 && --h->ending == 0)
 			kill(h->pid, SIGKILL);
 		helper_arm(h->timer, HELPER_REAP_MS);
-	} else
+	} else if (h->spec->ended != NULL)
+		h->spec->ended(h->spec->arg);	/* it may free h */
+	else
 		helper_start(h);
 }
 

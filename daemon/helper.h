@@ -42,6 +42,10 @@ struct helper_spec {
 	/* Is its silence allowed, because another deadline runs for its work?
 	 * NULL: never. */
 	int		(*busy)(void *arg);
+	/* If it is set, the helper is not started again after it has died or
+	 * was retired; this is called once the process is reaped, and may
+	 * release the helper. It may be set and cleared at any time. */
+	void		(*ended)(void *arg);
 	void		*arg;
 };
 

@@ -43,6 +43,8 @@ struct modeljudge_ask {
 struct modeljudge {
 	struct chatd		*d;		/* borrowed */
 	struct helper		*engine;	/* borrowed */
+	struct slot		*slot;		/* in use: of engine; NULL: the
+						 * judge has its own */
 	uid_t			 uid;
 	const char		*text;		/* borrowed: [len] */
 	size_t			 len, from, to;	/* the piece: [from..to) */
@@ -71,7 +73,8 @@ static void	modeljudge_scored(void *, json_t *);
 static struct helper *
 modeljudge_engine(const struct chatd *d)
 {
-	return (d->config->judge_model[0] != '\0' ? d->judge : d->engine);
+	return (d->config->judge_model[0] != '\0' ? d->judge :
+	    d->engine->helper);
 }
 
 /* Is it to be asked? */
@@ -121,6 +124,7 @@ modeljudge_free(struct modeljudge *mj)
 	if (mj == NULL)
 		return;
 	modeljudge_cancel(mj);
+	slot_leave(mj->slot);
 	for (i = 0; i < mj->nlabels; i++) {
 		json_decref(mj->label[i].ids);
 		free(mj->label[i].name);
@@ -311,8 +315,7 @@ modeljudge_tokenized(void *arg, json_t *msg)
 static const json_t *
 modeljudge_model(const struct modeljudge *mj)
 {
-	return (mj->engine == mj->d->judge ? mj->d->judge_model :
-	    mj->d->model);
+	return (mj->slot != NULL ? mj->slot->model : mj->d->judge_model);
 }
 
 /* Add the findings about the piece, from the labels' log-probabilities. */
@@ -423,6 +426,8 @@ modeljudge_new(struct chatd *d, uid_t uid, const char *text, size_t len,
 	mj = xcalloc(1, sizeof *mj);
 	mj->d = d;
 	mj->engine = modeljudge_engine(d);
+	if (c->judge_model[0] == '\0')
+		mj->slot = slot_use(d->engine);
 	mj->uid = uid;
 	mj->text = text;
 	mj->len = len;
@@ -472,7 +477,7 @@ modeljudge_status(const struct chatd *d)
 	json_t				*o = json_object();
 
 	msg_set_string(o, "model", d->config->judge_model[0] != '\0' ?
-	    d->config->judge_model : d->config->model_path);
+	    d->config->judge_model : d->engine->path);
 	msg_set_string(o, "state", helper_state_name(h));
 	if (helper_why(h)[0] != '\0')
 		msg_set_string(o, "why", helper_why(h));

@@ -34,6 +34,7 @@ static void	ops_top(struct request *, struct ops_args *);
 static void	ops_health(struct request *, struct ops_args *);
 static void	ops_export(struct request *, struct ops_args *);
 static void	ops_reload(struct request *, struct ops_args *);
+static void	ops_rollback(struct request *, struct ops_args *);
 
 #define A(member)	offsetof(struct ops_args, member)
 #define NUMBER		1, JSON_INT_MAX
@@ -159,6 +160,10 @@ static const struct field ops_export_fields[] = {
 	{ "manifest", FIELD_BOOL, 0, 0, 0, A(manifest) },
 };
 
+static const struct field ops_reload_fields[] = {
+	{ "model", FIELD_STRING, FIELD_NULLABLE, 0, 4096, A(model) },
+};
+
 #define OPS_OPERATOR	0x1	/* operators only */
 
 static const struct op {
@@ -196,7 +201,8 @@ static const struct op {
 	{ "top", 0, NULL, 0, ops_top },
 	{ "health", 0, NULL, 0, ops_health },
 	{ "export", 0, FIELDS(ops_export_fields), ops_export },
-	{ "reload", OPS_OPERATOR, NULL, 0, ops_reload },
+	{ "reload", OPS_OPERATOR, FIELDS(ops_reload_fields), ops_reload },
+	{ "rollback", OPS_OPERATOR, NULL, 0, ops_rollback },
 #undef FIELDS
 };
 
@@ -515,10 +521,26 @@ ops_export(struct request *r, struct ops_args *a)
 		exporter_new(r, &ask);
 }
 
-/* reload: read chatd.yaml again. */
+/* reload: read chatd.yaml again, and perhaps load another model. */
 static void
 ops_reload(struct request *r, struct ops_args *a)
 {
+	struct fault	 f;
+
+	if (a->model == NULL || a->model[0] == '/' ||
+	    strcmp(a->model, "default") == 0) {
+		reload_new(r->d, r, a->model);
+		return;
+	}
+	fault_set(&f, "bad_field", "model", "model: expected \"default\" or a "
+	    "path that begins with \"/\", found \"%s\"", a->model);
+	request_fault(r, &f);
+}
+
+/* rollback: load the model before again. */
+static void
+ops_rollback(struct request *r, struct ops_args *a)
+{
 	(void)a;
-	reload_new(r->d, r);
+	reload_back(r->d, r);
 }

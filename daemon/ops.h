@@ -96,6 +96,10 @@ json_t	*health_message(const struct chatd *d, int operator);
 /* The "model" member of hello and status (a new reference). Without operator
  * it holds no paths and no reasons. */
 json_t	*status_model(const struct chatd *d, int operator);
+/* The "swap" member of status and health: the model beside the one that serves,
+ * which loads, or finishes its replies. A new reference, or NULL if there is
+ * none. Without operator it holds no path. */
+json_t	*status_swap(const struct chatd *d, int operator);
 /* The answer to status (a new reference). Without operator it holds only the
  * numbers of running and waiting exchanges of other users. */
 json_t	*status_message(const struct chatd *d, int operator);

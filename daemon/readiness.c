@@ -94,8 +94,9 @@ readiness_missing(const struct chatd *d, struct fault *f)
 		return (fault_set(f, "filter_unavailable", NULL,
 		    "the filter can't start: %s",
 		    filters_failing(d->filters)));
-	if (d->model == NULL && helper_why(d->engine)[0] != '\0')
+	if (d->engine->model == NULL &&
+	    helper_why(d->engine->helper)[0] != '\0')
 		return (fault_set(f, "engine_unavailable", NULL,
-		    "no model: %s", helper_why(d->engine)));
+		    "no model: %s", helper_why(d->engine->helper)));
 	return (0);
 }

@@ -24,6 +24,8 @@ struct replay {
 						 * it has ended */
 	uid_t			 uid;
 	json_t			*logged;	/* owned: the store's answer */
+	struct slot		*slot;		/* in use; NULL: before the
+						 * store has answered */
 	int64_t			 engine_req;	/* 0: none */
 	size_t			 n;		/* tokens that were equal */
 	int64_t			 other;		/* the first other token; -1:
@@ -55,11 +57,12 @@ replay_free(struct replay *p)
 	json_t	*m;
 
 	if (p->engine_req != 0) {
-		helper_forget(p->d->engine, p->engine_req);
+		helper_forget(p->slot->helper, p->engine_req);
 		m = msg_op("cancel", -1);
 		msg_set_int(m, "request", p->engine_req);
-		helper_notify(p->d->engine, m);
+		helper_notify(p->slot->helper, m);
 	}
+	slot_leave(p->slot);
 	TAILQ_REMOVE(&replay_all, p, entry);
 	json_decref(p->logged);
 	free(p);
@@ -79,7 +82,7 @@ replay_new(struct request *r, json_t *msg)
 		request_fail(r, "busy", "a replay of this user is running");
 		return;
 	}
-	if (helper_state(r->d->engine) != HELPER_READY) {
+	if (helper_state(r->d->engine->helper) != HELPER_READY) {
 		json_decref(msg);
 		request_fail(r, "engine_unavailable",
 		    "the model is not loaded");
@@ -179,13 +182,15 @@ replay_logged(void *arg, json_t *msg)
 		    "empty or running, or was redacted");
 		return;
 	}
-	if (helper_state(p->d->engine) != HELPER_READY) {
+	if (helper_state(p->d->engine->helper) != HELPER_READY) {
 		replay_fail(p, "engine_unavailable", "the model is not "
 		    "loaded");
 		return;
 	}
-	p->engine_req = helper_request(p->d->engine, &replay_kind_generate,
-	    replay_generate(p), 0, 0, replay_engine, p);
+	p->slot = slot_use(p->d->engine);
+	p->engine_req = helper_request(p->slot->helper,
+	    &replay_kind_generate, replay_generate(p), 0, 0, replay_engine,
+	    p);
 }
 
 /* Add a reason: a fact that was logged is not the same now. */
@@ -226,7 +231,7 @@ replay_end(struct replay *p, const char *stop)
 	const char	*state = msg_string(p->logged, "state");
 	const char	*was = msg_string(p->logged, "stop");
 	json_t		*m = msg_event("done", -1), *reasons = json_array();
-	char		*build = exchange_build(p->d);
+	char		*build = exchange_build(p->slot->model);
 	size_t		 n = json_array_size(ids);
 	int		 whole, same;
 
@@ -247,9 +252,9 @@ replay_end(struct replay *p, const char *stop)
 			msg_set_int(m, "is", p->other);
 	}
 	replay_differs(reasons, "model", msg_string(model, "digest"),
-	    msg_string(p->d->model, "digest"));
+	    msg_string(p->slot->model, "digest"));
 	replay_differs(reasons, "precision", msg_string(model, "precision"),
-	    msg_string(p->d->model, "precision"));
+	    msg_string(p->slot->model, "precision"));
 	replay_differs(reasons, "build", msg_string(p->logged, "build"),
 	    build);
 	replay_counts(reasons, "prompt_tokens", msg_int(p->logged,
@@ -288,6 +293,26 @@ replay_compare(struct replay *p, const json_t *more)
 	return (0);
 }
 
+/* The engine has refused it. If another model made the reply, that may be
+ * why. */
+static void
+replay_refused(struct replay *p, const char *code, const char *text)
+{
+	const char	*was = msg_string(json_object_get(p->logged, "model"),
+			    "digest");
+	const char	*is = msg_string(p->slot->model, "digest");
+	char		*why;
+
+	if (was == NULL || is == NULL || strcmp(was, is) == 0) {
+		replay_fail(p, code, text);
+		return;
+	}
+	why = xasprintf("another model made the reply (%s; now %s serves): %s",
+	    was, is, text);
+	replay_fail(p, code, why);
+	free(why);
+}
+
 /* Handle an event of the engine. */
 static void
 replay_engine(void *arg, json_t *msg)
@@ -307,7 +332,7 @@ replay_engine(void *arg, json_t *msg)
 		p->dropped = msg_int(msg, "dropped", 0);
 	} else if (strcmp(event, "text") == 0) {
 		if (replay_compare(p, json_object_get(msg, "ids")) != 0)
-			helper_kill(p->d->engine, "sent an unsound text "
+			helper_kill(p->slot->helper, "sent an unsound text "
 			    "event");
 		else if (p->other != -1)
 			replay_end(p, NULL);
@@ -318,8 +343,9 @@ replay_engine(void *arg, json_t *msg)
 		p->engine_req = 0;
 		text = msg_string(msg, "message");
 		code = msg_string(msg, "code");
-		replay_fail(p, code != NULL && strcmp(code, "context_full") ==
-		    0 ? "context_full" : "engine_lost", text != NULL ? text :
+		replay_refused(p, code != NULL &&
+		    strcmp(code, "context_full") == 0 ? "context_full" :
+		    "engine_lost", text != NULL ? text :
 		    "the engine refused the request");
 	}
 }

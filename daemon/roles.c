@@ -18,49 +18,27 @@
 #include "xmalloc.h"
 
 #define HELPERS_START_MS	60000	/* limit of silence while one starts */
-#define HELPERS_ENGINE_MS	1800000	/* the same while a model loads */
 #define HELPERS_BACKOFF_MS	60000	/* longest wait before a restart */
 #define HELPERS_STORE_BACKOFF_MS 10000	/* the same for the store: a try is
 					 * cheap, and a full disk may get space
 					 * again */
 
 /*
- * The longest line of each helper and the most JSON values in it; one value
- * costs chatd about 100 bytes while it is read. The longest lines are:
- *   engine  the ids of a text of 1 MiB, the largest limits.prompt, one a byte
- *   store   an exchange with a prompt, a pre-prompt, an ideal and a comment of
- *           that size, each byte six in the line at worst, and token ids
+ * The longest line of the store and the most JSON values in it; one value costs
+ * chatd about 100 bytes while it is read. The longest line is an exchange with
+ * a prompt, a pre-prompt, an ideal and a comment of 1 MiB, the largest
+ * limits.prompt, each byte six in the line at worst, and token ids. The lines
+ * of the judge's engine have ids of its cache at most.
  */
-#define HELPERS_ENGINE_LINE	(12 * 1024 * 1024)
-#define HELPERS_ENGINE_VALUES	(1100 * 1024)
+#define HELPERS_JUDGE_LINE	(12 * 1024 * 1024)
+#define HELPERS_JUDGE_VALUES	(1100 * 1024)
 #define HELPERS_STORE_LINE	(40 * 1024 * 1024)
 #define HELPERS_STORE_VALUES	(512 * 1024)
 
 #define ROLES_JUDGE_TOKENS	8192	/* cache of the judge's engine, and so
 					 * its longest prompt */
 
-static struct helper_spec	 engine_spec, store_spec, judge_spec;
-
-/* Make the engine's part of the configuration. */
-static json_t *
-roles_engine_init(void *arg)
-{
-	const struct config	*cf = ((struct chatd *)arg)->config;
-	json_t			*m = msg_op("init", -1);
-
-	msg_set_string(m, "version", PACKAGE_VERSION);
-	msg_set_string(m, "model", cf->model_path);
-	msg_set_string(m, "precision", cf->precision);
-	msg_set_string(m, "kv_precision", cf->kv_precision);
-	msg_set_string(m, "device", cf->device);
-	msg_set_string(m, "isa", cf->isa);
-	msg_set_int(m, "threads", cf->threads);
-	msg_set_bool(m, "pin", cf->pin);
-	msg_set_int(m, "context", cf->context);
-	msg_set_int(m, "kv_tokens", cf->kv_tokens);
-	msg_set_int(m, "batch_tokens", cf->batch_tokens);
-	return (m);
-}
+static struct helper_spec	 store_spec, judge_spec;
 
 /* Make the part of the configuration of the judge's engine. */
 static json_t *
@@ -107,80 +85,94 @@ roles_judge_needed(const struct config *cf)
 	return (cf->judge_enabled && cf->judge_model[0] != '\0');
 }
 
-/* Would the new model continue a reply of the old one differently? */
-static int
-roles_model_differs(const json_t *old, const json_t *new)
-{
-	static const char *const keys[] = { "digest", "precision" };
-	const char	*a, *b;
-	size_t		 i;
-
-	for (i = 0; i < nitems(keys); i++) {
-		a = msg_string(old, keys[i]);
-		b = msg_string(new, keys[i]);
-		if (a != NULL && b != NULL && strcmp(a, b) != 0)
-			return (1);
-	}
-	return (0);
-}
-
-/* The model is loaded. */
+/* The model of the engine that serves, or finishes, is loaded. */
 static void
-roles_engine_ready(void *arg, json_t *msg)
+roles_engine_ready(void *arg, struct slot *s, int changed)
 {
 	struct chatd	*d = arg;
-	json_t		*model = json_object_get(msg, "model");
-	int		 changed;
+	const char	*name = msg_string(s->model, "name");
+	const char	*precision = msg_string(s->model, "precision");
+	const char	*device = msg_string(s->model, "device");
 
-	if (!json_is_object(model)) {
-		helper_kill(d->engine, "ready without a model");
+	log_info("%s: %s is ready: %s on %s", s->spec.name, name != NULL ?
+	    name : "the model", precision != NULL ? precision : "?",
+	    device != NULL ? device : "?");
+	if (s == d->engine) {
+		sampling_warn(d->config, s->model);
+		d->hooks->model_loaded(d);
+		roles_report(d);
+	}
+	exchange_engine_ready(d, s, changed);
+}
+
+/* Report progress while a model loads. */
+static void
+roles_engine_progress(void *arg, struct slot *s)
+{
+	char	 done[BYTES_TEXT], all[BYTES_TEXT];
+
+	if (s != ((struct chatd *)arg)->engine)
 		return;
-	}
-	changed = d->model != NULL && roles_model_differs(d->model, model);
-	json_incref(model);
-	json_decref(d->model);
-	d->model = model;
-	log_info("engine: %s is ready: %s on %s",
-	    msg_string(model, "name") != NULL ? msg_string(model, "name") :
-	    "the model", msg_string(model, "precision") != NULL ?
-	    msg_string(model, "precision") : "?",
-	    msg_string(model, "device") != NULL ?
-	    msg_string(model, "device") : "?");
-	sampling_warn(d->config, d->model);
-	roles_report(d);
-	exchange_engine_ready(d, changed);
-}
-
-/* Handle progress while the model loads. */
-static void
-roles_engine_event(void *arg, json_t *msg)
-{
-	struct chatd	*d = arg;
-	char		 done[BYTES_TEXT], all[BYTES_TEXT];
-
-	json_decref(d->progress);
-	d->progress = json_copy(msg);
-	json_object_del(d->progress, "event");
 	/* No EXTEND_TIMEOUT_USEC: READY does not wait for the model, and it
 	 * would make the watchdog wait longer for us. */
 	notify_status("Loading the model: %s of %s",
-	    bytes_text(msg_int(msg, "bytes", 0), done),
-	    bytes_text(msg_int(msg, "bytes_total", 0), all));
+	    bytes_text(msg_int(s->progress, "bytes", 0), done),
+	    bytes_text(msg_int(s->progress, "bytes_total", 0), all));
 }
 
-/* The engine has died. */
+/* An engine has died. */
 static void
-roles_engine_gone(void *arg, int started)
+roles_engine_gone(void *arg, struct slot *s, int started)
 {
 	struct chatd	*d = arg;
 
-	json_decref(d->progress);
-	d->progress = NULL;
 	if (d->engine == NULL)
 		return;
 	roles_report(d);
 	if (!started)
-		exchange_engine_down(d);
+		exchange_engine_down(d, s);
+}
+
+/* The engine of the model before has finished. */
+static void
+roles_engine_ended(void *arg, struct slot *s)
+{
+	struct chatd	*d = arg;
+
+	log_info("%s: %s has ended", s->spec.name, s->path);
+	d->beside = NULL;
+	slot_free(s);
+	roles_report(d);
+	d->hooks->model_ended(d);
+}
+
+/* Return the callbacks of engines. */
+const struct slot_ops *
+roles_slot_ops(void)
+{
+	static const struct slot_ops	 ops = {
+		.ready = roles_engine_ready,
+		.progress = roles_engine_progress,
+		.gone = roles_engine_gone,
+		.ended = roles_engine_ended,
+	};
+
+	return (&ops);
+}
+
+/* The new engine serves from now on, the old one finishes. */
+void
+roles_switch(struct chatd *d)
+{
+	struct slot	*new = d->beside, *old = d->engine;
+
+	new->ops = roles_slot_ops();
+	new->arg = d;
+	d->engine = new;
+	d->beside = old;
+	slot_turn(new, SLOT_SERVES);
+	slot_turn(old, SLOT_FINISHES);
+	roles_engine_ready(d, new, 0);
 }
 
 /* Is it ready, or has it failed at least once? */
@@ -196,7 +188,8 @@ static void
 roles_status(const struct chatd *d)
 {
 	struct fault	 f;
-	const char	*name = msg_string(d->model, "name");
+	const struct helper	*h = d->engine->helper;
+	const char	*name = msg_string(d->engine->model, "name");
 
 	if (helper_state(d->store) != HELPER_READY &&
 	    helper_why(d->store)[0] != '\0')
@@ -208,12 +201,14 @@ roles_status(const struct chatd *d)
 	else if (d->store_since != 0)
 		fault_set(&f, NULL, NULL, "The store can't write: %s",
 		    d->store_error);
-	else if (helper_state(d->engine) == HELPER_READY)
-		fault_set(&f, NULL, NULL, "Serving %s", name != NULL ? name :
-		    "the model");
-	else if (helper_why(d->engine)[0] != '\0')
-		fault_set(&f, NULL, NULL, "No model: %s",
-		    helper_why(d->engine));
+	else if (helper_state(h) == HELPER_READY)
+		fault_set(&f, NULL, NULL, "Serving %s%s%s", name != NULL ?
+		    name : "the model", d->beside == NULL ? "" :
+		    d->beside->role == SLOT_LOADS ? "; loading " :
+		    "; finishing the replies of ", d->beside == NULL ? "" :
+		    d->beside->path);
+	else if (helper_why(h)[0] != '\0')
+		fault_set(&f, NULL, NULL, "No model: %s", helper_why(h));
 	else
 		fault_set(&f, NULL, NULL, "Loading the model");
 	notify_status("%s", f.message);
@@ -361,23 +356,17 @@ roles_configure(struct chatd *d)
 {
 	const struct config	*cf = d->config;
 
-	engine_spec = (struct helper_spec){ .name = "engine",
-	    .program = cf->engine_program,
-	    .timeout_ms = (int)cf->engine_timeout,
-	    .start_ms = HELPERS_ENGINE_MS,
-	    .backoff_max_ms = HELPERS_BACKOFF_MS,
-	    .line_max = HELPERS_ENGINE_LINE,
-	    .values_max = HELPERS_ENGINE_VALUES, .loading = "progress",
-	    .init = roles_engine_init,
-	    .ready = roles_engine_ready, .event = roles_engine_event,
-	    .gone = roles_engine_gone, .arg = d };
+	if (d->engine != NULL)
+		slot_configure(d->engine, cf);
+	if (d->beside != NULL)
+		slot_configure(d->beside, cf);
 	judge_spec = (struct helper_spec){ .name = "judge",
 	    .program = cf->engine_program,
 	    .timeout_ms = (int)cf->engine_timeout,
-	    .start_ms = HELPERS_ENGINE_MS,
+	    .start_ms = (int)cf->engine_load_timeout,
 	    .backoff_max_ms = HELPERS_BACKOFF_MS,
-	    .line_max = HELPERS_ENGINE_LINE,
-	    .values_max = HELPERS_ENGINE_VALUES, .loading = "progress",
+	    .line_max = HELPERS_JUDGE_LINE,
+	    .values_max = HELPERS_JUDGE_VALUES, .loading = "progress",
 	    .init = roles_judge_init, .ready = roles_judge_ready,
 	    .event = roles_judge_event,
 	    .gone = roles_judge_gone, .arg = d };
@@ -401,7 +390,8 @@ roles_start(struct chatd *d)
 	d->store = helper_new(d->base, &store_spec);
 	d->filters = filters_new(d->base, d->config, NULL,
 	    roles_filters_ops(), d);
-	d->engine = helper_new(d->base, &engine_spec);
+	d->engine = slot_new(d->base, d->config, config_model(d->config),
+	    SLOT_SERVES, roles_slot_ops(), d);
 	roles_judge(d, d->config);
 	roles_report(d);	/* they may have failed already */
 }
@@ -411,10 +401,9 @@ void
 roles_stop(struct chatd *d)
 {
 	helper_free(d->judge);
-	helper_free(d->engine);
+	slot_free(d->beside);
+	slot_free(d->engine);
 	filters_free(d->filters);
 	helper_free(d->store);
-	json_decref(d->model);
 	json_decref(d->judge_model);
-	json_decref(d->progress);
 }

@@ -160,8 +160,8 @@ sampling_stated(const struct chatd *d)
 	msg_set_real(m, "top_p", cf->top_p);
 	msg_set_real(m, "repetition_penalty", cf->repetition_penalty);
 	msg_set_int(m, "max_tokens", cf->max_tokens);
-	if (d->model != NULL)
-		sampling_fit(d->model, NULL, m);
+	if (d->engine->model != NULL)
+		sampling_fit(d->engine->model, NULL, m);
 	return (m);
 }
 

@@ -59,12 +59,16 @@ struct config {
 	int64_t		 log_level;	/* enum log_level */
 	/* model, as sent to the engine */
 	char		*model_path;	/* owned */
+	char		*model_chosen;	/* owned: an operator's choice, which
+					 * counts instead; or NULL */
 	char		*precision, *kv_precision, *device, *isa; /* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
 	int		 pin;
 	/* helpers */
 	char		*engine_program, *filter_program, *store_program;
 	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */
+	int64_t		 engine_load_timeout; /* ms of silence while a model
+					       * loads */
 	int64_t		 engine_attempts; /* engine deaths one exchange
 					   * survives */
 	int		 filter_sandbox;
@@ -116,6 +120,9 @@ int	 config_load(const char *path, struct config **out, json_t *errors,
 	    struct fault *f);
 void	 config_free(struct config *c);
 
+/* The model to load (borrowed): the operator's choice, or model.path. */
+const char *config_model(const struct config *c);
+
 /* Does this plugin of c get its own process? With FILTER_AUTO, every plugin
  * outside chatd's folder of plugins does. */
 int	 config_filter_own(const struct config *c,
@@ -127,6 +134,11 @@ int	 config_filter_own(const struct config *c,
  * and the permissions of its state folder. Returns and reports errors as
  * config_load does. */
 int	 config_check(const struct config *c, json_t *errors,
+	    struct fault *f);
+
+/* Check that a model (name it as key in messages) is a file, or a folder with a
+ * configuration, that we may read. Returns 0, or an error with *f filled. */
+int	 config_check_model(const char *key, const char *model,
 	    struct fault *f);
 
 /* Check that a file or folder, and the folder that holds it, belong to our

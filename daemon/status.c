@@ -28,26 +28,48 @@ status_model(const struct chatd *d, int operator)
 {
 	static const char *const public[] = { "name", "precision",
 	    "kv_precision", "context", "state", "bytes", "bytes_total", NULL };
-	json_t	*m;
+	const struct helper	*h = d->engine->helper;
+	json_t			*m;
 
-	m = d->model != NULL ? json_copy(d->model) : json_object();
-	if (d->model == NULL) {
-		msg_set_string(m, "path", d->config->model_path);
+	m = d->engine->model != NULL ? json_copy(d->engine->model) :
+	    json_object();
+	if (d->engine->model == NULL) {
+		msg_set_string(m, "path", d->engine->path);
 		msg_set_string(m, "precision", d->config->precision);
 		msg_set_string(m, "kv_precision", d->config->kv_precision);
 	}
-	if (helper_state(d->engine) == HELPER_READY)
+	if (helper_state(h) == HELPER_READY)
 		msg_set_string(m, "state", "ready");
-	else if (helper_state(d->engine) == HELPER_STARTING &&
-	    helper_why(d->engine)[0] == '\0')
+	else if (helper_state(h) == HELPER_STARTING && helper_why(h)[0] == '\0')
 		msg_set_string(m, "state", "loading");
 	else {
 		msg_set_string(m, "state", "down");
-		msg_set_string(m, "why", helper_why(d->engine));
+		msg_set_string(m, "why", helper_why(h));
 	}
-	if (helper_state(d->engine) == HELPER_STARTING && d->progress != NULL)
-		json_object_update(m, d->progress);
+	if (helper_state(h) == HELPER_STARTING && d->engine->progress != NULL)
+		json_object_update(m, d->engine->progress);
 	return (operator ? m : status_keep(m, public));
+}
+
+/* Describe the model beside the one that serves. */
+json_t *
+status_swap(const struct chatd *d, int operator)
+{
+	const struct slot	*s = d->beside;
+	json_t			*o;
+
+	if (s == NULL)
+		return (NULL);
+	o = json_object();
+	msg_set_string(o, "state", s->role == SLOT_LOADS ? "loading" :
+	    "finishing");
+	if (operator)
+		msg_set_string(o, "path", s->path);
+	if (s->role == SLOT_FINISHES)
+		msg_set_int(o, "replies", exchange_count(d, s));
+	else if (s->progress != NULL)
+		json_object_update(o, s->progress);
+	return (o);
 }
 
 /* Describe one helper. */
@@ -71,7 +93,7 @@ json_t *
 status_message(const struct chatd *d, int operator)
 {
 	static const char *const public[] = { "event", "server", "uptime_s",
-	    "draining", "model", "exchanges", "helpers", NULL };
+	    "draining", "model", "swap", "exchanges", "helpers", NULL };
 	static const char *const load[] = { "running", "waiting", NULL };
 	json_t	*m, *o, *h;
 	size_t	 i;
@@ -82,11 +104,15 @@ status_message(const struct chatd *d, int operator)
 	msg_set_int(m, "uptime_s", (clock_monotonic() - d->started) / 1000);
 	msg_set_bool(m, "draining", d->draining);
 	msg_set(m, "model", status_model(d, operator));
+	msg_set(m, "swap", status_swap(d, operator));
 	msg_set_int(m, "clients", client_count(d));
 	o = exchange_status(d);
 	msg_set(m, "exchanges", operator ? o : status_keep(o, load));
 	o = json_object();
-	msg_set(o, "engine", status_helper(d->engine, operator));
+	msg_set(o, "engine", status_helper(d->engine->helper, operator));
+	if (d->beside != NULL)
+		msg_set(o, d->beside->spec.name, status_helper(
+		    d->beside->helper, operator));
 	if (d->judge != NULL)
 		msg_set(o, "judge", status_helper(d->judge, operator));
 	for (i = 0; i < d->filters->n; i++) {

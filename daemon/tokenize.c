@@ -20,7 +20,8 @@ struct tokenize {
 	struct ahead_job	 job;
 	struct request		*request;	/* borrowed: ended by us */
 	char			*text;		/* owned; NULL: it is sent */
-	int64_t			 engine_req;	/* once it is sent */
+	struct slot		*slot;		/* once it is sent: in use */
+	int64_t			 engine_req;	/* the same */
 };
 
 static const struct helper_kind tokenize_kind = { "tokenize", NULL, 0 };
@@ -39,10 +40,11 @@ tokenize_go(void *arg)
 	msg_set_int(m, "group", r->uid);
 	free(t->text);
 	t->text = NULL;
-	t->engine_req = helper_request(r->d->engine, &tokenize_kind, m,
+	t->slot = slot_use(r->d->engine);
+	t->engine_req = helper_request(t->slot->helper, &tokenize_kind, m,
 	    TOKENIZE_WAIT_MS, (int)r->d->config->engine_timeout,
 	    tokenize_answered, t);
-	helper_alone(r->d->engine, t->engine_req);
+	helper_alone(t->slot->helper, t->engine_req);
 }
 
 /* Release it and return its request, which the caller must end. */
@@ -51,6 +53,7 @@ tokenize_free(struct tokenize *t)
 {
 	struct request	*r = t->request;
 
+	slot_leave(t->slot);
 	ahead_leave(&t->job);
 	free(t->text);
 	free(t);
@@ -104,8 +107,9 @@ tokenize_answered(void *arg, json_t *msg)
 	const uid_t	 uid = t->request->uid;
 
 	if (msg != NULL)
-		budget_charge(d->budget, uid, helper_since(d->engine));
-	else if (helper_state(d->engine) != HELPER_READY) {
+		budget_charge(d->budget, uid, helper_since(t->slot->helper));
+	else if (t->slot == d->engine &&
+	    helper_state(t->slot->helper) != HELPER_READY) {
 		while ((arg = ahead_waiting(d->tokenizes, uid)) != NULL)
 			tokenize_lost(tokenize_free(arg));
 	}
@@ -125,7 +129,7 @@ tokenize_stop(struct request *r)
 	}
 	m = msg_op("cancel", -1);
 	msg_set_int(m, "request", t->engine_req);
-	helper_notify(r->d->engine, m);
+	helper_notify(t->slot->helper, m);
 }
 
 /* Answer a request with the ids of a text. */

@@ -15,6 +15,7 @@
 /* A request that waits for the engine's counters. */
 struct top {
 	struct request	*request;	/* borrowed: ended by us */
+	struct slot	*slot;		/* in use */
 	int64_t		 engine_req;
 };
 
@@ -46,6 +47,7 @@ top_free(struct top *t)
 {
 	struct request	*r = t->request;
 
+	slot_leave(t->slot);
 	free(t);
 	r->stop = NULL;
 	return (r);
@@ -67,7 +69,7 @@ top_stop(struct request *r)
 {
 	struct top	*t = r->arg;
 
-	helper_forget(r->d->engine, t->engine_req);
+	helper_forget(t->slot->helper, t->engine_req);
 	top_end(top_free(t), NULL);
 }
 
@@ -78,7 +80,8 @@ top_new(struct request *r)
 {
 	struct top	*t;
 
-	if (!r->operator || helper_state(r->d->engine) != HELPER_READY) {
+	if (!r->operator ||
+	    helper_state(r->d->engine->helper) != HELPER_READY) {
 		top_end(r, NULL);
 		return;
 	}
@@ -86,7 +89,8 @@ top_new(struct request *r)
 	t->request = r;
 	r->arg = t;
 	r->stop = top_stop;
-	t->engine_req = helper_request(r->d->engine, &top_kind,
+	t->slot = slot_use(r->d->engine);
+	t->engine_req = helper_request(t->slot->helper, &top_kind,
 	    msg_op("stats", -1), 0, TOP_ENGINE_MS, top_answered, t);
-	helper_alone(r->d->engine, t->engine_req);
+	helper_alone(t->slot->helper, t->engine_req);
 }

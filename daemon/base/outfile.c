@@ -17,16 +17,21 @@
 #include <zstd.h>
 #endif
 
+#include "path.h"
 #include "xmalloc.h"
 
 #define OUTFILE_BUF	65536
+#define OUTFILE_FD	"/proc/self/fd/%d"
+#define OUTFILE_LINK	(sizeof OUTFILE_FD + 12)
 #define OUTFILE_GZIP	(15 + 16)	/* zlib: the largest window, and gzip's
 					 * header */
 #define OUTFILE_LEVEL	6		/* of gzip */
 #define OUTFILE_ZLEVEL	9		/* of zstd */
 
 struct outfile {
-	char		*path, *temp;	/* owned */
+	char		*path;		/* owned */
+	char		*temp;		/* owned: its name until then, or NULL
+					 * if it has none */
 	int		 fd;		/* owned, -1: closed */
 	int		 failed;	/* errno of the first failure */
 	int64_t		 bytes;
@@ -47,6 +52,8 @@ struct outfile_way {
 	void		(*end)(struct outfile *);
 };
 
+static int	outfile_open(struct outfile *);
+static int	outfile_name(const struct outfile *);
 static void	outfile_raw(struct outfile *, const void *, size_t);
 static int	outfile_plain_begin(struct outfile *);
 static void	outfile_plain_add(struct outfile *, const void *, size_t, int);
@@ -209,6 +216,14 @@ outfile_choose(const char *path)
 	    nitems(outfile_ways) - 1]);
 }
 
+/* Remove the name that it has had so far. */
+static void
+outfile_unlink(const struct outfile *o)
+{
+	if (o->temp != NULL)
+		unlink(o->temp);
+}
+
 /* Release it. */
 static void
 outfile_free(struct outfile *o)
@@ -218,6 +233,43 @@ outfile_free(struct outfile *o)
 	free(o->path);
 	free(o->temp);
 	free(o);
+}
+
+/* Open a file without a name, which is gone if this process is killed; or, where
+ * the file system has none, one with another name. Returns 0, or -1 with
+ * errno. */
+static int
+outfile_open(struct outfile *o)
+{
+	char	*folder = path_folder(o->path), link[OUTFILE_LINK];
+
+	o->fd = open(folder, O_TMPFILE|O_WRONLY|O_CLOEXEC, 0600);
+	free(folder);
+	if (o->fd != -1) {
+		snprintf(link, sizeof link, OUTFILE_FD, o->fd);
+		if (access(link, F_OK) == 0)
+			return (0);
+		close(o->fd);
+	}
+	o->temp = xasprintf("%s.XXXXXX", o->path);
+	if ((o->fd = mkostemp(o->temp, O_CLOEXEC)) != -1)
+		return (0);
+	free(o->temp);
+	o->temp = NULL;
+	return (-1);
+}
+
+/* Give the file its name. A link never takes the place of another file. Returns
+ * 0, or -1 with errno. */
+static int
+outfile_name(const struct outfile *o)
+{
+	char	name[OUTFILE_LINK];
+
+	if (o->temp != NULL)
+		return (link(o->temp, o->path));
+	snprintf(name, sizeof name, OUTFILE_FD, o->fd);
+	return (linkat(AT_FDCWD, name, AT_FDCWD, o->path, AT_SYMLINK_FOLLOW));
 }
 
 /* Begin a file. */
@@ -234,10 +286,9 @@ outfile_new(const char *path, struct outfile **out, struct fault *f)
 	}
 	o = xcalloc(1, sizeof *o);
 	o->path = xstrdup(path);
-	o->temp = xasprintf("%s.XXXXXX", path);
 	o->way = outfile_choose(path);
 	sha256_init(&o->sum);
-	if ((o->fd = mkostemp(o->temp, O_CLOEXEC)) == -1) {
+	if (outfile_open(o) == -1) {
 		fault_set(f, "bad_field", "output", "%s: %s", path,
 		    strerror(errno));
 		outfile_free(o);
@@ -246,7 +297,7 @@ outfile_new(const char *path, struct outfile **out, struct fault *f)
 	if (fchmod(o->fd, 0600) == -1 || o->way->begin(o) != 0) {
 		fault_set(f, "bad_field", "output", "%s: this build can't "
 		    "write %s files", path, o->way->suffix);
-		unlink(o->temp);
+		outfile_unlink(o);
 		outfile_free(o);
 		return (CHAT_EFORMAT);
 	}
@@ -302,10 +353,9 @@ outfile_end(struct outfile *o, struct outfile_facts *facts, struct fault *f)
 		o->way->add(o, "", 0, 1);
 	if (o->failed == 0 && fsync(o->fd) == -1)
 		o->failed = errno;
-	/* A link never takes the place of another file. */
-	if (o->failed == 0 && link(o->temp, o->path) == -1)
+	if (o->failed == 0 && outfile_name(o) == -1)
 		o->failed = errno;
-	unlink(o->temp);
+	outfile_unlink(o);
 	if (o->failed != 0) {
 		fault_set(f, "bad_field", "output", "%s: %s", o->path,
 		    strerror(o->failed));
@@ -326,7 +376,7 @@ outfile_drop(struct outfile *o)
 {
 	if (o == NULL)
 		return;
-	unlink(o->temp);
+	outfile_unlink(o);
 	o->way->end(o);
 	outfile_free(o);
 }

@@ -22,7 +22,9 @@ struct outfile_facts {
 };
 
 /*
- * Begin a file. It is written under another name in the same folder. Returns 0
+ * Begin a file. Until outfile_end it has no name, so nothing is left if the
+ * process is killed; where the file system has no such files, it is written
+ * under another name in the same folder. Returns 0
  * and *out (owned by the caller), or with *f filled CHAT_ESYSTEM (a system call
  * has failed, or the file is there) or CHAT_EFORMAT (.zst, but this build can't
  * write it).

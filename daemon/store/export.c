@@ -118,15 +118,19 @@ export_twice(struct export *ex, const char *s, size_t n)
 static void
 export_put(struct export *ex, json_t *row)
 {
-	size_t	 n;
-	char	*s = export_print(row, &n);
+	const char	*first = ex->counts.rows == 0 ? ex->begin :
+			    ex->between;
+	size_t		 n;
+	char		*s = export_print(row, &n);
 
+	if (first != NULL)
+		fputs(first, ex->out);
 	fwrite(s, 1, n, ex->out);
 	free(s);
 }
 
 /* Write a row with its metadata. */
-void
+int
 export_row(struct export *ex, json_t *row, json_t *metadata,
     const struct export_reply *r)
 {
@@ -144,7 +148,7 @@ export_row(struct export *ex, json_t *row, json_t *metadata,
 		export_lacks(ex, LACK_DUPLICATE);
 		json_decref(row);
 		json_decref(metadata);
-		return;
+		return (0);
 	}
 	if (ex->opt->sidecar) {
 		json_decref(row);
@@ -158,10 +162,11 @@ export_row(struct export *ex, json_t *row, json_t *metadata,
 	json_decref(metadata);
 	ex->counts.rows++;
 	if (r == NULL)
-		return;
+		return (1);
 	for (i = 0; i < EXPORT_BUCKETS - 1 && r->tokens > limit; i++)
 		limit *= 2;
 	ex->counts.tokens[i]++;
+	return (1);
 }
 
 /* Something is missing. */

@@ -106,6 +106,9 @@ struct export {
 	int64_t			 exchange, reply, rated; /* highest ids at the
 							  * start */
 	int64_t			 last;	/* set by the format: last id read */
+	const char		*between; /* static: before each row but the
+					 * first one; NULL: nothing */
+	const char		*begin;	/* static: before the first one */
 	int			 raw;	/* the conversations are done */
 	int			 pieces; /* number of pieces written */
 	unsigned char		 key[PSEUDONYM_KEY];	/* of the pseudonyms */
@@ -135,9 +138,10 @@ int	 export_full(struct export *ex);
 /*
  * Write a row (taken), with its metadata (taken) as the options say. If rows
  * shall be unique and one with the same content was written, it is left out.
- * r is the reply that the row is about (for the counts), or NULL.
+ * r is the reply that the row is about (for the counts), or NULL. Returns 1 if
+ * it was written, 0 if it was left out.
  */
-void	 export_row(struct export *ex, json_t *row, json_t *metadata,
+int	 export_row(struct export *ex, json_t *row, json_t *metadata,
 	    const struct export_reply *r);
 
 /* Note that something is missing. */
@@ -145,6 +149,16 @@ void	 export_lacks(struct export *ex, enum export_lack why);
 
 /* The uid that a filter names, or -1. */
 int64_t	 export_number(const char *user);
+
+/*
+ * SQL: does the rating a of the reply r to the exchange e count as an opinion
+ * in this export? last is the newest rating, whose the user, or -1. What others
+ * than the owner say counts only in an export of all users, and what they say
+ * about a blocked reply is a decision about the filter.
+ */
+#define EXPORT_OPINION(a, last, whose) \
+	STORE_COUNTS(a, last) " AND (" a ".uid = e.uid OR (" whose " = -1 " \
+	"AND r.state <> 'blocked'))"
 
 /*
  * SQL: the filters for a query of replies r with their exchange e and model m.
@@ -157,7 +171,7 @@ int64_t	 export_number(const char *user);
 	"EXISTS (SELECT 1 FROM verdict WHERE reply = r.id AND category = ?8 " \
 	"AND action <> 'allow')) AND (?9 IS NULL OR EXISTS (SELECT 1 " \
 	"FROM rating x, json_each(x.reasons) j WHERE x.reply = r.id AND " \
-	"j.value = ?9 AND " STORE_COUNTS("x", "?4") ")) AND (?10 IS NULL OR " \
+	"j.value = ?9 AND " EXPORT_OPINION("x", "?4", "?1") ")) AND (?10 IS NULL OR " \
 	"e.name = ?10 OR e.uid = ?11) AND (?1 <> -1 OR CASE WHEN ?12 THEN " \
 	EXPORT_CONSENT " IS 1 ELSE " EXPORT_CONSENT " IS NOT 0 END)"
 #define EXPORT_CONSENT \

@@ -16,6 +16,7 @@
 static void	export_csv_text(FILE *, const char *, size_t);
 static void	export_csv_field(struct export *, sqlite3_stmt *, int);
 static void	export_csv_row(struct export *, sqlite3_stmt *, int);
+static void	export_csv_count(struct export *, sqlite3_stmt *);
 static int	export_csv_wanted(const struct export *, sqlite3_stmt *);
 
 /* The text of a blocked reply is only in an export of all users, because the
@@ -31,13 +32,12 @@ EXPORT_NAME " AS dialogue, a.uid AS user, a.name, "
 "ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
-"WHERE ((e.uid = ?1 AND a.uid = ?1) OR ?1 = -1) AND a.id > ?2 "
-"AND a.id <= ?4 AND ?3 = ?3 AND NOT EXISTS "
-"(SELECT 1 FROM rating WHERE supersedes = a.id AND id <= ?4) AND "
-EXPORT_FILTERS " ORDER BY a.id";
+"WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND ?3 = ?3 AND "
+EXPORT_OPINION("a", "?4", "?1") " AND " EXPORT_FILTERS " ORDER BY a.id";
 
-/* The columns that are not written as they are. */
-enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8 };
+/* Columns that are counted, or not written as they are. */
+enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8,
+    CSV_REASONS = 9, CSV_IDEAL = 20 };
 
 /* Write a text in quotes. */
 static void
@@ -117,12 +117,31 @@ export_csv_wanted(const struct export *ex, sqlite3_stmt *q)
 	}
 }
 
+/* Count a row for the manifest. */
+static void
+export_csv_count(struct export *ex, sqlite3_stmt *q)
+{
+	const int	 thumb = sqlite3_column_int(q, CSV_THUMB);
+	const char	*reasons = (const char *)sqlite3_column_text(q,
+			    CSV_REASONS);
+	int		 i;
+
+	ex->counts.rows++;
+	ex->counts.good += thumb > 0;
+	ex->counts.bad += thumb < 0;
+	ex->counts.neutral += thumb == 0;
+	ex->counts.ideals += sqlite3_column_type(q, CSV_IDEAL) != SQLITE_NULL;
+	for (i = 0; reasons != NULL && vocabulary_reasons[i] != NULL; i++)
+		ex->counts.reasons[i] += strstr(reasons,
+		    vocabulary_reasons[i]) != NULL;
+}
+
 /* Write one row for each rating. */
 int
 export_csv(struct export *ex)
 {
 	sqlite3_stmt	*q;
-	int		 r, thumb;
+	int		 r;
 
 	if ((r = sql_open(&ex->st, &q, export_csv_query, "iiii" EXPORT_TYPES,
 	    ex->uid, ex->last, ex->reply, ex->rated,
@@ -134,11 +153,7 @@ export_csv(struct export *ex)
 		ex->last = sqlite3_column_int64(q, 0);
 		if (!export_csv_wanted(ex, q))
 			continue;
-		thumb = sqlite3_column_int(q, CSV_THUMB);
-		ex->counts.good += thumb > 0;
-		ex->counts.bad += thumb < 0;
-		ex->counts.neutral += thumb == 0;
-		ex->counts.rows++;
+		export_csv_count(ex, q);
 		export_csv_row(ex, q, 0);
 	}
 	if (r == 1)

@@ -19,6 +19,8 @@
 #include "turntext.h"
 #include "xmalloc.h"
 
+#define EXPORT_NUMBER	999999999999999LL	/* no account is above it */
+
 /* SQL: the conversations or raw prompts of an export. */
 #define DIALOGUE_WHOSE(a) \
 	"(" a ".uid = ?2 OR ?2 = -1) AND (?3 IS NULL OR " a ".name = ?3 " \
@@ -26,11 +28,6 @@
 #define DIALOGUE_CONSENT(value) \
 	"AND (?2 <> -1 OR CASE WHEN ?5 THEN " value " IS 1 ELSE " value \
 	" IS NOT 0 END) "
-
-/* SQL: a rating a that counts as an opinion. What others than the owner say
- * about a blocked reply is a decision about the filter. */
-#define DIALOGUE_OPINION \
-	STORE_COUNTS("a", "?2") " AND (a.uid = e.uid OR r.state <> 'blocked')"
 
 /* SQL: the replies of a conversation or of an exchange, and its ratings. */
 #define DIALOGUE_REPLIES(where) \
@@ -41,9 +38,8 @@
 	"m.digest = ?5) AND (?6 IS NULL OR EXISTS (SELECT 1 FROM verdict " \
 	"WHERE reply = r.id AND category = ?6 AND action <> 'allow')) AND " \
 	"(?7 IS NULL OR EXISTS (SELECT 1 FROM rating a, json_each(a.reasons) " \
-	"j WHERE a.reply = r.id AND a.id <= ?8 AND j.value = ?7 AND NOT " \
-	"EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id AND " \
-	"id <= ?8))), e.topic FROM exchange e " \
+	"j WHERE a.reply = r.id AND j.value = ?7 AND " \
+	EXPORT_OPINION("a", "?8", "?9") ")), e.topic FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id " \
 	"JOIN model m ON m.id = r.model WHERE " where " AND r.id <= ?2 " \
 	"ORDER BY e.id, r.id"
@@ -52,7 +48,7 @@
 	"char(9, 10, 11, 12, 13, 32, 133, 160)) <> '' AND " \
 	"a.ideal <> r.text, a.reasons, a.uid = e.uid FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id JOIN rating a ON a.reply = r.id " \
-	"WHERE " where " AND " DIALOGUE_OPINION " ORDER BY e.id, r.id, a.id"
+	"WHERE " where " AND " EXPORT_OPINION("a", "?2", "?3") " ORDER BY e.id, r.id, a.id"
 
 static uint64_t	export_hash(const char *);
 static void	export_dialogue_reply(struct export_dialogue *,
@@ -63,6 +59,10 @@ static void	export_dialogue_rate(struct export *, struct export_reply *,
 		    sqlite3_stmt *, unsigned *);
 static int	export_dialogue_ratings(struct export *,
 		    struct export_dialogue *, int64_t);
+static int	export_dialogue_cut(const struct export *,
+		    const struct export_reply *);
+static int	export_liked(const struct export *,
+		    const struct export_reply *);
 static void	export_dialogue_count(struct export *,
 		    const struct export_dialogue *);
 static int	export_dialogue_load(struct export *, sqlite3_stmt *, int,
@@ -134,12 +134,12 @@ export_dialogue_replies(struct export *ex, struct export_dialogue *d,
 	int				 r;
 
 	r = d->name != NULL ? sql_open(&ex->st, &q,
-	    DIALOGUE_REPLIES("e.conversation = ?1"), "iiiisssi", id,
+	    DIALOGUE_REPLIES("e.conversation = ?1"), "iiiisssii", id,
 	    ex->reply, o->since, o->until, o->model, o->category, o->reason,
-	    ex->rated) :
-	    sql_open(&ex->st, &q, DIALOGUE_REPLIES("e.id = ?1"), "iiiisssi",
+	    ex->rated, ex->uid) :
+	    sql_open(&ex->st, &q, DIALOGUE_REPLIES("e.id = ?1"), "iiiisssii",
 	    id, ex->reply, o->since, o->until, o->model, o->category,
-	    o->reason, ex->rated);
+	    o->reason, ex->rated, ex->uid);
 	if (r != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1)
@@ -180,9 +180,10 @@ export_dialogue_ratings(struct export *ex, struct export_dialogue *d,
 	int		 r;
 
 	r = d->name != NULL ? sql_open(&ex->st, &q,
-	    DIALOGUE_RATINGS("e.conversation = ?1"), "ii", id, ex->rated) :
-	    sql_open(&ex->st, &q, DIALOGUE_RATINGS("e.id = ?1"), "ii", id,
-	    ex->rated);
+	    DIALOGUE_RATINGS("e.conversation = ?1"), "iii", id, ex->rated,
+	    ex->uid) :
+	    sql_open(&ex->st, &q, DIALOGUE_RATINGS("e.id = ?1"), "iii", id,
+	    ex->rated, ex->uid);
 	if (r != 0)
 		return (r);
 	while ((r = sql_step(&ex->st, q)) == 1) {
@@ -193,6 +194,25 @@ export_dialogue_ratings(struct export *ex, struct export_dialogue *d,
 			export_dialogue_rate(ex, &d->reply[i], q, &said);
 	}
 	return (r);
+}
+
+/* Is a row missing only because the reply was cut? */
+static int
+export_dialogue_cut(const struct export *ex, const struct export_reply *r)
+{
+	const char	*format = ex->opt->format;
+
+	if (!r->cut || !r->shown || r->ideal != 0)
+		return (0);
+	if (strcmp(format, "oasst") == 0 || strcmp(format, "argilla") == 0 ||
+	    strcmp(format, "label-studio") == 0)
+		return (0);	/* they have it */
+	if (strcmp(format, "kto") == 0)
+		return (r->thumb > 0);
+	if (strcmp(format, "preference") == 0 ||
+	    strcmp(format, "openai-dpo") == 0)
+		return (r->thumb < 0);
+	return (export_liked(ex, r));
 }
 
 /* Count it for the manifest. */
@@ -218,9 +238,8 @@ export_dialogue_count(struct export *ex, const struct export_dialogue *d)
 		c->ideals += r->ideal != 0;
 		c->lacks[LACK_RUNNING] += r->running;
 		c->lacks[LACK_UNSEEN] += !r->running && !r->shown &&
-		    r->ideal == 0;
-		c->lacks[LACK_CUT] += r->cut && r->shown && r->thumb >= 0 &&
-		    r->ideal == 0;
+		    r->ideal == 0 && strcmp(ex->opt->format, "oasst") != 0;
+		c->lacks[LACK_CUT] += export_dialogue_cut(ex, r);
 	}
 }
 
@@ -308,7 +327,7 @@ export_number(const char *user)
 	if (user == NULL || *user < '0' || *user > '9')
 		return (-1);
 	v = strtoll(user, &end, 10);
-	return (*end != '\0' || v >= PSEUDONYM_IMPORTED - 1 ? -1 : v);
+	return (*end != '\0' || v > EXPORT_NUMBER ? -1 : v);
 }
 
 /* What the model had read. This follows store_begin_history and the engine's
@@ -349,12 +368,10 @@ export_context(const struct export_dialogue *d, size_t r, size_t **out)
 	return (n);
 }
 
-/* Is its own text one to learn from? */
-int
-export_clean(const struct export *ex, const struct export_reply *r)
+/* Is its rating one that the export is to have? */
+static int
+export_liked(const struct export *ex, const struct export_reply *r)
 {
-	if (!r->done || r->cut)
-		return (0);
 	switch (ex->rating) {
 	case RATING_VOUCHED:
 	case RATING_GOOD:
@@ -372,6 +389,13 @@ export_clean(const struct export *ex, const struct export_reply *r)
 		break;
 	}
 	return (0);
+}
+
+/* Is its own text one to learn from? */
+int
+export_clean(const struct export *ex, const struct export_reply *r)
+{
+	return (r->done && !r->cut && export_liked(ex, r));
 }
 
 /* Is it, or its ideal text, one to learn from? */

@@ -153,6 +153,9 @@ export_manifest(struct export *ex)
 {
 	json_t	*m = json_object(), *models = json_array(),
 		*gone = json_array();
+	/* These two are no walk over dialogues. */
+	const int	 talks = strcmp(ex->opt->format, "csv") != 0 &&
+			    strcmp(ex->opt->format, "moderation") != 0;
 
 	msg_set_string(m, "format", ex->opt->format);
 	msg_set_string(m, "tool", "chatd " PACKAGE_VERSION);
@@ -160,11 +163,14 @@ export_manifest(struct export *ex)
 	msg_set_int(m, "made", clock_wall());
 	msg_set(m, "filters", manifest_filters(ex));
 	msg_set_int(m, "rows", ex->counts.rows);
-	msg_set_int(m, "conversations", ex->counts.conversations);
-	msg_set_int(m, "raw_prompts", ex->counts.raw);
-	msg_set(m, "ratings", manifest_ratings(ex));
+	if (talks) {
+		msg_set_int(m, "conversations", ex->counts.conversations);
+		msg_set_int(m, "raw_prompts", ex->counts.raw);
+		msg_set(m, "tokens", manifest_tokens(ex));
+	}
+	if (talks || strcmp(ex->opt->format, "csv") == 0)
+		msg_set(m, "ratings", manifest_ratings(ex));
 	msg_set(m, "left_out", manifest_lacks(ex));
-	msg_set(m, "tokens", manifest_tokens(ex));
 	if (strcmp(ex->opt->format, "kto") == 0)
 		msg_set(m, "kto", manifest_kto(ex));
 	msg_set(m, "models", models);

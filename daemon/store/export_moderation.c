@@ -49,8 +49,10 @@ export_moderation_verdicts(struct export *ex, int64_t reply,
 	int		 r;
 
 	if ((r = sql_open(&ex->st, &q, "SELECT plugin, category, score, "
-	    "start, \"end\", rule, action FROM verdict WHERE reply = ? "
-	    "AND direction = ? AND action <> 'allow' ORDER BY CASE action "
+	    "start, \"end\", rule, action, EXISTS (SELECT 1 FROM verdict "
+	    "WHERE reply = ?1 AND direction = ?2 AND action = 'redact') "
+	    "FROM verdict WHERE reply = ?1 AND direction = ?2 "
+	    "AND action <> 'allow' ORDER BY CASE action "
 	    "WHEN 'block' THEN 0 WHEN 'redact' THEN 1 ELSE 2 END, "
 	    "score DESC, id", "is", reply, direction)) != 0)
 		return (r);
@@ -63,8 +65,11 @@ export_moderation_verdicts(struct export *ex, int64_t reply,
 		sql_text(v, "plugin", q, 0);
 		sql_text(v, "category", q, 1);
 		msg_set_real(v, "score", sqlite3_column_double(q, 2));
-		sql_integer(v, "start", q, 3);
-		sql_integer(v, "end", q, 4);
+		/* They are places in the text before it was redacted. */
+		if (!sqlite3_column_int(q, 7)) {
+			sql_integer(v, "start", q, 3);
+			sql_integer(v, "end", q, 4);
+		}
 		sql_text(v, "rule", q, 5);
 		sql_text(v, "action", q, 6);
 		json_array_append_new(list, v);

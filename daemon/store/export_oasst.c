@@ -5,8 +5,9 @@
  * of the reply that it followed.  An ideal text is one more child, which a
  * person wrote and which ranks first.  Opinions are events and labels.
  *
- * Many readers of JSON accept only so much depth.  So a long conversation
- * becomes several trees; metadata.continues has the message before.
+ * Many readers of JSON accept only so much depth, and chatd takes no row above
+ * its limit of a line.  So a long conversation becomes several trees;
+ * metadata.continues has the message before.
  */
 #include "export.h"
 
@@ -17,6 +18,8 @@
 #include "xmalloc.h"
 
 #define OASST_TURNS	100	/* in a tree: two levels each */
+#define OASST_BYTES	262144	/* of prompts and replies in a tree, unless one
+				 * turn has more */
 
 /* A tree being made. The arrays have a member for each reply. */
 struct oasst {
@@ -24,6 +27,7 @@ struct oasst {
 	const struct export_dialogue	*d;
 	json_t				**node;	/* owned: of each reply */
 	char				**key;	/* owned: its message_id */
+	size_t				bytes;	/* of its texts so far */
 };
 
 static json_t	*oasst_node(const char *, const char *, const char *,
@@ -32,6 +36,7 @@ static void	oasst_label(json_t *, const char *, int);
 static void	oasst_opinion(const struct export *, sqlite3_stmt *, json_t *,
 		    json_t *, json_t *);
 static int	oasst_opinions(struct oasst *, size_t, json_t *, json_t *);
+static size_t	oasst_bytes(const struct export_dialogue *, size_t);
 static int	oasst_grow(struct oasst *, size_t, size_t *, json_t **);
 static int	oasst_reply(struct oasst *, size_t, const char *, json_t *);
 static size_t	oasst_parent(const struct export_dialogue *, size_t);
@@ -133,9 +138,7 @@ oasst_opinions(struct oasst *t, size_t i, json_t *node, json_t *siblings)
 	    "a.reasons, a.comment, " OASST_TIME("a.created") ", a.ideal "
 	    "FROM rating a JOIN reply r ON r.id = a.reply JOIN exchange e "
 	    "ON e.id = r.exchange WHERE a.reply = ?1 AND "
-	    STORE_COUNTS("a", "?2") " AND (a.uid = e.uid OR ?3 = -1) AND "
-	    "(a.uid = e.uid OR r.state <> 'blocked') ORDER BY a.id", "iii",
-	    r->id, t->ex->rated, t->ex->uid)) != 0)
+	    EXPORT_OPINION("a", "?2", "?3") " ORDER BY a.id", "iii", r->id, t->ex->rated, t->ex->uid)) != 0)
 		goto out;
 	while ((e = sql_step(&t->ex->st, q)) == 1) {
 		oasst_opinion(t->ex, q, scores, reports, labels);
@@ -293,6 +296,18 @@ oasst_tree(struct oasst *t, size_t turn, json_t *root)
 	export_row(t->ex, o, m, NULL);
 }
 
+/* The bytes of a prompt and its replies. */
+static size_t
+oasst_bytes(const struct export_dialogue *d, size_t turn)
+{
+	const struct export_turn	*t = &d->turn[turn];
+	size_t				 i, n = t->bytes;
+
+	for (i = t->first; i < t->first + t->n; i++)
+		n += d->reply[i].bytes;
+	return (n);
+}
+
 /* Add a turn to the tree whose root is *root and whose first turn is *first; or
  * write that tree, and begin another one with the turn. */
 static int
@@ -301,11 +316,14 @@ oasst_grow(struct oasst *t, size_t turn, size_t *first, json_t **root)
 	size_t	 parent = oasst_parent(t->d, turn);
 	json_t	*o = NULL, *list;
 	json_t	*up = parent == SIZE_MAX ? NULL : t->node[parent];
+	size_t	 bytes = oasst_bytes(t->d, turn);
 	int	 e;
 
 	if ((e = oasst_turn(t, turn, &o)) != 0 || o == NULL)
 		return (e);
-	if (*root != NULL && up != NULL && turn - *first < OASST_TURNS) {
+	if (*root != NULL && up != NULL && turn - *first < OASST_TURNS &&
+	    t->bytes + bytes <= OASST_BYTES) {
+		t->bytes += bytes;
 		if ((list = json_object_get(up, "replies")) == NULL) {
 			list = json_array();
 			msg_set(up, "replies", list);
@@ -317,6 +335,7 @@ oasst_grow(struct oasst *t, size_t turn, size_t *first, json_t **root)
 		oasst_tree(t, *first, *root);
 	*root = o;
 	*first = turn;
+	t->bytes = bytes;
 	return (0);
 }
 

@@ -157,8 +157,7 @@ export_label(struct export *ex, struct export_dialogue *d, size_t i, int ideal,
 	msg_set_bool(o, "label", label);
 	free(prompt);
 	free(completion);
-	ex->counts.labels[label]++;
-	export_row(ex, o, metadata, r);
+	ex->counts.labels[label] += export_row(ex, o, metadata, r);
 	return (0);
 }
 

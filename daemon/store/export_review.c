@@ -62,9 +62,10 @@ review_reasons(struct export *ex, const struct export_reply *r)
 	json_t		*list = NULL;
 
 	if (sql_open(&ex->st, &q, "SELECT json_group_array(value) FROM "
-	    "(SELECT DISTINCT j.value FROM rating a, json_each(a.reasons) j "
-	    "WHERE a.reply = ?1 AND " STORE_COUNTS("a", "?2") " ORDER BY 1)",
-	    "ii", r->id, ex->rated) != 0 || sql_step(&ex->st, q) != 1)
+	    "(SELECT DISTINCT j.value FROM rating a, json_each(a.reasons) j, "
+	    "reply r, exchange e WHERE a.reply = ?1 AND r.id = ?1 AND "
+	    "e.id = r.exchange AND " EXPORT_OPINION("a", "?2", "?3")
+	    " ORDER BY 1)", "iii", r->id, ex->rated, ex->uid) != 0 || sql_step(&ex->st, q) != 1)
 		return (NULL);
 	list = json_loads((const char *)sqlite3_column_text(q, 0), 0, NULL);
 	sql_end(q);
@@ -190,6 +191,7 @@ studio_task(struct export *ex, const struct export_dialogue *d, size_t i)
 	const struct export_reply	*r = &d->reply[i];
 	json_t				*o, *data, *chat, *a, *list, *reasons;
 	json_t				*meta = NULL, *finding = NULL;
+	json_t				*side;
 	char				*s, id[32];
 	int				 e;
 
@@ -209,7 +211,10 @@ studio_task(struct export *ex, const struct export_dialogue *d, size_t i)
 	snprintf(id, sizeof id, "reply-%lld", (long long)r->id);
 	data = json_object();
 	msg_set(data, "messages", chat);
-	msg_set(data, "metadata", meta);
+	side = ex->opt->sidecar ? json_incref(meta) : NULL;
+	msg_set(data, "metadata", ex->opt->bare || ex->opt->sidecar ? NULL :
+	    json_incref(meta));
+	json_decref(meta);
 	o = json_object();
 	msg_set(o, "data", data);
 	if (r->rated) {
@@ -250,8 +255,7 @@ studio_task(struct export *ex, const struct export_dialogue *d, size_t i)
 		msg_set(o, "predictions", list);
 		json_decref(finding);
 	}
-	fputs(ex->counts.rows == 0 ? "[\n" : ",\n", ex->out);
-	export_row(ex, o, NULL, r);
+	export_row(ex, o, side, r);
 	return (0);
 }
 
@@ -280,8 +284,11 @@ export_argilla(struct export *ex)
 int
 export_label_studio(struct export *ex)
 {
-	int	 r = export_dialogues(ex, studio_dialogue, 1);
+	int	 r;
 
+	ex->begin = "[\n";
+	ex->between = ",\n";
+	r = export_dialogues(ex, studio_dialogue, 1);
 	if (r == 0)
 		fputs(ex->counts.rows == 0 ? "[]\n" : "]\n", ex->out);
 	return (r);

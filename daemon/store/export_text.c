@@ -208,9 +208,10 @@ export_metadata(struct export *ex, const struct export_dialogue *d,
 	    "printf('.%03dZ', r.created % 1000), m.name, m.digest, "
 	    "m.precision, (SELECT json_group_array(value) FROM (SELECT "
 	    "DISTINCT j.value FROM rating a, json_each(a.reasons) j "
-	    "WHERE a.reply = r.id AND " STORE_COUNTS("a", "?2")
-	    " ORDER BY 1)) FROM reply r JOIN model m ON m.id = r.model "
-	    "WHERE r.id = ?1", "ii", r->id, ex->rated)) != 0 ||
+	    "WHERE a.reply = r.id AND " EXPORT_OPINION("a", "?2", "?3")
+	    " ORDER BY 1)) FROM reply r JOIN exchange e ON e.id = r.exchange "
+	    "JOIN model m ON m.id = r.model WHERE r.id = ?1", "iii", r->id,
+	    ex->rated, ex->uid)) != 0 ||
 	    (e = sql_step(&ex->st, q)) != 1)
 		return (e);
 	m = json_object();

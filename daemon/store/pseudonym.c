@@ -84,6 +84,13 @@ pseudonym_read(const char *path, unsigned char *key, struct fault *f)
 	return (r);
 }
 
+/* Is it the number of an imported user? */
+int
+pseudonym_is_imported(int64_t uid)
+{
+	return (uid >= PSEUDONYM_IMPORTED && uid < PSEUDONYM_HELD);
+}
+
 /* Name a user. */
 char *
 pseudonym(const unsigned char *key, int64_t uid, const char *name)
@@ -91,7 +98,7 @@ pseudonym(const unsigned char *key, int64_t uid, const char *name)
 	struct sha256	 s;
 	char		 hex[SHA256_HEX], text[32];
 
-	if (uid >= PSEUDONYM_IMPORTED && name != NULL)
+	if (pseudonym_is_imported(uid) && name != NULL)
 		return (xstrdup(name));
 	snprintf(text, sizeof text, "%lld", (long long)uid);
 	sha256_init(&s);

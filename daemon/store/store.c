@@ -347,7 +347,8 @@ store_open(const char *path, struct store **out, struct fault *f)
 	}
 	if ((rc = schema_migrate(st->db, version)) != SQLITE_OK)
 		r = sql_failed(st, rc);
-	else if ((r = store_settle(st)) == 0) {
+	else if ((r = store_settle(st)) == 0 &&
+	    (r = store_hold_settle(st)) == 0) {
 		store_orphans(st);
 		store_shrinkable(st);
 		store_unpurged(st);

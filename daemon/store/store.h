@@ -322,6 +322,10 @@ int	 store_stats(struct store *st, struct store_request *req);
  */
 int	 store_hold(struct store *st, const json_t *msg);
 
+/* When a store is opened: give accounts that are held under a number of an
+ * older chatd, which imported users may have, a new number. */
+int	 store_hold_settle(struct store *st);
+
 /* Would store_hold do so? Returns 1, 0, or CHAT_ESYSTEM. */
 int	 store_is_held(struct store *st, int64_t uid, const char *name);
 

@@ -224,7 +224,15 @@ backup_stage(const char *path, const char *name, struct fault *f)
 	return (r);
 }
 
-/* Delete in st what has been deleted in the database at path, too. */
+/* SQL: the consent of a row that is in both databases as o and t. What the old
+ * one says was said later. A refusal is kept if it says nothing. */
+#define BACKUP_CONSENT \
+	"CASE WHEN o.consent IS NULL AND t.consent = 0 THEN 0 " \
+	"ELSE o.consent END"
+
+/* Delete in st what has been deleted in the database at path, too, and take
+ * over what users have said there about training. A title may have changed
+ * because its prompt was deleted. */
 static int
 backup_buried(struct store *st, const char *path)
 {
@@ -238,6 +246,16 @@ backup_buried(struct store *st, const char *path)
 		"INSERT INTO tombstone (kind, name, deleted) SELECT kind, "
 		    "name, deleted FROM old.tombstone o WHERE NOT EXISTS "
 		    "(SELECT 1 FROM main.tombstone WHERE name = o.name)",
+		"UPDATE main.conversation AS t SET title = o.title, consent = "
+		    BACKUP_CONSENT " FROM old.conversation o "
+		    "WHERE o.uuid = t.uuid",
+		"UPDATE main.account AS t SET consent = " BACKUP_CONSENT
+		    " FROM old.account o WHERE o.uid = t.uid "
+		    "AND ifnull(o.name, '') = ifnull(t.name, '')",
+		"INSERT INTO main.account (uid, name, consent) "
+		    "SELECT uid, name, consent FROM old.account o "
+		    "WHERE consent = 0 AND NOT EXISTS (SELECT 1 "
+		    "FROM main.account WHERE uid = o.uid)",
 		"COMMIT",
 	};
 	size_t	 i;

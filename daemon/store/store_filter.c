@@ -44,7 +44,7 @@ store_filter_read(struct store_filter *ft, int admin, struct fault *f)
 	if (*ft->user == '\0')
 		return (fault_set(f, "bad_field", "user",
 		    "user: expected a name or a number, found nothing"));
-	for (p = ft->user; *p >= '0' && *p <= '9' && p - ft->user < 10; p++)
+	for (p = ft->user; *p >= '0' && *p <= '9' && p - ft->user < 15; p++)
 		ft->uid = (ft->uid == -1 ? 0 : ft->uid) * 10 + (*p - '0');
 	if (*p != '\0')
 		ft->uid = -1;		/* a name */

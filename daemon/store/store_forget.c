@@ -30,6 +30,9 @@ static int	store_forget_whose(struct store *, struct forget_args *,
 		    struct fault *);
 static int	store_forget_run(struct store *, const char *,
 		    const struct forget_args *, int64_t *, int64_t *);
+static int	store_forget_said(struct store *, const struct forget_args *,
+		    int64_t *, int64_t *, int64_t *);
+static int	store_forget_left(struct store *, int64_t, int, int64_t *);
 static int	store_forget_ratings(struct store *, int64_t, int64_t *);
 static int	store_forget_rest(struct store *, const struct forget_args *,
 		    int64_t *, int64_t *);
@@ -92,6 +95,71 @@ store_forget_run(struct store *st, const char *sql, const struct forget_args *a,
 	return (0);
 }
 
+/* Remove at most *left exchanges of conversations, and count them and the
+ * conversations that are empty then. */
+static int
+store_forget_said(struct store *st, const struct forget_args *a, int64_t *left,
+    int64_t *exchanges, int64_t *conversations)
+{
+	struct {
+		int64_t	exchange, conversation;
+		int	titled;		/* its prompt made the title */
+	}		 said[FORGET_SLICE];
+	sqlite3_stmt	*q;
+	char		*title;
+	int		 i, n = 0, r;
+
+	if ((r = sql_open(st, &q, "SELECT e.id, c.id, c.title, e.prompt "
+	    "FROM conversation c JOIN exchange e ON e.conversation = c.id "
+	    "WHERE c.uid = ?1 AND e.created >= ?2 AND e.created < ?3 "
+	    "LIMIT ?4", "iiii", a->uid, a->since, a->until, *left)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1) {
+		said[n].exchange = sqlite3_column_int64(q, 0);
+		said[n].conversation = sqlite3_column_int64(q, 1);
+		title = store_title((const char *)sqlite3_column_text(q, 3));
+		said[n++].titled = strcmp(title, (const char *)
+		    sqlite3_column_text(q, 2)) == 0;
+		free(title);
+	}
+	for (i = 0; r == 0 && i < n; i++)
+		r = sql_run(st, "DELETE FROM exchange WHERE id = ?", "i",
+		    said[i].exchange);
+	for (i = 0; r == 0 && i < n; i++)
+		r = store_forget_left(st, said[i].conversation,
+		    said[i].titled, conversations);
+	*exchanges += n;
+	*left -= n;
+	return (r);
+}
+
+/* A conversation has lost an exchange: remove and count it if it is empty, else
+ * (titled) give it a title that is not what was removed. */
+static int
+store_forget_left(struct store *st, int64_t conversation, int titled,
+    int64_t *count)
+{
+	sqlite3_stmt	*q;
+	char		*title;
+	int		 r;
+
+	if ((r = sql_run(st, "DELETE FROM conversation WHERE id = ?1 AND "
+	    "NOT EXISTS (SELECT 1 FROM exchange WHERE conversation = ?1)", "i",
+	    conversation)) != 0)
+		return (r);
+	*count += sqlite3_changes(st->db);
+	if (!titled || (r = sql_open(st, &q, "SELECT prompt FROM exchange "
+	    "WHERE conversation = ? ORDER BY id LIMIT 1", "i",
+	    conversation)) != 0 || (r = sql_step(st, q)) != 1)
+		return (r);
+	title = store_title((const char *)sqlite3_column_text(q, 0));
+	sql_end(q);
+	r = sql_run(st, "UPDATE conversation SET title = ?2 WHERE id = ?1",
+	    "is", conversation, title);
+	free(title);
+	return (r);
+}
+
 /* Remove at most *left ratings that an account has given to the replies of
  * others. Their exchanges become smaller. */
 static int
@@ -152,10 +220,7 @@ store_forget(struct store *st, struct store_request *req)
 	if ((r = fields_read(req->msg, store_forget_fields,
 	    nitems(store_forget_fields), &a, &req->fault)) != 0 ||
 	    (r = store_forget_whose(st, &a, &req->fault)) != 0 ||
-	    (r = store_forget_run(st, "DELETE FROM exchange WHERE id IN "
-	    "(SELECT e.id FROM conversation c JOIN exchange e "
-	    "ON e.conversation = c.id WHERE c.uid = ?1 AND e.created >= ?2 "
-	    "AND e.created < ?3 LIMIT ?4)", &a, &left, &exchanges)) != 0 ||
+	    (r = store_forget_said(st, &a, &left, &exchanges, &rest)) != 0 ||
 	    (r = store_forget_run(st, "DELETE FROM exchange WHERE id IN "
 	    "(SELECT id FROM exchange WHERE uid = ?1 AND conversation IS NULL "
 	    "AND created >= ?2 AND created < ?3 LIMIT ?4)", &a, &left,

@@ -14,9 +14,12 @@
 #include "json.h"
 #include "log.h"
 #include "protocol.h"
+#include "pseudonym.h"
 #include "xmalloc.h"
 
 #define HOLD_STEP	4294967296LL	/* above every number of an account */
+#define HOLD_OLD	4294967296LL	/* what is held began here, among the
+					 * imported users */
 
 struct adopt_args {
 	const char	*from, *to, *name;
@@ -65,9 +68,10 @@ store_hold_move(struct store *st, int64_t from, int64_t to)
 		"UPDATE account SET conversations = conversations + "
 		    "(SELECT conversations FROM account WHERE uid = ?1), "
 		    "bytes = bytes + (SELECT bytes FROM account "
-		    "WHERE uid = ?1), consent = ifnull(consent, "
-		    "(SELECT consent FROM account WHERE uid = ?1)) "
-		    "WHERE uid = ?2",
+		    "WHERE uid = ?1) WHERE uid = ?2",
+		/* If one of the two has refused training (0), both have. */
+		"UPDATE account SET consent = (SELECT min(consent) "
+		    "FROM account WHERE uid IN (?1, ?2)) WHERE uid = ?2",
 		"UPDATE account SET conversations = 0, bytes = 0, "
 		    "consent = NULL WHERE uid = ?1 AND ?2 <> ?1",
 		"UPDATE size SET uid = ?2 WHERE uid = ?1",
@@ -94,7 +98,7 @@ store_hold_free(struct store *st, int64_t uid, int64_t *held)
 	int64_t	there = 0;
 	int	r;
 
-	for (*held = uid + HOLD_STEP; (r = sql_int(st, &there,
+	for (*held = uid + PSEUDONYM_HELD; (r = sql_int(st, &there,
 	    "SELECT 1 FROM account WHERE uid = ?", "i", *held)) == 1;
 	    *held += HOLD_STEP)
 		;
@@ -126,6 +130,43 @@ store_hold_begin(struct store *st, int64_t uid, const char *old,
 	}
 	return (sql_run(st, "UPDATE account SET name = ?2 WHERE uid = ?1",
 	    "is", uid, name));
+}
+
+/* Give accounts that are held under an old number a number of their own. An
+ * imported user has no name in the table account. */
+int
+store_hold_settle(struct store *st)
+{
+	sqlite3_stmt	*q;
+	int64_t		 from, to;
+	int		 r;
+
+	for (;;) {
+		if ((r = sql_open(st, &q, "SELECT uid FROM account "
+		    "WHERE uid >= ? AND uid < ? AND name IS NOT NULL LIMIT 1",
+		    "ii", (int64_t)HOLD_OLD, (int64_t)PSEUDONYM_HELD)) != 0 ||
+		    (r = sql_step(st, q)) != 1)
+			return (r);
+		from = sqlite3_column_int64(q, 0);
+		sql_end(q);
+		to = from - HOLD_OLD + PSEUDONYM_HELD;
+		if ((r = sql_run(st, "BEGIN IMMEDIATE", "")) == 0 &&
+		    (r = store_hold_move(st, from, to)) == 0 &&
+		    (r = sql_run(st, "UPDATE account SET name = (SELECT name "
+		    "FROM account WHERE uid = ?1) WHERE uid = ?2", "ii", from,
+		    to)) == 0 &&
+		    (r = sql_run(st, "DELETE FROM account WHERE uid = ?", "i",
+		    from)) == 0)
+			r = sql_run(st, "COMMIT", "");
+		if (r != 0) {
+			if (!sqlite3_get_autocommit(st->db))
+				sqlite3_exec(st->db, "ROLLBACK", NULL, NULL,
+				    NULL);
+			return (r);
+		}
+		log_info("what is held as account %lld is held as account "
+		    "%lld now", (long long)from, (long long)to);
+	}
 }
 
 /* Compare the name in a message with the one that we know. */
@@ -192,10 +233,10 @@ store_adopt(struct store *st, struct store_request *req)
 	    (r = account_find(st, a.from, "from", &from, f)) != 0 ||
 	    (r = account_find(st, a.to, "to", &to, f)) != 0)
 		return (r);
-	if (from < HOLD_STEP || to >= HOLD_STEP)
-		return (fault_set(f, "bad_field", from < HOLD_STEP ? "from" :
-		    "to", "expected from an account that is held (%lld or "
-		    "more) to one that is not", HOLD_STEP));
+	if (from < PSEUDONYM_HELD || to >= PSEUDONYM_IMPORTED)
+		return (fault_set(f, "bad_field", from < PSEUDONYM_HELD ?
+		    "from" : "to", "expected from an account that is held "
+		    "(%lld or more) to one that is not", PSEUDONYM_HELD));
 	if ((r = sql_int(st, &n, "SELECT conversations FROM account "
 	    "WHERE uid = ?", "i", from)) < 0)
 		return (r);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "json.h"
 #include "protocol.h"
 #include "pseudonym.h"
@@ -41,6 +42,7 @@ static int	import_exchange(struct store *, struct import *,
 		    const struct import_turn *, int64_t, int64_t *);
 static int	import_look(struct store *, struct import *);
 static int	import_place(struct store *, struct import *);
+static int	import_updated(struct store *, const struct import *);
 static int	import_reply(struct store *, struct import *,
 		    const struct import_reply *);
 static int	import_rating(struct store *, struct import *, int64_t,
@@ -127,7 +129,7 @@ import_conversation(struct store *st, struct import *im, struct fault *f)
 	im->id = sqlite3_column_int64(q, 0);
 	uid = sqlite3_column_int64(q, 1);
 	sql_end(q);
-	im->native = uid < PSEUDONYM_IMPORTED;
+	im->native = !pseudonym_is_imported(uid);
 	if (!im->native && uid != im->uid)
 		return (fault_set(f, "bad_field", "row", "conversation %.60s "
 		    "is of another user", im->conversation));
@@ -181,7 +183,7 @@ import_exchange(struct store *st, struct import *im,
 	    (int64_t)strlen(t->preprompt) : 0)));
 }
 
-/* Store a rating. */
+/* Store a rating. A later one of the same user counts instead of it. */
 static int
 import_rating(struct store *st, struct import *im, int64_t reply,
     const struct import_rating *a)
@@ -190,8 +192,9 @@ import_rating(struct store *st, struct import *im, int64_t reply,
 	int	 r;
 
 	r = sql_run(st, "INSERT INTO rating (reply, uid, name, thumb, "
-	    "reasons, ideal, comment, created) VALUES (?, ?, ?, ?, ?, ?, ?, "
-	    "?)", "iisisssi", reply, import_uid(a->user), a->user,
+	    "reasons, ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, "
+	    "?4, ?5, ?6, ?7, ?8, (SELECT max(id) FROM rating WHERE "
+	    "reply = ?1 AND uid = ?2))", "iisisssi", reply, import_uid(a->user), a->user,
 	    (int64_t)a->thumb, reasons, a->ideal, a->comment, a->created);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +
@@ -271,6 +274,25 @@ import_place(struct store *st, struct import *im)
 	return (r < 0 ? r : 0);
 }
 
+/* Note when something was last said, for the retention: now, if the row does not
+ * say when. */
+static int
+import_updated(struct store *st, const struct import *im)
+{
+	int64_t	last = 0;
+	size_t	i;
+
+	if (im->stored == 0)
+		return (0);
+	for (i = 0; i < im->nturns; i++) {
+		if (im->turn[i].created > last)
+			last = im->turn[i].created;
+	}
+	return (sql_run(st, "UPDATE conversation SET updated = "
+	    "max(updated, ?2) WHERE id = ?1", "ii", im->id,
+	    last != 0 ? last : clock_wall()));
+}
+
 /* Store what a row has. */
 static int
 import_store(struct store *st, struct import *im, struct fault *f)
@@ -313,7 +335,7 @@ import_store(struct store *st, struct import *im, struct fault *f)
 			r = import_reply(st, im, &t->reply[k]);
 	}
 	free(exchange);
-	return (r);
+	return (r == 0 ? import_updated(st, im) : r);
 }
 
 /* Parse a row. A tree is deeper than messages may be. */

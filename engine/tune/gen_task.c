@@ -17,12 +17,17 @@
 #define TASK_COLUMNS	6
 #define TASK_ROWS	6
 #define TASK_QUESTIONS	24
+#define TASK_GROUPS	16	/* of an article, at most */
 #define TASK_TRIES	20
 
-/* Questions on a text and their answers. */
+/* Questions on a text and their answers.  Only after a question with a group
+ * comes the follow-up of this group. */
 struct task_quiz {
 	char	*ask[TASK_QUESTIONS], *answer[TASK_QUESTIONS];	/* owned */
+	int	 group[TASK_QUESTIONS];		/* -1: without */
 	int	 n;
+	char	*next_ask[TASK_GROUPS];		/* owned; NULL: none */
+	char	*next_answer[TASK_GROUPS];	/* owned */
 };
 
 static const char *const task_labels[] = { "Negative", "Neutral",
@@ -53,6 +58,7 @@ task_question(struct task_quiz *q, char *ask, char *answer)
 		free(answer);
 		return;
 	}
+	q->group[q->n] = -1;
 	q->ask[q->n] = ask;
 	q->answer[q->n++] = answer;
 }
@@ -61,54 +67,68 @@ task_question(struct task_quiz *q, char *ask, char *answer)
 static void
 task_quiz_clear(struct task_quiz *q)
 {
+	int	 i;
+
 	while (q->n > 0) {
 		free(q->ask[--q->n]);
 		free(q->answer[q->n]);
 	}
+	for (i = 0; i < TASK_GROUPS; i++) {
+		free(q->next_ask[i]);
+		free(q->next_answer[i]);
+	}
 }
 
-/* Take a question at random: its texts pass to the caller. */
+/* Ask the follow-up of a group, once. */
 static void
-task_take(struct gen_ctx *c, struct task_quiz *q, char **ask, char **answer)
+task_follow(struct gen_ctx *c, struct task_quiz *q, int group)
 {
-	int	 i = (int)gen_below(c, (size_t)q->n);
+	if (group < 0 || q->next_ask[group] == NULL)
+		return;
+	gen_say(c->doc, GEN_SAID, gen_typed(c, q->next_ask[group], 1));
+	gen_say(c->doc, GEN_REPLY, q->next_answer[group]);
+	q->next_ask[group] = q->next_answer[group] = NULL;
+}
 
-	*ask = q->ask[i];
-	*answer = q->answer[i];
+/* Ask a question at random, in a form of a list, and its follow-up. */
+static void
+task_ask(struct gen_ctx *c, struct task_quiz *q, const char *form)
+{
+	int	 i = (int)gen_below(c, (size_t)q->n), group = q->group[i];
+	char	*said;
+
+	gen_bind(c, "ask", q->ask[i]);
+	said = gen_draw(c, form);
+	if (strcmp(form, "question-more") == 0)
+		said = gen_typed(c, said, 1);
+	gen_say(c->doc, GEN_SAID, said);
+	gen_say(c->doc, GEN_REPLY, q->answer[i]);
+	free(q->ask[i]);
 	q->n--;
 	q->ask[i] = q->ask[q->n];
 	q->answer[i] = q->answer[q->n];
+	q->group[i] = q->group[q->n];
+	task_follow(c, q, group);
 }
 
 /* A text (taken) and some of the questions on it, over turns. */
 static void
 task_talk(struct gen_ctx *c, char *text, struct task_quiz *q)
 {
-	char	*ask, *answer;
-	int	 more = c->test ? 2 : (int)gen_below(c, 4), first = 1;
+	int	 more = c->test ? 2 : (int)gen_below(c, 4);
 
 	gen_bind(c, "text", text);
 	free(text);
-	if (q->n > 0 && !gen_chance(c, 0.25)) {
-		task_take(c, q, &ask, &answer);
-		gen_bind(c, "ask", ask);
-		free(ask);
-		gen_say(c->doc, GEN_SAID, gen_draw(c, "text-and-question"));
-		gen_say(c->doc, GEN_REPLY, answer);
-	} else {
+	if (q->n > 0 && !gen_chance(c, 0.25))
+		task_ask(c, q, "text-and-question");
+	else {
 		gen_say(c->doc, GEN_SAID, gen_draw(c, "text-alone"));
 		gen_say(c->doc, c->test ? GEN_CONTEXT : GEN_REPLY,
 		    gen_draw(c, "text-read"));
-		more += first;
+		more++;
 	}
-	for (; more > 0 && q->n > 0; more--) {
-		task_take(c, q, &ask, &answer);
-		gen_bind(c, "ask", ask);
-		free(ask);
-		gen_say(c->doc, GEN_SAID, gen_typed(c, gen_draw(c,
-		    "question-more"), 1));
-		gen_say(c->doc, GEN_REPLY, answer);
-	}
+	for (; more > 0 && q->n > 0; more--)
+		task_ask(c, q, "question-more");
 }
 
 /* The part of "A = B" before or after the sign, filled. Owned. */
@@ -282,6 +302,118 @@ task_story(struct gen_ctx *c)
 	return (0);
 }
 
+/* A real sentence with a sentiment: owned; its label in *label, which is not
+ * neutral if two is set. */
+static char *
+task_opinion(struct gen_ctx *c, int two, int *label)
+{
+	const struct gen_opinion	*o;
+
+	do
+		o = &c->g->opinion[gen_below(c, c->g->opinions)];
+	while (o->held != (c->test != 0) || (two && o->label == 1));
+	*label = o->label;
+	return (xstrdup(o->text));
+}
+
+/* Sentences that have nothing to do with the questions: owned. */
+static char *
+task_padding(struct gen_ctx *c, int most)
+{
+	struct textbuf	 b = { 0 };
+	int		 n = 1 + (int)gen_below(c, (size_t)most), label;
+
+	while (n-- > 0) {
+		if (b.n > 0)
+			textbuf_puts(&b, " ");
+		task_add(&b, c->g->opinions > 0 && gen_chance(c, 0.7) ?
+		    task_opinion(c, 0, &label) : gen_draw(c, "filler"));
+	}
+	return (task_end(&b));
+}
+
+/* What a group of an article asks: {$said} is its sentence, {$why} the next. */
+static void
+task_article_questions(struct gen_ctx *c, const struct gen_section *s,
+    int group, struct task_quiz *q)
+{
+	const struct gen_entry	*e = gen_pick(c, s, group, "q");
+
+	if (e == NULL || q->n == TASK_QUESTIONS)
+		return;
+	task_question(q, task_half(c, e->text, 0), task_half(c, e->text, 1));
+	if ((e = gen_pick(c, s, group, "next")) == NULL ||
+	    group >= TASK_GROUPS)
+		return;
+	q->group[q->n - 1] = group;
+	q->next_ask[group] = task_half(c, e->text, 0);
+	q->next_answer[group] = task_half(c, e->text, 1);
+}
+
+/* One group of an article: a paragraph. */
+static void
+task_article_group(struct gen_ctx *c, const struct gen_section *s, int group,
+    struct textbuf *text, struct task_quiz *q)
+{
+	static const char *const keys[] = { "say", "more" };
+	static const char *const names[] = { "said", "why" };
+	const struct gen_entry	*e;
+	const char		*between = " ";
+	char			*line;
+	size_t			 i;
+
+	for (i = 0; i < nitems(keys); i++) {
+		if ((e = gen_pick(c, s, group, keys[i])) == NULL)
+			continue;
+		line = gen_fill(c, e->text);
+		gen_bind(c, names[i], line);
+		textbuf_puts(text, text->n > 0 ? between : "");
+		task_add(text, line);
+	}
+	task_article_questions(c, s, group, q);
+}
+
+/* A longer text: paragraphs with a claim and its reason each, among others.
+ * Answers are whole sentences of it. */
+static int
+task_article(struct gen_ctx *c)
+{
+	const struct gen_section	*s;
+	const struct gen_entry		*sum = NULL;
+	struct task_quiz		 q = { .n = 0 };
+	struct textbuf			 text = { 0 };
+	const char			*part = gen_chance(c, 0.5) ? "\n\n" :
+					    " ";
+	int				 most = 1 + (int)gen_below(c, 6);
+	int				 group;
+
+	if ((s = gen_kind(c, "article")) == NULL)
+		return (CHAT_ENOTFOUND);
+	for (group = 0; group <= s->groups; group++) {
+		if (q.n > 0 && gen_chance(c, 0.4))
+			continue;
+		if (gen_chance(c, 0.7)) {
+			textbuf_puts(&text, text.n > 0 ? part : "");
+			task_add(&text, task_padding(c, most));
+		}
+		if (text.n > 0)
+			textbuf_puts(&text, gen_chance(c, 0.5) ? part : " ");
+		task_article_group(c, s, group, &text, &q);
+		if (sum == NULL)
+			sum = gen_pick(c, s, group, "sum");
+	}
+	if (gen_chance(c, 0.5)) {
+		textbuf_puts(&text, part);
+		task_add(&text, task_padding(c, most));
+	}
+	if (sum != NULL && gen_chance(c, 0.3))
+		task_question(&q, gen_draw(c, "summary-ask"), gen_fill(c,
+		    sum->text));
+	task_talk(c, task_end(&text), &q);
+	task_quiz_clear(&q);
+	return (0);
+}
+
 /* The columns that a row's template mentions, as bits: {$1} is bit 0. */
 static unsigned
 task_columns(const char *row)
@@ -318,10 +450,13 @@ task_column(const struct gen_section *s, int k)
 	return (NULL);
 }
 
-/* The names of the columns in a sentence: "A, B and C". */
-static char *
-task_names(char *const *title, int n)
+/* Remember the names of the columns: {$columns} is "A, B and C", {$numbered}
+ * "(1) A, (2) B, (3) C", {$count} "three". */
+static void
+task_names(struct gen_ctx *c, char *const *title, int n)
 {
+	static const char *const counts[] = { "no", "one", "two", "three",
+		"four", "five", "six" };
 	struct textbuf	 b = { 0 };
 	int		 i;
 
@@ -329,7 +464,14 @@ task_names(char *const *title, int n)
 		textbuf_puts(&b, i == 0 ? "" : i == n - 1 ? " and " : ", ");
 		textbuf_puts(&b, title[i]);
 	}
-	return (task_end(&b));
+	gen_bind(c, "columns", task_end(&b));
+	b.n = 0;
+	for (i = 0; i < n; i++)
+		task_add(&b, xasprintf("%s(%d) %s", i == 0 ? "" : ", ", i + 1,
+		    title[i]));
+	gen_bind(c, "numbered", task_end(&b));
+	textbuf_clear(&b);
+	gen_bind(c, "count", counts[n]);
 }
 
 /* A line of a table. */
@@ -346,24 +488,45 @@ task_line(struct textbuf *b, char *const *cell, int n, const char *fixed)
 	}
 }
 
+/* The cell of column k in row r (owned), and its words in the text. A template
+ * is "CELL", or "CELL => WORDS"; {$row} is the row's number, {$nth} the same as
+ * a word. */
+static char *
+task_cell(struct gen_ctx *c, const struct gen_section *s, int k, int r)
+{
+	static const char *const nth[] = { "first", "second", "third",
+		"fourth", "fifth", "sixth", "seventh" };
+	char	*cell, *words, name[16];
+
+	snprintf(name, sizeof name, "%d", r + 1);
+	gen_bind(c, "row", name);
+	gen_bind(c, "nth", nth[r]);
+	cell = task_half(c, task_column(s, k), 1);
+	words = strstr(cell, " => ");
+	snprintf(name, sizeof name, "%d", k + 1);
+	gen_bind(c, name, words == NULL ? cell : words + 4);
+	if (words != NULL)
+		*words = '\0';
+	return (cell);
+}
+
 /* The rows of a table: text and answer. */
 static void
 task_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
     int rows, struct textbuf *text, struct textbuf *table)
 {
-	static const char *const betweens[] = { " ", " ", "\n", "\n- " };
+	static const char *const betweens[] = { " ", " ", "\n", "\n- ",
+		"\n\n" };
 	const char	*between = betweens[gen_below(c, nitems(betweens))];
 	const char	*one = gen_chance(c, 0.5) ? task_row(c, s, set) : NULL;
-	char		*cell[TASK_COLUMNS], name[2] = "1", first[64];
+	char		*cell[TASK_COLUMNS], first[64];
 	int		 r, k, n;
 
 	for (r = 0; r < rows; r++) {
 		for (k = n = 0; task_column(s, k) != NULL; k++) {
 			if ((set >> k & 1) == 0)
 				continue;
-			cell[n] = task_half(c, task_column(s, k), 1);
-			name[0] = (char)('1' + k);
-			gen_bind(c, name, cell[n++]);
+			cell[n++] = task_cell(c, s, k, r);
 		}
 		/* Remember the first column, so that rows differ. */
 		snprintf(first, sizeof first, "row%d", r);
@@ -385,7 +548,7 @@ task_table(struct gen_ctx *c, const char **family)
 	const struct gen_section *s = gen_kind(c, "table");
 	const struct gen_entry	 *e;
 	struct textbuf	 text = { 0 }, table = { 0 };
-	char		*title[TASK_COLUMNS], *names;
+	char		*title[TASK_COLUMNS], *said;
 	unsigned	 set;
 	int		 k, n = 0;
 
@@ -396,8 +559,7 @@ task_table(struct gen_ctx *c, const char **family)
 	for (k = 0; task_column(s, k) != NULL; k++)
 		if (set >> k & 1)
 			title[n++] = task_half(c, task_column(s, k), 0);
-	names = task_names(title, n);
-	gen_bind(c, "columns", names);
+	task_names(c, title, n);
 	gen_bind(c, "things", gen_pick(c, s, -1, "things")->text);
 	if ((e = gen_pick(c, s, -1, "head")) != NULL)
 		task_add(&text, gen_fill(c, e->text));
@@ -409,11 +571,9 @@ task_table(struct gen_ctx *c, const char **family)
 		textbuf_puts(&text, " ");
 		task_add(&text, gen_fill(c, e->text));
 	}
-	free(names);
-	names = task_end(&text);
-	gen_bind(c, "text", names[0] == ' ' || names[0] == '\n' ? names + 1 :
-	    names);
-	free(names);
+	said = task_end(&text);
+	gen_bind(c, "text", said + strspn(said, " \n"));
+	free(said);
 	gen_say(c->doc, GEN_SAID, gen_draw(c, "table-form"));
 	gen_say(c->doc, GEN_REPLY, task_end(&table));
 	while (n > 0)
@@ -437,20 +597,6 @@ task_feeling(struct gen_ctx *c, int label)
 			    "say")->text));
 	}
 	return (gen_draw(c, "madeup"));
-}
-
-/* A real sentence with a sentiment: owned; its label in *label, which is not
- * neutral if two is set. */
-static char *
-task_opinion(struct gen_ctx *c, int two, int *label)
-{
-	const struct gen_opinion	*o;
-
-	do
-		o = &c->g->opinion[gen_below(c, c->g->opinions)];
-	while (o->held != (c->test != 0) || (two && o->label == 1));
-	*label = o->label;
-	return (xstrdup(o->text));
 }
 
 /* A sentence, real or made. */
@@ -518,6 +664,13 @@ task_sentiment(struct gen_ctx *c, int real, const char **family)
 	free(s);
 	gen_say(c->doc, GEN_SAID, gen_draw(c, *family));
 	gen_say(c->doc, GEN_REPLY, xstrdup(task_labels[label]));
+	while (gen_chance(c, 0.3)) {
+		s = task_sentence(c, real, two, &label);
+		gen_bind(c, "text", s);
+		free(s);
+		gen_say(c->doc, GEN_SAID, gen_draw(c, "feeling-more"));
+		gen_say(c->doc, GEN_REPLY, xstrdup(task_labels[label]));
+	}
 	return (0);
 }
 
@@ -530,7 +683,10 @@ gen_task(struct gen_ctx *c, const char *name, const char **family)
 	*family = name;
 	if (strcmp(name, "table") == 0)
 		r = task_table(c, family);
-	else if (strcmp(name, "spans") == 0 && gen_chance(c, 0.4)) {
+	else if (strcmp(name, "spans") == 0 && gen_chance(c, 0.15)) {
+		*family = "article";
+		r = task_article(c);
+	} else if (strcmp(name, "spans") == 0 && gen_chance(c, 0.4)) {
 		*family = "story";
 		r = task_story(c);
 	} else if (strcmp(name, "spans") == 0) {

@@ -253,6 +253,14 @@ gen_choose(struct gen_ctx *c, const char *s, size_t n, int bars,
 	}
 }
 
+/* The indefinite article before s. */
+static const char *
+gen_article(const char *s)
+{
+	return (s[0] != '\0' && strchr("aeiouAEIOU", s[0]) != NULL ?
+	    "an " : "a ");
+}
+
 /* A variable, plain or with a letter of its own before the "$". */
 static void
 gen_value(struct gen_ctx *c, const char *s, struct textbuf *out)
@@ -264,8 +272,7 @@ gen_value(struct gen_ctx *c, const char *s, struct textbuf *out)
 	if (s[0] == '^')
 		gen_capital(copy);
 	if (s[0] == 'a')
-		textbuf_puts(out, strchr("aeiouAEIOU", copy[0]) != NULL ?
-		    "an " : "a ");
+		textbuf_puts(out, gen_article(copy));
 	textbuf_puts(out, copy);
 	free(copy);
 }
@@ -293,7 +300,8 @@ gen_gap_fill(struct gen_ctx *c, const char *s, size_t n,
     struct textbuf *out, int depth)
 {
 	char	*gap = xstrndup(s, n), *var = strrchr(gap, ':'), *v = NULL;
-	int	 tries;
+	char	*list = gap;
+	int	 tries, article;
 
 	if (strchr(gap, '$') != NULL && gap[0] != '+') {
 		gen_value(c, gap, out);
@@ -302,15 +310,19 @@ gen_gap_fill(struct gen_ctx *c, const char *s, size_t n,
 	}
 	if (var != NULL)
 		*var++ = '\0';
+	article = strncmp(gap, "a ", 2) == 0;
+	list += article ? 2 : 0;
 	for (tries = 0; tries < 8; tries++) {
 		free(v);
-		if ((v = gen_number(c, gap)) == NULL)
-			v = gen_draw_deep(c, gap, depth);
+		if ((v = gen_number(c, list)) == NULL)
+			v = gen_draw_deep(c, list, depth);
 		if (var == NULL || !gen_taken(c, v))
 			break;
 	}
 	if (var != NULL)
 		gen_bind(c, var, v);
+	if (article)
+		textbuf_puts(out, gen_article(v));
 	textbuf_puts(out, v);
 	free(v);
 	free(gap);
@@ -355,9 +367,10 @@ static int
 gen_check_text(const struct gen *g, const char *where, const char *s,
     size_t n, struct fault *f)
 {
-	size_t	 i, end, k;
-	char	*gap, *var;
-	int	 bars, r = 0;
+	size_t		 i, end;
+	const char	*list;
+	char		*gap, *var;
+	int		 bars, r = 0;
 
 	for (i = 0; r == 0 && i < n; i++) {
 		if (s[i] != '{')
@@ -367,9 +380,6 @@ gen_check_text(const struct gen *g, const char *where, const char *s,
 			return (fault_set(f, "bad_config", NULL,
 			    "%s: a brace is not closed: \"%s\"", where, s));
 		gap = xstrndup(s + i + 1, end - i - 1);
-		for (k = 0; bars > 0 && k < end - i - 1; k++)
-			if (gap[k] == '{')	/* gaps inside of choices */
-				break;
 		if (bars > 0)
 			r = gen_check_text(g, where, s + i + 1, end - i - 1,
 			    f);
@@ -377,15 +387,16 @@ gen_check_text(const struct gen *g, const char *where, const char *s,
 		    strncmp(gap, "int ", 4) != 0) {
 			if ((var = strrchr(gap, ':')) != NULL)
 				*var = '\0';
-			if (strcmp(gap, "madeup") != 0 &&
-			    strcmp(gap, "madeups") != 0 &&
-			    strcmp(gap, "name") != 0 &&
-			    strncmp(gap, "w.", 2) != 0 &&
-			    strncmp(gap, "intent.", 7) != 0 &&
-			    strncmp(gap, "corpus.", 7) != 0 &&
-			    gen_list_find(g, gap) == NULL)
+			list = gap + 2 * (strncmp(gap, "a ", 2) == 0);
+			if (strcmp(list, "madeup") != 0 &&
+			    strcmp(list, "madeups") != 0 &&
+			    strcmp(list, "name") != 0 &&
+			    strncmp(list, "w.", 2) != 0 &&
+			    strncmp(list, "intent.", 7) != 0 &&
+			    strncmp(list, "corpus.", 7) != 0 &&
+			    gen_list_find(g, list) == NULL)
 				r = fault_set(f, "bad_config", NULL,
-				    "%s: no list \"%s\"", where, gap);
+				    "%s: no list \"%s\"", where, list);
 		}
 		free(gap);
 		i = end;

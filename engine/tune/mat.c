@@ -35,6 +35,15 @@ struct mat_job {
 };
 
 #ifdef CPU_AMX
+/* Has the processor products of bf16? */
+static int
+mat_has_bf16(void)
+{
+	return (__builtin_cpu_supports("avx512f") &&
+	    __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512bf16"));
+}
+
 /* Does the kernel save tile registers, and let this process use them? */
 static int
 mat_has_amx(void)
@@ -42,9 +51,7 @@ mat_has_amx(void)
 	const uint32_t	 want = 1 << 22 | 1 << 24;
 	uint32_t	 a, b, c, d;
 
-	if (!__builtin_cpu_supports("avx512f") ||
-	    !__builtin_cpu_supports("avx512bw") ||
-	    !__builtin_cpu_supports("avx512bf16") ||
+	if (!mat_has_bf16() ||
 	    !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & want) != want ||
 	    !__get_cpuid(1, &a, &b, &c, &d) || (c >> 27 & 1) == 0)
 		return (0);
@@ -63,6 +70,8 @@ mat_find(const char *isa)
 #ifdef CPU_AMX
 	if ((any || strcmp(isa, "amx") == 0) && mat_has_amx())
 		return (&mat_amx);
+	if ((any || strcmp(isa, "avx512bf16") == 0) && mat_has_bf16())
+		return (&mat_avx512bf16);
 #endif
 #ifdef CPU_X86
 	if ((any || strcmp(isa, "avx512") == 0) &&

@@ -2,8 +2,8 @@
 /*
  * The arithmetic of the trainer: products of matrices, and loops over rows.
  * There is a variant for each kind of processor (struct mat_kind).  All have
- * the same meaning, but not the same bits: "amx" multiplies in bf16 and adds in
- * fp32, the others use fp32 throughout.  One variant gives the same bits in
+ * the same meaning, but not the same bits: "amx" and "avx512bf16" multiply in
+ * bf16 and add in fp32, the others use fp32 throughout.  One variant gives the same bits in
  * each run, with any number of threads.
  *
  * A product first packs its operands into panels of MAT_PANEL rows.  A packed
@@ -27,7 +27,8 @@ struct pool;
  * columns, and is filled up with zeros to whole panels and blocks.
  */
 struct mat_kind {
-	const char	*name;		/* "amx", "avx512", "avx2", "scalar" */
+	const char	*name;		/* "amx", "avx512bf16", "avx512",
+					 * "avx2", "scalar" */
 	size_t		 elem;		/* bytes of a packed element */
 	/* Prepare the calling thread for block. */
 	void		(*enter)(void);
@@ -78,7 +79,8 @@ struct mat_kind {
 enum { ADAM_RATE, ADAM_BETA1, ADAM_BETA2, ADAM_EPS, ADAM_DECAY, ADAM_C1,
 	ADAM_C2, ADAM_SCALE, ADAM_HYPER };
 
-extern const struct mat_kind mat_scalar, mat_avx2, mat_avx512, mat_amx;
+extern const struct mat_kind mat_scalar, mat_avx2, mat_avx512, mat_avx512bf16,
+    mat_amx;
 
 /* The best variant that this processor can run, or the one named isa. NULL:
  * it can't be run, or there is no such variant. */

@@ -3,7 +3,7 @@
  * A part of mat_*.c, after a vec_*.h: the loops of one variant of struct
  * mat_kind, over vectors of 16 lanes.  MAT_KIND and MAT_NAME name the variant.
  * MAT_ROWS and MAT_VECS are the rows and the vectors of a register block.  A
- * variant that defines MAT_TILES has pack_a, pack_b, block and enter of its
+ * variant that defines MAT_BF16 has pack_a, pack_b, block and enter of its
  * own.
  */
 #include "mat.h"
@@ -13,7 +13,7 @@
 
 #include "vmath.h"
 
-#ifndef MAT_TILES
+#ifndef MAT_BF16
 /* Nothing to prepare. */
 static void
 mat_enter(void)

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "err.h"
+#include "path.h"
 #include "stdfds.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 static const struct {
@@ -25,6 +27,7 @@ static const struct {
 	{ "evaluate", tune_evaluate, "measure a model on held-out tasks" },
 	{ "feedback", tune_feedback, "train rated replies into a model" },
 	{ "gate", tune_gate, "measure a model beside its parent" },
+	{ "talk", tune_talk, "print dialogues with a model" },
 	{ "tokenizer", tune_tokenizer, "train a tokenizer on texts" },
 	{ "generate", tune_generate, "print generated dialogues" },
 };
@@ -72,6 +75,23 @@ tune_number(const char *option, const char *s, long long min, long long max,
 	fprintf(stderr, "chatd-tune: %s: \"%s\" is not a whole number from "
 	    "%lld to %lld\n", option, s, min, max);
 	return (-1);
+}
+
+/* A text. */
+int
+tune_read_text(const char *path, size_t max, char **text, size_t *n,
+    struct fault *f)
+{
+	int	 r = path_read(path, max, text, n);
+
+	if (r != 0)
+		return (fault_set(f, "bad_config", NULL, "%s: %s", path,
+		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r)));
+	if (utf8_valid(*text, *n) && memchr(*text, '\0', *n) == NULL)
+		return (0);
+	free(*text);
+	return (fault_set(f, "bad_config", NULL, "%s: not a text in UTF-8",
+	    path));
 }
 
 /* Find the command and run it. */

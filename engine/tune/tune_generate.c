@@ -13,9 +13,7 @@
 
 #include "bpe_train.h"
 #include "gen.h"
-#include "path.h"
 #include "rng.h"
-#include "utf8.h"
 #include "xmalloc.h"
 
 #define GENERATE	"generate --templates DIR [--corpus DIR] [--items N] " \
@@ -142,22 +140,12 @@ tokenizer_file(struct bpe_train *t, const char *path)
 	struct fault	 f;
 	char		*text;
 	size_t		 n;
-	int		 r = path_read(path, TEXT_MAX, &text, &n);
 
-	if (r != 0) {
-		fault_set(&f, "bad_config", NULL, "%s: %s", path,
-		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
+	if (tune_read_text(path, TEXT_MAX, &text, &n, &f) != 0)
 		return (tune_failed(&f));
-	}
-	if (utf8_valid(text, n)) {
-		bpe_train_text(t, text, n);
-		r = TUNE_OK;
-	} else {
-		fault_set(&f, "bad_config", NULL, "%s: not UTF-8", path);
-		r = tune_failed(&f);
-	}
+	bpe_train_text(t, text, n);
 	free(text);
-	return (r);
+	return (TUNE_OK);
 }
 
 /* Write the tokenizer. */

@@ -35,6 +35,7 @@ _chatctl_options()
 	stats)		echo "--all $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
 	forget)		echo "--all --since --until --user --yes $any" ;;
+	reload)		echo "--model $any" ;;
 	replay)		echo "--reply --sample --all $any" ;;
 	rate)		echo "--reason --ideal --edit --comment --reply $any" ;;
 	review)		echo "--unrated --second --disputed --flagged
@@ -55,7 +56,7 @@ _chatctl()
 	local command words= commands
 	commands="chat ask list show search rate review delete forget adopt
 		consent export import replay backup restore stats tune top status
-		health reload filters moderate tokenize help"
+		health reload rollback filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
@@ -70,6 +71,12 @@ _chatctl()
 	--category)	words="misinformation hate violence impersonation
 		harassment defamation spam_scam confidential terms_violation
 		malicious_bot illegal other_unsafe" ;;
+	--model)
+		[[ $command == reload ]] || return
+		compopt -o filenames 2>/dev/null
+		COMPREPLY=($(compgen -W default -- "$cur") \
+		    $(compgen -f -- "$cur"))
+		return ;;
 	--socket|-s|--output|-o|--parent|--preset|--templates|--corpus|import)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))

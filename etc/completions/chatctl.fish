@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload filters moderate tokenize help
+set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload rollback filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload rollback filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -33,6 +33,7 @@ complete -c chatctl -n $none -a top -d 'Watch what runs and waits'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
 complete -c chatctl -n $none -a reload -d 'Make chatd read its configuration again'
+complete -c chatctl -n $none -a rollback -d 'Change back to the model before'
 complete -c chatctl -n $none -a filters -d 'List the plugins that judge texts'
 complete -c chatctl -n $none -a moderate -d 'Show what the filters find in texts'
 complete -c chatctl -n $none -a tokenize -d 'Print token ids'
@@ -77,6 +78,7 @@ complete -c chatctl -n '__fish_seen_subcommand_from list show search stats revie
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l model -x -d 'Only replies of this model'
+complete -c chatctl -n '__fish_seen_subcommand_from reload' -l model -r -a default -d 'Change to this model'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from forget' -a '(__chatctl_conversations)'

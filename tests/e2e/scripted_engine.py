@@ -22,6 +22,11 @@ For score, a text in the ids with "#label NAME;" makes the label NAME probable
 (.9 for the label, and the rest for each of the others); "#stall" is never
 answered, and "#crash" ends the process.
 
+If the model is a folder with a file scripted.json, its keys count: "digest" and
+"name"; "load", the seconds of loading, and "silent", the same without progress;
+"word", the letter of the words of #long and #forever; "refuse", a reason not to
+load; "die", to be killed while loading.
+
 For tokenize, a text that begins with "#slow N" takes N seconds. "#asked" has
 one id: the number of texts so far, with this one.
 """
@@ -39,6 +44,8 @@ CONTEXT = int(os.environ.get("SCRIPTED_CONTEXT", 1 << 20))   # tokens
 DIGEST = os.environ.get("SCRIPTED_DIGEST", "sha256:0")
 NAME = os.environ.get("SCRIPTED_NAME", "scripted")
 
+SCRIPT = {}         # of the model: its scripted.json
+
 ASKED = []          # groups of the texts to be tokenized
 
 
@@ -50,7 +57,7 @@ def send(**event):
 def endless():
     i = 0
     while True:
-        yield from "w%d " % i
+        yield from "%s%d " % (SCRIPT.get("word", "w"), i)
         i += 1
 
 
@@ -60,7 +67,8 @@ def reply_of(messages, prompt):
     if word == "#say":
         return rest
     if word == "#long":
-        return " ".join("w%d" % i for i in range(int(rest)))
+        return " ".join(SCRIPT.get("word", "w") + str(i)
+                        for i in range(int(rest)))
     if word in ("#die", "#die-always"):
         return " ".join("w%d" % i for i in range(200))
     if word == "#forever":
@@ -167,18 +175,27 @@ def answer(msg, running):
 
 def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    json.loads(sys.stdin.readline())
+    model = json.loads(sys.stdin.readline()).get("model", "/")
+    try:
+        with open(os.path.join(model, "scripted.json")) as f:
+            SCRIPT.update(json.load(f))
+    except OSError:
+        pass
+    time.sleep(SCRIPT.get("silent", 0))
     for i in range(5):
         send(event="progress", bytes=i << 30, bytes_total=4 << 30)
-        time.sleep(LOAD / 5)
-    if os.environ.get("SCRIPTED_REFUSE"):
-        send(event="error", code="bad_model",
-             message="model.safetensors: scripted refusal")
+        time.sleep(SCRIPT.get("load", LOAD) / 5)
+    if SCRIPT.get("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("SCRIPTED_REFUSE") or "refuse" in SCRIPT:
+        send(event="error", code="bad_model", message=SCRIPT.get(
+            "refuse", "model.safetensors: scripted refusal"))
         sys.exit(1)
     if os.environ.get("SCRIPTED_NO_MODEL"):
         send(event="ready", protocol=1)
     send(event="ready", protocol=1, model={
-        "path": "/scripted", "name": NAME, "digest": DIGEST,
+        "path": "/scripted", "name": SCRIPT.get("name", NAME),
+        "digest": SCRIPT.get("digest", DIGEST),
         "precision": "bf16", "device": "cpu", "isa": "scalar", "threads": 1,
         "context": CONTEXT, "vocab": 1114112, "parameters": 0, "layers": 4})
     running, partial = {}, b""

@@ -218,6 +218,19 @@ class Service:
     def helper_pid(self, name):
         return self.status()["helpers"][name]["pid"]
 
+    def exporters(self):
+        """The processes that export."""
+        pid = self.process.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            children = f.read().split()
+        found = []
+        for child in children:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                with open("/proc/%s/cmdline" % child, "rb") as f:
+                    if b"--export" in f.read():
+                        found.append(int(child))
+        return found
+
     def rows(self, sql, *args):
         db = sqlite3.connect("file:%s?mode=ro" % (self.state / "chatd.db"),
                              uri=True)

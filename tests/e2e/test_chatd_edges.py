@@ -426,21 +426,6 @@ def test_requests_to_the_store_at_the_end_do_not_cut_it_short():
 # ---- limits of one user
 
 
-def exporters(service):
-    """Processes that export for the service."""
-    pid = service.process.pid
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        children = f.read().split()
-    n = 0
-    for child in children:
-        try:
-            with open("/proc/%s/cmdline" % child) as f:
-                n += "--export" in f.read()
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return n
-
-
 def test_exports_are_few_and_wait_for_their_reader():
     with Service(config={"limits": {"output": "4KiB",
                                     "stall_time": "1h"}}) as s:
@@ -450,14 +435,14 @@ def test_exports_are_few_and_wait_for_their_reader():
                 assert c.say("y" * 200000)[1]["event"] == "done"
             for _ in range(2):
                 stuck.send("export", format="oasst")
-            s.wait(lambda: exporters(s) == 2)
+            s.wait(lambda: len(s.exporters()) == 2)
             assert c.call("export", format="csv")["code"] == "busy"
             time.sleep(0.5)
-            assert exporters(s) == 2        # the rest is not yet taken
+            assert len(s.exporters()) == 2        # the rest is not yet taken
             for _ in range(2):
                 while stuck.event()["event"] != "done":
                     pass
-            s.wait(lambda: exporters(s) == 0)
+            s.wait(lambda: len(s.exporters()) == 0)
             assert c.call("export", format="csv")["event"] == "done"
 
 

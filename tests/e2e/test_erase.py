@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Erasing, retention, backups and replays through chatd and chatctl."""
-import contextlib
 import json
 import os
 import pty
@@ -171,7 +170,7 @@ def test_a_number_that_somebody_else_got_inherits_nothing():
             assert c.call("say", text="and more", conversation=old[
                 "conversation"])["code"] == "not_found"
             c.say("said by the new one")
-        assert "is held as account 4295032830" in s.log.read_text()
+        assert "is held as account 2199023321086" in s.log.read_text()
         done = chatctl(s, "adopt", "ann", str(OTHER), uid=OTHER)
         assert done.returncode == 4
         done = chatctl(s, "adopt", "ann", str(OTHER))
@@ -203,7 +202,8 @@ def test_what_is_old_is_deleted_by_itself():
         s.wait(lambda: s.rows("SELECT id FROM exchange") ==
                [(rated["exchange"],), (new["exchange"],)])
         is_gone(s, MARKER)
-        assert "retention: deleted 1 conversation" in s.log.read_text()
+        s.wait(lambda: "retention: deleted 1 conversation" in
+               s.log.read_text())
 
 
 def test_backup_and_restore_while_chatd_runs():
@@ -234,29 +234,17 @@ def test_only_operators_back_up_and_restore(shared):
         assert chatctl(shared, *args, uid=OTHER).returncode == 4
 
 
-def exporters(s):
-    """The processes that export for the service."""
-    pid = s.process.pid
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        children = f.read().split()
-    found = []
-    for child in children:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open("/proc/%s/cmdline" % child, "rb") as f:
-                if b"--export" in f.read():
-                    found.append(int(child))
-    return found
-
-
 def test_a_killed_exporter_is_logged():
     with service(limits={"output": "4KiB", "stall_time": "1h"}) as s:
         s.wait_model()
         with s.client() as c:
+            # More than a pipe and a socket hold, so that it waits for us.
+            # oasst has the replies that are cut, too.
             for _ in range(3):
-                c.say("y" * 200000)
-            ident = c.send("export", format="messages", rating="all")
-            s.wait(lambda: len(exporters(s)) == 1)
-            os.kill(exporters(s)[0], signal.SIGKILL)
+                assert c.say("y" * 200000)[1]["event"] == "done"
+            ident = c.send("export", format="oasst")
+            s.wait(lambda: len(s.exporters()) == 1)
+            os.kill(s.exporters()[0], signal.SIGKILL)
             last = c.events(ident)[-1]
         assert last["code"] == "store_unavailable"
         assert "the export of uid %d was ended by signal 9" % os.getuid() \

@@ -18,7 +18,8 @@ CC = shutil.which("cc") or shutil.which("gcc")
 ROOMS = ("daemon", "engine", "plugins", "client")
 HEADERS = sorted(p.relative_to(SRC) for room in ROOMS
                  for p in (SRC / room).rglob("*.h"))
-SETS = ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512vnni",
+SETS = ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512vnni", "-mavx512bw",
+        "-mavx512bf16",
         "-mamx-tile", "-mamx-int8", "-mamx-bf16"]
 
 
@@ -93,7 +94,7 @@ def test_a_header_stands_alone_or_says_what_comes_first(header, flags):
     if is_part(header, text):
         return
     first = comes_after(text)
-    vectors = any(h.startswith(("vec_avx", "tile_amx"))
+    vectors = any(h.startswith(("vec_avx", "tile_amx", "mat_pack_bf16"))
                   for h in [header.name, *first])
     source = "".join('#include "%s"\n' % h for h in [*first, header.name])
     # Such headers have static functions that nobody calls.

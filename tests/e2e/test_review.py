@@ -235,6 +235,16 @@ def test_a_reply_that_was_deleted_in_the_meantime_is_passed_over(service):
         assert t.end() == 0
 
 
+def test_ctrl_d_before_the_question_ends_the_walk(service):
+    """The terminal still reads lines then, and takes it for their end."""
+    (a,) = say(service, "first")
+    with Terminal(env(service), "review") as t:
+        t.send("\x04")
+        t.expect("0 good, 0 bad, 0 neutral, 1 left")
+        assert t.end() == 0
+    assert ratings(service) == []
+
+
 def test_hostile_text_does_not_drive_the_terminal(service):
     say(service, "a \x1b]52;c;aGk=\x07 \u202egnp")
     with Terminal(env(service), "review") as t:

@@ -93,6 +93,34 @@ def test_what_was_deleted_since_stays_deleted(folder):
     assert b"MARKER" in (folder / "backup" / name).read_bytes()
 
 
+def test_a_refusal_of_training_is_not_undone(folder):
+    store = Store(folder / "chatd.db")
+    store.do(op="consent", uid=1000, consent="yes", name="anna")
+    first = say(store, "one", prompt="MARKER one", name="anna", time=100)
+    say(store, "two", conversation=first["conversation"], time=200)
+    other = say(store, "three", name="anna")
+    store.do(op="consent", uid=1001, consent="no")
+    store.do(op="consent", uid=1002, consent="yes", name="carl")
+    made = backup(folder)
+    store.do(op="consent", uid=1000, consent="no", name="anna")
+    store.do(op="consent", uid=1000, conversation=other["conversation"],
+             consent="yes")
+    store.do(op="consent", uid=1002, consent="unset", name="carl")
+    store.do(op="consent", uid=1003, consent="no", name="dora")
+    store.do(op="forget", uid=1000, since=100, until=101)
+    name = os.path.basename(made["path"])
+    assert run(folder, "restore", "--file", name).returncode == 0
+    assert store.close() == 0
+    assert Store(folder / "chatd.db").close() == 0
+    assert read(folder, "SELECT uid, name, consent FROM account "
+                "ORDER BY uid") == [
+        (1000, "anna", 0), (1001, None, 0), (1002, "carl", None),
+        (1003, "dora", 0)]
+    assert read(folder, "SELECT title, consent FROM conversation "
+                "ORDER BY id") == [
+        ("prompt of two", None), ("prompt of three", 1)]
+
+
 def test_a_database_that_is_damaged_can_be_replaced(folder):
     store = Store(folder / "chatd.db")
     say(store, "kept")

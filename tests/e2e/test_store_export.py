@@ -316,6 +316,190 @@ def test_filters_choose_rows(store, folder):
     assert csv.count(b"\r\n") == 21
 
 
+FORMATS = ("oig", "sft", "messages", "preference", "openai-dpo", "kto",
+           "oasst", "moderation", "argilla", "label-studio", "csv")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_own_export_has_nothing_that_operators_have_said(
+        store, folder, name):
+    """It is the same before and after an operator has rated."""
+    done = store.do(**begin("done", prompt="one"))
+    store.do(**finish(done["reply"], "answer"))
+    own = store.do(**begin("own", prompt="two"))
+    store.do(**finish(own["reply"], "reply"))
+    store.do(op="rate", uid=1000, exchange=own["exchange"], thumb=1, time=5)
+    stopped = store.do(**begin("stopped", prompt="three"))
+    store.do(**finish(stopped["reply"], "hidden", state="blocked"))
+    store.do(op="rate", uid=1000, exchange=stopped["exchange"], thumb=-1,
+             reasons=["wrong_refusal"], ideal="wish", time=5)
+    calls = [("export", "--db", folder / "chatd.db", "--uid", "1000",
+              "--format", name, *more) for more in (
+                  ["--rating", "all"], ["--reason", "harmful"], [],
+                  ["--rating", "bad"], ["--sidecar"],
+                  ["--reason", "wrong_refusal", "--rating", "all"])]
+    before = [export(*c) for c in calls]
+    for a, thumb, reasons in ((done, -1, ["harmful"]),
+                              (own, -1, ["harmful", "incorrect"])):
+        store.do(op="rate", uid=7, exchange=a["exchange"], thumb=thumb,
+                 reasons=reasons, ideal="operator's", admin=True,
+                 comment="operator's", name="olga", time=6)
+    store.do(op="rate", uid=7, exchange=stopped["exchange"], thumb=0,
+             comment="operator's", admin=True, name="olga", time=6)
+    after = [export(*c) for c in calls]
+    assert [x.returncode for x in before + after] == [0] * len(calls) * 2
+    assert [x.stdout for x in after] == [x.stdout for x in before]
+    everything = export("export", "--db", folder / "chatd.db", "--all",
+                        "--format", name, "--rating", "all").stdout
+    assert (b"operator's" in everything) == (name != "moderation")
+
+
+def manifest(folder, name, *args):
+    """Export to a file: its bytes and its manifest."""
+    out = folder / name
+    done = export("export", "--db", folder / "chatd.db", "-o", out, *args)
+    assert done.returncode == 0, done.stderr
+    made = json.loads((folder / (name + ".manifest.json")).read_text())
+    return out.read_bytes(), made
+
+
+def test_equal_rows_are_left_out_of_file_and_manifest(store, folder):
+    for n in range(4):
+        a = store.do(**begin("same-%d" % n, prompt="same"))
+        store.do(**finish(a["reply"], "same", verdicts=[]))
+        store.do(op="rate", uid=1000, exchange=a["exchange"], time=5,
+                 thumb=1 if n < 3 else -1)
+    text, made = manifest(folder, "kto", "--all", "--format", "kto",
+                          "--unique")
+    assert made["rows"] == text.count(b"\n") == 2
+    assert (made["kto"]["true"], made["kto"]["false"]) == (1, 1)
+    assert made["left_out"]["duplicate"] == 2
+    for n in range(3):
+        a = store.do(**begin("other-%d" % n, prompt="other", uid=2000))
+        store.do(**finish(a["reply"], "other", verdicts=[]))
+    args = ["--uid", "2000", "--format", "label-studio", "--unique"]
+    text, made = manifest(folder, "tasks", *args, "--bare")
+    assert made["rows"] == len(json.loads(text)) == 1
+    text, made = manifest(folder, "side", *args, "--sidecar")
+    (row,) = json.loads(text)
+    assert (row["row"], row["reply"]) == (0, "other-0")
+
+
+@pytest.mark.parametrize("name, cut", [
+    ("messages", 1), ("sft", 1), ("kto", 1), ("preference", 1),
+    ("oasst", 0), ("argilla", 0), ("label-studio", 0)])
+def test_the_manifest_has_the_cut_replies_that_are_missing(
+        store, folder, name, cut):
+    for thumb in (1, 0, -1, None):
+        a = store.do(**begin("cut%s" % thumb))
+        store.do(**finish(a["reply"], "and then", stop="length"))
+        if thumb is not None:
+            store.do(op="rate", uid=1000, exchange=a["exchange"], time=5,
+                     thumb=thumb)
+    made = manifest(folder, "out", "--all", "--format", name)[1]
+    assert made["left_out"]["cut"] == cut
+    assert made["rows"] == {"oasst": 4, "argilla": 4, "label-studio": 4,
+                            "kto": 1}.get(name, 0)
+
+
+def test_the_manifest_of_csv_counts_its_rows(store, folder):
+    campaign(store)
+    made = manifest(folder, "csv", "--all", "--format", "csv")[1]
+    assert made["rows"] == 30 and "conversations" not in made
+    assert made["ratings"] == {
+        "good": 10, "neutral": 0, "bad": 20, "unrated": 0, "ideal": 10,
+        "reasons": {"incorrect": 10, "unhelpful": 0, "harmful": 10,
+                    "wrong_refusal": 0}}
+    made = manifest(folder, "texts", "--all", "--format", "moderation")[1]
+    assert made["rows"] == 40 and "ratings" not in made
+
+
+def test_a_redacted_text_has_no_places(store, folder):
+    """They would be places in the text before."""
+    verdict = {"direction": "reply", "plugin": "pii", "category": "x",
+               "score": 0.5, "start": 9, "end": 24, "rule": "r"}
+    for key, actions in ("redacted", ("redact", "flag")), ("not", ("flag",)):
+        a = store.do(**begin(key))
+        store.do(**finish(a["reply"], "My card: [card].", verdicts=[
+            dict(verdict, action=x) for x in actions]))
+    one, two = rows("--db", folder / "chatd.db", "--all", "--format",
+                    "moderation")
+    assert [v["action"] for v in one["verdicts"]] == ["redact", "flag"]
+    assert not any("start" in v or "end" in v for v in one["verdicts"])
+    assert [(v["start"], v["end"]) for v in two["verdicts"]] == [(9, 24)]
+
+
+HELD = 2199023255552        # what is held has numbers from here on
+
+
+def names_another(store):
+    """The number 1000 goes from anna to bert."""
+    a = store.do(**begin("one", prompt="said by one", name="anna"))
+    store.do(**finish(a["reply"], "answer"))
+    store.do(op="rate", uid=1000, exchange=a["exchange"], thumb=1,
+             reasons=[], comment="fine", time=5, name="anna")
+    b = store.do(**begin("two", prompt="said by two", name="bert"))
+    store.do(**finish(b["reply"], "answer"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_held_account_has_a_pseudonym(store, folder, name):
+    names_another(store)
+    args = ["export", "--db", folder / "chatd.db", "--all", "--rating", "all",
+            "--format", name]
+    assert b"anna" not in export(*args).stdout
+    held = export(*args, "--user", HELD + 1000)
+    if name in ("sft", "oasst", "argilla"):
+        assert b"said by one" in held.stdout
+    assert b"said by two" not in held.stdout
+
+
+@pytest.mark.parametrize("held, other, both", [
+    ("no", "yes", "no"), ("yes", "no", "no"), ("no", None, "no"),
+    ("yes", None, "yes"), (None, "no", "no"), (None, None, "unset")])
+def test_who_said_no_is_left_out_after_an_adoption(store, folder, held,
+                                                   other, both):
+    for name, word in ("anna", held), ("bert", other):
+        a = store.do(**begin("of " + name, name=name))
+        store.do(**finish(a["reply"], "answer"))
+        if word is not None:
+            store.do(op="consent", uid=1000, consent=word, name=name)
+    store.do(op="adopt", uid=0, **{"from": "anna", "to": "bert"})
+    assert store.do(op="consent", uid=1000)["consent"] == both
+    assert len(rows("--db", folder / "chatd.db", "--all", "--format", "sft",
+                    "--rating", "all")) == (0 if both == "no" else 2)
+
+
+def test_what_an_older_chatd_holds_gets_another_number(store, folder):
+    """It had a number that an imported user could have."""
+    names_another(store)
+    store.do(op="import", row=json.dumps({"messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"}]}))
+    assert store.close() == 0
+    db = sqlite3.connect(folder / "chatd.db")
+    for table in "account", "size", "exchange", "conversation", "rating":
+        db.execute("UPDATE %s SET uid = uid - ? + 4294967296 "
+                   "WHERE uid >= ?" % table, (HELD, HELD))
+    users = "SELECT uid, name, conversations FROM account ORDER BY uid"
+    old = db.execute(users).fetchall()
+    db.commit()
+    db.close()
+    again = Store(folder / "chatd.db")
+    assert again.close() == 0
+    db = sqlite3.connect(folder / "chatd.db")
+    new = db.execute(users).fetchall()
+    assert [x for x in new if x[0] < HELD] == \
+        [x for x in old if x[0] != 4294967296 + 1000]
+    assert [x for x in new if x[0] >= HELD] == [(HELD + 1000, "anna", 1)]
+    for table in "size", "exchange", "conversation", "rating":
+        assert db.execute("SELECT count(*) FROM %s WHERE uid = ?" % table,
+                          (HELD + 1000,)).fetchone() == (1,)
+    db.close()
+    assert "is held as account %d now" % (HELD + 1000) in \
+        "".join(again.errors)
+
+
 def test_a_split_is_stable_and_complete(store, folder):
     campaign(store)
     args = ["--db", folder / "chatd.db", "--all", "--format", "kto",

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -97,6 +98,30 @@ def test_a_round_trip_gives_the_same_bytes(folder, args, seed):
     second.close()
 
 
+def test_a_long_conversation_comes_in_rows_that_can_be_sent(folder):
+    first = Store(folder / "first.db")
+    a = first.do(**begin("0", prompt="\n" * 90000))
+    first.do(**finish(a["reply"], "x" * 1000, verdicts=[]))
+    for n in range(1, 12):
+        b = first.do(**begin(str(n), conversation=a["conversation"],
+                             prompt="%d" % n + "\n" * 90000))
+        first.do(**finish(b["reply"], "x" * 1000, verdicts=[]))
+    first.close()
+    text = export(folder / "first.db", "-f", "oasst")
+    lines = text.decode().splitlines()
+    assert len(lines) == 6
+    assert all(len(json.dumps({"op": "import", "row": x})) < 1048576
+               for x in lines)
+    (folder / "second").mkdir(mode=0o700)
+    db = folder / "second/chatd.db"
+    second = Store(db)
+    take(second, text)
+    second.close()
+    assert export(db, "-f", "oasst") == text
+    assert read(folder / "second", "SELECT count(*) FROM conversation") == \
+        [(1,)]
+
+
 def test_a_site_knows_its_own_rows_and_what_it_has_deleted(folder):
     store = Store(folder / "chatd.db")
     campaign(store, 1)
@@ -140,6 +165,46 @@ def test_a_bad_row_is_refused_with_a_reason(folder, row, word):
     store = Store(folder / "chatd.db")
     assert word in store.refused(op="import", row=json.dumps(row))["message"]
     assert read(folder, "SELECT count(*) FROM conversation") == [(0,)]
+    store.close()
+
+
+def test_what_is_imported_is_as_old_as_its_last_turn(folder):
+    """So retention does not delete it at once; without a time it is new."""
+    day = 86400000
+    now = int(time.time() * 1000)
+    store = Store(folder / "chatd.db")
+
+    def reply(n, created, *next):
+        return {"role": "assistant", "text": "b", "message_id": "m%d" % n,
+                "created_date": created, "replies": list(next)}
+    for row in (
+            {"text": "<human>: no time\n<bot>: b"},
+            {"message_tree_id": "t", "prompt": {
+                "text": "old", "created_date": "2020-01-01T00:00:00.000Z",
+                "replies": [reply(1, "2020-01-01T00:00:00.000Z", {
+                    "text": "later",
+                    "created_date": "2024-01-01T00:00:00.000Z",
+                    "replies": [reply(2, "2024-01-01T00:00:00.000Z")]})]}}):
+        assert store.do(op="import", row=json.dumps(row))["stored"] > 0
+    (first,), (second,) = read(folder, "SELECT updated FROM conversation "
+                               "ORDER BY id")
+    assert now <= first < now + day and second == 1704067200000
+    done = store.do(op="expire", rated=now - day, unrated=second)
+    assert done["conversations"] == 0
+    done = store.do(op="expire", rated=now - day, unrated=second + 1)
+    assert done["conversations"] == 1
+    store.close()
+
+
+def test_of_two_ratings_by_one_user_the_last_one_counts(folder):
+    store = Store(folder / "chatd.db")
+    tree = {"message_tree_id": "t", "prompt": {"text": "a", "replies": [
+        {"text": "b", "message_id": "m", "events": {"score": [
+            {"user_id": "u", "score": 1}, {"user_id": "v", "score": 1},
+            {"user_id": "u", "score": -1}]}}]}}
+    assert store.do(op="import", row=json.dumps(tree))["stored"] == 1
+    assert read(folder, "SELECT name, thumb FROM v_rating ORDER BY 1") == \
+        [("u", -1), ("v", 1)]
     store.close()
 
 

@@ -306,8 +306,8 @@ def test_wrong_arguments(args):
 def test_an_unknown_instruction_set(tmp_path):
     done = tune("recipe", "x.yaml", "--out", tmp_path, "--isa", "sse")
     assert (done.returncode, done.stderr) == (
-        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512, avx2 or scalar, '
-        "or this processor can't run it\n")
+        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512bf16, avx512, '
+        "avx2 or scalar, or this processor can't run it\n")
 
 
 def test_help_and_version():
@@ -342,6 +342,21 @@ def test_evaluation_counts_exact_answers(tmp_path):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
+def test_a_talk_is_printed_with_replies(tmp_path):
+    (tmp_path / "t.txt").write_text(
+        "# a comment\nHello\nWho are you?\n\n\nThis:\\nx\n")
+    done = tune("talk", SRC / "engine/mini", tmp_path / "t.txt")
+    assert (done.returncode, done.stderr) == (0, "")
+    one, two = done.stdout.split("\n\n")
+    assert [line.split(": ")[0] for line in one.splitlines()] == [
+        "<human>", "<bot>", "<human>", "<bot>"]
+    assert two.startswith("<human>: This:\nx\n<bot>: ")
+    (tmp_path / "n.txt").write_text("# nothing\n")
+    done = tune("talk", SRC / "engine/mini", tmp_path / "n.txt")
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/n.txt: no dialogue in it\n" % tmp_path)
+
+
 def test_a_tokenizer_of_text_files(tmp_path):
     (tmp_path / "a.txt").write_text("the cat and the dog and the bird\n" * 9)
     done = tune("tokenizer", "--out", tmp_path / "t.json", "--vocab", 300,
@@ -352,4 +367,4 @@ def test_a_tokenizer_of_text_files(tmp_path):
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
     done = tune("tokenizer", "--out", tmp_path / "t.json", tmp_path / "b.txt")
     assert (done.returncode, done.stderr) == (
-        1, "chatd-tune: %s/b.txt: not UTF-8\n" % tmp_path)
+        1, "chatd-tune: %s/b.txt: not a text in UTF-8\n" % tmp_path)

@@ -313,6 +313,8 @@ world_new(void)
 		.model = status_model,
 		.defaults = sampling_stated,
 		.changed = roles_report,
+		.model_loaded = reload_first,
+		.model_ended = reload_over,
 		.store_ended = world_store_ended,
 	};
 	struct world	*w = xcalloc(1, sizeof *w);
@@ -329,7 +331,7 @@ world_new(void)
 	for (i = 0; i < WORLD_CLIENTS; i++)
 		w->clients[i].fd = -1;
 	memcpy(w->d.boot, "boot", 5);
-	configure_load(&w->d.config, NULL, &f);
+	configure_load(NULL, &w->d.config, NULL, &f);
 	w->d.lock = STDIN_FILENO;	/* the state folder counts as locked */
 	if ((w->d.base = event_base_new()) == NULL)
 		abort();

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "choice.h"
 #include "protocol.h"
 #include "linebuf.h"
 #include "log.h"
@@ -261,11 +262,49 @@ spawn_program(char *const argv[], int in, int out)
 	return (p->pid);
 }
 
+/* ---- choice.c: nothing is remembered but that there was a model before */
+
+/* Release the members. */
+void
+choice_clear(struct choice *c)
+{
+	free(c->configured);
+	free(c->current.path);
+	free(c->current.digest);
+	free(c->previous.path);
+	free(c->previous.digest);
+	memset(c, 0, sizeof *c);
+}
+
+/* Read what is remembered. */
+int
+choice_read(const char *state_dir, struct choice *c, struct fault *f)
+{
+	(void)state_dir;
+	(void)f;
+	memset(c, 0, sizeof *c);
+	c->configured = xstrdup("/model");
+	c->current.path = xstrdup("/model");
+	c->previous.path = xstrdup("/dev/null");
+	return (0);
+}
+
+/* Remember nothing. */
+int
+choice_write(const char *state_dir, const struct choice *c, struct fault *f)
+{
+	(void)state_dir;
+	(void)c;
+	(void)f;
+	return (0);
+}
+
 /* ---- configure.c */
 
 /* Make the configuration, at the start and at a reload. */
 int
-configure_load(struct config **out, json_t *errors, struct fault *f)
+configure_load(const char *model, struct config **out, json_t *errors,
+    struct fault *f)
 {
 	struct config	*c;
 	int		 d, i;
@@ -287,6 +326,8 @@ configure_load(struct config **out, json_t *errors, struct fault *f)
 		c->filters[i].when_off = i == 0 ? FILTER_BLOCKS : FILTER_PASSES;
 	}
 	c->nfilters = 2;
+	if (model != NULL && strcmp(model, "default") != 0)
+		c->model_chosen = xstrdup(model);
 	c->log_level = LOG_LEVEL_ERROR;
 	c->filter_hold = 2;
 	c->line = 8192;

@@ -206,11 +206,13 @@ test_only_what_somebody_vouched_for_goes_out(void **state)
 	expect_rated(fx, "messages", 1, "bad", LINE(HUMAN("p") "," BOT("i")));
 	expect_rated(fx, "messages", 1, NULL, LINE(HUMAN("p") "," BOT("r"))
 	    LINE(HUMAN("p") "," BOT("i")));
-	/* Two people do not agree. */
+	/* Two people do not agree; the owner gets the own opinion only. */
 	assert_int_equal(sqlite3_exec(fx->st->db, "INSERT INTO rating (reply, "
 	    "uid, thumb, reasons, created) VALUES (1, 7, -1, '[]', 1)", NULL,
 	    NULL, NULL), SQLITE_OK);
-	expect_rated(fx, "messages", 1, "good", "");
+	expect_rated(fx, "messages", -1, "good", "");
+	expect_rated(fx, "messages", 1, "good", LINE(HUMAN("p") ","
+	    BOT("r")));
 }
 
 static void

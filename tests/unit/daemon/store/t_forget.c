@@ -91,6 +91,42 @@ test_a_range_of_time_is_forgotten_and_the_rest_stays(void **state)
 }
 
 static void
+test_a_title_goes_with_the_prompt_that_made_it(void **state)
+{
+	struct fixture	*fx = *state;
+
+	fixture_do(fx, NULL, SAY(7, "a", "a secret", 100));
+	fixture_do(fx, NULL, END(1, 101));
+	fixture_do(fx, NULL, "{'op':'begin','uid':7,'kind':'say',"
+	    "'conversation':1,'params':{},'seed':1,'model':{},'key':'b',"
+	    "'prompt':' the  weather','time':200}");
+	fixture_do(fx, NULL, END(2, 201));
+	/* A title that somebody gave stays. */
+	fixture_do(fx, NULL, "{'op':'new','uid':7,'title':'given','time':50}");
+	fixture_do(fx, NULL, "{'op':'begin','uid':7,'kind':'say',"
+	    "'conversation':2,'params':{},'seed':1,'model':{},'key':'c',"
+	    "'prompt':'a secret','time':100}");
+	fixture_do(fx, NULL, END(3, 101));
+	fixture_do(fx, NULL, "{'op':'begin','uid':7,'kind':'say',"
+	    "'conversation':2,'params':{},'seed':1,'model':{},'key':'d',"
+	    "'prompt':'a bird','time':200}");
+	fixture_do(fx, NULL, END(4, 201));
+	/* One that began before the time, and is empty then. */
+	fixture_do(fx, NULL, "{'op':'new','uid':7,'time':50}");
+	fixture_do(fx, NULL, "{'op':'begin','uid':7,'kind':'say',"
+	    "'conversation':3,'params':{},'seed':1,'model':{},'key':'e',"
+	    "'prompt':'a secret','time':100}");
+	fixture_do(fx, NULL, END(5, 101));
+	/* One that is empty, and is not in the time. */
+	fixture_do(fx, NULL, "{'op':'new','uid':7,'title':'new','time':50}");
+	assert_int_equal(fixture_do(fx, "conversations", "{'op':'forget',"
+	    "'uid':7,'since':100,'until':200}"), 1);
+	assert_string_equal(fixture_sql(fx, "SELECT title FROM conversation "
+	    "ORDER BY id"), "the weather\ngiven\nnew");
+	sound(fx);
+}
+
+static void
 test_all_of_an_account_is_forgotten_in_parts(void **state)
 {
 	struct fixture	*fx = *state;
@@ -234,13 +270,13 @@ test_a_number_with_another_name_does_not_inherit(void **state)
 	fixture_refused(fx, "not_found", NULL, "{'op':'delete','uid':7,"
 	    "'name':'bob','conversation':1}");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, name, conversations "
-	    "FROM account ORDER BY uid"), "7|bob|0\n4294967303|u7|1");
+	    "FROM account ORDER BY uid"), "7|bob|0\n2199023255559|u7|1");
 	sound(fx);
 	/* Operators see it, and give it back or erase it. */
 	fixture_do(fx, NULL, "{'op':'show','uid':0,'admin':true,"
 	    "'conversation':1}");
 	fixture_refused(fx, "not_found", "from", "{'op':'adopt','uid':0,"
-	    "'from':'8589934599','to':'7'}");
+	    "'from':'2203318222855','to':'7'}");
 	fixture_refused(fx, "bad_field", "from", "{'op':'adopt','uid':0,"
 	    "'from':'bob','to':'7'}");
 	fixture_do(fx, NULL, "{'op':'adopt','uid':0,'from':'u7','to':'bob'}");
@@ -264,7 +300,7 @@ test_a_write_of_the_new_owner_holds_too(void **state)
 	    "'kind':'say','params':{},'seed':1,'model':{},'key':'c',"
 	    "'prompt':'of eve','time':300}");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, prompt FROM exchange "
-	    "ORDER BY id"), "4294967303|of ann\n8589934599|of bob\n7|of eve");
+	    "ORDER BY id"), "2199023255559|of ann\n2203318222855|of bob\n7|of eve");
 	fixture_do(fx, NULL, "{'op':'forget','uid':0,'admin':true,"
 	    "'user':'bob','all':true}");
 	assert_string_equal(fixture_sql(fx, "SELECT prompt FROM exchange "
@@ -280,6 +316,7 @@ main(void)
 	    fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_range_of_time_is_forgotten_and_the_rest_stays),
+		T(a_title_goes_with_the_prompt_that_made_it),
 		T(all_of_an_account_is_forgotten_in_parts),
 		T(without_secure_delete_the_text_would_stay),
 		T(the_file_shrinks),

@@ -176,14 +176,89 @@ test_answers_are_in_their_texts(void **state)
 					cell = xstrndup(s,
 					    (size_t)(end - s));
 				}
+				/* Rows that the text counts have a number. */
 				if (strstr(doc.turn[0].text, cell) == NULL &&
-				    strstr(cell, " ") == NULL)
+				    strstr(cell, " ") == NULL &&
+				    (cell[0] > '9' || cell[1] != '\0'))
 					fail_msg("\"%s\" is not in: %s",
 					    cell, doc.turn[0].text);
 				free(cell);
 			}
 			gen_doc_clear(&doc);
 		}
+}
+
+/* Lists that tasks draw from. */
+#define FORMS	"@list text-and-question\n{$text} {$ask}\n" \
+	"@list text-alone\n{$text}\n@list text-read\nRead.\n" \
+	"@list question-more\n{$ask}\n@list filler\nNothing.\n" \
+	"@list table-form\n{$text} {$count}: {$numbered}; {$columns}\n"
+
+static void
+test_an_article_answers_with_its_sentences(void **state)
+{
+	static const char text[] = FORMS "@list thing\nape\n"
+	    "@article a\nsay It is {a thing:x}.\nmore It eats.\n"
+	    "q What is it? = {$said}\nnext How? = {$why}\n";
+	char		*dir = folder(text);
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	const char	*family;
+	uint64_t	 i;
+	size_t		 k, asked = 0;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		if (gen_test(g, "spans", i, &doc, &family) == 0)
+			for (k = 0; k + 3 < doc.n; k++) {
+				if (strstr(doc.turn[k].text, "What") == NULL)
+					continue;
+				assert_string_equal(family, "article");
+				assert_string_equal(doc.turn[k + 1].text,
+				    "It is an ape.");
+				assert_string_equal(doc.turn[k + 3].text,
+				    "It eats.");
+				asked++;
+			}
+		gen_doc_clear(&doc);
+	}
+	assert_true(asked > DOCUMENTS / 20);
+	gen_free(g);
+	discard(dir);
+}
+
+static void
+test_a_cell_has_other_words_in_the_text(void **state)
+{
+	static const char text[] = FORMS "@table t\nthings t\n"
+	    "col ID = {$row} => {$nth}\ncol New = {Yes => with|No => no}\n"
+	    "row The {$1} has {$2} it.\n";
+	char		*dir = folder(text), *want;
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	const char	*family;
+	uint64_t	 i;
+	int		 yes;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(gen_test(g, "table", i, &doc, &family), 0);
+		assert_true(has(&doc, "two: (1) ID, (2) New; ID and New"));
+		yes = has(&doc, "The second has with it.");
+		assert_int_not_equal(yes, has(&doc, "The second has no it."));
+		want = xasprintf("\n| 2 | %s |", yes ? "Yes" : "No");
+		assert_true(has(&doc, want));
+		free(want);
+		gen_doc_clear(&doc);
+	}
+	gen_free(g);
+	discard(dir);
 }
 
 static void
@@ -252,6 +327,8 @@ main(void)
 		cmocka_unit_test(test_a_seed_gives_the_same_document),
 		cmocka_unit_test(test_training_and_tests_share_no_phrasing),
 		cmocka_unit_test(test_answers_are_in_their_texts),
+		cmocka_unit_test(test_an_article_answers_with_its_sentences),
+		cmocka_unit_test(test_a_cell_has_other_words_in_the_text),
 		cmocka_unit_test(test_a_feeling_has_a_label),
 		cmocka_unit_test(test_mistakes_are_reported)
 	};

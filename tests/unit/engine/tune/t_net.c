@@ -26,7 +26,8 @@
 
 #define VOCAB	50
 
-static const char *const isas[] = { "scalar", "avx2", "avx512", "amx" };
+static const char *const isas[] = { "scalar", "avx2", "avx512",
+	"avx512bf16", "amx" };
 
 /* The configuration of reference.py. */
 static struct model_config
@@ -153,7 +154,8 @@ test_gradients_are_those_of_torch(void **state)
 	for (v = 0; v < nitems(isas); v++) {
 		if (mat_find(isas[v]) == NULL)
 			continue;
-		tol = strcmp(isas[v], "amx") == 0 ? 2e-2 : 2e-5;
+		tol = strcmp(isas[v], "amx") == 0 ||
+		    strcmp(isas[v], "avx512bf16") == 0 ? 2e-2 : 2e-5;
 		assert_non_null(f = fopen(path, "r"));
 		while (next(f, line, sizeof line) && sscanf(line,
 		    "model %15s %d %lf %d %lf", act, &parallel, &pct, &tied,
