@@ -23,7 +23,7 @@ struct preset_key {
 
 static const struct preset_key preset_keys[] = {
 	{ "steps", 0, AT(steps), 0, 0, 1e6 },
-	{ "visits", 0, AT(visits), 60, 1, 1e6 },
+	{ "visits", 0, AT(visits), 40, 1, 1e6 },
 	{ "batch", 0, AT(batch), 2048, 64, 1e9 },
 	{ "micro", 0, AT(micro), 2048, 16, 1048576 },
 	{ "warmup", 0, AT(warmup), 5, 0, 1e6 },

@@ -61,7 +61,7 @@ slow = pytest.mark.skipif(SANITIZED, reason="a training, under a sanitizer")
 
 def run(*args, status=0):
     done = subprocess.run([str(a) for a in args], capture_output=True,
-                          text=True, timeout=600, check=False)
+                          text=True, timeout=1800, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done
 
