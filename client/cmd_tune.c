@@ -58,10 +58,9 @@ static const char *const tune_formats[] = { "sft", "preference", "kto" };
 
 /* Print the name of a stage. */
 static void
-tune_stage(const struct tune *t, const char *name)
+tune_stage(const char *name)
 {
 	printf("%s%-8s%s ", term_on(1, ROLE_BOLD), name, term_off(1));
-	(void)t;
 }
 
 /* Erase the line that is drawn again and again. */
@@ -139,7 +138,7 @@ tune_export(struct tune *t)
 			return (status);
 	}
 	if (!t->ctl->opt.json) {
-		tune_stage(t, "export");
+		tune_stage("export");
 		printf("%lld good replies, %lld pairs, %lld labels\n",
 		    (long long)n[0], (long long)n[1], (long long)n[2]);
 		term_flush();
@@ -244,7 +243,7 @@ tune_step(struct tune *t, const json_t *o)
 	curve_add(&t->loss, msg_real(o, "loss", (double)NAN));
 	if (t->live) {
 		fputs(TUNE_ERASE, stdout);
-		tune_stage(t, "train");
+		tune_stage("train");
 		curve_line(&t->loss, TUNE_COLUMNS, stdout);
 		printf(" loss %.3f  %lld/%lld  %d:%02d left",
 		    msg_real(o, "loss", 0), (long long)step,
@@ -255,7 +254,7 @@ tune_step(struct tune *t, const json_t *o)
 	if (step < steps)
 		return;
 	tune_erase(t);
-	tune_stage(t, "loss");
+	tune_stage("loss");
 	printf("over %lld steps\n", (long long)steps);
 	curve_plot(&t->loss, TUNE_COLUMNS, stdout);
 	term_flush();
@@ -285,7 +284,7 @@ tune_gate(struct tune *t, json_t *gate)
 	size_t	 i;
 
 	t->gate = json_incref(gate);
-	tune_stage(t, "");
+	tune_stage("");
 	printf("%-6s %9s %10s %9s\n", "", "before", "after", "change");
 	json_array_foreach(json_object_get(gate, "learnt"), i, row)
 		tune_row(row, " %", msg_real(row, "change", 0));
@@ -319,7 +318,7 @@ tune_event(struct tune *t, json_t *o)
 		term_json(o);
 		term_flush();
 	} else if (strcmp(event, "stage") == 0 && text != NULL) {
-		tune_stage(t, msg_string(o, "stage") != NULL ?
+		tune_stage(msg_string(o, "stage") != NULL ?
 		    msg_string(o, "stage") : "");
 		puts(text);
 		term_flush();
@@ -327,6 +326,19 @@ tune_event(struct tune *t, json_t *o)
 		tune_step(t, o);
 	else if (strcmp(event, "gate") == 0)
 		tune_gate(t, json_object_get(o, "gate"));
+}
+
+/* Read a line. A change of the terminal's size is no end. 0: the end, or a
+ * signal that ends this program. */
+static int
+tune_line(FILE *from, char **line, size_t *size)
+{
+	while (getline(line, size, from) == -1) {
+		if (!ferror(from) || errno != EINTR || intr_ended())
+			return (0);
+		clearerr(from);
+	}
+	return (1);
 }
 
 /* Train and measure. */
@@ -338,12 +350,15 @@ tune_train(struct tune *t)
 	size_t	 size = 0;
 	json_t	*o;
 	pid_t	 pid;
-	int	 status;
+	int	 status, stopped;
 
 	term_flush();
-	if ((pid = tune_start(t, &from)) == -1)
+	intr_hold(1);		/* Ctrl-C ends chatd-tune, we tidy up */
+	if ((pid = tune_start(t, &from)) == -1) {
+		intr_hold(0);
 		return (CTL_REFUSED);
-	while (getline(&line, &size, from) != -1)
+	}
+	while (tune_line(from, &line, &size))
 		if ((o = json_loads(line, 0, NULL)) != NULL) {
 			tune_event(t, o);
 			json_decref(o);
@@ -351,8 +366,13 @@ tune_train(struct tune *t)
 	tune_erase(t);
 	free(line);
 	fclose(from);
+	if ((stopped = intr_take() || intr_ended()) != 0)
+		kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
+	intr_hold(0);
+	if (stopped)
+		return (CTL_INTERRUPTED);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return (CTL_OK);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == TUNE_NOTHING) {
@@ -376,7 +396,7 @@ tune_back(const struct tune *t, const json_t *end, double seconds)
 	json_t	*row = json_array_get(json_object_get(t->gate, "learnt"), 0);
 	int64_t	 ms = msg_int(end, "ms", (int64_t)(1000 * seconds));
 
-	tune_stage(t, "back");
+	tune_stage("back");
 	printf("chatctl rollback changes back to %s in about %.1f s, and "
 	    "running replies end undisturbed", t->parent, (double)ms / 1000);
 	if (row != NULL)
@@ -409,7 +429,7 @@ tune_swap(struct tune *t)
 	if (status == CTL_OK && t->ctl->opt.json)
 		term_json(end);
 	else if (status == CTL_OK) {
-		tune_stage(t, "swap");
+		tune_stage("swap");
 		printf("%s serves\n", path != NULL ? path : t->made);
 		tune_back(t, end, clock_seconds() - begin);
 	} else if (code != NULL && strcmp(code, "bad_field") == 0 &&
@@ -464,7 +484,7 @@ tune_run(struct tune *t)
 		return (status);
 	if (t->ctl->opt.no_swap) {
 		if (!t->ctl->opt.json) {
-			tune_stage(t, "made");
+			tune_stage("made");
 			printf("%s; to use it: chatctl reload --model %s\n",
 			    t->made, t->made);
 		}

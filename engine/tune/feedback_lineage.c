@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,13 @@ lineage_recipe(const struct feedback *t)
 	return (v != NULL ? v : json_null());
 }
 
+/* A number, or null if it is none. */
+static json_t *
+lineage_number(double v)
+{
+	return (isfinite(v) ? json_real(v) : json_null());
+}
+
 /* Write an object as a file. */
 static int
 lineage_put(const char *dir, const char *name, json_t *o, struct fault *f)
@@ -110,12 +118,12 @@ feedback_lineage(const struct feedback *t, struct fault *f)
 	    "phrasings", (json_int_t)t->learnt, "compared",
 	    (json_int_t)t->compared, "own", (json_int_t)t->own, "steps",
 	    (json_int_t)t->steps);
-	o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:o, s:f, s:f}", "tool",
+	o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o}", "tool",
 	    "chatd-tune " PACKAGE_VERSION, "parent", t->parent_digest,
 	    "kind", t->p.rank > 0 ? "adapter" : "model", "exports",
 	    lineage_sources(t), "recipe", lineage_recipe(t), "seed",
-	    (json_int_t)t->p.seed, "counts", counts, "first_loss", t->first,
-	    "last_loss", t->last);
+	    (json_int_t)t->p.seed, "counts", counts, "first_loss",
+	    lineage_number(t->first), "last_loss", lineage_number(t->last));
 	json_object_set(o, "gate", t->gate);
 	if ((r = lineage_put(t->made, "lineage.json", o, f)) == 0)
 		r = lineage_put(t->made, "gate.json", t->gate, f);

@@ -135,6 +135,22 @@ gate_row(const char *name, int n, double before, double after, int ok)
 	    after - before, "ok", ok));
 }
 
+/* Add a reason (taken) to those that are there. */
+static void
+gate_reason(char **why, char *reason)
+{
+	char	*both;
+
+	if (*why == NULL) {
+		*why = reason;
+		return;
+	}
+	both = xasprintf("%s; %s", *why, reason);
+	free(*why);
+	free(reason);
+	*why = both;
+}
+
 /* Compare. */
 json_t *
 gate_compare(const struct gate_options *o, const struct gate_set *set,
@@ -149,20 +165,20 @@ gate_compare(const struct gate_options *o, const struct gate_set *set,
 		before = 100.0 * a->right[i] / a->n[i];
 		after = 100.0 * b->right[i] / b->n[i];
 		ok = after >= before - o->margin - 1e-9;
-		if (!ok && why == NULL)
-			why = xasprintf("%s fell from %.1f to %.1f %%, by "
-			    "more than %g points", a->name[i], before, after,
-			    o->margin);
+		if (!ok)
+			gate_reason(&why, xasprintf("%s fell from %.1f to "
+			    "%.1f %%, by more than %g points", a->name[i],
+			    before, after, o->margin));
 		json_array_append_new(rows, gate_row(a->name[i], a->n[i],
 		    before, after, ok));
 	}
 	rise = 100 * (b->perplexity / a->perplexity - 1);
 	ok = a->tokens == 0 || (isfinite(rise) && rise <= o->perplexity);
-	if (!ok && why == NULL)
-		why = isfinite(rise) ? xasprintf("the perplexity rose from "
-		    "%.2f to %.2f, by more than %g %%", a->perplexity,
-		    b->perplexity, o->perplexity) :
-		    xstrdup("the perplexity is not finite");
+	if (!ok)
+		gate_reason(&why, isfinite(rise) ? xasprintf("the perplexity "
+		    "rose from %.2f to %.2f, by more than %g %%",
+		    a->perplexity, b->perplexity, o->perplexity) :
+		    xstrdup("the perplexity is not finite"));
 	for (i = 0; i < (int)sets; i++)
 		if (set[i].n > 0)
 			json_array_append_new(learnt, gate_row(set[i].name,

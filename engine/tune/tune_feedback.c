@@ -5,9 +5,12 @@
  */
 #include "tune.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "feedback.h"
 #include "gate.h"
@@ -77,14 +80,17 @@ feedback_option(struct feedback_options *o, int c)
 /* Paths that do not depend on a folder: the recipe is in another one. Each is
  * owned. 0, or -1 after a message. */
 static int
-feedback_absolute(const char **path)
+feedback_absolute(const char *what, const char **path)
 {
-	char	*full;
+	struct fault	 f;
+	char		*full;
 
 	if (*path == NULL)
 		return (0);
 	if ((full = realpath(*path, NULL)) == NULL) {
-		perror(*path);
+		(void)fault_set(&f, "bad_config", NULL, "%s: %s: %s", what,
+		    *path, strerror(errno));
+		(void)tune_failed(&f);
 		return (-1);
 	}
 	*path = full;
@@ -111,9 +117,9 @@ tune_feedback(int argc, char **argv)
 	o.exports = xcalloc((size_t)(argc - optind), sizeof *o.exports);
 	while (++optind < argc)
 		o.exports[o.n++] = argv[optind];
-	if (feedback_absolute(&o.parent) != 0 ||
-	    feedback_absolute(&o.templates) != 0 ||
-	    feedback_absolute(&o.corpus) != 0)
+	if (feedback_absolute("model", &o.parent) != 0 ||
+	    feedback_absolute("--templates", &o.templates) != 0 ||
+	    feedback_absolute("--corpus", &o.corpus) != 0)
 		goto out;
 	if (feedback_run(&o, &result, &f) != 0)
 		tune_failed(&f);
@@ -181,10 +187,11 @@ gate_answered(const struct gate_run *t, json_t *table)
 		a = &t->answer[0][i];
 		b = &t->answer[1][i];
 		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, "
-		    "s:f, s:f}", "prompt", t->set.prompt[i], "reply",
+		    "s:o, s:o}", "prompt", t->set.prompt[i], "reply",
 		    t->set.want[i], "right_before", a->right, "right_after",
-		    b->right, "loss_before", a->loss, "loss_after",
-		    b->loss));
+		    b->right, "loss_before", isfinite(a->loss) ?
+		    json_real(a->loss) : json_null(), "loss_after",
+		    isfinite(b->loss) ? json_real(b->loss) : json_null()));
 	}
 	json_object_set_new(table, "asked", list);
 }

@@ -195,7 +195,7 @@ def test_the_same_ratings_are_not_trained_twice(loop, rated, tmp_path):
 
 def test_a_spoilt_training_is_refused(rated, tmp_path):
     text = SMALL.replace("margin: 100", "margin: 1").replace(
-        "perplexity: 1000", "perplexity: 2") + "rate: 30\nembed_rate: 3\n" \
+        "perplexity: 1000", "perplexity: 2") + "rate: 1\nembed_rate: 0.1\n" \
         "clip: 0\n"
     done = tune(tmp_path, rated, text, status=3)
     assert "REFUSED" in done.stdout
@@ -206,7 +206,7 @@ def test_a_spoilt_training_is_refused(rated, tmp_path):
 
 def test_a_refused_model_is_not_served(service, tmp_path):
     text = SMALL.replace("perplexity: 1000", "perplexity: 2") + \
-        "rate: 30\nembed_rate: 3\nclip: 0\n"
+        "rate: 1\nembed_rate: 0.1\nclip: 0\n"
     before = service.status()["model"]["digest"]
     done = chatctl(service, "tune", "--plain", "--preset",
                    preset(tmp_path, text), "--templates", TEMPLATES, "-o",
@@ -334,6 +334,13 @@ def test_what_is_no_export_is_reported(tmp_path, text, message):
 ])
 def test_a_bad_preset_is_reported(rated, tmp_path, text, message):
     assert message in tune(tmp_path, rated, text, status=1).stderr
+
+
+def test_missing_templates_are_reported(rated, tmp_path):
+    done = run(TUNE, "feedback", MINI, "--templates", tmp_path / "none",
+               "--out", tmp_path / "new", rated / "sft.jsonl", status=1)
+    assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
+        "directory\n" % (tmp_path / "none")
 
 
 def test_a_folder_that_is_there_is_left_alone(rated, tmp_path):
