@@ -48,6 +48,7 @@ static const struct {
 	{ CMD_MODERATE, cmd_moderate },
 	{ CMD_TOKENIZE, cmd_tokenize },
 	{ CMD_TOP, cmd_top },
+	{ CMD_TUNE, cmd_tune },
 	{ CMD_HELP, main_help },
 };
 

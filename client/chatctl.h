@@ -11,6 +11,7 @@
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager  key
  *   filter
+ *   exporting
  *   say  list  show_status  explain
  *   show
  *   review_walk
@@ -80,6 +81,8 @@ struct options {
 	const char	*format, *output, *split;
 	int64_t		 heldout;	/* per cent */
 	int		 consent, unique, bare, sidecar;
+	const char	*parent, *preset, *templates, *corpus;	/* of tune */
+	int		 dry_run, no_swap;
 };
 
 /* One run of the program. */
@@ -133,7 +136,8 @@ struct ctl {
 #define CMD_TOP		0x1000000
 #define CMD_ROLLBACK	0x2000000
 #define CMD_AB		0x4000000
-#define CMD_ANY		0x7ffffff
+#define CMD_TUNE	0x8000000
+#define CMD_ANY		0xfffffff
 
 struct command {
 	const char	*name;
@@ -368,6 +372,15 @@ int	 filter_exchange(struct ctl *ctl, const char *word, int64_t *exchange);
 /* The name of an account, in a new string; "1000" if it has none. */
 char	*filter_user(int64_t uid);
 
+/* ---- exporting.c: exports */
+/*
+ * Export what the options choose, to stdout, or to a new file with its
+ * manifest. *bytes is what was written; *end a new reference to the done event,
+ * or NULL. A connection that is open is used. Returns an exit status, reported.
+ */
+int	 exporting_run(struct ctl *ctl, const char *format, const char *path,
+	    size_t *bytes, json_t **end);
+
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text
  * with the places that were found, and each finding with what it weighed. */
@@ -434,6 +447,7 @@ int	 cmd_review(struct ctl *ctl, int argc, char **argv);
 int	 cmd_moderate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_tokenize(struct ctl *ctl, int argc, char **argv);
 int	 cmd_top(struct ctl *ctl, int argc, char **argv);
+int	 cmd_tune(struct ctl *ctl, int argc, char **argv);
 
 /* Connect, wait for the model and find the conversation that --continue
  * means. 0 or an exit status, reported. */

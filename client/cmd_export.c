@@ -5,141 +5,26 @@
  */
 #include "chatctl.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "exportfile.h"
-#include "json.h"
-
-/* The output of an export. */
-struct export {
-	struct outfile	*file;		/* owned; NULL: stdout */
-	size_t		 bytes;		/* written so far */
-	struct render	 render;	/* for a terminal */
-};
-
-static json_t	*export_message(const struct ctl *, int);
-static int	export_open(const struct ctl *, const char *,
-		    struct export *);
-static void	export_text(void *, const json_t *);
-static int	export_close(const struct ctl *, const char *,
-		    struct export *, int, const json_t *);
-
-/* Make the request. */
-static json_t *
-export_message(const struct ctl *ctl, int manifest)
-{
-	const struct options	*o = &ctl->opt;
-	json_t			*m = msg_op("export", -1);
-
-	msg_set_string(m, "format", o->format);
-	msg_set_string(m, "split", o->split);
-	if (o->all)
-		msg_set_bool(m, "all", 1);
-	if (o->heldout != 10)
-		msg_set_int(m, "heldout", o->heldout);
-	if (o->consent)
-		msg_set_bool(m, "consent", 1);
-	if (o->unique)
-		msg_set_bool(m, "unique", 1);
-	if (o->bare)
-		msg_set_bool(m, "bare", 1);
-	if (o->sidecar)
-		msg_set_bool(m, "sidecar", 1);
-	if (manifest)
-		msg_set_bool(m, "manifest", 1);
-	return (m);
-}
 
 /* chatctl export */
 int
 cmd_export(struct ctl *ctl, int argc, char **argv)
 {
 	const char	*path = ctl->opt.output;
-	struct export	 e = { .file = NULL };
-	json_t		*m, *end;
+	size_t		 bytes = 0;
+	json_t		*end;
 	int		 status;
 
 	(void)argc;
 	(void)argv;
 	if (path != NULL && strcmp(path, "-") == 0)
 		path = NULL;
-	m = export_message(ctl, path != NULL);
-	if ((status = filter_add(ctl, m)) != CTL_OK ||
-	    (status = link_open(ctl)) != CTL_OK ||
-	    (status = export_open(ctl, path, &e)) != CTL_OK) {
-		json_decref(m);
-		return (status);
-	}
-	render_init(&e.render, stdout, term_mark(1));
-	intr_hold(path != NULL);	/* no part of a file is left */
-	status = link_call(ctl, m, export_text, &e, &end);
-	if (path != NULL)
-		status = export_close(ctl, path, &e, status, end);
-	else {
-		render_end(&e.render);
-		term_flush();
-	}
-	intr_hold(0);
-	if (status == CTL_OK && e.bytes == 0)
+	status = exporting_run(ctl, ctl->opt.format, path, &bytes, &end);
+	if (status == CTL_OK && bytes == 0)
 		term_note("[nothing to export%s]", ctl->opt.all ? "" :
 		    " among your own texts; operators get those of all users "
 		    "with --all");
 	json_decref(end);
 	return (status);
-}
-
-/* Begin the file (NULL: none), if all names are free. */
-static int
-export_open(const struct ctl *ctl, const char *path, struct export *e)
-{
-	struct fault	f;
-
-	if (path == NULL || (exportfile_free(path, ctl->opt.format,
-	    &f) == 0 && outfile_new(path, &e->file, &f) == 0))
-		return (CTL_OK);
-	term_error("%s", f.message);
-	return (CTL_REFUSED);
-}
-
-/* Write a piece. */
-static void
-export_text(void *arg, const json_t *event)
-{
-	struct export	*e = arg;
-	const char	*text = msg_string(event, "text");
-	size_t		 n;
-
-	if (text == NULL)
-		return;
-	n = strlen(text);
-	e->bytes += n;
-	if (e->file != NULL)
-		outfile_write(e->file, text, n);
-	else if (term_is(1))
-		render_text(&e->render, text, n);
-	else
-		fwrite(text, 1, n, stdout);
-	if (e->file == NULL)
-		term_flush();
-}
-
-/* Complete the files, or remove them after a failure. Returns the exit
- * status. */
-static int
-export_close(const struct ctl *ctl, const char *path, struct export *e,
-    int status, const json_t *end)
-{
-	json_t		*manifest = json_object_get(end, "manifest");
-	struct fault	 f;
-
-	if (status != CTL_OK) {
-		outfile_drop(e->file);
-		return (status);
-	}
-	if (exportfile_end(e->file, path, ctl->opt.format, manifest,
-	    &f) == 0)
-		return (CTL_OK);
-	term_error("%s", f.message);
-	return (CTL_REFUSED);
 }

@@ -88,6 +88,11 @@ static const struct command commands[] = {
 	    "FILE is a name in the folder backup of chatd's state. What was "
 	    "deleted since the\nbackup stays deleted. The database before is "
 	    "kept beside the new one.\n" },
+	{ "tune", CMD_TUNE, "", 0, 0,
+	    "Train rated replies into a new model (operators only)",
+	    "Exports what was rated, trains the model that serves, measures "
+	    "both, and if no task\nhas become worse, has chatd change to the "
+	    "new model. Exit status: 1 if the gate\nhas refused the model.\n" },
 	{ "top", CMD_TOP, "", 0, 0,
 	    "Watch the replies that run and wait; q leaves",
 	    "Operators see those of all users, and the engine's tokens per "

@@ -2,11 +2,14 @@
 /*
  * Sources of documents: templates, and files of JSON lines.
  *
- *   dialogues    {"turns": [...]}, {"messages": [...]} or
- *                {"text": "<human>: ..."}
+ *   dialogues    {"turns": [...]}, {"messages": [...]},
+ *                {"text": "<human>: ..."} or {"prompt", "completion"}
  *   text         {"text": "..."}
  *   preference   {"prompt", "chosen", "rejected"}
  *   labels       {"prompt", "completion", "label"}
+ *
+ * A prompt is a text with tags or a list of messages, and a reply a text or a
+ * list of one message.
  */
 #include "data.h"
 
@@ -16,20 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gen.h"
 #include "rng.h"
 #include "xmalloc.h"
 
 #define DATA_HUMAN	"<human>:"
 #define DATA_BOT	"<bot>:"
-
-/* A document of a file: turns, or text without roles. */
-struct data_row {
-	struct gen_doc	 doc;
-	size_t		 prompt;	/* turns of doc before the completion */
-	char		*other;		/* owned: the rejected reply */
-	int		 label;
-};
 
 struct data_source {
 	struct gen	*gen;		/* owned; NULL: a file */
@@ -122,9 +116,15 @@ data_add_turns(const struct tokenizer *t, const struct recipe *r,
 static void
 data_split(const char *s, struct gen_doc *doc)
 {
-	const char	*end;
+	const char	*end = strstr(s, DATA_HUMAN);
 	enum gen_role	 role;
 
+	/* A pre-prompt stands before the first tag. */
+	if (end != NULL && end > s && end[-1] == '\n' &&
+	    strncmp(s, DATA_BOT, strlen(DATA_BOT)) != 0) {
+		gen_say(doc, GEN_PLAIN, xstrndup(s, (size_t)(end - s)));
+		s = end;
+	}
 	while (*s != '\0') {
 		s += strspn(s, "\n");
 		role = strncmp(s, DATA_BOT, strlen(DATA_BOT)) == 0 ?
@@ -151,13 +151,36 @@ data_string(json_t *row, const char *key)
 	return (json_string_value(json_object_get(row, key)));
 }
 
+/* A list of messages. */
+static int
+data_messages(json_t *list, struct gen_doc *doc)
+{
+	json_t		*e;
+	const char	*role, *s;
+	size_t		 i, n;
+
+	json_array_foreach(list, i, e) {
+		role = data_string(e, "role");
+		s = data_string(e, "content");
+		if (role == NULL || s == NULL)
+			return (0);
+		n = strlen(s);
+		if (strcmp(role, "system") == 0)
+			gen_say(doc, GEN_PLAIN, xasprintf("%s%s", s, n > 0 &&
+			    s[n - 1] != '\n' ? "\n" : ""));
+		else
+			gen_say(doc, strcmp(role, "assistant") == 0 ?
+			    GEN_REPLY : GEN_SAID, xstrdup(s));
+	}
+	return (1);
+}
+
 /* Turns or messages. */
 static int
 data_turns(json_t *row, struct gen_doc *doc)
 {
-	json_t		*list = json_object_get(row, "turns"), *e;
-	const char	*role, *s;
-	size_t		 i;
+	json_t	*list = json_object_get(row, "turns"), *e;
+	size_t	 i;
 
 	json_array_foreach(list, i, e) {
 		if (!json_is_string(e))
@@ -165,25 +188,46 @@ data_turns(json_t *row, struct gen_doc *doc)
 		gen_say(doc, i % 2 == 0 ? GEN_SAID : GEN_REPLY,
 		    xstrdup(json_string_value(e)));
 	}
-	list = json_object_get(row, "messages");
-	json_array_foreach(list, i, e) {
-		role = data_string(e, "role");
-		s = data_string(e, "content");
-		if (role == NULL || s == NULL)
-			return (0);
-		gen_say(doc, strcmp(role, "assistant") == 0 ? GEN_REPLY :
-		    strcmp(role, "system") == 0 ? GEN_PLAIN : GEN_SAID,
-		    xstrdup(s));
-	}
+	return (data_messages(json_object_get(row, "messages"), doc) &&
+	    doc->n > 0);
+}
+
+/* The reply of a key: a string, or a list of one message. */
+static const char *
+data_reply(json_t *row, const char *key)
+{
+	json_t	*v = json_object_get(row, key);
+
+	if (json_array_size(v) == 1)
+		return (data_string(json_array_get(v, 0), "content"));
+	return (json_string_value(v));
+}
+
+/* Split a prompt, which may end with an open tag; its replies are not
+ * learnt. */
+static int
+data_prompt(json_t *prompt, struct gen_doc *doc)
+{
+	size_t	 i;
+
+	if (json_is_string(prompt))
+		data_split(json_string_value(prompt), doc);
+	else if (!data_messages(prompt, doc))
+		return (0);
+	while (doc->n > 0 && doc->turn[doc->n - 1].role != GEN_SAID)
+		free(doc->turn[--doc->n].text);
+	for (i = 0; i < doc->n; i++)
+		if (doc->turn[i].role == GEN_REPLY)
+			doc->turn[i].role = GEN_CONTEXT;
 	return (doc->n > 0);
 }
 
-/* One row of a file. 0: it is not of this kind. */
-static int
+/* One row of a file. */
+int
 data_row(enum recipe_kind kind, json_t *row, struct data_row *out)
 {
-	const char	*prompt = data_string(row, "prompt");
-	const char	*s = data_string(row, kind == DATA_PREFERENCE ?
+	json_t		*prompt = json_object_get(row, "prompt");
+	const char	*s = data_reply(row, kind == DATA_PREFERENCE ?
 			    "chosen" : "completion");
 	const char	*text = data_string(row, "text");
 	json_t		*label = json_object_get(row, "label");
@@ -196,24 +240,30 @@ data_row(enum recipe_kind kind, json_t *row, struct data_row *out)
 		data_split(text, &out->doc);
 		return (out->doc.n > 0);
 	}
-	if (kind == DATA_DIALOGUES)
+	if (kind == DATA_DIALOGUES && prompt == NULL)
 		return (data_turns(row, &out->doc));
-	if (prompt == NULL || s == NULL)
+	if (s == NULL || !data_prompt(prompt, &out->doc))
 		return (0);
-	data_split(prompt, &out->doc);
-	/* The prompt may end with an open tag. */
-	while (out->doc.n > 0 &&
-	    out->doc.turn[out->doc.n - 1].role != GEN_SAID)
-		free(out->doc.turn[--out->doc.n].text);
 	out->prompt = out->doc.n;
 	gen_say(&out->doc, GEN_REPLY, xstrdup(s));
+	if (kind == DATA_DIALOGUES)
+		return (1);
 	out->label = json_is_true(label);
 	if (kind == DATA_LABELS)
-		return (out->prompt > 0 && json_is_boolean(label));
-	if ((s = data_string(row, "rejected")) == NULL)
+		return (json_is_boolean(label));
+	if ((s = data_reply(row, "rejected")) == NULL)
 		return (0);
 	out->other = xstrdup(s);
-	return (out->prompt > 0);
+	return (1);
+}
+
+/* Release a row. */
+void
+data_row_clear(struct data_row *row)
+{
+	gen_doc_clear(&row->doc);
+	free(row->other);
+	memset(row, 0, sizeof *row);
 }
 
 /* Read a file. */
@@ -292,10 +342,8 @@ data_free(struct data *d)
 		return;
 	for (i = 0; i < d->r->sources; i++) {
 		gen_free(d->source[i].gen);
-		for (k = 0; k < d->source[i].n; k++) {
-			gen_doc_clear(&d->source[i].row[k].doc);
-			free(d->source[i].row[k].other);
-		}
+		for (k = 0; k < d->source[i].n; k++)
+			data_row_clear(&d->source[i].row[k]);
 		free(d->source[i].row);
 	}
 	free(d->source);
@@ -309,20 +357,38 @@ data_set_tokenizer(struct data *d, const struct tokenizer *t)
 	d->tok = t;
 }
 
-/* The source of document i, by the shares. */
+/* The share of a source in the documents of a part. */
+static double
+data_share(const struct data *d, size_t i, enum data_part part)
+{
+	const struct recipe_source	*s = &d->r->source[i];
+	int				 compared;
+
+	compared = s->kind == DATA_PREFERENCE || s->kind == DATA_LABELS;
+	if (recipe_learns(d->r) && recipe_compares(d->r) != -1 &&
+	    compared != (part == DATA_COMPARED))
+		return (0);
+	return (s->share);
+}
+
+/* The source of a document of a part, by the shares. */
 static size_t
-data_choose(const struct data *d, uint64_t *rng)
+data_choose(const struct data *d, enum data_part part, uint64_t *rng)
 {
 	double	 sum = 0, at;
-	size_t	 i;
+	size_t	 i, last = 0;
 
 	for (i = 0; i < d->r->sources; i++)
-		sum += d->r->source[i].share;
+		sum += data_share(d, i, part);
 	at = rng_real(rng) * sum;
-	for (i = 0; i + 1 < d->r->sources; i++)
-		if ((at -= d->r->source[i].share) < 0)
+	for (i = 0; i < d->r->sources; i++) {
+		if (data_share(d, i, part) <= 0)
+			continue;
+		last = i;
+		if ((at -= data_share(d, i, part)) < 0)
 			break;
-	return (i);
+	}
+	return (last);
 }
 
 /* A length for a generated document. */
@@ -343,12 +409,12 @@ data_length(uint64_t *rng)
 
 /* The turns of document i: from a row (borrowed) or generated into made. */
 static const struct gen_doc *
-data_turns_of(struct data *d, int64_t i, struct gen_doc *made,
-    const struct data_row **row)
+data_turns_of(struct data *d, int64_t i, enum data_part part,
+    struct gen_doc *made, const struct data_row **row)
 {
 	uint64_t		 rng = rng_seed((uint64_t)d->r->seed,
 				    (uint64_t)i);
-	size_t			 s = data_choose(d, &rng), bytes;
+	size_t			 s = data_choose(d, part, &rng), bytes;
 	struct data_source	*src = &d->source[s];
 
 	*row = NULL;
@@ -364,7 +430,8 @@ data_turns_of(struct data *d, int64_t i, struct gen_doc *made,
 
 /* The rejected reply after the same prompt. */
 static void
-data_other(struct data *d, const struct data_row *row, struct data_doc *out)
+data_other(struct data *d, const struct recipe *r,
+    const struct data_row *row, struct data_doc *out)
 {
 	struct gen_doc	 other = row->doc;
 	struct gen_turn	 turn[64];
@@ -374,26 +441,32 @@ data_other(struct data *d, const struct data_row *row, struct data_doc *out)
 	memcpy(turn, row->doc.turn, row->doc.n * sizeof *turn);
 	turn[row->prompt].text = row->other;
 	other.turn = turn;
-	data_add_turns(d->tok, d->r, &other, out);
+	data_add_turns(d->tok, r, &other, out);
 }
 
 /* Document i. */
 void
-data_document(struct data *d, int64_t i, struct data_doc *out)
+data_document(struct data *d, int64_t i, enum data_part part,
+    struct data_doc *out)
 {
 	const struct gen_doc	*doc;
 	const struct data_row	*row;
 	struct gen_doc		 made = { 0 };
+	struct recipe		 r = *d->r;
 
+	/* Only replies are compared. */
+	if (recipe_compares(&r) != -1 && (part == DATA_COMPARED ||
+	    !recipe_learns(&r)))
+		r.prompt = r.plain = 0;
 	out->id.n = 0;
-	doc = data_turns_of(d, i, &made, &row);
-	data_add_turns(d->tok, d->r, doc, out);
+	doc = data_turns_of(d, i, part, &made, &row);
+	data_add_turns(d->tok, &r, doc, out);
 	if (d->r->length > 0 && out->id.n > (size_t)d->r->length)
 		out->id.n = (size_t)d->r->length;
 	out->split = out->id.n;
 	out->label = row != NULL && row->label;
 	if (row != NULL && row->other != NULL)
-		data_other(d, row, out);
+		data_other(d, &r, row, out);
 	gen_doc_clear(&made);
 }
 
@@ -415,7 +488,7 @@ data_text(struct data *d, int64_t i, struct textbuf *out)
 	struct gen_doc		 made = { 0 };
 	size_t			 k;
 
-	doc = data_turns_of(d, i, &made, &row);
+	doc = data_turns_of(d, i, DATA_LEARNT, &made, &row);
 	for (k = 0; k < doc->n; k++) {
 		if (doc->turn[k].role != GEN_PLAIN)
 			textbuf_puts(out, doc->turn[k].role == GEN_SAID ?

@@ -6,24 +6,38 @@
 #ifndef TUNE_DATA_H
 #define TUNE_DATA_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "err.h"
+#include "gen.h"
 #include "growbuf.h"
 #include "recipe.h"
 #include "tokenizer.h"
 
 struct data;
-struct gen_doc;
+
+/* A row of a file: turns, or text without roles. */
+struct data_row {
+	struct gen_doc	 doc;
+	size_t		 prompt;	/* turns of doc before the completion;
+					 * 0: a dialogue or text */
+	char		*other;		/* owned: the rejected reply, or NULL */
+	int		 label;		/* of DATA_LABELS */
+};
+
+/* Fill *out, which is zero, from a row of a kind. Returns 1, or 0: it is not of
+ * this kind. */
+int	 data_row(enum recipe_kind kind, json_t *row, struct data_row *out);
+void	 data_row_clear(struct data_row *row);
 
 /* One document, or the two of a preference. */
 struct data_doc {
 	struct idbuf	 id;
 	float		*weight;	/* owned: one per id */
 	size_t		 size;		/* allocated weights */
-	/* RECIPE_DPO: the second half is the reply that was rejected; the first
-	 * `split` tokens are the prompt and the chosen reply. RECIPE_KTO:
-	 * label. */
+	/* DPO: the second half is the reply that was rejected; the first
+	 * `split` tokens are the prompt and the chosen reply. KTO: label. */
 	size_t		 split;
 	int		 label;
 };
@@ -37,8 +51,12 @@ void	 data_free(struct data *d);
 /* From now on, documents are encoded with t (borrowed). */
 void	 data_set_tokenizer(struct data *d, const struct tokenizer *t);
 
-/* Document i. It has at most r->length tokens, and more than one. */
-void	 data_document(struct data *d, int64_t i, struct data_doc *out);
+/* Which documents are wanted, where an objective has both kinds. */
+enum data_part { DATA_LEARNT, DATA_COMPARED };
+
+/* Document i of a part. It has at most r->length tokens, and more than one. */
+void	 data_document(struct data *d, int64_t i, enum data_part part,
+	    struct data_doc *out);
 void	 data_doc_clear(struct data_doc *doc);
 
 /* The text of document i, to train a tokenizer with. */

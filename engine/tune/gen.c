@@ -30,7 +30,8 @@ struct gen_reader {
 };
 
 static const char *const gen_kinds[] = {
-	"list", "talk", "task", "fact", "table", "story", "article", "feeling"
+	"list", "talk", "task", "fact", "table", "story", "article", "feeling",
+	"vary"
 };
 
 /* FNV-1a, whose upper bits decide. */

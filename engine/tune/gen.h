@@ -10,6 +10,7 @@
  *   gen.c         template files      gen_corpus.c   the corpus
  *   gen_text.c    filling gaps        gen_chat.c     sessions of small talk
  *   gen_task.c    tables, questions on a text, sentiment
+ *   gen_vary.c    other ways to say something
  */
 #ifndef TUNE_GEN_H
 #define TUNE_GEN_H
@@ -136,6 +137,15 @@ int	 gen_test(const struct gen *g, const char *task, uint64_t seed,
 	    struct gen_doc *doc, const char **family);
 void	 gen_doc_clear(struct gen_doc *doc);
 
+/*
+ * Another way to say something, of a seed: another phrasing, if a section
+ * "@vary" recognises it, with words before or after it and slips of typing. In
+ * a test, a phrasing that is held out and nothing else; NULL: there is none.
+ * Owned.
+ */
+char	*gen_vary(const struct gen *g, uint64_t seed, int test,
+	    const char *text);
+
 /* For the files named above. */
 int	 gen_read_folder(struct gen *g, const char *path, struct fault *f);
 int	 gen_read_corpus(struct gen *g, const char *path, struct fault *f);
@@ -157,6 +167,7 @@ const struct gen_entry *gen_pick(struct gen_ctx *c,
 	    const struct gen_section *s, int group, const char *key);
 const struct gen_section *gen_kind(struct gen_ctx *c, const char *kind);
 char	*gen_typed(struct gen_ctx *c, char *s, int gently);
+char	*gen_wrapped(struct gen_ctx *c, char *s);
 char	*gen_capital(char *s);
 void	 gen_say(struct gen_doc *doc, enum gen_role role, char *text);
 int	 gen_held(const char *s);

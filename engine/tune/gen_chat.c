@@ -107,7 +107,7 @@ gen_free(struct gen *g)
 }
 
 /* Words before and after a question, now and then. s is taken. */
-static char *
+char *
 gen_wrapped(struct gen_ctx *c, char *s)
 {
 	double	 x = rng_real(&c->rng);

@@ -115,6 +115,13 @@ greedy_free(struct greedy_model *m)
 	free(m);
 }
 
+/* The digest. */
+const char *
+greedy_digest(const struct greedy_model *m)
+{
+	return (model_digest(m->model));
+}
+
 /* End a reply: without the stop text and white space. */
 static void
 greedy_end(struct greedy_slot *s, int ended)

@@ -25,6 +25,9 @@ int	 greedy_open(const char *path, const char *precision, int threads,
 	    struct greedy_model **out, struct fault *f);
 void	 greedy_free(struct greedy_model *m);
 
+/* The digest of the model's files; borrowed. */
+const char *greedy_digest(const struct greedy_model *m);
+
 /* Reply to n prompts, at most `most` tokens each. Prompts that do not fit into
  * the context get an empty reply. */
 void	 greedy_run(struct greedy_model *m, struct greedy_item *item, size_t n,

@@ -35,7 +35,7 @@ static const char *const recipe_residuals[] = { "sequential", "parallel",
 static const char *const recipe_optimizers[] = { "adamw", "adamw8", "muon",
 	NULL };
 static const char *const recipe_objectives[] = { "lm", "sft", "dpo", "kto",
-	NULL };
+	"sft_dpo", "sft_kto", NULL };
 static const char *const recipe_schedules[] = { "constant", "cosine",
 	"linear", NULL };
 static const char *const recipe_kinds[] = { "templates", "dialogues",
@@ -76,6 +76,8 @@ static const struct recipe_key recipe_keys[] = {
 	{ "weights", "reply", KEY_REAL, AT(reply), 1, 0, 100, NULL },
 	{ "weights", "prompt", KEY_REAL, AT(prompt), 0, 0, 100, NULL },
 	{ "weights", "plain", KEY_REAL, AT(plain), 1, 0, 100, NULL },
+	{ NULL, "pairs", KEY_LONG, AT(pairs), 1024, 1, 1e9, NULL },
+	{ NULL, "pair_weight", KEY_REAL, AT(pair_weight), 1, 0, 100, NULL },
 	{ NULL, "pack", KEY_BOOL, AT(pack), 0, 0, 1, NULL },
 	{ NULL, "optimizer", KEY_WORD, AT(optimizer), OPTIM_ADAMW, 0, 0,
 	    recipe_optimizers },
@@ -346,6 +348,50 @@ recipe_section(const char *name)
 	return (0);
 }
 
+/* How replies are compared. */
+int
+recipe_compares(const struct recipe *r)
+{
+	switch (r->objective) {
+	case RECIPE_DPO: case RECIPE_SFT_DPO:
+		return (RECIPE_DPO);
+	case RECIPE_KTO: case RECIPE_SFT_KTO:
+		return (RECIPE_KTO);
+	}
+	return (-1);
+}
+
+/* Are documents learnt? */
+int
+recipe_learns(const struct recipe *r)
+{
+	return (r->objective != RECIPE_DPO && r->objective != RECIPE_KTO);
+}
+
+/* Is this the kind of a source whose replies are compared? */
+static int
+recipe_compared(const struct recipe_source *s)
+{
+	return (s->kind == DATA_PREFERENCE || s->kind == DATA_LABELS);
+}
+
+/* Sources of both kinds are there, if the objective needs both. */
+static int
+recipe_check_sources(const char *path, const struct recipe *r,
+    struct fault *f)
+{
+	size_t	 i, compared = 0;
+
+	for (i = 0; i < r->sources; i++)
+		compared += (size_t)recipe_compared(&r->source[i]);
+	if (recipe_learns(r) && recipe_compares(r) != -1 &&
+	    (compared == 0 || compared == r->sources))
+		return (fault_set(f, "bad_config", "data", "%s: data: "
+		    "sft_dpo and sft_kto need a source of dialogues or "
+		    "templates, and one of preference or labels", path));
+	return (0);
+}
+
 /* Relations between values. */
 static int
 recipe_check(const char *path, struct recipe *r, struct fault *f)
@@ -367,7 +413,7 @@ recipe_check(const char *path, struct recipe *r, struct fault *f)
 	if (r->sources == 0)
 		return (fault_set(f, "bad_config", "data",
 		    "%s: data: no source of documents", path));
-	return (0);
+	return (recipe_check_sources(path, r, f));
 }
 
 /* Read a recipe. */

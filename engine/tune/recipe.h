@@ -11,7 +11,8 @@
 #include "err.h"
 #include "model.h"
 
-enum recipe_objective { RECIPE_LM, RECIPE_SFT, RECIPE_DPO, RECIPE_KTO };
+enum recipe_objective { RECIPE_LM, RECIPE_SFT, RECIPE_DPO, RECIPE_KTO,
+	RECIPE_SFT_DPO, RECIPE_SFT_KTO };
 enum recipe_schedule { RECIPE_CONSTANT, RECIPE_COSINE, RECIPE_LINEAR };
 enum recipe_kind { DATA_TEMPLATES, DATA_DIALOGUES, DATA_TEXT,
 	DATA_PREFERENCE, DATA_LABELS };
@@ -38,6 +39,10 @@ struct recipe {
 	double			 beta;		/* of DPO and KTO */
 	double			 desirable, undesirable; /* weights of KTO */
 	double			 reply, prompt, plain;	/* weights of losses */
+	int64_t			 pairs;		/* RECIPE_SFT_DPO, _KTO: tokens
+						 * of a step that are compared,
+						 * besides batch */
+	double			 pair_weight;	/* of their loss */
 	int			 pack;		/* join documents, as OIG */
 	/* How. */
 	int			 optimizer;
@@ -60,6 +65,12 @@ struct recipe {
 };
 
 extern const char *const recipe_dtypes[];	/* as safetensors has them */
+
+/* How an objective compares replies: RECIPE_DPO, RECIPE_KTO, or -1: it does
+ * not. */
+int	 recipe_compares(const struct recipe *r);
+/* Are documents also learnt as they are? */
+int	 recipe_learns(const struct recipe *r);
 
 /* Fill *r from a file. Returns 0, or an error with *f filled. */
 int	 recipe_load(const char *path, struct recipe *r, struct fault *f);

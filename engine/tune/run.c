@@ -104,7 +104,7 @@ run_tokenizer(struct run *t, const struct model *m, const char *out,
 static int
 run_rows(const struct recipe *r)
 {
-	int64_t	 most = r->objective == RECIPE_DPO ? 2 * r->length :
+	int64_t	 most = recipe_compares(r) == RECIPE_DPO ? 2 * r->length :
 		    r->length;
 
 	return ((int)(r->micro > most ? r->micro : most));
@@ -151,8 +151,7 @@ run_model(struct run *t, struct recipe *r, struct model *m,
 		    r->targets, rng_seed((uint64_t)r->seed, 2));
 		t->net->lora = t->lora;
 		t->net->frozen = 1;
-	} else if (r->objective == RECIPE_DPO ||
-	    r->objective == RECIPE_KTO) {
+	} else if (recipe_compares(r) != -1) {
 		if ((e = net_new(&c, run_rows(r), kind, t->pool, &t->ref,
 		    f)) != 0)
 			return (e);
@@ -223,7 +222,9 @@ run_steps(struct run *t, const struct run_options *o, struct fault *f)
 
 	while (r == 0 && t->step < end) {
 		run_step(t);
-		if (o->every > 0 && (t->step % o->every == 0 ||
+		if (o->step != NULL)
+			o->step(o->arg, t);
+		else if (o->every > 0 && (t->step % o->every == 0 ||
 		    t->step == end))
 			run_say(t, first, tokens, begin, cpu);
 		if (t->step % t->r->save_every == 0 || t->step == end)
@@ -243,8 +244,12 @@ run_finish(struct run *t, const struct run_options *o, struct fault *f)
 	if (t->lora == NULL)
 		return (folder_write(o->out, t->net,
 		    recipe_dtypes[t->r->dtype], t->tok_text, t->tok_len, f));
-	return (folder_write_adapter(o->out, t->net, t->r->start != NULL ?
-	    t->r->start : "", t->base, f));
+	if ((r = folder_write_adapter(o->out, t->net, t->r->start != NULL ?
+	    t->r->start : "", t->base, f)) != 0 || o->whole == NULL)
+		return (r);
+	lora_merge(t->net);
+	return (folder_write(o->whole, t->net, recipe_dtypes[t->r->dtype],
+	    t->tok_text, t->tok_len, f));
 }
 
 /* Release everything. */
@@ -285,9 +290,9 @@ run_all(struct run *t, struct recipe *r, const struct run_options *o,
 	t->point = xcalloc((size_t)r->steps, sizeof *t->point);
 	if (!o->fresh && (e = run_restore(t, o->out, f)) < 0)
 		return (e);
-	if (e == 1)
+	if (e == 1 && o->step == NULL)
 		printf("continued after step %lld\n", (long long)t->step);
-	if (o->every > 0)
+	if (o->every > 0 && o->step == NULL)
 		printf("%zu parameters, %s, %d threads\n", t->lora != NULL ?
 		    t->lora->n : t->net->n, kind->name,
 		    pool_size(t->pool));

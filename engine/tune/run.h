@@ -64,6 +64,11 @@ struct run_options {
 	int		 changed;	/* continue one of another recipe */
 	int64_t		 stop;		/* after this step; 0: at the end */
 	int		 every;		/* steps between lines of progress */
+	/* Called after each step in place of these lines; NULL: not. */
+	void		(*step)(void *arg, const struct run *t);
+	void		*arg;		/* borrowed */
+	const char	*whole;		/* with adapters, a folder that gets
+					 * the model with them; or NULL */
 };
 
 /* Run. Returns 0, or an error with *f filled. */

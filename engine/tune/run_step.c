@@ -33,10 +33,10 @@ run_batch(struct run *t, int n)
 
 /* Get the next document. */
 static struct data_doc *
-run_next(struct run *t)
+run_next(struct run *t, enum data_part part)
 {
 	do
-		data_document(t->data, t->cursor++, &t->doc);
+		data_document(t->data, t->cursor++, part, &t->doc);
 	while (t->doc.id.n < 2);
 	return (&t->doc);
 }
@@ -49,7 +49,7 @@ run_documents(struct run *t)
 	int64_t		 n = 0;
 
 	while (n < t->r->batch) {
-		d = run_next(t);
+		d = run_next(t, DATA_LEARNT);
 		net_batch_add(run_batch(t, (int)d->id.n), d->id.id,
 		    d->weight, (int)d->id.n);
 		n += (int64_t)d->id.n;
@@ -70,7 +70,7 @@ run_packed(struct run *t)
 
 	tokenizer_encode(t->tok, "\n", 1, 0, &line);
 	while (n < t->r->batch) {
-		d = run_next(t);
+		d = run_next(t, DATA_LEARNT);
 		if (id.n + line.n + d->id.n > size) {
 			size = 2 * (id.n + line.n + d->id.n);
 			w = xreallocarray(w, size, sizeof *w);
@@ -211,8 +211,8 @@ run_kto(const struct recipe *r, const int *label, int docs,
 	return (sum);
 }
 
-/* The gradients of one batch of preferences or labels; f is the share of one
- * document in the mean. Returns the sum of the losses. */
+/* The gradients of one batch of preferences or labels; f is the weight of one
+ * document. Returns the sum of the losses. */
 static double
 run_compare(struct run *t, struct net_batch *b, const int *label,
     double f)
@@ -222,7 +222,7 @@ run_compare(struct run *t, struct net_batch *b, const int *label,
 	double	*slope = xcalloc((size_t)b->docs, sizeof *slope);
 	int	 d, k;
 
-	sum = t->r->objective == RECIPE_DPO ?
+	sum = recipe_compares(t->r) == RECIPE_DPO ?
 	    run_dpo(t->r, b->docs, p, ref, slope) :
 	    run_kto(t->r, label, b->docs, p, ref, slope);
 	/* net_loss weights -log p, whose slope is the other way. */
@@ -250,10 +250,12 @@ run_preferences(struct run *t, double *loss)
 	int			*label = NULL, docs = 0, first = 0;
 	size_t			 i;
 	double			 sum = 0, f;
-	int			 two = t->r->objective == RECIPE_DPO;
+	int			 two = recipe_compares(t->r) == RECIPE_DPO;
+	int			 also = recipe_learns(t->r);
 
-	while (n < t->r->batch) {
-		d = run_next(t);
+	t->batches = 0;
+	while (n < (also ? t->r->pairs : t->r->batch)) {
+		d = run_next(t, DATA_COMPARED);
 		b = run_batch(t, (int)d->id.n);
 		net_batch_add(b, d->id.id, d->weight, (int)d->split);
 		if (two)
@@ -263,7 +265,7 @@ run_preferences(struct run *t, double *loss)
 		label[docs++] = d->label;
 		n += (int64_t)d->id.n;
 	}
-	f = 1.0 / docs;
+	f = (also ? t->r->pair_weight : 1) / docs;
 	for (i = 0; i < t->batches; i++) {
 		sum += run_compare(t, &t->batch[i], label + first, f);
 		first += two ? t->batch[i].docs / 2 : t->batch[i].docs;
@@ -278,20 +280,23 @@ void
 run_step(struct run *t)
 {
 	struct run_point	*p = &t->point[t->step];
-	int			 compare = t->r->objective == RECIPE_DPO ||
-				    t->r->objective == RECIPE_KTO;
+	double			 loss;
 
 	t->batches = 0;
+	p->loss = 0;
 	if (t->lora != NULL)
 		memset(t->lora->grad, 0, t->lora->n * sizeof(float));
 	else
 		net_zero(t->net);
-	if (compare) {
-		t->tokens += run_preferences(t, &p->loss);
-	} else {
+	if (recipe_learns(t->r)) {
 		t->tokens += t->r->pack ? run_packed(t) :
 		    run_documents(t);
 		p->loss = run_likelihood(t);
+	}
+	if (recipe_compares(t->r) != -1) {
+		t->tokens += run_preferences(t, &loss);
+		p->loss += (recipe_learns(t->r) ? t->r->pair_weight : 1) *
+		    loss;
 	}
 	p->rate = recipe_factor(t->r, t->step);
 	p->norm = optim_step(t->optim, p->rate);

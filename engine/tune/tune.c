@@ -25,6 +25,8 @@ static const struct {
 } commands[] = {
 	{ "recipe", tune_recipe, "train as a recipe says" },
 	{ "evaluate", tune_evaluate, "measure a model on held-out tasks" },
+	{ "feedback", tune_feedback, "train rated replies into a model" },
+	{ "gate", tune_gate, "measure a model beside its parent" },
 	{ "talk", tune_talk, "print dialogues with a model" },
 	{ "tokenizer", tune_tokenizer, "train a tokenizer on texts" },
 	{ "generate", tune_generate, "print generated dialogues" },

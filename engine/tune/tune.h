@@ -12,6 +12,8 @@
 #define TUNE_OK		0
 #define TUNE_FAILED	1
 #define TUNE_USAGE	2	/* wrong arguments */
+#define TUNE_REFUSED	3	/* the gate has refused the model */
+#define TUNE_NOTHING	4	/* there is nothing new to learn */
 
 struct fault;
 
@@ -19,6 +21,8 @@ int	tune_recipe(int argc, char **argv);
 int	tune_evaluate(int argc, char **argv);
 int	tune_tokenizer(int argc, char **argv);
 int	tune_generate(int argc, char **argv);
+int	tune_feedback(int argc, char **argv);
+int	tune_gate(int argc, char **argv);
 int	tune_talk(int argc, char **argv);
 
 /* Report a fault. Returns TUNE_FAILED. */

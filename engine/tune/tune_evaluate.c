@@ -6,22 +6,18 @@
 #include "tune.h"
 
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "evaluate.h"
 #include "gen.h"
-#include "growbuf.h"
 #include "greedy.h"
-#include "rng.h"
 #include "xmalloc.h"
 
 #define USAGE	"evaluate MODEL --templates DIR [--corpus DIR] [--items N] " \
 	"[--tasks A,B] [--precision NAME] [--threads N] [--show N]"
-#define EVAL_REPLY	220	/* tokens of a reply, at most */
 #define EVAL_FAMILIES	64
-#define EVAL_SEED	990001	/* of the items */
 
 enum { OPT_TEMPLATES = 256, OPT_CORPUS, OPT_ITEMS, OPT_TASKS, OPT_PRECISION,
 	OPT_THREADS, OPT_SHOW };
@@ -51,64 +47,8 @@ struct eval_family {
 	int		 n, right, ended;
 };
 
-/* The prompts of a task. */
-struct eval_set {
-	struct greedy_item	*item;		/* owned */
-	char			**want;		/* owned */
-	const char		**family;	/* owned array */
-	size_t			 n;
-};
-
 static const char *const eval_all[] = { "sentiment", "opinion", "table",
 	"spans", "memory" };
-
-/* The prompt before turn k: owned. */
-static char *
-eval_prompt(const struct gen_doc *doc, size_t k)
-{
-	struct textbuf	 b = { 0 };
-	size_t		 i;
-
-	for (i = 0; i < k; i++) {
-		textbuf_puts(&b, doc->turn[i].role == GEN_SAID ?
-		    "<human>: " : doc->turn[i].role == GEN_PLAIN ? "" :
-		    "<bot>: ");
-		textbuf_puts(&b, doc->turn[i].text);
-		textbuf_puts(&b, "\n");
-	}
-	textbuf_puts(&b, "<bot>:");
-	textbuf_add(&b, "", 1);
-	return (b.s);
-}
-
-/* Add the expected replies of one test. */
-static int
-eval_add(struct eval *e, struct eval_set *s, const char *task, uint64_t seed)
-{
-	struct gen_doc	 doc;
-	const char	*family;
-	size_t		 k;
-	int		 r;
-
-	if ((r = gen_test(e->gen, task, seed, &doc, &family)) != 0) {
-		gen_doc_clear(&doc);
-		return (r);
-	}
-	for (k = 0; k < doc.n; k++) {
-		if (doc.turn[k].role != GEN_REPLY)
-			continue;
-		s->item = xreallocarray(s->item, s->n + 1, sizeof *s->item);
-		s->want = xreallocarray(s->want, s->n + 1, sizeof *s->want);
-		s->family = xreallocarray(s->family, s->n + 1,
-		    sizeof *s->family);
-		memset(&s->item[s->n], 0, sizeof *s->item);
-		s->item[s->n].prompt = eval_prompt(&doc, k);
-		s->want[s->n] = xstrdup(doc.turn[k].text);
-		s->family[s->n++] = family;
-	}
-	gen_doc_clear(&doc);
-	return (0);
-}
 
 /* The counts of a family. */
 static struct eval_family *
@@ -125,9 +65,9 @@ eval_family(struct eval_family *f, int *n, const char *name)
 	return (&f[(*n)++]);
 }
 
-/* Count, print, and release a set. */
+/* Count and print a set. */
 static void
-eval_report(struct eval *e, struct eval_set *s, const char *task)
+eval_report(struct eval *e, const struct evaluate_set *s, const char *task)
 {
 	struct eval_family	 f[EVAL_FAMILIES], *k, all = { 0 };
 	long long		 shown = 0;
@@ -136,8 +76,7 @@ eval_report(struct eval *e, struct eval_set *s, const char *task)
 
 	memset(f, 0, sizeof f);
 	for (j = 0; j < s->n; j++) {
-		right = strcmp(s->item[j].reply, s->want[j]) == 0 &&
-		    s->item[j].ended;
+		right = evaluate_right(s, j);
 		k = eval_family(f, &n, s->family[j]);
 		k->n++;
 		k->right += right;
@@ -148,9 +87,6 @@ eval_report(struct eval *e, struct eval_set *s, const char *task)
 		if (!right && shown++ < e->show)
 			printf("---\n%s\nreply:    %s\nexpected: %s\n",
 			    s->item[j].prompt, s->item[j].reply, s->want[j]);
-		free((void *)(uintptr_t)s->item[j].prompt);
-		free(s->item[j].reply);
-		free(s->want[j]);
 	}
 	printf("%-11s %5.1f %%  of %d, %.1f %% ended\n", task, 100.0 *
 	    all.right / all.n, all.n, 100.0 * all.ended / all.n);
@@ -158,59 +94,22 @@ eval_report(struct eval *e, struct eval_set *s, const char *task)
 		printf("  %-14s %5.1f %%  of %d\n", f[i].name, 100.0 *
 		    f[i].right / f[i].n, f[i].n);
 	fflush(stdout);
-	free(s->item);
-	free(s->want);
-	free(s->family);
 }
 
 /* One task. 0, or -1 after a message. */
 static int
 eval_task(struct eval *e, const char *task)
 {
-	struct eval_set	 s = { 0 };
-	uint64_t	 i;
+	struct evaluate_set	 s;
 
-	for (i = 0; i < (uint64_t)e->items; i++)
-		if (eval_add(e, &s, task, rng_seed(EVAL_SEED, i)) != 0) {
-			fprintf(stderr, "chatd-tune: no task \"%s\"\n", task);
-			return (-1);
-		}
-	if (s.n == 0)
-		return (0);
-	greedy_run(e->model, s.item, s.n, EVAL_REPLY);
-	eval_report(e, &s, task);
-	return (0);
-}
-
-/* The perplexity of a part of the corpus' dialogues. Their words are not held
- * out: training has seen one part in eight of each at most a few times. */
-static void
-eval_perplexity(struct eval *e)
-{
-	struct gen_doc	 doc = { 0 };
-	struct gen_ctx	 c;
-	struct textbuf	 b = { 0 };
-	double		 sum = 0;
-	size_t		 k;
-	long		 all = 0;
-	int		 i, n;
-
-	for (i = 0; i < 50 && e->gen->talks > 0; i++) {
-		gen_ctx_init(&c, e->gen, rng_seed(EVAL_SEED,
-		    (uint64_t)(1000000 + i)), 1, &doc);
-		gen_plain(&c, 1500);
-		gen_ctx_clear(&c);
-		b.n = 0;
-		for (k = 0; k < doc.n; k++)
-			textbuf_puts(&b, doc.turn[k].text);
-		gen_doc_clear(&doc);
-		sum += greedy_loss(e->model, b.s, b.n, &n);
-		all += n;
+	if (evaluate_ask(e->gen, e->model, task, (int)e->items, &s) != 0) {
+		fprintf(stderr, "chatd-tune: no task \"%s\"\n", task);
+		return (-1);
 	}
-	textbuf_clear(&b);
-	if (all > 0)
-		printf("dialogue    perplexity %.2f of %ld tokens\n",
-		    exp(sum / (double)all), all);
+	if (s.n > 0)
+		eval_report(e, &s, task);
+	evaluate_clear(&s);
+	return (0);
 }
 
 /* All tasks that are wanted. */
@@ -219,8 +118,9 @@ eval_run(struct eval *e, const char *model)
 {
 	struct fault	 f;
 	char		*list = xstrdup(e->tasks), *task, *save;
+	double		 perplexity;
 	size_t		 i;
-	int		 r = 0;
+	int		 r = 0, tokens;
 
 	if (gen_open(e->templates, e->corpus, &e->gen, &f) != 0 ||
 	    greedy_open(model, e->precision, (int)e->threads, &e->model,
@@ -233,8 +133,12 @@ eval_run(struct eval *e, const char *model)
 			if (e->corpus != NULL ||
 			    strcmp(eval_all[i], "opinion") != 0)
 				r = eval_task(e, eval_all[i]);
-		if (r == 0)
-			eval_perplexity(e);
+		if (r == 0 && e->gen->talks > 0) {
+			perplexity = evaluate_perplexity(e->gen, e->model,
+			    EVALUATE_DOCUMENTS, &tokens);
+			printf("dialogue    perplexity %.2f of %d tokens\n",
+			    perplexity, tokens);
+		}
 	} else
 		for (task = strtok_r(list, ",", &save); r == 0 &&
 		    task != NULL; task = strtok_r(NULL, ",", &save))

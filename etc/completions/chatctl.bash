@@ -43,6 +43,9 @@ _chatctl_options()
 			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all --split --heldout --consent
 			    --unique --bare --sidecar $filter $any" ;;
+	tune)		echo "--output --parent --preset --templates --corpus
+			    --since --until --user --consent --dry-run --no-swap
+			    --plain $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
 	esac
@@ -53,8 +56,8 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show search rate review delete forget adopt
-		consent export import replay backup restore stats ab top status
-		health reload rollback filters moderate tokenize help"
+		consent export import replay backup restore stats ab tune top
+		status health reload rollback filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in
@@ -75,7 +78,7 @@ _chatctl()
 		COMPREPLY=($(compgen -W default -- "$cur") \
 		    $(compgen -f -- "$cur"))
 		return ;;
-	--socket|-s|--output|-o|import)
+	--socket|-s|--output|-o|--parent|--preset|--templates|--corpus|import)
 		compopt -o filenames 2>/dev/null
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;

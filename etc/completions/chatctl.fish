@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats ab top status health reload rollback filters moderate tokenize help
+set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats ab tune top status health reload rollback filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats ab top status health reload rollback filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats ab tune top status health reload rollback filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -29,6 +29,7 @@ complete -c chatctl -n $none -a import -d 'Store the rows of exports'
 complete -c chatctl -n $none -a consent -d 'Say whether conversations may be used for training'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
 complete -c chatctl -n $none -a ab -d 'Compare how variants of the model were rated'
+complete -c chatctl -n $none -a tune -d 'Train rated replies into a new model'
 complete -c chatctl -n $none -a top -d 'Watch what runs and waits'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
 complete -c chatctl -n $none -a health -d 'Print the health of chatd'
@@ -117,3 +118,15 @@ complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s d -l direction 
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'The prompt of the replies'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l jsonl -d 'Each line is a JSON string'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s e -l explain -d 'Show what was found, and why'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -s o -l output -r -F -d 'The folder of the new model'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l parent -r -F -d 'The model to train'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l preset -r -F -d 'How to train'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l templates -r -F -d 'The templates of other things'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l corpus -r -F -d 'The corpus of the templates'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l consent -d 'Only of users who have agreed'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l dry-run -d 'Only say what there is to train'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l no-swap -d 'Do not change to the new model'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l plain -d 'Lines of ASCII only'

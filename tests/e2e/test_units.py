@@ -10,7 +10,8 @@ import pytest
 BUILD = os.environ.get("CHATD_BUILD", os.getcwd())
 SRC = os.environ.get("CHATD_SRC", os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-UNITS = ("chatd.service", "chatd.socket")
+UNITS = ("chatd.service", "chatd.socket", "chatd-tune.service",
+         "chatd-tune.timer")
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None,
@@ -103,6 +104,35 @@ def test_lower_exposure_finds_a_missing_line(cpu_only):
     r = analyze(cpu_only, "security", "--offline=yes", "--threshold=4",
                 "./chatd.service")
     assert r.returncode != 0
+
+
+def test_exposure_of_the_trainer_is_low(units):
+    r = analyze(units, "security", "--offline=yes", "--threshold=5",
+                "./chatd-tune.service")
+    assert r.returncode == 0, r.stdout
+
+
+def test_exposure_of_the_trainer_finds_a_missing_line(units):
+    path = units / "chatd-tune.service"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub("^(ProcSubset|MemoryDeny|PrivateDev|User).*\n",
+                           "", text, flags=re.M), encoding="utf-8")
+    r = analyze(units, "security", "--offline=yes", "--threshold=5",
+                "./chatd-tune.service")
+    assert r.returncode != 0
+
+
+def test_the_trainer_is_off_and_asks_for_consent(units):
+    """Only the timer starts it, and nothing starts the timer by itself."""
+    service = (units / "chatd-tune.service").read_text(encoding="utf-8")
+    assert "[Install]" not in service
+    with open(os.path.join(SRC, "etc/chatd-tune.service.in"),
+              encoding="utf-8") as f:
+        assert re.search("^ExecStart=.* tune .*--consent$", f.read(),
+                         flags=re.M)
+    for name in ("chatd.service", "chatd.socket"):
+        text = (units / name).read_text(encoding="utf-8")
+        assert "chatd-tune" not in text, name
 
 
 def test_nothing_ends_the_service_for_good(units):

@@ -62,7 +62,7 @@ shown(struct recipe *r)
 	if (data_open(r, NULL, &d, &f) != 0)
 		fail_msg("%s", f.message);
 	data_set_tokenizer(d, data_tok);
-	data_document(d, 7, &doc);
+	data_document(d, 7, DATA_LEARNT, &doc);
 	for (i = 0; i < doc.id.n; i++) {
 		if ((doc.weight[i] > 0) != in)
 			textbuf_puts(&b, in ? "]" : "[");
@@ -154,6 +154,38 @@ test_a_preference_has_both_replies(void **state)
 }
 
 static void
+test_a_pair_of_messages_is_read(void **state)
+{
+	struct recipe	 r;
+
+	(void)state;
+	recipe_of(&r, DATA_PREFERENCE, "{\"prompt\": [{\"role\": \"system\", "
+	    "\"content\": \"Be kind.\"}, {\"role\": \"user\", \"content\": "
+	    "\"A\"}], \"chosen\": [{\"role\": \"assistant\", \"content\": "
+	    "\"Yes\"}], \"rejected\": [{\"role\": \"assistant\", "
+	    "\"content\": \"No\"}]}\n");
+	r.objective = RECIPE_DPO;
+	r.prompt = 0.5;		/* only replies are compared */
+	expect(&r, "Be kind.\n<human>: A\n<bot>:[ Yes\n<human>:]/"
+	    "Be kind.\n<human>: A\n<bot>:[ No\n<human>:]");
+	discard(&r);
+}
+
+static void
+test_only_the_completion_of_a_prompt_is_learnt(void **state)
+{
+	struct recipe	 r;
+
+	(void)state;
+	recipe_of(&r, DATA_DIALOGUES, "{\"prompt\": \"Be kind.\\n<human>: A\\n"
+	    "<bot>: B\\n<human>: C\\n<bot>:\", \"completion\": \" D\"}\n");
+	r.plain = 0;
+	expect(&r, "Be kind.\n<human>: A\n<bot>: B\n<human>: C\n<bot>:[ D\n"
+	    "<human>:]");
+	discard(&r);
+}
+
+static void
 test_long_documents_are_cut(void **state)
 {
 	struct recipe	 r;
@@ -167,7 +199,7 @@ test_long_documents_are_cut(void **state)
 	r.length = 5;
 	assert_int_equal(data_open(&r, NULL, &d, &f), 0);
 	data_set_tokenizer(d, data_tok);
-	data_document(d, 0, &doc);
+	data_document(d, 0, DATA_LEARNT, &doc);
 	assert_int_equal(doc.id.n, 5);
 	data_doc_clear(&doc);
 	data_free(d);
@@ -183,6 +215,9 @@ main(void)
 		cmocka_unit_test(test_all_forms_of_dialogues_are_equal),
 		cmocka_unit_test(test_text_without_roles_has_its_own_weight),
 		cmocka_unit_test(test_a_preference_has_both_replies),
+		cmocka_unit_test(test_a_pair_of_messages_is_read),
+		cmocka_unit_test(
+		    test_only_the_completion_of_a_prompt_is_learnt),
 		cmocka_unit_test(test_long_documents_are_cut)
 	};
 

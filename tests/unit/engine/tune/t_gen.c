@@ -262,6 +262,37 @@ test_a_cell_has_other_words_in_the_text(void **state)
 }
 
 static void
+test_a_message_has_other_phrasings(void **state)
+{
+	static const char text[] = "@vary x\n= Where is *?\n> I seek *.\n"
+	    "~ > Show me *?\n\n@list before\nplease\n@list after\nnow\n";
+	char		*dir = folder(text), *s;
+	struct gen	*g;
+	struct fault	 f;
+	uint64_t	 i;
+	int		 said = 0, other = 0;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		s = gen_vary(g, i, 0, "where is the cat");
+		said += strcmp(s, "I seek the cat.") == 0;
+		other += strcmp(s, "where is the cat") == 0;
+		assert_null(strstr(s, "how me"));
+		free(s);
+		s = gen_vary(g, i, 1, "WHERE IS the cat??");
+		assert_string_equal(s, "Show me the cat?");
+		free(s);
+		assert_null(gen_vary(g, i, 1, "Where goes the cat?"));
+		assert_null(gen_vary(g, i, 1, "Where is?"));
+	}
+	assert_true(said > 0 && other > 0);
+	gen_free(g);
+	discard(dir);
+}
+
+static void
 test_a_feeling_has_a_label(void **state)
 {
 	struct gen_doc	 doc;
@@ -329,6 +360,7 @@ main(void)
 		cmocka_unit_test(test_answers_are_in_their_texts),
 		cmocka_unit_test(test_an_article_answers_with_its_sentences),
 		cmocka_unit_test(test_a_cell_has_other_words_in_the_text),
+		cmocka_unit_test(test_a_message_has_other_phrasings),
 		cmocka_unit_test(test_a_feeling_has_a_label),
 		cmocka_unit_test(test_mistakes_are_reported)
 	};

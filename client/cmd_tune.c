@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chatctl tune: from ratings to a better model, in one command.
+ *
+ *   export   chatd writes what was rated to files that only this user can read
+ *   train    chatd-tune trains a new model on it
+ *   gate     chatd-tune measures both models, and may refuse the new one
+ *   swap     chatd changes to the new model
+ */
+#include "chatctl.h"
+
+#include <sys/wait.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "curve.h"
+#include "json.h"
+#include "path.h"
+#include "xmalloc.h"
+
+#define TUNE_PROGRAM	"chatd-tune"
+#define TUNE_COLUMNS	48	/* of the curve */
+#define TUNE_ARGUMENTS	24
+#define TUNE_REFUSED	3	/* exit statuses of chatd-tune */
+#define TUNE_NOTHING	4
+#define TUNE_ERASE	"\r\033[K"
+
+/* One run. */
+struct tune {
+	struct ctl	*ctl;		/* borrowed */
+	char		*out;		/* owned: the folder of the model */
+	char		*parent;	/* owned: the model that is trained */
+	char		*exports;	/* owned: the folder of the exports */
+	char		*file[3];	/* owned; NULL: no rows */
+	int		 live;		/* draw over the last line */
+	int		 drawn;		/* there is such a line */
+	struct curve	 loss;
+	json_t		*gate;		/* owned: the table, or NULL */
+	char		*made;		/* owned: the published folder, or
+					 * NULL */
+	char		*refused;	/* owned: the refused folder, or NULL */
+};
+
+extern char	**environ;
+
+static const char *const tune_formats[] = { "sft", "preference", "kto" };
+
+/* Print the name of a stage. */
+static void
+tune_stage(const char *name)
+{
+	printf("%s%-8s%s ", term_on(1, ROLE_BOLD), name, term_off(1));
+}
+
+/* Erase the line that is drawn again and again. */
+static void
+tune_erase(struct tune *t)
+{
+	if (t->drawn)
+		fputs(TUNE_ERASE, stdout);
+	t->drawn = 0;
+}
+
+/* Find the model that serves, unless another one was given. */
+static int
+tune_parent(struct tune *t)
+{
+	json_t		*end;
+	const char	*path;
+	int		 status = CTL_OK;
+
+	if (t->ctl->opt.parent != NULL) {
+		t->parent = xstrdup(t->ctl->opt.parent);
+		return (CTL_OK);
+	}
+	if ((status = link_call(t->ctl, msg_op("status", -1), NULL, NULL,
+	    &end)) != CTL_OK)
+		return (status);
+	path = msg_string(json_object_get(end, "model"), "path");
+	if (path != NULL)
+		t->parent = xstrdup(path);
+	else {
+		term_error("tune: chatd does not say which model serves: you "
+		    "are not an operator; or give --parent");
+		status = CTL_DENIED;
+	}
+	json_decref(end);
+	return (status);
+}
+
+/* The rows of an export, by its manifest. */
+static int64_t
+tune_rows(const json_t *end)
+{
+	return (msg_int(json_object_get(end, "manifest"), "rows", 0));
+}
+
+/* Export what was rated. */
+static int
+tune_export(struct tune *t)
+{
+	json_t	*end;
+	char	*path;
+	size_t	 i, bytes;
+	int64_t	 n[nitems(tune_formats)];
+	int	 status;
+
+	t->exports = xasprintf("%s.ratings-XXXXXX", t->out);
+	if (mkdtemp(t->exports) == NULL) {
+		term_error("tune: %s: %s", t->exports, strerror(errno));
+		free(t->exports);
+		t->exports = NULL;
+		return (CTL_REFUSED);
+	}
+	t->ctl->opt.all = 1;
+	for (i = 0; i < nitems(tune_formats); i++) {
+		path = xasprintf("%s/%s.jsonl", t->exports, tune_formats[i]);
+		status = exporting_run(t->ctl, tune_formats[i], path, &bytes,
+		    &end);
+		n[i] = tune_rows(end);
+		json_decref(end);
+		if (status == CTL_OK && bytes > 0)
+			t->file[i] = path;
+		else
+			free(path);
+		if (status != CTL_OK)
+			return (status);
+	}
+	if (!t->ctl->opt.json) {
+		tune_stage("export");
+		printf("%lld good replies, %lld pairs, %lld labels\n",
+		    (long long)n[0], (long long)n[1], (long long)n[2]);
+		term_flush();
+	}
+	return (CTL_OK);
+}
+
+/* Remove the exports. */
+static void
+tune_remove(const struct tune *t)
+{
+	DIR		*d = t->exports == NULL ? NULL : opendir(t->exports);
+	struct dirent	*e;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	if (d == NULL)
+		return;
+	closedir(d);
+	rmdir(t->exports);
+}
+
+/* chatd-tune: beside this program, else that of PATH. Owned. */
+static char *
+tune_program(void)
+{
+	char	 self[PATH_MAX], *folder, *path;
+	ssize_t	 n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		folder = path_folder(self);
+		path = path_join(folder, TUNE_PROGRAM);
+		free(folder);
+		if (access(path, X_OK) == 0)
+			return (path);
+		free(path);
+	}
+	return (xstrdup(TUNE_PROGRAM));
+}
+
+/* Start chatd-tune; its events come from *from. Returns its process, or -1,
+ * reported. */
+static pid_t
+tune_start(const struct tune *t, FILE **from)
+{
+	const struct options		*o = &t->ctl->opt;
+	posix_spawn_file_actions_t	 fa;
+	char	*argv[TUNE_ARGUMENTS], *program = tune_program();
+	int	 n = 0, fd[2], r;
+	size_t	 i;
+	pid_t	 pid;
+	const char *const option[] = { "--out", t->out, "--preset", o->preset,
+		"--templates", o->templates, "--corpus", o->corpus };
+
+	argv[n++] = program;
+	argv[n++] = xstrdup("feedback");
+	argv[n++] = xstrdup("--json");
+	if (o->dry_run)
+		argv[n++] = xstrdup("--dry-run");
+	for (i = 0; i < nitems(option); i += 2)
+		if (option[i + 1] != NULL) {
+			argv[n++] = xstrdup(option[i]);
+			argv[n++] = xstrdup(option[i + 1]);
+		}
+	argv[n++] = xstrdup("--");
+	argv[n++] = xstrdup(t->parent);
+	for (i = 0; i < nitems(t->file); i++)
+		if (t->file[i] != NULL)
+			argv[n++] = xstrdup(t->file[i]);
+	argv[n] = NULL;
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		r = errno;
+	else {
+		posix_spawn_file_actions_init(&fa);
+		posix_spawn_file_actions_adddup2(&fa, fd[1], STDOUT_FILENO);
+		r = posix_spawnp(&pid, program, &fa, NULL, argv, environ);
+		posix_spawn_file_actions_destroy(&fa);
+		close(fd[1]);
+		if (r != 0)
+			close(fd[0]);
+	}
+	if (r != 0) {
+		term_error("tune: %s: %s", program, strerror(r));
+		pid = -1;
+	} else if ((*from = fdopen(fd[0], "r")) == NULL) {
+		term_error("tune: %s", strerror(errno));
+		exit(CTL_REFUSED);
+	}
+	while (n > 0)
+		free(argv[--n]);
+	return (pid);
+}
+
+/* A step of the training. */
+static void
+tune_step(struct tune *t, const json_t *o)
+{
+	int64_t	 step = msg_int(o, "step", 0), steps = msg_int(o, "steps", 1);
+	int	 left = (int)msg_real(o, "left", 0);
+
+	curve_add(&t->loss, msg_real(o, "loss", (double)NAN));
+	if (t->live) {
+		fputs(TUNE_ERASE, stdout);
+		tune_stage("train");
+		curve_line(&t->loss, TUNE_COLUMNS, stdout);
+		printf(" loss %.3f  %lld/%lld  %d:%02d left",
+		    msg_real(o, "loss", 0), (long long)step,
+		    (long long)steps, left / 60, left % 60);
+		t->drawn = 1;
+		term_flush();
+	}
+	if (step < steps)
+		return;
+	tune_erase(t);
+	tune_stage("loss");
+	printf("over %lld steps\n", (long long)steps);
+	curve_plot(&t->loss, TUNE_COLUMNS, stdout);
+	term_flush();
+}
+
+/* A row of the gate's table. */
+static void
+tune_row(const json_t *row, const char *unit, double change)
+{
+	int	 ok = json_is_true(json_object_get(row, "ok"));
+
+	printf("  %-12s %8.*f%s %8.*f%s  %s%+7.1f%s%s\n",
+	    msg_string(row, "name") != NULL ? msg_string(row, "name") :
+	    "perplexity", *unit == '\0' ? 2 : 1, msg_real(row, "before",
+	    (double)NAN), unit, *unit == '\0' ? 2 : 1, msg_real(row, "after",
+	    (double)NAN), unit, ok ? "" : term_on(1, ROLE_BAD), change,
+	    *unit == '\0' ? " %" : "", ok ? "" : "  too much");
+	if (!ok)
+		fputs(term_off(1), stdout);
+}
+
+/* The gate's table. */
+static void
+tune_gate(struct tune *t, json_t *gate)
+{
+	json_t	*row, *p = json_object_get(gate, "perplexity");
+	size_t	 i;
+
+	t->gate = json_incref(gate);
+	tune_stage("");
+	printf("%-6s %9s %10s %9s\n", "", "before", "after", "change");
+	json_array_foreach(json_object_get(gate, "learnt"), i, row)
+		tune_row(row, " %", msg_real(row, "change", 0));
+	json_array_foreach(json_object_get(gate, "tasks"), i, row)
+		tune_row(row, " %", msg_real(row, "change", 0));
+	if (msg_int(p, "tokens", 0) > 0)
+		tune_row(p, "", 100 * (msg_real(p, "after", (double)NAN) /
+		    msg_real(p, "before", 1) - 1));
+	if (msg_string(gate, "reason") != NULL)
+		printf("  refused: %s\n", msg_string(gate, "reason"));
+	term_flush();
+}
+
+/* An event of chatd-tune. */
+static void
+tune_event(struct tune *t, json_t *o)
+{
+	const char	*event = msg_string(o, "event");
+	const char	*text = msg_string(o, "text");
+	char		**to;
+
+	if (event == NULL)
+		return;
+	if (strcmp(event, "done") == 0 && msg_string(o, "path") != NULL) {
+		to = json_is_true(json_object_get(o, "published")) ?
+		    &t->made : &t->refused;
+		free(*to);
+		*to = xstrdup(msg_string(o, "path"));
+	}
+	if (t->ctl->opt.json) {
+		term_json(o);
+		term_flush();
+	} else if (strcmp(event, "stage") == 0 && text != NULL) {
+		tune_stage(msg_string(o, "stage") != NULL ?
+		    msg_string(o, "stage") : "");
+		puts(text);
+		term_flush();
+	} else if (strcmp(event, "step") == 0)
+		tune_step(t, o);
+	else if (strcmp(event, "gate") == 0)
+		tune_gate(t, json_object_get(o, "gate"));
+}
+
+/* Read a line. A change of the terminal's size is no end. 0: the end, or a
+ * signal that ends this program. */
+static int
+tune_line(FILE *from, char **line, size_t *size)
+{
+	while (getline(line, size, from) == -1) {
+		if (!ferror(from) || errno != EINTR || intr_ended())
+			return (0);
+		clearerr(from);
+	}
+	return (1);
+}
+
+/* Train and measure. */
+static int
+tune_train(struct tune *t)
+{
+	FILE	*from = NULL;
+	char	*line = NULL;
+	size_t	 size = 0;
+	json_t	*o;
+	pid_t	 pid;
+	int	 status, stopped;
+
+	term_flush();
+	intr_hold(1);		/* Ctrl-C ends chatd-tune, we tidy up */
+	if ((pid = tune_start(t, &from)) == -1) {
+		intr_hold(0);
+		return (CTL_REFUSED);
+	}
+	while (tune_line(from, &line, &size))
+		if ((o = json_loads(line, 0, NULL)) != NULL) {
+			tune_event(t, o);
+			json_decref(o);
+		}
+	tune_erase(t);
+	free(line);
+	fclose(from);
+	if ((stopped = intr_take() || intr_ended()) != 0)
+		kill(pid, SIGTERM);
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	intr_hold(0);
+	if (stopped)
+		return (CTL_INTERRUPTED);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return (CTL_OK);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == TUNE_NOTHING) {
+		term_note("[nothing to learn that %s was not made with]",
+		    t->parent);
+		return (CTL_OK);
+	}
+	if (WIFSIGNALED(status))
+		term_error("tune: chatd-tune ended by signal %d",
+		    WTERMSIG(status));
+	else if (WEXITSTATUS(status) == TUNE_REFUSED && t->refused != NULL)
+		term_error("tune: the gate has refused the new model; it is "
+		    "in %s, and %s serves", t->refused, t->parent);
+	return (CTL_REFUSED);
+}
+
+/* Say how to go back, and what that costs. */
+static void
+tune_back(const struct tune *t, const json_t *end, double seconds)
+{
+	json_t	*row = json_array_get(json_object_get(t->gate, "learnt"), 0);
+	int64_t	 ms = msg_int(end, "ms", (int64_t)(1000 * seconds));
+
+	tune_stage("back");
+	printf("chatctl rollback changes back to %s in about %.1f s, and "
+	    "running replies end undisturbed", t->parent, (double)ms / 1000);
+	if (row != NULL)
+		printf("; of the corrected replies %.0f %% would be right, "
+		    "not %.0f %%", msg_real(row, "before", 0),
+		    msg_real(row, "after", 0));
+	puts("");
+}
+
+/* Change to the new model. */
+static int
+tune_swap(struct tune *t)
+{
+	char		*path = realpath(t->made, NULL);
+	json_t		*m = msg_op("reload", -1), *end = NULL;
+	const char	*code;
+	double		 begin = clock_seconds();
+	int		 status;
+
+	msg_set_string(m, "model", path != NULL ? path : t->made);
+	/* The connection may have ended during the training. */
+	link_close(t->ctl);
+	if ((status = link_open(t->ctl)) != CTL_OK) {
+		json_decref(m);
+		free(path);
+		return (status);
+	}
+	status = link_run(t->ctl, m, 0, NULL, NULL, &end);
+	code = msg_string(end, "code");
+	if (status == CTL_OK && t->ctl->opt.json)
+		term_json(end);
+	else if (status == CTL_OK) {
+		tune_stage("swap");
+		printf("%s serves\n", path != NULL ? path : t->made);
+		tune_back(t, end, clock_seconds() - begin);
+	} else if (code != NULL && strcmp(code, "bad_field") == 0 &&
+	    msg_string(end, "field") != NULL &&
+	    strcmp(msg_string(end, "field"), "model") == 0)
+		term_error("tune: this chatd can't change its model while it "
+		    "runs: set model.path to %s in chatd.yaml, and restart "
+		    "it", path != NULL ? path : t->made);
+	else {
+		link_report(t->ctl, end);
+		term_error("tune: %s is complete, but %s still serves",
+		    t->made, t->parent);
+	}
+	json_decref(end);
+	free(path);
+	return (status);
+}
+
+/* The name of the new folder. Owned. */
+static char *
+tune_out(const struct options *o)
+{
+	char		 name[64];
+	time_t		 now = time(NULL);
+	struct tm	 tm;
+
+	if (o->output != NULL)
+		return (xstrdup(o->output));
+	localtime_r(&now, &tm);
+	strftime(name, sizeof name, "tuned-%Y%m%d-%H%M%S", &tm);
+	return (xstrdup(name));
+}
+
+/* All stages. */
+static int
+tune_run(struct tune *t)
+{
+	size_t	 i;
+	int	 status;
+
+	if ((status = link_open(t->ctl)) != CTL_OK ||
+	    (status = tune_parent(t)) != CTL_OK ||
+	    (status = tune_export(t)) != CTL_OK)
+		return (status);
+	for (i = 0; i < nitems(t->file) && t->file[i] == NULL; i++)
+		;
+	if (i == nitems(t->file)) {
+		term_note("[nothing to learn: no reply was rated]");
+		return (CTL_OK);
+	}
+	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
+		return (status);
+	if (t->ctl->opt.no_swap) {
+		if (!t->ctl->opt.json) {
+			tune_stage("made");
+			printf("%s; to use it: chatctl reload --model %s\n",
+			    t->made, t->made);
+		}
+		return (CTL_OK);
+	}
+	return (tune_swap(t));
+}
+
+/* chatctl tune */
+int
+cmd_tune(struct ctl *ctl, int argc, char **argv)
+{
+	struct tune	 t = { .ctl = ctl };
+	size_t		 i;
+	int		 status;
+
+	(void)argc;
+	(void)argv;
+	t.out = tune_out(&ctl->opt);
+	t.live = term_is(1) && !ctl->opt.plain && !ctl->opt.json &&
+	    !ctl->opt.quiet;
+	status = tune_run(&t);
+	tune_remove(&t);
+	for (i = 0; i < nitems(t.file); i++)
+		free(t.file[i]);
+	curve_clear(&t.loss);
+	json_decref(t.gate);
+	free(t.made);
+	free(t.refused);
+	free(t.exports);
+	free(t.parent);
+	free(t.out);
+	return (status);
+}
