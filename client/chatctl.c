@@ -36,6 +36,7 @@ static const struct {
 	{ CMD_BACKUP, cmd_backup },
 	{ CMD_RESTORE, cmd_restore },
 	{ CMD_STATS, cmd_stats },
+	{ CMD_AB, cmd_ab },
 	{ CMD_CONSENT, cmd_consent },
 	{ CMD_IMPORT, cmd_import },
 	{ CMD_STATUS, cmd_status },

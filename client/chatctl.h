@@ -74,6 +74,8 @@ struct options {
 	const char	*rating, *category, *model, *user;
 	int64_t		 reply, sample;	/* 0: not given */
 	int		 yes;		/* do not ask */
+	int		 any;		/* ab: also replies that model.ab did
+					 * not assign */
 	json_t		*reasons;	/* owned: array of slugs */
 	const char	*ideal, *comment;
 	const char	*format, *output, *split;
@@ -133,8 +135,9 @@ struct ctl {
 #define CMD_RESTORE	0x800000
 #define CMD_TOP		0x1000000
 #define CMD_ROLLBACK	0x2000000
-#define CMD_TUNE	0x4000000
-#define CMD_ANY		0x7ffffff
+#define CMD_AB		0x4000000
+#define CMD_TUNE	0x8000000
+#define CMD_ANY		0xfffffff
 
 struct command {
 	const char	*name;
@@ -431,6 +434,7 @@ int	 cmd_restore(struct ctl *ctl, int argc, char **argv);
 int	 cmd_rate(struct ctl *ctl, int argc, char **argv);
 int	 cmd_export(struct ctl *ctl, int argc, char **argv);
 int	 cmd_search(struct ctl *ctl, int argc, char **argv);
+int	 cmd_ab(struct ctl *ctl, int argc, char **argv);
 int	 cmd_stats(struct ctl *ctl, int argc, char **argv);
 int	 cmd_consent(struct ctl *ctl, int argc, char **argv);
 int	 cmd_import(struct ctl *ctl, int argc, char **argv);

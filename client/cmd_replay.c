@@ -21,6 +21,7 @@ static void
 replay_print(const struct ctl *ctl, const json_t *end)
 {
 	const json_t	*o, *differs = json_object_get(end, "differs");
+	const char	*what;
 	char		*was, *is;
 	size_t		 i;
 	int		 same = json_is_true(json_object_get(end,
@@ -46,14 +47,10 @@ replay_print(const struct ctl *ctl, const json_t *end)
 		    msg_string(o, "was") : "");
 		is = render_line(msg_string(o, "is") != NULL ?
 		    msg_string(o, "is") : "");
-		if (msg_string(o, "what") != NULL &&
-		    strcmp(msg_string(o, "what"), "model") == 0)
-			printf("  another model made it: %s; now %s serves\n",
-			    was, is);
-		else
-			printf("  %s was %s and is %s\n",
-			    msg_string(o, "what") != NULL ?
-			    msg_string(o, "what") : "?", was, is);
+		what = msg_string(o, "what");
+		printf("  %s was %s and is %s%s\n", what != NULL ? what : "?",
+		    was, is, what != NULL && strcmp(what, "model") == 0 ?
+		    ": another model made the reply" : "");
 		free(was);
 		free(is);
 	}

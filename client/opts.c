@@ -28,7 +28,7 @@ enum opt_kind {
 #define OPT_CODE	256	/* getopt_long returns this plus the row */
 #define MAKES_TEXT	(CMD_CHAT | CMD_ASK)
 #define LISTS		(CMD_LIST | CMD_SEARCH)
-#define FILTERS		(LISTS | CMD_SHOW | CMD_REVIEW | CMD_STATS)
+#define FILTERS		(LISTS | CMD_SHOW | CMD_REVIEW | CMD_STATS | CMD_AB)
 #define CHOOSES		(FILTERS | CMD_EXPORT)
 
 static const char *const colors[] = { "auto", "always", "never", NULL };
@@ -67,6 +67,8 @@ static const struct opt {
 	    "N", "the same seed gives the same reply" },
 	{ "stop", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    "TEXT", "end the reply before this text (repeatable)" },
+	{ "adapter", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
+	    "NAME", "the adapter that writes; base: the model alone" },
 	{ "ignore-eos", 0, OPT_PARAM, MAKES_TEXT, 0, 0, 0, NULL,
 	    NULL, "continue after the model ends the text" },
 	{ "no-history", 0, OPT_FLAG, CMD_CHAT, AT(no_history), 0, 0, NULL,
@@ -118,6 +120,8 @@ static const struct opt {
 	{ "reply", 0, OPT_NUMBER, CMD_RATE | CMD_REPLAY, AT(reply), 1,
 	    JSON_INT_MAX, NULL, "N",
 	    "reply N of the exchange, not the newest one" },
+	{ "any", 0, OPT_FLAG, CMD_AB, AT(any), 0, 0, NULL,
+	    NULL, "also replies whose variant model.ab did not choose" },
 	{ "sample", 0, OPT_NUMBER, CMD_REPLAY, AT(sample), 1, 1000000, NULL,
 	    "N", "compare N replies drawn at random" },
 	{ "yes", 'y', OPT_FLAG, CMD_FORGET, AT(yes), 0, 0, NULL,

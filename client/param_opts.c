@@ -44,6 +44,21 @@ param_opts_number(json_t *params, const struct vocabulary_param *p,
 	return (NULL);
 }
 
+/* Set a text, which is the name of an adapter; ADAPTER_BASE_NAME is the model
+ * alone. Returns NULL or the reason why not. */
+static char *
+param_opts_text(json_t *params, const struct vocabulary_param *p,
+    const char *value)
+{
+	if ((double)strlen(value) > p->max)
+		return (xasprintf("%s: expected at most %.16g bytes, found "
+		    "%zu", p->name, p->max, strlen(value)));
+	if (json_object_set_new(params, p->name, json_string(strcmp(value,
+	    ADAPTER_BASE_NAME) == 0 ? "" : value)) == -1)
+		return (xasprintf("%s: not valid UTF-8", p->name));
+	return (NULL);
+}
+
 /* Set a parameter from text. */
 char *
 param_opts_set(json_t *params, const char *name, const char *value)
@@ -60,11 +75,13 @@ param_opts_set(json_t *params, const char *name, const char *value)
 		    near == NULL ? "" : "; did you mean ",
 		    near == NULL ? "" : near, near == NULL ? "" : "?"));
 	}
+	p = &vocabulary_params[i];
 	if (*value == '\0') {
 		json_object_del(params, name);
 		return (NULL);
 	}
-	p = &vocabulary_params[i];
+	if (p->type == PARAM_STRING)
+		return (param_opts_text(params, p, value));
 	if (p->type == PARAM_BOOL) {
 		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
 			return (xasprintf("%s: expected true or false, "

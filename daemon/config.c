@@ -68,6 +68,7 @@ static const struct config_key config_keys[] = {
 	{ "model", "kv_tokens", CONFIG_INT, 0, 1e9, "0", AT(kv_tokens) },
 	{ "model", "batch_tokens", CONFIG_INT, 0, 65536, "0",
 	    AT(batch_tokens) },
+	{ "model", "ab_key", CONFIG_TEXT, 0, 0, "", AT(ab_key) },
 	{ "engine", "program", CONFIG_TEXT, 0, 0,
 	    LIBEXECDIR "/chatd-engine", AT(engine_program) },
 	{ "engine", "timeout", CONFIG_TIME, 100, 3600000, "60s",
@@ -149,6 +150,8 @@ static const struct config_section {
 	{ "", "policy", config_policy },
 	{ "", "messages", config_words },
 	{ "judge", "labels", config_labels },
+	{ "model", "adapters", config_adapters },
+	{ "model", "ab", config_ab },
 	{ "", "socket", NULL }, { "", "model", NULL }, { "", "engine", NULL },
 	{ "", "filter", NULL }, { "", "judge", NULL }, { "", "store", NULL },
 	{ "", "limits", NULL }, { "", "retention", NULL },
@@ -417,6 +420,7 @@ config_together(struct config *c, struct fault *f)
 		    "%s: socket.path: expected a name of 1 to %zu bytes, found "
 		    "%zu bytes", path, most, name), f);
 	config_judge(c, path, f);
+	config_adapters_end(c, path, f);
 }
 
 /* Read a configuration. */
@@ -472,6 +476,7 @@ config_free(struct config *c)
 		free(c->groups[i].name);
 	free(c->groups);
 	config_labels_clear(c);
+	config_adapters_clear(c);
 	for (i = 0; i < c->nplugins; i++)
 		free(c->plugins[i].name);
 	free(c->plugins);

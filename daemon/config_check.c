@@ -109,6 +109,20 @@ config_check_models(const struct config *c, struct config_errors *e,
 	config_errors_add(e, &f);
 }
 
+/* Check that the adapters are there. The engine checks their content. */
+static void
+config_check_adapters(const struct config *c, struct config_errors *e)
+{
+	char	*path;
+	size_t	 i;
+
+	for (i = 0; i < c->nadapters; i++) {
+		path = path_join(c->adapters[i].path, "adapter_config.json");
+		config_check_access(c, e, "model.adapters", path, R_OK);
+		free(path);
+	}
+}
+
 /* Check the files that a configuration names. */
 int
 config_check(const struct config *c, json_t *errors, struct fault *f)
@@ -122,6 +136,7 @@ config_check(const struct config *c, json_t *errors, struct fault *f)
 	config_check_access(c, &e, "store.program", c->store_program, X_OK);
 	if (c->model_chosen == NULL)	/* else configure.c has checked it */
 		config_check_models(c, &e, "model.path", c->model_path);
+	config_check_adapters(c, &e);
 	if (c->judge_enabled && c->judge_model[0] != '\0')
 		config_check_models(c, &e, "judge.model", c->judge_model);
 	for (i = 0; i < c->nfilters; i++)

@@ -38,6 +38,20 @@ int	 config_words(struct config *c, const char *file,
 int	 config_labels(struct config *c, const char *file,
 	    const struct ynode *map, struct fault *f);
 
+/* ---- config_adapters.c: the same for model.adapters and model.ab */
+
+int	 config_adapters(struct config *c, const char *file,
+	    const struct ynode *list, struct fault *f);
+int	 config_ab(struct config *c, const char *file,
+	    const struct ynode *map, struct fault *f);
+/* Give each adapter its share, when the whole file at path was read. */
+void	 config_adapters_end(struct config *c, const char *path,
+	    struct fault *f);
+/* Release the adapters and the shares. */
+void	 config_adapters_clear(struct config *c);
+
+/* ---- config_lists.c: the labels of the judge */
+
 /* Set the labels of OpenChatKit's moderation model. */
 void	 config_labels_default(struct config *c);
 /* Release the labels. */

@@ -120,6 +120,7 @@ exchange_free(struct exchange *x)
 	free(x->text);
 	free(x->preprompt);
 	free(x->message);
+	free(x->adapter);
 	free(x);
 }
 

@@ -285,6 +285,7 @@ exchange_is_begun(struct exchange *x, json_t *msg)
 		    "the store did not take the request, try again");
 		return;
 	}
+	exchange_adapter_choose(x, msg);
 	if (x->kind == EXCHANGE_REGENERATE && exchange_has_company(x)) {
 		exchange_end(x, "failed", "busy", "another reply is being "
 		    "written in this conversation");

@@ -78,6 +78,12 @@ struct exchange {
 	json_t			*params;	/* owned */
 	json_t			*given;		/* owned, or NULL: those that
 						 * the client gave */
+	char			*adapter;	/* owned: the digest of the
+						 * adapter that params name;
+						 * NULL: none */
+	int			 assigned;	/* the shares of the
+						 * configuration chose it, or
+						 * that there is none */
 	json_t			*history;	/* owned: array, or NULL */
 	json_t			*verdicts;	/* owned: of the prompt */
 	int			 topic, further;	/* as exchange_ask */
@@ -125,6 +131,16 @@ struct exchange {
 	int64_t			 t_begin, t_start, t_first; /* monotonic ms */
 };
 
+
+/* ---- exchange_adapter.c: the adapter that writes the reply */
+
+/* Choose it, once the store has answered begin (msg, borrowed) and the
+ * conversation is known. */
+void	 exchange_adapter_choose(struct exchange *x, const json_t *msg);
+/* Has the engine another adapter of that name now, or none? */
+int	 exchange_adapter_differs(const struct exchange *x);
+/* Say in finish which one it is. */
+void	 exchange_adapter_tell(const struct exchange *x, json_t *finish);
 
 /* ---- exchange_state.c: states and events */
 

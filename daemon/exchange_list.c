@@ -25,7 +25,8 @@ exchange_engine_ready(struct chatd *d, struct slot *s, int changed)
 		else if (x->slot != s || x->state != EXCHANGE_QUEUED ||
 		    x->engine_req != 0)
 			continue;
-		else if (changed && json_array_size(x->reply.ids) > 0)
+		else if ((changed || exchange_adapter_differs(x)) &&
+		    json_array_size(x->reply.ids) > 0)
 			exchange_end(x, "failed", "engine_lost",
 			    "another model took the engine's place");
 		else

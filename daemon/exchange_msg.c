@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters.h"
 #include "clock.h"
 #include "protocol.h"
 #include "xmalloc.h"
@@ -60,6 +61,7 @@ exchange_msg_begin(const struct exchange *x)
 		msg_set_bool(m, "topic", 1);
 	if (x->further) {
 		msg_set_bool(m, "continue", 1);
+		msg_set(m, "adapters", adapters_known(x->slot->model));
 		msg_set_int(m, "context", msg_int(x->slot->model, "context",
 		    0));
 	}
@@ -182,6 +184,7 @@ exchange_msg_finish(const struct exchange *x)
 	msg_set_string(m, "error", x->code);
 	msg_set_int(m, "time", clock_wall());
 	msg_set(m, "verdicts", json_incref(x->verdicts));
+	exchange_adapter_tell(x, m);
 	return (m);
 }
 

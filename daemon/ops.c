@@ -94,6 +94,10 @@ static const struct field ops_stats_fields[] = {
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 	OPS_FILTER_FIELDS,
 };
+static const struct field ops_ab_fields[] = {
+	{ "any", FIELD_BOOL, 0, 0, 0, A(any) },
+	OPS_FILTER_FIELDS,
+};
 static const struct field ops_delete_fields[] = {
 	{ "conversation", FIELD_INT, FIELD_NULLABLE, NUMBER,
 	    A(conversation) },
@@ -184,6 +188,7 @@ static const struct op {
 	{ "show", 0, FIELDS(ops_show_fields), ops_show },
 	{ "search", 0, FIELDS(ops_search_fields), ops_search },
 	{ "stats", 0, FIELDS(ops_stats_fields), ops_stats },
+	{ "ab", OPS_OPERATOR, FIELDS(ops_ab_fields), ops_ab },
 	{ "rate", 0, FIELDS(ops_rate_fields), ops_rate },
 	{ "unrate", 0, FIELDS(ops_unrate_fields), ops_unrate },
 	{ "consent", 0, FIELDS(ops_consent_fields), ops_consent },

@@ -41,8 +41,8 @@ void	 sampling_fit(const json_t *model, const json_t *given,
 	    json_t *params);
 /* Log the defaults that are more than the model can hold. */
 void	 sampling_warn(const struct config *cf, const json_t *model);
-/* Can the model hold these parameters (complete, after sampling_fit)? Returns
- * 0, or CHAT_EFORMAT with *f filled. */
+/* Can the model hold these parameters (complete, after sampling_fit), and is
+ * their adapter loaded? Returns 0, or CHAT_EFORMAT with *f filled. */
 int	 sampling_check(const json_t *model, const json_t *params,
 	    struct fault *f);
 

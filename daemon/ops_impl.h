@@ -19,7 +19,7 @@ struct ops_args {
 	const char	*user, *split, *word, *from, *to, *file;
 	int64_t		 heldout, sample;
 	json_t		*params, *reasons;	/* borrowed */
-	int		 all, explain, review, topic, further;
+	int		 any, all, explain, review, topic, further;
 	int		 consent, bare, sidecar, unique, manifest;
 };
 
@@ -54,6 +54,7 @@ void	 ops_consent(struct request *r, struct ops_args *a);
 void	 ops_import(struct request *r, struct ops_args *a);
 void	 ops_search(struct request *r, struct ops_args *a);
 void	 ops_stats(struct request *r, struct ops_args *a);
+void	 ops_ab(struct request *r, struct ops_args *a);
 
 /* Put the filter of a request into a message for the store. */
 void	 ops_filter(json_t *m, const struct ops_args *a);

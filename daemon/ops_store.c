@@ -137,3 +137,16 @@ ops_stats(struct request *r, struct ops_args *a)
 	ops_filter(m, a);
 	relay_read(r, m);
 }
+
+/* ab: how the replies of each variant were rated. */
+void
+ops_ab(struct request *r, struct ops_args *a)
+{
+	json_t	*m = ops_to_store(r, "ab", 1);
+
+	msg_set_int(m, "limit", 1);
+	if (a->any)
+		msg_set_bool(m, "any", 1);
+	ops_filter(m, a);
+	relay_read(r, m);
+}

@@ -123,7 +123,7 @@ preflight_by_unit(const struct config *c)
 
 	if (service.name == NULL)
 		return;
-	preflight_seen("model.path", c->model_path);
+	preflight_seen("model.path", config_model(c));
 	for (i = 0; i < c->nfilters; i++) {
 		preflight_seen("filters", c->filters[i].path);
 		json_object_foreach(c->filters[i].options, key, v) {
@@ -150,7 +150,7 @@ preflight_model(const struct config *c, json_t *errors)
 	json_t	*o, *model;
 	int64_t	 context;
 
-	path = path_join(c->model_path, "config.json");
+	path = path_join(config_model(c), "config.json");
 	if (path_read(path, PREFLIGHT_JSON_MAX, &text, &len) != 0) {
 		free(path);
 		return;		/* one file: only the engine can read it */

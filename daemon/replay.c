@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters.h"
 #include "protocol.h"
 #include "relay_impl.h"
 #include "replay.h"
@@ -114,12 +115,19 @@ replay_fail(struct replay *p, const char *code, const char *message)
 	request_fail(r, code, "%s", message);
 }
 
+/* The adapter that wrote the logged reply, or NULL. */
+static const char *
+replay_adapter(const struct replay *p)
+{
+	return (msg_string(json_object_get(p->logged, "adapter"), "name"));
+}
+
 /* Make generate for the engine, as it was for the logged reply. */
 static json_t *
 replay_generate(const struct replay *p)
 {
 	const char	*pre = msg_string(p->logged, "preprompt");
-	const char	*state = msg_string(p->logged, "state");
+	const char	*state = msg_string(p->logged, "state"), *name;
 	json_t		*m = msg_op("generate", -1), *messages, *turn, *params;
 	json_t		*h;
 	const char	*sides[] = { "prompt", "reply" };
@@ -155,6 +163,10 @@ replay_generate(const struct replay *p)
 	if (state == NULL || strcmp(state, "done") != 0)
 		msg_set_int(params, "max_tokens", (int64_t)json_array_size(
 		    json_object_get(p->logged, "ids")));
+	if ((name = replay_adapter(p)) == NULL)
+		json_object_del(params, "adapter");
+	else
+		msg_set_string(params, "adapter", name);
 	msg_set(m, "params", params);
 	msg_set_int(m, "group", p->uid);
 	return (m);
@@ -185,6 +197,12 @@ replay_logged(void *arg, json_t *msg)
 	if (helper_state(p->d->engine->helper) != HELPER_READY) {
 		replay_fail(p, "engine_unavailable", "the model is not "
 		    "loaded");
+		return;
+	}
+	if (replay_adapter(p) != NULL && adapters_digest(p->d->engine->model,
+	    replay_adapter(p)) == NULL) {
+		replay_fail(p, "not_found", "the adapter that wrote the reply "
+		    "is not loaded");
 		return;
 	}
 	p->slot = slot_use(p->d->engine);
@@ -255,6 +273,9 @@ replay_end(struct replay *p, const char *stop)
 	    msg_string(p->slot->model, "digest"));
 	replay_differs(reasons, "precision", msg_string(model, "precision"),
 	    msg_string(p->slot->model, "precision"));
+	replay_differs(reasons, "adapter", msg_string(json_object_get(
+	    p->logged, "adapter"), "digest"), adapters_digest(p->slot->model,
+	    replay_adapter(p)));
 	replay_differs(reasons, "build", msg_string(p->logged, "build"),
 	    build);
 	replay_counts(reasons, "prompt_tokens", msg_int(p->logged,

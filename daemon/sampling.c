@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "adapters.h"
 #include "protocol.h"
 #include "log.h"
 #include "xmalloc.h"
@@ -18,6 +19,7 @@
 #define SAMPLING_INT	int64_t
 #define SAMPLING_ARRAY	json_t *	/* borrowed, or NULL */
 #define SAMPLING_BOOL	int
+#define SAMPLING_STRING	const char *	/* borrowed, or NULL */
 #define SAMPLING_MEMBER(name, type, min, max, dflt, bound) \
 	SAMPLING_##type	 name;
 struct params {
@@ -130,7 +132,7 @@ sampling_check(const json_t *model, const json_t *params, struct fault *f)
 			    "expected at most %lld, the model's %s", p->name,
 			    (long long)most, p->bound));
 	}
-	return (0);
+	return (adapters_check(model, params, f));
 }
 
 /* Put the defaults of the configuration and a seed in place. */
@@ -190,6 +192,7 @@ sampling_read(const struct config *cf, json_t *given, json_t **out,
 		msg_set(m, "stop", json_incref(p.stop));
 	if (p.ignore_eos)
 		msg_set_bool(m, "ignore_eos", 1);
+	msg_set_string(m, "adapter", p.adapter);
 	*out = m;
 	return (0);
 }

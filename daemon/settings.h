@@ -34,6 +34,13 @@ struct config_filter {
 	enum filter_when_off when_off;
 };
 
+/* An adapter beside the model. */
+struct config_adapter {
+	char		*name;		/* owned */
+	char		*path;		/* owned: its folder */
+	double		 share;		/* of the conversations: model.ab */
+};
+
 /* A label of the judge. */
 struct config_label {
 	char		*name;		/* owned: what the model writes */
@@ -64,6 +71,13 @@ struct config {
 	char		*precision, *kv_precision, *device, *isa; /* owned */
 	int64_t		 threads, context, kv_tokens, batch_tokens;
 	int		 pin;
+	struct config_adapter *adapters;	/* owned */
+	size_t		 nadapters;
+	struct config_adapter *shares;	/* owned: model.ab, as the file has
+					 * it */
+	size_t		 nshares;
+	int		 ab;		/* model.ab is there */
+	char		*ab_key;	/* owned: adapters.h */
 	/* helpers */
 	char		*engine_program, *filter_program, *store_program;
 	int64_t		 engine_timeout, filter_timeout, store_timeout; /* ms */

@@ -26,6 +26,22 @@
 static const char	*const slot_names[] = { "new engine", "engine",
 			    "old engine" };
 
+/* List the adapters for the engine. */
+static json_t *
+slot_adapters(const struct config *cf)
+{
+	json_t	*list = json_array(), *o;
+	size_t	 i;
+
+	for (i = 0; i < cf->nadapters; i++) {
+		o = json_object();
+		msg_set_string(o, "name", cf->adapters[i].name);
+		msg_set_string(o, "path", cf->adapters[i].path);
+		json_array_append_new(list, o);
+	}
+	return (list);
+}
+
 /* Make the init message of an engine. */
 static json_t *
 slot_make_init(const struct config *cf, const char *path)
@@ -43,6 +59,8 @@ slot_make_init(const struct config *cf, const char *path)
 	msg_set_int(m, "context", cf->context);
 	msg_set_int(m, "kv_tokens", cf->kv_tokens);
 	msg_set_int(m, "batch_tokens", cf->batch_tokens);
+	if (cf->nadapters > 0)
+		msg_set(m, "adapters", slot_adapters(cf));
 	return (m);
 }
 

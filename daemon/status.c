@@ -22,6 +22,23 @@ status_keep(json_t *o, const char *const *keys)
 	return (kept);
 }
 
+/* Name the loaded adapters, which every client may ask for. */
+static void
+status_adapters(const json_t *model, json_t *out)
+{
+	json_t	*list, *o, *one;
+	size_t	 i;
+
+	if ((list = json_object_get(model, "adapters")) == NULL)
+		return;
+	msg_set(out, "adapters", json_array());
+	json_array_foreach(list, i, o) {
+		one = json_object();
+		msg_set_string(one, "name", msg_string(o, "name"));
+		json_array_append_new(json_object_get(out, "adapters"), one);
+	}
+}
+
 /* Describe the model and its state. */
 json_t *
 status_model(const struct chatd *d, int operator)
@@ -48,7 +65,11 @@ status_model(const struct chatd *d, int operator)
 	}
 	if (helper_state(h) == HELPER_STARTING && d->engine->progress != NULL)
 		json_object_update(m, d->engine->progress);
-	return (operator ? m : status_keep(m, public));
+	if (operator)
+		return (m);
+	m = status_keep(m, public);
+	status_adapters(d->engine->model, m);
+	return (m);
 }
 
 /* Describe the model beside the one that serves. */

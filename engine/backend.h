@@ -55,6 +55,8 @@ struct backend_row {
 	const int32_t	*blocks; /* borrowed for the step: cache block of
 				  * positions 0..31, 32..63, ... of this row's
 				  * sequence, at least pos / KV_BLOCK + 1 */
+	int		 adapter; /* of its sequence: 0, the model alone, or i:
+				   * the adapter options.adapters[i - 1] */
 	/* One of these at most; both are the caller's: */
 	float		*logits; /* room for its V logits, or NULL */
 	struct backend_best *best; /* the largest ones are wanted, or NULL */
@@ -81,12 +83,13 @@ struct backend_info {
 					 * row may have logits only. A stage
 					 * that isn't the last gives no
 					 * results, so it takes any row */
+	int		 adapters;	/* a row may have adapter 0 to this */
 };
 
 /*
  * Can a step of the backend that info describes have these rows? 0, or
- * CHAT_ESHAPE if a token, a position, a block, or what a row wants is out of
- * range. For backends.
+ * CHAT_ESHAPE if a token, a position, a block, an adapter, or what a row wants
+ * is out of range. For backends.
  */
 static inline int
 backend_rows_check(const struct backend_info *info,
@@ -98,7 +101,8 @@ backend_rows_check(const struct backend_info *info,
 	for (t = 0; t < T; t++) {
 		row = &rows[t];
 		if (row->token < 0 || row->token >= info->vocab ||
-		    row->pos < 0 || row->pos >= info->context)
+		    row->pos < 0 || row->pos >= info->context ||
+		    row->adapter < 0 || row->adapter > info->adapters)
 			return (CHAT_ESHAPE);
 		for (j = 0; j <= row->pos / KV_BLOCK; j++)
 			if (row->blocks[j] < 0 ||
@@ -178,6 +182,7 @@ struct model_config;
 struct model_slice;
 struct packed_tensor;	/* engine/model/packed_write.h, like the next */
 struct packed_job;
+struct adapter;		/* engine/model/adapter.h */
 struct pool;		/* engine/host/pool.h */
 
 struct backend_options {
@@ -201,6 +206,10 @@ struct backend_options {
 	 * has the embeddings; the stage with the last layer also has the last
 	 * norm and the output matrix. end 0, the default: all layers. */
 	int		 first, end;
+	/* The adapters that rows may have; borrowed until the backend is open.
+	 * drivers.c refuses them if driver.adapters is 0. */
+	const struct adapter *const *adapters;
+	int		 nadapters;
 	/* If not NULL, called in place of backend_host.stream. */
 	int		(*stream)(void *arg, struct model *m,
 			    int (*take)(void *take_arg,
@@ -238,7 +247,7 @@ struct backend_plan {
  * each free the memory that they have allocated. No memory changes its owner,
  * so there is no allocator here.
  */
-#define BACKEND_VERSION	2	/* of all of this header */
+#define BACKEND_VERSION	3	/* of all of this header */
 
 struct backend_host {
 	/* The engine calls only modules of its own release, version and size,
@@ -355,6 +364,7 @@ struct backend_driver {
 	 * has one. */
 	int	(*devices)(const struct backend_host *h, int *out,
 		    struct fault *f);
+	int	  adapters;	/* 1: it can have options.adapters */
 };
 
 /*

@@ -59,6 +59,7 @@ static const struct option engine_longopts[] = {
 	{ "precision", required_argument, NULL, 0 },
 	{ "synth", required_argument, NULL, 0 },
 	{ "threads", required_argument, NULL, 0 },
+	{ "adapter", required_argument, NULL, 'a' },
 	{ "bench", no_argument, NULL, 'b' },
 	{ "check", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
@@ -97,6 +98,9 @@ static const char engine_help[] =
 "                        packed file, else bf16, on a GPU fp16)\n"
 "  --check               describe the model, say how much memory it needs on\n"
 "                        the device and whether it is sound, and end\n"
+"  --adapter NAME=PATH   a LoRA adapter that requests may name: a folder with\n"
+"                        adapter_config.json and adapter_model.safetensors;\n"
+"                        several times for several adapters\n"
 "  --synth SHAPE         a random model instead: pythia-160m, pythia-410m,\n"
 "                        pythia-1.4b, pythia-6.9b or 20b\n"
 "  --bench               compare its speed with what the device allows, and\n"
@@ -159,9 +163,27 @@ engine_option_set(struct engine_options *opt, int i, const char *s)
 	*(int64_t *)place = v;
 }
 
-/* Read the command line. */
+/* Add an adapter, NAME=PATH, to the list *given. */
 static void
-engine_options(int argc, char **argv, struct engine_options *opt)
+engine_adapter_add(json_t **given, const char *arg)
+{
+	const char	*equal = strchr(arg, '=');
+	json_t		*o = json_object();
+
+	if (equal == NULL || equal == arg)
+		engine_usage("--adapter: expected NAME=PATH, found \"%s\"",
+		    arg);
+	if (*given == NULL)
+		*given = json_array();
+	msg_set_text(o, "name", arg, (size_t)(equal - arg));
+	msg_set_string(o, "path", equal + 1);
+	json_array_append_new(*given, o);
+}
+
+/* Read the command line. *given is the list of adapters. */
+static void
+engine_options(int argc, char **argv, struct engine_options *opt,
+    json_t **given)
 {
 	int	 c, i = 0;
 
@@ -169,6 +191,8 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 	    &i)) != -1) {
 		if (c == 0)
 			engine_option_set(opt, i, optarg);
+		else if (c == 'a')
+			engine_adapter_add(given, optarg);
 		else if (c == 'b')
 			opt->bench = 1;
 		else if (c == 'c')
@@ -184,6 +208,7 @@ engine_options(int argc, char **argv, struct engine_options *opt)
 		} else
 			engine_usage(NULL);
 	}
+	opt->adapters = *given;
 	if (optind < argc)
 		engine_usage("unexpected argument \"%s\"", argv[optind]);
 	if (opt->check + opt->bench + (opt->pack != NULL) > 1)
@@ -215,6 +240,7 @@ engine_ready(struct engine *e)
 	msg_set_string(o, "kv_precision", e->info.kv_precision);
 	msg_set_int(o, "kv_tokens", (int64_t)e->info.kv_blocks * KV_BLOCK);
 	msg_set_int(o, "kv_bytes", e->info.kv_bytes);
+	msg_set(o, "adapters", lora_describe(e));
 	msg_set_int(m, "protocol", PROTOCOL_VERSION);
 	msg_set(m, "model", o);
 	chan_send(e->ch, m);
@@ -327,9 +353,11 @@ engine_clear(struct engine *e)
 	if (e->backend != NULL)
 		e->backend->ops->free(e->backend);
 	tokenizer_free(e->tok);
+	lora_clear(e);
 	model_free(e->model);
 	chan_free(e->ch);
 	json_decref(e->init);
+	json_decref(e->given);
 }
 
 /* If memory is short, the kernel should kill the engine before chatd and the
@@ -365,7 +393,7 @@ main(int argc, char **argv)
 	log_init("chatd-engine", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* an error of the write instead */
-	engine_options(argc, argv, &e.opt);
+	engine_options(argc, argv, &e.opt, &e.given);
 	if (e.opt.check || e.opt.pack != NULL) {
 		status = e.opt.check ? offline_check(&e) : offline_pack(&e);
 		engine_clear(&e);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Declarations that the files of chatd-engine share: engine.c (start-up, loop),
- * load.c (loading), engine_ops.c (requests), request.c (a generate
- * message), intake.c (texts that are being encoded), events.c (events of the
- * scheduler), offline.c (--check and --pack).
+ * load.c and lora.c (loading), engine_ops.c (requests), request.c (a
+ * generate message), intake.c (texts that are being encoded), events.c (events
+ * of the scheduler), offline.c (--check and --pack).
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "adapter.h"
 #include "backend.h"
 #include "chan.h"
 #include "err.h"
@@ -32,6 +33,8 @@ struct engine_options {
 	int64_t		 context;	/* 0: the model's */
 	int64_t		 kv_tokens;	/* 0: the backend's default */
 	int64_t		 batch_tokens;	/* rows in one step */
+	json_t		*adapters;	/* list of {name, path}; borrowed, or
+					 * NULL */
 	const char	*version;	/* of the chatd that starts it; may be
 					 * NULL */
 	const char	*pack;		/* file to write instead of serving */
@@ -42,11 +45,16 @@ struct engine_options {
 struct engine {
 	struct engine_options	 opt;
 	json_t			*init;		/* owned: opt points into it */
+	json_t			*given;		/* owned: adapters of the
+						 * command line, or NULL */
 	struct chan		*ch;		/* owned */
 	struct model		*model;		/* owned */
 	struct tokenizer	*tok;		/* owned */
 	struct backend		*backend;	/* owned */
 	struct backend_info	 info;
+	struct adapter		*adapter[ADAPTERS_MAX];	/* owned: without their
+						 * matrices */
+	int			 nadapters;
 	struct scheduler	*sched;		/* owned */
 	struct intake		*intake;	/* owned */
 	int			 context;	/* tokens of prompt and reply */
@@ -64,6 +72,25 @@ int	load_engine(struct engine *e, struct fault *f);
 
 /* The options for a backend; progress goes to e->ch. */
 struct backend_options load_options(struct engine *e);
+
+/* lora.c */
+
+/* Read the adapters of the options. Returns 0, or an error with *f filled. */
+int	lora_read(struct engine *e, struct fault *f);
+
+/* After the backend has copied them: check that they belong to the model, whose
+ * digest is known now, and release their matrices. Returns 0, or an error with
+ * *f filled. */
+int	lora_end(struct engine *e, struct fault *f);
+void	lora_clear(struct engine *e);
+
+/* The number of an adapter for a row: 0 if name is NULL or "", else 1 to
+ * e->nadapters. Returns 0 and *out, or CHAT_EFORMAT with *f filled. */
+int	lora_find(const struct engine *e, const char *name, int *out,
+	    struct fault *f);
+
+/* Describe them for "ready": a new reference. */
+json_t	*lora_describe(const struct engine *e);
 
 /* engine_sandbox.c */
 

@@ -20,6 +20,7 @@ struct ops_keys {
 	const char	*text;		/* borrowed */
 	json_t		*ids;		/* borrowed */
 	const char	*logits;	/* borrowed */
+	const char	*adapter;	/* borrowed */
 	int64_t		 request, group, from;
 };
 
@@ -50,6 +51,8 @@ static const struct field engine_ops_score_keys[] = {
 	    offsetof(struct ops_keys, logits) },
 	{ "from", FIELD_INT, 0, 0, JSON_INT_MAX,
 	    offsetof(struct ops_keys, from) },
+	{ "adapter", FIELD_STRING, 0, 0, 0,
+	    offsetof(struct ops_keys, adapter) },
 	OPS_GROUP
 };
 static const struct field engine_ops_request[] = {
@@ -76,6 +79,8 @@ static const struct field engine_ops_init_keys[] = {
 	    offsetof(struct engine_options, kv_tokens) },
 	{ "batch_tokens", FIELD_INT, 0, 0, 1 << 16,
 	    offsetof(struct engine_options, batch_tokens) },
+	{ "adapters", FIELD_ARRAY, 0, 0, 0,
+	    offsetof(struct engine_options, adapters) },
 	{ "version", FIELD_STRING, 0, 0, 64,
 	    offsetof(struct engine_options, version) },
 };
@@ -161,7 +166,7 @@ engine_ops_detokenize(struct engine *e, int64_t id, json_t *msg,
 	return (r);
 }
 
-/* score {ids, from, logits, group} */
+/* score {ids, from, logits, adapter, group} */
 static int
 engine_ops_score(struct engine *e, int64_t id, json_t *msg,
     const struct ops_keys *k, struct fault *f)
@@ -170,10 +175,11 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 	struct idbuf			 ids = { NULL, 0, 0 };
 	struct job			*job;
 	size_t				 want = SCORE_NONE;
-	int				 r;
+	int				 adapter, r;
 
 	(void)msg;
-	if ((r = engine_ops_taken(e, id, f)) != 0)
+	if ((r = engine_ops_taken(e, id, f)) != 0 ||
+	    (r = lora_find(e, k->adapter, &adapter, f)) != 0)
 		return (r);
 	if (k->logits != NULL) {
 		while (want < nitems(names) &&
@@ -200,6 +206,7 @@ engine_ops_score(struct engine *e, int64_t id, json_t *msg,
 	job = xcalloc(1, sizeof *job);
 	job->id = id;
 	job->group = k->group;
+	job->adapter = adapter;
 	job->score = score_new(&ids, (size_t)k->from,
 	    (enum score_logits)want, e->info.vocab);
 	if (scheduler_add(e->sched, job) != 0)

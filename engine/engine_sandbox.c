@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "confine.h"
+#include "json.h"
 #include "path.h"
 #include "xmalloc.h"
 
@@ -41,12 +42,15 @@ engine_sandbox_links(const char *folder, struct landlock_path **paths, size_t n)
 	return (n);
 }
 
-/* Confine the engine to the model that it is about to open. */
+/* Confine the engine to the model and the adapters that it is about to
+ * open. */
 void
 engine_sandbox(const struct engine *e)
 {
 	enum confine_kind	 kind;
 	struct landlock_path	*paths;
+	const char		*path;
+	json_t			*item;
 	size_t			 i, n = 1;
 
 	kind = strcmp(e->opt.device, "cpu") != 0 ? CONFINE_ENGINE_GPU :
@@ -54,6 +58,13 @@ engine_sandbox(const struct engine *e)
 	paths = xcalloc(1, sizeof *paths);
 	paths[0].path = xstrdup(e->opt.model);
 	n = engine_sandbox_links(e->opt.model, &paths, n);
+	json_array_foreach(e->opt.adapters, i, item) {
+		if ((path = msg_string(item, "path")) == NULL)
+			continue;
+		paths = xreallocarray(paths, n + 1, sizeof *paths);
+		paths[n++] = (struct landlock_path){ xstrdup(path), 0 };
+		n = engine_sandbox_links(path, &paths, n);
+	}
 	confine_self(kind, paths, n);
 	for (i = 0; i < n; i++)
 		free(paths[i].path);

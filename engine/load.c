@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading: the model's files, its tokenizer, its backend, its scheduler and its
- * intake, with progress on the channel.
+ * Loading: the model's files, its adapters, its tokenizer, its backend, its
+ * scheduler and its intake, with progress on the channel.
  */
 #include "engine.h"
 
@@ -127,6 +127,8 @@ load_options(struct engine *e)
 		.threads = (int)e->opt.threads,
 		.pin = e->opt.pin,
 		.kv_tokens = (int)e->opt.kv_tokens,
+		.adapters = (const struct adapter *const *)e->adapter,
+		.nadapters = e->nadapters,
 		.rows = e->opt.batch_tokens > 0 ? (int)e->opt.batch_tokens :
 		    LOAD_BATCH_TOKENS,
 		.progress = load_progress,
@@ -164,7 +166,7 @@ load_files(struct engine *e, struct fault *f)
 		r = model_synth(e->opt.synth, LOAD_SYNTH_SEED, &e->model, f);
 	else
 		r = model_open(e->opt.model, &e->model, f);
-	if (r != 0)
+	if (r != 0 || (r = lora_read(e, f)) != 0)
 		return (r);
 	load_device(e);
 	return (load_tokenizer(e, f));
@@ -180,7 +182,8 @@ load_engine(struct engine *e, struct fault *f)
 	if ((r = load_files(e, f)) != 0)
 		return (r);
 	opt = load_options(e);		/* load_files has chosen the device */
-	if ((r = backend_open(e->model, &opt, &e->backend, f)) != 0)
+	if ((r = backend_open(e->model, &opt, &e->backend, f)) != 0 ||
+	    (r = lora_end(e, f)) != 0)
 		return (r);
 	e->backend->ops->info(e->backend, &e->info);
 	if ((r = load_context(e, f)) != 0)

@@ -35,6 +35,7 @@ struct request {
 						 * it */
 	struct request_keys	 keys;
 	struct generation_options opt;
+	int			 adapter;	/* as in backend_row */
 	struct dialogue_turn	*turn;		/* owned */
 	/* one of these two; none if the request gives ids */
 	struct dialogue_run	*dialogue;	/* owned */
@@ -49,6 +50,7 @@ struct request_params {
 	int64_t		 top_k, seed, max_tokens;
 	json_t		*stop;		/* borrowed */
 	int		 ignore_eos;
+	const char	*adapter;	/* borrowed */
 };
 
 static const struct field request_fields[] = {
@@ -137,14 +139,15 @@ request_stops(const json_t *array, struct generation_options *opt,
 /* Read all options of the reply. */
 static int
 request_options(const struct engine *e, const struct request_keys *rq,
-    struct generation_options *opt, struct fault *f)
+    struct generation_options *opt, int *adapter, struct fault *f)
 {
 	struct request_params	 p;
 	int			 r;
 
 	memset(opt, 0, sizeof *opt);
 	if ((r = request_params(e, rq->params, &p, f)) != 0 ||
-	    (r = request_stops(p.stop, opt, f)) != 0)
+	    (r = request_stops(p.stop, opt, f)) != 0 ||
+	    (r = lora_find(e, p.adapter, adapter, f)) != 0)
 		return (r);
 	opt->sampler = (struct sampler_params){ p.temperature, (int)p.top_k,
 	    p.top_p, p.repetition_penalty, (uint64_t)p.seed };
@@ -298,7 +301,8 @@ request_begin(const struct engine *e, json_t *msg, struct request **out,
 	r->msg = json_incref(msg);
 	if ((status = fields_read(msg, request_fields, nitems(request_fields),
 	    &r->keys, f)) != 0 ||
-	    (status = request_options(e, &r->keys, &r->opt, f)) != 0 ||
+	    (status = request_options(e, &r->keys, &r->opt, &r->adapter,
+	    f)) != 0 ||
 	    (status = request_prompt(r, f)) != 0) {
 		request_free(r);
 		return (status);
@@ -391,6 +395,7 @@ request_end(struct request *r, int64_t id, struct job **out, struct fault *f)
 	job->id = id;
 	job->group = r->keys.group;
 	job->gen = g;
+	job->adapter = r->adapter;
 	job->dropped = r->dropped;
 	job->common = r->keys.common ? r->pre : 0;
 	*out = job;

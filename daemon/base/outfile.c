@@ -235,8 +235,8 @@ outfile_free(struct outfile *o)
 	free(o);
 }
 
-/* Open a file without a name, which is gone if this process is killed; or, where
- * the file system has none, one with another name. Returns 0, or -1 with
+/* Open a file without a name, which is gone if this process is killed, or one
+ * with another name if the file system has none such. Returns 0, or -1 with
  * errno. */
 static int
 outfile_open(struct outfile *o)

@@ -12,6 +12,9 @@
 
 #define PARAM_STOPS_MAX	8	/* stop strings of a request */
 #define PARAM_STOP_MAX	64	/* bytes of one */
+#define ADAPTER_NAME_MAX 64	/* bytes of the name of an adapter */
+#define ADAPTER_BASE_NAME "base" /* what people call the model without one; no
+				 * adapter has that name */
 
 /*
  * The categories of misuse.  They are those that the model card of
@@ -66,15 +69,18 @@ enum { CATEGORIES = 0 VOCABULARY_CATEGORIES(VOCABULARY_ONE) };
 #define VOCABULARY_OTHERS(X) \
 	X(seed, INT, 0, JSON_INT_MAX, NULL, NULL) \
 	X(stop, ARRAY, 0, 0, NULL, NULL) \
-	X(ignore_eos, BOOL, 0, 0, NULL, NULL)
+	X(ignore_eos, BOOL, 0, 0, NULL, NULL) \
+	X(adapter, STRING, 0, ADAPTER_NAME_MAX, NULL, NULL)
 #define VOCABULARY_PARAMS(X)	VOCABULARY_DEFAULTS(X) VOCABULARY_OTHERS(X)
 
-enum param_type { PARAM_REAL, PARAM_INT, PARAM_ARRAY, PARAM_BOOL };
+enum param_type { PARAM_REAL, PARAM_INT, PARAM_ARRAY, PARAM_BOOL,
+	PARAM_STRING };
 
 struct vocabulary_param {
 	const char	*name;
 	enum param_type	 type;
-	double		 min, max;	/* of a number, inclusive */
+	double		 min, max;	/* of a number, inclusive; of a string,
+					 * bytes */
 	const char	*dflt;		/* as chatd.yaml has it, or NULL */
 	const char	*bound;		/* "context", "vocab" or NULL */
 };

@@ -171,7 +171,8 @@ int64_t	 export_number(const char *user);
 	"EXISTS (SELECT 1 FROM verdict WHERE reply = r.id AND category = ?8 " \
 	"AND action <> 'allow')) AND (?9 IS NULL OR EXISTS (SELECT 1 " \
 	"FROM rating x, json_each(x.reasons) j WHERE x.reply = r.id AND " \
-	"j.value = ?9 AND " EXPORT_OPINION("x", "?4", "?1") ")) AND (?10 IS NULL OR " \
+	"j.value = ?9 AND " EXPORT_OPINION("x", "?4", "?1") ")) AND " \
+	"(?10 IS NULL OR " \
 	"e.name = ?10 OR e.uid = ?11) AND (?1 <> -1 OR CASE WHEN ?12 THEN " \
 	EXPORT_CONSENT " IS 1 ELSE " EXPORT_CONSENT " IS NOT 0 END)"
 #define EXPORT_CONSENT \

@@ -29,9 +29,11 @@ EXPORT_NAME " AS dialogue, a.uid AS user, a.name, "
 "(SELECT group_concat(value, ' ') FROM json_each(a.reasons)) AS reasons, "
 "m.name AS model, m.precision, m.digest, r.seed, r.params, r.state, e.kind, "
 "e.preprompt, e.prompt, CASE WHEN r.state = 'blocked' AND ?1 <> -1 THEN '' "
-"ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop "
+"ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop, "
+"l.name AS adapter, l.digest AS adapter_digest "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
+"LEFT JOIN adapter l ON l.id = r.adapter "
 "WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND ?3 = ?3 AND "
 EXPORT_OPINION("a", "?4", "?1") " AND " EXPORT_FILTERS " ORDER BY a.id";
 

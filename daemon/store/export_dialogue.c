@@ -48,7 +48,8 @@
 	"char(9, 10, 11, 12, 13, 32, 133, 160)) <> '' AND " \
 	"a.ideal <> r.text, a.reasons, a.uid = e.uid FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id JOIN rating a ON a.reply = r.id " \
-	"WHERE " where " AND " EXPORT_OPINION("a", "?2", "?3") " ORDER BY e.id, r.id, a.id"
+	"WHERE " where " AND " EXPORT_OPINION("a", "?2", "?3") \
+	" ORDER BY e.id, r.id, a.id"
 
 static uint64_t	export_hash(const char *);
 static void	export_dialogue_reply(struct export_dialogue *,

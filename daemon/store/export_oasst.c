@@ -138,7 +138,8 @@ oasst_opinions(struct oasst *t, size_t i, json_t *node, json_t *siblings)
 	    "a.reasons, a.comment, " OASST_TIME("a.created") ", a.ideal "
 	    "FROM rating a JOIN reply r ON r.id = a.reply JOIN exchange e "
 	    "ON e.id = r.exchange WHERE a.reply = ?1 AND "
-	    EXPORT_OPINION("a", "?2", "?3") " ORDER BY a.id", "iii", r->id, t->ex->rated, t->ex->uid)) != 0)
+	    EXPORT_OPINION("a", "?2", "?3") " ORDER BY a.id", "iii", r->id,
+	    t->ex->rated, t->ex->uid)) != 0)
 		goto out;
 	while ((e = sql_step(&t->ex->st, q)) == 1) {
 		oasst_opinion(t->ex, q, scores, reports, labels);
@@ -185,8 +186,9 @@ oasst_reply(struct oasst *t, size_t i, const char *parent, json_t *siblings)
 	    "r.state = 'blocked' AND ?2 <> -1 THEN '' ELSE r.text END, "
 	    OASST_TIME("r.created") ", m.name, m.digest, m.precision, "
 	    "r.state, r.stop, r.seed, r.params, r.prompt_tokens, "
-	    "r.output_tokens, r.dropped FROM reply r JOIN model m "
-	    "ON m.id = r.model WHERE r.id = ?1", "ii", r->id,
+	    "r.output_tokens, r.dropped, l.name, l.digest FROM reply r "
+	    "JOIN model m ON m.id = r.model LEFT JOIN adapter l "
+	    "ON l.id = r.adapter WHERE r.id = ?1", "ii", r->id,
 	    t->ex->uid)) != 0 || (e = sql_step(&t->ex->st, q)) != 1)
 		return (e);
 	t->key[i] = xstrdup((const char *)sqlite3_column_text(q, 0));
@@ -208,6 +210,8 @@ oasst_reply(struct oasst *t, size_t i, const char *parent, json_t *siblings)
 		sql_integer(m, "prompt_tokens", q, 10);
 		sql_integer(m, "output_tokens", q, 11);
 		sql_integer(m, "dropped", q, 12);
+		sql_text(m, "adapter", q, 13);
+		sql_text(m, "adapter_digest", q, 14);
 		msg_set(o, "metadata", m);
 	}
 	sql_end(q);

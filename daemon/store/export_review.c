@@ -65,7 +65,8 @@ review_reasons(struct export *ex, const struct export_reply *r)
 	    "(SELECT DISTINCT j.value FROM rating a, json_each(a.reasons) j, "
 	    "reply r, exchange e WHERE a.reply = ?1 AND r.id = ?1 AND "
 	    "e.id = r.exchange AND " EXPORT_OPINION("a", "?2", "?3")
-	    " ORDER BY 1)", "iii", r->id, ex->rated, ex->uid) != 0 || sql_step(&ex->st, q) != 1)
+	    " ORDER BY 1)", "iii", r->id, ex->rated, ex->uid) != 0 ||
+	    sql_step(&ex->st, q) != 1)
 		return (NULL);
 	list = json_loads((const char *)sqlite3_column_text(q, 0), 0, NULL);
 	sql_end(q);

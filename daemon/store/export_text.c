@@ -209,9 +209,10 @@ export_metadata(struct export *ex, const struct export_dialogue *d,
 	    "m.precision, (SELECT json_group_array(value) FROM (SELECT "
 	    "DISTINCT j.value FROM rating a, json_each(a.reasons) j "
 	    "WHERE a.reply = r.id AND " EXPORT_OPINION("a", "?2", "?3")
-	    " ORDER BY 1)) FROM reply r JOIN exchange e ON e.id = r.exchange "
-	    "JOIN model m ON m.id = r.model WHERE r.id = ?1", "iii", r->id,
-	    ex->rated, ex->uid)) != 0 ||
+	    " ORDER BY 1)), l.name, l.digest FROM reply r JOIN exchange e "
+	    "ON e.id = r.exchange JOIN model m ON m.id = r.model "
+	    "LEFT JOIN adapter l ON l.id = r.adapter WHERE r.id = ?1", "iii",
+	    r->id, ex->rated, ex->uid)) != 0 ||
 	    (e = sql_step(&ex->st, q)) != 1)
 		return (e);
 	m = json_object();
@@ -222,6 +223,8 @@ export_metadata(struct export *ex, const struct export_dialogue *d,
 	sql_text(m, "model", q, 2);
 	sql_text(m, "digest", q, 3);
 	sql_text(m, "precision", q, 4);
+	sql_text(m, "adapter", q, 6);
+	sql_text(m, "adapter_digest", q, 7);
 	msg_set(m, "rating", r->rated ? json_integer(r->thumb) : json_null());
 	sql_json(m, "reasons", q, 5);
 	msg_set_bool(m, "ideal", ideal);

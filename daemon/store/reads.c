@@ -23,6 +23,7 @@ static const struct {
 	const char	*name;
 	int		(*run)(struct store *, struct store_request *);
 } reads_ops[] = {
+	{ "ab", store_ab },
 	{ "count", store_count },
 	{ "list", store_list },
 	{ "search", store_search },

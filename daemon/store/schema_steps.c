@@ -7,6 +7,7 @@
  * (".schema").  They are for administrators and data scientists.  An older file
  * keeps the comments that it was created with.
  */
+#include "schema_impl.h"
 #include "store.h"
 
 static const char schema_tables[] =
@@ -498,4 +499,5 @@ const char *const schema_steps[SCHEMA_VERSION] = {
 	schema_tables,
 	schema_sizes,
 	schema_facts,
+	schema_adapters,
 };

@@ -142,7 +142,7 @@ void	 backup_take(const char *path);
 
 /* ---- schema.c: the tables, and updates of older files */
 
-#define SCHEMA_VERSION	3
+#define SCHEMA_VERSION	4
 #define SCHEMA_ID	0x63686174	/* "chat": SQLite's application_id */
 
 /* schema_steps.c: step i, the SQL that takes a file from version i to version
@@ -271,10 +271,10 @@ int	 account_check(struct store *st, struct store_request *req,
 	    int64_t uid, int made, const struct account_quota *q);
 
 /*
- * ---- store_*.c: the operations.  store_list.c, store_show.c, store_search.c
- * and store_count.c read; the others write.  Each reads req->msg and fills
- * req->done.  Returns 0,
- * CHAT_EFORMAT with req->fault filled, or CHAT_ESYSTEM as sql.c does.
+ * ---- store_*.c: the operations.  store_ab.c, store_count.c, store_list.c,
+ * store_search.c and store_show.c read; the others write.  Each reads req->msg
+ * and fills req->done.  Returns 0, CHAT_EFORMAT with req->fault filled, or
+ * CHAT_ESYSTEM as sql.c does.
  */
 
 int	 store_begin(struct store *st, struct store_request *req);
@@ -292,8 +292,24 @@ int	 store_replay(struct store *st, struct store_request *req);
 int	 store_list(struct store *st, struct store_request *req);
 int	 store_search(struct store *st, struct store_request *req);
 int	 store_count(struct store *st, struct store_request *req);
+int	 store_ab(struct store *st, struct store_request *req);
 int	 store_show(struct store *st, struct store_request *req);
 int	 store_stats(struct store *st, struct store_request *req);
+
+/*
+ * ---- store_adapter.c: the adapters that wrote replies.  An adapter in a
+ * message is {name, digest}.
+ */
+
+/* Find or create the row of an adapter (NULL: none). Returns 0 and *id (0:
+ * none), CHAT_EFORMAT with *f filled, or CHAT_ESYSTEM. */
+int	 store_adapter(struct store *st, json_t *adapter, int64_t *id,
+	    struct fault *f);
+
+/* Set "adapter" of a message, from columns col (its name) and col + 1 (its
+ * digest), and "assigned" from col + 2. A reply of the model alone has no
+ * "adapter". */
+void	 store_adapter_tell(json_t *msg, sqlite3_stmt *q, int col);
 
 /*
  * SQL: was the reply rated wrong_refusal by its owner? And the decision of an

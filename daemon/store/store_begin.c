@@ -20,6 +20,8 @@ struct begin_args {
 	struct account_quota quota;
 	json_t		*params, *model;
 	int64_t		 context;	/* of the model; 0: not known */
+	json_t		*adapters;	/* of the model, if it continues a
+					 * reply */
 	int		 topic, further;
 	int		 made;		/* it has created a conversation */
 	json_t		*merged;	/* owned, or NULL: params of a reply
@@ -67,6 +69,7 @@ static const struct field store_begin_fields[] = {
 	{ "topic", FIELD_BOOL, 0, 0, 0, A(topic) },
 	{ "continue", FIELD_BOOL, 0, 0, 0, A(further) },
 	{ "context", FIELD_INT, 0, 0, JSON_INT_MAX, A(context) },
+	{ "adapters", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(adapters) },
 	ACCOUNT_FIELDS(A(quota)),
 };
 #undef A
@@ -251,6 +254,29 @@ store_begin_params(const json_t *params)
 	return (s);
 }
 
+/* Has the model still the adapter of columns 6 (its name; null: none) and 7
+ * (its digest)? */
+static int
+store_begin_adapted(const struct begin_args *a, sqlite3_stmt *q)
+{
+	const char	*name, *digest;
+	json_t		*o;
+	size_t		 i;
+
+	if (sqlite3_column_type(q, 6) == SQLITE_NULL)
+		return (1);
+	json_array_foreach(a->adapters, i, o) {
+		name = msg_string(o, "name");
+		digest = msg_string(o, "digest");
+		if (name != NULL && digest != NULL && strcmp(name,
+		    (const char *)sqlite3_column_text(q, 6)) == 0 &&
+		    strcmp(digest, (const char *)sqlite3_column_text(q,
+		    7)) == 0)
+			return (1);
+	}
+	return (0);
+}
+
 /* The reply that is continued, at q: may it be? */
 static int
 store_begin_may(const struct begin_args *a, sqlite3_stmt *q, struct fault *f)
@@ -271,6 +297,11 @@ store_begin_may(const struct begin_args *a, sqlite3_stmt *q, struct fault *f)
 	    sqlite3_column_text(q, 4), precision) != 0)
 		return (fault_set(f, "bad_field", "continue", "continue: the "
 		    "reply was written by another model"));
+	if (!store_begin_adapted(a, q))
+		return (fault_set(f, "bad_field", "continue", "continue: the "
+		    "reply was written with the adapter %.64s as it was then, "
+		    "which is not loaded", (const char *)
+		    sqlite3_column_text(q, 6)));
 	return (0);
 }
 
@@ -284,9 +315,10 @@ store_begin_merge(struct store *st, struct begin_args *a, struct fault *f)
 	int		 r;
 
 	if ((r = sql_open(st, &q, "SELECT r.state, r.stop, r.ids, m.digest, "
-	    "m.precision, r.params FROM reply r JOIN model m ON m.id = r.model "
-	    "WHERE r.exchange = ? ORDER BY r.id DESC LIMIT 1", "i",
-	    a->exchange)) != 0 || (r = sql_step(st, q)) != 1)
+	    "m.precision, r.params, l.name, l.digest FROM reply r "
+	    "JOIN model m ON m.id = r.model LEFT JOIN adapter l "
+	    "ON l.id = r.adapter WHERE r.exchange = ? ORDER BY r.id DESC "
+	    "LIMIT 1", "i", a->exchange)) != 0 || (r = sql_step(st, q)) != 1)
 		return (r == 0 ? CHAT_ESYSTEM : r);
 	if ((r = store_begin_may(a, q, f)) == 0) {
 		a->merged = json_loads((const char *)sqlite3_column_text(q,
@@ -367,8 +399,8 @@ store_begin_history(struct store *st, int64_t exchange, int64_t left,
 	return (r);
 }
 
-/* Add what a reply continues: its parameters, and the ids of the reply before
- * it. */
+/* Add what a reply continues: its parameters, and the ids and the adapter of
+ * the reply before it. */
 static int
 store_begin_resume(struct store *st, int64_t reply, json_t *done)
 {
@@ -377,9 +409,10 @@ store_begin_resume(struct store *st, int64_t reply, json_t *done)
 	json_t			*ids;
 	int			 i, n, r;
 
-	if ((r = sql_open(st, &q, "SELECT n.params, r.ids FROM reply n "
-	    "JOIN reply r ON r.id = (SELECT max(id) FROM reply WHERE "
-	    "exchange = n.exchange AND id < n.id) WHERE n.id = ?", "i",
+	if ((r = sql_open(st, &q, "SELECT n.params, r.ids, l.name, l.digest, "
+	    "r.assigned FROM reply n JOIN reply r ON r.id = (SELECT max(id) "
+	    "FROM reply WHERE exchange = n.exchange AND id < n.id) LEFT JOIN "
+	    "adapter l ON l.id = r.adapter WHERE n.id = ?", "i",
 	    reply)) != 0 || (r = sql_step(st, q)) != 1)
 		return (r);
 	sql_json(done, "params", q, 0);
@@ -391,6 +424,7 @@ store_begin_resume(struct store *st, int64_t reply, json_t *done)
 		    (json_int_t)id[1] << 8 | (json_int_t)id[2] << 16 |
 		    (json_int_t)id[3] << 24));
 	msg_set(done, "resume", ids);
+	store_adapter_tell(done, q, 2);
 	sql_end(q);
 	return (0);
 }

@@ -17,6 +17,8 @@ struct finish_args {
 	int64_t		 reply, prompt_tokens, output_tokens, dropped;
 	int64_t		 queued_ms, first_ms, total_ms, time;
 	json_t		*ids, *verdicts;
+	json_t		*adapter;	/* borrowed; NULL: the model alone */
+	int		 assigned;	/* by model.ab */
 };
 
 struct finish_verdict {
@@ -30,7 +32,7 @@ struct finish_verdict {
 static int	store_finish_ids(json_t *, unsigned char **, size_t *,
 		    struct fault *);
 static int	store_finish_write(struct store *, const struct finish_args *,
-		    const unsigned char *, size_t);
+		    const unsigned char *, size_t, struct fault *);
 static int	store_finish_prompt(struct store *, const struct finish_args *,
 		    int64_t *);
 static int	store_finish_preprompt(struct store *,
@@ -57,6 +59,8 @@ static const struct field store_finish_fields[] = {
 	{ "error", FIELD_STRING, FIELD_NULLABLE, 0, 64, A(error) },
 	{ "time", FIELD_INT, FIELD_REQUIRED, 0, JSON_INT_MAX, A(time) },
 	{ "verdicts", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(verdicts) },
+	{ "adapter", FIELD_OBJECT, FIELD_NULLABLE, 0, 0, A(adapter) },
+	{ "assigned", FIELD_BOOL, 0, 0, 0, A(assigned) },
 	COUNT(prompt_tokens),
 	COUNT(output_tokens),
 	COUNT(dropped),
@@ -112,17 +116,21 @@ store_finish_ids(json_t *ids, unsigned char **out, size_t *len, struct fault *f)
 /* Write the outcome. */
 static int
 store_finish_write(struct store *st, const struct finish_args *a,
-    const unsigned char *ids, size_t len)
+    const unsigned char *ids, size_t len, struct fault *f)
 {
-	int	r;
+	int64_t	 adapter;
+	int	 r;
 
-	if ((r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
+	if ((r = store_adapter(st, a->adapter, &adapter, f)) != 0 ||
+	    (r = sql_run(st, "UPDATE reply SET state = ?2, stop = ?3, "
 	    "error = ?4, text = ?5, ids = ?6, prompt_tokens = ?7, "
 	    "output_tokens = ?8, dropped = ?9, queued_ms = ?10, "
-	    "first_ms = ?11, total_ms = ?12, finished = ?13 WHERE id = ?1",
-	    "issssbiiiiiii", a->reply, a->state, a->stop, a->error, a->text,
+	    "first_ms = ?11, total_ms = ?12, finished = ?13, "
+	    "adapter = nullif(?14, 0), assigned = ?15 WHERE id = ?1",
+	    "issssbiiiiiiiii", a->reply, a->state, a->stop, a->error, a->text,
 	    ids, len, a->prompt_tokens, a->output_tokens, a->dropped,
-	    a->queued_ms, a->first_ms, a->total_ms, a->time)) != 0)
+	    a->queued_ms, a->first_ms, a->total_ms, a->time, adapter,
+	    (int64_t)a->assigned)) != 0)
 		return (r);
 	return (sql_run(st, "UPDATE conversation SET updated = max(updated, "
 	    "?2) WHERE id = (SELECT e.conversation FROM exchange e JOIN "
@@ -323,7 +331,8 @@ store_finish(struct store *st, struct store_request *req)
 		r = store_finish_prompt(st, &a, &bytes);
 	if (r == 0 && a.preprompt != NULL)
 		r = store_finish_preprompt(st, &a, &bytes);
-	if (r == 0 && (r = store_finish_write(st, &a, ids, len)) == 0)
+	if (r == 0 && (r = store_finish_write(st, &a, ids, len,
+	    f)) == 0)
 		r = store_finish_verdicts(st, &a, &bytes, f);
 	if (r == 0)
 		r = account_grow(st, exchange, uid, bytes);

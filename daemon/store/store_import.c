@@ -154,6 +154,24 @@ import_model(struct store *st, const struct import_reply *x, int64_t *id)
 	return (0);
 }
 
+/* Find or create the row of the adapter; *id stays 0 without one. */
+static int
+import_adapter(struct store *st, const struct import_reply *x, int64_t *id)
+{
+	struct fault	 f;
+	json_t		*o;
+	int		 r;
+
+	if (x->adapter == NULL)
+		return (0);
+	o = json_object();
+	msg_set_string(o, "name", x->adapter);
+	msg_set_string(o, "digest", x->adapter_digest);
+	r = store_adapter(st, o, id, &f);
+	json_decref(o);
+	return (r);
+}
+
 /* Find the exchange of a turn by its place and its prompt, or create it. */
 static int
 import_exchange(struct store *st, struct import *im,
@@ -194,8 +212,9 @@ import_rating(struct store *st, struct import *im, int64_t reply,
 	r = sql_run(st, "INSERT INTO rating (reply, uid, name, thumb, "
 	    "reasons, ideal, comment, created, supersedes) VALUES (?1, ?2, ?3, "
 	    "?4, ?5, ?6, ?7, ?8, (SELECT max(id) FROM rating WHERE "
-	    "reply = ?1 AND uid = ?2))", "iisisssi", reply, import_uid(a->user), a->user,
-	    (int64_t)a->thumb, reasons, a->ideal, a->comment, a->created);
+	    "reply = ?1 AND uid = ?2))", "iisisssi", reply,
+	    import_uid(a->user), a->user, (int64_t)a->thumb, reasons,
+	    a->ideal, a->comment, a->created);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +
 		    (int64_t)strlen(reasons) + (a->ideal != NULL ?
@@ -210,7 +229,7 @@ static int
 import_reply(struct store *st, struct import *im, const struct import_reply *x)
 {
 	char	*params;
-	int64_t	 model = 0, reply;
+	int64_t	 model = 0, adapter = 0, reply;
 	size_t	 i;
 	int	 r, known;
 
@@ -219,15 +238,17 @@ import_reply(struct store *st, struct import *im, const struct import_reply *x)
 		im->known += known != 0;
 		return (r);
 	}
-	if ((r = import_model(st, x, &model)) != 0)
+	if ((r = import_model(st, x, &model)) != 0 ||
+	    (r = import_adapter(st, x, &adapter)) != 0)
 		return (r);
 	params = json_dumps(x->params, JSON_COMPACT|JSON_REAL_PRECISION(15));
 	r = sql_run(st, "INSERT INTO reply (exchange, model, key, state, "
 	    "stop, text, params, seed, prompt_tokens, output_tokens, dropped, "
-	    "created, finished) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-	    "?10, ?11, ?12, ?12)", "iisssssiiiii", im->exchange, model, x->key,
-	    x->state, x->stop, x->text, params, x->seed, x->prompt_tokens,
-	    x->output_tokens, x->dropped, x->created);
+	    "created, finished, adapter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+	    "?8, ?9, ?10, ?11, ?12, ?12, nullif(?13, 0))", "iisssssiiiiii",
+	    im->exchange, model, x->key, x->state, x->stop, x->text, params,
+	    x->seed, x->prompt_tokens, x->output_tokens, x->dropped,
+	    x->created, adapter);
 	reply = sqlite3_last_insert_rowid(st->db);
 	if (r == 0)
 		r = account_grow(st, im->exchange, im->uid, STORE_ROW +
@@ -274,8 +295,8 @@ import_place(struct store *st, struct import *im)
 	return (r < 0 ? r : 0);
 }
 
-/* Note when something was last said, for the retention: now, if the row does not
- * say when. */
+/* Note when something was last said, for the retention: now, if the row does
+ * not say when. */
 static int
 import_updated(struct store *st, const struct import *im)
 {

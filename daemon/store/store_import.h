@@ -23,6 +23,7 @@ struct import_rating {
 struct import_reply {
 	char			*key, *text;
 	const char		*model, *digest, *precision, *state, *stop;
+	const char		*adapter, *adapter_digest;	/* or NULL */
 	json_t			*params;	/* owned: an object */
 	int64_t			 seed, prompt_tokens, output_tokens, created;
 	int64_t			 dropped;

@@ -117,6 +117,20 @@ import_rate(struct import_reply *x, const char *user)
 	return (a);
 }
 
+/* Take the adapter that wrote a reply, if the metadata name it soundly. */
+static void
+import_adapter(struct import_reply *x, const json_t *m)
+{
+	const char	*name = msg_string(m, "adapter");
+	const char	*digest = msg_string(m, "adapter_digest");
+
+	if (name == NULL || digest == NULL || name[0] == '\0' ||
+	    strlen(name) > ADAPTER_NAME_MAX || strlen(digest) > 256)
+		return;
+	x->adapter = name;
+	x->adapter_digest = digest;
+}
+
 /* Take the metadata of the last reply, whose text is ideal if they say so. */
 static void
 import_last(struct import *im, const json_t *m, const char *user)
@@ -136,6 +150,7 @@ import_last(struct import *im, const json_t *m, const char *user)
 	    msg_string(m, "digest") : "";
 	x->precision = msg_string(m, "precision") != NULL ?
 	    msg_string(m, "precision") : "";
+	import_adapter(x, m);
 	x->created = t->created = import_time(m, "created");
 	if (json_is_true(json_object_get(m, "cut")))
 		x->stop = "length";
@@ -316,6 +331,7 @@ import_facts(struct import_reply *x, const json_t *node)
 		x->digest = msg_string(m, "digest");
 	if (msg_string(m, "precision") != NULL)
 		x->precision = msg_string(m, "precision");
+	import_adapter(x, m);
 	if (state != NULL && vocabulary_find(states, state) != -1)
 		x->state = state;
 	x->stop = msg_string(m, "stop");

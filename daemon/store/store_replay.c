@@ -128,9 +128,10 @@ store_replay_reply(struct store *st, const struct replay_args *a,
 	msg_set(d, "history", history);
 	if ((r = sql_open(st, &q, "SELECT r.id, e.id, e.conversation, "
 	    "e.prompt, e.preprompt, r.params, r.ids, r.state, r.stop, "
-	    "r.prompt_tokens, r.dropped, r.build, m.digest, m.precision "
-	    "FROM exchange e JOIN reply r ON r.exchange = e.id "
-	    "JOIN model m ON m.id = r.model WHERE e.id = ?1 AND "
+	    "r.prompt_tokens, r.dropped, r.build, m.digest, m.precision, "
+	    "l.name, l.digest, r.assigned FROM exchange e JOIN reply r "
+	    "ON r.exchange = e.id JOIN model m ON m.id = r.model "
+	    "LEFT JOIN adapter l ON l.id = r.adapter WHERE e.id = ?1 AND "
 	    "(e.uid = ?2 OR ?3) AND ?4 IN (0, r.id) ORDER BY r.id DESC "
 	    "LIMIT 1", "iiii", a->exchange, a->uid, (int64_t)a->admin,
 	    a->reply)) != 0 || (r = sql_step(st, q)) < 0)
@@ -157,6 +158,7 @@ store_replay_reply(struct store *st, const struct replay_args *a,
 	sql_text(model, "digest", q, 12);
 	sql_text(model, "precision", q, 13);
 	msg_set(d, "model", model);
+	store_adapter_tell(d, q, 14);
 	room = TEXT_BYTES_MAX - sqlite3_column_bytes(q, 3);
 	sql_end(q);
 	return (store_replay_history(st, a->exchange, reply,

@@ -216,8 +216,9 @@ store_show_replies(struct store *st, struct show_args *a, int64_t exchange,
 	a->reply = 0;
 	if ((r = sql_open(st, &q, "SELECT r.id, r.text, r.state, r.stop, "
 	    "r.error, r.created, m.name, m.precision, r.seed, r.params, "
-	    "r.prompt_tokens, r.output_tokens FROM reply r "
-	    "JOIN model m ON m.id = r.model WHERE r.exchange = ? "
+	    "r.prompt_tokens, r.output_tokens, l.name, l.digest, r.assigned "
+	    "FROM reply r JOIN model m ON m.id = r.model "
+	    "LEFT JOIN adapter l ON l.id = r.adapter WHERE r.exchange = ? "
 	    "AND r.id > ? ORDER BY r.id", "ii", exchange, last)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
@@ -257,6 +258,8 @@ store_show_reply(struct store *st, const struct show_args *a, sqlite3_stmt *q,
 	sql_json(o, "params", q, 9);
 	sql_integer(o, "prompt_tokens", q, 10);
 	sql_integer(o, "output_tokens", q, 11);
+	if (a->admin)		/* users rate without knowing it */
+		store_adapter_tell(o, q, 12);
 	*bytes += STORE_ROW + sqlite3_column_bytes(q, 1) +
 	    sqlite3_column_bytes(q, 9);
 	if ((r = store_show_rating(st, id, o, bytes)) != 0 ||

@@ -63,7 +63,8 @@ const struct backend_driver cpu_driver = {
 	.check = cpu_check,
 	.pack = cpu_pack,
 	.open = cpu_open,
-	.devices = cpu_devices
+	.devices = cpu_devices,
+	.adapters = 1
 };
 
 /* The memory that a model needs. */
@@ -143,6 +144,8 @@ cpu_open(const struct backend_host *h, struct model *m,
 	if ((r = cpu_threads(c, opt, f)) != 0 ||
 	    (r = weights_load(m, &c->layout, c->pool, opt, &c->weights,
 	    f)) != 0 ||
+	    (r = adapt_new(opt->adapters, opt->nadapters, c->layout.first,
+	    c->layout.end, &c->adapt, f)) != 0 ||
 	    (r = cpu_scratch(c, f)) != 0)
 		goto out;
 	*out = &c->backend;
@@ -291,6 +294,7 @@ cpu_free(struct backend *b)
 	weights_free(c->weights);
 	layout_clear(&c->layout);
 	rows_clear(&c->rows);
+	adapt_free(c->adapt);
 	if (c->cache != NULL)
 		munmap(c->cache, c->cache_size);
 	free(c);
@@ -315,4 +319,5 @@ cpu_info(const struct backend *b, struct backend_info *out)
 	out->kv_precision = cpu_plan_elem_name(c->kv.elem);
 	out->best_max = c->layout.end < c->config.layers ?
 	    BACKEND_BEST_MAX : 0;
+	out->adapters = adapt_count(c->adapt);
 }

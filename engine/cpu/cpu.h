@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "kernels.h"
 #include "layout.h"
+#include "adapt.h"
 #include "model.h"
 #include "pool.h"
 #include "weights.h"
@@ -68,6 +69,7 @@ struct cpu {
 	size_t			 cache_size;
 	float			**scratch;	/* owned: one per thread */
 	struct cpu_rows		 rows;
+	struct adapt		*adapt;		/* owned; NULL: no adapters */
 };
 
 /* roofline.c: see backend.h. The limits are for all threads together. */

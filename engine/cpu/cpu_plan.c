@@ -9,6 +9,7 @@
 
 #include "backend.h"
 #include "bytes.h"
+#include "adapt.h"
 #include "pool.h"
 #include "vocabulary.h"
 
@@ -107,7 +108,9 @@ cpu_plan_make(const struct model_config *c, enum precision p,
 		row += (3 * C + F) * (int64_t)sizeof(uint16_t);
 	out->work = PLAN_PROGRAM + rows * row + threads * (ATTEND_ROWS *
 	    (int64_t)sizeof(float) * c->context + (C > F ? C : F) * 8) +
-	    (int64_t)sizeof(float) * c->context * c->rotary;
+	    (int64_t)sizeof(float) * c->context * c->rotary +
+	    adapt_bytes(opt->adapters, opt->nadapters, opt->first, end,
+	    (int)rows);
 	out->total = out->weights + out->cache + out->work;
 	layout_clear(&l);
 }

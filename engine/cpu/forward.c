@@ -16,12 +16,18 @@
  * Without the parallel residual, x = x + mix Wattn comes before norm2.  In
  * int8 and int4 the input of every product is rounded to int8 first, by rows.
  * In bf16, kernels with tiles read bf16, which the previous phase has written.
+ *
+ * If rows of the step have adapters, each product that these change is stored,
+ * the adapters are added (adapt.h), and what else ends the product follows in a
+ * phase of its own: the same operations, so the other rows keep their bits.
  */
 #include "cpu.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "dtype.h"
 
 /* A step in progress. */
 struct forward {
@@ -43,6 +49,9 @@ struct forward {
 	int				 nmm, chain;
 	int				 panels;	/* in a piece */
 	int				 narrow;	/* products read bf16 */
+	unsigned			 adapted;	/* a bit for each enum
+							 * adapter_target that
+							 * rows change */
 	/* attention: runs of rows of one sequence */
 	int				*run;		/* [runs + 1] */
 	int				 runs;
@@ -79,7 +88,8 @@ forward_stage(struct backend *b, const struct backend_row *rows, int T,
 
 	b->ops->info(b, &info);
 	if ((r = backend_rows_check(&info, rows, T)) != 0 || T == 0 ||
-	    (r = rows_grow(c, T)) != 0)
+	    (r = rows_grow(c, T)) != 0 ||
+	    (r = adapt_begin(c->adapt, rows, T, &fw.adapted)) != 0)
 		return (r);
 	ld = c->rows.x.ld;
 	for (t = 0; t < T; t++)
@@ -148,6 +158,26 @@ forward_product(struct forward *fw, const struct acts *in,
 	return (mm);
 }
 
+/* Does an adapter of a row change this product? */
+static int
+forward_is_adapted(const struct forward *fw, enum adapter_target t)
+{
+	return ((fw->adapted >> t & 1) != 0);
+}
+
+/* Add the adapters to the product t of in, and, unless in2 is NULL, to t2. */
+static void
+forward_adapt(struct forward *fw, enum adapter_target t,
+    const struct acts *in, struct acts *out, enum adapter_target t2,
+    const struct acts *in2, struct acts *out2)
+{
+	const struct adapt_job	 jobs[] = { { t, in, out },
+				    { t2, in2, out2 } };
+
+	adapt_add(fw->cpu->adapt, fw->cpu->pool, fw->cpu->kernels, fw->l, jobs,
+	    in2 != NULL ? 2 : 1);
+}
+
 /* Describe the first product of the MLP. */
 static void
 forward_up(struct forward *fw)
@@ -157,9 +187,87 @@ forward_up(struct forward *fw)
 	struct matmul	*mm = forward_product(fw, &c->rows.b, &fw->layer->up,
 	    c->config.gelu == GELU_ERF ? MM_GELU_ERF : MM_GELU_TANH, up);
 
+	if (forward_is_adapted(fw, ADAPTER_UP)) {
+		mm->end = MM_STORE;	/* forward_gelu does the rest */
+		return;
+	}
 	mm->round = c->weights->precision == PREC_BF16;
 	mm->out16 = fw->narrow ? up->b16 : NULL;
 	mm->ldo16 = up->ld16;
+}
+
+/* Finish one row of the first product of the MLP, after its adapter. */
+static void
+forward_gelu_piece(void *arg, int t, int thread)
+{
+	const struct forward	*fw = arg;
+	const struct cpu	*c = fw->cpu;
+	const struct acts	*up = &c->rows.up;
+	float			*y = up->f + (size_t)t * up->ld;
+	const int		 n = ROUND_UP(up->n, PANEL);
+
+	(void)thread;
+	if (c->config.gelu == GELU_ERF)
+		c->kernels->gelu_erf(y, y, n);
+	else
+		c->kernels->gelu_tanh(y, y, n);
+	if (c->weights->precision == PREC_BF16)
+		c->kernels->round_bf16(y, y, n);
+	if (fw->narrow)
+		c->kernels->narrow(y, up->n, up->b16 + (size_t)t * up->ld16);
+}
+
+/* Finish the first product of the MLP, if forward_up has left that over. */
+static void
+forward_gelu(struct forward *fw)
+{
+	if (forward_is_adapted(fw, ADAPTER_UP))
+		pool_run(fw->cpu->pool, fw->T, forward_gelu_piece, fw);
+}
+
+/* Widen one row of an array that is in bf16 only. */
+static void
+forward_widen_piece(void *arg, int t, int thread)
+{
+	const struct forward	*fw = arg;
+	const struct acts	*a = fw->full[0];
+	float			*to = a->f + (size_t)t * a->ld;
+
+	(void)thread;
+	if (fw->rows[t].adapter != 0)
+		dtype_to_f32(DTYPE_BF16, a->b16 + (size_t)t * a->ld16, to,
+		    (size_t)a->n);
+}
+
+/* Adapters read floats: with tiles, an array is in bf16 only. */
+static void
+forward_widen(struct forward *fw, struct acts *a, enum adapter_target t)
+{
+	fw->full[0] = a;
+	if (fw->narrow && forward_is_adapted(fw, t))
+		pool_run(fw->cpu->pool, fw->T, forward_widen_piece, fw);
+}
+
+/* The last products of a layer with the parallel residual: x = x + (mix Wattn
+ * + up Wdown). */
+static void
+forward_sum(struct forward *fw)
+{
+	const struct layer	*y = fw->layer;
+	struct cpu_rows		*r = &fw->cpu->rows;
+	struct matmul		*mm;
+
+	forward_product(fw, &r->mix, &y->attn, MM_STORE, &r->sum);
+	if (forward_is_adapted(fw, ADAPTER_ATTN) ||
+	    forward_is_adapted(fw, ADAPTER_DOWN)) {
+		forward_products(fw);
+		forward_adapt(fw, ADAPTER_ATTN, &r->mix, &r->sum,
+		    ADAPTER_DOWN, &r->up, &r->sum);
+	}
+	mm = forward_product(fw, &r->up, &y->down, MM_ADD2, &r->x);
+	mm->also = r->sum.f;
+	fw->chain = fw->nmm == 2;
+	forward_products(fw);
 }
 
 /* Run one layer. */
@@ -176,24 +284,33 @@ forward_layer(struct forward *fw)
 	if (parallel)
 		forward_up(fw);
 	forward_products(fw);
+	forward_adapt(fw, ADAPTER_QKV, &r->a, &r->qkv, ADAPTER_UP,
+	    parallel ? &r->b : NULL, &r->up);
+	if (parallel)
+		forward_gelu(fw);
 	forward_attention(fw);
+	forward_widen(fw, &r->mix, ADAPTER_ATTN);
+	if (parallel && !forward_is_adapted(fw, ADAPTER_UP))
+		forward_widen(fw, &r->up, ADAPTER_DOWN);
 	forward_quantize(fw, &r->mix, parallel ? &r->up : NULL);
 	if (parallel) {
-		forward_product(fw, &r->mix, &y->attn, MM_STORE, &r->sum);
-		forward_product(fw, &r->up, &y->down, MM_ADD2, &r->x)->also =
-		    r->sum.f;
-		fw->chain = 1;
-		forward_products(fw);
+		forward_sum(fw);
 		return;
 	}
 	forward_product(fw, &r->mix, &y->attn, MM_ADD, &r->x);
 	forward_products(fw);
+	forward_adapt(fw, ADAPTER_ATTN, &r->mix, &r->x, 0, NULL, NULL);
 	forward_norms(fw, &y->norm2, &r->b, NULL, NULL);
 	forward_up(fw);
 	forward_products(fw);
+	forward_adapt(fw, ADAPTER_UP, &r->b, &r->up, 0, NULL, NULL);
+	forward_gelu(fw);
+	if (!forward_is_adapted(fw, ADAPTER_UP))
+		forward_widen(fw, &r->up, ADAPTER_DOWN);
 	forward_quantize(fw, &r->up, NULL);
 	forward_product(fw, &r->up, &y->down, MM_ADD, &r->x);
 	forward_products(fw);
+	forward_adapt(fw, ADAPTER_DOWN, &r->up, &r->x, 0, NULL, NULL);
 }
 
 /* Compute the logits of the rows that have room for them. Their rows of x are

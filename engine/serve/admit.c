@@ -105,7 +105,7 @@ admit_reuse(struct scheduler *s, struct job *job)
 	int32_t			 block;
 
 	job->full = 0;
-	job->chain = KVCACHE_START;
+	job->chain = KVCACHE_ADAPTER(job->adapter);
 	while ((job->full + 1) * KV_BLOCK <= admit_cached(job)) {
 		block = kvcache_find(s->kv, scheduler_owner(job), &job->chain,
 		    tokens->id + job->full * KV_BLOCK);

@@ -27,6 +27,10 @@ struct kvcache;
 /* It identifies all the tokens up to the end of a full block. */
 typedef int64_t kvcache_chain;
 #define KVCACHE_START	((kvcache_chain)0)	/* no tokens */
+/* No tokens of a sequence with adapter n (backend_row). A chain that begins
+ * there never meets one that begins elsewhere, so the blocks of an adapter are
+ * found by sequences with the same adapter only. */
+#define KVCACHE_ADAPTER(n)	(KVCACHE_START - (kvcache_chain)(n))
 
 #define KVCACHE_COMMON	((int64_t)-1)	/* the owner of blocks that every
 					 * account may find */

@@ -276,7 +276,8 @@ scheduler_plan_rows(struct scheduler *s, struct job *job, size_t n)
 		pos = job->fed + i;
 		row = &s->row[s->rows++];
 		*row = (struct backend_row){ .token = tokens->id[pos],
-		    .pos = (int32_t)pos, .blocks = job->blocks };
+		    .pos = (int32_t)pos, .blocks = job->blocks,
+		    .adapter = job->adapter };
 		wants = job->gen != NULL ? pos + 1 == tokens->n :
 		    score_wants(job->score, pos);
 		if (wants)

@@ -10,7 +10,7 @@
  * admit.c decides which jobs run. Groups of requests take turns. If places or
  * cache blocks run out, a reply is preempted and its tokens are read again
  * later; its text does not change. A job takes over the cache blocks of another
- * sequence of the same group with the same beginning (kvcache.h).
+ * sequence of the same group and adapter with the same beginning (kvcache.h).
  */
 #ifndef ENGINE_SCHEDULER_H
 #define ENGINE_SCHEDULER_H
@@ -39,6 +39,7 @@ struct job {
 					 * fairshare.h */
 	struct generation	*gen;	/* owned; either this */
 	struct score		*score;	/* owned; or this, the other is NULL */
+	int			 adapter; /* as in backend_row */
 	size_t			 dropped; /* messages left out */
 	size_t			 common; /* tokens at the start of the prompt
 					  * that are text of the

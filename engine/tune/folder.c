@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapter.h"
 #include "dtype.h"
 #include "growbuf.h"
 #include "hfconfig.h"
@@ -289,7 +290,7 @@ folder_adapter_config(const char *dir, const struct net_lora *l,
 /* Write adapters. */
 int
 folder_write_adapter(const char *path, const struct net *n, const char *base,
-    struct fault *f)
+    const char *digest, struct fault *f)
 {
 	const struct net_lora	*l = n->lora;
 	const struct lora_pair	*p;
@@ -299,6 +300,9 @@ folder_write_adapter(const char *path, const struct net *n, const char *base,
 	char			 name[TENSOR_NAME_MAX];
 	int			 i, k, r = 0;
 
+	if (digest != NULL)
+		json_object_set_new(json_object_get(head, "__metadata__"),
+		    ADAPTER_BASE, json_string(digest));
 	for (i = 0; i < n->c.layers; i++)
 		for (k = 0; r == 0 && k < LORA_TARGETS; k++) {
 			p = &l->pair[i * LORA_TARGETS + k];

@@ -25,9 +25,11 @@ int	 folder_write(const char *path, const struct net *n,
 	    struct fault *f);
 
 /* Write the adapters of n: adapter_config.json and adapter_model.safetensors.
- * base is the folder of the base model, as text. */
+ * base is the folder of the base model, as text, and digest is model_digest of
+ * it (NULL: not known), by which the engine finds out that the adapters belong
+ * to another model. */
 int	 folder_write_adapter(const char *path, const struct net *n,
-	    const char *base, struct fault *f);
+	    const char *base, const char *digest, struct fault *f);
 
 /* Write len bytes to the file dir/name by way of a temporary file. */
 int	 folder_put(const char *dir, const char *name, const void *bytes,

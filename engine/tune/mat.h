@@ -2,8 +2,8 @@
 /*
  * The arithmetic of the trainer: products of matrices, and loops over rows.
  * There is a variant for each kind of processor (struct mat_kind).  All have
- * the same meaning, but not the same bits: "amx" and "avx512bf16" multiply in
- * bf16 and add in fp32, the others use fp32 throughout.  One variant gives the same bits in
+ * the same meaning, but not the same bits: "amx" and "avx512bf16" multiply bf16
+ * and add in fp32, the others use fp32 throughout.  One variant gives the same bits in
  * each run, with any number of threads.
  *
  * A product first packs its operands into panels of MAT_PANEL rows.  A packed

@@ -137,9 +137,10 @@ run_model(struct run *t, struct recipe *r, struct model *m,
 	if ((e = run_fits(t, &c, f)) != 0 ||
 	    (e = net_new(&c, run_rows(r), kind, t->pool, &t->net, f)) != 0)
 		return (e);
-	if (m != NULL)
+	if (m != NULL) {
 		e = folder_read(m, t->net, f);
-	else if (r->induction)
+		t->base = model_digest(m);
+	} else if (r->induction)
 		begin_induction(t->net, rng_seed((uint64_t)r->seed, 1));
 	else
 		begin_normal(t->net, rng_seed((uint64_t)r->seed, 1));
@@ -244,7 +245,7 @@ run_finish(struct run *t, const struct run_options *o, struct fault *f)
 		return (folder_write(o->out, t->net,
 		    recipe_dtypes[t->r->dtype], t->tok_text, t->tok_len, f));
 	if ((r = folder_write_adapter(o->out, t->net, t->r->start != NULL ?
-	    t->r->start : "", f)) != 0 || o->whole == NULL)
+	    t->r->start : "", t->base, f)) != 0 || o->whole == NULL)
 		return (r);
 	lora_merge(t->net);
 	return (folder_write(o->whole, t->net, recipe_dtypes[t->r->dtype],

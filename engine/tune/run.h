@@ -31,6 +31,9 @@ struct run {
 	const struct recipe	*r;		/* borrowed */
 	char			 digest[65];	/* of the recipe's text */
 	int			 changed;	/* any checkpoint is welcome */
+	const char		*base;		/* borrowed: the digest of the
+						 * model that it starts from, or
+						 * NULL */
 	struct pool		*pool;		/* owned, like the next */
 	struct data		*data;
 	struct tokenizer	*tok;

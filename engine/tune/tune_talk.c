@@ -112,7 +112,7 @@ talks_read(struct talks *t, const char *path, struct fault *f)
 	}
 	free(text);
 	if (t->n == 0)
-		return (fault_set(f, "bad_request", NULL,
+		return (fault_set(f, "bad_config", NULL,
 		    "%s: no dialogue in it", path));
 	return (0);
 }

@@ -21,7 +21,7 @@ _chatctl_options()
 	local any="--json --quiet --socket --wait --color --help --version"
 	local text="--continue --conversation --raw --preprompt --temperature
 		--top-k --top-p --repetition-penalty --max-tokens --seed
-		--stop --ignore-eos --plain"
+		--stop --adapter --ignore-eos --plain"
 	local filter="--since --until --rating --reason --category --model
 		--user"
 	case $1 in
@@ -33,6 +33,7 @@ _chatctl_options()
 			    $any" ;;
 	show)		echo "--exchange --markdown --no-pager --plain $filter $any" ;;
 	stats)		echo "--all $filter $any" ;;
+	ab)		echo "--any $filter $any" ;;
 	delete)		echo "--exchange $any" ;;
 	forget)		echo "--all --since --until --user --yes $any" ;;
 	reload)		echo "--model $any" ;;
@@ -55,8 +56,8 @@ _chatctl()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
 	local command words= commands
 	commands="chat ask list show search rate review delete forget adopt
-		consent export import replay backup restore stats tune top status
-		health reload rollback filters moderate tokenize help"
+		consent export import replay backup restore stats ab tune top
+		status health reload rollback filters moderate tokenize help"
 	command=$(_chatctl_command)
 	COMPREPLY=()
 	case $prev in

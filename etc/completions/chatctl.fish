@@ -6,9 +6,9 @@ function __chatctl_conversations
         string replace -r '^ *(\d+) +(\S+ \S+) +\d+ +(.*)$' '$1\t$3'
 end
 
-set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload rollback filters moderate tokenize help
+set -l commands chat ask list show search rate review delete forget adopt consent export import replay backup restore stats ab tune top status health reload rollback filters moderate tokenize help
 set -l none "not __fish_seen_subcommand_from $commands"
-set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats tune top status health reload rollback filters moderate tokenize help"
+set -l text "not __fish_seen_subcommand_from list show search rate review delete forget adopt consent export import replay backup restore stats ab tune top status health reload rollback filters moderate tokenize help"
 
 complete -c chatctl -f
 complete -c chatctl -n $none -a chat -d 'Chat interactively, or answer stdin'
@@ -28,6 +28,7 @@ complete -c chatctl -n $none -a restore -d 'Put a backup in the place of the dat
 complete -c chatctl -n $none -a import -d 'Store the rows of exports'
 complete -c chatctl -n $none -a consent -d 'Say whether conversations may be used for training'
 complete -c chatctl -n $none -a stats -d 'Count replies and ratings'
+complete -c chatctl -n $none -a ab -d 'Compare how variants of the model were rated'
 complete -c chatctl -n $none -a tune -d 'Train rated replies into a new model'
 complete -c chatctl -n $none -a top -d 'Watch what runs and waits'
 complete -c chatctl -n $none -a status -d 'Show the state of chatd'
@@ -59,6 +60,7 @@ complete -c chatctl -n $text -l repetition-penalty -x -d 'Above 1 makes repeated
 complete -c chatctl -n $text -l max-tokens -x -d 'Maximum length of the reply in tokens'
 complete -c chatctl -n $text -l seed -x -d 'The same seed gives the same reply'
 complete -c chatctl -n $text -l stop -x -d 'End the reply before this text'
+complete -c chatctl -n $text -l adapter -x -d 'The adapter that writes'
 complete -c chatctl -n $text -l ignore-eos -d 'Continue after the model ends the text'
 complete -c chatctl -n $text -l plain -d 'No markdown, no line breaks'
 complete -c chatctl -n '__fish_seen_subcommand_from show' -l markdown -d 'Print a markdown document'
@@ -69,17 +71,18 @@ complete -c chatctl -n $none -l no-history -d 'Keep no history file'
 complete -c chatctl -n '__fish_seen_subcommand_from list search review' -s n -l limit -x -d 'Maximum number'
 complete -c chatctl -n '__fish_seen_subcommand_from list search' -l before -x -d 'Only older entries'
 complete -c chatctl -n '__fish_seen_subcommand_from list search stats export' -l all -d 'Include the data of all users'
+complete -c chatctl -n '__fish_seen_subcommand_from ab' -l any -d 'Also replies that were not assigned'
 complete -c chatctl -n '__fish_seen_subcommand_from list' -l raw -d 'Raw prompts'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -l exchange -d 'The numbers are those of exchanges'
 complete -c chatctl -n '__fish_seen_subcommand_from list show search' -l no-pager -d 'Use no pager'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l since -x -d 'Only from this time on'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l until -x -d 'Only before this time'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review' -l rating -x -a 'good bad neutral any none ideal' -d 'Only replies rated so'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l model -x -d 'Only replies of this model'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export' -l since -x -d 'Only from this time on'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export' -l until -x -d 'Only before this time'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review' -l rating -x -a 'good bad neutral any none ideal' -d 'Only replies rated so'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export rate' -l reason -x -a 'incorrect unhelpful harmful wrong_refusal' -d 'Reason'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export' -l category -x -a 'misinformation hate violence impersonation harassment defamation spam_scam confidential terms_violation malicious_bot illegal other_unsafe' -d 'Only with such a finding'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export' -l model -x -d 'Only replies of this model'
 complete -c chatctl -n '__fish_seen_subcommand_from reload' -l model -r -a default -d 'Change to this model'
-complete -c chatctl -n '__fish_seen_subcommand_from list show search stats review export' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
+complete -c chatctl -n '__fish_seen_subcommand_from list show search stats ab review export' -l user -x -a '(__fish_complete_users)' -d 'Only this user'
 complete -c chatctl -n '__fish_seen_subcommand_from show delete' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from forget' -a '(__chatctl_conversations)'
 complete -c chatctl -n '__fish_seen_subcommand_from forget' -l all -d 'All of yours'

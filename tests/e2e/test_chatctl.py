@@ -183,6 +183,31 @@ def test_parameters_are_sent(chatd, env):
     assert say["preprompt"] == "Be kind."
 
 
+@pytest.mark.parametrize("word,sent", [("new", "new"), ("base", "")])
+def test_an_adapter_is_sent(chatd, env, word, sent):
+    run(env, "ask", "--adapter", word, "x")
+    (say,) = chatd.wait_for("say")
+    assert say["params"] == {"adapter": sent}
+    status, _, err = run(env, "ask", "--adapter", "", "x")
+    assert status == 2 and err == "chatctl: --adapter: its value is empty\n"
+    with Terminal(env) as t:
+        t.say("/params adapter=" + "x" * 65)
+        t.expect("adapter: expected at most 64 bytes, found 65")
+        t.say("/params adapter=%s" % word)
+        t.say("/params")
+        t.expect('adapter             "%s"  (set here)' % sent)
+        t.say("hi")
+        t.expect("You said: hi")
+        t.say("/params adapter=")
+        t.say("/params")
+        t.expect("adapter             not set")
+        t.say("ho")
+        t.expect("You said: ho")
+        t.leave()
+    assert [m.get("params", {}) for m in chatd.wait_for("say", 3)] == [
+        {"adapter": sent}, {"adapter": sent}, {}]
+
+
 def test_continue_takes_the_newest_conversation(chatd, env):
     chatd.add(None, "old", "x")
     n, _, _ = chatd.add(None, "new", "x")

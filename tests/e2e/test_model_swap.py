@@ -160,7 +160,7 @@ def test_an_old_reply_is_replayed_as_one_of_another_model(tmp_path):
         answer = swap(s, model=other)[-1]
         status, out, _ = chatctl(s, "replay", number)
         assert status == 1
-        assert "another model made it: %s; now %s serves" % (
+        assert "model was %s and is %s: another model made the reply\n" % (
             answer["before"]["digest"], answer["model"]["digest"]) in out
         settled(s)
         assert chatctl(s, "rollback")[0] == 0

@@ -33,7 +33,7 @@ def found(folder, text):
 
 
 def test_a_conversation_goes_in_and_comes_out(store, folder):
-    assert store.ready == {"event": "ready", "schema": 3, "interrupted": 0}
+    assert store.ready == {"event": "ready", "schema": 4, "interrupted": 0}
     first = store.do(**begin("a"))
     assert first["history"] == []
     store.do(**finish(first["reply"], "Hi!"))
@@ -314,13 +314,18 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(folder, tmp_path):
     db.close()
     os.chmod(path, 0o600)
     store = Store(path)
-    assert store.ready["schema"] == 3
+    assert store.ready["schema"] == 4
     assert len(before) == 3 and read(folder, rows) == before
     for sql in SUMS:
         assert read(folder, sql) == []
     assert read(folder, "SELECT uid, conversations FROM account") == \
         [(1000, 2), (1001, 1)]
-    store.do(**finish(4, "an answer"))
+    assert read(folder, "SELECT DISTINCT adapter, assigned FROM reply") == \
+        [(None, 0)]
+    new = {"name": "new", "digest": "sha256:12"}
+    store.do(**finish(4, "an answer", adapter=new, assigned=True))
+    assert read(folder, "SELECT adapter, adapter_digest, assigned "
+                "FROM v_exchange WHERE reply = 4") == [("new", "sha256:12", 1)]
     assert store.do(op="delete", uid=1001, exchange=2)["uid"] == 1001
     assert store.refused(**begin("e", max_conversations=2))["code"] == "quota"
     for sql in SUMS:

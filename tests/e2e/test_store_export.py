@@ -256,7 +256,7 @@ def test_files_come_with_a_manifest(store, folder):
                            "undesirable_weight": 1.0}
     assert made["files"] == [{"name": "kto.jsonl", "bytes": len(text),
                               "sha256": hashlib.sha256(text).hexdigest()}]
-    assert made["schema"] == 3 and made["models"][0]["replies"] == 40
+    assert made["schema"] == 4 and made["models"][0]["replies"] == 40
     assert sum(made["tokens"].values()) == 40
     # A second one does not take its place, nor that of its companions.
     again = export("export", *args, "-o", out)

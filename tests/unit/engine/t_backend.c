@@ -457,7 +457,7 @@ static void
 rows_are_checked(void **state)
 {
 	const struct backend_info info = { .vocab = 100, .context = 70,
-		.kv_blocks = 9, .best_max = 40 };
+		.kv_blocks = 9, .best_max = 40, .adapters = 2 };
 	static const uint8_t	 seen[100];
 	static const int32_t	 good[3] = { 0, 8, 3 }, low[3] = { 0, 8, -1 };
 	static const int32_t	 high[3] = { 0, 9, 3 };
@@ -470,22 +470,25 @@ rows_are_checked(void **state)
 		struct backend_row	 row;
 		int			 r;
 	} cases[] = {
-		{ { 0, 0, good, NULL, NULL }, 0 },
-		{ { 99, 69, good, out, NULL }, 0 },
-		{ { 99, 69, good, NULL, &one }, 0 },
-		{ { 99, 69, good, NULL, &most }, 0 },
-		{ { 0, 31, high, NULL, NULL }, 0 },
-		{ { 0, 63, low, NULL, NULL }, 0 },
-		{ { -1, 0, good, NULL, NULL }, CHAT_ESHAPE },
-		{ { 100, 0, good, NULL, NULL }, CHAT_ESHAPE },
-		{ { 0, -1, good, NULL, NULL }, CHAT_ESHAPE },
-		{ { 0, 70, good, NULL, NULL }, CHAT_ESHAPE },
-		{ { 0, 32, high, NULL, NULL }, CHAT_ESHAPE },
-		{ { 0, 64, low, NULL, NULL }, CHAT_ESHAPE },
-		{ { 0, 0, good, out, &one }, CHAT_ESHAPE },
-		{ { 0, 0, good, NULL, &none }, CHAT_ESHAPE },
-		{ { 0, 0, good, NULL, &more }, CHAT_ESHAPE },
-		{ { 0, 0, good, NULL, &zero }, CHAT_ESHAPE }
+		{ { 0, 0, good, 0, NULL, NULL }, 0 },
+		{ { 99, 69, good, 0, out, NULL }, 0 },
+		{ { 99, 69, good, 0, NULL, &one }, 0 },
+		{ { 99, 69, good, 0, NULL, &most }, 0 },
+		{ { 0, 31, high, 0, NULL, NULL }, 0 },
+		{ { 0, 63, low, 0, NULL, NULL }, 0 },
+		{ { -1, 0, good, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 100, 0, good, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, -1, good, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 70, good, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 32, high, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 64, low, 0, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 0, good, 2, NULL, NULL }, 0 },
+		{ { 0, 0, good, 3, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 0, good, -1, NULL, NULL }, CHAT_ESHAPE },
+		{ { 0, 0, good, 0, out, &one }, CHAT_ESHAPE },
+		{ { 0, 0, good, 0, NULL, &none }, CHAT_ESHAPE },
+		{ { 0, 0, good, 0, NULL, &more }, CHAT_ESHAPE },
+		{ { 0, 0, good, 0, NULL, &zero }, CHAT_ESHAPE }
 	};
 	struct backend_info	 less = info;
 	struct backend_row	 two[2];

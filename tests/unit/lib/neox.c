@@ -75,12 +75,23 @@ struct backend *
 neox_open_cache(const char *folder, const char *precision, const char *isa,
     int threads, int positions)
 {
+	return (neox_open_adapters(folder, precision, isa, threads, positions,
+	    NULL, 0));
+}
+
+/* The same with adapters. */
+struct backend *
+neox_open_adapters(const char *folder, const char *precision,
+    const char *isa, int threads, int positions,
+    const struct adapter *const *list, int n)
+{
 	const char		*kv = strchr(precision, '+');
 	char			*weights = xstrdup(precision);
 	struct backend_options	 opt = { .precision = weights,
 		.device = neox_device(), .isa = strcmp(isa, NEOX_SOFT) == 0 ?
 		"scalar" : isa, .threads = threads,
-		.kv_tokens = positions, .rows = NEOX_ROWS };
+		.kv_tokens = positions, .rows = NEOX_ROWS,
+		.adapters = list, .nadapters = n };
 	struct backend_info	 info;
 	struct backend		*b = NULL;
 	struct model		*m;
@@ -108,6 +119,14 @@ neox_open_cache(const char *folder, const char *precision, const char *isa,
 float *
 neox_run(struct backend *b, const int32_t *ids, int n, int chunk, int first)
 {
+	return (neox_run_adapter(b, ids, n, chunk, first, 0));
+}
+
+/* The same with an adapter. */
+float *
+neox_run_adapter(struct backend *b, const int32_t *ids, int n, int chunk,
+    int first, int adapter)
+{
 	struct backend_info	 info;
 	struct backend_row	*rows = xcalloc((size_t)n, sizeof *rows);
 	int32_t			*blocks = xcalloc((size_t)n, sizeof *blocks);
@@ -121,6 +140,7 @@ neox_run(struct backend *b, const int32_t *ids, int n, int chunk, int first)
 		rows[t].token = ids[t];
 		rows[t].pos = t;
 		rows[t].blocks = blocks;
+		rows[t].adapter = adapter;
 		rows[t].logits = out + (size_t)t * (size_t)info.vocab;
 	}
 	for (t = 0; t < n; t += take) {

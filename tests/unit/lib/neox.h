@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "adapter.h"
 #include "backend.h"
 #include "kernels.h"
 #include "model.h"
@@ -50,6 +51,14 @@ struct backend	*neox_open(const char *folder, const char *precision,
 struct backend	*neox_open_cache(const char *folder, const char *precision,
 		    const char *isa, int threads, int positions);
 
+/* A random adapter of that model, of any rank and any targets. The caller
+ * releases it with adapter_free. */
+struct adapter	*neox_adapter(const struct neox_spec *spec, uint64_t seed);
+/* neox_open_cache, with n adapters (borrowed until it returns). */
+struct backend	*neox_open_adapters(const char *folder, const char *precision,
+		    const char *isa, int threads, int positions,
+		    const struct adapter *const *list, int n);
+
 /* Read a tensor of the model, row by row in the order of model.h; zeros if the
  * model does not have it. Owned by the caller. */
 double		*neox_read(struct model *m, enum tensor part, int layer);
@@ -65,6 +74,9 @@ double		*neox_oracle(const char *folder, const int32_t *ids, int n);
  */
 float		*neox_run(struct backend *b, const int32_t *ids, int n,
 		    int chunk, int first);
+/* The same with an adapter, as in struct backend_row. */
+float		*neox_run_adapter(struct backend *b, const int32_t *ids,
+		    int n, int chunk, int first, int adapter);
 
 /*
  * The next instruction set of this machine; *at is 0 before the first call. The

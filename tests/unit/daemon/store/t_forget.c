@@ -300,7 +300,8 @@ test_a_write_of_the_new_owner_holds_too(void **state)
 	    "'kind':'say','params':{},'seed':1,'model':{},'key':'c',"
 	    "'prompt':'of eve','time':300}");
 	assert_string_equal(fixture_sql(fx, "SELECT uid, prompt FROM exchange "
-	    "ORDER BY id"), "2199023255559|of ann\n2203318222855|of bob\n7|of eve");
+	    "ORDER BY id"), "2199023255559|of ann\n"
+	    "2203318222855|of bob\n7|of eve");
 	fixture_do(fx, NULL, "{'op':'forget','uid':0,'admin':true,"
 	    "'user':'bob','all':true}");
 	assert_string_equal(fixture_sql(fx, "SELECT prompt FROM exchange "

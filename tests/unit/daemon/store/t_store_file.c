@@ -132,15 +132,15 @@ test_a_newer_or_foreign_database_is_refused_untouched(void **state)
 	size_t		 n, m;
 
 	fixture_close(fx);
-	change(fx, "PRAGMA user_version = 4");
+	change(fx, "PRAGMA user_version = 5");
 	before = fixture_bytes(fx->path, &n);
-	refused(fx->path, CHAT_EFORMAT, "schema version 4", "newer");
+	refused(fx->path, CHAT_EFORMAT, "schema version 5", "newer");
 	after = fixture_bytes(fx->path, &m);
 	assert_int_equal(n, m);
 	assert_memory_equal(before, after, n);
 	free(before);
 	free(after);
-	change(fx, "PRAGMA user_version = 3; PRAGMA application_id = 5");
+	change(fx, "PRAGMA user_version = 4; PRAGMA application_id = 5");
 	refused(fx->path, CHAT_EFORMAT, fx->path, "another program");
 }
 
@@ -223,7 +223,10 @@ test_a_migration_cut_anywhere_leaves_the_old_schema(void **state)
 		    "'tombstone', 'filter_version', 'conversation_uuid', "
 		    "'search_unrated_in', 'v_preference')), (SELECT count(*) "
 		    "FROM pragma_table_info('verdict') WHERE name IN "
-		    "('version', 'detail'))", -1, &q, NULL);
+		    "('version', 'detail')), (SELECT count(*) FROM "
+		    "sqlite_schema WHERE name = 'adapter'), (SELECT count(*) "
+		    "FROM pragma_table_info('reply') WHERE name IN "
+		    "('adapter', 'assigned'))", -1, &q, NULL);
 		sqlite3_step(q);
 		assert_int_equal(sqlite3_column_int(q, 0), version >= 1);
 		assert_int_equal(sqlite3_column_int(q, 1), version >= 2 ? 7 :
@@ -232,11 +235,14 @@ test_a_migration_cut_anywhere_leaves_the_old_schema(void **state)
 		    0);
 		assert_int_equal(sqlite3_column_int(q, 3), version >= 3 ? 2 :
 		    0);
+		assert_int_equal(sqlite3_column_int(q, 4), version >= 4);
+		assert_int_equal(sqlite3_column_int(q, 5), version >= 4 ? 2 :
+		    0);
 		cuts[version]++;
 		sqlite3_finalize(q);
 		sqlite3_close(db);
 	}
-	assert_true(cuts[0] > 5 && cuts[1] > 5 && cuts[2] > 50);
+	assert_true(cuts[0] > 5 && cuts[1] > 5 && cuts[2] > 50 && cuts[3] > 5);
 	assert_true(n > 50);		/* there were places to fail */
 	fixture_reopen(fx);
 }

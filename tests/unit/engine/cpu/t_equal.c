@@ -4,7 +4,8 @@
  * or not; they are cut, mixed, moved in the cache and computed again at random,
  * on each instruction set and with a few threads.  Every row must give the bits
  * of the plain run, which takes one token of one sequence at a time, with one
- * thread, in plain C.
+ * thread, in plain C.  Some sequences have an adapter; those without one must
+ * give the bits of an engine without adapters.
  */
 #include "equal.h"
 
@@ -24,11 +25,13 @@
 #define ROWS_MAX	(SEQS * EQUAL_TOKENS)
 #define PIECES		3	/* of one sequence in a step, at most */
 #define LOSSES		2	/* times that a sequence loses its blocks */
+#define ADAPTERS	2	/* beside the model */
 #define WORK		12000000L	/* multiplications of a plain run */
 
 /* A sequence: its tokens, its expected logits, and the state of a run. */
 struct seq {
 	int	 n;		/* tokens */
+	int	 adapter;	/* as in struct backend_row */
 	int	 from, shared;	/* its first `shared` tokens are those of
 				 * sequence `from` (-1: none) */
 	int32_t	 id[EQUAL_TOKENS];
@@ -46,6 +49,8 @@ struct run {
 	struct equal_model	 m;
 	struct seq		 seq[SEQS];
 	int			 n;
+	struct adapter		*adapter[ADAPTERS];	/* owned */
+	int			 nadapters;
 	/* the run */
 	struct backend		*b;
 	const char		*isa;
@@ -71,6 +76,7 @@ draw_sequences(struct run *r, int total)
 		s->n = equal_draw(&r->state, 1, equal_chance(&r->state, 3) ?
 		    EQUAL_TOKENS : 40);
 		s->n = s->n < total ? s->n : total;
+		s->adapter = equal_draw(&r->state, 0, r->nadapters);
 		for (t = 0; t < s->n; t++)
 			s->id[t] = equal_draw(&r->state, 0,
 			    r->m.spec.V - 1);
@@ -89,13 +95,17 @@ draw_sequences(struct run *r, int total)
 static void
 plain_runs(struct run *r)
 {
-	struct backend	*b = neox_open(r->m.folder, r->m.precision, "scalar",
-			    1);
-	int		 i;
+	struct backend	*b, *without;
+	struct seq	*s;
 
-	for (i = 0; i < r->n; i++)
-		r->seq[i].want = neox_run(b, r->seq[i].id, r->seq[i].n, 1, 0);
+	without = neox_open(r->m.folder, r->m.precision, "scalar", 1);
+	b = neox_open_adapters(r->m.folder, r->m.precision, "scalar", 1, 0,
+	    (const struct adapter *const *)r->adapter, r->nadapters);
+	for (s = r->seq; s < r->seq + r->n; s++)
+		s->want = neox_run_adapter(s->adapter == 0 ? without : b,
+		    s->id, s->n, 1, 0, s->adapter);
 	b->ops->free(b);
+	without->ops->free(without);
 }
 
 /* Give a sequence's blocks back. */
@@ -120,7 +130,8 @@ begin(struct run *r, struct seq *s)
 	int			 full, i;
 
 	s->begun = 1;
-	if (from == s || equal_chance(&r->state, 4))
+	if (from == s || from->adapter != s->adapter ||
+	    equal_chance(&r->state, 4))
 		return;
 	full = s->shared < from->pos ? s->shared : from->pos;
 	if (full > s->n - 1)
@@ -148,7 +159,8 @@ plan_piece(struct run *r, int i, int n)
 		row = r->rows++;
 		r->of[row] = i;
 		r->row[row] = (struct backend_row){ .token = s->id[pos],
-		    .pos = pos, .blocks = s->blocks };
+		    .pos = pos, .blocks = s->blocks,
+		    .adapter = s->adapter };
 		if (pos + 1 == s->n || equal_chance(&r->state, 2))
 			r->row[row].logits = r->out + (size_t)row *
 			    (size_t)r->m.spec.V;
@@ -267,20 +279,28 @@ one_case(uint64_t seed)
 	tokens = equal_draw(&r->state, 20, 300);
 	equal_model(&r->m, &r->state, 0, equal_draw(&r->state, EQUAL_TOKENS,
 	    200), WORK / tokens);
+	if (strcmp(neox_device(), "cpu") == 0)	/* no other can */
+		r->nadapters = equal_draw(&r->state, 0, ADAPTERS);
+	for (i = 0; i < r->nadapters; i++)
+		r->adapter[i] = neox_adapter(&r->m.spec, seed * 7 +
+		    (uint64_t)i);
 	draw_sequences(r, tokens);
 	plain_runs(r);
 	r->out = xcalloc((size_t)ROWS_MAX * (size_t)r->m.spec.V,
 	    sizeof *r->out);
 	while ((r->isa = neox_isa(&at)) != NULL) {
 		r->threads = equal_draw(&r->state, 1, 3);
-		r->b = neox_open_cache(r->m.folder, r->m.precision, r->isa,
-		    r->threads, SEQS * BLOCKS * KV_BLOCK);
+		r->b = neox_open_adapters(r->m.folder, r->m.precision, r->isa,
+		    r->threads, SEQS * BLOCKS * KV_BLOCK,
+		    (const struct adapter *const *)r->adapter, r->nadapters);
 		run(r);
 		run(r);
 		r->b->ops->free(r->b);
 	}
 	for (i = 0; i < r->n; i++)
 		free(r->seq[i].want);
+	for (i = 0; i < r->nadapters; i++)
+		adapter_free(r->adapter[i]);
 	equal_model_clear(&r->m);
 	free(r->out);
 	free(r);

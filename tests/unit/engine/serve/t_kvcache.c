@@ -77,6 +77,39 @@ full_blocks_are_found_by_all_tokens_before(void **state)
 	kvcache_free(kv);
 }
 
+/* A block of one adapter is not found with another one, nor without any, and
+ * what follows it neither. */
+static void
+a_block_is_found_with_its_adapter_only(void **state)
+{
+	struct kvcache	*kv = kvcache_new(8);
+	int32_t		 a[6];
+	kvcache_chain	 chain, other;
+	int		 i, k;
+
+	(void)state;
+	assert_int_equal(kvcache_take(kv, a, 0, 6), 0);
+	for (i = 0; i < 3; i++) {
+		chain = KVCACHE_ADAPTER(i);
+		for (k = 0; k < 3; k++) {
+			other = KVCACHE_ADAPTER(k);
+			if (k >= i)
+				assert_int_equal(kvcache_find(kv, 1, &other,
+				    tokens(1)), -1);
+		}
+		kvcache_fill(kv, 1, a[2 * i], &chain, tokens(1));
+		kvcache_fill(kv, 1, a[2 * i + 1], &chain, tokens(2));
+	}
+	for (i = 0; i < 3; i++) {
+		other = KVCACHE_ADAPTER(i);
+		assert_int_equal(kvcache_find(kv, 1, &other, tokens(1)),
+		    a[2 * i]);
+		assert_int_equal(kvcache_find(kv, 1, &other, tokens(2)),
+		    a[2 * i + 1]);
+	}
+	kvcache_free(kv);
+}
+
 /* A block that one account has filled is not found by another. */
 static void
 a_block_is_found_by_its_owner_only(void **state)
@@ -235,6 +268,7 @@ main(void)
 		cmocka_unit_test(cache_blocks_are_taken_once),
 		cmocka_unit_test(
 		    full_blocks_are_found_by_all_tokens_before),
+		cmocka_unit_test(a_block_is_found_with_its_adapter_only),
 		cmocka_unit_test(a_block_is_found_by_its_owner_only),
 		cmocka_unit_test(accounts_separate_after_common_tokens),
 		cmocka_unit_test(the_same_block_twice_is_one_chain),
