@@ -397,7 +397,7 @@ tune_back(const struct tune *t, const json_t *end, double seconds)
 	int64_t	 ms = msg_int(end, "ms", (int64_t)(1000 * seconds));
 
 	tune_stage("back");
-	printf("chatctl rollback changes back to %s in about %.1f s, and "
+	printf("chatctl rollback changes back to %s in about %.2f s, and "
 	    "running replies end undisturbed", t->parent, (double)ms / 1000);
 	if (row != NULL)
 		printf("; of the corrected replies %.0f %% would be right, "

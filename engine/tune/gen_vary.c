@@ -14,7 +14,9 @@
 #include "rng.h"
 #include "xmalloc.h"
 
-#define VARY_CHANCE	0.75	/* of another phrasing, if there is one */
+#define VARY_CHANCE	0.8	/* of another phrasing, if there is one */
+#define VARY_LEAD	0.2	/* of a sentence before it */
+#define VARY_TAIL	0.2	/* of words at its end */
 #define VARY_END	" .?!"	/* not compared */
 
 /* What was recognised. */
@@ -105,6 +107,34 @@ vary_rephrase(struct gen_ctx *c, const char *text)
 			return (vary_say(&v, &v.s->e[i], text));
 }
 
+/* Something of the list vary-lead before it, something of vary-tail at its end,
+ * now and then. s is taken. */
+static char *
+vary_around(struct gen_ctx *c, char *s)
+{
+	size_t	 n;
+	char	*w, *out;
+
+	if (gen_list_find(c->g, "vary-tail") != NULL &&
+	    gen_chance(c, VARY_TAIL)) {
+		w = gen_draw(c, "vary-tail");
+		n = vary_end(s, strlen(s));
+		out = xasprintf("%.*s %s%s", (int)n, s, w, s + n);
+		free(w);
+		free(s);
+		s = out;
+	}
+	if (gen_list_find(c->g, "vary-lead") != NULL &&
+	    gen_chance(c, VARY_LEAD)) {
+		w = gen_draw(c, "vary-lead");
+		out = xasprintf("%s %s", w, s);
+		free(w);
+		free(s);
+		s = out;
+	}
+	return (s);
+}
+
 /* Another way to say something. */
 char *
 gen_vary(const struct gen *g, uint64_t seed, int test, const char *text)
@@ -118,6 +148,7 @@ gen_vary(const struct gen *g, uint64_t seed, int test, const char *text)
 	if (!test) {
 		if (out == NULL)
 			out = xstrdup(text);
+		out = vary_around(&c, out);
 		out = gen_typed(&c, gen_wrapped(&c, out), 0);
 	}
 	gen_ctx_clear(&c);
