@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tasks that have a right answer: tables from a text ("table" sections),
- * questions on a text ("fact" and "story"), sentiment ("feeling", and real
- * sentences of the corpus).
+ * Tasks that have a right answer: questions on a text ("fact", "story" and
+ * "article" sections), sentiment ("feeling", and real sentences of the corpus);
+ * gen_table.c has tables.
  */
 #include "gen.h"
 
@@ -14,8 +14,6 @@
 #include "xmalloc.h"
 
 #define TASK_FACTS	8	/* in a text, at most */
-#define TASK_COLUMNS	6
-#define TASK_ROWS	6
 #define TASK_QUESTIONS	24
 #define TASK_GROUPS	16	/* of an article, at most */
 #define TASK_TRIES	20
@@ -32,22 +30,6 @@ struct task_quiz {
 
 static const char *const task_labels[] = { "Negative", "Neutral",
 	"Positive" };
-
-/* Append a text, and free it. */
-static void
-task_add(struct textbuf *b, char *s)
-{
-	textbuf_puts(b, s);
-	free(s);
-}
-
-/* End a text, which the caller then owns. */
-static char *
-task_end(struct textbuf *b)
-{
-	textbuf_add(b, "", 1);
-	return (b->s);
-}
 
 /* Add a question; both texts are taken. */
 static void
@@ -131,20 +113,6 @@ task_talk(struct gen_ctx *c, char *text, struct task_quiz *q)
 		task_ask(c, q, "question-more");
 }
 
-/* The part of "A = B" before or after the sign, filled. Owned. */
-static char *
-task_half(struct gen_ctx *c, const char *s, int second)
-{
-	const char	*at = strstr(s, " = ");
-	char		*part, *out;
-
-	part = at == NULL ? xstrdup(s) : second ? xstrdup(at + 3) :
-	    xstrndup(s, (size_t)(at - s));
-	out = gen_fill(c, part);
-	free(part);
-	return (out);
-}
-
 /* One fact about a person: a sentence, and questions. */
 static void
 task_fact(struct gen_ctx *c, const struct gen_section *s, const char *person,
@@ -154,7 +122,7 @@ task_fact(struct gen_ctx *c, const struct gen_section *s, const char *person,
 	const struct gen_entry	*who = gen_pick(c, s, -1, "who");
 
 	gen_bind(c, "p", person);
-	task_add(text, gen_fill(c, gen_pick(c, s, -1, "say")->text));
+	gen_append(text, gen_fill(c, gen_pick(c, s, -1, "say")->text));
 	task_question(q, gen_fill(c, ask->text), xstrdup(gen_var(c, "v")));
 	if (who != NULL)
 		task_question(q, gen_fill(c, who->text), xstrdup(person));
@@ -245,7 +213,7 @@ task_spans(struct gen_ctx *c)
 		if (t.n > 0)
 			textbuf_puts(&text, between);
 		if (gen_chance(c, 0.12)) {
-			task_add(&text, gen_draw(c, "filler"));
+			gen_append(&text, gen_draw(c, "filler"));
 			textbuf_puts(&text, between);
 		}
 		gen_bind(c, "v", t.value[t.n]);
@@ -253,7 +221,7 @@ task_spans(struct gen_ctx *c)
 	}
 	if (!c->test && gen_chance(c, 0.1))
 		task_unknown(c, &q, t.person, t.n);
-	task_talk(c, task_end(&text), &q);
+	task_talk(c, gen_ended(&text), &q);
 	while (t.n > 0) {
 		free(t.person[--t.n]);
 		free(t.value[t.n]);
@@ -284,20 +252,20 @@ task_story(struct gen_ctx *c)
 			continue;
 		if (text.n > 0)
 			textbuf_puts(&text, " ");
-		task_add(&text, gen_fill(c, e->text));
+		gen_append(&text, gen_fill(c, e->text));
 		if ((e = gen_pick(c, s, group, "sum")) != NULL)
 			sum = gen_fill(c, e->text);
 		for (i = 0; i < s->n; i++)
 			if (s->e[i].group == group &&
 			    strcmp(s->e[i].key, "q") == 0 &&
 			    (s->e[i].held == 0 || c->test))
-				task_question(&q, task_half(c, s->e[i].text,
-				    0), task_half(c, s->e[i].text, 1));
+				task_question(&q, gen_half(c, s->e[i].text,
+				    0), gen_half(c, s->e[i].text, 1));
 	}
 	if (sum != NULL && gen_chance(c, 0.3))
 		task_question(&q, gen_draw(c, "summary-ask"), xstrdup(sum));
 	free(sum);
-	task_talk(c, task_end(&text), &q);
+	task_talk(c, gen_ended(&text), &q);
 	task_quiz_clear(&q);
 	return (0);
 }
@@ -326,10 +294,10 @@ task_padding(struct gen_ctx *c, int most)
 	while (n-- > 0) {
 		if (b.n > 0)
 			textbuf_puts(&b, " ");
-		task_add(&b, c->g->opinions > 0 && gen_chance(c, 0.7) ?
+		gen_append(&b, c->g->opinions > 0 && gen_chance(c, 0.7) ?
 		    task_opinion(c, 0, &label) : gen_draw(c, "filler"));
 	}
-	return (task_end(&b));
+	return (gen_ended(&b));
 }
 
 /* What a group of an article asks: {$said} is its sentence, {$why} the next. */
@@ -341,13 +309,13 @@ task_article_questions(struct gen_ctx *c, const struct gen_section *s,
 
 	if (e == NULL || q->n == TASK_QUESTIONS)
 		return;
-	task_question(q, task_half(c, e->text, 0), task_half(c, e->text, 1));
+	task_question(q, gen_half(c, e->text, 0), gen_half(c, e->text, 1));
 	if ((e = gen_pick(c, s, group, "next")) == NULL ||
 	    group >= TASK_GROUPS)
 		return;
 	q->group[q->n - 1] = group;
-	q->next_ask[group] = task_half(c, e->text, 0);
-	q->next_answer[group] = task_half(c, e->text, 1);
+	q->next_ask[group] = gen_half(c, e->text, 0);
+	q->next_answer[group] = gen_half(c, e->text, 1);
 }
 
 /* One group of an article: a paragraph. */
@@ -368,7 +336,7 @@ task_article_group(struct gen_ctx *c, const struct gen_section *s, int group,
 		line = gen_fill(c, e->text);
 		gen_bind(c, names[i], line);
 		textbuf_puts(text, text->n > 0 ? between : "");
-		task_add(text, line);
+		gen_append(text, line);
 	}
 	task_article_questions(c, s, group, q);
 }
@@ -394,7 +362,7 @@ task_article(struct gen_ctx *c)
 			continue;
 		if (gen_chance(c, 0.7)) {
 			textbuf_puts(&text, text.n > 0 ? part : "");
-			task_add(&text, task_padding(c, most));
+			gen_append(&text, task_padding(c, most));
 		}
 		if (text.n > 0)
 			textbuf_puts(&text, gen_chance(c, 0.5) ? part : " ");
@@ -404,180 +372,13 @@ task_article(struct gen_ctx *c)
 	}
 	if (gen_chance(c, 0.5)) {
 		textbuf_puts(&text, part);
-		task_add(&text, task_padding(c, most));
+		gen_append(&text, task_padding(c, most));
 	}
 	if (sum != NULL && gen_chance(c, 0.3))
 		task_question(&q, gen_draw(c, "summary-ask"), gen_fill(c,
 		    sum->text));
-	task_talk(c, task_end(&text), &q);
+	task_talk(c, gen_ended(&text), &q);
 	task_quiz_clear(&q);
-	return (0);
-}
-
-/* The columns that a row's template mentions, as bits: {$1} is bit 0. */
-static unsigned
-task_columns(const char *row)
-{
-	unsigned	 set = 0;
-
-	for (; (row = strstr(row, "$")) != NULL; row++)
-		if (row[1] >= '1' && row[1] <= '0' + TASK_COLUMNS)
-			set |= 1U << (row[1] - '1');
-	return (set);
-}
-
-/* Another template of a row with the same columns. */
-static const char *
-task_row(struct gen_ctx *c, const struct gen_section *s, unsigned set)
-{
-	const struct gen_entry	*e;
-
-	do
-		e = gen_pick(c, s, -1, "row");
-	while (task_columns(e->text) != set);
-	return (e->text);
-}
-
-/* Title and template of column k of a table: "TITLE | TITLE = TEMPLATE". */
-static const char *
-task_column(const struct gen_section *s, int k)
-{
-	size_t	 i;
-
-	for (i = 0; i < s->n; i++)
-		if (strcmp(s->e[i].key, "col") == 0 && k-- == 0)
-			return (s->e[i].text);
-	return (NULL);
-}
-
-/* Remember the names of the columns: {$columns} is "A, B and C", {$numbered}
- * "(1) A, (2) B, (3) C", {$count} "three". */
-static void
-task_names(struct gen_ctx *c, char *const *title, int n)
-{
-	static const char *const counts[] = { "no", "one", "two", "three",
-		"four", "five", "six" };
-	struct textbuf	 b = { 0 };
-	int		 i;
-
-	for (i = 0; i < n; i++) {
-		textbuf_puts(&b, i == 0 ? "" : i == n - 1 ? " and " : ", ");
-		textbuf_puts(&b, title[i]);
-	}
-	gen_bind(c, "columns", task_end(&b));
-	b.n = 0;
-	for (i = 0; i < n; i++)
-		task_add(&b, xasprintf("%s(%d) %s", i == 0 ? "" : ", ", i + 1,
-		    title[i]));
-	gen_bind(c, "numbered", task_end(&b));
-	textbuf_clear(&b);
-	gen_bind(c, "count", counts[n]);
-}
-
-/* A line of a table. */
-static void
-task_line(struct textbuf *b, char *const *cell, int n, const char *fixed)
-{
-	int	 i;
-
-	textbuf_puts(b, b->n > 0 ? "\n|" : "|");
-	for (i = 0; i < n; i++) {
-		textbuf_puts(b, " ");
-		textbuf_puts(b, fixed != NULL ? fixed : cell[i]);
-		textbuf_puts(b, " |");
-	}
-}
-
-/* The cell of column k in row r (owned), and its words in the text. A template
- * is "CELL", or "CELL => WORDS"; {$row} is the row's number, {$nth} the same as
- * a word. */
-static char *
-task_cell(struct gen_ctx *c, const struct gen_section *s, int k, int r)
-{
-	static const char *const nth[] = { "first", "second", "third",
-		"fourth", "fifth", "sixth", "seventh" };
-	char	*cell, *words, name[16];
-
-	snprintf(name, sizeof name, "%d", r + 1);
-	gen_bind(c, "row", name);
-	gen_bind(c, "nth", nth[r]);
-	cell = task_half(c, task_column(s, k), 1);
-	words = strstr(cell, " => ");
-	snprintf(name, sizeof name, "%d", k + 1);
-	gen_bind(c, name, words == NULL ? cell : words + 4);
-	if (words != NULL)
-		*words = '\0';
-	return (cell);
-}
-
-/* The rows of a table: text and answer. */
-static void
-task_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
-    int rows, struct textbuf *text, struct textbuf *table)
-{
-	static const char *const betweens[] = { " ", " ", "\n", "\n- ",
-		"\n\n" };
-	const char	*between = betweens[gen_below(c, nitems(betweens))];
-	const char	*one = gen_chance(c, 0.5) ? task_row(c, s, set) : NULL;
-	char		*cell[TASK_COLUMNS], first[64];
-	int		 r, k, n;
-
-	for (r = 0; r < rows; r++) {
-		for (k = n = 0; task_column(s, k) != NULL; k++) {
-			if ((set >> k & 1) == 0)
-				continue;
-			cell[n++] = task_cell(c, s, k, r);
-		}
-		/* Remember the first column, so that rows differ. */
-		snprintf(first, sizeof first, "row%d", r);
-		gen_bind(c, first, cell[0]);
-		textbuf_puts(text, r == 0 && between[1] == '\0' ? " " :
-		    between);
-		task_add(text, gen_fill(c, one != NULL && !c->test ? one :
-		    task_row(c, s, set)));
-		task_line(table, cell, n, NULL);
-		while (n > 0)
-			free(cell[--n]);
-	}
-}
-
-/* A text with options, and a table of them. */
-static int
-task_table(struct gen_ctx *c, const char **family)
-{
-	const struct gen_section *s = gen_kind(c, "table");
-	const struct gen_entry	 *e;
-	struct textbuf	 text = { 0 }, table = { 0 };
-	char		*title[TASK_COLUMNS], *said;
-	unsigned	 set;
-	int		 k, n = 0;
-
-	if (s == NULL)
-		return (CHAT_ENOTFOUND);
-	*family = s->name;
-	set = task_columns(gen_pick(c, s, -1, "row")->text);
-	for (k = 0; task_column(s, k) != NULL; k++)
-		if (set >> k & 1)
-			title[n++] = task_half(c, task_column(s, k), 0);
-	task_names(c, title, n);
-	gen_bind(c, "things", gen_pick(c, s, -1, "things")->text);
-	if ((e = gen_pick(c, s, -1, "head")) != NULL)
-		task_add(&text, gen_fill(c, e->text));
-	task_line(&table, title, n, NULL);
-	task_line(&table, title, n, "---");
-	task_rows(c, s, set, 2 + (int)gen_below(c, TASK_ROWS - 1), &text,
-	    &table);
-	if ((e = gen_pick(c, s, -1, "tail")) != NULL && gen_chance(c, 0.6)) {
-		textbuf_puts(&text, " ");
-		task_add(&text, gen_fill(c, e->text));
-	}
-	said = task_end(&text);
-	gen_bind(c, "text", said + strspn(said, " \n"));
-	free(said);
-	gen_say(c->doc, GEN_SAID, gen_draw(c, "table-form"));
-	gen_say(c->doc, GEN_REPLY, task_end(&table));
-	while (n > 0)
-		free(title[--n]);
 	return (0);
 }
 
@@ -620,7 +421,7 @@ task_shots(struct gen_ctx *c, int real, int *label)
 	int			 lower = gen_chance(c, 0.6);
 	char			*s, name[16];
 
-	task_add(&b, gen_draw(c, "shot-head"));
+	gen_append(&b, gen_draw(c, "shot-head"));
 	for (i = 0; i <= n; i++) {
 		s = task_sentence(c, real, 0, label);
 		gen_bind(c, "text", s);
@@ -631,12 +432,12 @@ task_shots(struct gen_ctx *c, int real, int *label)
 			name[0] = (char)tolower((unsigned char)name[0]);
 		gen_bind(c, "label", name);
 		textbuf_puts(&b, i == 0 ? "\n" : "\n\n");
-		task_add(&b, gen_fill(c, form));
+		gen_append(&b, gen_fill(c, form));
 	}
 	while (b.n > 0 && b.s[b.n - 1] == ' ')
 		b.n--;
 	*label += lower ? 3 : 0;
-	return (task_end(&b));
+	return (gen_ended(&b));
 }
 
 /* Sentiment. */
@@ -682,7 +483,7 @@ gen_task(struct gen_ctx *c, const char *name, const char **family)
 
 	*family = name;
 	if (strcmp(name, "table") == 0)
-		r = task_table(c, family);
+		r = gen_table(c, family);
 	else if (strcmp(name, "spans") == 0 && gen_chance(c, 0.15)) {
 		*family = "article";
 		r = task_article(c);

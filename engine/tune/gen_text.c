@@ -556,3 +556,33 @@ gen_typed(struct gen_ctx *c, char *s, int gently)
 			gen_slip(c, s);
 	return (s);
 }
+
+/* Append a text, and free it. */
+void
+gen_append(struct textbuf *b, char *s)
+{
+	textbuf_puts(b, s);
+	free(s);
+}
+
+/* End a text, which the caller then owns. */
+char *
+gen_ended(struct textbuf *b)
+{
+	textbuf_add(b, "", 1);
+	return (b->s);
+}
+
+/* The part of "A = B" before or after the sign, filled. Owned. */
+char *
+gen_half(struct gen_ctx *c, const char *s, int second)
+{
+	const char	*at = strstr(s, " = ");
+	char		*part, *out;
+
+	part = at == NULL ? xstrdup(s) : second ? xstrdup(at + 3) :
+	    xstrndup(s, (size_t)(at - s));
+	out = gen_fill(c, part);
+	free(part);
+	return (out);
+}

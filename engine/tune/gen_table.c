@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A task that has a right answer: the table of what a text lists ("table"
+ * sections).
+ */
+#include "gen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xmalloc.h"
+
+#define TABLE_COLUMNS	6
+#define TABLE_ROWS	6
+
+/* The columns that a row's template mentions, as bits: {$1} is bit 0. */
+static unsigned
+table_columns(const char *row)
+{
+	unsigned	 set = 0;
+
+	for (; (row = strstr(row, "$")) != NULL; row++)
+		if (row[1] >= '1' && row[1] <= '0' + TABLE_COLUMNS)
+			set |= 1U << (row[1] - '1');
+	return (set);
+}
+
+/* Another template of a row with the same columns. */
+static const char *
+table_row(struct gen_ctx *c, const struct gen_section *s, unsigned set)
+{
+	const struct gen_entry	*e;
+
+	do
+		e = gen_pick(c, s, -1, "row");
+	while (table_columns(e->text) != set);
+	return (e->text);
+}
+
+/* Title and template of column k of a table: "TITLE | TITLE = TEMPLATE". */
+static const char *
+table_column(const struct gen_section *s, int k)
+{
+	size_t	 i;
+
+	for (i = 0; i < s->n; i++)
+		if (strcmp(s->e[i].key, "col") == 0 && k-- == 0)
+			return (s->e[i].text);
+	return (NULL);
+}
+
+/* Remember the names of the columns: {$columns} is "A, B and C", {$numbered}
+ * "(1) A, (2) B, (3) C", {$count} "three". */
+static void
+table_names(struct gen_ctx *c, char *const *title, int n)
+{
+	static const char *const counts[] = { "no", "one", "two", "three",
+		"four", "five", "six" };
+	struct textbuf	 b = { 0 };
+	int		 i;
+
+	for (i = 0; i < n; i++) {
+		textbuf_puts(&b, i == 0 ? "" : i == n - 1 ? " and " : ", ");
+		textbuf_puts(&b, title[i]);
+	}
+	gen_bind(c, "columns", gen_ended(&b));
+	b.n = 0;
+	for (i = 0; i < n; i++)
+		gen_append(&b, xasprintf("%s(%d) %s", i == 0 ? "" : ", ", i + 1,
+		    title[i]));
+	gen_bind(c, "numbered", gen_ended(&b));
+	textbuf_clear(&b);
+	gen_bind(c, "count", counts[n]);
+}
+
+/* A line of a table. */
+static void
+table_line(struct textbuf *b, char *const *cell, int n, const char *fixed)
+{
+	int	 i;
+
+	textbuf_puts(b, b->n > 0 ? "\n|" : "|");
+	for (i = 0; i < n; i++) {
+		textbuf_puts(b, " ");
+		textbuf_puts(b, fixed != NULL ? fixed : cell[i]);
+		textbuf_puts(b, " |");
+	}
+}
+
+/* The cell of column k in row r (owned), and its words in the text. A template
+ * is "CELL", or "CELL => WORDS"; {$row} is the row's number, {$nth} the same as
+ * a word. */
+static char *
+table_cell(struct gen_ctx *c, const struct gen_section *s, int k, int r)
+{
+	static const char *const nth[] = { "first", "second", "third",
+		"fourth", "fifth", "sixth", "seventh" };
+	char	*cell, *words, name[16];
+
+	snprintf(name, sizeof name, "%d", r + 1);
+	gen_bind(c, "row", name);
+	gen_bind(c, "nth", nth[r]);
+	cell = gen_half(c, table_column(s, k), 1);
+	words = strstr(cell, " => ");
+	snprintf(name, sizeof name, "%d", k + 1);
+	gen_bind(c, name, words == NULL ? cell : words + 4);
+	if (words != NULL)
+		*words = '\0';
+	return (cell);
+}
+
+/* The rows of a table: text and answer. */
+static void
+table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
+    int rows, struct textbuf *text, struct textbuf *table)
+{
+	static const char *const betweens[] = { " ", " ", "\n", "\n- ",
+		"\n\n" };
+	const char	*between = betweens[gen_below(c, nitems(betweens))];
+	const char	*one = gen_chance(c, 0.5) ? table_row(c, s, set) : NULL;
+	char		*cell[TABLE_COLUMNS], first[64];
+	int		 r, k, n;
+
+	for (r = 0; r < rows; r++) {
+		for (k = n = 0; table_column(s, k) != NULL; k++) {
+			if ((set >> k & 1) == 0)
+				continue;
+			cell[n++] = table_cell(c, s, k, r);
+		}
+		/* Remember the first column, so that rows differ. */
+		snprintf(first, sizeof first, "row%d", r);
+		gen_bind(c, first, cell[0]);
+		textbuf_puts(text, r == 0 && between[1] == '\0' ? " " :
+		    between);
+		gen_append(text, gen_fill(c, one != NULL && !c->test ? one :
+		    table_row(c, s, set)));
+		table_line(table, cell, n, NULL);
+		while (n > 0)
+			free(cell[--n]);
+	}
+}
+
+/* A text with options, and a table of them. */
+int
+gen_table(struct gen_ctx *c, const char **family)
+{
+	const struct gen_section *s = gen_kind(c, "table");
+	const struct gen_entry	 *e;
+	struct textbuf	 text = { 0 }, table = { 0 };
+	char		*title[TABLE_COLUMNS], *said;
+	unsigned	 set;
+	int		 k, n = 0;
+
+	if (s == NULL)
+		return (CHAT_ENOTFOUND);
+	*family = s->name;
+	set = table_columns(gen_pick(c, s, -1, "row")->text);
+	for (k = 0; table_column(s, k) != NULL; k++)
+		if (set >> k & 1)
+			title[n++] = gen_half(c, table_column(s, k), 0);
+	table_names(c, title, n);
+	gen_bind(c, "things", gen_pick(c, s, -1, "things")->text);
+	if ((e = gen_pick(c, s, -1, "head")) != NULL)
+		gen_append(&text, gen_fill(c, e->text));
+	table_line(&table, title, n, NULL);
+	table_line(&table, title, n, "---");
+	table_rows(c, s, set, 2 + (int)gen_below(c, TABLE_ROWS - 1), &text,
+	    &table);
+	if ((e = gen_pick(c, s, -1, "tail")) != NULL && gen_chance(c, 0.6)) {
+		textbuf_puts(&text, " ");
+		gen_append(&text, gen_fill(c, e->text));
+	}
+	said = gen_ended(&text);
+	gen_bind(c, "text", said + strspn(said, " \n"));
+	free(said);
+	gen_say(c->doc, GEN_SAID, gen_draw(c, "table-form"));
+	gen_say(c->doc, GEN_REPLY, gen_ended(&table));
+	while (n > 0)
+		free(title[--n]);
+	return (0);
+}
