@@ -111,7 +111,7 @@ static const struct command commands[] = {
 	    "replies end with the model that began\nthem. Ctrl-C while it "
 	    "loads leaves everything as it is.\n" },
 	{ "rollback", CMD_ROLLBACK, "", 0, 0,
-	    "Change back to the model before (operators only)", NULL },
+	    "Change back to the previous model (operators only)", NULL },
 	{ "filters", CMD_FILTERS, "", 0, 0,
 	    "List the plugins that judge texts",
 	    "Operators also see where each plugin comes from, what it has "
