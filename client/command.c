@@ -72,9 +72,9 @@ static const struct command commands[] = {
 	    "Without --all, count your own.\n" },
 	{ "ab", CMD_AB, "", 0, 0,
 	    "Compare how the variants of the model were rated (operators only)",
-	    "A variant is the model with an adapter, or alone. Shares and "
-	    "differences have\nintervals of 95 %. Counts the replies whose "
-	    "variant model.ab chose; --any counts all.\n" },
+	    "A variant is the model with an adapter, or the model alone "
+	    "(base). Counts the replies\nwhose variant model.ab chose; with "
+	    "--any, all. The intervals are those of 95 %.\n" },
 	{ "replay", CMD_REPLAY, "[EXCHANGE]", 0, 1,
 	    "Have a stored reply written again, and compare the tokens",
 	    "With --sample, compare so many replies drawn at random.\n"

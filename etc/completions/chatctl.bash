@@ -8,7 +8,7 @@ _chatctl_command()
 		case ${COMP_WORDS[i]} in
 		-s|--socket|-w|--wait|--color|--conversation|--preprompt|\
 		--temperature|--top-k|--top-p|--repetition-penalty|\
-		--max-tokens|--seed|--stop)
+		--max-tokens|--seed|--stop|--adapter)
 			((i++)) ;;
 		-*)	;;
 		*)	echo "${COMP_WORDS[i]}"; return ;;
