@@ -49,6 +49,7 @@ struct tune {
 	json_t		*gate;		/* owned: the table, or NULL */
 	char		*made;		/* owned: the published folder, or
 					 * NULL */
+	int		 adapter;	/* made holds an adapter, not a model */
 	char		*refused;	/* owned: the refused folder, or NULL */
 };
 
@@ -313,6 +314,8 @@ tune_event(struct tune *t, json_t *o)
 		    &t->made : &t->refused;
 		free(*to);
 		*to = xstrdup(msg_string(o, "path"));
+		t->adapter = msg_string(o, "kind") != NULL &&
+		    strcmp(msg_string(o, "kind"), "adapter") == 0;
 	}
 	if (t->ctl->opt.json) {
 		term_json(o);
@@ -448,6 +451,26 @@ tune_swap(struct tune *t)
 	return (status);
 }
 
+/* Say how to use what was made, if chatd does not change to it. */
+static void
+tune_made(const struct tune *t)
+{
+	char		*real = realpath(t->made, NULL);
+	const char	*path = real != NULL ? real : t->made;
+
+	if (!t->ctl->opt.json) {
+		tune_stage("made");
+		if (t->adapter)
+			printf("%s, an adapter of %s; to use it, add it to "
+			    "model.adapters of chatd.yaml(5), then: chatctl "
+			    "reload\n", path, t->parent);
+		else
+			printf("%s; to use it: chatctl reload --model %s\n",
+			    path, path);
+	}
+	free(real);
+}
+
 /* The name of the new folder. Owned. */
 static char *
 tune_out(const struct options *o)
@@ -482,12 +505,8 @@ tune_run(struct tune *t)
 	}
 	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
 		return (status);
-	if (t->ctl->opt.no_swap) {
-		if (!t->ctl->opt.json) {
-			tune_stage("made");
-			printf("%s; to use it: chatctl reload --model %s\n",
-			    t->made, t->made);
-		}
+	if (t->ctl->opt.no_swap || t->adapter) {
+		tune_made(t);
 		return (CTL_OK);
 	}
 	return (tune_swap(t));

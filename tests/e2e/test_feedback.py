@@ -238,8 +238,19 @@ def test_a_killed_training_publishes_nothing_and_goes_on(rated, tmp_path):
     events = [json.loads(line) for line in run(*args).stdout.splitlines()]
     assert [e["step"] for e in events if e["event"] == "step"][0] > 20
     assert events[-1] == {"event": "done", "published": True,
-                          "path": str(tmp_path / "new")}
+                          "kind": "model", "path": str(tmp_path / "new")}
     assert not (tmp_path / "new.part").exists()
+
+
+def test_adapters_are_made_but_chatd_does_not_change_to_them(service,
+                                                             tmp_path):
+    done = chatctl(service, "tune", "--plain", "--preset",
+                   preset(tmp_path, SMALL + "rank: 4\nrate: 0.001\n"),
+                   "--templates", TEMPLATES, "-o", tmp_path / "new")
+    assert "made     %s, an adapter of %s; to use it, add it to " \
+        "model.adapters" % (tmp_path / "new", MINI) in done.stdout
+    assert done.stderr == ""
+    assert service.status()["model"]["path"] == str(MINI)
 
 
 def test_adapters_have_a_lineage_and_pass_the_gate(rated, tmp_path):
