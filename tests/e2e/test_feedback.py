@@ -3,6 +3,8 @@
 and corrected, trained in, and right afterwards; what gets worse is refused."""
 import hashlib
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -352,6 +354,20 @@ def test_missing_templates_are_reported(rated, tmp_path):
                "--out", tmp_path / "new", rated / "sft.jsonl", status=1)
     assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
         "directory\n" % (tmp_path / "none")
+
+
+def test_templates_that_are_not_installed_are_named(tmp_path):
+    """The default of a tree that was built, but not installed."""
+    makefile = (BUILD / "Makefile").read_text()
+    prefix = re.search(r"^prefix = (.*)$", makefile, re.M)[1]
+    folder = "%s/share/chatd/templates" % prefix
+    if os.path.exists(folder):
+        pytest.skip("chatd is installed in " + prefix)
+    done = run(TUNE, "feedback", MINI, "--out", tmp_path / "new",
+               tmp_path / "sft.jsonl", status=1)
+    assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
+        "directory (chatd is not installed; in its sources: --templates " \
+        "engine/mini/templates)\n" % folder
 
 
 def test_a_folder_that_is_there_is_left_alone(rated, tmp_path):
