@@ -31,6 +31,7 @@
 
 #define TUNE_PROGRAM	"chatd-tune"
 #define TUNE_COLUMNS	48	/* of the curve */
+#define TUNE_INDENT	9	/* columns of a stage's name */
 #define TUNE_ARGUMENTS	24
 #define TUNE_REFUSED	3	/* exit statuses of chatd-tune */
 #define TUNE_NOTHING	4
@@ -49,6 +50,7 @@ struct tune {
 	json_t		*gate;		/* owned: the table, or NULL */
 	char		*made;		/* owned: the published folder, or
 					 * NULL */
+	int		 adapter;	/* made holds an adapter, not a model */
 	char		*refused;	/* owned: the refused folder, or NULL */
 };
 
@@ -72,7 +74,7 @@ tune_erase(struct tune *t)
 	t->drawn = 0;
 }
 
-/* Find the model that serves, unless another one was given. */
+/* Find the model to train: the one that was given, or the one that serves. */
 static int
 tune_parent(struct tune *t)
 {
@@ -80,21 +82,17 @@ tune_parent(struct tune *t)
 	const char	*path;
 	int		 status = CTL_OK;
 
-	if (t->ctl->opt.parent != NULL) {
-		t->parent = xstrdup(t->ctl->opt.parent);
-		return (CTL_OK);
-	}
 	if ((status = link_call(t->ctl, msg_op("status", -1), NULL, NULL,
 	    &end)) != CTL_OK)
 		return (status);
+	/* Only operators get the path. */
 	path = msg_string(json_object_get(end, "model"), "path");
-	if (path != NULL)
-		t->parent = xstrdup(path);
-	else {
-		term_error("tune: chatd does not say which model serves: you "
-		    "are not an operator; or give --parent");
+	if (path == NULL) {
+		term_error("denied: tune: for operators only");
 		status = CTL_DENIED;
-	}
+	} else
+		t->parent = xstrdup(t->ctl->opt.parent != NULL ?
+		    t->ctl->opt.parent : path);
 	json_decref(end);
 	return (status);
 }
@@ -233,30 +231,54 @@ tune_start(const struct tune *t, FILE **from)
 	return (pid);
 }
 
+/* The columns of a curve: what taken other columns of the terminal leave. */
+static int
+tune_columns(int taken)
+{
+	int	 rows, columns;
+
+	term_size(&rows, &columns);
+	columns -= taken;
+	return (columns > TUNE_COLUMNS ? TUNE_COLUMNS :
+	    columns < 1 ? 1 : columns);
+}
+
+/* Draw the line of a step over that of the step before. It must not reach the
+ * last column: a line that is broken can't be erased. */
+static void
+tune_draw(struct tune *t, const json_t *o)
+{
+	int	 left = (int)msg_real(o, "left", 0);
+	char	*text;
+
+	text = xasprintf(" loss %.3f  %lld/%lld  %d:%02d left",
+	    msg_real(o, "loss", 0), (long long)msg_int(o, "step", 0),
+	    (long long)msg_int(o, "steps", 1), left / 60, left % 60);
+	fputs(TUNE_ERASE, stdout);
+	tune_stage("train");
+	curve_line(&t->loss, tune_columns(TUNE_INDENT + (int)strlen(text) + 1),
+	    stdout);
+	fputs(text, stdout);
+	free(text);
+	t->drawn = 1;
+	term_flush();
+}
+
 /* A step of the training. */
 static void
 tune_step(struct tune *t, const json_t *o)
 {
 	int64_t	 step = msg_int(o, "step", 0), steps = msg_int(o, "steps", 1);
-	int	 left = (int)msg_real(o, "left", 0);
 
 	curve_add(&t->loss, msg_real(o, "loss", (double)NAN));
-	if (t->live) {
-		fputs(TUNE_ERASE, stdout);
-		tune_stage("train");
-		curve_line(&t->loss, TUNE_COLUMNS, stdout);
-		printf(" loss %.3f  %lld/%lld  %d:%02d left",
-		    msg_real(o, "loss", 0), (long long)step,
-		    (long long)steps, left / 60, left % 60);
-		t->drawn = 1;
-		term_flush();
-	}
+	if (t->live)
+		tune_draw(t, o);
 	if (step < steps)
 		return;
 	tune_erase(t);
 	tune_stage("loss");
 	printf("over %lld steps\n", (long long)steps);
-	curve_plot(&t->loss, TUNE_COLUMNS, stdout);
+	curve_plot(&t->loss, tune_columns(CURVE_MARGIN + 1), stdout);
 	term_flush();
 }
 
@@ -313,6 +335,8 @@ tune_event(struct tune *t, json_t *o)
 		    &t->made : &t->refused;
 		free(*to);
 		*to = xstrdup(msg_string(o, "path"));
+		t->adapter = msg_string(o, "kind") != NULL &&
+		    strcmp(msg_string(o, "kind"), "adapter") == 0;
 	}
 	if (t->ctl->opt.json) {
 		term_json(o);
@@ -420,6 +444,9 @@ tune_swap(struct tune *t)
 	/* The connection may have ended during the training. */
 	link_close(t->ctl);
 	if ((status = link_open(t->ctl)) != CTL_OK) {
+		term_error("tune: %s is complete; to use it when chatd is up: "
+		    "chatctl reload --model %s", t->made,
+		    path != NULL ? path : t->made);
 		json_decref(m);
 		free(path);
 		return (status);
@@ -446,6 +473,26 @@ tune_swap(struct tune *t)
 	json_decref(end);
 	free(path);
 	return (status);
+}
+
+/* Say how to use what was made, if chatd does not change to it. */
+static void
+tune_made(const struct tune *t)
+{
+	char		*real = realpath(t->made, NULL);
+	const char	*path = real != NULL ? real : t->made;
+
+	if (!t->ctl->opt.json) {
+		tune_stage("made");
+		if (t->adapter)
+			printf("%s, an adapter of %s; to use it, add it to "
+			    "model.adapters of chatd.yaml(5), then: chatctl "
+			    "reload\n", path, t->parent);
+		else
+			printf("%s; to use it: chatctl reload --model %s\n",
+			    path, path);
+	}
+	free(real);
 }
 
 /* The name of the new folder. Owned. */
@@ -482,12 +529,8 @@ tune_run(struct tune *t)
 	}
 	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
 		return (status);
-	if (t->ctl->opt.no_swap) {
-		if (!t->ctl->opt.json) {
-			tune_stage("made");
-			printf("%s; to use it: chatctl reload --model %s\n",
-			    t->made, t->made);
-		}
+	if (t->ctl->opt.no_swap || t->adapter) {
+		tune_made(t);
 		return (CTL_OK);
 	}
 	return (tune_swap(t));

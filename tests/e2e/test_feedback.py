@@ -3,6 +3,8 @@
 and corrected, trained in, and right afterwards; what gets worse is refused."""
 import hashlib
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -238,8 +240,19 @@ def test_a_killed_training_publishes_nothing_and_goes_on(rated, tmp_path):
     events = [json.loads(line) for line in run(*args).stdout.splitlines()]
     assert [e["step"] for e in events if e["event"] == "step"][0] > 20
     assert events[-1] == {"event": "done", "published": True,
-                          "path": str(tmp_path / "new")}
+                          "kind": "model", "path": str(tmp_path / "new")}
     assert not (tmp_path / "new.part").exists()
+
+
+def test_adapters_are_made_but_chatd_does_not_change_to_them(service,
+                                                             tmp_path):
+    done = chatctl(service, "tune", "--plain", "--preset",
+                   preset(tmp_path, SMALL + "rank: 4\nrate: 0.001\n"),
+                   "--templates", TEMPLATES, "-o", tmp_path / "new")
+    assert "made     %s, an adapter of %s; to use it, add it to " \
+        "model.adapters" % (tmp_path / "new", MINI) in done.stdout
+    assert done.stderr == ""
+    assert service.status()["model"]["path"] == str(MINI)
 
 
 def test_adapters_have_a_lineage_and_pass_the_gate(rated, tmp_path):
@@ -341,6 +354,20 @@ def test_missing_templates_are_reported(rated, tmp_path):
                "--out", tmp_path / "new", rated / "sft.jsonl", status=1)
     assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
         "directory\n" % (tmp_path / "none")
+
+
+def test_templates_that_are_not_installed_are_named(tmp_path):
+    """The default of a tree that was built, but not installed."""
+    makefile = (BUILD / "Makefile").read_text()
+    prefix = re.search(r"^prefix = (.*)$", makefile, re.M)[1]
+    folder = "%s/share/chatd/templates" % prefix
+    if os.path.exists(folder):
+        pytest.skip("chatd is installed in " + prefix)
+    done = run(TUNE, "feedback", MINI, "--out", tmp_path / "new",
+               tmp_path / "sft.jsonl", status=1)
+    assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
+        "directory (chatd is not installed; in its sources: --templates " \
+        "engine/mini/templates)\n" % folder
 
 
 def test_a_folder_that_is_there_is_left_alone(rated, tmp_path):

@@ -152,6 +152,33 @@ def test_a_long_line_is_left_in_order(screen, key, shown):
         screen.ends_with("> " + LINE[:58], LINE[58:], ">")
 
 
+def test_ctrl_z_also_stops_a_chat_that_a_script_started(service, screen):
+    """As in ./bootstrap chat: the shell waits for the script, and takes the
+    terminal back before chatctl has stopped."""
+    screen.keys("C-d")
+    screen.wait("end 0")
+    screen.type("bash --norc -i")
+    screen.keys("Enter")
+    screen.type("clear; sh -c '%s -s %s; :'" % (BUILD / "chatctl",
+                                                service.socket))
+    screen.keys("Enter")
+    screen.wait("Ctrl-D leaves")
+    for i in range(5):
+        screen.ends_with(">")
+        screen.keys("C-l")
+        screen.type("one")
+        screen.ends_with("> one")
+        screen.keys("C-z")
+        screen.wait("Stopped")
+        screen.type("fg")
+        screen.keys("Enter")
+        screen.ends_with("> one")
+        screen.keys("Home")
+        screen.type("#say %d " % i)
+        screen.keys("Enter")
+        screen.ends_with("> #say %d one" % i, "%d one" % i, ">")
+
+
 def test_waiting_is_visible_and_leaves_no_trace(screen):
     screen.type("#wait")
     screen.keys("Enter")
