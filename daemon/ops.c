@@ -542,7 +542,7 @@ ops_reload(struct request *r, struct ops_args *a)
 	request_fault(r, &f);
 }
 
-/* rollback: load the model before again. */
+/* rollback: load the previous model again. */
 static void
 ops_rollback(struct request *r, struct ops_args *a)
 {

@@ -63,7 +63,7 @@ def name(s):
 
 
 def settled(s):
-    """Wait until the model before has ended."""
+    """Wait until the previous model has ended."""
     s.wait(lambda: "swap" not in s.status())
 
 
@@ -279,8 +279,8 @@ def test_a_swap_and_a_rollback(tmp_path):
     with two(tmp_path, load=.2) as (s, a, b), s.client() as c:
         e = c.call("rollback")
         assert e["code"] == "not_found"
-        assert e["message"] == ("there is no model before this one: %s is the "
-                                "only one so far" % a)
+        assert e["message"] == ("there is no previous model: %s is the only "
+                                "one so far" % a)
         events = swap(s, model=b)
         assert {e["event"] for e in events[:-1]} == {"progress"}
         assert events[0]["bytes_total"] == 4 << 30
@@ -554,8 +554,8 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             assert c.events(first)[-1]["event"] == "done"
             e = swap(s, model=a)[-1]        # a finishes one reply
             assert e["code"] == "busy"
-            assert e["message"] == ("the model before, %s, has not ended yet "
-                                    "(replies to finish: 1)" % a)
+            assert e["message"] == ("the previous model, %s, has not ended "
+                                    "yet (replies to finish: 1)" % a)
             assert c.call("rollback")["code"] == "busy"
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
