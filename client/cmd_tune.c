@@ -11,7 +11,6 @@
 
 #include <sys/wait.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,14 +19,15 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "curve.h"
 #include "json.h"
 #include "path.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
+#include "yaml.h"
 
 #define TUNE_PROGRAM	"chatd-tune"
 #define TUNE_COLUMNS	48	/* of the curve */
@@ -46,11 +46,11 @@ struct tune {
 	char		*file[3];	/* owned; NULL: no rows */
 	int		 live;		/* draw over the last line */
 	int		 drawn;		/* there is such a line */
+	int		 adapters;	/* adapters are made, no model */
 	struct curve	 loss;
 	json_t		*gate;		/* owned: the table, or NULL */
 	char		*made;		/* owned: the published folder, or
 					 * NULL */
-	int		 adapter;	/* made holds an adapter, not a model */
 	char		*refused;	/* owned: the refused folder, or NULL */
 };
 
@@ -74,7 +74,25 @@ tune_erase(struct tune *t)
 	t->drawn = 0;
 }
 
-/* Find the model to train: the one that was given, or the one that serves. */
+/* The rank of adapters in a preset; 0: a whole model is trained. chatd-tune
+ * reports what is wrong with a preset. */
+static int64_t
+tune_rank(const char *preset)
+{
+	struct ynode	*root, *n;
+	struct fault	 f;
+	int64_t		 rank = 0;
+
+	if (preset == NULL || yaml_load(preset, &root, &f) != 0)
+		return (0);
+	if ((n = ynode_get(root, "rank")) != NULL &&
+	    ynode_int(preset, n, 0, INT_MAX, &rank, &f) != 0)
+		rank = 0;
+	ynode_free(root);
+	return (rank);
+}
+
+/* Find the model that serves, unless another one was given. */
 static int
 tune_parent(struct tune *t)
 {
@@ -114,7 +132,7 @@ tune_export(struct tune *t)
 	int64_t	 n[nitems(tune_formats)];
 	int	 status;
 
-	t->exports = xasprintf("%s.ratings-XXXXXX", t->out);
+	t->exports = xasprintf("%s" TUNE_RATINGS "XXXXXX", t->out);
 	if (mkdtemp(t->exports) == NULL) {
 		term_error("tune: %s: %s", t->exports, strerror(errno));
 		free(t->exports);
@@ -142,21 +160,6 @@ tune_export(struct tune *t)
 		term_flush();
 	}
 	return (CTL_OK);
-}
-
-/* Remove the exports. */
-static void
-tune_remove(const struct tune *t)
-{
-	DIR		*d = t->exports == NULL ? NULL : opendir(t->exports);
-	struct dirent	*e;
-
-	while (d != NULL && (e = readdir(d)) != NULL)
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d == NULL)
-		return;
-	closedir(d);
-	rmdir(t->exports);
 }
 
 /* chatd-tune: beside this program, else that of PATH. Owned. */
@@ -335,8 +338,6 @@ tune_event(struct tune *t, json_t *o)
 		    &t->made : &t->refused;
 		free(*to);
 		*to = xstrdup(msg_string(o, "path"));
-		t->adapter = msg_string(o, "kind") != NULL &&
-		    strcmp(msg_string(o, "kind"), "adapter") == 0;
 	}
 	if (t->ctl->opt.json) {
 		term_json(o);
@@ -475,39 +476,44 @@ tune_swap(struct tune *t)
 	return (status);
 }
 
-/* Say how to use what was made, if chatd does not change to it. */
+/* The name for adapters in a folder: that of the folder, if chatd.yaml allows
+ * it. Borrowed. */
+static const char *
+tune_name(const char *path)
+{
+	const char	*slash = strrchr(path, '/');
+	const char	*name = slash == NULL ? path : slash + 1;
+
+	if (strlen(name) > ADAPTER_NAME_MAX || name[strspn(name,
+	    ADAPTER_NAME_CHARS)] != '\0' ||
+	    strcmp(name, ADAPTER_BASE_NAME) == 0)
+		return ("tuned");
+	return (name);
+}
+
+/* Say how to use what was made. */
 static void
 tune_made(const struct tune *t)
 {
-	char		*real = realpath(t->made, NULL);
-	const char	*path = real != NULL ? real : t->made;
+	char	*real = realpath(t->made, NULL), *quoted;
+	char	*path = real != NULL ? real : t->made;
+	json_t	*v = json_string_nocheck(path);
 
 	if (!t->ctl->opt.json) {
 		tune_stage("made");
-		if (t->adapter)
-			printf("%s, an adapter of %s; to use it, add it to "
-			    "model.adapters of chatd.yaml(5), then: chatctl "
-			    "reload\n", path, t->parent);
+		quoted = json_dumps(v, JSON_ENCODE_ANY);
+		if (t->adapters)
+			printf("%s; to use it, add to chatd.yaml, and then: "
+			    "chatctl reload\nmodel:\n  adapters:\n"
+			    "    - {name: %s, path: %s}\n", path,
+			    tune_name(path), quoted != NULL ? quoted : path);
 		else
 			printf("%s; to use it: chatctl reload --model %s\n",
 			    path, path);
+		free(quoted);
 	}
+	json_decref(v);
 	free(real);
-}
-
-/* The name of the new folder. Owned. */
-static char *
-tune_out(const struct options *o)
-{
-	char		 name[64];
-	time_t		 now = time(NULL);
-	struct tm	 tm;
-
-	if (o->output != NULL)
-		return (xstrdup(o->output));
-	localtime_r(&now, &tm);
-	strftime(name, sizeof name, "tuned-%Y%m%d-%H%M%S", &tm);
-	return (xstrdup(name));
 }
 
 /* All stages. */
@@ -517,8 +523,11 @@ tune_run(struct tune *t)
 	size_t	 i;
 	int	 status;
 
+	t->adapters = tune_rank(t->ctl->opt.preset) > 0;
 	if ((status = link_open(t->ctl)) != CTL_OK ||
 	    (status = tune_parent(t)) != CTL_OK ||
+	    (status = tune_place_check(t->ctl, t->out, !t->adapters &&
+	    !t->ctl->opt.no_swap)) != CTL_OK ||
 	    (status = tune_export(t)) != CTL_OK)
 		return (status);
 	for (i = 0; i < nitems(t->file) && t->file[i] == NULL; i++)
@@ -529,7 +538,7 @@ tune_run(struct tune *t)
 	}
 	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
 		return (status);
-	if (t->ctl->opt.no_swap || t->adapter) {
+	if (t->adapters || t->ctl->opt.no_swap) {
 		tune_made(t);
 		return (CTL_OK);
 	}
@@ -542,15 +551,19 @@ cmd_tune(struct ctl *ctl, int argc, char **argv)
 {
 	struct tune	 t = { .ctl = ctl };
 	size_t		 i;
-	int		 status;
+	int		 status, lock;
 
 	(void)argc;
 	(void)argv;
-	t.out = tune_out(&ctl->opt);
+	if ((status = tune_place(&ctl->opt, &t.out, &lock)) != CTL_OK)
+		return (status);
 	t.live = term_is(1) && !ctl->opt.plain && !ctl->opt.json &&
 	    !ctl->opt.quiet;
 	status = tune_run(&t);
-	tune_remove(&t);
+	if (t.exports != NULL)
+		path_remove(t.exports);
+	if (lock != -1)
+		close(lock);
 	for (i = 0; i < nitems(t.file); i++)
 		free(t.file[i]);
 	curve_clear(&t.loss);

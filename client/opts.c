@@ -146,6 +146,8 @@ static const struct opt {
 	    ".zst compress" },
 	{ "output", 'o', OPT_TEXT, CMD_TUNE, AT(output), 0, 0, NULL,
 	    "DIR", "the folder of the new model (tuned- and the time)" },
+	{ "models", 0, OPT_TEXT, CMD_TUNE, AT(models), 0, 0, NULL,
+	    "DIR", "make it in this folder, and keep the newest only" },
 	{ "parent", 0, OPT_TEXT, CMD_TUNE, AT(parent), 0, 0, NULL,
 	    "DIR", "the model to train (the one that serves)" },
 	{ "preset", 0, OPT_TEXT, CMD_TUNE, AT(preset), 0, 0, NULL,

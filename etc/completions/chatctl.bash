@@ -43,8 +43,8 @@ _chatctl_options()
 			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all --split --heldout --consent
 			    --unique --bare --sidecar $filter $any" ;;
-	tune)		echo "--output --parent --preset --templates --corpus
-			    --since --until --user --consent --dry-run --no-swap
+	tune)		echo "--output --models --parent --preset --templates
+			    --corpus --since --until --user --consent --dry-run --no-swap
 			    --plain $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;

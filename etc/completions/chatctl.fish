@@ -119,6 +119,7 @@ complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l prompt -x -d 'T
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -l jsonl -d 'Each line is a JSON string'
 complete -c chatctl -n '__fish_seen_subcommand_from moderate' -s e -l explain -d 'Show what was found, and why'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -s o -l output -r -F -d 'The folder of the new model'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l models -r -F -d 'Make it in this folder, and keep the newest only'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l parent -r -F -d 'The model to train'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l preset -r -F -d 'How to train'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l templates -r -F -d 'Other dialogues to train and measure'
