@@ -92,8 +92,8 @@ void	 roles_switch(struct chatd *d);
  * configuration and the new model, if there is one, are in force, or have been
  * refused. */
 void	 reload_new(struct chatd *d, struct request *r, const char *model);
-/* reload_check.c: could a model in this folder be loaded? Nothing changes. NULL:
- * only list the paths in use. Ends r. */
+/* Could a model in this folder be loaded? Nothing changes. With NULL, only list
+ * the paths in use. Ends r. (reload_check.c) */
 void	 reload_check(struct chatd *d, struct request *r, const char *folder);
 /* Load the previous model again. Ends r. */
 void	 reload_back(struct chatd *d, struct request *r);
