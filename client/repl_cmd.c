@@ -89,6 +89,9 @@ static const struct { const char *name, *means; } aliases[] = {
 	{ "/bye", "/quit" },
 };
 
+#define REPL_HELP	37	/* the column of what a command does */
+#define REPL_NARROW	60	/* columns; below, it has lines of its own */
+
 /* The argument that a command expects, for messages. */
 #define REPL_COUNT	"how many conversations to list, 1 or more"
 #define REPL_WHICH	"the number of a conversation, as /list shows it"
@@ -182,6 +185,39 @@ repl_cmd_number(const char *name, const char *what, char *rest, int64_t dflt)
 	return (0);
 }
 
+/* Print words from column n on; lines are broken between them at the width of
+ * the terminal, and begin at column indent. */
+static void
+repl_cmd_words(const char *text, int n, int indent)
+{
+	int	 rows, columns, len;
+
+	term_size(&rows, &columns);
+	for (text += strspn(text, " "); *text != '\0';
+	    text += strspn(text, " ")) {
+		len = (int)strcspn(text, " ");
+		if (n > indent && n + 1 + len > columns)
+			printf("\n%*s", n = indent, "");
+		n += printf("%s%.*s", n > indent ? " " : "", len, text);
+		text += len;
+	}
+	putchar('\n');
+}
+
+/* Print what a command does. */
+static void
+repl_cmd_describe(const struct repl_cmd *cmd)
+{
+	int	 rows, columns, indent = REPL_HELP;
+
+	term_size(&rows, &columns);
+	if (columns < REPL_NARROW)
+		printf("  %s %s\n%*s", cmd->name, cmd->args, indent = 4, "");
+	else
+		printf("  %-12s%-22s ", cmd->name, cmd->args);
+	repl_cmd_words(cmd->help, indent, indent);
+}
+
 /* /help */
 static void
 repl_cmd_help(struct repl *r, char *rest)
@@ -201,16 +237,15 @@ repl_cmd_help(struct repl *r, char *rest)
 		if (only == NULL)
 			return;
 	}
-	for (i = 0; i < nitems(table); i++) {
-		if (only != NULL && only != &table[i])
-			continue;
-		printf("  %-12s%-22s %s\n", table[i].name, table[i].args,
-		    table[i].help);
+	for (i = 0; i < nitems(table); i++)
+		if (only == NULL || only == &table[i])
+			repl_cmd_describe(&table[i]);
+	if (only == NULL) {
+		printf("\n  ");
+		repl_cmd_words("A line that ends in \\ continues on the next "
+		    "line; \"\"\" begins and ends a text of many lines; pasted "
+		    "lines are one message. Ctrl-C stops a reply.", 2, 2);
 	}
-	if (only == NULL)
-		printf("\n  A line that ends in \\ continues on the next line; "
-		    "\"\"\" begins and ends a text\n  of many lines; pasted "
-		    "lines are one message. Ctrl-C stops a reply.\n");
 }
 
 /* /new */
