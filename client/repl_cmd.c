@@ -578,9 +578,8 @@ static void
 repl_cmd_verbose(struct repl *r, char *rest)
 {
 	(void)rest;
-	r->ctl->verbose = !r->ctl->verbose;
-	term_note(r->ctl->verbose ? "[each reply is followed by its tokens "
-	    "and its speed]" : "[no more numbers after replies]");
+	term_note((r->ctl->verbose = !r->ctl->verbose) ? "[tokens and speed "
+	    "follow each reply]" : "[no more numbers after replies]");
 }
 
 /* /status */
