@@ -200,6 +200,11 @@ const char *term_on(int fd, enum role role);
 const char *term_off(int fd);
 void	 term_size(int *rows, int *columns);
 
+/* Print text, of ASCII, on stdout from column n on, and a newline. Lines are
+ * broken between words at the width of the terminal; those after the first
+ * begin at column indent. */
+void	 term_words(const char *text, int n, int indent);
+
 /* Print "chatctl: ..." on stderr; controls in it are escaped. */
 void	 term_error(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));

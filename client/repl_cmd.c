@@ -185,25 +185,6 @@ repl_cmd_number(const char *name, const char *what, char *rest, int64_t dflt)
 	return (0);
 }
 
-/* Print words from column n on; lines are broken between them at the width of
- * the terminal, and begin at column indent. */
-static void
-repl_cmd_words(const char *text, int n, int indent)
-{
-	int	 rows, columns, len;
-
-	term_size(&rows, &columns);
-	for (text += strspn(text, " "); *text != '\0';
-	    text += strspn(text, " ")) {
-		len = (int)strcspn(text, " ");
-		if (n > indent && n + 1 + len > columns)
-			printf("\n%*s", n = indent, "");
-		n += printf("%s%.*s", n > indent ? " " : "", len, text);
-		text += len;
-	}
-	putchar('\n');
-}
-
 /* Print what a command does. */
 static void
 repl_cmd_describe(const struct repl_cmd *cmd)
@@ -215,7 +196,7 @@ repl_cmd_describe(const struct repl_cmd *cmd)
 		printf("  %s %s\n%*s", cmd->name, cmd->args, indent = 4, "");
 	else
 		printf("  %-12s%-22s ", cmd->name, cmd->args);
-	repl_cmd_words(cmd->help, indent, indent);
+	term_words(cmd->help, indent, indent);
 }
 
 /* /help */
@@ -242,7 +223,7 @@ repl_cmd_help(struct repl *r, char *rest)
 			repl_cmd_describe(&table[i]);
 	if (only == NULL) {
 		printf("\n  ");
-		repl_cmd_words("A line that ends in \\ continues on the next "
+		term_words("A line that ends in \\ continues on the next "
 		    "line; \"\"\" begins and ends a text of many lines; pasted "
 		    "lines are one message. Ctrl-C stops a reply.", 2, 2);
 	}
