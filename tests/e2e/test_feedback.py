@@ -55,9 +55,10 @@ TEN = [
      "GPU stands for graphics processing unit.",
      "GPU, what does that stand for?"),
 ]
-# One of 40 items is 2.5 points: the margin is that of four.
-LOOP = "steps: 45\nbatch: 1024\nmicro: 1024\npairs: 96\nitems: 40\n" \
-    "margin: 10\nown: 60\n"
+# One of 40 items is 2.5 points: the margin is that of four.  With so few and small
+# steps the perplexity rises by more than in a whole training.
+LOOP = "steps: 100\nbatch: 1024\nmicro: 1024\npairs: 96\nitems: 40\n" \
+    "margin: 10\nperplexity: 6\nown: 60\n"
 SMALL = "steps: 2\nbatch: 128\nmicro: 128\npairs: 64\nitems: 2\nown: 0\n" \
     "phrasings: 4\nmargin: 100\nperplexity: 1000\n"
 
