@@ -8,12 +8,12 @@ import subprocess
 import pytest
 
 import cuda_host
-from cuda_host import BUILD, CXX, HOST, NVCC, TUNE, Programs
+from cuda_host import CXX, HOST, NVCC, TUNE, Programs
+from service import SANITIZED
 from test_tune import MODEL, SFT, losses, tune, write
 
 needs_gxx = pytest.mark.skipif(CXX is None, reason="there is no g++")
 needs_nvcc = pytest.mark.skipif(NVCC is None, reason="there is no nvcc")
-SANITIZED = "-fsanitize" in (BUILD / "Makefile").read_text(encoding="utf-8")
 needs_module = pytest.mark.skipif(
     CXX is None or SANITIZED,
     reason="there is no g++, or the build has a sanitizer")
