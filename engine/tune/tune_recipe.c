@@ -10,8 +10,8 @@
 #include "run.h"
 
 #define USAGE	"recipe FILE --out DIR [--corpus DIR] [--threads N] " \
-	"[--isa NAME] [--device NAME] [--every STEPS] [--stop STEP] [--fresh] " \
-	"[--changed]"
+	"[--isa NAME] [--device NAME] [--every STEPS] [--stop STEP] " \
+	"[--fresh] [--changed]"
 
 enum { OPT_OUT = 256, OPT_CORPUS, OPT_THREADS, OPT_ISA, OPT_DEVICE, OPT_EVERY,
 	OPT_STOP, OPT_FRESH, OPT_CHANGED };
