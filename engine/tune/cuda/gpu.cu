@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The trainer's module for NVIDIA GPUs: memory, copies, and products by cuBLAS.
- * It has no kernels.  All work is in one stream, with a workspace of its own and
- * without atomics, so that cuBLAS gives the same bits in each run on the same
- * GPU.
+ * It has no kernels.  All work is in one stream, with a workspace of its own
+ * and without atomics, so that cuBLAS gives the same bits in each run on the
+ * same GPU.
  */
 extern "C" {
 #include "mat_module.h"
