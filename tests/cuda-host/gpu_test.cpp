@@ -12,8 +12,6 @@ extern "C" {
 #include <stdio.h>
 #include <string.h>
 
-#include <vector>
-
 static const struct { int M, N, K; } shapes[] = { { 1, 1, 1 }, { 2, 3, 5 },
 	{ 33, 31, 7 }, { 64, 32, 96 }, { 5, 70, 129 } };
 /* Calls that may fail, and what they then give; 0: the stand-in's choice. A
@@ -113,9 +111,10 @@ product(struct mat_gpu *g, int M, int N, int K, int order, char *why)
 	return (c == NULL ? -1 : 0);
 }
 
-/* Use the module from begin to end. 0, or -1 and why. */
+/* Use the module from begin to end, for some of the shapes in some orders. 0,
+ * or -1 and why. */
 static int
-whole(char *why)
+whole(size_t first, size_t end, int orders, char *why)
 {
 	struct mat_gpu	*g = NULL;
 	char		 name[64] = "";
@@ -126,8 +125,8 @@ whole(char *why)
 	if (name[0] == '\0')
 		FAIL("the device has no name");
 	r = 0;
-	for (size_t i = 0; r == 0 && i < sizeof shapes / sizeof *shapes; i++)
-		for (int order = 0; r == 0 && order < 8; order++)
+	for (size_t i = first; r == 0 && i < end; i++)
+		for (int order = 0; r == 0 && order < orders; order++)
 			r = product(g, shapes[i].M, shapes[i].N, shapes[i].K,
 			    order, why);
 	tune_module.close(g);
@@ -157,7 +156,8 @@ call_fails(const char *name, int error)
 		simt_reset();
 		simt_fail_at(name, n, error);
 		why[0] = '\0';
-		r = whole(why);
+		/* The second shape needs more room. */
+		r = whole(1, 3, 1, why);
 		simt_fail_at(NULL, 0);
 		nothing_lives(name);
 		if (r == 0)
@@ -177,7 +177,7 @@ main()
 	char	 why[MAT_MODULE_WHY] = "";
 
 	simt_device(0);
-	if (whole(why) != 0)
+	if (whole(0, sizeof shapes / sizeof *shapes, 8, why) != 0)
 		FAIL("%s", why);
 	nothing_lives("products");
 	for (const auto &c : calls)
