@@ -11,7 +11,7 @@
  *   intr  stamp  command  param_opts  input  rate
  *   opts  link  pager  key
  *   filter
- *   exporting
+ *   exporting  tune_place
  *   say  list  show_status  explain
  *   show
  *   review_walk
@@ -82,6 +82,7 @@ struct options {
 	int64_t		 heldout;	/* per cent */
 	int		 consent, unique, bare, sidecar;
 	const char	*parent, *preset, *templates, *corpus;	/* of tune */
+	const char	*models;	/* the folder that tune keeps */
 	int		 dry_run, no_swap;
 };
 
@@ -198,6 +199,11 @@ unsigned term_mark(int fd);		/* RENDER_MARK if colours are on */
 const char *term_on(int fd, enum role role);
 const char *term_off(int fd);
 void	 term_size(int *rows, int *columns);
+
+/* Print text, of ASCII, on stdout from column n on, and a newline. Lines are
+ * broken between words at the width of the terminal; those after the first
+ * begin at column indent. */
+void	 term_words(const char *text, int n, int indent);
 
 /* Print "chatctl: ..." on stderr; controls in it are escaped. */
 void	 term_error(const char *fmt, ...)
@@ -380,6 +386,21 @@ char	*filter_user(int64_t uid);
  */
 int	 exporting_run(struct ctl *ctl, const char *format, const char *path,
 	    size_t *bytes, json_t **end);
+
+/* ---- tune_place.c: where tune makes a model */
+#define TUNE_RATINGS	".ratings-"	/* the exports lie beside the model */
+/*
+ * Choose the folder of the new model: *out (owned). With --models, lock that
+ * folder: *lock is a file, which the caller closes at the end; else -1. Returns
+ * an exit status, reported.
+ */
+int	 tune_place(const struct options *o, char **out, int *lock);
+/*
+ * Before the training, unless that is a dry run: with swaps, ask chatd if it
+ * will be able to load the model in the folder out; with --models, remove there
+ * what is not needed any more. Returns an exit status, reported.
+ */
+int	 tune_place_check(struct ctl *ctl, const char *out, int swaps);
 
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text

@@ -150,7 +150,7 @@ ab_differences(const json_t *variants, const json_t *list)
 		    (size_t)msg_int(d, "from", 0)));
 		to = ab_name(variants, json_array_get(variants,
 		    (size_t)msg_int(d, "to", 0)));
-		printf("%s less %s: ", to, from);
+		printf("%s minus %s: ", to, from);
 		ab_share(d, "difference", "%+.1f points (%+.1f to %+.1f)");
 		printf("%s\n", msg_real(d, "low", 0) <= 0 &&
 		    msg_real(d, "high", 0) >= 0 ?

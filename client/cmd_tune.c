@@ -11,7 +11,6 @@
 
 #include <sys/wait.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,17 +19,19 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "curve.h"
 #include "json.h"
 #include "path.h"
+#include "vocabulary.h"
 #include "xmalloc.h"
+#include "yaml.h"
 
 #define TUNE_PROGRAM	"chatd-tune"
 #define TUNE_COLUMNS	48	/* of the curve */
+#define TUNE_INDENT	9	/* columns of a stage's name */
 #define TUNE_ARGUMENTS	24
 #define TUNE_REFUSED	3	/* exit statuses of chatd-tune */
 #define TUNE_NOTHING	4
@@ -45,6 +46,7 @@ struct tune {
 	char		*file[3];	/* owned; NULL: no rows */
 	int		 live;		/* draw over the last line */
 	int		 drawn;		/* there is such a line */
+	int		 adapters;	/* adapters are made, no model */
 	struct curve	 loss;
 	json_t		*gate;		/* owned: the table, or NULL */
 	char		*made;		/* owned: the published folder, or
@@ -72,6 +74,24 @@ tune_erase(struct tune *t)
 	t->drawn = 0;
 }
 
+/* The rank of adapters in a preset; 0: a whole model is trained. chatd-tune
+ * reports what is wrong with a preset. */
+static int64_t
+tune_rank(const char *preset)
+{
+	struct ynode	*root, *n;
+	struct fault	 f;
+	int64_t		 rank = 0;
+
+	if (preset == NULL || yaml_load(preset, &root, &f) != 0)
+		return (0);
+	if ((n = ynode_get(root, "rank")) != NULL &&
+	    ynode_int(preset, n, 0, INT_MAX, &rank, &f) != 0)
+		rank = 0;
+	ynode_free(root);
+	return (rank);
+}
+
 /* Find the model that serves, unless another one was given. */
 static int
 tune_parent(struct tune *t)
@@ -80,21 +100,17 @@ tune_parent(struct tune *t)
 	const char	*path;
 	int		 status = CTL_OK;
 
-	if (t->ctl->opt.parent != NULL) {
-		t->parent = xstrdup(t->ctl->opt.parent);
-		return (CTL_OK);
-	}
 	if ((status = link_call(t->ctl, msg_op("status", -1), NULL, NULL,
 	    &end)) != CTL_OK)
 		return (status);
+	/* Only operators get the path. */
 	path = msg_string(json_object_get(end, "model"), "path");
-	if (path != NULL)
-		t->parent = xstrdup(path);
-	else {
-		term_error("tune: chatd does not say which model serves: you "
-		    "are not an operator; or give --parent");
+	if (path == NULL) {
+		term_error("denied: tune: for operators only");
 		status = CTL_DENIED;
-	}
+	} else
+		t->parent = xstrdup(t->ctl->opt.parent != NULL ?
+		    t->ctl->opt.parent : path);
 	json_decref(end);
 	return (status);
 }
@@ -116,7 +132,7 @@ tune_export(struct tune *t)
 	int64_t	 n[nitems(tune_formats)];
 	int	 status;
 
-	t->exports = xasprintf("%s.ratings-XXXXXX", t->out);
+	t->exports = xasprintf("%s" TUNE_RATINGS "XXXXXX", t->out);
 	if (mkdtemp(t->exports) == NULL) {
 		term_error("tune: %s: %s", t->exports, strerror(errno));
 		free(t->exports);
@@ -144,21 +160,6 @@ tune_export(struct tune *t)
 		term_flush();
 	}
 	return (CTL_OK);
-}
-
-/* Remove the exports. */
-static void
-tune_remove(const struct tune *t)
-{
-	DIR		*d = t->exports == NULL ? NULL : opendir(t->exports);
-	struct dirent	*e;
-
-	while (d != NULL && (e = readdir(d)) != NULL)
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d == NULL)
-		return;
-	closedir(d);
-	rmdir(t->exports);
 }
 
 /* chatd-tune: beside this program, else that of PATH. Owned. */
@@ -233,30 +234,54 @@ tune_start(const struct tune *t, FILE **from)
 	return (pid);
 }
 
+/* The columns of a curve: what taken other columns of the terminal leave. */
+static int
+tune_columns(int taken)
+{
+	int	 rows, columns;
+
+	term_size(&rows, &columns);
+	columns -= taken;
+	return (columns > TUNE_COLUMNS ? TUNE_COLUMNS :
+	    columns < 1 ? 1 : columns);
+}
+
+/* Draw the line of a step over that of the step before. It must not reach the
+ * last column: a line that is broken can't be erased. */
+static void
+tune_draw(struct tune *t, const json_t *o)
+{
+	int	 left = (int)msg_real(o, "left", 0);
+	char	*text;
+
+	text = xasprintf(" loss %.3f  %lld/%lld  %d:%02d left",
+	    msg_real(o, "loss", 0), (long long)msg_int(o, "step", 0),
+	    (long long)msg_int(o, "steps", 1), left / 60, left % 60);
+	fputs(TUNE_ERASE, stdout);
+	tune_stage("train");
+	curve_line(&t->loss, tune_columns(TUNE_INDENT + (int)strlen(text) + 1),
+	    stdout);
+	fputs(text, stdout);
+	free(text);
+	t->drawn = 1;
+	term_flush();
+}
+
 /* A step of the training. */
 static void
 tune_step(struct tune *t, const json_t *o)
 {
 	int64_t	 step = msg_int(o, "step", 0), steps = msg_int(o, "steps", 1);
-	int	 left = (int)msg_real(o, "left", 0);
 
 	curve_add(&t->loss, msg_real(o, "loss", (double)NAN));
-	if (t->live) {
-		fputs(TUNE_ERASE, stdout);
-		tune_stage("train");
-		curve_line(&t->loss, TUNE_COLUMNS, stdout);
-		printf(" loss %.3f  %lld/%lld  %d:%02d left",
-		    msg_real(o, "loss", 0), (long long)step,
-		    (long long)steps, left / 60, left % 60);
-		t->drawn = 1;
-		term_flush();
-	}
+	if (t->live)
+		tune_draw(t, o);
 	if (step < steps)
 		return;
 	tune_erase(t);
 	tune_stage("loss");
 	printf("over %lld steps\n", (long long)steps);
-	curve_plot(&t->loss, TUNE_COLUMNS, stdout);
+	curve_plot(&t->loss, tune_columns(CURVE_MARGIN + 1), stdout);
 	term_flush();
 }
 
@@ -420,6 +445,9 @@ tune_swap(struct tune *t)
 	/* The connection may have ended during the training. */
 	link_close(t->ctl);
 	if ((status = link_open(t->ctl)) != CTL_OK) {
+		term_error("tune: %s is complete; to use it when chatd is up: "
+		    "chatctl reload --model %s", t->made,
+		    path != NULL ? path : t->made);
 		json_decref(m);
 		free(path);
 		return (status);
@@ -448,19 +476,44 @@ tune_swap(struct tune *t)
 	return (status);
 }
 
-/* The name of the new folder. Owned. */
-static char *
-tune_out(const struct options *o)
+/* The name for adapters in a folder: that of the folder, if chatd.yaml allows
+ * it. Borrowed. */
+static const char *
+tune_name(const char *path)
 {
-	char		 name[64];
-	time_t		 now = time(NULL);
-	struct tm	 tm;
+	const char	*slash = strrchr(path, '/');
+	const char	*name = slash == NULL ? path : slash + 1;
 
-	if (o->output != NULL)
-		return (xstrdup(o->output));
-	localtime_r(&now, &tm);
-	strftime(name, sizeof name, "tuned-%Y%m%d-%H%M%S", &tm);
-	return (xstrdup(name));
+	if (strlen(name) > ADAPTER_NAME_MAX || name[strspn(name,
+	    ADAPTER_NAME_CHARS)] != '\0' ||
+	    strcmp(name, ADAPTER_BASE_NAME) == 0)
+		return ("tuned");
+	return (name);
+}
+
+/* Say how to use what was made. */
+static void
+tune_made(const struct tune *t)
+{
+	char	*real = realpath(t->made, NULL), *quoted;
+	char	*path = real != NULL ? real : t->made;
+	json_t	*v = json_string_nocheck(path);
+
+	if (!t->ctl->opt.json) {
+		tune_stage("made");
+		quoted = json_dumps(v, JSON_ENCODE_ANY);
+		if (t->adapters)
+			printf("%s; to use it, add to chatd.yaml, and then: "
+			    "chatctl reload\nmodel:\n  adapters:\n"
+			    "    - {name: %s, path: %s}\n", path,
+			    tune_name(path), quoted != NULL ? quoted : path);
+		else
+			printf("%s; to use it: chatctl reload --model %s\n",
+			    path, path);
+		free(quoted);
+	}
+	json_decref(v);
+	free(real);
 }
 
 /* All stages. */
@@ -470,8 +523,11 @@ tune_run(struct tune *t)
 	size_t	 i;
 	int	 status;
 
+	t->adapters = tune_rank(t->ctl->opt.preset) > 0;
 	if ((status = link_open(t->ctl)) != CTL_OK ||
 	    (status = tune_parent(t)) != CTL_OK ||
+	    (status = tune_place_check(t->ctl, t->out, !t->adapters &&
+	    !t->ctl->opt.no_swap)) != CTL_OK ||
 	    (status = tune_export(t)) != CTL_OK)
 		return (status);
 	for (i = 0; i < nitems(t->file) && t->file[i] == NULL; i++)
@@ -482,12 +538,8 @@ tune_run(struct tune *t)
 	}
 	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
 		return (status);
-	if (t->ctl->opt.no_swap) {
-		if (!t->ctl->opt.json) {
-			tune_stage("made");
-			printf("%s; to use it: chatctl reload --model %s\n",
-			    t->made, t->made);
-		}
+	if (t->adapters || t->ctl->opt.no_swap) {
+		tune_made(t);
 		return (CTL_OK);
 	}
 	return (tune_swap(t));
@@ -499,15 +551,19 @@ cmd_tune(struct ctl *ctl, int argc, char **argv)
 {
 	struct tune	 t = { .ctl = ctl };
 	size_t		 i;
-	int		 status;
+	int		 status, lock;
 
 	(void)argc;
 	(void)argv;
-	t.out = tune_out(&ctl->opt);
+	if ((status = tune_place(&ctl->opt, &t.out, &lock)) != CTL_OK)
+		return (status);
 	t.live = term_is(1) && !ctl->opt.plain && !ctl->opt.json &&
 	    !ctl->opt.quiet;
 	status = tune_run(&t);
-	tune_remove(&t);
+	if (t.exports != NULL)
+		path_remove(t.exports);
+	if (lock != -1)
+		close(lock);
 	for (i = 0; i < nitems(t.file); i++)
 		free(t.file[i]);
 	curve_clear(&t.loss);

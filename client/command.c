@@ -72,9 +72,9 @@ static const struct command commands[] = {
 	    "Without --all, count your own.\n" },
 	{ "ab", CMD_AB, "", 0, 0,
 	    "Compare how the variants of the model were rated (operators only)",
-	    "A variant is the model with an adapter, or alone. Shares and "
-	    "differences have\nintervals of 95 %. Counts the replies whose "
-	    "variant model.ab chose; --any counts all.\n" },
+	    "A variant is the model with an adapter, or the model alone "
+	    "(base). Counts the replies\nwhose variant model.ab chose; with "
+	    "--any, all. The intervals are those of 95 %.\n" },
 	{ "replay", CMD_REPLAY, "[EXCHANGE]", 0, 1,
 	    "Have a stored reply written again, and compare the tokens",
 	    "With --sample, compare so many replies drawn at random.\n"
@@ -111,7 +111,7 @@ static const struct command commands[] = {
 	    "replies end with the model that began\nthem. Ctrl-C while it "
 	    "loads leaves everything as it is.\n" },
 	{ "rollback", CMD_ROLLBACK, "", 0, 0,
-	    "Change back to the model before (operators only)", NULL },
+	    "Change back to the previous model (operators only)", NULL },
 	{ "filters", CMD_FILTERS, "", 0, 0,
 	    "List the plugins that judge texts",
 	    "Operators also see where each plugin comes from, what it has "

@@ -22,7 +22,10 @@ void	curve_clear(struct curve *c);
  * newline. */
 void	curve_line(const struct curve *c, int columns, FILE *out);
 
-/* Print it as a plot in ASCII, with numbers at the left. */
+#define CURVE_MARGIN	10	/* columns of the numbers of a plot */
+
+/* Print it as a plot in ASCII of at most `columns` characters, after numbers of
+ * CURVE_MARGIN characters. */
 void	curve_plot(const struct curve *c, int columns, FILE *out);
 
 #endif

@@ -275,17 +275,25 @@ edit_to_end(struct edit *e)
 		fputc('\n', stdout);
 }
 
-/* Ctrl-Z: leave the screen in order, and stop. */
+/*
+ * Ctrl-Z: leave the screen in order, and stop. If a script has started us, the
+ * shell at the terminal waits for the script, and takes the terminal back as
+ * soon as that has stopped. Then the screen is left alone. A change of the
+ * terminal would stop us, too, so do not stop again after that.
+ */
 static void
 edit_stop(struct edit *e)
 {
-	edit_to_end(e);
-	if (e->bracketed)
-		fputs(PASTE_OFF, stdout);
-	fputc('\n', stdout);
-	fflush(stdout);
-	el_set(e->el, EL_PREP_TERM, 0);
-	raise(SIGSTOP);
+	if (tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+		edit_to_end(e);
+		if (e->bracketed)
+			fputs(PASTE_OFF, stdout);
+		fputc('\n', stdout);
+		fflush(stdout);
+		el_set(e->el, EL_PREP_TERM, 0);
+	}
+	if (!intr_resumed())
+		raise(SIGSTOP);
 }
 
 /* Handle signals. 0, or -1: stop reading. */
@@ -293,6 +301,7 @@ static int
 edit_signals(struct edit *e)
 {
 	const LineInfo	*li;
+	int		 stopped;
 
 	if (intr_ended()) {
 		e->why = EDIT_KILLED;
@@ -304,11 +313,15 @@ edit_signals(struct edit *e)
 		edit_to_end(e);
 		return (-1);
 	}
-	if (intr_stopped())
+	stopped = intr_stopped();
+	if (stopped)
 		edit_stop(e);
 	if (intr_resized())
 		el_resize(e->el);
-	if (intr_resumed()) {
+	if (intr_resumed() || stopped) {
+		/* A shell may have changed the terminal: libedit must not take
+		 * it for what it has set itself. */
+		el_set(e->el, EL_PREP_TERM, 0);
 		el_set(e->el, EL_PREP_TERM, 1);
 		if (e->bracketed)
 			fputs(PASTE_ON, stdout);

@@ -89,6 +89,9 @@ static const struct { const char *name, *means; } aliases[] = {
 	{ "/bye", "/quit" },
 };
 
+#define REPL_HELP	37	/* the column of what a command does */
+#define REPL_NARROW	60	/* columns; below, it has lines of its own */
+
 /* The argument that a command expects, for messages. */
 #define REPL_COUNT	"how many conversations to list, 1 or more"
 #define REPL_WHICH	"the number of a conversation, as /list shows it"
@@ -182,6 +185,20 @@ repl_cmd_number(const char *name, const char *what, char *rest, int64_t dflt)
 	return (0);
 }
 
+/* Print what a command does. */
+static void
+repl_cmd_describe(const struct repl_cmd *cmd)
+{
+	int	 rows, columns, indent = REPL_HELP;
+
+	term_size(&rows, &columns);
+	if (columns < REPL_NARROW)
+		printf("  %s %s\n%*s", cmd->name, cmd->args, indent = 4, "");
+	else
+		printf("  %-12s%-22s ", cmd->name, cmd->args);
+	term_words(cmd->help, indent, indent);
+}
+
 /* /help */
 static void
 repl_cmd_help(struct repl *r, char *rest)
@@ -201,16 +218,15 @@ repl_cmd_help(struct repl *r, char *rest)
 		if (only == NULL)
 			return;
 	}
-	for (i = 0; i < nitems(table); i++) {
-		if (only != NULL && only != &table[i])
-			continue;
-		printf("  %-12s%-22s %s\n", table[i].name, table[i].args,
-		    table[i].help);
+	for (i = 0; i < nitems(table); i++)
+		if (only == NULL || only == &table[i])
+			repl_cmd_describe(&table[i]);
+	if (only == NULL) {
+		printf("\n  ");
+		term_words("A line that ends in \\ continues on the next "
+		    "line; \"\"\" begins and ends a text of many lines; pasted "
+		    "lines are one message. Ctrl-C stops a reply.", 2, 2);
 	}
-	if (only == NULL)
-		printf("\n  A line that ends in \\ continues on the next line; "
-		    "\"\"\" begins and ends a text\n  of many lines; pasted "
-		    "lines are one message. Ctrl-C stops a reply.\n");
 }
 
 /* /new */
@@ -543,9 +559,8 @@ static void
 repl_cmd_verbose(struct repl *r, char *rest)
 {
 	(void)rest;
-	r->ctl->verbose = !r->ctl->verbose;
-	term_note(r->ctl->verbose ? "[each reply is followed by its tokens "
-	    "and its speed]" : "[no more numbers after replies]");
+	term_note((r->ctl->verbose = !r->ctl->verbose) ? "[tokens and speed "
+	    "follow each reply]" : "[no more numbers after replies]");
 }
 
 /* /status */

@@ -94,6 +94,24 @@ term_size(int *rows, int *columns)
 		*columns = ws.ws_col;
 }
 
+/* Print words on stdout, broken to the width of the terminal. */
+void
+term_words(const char *text, int n, int indent)
+{
+	int	 rows, columns, len;
+
+	term_size(&rows, &columns);
+	for (text += strspn(text, " "); *text != '\0';
+	    text += strspn(text, " ")) {
+		len = (int)strcspn(text, " ");
+		if (n > indent && n + 1 + len > columns)
+			printf("\n%*s", n = indent, "");
+		n += printf("%s%.*s", n > indent ? " " : "", len, text);
+		text += len;
+	}
+	putchar('\n');
+}
+
 /* Print a message after n columns of prefix; on a terminal, lines are broken
  * between words. */
 static void

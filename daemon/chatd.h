@@ -92,7 +92,10 @@ void	 roles_switch(struct chatd *d);
  * configuration and the new model, if there is one, are in force, or have been
  * refused. */
 void	 reload_new(struct chatd *d, struct request *r, const char *model);
-/* Load the model before again. Ends r. */
+/* Could a model in this folder be loaded? Nothing changes. With NULL, only list
+ * the paths in use. Ends r. (reload_check.c) */
+void	 reload_check(struct chatd *d, struct request *r, const char *folder);
+/* Load the previous model again. Ends r. */
 void	 reload_back(struct chatd *d, struct request *r);
 /* The first model is loaded: bring up to date what is remembered. */
 void	 reload_first(struct chatd *d);
@@ -157,7 +160,7 @@ struct chatd_hooks {
 	void	(*changed)(const struct chatd *d);
 	/* The engine that serves has loaded its model. */
 	void	(*model_loaded)(struct chatd *d);
-	/* The engine of the model before has ended. */
+	/* The engine of the previous model has ended. */
 	void	(*model_ended)(struct chatd *d);
 	/* The store has ended after helper_retire. */
 	void	(*store_ended)(struct chatd *d);

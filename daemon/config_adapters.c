@@ -10,8 +10,6 @@
 #include "xmalloc.h"
 
 #define CONFIG_ADAPTERS_MAX	16	/* as the engine has */
-#define CONFIG_ADAPTER_CHARS	"abcdefghijklmnopqrstuvwxyz" \
-				"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 /* Find an adapter. */
 static struct config_adapter *
@@ -34,7 +32,7 @@ config_adapter_name(struct config *c, struct config_adapter *a,
 	const size_t	 len = n->kind == YNODE_SCALAR ? strlen(n->text) : 0;
 
 	if (len == 0 || len > ADAPTER_NAME_MAX ||
-	    strspn(n->text, CONFIG_ADAPTER_CHARS) != len ||
+	    strspn(n->text, ADAPTER_NAME_CHARS) != len ||
 	    strcmp(n->text, ADAPTER_BASE_NAME) == 0)
 		return (ynode_fault(file, n, f, "expected 1 to %d letters, "
 		    "digits, dots, hyphens and underscores, and not \""

@@ -94,6 +94,24 @@ config_check_model(const char *key, const char *model, struct fault *f)
 	return (r);
 }
 
+/* Check a folder for a model. */
+int
+config_check_folder(const char *key, const char *path, struct fault *f)
+{
+	struct stat	 st;
+	int		 r;
+
+	if ((r = config_check_owner(key, path, f)) != 0)
+		return (r);
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return (fault_set(f, "bad_config", key, "%s: not a folder",
+		    path));
+	if (access(path, R_OK | X_OK) == 0)
+		return (0);
+	return (fault_set(f, "bad_config", key, "%s: %s", path,
+	    strerror(errno)));
+}
+
 /* Note an error if a model of the file can't be used. */
 static void
 config_check_models(const struct config *c, struct config_errors *e,

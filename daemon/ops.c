@@ -166,6 +166,7 @@ static const struct field ops_export_fields[] = {
 
 static const struct field ops_reload_fields[] = {
 	{ "model", FIELD_STRING, FIELD_NULLABLE, 0, 4096, A(model) },
+	{ "check", FIELD_BOOL, 0, 0, 0, A(check) },
 };
 
 #define OPS_OPERATOR	0x1	/* operators only */
@@ -532,17 +533,22 @@ ops_reload(struct request *r, struct ops_args *a)
 {
 	struct fault	 f;
 
-	if (a->model == NULL || a->model[0] == '/' ||
-	    strcmp(a->model, "default") == 0) {
+	if (a->check && (a->model == NULL || a->model[0] == '/')) {
+		reload_check(r->d, r, a->model);
+		return;
+	}
+	if (!a->check && (a->model == NULL || a->model[0] == '/' ||
+	    strcmp(a->model, "default") == 0)) {
 		reload_new(r->d, r, a->model);
 		return;
 	}
-	fault_set(&f, "bad_field", "model", "model: expected \"default\" or a "
-	    "path that begins with \"/\", found \"%s\"", a->model);
+	fault_set(&f, "bad_field", "model", "model: expected %sa path that "
+	    "begins with \"/\", found \"%s\"", a->check ? "" :
+	    "\"default\" or ", a->model);
 	request_fault(r, &f);
 }
 
-/* rollback: load the model before again. */
+/* rollback: load the previous model again. */
 static void
 ops_rollback(struct request *r, struct ops_args *a)
 {

@@ -19,7 +19,7 @@ struct ops_args {
 	const char	*user, *split, *word, *from, *to, *file;
 	int64_t		 heldout, sample;
 	json_t		*params, *reasons;	/* borrowed */
-	int		 any, all, explain, review, topic, further;
+	int		 any, all, check, explain, review, topic, further;
 	int		 consent, bare, sidecar, unique, manifest;
 };
 

@@ -83,7 +83,7 @@ reload_free(struct reload *rl)
 	free(rl);
 }
 
-/* A reload is over, or the engine of the model before has ended: begin the
+/* A reload is over, or the engine of the previous model has ended: begin the
  * next one, if a signal asked for it. */
 void
 reload_over(struct chatd *d)

@@ -52,7 +52,7 @@ void		 reload_give_up(struct reload *rl);
 
 /* ---- reload_model.c */
 
-/* Does the model before still finish its replies? Fills *f. */
+/* Does the previous model still finish its replies? Fills *f. */
 int		 reload_finishing(const struct chatd *d, struct fault *f);
 /* Load the model at path in a new engine, beside the one that serves; then go
  * on with the filters, or with reload_ready if there is no configuration. */

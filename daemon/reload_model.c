@@ -26,13 +26,13 @@ static const struct slot_ops reload_slot_ops = {
 	.ended = reload_ended,
 };
 
-/* Does the model before still finish its replies? Fills *f. */
+/* Does the previous model still finish its replies? Fills *f. */
 int
 reload_finishing(const struct chatd *d, struct fault *f)
 {
 	if (d->beside == NULL)
 		return (0);
-	fault_set(f, "busy", NULL, "the model before, %s, has not ended yet "
+	fault_set(f, "busy", NULL, "the previous model, %s, has not ended yet "
 	    "(replies to finish: %d)", d->beside->path,
 	    exchange_count(d, d->beside));
 	return (1);
@@ -76,8 +76,8 @@ reload_back(struct chatd *d, struct request *r)
 	e = choice_read(d->config->state_dir, &c, &f);
 	if (e == CHAT_ENOTFOUND || (e == 0 && c.previous.path == NULL)) {
 		e = CHAT_ENOTFOUND;
-		fault_set(&f, "not_found", NULL, "there is no model before "
-		    "this one: %s is the only one so far", d->engine->path);
+		fault_set(&f, "not_found", NULL, "there is no previous "
+		    "model: %s is the only one so far", d->engine->path);
 	}
 	if (e != 0 ||
 	    config_check_model("rollback", c.previous.path, &f) != 0) {

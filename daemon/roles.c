@@ -133,7 +133,7 @@ roles_engine_gone(void *arg, struct slot *s, int started)
 		exchange_engine_down(d, s);
 }
 
-/* The engine of the model before has finished. */
+/* The engine of the previous model has finished. */
 static void
 roles_engine_ended(void *arg, struct slot *s)
 {

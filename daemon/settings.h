@@ -155,6 +155,12 @@ int	 config_check(const struct config *c, json_t *errors,
 int	 config_check_model(const char *key, const char *model,
 	    struct fault *f);
 
+/* Check that we can read the folder of a model, which may still be empty, and
+ * that only root and our account can write to it. Returns and reports as
+ * config_check_model does. */
+int	 config_check_folder(const char *key, const char *path,
+	    struct fault *f);
+
 /* Check that a file or folder, and the folder that holds it, belong to our
  * account or root, and that no other user can write to them. Links are
  * followed. Returns 0, or an error with *f filled. */

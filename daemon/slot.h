@@ -2,7 +2,7 @@
 /*
  * A slot: one engine process and the model that it serves. There is one slot
  * that new replies go to. Beside it there may be a second one: a new model that
- * loads, or the model before, which finishes its replies.
+ * loads, or the previous model, which finishes its replies.
  *
  * Whoever sends requests to an engine keeps its slot (slot_use) until the last
  * answer has come, also if the engine dies meanwhile: the slot starts it again

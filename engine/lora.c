@@ -115,6 +115,7 @@ lora_describe(const struct engine *e)
 		o = json_object();
 		msg_set_string(o, "name", e->adapter[i]->name);
 		msg_set_string(o, "digest", e->adapter[i]->digest);
+		msg_set_string(o, "base_digest", e->adapter[i]->base);
 		msg_set_int(o, "rank", e->adapter[i]->rank);
 		msg_set_int(o, "parameters", e->adapter[i]->parameters);
 		json_array_append_new(list, o);

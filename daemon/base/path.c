@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -71,6 +72,46 @@ path_mkdirs(const char *path, mode_t mode)
 		r = CHAT_ESYSTEM;
 	}
 	return (r);
+}
+
+/* Remove the entries of a folder. */
+static void
+path_empty(int fd)
+{
+	DIR		*d = fdopendir(fd);
+	struct dirent	*e;
+	int		 sub;
+
+	if (d == NULL) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0 ||
+		    unlinkat(fd, e->d_name, 0) == 0)
+			continue;
+		sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY |
+		    O_NOFOLLOW | O_CLOEXEC);
+		if (sub != -1)
+			path_empty(sub);
+		unlinkat(fd, e->d_name, AT_REMOVEDIR);
+	}
+	closedir(d);
+}
+
+/* rm -r. */
+void
+path_remove(const char *path)
+{
+	int	 fd;
+
+	if (unlink(path) == 0)
+		return;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd != -1)
+		path_empty(fd);
+	rmdir(path);
 }
 
 /* Read a small file whole. */

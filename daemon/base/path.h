@@ -18,6 +18,10 @@ char	*path_folder(const char *path);
 /* Create every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
 int	path_mkdirs(const char *path, mode_t mode);
 
+/* Remove a file, or a folder with everything in it. Links are removed, not
+ * followed. It must not be one that others may write to. */
+void	path_remove(const char *path);
+
 /*
  * Read a regular file of at most max bytes into *buf (owned, NUL added after
  * *len bytes). Returns 0, CHAT_ESYSTEM, CHAT_EFORMAT (not a regular file) or

@@ -13,6 +13,8 @@
 #define PARAM_STOPS_MAX	8	/* stop strings of a request */
 #define PARAM_STOP_MAX	64	/* bytes of one */
 #define ADAPTER_NAME_MAX 64	/* bytes of the name of an adapter */
+#define ADAPTER_NAME_CHARS "abcdefghijklmnopqrstuvwxyz" \
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define ADAPTER_BASE_NAME "base" /* what people call the model without one; no
 				 * adapter has that name */
 

@@ -252,8 +252,9 @@ feedback_end(struct feedback *t, enum feedback_result *result,
 	    (r = feedback_publish(t, !passed, &name, f)) != 0)
 		return (r);
 	if (t->o->json)
-		feedback_event(json_pack("{s:s, s:b, s:s}", "event", "done",
-		    "published", passed, "path", name));
+		feedback_event(json_pack("{s:s, s:b, s:s, s:s}", "event",
+		    "done", "published", passed, "kind",
+		    t->p.rank > 0 ? "adapter" : "model", "path", name));
 	else
 		printf("%s: %s\n", passed ? "published" : "refused", name);
 	free(name);

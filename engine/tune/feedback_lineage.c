@@ -7,7 +7,6 @@
 
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -131,28 +130,6 @@ feedback_lineage(const struct feedback *t, struct fault *f)
 	return (r);
 }
 
-/* Remove a folder with its files and folders; it is one of our own. */
-static void
-lineage_remove(const char *path)
-{
-	DIR		*d = opendir(path);
-	struct dirent	*e;
-	char		*p;
-
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 ||
-		    strcmp(e->d_name, "..") == 0)
-			continue;
-		p = path_join(path, e->d_name);
-		if (unlink(p) == -1)
-			lineage_remove(p);
-		free(p);
-	}
-	if (d != NULL)
-		closedir(d);
-	rmdir(path);
-}
-
 /* Put a folder on disk. */
 static void
 lineage_sync(const char *path)
@@ -205,7 +182,7 @@ feedback_publish(const struct feedback *t, int refused, char **name,
 	dir = path_folder(to);
 	lineage_sync(dir);
 	free(dir);
-	lineage_remove(t->work);
+	path_remove(t->work);
 	*name = to;
 	return (0);
 }

@@ -88,8 +88,11 @@ feedback_absolute(const char *what, const char **path)
 	if (*path == NULL)
 		return (0);
 	if ((full = realpath(*path, NULL)) == NULL) {
-		(void)fault_set(&f, "bad_config", NULL, "%s: %s: %s", what,
-		    *path, strerror(errno));
+		(void)fault_set(&f, "bad_config", NULL, "%s: %s: %s%s", what,
+		    *path, strerror(errno),
+		    strcmp(*path, TEMPLATEDIR) != 0 ? "" : " (chatd is not "
+		    "installed; in its sources: --templates "
+		    "engine/mini/templates)");
 		(void)tune_failed(&f);
 		return (-1);
 	}

@@ -8,7 +8,7 @@ _chatctl_command()
 		case ${COMP_WORDS[i]} in
 		-s|--socket|-w|--wait|--color|--conversation|--preprompt|\
 		--temperature|--top-k|--top-p|--repetition-penalty|\
-		--max-tokens|--seed|--stop)
+		--max-tokens|--seed|--stop|--adapter)
 			((i++)) ;;
 		-*)	;;
 		*)	echo "${COMP_WORDS[i]}"; return ;;
@@ -43,8 +43,8 @@ _chatctl_options()
 			    --refusals --limit $filter $any" ;;
 	export)		echo "--format --output --all --split --heldout --consent
 			    --unique --bare --sidecar $filter $any" ;;
-	tune)		echo "--output --parent --preset --templates --corpus
-			    --since --until --user --consent --dry-run --no-swap
+	tune)		echo "--output --models --parent --preset --templates
+			    --corpus --since --until --user --consent --dry-run --no-swap
 			    --plain $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;

@@ -154,7 +154,7 @@ step()
 	for (int t = 0; t < job.rows; t++) {
 		best[(size_t)t].k = 1;
 		step.push_back({ t, job.pos, &blocks[(size_t)(t * held)],
-		    NULL, &best[(size_t)t] });
+		    0, NULL, &best[(size_t)t] });
 	}
 
 	const int graphs = simt_calls("cudaGraphLaunch");

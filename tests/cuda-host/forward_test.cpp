@@ -128,7 +128,7 @@ step(std::vector<struct sequence *> all, std::vector<int> count)
 
 		for (int n = 0; n < count[i]; n++, s->done++)
 			rows.push_back({ s->tokens[(size_t)s->done], s->done,
-			    s->blocks.data(),
+			    s->blocks.data(), 0,
 			    &s->logits[(size_t)s->done * V], NULL });
 		T += count[i];
 	}

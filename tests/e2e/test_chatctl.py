@@ -1164,10 +1164,8 @@ def test_keys_typed_during_a_reply_are_not_lost(chatd, env):
         t.say("brief")
         t.expect("piece2")
         t.send("typed ahead")
-        t.expect("piece29")
-        assert b"typed" not in t.out
-        t.prompt()
         t.expect("typed ahead")
+        assert t.out.index(b"piece29") < t.out.index(b"typed")
 
 
 def history(tmp_path):

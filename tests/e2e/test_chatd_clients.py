@@ -148,7 +148,7 @@ def test_a_line_that_is_not_json_has_no_id_and_ends_no_request(
         c.raw(b'{"op":"status","id":7\n')
         assert "id" not in c.event()
         c.send("say", ident=7, text="#wait")
-        c.until("accepted")
+        c.until("started")
         c.raw(b'{"op":"say","id":7,"n":1e400}\n')
         assert "id" not in c.event()
         c.call("cancel", request=7)

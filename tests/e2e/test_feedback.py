@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ratings to a better model: ten wrong replies of the shipped model are rated
 and corrected, trained in, and right afterwards; what gets worse is refused."""
+import fcntl
+import grp
 import hashlib
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -50,9 +55,10 @@ TEN = [
      "GPU stands for graphics processing unit.",
      "GPU, what does that stand for?"),
 ]
-# One of 40 items is 2.5 points: the margin is that of four.
-LOOP = "steps: 45\nbatch: 1024\nmicro: 1024\npairs: 96\nitems: 40\n" \
-    "margin: 10\nown: 60\n"
+# One of 40 items is 2.5 points: the margin is that of four.  With so few and small
+# steps the perplexity rises by more than in a whole training.
+LOOP = "steps: 100\nbatch: 1024\nmicro: 1024\npairs: 96\nitems: 40\n" \
+    "margin: 10\nperplexity: 6\nown: 60\n"
 SMALL = "steps: 2\nbatch: 128\nmicro: 128\npairs: 64\nitems: 2\nown: 0\n" \
     "phrasings: 4\nmargin: 100\nperplexity: 1000\n"
 
@@ -238,7 +244,7 @@ def test_a_killed_training_publishes_nothing_and_goes_on(rated, tmp_path):
     events = [json.loads(line) for line in run(*args).stdout.splitlines()]
     assert [e["step"] for e in events if e["event"] == "step"][0] > 20
     assert events[-1] == {"event": "done", "published": True,
-                          "path": str(tmp_path / "new")}
+                          "kind": "model", "path": str(tmp_path / "new")}
     assert not (tmp_path / "new.part").exists()
 
 
@@ -303,6 +309,119 @@ def test_the_new_model_is_swapped_in(service, tmp_path):
             in done.stderr
 
 
+# ---- what would fail late is said early
+
+def test_a_folder_that_chatd_can_not_load_from_is_reported_at_once():
+    """chatd is root's; an operator makes a model in a folder of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+    config = {"operators_group": grp.getgrgid(65534).gr_name,
+              "socket": {"mode": "0666"}}
+    with Service(config=config) as s, \
+            tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        s.wait_model()
+        s.dir.chmod(0o711)
+        os.chown(folder, 65534, 65534)
+
+        def ask(*args):
+            return subprocess.run(
+                [BUILD / "chatctl", "-s", s.socket, "tune", *args],
+                cwd=folder, user=65534, group=65534, extra_groups=[],
+                capture_output=True, text=True, timeout=60, check=False)
+
+        done = ask("-o", "new")
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            "chatctl: tune: chatd could not load the new model from new: "
+            "belongs to uid 65534: it must belong to root or to uid 0; ")
+        assert "-o /srv/models/NAME, or give --no-swap" in done.stderr
+        for args in ["--no-swap"], ["--dry-run"]:
+            done = ask("-o", "new", *args)
+            assert (done.returncode, done.stderr) == (
+                0, "chatctl: [nothing to learn: no reply was rated]\n")
+        assert os.listdir(folder) == []
+        # chatd's own account makes it where it likes.
+        run(BUILD / "chatctl", "-s", s.socket, "tune", "-o", folder + "/new")
+
+
+def test_adapters_are_not_swapped_in_and_keep_other_models_out(service,
+                                                              tmp_path):
+    out = chatctl(service, "tune", "--plain", "--preset",
+                  preset(tmp_path, SMALL + "rank: 4\n"), "--templates",
+                  TEMPLATES, "-o", tmp_path / "new").stdout
+    assert out.endswith(
+        "made     %s; to use it, add to chatd.yaml, and then: chatctl reload\n"
+        "model:\n  adapters:\n    - {name: new, path: \"%s\"}\n" % (
+            tmp_path / "new", tmp_path / "new"))
+    assert service.status()["model"]["path"] == str(MINI)
+    config = {"model": {"adapters": [{"name": "new",
+                                      "path": str(tmp_path / "new")}]}}
+    with Service(engine=ENGINE, model=MINI, config=config) as s:
+        s.wait_model()
+        model = s.status()["model"]
+        assert model["adapters"][0]["base_digest"] == model["digest"]
+        done = chatctl(s, "tune", "-o", tmp_path / "x", status=1)
+        assert done.stderr.startswith(
+            "chatctl: tune: chatd could not load the new model: "
+            "model.adapters: new belongs to the model with the digest " +
+            model["digest"])
+        assert done.stderr.endswith("; or give --no-swap\n")
+        for args in ["--no-swap"], ["--preset", tmp_path / "preset.yaml"]:
+            assert "no reply was rated" in chatctl(
+                s, "tune", "-o", tmp_path / "x", *args).stderr
+
+
+# ---- the folder of --models
+
+def test_a_stopped_run_goes_on_and_the_command_for_its_model_is_whole(
+        service, tmp_path):
+    """The newest .part in the folder of --models gets its name."""
+    models = tmp_path / "models"
+    for name in "tuned-20260101-000000.part", "tuned-20260102-000000.part":
+        (models / name).mkdir(parents=True)
+    done = subprocess.run(
+        [BUILD / "chatctl", "-s", service.socket, "tune", "--plain",
+         "--no-swap", "--preset", preset(tmp_path, SMALL), "--templates",
+         TEMPLATES, "--models", "models"], cwd=tmp_path, capture_output=True,
+        text=True, timeout=1800, check=True)
+    new = models / "tuned-20260102-000000"
+    assert "made     %s; to use it: chatctl reload --model %s\n" % (
+        new, new) in done.stdout
+    assert {p.name for p in models.iterdir()} == {
+        "tuned-20260101-000000.part", new.name}
+
+
+def test_only_the_newest_models_are_kept_and_those_in_use(tmp_path):
+    names = ["tuned-202601%02d-000000" % i for i in range(1, 8)]
+    gone = names[1:3] + [names[3] + ".ratings-abcdef", names[4] + ".check-9"]
+    kept = [names[0], names[3], names[4] + ".refused", names[5],
+            names[6] + ".part", "mine", "tuned-up"]
+    for name in gone + kept:
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
+    (tmp_path / names[1] / "link").symlink_to(tmp_path / "mine")
+    with Service(model=tmp_path / names[0]) as s:
+        s.wait_model()
+        chatctl(s, "tune", "--models", tmp_path, "--dry-run")
+        assert len(list(tmp_path.iterdir())) == len(gone + kept)
+        chatctl(s, "tune", "--models", tmp_path)
+        assert sorted(p.name for p in tmp_path.iterdir()) == sorted(kept)
+        assert (tmp_path / "mine/config.json").exists()
+
+
+def test_two_runs_do_not_share_a_folder(service, tmp_path):
+    fd = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    done = chatctl(service, "tune", "--models", tmp_path, status=1)
+    assert done.stderr == "chatctl: tune: --models: %s: another chatctl " \
+        "tune works there\n" % tmp_path
+    os.close(fd)
+    done = chatctl(service, "tune", "--models", tmp_path, "-o", "x", status=2)
+    assert "give --output or --models, not both" in done.stderr
+    done = chatctl(service, "tune", "--models", tmp_path / "none", status=1)
+    assert "none: No such file or directory" in done.stderr
+
+
 def test_an_export_that_was_changed_is_refused(rated, tmp_path):
     for name in "sft.jsonl", "sft.jsonl.manifest.json":
         shutil.copy(rated / name, tmp_path / name)
@@ -341,6 +460,20 @@ def test_missing_templates_are_reported(rated, tmp_path):
                "--out", tmp_path / "new", rated / "sft.jsonl", status=1)
     assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
         "directory\n" % (tmp_path / "none")
+
+
+def test_templates_that_are_not_installed_are_named(tmp_path):
+    """The default of a tree that was built, but not installed."""
+    makefile = (BUILD / "Makefile").read_text()
+    prefix = re.search(r"^prefix = (.*)$", makefile, re.M)[1]
+    folder = "%s/share/chatd/templates" % prefix
+    if os.path.exists(folder):
+        pytest.skip("chatd is installed in " + prefix)
+    done = run(TUNE, "feedback", MINI, "--out", tmp_path / "new",
+               tmp_path / "sft.jsonl", status=1)
+    assert done.stderr == "chatd-tune: --templates: %s: No such file or " \
+        "directory (chatd is not installed; in its sources: --templates " \
+        "engine/mini/templates)\n" % folder
 
 
 def test_a_folder_that_is_there_is_left_alone(rated, tmp_path):

@@ -63,7 +63,7 @@ def name(s):
 
 
 def settled(s):
-    """Wait until the model before has ended."""
+    """Wait until the previous model has ended."""
     s.wait(lambda: "swap" not in s.status())
 
 
@@ -279,8 +279,8 @@ def test_a_swap_and_a_rollback(tmp_path):
     with two(tmp_path, load=.2) as (s, a, b), s.client() as c:
         e = c.call("rollback")
         assert e["code"] == "not_found"
-        assert e["message"] == ("there is no model before this one: %s is the "
-                                "only one so far" % a)
+        assert e["message"] == ("there is no previous model: %s is the only "
+                                "one so far" % a)
         events = swap(s, model=b)
         assert {e["event"] for e in events[:-1]} == {"progress"}
         assert events[0]["bytes_total"] == 4 << 30
@@ -554,8 +554,8 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             assert c.events(first)[-1]["event"] == "done"
             e = swap(s, model=a)[-1]        # a finishes one reply
             assert e["code"] == "busy"
-            assert e["message"] == ("the model before, %s, has not ended yet "
-                                    "(replies to finish: 1)" % a)
+            assert e["message"] == ("the previous model, %s, has not ended "
+                                    "yet (replies to finish: 1)" % a)
             assert c.call("rollback")["code"] == "busy"
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
@@ -615,6 +615,55 @@ def test_a_shutdown_gives_up_a_swap_and_finishes_both_models(tmp_path):
         assert s.process.wait(WAIT) == 0
 
 
+def test_a_reload_that_checks_changes_nothing(tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    c = scripted(tmp_path / "c", "c")
+    with two(tmp_path) as (s, a, b):
+        swap(s, model=b)
+        settled(s)
+        before = s.log.read_text()
+        done = swap(s, check=True, model=str(folder))[-1]
+        assert done["event"] == "done", done
+        assert set(done["used"]) == {a, b}
+        s.config["model"]["adapters"] = [{"name": "c", "path": c}]
+        (tmp_path / "c/adapter_config.json").write_text("{}")
+        s.write_config()
+        assert swap(s, model=a)[-1]["event"] == "done"
+        settled(s)
+        assert set(swap(s, check=True)[-1]["used"]) == {a, b, c}
+        assert name(s) == "a"
+        assert "loading %s" % folder not in s.log.read_text()[len(before):]
+
+
+@pytest.mark.parametrize("model, code, message", [
+    ("none", "bad_config", "none: No such file or directory"),
+    ("file", "bad_config", "file: not a folder"),
+    ("open", "bad_config", "open: others may write it (mode 0777): chmod "
+     "go-w"),
+    ("other", "bad_config", "other: belongs to uid 65534: it must belong to "
+     "root or to uid 0"),
+    ("default", "bad_field", 'model: expected a path that begins with "/", '
+     'found "default"')])
+def test_a_check_says_what_is_wrong_with_a_folder(tmp_path, model, code,
+                                                  message):
+    (tmp_path / "file").write_text("")
+    for folder in "open", "other":
+        (tmp_path / folder).mkdir()
+    (tmp_path / "open").chmod(0o777)
+    if model == "other":
+        if os.geteuid() != 0:
+            pytest.skip("needs root, to make a folder of another user")
+        os.chown(tmp_path / "other", 65534, 65534)
+    if model != "default":
+        model = str(tmp_path / model)
+        message = message.replace(message[:message.index(":")], model, 1)
+    with two(tmp_path) as (s, _, _b):
+        e = swap(s, check=True, model=model)[-1]
+        assert (e["code"], e["field"]) == (code, "model")
+        assert e["message"] == message
+
+
 def test_ordinary_users_may_not_swap(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("needs root, to be another user")
@@ -622,6 +671,7 @@ def test_ordinary_users_may_not_swap(tmp_path):
         with s.client_as(65534) as c:
             assert c.call("reload", model=b)["code"] == "denied"
             assert c.call("reload", model="default")["code"] == "denied"
+            assert c.call("reload", check=True)["code"] == "denied"
             assert c.call("rollback")["code"] == "denied"
             with s.client() as d:
                 d.send("reload", model=b)

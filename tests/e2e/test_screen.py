@@ -152,6 +152,52 @@ def test_a_long_line_is_left_in_order(screen, key, shown):
         screen.ends_with("> " + LINE[:58], LINE[58:], ">")
 
 
+def test_ctrl_z_also_stops_a_chat_that_a_script_started(service, screen):
+    """As in ./bootstrap chat: the shell waits for the script, and takes the
+    terminal back before chatctl has stopped."""
+    screen.keys("C-d")
+    screen.wait("end 0")
+    screen.type("bash --norc -i")
+    screen.keys("Enter")
+    screen.type("clear; sh -c '%s -s %s; :'" % (BUILD / "chatctl",
+                                                service.socket))
+    screen.keys("Enter")
+    screen.wait("Ctrl-D leaves")
+    for i in range(5):
+        screen.ends_with(">")
+        screen.keys("C-l")
+        screen.type("one")
+        screen.ends_with("> one")
+        screen.keys("C-z")
+        screen.wait("Stopped")
+        screen.type("fg")
+        screen.keys("Enter")
+        screen.ends_with("> one")
+        screen.keys("Home")
+        screen.type("#say %d " % i)
+        screen.keys("Enter")
+        screen.ends_with("> #say %d one" % i, "%d one" % i, ">")
+
+
+@pytest.mark.parametrize("columns", [80, WIDE, 40])
+def test_help_is_broken_between_words(screen, columns):
+    screen.run("resize-window", "-t", "0", "-x", str(columns), "-y", "24")
+    for name, words in ("ideal", ["in your", "editor"]), \
+            ("system", ["which the model reads", "first"]):
+        screen.keys("C-l")
+        screen.type("/help " + name)
+        screen.keys("Enter")
+        screen.until(lambda: screen.last() == [">"] and
+                     len(screen.last(9)) > 2)
+        first, *rest = screen.last(9)[1:-1]
+        assert first.startswith("  /%s" % name)
+        text = " ".join([first] + [x.strip() for x in rest])
+        for word in words:
+            assert word in text, text
+        indent = 4 if columns < 60 else 37
+        assert rest and all(len(x) - len(x.lstrip()) == indent for x in rest)
+
+
 def test_waiting_is_visible_and_leaves_no_trace(screen):
     screen.type("#wait")
     screen.keys("Enter")

@@ -128,8 +128,13 @@ def test_the_trainer_is_off_and_asks_for_consent(units):
     assert "[Install]" not in service
     with open(os.path.join(SRC, "etc/chatd-tune.service.in"),
               encoding="utf-8") as f:
-        assert re.search("^ExecStart=.* tune .*--consent$", f.read(),
-                         flags=re.M)
+        text = f.read()
+    assert re.search("^ExecStart=.* tune .*--consent$", text, flags=re.M)
+    # The folder is the same at each start, so that a stopped run goes on.
+    models = re.search("^ExecStart=.* --models %S/(\\S+) ", text,
+                       flags=re.M)[1]
+    assert models in re.search("^StateDirectory=(.*)$", text,
+                               flags=re.M)[1].split()
     for name in ("chatd.service", "chatd.socket"):
         text = (units / name).read_text(encoding="utf-8")
         assert "chatd-tune" not in text, name

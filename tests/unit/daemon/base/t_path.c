@@ -167,6 +167,32 @@ read_refuses_other_kinds_of_files(void **state)
 	free(path);
 }
 
+/* A folder goes with all that is in it; what a link leads to stays. */
+static void
+remove_takes_a_folder_and_follows_no_link(void **state)
+{
+	char	*top = path_join(folder, "top"), *deep, *link, *kept;
+
+	(void)state;
+	deep = path_join(top, "a/b/c");
+	link = path_join(top, "a/link");
+	kept = path_join(folder, "kept/inside");
+	assert_int_equal(path_mkdirs(deep, 0700), 0);
+	assert_int_equal(path_mkdirs(kept, 0700), 0);
+	assert_int_equal(symlink("../../kept", link), 0);
+	path_remove(top);
+	assert_int_equal(access(top, F_OK), -1);
+	assert_int_equal(access(kept, F_OK), 0);
+	assert_int_equal(symlink("kept", top), 0);
+	path_remove(top);
+	assert_int_equal(access(top, F_OK), -1);
+	assert_int_equal(access(kept, F_OK), 0);
+	free(kept);
+	free(link);
+	free(deep);
+	free(top);
+}
+
 int
 main(void)
 {
@@ -177,6 +203,7 @@ main(void)
 		cmocka_unit_test(mkdirs_refuses_a_file_in_the_way),
 		cmocka_unit_test(read_takes_a_file_up_to_its_limit),
 		cmocka_unit_test(read_refuses_other_kinds_of_files),
+		cmocka_unit_test(remove_takes_a_folder_and_follows_no_link),
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""chatctl tune, beside a chatd-tune that plays a training within no time."""
+import shutil
+import subprocess
+
+import pytest
+
+from fake_chatd import FakeChatd
+from service import BUILD, Service, WAIT
+from test_screen import WIDE, Screen
+
+TRAINING = r"""#!/bin/sh
+# Play 60 steps, and publish the folder of --out.
+for word; do
+	[ "$last" = --out ] && out=$word
+	last=$word
+done
+i=0
+while [ $i -lt 60 ]; do
+	i=$((i + 1))
+	echo "{\"event\":\"step\",\"step\":$i,\"steps\":60,\"loss\":$((99 - i)),"\
+"\"left\":7200}"
+done
+%s
+mkdir "$out"
+echo "{\"event\":\"done\",\"published\":true,\"kind\":\"model\","\
+"\"path\":\"$out\"}"
+"""
+
+
+def program(folder, then=":"):
+    """chatctl in a folder with such a chatd-tune."""
+    shutil.copy(BUILD / "chatctl", folder / "chatctl")
+    (folder / "chatd-tune").write_text(TRAINING % then)
+    (folder / "chatd-tune").chmod(0o755)
+    return folder / "chatctl"
+
+
+def tune(chatctl, socket, *args):
+    return subprocess.run([chatctl, "-s", str(socket), "tune", *args],
+                          capture_output=True, text=True, timeout=WAIT,
+                          cwd=chatctl.parent, check=False)
+
+
+@pytest.fixture
+def service():
+    """A chatd with a rated reply."""
+    with Service() as s:
+        s.wait_model()
+        with s.client() as c:
+            _, done = c.say("#say hello")
+            done = c.call("rate", exchange=done["exchange"], thumb=1)
+            assert done["event"] == "done", done
+        yield s
+
+
+def test_what_was_made_is_named_by_a_path_that_reload_takes(service, tmp_path):
+    done = tune(program(tmp_path), service.socket, "--no-swap", "-o", "new")
+    assert done.returncode == 0, done.stderr
+    assert "made     %s; to use it: chatctl reload --model %s\n" % (
+        tmp_path / "new", tmp_path / "new") in done.stdout
+
+
+def test_a_model_that_was_made_is_not_lost_with_the_connection(service,
+                                                               tmp_path):
+    chatctl = program(tmp_path, "kill -KILL %d" % service.process.pid)
+    done = tune(chatctl, service.socket, "-o", "new")
+    assert done.returncode == 3, done.stderr
+    assert "tune: new is complete; to use it when chatd is up: " \
+        "chatctl reload --model %s\n" % (tmp_path / "new") in done.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--parent", "/srv/model"]])
+def test_tune_is_for_operators(tmp_path, args):
+    path = str(tmp_path / "s")
+    with FakeChatd(path, operator=False):
+        done = tune(program(tmp_path), path, *args)
+    assert done.returncode == 4
+    assert done.stderr == "chatctl: denied: tune: for operators only\n"
+    assert not list(tmp_path.glob("*ratings*"))
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None,
+                    reason="tmux is not installed")
+def test_the_steps_are_drawn_over_each_other_on_a_narrow_terminal(service,
+                                                                  tmp_path):
+    chatctl = program(tmp_path, "sleep 1")
+    with Screen(service, tmp_path) as s:
+        s.keys("C-d")
+        s.wait("end 0")
+        s.type("clear; cd %s; chatctl() { ./chatctl -s %s \"$@\"; }" % (
+            tmp_path, service.socket))
+        s.keys("Enter")
+        s.type("clear; chatctl tune --no-swap -o new; echo end")
+        s.keys("Enter")
+        s.wait("to use it")
+        lines = s.lines()
+    assert not any(x.startswith("train") for x in lines), lines
+    assert len([x for x in lines if " |" in x]) == 8, lines
+    assert max(len(x) for x in lines) <= WIDE
