@@ -34,7 +34,6 @@ struct run {
 	const char		*base;		/* borrowed: the digest of the
 						 * model that it starts from, or
 						 * NULL */
-	struct mat_device	*device;	/* owned; NULL: the CPU */
 	struct pool		*pool;		/* owned, like the next */
 	struct data		*data;
 	struct tokenizer	*tok;
@@ -60,7 +59,6 @@ struct run_options {
 	const char	*corpus;	/* or NULL */
 	const char	*out;		/* folder */
 	const char	*isa;
-	const char	*device;	/* as mat_device_open takes it */
 	int		 threads;
 	int		 fresh;		/* ignore a checkpoint */
 	int		 changed;	/* continue one of another recipe */
