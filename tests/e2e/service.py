@@ -218,6 +218,11 @@ class Service:
     def helper_pid(self, name):
         return self.status()["helpers"][name]["pid"]
 
+    def restarted(self, name, pid):
+        """Does another process than pid serve?  One answer tells both."""
+        helper = self.status()["helpers"][name]
+        return helper["state"] == "ready" and helper["pid"] != pid
+
     def exporters(self):
         """The processes that export."""
         pid = self.process.pid

@@ -171,8 +171,7 @@ def test_a_state_on_which_the_plugin_crashes_is_dropped():
         wait_saved(s)
         pid = s.helper_pid("filter")
         os.kill(pid, signal.SIGKILL)
-        assert s.wait(lambda: s.status()["helpers"]["filter"]["state"]
-                      == "ready" and s.helper_pid("filter") != pid)
+        assert s.wait(lambda: s.restarted("filter", pid))
         assert begun(c) == 3
         assert "is dropped" in s.log.read_text()
         # ... and a reload does not fail because of it.
