@@ -14,10 +14,53 @@
 #include "vmath.h"
 
 #ifndef MAT_BF16
+#define MAT_NEAR	128		/* columns: 16 KiB of a panel */
+
 /* Nothing to prepare. */
 static void
 mat_enter(void)
 {
+}
+
+/* Four floats, wherever they begin. */
+typedef float mat_f4 __attribute__((vector_size(16), aligned(4)));
+
+/* Four columns of four rows: lines of a panel. */
+VEC_INLINE void
+mat_turn4(float *o, const float *x, ptrdiff_t rs)
+{
+	mat_f4	 a = *(const mat_f4 *)x, b = *(const mat_f4 *)(x + rs);
+	mat_f4	 c = *(const mat_f4 *)(x + 2 * rs);
+	mat_f4	 d = *(const mat_f4 *)(x + 3 * rs), e, f;
+
+	e = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+	f = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+	*(mat_f4 *)o = __builtin_shufflevector(e, f, 0, 1, 4, 5);
+	*(mat_f4 *)(o + MAT_PANEL) =
+	    __builtin_shufflevector(e, f, 2, 3, 6, 7);
+	e = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+	f = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+	*(mat_f4 *)(o + 2 * MAT_PANEL) =
+	    __builtin_shufflevector(e, f, 0, 1, 4, 5);
+	*(mat_f4 *)(o + 3 * MAT_PANEL) =
+	    __builtin_shufflevector(e, f, 2, 3, 6, 7);
+}
+
+/* One panel of fewer rows or columns, or of columns that are far apart. */
+static void
+mat_pack_any(float *o, const float *x, ptrdiff_t rs, ptrdiff_t cs, int rows,
+    int k)
+{
+	int	 i, j;
+
+	for (j = 0; j < MAT_UP(k); j++, o += MAT_PANEL) {
+		if (j >= k || rows < MAT_PANEL)
+			memset(o, 0, MAT_PANEL * sizeof *o);
+		if (j >= k)
+			continue;
+		for (i = 0; i < rows; i++)
+			o[i] = x[i * rs + j * cs];
+	}
 }
 
 /* Panels of fp32: for each column, its 32 rows. */
@@ -28,16 +71,20 @@ mat_pack(void *out, const float *x, ptrdiff_t rs, ptrdiff_t cs, int rows,
 	float	*o = out;
 	int	 i, j, r, n;
 
-	for (r = 0; r < rows; r += MAT_PANEL) {
+	for (r = 0; r < rows; r += MAT_PANEL, o += MAT_PANEL * MAT_UP(k)) {
 		n = rows - r < MAT_PANEL ? rows - r : MAT_PANEL;
-		for (j = 0; j < MAT_UP(k); j++, o += MAT_PANEL) {
-			if (j >= k || n < MAT_PANEL)
-				memset(o, 0, MAT_PANEL * sizeof *o);
-			if (j >= k)
-				continue;
-			for (i = 0; i < n; i++)
-				o[i] = x[(r + i) * rs + j * cs];
+		if (n < MAT_PANEL || k % MAT_PANEL != 0 ||
+		    (rs != 1 && cs != 1)) {
+			mat_pack_any(o, x + r * rs, rs, cs, n, k);
+			continue;
 		}
+		for (j = 0; rs == 1 && j < k; j++)
+			memcpy(o + j * MAT_PANEL, x + r + j * cs,
+			    MAT_PANEL * sizeof *o);
+		for (j = 0; rs != 1 && j < k; j += 4)
+			for (i = 0; i < MAT_PANEL; i += 4)
+				mat_turn4(o + j * MAT_PANEL + i,
+				    x + (r + i) * rs + j, rs);
 	}
 }
 
@@ -74,18 +121,25 @@ mat_block_part(const float *a, const float *b, int K, float *c,
 			v16_store(c + i * ldc + 16 * j, s[i][j]);
 }
 
-/* A block of 32 x 32. */
+/* A block of 32 x 32, over columns whose panels stay in the first cache. */
 static void
 mat_block(const void *a, const void *b, int blocks, float *c, ptrdiff_t ldc,
     int add)
 {
-	int	 i, j;
+	int	 K = blocks * MAT_PANEL, k, n, i, j;
 
-	for (i = 0; i < MAT_PANEL; i += MAT_ROWS)
+	for (i = 0; i < MAT_PANEL; i++)
+		for (j = 0; j < MAT_PANEL; j += 16)
+			__builtin_prefetch(c + i * ldc + j, 1);
+	for (k = 0; k < K; k += n, add = 1) {
+		n = K - k < MAT_NEAR ? K - k : MAT_NEAR;
 		for (j = 0; j < MAT_PANEL; j += 16 * MAT_VECS)
-			mat_block_part((const float *)a + i,
-			    (const float *)b + j, blocks * MAT_PANEL,
-			    c + i * ldc + j, ldc, add);
+			for (i = 0; i < MAT_PANEL; i += MAT_ROWS)
+				mat_block_part((const float *)a + i +
+				    k * MAT_PANEL, (const float *)b + j +
+				    k * MAT_PANEL, n, c + i * ldc + j, ldc,
+				    add);
+	}
 }
 #define mat_pack_a	mat_pack
 #define mat_pack_b	mat_pack
