@@ -9,14 +9,13 @@
 #include <config.h>
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cpu.h"
 #include "devices.h"
+#include "dlmodule.h"
 #include "model.h"
 #include "packed.h"
 #include "xmalloc.h"
@@ -37,8 +36,6 @@ static const struct drivers_kind {
 
 static int	drivers_load(const struct drivers_kind *, const char *,
 		    const struct backend_driver **, struct fault *);
-static int	drivers_dlopen(const struct drivers_kind *, const char *,
-		    const char *, void **, struct fault *);
 
 /* Is device one of kind k? *index is its number. */
 static int
@@ -245,14 +242,11 @@ static int
 drivers_load(const struct drivers_kind *k, const char *device,
     const struct backend_driver **out, struct fault *f)
 {
-	const char	*folder = secure_getenv("CHATD_MODULES");
-	char		*path;
+	char		*path = dlmodule_path(k->name);
 	void		*module;
 	int		 r;
 
-	path = xasprintf("%s/chatd-%s.so", folder != NULL ? folder : MODULEDIR,
-	    k->name);
-	if ((r = drivers_dlopen(k, device, path, &module, f)) != 0)
+	if ((r = dlmodule_open(path, k->title, device, &module, f)) != 0)
 		goto out;
 	*out = dlsym(module, DRIVERS_SYMBOL);
 	/* A good module is never closed: CUDA's libraries can't be unloaded,
@@ -262,29 +256,4 @@ drivers_load(const struct drivers_kind *k, const char *device,
 out:
 	free(path);
 	return (r);
-}
-
-/* dlopen, with a message for each way in which it can fail. */
-static int
-drivers_dlopen(const struct drivers_kind *k, const char *device,
-    const char *path, void **out, struct fault *f)
-{
-	const char	*why;
-
-	if (access(path, F_OK) == -1) {
-		fault_set(f, "no_device", "device",
-		    "%s: the %s module is not installed: %s: %s", device,
-		    k->title, path, strerror(errno));
-		return (CHAT_EUNSUPPORTED);
-	}
-	if ((*out = dlopen(path, RTLD_NOW | RTLD_LOCAL)) != NULL)
-		return (0);
-	why = dlerror();
-	if (strstr(why, "cannot open shared object file") != NULL)
-		fault_set(f, "no_device", "device", "%s: the %s libraries are "
-		    "missing: %s", device, k->title, why);
-	else
-		fault_set(f, "no_device", "device", "%s: the %s module can't "
-		    "be used: %s", device, k->title, why);
-	return (CHAT_EUNSUPPORTED);
 }

@@ -146,7 +146,8 @@ static int
 feedback_train(struct feedback *t, const char *before, struct fault *f)
 {
 	struct feedback_progress	 p = { .t = t };
-	struct run_options		 o = { .isa = "auto", .every = 1 };
+	struct run_options		 o = { .isa = "auto", .device = "cpu",
+					    .every = 1 };
 	char				*now = feedback_recipe(t);
 	char				*path;
 	int				 r;

@@ -17,6 +17,7 @@
 #endif
 
 #include "log.h"
+#include "mat_device.h"
 #include "pool.h"
 #include "xmalloc.h"
 
@@ -231,6 +232,10 @@ mat_prepare(struct mat *m, int N, int K, struct mat_in b, void *packed)
 {
 	struct mat_job	 j = { .m = m, .N = N, .K = K, .b = b };
 
+	if (m->device != NULL) {
+		mat_device_prepare(m, N, K, b, packed);
+		return;
+	}
 	for (; j.k0 < K; j.k0 += j.kn) {
 		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
 		j.packed = mat_from(&j, packed);
@@ -246,7 +251,9 @@ mat_mul_packed(struct mat *m, int M, int N, int K, struct mat_in a,
 	struct mat_job	 j = { .m = m, .M = M, .N = N, .K = K, .a = a,
 			    .c = c, .ldc = ldc, .add = add };
 
-	for (; M > 0 && j.k0 < K; j.k0 += j.kn) {
+	if (m->device != NULL && M > 0)
+		mat_device_mul_packed(m, M, N, K, a, packed, c, ldc, add);
+	for (; m->device == NULL && M > 0 && j.k0 < K; j.k0 += j.kn) {
 		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
 		j.packed = mat_from(&j, packed);
 		pool_run(m->pool, (MAT_UP(M) / MAT_PANEL + MAT_GROUP - 1) /
@@ -264,6 +271,11 @@ mat_mul(struct mat *m, int M, int N, int K, struct mat_in a, struct mat_in b,
 
 	if (M <= 0 || N <= 0 || K <= 0)
 		return;
+	if (m->device != NULL) {
+		mat_device_mul(m, M, N, K, a, b, c, ldc, add);
+		m->flops += 2.0 * M * N * K;
+		return;
+	}
 	if (need > m->b_size) {
 		free(m->b);
 		m->b = mat_room(need);
@@ -271,4 +283,22 @@ mat_mul(struct mat *m, int M, int N, int K, struct mat_in a, struct mat_in b,
 	}
 	mat_prepare(m, N, K, b, m->b);
 	mat_mul_packed(m, M, N, K, a, m->b, c, ldc, add);
+}
+
+/* An operand to be packed. */
+void *
+mat_operand(struct mat *m, int rows, int k)
+{
+	return (m->device != NULL ? mat_device_operand() :
+	    mat_packed(m->kind, rows, k));
+}
+
+/* Release one. */
+void
+mat_operand_free(struct mat *m, void *packed)
+{
+	if (m->device != NULL)
+		mat_device_operand_free(m->device, packed);
+	else
+		free(packed);
 }

@@ -20,6 +20,7 @@
 #define MAT_UP(n)	(((n) + MAT_PANEL - 1) / MAT_PANEL * MAT_PANEL)
 
 struct pool;
+struct mat_device;
 
 /*
  * One variant.  In pack functions, element (i, k) of the operand is
@@ -114,6 +115,10 @@ struct mat {
 	void			**a;	/* owned: one per thread */
 	size_t			 a_size;
 	double			 flops;	/* multiplications and additions */
+	struct mat_device	*device; /* borrowed; NULL: the CPU. To be set
+					  * before the first product: it
+					  * replaces kind in the functions
+					  * below (mat_device.h). */
 };
 
 void	 mat_init(struct mat *m, const struct mat_kind *kind,
@@ -133,11 +138,16 @@ struct mat_in {
 void	 mat_mul(struct mat *m, int M, int N, int K, struct mat_in a,
 	    struct mat_in b, float *c, ptrdiff_t ldc, int add);
 
-/* The same in two steps, for a B that is used again: pack it into room for
- * mat_packed(kind, N, K), and multiply. */
+/* The same in two steps, for a B that is used again: pack it into an operand
+ * of N rows and K columns, and multiply. */
 void	 mat_prepare(struct mat *m, int N, int K, struct mat_in b,
 	    void *packed);
 void	 mat_mul_packed(struct mat *m, int M, int N, int K, struct mat_in a,
 	    const void *packed, float *c, ptrdiff_t ldc, int add);
+
+/* An operand for mat_prepare, without content: owned. It is released before
+ * m. */
+void	*mat_operand(struct mat *m, int rows, int k);
+void	 mat_operand_free(struct mat *m, void *packed);
 
 #endif

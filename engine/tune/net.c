@@ -145,7 +145,7 @@ net_operand(struct net *n, enum tensor part, int layer, int back)
 				    back ? 1 : t->cols, back ? t->cols : 1 };
 
 	if (n->packed[i] == NULL)
-		n->packed[i] = mat_packed(n->kind, rows, cols);
+		n->packed[i] = mat_operand(&n->mat, rows, cols);
 	if (!n->fresh[i])
 		mat_prepare(&n->mat, rows, cols, in, n->packed[i]);
 	n->fresh[i] = 1;
@@ -298,7 +298,7 @@ net_free(struct net *n)
 	free(n->sin);
 	attend_free(n->attend);
 	for (i = 0; i < 2 * n->tensors; i++)
-		free(n->packed[i]);
+		mat_operand_free(&n->mat, n->packed[i]);
 	free(n->packed);
 	free(n->fresh);
 	free(n->param);

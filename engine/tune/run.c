@@ -14,6 +14,7 @@
 #include "bpe_train.h"
 #include "clock.h"
 #include "folder.h"
+#include "mat_device.h"
 #include "path.h"
 #include "pool.h"
 #include "rng.h"
@@ -137,6 +138,7 @@ run_model(struct run *t, struct recipe *r, struct model *m,
 	if ((e = run_fits(t, &c, f)) != 0 ||
 	    (e = net_new(&c, run_rows(r), kind, t->pool, &t->net, f)) != 0)
 		return (e);
+	t->net->mat.device = t->device;
 	if (m != NULL) {
 		e = folder_read(m, t->net, f);
 		t->base = model_digest(m);
@@ -155,6 +157,7 @@ run_model(struct run *t, struct recipe *r, struct model *m,
 		if ((e = net_new(&c, run_rows(r), kind, t->pool, &t->ref,
 		    f)) != 0)
 			return (e);
+		t->ref->mat.device = t->device;
 		memcpy(t->ref->param, t->net->param,
 		    t->net->n * sizeof *t->net->param);
 	}
@@ -270,6 +273,7 @@ run_clear(struct run *t)
 	tokenizer_free(t->tok);
 	free(t->tok_text);
 	data_free(t->data);
+	mat_device_free(t->device);
 	pool_free(t->pool);
 }
 
@@ -293,9 +297,10 @@ run_all(struct run *t, struct recipe *r, const struct run_options *o,
 	if (e == 1 && o->step == NULL)
 		printf("continued after step %lld\n", (long long)t->step);
 	if (o->every > 0 && o->step == NULL)
-		printf("%zu parameters, %s, %d threads\n", t->lora != NULL ?
-		    t->lora->n : t->net->n, kind->name,
-		    pool_size(t->pool));
+		printf("%zu parameters, %s, %d threads%s%s\n",
+		    t->lora != NULL ? t->lora->n : t->net->n, kind->name,
+		    pool_size(t->pool), t->device != NULL ? ", products on " :
+		    "", t->device != NULL ? mat_device_name(t->device) : "");
 	if ((e = run_steps(t, o, f)) != 0)
 		return (e);
 	return (run_finish(t, o, f));
@@ -330,13 +335,15 @@ run_recipe(const struct run_options *o, struct fault *f)
 	sha256_add(&s, o->corpus, o->corpus == NULL ? 0 :
 	    strlen(o->corpus));
 	sha256_end(&s, t.digest);
+	if (e == 0)
+		e = mat_device_open(o->device, &t.device, f);
 	if (e == 0 && r.start != NULL)
 		e = model_open(r.start, &m, f);
 	if (e == 0) {
 		t.pool = pool_new(o->threads);
 		e = run_all(&t, &r, o, m, kind, f);
-		run_clear(&t);
 	}
+	run_clear(&t);
 	model_free(m);
 	recipe_clear(&r);
 	return (e);

@@ -34,6 +34,7 @@ struct run {
 	const char		*base;		/* borrowed: the digest of the
 						 * model that it starts from, or
 						 * NULL */
+	struct mat_device	*device;	/* owned; NULL: the CPU */
 	struct pool		*pool;		/* owned, like the next */
 	struct data		*data;
 	struct tokenizer	*tok;
@@ -59,6 +60,7 @@ struct run_options {
 	const char	*corpus;	/* or NULL */
 	const char	*out;		/* folder */
 	const char	*isa;
+	const char	*device;	/* as mat_device_open takes it */
 	int		 threads;
 	int		 fresh;		/* ignore a checkpoint */
 	int		 changed;	/* continue one of another recipe */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "log.h"
 #include "path.h"
 #include "stdfds.h"
 #include "utf8.h"
@@ -101,6 +102,7 @@ main(int argc, char **argv)
 	size_t	 i;
 
 	stdfds_init("chatd-tune");
+	log_init("chatd-tune", LOG_LEVEL_INFO);
 	if (argc < 2) {
 		usage(stderr);
 		return (TUNE_USAGE);

@@ -10,16 +10,18 @@
 #include "run.h"
 
 #define USAGE	"recipe FILE --out DIR [--corpus DIR] [--threads N] " \
-	"[--isa NAME] [--every STEPS] [--stop STEP] [--fresh] [--changed]"
+	"[--isa NAME] [--device NAME] [--every STEPS] [--stop STEP] " \
+	"[--fresh] [--changed]"
 
-enum { OPT_OUT = 256, OPT_CORPUS, OPT_THREADS, OPT_ISA, OPT_EVERY, OPT_STOP,
-	OPT_FRESH, OPT_CHANGED };
+enum { OPT_OUT = 256, OPT_CORPUS, OPT_THREADS, OPT_ISA, OPT_DEVICE, OPT_EVERY,
+	OPT_STOP, OPT_FRESH, OPT_CHANGED };
 
 static const struct option options[] = {
 	{ "out", required_argument, NULL, OPT_OUT },
 	{ "corpus", required_argument, NULL, OPT_CORPUS },
 	{ "threads", required_argument, NULL, OPT_THREADS },
 	{ "isa", required_argument, NULL, OPT_ISA },
+	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "every", required_argument, NULL, OPT_EVERY },
 	{ "stop", required_argument, NULL, OPT_STOP },
 	{ "fresh", no_argument, NULL, OPT_FRESH },
@@ -42,6 +44,9 @@ recipe_option(struct run_options *o, int c)
 		return (0);
 	case OPT_ISA:
 		o->isa = optarg;
+		return (0);
+	case OPT_DEVICE:
+		o->device = optarg;
 		return (0);
 	case OPT_FRESH:
 		o->fresh = 1;
@@ -72,7 +77,8 @@ recipe_option(struct run_options *o, int c)
 int
 tune_recipe(int argc, char **argv)
 {
-	struct run_options	 o = { .isa = "auto", .every = 20 };
+	struct run_options	 o = { .isa = "auto", .device = "cpu",
+				    .every = 20 };
 	struct fault		 f;
 	int			 c;
 

@@ -11,6 +11,7 @@ import subprocess
 SRC = pathlib.Path(os.environ["CHATD_SRC"]).resolve()
 HOST = SRC / "tests/cuda-host"
 CUDA = SRC / "engine/cuda"
+TUNE = SRC / "engine/tune/cuda"
 BUILD = pathlib.Path(os.environ.get("CHATD_BUILD", ".")).resolve()
 CC = shutil.which("gcc")
 CXX = shutil.which("g++")
@@ -21,7 +22,8 @@ FLAGS = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
          "-Wno-unknown-pragmas", "-ffp-contract=off",
          "-DCUDA_HOST", "-I" + str(HOST / "include"), "-I" + str(HOST),
          *("-iquote" + str(SRC / d) for d in
-           ("engine/cuda", "engine", "engine/model", "daemon/base"))]
+           ("engine/cuda", "engine", "engine/model", "engine/tune",
+            "daemon/base"))]
 C_FOLDERS = ["-iquote" + str(SRC / d) for d in
              ("daemon/base", "engine/model")]
 # What the module has of the engine.
@@ -92,19 +94,31 @@ def module(folder, other=None, changed=None):
     """Build the backend's module on the stand-in as folder/chatd-cuda.so, for
     CHATD_MODULES=folder.  With the folder of another one, its objects are
     taken but for that of the source changed."""
+    build_module(folder, "chatd-cuda.so", "backend_module",
+                 [*sorted(CUDA.glob("*.cu")), *(SRC / p for p in MODULE_C)],
+                 other, changed)
+
+
+def tune_module(folder, other=None, changed=None):
+    """The same for the trainer's module, folder/chatd-tune-cuda.so."""
+    build_module(folder, "chatd-tune-cuda.so", "tune_module",
+                 [TUNE / "gpu.cu", HOST / "blas.cpp"], other, changed)
+
+
+def build_module(folder, name, symbol, sources, other, changed):
+    """Link sources and the stand-in to a module that exports symbol."""
     folder = pathlib.Path(folder)
     version = re.search(r'PACKAGE_VERSION "([^"]+)"',
                         (BUILD / "config.h").read_text())[1]
     (folder / "version.h").write_text('#define CHATD_VERSION "%s"\n'
                                       % version)
-    (folder / "exports").write_text(
-        "{ global: backend_module; local: *; };\n")
+    (folder / "exports").write_text("{ global: %s; local: *; };\n" % symbol)
     flags = ["-O2", "-fPIC", "-include", str(folder / "version.h")]
     cxx = [CXX, *FLAGS, *flags, "-x", "c++"]
     c = [CC, *flags, *C_FOLDERS]
-    sources = [(cxx, p) for p in sorted(CUDA.glob("*.cu"))]
-    sources += [(cxx, HOST / (p + ".cpp")) for p in (*PARTS, "module_env")]
-    sources += [(c, SRC / p) for p in MODULE_C]
+    sources = [*sources, *(HOST / (p + ".cpp")
+                           for p in (*PARTS, "module_env"))]
+    sources = [(c if p.suffix == ".c" else cxx, p) for p in sources]
     objects = [(other or folder) / (s.name + ".o") for _, s in sources]
     if other:
         at = [s.name for _, s in sources].index(changed.name)
@@ -119,7 +133,7 @@ def module(folder, other=None, changed=None):
             job.result()
     tool(CXX, "-shared", *objects,
          "-Wl,--version-script=" + str(folder / "exports"), "-Wl,-z,defs",
-         "-o", folder / "chatd-cuda.so")
+         "-o", folder / name)
 
 
 def run(program, *args, order="forward", **env):
