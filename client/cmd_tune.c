@@ -285,18 +285,24 @@ tune_step(struct tune *t, const json_t *o)
 	term_flush();
 }
 
-/* A row of the gate's table. */
+/* A row of the gate's table: shares in per cent, or the perplexity. */
 static void
-tune_row(const json_t *row, const char *unit, double change)
+tune_row(const json_t *row, int share, double change)
 {
-	int	 ok = json_is_true(json_object_get(row, "ok"));
+	const char	*name = msg_string(row, "name"), *unit = share ?
+			    " %" : "  ";
+	int		 ok = json_is_true(json_object_get(row, "ok"));
+	int		 digits = share ? 1 : 2;
 
-	printf("  %-12s %8.*f%s %8.*f%s  %s%+7.1f%s%s\n",
-	    msg_string(row, "name") != NULL ? msg_string(row, "name") :
-	    "perplexity", *unit == '\0' ? 2 : 1, msg_real(row, "before",
-	    (double)NAN), unit, *unit == '\0' ? 2 : 1, msg_real(row, "after",
-	    (double)NAN), unit, ok ? "" : term_on(1, ROLE_BAD), change,
-	    *unit == '\0' ? " %" : "", ok ? "" : "  too much");
+	printf("  %-12s %8.*f%s %8.*f%s  %s%+7.1f%s", name != NULL ? name :
+	    "perplexity", digits, msg_real(row, "before", (double)NAN), unit,
+	    digits, msg_real(row, "after", (double)NAN), unit, ok ? "" :
+	    term_on(1, ROLE_BAD), change, share ? "" : " %");
+	if (msg_int(row, "lost", -1) >= 0)
+		printf("   %lld lost, %lld gained",
+		    (long long)msg_int(row, "lost", 0),
+		    (long long)msg_int(row, "gained", 0));
+	printf("%s\n", ok ? "" : "  too much");
 	if (!ok)
 		fputs(term_off(1), stdout);
 }
@@ -312,11 +318,11 @@ tune_gate(struct tune *t, json_t *gate)
 	tune_stage("");
 	printf("%-6s %9s %10s %9s\n", "", "before", "after", "change");
 	json_array_foreach(json_object_get(gate, "learnt"), i, row)
-		tune_row(row, " %", msg_real(row, "change", 0));
+		tune_row(row, 1, msg_real(row, "change", 0));
 	json_array_foreach(json_object_get(gate, "tasks"), i, row)
-		tune_row(row, " %", msg_real(row, "change", 0));
+		tune_row(row, 1, msg_real(row, "change", 0));
 	if (msg_int(p, "tokens", 0) > 0)
-		tune_row(p, "", 100 * (msg_real(p, "after", (double)NAN) /
+		tune_row(p, 0, 100 * (msg_real(p, "after", (double)NAN) /
 		    msg_real(p, "before", 1) - 1));
 	if (msg_string(gate, "reason") != NULL)
 		printf("  refused: %s\n", msg_string(gate, "reason"));

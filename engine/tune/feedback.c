@@ -221,6 +221,8 @@ feedback_gate(struct feedback *t, struct fault *f)
 	char			 digest[sizeof t->parent_digest];
 	int			 r, i;
 
+	memset(&before, 0, sizeof before);
+	memset(&after, 0, sizeof after);
 	memset(set, 0, sizeof set);
 	feedback_sets(t, set);
 	if ((r = feedback_measure(t, t->o->parent, set, &before,
@@ -229,6 +231,8 @@ feedback_gate(struct feedback *t, struct fault *f)
 	    &after, digest, sizeof digest, f)) == 0)
 		t->gate = gate_compare(&t->p.gate, set, FEEDBACK_SETS,
 		    &before, &after);
+	gate_scores_clear(&before);
+	gate_scores_clear(&after);
 	for (i = 0; i < FEEDBACK_SETS; i++)
 		gate_clear(&set[i]);
 	return (r);

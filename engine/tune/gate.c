@@ -101,6 +101,7 @@ gate_measure(const struct gen *g, struct greedy_model *m,
     struct gate_scores *out)
 {
 	struct evaluate_set	 asked;
+	unsigned char		*right;
 	size_t			 i, k;
 
 	memset(out, 0, sizeof *out);
@@ -110,11 +111,15 @@ gate_measure(const struct gen *g, struct greedy_model *m,
 		if (evaluate_ask(g, m, gate_tasks[i], (int)o->items,
 		    &asked) != 0)
 			continue;
-		for (k = 0; k < asked.n; k++)
-			out->right[out->tasks] += evaluate_right(&asked, k);
-		out->name[out->tasks] = gate_tasks[i];
-		out->n[out->tasks] = (int)asked.n;
-		out->tasks += asked.n > 0;
+		if (asked.n > 0) {
+			right = xcalloc(asked.n, 1);
+			for (k = 0; k < asked.n; k++)
+				right[k] = (unsigned char)evaluate_right(
+				    &asked, k);
+			out->right[out->tasks] = right;
+			out->name[out->tasks] = gate_tasks[i];
+			out->n[out->tasks++] = (int)asked.n;
+		}
 		evaluate_clear(&asked);
 	}
 	out->perplexity = evaluate_perplexity(g, m, o->items <
@@ -124,6 +129,27 @@ gate_measure(const struct gen *g, struct greedy_model *m,
 		out->set_n[i] = (int)set[i].n;
 		out->set[i] = gate_answers(m, &set[i]);
 	}
+}
+
+/* Release the scores. */
+void
+gate_scores_clear(struct gate_scores *s)
+{
+	while (s->tasks > 0)
+		free(s->right[--s->tasks]);
+}
+
+/* The upper tail of the binomial distribution with p = 1/2. */
+double
+gate_chance(int lost, int gained)
+{
+	int	 n = lost + gained, k;
+	double	 p = 0;
+
+	for (k = lost; k <= n; k++)
+		p += exp(lgamma(n + 1.0) - lgamma(k + 1.0) -
+		    lgamma(n - k + 1.0) - n * M_LN2);
+	return (p < 1 ? p : 1);
 }
 
 /* A row of the table. */
@@ -151,48 +177,78 @@ gate_reason(char **why, char *reason)
 	*why = both;
 }
 
+/* Compare a task: its row, and the reason to refuse. */
+static json_t *
+gate_task(const struct gate_options *o, const struct gate_scores *a,
+    const struct gate_scores *b, int i, char **why)
+{
+	int	 n = a->n[i], right[2] = { 0, 0 }, lost = 0, gained = 0, k, ok;
+	double	 before, after, chance;
+	json_t	*row;
+
+	for (k = 0; k < n; k++) {
+		right[0] += a->right[i][k];
+		right[1] += b->right[i][k];
+		lost += a->right[i][k] > b->right[i][k];
+		gained += a->right[i][k] < b->right[i][k];
+	}
+	before = 100.0 * right[0] / n;
+	after = 100.0 * right[1] / n;
+	chance = gate_chance(lost, gained);
+	ok = after >= before - o->margin - 1e-9 || chance >= GATE_CHANCE;
+	if (!ok)
+		gate_reason(why, xasprintf("%s fell from %.1f to %.1f %%, by "
+		    "more than %g points: %d answers are now wrong, %d now "
+		    "right", a->name[i], before, after, o->margin, lost,
+		    gained));
+	row = gate_row(a->name[i], n, before, after, ok);
+	json_object_set_new(row, "lost", json_integer(lost));
+	json_object_set_new(row, "gained", json_integer(gained));
+	json_object_set_new(row, "chance", json_real(chance));
+	return (row);
+}
+
+/* Compare the perplexities: a member of the table, and the reason to refuse. */
+static json_t *
+gate_perplexity(const struct gate_options *o, const struct gate_scores *a,
+    const struct gate_scores *b, char **why)
+{
+	double	 rise = 100 * (b->perplexity / a->perplexity - 1);
+	int	 ok = a->tokens == 0 || (isfinite(rise) &&
+		    rise <= o->perplexity);
+
+	if (!ok)
+		gate_reason(why, isfinite(rise) ? xasprintf("the perplexity "
+		    "rose from %.2f to %.2f, by more than %g %%",
+		    a->perplexity, b->perplexity, o->perplexity) :
+		    xstrdup("the perplexity is not finite"));
+	return (json_pack("{s:i, s:o, s:o, s:b}", "tokens", a->tokens,
+	    "before", isfinite(a->perplexity) ? json_real(a->perplexity) :
+	    json_null(), "after", isfinite(b->perplexity) ?
+	    json_real(b->perplexity) : json_null(), "ok", ok));
+}
+
 /* Compare. */
 json_t *
 gate_compare(const struct gate_options *o, const struct gate_set *set,
     size_t sets, const struct gate_scores *a, const struct gate_scores *b)
 {
-	json_t	*out, *rows = json_array(), *learnt = json_array(), *x;
+	json_t	*out, *rows = json_array(), *learnt = json_array(), *p;
 	char	*why = NULL;
-	double	 before, after, rise;
-	int	 i, ok;
+	int	 i;
 
-	for (i = 0; i < a->tasks; i++) {
-		before = 100.0 * a->right[i] / a->n[i];
-		after = 100.0 * b->right[i] / b->n[i];
-		ok = after >= before - o->margin - 1e-9;
-		if (!ok)
-			gate_reason(&why, xasprintf("%s fell from %.1f to "
-			    "%.1f %%, by more than %g points", a->name[i],
-			    before, after, o->margin));
-		json_array_append_new(rows, gate_row(a->name[i], a->n[i],
-		    before, after, ok));
-	}
-	rise = 100 * (b->perplexity / a->perplexity - 1);
-	ok = a->tokens == 0 || (isfinite(rise) && rise <= o->perplexity);
-	if (!ok)
-		gate_reason(&why, isfinite(rise) ? xasprintf("the perplexity "
-		    "rose from %.2f to %.2f, by more than %g %%",
-		    a->perplexity, b->perplexity, o->perplexity) :
-		    xstrdup("the perplexity is not finite"));
+	for (i = 0; i < a->tasks; i++)
+		json_array_append_new(rows, gate_task(o, a, b, i, &why));
+	p = gate_perplexity(o, a, b, &why);
 	for (i = 0; i < (int)sets; i++)
 		if (set[i].n > 0)
 			json_array_append_new(learnt, gate_row(set[i].name,
 			    a->set_n[i], 100.0 * a->set[i] / a->set_n[i],
 			    100.0 * b->set[i] / b->set_n[i], 1));
-	out = json_pack("{s:b, s:f, s:f, s:I, s:o, s:o}", "passed",
+	out = json_pack("{s:b, s:f, s:f, s:I, s:o, s:o, s:o}", "passed",
 	    why == NULL, "margin", o->margin, "perplexity_margin",
 	    o->perplexity, "items", (json_int_t)o->items, "tasks", rows,
-	    "learnt", learnt);
-	x = json_pack("{s:i, s:o, s:o, s:b}", "tokens", a->tokens, "before",
-	    isfinite(a->perplexity) ? json_real(a->perplexity) : json_null(),
-	    "after", isfinite(b->perplexity) ? json_real(b->perplexity) :
-	    json_null(), "ok", ok);
-	json_object_set_new(out, "perplexity", x);
+	    "learnt", learnt, "perplexity", p);
 	if (why != NULL)
 		json_object_set_new(out, "reason", json_string(why));
 	free(why);
@@ -222,14 +278,19 @@ gate_print_rows(const json_t *list)
 	json_t	*row;
 	size_t	 i;
 
-	json_array_foreach(list, i, row)
-		printf("%-12s %7.1f %% %7.1f %%  %+6.1f  of %d%s\n",
+	json_array_foreach(list, i, row) {
+		printf("%-12s %7.1f %% %7.1f %%  %+6.1f  of %d",
 		    json_string_value(json_object_get(row, "name")),
 		    gate_number(row, "before"), gate_number(row, "after"),
 		    gate_number(row, "change"),
-		    (int)gate_number(row, "items"),
-		    json_is_true(json_object_get(row, "ok")) ? "" :
+		    (int)gate_number(row, "items"));
+		if (json_object_get(row, "lost") != NULL)
+			printf(", %d lost, %d gained",
+			    (int)gate_number(row, "lost"),
+			    (int)gate_number(row, "gained"));
+		printf("%s\n", json_is_true(json_object_get(row, "ok")) ? "" :
 		    "  REFUSED");
+	}
 }
 
 /* Print the table. */

@@ -267,6 +267,8 @@ tune_gate(int argc, char **argv)
 		r = gate_result(&t);
 	free(t.answer[0]);
 	free(t.answer[1]);
+	gate_scores_clear(&t.scores[0]);
+	gate_scores_clear(&t.scores[1]);
 	gate_clear(&t.set);
 	gen_free(t.gen);
 	return (r);

@@ -224,9 +224,11 @@ def report(asked, table, spent, cpu, streams, able, published):
           (100 * equal / n, 100 * sum(a["right_before"] for a in asked) / n))
     print("paraphrases by hand: both            %.1f %%  (target: 90)" %
           (100 * both / n))
-    fell = min(t["change"] for t in table["tasks"])
-    print("largest fall of a task               %.1f points  (target: 1)" %
-          max(0, -fell))
+    worst = min(table["tasks"], key=lambda t: t["change"])
+    print("largest fall of a task               %.1f points  (target: 1): %s, "
+          "%d lost and %d gained of %d, by chance %.2f" % (
+              max(0, -worst["change"]), worst["name"], worst["lost"],
+              worst["gained"], worst["items"], worst["chance"]))
     print("perplexity                           %.2f, before %.2f" %
           (table["perplexity"]["after"], table["perplexity"]["before"]))
     print("the whole cycle                      %.1f min  (target: 15 on 2 "

@@ -488,7 +488,8 @@ def test_the_gate_alone_compares_two_models(rated, tmp_path):
             "--json"]
     same = json.loads(run(TUNE, "gate", MINI, MINI, *args).stdout)
     assert same["passed"]
-    assert all(t["change"] == 0 for t in same["tasks"])
+    assert all((t["change"], t["lost"], t["gained"], t["chance"]) ==
+               (0, 0, 0, 1) for t in same["tasks"])
     new = json.loads(run(TUNE, "gate", MINI, tmp_path / "new", *args).stdout)
     assert new["perplexity"]["before"] == same["perplexity"]["before"]
     assert new["perplexity"]["after"] != same["perplexity"]["before"]
