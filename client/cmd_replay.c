@@ -125,19 +125,22 @@ cmd_replay(struct ctl *ctl, int argc, char **argv)
 	int	 status, same = 0;
 
 	if ((argc == 1) == (ctl->opt.sample > 0)) {
-		term_error("replay: expected either the number of an "
-		    "exchange or --sample N");
+		term_error("replay: expected either an exchange's "
+		    "number, last, or --sample N");
 		return (CTL_USAGE);
 	}
-	if (argc == 1 && opts_number(argv[0], 1, INT64_MAX, &exchange) != 0) {
-		term_error("replay: expected an exchange's number, found "
-		    "\"%s\"", argv[0]);
+	if (argc == 1 && strcmp(argv[0], "last") != 0 &&
+	    opts_number(argv[0], 1, INT64_MAX, &exchange) != 0) {
+		term_error("replay: expected an exchange's number or last, "
+		    "found \"%s\"", argv[0]);
 		return (CTL_USAGE);
 	}
 	if ((status = link_open(ctl)) != CTL_OK)
 		return (status);
 	if (argc == 0)
 		return (replay_sample(ctl));
+	if ((status = filter_exchange(ctl, argv[0], &exchange)) != CTL_OK)
+		return (status);
 	status = replay_one(ctl, exchange, ctl->opt.reply, &same);
 	return (status != CTL_OK ? status : same ? CTL_OK : CTL_REFUSED);
 }

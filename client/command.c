@@ -75,9 +75,10 @@ static const struct command commands[] = {
 	    "A variant is the model with an adapter, or the model alone "
 	    "(base). Counts the replies\nwhose variant model.ab chose; with "
 	    "--any, all. The intervals are those of 95 %.\n" },
-	{ "replay", CMD_REPLAY, "[EXCHANGE]", 0, 1,
+	{ "replay", CMD_REPLAY, "[EXCHANGE|last]", 0, 1,
 	    "Have a stored reply written again, and compare the tokens",
-	    "With --sample, compare so many replies drawn at random.\n"
+	    "last is your newest one. With --sample, compare that many replies "
+	    "drawn at random.\n"
 	    "Exit status: 0 if all are identical, 1 if not.\n" },
 	{ "backup", CMD_BACKUP, "", 0, 0,
 	    "Copy the database while chatd runs (operators only)",

@@ -476,6 +476,7 @@ repl_cmd_param(struct repl *r, char *word)
 
 	if (strcmp(word, "reset") == 0) {
 		json_object_clear(r->ctl->opt.params);
+		term_note("[parameters reset]");
 		return;
 	}
 	if (value == NULL) {
@@ -485,6 +486,8 @@ repl_cmd_param(struct repl *r, char *word)
 	*value++ = '\0';
 	if ((why = param_opts_set(r->ctl->opt.params, word, value)) != NULL)
 		term_error("%s", why);
+	else
+		term_note("[%s=%s]", word, value);
 	free(why);
 }
 

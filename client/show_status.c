@@ -111,7 +111,7 @@ show_status_model(const json_t *model, FILE *out)
 		    bytes_text(total, all));
 	show_status_more(model, "why", out);
 	show_status_cache(model, out);
-	show_status_more(model, "digest", out);
+	show_status_digest(model, out);
 	free(name);
 	free(precision);
 	free(safe);
@@ -166,6 +166,22 @@ show_status_more(const json_t *o, const char *key, FILE *out)
 		return;
 	safe = render_line(msg_string(o, key));
 	fprintf(out, "           %s\n", safe);
+	free(safe);
+}
+
+/* Print the digest of the model, "sha256:...", as a row of its own. */
+static void
+show_status_digest(const json_t *model, FILE *out)
+{
+	char	*safe, *hex;
+
+	if (msg_string(model, "digest") == NULL)
+		return;
+	safe = render_line(msg_string(model, "digest"));
+	if ((hex = strchr(safe, ':')) != NULL)
+		*hex++ = '\0';
+	fprintf(out, "%-10s %s\n", hex != NULL ? safe : "digest",
+	    hex != NULL ? hex : safe);
 	free(safe);
 }
 

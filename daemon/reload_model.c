@@ -33,7 +33,7 @@ reload_finishing(const struct chatd *d, struct fault *f)
 	if (d->beside == NULL)
 		return (0);
 	fault_set(f, "busy", NULL, "the previous model, %s, has not ended yet "
-	    "(replies to finish: %d)", d->beside->path,
+	    "(replies to finish: %d); try again then", d->beside->path,
 	    exchange_count(d, d->beside));
 	return (1);
 }

@@ -1018,6 +1018,7 @@ def test_commands_of_the_chat(chatd, env):
         t.say("/again")
         t.expect("You said: again first")
         t.say("/params temperature=0 top_k=nine")
+        t.expect("[temperature=0]")
         t.expect("top_k: expected a whole number")
         t.say("/params")
         t.expect("temperature         0.0  (set here)\r\n")

@@ -283,6 +283,8 @@ def test_a_reply_replays_token_for_token(real):
             assert done["tokens"] == e["output_tokens"] > 0
     done = chatctl(real, "replay", str(two["exchange"]))
     assert done.stdout == "identical, %d tokens\n" % two["output_tokens"]
+    done = chatctl(real, "replay", "last")
+    assert done.stdout.startswith("identical, ") and done.returncode == 0
     done = chatctl(real, "replay", "--all", "--sample", "50")
     n = real.rows("SELECT count(*) FROM reply")[0][0]
     assert done.stdout == "%d of %d replies are identical\n" % (n, n)
