@@ -16,6 +16,7 @@ static void	show_status_model(const json_t *, FILE *);
 static void	show_status_swap(const json_t *, FILE *);
 static void	show_status_cache(const json_t *, FILE *);
 static void	show_status_more(const json_t *, const char *, FILE *);
+static void	show_status_digest(const json_t *, FILE *);
 static void	show_status_helper(const char *, const json_t *, FILE *);
 static void	show_status_since(int64_t, FILE *);
 static void	show_status_store(const json_t *, FILE *);

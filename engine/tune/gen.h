@@ -162,6 +162,7 @@ const char *gen_var(const struct gen_ctx *c, const char *name);
 void	 gen_bind(struct gen_ctx *c, const char *name, const char *value);
 void	 gen_forget(struct gen_ctx *c);
 char	*gen_fill(struct gen_ctx *c, const char *text);
+const char *gen_choice(struct gen_ctx *c, const char *list);
 char	*gen_draw(struct gen_ctx *c, const char *list);
 const struct gen_entry *gen_pick(struct gen_ctx *c,
 	    const struct gen_section *s, int group, const char *key);

@@ -13,6 +13,7 @@
 
 #define TABLE_COLUMNS	6
 #define TABLE_ROWS	6
+#define TABLE_TRIES	20		/* to find a first cell that is new */
 
 /* The columns that a row's template mentions, as bits: {$1} is bit 0. */
 static unsigned
@@ -38,7 +39,7 @@ table_row(struct gen_ctx *c, const struct gen_section *s, unsigned set)
 	return (e->text);
 }
 
-/* Title and template of column k of a table: "TITLE | TITLE = TEMPLATE". */
+/* Column k of a table: "TITLE | TITLE = TEMPLATE". */
 static const char *
 table_column(const struct gen_section *s, int k)
 {
@@ -48,6 +49,24 @@ table_column(const struct gen_section *s, int k)
 		if (strcmp(s->e[i].key, "col") == 0 && k-- == 0)
 			return (s->e[i].text);
 	return (NULL);
+}
+
+/* The title of column k: the first one, or one of them if any is set. Owned. */
+static char *
+table_title(struct gen_ctx *c, const struct gen_section *s, int k, int any)
+{
+	char	*all = gen_half(c, table_column(s, k), 0), *one, *from, *to;
+	size_t	 n = 1, want;
+
+	for (from = all; (from = strstr(from, " | ")) != NULL; from += 3)
+		n++;
+	want = any ? gen_below(c, n) : 0;
+	for (from = all; want > 0; want--)
+		from = strstr(from, " | ") + 3;
+	to = strstr(from, " | ");
+	one = xstrndup(from, to != NULL ? (size_t)(to - from) : strlen(from));
+	free(all);
+	return (one);
 }
 
 /* Remember the names of the columns: {$columns} is "A, B and C", {$numbered}
@@ -110,6 +129,31 @@ table_cell(struct gen_ctx *c, const struct gen_section *s, int k, int r)
 	return (cell);
 }
 
+/* The cells of row r, before which the table has the rows of first: the first
+ * cells of all rows differ, if there are enough different ones. */
+static int
+table_cells(struct gen_ctx *c, const struct gen_section *s, unsigned set,
+    int r, char *const *first, char **cell)
+{
+	int	 k, n, i, tries;
+
+	for (k = n = 0; table_column(s, k) != NULL; k++) {
+		if ((set >> k & 1) == 0)
+			continue;
+		for (tries = 0; tries < TABLE_TRIES; tries++) {
+			cell[n] = table_cell(c, s, k, r);
+			for (i = 0; n == 0 && i < r; i++)
+				if (strcmp(first[i], cell[n]) == 0)
+					break;
+			if (n > 0 || i == r || tries == TABLE_TRIES - 1)
+				break;
+			free(cell[n]);
+		}
+		n++;
+	}
+	return (n);
+}
+
 /* The rows of a table: text and answer. */
 static void
 table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
@@ -119,26 +163,22 @@ table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
 		"\n\n" };
 	const char	*between = betweens[gen_below(c, nitems(betweens))];
 	const char	*one = gen_chance(c, 0.5) ? table_row(c, s, set) : NULL;
-	char		*cell[TABLE_COLUMNS], first[64];
-	int		 r, k, n;
+	char		*cell[TABLE_COLUMNS], *first[TABLE_ROWS];
+	int		 r, n;
 
 	for (r = 0; r < rows; r++) {
-		for (k = n = 0; table_column(s, k) != NULL; k++) {
-			if ((set >> k & 1) == 0)
-				continue;
-			cell[n++] = table_cell(c, s, k, r);
-		}
-		/* Remember the first column, so that rows differ. */
-		snprintf(first, sizeof first, "row%d", r);
-		gen_bind(c, first, cell[0]);
+		n = table_cells(c, s, set, r, first, cell);
 		textbuf_puts(text, r == 0 && between[1] == '\0' ? " " :
 		    between);
 		gen_append(text, gen_fill(c, one != NULL && !c->test ? one :
 		    table_row(c, s, set)));
 		table_line(table, cell, n, NULL);
-		while (n > 0)
+		while (n > 1)
 			free(cell[--n]);
+		first[r] = cell[0];
 	}
+	while (rows > 0)
+		free(first[--rows]);
 }
 
 /* A text with options, and a table of them. */
@@ -146,21 +186,26 @@ int
 gen_table(struct gen_ctx *c, const char **family)
 {
 	const struct gen_section *s = gen_kind(c, "table");
+	const char		 *form = gen_choice(c, "table-form");
 	const struct gen_entry	 *e;
 	struct textbuf	 text = { 0 }, table = { 0 };
 	char		*title[TABLE_COLUMNS], *said;
 	unsigned	 set;
-	int		 k, n = 0;
+	int		 k, n = 0, named;
 
-	if (s == NULL)
+	if (s == NULL || form == NULL)
 		return (CHAT_ENOTFOUND);
+	named = strstr(form, "{$columns}") != NULL ||
+	    strstr(form, "{$numbered}") != NULL;
 	*family = s->name;
 	set = table_columns(gen_pick(c, s, -1, "row")->text);
 	for (k = 0; table_column(s, k) != NULL; k++)
 		if (set >> k & 1)
-			title[n++] = gen_half(c, table_column(s, k), 0);
+			title[n++] = table_title(c, s, k, named);
 	table_names(c, title, n);
-	gen_bind(c, "things", gen_pick(c, s, -1, "things")->text);
+	said = gen_fill(c, gen_pick(c, s, -1, "things")->text);
+	gen_bind(c, "things", said);
+	free(said);
 	if ((e = gen_pick(c, s, -1, "head")) != NULL)
 		gen_append(&text, gen_fill(c, e->text));
 	table_line(&table, title, n, NULL);
@@ -174,7 +219,7 @@ gen_table(struct gen_ctx *c, const char **family)
 	said = gen_ended(&text);
 	gen_bind(c, "text", said + strspn(said, " \n"));
 	free(said);
-	gen_say(c->doc, GEN_SAID, gen_draw(c, "table-form"));
+	gen_say(c->doc, GEN_SAID, gen_fill(c, form));
 	gen_say(c->doc, GEN_REPLY, gen_ended(&table));
 	while (n > 0)
 		free(title[--n]);

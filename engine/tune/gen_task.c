@@ -465,7 +465,7 @@ task_sentiment(struct gen_ctx *c, int real, const char **family)
 	free(s);
 	gen_say(c->doc, GEN_SAID, gen_draw(c, *family));
 	gen_say(c->doc, GEN_REPLY, xstrdup(task_labels[label]));
-	while (gen_chance(c, 0.3)) {
+	while (gen_chance(c, 0.45)) {
 		s = task_sentence(c, real, two, &label);
 		gen_bind(c, "text", s);
 		free(s);

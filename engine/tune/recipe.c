@@ -94,6 +94,7 @@ static const struct recipe_key recipe_keys[] = {
 	    recipe_schedules },
 	{ NULL, "fall", KEY_REAL, AT(fall), 0.4, 0, 1, NULL },
 	{ NULL, "steps", KEY_LONG, AT(steps), 1000, 1, 1e9, NULL },
+	{ NULL, "restart", KEY_LONG, AT(restart), 0, 0, 1e9, NULL },
 	{ NULL, "warmup", KEY_LONG, AT(warmup), 30, 0, 1e9, NULL },
 	{ NULL, "batch", KEY_LONG, AT(batch), 8192, 1, 1e9, NULL },
 	{ NULL, "micro", KEY_LONG, AT(micro), 2048, 16, 1048576, NULL },
@@ -457,11 +458,14 @@ recipe_clear(struct recipe *r)
 	memset(r, 0, sizeof *r);
 }
 
-/* The schedule: up, then constant, down by a cosine, or constant and down. */
+/* The schedule: up, then constant, down by a cosine, or constant and down.  The
+ * steps before a restart have a schedule that ends there (Loshchilov and Hutter,
+ * SGDR, 2017). */
 double
 recipe_factor(const struct recipe *r, int64_t step)
 {
-	double	 part = (double)step / (double)r->steps, x = 1;
+	int64_t	 steps = step < r->restart ? r->restart : r->steps;
+	double	 part = (double)step / (double)steps, x = 1;
 
 	if (step < r->warmup)
 		x = (double)(step + 1) / (double)r->warmup;

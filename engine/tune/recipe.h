@@ -52,6 +52,8 @@ struct recipe {
 	double			 fall;		/* share of steps at the end in
 						 * which the rate falls to 0 */
 	int64_t			 steps, warmup;
+	int64_t			 restart;	/* the step at which the rate
+						 * rises again; 0: none */
 	int64_t			 batch;		/* tokens in a step */
 	int64_t			 micro;		/* tokens in a pass */
 	int64_t			 length;	/* longest document: tokens */

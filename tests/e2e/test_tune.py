@@ -160,6 +160,20 @@ def test_a_run_in_parts_is_the_same_run(tmp_path, trained):
         digest(trained / "model.safetensors")
 
 
+def test_a_complete_run_goes_on_after_a_restart_of_the_rate(tmp_path):
+    """With the same bits as the recipe with "restart" has from the beginning."""
+    text = MODEL + SFT + "warmup: 1\nrestart: 0\n"
+    run(tmp_path, "out", text, steps=12)
+    run(tmp_path, "out", text, args=["--changed"], steps=30, restart=12)
+    whole = run(tmp_path, "whole", text, steps=30, restart=12)
+    assert digest(tmp_path / "out/model.safetensors") == \
+        digest(whole / "model.safetensors")
+    rows = (whole / "loss.csv").read_text().splitlines()[1:]
+    rates = [float(r.split(",")[4]) for r in rows]
+    assert len(rates) == 30 and rates[11] < rates[8] / 2 and \
+        rates[12] > 2 * rates[11] and rates[29] < rates[12] / 5
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     recipe = write(tmp_path, MODEL + SFT)
     assert tune("recipe", recipe, "--out", tmp_path / "out", "--stop",
