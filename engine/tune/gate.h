@@ -4,8 +4,9 @@
  * worse at anything that is measured.  Both answer the same tests, so they are
  * compared test by test: a task has become worse if its share of right answers
  * has fallen by more than the margin, and if chance does not explain this.  Of
- * the tests that only one of the two answers rightly, each would be the parent's
- * with probability 1/2 by chance (the sign test, or exact test of McNemar).
+ * the tests that only one of the two answers rightly, each would be the
+ * parent's with probability 1/2 by chance (the sign test, or exact test of
+ * McNemar).
  */
 #ifndef TUNE_GATE_H
 #define TUNE_GATE_H

