@@ -250,6 +250,32 @@ def test_the_drop_in_for_machines_without_a_gpu_works():
     done("systemctl", "daemon-reload")
 
 
+def test_the_weekly_training_runs_within_its_unit():
+    """All of it: export, training, gate, and the change of the model."""
+    start()
+    done(CHATCTL, "ask", "Where is the printer?")
+    done(CHATCTL, "rate", "last", "bad", "--ideal", "In room 12.")
+    done(CHATCTL, "consent", "yes")
+    preset = pathlib.Path("/run/probe/short.yaml")
+    preset.write_text("steps: 2\nbatch: 128\nmicro: 128\npairs: 64\nitems: 2\n"
+                      "own: 0\nphrasings: 4\nmargin: 100\nperplexity: 1000\n")
+    folder = pathlib.Path("/etc/systemd/system/chatd-tune.service.d")
+    folder.mkdir()
+    command = show("chatd-tune.service", "ExecStart").split("argv[]=")[1]
+    (folder / "short.conf").write_text(
+        "[Service]\nExecStart=\nExecStart=%s --preset %s\n"
+        % (command.split(" ;")[0], preset))
+    done("systemctl", "daemon-reload")
+    r = run("systemctl", "start", "chatd-tune.service")
+    assert r.returncode == 0, done("journalctl", "-o", "cat", "-u",
+                                   "chatd-tune.service")
+    made = call("status")["model"]
+    assert made["path"].startswith("/var/lib/chatd/models/"), made
+    done(CHATCTL, "ask", "--max-tokens", "5", "Hello")
+    done(CHATCTL, "rollback")
+    assert call("status")["model"]["path"] != made["path"]
+
+
 def test_stop_is_clean_and_the_socket_starts_it_again():
     start()
     done("systemctl", "stop", "chatd.service")
