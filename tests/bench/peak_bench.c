@@ -20,76 +20,47 @@
 
 #define ROUNDS	200000000L
 #define TILE_ROUNDS	20000000L
-/* Twelve sums: more than latency times the units of a core. */
-#define EACH(X)	X(0) X(1) X(2) X(3) X(4) X(5) \
-		X(6) X(7) X(8) X(9) X(10) X(11)
 
-/* Each returns the operations that it has done; *sink keeps them alive. */
+/* Each returns the operations that it has done, with twelve sums: more than the
+ * latency times the units of a core.  *sink keeps them alive. */
 typedef double (*peak_fn)(float *sink);
 
-__attribute__((target("avx2,fma"))) static double
-peak_avx2(float *sink)
-{
-	__m256	 x = _mm256_set1_ps(0.5f);
-	long	 i;
-
-#define S(n)	__m256 s##n = _mm256_set1_ps(n);
-	EACH(S)
-	for (i = 0; i < ROUNDS; i++) {
-#define F(n)	__asm__ volatile("vfmadd231ps %1, %1, %0" : \
-		    "+x"(s##n) : "x"(x));
-		EACH(F)
-	}
-#undef S
-#undef F
-#define S(n)	x = _mm256_add_ps(x, s##n);
-	EACH(S)
-#undef S
-	_mm256_storeu_ps(sink, x);
-	return (12.0 * 8 * 2 * ROUNDS);
+/* A function with twelve sums in registers of the type reg (constraint how), and
+ * ROUNDS times the instruction op on each: work operations at a time. */
+#define PEAK(name, arch, reg, how, set1, add, store, op, work)		\
+__attribute__((target(arch))) static double				\
+name(float *sink)							\
+{									\
+	reg	 x = set1(0.5f), s0 = x, s1 = x, s2 = x, s3 = x;	\
+	reg	 s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x;	\
+	reg	 s10 = x, s11 = x;					\
+	long	 i;							\
+									\
+	for (i = 0; i < ROUNDS; i++)					\
+		__asm__ volatile(					\
+		    op " %12, %12, %0\n\t" op " %12, %12, %1\n\t"	\
+		    op " %12, %12, %2\n\t" op " %12, %12, %3\n\t"	\
+		    op " %12, %12, %4\n\t" op " %12, %12, %5\n\t"	\
+		    op " %12, %12, %6\n\t" op " %12, %12, %7\n\t"	\
+		    op " %12, %12, %8\n\t" op " %12, %12, %9\n\t"	\
+		    op " %12, %12, %10\n\t" op " %12, %12, %11"		\
+		    : "+" how(s0), "+" how(s1), "+" how(s2),		\
+		    "+" how(s3), "+" how(s4), "+" how(s5),		\
+		    "+" how(s6), "+" how(s7), "+" how(s8),		\
+		    "+" how(s9), "+" how(s10), "+" how(s11)		\
+		    : how(x));						\
+	x = add(add(add(s0, s1), add(s2, s3)), add(add(s4, s5),		\
+	    add(s6, s7)));						\
+	store(sink, add(x, add(add(s8, s9), add(s10, s11))));		\
+	return (12.0 * work * ROUNDS);					\
 }
 
-__attribute__((target("avx512f"))) static double
-peak_avx512(float *sink)
-{
-	__m512	 x = _mm512_set1_ps(0.5f);
-	long	 i;
-
-#define S(n)	__m512 s##n = _mm512_set1_ps(n);
-	EACH(S)
-	for (i = 0; i < ROUNDS; i++) {
-#define F(n)	__asm__ volatile("vfmadd231ps %1, %1, %0" : \
-		    "+v"(s##n) : "v"(x));
-		EACH(F)
-	}
-#undef F
-#define F(n)	x = _mm512_add_ps(x, s##n);
-	EACH(F)
-#undef F
-	_mm512_storeu_ps(sink, x);
-	return (12.0 * 16 * 2 * ROUNDS);
-}
-
-__attribute__((target("avx512f,avx512bf16"))) static double
-peak_bf16(float *sink)
-{
-	__m512	 x = _mm512_castsi512_ps(_mm512_set1_epi32(0x3f003f00));
-	long	 i;
-
-	EACH(S)
-	for (i = 0; i < ROUNDS; i++) {
-#define F(n)	__asm__ volatile("vdpbf16ps %1, %1, %0" : \
-		    "+v"(s##n) : "v"(x));
-		EACH(F)
-	}
-#undef F
-#define F(n)	x = _mm512_add_ps(x, s##n);
-	EACH(F)
-#undef F
-	_mm512_storeu_ps(sink, x);
-	return (12.0 * 32 * 2 * ROUNDS);
-}
-#undef S
+PEAK(peak_avx2, "avx2,fma", __m256, "x", _mm256_set1_ps, _mm256_add_ps,
+    _mm256_storeu_ps, "vfmadd231ps", 16)
+PEAK(peak_avx512, "avx512f", __m512, "v", _mm512_set1_ps, _mm512_add_ps,
+    _mm512_storeu_ps, "vfmadd231ps", 32)
+PEAK(peak_bf16, "avx512f,avx512bf16", __m512, "v", _mm512_set1_ps,
+    _mm512_add_ps, _mm512_storeu_ps, "vdpbf16ps", 64)
 
 /* Four tiles of sums; the two operands of each are loaded once. */
 __attribute__((target("amx-tile,amx-bf16"))) static double
