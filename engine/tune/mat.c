@@ -251,15 +251,19 @@ mat_mul_packed(struct mat *m, int M, int N, int K, struct mat_in a,
 	struct mat_job	 j = { .m = m, .M = M, .N = N, .K = K, .a = a,
 			    .c = c, .ldc = ldc, .add = add };
 
-	if (m->device != NULL && M > 0)
+	if (M <= 0)
+		return;
+	m->flops += 2.0 * M * N * K;
+	if (m->device != NULL) {
 		mat_device_mul_packed(m, M, N, K, a, packed, c, ldc, add);
-	for (; m->device == NULL && M > 0 && j.k0 < K; j.k0 += j.kn) {
+		return;
+	}
+	for (; j.k0 < K; j.k0 += j.kn) {
 		j.kn = K - j.k0 < MAT_K ? K - j.k0 : MAT_K;
 		j.packed = mat_from(&j, packed);
 		pool_run(m->pool, (MAT_UP(M) / MAT_PANEL + MAT_GROUP - 1) /
 		    MAT_GROUP, mat_mul_item, &j);
 	}
-	m->flops += 2.0 * M * N * K;
 }
 
 /* Multiply. */

@@ -42,7 +42,7 @@ struct device_lines {
 	int		 lines, n, add;
 };
 
-/* Round n numbers to bf16, to nearest even; NaN stays NaN. */
+/* Round n numbers as dtype_bf16 does, in a form that becomes vectors. */
 static inline void
 device_round(uint16_t *out, const float *x, int n)
 {
