@@ -25,8 +25,8 @@
  * latency times the units of a core.  *sink keeps them alive. */
 typedef double (*peak_fn)(float *sink);
 
-/* A function with twelve sums in registers of the type reg (constraint how), and
- * ROUNDS times the instruction op on each: work operations at a time. */
+/* A function with twelve sums in registers of the type reg (constraint how),
+ * and ROUNDS times the instruction op on each: work operations at a time. */
 #define PEAK(name, arch, reg, how, set1, add, store, op, work)		\
 __attribute__((target(arch))) static double				\
 name(float *sink)							\
