@@ -352,7 +352,7 @@ task_article(struct gen_ctx *c)
 	struct textbuf			 text = { 0 };
 	const char			*part = gen_chance(c, 0.5) ? "\n\n" :
 					    " ";
-	int				 most = 1 + (int)gen_below(c, 6);
+	int				 most = 1 + (int)gen_below(c, 8);
 	int				 group;
 
 	if ((s = gen_kind(c, "article")) == NULL)

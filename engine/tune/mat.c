@@ -12,8 +12,10 @@
 #ifdef CPU_AMX
 #include <sys/syscall.h>
 
-#include <cpuid.h>
 #include <unistd.h>
+#endif
+#ifdef CPU_X86
+#include <cpuid.h>
 #endif
 
 #include "log.h"
@@ -21,7 +23,6 @@
 #include "pool.h"
 #include "xmalloc.h"
 
-#define MAT_K	1024	/* columns that are multiplied at a time */
 #define MAT_GROUP	4	/* panels of A that share a panel of B */
 
 /* One product, for the threads. */
@@ -62,6 +63,20 @@ mat_has_amx(void)
 }
 #endif
 
+#ifdef CPU_FP16
+/* Has the processor products of fp16?  (CPUID 7.0: bit 23 of EDX, "Intel
+ * Architecture Instruction Set Extensions", AVX512-FP16.) */
+static int
+mat_has_fp16(void)
+{
+	uint32_t	 a, b, c, d;
+
+	return (__builtin_cpu_supports("avx512f") &&
+	    __builtin_cpu_supports("avx512bw") &&
+	    __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1) != 0);
+}
+#endif
+
 /* The variant named isa, or the best one. */
 const struct mat_kind *
 mat_find(const char *isa)
@@ -71,6 +86,12 @@ mat_find(const char *isa)
 #ifdef CPU_AMX
 	if ((any || strcmp(isa, "amx") == 0) && mat_has_amx())
 		return (&mat_amx);
+#endif
+#ifdef CPU_FP16
+	if ((any || strcmp(isa, "avx512fp16") == 0) && mat_has_fp16())
+		return (&mat_avx512fp16);
+#endif
+#ifdef CPU_AMX
 	if ((any || strcmp(isa, "avx512bf16") == 0) && mat_has_bf16())
 		return (&mat_avx512bf16);
 #endif
@@ -119,7 +140,11 @@ mat_packed(const struct mat_kind *kind, int rows, int k)
 size_t
 mat_bytes(const struct mat_kind *kind, int rows, int k)
 {
-	return ((size_t)MAT_UP(rows) * (size_t)MAT_UP(k) * kind->elem);
+	size_t	 heads = (size_t)MAT_UP(rows) / MAT_PANEL *
+		    (((size_t)k + MAT_K - 1) / MAT_K);
+
+	return ((size_t)MAT_UP(rows) * (size_t)MAT_UP(k) * kind->elem +
+	    heads * kind->head);
 }
 
 /* Panel i. */

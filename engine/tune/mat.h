@@ -3,7 +3,8 @@
  * The arithmetic of the trainer: products of matrices, and loops over rows.
  * There is a variant for each kind of processor (struct mat_kind).  All have
  * the same meaning, but not the same bits: "amx" and "avx512bf16" multiply bf16
- * and add in fp32, the others use fp32 throughout.  One variant gives the same
+ * and add in fp32, "avx512fp16" multiplies scaled fp16 (mat_avx512fp16.c), the
+ * others use fp32 throughout.  One variant gives the same
  * bits in each run, with any number of threads.
  *
  * A product first packs its operands into panels of MAT_PANEL rows.  A packed
@@ -18,6 +19,7 @@
 
 #define MAT_PANEL	32	/* rows of a panel, columns of its blocks */
 #define MAT_UP(n)	(((n) + MAT_PANEL - 1) / MAT_PANEL * MAT_PANEL)
+#define MAT_K		1024	/* columns that are multiplied at a time */
 
 struct pool;
 struct mat_device;
@@ -28,9 +30,10 @@ struct mat_device;
  * columns, and is filled up with zeros to whole panels and blocks.
  */
 struct mat_kind {
-	const char	*name;		/* "amx", "avx512bf16", "avx512",
-					 * "avx2", "scalar" */
+	const char	*name;		/* "amx", "avx512fp16", "avx512bf16",
+					 * "avx512", "avx2", "scalar" */
 	size_t		 elem;		/* bytes of a packed element */
+	size_t		 head;		/* bytes before a panel's elements */
 	/* Prepare the calling thread for block. */
 	void		(*enter)(void);
 	void		(*pack_a)(void *out, const float *x, ptrdiff_t rs,
@@ -81,7 +84,7 @@ enum { ADAM_RATE, ADAM_BETA1, ADAM_BETA2, ADAM_EPS, ADAM_DECAY, ADAM_C1,
 	ADAM_C2, ADAM_SCALE, ADAM_HYPER };
 
 extern const struct mat_kind mat_scalar, mat_avx2, mat_avx512, mat_avx512bf16,
-    mat_amx;
+    mat_avx512fp16, mat_amx;
 
 /* The best variant that this processor can run, or the one named isa. NULL:
  * it can't be run, or there is no such variant. */

@@ -3,7 +3,7 @@
  * A part of mat_*.c, after a vec_*.h: the loops of one variant of struct
  * mat_kind, over vectors of 16 lanes.  MAT_KIND and MAT_NAME name the variant.
  * MAT_ROWS and MAT_VECS are the rows and the vectors of a register block.  A
- * variant that defines MAT_BF16 has pack_a, pack_b, block and enter of its
+ * variant that defines MAT_NARROW has pack_a, pack_b, block and enter of its
  * own.
  */
 #include "mat.h"
@@ -13,7 +13,7 @@
 
 #include "vmath.h"
 
-#ifndef MAT_BF16
+#ifndef MAT_NARROW
 #define MAT_NEAR	128		/* columns: 16 KiB of a panel */
 
 /* Nothing to prepare. */
@@ -394,8 +394,13 @@ mat_adam_row(float *p, float *m, float *v, const float *g, int n,
 	}
 }
 
+#ifndef MAT_HEAD
+#define MAT_HEAD	0
+#endif
+
 const struct mat_kind MAT_KIND = {
-	MAT_NAME, MAT_ELEM, mat_enter, mat_pack_a, mat_pack_b, mat_block,
+	MAT_NAME, MAT_ELEM, MAT_HEAD, mat_enter, mat_pack_a, mat_pack_b,
+	mat_block,
 	mat_norm, mat_norm_back, mat_gelu, mat_gelu_back, mat_exp_row,
 	mat_max_row, mat_scale_row, mat_add_row, mat_dscore_row, mat_dot_row,
 	mat_adam_row

@@ -9,20 +9,14 @@
 #define TUNE_MAT_PACK_BF16_H
 
 #include "mat.h"
+#include "mat_turn.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-#define MAT_BF16
+#define MAT_NARROW
 #define MAT_ELEM	sizeof(uint16_t)
 #define PACK_LANES	32	/* bf16 in a row of a tile */
-
-/* The mask of the first n of 16 lanes. */
-static inline __mmask16
-mat_mask(int n)
-{
-	return (n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1 << n) - 1));
-}
 
 /* v[i] = 32 columns of row i, for up to 16 rows; columns lie side by side. */
 static inline __attribute__((always_inline)) void
@@ -71,41 +65,6 @@ mat_cols16(__m512i v[16], const float *x, ptrdiff_t cs, int rows, int k)
 			    _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(m,
 			    x + (2 * p + 1) * cs)));
 		v[p] = _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
-	}
-}
-
-/* Exchange rows and columns of 16 x 16 pairs. */
-static inline __attribute__((always_inline)) void
-mat_turn16(__m512i v[16])
-{
-	__m512i	 t[16];
-	int	 i;
-
-#pragma GCC unroll 8
-	for (i = 0; i < 16; i += 2) {
-		t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-		t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-	}
-#pragma GCC unroll 4
-	for (i = 0; i < 16; i += 4) {
-		v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-		v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-		v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-		v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-	}
-#pragma GCC unroll 4
-	for (i = 0; i < 4; i++) {
-		t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-		t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
-		t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-		t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
-	}
-#pragma GCC unroll 4
-	for (i = 0; i < 4; i++) {
-		v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-		v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-		v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-		v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
 	}
 }
 

@@ -232,7 +232,7 @@ mat_adam_row(float *p, float *m, float *v, const float *g, int n,
 }
 
 const struct mat_kind mat_scalar = {
-	"scalar", sizeof(float), mat_enter, mat_pack, mat_pack, mat_block,
+	"scalar", sizeof(float), 0, mat_enter, mat_pack, mat_pack, mat_block,
 	mat_norm, mat_norm_back, mat_gelu, mat_gelu_back, mat_exp_row,
 	mat_max_row, mat_scale_row, mat_add_row, mat_dscore_row, mat_dot_row,
 	mat_adam_row

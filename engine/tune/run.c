@@ -320,8 +320,8 @@ run_recipe(const struct run_options *o, struct fault *f)
 	memset(&t, 0, sizeof t);
 	if (kind == NULL)
 		return (fault_set(f, "bad_config", NULL, "--isa: \"%s\" is "
-		    "not auto, amx, avx512bf16, avx512, avx2 or scalar, or "
-		    "this processor can't run it", o->isa));
+		    "not auto, amx, avx512fp16, avx512bf16, avx512, avx2 or "
+		    "scalar, or this processor can't run it", o->isa));
 	if ((e = recipe_load(o->recipe, &r, f)) != 0)
 		return (e);
 	if (path_mkdirs(o->out, 0755) != 0) {

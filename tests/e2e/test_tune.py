@@ -320,8 +320,8 @@ def test_wrong_arguments(args):
 def test_an_unknown_instruction_set(tmp_path):
     done = tune("recipe", "x.yaml", "--out", tmp_path, "--isa", "sse")
     assert (done.returncode, done.stderr) == (
-        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512bf16, avx512, '
-        "avx2 or scalar, or this processor can't run it\n")
+        1, 'chatd-tune: --isa: "sse" is not auto, amx, avx512fp16, '
+        "avx512bf16, avx512, avx2 or scalar, or this processor can't run it\n")
 
 
 def test_help_and_version():

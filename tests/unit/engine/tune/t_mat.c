@@ -26,7 +26,7 @@
 #define WIDE	7		/* columns of C that are not the product's */
 
 static const char *const isas[] = { "scalar", "avx2", "avx512",
-	"avx512bf16", "amx" };
+	"avx512bf16", "avx512fp16", "amx" };
 
 static const struct shape {
 	int	 M, N, K;

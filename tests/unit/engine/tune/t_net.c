@@ -27,7 +27,7 @@
 #define VOCAB	50
 
 static const char *const isas[] = { "scalar", "avx2", "avx512",
-	"avx512bf16", "amx" };
+	"avx512bf16", "avx512fp16", "amx" };
 
 /* The configuration of reference.py. */
 static struct model_config
@@ -155,7 +155,8 @@ test_gradients_are_those_of_torch(void **state)
 		if (mat_find(isas[v]) == NULL)
 			continue;
 		tol = strcmp(isas[v], "amx") == 0 ||
-		    strcmp(isas[v], "avx512bf16") == 0 ? 2e-2 : 2e-5;
+		    strcmp(isas[v], "avx512bf16") == 0 ||
+		    strcmp(isas[v], "avx512fp16") == 0 ? 2e-2 : 2e-5;
 		assert_non_null(f = fopen(path, "r"));
 		while (next(f, line, sizeof line) && sscanf(line,
 		    "model %15s %d %lf %d %lf", act, &parallel, &pct, &tied,
