@@ -39,7 +39,7 @@ replay_print(const struct ctl *ctl, const json_t *end)
 		printf("identical, %lld tokens\n",
 		    (long long)msg_int(end, "tokens", 0));
 	else
-		printf("parts after %lld of %lld tokens\n",
+		printf("differs after %lld of %lld tokens\n",
 		    (long long)msg_int(end, "at", 0),
 		    (long long)msg_int(end, "tokens", 0));
 	json_array_foreach(differs, i, o) {

@@ -385,10 +385,11 @@ struct store_filter {
 	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, \
 	    (at) + offsetof(struct store_filter, user) }
 
-/* Check a filter after its fields were read. Returns 0, or CHAT_EFORMAT with *f
- * filled. */
-int	 store_filter_read(struct store_filter *ft, int admin,
-	    struct fault *f);
+/* Check a filter after its fields were read. Returns 0, or another value with *f
+ * filled: a word is not known, the filter is for operators, or nothing is
+ * stored under the name of the user. */
+int	 store_filter_read(struct store *st, struct store_filter *ft,
+	    int admin, struct fault *f);
 
 /*
  * SQL: does the exchange e pass the filter?  The statement has the parameter

@@ -222,7 +222,8 @@ store_ab(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_ab_fields,
 	    nitems(store_ab_fields), &a, &req->fault)) != 0 ||
-	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0)
+	    (r = store_filter_read(st, &a.filter, a.admin,
+	    &req->fault)) != 0)
 		return (r);
 	if (!a.admin)
 		return (fault_set(&req->fault, "denied", NULL,

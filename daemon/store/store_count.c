@@ -89,7 +89,8 @@ store_count(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_count_fields,
 	    nitems(store_count_fields), &a, &req->fault)) != 0 ||
-	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0)
+	    (r = store_filter_read(st, &a.filter, a.admin,
+	    &req->fault)) != 0)
 		return (r);
 	if (a.all && !a.admin)
 		return (fault_set(&req->fault, "denied", "all",

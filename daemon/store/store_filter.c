@@ -10,9 +10,29 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
+/* Is something stored under this name? Accounts have the latest name, exchanges
+ * that of their time. */
+static int
+store_filter_name(struct store *st, const char *name, struct fault *f)
+{
+	sqlite3_stmt	*q;
+	int		 r;
+
+	if ((r = sql_open(st, &q, "SELECT 1 FROM account WHERE name = ?1 "
+	    "UNION ALL SELECT 1 FROM exchange WHERE name = ?1 LIMIT 1", "s",
+	    name)) != 0 || (r = sql_step(st, q)) < 0)
+		return (r);
+	if (r == 0)
+		return (fault_set(f, "not_found", "user", "user: nothing is "
+		    "stored under the name \"%s\"", name));
+	sql_end(q);
+	return (0);
+}
+
 /* Check the words of a filter, and find out what its user is. */
 int
-store_filter_read(struct store_filter *ft, int admin, struct fault *f)
+store_filter_read(struct store *st, struct store_filter *ft, int admin,
+    struct fault *f)
 {
 	const char	*p;
 
@@ -46,9 +66,10 @@ store_filter_read(struct store_filter *ft, int admin, struct fault *f)
 		    "user: expected a name or a number, found nothing"));
 	for (p = ft->user; *p >= '0' && *p <= '9' && p - ft->user < 15; p++)
 		ft->uid = (ft->uid == -1 ? 0 : ft->uid) * 10 + (*p - '0');
-	if (*p != '\0')
-		ft->uid = -1;		/* a name */
-	else
+	if (*p == '\0') {
 		ft->user = NULL;
-	return (0);
+		return (0);
+	}
+	ft->uid = -1;
+	return (store_filter_name(st, ft->user, f));
 }

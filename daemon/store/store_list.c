@@ -125,7 +125,8 @@ store_list(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_list_fields,
 	    nitems(store_list_fields), &a, &req->fault)) != 0 ||
-	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0)
+	    (r = store_filter_read(st, &a.filter, a.admin,
+	    &req->fault)) != 0)
 		return (r);
 	if ((kind = vocabulary_find(store_list_kinds, a.kind)) == -1)
 		return (vocabulary_fault(&req->fault, "bad_field", "kind",

@@ -101,7 +101,8 @@ struct search_query {
 static const char *const store_search_reviews[] = { "unrated", "second",
     "disputed", "flagged", NULL };
 
-static int	store_search_check(struct search_args *, struct fault *);
+static int	store_search_check(struct store *, struct search_args *,
+		    struct fault *);
 static char	*store_search_query(const char *, int, struct fault *);
 static const char *store_search_word(struct search_query *, const char *);
 static int	store_search_open(struct store *, struct search_args *,
@@ -137,7 +138,7 @@ store_search(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_search_fields,
 	    nitems(store_search_fields), &a, &req->fault)) != 0 ||
-	    (r = store_search_check(&a, &req->fault)) != 0 ||
+	    (r = store_search_check(st, &a, &req->fault)) != 0 ||
 	    (r = store_search_open(st, &a, &q)) != 0)
 		goto out;
 	while ((r = sql_step(st, q)) == 1) {
@@ -178,11 +179,12 @@ out:
 
 /* Check what is looked for, and make the query for the index. */
 static int
-store_search_check(struct search_args *a, struct fault *f)
+store_search_check(struct store *st, struct search_args *a,
+    struct fault *f)
 {
 	int	r;
 
-	if ((r = store_filter_read(&a->filter, a->admin, f)) != 0)
+	if ((r = store_filter_read(st, &a->filter, a->admin, f)) != 0)
 		return (r);
 	if ((a->all || a->review != NULL) && !a->admin)
 		return (fault_set(f, "denied", a->all ? "all" : "review",

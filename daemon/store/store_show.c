@@ -75,7 +75,8 @@ store_show(struct store *st, struct store_request *req)
 
 	if ((r = fields_read(req->msg, store_show_fields,
 	    nitems(store_show_fields), &a, &req->fault)) != 0 ||
-	    (r = store_filter_read(&a.filter, a.admin, &req->fault)) != 0 ||
+	    (r = store_filter_read(st, &a.filter, a.admin,
+	    &req->fault)) != 0 ||
 	    (r = store_show_head(st, &a, req)) != 0)
 		return (r);
 	if ((r = sql_open(st, &q, a.exchange != 0 ?

@@ -22,7 +22,6 @@
 
 #define ADAPTER_CONFIG_MAX	(1024 * 1024)	/* bytes of its JSON */
 #define ADAPTER_VALUES_MAX	4096		/* values in it */
-#define ADAPTER_CONFIG		"adapter_config.json"
 #define ADAPTER_TENSORS		"adapter_model.safetensors"
 #define ADAPTER_NAME		(2 * TENSOR_NAME_MAX)
 #define ADAPTER_SLICE		((size_t)1024 * 1024)	/* bytes */

@@ -22,6 +22,8 @@
  * the model that the adapter was trained on, as model_digest returns it. */
 #define ADAPTER_BASE		"base_digest"
 
+#define ADAPTER_CONFIG	"adapter_config.json"
+
 /* The matrices that an adapter may change, as adapter_config.json calls
  * them. */
 enum adapter_target {

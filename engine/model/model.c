@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapter.h"
 #include "hfconfig.h"
 #include "fileio.h"
 #include "gguf.h"
@@ -89,6 +90,22 @@ model_free(struct model *m)
 	free(m);
 }
 
+/* A folder with an adapter and no model gets an error of its own. */
+static int
+model_not_adapter(const char *folder, const char *config, struct fault *f)
+{
+	char	*path = path_join(folder, ADAPTER_CONFIG);
+	int	 r = 0;
+
+	if (access(path, F_OK) == 0 && access(config, F_OK) != 0)
+		r = fault_set(f, "bad_model", NULL, "%s: expected a model, "
+		    "found an adapter (%s); an adapter belongs into "
+		    "model.adapters, beside its base model", folder,
+		    ADAPTER_CONFIG);
+	free(path);
+	return (r);
+}
+
 /* Open a Hugging Face folder. */
 static int
 model_open_folder(struct model *m, struct fault *f)
@@ -101,6 +118,7 @@ model_open_folder(struct model *m, struct fault *f)
 	free(whole);
 	m->tokenizer_path = path_join(m->path, "tokenizer.json");
 	if ((r = fileio_folder(m->path, f)) != 0 ||
+	    (r = model_not_adapter(m->path, path, f)) != 0 ||
 	    (r = fileio_text(path, CONFIG_BYTES_MAX, &m->config_text,
 	    &m->config_len, f)) != 0 ||
 	    (r = hfconfig_parse(path, m->config_text, m->config_len,

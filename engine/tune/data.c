@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "growbuf.h"
 #include "rng.h"
 #include "xmalloc.h"
 
@@ -266,6 +267,37 @@ data_row_clear(struct data_row *row)
 	memset(row, 0, sizeof *row);
 }
 
+/* Say what a row should have had, and what it has. */
+static int
+data_row_fault(const struct recipe_source *from, size_t line, json_t *row,
+    struct fault *f)
+{
+	static const char *const expected[] = {
+		[DATA_DIALOGUES] = "\"turns\", \"messages\", \"text\" with "
+		    "tags, or \"prompt\" and \"completion\"",
+		[DATA_TEXT] = "\"text\"",
+		[DATA_PREFERENCE] = "\"prompt\", \"chosen\" and "
+		    "\"rejected\"",
+		[DATA_LABELS] = "\"prompt\", \"completion\" and \"label\"",
+	};
+	struct textbuf	 keys = { 0 };
+	const char	*key;
+	json_t		*v;
+	int		 r;
+
+	json_object_foreach(row, key, v) {
+		textbuf_puts(&keys, keys.n > 0 ? ", \"" : "\"");
+		textbuf_puts(&keys, key);
+		textbuf_puts(&keys, "\"");
+	}
+	textbuf_add(&keys, "", 1);
+	r = fault_set(f, "bad_config", NULL, "%s:%zu: expected %s with texts "
+	    "(chatd-tune(1)), found %s", from->path, line,
+	    expected[from->kind], keys.n > 1 ? keys.s : "no keys");
+	free(keys.s);
+	return (r);
+}
+
 /* Read a file. */
 static int
 data_file(const struct recipe_source *from, struct data_source *to,
@@ -294,9 +326,7 @@ data_file(const struct recipe_source *from, struct data_source *to,
 			r = fault_set(f, "bad_config", NULL,
 			    "%s:%zu: not a JSON object", from->path, lines);
 		else if (!data_row(from->kind, row, &to->row[to->n]))
-			r = fault_set(f, "bad_config", NULL, "%s:%zu: the row "
-			    "has not the keys of its kind (chatd-tune(1))",
-			    from->path, lines);
+			r = data_row_fault(from, lines, row, f);
 		to->n++;
 		json_decref(row);
 	}

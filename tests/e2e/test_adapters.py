@@ -192,6 +192,15 @@ def test_an_adapter_that_others_may_write_is_refused(folders, tmp_path):
     assert str(path) in refused(folders, path)[1]
 
 
+def test_an_adapter_is_not_a_model(folders):
+    done = subprocess.run(
+        [BUILD / "chatd-engine", "--model", folders["erf64", "one"],
+         "--check"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "expected a model, found an adapter (adapter_config.json)" in \
+        done.stderr
+
+
 def test_a_missing_file_and_a_bad_name_are_refused(folders, tmp_path):
     path = lora_random.write(tmp_path / "a", "erf64")
     assert "other than base" in refused(folders, path, "base")[1]

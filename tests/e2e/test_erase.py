@@ -328,7 +328,7 @@ def test_a_replay_says_where_and_why_it_parts(real, sql, what):
         assert done["at"] == 5 and done["was"] == 1
     out = chatctl(real, "replay", str(e["exchange"]))
     assert out.returncode == (0 if done["identical"] else 1)
-    assert done["identical"] or "parts after" in out.stdout
+    assert done["identical"] or "differs after" in out.stdout
     assert what is None or "  %s was " % what in out.stdout
     change(real, "DELETE FROM exchange WHERE id = ?", e["exchange"])
 

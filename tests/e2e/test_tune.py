@@ -298,7 +298,10 @@ def test_bad_recipes(tmp_path, old, new, message):
 
 @pytest.mark.parametrize("row,message", [
     ("{", "talk.jsonl:2: not a JSON object"),
-    ('{"turn": ["a"]}', "talk.jsonl:2: the row has not the keys of its kind")])
+    ('{"turn": ["a"]}', 'talk.jsonl:2: expected "turns", "messages", "text" '
+     'with tags, or "prompt" and "completion" with texts (chatd-tune(1)), '
+     'found "turn"'),
+    ('{}', '(chatd-tune(1)), found no keys')])
 def test_bad_rows(tmp_path, row, message):
     recipe = write(tmp_path, MODEL + SFT)
     (tmp_path / "talk.jsonl").write_text('{"turns": ["a", "b"]}\n%s\n' % row)
