@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a core can multiply at most: by FMA in fp32, by VDPBF16PS and by AMX
+ * What a core can multiply at most: by FMA in fp32 and fp16, by VDPBF16PS and AMX
  * tiles, from registers alone.  Prints a line with the name and the GFLOP a
  * second of processor time for each that this processor has.  It is the best of
  * five runs, so that what else runs on the machine counts little.
  */
+#include <config.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -61,6 +63,22 @@ PEAK(peak_avx512, "avx512f", __m512, "v", _mm512_set1_ps, _mm512_add_ps,
     _mm512_storeu_ps, "vfmadd231ps", 32)
 PEAK(peak_bf16, "avx512f,avx512bf16", __m512, "v", _mm512_set1_ps,
     _mm512_add_ps, _mm512_storeu_ps, "vdpbf16ps", 64)
+#ifdef CPU_FP16
+/* The sums are fp16; what the last instructions make of their bits is of no
+ * interest. */
+PEAK(peak_fp16, "avx512f", __m512, "v", _mm512_set1_ps, _mm512_add_ps,
+    _mm512_storeu_ps, "vfmadd231ph", 64)
+
+/* Has the processor products of fp16? */
+static int
+peak_has_fp16(void)
+{
+	uint32_t	 a, b, c, d;
+
+	return (__builtin_cpu_supports("avx512f") &&
+	    __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1) != 0);
+}
+#endif
 
 /* Four tiles of sums; the two operands of each are loaded once. */
 __attribute__((target("amx-tile,amx-bf16"))) static double
@@ -143,6 +161,10 @@ main(void)
 		peak_print("avx512", peak_avx512);
 	if (__builtin_cpu_supports("avx512bf16"))
 		peak_print("avx512bf16", peak_bf16);
+#ifdef CPU_FP16
+	if (peak_has_fp16())
+		peak_print("avx512fp16", peak_fp16);
+#endif
 	if (peak_has_amx())
 		peak_print("amx", peak_amx);
 #endif
