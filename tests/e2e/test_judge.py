@@ -215,18 +215,22 @@ def logprob(engine, prompt, label):
 
 
 def test_the_probabilities_are_those_of_the_model():
-    text = "war"
     with Engine("--model", MINI) as engine:
-        p = [math.exp(logprob(engine, "Text: %s\nLabel:" % text, " " + name))
-             for name in LABELS]
+        for text in ("war", "bomb", "I hate it", "naked", "a gun", "die"):
+            p = [math.exp(logprob(engine, "Text: %s\nLabel:" % text,
+                                  " " + name)) for name in LABELS]
+            p = [x / sum(p) for x in p]
+            if any(x > .01 and LABELS[name] != "harmless"
+                   for x, name in zip(p, LABELS)):
+                break
     with Service(engine=ENGINE, model=MINI, config={"judge": JUDGE}) as s:
         s.wait_model()
         with s.client() as c:
             found = moderate(c, text)["categories"]
     for i, name in enumerate(LABELS):
-        if LABELS[name] != "harmless" and p[i] / sum(p) > .01:
+        if LABELS[name] != "harmless" and p[i] > .01:
             assert found[LABELS[name]]["score"] == pytest.approx(
-                p[i] / sum(p), rel=1e-6)
+                p[i], rel=1e-6)
             assert found[LABELS[name]]["rule"] == name
     assert found
 
