@@ -64,7 +64,9 @@ attend_new(const struct net *n)
 		b = &a->buf[i];
 		b->q = mat_packed(kind, S, D);
 		b->k = mat_packed(kind, S, D);
-		b->v = mat_packed(kind, MAT_UP(S), MAT_UP(D));
+		/* The values lie both ways in it, one after the other. */
+		b->v = mat_bytes(kind, S, D) > mat_bytes(kind, D, S) ?
+		    mat_packed(kind, S, D) : mat_packed(kind, D, S);
 		b->kt = mat_packed(kind, D, S);
 		b->d = mat_packed(kind, S, D);
 		b->p = mat_packed(kind, MAT_PANEL, S);
