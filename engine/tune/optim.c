@@ -16,6 +16,7 @@
 
 #define OPTIM_CHUNK	16384	/* elements that a thread takes at a time */
 #define OPTIM_ROUNDS	5	/* of Newton and Schulz */
+#define MUON_ROWS	32	/* that a thread turns at a time */
 
 /* A range of parameters. */
 struct optim_group {
@@ -196,15 +197,42 @@ optim_adam(struct optim *o, struct optim_group *g, double factor, double clip)
 	    optim_adam_item, &j);
 }
 
-/* to[cols][rows] = the transpose of x[rows][cols], times f. */
-static void
-optim_turn(float *to, const float *x, int rows, int cols, float f)
-{
-	int	 i, j;
+/* One matrix of Muon, for the threads. */
+struct muon_job {
+	struct optim		*o;
+	struct optim_group	*g;
+	int			 rows, cols;	/* of what is turned */
+	double			 rate;
+};
 
-	for (i = 0; i < rows; i++)
-		for (j = 0; j < cols; j++)
-			to[j * rows + i] = x[i * cols + j] * f;
+/* The transpose of o->x[rows][cols] goes to o->y: MUON_ROWS rows of it. */
+static void
+optim_turn_item(void *arg, int item, int thread)
+{
+	const struct muon_job	*j = arg;
+	const float		*x = j->o->x;
+	float			*to = j->o->y;
+	int			 from = item * MUON_ROWS, i, k, end;
+
+	(void)thread;
+	end = from + MUON_ROWS < j->rows ? from + MUON_ROWS : j->rows;
+	for (k = 0; k < j->cols; k++)
+		for (i = from; i < end; i++)
+			to[(size_t)k * (size_t)j->rows + (size_t)i] =
+			    x[(size_t)i * (size_t)j->cols + (size_t)k];
+}
+
+/* o->x[cols][rows] = the transpose of o->x[rows][cols]. */
+static void
+optim_turn(struct optim *o, int rows, int cols)
+{
+	struct muon_job	 j = { .o = o, .rows = rows, .cols = cols };
+	float		*t = o->x;
+
+	pool_run(o->net->pool, (rows + MUON_ROWS - 1) / MUON_ROWS,
+	    optim_turn_item, &j);
+	o->x = o->y;
+	o->y = t;
 }
 
 /*
@@ -239,39 +267,61 @@ optim_orthogonal(struct optim *o, int r, int c)
 	}
 }
 
+/* The momentum of some elements; o->x = what is to be made orthogonal. */
+static void
+optim_momentum_item(void *arg, int item, int thread)
+{
+	const struct muon_job	*j = arg;
+	struct optim		*o = j->o;
+	const struct mat_kind	*kind = o->net->kind;
+	const float		 beta = (float)o->opt.momentum;
+	size_t			 k = (size_t)item * OPTIM_CHUNK;
+	float			*m = o->m + j->g->at + k, *x = o->x + k;
+	const float		*d = o->grad + j->g->at + k;
+	int			 n = j->g->n - k < OPTIM_CHUNK ?
+				    (int)(j->g->n - k) : OPTIM_CHUNK;
+
+	(void)thread;
+	kind->scale_row(m, n, beta);
+	kind->add_row(m, d, n, 1 - beta);
+	memcpy(x, d, (size_t)n * sizeof *d);
+	kind->scale_row(x, n, 1 - beta);
+	kind->add_row(x, m, n, beta);
+}
+
+/* The new values of some elements. */
+static void
+optim_move_item(void *arg, int item, int thread)
+{
+	const struct muon_job	*j = arg;
+	const struct mat_kind	*kind = j->o->net->kind;
+	size_t			 k = (size_t)item * OPTIM_CHUNK;
+	float			*p = j->o->param + j->g->at + k;
+	int			 n = j->g->n - k < OPTIM_CHUNK ?
+				    (int)(j->g->n - k) : OPTIM_CHUNK;
+
+	(void)thread;
+	kind->scale_row(p, n, (float)(1 - j->rate * j->g->decay));
+	kind->add_row(p, j->o->x + k, n, (float)-j->rate);
+}
+
 /* One step of Muon for a matrix. */
 static void
 optim_muon(struct optim *o, struct optim_group *g, double factor)
 {
-	const float	 beta = (float)o->opt.momentum;
-	const struct mat_kind *kind = o->net->kind;
-	float		*p = o->param + g->at, *m = o->m + g->at, *u;
-	const float	*d = o->grad + g->at;
-	const int	 tall = g->rows > g->cols, n = (int)g->n;
-	double		 rate = g->rate * factor;
+	const int	 tall = g->rows > g->cols;
+	const int	 items = (int)((g->n + OPTIM_CHUNK - 1) / OPTIM_CHUNK);
+	struct muon_job	 j = { .o = o, .g = g, .rate = g->rate * factor };
 
-	kind->scale_row(m, n, beta);
-	kind->add_row(m, d, n, 1 - beta);
-	memcpy(o->x, d, g->n * sizeof *d);
-	kind->scale_row(o->x, n, 1 - beta);
-	kind->add_row(o->x, m, n, beta);
+	pool_run(o->net->pool, items, optim_momentum_item, &j);
 	if (tall) {
-		optim_turn(o->y, o->x, g->rows, g->cols, 1);
-		u = o->x;
-		o->x = o->y;
-		o->y = u;
-	}
-	optim_orthogonal(o, tall ? g->cols : g->rows,
-	    tall ? g->rows : g->cols);
-	if (tall) {
-		optim_turn(o->y, o->x, g->cols, g->rows, 1);
-		u = o->x;
-		o->x = o->y;
-		o->y = u;
-		rate *= sqrt((double)g->rows / g->cols);
-	}
-	kind->scale_row(p, n, (float)(1 - rate * g->decay));
-	kind->add_row(p, o->x, n, (float)-rate);
+		optim_turn(o, g->rows, g->cols);
+		optim_orthogonal(o, g->cols, g->rows);
+		optim_turn(o, g->cols, g->rows);
+		j.rate *= sqrt((double)g->rows / g->cols);
+	} else
+		optim_orthogonal(o, g->rows, g->cols);
+	pool_run(o->net->pool, items, optim_move_item, &j);
 }
 
 /* A step. */
