@@ -253,7 +253,7 @@ void	 pager_close(struct pager *p);
 /* ---- intr.c: Ctrl-C */
 void	 intr_init(void);
 /* on: Ctrl-C is noted; off (at the start): it ends the program, status 130. */
-void	 intr_hold(int on);
+int	 intr_hold(int on);	/* returns what it was */
 int	 intr_fd(void);		/* readable after a Ctrl-C or another signal */
 /* Has Ctrl-C been pressed since the last call? */
 int	 intr_take(void);
@@ -390,17 +390,19 @@ int	 exporting_run(struct ctl *ctl, const char *format, const char *path,
 /* ---- tune_place.c: where tune makes a model */
 #define TUNE_RATINGS	".ratings-"	/* the exports lie beside the model */
 /*
- * Choose the folder of the new model: *out (owned). With --models, lock that
- * folder: *lock is a file, which the caller closes at the end; else -1. Returns
- * an exit status, reported.
+ * Choose the folder of the new model, *out (owned), and lock the folder in which
+ * it will be: *lock is a file, which the caller closes at the end. Returns an
+ * exit status, reported; *lock is -1 then.
  */
 int	 tune_place(const struct options *o, char **out, int *lock);
 /*
  * Before the training, unless that is a dry run: with swaps, ask chatd if it
  * will be able to load the model in the folder out; with --models, remove there
- * what is not needed any more. Returns an exit status, reported.
+ * what neither chatd nor the training of parent needs. Returns an exit status,
+ * reported.
  */
-int	 tune_place_check(struct ctl *ctl, const char *out, int swaps);
+int	 tune_place_check(struct ctl *ctl, const char *out,
+	    const char *parent, int swaps);
 
 /* ---- explain.c: what filters found */
 /* Print a done event of moderate with "explain", about text (UTF-8): the text

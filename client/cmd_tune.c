@@ -42,11 +42,13 @@ struct tune {
 	struct ctl	*ctl;		/* borrowed */
 	char		*out;		/* owned: the folder of the model */
 	char		*parent;	/* owned: the model that is trained */
+	char		*serves;	/* owned: the model that serves */
 	char		*exports;	/* owned: the folder of the exports */
 	char		*file[3];	/* owned; NULL: no rows */
 	int		 live;		/* draw over the last line */
 	int		 drawn;		/* there is such a line */
 	int		 adapters;	/* adapters are made, no model */
+	int		 nothing;	/* there was nothing to learn */
 	struct curve	 loss;
 	json_t		*gate;		/* owned: the table, or NULL */
 	char		*made;		/* owned: the published folder, or
@@ -108,9 +110,11 @@ tune_parent(struct tune *t)
 	if (path == NULL) {
 		term_error("denied: tune: for operators only");
 		status = CTL_DENIED;
-	} else
+	} else {
+		t->serves = xstrdup(path);
 		t->parent = xstrdup(t->ctl->opt.parent != NULL ?
 		    t->ctl->opt.parent : path);
+	}
 	json_decref(end);
 	return (status);
 }
@@ -384,11 +388,8 @@ tune_train(struct tune *t)
 	int	 status, stopped;
 
 	term_flush();
-	intr_hold(1);		/* Ctrl-C ends chatd-tune, we tidy up */
-	if ((pid = tune_start(t, &from)) == -1) {
-		intr_hold(0);
+	if ((pid = tune_start(t, &from)) == -1)
 		return (CTL_REFUSED);
-	}
 	while (tune_line(from, &line, &size))
 		if ((o = json_loads(line, 0, NULL)) != NULL) {
 			tune_event(t, o);
@@ -401,12 +402,12 @@ tune_train(struct tune *t)
 		kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
-	intr_hold(0);
 	if (stopped)
 		return (CTL_INTERRUPTED);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return (CTL_OK);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == TUNE_NOTHING) {
+		t->nothing = 1;
 		term_note("[nothing to learn that %s was not made with]",
 		    t->parent);
 		return (CTL_OK);
@@ -416,7 +417,7 @@ tune_train(struct tune *t)
 		    WTERMSIG(status));
 	else if (WEXITSTATUS(status) == TUNE_REFUSED && t->refused != NULL)
 		term_error("tune: the gate has refused the new model; it is "
-		    "in %s, and %s serves", t->refused, t->parent);
+		    "in %s, and %s serves", t->refused, t->serves);
 	return (CTL_REFUSED);
 }
 
@@ -426,15 +427,27 @@ tune_back(const struct tune *t, const json_t *end, double seconds)
 {
 	json_t	*row = json_array_get(json_object_get(t->gate, "learnt"), 0);
 	int64_t	 ms = msg_int(end, "ms", (int64_t)(1000 * seconds));
+	const char *before = msg_string(json_object_get(end, "before"),
+		    "path");
 
 	tune_stage("back");
 	printf("chatctl rollback changes back to %s in about %.2f s, and "
-	    "running replies end undisturbed", t->parent, (double)ms / 1000);
+	    "running replies end undisturbed", before != NULL ? before :
+	    t->serves, (double)ms / 1000);
 	if (row != NULL)
 		printf("; of the corrected replies %.0f %% would be right, "
 		    "not %.0f %%", msg_real(row, "before", 0),
 		    msg_real(row, "after", 0));
 	puts("");
+}
+
+/* The new model does not serve, though it could. */
+static void
+tune_complete(const struct tune *t, const char *path)
+{
+	term_error("tune: %s is complete, but %s still serves; to use it: "
+	    "chatctl reload --model %s", t->made, t->serves,
+	    path != NULL ? path : t->made);
 }
 
 /* Change to the new model. */
@@ -458,9 +471,13 @@ tune_swap(struct tune *t)
 		free(path);
 		return (status);
 	}
-	status = link_run(t->ctl, m, 0, NULL, NULL, &end);
+	status = link_run(t->ctl, m, 1, NULL, NULL, &end);
 	code = msg_string(end, "code");
-	if (status == CTL_OK && t->ctl->opt.json)
+	if (msg_string(end, "stop") != NULL)
+		status = CTL_INTERRUPTED;
+	if (status == CTL_INTERRUPTED)
+		tune_complete(t, path);
+	else if (status == CTL_OK && t->ctl->opt.json)
 		term_json(end);
 	else if (status == CTL_OK) {
 		tune_stage("swap");
@@ -474,8 +491,7 @@ tune_swap(struct tune *t)
 		    "it", path != NULL ? path : t->made);
 	else {
 		link_report(t->ctl, end);
-		term_error("tune: %s is complete, but %s still serves",
-		    t->made, t->parent);
+		tune_complete(t, path);
 	}
 	json_decref(end);
 	free(path);
@@ -522,6 +538,16 @@ tune_made(const struct tune *t)
 	free(real);
 }
 
+/* Remove the exports: they have the texts of users. */
+static void
+tune_forget(struct tune *t)
+{
+	if (t->exports != NULL)
+		path_remove(t->exports);
+	free(t->exports);
+	t->exports = NULL;
+}
+
 /* All stages. */
 static int
 tune_run(struct tune *t)
@@ -532,8 +558,8 @@ tune_run(struct tune *t)
 	t->adapters = tune_rank(t->ctl->opt.preset) > 0;
 	if ((status = link_open(t->ctl)) != CTL_OK ||
 	    (status = tune_parent(t)) != CTL_OK ||
-	    (status = tune_place_check(t->ctl, t->out, !t->adapters &&
-	    !t->ctl->opt.no_swap)) != CTL_OK ||
+	    (status = tune_place_check(t->ctl, t->out, t->parent,
+	    !t->adapters && !t->ctl->opt.no_swap)) != CTL_OK ||
 	    (status = tune_export(t)) != CTL_OK)
 		return (status);
 	for (i = 0; i < nitems(t->file) && t->file[i] == NULL; i++)
@@ -542,8 +568,15 @@ tune_run(struct tune *t)
 		term_note("[nothing to learn: no reply was rated]");
 		return (CTL_OK);
 	}
-	if ((status = tune_train(t)) != CTL_OK || t->made == NULL)
+	status = tune_train(t);
+	tune_forget(t);
+	if (status != CTL_OK || t->nothing || t->ctl->opt.dry_run)
 		return (status);
+	if (t->made == NULL) {
+		term_error("tune: chatd-tune ended without an error, but "
+		    "named no model; expected an event \"done\" with a path");
+		return (CTL_REFUSED);
+	}
 	if (t->adapters || t->ctl->opt.no_swap) {
 		tune_made(t);
 		return (CTL_OK);
@@ -565,19 +598,19 @@ cmd_tune(struct ctl *ctl, int argc, char **argv)
 		return (status);
 	t.live = term_is(1) && !ctl->opt.plain && !ctl->opt.json &&
 	    !ctl->opt.quiet;
+	intr_hold(1);		/* Ctrl-C ends a stage, and we tidy up */
 	status = tune_run(&t);
-	if (t.exports != NULL)
-		path_remove(t.exports);
-	if (lock != -1)
-		close(lock);
+	tune_forget(&t);
+	intr_hold(0);
+	close(lock);
 	for (i = 0; i < nitems(t.file); i++)
 		free(t.file[i]);
 	curve_clear(&t.loss);
 	json_decref(t.gate);
 	free(t.made);
 	free(t.refused);
-	free(t.exports);
 	free(t.parent);
+	free(t.serves);
 	free(t.out);
 	return (status);
 }

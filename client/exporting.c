@@ -57,7 +57,7 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 {
 	struct exporting	 e = { .file = NULL };
 	json_t		*m = exporting_message(ctl, format, path != NULL);
-	int		 status;
+	int		 status, was;
 
 	*end = NULL;
 	if ((status = filter_add(ctl, m)) != CTL_OK ||
@@ -67,7 +67,8 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 		return (status);
 	}
 	render_init(&e.render, stdout, term_mark(1));
-	intr_hold(path != NULL);	/* no part of a file is left */
+	if ((was = intr_hold(1)) == 0 && path == NULL)
+		intr_hold(0);		/* no part of a file can be left */
 	status = link_call(ctl, m, exporting_text, &e, end);
 	if (path != NULL)
 		status = exporting_close(format, path, &e, status, *end);
@@ -75,7 +76,7 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 		render_end(&e.render);
 		term_flush();
 	}
-	intr_hold(0);
+	intr_hold(was);
 	*bytes = e.bytes;
 	return (status);
 }

@@ -69,10 +69,13 @@ intr_init(void)
 }
 
 /* Note Ctrl-C, or let it end the program. */
-void
+int
 intr_hold(int on)
 {
+	int	 was = hold;
+
 	hold = on;
+	return (was);
 }
 
 /* Note Ctrl-Z, or let it stop the program. */

@@ -83,7 +83,8 @@ place_stopped(const char *folder)
 	return (name);
 }
 
-/* Lock the folder of --models. Returns a file, or -1, reported. */
+/* Lock the folder in which a model is made. Returns a file, or -1,
+ * reported. */
 static int
 place_lock(const char *folder)
 {
@@ -92,10 +93,10 @@ place_lock(const char *folder)
 	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return (fd);
 	if (fd != -1 && errno == EWOULDBLOCK)
-		term_error("tune: --models: %s: another chatctl tune works "
-		    "there", folder);
+		term_error("tune: %s: another chatctl tune works there",
+		    folder);
 	else
-		term_error("tune: --models: %s: %s", folder, strerror(errno));
+		term_error("tune: %s: %s", folder, strerror(errno));
 	if (fd != -1)
 		close(fd);
 	return (-1);
@@ -106,11 +107,18 @@ int
 tune_place(const struct options *o, char **out, int *lock)
 {
 	char	*name;
+	size_t	 n;
 
 	*lock = -1;
+	*out = NULL;
 	if (o->models == NULL) {
 		*out = o->output != NULL ? xstrdup(o->output) : place_new();
-		return (CTL_OK);
+		for (n = strlen(*out); n > 1 && (*out)[n - 1] == '/'; n--)
+			(*out)[n - 1] = '\0';
+		name = path_folder(*out);
+		*lock = place_lock(name);
+		free(name);
+		return (*lock == -1 ? CTL_REFUSED : CTL_OK);
 	}
 	if (o->output != NULL) {
 		term_error("tune: give --output or --models, not both");
@@ -236,9 +244,10 @@ place_ask(struct ctl *ctl, const char *out, json_t **end)
 
 /* Before the training. */
 int
-tune_place_check(struct ctl *ctl, const char *out, int swaps)
+tune_place_check(struct ctl *ctl, const char *out, const char *parent,
+    int swaps)
 {
-	json_t	*m, *end = NULL;
+	json_t	*m, *used, *end = NULL;
 	int	 status = CTL_OK;
 
 	if (ctl->opt.dry_run)
@@ -250,8 +259,14 @@ tune_place_check(struct ctl *ctl, const char *out, int swaps)
 		msg_set_bool(m, "check", 1);
 		status = link_call(ctl, m, NULL, NULL, &end);
 	}
-	if (status == CTL_OK && ctl->opt.models != NULL)
-		place_tidy(ctl->opt.models, out, json_object_get(end, "used"));
+	if (status == CTL_OK && ctl->opt.models != NULL) {
+		used = json_copy(json_object_get(end, "used"));
+		if (used == NULL)
+			used = json_array();
+		json_array_append_new(used, json_string(parent));
+		place_tidy(ctl->opt.models, out, used);
+		json_decref(used);
+	}
 	json_decref(end);
 	return (status);
 }

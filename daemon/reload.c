@@ -140,7 +140,8 @@ reload_is_failed(struct reload *rl)
 void
 reload_fails(struct reload *rl)
 {
-	struct slot	*s = rl->path != NULL ? rl->d->beside : NULL;
+	struct slot	*s = rl->path != NULL && !rl->loaded ?
+			    rl->d->beside : NULL;
 
 	if (rl->failed)
 		return;

@@ -41,15 +41,16 @@ reload_add(json_t *list, const char *path)
 }
 
 /* The folders and files that serve, that a rollback needs, or that the
- * configuration names. */
+ * configuration names. NULL: what is remembered can't be read, with *f
+ * filled. */
 static json_t *
-reload_used(const struct chatd *d)
+reload_used(const struct chatd *d, struct fault *f)
 {
 	const struct config	*cf = d->config;
 	json_t			*list = json_array();
 	struct choice		 c;
-	struct fault		 f;
 	size_t			 i;
+	int			 r;
 
 	reload_add(list, d->engine->path);
 	if (d->beside != NULL)
@@ -58,12 +59,15 @@ reload_used(const struct chatd *d)
 	reload_add(list, cf->judge_model);
 	for (i = 0; i < cf->nadapters; i++)
 		reload_add(list, cf->adapters[i].path);
-	if (choice_read(cf->state_dir, &c, &f) == 0) {
+	if ((r = choice_read(cf->state_dir, &c, f)) == 0) {
 		reload_add(list, c.current.path);
 		reload_add(list, c.previous.path);
 	}
 	choice_clear(&c);
-	return (list);
+	if (r == 0 || r == CHAT_ENOTFOUND)
+		return (list);
+	json_decref(list);
+	return (NULL);
 }
 
 /* Answer if a model in this folder could be loaded. */
@@ -71,14 +75,18 @@ void
 reload_check(struct chatd *d, struct request *r, const char *folder)
 {
 	struct fault	 f;
-	json_t		*m;
+	json_t		*m, *used;
 
 	if (folder != NULL && (config_check_folder("model", folder, &f) != 0 ||
 	    reload_bound(d->engine->model, &f) != 0)) {
 		request_fault(r, &f);
 		return;
 	}
+	if ((used = reload_used(d, &f)) == NULL) {
+		request_fault(r, &f);
+		return;
+	}
 	m = json_object();
-	msg_set(m, "used", reload_used(d));
+	msg_set(m, "used", used);
 	request_done(r, m);
 }

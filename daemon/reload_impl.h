@@ -22,6 +22,8 @@ struct reload {
 						 * not yet */
 	struct request		*request;	/* borrowed; NULL: a signal, or
 						 * it has ended */
+	int			 loaded;	/* d->beside had the model
+						 * before, and serves again */
 	int			 failed;	/* it waits for the end of its
 						 * engine only */
 	struct fault		 why;		/* then: the reason */

@@ -56,6 +56,17 @@ reload_load(struct reload *rl, const char *path)
 	roles_report(d);
 }
 
+/* The engine of the model before still finishes its replies: it has the model,
+ * so it serves again at once. */
+static void
+reload_again(struct reload *rl, const char *path)
+{
+	rl->path = xstrdup(path);
+	rl->loaded = 1;
+	log_info("%s: %s is still loaded", rl->what, path);
+	reload_ready(rl);
+}
+
 /* Begin a rollback. */
 void
 reload_back(struct chatd *d, struct request *r)
@@ -63,13 +74,13 @@ reload_back(struct chatd *d, struct request *r)
 	struct reload	*rl;
 	struct choice	 c;
 	struct fault	 f;
-	int		 e;
+	int		 e, there;
 
 	if (d->draining) {
 		reload_shutting_down(r);
 		return;
 	}
-	if (reload_busy(d, &f) || reload_finishing(d, &f)) {
+	if (reload_busy(d, &f)) {
 		request_fault(r, &f);
 		return;
 	}
@@ -79,8 +90,10 @@ reload_back(struct chatd *d, struct request *r)
 		fault_set(&f, "not_found", NULL, "there is no previous "
 		    "model: %s is the only one so far", d->engine->path);
 	}
-	if (e != 0 ||
-	    config_check_model("rollback", c.previous.path, &f) != 0) {
+	there = e == 0 && d->beside != NULL && slot_could_serve(d->beside,
+	    d->config, c.previous.path, c.previous.digest);
+	if (e != 0 || (!there && (reload_finishing(d, &f) ||
+	    config_check_model("rollback", c.previous.path, &f) != 0))) {
 		choice_clear(&c);
 		request_fault(r, &f);
 		return;
@@ -89,7 +102,10 @@ reload_back(struct chatd *d, struct request *r)
 	    (long long)clock_monotonic() * 1000);
 	rl = reload_make(d, r, "rollback", NULL);
 	rl->digest = xstrdup(c.previous.digest);
-	reload_load(rl, c.previous.path);
+	if (there)
+		reload_again(rl, c.previous.path);
+	else
+		reload_load(rl, c.previous.path);
 	choice_clear(&c);
 }
 
@@ -223,9 +239,16 @@ reload_remember(const struct config *cf, const struct slot *s,
 		reload_model(&c.current, before->path,
 		    msg_string(before->model, "digest"));
 	other = reload_other(&c.current, s->path, digest);
+	/* The operator's choice still stands, though it could not be used. */
+	if (before == NULL && c.chosen && !chosen &&
+	    strcmp(c.configured, cf->model_path) == 0) {
+		choice_clear(&c);
+		return (0);
+	}
 	if (before != NULL || other || c.chosen != chosen ||
 	    strcmp(c.configured, cf->model_path) != 0) {
-		if (other)
+		/* Other files at the same path can't be gone back to. */
+		if (strcmp(c.current.path, s->path) != 0)
 			reload_model(&c.previous, c.current.path,
 			    c.current.digest);
 		reload_model(&c.current, s->path, digest);

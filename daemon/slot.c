@@ -245,15 +245,35 @@ slot_configure(struct slot *s, const struct config *cf)
 	s->spec.start_ms = (int)cf->engine_load_timeout;
 }
 
-/* Compare its settings with those of a configuration. */
-int
-slot_differs(const struct slot *s, const struct config *cf)
+/* Would an engine for the model at path get other settings? */
+static int
+slot_settings_differ(const struct slot *s, const struct config *cf,
+    const char *path)
 {
-	json_t	*init = slot_make_init(cf, config_model(cf));
+	json_t	*init = slot_make_init(cf, path);
 	int	 same = json_equal(init, s->init);
 
 	json_decref(init);
 	return (!same);
+}
+
+/* Compare its settings with those of a configuration. */
+int
+slot_differs(const struct slot *s, const struct config *cf)
+{
+	return (slot_settings_differ(s, cf, config_model(cf)));
+}
+
+/* Could it serve this model at once? */
+int
+slot_could_serve(const struct slot *s, const struct config *cf,
+    const char *path, const char *digest)
+{
+	const char	*has = msg_string(s->model, "digest");
+
+	return (helper_state(s->helper) == HELPER_READY &&
+	    !helper_is_retired(s->helper) && has != NULL && digest != NULL &&
+	    strcmp(has, digest) == 0 && !slot_settings_differ(s, cf, path));
 }
 
 /* Describe its model. */

@@ -80,6 +80,11 @@ void		 slot_configure(struct slot *s, const struct config *cf);
 /* Would the configuration start an engine with another path or other settings
  * of the model? */
 int		 slot_differs(const struct slot *s, const struct config *cf);
+/* Is it up, with the model of this digest, and with the settings that an engine
+ * for the model at path would get? */
+int		 slot_could_serve(const struct slot *s,
+		    const struct config *cf, const char *path,
+		    const char *digest);
 
 /* {"path","digest","name"} of its model, a new reference. The last two are
  * missing until it is loaded. */

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """chatctl tune, beside a chatd-tune that plays a training within no time."""
+import fcntl
+import os
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from fake_chatd import FakeChatd
 from service import BUILD, Service, WAIT
+from test_model_swap import two
 from test_screen import WIDE, Screen
 
 TRAINING = r"""#!/bin/sh
@@ -98,3 +102,56 @@ def test_the_steps_are_drawn_over_each_other_on_a_narrow_terminal(service,
     assert not any(x.startswith("train") for x in lines), lines
     assert len([x for x in lines if " |" in x]) == 8, lines
     assert max(len(x) for x in lines) <= WIDE
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_a_swap_that_is_stopped_leaves_no_rated_texts(tmp_path, signal_):
+    with two(tmp_path, load=30) as (s, _, b), s.client() as c:
+        done = c.say("#long 3")[1]
+        assert c.call("rate", exchange=done["exchange"],
+                      thumb=1)["event"] == "done"
+        chatctl = program(tmp_path, 'cp -r %s "$out"' % b)
+        p = subprocess.Popen([chatctl, "-s", str(s.socket), "tune", "-o",
+                              "new"], cwd=tmp_path, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        s.wait(lambda: s.status().get("swap", {}).get("state") == "loading")
+        assert not list(tmp_path.glob("*ratings*"))
+        p.send_signal(signal_)
+        _, err = p.communicate(timeout=WAIT)
+        assert p.returncode == (130 if signal_ == signal.SIGINT else 143)
+        assert err.endswith(    # the scripted engine calls its model so
+            "chatctl: tune: new is complete, but /scripted still serves; to "
+            "use it: chatctl reload --model %s\n" % (tmp_path / "new"))
+        s.wait(lambda: "swap" not in s.status())
+        assert s.status()["model"]["name"] == "a"
+
+
+def test_one_run_at_a_time_works_in_a_folder(service, tmp_path):
+    chatctl = program(tmp_path)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    for args in ["--no-swap"], ["-o", tmp_path / "x"], ["--models", tmp_path]:
+        done = tune(chatctl, service.socket, *args)
+        assert done.returncode == 1
+        assert "another chatctl tune works there" in done.stderr
+    os.close(fd)
+    assert tune(chatctl, service.socket, "--no-swap").returncode == 0
+
+
+def test_the_parent_is_not_tidied_away(service, tmp_path):
+    models = tmp_path / "models"
+    names = ["tuned-2026010%d-000000" % i for i in range(1, 7)]
+    for name in names:
+        (models / name).mkdir(parents=True)
+    done = tune(program(tmp_path), service.socket, "--no-swap", "--models",
+                models, "--parent", models / names[0])
+    assert done.returncode == 0, done.stderr
+    left = sorted(p.name for p in models.iterdir())
+    assert left[:4] == [names[0]] + names[3:]
+
+
+def test_a_model_that_is_not_named_is_an_error(service, tmp_path):
+    done = tune(program(tmp_path, "exit 0"), service.socket, "-o", "new")
+    assert (done.returncode, done.stderr) == (
+        1, "chatctl: tune: chatd-tune ended without an error, but named no "
+        'model; expected an event "done" with a path\n')

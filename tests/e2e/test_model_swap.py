@@ -435,6 +435,10 @@ def test_a_choice_that_is_gone_gives_way_to_the_configured_model(tmp_path):
         assert name(s) == "a"
         assert ("model: %s: No such file or directory, which an operator has "
                 "chosen; model.path counts" % b) in s.log.read_text()
+        s.stop()                    # it stands, and counts if it can
+        scripted(tmp_path / "b", "b")
+        s.start().wait_model()
+        assert name(s) == "b"
 
 
 @pytest.mark.parametrize("content", [
@@ -450,6 +454,8 @@ def test_a_damaged_file_is_reported_and_replaced(tmp_path, content):
         assert "%s/model.json: expected" % s.state in s.log.read_text()
         with s.client() as c:
             assert c.call("rollback")["code"] == "bad_config"
+            # or chatctl tune could remove the previous model
+            assert c.call("reload", check=True)["code"] == "bad_config"
         assert swap(s, model=b)[-1]["event"] == "done"
         assert remembered(s)["previous"]["path"] == a
 
@@ -557,12 +563,61 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             assert e["message"] == ("the previous model, %s, has not ended "
                                     "yet (replies to finish: 1); try again "
                                     "then" % a)
-            assert c.call("rollback")["code"] == "busy"
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
             d.events(ident)
         settled(s)
         assert c.call("rollback")["event"] == "done"
+
+
+def test_a_rollback_does_not_wait_for_the_replies_of_the_model(tmp_path):
+    """Its engine still has it, so it serves again at once."""
+    with two(tmp_path, load=1.5) as (s, a, b), s.client() as c, \
+            s.client() as d, s.client() as e:
+        pid = s.helper_pid("engine")
+        old = c.send("say", text="#long 400")
+        first = c.until("text")["text"]
+        assert swap(s, model=b)[-1]["event"] == "done"
+        new = d.send("say", text="#long 400")
+        second = d.until("text")["text"]
+        done = e.call("rollback")
+        assert done["event"] == "done"
+        assert "rollback: %s is still loaded" % a in s.log.read_text()
+        assert (done["model"]["path"], done["before"]["path"]) == (a, b)
+        assert s.helper_pid("engine") == pid
+        assert e.say("#long 3")[0] == words("a", 3)
+        assert remembered(s)["previous"]["path"] == b
+        assert first + text_of(c.events(old)) == words("a", 400)
+        assert second + text_of(d.events(new)) == words("b", 400)
+        settled(s)
+        assert s.helper_pid("engine") == pid
+        assert e.say("#long 3")[0] == words("a", 3)
+
+
+def test_a_rollback_waits_if_the_settings_have_changed(tmp_path):
+    with two(tmp_path) as (s, a, b), s.client() as c, s.client() as d:
+        ident = c.send("say", text="#forever")
+        c.until("text")
+        s.config["model"]["kv_tokens"] = 4096
+        s.write_config()
+        assert swap(s, model=b)[-1]["event"] == "done"
+        assert d.call("rollback")["code"] == "busy"
+        c.send("cancel", request=ident)
+        c.events(ident)
+        settled(s)
+        assert d.call("rollback")["model"]["path"] == a
+
+
+def test_other_files_at_the_same_path_are_not_what_was_before(tmp_path):
+    with two(tmp_path) as (s, a, b), s.client() as c:
+        assert swap(s, model=b)[-1]["event"] == "done"
+        settled(s)
+        scripted(tmp_path / "b", "c")
+        assert swap(s, model=b)[-1]["model"]["digest"] == "sha256:cccc"
+        settled(s)
+        assert remembered(s)["current"] == {"path": b,
+                                            "digest": "sha256:cccc"}
+        assert c.call("rollback")["model"]["path"] == a
 
 
 def test_a_signal_waits_for_the_end_of_a_swap(tmp_path):
@@ -720,7 +775,7 @@ def test_chatctl_swaps_and_rolls_back(tmp_path):
         lines = out.splitlines()
         assert lines[:2] == ["model    %s (sha256:bbbb)" % b,
                              "before   %s (sha256:aaaa)" % a]
-        assert lines[2].startswith("time     0.")
+        assert lines[2].startswith("time     ")
         assert "swap       finishing %s, replies to finish: 1" % a in \
             chatctl(s, "status")[1]
         assert "; finishing a former model;" in chatctl(s, "health")[1]
