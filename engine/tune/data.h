@@ -15,6 +15,9 @@
 #include "recipe.h"
 #include "tokenizer.h"
 
+#define DATA_HUMAN	"<human>:"
+#define DATA_BOT	"<bot>:"
+
 struct data;
 
 /* A row of a file: turns, or text without roles. */
@@ -30,6 +33,11 @@ struct data_row {
  * this kind. */
 int	 data_row(enum recipe_kind kind, json_t *row, struct data_row *out);
 void	 data_row_clear(struct data_row *row);
+
+/* Append the rows of a file to *row (owned by the caller, also after an error)
+ * and add their number to *n. Returns 0, or an error with *f filled. */
+int	 data_rows(const struct recipe_source *from, struct data_row **row,
+	    size_t *n, struct fault *f);
 
 /* One document, or the two of a preference. */
 struct data_doc {

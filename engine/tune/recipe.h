@@ -77,6 +77,10 @@ int	 recipe_learns(const struct recipe *r);
 /* Fill *r from a file. Returns 0, or an error with *f filled. */
 int	 recipe_load(const char *path, struct recipe *r, struct fault *f);
 
+/* For recipe_load: check the values against each other, and set those that
+ * follow from others. */
+int	 recipe_check(const char *path, struct recipe *r, struct fault *f);
+
 /* The preset of a name ("card"), or defaults for NULL; then as recipe_load. */
 void	 recipe_defaults(struct recipe *r);
 void	 recipe_clear(struct recipe *r);
