@@ -219,9 +219,21 @@ data_turns_of(struct data *d, int64_t i, enum data_part part,
 	return (made);
 }
 
+/* Append turns, at most r->length tokens of them. */
+static void
+data_append(const struct data *d, const struct recipe *r,
+    const struct gen_doc *doc, struct data_doc *out)
+{
+	size_t	 from = out->id.n;
+
+	data_add_turns(d->tok, r, doc, out);
+	if (r->length > 0 && out->id.n - from > (size_t)r->length)
+		out->id.n = from + (size_t)r->length;
+}
+
 /* The rejected reply after the same prompt. */
 static void
-data_other(struct data *d, const struct recipe *r,
+data_other(const struct data *d, const struct recipe *r,
     const struct data_row *row, struct data_doc *out)
 {
 	struct gen_doc	 other = row->doc;
@@ -232,7 +244,7 @@ data_other(struct data *d, const struct recipe *r,
 	memcpy(turn, row->doc.turn, row->doc.n * sizeof *turn);
 	turn[row->prompt].text = row->other;
 	other.turn = turn;
-	data_add_turns(d->tok, r, &other, out);
+	data_append(d, r, &other, out);
 }
 
 /* Document i. */
@@ -251,9 +263,7 @@ data_document(struct data *d, int64_t i, enum data_part part,
 		r.prompt = r.plain = 0;
 	out->id.n = 0;
 	doc = data_turns_of(d, i, part, &made, &row);
-	data_add_turns(d->tok, &r, doc, out);
-	if (d->r->length > 0 && out->id.n > (size_t)d->r->length)
-		out->id.n = (size_t)d->r->length;
+	data_append(d, &r, doc, out);
 	out->split = out->id.n;
 	out->label = row != NULL && row->label;
 	if (row != NULL && row->other != NULL)

@@ -118,7 +118,8 @@ void	 net_zero(struct net *n);
 /* The parameters have changed. */
 void	 net_changed(struct net *n);
 
-/* Run the model over the tokens of b (at most n->rows). */
+/* Run the model over the tokens of b. Ends the process if they are more than
+ * n->rows, or a document is longer than the context. */
 void	 net_forward(struct net *n, const struct net_batch *b);
 
 /*

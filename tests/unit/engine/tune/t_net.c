@@ -18,6 +18,7 @@
 
 #include "engine_data.h"
 #include "err.h"
+#include "faults.h"
 #include "net_lora.h"
 #include "pool.h"
 #include "rng.h"
@@ -95,7 +96,7 @@ make(const struct model_config *c, const char *isa, struct pool *pool)
 	struct fault		 f;
 
 	assert_non_null(kind);
-	assert_int_equal(net_new(c, 128, kind, pool, &n, &f), 0);
+	assert_int_equal(net_new(c, c->context, kind, pool, &n, &f), 0);
 	fill(n);
 	return (n);
 }
@@ -320,6 +321,55 @@ test_bits_do_not_depend_on_threads(void **state)
 	net_batch_clear(&b);
 }
 
+/* Documents of these lengths, all of whose tokens count. */
+static void
+whole(struct net_batch *b, const int *lens, size_t docs)
+{
+	int32_t	*id;
+	float	*w;
+	size_t	 d;
+	int	 i;
+
+	memset(b, 0, sizeof *b);
+	for (d = 0; d < docs; d++) {
+		id = xcalloc((size_t)lens[d], sizeof *id);
+		w = xcalloc((size_t)lens[d], sizeof *w);
+		for (i = 0; i < lens[d]; i++) {
+			id[i] = (7 * i + i / 11 + 3 * (int)d) % VOCAB;
+			w[i] = 1;
+		}
+		net_batch_add(b, id, w, lens[d]);
+		free(id);
+		free(w);
+	}
+}
+
+/* Run a batch of documents of these lengths, in a child. */
+static int
+run_batch_of(void *arg)
+{
+	static const int	 lens[][2] = { { 60, 68 }, { 60, 69 },
+				    { 129, 0 } };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct pool		*pool = pool_new(1);
+	struct net		*n = make(&c, "scalar", pool);
+	struct net_batch	 b;
+
+	whole(&b, lens[*(int *)arg], lens[*(int *)arg][1] > 0 ? 2 : 1);
+	net_forward(n, &b);
+	return (0);
+}
+
+static void
+test_a_batch_that_does_not_fit_ends_the_process(void **state)
+{
+	int	 i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(faults_child(run_batch_of, &i), i > 0);
+}
+
 static void
 test_odd_sizes_are_refused(void **state)
 {
@@ -346,6 +396,8 @@ main(void)
 		cmocka_unit_test(
 		    test_gradients_of_adapters_are_slopes_of_the_loss),
 		cmocka_unit_test(test_bits_do_not_depend_on_threads),
+		cmocka_unit_test(
+		    test_a_batch_that_does_not_fit_ends_the_process),
 		cmocka_unit_test(test_odd_sizes_are_refused)
 	};
 
