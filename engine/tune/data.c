@@ -237,14 +237,12 @@ data_other(const struct data *d, const struct recipe *r,
     const struct data_row *row, struct data_doc *out)
 {
 	struct gen_doc	 other = row->doc;
-	struct gen_turn	 turn[64];
 
-	if (row->doc.n > nitems(turn))
-		return;
-	memcpy(turn, row->doc.turn, row->doc.n * sizeof *turn);
-	turn[row->prompt].text = row->other;
-	other.turn = turn;
+	other.turn = xcalloc(row->doc.n, sizeof *other.turn);
+	memcpy(other.turn, row->doc.turn, row->doc.n * sizeof *other.turn);
+	other.turn[row->prompt].text = row->other;
 	data_append(d, r, &other, out);
+	free(other.turn);
 }
 
 /* Document i. */

@@ -273,6 +273,24 @@ test_both_replies_of_a_preference_are_cut(void **state)
 	free(reply);
 }
 
+static void
+test_a_preference_after_many_turns_has_both_replies(void **state)
+{
+	struct recipe	 r;
+	char		*row = preference(99, "yes", "no"), *got, *other;
+
+	(void)state;
+	recipe_of(&r, DATA_PREFERENCE, row);
+	r.objective = RECIPE_DPO;
+	r.length = 4096;
+	got = shown(&r);
+	assert_non_null(other = strstr(got, "[ yes\n<human>:]/<human>: a"));
+	assert_non_null(strstr(other, "[ no\n<human>:]"));
+	free(got);
+	discard(&r);
+	free(row);
+}
+
 /* Run all. */
 int
 main(void)
@@ -286,7 +304,9 @@ main(void)
 		cmocka_unit_test(
 		    test_only_the_completion_of_a_prompt_is_learnt),
 		cmocka_unit_test(test_long_documents_are_cut),
-		cmocka_unit_test(test_both_replies_of_a_preference_are_cut)
+		cmocka_unit_test(test_both_replies_of_a_preference_are_cut),
+		cmocka_unit_test(
+		    test_a_preference_after_many_turns_has_both_replies)
 	};
 
 	return (cmocka_run_group_tests(tests, data_setup_20b,
