@@ -157,7 +157,7 @@ mat_pack(void *out, const float *x, ptrdiff_t rs, ptrdiff_t cs, int rows,
 	for (r = 0; r < rows; r += MAT_PANEL) {
 		mat_pack_panel(o, x + r * rs, rs, cs,
 		    rows - r < MAT_PANEL ? rows - r : MAT_PANEL, k);
-		o += MAT_HEAD + 64 * MAT_UP(k);
+		o += mat_bytes(&MAT_KIND, MAT_PANEL, k);
 	}
 }
 

@@ -344,6 +344,73 @@ whole(struct net_batch *b, const int *lens, size_t docs)
 	}
 }
 
+/* All gradients of a batch. */
+static void
+learn(struct net *n, const struct net_batch *b)
+{
+	net_forward(n, b);
+	net_loss(n, b, NULL, 1.0f / (float)b->T);
+	net_backward(n, b);
+}
+
+/* The distance of a tensor's gradients from others, as a share of these. */
+static double
+distance(const struct net_tensor *t, const float *got, const float *want)
+{
+	double	 diff = 0, sum = 0, d;
+	size_t	 i;
+
+	for (i = t->at; i < t->at + t->n; i++) {
+		d = (double)got[i] - (double)want[i];
+		diff += d * d;
+		sum += (double)want[i] * (double)want[i];
+	}
+	return (sum > 0 ? sqrt(diff / sum) : 0);
+}
+
+/* More columns than are multiplied at a time, more lanes than a panel has
+ * rows. */
+static void
+test_long_documents_of_wide_heads(void **state)
+{
+	static const int	 lens[] = { 1100 };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct pool		*pool = pool_new(2);
+	struct net		*want, *got;
+	struct net_batch	 b;
+	char			 name[TENSOR_NAME_MAX];
+	double			 d;
+	size_t			 v;
+	int			 k;
+
+	(void)state;
+	c.layers = 1;
+	c.heads = 1;
+	c.channels = c.lanes = 64;
+	c.rotary = 16;
+	c.context = 1100;
+	whole(&b, lens, nitems(lens));
+	want = make(&c, "scalar", pool);
+	learn(want, &b);
+	for (v = 1; v < nitems(isas); v++) {
+		if (mat_find(isas[v]) == NULL)
+			continue;
+		got = make(&c, isas[v], pool);
+		learn(got, &b);
+		for (k = 0; k < got->tensors; k++) {
+			tensor_name(got->tensor[k].part, 0, name);
+			d = distance(&got->tensor[k], got->grad, want->grad);
+			if (!(d < 5e-2))
+				fail_msg("%s: %s: %g away from scalar",
+				    isas[v], name, d);
+		}
+		net_free(got);
+	}
+	net_free(want);
+	net_batch_clear(&b);
+	pool_free(pool);
+}
+
 /* Run a batch of documents of these lengths, in a child. */
 static int
 run_batch_of(void *arg)
@@ -396,6 +463,7 @@ main(void)
 		cmocka_unit_test(
 		    test_gradients_of_adapters_are_slopes_of_the_loss),
 		cmocka_unit_test(test_bits_do_not_depend_on_threads),
+		cmocka_unit_test(test_long_documents_of_wide_heads),
 		cmocka_unit_test(
 		    test_a_batch_that_does_not_fit_ends_the_process),
 		cmocka_unit_test(test_odd_sizes_are_refused)
