@@ -81,7 +81,8 @@ struct net {
 	uint8_t			*fresh;		/* owned: [tensor][2] */
 	int			 chunk;		/* rows that the MLP takes at a
 						 * time, so that they stay in a
-						 * cache */
+						 * cache: the same with any
+						 * number of threads */
 
 	/* Buffers for `rows` tokens; owned. */
 	int			 rows;

@@ -411,6 +411,44 @@ test_long_documents_of_wide_heads(void **state)
 	pool_free(pool);
 }
 
+/* The MLP takes some rows at a time; how many must not depend on threads. */
+static void
+test_bits_of_the_mlp_do_not_depend_on_threads(void **state)
+{
+	static const int	 lens[] = { 500, 300 };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct net		*n[3];
+	struct pool		*pool[3];
+	struct net_batch	 b;
+	size_t			 v;
+	int			 i;
+
+	(void)state;
+	c.layers = 1;
+	c.inner = 1024;
+	c.context = 800;
+	whole(&b, lens, nitems(lens));
+	for (v = 0; v < nitems(isas); v++) {
+		if (mat_find(isas[v]) == NULL)
+			continue;
+		for (i = 0; i < 3; i++) {
+			pool[i] = pool_new(1 + i);
+			n[i] = make(&c, isas[v], pool[i]);
+			assert_true(n[i]->chunk < b.T);
+			learn(n[i], &b);
+			if (memcmp(n[0]->grad, n[i]->grad, n[0]->n *
+			    sizeof(float)) != 0)
+				fail_msg("%s: other bits with %d threads",
+				    isas[v], 1 + i);
+		}
+		for (i = 0; i < 3; i++) {
+			net_free(n[i]);
+			pool_free(pool[i]);
+		}
+	}
+	net_batch_clear(&b);
+}
+
 /* Run a batch of documents of these lengths, in a child. */
 static int
 run_batch_of(void *arg)
@@ -464,6 +502,8 @@ main(void)
 		    test_gradients_of_adapters_are_slopes_of_the_loss),
 		cmocka_unit_test(test_bits_do_not_depend_on_threads),
 		cmocka_unit_test(test_long_documents_of_wide_heads),
+		cmocka_unit_test(
+		    test_bits_of_the_mlp_do_not_depend_on_threads),
 		cmocka_unit_test(
 		    test_a_batch_that_does_not_fit_ends_the_process),
 		cmocka_unit_test(test_odd_sizes_are_refused)
