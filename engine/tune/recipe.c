@@ -377,13 +377,16 @@ recipe_load(const char *path, struct recipe *r, struct fault *f)
 	int		 e;
 
 	recipe_defaults(r);
-	if ((e = yaml_load(path, &root, f)) != 0)
+	if ((e = yaml_load_map(path, &root, f)) != 0)
 		return (e);
 	for (n = root->child; e == 0 && n != NULL; n = n->next) {
-		if (n->kind == YNODE_MAP && recipe_section(n->key))
+		if (recipe_section(n->key)) {
+			if (n->kind != YNODE_MAP)
+				e = ynode_fault(path, n, f,
+				    "expected keys and values");
 			for (c = n->child; e == 0 && c != NULL; c = c->next)
 				e = recipe_entry(path, r, n->key, c, f);
-		else
+		} else
 			e = recipe_entry(path, r, NULL, n, f);
 	}
 	ynode_free(root);
