@@ -32,13 +32,13 @@ static const char *const recipe_gelus[] = { "gelu", "gelu_fast", NULL };
 static const char *const recipe_starts[] = { "normal", "induction", NULL };
 static const char *const recipe_residuals[] = { "sequential", "parallel",
 	NULL };
-static const char *const recipe_optimizers[] = { "adamw", "adamw8", "muon",
+const char *const recipe_optimizers[] = { "adamw", "adamw8", "muon",
 	NULL };
-static const char *const recipe_objectives[] = { "lm", "sft", "dpo", "kto",
+const char *const recipe_objectives[] = { "lm", "sft", "dpo", "kto",
 	"sft_dpo", "sft_kto", NULL };
 static const char *const recipe_schedules[] = { "constant", "cosine",
 	"linear", NULL };
-static const char *const recipe_kinds[] = { "templates", "dialogues",
+const char *const recipe_kinds[] = { "templates", "dialogues",
 	"text", "preference", "labels", NULL };
 const char *const recipe_dtypes[] = { "F16", "BF16", "F32", NULL };
 
@@ -118,8 +118,8 @@ recipe_word(const char *const *words, const char *s)
 	return (-1);
 }
 
-/* "a, b or c" for a message. */
-static char *
+/* "a, b or c". */
+char *
 recipe_words(const char *const *words)
 {
 	char	*out = xstrdup(words[0]), *next;
@@ -389,9 +389,9 @@ recipe_load(const char *path, struct recipe *r, struct fault *f)
 		} else
 			e = recipe_entry(path, r, NULL, n, f);
 	}
-	ynode_free(root);
 	if (e == 0)
-		e = recipe_check(path, r, f);
+		e = recipe_check(path, r, root, f);
+	ynode_free(root);
 	if (e != 0)
 		recipe_clear(r);
 	return (e);

@@ -4,33 +4,110 @@
  */
 #include "recipe.h"
 
-/* Is this the kind of a source whose replies are compared? */
-static int
-check_compared(const struct recipe_source *s)
+#include <stdlib.h>
+
+#include "yaml.h"
+
+#define CHECK_LEARNT	(1U << DATA_TEMPLATES | 1U << DATA_DIALOGUES | \
+	1U << DATA_TEXT)
+
+/* The kinds of sources of an objective: those whose documents are learnt, and
+ * those whose replies are compared. */
+static const struct check_kinds {
+	unsigned	 learnt, compared;
+} check_kinds[] = {
+	[RECIPE_LM] = { CHECK_LEARNT, 0 },
+	[RECIPE_SFT] = { CHECK_LEARNT, 0 },
+	[RECIPE_DPO] = { 0, 1U << DATA_PREFERENCE },
+	[RECIPE_KTO] = { 0, 1U << DATA_LABELS },
+	[RECIPE_SFT_DPO] = { CHECK_LEARNT, 1U << DATA_PREFERENCE },
+	[RECIPE_SFT_KTO] = { CHECK_LEARNT, 1U << DATA_LABELS },
+};
+
+/* "a, b or c": the kinds of a set. Owned. */
+static char *
+check_words(unsigned kinds)
 {
-	return (s->kind == DATA_PREFERENCE || s->kind == DATA_LABELS);
+	const char	*words[DATA_KINDS + 1];
+	int		 i, n = 0;
+
+	for (i = 0; i < DATA_KINDS; i++)
+		if (kinds >> i & 1)
+			words[n++] = recipe_kinds[i];
+	words[n] = NULL;
+	return (recipe_words(words));
 }
 
-/* Sources of both kinds are there, if the objective needs both. */
+/* The kind of a source is one that the objective takes. */
 static int
-check_sources(const char *path, const struct recipe *r,
-    struct fault *f)
+check_source(const char *path, const struct recipe *r,
+    const struct recipe_source *s, struct ynode *at, struct fault *f)
 {
-	size_t	 i, compared = 0;
+	const struct check_kinds	*k = &check_kinds[r->objective];
+	struct ynode			*n = ynode_get(at, "kind");
+	char				*words;
+	int				 e;
+
+	if ((k->learnt | k->compared) >> s->kind & 1)
+		return (0);
+	words = check_words(k->learnt | k->compared);
+	e = ynode_fault(path, n != NULL ? n : at, f, "the objective %s "
+	    "expects %s, found %s", recipe_objectives[r->objective], words,
+	    recipe_kinds[s->kind]);
+	free(words);
+	return (e);
+}
+
+/* A part of an objective has documents. kinds 0: there is no such part. */
+static int
+check_part(const char *path, const struct recipe *r, unsigned kinds,
+    struct ynode *list, struct fault *f)
+{
+	char	*words;
+	double	 sum = 0;
+	size_t	 i;
+	int	 e;
 
 	for (i = 0; i < r->sources; i++)
-		compared += (size_t)check_compared(&r->source[i]);
-	if (recipe_learns(r) && recipe_compares(r) != -1 &&
-	    (compared == 0 || compared == r->sources))
-		return (fault_set(f, "bad_config", "data", "%s: data: "
-		    "sft_dpo and sft_kto need a source of dialogues or "
-		    "templates, and one of preference or labels", path));
-	return (0);
+		if (kinds >> r->source[i].kind & 1)
+			sum += r->source[i].share;
+	if (kinds == 0 || sum > 0)
+		return (0);
+	words = check_words(kinds);
+	e = ynode_fault(path, list, f, "the objective %s expects a source of "
+	    "the kind %s with a share above 0, found none",
+	    recipe_objectives[r->objective], words);
+	free(words);
+	return (e);
+}
+
+/* All sources. */
+static int
+check_sources(const char *path, const struct recipe *r, struct ynode *root,
+    struct fault *f)
+{
+	struct ynode	*list = ynode_get(root, "data"), *n;
+	size_t		 i = 0;
+	int		 e = 0;
+
+	if (r->sources == 0)
+		return (fault_set(f, "bad_config", "data",
+		    "%s: data: no source of documents", path));
+	for (n = list->child; e == 0 && n != NULL; n = n->next)
+		e = check_source(path, r, &r->source[i++], n, f);
+	if (e == 0)
+		e = check_part(path, r, check_kinds[r->objective].learnt,
+		    list, f);
+	if (e == 0)
+		e = check_part(path, r, check_kinds[r->objective].compared,
+		    list, f);
+	return (e);
 }
 
 /* Relations between values. */
 int
-recipe_check(const char *path, struct recipe *r, struct fault *f)
+recipe_check(const char *path, struct recipe *r, struct ynode *root,
+    struct fault *f)
 {
 	struct model_config	*m = &r->model;
 
@@ -46,8 +123,5 @@ recipe_check(const char *path, struct recipe *r, struct fault *f)
 		r->embed_rate = r->rate;
 	if (r->vector_rate < 0)
 		r->vector_rate = r->rate;
-	if (r->sources == 0)
-		return (fault_set(f, "bad_config", "data",
-		    "%s: data: no source of documents", path));
-	return (check_sources(path, r, f));
+	return (check_sources(path, r, root, f));
 }
