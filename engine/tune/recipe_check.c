@@ -8,6 +8,7 @@
 
 #include "yaml.h"
 
+#define CHECK_MULTIPLE	16	/* of which channels and inner are, for net.c */
 #define CHECK_LEARNT	(1U << DATA_TEMPLATES | 1U << DATA_DIALOGUES | \
 	1U << DATA_TEXT)
 
@@ -23,6 +24,42 @@ static const struct check_kinds {
 	[RECIPE_SFT_DPO] = { CHECK_LEARNT, 1U << DATA_PREFERENCE },
 	[RECIPE_SFT_KTO] = { CHECK_LEARNT, 1U << DATA_LABELS },
 };
+
+/* The node of a key of a section, or what is nearest to it. */
+static const struct ynode *
+check_node(struct ynode *root, const char *section, const char *key)
+{
+	struct ynode	*map = ynode_get(root, section);
+	struct ynode	*n = ynode_get(map, key);
+
+	return (n != NULL ? n : map != NULL ? map : root);
+}
+
+/* The sizes of a new model: those that net.c computes with, and that programs
+ * can load (hfconfig.c). */
+static int
+check_model(const char *path, const struct model_config *m,
+    struct ynode *root, struct fault *f)
+{
+	if (m->channels % CHECK_MULTIPLE != 0)
+		return (ynode_fault(path, check_node(root, "model",
+		    "channels"), f, "expected a multiple of %d, found %d",
+		    CHECK_MULTIPLE, m->channels));
+	if (m->inner % CHECK_MULTIPLE != 0)
+		return (ynode_fault(path, check_node(root, "model", "inner"),
+		    f, "expected a multiple of %d, found %d", CHECK_MULTIPLE,
+		    m->inner));
+	if (m->channels % (2 * m->heads) != 0)
+		return (ynode_fault(path, check_node(root, "model", "heads"),
+		    f, "expected channels / heads to be an even number, "
+		    "found %d / %d", m->channels, m->heads));
+	if (m->rotary % 2 != 0 || m->rotary > m->channels / m->heads)
+		return (ynode_fault(path, check_node(root, "model",
+		    "rotary"), f, "expected rotary to be an even number up "
+		    "to channels / heads, which is %d; found %d",
+		    m->channels / m->heads, m->rotary));
+	return (0);
+}
 
 /* "a, b or c": the kinds of a set. Owned. */
 static char *
@@ -110,13 +147,10 @@ recipe_check(const char *path, struct recipe *r, struct ynode *root,
     struct fault *f)
 {
 	struct model_config	*m = &r->model;
+	int			 e;
 
-	if (m->channels % m->heads != 0 ||
-	    m->rotary > m->channels / m->heads || m->rotary % 2 != 0)
-		return (fault_set(f, "bad_config", "model", "%s: model: "
-		    "channels %d must be a multiple of heads %d, and rotary "
-		    "%d even and at most channels / heads", path, m->channels,
-		    m->heads, m->rotary));
+	if ((e = check_model(path, m, root, f)) != 0)
+		return (e);
 	m->lanes = m->channels / m->heads;
 	m->eos = 0;
 	if (r->embed_rate < 0)

@@ -273,9 +273,18 @@ BAD = [
     ("rate: 0.01", "rat: 0.01", "r.yaml:6:6: rat: unknown key"),
     ("optimizer: adamw", "optimizer: sgd",
      'optimizer: "sgd" is not adamw, adamw8 or muon'),
-    ("heads: 2", "heads: 5", "channels 32 must be a multiple of heads 5"),
+    ("heads: 2", "heads: 5", "r.yaml:1:41: heads: expected channels / heads "
+     "to be an even number, found 32 / 5\n"),
+    ("channels: 32, heads: 2", "channels: 48, heads: 16",
+     "r.yaml:1:41: heads: expected channels / heads to be an even number, "
+     "found 48 / 16\n"),
     ("channels: 32, heads: 2", "channels: 40, heads: 2",
-     "hidden_size 40 or intermediate_size 64 is not a multiple of 16"),
+     "r.yaml:1:30: channels: expected a multiple of 16, found 40\n"),
+    ("inner: 64", "inner: 72",
+     "r.yaml:1:51: inner: expected a multiple of 16, found 72\n"),
+    ("rotary: 8", "rotary: 7", "r.yaml:1:76: rotary: expected rotary to be an "
+     "even number up to channels / heads, which is 16; found 7\n"),
+    ("rotary: 8", "rotary: 18", "which is 16; found 18\n"),
     ("dtype: F32", "lora: 8",
      "r.yaml:12:7: lora: expected keys and values\n"),
     (MODEL + SFT, "- a\n", "r.yaml:1:1: expected keys and values\n"),
