@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "net_lora.h"
 #include "yaml.h"
 
 #define CHECK_MULTIPLE	16	/* of which channels and inner are, for net.c */
@@ -147,10 +148,14 @@ recipe_check(const char *path, struct recipe *r, struct ynode *root,
     struct fault *f)
 {
 	struct model_config	*m = &r->model;
+	struct ynode		*lora = ynode_get(root, "lora");
 	int			 e;
 
 	if ((e = check_model(path, m, root, f)) != 0)
 		return (e);
+	if (lora != NULL && r->rank == 0)
+		return (ynode_fault(path, lora, f, "rank: expected 1 to %d, "
+		    "found none", LORA_RANK_MAX));
 	m->lanes = m->channels / m->heads;
 	m->eos = 0;
 	if (r->embed_rate < 0)

@@ -285,6 +285,8 @@ BAD = [
     ("rotary: 8", "rotary: 7", "r.yaml:1:76: rotary: expected rotary to be an "
      "even number up to channels / heads, which is 16; found 7\n"),
     ("rotary: 8", "rotary: 18", "which is 16; found 18\n"),
+    ("dtype: F32", "lora: {alpha: 8}",
+     "r.yaml:12:7: lora: rank: expected 1 to 256, found none\n"),
     ("dtype: F32", "lora: 8",
      "r.yaml:12:7: lora: expected keys and values\n"),
     (MODEL + SFT, "- a\n", "r.yaml:1:1: expected keys and values\n"),
