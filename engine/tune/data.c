@@ -11,6 +11,8 @@
 #include "rng.h"
 #include "xmalloc.h"
 
+#define DATA_TRIES	1000	/* documents of templates, to find one */
+
 struct data_source {
 	struct gen	*gen;		/* owned; NULL: a file */
 	struct data_row	*row;		/* owned */
@@ -245,6 +247,72 @@ data_other(const struct data *d, const struct recipe *r,
 	free(other.turn);
 }
 
+/* Encode turns, which are those of a row unless row is NULL. */
+static void
+data_encode(const struct data *d, const struct recipe *r,
+    const struct gen_doc *doc, const struct data_row *row,
+    struct data_doc *out)
+{
+	out->id.n = 0;
+	data_append(d, r, doc, out);
+	out->split = out->id.n;
+	out->label = row != NULL && row->label;
+	out->pair = row != NULL && row->other != NULL;
+	if (out->pair)
+		data_other(d, r, row, out);
+}
+
+/* Can something be learnt from a document? */
+int
+data_usable(const struct data_doc *doc)
+{
+	return (doc->split >= 2 && (!doc->pair ||
+	    doc->id.n >= doc->split + 2));
+}
+
+/* Has a source a document of which data_usable is true? */
+static int
+data_source_usable(const struct data *d, const struct data_source *s,
+    struct data_doc *out)
+{
+	struct gen_doc	 made;
+	size_t		 i;
+
+	for (i = 0; i < s->n; i++) {
+		data_encode(d, d->r, &s->row[i].doc, &s->row[i], out);
+		if (data_usable(out))
+			return (1);
+	}
+	for (i = 0; s->gen != NULL && i < DATA_TRIES; i++) {
+		memset(&made, 0, sizeof made);
+		gen_document(s->gen, rng_seed(0, i),
+		    (size_t)data_lengths[0].bytes, 0, &made);
+		data_encode(d, d->r, &made, NULL, out);
+		gen_doc_clear(&made);
+		if (data_usable(out))
+			return (1);
+	}
+	return (0);
+}
+
+/* Is there something to learn in each source? */
+int
+data_check(struct data *d, struct fault *f)
+{
+	struct data_doc	 doc = { .id = { 0 } };
+	size_t		 i;
+	int		 r = 0;
+
+	for (i = 0; r == 0 && i < d->r->sources; i++)
+		if (d->r->source[i].share > 0 &&
+		    !data_source_usable(d, &d->source[i], &doc))
+			r = fault_set(f, "bad_config", "data", "%s: expected "
+			    "a text of at least 2 tokens, found only empty "
+			    "ones", d->r->source[i].path);
+	data_doc_clear(&doc);
+	return (r);
+}
+
 /* Document i. */
 void
 data_document(struct data *d, int64_t i, enum data_part part,
@@ -259,13 +327,8 @@ data_document(struct data *d, int64_t i, enum data_part part,
 	if (recipe_compares(&r) != -1 && (part == DATA_COMPARED ||
 	    !recipe_learns(&r)))
 		r.prompt = r.plain = 0;
-	out->id.n = 0;
 	doc = data_turns_of(d, i, part, &made, &row);
-	data_append(d, &r, doc, out);
-	out->split = out->id.n;
-	out->label = row != NULL && row->label;
-	if (row != NULL && row->other != NULL)
-		data_other(d, &r, row, out);
+	data_encode(d, &r, doc, row, out);
 	gen_doc_clear(&made);
 }
 

@@ -46,6 +46,7 @@ struct data_doc {
 	size_t		 size;		/* allocated weights */
 	/* DPO: the second half is the reply that was rejected; the first
 	 * `split` tokens are the prompt and the chosen reply. KTO: label. */
+	int		 pair;		/* there are two halves */
 	size_t		 split;
 	int		 label;
 };
@@ -67,6 +68,14 @@ enum data_part { DATA_LEARNT, DATA_COMPARED };
 void	 data_document(struct data *d, int64_t i, enum data_part part,
 	    struct data_doc *out);
 void	 data_doc_clear(struct data_doc *doc);
+
+/* Has a document a token to predict? Both halves of a preference must have
+ * one. */
+int	 data_usable(const struct data_doc *doc);
+
+/* Has each source that is used such a document? Otherwise the search for the
+ * next one would not end. Returns 0, or an error with *f filled. */
+int	 data_check(struct data *d, struct fault *f);
 
 /* The text of document i, to train a tokenizer with. */
 void	 data_text(struct data *d, int64_t i, struct textbuf *out);

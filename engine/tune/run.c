@@ -288,7 +288,8 @@ run_all(struct run *t, struct recipe *r, const struct run_options *o,
 	t->changed = o->changed;
 	if ((e = data_open(r, o->corpus, &t->data, f)) != 0 ||
 	    (e = run_tokenizer(t, m, o->out, f)) != 0 ||
-	    (e = run_model(t, r, m, kind, f)) != 0)
+	    (e = run_model(t, r, m, kind, f)) != 0 ||
+	    (e = data_check(t->data, f)) != 0)
 		return (e);
 	run_optimizer(t);
 	t->point = xcalloc((size_t)r->steps, sizeof *t->point);

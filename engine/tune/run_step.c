@@ -31,24 +31,13 @@ run_batch(struct run *t, int n)
 	return (b);
 }
 
-/* Has a document a token to predict? Both halves of a pair must have one. */
-static int
-run_usable(const struct run *t, enum data_part part)
-{
-	const struct data_doc	*d = &t->doc;
-
-	if (part == DATA_COMPARED && recipe_compares(t->r) == RECIPE_DPO)
-		return (d->split >= 2 && d->id.n >= d->split + 2);
-	return (d->id.n >= 2);
-}
-
-/* Get the next document. */
+/* Get the next document. data_check has found that there is one. */
 static struct data_doc *
 run_next(struct run *t, enum data_part part)
 {
 	do
 		data_document(t->data, t->cursor++, part, &t->doc);
-	while (!run_usable(t, part));
+	while (!data_usable(&t->doc));
 	return (&t->doc);
 }
 

@@ -112,3 +112,20 @@ def test_a_preset_is_keys_and_values(tmp_path, command):
                 *(["--out", tmp_path / "out"] if command == "feedback" else []))
     assert (done.returncode, done.stderr) == (
         1, "chatd-tune: %s/p.yaml:1:1: expected keys and values\n" % tmp_path)
+
+
+@pytest.mark.parametrize("kind,rows", [
+    ("text", [{"text": ""}, {"text": ""}]),
+    ("preference", [dict(PAIR, prompt="a")])])
+def test_a_source_must_have_a_token_to_predict(tmp_path, kind, rows):
+    """An empty text among others is left out."""
+    objective = "dpo" if kind == "preference" else "sft"
+    path = recipe(tmp_path, objective, (kind, rows, 1))
+    done = tune("recipe", path, "--out", tmp_path / "out")
+    if kind == "text":
+        assert (done.returncode, done.stderr) == (
+            1, "chatd-tune: %s/0.jsonl: expected a text of at least 2 tokens, "
+            "found only empty ones\n" % tmp_path)
+        path = recipe(tmp_path, "sft", ("text", rows + [ROWS["text"]], 1))
+        done = tune("recipe", path, "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
