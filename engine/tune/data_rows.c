@@ -239,6 +239,11 @@ data_rows(const struct recipe_source *from, struct data_row **rows, size_t *n,
 		++*n;
 		json_decref(row);
 	}
+	if (r == 0 && ferror(in)) {
+		fault_set(f, "bad_config", NULL, "%s: %s", from->path,
+		    strerror(errno));
+		r = CHAT_ESYSTEM;
+	}
 	free(line);
 	fclose(in);
 	if (r == 0 && *n == 0)

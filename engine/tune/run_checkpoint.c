@@ -69,6 +69,7 @@ run_save(const struct run *t, const char *out, struct fault *f)
 	if (!ok || rename(tmp, path) != 0) {
 		fault_set(f, "system", NULL, "%s: %s", path,
 		    strerror(errno));
+		(void)unlink(tmp);
 		ok = 0;
 	}
 	free(tmp);

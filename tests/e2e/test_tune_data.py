@@ -129,3 +129,12 @@ def test_a_source_must_have_a_token_to_predict(tmp_path, kind, rows):
         path = recipe(tmp_path, "sft", ("text", rows + [ROWS["text"]], 1))
         done = tune("recipe", path, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_folder_is_no_file_of_rows(tmp_path):
+    recipe(tmp_path, "sft", ("dialogues", [ROWS["dialogues"]], 1))
+    (tmp_path / "0.jsonl").unlink()
+    (tmp_path / "0.jsonl").mkdir()
+    done = tune("recipe", tmp_path / "r.yaml", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/0.jsonl: Is a directory\n" % tmp_path)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""chatd-tune: what a run leaves if it begins again, fails, or can't write."""
+import array
+import re
+import resource
+import signal
+import struct
+
+import pytest
+
+from test_tune import MODEL, SFT, digest, lines, run, trained, tune, write
+
+TEXT = MODEL + SFT
+OPTIMIZER = 84          # the place of the optimizer in a checkpoint
+STEP = 88
+
+
+def small_files(size):
+    """For a child: writing beyond size fails, as on a full disk."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return limit
+
+
+def step_of(checkpoint):
+    return struct.unpack("<q", checkpoint.read_bytes()[STEP:STEP + 8])[0]
+
+
+def other_talk(folder):
+    lines(folder / "talk.jsonl", [{"turns": ["zebra zebra", "quick quack"]}] * 3)
+
+
+def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path):
+    done = tune("recipe", write(tmp_path, TEXT), "--out", tmp_path / "out",
+                preexec_fn=small_files(1000))
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/out/tokenizer.json: File too large\n" % tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
