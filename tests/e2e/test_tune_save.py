@@ -31,6 +31,17 @@ def other_talk(folder):
     lines(folder / "talk.jsonl", [{"turns": ["zebra zebra", "quick quack"]}] * 3)
 
 
+def test_a_tokenizer_that_can_not_be_written_leaves_the_old_one(tmp_path):
+    (tmp_path / "a.txt").write_text("the cat and the dog\n" * 9)
+    (tmp_path / "t.json").write_text("old")
+    done = tune("tokenizer", "--out", tmp_path / "t.json", tmp_path / "a.txt",
+                preexec_fn=small_files(1000))
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/t.json: File too large\n" % tmp_path)
+    assert (tmp_path / "t.json").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "t.json"]
+
+
 def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path):
     done = tune("recipe", write(tmp_path, TEXT), "--out", tmp_path / "out",
                 preexec_fn=small_files(1000))
