@@ -287,13 +287,14 @@ run_all(struct run *t, struct recipe *r, const struct run_options *o,
 	t->r = r;
 	t->changed = o->changed;
 	if ((e = data_open(r, o->corpus, &t->data, f)) != 0 ||
+	    (o->fresh && (e = run_forget(o->out, f)) != 0) ||
 	    (e = run_tokenizer(t, m, o->out, f)) != 0 ||
 	    (e = run_model(t, r, m, kind, f)) != 0 ||
 	    (e = data_check(t->data, f)) != 0)
 		return (e);
 	run_optimizer(t);
 	t->point = xcalloc((size_t)r->steps, sizeof *t->point);
-	if (!o->fresh && (e = run_restore(t, o->out, f)) < 0)
+	if ((e = run_restore(t, o->out, f)) < 0)
 		return (e);
 	if (e == 1 && o->step == NULL)
 		printf("continued after step %lld\n", (long long)t->step);

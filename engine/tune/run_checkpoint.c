@@ -77,6 +77,34 @@ run_save(const struct run *t, const char *out, struct fault *f)
 	return (ok ? 0 : CHAT_ESYSTEM);
 }
 
+/* Is there a checkpoint? */
+int
+run_saved(const char *out)
+{
+	char	*path = path_join(out, "checkpoint");
+	int	 r = access(path, F_OK) == 0;
+
+	free(path);
+	return (r);
+}
+
+/* Remove a checkpoint, so that a run that is killed before it saves does not
+ * continue the one before. */
+int
+run_forget(const char *out, struct fault *f)
+{
+	char	*path = path_join(out, "checkpoint");
+	int	 r = 0;
+
+	if (unlink(path) != 0 && errno != ENOENT) {
+		fault_set(f, "system", NULL, "%s: %s", path,
+		    strerror(errno));
+		r = CHAT_ESYSTEM;
+	}
+	free(path);
+	return (r);
+}
+
 /* Read everything after the head. 0, or -1. */
 static int
 checkpoint_get(struct run *t, const struct checkpoint_head *h, FILE *f)

@@ -31,6 +31,19 @@ def other_talk(folder):
     lines(folder / "talk.jsonl", [{"turns": ["zebra zebra", "quick quack"]}] * 3)
 
 
+def test_a_fresh_run_that_saves_nothing_is_not_the_old_one(tmp_path):
+    recipe = write(tmp_path, TEXT)
+    out = tmp_path / "out"
+    assert tune("recipe", recipe, "--out", out, "--stop", 3).returncode == 0
+    done = tune("recipe", recipe, "--out", out, "--fresh",
+                preexec_fn=small_files(100000))
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/checkpoint: File too large\n" % out)
+    assert not [p for p in out.iterdir() if p.name.startswith("checkpoint")]
+    done = tune("recipe", recipe, "--out", out, "--stop", 6)
+    assert done.returncode == 0 and "continued" not in done.stdout
+
+
 def test_a_tokenizer_that_can_not_be_written_leaves_the_old_one(tmp_path):
     (tmp_path / "a.txt").write_text("the cat and the dog\n" * 9)
     (tmp_path / "t.json").write_text("old")
