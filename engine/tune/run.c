@@ -41,9 +41,9 @@ run_digest_file(struct sha256 *s, const char *path, struct fault *f)
 	return (0);
 }
 
-/* Make the tokenizer from the recipe's documents. */
-static void
-run_tokenizer_new(struct run *t)
+/* Make the tokenizer from the recipe's documents, and write it. */
+static int
+run_tokenizer_new(struct run *t, const char *out, struct fault *f)
 {
 	struct bpe_train	*b = bpe_train_new();
 	struct textbuf		 text = { 0 };
@@ -59,42 +59,46 @@ run_tokenizer_new(struct run *t)
 	t->tok_len = strlen(t->tok_text);
 	textbuf_clear(&text);
 	bpe_train_free(b);
+	return (folder_put(out, "tokenizer.json", t->tok_text, t->tok_len,
+	    f));
 }
 
-/* The tokenizer: of a file, of the model (may be NULL), or a new one. What an
- * earlier part of this run has made is used again. */
+/* Read the tokenizer. */
+static int
+run_tokenizer_read(struct run *t, const char *path, struct fault *f)
+{
+	int	 r = path_read(path, TOKENIZER_FILE_MAX, &t->tok_text,
+		    &t->tok_len);
+
+	if (r != 0)
+		fault_set(f, "bad_config", "tokenizer", "%s: %s", path,
+		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
+	return (r);
+}
+
+/* The tokenizer: of a file, of the model (may be NULL), or a new one. A run that
+ * continues has made it in an earlier part; any other file is replaced. */
 static int
 run_tokenizer(struct run *t, const struct model *m, const char *out,
     struct fault *f)
 {
 	const char	*path = t->r->tokenizer, *text = NULL;
 	char		*own = NULL;
-	int		 r;
+	int		 r = 0;
 
-	if (path == NULL && m != NULL &&
-	    (text = model_tokenizer(m, &t->tok_len, &path)) != NULL) {
+	if (path == NULL && m != NULL)
+		text = model_tokenizer(m, &t->tok_len, &path);
+	if (path == NULL)
+		path = own = path_join(out, "tokenizer.json");
+	if (text != NULL)
 		t->tok_text = xstrndup(text, t->tok_len);
-	} else {
-		if (path == NULL)
-			path = own = path_join(out, "tokenizer.json");
-		r = path_read(path, TOKENIZER_FILE_MAX, &t->tok_text,
-		    &t->tok_len);
-		if (r != 0 && own == NULL) {
-			fault_set(f, "bad_config", "tokenizer", "%s: %s",
-			    path, r == CHAT_ESYSTEM ? strerror(errno) :
-			    chat_strerror(r));
-			return (r);
-		}
-		if (r != 0) {
-			run_tokenizer_new(t);
-			if ((r = folder_put(out, "tokenizer.json",
-			    t->tok_text, t->tok_len, f)) != 0) {
-				free(own);
-				return (r);
-			}
-		}
-	}
-	r = tokenizer_parse(path, t->tok_text, t->tok_len, &t->tok, f);
+	else if (own != NULL && !run_saved(out))
+		r = run_tokenizer_new(t, out, f);
+	else
+		r = run_tokenizer_read(t, path, f);
+	if (r == 0)
+		r = tokenizer_parse(path, t->tok_text, t->tok_len, &t->tok,
+		    f);
 	free(own);
 	if (r == 0)
 		data_set_tokenizer(t->data, t->tok);

@@ -44,6 +44,27 @@ def test_a_fresh_run_that_saves_nothing_is_not_the_old_one(tmp_path):
     assert done.returncode == 0 and "continued" not in done.stdout
 
 
+@pytest.mark.parametrize("left", ["complete", "killed"])
+def test_a_new_run_trains_its_own_tokenizer(tmp_path, left):
+    """The file in the folder is that of an earlier run, which is complete or was
+    killed before its first checkpoint."""
+    out = run(tmp_path)
+    old = (out / "tokenizer.json").read_bytes()
+    other_talk(tmp_path)
+    args = ["--fresh"]
+    if left == "killed":
+        (out / "checkpoint").unlink()
+        args = []
+    for folder in out, tmp_path / "clean":
+        done = tune("recipe", tmp_path / "r.yaml", "--out", folder, *args)
+        assert (done.returncode, done.stderr) == (0, "")
+    new = (out / "tokenizer.json").read_bytes()
+    assert new != old
+    assert new == (tmp_path / "clean/tokenizer.json").read_bytes()
+    assert digest(out / "model.safetensors") == \
+        digest(tmp_path / "clean/model.safetensors")
+
+
 def test_a_tokenizer_that_can_not_be_written_leaves_the_old_one(tmp_path):
     (tmp_path / "a.txt").write_text("the cat and the dog\n" * 9)
     (tmp_path / "t.json").write_text("old")
