@@ -5,6 +5,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,44 @@ run_say(const struct run *t, int64_t first, int64_t tokens, double begin,
 	fflush(stdout);
 }
 
+/* Are all weights numbers? */
+static int
+run_weights_finite(const struct run *t)
+{
+	const float	*p = t->lora != NULL ? t->lora->param :
+			    t->net->param;
+	size_t		 n = t->lora != NULL ? t->lora->n : t->net->n, i;
+
+	for (i = 0; i < n; i++)
+		if (!isfinite(p[i]))
+			return (0);
+	return (1);
+}
+
+/* After a step: refuse to go on with numbers that are lost. save: the weights
+ * are about to be saved. */
+static int
+run_check(const struct run *t, int save, struct fault *f)
+{
+	const struct run_point	*p = &t->point[t->step - 1];
+	const char		*what = !isfinite(p->loss) ? "the loss" :
+				    !isfinite(p->norm) ? "the gradient" :
+				    save && !run_weights_finite(t) ?
+				    "a weight" : NULL;
+	char			*kept;
+	int			 r;
+
+	if (what == NULL)
+		return (0);
+	kept = t->saved == 0 ? xstrdup("there is no checkpoint") :
+	    xasprintf("the checkpoint of step %lld is kept",
+	    (long long)t->saved);
+	r = fault_set(f, "bad_config", NULL, "step %lld: %s is not finite; "
+	    "%s; lower the rate", (long long)t->step, what, kept);
+	free(kept);
+	return (r);
+}
+
 /* All steps that are left. */
 static int
 run_steps(struct run *t, const struct run_options *o, struct fault *f)
@@ -225,16 +264,19 @@ run_steps(struct run *t, const struct run_options *o, struct fault *f)
 	int64_t	 end = o->stop > 0 && o->stop < t->r->steps ? o->stop :
 		    t->r->steps;
 	double	 begin = clock_seconds(), cpu = run_cpu();
-	int	 r = 0;
+	int	 r = 0, save;
 
 	while (r == 0 && t->step < end) {
 		run_step(t);
+		save = t->step % t->r->save_every == 0 || t->step == end;
+		if ((r = run_check(t, save, f)) != 0)
+			return (r);
 		if (o->step != NULL)
 			o->step(o->arg, t);
 		else if (o->every > 0 && (t->step % o->every == 0 ||
 		    t->step == end))
 			run_say(t, first, tokens, begin, cpu);
-		if (t->step % t->r->save_every == 0 || t->step == end)
+		if (save)
 			r = run_save(t, o->out, f);
 	}
 	return (r);

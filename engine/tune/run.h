@@ -46,6 +46,8 @@ struct run {
 	struct net_lora		*lora;
 	struct optim		*optim;
 	int64_t			 step;		/* done */
+	int64_t			 saved;		/* step of the checkpoint; 0:
+						 * there is none */
 	int64_t			 cursor;	/* next document */
 	int64_t			 tokens;	/* seen */
 	struct run_point	*point;		/* owned: [r->steps] */
@@ -85,8 +87,7 @@ void	 run_step(struct run *t);
  * damaged, or of another recipe. run_saved: is there one? run_forget removes
  * it.
  */
-int	 run_save(const struct run *t, const char *out,
-	    struct fault *f);
+int	 run_save(struct run *t, const char *out, struct fault *f);
 int	 run_restore(struct run *t, const char *out, struct fault *f);
 int	 run_saved(const char *out);
 int	 run_forget(const char *out, struct fault *f);

@@ -57,7 +57,7 @@ checkpoint_put(const struct run *t, FILE *f)
 
 /* Write a checkpoint; the old one stays until the new one is whole. */
 int
-run_save(const struct run *t, const char *out, struct fault *f)
+run_save(struct run *t, const char *out, struct fault *f)
 {
 	char	*path = path_join(out, "checkpoint");
 	char	*tmp = xasprintf("%s.new", path);
@@ -72,6 +72,8 @@ run_save(const struct run *t, const char *out, struct fault *f)
 		(void)unlink(tmp);
 		ok = 0;
 	}
+	if (ok)
+		t->saved = t->step;
 	free(tmp);
 	free(path);
 	return (ok ? 0 : CHAT_ESYSTEM);
@@ -169,7 +171,7 @@ run_restore(struct run *t, const char *out, struct fault *f)
 		r = fault_set(f, "bad_config", NULL,
 		    "%s: the end is missing", path);
 	if (r == 0) {
-		t->step = h.step;
+		t->step = t->saved = h.step;
 		t->cursor = h.cursor;
 		t->tokens = h.tokens;
 		r = 1;

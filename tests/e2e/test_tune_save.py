@@ -65,6 +65,34 @@ def test_a_new_run_trains_its_own_tokenizer(tmp_path, left):
         digest(tmp_path / "clean/model.safetensors")
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_whose_numbers_are_lost_keeps_the_checkpoint(tmp_path, optimizer):
+    recipe = write(tmp_path, TEXT + "decay: 10\n", rate=10, save_every=1,
+                   steps=90, schedule="constant", optimizer=optimizer)
+    out = tmp_path / "out"
+    done = tune("recipe", recipe, "--out", out)
+    assert done.returncode == 1
+    found = re.fullmatch(r"chatd-tune: step (\d+): (the loss|the gradient|a "
+                         r"weight) is not finite; the checkpoint of step (\d+) "
+                         r"is kept; lower the rate\n", done.stderr)
+    assert found, done.stderr
+    data = (out / "checkpoint").read_bytes()
+    assert step_of(out / "checkpoint") == int(found[3]) < int(found[1])
+    count = struct.unpack("<q", data[STEP + 24:STEP + 32])[0]
+    weights = array.array("f", data[STEP + 32:STEP + 32 + 4 * count])
+    assert all(abs(x) < 1e39 for x in weights)
+    assert not (out / "model.safetensors").exists()
+
+
+def test_a_run_without_a_checkpoint_says_so(tmp_path):
+    recipe = write(tmp_path, TEXT + "decay: 10\n", rate=10, save_every=1000,
+                   steps=90, schedule="constant")
+    done = tune("recipe", recipe, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "is not finite; there is no checkpoint; lower the rate\n")
+
+
 def test_a_tokenizer_that_can_not_be_written_leaves_the_old_one(tmp_path):
     (tmp_path / "a.txt").write_text("the cat and the dog\n" * 9)
     (tmp_path / "t.json").write_text("old")
