@@ -19,7 +19,9 @@
 /* The head of the file. */
 struct checkpoint_head {
 	char	 magic[16];
-	char	 digest[72];	/* of the recipe */
+	char	 digest[68];	/* of the recipe */
+	int32_t	 optimizer;	/* enum optim_kind + 1; 0: an old checkpoint,
+				 * which does not say it */
 	int64_t	 step, cursor, tokens;
 	int64_t	 params;
 };
@@ -43,6 +45,7 @@ checkpoint_put(const struct run *t, FILE *f)
 	memset(&h, 0, sizeof h);
 	memcpy(h.magic, CHECKPOINT_MAGIC, sizeof CHECKPOINT_MAGIC);
 	memcpy(h.digest, t->digest, sizeof t->digest);
+	h.optimizer = t->r->optimizer + 1;
 	h.step = t->step;
 	h.cursor = t->cursor;
 	h.tokens = t->tokens;
@@ -138,6 +141,12 @@ checkpoint_check(const struct run *t, const struct checkpoint_head *h,
 		return (fault_set(f, "bad_config", NULL, "%s: of another "
 		    "recipe or corpus; --fresh begins again, --changed goes "
 		    "on", path));
+	if (h->optimizer != 0 && h->optimizer != t->r->optimizer + 1)
+		return (fault_set(f, "bad_config", NULL, "%s: of the "
+		    "optimizer %s; expected %s, as the recipe has", path,
+		    h->optimizer > 0 && h->optimizer <= OPTIM_KINDS ?
+		    recipe_optimizers[h->optimizer - 1] : "?",
+		    recipe_optimizers[t->r->optimizer]));
 	if (h->params != (int64_t)n || h->step < 0 || h->step > t->r->steps)
 		return (fault_set(f, "bad_config", NULL, "%s: step %lld "
 		    "with %lld numbers; expected up to step %lld with %zu",

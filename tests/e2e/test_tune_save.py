@@ -93,6 +93,34 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path):
         "is not finite; there is no checkpoint; lower the rate\n")
 
 
+@pytest.mark.parametrize("old,new", [("adamw", "adamw8"), ("muon", "adamw8"),
+                                     ("adamw8", "adamw"), ("muon", "adamw")])
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path, old, new):
+    recipe = write(tmp_path, TEXT, optimizer=old)
+    out = tmp_path / "out"
+    assert tune("recipe", recipe, "--out", out, "--stop", 3).returncode == 0
+    write(tmp_path, TEXT, optimizer=new)
+    done = tune("recipe", recipe, "--out", out, "--changed")
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-tune: %s/checkpoint: of the optimizer %s; expected %s, as the "
+        "recipe has\n" % (out, old, new))
+
+
+def test_a_checkpoint_that_does_not_name_its_optimizer_is_continued(tmp_path,
+                                                                    trained):
+    recipe = write(tmp_path, TEXT)
+    out = tmp_path / "out"
+    assert tune("recipe", recipe, "--out", out, "--stop", 3).returncode == 0
+    data = bytearray((out / "checkpoint").read_bytes())
+    assert data[OPTIMIZER:STEP] == b"\1\0\0\0"
+    data[OPTIMIZER:STEP] = bytes(4)
+    (out / "checkpoint").write_bytes(data)
+    done = tune("recipe", recipe, "--out", out)
+    assert "continued after step 3\n" in done.stdout
+    assert digest(out / "model.safetensors") == \
+        digest(trained / "model.safetensors")
+
+
 def test_a_tokenizer_that_can_not_be_written_leaves_the_old_one(tmp_path):
     (tmp_path / "a.txt").write_text("the cat and the dog\n" * 9)
     (tmp_path / "t.json").write_text("old")
