@@ -63,8 +63,8 @@ void	 data_set_tokenizer(struct data *d, const struct tokenizer *t);
 /* Which documents are wanted, where an objective has both kinds. */
 enum data_part { DATA_LEARNT, DATA_COMPARED };
 
-/* Document i of a part. It has at most r->length tokens, and so has each half of
- * a preference. It may have too few to learn from. */
+/* Document i of a part. It has at most r->length tokens, and so has each half
+ * of a preference. It may have too few to learn from. */
 void	 data_document(struct data *d, int64_t i, enum data_part part,
 	    struct data_doc *out);
 void	 data_doc_clear(struct data_doc *doc);

@@ -18,9 +18,10 @@
 /* Elements at whose multiples parameters begin: a cache line's, and a block's
  * of optim8.h, so that two threads never share one. */
 #define NET_ALIGN	256
-/* Bytes of one array of the MLP that stay in the second caches of two cores; and
- * the largest MLP for which products with so few rows are worth it.  The number
- * of threads must not count here: the sums of gradients depend on the rows. */
+/* Bytes of one array of the MLP that stay in the second caches of two cores;
+ * and the largest MLP for which products with so few rows are worth it.  The
+ * number of threads must not count here: the sums of gradients depend on the
+ * rows. */
 #define NET_CHUNK_BYTES	(2 * 768 * 1024)
 #define NET_CHUNK_INNER	1024
 #define NET_COLUMNS	64	/* columns, for sums */

@@ -77,8 +77,8 @@ run_tokenizer_read(struct run *t, const char *path, struct fault *f)
 	return (r);
 }
 
-/* The tokenizer: of a file, of the model (may be NULL), or a new one. A run that
- * continues has made it in an earlier part; any other file is replaced. */
+/* The tokenizer: of a file, of the model (may be NULL), or a new one. A run
+ * that continues has made it in an earlier part; any other file is replaced. */
 static int
 run_tokenizer(struct run *t, const struct model *m, const char *out,
     struct fault *f)
