@@ -297,6 +297,24 @@ yaml_load(const char *path, struct ynode **root, struct fault *f)
 	return (r);
 }
 
+/* Load a file of keys and values. */
+int
+yaml_load_map(const char *path, struct ynode **root, struct fault *f)
+{
+	struct ynode	*n;
+	int		 r;
+
+	if ((r = yaml_load(path, &n, f)) != 0)
+		return (r);
+	if (n->kind != YNODE_MAP) {
+		r = ynode_fault(path, n, f, "expected keys and values");
+		ynode_free(n);
+		return (r);
+	}
+	*root = n;
+	return (0);
+}
+
 /* Release a node, its children and its later siblings. */
 void
 ynode_free(struct ynode *n)

@@ -48,6 +48,10 @@ int		 yaml_parse(const char *name, const char *text, size_t len,
 int		 yaml_load(const char *path, struct ynode **root,
 		    struct fault *f);
 
+/* As yaml_load; *root is a map: a list or a single text is a fault. */
+int		 yaml_load_map(const char *path, struct ynode **root,
+		    struct fault *f);
+
 /* Free a node, its children and the siblings after it. NULL does nothing. */
 void		 ynode_free(struct ynode *n);
 

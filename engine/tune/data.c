@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sources of documents: templates, and files of JSON lines.
- *
- *   dialogues    {"turns": [...]}, {"messages": [...]},
- *                {"text": "<human>: ..."} or {"prompt", "completion"}
- *   text         {"text": "..."}
- *   preference   {"prompt", "chosen", "rejected"}
- *   labels       {"prompt", "completion", "label"}
- *
- * A prompt is a text with tags or a list of messages, and a reply a text or a
- * list of one message.
+ * Documents of all sources: templates, and files of rows (data_rows.c).
  */
 #include "data.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,8 +11,7 @@
 #include "rng.h"
 #include "xmalloc.h"
 
-#define DATA_HUMAN	"<human>:"
-#define DATA_BOT	"<bot>:"
+#define DATA_TRIES	1000	/* documents of templates, to find one */
 
 struct data_source {
 	struct gen	*gen;		/* owned; NULL: a file */
@@ -113,231 +100,6 @@ data_add_turns(const struct tokenizer *t, const struct recipe *r,
 		    all > 0 ? 1 : learnt ? r->reply : 0);
 }
 
-/* Split text with tags into turns. */
-static void
-data_split(const char *s, struct gen_doc *doc)
-{
-	const char	*end = strstr(s, DATA_HUMAN);
-	enum gen_role	 role;
-
-	/* A pre-prompt stands before the first tag. */
-	if (end != NULL && end > s && end[-1] == '\n' &&
-	    strncmp(s, DATA_BOT, strlen(DATA_BOT)) != 0) {
-		gen_say(doc, GEN_PLAIN, xstrndup(s, (size_t)(end - s)));
-		s = end;
-	}
-	while (*s != '\0') {
-		s += strspn(s, "\n");
-		role = strncmp(s, DATA_BOT, strlen(DATA_BOT)) == 0 ?
-		    GEN_REPLY : GEN_SAID;
-		if (strncmp(s, DATA_HUMAN, strlen(DATA_HUMAN)) == 0 ||
-		    role == GEN_REPLY)
-			s = strchr(s, ':') + 1;
-		for (end = s; *end != '\0'; end++)
-			if (strncmp(end, "\n" DATA_HUMAN,
-			    strlen("\n" DATA_HUMAN)) == 0 ||
-			    strncmp(end, "\n" DATA_BOT,
-			    strlen("\n" DATA_BOT)) == 0)
-				break;
-		if (end > s)
-			gen_say(doc, role, xstrndup(s, (size_t)(end - s)));
-		s = end;
-	}
-}
-
-/* The string of a key, or NULL. */
-static const char *
-data_string(json_t *row, const char *key)
-{
-	return (json_string_value(json_object_get(row, key)));
-}
-
-/* A list of messages. */
-static int
-data_messages(json_t *list, struct gen_doc *doc)
-{
-	json_t		*e;
-	const char	*role, *s;
-	size_t		 i, n;
-
-	json_array_foreach(list, i, e) {
-		role = data_string(e, "role");
-		s = data_string(e, "content");
-		if (role == NULL || s == NULL)
-			return (0);
-		n = strlen(s);
-		if (strcmp(role, "system") == 0)
-			gen_say(doc, GEN_PLAIN, xasprintf("%s%s", s, n > 0 &&
-			    s[n - 1] != '\n' ? "\n" : ""));
-		else
-			gen_say(doc, strcmp(role, "assistant") == 0 ?
-			    GEN_REPLY : GEN_SAID, xstrdup(s));
-	}
-	return (1);
-}
-
-/* Turns or messages. */
-static int
-data_turns(json_t *row, struct gen_doc *doc)
-{
-	json_t	*list = json_object_get(row, "turns"), *e;
-	size_t	 i;
-
-	json_array_foreach(list, i, e) {
-		if (!json_is_string(e))
-			return (0);
-		gen_say(doc, i % 2 == 0 ? GEN_SAID : GEN_REPLY,
-		    xstrdup(json_string_value(e)));
-	}
-	return (data_messages(json_object_get(row, "messages"), doc) &&
-	    doc->n > 0);
-}
-
-/* The reply of a key: a string, or a list of one message. */
-static const char *
-data_reply(json_t *row, const char *key)
-{
-	json_t	*v = json_object_get(row, key);
-
-	if (json_array_size(v) == 1)
-		return (data_string(json_array_get(v, 0), "content"));
-	return (json_string_value(v));
-}
-
-/* Split a prompt, which may end with an open tag; its replies are not
- * learnt. */
-static int
-data_prompt(json_t *prompt, struct gen_doc *doc)
-{
-	size_t	 i;
-
-	if (json_is_string(prompt))
-		data_split(json_string_value(prompt), doc);
-	else if (!data_messages(prompt, doc))
-		return (0);
-	while (doc->n > 0 && doc->turn[doc->n - 1].role != GEN_SAID)
-		free(doc->turn[--doc->n].text);
-	for (i = 0; i < doc->n; i++)
-		if (doc->turn[i].role == GEN_REPLY)
-			doc->turn[i].role = GEN_CONTEXT;
-	return (doc->n > 0);
-}
-
-/* One row of a file. */
-int
-data_row(enum recipe_kind kind, json_t *row, struct data_row *out)
-{
-	json_t		*prompt = json_object_get(row, "prompt");
-	const char	*s = data_reply(row, kind == DATA_PREFERENCE ?
-			    "chosen" : "completion");
-	const char	*text = data_string(row, "text");
-	json_t		*label = json_object_get(row, "label");
-
-	if (kind == DATA_TEXT && text != NULL) {
-		gen_say(&out->doc, GEN_PLAIN, xasprintf("%s\n", text));
-		return (1);
-	}
-	if (kind == DATA_DIALOGUES && text != NULL) {
-		data_split(text, &out->doc);
-		return (out->doc.n > 0);
-	}
-	if (kind == DATA_DIALOGUES && prompt == NULL)
-		return (data_turns(row, &out->doc));
-	if (s == NULL || !data_prompt(prompt, &out->doc))
-		return (0);
-	out->prompt = out->doc.n;
-	gen_say(&out->doc, GEN_REPLY, xstrdup(s));
-	if (kind == DATA_DIALOGUES)
-		return (1);
-	out->label = json_is_true(label);
-	if (kind == DATA_LABELS)
-		return (json_is_boolean(label));
-	if ((s = data_reply(row, "rejected")) == NULL)
-		return (0);
-	out->other = xstrdup(s);
-	return (1);
-}
-
-/* Release a row. */
-void
-data_row_clear(struct data_row *row)
-{
-	gen_doc_clear(&row->doc);
-	free(row->other);
-	memset(row, 0, sizeof *row);
-}
-
-/* Say what a row should have had, and what it has. */
-static int
-data_row_fault(const struct recipe_source *from, size_t line, json_t *row,
-    struct fault *f)
-{
-	static const char *const expected[] = {
-		[DATA_DIALOGUES] = "\"turns\", \"messages\", \"text\" with "
-		    "tags, or \"prompt\" and \"completion\"",
-		[DATA_TEXT] = "\"text\"",
-		[DATA_PREFERENCE] = "\"prompt\", \"chosen\" and "
-		    "\"rejected\"",
-		[DATA_LABELS] = "\"prompt\", \"completion\" and \"label\"",
-	};
-	struct textbuf	 keys = { 0 };
-	const char	*key;
-	json_t		*v;
-	int		 r;
-
-	json_object_foreach(row, key, v) {
-		textbuf_puts(&keys, keys.n > 0 ? ", \"" : "\"");
-		textbuf_puts(&keys, key);
-		textbuf_puts(&keys, "\"");
-	}
-	textbuf_add(&keys, "", 1);
-	r = fault_set(f, "bad_config", NULL, "%s:%zu: expected %s with texts "
-	    "(chatd-tune(1)), found %s", from->path, line,
-	    expected[from->kind], keys.n > 1 ? keys.s : "no keys");
-	free(keys.s);
-	return (r);
-}
-
-/* Read a file. */
-static int
-data_file(const struct recipe_source *from, struct data_source *to,
-    struct fault *f)
-{
-	FILE	*in = fopen(from->path, "re");
-	char	*line = NULL;
-	size_t	 size = 0, lines = 0;
-	ssize_t	 len;
-	json_t	*row;
-	int	 r = 0;
-
-	if (in == NULL) {
-		fault_set(f, "bad_config", NULL, "%s: %s", from->path,
-		    strerror(errno));
-		return (CHAT_ESYSTEM);
-	}
-	while (r == 0 && (len = getline(&line, &size, in)) != -1) {
-		lines++;
-		if (line[strspn(line, " \t\r\n")] == '\0')
-			continue;
-		to->row = xreallocarray(to->row, to->n + 1, sizeof *to->row);
-		memset(&to->row[to->n], 0, sizeof *to->row);
-		row = json_loadb(line, (size_t)len, 0, NULL);
-		if (!json_is_object(row))
-			r = fault_set(f, "bad_config", NULL,
-			    "%s:%zu: not a JSON object", from->path, lines);
-		else if (!data_row(from->kind, row, &to->row[to->n]))
-			r = data_row_fault(from, lines, row, f);
-		to->n++;
-		json_decref(row);
-	}
-	free(line);
-	fclose(in);
-	if (r == 0 && to->n == 0)
-		r = fault_set(f, "bad_config", NULL, "%s: no rows",
-		    from->path);
-	return (r);
-}
-
 /* Open all sources. */
 int
 data_open(const struct recipe *r, const char *corpus, struct data **out,
@@ -353,7 +115,8 @@ data_open(const struct recipe *r, const char *corpus, struct data **out,
 		e = r->source[i].kind == DATA_TEMPLATES ?
 		    gen_open(r->source[i].path, r->source[i].corpus != NULL ?
 		    r->source[i].corpus : corpus, &d->source[i].gen, f) :
-		    data_file(&r->source[i], &d->source[i], f);
+		    data_rows(&r->source[i], &d->source[i].row,
+		    &d->source[i].n, f);
 	if (e != 0) {
 		data_free(d);
 		return (e);
@@ -458,20 +221,96 @@ data_turns_of(struct data *d, int64_t i, enum data_part part,
 	return (made);
 }
 
+/* Append turns, at most r->length tokens of them. */
+static void
+data_append(const struct data *d, const struct recipe *r,
+    const struct gen_doc *doc, struct data_doc *out)
+{
+	size_t	 from = out->id.n;
+
+	data_add_turns(d->tok, r, doc, out);
+	if (r->length > 0 && out->id.n - from > (size_t)r->length)
+		out->id.n = from + (size_t)r->length;
+}
+
 /* The rejected reply after the same prompt. */
 static void
-data_other(struct data *d, const struct recipe *r,
+data_other(const struct data *d, const struct recipe *r,
     const struct data_row *row, struct data_doc *out)
 {
 	struct gen_doc	 other = row->doc;
-	struct gen_turn	 turn[64];
 
-	if (row->doc.n > nitems(turn))
-		return;
-	memcpy(turn, row->doc.turn, row->doc.n * sizeof *turn);
-	turn[row->prompt].text = row->other;
-	other.turn = turn;
-	data_add_turns(d->tok, r, &other, out);
+	other.turn = xcalloc(row->doc.n, sizeof *other.turn);
+	memcpy(other.turn, row->doc.turn, row->doc.n * sizeof *other.turn);
+	other.turn[row->prompt].text = row->other;
+	data_append(d, r, &other, out);
+	free(other.turn);
+}
+
+/* Encode turns, which are those of a row unless row is NULL. */
+static void
+data_encode(const struct data *d, const struct recipe *r,
+    const struct gen_doc *doc, const struct data_row *row,
+    struct data_doc *out)
+{
+	out->id.n = 0;
+	data_append(d, r, doc, out);
+	out->split = out->id.n;
+	out->label = row != NULL && row->label;
+	out->pair = row != NULL && row->other != NULL;
+	if (out->pair)
+		data_other(d, r, row, out);
+}
+
+/* Can something be learnt from a document? */
+int
+data_usable(const struct data_doc *doc)
+{
+	return (doc->split >= 2 && (!doc->pair ||
+	    doc->id.n >= doc->split + 2));
+}
+
+/* Has a source a document of which data_usable is true? */
+static int
+data_source_usable(const struct data *d, const struct data_source *s,
+    struct data_doc *out)
+{
+	struct gen_doc	 made;
+	size_t		 i;
+
+	for (i = 0; i < s->n; i++) {
+		data_encode(d, d->r, &s->row[i].doc, &s->row[i], out);
+		if (data_usable(out))
+			return (1);
+	}
+	for (i = 0; s->gen != NULL && i < DATA_TRIES; i++) {
+		memset(&made, 0, sizeof made);
+		gen_document(s->gen, rng_seed(0, i),
+		    (size_t)data_lengths[0].bytes, 0, &made);
+		data_encode(d, d->r, &made, NULL, out);
+		gen_doc_clear(&made);
+		if (data_usable(out))
+			return (1);
+	}
+	return (0);
+}
+
+/* Is there something to learn in each source? */
+int
+data_check(struct data *d, struct fault *f)
+{
+	struct data_doc	 doc = { .id = { 0 } };
+	size_t		 i;
+	int		 r = 0;
+
+	for (i = 0; r == 0 && i < d->r->sources; i++)
+		if (d->r->source[i].share > 0 &&
+		    !data_source_usable(d, &d->source[i], &doc))
+			r = fault_set(f, "bad_config", "data", "%s: expected "
+			    "a text of at least 2 tokens, found only empty "
+			    "ones", d->r->source[i].path);
+	data_doc_clear(&doc);
+	return (r);
 }
 
 /* Document i. */
@@ -488,15 +327,8 @@ data_document(struct data *d, int64_t i, enum data_part part,
 	if (recipe_compares(&r) != -1 && (part == DATA_COMPARED ||
 	    !recipe_learns(&r)))
 		r.prompt = r.plain = 0;
-	out->id.n = 0;
 	doc = data_turns_of(d, i, part, &made, &row);
-	data_add_turns(d->tok, &r, doc, out);
-	if (d->r->length > 0 && out->id.n > (size_t)d->r->length)
-		out->id.n = (size_t)d->r->length;
-	out->split = out->id.n;
-	out->label = row != NULL && row->label;
-	if (row != NULL && row->other != NULL)
-		data_other(d, &r, row, out);
+	data_encode(d, &r, doc, row, out);
 	gen_doc_clear(&made);
 }
 

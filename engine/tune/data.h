@@ -15,6 +15,9 @@
 #include "recipe.h"
 #include "tokenizer.h"
 
+#define DATA_HUMAN	"<human>:"
+#define DATA_BOT	"<bot>:"
+
 struct data;
 
 /* A row of a file: turns, or text without roles. */
@@ -31,6 +34,11 @@ struct data_row {
 int	 data_row(enum recipe_kind kind, json_t *row, struct data_row *out);
 void	 data_row_clear(struct data_row *row);
 
+/* Append the rows of a file to *row (owned by the caller, also after an error)
+ * and add their number to *n. Returns 0, or an error with *f filled. */
+int	 data_rows(const struct recipe_source *from, struct data_row **row,
+	    size_t *n, struct fault *f);
+
 /* One document, or the two of a preference. */
 struct data_doc {
 	struct idbuf	 id;
@@ -38,6 +46,7 @@ struct data_doc {
 	size_t		 size;		/* allocated weights */
 	/* DPO: the second half is the reply that was rejected; the first
 	 * `split` tokens are the prompt and the chosen reply. KTO: label. */
+	int		 pair;		/* there are two halves */
 	size_t		 split;
 	int		 label;
 };
@@ -54,10 +63,19 @@ void	 data_set_tokenizer(struct data *d, const struct tokenizer *t);
 /* Which documents are wanted, where an objective has both kinds. */
 enum data_part { DATA_LEARNT, DATA_COMPARED };
 
-/* Document i of a part. It has at most r->length tokens, and more than one. */
+/* Document i of a part. It has at most r->length tokens, and so has each half
+ * of a preference. It may have too few to learn from. */
 void	 data_document(struct data *d, int64_t i, enum data_part part,
 	    struct data_doc *out);
 void	 data_doc_clear(struct data_doc *doc);
+
+/* Has a document a token to predict? Both halves of a preference must have
+ * one. */
+int	 data_usable(const struct data_doc *doc);
+
+/* Has each source that is used such a document? Otherwise the search for the
+ * next one would not end. Returns 0, or an error with *f filled. */
+int	 data_check(struct data *d, struct fault *f);
 
 /* The text of document i, to train a tokenizer with. */
 void	 data_text(struct data *d, int64_t i, struct textbuf *out);

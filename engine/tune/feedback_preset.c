@@ -101,7 +101,7 @@ feedback_preset(const char *path, struct feedback_preset *p, struct fault *f)
 	}
 	if (path == NULL)
 		return (0);
-	if ((r = yaml_load(path, &root, f)) != 0)
+	if ((r = yaml_load_map(path, &root, f)) != 0)
 		return (r);
 	for (n = root->child; r == 0 && n != NULL; n = n->next)
 		r = preset_value(path, p, n, f);

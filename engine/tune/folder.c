@@ -78,7 +78,7 @@ folder_put(const char *dir, const char *name, const void *bytes, size_t len,
 {
 	char	*tmp, *to;
 	FILE	*out;
-	int	 ok;
+	int	 ok, r = 0;
 
 	if (path_mkdirs(dir, 0755) != 0)
 		return (folder_fail(dir, "", f));
@@ -90,10 +90,13 @@ folder_put(const char *dir, const char *name, const void *bytes, size_t len,
 		ok = fclose(out) == 0 && ok;
 		ok = ok && rename(tmp, to) == 0;
 	}
-	ok = ok ? 0 : folder_fail(dir, name, f);
+	if (!ok) {
+		r = folder_fail(dir, name, f);
+		(void)unlink(tmp);
+	}
 	free(tmp);
 	free(to);
-	return (ok);
+	return (r);
 }
 
 /* Append elements in a type of the file. */

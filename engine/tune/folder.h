@@ -31,7 +31,8 @@ int	 folder_write(const char *path, const struct net *n,
 int	 folder_write_adapter(const char *path, const struct net *n,
 	    const char *base, const char *digest, struct fault *f);
 
-/* Write len bytes to the file dir/name by way of a temporary file. */
+/* Write len bytes to the file dir/name by way of a temporary file, which does
+ * not stay if it fails. The folder is made. */
 int	 folder_put(const char *dir, const char *name, const void *bytes,
 	    size_t len, struct fault *f);
 

@@ -27,7 +27,8 @@ struct mat_device;
 /*
  * One variant.  In pack functions, element (i, k) of the operand is
  * x[i * rs + k * cs]; rs or cs is 1.  The operand has `rows` rows and k
- * columns, and is filled up with zeros to whole panels and blocks.
+ * columns, and is filled up with zeros to whole panels and blocks.  Panel i
+ * begins where mat_panel finds it.
  */
 struct mat_kind {
 	const char	*name;		/* "amx", "avx512fp16", "avx512bf16",

@@ -5,8 +5,8 @@
  * fp16 has more digits than bf16, but a small range: so a panel is multiplied
  * by a power of 2 that brings its largest element to FP16_TOP, and the inverse
  * of that power is kept before its elements.  The products of a block of
- * columns are added in fp16, where they can't overflow (2 * FP16_TOP + 5 bits <= 15);
- * all further sums are fp32.  Elements smaller than the largest by 2^-29 or
+ * columns are added in fp16, where they can't overflow (2 * FP16_TOP + 5 bits
+ * <= 15); all further sums are fp32.  Elements smaller than the largest by 2^-29 or
  * more become 0.
  */
 #include "vec_avx512.h"
@@ -157,7 +157,7 @@ mat_pack(void *out, const float *x, ptrdiff_t rs, ptrdiff_t cs, int rows,
 	for (r = 0; r < rows; r += MAT_PANEL) {
 		mat_pack_panel(o, x + r * rs, rs, cs,
 		    rows - r < MAT_PANEL ? rows - r : MAT_PANEL, k);
-		o += MAT_HEAD + 64 * MAT_UP(k);
+		o += mat_bytes(&MAT_KIND, MAT_PANEL, k);
 	}
 }
 
@@ -232,7 +232,8 @@ mat_block(const void *a, const void *b, int blocks, float *c, ptrdiff_t ldc,
 			_mm512_storeu_ps(c + i * ldc + 16,
 			    _mm512_setzero_ps());
 		}
-	for (k = 0; k < blocks; k += n, x += n * FP16_BLOCK, y += n * FP16_BLOCK) {
+	for (k = 0; k < blocks; k += n, x += n * FP16_BLOCK,
+	    y += n * FP16_BLOCK) {
 		n = blocks - k < FP16_NEAR ? blocks - k : FP16_NEAR;
 		for (i = 0; i < MAT_PANEL; i += FP16_ROWS)
 			mat_runs(x + i, y, n, c + i * ldc, ldc, f);

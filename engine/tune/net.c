@@ -18,9 +18,11 @@
 /* Elements at whose multiples parameters begin: a cache line's, and a block's
  * of optim8.h, so that two threads never share one. */
 #define NET_ALIGN	256
-/* Bytes of one array of the MLP that stay in a core's second cache; and the
- * largest MLP for which products with so few rows are worth it. */
-#define NET_CHUNK_BYTES	(768 * 1024)
+/* Bytes of one array of the MLP that stay in the second caches of two cores;
+ * and the largest MLP for which products with so few rows are worth it.  The
+ * number of threads must not count here: the sums of gradients depend on the
+ * rows. */
+#define NET_CHUNK_BYTES	(2 * 768 * 1024)
 #define NET_CHUNK_INNER	1024
 #define NET_COLUMNS	64	/* columns, for sums */
 
@@ -249,8 +251,8 @@ net_new(const struct model_config *c, int rows, const struct mat_kind *kind,
 		net_tensor_add(n, (enum tensor)part, 0);
 	n->packed = xcalloc(2 * (size_t)n->tensors, sizeof *n->packed);
 	n->fresh = xcalloc(2 * (size_t)n->tensors, 1);
-	n->chunk = c->inner > NET_CHUNK_INNER ? rows : pool_size(pool) *
-	    (NET_CHUNK_BYTES / 4 / c->inner / 64 * 64);
+	n->chunk = c->inner > NET_CHUNK_INNER ? rows :
+	    NET_CHUNK_BYTES / 4 / c->inner / NET_CHUNK * NET_CHUNK;
 	n->param = mat_floats(n->n);
 	n->grad = mat_floats(n->n);
 	net_angles(n);

@@ -81,7 +81,8 @@ struct net {
 	uint8_t			*fresh;		/* owned: [tensor][2] */
 	int			 chunk;		/* rows that the MLP takes at a
 						 * time, so that they stay in a
-						 * cache */
+						 * cache: the same with any
+						 * number of threads */
 
 	/* Buffers for `rows` tokens; owned. */
 	int			 rows;
@@ -118,7 +119,8 @@ void	 net_zero(struct net *n);
 /* The parameters have changed. */
 void	 net_changed(struct net *n);
 
-/* Run the model over the tokens of b (at most n->rows). */
+/* Run the model over the tokens of b. Ends the process if they are more than
+ * n->rows, or a document is longer than the context. */
 void	 net_forward(struct net *n, const struct net_batch *b);
 
 /*

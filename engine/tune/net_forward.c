@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "log.h"
 #include "net_lora.h"
 
 /* A layer's pass over rows, for the threads. */
@@ -190,6 +191,21 @@ forward_layer(struct net *n, const struct net_batch *b, int i)
 	forward_mlp(n, T, i, y, next);
 }
 
+/* The buffers have room for a batch; a larger one must not reach them. */
+static void
+forward_fits(const struct net *n, const struct net_batch *b)
+{
+	int	 d;
+
+	if (b->T > n->rows)
+		fatalx("a batch of %d tokens, with room for %d", b->T,
+		    n->rows);
+	for (d = 0; d < b->docs; d++)
+		if (b->doc[d].len > n->c.context)
+			fatalx("a document of %d tokens, for a model with a "
+			    "context of %d", b->doc[d].len, n->c.context);
+}
+
 /* The forward pass. */
 void
 net_forward(struct net *n, const struct net_batch *b)
@@ -197,6 +213,7 @@ net_forward(struct net *n, const struct net_batch *b)
 	struct forward_rows	 k = { .n = n, .b = b };
 	int			 i;
 
+	forward_fits(n, b);
 	k.from = net_param(n, TENSOR_EMBED, 0);
 	k.to = n->layer[0].x;
 	net_rows(n, b->T, forward_embed, &k);

@@ -12,7 +12,7 @@
 
 #include "net.h"
 
-enum optim_kind { OPTIM_ADAMW, OPTIM_ADAMW8, OPTIM_MUON };
+enum optim_kind { OPTIM_ADAMW, OPTIM_ADAMW8, OPTIM_MUON, OPTIM_KINDS };
 
 struct optim_options {
 	enum optim_kind	 kind;

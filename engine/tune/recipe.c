@@ -32,13 +32,13 @@ static const char *const recipe_gelus[] = { "gelu", "gelu_fast", NULL };
 static const char *const recipe_starts[] = { "normal", "induction", NULL };
 static const char *const recipe_residuals[] = { "sequential", "parallel",
 	NULL };
-static const char *const recipe_optimizers[] = { "adamw", "adamw8", "muon",
+const char *const recipe_optimizers[] = { "adamw", "adamw8", "muon",
 	NULL };
-static const char *const recipe_objectives[] = { "lm", "sft", "dpo", "kto",
+const char *const recipe_objectives[] = { "lm", "sft", "dpo", "kto",
 	"sft_dpo", "sft_kto", NULL };
 static const char *const recipe_schedules[] = { "constant", "cosine",
 	"linear", NULL };
-static const char *const recipe_kinds[] = { "templates", "dialogues",
+const char *const recipe_kinds[] = { "templates", "dialogues",
 	"text", "preference", "labels", NULL };
 const char *const recipe_dtypes[] = { "F16", "BF16", "F32", NULL };
 
@@ -118,8 +118,8 @@ recipe_word(const char *const *words, const char *s)
 	return (-1);
 }
 
-/* "a, b or c" for a message. */
-static char *
+/* "a, b or c". */
+char *
 recipe_words(const char *const *words)
 {
 	char	*out = xstrdup(words[0]), *next;
@@ -369,54 +369,6 @@ recipe_learns(const struct recipe *r)
 	return (r->objective != RECIPE_DPO && r->objective != RECIPE_KTO);
 }
 
-/* Is this the kind of a source whose replies are compared? */
-static int
-recipe_compared(const struct recipe_source *s)
-{
-	return (s->kind == DATA_PREFERENCE || s->kind == DATA_LABELS);
-}
-
-/* Sources of both kinds are there, if the objective needs both. */
-static int
-recipe_check_sources(const char *path, const struct recipe *r,
-    struct fault *f)
-{
-	size_t	 i, compared = 0;
-
-	for (i = 0; i < r->sources; i++)
-		compared += (size_t)recipe_compared(&r->source[i]);
-	if (recipe_learns(r) && recipe_compares(r) != -1 &&
-	    (compared == 0 || compared == r->sources))
-		return (fault_set(f, "bad_config", "data", "%s: data: "
-		    "sft_dpo and sft_kto need a source of dialogues or "
-		    "templates, and one of preference or labels", path));
-	return (0);
-}
-
-/* Relations between values. */
-static int
-recipe_check(const char *path, struct recipe *r, struct fault *f)
-{
-	struct model_config	*m = &r->model;
-
-	if (m->channels % m->heads != 0 ||
-	    m->rotary > m->channels / m->heads || m->rotary % 2 != 0)
-		return (fault_set(f, "bad_config", "model", "%s: model: "
-		    "channels %d must be a multiple of heads %d, and rotary "
-		    "%d even and at most channels / heads", path, m->channels,
-		    m->heads, m->rotary));
-	m->lanes = m->channels / m->heads;
-	m->eos = 0;
-	if (r->embed_rate < 0)
-		r->embed_rate = r->rate;
-	if (r->vector_rate < 0)
-		r->vector_rate = r->rate;
-	if (r->sources == 0)
-		return (fault_set(f, "bad_config", "data",
-		    "%s: data: no source of documents", path));
-	return (recipe_check_sources(path, r, f));
-}
-
 /* Read a recipe. */
 int
 recipe_load(const char *path, struct recipe *r, struct fault *f)
@@ -425,18 +377,21 @@ recipe_load(const char *path, struct recipe *r, struct fault *f)
 	int		 e;
 
 	recipe_defaults(r);
-	if ((e = yaml_load(path, &root, f)) != 0)
+	if ((e = yaml_load_map(path, &root, f)) != 0)
 		return (e);
 	for (n = root->child; e == 0 && n != NULL; n = n->next) {
-		if (n->kind == YNODE_MAP && recipe_section(n->key))
+		if (recipe_section(n->key)) {
+			if (n->kind != YNODE_MAP)
+				e = ynode_fault(path, n, f,
+				    "expected keys and values");
 			for (c = n->child; e == 0 && c != NULL; c = c->next)
 				e = recipe_entry(path, r, n->key, c, f);
-		else
+		} else
 			e = recipe_entry(path, r, NULL, n, f);
 	}
-	ynode_free(root);
 	if (e == 0)
-		e = recipe_check(path, r, f);
+		e = recipe_check(path, r, root, f);
+	ynode_free(root);
 	if (e != 0)
 		recipe_clear(r);
 	return (e);

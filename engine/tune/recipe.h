@@ -15,7 +15,7 @@ enum recipe_objective { RECIPE_LM, RECIPE_SFT, RECIPE_DPO, RECIPE_KTO,
 	RECIPE_SFT_DPO, RECIPE_SFT_KTO };
 enum recipe_schedule { RECIPE_CONSTANT, RECIPE_COSINE, RECIPE_LINEAR };
 enum recipe_kind { DATA_TEMPLATES, DATA_DIALOGUES, DATA_TEXT,
-	DATA_PREFERENCE, DATA_LABELS };
+	DATA_PREFERENCE, DATA_LABELS, DATA_KINDS };
 
 /* Where documents come from. */
 struct recipe_source {
@@ -66,7 +66,13 @@ struct recipe {
 	unsigned		 targets;
 };
 
+/* The words of a recipe, by their number; NULL ends a list. */
 extern const char *const recipe_dtypes[];	/* as safetensors has them */
+extern const char *const recipe_objectives[], *const recipe_kinds[],
+    *const recipe_optimizers[];
+
+/* "a, b or c" for a message, from a list as above that is not empty. Owned. */
+char	*recipe_words(const char *const *words);
 
 /* How an objective compares replies: RECIPE_DPO, RECIPE_KTO, or -1: it does
  * not. */
@@ -76,6 +82,12 @@ int	 recipe_learns(const struct recipe *r);
 
 /* Fill *r from a file. Returns 0, or an error with *f filled. */
 int	 recipe_load(const char *path, struct recipe *r, struct fault *f);
+
+/* For recipe_load: check the values against each other, and set those that
+ * follow from others. root is the file. */
+struct ynode;
+int	 recipe_check(const char *path, struct recipe *r, struct ynode *root,
+	    struct fault *f);
 
 /* The preset of a name ("card"), or defaults for NULL; then as recipe_load. */
 void	 recipe_defaults(struct recipe *r);

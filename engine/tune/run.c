@@ -5,6 +5,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,9 @@ run_digest_file(struct sha256 *s, const char *path, struct fault *f)
 	return (0);
 }
 
-/* Make the tokenizer from the recipe's documents. */
-static void
-run_tokenizer_new(struct run *t)
+/* Make the tokenizer from the recipe's documents, and write it. */
+static int
+run_tokenizer_new(struct run *t, const char *out, struct fault *f)
 {
 	struct bpe_train	*b = bpe_train_new();
 	struct textbuf		 text = { 0 };
@@ -59,42 +60,46 @@ run_tokenizer_new(struct run *t)
 	t->tok_len = strlen(t->tok_text);
 	textbuf_clear(&text);
 	bpe_train_free(b);
+	return (folder_put(out, "tokenizer.json", t->tok_text, t->tok_len,
+	    f));
 }
 
-/* The tokenizer: of a file, of the model (may be NULL), or a new one. What an
- * earlier part of this run has made is used again. */
+/* Read the tokenizer. */
+static int
+run_tokenizer_read(struct run *t, const char *path, struct fault *f)
+{
+	int	 r = path_read(path, TOKENIZER_FILE_MAX, &t->tok_text,
+		    &t->tok_len);
+
+	if (r != 0)
+		fault_set(f, "bad_config", "tokenizer", "%s: %s", path,
+		    r == CHAT_ESYSTEM ? strerror(errno) : chat_strerror(r));
+	return (r);
+}
+
+/* The tokenizer: of a file, of the model (may be NULL), or a new one. A run
+ * that continues has made it in an earlier part; any other file is replaced. */
 static int
 run_tokenizer(struct run *t, const struct model *m, const char *out,
     struct fault *f)
 {
 	const char	*path = t->r->tokenizer, *text = NULL;
 	char		*own = NULL;
-	int		 r;
+	int		 r = 0;
 
-	if (path == NULL && m != NULL &&
-	    (text = model_tokenizer(m, &t->tok_len, &path)) != NULL) {
+	if (path == NULL && m != NULL)
+		text = model_tokenizer(m, &t->tok_len, &path);
+	if (path == NULL)
+		path = own = path_join(out, "tokenizer.json");
+	if (text != NULL)
 		t->tok_text = xstrndup(text, t->tok_len);
-	} else {
-		if (path == NULL)
-			path = own = path_join(out, "tokenizer.json");
-		r = path_read(path, TOKENIZER_FILE_MAX, &t->tok_text,
-		    &t->tok_len);
-		if (r != 0 && own == NULL) {
-			fault_set(f, "bad_config", "tokenizer", "%s: %s",
-			    path, r == CHAT_ESYSTEM ? strerror(errno) :
-			    chat_strerror(r));
-			return (r);
-		}
-		if (r != 0) {
-			run_tokenizer_new(t);
-			if ((r = folder_put(out, "tokenizer.json",
-			    t->tok_text, t->tok_len, f)) != 0) {
-				free(own);
-				return (r);
-			}
-		}
-	}
-	r = tokenizer_parse(path, t->tok_text, t->tok_len, &t->tok, f);
+	else if (own != NULL && !run_saved(out))
+		r = run_tokenizer_new(t, out, f);
+	else
+		r = run_tokenizer_read(t, path, f);
+	if (r == 0)
+		r = tokenizer_parse(path, t->tok_text, t->tok_len, &t->tok,
+		    f);
 	free(own);
 	if (r == 0)
 		data_set_tokenizer(t->data, t->tok);
@@ -213,6 +218,44 @@ run_say(const struct run *t, int64_t first, int64_t tokens, double begin,
 	fflush(stdout);
 }
 
+/* Are all weights numbers? */
+static int
+run_weights_finite(const struct run *t)
+{
+	const float	*p = t->lora != NULL ? t->lora->param :
+			    t->net->param;
+	size_t		 n = t->lora != NULL ? t->lora->n : t->net->n, i;
+
+	for (i = 0; i < n; i++)
+		if (!isfinite(p[i]))
+			return (0);
+	return (1);
+}
+
+/* After a step: refuse to go on with numbers that are lost. save: the weights
+ * are about to be saved. */
+static int
+run_check(const struct run *t, int save, struct fault *f)
+{
+	const struct run_point	*p = &t->point[t->step - 1];
+	const char		*what = !isfinite(p->loss) ? "the loss" :
+				    !isfinite(p->norm) ? "the gradient" :
+				    save && !run_weights_finite(t) ?
+				    "a weight" : NULL;
+	char			*kept;
+	int			 r;
+
+	if (what == NULL)
+		return (0);
+	kept = t->saved == 0 ? xstrdup("there is no checkpoint") :
+	    xasprintf("the checkpoint of step %lld is kept",
+	    (long long)t->saved);
+	r = fault_set(f, "bad_config", NULL, "step %lld: %s is not finite; "
+	    "%s; lower the rate", (long long)t->step, what, kept);
+	free(kept);
+	return (r);
+}
+
 /* All steps that are left. */
 static int
 run_steps(struct run *t, const struct run_options *o, struct fault *f)
@@ -221,16 +264,19 @@ run_steps(struct run *t, const struct run_options *o, struct fault *f)
 	int64_t	 end = o->stop > 0 && o->stop < t->r->steps ? o->stop :
 		    t->r->steps;
 	double	 begin = clock_seconds(), cpu = run_cpu();
-	int	 r = 0;
+	int	 r = 0, save;
 
 	while (r == 0 && t->step < end) {
 		run_step(t);
+		save = t->step % t->r->save_every == 0 || t->step == end;
+		if ((r = run_check(t, save, f)) != 0)
+			return (r);
 		if (o->step != NULL)
 			o->step(o->arg, t);
 		else if (o->every > 0 && (t->step % o->every == 0 ||
 		    t->step == end))
 			run_say(t, first, tokens, begin, cpu);
-		if (t->step % t->r->save_every == 0 || t->step == end)
+		if (save)
 			r = run_save(t, o->out, f);
 	}
 	return (r);
@@ -287,12 +333,14 @@ run_all(struct run *t, struct recipe *r, const struct run_options *o,
 	t->r = r;
 	t->changed = o->changed;
 	if ((e = data_open(r, o->corpus, &t->data, f)) != 0 ||
+	    (o->fresh && (e = run_forget(o->out, f)) != 0) ||
 	    (e = run_tokenizer(t, m, o->out, f)) != 0 ||
-	    (e = run_model(t, r, m, kind, f)) != 0)
+	    (e = run_model(t, r, m, kind, f)) != 0 ||
+	    (e = data_check(t->data, f)) != 0)
 		return (e);
 	run_optimizer(t);
 	t->point = xcalloc((size_t)r->steps, sizeof *t->point);
-	if (!o->fresh && (e = run_restore(t, o->out, f)) < 0)
+	if ((e = run_restore(t, o->out, f)) < 0)
 		return (e);
 	if (e == 1 && o->step == NULL)
 		printf("continued after step %lld\n", (long long)t->step);

@@ -46,6 +46,8 @@ struct run {
 	struct net_lora		*lora;
 	struct optim		*optim;
 	int64_t			 step;		/* done */
+	int64_t			 saved;		/* step of the checkpoint; 0:
+						 * there is none */
 	int64_t			 cursor;	/* next document */
 	int64_t			 tokens;	/* seen */
 	struct run_point	*point;		/* owned: [r->steps] */
@@ -62,7 +64,7 @@ struct run_options {
 	const char	*isa;
 	const char	*device;	/* as mat_device_open takes it */
 	int		 threads;
-	int		 fresh;		/* ignore a checkpoint */
+	int		 fresh;		/* remove a checkpoint */
 	int		 changed;	/* continue one of another recipe */
 	int64_t		 stop;		/* after this step; 0: at the end */
 	int		 every;		/* steps between lines of progress */
@@ -82,11 +84,13 @@ void	 run_step(struct run *t);
 /*
  * The file "checkpoint" of the folder. run_restore returns 1 if it has
  * continued from one, 0 if there is none, or an error with *f filled: it is
- * damaged, or of another recipe.
+ * damaged, or of another recipe. run_saved: is there one? run_forget removes
+ * it.
  */
-int	 run_save(const struct run *t, const char *out,
-	    struct fault *f);
+int	 run_save(struct run *t, const char *out, struct fault *f);
 int	 run_restore(struct run *t, const char *out, struct fault *f);
+int	 run_saved(const char *out);
+int	 run_forget(const char *out, struct fault *f);
 
 /* Write loss.csv and loss.svg. */
 int	 run_plot(const struct run *t, const char *out, struct fault *f);

@@ -19,7 +19,9 @@
 /* The head of the file. */
 struct checkpoint_head {
 	char	 magic[16];
-	char	 digest[72];	/* of the recipe */
+	char	 digest[68];	/* of the recipe */
+	int32_t	 optimizer;	/* enum optim_kind + 1; 0: an old checkpoint,
+				 * which does not say it */
 	int64_t	 step, cursor, tokens;
 	int64_t	 params;
 };
@@ -43,6 +45,7 @@ checkpoint_put(const struct run *t, FILE *f)
 	memset(&h, 0, sizeof h);
 	memcpy(h.magic, CHECKPOINT_MAGIC, sizeof CHECKPOINT_MAGIC);
 	memcpy(h.digest, t->digest, sizeof t->digest);
+	h.optimizer = t->r->optimizer + 1;
 	h.step = t->step;
 	h.cursor = t->cursor;
 	h.tokens = t->tokens;
@@ -57,7 +60,7 @@ checkpoint_put(const struct run *t, FILE *f)
 
 /* Write a checkpoint; the old one stays until the new one is whole. */
 int
-run_save(const struct run *t, const char *out, struct fault *f)
+run_save(struct run *t, const char *out, struct fault *f)
 {
 	char	*path = path_join(out, "checkpoint");
 	char	*tmp = xasprintf("%s.new", path);
@@ -69,11 +72,42 @@ run_save(const struct run *t, const char *out, struct fault *f)
 	if (!ok || rename(tmp, path) != 0) {
 		fault_set(f, "system", NULL, "%s: %s", path,
 		    strerror(errno));
+		(void)unlink(tmp);
 		ok = 0;
 	}
+	if (ok)
+		t->saved = t->step;
 	free(tmp);
 	free(path);
 	return (ok ? 0 : CHAT_ESYSTEM);
+}
+
+/* Is there a checkpoint? */
+int
+run_saved(const char *out)
+{
+	char	*path = path_join(out, "checkpoint");
+	int	 r = access(path, F_OK) == 0;
+
+	free(path);
+	return (r);
+}
+
+/* Remove a checkpoint, so that a run that is killed before it saves does not
+ * continue the one before. */
+int
+run_forget(const char *out, struct fault *f)
+{
+	char	*path = path_join(out, "checkpoint");
+	int	 r = 0;
+
+	if (unlink(path) != 0 && errno != ENOENT) {
+		fault_set(f, "system", NULL, "%s: %s", path,
+		    strerror(errno));
+		r = CHAT_ESYSTEM;
+	}
+	free(path);
+	return (r);
 }
 
 /* Read everything after the head. 0, or -1. */
@@ -107,6 +141,12 @@ checkpoint_check(const struct run *t, const struct checkpoint_head *h,
 		return (fault_set(f, "bad_config", NULL, "%s: of another "
 		    "recipe or corpus; --fresh begins again, --changed goes "
 		    "on", path));
+	if (h->optimizer != 0 && h->optimizer != t->r->optimizer + 1)
+		return (fault_set(f, "bad_config", NULL, "%s: of the "
+		    "optimizer %s; expected %s, as the recipe has", path,
+		    h->optimizer > 0 && h->optimizer <= OPTIM_KINDS ?
+		    recipe_optimizers[h->optimizer - 1] : "?",
+		    recipe_optimizers[t->r->optimizer]));
 	if (h->params != (int64_t)n || h->step < 0 || h->step > t->r->steps)
 		return (fault_set(f, "bad_config", NULL, "%s: step %lld "
 		    "with %lld numbers; expected up to step %lld with %zu",
@@ -140,7 +180,7 @@ run_restore(struct run *t, const char *out, struct fault *f)
 		r = fault_set(f, "bad_config", NULL,
 		    "%s: the end is missing", path);
 	if (r == 0) {
-		t->step = h.step;
+		t->step = t->saved = h.step;
 		t->cursor = h.cursor;
 		t->tokens = h.tokens;
 		r = 1;

@@ -31,13 +31,13 @@ run_batch(struct run *t, int n)
 	return (b);
 }
 
-/* Get the next document. */
+/* Get the next document. data_check has found that there is one. */
 static struct data_doc *
 run_next(struct run *t, enum data_part part)
 {
 	do
 		data_document(t->data, t->cursor++, part, &t->doc);
-	while (t->doc.id.n < 2);
+	while (!data_usable(&t->doc));
 	return (&t->doc);
 }
 
@@ -159,6 +159,13 @@ run_reference(struct run *t, const struct net_batch *b)
 	return (out);
 }
 
+/* log(1 + exp(x)), where exp(x) may be too large. */
+static double
+run_softplus(double x)
+{
+	return (x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)));
+}
+
 /* 1 / (1 + exp(-x)). */
 static double
 run_logistic(double x)
@@ -180,7 +187,7 @@ run_dpo(const struct recipe *r, int docs, const double *p,
 
 	for (d = 0; d + 1 < docs; d += 2) {
 		m = r->beta * ((p[d] - ref[d]) - (p[d + 1] - ref[d + 1]));
-		sum += log1p(exp(-m));
+		sum += run_softplus(-m);
 		slope[d] = -r->beta * run_logistic(-m);
 		slope[d + 1] = -slope[d];
 	}

@@ -5,14 +5,15 @@
  */
 #include "tune.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bpe_train.h"
+#include "folder.h"
 #include "gen.h"
+#include "path.h"
 #include "rng.h"
 #include "xmalloc.h"
 
@@ -153,17 +154,15 @@ static int
 tokenizer_write(struct bpe_train *t, const char *path, int vocab)
 {
 	char		*s = bpe_train_json(t, vocab);
-	FILE		*out = fopen(path, "we");
+	char		*dir = path_folder(path);
+	const char	*name = strrchr(path, '/');
 	struct fault	 f;
-	int		 ok = out != NULL && fputs(s, out) != EOF;
+	int		 r;
 
-	if (out != NULL && fclose(out) != 0)
-		ok = 0;
+	r = folder_put(dir, name == NULL ? path : name + 1, s, strlen(s), &f);
+	free(dir);
 	free(s);
-	if (ok)
-		return (TUNE_OK);
-	fault_set(&f, "system", NULL, "%s: %s", path, strerror(errno));
-	return (tune_failed(&f));
+	return (r == 0 ? TUNE_OK : tune_failed(&f));
 }
 
 /* Train a tokenizer. */

@@ -123,9 +123,13 @@ train_recipe_load(const char *path, struct recipe *r, struct fault *f)
 	for (t = recipe_numbers; t < recipe_numbers + nitems(recipe_numbers);
 	    t++)
 		*(double *)((char *)r + t->offset) = t->value;
-	if ((e = yaml_load(path, &root, f)) != 0)
+	if ((e = yaml_load_map(path, &root, f)) != 0)
 		return (e);
 	for (n = root->child; e == 0 && n != NULL; n = n->next) {
+		if (n->kind == YNODE_LIST) {
+			e = ynode_fault(path, n, f, "expected no list");
+			continue;
+		}
 		if (strcmp(n->key, "sources") == 0) {
 			e = recipe_read_weights(path, r, n, f);
 			continue;

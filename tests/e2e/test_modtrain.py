@@ -165,3 +165,15 @@ def test_help_and_version():
     assert done.returncode == 0 and "generate" in done.stdout
     done = modtrain("--version")
     assert done.returncode == 0 and done.stdout.startswith("chatd-modtrain ")
+
+
+@pytest.mark.parametrize("text,message", [
+    ("- a\n", "1:1: expected keys and values"),
+    ("sources: [a]\n", "1:10: sources: expected no list")])
+def test_a_recipe_is_keys_and_values(tmp_path, text, message):
+    (tmp_path / "r.yaml").write_text(text)
+    (tmp_path / "rows.jsonl").write_text("")
+    done = modtrain("train", "-r", tmp_path / "r.yaml", "-o", tmp_path / "m",
+                    tmp_path / "rows.jsonl")
+    assert (done.returncode, done.stderr) == (
+        1, "chatd-modtrain: %s/r.yaml:%s\n" % (tmp_path, message))

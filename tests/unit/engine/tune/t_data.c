@@ -206,6 +206,91 @@ test_long_documents_are_cut(void **state)
 	discard(&r);
 }
 
+/* A row of a preference after `turns` turns. Owned. */
+static char *
+preference(size_t turns, const char *chosen, const char *rejected)
+{
+	json_t	*list = json_array(), *row;
+	size_t	 i;
+	char	*s, *line;
+
+	for (i = 0; i < turns; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "role",
+		    i % 2 == 0 ? "user" : "assistant", "content", "a"));
+	row = json_pack("{s:o, s:s, s:s}", "prompt", list, "chosen", chosen,
+	    "rejected", rejected);
+	s = json_dumps(row, 0);
+	line = xasprintf("%s\n", s);
+	free(s);
+	json_decref(row);
+	return (line);
+}
+
+/* "no no no ...". Owned. */
+static char *
+long_reply(void)
+{
+	char	*s = xcalloc(3 * 3000 + 1, 1);
+	int	 i;
+
+	for (i = 0; i < 3000; i++)
+		memcpy(s + 3 * i, "no ", 3);
+	return (s);
+}
+
+static void
+test_both_replies_of_a_preference_are_cut(void **state)
+{
+	struct recipe	 r;
+	struct data	*d;
+	struct data_doc	 doc = { .id = { 0 } };
+	struct fault	 f;
+	char		*reply = long_reply(), *row;
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		row = preference(1, i == 0 ? "yes" : reply, i == 1 ? "yes" :
+		    reply);
+		recipe_of(&r, DATA_PREFERENCE, row);
+		r.objective = RECIPE_DPO;
+		r.length = 16;
+		assert_int_equal(data_open(&r, NULL, &d, &f), 0);
+		data_set_tokenizer(d, data_tok);
+		data_document(d, 0, DATA_COMPARED, &doc);
+		assert_true(doc.split > 2 && doc.split <= 16);
+		assert_true(doc.id.n > doc.split + 2);
+		assert_true(doc.id.n - doc.split <= 16);
+		assert_int_equal(i == 0 ? doc.id.n - doc.split : doc.split,
+		    16);
+		assert_true(doc.weight[doc.split] == 0);
+		assert_true(doc.weight[doc.id.n - 1] > 0);
+		data_doc_clear(&doc);
+		data_free(d);
+		discard(&r);
+		free(row);
+	}
+	free(reply);
+}
+
+static void
+test_a_preference_after_many_turns_has_both_replies(void **state)
+{
+	struct recipe	 r;
+	char		*row = preference(99, "yes", "no"), *got, *other;
+
+	(void)state;
+	recipe_of(&r, DATA_PREFERENCE, row);
+	r.objective = RECIPE_DPO;
+	r.length = 4096;
+	got = shown(&r);
+	assert_non_null(other = strstr(got, "[ yes\n<human>:]/<human>: a"));
+	assert_non_null(strstr(other, "[ no\n<human>:]"));
+	free(got);
+	discard(&r);
+	free(row);
+}
+
 /* Run all. */
 int
 main(void)
@@ -218,7 +303,10 @@ main(void)
 		cmocka_unit_test(test_a_pair_of_messages_is_read),
 		cmocka_unit_test(
 		    test_only_the_completion_of_a_prompt_is_learnt),
-		cmocka_unit_test(test_long_documents_are_cut)
+		cmocka_unit_test(test_long_documents_are_cut),
+		cmocka_unit_test(test_both_replies_of_a_preference_are_cut),
+		cmocka_unit_test(
+		    test_a_preference_after_many_turns_has_both_replies)
 	};
 
 	return (cmocka_run_group_tests(tests, data_setup_20b,

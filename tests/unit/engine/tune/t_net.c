@@ -18,6 +18,7 @@
 
 #include "engine_data.h"
 #include "err.h"
+#include "faults.h"
 #include "net_lora.h"
 #include "pool.h"
 #include "rng.h"
@@ -95,7 +96,7 @@ make(const struct model_config *c, const char *isa, struct pool *pool)
 	struct fault		 f;
 
 	assert_non_null(kind);
-	assert_int_equal(net_new(c, 128, kind, pool, &n, &f), 0);
+	assert_int_equal(net_new(c, c->context, kind, pool, &n, &f), 0);
 	fill(n);
 	return (n);
 }
@@ -320,6 +321,160 @@ test_bits_do_not_depend_on_threads(void **state)
 	net_batch_clear(&b);
 }
 
+/* Documents of these lengths, all of whose tokens count. */
+static void
+whole(struct net_batch *b, const int *lens, size_t docs)
+{
+	int32_t	*id;
+	float	*w;
+	size_t	 d;
+	int	 i;
+
+	memset(b, 0, sizeof *b);
+	for (d = 0; d < docs; d++) {
+		id = xcalloc((size_t)lens[d], sizeof *id);
+		w = xcalloc((size_t)lens[d], sizeof *w);
+		for (i = 0; i < lens[d]; i++) {
+			id[i] = (7 * i + i / 11 + 3 * (int)d) % VOCAB;
+			w[i] = 1;
+		}
+		net_batch_add(b, id, w, lens[d]);
+		free(id);
+		free(w);
+	}
+}
+
+/* All gradients of a batch. */
+static void
+learn(struct net *n, const struct net_batch *b)
+{
+	net_forward(n, b);
+	net_loss(n, b, NULL, 1.0f / (float)b->T);
+	net_backward(n, b);
+}
+
+/* The distance of a tensor's gradients from others, as a share of these. */
+static double
+distance(const struct net_tensor *t, const float *got, const float *want)
+{
+	double	 diff = 0, sum = 0, d;
+	size_t	 i;
+
+	for (i = t->at; i < t->at + t->n; i++) {
+		d = (double)got[i] - (double)want[i];
+		diff += d * d;
+		sum += (double)want[i] * (double)want[i];
+	}
+	return (sum > 0 ? sqrt(diff / sum) : 0);
+}
+
+/* More columns than are multiplied at a time, more lanes than a panel has
+ * rows. */
+static void
+test_long_documents_of_wide_heads(void **state)
+{
+	static const int	 lens[] = { 1100 };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct pool		*pool = pool_new(2);
+	struct net		*want, *got;
+	struct net_batch	 b;
+	char			 name[TENSOR_NAME_MAX];
+	double			 d;
+	size_t			 v;
+	int			 k;
+
+	(void)state;
+	c.layers = 1;
+	c.heads = 1;
+	c.channels = c.lanes = 64;
+	c.rotary = 16;
+	c.context = 1100;
+	whole(&b, lens, nitems(lens));
+	want = make(&c, "scalar", pool);
+	learn(want, &b);
+	for (v = 1; v < nitems(isas); v++) {
+		if (mat_find(isas[v]) == NULL)
+			continue;
+		got = make(&c, isas[v], pool);
+		learn(got, &b);
+		for (k = 0; k < got->tensors; k++) {
+			tensor_name(got->tensor[k].part, 0, name);
+			d = distance(&got->tensor[k], got->grad, want->grad);
+			if (!(d < 5e-2))
+				fail_msg("%s: %s: %g away from scalar",
+				    isas[v], name, d);
+		}
+		net_free(got);
+	}
+	net_free(want);
+	net_batch_clear(&b);
+	pool_free(pool);
+}
+
+/* The MLP takes some rows at a time; how many must not depend on threads. */
+static void
+test_bits_of_the_mlp_do_not_depend_on_threads(void **state)
+{
+	static const int	 lens[] = { 500, 300 };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct net		*n[3];
+	struct pool		*pool[3];
+	struct net_batch	 b;
+	size_t			 v;
+	int			 i;
+
+	(void)state;
+	c.layers = 1;
+	c.inner = 1024;
+	c.context = 800;
+	whole(&b, lens, nitems(lens));
+	for (v = 0; v < nitems(isas); v++) {
+		if (mat_find(isas[v]) == NULL)
+			continue;
+		for (i = 0; i < 3; i++) {
+			pool[i] = pool_new(1 + i);
+			n[i] = make(&c, isas[v], pool[i]);
+			assert_true(n[i]->chunk < b.T);
+			learn(n[i], &b);
+			if (memcmp(n[0]->grad, n[i]->grad, n[0]->n *
+			    sizeof(float)) != 0)
+				fail_msg("%s: other bits with %d threads",
+				    isas[v], 1 + i);
+		}
+		for (i = 0; i < 3; i++) {
+			net_free(n[i]);
+			pool_free(pool[i]);
+		}
+	}
+	net_batch_clear(&b);
+}
+
+/* Run a batch of documents of these lengths, in a child. */
+static int
+run_batch_of(void *arg)
+{
+	static const int	 lens[][2] = { { 60, 68 }, { 60, 69 },
+				    { 129, 0 } };
+	struct model_config	 c = config(GELU_ERF, 1, 0.25, 1);
+	struct pool		*pool = pool_new(1);
+	struct net		*n = make(&c, "scalar", pool);
+	struct net_batch	 b;
+
+	whole(&b, lens[*(int *)arg], lens[*(int *)arg][1] > 0 ? 2 : 1);
+	net_forward(n, &b);
+	return (0);
+}
+
+static void
+test_a_batch_that_does_not_fit_ends_the_process(void **state)
+{
+	int	 i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(faults_child(run_batch_of, &i), i > 0);
+}
+
 static void
 test_odd_sizes_are_refused(void **state)
 {
@@ -346,6 +501,11 @@ main(void)
 		cmocka_unit_test(
 		    test_gradients_of_adapters_are_slopes_of_the_loss),
 		cmocka_unit_test(test_bits_do_not_depend_on_threads),
+		cmocka_unit_test(test_long_documents_of_wide_heads),
+		cmocka_unit_test(
+		    test_bits_of_the_mlp_do_not_depend_on_threads),
+		cmocka_unit_test(
+		    test_a_batch_that_does_not_fit_ends_the_process),
 		cmocka_unit_test(test_odd_sizes_are_refused)
 	};
 
