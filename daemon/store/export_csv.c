@@ -41,7 +41,7 @@ EXPORT_OPINION("a", "?4", "?1") " AND " EXPORT_FILTERS " ORDER BY a.id";
 /* Columns that are counted, or not written as they are. The last one says
  * whether the ideal text counts. */
 enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8,
-    CSV_REASONS = 9, CSV_COUNTS = 25 };
+    CSV_REASONS = 9, CSV_ADAPTER = 23, CSV_DIGEST = 24, CSV_COUNTS = 25 };
 
 /* Write a text in quotes. */
 static void
@@ -79,6 +79,14 @@ export_csv_field(struct export *ex, sqlite3_stmt *q, int i)
 		    (size_t)sqlite3_column_bytes(q, i));
 }
 
+/* Is it a column of the table? Users do not see the variant. */
+static int
+export_csv_shown(const struct export *ex, int i)
+{
+	return (i != CSV_NAME && i != CSV_COUNTS && (ex->uid == -1 ||
+	    (i != CSV_ADAPTER && i != CSV_DIGEST)));
+}
+
 /* Write a row, or (head) the names of the columns. */
 static void
 export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
@@ -86,7 +94,7 @@ export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
 	int	 i;
 
 	for (i = 0; i < sqlite3_column_count(q); i++) {
-		if (i == CSV_NAME || i == CSV_COUNTS)
+		if (!export_csv_shown(ex, i))
 			continue;
 		if (i > 0)
 			putc(',', ex->out);

@@ -210,8 +210,10 @@ oasst_reply(struct oasst *t, size_t i, const char *parent, json_t *siblings)
 		sql_integer(m, "prompt_tokens", q, 10);
 		sql_integer(m, "output_tokens", q, 11);
 		sql_integer(m, "dropped", q, 12);
-		sql_text(m, "adapter", q, 13);
-		sql_text(m, "adapter_digest", q, 14);
+		if (t->ex->uid == -1) {	/* users do not see the variant */
+			sql_text(m, "adapter", q, 13);
+			sql_text(m, "adapter_digest", q, 14);
+		}
 		msg_set(o, "metadata", m);
 	}
 	sql_end(q);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filters of exports: what each format does with "rating", and what the
-manifest says of it."""
+manifest says of it; and what is only in an export of all users."""
 import csv
 import io
 import json
@@ -12,9 +12,12 @@ import pytest
 from service import BUILD, Service
 from store_driver import PROGRAM, Store, begin, finish
 
+FORMATS = ["oig", "sft", "messages", "preference", "openai-dpo", "kto",
+           "oasst", "moderation", "argilla", "label-studio", "csv"]
 LABELS = ["preference", "openai-dpo", "kto", "moderation"]
 TEXT = {"good": "a", "bad": "b", "neutral": "c", "none": "d", "ideal": "e"}
 ALL = "abcde"
+ADAPTER = {"name": "crimson", "digest": "sha256:c0ffee"}
 # The replies that the filter chooses; e is rated bad, and has an ideal reply.
 CHOSEN = {"vouched": "ae", "good": "a", "bad": "be", "neutral": "c",
           "any": "abce", "none": "d", "ideal": "e", "all": ALL}
@@ -27,7 +30,7 @@ def database(tmp_path_factory):
     s = Store(folder / "chatd.db")
     for n, (key, text) in enumerate(TEXT.items(), 1):
         done = s.do(**begin(key))
-        s.do(**finish(done["reply"], text))
+        s.do(**finish(done["reply"], text, adapter=ADAPTER))
         rating = {"good": {"thumb": 1}, "bad": {"thumb": -1},
                   "neutral": {"thumb": 0},
                   "ideal": {"thumb": -1, "ideal": "better"}}.get(key)
@@ -37,8 +40,8 @@ def database(tmp_path_factory):
     return folder / "chatd.db"
 
 
-def export(database, *args, status=0):
-    done = subprocess.run([PROGRAM, "export", "--db", database, "--all",
+def export(database, *args, status=0, whose=("--all",)):
+    done = subprocess.run([PROGRAM, "export", "--db", database, *whose,
                            *args], capture_output=True, text=True, timeout=60)
     assert done.returncode == status, done.stderr
     return done
@@ -115,3 +118,17 @@ def test_the_manifest_has_the_filter_that_was_applied(database, tmp_path,
     assert said() == default
     if name not in LABELS:
         assert said("--rating", "good") == "good"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_variant_is_only_in_an_export_of_all_users(database, name):
+    """Users rate without knowing it."""
+    has = {"moderation": (False, False), "openai-dpo": (False, True),
+           "oasst": (True, False)}.get(name, (True, True))
+    for sidecar in range(2):
+        own, everything = (export(
+            database, "-f", name, *["--sidecar"] * sidecar,
+            whose=whose).stdout for whose in (["--uid", "1000"], ["--all"]))
+        assert own and "adapter" not in own and "crimson" not in own
+        for word in ADAPTER.values():
+            assert (word in everything) == has[sidecar]

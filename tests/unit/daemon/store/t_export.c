@@ -433,8 +433,7 @@ test_ratings_are_rows_that_quote_what_needs_it(void **state)
 {
 #define HEADER "rating,reply,exchange,conversation,dialogue,user,rated," \
 	"thumb,reasons,model,precision,digest,seed,params,state,kind," \
-	"preprompt,prompt,reply_text,ideal,comment,stop,adapter," \
-	"adapter_digest\r\n"
+	"preprompt,prompt,reply_text,ideal,comment,stop\r\n"
 	struct fixture	*fx = *state;
 	char		*key;
 
@@ -452,7 +451,7 @@ test_ratings_are_rows_that_quote_what_needs_it(void **state)
 	expect(fx, "csv", 1, HEADER "2,1,1,1,\"u\",\"user-ce304734d1c40c3f\","
 	    "\"2023-11-14T22:13:20.123Z\",-1,\"incorrect harmful\",\"mini\","
 	    "\"\",\"\",1,\"{}\",\"done\",\"say\",,"
-	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",\"=1+1\",,,,\r\n");
+	    "\"say \"\"a, b\"\"\r\nplease\",\" x\",\"=1+1\",,\r\n");
 }
 
 static void
