@@ -534,7 +534,7 @@ def test_ab_has_the_intervals_of_the_literature(folders):
 
         printed = chatctl(s, "ab").stdout.splitlines()
         assert printed[1].split() == [
-            "base", str(base["replies"]), "70", "56", "80.0", "%", "(69.2",
+            "base", str(base["replies"]), str(base["replies"]), "70", "56", "80.0", "%", "(69.2",
             "to", "87.7)"]
         assert printed[3] == "one minus base: -20.0 points (-33.4 to -5.2)"
         assert json.loads(chatctl(s, "ab", "--json").stdout)["variants"] == \
