@@ -14,6 +14,7 @@
 
 static char	*ab_name(const json_t *, const json_t *);
 static void	ab_variants(const json_t *);
+static void	ab_notes(const json_t *, const json_t *);
 static void	ab_differences(const json_t *, const json_t *);
 
 /* chatctl ab */
@@ -43,6 +44,7 @@ cmd_ab(struct ctl *ctl, int argc, char **argv)
 	else if (status == CTL_OK) {
 		ab_variants(variants);
 		ab_differences(variants, json_object_get(end, "differences"));
+		ab_notes(variants, end);
 	}
 	json_decref(end);
 	return (status);
@@ -55,33 +57,50 @@ ab_same(const json_t *a, const json_t *b, const char *key)
 	return (json_equal(json_object_get(a, key), json_object_get(b, key)));
 }
 
-/* Name a variant: by its adapter. The start of the digest follows if another
- * variant has an adapter of that name, and the model if there are several. */
+/* Name a part of a variant: an adapter or a model. "@" and the start of its
+ * digest follow if another variant has a part of that name with another
+ * digest. */
+static char *
+ab_part(const json_t *variants, const json_t *v, const char *key,
+    const char *digest_key)
+{
+	const char	*name = msg_string(v, key);
+	const char	*digest = msg_string(v, digest_key), *colon;
+	const json_t	*o;
+	size_t		 i;
+	int		 twice = 0;
+
+	json_array_foreach(variants, i, o)
+		twice = twice || (ab_same(o, v, key) &&
+		    !ab_same(o, v, digest_key));
+	if (name == NULL || name[0] == '\0')
+		name = ADAPTER_BASE_NAME;
+	if (!twice || digest == NULL)
+		return (xstrdup(name));
+	colon = strchr(digest, ':');
+	return (xasprintf("%s@%.8s", name, colon != NULL ? colon + 1 :
+	    digest));
+}
+
+/* Name a variant: by its adapter, and by its model if there are several. */
 static char *
 ab_name(const json_t *variants, const json_t *v)
 {
-	const char	*adapter = msg_string(v, "adapter");
-	const char	*digest = msg_string(v, "adapter_digest");
-	const char	*model = msg_string(v, "model");
+	char		*adapter, *model, *name, *safe;
 	const json_t	*o;
-	char		*name, *safe;
 	size_t		 i;
-	int		 twice = 0, models = 0;
+	int		 models = 0;
 
-	if (adapter == NULL || adapter[0] == '\0')
-		adapter = ADAPTER_BASE_NAME;
-	json_array_foreach(variants, i, o) {
+	json_array_foreach(variants, i, o)
 		models = models || !ab_same(o, v, "model") ||
 		    !ab_same(o, v, "digest");
-		twice = twice || (ab_same(o, v, "adapter") &&
-		    !ab_same(o, v, "adapter_digest"));
-	}
-	digest = digest != NULL && strchr(digest, ':') != NULL ?
-	    strchr(digest, ':') + 1 : "";
-	name = xasprintf("%s%s%.8s%s%s", adapter, twice ? "@" : "", twice ?
-	    digest : "", models ? " of " : "", models && model != NULL ?
-	    model : "");
+	adapter = ab_part(variants, v, "adapter", "adapter_digest");
+	model = ab_part(variants, v, "model", "digest");
+	name = models ? xasprintf("%s of %s", adapter, model) :
+	    xstrdup(adapter);
 	safe = render_line(name);
+	free(adapter);
+	free(model);
 	free(name);
 	return (safe);
 }
@@ -120,12 +139,13 @@ ab_variants(const json_t *variants)
 	char		*name;
 	size_t		 i;
 
-	printf("%s%-*s %9s %9s %9s  %s%s\n", term_on(1, ROLE_BOLD), width,
-	    "variant", "replies", "rated", "good", "share good, 95 %",
-	    term_off(1));
+	printf("%s%-*s %13s %9s %9s %9s  %s%s\n", term_on(1, ROLE_BOLD),
+	    width, "variant", "conversations", "replies", "rated", "good",
+	    "share good, 95 %", term_off(1));
 	json_array_foreach(variants, i, v) {
 		name = ab_name(variants, v);
-		printf("%-*s %9lld %9lld %9lld  ", width, name,
+		printf("%-*s %13lld %9lld %9lld %9lld  ", width, name,
+		    (long long)msg_int(v, "conversations", 0),
 		    (long long)msg_int(v, "replies", 0),
 		    (long long)msg_int(v, "rated", 0),
 		    (long long)msg_int(v, "good", 0));
@@ -158,4 +178,24 @@ ab_differences(const json_t *variants, const json_t *list)
 		free(from);
 		free(to);
 	}
+}
+
+/* Say what the intervals allow for, and what is not shown. */
+static void
+ab_notes(const json_t *variants, const json_t *end)
+{
+	const int64_t	 further = msg_int(end, "further", 0);
+	const json_t	*v;
+	size_t		 i;
+	int		 several = 0;
+
+	json_array_foreach(variants, i, v)
+		several = several || msg_int(v, "rated", 0) >
+		    msg_int(v, "conversations", 0);
+	if (several)
+		printf("Some conversations have several ratings, which depend "
+		    "on each other; the\nintervals are wider for it.\n");
+	if (further > 0)
+		printf("%lld replies of further variants are not shown; give "
+		    "--since or --until.\n", (long long)further);
 }

@@ -55,7 +55,7 @@ replay_print(const struct ctl *ctl, const json_t *end)
 		free(is);
 	}
 	if (!same && json_array_size(differs) == 0)
-		printf("  nothing that is logged has changed\n");
+		printf("  no change that explains it is known\n");
 }
 
 /* Compare one reply. reply 0: the newest. */

@@ -208,8 +208,8 @@ exporter_new(struct request *r, const struct export_ask *ask)
 	int		 n = 0;
 
 	if (exporter_word("format", vocabulary_formats, ask->format,
-	    &f) != 0 || exporter_word("rating", vocabulary_choices,
-	    ask->rating, &f) != 0 || exporter_word("reason",
+	    &f) != 0 || vocabulary_format_rating(ask->format, ask->rating,
+	    &f) != 0 || exporter_word("reason",
 	    vocabulary_reasons, ask->reason, &f) != 0 ||
 	    exporter_word("category", vocabulary_categories, ask->category,
 	    &f) != 0 || exporter_word("split", vocabulary_splits, ask->split,

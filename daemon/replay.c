@@ -201,7 +201,7 @@ replay_logged(void *arg, json_t *msg)
 	}
 	if (replay_adapter(p) != NULL && adapters_digest(p->d->engine->model,
 	    replay_adapter(p)) == NULL) {
-		replay_fail(p, "not_found", "the adapter that wrote the reply "
+		replay_fail(p, "not_found", "the variant that wrote the reply "
 		    "is not loaded");
 		return;
 	}
@@ -273,9 +273,10 @@ replay_end(struct replay *p, const char *stop)
 	    msg_string(p->slot->model, "digest"));
 	replay_differs(reasons, "precision", msg_string(model, "precision"),
 	    msg_string(p->slot->model, "precision"));
-	replay_differs(reasons, "adapter", msg_string(json_object_get(
-	    p->logged, "adapter"), "digest"), adapters_digest(p->slot->model,
-	    replay_adapter(p)));
+	if (r->operator)	/* users do not see the variant */
+		replay_differs(reasons, "adapter", msg_string(json_object_get(
+		    p->logged, "adapter"), "digest"), adapters_digest(
+		    p->slot->model, replay_adapter(p)));
 	replay_differs(reasons, "build", msg_string(p->logged, "build"),
 	    build);
 	replay_counts(reasons, "prompt_tokens", msg_int(p->logged,

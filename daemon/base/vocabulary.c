@@ -33,11 +33,16 @@ _Static_assert(sizeof vocabulary_misuse / sizeof *vocabulary_misuse ==
     CATEGORIES, "one for each category");
 
 #undef WORD
-#define WORD(name, word)	word,
+#define WORD(name, word, use)	word,
 const char *const vocabulary_formats[] = {
 	VOCABULARY_FORMATS(WORD) NULL
 };
 #undef WORD
+#define USE(name, word, use)	FORMAT_##use,
+static const enum format_use vocabulary_format_uses[] = {
+	VOCABULARY_FORMATS(USE)
+};
+#undef USE
 
 const char *const vocabulary_directions[] = {
 	[DIRECTION_PROMPT] = "prompt",
@@ -202,4 +207,47 @@ vocabulary_fault(struct fault *f, const char *code, const char *field,
 	    found == NULL ? "" : "\"");
 	free(list);
 	return (r);
+}
+
+/* What a format does with ratings. */
+enum format_use
+vocabulary_format_use(const char *format)
+{
+	return (vocabulary_format_uses[vocabulary_find(vocabulary_formats,
+	    format)]);
+}
+
+/* Report that a format has no filter "rating", and which ones have it. */
+static int
+vocabulary_format_fault(const char *format, struct fault *f)
+{
+	const char	*words[nitems(vocabulary_format_uses) + 1];
+	char		*list;
+	size_t		 i, n = 0;
+	int		 r;
+
+	for (i = 0; i < nitems(vocabulary_format_uses); i++)
+		if (vocabulary_format_uses[i] != FORMAT_LABELS)
+			words[n++] = vocabulary_formats[i];
+	words[n] = NULL;
+	list = vocabulary_list(words, "or");
+	r = fault_set(f, "bad_field", "rating", "rating: the format %s has no "
+	    "such filter, because it has labels; expected the format %s",
+	    format, list);
+	free(list);
+	return (r);
+}
+
+/* Check the filter "rating" of an export. */
+int
+vocabulary_format_rating(const char *format, const char *rating,
+    struct fault *f)
+{
+	if (rating == NULL)
+		return (0);
+	if (vocabulary_find(vocabulary_choices, rating) == -1)
+		return (vocabulary_fault(f, "bad_field", "rating",
+		    vocabulary_choices, rating));
+	return (vocabulary_format_use(format) != FORMAT_LABELS ? 0 :
+	    vocabulary_format_fault(format, f));
 }

@@ -41,20 +41,21 @@
 enum { CATEGORIES = 0 VOCABULARY_CATEGORIES(VOCABULARY_ONE) };
 #undef VOCABULARY_ONE
 
-/* The formats of an export, and the part of the names of their functions:
- * export.c calls export_NAME. */
+/* The formats of an export: the part of the names of their functions (export.c
+ * calls export_NAME), the name, and what the format does with ratings (an enum
+ * format_use). */
 #define VOCABULARY_FORMATS(X) \
-	X(oig, "oig") \
-	X(sft, "sft") \
-	X(messages, "messages") \
-	X(preference, "preference") \
-	X(openai_dpo, "openai-dpo") \
-	X(kto, "kto") \
-	X(oasst, "oasst") \
-	X(moderation, "moderation") \
-	X(argilla, "argilla") \
-	X(label_studio, "label-studio") \
-	X(csv, "csv")
+	X(oig, "oig", EXAMPLES) \
+	X(sft, "sft", EXAMPLES) \
+	X(messages, "messages", EXAMPLES) \
+	X(preference, "preference", LABELS) \
+	X(openai_dpo, "openai-dpo", LABELS) \
+	X(kto, "kto", LABELS) \
+	X(oasst, "oasst", RECORDS) \
+	X(moderation, "moderation", LABELS) \
+	X(argilla, "argilla", RECORDS) \
+	X(label_studio, "label-studio", RECORDS) \
+	X(csv, "csv", RECORDS)
 
 /*
  * The sampling parameters: name, type, least and greatest value, default and
@@ -89,6 +90,14 @@ struct vocabulary_param {
 
 enum direction { DIRECTION_PROMPT, DIRECTION_REPLY, DIRECTIONS };
 enum action { ACTION_ALLOW, ACTION_FLAG, ACTION_REDACT, ACTION_BLOCK };
+
+/* What a format does with ratings. */
+enum format_use {
+	FORMAT_EXAMPLES, /* good replies; the filter "rating" says which are */
+	FORMAT_RECORDS,	/* replies with their ratings; the filter chooses, and
+			 * without it all are written */
+	FORMAT_LABELS	/* ratings become labels; there is no such filter */
+};
 
 enum code_scope {
 	CODE_CLIENT,	/* an error that a client may get */
@@ -131,6 +140,15 @@ int	 vocabulary_find(const char *const *words, const char *word);
 
 /* The number of a category, or -1. */
 int	 vocabulary_category(const char *slug);
+
+/* What a format (one of vocabulary_formats) does with ratings. */
+enum format_use vocabulary_format_use(const char *format);
+
+/* Check the filter "rating" (NULL: none) of an export in a format. Returns 0,
+ * or CHAT_EFORMAT with f filled: no such word, or the format has no such
+ * filter. */
+int	 vocabulary_format_rating(const char *format, const char *rating,
+	    struct fault *f);
 
 /* The words of a list that ends with NULL as "a, b or c", with any conjunction
  * in place of "or"; a new string. */

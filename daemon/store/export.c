@@ -32,7 +32,7 @@ static void	export_grow(struct export *);
 static void	export_put(struct export *, json_t *);
 
 /* The function for each of vocabulary_formats. */
-#define EXPORT_WRITER(name, word)	export_##name,
+#define EXPORT_WRITER(name, word, use)	export_##name,
 static int	(*const export_writers[])(struct export *) = {
 	VOCABULARY_FORMATS(EXPORT_WRITER)
 };
@@ -209,10 +209,8 @@ export_check(const struct export_options *opt, struct fault *f)
 	if (vocabulary_find(vocabulary_formats, opt->format) == -1)
 		return (vocabulary_fault(f, "bad_field", "format",
 		    vocabulary_formats, opt->format));
-	if (opt->rating != NULL &&
-	    vocabulary_find(vocabulary_choices, opt->rating) == -1)
-		return (vocabulary_fault(f, "bad_field", "rating",
-		    vocabulary_choices, opt->rating));
+	if (vocabulary_format_rating(opt->format, opt->rating, f) != 0)
+		return (CHAT_EFORMAT);
 	if (opt->reason != NULL &&
 	    vocabulary_find(vocabulary_reasons, opt->reason) == -1)
 		return (vocabulary_fault(f, "bad_field", "reason",
@@ -346,6 +344,8 @@ export_make(const struct export_options *opt, const char *path, FILE *out,
 	if (opt->rating != NULL)
 		ex.rating = (enum export_rating)vocabulary_find(
 		    vocabulary_choices, opt->rating);
+	else if (vocabulary_format_use(opt->format) == FORMAT_RECORDS)
+		ex.rating = RATING_ALL;
 	ex.st.path = xstrdup(path);
 	if ((r = export_open(&ex, f)) != 0)
 		goto out;

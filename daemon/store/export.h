@@ -37,7 +37,8 @@ struct export_options {
 	int		 trailer;	/* a NUL and the manifest at the end */
 };
 
-/* The filter "rating", in the order of vocabulary_choices. */
+/* The filter "rating", in the order of vocabulary_choices. Without it, formats
+ * of examples have RATING_VOUCHED, and formats of records RATING_ALL. */
 enum export_rating { RATING_VOUCHED, RATING_GOOD, RATING_BAD, RATING_NEUTRAL,
 	RATING_ANY, RATING_NONE, RATING_IDEAL, RATING_ALL };
 
@@ -182,6 +183,11 @@ int64_t	 export_number(const char *user);
 #define EXPORT_ARGS(o) \
 	(o)->since, (o)->until, (o)->model, (o)->category, (o)->reason, \
 	(o)->user, export_number((o)->user), (int64_t)(o)->consent
+/* SQL: does the ideal text of the rating a of the reply r count? It is neither
+ * blank nor the text of the reply. */
+#define EXPORT_IDEAL(a, r) \
+	"(trim(ifnull(" a ".ideal, ''), char(9, 10, 11, 12, 13, 32, 133, " \
+	"160)) <> '' AND " a ".ideal <> " r ".text)"
 /* SQL: the name of a dialogue, which decides about the split. */
 #define EXPORT_NAME \
 	"ifnull((SELECT substr(uuid, 1, instr(uuid || '#', '#') - 1) " \
@@ -209,6 +215,10 @@ size_t	 export_context(const struct export_dialogue *d, size_t r,
 
 /* Shall the reply be written as an example of a good one? */
 int	 export_vouched(const struct export *ex, const struct export_reply *r);
+
+/* Does the filter "rating" choose the reply as a record, which has its ratings?
+ * RATING_ALL chooses bad replies, too. */
+int	 export_rated(const struct export *ex, const struct export_reply *r);
 
 /* Is the reply one to learn from, whose text nobody has put in? */
 int	 export_clean(const struct export *ex, const struct export_reply *r);
@@ -249,7 +259,7 @@ json_t	*export_manifest(struct export *ex);
  * first), and leaves out rows that are newer than the export. Returns 1 if
  * there is more, 0 at the end, or CHAT_ESYSTEM with ex->st.why filled.
  */
-#define EXPORT_FORMAT(name, word)	int export_##name(struct export *ex);
+#define EXPORT_FORMAT(name, word, use)	int export_##name(struct export *ex);
 VOCABULARY_FORMATS(EXPORT_FORMAT)
 #undef EXPORT_FORMAT
 

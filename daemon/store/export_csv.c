@@ -30,16 +30,18 @@ EXPORT_NAME " AS dialogue, a.uid AS user, a.name, "
 "m.name AS model, m.precision, m.digest, r.seed, r.params, r.state, e.kind, "
 "e.preprompt, e.prompt, CASE WHEN r.state = 'blocked' AND ?1 <> -1 THEN '' "
 "ELSE r.text END AS reply_text, a.ideal, a.comment, r.stop, "
-"l.name AS adapter, l.digest AS adapter_digest "
+"l.name AS adapter, l.digest AS adapter_digest, " EXPORT_IDEAL("a", "r")
+" AS counts "
 "FROM rating a JOIN reply r ON r.id = a.reply "
 "JOIN exchange e ON e.id = r.exchange JOIN model m ON m.id = r.model "
 "LEFT JOIN adapter l ON l.id = r.adapter "
 "WHERE (e.uid = ?1 OR ?1 = -1) AND a.id > ?2 AND ?3 = ?3 AND "
 EXPORT_OPINION("a", "?4", "?1") " AND " EXPORT_FILTERS " ORDER BY a.id";
 
-/* Columns that are counted, or not written as they are. */
+/* Columns that are counted, or not written as they are. The last one says
+ * whether the ideal text counts. */
 enum { CSV_DIALOGUE = 4, CSV_USER = 5, CSV_NAME = 6, CSV_THUMB = 8,
-    CSV_REASONS = 9, CSV_IDEAL = 20 };
+    CSV_REASONS = 9, CSV_ADAPTER = 23, CSV_DIGEST = 24, CSV_COUNTS = 25 };
 
 /* Write a text in quotes. */
 static void
@@ -77,6 +79,14 @@ export_csv_field(struct export *ex, sqlite3_stmt *q, int i)
 		    (size_t)sqlite3_column_bytes(q, i));
 }
 
+/* Is it a column of the table? Users do not see the variant. */
+static int
+export_csv_shown(const struct export *ex, int i)
+{
+	return (i != CSV_NAME && i != CSV_COUNTS && (ex->uid == -1 ||
+	    (i != CSV_ADAPTER && i != CSV_DIGEST)));
+}
+
 /* Write a row, or (head) the names of the columns. */
 static void
 export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
@@ -84,7 +94,7 @@ export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
 	int	 i;
 
 	for (i = 0; i < sqlite3_column_count(q); i++) {
-		if (i == CSV_NAME)
+		if (!export_csv_shown(ex, i))
 			continue;
 		if (i > 0)
 			putc(',', ex->out);
@@ -100,12 +110,15 @@ export_csv_row(struct export *ex, sqlite3_stmt *q, int head)
 static int
 export_csv_wanted(const struct export *ex, sqlite3_stmt *q)
 {
-	int	thumb = sqlite3_column_int(q, CSV_THUMB);
+	const int	thumb = sqlite3_column_int(q, CSV_THUMB);
+	const int	ideal = sqlite3_column_int(q, CSV_COUNTS);
 
 	if (ex->opt->split != NULL && strcmp(ex->opt->split, export_split(ex,
 	    (const char *)sqlite3_column_text(q, CSV_DIALOGUE))) != 0)
 		return (0);
 	switch (ex->rating) {
+	case RATING_VOUCHED:
+		return (thumb > 0 || ideal);
 	case RATING_GOOD:
 		return (thumb > 0);
 	case RATING_BAD:
@@ -114,9 +127,13 @@ export_csv_wanted(const struct export *ex, sqlite3_stmt *q)
 		return (thumb == 0);
 	case RATING_NONE:
 		return (0);
-	default:
-		return (1);
+	case RATING_IDEAL:
+		return (ideal);
+	case RATING_ANY:
+	case RATING_ALL:
+		break;
 	}
+	return (1);
 }
 
 /* Count a row for the manifest. */
@@ -132,7 +149,7 @@ export_csv_count(struct export *ex, sqlite3_stmt *q)
 	ex->counts.good += thumb > 0;
 	ex->counts.bad += thumb < 0;
 	ex->counts.neutral += thumb == 0;
-	ex->counts.ideals += sqlite3_column_type(q, CSV_IDEAL) != SQLITE_NULL;
+	ex->counts.ideals += sqlite3_column_int(q, CSV_COUNTS);
 	for (i = 0; reasons != NULL && vocabulary_reasons[i] != NULL; i++)
 		ex->counts.reasons[i] += strstr(reasons,
 		    vocabulary_reasons[i]) != NULL;

@@ -44,9 +44,8 @@
 	"JOIN model m ON m.id = r.model WHERE " where " AND r.id <= ?2 " \
 	"ORDER BY e.id, r.id"
 #define DIALOGUE_RATINGS(where) \
-	"SELECT a.reply, a.id, a.thumb, trim(ifnull(a.ideal, ''), " \
-	"char(9, 10, 11, 12, 13, 32, 133, 160)) <> '' AND " \
-	"a.ideal <> r.text, a.reasons, a.uid = e.uid FROM exchange e " \
+	"SELECT a.reply, a.id, a.thumb, " EXPORT_IDEAL("a", "r") \
+	", a.reasons, a.uid = e.uid FROM exchange e " \
 	"JOIN reply r ON r.exchange = e.id JOIN rating a ON a.reply = r.id " \
 	"WHERE " where " AND " EXPORT_OPINION("a", "?2", "?3") \
 	" ORDER BY e.id, r.id, a.id"
@@ -419,4 +418,31 @@ export_vouched(const struct export *ex, const struct export_reply *r)
 	default:
 		return (1);
 	}
+}
+
+/* Does the filter "rating" choose it as a record? */
+int
+export_rated(const struct export *ex, const struct export_reply *r)
+{
+	if (!r->wanted)
+		return (0);
+	switch (ex->rating) {
+	case RATING_VOUCHED:
+		return (export_vouched(ex, r));
+	case RATING_GOOD:
+		return (r->thumb > 0);
+	case RATING_BAD:
+		return (r->thumb < 0);
+	case RATING_NEUTRAL:
+		return (r->rated && r->thumb == 0);
+	case RATING_ANY:
+		return (r->rated);
+	case RATING_NONE:
+		return (!r->rated);
+	case RATING_IDEAL:
+		return (r->ideal != 0);
+	case RATING_ALL:
+		break;
+	}
+	return (1);
 }

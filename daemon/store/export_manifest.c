@@ -33,7 +33,10 @@ manifest_filters(const struct export *ex)
 		msg_set_int(m, "since", o->since);
 	if (o->until != 0)
 		msg_set_int(m, "until", o->until);
-	msg_set_string(m, "rating", vocabulary_choices[ex->rating]);
+	/* Without the filter, only formats of examples choose by rating. */
+	if (o->rating != NULL || vocabulary_format_use(o->format) ==
+	    FORMAT_EXAMPLES)
+		msg_set_string(m, "rating", vocabulary_choices[ex->rating]);
 	msg_set_string(m, "reason", o->reason);
 	msg_set_string(m, "category", o->category);
 	msg_set_string(m, "model", o->model);

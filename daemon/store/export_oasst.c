@@ -210,8 +210,10 @@ oasst_reply(struct oasst *t, size_t i, const char *parent, json_t *siblings)
 		sql_integer(m, "prompt_tokens", q, 10);
 		sql_integer(m, "output_tokens", q, 11);
 		sql_integer(m, "dropped", q, 12);
-		sql_text(m, "adapter", q, 13);
-		sql_text(m, "adapter_digest", q, 14);
+		if (t->ex->uid == -1) {	/* users do not see the variant */
+			sql_text(m, "adapter", q, 13);
+			sql_text(m, "adapter_digest", q, 14);
+		}
 		msg_set(o, "metadata", m);
 	}
 	sql_end(q);
@@ -343,7 +345,7 @@ oasst_grow(struct oasst *t, size_t turn, size_t *first, json_t **root)
 	return (0);
 }
 
-/* Write the trees of a dialogue, if one of its replies is wanted. */
+/* Write the trees of a dialogue, if the filters choose one of its replies. */
 static int
 oasst_dialogue(struct export *ex, struct export_dialogue *d)
 {
@@ -353,10 +355,7 @@ oasst_dialogue(struct export *ex, struct export_dialogue *d)
 	int		 e = 0, wanted = 0;
 
 	for (i = 0; i < d->nreplies; i++)
-		wanted |= d->reply[i].wanted && (ex->rating == RATING_ALL ||
-		    export_vouched(ex, &d->reply[i]) ||
-		    (ex->opt->rating == NULL) || (ex->rating == RATING_BAD &&
-		    d->reply[i].thumb < 0));
+		wanted |= export_rated(ex, &d->reply[i]);
 	if (!wanted)
 		return (0);
 	t.node = xcalloc(d->nreplies, sizeof *t.node);

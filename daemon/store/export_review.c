@@ -27,31 +27,11 @@ static int	studio_task(struct export *, const struct export_dialogue *,
 		    size_t);
 static int	studio_dialogue(struct export *, struct export_dialogue *);
 
-/* Is it a reply to look at? Without the filter "rating" all are. */
+/* Is it a reply to look at? */
 static int
 review_wanted(const struct export *ex, const struct export_reply *r)
 {
-	if (!r->wanted || !r->shown)
-		return (0);
-	switch (ex->opt->rating == NULL ? RATING_ALL : ex->rating) {
-	case RATING_VOUCHED:
-		return (export_vouched(ex, r));
-	case RATING_GOOD:
-		return (r->thumb > 0);
-	case RATING_BAD:
-		return (r->thumb < 0);
-	case RATING_NEUTRAL:
-		return (r->rated && r->thumb == 0);
-	case RATING_ANY:
-		return (r->rated);
-	case RATING_NONE:
-		return (!r->rated);
-	case RATING_IDEAL:
-		return (r->ideal != 0);
-	case RATING_ALL:
-		break;
-	}
-	return (1);
+	return (r->shown && export_rated(ex, r));
 }
 
 /* The reasons that count, as a list; NULL after a failure. */

@@ -223,8 +223,10 @@ export_metadata(struct export *ex, const struct export_dialogue *d,
 	sql_text(m, "model", q, 2);
 	sql_text(m, "digest", q, 3);
 	sql_text(m, "precision", q, 4);
-	sql_text(m, "adapter", q, 6);
-	sql_text(m, "adapter_digest", q, 7);
+	if (ex->uid == -1) {	/* users do not see the variant */
+		sql_text(m, "adapter", q, 6);
+		sql_text(m, "adapter_digest", q, 7);
+	}
 	msg_set(m, "rating", r->rated ? json_integer(r->thumb) : json_null());
 	sql_json(m, "reasons", q, 5);
 	msg_set_bool(m, "ideal", ideal);

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ab: how the replies of each variant were rated by those who got them.  A
- * variant is a model with an adapter, or alone.
+ * variant is a model with an adapter, or alone.  store_share.c has the
+ * figures.
  *
- * The share of good ratings has the interval of E. B. Wilson ("Probable
- * inference, the law of succession, and statistical inference", 1927).  The
- * difference of two shares has the interval that R. G. Newcombe makes from two
- * of these ("Interval estimation for the difference between independent
- * proportions", 1998, method 10).
- *
- * As in store_count.c, one slice looks at STORE_LOOK replies, and the sums so
- * far travel in "next".
+ * Replies are looked at conversation by conversation, raw prompts first, since
+ * the ratings of a conversation count together.  As in store_count.c, one slice
+ * looks at STORE_LOOK of them, and the sums so far travel in "next".
  */
-#include "store.h"
+#include "store_share.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,38 +18,42 @@
 #include "vocabulary.h"
 #include "xmalloc.h"
 
-#define AB_VARIANTS	32		/* variants in an answer */
-#define AB_Z		1.959963984540054	/* of 95 per cent, two sides */
+#define AB_VARIANTS	32	/* in an answer: those with the newest
+				 * replies */
+#define AB_SUMS		512	/* variants that are counted */
 
 struct ab_args {
 	int64_t		 uid, after, limit;
-	int		 admin, any;
-	json_t		*sums;		/* borrowed: those of the last slice */
+	int64_t		 conversation, exchange, reply;	/* the last ones looked
+							 * at; 0: none, and raw
+							 * prompts */
+	int		 admin, any, looked;
+	json_t		*at;		/* borrowed: these three, as an array */
+	json_t		*sums;		/* owned */
 	struct store_filter filter;
 };
 
-/* A share, and its interval. */
-struct ab_share {
-	double		 p, low, high;
-};
-
-/* ?2 the last reply looked at, ?3 whether replies count that were not
- * assigned. */
+/* ?1 the conversation, 0: raw prompts; ?2 the last exchange and ?14 its last
+ * reply looked at; ?3 whether replies count that were not assigned. */
 #define AB_SCAN \
-	"SELECT r.id, r.state IN ('done', 'cancelled') AND (?3 OR " \
-	"r.assigned) AND " STORE_FILTER ", m.name, m.digest, " \
-	"ifnull(l.name, ''), ifnull(l.digest, ''), (SELECT a.thumb " \
-	"FROM rating a WHERE a.reply = r.id AND a.uid = e.uid AND " \
-	"NOT EXISTS (SELECT 1 FROM rating WHERE supersedes = a.id)) " \
-	"FROM reply r JOIN exchange e ON e.id = r.exchange JOIN model m " \
+	"SELECT r.id, e.id, r.state IN ('done', 'cancelled') AND (?3 OR " \
+	"r.assigned) AND (?10 IS NULL OR m.name = ?10 OR m.digest = ?10) " \
+	"AND " STORE_FILTER ", (SELECT a.thumb FROM rating a " \
+	"WHERE a.reply = r.id AND a.uid = e.uid AND NOT EXISTS (SELECT 1 " \
+	"FROM rating WHERE supersedes = a.id)), m.name, m.digest, " \
+	"ifnull(l.name, ''), ifnull(l.digest, '') FROM exchange e " \
+	"CROSS JOIN reply r ON r.exchange = e.id JOIN model m " \
 	"ON m.id = r.model LEFT JOIN adapter l ON l.id = r.adapter " \
-	"WHERE r.id > ?2 AND ?1 = ?1 ORDER BY r.id"
+	"WHERE e.conversation IS nullif(?1, 0) AND e.id >= ?2 AND " \
+	"(e.id > ?2 OR r.id > ?14) ORDER BY e.id, r.id"
+enum { AB_REPLY, AB_EXCHANGE, AB_WANTED, AB_THUMB, AB_NAMES };
 
 #define A(member) offsetof(struct ab_args, member)
 static const struct field store_ab_fields[] = {
 	{ "uid", FIELD_INT, FIELD_REQUIRED, 0, STORE_UID_MAX, A(uid) },
 	{ "after", FIELD_INT, FIELD_NULLABLE, 0, JSON_INT_MAX, A(after) },
 	{ "limit", FIELD_INT, 0, 1, 1, A(limit) },
+	{ "at", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(at) },
 	{ "sums", FIELD_ARRAY, FIELD_NULLABLE, 0, 0, A(sums) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 	{ "any", FIELD_BOOL, 0, 0, 0, A(any) },
@@ -62,8 +61,8 @@ static const struct field store_ab_fields[] = {
 };
 #undef A
 
-/* What names a variant: the columns of AB_SCAN from 2 on, in the order in which
- * variants are sorted. */
+/* What names a variant: the columns of AB_SCAN from AB_NAMES on, in the order
+ * in which variants are sorted. */
 static const char *const ab_names[] = { "model", "digest", "adapter",
 	"adapter_digest" };
 
@@ -78,7 +77,7 @@ store_ab_compare(const json_t *v, sqlite3_stmt *q)
 	for (i = 0; i < nitems(ab_names); i++) {
 		name = msg_string(v, ab_names[i]);
 		if ((r = strcmp(name != NULL ? name : "", (const char *)
-		    sqlite3_column_text(q, 2 + (int)i))) != 0)
+		    sqlite3_column_text(q, AB_NAMES + (int)i))) != 0)
 			return (r);
 	}
 	return (0);
@@ -98,11 +97,11 @@ store_ab_variant(json_t *sums, sqlite3_stmt *q)
 			break;
 	if (r == 0 && i < json_array_size(sums))
 		return (json_array_get(sums, i));
-	if (json_array_size(sums) == AB_VARIANTS)
+	if (json_array_size(sums) == AB_SUMS)
 		return (NULL);
 	v = json_object();
 	for (k = 0; k < nitems(ab_names); k++)
-		sql_text(v, ab_names[k], q, 2 + (int)k);
+		sql_text(v, ab_names[k], q, AB_NAMES + (int)k);
 	json_array_insert_new(sums, i, v);
 	return (v);
 }
@@ -114,101 +113,160 @@ store_ab_add(json_t *v, const char *key)
 	msg_set_int(v, key, msg_int(v, key, 0) + 1);
 }
 
-/* Count the reply at q. */
-static void
-store_ab_reply(json_t *sums, sqlite3_stmt *q)
+/* Count the reply at q. Returns 0, or CHAT_EFORMAT: there are too many
+ * variants. */
+static int
+store_ab_reply(struct ab_args *a, sqlite3_stmt *q, struct fault *f)
 {
-	json_t	*v = store_ab_variant(sums, q);
+	json_t	*v = store_ab_variant(a->sums, q);
+	int	 thumb = sqlite3_column_int(q, AB_THUMB);
 	size_t	 i;
 
 	if (v == NULL)
-		return;
+		return (fault_set(f, "bad_field", "since", "since: these "
+		    "replies are of more than %d variants; choose fewer with "
+		    "since, until or model", AB_SUMS));
 	store_ab_add(v, "replies");
-	for (i = 0; sqlite3_column_type(q, 6) != SQLITE_NULL &&
+	if (a->reply > msg_int(v, "last", 0))
+		msg_set_int(v, "last", a->reply);
+	store_share_add(v, a->conversation != 0 ? a->conversation :
+	    -a->exchange, thumb);
+	for (i = 0; sqlite3_column_type(q, AB_THUMB) != SQLITE_NULL &&
 	    vocabulary_thumbs[i] != NULL; i++)
-		if (vocabulary_thumb_values[i] == sqlite3_column_int(q, 6))
+		if (vocabulary_thumb_values[i] == thumb)
 			store_ab_add(v, vocabulary_thumbs[i]);
+	return (0);
 }
 
-/* Wilson's interval of good of n, n above 0. */
-static struct ab_share
-store_ab_share(double good, double n)
-{
-	const double	 z2 = AB_Z * AB_Z, p = good / n;
-	const double	 centre = (p + z2 / (2 * n)) / (1 + z2 / n);
-	const double	 half = AB_Z / (1 + z2 / n) *
-			    sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-
-	return ((struct ab_share){ p, fmax(0, centre - half),
-	    fmin(1, centre + half) });
-}
-
-/* The share of a variant. Returns 0 if none of its replies was rated. */
+/* Look at replies of a->conversation. Returns 0 after the last one, 1 if the
+ * slice is full, or an error. */
 static int
-store_ab_rated(const json_t *v, struct ab_share *out)
+store_ab_talk(struct store *st, struct ab_args *a, struct fault *f)
 {
-	const double	 good = (double)msg_int(v, "good", 0);
-	const double	 n = good + (double)msg_int(v, "bad", 0);
+	sqlite3_stmt	*q;
+	int		 r;
 
-	if (n > 0)
-		*out = store_ab_share(good, n);
-	return (n > 0);
-}
-
-/* Complete a variant: each count, and its share. */
-static void
-store_ab_complete(json_t *v)
-{
-	const char *const *word;
-	struct ab_share	 s;
-
-	for (word = vocabulary_thumbs; *word != NULL; word++)
-		msg_set_int(v, *word, msg_int(v, *word, 0));
-	msg_set_int(v, "rated", msg_int(v, "good", 0) + msg_int(v, "bad", 0));
-	if (!store_ab_rated(v, &s)) {
-		msg_set(v, "share", json_null());
-		return;
+	if ((r = sql_open(st, &q, AB_SCAN, "iiii" STORE_FILTER_TYPES "i",
+	    a->conversation, a->exchange, (int64_t)a->any, (int64_t)a->admin,
+	    STORE_FILTER_ARGS(&a->filter), a->reply)) != 0)
+		return (r);
+	while ((r = sql_step(st, q)) == 1 && a->looked < STORE_LOOK) {
+		a->looked++;
+		a->reply = sqlite3_column_int64(q, AB_REPLY);
+		a->exchange = sqlite3_column_int64(q, AB_EXCHANGE);
+		if (sqlite3_column_int(q, AB_WANTED) &&
+		    (r = store_ab_reply(a, q, f)) != 0)
+			break;
 	}
-	msg_set_real(v, "share", s.p);
-	msg_set_real(v, "low", s.low);
-	msg_set_real(v, "high", s.high);
+	if (r != 0)
+		sql_end(q);
+	return (r);
 }
 
-/* Newcombe's interval of the share of b less that of a. */
-static json_t *
-store_ab_difference(const struct ab_share *a, const struct ab_share *b)
+/* Look at as many replies as a slice may. Returns 0 at the end of all, 1 if
+ * there are more, or an error. */
+static int
+store_ab_slice(struct store *st, struct ab_args *a, struct fault *f)
 {
-	const double	 d = b->p - a->p;
-	json_t		*o = json_object();
+	int64_t	next;
+	int	r;
 
-	msg_set_real(o, "difference", d);
-	msg_set_real(o, "low", d - hypot(b->p - b->low, a->high - a->p));
-	msg_set_real(o, "high", d + hypot(b->high - b->p, a->p - a->low));
-	return (o);
+	while ((r = store_ab_talk(st, a, f)) == 0) {
+		if ((r = sql_int(st, &next, "SELECT min(id) FROM conversation "
+		    "WHERE id > ?", "i", a->conversation)) != 1)
+			break;
+		a->conversation = next;
+		a->exchange = a->reply = 0;
+		if (++a->looked >= STORE_LOOK)
+			return (1);
+	}
+	return (r);
+}
+
+/* Take out all but the variants with the newest replies. Returns the number of
+ * replies of the others. */
+static int64_t
+store_ab_cut(json_t *sums)
+{
+	json_t	*v;
+	int64_t	 left = 0, last, oldest;
+	size_t	 i, at;
+
+	while (json_array_size(sums) > AB_VARIANTS) {
+		oldest = INT64_MAX;
+		at = 0;
+		json_array_foreach(sums, i, v) {
+			if ((last = msg_int(v, "last", 0)) < oldest) {
+				oldest = last;
+				at = i;
+			}
+		}
+		left += msg_int(json_array_get(sums, at), "replies", 0);
+		json_array_remove(sums, at);
+	}
+	return (left);
 }
 
 /* Make the answer from the sums. */
 static void
 store_ab_answer(json_t *done, json_t *sums)
 {
-	json_t		*list = json_array(), *o;
-	struct ab_share	 a, b;
-	size_t		 i, k, n = json_array_size(sums);
+	json_t	*list = json_array(), *o;
+	size_t	 i, k;
 
-	for (i = 0; i < n; i++)
-		store_ab_complete(json_array_get(sums, i));
-	for (i = 0; i < n; i++)
-		for (k = i + 1; k < n; k++) {
-			if (!store_ab_rated(json_array_get(sums, i), &a) ||
-			    !store_ab_rated(json_array_get(sums, k), &b))
+	msg_set_int(done, "further", store_ab_cut(sums));
+	for (i = 0; i < json_array_size(sums); i++)
+		for (k = i + 1; k < json_array_size(sums); k++) {
+			o = store_share_difference(json_array_get(sums, i),
+			    json_array_get(sums, k));
+			if (o == NULL)
 				continue;
-			o = store_ab_difference(&a, &b);
 			msg_set_int(o, "from", (int64_t)i);
 			msg_set_int(o, "to", (int64_t)k);
 			json_array_append_new(list, o);
 		}
+	for (i = 0; i < json_array_size(sums); i++)
+		store_share_complete(json_array_get(sums, i));
 	msg_set(done, "variants", json_incref(sums));
 	msg_set(done, "differences", list);
+}
+
+/* Say where the next slice begins. */
+static void
+store_ab_next(const struct ab_args *a, json_t *done)
+{
+	json_t	*next = json_object(), *at = json_array();
+
+	json_array_append_new(at, json_integer(a->conversation));
+	json_array_append_new(at, json_integer(a->exchange));
+	json_array_append_new(at, json_integer(a->reply));
+	msg_set_int(next, "after", a->after + a->looked);
+	msg_set_int(next, "limit", 1);
+	msg_set(next, "at", at);
+	msg_set(next, "sums", json_incref(a->sums));
+	msg_set(done, "next", next);
+}
+
+/* Check a request. */
+static int
+store_ab_read(struct store *st, struct ab_args *a, struct store_request *req)
+{
+	const char	*field;
+	int		 r;
+
+	if ((r = fields_read(req->msg, store_ab_fields,
+	    nitems(store_ab_fields), a, &req->fault)) != 0 ||
+	    (r = store_filter_read(st, &a->filter, a->admin,
+	    &req->fault)) != 0)
+		return (r);
+	if (!a->admin)
+		return (fault_set(&req->fault, "denied", NULL,
+		    "ab: for operators only"));
+	if (a->filter.rating == NULL && a->filter.reason == NULL)
+		return (0);
+	field = a->filter.rating != NULL ? "rating" : "reason";
+	return (fault_set(&req->fault, "bad_field", field, "%s: ab measures "
+	    "ratings, so replies can't be chosen by them", field));
 }
 
 /* ab */
@@ -216,37 +274,18 @@ int
 store_ab(struct store *st, struct store_request *req)
 {
 	struct ab_args	 a = { .limit = 1 };
-	sqlite3_stmt	*q;
-	json_t		*sums, *next;
-	int		 r, looked = 0;
+	int		 r;
 
-	if ((r = fields_read(req->msg, store_ab_fields,
-	    nitems(store_ab_fields), &a, &req->fault)) != 0 ||
-	    (r = store_filter_read(st, &a.filter, a.admin,
-	    &req->fault)) != 0)
+	if ((r = store_ab_read(st, &a, req)) != 0)
 		return (r);
-	if (!a.admin)
-		return (fault_set(&req->fault, "denied", NULL,
-		    "ab: for operators only"));
-	if ((r = sql_open(st, &q, AB_SCAN, "iiii" STORE_FILTER_TYPES, a.uid,
-	    a.after, (int64_t)a.any, (int64_t)a.admin,
-	    STORE_FILTER_ARGS(&a.filter))) != 0)
-		return (r);
-	sums = a.sums != NULL ? json_deep_copy(a.sums) : json_array();
-	while ((r = sql_step(st, q)) == 1 && looked++ < STORE_LOOK) {
-		a.after = sqlite3_column_int64(q, 0);
-		if (sqlite3_column_int(q, 1))
-			store_ab_reply(sums, q);
-	}
-	if (r == 1) {
-		sql_end(q);
-		next = json_object();
-		msg_set_int(next, "after", a.after);
-		msg_set_int(next, "limit", 1);
-		msg_set(next, "sums", json_incref(sums));
-		msg_set(req->done, "next", next);
-	} else if (r == 0)
-		store_ab_answer(req->done, sums);
-	json_decref(sums);
+	a.conversation = json_integer_value(json_array_get(a.at, 0));
+	a.exchange = json_integer_value(json_array_get(a.at, 1));
+	a.reply = json_integer_value(json_array_get(a.at, 2));
+	a.sums = a.sums != NULL ? json_deep_copy(a.sums) : json_array();
+	if ((r = store_ab_slice(st, &a, &req->fault)) == 1)
+		store_ab_next(&a, req->done);
+	else if (r == 0)
+		store_ab_answer(req->done, a.sums);
+	json_decref(a.sums);
 	return (r < 0 ? r : 0);
 }

@@ -167,9 +167,9 @@ store_rating_unknown(const char *s, struct fault *f)
 	return (r);
 }
 
-/* Check what can be checked without the reply: there is an opinion, and no text
- * is blank. A reason says why a reply is bad, so with one and without a thumb
- * the thumb is -1. */
+/* Check that there is an opinion about a->reply, and that no text is blank. A
+ * reason says why a reply is bad, so with one and without a thumb the thumb is
+ * -1. */
 static int
 store_rating_checks(struct store *st, struct rate_args *a,
     struct store_request *req)
@@ -195,9 +195,8 @@ store_rating_checks(struct store *st, struct rate_args *a,
 	    a->comment == NULL) {
 		/* An empty list takes the reasons of a rating back. */
 		r = a->reasons == NULL ? 0 : sql_int(st, &old, "SELECT "
-		    "max(id) FROM rating WHERE uid = ? AND reply IN (SELECT id "
-		    "FROM reply WHERE exchange = ?)", "ii", a->uid,
-		    a->exchange);
+		    "max(id) FROM rating WHERE uid = ? AND reply = ?", "ii",
+		    a->uid, a->reply);
 		if (r == 0)
 			return (fault_set(&req->fault, "bad_field", "thumb",
 			    "thumb: an empty rating; expected thumb, reasons, "

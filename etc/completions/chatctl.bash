@@ -33,7 +33,8 @@ _chatctl_options()
 			    $any" ;;
 	show)		echo "--exchange --markdown --no-pager --plain $filter $any" ;;
 	stats)		echo "--all $filter $any" ;;
-	ab)		echo "--any $filter $any" ;;
+	ab)		echo "--any --since --until --category --model --user
+			    $any" ;;
 	delete)		echo "--exchange $any" ;;
 	forget)		echo "--all --since --until --user --yes $any" ;;
 	reload)		echo "--model $any" ;;

@@ -236,7 +236,7 @@ ROWS = ("select l.name, l.digest, r.assigned from reply r left join adapter l "
 
 def service(folders, adapters=("one", "two"), **model):
     return Service(engine=BUILD / "chatd-engine", model=folders["erf64"],
-                   config={"model": {
+                   config={"socket": {"mode": "0666"}, "model": {
                        "precision": "fp32", "threads": 1, "adapters": [
                            {"name": a, "path": str(folders["erf64", a])}
                            for a in adapters], **model}})
@@ -389,6 +389,11 @@ def test_another_adapter_of_the_same_name_is_noticed(folders, tmp_path):
         s.wait_model()
         with s.client() as c:
             _, done = c.say("Hi", params=dict(GREEDY, adapter="one"))
+        user = None
+        if os.geteuid() == 0:
+            with s.client_as(65534) as c:
+                user = c.say("Hi", params=dict(GREEDY, adapter="one"))[1][
+                    "exchange"]
         old = lora_random.digest(mine["erf64", "one"])
         assert s.stop() == 0
         shutil.rmtree(mine["erf64", "one"])
@@ -400,6 +405,11 @@ def test_another_adapter_of_the_same_name_is_noticed(folders, tmp_path):
             assert not got["identical"]
             assert {"what": "adapter", "was": old, "is": lora_random.digest(
                 mine["erf64", "one"])} in got["differs"]
+            if user is not None:
+                with s.client_as(65534) as other:
+                    got = other.call("replay", exchange=user)
+                assert not got["identical"]
+                assert "adapter" not in [d["what"] for d in got["differs"]]
             error = c.call("regenerate", exchange=done["exchange"],
                            **{"continue": True})
             assert error["code"] == "bad_field", error
@@ -524,7 +534,7 @@ def test_ab_has_the_intervals_of_the_literature(folders):
 
         printed = chatctl(s, "ab").stdout.splitlines()
         assert printed[1].split() == [
-            "base", str(base["replies"]), "70", "56", "80.0", "%", "(69.2",
+            "base", str(base["replies"]), str(base["replies"]), "70", "56", "80.0", "%", "(69.2",
             "to", "87.7)"]
         assert printed[3] == "one minus base: -20.0 points (-33.4 to -5.2)"
         assert json.loads(chatctl(s, "ab", "--json").stdout)["variants"] == \
