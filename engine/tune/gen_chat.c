@@ -118,8 +118,9 @@ gen_wrapped(struct gen_ctx *c, char *s)
 		return (s);
 	w = gen_draw(c, x < 0.15 ? "before" : "after");
 	if (x < 0.15) {
+		/* No letter of UTF-8, whatever the sign of a char is. */
 		if (strncmp(s, "I ", 2) != 0 && strncmp(s, "I'", 2) != 0 &&
-		    s[0] != '\0' && s[1] >= 'a')
+		    s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z')
 			s[0] |= 0x20;
 		out = xasprintf("%s %s", w, s);
 	} else {

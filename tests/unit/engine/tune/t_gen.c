@@ -350,6 +350,35 @@ test_mistakes_are_reported(void **state)
 	assert_non_null(strstr(f.message, "/nonexistent: No such file"));
 }
 
+static void
+test_only_letters_become_small(void **state)
+{
+	static const char text[] = "@list before\nplease\n@list after\nnow\n"
+	    "@talk a\n\n> @anna is here\n> [see] this\n> \303\211mile?\n"
+	    "> Where?\n< ok\n";
+	char		*dir = folder(text);
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	uint64_t	 i;
+	int		 small = 0;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		gen_document(g, i, 300, 0, &doc);
+		assert_false(has(&doc, "`anna"));
+		assert_false(has(&doc, "{see"));
+		assert_false(has(&doc, "\343"));
+		small += has(&doc, "please where");
+		gen_doc_clear(&doc);
+	}
+	assert_true(small > 0);
+	gen_free(g);
+	discard(dir);
+}
+
 /* Run all. */
 int
 main(void)
@@ -362,7 +391,8 @@ main(void)
 		cmocka_unit_test(test_a_cell_has_other_words_in_the_text),
 		cmocka_unit_test(test_a_message_has_other_phrasings),
 		cmocka_unit_test(test_a_feeling_has_a_label),
-		cmocka_unit_test(test_mistakes_are_reported)
+		cmocka_unit_test(test_mistakes_are_reported),
+		cmocka_unit_test(test_only_letters_become_small)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));
