@@ -110,7 +110,14 @@ tune_place(const struct options *o, char **out, int *lock)
 	*lock = -1;
 	if (o->models == NULL) {
 		*out = o->output != NULL ? xstrdup(o->output) : place_new();
-		return (CTL_OK);
+		path_trim(*out);	/* other names begin with it */
+		if (**out != '\0')
+			return (CTL_OK);
+		term_error("tune: --output: is empty; expected the name of a "
+		    "new folder");
+		free(*out);
+		*out = NULL;
+		return (CTL_USAGE);
 	}
 	if (o->output != NULL) {
 		term_error("tune: give --output or --models, not both");

@@ -14,6 +14,7 @@
 
 #include "feedback.h"
 #include "gate.h"
+#include "path.h"
 #include "xmalloc.h"
 
 #define FEEDBACK "feedback MODEL --out DIR [--preset FILE] " \
@@ -46,8 +47,13 @@ feedback_option(struct feedback_options *o, int c)
 
 	switch (c) {
 	case OPT_OUT:
+		path_trim(optarg);	/* its ".part" is beside it */
 		o->out = optarg;
-		return (0);
+		if (*optarg != '\0')
+			return (0);
+		fprintf(stderr, "chatd-tune: --out: is empty; expected the "
+		    "name of a new folder\n");
+		return (-1);
 	case OPT_PRESET:
 		o->preset = optarg;
 		return (0);

@@ -70,6 +70,17 @@ def test_a_model_that_was_made_is_not_lost_with_the_connection(service,
         "chatctl reload --model %s\n" % (tmp_path / "new") in done.stderr
 
 
+def test_a_slash_at_the_end_of_a_name_is_no_part_of_it(service, tmp_path):
+    done = tune(program(tmp_path), service.socket, "--no-swap", "-o", "new/")
+    assert done.returncode == 0, done.stderr
+    assert "made     %s; to use it" % (tmp_path / "new") in done.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"chatctl", "chatd-tune",
+                                                    "new"}
+    done = tune(tmp_path / "chatctl", service.socket, "-o", "")
+    assert done.returncode == 2
+    assert "tune: --output: is empty" in done.stderr
+
+
 @pytest.mark.parametrize("args", [[], ["--parent", "/srv/model"]])
 def test_tune_is_for_operators(tmp_path, args):
     path = str(tmp_path / "s")
