@@ -45,7 +45,8 @@ feedback_event(json_t *o)
 {
 	char	*s = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
 
-	printf("%s\n", s);
+	if (s != NULL)		/* NULL: a path in it is not UTF-8 */
+		printf("%s\n", s);
 	fflush(stdout);
 	free(s);
 	json_decref(o);

@@ -14,6 +14,7 @@
 #include "growbuf.h"
 #include "path.h"
 #include "rng.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define WRITE_ORIGINALS	4	/* one row in so many has the words that were
@@ -33,12 +34,16 @@ struct write_rows {
 	size_t		 n;
 };
 
-/* Append a row (taken). */
+/* Append a row (taken; NULL: one of its texts is not UTF-8, and it is left
+ * out). */
 static void
 write_row(struct write_rows *w, json_t *row)
 {
-	char	*s = json_dumps(row, JSON_COMPACT);
+	char	*s;
 
+	if (row == NULL)
+		return;
+	s = json_dumps(row, JSON_COMPACT);
 	textbuf_puts(&w->text, s);
 	textbuf_puts(&w->text, "\n");
 	w->n++;
@@ -204,7 +209,8 @@ write_own(const struct feedback *t, struct write_rows *w, struct fault *f)
 			item[n++].prompt = prompt;
 	greedy_run(m, item, n, WRITE_REPLY);
 	for (k = 0; k < n; k++) {
-		if (item[k].ended && *item[k].reply != '\0')
+		if (item[k].ended && *item[k].reply != '\0' &&
+		    utf8_valid(item[k].reply, strlen(item[k].reply)))
 			write_row(w, json_pack("{s:s, s:s}", "prompt",
 			    item[k].prompt, "completion", item[k].reply));
 		free((void *)(uintptr_t)item[k].prompt);

@@ -15,6 +15,7 @@
 #include "feedback.h"
 #include "gate.h"
 #include "path.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define FEEDBACK "feedback MODEL --out DIR [--preset FILE] " \
@@ -103,7 +104,13 @@ feedback_absolute(const char *what, const char **path)
 		return (-1);
 	}
 	*path = full;
-	return (0);
+	if (utf8_valid(full, strlen(full)))
+		return (0);
+	/* It stands in the recipe. */
+	(void)fault_set(&f, "bad_config", NULL, "%s: %s: the path is not "
+	    "UTF-8", what, full);
+	(void)tune_failed(&f);
+	return (-1);
 }
 
 /* Train. */

@@ -119,3 +119,14 @@ def test_a_name_is_needed(parent, exports, tmp_path):
     command = args(parent, tmp_path / "new", exports)
     command[command.index("--out") + 1] = ""
     assert "--out: is empty" in run(*command, status=2).stderr
+
+
+# ---- odd ratings and odd parents
+
+def test_replies_of_the_parent_that_are_no_text_are_left_out(exports,
+                                                             tmp_path):
+    """The parent's reply is the first byte of a character, and no more."""
+    parent = model(tmp_path / "parent", "\u00c3")
+    text = PRESET.replace("own: 0", "own: 3")
+    done = run(*args(parent, tmp_path / "new", exports, text=text))
+    assert " 0 replies of the parent" in done.stdout
