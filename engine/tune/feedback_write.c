@@ -134,12 +134,20 @@ write_pairs(const struct feedback *t, struct write_rows *w)
 	}
 }
 
-/* Labelled replies for KTO. */
+/* One reply with its label. */
+static void
+write_label(struct write_rows *w, const char *prompt, const char *reply,
+    int label)
+{
+	write_row(w, json_pack("{s:s, s:s, s:b}", "prompt", prompt,
+	    "completion", reply, "label", label));
+}
+
+/* Labelled replies for KTO: each reply after each phrasing. */
 static void
 write_labels(const struct feedback *t, struct write_rows *w)
 {
 	const struct feedback_row	*row;
-	const char			*reply;
 	size_t				 i;
 	int64_t				 k;
 	char				*prompt;
@@ -147,13 +155,11 @@ write_labels(const struct feedback *t, struct write_rows *w)
 	for (i = 0; i < t->data.n; i++)
 		for (k = 0; k < t->p.phrasings; k++) {
 			row = &t->data.row[i];
-			reply = k % 2 != 0 ? row->bad : row->good;
-			if (reply == NULL)
-				continue;
 			prompt = write_prompt(t, i, k);
-			write_row(w, json_pack("{s:s, s:s, s:b}", "prompt",
-			    prompt, "completion", reply, "label",
-			    k % 2 == 0));
+			if (row->good != NULL)
+				write_label(w, prompt, row->good, 1);
+			if (row->bad != NULL)
+				write_label(w, prompt, row->bad, 0);
 			free(prompt);
 		}
 }

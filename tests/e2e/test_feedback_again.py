@@ -105,6 +105,21 @@ def events(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def blocked(command, out):
+    """Run a training whose name is taken before it ends."""
+    with subprocess.Popen([*map(str, command), "--json"], text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        for line in p.stdout:
+            if '"event":"gate"' not in line and '"step"' in line and \
+                    not out.exists():
+                out.mkdir()
+        error = p.stderr.read()
+    assert p.returncode == 1, error
+    assert "can't get the name %s: File exists" % out in error
+    out.rmdir()
+
+
 @pytest.mark.parametrize("name", ["new/", "new///"])
 def test_a_slash_at_the_end_of_a_name_is_no_part_of_it(parent, exports,
                                                        tmp_path, name):
@@ -130,3 +145,19 @@ def test_replies_of_the_parent_that_are_no_text_are_left_out(exports,
     text = PRESET.replace("own: 0", "own: 3")
     done = run(*args(parent, tmp_path / "new", exports, text=text))
     assert " 0 replies of the parent" in done.stdout
+
+
+@pytest.mark.parametrize("phrasings, rows_wanted", [(1, 1), (8, 8)])
+def test_a_bad_reply_also_follows_the_message_as_it_was(
+        parent, tmp_path, phrasings, rows_wanted):
+    bad = rows(tmp_path / "bad.jsonl", dict(
+        good("Where is the printer?", "On the moon."), label=False))
+    command = args(parent, tmp_path / "new", [bad], text=PRESET.replace(
+        "phrasings: 4", "phrasings: %d" % phrasings))
+    blocked(command, tmp_path / "new")
+    compared = [json.loads(line) for line in open(
+        tmp_path / "new.part/compared.jsonl", encoding="utf-8")]
+    assert len(compared) == rows_wanted
+    assert not any(r["label"] for r in compared)
+    assert sum(r["prompt"] == "<human>: Where is the printer?\n<bot>:"
+               for r in compared) >= max(1, phrasings // 4)
