@@ -2,8 +2,11 @@
 """chatd-tune feedback and the folders around it: what was made already is not made
 again, a run that was stopped goes on, and nobody else's folder is used.  The parent
 is a model of one layer, made by hand: it writes one token and ends."""
+import fcntl
 import json
+import os
 import shutil
+import signal
 import struct
 import subprocess
 
@@ -105,19 +108,76 @@ def events(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def blocked(command, out):
-    """Run a training whose name is taken before it ends."""
-    with subprocess.Popen([*map(str, command), "--json"], text=True,
-                          stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as p:
-        for line in p.stdout:
-            if '"event":"gate"' not in line and '"step"' in line and \
-                    not out.exists():
-                out.mkdir()
-        error = p.stderr.read()
-    assert p.returncode == 1, error
-    assert "can't get the name %s: File exists" % out in error
-    out.rmdir()
+# ---- what was made already
+
+def test_a_model_is_not_made_again_beside_itself(parent, exports, tmp_path):
+    """As the timer would, after an operator has changed back."""
+    run(*args(parent, tmp_path / "one", exports))
+    done = run(*args(parent, tmp_path / "two", exports), status=4)
+    assert "nothing to learn: these ratings made %s already, which does not " \
+        "serve any more or not yet; --again trains it again\n" % (
+            tmp_path / "one") in done.stdout
+    assert not list(tmp_path.glob("two*"))
+    # A dry run says the same; another preset or other ratings are new.
+    run(*args(parent, tmp_path / "two", exports, "--dry-run"), status=4)
+    run(*args(parent, tmp_path / "two", exports[:1], "--dry-run"))
+    run(*args(parent, tmp_path / "two", exports, "--dry-run",
+              text=PRESET + "rate: 0.1\n"))
+    run(*args(parent, tmp_path / "two", exports, "--again"))
+    assert (tmp_path / "two/lineage.json").exists()
+
+
+def test_a_model_that_was_refused_is_not_made_again(parent, exports,
+                                                    tmp_path):
+    run(*args(parent, tmp_path / "one", exports, text=WORSE), status=3)
+    done = run(*args(parent, tmp_path / "two", exports, text=WORSE), status=4)
+    assert "these ratings made %s already, which was refused by the gate" % (
+        tmp_path / "one.refused") in done.stdout
+    assert not list(tmp_path.glob("two*"))
+
+
+def test_the_parent_knows_its_ratings_in_any_order(parent, exports,
+                                                   tmp_path):
+    run(*args(parent, tmp_path / "one", exports))
+    other = tmp_path / "other"
+    other.mkdir()
+    done = run(*args(tmp_path / "one", other / "two", exports[::-1]),
+               status=4)
+    assert "nothing to learn: %s was made with these ratings; --again" % (
+        tmp_path / "one") in done.stdout
+    run(*args(tmp_path / "one", other / "two", exports, "--dry-run",
+              "--again"))
+
+
+# ---- the folder of files
+
+def test_only_a_folder_of_our_own_is_used(parent, exports, tmp_path):
+    part = tmp_path / "new.part"
+
+    def refused(text):
+        done = run(*args(parent, tmp_path / "new", exports), status=1)
+        assert done.stderr == "chatd-tune: %s: %s\n" % (part, text)
+
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    part.symlink_to(tmp_path / "elsewhere")
+    refused("is a symbolic link; expected a folder, or nothing")
+    part.unlink()
+    part.write_text("")
+    refused("is no folder; expected a folder, or nothing")
+    part.unlink()
+    part.mkdir()
+    part.chmod(0o750)
+    refused("has the mode 0750; expected 0700")
+    part.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(part, 65534, 65534)
+        refused("belongs to uid 65534; expected 0")
+        os.chown(part, 0, 0)
+    fd = os.open(part, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    refused("another chatd-tune works there")
+    os.close(fd)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize("name", ["new/", "new///"])
@@ -134,6 +194,100 @@ def test_a_name_is_needed(parent, exports, tmp_path):
     command = args(parent, tmp_path / "new", exports)
     command[command.index("--out") + 1] = ""
     assert "--out: is empty" in run(*command, status=2).stderr
+
+
+# ---- runs that were stopped
+
+def blocked(command, out):
+    """Run a training whose name is taken before it ends."""
+    with subprocess.Popen([*map(str, command), "--json"], text=True,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        for line in p.stdout:
+            if '"event":"gate"' not in line and '"step"' in line and \
+                    not out.exists():
+                out.mkdir()
+        error = p.stderr.read()
+    assert p.returncode == 1, error
+    assert "can't get the name %s: File exists" % out in error
+    out.rmdir()
+
+
+def test_a_training_is_not_lost_if_its_name_is_taken(parent, exports,
+                                                     tmp_path):
+    command = args(parent, tmp_path / "new", exports)
+    blocked(command, tmp_path / "new")
+    assert (tmp_path / "new.part/model/checkpoint").exists()
+    done = events(run(*command, "--json"))
+    assert not [e for e in done if e["event"] == "step"]
+    assert done[-1]["published"]
+    assert not (tmp_path / "new/checkpoint").exists()
+    lineage = json.loads((tmp_path / "new/lineage.json").read_text())
+    # No step was made: what the losses were is not known.
+    assert lineage["first_loss"] is lineage["last_loss"] is None
+
+
+def test_a_run_that_was_killed_before_publishing_goes_on(parent, exports,
+                                                         tmp_path):
+    command = args(parent, tmp_path / "new", exports)
+    blocked(command, tmp_path / "new")
+    part = tmp_path / "new.part"
+    (part / "model/checkpoint").rename(part / "checkpoint")
+    assert not [e for e in events(run(*command, "--json"))
+                if e["event"] == "step"]
+
+
+def test_a_run_that_was_killed_after_publishing_is_cleared_up(
+        parent, exports, tmp_path):
+    command = args(parent, tmp_path / "new", exports)
+    run(*command)
+    part = tmp_path / "new.part"
+    part.mkdir(mode=0o700)
+    (part / "said.jsonl").write_text("{}\n")
+    (part / "whole").mkdir()
+    assert "new already exists" in run(*command, status=1).stderr
+    assert not part.exists()
+    # Nothing that may be somebody's own is removed.
+    (part / "model").mkdir(parents=True, mode=0o700)
+    run(*command, status=1)
+    assert part.exists()
+
+
+def test_with_other_ratings_a_run_begins_anew_and_says_so(parent, exports,
+                                                          tmp_path):
+    command = args(parent, tmp_path / "new", exports)
+    blocked(command, tmp_path / "new")
+    checkpoint = tmp_path / "new.part/model/checkpoint"
+    assert checkpoint.exists()
+    other = rows(tmp_path / "c.jsonl", good("What is new?", "This is."))
+    done = run(*command[:-1], other)
+    assert "train: begins anew: the ratings, the preset or the templates " \
+        "have changed since it was stopped\n" in done.stdout
+    lineage = json.loads((tmp_path / "new/lineage.json").read_text())
+    assert lineage["last_loss"] > 0
+
+
+def killed(command, when):
+    """Kill a training when an event comes for which `when` is true."""
+    with subprocess.Popen([*map(str, command), "--json"],
+                          stdout=subprocess.PIPE, text=True) as p:
+        for line in p.stdout:
+            if when(json.loads(line)):
+                p.kill()
+                break
+    assert p.returncode == -signal.SIGKILL
+
+
+def test_a_checkpoint_is_never_left_beside_another_recipe(parent, exports,
+                                                          tmp_path):
+    """The second run is killed before it has saved anything."""
+    checkpoint = tmp_path / "new.part/model/checkpoint"
+    killed(args(parent, tmp_path / "new", exports, text=PRESET.replace(
+        "steps: 2", "steps: 4000")), lambda e: checkpoint.exists())
+    command = args(parent, tmp_path / "new", exports, text=PRESET.replace(
+        "steps: 2", "steps: 40"))
+    killed(command, lambda e: "40 steps on" in e.get("text", ""))
+    run(*command)
 
 
 # ---- odd ratings and odd parents
