@@ -83,7 +83,7 @@ struct options {
 	int		 consent, unique, bare, sidecar;
 	const char	*parent, *preset, *templates, *corpus;	/* of tune */
 	const char	*models;	/* the folder that tune keeps */
-	int		 dry_run, no_swap;
+	int		 dry_run, no_swap, again;
 };
 
 /* One run of the program. */

@@ -54,6 +54,7 @@ struct tune {
 	char		*made;		/* owned: the published folder, or
 					 * NULL */
 	char		*refused;	/* owned: the refused folder, or NULL */
+	int		 told;		/* why there is nothing to learn */
 };
 
 extern char	**environ;
@@ -204,6 +205,8 @@ tune_start(const struct tune *t, FILE **from)
 	argv[n++] = xstrdup("--json");
 	if (o->dry_run)
 		argv[n++] = xstrdup("--dry-run");
+	if (o->again)
+		argv[n++] = xstrdup("--again");
 	for (i = 0; i < nitems(option); i += 2)
 		if (option[i + 1] != NULL) {
 			argv[n++] = xstrdup(option[i]);
@@ -349,6 +352,9 @@ tune_event(struct tune *t, json_t *o)
 		free(*to);
 		*to = xstrdup(msg_string(o, "path"));
 	}
+	if (msg_string(o, "stage") != NULL &&
+	    strcmp(msg_string(o, "stage"), "end") == 0)
+		t->told = 1;
 	if (t->ctl->opt.json) {
 		term_json(o);
 		term_flush();
@@ -408,8 +414,9 @@ tune_train(struct tune *t)
 		return (CTL_OK);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == TUNE_NOTHING) {
 		t->nothing = 1;
-		term_note("[nothing to learn that %s was not made with]",
-		    t->parent);
+		if (!t->told)
+			term_note("[nothing to learn that %s was not made "
+			    "with]", t->parent);
 		return (CTL_OK);
 	}
 	if (WIFSIGNALED(status))

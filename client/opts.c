@@ -160,6 +160,8 @@ static const struct opt {
 	    NULL, "say what there is to train, and train nothing" },
 	{ "no-swap", 0, OPT_FLAG, CMD_TUNE, AT(no_swap), 0, 0, NULL,
 	    NULL, "do not change to the new model" },
+	{ "again", 0, OPT_FLAG, CMD_TUNE, AT(again), 0, 0, NULL,
+	    NULL, "train also if a model was made with the same ratings" },
 	{ "split", 0, OPT_WORD, CMD_EXPORT, AT(split), 0, 0, vocabulary_splits,
 	    "WORD", "(only this part)" },
 	{ "heldout", 0, OPT_NUMBER, CMD_EXPORT, AT(heldout), 0, 100, NULL,

@@ -61,6 +61,27 @@ place_ends(const char *name, const char *end)
 	return (n >= m && strcmp(name + n - m, end) == 0);
 }
 
+/* The name of a folder, without ".part" at its end. Owned. */
+static char *
+place_whole(const char *name)
+{
+	return (xstrndup(name, strlen(name) - strlen(PLACE_PART)));
+}
+
+/* Was this run killed when its model was complete? It can't go on. */
+static int
+place_over(const char *folder, const char *name)
+{
+	char		*whole = place_whole(name);
+	char		*path = path_join(folder, whole);
+	struct stat	 st;
+	int		 yes = lstat(path, &st) == 0;
+
+	free(whole);
+	free(path);
+	return (yes);
+}
+
 /* The newest run that was stopped in the folder, without ".part", or NULL.
  * Owned. */
 static char *
@@ -71,10 +92,10 @@ place_stopped(const char *folder)
 	int		 i, n = scandir(folder, &list, place_ours, alphasort);
 
 	for (i = 0; i < n; i++) {
-		if (place_ends(list[i]->d_name, PLACE_PART)) {
+		if (place_ends(list[i]->d_name, PLACE_PART) &&
+		    !place_over(folder, list[i]->d_name)) {
 			free(name);
-			name = xstrndup(list[i]->d_name,
-			    strlen(list[i]->d_name) - strlen(PLACE_PART));
+			name = place_whole(list[i]->d_name);
 		}
 		free(list[i]);
 	}
@@ -107,18 +128,23 @@ int
 tune_place(const struct options *o, char **out, int *lock)
 {
 	char	*name;
-	size_t	 n;
 
 	*lock = -1;
 	*out = NULL;
 	if (o->models == NULL) {
 		*out = o->output != NULL ? xstrdup(o->output) : place_new();
-		for (n = strlen(*out); n > 1 && (*out)[n - 1] == '/'; n--)
-			(*out)[n - 1] = '\0';
-		name = path_folder(*out);
-		*lock = place_lock(name);
-		free(name);
-		return (*lock == -1 ? CTL_REFUSED : CTL_OK);
+		path_trim(*out);	/* other names begin with it */
+		if (**out != '\0') {
+			name = path_folder(*out);
+			*lock = place_lock(name);
+			free(name);
+			return (*lock == -1 ? CTL_REFUSED : CTL_OK);
+		}
+		term_error("tune: --output: is empty; expected the name of a "
+		    "new folder");
+		free(*out);
+		*out = NULL;
+		return (CTL_USAGE);
 	}
 	if (o->output != NULL) {
 		term_error("tune: give --output or --models, not both");
@@ -173,7 +199,8 @@ place_tidy(const char *folder, const char *out, const json_t *used)
 		name = list[i]->d_name;
 		path = path_join(real, name);
 		if (strstr(name, TUNE_RATINGS) != NULL ||
-		    strstr(name, PLACE_CHECK) != NULL)
+		    strstr(name, PLACE_CHECK) != NULL ||
+		    (place_ends(name, PLACE_PART) && place_over(real, name)))
 			path_remove(path);	/* a killed run left it */
 		else if ((strncmp(name, run + 1, n) != 0 ||
 		    strcmp(name + n, PLACE_PART) != 0) &&

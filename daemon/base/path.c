@@ -42,6 +42,16 @@ path_folder(const char *path)
 	    (size_t)(slash - path)));
 }
 
+/* Remove slashes at the end. */
+void
+path_trim(char *path)
+{
+	size_t	 n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = '\0';
+}
+
 /* mkdir -p. */
 int
 path_mkdirs(const char *path, mode_t mode)

@@ -15,6 +15,9 @@ char	*path_join(const char *a, const char *b);
 /* The folder of path, in a new string; "." if path has no slash. */
 char	*path_folder(const char *path);
 
+/* Remove slashes at the end, in place; "/" stays. */
+void	path_trim(char *path);
+
 /* Create every missing folder of path with mode. 0 or CHAT_ESYSTEM. */
 int	path_mkdirs(const char *path, mode_t mode);
 

@@ -25,7 +25,6 @@
 #include "run.h"
 #include "xmalloc.h"
 
-#define FEEDBACK_FILE_MAX	((size_t)1 << 20)
 #define FEEDBACK_HELD	4	/* held-out phrasings of each message */
 #define FEEDBACK_LINES	20	/* lines of progress of a training */
 
@@ -45,7 +44,8 @@ feedback_event(json_t *o)
 {
 	char	*s = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
 
-	printf("%s\n", s);
+	if (s != NULL)		/* NULL: a path in it is not UTF-8 */
+		printf("%s\n", s);
 	fflush(stdout);
 	free(s);
 	json_decref(o);
@@ -105,9 +105,12 @@ feedback_open(struct feedback *t, struct fault *f)
 	size_t		 i;
 	int		 r;
 
-	if (lstat(t->o->out, &st) == 0)
+	if (lstat(t->o->out, &st) == 0) {
+		if (!t->o->dry)
+			feedback_work_left(t);
 		return (fault_set(f, "bad_config", "out", "--out: %s already "
 		    "exists; expected the name of a new folder", t->o->out));
+	}
 	if ((r = feedback_preset(t->o->preset, &t->p, f)) != 0)
 		return (r);
 	if (t->o->rank >= 0)
@@ -118,37 +121,28 @@ feedback_open(struct feedback *t, struct fault *f)
 	return (gen_open(t->o->templates, t->o->corpus, &t->gen, f));
 }
 
-/* Is there nothing to learn? */
-static int
-feedback_empty(const struct feedback *t)
+/* Why there is nothing to learn from the exports; NULL: there is something.
+ * Owned. */
+static char *
+feedback_idle(const struct feedback *t)
 {
 	if (t->data.good == 0 && (t->data.bad == 0 ||
 	    t->p.compare == FEEDBACK_DPO || t->p.compare == FEEDBACK_NONE))
-		return (1);
-	return (feedback_known(t));
-}
-
-/* The text of the recipe that is there, or NULL. Owned. */
-static char *
-feedback_recipe(const struct feedback *t)
-{
-	char	*path = path_join(t->work, "recipe.yaml"), *text = NULL;
-	size_t	 n;
-
-	if (path_read(path, FEEDBACK_FILE_MAX, &text, &n) != 0)
-		text = NULL;
-	free(path);
-	return (text);
+		return (xstrdup("nothing to learn: the exports have neither "
+		    "a right reply nor a bad one that \"compare\" uses"));
+	if (!t->o->again && feedback_known(t))
+		return (xasprintf("nothing to learn: %s was made with these "
+		    "ratings; --again trains them again", t->o->parent));
+	return (NULL);
 }
 
 /* Train, or continue a training of the same recipe. */
 static int
-feedback_train(struct feedback *t, const char *before, struct fault *f)
+feedback_train(struct feedback *t, struct fault *f)
 {
 	struct feedback_progress	 p = { .t = t };
 	struct run_options		 o = { .isa = "auto", .device = "cpu",
 					    .every = 1 };
-	char				*now = feedback_recipe(t);
 	char				*path;
 	int				 r;
 
@@ -157,13 +151,11 @@ feedback_train(struct feedback *t, const char *before, struct fault *f)
 	o.corpus = t->o->corpus;
 	o.out = t->made;
 	o.threads = t->o->threads;
-	o.fresh = before == NULL || now == NULL || strcmp(before, now) != 0;
 	o.step = feedback_step;
 	o.arg = &p;
 	o.whole = t->p.rank > 0 ? t->whole : NULL;
 	r = run_recipe(&o, f);
 	free(path);
-	free(now);
 	return (r);
 }
 
@@ -265,49 +257,50 @@ feedback_end(struct feedback *t, enum feedback_result *result,
 	return (0);
 }
 
-/* All stages after the exports are read. */
+/* Make the rows and the recipe, and find out if a model was made with them
+ * already: *why says so then (owned; else NULL). */
 static int
-feedback_stages(struct feedback *t, enum feedback_result *result,
-    struct fault *f)
+feedback_plan(struct feedback *t, char **why, struct fault *f)
 {
-	char	*before;
-	int	 r;
+	char	*name;
+	int	 r, refused;
 
-	feedback_stage(t, "read", xasprintf("%zu replies of %zu exports: %zu "
-	    "with a right reply, %zu with a wrong one beside it", t->data.n,
-	    t->data.sources, t->data.good, t->data.pairs));
-	if (feedback_empty(t)) {
-		*result = FEEDBACK_NOTHING;
-		feedback_stage(t, "end", xstrdup("nothing to learn that the "
-		    "model was not made with"));
+	if (!t->o->again)
+		feedback_look(t);
+	if ((r = feedback_prepare(t, !t->o->dry ||
+	    json_object_size(t->beside) > 0, f)) != 0)
+		return (r);
+	if (t->said.n == 0 && t->compared.n == 0) {
+		*why = xstrdup("nothing to learn: no row can be made of these "
+		    "ratings");
 		return (0);
 	}
-	if (t->o->dry) {
-		*result = FEEDBACK_PUBLISHED;
-		if ((r = feedback_write(t, f)) == 0)
-			feedback_stage(t, "plan", xasprintf("%lld steps of "
-			    "%lld tokens on %zu phrasings and %zu "
-			    "comparisons, then %lld tests of each task",
-			    (long long)t->steps, (long long)t->p.batch,
-			    t->learnt, t->compared,
-			    (long long)t->p.gate.items));
+	if ((r = feedback_made(t, &name, &refused, f)) != 0 || name == NULL)
 		return (r);
-	}
-	if (path_mkdirs(t->work, 0700) != 0 || chmod(t->work, 0700) != 0) {
-		(void)fault_set(f, "system", NULL, "%s: %s", t->work,
-		    strerror(errno));
-		return (CHAT_ESYSTEM);
-	}
-	before = feedback_recipe(t);
-	if ((r = feedback_write(t, f)) == 0) {
-		feedback_stage(t, "train", xasprintf("%lld steps on %zu "
-		    "phrasings, %zu comparisons and %zu replies of the "
-		    "parent", (long long)t->steps, t->learnt, t->compared,
-		    t->own));
-		r = feedback_train(t, before, f);
-	}
-	free(before);
-	if (r != 0)
+	*why = xasprintf("nothing to learn: these ratings made %s already, "
+	    "which %s; --again trains it again", name, refused ?
+	    "was refused by the gate" : "does not serve any more or not yet");
+	free(name);
+	return (0);
+}
+
+/* Write the files, train, and pass the gate. */
+static int
+feedback_work(struct feedback *t, enum feedback_result *result,
+    struct fault *f)
+{
+	int	 r;
+
+	if (feedback_work_begin(t))
+		feedback_stage(t, "train", xstrdup("begins anew: the ratings, "
+		    "the preset or the templates have changed since it was "
+		    "stopped"));
+	if ((r = feedback_write(t, f)) != 0)
+		return (r);
+	feedback_stage(t, "train", xasprintf("%lld steps on %zu phrasings, "
+	    "%zu comparisons and %zu replies of the parent",
+	    (long long)t->steps, t->said.n, t->compared.n, t->own.n));
+	if ((r = feedback_train(t, f)) != 0)
 		return (r);
 	feedback_stage(t, "gate", xasprintf("both models, %lld tests of each "
 	    "task", (long long)t->p.gate.items));
@@ -316,12 +309,46 @@ feedback_stages(struct feedback *t, enum feedback_result *result,
 	return (feedback_end(t, result, f));
 }
 
+/* All stages after the exports are read. */
+static int
+feedback_stages(struct feedback *t, enum feedback_result *result,
+    struct fault *f)
+{
+	char	*why;
+	int	 r = 0;
+
+	feedback_stage(t, "read", xasprintf("%zu replies of %zu exports: %zu "
+	    "with a right reply, %zu with a wrong one beside it", t->data.n,
+	    t->data.sources, t->data.good, t->data.pairs));
+	why = feedback_idle(t);
+	if (why == NULL && (t->o->dry || (r = feedback_work_open(t,
+	    f)) == 0))
+		r = feedback_plan(t, &why, f);
+	if (r != 0)
+		return (r);
+	if (why != NULL) {
+		*result = FEEDBACK_NOTHING;
+		feedback_work_drop(t);
+		feedback_stage(t, "end", why);
+		return (0);
+	}
+	if (!t->o->dry)
+		return (feedback_work(t, result, f));
+	*result = FEEDBACK_PUBLISHED;
+	feedback_stage(t, "plan", xasprintf("%lld steps of %lld tokens on %zu "
+	    "phrasings and %zu comparisons, then %lld tests of each task",
+	    (long long)t->steps, (long long)t->p.batch, t->said.n,
+	    t->compared.n, (long long)t->p.gate.items));
+	return (0);
+}
+
 /* Run. */
 int
 feedback_run(const struct feedback_options *o, enum feedback_result *result,
     struct fault *f)
 {
-	struct feedback	 t = { .o = o };
+	struct feedback	 t = { .o = o, .lock = -1, .first = (double)NAN,
+			    .last = (double)NAN };
 	int		 r;
 
 	t.work = xasprintf("%s.part", o->out);
@@ -329,9 +356,16 @@ feedback_run(const struct feedback_options *o, enum feedback_result *result,
 	t.whole = path_join(t.work, "whole");
 	if ((r = feedback_open(&t, f)) == 0)
 		r = feedback_stages(&t, result, f);
+	if (t.lock != -1)
+		close(t.lock);
 	feedback_clear(&t.data);
 	gen_free(t.gen);
 	json_decref(t.gate);
+	json_decref(t.beside);
+	textbuf_clear(&t.said.text);
+	textbuf_clear(&t.own.text);
+	textbuf_clear(&t.compared.text);
+	free(t.recipe);
 	free(t.work);
 	free(t.made);
 	free(t.whole);

@@ -8,6 +8,8 @@
  *   feedback_preset.c  what is done how: etc/feedback.yaml
  *   feedback_read.c    exports of the store
  *   feedback_write.c   the rows to train on, and the recipe
+ *   feedback_known.c   whether a model was made with the ratings already
+ *   feedback_work.c    the folder of files
  *   feedback_lineage.c lineage.json, and publishing
  *   gate.c             the gate
  */
@@ -22,6 +24,7 @@
 #include "gate.h"
 #include "gen.h"
 #include "greedy.h"
+#include "growbuf.h"
 #include "sha256.h"
 
 enum feedback_compare { FEEDBACK_AUTO, FEEDBACK_DPO, FEEDBACK_KTO,
@@ -93,6 +96,14 @@ struct feedback_options {
 					 * preset */
 	int		 json;		/* print events */
 	int		 dry;		/* only say what there is to do */
+	int		 again;		/* also if a model was made with the
+					 * same ratings already */
+};
+
+/* A file of rows: JSON lines. */
+struct feedback_rows {
+	struct textbuf	 text;
+	size_t		 n;
 };
 
 /* A run. */
@@ -106,21 +117,55 @@ struct feedback {
 	char			*whole;		/* owned: the model to measure:
 						 * with adapters, they are added
 						 * to the parent's weights */
-	size_t			 learnt, compared, own;	/* rows written */
+	struct feedback_rows	 said, compared, own;	/* their texts until
+						 * they are written */
+	char			*recipe;	/* owned: its text */
 	int64_t			 steps;
+	json_t			*beside;	/* owned: lineages of models
+						 * beside it, by folder */
+	int			 lock;		/* of the folder of files, or
+						 * -1 */
 	json_t			*gate;		/* owned: the gate's table */
-	char			 parent_digest[128];
-	double			 first, last;	/* losses */
+	char			 parent_digest[128];	/* "": not known */
+	double			 first, last;	/* losses; NaN: not known */
 };
 
 /* The prompt of a row, said in other words (NULL: its own): owned. */
 char	*feedback_prompt(const struct feedback_row *row, const char *said);
 
-/* Write the files that are trained on, and the recipe, into t->work. */
+/* Make the rows that are trained on, and the recipe. The parent is asked for
+ * replies if `own` is set. Returns 0, or an error with *f filled. */
+int	 feedback_prepare(struct feedback *t, int own, struct fault *f);
+
+/* Write them into t->work. */
 int	 feedback_write(struct feedback *t, struct fault *f);
 
 /* Was the parent made with these exports? */
 int	 feedback_known(const struct feedback *t);
+
+/* Find the models beside o->out that were made with these exports. */
+void	 feedback_look(struct feedback *t);
+
+/* Was one of them made from the same parent by the same recipe? Returns 0 and
+ * *name, its folder (owned; NULL: none) and *refused, or an error with *f
+ * filled. */
+int	 feedback_made(struct feedback *t, char **name, int *refused,
+	    struct fault *f);
+
+/* Make the folder of files, or take the one that a stopped run has left, and
+ * lock it. Returns 0, or an error with *f filled: it is not a folder that only
+ * we can read, or another process works there. */
+int	 feedback_work_open(struct feedback *t, struct fault *f);
+
+/* Remove what was made by another recipe than ours. Returns 1 if there was a
+ * checkpoint. */
+int	 feedback_work_begin(const struct feedback *t);
+
+/* Remove the folder of files if it has no training to continue. */
+void	 feedback_work_drop(const struct feedback *t);
+
+/* Remove what a run has left that was killed after it had published o->out. */
+void	 feedback_work_left(struct feedback *t);
 
 /* Write lineage.json and gate.json into the new folder. */
 int	 feedback_lineage(const struct feedback *t, struct fault *f);
@@ -135,8 +180,9 @@ enum feedback_result { FEEDBACK_PUBLISHED, FEEDBACK_REFUSED,
 
 /*
  * Run all stages. Returns 0 and *result: FEEDBACK_NOTHING means that the
- * exports have nothing to learn, or are those that the parent was made with. Or
- * an error with *f filled. A run that was stopped is continued.
+ * exports have nothing to learn, or that the parent or a model beside o->out
+ * was made with them. Or an error with *f filled. A run that was stopped is
+ * continued if it would do the same.
  */
 int	 feedback_run(const struct feedback_options *o,
 	    enum feedback_result *result, struct fault *f);

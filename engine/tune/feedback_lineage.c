@@ -20,7 +20,6 @@
 #include "path.h"
 #include "xmalloc.h"
 
-#define LINEAGE_FILE_MAX	((size_t)1 << 20)
 #define LINEAGE_REFUSED		1000	/* models that were refused beside it */
 
 /* The exports. */
@@ -40,48 +39,6 @@ lineage_sources(const struct feedback *t)
 		json_array_append_new(list, o);
 	}
 	return (list);
-}
-
-/* Was the parent made with these exports? Their bytes are the same then. */
-int
-feedback_known(const struct feedback *t)
-{
-	char	*path = path_join(t->o->parent, "lineage.json"), *text;
-	json_t	*o = NULL, *list, *known;
-	size_t	 n, i;
-	int	 same = 0;
-
-	if (path_read(path, LINEAGE_FILE_MAX, &text, &n) == 0) {
-		o = json_loadb(text, n, 0, NULL);
-		free(text);
-	}
-	free(path);
-	list = json_object_get(o, "exports");
-	same = t->data.sources > 0 && json_array_size(list) ==
-	    t->data.sources;
-	for (i = 0; same && i < t->data.sources; i++) {
-		known = json_object_get(json_array_get(list, i), "digest");
-		same = json_is_string(known) && strcmp(
-		    json_string_value(known), t->data.source[i].digest) == 0;
-	}
-	json_decref(o);
-	return (same);
-}
-
-/* The text of the recipe, or null. */
-static json_t *
-lineage_recipe(const struct feedback *t)
-{
-	char	*path = path_join(t->work, "recipe.yaml"), *text;
-	json_t	*v = NULL;
-	size_t	 n;
-
-	if (path_read(path, LINEAGE_FILE_MAX, &text, &n) == 0) {
-		v = json_stringn(text, n);
-		free(text);
-	}
-	free(path);
-	return (v != NULL ? v : json_null());
 }
 
 /* A number, or null if it is none. */
@@ -114,13 +71,13 @@ feedback_lineage(const struct feedback *t, struct fault *f)
 	counts = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "replies", (json_int_t)t->data.n, "corrected",
 	    (json_int_t)t->data.good, "pairs", (json_int_t)t->data.pairs,
-	    "phrasings", (json_int_t)t->learnt, "compared",
-	    (json_int_t)t->compared, "own", (json_int_t)t->own, "steps",
+	    "phrasings", (json_int_t)t->said.n, "compared",
+	    (json_int_t)t->compared.n, "own", (json_int_t)t->own.n, "steps",
 	    (json_int_t)t->steps);
-	o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o}", "tool",
+	o = json_pack("{s:s, s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:o}", "tool",
 	    "chatd-tune " PACKAGE_VERSION, "parent", t->parent_digest,
 	    "kind", t->p.rank > 0 ? "adapter" : "model", "exports",
-	    lineage_sources(t), "recipe", lineage_recipe(t), "seed",
+	    lineage_sources(t), "recipe", t->recipe, "seed",
 	    (json_int_t)t->p.seed, "counts", counts, "first_loss",
 	    lineage_number(t->first), "last_loss", lineage_number(t->last));
 	json_object_set(o, "gate", t->gate);
@@ -160,22 +117,49 @@ lineage_refused(const char *out)
 	return (name);
 }
 
-/* Give the folder its name. */
+/* Rename a folder, if there is nothing of the new name. 0, or -1. */
+static int
+lineage_rename(const char *from, const char *to)
+{
+	struct stat	 st;
+
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return (0);
+	if (errno != EINVAL && errno != ENOSYS)
+		return (-1);
+	/* A file system that can't do this in one step. */
+	if (lstat(to, &st) == 0) {
+		errno = EEXIST;
+		return (-1);
+	}
+	return (errno == ENOENT ? rename(from, to) : -1);
+}
+
+/* Give the folder its name. The checkpoint stays with the files until then, so
+ * that nothing is lost if it fails. */
 int
 feedback_publish(const struct feedback *t, int refused, char **name,
     struct fault *f)
 {
-	char	*checkpoint = path_join(t->made, "checkpoint"), *dir;
+	char	*from = path_join(t->made, "checkpoint"), *dir;
+	char	*aside = path_join(t->work, "checkpoint");
 	char	*to = refused ? lineage_refused(t->o->out) :
 		    xstrdup(t->o->out);
+	int	 ok;
 
-	unlink(checkpoint);
-	free(checkpoint);
+	ok = rename(from, aside) == 0 || errno == ENOENT;
 	lineage_sync(t->made);
-	if (renameat2(AT_FDCWD, t->made, AT_FDCWD, to,
-	    RENAME_NOREPLACE) == -1) {
+	if (ok && lineage_rename(t->made, to) == -1) {
+		ok = 0;
 		(void)fault_set(f, "system", NULL, "%s: can't get the name "
 		    "%s: %s", t->made, to, strerror(errno));
+		(void)rename(aside, from);
+	} else if (!ok)
+		(void)fault_set(f, "system", NULL, "%s: %s", from,
+		    strerror(errno));
+	free(from);
+	free(aside);
+	if (!ok) {
 		free(to);
 		return (CHAT_ESYSTEM);
 	}

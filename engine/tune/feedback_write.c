@@ -7,6 +7,7 @@
 #include "feedback.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "growbuf.h"
 #include "path.h"
 #include "rng.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define WRITE_ORIGINALS	4	/* one row in so many has the words that were
@@ -27,18 +29,16 @@
 /* Streams of the seed. */
 enum { WRITE_SEED_VARY = 1, WRITE_SEED_CONTEXT, WRITE_SEED_OWN };
 
-/* A file of rows. */
-struct write_rows {
-	struct textbuf	 text;
-	size_t		 n;
-};
-
-/* Append a row (taken). */
+/* Append a row (taken; NULL: one of its texts is not UTF-8, and it is left
+ * out). */
 static void
-write_row(struct write_rows *w, json_t *row)
+write_row(struct feedback_rows *w, json_t *row)
 {
-	char	*s = json_dumps(row, JSON_COMPACT);
+	char	*s;
 
+	if (row == NULL)
+		return;
+	s = json_dumps(row, JSON_COMPACT);
 	textbuf_puts(&w->text, s);
 	textbuf_puts(&w->text, "\n");
 	w->n++;
@@ -48,7 +48,7 @@ write_row(struct write_rows *w, json_t *row)
 
 /* The mean bytes of a row. */
 static double
-write_mean(const struct write_rows *w)
+write_mean(const struct feedback_rows *w)
 {
 	return (w->n == 0 ? 1 : (double)w->text.n / (double)w->n);
 }
@@ -89,7 +89,7 @@ write_prompt(const struct feedback *t, size_t i, int64_t k)
 
 /* The rows with the right replies. */
 static void
-write_said(const struct feedback *t, struct write_rows *w)
+write_said(const struct feedback *t, struct feedback_rows *w)
 {
 	const struct feedback_row	*row;
 	size_t				 i;
@@ -109,7 +109,7 @@ write_said(const struct feedback *t, struct write_rows *w)
 
 /* Pairs for DPO. */
 static void
-write_pairs(const struct feedback *t, struct write_rows *w)
+write_pairs(const struct feedback *t, struct feedback_rows *w)
 {
 	const struct feedback_row	*row;
 	size_t				 i;
@@ -129,12 +129,20 @@ write_pairs(const struct feedback *t, struct write_rows *w)
 	}
 }
 
-/* Labelled replies for KTO. */
+/* One reply with its label. */
 static void
-write_labels(const struct feedback *t, struct write_rows *w)
+write_label(struct feedback_rows *w, const char *prompt, const char *reply,
+    int label)
+{
+	write_row(w, json_pack("{s:s, s:s, s:b}", "prompt", prompt,
+	    "completion", reply, "label", label));
+}
+
+/* Labelled replies for KTO: each reply after each phrasing. */
+static void
+write_labels(const struct feedback *t, struct feedback_rows *w)
 {
 	const struct feedback_row	*row;
-	const char			*reply;
 	size_t				 i;
 	int64_t				 k;
 	char				*prompt;
@@ -142,13 +150,11 @@ write_labels(const struct feedback *t, struct write_rows *w)
 	for (i = 0; i < t->data.n; i++)
 		for (k = 0; k < t->p.phrasings; k++) {
 			row = &t->data.row[i];
-			reply = k % 2 != 0 ? row->bad : row->good;
-			if (reply == NULL)
-				continue;
 			prompt = write_prompt(t, i, k);
-			write_row(w, json_pack("{s:s, s:s, s:b}", "prompt",
-			    prompt, "completion", reply, "label",
-			    k % 2 == 0));
+			if (row->good != NULL)
+				write_label(w, prompt, row->good, 1);
+			if (row->bad != NULL)
+				write_label(w, prompt, row->bad, 0);
 			free(prompt);
 		}
 }
@@ -183,7 +189,7 @@ write_other(const struct feedback *t, int64_t i)
 
 /* What the parent replies to other things, so that it goes on doing so. */
 static int
-write_own(const struct feedback *t, struct write_rows *w, struct fault *f)
+write_own(struct feedback *t, struct feedback_rows *w, struct fault *f)
 {
 	int64_t			 want = t->p.own >= 0 ? t->p.own :
 				    t->o->corpus != NULL ? 0 : WRITE_OWN, i;
@@ -198,13 +204,16 @@ write_own(const struct feedback *t, struct write_rows *w, struct fault *f)
 	if ((r = greedy_open(t->o->parent, "fp32", t->o->threads, &m,
 	    f)) != 0)
 		return (r);
+	snprintf(t->parent_digest, sizeof t->parent_digest, "%s",
+	    greedy_digest(m));
 	item = xcalloc((size_t)want, sizeof *item);
 	for (i = 0; i < want; i++)
 		if ((prompt = write_other(t, i)) != NULL)
 			item[n++].prompt = prompt;
 	greedy_run(m, item, n, WRITE_REPLY);
 	for (k = 0; k < n; k++) {
-		if (item[k].ended && *item[k].reply != '\0')
+		if (item[k].ended && *item[k].reply != '\0' &&
+		    utf8_valid(item[k].reply, strlen(item[k].reply)))
 			write_row(w, json_pack("{s:s, s:s}", "prompt",
 			    item[k].prompt, "completion", item[k].reply));
 		free((void *)(uintptr_t)item[k].prompt);
@@ -245,7 +254,7 @@ write_source(struct textbuf *b, const char *kind, const char *path,
 
 /* The steps: each corrected reply is seen p->visits times. */
 static int64_t
-write_steps(const struct feedback *t, const struct write_rows *said)
+write_steps(const struct feedback *t, const struct feedback_rows *said)
 {
 	double	 tokens = write_mean(said) / WRITE_TOKEN *
 		    (double)t->data.good * (double)t->p.visits;
@@ -257,11 +266,10 @@ write_steps(const struct feedback *t, const struct write_rows *said)
 /* The recipe's data. Shares count documents, so they are divided by what a
  * document has. */
 static void
-write_data(const struct feedback *t, struct textbuf *b,
-    const struct write_rows *said, const struct write_rows *own,
-    const struct write_rows *compared, int compare)
+write_data(const struct feedback *t, struct textbuf *b, int compare)
 {
-	double	 replay = t->p.replay;
+	const struct feedback_rows	*said = &t->said, *own = &t->own;
+	double				 replay = t->p.replay;
 
 	textbuf_puts(b, "data:\n");
 	if (said->n > 0)
@@ -278,41 +286,38 @@ write_data(const struct feedback *t, struct textbuf *b,
 	if (compare != FEEDBACK_NONE)
 		write_source(b, compare == FEEDBACK_DPO ? "preference" :
 		    "labels", "compared.jsonl", NULL,
-		    1 / write_mean(compared));
+		    1 / write_mean(&t->compared));
 }
 
 /* The digest of all rows, so that another recipe is written for others. */
 static void
-write_digest(const struct write_rows *said, const struct write_rows *own,
-    const struct write_rows *compared, char hex[SHA256_HEX])
+write_digest(const struct feedback *t, char hex[SHA256_HEX])
 {
 	struct sha256	 d;
 
 	sha256_init(&d);
-	sha256_add(&d, said->text.s, said->text.n);
-	sha256_add(&d, own->text.s, own->text.n);
-	sha256_add(&d, compared->text.s, compared->text.n);
+	sha256_add(&d, t->said.text.s, t->said.text.n);
+	sha256_add(&d, t->own.text.s, t->own.text.n);
+	sha256_add(&d, t->compared.text.s, t->compared.text.n);
 	sha256_end(&d, hex);
 }
 
 /* The recipe. Owned. */
 static char *
-write_recipe(struct feedback *t, const struct write_rows *said,
-    const struct write_rows *own, const struct write_rows *compared,
-    int compare)
+write_recipe(const struct feedback *t, int compare)
 {
 	const struct feedback_preset	*p = &t->p;
 	struct textbuf			 b = { 0 };
 	char				*parent = write_quoted(t->o->parent);
 	char				 digest[SHA256_HEX], *s;
 
-	write_digest(said, own, compared, digest);
+	write_digest(t, digest);
 	s = xasprintf("# Written by chatd-tune feedback, for rows with the "
 	    "SHA-256 %s.\nstart: %s\n", digest, parent);
 	textbuf_puts(&b, s);
 	free(s);
 	free(parent);
-	write_data(t, &b, said, own, compared, compare);
+	write_data(t, &b, compare);
 	s = xasprintf("objective: %s\nweights: {reply: 1, prompt: 0.05, "
 	    "plain: 0.3}\nbeta: %.6g\npairs: %lld\npair_weight: %.6g\n"
 	    "optimizer: %s\nrate: %.6g\nembed_rate: %.6g\nvector_rate: %.6g\n"
@@ -347,48 +352,49 @@ write_compare(const struct feedback *t)
 	    FEEDBACK_KTO : FEEDBACK_NONE);
 }
 
+/* Make all rows, and the recipe. */
+int
+feedback_prepare(struct feedback *t, int own, struct fault *f)
+{
+	int	 compare = write_compare(t), r;
+
+	write_said(t, &t->said);
+	if (compare == FEEDBACK_DPO)
+		write_pairs(t, &t->compared);
+	else if (compare == FEEDBACK_KTO)
+		write_labels(t, &t->compared);
+	if (t->compared.n == 0)
+		compare = FEEDBACK_NONE;
+	t->steps = write_steps(t, &t->said);
+	if (own && t->said.n + t->compared.n > 0 &&
+	    (r = write_own(t, &t->own, f)) != 0)
+		return (r);
+	t->recipe = write_recipe(t, compare);
+	return (0);
+}
+
 /* Write a file of the folder of files; it is for its owner only. */
 static int
 write_file(const struct feedback *t, const char *name,
-    const struct write_rows *w, struct fault *f)
+    struct feedback_rows *w, struct fault *f)
 {
-	return (w->n == 0 ? 0 : folder_put(t->work, name, w->text.s,
-	    w->text.n, f));
+	int	 r = w->n == 0 ? 0 : folder_put(t->work, name, w->text.s,
+		    w->text.n, f);
+
+	textbuf_clear(&w->text);
+	return (r);
 }
 
 /* Write all files. */
 int
 feedback_write(struct feedback *t, struct fault *f)
 {
-	struct write_rows	 said = { .n = 0 }, own = { .n = 0 };
-	struct write_rows	 compared = { .n = 0 };
-	int			 compare = write_compare(t), r;
-	char			*recipe = NULL;
+	int	 r;
 
-	write_said(t, &said);
-	if (compare == FEEDBACK_DPO)
-		write_pairs(t, &compared);
-	else if (compare == FEEDBACK_KTO)
-		write_labels(t, &compared);
-	if (compared.n == 0)
-		compare = FEEDBACK_NONE;
-	t->learnt = said.n;
-	t->compared = compared.n;
-	t->steps = write_steps(t, &said);
-	if (t->o->dry)
-		r = 0;
-	else if ((r = write_own(t, &own, f)) == 0 &&
-	    (r = write_file(t, "said.jsonl", &said, f)) == 0 &&
-	    (r = write_file(t, "own.jsonl", &own, f)) == 0 &&
-	    (r = write_file(t, "compared.jsonl", &compared, f)) == 0) {
-		recipe = write_recipe(t, &said, &own, &compared, compare);
-		r = folder_put(t->work, "recipe.yaml", recipe,
-		    strlen(recipe), f);
-	}
-	t->own = own.n;
-	free(recipe);
-	textbuf_clear(&said.text);
-	textbuf_clear(&own.text);
-	textbuf_clear(&compared.text);
+	if ((r = write_file(t, "said.jsonl", &t->said, f)) == 0 &&
+	    (r = write_file(t, "own.jsonl", &t->own, f)) == 0 &&
+	    (r = write_file(t, "compared.jsonl", &t->compared, f)) == 0)
+		r = folder_put(t->work, "recipe.yaml", t->recipe,
+		    strlen(t->recipe), f);
 	return (r);
 }

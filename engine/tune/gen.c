@@ -109,6 +109,13 @@ gen_bad(const struct gen_reader *r, struct fault *f, const char *why,
 	    r->path, r->line, why, what));
 }
 
+/* The reader's line, as it stands before a fault. Owned. */
+static char *
+gen_where(const struct gen_reader *r, const char *kind, const char *name)
+{
+	return (xasprintf("%s:%d: @%s %s", r->path, r->line, kind, name));
+}
+
 /* "@kind name weight". */
 static int
 gen_header(struct gen_reader *r, char *s, struct fault *f)
@@ -130,6 +137,8 @@ gen_header(struct gen_reader *r, char *s, struct fault *f)
 	r->empty = 1;
 	if (i == 0) {
 		r->l = gen_list_make(g, name);
+		if (r->l->where == NULL)
+			r->l->where = gen_where(r, "list", name);
 		return (0);
 	}
 	g->section = xreallocarray(g->section, g->sections + 1,
@@ -138,6 +147,7 @@ gen_header(struct gen_reader *r, char *s, struct fault *f)
 	memset(r->s, 0, sizeof *r->s);
 	r->s->kind = xstrdup(kind);
 	r->s->name = xstrdup(name);
+	r->s->where = gen_where(r, kind, name);
 	r->s->weight = weight == NULL ? 1 : strtod(weight, &end);
 	if (weight != NULL && (*end != '\0' || !(r->s->weight >= 0)))
 		return (gen_bad(r, f, "not a weight:", weight));

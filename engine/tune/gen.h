@@ -8,6 +8,7 @@
  * out; of words of the corpus and made-up names, one in eight by a hash.
  *
  *   gen.c         template files      gen_corpus.c   the corpus
+ *   gen_check.c   whether they are complete
  *   gen_text.c    filling gaps        gen_chat.c     sessions of small talk
  *   gen_task.c    tables, questions on a text, sentiment
  *   gen_vary.c    other ways to say something
@@ -49,6 +50,8 @@ struct gen_entry {
 /* A section of a template file: "@kind name weight". */
 struct gen_section {
 	char			*kind, *name;	/* owned */
+	char			*where;		/* owned: file, line and name;
+						 * NULL: of the corpus */
 	double			 weight;
 	struct gen_entry	*e;		/* owned */
 	size_t			 n;
@@ -62,6 +65,7 @@ struct gen_section {
 /* Words or sentences to choose from. */
 struct gen_list {
 	char		*name;		/* owned */
+	char		*where;		/* owned: as of a section */
 	char		**item;		/* owned */
 	uint8_t		*held;		/* owned: by item */
 	size_t		 n, size;
@@ -93,6 +97,9 @@ struct gen {
 	json_t			*by_name;	/* owned: index of each list */
 	struct gen_opinion	*opinion;	/* owned */
 	size_t			 opinions;
+	size_t			 usable[2][2];	/* of them, by whether held out
+						 * and whether neutral ones are
+						 * left out */
 	struct gen_talk		*talk;		/* owned: persons talking */
 	size_t			 talks;
 	struct gen_react	*react;		/* owned */
@@ -153,6 +160,8 @@ struct gen_list *gen_list_make(struct gen *g, const char *name);
 void	 gen_list_add(struct gen_list *l, const char *s, int held);
 const struct gen_list *gen_list_find(const struct gen *g, const char *name);
 int	 gen_check(const struct gen *g, struct fault *f);
+int	 gen_table_check(const struct gen_section *s, struct fault *f);
+size_t	 gen_gap(const char *s, size_t n, int *bars);
 void	 gen_ctx_init(struct gen_ctx *c, const struct gen *g, uint64_t seed,
 	    int test, struct gen_doc *doc);
 void	 gen_ctx_clear(struct gen_ctx *c);

@@ -13,6 +13,7 @@
 
 #define GEN_EXCHANGES	60	/* of a session, at most */
 #define GEN_TRIES	30	/* to find an exchange that fits */
+#define GEN_NEUTRAL	1000	/* tries to find a talk about other things */
 #define GEN_TELL	0.3	/* how often a session begins with something
 				 * that is told */
 #define GEN_RECALL	0.25	/* how often it is asked for then */
@@ -82,6 +83,7 @@ gen_free(struct gen *g)
 		free(g->section[i].unless);
 		free(g->section[i].kind);
 		free(g->section[i].name);
+		free(g->section[i].where);
 	}
 	for (i = 0; i < g->lists; i++) {
 		for (k = 0; k < g->list[i].n; k++)
@@ -89,6 +91,7 @@ gen_free(struct gen *g)
 		free(g->list[i].item);
 		free(g->list[i].held);
 		free(g->list[i].name);
+		free(g->list[i].where);
 	}
 	for (i = 0; i < g->opinions; i++)
 		free(g->opinion[i].text);
@@ -118,8 +121,9 @@ gen_wrapped(struct gen_ctx *c, char *s)
 		return (s);
 	w = gen_draw(c, x < 0.15 ? "before" : "after");
 	if (x < 0.15) {
+		/* No letter of UTF-8, whatever the sign of a char is. */
 		if (strncmp(s, "I ", 2) != 0 && strncmp(s, "I'", 2) != 0 &&
-		    s[0] != '\0' && s[1] >= 'a')
+		    s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z')
 			s[0] |= 0x20;
 		out = xasprintf("%s %s", w, s);
 	} else {
@@ -410,7 +414,7 @@ gen_memory(struct gen_ctx *c)
 	uint32_t			 n = 0;
 	const struct gen_section	*tell = NULL;
 	char				*name;
-	int				 between, k;
+	int				 between, k, tries = 0;
 
 	for (i = 0; i < c->g->sections; i++)
 		if (strncmp(c->g->section[i].name, "tell-", 5) == 0 &&
@@ -427,6 +431,8 @@ gen_memory(struct gen_ctx *c)
 	between = 1 + (int)gen_below(c, 3);
 	for (k = 0; k < between; k++) {
 		s = gen_next(c);
+		if (tries++ == GEN_NEUTRAL)
+			return (CHAT_ENOTFOUND);
 		if (s == NULL || strncmp(s->name, "tell-", 5) == 0 ||
 		    strncmp(s->name, "ask-", 4) == 0 ||
 		    strncmp(s->name, "task-", 5) == 0 ||

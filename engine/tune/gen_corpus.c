@@ -314,6 +314,25 @@ gen_reactions(struct gen_corpus *c)
 		}
 }
 
+/* Count the sentences that can be drawn, and look for a dialogue. */
+static int
+gen_corpus_count(struct gen *g, const char *path, struct fault *f)
+{
+	const struct gen_opinion	*o;
+	size_t				 i;
+
+	for (i = 0; i < g->opinions; i++) {
+		o = &g->opinion[i];
+		g->usable[o->held != 0][0]++;
+		g->usable[o->held != 0][1] += o->label != 1;
+	}
+	for (i = 0; i < g->talks; i++)
+		if (g->talk[i].n > 0)
+			return (0);
+	return (g->talks == 0 ? 0 : fault_set(f, "bad_config", NULL, "%s: no "
+	    "dialogue of the corpus has a turn that can be used", path));
+}
+
 /* Read the rows of a file of JSON lines. */
 static int
 gen_rows(struct gen_corpus *c, const char *folder, const char *name,
@@ -411,6 +430,8 @@ gen_read_corpus(struct gen *g, const char *path, struct fault *f)
 		if (r == 0)
 			r = gen_rows(&c, path, "taskmaster4.jsonl",
 			    gen_dialogue, f);
+		if (r == 0)
+			r = gen_corpus_count(g, path, f);
 		regfree(&c.first);
 	}
 	regfree(&c.rude);

@@ -181,6 +181,31 @@ table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
 		free(first[--rows]);
 }
 
+/* Does each row have columns, and are they there? */
+int
+gen_table_check(const struct gen_section *s, struct fault *f)
+{
+	unsigned	 set;
+	size_t		 i;
+	int		 k;
+
+	for (i = 0; i < s->n; i++) {
+		if (strcmp(s->e[i].key, "row") != 0)
+			continue;
+		set = table_columns(s->e[i].text);
+		if (set == 0)
+			return (fault_set(f, "bad_config", NULL, "%s: a row "
+			    "without a column: \"%s\"", s->where,
+			    s->e[i].text));
+		for (k = 0; k < TABLE_COLUMNS; k++)
+			if ((set >> k & 1) && table_column(s, k) == NULL)
+				return (fault_set(f, "bad_config", NULL,
+				    "%s: there is no column {$%d}: \"%s\"",
+				    s->where, k + 1, s->e[i].text));
+	}
+	return (0);
+}
+
 /* A text with options, and a table of them. */
 int
 gen_table(struct gen_ctx *c, const char **family)

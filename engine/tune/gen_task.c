@@ -271,12 +271,14 @@ task_story(struct gen_ctx *c)
 }
 
 /* A real sentence with a sentiment: owned; its label in *label, which is not
- * neutral if two is set. */
+ * neutral if two is set. NULL: there is none. */
 static char *
 task_opinion(struct gen_ctx *c, int two, int *label)
 {
 	const struct gen_opinion	*o;
 
+	if (c->g->usable[c->test != 0][two != 0] == 0)
+		return (NULL);
 	do
 		o = &c->g->opinion[gen_below(c, c->g->opinions)];
 	while (o->held != (c->test != 0) || (two && o->label == 1));
@@ -290,12 +292,14 @@ task_padding(struct gen_ctx *c, int most)
 {
 	struct textbuf	 b = { 0 };
 	int		 n = 1 + (int)gen_below(c, (size_t)most), label;
+	char		*s;
 
 	while (n-- > 0) {
 		if (b.n > 0)
 			textbuf_puts(&b, " ");
-		gen_append(&b, c->g->opinions > 0 && gen_chance(c, 0.7) ?
-		    task_opinion(c, 0, &label) : gen_draw(c, "filler"));
+		s = c->g->opinions > 0 && gen_chance(c, 0.7) ?
+		    task_opinion(c, 0, &label) : NULL;
+		gen_append(&b, s != NULL ? s : gen_draw(c, "filler"));
 	}
 	return (gen_ended(&b));
 }
@@ -400,11 +404,11 @@ task_feeling(struct gen_ctx *c, int label)
 	return (gen_draw(c, "madeup"));
 }
 
-/* A sentence, real or made. */
+/* A sentence, real if there is one, or made. */
 static char *
 task_sentence(struct gen_ctx *c, int real, int two, int *label)
 {
-	if (real && c->g->opinions > 0)
+	if (real && c->g->usable[c->test != 0][two != 0] > 0)
 		return (task_opinion(c, two, label));
 	*label = two ? 2 * (int)gen_below(c, 2) : (int)gen_below(c, 3);
 	return (task_feeling(c, *label));
@@ -440,6 +444,17 @@ task_shots(struct gen_ctx *c, int real, int *label)
 	return (gen_ended(&b));
 }
 
+/* The number of sections "feeling". */
+static size_t
+task_feelings(const struct gen *g)
+{
+	size_t	 i, n = 0;
+
+	for (i = 0; i < g->sections; i++)
+		n += strcmp(g->section[i].kind, "feeling") == 0;
+	return (n);
+}
+
 /* Sentiment. */
 static int
 task_sentiment(struct gen_ctx *c, int real, const char **family)
@@ -449,6 +464,11 @@ task_sentiment(struct gen_ctx *c, int real, const char **family)
 	int	 two = !real && gen_chance(c, 0.4), label;
 	char	*s;
 
+	/* Each task needs sections "feeling"; gen_check has found their lists
+	 * then. */
+	if (task_feelings(c->g) == 0 || (real && c->test &&
+	    c->g->opinions > 0 && c->g->usable[1][0] == 0))
+		return (CHAT_ENOTFOUND);
 	if (real)
 		two = !c->test && gen_chance(c, 0.2);
 	if (gen_chance(c, 0.3) && !(real && c->test)) {

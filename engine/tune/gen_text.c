@@ -178,7 +178,7 @@ gen_test_item(struct gen_ctx *c, const struct gen_list *l)
 static const char *
 gen_item(struct gen_ctx *c, const struct gen_list *l)
 {
-	size_t	 i = 0;
+	size_t	 i = 0, k;
 	int	 tries;
 
 	if (c->test)
@@ -188,9 +188,13 @@ gen_item(struct gen_ctx *c, const struct gen_list *l)
 		if (l->held[i] == 0)
 			return (l->item[i]);
 	}
-	for (tries = 0; tries < GEN_TRIES && l->held[i]; tries++)
+	/* Few are not held out: the next of these.  In a list of the corpus it
+	 * may be that all are. */
+	for (tries = 0; tries < GEN_TRIES; tries++)
 		i = gen_below(c, l->n);
-	return (l->item[i]);
+	for (k = 0; k < l->n && l->held[(i + k) % l->n]; k++)
+		;
+	return (l->item[(i + k) % l->n]);
 }
 
 /* An item of a list as it is written, its gaps not filled; NULL if there is no
@@ -243,7 +247,7 @@ gen_draw(struct gen_ctx *c, const char *list)
 
 /* The end of the gap that begins at s[0] == '{'; bars gets the number of
  * choices' separators. */
-static size_t
+size_t
 gen_gap(const char *s, size_t n, int *bars)
 {
 	size_t	 i;
@@ -387,69 +391,6 @@ gen_fill(struct gen_ctx *c, const char *text)
 	gen_fill_some(c, text, strlen(text), &out, 0);
 	textbuf_add(&out, "", 1);
 	return (out.s);
-}
-
-/* Check the gaps of a text: lists must be there. */
-static int
-gen_check_text(const struct gen *g, const char *where, const char *s,
-    size_t n, struct fault *f)
-{
-	size_t		 i, end;
-	const char	*list;
-	char		*gap, *var;
-	int		 bars, r = 0;
-
-	for (i = 0; r == 0 && i < n; i++) {
-		if (s[i] != '{')
-			continue;
-		end = i + gen_gap(s + i, n - i, &bars);
-		if (end >= n)
-			return (fault_set(f, "bad_config", NULL,
-			    "%s: a brace is not closed: \"%s\"", where, s));
-		gap = xstrndup(s + i + 1, end - i - 1);
-		if (bars > 0)
-			r = gen_check_text(g, where, s + i + 1, end - i - 1,
-			    f);
-		else if (strchr(gap, '$') == NULL &&
-		    strncmp(gap, "int ", 4) != 0) {
-			if ((var = strrchr(gap, ':')) != NULL)
-				*var = '\0';
-			list = gap + 2 * (strncmp(gap, "a ", 2) == 0);
-			if (strcmp(list, "madeup") != 0 &&
-			    strcmp(list, "madeups") != 0 &&
-			    strcmp(list, "name") != 0 &&
-			    strncmp(list, "w.", 2) != 0 &&
-			    strncmp(list, "intent.", 7) != 0 &&
-			    strncmp(list, "corpus.", 7) != 0 &&
-			    gen_list_find(g, list) == NULL)
-				r = fault_set(f, "bad_config", NULL,
-				    "%s: no list \"%s\"", where, list);
-		}
-		free(gap);
-		i = end;
-	}
-	return (r);
-}
-
-/* Check all templates. */
-int
-gen_check(const struct gen *g, struct fault *f)
-{
-	size_t	 i, k;
-	int	 r = 0;
-
-	for (i = 0; i < g->sections; i++)
-		for (k = 0; r == 0 && k < g->section[i].n; k++)
-			r = gen_check_text(g, g->section[i].name,
-			    g->section[i].e[k].text,
-			    strlen(g->section[i].e[k].text), f);
-	for (i = 0; i < g->lists; i++)
-		for (k = 0; r == 0 && k < g->list[i].n &&
-		    strchr(g->list[i].name, '.') == NULL; k++)
-			r = gen_check_text(g, g->list[i].name,
-			    g->list[i].item[k], strlen(g->list[i].item[k]),
-			    f);
-	return (r);
 }
 
 /* An entry of a section's group (-1: any) with this key; in tests a held-out

@@ -14,16 +14,18 @@
 
 #include "feedback.h"
 #include "gate.h"
+#include "path.h"
+#include "utf8.h"
 #include "xmalloc.h"
 
 #define FEEDBACK "feedback MODEL --out DIR [--preset FILE] " \
 	"[--templates DIR] [--corpus DIR] [--lora RANK] [--threads N] " \
-	"[--json] [--dry-run] EXPORT ..."
+	"[--json] [--dry-run] [--again] EXPORT ..."
 #define GATE	"gate PARENT MODEL [--preset FILE] [--templates DIR] " \
 	"[--corpus DIR] [--ask EXPORT] [--threads N] [--json]"
 
 enum { OPT_OUT = 256, OPT_PRESET, OPT_TEMPLATES, OPT_CORPUS, OPT_LORA,
-	OPT_THREADS, OPT_JSON, OPT_DRY_RUN, OPT_ASK };
+	OPT_THREADS, OPT_JSON, OPT_DRY_RUN, OPT_ASK, OPT_AGAIN };
 
 static const struct option options[] = {
 	{ "ask", required_argument, NULL, OPT_ASK },
@@ -35,6 +37,7 @@ static const struct option options[] = {
 	{ "out", required_argument, NULL, OPT_OUT },
 	{ "lora", required_argument, NULL, OPT_LORA },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "again", no_argument, NULL, OPT_AGAIN },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -46,8 +49,13 @@ feedback_option(struct feedback_options *o, int c)
 
 	switch (c) {
 	case OPT_OUT:
+		path_trim(optarg);	/* its ".part" is beside it */
 		o->out = optarg;
-		return (0);
+		if (*optarg != '\0')
+			return (0);
+		fprintf(stderr, "chatd-tune: --out: is empty; expected the "
+		    "name of a new folder\n");
+		return (-1);
 	case OPT_PRESET:
 		o->preset = optarg;
 		return (0);
@@ -62,6 +70,9 @@ feedback_option(struct feedback_options *o, int c)
 		return (0);
 	case OPT_DRY_RUN:
 		o->dry = 1;
+		return (0);
+	case OPT_AGAIN:
+		o->again = 1;
 		return (0);
 	case OPT_LORA:
 		if (tune_number("--lora", optarg, 1, 256, &n) != 0)
@@ -97,7 +108,13 @@ feedback_absolute(const char *what, const char **path)
 		return (-1);
 	}
 	*path = full;
-	return (0);
+	if (utf8_valid(full, strlen(full)))
+		return (0);
+	/* It stands in the recipe. */
+	(void)fault_set(&f, "bad_config", NULL, "%s: %s: the path is not "
+	    "UTF-8", what, full);
+	(void)tune_failed(&f);
+	return (-1);
 }
 
 /* Train. */
@@ -253,7 +270,7 @@ tune_gate(int argc, char **argv)
 		if (c == OPT_ASK)
 			t.ask = optarg;
 		else if (c == OPT_OUT || c == OPT_LORA || c == OPT_DRY_RUN ||
-		    feedback_option(&t.o, c) != 0)
+		    c == OPT_AGAIN || feedback_option(&t.o, c) != 0)
 			return (tune_usage(GATE));
 	if (argc - optind != 2)
 		return (tune_usage(GATE));

@@ -46,7 +46,7 @@ _chatctl_options()
 			    --unique --bare --sidecar $filter $any" ;;
 	tune)		echo "--output --models --parent --preset --templates
 			    --corpus --since --until --user --consent --dry-run --no-swap
-			    --plain $any" ;;
+			    --again --plain $any" ;;
 	moderate)	echo "--direction --prompt --jsonl --explain $any" ;;
 	*)		echo "$any" ;;
 	esac

@@ -130,4 +130,5 @@ complete -c chatctl -n '__fish_seen_subcommand_from tune' -l user -x -a '(__fish
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l consent -d 'Only of users who have agreed'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l dry-run -d 'Only say what there is to train'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l no-swap -d 'Do not change to the new model'
+complete -c chatctl -n '__fish_seen_subcommand_from tune' -l again -d 'Also if a model was made with the same ratings'
 complete -c chatctl -n '__fish_seen_subcommand_from tune' -l plain -d 'Lines of ASCII only'

@@ -74,6 +74,51 @@ def test_a_model_that_was_made_is_not_lost_with_the_connection(service,
         "chatctl reload --model %s\n" % (tmp_path / "new") in done.stderr
 
 
+NOTHING = r"""#!/bin/sh
+# Say that a model was made already, unless --again is given.
+for word; do
+	[ "$word" = --again ] && exit 7
+done
+echo '{"event":"stage","stage":"end","text":"these ratings made one already"}'
+exit 4
+"""
+
+
+def test_why_there_is_nothing_to_learn_is_printed_once(service, tmp_path):
+    chatctl = program(tmp_path)
+    (tmp_path / "chatd-tune").write_text(NOTHING)
+    done = tune(chatctl, service.socket, "--no-swap", "-o", "new")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("end      these ratings made one already\n")
+    done = tune(chatctl, service.socket, "--no-swap", "--again", "-o", "new")
+    assert done.returncode == 1
+
+
+def test_a_slash_at_the_end_of_a_name_is_no_part_of_it(service, tmp_path):
+    done = tune(program(tmp_path), service.socket, "--no-swap", "-o", "new/")
+    assert done.returncode == 0, done.stderr
+    assert "made     %s; to use it" % (tmp_path / "new") in done.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"chatctl", "chatd-tune",
+                                                    "new"}
+    done = tune(tmp_path / "chatctl", service.socket, "-o", "")
+    assert done.returncode == 2
+    assert "tune: --output: is empty" in done.stderr
+
+
+def test_a_run_that_was_killed_after_publishing_blocks_no_other(service,
+                                                                tmp_path):
+    """Its folder is complete, and what it left beside it is removed."""
+    models = tmp_path / "models"
+    for name in "tuned-20260101-000000", "tuned-20260101-000000.part":
+        (models / name).mkdir(parents=True)
+    done = tune(program(tmp_path), service.socket, "--no-swap", "--models",
+                models)
+    assert done.returncode == 0, done.stderr
+    names = sorted(p.name for p in models.iterdir())
+    assert len(names) == 2 and names[0] == "tuned-20260101-000000"
+    assert not names[1].endswith(".part")
+
+
 @pytest.mark.parametrize("args", [[], ["--parent", "/srv/model"]])
 def test_tune_is_for_operators(tmp_path, args):
     path = str(tmp_path / "s")

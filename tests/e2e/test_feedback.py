@@ -378,7 +378,7 @@ def test_a_stopped_run_goes_on_and_the_command_for_its_model_is_whole(
     """The newest .part in the folder of --models gets its name."""
     models = tmp_path / "models"
     for name in "tuned-20260101-000000.part", "tuned-20260102-000000.part":
-        (models / name).mkdir(parents=True)
+        (models / name).mkdir(0o700, parents=True)
     done = subprocess.run(
         [BUILD / "chatctl", "-s", service.socket, "tune", "--plain",
          "--no-swap", "--preset", preset(tmp_path, SMALL), "--templates",

@@ -360,6 +360,37 @@ def test_generated_dialogues():
         1, 'chatd-tune: no task "song"\n')
 
 
+CORPUS = ["chitchat", "intents-clinc150", "sentiment-vader", "sentiment-uci",
+          "persona-chat", "open-assistant-100", "instructions", "fables",
+          "topical-chat", "taskmaster4"]
+
+
+def corpus(folder, **rows):
+    """A corpus with these rows, and nothing else."""
+    (folder / "wordlists.json").write_text("{}")
+    for name in CORPUS:
+        lines(folder / (name + ".jsonl"), rows.get(name.split("-")[0], []))
+    return folder
+
+
+@pytest.mark.parametrize("text", ["It is a good day.", "It was a bad film."])
+def test_a_corpus_with_one_sentence_does_not_hang(tmp_path, text):
+    """It is held out or not: one of tests and training has none."""
+    folder = corpus(tmp_path, sentiment=[{"text": text, "label": "Neutral"}])
+    for args in [], ["--task", "opinion"], ["--task", "spans"]:
+        done = tune("generate", "--templates", TEMPLATES, "--corpus", folder,
+                    "--items", 40, *args)
+        assert done.returncode == 0 or (
+            done.stderr == "chatd-tune: no task \"opinion\"\n"), done.stderr
+
+
+def test_a_corpus_of_empty_dialogues_is_refused(tmp_path):
+    folder = corpus(tmp_path, persona=[{"turns": []}, {"turns": [1]}])
+    done = tune("generate", "--templates", TEMPLATES, "--corpus", folder)
+    assert done.stderr == "chatd-tune: %s: no dialogue of the corpus has a " \
+        "turn that can be used\n" % folder
+
+
 def test_evaluation_counts_exact_answers(tmp_path):
     """A model that knows one table by heart is right about it alone."""
     out = run(tmp_path, steps=5)

@@ -194,6 +194,11 @@ test_answers_are_in_their_texts(void **state)
 	"@list question-more\n{$ask}\n@list filler\nNothing.\n" \
 	"@list table-form\n{$text} {$count}: {$numbered}; {$columns}\n"
 
+/* A feeling, and the lists that it needs, without one of them. */
+#define FEELINGS "@list feeling-two\n{$text}\n@list feeling-three\n{$text}\n" \
+	"@list feeling-more\n{$text}\n@list shot-head\nLabel.\n" \
+	"@feeling negative\nsay Bad.\n"
+
 static void
 test_an_article_answers_with_its_sentences(void **state)
 {
@@ -332,6 +337,34 @@ test_mistakes_are_reported(void **state)
 		{ "# c\nword\n", "a.txt:2: before any section: \"word\"" },
 		{ "@talk a\nword\n", "a.txt:2: not KEY TEXT: \"word\"" },
 		{ "@talk a\nafter (\n", "a.txt:2: not a regular expression" },
+		{ "@list a\nb\n@talk a\n\n~ > b\n~ > c\n< d\n",
+		    "a.txt:3: @talk a: all ways to say \"b\" are held out" },
+		{ "@list a\n~ b\n", "a.txt:1: @list a: all items are held "
+		    "out" },
+		{ "@talk task-song\n", "@talk task-song: there is no such "
+		    "task" },
+		{ "@talk task-table\n", "needs a section \"@table\"" },
+		{ "@fact a\nvalue b\nsay c\n~ ask d\n", "@fact a: needs a "
+		    "line \"ask\" that is not held out" },
+		{ "@fact a\nvalue b\nask d\n", "a line \"say\"" },
+		{ "@fact a\nsay c\nask d\n", "a line \"value\"" },
+		{ "@fact a\nvalue b\nsay c\nask d\n", "@fact a: needs a list "
+		    "\"text-and-question\" with an item" },
+		{ FORMS "@story a\n\n~ say b\n", "a line \"say\"" },
+		{ FORMS "@story a\n\nsay b\nsum c\n", "\"summary-ask\"" },
+		{ FORMS "@table a\ncol X = x\nrow {$1}\n", "a line "
+		    "\"things\"" },
+		{ FORMS "@table a\ncol X = x\nthings x\n", "a line \"row\"" },
+		{ FORMS "@table a\ncol X = x\nthings x\nrow y\n", "@table a: "
+		    "a row without a column: \"y\"" },
+		{ FORMS "@table a\ncol X = x\nthings x\nrow {$2}\n",
+		    "@table a: there is no column {$2}: \"{$2}\"" },
+		{ FEELINGS "@list shot-item\n", "needs a list \"shot-item\"" },
+		{ FEELINGS "@list shot-item\na\n@feeling neutral\nsay b\n"
+		    "@feeling positive\n~ say c\n", "@feeling positive: "
+		    "needs a line \"say\"" },
+		{ FEELINGS "@list shot-item\na\n", "needs a section "
+		    "\"@feeling neutral\", too" },
 	};
 	struct gen	*g;
 	struct fault	 f;
@@ -350,6 +383,91 @@ test_mistakes_are_reported(void **state)
 	assert_non_null(strstr(f.message, "/nonexistent: No such file"));
 }
 
+static void
+test_a_task_that_lacks_something_is_not_there(void **state)
+{
+	static const char text[] = "@talk tell-x\n\n> I am {name:X}\n< ok\n"
+	    "@talk ask-x\nif X\n\n> who?\n< {$X}\n";
+	static const char *const tasks[] = { "memory", "sentiment", "opinion",
+		"table" };
+	char		*dir = folder(text);
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	const char	*family;
+	size_t		 t;
+	uint64_t	 i;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (t = 0; t < nitems(tasks); t++)
+		for (i = 0; i < 20; i++) {
+			assert_int_equal(gen_test(g, tasks[t], i, &doc,
+			    &family), CHAT_ENOTFOUND);
+			gen_doc_clear(&doc);
+		}
+	gen_free(g);
+	discard(dir);
+}
+
+static void
+test_only_letters_become_small(void **state)
+{
+	static const char text[] = "@list before\nplease\n@list after\nnow\n"
+	    "@talk a\n\n> @anna is here\n> [see] this\n> \303\211mile?\n"
+	    "> Where?\n< ok\n";
+	char		*dir = folder(text);
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	uint64_t	 i;
+	int		 small = 0;
+
+	(void)state;
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		gen_document(g, i, 300, 0, &doc);
+		assert_false(has(&doc, "`anna"));
+		assert_false(has(&doc, "{see"));
+		assert_false(has(&doc, "\343"));
+		small += has(&doc, "please where");
+		gen_doc_clear(&doc);
+	}
+	assert_true(small > 0);
+	gen_free(g);
+	discard(dir);
+}
+
+static void
+test_training_finds_the_one_item_that_is_not_held_out(void **state)
+{
+	struct textbuf	 b = { 0 };
+	struct gen	*g;
+	struct gen_doc	 doc;
+	struct fault	 f;
+	char		*dir;
+	uint64_t	 i;
+
+	(void)state;
+	textbuf_puts(&b, "@list a\nseen\n");
+	for (i = 0; i < 200; i++)
+		textbuf_puts(&b, "~ held\n");
+	textbuf_puts(&b, "@talk a\n\n> x\n< {a}\n");
+	dir = folder(gen_ended(&b));
+	textbuf_clear(&b);
+	if (gen_open(dir, NULL, &g, &f) != 0)
+		fail_msg("%s", f.message);
+	for (i = 0; i < DOCUMENTS; i++) {
+		gen_document(g, i, 60, 0, &doc);
+		assert_false(has(&doc, "held"));
+		gen_doc_clear(&doc);
+	}
+	gen_free(g);
+	discard(dir);
+}
+
 /* Run all. */
 int
 main(void)
@@ -362,7 +480,12 @@ main(void)
 		cmocka_unit_test(test_a_cell_has_other_words_in_the_text),
 		cmocka_unit_test(test_a_message_has_other_phrasings),
 		cmocka_unit_test(test_a_feeling_has_a_label),
-		cmocka_unit_test(test_mistakes_are_reported)
+		cmocka_unit_test(test_mistakes_are_reported),
+		cmocka_unit_test(
+		    test_a_task_that_lacks_something_is_not_there),
+		cmocka_unit_test(test_only_letters_become_small),
+		cmocka_unit_test(
+		    test_training_finds_the_one_item_that_is_not_held_out)
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));
