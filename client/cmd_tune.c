@@ -7,14 +7,13 @@
  *   gate     chatd-tune measures both models, and may refuse the new one
  *   swap     chatd changes to the new model
  */
-#include "chatctl.h"
+#include "tune_impl.h"
 
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -22,7 +21,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "curve.h"
 #include "json.h"
 #include "path.h"
 #include "vocabulary.h"
@@ -30,52 +28,13 @@
 #include "yaml.h"
 
 #define TUNE_PROGRAM	"chatd-tune"
-#define TUNE_COLUMNS	48	/* of the curve */
-#define TUNE_INDENT	9	/* columns of a stage's name */
 #define TUNE_ARGUMENTS	24
 #define TUNE_REFUSED	3	/* exit statuses of chatd-tune */
 #define TUNE_NOTHING	4
-#define TUNE_ERASE	"\r\033[K"
-
-/* One run. */
-struct tune {
-	struct ctl	*ctl;		/* borrowed */
-	char		*out;		/* owned: the folder of the model */
-	char		*parent;	/* owned: the model that is trained */
-	char		*serves;	/* owned: the model that serves */
-	char		*exports;	/* owned: the folder of the exports */
-	char		*file[3];	/* owned; NULL: no rows */
-	int		 live;		/* draw over the last line */
-	int		 drawn;		/* there is such a line */
-	int		 adapters;	/* adapters are made, no model */
-	int		 nothing;	/* there was nothing to learn */
-	struct curve	 loss;
-	json_t		*gate;		/* owned: the table, or NULL */
-	char		*made;		/* owned: the published folder, or
-					 * NULL */
-	char		*refused;	/* owned: the refused folder, or NULL */
-	int		 told;		/* why there is nothing to learn */
-};
 
 extern char	**environ;
 
 static const char *const tune_formats[] = { "sft", "preference", "kto" };
-
-/* Print the name of a stage. */
-static void
-tune_stage(const char *name)
-{
-	printf("%s%-8s%s ", term_on(1, ROLE_BOLD), name, term_off(1));
-}
-
-/* Erase the line that is drawn again and again. */
-static void
-tune_erase(struct tune *t)
-{
-	if (t->drawn)
-		fputs(TUNE_ERASE, stdout);
-	t->drawn = 0;
-}
 
 /* The rank of adapters in a preset; 0: a whole model is trained. chatd-tune
  * reports what is wrong with a preset. */
@@ -159,7 +118,7 @@ tune_export(struct tune *t)
 			return (status);
 	}
 	if (!t->ctl->opt.json) {
-		tune_stage("export");
+		tune_show_stage("export");
 		printf("%lld good replies, %lld pairs, %lld labels\n",
 		    (long long)n[0], (long long)n[1], (long long)n[2]);
 		term_flush();
@@ -241,101 +200,6 @@ tune_start(const struct tune *t, FILE **from)
 	return (pid);
 }
 
-/* The columns of a curve: what taken other columns of the terminal leave. */
-static int
-tune_columns(int taken)
-{
-	int	 rows, columns;
-
-	term_size(&rows, &columns);
-	columns -= taken;
-	return (columns > TUNE_COLUMNS ? TUNE_COLUMNS :
-	    columns < 1 ? 1 : columns);
-}
-
-/* Draw the line of a step over that of the step before. It must not reach the
- * last column: a line that is broken can't be erased. */
-static void
-tune_draw(struct tune *t, const json_t *o)
-{
-	int	 left = (int)msg_real(o, "left", 0);
-	char	*text;
-
-	text = xasprintf(" loss %.3f  %lld/%lld  %d:%02d left",
-	    msg_real(o, "loss", 0), (long long)msg_int(o, "step", 0),
-	    (long long)msg_int(o, "steps", 1), left / 60, left % 60);
-	fputs(TUNE_ERASE, stdout);
-	tune_stage("train");
-	curve_line(&t->loss, tune_columns(TUNE_INDENT + (int)strlen(text) + 1),
-	    stdout);
-	fputs(text, stdout);
-	free(text);
-	t->drawn = 1;
-	term_flush();
-}
-
-/* A step of the training. */
-static void
-tune_step(struct tune *t, const json_t *o)
-{
-	int64_t	 step = msg_int(o, "step", 0), steps = msg_int(o, "steps", 1);
-
-	curve_add(&t->loss, msg_real(o, "loss", (double)NAN));
-	if (t->live)
-		tune_draw(t, o);
-	if (step < steps)
-		return;
-	tune_erase(t);
-	tune_stage("loss");
-	printf("over %lld steps\n", (long long)steps);
-	curve_plot(&t->loss, tune_columns(CURVE_MARGIN + 1), stdout);
-	term_flush();
-}
-
-/* A row of the gate's table: shares in per cent, or the perplexity. */
-static void
-tune_row(const json_t *row, int share, double change)
-{
-	const char	*name = msg_string(row, "name"), *unit = share ?
-			    " %" : "  ";
-	int		 ok = json_is_true(json_object_get(row, "ok"));
-	int		 digits = share ? 1 : 2;
-
-	printf("  %-12s %8.*f%s %8.*f%s  %s%+7.1f%s", name != NULL ? name :
-	    "perplexity", digits, msg_real(row, "before", (double)NAN), unit,
-	    digits, msg_real(row, "after", (double)NAN), unit, ok ? "" :
-	    term_on(1, ROLE_BAD), change, share ? "" : " %");
-	if (msg_int(row, "lost", -1) >= 0)
-		printf("   %lld lost, %lld gained",
-		    (long long)msg_int(row, "lost", 0),
-		    (long long)msg_int(row, "gained", 0));
-	printf("%s\n", ok ? "" : "  too much");
-	if (!ok)
-		fputs(term_off(1), stdout);
-}
-
-/* The gate's table. */
-static void
-tune_gate(struct tune *t, json_t *gate)
-{
-	json_t	*row, *p = json_object_get(gate, "perplexity");
-	size_t	 i;
-
-	t->gate = json_incref(gate);
-	tune_stage("");
-	printf("%-6s %9s %10s %9s\n", "", "before", "after", "change");
-	json_array_foreach(json_object_get(gate, "learnt"), i, row)
-		tune_row(row, 1, msg_real(row, "change", 0));
-	json_array_foreach(json_object_get(gate, "tasks"), i, row)
-		tune_row(row, 1, msg_real(row, "change", 0));
-	if (msg_int(p, "tokens", 0) > 0)
-		tune_row(p, 0, 100 * (msg_real(p, "after", (double)NAN) /
-		    msg_real(p, "before", 1) - 1));
-	if (msg_string(gate, "reason") != NULL)
-		printf("  refused: %s\n", msg_string(gate, "reason"));
-	term_flush();
-}
-
 /* An event of chatd-tune. */
 static void
 tune_event(struct tune *t, json_t *o)
@@ -359,14 +223,14 @@ tune_event(struct tune *t, json_t *o)
 		term_json(o);
 		term_flush();
 	} else if (strcmp(event, "stage") == 0 && text != NULL) {
-		tune_stage(msg_string(o, "stage") != NULL ?
+		tune_show_stage(msg_string(o, "stage") != NULL ?
 		    msg_string(o, "stage") : "");
 		puts(text);
 		term_flush();
 	} else if (strcmp(event, "step") == 0)
-		tune_step(t, o);
+		tune_show_step(t, o);
 	else if (strcmp(event, "gate") == 0)
-		tune_gate(t, json_object_get(o, "gate"));
+		tune_show_gate(t, json_object_get(o, "gate"));
 }
 
 /* Read a line. A change of the terminal's size is no end. 0: the end, or a
@@ -401,7 +265,7 @@ tune_train(struct tune *t)
 			tune_event(t, o);
 			json_decref(o);
 		}
-	tune_erase(t);
+	tune_show_erase(t);
 	free(line);
 	fclose(from);
 	if ((stopped = intr_take() || intr_ended()) != 0)
@@ -437,7 +301,7 @@ tune_back(const struct tune *t, const json_t *end, double seconds)
 	const char *before = msg_string(json_object_get(end, "before"),
 		    "path");
 
-	tune_stage("back");
+	tune_show_stage("back");
 	printf("chatctl rollback changes back to %s in about %.2f s, and "
 	    "running replies end undisturbed", before != NULL ? before :
 	    t->serves, (double)ms / 1000);
@@ -487,7 +351,7 @@ tune_swap(struct tune *t)
 	else if (status == CTL_OK && t->ctl->opt.json)
 		term_json(end);
 	else if (status == CTL_OK) {
-		tune_stage("swap");
+		tune_show_stage("swap");
 		printf("%s serves\n", path != NULL ? path : t->made);
 		tune_back(t, end, clock_seconds() - begin);
 	} else if (code != NULL && strcmp(code, "bad_field") == 0 &&
@@ -529,7 +393,7 @@ tune_made(const struct tune *t)
 	json_t	*v = json_string_nocheck(path);
 
 	if (!t->ctl->opt.json) {
-		tune_stage("made");
+		tune_show_stage("made");
 		quoted = json_dumps(v, JSON_ENCODE_ANY);
 		if (t->adapters)
 			printf("%s; to use it, add to chatd.yaml, and then: "

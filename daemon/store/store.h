@@ -385,8 +385,8 @@ struct store_filter {
 	{ "user", FIELD_STRING, FIELD_NULLABLE, 0, 256, \
 	    (at) + offsetof(struct store_filter, user) }
 
-/* Check a filter after its fields were read. Returns 0, or another value with *f
- * filled: a word is not known, the filter is for operators, or nothing is
+/* Check a filter after its fields were read. Returns 0, or another value with
+ * *f filled: a word is not known, the filter is for operators, or nothing is
  * stored under the name of the user. */
 int	 store_filter_read(struct store *st, struct store_filter *ft,
 	    int admin, struct fault *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a core can multiply at most: by FMA in fp32 and fp16, by VDPBF16PS and AMX
- * tiles, from registers alone.  Prints a line with the name and the GFLOP a
+ * What a core can multiply at most: by FMA in fp32 and fp16, by VDPBF16PS and
+ * AMX tiles, from registers alone.  Prints a line with the name and the GFLOP a
  * second of processor time for each that this processor has.  It is the best of
  * five runs, so that what else runs on the machine counts little.
  */
