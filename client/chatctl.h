@@ -92,6 +92,8 @@ struct ctl {
 	const char	*socket;	/* borrowed: the path in use */
 	struct wire	*chat;		/* owned: NULL before link_open */
 	char		 lost[512];	/* why link_run set *end to NULL */
+	char		 code[32];	/* of the last error if it was
+					 * reported */
 	int		 loading;	/* a progress line is on the terminal */
 	int64_t		 current;	/* conversation marked in lists */
 	const char	*known;		/* borrowed, or NULL: the beginning of
@@ -296,6 +298,10 @@ int	 link_call(struct ctl *ctl, json_t *msg,
  * event; after Ctrl-C nothing is reported. */
 void	 link_report(struct ctl *ctl, const json_t *error);
 int	 link_status_of(const char *code);
+
+/* Is status that of an error, already reported, which says that something is
+ * not there, for instance because it was deleted in the meantime? */
+int	 link_gone(const struct ctl *ctl, int status);
 
 /* ---- input.c: texts from stdin, files and arguments */
 /*

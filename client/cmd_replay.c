@@ -12,8 +12,17 @@
 
 #define REPLAY_PART	100	/* replies drawn at a time */
 
+/* What was compared. */
+struct replay_sum {
+	int64_t	 all, identical;
+	int64_t	 unable;	/* that could not be compared */
+};
+
 static void	replay_print(const struct ctl *, const json_t *);
-static int	replay_one(struct ctl *, int64_t, int64_t, int *);
+static int	replay_one(struct ctl *, int64_t, int64_t,
+		    struct replay_sum *);
+static int	replay_part(struct ctl *, int64_t, json_t **,
+		    struct replay_sum *, int64_t *);
 static int	replay_sample(struct ctl *);
 
 /* Print how one reply compares. */
@@ -58,24 +67,77 @@ replay_print(const struct ctl *ctl, const json_t *end)
 		printf("  no change that explains it is known\n");
 }
 
-/* Compare one reply. reply 0: the newest. */
+/* Is it a reply of a sample that can't be compared? Its adapter is not loaded,
+ * it was deleted in the meantime, or its prompt does not fit the model. */
 static int
-replay_one(struct ctl *ctl, int64_t exchange, int64_t reply, int *same)
+replay_unable(const struct ctl *ctl, const json_t *end)
+{
+	const char	*code = msg_string(end, "code");
+
+	return (ctl->opt.sample > 0 && code != NULL &&
+	    (strcmp(code, "not_found") == 0 ||
+	    strcmp(code, "context_full") == 0));
+}
+
+/* Compare one reply, and count it. reply 0: the newest. */
+static int
+replay_one(struct ctl *ctl, int64_t exchange, int64_t reply,
+    struct replay_sum *sum)
 {
 	json_t	*m = msg_op("replay", -1), *end;
-	int	 status;
+	int	 status, same;
 
 	msg_set_int(m, "exchange", exchange);
 	if (reply > 0)
 		msg_set_int(m, "reply", reply);
-	status = link_call(ctl, m, NULL, NULL, &end);
+	status = link_run(ctl, m, 0, NULL, NULL, &end);
 	if (status == CTL_OK) {
-		*same = json_is_true(json_object_get(end, "identical"));
+		same = json_is_true(json_object_get(end, "identical"));
+		sum->all++;
+		sum->identical += same;
 		/* Of a sample, print what has a difference. */
-		if (ctl->opt.sample == 0 || !*same || ctl->opt.json)
+		if (ctl->opt.sample == 0 || !same || ctl->opt.json)
 			replay_print(ctl, end);
-	}
+	} else if (replay_unable(ctl, end)) {
+		sum->unable++;
+		msg_set_int(end, "exchange", exchange);
+		msg_set_int(end, "reply", reply);
+		if (ctl->opt.json)
+			term_json(end);
+		status = CTL_OK;
+	} else
+		link_report(ctl, end);
 	json_decref(end);
+	return (status);
+}
+
+/* Compare the next part of a sample: at most n replies. *order has the seed and
+ * the place, so that no reply comes twice. *drawn is how many there were. */
+static int
+replay_part(struct ctl *ctl, int64_t n, json_t **order,
+    struct replay_sum *sum, int64_t *drawn)
+{
+	json_t	*m = msg_op("replay", -1), *o, *replies;
+	size_t	 i;
+	int	 status;
+
+	msg_set_int(m, "sample", n);
+	if (ctl->opt.all)
+		msg_set_bool(m, "all", 1);
+	if (*order != NULL) {
+		msg_set_int(m, "seed", msg_int(*order, "seed", 0));
+		msg_set_int(m, "after", msg_int(*order, "after", 0));
+		json_decref(*order);
+	}
+	status = link_call(ctl, m, NULL, NULL, order);
+	replies = json_object_get(*order, "replies");
+	*drawn = (int64_t)json_array_size(replies);
+	json_array_foreach(replies, i, o) {
+		if (status != CTL_OK)
+			break;
+		status = replay_one(ctl, msg_int(o, "exchange", 0),
+		    msg_int(o, "reply", 0), sum);
+	}
 	return (status);
 }
 
@@ -83,46 +145,34 @@ replay_one(struct ctl *ctl, int64_t exchange, int64_t reply, int *same)
 static int
 replay_sample(struct ctl *ctl)
 {
-	json_t	*m, *end, *o;
-	int64_t	 left = ctl->opt.sample, all = 0, identical = 0;
-	size_t	 i;
-	int	 status = CTL_OK, same, n;
+	struct replay_sum	 sum = { 0 };
+	json_t			*order = NULL;
+	int64_t			 left = ctl->opt.sample, n, drawn;
+	int			 status;
 
-	while (status == CTL_OK && left > 0) {
-		m = msg_op("replay", -1);
-		msg_set_int(m, "sample", left < REPLAY_PART ? left :
-		    REPLAY_PART);
-		if (ctl->opt.all)
-			msg_set_bool(m, "all", 1);
-		status = link_call(ctl, m, NULL, NULL, &end);
-		n = 0;
-		json_array_foreach(json_object_get(end, "replies"), i, o) {
-			if (status != CTL_OK)
-				break;
-			status = replay_one(ctl, msg_int(o, "exchange", 0),
-			    msg_int(o, "reply", 0), &same);
-			if (status == CTL_OK) {
-				all++;
-				identical += same;
-			}
-			n++;
-		}
-		json_decref(end);
-		left -= n < REPLAY_PART ? left : n;
-	}
+	do {
+		n = left < REPLAY_PART ? left : REPLAY_PART;
+		status = replay_part(ctl, n, &order, &sum, &drawn);
+		left -= n;
+	} while (status == CTL_OK && left > 0 && drawn == n);
+	json_decref(order);
 	if (status == CTL_OK && !ctl->opt.json)
 		printf("%lld of %lld replies are identical\n",
-		    (long long)identical, (long long)all);
-	return (status != CTL_OK ? status : identical == all ? CTL_OK :
-	    CTL_REFUSED);
+		    (long long)sum.identical, (long long)sum.all);
+	if (status == CTL_OK && !ctl->opt.json && sum.unable > 0)
+		printf("%lld could not be compared\n",
+		    (long long)sum.unable);
+	return (status != CTL_OK ? status : sum.identical == sum.all ?
+	    CTL_OK : CTL_REFUSED);
 }
 
 /* chatctl replay */
 int
 cmd_replay(struct ctl *ctl, int argc, char **argv)
 {
-	int64_t	 exchange;
-	int	 status, same = 0;
+	struct replay_sum	 sum = { 0 };
+	int64_t			 exchange;
+	int			 status;
 
 	if ((argc == 1) == (ctl->opt.sample > 0)) {
 		term_error("replay: expected either an exchange's "
@@ -141,6 +191,7 @@ cmd_replay(struct ctl *ctl, int argc, char **argv)
 		return (replay_sample(ctl));
 	if ((status = filter_exchange(ctl, argv[0], &exchange)) != CTL_OK)
 		return (status);
-	status = replay_one(ctl, exchange, ctl->opt.reply, &same);
-	return (status != CTL_OK ? status : same ? CTL_OK : CTL_REFUSED);
+	status = replay_one(ctl, exchange, ctl->opt.reply, &sum);
+	return (status != CTL_OK ? status : sum.identical > 0 ? CTL_OK :
+	    CTL_REFUSED);
 }

@@ -115,6 +115,8 @@ review_one(struct review *v, const json_t *item)
 		return (CTL_OK);
 	}
 	status = show_conversation(v->ctl, v->before, stdout, NULL);
+	if (link_gone(v->ctl, status))
+		return (CTL_OK);	/* it was deleted, and that was said */
 	if (status != CTL_OK)
 		return (status);
 	v->seen++;

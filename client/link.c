@@ -305,6 +305,7 @@ link_run(struct ctl *ctl, json_t *msg, int cancel,
 	int		 r;
 
 	*end = NULL;
+	ctl->code[0] = '\0';
 	if ((r = wire_send(ctl->chat, msg, &id, &f)) == CHAT_ETOOBIG) {
 		snprintf(ctl->lost, sizeof ctl->lost, "%s", f.message);
 		return (CTL_USAGE);
@@ -384,6 +385,7 @@ link_report(struct ctl *ctl, const json_t *error)
 	}
 	if (code == NULL)
 		code = "error";
+	snprintf(ctl->code, sizeof ctl->code, "%s", code);
 	if (text == NULL)
 		text = "no reason given";
 	if (field != NULL && strstr(text, field) == NULL)
@@ -413,4 +415,11 @@ link_status_of(const char *code)
 		if (strcmp(table[i].code, code) == 0)
 			return (table[i].status);
 	return (CTL_REFUSED);
+}
+
+/* Was the last request refused because something is not there? */
+int
+link_gone(const struct ctl *ctl, int status)
+{
+	return (status == CTL_REFUSED && strcmp(ctl->code, "not_found") == 0);
 }

@@ -33,14 +33,14 @@ enum walk_end {
 struct walk {
 	struct ctl	*ctl;		/* borrowed */
 	const char	*kind;		/* borrowed */
-	json_t		*items;		/* owned: all replies, with "rated" if
-					 * the rating is stored */
+	json_t		*items;		/* owned: all replies; with "rated" and
+					 * "thumb" if the rating is stored, with
+					 * "gone" if the reply was deleted */
 	size_t		 at;		/* the one that is shown */
 	int		 more;		/* there are more than those */
 	unsigned	 reasons;	/* chosen for this one, as bits */
 	char		*ideal;		/* owned, or NULL */
 	char		*comment;	/* owned, or NULL */
-	unsigned	 good, bad, neutral, gone;
 	int		 status;
 };
 
@@ -55,6 +55,7 @@ static void	walk_view(struct walk *);
 static enum walk_end walk_last(struct walk *);
 static void	walk_help(void);
 static void	walk_forget(struct walk *);
+static void	walk_sum(const struct walk *);
 
 /* The keys that choose a reason, in the order of vocabulary_reasons. */
 static const char walk_reason_keys[] = "iuhw";
@@ -91,10 +92,7 @@ review_walk(struct ctl *ctl, const char *kind)
 		if (n == 0)
 			term_note("no reply is waiting: %s", kind);
 		else
-			term_note("%u good, %u bad, %u neutral, %zu left%s",
-			    v.good, v.bad, v.neutral, n - v.good - v.bad -
-			    v.neutral - v.gone, v.more ? " of those listed; "
-			    "there are more" : "");
+			walk_sum(&v);
 	}
 	walk_forget(&v);
 	json_decref(v.items);
@@ -149,7 +147,7 @@ walk_load(struct walk *v)
 static void
 walk_show(struct walk *v)
 {
-	const json_t	*item = json_array_get(v->items, v->at);
+	json_t		*item = json_array_get(v->items, v->at);
 	const char	*user = msg_string(item, "user");
 	char		*name, *text, *safe;
 
@@ -173,8 +171,11 @@ walk_show(struct walk *v)
 	v->status = show_conversation(v->ctl, msg_int(item, "exchange", 0),
 	    stdout, NULL);
 	v->ctl->only = 0;
-	if (v->status == CTL_REFUSED)	/* it was deleted, and that was said */
-		v->status = CTL_OK;
+	json_object_del(item, "gone");
+	if (!link_gone(v->ctl, v->status))
+		return;
+	msg_set_bool(item, "gone", 1);	/* and that was said */
+	v->status = CTL_OK;
 }
 
 /* Print the question, with what has been chosen so far. */
@@ -299,10 +300,8 @@ walk_rate(struct walk *v, int thumb)
 		rate_report(end);
 		msg_set_int(item, "rated", msg_int(end, "rating", 0));
 		msg_set_int(item, "thumb", thumb);
-		*(thumb > 0 ? &v->good : thumb < 0 ? &v->bad : &v->neutral)
-		    += 1;
 	} else if (code != NULL && strcmp(code, "not_found") == 0) {
-		v->gone++;
+		msg_set_bool(item, "gone", 1);
 		term_note("gone: it was deleted in the meantime");
 	} else {
 		link_report(v->ctl, end);
@@ -315,12 +314,12 @@ walk_rate(struct walk *v, int thumb)
 	return (WALK_NEXT);
 }
 
-/* Go back to the reply before, and take its rating back. */
+/* Go back to the reply before, and take its rating back. One that was deleted
+ * with its reply in the meantime is not an error. */
 static enum walk_end
 walk_undo(struct walk *v)
 {
 	json_t	*item, *m, *end;
-	int64_t	 thumb;
 
 	if (v->at == 0) {
 		term_note("this is the first one");
@@ -333,10 +332,10 @@ walk_undo(struct walk *v)
 	msg_set_int(m, "rating", msg_int(item, "rated", 0));
 	v->status = link_call(v->ctl, m, NULL, NULL, &end);
 	json_decref(end);
+	if (link_gone(v->ctl, v->status))
+		v->status = CTL_OK;
 	if (v->status != CTL_OK)
 		return (WALK_STAY);
-	thumb = msg_int(item, "thumb", 0);
-	*(thumb > 0 ? &v->good : thumb < 0 ? &v->bad : &v->neutral) -= 1;
 	json_object_del(item, "rated");
 	return (WALK_BACK);
 }
@@ -429,4 +428,27 @@ walk_forget(struct walk *v)
 	free(v->comment);
 	v->ideal = v->comment = NULL;
 	v->reasons = 0;
+}
+
+/* Say how many replies were rated, and how many are left. Each counts once: a
+ * reply that is gone counts as neither. */
+static void
+walk_sum(const struct walk *v)
+{
+	const json_t	*item;
+	unsigned	 good = 0, bad = 0, neutral = 0, left = 0;
+	int64_t		 thumb;
+	size_t		 i;
+
+	json_array_foreach(v->items, i, item) {
+		thumb = msg_int(item, "thumb", 0);
+		if (json_is_true(json_object_get(item, "gone")))
+			continue;
+		if (msg_int(item, "rated", 0) == 0)
+			left++;
+		else
+			*(thumb > 0 ? &good : thumb < 0 ? &bad : &neutral) += 1;
+	}
+	term_note("%u good, %u bad, %u neutral, %u left%s", good, bad, neutral,
+	    left, v->more ? " of those listed; there are more" : "");
 }

@@ -113,6 +113,8 @@ static const struct field ops_replay_fields[] = {
 	{ "exchange", FIELD_INT, FIELD_NULLABLE, NUMBER, A(exchange) },
 	{ "reply", FIELD_INT, FIELD_NULLABLE, NUMBER, A(reply) },
 	{ "sample", FIELD_INT, FIELD_NULLABLE, 1, OPS_LIST_MAX, A(sample) },
+	{ "seed", FIELD_INT, FIELD_NULLABLE, NUMBER, A(seed) },
+	{ "after", FIELD_INT, FIELD_NULLABLE, NUMBER, A(after) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 };
 static const struct field ops_restore_fields[] = {

@@ -62,6 +62,10 @@ ops_replay(struct request *r, struct ops_args *a)
 		msg_set_int(m, "reply", a->reply);
 	if (a->sample > 0)
 		msg_set_int(m, "sample", a->sample);
+	if (a->seed > 0)
+		msg_set_int(m, "seed", a->seed);
+	if (a->after > 0)
+		msg_set_int(m, "after", a->after);
 	if (a->all)
 		msg_set_bool(m, "all", 1);
 	if (a->sample > 0)

@@ -17,7 +17,7 @@ struct ops_args {
 	const char	*direction, *format, *ideal, *comment;
 	const char	*query, *queue, *rating, *reason, *category, *model;
 	const char	*user, *split, *word, *from, *to, *file;
-	int64_t		 heldout, sample;
+	int64_t		 heldout, sample, seed;
 	json_t		*params, *reasons;	/* borrowed */
 	int		 any, all, check, explain, review, topic, further;
 	int		 consent, bare, sidecar, unique, manifest;

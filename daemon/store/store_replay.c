@@ -13,13 +13,26 @@
 #include "xmalloc.h"
 
 #define REPLAY_SAMPLE_MAX	200	/* replies in one answer */
+#define REPLAY_SEED_MAX		0x7fffffff
+
+/* SQL: the place of the reply r in the order of a seed, from 1 on. Each step is
+ * a permutation of the numbers of 31 bits, so two replies never share a place:
+ * times an odd number, and x ^ x >> 15. */
+#define REPLAY_STEP(x)	"((" x " * 1103515245 + ?4) & 2147483647)"
+#define REPLAY_FOLD(x)	"((" x " | (" x " >> 15)) - (" x " & (" x " >> 15)))"
+#define REPLAY_PLACE \
+	"SELECT id, exchange, 1 + " REPLAY_STEP("y") " AS place FROM (SELECT " \
+	"*, " REPLAY_FOLD("x") " AS y FROM (SELECT r.id, r.exchange, " \
+	REPLAY_STEP("(r.id & 2147483647)") " AS x FROM reply r "
 
 struct replay_args {
 	int64_t		 uid, exchange, reply, sample;
+	int64_t		 seed;		/* of the order; 0: a new one */
+	int64_t		 after;		/* the place before; 0: none */
 	int		 admin, all;
 };
 
-static int	store_replay_sample(struct store *, const struct replay_args *,
+static int	store_replay_sample(struct store *, struct replay_args *,
 		    json_t *);
 static void	store_replay_ids(json_t *, sqlite3_stmt *, int);
 static int	store_replay_history(struct store *, int64_t, int64_t, int64_t,
@@ -35,33 +48,43 @@ static const struct field store_replay_fields[] = {
 	{ "reply", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(reply) },
 	{ "sample", FIELD_INT, FIELD_NULLABLE, 1, REPLAY_SAMPLE_MAX,
 	    A(sample) },
+	{ "seed", FIELD_INT, FIELD_NULLABLE, 1, REPLAY_SEED_MAX, A(seed) },
+	{ "after", FIELD_INT, FIELD_NULLABLE, 1, JSON_INT_MAX, A(after) },
 	{ "all", FIELD_BOOL, 0, 0, 0, A(all) },
 	{ "admin", FIELD_BOOL, 0, 0, 0, A(admin) },
 };
 #undef A
 
-/* Draw replies that have tokens. */
+/* Draw replies that have tokens: those that come next in the order of the
+ * seed. */
 static int
-store_replay_sample(struct store *st, const struct replay_args *a,
-    json_t *done)
+store_replay_sample(struct store *st, struct replay_args *a, json_t *done)
 {
 	sqlite3_stmt	*q;
 	json_t		*list = json_array(), *o;
+	uint32_t	 seed;
 	int		 r;
 
+	if (a->seed == 0) {
+		sqlite3_randomness(sizeof seed, &seed);
+		a->seed = 1 + seed % REPLAY_SEED_MAX;
+	}
 	msg_set(done, "replies", list);
-	if ((r = sql_open(st, &q, "SELECT r.id, r.exchange FROM reply r "
+	msg_set_int(done, "seed", a->seed);
+	if ((r = sql_open(st, &q, "SELECT * FROM (" REPLAY_PLACE
 	    "JOIN exchange e ON e.id = r.exchange WHERE r.ids <> x'' "
-	    "AND r.state <> 'running' AND (?1 OR e.uid = ?2) "
-	    "ORDER BY random() LIMIT ?3", "iii", (int64_t)a->all, a->uid,
-	    a->sample)) != 0)
+	    "AND r.state <> 'running' AND (?1 OR e.uid = ?2)))) "
+	    "WHERE place > ?5 ORDER BY place LIMIT ?3", "iiiii",
+	    (int64_t)a->all, a->uid, a->sample, a->seed, a->after)) != 0)
 		return (r);
 	while ((r = sql_step(st, q)) == 1) {
 		o = json_object();
 		sql_integer(o, "reply", q, 0);
 		sql_integer(o, "exchange", q, 1);
 		json_array_append_new(list, o);
+		a->after = sqlite3_column_int64(q, 2);
 	}
+	msg_set_int(done, "after", a->after);
 	return (r);
 }
 

@@ -414,11 +414,23 @@ def test_another_adapter_of_the_same_name_is_noticed(folders, tmp_path):
                            **{"continue": True})
             assert error["code"] == "bad_field", error
             assert "the adapter one as it was then" in error["message"]
+            c.say("Hi", params=dict(GREEDY, adapter=""))
         assert s.stop() == 0
         del s.config["model"]["adapters"]
         s.write_config()
         s.start()
         s.wait_model()
+        gone = 1 + (user is not None)
+        out = chatctl(s, "replay", "--sample", "9", "--all")
+        assert (out.returncode, out.stdout, out.stderr) == (
+            0, "1 of 1 replies are identical\n"
+            "%d could not be compared\n" % gone, "")
+        rows = [json.loads(line) for line in chatctl(
+            s, "replay", "--sample", "9", "--all", "--json")
+            .stdout.splitlines()]
+        assert sorted(r.get("code", "") for r in rows) == \
+            [""] + ["not_found"] * gone
+        assert all(r["reply"] > 0 for r in rows)
         with s.client() as c:
             error = c.call("replay", exchange=done["exchange"])
             assert error["code"] == "not_found", error

@@ -877,6 +877,22 @@ def test_review_reads_lines_from_a_pipe(chatd, env):
     assert len(chatd.refusals) == 19
 
 
+def test_a_refusal_that_was_deleted_in_the_meantime_is_passed_over(chatd, env):
+    numbers = [refuse(chatd, p)[0] for p in ("kill a", "kill b", "kill c")]
+    with Terminal(env, "review", "--refusals") as t:
+        assert "kill c" in t.expect("[k/o/s/q]")
+        for n in numbers[1:]:
+            del chatd.raw[n]
+            del chatd.refusals[n]
+        t.send("k")
+        t.expect("gone: it was deleted")
+        t.expect("not_found: ")
+        assert "kill a" in t.expect("[k/o/s/q]")
+        t.send("k")
+        t.expect("1 kept, 0 overturned, 0 left")
+        assert t.end() == 0
+
+
 def test_review_of_nothing_of_two_kinds_and_by_a_user(chatd, env):
     assert run(env, "review", "--refusals") == (
         0, "", "chatctl: no refusal waits for a decision\n")

@@ -199,7 +199,8 @@ def test_keys_come_from_a_pipe_and_the_list_has_an_end(service):
     p = subprocess.run([BUILD / "chatctl", "review", "--json", "--user",
                         "nosuch"], env=env(service), capture_output=True,
                        timeout=60, stdin=subprocess.DEVNULL)
-    assert (p.returncode, p.stdout) == (0, b"")
+    assert (p.returncode, p.stdout) == (1, b"")
+    assert b'nothing is stored under the name "nosuch"' in p.stderr
 
 
 def test_the_conversation_can_be_viewed_and_comments_come_from_a_pipe(
@@ -233,6 +234,38 @@ def test_a_reply_that_was_deleted_in_the_meantime_is_passed_over(service):
         t.send("\r")
         t.expect("0 good, 0 bad, 0 neutral, 0 left")
         assert t.end() == 0
+
+
+def test_a_deleted_reply_counts_once_and_its_rating_can_be_taken_back(
+        service):
+    say(service, "first", "second", "third")
+    with Terminal(env(service), "review") as t:
+        t.expect("1 of 3")
+        t.expect("[g/b/n")
+        t.send("g")
+        t.expect("2 of 3")
+        t.expect("[g/b/n")
+        with service.client() as c:
+            for n, in service.rows("select id from conversation "
+                                   "order by id desc limit 2"):
+                c.call("delete", conversation=n)
+        for _ in range(2):
+            t.send("b")
+            t.expect("gone: it was deleted")
+            t.expect("3 of 3")
+            t.expect("[g/b/n")
+            t.send("z")
+            t.expect("2 of 3")
+            t.expect("not_found: ")         # it is looked for again
+            t.expect("[g/b/n")
+        t.send("z")                         # the rating is gone, too
+        t.expect("not_found: ")
+        t.expect("1 of 3")
+        t.expect("[g/b/n")
+        t.send("q")
+        t.expect("0 good, 0 bad, 0 neutral, 1 left")
+        assert t.end() == 0
+    assert ratings(service) == []
 
 
 def test_ctrl_d_before_the_question_ends_the_walk(service):

@@ -397,3 +397,25 @@ def test_orphans_are_reported_and_the_page_removes_them(store, folder):
     db.execute("INSERT INTO search (search, rank) "
                "VALUES ('integrity-check', 1)")
     db.close()
+
+
+def test_a_sample_in_parts_has_no_reply_twice(store):
+    for n in range(40):
+        a = store.do(**begin("k%d" % n))
+        store.do(**finish(a["reply"], "t"))
+    orders = set()
+    for _ in range(3):
+        seen, place, size = [], {}, 7
+        while size == 7:
+            done = store.do(op="replay", uid=1000, sample=7, **place)
+            place = {"seed": done["seed"], "after": done["after"]}
+            size = len(done["replies"])
+            seen += [r["reply"] for r in done["replies"]]
+        assert sorted(seen) == list(range(1, 41))
+        orders.add(tuple(seen))
+    assert len(orders) == 3             # each time another one
+    # None is favoured: each reply is drawn about as often as the others.
+    first = [store.do(op="replay", uid=1000, sample=1)["replies"][0]["reply"]
+             for _ in range(400)]
+    assert len(set(first)) > 30
+    assert max(first.count(n) for n in set(first)) < 40
