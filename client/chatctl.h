@@ -397,8 +397,8 @@ int	 exporting_run(struct ctl *ctl, const char *format, const char *path,
 #define TUNE_RATINGS	".ratings-"	/* the exports lie beside the model */
 /*
  * Choose the folder of the new model, *out (owned), and lock the folder in
- * which it will be: *lock is a file, which the caller closes at the end. Returns
- * an exit status, reported; *lock is -1 then.
+ * which it will be: *lock is a file, which the caller closes at the end.
+ * Returns an exit status, reported; *lock is -1 then.
  */
 int	 tune_place(const struct options *o, char **out, int *lock);
 /*

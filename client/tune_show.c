@@ -56,8 +56,8 @@ tune_show_draw(struct tune *t, const json_t *o)
 	    (long long)msg_int(o, "steps", 1), left / 60, left % 60);
 	fputs(TUNE_ERASE, stdout);
 	tune_show_stage("train");
-	curve_line(&t->loss, tune_show_columns(TUNE_INDENT + (int)strlen(text) + 1),
-	    stdout);
+	curve_line(&t->loss, tune_show_columns(TUNE_INDENT +
+	    (int)strlen(text) + 1), stdout);
 	fputs(text, stdout);
 	free(text);
 	t->drawn = 1;
