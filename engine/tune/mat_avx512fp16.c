@@ -5,9 +5,9 @@
  * fp16 has more digits than bf16, but a small range: so a panel is multiplied
  * by a power of 2 that brings its largest element to FP16_TOP, and the inverse
  * of that power is kept before its elements.  The products of a block of
- * columns are added in fp16, where they can't overflow (2 * FP16_TOP + 5 bits <= 15);
- * all further sums are fp32.  Elements smaller than the largest by 2^-29 or
- * more become 0.
+ * columns are added in fp16, where they can't overflow (2 * FP16_TOP + 5 bits
+ * are at most 15); all further sums are fp32.  Elements smaller than the largest
+ * by 2^-29 or more become 0.
  */
 #include "vec_avx512.h"
 #include "mat.h"
