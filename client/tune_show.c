@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "xmalloc.h"
 
 #define TUNE_COLUMNS	48	/* of the curve */
 #define TUNE_INDENT	9	/* columns of a stage's name */

@@ -6,8 +6,8 @@
  * by a power of 2 that brings its largest element to FP16_TOP, and the inverse
  * of that power is kept before its elements.  The products of a block of
  * columns are added in fp16, where they can't overflow (2 * FP16_TOP + 5 bits
- * are at most 15); all further sums are fp32.  Elements smaller than the largest
- * by 2^-29 or more become 0.
+ * are at most 15); all further sums are fp32.  Elements smaller than the
+ * largest by 2^-29 or more become 0.
  */
 #include "vec_avx512.h"
 #include "mat.h"
