@@ -63,7 +63,7 @@ static const struct act	 acts[] = {
 	    P(&acts_files) } },
 	{ "affinity", SYS_sched_setaffinity, { TARGET, 8, P(&acts_core) } },
 	{ "ioprio", SYS_ioprio_set, { IOPRIO_WHO_PROCESS, TARGET,
-	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0) } },
+	    IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT } },
 	{ "priority", SYS_setpriority, { PRIO_PROCESS, TARGET, 19 } },
 	{ "scheduler", SYS_sched_setscheduler, { TARGET, SCHED_IDLE,
 	    P(acts_bytes) } },
