@@ -32,7 +32,7 @@ static const struct preset_key preset_keys[] = {
 	{ "vector_rate", 1, AT(vector_rate), 0.0001, 0, 10 },
 	{ "fall", 1, AT(fall), 0.6, 0, 1 },
 	{ "clip", 1, AT(clip), 1, 0, 1e6 },
-	{ "replay", 1, AT(replay), 0.75, 0, 0.99 },
+	{ "replay", 1, AT(replay), 0.85, 0, 0.99 },
 	{ "own", 0, AT(own), -1, -1, 1e6 },
 	{ "phrasings", 0, AT(phrasings), 40, 1, 10000 },
 	{ "context", 1, AT(context), 0.25, 0, 1 },

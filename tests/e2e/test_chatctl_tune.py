@@ -181,6 +181,12 @@ def test_one_run_at_a_time_works_in_a_folder(service, tmp_path):
         assert "another chatctl tune works there" in done.stderr
     os.close(fd)
     assert tune(chatctl, service.socket, "--no-swap").returncode == 0
+    done = tune(chatctl, service.socket, "--models", tmp_path, "-o", "x")
+    assert done.returncode == 2
+    assert "give --output or --models, not both" in done.stderr
+    done = tune(chatctl, service.socket, "--models", tmp_path / "none")
+    assert done.returncode == 1
+    assert "none: No such file or directory" in done.stderr
 
 
 def test_the_parent_is_not_tidied_away(service, tmp_path):
