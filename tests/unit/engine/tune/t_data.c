@@ -110,8 +110,8 @@ test_all_forms_of_dialogues_are_equal(void **state)
 {
 	static const char *const rows[] = {
 		"{\"turns\": [\"A b\", \"C d\"]}\n",
-		"{\"messages\": [{\"role\": \"user\", \"content\": \"A b\"}, "
-		"{\"role\": \"assistant\", \"content\": \"C d\"}]}\n",
+		("{\"messages\": [{\"role\": \"user\", \"content\": \"A b\"}, "
+		"{\"role\": \"assistant\", \"content\": \"C d\"}]}\n"),
 		"{\"text\": \"<human>: A b\\n<bot>: C d\"}\n",
 		"\n{\"text\": \"<human>: A b\\n<bot>: C d\\n\"}\n"
 	};
