@@ -88,10 +88,10 @@ feedback_option(struct feedback_options *o, int c)
 	return (-1);
 }
 
-/* Paths that do not depend on a folder: the recipe is in another one. Each is
- * owned. 0, or -1 after a message. */
+/* A path that does not depend on a folder: the recipe is in another one. *own
+ * (owned) is its memory. 0, or -1 after a message. */
 static int
-feedback_absolute(const char *what, const char **path)
+feedback_absolute(const char *what, const char **path, char **own)
 {
 	struct fault	 f;
 	char		*full;
@@ -107,7 +107,7 @@ feedback_absolute(const char *what, const char **path)
 		(void)tune_failed(&f);
 		return (-1);
 	}
-	*path = full;
+	*path = *own = full;
 	if (utf8_valid(full, strlen(full)))
 		return (0);
 	/* It stands in the recipe. */
@@ -124,6 +124,8 @@ tune_feedback(int argc, char **argv)
 	struct feedback_options	 o = { .templates = TEMPLATEDIR, .rank = -1 };
 	struct fault		 f;
 	enum feedback_result	 result;
+	char			*own[3] = { NULL, NULL, NULL };
+	size_t			 i;
 	int			 c, r = TUNE_FAILED;
 	static const int	 status[] = { TUNE_OK, TUNE_REFUSED,
 				    TUNE_NOTHING };
@@ -137,15 +139,17 @@ tune_feedback(int argc, char **argv)
 	o.exports = xcalloc((size_t)(argc - optind), sizeof *o.exports);
 	while (++optind < argc)
 		o.exports[o.n++] = argv[optind];
-	if (feedback_absolute("model", &o.parent) != 0 ||
-	    feedback_absolute("--templates", &o.templates) != 0 ||
-	    feedback_absolute("--corpus", &o.corpus) != 0)
+	if (feedback_absolute("model", &o.parent, &own[0]) != 0 ||
+	    feedback_absolute("--templates", &o.templates, &own[1]) != 0 ||
+	    feedback_absolute("--corpus", &o.corpus, &own[2]) != 0)
 		goto out;
 	if (feedback_run(&o, &result, &f) != 0)
 		tune_failed(&f);
 	else
 		r = status[result];
 out:
+	for (i = 0; i < nitems(own); i++)
+		free(own[i]);
 	free(o.exports);
 	return (r);
 }
