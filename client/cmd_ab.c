@@ -139,12 +139,12 @@ ab_variants(const json_t *variants)
 	char		*name;
 	size_t		 i;
 
-	printf("%s%-*s %13s %9s %9s %9s  %s%s\n", term_on(1, ROLE_BOLD),
+	printf("%s%-*s %13s %7s %6s %6s  %s%s\n", term_on(1, ROLE_BOLD),
 	    width, "variant", "conversations", "replies", "rated", "good",
 	    "share good, 95 %", term_off(1));
 	json_array_foreach(variants, i, v) {
 		name = ab_name(variants, v);
-		printf("%-*s %13lld %9lld %9lld %9lld  ", width, name,
+		printf("%-*s %13lld %7lld %6lld %6lld  ", width, name,
 		    (long long)msg_int(v, "conversations", 0),
 		    (long long)msg_int(v, "replies", 0),
 		    (long long)msg_int(v, "rated", 0),

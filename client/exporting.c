@@ -67,8 +67,9 @@ exporting_run(struct ctl *ctl, const char *format, const char *path,
 		return (status);
 	}
 	render_init(&e.render, stdout, term_mark(1));
-	if ((was = intr_hold(1)) == 0 && path == NULL)
-		intr_hold(0);		/* no part of a file can be left */
+	was = intr_hold(1);		/* no part of a file is left */
+	if (path == NULL)
+		intr_hold(was);
 	status = link_call(ctl, m, exporting_text, &e, end);
 	if (path != NULL)
 		status = exporting_close(format, path, &e, status, *end);

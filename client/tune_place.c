@@ -131,20 +131,22 @@ tune_place(const struct options *o, char **out, int *lock)
 
 	*lock = -1;
 	*out = NULL;
+	if (o->output != NULL && *o->output == '\0') {
+		term_error("tune: --output: is empty; expected the name of a "
+		    "new folder");
+		return (CTL_USAGE);
+	}
 	if (o->models == NULL) {
 		*out = o->output != NULL ? xstrdup(o->output) : place_new();
 		path_trim(*out);	/* other names begin with it */
-		if (**out != '\0') {
-			name = path_folder(*out);
-			*lock = place_lock(name);
-			free(name);
-			return (*lock == -1 ? CTL_REFUSED : CTL_OK);
-		}
-		term_error("tune: --output: is empty; expected the name of a "
-		    "new folder");
+		name = path_folder(*out);
+		*lock = place_lock(name);
+		free(name);
+		if (*lock != -1)
+			return (CTL_OK);
 		free(*out);
 		*out = NULL;
-		return (CTL_USAGE);
+		return (CTL_REFUSED);
 	}
 	if (o->output != NULL) {
 		term_error("tune: give --output or --models, not both");
@@ -290,7 +292,7 @@ tune_place_check(struct ctl *ctl, const char *out, const char *parent,
 		used = json_copy(json_object_get(end, "used"));
 		if (used == NULL)
 			used = json_array();
-		json_array_append_new(used, json_string(parent));
+		json_array_append_new(used, json_string_nocheck(parent));
 		place_tidy(ctl->opt.models, out, used);
 		json_decref(used);
 	}
