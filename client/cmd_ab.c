@@ -190,8 +190,7 @@ ab_notes(const json_t *variants, const json_t *end)
 	int		 several = 0;
 
 	json_array_foreach(variants, i, v)
-		several = several || msg_int(v, "rated", 0) >
-		    msg_int(v, "conversations", 0);
+		several = several || msg_real(v, "design_effect", 1) > 1;
 	if (several)
 		printf("Some conversations have several ratings, which depend "
 		    "on each other; the\nintervals are wider for it.\n");
