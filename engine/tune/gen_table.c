@@ -5,6 +5,7 @@
  */
 #include "gen.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,13 +78,17 @@ table_names(struct gen_ctx *c, char *const *title, int n)
 	static const char *const counts[] = { "no", "one", "two", "three",
 		"four", "five", "six" };
 	struct textbuf	 b = { 0 };
-	int		 i;
+	char		*s;
+	int		 i, lower = !c->test && gen_chance(c, 0.3);
 
 	for (i = 0; i < n; i++) {
 		textbuf_puts(&b, i == 0 ? "" : i == n - 1 ? " and " : ", ");
 		textbuf_puts(&b, title[i]);
 	}
-	gen_bind(c, "columns", gen_ended(&b));
+	s = gen_ended(&b);
+	for (i = 0; lower && s[i] != '\0'; i++)
+		s[i] = (char)tolower((unsigned char)s[i]);
+	gen_bind(c, "columns", s);
 	b.n = 0;
 	for (i = 0; i < n; i++)
 		gen_append(&b, xasprintf("%s(%d) %s", i == 0 ? "" : ", ", i + 1,
@@ -154,24 +159,116 @@ table_cells(struct gen_ctx *c, const struct gen_section *s, unsigned set,
 	return (n);
 }
 
-/* The rows of a table: text and answer. */
+/* May the cells of these columns stand in any order and words? Not if one has
+ * words of its own in the text. */
+static int
+table_free(const struct gen_section *s, unsigned set)
+{
+	int	 k;
+
+	for (k = 0; table_column(s, k) != NULL; k++)
+		if ((set >> k & 1) && strstr(table_column(s, k), " => "))
+			return (0);
+	return (1);
+}
+
+/* A template of a row that is not in the file: each cell with its title, in
+ * any order. So are many notes, and a row is then understood from its cells
+ * instead of from a sentence that was seen before. Owned. */
+static char *
+table_note(struct gen_ctx *c, unsigned set, char *const *title)
+{
+	static const char *const forms[] = { "%s: {$%d}", "%s {$%d}",
+		"%s = {$%d}", "%s is {$%d}", "the %s is {$%d}", "%s - {$%d}",
+		"with %s {$%d}" };
+	static const char *const joins[] = { ", ", ", ", "; ", " and ", " / ",
+		" | " };
+	const char	*form = forms[gen_below(c, nitems(forms))];
+	const char	*join = joins[gen_below(c, nitems(joins))];
+	struct textbuf	 b = { 0 };
+	char		*name;
+	int		 order[TABLE_COLUMNS], col[TABLE_COLUMNS];
+	int		 i, j, k, n = 0, lower = gen_chance(c, 0.5);
+
+	for (k = 0; k < TABLE_COLUMNS; k++)
+		if (set >> k & 1) {
+			col[n] = k + 1;
+			order[n] = n;
+			n++;
+		}
+	for (i = gen_chance(c, 0.5) ? n - 1 : 0; i > 0; i--) {
+		j = (int)gen_below(c, (size_t)i + 1);
+		k = order[i];
+		order[i] = order[j];
+		order[j] = k;
+	}
+	for (i = 0; i < n; i++) {
+		textbuf_puts(&b, i > 0 ? join : "");
+		k = order[i];
+		if (i == 0 && k == 0 && gen_chance(c, 0.5)) {
+			gen_append(&b, xasprintf("{$%d}", col[k]));
+			continue;
+		}
+		name = xstrdup(title[k]);
+		for (j = 0; lower && name[j] != '\0'; j++)
+			name[j] = (char)tolower((unsigned char)name[j]);
+		/* The form is one of the constants above. */
+		gen_append(&b, xasprintf(form, name, col[k]));
+		free(name);
+	}
+	return (gen_ended(&b));
+}
+
+/* How the rows of a text are put next to each other. */
+struct table_style {
+	const char	*between;
+	const char	*one;		/* the template of all rows, or NULL */
+	char		*note;		/* owned: it, if it is made; or NULL */
+	int		 bare;		/* rows lose their full stop */
+};
+
+/* Choose a style; tests have no made rows, and whole sentences. */
 static void
-table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
-    int rows, struct textbuf *text, struct textbuf *table)
+table_style(struct gen_ctx *c, const struct gen_section *s, unsigned set,
+    char *const *title, struct table_style *y)
 {
 	static const char *const betweens[] = { " ", " ", "\n", "\n- ",
 		"\n\n" };
-	const char	*between = betweens[gen_below(c, nitems(betweens))];
-	const char	*one = gen_chance(c, 0.5) ? table_row(c, s, set) : NULL;
-	char		*cell[TABLE_COLUMNS], *first[TABLE_ROWS];
-	int		 r, n;
+	static const char *const bares[] = { ", ", "; ", ", and ", "\n",
+		"\n* ", " and " };
 
+	memset(y, 0, sizeof *y);
+	y->between = betweens[gen_below(c, nitems(betweens))];
+	y->one = gen_chance(c, 0.5) ? table_row(c, s, set) : NULL;
+	if (c->test) {
+		y->one = NULL;
+		return;
+	}
+	if (table_free(s, set) && gen_chance(c, 0.2))
+		y->one = y->note = table_note(c, set, title);
+	if ((y->bare = gen_chance(c, 0.25)) != 0)
+		y->between = bares[gen_below(c, nitems(bares))];
+}
+
+/* The rows of a table: text and answer. */
+static void
+table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
+    char *const *title, int rows, struct textbuf *text, struct textbuf *table)
+{
+	struct table_style	 y;
+	char			*cell[TABLE_COLUMNS], *first[TABLE_ROWS], *row;
+	int			 r, n;
+
+	table_style(c, s, set, title, &y);
 	for (r = 0; r < rows; r++) {
 		n = table_cells(c, s, set, r, first, cell);
-		textbuf_puts(text, r == 0 && between[1] == '\0' ? " " :
-		    between);
-		gen_append(text, gen_fill(c, one != NULL && !c->test ? one :
-		    table_row(c, s, set)));
+		textbuf_puts(text, r == 0 && y.between[0] != '\n' ? " " :
+		    y.between);
+		row = gen_fill(c, y.one != NULL ? y.one : table_row(c, s, set));
+		if (y.bare && r < rows - 1 && row[0] != '\0' &&
+		    row[strlen(row) - 1] == '.')
+			row[strlen(row) - 1] = '\0';
+		gen_append(text, row);
 		table_line(table, cell, n, NULL);
 		while (n > 1)
 			free(cell[--n]);
@@ -179,6 +276,7 @@ table_rows(struct gen_ctx *c, const struct gen_section *s, unsigned set,
 	}
 	while (rows > 0)
 		free(first[--rows]);
+	free(y.note);
 }
 
 /* Does each row have columns, and are they there? */
@@ -235,8 +333,8 @@ gen_table(struct gen_ctx *c, const char **family)
 		gen_append(&text, gen_fill(c, e->text));
 	table_line(&table, title, n, NULL);
 	table_line(&table, title, n, "---");
-	table_rows(c, s, set, 2 + (int)gen_below(c, TABLE_ROWS - 1), &text,
-	    &table);
+	table_rows(c, s, set, title, 2 + (int)gen_below(c, TABLE_ROWS - 1),
+	    &text, &table);
 	if ((e = gen_pick(c, s, -1, "tail")) != NULL && gen_chance(c, 0.6)) {
 		textbuf_puts(&text, " ");
 		gen_append(&text, gen_fill(c, e->text));

@@ -150,6 +150,8 @@ task_unknown(struct gen_ctx *c, struct task_quiz *q, char *const *person,
 
 /* The facts of a text. */
 struct task_facts {
+	const struct gen_section *only;		/* all are of it; NULL: of any
+						 * kind */
 	const struct gen_section *kind[TASK_FACTS];
 	char			*person[TASK_FACTS];	/* owned */
 	char			*value[TASK_FACTS];	/* owned */
@@ -164,7 +166,8 @@ task_person(struct gen_ctx *c, struct task_facts *t)
 	int	 n = t->n, k, taken, tries;
 
 	for (tries = 0;; tries++) {
-		if ((t->kind[n] = gen_kind(c, "fact")) == NULL)
+		t->kind[n] = t->only != NULL ? t->only : gen_kind(c, "fact");
+		if (t->kind[n] == NULL)
 			return (0);
 		t->person[n] = n > 0 && gen_chance(c, 0.25) ?
 		    xstrdup(t->person[gen_below(c, (size_t)n)]) :
@@ -206,6 +209,10 @@ task_spans(struct gen_ctx *c)
 	int			 want = c->test ? 3 + (int)gen_below(c, 4) :
 				    1 + (int)gen_below(c, TASK_FACTS);
 
+	/* In facts of one kind, only names and values tell which one a question
+	 * is about. */
+	if (!c->test && gen_chance(c, 0.3))
+		t.only = gen_kind(c, "fact");
 	for (; t.n < want; t.n++) {
 		if (!task_person(c, &t))
 			return (CHAT_ENOTFOUND);

@@ -197,6 +197,37 @@ gen_item(struct gen_ctx *c, const struct gen_list *l)
 	return (l->item[(i + k) % l->n]);
 }
 
+/* A first name for training that no list has: the first half of one and the
+ * second half of another, so that names are copied and not recognised. NULL: it
+ * is held out. Owned. */
+static char *
+gen_spliced(struct gen_ctx *c, const struct gen_list *l)
+{
+	const char	*a = gen_item(c, l), *b = gen_item(c, l);
+	size_t		 na = (strlen(a) + 1) / 2, nb = strlen(b) / 2;
+	char		*s;
+
+	s = xasprintf("%.*s%s", (int)na, a, b + nb);
+	if (!gen_held(s))
+		return (s);
+	free(s);
+	return (NULL);
+}
+
+/* A first name of the corpus, or a made-up one. Owned. */
+static char *
+gen_name(struct gen_ctx *c)
+{
+	const struct gen_list	*l = gen_list_find(c->g, "w.first_names");
+	char			*s;
+
+	if (l == NULL || l->n == 0 || gen_chance(c, 0.6))
+		return (gen_madeup(c));
+	if (!c->test && gen_chance(c, 0.4) && (s = gen_spliced(c, l)) != NULL)
+		return (s);
+	return (xstrdup(gen_item(c, l)));
+}
+
 /* An item of a list as it is written, its gaps not filled; NULL if there is no
  * such list. Borrowed. */
 const char *
@@ -215,9 +246,10 @@ gen_draw_deep(struct gen_ctx *c, const char *name, int depth)
 	struct textbuf		 out = { 0 };
 	const char		*item;
 
-	if (strcmp(name, "madeup") == 0 || (strcmp(name, "name") == 0 &&
-	    gen_chance(c, 0.6)))
+	if (strcmp(name, "madeup") == 0)
 		return (gen_madeup(c));
+	if (strcmp(name, "name") == 0)
+		return (gen_name(c));
 	if (strcmp(name, "madeups") == 0) {
 		item = gen_madeup(c);
 		textbuf_add(&out, item, strlen(item));
@@ -226,8 +258,7 @@ gen_draw_deep(struct gen_ctx *c, const char *name, int depth)
 		textbuf_add(&out, "s", 2);
 		return (out.s);
 	}
-	l = gen_list_find(c->g, strcmp(name, "name") == 0 ?
-	    "w.first_names" : name);
+	l = gen_list_find(c->g, name);
 	if (l == NULL || l->n == 0 || depth > GEN_DEPTH)
 		return (gen_madeup(c));
 	item = gen_item(c, l);
