@@ -52,7 +52,7 @@ static const struct chatd_hooks	 chatd_hooks = {
 	.defaults = sampling_stated,
 	.changed = roles_report,
 	.model_loaded = reload_first,
-	.model_ended = reload_over,
+	.model_ended = reload_model_ended,
 	.store_ended = drain_check,
 };
 static struct chatd_events	 chatd_events;

@@ -99,9 +99,8 @@ void	 reload_check(struct chatd *d, struct request *r, const char *folder);
 void	 reload_back(struct chatd *d, struct request *r);
 /* The first model is loaded: bring up to date what is remembered. */
 void	 reload_first(struct chatd *d);
-/* What kept a reload from beginning is over: begin the one that a signal asked
- * for. */
-void	 reload_over(struct chatd *d);
+/* The engine of the previous model has ended: begin what waited for that. */
+void	 reload_model_ended(struct chatd *d);
 /* The service ends: give up a model that loads. */
 void	 reload_drain(struct chatd *d);
 /* Drop a running reload. */

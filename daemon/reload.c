@@ -83,8 +83,8 @@ reload_free(struct reload *rl)
 	free(rl);
 }
 
-/* A reload is over, or the engine of the previous model has ended: begin the
- * next one, if a signal asked for it. */
+/* A reload is over, or the engine that it had to wait for: begin the next one,
+ * if a signal asked for it. */
 void
 reload_over(struct chatd *d)
 {
@@ -140,7 +140,7 @@ reload_is_failed(struct reload *rl)
 void
 reload_fails(struct reload *rl)
 {
-	struct slot	*s = rl->path != NULL && !rl->loaded ?
+	struct slot	*s = rl->path != NULL && !rl->loaded && !rl->waits ?
 			    rl->d->beside : NULL;
 
 	if (rl->failed)

@@ -24,6 +24,8 @@ struct reload {
 						 * it has ended */
 	int			 loaded;	/* d->beside had the model
 						 * before, and serves again */
+	int			 waits;		/* until the engine before has
+						 * ended: d->beside is that */
 	int			 failed;	/* it waits for the end of its
 						 * engine only */
 	struct fault		 why;		/* then: the reason */
@@ -51,13 +53,18 @@ void		 reload_fails(struct reload *rl);
 void		 reload_is_failed(struct reload *rl);
 /* All that was started for it has ended: report the failure, and free rl. */
 void		 reload_give_up(struct reload *rl);
+/* Nothing runs any more that a reload would have to wait for: begin the next
+ * one, if a signal asked for it. */
+void		 reload_over(struct chatd *d);
 
 /* ---- reload_model.c */
 
-/* Does the previous model still finish its replies? Fills *f. */
+/* Does the previous model still finish its replies? Fills *f. One that only
+ * has to end does not: reload_load waits for it. */
 int		 reload_finishing(const struct chatd *d, struct fault *f);
-/* Load the model at path in a new engine, beside the one that serves; then go
- * on with the filters, or with reload_ready if there is no configuration. */
+/* Load the model at path in a new engine, beside the one that serves, once no
+ * other one is beside it; then go on with the filters, or with reload_ready if
+ * there is no configuration. */
 void		 reload_load(struct reload *rl, const char *path);
 /*
  * Remember that the model of slot s serves, and whether an operator has chosen

@@ -30,30 +30,54 @@ static const struct slot_ops reload_slot_ops = {
 int
 reload_finishing(const struct chatd *d, struct fault *f)
 {
-	if (d->beside == NULL)
+	if (d->beside == NULL || d->beside->users == 0)
 		return (0);
 	fault_set(f, "busy", NULL, "the previous model, %s, has not ended yet "
-	    "(replies to finish: %d); try again then", d->beside->path,
-	    exchange_count(d, d->beside));
+	    "(requests to finish: %d); try again then", d->beside->path,
+	    d->beside->users);
 	return (1);
+}
+
+/* Start the second engine. */
+static void
+reload_start(struct reload *rl)
+{
+	struct chatd	*d = rl->d;
+
+	rl->waits = 0;
+	log_info("%s: loading %s", rl->what, rl->path);
+	d->beside = slot_new(d->base, rl->config != NULL ? rl->config :
+	    d->config, rl->path, SLOT_LOADS, &reload_slot_ops, rl);
+	roles_report(d);
 }
 
 /* Load a model beside the one that serves. */
 void
 reload_load(struct reload *rl, const char *path)
 {
-	struct chatd	*d = rl->d;
-
 	rl->path = xstrdup(path);
 	if (rl->request != NULL) {
 		request_lasts(rl->request);
 		rl->request->stop = reload_cancel;
 		rl->request->arg = rl;
 	}
-	log_info("%s: loading %s", rl->what, path);
-	d->beside = slot_new(d->base, rl->config != NULL ? rl->config :
-	    d->config, path, SLOT_LOADS, &reload_slot_ops, rl);
-	roles_report(d);
+	if (rl->d->beside == NULL) {
+		reload_start(rl);
+		return;
+	}
+	rl->waits = 1;
+	log_info("%s: waiting for the end of %s", rl->what,
+	    rl->d->beside->path);
+}
+
+/* The engine of the previous model has ended: what waited for that begins. */
+void
+reload_model_ended(struct chatd *d)
+{
+	if (d->reload != NULL && d->reload->waits)
+		reload_start(d->reload);
+	else
+		reload_over(d);
 }
 
 /* The engine of the model before still finishes its replies: it has the model,

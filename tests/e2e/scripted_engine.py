@@ -25,7 +25,7 @@ answered, and "#crash" ends the process.
 If the model is a folder with a file scripted.json, its keys count: "digest" and
 "name"; "load", the seconds of loading, and "silent", the same without progress;
 "word", the letter of the words of #long and #forever; "refuse", a reason not to
-load; "die", to be killed while loading.
+load; "die", to be killed while loading; "linger", the seconds that its end takes.
 
 For tokenize, a text that begins with "#slow N" takes N seconds. "#asked" has
 one id: the number of texts so far, with this one.
@@ -203,6 +203,7 @@ def main():
         if select.select([0], [], [], TICK if running else None)[0]:
             piece = os.read(0, 65536)
             if not piece:
+                time.sleep(SCRIPT.get("linger", 0))
                 return
             *lines, partial = (partial + piece).split(b"\n")
             for line in lines:

@@ -561,7 +561,7 @@ def test_a_second_swap_at_once_is_refused(tmp_path):
             e = swap(s, model=a)[-1]        # a finishes one reply
             assert e["code"] == "busy"
             assert e["message"] == ("the previous model, %s, has not ended "
-                                    "yet (replies to finish: 1); try again "
+                                    "yet (requests to finish: 1); try again "
                                     "then" % a)
             assert swap(s)[-1]["event"] == "done"   # no swap
             d.send("cancel", request=ident)
@@ -606,6 +606,28 @@ def test_a_rollback_waits_if_the_settings_have_changed(tmp_path):
         c.events(ident)
         settled(s)
         assert d.call("rollback")["model"]["path"] == a
+
+
+def test_a_swap_waits_for_an_engine_that_only_has_to_end(tmp_path):
+    with two(tmp_path) as (s, a, b), s.client() as c, s.client() as d:
+        for folder, letter in ("a", "a"), ("b", "b"):
+            scripted(tmp_path / folder, letter, linger=1)
+        assert swap(s, model=b)[-1]["event"] == "done"
+        settled(s)
+        assert c.call("rollback")["model"]["path"] == a
+        assert s.status()["swap"]["state"] == "finishing"
+        ident = c.send("rollback")      # b has nothing left to say
+        s.wait(lambda: "waiting for the end of %s" % b in s.log.read_text())
+        assert d.call("rollback")["message"] == \
+            "another rollback is running: it loads %s" % b
+        assert d.say("#long 3")[0] == words("a", 3)
+        assert c.events(ident)[-1]["model"]["path"] == b
+        assert d.say("#long 3")[0] == words("b", 3)
+        ident = c.send("reload", model=a)       # a is still ending
+        c.send("cancel", request=ident)
+        assert c.events(ident)[-1]["stop"] == "cancelled"
+        settled(s)
+        assert name(s) == "b"
 
 
 def test_other_files_at_the_same_path_are_not_what_was_before(tmp_path):
