@@ -206,8 +206,8 @@ struct backend_options {
 	 * has the embeddings; the stage with the last layer also has the last
 	 * norm and the output matrix. end 0, the default: all layers. */
 	int		 first, end;
-	/* The adapters that rows may have; borrowed until the backend is open.
-	 * drivers.c refuses them if driver.adapters is 0. */
+	/* The adapters that rows may have; borrowed until the backend is
+	 * open. */
 	const struct adapter *const *adapters;
 	int		 nadapters;
 	/* If not NULL, called in place of backend_host.stream. */
@@ -247,7 +247,7 @@ struct backend_plan {
  * each free the memory that they have allocated. No memory changes its owner,
  * so there is no allocator here.
  */
-#define BACKEND_VERSION	3	/* of all of this header */
+#define BACKEND_VERSION	4	/* of all of this header */
 
 struct backend_host {
 	/* The engine calls only modules of its own release, version and size,
@@ -364,7 +364,6 @@ struct backend_driver {
 	 * has one. */
 	int	(*devices)(const struct backend_host *h, int *out,
 		    struct fault *f);
-	int	  adapters;	/* 1: it can have options.adapters */
 };
 
 /*

@@ -124,18 +124,6 @@ drivers_find_for(const struct model *m, const struct backend_options *opt,
 	    "this device", packed->path, layout, opt->device, packed->layout));
 }
 
-/* Can the driver have the adapters that are asked for? */
-static int
-drivers_adapters(const struct backend_driver *d,
-    const struct backend_options *opt, struct fault *f)
-{
-	if (opt->nadapters == 0 || d->adapters)
-		return (0);
-	fault_set(f, "no_device", "adapters", "%s: can't run adapters: "
-	    "expected the device cpu, or no adapters", opt->device);
-	return (CHAT_EUNSUPPORTED);
-}
-
 /* Plan the memory of a model. */
 int
 drivers_plan(struct model *m, const struct backend_options *opt,
@@ -145,8 +133,7 @@ drivers_plan(struct model *m, const struct backend_options *opt,
 	struct backend_options		 own;
 	int				 r;
 
-	if ((r = drivers_find_for(m, opt, &own, &d, f)) != 0 ||
-	    (r = drivers_adapters(d, opt, f)) != 0)
+	if ((r = drivers_find_for(m, opt, &own, &d, f)) != 0)
 		return (r);
 	return (d->plan(&backend_host, m, &own, out, f));
 }
@@ -196,8 +183,7 @@ drivers_open(struct model *m, const struct backend_options *opt,
 	struct backend_options		 own;
 	int				 r;
 
-	if ((r = drivers_find_for(m, opt, &own, &d, f)) != 0 ||
-	    (r = drivers_adapters(d, opt, f)) != 0)
+	if ((r = drivers_find_for(m, opt, &own, &d, f)) != 0)
 		return (r);
 	return (d->open(&backend_host, m, &own, out, f));
 }

@@ -112,9 +112,8 @@ adapt_bytes(const struct adapter *const *list, int n, int first, int end,
 	return ((int64_t)(floats * sizeof(float)));
 }
 
-/* Write the panels of one pair to *at, and advance it. Returns 0 if a number
- * times the scale is not finite, else 1. */
-static int
+/* Write the panels of one pair to *at, and advance it. */
+static void
 adapt_panels(const struct adapter *a, const struct adapter_pair *p,
     struct adapt_pair *out, float **at)
 {
@@ -122,7 +121,6 @@ adapt_panels(const struct adapter *a, const struct adapter_pair *p,
 	const size_t	 even = ROUND_UP(r, 2);
 	size_t		 i, k;
 	float		*to = *at;
-	int		 finite = 1;
 
 	*out = (struct adapt_pair){ .a = to, .N = p->N, .K = p->K };
 	for (i = 0; i < r; i++)
@@ -132,14 +130,10 @@ adapt_panels(const struct adapter *a, const struct adapter_pair *p,
 	to += adapt_floats_a(a->rank, p->K);
 	out->b = to;
 	for (i = 0; i < (size_t)p->N; i++)
-		for (k = 0; k < r; k++) {
+		for (k = 0; k < r; k++)
 			to[layout_index(ELEM_F32, even, i, k)] = a->scale *
 			    p->b[i * r + k];
-			finite = finite && isfinite(a->scale *
-			    p->b[i * r + k]);
-		}
 	*at = to + adapt_floats_b(a->rank, p->N);
-	return (finite);
 }
 
 /* Copy one adapter. */
@@ -164,16 +158,11 @@ adapt_copy(const struct adapter *a, int first, int end,
 	out->memory = at = memset(p, 0, n * sizeof(float));
 	for (l = first; l < end; l++)
 		for (t = 0; t < ADAPTER_TARGETS; t++)
-			if ((a->targets >> t & 1) != 0 && !adapt_panels(a,
-			    adapter_pair(a, l, (enum adapter_target)t),
-			    &out->pair[(l - first) * ADAPTER_TARGETS + t],
-			    &at))
-				return (fault_set(f, "bad_model", NULL,
-				    "%s: layer %d, %s: expected finite "
-				    "numbers after the scale %g, found others",
-				    a->path, l, adapter_target_name(
+			if ((a->targets >> t & 1) != 0)
+				adapt_panels(a, adapter_pair(a, l,
 				    (enum adapter_target)t),
-				    (double)a->scale));
+				    &out->pair[(l - first) * ADAPTER_TARGETS +
+				    t], &at);
 	return (0);
 }
 

@@ -3,7 +3,7 @@
  * The adapters of a model on the CPU.  A row of a step belongs to the model
  * alone or to one adapter.  After a product y = x W' the rows of an adapter get
  *
- *	z = x A',  y = y + z B'		B with alpha / r already in it
+ *	z = x A',  y = y + z B'		B with the scale already in it
  *
  * in fp32, in the canonical order of products in fp32 (kernels.h).  Each row is
  * computed alone, so it has the same bits in any step.  Rows without an adapter

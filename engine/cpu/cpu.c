@@ -63,8 +63,7 @@ const struct backend_driver cpu_driver = {
 	.check = cpu_check,
 	.pack = cpu_pack,
 	.open = cpu_open,
-	.devices = cpu_devices,
-	.adapters = 1
+	.devices = cpu_devices
 };
 
 /* The memory that a model needs. */

@@ -8,6 +8,9 @@
 
 #include <cuda_runtime.h>
 
+extern "C" {
+#include "adapter.h"
+}
 #include "backend.h"
 #include "cuda_kernels.h"
 #include "cuda_pieces.h"
@@ -26,19 +29,24 @@ struct cuda_sizes {
 	/* bytes, and places in one piece of memory, of the arrays of a step */
 	size_t		 x, qkv, a, b, mix, up, q, partial, logits, angles,
 			 input, seen, best;
+	size_t		 wide, z;	/* of adapters: the MLP's first product
+					 * in fp32, and the products with A */
 	size_t		 work;		/* all of these */
+	size_t		 adapters;	/* bytes of the adapters; 0: none */
+	int		 ldz;		/* the largest rank of an adapter */
 };
 
 /* The places of a step's input, in int32 numbers from its first: for each row
  * a token, a position, an item (two numbers), the row of x that a row of logits
- * is made of, what is wanted of these logits (a best_row), and its blocks. */
+ * is made of, what is wanted of these logits (a best_row), its adapter, and its
+ * blocks. */
 struct cuda_input {
-	size_t	 tokens, pos, items, wants, best, blocks;
+	size_t	 tokens, pos, items, wants, best, adapters, blocks;
 	size_t	 size;
 };
 
 /* Numbers of int32 of a row's input, less its blocks. */
-#define CUDA_INPUT_ROW	(5 + sizeof(struct best_row) / sizeof(int32_t))
+#define CUDA_INPUT_ROW	(6 + sizeof(struct best_row) / sizeof(int32_t))
 
 /* The matrices and vectors of a layer: device memory. */
 struct cuda_layer {
@@ -61,6 +69,13 @@ struct cuda {
 	cudaStream_t			 stream;
 	/* owned: device memory */
 	uint8_t				*weights, *cache, *work;
+	uint8_t				*adapters;	/* or NULL: a table of
+						 * struct adapt_pair [layers]
+						 * [targets][nadapters], and
+						 * the matrices */
+	int				 nadapters;
+	unsigned			 targets;	/* that any of them
+							 * changes: bits */
 	int32_t				*host_input;	/* owned: pinned */
 	uint32_t			*host_seen;	/* behind it */
 	int32_t				*host_best;	/* behind that */
@@ -70,7 +85,8 @@ struct cuda {
 	struct cuda_layer		*layers;	/* owned: [of pieces] */
 	struct product_part		 head;
 	const float			*gain, *bias;	/* of the last norm */
-	cudaGraphExec_t			 graphs[CUDA_GRAPHS];	/* or NULL */
+	/* or NULL; of steps without and with adapters */
+	cudaGraphExec_t			 graphs[2][CUDA_GRAPHS];
 };
 
 /* The layers that are on the device. */
@@ -122,6 +138,22 @@ int	 cuda_load_check(const struct backend_host *h, struct model *m,
 int	 cuda_load_pack(const struct backend_host *h, struct model *m,
 	    const struct cuda_pieces *p, const struct backend_options *opt,
 	    const void *tables, size_t n, const char *out, struct fault *f);
+
+/* ---- cuda_adapt.cu: adapters */
+
+/* Bytes on the device of the adapters' layers that p has, 0 without adapters,
+ * and their largest rank. */
+size_t	 cuda_adapt_bytes(const struct backend_options *opt,
+	    const struct cuda_pieces *p, int *rank);
+/* Load them. 0, or an error with *f filled. */
+int	 cuda_adapt_load(struct cuda *c, const struct backend_options *opt,
+	    struct fault *f);
+/* Add to out, the product of in and the matrix m in fp32, what the adapters of
+ * T rows add to target in a layer (counted from the first here). */
+cudaError_t	 cuda_adapt_add(const struct cuda *c, int layer,
+		    enum adapter_target target, int T,
+		    const struct product_part *m, const void *in, float *out,
+		    int ldo);
 
 /* ---- cuda_limits.cu */
 

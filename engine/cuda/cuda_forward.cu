@@ -14,6 +14,9 @@
  * Without the parallel residual the second and the last product are two each,
  * and norm2 comes between them.
  *
+ * If a row has an adapter, what adapters add follows each product that they
+ * change: up is then stored in fp32, and its gelu is a launch of its own.
+ *
  * A batch of up to 64 single rows that all want logits or the largest of them,
  * in any mix, which is what decoding is, is padded to a power of two and runs
  * as one CUDA graph, made the first time.  Padding rows have position -1.  Any
@@ -40,6 +43,7 @@ struct forward {
 	int		 singles;	/* items of one row */
 	int		 in, out;	/* x comes from a stage, or goes to
 					 * one */
+	unsigned	 targets;	/* that adapters of rows may change */
 };
 
 /* A CUDA error ends the process: nothing works on the device after it. */
@@ -106,6 +110,9 @@ forward_fill(struct forward *fw, const struct backend_row *rows)
 	for (t = 0; t < fw->T; t++) {
 		in[c->input.tokens + (size_t)t] = rows[t].token;
 		in[c->input.pos + (size_t)t] = rows[t].pos;
+		in[c->input.adapters + (size_t)t] = rows[t].adapter;
+		if (rows[t].adapter != 0)
+			fw->targets = c->targets;
 		blocks = in + c->input.blocks + (size_t)t *
 		    (size_t)c->sizes.ldblocks;
 		memcpy(blocks, rows[t].blocks, sizeof *blocks *
@@ -134,6 +141,7 @@ forward_pad(struct forward *fw, int size)
 	for (t = fw->T; t < size; t++) {
 		c->host_input[c->input.tokens + (size_t)t] = 0;
 		c->host_input[c->input.pos + (size_t)t] = -1;
+		c->host_input[c->input.adapters + (size_t)t] = 0;
 		c->host_input[c->input.wants + (size_t)t] = t;
 		item[t].row = t;
 		item[t].count = 1;
@@ -216,6 +224,23 @@ forward_part(struct product *p, const struct product_part *m, const void *in,
 	return (q);
 }
 
+/* Do adapters change this product? */
+static int
+forward_is_adapted(const struct forward *fw, enum adapter_target t)
+{
+	return (fw->targets >> t & 1);
+}
+
+/* Add what adapters add to the product of in and m. */
+static void
+forward_adapt(const struct forward *fw, int layer, enum adapter_target t,
+    const struct product_part *m, const void *in, float *out, int ldo)
+{
+	if (forward_is_adapted(fw, t))
+		forward_try(fw->c, cuda_adapt_add(fw->c, layer, t, fw->T, m,
+		    in, out, ldo), "adapters");
+}
+
 /* Add the MLP's first product. */
 static void
 forward_up(const struct forward *fw, struct product *p,
@@ -223,9 +248,65 @@ forward_up(const struct forward *fw, struct product *p,
 {
 	const struct cuda	*c = fw->c;
 
-	forward_part(p, &y->up, c->work + c->sizes.b,
-	    c->config.gelu == GELU_ERF ? PRODUCT_GELU_ERF : PRODUCT_GELU_TANH,
-	    NULL, 0)->acts = c->work + c->sizes.up;
+	if (forward_is_adapted(fw, ADAPTER_UP))
+		forward_part(p, &y->up, c->work + c->sizes.b, PRODUCT_STORE,
+		    forward_at<float>(c, c->sizes.wide), c->config.inner);
+	else
+		forward_part(p, &y->up, c->work + c->sizes.b,
+		    c->config.gelu == GELU_ERF ? PRODUCT_GELU_ERF :
+		    PRODUCT_GELU_TANH, NULL, 0)->acts = c->work + c->sizes.up;
+}
+
+/* After it: what its adapters add, and its gelu, if that is still due. */
+static void
+forward_up_ends(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+	struct gelus		 g = {};
+
+	if (!forward_is_adapted(fw, ADAPTER_UP))
+		return;
+	g.in = forward_at<float>(c, c->sizes.wide);
+	g.act = c->pieces.act;
+	g.T = fw->T;
+	g.N = c->config.inner;
+	g.erf = c->config.gelu == GELU_ERF;
+	g.out = c->work + c->sizes.up;
+	forward_adapt(fw, layer, ADAPTER_UP, &c->layers[layer].up,
+	    c->work + c->sizes.b, forward_at<float>(c, c->sizes.wide), g.N);
+	forward_try(c, gelus_launch(&g, c->stream), "gelu");
+}
+
+/* The same for qkv. */
+static void
+forward_qkv_ends(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+
+	forward_adapt(fw, layer, ADAPTER_QKV, &c->layers[layer].qkv,
+	    c->work + c->sizes.a, forward_at<float>(c, c->sizes.qkv),
+	    3 * c->config.channels);
+}
+
+/* The same for the products that are added to x. */
+static void
+forward_attn_ends(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+
+	forward_adapt(fw, layer, ADAPTER_ATTN, &c->layers[layer].attn,
+	    c->work + c->sizes.mix, forward_at<float>(c, c->sizes.x),
+	    c->config.channels);
+}
+
+static void
+forward_down_ends(const struct forward *fw, int layer)
+{
+	const struct cuda	*c = fw->c;
+
+	forward_adapt(fw, layer, ADAPTER_DOWN, &c->layers[layer].down,
+	    c->work + c->sizes.up, forward_at<float>(c, c->sizes.x),
+	    c->config.channels);
 }
 
 /* Attention of all rows, from qkv to mix. */
@@ -275,12 +356,16 @@ forward_parallel(const struct forward *fw, int layer)
 	    forward_at<float>(c, c->sizes.qkv), 3 * C);
 	forward_up(fw, &p, y);
 	forward_try(c, product_launch(&p, c->stream), "products qkv and up");
+	forward_qkv_ends(fw, layer);
+	forward_up_ends(fw, layer);
 	forward_attention(fw, layer);
 	p = forward_product(fw, fw->T);
 	p.chain = 1;
 	forward_part(&p, &y->attn, c->work + c->sizes.mix, PRODUCT_ADD, x, C);
 	forward_part(&p, &y->down, c->work + c->sizes.up, PRODUCT_ADD, x, C);
 	forward_try(c, product_launch(&p, c->stream), "products out and down");
+	forward_attn_ends(fw, layer);
+	forward_down_ends(fw, layer);
 }
 
 /* One layer without it. */
@@ -301,17 +386,21 @@ forward_serial(const struct forward *fw, int layer)
 	forward_part(&p, &y->qkv, c->work + c->sizes.a, PRODUCT_STORE,
 	    forward_at<float>(c, c->sizes.qkv), 3 * C);
 	forward_try(c, product_launch(&p, c->stream), "product qkv");
+	forward_qkv_ends(fw, layer);
 	forward_attention(fw, layer);
 	p = forward_product(fw, fw->T);
 	forward_part(&p, &y->attn, c->work + c->sizes.mix, PRODUCT_ADD, x, C);
 	forward_try(c, product_launch(&p, c->stream), "product out");
+	forward_attn_ends(fw, layer);
 	forward_norms(fw, NULL, fw->T, gain[1], bias[1], c->sizes.b, 0);
 	p = forward_product(fw, fw->T);
 	forward_up(fw, &p, y);
 	forward_try(c, product_launch(&p, c->stream), "product up");
+	forward_up_ends(fw, layer);
 	p = forward_product(fw, fw->T);
 	forward_part(&p, &y->down, c->work + c->sizes.up, PRODUCT_ADD, x, C);
 	forward_try(c, product_launch(&p, c->stream), "product down");
+	forward_down_ends(fw, layer);
 }
 
 /* Logits of the rows that want them, or the largest of them. */
@@ -377,19 +466,19 @@ static cudaGraphExec_t
 forward_graph(const struct forward *fw, int g)
 {
 	struct cuda	*c = fw->c;
+	cudaGraphExec_t	*out = &c->graphs[fw->targets != 0][g];
 	cudaGraph_t	 graph;
 
-	if (c->graphs[g] != NULL)
-		return (c->graphs[g]);
+	if (*out != NULL)
+		return (*out);
 	forward_try(c, cudaStreamBeginCapture(c->stream,
 	    cudaStreamCaptureModeThreadLocal), "beginning a graph");
 	forward_launch(fw);
 	forward_try(c, cudaStreamEndCapture(c->stream, &graph),
 	    "ending a graph");
-	forward_try(c, cudaGraphInstantiate(&c->graphs[g], graph, 0),
-	    "making a graph");
+	forward_try(c, cudaGraphInstantiate(out, graph, 0), "making a graph");
 	forward_try(c, cudaGraphDestroy(graph), "making a graph");
-	return (c->graphs[g]);
+	return (*out);
 }
 
 /* Fetch the rows of x for the next stage. */

@@ -78,6 +78,44 @@ struct product {
  * Activations beyond 65504 are stored as that with their sign. */
 cudaError_t	product_launch(const struct product *p, cudaStream_t s);
 
+/* ---- adapt.cu */
+
+/* What one adapter changes of a matrix of N rows and K columns. */
+struct adapt_pair {
+	const float	*a;		/* [rank][K]; NULL: nothing */
+	const float	*b;		/* [rank][N], with the scale in it */
+	int32_t		 rank;
+};
+
+/* The product whose rows get what their adapters add. */
+struct adapt {
+	const struct adapt_pair *pair;	/* of adapter 1 and on */
+	const int32_t	*adapter;	/* [T]: of each row; 0: none */
+	const void	*in;		/* x: layout_acts of T rows, K columns */
+	enum cuda_elem	 act;		/* of it */
+	int		 T, N, K;
+	float		*z;		/* [T][ldz]: room */
+	int		 ldz;		/* the largest rank, or more */
+	float		*out;		/* y[t * ldo + n] += ... */
+	int		 ldo;
+};
+
+/* y += (x A') B', in fp32: z as a fixed tree over the columns of x, the sum over
+ * the rank from zero, ascending, and then one addition. Two launches. */
+cudaError_t	adapt_launch(const struct adapt *d, cudaStream_t s);
+
+struct gelus {
+	const float	*in;		/* [T][N] */
+	enum cuda_elem	 act;
+	int		 T, N;
+	bool		 erf;
+	void		*out;		/* layout_acts, K = N: the padding of N
+					 * is set to zero */
+};
+
+/* What PRODUCT_GELU_ERF and PRODUCT_GELU_TANH do, as a launch of its own. */
+cudaError_t	gelus_launch(const struct gelus *g, cudaStream_t s);
+
 /* ---- norm.cu */
 
 struct embed {

@@ -329,6 +329,7 @@ load_input(struct cuda *c)
 	c->input.wants = 4 * T;
 	c->input.best = 5 * T;
 	c->input.blocks = CUDA_INPUT_ROW * T;
+	c->input.adapters = c->input.blocks - T;
 	c->input.size = T * (CUDA_INPUT_ROW + (size_t)c->sizes.ldblocks);
 }
 
@@ -345,6 +346,7 @@ cuda_load(struct cuda *c, struct model *m, const struct backend_options *opt,
 		return (cuda_fault(c->h, c->name, "a stream", e, f));
 	load_input(c);
 	if ((r = load_memory(c, f)) != 0 ||
+	    (r = cuda_adapt_load(c, opt, f)) != 0 ||
 	    (r = load_weights(c, m, opt, f)) != 0)
 		return (r);
 	load_layers(c);
@@ -359,9 +361,10 @@ cuda_unload(struct cuda *c)
 
 	if (c->stream != NULL)	/* another stage may have changed it */
 		(void)cudaSetDevice(c->index);
-	for (i = 0; i < CUDA_GRAPHS; i++)
-		if (c->graphs[i] != NULL)
-			(void)cudaGraphExecDestroy(c->graphs[i]);
+	for (i = 0; i < 2 * CUDA_GRAPHS; i++)
+		if (c->graphs[i / CUDA_GRAPHS][i % CUDA_GRAPHS] != NULL)
+			(void)cudaGraphExecDestroy(c->graphs[i / CUDA_GRAPHS]
+			    [i % CUDA_GRAPHS]);
 	free(c->layers);
 	(void)cudaFreeHost(c->host_input);
 	(void)cudaFreeHost(c->host_logits);
@@ -369,6 +372,7 @@ cuda_unload(struct cuda *c)
 	(void)cudaFree(c->weights);
 	(void)cudaFree(c->cache);
 	(void)cudaFree(c->work);
+	(void)cudaFree(c->adapters);
 	if (c->stream != NULL)
 		(void)cudaStreamDestroy(c->stream);
 	cuda_pieces_clear(&c->pieces);

@@ -77,6 +77,9 @@ sizes_work(struct cuda_sizes *s, const struct model_config *c,
 	s->seen = sizes_add(s, T * (size_t)best_words(c->vocab) *
 	    sizeof(uint32_t));
 	s->best = sizes_add(s, T * 2 * BEST_MAX * sizeof(int32_t));
+	s->wide = sizes_add(s, s->adapters == 0 ? 0 : T * (size_t)c->inner *
+	    sizeof(float));
+	s->z = sizes_add(s, T * (size_t)s->ldz * sizeof(float));
 }
 
 /* Positions of the cache, if the administrator has not set them. */
@@ -105,12 +108,13 @@ cuda_sizes_init(struct cuda_sizes *s, const struct model_config *c,
 	s->ldblocks = (c->context + KV_BLOCK - 1) / KV_BLOCK;
 	s->sections = (c->context + ATTEND_SECTION - 1) / ATTEND_SECTION;
 	s->Dp = layout_pad(c->lanes, 16);
+	s->adapters = cuda_adapt_bytes(opt, p, &s->ldz);
 	sizes_work(s, c, p);
 	position = (int64_t)(layout_head(kv, c->lanes) / KV_BLOCK *
 	    (size_t)c->heads * (size_t)cuda_layers(p));
 	if (n <= 0)
 		n = sizes_positions(c, position, free_bytes - SIZES_SPARE -
-		    (int64_t)(p->size + s->work));
+		    (int64_t)(p->size + s->work + s->adapters));
 	if (n > SIZES_POSITIONS)
 		n = SIZES_POSITIONS;
 	s->blocks = (n + KV_BLOCK - 1) / KV_BLOCK;
@@ -127,7 +131,7 @@ cuda_sizes_plan(const struct cuda_pieces *p, const struct cuda_sizes *s,
 	out->kv_precision = sizes_kv_names[s->kv];
 	out->weights = (int64_t)p->size;
 	out->cache = (int64_t)s->layer * cuda_layers(p);
-	out->work = (int64_t)s->work;
+	out->work = (int64_t)(s->work + s->adapters);
 	out->total = out->weights + out->cache + out->work;
 	out->free = free_bytes;
 }
@@ -149,15 +153,15 @@ sizes_advice(const struct cuda_pieces *p, const struct cuda_sizes *s,
 		    p->first, p->end);
 		cuda_sizes_init(&need, &p->config, &less, s->kv == CUDA_I8 ?
 		    CUDA_I8 : less.act, opt, free_bytes);
-		total = (int64_t)(less.size + need.work) + (int64_t)need.layer *
-		    cuda_layers(p);
+		total = (int64_t)(less.size + need.work + need.adapters) +
+		    (int64_t)need.layer * cuda_layers(p);
 		fits = total <= free_bytes;
 		cuda_pieces_clear(&less);
 	}
 	if (fits)
 		snprintf(out, size, "try %s (%s)", cuda_precision_names[i - 1],
 		    bytes_text(total, text));
-	else if ((int64_t)(p->size + s->work) < free_bytes)
+	else if ((int64_t)(p->size + s->work + s->adapters) < free_bytes)
 		snprintf(out, size, "%s of it are for the cache, see "
 		    "kv_tokens and kv_precision", bytes_text(
 		    (int64_t)s->layer * cuda_layers(p), text));

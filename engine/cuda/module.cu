@@ -231,7 +231,7 @@ module_info(const struct backend *b, struct backend_info *out)
 	out->precision = c->precision;
 	out->kv_precision = plan.kv_precision;
 	out->best_max = BEST_MAX;
-	out->adapters = 0;
+	out->adapters = c->nadapters;
 }
 
 /* Release it. */
@@ -297,6 +297,5 @@ extern "C" const struct backend_driver backend_module = {
 	module_check,
 	module_pack,
 	module_open,
-	module_devices,
-	0	/* no adapters */
+	module_devices
 };

@@ -37,9 +37,9 @@ static const struct {
 	[ADAPTER_DOWN] = { "dense_4h_to_h", "mlp", TENSOR_DOWN },
 };
 
-/* Keys that ask for another computation than W + alpha / r * B A, unless they
- * are missing, null, false or empty. */
-static const char *const adapter_refused[] = { "use_dora", "use_rslora",
+/* Keys that ask for another computation than W + scale * B A, unless they are
+ * missing, null, false or empty. */
+static const char *const adapter_refused[] = { "use_dora",
 	"fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save",
 	"layers_to_transform", "layers_pattern", "lora_bias" };
 
@@ -139,13 +139,36 @@ adapter_word(const char *path, const json_t *obj, const char *key,
 	    "nothing" : "no string"));
 }
 
+/*
+ * Read lora_alpha and use_rslora: the scale is alpha / r, or alpha / sqrt(r).
+ * Sources: Hu et al. 2021, "LoRA", 4.1; Kalajdzievski 2023, "A Rank
+ * Stabilization Scaling Factor for Fine-Tuning with LoRA".
+ */
+static int
+adapter_read_scale(struct adapter *a, const char *path, const json_t *obj,
+    struct fault *f)
+{
+	const json_t	*v = json_object_get(obj, "lora_alpha");
+	const json_t	*root = json_object_get(obj, "use_rslora");
+	const double	 alpha = json_number_value(v);
+
+	if (!json_is_number(v) || !(fabs(alpha) <= 1e6))
+		return (fault_set(f, "bad_model", "lora_alpha", "%s: "
+		    "lora_alpha: expected a number up to 1000000", path));
+	if (root != NULL && !json_is_boolean(root) && !json_is_null(root))
+		return (fault_set(f, "bad_model", "use_rslora", "%s: "
+		    "use_rslora: expected true or false", path));
+	a->scale = (float)(alpha / (json_is_true(root) ? sqrt(a->rank) :
+	    a->rank));
+	return (0);
+}
+
 /* Read the configuration. */
 static int
 adapter_read_config(struct adapter *a, const char *path, const json_t *obj,
     struct fault *f)
 {
 	const json_t	*v = json_object_get(obj, "r");
-	double		 alpha;
 	size_t		 i;
 	int		 r;
 
@@ -164,12 +187,8 @@ adapter_read_config(struct adapter *a, const char *path, const json_t *obj,
 		return (fault_set(f, "bad_model", "r", "%s: r: expected an "
 		    "integer from 1 to %d", path, ADAPTER_RANK_MAX));
 	a->rank = (int)json_integer_value(v);
-	v = json_object_get(obj, "lora_alpha");
-	alpha = json_number_value(v);
-	if (!json_is_number(v) || !(fabs(alpha) <= 1e6))
-		return (fault_set(f, "bad_model", "lora_alpha", "%s: "
-		    "lora_alpha: expected a number up to 1000000", path));
-	a->scale = (float)(alpha / a->rank);
+	if ((r = adapter_read_scale(a, path, obj, f)) != 0)
+		return (r);
 	return (adapter_read_targets(a, path, json_object_get(obj,
 	    "target_modules"), f));
 }
@@ -331,10 +350,11 @@ adapter_place(struct adapter *a, const struct model_config *c)
 	return (n);
 }
 
-/* Read the numbers of one tensor. */
+/* Read the numbers of one tensor, which backends multiply by scale. */
 static int
 adapter_numbers(const char *path, int fd, uint64_t data,
-    const struct st_tensor *t, float *out, size_t n, struct fault *f)
+    const struct st_tensor *t, float scale, float *out, size_t n,
+    struct fault *f)
 {
 	const size_t	 size = dtype_block_size(t->dtype);
 	uint8_t		*raw = xmalloc(ADAPTER_SLICE);
@@ -357,6 +377,11 @@ adapter_numbers(const char *path, int fd, uint64_t data,
 				    "expected finite numbers, found %g as "
 				    "element %zu", path, t->name,
 				    (double)out[k], k);
+			else if (!isfinite(scale * out[k]))
+				r = fault_set(f, "bad_model", NULL, "%s: %s: "
+				    "expected finite numbers after the scale "
+				    "%g, found %g as element %zu", path,
+				    t->name, (double)scale, (double)out[k], k);
 	}
 	free(raw);
 	return (r);
@@ -381,7 +406,7 @@ adapter_read_all(struct adapter *a, const char *path, int fd, uint64_t data,
 		n = (size_t)a->rank * (size_t)(which == 0 ? p->K : p->N);
 		adapter_tensor(name, l / 2 / ADAPTER_TARGETS, t, which);
 		r = adapter_numbers(path, fd, data, adapter_find(table, name),
-		    which == 0 ? p->a : p->b, n, f);
+		    which == 0 ? 1 : a->scale, which == 0 ? p->a : p->b, n, f);
 	}
 	return (r);
 }

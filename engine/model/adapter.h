@@ -45,7 +45,9 @@ struct adapter {
 	char			*name;		/* owned */
 	char			*path;		/* owned: its folder */
 	int			 rank;		/* r */
-	float			 scale;		/* lora_alpha / r */
+	float			 scale;		/* lora_alpha / r, or, with
+						 * use_rslora, lora_alpha /
+						 * sqrt(r) */
 	unsigned		 targets;	/* a bit for each target that
 						 * it changes */
 	int			 layers;	/* L */

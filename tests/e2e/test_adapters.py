@@ -74,6 +74,18 @@ def test_an_adapter_is_the_model_with_merged_weights(folders, name):
         assert text[0] == text[1] != text[2] == text[3]
 
 
+def test_the_scale_may_have_the_root_of_the_rank(folders, tmp_path):
+    """6 / sqrt(4) is 12 / 4."""
+    root = lora_random.write(tmp_path / "root", "erf64", rank=4, alpha=6,
+                             use_rslora=True)
+    same = lora_random.write(tmp_path / "same", "erf64", rank=4, alpha=12,
+                             use_rslora=False)
+    with engine(folders["erf64"], adapters=[("root", root),
+                                            ("same", same)]) as e:
+        assert logits(e, adapter="root") == logits(e, adapter="same") != \
+            logits(e)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
 @pytest.mark.parametrize("name", ["erf64", "sequential80"])
 def test_mixed_steps_give_what_each_reply_has_alone(folders, name, precision):
@@ -141,6 +153,12 @@ def infinite(made):
                         data[4:]), *made[3:]]
 
 
+def huge(made):
+    name, shape, data = made[1]
+    return [made[0], (name, shape, struct.pack("<f", 3e38) + data[4:]),
+            *made[2:]]
+
+
 BAD = {
     "no-last": ({"change": drop_last}, "layers.1.mlp.dense_4h_to_h.lora_B."
                 "weight: expected this tensor, found none"),
@@ -151,6 +169,9 @@ BAD = {
               "expected only the tensors of target_modules in the 2 layers"),
     "infinite": ({"change": infinite}, "layers.0.attention.dense.lora_A."
                  "weight: expected finite numbers, found inf as element 0"),
+    "huge": ({"change": huge}, "layers.0.attention.query_key_value.lora_B."
+             "weight: expected finite numbers after the scale 2, found 3e+38 "
+             "as element 0"),
     "target": ({"target_modules": ["embed_in"]}, "target_modules: expected "
                "query_key_value, dense, dense_h_to_4h or dense_4h_to_h, "
                "found embed_in"),
@@ -161,6 +182,7 @@ BAD = {
     "kind": ({"peft_type": "IA3"}, 'peft_type: expected "LORA", found IA3'),
     "bias": ({"bias": "all"}, 'bias: expected "none", found all'),
     "dora": ({"use_dora": True}, "use_dora: expected none"),
+    "rslora": ({"use_rslora": 1}, "use_rslora: expected true or false"),
     "ranks": ({"rank_pattern": {"dense": 4}}, "rank_pattern: expected none"),
     "base": ({"metadata": {"base_digest": "sha256:12"}}, "was trained on "
              "another model: expected sha256:"),

@@ -279,8 +279,7 @@ one_case(uint64_t seed)
 	tokens = equal_draw(&r->state, 20, 300);
 	equal_model(&r->m, &r->state, 0, equal_draw(&r->state, EQUAL_TOKENS,
 	    200), WORK / tokens);
-	if (strcmp(neox_device(), "cpu") == 0)	/* no other can */
-		r->nadapters = equal_draw(&r->state, 0, ADAPTERS);
+	r->nadapters = equal_draw(&r->state, 0, ADAPTERS);
 	for (i = 0; i < r->nadapters; i++)
 		r->adapter[i] = neox_adapter(&r->m.spec, seed * 7 +
 		    (uint64_t)i);
