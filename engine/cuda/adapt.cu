@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What adapters add to a product: z = x A', then y = y + z B', for the rows that
- * have an adapter.  Each number of z is the work of a warp, and each number of y
+ * What adapters add to a product: z = x A', then y = y + z B', for the rows
+ * that have an adapter.  Each number of z is the work of a warp, and each of y
  * that of a thread, so a row has the same bits in any step.  Both matrices are
  * small beside the model's, and are in fp32.
  */

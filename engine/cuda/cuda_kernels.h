@@ -91,7 +91,7 @@ struct adapt_pair {
 struct adapt {
 	const struct adapt_pair *pair;	/* of adapter 1 and on */
 	const int32_t	*adapter;	/* [T]: of each row; 0: none */
-	const void	*in;		/* x: layout_acts of T rows, K columns */
+	const void	*in;		/* x: layout_acts, T rows, K columns */
 	enum cuda_elem	 act;		/* of it */
 	int		 T, N, K;
 	float		*z;		/* [T][ldz]: room */
@@ -100,8 +100,8 @@ struct adapt {
 	int		 ldo;
 };
 
-/* y += (x A') B', in fp32: z as a fixed tree over the columns of x, the sum over
- * the rank from zero, ascending, and then one addition. Two launches. */
+/* y += (x A') B', in fp32: z as a fixed tree over the columns of x, the sum
+ * over the rank from zero, ascending, and then one addition. Two launches. */
 cudaError_t	adapt_launch(const struct adapt *d, cudaStream_t s);
 
 struct gelus {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What adapters add to a product, against double precision, and GELU as a launch
- * of its own.  A sum of n products passes at 1e-6 * n times the sum of their
- * sizes.
+ * What adapters add to a product, against double precision, and GELU as a
+ * launch of its own.  A sum passes at 1e-6 times the sum of the sizes of its
+ * products.
  */
 #include "cuda_kernels.h"
 #include "kernel_test.h"
