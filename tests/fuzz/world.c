@@ -314,7 +314,7 @@ world_new(void)
 		.defaults = sampling_stated,
 		.changed = roles_report,
 		.model_loaded = reload_first,
-		.model_ended = reload_over,
+		.model_ended = reload_model_ended,
 		.store_ended = world_store_ended,
 	};
 	struct world	*w = xcalloc(1, sizeof *w);
