@@ -94,10 +94,10 @@ struct adapt {
 	const void	*in;		/* x: layout_acts, T rows, K columns */
 	enum cuda_elem	 act;		/* of it */
 	int		 T, N, K;
-	float		*z;		/* [T][ldz]: room */
 	int		 ldz;		/* the largest rank, or more */
-	float		*out;		/* y[t * ldo + n] += ... */
 	int		 ldo;
+	float		*z;		/* [T][ldz]: room */
+	float		*out;		/* y[t * ldo + n] += ... */
 };
 
 /* y += (x A') B', in fp32: z as a fixed tree over the columns of x, the sum

@@ -64,8 +64,8 @@ struct adapt_world {
 		test_array<uint16_t>	 dx(x);
 		test_array<float>	 dz((size_t)c.T * ldz), dy(y);
 		struct adapt		 d = { pairs.p, down.p, dx.p, c.act,
-					    c.T, c.N, c.K, dz.p, ldz, dy.p,
-					    c.N + 1 };
+					    c.T, c.N, c.K, ldz, c.N + 1,
+					    dz.p, dy.p };
 
 		dz.fill(0xff);
 		test_order(order);

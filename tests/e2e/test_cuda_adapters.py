@@ -157,7 +157,7 @@ def test_no_warp_races_with_another(programs):
 
 
 DEFECTS = {
-    "rows without an adapter": ("own == 0 ? NULL", "own < 0 ? NULL"),
+    "rows of others": ("if (own[k] == own[i])", "if (true)"),
     "an odd K": ("if (k + 1 < d.K)", "if (true)"),
     "the rank of the widest": ("r >= ldg(&d.pair[own - 1].rank)",
                                "r >= d.ldz"),
@@ -186,4 +186,5 @@ def test_a_planted_defect_is_found(tmp_path, programs, name):
 def test_no_kernel_spills_registers(tmp_path, arch):
     found = registers(ADAPT[0], arch, tmp_path)
     assert len(found) == 5
-    assert [v for v in found.values() if v[1] or v[0] > 64] == []
+    # two blocks in a multiprocessor
+    assert [v for v in found.values() if v[1] or v[0] > 128] == []
