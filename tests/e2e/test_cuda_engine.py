@@ -19,7 +19,7 @@ if SANITIZED:
     pytest.skip("a module without a sanitizer does not fit to this build",
                 allow_module_level=True)
 
-HELLO = {"prompt": "Hello", "params": greedy(6)}
+HELLO = {"prompt": "<human>: Are you a robot?\n<bot>:", "params": greedy(6)}
 
 
 @pytest.fixture(scope="module", autouse=True)
