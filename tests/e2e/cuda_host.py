@@ -148,6 +148,13 @@ def run(program, *args, order="forward", **env):
     return r.returncode, "".join(out)
 
 
+def passes(program, order):
+    """All checks of a kernel's test program pass, and there are many."""
+    status, out = run(program, order=order)
+    assert status == 0, out
+    assert re.search(r"^[1-9]\d{3,} checks, 0 failures$", out, re.M), out
+
+
 def registers(source, arch, folder):
     """Compile kernels for a GPU without a warning: {kernel: (registers,
     bytes of stack and spills)}."""
