@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapters on the CUDA backend: their kernels, and the engine with a module that
-is built for the CPU, with the stand-in of tests/cuda-host."""
+"""Adapters on the CUDA backend: their kernels, and the engine with a module
+that is built for the CPU, with the stand-in of tests/cuda-host."""
 import os
 
 import pytest
@@ -8,7 +8,8 @@ import pytest
 import cuda_host
 import lora_random
 import neox_random
-from cuda_host import CUDA as SOURCES, HOST, SEEDS, Programs, passes, registers, run
+from cuda_host import (
+    CUDA as SOURCES, HOST, SEEDS, Programs, passes, registers, run)
 from engine_client import Engine
 from service import SANITIZED
 
